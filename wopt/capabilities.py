@@ -1,0 +1,74 @@
+"""Capabilities: what a part needs and what another provides, as data that is checked first."""
+
+from __future__ import annotations
+
+import enum
+
+from wopt.errors import CapabilityError
+
+__all__ = ["Need", "require"]
+
+
+class Need(enum.Flag):
+    """One capability; sets of them are joined by ``|``.
+
+    Example:
+        >>> (Need.POTENTIAL | Need.LOG_DET).describe()
+        'POTENTIAL, LOG_DET'
+    """
+
+    NOTHING = 0
+    POTENTIAL = enum.auto()
+    """The target's potential V = -log density, up to a constant."""
+    SCORE = enum.auto()
+    """The target's score, the gradient of its log-density."""
+    TARGET_SAMPLES = enum.auto()
+    """Samples of the target."""
+    NORMALISED = enum.auto()
+    """The target's potential includes its constant: exp(-V) integrates to one."""
+    LOG_DET = enum.auto()
+    """log |det DT| of the block."""
+    LOG_DENSITY = enum.auto()
+    """The log-density of the particles, so the start's density must be known."""
+    INVERSE = enum.auto()
+    """The block's inverse map."""
+    ACTION = enum.auto()
+    """The block's action E int |v|^2 dt, an upper bound of the squared displacement."""
+    HALF_WAY = enum.auto()
+    """The map (id + T)/2 of the block with its log-det."""
+    VELOCITY = enum.auto()
+    """A block whose displacement can be read as a velocity, with its divergence."""
+
+    def describe(self) -> str:
+        """Return the names, in order."""
+        return ", ".join(str(flag.name) for flag in Need if flag in self) or "NOTHING"
+
+
+_WHO = {
+    Need.POTENTIAL: "give a target known by its potential",
+    Need.SCORE: "give a target known by its score",
+    Need.TARGET_SAMPLES: "give a target known by samples",
+    Need.NORMALISED: "give a target whose normalising constant is known",
+    Need.LOG_DET: "choose a block that provides LOG_DET",
+    Need.LOG_DENSITY: "start from a source whose density is known",
+    Need.INVERSE: "choose a block that provides INVERSE",
+    Need.ACTION: 'choose a block that provides ACTION, or transport = "displacement"',
+    Need.HALF_WAY: "choose a block that provides HALF_WAY",
+    Need.VELOCITY: "choose a block that provides VELOCITY",
+}
+
+
+def require(who: str, needs: Need, whom: str, provides: Need, alternatives: str = "") -> None:
+    """Raise unless ``provides`` covers ``needs``.
+
+    Raises:
+        CapabilityError: Says who needs what, who does not give it, and what to do.
+    """
+    missing = [flag for flag in Need if flag in needs and flag not in provides]
+    if missing:
+        names = ", ".join(str(flag.name) for flag in missing)
+        todo = "; ".join(_WHO[flag] for flag in missing)
+        raise CapabilityError(
+            f"{who} needs {names}, and {whom} does not give it: {todo}"
+            + (f"; {alternatives}" if alternatives else "")
+        )

@@ -1,0 +1,271 @@
+"""Components: plain classes whose typed keyword constructor is their configuration."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import typing
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
+
+from wopt.errors import ConfigError, WoptError
+from wopt.host import host
+from wopt.registry import KINDS, close_matches
+
+__all__ = ["Component", "Spec", "build", "config_of", "named", "options_model"]
+
+C = TypeVar("C", bound="Component")
+
+
+class Options(BaseModel):
+    """Base of the models derived from constructors: unknown keys are refused with a hint."""
+
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, validate_default=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, data: Any) -> Any:
+        known = list(cls.model_fields)
+        unknown = [key for key in data if key not in known] if isinstance(data, dict) else []
+        if unknown:
+            hint = f"known: {', '.join(known) or 'none'}"
+            raise ValidationError.from_exception_data(
+                cls.__name__,
+                [
+                    InitErrorDetails(
+                        type=custom_error(f"unknown option; {hint}{close_matches(key, known)}"),
+                        loc=(key,),
+                        input=data[key],
+                    )
+                    for key in unknown
+                ],
+            )
+        return data
+
+
+class Component:
+    """Base of everything a plugin can bring.
+
+    A subclass writes an ordinary constructor with annotated parameters; from it one pydantic
+    model is derived, which validates Python calls, configuration files and the JSON Schema alike.
+    Parameters listed in :attr:`context` are supplied by wopt and are no part of the configuration.
+
+    Example:
+        >>> from typing import Annotated
+        >>> from pydantic import Field
+        >>> class Cooling(Component):
+        ...     def __init__(self, rate: Annotated[float, Field(gt=0, description="per step")] = 1.0):
+        ...         self.rate = rate
+        >>> Cooling(rate="0.5").rate
+        0.5
+        >>> Cooling(rate=-1)
+        Traceback (most recent call last):
+        ...
+        wopt.errors.ConfigError: Cooling: rate: Input should be greater than 0 (got -1)
+    """
+
+    kind: ClassVar[str] = ""
+    context: ClassVar[tuple[str, ...]] = ()
+    _options: BaseModel
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in cls.__dict__:
+            cls.__init__ = _validated(cls.__init__)  # type: ignore[method-assign]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The validated options this component was made with."""
+        held = self.__dict__.get("_options")
+        return {} if held is None else {k: getattr(held, k) for k in type(held).model_fields}
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            functools.partial(_resolve, cls),
+            serialization=core_schema.plain_serializer_function_ser_schema(config_of),
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
+        # `wopt.config.schema` replaces this marker by a reference to all components of the kind.
+        return {"x-wopt-kind": cls.kind}
+
+
+class Spec:
+    """A component that is chosen but waits for its context (a block waits for the dimension)."""
+
+    def __init__(self, cls: type[Component], options: BaseModel) -> None:
+        self.cls = cls
+        self.options = options
+
+    def build(self, **context: Any) -> Any:
+        """Make the component."""
+        chosen = {k: getattr(self.options, k) for k in type(self.options).model_fields}
+        return self.cls(**context, **chosen)
+
+
+def named(name: str, /, **options: Any) -> Any:
+    """Return a reference to a component by name, for use as a parameter's default."""
+    return {"name": name, **options}
+
+
+def custom_error(message: str) -> PydanticCustomError:
+    """Return a pydantic error that shows ``message`` and nothing else."""
+    return PydanticCustomError("wopt", "{message}", {"message": message})
+
+
+def options_model(cls: type[Component]) -> type[Options]:
+    """Return the pydantic model derived from a component's constructor."""
+    held = cls.__dict__.get("_options_model")
+    if held is None:
+        held = _derive(cls)
+        cls._options_model = held  # type: ignore[attr-defined]
+    return typing.cast("type[Options]", held)
+
+
+def _derive(cls: type[Component]) -> type[Options]:
+    init: Any = inspect.unwrap(cls.__init__)
+    fields: dict[str, Any] = {}
+    if init is not object.__init__:
+        hints = typing.get_type_hints(init, include_extras=True)
+        for name, parameter in list(inspect.signature(init).parameters.items())[1:]:
+            if name in cls.context or parameter.kind in (
+                parameter.VAR_POSITIONAL,
+                parameter.VAR_KEYWORD,
+            ):
+                continue
+            default = ... if parameter.default is parameter.empty else parameter.default
+            fields[name] = (hints.get(name, Any), default)
+    return create_model(f"{cls.__name__}Options", __base__=Options, **fields)
+
+
+def _validated(init: Callable[..., None]) -> Callable[..., None]:
+    """Wrap a constructor so that it sees validated options only."""
+    signature = inspect.signature(init)
+
+    @functools.wraps(init)
+    def checked(self: Component, *args: Any, **kwargs: Any) -> None:
+        if inspect.unwrap(type(self).__init__) is not init:  # called by a subclass's constructor
+            init(self, *args, **kwargs)
+            return
+        cls = type(self)
+        try:
+            given = dict(signature.bind_partial(self, *args).arguments)
+        except TypeError as error:
+            raise ConfigError(f"{cls.__name__}: {error}") from None
+        given.pop(next(iter(signature.parameters)))
+        given |= kwargs
+        context = {k: given.pop(k) for k in cls.context if k in given}
+        try:
+            options = options_model(cls).model_validate(given)
+        except ValidationError as error:
+            raise ConfigError(describe(error, prefix=(cls.__name__,))) from None
+        self.__dict__["_options"] = options
+        init(self, **context, **{k: getattr(options, k) for k in type(options).model_fields})
+
+    return checked
+
+
+def build(kind: str, value: Any) -> Any:
+    """Make a component of a kind from an instance, a name, a table or a shorthand.
+
+    Args:
+        kind: One of :data:`wopt.registry.KINDS`.
+        value: An instance; a name; a mapping with ``name`` and options; for step sizes also a
+            number (constant) or a list of numbers (a sequence).
+
+    Returns:
+        The component, or a :class:`Spec` where the kind needs context (blocks).
+
+    Raises:
+        ConfigError: Unknown name or bad options, with their place.
+
+    Example:
+        >>> build("step_size", 0.5)(3)
+        0.5
+    """
+    interface = _interface(kind)
+    try:
+        return _resolve(interface, value)
+    except ValidationError as error:
+        raise ConfigError(describe(error, prefix=(kind,))) from None
+    except (PydanticCustomError, ValueError) as error:
+        raise ConfigError(f"{kind}: {error}") from None
+
+
+def _interface(kind: str) -> type[Component]:
+    module, _, name = KINDS[kind].interface.partition(":")
+    return typing.cast("type[Component]", getattr(__import__(module, fromlist=[name]), name))
+
+
+def _resolve(interface: type[Component], value: Any) -> Any:
+    kind = KINDS[interface.kind]
+    if isinstance(value, (interface, Spec)):
+        return value
+    if isinstance(value, type) and issubclass(value, interface):
+        cls, options = value, {}
+    else:
+        name, options = _table(kind.name, value)
+        try:
+            cls = host().registry.load(kind.name, name)
+        except WoptError as error:
+            raise custom_error(str(error)) from None
+    model = options_model(cls).model_validate(options)
+    if interface.context:
+        return Spec(cls, model)
+    try:
+        return cls(**{k: getattr(model, k) for k in type(model).model_fields})
+    except WoptError as error:
+        raise custom_error(str(error)) from None
+
+
+def _table(kind: str, value: Any) -> tuple[str, dict[str, Any]]:
+    if isinstance(value, str):
+        return value, {}
+    number, sequence = KINDS[kind].number, KINDS[kind].sequence
+    if number and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return number[0], {number[1]: value}
+    if sequence and isinstance(value, (list, tuple)):
+        return sequence[0], {sequence[1]: list(value)}
+    if isinstance(value, dict):
+        options = dict(value)
+        name = options.pop("name", None)
+        if isinstance(name, str):
+            return name, options
+        known = ", ".join(host().registry.names(kind))
+        raise custom_error(f"a {kind} table needs a `name`; known: {known}")
+    raise custom_error(f"expected a {kind}: an instance, a name, or a table with `name`")
+
+
+def config_of(component: Any) -> dict[str, Any]:
+    """Return the table (``name`` and options) from which :func:`build` makes an equal component.
+
+    Raises:
+        PluginError: The component's class is not registered.
+    """
+    if isinstance(component, Spec):
+        cls, options = component.cls, component.options
+    else:
+        cls, options = type(component), component.__dict__.get("_options")
+    table = {"name": host().registry.name_of(cls.kind, cls)}
+    return table | (options.model_dump(mode="json", exclude_none=True) if options else {})
+
+
+def describe(error: ValidationError, prefix: tuple[str, ...] = ()) -> str:
+    """Write a pydantic error the way a person wants it: ``place: what is wrong (got ...)``."""
+    lines = []
+    for item in error.errors(include_url=False):
+        place = ".".join(str(part) for part in item["loc"])
+        message = item["msg"]
+        if item["type"] == "missing":
+            message = "is required"
+        elif item["type"] not in ("wopt", "value_error"):
+            message += f" (got {item['input']!r})"
+        lines.append(": ".join([*prefix, place, message] if place else [*prefix, message]))
+    return "\n".join(lines)
+
+

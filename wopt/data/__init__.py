@@ -1,0 +1,1 @@
+"""Data: splits, invertible preprocessing, and reading tables."""

@@ -1,0 +1,89 @@
+"""Dataset: the splits of a source, its preprocessing, and what is known of its density."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from wopt.data.transform import AffineTransform
+from wopt.errors import DataError
+
+__all__ = ["Dataset", "check_finite", "split"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """What a source loads, in the data's own units, float64 on the CPU.
+
+    Attributes:
+        train, valid, test: Disjoint splits, shapes ``(n, d)``.
+        transform: The preprocessing to the coordinates in which the flow works.
+        names: The columns' names.
+        log_density: The exact log-density in the data's units, ``(n, d)`` to ``(n,)``, if known.
+        entropy: Its entropy in nats, if known: no model's NLL can be below it.
+        images: Turns rows into pictures, ``(n, d)`` to ``(n, height, width)``, if they are some.
+    """
+
+    train: Tensor
+    valid: Tensor
+    test: Tensor
+    transform: AffineTransform
+    names: tuple[str, ...]
+    log_density: Callable[[Tensor], Tensor] | None = None
+    entropy: float | None = None
+    images: Callable[[Tensor], Tensor] | None = None
+
+    @property
+    def dim(self) -> int:
+        """The dimension d."""
+        return self.train.shape[1]
+
+
+def split(
+    x: Tensor, fractions: tuple[float, float, float], seed: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Shuffle the rows and cut them into train, validation and test.
+
+    Args:
+        x: Rows, shape ``(n, d)``.
+        fractions: Shares of the three parts; they sum to one.
+        seed: Of the shuffle.
+
+    Raises:
+        DataError: A part would be empty.
+
+    Example:
+        >>> parts = split(torch.arange(10.0)[:, None], (0.8, 0.1, 0.1), seed=0)
+        >>> [len(part) for part in parts]
+        [8, 1, 1]
+    """
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
+    first = round(fractions[0] * len(x))
+    second = first + round(fractions[1] * len(x))
+    parts = x[order[:first]], x[order[first:second]], x[order[second:]]
+    if min(len(part) for part in parts) == 0:
+        raise DataError(
+            f"{len(x)} rows split by {list(fractions)} leave a part empty; give more rows or other "
+            "fractions (train, validation, test)"
+        )
+    return parts
+
+
+def check_finite(x: Tensor, names: tuple[str, ...], where: str) -> None:
+    """Raise if a value is NaN or infinite, naming the first rows and columns.
+
+    Raises:
+        DataError: With the count, the columns and the first rows concerned.
+    """
+    bad = ~torch.isfinite(x)
+    if bad.any():
+        rows = bad.any(1).nonzero()[:, 0].tolist()
+        columns = [names[j] for j in bad.any(0).nonzero()[:, 0].tolist()]
+        raise DataError(
+            f"{where}: {len(rows)} of {len(x)} rows have a NaN or infinite value, first in row(s) "
+            f"{', '.join(str(r) for r in rows[:3])}, column(s) {', '.join(columns[:5])}; "
+            'clean the data, choose other columns, or drop these rows with `nan = "drop"`'
+        )

@@ -1,0 +1,93 @@
+"""Invertible affine preprocessing, fitted on the training split, part of the likelihood."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from wopt.errors import DataError
+
+__all__ = ["AffineTransform"]
+
+
+@dataclasses.dataclass(frozen=True)
+class AffineTransform:
+    """The map  z = (x - shift) @ matrix^T  from the data's units to the flow's coordinates.
+
+    Attributes:
+        shift: Shape ``(d,)``.
+        matrix: Shape ``(d, d)``, lower triangular or diagonal.
+        inverse_matrix: Its inverse.
+
+    Example:
+        >>> x = torch.randn(500, 2, generator=torch.Generator().manual_seed(0)).double() * 3 + 1
+        >>> t = AffineTransform.fit(x, "whiten")
+        >>> bool(torch.allclose(t.inverse(t.forward(x)), x))
+        True
+        >>> torch.cov(t.forward(x).T).diagonal().round(decimals=6).tolist()
+        [1.0, 1.0]
+    """
+
+    shift: Tensor
+    matrix: Tensor
+    inverse_matrix: Tensor
+
+    @classmethod
+    def fit(
+        cls,
+        x: Tensor,
+        how: Literal["none", "standardise", "whiten"],
+        names: tuple[str, ...] | None = None,
+    ) -> AffineTransform:
+        """Fit on training rows, shape ``(n, d)``.
+
+        Args:
+            x: Training rows.
+            how: ``none``; ``standardise`` each column to mean 0 and variance 1; ``whiten`` to
+                mean 0 and identity covariance (by the inverse Cholesky factor).
+            names: Column names, for messages.
+
+        Raises:
+            DataError: A column is constant, or columns are linearly dependent.
+        """
+        x = x.double()
+        d = x.shape[1]
+        eye = torch.eye(d, dtype=x.dtype)
+        if how == "none":
+            return cls(torch.zeros(d, dtype=x.dtype), eye, eye)
+        shift, scale = x.mean(0), x.std(0)
+        names = names or tuple(f"x{j}" for j in range(d))
+        constant = [names[j] for j in range(d) if not scale[j] > 1e-12 * (1 + shift[j].abs())]
+        if constant:
+            raise DataError(
+                f"column(s) {', '.join(constant)} do not vary, so they have no density; leave them "
+                "out (`columns`)"
+            )
+        if how == "standardise":
+            return cls(shift, torch.diag(1 / scale), torch.diag(scale))
+        # The correlation matrix is factored, not the covariance, so that units do not matter.
+        correlation = torch.cov(((x - shift) / scale).T).reshape(d, d)
+        if len(x) <= d or torch.linalg.eigvalsh(correlation)[0] < 1e-10:
+            raise DataError(
+                f"the covariance of the {len(x)} training rows is singular in {d} dimensions (a "
+                "column is a linear combination of others, or there are too few rows), so there "
+                'is no density to whiten; leave columns out or use preprocess = "standardise"'
+            )
+        factor = torch.diag(scale) @ torch.linalg.cholesky(correlation)
+        return cls(shift, torch.linalg.solve_triangular(factor, eye, upper=False), factor)
+
+    @property
+    def log_det(self) -> float:
+        """log |det| of the map, which the likelihood in the data's units needs."""
+        return float(self.matrix.diagonal().abs().log().sum())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the flow's coordinates, computed in float64."""
+        return (x.double() - self.shift) @ self.matrix.T
+
+    def inverse(self, z: Tensor) -> Tensor:
+        """Return the data's units, computed in float64."""
+        return z.double() @ self.inverse_matrix.T + self.shift

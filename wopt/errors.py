@@ -1,0 +1,48 @@
+"""The errors that wopt raises: one root, teaching messages (what, why, what to do)."""
+
+__all__ = [
+    "CapabilityError",
+    "ConfigError",
+    "DataError",
+    "DivergenceError",
+    "PluginError",
+    "RunError",
+    "UserError",
+    "WoptError",
+]
+
+
+class WoptError(Exception):
+    """Root of every error that wopt raises on purpose; the command line shows its text only."""
+
+    exit_code = 1
+
+
+class UserError(WoptError):
+    """A mistake in what was asked for; the command line answers with exit status 2."""
+
+    exit_code = 2
+
+
+class ConfigError(UserError):
+    """A configuration that cannot be used: an unknown key, a bad value, an unknown name."""
+
+
+class DataError(UserError):
+    """Data that cannot be used: a missing file or column, NaN, a wrong shape."""
+
+
+class CapabilityError(UserError):
+    """Parts that do not fit together, found before any work starts."""
+
+
+class PluginError(UserError):
+    """A plugin that failed to load, or that registered something it must not."""
+
+
+class RunError(WoptError):
+    """A run directory that is damaged or cannot be written."""
+
+
+class DivergenceError(WoptError):
+    """A proximal step that could not be made: every retry was rejected by the guard."""

@@ -1,0 +1,66 @@
+"""Flow blocks: the invertible map of one step."""
+
+from __future__ import annotations
+
+import abc
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from wopt.capabilities import Need
+from wopt.component import Component
+from wopt.errors import CapabilityError
+
+__all__ = ["FlowBlock"]
+
+
+class FlowBlock(Component, nn.Module, abc.ABC):
+    """A map T of R^d with log |det DT|; the identity when new.
+
+    The constructor's parameter ``dim`` is supplied by wopt; the others are the configuration.
+    """
+
+    kind: ClassVar[str] = "block"
+    context: ClassVar[tuple[str, ...]] = ("dim",)
+    provides: Need = Need.NOTHING
+
+    @abc.abstractmethod
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``(T(x), log |det DT(x)|)``, shapes ``(n, d)`` and ``(n,)``, in one pass."""
+
+    @abc.abstractmethod
+    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``(T^-1(y), log |det DT^-1(y)|)``, shapes ``(n, d)`` and ``(n,)``."""
+
+    def move(self, x: Tensor) -> Tensor:
+        """Return T(x) alone; override it where that is cheaper."""
+        return self(x)[0]  # type: ignore[no-any-return]
+
+    def forward_with_action(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return ``(T(x), log-det, int_0^1 |dx_t/dt|^2 dt)``; needs ``Need.ACTION``."""
+        raise CapabilityError(f"block {type(self).__name__} does not provide ACTION")
+
+    def audit(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what :meth:`forward` stands for, computed independently and more finely.
+
+        Maps in closed form have nothing to add; a block that discretises must override it.
+        """
+        return self(x)  # type: ignore[no-any-return]
+
+    def refine(self) -> bool:
+        """Make the discretisation finer, in place; return whether that was possible."""
+        return False
+
+    def warm_start(self, previous: FlowBlock, ratio: float) -> None:
+        """Begin from the previous step's map; ``ratio`` is this step size over that one's."""
+        self.load_state_dict(previous.state_dict())
+
+    def state(self) -> dict[str, Tensor]:
+        """Return all that is saved of the block, on the CPU."""
+        return {k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()}
+
+    @torch.no_grad()
+    def freeze(self) -> FlowBlock:
+        """Make the parameters constant and return the block, in evaluation mode."""
+        return self.requires_grad_(False).eval()

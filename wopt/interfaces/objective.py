@@ -1,0 +1,131 @@
+"""Objectives: functionals of a probability measure."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from wopt.capabilities import Need
+from wopt.component import Component
+from wopt.interfaces.target import Target
+from wopt.particles import Particles
+
+__all__ = ["Objective", "Sum"]
+
+
+class Objective(Component, abc.ABC):
+    """A functional G(rho), evaluated on particles and differentiable through them.
+
+    Objectives add and scale: ``KL(target) + 0.1 * Interaction()``.
+
+    Example:
+        >>> class SecondMoment(Objective):
+        ...     def energy(self, particles):
+        ...         return particles.mean(particles.points.square().sum(1)) / 2
+        >>> float((2 * SecondMoment()).energy(Particles.start(torch.ones(4, 3))))
+        3.0
+    """
+
+    kind: ClassVar[str] = "objective"
+    needs: Need = Need.NOTHING
+    """What the energy asks of the target, the block and the start."""
+    convexity: float | None = None
+    """lambda of geodesic convexity (along generalised geodesics), where it is known."""
+    minimum: float | None = None
+    """The least value of ``energy``, where it is known."""
+    target: Target | None = None
+
+    @abc.abstractmethod
+    def energy(self, particles: Particles) -> Tensor:
+        """Return G as a scalar, correct up to a constant that no map can change.
+
+        Differentiable in ``particles.points`` and ``particles.log_det``.
+        """
+
+    def contributions(self, particles: Particles) -> Tensor | None:
+        """Return values, shape ``(n,)``, whose weighted mean is the energy, where there are any.
+
+        They give the standard error of an energy change; without them it is found from the
+        energies of disjoint groups of particles.
+        """
+        return None
+
+    def terms(self, particles: Particles) -> dict[str, Tensor]:
+        """Return the energy's summands by name."""
+        return {type(self).__name__.lower(): self.energy(particles)}
+
+    def resample(self, generator: torch.Generator) -> None:
+        """Draw anew what a stochastic energy holds fixed between calls (mini-batches, projections)."""
+
+    def __add__(self, other: Objective) -> Sum:
+        return Sum([*_parts(self), *_parts(other)])
+
+    def __mul__(self, factor: float) -> Sum:
+        return Sum([(factor * weight, part) for weight, part in _parts(self)])
+
+    __rmul__ = __mul__
+
+
+class Sum(Objective):
+    """The sum  G = sum_i w_i G_i  of other objectives.
+
+    Args:
+        parts: Pairs of a weight and an objective.
+    """
+
+    def __init__(self, parts: list[tuple[float, Objective]]) -> None:
+        self.parts = parts
+        self.target = next((p.target for _, p in parts if p.target is not None), None)
+        self.needs = Need.NOTHING
+        for _, part in parts:
+            self.needs |= part.needs
+        self.convexity = _weighted([(w, p.convexity) for w, p in parts])
+
+    def energy(self, particles: Particles) -> Tensor:
+        """Return the weighted sum of the parts' energies."""
+        total = particles.points.new_zeros(())
+        for weight, part in self.parts:
+            total = total + weight * part.energy(particles)
+        return total
+
+    def contributions(self, particles: Particles) -> Tensor | None:
+        """Return the weighted sum of the parts' contributions, if every part has them."""
+        total = particles.points.new_zeros(len(particles))
+        for weight, part in self.parts:
+            values = part.contributions(particles)
+            if values is None:
+                return None
+            total = total + weight * values
+        return total
+
+    def terms(self, particles: Particles) -> dict[str, Tensor]:
+        """Return every part's weighted terms; a repeated name is numbered."""
+        found: dict[str, Tensor] = {}
+        for index, (weight, part) in enumerate(self.parts):
+            for name, value in part.terms(particles).items():
+                found[f"{name}_{index}" if name in found else name] = weight * value
+        return found
+
+    def resample(self, generator: torch.Generator) -> None:
+        """Resample every part."""
+        for _, part in self.parts:
+            part.resample(generator)
+
+
+def _parts(objective: Any) -> list[tuple[float, Objective]]:
+    if isinstance(objective, Sum):
+        return list(objective.parts)
+    return [(1.0, objective)]
+
+
+def _weighted(values: list[tuple[float, float | None]]) -> float | None:
+    total = 0.0
+    for weight, value in values:
+        # A negative multiple of a convex functional is not convex: nothing is known then.
+        if value is None or weight < 0:
+            return None
+        total += weight * value
+    return total

@@ -1,0 +1,53 @@
+"""Targets: the measure to approach, known by its potential, its score, its samples, or several."""
+
+from __future__ import annotations
+
+import abc
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from wopt.capabilities import Need
+from wopt.component import Component
+from wopt.errors import CapabilityError
+
+__all__ = ["Target"]
+
+
+class Target(Component, abc.ABC):
+    """A probability measure q = exp(-V)/Z, or one known by samples.
+
+    A subclass sets :attr:`provides` and overrides the methods that it announces there.
+    With ``Need.NORMALISED`` the potential is minus the log-density, so Z = 1.
+    """
+
+    kind: ClassVar[str] = "target"
+    provides: Need = Need.NOTHING
+    dim: int | None = None
+    """The dimension; ``None`` if any will do."""
+    convexity: float | None = None
+    """lambda such that V - lambda |x|^2/2 is convex, where it is known."""
+
+    def potential(self, x: Tensor) -> Tensor:
+        """Return V at ``x``: shape ``(n, d)`` to ``(n,)``."""
+        raise self._lacks(Need.POTENTIAL)
+
+    def score(self, x: Tensor) -> Tensor:
+        """Return -grad V at ``x``: shape ``(n, d)`` to ``(n, d)``."""
+        if Need.POTENTIAL not in self.provides:
+            raise self._lacks(Need.SCORE)
+        with torch.enable_grad():
+            held = x.detach().requires_grad_()
+            (gradient,) = torch.autograd.grad(self.potential(held).sum(), held)
+        return -gradient
+
+    def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
+        """Return ``n`` samples, shape ``(n, dim)``, in the generator's device, float64."""
+        raise self._lacks(Need.TARGET_SAMPLES)
+
+    def _lacks(self, need: Need) -> CapabilityError:
+        return CapabilityError(
+            f"target {type(self).__name__} does not provide {need.describe()}; "
+            f"it provides {self.provides.describe()}"
+        )

@@ -1,0 +1,110 @@
+"""Particles: weighted points that represent a probability measure."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from wopt.errors import CapabilityError, DataError
+
+__all__ = ["Particles"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Particles:
+    """Weighted points rho = sum_i w_i delta(x_i), with what is known of their density.
+
+    Deterministic quadrature nodes with weights are particles too.
+
+    Attributes:
+        points: Positions, shape ``(n, d)``.
+        weights: Non-negative, summing to one, shape ``(n,)``; ``None`` means equal weights.
+        log_det: log |det DT| of the whole map since the start, shape ``(n,)``; ``None`` if the
+            maps made so far do not provide it.
+        log_density_start: log-density of the start at the points the particles came from, shape
+            ``(n,)``; ``None`` if it is not known (data).
+
+    Example:
+        >>> p = Particles(torch.tensor([[0.0], [2.0]]), torch.tensor([0.25, 0.75]))
+        >>> float(p.mean(p.points[:, 0]))
+        1.5
+    """
+
+    points: Tensor
+    weights: Tensor | None = None
+    log_det: Tensor | None = None
+    log_density_start: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.points.ndim != 2:
+            raise DataError(
+                f"particles are points of shape (n, d), got shape {tuple(self.points.shape)}"
+            )
+        for name in ("weights", "log_det", "log_density_start"):
+            value = getattr(self, name)
+            if value is not None and value.shape != self.points.shape[:1]:
+                raise DataError(
+                    f"{name} of {len(self.points)} particles has shape ({len(self.points)},), "
+                    f"got {tuple(value.shape)}"
+                )
+
+    @classmethod
+    def start(
+        cls,
+        points: Tensor,
+        weights: Tensor | None = None,
+        log_density: Tensor | None = None,
+    ) -> Particles:
+        """Return particles before any map: log_det is zero."""
+        zero = torch.zeros(len(points), dtype=points.dtype, device=points.device)
+        return cls(points, weights, zero, log_density)
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    @property
+    def dim(self) -> int:
+        """The dimension d."""
+        return self.points.shape[1]
+
+    @property
+    def log_density(self) -> Tensor:
+        """log rho at the particles: the start's log-density minus log_det, shape ``(n,)``.
+
+        Raises:
+            CapabilityError: The start's density, or a block's log_det, is not known.
+        """
+        if self.log_density_start is None:
+            raise CapabilityError(
+                "the particles' log-density is not known, because the start's is not (data known "
+                "by samples only); a source with a density would provide it: gaussian, mixture"
+            )
+        if self.log_det is None:
+            raise CapabilityError(
+                "the particles' log-density is not known, because a block gave no log_det; "
+                "choose a block that provides LOG_DET"
+            )
+        return self.log_density_start - self.log_det
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Return the weighted mean of ``values``, shape ``(n, ...)`` to ``(...)``."""
+        if self.weights is None:
+            return values.mean(0)
+        return torch.tensordot(self.weights, values, dims=1)
+
+    def moved(self, points: Tensor, log_det: Tensor | None) -> Particles:
+        """Return the image under a map with that value and log-det at these particles."""
+        total = None if log_det is None or self.log_det is None else self.log_det + log_det
+        return dataclasses.replace(self, points=points, log_det=total)
+
+    def rows(self, index: Tensor | slice) -> Particles:
+        """Return a subset; weights are renormalised."""
+        weights = None if self.weights is None else self.weights[index]
+        return Particles(
+            self.points[index],
+            None if weights is None else weights / weights.sum(),
+            None if self.log_det is None else self.log_det[index],
+            None if self.log_density_start is None else self.log_density_start[index],
+        )

@@ -1,0 +1,35 @@
+"""What a plugin author imports: the hook marker, the hook's specification, the API version.
+
+This module imports no torch, so that listing plugins stays fast.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    from wopt.registry import Registry
+
+__all__ = ["API_VERSION", "GROUP", "hookimpl", "hookspec"]
+
+API_VERSION = (1, 0)
+"""(major, minor) of the plugin interface; a plugin may state the one it needs as ``WOPT_API``."""
+
+GROUP = "wopt"
+"""The entry-point group in which plugins announce their hooks module."""
+
+hookimpl = pluggy.HookimplMarker("wopt")
+hookspec = pluggy.HookspecMarker("wopt")
+
+
+class Hooks:
+    """The hooks that wopt calls."""
+
+    @hookspec
+    def wopt_register(self, registry: Registry) -> None:
+        """Name your components: ``registry.add(kind, name, "module:Class", summary=...)``.
+
+        Give paths, not classes: what is named is imported only when a run uses it.
+        """

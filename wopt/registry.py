@@ -1,0 +1,230 @@
+"""The registry: which component answers to which name, found without importing any of them."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import difflib
+import importlib
+import re
+from collections.abc import Iterator
+
+from wopt.errors import PluginError
+
+__all__ = ["KINDS", "Entry", "Kind", "Registry", "close_matches"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """A kind of component.
+
+    Attributes:
+        name: The word used in configurations and commands.
+        interface: Import path of the base class.
+        number: Name and option of the component that a bare number stands for.
+        sequence: Name and option of the component that a bare list stands for.
+    """
+
+    name: str
+    interface: str
+    number: tuple[str, str] | None = None
+    sequence: tuple[str, str] | None = None
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("objective", "wopt.interfaces.objective:Objective"),
+        Kind("scheme", "wopt.interfaces.scheme:ProximalScheme"),
+        Kind("block", "wopt.interfaces.block:FlowBlock"),
+        Kind("target", "wopt.interfaces.target:Target"),
+        Kind("source", "wopt.interfaces.source:Source"),
+        Kind(
+            "step_size",
+            "wopt.interfaces.step_size:StepSize",
+            number=("constant", "value"),
+            sequence=("sequence", "values"),
+        ),
+        Kind("tracker", "wopt.interfaces.tracker:Tracker"),
+    )
+}
+"""Every kind of component, by name."""
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One registered component: its kind, name, place of definition and plugin."""
+
+    kind: str
+    name: str
+    path: str
+    summary: str
+    plugin: str
+    cls: type | None = None
+
+    @property
+    def qualified(self) -> str:
+        """The name that stays unique when two plugins use the same one."""
+        return f"{self.plugin}:{self.name}"
+
+
+def close_matches(name: str, known: list[str]) -> str:
+    """Return ``"; did you mean 'x'?"`` or an empty string."""
+    close = difflib.get_close_matches(name, known, n=2, cutoff=0.5)
+    return f"; did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
+
+
+class Registry:
+    """Components by kind and name.
+
+    Example:
+        >>> registry = Registry()
+        >>> registry.add("scheme", "mine", "my_package.scheme:Mine", summary="a scheme")
+        >>> [entry.qualified for entry in registry.entries("scheme")]
+        ['session:mine']
+    """
+
+    def __init__(self) -> None:
+        self._entries: dict[tuple[str, str, str], Entry] = {}
+        self._plugin = "session"
+        self.failures: dict[str, str] = {}
+
+    @contextlib.contextmanager
+    def registering(self, plugin: str) -> Iterator[None]:
+        """Attribute what is added inside to ``plugin``; undo all of it on an error."""
+        before, previous = dict(self._entries), self._plugin
+        self._plugin = plugin
+        try:
+            yield
+        except BaseException:
+            self._entries = before
+            raise
+        finally:
+            self._plugin = previous
+
+    def add(self, kind: str, name: str, component: str | type, *, summary: str = "") -> None:
+        """Register a component under a name.
+
+        Args:
+            kind: One of :data:`KINDS`.
+            name: Lower case, digits and underscores.
+            component: ``"module:Class"``, imported only when used; or the class itself (handy
+                in a notebook).
+            summary: One line for listings.
+
+        Raises:
+            PluginError: The kind is unknown, the name malformed or already taken.
+        """
+        if kind not in KINDS:
+            raise PluginError(
+                f"no kind of component is called {kind!r}; kinds: {', '.join(KINDS)}"
+                f"{close_matches(kind, list(KINDS))}"
+            )
+        if not _NAME.fullmatch(name):
+            raise PluginError(
+                f"{kind} {name!r} is not a usable name: write lower case letters, digits and "
+                "underscores, beginning with a letter"
+            )
+        if isinstance(component, str):
+            cls, path = None, component
+        else:
+            cls, path = component, f"{component.__module__}:{component.__qualname__}"
+        if not re.fullmatch(r"[\w.]+:[\w.<>]+", path):
+            raise PluginError(f"{kind} {name!r}: {path!r} is not of the form 'module:Class'")
+        key = (kind, name, self._plugin)
+        if key in self._entries and self._plugin != "session":
+            raise PluginError(f"plugin {self._plugin!r} registers the {kind} {name!r} twice")
+        self._entries[key] = Entry(kind, name, path, summary, self._plugin, cls)
+
+    def entries(self, kind: str | None = None) -> list[Entry]:
+        """Return the registered components, sorted by kind and name."""
+        found = [e for e in self._entries.values() if kind in (None, e.kind)]
+        return sorted(found, key=lambda e: (list(KINDS).index(e.kind), e.name))
+
+    def names(self, kind: str) -> list[str]:
+        """Return the registered names of one kind."""
+        return sorted({entry.name for entry in self.entries(kind)})
+
+    def find(self, kind: str, name: str) -> Entry:
+        """Return the entry for ``name`` or ``plugin:name``.
+
+        Raises:
+            PluginError: No such name (the message lists close matches and failed plugins), or
+                two plugins use it (the message names both and how to pick one).
+        """
+        if kind not in KINDS:
+            raise PluginError(
+                f"no kind of component is called {kind!r}; kinds: {', '.join(KINDS)}"
+                f"{close_matches(kind, list(KINDS))}"
+            )
+        found = [e for e in self.entries(kind) if name in (e.name, e.qualified)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            places = " and ".join(f"plugin {e.plugin!r} ({e.path})" for e in found)
+            choices = " or ".join(repr(e.qualified) for e in found)
+            raise PluginError(f"the {kind} {name!r} is registered by {places}; write {choices}")
+        known = self.names(kind)
+        message = f"no {kind} named {name!r}; known: {', '.join(known) or 'none'}"
+        message += close_matches(name, known)
+        if self.failures:
+            message += f" (plugins that failed to load: {', '.join(sorted(self.failures))}; "
+            message += "`wopt plugins` says why)"
+        raise PluginError(message)
+
+    def load(self, kind: str, name: str) -> type:
+        """Import the component called ``name`` and check that it is of its kind.
+
+        Raises:
+            PluginError: Unknown name, failing import, or a class of the wrong type.
+        """
+        entry = self.find(kind, name)
+        cls = entry.cls if entry.cls is not None else _import(entry)
+        interface = _resolve(KINDS[kind].interface)
+        if not (isinstance(cls, type) and issubclass(cls, interface)):
+            self.failures[entry.plugin] = (
+                f"{entry.path} is registered as {kind} {entry.name!r} but is no subclass of "
+                f"{interface.__name__}"
+            )
+            raise PluginError(self.failures[entry.plugin])
+        return cls
+
+    def name_of(self, kind: str, cls: type) -> str:
+        """Return the name under which a configuration finds a class.
+
+        Raises:
+            PluginError: The class is not registered.
+        """
+        for entry in self.entries(kind):
+            # A path may lead through a re-export; importing decides, but only for a likely one.
+            if entry.cls is cls or (
+                entry.cls is None
+                and entry.path.rpartition(":")[2] == cls.__qualname__
+                and _import(entry) is cls
+            ):
+                shared = [e for e in self.entries(kind) if e.name == entry.name]
+                return entry.name if len(shared) == 1 else entry.qualified
+        raise PluginError(
+            f"{cls.__name__} is not registered as a {kind}, so no configuration can name it; "
+            f"register it: wopt.register({kind!r}, 'its_name', {cls.__name__})"
+        )
+
+
+def _resolve(path: str) -> type:
+    module, _, attribute = path.partition(":")
+    found: object = importlib.import_module(module)
+    for part in attribute.split("."):
+        found = getattr(found, part)
+    return found  # type: ignore[return-value]
+
+
+def _import(entry: Entry) -> type:
+    try:
+        return _resolve(entry.path)
+    except Exception as error:
+        raise PluginError(
+            f"{entry.kind} {entry.name!r} of plugin {entry.plugin!r} cannot be imported from "
+            f"{entry.path!r}: {type(error).__name__}: {error}"
+        ) from error
