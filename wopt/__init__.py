@@ -18,16 +18,20 @@ _PLACES = {
     "Dataset": "wopt.data.dataset",
     "DivergenceError": "wopt.errors",
     "FlowBlock": "wopt.interfaces.block",
+    "History": "wopt.interfaces.scheme",
     "Need": "wopt.capabilities",
     "Objective": "wopt.interfaces.objective",
     "Particles": "wopt.particles",
     "PluginError": "wopt.errors",
+    "ProximalScheme": "wopt.interfaces.scheme",
     "RunError": "wopt.errors",
     "Source": "wopt.interfaces.source",
     "StepSize": "wopt.interfaces.step_size",
+    "Subproblem": "wopt.interfaces.scheme",
     "Sum": "wopt.interfaces.objective",
     "Target": "wopt.interfaces.target",
     "Tracker": "wopt.interfaces.tracker",
+    "Transport": "wopt.interfaces.scheme",
     "UserError": "wopt.errors",
     "WoptError": "wopt.errors",
     "build": "wopt.component",
@@ -55,6 +59,7 @@ if TYPE_CHECKING:
     from wopt.host import register
     from wopt.interfaces.block import FlowBlock
     from wopt.interfaces.objective import Objective, Sum
+    from wopt.interfaces.scheme import History, ProximalScheme, Subproblem, Transport
     from wopt.interfaces.source import Source
     from wopt.interfaces.step_size import StepSize
     from wopt.interfaces.target import Target
@@ -71,16 +76,20 @@ __all__ = [
     "Dataset",
     "DivergenceError",
     "FlowBlock",
+    "History",
     "Need",
     "Objective",
     "Particles",
     "PluginError",
+    "ProximalScheme",
     "RunError",
     "Source",
     "StepSize",
+    "Subproblem",
     "Sum",
     "Target",
     "Tracker",
+    "Transport",
     "UserError",
     "WoptError",
     "build",

@@ -84,15 +84,16 @@ class Component:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> core_schema.CoreSchema:
+        resolve, dump = (_resolve, config_of) if cls.kind else (_from_table, _table_of)
         return core_schema.no_info_plain_validator_function(
-            functools.partial(_resolve, cls),
-            serialization=core_schema.plain_serializer_function_ser_schema(config_of),
+            functools.partial(resolve, cls),
+            serialization=core_schema.plain_serializer_function_ser_schema(dump),
         )
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
         # `wopt.config.schema` replaces this marker by a reference to all components of the kind.
-        return {"x-wopt-kind": cls.kind}
+        return {"x-wopt-kind": cls.kind} if cls.kind else options_model(cls).model_json_schema()
 
 
 class Spec:
@@ -214,13 +215,30 @@ def _resolve(interface: type[Component], value: Any) -> Any:
             cls = host().registry.load(kind.name, name)
         except WoptError as error:
             raise custom_error(str(error)) from None
-    model = options_model(cls).model_validate(options)
     if interface.context:
-        return Spec(cls, model)
+        return Spec(cls, options_model(cls).model_validate(options))
     try:
-        return cls(**{k: getattr(model, k) for k in type(model).model_fields})
+        return cls(**_validated_options(cls, options))
     except WoptError as error:
         raise custom_error(str(error)) from None
+
+
+def _from_table(cls: type[Component], value: Any) -> Any:
+    """Make a component that has no kind, so no name: a plain table of options."""
+    if isinstance(value, cls):
+        return value
+    if not isinstance(value, dict):
+        raise custom_error(f"expected a table of options of {cls.__name__}")
+    return cls(**_validated_options(cls, value))
+
+
+def _validated_options(cls: type[Component], table: dict[str, Any]) -> dict[str, Any]:
+    model = options_model(cls).model_validate(table)
+    return {k: getattr(model, k) for k in type(model).model_fields}
+
+
+def _table_of(component: Component) -> dict[str, Any]:
+    return component._options.model_dump(mode="json", exclude_none=True)
 
 
 def _table(kind: str, value: Any) -> tuple[str, dict[str, Any]]:

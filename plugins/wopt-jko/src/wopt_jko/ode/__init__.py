@@ -1,0 +1,1 @@
+"""The neural-ODE block: velocity net, integrators, block."""

@@ -1,0 +1,1 @@
+"""Training: the inner solver, the guard, the stop rules and the outer loop."""

@@ -1,0 +1,60 @@
+"""The record of a step: what people, trackers and reports want to know of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+__all__ = ["StepRecord"]
+
+
+@dataclasses.dataclass(frozen=True)
+class StepRecord:
+    """One line of ``steps.jsonl``. Held-out particles and the audited map are used throughout.
+
+    Attributes:
+        step: 1, 2, ...
+        step_size: h.
+        energy: The objective at the new particles.
+        energy_change: The same minus its value before the step.
+        w2_step: Root mean square movement, an upper bound of the Wasserstein distance moved.
+        decrease: The subproblem's value at T minus its value at the identity; an exact step makes
+            it <= 0 (for jko: energy change + E|y-x|^2/2h).
+        decrease_error: Its standard error.
+        residual: First-order error of the step by affine test fields (an estimate).
+        nll_valid: -log-likelihood in the data's units, nats; ``None`` without a normalised target.
+        likelihood_error: Mean |difference| of log-likelihoods, training grid against audit.
+        inversion_error: Root mean square of T^-1(T(x)) - x.
+        retries: How often the step was refined or trained again.
+        attempts: What was retried, and why.
+        terms: The objective's summands.
+        loss: The last smoothed training loss.
+        iterations: Iterations of the inner solver.
+        seconds: Wall-clock time of the step.
+        cpu_seconds: Processor time of the step, all threads.
+        stop: The stop rule that this step met, if any.
+    """
+
+    step: int
+    step_size: float
+    energy: float
+    energy_change: float
+    w2_step: float
+    decrease: float
+    decrease_error: float
+    residual: float | None
+    nll_valid: float | None
+    likelihood_error: float | None
+    inversion_error: float | None
+    retries: int
+    attempts: tuple[str, ...]
+    terms: dict[str, float]
+    loss: float
+    iterations: int
+    seconds: float
+    cpu_seconds: float
+    stop: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the line of ``steps.jsonl``."""
+        return dataclasses.asdict(self)

@@ -1,0 +1,230 @@
+"""The inner solver: minimises the proximal subproblem over a block's parameters."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from wopt.component import Component
+from wopt.interfaces.block import FlowBlock
+
+__all__ = ["InnerReport", "InnerSolver"]
+
+Loss = Callable[[FlowBlock, Tensor | None], Tensor]
+"""The loss of a block on the rows of an index, or on all of them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class InnerReport:
+    """What an inner solve did.
+
+    Attributes:
+        iterations: Iterations made.
+        loss: The last training loss, smoothed over iterations.
+        diverged: Whether it ended at a loss that is not finite.
+    """
+
+    iterations: int
+    loss: float
+    diverged: bool
+
+
+class InnerSolver(Component):
+    """Adam on mini-batches with warm-up and a cosine schedule, or L-BFGS on all particles.
+
+    Example:
+        >>> InnerSolver(iterations=100, learning_rate=1e-3).iterations
+        100
+    """
+
+    def __init__(
+        self,
+        optimiser: Annotated[
+            Literal["adam", "lbfgs"],
+            Field(description="adam on mini-batches; lbfgs on all particles, for small problems"),
+        ] = "adam",
+        learning_rate: Annotated[float, Field(gt=0, description="peak of the schedule")] = 2e-3,
+        iterations: Annotated[int, Field(ge=1, description="at most, per step")] = 500,
+        batch_size: Annotated[int, Field(ge=1, description="particles per iteration")] = 500,
+        warmup: Annotated[
+            float, Field(ge=0, lt=1, description="share of iterations over which the rate rises")
+        ] = 0.05,
+        final_rate: Annotated[
+            float, Field(ge=0, le=1, description="end of the cosine, as a share of the peak")
+        ] = 0.01,
+        clip: Annotated[
+            float | None, Field(gt=0, description="largest norm of the gradient")
+        ] = 10.0,
+        ema: Annotated[
+            float, Field(ge=0, lt=1, description="decay of a parameter average; 0 for none")
+        ] = 0.0,
+        warm_start: Annotated[
+            bool, Field(description="begin from the previous step's map")
+        ] = True,
+        check_every: Annotated[
+            int, Field(ge=1, description="iterations between held-out losses")
+        ] = 50,
+        patience: Annotated[
+            int | None,
+            Field(ge=1, description="held-out checks without a new best before stopping"),
+        ] = None,
+    ) -> None:
+        self.optimiser = optimiser
+        self.learning_rate = learning_rate
+        self.iterations = iterations
+        self.batch_size = batch_size
+        self.warmup = warmup
+        self.final_rate = final_rate
+        self.clip = clip
+        self.ema = ema
+        self.warm_start = warm_start
+        self.check_every = check_every
+        self.patience = patience
+
+    def minimise(
+        self,
+        block: FlowBlock,
+        loss: Loss,
+        n: int,
+        *,
+        rate: float = 1.0,
+        before_each: Callable[[], None] = lambda: None,
+        held_out: Callable[[FlowBlock], float] | None = None,
+        progress: Callable[[int, int, float], None] | None = None,
+    ) -> InnerReport:
+        """Train the block in place, drawing from torch's global generator.
+
+        Args:
+            block: The block to train.
+            loss: The loss of a block on rows.
+            n: Number of particles.
+            rate: Factor on the learning rate.
+            before_each: Called before every iteration (stochastic objectives draw anew).
+            held_out: The held-out loss, for stopping on a plateau.
+            progress: Called with iterations done, iterations planned and the smoothed loss.
+        """
+        block.train()
+        if self.optimiser == "lbfgs":
+            return self._lbfgs(block, loss, progress)
+        return self._adam(block, loss, n, rate, before_each, held_out, progress)
+
+    def _adam(
+        self,
+        block: FlowBlock,
+        loss: Loss,
+        n: int,
+        rate: float,
+        before_each: Callable[[], None],
+        held_out: Callable[[FlowBlock], float] | None,
+        progress: Callable[[int, int, float], None] | None,
+    ) -> InnerReport:
+        parameters = list(block.parameters())
+        device = parameters[0].device
+        optimiser = torch.optim.Adam(parameters, lr=rate * self.learning_rate, fused=True)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, self._schedule)
+        average = (
+            AveragedModel(block, multi_avg_fn=get_ema_multi_avg_fn(self.ema)) if self.ema else None
+        )
+        plateau = _Plateau(self.patience) if self.patience and held_out else None
+        batches = _batches(n, self.batch_size)
+        smooth, done = math.nan, 0
+        for done in range(1, self.iterations + 1):
+            before_each()
+            rows = next(batches)
+            value = loss(block, None if rows is None else rows.to(device))
+            now = value.item()
+            if not math.isfinite(now):
+                return InnerReport(done, now, diverged=True)
+            optimiser.zero_grad(set_to_none=True)
+            value.backward()  # type: ignore[no-untyped-call]
+            if self.clip:
+                torch.nn.utils.clip_grad_norm_(parameters, self.clip)
+            optimiser.step()
+            schedule.step()
+            if average:
+                average.update_parameters(block)
+            smooth = now if math.isnan(smooth) else 0.95 * smooth + 0.05 * now
+            if progress:
+                progress(done, self.iterations, smooth)
+            if plateau and held_out and done % self.check_every == 0:
+                candidate: FlowBlock = average.module if average else block
+                if plateau.over(candidate, held_out(candidate)):
+                    break
+        if plateau and plateau.best is not None:
+            block.load_state_dict(plateau.best)
+        elif average:
+            block.load_state_dict(average.module.state_dict())
+        return InnerReport(done, smooth, diverged=False)
+
+    def _lbfgs(
+        self, block: FlowBlock, loss: Loss, progress: Callable[[int, int, float], None] | None
+    ) -> InnerReport:
+        optimiser = torch.optim.LBFGS(
+            block.parameters(),
+            max_iter=self.iterations,
+            tolerance_grad=1e-14,
+            tolerance_change=1e-18,
+            history_size=50,
+            line_search_fn="strong_wolfe",
+        )
+        calls = 0
+
+        def closure() -> Tensor:
+            nonlocal calls
+            calls += 1
+            optimiser.zero_grad()
+            value = loss(block, None)
+            value.backward()  # type: ignore[no-untyped-call]
+            if progress:
+                progress(min(calls, self.iterations), self.iterations, value.item())
+            return value
+
+        # A line search that gave up near the limits of precision is cured by forgetting the past.
+        for _ in range(3):
+            last = float(optimiser.step(closure))  # type: ignore[no-untyped-call]
+            optimiser.state.clear()
+        return InnerReport(calls, last, diverged=not math.isfinite(last))
+
+    def _schedule(self, iteration: int) -> float:
+        rise = self.warmup * self.iterations
+        if iteration < rise:
+            return (iteration + 1) / (rise + 1)
+        done = (iteration - rise) / max(1.0, self.iterations - rise)
+        return self.final_rate + (1 - self.final_rate) * (1 + math.cos(math.pi * done)) / 2
+
+
+class _Plateau:
+    """Remembers the best parameters by held-out loss and says when to stop."""
+
+    def __init__(self, patience: int) -> None:
+        self.patience = patience
+        self.least = math.inf
+        self.waited = 0
+        self.best: dict[str, Tensor] | None = None
+
+    def over(self, block: FlowBlock, loss: float) -> bool:
+        if loss < self.least:
+            self.least, self.waited = loss, 0
+            self.best = {k: v.detach().clone() for k, v in block.state_dict().items()}
+        else:
+            self.waited += 1
+        return self.waited >= self.patience
+
+
+def _batches(n: int, size: int) -> Iterator[Tensor | None]:
+    """Yield rows of one epoch after another; ``None`` (all rows) if a batch holds them all."""
+    while True:
+        if size >= n:
+            yield None
+            continue
+        order = torch.randperm(n)
+        # The rest of an epoch that does not fill a batch is left to the next shuffle.
+        for start in range(0, n - size + 1, size):
+            yield order[start : start + size]

@@ -1,0 +1,60 @@
+"""Stop rules: when enough steps have been made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import Field
+
+from wopt.component import Component
+from wopt.train.record import StepRecord
+
+__all__ = ["Stop"]
+
+
+class Stop(Component):
+    """Ends a run after a number of steps, or before it when nothing more is gained.
+
+    Example:
+        >>> Stop(steps=3).steps
+        3
+    """
+
+    def __init__(
+        self,
+        steps: Annotated[int, Field(ge=1, description="at most")] = 4,
+        movement: Annotated[
+            float | None, Field(gt=0, description="stop when E|T(x)-x|^2 falls below")
+        ] = None,
+        nll_patience: Annotated[
+            int | None,
+            Field(ge=1, description="stop after so many steps whose held-out NLL fell too little"),
+        ] = None,
+        nll_tolerance: Annotated[
+            float, Field(ge=0, description="nats by which the NLL must fall to count")
+        ] = 1e-3,
+    ) -> None:
+        self.steps = steps
+        self.movement = movement
+        self.nll_patience = nll_patience
+        self.nll_tolerance = nll_tolerance
+
+    def reason(self, records: Sequence[StepRecord]) -> str | None:
+        """Return why to stop after these steps, or ``None`` to go on."""
+        last = records[-1]
+        if self.movement is not None and last.w2_step**2 < self.movement:
+            return f"the particles moved by {last.w2_step**2:.3g} < {self.movement:g} (mean square)"
+        if self.nll_patience is not None and len(records) > self.nll_patience:
+            values = [r.nll_valid for r in records]
+            if None not in values:
+                known = [v for v in values if v is not None]
+                recent = known[-self.nll_patience :]
+                if min(recent) > min(known[: -self.nll_patience]) - self.nll_tolerance:
+                    return (
+                        f"the held-out NLL did not fall by {self.nll_tolerance:g} "
+                        f"in {self.nll_patience} step(s)"
+                    )
+        if last.step >= self.steps:
+            return f"{self.steps} steps were asked for"
+        return None
