@@ -17,16 +17,25 @@ _PLACES = {
     "DataError": "wopt.errors",
     "Dataset": "wopt.data.dataset",
     "DivergenceError": "wopt.errors",
+    "Flow": "wopt.flow",
     "FlowBlock": "wopt.interfaces.block",
+    "Guard": "wopt.train.guard",
     "History": "wopt.interfaces.scheme",
+    "InnerSolver": "wopt.train.solver",
     "Need": "wopt.capabilities",
     "Objective": "wopt.interfaces.objective",
     "Particles": "wopt.particles",
     "PluginError": "wopt.errors",
+    "Problem": "wopt.train.iterate",
     "ProximalScheme": "wopt.interfaces.scheme",
+    "RunConfig": "wopt.config.model",
     "RunError": "wopt.errors",
+    "Solution": "wopt.train.solve",
     "Source": "wopt.interfaces.source",
+    "State": "wopt.train.iterate",
+    "StepRecord": "wopt.train.record",
     "StepSize": "wopt.interfaces.step_size",
+    "Stop": "wopt.train.stop",
     "Subproblem": "wopt.interfaces.scheme",
     "Sum": "wopt.interfaces.objective",
     "Target": "wopt.interfaces.target",
@@ -36,14 +45,19 @@ _PLACES = {
     "WoptError": "wopt.errors",
     "build": "wopt.component",
     "config_of": "wopt.component",
+    "fit": "wopt.train.solve",
     "hookimpl": "wopt.plugin",
+    "iterate": "wopt.train.iterate",
+    "load": "wopt.run.load",
     "named": "wopt.component",
     "register": "wopt.host",
+    "solve": "wopt.train.solve",
 }
 
 if TYPE_CHECKING:
     from wopt.capabilities import Need
     from wopt.component import Component, build, config_of, named
+    from wopt.config.model import RunConfig
     from wopt.data.dataset import Dataset
     from wopt.data.transform import AffineTransform
     from wopt.errors import (
@@ -56,6 +70,7 @@ if TYPE_CHECKING:
         UserError,
         WoptError,
     )
+    from wopt.flow import Flow
     from wopt.host import register
     from wopt.interfaces.block import FlowBlock
     from wopt.interfaces.objective import Objective, Sum
@@ -66,6 +81,13 @@ if TYPE_CHECKING:
     from wopt.interfaces.tracker import Tracker
     from wopt.particles import Particles
     from wopt.plugin import hookimpl
+    from wopt.run.load import load
+    from wopt.train.guard import Guard
+    from wopt.train.iterate import Problem, State, iterate
+    from wopt.train.record import StepRecord
+    from wopt.train.solve import Solution, fit, solve
+    from wopt.train.solver import InnerSolver
+    from wopt.train.stop import Stop
 
 __all__ = [
     "AffineTransform",
@@ -75,16 +97,25 @@ __all__ = [
     "DataError",
     "Dataset",
     "DivergenceError",
+    "Flow",
     "FlowBlock",
+    "Guard",
     "History",
+    "InnerSolver",
     "Need",
     "Objective",
     "Particles",
     "PluginError",
+    "Problem",
     "ProximalScheme",
+    "RunConfig",
     "RunError",
+    "Solution",
     "Source",
+    "State",
+    "StepRecord",
     "StepSize",
+    "Stop",
     "Subproblem",
     "Sum",
     "Target",
@@ -94,9 +125,13 @@ __all__ = [
     "WoptError",
     "build",
     "config_of",
+    "fit",
     "hookimpl",
+    "iterate",
+    "load",
     "named",
     "register",
+    "solve",
 ]
 
 

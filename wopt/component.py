@@ -57,7 +57,7 @@ class Component:
         >>> from typing import Annotated
         >>> from pydantic import Field
         >>> class Cooling(Component):
-        ...     def __init__(self, rate: Annotated[float, Field(gt=0, description="per step")] = 1.0):
+        ...     def __init__(self, rate: Annotated[float, Field(gt=0, description="rate")] = 1.0):
         ...         self.rate = rate
         >>> Cooling(rate="0.5").rate
         0.5
@@ -208,7 +208,7 @@ def _resolve(interface: type[Component], value: Any) -> Any:
     if isinstance(value, (interface, Spec)):
         return value
     if isinstance(value, type) and issubclass(value, interface):
-        cls, options = value, {}
+        cls, options = value, dict[str, Any]()
     else:
         name, options = _table(kind.name, value)
         try:
@@ -285,5 +285,3 @@ def describe(error: ValidationError, prefix: tuple[str, ...] = ()) -> str:
             message += f" (got {item['input']!r})"
         lines.append(": ".join([*prefix, place, message] if place else [*prefix, message]))
     return "\n".join(lines)
-
-

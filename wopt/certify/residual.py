@@ -73,9 +73,7 @@ def _energy_gradients(objective: Objective, moved: Particles) -> tuple[Tensor, T
     points = moved.points.detach().requires_grad_()
     held = None if moved.log_det is None else moved.log_det.detach().requires_grad_()
     with torch.enable_grad():
-        energy = objective.energy(
-            Particles(points, moved.weights, held, moved.log_density_start)
-        )
+        energy = objective.energy(Particles(points, moved.weights, held, moved.log_density_start))
         inputs = [points] if held is None else [points, held]
         found = torch.autograd.grad(energy, inputs, allow_unused=True, materialize_grads=True)
     by_log_det = found[1] if held is not None else points.new_zeros(len(points))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -24,6 +24,7 @@ class Dataset:
         names: The columns' names.
         log_density: The exact log-density in the data's units, ``(n, d)`` to ``(n,)``, if known.
         entropy: Its entropy in nats, if known: no model's NLL can be below it.
+        sample: Draws fresh rows from that density: a number and a generator to ``(n, d)``.
         images: Turns rows into pictures, ``(n, d)`` to ``(n, height, width)``, if they are some.
     """
 
@@ -34,6 +35,7 @@ class Dataset:
     names: tuple[str, ...]
     log_density: Callable[[Tensor], Tensor] | None = None
     entropy: float | None = None
+    sample: Callable[[int, torch.Generator], Tensor] | None = None
     images: Callable[[Tensor], Tensor] | None = None
 
     @property
@@ -42,14 +44,12 @@ class Dataset:
         return self.train.shape[1]
 
 
-def split(
-    x: Tensor, fractions: tuple[float, float, float], seed: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Shuffle the rows and cut them into train, validation and test.
+def split(x: Tensor, fractions: Sequence[float], seed: int) -> tuple[Tensor, ...]:
+    """Shuffle the rows and cut them into parts.
 
     Args:
         x: Rows, shape ``(n, d)``.
-        fractions: Shares of the three parts; they sum to one.
+        fractions: Shares of the parts, train first; they sum to one.
         seed: Of the shuffle.
 
     Raises:
@@ -61,9 +61,8 @@ def split(
         [8, 1, 1]
     """
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
-    first = round(fractions[0] * len(x))
-    second = first + round(fractions[1] * len(x))
-    parts = x[order[:first]], x[order[first:second]], x[order[second:]]
+    ends = [round(sum(fractions[: k + 1]) * len(x)) for k in range(len(fractions) - 1)]
+    parts = tuple(x[rows] for rows in torch.tensor_split(order, ends))
     if min(len(part) for part in parts) == 0:
         raise DataError(
             f"{len(x)} rows split by {list(fractions)} leave a part empty; give more rows or other "

@@ -9,7 +9,7 @@ import os
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,14 @@ from numpy.typing import NDArray
 from wopt.errors import DataError
 from wopt.registry import close_matches
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-__all__ = ["column_names", "pick_columns", "read_table", "write_table"]
+__all__ = [
+    "check_suffix",
+    "column_names",
+    "existing_file",
+    "pick_columns",
+    "read_table",
+    "write_table",
+]
 
 READABLE = (".npy", ".npz", ".csv", ".parquet")
 WRITABLE = (".npy", ".csv", ".parquet")
@@ -29,7 +33,7 @@ WRITABLE = (".npy", ".csv", ".parquet")
 def read_table(
     path: str | Path, key: str | None = None, columns: Sequence[str | int] | None = None
 ) -> tuple[NDArray[np.float64], tuple[str, ...]]:
-    """Read rows of numbers; NaN and infinities are passed on as they are.
+    r"""Read rows of numbers; NaN and infinities are passed on as they are.
 
     Args:
         path: A ``.npy``, ``.npz``, ``.csv`` (commas, with or without a line of names) or
@@ -48,12 +52,12 @@ def read_table(
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     file = Path(folder) / "cells.csv"
-        ...     _ = file.write_text("stage,a,b\\nearly,1,2\\nlate,3,4\\n")
+        ...     _ = file.write_text("stage,a,b\nearly,1,2\nlate,3,4\n")
         ...     read_table(file)
         (array([[1., 2.],
                [3., 4.]]), ('a', 'b'))
     """
-    path = _existing(Path(path), key)
+    path = _readable(path, key)
     if path.suffix.lower() in (".npy", ".npz"):
         with _reading(path):
             array = _load_array(path, key)
@@ -64,14 +68,16 @@ def read_table(
         table = array[:, chosen].astype(np.float64)
     else:
         with _reading(path):
-            frame = _load_frame(path)
-        names = tuple(str(name) for name in frame.columns)
+            held = _load_columns(path)
+        names = tuple(held.column_names)
+        if held.num_rows == 0:
+            raise DataError(f"{path} has no rows")
         if columns is None:
-            chosen = _numeric(path, frame)
+            chosen = _numeric_columns(path, held)
         else:
             chosen = pick_columns(names, columns, str(path))
-            _check_numeric(path, frame, chosen)
-        table = frame.iloc[:, chosen].to_numpy(dtype=np.float64, na_value=np.nan)
+            _check_numeric(path, held, chosen)
+        table = np.stack([_floats(held.column(j)) for j in chosen], axis=1)
     if len(table) == 0:
         raise DataError(f"{path} has no rows")
     return table, tuple(names[j] for j in chosen)
@@ -83,14 +89,14 @@ def column_names(path: str | Path, key: str | None = None) -> tuple[str, ...]:
     Raises:
         DataError: The file is missing, of an unknown kind, or its header cannot be read.
     """
-    path = _existing(Path(path), key)
+    path = _readable(path, key)
     with _reading(path):
         if path.suffix.lower() == ".parquet":
             import pyarrow.parquet
 
             return tuple(pyarrow.parquet.read_schema(path).names)
         if path.suffix.lower() == ".csv":
-            return tuple(str(name) for name in _load_frame(path, nrows=0).columns)
+            return _csv_header(path)[0]
         shape, dtype = _array_header(path, key)
     _check_array(path, shape, dtype)
     return _numbered(shape[1] if len(shape) == 2 else 1)
@@ -145,33 +151,41 @@ def write_table(path: str | Path, array: NDArray[Any], names: Sequence[str]) -> 
     Raises:
         DataError: Unknown suffix, a wrong number of names, or a place that cannot be written.
     """
+    check_suffix(path)
     path, array = Path(path), np.asarray(array)
     suffix = path.suffix.lower()
-    if suffix not in WRITABLE:
+    if array.ndim != 2 or array.shape[1] != len(set(names)) or len(names) != len(set(names)):
         raise DataError(
-            f"{path}: tables are not written as {suffix or 'a file without suffix'!r}; known: "
-            f"{', '.join(WRITABLE)}"
-        )
-    if array.ndim != 2 or array.shape[1] != len(names):
-        raise DataError(
-            f"{path}: an array of shape {tuple(array.shape)} does not fit the {len(names)} "
-            f"column names {', '.join(names)}"
+            f"{path}: an array of shape {tuple(array.shape)} needs as many distinct column names "
+            f"as it has columns, got {', '.join(names)}"
         )
     content = io.BytesIO()
     if suffix == ".npy":
         np.save(content, array, allow_pickle=False)
+    elif suffix == ".csv":
+        text = io.StringIO()
+        # tolist gives Python floats, whose text is the shortest that reads back the same.
+        csv.writer(text, lineterminator="\n").writerows([list(names), *array.tolist()])
+        content.write(text.getvalue().encode())
     else:
-        import pandas as pd
+        import pyarrow.parquet
 
-        frame = pd.DataFrame(array, columns=list(names))
-        if suffix == ".csv":
-            content.write(frame.to_csv(index=False, lineterminator="\n").encode())
-        else:
-            frame.to_parquet(content, index=False)
+        table = pyarrow.table({name: array[:, j] for j, name in enumerate(names)})
+        pyarrow.parquet.write_table(table, content)
     try:
         _write_atomically(path, content.getbuffer())
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def check_suffix(path: str | Path) -> None:
+    """Raise :class:`~wopt.errors.DataError` unless :func:`write_table` knows the file's suffix."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in WRITABLE:
+        raise DataError(
+            f"{path}: no table is written to a file with suffix {suffix!r}; known: "
+            f"{', '.join(WRITABLE)}"
+        )
 
 
 def _write_atomically(path: Path, content: memoryview) -> None:
@@ -186,19 +200,32 @@ def _write_atomically(path: Path, content: memoryview) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _existing(path: Path, key: str | None) -> Path:
+def existing_file(path: str | Path) -> Path:
+    """Return the path of a file that exists.
+
+    Raises:
+        DataError: There is no such file; the message names close ones in the same folder.
+    """
+    path = Path(path)
+    if path.is_file():
+        return path
+    where = "" if path.is_absolute() else f" (looked in {Path.cwd()})"
+    if path.is_dir():
+        raise DataError(f"{path} is a folder; name a file in it{where}")
+    if not path.parent.is_dir():
+        raise DataError(f"{path} does not exist, nor does the folder {path.parent}{where}")
+    beside = sorted(other.name for other in path.parent.iterdir())
+    raise DataError(f"{path} does not exist{where}{close_matches(path.name, beside)}")
+
+
+def _readable(path: str | Path, key: str | None) -> Path:
+    path = existing_file(path)
     suffix = path.suffix.lower()
     if suffix not in READABLE:
         raise DataError(
-            f"{path}: tables of kind {suffix or 'without suffix'!r} cannot be read; known: "
+            f"{path}: no table is read from a file with suffix {suffix!r}; known: "
             f"{', '.join(READABLE)}"
         )
-    if not path.is_file():
-        beside = path.parent
-        near = sorted(p.name for p in beside.iterdir()) if beside.is_dir() else []
-        what = "is a folder, not a file" if path.is_dir() else "does not exist"
-        where = "" if path.is_absolute() else f" (looked in {Path.cwd()})"
-        raise DataError(f"{path} {what}{where}{close_matches(path.name, near)}")
     if key is not None and suffix != ".npz":
         raise DataError(f"{path}: `key` picks an array of an .npz file, and this is {suffix}")
     return path
@@ -235,9 +262,9 @@ def _load_array(path: Path, key: str | None) -> NDArray[Any]:
 def _array_header(path: Path, key: str | None) -> tuple[tuple[int, ...], np.dtype[Any]]:
     with path.open("rb") as stream:
         if path.suffix.lower() == ".npz":
-            with zipfile.ZipFile(stream) as archive:
-                with archive.open(_member(path, archive, key)) as part:
-                    return _shape_and_type(part)
+            archive = zipfile.ZipFile(stream)
+            with archive, archive.open(_member(path, archive, key)) as part:
+                return _shape_and_type(part)
         shape, dtype = _shape_and_type(stream)
         missing = stream.tell() + dtype.itemsize * int(np.prod(shape)) - path.stat().st_size
         if missing > 0:
@@ -274,77 +301,86 @@ def _check_array(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> No
         )
 
 
-def _load_frame(path: Path, nrows: int | None = None) -> pd.DataFrame:
-    import pandas as pd
+def _csv_header(path: Path) -> tuple[tuple[str, ...], bool]:
+    """Return the columns' names and whether the file holds them."""
+    with path.open(newline="", encoding="utf-8-sig") as stream:
+        cells = next(csv.reader(stream), [])
+    if not cells:
+        raise ValueError("it is empty")
+    # 0, 1, 2, ... are the names that pandas gives; other numbers are the first row already.
+    counted = len(cells) > 1 and cells == [str(j) for j in range(len(cells))]
+    named = counted or not all(_is_number(cell) for cell in cells)
+    return (tuple(cell.strip() for cell in cells) if named else _numbered(len(cells))), named
+
+
+def _load_columns(path: Path) -> Any:
+    """Return the file's columns as a pyarrow table."""
+    import pyarrow.csv
+    import pyarrow.parquet
 
     if path.suffix.lower() == ".parquet":
-        return pd.read_parquet(path)
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        first = next(csv.reader(stream), [])
-    named = not _all_numbers(first)
-    # The default parser of floats is fast and wrong in the last bit.
-    frame: pd.DataFrame = pd.read_csv(
-        path,
-        header=0 if named else None,
-        nrows=nrows,
-        encoding="utf-8-sig",
-        float_precision="round_trip",
-        low_memory=False,
-        index_col=False,
+        return pyarrow.parquet.read_table(path)
+    names, named = _csv_header(path)
+    options = pyarrow.csv.ReadOptions(
+        column_names=list(names),
+        skip_rows=1 if named else 0,
+        # A column's type is inferred from the first block, so that must be the whole file.
+        block_size=min(path.stat().st_size + 1, 2**31 - 1),
     )
-    return frame if named else frame.set_axis(list(_numbered(frame.shape[1])), axis=1)
+    return pyarrow.csv.read_csv(path, read_options=options)
 
 
-def _all_numbers(cells: list[str]) -> bool:
-    """Say if a first line is data already; ``0, 1, 2, ...`` are names that pandas gives."""
+def _is_number(text: str) -> bool:
     try:
-        values = [float(cell) for cell in cells]
+        float(text)
     except ValueError:
         return False
-    return bool(values) and (len(values) == 1 or values != list(range(len(values))))
+    return True
 
 
-def _is_numeric(column: pd.Series[Any]) -> bool:
-    import pandas as pd
+def _is_numeric(kind: Any) -> bool:
+    import pyarrow.types
 
-    kinds = pd.api.types
-    return kinds.is_float_dtype(column.dtype) or kinds.is_integer_dtype(column.dtype)
+    types = pyarrow.types
+    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind))
 
 
-def _numeric(path: Path, frame: pd.DataFrame) -> list[int]:
+def _floats(column: Any) -> NDArray[np.float64]:
+    import pyarrow
+
+    return np.asarray(column.cast(pyarrow.float64()).to_numpy(), dtype=np.float64)
+
+
+def _numeric_columns(path: Path, table: Any) -> list[int]:
     """Return the numeric columns' indices; refuse a column that a few bad cells made text."""
-    import pandas as pd
+    import pyarrow.types
 
     chosen = []
-    for j, name in enumerate(frame.columns):
-        column = frame.iloc[:, j]
-        if _is_numeric(column):
-            # A column without a name is the row index that somebody's pandas wrote along.
-            if not str(name).startswith("Unnamed: "):
+    for j, (name, column) in enumerate(zip(table.column_names, table.columns, strict=True)):
+        if _is_numeric(column.type):
+            # A column without a name is the row index that was written along with a table.
+            if name:
                 chosen.append(j)
-        elif pd.api.types.is_string_dtype(column.dtype):
-            text = (pd.to_numeric(column, errors="coerce").isna() & column.notna()).to_numpy()
-            if text.mean() < 0.5:
-                row = int(text.argmax())
+        elif pyarrow.types.is_string(column.type):
+            cells = column.to_pylist()
+            bad = [row for row, cell in enumerate(cells) if cell and not _is_number(cell)]
+            if bad and len(bad) < len(cells) / 2:
                 raise DataError(
-                    f"{path}: column {name!r} is numbers but for {int(text.sum())} row(s), first "
-                    f"row {row}: {column.iloc[row]!r}; mend the file or choose other `columns`"
+                    f"{path}: column {name!r} is numbers but for {len(bad)} row(s), first row "
+                    f"{bad[0]}: {cells[bad[0]]!r}; mend the file or choose other `columns`"
                 )
     if not chosen:
-        names = ", ".join(repr(str(name)) for name in frame.columns[:5])
+        names = ", ".join(repr(name) for name in table.column_names[:5])
         hint = "; separate columns by commas" if ";" in names or "\\t" in names else ""
         raise DataError(f"{path} has no numeric column; its columns: {names}{hint}")
     return chosen
 
 
-def _check_numeric(path: Path, frame: pd.DataFrame, chosen: list[int]) -> None:
-    import pandas as pd
-
-    for j in chosen:
-        column = frame.iloc[:, j]
-        if not (_is_numeric(column) or pd.api.types.is_bool_dtype(column.dtype)):
-            value = column.iloc[0] if len(column) else None
-            raise DataError(
-                f"{path}: column {frame.columns[j]!r} does not hold numbers (its first value is "
-                f"{value!r}); choose numeric columns"
-            )
+def _check_numeric(path: Path, table: Any, chosen: list[int]) -> None:
+    wrong = [j for j in chosen if not _is_numeric(table.column(j).type)]
+    if wrong:
+        names = ", ".join(repr(table.column_names[j]) for j in wrong)
+        raise DataError(
+            f"{path}: column(s) {names} do not hold numbers (first value "
+            f"{table.column(wrong[0])[0].as_py()!r}); choose numeric columns"
+        )

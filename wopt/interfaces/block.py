@@ -35,7 +35,7 @@ class FlowBlock(Component, nn.Module, abc.ABC):
 
     def move(self, x: Tensor) -> Tensor:
         """Return T(x) alone; override it where that is cheaper."""
-        return self(x)[0]  # type: ignore[no-any-return]
+        return self(x)[0]
 
     def forward_with_action(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return ``(T(x), log-det, int_0^1 |dx_t/dt|^2 dt)``; needs ``Need.ACTION``."""
@@ -46,7 +46,7 @@ class FlowBlock(Component, nn.Module, abc.ABC):
 
         Maps in closed form have nothing to add; a block that discretises must override it.
         """
-        return self(x)  # type: ignore[no-any-return]
+        return self(x)
 
     def refine(self) -> bool:
         """Make the discretisation finer, in place; return whether that was possible."""

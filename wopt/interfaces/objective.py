@@ -58,7 +58,7 @@ class Objective(Component, abc.ABC):
         return {type(self).__name__.lower(): self.energy(particles)}
 
     def resample(self, generator: torch.Generator) -> None:
-        """Draw anew what a stochastic energy holds fixed between calls (mini-batches, projections)."""
+        """Draw anew what a stochastic energy holds fixed between calls, such as projections."""
 
     def __add__(self, other: Objective) -> Sum:
         return Sum([*_parts(self), *_parts(other)])

@@ -103,8 +103,10 @@ class Guard(Component):
     ) -> Verdict:
         """Measure a finished step on held-out particles ``before`` it."""
         moved = push(block, before, audit=True)
-        placed = moved if type(scheme).place is ProximalScheme.place else scheme.place(
-            block, before, audit=True
+        placed = (
+            moved
+            if type(scheme).place is ProximalScheme.place
+            else scheme.place(block, before, audit=True)
         )
         decrease, error = _decrease(subproblem, before, placed)
         inexact = _likelihood_error(objective, block, before, moved)

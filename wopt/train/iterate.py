@@ -112,7 +112,8 @@ def iterate(
         DivergenceError: The guard rejected a step and all its retries; the last state yielded
             stands.
     """
-    while not (state.records and state.records[-1].stop):
+    # Asked anew, not read from the record, so that a run may go on under a later stop rule.
+    while not (state.records and problem.stop.reason(state.records)):
         state = _step(problem, state, progress)
         yield state, state.records[-1]
 
@@ -126,10 +127,6 @@ def _step(problem: Problem, state: State, progress: Progress | None) -> State:
     )
     block, verdict, report, attempts = _solve(problem, state, sub, held, progress)
     train = push(block, state.train.particles)
-    after = tuple(
-        Trace(moved, trace.particles.points, (s.anchor - moved.points) / s.step_size)
-        for moved, trace, s in ((train, state.train, sub), (verdict.moved, state.valid, held))
-    )
     record = StepRecord(
         step=state.step + 1,
         step_size=h,
@@ -152,7 +149,21 @@ def _step(problem: Problem, state: State, progress: Progress | None) -> State:
     )
     reason = problem.stop.reason([*state.records, record])
     records = (*state.records, dataclasses.replace(record, stop=reason))
-    return State(state.step + 1, *after, h, verdict.energy, block, records)
+    return State(
+        state.step + 1,
+        _after(state.train, sub, train),
+        _after(state.valid, held, verdict.moved),
+        h,
+        verdict.energy,
+        block,
+        records,
+    )
+
+
+def _after(before: Trace, subproblem: Subproblem, moved: Particles) -> Trace:
+    """Return the moved particles; the Wasserstein gradient at them is the step's residual."""
+    gradient = (subproblem.anchor - moved.points) / subproblem.step_size
+    return Trace(moved, before.particles.points, gradient)
 
 
 def _solve(
@@ -209,7 +220,9 @@ def _train(
     progress: Progress | None,
 ) -> InnerReport:
     particles, valid = state.train.particles, state.valid.particles
-    draws = generator(problem.seed, "objective", state.step, attempt, device=particles.points.device)
+    draws = generator(
+        problem.seed, "objective", state.step, attempt, device=particles.points.device
+    )
 
     def loss(block: FlowBlock, rows: Tensor | None) -> Tensor:
         if rows is None:
@@ -243,9 +256,7 @@ def new_block(block: Spec | FlowBlock, like: Particles) -> FlowBlock:
 
 
 def _history(trace: Trace, state: State, h: float) -> History:
-    return History(
-        trace.particles, trace.previous, trace.gradient, state.step, h, state.step_size
-    )
+    return History(trace.particles, trace.previous, trace.gradient, state.step, h, state.step_size)
 
 
 def _movement(before: Particles, after: Particles) -> float:
@@ -258,5 +269,3 @@ def _mean_nll(problem: Problem, particles: Particles) -> float | None:
     if values is None or target is None or Need.NORMALISED not in target.provides:
         return None
     return float(particles.mean(values)) - problem.log_det
-
-

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 import torch
 from pydantic import Field
@@ -65,9 +65,7 @@ class InnerSolver(Component):
         ema: Annotated[
             float, Field(ge=0, lt=1, description="decay of a parameter average; 0 for none")
         ] = 0.0,
-        warm_start: Annotated[
-            bool, Field(description="begin from the previous step's map")
-        ] = True,
+        warm_start: Annotated[bool, Field(description="begin from the previous step's map")] = True,
         check_every: Annotated[
             int, Field(ge=1, description="iterations between held-out losses")
         ] = 50,
@@ -143,7 +141,7 @@ class InnerSolver(Component):
             if not math.isfinite(now):
                 return InnerReport(done, now, diverged=True)
             optimiser.zero_grad(set_to_none=True)
-            value.backward()  # type: ignore[no-untyped-call]
+            value.backward()
             if self.clip:
                 torch.nn.utils.clip_grad_norm_(parameters, self.clip)
             optimiser.step()
@@ -154,7 +152,7 @@ class InnerSolver(Component):
             if progress:
                 progress(done, self.iterations, smooth)
             if plateau and held_out and done % self.check_every == 0:
-                candidate: FlowBlock = average.module if average else block
+                candidate = cast(FlowBlock, average.module) if average else block
                 if plateau.over(candidate, held_out(candidate)):
                     break
         if plateau and plateau.best is not None:
@@ -181,14 +179,14 @@ class InnerSolver(Component):
             calls += 1
             optimiser.zero_grad()
             value = loss(block, None)
-            value.backward()  # type: ignore[no-untyped-call]
+            value.backward()
             if progress:
                 progress(min(calls, self.iterations), self.iterations, value.item())
             return value
 
         # A line search that gave up near the limits of precision is cured by forgetting the past.
         for _ in range(3):
-            last = float(optimiser.step(closure))  # type: ignore[no-untyped-call]
+            last = optimiser.step(closure).item()
             optimiser.state.clear()
         return InnerReport(calls, last, diverged=not math.isfinite(last))
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import wopt
 from pydantic import Field
+
+import wopt
 from wopt import History, Need, Subproblem, Transport
 
 __all__ = ["JKO"]
 
 
 class JKO(wopt.ProximalScheme):
-    """The minimising-movement scheme
+    """The minimising-movement scheme of Jordan, Kinderlehrer and Otto.
 
         rho_{n+1} = argmin  G(rho) + W_2(rho_n, rho)^2 / (2 h).
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import wopt
 from pydantic import Field
 from torch import Tensor
+
+import wopt
 from wopt import Need, Particles
 
 __all__ = ["KL"]
 
 
 class KL(wopt.Objective):
-    """KL(rho | q) for q = exp(-V)/Z:
+    """The divergence KL(rho | q) to q = exp(-V)/Z.
 
         G(rho) = E[V(y) - log |det DT(x)|] + E[log rho_0(x)] + log Z,    y = T(x).
 

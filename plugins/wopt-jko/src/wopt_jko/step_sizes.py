@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import wopt
 from pydantic import Field
+
+import wopt
 
 __all__ = ["Constant", "Geometric", "Sequence"]
 
@@ -23,7 +24,7 @@ class Constant(wopt.StepSize):
     def __init__(self, value: Annotated[Positive, Field(description="h")] = 1.0) -> None:
         self.value = value
 
-    def __call__(self, step: int, previous: float | None = None) -> float:  # noqa: ARG002
+    def __call__(self, step: int, previous: float | None = None) -> float:
         """Return the constant."""
         return self.value
 
@@ -47,7 +48,7 @@ class Geometric(wopt.StepSize):
         self.ratio = ratio
         self.largest = largest
 
-    def __call__(self, step: int, previous: float | None = None) -> float:  # noqa: ARG002
+    def __call__(self, step: int, previous: float | None = None) -> float:
         """Return the step's term of the progression."""
         value = self.initial * self.ratio**step
         return value if self.largest is None else min(value, self.largest)
@@ -66,6 +67,6 @@ class Sequence(wopt.StepSize):
     ) -> None:
         self.values = values
 
-    def __call__(self, step: int, previous: float | None = None) -> float:  # noqa: ARG002
+    def __call__(self, step: int, previous: float | None = None) -> float:
         """Return the step's entry, or the last one."""
         return self.values[min(step, len(self.values) - 1)]

@@ -1,0 +1,44 @@
+# wopt: `make demo` and `make test` do everything on a fresh machine.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PLUGINS := $(patsubst %/,%,$(dir $(wildcard plugins/*/pyproject.toml)))
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow lint format clean
+
+help:  ## list these commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: $(STAMP)  ## make .venv with the core and all plugins, editable
+
+$(STAMP): pyproject.toml $(addsuffix /pyproject.toml,$(PLUGINS))
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[test,lint]' $(addprefix --editable ./,$(PLUGINS))
+	@touch $@
+
+demo: $(STAMP)  ## train on image patches (about 4 minutes) and write runs/demo/report.html
+	rm -rf runs/demo
+	$(BIN)/wopt run examples/patches.toml --out runs/demo
+
+test: $(STAMP)  ## the fast tests of the core and of every plugin
+	$(BIN)/python -m pytest -q
+
+test-slow: $(STAMP)  ## the tests that train for minutes
+	$(BIN)/python -m pytest -q -m slow
+
+lint: $(STAMP)  ## style, types and the house's import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP)  ## rewrite files in the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## remove .venv and caches, keep runs
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -not -path './runs/*' -prune -exec rm -rf {} +

@@ -1,0 +1,36 @@
+"""What several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from wopt.config.model import RunConfig, validate
+from wopt.config.read import override, read_toml
+from wopt.host import host
+
+__all__ = ["exit_status", "read", "warn_of_plugins"]
+
+
+def read(path: Path, settings: Sequence[str] = ()) -> RunConfig:
+    """Read, override and validate a configuration."""
+    return validate(override(read_toml(path), settings), str(path))
+
+
+def exit_status(result: dict[str, Any]) -> int:
+    """Return the exit status of a run: 0 done, 1 failed, 130 interrupted."""
+    return {"done": 0, "stopped": 130}.get(result["status"], 1)
+
+
+def warn_of_plugins() -> None:
+    """Print one line for every plugin that failed to load."""
+    for plugin in host().plugins:
+        if plugin.status == "failed":
+            click.secho(
+                f"warning: plugin {plugin.name!r} failed to load: {plugin.error}",
+                fg="yellow",
+                err=True,
+            )

@@ -1,0 +1,77 @@
+"""The command ``wopt``: its subcommands, imported when used, and how errors are shown."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import sys
+
+import click
+
+from wopt.errors import WoptError
+
+__all__ = ["main"]
+
+COMMANDS = {
+    "run": "train a flow from a configuration file",
+    "resume": "go on with an interrupted run",
+    "sample": "draw samples with their log-density",
+    "score": "log-likelihoods of data under a run's model",
+    "report": "write a run's HTML page anew",
+    "validate": "check a configuration without running it",
+    "schema": "print the JSON Schema of all installed options",
+    "init": "write a commented configuration to begin with",
+    "plugins": "list plugins and what they bring",
+    "show": "show a component's options",
+    "doctor": "report versions, devices and failing plugins",
+}
+
+
+class _Lazy(click.Group):
+    """A group that imports a subcommand only when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"wopt.cli.{name}").command
+        return command
+
+
+@click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="wopt-core", prog_name="wopt")
+def cli() -> None:
+    """Optimise over probability measures, in Wasserstein space, on flow networks.
+
+    `wopt init` writes a configuration to begin with; `wopt run` trains from it.
+    """
+
+
+def main() -> None:
+    """Run the command line; a mistake is answered by one message and exit status 2."""
+    try:
+        status = cli(standalone_mode=False)
+    except click.exceptions.Abort:
+        status = _fail("interrupted", 130)
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except WoptError as error:
+        status = _fail(str(error), error.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader has gone; Python would complain at exit
+        status = 0
+    except KeyboardInterrupt:
+        status = _fail("interrupted", 130)
+    except OSError as error:
+        why = "the disk is full" if error.errno == errno.ENOSPC else str(error)
+        status = _fail(f"{why}; files already written are whole", 1)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _fail(message: str, status: int) -> int:
+    click.secho("error: ", fg="red", bold=True, nl=False, err=True)
+    click.echo(message, err=True)
+    return status

@@ -1,0 +1,34 @@
+"""``wopt plugins``: imports no component, so no torch."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from wopt.host import host
+
+__all__ = ["command"]
+
+
+@click.command("plugins")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--kind", help="Only components of this kind.")
+@click.option("--failed", is_flag=True, help="Only plugins that failed to load.")
+def command(as_json: bool, kind: str | None, failed: bool) -> None:
+    """List plugins and the components they bring."""
+    plugins = [p for p in host().plugins if p.status == "failed" or not failed]
+    if as_json:
+        click.echo(json.dumps([p.to_dict() for p in plugins], indent=2))
+        return
+    for plugin in plugins:
+        click.secho(f"{plugin.name}", bold=True, nl=False)
+        click.echo(f"  {plugin.distribution} {plugin.version}  ", nl=False)
+        click.secho(plugin.status, fg="green" if plugin.status == "ok" else "red")
+        if plugin.error:
+            click.echo(f"    {plugin.error}")
+        for entry in plugin.components:
+            if kind in (None, entry.kind):
+                click.echo(f"    {entry.kind:<10} {entry.name:<20} {entry.summary}")
+    if not plugins:
+        click.echo("no plugin" + (" failed" if failed else "s are installed"))

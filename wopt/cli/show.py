@@ -1,0 +1,69 @@
+"""``wopt show``."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import click
+
+__all__ = ["command"]
+
+
+@click.command("show")
+@click.argument("kind")
+@click.argument("name")
+def command(kind: str, name: str) -> None:
+    """Show the component NAME of a KIND: what it is, its options, what it needs and provides."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from wopt.capabilities import Need
+    from wopt.component import options_model
+    from wopt.host import host
+
+    registry = host().registry
+    cls: Any = registry.load(kind, name)
+    entry = registry.find(kind, name)
+    console = Console(highlight=False)
+    console.print(f"[bold]{kind} {entry.name}[/]  plugin {entry.plugin}, {escape(entry.path)}")
+    console.print(escape(inspect.cleandoc(cls.__doc__ or "").split("\n\nArgs:")[0]))
+    for attribute in ("needs", "provides"):
+        value = getattr(cls, attribute, None)
+        if isinstance(value, Need) and value:
+            console.print(f"{attribute}: {value.describe()}")
+    table = Table("option", "type", "default", "meaning")
+    schema = options_model(cls).model_json_schema()
+    for option, body in schema.get("properties", {}).items():
+        required = option in schema.get("required", [])
+        default = "(required)" if required else str(body.get("default", ""))
+        table.add_row(option, escape(_type(body)), escape(default), escape(_meaning(body)))
+    if table.row_count:
+        console.print(table)
+
+
+def _type(body: dict[str, Any]) -> str:
+    if "x-wopt-kind" in body:
+        return f"a {body['x-wopt-kind']}"
+    if "enum" in body:
+        return " | ".join(str(v) for v in body["enum"])
+    if "anyOf" in body:
+        return " | ".join(_type(choice) for choice in body["anyOf"])
+    if body.get("type") == "array":
+        return f"list of {_type(body['items'])}" if "items" in body else "list"
+    limits = [
+        f"{sign} {body[key]}"
+        for key, sign in (
+            ("minimum", ">="),
+            ("exclusiveMinimum", ">"),
+            ("maximum", "<="),
+            ("exclusiveMaximum", "<"),
+        )
+        if key in body
+    ]
+    return " ".join([str(body.get("type", "any")), *limits])
+
+
+def _meaning(body: dict[str, Any]) -> str:
+    return str(body.get("description", ""))

@@ -1,0 +1,101 @@
+"""The configuration of a run as one validated model."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, cast
+
+import torch
+from pydantic import AfterValidator, Field, ValidationError
+
+from wopt.component import Options, Spec, describe, named
+from wopt.errors import ConfigError
+from wopt.interfaces.block import FlowBlock
+from wopt.interfaces.objective import Objective
+from wopt.interfaces.scheme import ProximalScheme
+from wopt.interfaces.source import Source
+from wopt.interfaces.tracker import Tracker
+from wopt.train.guard import Guard
+from wopt.train.solver import InnerSolver
+from wopt.train.stop import Stop
+
+__all__ = ["RunConfig", "to_table", "validate"]
+
+
+def _usable_device(name: str) -> str:
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"device {name!r} cannot be used here: {reason}") from None
+    return name
+
+
+class RunConfig(Options):
+    """What ``wopt run`` reads. Any component may be given as a bare name.
+
+    Example:
+        >>> config = validate({"source": {"name": "toy", "shape": "moons"}, "seed": 3})
+        >>> config.seed, type(config.scheme).__name__
+        (3, 'JKO')
+    """
+
+    source: Annotated[Source, Field(description="where the start comes from")]
+    objective: Annotated[Objective, Field(description="what to minimise")] = named("kl")
+    scheme: Annotated[ProximalScheme, Field(description="how to step")] = named("jko")
+    block: Annotated[FlowBlock, Field(description="with which maps")] = named("ode")
+    solver: Annotated[InnerSolver, Field(description="minimises each subproblem")] = Field(
+        default_factory=InnerSolver
+    )
+    guard: Annotated[Guard, Field(description="accepts or rejects a finished step")] = Field(
+        default_factory=Guard
+    )
+    stop: Annotated[Stop, Field(description="when to stop")] = Field(default_factory=Stop)
+    tracker: Annotated[Tracker | None, Field(description="sends records elsewhere")] = None
+    seed: Annotated[int, Field(ge=0, lt=2**63, description="of all random draws")] = 0
+    device: Annotated[
+        str, AfterValidator(_usable_device), Field(description="cpu, cuda, cuda:1, mps, ...")
+    ] = "cpu"
+    dtype: Annotated[
+        Literal["float32", "float64"], Field(description="of the particles and maps")
+    ] = "float32"
+    model: Annotated[
+        Literal["auto", "pull_back", "push_forward"],
+        Field(
+            description="what is sampled and scored: the target pulled back to the data, the "
+            "start pushed forward to the target, or (auto) what suits the source and the target"
+        ),
+    ] = "auto"
+    versions: Annotated[
+        dict[str, str], Field(description="of what made this file; written by wopt, not read")
+    ] = Field(default_factory=dict)
+
+    @property
+    def block_spec(self) -> Spec:
+        """The block's choice, which waits for the dimension."""
+        # Typed as the interface for the schema; a table is turned into a choice.
+        return cast(Any, self.block)
+
+
+def validate(table: dict[str, Any], where: str = "") -> RunConfig:
+    """Return the validated configuration.
+
+    Args:
+        table: As read from TOML.
+        where: The file, for messages.
+
+    Raises:
+        ConfigError: One line a mistake: its place, what is wrong, what is known.
+    """
+    try:
+        return RunConfig.model_validate(table)
+    except ValidationError as error:
+        raise ConfigError(describe(error, prefix=(where,) if where else ())) from None
+
+
+def to_table(config: RunConfig) -> dict[str, Any]:
+    """Return the resolved table: every option with the value in force.
+
+    Raises:
+        PluginError: A component is not registered, so no file can name it.
+    """
+    return config.model_dump(mode="json", exclude_none=True)

@@ -1,0 +1,85 @@
+"""Commented configurations to begin with: every option with its meaning and default."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tomli_w
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from wopt.component import Component, options_model
+from wopt.config.model import RunConfig
+from wopt.host import host
+from wopt.registry import KINDS
+
+__all__ = ["template"]
+
+_TABLES = ("source", "objective", "scheme", "block", "solver", "guard", "stop")
+
+
+def template(names: dict[str, str]) -> str:
+    """Return a commented TOML configuration.
+
+    Args:
+        names: The component to use by kind; where a kind is missing, the usual one.
+
+    Raises:
+        PluginError: A name is unknown.
+    """
+    lines = [
+        "# A wopt run. Every option is shown with its default; delete what you do not need.",
+        "",
+    ]
+    for name, field in RunConfig.model_fields.items():
+        if name not in (*_TABLES, "tracker", "versions"):
+            lines += _option(name, field)
+    for table in _TABLES:
+        field = RunConfig.model_fields[table]
+        lines += ["", f"# {field.description}"]
+        if table in KINDS:
+            lines += _component(table, table, names)
+        else:
+            assert isinstance(field.annotation, type)
+            assert issubclass(field.annotation, Component)
+            lines += [f"[{table}]"]
+            for option, inner in options_model(field.annotation).model_fields.items():
+                lines += _option(option, inner)
+    return "\n".join(lines) + "\n"
+
+
+def _component(path: str, kind: str, names: dict[str, str]) -> list[str]:
+    registry = host().registry
+    usual = RunConfig.model_fields[kind].default if kind in RunConfig.model_fields else {}
+    name = names.get(kind) or (usual.get("name") if isinstance(usual, dict) else None)
+    cls: type[Component] = registry.load(kind, name or registry.names(kind)[0])
+    others = [n for n in registry.names(kind) if n != registry.name_of(kind, cls)]
+    summary = registry.find(kind, registry.name_of(kind, cls)).summary
+    lines = [f"# {summary}" + (f"; also: {', '.join(others)}" if others else "")]
+    lines += [f"[{path}]", f'name = "{registry.name_of(kind, cls)}"']
+    nested: list[str] = []
+    for option, field in options_model(cls).model_fields.items():
+        default = field.default
+        if isinstance(default, dict) and "name" in default and option in KINDS:
+            if option == "step_size":  # a number says it all
+                lines += [*_comment(field), "step_size = 1.0"]
+            else:
+                nested += ["", f"# {field.description}"]
+                nested += _component(f"{path}.{option}", option, {**names, option: default["name"]})
+        else:
+            lines += _option(option, field)
+    return lines + nested
+
+
+def _option(name: str, field: FieldInfo) -> list[str]:
+    default: Any = field.get_default(call_default_factory=True)
+    if default is PydanticUndefined:
+        return [*_comment(field, "required"), f'{name} = "FILL-IN"']
+    if default is None:
+        return [*_comment(field, "not set"), f"# {name} = "]
+    return [*_comment(field), tomli_w.dumps({name: default}).strip()]
+
+
+def _comment(field: FieldInfo, note: str = "") -> list[str]:
+    text = field.description or ""
+    return [f"# {text}" + (f" ({note})" if note and text else note)] if text or note else []

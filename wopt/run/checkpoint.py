@@ -1,0 +1,149 @@
+"""Checkpoints: blocks and the state for resume, and how they are read back."""
+
+from __future__ import annotations
+
+import json
+
+import torch
+from torch import Tensor
+
+from wopt.component import Spec, config_of
+from wopt.config.model import RunConfig
+from wopt.data.transform import AffineTransform
+from wopt.errors import RunError
+from wopt.interfaces.block import FlowBlock
+from wopt.particles import Particles
+from wopt.run.directory import RunDirectory, read_tensors, write_tensors
+from wopt.train.iterate import State, Trace
+from wopt.train.record import StepRecord
+
+__all__ = [
+    "load_blocks",
+    "load_state",
+    "load_transform",
+    "save_state",
+    "save_transform",
+]
+
+_OF_PARTICLES = ("points", "weights", "log_det", "log_density_start")
+
+
+def save_state(run: RunDirectory, state: State, block: Spec) -> None:
+    """Write the newest block, the records and, last, the state, which makes the step count.
+
+    A run that is killed in between resumes from the step before.
+    """
+    if state.block is not None:
+        write_tensors(
+            run.block(state.step), state.block.state(), {"block": json.dumps(config_of(block))}
+        )
+    run.write_steps([record.to_dict() for record in state.records])
+    tensors = {
+        f"{split}.{name}": value
+        for split, trace in (("train", state.train), ("valid", state.valid))
+        for name, value in _tensors(trace).items()
+    }
+    metadata = {"step": state.step, "step_size": state.step_size, "energy": state.energy}
+    write_tensors(run.state, tensors, {"state": json.dumps(metadata)})
+
+
+def load_state(run: RunDirectory, config: RunConfig, dim: int) -> State:
+    """Read the state of the last finished step.
+
+    Raises:
+        RunError: A file is missing or damaged.
+    """
+    tensors, metadata = read_tensors(run.state)
+    try:
+        held = json.loads(metadata["state"])
+        step = int(held["step"])
+        traces = {
+            split: _trace({k[6:]: v for k, v in tensors.items() if k.startswith(split)}, config)
+            for split in ("train", "valid")
+        }
+    except (KeyError, ValueError, TypeError) as error:
+        raise RunError(f"{run.state}: is damaged: {error!r}") from None
+    records = []
+    for line in run.read_steps(step):
+        try:
+            records.append(StepRecord(**{**line, "attempts": tuple(line["attempts"])}))
+        except (KeyError, TypeError) as error:
+            raise RunError(f"{run.steps}: is damaged: {error}") from None
+    return State(
+        step,
+        traces["train"],
+        traces["valid"],
+        held["step_size"],
+        held["energy"],
+        load_block(run, config, step, dim) if step else None,
+        tuple(records),
+    )
+
+
+def load_blocks(run: RunDirectory, config: RunConfig, dim: int) -> list[FlowBlock]:
+    """Read the blocks of all finished steps.
+
+    Raises:
+        RunError: A file is missing or damaged.
+    """
+    _, metadata = read_tensors(run.state)
+    try:
+        steps = int(json.loads(metadata["state"])["step"])
+    except (KeyError, ValueError, TypeError) as error:
+        raise RunError(f"{run.state}: is damaged: {error!r}") from None
+    return [load_block(run, config, step, dim) for step in range(1, steps + 1)]
+
+
+def load_block(run: RunDirectory, config: RunConfig, step: int, dim: int) -> FlowBlock:
+    """Read the block of one step.
+
+    Raises:
+        RunError: The file is missing, damaged, or of another block than the configuration's.
+    """
+    tensors, _ = read_tensors(run.block(step))
+    block = config.block_spec.build(dim=dim)
+    block.to(device=config.device, dtype=getattr(torch, config.dtype))
+    try:
+        block.load_state_dict(tensors)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise RunError(
+            f"{run.block(step)}: does not fit the block in {run.config.name}: {reason}"
+        ) from None
+    block.freeze()
+    return block
+
+
+def save_transform(run: RunDirectory, transform: AffineTransform, names: tuple[str, ...]) -> None:
+    """Write the preprocessing, so that sampling and scoring need no data."""
+    tensors = {
+        "shift": transform.shift,
+        "matrix": transform.matrix,
+        "inverse_matrix": transform.inverse_matrix,
+    }
+    write_tensors(run.transform, tensors, {"names": json.dumps(names)})
+
+
+def load_transform(run: RunDirectory) -> tuple[AffineTransform, tuple[str, ...]]:
+    """Read the preprocessing and the columns' names.
+
+    Raises:
+        RunError: The file is missing or damaged.
+    """
+    tensors, metadata = read_tensors(run.transform)
+    try:
+        return AffineTransform(**tensors), tuple(json.loads(metadata["names"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{run.transform}: is damaged: {error!r}") from None
+
+
+def _tensors(trace: Trace) -> dict[str, Tensor]:
+    held = {name: getattr(trace.particles, name) for name in _OF_PARTICLES}
+    held |= {"previous": trace.previous, "gradient": trace.gradient}
+    return {name: value for name, value in held.items() if value is not None}
+
+
+def _trace(tensors: dict[str, Tensor], config: RunConfig) -> Trace:
+    held = {name: value.to(config.device) for name, value in tensors.items()}
+    particles = Particles(**{name: held.get(name) for name in _OF_PARTICLES})  # type: ignore[arg-type]
+    return Trace(particles, held.get("previous"), held.get("gradient"))

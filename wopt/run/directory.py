@@ -1,0 +1,145 @@
+"""The run directory: what a run leaves, written whole or not at all, read back with checks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import tomli_w
+from torch import Tensor
+
+from wopt.config.read import read_toml
+from wopt.errors import ConfigError, RunError
+from wopt.run.files import finite, replacing, write_json, write_text
+
+__all__ = ["RunDirectory", "read_tensors", "write_tensors"]
+
+
+class RunDirectory:
+    """Paths and files of one run.
+
+    Tensors are safetensors and the rest JSON or TOML, so nothing that is loaded can run code.
+
+    Example:
+        >>> RunDirectory(Path("runs/demo")).block(3).as_posix()
+        'runs/demo/blocks/003.safetensors'
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.toml"
+        self.steps = path / "steps.jsonl"
+        self.result = path / "result.json"
+        self.state = path / "state.safetensors"
+        self.transform = path / "transform.safetensors"
+        self.figures = path / "figures.safetensors"
+        self.samples = path / "samples.npy"
+        self.report = path / "report.html"
+        self.log = path / "log.txt"
+
+    def block(self, step: int) -> Path:
+        """Return the place of the block made by a step (1, 2, ...)."""
+        return self.path / "blocks" / f"{step:03d}.safetensors"
+
+    def create(self, config: dict[str, Any]) -> None:
+        """Make the directory and write the resolved configuration.
+
+        Raises:
+            ConfigError: There is a run already, or the place is no directory.
+            RunError: The place cannot be written.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise ConfigError(f"{self.path}: is a file, so no run can be kept there; use --out")
+        if self.config.exists() or self.state.exists():
+            raise ConfigError(
+                f"{self.path}: holds a run already, which is not overwritten; choose another place "
+                f"with --out, go on with `wopt resume {self.path}`, or delete it"
+            )
+        try:
+            (self.path / "blocks").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"{self.path}: cannot be made: {error.strerror}") from error
+        write_text(self.config, tomli_w.dumps(config))
+
+    def read_config(self) -> dict[str, Any]:
+        """Return the resolved configuration.
+
+        Raises:
+            ConfigError: There is no run here.
+            RunError: It is damaged.
+        """
+        if not self.path.is_dir() or not self.config.is_file():
+            raise ConfigError(f"{self.path}: is no run directory (it has no config.toml)")
+        try:
+            return read_toml(self.config)
+        except ConfigError as error:
+            raise RunError(f"this run is damaged: {error}") from None
+
+    def write_steps(self, records: Sequence[dict[str, Any]]) -> None:
+        """Write ``steps.jsonl`` anew."""
+        write_text(self.steps, "".join(json.dumps(finite(r)) + "\n" for r in records))
+
+    def read_steps(self, count: int) -> list[dict[str, Any]]:
+        """Return the first ``count`` records.
+
+        Raises:
+            RunError: Some are missing or damaged.
+        """
+        try:
+            lines = self.steps.read_text(encoding="utf-8").splitlines() if count else []
+            records = [json.loads(line) for line in lines[:count]]
+        except (OSError, ValueError) as error:
+            raise RunError(f"{self.steps}: is damaged: {error}") from None
+        if len(records) < count:
+            raise RunError(
+                f"{self.steps}: has {len(records)} records where the checkpoint has {count} steps; "
+                "the run is damaged"
+            )
+        return records
+
+    def write_result(self, result: dict[str, Any]) -> None:
+        """Write ``result.json``."""
+        write_json(self.result, result)
+
+    def read_result(self) -> dict[str, Any]:
+        """Return ``result.json``.
+
+        Raises:
+            RunError: It is damaged or the run has not ended.
+        """
+        try:
+            return dict(json.loads(self.result.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            raise RunError(
+                f"{self.path}: has no result yet; finish it with `wopt resume {self.path}`"
+            ) from None
+        except (OSError, ValueError) as error:
+            raise RunError(f"{self.result}: is damaged: {error}") from None
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write a safetensors file atomically."""
+    held = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+    with replacing(path) as temporary:
+        temporary.write_bytes(safetensors.torch.save(held, metadata))
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return a safetensors file's tensors and metadata.
+
+    Raises:
+        RunError: It is missing, truncated or damaged.
+    """
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            return {k: file.get_tensor(k) for k in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+    except FileNotFoundError:
+        raise RunError(f"{path}: is missing, so the run is damaged") from None
+    except (OSError, safetensors.SafetensorError) as error:
+        raise RunError(
+            f"{path}: is damaged or truncated ({error}); restore it from a copy, or run again"
+        ) from None

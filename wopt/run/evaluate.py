@@ -1,0 +1,88 @@
+"""The figures of a finished run, on test rows that nothing was fitted or chosen on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wopt.capabilities import Need
+from wopt.interfaces.block import FlowBlock
+from wopt.interfaces.objective import Objective
+from wopt.particles import Particles
+from wopt.run.prepare import Prepared
+from wopt.train.guard import nll
+from wopt.train.push import in_batches, push
+
+__all__ = ["evaluate", "gaussian_nll"]
+
+
+@torch.no_grad()
+def evaluate(prepared: Prepared, blocks: list[FlowBlock], test: Particles) -> dict[str, Any]:
+    """Return the likelihood by the audited maps, and the errors of the maps in use.
+
+    Args:
+        prepared: The run.
+        blocks: Its maps.
+        test: The test rows as particles.
+    """
+    audited = coarse = test
+    for block in blocks:
+        audited, coarse = push(block, audited, audit=True), push(block, coarse)
+    objective, dataset = prepared.problem.objective, prepared.dataset
+    score = _mean_nll(objective, audited, dataset.transform.log_det)
+    kl = None if score is None or dataset.entropy is None else score - dataset.entropy
+    return {
+        "nll_test": score,
+        "nll_gaussian": gaussian_nll(dataset.train, dataset.test),
+        "entropy": dataset.entropy,
+        "kl": kl,
+        "likelihood_error": _likelihood_error(objective, coarse, audited),
+        "inversion_error": round_trip(blocks, test.points),
+        "parameters": sum(p.numel() for block in blocks for p in block.parameters()),
+    }
+
+
+def gaussian_nll(train: Tensor, test: Tensor) -> float | None:
+    """Return the test NLL of a full-covariance Gaussian fitted to ``train``, in nats.
+
+    ``None`` if the covariance is singular.
+
+    Example:
+        >>> x = torch.randn(20000, 1, generator=torch.Generator().manual_seed(0)).double()
+        >>> round(gaussian_nll(x, x), 2)  # log(2 pi e)/2 = 1.4189 for a standard normal
+        1.42
+    """
+    covariance = torch.cov(train.double().T, correction=0).reshape(2 * train.shape[1:])
+    factor, info = torch.linalg.cholesky_ex(covariance)
+    if info.item():
+        return None
+    law = torch.distributions.MultivariateNormal(train.double().mean(0), scale_tril=factor)
+    return float(-law.log_prob(test.double()).mean())
+
+
+def round_trip(blocks: list[FlowBlock], x: Tensor) -> float | None:
+    """Return the root mean square of F^-1(F(x)) - x in the flow's coordinates."""
+    if any(Need.INVERSE not in block.provides for block in blocks):
+        return None
+    back = x
+    for block in blocks:
+        back = in_batches(block.move, back)
+    for block in reversed(blocks):
+        back = in_batches(block.inverse, back)[0]
+    return float((back - x).square().sum(1).mean().sqrt())
+
+
+def _mean_nll(objective: Objective, moved: Particles, log_det: float) -> float | None:
+    values, target = nll(objective, moved), objective.target
+    if values is None or target is None or Need.NORMALISED not in target.provides:
+        return None
+    return float(values.double().mean()) - log_det
+
+
+def _likelihood_error(objective: Objective, coarse: Particles, audited: Particles) -> float | None:
+    pair = nll(objective, coarse), nll(objective, audited)
+    if pair[0] is None or pair[1] is None:
+        return None
+    return float((pair[0] - pair[1]).abs().mean())

@@ -1,0 +1,177 @@
+"""Making a run: begin or go on, save every step, end with results whatever happens."""
+
+from __future__ import annotations
+
+import platform
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from wopt.config.model import RunConfig, to_table, validate
+from wopt.errors import DivergenceError, WoptError
+from wopt.host import host
+from wopt.interfaces.block import FlowBlock
+from wopt.report import collect, render
+from wopt.run.checkpoint import load_blocks, load_state, save_state, save_transform
+from wopt.run.directory import RunDirectory, write_tensors
+from wopt.run.evaluate import evaluate
+from wopt.run.files import replacing
+from wopt.run.observer import Observer
+from wopt.run.prepare import Prepared, place, prepare
+from wopt.train.iterate import State, iterate
+from wopt.train.record import StepRecord
+from wopt.train.seeds import derive
+
+__all__ = ["resume", "run", "versions"]
+
+SAMPLES = 2000
+"""Rows of ``samples.npy``."""
+
+
+def run(config: RunConfig, out: Path, observer: Observer | None = None) -> dict[str, Any]:
+    """Make a run in a new directory and return what ``result.json`` holds.
+
+    Args:
+        config: The validated configuration.
+        out: The run directory, which must not hold a run yet.
+        observer: Told of progress.
+
+    Raises:
+        UserError: The configuration, data or parts cannot be used; nothing is written then.
+    """
+    began = time.perf_counter(), time.process_time()
+    prepared = prepare(config, config.source.load(derive(config.seed, "source")))
+    table = to_table(config) | {"model": prepared.direction, "versions": versions()}
+    directory = RunDirectory(out)
+    directory.create(table)
+    save_transform(directory, prepared.dataset.transform, prepared.dataset.names)
+    state = prepared.problem.begin(prepared.train, prepared.valid)
+    save_state(directory, state, config.block_spec)
+    watch = observer or Observer()
+    return _Execution(directory, config, prepared, watch, began).go(state)
+
+
+def resume(out: Path, observer: Observer | None = None) -> dict[str, Any]:
+    """Go on from the last finished step, to the same bits (CPU) as an unbroken run.
+
+    A run that has ended is only given its results and report anew.
+
+    Raises:
+        RunError: The directory is damaged.
+        UserError: There is no run, or its data are gone.
+    """
+    began = time.perf_counter(), time.process_time()
+    directory = RunDirectory(out)
+    config = validate(directory.read_config(), str(directory.config))
+    dataset = config.source.load(derive(config.seed, "source"))
+    prepared = prepare(config, dataset)
+    state = load_state(directory, config, dataset.dim)
+    return _Execution(directory, config, prepared, observer or Observer(), began).go(state)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what makes a run: Python, torch, the core, the plugins."""
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "wopt-core": version("wopt-core"),
+        **host().versions(),
+    }
+
+
+class _Execution:
+    """One stretch of work on a run, from a state to its end."""
+
+    def __init__(
+        self,
+        directory: RunDirectory,
+        config: RunConfig,
+        prepared: Prepared,
+        observer: Observer,
+        began: tuple[float, float],
+    ) -> None:
+        self.directory = directory
+        self.config = config
+        self.prepared = prepared
+        self.observer = observer
+        self.began = began
+
+    def go(self, state: State) -> dict[str, Any]:
+        """Make the remaining steps and write the results."""
+        earlier = sum(r.seconds for r in state.records), sum(r.cpu_seconds for r in state.records)
+        self._log(f"begins at step {state.step + 1} with {', '.join(_flat(versions()))}")
+        self.observer.begin(self.config, self.prepared, state)
+        self._track("start", to_table(self.config))
+        status, reason = "done", state.records[-1].stop if state.records else None
+        try:
+            for after, record in iterate(self.prepared.problem, state, self.observer.progress):
+                save_state(self.directory, after, self.config.block_spec)
+                state, reason = after, record.stop
+                self._tell(record)
+        except DivergenceError as error:
+            status, reason = "failed", str(error)
+        except KeyboardInterrupt:
+            status = "stopped"
+            reason = f"interrupted; go on with `wopt resume {self.directory.path}`"
+        self.observer.pause("measuring on test data, drawing samples, writing the report")
+        result = self._finish(state, status, reason or "")
+        result["seconds"] = earlier[0] + time.perf_counter() - self.began[0]
+        result["cpu_seconds"] = earlier[1] + time.process_time() - self.began[1]
+        self.directory.write_result(result)
+        render(self.directory.path)
+        self._log(f"{status}: {reason}")
+        self._track("end", result)
+        self.observer.end(self.config, result, self.directory)
+        return result
+
+    def _finish(self, state: State, status: str, reason: str) -> dict[str, Any]:
+        """Measure on test data, draw samples and save what the pictures need."""
+        dim = self.prepared.dataset.dim
+        blocks: list[FlowBlock] = load_blocks(self.directory, self.config, dim)
+        dataset = self.prepared.dataset
+        test = place(dataset, dataset.test, self.config, known=False)
+        result = {"status": status, "reason": reason, "steps": state.step}
+        result |= evaluate(self.prepared, blocks, test)
+        result |= {"model": self.prepared.direction, "versions": versions()}
+        flow = self.prepared.flow(blocks)
+        try:
+            samples = flow.sample(SAMPLES, derive(self.config.seed, "samples"))
+        except WoptError as error:  # a model without samples is told of, not a failed run
+            self._log(f"no samples: {error}")
+        else:
+            with replacing(self.directory.samples) as temporary:
+                np.save(temporary, samples.cpu().numpy())
+        figures = collect(flow, dataset, derive(self.config.seed, "figures"))
+        write_tensors(self.directory.figures, figures, {})
+        return result
+
+    def _tell(self, record: StepRecord) -> None:
+        self.observer.step(record)
+        self._track("step", record.to_dict())
+        self._log(
+            f"step {record.step}: h {record.step_size:g}, energy {record.energy:.6g}, "
+            f"retries {record.retries}" + "".join(f"; {a}" for a in record.attempts)
+        )
+
+    def _track(self, event: str, value: dict[str, Any]) -> None:
+        """Call the tracker; its errors are told once and never end the run."""
+        if self.config.tracker is None:
+            return
+        try:
+            getattr(self.config.tracker, event)(value)
+        except Exception as error:
+            self._log(f"the tracker failed at {event}: {type(error).__name__}: {error}")
+            self.observer.warn(f"the tracker failed at {event}: {type(error).__name__}: {error}")
+
+    def _log(self, text: str) -> None:
+        stamp = time.strftime("%Y-%m-%d %H:%M:%S")
+        with self.directory.log.open("a", encoding="utf-8") as file:
+            file.write(f"{stamp} {text}\n")
+
+
+def _flat(table: dict[str, str]) -> list[str]:
+    return [f"{name} {value}" for name, value in table.items()]

@@ -1,0 +1,77 @@
+"""Files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from wopt.errors import RunError
+
+__all__ = ["finite", "replacing", "write_json", "write_text"]
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path in the same folder; on success it takes the place of ``path``.
+
+    Raises:
+        RunError: The disk is full or the folder cannot be written; nothing is left behind.
+
+    Example:
+        >>> import tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> with replacing(Path(folder.name) / "a.txt") as temporary:
+        ...     _ = temporary.write_text("whole")
+        >>> (Path(folder.name) / "a.txt").read_text()
+        'whole'
+        >>> folder.cleanup()
+    """
+    temporary: Path | None = None
+    try:
+        handle, name = tempfile.mkstemp(
+            dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix
+        )
+        os.close(handle)
+        temporary = Path(name)
+        temporary.chmod(0o644)
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        why = "the disk is full" if error.errno == errno.ENOSPC else str(error)
+        raise RunError(
+            f"cannot write {path}: {why}; what was there before is untouched. Free space or choose "
+            "another folder, then go on with `wopt resume`"
+        ) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file atomically; numbers that are not finite become null."""
+    write_text(path, json.dumps(finite(value), indent=2) + "\n")
+
+
+def finite(value: Any) -> Any:
+    """Return a copy in which NaN and infinities, which JSON does not know, are ``None``."""
+    if isinstance(value, float):
+        return value if value - value == 0 else None
+    if isinstance(value, dict):
+        return {k: finite(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(v) for v in value]
+    return value

@@ -1,0 +1,137 @@
+"""From a configuration to a problem: the data, the particles and the parts, checked."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from wopt.capabilities import Need
+from wopt.config.model import RunConfig
+from wopt.data.dataset import Dataset, check_finite
+from wopt.data.transform import AffineTransform
+from wopt.errors import CapabilityError, DataError
+from wopt.flow import Direction, Flow, Start
+from wopt.interfaces.block import FlowBlock
+from wopt.interfaces.objective import Objective
+from wopt.interfaces.source import Source
+from wopt.particles import Particles
+from wopt.train.check import check_parts
+from wopt.train.iterate import Problem
+
+__all__ = ["Prepared", "direction_of", "prepare", "problem_of", "start_of"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """A run that is ready to begin.
+
+    Attributes:
+        dataset: What the source loaded.
+        problem: What is minimised and how.
+        train, valid: The particles at the start.
+        direction: Which way the model looks.
+    """
+
+    dataset: Dataset
+    problem: Problem
+    train: Particles
+    valid: Particles
+    direction: Direction
+
+    def flow(self, blocks: list[FlowBlock]) -> Flow:
+        """Return the model made of these blocks."""
+        return Flow(
+            blocks,
+            self.problem.objective.target,
+            self.dataset.transform,
+            self.direction,
+            start_of(self.dataset),
+        )
+
+
+def problem_of(config: RunConfig, transform: AffineTransform) -> Problem:
+    """Return the problem that a configuration describes."""
+    return Problem(
+        config.objective,
+        config.scheme,
+        config.block_spec,
+        config.solver,
+        config.guard,
+        config.stop,
+        config.seed,
+        transform.log_det,
+    )
+
+
+def prepare(config: RunConfig, dataset: Dataset) -> Prepared:
+    """Check that parts and data fit together and place the particles.
+
+    Raises:
+        CapabilityError: Something is needed that nothing provides.
+        DataError: The data are not usable.
+    """
+    check_parts(
+        config.objective,
+        config.scheme,
+        config.block,
+        log_density=dataset.log_density is not None,
+    )
+    for name in ("train", "valid", "test"):
+        check_finite(getattr(dataset, name), dataset.names, f"source, {name} split")
+    target = config.objective.target
+    if target is not None and target.dim not in (None, dataset.dim):
+        raise DataError(
+            f"the target has dimension {target.dim} and the source {dataset.dim}; they must agree"
+        )
+    # A density on the training particles costs time and is a constant to most objectives.
+    everywhere = Need.LOG_DENSITY in config.objective.needs
+    return Prepared(
+        dataset,
+        problem_of(config, dataset.transform),
+        place(dataset, dataset.train, config, known=everywhere),
+        place(dataset, dataset.valid, config, known=True),
+        direction_of(config.model, config.source, config.objective, dataset),
+    )
+
+
+def place(dataset: Dataset, x: Tensor, config: RunConfig, *, known: bool) -> Particles:
+    """Return rows as particles in the flow's coordinates, with their density if ``known``."""
+    like = {"dtype": getattr(torch, config.dtype), "device": config.device}
+    density = None
+    if known and dataset.log_density is not None:
+        density = (dataset.log_density(x) - dataset.transform.log_det).to(**like)
+    return Particles.start(dataset.transform.forward(x).to(**like), log_density=density)
+
+
+def direction_of(wish: str, source: Source, objective: Objective, dataset: Dataset) -> Direction:
+    """Return which way the model looks: as wished, or what source and target allow.
+
+    Data are modelled by pulling the target back. A start is pushed forward, and so is everything
+    whose target cannot be sampled.
+
+    Raises:
+        CapabilityError: ``push_forward`` is wished for and the start's density is not known.
+    """
+    able = start_of(dataset) is not None
+    if wish == "push_forward" and not able:
+        raise CapabilityError(
+            'model = "push_forward" needs a start whose density is known, and these data are '
+            "known by samples only; choose another source (gaussian, mixture) or "
+            'model = "pull_back"'
+        )
+    if wish != "auto":
+        return "push_forward" if wish == "push_forward" else "pull_back"
+    target = objective.target
+    drawable = target is not None and Need.TARGET_SAMPLES in target.provides
+    return "push_forward" if able and (source.role == "start" or not drawable) else "pull_back"
+
+
+def start_of(dataset: Dataset) -> Start | None:
+    """Return the start's law, where its density is known and it can be sampled."""
+    log_density: Callable[[Tensor], Tensor] | None = dataset.log_density
+    if log_density is None or dataset.sample is None:
+        return None
+    return Start(log_density, dataset.sample)

@@ -1,0 +1,162 @@
+"""The laws that every block and objective must obey, for the core's tests and for authors."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor
+
+from wopt.capabilities import Need
+from wopt.errors import WoptError
+from wopt.interfaces.block import FlowBlock
+from wopt.interfaces.objective import Objective
+from wopt.particles import Particles
+
+__all__ = ["LawError", "check_block", "check_objective"]
+
+
+class LawError(WoptError):
+    """A component breaks a law of its interface."""
+
+
+def check_block(block: FlowBlock, dim: int, *, tolerance: float = 1e-8, seed: int = 0) -> list[str]:
+    """Check a new block against the laws of blocks, in float64.
+
+    A discretised map is checked on its own terms: the log-det against the Jacobian of the map that
+    is computed, so its grid must be fine enough for ``tolerance``.
+
+    Args:
+        block: A new block, not trained.
+        dim: Its dimension.
+        tolerance: Largest error of log-det and round trip.
+        seed: Of the points and of the perturbation that makes the map non-trivial.
+
+    Returns:
+        The names of the laws that were checked.
+
+    Raises:
+        LawError: Which law is broken, and by how much.
+
+    Example:
+        >>> from wopt.testing import AffineBlock
+        >>> check_block(AffineBlock(2), 2)[:3]
+        ['identity_when_new', 'shapes', 'gradients_reach_every_parameter']
+    """
+    draw = torch.Generator().manual_seed(seed)
+    x = torch.randn(7, dim, dtype=torch.float64, generator=draw)
+    block = copy.deepcopy(block).double().eval()
+    done = []
+
+    def law(name: str, error: float, limit: float = tolerance) -> None:
+        if not error <= limit:
+            raise LawError(f"{type(block).__name__} breaks {name}: {error:.3g} > {limit:.3g}")
+        done.append(name)
+
+    with torch.no_grad():
+        law("identity_when_new", _largest(block.move(x) - x))
+    for parameter in block.parameters():
+        parameter.data += 0.1 * torch.randn(parameter.shape, dtype=torch.float64, generator=draw)
+    y = block.move(x)
+    law("shapes", float(y.shape != x.shape), 0)
+    if Need.LOG_DET in block.provides:
+        y, log_det = block(x)
+        (y.square().sum() - log_det.sum()).backward()
+    else:
+        y.square().sum().backward()
+    lacking = [n for n, p in block.named_parameters() if p.grad is None or not p.grad.any()]
+    law("gradients_reach_every_parameter", float(len(lacking)), 0)
+    with torch.no_grad():
+        law("deterministic", _largest(block.move(x) - block.move(x)), 0)
+        law("rows_are_independent", _largest(block.move(x[:3]) - block.move(x)[:3]), 1e-12)
+    if Need.LOG_DET in block.provides:
+        jacobian = torch.stack(
+            [torch.autograd.functional.jacobian(lambda p: block(p[None])[0][0], p) for p in x]
+        )
+        law("log_det_is_exact", _largest(torch.linalg.slogdet(jacobian)[1] - log_det.detach()))
+        with torch.no_grad():
+            law("move_equals_forward", _largest(block.move(x) - block(x)[0]), 1e-12)
+            law("audit_agrees", _largest(block.audit(x)[1] - block(x)[1]), 1e-3)
+    if Need.INVERSE in block.provides:
+        with torch.no_grad():
+            back, log_inverse = block.inverse(block.move(x))
+            law("inverse_returns", _largest(back - x))
+            if Need.LOG_DET in block.provides:
+                law("inverse_log_det", _largest(log_inverse + block(x)[1]))
+    if Need.ACTION in block.provides:
+        with torch.no_grad():
+            z, _, action = block.forward_with_action(x)
+            excess = (z - x).square().sum(1) - action
+            law("action_bounds_displacement", float(excess.max()), 1e-6)
+    other = copy.deepcopy(block)
+    for parameter in other.parameters():
+        parameter.data.zero_()
+    other.load_state_dict(block.state())
+    with torch.no_grad():
+        law("saves_and_loads", _largest(other.move(x) - block.move(x)), 0)
+        single = copy.deepcopy(block).float()
+        law("float32", _largest(single.move(x.float()).double() - block.move(x)), 1e-3)
+    return done
+
+
+def check_objective(
+    objective: Objective, particles: Particles, *, tolerance: float = 1e-6, seed: int = 0
+) -> list[str]:
+    """Check an objective's energy and its derivatives at some particles, in float64.
+
+    Args:
+        objective: The objective, with its target.
+        particles: With all that it needs.
+        tolerance: Largest relative error of the derivative against finite differences.
+        seed: Of the random field.
+
+    Returns:
+        The names of the laws that were checked.
+
+    Raises:
+        LawError: Which law is broken, and by how much.
+    """
+    draw = torch.Generator().manual_seed(seed)
+    name, done = type(objective).__name__, []
+
+    def law(which: str, error: float, limit: float = tolerance) -> None:
+        if not error <= limit:
+            raise LawError(f"{name} breaks {which}: {error:.3g} > {limit:.3g}")
+        done.append(which)
+
+    energy = objective.energy(particles)
+    law("energy_is_a_scalar", float(energy.ndim), 0)
+    law("energy_is_deterministic", float((objective.energy(particles) - energy).abs()), 0)
+    total = sum(float(v) for v in objective.terms(particles).values())
+    scale = max(1.0, abs(float(energy)))
+    law("terms_add_up", abs(total - float(energy)) / scale)
+    values = objective.contributions(particles)
+    if values is not None:
+        law("contributions_average", float((particles.mean(values) - energy).abs()) / scale)
+    # along (id + t B) with a random matrix B the log-det is known
+    b = 0.3 * torch.randn(particles.dim, particles.dim, dtype=torch.float64, generator=draw)
+
+    def along(t: float) -> Tensor:
+        a = torch.eye(particles.dim, dtype=torch.float64) + t * b
+        log_det = torch.linalg.slogdet(a)[1].expand(len(particles))
+        return objective.energy(particles.moved(particles.points @ a.T, log_det))
+
+    points = particles.points.clone().requires_grad_()
+    held = particles.log_det.clone().requires_grad_() if particles.log_det is not None else None
+    value = objective.energy(
+        Particles(points, particles.weights, held, particles.log_density_start)
+    )
+    inputs = [points] if held is None else [points, held]
+    found = torch.autograd.grad(value, inputs, allow_unused=True, materialize_grads=True)
+    slope = (found[0] * (particles.points @ b.T)).sum()
+    if held is not None:
+        slope = slope + found[1].sum() * torch.trace(b)
+    h = 1e-4
+    numeric = (8 * (along(h) - along(-h)) - (along(2 * h) - along(-2 * h))) / (12 * h)
+    error = float((slope - numeric).abs()) / max(1.0, abs(float(numeric)))
+    law("derivative_matches_differences", error)
+    return done
+
+
+def _largest(x: Tensor) -> float:
+    return float(x.abs().max())

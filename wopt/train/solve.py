@@ -1,0 +1,167 @@
+"""solve and fit: the loop run to its end, from Python."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from wopt.component import Spec, build, named
+from wopt.data.dataset import check_finite, split
+from wopt.data.transform import AffineTransform
+from wopt.errors import DataError, DivergenceError
+from wopt.flow import Flow
+from wopt.interfaces.block import FlowBlock
+from wopt.particles import Particles
+from wopt.train.check import check_parts
+from wopt.train.guard import Guard
+from wopt.train.iterate import Problem, Progress, State, iterate
+from wopt.train.record import StepRecord
+from wopt.train.solver import InnerSolver
+from wopt.train.stop import Stop
+
+__all__ = ["Solution", "fit", "solve"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Solution:
+    """What a solve leaves.
+
+    Attributes:
+        flow: The model made of the accepted steps.
+        state: The last state: where the particles stand.
+        history: A record a step.
+        status: ``"done"``, or ``"failed"`` when a step was rejected for good.
+        reason: Why it ended.
+    """
+
+    flow: Flow
+    state: State
+    history: tuple[StepRecord, ...]
+    status: Literal["done", "failed"]
+    reason: str
+
+
+def solve(
+    train: Particles,
+    *,
+    objective: Any = named("kl"),
+    scheme: Any = named("jko"),
+    block: Any = named("ode"),
+    valid: Particles | None = None,
+    solver: InnerSolver | None = None,
+    guard: Guard | None = None,
+    stop: Stop | None = None,
+    seed: int = 0,
+    transform: AffineTransform | None = None,
+    progress: Progress | None = None,
+) -> Solution:
+    """Minimise an objective from the particles ``train``.
+
+    Args:
+        train: The particles at the start.
+        objective: An instance, a name, or a table with ``name`` and options.
+        scheme: Likewise.
+        block: Likewise; an instance is copied for every step.
+        valid: Held-out particles, which accept or reject steps; without them ``train`` serves,
+            which is right for quadrature nodes.
+        solver: The inner solver.
+        guard: What a step must satisfy.
+        stop: When to stop.
+        seed: Of all random draws.
+        transform: The preprocessing that was applied to the particles, for the model's units.
+        progress: Told of the work.
+
+    Returns:
+        The solution, also when a step was rejected for good (``status`` says so).
+
+    Raises:
+        UserError: Options or parts cannot be used.
+
+    Example:
+        >>> import wopt
+        >>> from wopt.testing import AffineBlock, gaussian_kl, gaussian_nodes, jko_step, moments
+        >>> m, c = torch.ones(2).double(), 4 * torch.eye(2).double()
+        >>> found = wopt.solve(gaussian_nodes(m, c), scheme={"name": "jko", "step_size": 0.5},
+        ...     block=AffineBlock(2), solver=wopt.InnerSolver(optimiser="lbfgs"),
+        ...     stop=wopt.Stop(steps=1))
+        >>> exact = jko_step(m, c, 0 * m, torch.eye(2).double(), 0.5)
+        >>> bool(torch.allclose(moments(found.state.train.particles)[1], exact[1], atol=1e-6))
+        True
+    """
+    chosen: Spec | FlowBlock = build("block", block)
+    problem = Problem(
+        build("objective", objective),
+        build("scheme", scheme),
+        chosen,
+        solver or InnerSolver(),
+        guard or Guard(),
+        stop or Stop(),
+        seed,
+        transform.log_det if transform else 0.0,
+    )
+    known = train.log_density_start is not None
+    check_parts(problem.objective, problem.scheme, chosen, log_density=known)
+    state = problem.begin(train, valid)
+    blocks: list[FlowBlock] = []
+    status: Literal["done", "failed"] = "done"
+    reason = ""
+    try:
+        for after, record in iterate(problem, state, progress):
+            assert after.block is not None
+            blocks.append(after.block)
+            state, reason = after, record.stop or ""
+    except DivergenceError as error:
+        status, reason = "failed", str(error)
+    units = transform or AffineTransform.fit(train.points.cpu(), "none")
+    flow = Flow(blocks, problem.objective.target, units)
+    return Solution(flow, state, state.records, status, reason)
+
+
+def fit(
+    x: Tensor | NDArray[Any],
+    *,
+    preprocess: Literal["none", "standardise", "whiten"] = "whiten",
+    held_out: float = 0.1,
+    dtype: torch.dtype = torch.float32,
+    device: str = "cpu",
+    seed: int = 0,
+    **options: Any,
+) -> Solution:
+    """Fit a generative model to rows of data: the three-line way in.
+
+    Args:
+        x: Data, shape ``(n, d)``.
+        preprocess: What is done to the columns first; part of the model.
+        held_out: Share of rows that accept or reject steps.
+        dtype: Of the particles and maps.
+        device: Where to train.
+        seed: Of all random draws.
+        options: Passed on to :func:`solve`.
+
+    Raises:
+        DataError: The data cannot be used.
+
+    Example:
+        >>> import wopt
+        >>> x = torch.randn(600, 2, generator=torch.Generator().manual_seed(0)) * 3 + 1
+        >>> found = wopt.fit(x, block={"name": "ode", "width": 8}, stop=wopt.Stop(steps=1),
+        ...     solver=wopt.InnerSolver(iterations=20))
+        >>> found.status, found.flow.sample(4).shape
+        ('done', torch.Size([4, 2]))
+    """
+    rows = torch.as_tensor(np.asarray(x), dtype=torch.float64)
+    if rows.ndim != 2:
+        raise DataError(f"fit takes rows, shape (n, d); got shape {tuple(rows.shape)}")
+    check_finite(rows, tuple(f"x{j}" for j in range(rows.shape[1])), "x")
+    train, valid = split(rows, (1 - held_out, held_out), seed)
+    transform = AffineTransform.fit(train, preprocess)
+
+    def placed(part: Tensor) -> Particles:
+        return Particles.start(transform.forward(part).to(dtype=dtype, device=device))
+
+    return solve(placed(train), valid=placed(valid), seed=seed, transform=transform, **options)
