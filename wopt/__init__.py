@@ -26,13 +26,13 @@ _PLACES = {
     "Objective": "wopt.interfaces.objective",
     "Particles": "wopt.particles",
     "PluginError": "wopt.errors",
-    "Problem": "wopt.train.iterate",
+    "Problem": "wopt.train.problem",
     "ProximalScheme": "wopt.interfaces.scheme",
     "RunConfig": "wopt.config.model",
     "RunError": "wopt.errors",
     "Solution": "wopt.train.solve",
     "Source": "wopt.interfaces.source",
-    "State": "wopt.train.iterate",
+    "State": "wopt.train.problem",
     "StepRecord": "wopt.train.record",
     "StepSize": "wopt.interfaces.step_size",
     "Stop": "wopt.train.stop",
@@ -83,7 +83,8 @@ if TYPE_CHECKING:
     from wopt.plugin import hookimpl
     from wopt.run.load import load
     from wopt.train.guard import Guard
-    from wopt.train.iterate import Problem, State, iterate
+    from wopt.train.iterate import iterate
+    from wopt.train.problem import Problem, State
     from wopt.train.record import StepRecord
     from wopt.train.solve import Solution, fit, solve
     from wopt.train.solver import InnerSolver

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from wopt.interfaces.derivatives import energy_derivatives
 from wopt.interfaces.objective import Objective
 from wopt.particles import Particles
 
@@ -54,7 +55,7 @@ class _AffineForm:
         n, d = moved.points.shape
         y = moved.points.detach().double()
         weights = y.new_full((n,), 1 / n) if moved.weights is None else moved.weights.double()
-        by_point, by_log_det = _energy_gradients(objective, moved)
+        by_point, by_log_det = (d.double() for d in energy_derivatives(objective, moved))
         by_point = by_point + weights[:, None] * (y - anchor.double()) / step_size
         features = torch.cat([y, y.new_ones(n, 1)], dim=1)
         self.linear = features.T @ by_point
@@ -66,15 +67,3 @@ class _AffineForm:
 
     def value(self, c: Tensor) -> Tensor:
         return 2 * (c * self.linear).sum() - (c * (self.gram @ c)).sum()
-
-
-def _energy_gradients(objective: Objective, moved: Particles) -> tuple[Tensor, Tensor]:
-    """Return the energy's derivatives by points and by log_det, float64."""
-    points = moved.points.detach().requires_grad_()
-    held = None if moved.log_det is None else moved.log_det.detach().requires_grad_()
-    with torch.enable_grad():
-        energy = objective.energy(Particles(points, moved.weights, held, moved.log_density_start))
-        inputs = [points] if held is None else [points, held]
-        found = torch.autograd.grad(energy, inputs, allow_unused=True, materialize_grads=True)
-    by_log_det = found[1] if held is not None else points.new_zeros(len(points))
-    return found[0].double(), by_log_det.double()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from wopt.config.model import RunConfig
     from wopt.run.directory import RunDirectory
     from wopt.run.prepare import Prepared
-    from wopt.train.iterate import State
+    from wopt.train.problem import State
 
 __all__ = ["ConsoleObserver"]
 

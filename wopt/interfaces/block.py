@@ -41,6 +41,17 @@ class FlowBlock(Component, nn.Module, abc.ABC):
         """Return ``(T(x), log-det, int_0^1 |dx_t/dt|^2 dt)``; needs ``Need.ACTION``."""
         raise CapabilityError(f"block {type(self).__name__} does not provide ACTION")
 
+    def half_way(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``((x + T(x))/2, log |det (I + DT)/2|)``; needs ``Need.HALF_WAY``."""
+        raise CapabilityError(f"block {type(self).__name__} does not provide HALF_WAY")
+
+    def velocity(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``(u(x), div u(x))``; needs ``Need.VELOCITY``.
+
+        T = id + u, or T is the flow of u for unit time, which agrees to first order in u.
+        """
+        raise CapabilityError(f"block {type(self).__name__} does not provide VELOCITY")
+
     def audit(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return what :meth:`forward` stands for, computed independently and more finely.
 

@@ -57,6 +57,24 @@ class Objective(Component, abc.ABC):
         """Return the energy's summands by name."""
         return {type(self).__name__.lower(): self.energy(particles)}
 
+    def split(self) -> tuple[Objective | None, Objective | None]:
+        """Return ``(f, rest)`` with G = f + rest, for schemes that treat f explicitly.
+
+        f depends on the points alone, so that its gradient at particles is known. By default an
+        objective is f if it does not look at the density, and rest if it does.
+        """
+        if self.needs & (Need.LOG_DET | Need.LOG_DENSITY):
+            return None, self
+        return self, None
+
+    def difference(self) -> tuple[Objective, Objective] | None:
+        """Return ``(rest, c)`` with G = rest - c and c convex in the points, where one is known."""
+        return None
+
+    def largest_explicit_step(self) -> float | None:
+        """Return the step size above which explicit steps are unstable, where it is known."""
+        return None
+
     def resample(self, generator: torch.Generator) -> None:
         """Draw anew what a stochastic energy holds fixed between calls, such as projections."""
 
@@ -109,6 +127,23 @@ class Sum(Objective):
                 found[f"{name}_{index}" if name in found else name] = weight * value
         return found
 
+    def split(self) -> tuple[Objective | None, Objective | None]:
+        """Return the sum of the parts' explicit parts and that of their implicit parts."""
+        explicit, implicit = [], []
+        for weight, part in self.parts:
+            f, rest = part.split()
+            explicit += [] if f is None else [(weight, f)]
+            implicit += [] if rest is None else [(weight, rest)]
+        return _sum_of(explicit), _sum_of(implicit)
+
+    def difference(self) -> tuple[Objective, Objective] | None:
+        """Return the parts of positive weight, and minus those of negative weight."""
+        rest = _sum_of([(w, p) for w, p in self.parts if w >= 0])
+        c = _sum_of([(-w, p) for w, p in self.parts if w < 0])
+        if rest is None or c is None or c.needs & (Need.LOG_DET | Need.LOG_DENSITY):
+            return None
+        return rest, c
+
     def resample(self, generator: torch.Generator) -> None:
         """Resample every part."""
         for _, part in self.parts:
@@ -119,6 +154,12 @@ def _parts(objective: Any) -> list[tuple[float, Objective]]:
     if isinstance(objective, Sum):
         return list(objective.parts)
     return [(1.0, objective)]
+
+
+def _sum_of(parts: list[tuple[float, Objective]]) -> Objective | None:
+    if not parts:
+        return None
+    return parts[0][1] if len(parts) == 1 and parts[0][0] == 1 else Sum(parts)
 
 
 def _weighted(values: list[tuple[float, float | None]]) -> float | None:

@@ -18,3 +18,7 @@ class StepSize(Component, abc.ABC):
     @abc.abstractmethod
     def __call__(self, step: int, previous: float | None = None) -> float:
         """Return h of step ``step`` (0, 1, ...), given the step size used before it."""
+
+    def after_rejection(self, step_size: float) -> float | None:
+        """Return a smaller h to retry a rejected step with, or ``None`` to keep it."""
+        return None

@@ -28,6 +28,8 @@ class Target(Component, abc.ABC):
     """The dimension; ``None`` if any will do."""
     convexity: float | None = None
     """lambda such that V - lambda |x|^2/2 is convex, where it is known."""
+    smoothness: float | None = None
+    """L such that L |x|^2/2 - V is convex, where it is known."""
 
     def potential(self, x: Tensor) -> Tensor:
         """Return V at ``x``: shape ``(n, d)`` to ``(n,)``."""

@@ -14,7 +14,7 @@ from wopt.errors import RunError
 from wopt.interfaces.block import FlowBlock
 from wopt.particles import Particles
 from wopt.run.directory import RunDirectory, read_tensors, write_tensors
-from wopt.train.iterate import State, Trace
+from wopt.train.problem import State, Trace
 from wopt.train.record import StepRecord
 
 __all__ = [
@@ -43,7 +43,12 @@ def save_state(run: RunDirectory, state: State, block: Spec) -> None:
         for split, trace in (("train", state.train), ("valid", state.valid))
         for name, value in _tensors(trace).items()
     }
-    metadata = {"step": state.step, "step_size": state.step_size, "energy": state.energy}
+    metadata = {
+        "step": state.step,
+        "step_size": state.step_size,
+        "energy": state.energy,
+        "plan": dict(state.plan),
+    }
     write_tensors(run.state, tensors, {"state": json.dumps(metadata)})
 
 
@@ -77,6 +82,7 @@ def load_state(run: RunDirectory, config: RunConfig, dim: int) -> State:
         held["energy"],
         load_block(run, config, step, dim) if step else None,
         tuple(records),
+        dict(held["plan"]),
     )
 
 

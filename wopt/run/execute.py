@@ -22,7 +22,8 @@ from wopt.run.evaluate import evaluate
 from wopt.run.files import replacing
 from wopt.run.observer import Observer
 from wopt.run.prepare import Prepared, place, prepare
-from wopt.train.iterate import State, iterate
+from wopt.train.iterate import iterate
+from wopt.train.problem import State
 from wopt.train.record import StepRecord
 from wopt.train.seeds import derive
 

@@ -19,7 +19,7 @@ from wopt.interfaces.objective import Objective
 from wopt.interfaces.source import Source
 from wopt.particles import Particles
 from wopt.train.check import check_parts
-from wopt.train.iterate import Problem
+from wopt.train.problem import Problem
 
 __all__ = ["Prepared", "direction_of", "prepare", "problem_of", "start_of"]
 

@@ -23,7 +23,7 @@ class AffineBlock(FlowBlock):
         (torch.Size([3, 2]), 0.0)
     """
 
-    provides = Need.LOG_DET | Need.INVERSE
+    provides = Need.LOG_DET | Need.INVERSE | Need.HALF_WAY | Need.VELOCITY
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -34,6 +34,16 @@ class AffineBlock(FlowBlock):
         """Return ``(A x + b, log |det A|)``."""
         log_det = torch.linalg.slogdet(self.matrix)[1]
         return x @ self.matrix.T + self.shift, log_det.expand(len(x))
+
+    def half_way(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``((x + A x + b)/2, log |det (I + A)/2|)``."""
+        half = (self.matrix + torch.eye(len(self.shift)).to(self.matrix)) / 2
+        return x @ half.T + self.shift / 2, torch.linalg.slogdet(half)[1].expand(len(x))
+
+    def velocity(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``((A - I) x + b, trace (A - I))``."""
+        slope = self.matrix - torch.eye(len(self.shift)).to(self.matrix)
+        return x @ slope.T + self.shift, torch.trace(slope).expand(len(x))
 
     def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``(A^-1 (y - b), -log |det A|)``."""

@@ -31,6 +31,7 @@ def check_parts(
     Raises:
         CapabilityError: What is missing, who would give it, which objectives would fit.
     """
+    scheme.check(objective)
     maps = block.build(dim=2) if isinstance(block, Spec) else block
     target = objective.target.provides if objective.target is not None else Need.NOTHING
     start = Need.LOG_DENSITY if log_density else Need.NOTHING

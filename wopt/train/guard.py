@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Annotated
 
 import torch
@@ -14,13 +13,12 @@ from wopt.capabilities import Need
 from wopt.component import Component
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.objective import Objective
-from wopt.interfaces.scheme import ProximalScheme, Subproblem, transport_cost
+from wopt.interfaces.scheme import ProximalScheme, Subproblem
 from wopt.particles import Particles
+from wopt.train.change import Change, energy_change, subproblem_change
 from wopt.train.push import in_batches, push
 
-__all__ = ["Guard", "Verdict", "nll"]
-
-_GROUPS = 20
+__all__ = ["Guard", "Verdict", "inversion_error", "nll"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,8 +28,7 @@ class Verdict:
     Attributes:
         moved: The held-out particles, moved by the audited map.
         energy: The objective there.
-        decrease: Change of the subproblem's value against staying put.
-        decrease_error: Its standard error.
+        decrease: Change of the subproblem's value against staying put, with its standard error.
         likelihood_error: Mean absolute difference of the log-likelihoods, grid against audit.
         inversion_error: Root mean square of T^-1(T(x)) - x.
         lacks_decrease: Why the step is no sufficient decrease, or ``None``.
@@ -40,8 +37,7 @@ class Verdict:
 
     moved: Particles
     energy: float
-    decrease: float
-    decrease_error: float
+    decrease: Change
     likelihood_error: float | None
     inversion_error: float | None
     lacks_decrease: str | None
@@ -52,6 +48,11 @@ class Verdict:
         """Whether the step may stand."""
         return self.lacks_decrease is None and self.lacks_accuracy is None
 
+    @property
+    def why_not(self) -> str:
+        """What is lacking, in words."""
+        return "; ".join(w for w in (self.lacks_decrease, self.lacks_accuracy) if w)
+
 
 class Guard(Component):
     """Accepts a step by sufficient decrease and by the accuracy of its likelihood.
@@ -61,9 +62,10 @@ class Guard(Component):
         F(T) - F(id) <= k s,    F(T) = G'(T_# rho) + E|T(x) - a|^2/(2h'),
 
     with s the standard error of the difference; for jko F(T) - F(id) is the energy change plus
-    E|y-x|^2/(2h), which an exact step never makes positive. And the log-likelihoods by the
-    training grid and by the audit must agree. A step that is only inaccurate gets a finer grid; one
-    that fails otherwise is trained again, with a finer grid and half the learning rate.
+    E|y-x|^2/(2h), which an exact step never makes positive. A step that treats nothing implicitly
+    (explicit schemes) must not raise the energy. And the log-likelihoods by the training grid and
+    by the audit must agree. A step that is only inaccurate gets a finer grid; one that fails otherwise
+    is trained again, with a finer grid and half the learning rate.
 
     Source: theory.md 4.1 and DESIGN 7.
 
@@ -100,30 +102,32 @@ class Guard(Component):
         objective: Objective,
         block: FlowBlock,
         before: Particles,
+        *,
+        final: bool = True,
     ) -> Verdict:
-        """Measure a finished step on held-out particles ``before`` it."""
+        """Measure a finished step on held-out particles ``before`` it.
+
+        Args:
+            scheme: Whose step it is.
+            subproblem: What was solved, for these particles.
+            objective: The whole objective.
+            block: T.
+            before: The held-out particles.
+            final: Whether this is the step's last stage, whose map joins the flow.
+        """
         moved = push(block, before, audit=True)
-        placed = (
-            moved
-            if type(scheme).place is ProximalScheme.place
-            else scheme.place(block, before, audit=True)
-        )
-        decrease, error = _decrease(subproblem, before, placed)
+        decrease = subproblem_change(scheme, subproblem, block, before, moved)
+        lacks = self._rises("subproblem", decrease)
+        if final and (subproblem.linear or subproblem.implicit is None) and not lacks:
+            lacks = self._rises("energy", energy_change(objective, before, moved))
         inexact = _likelihood_error(objective, block, before, moved)
-        limit = self.standard_errors * error + 1e-9 * max(1.0, abs(decrease))
         return Verdict(
             moved=moved,
             energy=float(objective.energy(moved)),
             decrease=decrease,
-            decrease_error=error,
             likelihood_error=inexact,
             inversion_error=inversion_error(block, before.points),
-            lacks_decrease=None
-            if decrease <= limit
-            else (
-                f"the held-out subproblem rose by {decrease:.4g} (standard error {error:.2g}) "
-                "instead of falling"
-            ),
+            lacks_decrease=lacks,
             lacks_accuracy=None
             if inexact is None or inexact <= self.likelihood_tolerance
             else (
@@ -132,31 +136,14 @@ class Guard(Component):
             ),
         )
 
-
-def _decrease(subproblem: Subproblem, before: Particles, placed: Particles) -> tuple[float, float]:
-    """Return F(T) - F(id) and its standard error."""
-    cost = transport_cost(subproblem, placed.points, subproblem.anchor) - transport_cost(
-        subproblem, before.points, subproblem.anchor
-    )
-    old, new = (subproblem.implicit.contributions(p) for p in (before, placed))
-    if old is not None and new is not None:
-        change = (new - old + cost).double()
-        mean = before.mean(change) if before.weights is None else change @ before.weights.double()
-        if before.weights is None:
-            error = change.std() / math.sqrt(len(change))
-        else:
-            error = (before.weights.double() * (change - mean)).square().sum().sqrt()
-        return float(mean), float(error)
-    energy = subproblem.implicit.energy
-    mean = energy(placed) - energy(before) + before.mean(cost)
-    # Disjoint groups of particles are independent, so their spread gives the mean's error.
-    changes = torch.stack(
-        [
-            energy(placed.rows(g)) - energy(before.rows(g)) + cost[g].mean()
-            for g in (slice(k, None, _GROUPS) for k in range(_GROUPS))
-        ]
-    )
-    return float(mean), float(changes.std() / math.sqrt(_GROUPS))
+    def _rises(self, what: str, change: Change) -> str | None:
+        limit = self.standard_errors * change.error + 1e-9 * max(1.0, abs(change.value))
+        if change.value <= limit:  # false for NaN
+            return None
+        return (
+            f"the held-out {what} rose by {change.value:.4g} (standard error {change.error:.2g}) "
+            "instead of falling"
+        )
 
 
 def nll(objective: Objective, particles: Particles) -> Tensor | None:

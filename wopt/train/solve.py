@@ -19,7 +19,8 @@ from wopt.interfaces.block import FlowBlock
 from wopt.particles import Particles
 from wopt.train.check import check_parts
 from wopt.train.guard import Guard
-from wopt.train.iterate import Problem, Progress, State, iterate
+from wopt.train.iterate import iterate
+from wopt.train.problem import Problem, Progress, State
 from wopt.train.record import StepRecord
 from wopt.train.solver import InnerSolver
 from wopt.train.stop import Stop

@@ -60,13 +60,24 @@ class KL(wopt.Objective):
         """Return the potential's part, the entropy's change and, if known, the start's entropy."""
         return {name: particles.mean(value) for name, value in self._terms(particles).items()}
 
+    def split(self) -> tuple[wopt.Objective, wopt.Objective]:
+        """Return the potential energy E V, and minus the entropy."""
+        assert self.target is not None
+        return PotentialPart(self.target), EntropyPart()
+
+    def largest_explicit_step(self) -> float | None:
+        """Return 1/L for an L-smooth V: beyond it even affine explicit steps diverge.
+
+        At the minimiser the stiffest mode of affine maps decays at rate 2 L, and explicit Euler is
+        stable below two over that; richer maps have stiffer modes. Source: theory.md 3.1.
+        """
+        assert self.target is not None
+        return None if self.target.smoothness is None else 1 / self.target.smoothness
+
     def _terms(self, particles: Particles) -> dict[str, Tensor]:
         assert self.target is not None
         if particles.log_det is None:
-            raise wopt.CapabilityError(
-                "kl needs log_det, and these particles have none: a block on their way does not "
-                "provide LOG_DET"
-            )
+            raise wopt.CapabilityError(_NO_LOG_DET)
         found = {
             "potential": self.target.potential(particles.points),
             "log_det": -particles.log_det,
@@ -74,3 +85,44 @@ class KL(wopt.Objective):
         if particles.log_density_start is not None:
             found["start"] = particles.log_density_start
         return found
+
+
+class PotentialPart(wopt.Objective):
+    """The part E V of the divergence, for schemes that treat it explicitly."""
+
+    needs = Need.POTENTIAL
+
+    def __init__(self, target: wopt.Target) -> None:
+        self.target = target
+        self.convexity = target.convexity
+
+    def contributions(self, particles: Particles) -> Tensor:
+        """Return V at each particle."""
+        assert self.target is not None
+        return self.target.potential(particles.points)
+
+    def energy(self, particles: Particles) -> Tensor:
+        """Return E V."""
+        return particles.mean(self.contributions(particles))
+
+
+class EntropyPart(wopt.Objective):
+    """Minus the entropy, E log rho, up to the start's entropy: the implicit part."""
+
+    needs = Need.LOG_DET
+    convexity = 0.0
+
+    def contributions(self, particles: Particles) -> Tensor:
+        """Return -log |det DT| of each particle."""
+        if particles.log_det is None:
+            raise wopt.CapabilityError(_NO_LOG_DET)
+        return -particles.log_det
+
+    def energy(self, particles: Particles) -> Tensor:
+        """Return -E log |det DT|."""
+        return particles.mean(self.contributions(particles))
+
+
+_NO_LOG_DET = (
+    "kl needs log_det, and these particles have none: a block on their way does not provide LOG_DET"
+)

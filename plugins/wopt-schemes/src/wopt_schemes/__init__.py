@@ -1,0 +1,1 @@
+"""First-order schemes for wopt."""

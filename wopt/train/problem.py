@@ -1,0 +1,90 @@
+"""What a solve is about, and where it stands: problem, state, traces."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from wopt.component import Spec
+from wopt.interfaces.block import FlowBlock
+from wopt.interfaces.objective import Objective
+from wopt.interfaces.scheme import ProximalScheme
+from wopt.particles import Particles
+from wopt.train.guard import Guard
+from wopt.train.record import StepRecord
+from wopt.train.solver import InnerSolver
+from wopt.train.stop import Stop
+
+__all__ = ["Problem", "Progress", "State", "Trace"]
+
+Progress = Callable[[int, str, int, int, float], None]
+"""Called with: step, what is done, how much of it, of how much, the loss."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Trace:
+    """The particles of one split with the short history that schemes look back on."""
+
+    particles: Particles
+    previous: Tensor | None = None
+    gradient: Tensor | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+    """All that the next step needs, and all that a checkpoint holds.
+
+    Attributes:
+        step: Steps made.
+        train: The training particles.
+        valid: The held-out particles, moved by audited maps.
+        step_size: h of the last step.
+        energy: The objective at the held-out particles.
+        block: The map of the last step, for warm starts.
+        records: The records so far, for the stop rules.
+        plan: What the scheme planned for the last step, its memory.
+    """
+
+    step: int
+    train: Trace
+    valid: Trace
+    step_size: float | None
+    energy: float
+    block: FlowBlock | None
+    records: tuple[StepRecord, ...] = ()
+    plan: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """What to minimise, how to step, with which maps.
+
+    Attributes:
+        objective: G.
+        scheme: How to step.
+        block: A block's choice, or a new block to copy for every step.
+        solver: Minimises the subproblem.
+        guard: Accepts or rejects a finished step.
+        stop: When to stop.
+        seed: Of all random draws.
+        log_det: log |det| of the preprocessing, which turns likelihoods to the data's units.
+    """
+
+    objective: Objective
+    scheme: ProximalScheme
+    block: Spec | FlowBlock
+    solver: InnerSolver = dataclasses.field(default_factory=InnerSolver)
+    guard: Guard = dataclasses.field(default_factory=Guard)
+    stop: Stop = dataclasses.field(default_factory=Stop)
+    seed: int = 0
+    log_det: float = 0.0
+
+    def begin(self, train: Particles, valid: Particles | None = None) -> State:
+        """Return the state before the first step; without ``valid``, ``train`` serves as both."""
+        held = train if valid is None else valid
+        with torch.no_grad():
+            energy = float(self.objective.energy(held))
+        return State(0, Trace(train), Trace(held), None, energy, None)
