@@ -278,7 +278,7 @@ def describe(error: ValidationError, prefix: tuple[str, ...] = ()) -> str:
     lines = []
     for item in error.errors(include_url=False):
         place = ".".join(str(part) for part in item["loc"])
-        message = item["msg"]
+        message = item["msg"].removeprefix("Value error, ")
         if item["type"] == "missing":
             message = "is required"
         elif item["type"] not in ("wopt", "value_error"):

@@ -27,7 +27,7 @@ def command(
     """Write a commented configuration with every option and its default to FILE."""
     from wopt.config.template import template
     from wopt.errors import ConfigError
-    from wopt.run.files import write_text
+    from wopt.files import write_text
 
     if file.exists() and not force:
         raise ConfigError(f"{file}: is there already; choose another name, or --force")

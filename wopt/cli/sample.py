@@ -23,9 +23,10 @@ def command(directory: Path, number: int, out: Path, seed: int) -> None:
     """
     import torch
 
-    from wopt.data.tables import write_table
+    from wopt.data.tables import check_writable, write_table
     from wopt.run.load import load
 
+    check_writable(out)
     loaded = load(directory)
     x, log_density = loaded.flow.sample_and_log_prob(number, seed)
     table = torch.cat([x.double(), log_density.double()[:, None]], dim=1).cpu().numpy()

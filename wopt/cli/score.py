@@ -25,10 +25,11 @@ def command(directory: Path, data: Path, out: Path, key: str | None) -> None:
     import torch
 
     from wopt.data.dataset import check_finite
-    from wopt.data.tables import read_table, write_table
+    from wopt.data.tables import check_writable, read_table, write_table
     from wopt.errors import DataError
     from wopt.run.load import load
 
+    check_writable(out)
     loaded = load(directory)
     flow, names = loaded.flow, loaded.names
     array, found = read_table(data, key=key)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
-import os
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wopt.errors import DataError
+from wopt.files import replacing
 from wopt.registry import close_matches
 
 __all__ = [
-    "check_suffix",
+    "check_writable",
     "column_names",
     "existing_file",
     "pick_columns",
@@ -149,9 +149,10 @@ def write_table(path: str | Path, array: NDArray[Any], names: Sequence[str]) -> 
         names: The d columns' names.
 
     Raises:
-        DataError: Unknown suffix, a wrong number of names, or a place that cannot be written.
+        DataError: Unknown suffix, a missing folder, or a wrong number of names.
+        RunError: The disk is full or the place cannot be written.
     """
-    check_suffix(path)
+    check_writable(path)
     path, array = Path(path), np.asarray(array)
     suffix = path.suffix.lower()
     if array.ndim != 2 or array.shape[1] != len(set(names)) or len(names) != len(set(names)):
@@ -172,32 +173,24 @@ def write_table(path: str | Path, array: NDArray[Any], names: Sequence[str]) -> 
 
         table = pyarrow.table({name: array[:, j] for j, name in enumerate(names)})
         pyarrow.parquet.write_table(table, content)
-    try:
-        _write_atomically(path, content.getbuffer())
-    except OSError as error:
-        raise DataError(f"{path} cannot be written: {error.strerror or error}") from error
+    with replacing(path) as temporary:
+        temporary.write_bytes(content.getbuffer())
 
 
-def check_suffix(path: str | Path) -> None:
-    """Raise :class:`~wopt.errors.DataError` unless :func:`write_table` knows the file's suffix."""
+def check_writable(path: str | Path) -> None:
+    """Raise unless :func:`write_table` knows the file's suffix and its folder exists.
+
+    Raises:
+        DataError: It does not.
+    """
     suffix = Path(path).suffix.lower()
     if suffix not in WRITABLE:
         raise DataError(
             f"{path}: no table is written to a file with suffix {suffix!r}; known: "
             f"{', '.join(WRITABLE)}"
         )
-
-
-def _write_atomically(path: Path, content: memoryview) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    if not Path(path).parent.is_dir():
+        raise DataError(f"{path} cannot be written: the folder {Path(path).parent} does not exist")
 
 
 def existing_file(path: str | Path) -> Path:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from wopt.config.read import read_toml
 from wopt.errors import ConfigError, RunError
-from wopt.run.files import finite, replacing, write_json, write_text
+from wopt.files import finite, replacing, write_json, write_text
 
 __all__ = ["RunDirectory", "read_tensors", "write_tensors"]
 

@@ -13,13 +13,13 @@ import torch
 
 from wopt.config.model import RunConfig, to_table, validate
 from wopt.errors import DivergenceError, WoptError
+from wopt.files import replacing
 from wopt.host import host
 from wopt.interfaces.block import FlowBlock
 from wopt.report import collect, render
 from wopt.run.checkpoint import load_blocks, load_state, save_state, save_transform
 from wopt.run.directory import RunDirectory, write_tensors
 from wopt.run.evaluate import evaluate
-from wopt.run.files import replacing
 from wopt.run.observer import Observer
 from wopt.run.prepare import Prepared, place, prepare
 from wopt.train.iterate import iterate

@@ -1,1 +1,62 @@
-"""."""
+"""Targets and sources: Gaussians, mixtures, any potential, tables, pictures, patches, toys.
+
+Names are imported when first used, so that finding the plugin costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+_PLACES = {
+    "ArraySource": "wopt_measures.sources.array",
+    "GaussianLaw": "wopt_measures.laws.gaussian",
+    "GaussianSource": "wopt_measures.sources.gaussian",
+    "GaussianTarget": "wopt_measures.targets.gaussian",
+    "MixtureLaw": "wopt_measures.laws.mixture",
+    "MixtureSource": "wopt_measures.sources.mixture",
+    "MixtureTarget": "wopt_measures.targets.mixture",
+    "PatchesSource": "wopt_measures.sources.patches",
+    "PictureSource": "wopt_measures.sources.picture",
+    "PixelLaw": "wopt_measures.laws.pixels",
+    "PotentialTarget": "wopt_measures.targets.potential",
+    "SklearnSource": "wopt_measures.sources.bundled",
+    "ToySource": "wopt_measures.sources.toy",
+}
+
+if TYPE_CHECKING:
+    from wopt_measures.laws.gaussian import GaussianLaw
+    from wopt_measures.laws.mixture import MixtureLaw
+    from wopt_measures.laws.pixels import PixelLaw
+    from wopt_measures.sources.array import ArraySource
+    from wopt_measures.sources.bundled import SklearnSource
+    from wopt_measures.sources.gaussian import GaussianSource
+    from wopt_measures.sources.mixture import MixtureSource
+    from wopt_measures.sources.patches import PatchesSource
+    from wopt_measures.sources.picture import PictureSource
+    from wopt_measures.sources.toy import ToySource
+    from wopt_measures.targets.gaussian import GaussianTarget
+    from wopt_measures.targets.mixture import MixtureTarget
+    from wopt_measures.targets.potential import PotentialTarget
+
+__all__ = [
+    "ArraySource",
+    "GaussianLaw",
+    "GaussianSource",
+    "GaussianTarget",
+    "MixtureLaw",
+    "MixtureSource",
+    "MixtureTarget",
+    "PatchesSource",
+    "PictureSource",
+    "PixelLaw",
+    "PotentialTarget",
+    "SklearnSource",
+    "ToySource",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PLACES:
+        return getattr(importlib.import_module(_PLACES[name]), name)
+    raise AttributeError(f"module 'wopt_measures' has no attribute {name!r}")

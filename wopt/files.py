@@ -48,7 +48,7 @@ def replacing(path: Path) -> Iterator[Path]:
         why = "the disk is full" if error.errno == errno.ENOSPC else str(error)
         raise RunError(
             f"cannot write {path}: {why}; what was there before is untouched. Free space or choose "
-            "another folder, then go on with `wopt resume`"
+            "another place and try again (a run goes on with `wopt resume`)"
         ) from error
     finally:
         if temporary is not None:

@@ -1,0 +1,1 @@
+"""Probability laws in closed form, shared by targets and sources."""

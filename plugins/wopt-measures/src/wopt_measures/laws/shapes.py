@@ -1,0 +1,182 @@
+"""The 2-D toy shapes: how to sample them, and their exact density where there is one."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from wopt_measures.laws.gaussian import check_points
+from wopt_measures.laws.mixture import MixtureLaw
+
+__all__ = ["SHAPES", "Shape"]
+
+TAU = 2 * math.pi
+
+
+@dataclasses.dataclass(frozen=True)
+class Shape:
+    """A family of laws in the plane, by its noise s.
+
+    Attributes:
+        noise: The default s.
+        sample: ``(n, s, generator)`` to points ``(n, 2)``, float64.
+        log_density: ``(x, s)`` to log p, shape ``(n,)``, where it is known exactly.
+        entropy: ``s`` to the entropy in nats, where it is known.
+    """
+
+    noise: float
+    sample: Callable[[int, float, torch.Generator], Tensor]
+    log_density: Callable[[Tensor, float], Tensor] | None = None
+    entropy: Callable[[float], float] | None = None
+
+
+def _uniform(n: int, g: torch.Generator) -> Tensor:
+    return torch.rand(n, generator=g, dtype=torch.float64)
+
+
+def _normal(n: int, g: torch.Generator) -> Tensor:
+    return torch.randn(n, 2, generator=g, dtype=torch.float64)
+
+
+def _polar(radius: Tensor | float, angle: Tensor) -> Tensor:
+    return torch.stack([radius * angle.cos(), radius * angle.sin()], dim=1)
+
+
+def _moons(n: int, s: float, g: torch.Generator) -> Tensor:
+    """Two interleaved half circles of radius 2."""
+    upper = (_uniform(n, g) < 0.5).double()[:, None]
+    arc = _polar(2.0, math.pi * _uniform(n, g))
+    lower = torch.tensor([2.0, 1.0], dtype=torch.float64) - arc
+    middle = torch.tensor([1.0, 0.5], dtype=torch.float64)
+    return upper * arc + (1 - upper) * lower - middle + s * _normal(n, g)
+
+
+RADII = (1.5, 3.0)
+
+
+def _circles(n: int, s: float, g: torch.Generator) -> Tensor:
+    """Two circles around 0, radii 1.5 and 3, equally likely."""
+    outer = _uniform(n, g) < 0.5
+    radius = torch.where(outer, RADII[1], RADII[0]).double()
+    return _polar(radius, TAU * _uniform(n, g)) + s * _normal(n, g)
+
+
+def _circles_at(distance: Tensor, s: float) -> Tensor:
+    """Return log p at a distance t from 0: the mean over r of exp(-(t^2+r^2)/2s^2) I_0(tr/s^2)."""
+    logs = [
+        # i0e(z) = exp(-z) I_0(z) completes the square and stays finite.
+        torch.special.i0e(distance * r / s**2).log() - ((distance - r) / s).square() / 2
+        for r in RADII
+    ]
+    return torch.stack(logs).logsumexp(0) - math.log(len(RADII) * TAU * s**2)
+
+
+def _circles_log_density(x: Tensor, s: float) -> Tensor:
+    return _circles_at(x.norm(dim=1), s)
+
+
+def _circles_entropy(s: float) -> float:
+    """Return -int_0^inf 2 pi t p log p dt by the trapezoidal rule with 50 nodes a deviation."""
+    end = RADII[-1] + 12 * s
+    t = torch.linspace(0, end, max(2000, math.ceil(50 * end / s)), dtype=torch.float64)
+    log_p = _circles_at(t, s)
+    return -float(torch.trapezoid(TAU * t * log_p.exp() * log_p, t))
+
+
+def _swiss_roll(n: int, s: float, g: torch.Generator) -> Tensor:
+    """A spiral of one and a half turns from radius 1.5 pi/5 to 4.5 pi/5."""
+    t = 1.5 * math.pi * (1 + 2 * _uniform(n, g))
+    return _polar(t / 5, t) + s * _normal(n, g)
+
+
+def _spirals(n: int, s: float, g: torch.Generator) -> Tensor:
+    """Two spirals from 0 to radius pi, one and a half turns, half a turn apart."""
+    t = 3 * math.pi * _uniform(n, g).sqrt()
+    sign = torch.where(_uniform(n, g) < 0.5, 1.0, -1.0).double()
+    return sign[:, None] * _polar(t / 3, t) + s * _normal(n, g)
+
+
+def _pinwheel(n: int, s: float, g: torch.Generator) -> Tensor:
+    """Five blades, each a Gaussian at radius 2 of deviations 0.6 and s, bent the more outwards."""
+    blade = (5 * _uniform(n, g)).floor()
+    e = _normal(n, g)
+    along, across = 1 + 0.3 * e[:, 0], s * e[:, 1]
+    angle = TAU * blade / 5 + 0.25 * along.exp()
+    return 2 * torch.stack(
+        [
+            along * angle.cos() - across * angle.sin(),
+            along * angle.sin() + across * angle.cos(),
+        ],
+        dim=1,
+    )
+
+
+def _checkerboard(n: int, _s: float, g: torch.Generator) -> Tensor:
+    """Uniform on the 8 squares of side 2 in [-4, 4]^2 whose indices have an even sum."""
+    column = (4 * _uniform(n, g)).floor()
+    row = 2 * (2 * _uniform(n, g)).floor() + column % 2
+    corner = 2 * torch.stack([column, row], dim=1) - 4
+    return corner + 2 * torch.rand(n, 2, generator=g, dtype=torch.float64)
+
+
+def _checkerboard_log_density(x: Tensor, _s: float) -> Tensor:
+    inside = (x.abs() < 4).all(1) & ((x / 2).floor().sum(1) % 2 == 0)
+    return torch.where(inside, x.new_tensor(-math.log(32)), -math.inf)
+
+
+def _ring(s: float) -> MixtureLaw:
+    means = _polar(4.0, TAU / 8 * torch.arange(8, dtype=torch.float64))
+    return MixtureLaw.make(means.tolist(), s)
+
+
+BEND, LENGTH = 0.25, 2.0
+
+
+def _banana(n: int, s: float, g: torch.Generator) -> Tensor:
+    """(u, v + u^2/4) for normal u, v of deviations 2 and s."""
+    e = _normal(n, g)
+    u = LENGTH * e[:, 0]
+    return torch.stack([u, s * e[:, 1] + BEND * u.square()], dim=1)
+
+
+def _banana_log_density(x: Tensor, s: float) -> Tensor:
+    u, v = x[:, 0] / LENGTH, (x[:, 1] - BEND * x[:, 0].square()) / s
+    return -(u.square() + v.square()) / 2 - math.log(TAU * LENGTH * s)
+
+
+def _planar(log_density: Callable[[Tensor, float], Tensor]) -> Callable[[Tensor, float], Tensor]:
+    def checked(x: Tensor, s: float) -> Tensor:
+        check_points(x, 2)
+        return log_density(x, s)
+
+    return checked
+
+
+SHAPES = {
+    "banana": Shape(
+        0.5,
+        _banana,
+        _planar(_banana_log_density),
+        # The bend keeps areas, so the entropy is that of the straight Gaussian.
+        lambda s: math.log(TAU * math.e * LENGTH * s),
+    ),
+    "checkerboard": Shape(
+        0.0, _checkerboard, _planar(_checkerboard_log_density), lambda _s: math.log(32)
+    ),
+    "circles": Shape(0.2, _circles, _planar(_circles_log_density), _circles_entropy),
+    "eight_gaussians": Shape(
+        0.5,
+        lambda n, s, g: _ring(s).sample(n, 2, g),
+        lambda x, s: _ring(s).log_density(x),
+        lambda s: _ring(s).entropy().value,
+    ),
+    "moons": Shape(0.2, _moons),
+    "pinwheel": Shape(0.1, _pinwheel),
+    "spirals": Shape(0.1, _spirals),
+    "swiss_roll": Shape(0.2, _swiss_roll),
+}
+"""Every shape, by name."""

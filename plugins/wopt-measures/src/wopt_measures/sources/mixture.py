@@ -1,0 +1,56 @@
+"""The source that is a mixture of Gaussians."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from wopt import Dataset, Source
+from wopt_measures.laws.mixture import MixtureLaw
+from wopt_measures.options import Covariances, Means, Preprocess, Scales, Size, Weights
+from wopt_measures.sources.common import assemble, draw_splits
+
+__all__ = ["MixtureSource"]
+
+
+class MixtureSource(Source):
+    """Samples of the mixture  sum_k w_k N(m_k, S_k), whose density is known.
+
+    The entropy is an estimate by 200,000 samples of a fixed seed, the same for every seed of the
+    data. Its standard error is about 0.0005, 0 for components that do not overlap; both come
+    from :meth:`MixtureLaw.entropy <wopt_measures.laws.mixture.MixtureLaw.entropy>`.
+
+    Raises:
+        ConfigError: The lengths disagree, scale and covariances are both given, or a covariance
+            is not symmetric positive definite.
+
+    Example:
+        >>> data = MixtureSource(means=[[-9.0], [9.0]], scale=1.0, n_train=100).load(seed=0)
+        >>> round(data.entropy, 4)  # log(2 pi e)/2 + log 2
+        2.1121
+    """
+
+    def __init__(
+        self,
+        means: Means,
+        scale: Scales = 1.0,
+        covariances: Covariances = None,
+        weights: Weights = None,
+        n_train: Size = 10_000,
+        n_valid: Size = 2_000,
+        n_test: Size = 10_000,
+        preprocess: Preprocess = "whiten",
+    ) -> None:
+        self.law = MixtureLaw.make(means, scale, covariances, weights)
+        self.sizes = (n_train, n_valid, n_test)
+        self.preprocess = preprocess
+
+    def load(self, seed: int) -> Dataset:
+        """Return the samples, the same for the same seed."""
+        law = self.law
+
+        def draw(n: int, generator: torch.Generator) -> Tensor:
+            return law.sample(n, law.dim, generator)
+
+        splits, entropy = draw_splits(draw, self.sizes, seed), law.entropy().value
+        return assemble(splits, self.preprocess, None, law.log_density, entropy, draw)

@@ -1,0 +1,164 @@
+"""The source of grey patches of photographs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from wopt import DataError, Dataset, Source
+from wopt.data.tables import column_names, read_table
+from wopt.train.seeds import generator
+from wopt_measures.options import File, Key, Preprocess, Size
+from wopt_measures.sources.common import Splits, assemble, coordinates, dequantised
+
+__all__ = ["PatchesSource"]
+
+_CELL = 2
+"""Side of the cells that are given to one split, in patches."""
+
+
+class PatchesSource(Source):
+    """Small grey patches of photographs: noise U(0, 1), / 256, minus the mean, last pixel dropped.
+
+    With size 8 a patch has 63 dimensions. Without ``path`` they are cut from scikit-learn's two
+    bundled photographs (grey is the luminance 0.299 R + 0.587 G + 0.114 B, rounded), at distinct
+    random places. Patches overlap, so places alone would leak test pixels into training; each
+    photograph is therefore divided into cells of 2 x 2 patches, a tenth of the cells, chosen by
+    the seed, is for validation, another for testing, and no patch crosses a cell's border.
+
+    With ``path`` the rows of a table of raw patches (integers 0 to 255, ``size**2`` columns) are
+    shuffled and dealt out instead; whether these overlap is then the file's affair.
+
+    Source: the preprocessing of BSDS300 in Papamakarios, Pavlakou and Murray (2017).
+
+    Raises:
+        DataError: More patches are asked for than there are, or the file holds no patches.
+
+    Example:
+        >>> data = PatchesSource(n_train=500, n_valid=100, n_test=100).load(seed=0)
+        >>> tuple(data.train.shape), tuple(data.images(data.train).shape)
+        ((500, 63), (500, 8, 8))
+        >>> bool(data.images(data.train).sum((1, 2)).abs().max() < 1e-12)
+        True
+    """
+
+    def __init__(
+        self,
+        size: Annotated[int, Field(ge=2, le=16, description="side of a patch, in pixels")] = 8,
+        path: Annotated[
+            File | None,
+            Field(description="a table of raw patches to use instead of the bundled photographs"),
+        ] = None,
+        key: Key = None,
+        n_train: Size = 50_000,
+        n_valid: Size = 5_000,
+        n_test: Size = 5_000,
+        preprocess: Preprocess = "whiten",
+    ) -> None:
+        self.size = size
+        self.path = path
+        self.key = key
+        self.sizes = (n_train, n_valid, n_test)
+        self.preprocess = preprocess
+
+    def check(self) -> None:
+        """Raise for a missing file, or one that is no table of patches of this size."""
+        if self.path is not None:
+            self._check_width(len(column_names(self.path, self.key)))
+
+    def _check_width(self, columns: int) -> None:
+        if columns != self.size**2:
+            raise DataError(
+                f"{self.path} has {columns} columns; patches of size {self.size} have "
+                f"{self.size**2}: set `size`"
+            )
+
+    def load(self, seed: int) -> Dataset:
+        """Return the patches, the same for the same seed."""
+        raw = self._cut(seed) if self.path is None else self._deal(seed)
+        train, valid, test = (
+            _prepared(part, generator(seed, "source", "noise", k)) for k, part in enumerate(raw)
+        )
+        size = self.size
+        return assemble(
+            (train, valid, test),
+            self.preprocess,
+            coordinates(size**2 - 1),
+            images=lambda x: _pictures(x, size),
+        )
+
+    def _deal(self, seed: int) -> Splits:
+        table, _ = read_table(str(self.path), self.key)
+        self._check_width(table.shape[1])
+        if not np.isin(table, np.arange(256)).all():
+            raise DataError(f"{self.path} holds other values than the grey levels 0, 1, ..., 255")
+        if len(table) < sum(self.sizes):
+            raise DataError(
+                f"{self.path} has {len(table)} patches, fewer than the {sum(self.sizes)} asked "
+                "for; lower n_train, n_valid or n_test"
+            )
+        order = torch.randperm(len(table), generator=generator(seed, "source", "order"))
+        dealt = torch.from_numpy(table)[order[: sum(self.sizes)]]
+        train, valid, test = torch.split(dealt, list(self.sizes))
+        return train, valid, test
+
+    def _cut(self, seed: int) -> Splits:
+        from sklearn.datasets import load_sample_images
+
+        photos = [torch.tensor(image, dtype=torch.float64) for image in load_sample_images().images]
+        luminance = torch.tensor([0.299, 0.587, 0.114], dtype=torch.float64)
+        grey = torch.stack([(photo @ luminance).round() for photo in photos])
+        places = _places(grey.shape, self.size, generator(seed, "source", "cells"))
+        train, valid, test = (
+            _gather(grey, part, n, self.size, generator(seed, "source", "places", k))
+            for k, (part, n) in enumerate(zip(places, self.sizes, strict=True))
+        )
+        return train, valid, test
+
+
+def _places(shape: torch.Size, size: int, g: torch.Generator) -> Splits:
+    """Return each split's (photo, row, column) of every patch within its cells, ``(n, 3)``."""
+    count, height, width = shape
+    side = _CELL * size
+    corners: list[list[Tensor]] = [[], [], []]
+    for photo in range(count):
+        cells = torch.cartesian_prod(
+            torch.tensor([photo]),
+            torch.arange(height // side) * side,
+            torch.arange(width // side) * side,
+        )
+        cells = cells[torch.randperm(len(cells), generator=g)]
+        held = max(1, len(cells) // 10)
+        for k, part in enumerate((cells[2 * held :], cells[:held], cells[held : 2 * held])):
+            corners[k].append(part)
+    inside = torch.cartesian_prod(
+        torch.tensor([0]), torch.arange(side - size + 1), torch.arange(side - size + 1)
+    )
+    train, valid, test = ((torch.cat(part)[:, None] + inside).reshape(-1, 3) for part in corners)
+    return train, valid, test
+
+
+def _gather(grey: Tensor, places: Tensor, n: int, size: int, g: torch.Generator) -> Tensor:
+    if n > len(places):
+        raise DataError(
+            f"{n} patches are asked for in one split, and the photographs have {len(places)} "
+            "places for it; ask for fewer"
+        )
+    photo, row, column = places[torch.randperm(len(places), generator=g)[:n]].T
+    pixel = torch.arange(size)
+    rows, columns = row[:, None, None] + pixel[:, None], column[:, None, None] + pixel
+    return grey[photo[:, None, None], rows, columns].flatten(1)
+
+
+def _prepared(raw: Tensor, g: torch.Generator) -> Tensor:
+    x = dequantised(raw, 1.0, g) / 256
+    return (x - x.mean(1, keepdim=True))[:, :-1]
+
+
+def _pictures(x: Tensor, size: int) -> Tensor:
+    """Restore the last pixel, minus the sum of the others, and the square shape."""
+    return torch.cat([x, -x.sum(1, keepdim=True)], dim=1).reshape(-1, size, size)

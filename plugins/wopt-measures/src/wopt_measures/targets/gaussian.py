@@ -1,0 +1,52 @@
+"""The Gaussian target."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from wopt import Need, Target
+from wopt_measures.laws.gaussian import GaussianLaw
+from wopt_measures.options import Covariance, Mean, Scale
+
+__all__ = ["GaussianTarget"]
+
+
+class GaussianTarget(Target):
+    """The Gaussian N(m, S): V(x) = (x - m)^T S^-1 (x - m)/2 + log det(S)/2 + (d/2) log 2 pi.
+
+    Standard normal by default, in any dimension. ``convexity`` is 1 over the
+    largest variance, ``smoothness`` 1 over the smallest.
+
+    Raises:
+        ConfigError: The lengths disagree, scale and covariance are both given, or the covariance
+            is not symmetric positive definite.
+        DataError: Points of another dimension are met.
+
+    Example:
+        >>> target = GaussianTarget(mean=[1.0, 0.0], covariance=[[4.0, 0.0], [0.0, 1.0]])
+        >>> target.convexity
+        0.25
+        >>> target.score(torch.tensor([[3.0, 2.0]])).tolist()
+        [[-0.5, -2.0]]
+    """
+
+    provides = Need.POTENTIAL | Need.SCORE | Need.TARGET_SAMPLES | Need.NORMALISED
+
+    def __init__(self, mean: Mean = 0.0, scale: Scale = 1.0, covariance: Covariance = None) -> None:
+        self.law = GaussianLaw.make(mean, scale, covariance)
+        self.dim = self.law.dim
+        self.convexity = 1 / self.law.variances[1]
+        self.smoothness = 1 / self.law.variances[0]
+
+    def potential(self, x: Tensor) -> Tensor:
+        """Return V = -log density, constant included: shape ``(n, d)`` to ``(n,)``."""
+        return -self.law.log_density(x)
+
+    def score(self, x: Tensor) -> Tensor:
+        """Return -S^-1 (x - m): shape ``(n, d)`` to ``(n, d)``."""
+        return self.law.score(x)
+
+    def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
+        """Return ``n`` samples, shape ``(n, dim)``, in the generator's device, float64."""
+        return self.law.sample(n, dim, generator)

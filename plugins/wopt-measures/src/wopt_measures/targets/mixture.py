@@ -1,0 +1,58 @@
+"""The target that is a mixture of Gaussians."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from wopt import Need, Target
+from wopt_measures.laws.mixture import MixtureLaw
+from wopt_measures.options import Covariances, Means, Scales, Weights
+
+__all__ = ["MixtureTarget"]
+
+
+class MixtureTarget(Target):
+    """The mixture  sum_k w_k N(m_k, S_k):  V(x) = -log sum_k w_k N(x; m_k, S_k).
+
+    With one covariance for all, ``convexity`` is a lower bound, 1/s^2 - R^2/s^4 for S = s^2 I
+    (:attr:`MixtureLaw.convexity <wopt_measures.laws.mixture.MixtureLaw.convexity>`); it is
+    negative where the modes are far apart. With unlike covariances it is ``None``.
+
+    Raises:
+        ConfigError: The lengths disagree, scale and covariances are both given, or a covariance
+            is not symmetric positive definite.
+        DataError: Points of another dimension are met.
+
+    Example:
+        >>> target = MixtureTarget(means=[[-2.0], [2.0]])
+        >>> target.convexity
+        -3.0
+        >>> [round(v, 6) for v in target.potential(torch.tensor([[0.0]]).double()).tolist()]
+        [2.918939]
+    """
+
+    provides = Need.POTENTIAL | Need.SCORE | Need.TARGET_SAMPLES | Need.NORMALISED
+
+    def __init__(
+        self,
+        means: Means,
+        scale: Scales = 1.0,
+        covariances: Covariances = None,
+        weights: Weights = None,
+    ) -> None:
+        self.law = MixtureLaw.make(means, scale, covariances, weights)
+        self.dim = self.law.dim
+        self.convexity = self.law.convexity
+
+    def potential(self, x: Tensor) -> Tensor:
+        """Return V = -log density, constant included: shape ``(n, d)`` to ``(n,)``."""
+        return -self.law.log_density(x)
+
+    def score(self, x: Tensor) -> Tensor:
+        """Return grad log density: shape ``(n, d)`` to ``(n, d)``."""
+        return self.law.score(x)
+
+    def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
+        """Return ``n`` samples, shape ``(n, dim)``, in the generator's device, float64."""
+        return self.law.sample(n, dim, generator)

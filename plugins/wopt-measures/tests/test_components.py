@@ -1,0 +1,89 @@
+"""What holds for every component of this plugin, by name from the registry."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import wopt
+from wopt.component import options_model
+from wopt.host import host
+
+MEANS = [[-2.0, 0.0], [2.0, 0.0]]
+SMALL = {"n_train": 50, "n_valid": 20, "n_test": 20}
+OPTIONS = {
+    ("target", "gaussian"): {"mean": [1.0, 2.0], "scale": 2.0},
+    ("target", "mixture"): {"means": MEANS, "scale": [0.5, 1.0]},
+    ("target", "potential"): {"function": lambda x: x.square().sum(1)},
+    ("source", "array"): {"path": "rows.npy", "columns": ["x1", 0]},
+    ("source", "sklearn"): {"dataset": "wine", "columns": [0, 1]},
+    ("source", "patches"): {"size": 4, "n_train": 500, "n_valid": 50, "n_test": 50},
+    ("source", "picture"): {"path": "drawing.png", **SMALL},
+    ("source", "gaussian"): {"dim": 3, **SMALL},
+    ("source", "mixture"): {"means": MEANS, **SMALL},
+    ("source", "toy"): {"shape": "pinwheel", **SMALL},
+}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("rows.npy", np.random.default_rng(0).normal(size=(100, 3)))
+    Image.fromarray(np.arange(120, dtype=np.uint8).reshape(10, 12)).save("drawing.png")
+
+
+def test_this_list_is_complete():
+    registered = [e for e in host().registry.entries() if e.plugin == "measures"]
+    assert {(e.kind, e.name) for e in registered} == set(OPTIONS)
+    assert all(e.summary for e in registered)
+
+
+@pytest.mark.parametrize(("kind", "name"), OPTIONS)
+def test_options_round_trip_and_are_described(kind, name):
+    made = wopt.build(kind, {"name": name, **OPTIONS[kind, name]})
+    table = wopt.config_of(made)
+    assert table["name"] == name
+    if name != "potential":  # a function cannot be written
+        assert wopt.config_of(wopt.build(kind, table)) == table
+    schema = options_model(type(made)).model_json_schema()
+    assert all(field.get("description") for field in schema["properties"].values())
+    assert ">>>" in type(made).__doc__
+
+
+@pytest.mark.parametrize("name", [n for k, n in OPTIONS if k == "source"])
+def test_sources_are_seeded_and_their_splits_disjoint(name):
+    source = wopt.build("source", {"name": name, **OPTIONS["source", name]})
+    source.check()
+    data, again, other = source.load(0), source.load(0), source.load(1)
+    for part in ("train", "valid", "test"):
+        rows = getattr(data, part)
+        assert rows.dtype == torch.float64
+        assert rows.device.type == "cpu"
+        assert torch.equal(rows, getattr(again, part))
+        assert not torch.equal(rows, getattr(other, part))
+    every = torch.cat([data.train, data.valid, data.test])
+    if name != "sklearn":  # whose rows may repeat
+        assert len(every.unique(dim=0)) == len(every)
+    torch.testing.assert_close(data.transform.inverse(data.transform.forward(every)), every)
+    assert len(data.names) == data.dim
+    if data.log_density is not None:
+        assert data.log_density(data.test).shape == (len(data.test),)
+        fresh = data.sample(5, torch.Generator().manual_seed(0))
+        assert fresh.shape == (5, data.dim)
+        assert torch.isfinite(data.log_density(fresh)).all()
+
+
+@pytest.mark.parametrize("name", [n for (_, n), options in OPTIONS.items() if "n_train" in options])
+def test_size_of_the_training_split_does_not_change_the_test_split(name):
+    options = OPTIONS["source", name]
+    small = wopt.build("source", {"name": name, **options}).load(0)
+    large = wopt.build("source", {"name": name, **options, "n_train": 600}).load(0)
+    assert torch.equal(small.test, large.test)
+
+
+def test_finding_the_plugin_imports_no_torch():
+    code = "import sys, wopt_measures.hooks; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
