@@ -64,8 +64,8 @@ class Guard(Component):
     with s the standard error of the difference; for jko F(T) - F(id) is the energy change plus
     E|y-x|^2/(2h), which an exact step never makes positive. A step that treats nothing implicitly
     (explicit schemes) must not raise the energy. And the log-likelihoods by the training grid and
-    by the audit must agree. A step that is only inaccurate gets a finer grid; one that fails otherwise
-    is trained again, with a finer grid and half the learning rate.
+    by the audit must agree. A step that is only inaccurate gets a finer grid; one that fails
+    otherwise is trained again, with a finer grid and half the learning rate.
 
     Source: theory.md 4.1 and DESIGN 7.
 

@@ -120,7 +120,7 @@ def test_bad_options_are_explained(options, message):
 def test_relative_to_the_current_directory(table, monkeypatch):
     monkeypatch.chdir(table.parent)
     assert ArraySource("cells.csv").load(0).dim == 3
-    with pytest.raises(wopt.DataError, match="cells2.csv does not exist; did you mean 'cells.csv'"):
+    with pytest.raises(wopt.DataError, match=r"cells2.csv does not exist; did you mean 'cells.csv'"):
         ArraySource("cells2.csv").check()
 
 

@@ -1,0 +1,191 @@
+"""What the tests of the report share: small flows, datasets by hand, a reader of pages."""
+
+import base64
+import dataclasses
+import html.parser
+import io
+import json
+import math
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import safetensors.torch
+import torch
+from wopt_jko import ODEBlock
+
+import wopt
+from wopt.flow import Flow
+
+FLAGS = wopt.Need.POTENTIAL | wopt.Need.TARGET_SAMPLES | wopt.Need.NORMALISED
+
+
+class Normal(wopt.Target):
+    """The standard normal law, announcing as much of itself as a test wants."""
+
+    def __init__(self, provides: wopt.Need = FLAGS) -> None:
+        self.provides = provides
+
+    def potential(self, x):
+        return x.square().sum(1) / 2 + x.shape[1] / 2 * math.log(2 * math.pi)
+
+    def sample(self, n, dim, generator):
+        return torch.randn(n, dim, generator=generator, dtype=torch.float64)
+
+
+def dataset(d: int = 2, n: int = 300, *, preprocess="whiten", images=None, known=False):
+    draws = torch.Generator().manual_seed(1)
+    x = torch.randn(n, d, generator=draws, dtype=torch.float64)
+    x[:, 0] = x[:, 0].sign() * 2 + 0.4 * x[:, 0]
+    names = tuple(f"col<{j}>" for j in range(d))
+    third = n // 3
+    return wopt.Dataset(
+        x[:third],
+        x[third : 2 * third],
+        x[2 * third :],
+        wopt.AffineTransform.fit(x[:third], preprocess, names),
+        names,
+        log_density=(lambda y: -y.square().sum(1) / 2 - math.log(2 * math.pi)) if known else None,
+        images=images,
+    )
+
+
+def flow(data, blocks: int = 2, target=None, **options) -> Flow:
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        made = [ODEBlock(data.dim, width=8, sharpness=1.0, steps=2) for _ in range(blocks)]
+        for block in made:
+            for weight in block.parameters():
+                weight.data += 0.2 * torch.randn_like(weight)
+    return Flow(made, Normal() if target is None else target, data.transform, **options)
+
+
+def record(step: int, **changes) -> dict:
+    found = {
+        "step": step,
+        "step_size": 0.5 * step,
+        "energy": 3.0 / step,
+        "energy_change": -3.0 / step,
+        "w2_step": 0.7,
+        "decrease": -0.25,
+        "decrease_error": 0.0125,
+        "residual": 0.0,
+        "nll_valid": 2.0 + 1 / step,
+        "likelihood_error": 1.5e-4,
+        "inversion_error": 2.5e-6,
+        "retries": 1,
+        "attempts": ["grid made finer: the likelihood <b>was</b> off"],
+        "seconds": 1.25,
+        "cpu_seconds": 2.5,
+        "stop": None,
+    }
+    return found | changes
+
+
+RESULT = {
+    "status": "done",
+    "reason": "2 steps were asked for",
+    "steps": 2,
+    "nll_test": 2.7912345,
+    "nll_gaussian": 3.788,
+    "entropy": 2.489,
+    "likelihood_error": 0.00123,
+    "inversion_error": 4.5e-6,
+    "parameters": 49450,
+    "seconds": 48.4,
+    "cpu_seconds": 45.7,
+    "versions": {"wopt-core": "0.1.0", "torch": "2.13.0"},
+    "model": "pull_back",
+}
+
+CONFIG = """
+seed = 0
+model = "pull_back"
+[source]
+name = "array"
+path = "a<b>.csv"
+[objective]
+name = "kl"
+[objective.target]
+name = "gaussian"
+[scheme]
+name = "jko"
+step_size = 0.5
+[guard]
+likelihood_tolerance = 0.02
+[versions]
+wopt-core = "0.1.0"
+"""
+
+
+def write_run(folder: Path, *, tensors=None, result=RESULT, steps=2, config=CONFIG) -> Path:
+    (folder / "config.toml").write_text(config)
+    lines = [json.dumps(record(k)) + "\n" for k in range(1, steps + 1)]
+    (folder / "steps.jsonl").write_text("".join(lines))
+    if result is not None:
+        (folder / "result.json").write_text(json.dumps(result))
+    if tensors is not None:
+        safetensors.torch.save_file(tensors, folder / "figures.safetensors")
+    return folder
+
+
+@dataclasses.dataclass
+class Card:
+    value: float
+    text: str = ""
+
+
+class Page(html.parser.HTMLParser):
+    """What a test wants to know of a page."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.source = path.read_text(encoding="utf-8")
+        self.tags: list[str] = []
+        self.links: list[str] = []
+        self.images: dict[str, str] = {}
+        self.cards: dict[str, Card] = {}
+        self.rows: list[list[float | None]] = []
+        self.text = ""
+        self._open: list[tuple[str, str]] = []
+        self.feed(self.source)
+        self.close()
+        assert not self._open, f"never closed: {self._open}"
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        self.tags.append(tag)
+        self.links += [v for k, v in attrs if k in ("src", "href", "srcset", "action")]
+        if tag not in ("meta", "img", "link"):
+            self._open.append((tag, given.get("id") or ""))
+        if tag == "img":
+            self.images[self._inside("figure-")] = given["src"]
+            assert given["alt"]
+        if tag == "data" and self._inside("card-"):
+            self.cards[self._inside("card-")] = Card(float(given["value"]))
+        if tag == "tr" and self._inside("steps"):
+            self.rows.append([])
+        if tag == "data" and self._inside("steps"):
+            self.rows[-1].append(float(given["value"]))
+
+    def handle_endtag(self, tag):
+        opened, _ = self._open.pop()
+        assert opened == tag, f"<{opened}> is closed by </{tag}>"
+
+    def handle_data(self, data):
+        if self._open and self._open[-1][0] != "style":
+            self.text += data
+        if self._inside("card-"):
+            card = self._inside("card-")
+            if card in self.cards:
+                self.cards[card].text += data
+
+    def _inside(self, prefix: str) -> str:
+        found = [name for _, name in self._open if name.startswith(prefix)]
+        return found[-1].removeprefix(prefix) or prefix if found else ""
+
+
+def pixels(uri: str) -> np.ndarray:
+    head, _, data = uri.partition(",")
+    assert head == "data:image/png;base64"
+    return matplotlib.image.imread(io.BytesIO(base64.b64decode(data)))[..., :3]

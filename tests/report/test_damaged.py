@@ -1,0 +1,64 @@
+import json
+
+import pytest
+import report_parts as parts
+import safetensors.torch
+import torch
+
+from wopt.errors import RunError
+from wopt.report import render
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("steps.jsonl", '{"step": 1, "ener', r"line 1 is not JSON"),
+        ("steps.jsonl", "[1]\n", "line 1 is not a JSON object"),
+        ("steps.jsonl", '{"energy": 1.0, "step_size": 1}\n', "no whole number `step`"),
+        ("steps.jsonl", '{"step": 1, "step_size": 1}\n', "no `energy`"),
+        ("steps.jsonl", json.dumps(parts.record(1, energy="low")) + "\n", "energy = 'low'"),
+        ("steps.jsonl", json.dumps(parts.record(1, attempts="two")) + "\n", "`attempts`"),
+        ("steps.jsonl", b"\xff\xfe\x00", "codec"),
+        ("result.json", "{", "it is not JSON"),
+        ("result.json", "{}", "`status`"),
+        ("result.json", '{"status": "done", "nll_test": "2.7"}', "nll_test = '2.7'"),
+        ("result.json", '{"status": "done", "versions": 3}', "`versions`"),
+        ("certificate.json", "[]", "not a JSON object"),
+        ("config.toml", "seed = ", "is damaged"),
+        ("config.toml", b"\xff", "is damaged"),
+        ("figures.safetensors", b"short", "is damaged"),
+        (
+            "figures.safetensors",
+            safetensors.torch.save({"paths": torch.ones(3, 2)}),
+            "`paths` has shape",
+        ),
+        (
+            "figures.safetensors",
+            safetensors.torch.save({"labels": torch.ones(3, dtype=torch.uint8)}),
+            "is damaged",
+        ),
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path, name, content, says):
+    folder = parts.write_run(tmp_path)
+    data = content if isinstance(content, bytes) else content.encode()
+    (folder / name).write_bytes(data)
+    with pytest.raises(RunError, match=says) as caught:
+        render(folder)
+    assert str(folder / name) in str(caught.value)
+    assert not (folder / "report.html").exists()
+
+
+def test_a_truncated_file_of_tensors(tmp_path):
+    folder = parts.write_run(tmp_path, tensors={"paths": torch.randn(3, 50, 2)})
+    path = folder / "figures.safetensors"
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(RunError, match=r"figures\.safetensors is damaged"):
+        render(folder)
+
+
+def test_a_folder_that_is_no_run(tmp_path):
+    with pytest.raises(RunError, match="no run directory"):
+        render(tmp_path)
+    with pytest.raises(RunError, match="no run directory"):
+        render(tmp_path / "missing")

@@ -1,0 +1,171 @@
+import base64
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+import report_parts as parts
+import torch
+
+from wopt.report import collect, render
+
+CURVES = {"progress", "diagnostics"}
+
+
+def page_of(folder, data=None, **options) -> parts.Page:
+    tensors = None if data is None else collect(parts.flow(data), data, seed=0)
+    return parts.Page(render(parts.write_run(folder, tensors=tensors, **options)))
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"d": 1}, {"pairs", "paths", "backward"}),
+        ({"d": 2, "known": True}, {"density", "pairs", "paths", "backward"}),
+        ({"d": 5}, {"pairs", "paths", "backward"}),
+        (
+            {"d": 4, "n": 600, "images": lambda x: x.reshape(-1, 2, 2)},
+            {"images", "paths", "backward"},
+        ),
+    ],
+)
+def test_every_picture_is_there_and_shows_something(tmp_path, options, expected):
+    page = page_of(tmp_path, parts.dataset(**options))
+    assert set(page.images) == expected | CURVES
+    for key in expected:
+        seen = parts.pixels(page.images[key])
+        assert seen.shape[0] > 300
+        assert seen.shape[1] > 1500
+        assert seen.std() > 0.05
+        # Not a frame around nothing: each quarter of the picture's middle has something in it.
+        h, w, _ = seen.shape
+        middle = seen[h // 8 : -h // 8, w // 8 : -w // 8]
+        for rows in (slice(None, len(middle) // 2), slice(len(middle) // 2, None)):
+            assert middle[rows].std() > 0.02
+    for key in CURVES:
+        head, _, text = page.images[key].partition(",")
+        assert head == "data:image/svg+xml;base64"
+        drawing = ElementTree.fromstring(base64.b64decode(text))
+        assert len(list(drawing.iter("{http://www.w3.org/2000/svg}path"))) > 20
+
+
+def test_numbers_are_those_of_the_files(tmp_path):
+    page = page_of(tmp_path)
+    for key in ("nll_test", "entropy", "likelihood_error", "inversion_error", "parameters"):
+        assert page.cards[key].value == parts.RESULT[key]
+    for key in ("steps", "seconds", "cpu_seconds"):
+        assert page.cards[key].value == parts.RESULT[key]
+    assert page.cards["kl"].value == parts.RESULT["nll_test"] - parts.RESULT["entropy"]
+    assert page.cards["gain"].value == parts.RESULT["nll_gaussian"] - parts.RESULT["nll_test"]
+    assert page.cards["nll_test"].text.split()[:2] == ["2.791", "nats"]
+    assert "Better than a Gaussian" in page.text
+    keys = (
+        "step", "step_size", "energy", "energy_change", "w2_step", "decrease", "decrease_error",
+        "residual", "nll_valid", "likelihood_error", "inversion_error", "seconds",
+    )  # fmt: skip
+    expected = [[parts.record(k)[key] for key in keys] for k in (1, 2)]
+    assert page.rows[1:] == expected
+    assert "estimate (affine test fields)" in page.text
+    assert "grid made finer: the likelihood <b>was</b> off" in page.text
+    assert "a<b>.csv" in page.text
+
+
+def test_a_likelihood_below_the_floor_is_marked(tmp_path):
+    page = page_of(tmp_path, result=parts.RESULT | {"nll_test": 2.4})
+    assert page.cards["kl"].value < 0
+    assert "below zero" in page.cards["kl"].text
+    assert 'class="card warn" id="card-kl"' in page.source
+
+
+def test_the_page_needs_nothing_but_itself(tmp_path):
+    page = page_of(tmp_path, parts.dataset())
+    assert all(link.startswith("data:image/") for link in page.links)
+    assert "http:" not in page.source
+    assert "https:" not in page.source
+    assert "@import" not in page.source
+    assert "url(" not in page.source
+    assert not {"script", "link", "iframe", "object", "a"} & set(page.tags)
+    assert "default-src 'none'" in page.source
+
+
+def test_what_comes_from_files_is_escaped(tmp_path):
+    reason = '<script>alert(1)</script> "&'
+    data = parts.dataset(d=3)
+    config = 'seed = 0\n[source]\nname = "<img src=x onerror=alert(1)>"\n'
+    result = parts.RESULT | {"status": "failed", "reason": reason, "versions": {"<i>x": "<u>"}}
+    page = page_of(tmp_path, data, result=result, config=config)
+    assert reason in page.text
+    assert "<img src=x onerror=alert(1)>" in page.text
+    assert not {"script", "i", "u"} & set(page.tags)
+    assert page.source.count("<img ") == len(page.images)
+    assert 'class="badge failed"' in page.source
+
+
+def test_an_interrupted_run_has_a_page(tmp_path):
+    page = page_of(tmp_path, result=None, steps=1)
+    assert "interrupted after step 1" in page.text
+    assert 'class="badge open"' in page.source
+    assert page.cards["nll_valid"].value == 3.0
+    assert set(page.images) == CURVES
+
+
+def test_a_run_of_which_nothing_is_left_but_its_configuration(tmp_path):
+    (tmp_path / "config.toml").write_text('objective = "kl"\n')
+    page = parts.Page(render(tmp_path))
+    assert page.images == {}
+    assert page.cards == {}
+    assert "unfinished" in page.text
+
+
+def test_nulls_and_missing_numbers_are_left_out(tmp_path):
+    result = dict.fromkeys(parts.RESULT) | {"status": "stopped", "model": "push_forward"}
+    folder = parts.write_run(tmp_path, result=result, steps=0)
+    (folder / "steps.jsonl").write_text('{"step": 1, "step_size": 1, "energy": null}\n')
+    page = parts.Page(render(folder))
+    assert "nll_test" not in page.cards
+    assert page.rows[1:] == [[1.0, 1.0]]
+
+
+def test_a_certificate_is_shown(tmp_path):
+    folder = parts.write_run(tmp_path)
+    (folder / "certificate.json").write_text('{"bounds": {"theorem_q": 0.125}, "rows": [1, 2]}')
+    page = parts.Page(render(folder))
+    assert "bounds.theorem_q" in page.text
+    assert "0.125" in page.text
+
+
+def test_the_model_pushed_forward_is_named_so(tmp_path):
+    data = parts.dataset()
+    page = page_of(tmp_path, data, result=parts.RESULT | {"model": "push_forward"})
+    assert "From the start to the target" in page.text
+
+
+def test_many_blocks_and_wild_values(tmp_path):
+    paths = torch.randn(31, 200, 4).cumsum(0)
+    paths[-1, 0] = torch.nan
+    generated = torch.randn(200, 4)
+    generated[0, 0] = torch.inf
+    tensors = {"paths": paths, "generated": generated, "real": torch.ones(200, 4)}
+    folder = parts.write_run(tmp_path, tensors=tensors, steps=30)
+    page = parts.Page(render(folder))
+    assert set(page.images) == {"paths", "pairs"} | CURVES
+    assert len(page.rows) == 31
+
+
+def test_a_density_with_holes(tmp_path):
+    density = torch.full((200, 200), -torch.inf)
+    density[50:100, 50:100] = 0
+    density[0, 0] = torch.nan
+    extent = torch.tensor([0.0, 1.0, 0.0, 50.0])
+    tensors = {"grid_log_density": density, "grid_extent": extent}
+    page = parts.Page(render(parts.write_run(tmp_path, tensors=tensors)))
+    assert parts.pixels(page.images["density"]).std() > 0.1
+
+
+def test_the_page_is_the_same_each_time(tmp_path):
+    data = parts.dataset()
+    tensors = collect(parts.flow(data), data, seed=0)
+    path = render(parts.write_run(tmp_path, tensors=tensors))
+    first = path.read_bytes()
+    assert render(tmp_path).read_bytes() == first
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(
+        ["config.toml", "figures.safetensors", "report.html", "result.json", "steps.jsonl"]
+    )

@@ -1,0 +1,177 @@
+"""All that the pictures of a report need, computed once at the end of a run."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+
+import torch
+from torch import Tensor
+
+from wopt.capabilities import Need
+from wopt.data.dataset import Dataset
+from wopt.errors import CapabilityError
+from wopt.flow import Flow, draw
+from wopt.train.push import in_batches
+from wopt.train.seeds import derive, generator
+
+__all__ = ["GRID", "collect"]
+
+GRID = 200
+"""Points along each side of the grids on which densities are drawn."""
+
+_ROWS, _MANY, _IMAGES = 1000, 20_000, 64
+_GRID_ROWS = 2048  # a known density may be a mixture with many parts, so few points at a time
+
+
+@torch.no_grad()
+def collect(flow: Flow, dataset: Dataset, seed: int) -> dict[str, Tensor]:
+    """Return what :func:`wopt.report.render` draws, to be stored as ``figures.safetensors``.
+
+    What the model cannot give (samples, say, where its target has none) is left out.
+
+    Args:
+        flow: The trained flow.
+        dataset: The data it was trained on.
+        seed: Of the choice of rows and of the samples; the same seed gives the same tensors.
+
+    Returns:
+        Contiguous float32 tensors on the CPU, m <= 1000:
+
+        - ``paths`` ``(N+1, m, d)``: test rows after the preprocessing and after each block;
+        - ``backward`` ``(N+1, m, d)``: samples of the target, carried back block by block;
+        - ``real``, ``generated`` ``(m, d)``: in the units of what the model stands for (the data,
+          or the target if the model is the start pushed forward);
+        - ``real_images``, ``generated_images`` ``(64, h, w)``: if rows are pictures;
+        - ``grid_log_density`` and, where known, ``grid_true_log_density`` ``(200, 200)``, rows
+          along the second coordinate; ``grid_extent`` = (xmin, xmax, ymin, ymax); ``real_many``
+          (up to 20000 rows): if d = 2;
+        - ``labels``: names of columns and coordinates, JSON in UTF-8 bytes, uint8.
+    """
+    order = torch.randperm(len(dataset.test), generator=generator(seed, "report", "rows"))
+    rows = dataset.test[order[:_ROWS]]
+    found = {"paths": _paths(flow, dataset, rows)}
+    backward = _backward(flow, dataset, len(rows), seed)
+    if backward is not None:
+        found["backward"] = backward
+    many = _many(flow, dataset, seed)
+    if many is not None:
+        found["real"] = rows if flow.direction == "pull_back" else many[: len(rows)]
+    generated = _generated(flow, max(len(rows), _IMAGES), seed)
+    if generated is not None:
+        found["generated"] = generated[: len(rows)]
+    if dataset.images is not None and flow.direction == "pull_back":
+        found["real_images"] = dataset.images(rows[:_IMAGES])
+        if generated is not None:
+            found["generated_images"] = dataset.images(generated[:_IMAGES].double().cpu())
+    if flow.dim == 2:
+        if many is not None:
+            found["real_many"] = many
+        seen = many if many is not None else generated
+        if seen is not None:
+            found |= _grids(flow, dataset, seen)
+    stored = {k: v.detach().to("cpu", torch.float32).contiguous() for k, v in found.items()}
+    # Views that share memory are refused by safetensors.
+    return {k: v.clone() for k, v in stored.items()} | {"labels": _labels(dataset)}
+
+
+def _like(flow: Flow) -> Tensor:
+    found = next(flow.parameters(), None)
+    return flow.transform.shift if found is None else found
+
+
+def _paths(flow: Flow, dataset: Dataset, rows: Tensor) -> Tensor:
+    places = [dataset.transform.forward(rows.cpu()).to(_like(flow))]
+    for block in flow.blocks:
+        places.append(in_batches(block.move, places[-1]))  # type: ignore[arg-type]
+    return torch.stack(places)
+
+
+def _backward(flow: Flow, dataset: Dataset, n: int, seed: int) -> Tensor | None:
+    if not (_samples(flow) and _provide(flow, Need.INVERSE)):
+        return None
+    assert flow.target is not None
+    z = draw(flow.target, n, dataset.dim, generator(seed, "report", "backward"))
+    places = [z.to(_like(flow))]
+    for block in reversed(flow.blocks):
+        places.append(in_batches(block.inverse, places[-1])[0])  # type: ignore[arg-type]
+    return torch.stack(places)
+
+
+def _many(flow: Flow, dataset: Dataset, seed: int) -> Tensor | None:
+    """Return up to 20000 rows of what the model stands for, if there are any."""
+    if flow.direction == "pull_back":
+        return torch.cat([dataset.test, dataset.train])[:_MANY]
+    if not _samples(flow):
+        return None
+    assert flow.target is not None
+    return draw(flow.target, _MANY, flow.dim, generator(seed, "report", "real"))
+
+
+def _generated(flow: Flow, n: int, seed: int) -> Tensor | None:
+    if flow.direction == "pull_back" and not _provide(flow, Need.INVERSE):
+        return None
+    try:
+        return flow.sample(n, derive(seed, "report", "generated"))
+    except CapabilityError:
+        return None
+
+
+def _grids(flow: Flow, dataset: Dataset, seen: Tensor) -> dict[str, Tensor]:
+    extent = _window(seen.double().cpu())
+    x, y = (torch.linspace(float(a), float(b), GRID).double() for a, b in extent)
+    points = torch.cartesian_prod(y, x).flip(1)
+    found = {"grid_extent": extent.flatten()}
+    needs = Need.LOG_DET if flow.direction == "pull_back" else Need.LOG_DET | Need.INVERSE
+    if _provide(flow, needs):
+        with contextlib.suppress(CapabilityError):
+            found["grid_log_density"] = flow.log_prob(points).reshape(GRID, GRID)
+    true = _true_density(flow, dataset, points)
+    if true is not None:
+        found["grid_true_log_density"] = true.reshape(GRID, GRID)
+    return found if len(found) > 1 else {}
+
+
+def _true_density(flow: Flow, dataset: Dataset, points: Tensor) -> Tensor | None:
+    if flow.direction == "pull_back":
+        if dataset.log_density is None:
+            return None
+        return in_batches(dataset.log_density, points, _GRID_ROWS)
+    target = flow.target
+    if target is None or Need.POTENTIAL not in target.provides:
+        return None
+    values: Tensor = -in_batches(target.potential, points.to(_like(flow)), _GRID_ROWS).double()
+    if Need.NORMALISED in target.provides:
+        return values
+    # The constant is unknown; over the window it can be computed, which is enough for a picture.
+    cell = (points.amax(0) - points.amin(0)).prod() / (GRID - 1) ** 2
+    return values - values.logsumexp(0) - cell.log().to(values)
+
+
+def _window(x: Tensor) -> Tensor:
+    """Return the ranges ``((xmin, xmax), (ymin, ymax))`` that nearly all rows are in, padded."""
+    x = x[torch.isfinite(x).all(1)]
+    # A few outliers would make the picture of all others small.
+    ends = torch.quantile(x, torch.tensor([0.0005, 0.9995], dtype=x.dtype), dim=0).T
+    width = (ends[:, 1] - ends[:, 0]).clamp(min=1e-6)
+    return torch.stack([ends[:, 0] - 0.06 * width, ends[:, 1] + 0.06 * width], dim=1)
+
+
+def _samples(flow: Flow) -> bool:
+    return flow.target is not None and Need.TARGET_SAMPLES in flow.target.provides
+
+
+def _provide(flow: Flow, needs: Need) -> bool:
+    return all(needs in block.provides for block in flow.blocks)  # type: ignore[operator]
+
+
+def _labels(dataset: Dataset) -> Tensor:
+    matrix = dataset.transform.matrix
+    if not torch.equal(matrix, torch.diag(matrix.diagonal())):
+        coordinates = [f"whitened coordinate {j + 1}" for j in range(dataset.dim)]
+    elif bool((matrix.diagonal() == 1).all()):
+        coordinates = list(dataset.names)
+    else:
+        coordinates = [f"{name} (standardised)" for name in dataset.names]
+    text = json.dumps({"columns": list(dataset.names), "coordinates": coordinates})
+    return torch.tensor(list(text.encode()), dtype=torch.uint8)

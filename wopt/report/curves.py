@@ -1,0 +1,172 @@
+"""Pictures of numbers by step: energy, likelihood, and how well the steps were solved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullFormatter
+
+from wopt.report.read import Run
+from wopt.report.style import BLUE, GREEN, MUTED, ORANGE, VERMILION, WIDTH, Picture, svg
+
+__all__ = ["diagnostics", "progress"]
+
+
+def progress(run: Run) -> Picture | None:
+    """Draw the energy and the held-out NLL by step."""
+    if not run.steps:
+        return None
+    steps = [r["step"] for r in run.steps]
+    nll = _column(run.steps, "nll_valid")
+    result = run.result or {}
+    both = bool(np.isfinite(nll).any())
+    figure = Figure(figsize=(WIDTH, 3.5))
+    axes = figure.subplots(1, 2 if both else 1, squeeze=False)[0]
+    _energy(axes[0], run, steps)
+    if both:
+        _likelihood(axes[1], steps, nll, result)
+    caption = "Both curves should fall and flatten" if both else "The energy should fall at each"
+    caption += " step" if not both else ""
+    if both and result.get("entropy") is not None:
+        caption += "; no honest NLL lies below the entropy"
+    if both and result.get("nll_gaussian") is not None:
+        caption += ", and below the dashed line the model beats a Gaussian fitted to the same data"
+    return Picture(
+        "progress",
+        "Energy and likelihood by step",
+        caption + ".",
+        f"Curves over {len(steps)} steps: the energy" + (" and the held-out NLL." if both else "."),
+        svg(figure),
+    )
+
+
+def _energy(axes: Axes, run: Run, steps: list[int]) -> None:
+    energy, change = _column(run.steps, "energy"), _column(run.steps, "energy_change")
+    # The first change tells where the energy began.
+    x, y = [steps[0] - 1, *steps], [energy[0] - change[0], *energy]
+    axes.plot(x, y, color=BLUE, marker="o", clip_on=False, zorder=3)
+    axes.set_title("Energy (held-out estimate)")
+    objective = run.config.get("objective")
+    name = objective.get("name") if isinstance(objective, dict) else objective
+    axes.set_ylabel("kl, nats" if name == "kl" else str(name or "objective"))
+    _by_step(axes)
+
+
+def _likelihood(
+    axes: Axes, steps: list[int], nll: np.ndarray[Any, Any], result: dict[str, Any]
+) -> None:
+    axes.plot(steps, nll, color=BLUE, marker="o", label="held-out NLL", zorder=3)
+    if result.get("nll_test") is not None:
+        axes.plot(
+            [steps[-1]], [result["nll_test"]], color=VERMILION, marker="D", ls="", ms=7,
+            mfc="none", mew=1.8, label="test NLL (audited)", zorder=4,
+        )  # fmt: skip
+    if result.get("nll_gaussian") is not None:
+        axes.axhline(result["nll_gaussian"], color=ORANGE, ls="--", label="fitted Gaussian")
+    if result.get("entropy") is not None:
+        axes.axhline(result["entropy"], color=GREEN, ls=":", lw=2.2, label="entropy (floor)")
+    axes.set_title("Negative log-likelihood (estimate)")
+    axes.set_ylabel("nats per row, data's units")
+    axes.margins(y=0.12)
+    _by_step(axes)
+    axes.legend(loc="best")
+
+
+def diagnostics(run: Run) -> Picture | None:
+    """Draw how well each step was solved, and how accurate its map is."""
+    if not run.steps:
+        return None
+    steps = [r["step"] for r in run.steps]
+    speed = _column(run.steps, "w2_step") / _column(run.steps, "step_size")
+    guard = run.config.get("guard")
+    tolerance = guard.get("likelihood_tolerance") if isinstance(guard, dict) else None
+    panels = [
+        (
+            "Solved? (estimates)",
+            "length per h",
+            [
+                ("movement / h", BLUE, "o", speed),
+                ("residual, affine fields", VERMILION, "s", _column(run.steps, "residual")),
+            ],
+        ),
+        (
+            "Likelihood error (estimate)",
+            "nats, grid against audit",
+            [("", BLUE, "o", _column(run.steps, "likelihood_error"))],
+        ),
+        (
+            "Inversion error (estimate)",
+            "root mean square",
+            [("", BLUE, "o", _column(run.steps, "inversion_error"))],
+        ),
+    ]
+    panels = [p for p in panels if any(np.isfinite(values).any() for *_, values in p[2])]
+    if not panels:
+        return None
+    figure = Figure(figsize=(WIDTH, 3.3))
+    for axes, (title, unit, curves) in zip(
+        figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
+    ):
+        for label, colour, marker, values in curves:
+            _log_curve(axes, steps, values, label, colour, marker)
+        if title.startswith("Likelihood") and isinstance(tolerance, (int, float)):
+            axes.axhline(tolerance, color=ORANGE, ls="--", lw=1.5, label="tolerance")
+        axes.set_title(title)
+        axes.set_ylabel(unit)
+        axes.margins(y=0.15)
+        _decades(axes)
+        _by_step(axes)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(loc="best")
+    return Picture(
+        "diagnostics",
+        "How well the steps were solved",
+        "A residual well below the movement per h says that a step is close to a true minimiser, "
+        "and small errors say that the likelihood and the inverse can be trusted; hollow marks at "
+        "the bottom are zeros, which a logarithmic axis cannot show.",
+        f"Residual, movement per h, likelihood error and inversion error over {len(steps)} steps, "
+        "logarithmic scale.",
+        svg(figure),
+    )
+
+
+def _log_curve(
+    axes: Axes, steps: list[int], values: np.ndarray[Any, Any], label: str, colour: str, marker: str
+) -> None:
+    positive = np.where(values > 0, values, np.nan)
+    zero = [s for s, v in zip(steps, values, strict=True) if v <= 0]
+    if np.isfinite(positive).any():
+        axes.set_yscale("log")
+        axes.plot(steps, positive, color=colour, marker=marker, label=label or None, zorder=3)
+    if zero:
+        label = "" if np.isfinite(positive).any() else label
+        axes.plot(
+            zero, [0.02] * len(zero), color=colour, marker=marker, ls="", mfc="white", zorder=4,
+            label=f"{label} (zero)" if label else None,
+            transform=axes.get_xaxis_transform(), clip_on=False,
+        )  # fmt: skip
+
+
+def _decades(axes: Axes) -> None:
+    """Label whole decades, and show at least one."""
+    if axes.get_yscale() != "log":  # all values are zero
+        axes.set_yticks([])
+        return
+    low, high = axes.get_ylim()
+    if high < 10 * low:
+        axes.set_ylim(low / 3, high * 3)
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _column(records: Sequence[dict[str, Any]], key: str) -> np.ndarray[Any, Any]:
+    values = (r.get(key) for r in records)
+    return np.array([np.nan if v is None else v for v in values], dtype=float)
+
+
+def _by_step(axes: Axes) -> None:
+    axes.set_xlabel("step", color=MUTED)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))

@@ -1,0 +1,29 @@
+"""All pictures of a report, in the order of the page."""
+
+from __future__ import annotations
+
+from wopt.report.curves import diagnostics, progress
+from wopt.report.motion import motion
+from wopt.report.plane import density, scatter
+from wopt.report.read import Run
+from wopt.report.samples import images, pairs
+from wopt.report.style import Picture, page_style
+
+__all__ = ["pictures"]
+
+
+def pictures(run: Run) -> list[Picture]:
+    """Return the pictures that this run's files allow."""
+    with page_style():
+        rows_are_pictures = "real_images" in run.arrays or "generated_images" in run.arrays
+        found = [
+            images(run),
+            density(run),
+            # Columns that are pixels say nothing one by one.
+            None if rows_are_pictures else scatter(run) or pairs(run),
+            progress(run),
+            motion(run, "paths"),
+            motion(run, "backward"),
+            diagnostics(run),
+        ]
+    return [picture for picture in found if picture is not None]

@@ -1,0 +1,105 @@
+"""Pictures of a model in the plane: its density and its samples, beside what is real."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from wopt.report.read import Run
+from wopt.report.samples import column, legend, marginals
+from wopt.report.style import BLUE, MUTED, VERMILION, WIDTH, Array, Picture, limits, png
+
+__all__ = ["density", "scatter"]
+
+
+def density(run: Run) -> Picture | None:
+    """Draw a histogram of real rows, the model's density and the true one, in two dimensions."""
+    model = run.arrays.get("grid_log_density")
+    extent = run.arrays.get("grid_extent")
+    many = run.arrays.get("real_many")
+    if model is None or extent is None:
+        return None
+    panels = [("Model", _exp(model))]
+    true = run.arrays.get("grid_true_log_density")
+    if true is not None:
+        panels.append(("Truth", _exp(true)))
+    if many is not None:
+        bins = int(np.clip(np.sqrt(len(many)), 20, 110))
+        counts, *_ = np.histogram2d(
+            many[:, 0], many[:, 1], bins, extent.reshape(2, 2).tolist(), density=True
+        )
+        what = "Data" if run.pulls_back else "Target's samples"
+        panels.insert(0, (f"{what}, {len(many):,} rows", counts.T))
+    known = [values for title, values in panels if title != "Model"] or [panels[0][1]]
+    top = max(float(np.quantile(values, 0.997)) for values in known)
+    width, height = extent[1] - extent[0], extent[3] - extent[2]
+    square = 0.5 < width / max(height, 1e-300) < 2
+    side = (WIDTH - 1.8) / len(panels) * (height / width if square else 1)
+    figure = Figure(figsize=(WIDTH, min(side, 5.5) + 0.6))
+    axes_row = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (title, values) in zip(axes_row, panels, strict=True):
+        shown = axes.imshow(
+            values, origin="lower", extent=tuple(extent), cmap="magma", vmin=0, vmax=top or None,
+            aspect="equal" if square else "auto", interpolation="nearest",
+        )  # fmt: skip
+        axes.set_title(title)
+        axes.grid(False)
+        axes.set_xlabel(column(run, 0))
+    axes_row[0].set_ylabel(column(run, 1))
+    bar = figure.colorbar(shown, ax=axes_row, location="right", shrink=0.8, aspect=30, extend="max")
+    bar.set_label("density", color=MUTED)
+    bar.outline.set_visible(False)
+    return Picture(
+        "density",
+        "The model's density",
+        "The model should be bright where the data are and dark elsewhere; threads between parts "
+        "that are apart, and blurred edges, show what the flow has not resolved.",
+        ", ".join(title for title, _ in panels) + ", as maps of density with one colour scale.",
+        png(figure),
+    )
+
+
+def scatter(run: Run) -> Picture | None:
+    """Draw generated and real rows as points, and below them the marginals."""
+    generated, real = run.arrays.get("generated"), run.arrays.get("real")
+    if generated is None or generated.shape[1] != 2:
+        return None
+    generated = generated[np.isfinite(generated).all(axis=1)]
+    if len(generated) == 0:
+        return None
+    panels = [(generated, VERMILION)] if real is None else [(real, BLUE), (generated, VERMILION)]
+    scale = panels[0][0]
+    ends = [limits(scale[:, j], 0.001) for j in range(2)]
+    ratio = (ends[1][1] - ends[1][0]) / (ends[0][1] - ends[0][0])
+    square = 0.5 < ratio < 2
+    top = min((WIDTH - 1) / 2 * (ratio if square else 0.8), 5.2)
+    figure = Figure(figsize=(WIDTH, top + 2.8))
+    rows = figure.add_gridspec(2, 1, height_ratios=[top + 0.4, 2.4])
+    upper, lower = (figure.add_subfigure(rows[i]) for i in range(2))
+    for axes, (x, colour) in zip(
+        upper.subplots(1, len(panels), squeeze=False, sharey=True)[0], panels, strict=True
+    ):
+        axes.scatter(x[:, 0], x[:, 1], s=7, c=colour, lw=0, alpha=0.6)
+        axes.set_xlim(ends[0])
+        axes.set_ylim(ends[1])
+        axes.set_aspect("equal" if square else "auto")
+        axes.set_xlabel(column(run, 0))
+    upper.axes[0].set_ylabel(column(run, 1))
+    for j, axes in enumerate(lower.subplots(1, 2)):
+        marginals(axes, generated[:, j], None if real is None else real[:, j], ends[j])
+        axes.set_xlabel(column(run, j))
+    legend(figure, run, real is not None)
+    return Picture(
+        "pairs",
+        "Generated beside real",
+        "The clouds should have the same shape, with no point where the other has none, and the "
+        "outlines of the marginals below should coincide.",
+        f"{len(generated)} generated"
+        + (f" and {len(real)} real rows" if real is not None else " rows")
+        + " as points, and marginal histograms.",
+        png(figure),
+    )
+
+
+def _exp(log_density: Array) -> Array:
+    return np.exp(np.where(np.isfinite(log_density), log_density, -np.inf))

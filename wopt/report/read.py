@@ -1,0 +1,189 @@
+"""Reading a run directory for its report."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load
+
+from wopt.errors import RunError
+from wopt.files import finite
+
+__all__ = ["Labels", "Run", "read_run"]
+
+_DIMENSIONS = {
+    "paths": 3,
+    "backward": 3,
+    "real": 2,
+    "generated": 2,
+    "real_images": 3,
+    "generated_images": 3,
+    "grid_log_density": 2,
+    "grid_true_log_density": 2,
+    "grid_extent": 1,
+    "real_many": 2,
+}
+_STEP_NUMBERS = (
+    "step_size", "energy", "energy_change", "w2_step", "decrease", "decrease_error", "residual",
+    "nll_valid", "likelihood_error", "inversion_error", "seconds", "cpu_seconds",
+)  # fmt: skip
+_RESULT_NUMBERS = (
+    "steps", "nll_test", "nll_gaussian", "entropy", "kl", "likelihood_error", "inversion_error",
+    "parameters", "seconds", "cpu_seconds",
+)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Labels:
+    """Names of the data's columns and of the flow's coordinates."""
+
+    columns: list[str]
+    coordinates: list[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What a run directory says, checked.
+
+    Attributes:
+        name: The folder's name.
+        config: The resolved configuration.
+        config_text: The same as written.
+        steps: The lines of ``steps.jsonl``.
+        result: ``result.json``; ``None`` if the run was interrupted.
+        certificate: ``certificate.json``, if there is one.
+        arrays: ``figures.safetensors``, float64; empty if there is none.
+        labels: Names of columns and coordinates.
+    """
+
+    name: str
+    config: dict[str, Any]
+    config_text: str
+    steps: list[dict[str, Any]]
+    result: dict[str, Any] | None
+    certificate: dict[str, Any] | None
+    arrays: dict[str, np.ndarray[Any, np.dtype[np.float64]]]
+    labels: Labels
+
+    @property
+    def pulls_back(self) -> bool:
+        """Whether the model stands for the data (and not for the target)."""
+        model = (self.result or {}).get("model") or self.config.get("model")
+        return bool(model != "push_forward")
+
+
+def read_run(directory: Path) -> Run:
+    """Read a run directory; what a run may lack is left out.
+
+    Raises:
+        RunError: There is no ``config.toml``, or a file is damaged.
+    """
+    path = directory / "config.toml"
+    if not path.is_file():
+        raise RunError(f"{directory} is no run directory: it has no config.toml")
+    try:
+        text = path.read_text(encoding="utf-8")
+        config = tomllib.loads(text)
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise _damaged(path, str(error)) from error
+    arrays, labels = _arrays(directory / "figures.safetensors")
+    return Run(
+        directory.resolve().name,
+        config,
+        text,
+        _steps(directory / "steps.jsonl"),
+        _result(directory / "result.json"),
+        _json_object(directory / "certificate.json"),
+        arrays,
+        labels,
+    )
+
+
+def _steps(path: Path) -> list[dict[str, Any]]:
+    if not path.is_file():
+        return []
+    records = []
+    for number, line in enumerate(_text(path).splitlines(), 1):
+        where = f"line {number}"
+        record = _object(path, line, where)
+        if type(record.get("step")) is not int:
+            raise _damaged(path, f"{where} has no whole number `step`")
+        _check_numbers(path, record, _STEP_NUMBERS, where)
+        for key in ("step_size", "energy"):
+            if key not in record:
+                raise _damaged(path, f"{where} has no `{key}`")
+        if not isinstance(record.get("attempts") or [], list):
+            raise _damaged(path, f"{where}: `attempts` is no list")
+        records.append(record)
+    return records
+
+
+def _result(path: Path) -> dict[str, Any] | None:
+    result = _json_object(path)
+    if result is None:
+        return None
+    if not isinstance(result.get("status"), str):
+        raise _damaged(path, "it has no `status`")
+    _check_numbers(path, result, _RESULT_NUMBERS, "it")
+    if not isinstance(result.get("versions") or {}, dict):
+        raise _damaged(path, "`versions` is no table")
+    return result
+
+
+def _json_object(path: Path) -> dict[str, Any] | None:
+    return _object(path, _text(path), "it") if path.is_file() else None
+
+
+def _arrays(path: Path) -> tuple[dict[str, np.ndarray[Any, np.dtype[np.float64]]], Labels]:
+    if not path.is_file():
+        return {}, Labels([], [])
+    try:
+        stored = load(path.read_bytes())
+        raw = stored.pop("labels", None)
+        labels = Labels([], []) if raw is None else _labels(json.loads(raw.tobytes()))
+    except (SafetensorError, ValueError, TypeError, KeyError) as error:
+        raise _damaged(path, str(error)) from error
+    for key, array in stored.items():
+        if array.ndim != _DIMENSIONS.get(key, array.ndim) or array.size == 0:
+            raise _damaged(path, f"`{key}` has shape {array.shape}")
+    return {k: v.astype(np.float64) for k, v in stored.items() if k in _DIMENSIONS}, labels
+
+
+def _labels(found: dict[str, list[str]]) -> Labels:
+    return Labels(*([str(name) for name in found[k]] for k in ("columns", "coordinates")))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise _damaged(path, str(error)) from error
+
+
+def _object(path: Path, text: str, where: str) -> dict[str, Any]:
+    try:
+        value = finite(json.loads(text))
+    except json.JSONDecodeError as error:
+        raise _damaged(path, f"{where} is not JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise _damaged(path, f"{where} is not a JSON object")
+    return value
+
+
+def _check_numbers(path: Path, record: dict[str, Any], keys: tuple[str, ...], where: str) -> None:
+    for key in keys:
+        value = record.get(key)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
+            raise _damaged(path, f"{where} has {key} = {value!r}, which is no number")
+
+
+def _damaged(path: Path, why: str) -> RunError:
+    return RunError(
+        f"{path} is damaged: {why}; restore it, or make it again with `wopt resume {path.parent}`"
+    )

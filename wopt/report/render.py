@@ -1,0 +1,55 @@
+"""The page of a run: one HTML file that needs nothing but itself."""
+
+from __future__ import annotations
+
+import importlib.resources
+from pathlib import Path
+
+import jinja2
+
+from wopt.files import write_text
+from wopt.report.cards import cards, number
+from wopt.report.figures import pictures
+from wopt.report.read import read_run
+from wopt.report.tables import flat, settings, status, subtitle
+
+__all__ = ["render"]
+
+
+def render(directory: Path) -> Path:
+    """Write ``report.html`` from the files of a run directory, and return its path.
+
+    ``config.toml`` is needed. ``steps.jsonl``, ``result.json``, ``figures.safetensors`` and
+    ``certificate.json`` are used where they exist, so an interrupted run has a report too.
+
+    Args:
+        directory: The run directory.
+
+    Raises:
+        RunError: A file is damaged, or the page cannot be written.
+    """
+    run = read_run(directory)
+    # What comes from files is escaped; only the stylesheet, which is ours, is not.
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["number"] = number
+    versions = (run.result or {}).get("versions") or run.config.get("versions") or {}
+    page = environment.from_string(_resource("template.html")).render(
+        css=_resource("style.css"),
+        run=run,
+        status=status(run),
+        subtitle=subtitle(run),
+        cards=cards(run),
+        pictures=pictures(run),
+        settings=settings(run),
+        versions=flat(versions) if isinstance(versions, dict) else [],
+        certificate=flat(run.certificate or {}),
+    )
+    path = directory / "report.html"
+    write_text(path, page)
+    return path
+
+
+def _resource(name: str) -> str:
+    return importlib.resources.files("wopt.report").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,146 @@
+"""Pictures of what the model generates, beside what is real."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+
+from wopt.report.motion import most_unusual
+from wopt.report.read import Run
+from wopt.report.style import (
+    BLUE,
+    VERMILION,
+    WIDTH,
+    Array,
+    Picture,
+    bare,
+    limits,
+    png,
+)
+
+__all__ = ["column", "images", "legend", "marginals", "pairs"]
+
+_COLUMNS = 4
+
+
+def images(run: Run) -> Picture | None:
+    """Draw real and generated pictures on two sheets with one grey scale."""
+    real, generated = run.arrays.get("real_images"), run.arrays.get("generated_images")
+    sheets = [
+        (title, x)
+        for title, x in (("Real (test rows)", real), ("Generated", generated))
+        if x is not None
+    ]
+    if not sheets:
+        return None
+    scale = sheets[0][1]
+    low, high = np.quantile(scale[np.isfinite(scale)], [0.02, 0.98])
+    layout = ConstrainedLayoutEngine(wspace=0.08)
+    figure = Figure(figsize=(WIDTH, WIDTH / 2 + 0.1), layout=layout)
+    for axes, (title, x) in zip(figure.subplots(1, 2), sheets, strict=False):
+        axes.imshow(_sheet(x), cmap="gray", vmin=low, vmax=high, interpolation="nearest")
+        axes.set_title(title)
+    for axes in figure.axes:
+        bare(axes)
+    return Picture(
+        "images",
+        "Generated beside real",
+        "With one grey scale for both, the sheets should look alike: the same contrast, edges and "
+        "smoothness, and no picture that could not be on the other sheet.",
+        " and ".join(f"{len(x)} pictures, {title.lower()}" for title, x in sheets) + ".",
+        png(figure),
+    )
+
+
+def _sheet(x: Array) -> np.ma.MaskedArray[tuple[int, ...], np.dtype[np.float64]]:
+    """Return the pictures on a square sheet, a white line between them."""
+    n, h, w = x.shape
+    side = int(np.ceil(np.sqrt(n)))
+    gap = max(1, round(max(h, w) / 12))
+    sheet = np.full((side * (h + gap) - gap, side * (w + gap) - gap), np.nan)
+    for k in range(n):
+        i, j = divmod(k, side)
+        sheet[i * (h + gap) :, j * (w + gap) :][:h, :w] = x[k]
+    return np.ma.masked_invalid(sheet)
+
+
+def pairs(run: Run) -> Picture | None:
+    """Draw generated and real rows: all pairs of up to four columns, and their marginals."""
+    generated, real = run.arrays.get("generated"), run.arrays.get("real")
+    if generated is None:
+        return None
+    generated = generated[np.isfinite(generated).all(axis=1)]
+    if len(generated) == 0:
+        return None
+    scale = generated if real is None else real
+    chosen = most_unusual(scale, _COLUMNS)
+    k = len(chosen)
+    figure = Figure(figsize=(WIDTH, 3.6 if k == 1 else WIDTH if k > 3 else 0.85 * WIDTH))
+    grid = figure.subplots(k, k, squeeze=False)
+    ranges = {j: limits(scale[:, j], 0.003) for j in chosen}
+    for a, i in enumerate(chosen):
+        for b, j in enumerate(chosen):
+            axes = grid[a, b]
+            axes.set_xlim(ranges[j])
+            if a == b:
+                marginals(axes, generated[:, i], None if real is None else real[:, i], ranges[i])
+            else:
+                # Below the diagonal what is real, above it what is generated: neither hides the
+                # other, and mirrored panels are to be compared.
+                x = real if a > b and real is not None else generated
+                colour = BLUE if a > b and real is not None else VERMILION
+                axes.scatter(x[:, j], x[:, i], s=5, c=colour, lw=0, alpha=0.5)
+                axes.set_ylim(ranges[i])
+            if a == k - 1:
+                axes.set_xlabel(column(run, j))
+            if b == 0 and k > 1:
+                axes.set_ylabel(column(run, i))
+            axes.tick_params(labelbottom=a == k - 1, labelleft=b == 0 and a != b)
+            axes.locator_params(nbins=4)
+    legend(figure, run, real is not None)
+    caption = (
+        "The outlines on the diagonal should coincide" if k > 1 else "The outlines should coincide"
+    )
+    if k > 1:
+        caption += ", and each panel above it should mirror the one below it"
+    if scale.shape[1] > _COLUMNS:
+        caption += f"; shown are the {k} columns with the least Gaussian marginals"
+    return Picture(
+        "pairs",
+        "Generated beside real, column by column" if k > 1 else "Generated beside real",
+        caption + ".",
+        f"Scatter plots and marginal histograms of {len(generated)} generated"
+        + (f" and {len(real)} real rows." if real is not None else " rows."),
+        png(figure),
+    )
+
+
+def legend(figure: Figure, run: Run, with_real: bool) -> None:
+    """Say above a figure which colour is what."""
+    entries = [(VERMILION, "generated")]
+    if with_real:
+        entries.insert(0, (BLUE, "real" if run.pulls_back else "target"))
+    handles = [Line2D([], [], color=c, marker="o", ls="", ms=7, label=t) for c, t in entries]
+    figure.legend(handles=handles, loc="outside upper left", ncols=2, fontsize=10)
+
+
+def marginals(axes: Axes, generated: Array, real: Array | None, ends: tuple[float, float]) -> None:
+    """Draw the histograms of a column, generated over real."""
+    for x, colour in ((real, BLUE), (generated, VERMILION)):
+        if x is not None:
+            # Edges of the bins and their heights, drawn once filled and once as an outline.
+            heights, edges = np.histogram(x, 36, ends, density=True)
+            axes.stairs(heights, edges, fill=True, color=colour, alpha=0.18, lw=0)
+            axes.stairs(heights, edges, color=colour, lw=1.6)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.grid(False)
+
+
+def column(run: Run, j: int) -> str:
+    """Return the name of a column of what the model stands for."""
+    names = run.labels.columns
+    return names[j] if j < len(names) and run.pulls_back else f"coordinate {j + 1}"

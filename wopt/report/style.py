@@ -1,0 +1,144 @@
+"""How pictures look, and how they become part of a page."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import dataclasses
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import matplotlib.style
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+__all__ = [
+    "ANGLES",
+    "BLUE",
+    "GREEN",
+    "INK",
+    "MUTED",
+    "ORANGE",
+    "PURPLE",
+    "VERMILION",
+    "WIDTH",
+    "Array",
+    "Picture",
+    "limits",
+    "page_style",
+    "png",
+    "svg",
+]
+
+Array = NDArray[np.float64]
+
+# Okabe and Ito's palette: told apart by people with any colour vision.
+BLUE, VERMILION, GREEN, ORANGE, PURPLE = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#AA4499"
+INK, MUTED, FAINT = "#1f2933", "#5f6b76", "#e3e7eb"
+
+WIDTH = 9.6
+"""Width of every figure in inches."""
+
+# A cycle, for angles, whose neighbours also differ in lightness and none of which is pale.
+ANGLES = LinearSegmentedColormap.from_list(
+    "angles", ["#40207a", "#2166ac", "#1a9e8f", "#e0a526", "#c8452c", "#7d1d63", "#40207a"]
+)
+
+_RC: dict[str, Any] = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": "#9aa5b1",
+    "axes.formatter.use_mathtext": True,
+    "axes.grid": True,
+    "axes.labelcolor": MUTED,
+    "axes.labelsize": 9.5,
+    "axes.linewidth": 0.8,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlecolor": INK,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "figure.constrained_layout.use": True,
+    "figure.facecolor": "white",
+    "font.family": "DejaVu Sans",
+    "font.size": 9.5,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.7,
+    "legend.fontsize": 9,
+    "legend.edgecolor": "white",
+    "legend.framealpha": 0.85,
+    "legend.facecolor": "white",
+    "legend.labelcolor": INK,
+    "lines.linewidth": 1.8,
+    "lines.markersize": 4.5,
+    "savefig.facecolor": "white",
+    "svg.fonttype": "path",
+    "svg.hashsalt": "wopt",
+    "xtick.color": "#9aa5b1",
+    "xtick.labelcolor": MUTED,
+    "ytick.color": "#9aa5b1",
+    "ytick.labelcolor": MUTED,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A picture of the page.
+
+    Attributes:
+        key: The element's id.
+        title: Above the picture.
+        caption: One sentence that says what to look for.
+        alt: What is to be seen, for people who do not see it.
+        uri: The picture itself, a data URI.
+    """
+
+    key: str
+    title: str
+    caption: str
+    alt: str
+    uri: str
+
+
+@contextlib.contextmanager
+def page_style() -> Iterator[None]:
+    """Draw and save in the page's style, whatever the user's own matplotlib settings are."""
+    with matplotlib.style.context(["default", _RC]):
+        yield
+
+
+def png(figure: Figure) -> str:
+    """Return the figure as a data URI, for pictures made of many points."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=190, metadata={"Software": None})
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def svg(figure: Figure) -> str:
+    """Return the figure as a data URI, sharp at any size, for pictures made of lines."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def limits(values: Array, tail: float = 0.002) -> tuple[float, float]:
+    """Return a padded range that holds all finite values but a share ``tail`` at either end."""
+    values = values[np.isfinite(values)]
+    if values.size == 0:
+        return -1.0, 1.0
+    low, high = np.quantile(values, [tail, 1 - tail])
+    pad = 0.06 * (high - low) or 0.5 * max(abs(high), 1.0)
+    return float(low - pad), float(high + pad)
+
+
+def bare(axes: Axes) -> None:
+    """Leave nothing of the axes but what is drawn in them."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.grid(False)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
