@@ -18,6 +18,7 @@ COMMANDS = {
     "sample": "draw samples with their log-density",
     "score": "log-likelihoods of data under a run's model",
     "report": "write a run's HTML page anew",
+    "compare": "show runs side by side",
     "validate": "check a configuration without running it",
     "schema": "print the JSON Schema of all installed options",
     "init": "write a commented configuration to begin with",

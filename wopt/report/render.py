@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.resources
 from pathlib import Path
 
 import jinja2
@@ -10,6 +9,7 @@ import jinja2
 from wopt.files import write_text
 from wopt.report.cards import cards, number
 from wopt.report.figures import pictures
+from wopt.report.page import resource
 from wopt.report.read import read_run
 from wopt.report.tables import flat, settings, status, subtitle
 
@@ -35,8 +35,8 @@ def render(directory: Path) -> Path:
     )
     environment.filters["number"] = number
     versions = (run.result or {}).get("versions") or run.config.get("versions") or {}
-    page = environment.from_string(_resource("template.html")).render(
-        css=_resource("style.css"),
+    page = environment.from_string(resource("template.html")).render(
+        css=resource("style.css"),
         run=run,
         status=status(run),
         subtitle=subtitle(run),
@@ -50,6 +50,3 @@ def render(directory: Path) -> Path:
     write_text(path, page)
     return path
 
-
-def _resource(name: str) -> str:
-    return importlib.resources.files("wopt.report").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,179 @@
+"""Runs side by side: a table, and curves by step and by processor time, on one page."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from wopt.errors import ConfigError
+from wopt.files import write_text
+from wopt.report.cards import number
+from wopt.report.page import resource
+from wopt.report.read import Run, read_run
+from wopt.report.style import (
+    BLUE,
+    GREEN,
+    INK,
+    ORANGE,
+    PURPLE,
+    VERMILION,
+    WIDTH,
+    Picture,
+    page_style,
+    svg,
+)
+from wopt.report.tables import flat, status, subtitle
+
+__all__ = ["Row", "compare", "rows"]
+
+_COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, INK)
+_MARKERS = "osD^vP"
+_CURVES = (
+    ("energy", "Energy (held-out estimate)", "objective"),
+    ("nll_valid", "Held-out NLL (estimate)", "nats per row, data's units"),
+    ("residual", "Certificate: residual (estimate, affine fields)", "length per h"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One run in the table.
+
+    Attributes:
+        name: The run directory's name, made unique.
+        run: What the directory says.
+        differs: The settings in which the runs differ, as this run has them.
+        values: The columns of :data:`COLUMNS`.
+    """
+
+    name: str
+    run: Run
+    differs: dict[str, str]
+    values: dict[str, float | None]
+
+
+COLUMNS = (
+    ("steps", "steps"),
+    ("energy", "energy"),
+    ("nll_test", "test NLL, nats"),
+    ("gain", "vs Gaussian, nats"),
+    ("kl", "KL, nats"),
+    ("residual", "last residual~"),
+    ("likelihood_error", "likelihood error"),
+    ("retries", "retries"),
+    ("cpu_seconds", "CPU s"),
+)
+"""Key and heading of the table's columns; a ``~`` marks an estimate."""
+
+
+def rows(directories: Sequence[Path]) -> list[Row]:
+    """Read the runs and find what tells them apart.
+
+    Raises:
+        ConfigError: Fewer than two runs are named.
+        RunError: A run is damaged.
+    """
+    if len(directories) < 2:
+        raise ConfigError("name two or more run directories to compare")
+    runs = [read_run(directory) for directory in directories]
+    names = [run.name for run in runs]
+    if len(set(names)) < len(names):
+        names = [str(directory) for directory in directories]
+    tables = [dict(flat({k: v for k, v in r.config.items() if k != "versions"})) for r in runs]
+    keys = list(dict.fromkeys(key for table in tables for key in table))
+    differing = [k for k in keys if len({table.get(k) for table in tables}) > 1]
+    return [
+        Row(name, run, {k: table.get(k, "-") for k in differing}, _values(run))
+        for name, run, table in zip(names, runs, tables, strict=True)
+    ]
+
+
+def compare(found: Sequence[Row], path: Path) -> Path:
+    """Write the page that shows runs side by side.
+
+    Args:
+        found: From :func:`rows`.
+        path: Where to.
+    """
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["number"] = number
+    with page_style():
+        pictures = [p for by in ("step", "cpu") if (p := _picture(found, by)) is not None]
+    page = environment.from_string(resource("compare.html")).render(
+        css=resource("style.css"),
+        rows=found,
+        columns=COLUMNS,
+        differing=list(found[0].differs),
+        pictures=pictures,
+        status=status,
+        subtitle=subtitle,
+    )
+    write_text(path, page)
+    return path
+
+
+def _values(run: Run) -> dict[str, float | None]:
+    result, last = run.result or {}, run.steps[-1] if run.steps else {}
+    nll, gaussian = result.get("nll_test"), result.get("nll_gaussian")
+    return {
+        "steps": len(run.steps),
+        "energy": last.get("energy"),
+        "nll_test": nll,
+        "gain": None if nll is None or gaussian is None else gaussian - nll,
+        "kl": result.get("kl"),
+        "residual": last.get("residual"),
+        "likelihood_error": result.get("likelihood_error"),
+        "retries": sum(record.get("retries") or 0 for record in run.steps),
+        "cpu_seconds": result.get("cpu_seconds"),
+    }
+
+
+def _picture(found: Sequence[Row], by: str) -> Picture | None:
+    curves = [c for c in _CURVES if any(_has(row.run, c[0]) for row in found)]
+    if not curves:
+        return None
+    figure = Figure(figsize=(WIDTH, 3.4 * len(curves)))
+    for axes, (key, title, unit) in zip(
+        figure.subplots(len(curves), 1, squeeze=False)[:, 0], curves, strict=True
+    ):
+        for index, row in enumerate(found):
+            steps = row.run.steps
+            y = [np.nan if r.get(key) is None else r[key] for r in steps]
+            x: list[Any] = [r["step"] for r in steps]
+            if by == "cpu":
+                x = list(accumulate(r.get("cpu_seconds") or 0.0 for r in steps))
+            axes.plot(
+                x,
+                y,
+                label=row.name,
+                color=_COLOURS[index % len(_COLOURS)],
+                marker=_MARKERS[index % len(_MARKERS)],
+                ls="-" if index < len(_COLOURS) else "--",
+            )
+        axes.set_title(title)
+        axes.set_ylabel(unit)
+        if by == "step":
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_xlabel("step" if by == "step" else "processor seconds of the steps, all threads")
+    figure.axes[0].legend(loc="best")
+    return Picture(
+        by,
+        "By step" if by == "step" else "By processor time",
+        "Lower is better in every panel; what counts by step is the scheme, by time also its cost.",
+        f"Curves of {len(found)} runs.",
+        svg(figure),
+    )
+
+
+def _has(run: Run, key: str) -> bool:
+    return any(record.get(key) is not None for record in run.steps)
