@@ -24,6 +24,8 @@ COMMANDS = {
     "init": "write a commented configuration to begin with",
     "plugins": "list plugins and what they bring",
     "show": "show a component's options",
+    "check": "check a plugin against the laws of its interfaces",
+    "new-plugin": "write a plugin package to begin with",
     "doctor": "report versions, devices and failing plugins",
 }
 
@@ -37,7 +39,9 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"wopt.cli.{name}").command
+        command: click.Command = importlib.import_module(
+            f"wopt.cli.{name.replace('-', '_')}"
+        ).command
         return command
 
 

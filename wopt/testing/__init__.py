@@ -1,7 +1,13 @@
 """For authors of plugins: closed-form problems, an exact affine block, and checks."""
 
 from wopt.testing.affine import AffineBlock
-from wopt.testing.checks import check_block, check_objective
+from wopt.testing.checks import LawError, check_block, check_objective
+from wopt.testing.component import (
+    check_component,
+    check_source,
+    check_step_size,
+    check_target,
+)
 from wopt.testing.gaussian import (
     GaussianTarget,
     gaussian_kl,
@@ -9,14 +15,26 @@ from wopt.testing.gaussian import (
     jko_step,
     moments,
 )
+from wopt.testing.problems import GaussianProblem, gaussian_problems
+from wopt.testing.schemes import check_scheme, measured_order, run_scheme
 
 __all__ = [
     "AffineBlock",
+    "GaussianProblem",
     "GaussianTarget",
+    "LawError",
     "check_block",
+    "check_component",
     "check_objective",
+    "check_scheme",
+    "check_source",
+    "check_step_size",
+    "check_target",
     "gaussian_kl",
     "gaussian_nodes",
+    "gaussian_problems",
     "jko_step",
+    "measured_order",
     "moments",
+    "run_scheme",
 ]

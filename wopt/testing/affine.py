@@ -19,7 +19,7 @@ class AffineBlock(FlowBlock):
 
     Example:
         >>> y, log_det = AffineBlock(2)(torch.ones(3, 2))
-        >>> y.shape, float(log_det.abs().max())
+        >>> y.shape, float(log_det.detach().abs().max())
         (torch.Size([3, 2]), 0.0)
     """
 

@@ -30,7 +30,9 @@ class GaussianTarget(Target):
         self.mean = torch.tensor(mean, dtype=torch.float64)
         self.covariance = torch.tensor(covariance, dtype=torch.float64)
         self.dim = len(mean)
-        self.convexity = float(1 / torch.linalg.eigvalsh(self.covariance).max())
+        variances = torch.linalg.eigvalsh(self.covariance)
+        self.convexity = float(1 / variances.max())
+        self.smoothness = float(1 / variances.min())
 
     def potential(self, x: Tensor) -> Tensor:
         """Return -log density."""
@@ -59,7 +61,7 @@ def gaussian_nodes(mean: Tensor, covariance: Tensor, order: int = 3) -> Particle
 
     Example:
         >>> m, c = moments(gaussian_nodes(torch.ones(2).double(), 4 * torch.eye(2).double()))
-        >>> m.tolist(), c.round(decimals=9).diagonal().tolist()
+        >>> m.round(decimals=9).tolist(), c.round(decimals=9).diagonal().tolist()
         ([1.0, 1.0], [4.0, 4.0])
     """
     d = len(mean)

@@ -1,0 +1,167 @@
+"""One door to all checks: a component by kind and name."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from wopt.capabilities import Need
+from wopt.component import Component, Spec, build, config_of, options_model
+from wopt.host import host
+from wopt.interfaces.objective import Objective
+from wopt.interfaces.source import Source
+from wopt.interfaces.step_size import StepSize
+from wopt.interfaces.target import Target
+from wopt.testing.checks import LawError, check_block, check_objective
+from wopt.testing.gaussian import gaussian_nodes
+from wopt.testing.schemes import check_scheme
+
+__all__ = ["check_component", "check_source", "check_step_size", "check_target"]
+
+
+def check_component(kind: str, name: str) -> list[str]:
+    """Check a registered component against the laws of its interface.
+
+    What needs options is made with its class's ``example`` (a dict of options), if it has one;
+    without it only the declarations are checked, and the list says so.
+
+    Args:
+        kind: One of :data:`wopt.registry.KINDS`.
+        name: As in a configuration.
+
+    Returns:
+        The names of the laws that were checked.
+
+    Raises:
+        LawError: Which law is broken, and how.
+        PluginError: There is no such component, or it does not load.
+    """
+    cls = host().registry.load(kind, name)
+    done = _declarations(cls)
+    table = {"name": name, **getattr(cls, "example", {})}
+    required = [
+        option
+        for option, field in options_model(cls).model_fields.items()
+        if field.is_required() and option not in table
+    ]
+    if required:
+        return [*done, f"not made: needs {', '.join(required)} (give the class an `example`)"]
+    made = build(kind, table)
+    if config_of(build(kind, config_of(made))) != config_of(made):
+        raise LawError(f"{kind} {name} breaks round_trip: config -> component -> config changes it")
+    done.append("round_trip")
+    if kind == "scheme":
+        return [*done, *check_scheme(lambda h: build(kind, {**table, "step_size": h}))]
+    check = _CHECKS.get(kind)
+    return [*done, *(check(made) if check else [])]
+
+
+def check_target(target: Target, dim: int | None = None, seed: int = 0) -> list[str]:
+    """Check a target: shapes, its score against its potential, its samples.
+
+    Raises:
+        LawError: Which law is broken.
+    """
+    d = dim or target.dim or 2
+    draw = torch.Generator().manual_seed(seed)
+    x = torch.randn(9, d, dtype=torch.float64, generator=draw)
+    done = []
+
+    def law(name: str, holds: bool) -> None:
+        if not holds:
+            raise LawError(f"target {type(target).__name__} breaks {name}")
+        done.append(name)
+
+    if Need.POTENTIAL in target.provides:
+        law("potential_shape", target.potential(x).shape == (9,))
+        law("potential_float32", target.potential(x.float()).dtype == torch.float32)
+    if Need.SCORE in target.provides:
+        law("score_shape", target.score(x).shape == (9, d))
+        if Need.POTENTIAL in target.provides:
+            exact = Target.score(target, x)
+            law("score_is_minus_gradient", torch.allclose(target.score(x), exact, atol=1e-8))
+    if Need.TARGET_SAMPLES in target.provides:
+        first, second = (
+            target.sample(50, d, torch.Generator().manual_seed(seed)) for _ in range(2)
+        )
+        law("sample_shape", first.shape == (50, d))
+        law("samples_are_seeded", torch.equal(first, second))
+        law("samples_are_finite", bool(torch.isfinite(first).all()))
+    return done
+
+
+def check_source(source: Source) -> list[str]:
+    """Check a source: the same data for the same seed, finite, preprocessing that inverts.
+
+    Raises:
+        LawError: Which law is broken.
+    """
+    source.check()
+    data, again = source.load(0), source.load(0)
+    done = []
+
+    def law(name: str, holds: bool) -> None:
+        if not holds:
+            raise LawError(f"source {type(source).__name__} breaks {name}")
+        done.append(name)
+
+    law("same_for_the_same_seed", torch.equal(data.train, again.train))
+    splits = (data.train, data.valid, data.test)
+    law("splits_are_finite", all(bool(torch.isfinite(x).all()) for x in splits))
+    law("splits_are_not_empty", all(len(x) for x in splits))
+    law("columns_are_named", len(data.names) == data.dim)
+    z = data.transform.forward(data.test)
+    law("preprocessing_inverts", torch.allclose(data.transform.inverse(z), data.test, atol=1e-8))
+    if data.log_density is not None:
+        law("log_density_shape", data.log_density(data.test[:5]).shape == (min(5, len(data.test)),))
+    return done
+
+
+def check_step_size(rule: StepSize) -> list[str]:
+    """Check a step-size rule: positive and finite for twenty steps.
+
+    Raises:
+        LawError: A step size is not.
+    """
+    previous = None
+    for step in range(20):
+        h = rule(step, previous)
+        if not (h > 0 and math.isfinite(h)):
+            raise LawError(f"step size {type(rule).__name__} gives h = {h} at step {step}")
+        previous = h
+    return ["positive_and_finite"]
+
+
+def _declarations(cls: type[Component]) -> list[str]:
+    if not inspect.getdoc(cls):
+        raise LawError(f"{cls.__name__} breaks documented: it has no docstring")
+    bare = [n for n, field in options_model(cls).model_fields.items() if not field.description]
+    if bare:
+        raise LawError(f"{cls.__name__} breaks options_described: {', '.join(bare)} say nothing")
+    return ["documented", "options_described"]
+
+
+def _block(spec: Spec) -> list[str]:
+    for dim in (2, 3):
+        done = check_block(spec.build(dim=dim), dim)
+    return done
+
+
+def _objective(objective: Objective) -> list[str]:
+    eye = torch.eye(2, dtype=torch.float64)
+    if objective.target is not None and objective.target.dim not in (None, 2):
+        return ["not evaluated: its target is not of dimension 2"]
+    return check_objective(objective, gaussian_nodes(eye[0], 0.5 * eye, order=6))
+
+
+_CHECKS: dict[str, Callable[[Any], list[str]]] = {
+    "block": _block,
+    "objective": _objective,
+    "source": check_source,
+    "step_size": check_step_size,
+    "target": check_target,
+}

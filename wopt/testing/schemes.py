@@ -1,0 +1,129 @@
+"""The laws that every scheme must obey, proved on Gaussian problems with affine maps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from wopt.interfaces.scheme import ProximalScheme
+from wopt.testing.affine import AffineBlock
+from wopt.testing.checks import LawError
+from wopt.testing.problems import GaussianProblem, gaussian_problems
+from wopt.train.iterate import iterate
+from wopt.train.problem import Problem
+from wopt.train.solve import Solution, solve
+from wopt.train.solver import InnerSolver
+from wopt.train.stop import Stop
+
+__all__ = ["check_scheme", "measured_order", "run_scheme"]
+
+Make = Callable[[float], ProximalScheme]
+"""Returns the scheme with that step size."""
+
+
+def check_scheme(
+    make: Make,
+    *,
+    problem: GaussianProblem | None = None,
+    tolerance: float = 1e-8,
+) -> list[str]:
+    """Check a scheme on KL between Gaussians, in float64, with affine maps.
+
+    Solved by L-BFGS on quadrature nodes these are exact, so what is measured is the scheme's.
+
+    Args:
+        make: Returns the scheme with a step size.
+        problem: Where; by default in the plane, with covariances that do not commute.
+        tolerance: Largest movement at the minimiser, and largest effect of a hidden memory.
+
+    Returns:
+        The names of the laws that were checked.
+
+    Raises:
+        LawError: Which law is broken, and by how much.
+        UserError: The scheme cannot be used on KL to a Gaussian.
+
+    Example:
+        >>> from wopt.component import build
+        >>> check_scheme(lambda h: build("scheme", {"name": "jko", "step_size": h}))
+        ['steps_are_accepted', 'energy_falls', 'memory_is_in_the_state', 'minimiser_stays', 'order_is_1']
+    """
+    problem = problem or gaussian_problems()["turned"]
+    scheme, done = make(0.02), []
+
+    def law(name: str, error: float, limit: float) -> None:
+        if not error <= limit:
+            who = type(scheme).__name__
+            raise LawError(f"{who} breaks {name}: {error:.4g} > {limit:.3g}")
+        done.append(name)
+
+    found = run_scheme(scheme, problem, 3)
+    if found.status != "done":
+        raise LawError(f"{type(scheme).__name__} breaks steps_are_accepted: {found.reason}")
+    done.append("steps_are_accepted")
+    law("energy_falls", max(r.energy_change for r in found.history), 0.0)
+    law("memory_is_in_the_state", _hidden_memory(make, problem, found), tolerance)
+    still = run_scheme(scheme, problem.at_target(), 2)
+    law("minimiser_stays", max([r.w2_step for r in still.history], default=np.inf), tolerance)
+    if scheme.order is not None:
+        slope = measured_order(make, problem)
+        law(f"order_is_{scheme.order}", abs(slope - scheme.order), 0.1)
+    return done
+
+
+def measured_order(
+    make: Make,
+    problem: GaussianProblem,
+    *,
+    time: float = 0.08,
+    counts: Sequence[int] = (3, 4, 6, 8),
+) -> float:
+    """Return the slope of log error against log h, the error against the exact flow at ``time``.
+
+    Args:
+        make: Returns the scheme with a step size.
+        problem: Where.
+        time: End of the flow.
+        counts: Numbers of steps to get there in.
+
+    Raises:
+        LawError: A step was rejected.
+    """
+    errors = []
+    for count in counts:
+        found = run_scheme(make(time / count), problem, count)
+        if found.status != "done":
+            raise LawError(f"no order can be measured: {found.reason}")
+        errors.append(problem.error(found.state.train.particles, time))
+    return float(np.polyfit(-np.log(counts), np.log(errors), 1)[0])
+
+
+def run_scheme(scheme: ProximalScheme, problem: GaussianProblem, steps: int) -> Solution:
+    """Make steps of a scheme on a problem, exact up to rounding."""
+    return solve(
+        problem.nodes(),
+        objective=problem.objective(),
+        scheme=scheme,
+        block=AffineBlock(problem.dim),
+        solver=InnerSolver(optimiser="lbfgs"),
+        stop=Stop(steps=steps),
+    )
+
+
+def _hidden_memory(make: Make, problem: GaussianProblem, found: Solution) -> float:
+    """Return how far a run differs in which every step is made by a new scheme object."""
+    solver, state = InnerSolver(optimiser="lbfgs"), None
+    for step in range(len(found.history)):
+        parts = Problem(
+            problem.objective(),
+            make(found.history[0].step_size),
+            AffineBlock(problem.dim),
+            solver,
+            stop=Stop(steps=step + 1),
+        )
+        state, _ = next(iterate(parts, state or parts.begin(problem.nodes())))
+    assert state is not None
+    difference = state.train.particles.points - found.state.train.particles.points
+    return float(torch.linalg.vector_norm(difference, ord=torch.inf))
