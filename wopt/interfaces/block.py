@@ -63,8 +63,8 @@ class FlowBlock(Component, nn.Module, abc.ABC):
         """Make the discretisation finer, in place; return whether that was possible."""
         return False
 
-    def warm_start(self, previous: FlowBlock, ratio: float) -> None:
-        """Begin from the previous step's map; ``ratio`` is this step size over that one's."""
+    def warm_start(self, previous: FlowBlock) -> None:
+        """Begin from the previous step's map."""
         self.load_state_dict(previous.state_dict())
 
     def state(self) -> dict[str, Tensor]:

@@ -113,6 +113,18 @@ class ProximalScheme(Component, abc.ABC):
         y, log_det = (block.audit if audit else block)(particles.points)
         return particles.moved(y, log_det)
 
+    def cost(self, subproblem: Subproblem, moved: Particles, anchor: Tensor) -> Tensor:
+        """Return each particle's share of the transport term, shape ``(n,)``: |y - a|^2 / (2 h').
+
+        The term is their weighted mean. Override it to measure transport by something else.
+
+        Args:
+            subproblem: With the effective step h'.
+            moved: The particles y at which the implicit part is evaluated.
+            anchor: a at (these of) the particles, shape ``(n, d)``.
+        """
+        return (moved.points - anchor).square().sum(1) / (2 * subproblem.step_size)
+
     def gradient(
         self, subproblem: Subproblem, objective: Objective, moved: Particles
     ) -> Tensor | None:
@@ -140,7 +152,7 @@ class ProximalScheme(Component, abc.ABC):
                 moved = self.place(block, particles)
             else:
                 moved = self._place_points(block, particles)
-            cost = moved.mean(transport_cost(subproblem, moved.points, anchor))
+            cost = moved.mean(self.cost(subproblem, moved, anchor))
         return cost if implicit is None else implicit.energy(moved) + cost
 
     def _place_points(self, block: FlowBlock, particles: Particles) -> Particles:
@@ -157,11 +169,6 @@ def _linear_loss(subproblem: Subproblem, block: FlowBlock, particles: Particles)
     by_point, by_log_det = energy_derivatives(subproblem.implicit, particles)
     slope = (by_point * u).sum() + (by_log_det * divergence).sum()
     return slope + particles.mean(u.square().sum(1)) / (2 * subproblem.step_size)
-
-
-def transport_cost(subproblem: Subproblem, y: Tensor, anchor: Tensor) -> Tensor:
-    """Return  |y - a|^2 / (2 h')  of each particle, shape ``(n,)``."""
-    return (y - anchor).square().sum(1) / (2 * subproblem.step_size)
 
 
 @torch.no_grad()

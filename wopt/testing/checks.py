@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -75,9 +76,7 @@ def check_block(block: FlowBlock, dim: int, *, tolerance: float = 1e-8, seed: in
         law("deterministic", _largest(block.move(x) - block.move(x)), 0)
         law("rows_are_independent", _largest(block.move(x[:3]) - block.move(x)[:3]), 1e-12)
     if Need.LOG_DET in block.provides:
-        jacobian = torch.stack(
-            [torch.autograd.functional.jacobian(lambda p: block(p[None])[0][0], p) for p in x]
-        )
+        jacobian = _jacobians(lambda p: block(p)[0], x)
         law("log_det_is_exact", _largest(torch.linalg.slogdet(jacobian)[1] - log_det.detach()))
         with torch.no_grad():
             law("move_equals_forward", _largest(block.move(x) - block(x)[0]))
@@ -93,6 +92,15 @@ def check_block(block: FlowBlock, dim: int, *, tolerance: float = 1e-8, seed: in
             z, _, action = block.forward_with_action(x)
             excess = (z - x).square().sum(1) - action
             law("action_bounds_displacement", float(excess.max()), 1e-6)
+    if Need.HALF_WAY in block.provides:
+        m, log_det = block.half_way(x)
+        law("half_way_point", _largest((m - (x + block.move(x)) / 2).detach()))
+        half = _jacobians(lambda p: block.half_way(p)[0], x)
+        law("half_way_log_det", _largest(torch.linalg.slogdet(half)[1] - log_det.detach()))
+    if Need.VELOCITY in block.provides:
+        divergence = block.velocity(x)[1].detach()
+        trace = _jacobians(lambda p: block.velocity(p)[0], x).diagonal(dim1=1, dim2=2).sum(1)
+        law("divergence_is_exact", _largest(trace - divergence))
     other = copy.deepcopy(block)
     for parameter in other.parameters():
         parameter.data.zero_()
@@ -161,6 +169,13 @@ def check_objective(
     error = float((slope - numeric).abs()) / max(1.0, abs(float(numeric)))
     law("derivative_matches_differences", error)
     return done
+
+
+def _jacobians(move: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Return the Jacobian of a map at each row, shape ``(n, d, d)``, by autograd."""
+    return torch.stack(
+        [torch.autograd.functional.jacobian(lambda p: move(p[None])[0], row) for row in x]
+    )
 
 
 def _largest(x: Tensor) -> float:

@@ -47,8 +47,8 @@ def check_scheme(
 
     Example:
         >>> from wopt.component import build
-        >>> check_scheme(lambda h: build("scheme", {"name": "jko", "step_size": h}))
-        ['steps_are_accepted', 'energy_falls', 'memory_is_in_the_state', 'minimiser_stays', 'order_is_1']
+        >>> check_scheme(lambda h: build("scheme", {"name": "jko", "step_size": h}))[2:]
+        ['memory_is_in_the_state', 'minimiser_stays', 'order_is_1']
     """
     problem = problem or gaussian_problems()["turned"]
     scheme, done = make(0.02), []

@@ -128,13 +128,13 @@ class _Stage:
     progress: Progress | None
 
     def train(self, previous: FlowBlock | None) -> tuple[FlowBlock, InnerReport]:
-        """Return a block trained from the previous one or from the identity."""
+        """Return a block trained from that of the stage or step before, or from the identity."""
         problem = self.problem
         place = ("step", self.step + 1, self.attempt, self.stage)
         with seeded(derive(problem.seed, *place)):
             block = _new_block(problem.block, self.particles)
             if previous is not None and problem.solver.warm_start:
-                block.warm_start(previous, self.sub.step_size)
+                block.warm_start(previous)
             for _ in range(self.attempt):
                 block.refine()
             draws = generator(

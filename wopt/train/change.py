@@ -11,7 +11,7 @@ from torch import Tensor
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.derivatives import energy_derivatives
 from wopt.interfaces.objective import Objective
-from wopt.interfaces.scheme import ProximalScheme, Subproblem, transport_cost
+from wopt.interfaces.scheme import ProximalScheme, Subproblem
 from wopt.particles import Particles
 
 __all__ = ["Change", "energy_change", "subproblem_change"]
@@ -25,7 +25,8 @@ class Change:
 
     Attributes:
         value: The mean.
-        error: Its standard error over independent particles.
+        error: Its standard error over independent particles; zero for weighted particles, which
+            are quadrature nodes and not drawn.
     """
 
     value: float
@@ -53,9 +54,8 @@ def subproblem_change(
     placed = moved
     if type(scheme).place is not ProximalScheme.place:
         placed = scheme.place(block, before, audit=True)
-    cost = transport_cost(subproblem, placed.points, subproblem.anchor) - transport_cost(
-        subproblem, before.points, subproblem.anchor
-    )
+    anchor = subproblem.anchor
+    cost = scheme.cost(subproblem, placed, anchor) - scheme.cost(subproblem, before, anchor)
     if subproblem.implicit is None:
         return _paired(before, cost)
     return energy_change(subproblem.implicit, before, placed, cost)
@@ -75,11 +75,14 @@ def energy_change(
         return _paired(before, new - old + extra)
     energy = objective.energy
     value = energy(after) - energy(before) + before.mean(extra)
-    groups = [slice(k, None, _GROUPS) for k in range(_GROUPS)]
+    count = min(_GROUPS, len(before))
+    if before.weights is not None or count < 2:
+        return Change(float(value), 0.0)
+    groups = [slice(k, None, count) for k in range(count)]
     changes = torch.stack(
         [energy(after.rows(g)) - energy(before.rows(g)) + extra[g].mean() for g in groups]
     )
-    return Change(float(value), float(changes.std() / math.sqrt(_GROUPS)))
+    return Change(float(value), float(changes.std() / math.sqrt(count)))
 
 
 def _linear_change(subproblem: Subproblem, block: FlowBlock, before: Particles) -> Change:
@@ -96,6 +99,4 @@ def _paired(particles: Particles, values: Tensor) -> Change:
     values = values.double()
     if particles.weights is None:
         return Change(float(values.mean()), float(values.std() / math.sqrt(len(values))))
-    weights = particles.weights.double()
-    mean = weights @ values
-    return Change(float(mean), float((weights * (values - mean)).square().sum().sqrt()))
+    return Change(float(particles.weights.double() @ values), 0.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -13,9 +13,9 @@ _MEMORY = 30
 
 
 def polish(
-    parameters: list[Tensor],
+    parameters: Sequence[Tensor],
     gradient: Callable[[], Tensor],
-    scale: float = 1.0,
+    known: Sequence[tuple[Tensor, Tensor]] = (),
     *,
     iterations: int = 60,
 ) -> float:
@@ -29,7 +29,7 @@ def polish(
     Args:
         parameters: What to change.
         gradient: The gradient at them as they are, flattened.
-        scale: Guess of the inverse curvature, for the first step.
+        known: Pairs of an earlier step and the change of the gradient over it, if any.
         iterations: Gradients to take at most.
 
     Example:
@@ -39,47 +39,44 @@ def polish(
     """
     x, g = _flat(parameters), gradient()
     best, least = x, float(g.norm())
-    first = least
-    steps: list[Tensor] = []
-    changes: list[Tensor] = []
+    first, waited = least, 0
+    pairs = list(known)
     for _ in range(iterations):
-        now = float(g.norm())
-        if not now <= 10 * first or now <= 1e-15:  # the former also for NaN
+        if not float(g.norm()) <= 10 * first or least <= 1e-15 or waited == 5:  # true for NaN
             break
-        step = -_newton_direction(g, steps, changes, scale)
+        step = -_newton_direction(g, pairs)
         x = x + step
         _assign(parameters, x)
         new = gradient()
+        waited += 1
         if float(new.norm()) < least:
-            best, least = x, float(new.norm())
+            best, least, waited = x, float(new.norm()), 0
         if float(step @ (new - g)) > 1e-12 * float(step.norm() * (new - g).norm()):
-            steps, changes = [*steps, step][-_MEMORY:], [*changes, new - g][-_MEMORY:]
+            pairs = [*pairs, (step, new - g)][-_MEMORY:]
         g = new
     _assign(parameters, best)
     return least
 
 
-def _newton_direction(
-    g: Tensor, steps: list[Tensor], changes: list[Tensor], scale: float
-) -> Tensor:
+def _newton_direction(g: Tensor, pairs: list[tuple[Tensor, Tensor]]) -> Tensor:
     """Return H g by the two-loop recursion of L-BFGS (Nocedal, Wright, Algorithm 7.4)."""
     weights = []
-    for s, y in zip(reversed(steps), reversed(changes), strict=True):
+    for s, y in reversed(pairs):
         weights.append((s @ g) / (s @ y))
         g = g - weights[-1] * y
-    if steps:
-        scale = float((steps[-1] @ changes[-1]) / (changes[-1] @ changes[-1]))
-    g = g * scale
-    for s, y, weight in zip(steps, changes, reversed(weights), strict=True):
+    if pairs:
+        s, y = pairs[-1]
+        g = g * ((s @ y) / (y @ y))
+    for (s, y), weight in zip(pairs, reversed(weights), strict=True):
         g = g + (weight - (y @ g) / (s @ y)) * s
     return g
 
 
-def _flat(parameters: list[Tensor]) -> Tensor:
+def _flat(parameters: Sequence[Tensor]) -> Tensor:
     return torch.cat([p.detach().reshape(-1) for p in parameters])
 
 
 @torch.no_grad()
-def _assign(parameters: list[Tensor], values: Tensor) -> None:
+def _assign(parameters: Sequence[Tensor], values: Tensor) -> None:
     for p, part in zip(parameters, values.split([p.numel() for p in parameters]), strict=True):
         p.copy_(part.view_as(p))

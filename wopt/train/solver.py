@@ -14,6 +14,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from wopt.component import Component
 from wopt.interfaces.block import FlowBlock
+from wopt.train.polish import polish
 
 __all__ = ["InnerReport", "InnerSolver"]
 
@@ -164,11 +165,12 @@ class InnerSolver(Component):
     def _lbfgs(
         self, block: FlowBlock, loss: Loss, progress: Callable[[int, int, float], None] | None
     ) -> InnerReport:
+        parameters = [p for p in block.parameters() if p.requires_grad]
         optimiser = torch.optim.LBFGS(
-            block.parameters(),
+            parameters,
             max_iter=self.iterations,
             tolerance_grad=1e-14,
-            tolerance_change=1e-18,
+            tolerance_change=1e-11,
             history_size=50,
             line_search_fn="strong_wolfe",
         )
@@ -184,10 +186,22 @@ class InnerSolver(Component):
                 progress(min(calls, self.iterations), self.iterations, value.item())
             return value
 
+        def gradient() -> Tensor:
+            closure()
+            found = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+            return torch.cat([g.reshape(-1) for g in found])
+
         # A line search that gave up near the limits of precision is cured by forgetting the past.
         for _ in range(3):
-            last = optimiser.step(closure).item()
+            first = optimiser.step(closure).item()
+            if not math.isfinite(first):
+                break
+            held = optimiser.state[parameters[0]]
+            known = list(zip(held.get("old_stps", ()), held.get("old_dirs", ()), strict=True))
             optimiser.state.clear()
+            if polish(parameters, gradient, known) < 1e-12:
+                break
+        last = loss(block, None).item()
         return InnerReport(calls, last, diverged=not math.isfinite(last))
 
     def _schedule(self, iteration: int) -> float:

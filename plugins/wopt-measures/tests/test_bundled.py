@@ -4,10 +4,10 @@ import typing
 
 import pytest
 import torch
-from wopt_measures import SklearnSource
 
 import wopt
 from wopt.component import options_model
+from wopt_measures import SklearnSource
 
 SETS = typing.get_args(options_model(SklearnSource).model_fields["dataset"].annotation)
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from wopt_measures import GaussianLaw, GaussianSource, GaussianTarget
 
 import wopt
+from wopt_measures import GaussianLaw, GaussianSource, GaussianTarget
 
 COVARIANCE = [[2.0, 0.6, 0.0], [0.6, 1.0, -0.3], [0.0, -0.3, 0.5]]
 CASES = {

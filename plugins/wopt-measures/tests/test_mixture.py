@@ -4,9 +4,9 @@ import math
 
 import pytest
 import torch
-from wopt_measures import MixtureLaw, MixtureSource, MixtureTarget
 
 import wopt
+from wopt_measures import MixtureLaw, MixtureSource, MixtureTarget
 
 MEANS = [[-1.0, 0.5], [1.5, -0.5], [0.0, 2.0]]
 CASES = {

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from wopt_measures import PatchesSource
-from wopt_measures.sources.patches import _places
 
 import wopt
+from wopt_measures import PatchesSource
+from wopt_measures.sources.patches import _places
 
 SMALL = {"n_train": 2000, "n_valid": 300, "n_test": 300}
 

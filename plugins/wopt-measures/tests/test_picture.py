@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from wopt_measures import PictureSource, PixelLaw
 
 import wopt
+from wopt_measures import PictureSource, PixelLaw
 
 
 def drawing(path, mode="L"):

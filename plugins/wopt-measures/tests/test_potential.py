@@ -4,10 +4,10 @@ import json
 
 import pytest
 import torch
-from wopt_measures import PotentialTarget
 
 import wopt
 from wopt.component import options_model
+from wopt_measures import PotentialTarget
 
 
 def test_score_by_autograd():

@@ -5,11 +5,11 @@ import typing
 
 import pytest
 import torch
-from wopt_measures import ToySource
-from wopt_measures.laws.shapes import SHAPES
 
 import wopt
 from wopt.component import options_model
+from wopt_measures import ToySource
+from wopt_measures.laws.shapes import SHAPES
 
 EXACT = [name for name, shape in SHAPES.items() if shape.log_density is not None]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 import torch
-import wopt
 from pydantic import Field
 from torch import Tensor
-from wopt import Need
 
+import wopt
+from wopt import Need
 from wopt_jko.ode.activation import Activation
 from wopt_jko.ode.integrate import DORMAND_PRINCE, RK4, integrate, uniform_grid
 from wopt_jko.ode.velocity import TwoLayerVelocity
@@ -18,6 +18,9 @@ __all__ = ["ODEBlock"]
 
 _FINEST = 512
 """No grid has more steps than this."""
+
+_FEW = 8
+"""Dimensions up to which the whole Jacobian is affordable, which ``half_way`` needs."""
 
 
 class ODEBlock(wopt.FlowBlock):
@@ -48,7 +51,8 @@ class ODEBlock(wopt.FlowBlock):
         (True, torch.Size([5]))
     """
 
-    provides = Need.LOG_DET | Need.INVERSE | Need.ACTION
+    provides = Need.LOG_DET | Need.INVERSE | Need.ACTION | Need.VELOCITY
+    steps: Tensor
 
     def __init__(
         self,
@@ -63,28 +67,49 @@ class ODEBlock(wopt.FlowBlock):
         ] = 0.5,
     ) -> None:
         super().__init__()
-        self.velocity = TwoLayerVelocity(dim, width, activation, sharpness, time)
+        self.net = TwoLayerVelocity(dim, width, activation, sharpness, time)
         self.jitter = jitter
+        if dim <= _FEW:
+            self.provides = type(self).provides | Need.HALF_WAY
         # A buffer, so that a grid refined by the guard is saved and loaded with the parameters.
         self.register_buffer("steps", torch.tensor(steps))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``(T(x), log-det)``."""
-        y, log_det, _ = integrate(self.velocity.field(True), x, self._grid(), RK4)
+        y, log_det, _ = integrate(self.net.field(True), x, self._grid(), RK4)
         return y, log_det
 
     def move(self, x: Tensor) -> Tensor:
         """Return T(x) without the divergence."""
-        return integrate(self.velocity.field(False), x, self._grid(), RK4)[0]
+        return integrate(self.net.field(False), x, self._grid(), RK4)[0]
 
     def forward_with_action(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return ``(T(x), log-det, int |v|^2 dt)``."""
-        return integrate(self.velocity.field(True), x, self._grid(), RK4, action=True)
+        return integrate(self.net.field(True), x, self._grid(), RK4, action=True)
+
+    def half_way(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``((x + T(x))/2, log |det (I + DT)/2|)``, by the whole Jacobian."""
+        jacobian, y = torch.func.vmap(torch.func.jacrev(self._one, has_aux=True))(x)
+        half = (jacobian + torch.eye(x.shape[1]).to(x)) / 2
+        return (x + y) / 2, torch.linalg.slogdet(half)[1]
+
+    def velocity(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``(u, div u)`` for the mean u over time of v, by Simpson's rule.
+
+        To first order in u, T is id + u, and the flow of u for unit time.
+        """
+        field = self.net.field(True)
+        u, divergence = torch.zeros_like(x), x.new_zeros(len(x))
+        for t, weight in ((0.0, 1 / 6), (0.5, 4 / 6), (1.0, 1 / 6)):
+            v, rate = field(t, x)
+            assert rate is not None  # it was asked for
+            u, divergence = u + weight * v, divergence + weight * rate
+        return u, divergence
 
     def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``(T^-1(y), its log-det)``, by the same method backwards in time."""
         grid = uniform_grid(int(self.steps), reverse=True)
-        x, log_det, _ = integrate(self.velocity.field(True), y, grid, RK4)
+        x, log_det, _ = integrate(self.net.field(True), y, grid, RK4)
         return x, log_det
 
     @torch.no_grad()
@@ -95,7 +120,7 @@ class ODEBlock(wopt.FlowBlock):
             x: Shape ``(n, d)``.
             tolerance: Mean change of the log-det (nats) under which a grid counts as fine.
         """
-        field = self.velocity.field(True)
+        field = self.net.field(True)
         steps = 2 * int(self.steps)
         y, log_det, _ = integrate(field, x, uniform_grid(steps), DORMAND_PRINCE)
         while steps < _FINEST:
@@ -113,6 +138,20 @@ class ODEBlock(wopt.FlowBlock):
             return False
         self.steps.mul_(2)
         return True
+
+    def warm_start(self, previous: wopt.FlowBlock) -> None:
+        """Begin from the previous step's velocity, on this block's own grid.
+
+        A grid that the guard made finer for the previous block would double the cost of training
+        this one too, often in vain: the guard checks every block anyway.
+        """
+        steps = int(self.steps)
+        super().warm_start(previous)
+        self.steps.fill_(steps)
+
+    def _one(self, point: Tensor) -> tuple[Tensor, Tensor]:
+        y = self.move(point[None])[0]
+        return y, y
 
     def _grid(self) -> list[float]:
         grid = uniform_grid(int(self.steps))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -67,7 +68,7 @@ def integrate(
         log-det is zero if ``field`` gives no divergence.
     """
     log_det = cost = x.new_zeros(len(x))
-    for start, end in zip(grid[:-1], grid[1:], strict=True):
+    for start, end in itertools.pairwise(grid):
         h = end - start
         slopes: list[Tensor] = []
         for row, c, weight in zip(tableau.a, tableau.c, tableau.b, strict=True):
