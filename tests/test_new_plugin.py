@@ -4,6 +4,7 @@ import importlib
 import sys
 
 import pytest
+
 import wopt
 from wopt.errors import ConfigError
 from wopt.host import host

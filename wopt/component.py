@@ -159,6 +159,9 @@ def _validated(init: Callable[..., None]) -> Callable[..., None]:
         except TypeError as error:
             raise ConfigError(f"{cls.__name__}: {error}") from None
         given.pop(next(iter(signature.parameters)))
+        twice = sorted(given.keys() & kwargs.keys())
+        if twice:
+            raise ConfigError(f"{cls.__name__}: {', '.join(twice)}: given twice")
         given |= kwargs
         context = {k: given.pop(k) for k in cls.context if k in given}
         try:
@@ -255,8 +258,13 @@ def _table(kind: str, value: Any) -> tuple[str, dict[str, Any]]:
         if isinstance(name, str):
             return name, options
         known = ", ".join(host().registry.names(kind))
-        raise custom_error(f"a {kind} table needs a `name`; known: {known}")
-    raise custom_error(f"expected a {kind}: an instance, a name, or a table with `name`")
+        raise custom_error(f"the table of {article(kind)} needs a `name`; known: {known}")
+    raise custom_error(f"expected {article(kind)}: an instance, a name, or a table with `name`")
+
+
+def article(kind: str) -> str:
+    """Return the kind with its article."""
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
 
 
 def config_of(component: Any) -> dict[str, Any]:

@@ -111,7 +111,9 @@ class Flow(nn.Module):
 
         Raises:
             CapabilityError: The model has no density (the target is not normalised, say).
+            DataError: Rows of another width.
         """
+        self._check(x)
         if self.direction == "pull_back":
             target = self._target(Need.POTENTIAL | Need.NORMALISED, "a likelihood")
             y, log_det = in_batches(lambda rows: self(rows, audit=audit), x)

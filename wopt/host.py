@@ -149,6 +149,10 @@ def _distribution(point: importlib.metadata.EntryPoint) -> tuple[str, str]:
 
 def _check_api(module: Any) -> None:
     needs = getattr(module, "WOPT_API", API_VERSION)
+    if not (isinstance(needs, tuple) and len(needs) == 2 and all(type(n) is int for n in needs)):
+        raise PluginError(
+            f"WOPT_API is {needs!r}; write a pair of integers, as in WOPT_API = (1, 0)"
+        )
     if needs[0] != API_VERSION[0] or needs[1] > API_VERSION[1]:
         raise PluginError(
             f"needs plugin API {needs[0]}.{needs[1]}, this wopt has "

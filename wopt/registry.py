@@ -134,7 +134,14 @@ class Registry:
         if not re.fullmatch(r"[\w.]+:[\w.<>]+", path):
             raise PluginError(f"{kind} {name!r}: {path!r} is not of the form 'module:Class'")
         key = (kind, name, self._plugin)
-        if key in self._entries and self._plugin != "session":
+        if self._plugin == "session":  # a notebook cell may be run twice
+            holders = [p for k, n, p in self._entries if (k, n) == (kind, name) and p != "session"]
+            if holders:
+                raise PluginError(
+                    f"the {kind} {name!r} is registered by plugin {holders[0]!r}; choose another "
+                    "name"
+                )
+        elif key in self._entries:
             raise PluginError(f"plugin {self._plugin!r} registers the {kind} {name!r} twice")
         self._entries[key] = Entry(kind, name, path, summary, self._plugin, cls)
 

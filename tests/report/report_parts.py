@@ -12,10 +12,10 @@ import matplotlib.image
 import numpy as np
 import safetensors.torch
 import torch
-from wopt_jko import ODEBlock
 
 import wopt
 from wopt.flow import Flow
+from wopt_jko import ODEBlock
 
 FLAGS = wopt.Need.POTENTIAL | wopt.Need.TARGET_SAMPLES | wopt.Need.NORMALISED
 

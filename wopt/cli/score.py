@@ -34,7 +34,8 @@ def command(directory: Path, data: Path, out: Path, key: str | None) -> None:
     flow, names = loaded.flow, loaded.names
     array, found = read_table(data, key=key)
     columns = list(found)
-    if set(names) <= set(columns):
+    # The names of arrays are made up, so only those that a file holds are looked at.
+    if data.suffix.lower() in (".csv", ".parquet") and set(names) <= set(columns):
         array = array[:, [columns.index(name) for name in names]]
     elif array.shape[1] == flow.dim + 1 and columns[-1] in ("log_density", f"x{flow.dim}"):
         # as `wopt sample` writes it

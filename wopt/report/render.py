@@ -49,4 +49,3 @@ def render(directory: Path) -> Path:
     path = directory / "report.html"
     write_text(path, page)
     return path
-

@@ -123,7 +123,8 @@ class RunDirectory:
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
     """Write a safetensors file atomically."""
-    held = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+    # Copies, since safetensors refuses tensors that share memory (tied parameters, say).
+    held = {k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}
     with replacing(path) as temporary:
         temporary.write_bytes(safetensors.torch.save(held, metadata))
 

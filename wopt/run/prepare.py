@@ -78,6 +78,7 @@ def prepare(config: RunConfig, dataset: Dataset) -> Prepared:
         config.scheme,
         config.block,
         log_density=dataset.log_density is not None,
+        dim=dataset.dim,
     )
     for name in ("train", "valid", "test"):
         check_finite(getattr(dataset, name), dataset.names, f"source, {name} split")

@@ -67,6 +67,7 @@ def check_block(block: FlowBlock, dim: int, *, tolerance: float = 1e-8, seed: in
     law("shapes", float(y.shape != x.shape), 0)
     if Need.LOG_DET in block.provides:
         y, log_det = block(x)
+        law("log_det_shape", float(log_det.shape != x.shape[:1]), 0)
         (y.square().sum() - log_det.sum()).backward()
     else:
         y.square().sum().backward()

@@ -19,6 +19,7 @@ def check_parts(
     block: Spec | FlowBlock,
     *,
     log_density: bool,
+    dim: int = 2,
 ) -> None:
     """Raise unless target, block and start provide what objective and scheme need.
 
@@ -27,12 +28,13 @@ def check_parts(
         scheme: How steps are made.
         block: Which maps.
         log_density: Whether the start's density is known.
+        dim: The dimension, on which what a block provides may depend.
 
     Raises:
         CapabilityError: What is missing, who would give it, which objectives would fit.
     """
     scheme.check(objective)
-    maps = block.build(dim=2) if isinstance(block, Spec) else block
+    maps = block.build(dim=dim) if isinstance(block, Spec) else block
     target = objective.target.provides if objective.target is not None else Need.NOTHING
     start = Need.LOG_DENSITY if log_density else Need.NOTHING
     fits = _fitting(target | start | maps.provides)

@@ -106,7 +106,7 @@ def solve(
         transform.log_det if transform else 0.0,
     )
     known = train.log_density_start is not None
-    check_parts(problem.objective, problem.scheme, chosen, log_density=known)
+    check_parts(problem.objective, problem.scheme, chosen, log_density=known, dim=train.dim)
     state = problem.begin(train, valid)
     blocks: list[FlowBlock] = []
     status: Literal["done", "failed"] = "done"

@@ -61,7 +61,7 @@ class InnerSolver(Component):
             float, Field(ge=0, le=1, description="end of the cosine, as a share of the peak")
         ] = 0.01,
         clip: Annotated[
-            float | None, Field(gt=0, description="largest norm of the gradient")
+            float, Field(ge=0, description="largest norm of the gradient; 0 for any")
         ] = 10.0,
         ema: Annotated[
             float, Field(ge=0, lt=1, description="decay of a parameter average; 0 for none")

@@ -18,6 +18,7 @@ OPTIONS = {
     ("target", "gaussian"): {"mean": [1.0, 2.0], "scale": 2.0},
     ("target", "mixture"): {"means": MEANS, "scale": [0.5, 1.0]},
     ("target", "potential"): {"function": lambda x: x.square().sum(1)},
+    ("target", "samples"): {"source": {"name": "toy", "shape": "moons", **SMALL}, "draw": "all"},
     ("source", "array"): {"path": "rows.npy", "columns": ["x1", 0]},
     ("source", "sklearn"): {"dataset": "wine", "columns": [0, 1]},
     ("source", "patches"): {"size": 4, "n_train": 500, "n_valid": 50, "n_test": 50},

@@ -1,8 +1,36 @@
-"""The reference plugin of wopt: objective ``kl``, scheme ``jko``, block ``ode``, step sizes."""
+"""The reference plugin of wopt: objective ``kl``, scheme ``jko``, block ``ode``, step sizes.
 
-from wopt_jko.jko import JKO
-from wopt_jko.kl import KL
-from wopt_jko.ode.block import ODEBlock
-from wopt_jko.step_sizes import Constant, Geometric, Sequence
+Names are imported when first used, so that finding the plugin costs nothing.
+"""
 
-__all__ = ["JKO", "KL", "Constant", "Geometric", "ODEBlock", "Sequence"]
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wopt.lazy import exports
+
+_PLACES = {
+    "Constant": "wopt_jko.step_sizes",
+    "Geometric": "wopt_jko.step_sizes",
+    "JKO": "wopt_jko.jko",
+    "KL": "wopt_jko.kl",
+    "ODEBlock": "wopt_jko.ode.block",
+    "Sequence": "wopt_jko.step_sizes",
+}
+
+if TYPE_CHECKING:
+    from wopt_jko.jko import JKO
+    from wopt_jko.kl import KL
+    from wopt_jko.ode.block import ODEBlock
+    from wopt_jko.step_sizes import Constant, Geometric, Sequence
+
+__all__ = [
+    "JKO",
+    "KL",
+    "Constant",
+    "Geometric",
+    "ODEBlock",
+    "Sequence",
+]
+
+__getattr__, __dir__ = exports(__name__, _PLACES)

@@ -5,8 +5,9 @@ Names are imported when first used, so that finding the plugin costs nothing.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from wopt.lazy import exports
 
 _PLACES = {
     "ArraySource": "wopt_measures.sources.array",
@@ -20,6 +21,7 @@ _PLACES = {
     "PictureSource": "wopt_measures.sources.picture",
     "PixelLaw": "wopt_measures.laws.pixels",
     "PotentialTarget": "wopt_measures.targets.potential",
+    "SamplesTarget": "wopt_measures.targets.samples",
     "SklearnSource": "wopt_measures.sources.bundled",
     "ToySource": "wopt_measures.sources.toy",
 }
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from wopt_measures.targets.gaussian import GaussianTarget
     from wopt_measures.targets.mixture import MixtureTarget
     from wopt_measures.targets.potential import PotentialTarget
+    from wopt_measures.targets.samples import SamplesTarget
 
 __all__ = [
     "ArraySource",
@@ -51,12 +54,9 @@ __all__ = [
     "PictureSource",
     "PixelLaw",
     "PotentialTarget",
+    "SamplesTarget",
     "SklearnSource",
     "ToySource",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _PLACES:
-        return getattr(importlib.import_module(_PLACES[name]), name)
-    raise AttributeError(f"module 'wopt_measures' has no attribute {name!r}")
+__getattr__, __dir__ = exports(__name__, _PLACES)

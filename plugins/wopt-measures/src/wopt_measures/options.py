@@ -25,10 +25,11 @@ __all__ = [
     "Scales",
     "Size",
     "Weights",
+    "plain",
 ]
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Turn arrays and tensors into lists, so that they may be given in Python."""
     return value.tolist() if hasattr(value, "tolist") else value
 
@@ -96,7 +97,7 @@ def _shares(value: tuple[float, float, float]) -> tuple[float, float, float]:
     return value
 
 
-_Numbers = BeforeValidator(_plain)
+_Numbers = BeforeValidator(plain)
 _Finite = AfterValidator(_finite)
 
 Mean = Annotated[

@@ -26,7 +26,8 @@ def gain(name: Activation, sharpness: float) -> float:
 def value(name: Activation, u: Tensor) -> Tensor:
     """Return a(u)."""
     if name == "softplus":
-        return F.softplus(u)
+        # torch goes over to u itself where the rest is below this; at its default, too early.
+        return F.softplus(u, threshold=40)
     return torch.tanh(u) if name == "tanh" else F.silu(u)
 
 

@@ -1,0 +1,201 @@
+"""The block ``ode``: identity when new, inverse, action, jitter, and an independent audit."""
+
+import copy
+import itertools
+
+import pytest
+import torch
+
+import wopt
+from wopt_jko import ODEBlock
+
+
+def test_it_is_the_identity_when_new(x):
+    new = ODEBlock(dim=3).double()
+    y, log_det = new(x)
+    assert torch.equal(y, x)
+    assert torch.equal(new.move(x), x)
+    assert not log_det.any()
+    back, log_inverse = new.inverse(x)
+    assert torch.equal(back, x)
+    assert not log_inverse.any()
+    assert not new.forward_with_action(x)[2].any()
+
+
+def test_the_inverse_returns_at_order_four(block, x):
+    errors = []
+    for steps in (8, 16, 32):
+        made = block(steps=steps)
+        y, log_det = made(x)
+        back, log_inverse = made.inverse(y)
+        errors.append(float((back - x).abs().max()))
+        assert float((log_inverse + log_det).abs().max()) < 100 * errors[-1] + 1e-12
+    assert float((block()(x)[0] - x).abs().mean()) > 0.3
+    assert errors[2] < errors[1] / 10 < errors[0] / 100
+    assert errors[2] < 1e-6
+
+
+def test_the_log_det_is_that_of_the_jacobian(block, x):
+    made = block(steps=48)
+    log_det = made(x)[1]
+    for k in range(5):
+        jacobian = torch.autograd.functional.jacobian(lambda p: made(p[None])[0][0], x[k])
+        expected = float(torch.linalg.slogdet(jacobian)[1])
+        assert float(log_det[k].detach()) == pytest.approx(expected, abs=1e-6)
+    assert float(log_det.detach().std()) > 0.05
+
+
+def test_move_is_the_map_without_its_log_det(block, x):
+    made = block()
+    torch.testing.assert_close(made.move(x), made(x)[0], rtol=0, atol=1e-13)
+
+
+def test_the_action_bounds_the_displacement(block, x):
+    y, log_det, action = block(steps=16).forward_with_action(x)
+    torch.testing.assert_close((y, log_det), block(steps=16)(x), rtol=0, atol=1e-13)
+    displacement = (y - x).square().sum(1)
+    assert (action >= displacement - 1e-9).all()
+    # Not vacuously: the bound is not far off, nor an equality for curved paths.
+    assert float((action / displacement).median().detach()) < 3
+    assert float((action - displacement).max().detach()) > 1e-4
+
+
+# The audit.
+
+
+def test_the_audit_disagrees_with_a_coarse_grid_and_agrees_with_a_fine_one(block, x):
+    gaps = {}
+    for steps in (1, 4, 16, 64):
+        made = block(steps=steps, size=0.9, seed=3)
+        (y, log_det), (exact, audited) = made(x), made.audit(x, tolerance=1e-10)
+        gaps[steps] = float((log_det - audited).abs().mean().detach())
+        assert float((y - exact).norm().detach()) > 0
+    assert gaps[1] > 0.1
+    assert gaps[4] < gaps[1] / 3
+    assert gaps[64] < 1e-5
+
+
+def test_audits_from_unlike_grids_agree(block, x):
+    """The audit stands for the flow itself, whatever grid the block trains on."""
+    one, other = (block(steps=s, size=0.9, seed=3).audit(x, tolerance=1e-9) for s in (1, 16))
+    torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
+
+
+def test_the_audit_refines_until_its_tolerance_is_met(block, x):
+    truth = block(steps=64, size=0.9, seed=3).audit(x, tolerance=1e-12)[1]
+    for tolerance in (1e-2, 1e-4, 1e-6):
+        log_det = block(steps=1, size=0.9, seed=3).audit(x, tolerance=tolerance)[1]
+        assert float((log_det - truth).abs().mean()) < tolerance
+
+
+def test_the_audit_is_fixed_in_training_too(block, x):
+    made = block().train()
+    torch.manual_seed(0)
+    first = made.audit(x)
+    torch.testing.assert_close(made.audit(x), first, rtol=0, atol=0)
+
+
+def test_a_map_that_explodes_ends_the_audit(block, x):
+    made = block(size=1.0)
+    with torch.no_grad():
+        for p in made.parameters():
+            p.mul_(1e30)
+    _, log_det = made.audit(x * 1e30)
+    assert len(log_det) == len(x)
+
+
+# The grid.
+
+
+def test_jitter_is_for_training_only(block, x):
+    made = block(steps=3, size=0.9)
+    assert torch.equal(made(x)[0], made(x)[0])
+    made.train()
+    torch.manual_seed(1)
+    first, second = made(x)[0], made(x)[0]
+    assert not torch.equal(first, second)
+    torch.manual_seed(1)
+    assert torch.equal(made(x)[0], first)
+    made.eval()
+    assert torch.equal(made(x)[0], made(x)[0])
+
+
+def test_without_jitter_training_is_on_the_same_grid(block, x):
+    made = block(steps=3, size=0.9, jitter=0.0)
+    expected = made(x)[0]
+    assert torch.equal(made.train()(x)[0], expected)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 16])
+def test_jittered_grids_are_grids(block, steps):
+    made = block(steps=steps, jitter=0.99).train()
+    for _ in range(50):
+        grid = made._grid()
+        assert (grid[0], grid[-1], len(grid)) == (0.0, 1.0, steps + 1)
+        assert all(a < b for a, b in itertools.pairwise(grid))
+
+
+def test_refining_doubles_the_steps_up_to_a_limit(block):
+    made = block(steps=100)
+    assert made.refine()
+    assert int(made.steps) == 200
+    assert made.refine()
+    assert not made.refine()
+    assert int(made.steps) == 400
+
+
+def test_refining_a_copy_leaves_the_first(block):
+    made = block(steps=4)
+    other = copy.deepcopy(made)
+    other.refine()
+    assert (int(made.steps), int(other.steps)) == (4, 8)
+
+
+def test_a_refined_grid_is_saved(block, x):
+    made = block(steps=4)
+    made.refine()
+    fresh = block(steps=4, seed=7)
+    fresh.load_state_dict(made.state())
+    assert int(fresh.steps) == 8
+    assert torch.equal(fresh(x)[0], made(x)[0])
+
+
+def test_a_warm_start_takes_the_velocity_but_not_the_grid(block, x):
+    made, warm = block(steps=16), block(steps=4, seed=8)
+    warm.warm_start(made)
+    assert int(warm.steps) == 4
+    torch.testing.assert_close(warm.audit(x, 1e-8), made.audit(x, 1e-8), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("activation", ["softplus", "silu", "tanh"])
+@pytest.mark.parametrize("time", [True, False])
+def test_every_option_trains(x, activation, time):
+    made = ODEBlock(dim=3, width=8, activation=activation, sharpness=2.0, time=time, steps=3)
+    made = made.double().train()
+    optimiser = torch.optim.Adam(made.parameters(), lr=1e-2)
+    kl, losses = wopt.build("objective", "kl"), []
+    start = wopt.Particles.start(2 * x)
+    for _ in range(25):
+        optimiser.zero_grad()
+        loss = kl.energy(start.moved(*made(start.points)))
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < losses[0] - 0.2
+
+
+@pytest.mark.parametrize(
+    ("options", "place"),
+    [
+        ({"width": 0}, "width"),
+        ({"activation": "relu"}, "activation"),
+        ({"sharpness": 0}, "sharpness"),
+        ({"steps": 0}, "steps"),
+        ({"steps": 1000}, "steps"),
+        ({"jitter": 1.0}, "jitter"),
+        ({"jitter": -0.1}, "jitter"),
+    ],
+)
+def test_options_are_checked(options, place):
+    with pytest.raises(wopt.ConfigError, match=f"ODEBlock: {place}"):
+        ODEBlock(dim=2, **options)

@@ -1,0 +1,106 @@
+"""The target that is known by samples only."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import torch
+from pydantic import BeforeValidator, Field
+from torch import Tensor
+
+from wopt import ConfigError, DataError, Need, Source, Target
+from wopt_measures.options import plain
+
+__all__ = ["SamplesTarget"]
+
+
+class SamplesTarget(Target):
+    """The law of given samples: rows of data, drawn again, or all of them.
+
+    For objectives that ask for samples of the target (``mmd``, ``energy_distance``,
+    ``sliced_wasserstein``, ``dual_f_divergence``): noise to data, or data to data.
+
+    The samples are in the coordinates in which the flow works, so the run's own ``[source]`` should
+    have ``preprocess = "none"`` (a ``gaussian`` start has none anyway). Preprocessing that this
+    target's source asks for is not applied: its rows are taken in the data's own units.
+
+    Raises:
+        ConfigError: Neither points nor a source are given, or both.
+        DataError: The source's data cannot be used, or have another dimension than the flow.
+
+    Example:
+        >>> target = SamplesTarget(points=[[0.0], [1.0], [5.0]])
+        >>> target.sample(4, 1, torch.Generator().manual_seed(0)).shape
+        torch.Size([4, 1])
+        >>> SamplesTarget(points=[[0.0], [5.0]], draw="all").rows.tolist()
+        [[0.0], [5.0]]
+    """
+
+    provides = Need.TARGET_SAMPLES
+
+    def __init__(
+        self,
+        source: Annotated[
+            Source | None, Field(description="where the samples come from: any source")
+        ] = None,
+        points: Annotated[
+            list[list[float]] | None,
+            BeforeValidator(plain),
+            Field(description="the samples themselves, n rows of d numbers; instead of a source"),
+        ] = None,
+        split: Annotated[
+            Literal["train", "valid", "test"],
+            Field(description="which split of the source serves as the target"),
+        ] = "train",
+        seed: Annotated[int, Field(ge=0, description="seed with which the source is loaded")] = 0,
+        draw: Annotated[
+            Literal["with_replacement", "all"],
+            Field(
+                description="as many rows as are asked for, drawn with replacement; or always all "
+                "rows, which leaves no noise"
+            ),
+        ] = "with_replacement",
+    ) -> None:
+        if (source is None) == (points is None):
+            raise ConfigError("a samples target needs either `source` or `points`")
+        self.source = source
+        self.split = split
+        self.seed = seed
+        self.draw = draw
+        self._rows: Tensor | None = None
+        if points is not None:
+            self._rows = _rows(points)
+            self.dim = self._rows.shape[1]
+
+    @property
+    def rows(self) -> Tensor:
+        """All samples, shape ``(n, d)``, float64, loaded when first asked for."""
+        if self._rows is None:
+            assert self.source is not None
+            rows: Tensor = getattr(self.source.load(self.seed), self.split)
+            self._rows = rows.double()
+            self.dim = rows.shape[1]
+        return self._rows
+
+    def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
+        """Return ``n`` rows drawn with replacement, or all, in the generator's device, float64."""
+        rows = self.rows.to(generator.device)
+        if rows.shape[1] != dim:
+            raise DataError(
+                f"the target's samples have dimension {rows.shape[1]} and the flow {dim}; they "
+                "must agree"
+            )
+        if self.draw == "all":
+            return rows
+        return rows[torch.randint(len(rows), (n,), generator=generator, device=rows.device)]
+
+
+def _rows(points: list[list[float]]) -> Tensor:
+    if not points or not points[0] or any(len(row) != len(points[0]) for row in points):
+        raise ConfigError("a samples target's points are one or more rows of equally many numbers")
+    rows = torch.tensor(points, dtype=torch.float64)
+    if not bool(torch.isfinite(rows).all()):
+        raise ConfigError(
+            "a samples target's points must be finite; there are NaN or infinite ones"
+        )
+    return rows

@@ -1,0 +1,419 @@
+"""A user's mistake is answered by one message at the right place, and exit status 2."""
+
+import json
+
+import numpy as np
+import pytest
+
+import wopt
+from wopt import Need
+from wopt.testing import AffineBlock
+
+
+def changed(table, place, value):
+    """Set a dotted place of a nested table."""
+    *path, last = place.split(".")
+    inner = table
+    for part in path:
+        if isinstance(inner.get(part), str):
+            inner[part] = {"name": inner[part]}
+        inner = inner.setdefault(part, {})
+    inner[last] = value
+    return table
+
+
+@pytest.mark.parametrize("verb", ["run", "validate"])
+@pytest.mark.parametrize(
+    ("place", "value", "words"),
+    [
+        ("blok", "ode", ["blok: unknown option", "did you mean 'block'"]),
+        ("solver.iteration", 5, ["solver.iteration: unknown option", "'iterations'"]),
+        ("stop.steps", 0, ["stop.steps", "greater than or equal to 1", "got 0"]),
+        ("block.width", "wide", ["block.width", "integer", "got 'wide'"]),
+        ("source.name", "toi", ["source: no source named 'toi'", "did you mean 'toy'"]),
+        ("objective.name", "lk", ["objective: no objective named 'lk'", "known: ", "kl"]),
+        ("scheme.name", "joko", ["scheme: no scheme named 'joko'", "did you mean 'jko'"]),
+        ("block.name", "oda", ["block: no block named 'oda'", "did you mean 'ode'"]),
+        ("objective", {"name": "kl", "target": "gausian"}, ["objective.target: no target named"]),
+        ("scheme.step_size", "geometrik", ["scheme.step_size: no step_size", "'geometric'"]),
+        ("tracker", "wandbx", ["tracker: no tracker named 'wandbx'"]),
+        ("source.shape", "star", ["source.shape", "'star'"]),
+    ],
+)
+def test_a_mistake_in_the_file(command, config, tiny, tmp_path, verb, place, value, words):
+    path = config(changed(tiny, place, value))
+    out = ["--out", tmp_path / "out"] if verb == "run" else []
+    assert command(verb, path, *out).is_mistake(f"{path}: ", *words)
+    assert not (tmp_path / "out").exists()
+
+
+def test_several_mistakes_are_told_at_once(command, config, tiny):
+    path = config(changed(changed(tiny, "stop.steps", 0), "block.widht", 3))
+    answer = command("validate", path)
+    assert answer.is_mistake("stop.steps", "block.widht")
+    assert len(answer.err.strip().splitlines()) == 2
+
+
+def test_the_file_is_missing(command, config, tiny, tmp_path):
+    config(tiny, "present.toml")
+    missing = tmp_path / "absent.toml"
+    assert command("run", missing).is_mistake(f"{missing}: no such file", "present.toml")
+
+
+def test_the_file_is_a_folder(command, tmp_path):
+    assert command("run", tmp_path).is_mistake(str(tmp_path), "cannot be read")
+
+
+def test_the_file_is_no_toml(command, tmp_path):
+    path = tmp_path / "bad.toml"
+    path.write_text('seed = 1\n[source\nname = "toy"\n')
+    assert command("validate", path).is_mistake(f"{path}: is not valid TOML", "line 2")
+
+
+def test_the_file_is_no_text(command, tmp_path):
+    path = tmp_path / "bad.toml"
+    path.write_bytes(b"\xff\xfe\x00seed")
+    assert command("validate", path).is_mistake(f"{path}: cannot be read")
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("stop.steps", ["--set stop.steps: write KEY=VALUE"]),
+        ("=3", ["write KEY=VALUE"]),
+        ("seed.x=3", ["--set seed.x=3: seed is 3, not a table"]),
+        ("stop.steps=none", ["stop.steps", "got 'none'"]),
+        ("solver.oops=1", ["solver.oops: unknown option"]),
+    ],
+)
+def test_a_mistake_in_set(command, config, tiny, setting, words):
+    assert command("validate", config(tiny), "--set", setting).is_mistake(*words)
+
+
+def test_set_reaches_into_a_bare_name(command, config, tiny):
+    tiny["block"] = "ode"
+    answer = command("validate", config(tiny), "--set", "block.width=5", "--show")
+    assert answer.status == 0
+    assert "width = 5" in answer.out
+
+
+# Data.
+
+
+@pytest.fixture
+def rows(tmp_path):
+    """Return the place of a table with names."""
+    path = tmp_path / "rows.csv"
+    x = np.random.default_rng(0).normal(size=(200, 2))
+    path.write_text("height,weight\n" + "\n".join(f"{a},{b}" for a, b in x) + "\n")
+    return path
+
+
+def array(tiny, path, **options):
+    return tiny | {"source": {"name": "array", "path": str(path), **options}}
+
+
+def test_data_are_missing(command, config, tiny, tmp_path, rows):
+    for verb in ("validate", "run"):
+        answer = command(verb, config(array(tiny, tmp_path / "rowz.csv")))
+        assert answer.is_mistake("rowz.csv does not exist", "did you mean 'rows.csv'")
+
+
+def test_a_column_is_missing(command, config, tiny, rows):
+    for verb in ("validate", "run"):
+        answer = command(verb, config(array(tiny, rows, columns=["height", "wait"])))
+        assert answer.is_mistake("rows.csv has no column 'wait'", "did you mean 'weight'")
+
+
+def test_a_nan_in_the_data(command, config, tiny, tmp_path):
+    x = np.random.default_rng(0).normal(size=(100, 3))
+    x[17, 1] = np.nan
+    np.save(tmp_path / "x.npy", x)
+    table = array(tiny, tmp_path / "x.npy")
+    answer = command("run", config(table), "--out", tmp_path / "out")
+    assert answer.is_mistake("x.npy", "1 of 100 rows", "row(s) 17", "x1", 'nan = "drop"')
+    assert not (tmp_path / "out").exists()
+    table["source"]["nan"] = "drop"
+    assert command("run", config(table), "--out", tmp_path / "out").status == 0
+
+
+def test_data_of_an_unknown_kind(command, config, tiny, tmp_path):
+    (tmp_path / "x.xlsx").write_text("")
+    answer = command("run", config(array(tiny, tmp_path / "x.xlsx")))
+    assert answer.is_mistake("x.xlsx", "'.xlsx'", ".parquet")
+
+
+def test_damaged_data(command, config, tiny, tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((100, 3)))
+    (tmp_path / "x.npy").write_bytes((tmp_path / "x.npy").read_bytes()[:300])
+    for verb in ("validate", "run"):
+        assert command(verb, config(array(tiny, tmp_path / "x.npy"))).is_mistake("x.npy", "damaged")
+
+
+def test_a_constant_column(command, config, tiny, tmp_path):
+    x = np.random.default_rng(0).normal(size=(100, 3))
+    x[:, 2] = 4
+    np.save(tmp_path / "x.npy", x)
+    answer = command("run", config(array(tiny, tmp_path / "x.npy")))
+    assert answer.is_mistake("x2", "do not vary", "`columns`")
+
+
+def test_target_and_source_of_unlike_dimension(command, config, tiny):
+    tiny["objective"] = {"name": "kl", "target": {"name": "gaussian", "mean": [0.0, 0.0, 0.0]}}
+    assert command("run", config(tiny)).is_mistake("dimension 3", "source 2")
+
+
+# Parts that do not fit.
+
+
+class Density(wopt.Objective):
+    """Needs the density of the particles themselves."""
+
+    needs = Need.LOG_DET | Need.LOG_DENSITY
+
+    def __init__(self, target: wopt.Target = wopt.named("gaussian")):
+        self.target = target
+
+    def energy(self, particles):
+        return particles.mean(particles.log_density)
+
+
+class Scored(wopt.Objective):
+    """Needs samples of its target."""
+
+    needs = Need.TARGET_SAMPLES
+
+    def __init__(self, target: wopt.Target = wopt.named("sealed")):
+        self.target = target
+
+    def energy(self, particles):
+        return particles.mean(particles.points.sum(1))
+
+
+class Sealed(wopt.Target):
+    """Provides a potential only."""
+
+    provides = Need.POTENTIAL
+
+    def potential(self, x):
+        return x.square().sum(1) / 2
+
+
+class Blind(wopt.FlowBlock):
+    """Knows no log-det."""
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.shift = AffineBlock(dim)
+
+    def forward(self, x):
+        return self.shift(x)
+
+    def inverse(self, y):
+        return self.shift.inverse(y)
+
+
+@pytest.fixture
+def parts(session):
+    wopt.register("objective", "density", Density)
+    wopt.register("objective", "scored", Scored)
+    wopt.register("target", "sealed", Sealed)
+    wopt.register("block", "blind", Blind)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"objective": "density"},
+            ["Density needs LOG_DENSITY", "samples only", "that fit:", "kl"],
+        ),
+        ({"objective": "scored"}, ["Scored needs TARGET_SAMPLES", "Sealed does not give it"]),
+        ({"block": "blind"}, ["KL needs LOG_DET", "block Blind does not give it"]),
+        (
+            {"block": "blind", "objective": "scored"},
+            ["needs TARGET_SAMPLES"],
+        ),
+        (
+            {"scheme": {"name": "jko", "transport": "action"}, "block": "blind"},
+            ["does not give it"],
+        ),
+        ({"model": "push_forward"}, ['model = "push_forward" needs a start']),
+    ],
+)
+def test_parts_that_do_not_fit(command, config, tiny, tmp_path, parts, changes, words):
+    answer = command("run", config(tiny | changes), "--out", tmp_path / "out")
+    assert answer.is_mistake(*words)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_start_of_known_density_serves_an_objective_of_it(config, command, tiny, tmp_path, parts):
+    sizes = {"n_train": 100, "n_valid": 100, "n_test": 100}
+    tiny |= {"source": {"name": "mixture", "means": [[0.0, 0.0]], **sizes}, "objective": "density"}
+    assert command("run", config(tiny), "--out", tmp_path / "out").status == 0
+
+
+# Directories.
+
+
+def test_a_run_is_never_overwritten(command, config, tiny, finished):
+    before = (finished / "state.safetensors").read_bytes()
+    answer = command("run", config(tiny), "--out", finished)
+    assert answer.is_mistake(str(finished), "holds a run already", f"wopt resume {finished}")
+    assert (finished / "state.safetensors").read_bytes() == before
+
+
+def test_the_place_of_the_run_is_a_file(command, config, tiny, tmp_path):
+    (tmp_path / "file").write_text("precious")
+    assert command("run", config(tiny), "--out", tmp_path / "file").is_mistake("is a file")
+    assert (tmp_path / "file").read_text() == "precious"
+
+
+@pytest.mark.parametrize("words", [["resume"], ["report"], ["sample", "-o", "x.npy"]])
+@pytest.mark.parametrize("there", [True, False])
+def test_what_is_no_run(command, tmp_path, words, there):
+    place = tmp_path / "empty"
+    if there:
+        place.mkdir()
+    verb, *rest = words
+    assert command(verb, place, *rest).is_mistake(f"{place}: is no run directory")
+
+
+def test_score_of_wrong_columns(command, finished, tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((5, 5)))
+    answer = command("score", finished, tmp_path / "x.npy", "-o", tmp_path / "o.npy")
+    assert answer.is_mistake("x.npy: has 5 columns", "needs 2: x0, x1")
+    assert not (tmp_path / "o.npy").exists()
+
+
+def test_score_of_a_nan(command, finished, tmp_path):
+    np.save(tmp_path / "x.npy", np.array([[0.0, 1.0], [np.inf, 0.0]]))
+    answer = command("score", finished, tmp_path / "x.npy", "-o", tmp_path / "o.npy")
+    assert answer.is_mistake("x.npy", "1 of 2 rows", "x0")
+
+
+def test_score_of_missing_data(command, finished, tmp_path):
+    answer = command("score", finished, tmp_path / "gone.npy", "-o", tmp_path / "o.npy")
+    assert answer.is_mistake("gone.npy does not exist")
+
+
+def test_a_suffix_that_is_not_known(command, finished, tmp_path):
+    for verb in (["sample", finished], ["score", finished, finished / "samples.npy"]):
+        answer = command(*verb, "-o", tmp_path / "out.xlsx")
+        assert answer.is_mistake("out.xlsx", "'.xlsx'", ".npy, .csv, .parquet")
+
+
+def test_a_folder_that_is_missing(command, finished, tmp_path):
+    answer = command("sample", finished, "-o", tmp_path / "no" / "out.npy")
+    assert answer.is_mistake("out.npy", "cannot be written")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["rum"],
+        ["run"],
+        ["run", "x.toml", "--output", "y"],
+        ["sample", "dir", "-n", "0", "-o", "x.npy"],
+        ["sample", "dir"],
+        ["show", "scheme", "jkoo"],
+        ["show", "schema", "jko"],
+        ["init", "--source", "toyy"],
+    ],
+)
+def test_a_mistake_on_the_command_line(command, tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    assert command(*words).is_mistake()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_init_does_not_overwrite(command, tmp_path):
+    path = tmp_path / "wopt.toml"
+    assert command("init", path).status == 0
+    assert command("validate", path).status == 0
+    assert command("init", path).is_mistake(f"{path}: is there already", "--force")
+    assert command("init", path, "--force").status == 0
+
+
+# A damaged run is no mistake of the user's: exit status 1, and the file is named.
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+def garble(path):
+    path.write_bytes(b"\x00garbage\xff" * 30)
+
+
+def remove(path):
+    path.unlink()
+
+
+@pytest.mark.parametrize("file", ["blocks/001.safetensors", "state.safetensors"])
+@pytest.mark.parametrize("damage", [cut, empty, garble, remove])
+def test_a_damaged_file_is_named(command, finished, tmp_path, file, damage):
+    damage(finished / file)
+    sample = ["sample", finished, "-o", tmp_path / "x.npy"]
+    for words in (sample, ["resume", finished]):
+        assert command(*words).is_mistake(str(finished / file), status=1)
+    assert not (tmp_path / "x.npy").exists()
+
+
+@pytest.mark.parametrize("damage", [cut, empty, garble, remove])
+def test_a_damaged_preprocessing_is_named(command, finished, tmp_path, damage):
+    damage(finished / "transform.safetensors")
+    answer = command("sample", finished, "-o", tmp_path / "x.npy")
+    assert answer.is_mistake(str(finished / "transform.safetensors"), status=1)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", '{"step": 1}\n{"step": 2}\n', "5\n6\n", "null\nnull\n", '\xff\xfe{"a'],
+)  # fmt: skip
+def test_damaged_records_are_named(command, finished, text):
+    (finished / "steps.jsonl").write_text(text, encoding="latin-1")
+    assert command("resume", finished).is_mistake(str(finished / "steps.jsonl"), status=1)
+
+
+@pytest.mark.parametrize("damage", [garble, remove, empty])
+def test_missing_records_do_not_matter_to_sampling(command, finished, tmp_path, damage):
+    damage(finished / "steps.jsonl")
+    assert command("sample", finished, "-n", "3", "-o", tmp_path / "x.npy").status == 0
+    assert np.load(tmp_path / "x.npy").shape == (3, 3)
+
+
+def test_a_damaged_configuration_is_named(command, finished, tmp_path):
+    (finished / "config.toml").write_text("seed = = 1")
+    answer = command("resume", finished)
+    assert answer.is_mistake(str(finished / "config.toml"), "damaged", status=1)
+
+
+def test_a_block_of_another_shape(command, finished, tmp_path):
+    text = (finished / "config.toml").read_text()
+    (finished / "config.toml").write_text(text.replace("width = 8", "width = 9"))
+    answer = command("sample", finished, "-o", tmp_path / "x.npy")
+    assert answer.is_mistake("001.safetensors", "does not fit the block", "config.toml", status=1)
+
+
+@pytest.mark.parametrize("damage", [garble, empty])
+def test_a_report_of_damaged_results(command, finished, damage):
+    damage(finished / "result.json")
+    assert command("report", finished).is_mistake(str(finished / "result.json"), status=1)
+
+
+def test_the_report_of_a_run_without_figures_is_no_traceback(command, finished):
+    (finished / "figures.safetensors").unlink()
+    answer = command("report", finished)
+    assert answer.status in (0, 1)
+    assert answer.status == 0 or answer.is_mistake("figures.safetensors", status=1)
+
+
+def test_the_last_block_is_missing_but_the_state_is_whole(command, finished):
+    (finished / "blocks/002.safetensors").unlink()
+    answer = command("resume", finished)
+    assert answer.is_mistake("002.safetensors: is missing", status=1)
+    assert json.loads((finished / "result.json").read_text())["status"] == "done"

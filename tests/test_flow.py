@@ -1,0 +1,202 @@
+"""The flow: a normalised density, sampled and scored consistently, in the data's own units."""
+
+import json
+import math
+
+import pytest
+import torch
+
+import wopt
+from wopt import AffineTransform, Flow
+from wopt.flow import Start
+from wopt.testing import AffineBlock, GaussianTarget
+from wopt.train.seeds import derive
+
+
+def ode(dim=2, seed=0, size=0.3, steps=12):
+    block = wopt.build(
+        "block", {"name": "ode", "width": 6, "activation": "tanh", "sharpness": 1.0, "steps": steps}
+    ).build(dim=dim)
+    draw = torch.Generator().manual_seed(seed)
+    for p in block.parameters():
+        p.data += size * torch.randn(p.shape, generator=draw)
+    return block.double().freeze()
+
+
+def whitening(dim=2, seed=3):
+    draw = torch.Generator().manual_seed(seed)
+    x = torch.randn(400, dim, dtype=torch.float64, generator=draw)
+    x = x @ torch.randn(dim, dim, dtype=torch.float64, generator=draw) + 2
+    return AffineTransform.fit(x, "whiten")
+
+
+@pytest.fixture
+def flow():
+    return Flow([ode(seed=1), ode(seed=2)], wopt.build("target", "gaussian"), whitening())
+
+
+@pytest.fixture
+def grid():
+    """Return points and the cell's area of a square that holds nearly all of the mass."""
+
+    def make(flow, half=9.0, count=240):
+        axis = torch.linspace(-half, half, count, dtype=torch.float64)
+        z = torch.cartesian_prod(axis, axis)
+        x = flow.transform.inverse(z)
+        area = float(axis[1] - axis[0]) ** 2 / math.exp(flow.transform.log_det)
+        return x, area
+
+    return make
+
+
+def test_the_density_integrates_to_one(flow, grid):
+    x, area = grid(flow)
+    assert float(flow.log_prob(x).exp().sum()) * area == pytest.approx(1, abs=1e-4)
+
+
+def test_the_blocks_and_the_preprocessing_matter(flow, grid):
+    x, area = grid(flow)
+    bare = Flow([], flow.target, flow.transform)
+    gap = (flow.log_prob(x).exp() - bare.log_prob(x).exp()).abs().sum() * area
+    assert float(gap) > 0.05
+    raw = Flow(list(flow.blocks), flow.target, AffineTransform.fit(x, "none"))
+    assert not torch.allclose(raw.log_prob(x[:5]), flow.log_prob(x[:5]))
+
+
+def test_samples_carry_their_own_density(flow):
+    x, log_density = flow.sample_and_log_prob(300, seed=4)
+    assert x.shape == (300, 2)
+    torch.testing.assert_close(log_density, flow.log_prob(x), rtol=0, atol=1e-5)
+    torch.testing.assert_close(log_density, flow.log_prob(x, audit=True), rtol=0, atol=1e-4)
+
+
+def test_samples_follow_the_density(flow, grid):
+    x, area = grid(flow)
+    weights = flow.log_prob(x).exp() * area
+    mean = weights @ x
+    covariance = (x - mean).T @ ((x - mean) * weights[:, None])
+    samples = flow.sample(40_000, seed=1)
+    error = (covariance.diagonal() / len(samples)).sqrt()
+    assert ((samples.mean(0) - mean).abs() < 4 * error).all()
+    torch.testing.assert_close(torch.cov(samples.T), covariance, rtol=0.05, atol=0.02)
+
+
+def test_samples_are_seeded(flow):
+    assert torch.equal(flow.sample(5, seed=1), flow.sample(5, seed=1))
+    assert not torch.equal(flow.sample(5, seed=1), flow.sample(5, seed=2))
+
+
+def test_forward_and_inverse(flow):
+    x = flow.sample(50)
+    y, log_det = flow(x)
+    back, log_inverse = flow.inverse(y)
+    torch.testing.assert_close(back, x, rtol=0, atol=1e-5)
+    torch.testing.assert_close(log_inverse, -log_det, rtol=0, atol=1e-5)
+    jacobian = torch.autograd.functional.jacobian(lambda p: flow(p[None])[0][0], x[0])
+    expected = torch.linalg.slogdet(jacobian)[1]
+    assert float(log_det[0]) == pytest.approx(float(expected), abs=1e-5)
+
+
+def test_an_affine_flow_is_the_gaussian_it_must_be():
+    block = AffineBlock(2).double()
+    block.matrix.data = torch.tensor([[0.5, 0.2], [0.0, 2.0]]).double()
+    block.shift.data = torch.tensor([1.0, -3.0]).double()
+    target = GaussianTarget(mean=[0.0, 1.0], covariance=[[2.0, 0.3], [0.3, 1.0]])
+    transform = whitening()
+    flow = Flow([block.freeze()], target, transform)
+    # x = t^-1 (A^-1 (z - b)), so its law is Gaussian with these moments.
+    inverse = transform.inverse_matrix @ torch.linalg.inv(block.matrix)
+    mean = (
+        transform.inverse_matrix @ torch.linalg.solve(block.matrix, target.mean - block.shift)
+        + transform.shift
+    )
+    law = torch.distributions.MultivariateNormal(mean, inverse @ target.covariance @ inverse.T)
+    x = law.sample((20,))
+    torch.testing.assert_close(flow.log_prob(x), law.log_prob(x), rtol=0, atol=1e-10)
+    y, log_density = flow.sample_and_log_prob(20)
+    torch.testing.assert_close(log_density, law.log_prob(y), rtol=0, atol=1e-10)
+
+
+def test_a_push_forward_looks_the_other_way():
+    law = torch.distributions.MultivariateNormal(
+        torch.tensor([1.0, 2.0]).double(), torch.tensor([[2.0, 0.5], [0.5, 1.0]]).double()
+    )
+    start = Start(
+        law.log_prob,
+        lambda n, g: (
+            law.loc + torch.randn(n, 2, generator=g, dtype=torch.float64) @ law.scale_tril.T
+        ),
+    )
+    block, none = ode(seed=5), AffineTransform.fit(torch.randn(9, 2), "none")
+    target = wopt.build("target", "gaussian")
+    forth = Flow([block], target, none, "push_forward", start)
+    y, log_density = forth.sample_and_log_prob(400, seed=6)
+    torch.testing.assert_close(log_density, forth.log_prob(y), rtol=0, atol=1e-5)
+    # By hand: y = T(x), density that of x over |det DT|.
+    x, log_inverse = block.inverse(y)
+    torch.testing.assert_close(log_density, law.log_prob(x) + log_inverse, rtol=0, atol=1e-5)
+    back = Flow([block], target, none, "pull_back")
+    by_hand = target.potential(block(y)[0]).neg() + block(y)[1]
+    torch.testing.assert_close(back.log_prob(y), by_hand, rtol=0, atol=1e-10)
+    assert not torch.allclose(back.log_prob(y), forth.log_prob(y), atol=0.1)
+
+
+def test_a_push_forward_without_a_start_is_refused():
+    flow = Flow([], wopt.build("target", "gaussian"), whitening(), "push_forward")
+    for ask in (lambda: flow.sample(3), lambda: flow.log_prob(torch.zeros(3, 2))):
+        with pytest.raises(wopt.CapabilityError, match="needs a start whose density is known"):
+            ask()
+
+
+def test_what_a_target_must_provide():
+    target = wopt.build("target", {"name": "potential", "function": lambda x: x.square().sum(1)})
+    flow = Flow([], target, whitening())
+    with pytest.raises(wopt.CapabilityError, match="NORMALISED"):
+        flow.log_prob(torch.zeros(3, 2))
+    with pytest.raises(wopt.CapabilityError, match="TARGET_SAMPLES"):
+        flow.sample(3)
+    with pytest.raises(wopt.CapabilityError, match="has no target"):
+        Flow([], None, whitening()).log_prob(torch.zeros(3, 2))
+
+
+def test_the_distribution_view(flow):
+    law = flow.distribution()
+    assert isinstance(law, torch.distributions.Distribution)
+    assert (law.batch_shape, law.event_shape) == ((), (2,))
+    torch.manual_seed(0)
+    x = law.sample((3, 4))
+    assert x.shape == (3, 4, 2)
+    assert law.sample().shape == (2,)
+    log_density = law.log_prob(x)
+    assert log_density.shape == (3, 4)
+    torch.testing.assert_close(log_density.reshape(-1), flow.log_prob(x.reshape(-1, 2)))
+    torch.manual_seed(0)
+    assert torch.equal(law.sample((3, 4)), x)
+
+
+@pytest.mark.parametrize("shape", [(5,), (5, 3), (5, 1), (2, 5, 2), ()])
+def test_a_wrong_shape_is_refused(flow, shape):
+    for ask in (flow, flow.inverse, flow.log_prob):
+        with pytest.raises(wopt.DataError, match="rows of 2 columns"):
+            ask(torch.zeros(shape))
+
+
+def test_many_rows_go_through_in_parts(flow):
+    x = flow.sample(20_000)
+    log_density = flow.log_prob(x)
+    assert len(log_density) == 20_000
+    torch.testing.assert_close(log_density[-3:], flow.log_prob(x[-3:]), rtol=0, atol=1e-10)
+
+
+def test_a_flow_is_frozen(flow):
+    assert not flow.training
+    assert not any(p.requires_grad for p in flow.parameters())
+
+
+def test_a_run_is_read_back_as_its_flow(finished_run):
+    loaded = wopt.load(finished_run)
+    assert (loaded.names, loaded.flow.dim, len(loaded.flow.blocks)) == (("x0", "x1"), 2, 2)
+    data = loaded.config.source.load(derive(3, "source"))
+    nll = -float(loaded.flow.log_prob(data.test, audit=True).double().mean())
+    held = json.loads((finished_run / "result.json").read_text())["nll_test"]
+    assert nll == pytest.approx(held, abs=1e-5)

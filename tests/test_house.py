@@ -1,0 +1,114 @@
+"""The house: who imports whom, public names, small files, documented components."""
+
+import ast
+import importlib
+import inspect
+from pathlib import Path
+
+import pytest
+
+import wopt
+from wopt.component import options_model
+from wopt.host import host
+
+ROOT = Path(wopt.__file__).parent.parent
+PLUGINS = sorted(p.name for p in ROOT.glob("plugins/*/src/*") if (p / "__init__.py").exists())
+ENTRIES = [e for e in host().registry.entries() if e.plugin != "session"]
+each = pytest.mark.parametrize("entry", ENTRIES, ids=lambda e: f"{e.kind}-{e.qualified}")
+
+pytestmark = pytest.mark.skipif(
+    not (ROOT / "plugins").is_dir(), reason="wopt is not installed from its repository"
+)
+
+
+def imports(path):
+    """Return the top packages that a file imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+def test_the_core_imports_no_plugin():
+    assert {"wopt_jko", "wopt_measures"} <= set(PLUGINS)
+    for path in (ROOT / "wopt").rglob("*.py"):
+        assert not imports(path) & set(PLUGINS), path
+
+
+def test_plugins_do_not_import_each_other():
+    for name in PLUGINS:
+        for path in ROOT.glob(f"plugins/*/src/{name}/**/*.py"):
+            assert imports(path) & set(PLUGINS) <= {name}, path
+
+
+def test_the_core_names_no_concrete_component_as_code():
+    """Defaults of the configuration are names, which the registry resolves; nothing else is."""
+    for path in (ROOT / "wopt").rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert not [name for name in PLUGINS if f"{name}." in text], path
+
+
+@pytest.mark.parametrize("name", wopt.__all__)
+def test_every_public_name_resolves(name):
+    assert getattr(wopt, name) is not None
+    assert name in dir(wopt)
+
+
+def test_public_names_are_sorted_and_unique():
+    assert len(set(wopt.__all__)) == len(wopt.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
+        _ = wopt.Nonsense
+
+
+def test_every_module_exports_what_it_says():
+    for path in (ROOT / "wopt").rglob("*.py"):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        module = importlib.import_module(".".join(p for p in parts if p != "__init__"))
+        for name in getattr(module, "__all__", []):
+            assert hasattr(module, name), f"{module.__name__}.{name}"
+
+
+def test_files_stay_small():
+    files = [*(ROOT / "wopt").rglob("*.py"), *ROOT.glob("plugins/*/src/**/*.py")]
+    assert len(files) > 50
+    long = {
+        str(path.relative_to(ROOT)): count
+        for path in files
+        if (count := len(path.read_text(encoding="utf-8").splitlines())) > 400
+    }
+    assert not long
+
+
+@each
+def test_every_component_is_documented(entry):
+    cls = host().registry.load(entry.kind, entry.qualified)
+    assert entry.summary
+    text = inspect.cleandoc(cls.__dict__.get("__doc__") or "")
+    assert text, "has no docstring of its own"
+    assert "Example:" in text
+    assert ">>>" in text
+
+
+@each
+def test_every_option_is_described(entry):
+    cls = host().registry.load(entry.kind, entry.qualified)
+    lacking = [name for name, field in options_model(cls).model_fields.items()
+               if not field.description]  # fmt: skip
+    assert not lacking
+
+
+@pytest.mark.parametrize("name", ["InnerSolver", "Guard", "Stop"])
+def test_every_table_of_a_run_is_described(name):
+    cls = getattr(wopt, name)
+    assert "Example:" in cls.__doc__
+    assert all(field.description for field in options_model(cls).model_fields.values())
+
+
+@each
+def test_a_component_shows(entry, command):
+    answer = command("show", entry.kind, entry.qualified)
+    assert answer.status == 0
+    assert entry.name in answer.out

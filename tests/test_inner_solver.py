@@ -1,0 +1,208 @@
+"""The inner solver: schedule, batches, clipping, averaging, stopping, and the quadratic minimum."""
+
+import itertools
+import math
+
+import pytest
+import torch
+
+from wopt import InnerSolver
+from wopt.testing import AffineBlock
+
+
+def shifts_of(solver, loss, n=10, **options):
+    """Return the block's first shift before every loss and after the last."""
+    block, seen = AffineBlock(1).double(), []
+
+    def watched(block, rows):
+        seen.append(float(block.shift.detach()[0]))
+        return loss(block, rows)
+
+    report = solver.minimise(block, watched, n, **options)
+    return torch.tensor([*seen, float(block.shift.detach()[0])], dtype=torch.float64), report
+
+
+def slope(block, rows):
+    """A loss of constant gradient, of which Adam makes steps as long as the learning rate."""
+    return block.shift.sum() + 0 * block.matrix.sum()
+
+
+def quadratic(block, rows):
+    return (block.shift - 3).square().sum() + (block.matrix - 2).square().sum()
+
+
+def test_the_rate_rises_then_falls_like_a_cosine():
+    solver = InnerSolver(iterations=40, learning_rate=0.1, warmup=0.25, final_rate=0.1)
+    shifts, report = shifts_of(solver, slope)
+    rates = (shifts[:-1] - shifts[1:]) / 0.1
+    assert report.iterations == len(rates) == 40
+    assert rates[:10].tolist() == pytest.approx([(k + 1) / 11 for k in range(10)], rel=1e-4)
+    assert float(rates.max()) == pytest.approx(1.0, rel=1e-4)
+    assert int(rates.argmax()) == 10
+    expected = [0.1 + 0.9 * (1 + math.cos(math.pi * k / 30)) / 2 for k in range(30)]
+    assert rates[10:].tolist() == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_retrys_factor_scales_the_rate():
+    solver = InnerSolver(iterations=3, learning_rate=0.1, warmup=0.0, final_rate=1.0)
+    full, _ = shifts_of(solver, slope)
+    half, _ = shifts_of(solver, slope, rate=0.5)
+    assert float(full[-1]) == pytest.approx(-0.3, rel=1e-4)
+    assert half.tolist() == pytest.approx((full / 2).tolist(), rel=1e-6)
+
+
+def test_batches_cover_an_epoch():
+    seen = []
+
+    def loss(block, rows):
+        seen.append(rows.tolist())
+        return quadratic(block, rows)
+
+    InnerSolver(iterations=10, batch_size=4).minimise(AffineBlock(1), loss, 20)
+    assert all(len(set(rows)) == 4 for rows in seen)
+    for epoch in (seen[:5], seen[5:]):
+        assert sorted(itertools.chain(*epoch)) == list(range(20))
+    assert seen[:5] != seen[5:]
+
+
+def test_the_rest_of_an_epoch_waits_for_the_next():
+    seen = []
+
+    def loss(block, rows):
+        seen.append(rows.tolist())
+        return quadratic(block, rows)
+
+    InnerSolver(iterations=40, batch_size=7).minimise(AffineBlock(1), loss, 20)
+    assert all(len(rows) == 7 for rows in seen)
+    assert set(itertools.chain(*seen)) == set(range(20))
+
+
+@pytest.mark.parametrize("size", [10, 11, 500])
+def test_a_batch_that_holds_all_is_all(size):
+    seen = []
+
+    def loss(block, rows):
+        seen.append(rows)
+        return quadratic(block, rows)
+
+    InnerSolver(iterations=3, batch_size=size).minimise(AffineBlock(1), loss, 10)
+    assert seen == [None] * 3
+
+
+def test_large_gradients_are_clipped():
+    norms = {}
+
+    def steep(block, rows):
+        return 1e3 * quadratic(block, rows)
+
+    for clip in (0, 0.5):
+        block = AffineBlock(1)
+        InnerSolver(iterations=1, clip=clip).minimise(block, steep, 10)
+        norms[clip] = float(torch.cat([block.shift.grad, block.matrix.grad[0]]).norm())
+    assert norms[0.5] == pytest.approx(0.5, rel=1e-4)
+    assert norms[0] > 1000
+
+
+def test_the_average_is_what_stays():
+    decay = 0.5
+    solver = InnerSolver(iterations=6, learning_rate=0.1, warmup=0.0, final_rate=1.0, ema=decay)
+    shifts, _ = shifts_of(solver, slope)
+    after = [-0.1 * k for k in range(1, 7)]  # where Adam stood after each iteration
+    average = after[0]
+    for value in after[1:]:
+        average = decay * average + (1 - decay) * value
+    assert float(shifts[-1]) == pytest.approx(average, rel=1e-3)
+
+
+def test_a_plateau_stops_and_the_best_is_restored():
+    held_out = iter([5.0, 3.0, 4.0, 3.5, 3.2, 0.0])
+    best = {}
+
+    def judge(block):
+        value = next(held_out)
+        if value == 3.0:
+            best.update({k: v.clone() for k, v in block.state_dict().items()})
+        return value
+
+    block = AffineBlock(1)
+    solver = InnerSolver(iterations=100, learning_rate=0.1, check_every=5, patience=3)
+    report = solver.minimise(block, quadratic, 10, held_out=judge)
+    assert report.iterations == 25
+    for name, value in block.state_dict().items():
+        assert torch.equal(value, best[name])
+    assert float(best["shift"]) != 0
+
+
+def test_without_patience_held_out_losses_are_not_asked_for():
+    def judge(block):
+        raise AssertionError
+
+    report = InnerSolver(iterations=7, check_every=1).minimise(
+        AffineBlock(1), quadratic, 10, held_out=judge
+    )
+    assert report.iterations == 7
+
+
+def test_the_plateau_judges_the_average():
+    seen = []
+
+    def judge(block):
+        seen.append(float(block.shift.detach()[0]))
+        return 0.0
+
+    solver = InnerSolver(
+        iterations=2, learning_rate=0.1, warmup=0.0, final_rate=1.0, ema=0.5, check_every=2,
+        patience=1,
+    )  # fmt: skip
+    solver.minimise(AffineBlock(1).double(), slope, 10, held_out=judge)
+    assert seen == pytest.approx([-0.15], rel=1e-3)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+@pytest.mark.parametrize("optimiser", ["adam", "lbfgs"])
+def test_a_loss_that_is_not_finite_is_divergence(bad, optimiser):
+    def loss(block, rows):
+        return quadratic(block, rows) * bad
+
+    report = InnerSolver(optimiser=optimiser, iterations=5).minimise(AffineBlock(1), loss, 10)
+    assert report.diverged
+    assert not math.isfinite(report.loss)
+
+
+def test_lbfgs_reaches_a_quadratic_minimum():
+    draw = torch.Generator().manual_seed(0)
+    a = torch.randn(12, 12, dtype=torch.float64, generator=draw)
+    a = a @ a.T + torch.eye(12, dtype=torch.float64)
+    b = torch.randn(12, dtype=torch.float64, generator=draw)
+    block = AffineBlock(3).double()
+
+    def loss(block, rows):
+        assert rows is None
+        p = torch.cat([block.matrix.reshape(-1), block.shift])
+        return p @ a @ p / 2 - b @ p
+
+    report = InnerSolver(optimiser="lbfgs", iterations=200).minimise(block, loss, 10)
+    found = torch.cat([block.matrix.reshape(-1), block.shift]).detach()
+    torch.testing.assert_close(found, torch.linalg.solve(a, b), rtol=0, atol=1e-9)
+    assert not report.diverged
+    assert report.loss == pytest.approx(float(-b @ torch.linalg.solve(a, b) / 2), abs=1e-12)
+
+
+def test_adam_comes_near_a_quadratic_minimum():
+    block = AffineBlock(1)
+    report = InnerSolver(iterations=500, learning_rate=0.05).minimise(block, quadratic, 10)
+    assert report.loss < 1e-3
+    assert float(block.shift.detach()) == pytest.approx(3.0, abs=0.02)
+
+
+def test_it_draws_and_tells_at_every_iteration():
+    calls, told = [], []
+    InnerSolver(iterations=4).minimise(
+        AffineBlock(1),
+        quadratic,
+        10,
+        before_each=lambda: calls.append(1),
+        progress=lambda done, total, loss: told.append((done, total, math.isfinite(loss))),
+    )
+    assert len(calls) == 4
+    assert told == [(k, 4, True) for k in (1, 2, 3, 4)]

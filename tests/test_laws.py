@@ -1,0 +1,229 @@
+"""The laws: every registered block and objective obeys them, and a breach is caught."""
+
+import pytest
+import torch
+
+import wopt
+from wopt import Need
+from wopt.component import Spec, options_model
+from wopt.host import host
+from wopt.testing import AffineBlock, check_block, check_objective, gaussian_nodes
+from wopt.testing.checks import LawError
+
+
+def entries(kind):
+    found = [e for e in host().registry.entries(kind) if e.plugin != "session"]
+    return pytest.mark.parametrize("entry", found, ids=lambda e: e.qualified)
+
+
+# Small and smooth, so that the fine grid on which it is checked is soon walked over.
+SMALL = {"ode": {"width": 8, "sharpness": 1.0, "steps": 1}}
+
+
+@pytest.mark.parametrize("dim", [2, 5])
+@entries("block")
+def test_every_block_obeys_the_laws(entry, dim):
+    options = SMALL.get(entry.name, {})
+    spec = wopt.build("block", {"name": entry.qualified, **options})
+    assert isinstance(spec, Spec)
+    done = check_block(spec.build(dim=dim), dim, tolerance=1e-7)
+    provides = spec.build(dim=dim).provides
+    for need, law in (
+        (Need.LOG_DET, "log_det_is_exact"),
+        (Need.INVERSE, "inverse_returns"),
+        (Need.ACTION, "action_bounds_displacement"),
+    ):
+        assert (law in done) == (need in provides)
+
+
+@entries("objective")
+def test_every_objective_obeys_the_laws(entry):
+    cls = host().registry.load("objective", entry.qualified)
+    if any(f.is_required() for f in options_model(cls).model_fields.values()):
+        pytest.skip("has no defaults; its own plugin's tests make it")
+    objective = wopt.build("objective", entry.qualified)
+    mean = torch.tensor([0.5, -0.3], dtype=torch.float64)
+    covariance = torch.tensor([[1.5, 0.4], [0.4, 0.8]], dtype=torch.float64)
+    done = check_objective(objective, gaussian_nodes(mean, covariance, order=6))
+    assert "derivative_matches_differences" in done
+
+
+def test_the_exact_block_obeys_them_all():
+    done = check_block(AffineBlock(3), 3, tolerance=1e-12)
+    assert {"identity_when_new", "log_det_is_exact", "inverse_returns", "inverse_log_det"} <= set(
+        done
+    )
+
+
+# Breaches.
+
+
+class NotIdentity(AffineBlock):
+    def forward(self, x):
+        y, log_det = super().forward(x)
+        return y + 1e-3, log_det
+
+
+class WrongLogDet(AffineBlock):
+    def forward(self, x):
+        y, log_det = super().forward(x)
+        return y, 1.001 * log_det
+
+
+class WrongInverse(AffineBlock):
+    def inverse(self, y):
+        x, log_det = super().inverse(y)
+        return x + 1e-3 * (x - y), log_det
+
+
+class WrongInverseLogDet(AffineBlock):
+    def inverse(self, y):
+        x, log_det = super().inverse(y)
+        return x, -log_det
+
+
+class Unused(AffineBlock):
+    def __init__(self, dim: int):
+        super().__init__(dim)
+        self.idle = torch.nn.Parameter(torch.ones(2))
+
+
+class Dead(AffineBlock):
+    def forward(self, x):
+        log_det = torch.linalg.slogdet(self.matrix)[1]
+        return x @ self.matrix.T + self.shift.detach(), log_det.expand(len(x))
+
+
+class Noisy(AffineBlock):
+    def forward(self, x):
+        y, log_det = super().forward(x)
+        return y + 1e-12 * torch.rand_like(y), log_det
+
+
+class Mixes(AffineBlock):
+    def forward(self, x):
+        y, log_det = super().forward(x)
+        return y + (y - y.mean(0)) * self.shift.sum(), log_det
+
+
+class OtherMove(AffineBlock):
+    def move(self, x):
+        return super().move(x) + 1e-6 * self.shift
+
+
+class OtherAudit(AffineBlock):
+    def audit(self, x):
+        y, log_det = self(x)
+        return y, log_det + 0.1
+
+
+class Forgets(AffineBlock):
+    def state(self):
+        return {k: torch.zeros_like(v) for k, v in super().state().items()}
+
+
+class ShortAction(AffineBlock):
+    provides = AffineBlock.provides | Need.ACTION
+
+    def forward_with_action(self, x):
+        y, log_det = self(x)
+        return y, log_det, 0.5 * (y - x).square().sum(1)
+
+
+class Flat(AffineBlock):
+    def forward(self, x):
+        y, log_det = super().forward(x)
+        return y, log_det[:, None]
+
+
+@pytest.mark.parametrize(
+    ("block", "law"),
+    [
+        (NotIdentity, "identity_when_new"),
+        (WrongLogDet, "log_det_is_exact"),
+        (WrongInverse, "inverse_returns"),
+        (WrongInverseLogDet, "inverse_log_det"),
+        (Unused, "gradients_reach_every_parameter"),
+        (Dead, "gradients_reach_every_parameter"),
+        (Noisy, "deterministic"),
+        (Mixes, "rows_are_independent"),
+        (OtherMove, "move_equals_forward"),
+        (OtherAudit, "audit_agrees"),
+        (Forgets, "saves_and_loads"),
+        (ShortAction, "action_bounds_displacement"),
+        (Flat, "shapes"),
+    ],
+)
+def test_a_block_that_breaks_a_law_is_caught(block, law):
+    with pytest.raises(LawError, match=f"{block.__name__} breaks {law}"):
+        check_block(block(2), 2)
+
+
+class Half(wopt.Objective):
+    """E|x|^2/2 - E log det, correct."""
+
+    needs = Need.LOG_DET
+
+    def contributions(self, particles):
+        return particles.points.square().sum(1) / 2 - particles.log_det
+
+    def energy(self, particles):
+        return particles.mean(self.contributions(particles))
+
+
+class Detached(Half):
+    def energy(self, particles):
+        return particles.mean(particles.points.square().sum(1) / 2 - particles.log_det.detach())
+
+
+class WrongTerms(Half):
+    def terms(self, particles):
+        return {"half": self.energy(particles) / 2}
+
+
+class WrongContributions(Half):
+    def energy(self, particles):
+        return particles.mean(self.contributions(particles)) + 1
+
+
+class Random(Half):
+    def energy(self, particles):
+        return super().energy(particles) + 1e-9 * torch.rand(()).double()
+
+
+class NoScalar(Half):
+    def energy(self, particles):
+        return self.contributions(particles)
+
+
+@pytest.fixture
+def nodes():
+    return gaussian_nodes(torch.ones(2).double(), torch.eye(2).double())
+
+
+def test_a_correct_objective_passes(nodes):
+    assert "contributions_average" in check_objective(Half(), nodes)
+
+
+@pytest.mark.parametrize(
+    ("objective", "law"),
+    [
+        (Detached, "derivative_matches_differences"),
+        (WrongTerms, "terms_add_up"),
+        (WrongContributions, "contributions_average"),
+        (Random, "energy_is_deterministic"),
+        (NoScalar, "energy_is_a_scalar"),
+    ],
+)
+def test_an_objective_that_breaks_a_law_is_caught(nodes, objective, law):
+    with pytest.raises(LawError, match=f"{objective.__name__} breaks {law}"):
+        check_objective(objective(), nodes)
+
+
+def test_sums_and_multiples_obey_the_laws(nodes):
+    total = 2 * Half() + wopt.build("objective", "kl")
+    check_objective(total, nodes)
+    expected = 2 * Half().energy(nodes) + wopt.build("objective", "kl").energy(nodes)
+    assert float(total.energy(nodes)) == pytest.approx(float(expected), rel=1e-12)
+    assert total.needs == Need.LOG_DET | Need.POTENTIAL
+    assert total.target is not None

@@ -1,0 +1,154 @@
+"""A run that was broken off goes on to the same bits as an unbroken one."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from wopt.config.model import validate
+from wopt.run.execute import run
+
+# A shell may start pytest with Ctrl-C ignored, which children inherit; undo that.
+START = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.argv[0] = "wopt"
+from wopt.cli.main import main
+main()
+"""
+NAMES = ("blocks/001.safetensors", "blocks/002.safetensors", "blocks/003.safetensors")
+
+
+@pytest.fixture(scope="module")
+def table():
+    return {
+        "seed": 7,
+        "source": {"name": "toy", "shape": "moons", "n_train": 600, "n_valid": 200, "n_test": 200},
+        "scheme": {"name": "jko", "step_size": [0.5, 1.0, 2.0]},
+        "block": {"name": "ode", "width": 16, "sharpness": 2.0, "steps": 3},
+        "solver": {"iterations": 120, "batch_size": 100, "ema": 0.9, "patience": 2},
+        "stop": {"steps": 3},
+    }
+
+
+@pytest.fixture(scope="module")
+def unbroken(table, tmp_path_factory):
+    path = tmp_path_factory.mktemp("unbroken") / "run"
+    run(validate(table), path)
+    return path
+
+
+def broken(config, out, how, after=NAMES[0]):
+    """Run in another process, break it a moment after a block is there, return what it said."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", START, "run", str(config), "--out", str(out)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        limit = time.monotonic() + 120
+        while not (out / after).exists():
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < limit
+            time.sleep(0.005)
+        time.sleep(0.1)
+        process.send_signal(how)
+        said = process.communicate(timeout=120)
+    finally:
+        process.kill()
+        process.wait()
+    return process.returncode, *said
+
+
+def figures(path):
+    held = json.loads((path / "result.json").read_text())
+    return {k: v for k, v in held.items() if k not in ("seconds", "cpu_seconds")}
+
+
+def records(path):
+    lines = [json.loads(line) for line in (path / "steps.jsonl").read_text().splitlines()]
+    return [
+        {k: v for k, v in line.items() if k not in ("seconds", "cpu_seconds", "stop")}
+        for line in lines
+    ]
+
+
+def same(one, other):
+    for name in (*NAMES, "samples.npy", "transform.safetensors"):
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+    assert figures(one) == figures(other)
+    assert records(one) == records(other)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signals")
+def test_killed_in_the_middle_of_a_step(command, config, table, unbroken, tmp_path):
+    out = tmp_path / "out"
+    status, _, _ = broken(config(table), out, signal.SIGKILL)
+    assert status == -signal.SIGKILL
+    assert not (out / "result.json").exists()
+    assert not (out / NAMES[2]).exists(), "it was too quick to be killed in between"
+    assert not [p for p in out.glob("*.json*") if p.name.startswith(".")]
+    answer = command("resume", out)
+    assert answer.status == 0
+    assert "going on after step" in answer.out
+    same(out, unbroken)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signals")
+def test_interrupted_by_hand(command, config, table, unbroken, tmp_path):
+    out = tmp_path / "out"
+    status, said, error = broken(config(table), out, signal.SIGINT)
+    assert status == 130
+    assert "Traceback" not in said + error
+    result = json.loads((out / "result.json").read_text())
+    assert result["status"] == "stopped"
+    assert f"wopt resume {out}" in result["reason"]
+    assert 1 <= result["steps"] < 3
+    for name in ("samples.npy", "report.html", "log.txt", "state.safetensors"):
+        assert (out / name).stat().st_size > 0
+    assert len(records(out)) == result["steps"]
+    assert command("sample", out, "-n", "3", "-o", tmp_path / "x.npy").status == 0
+    assert command("resume", out).status == 0
+    same(out, unbroken)
+
+
+def test_a_finished_run_stays_as_it_is(command, finished, finished_run):
+    answer = command("resume", finished)
+    assert answer.status == 0
+    for name in ("state.safetensors", "samples.npy", "steps.jsonl", "blocks/002.safetensors"):
+        assert (finished / name).read_bytes() == (finished_run / name).read_bytes(), name
+    assert figures(finished) == figures(finished_run)
+
+
+def test_a_run_may_go_on_under_a_later_stop_rule(command, config, tiny, finished, tmp_path):
+    text = (finished / "config.toml").read_text()
+    assert "[stop]\nsteps = 2" in text
+    (finished / "config.toml").write_text(text.replace("[stop]\nsteps = 2", "[stop]\nsteps = 3"))
+    assert command("resume", finished).status == 0
+    tiny["stop"] = {"steps": 3}
+    longer = tmp_path / "longer"
+    assert command("run", config(tiny), "--out", longer).status == 0
+    same(finished, longer)
+
+
+def test_a_stale_block_of_a_step_that_was_not_saved_is_replaced(command, finished, finished_run):
+    from wopt.run.directory import RunDirectory, read_tensors, write_tensors
+
+    # As after a kill between the writing of a block and of the state that counts it.
+    directory = RunDirectory(finished)
+    state, metadata = read_tensors(directory.state)
+    block, of_block = read_tensors(directory.block(2))
+    write_tensors(directory.block(3), block, of_block)
+    write_tensors(directory.state, state, metadata)
+    directory.steps.write_text(directory.steps.read_text() * 2)
+    assert command("resume", finished).status == 0
+    for name in ("samples.npy", "blocks/002.safetensors"):
+        assert (finished / name).read_bytes() == (finished_run / name).read_bytes(), name
+    assert figures(finished) == figures(finished_run)

@@ -1,0 +1,75 @@
+"""Stop rules: number of steps, movement, held-out NLL."""
+
+import dataclasses
+
+import pytest
+import torch
+
+import wopt
+from wopt import StepRecord, Stop
+from wopt.testing import AffineBlock, gaussian_nodes
+
+
+def records(*values, w2=1.0):
+    """Return records with these held-out NLLs."""
+    plain = {field.name: None for field in dataclasses.fields(StepRecord)}
+    moves = w2 if isinstance(w2, list) else [w2] * len(values)
+    return [
+        StepRecord(**plain | {"step": k, "nll_valid": value, "w2_step": move})
+        for k, (value, move) in enumerate(zip(values, moves, strict=True), 1)
+    ]
+
+
+def test_the_number_of_steps():
+    stop = Stop(steps=3)
+    assert stop.reason(records(3.0, 2.0)) is None
+    assert stop.reason(records(3.0, 2.0, 1.0)) == "3 steps were asked for"
+
+
+def test_movement_is_a_mean_square():
+    stop = Stop(steps=9, movement=0.01)
+    assert stop.reason(records(3.0, w2=0.11)) is None
+    assert "moved by 0.0081 < 0.01" in stop.reason(records(3.0, w2=0.09))
+    # Only the last step counts.
+    assert stop.reason(records(3.0, 2.0, w2=[0.01, 1.0])) is None
+
+
+@pytest.mark.parametrize(
+    ("values", "stops"),
+    [
+        ([3.0], False),
+        ([3.0, 2.0], False),
+        ([3.0, 2.9], False),  # patience 2: one poor step is allowed
+        ([3.0, 2.95, 2.92], True),
+        ([3.0, 2.95, 2.85], False),
+        ([3.0, 3.5, 3.4], True),
+        ([3.0, 2.0, 2.5, 1.95], True),
+        ([3.0, 2.0, 2.5, 1.8], False),
+        ([3.0, 2.5, 2.0, 1.5], False),
+    ],
+)
+def test_the_nll_must_fall(values, stops):
+    reason = Stop(steps=9, nll_patience=2, nll_tolerance=0.1).reason(records(*values))
+    assert (reason is not None) == stops
+    if stops:
+        assert "held-out NLL did not fall by 0.1 in 2 step(s)" in reason
+
+
+def test_without_a_likelihood_the_nll_rule_is_silent():
+    assert Stop(steps=9, nll_patience=1).reason(records(None, None, None)) is None
+
+
+def test_the_nll_rule_ends_a_run():
+    target = wopt.build("target", "gaussian")
+    zero, one = torch.zeros(2).double(), torch.eye(2).double()
+    found = wopt.solve(
+        gaussian_nodes(zero, one),
+        objective={"name": "kl", "target": target},
+        block=AffineBlock(2),
+        solver=wopt.InnerSolver(optimiser="lbfgs", iterations=20),
+        stop=Stop(steps=5, nll_patience=1),
+    )
+    assert found.state.step == 2
+    assert "did not fall" in found.reason
+    assert found.history[-1].stop == found.reason
+    assert found.history[0].stop is None

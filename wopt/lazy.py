@@ -1,0 +1,35 @@
+"""Public names that are imported when first used (PEP 562), so that a package costs nothing."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+__all__ = ["exports"]
+
+
+def exports(
+    package: str, places: Mapping[str, str]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Return a package's ``__getattr__`` and ``__dir__``.
+
+    Args:
+        package: Its ``__name__``.
+        places: Public name to the module that defines it.
+
+    Example:
+        >>> get, listing = exports("wopt", {"Particles": "wopt.particles"})
+        >>> get("Particles").__module__, listing()
+        ('wopt.particles', ['Particles'])
+    """
+
+    def get(name: str) -> Any:
+        if name not in places:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        value = getattr(importlib.import_module(places[name]), name)
+        setattr(sys.modules[package], name, value)
+        return value
+
+    return get, lambda: sorted(places)
