@@ -1,13 +1,16 @@
 """A component's constructor is its configuration: options, messages with their place."""
 
+import typing
 from typing import Annotated
 
 import pytest
 from pydantic import Field
 
 import wopt
-from wopt.component import Spec
+from wopt.component import Spec, options_model
 from wopt.config.model import to_table, validate
+from wopt.config.schema import installed
+from wopt.registry import KINDS
 
 
 class Dial(wopt.Component):
@@ -196,7 +199,11 @@ def test_a_resolved_configuration_validates_to_itself(tiny):
     assert table["scheme"]["step_size"] == {"name": "sequence", "values": [0.5, 1.0]}
 
 
-def test_an_option_set_to_none_stays_none():
-    solver = wopt.InnerSolver(clip=None)
-    table = to_table(validate({"source": "toy", "solver": solver}))
-    assert validate(table).solver.clip is None
+def test_none_is_always_the_default():
+    """TOML has no None, so an option that takes it must have it as default to be written back."""
+    settings = [wopt.InnerSolver, wopt.Guard, wopt.Stop]
+    components = [cls for kind in KINDS for cls in installed(kind).values()]
+    for cls in [*settings, *components]:
+        for name, field in options_model(cls).model_fields.items():
+            takes_none = type(None) in typing.get_args(field.annotation)
+            assert not takes_none or field.default is None, f"{cls.__name__}.{name}"

@@ -37,9 +37,10 @@ def check_parts(
     maps = block.build(dim=dim) if isinstance(block, Spec) else block
     target = objective.target.provides if objective.target is not None else Need.NOTHING
     start = Need.LOG_DENSITY if log_density else Need.NOTHING
-    fits = _fitting(target | start | maps.provides)
-    name = type(objective).__name__
     of_target = Need.POTENTIAL | Need.SCORE | Need.TARGET_SAMPLES | Need.NORMALISED
+    # An objective without a target might be replaced by one that is given any.
+    fits = _fitting((target or of_target) | start | maps.provides)
+    name = type(objective).__name__
     owner = type(objective.target).__name__ if objective.target is not None else "none given"
     require(f"objective {name}", objective.needs & of_target, f"target {owner}", target, fits)
     require(
