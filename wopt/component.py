@@ -69,6 +69,8 @@ class Component:
 
     kind: ClassVar[str] = ""
     context: ClassVar[tuple[str, ...]] = ()
+    example: ClassVar[dict[str, Any]] = {}
+    """Options with which checks make the component, where it needs some."""
     _options: BaseModel
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

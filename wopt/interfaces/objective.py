@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import re
 from typing import Any, ClassVar
 
 import torch
@@ -55,7 +56,8 @@ class Objective(Component, abc.ABC):
 
     def terms(self, particles: Particles) -> dict[str, Tensor]:
         """Return the energy's summands by name."""
-        return {type(self).__name__.lower(): self.energy(particles)}
+        name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(self).__name__).lower()
+        return {name: self.energy(particles)}
 
     def split(self) -> tuple[Objective | None, Objective | None]:
         """Return ``(f, rest)`` with G = f + rest, for schemes that treat f explicitly.

@@ -110,6 +110,8 @@ class ProximalScheme(Component, abc.ABC):
             particles: Where they stand before.
             audit: Use the block's finer, independent computation.
         """
+        if Need.LOG_DET not in block.provides:
+            return particles.moved(block.move(particles.points), None)
         y, log_det = (block.audit if audit else block)(particles.points)
         return particles.moved(y, log_det)
 

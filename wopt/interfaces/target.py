@@ -39,9 +39,12 @@ class Target(Component, abc.ABC):
         """Return -grad V at ``x``: shape ``(n, d)`` to ``(n, d)``."""
         if Need.POTENTIAL not in self.provides:
             raise self._lacks(Need.SCORE)
+        differentiable = x.requires_grad and torch.is_grad_enabled()
         with torch.enable_grad():
-            held = x.detach().requires_grad_()
-            (gradient,) = torch.autograd.grad(self.potential(held).sum(), held)
+            held = x if differentiable else x.detach().requires_grad_()
+            (gradient,) = torch.autograd.grad(
+                self.potential(held).sum(), held, create_graph=differentiable
+            )
         return -gradient
 
     def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 
 from wopt.capabilities import Need
 from wopt.component import Component, Spec, build, config_of, options_model
+from wopt.errors import ConfigError
 from wopt.host import host
 from wopt.interfaces.objective import Objective
 from wopt.interfaces.source import Source
@@ -40,9 +41,9 @@ def check_component(kind: str, name: str) -> list[str]:
         LawError: Which law is broken, and how.
         PluginError: There is no such component, or it does not load.
     """
-    cls = host().registry.load(kind, name)
+    cls: type[Component] = host().registry.load(kind, name)
     done = _declarations(cls)
-    table = {"name": name, **getattr(cls, "example", {})}
+    table = {"name": name, **cls.example}
     required = [
         option
         for option, field in options_model(cls).model_fields.items()
@@ -50,7 +51,12 @@ def check_component(kind: str, name: str) -> list[str]:
     ]
     if required:
         return [*done, f"not made: needs {', '.join(required)} (give the class an `example`)"]
-    made = build(kind, table)
+    try:
+        made = build(kind, table)
+    except ConfigError as error:
+        if cls.example:
+            raise
+        return [*done, f"not made: {error} (give the class an `example`)"]
     if config_of(build(kind, config_of(made))) != config_of(made):
         raise LawError(f"{kind} {name} breaks round_trip: config -> component -> config changes it")
     done.append("round_trip")

@@ -82,6 +82,7 @@ def _try(
 ) -> Accepted | None:
     """Solve all stages of a step once; ``None``, with a note of why, if one is rejected."""
     scheme = problem.scheme
+    problem.redraw(f"step {state.step + 1}", state.train.particles)
     history = _history(state.train, state, h, state.plan)
     plan = scheme.plan(history, problem.objective)
     done: list[tuple[Particles, Particles]] = []
@@ -155,6 +156,7 @@ class _Stage:
     def judge(self, block: FlowBlock, final: bool, attempts: list[str]) -> Verdict:
         """Return the guard's verdict, after making the grid finer if that is all it lacks."""
         problem, guard = self.problem, self.problem.guard
+        problem.redraw("held_out", self.valid)
         if self.progress:
             self.progress(self.step + 1, "checking", 0, 1, float("nan"))
         for refinement in range(guard.refinements + 1):

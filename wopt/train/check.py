@@ -7,10 +7,12 @@ from wopt.component import Spec
 from wopt.errors import WoptError
 from wopt.host import host
 from wopt.interfaces.block import FlowBlock
-from wopt.interfaces.objective import Objective
+from wopt.interfaces.objective import Objective, Sum
 from wopt.interfaces.scheme import ProximalScheme
 
 __all__ = ["check_parts"]
+
+_OF_TARGET = Need.POTENTIAL | Need.SCORE | Need.TARGET_SAMPLES | Need.NORMALISED
 
 
 def check_parts(
@@ -35,26 +37,33 @@ def check_parts(
     """
     scheme.check(objective)
     maps = block.build(dim=dim) if isinstance(block, Spec) else block
-    target = objective.target.provides if objective.target is not None else Need.NOTHING
     start = Need.LOG_DENSITY if log_density else Need.NOTHING
-    of_target = Need.POTENTIAL | Need.SCORE | Need.TARGET_SAMPLES | Need.NORMALISED
-    # An objective without a target might be replaced by one that is given any.
-    fits = _fitting((target or of_target) | start | maps.provides)
-    name = type(objective).__name__
-    owner = type(objective.target).__name__ if objective.target is not None else "none given"
-    require(f"objective {name}", objective.needs & of_target, f"target {owner}", target, fits)
-    require(
-        f"objective {name}",
-        objective.needs & Need.LOG_DENSITY,
-        "this start, known by samples only,",
-        start,
-        fits,
-    )
-    of_block = ~(of_target | Need.LOG_DENSITY)
+    for part in _parts(objective):
+        _check_objective(part, maps, start)
+    of_block = ~(_OF_TARGET | Need.LOG_DENSITY)
     found = f"block {type(maps).__name__}"
-    implied = Need.LOG_DET if Need.LOG_DENSITY in objective.needs else Need.NOTHING
-    require(f"objective {name}", (objective.needs | implied) & of_block, found, maps.provides, fits)
     require(f"scheme {type(scheme).__name__}", scheme.needs & of_block, found, maps.provides)
+
+
+def _parts(objective: Objective) -> list[Objective]:
+    """Return the summands, whose targets may differ."""
+    if isinstance(objective, Sum):
+        return [leaf for _, part in objective.parts for leaf in _parts(part)]
+    return [objective]
+
+
+def _check_objective(objective: Objective, maps: FlowBlock, start: Need) -> None:
+    target = objective.target.provides if objective.target is not None else Need.NOTHING
+    # An objective without a target might be replaced by one that is given any.
+    fits = _fitting((target or _OF_TARGET) | start | maps.provides)
+    name = f"objective {type(objective).__name__}"
+    owner = type(objective.target).__name__ if objective.target is not None else "none given"
+    require(name, objective.needs & _OF_TARGET, f"target {owner}", target, fits)
+    whom = "this start, known by samples only,"
+    require(name, objective.needs & Need.LOG_DENSITY, whom, start, fits)
+    implied = Need.LOG_DET if Need.LOG_DENSITY in objective.needs else Need.NOTHING
+    of_block = (objective.needs | implied) & ~(_OF_TARGET | Need.LOG_DENSITY)
+    require(name, of_block, f"block {type(maps).__name__}", maps.provides, fits)
 
 
 def _fitting(provided: Need) -> str:

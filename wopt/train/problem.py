@@ -15,6 +15,7 @@ from wopt.interfaces.scheme import ProximalScheme
 from wopt.particles import Particles
 from wopt.train.guard import Guard
 from wopt.train.record import StepRecord
+from wopt.train.seeds import generator
 from wopt.train.solver import InnerSolver
 from wopt.train.stop import Stop
 
@@ -85,6 +86,15 @@ class Problem:
     def begin(self, train: Particles, valid: Particles | None = None) -> State:
         """Return the state before the first step; without ``valid``, ``train`` serves as both."""
         held = train if valid is None else valid
+        self.redraw("held_out", held)
         with torch.no_grad():
             energy = float(self.objective.energy(held))
         return State(0, Trace(train), Trace(held), None, energy, None)
+
+    def redraw(self, place: str, like: Particles) -> None:
+        """Give a stochastic objective the draw of one place, so that nothing depends on the past.
+
+        All held-out energies of a run use one draw, so that they can be compared.
+        """
+        device = like.points.device
+        self.objective.resample(generator(self.seed, "objective", place, device=device))

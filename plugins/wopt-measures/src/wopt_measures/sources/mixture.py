@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import torch
 from torch import Tensor
 
@@ -29,6 +31,8 @@ class MixtureSource(Source):
         >>> round(data.entropy, 4)  # log(2 pi e)/2 + log 2
         2.1121
     """
+
+    example: ClassVar[dict[str, Any]] = {"means": [[-1.0, 0.0], [1.0, 0.0]]}
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import BeforeValidator, Field
@@ -37,6 +37,8 @@ class SamplesTarget(Target):
     """
 
     provides = Need.TARGET_SAMPLES
+
+    example: ClassVar[dict[str, Any]] = {"source": {"name": "toy"}}
 
     def __init__(
         self,

@@ -1,0 +1,101 @@
+"""Kernels of pairs: what a block of them sums to, and its derivative."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable
+from typing import final
+
+import torch
+from torch import Tensor
+
+__all__ = ["Difference", "PairKernel", "Radial", "masked", "root"]
+
+
+class PairKernel(abc.ABC):
+    """A symmetric function k(x, y) of two rows of numbers."""
+
+    @abc.abstractmethod
+    def block(
+        self, x: Tensor, y: Tensor, v: Tensor, *, diagonal: int | None, slopes: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return  sum_j v_j k(x_i, y_j), shape ``(b,)``, and its derivative by x_i, ``(b, f)``.
+
+        Args:
+            x: Shape ``(b, f)``.
+            y: Shape ``(m, f)``.
+            v: Weights of y, shape ``(m,)``.
+            diagonal: Leave out the pairs (i, diagonal + i).
+            slopes: Whether the derivative is wanted.
+        """
+
+    def numbers_per_pair(self, width: int) -> int:
+        """Return how many numbers a pair of rows of this width takes while it is computed."""
+        return 1
+
+
+@final
+class Radial(PairKernel):
+    """k(x, y) = profile(|x - y|^2), for a profile that works elementwise in torch.
+
+    Where points coincide the derivative by x is taken to be zero.
+    """
+
+    def __init__(self, profile: Callable[[Tensor], Tensor]) -> None:
+        self.profile = profile
+
+    def block(
+        self, x: Tensor, y: Tensor, v: Tensor, *, diagonal: int | None, slopes: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return the sums and derivatives; see the base class."""
+        # By differences, not by |x|^2 + |y|^2 - 2xy, which loses what close points differ by.
+        squared = torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist").square_()
+        if diagonal is not None:
+            squared.diagonal(diagonal).fill_(1)
+        with torch.set_grad_enabled(slopes):
+            values = self.profile(squared.requires_grad_(slopes))
+            slope = torch.autograd.grad(values.sum(), squared)[0] if slopes else None
+        found = masked(values.detach(), diagonal) @ v
+        if slope is None:
+            return found, None
+        by_pair = masked(slope, diagonal).mul_(2 * v)
+        return found, by_pair.sum(1, keepdim=True) * x - by_pair @ y
+
+
+@final
+class Difference(PairKernel):
+    """k(x, y) = function(x - y), even, for a function of shape ``(..., d)`` to ``(...)``."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        self.function = function
+
+    def numbers_per_pair(self, width: int) -> int:
+        """Return the length of a difference."""
+        return width
+
+    def block(
+        self, x: Tensor, y: Tensor, v: Tensor, *, diagonal: int | None, slopes: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return the sums and derivatives; see the base class."""
+        difference = x.detach()[:, None, :] - y.detach()[None, :, :]
+        if diagonal is not None:
+            difference.diagonal(diagonal).fill_(1)
+        with torch.set_grad_enabled(slopes):
+            values = self.function(difference.requires_grad_(slopes))
+            slope = torch.autograd.grad(values.sum(), difference)[0] if slopes else None
+        found = masked(values.detach(), diagonal) @ v
+        if slope is None:
+            return found, None
+        return found, torch.einsum("bmd,m->bd", masked(slope, diagonal), v)
+
+
+def root(squared: Tensor) -> Tensor:
+    """Return the square root, whose derivative is zero at zero."""
+    return squared.clamp_min(torch.finfo(squared.dtype).tiny).sqrt()
+
+
+def masked(values: Tensor, diagonal: int | None) -> Tensor:
+    """Set the values of the pairs (i, diagonal + i) to zero, in place."""
+    if diagonal is not None:
+        values.diagonal(diagonal).zero_()
+    return values

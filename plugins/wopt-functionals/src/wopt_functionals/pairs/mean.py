@@ -1,0 +1,125 @@
+"""Means of a kernel over pairs of points, with flat memory in both passes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from wopt.errors import DataError
+from wopt_functionals.pairs.kernel import PairKernel
+
+__all__ = ["between", "rows_between", "rows_within", "within"]
+
+_AREA = 2**18
+"""Numbers in the largest temporary array, 2 MB: larger ones are slower, the system hands them out
+anew every time."""
+
+
+def between(kernel: PairKernel, x: Tensor, w: Tensor, y: Tensor, v: Tensor) -> Tensor:
+    """Return  sum_ij w_i v_j k(x_i, y_j), a scalar, differentiable in ``x``.
+
+    Args:
+        kernel: k.
+        x: Shape ``(n, f)``.
+        w: Weights of x, shape ``(n,)``, summing to one.
+        y: Shape ``(m, f)``.
+        v: Weights of y.
+
+    Example:
+        >>> from wopt_functionals.pairs.kernel import Radial
+        >>> x, y = torch.zeros(1, 2), torch.tensor([[0.0, 4.0], [3.0, 0.0]])
+        >>> float(between(Radial(lambda s: s), x, torch.ones(1), y, torch.tensor([0.5, 0.5])))
+        12.5
+    """
+    return _mean(x, w, y, v, kernel, None)
+
+
+def within(kernel: PairKernel, x: Tensor, w: Tensor, *, diagonal: bool) -> Tensor:
+    """Return  sum_ij w_i w_j k(x_i, x_j)  of a symmetric kernel, differentiable in ``x``.
+
+    Without the ``diagonal`` the pairs i = j are left out and the rest divided by their weight,
+    1 - sum_i w_i^2.
+    """
+    total = _mean(x, w, x.detach(), w, kernel, diagonal)
+    return total if diagonal else total / _off_diagonal(w)
+
+
+@torch.no_grad()
+def rows_between(kernel: PairKernel, x: Tensor, y: Tensor, v: Tensor) -> Tensor:
+    """Return  sum_j v_j k(x_i, y_j)  for every i, without derivatives."""
+    parts = [
+        kernel.block(x[i : i + b], y, v, diagonal=None, slopes=False)[0]
+        for i, b in _blocks(kernel, x, y)
+    ]
+    return torch.cat(parts)
+
+
+@torch.no_grad()
+def rows_within(kernel: PairKernel, x: Tensor, w: Tensor, *, diagonal: bool) -> Tensor:
+    """Return  sum_j w_j k(x_i, x_j)  for every i, normalised as :func:`within`."""
+    parts = [
+        kernel.block(x[i : i + b], x, w, diagonal=None if diagonal else i, slopes=False)[0]
+        for i, b in _blocks(kernel, x, x)
+    ]
+    return torch.cat(parts) if diagonal else torch.cat(parts) / _off_diagonal(w)
+
+
+class _Mean(torch.autograd.Function):
+    """The double sum, whose gradient is found block by block in the forward pass.
+
+    Autograd would keep every block for the backward pass; the gradient is only ``(n, f)``.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        w: Tensor,
+        y: Tensor,
+        v: Tensor,
+        kernel: PairKernel,
+        same: bool | None,
+    ) -> Tensor:
+        """Sum; ``same`` says that y is x, with or without the diagonal."""
+        slopes = bool(ctx.needs_input_grad[0])
+        # float64 for the sum of many terms, whatever the points are.
+        total = torch.zeros((), dtype=torch.float64, device=x.device)
+        gradient = torch.empty_like(x) if slopes else None
+        for i, b in _blocks(kernel, x, y):
+            diagonal = i if same is False else None
+            values, found = kernel.block(x[i : i + b], y, v, diagonal=diagonal, slopes=slopes)
+            total += torch.dot(w[i : i + b].double(), values.double())
+            if gradient is not None and found is not None:
+                gradient[i : i + b] = w[i : i + b, None] * found
+        if gradient is not None:
+            # Of a symmetric kernel both arguments have the same derivative.
+            ctx.save_for_backward(gradient if same is None else 2 * gradient)
+        return total.to(x.dtype)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor | None, ...]:
+        """Scale the gradient found in the forward pass."""
+        (gradient,) = ctx.saved_tensors
+        return outer[0] * gradient, None, None, None, None, None
+
+
+def _mean(
+    x: Tensor, w: Tensor, y: Tensor, v: Tensor, kernel: PairKernel, same: bool | None
+) -> Tensor:
+    return _Mean.apply(x, w, y, v, kernel, same)  # type: ignore[no-untyped-call]
+
+
+def _blocks(kernel: PairKernel, x: Tensor, y: Tensor) -> list[tuple[int, int]]:
+    """Return where blocks of rows begin, and their size."""
+    size = max(1, _AREA // (len(y) * kernel.numbers_per_pair(x.shape[1])))
+    return [(i, size) for i in range(0, len(x), size)]
+
+
+def _off_diagonal(w: Tensor) -> Tensor:
+    if len(w) < 2:
+        raise DataError("a mean over pairs of different particles needs at least two particles")
+    return 1 - w.square().sum()

@@ -1,0 +1,132 @@
+"""The interaction energy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, final
+
+import torch
+from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema
+from torch import Tensor
+
+import wopt
+from wopt import ConfigError, Particles
+from wopt_functionals.means import centred, weights_of
+from wopt_functionals.options import chosen, named_function
+from wopt_functionals.pairs.kernel import Difference, PairKernel
+from wopt_functionals.pairs.mean import rows_within, within
+from wopt_functionals.points.attraction import NAMES, convexity, is_singular, radial
+
+__all__ = ["Interaction"]
+
+Kernel = Annotated[
+    Any,
+    PlainValidator(chosen(NAMES, "W(z), even, shape (..., d) to (...)")),
+    PlainSerializer(named_function),
+    WithJsonSchema({"enum": list(NAMES)}),
+    Field(description="W; from Python also an even function W(z), shape (..., d) to (...)"),
+]
+
+
+@final
+class Interaction(wopt.Objective):
+    """The interaction energy of a kernel W.
+
+        G(rho) = E W(X - X')/2,    X, X' ~ rho independent.
+
+    | kernel | W(z) / strength | lambda | least G |
+    |---|---|---|---|
+    | quadratic | r^2 / 2, r = the length of z | 0 | 0 |
+    | power | r^power | 0 for power >= 1 | 0 for power > 0 |
+    | log | -log r | - | - |
+    | newtonian | Green's function of -Laplace: -r/2, -log(r)/2 pi, ... | - | - |
+    | attraction_repulsion | r^4/4 - r^2/2 | -strength | - |
+
+    The columns are for a positive strength; a negative one turns attraction into repulsion (and
+    makes lambda of ``quadratic`` the strength). lambda holds along any coupling. In one dimension
+    log, newtonian and minus r are convex too along geodesics, which keep the order of particles.
+
+    ``log``, ``newtonian`` and powers below 0 are singular at 0, so pairs (i, i) are left out
+    (estimate ``u``). ``quadratic`` is found from the variance, O(n); others block by block, O(n^2)
+    time in flat memory.
+
+    Source: theory.md 2, row 11; Carrillo, McCann, Villani, Kinetic equilibration rates for granular
+    media, 2003.
+
+    Raises:
+        ConfigError: A singular kernel with ``estimator = "v"``; a power of 0.
+
+    Example:
+        >>> x = torch.tensor([[0.0], [2.0]])
+        >>> float(Interaction(strength=3.0).energy(Particles(x)))  # (a/2) variance
+        1.5
+        >>> float(Interaction(kernel=lambda z: z.abs().sum(-1)).energy(Particles(x)))
+        0.5
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel = "quadratic",
+        strength: Annotated[
+            float, Field(allow_inf_nan=False, description="factor a on W; negative turns it round")
+        ] = 1.0,
+        power: Annotated[
+            float, Field(allow_inf_nan=False, description='the exponent, for kernel = "power"')
+        ] = 1.0,
+        estimator: Annotated[
+            Literal["auto", "v", "u"],
+            Field(
+                description="mean over all pairs of particles (v), of different ones (u, "
+                "unbiased), or v unless the kernel is singular"
+            ),
+        ] = "auto",
+    ) -> None:
+        self.kernel: Any = kernel
+        self.strength = strength
+        self.power = power
+        named = not callable(kernel)
+        if kernel == "power" and power == 0:
+            raise ConfigError("interaction: a power of 0 is a constant; its limit is kernel = log")
+        singular = named and is_singular(kernel, power)
+        if singular and estimator == "v":
+            raise ConfigError(
+                f"interaction: the kernel {kernel} is infinite at 0, where a particle meets "
+                'itself; use estimator = "u"'
+            )
+        self.diagonal = estimator == "v" or (estimator == "auto" and not singular)
+        self.convexity = convexity(kernel, strength, power) if named else None
+        attracts = kernel == "quadratic" or (kernel == "power" and power > 0)
+        self.minimum = 0.0 if attracts and strength >= 0 else None
+
+    def energy(self, particles: Particles) -> Tensor:
+        """Return half the mean of W over pairs."""
+        if self.kernel == "quadratic":
+            return particles.mean(self._quadratic(particles)) / 2
+        kernel = self._kernel(particles.dim)
+        x, w = particles.points, weights_of(particles)
+        return within(kernel, x, w, diagonal=self.diagonal) / 2
+
+    @torch.no_grad()
+    def contributions(self, particles: Particles) -> Tensor:
+        """Return the first variation, shifted to have the energy as its mean."""
+        if self.kernel == "quadratic":
+            of_each = self._quadratic(particles)
+        else:
+            kernel = self._kernel(particles.dim)
+            x, w = particles.points, weights_of(particles)
+            of_each = rows_within(kernel, x, w, diagonal=self.diagonal)
+        return centred(particles, particles.mean(of_each) / 2, of_each)
+
+    def _quadratic(self, particles: Particles) -> Tensor:
+        """Return sum_j w_j W(x_i - x_j) from mean and variance, normalised as the estimate is."""
+        x, w = particles.points, weights_of(particles)
+        squared = (x - particles.mean(x)).square().sum(1)
+        rows = self.strength / 2 * (squared + particles.mean(squared))
+        return rows if self.diagonal else rows / (1 - w.square().sum())
+
+    def _kernel(self, dim: int) -> PairKernel:
+        if callable(self.kernel):
+            function: Callable[[Tensor], Tensor] = self.kernel
+            strength = self.strength
+            return Difference(lambda z: strength * function(z))
+        return radial(self.kernel, self.strength, self.power, dim)

@@ -1,0 +1,65 @@
+"""The Stein kernel of a radial kernel."""
+
+from __future__ import annotations
+
+from typing import Literal, final
+
+import torch
+from torch import Tensor
+
+from wopt_functionals.pairs.kernel import PairKernel, masked
+
+__all__ = ["Stein"]
+
+
+@final
+class Stein(PairKernel):
+    """The Stein kernel k_q of rows (x, s(x)).
+
+        k_q = <s, s'> p - 2 p' <s - s', x - y> - 2 d p' - 4 u p'',    k = p(u), u = |x - y|^2.
+
+    Args:
+        name: The kernel k.
+        bandwidth: Its length h.
+    """
+
+    def __init__(self, name: Literal["inverse_multiquadric", "gaussian"], bandwidth: float) -> None:
+        self.name = name
+        self.bandwidth = bandwidth
+
+    def numbers_per_pair(self, width: int) -> int:
+        """Return a share of the arrays that autograd keeps."""
+        return 2
+
+    def block(
+        self, x: Tensor, y: Tensor, v: Tensor, *, diagonal: int | None, slopes: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return the sums and derivatives; see the base class."""
+        rows = x.detach().requires_grad_(slopes)
+        with torch.set_grad_enabled(slopes):
+            values = self._values(rows, y.detach())
+            if diagonal is not None:
+                kept = torch.ones_like(values, requires_grad=False)
+                values = values * masked(kept, diagonal)
+            found = values @ v
+            slope = torch.autograd.grad(found.sum(), rows)[0] if slopes else None
+        return found.detach(), slope
+
+    def _values(self, x: Tensor, y: Tensor) -> Tensor:
+        (x, s), (y, t) = x.chunk(2, dim=1), y.chunk(2, dim=1)
+        squared = torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist").square()
+        k, first, second = self._profile(squared)
+        # <s - t, x - y>, multiplied out so that no array has a third axis
+        slant = (s * x).sum(1)[:, None] + (t * y).sum(1) - s @ y.T - x @ t.T
+        stein = (s @ t.T) * k - 2 * first * slant
+        return stein - 2 * x.shape[1] * first - 4 * squared * second
+
+    def _profile(self, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return p and its first two derivatives."""
+        h2 = self.bandwidth**2
+        if self.name == "gaussian":
+            k = torch.exp(-u / (2 * h2))
+            return k, -k / (2 * h2), k / (4 * h2**2)
+        inverse = 1 / (1 + u / h2)
+        k = inverse.sqrt()
+        return k, -k * inverse / (2 * h2), 0.75 * k * inverse.square() / h2**2

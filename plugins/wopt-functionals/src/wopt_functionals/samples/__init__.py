@@ -1,0 +1,1 @@
+"""Objectives that compare particles with samples of a target."""

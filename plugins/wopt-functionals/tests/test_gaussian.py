@@ -1,0 +1,181 @@
+"""Energies against closed forms for Gaussians (theory.md 2.1), on exact quadrature nodes."""
+
+import math
+
+import pytest
+import torch
+
+import wopt
+from wopt.testing import GaussianTarget, gaussian_kl, gaussian_nodes
+from wopt_functionals import (
+    Chi2,
+    Entropy,
+    FDivergence,
+    ForwardKL,
+    Internal,
+    Potential,
+    RenyiDivergence,
+    RenyiEntropy,
+)
+
+M, N = torch.tensor([0.5, -0.3]).double(), torch.tensor([-0.2, 0.4]).double()
+C = torch.tensor([[1.0, 0.3], [0.3, 0.8]]).double()
+S = torch.tensor([[1.2, -0.2], [-0.2, 0.9]]).double()
+CASES = {
+    "line": (M[:1], C[:1, :1], N[:1], S[:1, :1], 80),
+    "plane": (M, C, N, S, 40),
+}
+
+
+@pytest.fixture(params=CASES)
+def pair(request):
+    return CASES[request.param]
+
+
+def target(n, s):
+    return GaussianTarget(n.tolist(), s.tolist())
+
+
+def near(value, exact, tolerance=1e-7):
+    assert float(value) == pytest.approx(float(exact), rel=tolerance, abs=tolerance)
+
+
+def power_integral(c, m):
+    """Return int p^m for p = N(., c)."""
+    d = len(c)
+    det = torch.linalg.det(c)
+    return (2 * math.pi) ** (d * (1 - m) / 2) * det ** ((1 - m) / 2) * m ** (-d / 2)
+
+
+def ratio_integral(m, c, n, s, alpha):
+    """Return int p^alpha q^(1 - alpha)."""
+    mixed = (1 - alpha) * c + alpha * s
+    gap = m - n
+    dets = [torch.linalg.det(x) for x in (c, s, mixed)]
+    inner = gap @ torch.linalg.solve(mixed, gap)
+    scale = dets[0] ** ((1 - alpha) / 2) * dets[1] ** (alpha / 2) * dets[2] ** -0.5
+    return scale * torch.exp(alpha * (alpha - 1) * inner / 2)
+
+
+def test_entropy(pair):
+    m, c, _, _, order = pair
+    exact = -0.5 * torch.logdet(2 * math.pi * math.e * c)
+    near(Entropy().energy(gaussian_nodes(m, c, order)), exact)
+
+
+def test_entropy_without_the_start_is_right_up_to_a_constant():
+    p = gaussian_nodes(M, C, 5)
+    unknown = wopt.Particles.start(p.points, p.weights)
+    moved = torch.full((len(p),), 0.7, dtype=torch.float64)
+    change = [
+        Entropy().energy(q.moved(q.points, moved)) - Entropy().energy(q) for q in (p, unknown)
+    ]
+    near(change[0], -0.7)
+    near(change[1], -0.7)
+
+
+@pytest.mark.parametrize("m_power", [2.0, 1.5, 3.0, 0.8])
+def test_internal(pair, m_power):
+    m, c, _, _, order = pair
+    found = Internal(m=m_power).energy(gaussian_nodes(m, c, order))
+    near(found, power_integral(c, m_power) / (m_power - 1))
+
+
+@pytest.mark.parametrize("alpha", [2.0, 0.5])
+def test_renyi_entropy(pair, alpha):
+    m, c, _, _, order = pair
+    found = RenyiEntropy(alpha=alpha).energy(gaussian_nodes(m, c, order))
+    near(found, power_integral(c, alpha).log() / (alpha - 1))
+
+
+def test_chi2(pair):
+    m, c, n, s, order = pair
+    exact = ratio_integral(m, c, n, s, 2.0) - 1
+    near(Chi2(target(n, s)).energy(gaussian_nodes(m, c, order)), exact)
+
+
+def test_chi2_on_the_line_by_its_own_formula():
+    (m, c, n, s, order) = CASES["line"]
+    v, q, gap = float(c), float(s), float(m - n)
+    exact = q / math.sqrt(v * (2 * q - v)) * math.exp(gap**2 / (2 * q - v)) - 1
+    near(Chi2(target(n, s)).energy(gaussian_nodes(m, c, order)), exact)
+
+
+@pytest.mark.parametrize("alpha", [0.5, 1.5, 2.0])
+def test_renyi_divergence(pair, alpha):
+    m, c, n, s, order = pair
+    found = RenyiDivergence(target(n, s), alpha=alpha).energy(gaussian_nodes(m, c, order))
+    near(found, ratio_integral(m, c, n, s, alpha).log() / (alpha - 1))
+
+
+def test_renyi_divergence_needs_no_constant(pair):
+    m, c, n, s, order = pair
+    known, p = target(n, s), gaussian_nodes(m, c, order)
+    unknown = wopt.build(
+        "target", {"name": "potential", "function": lambda x: known.potential(x) + 3}
+    )
+    gap = RenyiDivergence(unknown).energy(p) - RenyiDivergence(known).energy(p)
+    near(gap, 3)
+    with pytest.raises(wopt.CapabilityError, match="NORMALISED"):
+        wopt.solve(p, objective=Chi2(unknown))
+
+
+@pytest.mark.parametrize(
+    ("f", "alpha"),
+    [
+        ("kl", 0),
+        ("reverse_kl", 0),
+        ("chi2", 0),
+        ("hellinger", 0),
+        ("alpha", 1.5),
+        ("alpha", 0.5),
+        ("alpha", -0.5),
+        ("alpha", 0.0),
+        ("alpha", 1.0),
+    ],
+)
+def test_f_divergence(pair, f, alpha):
+    m, c, n, s, order = pair
+    found = FDivergence(target(n, s), f=f, alpha=alpha).energy(gaussian_nodes(m, c, order))
+    forward, backward = gaussian_kl(m, c, n, s), gaussian_kl(n, s, m, c)
+    if f == "alpha" and alpha not in (0, 1):
+        exact = (ratio_integral(m, c, n, s, alpha) - 1) / (alpha * (alpha - 1))
+    else:
+        exact = {
+            "kl": forward,
+            "reverse_kl": backward,
+            "chi2": ratio_integral(m, c, n, s, 2.0) - 1,
+            "hellinger": 2 - 2 * ratio_integral(m, c, n, s, 0.5),
+            "alpha": forward if alpha == 1 else backward,
+        }[f]
+    near(found, exact, 1e-6)
+
+
+def test_jensen_shannon_against_quadrature_on_a_grid():
+    (m, c, n, s, order) = CASES["line"]
+    grid = torch.linspace(-12, 12, 20001).double()[:, None]
+    laws = [torch.distributions.MultivariateNormal(*pair) for pair in ((m, c), (n, s))]
+    p, q = (law.log_prob(grid).exp() for law in laws)
+    middle = (p + q) / 2
+    exact = (torch.xlogy(p, p / middle) + torch.xlogy(q, q / middle)).sum() / 2 * 24 / 20000
+    found = FDivergence(target(n, s)).energy(gaussian_nodes(m, c, order))
+    near(found, exact, 1e-5)
+
+
+def test_f_as_a_python_function_agrees_with_its_name(pair):
+    m, c, n, s, order = pair
+    p = gaussian_nodes(m, c, order)
+    mine = FDivergence(target(n, s), f=lambda r: 2 * (r - r.sqrt())).energy(p)
+    near(mine, FDivergence(target(n, s), f="hellinger").energy(p))
+
+
+def test_forward_kl(pair):
+    m, c, n, s, order = pair
+    found = ForwardKL(target(n, s)).energy(gaussian_nodes(m, c, order))
+    near(found, gaussian_kl(n, s, m, c), 1e-6)
+
+
+def test_potential(pair):
+    m, c, n, s, order = pair
+    cross = gaussian_kl(m, c, n, s) + 0.5 * float(torch.logdet(2 * math.pi * math.e * c))
+    near(Potential(target(n, s)).energy(gaussian_nodes(m, c, order)), cross)
