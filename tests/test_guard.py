@@ -187,7 +187,7 @@ def test_an_absurd_learning_rate_fails(rate):
     found = wopt.solve(
         samples(),
         block={"name": "ode", "width": 8, "sharpness": 2.0, "steps": 2},
-        solver=InnerSolver(iterations=10, learning_rate=rate, clip=None),
+        solver=InnerSolver(iterations=10, learning_rate=rate, clip=0),
         guard=Guard(retries=1, refinements=1),
     )
     assert found.status == "failed"

@@ -1,0 +1,95 @@
+"""Step sizes re-spaced so that every block moves the particles equally far."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+import wopt
+
+__all__ = ["ArcLength", "respace"]
+
+
+class ArcLength(wopt.StepSize):
+    """Step sizes of equal arc length, from what an earlier run measured.
+
+    With t_k = h_1 + ... + h_k and s_k = w_1 + ... + w_k (w_k the distance that step k moved the
+    particles) the curve t(s) is interpolated linearly, and
+
+        h_n = t((n + 1) s_N / N') - t(n s_N / N'),    n = 0, ..., N' - 1,
+
+    so that all N' blocks have about the same work. Train, re-space, refine: the run made with these
+    step sizes can be re-spaced in turn. Steps beyond N' repeat the last.
+
+    Source: the reparameterisation of Xu, Cheng, Xie, *Normalizing flow neural networks by JKO
+    scheme*, 2023.
+
+    Args:
+        run: Directory of the earlier run.
+        steps: N'; as many as the earlier run by default.
+
+    Raises:
+        ConfigError: There is no such run, or it has fewer than two steps, or nothing moved in it.
+
+    Example:
+        >>> respace([0.75, 1.0], [3.0, 1.0], 2)  # the first step went too far
+        [0.5, 1.25]
+    """
+
+    def __init__(
+        self,
+        run: Annotated[str, Field(description="directory of the earlier run")],
+        steps: Annotated[
+            Annotated[int, Field(ge=1)] | None,
+            Field(description="how many; default: as the earlier run"),
+        ] = None,
+    ) -> None:
+        step_sizes, distances = _measured(Path(run))
+        self.values = respace(step_sizes, distances, steps or len(step_sizes))
+
+    def __call__(self, step: int, previous: float | None = None) -> float:
+        """Return the step's entry, or the last one."""
+        return self.values[min(step, len(self.values) - 1)]
+
+
+def respace(step_sizes: list[float], distances: list[float], steps: int) -> list[float]:
+    """Return ``steps`` step sizes of the same total time and of equal arc length.
+
+    Args:
+        step_sizes: h of each step made.
+        distances: How far it moved.
+        steps: How many to return.
+    """
+    time, length = (np.cumsum([0.0, *values]) for values in (step_sizes, distances))
+    at = np.interp(np.linspace(0.0, length[-1], steps + 1), length, time)
+    # np.interp returns the last of equal abscissae; a pause at the end belongs to the last step.
+    at[-1] = time[-1]
+    return [float(b - a) for a, b in itertools.pairwise(at)]
+
+
+def _measured(run: Path) -> tuple[list[float], list[float]]:
+    """Return step sizes and movements of an earlier run."""
+    path = run / "steps.jsonl"
+    if not path.is_file():
+        raise wopt.ConfigError(
+            f"{run}: is no run directory (it has no steps.jsonl), and arc_length re-spaces an "
+            "earlier run: make one first, with constant or geometric step sizes"
+        )
+    try:
+        records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        step_sizes = [float(record["step_size"]) for record in records]
+        distances = [float(record["w2_step"]) for record in records]
+    except (ValueError, KeyError, TypeError) as error:
+        raise wopt.ConfigError(f"{path}: is damaged: {error!r}") from None
+    if len(records) < 2:
+        raise wopt.ConfigError(
+            f"{run}: has {len(records)} step(s), and arc_length needs two or more to re-space"
+        )
+    if not sum(distances) > 0 or min(distances) < 0 or min(step_sizes) <= 0:
+        raise wopt.ConfigError(f"{path}: no arc to re-space: the particles did not move")
+    return step_sizes, distances

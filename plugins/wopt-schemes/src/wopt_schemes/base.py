@@ -1,0 +1,84 @@
+"""What the schemes of this plugin share: the option step_size, and limits on it."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from typing import Annotated
+
+from pydantic import Field
+
+import wopt
+from wopt import History, Objective
+
+__all__ = ["Limit", "LimitedScheme", "Stepped"]
+
+
+class Stepped(wopt.ProximalScheme, abc.ABC):
+    """A scheme whose one option is its step size.
+
+    Args:
+        step_size: h, or a rule for it.
+    """
+
+    def __init__(
+        self,
+        step_size: Annotated[
+            wopt.StepSize, Field(description="h: a number, a list, or a rule")
+        ] = wopt.named("constant"),
+    ) -> None:
+        self.step_size = step_size
+
+
+@dataclasses.dataclass(frozen=True)
+class Limit:
+    """The largest step size at which a scheme is stable.
+
+    Attributes:
+        value: The largest h.
+        why: Where it comes from, in words.
+    """
+
+    value: float
+    why: str
+
+
+class LimitedScheme(Stepped, abc.ABC):
+    """A scheme that is stable for small h only, and says so.
+
+    The first step size is checked before any work. A later one above the limit ends the run with
+    the steps made so far.
+    """
+
+    @abc.abstractmethod
+    def limit(self, objective: Objective) -> Limit | None:
+        """Return the limit, where it is known."""
+
+    def check(self, objective: Objective) -> None:
+        """Refuse a first step size above the limit.
+
+        Raises:
+            ConfigError: It is above; the message names the limit.
+        """
+        found = self._too_large(self.step_size(0), objective)
+        if found:
+            raise wopt.ConfigError(found)
+
+    def refuse_large(self, history: History, objective: Objective) -> None:
+        """Refuse the step size of a step above the limit.
+
+        Raises:
+            DivergenceError: It is above; the message names the limit.
+        """
+        found = self._too_large(history.step_size, objective)
+        if found:
+            raise wopt.DivergenceError(found)
+
+    def _too_large(self, h: float, objective: Objective) -> str | None:
+        limit = self.limit(objective)
+        if limit is None or h <= limit.value * (1 + 1e-12):
+            return None
+        return (
+            f"{type(self).__name__} is unstable for h > {limit.value:.4g} ({limit.why}), and h is "
+            f"{h:g}; lower scheme.step_size, or choose a scheme without a limit, such as jko"
+        )

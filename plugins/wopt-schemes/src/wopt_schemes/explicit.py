@@ -1,0 +1,48 @@
+"""The explicit Euler scheme: Wasserstein gradient descent."""
+
+from __future__ import annotations
+
+from wopt import History, Need, Objective, Subproblem
+from wopt_schemes.base import Limit, LimitedScheme
+
+__all__ = ["Explicit"]
+
+
+class Explicit(LimitedScheme):
+    """The explicit Euler scheme, with the velocity found by a linearised problem.
+
+        u = argmin  DG(rho)[u] + E |u|^2 / (2 h) = -h grad_W G(rho),    T = id + u.
+
+    DG(rho)[u] is one derivative of the energy along (u, div u), so no gradient need be written
+    and no score known; blocks whose map is the flow of u for unit time agree to first order.
+    Order 1. Stable only below a limit that the stiffest mode sets: for KL to N(n, S) with affine
+    maps h <= 1/L, L the largest eigenvalue of S^-1. A larger h is refused where the objective
+    knows its limit; where it does not, a step that raises the energy is rejected.
+
+    Source: Ambrosio, Gigli, Savare, *Gradient Flows*, 2008; theory.md 3.1.
+
+    Args:
+        step_size: h, or a rule for it.
+
+    Example:
+        >>> import wopt
+        >>> from wopt.testing import GaussianTarget
+        >>> kl = wopt.build("objective", {"name": "kl", "target": GaussianTarget([0.0], [[0.5]])})
+        >>> Explicit(step_size=0.6).limit(kl).value
+        0.5
+    """
+
+    order = 1
+    needs = Need.VELOCITY
+
+    def limit(self, objective: Objective) -> Limit | None:
+        """Return the objective's largest explicit step, where it knows one."""
+        largest = objective.largest_explicit_step()
+        if largest is None:
+            return None
+        return Limit(largest, "the objective's largest explicit step")
+
+    def subproblem(self, history: History, objective: Objective) -> Subproblem:
+        """Linearise all of the objective at the particles."""
+        self.refuse_large(history, objective)
+        return Subproblem(history.particles.points, history.step_size, objective, linear=True)

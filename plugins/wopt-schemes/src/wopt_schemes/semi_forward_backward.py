@@ -1,0 +1,107 @@
+"""Semi-forward-backward splitting for differences of convex functionals."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+from torch import Tensor
+
+import wopt
+from wopt import History, Objective, Particles, Subproblem
+from wopt.interfaces.derivatives import wasserstein_gradient
+from wopt_schemes.base import Stepped
+
+__all__ = ["SecondMoment", "SemiForwardBackward"]
+
+
+class SecondMoment(wopt.Objective):
+    """The functional E |x|^2 / 2, which is 1-convex."""
+
+    convexity = 1.0
+
+    def contributions(self, particles: Particles) -> Tensor:
+        """Return |x|^2 / 2 of each particle."""
+        return particles.points.square().sum(1) / 2
+
+    def energy(self, particles: Particles) -> Tensor:
+        """Return the mean of :meth:`contributions`."""
+        return particles.mean(self.contributions(particles))
+
+
+class SemiForwardBackward(Stepped):
+    """The scheme for a difference of convex functionals, G = rest - c: the concave part explicit.
+
+        a(x) = x + h grad c(x),    T = argmin  rest(T_# rho) + E |T(x) - a(x)|^2 / (2 h).
+
+    With ``curvature`` k the difference is G = (G + k E|x|^2/2) - k E|x|^2/2, so a = (1 + h k) x;
+    for k >= -lambda the implicit part is convex, so the subproblem has one solution at every h,
+    also where G (KL to a mixture, say) is not convex. Without it the objective's own difference
+    is taken, or k = -lambda for an objective known to be lambda-convex with lambda < 0.
+
+    Source: Luu, Yu, Williams, et al., *Non-geodesically-convex optimization in the Wasserstein
+    space*, 2024 (arXiv 2406.00502).
+
+    Args:
+        step_size: h, or a rule for it.
+        curvature: k.
+
+    Example:
+        >>> import torch, wopt
+        >>> x = wopt.Particles.start(torch.tensor([[2.0]]))
+        >>> h = wopt.History(x, None, None, 0, 0.5, None)
+        >>> kl = wopt.build("objective", "kl")
+        >>> SemiForwardBackward(step_size=0.5, curvature=1.0).subproblem(h, kl).anchor
+        tensor([[3.]])
+    """
+
+    order = 1
+
+    def __init__(
+        self,
+        step_size: Annotated[
+            wopt.StepSize, Field(description="h: a number, a list, or a rule")
+        ] = wopt.named("constant"),
+        curvature: Annotated[
+            Annotated[float, Field(gt=0)] | None,
+            Field(description="k: add and subtract k E|x|^2/2; default: as the objective is"),
+        ] = None,
+    ) -> None:
+        self.step_size = step_size
+        self.curvature = curvature
+
+    def check(self, objective: Objective) -> None:
+        """Refuse an objective of which no difference is known.
+
+        Raises:
+            CapabilityError: There is none, and no curvature is given.
+        """
+        self._difference(objective)
+
+    def subproblem(self, history: History, objective: Objective) -> Subproblem:
+        """Anchor after an explicit step against c; the rest implicit."""
+        rest, c = self._difference(objective)
+        slope = wasserstein_gradient(c, history.particles)
+        anchor = history.particles.points + history.step_size * slope
+        return Subproblem(anchor, history.step_size, rest)
+
+    def _difference(self, objective: Objective) -> tuple[Objective, Objective]:
+        curvature = self.curvature
+        if curvature is None:
+            found = objective.difference()
+            if found is not None:
+                return found
+            if objective.convexity is None or objective.convexity >= 0:
+                raise wopt.CapabilityError(
+                    f"semi_forward_backward needs a difference of convex functionals, and "
+                    f"{type(objective).__name__} "
+                    + (
+                        "tells of none"
+                        if objective.convexity is None
+                        else "is convex as it is, so jko or forward_backward serve it"
+                    )
+                    + "; or set scheme.curvature = k, which adds and subtracts k E|x|^2/2"
+                )
+            curvature = -objective.convexity
+        c = curvature * SecondMoment()
+        return objective + c, c

@@ -1,0 +1,94 @@
+"""Explicit schemes that look at the gradient twice: extragradient and explicit midpoint."""
+
+from __future__ import annotations
+
+import abc
+from typing import ClassVar
+
+from wopt import History, Need, Objective, Subproblem
+from wopt_schemes.base import Limit, LimitedScheme
+
+__all__ = ["ExplicitMidpoint", "Extragradient"]
+
+
+class _TwoEvaluations(LimitedScheme, abc.ABC):
+    """y = x - r h g(x),  then  T(x) = x - h g(y), in three stages.
+
+    The first finds y, the second the displacement -h g(y) of the particles at y, the third
+    regresses T on the old particles moved by it. The displacement is read off a map id + u; of a
+    block that is the flow of u for unit time it is known to first order only.
+    """
+
+    needs = Need.VELOCITY
+    stages = 3
+    look_ahead: ClassVar[float]
+    """r: how far the first stage goes, as a share of h."""
+    share: ClassVar[float]
+    """The limit of h as a share of the explicit scheme's."""
+
+    def limit(self, objective: Objective) -> Limit | None:
+        """Return the scheme's share of the largest explicit step, where that is known."""
+        largest = objective.largest_explicit_step()
+        if largest is None:
+            return None
+        why = "the objective's largest explicit step"
+        return Limit(
+            self.share * largest, why if self.share == 1 else f"{self.share:g} times {why}"
+        )
+
+    def subproblem(self, history: History, objective: Objective) -> Subproblem:
+        """Return the look-ahead, the step at it, or the regression on both."""
+        self.refuse_large(history, objective)
+        x, h = history.particles.points, history.step_size
+        if not history.stages:
+            return Subproblem(x, self.look_ahead * h, objective, linear=True)
+        y = history.stages[0]
+        if len(history.stages) == 1:
+            return Subproblem(y.points, h, objective, linear=True, start=y)
+        return Subproblem(x + history.stages[1].points - y.points, h, None)
+
+
+class Extragradient(_TwoEvaluations):
+    """The extragradient scheme: the gradient is taken where an explicit step would lead.
+
+        y = x - h g(x),    T(x) = x - h g(y).
+
+    Order 1. On a mode z = h mu it multiplies by 1 - z + z^2, so it is stable for z <= 1: half the
+    explicit scheme's limit. Use it for stability along rotations, not for accuracy.
+
+    Source: Korpelevich, 1976.
+
+    Args:
+        step_size: h, or a rule for it.
+
+    Example:
+        >>> Extragradient(step_size=0.1).stages
+        3
+    """
+
+    order = 1
+    look_ahead = 1.0
+    share = 0.5
+
+
+class ExplicitMidpoint(_TwoEvaluations):
+    """The explicit midpoint rule: the gradient is taken where half an explicit step would lead.
+
+        y = x - (h/2) g(x),    T(x) = x - h g(y).
+
+    Order 2. On a mode z = h mu it multiplies by 1 - z + z^2/2, so it is stable for z <= 2, like the
+    explicit scheme.
+
+    Source: Runge, 1895; along labels: theory.md 3.2.
+
+    Args:
+        step_size: h, or a rule for it.
+
+    Example:
+        >>> ExplicitMidpoint(step_size=0.1).order
+        2
+    """
+
+    order = 2
+    look_ahead = 0.5
+    share = 1.0

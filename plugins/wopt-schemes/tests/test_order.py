@@ -1,0 +1,61 @@
+"""Orders of accuracy, measured against the exact Gaussian flow."""
+
+import pytest
+
+import wopt
+from wopt.testing import LawError, check_scheme, measured_order
+
+ORDERS = {
+    "jko": 1,
+    "explicit": 1,
+    "extragradient": 1,
+    "forward_backward": 1,
+    "semi_forward_backward": 1,
+    "bdf2": 2,
+    "crank_nicolson": 2,
+    "explicit_midpoint": 2,
+    "midpoint": 2,
+    "sdirk2": 2,
+}
+
+
+@pytest.mark.parametrize("name", ORDERS)
+@pytest.mark.parametrize("where", ["line", "commuting", "five"])
+def test_order_is_as_declared(name, where, problems, make):
+    slope = measured_order(lambda h: make(name, h), problems[where])
+    assert make(name, 0.1).order == ORDERS[name]
+    assert abs(slope - ORDERS[name]) < 0.1, slope
+
+
+@pytest.mark.parametrize("name", [*ORDERS, "accelerated"])
+def test_laws_hold(name, make):
+    """Also the order in the plane, with covariances that do not commute."""
+    done = check_scheme(lambda h: make(name, h))
+    assert done[:4] == [
+        "steps_are_accepted",
+        "energy_falls",
+        "memory_is_in_the_state",
+        "minimiser_stays",
+    ]
+    assert len(done) == (4 if name == "accelerated" else 5)
+
+
+def test_a_wrong_order_is_found(make):
+    class Boast(type(make("jko", 0.1))):
+        order = 2
+
+    with pytest.raises(LawError, match="Boast breaks order_is_2"):
+        check_scheme(lambda h: Boast(step_size=h))
+
+
+def test_a_hidden_memory_is_found(make):
+    class Forgetful(type(make("jko", 0.1))):
+        seen = 0
+
+        def subproblem(self, history, objective):
+            self.seen += 1
+            h = history.step_size * (1 + 0.2 * (self.seen > 2))
+            return wopt.Subproblem(history.particles.points, h, objective)
+
+    with pytest.raises(LawError, match="memory_is_in_the_state"):
+        check_scheme(lambda h: Forgetful(step_size=h))
