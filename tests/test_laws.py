@@ -151,7 +151,7 @@ class Flat(AffineBlock):
         (OtherAudit, "audit_agrees"),
         (Forgets, "saves_and_loads"),
         (ShortAction, "action_bounds_displacement"),
-        (Flat, "shapes"),
+        (Flat, "log_det_shape"),
     ],
 )
 def test_a_block_that_breaks_a_law_is_caught(block, law):

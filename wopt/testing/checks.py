@@ -44,7 +44,7 @@ def check_block(block: FlowBlock, dim: int, *, tolerance: float = 1e-8, seed: in
     Example:
         >>> from wopt.testing import AffineBlock
         >>> check_block(AffineBlock(2), 2)[:3]
-        ['identity_when_new', 'shapes', 'gradients_reach_every_parameter']
+        ['identity_when_new', 'shapes', 'log_det_shape']
     """
     draw = torch.Generator().manual_seed(seed)
     x = torch.randn(7, dim, dtype=torch.float64, generator=draw)
