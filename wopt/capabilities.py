@@ -38,6 +38,8 @@ class Need(enum.Flag):
     """The map (id + T)/2 of the block with its log-det."""
     VELOCITY = enum.auto()
     """A block whose displacement can be read as a velocity, with its divergence."""
+    FIELD = enum.auto()
+    """A block that is the flow, for unit time, of a velocity field v(t, x)."""
 
     def describe(self) -> str:
         """Return the names, in order."""
@@ -55,6 +57,7 @@ _WHO = {
     Need.ACTION: 'choose a block that provides ACTION, or transport = "displacement"',
     Need.HALF_WAY: "choose a block that provides HALF_WAY",
     Need.VELOCITY: "choose a block that provides VELOCITY",
+    Need.FIELD: "choose a block that is the flow of a field, such as ode",
 }
 
 

@@ -52,6 +52,13 @@ class FlowBlock(Component, nn.Module, abc.ABC):
         """
         raise CapabilityError(f"block {type(self).__name__} does not provide VELOCITY")
 
+    def field(self, t: Tensor, x: Tensor) -> Tensor:
+        """Return v(t, x), times of shape ``(n,)``; needs ``Need.FIELD``.
+
+        T is the flow of v from time 0 to 1.
+        """
+        raise CapabilityError(f"block {type(self).__name__} does not provide FIELD")
+
     def audit(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return what :meth:`forward` stands for, computed independently and more finely.
 

@@ -20,6 +20,7 @@ _PLACES = {
     "ExplicitMidpoint": "wopt_schemes.two_evaluations",
     "Extragradient": "wopt_schemes.two_evaluations",
     "ForwardBackward": "wopt_schemes.forward_backward",
+    "LocalFlowMatching": "wopt_schemes.local_flow_matching",
     "Midpoint": "wopt_schemes.midpoint",
     "SDIRK2": "wopt_schemes.sdirk2",
     "SemiForwardBackward": "wopt_schemes.semi_forward_backward",
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from wopt_schemes.entropic_jko import EntropicJKO
     from wopt_schemes.explicit import Explicit
     from wopt_schemes.forward_backward import ForwardBackward
+    from wopt_schemes.local_flow_matching import LocalFlowMatching
     from wopt_schemes.midpoint import Midpoint
     from wopt_schemes.sdirk2 import SDIRK2
     from wopt_schemes.semi_forward_backward import SemiForwardBackward
@@ -53,6 +55,7 @@ __all__ = [
     "ExplicitMidpoint",
     "Extragradient",
     "ForwardBackward",
+    "LocalFlowMatching",
     "Midpoint",
     "SemiForwardBackward",
     "SlicedJKO",

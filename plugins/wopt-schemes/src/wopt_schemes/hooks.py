@@ -35,6 +35,12 @@ _COMPONENTS = (
         "forward_backward:ForwardBackward",
         "a smooth part explicit, the rest implicit, order 1",
     ),
+    (
+        "scheme",
+        "local_flow_matching",
+        "local_flow_matching:LocalFlowMatching",
+        "the Ornstein-Uhlenbeck step by regression",
+    ),
     ("scheme", "midpoint", "midpoint:Midpoint", "implicit midpoint rule, order 2"),
     ("scheme", "sdirk2", "sdirk2:SDIRK2", "two proximal steps, order 2, L-stable"),
     (

@@ -51,7 +51,7 @@ class ODEBlock(wopt.FlowBlock):
         (True, torch.Size([5]))
     """
 
-    provides = Need.LOG_DET | Need.INVERSE | Need.ACTION | Need.VELOCITY
+    provides = Need.LOG_DET | Need.INVERSE | Need.ACTION | Need.VELOCITY | Need.FIELD
     steps: Tensor
 
     def __init__(
@@ -112,6 +112,10 @@ class ODEBlock(wopt.FlowBlock):
             assert rate is not None  # it was asked for
             u, divergence = u + weight * v, divergence + weight * rate
         return u, divergence
+
+    def field(self, t: Tensor, x: Tensor) -> Tensor:
+        """Return v(t, x), times of shape ``(n,)``."""
+        return self.net.field(False)(t[:, None], x)[0]
 
     def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``(T^-1(y), its log-det)``, by the same method backwards in time."""

@@ -11,8 +11,10 @@ from wopt_jko.ode import activation as act
 
 __all__ = ["Field", "TwoLayerVelocity"]
 
-Field = Callable[[float, Tensor], tuple[Tensor, Tensor | None]]
-"""(t, x) to (v(t, x), div v(t, x)); the divergence is None where it was not asked for."""
+Field = Callable[[float | Tensor, Tensor], tuple[Tensor, Tensor | None]]
+"""(t, x) to (v(t, x), div v(t, x)); the divergence is None where it was not asked for.
+
+The time is one number, or a column ``(n, 1)``."""
 
 
 class TwoLayerVelocity(nn.Module):
@@ -61,7 +63,7 @@ class TwoLayerVelocity(nn.Module):
         drift = None if self.time is None else self.sharpness * self.time
         mixed = w2 * (w3 @ w1).T if divergence else None
 
-        def velocity(t: float, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        def velocity(t: float | Tensor, x: Tensor) -> tuple[Tensor, Tensor | None]:
             u1 = torch.addmm(b1 if drift is None else b1 + t * drift, x, w1)
             if mixed is None:
                 u2 = torch.addmm(b2, act.value(self.activation, u1), w2)
