@@ -81,7 +81,7 @@ class Guard(Component):
         ] = 0.02,
         standard_errors: Annotated[
             float, Field(ge=0, description="k: how many standard errors noise may account for")
-        ] = 2.0,
+        ] = 1.0,
         retries: Annotated[
             int, Field(ge=0, description="how often a step is trained again before giving up")
         ] = 2,
