@@ -28,7 +28,9 @@ def command(kind: str, name: str) -> None:
     entry = registry.find(kind, name)
     console = Console(highlight=False)
     console.print(f"[bold]{kind} {entry.name}[/]  plugin {entry.plugin}, {escape(entry.path)}")
-    console.print(escape(inspect.cleandoc(cls.__doc__ or "").split("\n\nArgs:")[0]))
+    console.print(
+        inspect.cleandoc(cls.__doc__ or "").split("\n\nArgs:")[0], markup=False, soft_wrap=True
+    )
     for attribute in ("needs", "provides"):
         value = getattr(cls, attribute, None)
         if isinstance(value, Need) and value:
