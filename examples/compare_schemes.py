@@ -1,11 +1,12 @@
 """One configuration, many schemes: only ``scheme.name`` changes.
 
     python examples/compare_schemes.py examples/magic.toml runs/schemes-magic
-    python examples/compare_schemes.py examples/rose.toml runs/schemes-rose
+    python examples/compare_schemes.py examples/rose.toml runs/schemes-rose \\
+        scheme.step_size=0.25 source.n_train=20000
 
 trains the configuration's data, objective and block with every scheme of a list, a few cheap steps
-of one size each, and writes a page that shows energy, likelihood and residual by step and by second.
-What the author's runs of it taught is told in docs/schemes.md.
+of one size each, and writes a page that shows energy, likelihood and residual by step and second.
+What such runs taught is told in docs/schemes.md.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ SCHEMES = (
     "local_flow_matching",
 )
 SETTINGS = (
+    "scheme.step_size=0.1",
+    "stop.steps=12",
     "block.width=96",
     "solver.iterations=100",
     "solver.ema=0.9",
@@ -37,16 +40,14 @@ SETTINGS = (
 )
 
 
-def main(config: Path, out: Path, step_size: float = 0.1, steps: int = 12) -> None:
+def main(config: Path, out: Path, settings: list[str]) -> None:
     """Run every scheme and write ``out/compare.html``."""
     found = []
     for name in SCHEMES:
-        settings = [*SETTINGS, f"stop.steps={steps}", f"scheme.step_size={step_size}"]
-        # Only this differs from run to run.
-        settings.append(f"scheme.name={name}")
-        chosen = validate(override(read_toml(config), settings), str(config))
+        # Only the name differs from run to run.
+        table = override(read_toml(config), [*SETTINGS, *settings, f"scheme.name={name}"])
         try:
-            result = run(chosen, out / name)
+            result = run(validate(table, str(config)), out / name)
         except WoptError as error:
             print(f"{name}: {error}")
             continue
@@ -56,4 +57,4 @@ def main(config: Path, out: Path, step_size: float = 0.1, steps: int = 12) -> No
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), *map(float, sys.argv[3:4]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])

@@ -17,15 +17,15 @@ def affine_residual(
 ) -> float:
     """Estimate the norm of  xi = grad_W G(rho) + (y - a)/h'  at the new particles y = T(x).
 
-    For any field phi,  |xi|^2 >= 2 E<xi, phi> - E|phi|^2  with equality at phi = xi, and
+    For any field phi,  |xi|^2 >= <xi, phi>^2 / E|phi|^2  with equality at phi = xi, and
     E<grad_W G, phi> = DG(rho)[phi] is the derivative of the energy along (phi, div phi), so no
-    score is needed. Here phi ranges over affine fields (exact where all laws are Gaussian). phi is
-    fitted on every other particle and the bound evaluated on the rest, so that it is not biased
-    upwards; weighted particles (quadrature) serve for both.
+    score is needed. Here phi ranges over affine fields (exact where all laws are Gaussian). It is
+    fitted on every other particle and the bound evaluated on the rest, in both ways, so that a
+    rich class does not bias the estimate upwards; weighted particles (quadrature) serve for both.
 
     Returns:
-        An estimate of the norm of xi's affine part, in units of length per h; noise in the square
-        that is below zero is cut to zero.
+        An estimate of the norm of xi's affine part, in units of length per h: up to sampling error a
+        lower bound of the first-order error.
 
     Source: theory.md 4.2 (4.1).
 
@@ -36,18 +36,17 @@ def affine_residual(
         step_size: The subproblem's h'.
     """
     if moved.weights is not None:
-        fit = held = _AffineForm(objective, moved, anchor, step_size)
-    else:
-        fit, held = (
-            _AffineForm(objective, moved.rows(slice(k, None, 2)), anchor[k::2], step_size)
-            for k in (0, 1)
-        )
-    coefficients = fit.best()
-    return float(held.value(coefficients).clamp(min=0).sqrt())
+        whole = _AffineForm(objective, moved, anchor, step_size)
+        return whole.bound(whole.best()) ** 0.5
+    first, second = (
+        _AffineForm(objective, moved.rows(slice(k, None, 2)), anchor[k::2], step_size)
+        for k in (0, 1)
+    )
+    return ((first.bound(second.best()) + second.bound(first.best())) / 2) ** 0.5
 
 
 class _AffineForm:
-    """The quadratic form  2 E<xi, phi> - E|phi|^2  over phi(y) = C^T (y, 1), for C (d + 1, d)."""
+    """<xi, phi> and E|phi|^2 for the fields phi(y) = C^T (y, 1), C of shape (d + 1, d)."""
 
     def __init__(
         self, objective: Objective, moved: Particles, anchor: Tensor, step_size: float
@@ -65,5 +64,8 @@ class _AffineForm:
     def best(self) -> Tensor:
         return torch.linalg.lstsq(self.gram, self.linear).solution
 
-    def value(self, c: Tensor) -> Tensor:
-        return 2 * (c * self.linear).sum() - (c * (self.gram @ c)).sum()
+    def bound(self, c: Tensor) -> float:
+        """Return  <xi, phi>^2 / E|phi|^2,  or zero where phi points the wrong way."""
+        along = float((c * self.linear).sum())
+        squared = float((c * (self.gram @ c)).sum())
+        return along**2 / squared if along > 0 and squared > 0 else 0.0
