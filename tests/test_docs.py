@@ -16,24 +16,25 @@ PAGES = [
 ]
 
 
-def blocks(language):
-    for page in PAGES:
-        found = re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.M | re.S)
-        for number, text in enumerate(found):
-            yield pytest.param(text, id=f"{page.relative_to(ROOT)}-{number}")
+def blocks(page, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.M | re.S)
 
 
-@pytest.mark.parametrize("text", list(blocks("python")))
-def test_python(text, tmp_path, monkeypatch):
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_python(page, tmp_path, monkeypatch, session):
+    """The blocks of a page share their names, as its reader would run them."""
     monkeypatch.chdir(tmp_path)
-    exec(compile(text, "documentation", "exec"), {"__name__": "documentation"})
+    names = {"__name__": "documentation"}
+    for text in blocks(page, "python"):
+        exec(compile(text, page.name, "exec"), names)
 
 
-@pytest.mark.parametrize("text", list(blocks("toml")))
-def test_toml(text):
-    table = tomllib.loads(text)
-    if "source" in table:
-        validate(table)
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_toml(page):
+    for text in blocks(page, "toml"):
+        table = tomllib.loads(text)
+        if "source" in table:
+            validate(table)
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.toml")), ids=lambda p: p.name)
