@@ -24,8 +24,8 @@ def affine_residual(
     rich class does not bias the estimate upwards; weighted particles (quadrature) serve for both.
 
     Returns:
-        An estimate of the norm of xi's affine part, in units of length per h: up to sampling error a
-        lower bound of the first-order error.
+        An estimate of the norm of xi's affine part, in units of length per h: up to sampling error
+        a lower bound of the first-order error.
 
     Source: theory.md 4.2 (4.1).
 

@@ -136,9 +136,10 @@ class ConsoleObserver(Observer):
 _SUMMARY = (
     ("steps", "steps"),
     ("nll_test", "test NLL (audited), nats"),
+    ("nll_error", "its standard error"),
     ("nll_gaussian", "NLL of a fitted Gaussian, nats"),
     ("entropy", "entropy of the source, nats"),
-    ("kl", "KL(data | model), nats"),
+    ("kl", "KL(data | model), nats (estimate)"),
     ("likelihood_error", "likelihood error, nats"),
     ("inversion_error", "round-trip error"),
     ("parameters", "parameters"),
