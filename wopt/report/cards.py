@@ -77,7 +77,9 @@ def _likelihoods(run: Run) -> Iterator[Card]:
         kl = nll - entropy
     if kl is not None:
         below = kl < 0
-        note = "mean of log p - log q, test rows" if run.pulls_back else "of the model to the target"
+        note = (
+            "mean of log p - log q, test rows" if run.pulls_back else "of the model to the target"
+        )
         if below:
             note += "; below zero: sampling noise, or a likelihood that is off"
         yield Card("kl", "KL divergence", kl, "nats", note, True, below)
