@@ -110,7 +110,17 @@ def test_semi_forward_backward_takes_a_difference(problems):
     assert found.history[0].w2_step < 1e-8
 
 
-def test_semi_forward_backward_says_what_is_missing(problems):
+def test_semi_forward_backward_says_what_is_missing():
     scheme = wopt.build("scheme", {"name": "semi_forward_backward"})
-    with pytest.raises(wopt.CapabilityError, match=r"convex as it is.*scheme\.curvature = k"):
-        scheme.check(problems["line"].objective())
+    with pytest.raises(wopt.CapabilityError, match=r"tells of none.*scheme\.curvature = k"):
+        scheme.check(wopt.build("objective", "ksd"))
+
+
+def test_semi_forward_backward_of_a_convex_objective_is_jko(problems, make):
+    p = problems["line"]
+    scheme = wopt.build("scheme", {"name": "semi_forward_backward", "step_size": 0.3})
+    found, plain = (lbfgs(p.nodes(), p.objective(), s) for s in (scheme, make("jko", 0.3)))
+    same = torch.allclose(
+        found.state.train.particles.points, plain.state.train.particles.points, atol=1e-9
+    )
+    assert same

@@ -37,7 +37,8 @@ class SemiForwardBackward(Stepped):
     With ``curvature`` k the difference is G = (G + k E|x|^2/2) - k E|x|^2/2, so a = (1 + h k) x;
     for k >= -lambda the implicit part is convex, so the subproblem has one solution at every h,
     also where G (KL to a mixture, say) is not convex. Without it the objective's own difference
-    is taken, or k = -lambda for an objective known to be lambda-convex with lambda < 0.
+    is taken, or k = max(0, -lambda) for an objective known to be lambda-convex: where nothing is
+    concave, the step is one of jko.
 
     Source: Luu, Yu, Williams, et al., *Non-geodesically-convex optimization in the Wasserstein
     space*, 2024 (arXiv 2406.00502).
@@ -91,17 +92,12 @@ class SemiForwardBackward(Stepped):
             found = objective.difference()
             if found is not None:
                 return found
-            if objective.convexity is None or objective.convexity >= 0:
+            if objective.convexity is None:
                 raise wopt.CapabilityError(
                     f"semi_forward_backward needs a difference of convex functionals, and "
-                    f"{type(objective).__name__} "
-                    + (
-                        "tells of none"
-                        if objective.convexity is None
-                        else "is convex as it is, so jko or forward_backward serve it"
-                    )
-                    + "; or set scheme.curvature = k, which adds and subtracts k E|x|^2/2"
+                    f"{type(objective).__name__} tells of none; set scheme.curvature = k, which "
+                    "adds and subtracts k E|x|^2/2"
                 )
-            curvature = -objective.convexity
+            curvature = max(0.0, -objective.convexity)
         c = curvature * SecondMoment()
         return objective + c, c
