@@ -36,6 +36,7 @@ _PLACES = {
     "State": "wopt.train.problem",
     "StepRecord": "wopt.train.record",
     "StepSize": "wopt.interfaces.step_size",
+    "StepSizeOption": "wopt.interfaces.step_size",
     "Stop": "wopt.train.stop",
     "Subproblem": "wopt.interfaces.scheme",
     "Sum": "wopt.interfaces.objective",
@@ -77,7 +78,7 @@ if TYPE_CHECKING:
     from wopt.interfaces.objective import Objective, Sum
     from wopt.interfaces.scheme import History, ProximalScheme, Subproblem, Transport
     from wopt.interfaces.source import Source
-    from wopt.interfaces.step_size import StepSize
+    from wopt.interfaces.step_size import StepSize, StepSizeOption
     from wopt.interfaces.target import Target
     from wopt.interfaces.tracker import Tracker
     from wopt.particles import Particles
@@ -117,6 +118,7 @@ __all__ = [
     "State",
     "StepRecord",
     "StepSize",
+    "StepSizeOption",
     "Stop",
     "Subproblem",
     "Sum",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import abc
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from pydantic import Field
 
 from wopt.component import Component
 
-__all__ = ["StepSize"]
+__all__ = ["StepSize", "StepSizeOption"]
 
 
 class StepSize(Component, abc.ABC):
@@ -22,3 +24,7 @@ class StepSize(Component, abc.ABC):
     def after_rejection(self, step_size: float) -> float | None:
         """Return a smaller h to retry a rejected step with, or ``None`` to keep it."""
         return None
+
+
+StepSizeOption = Annotated[StepSize, Field(description="h: a number, a list, or a rule")]
+"""The option ``step_size`` of a scheme."""

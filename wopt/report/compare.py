@@ -8,15 +8,13 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from wopt.errors import ConfigError
 from wopt.files import write_text
-from wopt.report.cards import number
-from wopt.report.page import resource
+from wopt.report.page import page
 from wopt.report.read import Run, read_run
 from wopt.report.style import (
     BLUE,
@@ -103,14 +101,10 @@ def compare(found: Sequence[Row], path: Path) -> Path:
         found: From :func:`rows`.
         path: Where to.
     """
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["number"] = number
     with page_style():
         pictures = [p for by in ("step", "cpu") if (p := _picture(found, by)) is not None]
-    page = environment.from_string(resource("compare.html")).render(
-        css=resource("style.css"),
+    text = page(
+        "compare.html",
         rows=found,
         columns=COLUMNS,
         differing=list(found[0].differs),
@@ -118,7 +112,7 @@ def compare(found: Sequence[Row], path: Path) -> Path:
         status=status,
         subtitle=subtitle,
     )
-    write_text(path, page)
+    write_text(path, text)
     return path
 
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import jinja2
-
 from wopt.files import write_text
-from wopt.report.cards import cards, number
+from wopt.report.cards import cards
 from wopt.report.figures import pictures
-from wopt.report.page import resource
+from wopt.report.page import page
 from wopt.report.read import read_run
 from wopt.report.tables import flat, settings, status, subtitle
 
@@ -29,14 +27,9 @@ def render(directory: Path) -> Path:
         RunError: A file is damaged, or the page cannot be written.
     """
     run = read_run(directory)
-    # What comes from files is escaped; only the stylesheet, which is ours, is not.
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["number"] = number
     versions = (run.result or {}).get("versions") or run.config.get("versions") or {}
-    page = environment.from_string(resource("template.html")).render(
-        css=resource("style.css"),
+    text = page(
+        "template.html",
         run=run,
         status=status(run),
         subtitle=subtitle(run),
@@ -47,5 +40,5 @@ def render(directory: Path) -> Path:
         certificate=flat(run.certificate or {}),
     )
     path = directory / "report.html"
-    write_text(path, page)
+    write_text(path, text)
     return path

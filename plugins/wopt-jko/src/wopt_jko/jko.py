@@ -35,9 +35,7 @@ class JKO(wopt.ProximalScheme):
 
     def __init__(
         self,
-        step_size: Annotated[
-            wopt.StepSize, Field(description="h: a number, a list, or a rule")
-        ] = wopt.named("constant"),
+        step_size: wopt.StepSizeOption = wopt.named("constant"),
         transport: Annotated[
             Transport, Field(description="squared displacement, or the block's action above it")
         ] = "displacement",

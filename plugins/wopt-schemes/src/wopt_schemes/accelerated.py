@@ -49,9 +49,7 @@ class Accelerated(wopt.ProximalScheme):
 
     def __init__(
         self,
-        step_size: Annotated[
-            wopt.StepSize, Field(description="h: a number, a list, or a rule")
-        ] = wopt.named("constant"),
+        step_size: wopt.StepSizeOption = wopt.named("constant"),
         convexity: Annotated[
             Annotated[float, Field(ge=0)] | None,
             Field(description="lambda; default: the objective's; 0 for FISTA"),

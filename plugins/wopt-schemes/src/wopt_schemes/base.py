@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from typing import Annotated
-
-from pydantic import Field
 
 import wopt
 from wopt import History, Objective
@@ -23,9 +20,7 @@ class Stepped(wopt.ProximalScheme, abc.ABC):
 
     def __init__(
         self,
-        step_size: Annotated[
-            wopt.StepSize, Field(description="h: a number, a list, or a rule")
-        ] = wopt.named("constant"),
+        step_size: wopt.StepSizeOption = wopt.named("constant"),
     ) -> None:
         self.step_size = step_size
 

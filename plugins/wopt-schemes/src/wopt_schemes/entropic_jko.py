@@ -48,9 +48,7 @@ class EntropicJKO(wopt.ProximalScheme):
 
     def __init__(
         self,
-        step_size: Annotated[
-            wopt.StepSize, Field(description="h: a number, a list, or a rule")
-        ] = wopt.named("constant"),
+        step_size: wopt.StepSizeOption = wopt.named("constant"),
         epsilon: Annotated[
             float, Field(gt=0, description="eps, squared length; small against h")
         ] = 0.05,

@@ -60,9 +60,7 @@ class SemiForwardBackward(Stepped):
 
     def __init__(
         self,
-        step_size: Annotated[
-            wopt.StepSize, Field(description="h: a number, a list, or a rule")
-        ] = wopt.named("constant"),
+        step_size: wopt.StepSizeOption = wopt.named("constant"),
         curvature: Annotated[
             Annotated[float, Field(gt=0)] | None,
             Field(description="k: add and subtract k E|x|^2/2; default: as the objective is"),

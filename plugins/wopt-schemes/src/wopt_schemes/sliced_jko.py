@@ -43,9 +43,7 @@ class SlicedJKO(wopt.ProximalScheme):
 
     def __init__(
         self,
-        step_size: Annotated[
-            wopt.StepSize, Field(description="h: a number, a list, or a rule")
-        ] = wopt.named("constant"),
+        step_size: wopt.StepSizeOption = wopt.named("constant"),
         frames: Annotated[int, Field(ge=1, description="orthonormal frames of directions")] = 16,
         seed: Annotated[int, Field(ge=0, description="of the directions")] = 0,
     ) -> None:
