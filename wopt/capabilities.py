@@ -40,6 +40,8 @@ class Need(enum.Flag):
     """A block whose displacement can be read as a velocity, with its divergence."""
     FIELD = enum.auto()
     """A block that is the flow, for unit time, of a velocity field v(t, x)."""
+    CONDITION = enum.auto()
+    """A block that leaves the last coordinates as they are, and moves the others given them."""
 
     def describe(self) -> str:
         """Return the names, in order."""
@@ -58,6 +60,7 @@ _WHO = {
     Need.HALF_WAY: "choose a block that provides HALF_WAY",
     Need.VELOCITY: "choose a block that provides VELOCITY",
     Need.FIELD: "choose a block that is the flow of a field, such as ode",
+    Need.CONDITION: "choose a block that provides CONDITION, such as ode",
 }
 
 

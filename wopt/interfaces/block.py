@@ -18,12 +18,22 @@ __all__ = ["FlowBlock"]
 class FlowBlock(Component, nn.Module, abc.ABC):
     """A map T of R^d with log |det DT|; the identity when new.
 
-    The constructor's parameter ``dim`` is supplied by wopt; the others are the configuration.
+    The constructor's parameters ``dim`` and ``condition`` are supplied by wopt; the others are the
+    configuration. A conditional block (``Need.CONDITION``) takes ``condition: int = 0``, how many
+    of the ``dim`` coordinates, the last ones, are conditions: it returns them as they are and moves
+    the others by a map that depends on them. Its log-det is then that of the derivative by the
+    coordinates it moves, which is that of the whole map.
     """
 
     kind: ClassVar[str] = "block"
-    context: ClassVar[tuple[str, ...]] = ("dim",)
+    context: ClassVar[tuple[str, ...]] = ("dim", "condition")
     provides: Need = Need.NOTHING
+
+    def see(self, points: Tensor) -> None:
+        """Be told of the training particles, shape ``(n, d)``, before training begins.
+
+        Called once, before :meth:`warm_start`; for blocks whose parameters depend on them.
+        """
 
     @abc.abstractmethod
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:

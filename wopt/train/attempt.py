@@ -134,6 +134,7 @@ class _Stage:
         place = ("step", self.step + 1, self.attempt, self.stage)
         with seeded(derive(problem.seed, *place)):
             block = _new_block(problem.block, self.particles)
+            block.see(self.particles.points)
             if previous is not None and problem.solver.warm_start:
                 block.warm_start(previous)
             for _ in range(self.attempt):

@@ -1,0 +1,39 @@
+"""The best affine test field of a Stein form."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from wopt.certify.stein import SteinForm
+
+__all__ = ["AffineField"]
+
+
+class AffineField:
+    """phi(y) = C^T (y, 1), the maximiser of  2 <xi, phi> - E|phi|^2  over affine fields.
+
+    It is exact where all laws are Gaussian and the maps affine.
+
+    Args:
+        form: What it is fitted to.
+    """
+
+    def __init__(self, form: SteinForm) -> None:
+        d = form.points.shape[1]
+        features = self._features(form.points)
+        weighted = features if form.weights is None else form.weights[:, None] * features
+        scale = len(features) if form.weights is None else 1
+        linear = weighted.T @ form.by_point / scale
+        linear[:d] += float(form.mean(form.by_log_det)) * torch.eye(d).to(linear)
+        self.matrix: Tensor = torch.linalg.lstsq(weighted.T @ features / scale, linear).solution
+
+    def __call__(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``(phi, div phi)`` at ``y``, shapes ``(n, d)`` and ``(n,)``."""
+        d = self.matrix.shape[1]
+        divergence = self.matrix[:d].diagonal().sum().expand(len(y))
+        return self._features(y.double()) @ self.matrix, divergence
+
+    @staticmethod
+    def _features(y: Tensor) -> Tensor:
+        return torch.cat([y, y.new_ones(len(y), 1)], dim=1)

@@ -1,0 +1,68 @@
+"""Estimates: a value measured on samples, with the interval that sampling leaves."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+__all__ = ["Estimate", "combine", "root_mean_square"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """A value with its standard error and a confidence interval.
+
+    Attributes:
+        value: The estimate.
+        error: Its standard error; zero for quadrature nodes.
+        low, high: Ends of the interval, not below zero.
+
+    Example:
+        >>> found = Estimate.of(0.5, 0.1, level=0.95)
+        >>> round(found.low, 3), round(found.high, 3)
+        (0.304, 0.696)
+    """
+
+    value: float
+    error: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, value: float, error: float, level: float) -> Estimate:
+        """Return an estimate of a quantity that cannot be negative, by the normal law.
+
+        Args:
+            value: May be negative by sampling noise, which the interval accounts for.
+            error: Its standard error.
+            level: Confidence of the interval, in (0, 1).
+        """
+        half = statistics.NormalDist().inv_cdf((1 + level) / 2) * error
+        return cls(max(value, 0.0), error, max(value - half, 0.0), max(value + half, 0.0))
+
+
+def combine(parts: Sequence[tuple[float, float]], level: float) -> Estimate:
+    """Return the mean of independent (value, standard error) pairs."""
+    value = sum(v for v, _ in parts) / len(parts)
+    return Estimate.of(value, math.hypot(*(e for _, e in parts)) / len(parts), level)
+
+
+def root_mean_square(squares: Tensor, weights: Tensor | None, level: float) -> Estimate:
+    """Return the root of the mean of ``squares``, shape ``(n,)``, by the delta method.
+
+    Example:
+        >>> round(root_mean_square(torch.tensor([9.0, 9.0]), None, 0.95).value, 4)
+        3.0
+    """
+    squares = squares.double()
+    mean = squares.mean() if weights is None else weights.double() @ squares
+    root = float(mean.clamp(min=0).sqrt())
+    if weights is not None or root == 0:
+        return Estimate.of(root, 0.0, level)
+    error = float(squares.std()) / math.sqrt(len(squares)) / (2 * root)
+    return Estimate.of(root, error, level)
