@@ -144,7 +144,7 @@ class _Critic:
             terms = (scale * v).square().sum(1) - 2 * along
             loss = terms.mean() if shares is None else (shares[rows] * terms).mean()
             optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimiser.step()
             schedule.step()
             if iteration % 25 == 0 or iteration == options.iterations:

@@ -6,11 +6,15 @@ import dataclasses
 import math
 import statistics
 from collections.abc import Sequence
+from typing import Any
 
-import torch
 from torch import Tensor
 
-__all__ = ["Estimate", "combine", "root_mean_square"]
+from wopt.capabilities import Need
+from wopt.interfaces.objective import Objective
+from wopt.particles import Particles
+
+__all__ = ["Estimate", "combine", "divergence", "root_mean_square"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +36,10 @@ class Estimate:
     error: float
     low: float
     high: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the numbers with the label that says what they are."""
+        return {**dataclasses.asdict(self), "label": "estimate"}
 
     @classmethod
     def of(cls, value: float, error: float, level: float) -> Estimate:
@@ -56,6 +64,7 @@ def root_mean_square(squares: Tensor, weights: Tensor | None, level: float) -> E
     """Return the root of the mean of ``squares``, shape ``(n,)``, by the delta method.
 
     Example:
+        >>> import torch
         >>> round(root_mean_square(torch.tensor([9.0, 9.0]), None, 0.95).value, 4)
         3.0
     """
@@ -66,3 +75,21 @@ def root_mean_square(squares: Tensor, weights: Tensor | None, level: float) -> E
         return Estimate.of(root, 0.0, level)
     error = float(squares.std()) / math.sqrt(len(squares)) / (2 * root)
     return Estimate.of(root, error, level)
+
+
+def divergence(objective: Objective, at: Particles, level: float) -> Estimate | None:
+    """Return KL(rho | q), the mean of log rho - log q, if both are known and KL is the objective.
+
+    Args:
+        objective: With its target.
+        at: The particles.
+        level: Confidence of the interval.
+    """
+    target = objective.target
+    if at.log_density_start is None or at.log_det is None or target is None:
+        return None
+    if not objective.gap_is_kl or Need.NORMALISED not in target.provides:
+        return None
+    values = (at.log_density + target.potential(at.points)).double()
+    error = 0.0 if at.weights is not None else float(values.std()) / math.sqrt(len(values))
+    return Estimate.of(float(at.mean(values)), error, level)

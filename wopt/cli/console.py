@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from wopt.cli.certificate import show
 from wopt.run.observer import Observer
 from wopt.train.record import StepRecord
 
@@ -95,6 +96,10 @@ class ConsoleObserver(Observer):
     def warn(self, text: str) -> None:
         """Print a warning."""
         self.console.print(f"warning: {text}", style="yellow", markup=False)
+
+    def certificate(self, found: dict[str, Any]) -> None:
+        """Print the certificate."""
+        show(found, self.console)
 
     def end(self, config: RunConfig, result: dict[str, Any], directory: RunDirectory) -> None:
         """Print the summary."""

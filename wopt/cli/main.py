@@ -17,6 +17,7 @@ COMMANDS = {
     "resume": "go on with an interrupted run",
     "sample": "draw samples with their log-density",
     "score": "log-likelihoods of data under a run's model",
+    "certify": "measure what a run guarantees, and how each figure is known",
     "report": "write a run's HTML page anew",
     "compare": "show runs side by side",
     "validate": "check a configuration without running it",

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, cast
 import torch
 from pydantic import AfterValidator, Field, ValidationError
 
+from wopt.certify.certifier import Certifier
 from wopt.component import Options, Spec, describe, named
 from wopt.errors import ConfigError
 from wopt.interfaces.block import FlowBlock
@@ -50,6 +51,9 @@ class RunConfig(Options):
         default_factory=Guard
     )
     stop: Annotated[Stop, Field(description="when to stop")] = Field(default_factory=Stop)
+    certify: Annotated[Certifier, Field(description="how the certificate is measured")] = Field(
+        default_factory=Certifier
+    )
     tracker: Annotated[Tracker | None, Field(description="sends records elsewhere")] = None
     seed: Annotated[int, Field(ge=0, lt=2**63, description="of all random draws")] = 0
     device: Annotated[
@@ -58,6 +62,14 @@ class RunConfig(Options):
     dtype: Annotated[
         Literal["float32", "float64"], Field(description="of the particles and maps")
     ] = "float32"
+    smooth_time: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="time of the Ornstein-Uhlenbeck process that the start is smoothed by, in "
+            "the flow's coordinates; for data without a density",
+        ),
+    ] = 0.0
     model: Annotated[
         Literal["auto", "pull_back", "push_forward"],
         Field(

@@ -15,7 +15,7 @@ from wopt.registry import KINDS
 
 __all__ = ["template"]
 
-_TABLES = ("source", "objective", "scheme", "block", "solver", "guard", "stop")
+_TABLES = ("source", "objective", "scheme", "block", "solver", "guard", "stop", "certify")
 
 
 def template(names: dict[str, str]) -> str:

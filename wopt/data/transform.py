@@ -64,7 +64,7 @@ class AffineTransform:
         if constant:
             raise DataError(
                 f"column(s) {', '.join(constant)} do not vary, so they have no density; leave them "
-                "out (`columns`)"
+                'out (`columns`), or keep them by preprocess = "none" with a smooth_time'
             )
         if how == "standardise":
             return cls(shift, torch.diag(1 / scale), torch.diag(scale))

@@ -37,6 +37,8 @@ class Objective(Component, abc.ABC):
     """lambda of geodesic convexity (along generalised geodesics), where it is known."""
     minimum: float | None = None
     """The least value of ``energy``, where it is known."""
+    gap_is_kl: ClassVar[bool] = False
+    """Whether G(rho) - min G = KL(rho | target): bounds of the gap then bound likelihoods too."""
     target: Target | None = None
 
     @abc.abstractmethod

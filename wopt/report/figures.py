@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wopt.report.certificate import certificate_picture
 from wopt.report.curves import diagnostics, progress
 from wopt.report.motion import motion
 from wopt.report.plane import density, scatter
@@ -25,5 +26,6 @@ def pictures(run: Run) -> list[Picture]:
             motion(run, "paths"),
             motion(run, "backward"),
             diagnostics(run),
+            certificate_picture(run),
         ]
     return [picture for picture in found if picture is not None]

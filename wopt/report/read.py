@@ -37,6 +37,7 @@ _RESULT_NUMBERS = (
     "steps", "nll_test", "nll_gaussian", "entropy", "kl", "likelihood_error", "inversion_error",
     "parameters", "seconds", "cpu_seconds",
 )  # fmt: skip
+_CERTIFICATE = ("of", "particles", "origin", "level", "steps", "final", "round_trip", "notes")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +100,7 @@ def read_run(directory: Path) -> Run:
         text,
         _steps(directory / "steps.jsonl"),
         _result(directory / "result.json"),
-        _json_object(directory / "certificate.json"),
+        _certificate(directory / "certificate.json"),
         arrays,
         labels,
     )
@@ -134,6 +135,19 @@ def _result(path: Path) -> dict[str, Any] | None:
     if not isinstance(result.get("versions") or {}, dict):
         raise _damaged(path, "`versions` is no table")
     return result
+
+
+def _certificate(path: Path) -> dict[str, Any] | None:
+    found = _json_object(path)
+    if found is None:
+        return None
+    missing = [key for key in _CERTIFICATE if key not in found]
+    if missing or not all(isinstance(step, dict) and "bounds" in step for step in found["steps"]):
+        what = f"it has no `{missing[0]}`" if missing else "a step has no `bounds`"
+        raise RunError(
+            f"{path} is damaged: {what}; make it again with `wopt certify {path.parent}`"
+        )
+    return found
 
 
 def _json_object(path: Path) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from wopt.files import write_text
 from wopt.report.cards import cards
+from wopt.report.certificate import bound_rows
 from wopt.report.figures import pictures
 from wopt.report.page import page
 from wopt.report.read import read_run
@@ -37,7 +38,7 @@ def render(directory: Path) -> Path:
         pictures=pictures(run),
         settings=settings(run),
         versions=flat(versions) if isinstance(versions, dict) else [],
-        certificate=flat(run.certificate or {}),
+        bounds=bound_rows(run),
     )
     path = directory / "report.html"
     write_text(path, text)

@@ -36,6 +36,7 @@ class RunDirectory:
         self.result = path / "result.json"
         self.state = path / "state.safetensors"
         self.transform = path / "transform.safetensors"
+        self.certificate = path / "certificate.json"
         self.figures = path / "figures.safetensors"
         self.samples = path / "samples.npy"
         self.report = path / "report.html"

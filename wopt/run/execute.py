@@ -13,10 +13,11 @@ import torch
 
 from wopt.config.model import RunConfig, to_table, validate
 from wopt.errors import DivergenceError, WoptError
-from wopt.files import replacing
+from wopt.files import replacing, write_json
 from wopt.host import host
 from wopt.interfaces.block import FlowBlock
 from wopt.report import collect, render
+from wopt.run.certify import certify
 from wopt.run.checkpoint import load_blocks, load_state, save_state, save_transform
 from wopt.run.directory import RunDirectory, write_tensors
 from wopt.run.evaluate import evaluate
@@ -118,11 +119,12 @@ class _Execution:
         except KeyboardInterrupt:
             status = "stopped"
             reason = f"interrupted; go on with `wopt resume {self.directory.path}`"
-        self.observer.pause("measuring on test data, drawing samples, writing the report")
+        self.observer.pause("measuring on test data, drawing samples")
         result = self._finish(state, status, reason or "")
         result["seconds"] = earlier[0] + time.perf_counter() - self.began[0]
         result["cpu_seconds"] = earlier[1] + time.process_time() - self.began[1]
         self.directory.write_result(result)
+        self._certify(state)
         render(self.directory.path)
         self._log(f"{status}: {reason}")
         self._track("end", result)
@@ -149,6 +151,26 @@ class _Execution:
         figures = collect(flow, dataset, derive(self.config.seed, "figures"))
         write_tensors(self.directory.figures, figures, {})
         return result
+
+    def _certify(self, state: State) -> None:
+        """Write the certificate; where that is not possible, say so: the run stands."""
+        if not state.records or not self.config.certify.enabled:
+            return
+        dim = self.prepared.dataset.dim
+        again = f"`wopt certify {self.directory.path}` does it later"
+        self.observer.pause("certifying")
+        try:
+            blocks = load_blocks(self.directory, self.config, dim)
+            found = certify(self.prepared, self.config, blocks, state)
+        except WoptError as error:
+            self._log(f"no certificate: {error}")
+            self.observer.warn(f"no certificate: {error}")
+        except KeyboardInterrupt:
+            self._log("certifying was interrupted")
+            self.observer.warn(f"certifying was interrupted; {again}")
+        else:
+            write_json(self.directory.certificate, found)
+            self.observer.certificate(found)
 
     def _tell(self, record: StepRecord) -> None:
         self.observer.step(record)

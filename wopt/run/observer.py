@@ -33,5 +33,8 @@ class Observer:
     def warn(self, text: str) -> None:
         """Something went wrong that does not end the run."""
 
+    def certificate(self, found: dict[str, Any]) -> None:
+        """The certificate is written."""
+
     def end(self, config: RunConfig, result: dict[str, Any], directory: RunDirectory) -> None:
         """All files are written."""

@@ -11,15 +11,15 @@ from torch import Tensor
 from wopt.capabilities import Need
 from wopt.config.model import RunConfig
 from wopt.data.dataset import Dataset, check_finite
+from wopt.data.smooth import smooth_dataset
 from wopt.data.transform import AffineTransform
 from wopt.errors import CapabilityError, DataError
 from wopt.flow import Direction, Flow, Start
 from wopt.interfaces.block import FlowBlock
-from wopt.interfaces.objective import Objective
-from wopt.interfaces.source import Source
 from wopt.particles import Particles
 from wopt.train.check import check_parts
 from wopt.train.problem import Problem
+from wopt.train.seeds import derive
 
 __all__ = ["Prepared", "direction_of", "prepare", "problem_of", "start_of"]
 
@@ -30,12 +30,14 @@ class Prepared:
 
     Attributes:
         dataset: What the source loaded.
+        start: The same, smoothed if ``smooth_time`` says so: what the particles are placed from.
         problem: What is minimised and how.
         train, valid: The particles at the start.
         direction: Which way the model looks.
     """
 
     dataset: Dataset
+    start: Dataset
     problem: Problem
     train: Particles
     valid: Particles
@@ -77,7 +79,7 @@ def prepare(config: RunConfig, dataset: Dataset) -> Prepared:
         config.objective,
         config.scheme,
         config.block,
-        log_density=dataset.log_density is not None,
+        log_density=dataset.log_density is not None and config.smooth_time == 0,
         dim=dataset.dim,
     )
     for name in ("train", "valid", "test"):
@@ -89,12 +91,14 @@ def prepare(config: RunConfig, dataset: Dataset) -> Prepared:
         )
     # A density on the training particles costs time and is a constant to most objectives.
     everywhere = Need.LOG_DENSITY in config.objective.needs
+    start = smooth_dataset(dataset, config.smooth_time, derive(config.seed, "smooth"))
     return Prepared(
         dataset,
+        start,
         problem_of(config, dataset.transform),
-        place(dataset, dataset.train, config, known=everywhere),
-        place(dataset, dataset.valid, config, known=True),
-        direction_of(config.model, config.source, config.objective, dataset),
+        place(start, start.train, config, known=everywhere),
+        place(start, start.valid, config, known=True),
+        direction_of(config, dataset),
     )
 
 
@@ -107,27 +111,30 @@ def place(dataset: Dataset, x: Tensor, config: RunConfig, *, known: bool) -> Par
     return Particles.start(dataset.transform.forward(x).to(**like), log_density=density)
 
 
-def direction_of(wish: str, source: Source, objective: Objective, dataset: Dataset) -> Direction:
+def direction_of(config: RunConfig, dataset: Dataset) -> Direction:
     """Return which way the model looks: as wished, or what source and target allow.
 
     Data are modelled by pulling the target back. A start is pushed forward, and so is everything
-    whose target cannot be sampled.
+    whose target cannot be sampled. A smoothed start is not the known law, so data it is.
 
     Raises:
         CapabilityError: ``push_forward`` is wished for and the start's density is not known.
     """
-    able = start_of(dataset) is not None
-    if wish == "push_forward" and not able:
+    able = start_of(dataset) is not None and config.smooth_time == 0
+    if config.model == "push_forward" and not able:
+        why = "these data are known by samples only"
+        if config.smooth_time > 0:
+            why = "smooth_time changes the start to a law that is known by samples only"
         raise CapabilityError(
-            'model = "push_forward" needs a start whose density is known, and these data are '
-            "known by samples only; choose another source (gaussian, mixture) or "
-            'model = "pull_back"'
+            f'model = "push_forward" needs a start whose density is known, and {why}; choose '
+            'another source (gaussian, mixture) without smooth_time, or model = "pull_back"'
         )
-    if wish != "auto":
-        return "push_forward" if wish == "push_forward" else "pull_back"
-    target = objective.target
+    if config.model != "auto":
+        return "push_forward" if config.model == "push_forward" else "pull_back"
+    target = config.objective.target
     drawable = target is not None and Need.TARGET_SAMPLES in target.provides
-    return "push_forward" if able and (source.role == "start" or not drawable) else "pull_back"
+    start = config.source.role == "start"
+    return "push_forward" if able and (start or not drawable) else "pull_back"
 
 
 def start_of(dataset: Dataset) -> Start | None:

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from wopt.certify.residual import affine_residual
 from wopt.component import Spec
 from wopt.errors import DivergenceError
 from wopt.interfaces.block import FlowBlock
-from wopt.interfaces.scheme import History, Subproblem
+from wopt.interfaces.scheme import History, Subproblem, first_order
 from wopt.particles import Particles
 from wopt.train.guard import Verdict
 from wopt.train.problem import Problem, Progress, State, Trace
@@ -149,6 +150,7 @@ class _Stage:
                 rate=0.5**self.attempt,
                 before_each=lambda: problem.objective.resample(draws),
                 held_out=self._held_out,
+                accuracy=self._accuracy,
                 progress=self._tell if self.progress else None,
             )
         block.freeze()
@@ -182,6 +184,16 @@ class _Stage:
         value = self.problem.scheme.loss(self.held, block, self.valid, self.held.anchor)
         block.train()
         return float(value)
+
+    @torch.no_grad()
+    def _accuracy(self, block: FlowBlock) -> tuple[float | None, float]:
+        """Return the held-out first-order error and the movement per h'."""
+        held = self.held
+        y, anchor = first_order(self.problem.scheme, held, block, self.valid)
+        speed = self.valid.mean((y.points - anchor).square().sum(1)).sqrt() / held.step_size
+        if held.implicit is None:
+            return None, float(speed)
+        return affine_residual(held.implicit, y, anchor, held.step_size), float(speed)
 
     def _tell(self, done: int, total: int, loss: float) -> None:
         assert self.progress is not None

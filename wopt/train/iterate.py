@@ -93,6 +93,7 @@ def _record(problem: Problem, state: State, made: Accepted) -> StepRecord:
         iterations=made.report.iterations,
         seconds=0.0,
         cpu_seconds=0.0,
+        plan=dict(made.plan),
     )
 
 

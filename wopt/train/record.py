@@ -33,6 +33,7 @@ class StepRecord:
         seconds: Wall-clock time of the step.
         cpu_seconds: Processor time of the step, all threads.
         stop: The stop rule that this step met, if any.
+        plan: What the scheme planned for the step (a momentum, say).
     """
 
     step: int
@@ -54,6 +55,7 @@ class StepRecord:
     seconds: float
     cpu_seconds: float
     stop: str | None = None
+    plan: dict[str, float] = dataclasses.field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the line of ``steps.jsonl``."""

@@ -18,6 +18,9 @@ from wopt.train.polish import polish
 
 __all__ = ["InnerReport", "InnerSolver"]
 
+Accuracy = Callable[[FlowBlock], tuple[float | None, float]]
+"""The first-order error of a block on held-out particles, and the movement per h."""
+
 Loss = Callable[[FlowBlock, Tensor | None], Tensor]
 """The loss of a block on the rows of an index, or on all of them."""
 
@@ -30,11 +33,13 @@ class InnerReport:
         iterations: Iterations made.
         loss: The last training loss, smoothed over iterations.
         diverged: Whether it ended at a loss that is not finite.
+        residual: The first-order error at the end, where a tolerance asked for it.
     """
 
     iterations: int
     loss: float
     diverged: bool
+    residual: float | None = None
 
 
 class InnerSolver(Component):
@@ -74,6 +79,20 @@ class InnerSolver(Component):
             int | None,
             Field(ge=1, description="held-out checks without a new best before stopping"),
         ] = None,
+        tolerance: Annotated[
+            float | None, Field(gt=0, description="first-order error at which a step is solved")
+        ] = None,
+        relative_tolerance: Annotated[
+            float | None,
+            Field(
+                gt=0,
+                description="the same as a share of the movement per h, which falls from step to "
+                "step: late steps are then trained harder",
+            ),
+        ] = None,
+        rounds: Annotated[
+            int, Field(ge=1, description="of so many iterations, at most, to meet a tolerance")
+        ] = 4,
     ) -> None:
         self.optimiser = optimiser
         self.learning_rate = learning_rate
@@ -86,6 +105,9 @@ class InnerSolver(Component):
         self.warm_start = warm_start
         self.check_every = check_every
         self.patience = patience
+        self.tolerance = tolerance
+        self.relative_tolerance = relative_tolerance
+        self.rounds = rounds
 
     def minimise(
         self,
@@ -96,9 +118,13 @@ class InnerSolver(Component):
         rate: float = 1.0,
         before_each: Callable[[], None] = lambda: None,
         held_out: Callable[[FlowBlock], float] | None = None,
+        accuracy: Accuracy | None = None,
         progress: Callable[[int, int, float], None] | None = None,
     ) -> InnerReport:
         """Train the block in place, drawing from torch's global generator.
+
+        With a tolerance and ``accuracy`` it ends when the first-order error is within; where the
+        planned iterations do not suffice they are made again, in at most ``rounds`` rounds.
 
         Args:
             block: The block to train.
@@ -107,12 +133,21 @@ class InnerSolver(Component):
             rate: Factor on the learning rate.
             before_each: Called before every iteration (stochastic objectives draw anew).
             held_out: The held-out loss, for stopping on a plateau.
+            accuracy: The held-out first-order error, for the tolerances.
             progress: Called with iterations done, iterations planned and the smoothed loss.
         """
-        block.train()
-        if self.optimiser == "lbfgs":
-            return self._lbfgs(block, loss, progress)
-        return self._adam(block, loss, n, rate, before_each, held_out, progress)
+        check = _Accuracy(accuracy, self.tolerance, self.relative_tolerance)
+        total, report = 0, InnerReport(0, math.nan, diverged=False)
+        for _ in range(self.rounds if check.asked else 1):
+            block.train()
+            if self.optimiser == "lbfgs":
+                report = self._lbfgs(block, loss, progress)
+            else:
+                report = self._adam(block, loss, n, rate, before_each, held_out, check, progress)
+            total += report.iterations
+            if report.diverged or (check.asked and check.met(block)):
+                break
+        return InnerReport(total, report.loss, report.diverged, check.residual)
 
     def _adam(
         self,
@@ -122,6 +157,7 @@ class InnerSolver(Component):
         rate: float,
         before_each: Callable[[], None],
         held_out: Callable[[FlowBlock], float] | None,
+        check: _Accuracy,
         progress: Callable[[int, int, float], None] | None,
     ) -> InnerReport:
         parameters = list(block.parameters())
@@ -152,9 +188,12 @@ class InnerSolver(Component):
             smooth = now if math.isnan(smooth) else 0.95 * smooth + 0.05 * now
             if progress:
                 progress(done, self.iterations, smooth)
-            if plateau and held_out and done % self.check_every == 0:
+            if done % self.check_every == 0:
                 candidate = cast(FlowBlock, average.module) if average else block
-                if plateau.over(candidate, held_out(candidate)):
+                if plateau and held_out and plateau.over(candidate, held_out(candidate)):
+                    break
+                if check.asked and check.met(candidate):
+                    plateau = None  # what is within the tolerance is kept, the best or not
                     break
         if plateau and plateau.best is not None:
             block.load_state_dict(plateau.best)
@@ -210,6 +249,33 @@ class InnerSolver(Component):
             return (iteration + 1) / (rise + 1)
         done = (iteration - rise) / max(1.0, self.iterations - rise)
         return self.final_rate + (1 - self.final_rate) * (1 + math.cos(math.pi * done)) / 2
+
+
+class _Accuracy:
+    """Whether a block's first-order error is within the tolerances."""
+
+    def __init__(
+        self, measure: Accuracy | None, tolerance: float | None, relative: float | None
+    ) -> None:
+        self.measure = measure
+        self.tolerance = tolerance
+        self.relative = relative
+        self.residual: float | None = None
+
+    @property
+    def asked(self) -> bool:
+        return self.measure is not None and (self.tolerance or self.relative) is not None
+
+    def met(self, block: FlowBlock) -> bool:
+        """Measure the block; an error that is not known (nothing implicit) counts as met."""
+        assert self.measure is not None
+        training = block.training
+        self.residual, speed = self.measure(block.eval())
+        block.train(training)
+        if self.residual is None:
+            return True
+        limits = [self.tolerance, self.relative and self.relative * speed]
+        return all(self.residual <= limit for limit in limits if limit is not None)
 
 
 class _Plateau:

@@ -27,6 +27,14 @@ class Stop(Component):
         movement: Annotated[
             float | None, Field(gt=0, description="stop when E|T(x)-x|^2 falls below")
         ] = None,
+        residual: Annotated[
+            float | None,
+            Field(
+                gt=0,
+                description="stop when the movement per h falls below this multiple of the "
+                "residual: further steps cannot improve the certificate",
+            ),
+        ] = None,
         nll_patience: Annotated[
             int | None,
             Field(ge=1, description="stop after so many steps whose held-out NLL fell too little"),
@@ -37,6 +45,7 @@ class Stop(Component):
     ) -> None:
         self.steps = steps
         self.movement = movement
+        self.residual = residual
         self.nll_patience = nll_patience
         self.nll_tolerance = nll_tolerance
 
@@ -45,6 +54,13 @@ class Stop(Component):
         last = records[-1]
         if self.movement is not None and last.w2_step**2 < self.movement:
             return f"the particles moved by {last.w2_step**2:.3g} < {self.movement:g} (mean square)"
+        if self.residual is not None and last.residual is not None:
+            speed = last.w2_step / last.step_size
+            if speed <= self.residual * last.residual:
+                return (
+                    f"the movement per h, {speed:.3g}, fell to {self.residual:g} times the "
+                    f"residual, {last.residual:.3g} (estimate): train the steps better to go on"
+                )
         if self.nll_patience is not None and len(records) > self.nll_patience:
             values = [r.nll_valid for r in records]
             if None not in values:

@@ -38,6 +38,7 @@ class KL(wopt.Objective):
     """
 
     needs = Need.POTENTIAL | Need.LOG_DET
+    gap_is_kl = True
 
     def __init__(
         self,

@@ -1,0 +1,80 @@
+"""The reverse process: round trips, and what they say of the model that is sampled."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wopt.capabilities import Need
+from wopt.certify.estimate import root_mean_square
+from wopt.certify.evidence import Evidence
+from wopt.flow import draw
+from wopt.interfaces.block import FlowBlock
+from wopt.interfaces.target import Target
+from wopt.train.push import in_batches
+from wopt.train.seeds import generator
+
+__all__ = ["round_trips"]
+
+_ROWS = 2000
+
+
+@torch.no_grad()
+def round_trips(
+    blocks: Sequence[FlowBlock], target: Target | None, evidence: Evidence, level: float
+) -> dict[str, Any] | None:
+    """Return the root mean squares of S(F(x)) - x over data and of F(S(z)) - z over noise.
+
+    F is the audited flow, with which likelihoods and certificates are computed; S is the reverse
+    with which samples are made. ``None`` if a block has no inverse.
+
+    Source: theory.md (1.17), (1.18).
+
+    Args:
+        blocks: T_1, ..., T_N.
+        target: The noise; without samples of it there is no trip from it.
+        evidence: The data.
+        level: Confidence of the intervals.
+    """
+    if any(Need.INVERSE not in block.provides for block in blocks):
+        return None
+    x = evidence.particles.points[:_ROWS]
+    error = _reverse(blocks, _forward(blocks, x)) - x
+    back = evidence.transform.inverse_matrix
+    outside = error.double().cpu() @ back.T
+    found: dict[str, Any] = {
+        "data": _shown(error, level),
+        "data_units": _shown(outside, level),
+        "noise": None,
+    }
+    if target is not None and Need.TARGET_SAMPLES in target.provides:
+        z = draw(target, _ROWS, x.shape[1], generator(0, "certify", "noise")).to(x)
+        found["noise"] = _shown(_forward(blocks, _reverse(blocks, z)) - z, level)
+    return found
+
+
+def _forward(blocks: Sequence[FlowBlock], x: Tensor) -> Tensor:
+    for block in blocks:
+        if Need.LOG_DET in block.provides:
+            x = in_batches(block.audit, x)[0]
+        else:
+            x = in_batches(block.move, x)
+    return x
+
+
+def _reverse(blocks: Sequence[FlowBlock], y: Tensor) -> Tensor:
+    for block in reversed(blocks):
+        y = in_batches(block.inverse, y)[0]
+    return y
+
+
+def _shown(error: Tensor, level: float) -> dict[str, Any]:
+    squares = error.double().square().sum(1)
+    if not bool(torch.isfinite(squares).all()):
+        return {"value": math.inf, "error": math.inf, "label": "estimate"}
+    found = root_mean_square(squares, None, level)
+    return found.to_dict()

@@ -1,0 +1,184 @@
+"""What is measured of one step: errors, movement, energy, optimality of the map, inverse."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from wopt.capabilities import Need
+from wopt.certify.bounds import Base
+from wopt.certify.critic import CriticOptions, stein_norm
+from wopt.certify.estimate import Estimate, divergence, root_mean_square
+from wopt.certify.replay import Passage
+from wopt.certify.score import pushed_score
+from wopt.certify.stein import SteinForm
+from wopt.interfaces.derivatives import wasserstein_gradient
+from wopt.interfaces.objective import Objective
+from wopt.interfaces.scheme import ProximalScheme, Subproblem, first_order
+from wopt.particles import Particles
+from wopt.train.guard import inversion_error
+from wopt.train.problem import Problem
+
+__all__ = ["Method", "StepMeasure", "base_of", "measure_step"]
+
+Method = Literal["gradient", "score", "critic", "affine", "record"]
+"""How a first-order error was found. ``gradient``: from the Wasserstein gradient at the particles,
+of an objective of the points alone. ``score``: with the pushed score of the start. ``critic``,
+``affine``: by test fields, so a lower bound up to sampling error. ``record``: the affine estimate
+of the run itself."""
+
+
+@dataclasses.dataclass(frozen=True)
+class StepMeasure:
+    """What certification particles say of one step.
+
+    Attributes:
+        step: 1, 2, ...
+        step_size: h.
+        effective: h' of the subproblem, or h.
+        base: Where the proximal step starts.
+        residuals: The first-order error by every method that is possible.
+        movement: Root mean square of what the proximal step moves: y - a, or y - x with an
+            explicit part.
+        divergence: KL to the target where both densities are known.
+        energy: The objective and its standard error.
+        inversion: Root mean square of T^-1(T(x)) - x.
+        fisher: The norm of the Wasserstein gradient after the step, and how it was found.
+    """
+
+    step: int
+    step_size: float
+    effective: float
+    base: Base
+    residuals: dict[Method, Estimate]
+    movement: Estimate
+    divergence: Estimate | None
+    energy: tuple[float, float]
+    inversion: float | None
+    fisher: tuple[Method, Estimate]
+
+    @property
+    def residual(self) -> tuple[Method, Estimate] | None:
+        """The best of the residuals, and how it was found."""
+        return _best(self.residuals) if self.residuals else None
+
+
+@torch.no_grad()
+def measure_step(
+    problem: Problem,
+    passage: Passage,
+    options: CriticOptions,
+    score: Tensor | None = None,
+) -> tuple[StepMeasure, Tensor | None]:
+    """Measure one step.
+
+    Args:
+        problem: What was minimised and how.
+        passage: The step.
+        options: Of the critic.
+        score: The score of the law before the step at the first particles, if it is known.
+
+    Returns:
+        The measurements, and the score after the step.
+    """
+    scheme, objective = problem.scheme, problem.objective
+    sub, before, after = passage.subproblem, passage.before, passage.after
+    base = "none" if sub is None else base_of(scheme, objective, sub, before)
+    residuals: dict[Method, Estimate] = {}
+    moved = after.points - before.points
+    pushed = None
+    if score is not None and Need.LOG_DET in passage.block.provides:
+        pushed = pushed_score(passage.block, before.points[: len(score)], score)
+    if sub is not None and sub.implicit is not None:
+        y, anchor = first_order(scheme, sub, passage.block, sub.start or before)
+        if base != "forward":
+            moved = y.points - anchor
+        form = SteinForm.of(sub.implicit, y, anchor, sub.step_size)
+        at_end = y.points is after.points or torch.equal(y.points, after.points)
+        residuals = _residuals(form, sub.implicit, options, pushed if at_end else None)
+    elif passage.record.residual is not None:
+        residuals = {"record": Estimate.of(passage.record.residual, 0.0, options.level)}
+    squares = moved.double().square().sum(1)
+    found = StepMeasure(
+        step=passage.record.step,
+        step_size=passage.record.step_size,
+        effective=passage.record.step_size if sub is None else sub.step_size,
+        base=base,
+        residuals=residuals,
+        movement=root_mean_square(squares, before.weights, options.level),
+        divergence=divergence(objective, after, options.level),
+        energy=_energy(objective, after),
+        inversion=inversion_error(passage.block, before.points),
+        fisher=_root_fisher(objective, after, options, pushed),
+    )
+    return found, pushed
+
+
+def base_of(
+    scheme: ProximalScheme, objective: Objective, sub: Subproblem, before: Particles
+) -> Base:
+    """Return where the proximal step of a subproblem starts, which says what bounds hold.
+
+    ``previous``: at the particles (jko). ``forward``: at the particles moved by an explicit step of
+    a part of the objective. ``other``: elsewhere. ``none``: the step is not implicit, or its end
+    is not where the implicit part is evaluated.
+    """
+    placed_elsewhere = type(scheme).place is not ProximalScheme.place
+    if sub.implicit is None or sub.linear or placed_elsewhere or sub.start is not None:
+        return "none"
+    if sub.implicit is objective:
+        return "previous" if torch.equal(sub.anchor, before.points) else "other"
+    explicit, _ = objective.split()
+    if explicit is None or explicit.needs & (Need.LOG_DET | Need.LOG_DENSITY):
+        return "none"
+    forward = before.points - sub.step_size * wasserstein_gradient(explicit, before)
+    scale = float(forward.abs().max()) + 1.0
+    close = torch.allclose(sub.anchor, forward, rtol=1e-4, atol=1e-4 * scale)
+    return "forward" if close else "none"
+
+
+def _root_fisher(
+    objective: Objective, at: Particles, options: CriticOptions, score: Tensor | None
+) -> tuple[Method, Estimate]:
+    """Return the norm of the Wasserstein gradient, the root of the relative Fisher information."""
+    exact = dataclasses.replace(options, iterations=0) if score is not None else options
+    found = _residuals(SteinForm.of(objective, at), objective, exact, score)
+    return _best(found)
+
+
+def _best(found: dict[Method, Estimate]) -> tuple[Method, Estimate]:
+    """Return the value without a class's bias if there is one, else the largest."""
+    for method in ("gradient", "score"):
+        if method in found:
+            return method, found[method]
+    return max(found.items(), key=lambda pair: pair[1].value)
+
+
+def _residuals(
+    form: SteinForm, implicit: Objective, options: CriticOptions, score: Tensor | None
+) -> dict[Method, Estimate]:
+    if not implicit.needs & (Need.LOG_DET | Need.LOG_DENSITY):
+        squares = form.by_point.square().sum(1)
+        return {"gradient": root_mean_square(squares, form.weights, options.level)}
+    affine = stein_norm(form, dataclasses.replace(options, iterations=0))
+    found: dict[Method, Estimate] = {"affine": affine}
+    if options.iterations:
+        found["critic"] = stein_norm(form, options)
+    slope = form.by_log_det
+    constant = bool((slope - slope[0]).abs().max() <= 1e-4 * slope[0].abs())
+    if score is not None and constant and form.weights is None:
+        # E[l div phi] = -l E<score, phi> where l is a constant: then xi = g - l score.
+        xi = form.by_point[: len(score)] - float(slope[0]) * score.to(form.by_point)
+        found["score"] = root_mean_square(xi.square().sum(1), None, options.level)
+    return found
+
+
+def _energy(objective: Objective, at: Particles) -> tuple[float, float]:
+    values = objective.contributions(at)
+    if values is None or at.weights is not None:
+        return float(objective.energy(at)), 0.0
+    return float(values.mean()), float(values.double().std()) / math.sqrt(len(values))

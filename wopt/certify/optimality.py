@@ -1,0 +1,82 @@
+"""Whether a step's block is the optimal map that the theorems speak of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from wopt.certify.bounds import optimal_residual
+from wopt.certify.estimate import Estimate
+from wopt.certify.replay import Passage
+from wopt.certify.transport import TransportGap, jacobian_symmetry, transport_gap
+from wopt.errors import UserError
+
+__all__ = ["optimality_part"]
+
+_POINTS = 100
+
+
+def optimality_part(
+    passage: Passage,
+    residual: Estimate | None,
+    step_size: float,
+    rows: int,
+    level: float,
+    seed: int,
+) -> dict[str, Any] | None:
+    """Return the transport gap, the symmetry of DT, and the residual that allows for the gap.
+
+    All are estimates. The gap lies between what plans between samples leave (``plans``, with POT)
+    and what the best quadratic potential leaves (``high``), which is far too large where the laws
+    are not Gaussian.
+
+    Args:
+        passage: The step.
+        residual: The first-order error, with the block as the map.
+        step_size: h'.
+        rows: Of each plan; 0 leaves all out.
+        level: Confidence of the intervals.
+        seed: Of the subsamples.
+    """
+    x, y = passage.before.points, passage.after.points
+    if rows == 0 or len(x) < max(8, 4 * (x.shape[1] + 1)):
+        return None
+    gap = transport_gap(x, y, size=max(4, min(rows, len(x) // 2)), level=level, seed=seed)
+    found: dict[str, Any] = {
+        "cost": gap.cost.to_dict(),
+        "dual": gap.dual.to_dict(),
+        "high": gap.high.to_dict(),
+        "plans": [_plan(gap, k) for k in range(len(gap.plans))],
+        "reason": gap.reason,
+    }
+    try:
+        with torch.enable_grad():
+            symmetry = jacobian_symmetry(passage.block.move, x[:_POINTS])
+    except UserError as error:
+        return found | {"symmetry": None, "reason": str(error)}
+    found["symmetry"] = {
+        "relative": symmetry.relative,
+        "least_eigenvalue": symmetry.least_eigenvalue,
+        "points": symmetry.points,
+        "label": "estimate",
+    }
+    least = gap.plans[-1].gap if gap.plans else None
+    if residual is not None and symmetry.least_eigenvalue > 0:
+        steepest = 1 / symmetry.least_eigenvalue
+        for name, value in (("low", least), ("high", gap.high.value)):
+            if value is not None:
+                corrected = optimal_residual(residual.value, value, step_size, steepest)
+                found[f"residual_{name}"] = {"value": float(corrected), "label": "estimate"}
+    return found
+
+
+def _plan(gap: TransportGap, k: int) -> dict[str, Any]:
+    plan = gap.plans[k]
+    return {
+        "size": plan.size,
+        "gap": plan.gap,
+        "w2_squared_independent": plan.independent,
+        "w2_squared_noise": plan.noise,
+        "label": "estimate",
+    }

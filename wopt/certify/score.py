@@ -1,0 +1,73 @@
+"""The score of the moved particles, pushed by the maps from a start whose score is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from wopt.interfaces.block import FlowBlock
+
+__all__ = ["pushed_score", "score_of"]
+
+
+def score_of(log_density: Callable[[Tensor], Tensor], x: Tensor) -> Tensor | None:
+    """Return grad log p at rows ``(n, d)``; ``None`` if the density cannot be differentiated.
+
+    Example:
+        >>> score_of(lambda x: -x.square().sum(1) / 2, torch.tensor([[1.0, -2.0]])).tolist()
+        [[-1.0, 2.0]]
+    """
+    with torch.enable_grad():
+        held = x.detach().requires_grad_()
+        value = log_density(held)
+        if not value.requires_grad:
+            return None
+        (gradient,) = torch.autograd.grad(value.sum(), held)
+    found: Tensor = gradient
+    return found if bool(torch.isfinite(found).all()) else None
+
+
+def pushed_score(block: FlowBlock, x: Tensor, score: Tensor) -> Tensor:
+    """Return the score of the image measure of a map, at the image points.
+
+        s'(T x) = DT(x)^-T [ s(x) - grad log |det DT(x)| ],
+
+    one backward pass a dimension, through the block's own grid.
+
+    Args:
+        block: T, which provides LOG_DET.
+        x: Shape ``(n, d)``.
+        score: s at them.
+
+    Returns:
+        s', shape ``(n, d)``, float64.
+
+    Source: theory.md 4.2 (a).
+
+    Example:
+        >>> from wopt.testing import AffineBlock
+        >>> block = AffineBlock(1).double()
+        >>> block.matrix.data.mul_(2.0)  # N(0, 1) becomes N(0, 4)
+        tensor([[2.]], dtype=torch.float64)
+        >>> x = torch.tensor([[1.0]], dtype=torch.float64)
+        >>> float(pushed_score(block, x, -x))
+        -0.5
+    """
+    with torch.enable_grad():
+        held = x.detach().requires_grad_()
+        y, log_det = block(held)
+        rows = [
+            torch.autograd.grad(y[:, j].sum(), held, retain_graph=True)[0].double()
+            for j in range(x.shape[1])
+        ]
+        if log_det.requires_grad:
+            (slope,) = torch.autograd.grad(
+                log_det.sum(), held, allow_unused=True, materialize_grads=True
+            )
+        else:
+            slope = torch.zeros_like(x)
+    jacobian = torch.stack(rows, dim=1)
+    found: Tensor = torch.linalg.solve(jacobian.mT, (score.double() - slope.double())[..., None])
+    return found[..., 0]

@@ -1,0 +1,115 @@
+"""What is known before the first step: distance and divergence of the start from the target."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+from torch import Tensor
+
+from wopt.capabilities import Need
+from wopt.certify.bounds import (
+    smoothed_kl,
+    smoothed_kl_from_distance,
+    smoothing_distance,
+    start_distance,
+)
+from wopt.certify.estimate import divergence
+from wopt.certify.evidence import Evidence
+from wopt.flow import draw
+from wopt.interfaces.objective import Objective
+from wopt.interfaces.target import Target
+from wopt.train.seeds import generator
+
+__all__ = ["Start", "smoothing_part", "start_of_run"]
+
+_TARGET_ROWS = 20_000
+_SPREAD = 2.0
+"""Standard errors added to moments, so that bounds made of them err on the safe side."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """Bounds at the start, ``None`` where there is none.
+
+    Attributes:
+        w0: Of W_2(p_0, q).
+        kl0: Of KL(p_0 | q).
+        second: E|Z|^2 of the target.
+    """
+
+    w0: float | None = None
+    kl0: float | None = None
+    second: float | None = None
+
+
+def start_of_run(objective: Objective, evidence: Evidence) -> Start:
+    """Bound W_2(p_0, q) by moments, and KL(p_0 | q) where it is known or smoothing bounds it.
+
+    Sample moments are taken two standard errors up.
+
+    Source: theory.md 1.6 and 1.8.
+    """
+    target, at = objective.target, evidence.particles
+    if target is None or Need.TARGET_SAMPLES not in target.provides:
+        return Start()
+    z = draw(target, _TARGET_ROWS, at.dim, generator(0, "certify", "target")).double()
+    second = float(z.square().sum(1).mean())
+    w0 = _independent(at.points.double().cpu(), z)
+    known = divergence(objective, at, level=0.95)
+    if known is not None:
+        return Start(w0, known.value + _SPREAD * known.error, second)
+    time = evidence.smooth_time
+    if time and _is_standard_normal(target, at.points):
+        rows = evidence.data.double().cpu()
+        squares = rows.square().sum(1)
+        moment = float(squares.mean()) + _SPREAD * _error(squares)
+        bounds = (
+            smoothed_kl(moment, at.dim, time),
+            smoothed_kl_from_distance(_independent(rows, z), time),
+        )
+        return Start(w0, float(min(bounds)), second)
+    return Start(w0, None, second)
+
+
+def smoothing_part(evidence: Evidence) -> dict[str, Any] | None:
+    """Return what smoothing costs: a bound of W_2 between the data and the smoothed start.
+
+        W_2^2 <= (1 - e^-t)^2 E|A^-1 z|^2 + (1 - e^-2t) |A^-1|^2,
+
+    z in the flow's coordinates and A the linear part of the preprocessing, so that the distance is
+    in the data's units. Source: theory.md (1.12).
+    """
+    time = evidence.smooth_time
+    if not time:
+        return None
+    back = evidence.transform.inverse_matrix
+    rows = evidence.data.double().cpu()
+    ends = rows.square().sum(1), (rows @ back.T).square().sum(1)
+    inside, outside = (
+        float(smoothing_distance(float(values.mean()), size, time))
+        for values, size in zip(ends, (rows.shape[1], float(back.square().sum())), strict=True)
+    )
+    return {"time": time, "w2": inside, "w2_data_units": outside, "label": "bound"}
+
+
+def _independent(x: Tensor, z: Tensor) -> float:
+    """Return  (E|X|^2 + E|Z|^2 - 2 <E X, E Z>)^1/2  of two samples, two standard errors up."""
+    by_row = x.square().sum(1) - 2 * x @ z.mean(0)
+    squares = z.square().sum(1)
+    total = float(by_row.mean() + squares.mean())
+    return start_distance(total + _SPREAD * math.hypot(_error(by_row), _error(squares)), 0.0)
+
+
+def _error(values: Tensor) -> float:
+    return float(values.std()) / math.sqrt(len(values))
+
+
+def _is_standard_normal(target: Target, like: Tensor) -> bool:
+    """Whether a target is N(0, I), by its constants and its density at the origin."""
+    wanted = Need.POTENTIAL | Need.NORMALISED
+    if wanted not in target.provides or not target.convexity == target.smoothness == 1.0:
+        return False
+    at_origin = float(target.potential(like.new_zeros(1, like.shape[1])))
+    return math.isclose(at_origin, like.shape[1] * math.log(2 * math.pi) / 2, rel_tol=1e-5)

@@ -1,0 +1,129 @@
+"""Certifying a run: on which particles, from what is on disk, and where it is written."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from wopt.capabilities import Need
+from wopt.certify.certificate import make_certificate
+from wopt.certify.certifier import Certifier
+from wopt.certify.evidence import Evidence
+from wopt.certify.score import score_of
+from wopt.config.model import RunConfig, validate
+from wopt.data.smooth import smooth_dataset
+from wopt.errors import WoptError
+from wopt.files import write_json
+from wopt.interfaces.block import FlowBlock
+from wopt.run.checkpoint import load_blocks, load_state
+from wopt.run.directory import RunDirectory
+from wopt.run.prepare import Prepared, place, prepare
+from wopt.train.problem import State
+from wopt.train.seeds import derive, generator
+
+__all__ = ["certify", "certify_run"]
+
+_PAIRWISE_ROWS = 4000
+"""Particles at most where the energy is no mean over particles, so its cost may be quadratic."""
+
+
+def certify_run(
+    path: Path,
+    *,
+    options: dict[str, Any] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Certify a run directory anew, write ``certificate.json`` and return what it holds.
+
+    Args:
+        path: The run directory.
+        options: Options of the certifier to use instead of the run's.
+        progress: Told of the work.
+
+    Raises:
+        UserError: There is no run, it has no finished step, or its data are gone.
+        RunError: It is damaged.
+    """
+    directory = RunDirectory(path)
+    table = directory.read_config()
+    if options:
+        table = table | {"certify": {**table.get("certify", {}), **options}}
+    config = validate(table, str(directory.config))
+    dataset = config.source.load(derive(config.seed, "source"))
+    prepared = prepare(config, dataset)
+    state = load_state(directory, config, dataset.dim)
+    blocks = load_blocks(directory, config, dataset.dim)
+    found = certify(prepared, config, blocks, state, progress)
+    write_json(directory.certificate, found)
+    return found
+
+
+def certify(
+    prepared: Prepared,
+    config: RunConfig,
+    blocks: list[FlowBlock],
+    state: State,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Return the certificate of a run at a state.
+
+    Args:
+        prepared: The run's data and parts.
+        config: Its configuration.
+        blocks: Its maps.
+        state: With a record a map.
+        progress: Told of the work.
+    """
+    evidence = _evidence(prepared, config, config.certify)
+    return make_certificate(
+        prepared.problem, blocks, state.records, evidence, config.certify, progress
+    )
+
+
+def _evidence(prepared: Prepared, config: RunConfig, certifier: Certifier) -> Evidence:
+    """Choose the particles: fresh ones if the start can be drawn from, else held-out rows.
+
+    Never training rows: the maps were fitted to them, so their residual is too small.
+    """
+    raw = prepared.dataset
+    count = certifier.particles
+    objective = prepared.problem.objective
+    if objective.contributions(prepared.valid.rows(slice(2))) is None:
+        count = min(count, _PAIRWISE_ROWS)
+    if raw.sample is not None:
+        drawn = raw.sample(count, generator(config.seed, "certify", "particles"))
+        origin = "fresh draws of the start"
+    else:
+        drawn = torch.cat([raw.test, raw.valid])[:count]
+        origin = "test and validation rows"
+    part = dataclasses.replace(raw, train=drawn[:1], valid=drawn[:1], test=drawn)
+    start = smooth_dataset(part, config.smooth_time, derive(config.seed, "certify", "smooth"))
+    rows = start.test
+    particles = place(start, rows, config, known=True)
+    return Evidence(
+        particles=particles,
+        origin=origin,
+        score=_score(prepared, certifier, rows) if config.smooth_time == 0 else None,
+        transform=raw.transform,
+        smooth_time=config.smooth_time,
+        data=raw.transform.forward(drawn),
+    )
+
+
+def _score(prepared: Prepared, certifier: Certifier, rows: torch.Tensor) -> torch.Tensor | None:
+    """Return the start's score in the flow's coordinates at the first rows, if it is known."""
+    dataset = prepared.dataset
+    wanted = certifier.score_rows and dataset.dim <= certifier.score_dim
+    if not wanted or dataset.log_density is None:
+        return None
+    if not Need.LOG_DET & prepared.problem.objective.needs:
+        return None
+    try:
+        found = score_of(dataset.log_density, rows[: certifier.score_rows])
+    except (RuntimeError, WoptError):  # a density that autograd cannot follow
+        return None
+    return None if found is None else found @ dataset.transform.inverse_matrix
