@@ -206,3 +206,56 @@ def test_it_draws_and_tells_at_every_iteration():
     )
     assert len(calls) == 4
     assert told == [(k, 4, True) for k in (1, 2, 3, 4)]
+
+
+def distance(block):
+    """A first-order error of the quadratic, by hand, and a movement per h."""
+    with torch.no_grad():
+        wrong = (block.shift - 3).square().sum() + (block.matrix - 2).square().sum()
+    return float(wrong.sqrt()), 10.0
+
+
+@pytest.mark.parametrize("options", [{"tolerance": 0.2}, {"relative_tolerance": 0.02}])
+@pytest.mark.parametrize("iterations", [1000, 60])
+def test_it_ends_within_the_tolerance(options, iterations):
+    """With many iterations early; with few, in a later round."""
+    solver = InnerSolver(iterations=iterations, learning_rate=0.05, check_every=10, **options)
+    block = AffineBlock(1).double()
+    report = solver.minimise(block, quadratic, 10, accuracy=distance)
+    assert report.residual == distance(block)[0] <= 0.2
+    assert report.iterations % 10 == 0
+    assert report.iterations < 1000
+    if iterations == 60:
+        assert report.iterations > 60
+
+
+def test_rounds_are_limited():
+    solver = InnerSolver(
+        iterations=20, learning_rate=1e-3, check_every=10, tolerance=1e-6, rounds=3
+    )
+    report = solver.minimise(AffineBlock(1), quadratic, 10, accuracy=distance)
+    assert report.iterations == 60
+    assert report.residual > 1e-6
+
+
+def test_both_tolerances_must_be_met():
+    solver = InnerSolver(
+        iterations=2000, learning_rate=0.05, check_every=10, tolerance=0.5, relative_tolerance=0.01
+    )
+    block = AffineBlock(1).double()
+    solver.minimise(block, quadratic, 10, accuracy=distance)
+    assert distance(block)[0] <= 0.1
+
+
+def test_without_a_tolerance_nothing_is_measured():
+    def never(block):
+        raise AssertionError
+
+    report = InnerSolver(iterations=10).minimise(AffineBlock(1), quadratic, 10, accuracy=never)
+    assert report.residual is None
+
+
+def test_an_error_that_is_not_known_does_not_ask_for_more():
+    solver = InnerSolver(iterations=30, check_every=10, tolerance=0.1)
+    report = solver.minimise(AffineBlock(1), quadratic, 10, accuracy=lambda _: (None, 1.0))
+    assert report.iterations == 10

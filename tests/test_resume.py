@@ -84,7 +84,11 @@ def same(one, other):
     for name in (*NAMES, "samples.npy", "transform.safetensors"):
         assert (one / name).read_bytes() == (other / name).read_bytes(), name
     assert figures(one) == figures(other)
-    assert records(one) == records(other)
+    left, right = records(one), records(other)
+    # BLAS may round the last bit of what is only reported; what the run goes on from is the same.
+    for a, b in zip(left, right, strict=True):
+        assert a.pop("residual") == pytest.approx(b.pop("residual"), rel=1e-9)
+    assert left == right
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signals")

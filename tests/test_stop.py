@@ -73,3 +73,34 @@ def test_the_nll_rule_ends_a_run():
     assert "did not fall" in found.reason
     assert found.history[-1].stop == found.reason
     assert found.history[0].stop is None
+
+
+def test_the_residual_rule_compares_movement_per_h():
+    def after(w2, residual, h=0.5):
+        (record,) = records(3.0, w2=w2)
+        return [dataclasses.replace(record, step_size=h, residual=residual)]
+
+    stop = Stop(steps=9, residual=2.0)
+    assert stop.reason(after(0.5, 0.4)) is None  # 1.0 > 2 * 0.4
+    assert "movement per h, 1, fell to 2 times the residual, 0.6" in stop.reason(after(0.5, 0.6))
+    assert stop.reason(after(0.5, 0.6, h=0.25)) is None
+    # Where the residual is not known, or is all noise, the rule is silent.
+    assert stop.reason(after(0.5, None)) is None
+    assert stop.reason(after(0.5, 0.0)) is None
+
+
+def test_the_residual_rule_ends_a_run_where_the_floor_is_reached():
+    """From N(3, I) by maps solved to eps only, the movement per h falls to about eps."""
+    mean = torch.full((2,), 3.0, dtype=torch.float64)
+    found = wopt.solve(
+        gaussian_nodes(mean, torch.eye(2).double()),
+        scheme={"name": "jko", "step_size": 1.0},
+        block=AffineBlock(2),
+        solver=wopt.InnerSolver(iterations=60, learning_rate=0.05, check_every=5, tolerance=0.1),
+        stop=Stop(steps=20, residual=1.0),
+    )
+    assert 3 <= found.state.step < 20
+    assert "residual" in found.reason
+    last = found.history[-1]
+    assert last.w2_step <= last.residual
+    assert all(r.w2_step > r.residual for r in found.history[:-1])

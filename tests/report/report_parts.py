@@ -60,6 +60,41 @@ def flow(data, blocks: int = 2, target=None, **options) -> Flow:
     return Flow(made, Normal() if target is None else target, data.transform, **options)
 
 
+def estimate(value: float) -> dict:
+    return {"value": value, "error": 0.01, "low": 0.0, "high": value + 0.02, "label": "estimate"}
+
+
+CERTIFICATE = {
+    "of": "KL(p_n | q)",
+    "particles": 100,
+    "origin": "test rows",
+    "level": 0.95,
+    "steps": [
+        {
+            "step": 1,
+            "step_size": 0.5,
+            "effective_step_size": 0.5,
+            "kl": estimate(0.05),
+            "residual": {**estimate(0.0), "by": "critic"},
+            "residuals": {"affine": estimate(0.0), "critic": estimate(0.1)},
+            "movement": estimate(0.3),
+            "bounds": {
+                "kl": {
+                    "theorem_q": {"value": 0.125, "label": "bound given eps"},
+                    "theorem_p": {"value": None, "label": None, "reason": "kl0 is not known"},
+                },
+                "w2": {"theorem_q": {"value": 0.5, "label": "bound given eps"}},
+            },
+        }
+    ],
+    "final": {"kl": None},
+    "round_trip": {"data": estimate(1e-6), "noise": None},
+    "smoothing": {"time": 0.1, "w2_data_units": 0.25},
+    "statement": {"text": "KL <= 0.125", "label": "bound given eps"},
+    "notes": ["a note"],
+}
+
+
 def record(step: int, **changes) -> dict:
     found = {
         "step": step,

@@ -24,6 +24,12 @@ from wopt.report import render
         ("result.json", '{"status": "done", "nll_test": "2.7"}', "nll_test = '2.7'"),
         ("result.json", '{"status": "done", "versions": 3}', "`versions`"),
         ("certificate.json", "[]", "not a JSON object"),
+        ("certificate.json", "{}", "no `of`; make it again with `wopt certify"),
+        (
+            "certificate.json",
+            json.dumps(parts.CERTIFICATE | {"steps": [{"step": 1}]}),
+            "a step has no `bounds`",
+        ),
         ("config.toml", "seed = ", "is damaged"),
         ("config.toml", b"\xff", "is damaged"),
         ("figures.safetensors", b"short", "is damaged"),

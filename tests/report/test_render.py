@@ -1,4 +1,5 @@
 import base64
+import json
 import xml.etree.ElementTree as ElementTree
 
 import pytest
@@ -126,10 +127,11 @@ def test_nulls_and_missing_numbers_are_left_out(tmp_path):
 
 def test_a_certificate_is_shown(tmp_path):
     folder = parts.write_run(tmp_path)
-    (folder / "certificate.json").write_text('{"bounds": {"theorem_q": 0.125}, "rows": [1, 2]}')
+    (folder / "certificate.json").write_text(json.dumps(parts.CERTIFICATE))
     page = parts.Page(render(folder))
-    assert "bounds.theorem_q" in page.text
-    assert "0.125" in page.text
+    for words in ("KL <= 0.125", "bound given eps", "Theorem Q", "kl0 is not known", "a note"):
+        assert words in page.text, words
+    assert any("certificate" in key for key in page.images)
 
 
 def test_the_model_pushed_forward_is_named_so(tmp_path):

@@ -1,0 +1,178 @@
+"""Stein estimates against the truth where maps are not affine."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+
+import wopt
+from wopt.certify.critic import CriticOptions, stein_norm
+from wopt.certify.estimate import root_mean_square
+from wopt.certify.score import pushed_score, score_of
+from wopt.certify.stein import SteinForm
+from wopt.interfaces.block import FlowBlock
+
+H = 0.8
+
+
+class Bent(FlowBlock):
+    """T(x) = Q (u + a tanh u + b), u = Q^T x: everything is known in closed form."""
+
+    provides = wopt.Need.LOG_DET
+
+    def __init__(self, dim: int, slope: float = 0.7, shift: float = 0.3) -> None:
+        super().__init__()
+        draw = torch.Generator().manual_seed(dim)
+        turned, _ = torch.linalg.qr(torch.randn(dim, dim, generator=draw, dtype=torch.float64))
+        self.turned, self.slope, self.shift = turned, slope, shift
+
+    def forward(self, x):
+        u = x @ self.turned
+        y = (u + self.slope * u.tanh() + self.shift) @ self.turned.T
+        return y, torch.log1p(self.slope * (1 - u.tanh().square())).sum(1)
+
+    def inverse(self, y):
+        raise NotImplementedError
+
+
+def mixture(dim):
+    """Two unit Gaussians a distance 3 apart: not Gaussian, score known."""
+    centre = torch.zeros(dim, dtype=torch.float64)
+    centre[0] = 1.5
+
+    def log_density(x):
+        parts = torch.stack([-(x - s * centre).square().sum(1) / 2 for s in (-1, 1)])
+        return parts.logsumexp(0) - math.log(2) - dim * math.log(2 * math.pi) / 2
+
+    def sample(n, seed):
+        draw = torch.Generator().manual_seed(seed)
+        signs = torch.randint(0, 2, (n, 1), generator=draw) * 2 - 1
+        return signs * centre + torch.randn(n, dim, generator=draw, dtype=torch.float64)
+
+    return log_density, sample
+
+
+def problem(dim, n, seed=0):
+    """Return the Stein form of a step of KL to N(0, I) and the true xi at the particles."""
+    log_density, sample = mixture(dim)
+    x = sample(n, seed)
+    block = Bent(dim)
+    start = wopt.Particles.start(x, log_density=log_density(x))
+    moved = start.moved(*block(x))
+    objective = wopt.build("objective", "kl")
+    form = SteinForm.of(objective, moved, x, H)
+    score = pushed_score(block, x, score_of(log_density, x))
+    return form, moved.points + score + (moved.points - x) / H
+
+
+def options(iterations, seed=0):
+    net = wopt.build("block", {"name": "ode", "width": 64, "time": False, "sharpness": 3.0})
+    return CriticOptions(net, iterations, 1e-2, 1000, 0.95, seed)
+
+
+def test_the_pushed_score_is_that_of_the_image_density_by_finite_differences():
+    log_density, _ = mixture(1)
+    block, x = Bent(1), torch.linspace(-4, 4, 41, dtype=torch.float64)[:, None]
+    found = pushed_score(block, x, score_of(log_density, x))
+    e = 1e-5
+
+    def image(x):
+        y, log_det = block(x)
+        return y[:, 0], log_density(x) - log_det
+
+    (y0, p0), (y1, p1) = image(x - e), image(x + e)
+    assert torch.allclose(found[:, 0], (p1 - p0) / (y1 - y0), atol=1e-8)
+
+
+def test_on_a_line_the_stein_form_of_the_true_field_is_its_norm_by_quadrature():
+    # Nodes of the mixture itself, so that no sampling error is left.
+    log_density, _ = mixture(1)
+    x = torch.linspace(-9, 9, 4001, dtype=torch.float64)[:, None]
+    weights = log_density(x).exp()
+    weights = weights / weights.sum()
+    block = Bent(1)
+    moved = wopt.Particles.start(x, weights).moved(*block(x))
+    form = SteinForm.of(wopt.build("objective", "kl"), moved, x, H)
+    score = pushed_score(block, x, score_of(log_density, x))
+    xi = moved.points + score + (moved.points - x) / H
+    y = moved.points[:, 0]
+    divergence = torch.from_numpy(np.gradient(xi[:, 0].numpy(), y.numpy(), edge_order=2))
+    true = float((weights @ xi.square().sum(1)).sqrt())
+    assert true > 0.3
+    assert form.size(xi, divergence)[0] == pytest.approx(true, rel=1e-4)
+    # Another field sees less of it.
+    assert form.size(y[:, None], torch.ones_like(y))[0] < 0.99 * true
+
+
+def test_on_a_line_affine_fields_see_the_projection_by_quadrature():
+    log_density, _ = mixture(1)
+    x = torch.linspace(-9, 9, 4001, dtype=torch.float64)[:, None]
+    weights = log_density(x).exp()
+    weights = weights / weights.sum()
+    block = Bent(1)
+    moved = wopt.Particles.start(x, weights).moved(*block(x))
+    form = SteinForm.of(wopt.build("objective", "kl"), moved, x, H)
+    xi = moved.points + pushed_score(block, x, score_of(log_density, x)) + (moved.points - x) / H
+    features = torch.cat([moved.points, torch.ones_like(moved.points)], 1)
+    root = weights.sqrt()[:, None]
+    solved = torch.linalg.lstsq(root * features, root * xi).solution
+    projection = float((weights @ (features @ solved).square()[:, 0]).sqrt())
+    found = stein_norm(form, options(0))
+    assert found.value == pytest.approx(projection, rel=1e-6)
+    assert found.error == 0
+
+
+@pytest.mark.parametrize("dim", [2, 10])
+def test_the_critic_is_within_a_tenth_of_the_truth(dim):
+    form, xi = problem(dim, 10_000)
+    true = root_mean_square(xi.square().sum(1), None, 0.95)
+    affine, critic = stein_norm(form, options(0)), stein_norm(form, options(300))
+    assert critic.value == pytest.approx(true.value, rel=0.1)
+    # It sees what affine fields do not, and no more than there is: three standard errors.
+    assert affine.value < critic.value < true.value + 3 * math.hypot(critic.error, true.error)
+
+
+def test_the_interval_covers_what_the_fields_see():
+    """Of one fixed field's size the 95 % interval covers the limit as often as it says."""
+    form, _ = problem(2, 400_000, seed=99)
+    fixed = form.points.tanh(), (1 - form.points.tanh().square()).sum(1)
+    limit, _ = form.size(*fixed)
+    covered = 0
+    for seed in range(200):
+        small, _ = problem(2, 500, seed)
+        value, error = small.size(small.points.tanh(), (1 - small.points.tanh().square()).sum(1))
+        covered += abs(value - limit) < 1.96 * error
+    # 190 +- 3.1 are expected; four standard errors.
+    assert 177 <= covered <= 200
+
+
+@pytest.mark.parametrize("dim", [2, 10])
+def test_an_exact_step_leaves_nothing_to_find(dim):
+    """From N(m, I) the exact step to N(0, I) is a shift: the interval begins at zero."""
+    draw = torch.Generator().manual_seed(dim)
+    x = torch.randn(6000, dim, generator=draw, dtype=torch.float64) + 2.0
+    y = x - 2.0 * H / (1 + H)
+    moved = wopt.Particles.start(x).moved(y, torch.zeros(len(x), dtype=torch.float64))
+    form = SteinForm.of(wopt.build("objective", "kl"), moved, x, H)
+    found = stein_norm(form, options(300))
+    assert found.low == 0
+    assert found.value < 3 * found.error + 0.01
+    assert found.high < 0.1
+
+
+def test_the_same_seed_gives_the_same_estimate():
+    form, _ = problem(2, 1000)
+    first, second, other = (stein_norm(form, options(20, seed)) for seed in (0, 0, 1))
+    assert dataclasses.astuple(first) == dataclasses.astuple(second)
+    assert first.value != other.value
+
+
+def test_a_net_without_a_velocity_is_refused():
+    class Blind(Bent):
+        pass
+
+    form, _ = problem(2, 200)
+    with pytest.raises(wopt.CapabilityError, match=r"certify\.critic"):
+        stein_norm(form, dataclasses.replace(options(5), net=wopt.build("block", Blind)))

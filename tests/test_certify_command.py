@@ -1,0 +1,167 @@
+"""``wopt certify`` as a user meets it: what it writes, says and refuses."""
+
+import json
+
+import numpy as np
+import pytest
+
+EPS_LABELS = {"exact", "bound given eps", "estimate"}
+
+
+def certificate(path):
+    return json.loads((path / "certificate.json").read_text())
+
+
+def test_a_run_leaves_a_certificate(finished_run):
+    found = certificate(finished_run)
+    assert found["of"] == "KL(p_n | q)"
+    assert found["origin"] == "fresh draws of the start"
+    assert found["particles"] == 400
+    assert found["lambda"] == 1.0
+    assert [s["step"] for s in found["steps"]] == [1, 2]
+    for step in found["steps"]:
+        assert step["kl"] is None
+        assert step["residual"]["by"] in ("critic", "affine")
+        assert set(step["residuals"]) == {"affine", "critic"}
+        known = {k: e for k, e in step["bounds"]["kl"].items() if e["value"] is not None}
+        assert set(known) >= {"theorem_q", "a_priori", "paper", "log_sobolev", "convex"}
+        assert {e["label"] for e in known.values()} <= EPS_LABELS
+        assert step["bounds"]["kl"]["theorem_p"]["reason"] == "kl0 is not known"
+    assert found["statement"]["kl"] == found["final"]["kl"]["value"]
+    assert "What is certified" in (finished_run / "report.html").read_text()
+
+
+def same(one, other):
+    """Compare trees; BLAS may round the last bit differently from call to call."""
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one:
+            same(one[key], other[key])
+    elif isinstance(one, list):
+        assert len(one) == len(other)
+        for left, right in zip(one, other, strict=True):
+            same(left, right)
+    elif isinstance(one, float):
+        assert one == pytest.approx(other, rel=1e-9, abs=1e-12)
+    else:
+        assert one == other
+
+
+def test_it_is_made_anew_the_same(command, finished):
+    before = certificate(finished)
+    (finished / "certificate.json").unlink()
+    (finished / "report.html").unlink()
+    answer = command("certify", finished)
+    assert answer.status == 0, answer.err
+    same(certificate(finished), before)
+    assert (finished / "report.html").is_file()
+    assert before["statement"]["text"] in " ".join(answer.out.split())
+
+
+def test_options_of_the_certifier(command, finished):
+    answer = command(
+        "certify", finished, "--set", "particles=100", "--set", "iterations=0", "--set",
+        "transport_rows=0", "--set", "level=0.5",
+    )  # fmt: skip
+    assert answer.status == 0, answer.err
+    found = certificate(finished)
+    assert (found["particles"], found["level"]) == (100, 0.5)
+    assert set(found["steps"][0]["residuals"]) == {"affine"}
+    assert found["steps"][0]["transport"] is None
+
+
+def test_it_can_be_left_out(command, config, tiny, tmp_path):
+    tiny["certify"] = {"enabled": False}
+    assert command("run", config(tiny), "--out", tmp_path / "run").status == 0
+    assert not (tmp_path / "run" / "certificate.json").exists()
+
+
+def test_mistakes(command, finished, tmp_path):
+    assert command("certify", tmp_path / "none").is_mistake("is no run directory")
+    bad = command("certify", finished, "--set", "particle=3")
+    assert bad.is_mistake("certify.particle", "unknown option", "particles")
+    bad = command("certify", finished, "--set", "critic=affin")
+    assert bad.is_mistake("certify.critic", "affin")
+    state = finished / "state.safetensors"
+    state.write_bytes(state.read_bytes()[:100])
+    assert command("certify", finished).is_mistake("state.safetensors", "damaged", status=1)
+
+
+def points_run(command, config, tiny, folder, rows, **options):
+    """Run on rows without a density, smoothed."""
+    np.save(folder / "rows.npy", rows)
+    tiny["source"] = {"name": "array", "path": str(folder / "rows.npy"), "preprocess": "none"}
+    tiny["smooth_time"] = 0.05
+    tiny["scheme"]["step_size"] = 1.0
+    tiny["solver"] = {"iterations": 150, "batch_size": 200, "learning_rate": 0.01}
+    tiny["block"] = {"name": "ode", "width": 16, "sharpness": 3.0, "steps": 4}
+    for key, value in options.items():
+        tiny[key] = tiny.get(key, {}) | value
+    answer = command("run", config(tiny), "--out", folder / "run")
+    return answer, folder / "run"
+
+
+@pytest.mark.parametrize("kind", ["a point mass", "two points"])
+def test_data_without_a_density_get_the_mixed_statement(command, config, tiny, tmp_path, kind):
+    rows = np.full((1000, 2), 0.5)
+    if kind == "two points":
+        rows[::2] = -1.0
+    answer, run = points_run(command, config, tiny, tmp_path, rows)
+    assert answer.status == 0, answer.err
+    found = certificate(run)
+    # (1.12) in closed form: (1 - e^-t)^2 E|X|^2 + d (1 - e^-2t).
+    second = float(np.square(rows).sum(1).mean())
+    t = 0.05
+    # The rows that certify are a part of the data, so of another second moment for two points.
+    low, high = (
+        np.sqrt((1 - np.exp(-t)) ** 2 * m + 2 * (1 - np.exp(-2 * t)))
+        for m in (0.9 * second, 1.1 * second)
+    )
+    cost = found["smoothing"]["w2_data_units"]
+    assert low <= cost <= high
+    if kind == "a point mass":
+        assert cost == pytest.approx(
+            np.sqrt((1 - np.exp(-t)) ** 2 * 0.5 + 2 * (1 - np.exp(-2 * t))), rel=1e-12
+        )
+        # (1.13) is an equality for a Dirac: KL(N(e^-t x, (1 - e^-2t) I) | N(0, I)).
+        kl = (np.exp(-2 * t) * (0.5 - 2) - 2 * np.log(1 - np.exp(-2 * t))) / 2
+        assert found["start"]["kl"] == pytest.approx(kl, rel=1e-9)
+    assert found["statement"]["w2"] >= cost
+    for step in found["steps"]:
+        assert step["bounds"]["kl"]["theorem_p"]["value"] is not None
+    result = json.loads((run / "result.json").read_text())
+    assert result["nll_gaussian"] is None or kind == "two points"
+
+
+def test_a_coarse_inverse_shows_in_the_round_trip_and_in_the_statement(
+    command, config, tiny, tmp_path
+):
+    """The same run with coarser grids: what is sampled is farther from what is certified."""
+    rows = np.full((1000, 2), 0.5)
+    rows[::2] = -1.0
+    found = []
+    for steps in (1, 8):
+        folder = tmp_path / str(steps)
+        folder.mkdir()
+        answer, run = points_run(
+            command, config, tiny, folder, rows,
+            block={"steps": steps}, guard={"likelihood_tolerance": 1e9},
+        )  # fmt: skip
+        assert answer.status == 0, answer.err
+        found.append(certificate(run))
+    coarse, fine = found
+    for trip in ("data", "noise"):
+        assert coarse["round_trip"][trip]["value"] > 10 * fine["round_trip"][trip]["value"]
+    cost = fine["smoothing"]["w2_data_units"]
+    assert coarse["statement"]["w2"] - cost > 10 * (fine["statement"]["w2"] - cost)
+    assert coarse["statement"]["w2"] == pytest.approx(
+        cost + coarse["round_trip"]["data_units"]["high"]
+    )
+
+
+def test_smoothing_leaves_no_density_to_push(command, config, tiny, tmp_path):
+    tiny["source"] = {"name": "gaussian", "mean": [0.0, 0.0], "n_train": 200}
+    tiny["smooth_time"] = 0.1
+    tiny["model"] = "push_forward"
+    answer = command("run", config(tiny), "--out", tmp_path / "run")
+    assert answer.is_mistake("push_forward", "smooth_time")
