@@ -30,6 +30,7 @@ CASES = [
     ("f_divergence", {"f": "jensen_shannon"}),
     ("f_divergence", {"f": "alpha", "alpha": 1.5}),
     ("f_divergence", {"f": lambda s: s * s.log()}),
+    ("fisher_information", {"features": 6}),
     ("forward_kl", {}),
     ("interaction", {"kernel": "quadratic", "strength": 2.0}),
     ("interaction", {"kernel": "quadratic", "estimator": "u"}),

@@ -17,6 +17,7 @@ _PLACES = {
     "EnergyDistance": "wopt_functionals.samples.energy_distance",
     "Entropy": "wopt_functionals.density.entropy",
     "FDivergence": "wopt_functionals.density.f_divergence",
+    "FisherInformation": "wopt_functionals.points.fisher",
     "ForwardKL": "wopt_functionals.density.forward_kl",
     "Interaction": "wopt_functionals.points.interaction",
     "Internal": "wopt_functionals.density.internal",
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from wopt_functionals.density.forward_kl import ForwardKL
     from wopt_functionals.density.internal import Internal
     from wopt_functionals.density.renyi import RenyiDivergence, RenyiEntropy
+    from wopt_functionals.points.fisher import FisherInformation
     from wopt_functionals.points.interaction import Interaction
     from wopt_functionals.points.ksd import KSD
     from wopt_functionals.points.potential import Potential
@@ -52,6 +54,7 @@ __all__ = [
     "EnergyDistance",
     "Entropy",
     "FDivergence",
+    "FisherInformation",
     "ForwardKL",
     "Interaction",
     "Internal",
