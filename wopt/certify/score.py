@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from wopt.interfaces.block import FlowBlock
 
-__all__ = ["pushed_score", "score_of"]
+__all__ = ["obeys_stein", "pushed_score", "score_of"]
 
 
 def score_of(log_density: Callable[[Tensor], Tensor], x: Tensor) -> Tensor | None:
@@ -27,6 +28,21 @@ def score_of(log_density: Callable[[Tensor], Tensor], x: Tensor) -> Tensor | Non
         (gradient,) = torch.autograd.grad(value.sum(), held)
     found: Tensor = gradient
     return found if bool(torch.isfinite(found).all()) else None
+
+
+def obeys_stein(score: Tensor, x: Tensor) -> bool:
+    """Whether  E <s(X), X - E X> = -d  within six standard errors at draws of p.
+
+    A density with jumps has a gradient almost everywhere that is not its score; it fails.
+
+    Example:
+        >>> x = torch.randn(1000, 1, generator=torch.Generator().manual_seed(0))
+        >>> obeys_stein(-x, x), obeys_stein(0 * x, x)
+        (True, False)
+    """
+    terms = (score * (x - x.mean(0))).sum(1).double()
+    error = float(terms.std()) / math.sqrt(len(x))
+    return abs(float(terms.mean()) + x.shape[1]) <= 6 * error + 1e-6
 
 
 def pushed_score(block: FlowBlock, x: Tensor, score: Tensor) -> Tensor:

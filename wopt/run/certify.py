@@ -13,7 +13,7 @@ from wopt.capabilities import Need
 from wopt.certify.certificate import make_certificate
 from wopt.certify.certifier import Certifier
 from wopt.certify.evidence import Evidence
-from wopt.certify.score import score_of
+from wopt.certify.score import obeys_stein, score_of
 from wopt.config.model import RunConfig, validate
 from wopt.data.smooth import smooth_dataset
 from wopt.errors import WoptError
@@ -126,4 +126,6 @@ def _score(prepared: Prepared, certifier: Certifier, rows: torch.Tensor) -> torc
         found = score_of(dataset.log_density, rows[: certifier.score_rows])
     except (RuntimeError, WoptError):  # a density that autograd cannot follow
         return None
-    return None if found is None else found @ dataset.transform.inverse_matrix
+    if found is None or not obeys_stein(found, rows[: len(found)]):
+        return None
+    return found @ dataset.transform.inverse_matrix
