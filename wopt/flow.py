@@ -122,15 +122,24 @@ class Flow(nn.Module):
         back, log_det = in_batches(self.inverse, x)
         return log_det + start.log_density(back.double().cpu()).to(log_det)
 
-    def sample(self, n: int, seed: int = 0) -> Tensor:
-        """Return ``n`` samples of the model, shape ``(n, d)``."""
-        return self.sample_and_log_prob(n, seed)[0]
+    def sample(self, n: int, seed: int = 0, conditions: Tensor | None = None) -> Tensor:
+        """Return ``n`` samples of the model, shape ``(n, d)``; see :meth:`sample_and_log_prob`."""
+        return self.sample_and_log_prob(n, seed, conditions)[0]
 
     @torch.no_grad()
-    def sample_and_log_prob(self, n: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+    def sample_and_log_prob(
+        self, n: int, seed: int = 0, conditions: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return samples and the model's log-density at them, in one pass.
 
-        The log-density is NaN where the model has samples but no density.
+        The log-density is NaN where the model has samples but no density. That of a conditional
+        model is given the conditions, which are its last columns.
+
+        Args:
+            n: How many.
+            seed: Of the draw.
+            conditions: Of a conditional model, shape ``(n, c)``, in the data's units; without
+                them they are drawn from those of the training data.
 
         Raises:
             CapabilityError: The model cannot be sampled (the target has no samples, say).
@@ -143,6 +152,8 @@ class Flow(nn.Module):
             return y, start.log_density(x.double().cpu()).to(log_det) - log_det
         target = self._target(Need.TARGET_SAMPLES, "samples")
         z = draw(target, n, self.dim, generator).to(self._like())
+        if conditions is not None:
+            z = self._with_conditions(z, conditions)
         x, log_det = in_batches(self.inverse, z)
         if Need.NORMALISED not in target.provides:
             return x, torch.full_like(log_det, torch.nan)
@@ -151,6 +162,20 @@ class Flow(nn.Module):
     def distribution(self) -> FlowDistribution:
         """Return the model as a :class:`torch.distributions.Distribution`."""
         return FlowDistribution(self)
+
+    def _with_conditions(self, z: Tensor, conditions: Tensor) -> Tensor:
+        width = self.transform.condition
+        if not width:
+            raise CapabilityError("this model has no conditions; leave them out")
+        if conditions.shape != (len(z), width) or not bool(torch.isfinite(conditions).all()):
+            raise DataError(
+                f"conditions are finite numbers of shape (n, c) = ({len(z)}, {width}), got shape "
+                f"{tuple(conditions.shape)}"
+            )
+        rows = torch.zeros(len(z), self.dim, dtype=torch.float64)
+        rows[:, -width:] = conditions.double().cpu()
+        given = self.transform.forward(rows)[:, -width:]
+        return torch.cat([z[:, :-width], given.to(z)], dim=1)
 
     def _like(self) -> Tensor:
         found = next(self.parameters(), None)

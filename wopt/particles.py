@@ -25,6 +25,7 @@ class Particles:
             maps made so far do not provide it.
         log_density_start: log-density of the start at the points the particles came from, shape
             ``(n,)``; ``None`` if it is not known (data).
+        condition: How many of the coordinates, the last ones, are conditions that no map changes.
 
     Example:
         >>> p = Particles(torch.tensor([[0.0], [2.0]]), torch.tensor([0.25, 0.75]))
@@ -36,6 +37,7 @@ class Particles:
     weights: Tensor | None = None
     log_det: Tensor | None = None
     log_density_start: Tensor | None = None
+    condition: int = 0
 
     def __post_init__(self) -> None:
         if self.points.ndim != 2:
@@ -107,4 +109,5 @@ class Particles:
             None if weights is None else weights / weights.sum(),
             None if self.log_det is None else self.log_det[index],
             None if self.log_density_start is None else self.log_density_start[index],
+            self.condition,
         )

@@ -20,19 +20,21 @@ class AffineField:
     """
 
     def __init__(self, form: SteinForm) -> None:
-        d = form.points.shape[1]
+        d = form.points.shape[1] - form.condition
         features = self._features(form.points)
         weighted = features if form.weights is None else form.weights[:, None] * features
         scale = len(features) if form.weights is None else 1
-        linear = weighted.T @ form.by_point / scale
+        linear = weighted.T @ form.by_point[:, :d] / scale
         linear[:d] += float(form.mean(form.by_log_det)) * torch.eye(d).to(linear)
+        self.condition = form.condition
         self.matrix: Tensor = torch.linalg.lstsq(weighted.T @ features / scale, linear).solution
 
     def __call__(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``(phi, div phi)`` at ``y``, shapes ``(n, d)`` and ``(n,)``."""
         d = self.matrix.shape[1]
         divergence = self.matrix[:d].diagonal().sum().expand(len(y))
-        return self._features(y.double()) @ self.matrix, divergence
+        field = self._features(y.double()) @ self.matrix
+        return torch.nn.functional.pad(field, (0, self.condition)), divergence
 
     @staticmethod
     def _features(y: Tensor) -> Tensor:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from torch import Tensor
-
 from wopt.certify.bounds import (
     Base,
     Entry,
@@ -27,6 +25,7 @@ from wopt.certify.start import Start, smoothing_part, start_of_run
 from wopt.errors import UserError
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.objective import Objective
+from wopt.particles import Particles
 from wopt.train.problem import Problem
 from wopt.train.record import StepRecord
 from wopt.train.seeds import derive
@@ -64,7 +63,7 @@ def make_certificate(
     measures: list[StepMeasure] = []
     optimality: list[dict[str, Any] | None] = []
     score, after = evidence.score, evidence.particles
-    second = [_second_moment(after.points)]
+    second = [_second_moment(after)]
     for passage in replay(problem, blocks, records, evidence.particles):
         seed = derive(problem.seed, "certify", passage.record.step)
         options = certifier.of_critic(problem.solver.iterations, seed)
@@ -76,7 +75,7 @@ def make_certificate(
         )
         measures.append(found)
         after = passage.after
-        second.append(_second_moment(after.points))
+        second.append(_second_moment(after))
         if progress:
             progress(len(measures), len(blocks))
     start = start_of_run(objective, evidence)
@@ -106,8 +105,9 @@ def make_certificate(
     }
 
 
-def _second_moment(points: Tensor) -> float:
-    return float(points.double().square().sum(1).mean())
+def _second_moment(at: Particles) -> float:
+    moved = at.points[:, : at.dim - at.condition].double()
+    return float(moved.square().sum(1).mean())
 
 
 def _common_base(measures: Sequence[StepMeasure]) -> Base:

@@ -14,7 +14,7 @@ from wopt.certify.estimate import Estimate, combine
 from wopt.certify.stein import SteinForm
 from wopt.component import Spec
 from wopt.errors import CapabilityError
-from wopt.interfaces.block import FlowBlock
+from wopt.interfaces.block import FlowBlock, new_block
 from wopt.train.seeds import derive, seeded
 
 __all__ = ["CriticOptions", "stein_norm"]
@@ -109,7 +109,7 @@ class _Critic:
         self.shift = train.mean(y)
         self.scale = train.mean((y - self.shift).square()).sqrt().clamp(min=1e-12)
         with seeded(options.seed):
-            self.net: FlowBlock = options.net.build(dim=y.shape[1])
+            self.net: FlowBlock = new_block(options.net, y.shape[1], train.condition)
             if Need.VELOCITY not in self.net.provides:
                 raise CapabilityError(
                     f"block {type(self.net).__name__} cannot be the critic: it provides no "

@@ -55,8 +55,10 @@ def start_of_run(objective: Objective, evidence: Evidence) -> Start:
     if target is None or Need.TARGET_SAMPLES not in target.provides:
         return Start()
     z = draw(target, _TARGET_ROWS, at.dim, generator(0, "certify", "target")).double()
+    moved = at.dim - at.condition  # conditions are the same on either side
+    z = z[:, :moved]
     second = float(z.square().sum(1).mean())
-    w0 = _independent(at.points.double().cpu(), z)
+    w0 = _independent(at.points[:, :moved].double().cpu(), z)
     known = divergence(objective, at, level=0.95)
     if known is not None:
         return Start(w0, known.value + _SPREAD * known.error, second)

@@ -27,6 +27,8 @@ class SteinForm:
         by_point: g at each particle, shape ``(n, d)``.
         by_log_det: l at each particle, shape ``(n,)``.
         weights: The particles' weights, or ``None``.
+        condition: How many coordinates, the last ones, are conditions: no map changes them, so
+            test fields are zero along them.
 
     Example:
         >>> class Half(Objective):
@@ -42,6 +44,7 @@ class SteinForm:
     by_point: Tensor
     by_log_det: Tensor
     weights: Tensor | None
+    condition: int = 0
 
     @classmethod
     def of(
@@ -66,12 +69,17 @@ class SteinForm:
         by_point = by_point / shares[:, None]
         if anchor is not None:
             by_point = by_point + (y - anchor.double()) / step_size
-        return cls(y, by_point, by_log_det / shares, weights)
+        return cls(y, by_point, by_log_det / shares, weights, moved.condition)
 
     def rows(self, index: Tensor | slice) -> SteinForm:
         """Return the form on a subset of equally weighted particles."""
         assert self.weights is None
-        return SteinForm(self.points[index], self.by_point[index], self.by_log_det[index], None)
+        return dataclasses.replace(
+            self,
+            points=self.points[index],
+            by_point=self.by_point[index],
+            by_log_det=self.by_log_det[index],
+        )
 
     def along(self, field: Tensor, divergence: Tensor) -> Tensor:
         """Return <g, phi> + l div phi at each particle, shape ``(n,)``."""

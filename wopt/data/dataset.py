@@ -25,6 +25,8 @@ class Dataset:
         log_density: The exact log-density in the data's units, ``(n, d)`` to ``(n,)``, if known.
         entropy: Its entropy in nats, if known: no model's NLL can be below it.
         sample: Draws fresh rows from that density: a number and a generator to ``(n, d)``.
+        condition: How many of the columns, the last ones, are conditions: the model is that of
+            the others given them.
         images: Turns rows into pictures, ``(n, d)`` to ``(n, height, width)``, if they are some.
     """
 
@@ -37,6 +39,7 @@ class Dataset:
     entropy: float | None = None
     sample: Callable[[int, torch.Generator], Tensor] | None = None
     images: Callable[[Tensor], Tensor] | None = None
+    condition: int = 0
 
     @property
     def dim(self) -> int:

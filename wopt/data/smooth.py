@@ -56,10 +56,12 @@ def smooth_dataset(dataset: Dataset, time: float, seed: int) -> Dataset:
         assert draw is not None
         return rows(draw(n, noise), noise)
 
-    parts = {
-        name: rows(getattr(dataset, name), generator(seed, "smooth", name))
-        for name in ("train", "valid", "test")
-    }
     return dataclasses.replace(
-        dataset, **parts, log_density=None, entropy=None, sample=sample if draw else None
+        dataset,
+        train=rows(dataset.train, generator(seed, "smooth", "train")),
+        valid=rows(dataset.valid, generator(seed, "smooth", "valid")),
+        test=rows(dataset.test, generator(seed, "smooth", "test")),
+        log_density=None,
+        entropy=None,
+        sample=sample if draw else None,
     )

@@ -21,6 +21,8 @@ class AffineTransform:
         shift: Shape ``(d,)``.
         matrix: Shape ``(d, d)``, lower triangular or diagonal.
         inverse_matrix: Its inverse.
+        condition: How many of the columns, the last ones, are conditions, which are standardised
+            by themselves and do not count in :attr:`log_det`.
 
     Example:
         >>> x = torch.randn(500, 2, generator=torch.Generator().manual_seed(0)).double() * 3 + 1
@@ -34,6 +36,7 @@ class AffineTransform:
     shift: Tensor
     matrix: Tensor
     inverse_matrix: Tensor
+    condition: int = 0
 
     @classmethod
     def fit(
@@ -41,6 +44,7 @@ class AffineTransform:
         x: Tensor,
         how: Literal["none", "standardise", "whiten"],
         names: tuple[str, ...] | None = None,
+        condition: int = 0,
     ) -> AffineTransform:
         """Fit on training rows, shape ``(n, d)``.
 
@@ -49,11 +53,14 @@ class AffineTransform:
             how: ``none``; ``standardise`` each column to mean 0 and variance 1; ``whiten`` to
                 mean 0 and identity covariance (by the inverse Cholesky factor).
             names: Column names, for messages.
+            condition: How many columns, the last ones, are conditions.
 
         Raises:
             DataError: A column is constant, or columns are linearly dependent.
         """
         x = x.double()
+        if condition:
+            return cls._conditional(x, how, names, condition)
         d = x.shape[1]
         eye = torch.eye(d, dtype=x.dtype)
         if how == "none":
@@ -79,10 +86,33 @@ class AffineTransform:
         factor = torch.diag(scale) @ torch.linalg.cholesky(correlation)
         return cls(shift, torch.linalg.solve_triangular(factor, eye, upper=False), factor)
 
+    @classmethod
+    def _conditional(
+        cls,
+        x: Tensor,
+        how: Literal["none", "standardise", "whiten"],
+        names: tuple[str, ...] | None,
+        condition: int,
+    ) -> AffineTransform:
+        moved, given = x[:, :-condition], x[:, -condition:]
+        first = cls.fit(moved, how, None if names is None else names[:-condition])
+        last = cls.fit(
+            given,
+            "none" if how == "none" else "standardise",
+            None if names is None else names[-condition:],
+        )
+        return cls(
+            torch.cat([first.shift, last.shift]),
+            torch.block_diag(first.matrix, last.matrix),
+            torch.block_diag(first.inverse_matrix, last.inverse_matrix),
+            condition,
+        )
+
     @property
     def log_det(self) -> float:
         """log |det| of the map, which the likelihood in the data's units needs."""
-        return float(self.matrix.diagonal().abs().log().sum())
+        moved = len(self.shift) - self.condition
+        return float(self.matrix.diagonal()[:moved].abs().log().sum())
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the flow's coordinates, computed in float64."""

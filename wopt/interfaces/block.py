@@ -8,11 +8,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from wopt.capabilities import Need
-from wopt.component import Component
+from wopt.capabilities import Need, require
+from wopt.component import Component, Spec
 from wopt.errors import CapabilityError
 
-__all__ = ["FlowBlock"]
+__all__ = ["FlowBlock", "new_block"]
 
 
 class FlowBlock(Component, nn.Module, abc.ABC):
@@ -92,3 +92,22 @@ class FlowBlock(Component, nn.Module, abc.ABC):
     def freeze(self) -> FlowBlock:
         """Make the parameters constant and return the block, in evaluation mode."""
         return self.requires_grad_(False).eval()
+
+
+def new_block(chosen: Spec, dim: int, condition: int = 0) -> FlowBlock:
+    """Return a new block of a choice.
+
+    Args:
+        chosen: The block's class and options.
+        dim: The dimension, conditions included.
+        condition: How many of the coordinates, the last ones, are conditions.
+
+    Raises:
+        CapabilityError: There are conditions, and the block cannot be conditional.
+    """
+    made: FlowBlock = chosen.build(dim=dim)
+    if condition:
+        name = f"block {type(made).__name__}"
+        require("a conditional flow", Need.CONDITION, name, made.provides)
+        made = chosen.build(dim=dim, condition=condition)
+    return made

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import torch
 from torch import Tensor
 
@@ -23,9 +25,7 @@ def energy_derivatives(objective: Objective, particles: Particles) -> tuple[Tens
     points = particles.points.detach().requires_grad_()
     held = None if particles.log_det is None else particles.log_det.detach().requires_grad_()
     with torch.enable_grad():
-        energy = objective.energy(
-            Particles(points, particles.weights, held, particles.log_density_start)
-        )
+        energy = objective.energy(dataclasses.replace(particles, points=points, log_det=held))
         inputs = [points] if held is None else [points, held]
         found = torch.autograd.grad(energy, inputs, allow_unused=True, materialize_grads=True)
     return found[0], found[1] if held is not None else points.new_zeros(len(points))

@@ -55,8 +55,8 @@ def certify_run(
     config = validate(table, str(directory.config))
     dataset = config.source.load(derive(config.seed, "source"))
     prepared = prepare(config, dataset)
-    state = load_state(directory, config, dataset.dim)
-    blocks = load_blocks(directory, config, dataset.dim)
+    state = load_state(directory, config, dataset.dim, dataset.condition)
+    blocks = load_blocks(directory, config, dataset.dim, dataset.condition)
     found = certify(prepared, config, blocks, state, progress)
     write_json(directory.certificate, found)
     return found

@@ -11,7 +11,7 @@ from wopt.component import Spec, config_of
 from wopt.config.model import RunConfig
 from wopt.data.transform import AffineTransform
 from wopt.errors import RunError
-from wopt.interfaces.block import FlowBlock
+from wopt.interfaces.block import FlowBlock, new_block
 from wopt.particles import Particles
 from wopt.run.directory import RunDirectory, read_tensors, write_tensors
 from wopt.train.problem import State, Trace
@@ -52,7 +52,7 @@ def save_state(run: RunDirectory, state: State, block: Spec) -> None:
     write_tensors(run.state, tensors, {"state": json.dumps(metadata)})
 
 
-def load_state(run: RunDirectory, config: RunConfig, dim: int) -> State:
+def load_state(run: RunDirectory, config: RunConfig, dim: int, condition: int = 0) -> State:
     """Read the state of the last finished step.
 
     Raises:
@@ -63,7 +63,9 @@ def load_state(run: RunDirectory, config: RunConfig, dim: int) -> State:
         held = json.loads(metadata["state"])
         step = int(held["step"])
         traces = {
-            split: _trace({k[6:]: v for k, v in tensors.items() if k.startswith(split)}, config)
+            split: _trace(
+                {k[6:]: v for k, v in tensors.items() if k.startswith(split)}, config, condition
+            )
             for split in ("train", "valid")
         }
     except (KeyError, ValueError, TypeError) as error:
@@ -80,13 +82,15 @@ def load_state(run: RunDirectory, config: RunConfig, dim: int) -> State:
         traces["valid"],
         held["step_size"],
         held["energy"],
-        load_block(run, config, step, dim) if step else None,
+        load_block(run, config, step, dim, condition) if step else None,
         tuple(records),
         dict(held["plan"]),
     )
 
 
-def load_blocks(run: RunDirectory, config: RunConfig, dim: int) -> list[FlowBlock]:
+def load_blocks(
+    run: RunDirectory, config: RunConfig, dim: int, condition: int = 0
+) -> list[FlowBlock]:
     """Read the blocks of all finished steps.
 
     Raises:
@@ -97,17 +101,19 @@ def load_blocks(run: RunDirectory, config: RunConfig, dim: int) -> list[FlowBloc
         steps = int(json.loads(metadata["state"])["step"])
     except (KeyError, ValueError, TypeError) as error:
         raise RunError(f"{run.state}: is damaged: {error!r}") from None
-    return [load_block(run, config, step, dim) for step in range(1, steps + 1)]
+    return [load_block(run, config, step, dim, condition) for step in range(1, steps + 1)]
 
 
-def load_block(run: RunDirectory, config: RunConfig, step: int, dim: int) -> FlowBlock:
+def load_block(
+    run: RunDirectory, config: RunConfig, step: int, dim: int, condition: int = 0
+) -> FlowBlock:
     """Read the block of one step.
 
     Raises:
         RunError: The file is missing, damaged, or of another block than the configuration's.
     """
     tensors, _ = read_tensors(run.block(step))
-    block = config.block_spec.build(dim=dim)
+    block = new_block(config.block_spec, dim, condition)
     block.to(device=config.device, dtype=getattr(torch, config.dtype))
     try:
         block.load_state_dict(tensors)
@@ -120,25 +126,44 @@ def load_block(run: RunDirectory, config: RunConfig, step: int, dim: int) -> Flo
     return block
 
 
-def save_transform(run: RunDirectory, transform: AffineTransform, names: tuple[str, ...]) -> None:
-    """Write the preprocessing, so that sampling and scoring need no data."""
+def save_transform(
+    run: RunDirectory,
+    transform: AffineTransform,
+    names: tuple[str, ...],
+    conditions: Tensor | None = None,
+) -> None:
+    """Write the preprocessing, so that sampling and scoring need no data.
+
+    Args:
+        run: The run directory.
+        transform: The preprocessing.
+        names: The columns' names.
+        conditions: Of training rows, in the flow's coordinates, if the flow is conditional.
+    """
     tensors = {
         "shift": transform.shift,
         "matrix": transform.matrix,
         "inverse_matrix": transform.inverse_matrix,
     }
+    if conditions is not None:
+        tensors["conditions"] = conditions
     write_tensors(run.transform, tensors, {"names": json.dumps(names)})
 
 
-def load_transform(run: RunDirectory) -> tuple[AffineTransform, tuple[str, ...]]:
-    """Read the preprocessing and the columns' names.
+def load_transform(
+    run: RunDirectory,
+) -> tuple[AffineTransform, tuple[str, ...], Tensor | None]:
+    """Read the preprocessing, the columns' names, and the conditions if there are any.
 
     Raises:
         RunError: The file is missing or damaged.
     """
     tensors, metadata = read_tensors(run.transform)
     try:
-        return AffineTransform(**tensors), tuple(json.loads(metadata["names"]))
+        conditions = tensors.pop("conditions", None)
+        width = 0 if conditions is None else conditions.shape[1]
+        transform = AffineTransform(**tensors, condition=width)
+        return transform, tuple(json.loads(metadata["names"])), conditions
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{run.transform}: is damaged: {error!r}") from None
 
@@ -149,7 +174,8 @@ def _tensors(trace: Trace) -> dict[str, Tensor]:
     return {name: value for name, value in held.items() if value is not None}
 
 
-def _trace(tensors: dict[str, Tensor], config: RunConfig) -> Trace:
+def _trace(tensors: dict[str, Tensor], config: RunConfig, condition: int) -> Trace:
     held = {name: value.to(config.device) for name, value in tensors.items()}
-    particles = Particles(**{name: held.get(name) for name in _OF_PARTICLES})  # type: ignore[arg-type]
+    found = {name: held.get(name) for name in _OF_PARTICLES}
+    particles = Particles(**found, condition=condition)  # type: ignore[arg-type]
     return Trace(particles, held.get("previous"), held.get("gradient"))

@@ -36,7 +36,7 @@ def evaluate(prepared: Prepared, blocks: list[FlowBlock], test: Particles) -> di
     return {
         "nll_test": None if scores is None else float(scores.mean()),
         "nll_error": None if scores is None else float(scores.std() / len(scores) ** 0.5),
-        "nll_gaussian": gaussian_nll(dataset.train, dataset.test),
+        "nll_gaussian": _gaussian_nll(dataset),
         "entropy": dataset.entropy,
         "kl": None if scores is None else _kl(dataset, scores),
         "likelihood_error": _likelihood_error(objective, coarse, audited),
@@ -53,6 +53,16 @@ def _kl(dataset: Dataset, scores: Tensor) -> float | None:
     if dataset.log_density is None:
         return None
     return float((scores + dataset.log_density(dataset.test)).mean())
+
+
+def _gaussian_nll(dataset: Dataset) -> float | None:
+    """Return the Gaussian's NLL; given the conditions, that of the joint less that of them."""
+    joint = gaussian_nll(dataset.train, dataset.test)
+    if not dataset.condition or joint is None:
+        return joint
+    given = slice(dataset.dim - dataset.condition, None)
+    of_conditions = gaussian_nll(dataset.train[:, given], dataset.test[:, given])
+    return None if of_conditions is None else joint - of_conditions
 
 
 def gaussian_nll(train: Tensor, test: Tensor) -> float | None:

@@ -22,7 +22,7 @@ from wopt.run.checkpoint import load_blocks, load_state, save_state, save_transf
 from wopt.run.directory import RunDirectory, write_tensors
 from wopt.run.evaluate import evaluate
 from wopt.run.observer import Observer
-from wopt.run.prepare import Prepared, place, prepare
+from wopt.run.prepare import Prepared, conditions_of, place, prepare
 from wopt.train.iterate import iterate
 from wopt.train.problem import State
 from wopt.train.record import StepRecord
@@ -50,7 +50,9 @@ def run(config: RunConfig, out: Path, observer: Observer | None = None) -> dict[
     table = to_table(config) | {"model": prepared.direction, "versions": versions()}
     directory = RunDirectory(out)
     directory.create(table)
-    save_transform(directory, prepared.dataset.transform, prepared.dataset.names)
+    dataset = prepared.dataset
+    conditions = conditions_of(dataset) if dataset.condition else None
+    save_transform(directory, dataset.transform, dataset.names, conditions)
     state = prepared.problem.begin(prepared.train, prepared.valid)
     save_state(directory, state, config.block_spec)
     watch = observer or Observer()
@@ -71,7 +73,7 @@ def resume(out: Path, observer: Observer | None = None) -> dict[str, Any]:
     config = validate(directory.read_config(), str(directory.config))
     dataset = config.source.load(derive(config.seed, "source"))
     prepared = prepare(config, dataset)
-    state = load_state(directory, config, dataset.dim)
+    state = load_state(directory, config, dataset.dim, dataset.condition)
     return _Execution(directory, config, prepared, observer or Observer(), began).go(state)
 
 
@@ -133,8 +135,7 @@ class _Execution:
 
     def _finish(self, state: State, status: str, reason: str) -> dict[str, Any]:
         """Measure on test data, draw samples and save what the pictures need."""
-        dim = self.prepared.dataset.dim
-        blocks: list[FlowBlock] = load_blocks(self.directory, self.config, dim)
+        blocks = self._blocks()
         dataset = self.prepared.dataset
         test = place(dataset, dataset.test, self.config, known=False)
         result = {"status": status, "reason": reason, "steps": state.step}
@@ -152,16 +153,18 @@ class _Execution:
         write_tensors(self.directory.figures, figures, {})
         return result
 
+    def _blocks(self) -> list[FlowBlock]:
+        data = self.prepared.dataset
+        return load_blocks(self.directory, self.config, data.dim, data.condition)
+
     def _certify(self, state: State) -> None:
         """Write the certificate; where that is not possible, say so: the run stands."""
         if not state.records or not self.config.certify.enabled:
             return
-        dim = self.prepared.dataset.dim
         again = f"`wopt certify {self.directory.path}` does it later"
         self.observer.pause("certifying")
         try:
-            blocks = load_blocks(self.directory, self.config, dim)
-            found = certify(self.prepared, self.config, blocks, state)
+            found = certify(self.prepared, self.config, self._blocks(), state)
         except WoptError as error:
             self._log(f"no certificate: {error}")
             self.observer.warn(f"no certificate: {error}")

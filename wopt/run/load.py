@@ -10,6 +10,7 @@ from wopt.flow import Direction, Flow
 from wopt.run.checkpoint import load_blocks, load_transform
 from wopt.run.directory import RunDirectory
 from wopt.run.prepare import start_of
+from wopt.train.conditional import conditional
 from wopt.train.seeds import derive
 
 __all__ = ["LoadedRun", "load"]
@@ -39,12 +40,13 @@ def load(path: Path | str) -> LoadedRun:
     """
     run = RunDirectory(Path(path))
     config = validate(run.read_config(), str(run.config))
-    transform, names = load_transform(run)
-    blocks = load_blocks(run, config, len(transform.shift))
+    transform, names, conditions = load_transform(run)
+    blocks = load_blocks(run, config, len(transform.shift), transform.condition)
+    objective = config.objective
+    if conditions is not None:
+        objective = conditional(objective, conditions)
     direction: Direction = "pull_back" if config.model == "auto" else config.model
     start = None
     if direction == "push_forward":
         start = start_of(config.source.load(derive(config.seed, "source")))
-    return LoadedRun(
-        config, Flow(blocks, config.objective.target, transform, direction, start), names
-    )
+    return LoadedRun(config, Flow(blocks, objective.target, transform, direction, start), names)

@@ -12,16 +12,27 @@ from wopt.capabilities import Need
 from wopt.config.model import RunConfig
 from wopt.data.dataset import Dataset, check_finite
 from wopt.data.smooth import smooth_dataset
-from wopt.data.transform import AffineTransform
 from wopt.errors import CapabilityError, DataError
 from wopt.flow import Direction, Flow, Start
 from wopt.interfaces.block import FlowBlock
 from wopt.particles import Particles
 from wopt.train.check import check_parts
+from wopt.train.conditional import conditional
 from wopt.train.problem import Problem
 from wopt.train.seeds import derive
 
-__all__ = ["Prepared", "direction_of", "prepare", "problem_of", "start_of"]
+CONDITIONS = 10_000
+"""Rows of conditions that a run keeps, for samples whose conditions are not given."""
+
+__all__ = [
+    "CONDITIONS",
+    "Prepared",
+    "conditions_of",
+    "direction_of",
+    "prepare",
+    "problem_of",
+    "start_of",
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,10 +65,13 @@ class Prepared:
         )
 
 
-def problem_of(config: RunConfig, transform: AffineTransform) -> Problem:
+def problem_of(config: RunConfig, dataset: Dataset) -> Problem:
     """Return the problem that a configuration describes."""
+    transform, objective = dataset.transform, config.objective
+    if dataset.condition:
+        objective = conditional(objective, conditions_of(dataset))
     return Problem(
-        config.objective,
+        objective,
         config.scheme,
         config.block_spec,
         config.solver,
@@ -81,21 +95,27 @@ def prepare(config: RunConfig, dataset: Dataset) -> Prepared:
         config.block,
         log_density=dataset.log_density is not None and config.smooth_time == 0,
         dim=dataset.dim,
+        condition=dataset.condition,
     )
     for name in ("train", "valid", "test"):
         check_finite(getattr(dataset, name), dataset.names, f"source, {name} split")
     target = config.objective.target
-    if target is not None and target.dim not in (None, dataset.dim):
+    moved = dataset.dim - dataset.condition
+    if target is not None and target.dim not in (None, moved):
         raise DataError(
-            f"the target has dimension {target.dim} and the source {dataset.dim}; they must agree"
+            f"the target has dimension {target.dim} and the source {moved}; they must agree"
         )
     # A density on the training particles costs time and is a constant to most objectives.
     everywhere = Need.LOG_DENSITY in config.objective.needs
+    if dataset.condition and config.smooth_time:
+        raise CapabilityError(
+            "smooth_time would smooth the conditions too; leave it out, or the source's `context`"
+        )
     start = smooth_dataset(dataset, config.smooth_time, derive(config.seed, "smooth"))
     return Prepared(
         dataset,
         start,
-        problem_of(config, dataset.transform),
+        problem_of(config, dataset),
         place(start, start.train, config, known=everywhere),
         place(start, start.valid, config, known=True),
         direction_of(config, dataset),
@@ -108,7 +128,14 @@ def place(dataset: Dataset, x: Tensor, config: RunConfig, *, known: bool) -> Par
     density = None
     if known and dataset.log_density is not None:
         density = (dataset.log_density(x) - dataset.transform.log_det).to(**like)
-    return Particles.start(dataset.transform.forward(x).to(**like), log_density=density)
+    found = Particles.start(dataset.transform.forward(x).to(**like), log_density=density)
+    return dataclasses.replace(found, condition=dataset.condition)
+
+
+def conditions_of(dataset: Dataset) -> Tensor:
+    """Return conditions of the training rows, in the flow's coordinates: at most 10,000 of them."""
+    rows = dataset.transform.forward(dataset.train[:CONDITIONS])
+    return rows[:, dataset.dim - dataset.condition :]
 
 
 def direction_of(config: RunConfig, dataset: Dataset) -> Direction:

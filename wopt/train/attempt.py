@@ -12,7 +12,7 @@ from torch import Tensor
 from wopt.certify.residual import affine_residual
 from wopt.component import Spec
 from wopt.errors import DivergenceError
-from wopt.interfaces.block import FlowBlock
+from wopt.interfaces.block import FlowBlock, new_block
 from wopt.interfaces.scheme import History, Subproblem, first_order
 from wopt.particles import Particles
 from wopt.train.guard import Verdict
@@ -202,8 +202,9 @@ class _Stage:
 
 def _new_block(block: Spec | FlowBlock, like: Particles) -> FlowBlock:
     """Return a new block for particles of this dimension, dtype and device."""
-    made: FlowBlock = block.build(dim=like.dim) if isinstance(block, Spec) else copy.deepcopy(block)
-    return made.to(like.points)
+    if isinstance(block, Spec):
+        return new_block(block, like.dim, like.condition).to(like.points)
+    return copy.deepcopy(block).to(like.points)
 
 
 def _history(trace: Trace, state: State, h: float, plan: Mapping[str, float]) -> History:

@@ -6,7 +6,7 @@ from wopt.capabilities import Need, require
 from wopt.component import Spec
 from wopt.errors import WoptError
 from wopt.host import host
-from wopt.interfaces.block import FlowBlock
+from wopt.interfaces.block import FlowBlock, new_block
 from wopt.interfaces.objective import Objective, Sum
 from wopt.interfaces.scheme import ProximalScheme
 
@@ -22,6 +22,7 @@ def check_parts(
     *,
     log_density: bool,
     dim: int = 2,
+    condition: int = 0,
 ) -> None:
     """Raise unless target, block and start provide what objective and scheme need.
 
@@ -31,12 +32,13 @@ def check_parts(
         block: Which maps.
         log_density: Whether the start's density is known.
         dim: The dimension, on which what a block provides may depend.
+        condition: How many of the coordinates are conditions.
 
     Raises:
         CapabilityError: What is missing, who would give it, which objectives would fit.
     """
     scheme.check(objective)
-    maps = block.build(dim=dim) if isinstance(block, Spec) else block
+    maps = new_block(block, dim, condition) if isinstance(block, Spec) else block
     start = Need.LOG_DENSITY if log_density else Need.NOTHING
     for part in _parts(objective):
         _check_objective(part, maps, start)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from wopt.capabilities import Need
 from wopt.component import Component
+from wopt.errors import DivergenceError
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.objective import Objective
 from wopt.interfaces.scheme import ProximalScheme, Subproblem
@@ -121,12 +122,17 @@ class Guard(Component):
         if final and (subproblem.linear or subproblem.implicit is None) and not lacks:
             lacks = self._rises("energy", energy_change(objective, before, moved))
         inexact = _likelihood_error(objective, block, before, moved)
+        round_trip = None
+        try:
+            round_trip = inversion_error(block, before.points)
+        except DivergenceError as error:  # a map that folded: training it more gently may help
+            lacks = lacks or str(error)
         return Verdict(
             moved=moved,
             energy=float(objective.energy(moved)),
             decrease=decrease,
             likelihood_error=inexact,
-            inversion_error=inversion_error(block, before.points),
+            inversion_error=round_trip,
             lacks_decrease=lacks,
             lacks_accuracy=None
             if inexact is None or inexact <= self.likelihood_tolerance

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 __all__ = [
     "Columns",
+    "Context",
     "Covariance",
     "Covariances",
     "Dequantise",
@@ -178,6 +179,13 @@ File = Annotated[
 ]
 Key = Annotated[
     str | None, Field(description="which array of an .npz file; not needed if it holds one")
+]
+Context = Annotated[
+    list[str | int] | None,
+    Field(
+        description="columns that the others are conditioned on, by name or index; the model is "
+        "then the conditional law of the others",
+    ),
 ]
 Dequantise = Annotated[
     float,

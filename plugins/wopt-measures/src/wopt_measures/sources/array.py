@@ -7,8 +7,17 @@ import torch
 from wopt import DataError, Dataset, Source
 from wopt.data.dataset import check_finite
 from wopt.data.tables import column_names, pick_columns, read_table
-from wopt_measures.options import Columns, Dequantise, File, Fractions, Key, Missing, Preprocess
-from wopt_measures.sources.common import from_rows
+from wopt_measures.options import (
+    Columns,
+    Context,
+    Dequantise,
+    File,
+    Fractions,
+    Key,
+    Missing,
+    Preprocess,
+)
+from wopt_measures.sources.common import check_context, from_rows
 
 __all__ = ["ArraySource"]
 
@@ -41,6 +50,7 @@ class ArraySource(Source):
         split: Fractions = (0.8, 0.1, 0.1),
         preprocess: Preprocess = "whiten",
         dequantise: Dequantise = 0.0,
+        context: Context = None,
     ) -> None:
         self.path = path
         self.key = key
@@ -49,10 +59,13 @@ class ArraySource(Source):
         self.split = split
         self.preprocess = preprocess
         self.dequantise = dequantise
+        self.given = context
 
     def check(self) -> None:
         """Raise for a missing file, an unreadable header or a missing column."""
-        pick_columns(column_names(self.path, self.key), self.columns, str(self.path))
+        names = column_names(self.path, self.key)
+        chosen = pick_columns(names, self.columns, str(self.path))
+        check_context(tuple(names[j] for j in chosen), self.given)
 
     def load(self, seed: int) -> Dataset:
         """Return the data, the same for the same seed."""
@@ -67,4 +80,4 @@ class ArraySource(Source):
                     "leaves none; choose other `columns`"
                 )
         check_finite(x, names, str(self.path))
-        return from_rows(x, names, self.split, self.preprocess, self.dequantise, seed)
+        return from_rows(x, names, self.split, self.preprocess, self.dequantise, seed, self.given)

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from wopt import Dataset, Source
 from wopt.data.tables import pick_columns
-from wopt_measures.options import Columns, Dequantise, Fractions, Preprocess
-from wopt_measures.sources.common import from_rows
+from wopt_measures.options import Columns, Context, Dequantise, Fractions, Preprocess
+from wopt_measures.sources.common import check_context, from_rows
 
 __all__ = ["SklearnSource"]
 
@@ -41,12 +41,14 @@ class SklearnSource(Source):
         split: Fractions = (0.8, 0.1, 0.1),
         preprocess: Preprocess = "whiten",
         dequantise: Dequantise = 0.0,
+        context: Context = None,
     ) -> None:
         self.dataset = dataset
         self.columns = columns
         self.split = split
         self.preprocess = preprocess
         self.dequantise = dequantise
+        self.given = context
 
     def _table(self) -> tuple[torch.Tensor, tuple[str, ...]]:
         import sklearn.datasets
@@ -59,10 +61,10 @@ class SklearnSource(Source):
 
     def check(self) -> None:
         """Raise for a missing column."""
-        if self.columns is not None:
-            self._table()
+        if self.columns is not None or self.given is not None:
+            check_context(self._table()[1], self.given)
 
     def load(self, seed: int) -> Dataset:
         """Return the data, the same for the same seed."""
         x, names = self._table()
-        return from_rows(x, names, self.split, self.preprocess, self.dequantise, seed)
+        return from_rows(x, names, self.split, self.preprocess, self.dequantise, seed, self.given)

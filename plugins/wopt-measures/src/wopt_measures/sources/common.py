@@ -10,9 +10,10 @@ from torch import Tensor
 
 from wopt import AffineTransform, DataError, Dataset
 from wopt.data.dataset import split
+from wopt.data.tables import pick_columns
 from wopt.train.seeds import generator
 
-__all__ = ["assemble", "coordinates", "dequantised", "draw_splits", "from_rows"]
+__all__ = ["assemble", "check_context", "coordinates", "dequantised", "draw_splits", "from_rows"]
 
 How = Literal["none", "standardise", "whiten"]
 Splits = tuple[Tensor, Tensor, Tensor]
@@ -48,6 +49,7 @@ def assemble(
     entropy: float | None = None,
     sample: Draw | None = None,
     images: Callable[[Tensor], Tensor] | None = None,
+    condition: int = 0,
 ) -> Dataset:
     """Fit the preprocessing on the training split and make the dataset.
 
@@ -56,8 +58,10 @@ def assemble(
     """
     train, valid, test = splits
     names = names or coordinates(train.shape[1])
-    transform = AffineTransform.fit(train, preprocess, names)
-    return Dataset(train, valid, test, transform, names, log_density, entropy, sample, images)
+    transform = AffineTransform.fit(train, preprocess, names, condition)
+    return Dataset(
+        train, valid, test, transform, names, log_density, entropy, sample, images, condition
+    )
 
 
 def from_rows(
@@ -67,18 +71,21 @@ def from_rows(
     preprocess: How,
     dequantise: float,
     seed: int,
+    context: Sequence[str | int] | None = None,
 ) -> Dataset:
-    """Dequantise, split and preprocess the rows of a table.
+    """Dequantise, split and preprocess the rows of a table; its context columns go last.
 
     Raises:
         DataError: Too few rows, or columns that have no density; the message says what to do.
     """
-    noisy = dequantised(x, dequantise, generator(seed, "source", "noise"))
-    splits = split(noisy, fractions, seed)
+    x, names, condition = _context_last(x, names, context)
+    moved = x.shape[1] - condition
+    noisy = dequantised(x[:, :moved], dequantise, generator(seed, "source", "noise"))
+    splits = split(torch.cat([noisy, x[:, moved:]], dim=1), fractions, seed)
     if len(splits[0]) < 2:
         raise DataError(f"{len(x)} row(s) leave one for training; give more data")
     try:
-        return assemble(splits, preprocess, names)
+        return assemble(splits, preprocess, names, condition=condition)
     except DataError as error:
         if dequantise == 0 and bool((x == x.round()).all()):
             raise DataError(
@@ -86,3 +93,29 @@ def from_rows(
                 "`dequantise = 1`"
             ) from None
         raise
+
+
+def check_context(names: tuple[str, ...], context: Sequence[str | int] | None) -> list[int]:
+    """Return the indices of the context columns; none without a context.
+
+    Raises:
+        DataError: A context column is unknown, or no other column is left to be modelled.
+    """
+    if not context:
+        return []
+    given = pick_columns(names, list(context), "context")
+    if len(given) == len(names):
+        raise DataError(
+            f"all columns ({', '.join(names)}) are context, so none is left to be modelled; name "
+            "fewer in `context`"
+        )
+    return given
+
+
+def _context_last(
+    x: Tensor, names: tuple[str, ...], context: Sequence[str | int] | None
+) -> tuple[Tensor, tuple[str, ...], int]:
+    """Return the columns with those of the context last, and how many these are."""
+    given = check_context(names, context)
+    order = [*(j for j in range(len(names)) if j not in given), *given]
+    return x[:, order], tuple(names[j] for j in order), len(given)

@@ -1,0 +1,27 @@
+"""Blocks: affine maps, residual nets, gradients of convex potentials, free particles.
+
+Names are imported when first used, so that finding the plugin costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wopt.lazy import exports
+
+_PLACES = {
+    "Affine": "wopt_blocks.affine",
+    "FreeParticles": "wopt_blocks.particles",
+    "GradientOfConvex": "wopt_blocks.icnn",
+    "Residual": "wopt_blocks.residual",
+}
+
+if TYPE_CHECKING:
+    from wopt_blocks.affine import Affine
+    from wopt_blocks.icnn import GradientOfConvex
+    from wopt_blocks.particles import FreeParticles
+    from wopt_blocks.residual import Residual
+
+__all__ = ["Affine", "FreeParticles", "GradientOfConvex", "Residual"]
+
+__getattr__, __dir__ = exports(__name__, _PLACES)

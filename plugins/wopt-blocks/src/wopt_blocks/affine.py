@@ -1,0 +1,102 @@
+"""The block ``affine``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from wopt import Need
+from wopt_blocks.jacobian import JacobianBlock
+
+__all__ = ["Affine", "symmetric_exp"]
+
+
+class Affine(JacobianBlock):
+    """T(x) = A x + b,  A = exp(S) exp(K);  given conditions c, T(z; c) = A z + b + C c.
+
+    S and K are the symmetric and the skew part of one free matrix M. So A is invertible whatever M
+    is, and every A with det A > 0 is reached: exp(S) exp(K) is its polar decomposition. In closed
+    form
+
+        log |det DT| = tr M,    T^-1(y) = exp(-K) exp(-S) (y - b - C c).
+
+    If ``symmetric``, K is left out. Then T is the gradient of a convex function, so the optimal map
+    to its image: those between Gaussians are all of this kind.
+
+    Source: Gelbrich, *On a formula for the L2 Wasserstein metric between measures on Euclidean and
+    Hilbert spaces*, 1990 (the optimal map between Gaussians is affine, symmetric and positive).
+
+    Args:
+        dim: Dimension d, supplied by wopt.
+        condition: Coordinates that are conditions, supplied by wopt.
+        symmetric: Whether A is symmetric and positive definite.
+
+    Example:
+        >>> block = Affine(2, symmetric=True)
+        >>> y, log_det = block(torch.ones(3, 2))
+        >>> y.tolist()[0], log_det.tolist()
+        ([1.0, 1.0], [0.0, 0.0, 0.0])
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        condition: int = 0,
+        symmetric: Annotated[
+            bool, Field(description="A symmetric and positive definite: an optimal map")
+        ] = False,
+    ) -> None:
+        super().__init__(dim, condition)
+        self.symmetric = symmetric
+        self.generator = nn.Parameter(torch.zeros(self.moves, self.moves))
+        self.shift = nn.Parameter(torch.zeros(self.moves))
+        self.by_condition = nn.Parameter(torch.zeros(self.moves, condition)) if condition else None
+        if symmetric:
+            self.provides = type(self).provides | Need.ACTION
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``(T(x), tr M)``."""
+        return self.move(x), self.generator.trace().expand(len(x))
+
+    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``(T^-1(y), -tr M)``, differentiable."""
+        z, c = self.split(y)
+        slope = symmetric_exp(-self.generator)
+        if not self.symmetric:
+            slope = _rotation(self.generator).T @ slope
+        x = (z - self._shift(c)) @ slope.T
+        return self.joined(x, y), -self.generator.trace().expand(len(y))
+
+    def value(self, z: Tensor, c: Tensor) -> Tensor:
+        """Return A z + b + C c."""
+        return z @ self.slope().T + self._shift(c)
+
+    def linearise(self, z: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the value and A, shape ``(1, m, m)``."""
+        slope = self.slope()
+        return z @ slope.T + self._shift(c), slope[None]
+
+    def slope(self) -> Tensor:
+        """Return A, shape ``(m, m)``."""
+        stretch = symmetric_exp(self.generator)
+        return stretch if self.symmetric else stretch @ _rotation(self.generator)
+
+    def _shift(self, c: Tensor) -> Tensor:
+        return self.shift if self.by_condition is None else self.shift + c @ self.by_condition.T
+
+
+def symmetric_exp(matrix: Tensor) -> Tensor:
+    """Return exp((P + P^T)/2), symmetric and positive definite.
+
+    Example:
+        >>> symmetric_exp(torch.zeros(2, 2)).tolist()
+        [[1.0, 0.0], [0.0, 1.0]]
+    """
+    return torch.linalg.matrix_exp((matrix + matrix.T) / 2)
+
+
+def _rotation(matrix: Tensor) -> Tensor:
+    return torch.linalg.matrix_exp((matrix - matrix.T) / 2)

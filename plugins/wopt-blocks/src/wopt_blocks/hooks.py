@@ -1,0 +1,26 @@
+"""Names what this plugin brings; imports nothing heavy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import wopt
+
+if TYPE_CHECKING:
+    from wopt.registry import Registry
+
+WOPT_API = (1, 0)
+
+_BLOCKS = (
+    ("affine", "affine:Affine", "A x + b, closed form; symmetric: the Brenier map of Gaussians"),
+    ("icnn", "icnn:GradientOfConvex", "gradient of a convex net, the Brenier map of a step"),
+    ("particles", "particles:FreeParticles", "a free displacement a particle, no log-det"),
+    ("residual", "residual:Residual", "x + f(x), f contractive or free, exact log-det"),
+)
+
+
+@wopt.hookimpl
+def wopt_register(registry: Registry) -> None:
+    """Name the components."""
+    for name, place, summary in _BLOCKS:
+        registry.add("block", name, f"wopt_blocks.{place}", summary=summary)

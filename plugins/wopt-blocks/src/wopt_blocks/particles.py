@@ -1,0 +1,128 @@
+"""The block ``particles``: one free displacement a particle."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from scipy.spatial import KDTree
+from torch import Tensor, nn
+
+import wopt
+from wopt import CapabilityError, DataError, Need
+from wopt_blocks.conditions import moved
+
+__all__ = ["FreeParticles"]
+
+
+class FreeParticles(wopt.FlowBlock):
+    """T(x) = x + u_{i(x)}, with one vector u_i a training particle x_i and i(x) the nearest one's.
+
+    Nothing restricts how the training particles move, so a step is the step of the particle
+    system. Other points move as their nearest training particle does: T is piecewise a
+    translation. So it has no log-det of any meaning (it jumps, and tears the space) and no
+    inverse, and serves objectives that need neither: ``mmd``, ``energy_distance``,
+    ``sliced_wasserstein``, ``potential``, ``interaction``, ... A model of such blocks can be
+    sampled where it is the start pushed forward; it has no likelihood.
+
+    The displacements are made when the block is shown the particles (:meth:`see`). Until then there
+    is one, for a particle at the origin: T is a translation. Particles that coincide share one.
+    Given conditions, these stay as they are, and the nearest particle is that by all coordinates.
+
+    Args:
+        dim: Dimension d, supplied by wopt.
+        condition: Coordinates that are conditions, supplied by wopt.
+
+    Example:
+        >>> block = FreeParticles(1)
+        >>> block.see(torch.tensor([[0.0], [1.0]]))
+        >>> block.displacement.data += torch.tensor([[0.5], [-0.5]])
+        >>> block.move(torch.tensor([[0.0], [0.2], [1.3]])).flatten().tolist()
+        [0.5, 0.699999988079071, 0.7999999523162842]
+    """
+
+    provides = Need.CONDITION
+    points: Tensor
+
+    def __init__(self, dim: int, condition: int = 0) -> None:
+        super().__init__()
+        moves = moved(type(self).__name__, dim, condition)
+        self.condition = condition
+        self._tree: tuple[Tensor, int, KDTree] | None = None
+        self.register_buffer("points", torch.zeros(1, dim))
+        self.displacement = nn.Parameter(torch.zeros(1, moves))
+
+    def see(self, points: Tensor) -> None:
+        """Take the training particles; their displacements are zero.
+
+        Raises:
+            DataError: A particle is not finite.
+        """
+        if not bool(torch.isfinite(points).all()):
+            raise DataError("block particles was shown particles that are not finite")
+        self.points = points.detach().clone()
+        self.displacement = nn.Parameter(torch.zeros_like(self.points[:, : self._moves]))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``(T(x), NaN)``: there is no log-det."""
+        return self.move(x), torch.full_like(x[:, 0], torch.nan)
+
+    def move(self, x: Tensor) -> Tensor:
+        """Return T(x)."""
+        u = self.displacement[self._nearest(x)]
+        return x + torch.nn.functional.pad(u, (0, self.condition))
+
+    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Raise: there is no inverse.
+
+        Raises:
+            CapabilityError: Always.
+        """
+        raise CapabilityError(_LACKS.format("inverse", "INVERSE"))
+
+    def audit(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Raise: there is no log-det, so no likelihood to audit.
+
+        Raises:
+            CapabilityError: Always.
+        """
+        raise CapabilityError(_LACKS.format("log-det", "LOG_DET"))
+
+    @torch.no_grad()
+    def warm_start(self, previous: wopt.FlowBlock) -> None:
+        """Begin from each particle's displacement in the step before, where it stands now."""
+        before = previous.displacement
+        if isinstance(before, Tensor) and before.shape == self.displacement.shape:
+            self.displacement.copy_(before)
+
+    @property
+    def _moves(self) -> int:
+        return self.points.shape[1] - self.condition
+
+    def _nearest(self, x: Tensor) -> Tensor:
+        """Return the index of the nearest training particle by row, found on the CPU."""
+        held = self.points
+        known = self._tree
+        if known is None or known[0] is not held or known[1] != held._version:
+            known = held, held._version, KDTree(held.cpu().double().numpy())
+            self._tree = known
+        if not bool(torch.isfinite(x).all()):
+            raise DataError("block particles was asked to move points that are not finite")
+        index = known[2].query(x.detach().cpu().double().numpy())[1]
+        return torch.from_numpy(index).to(x.device)
+
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *args: Any) -> None:
+        """Make room for as many particles as are saved, and load."""
+        held = state.get(f"{prefix}points")
+        if held is not None and len(held) != len(self.points) and held.ndim == self.points.ndim:
+            n = len(held)
+            self.points = self.points.new_zeros(n, self.points.shape[1])
+            self.displacement = nn.Parameter(self.displacement.new_zeros(n, self._moves))
+        super()._load_from_state_dict(state, prefix, *args)
+
+
+_LACKS = (
+    "block particles has no {0}: it moves points as their nearest training particle; a model that "
+    "is the start pushed forward can be sampled, without likelihood; for more, choose a block that "
+    "provides {1}, such as icnn or residual"
+)

@@ -1,0 +1,169 @@
+"""The block ``residual``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from wopt import ConfigError, DivergenceError, Need
+from wopt_blocks.jacobian import JacobianBlock
+from wopt_blocks.newton import aim, check_inverted
+from wopt_blocks.perceptron import Activation, Perceptron
+from wopt_blocks.series import roulette_log_det
+
+__all__ = ["Residual"]
+
+_ITERATIONS = 5000
+
+
+class Residual(JacobianBlock):
+    """T(x) = x + f(x), f a net of fully connected layers; T(z; c) = z + f(z, c) given conditions.
+
+    With ``lipschitz`` l in (0, 0.99], f is a contraction by spectral norms, so T is invertible,
+    with slopes between 1 - l and 1 + l. With ``lipschitz = 0`` f is free; then T need not be
+    invertible away from the particles. Where no x is found, or one with det DT(x) <= 0, the inverse
+    raises an error; one of several x with det DT(x) > 0 it cannot tell from the only one.
+
+    log |det DT| is exact, from the whole derivative in closed form, except in training in more
+    than ``exact`` dimensions, where it is estimated without bias, see
+    :func:`~wopt_blocks.series.roulette_log_det`; every map is judged and used by the exact one. The
+    estimate is noisy, so it wants ``optimiser = "adam"``. The inverse is Newton's method up to
+    ``exact`` dimensions and the fixed-point iteration x <- y - f(x) in more, down to rounding; that
+    T(x) misses y by more than 1e-10 (1 + |y|), in float32 1e-3 (1 + |y|), is an error.
+
+    Source: Behrmann et al., *Invertible residual networks*, 2019; Chen et al., *Residual flows for
+    invertible generative modeling*, 2019.
+
+    Args:
+        dim: Dimension d, supplied by wopt.
+        condition: Coordinates that are conditions, supplied by wopt.
+        width: Width of the hidden layers.
+        depth: Number of hidden layers.
+        activation: ``silu``, ``softplus`` or ``tanh``.
+        lipschitz: Bound l of f's Lipschitz constant; 0 for none.
+        exact: Dimensions up to which training uses the exact log-det.
+
+    Example:
+        >>> block = Residual(2, width=16)
+        >>> x = torch.randn(5, 2)
+        >>> y, log_det = block(x)
+        >>> bool((y == x).all()), log_det.shape
+        (True, torch.Size([5]))
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        condition: int = 0,
+        width: Annotated[int, Field(ge=1, description="width of the hidden layers")] = 64,
+        depth: Annotated[int, Field(ge=1, description="number of hidden layers")] = 2,
+        activation: Annotated[Activation, Field(description="of the hidden layers")] = "silu",
+        lipschitz: Annotated[
+            float,
+            Field(
+                ge=0,
+                le=0.99,
+                description="bound of f's Lipschitz constant, which makes T invertible; 0 for "
+                "none: more expressive, but T may fold (up to `exact` dimensions)",
+            ),
+        ] = 0.9,
+        exact: Annotated[
+            int,
+            Field(
+                ge=0,
+                description="dimensions up to which training uses the exact log-det; in more it "
+                "is an unbiased series",
+            ),
+        ] = 16,
+    ) -> None:
+        super().__init__(dim, condition)
+        if not lipschitz and self.moves > exact:
+            raise ConfigError(
+                f"Residual: lipschitz = 0 in {self.moves} dimensions: the series for the log-det "
+                "and the fixed-point inverse need a contraction; set lipschitz = 0.9, or exact = "
+                f"{self.moves}"
+            )
+        self.net = Perceptron(self.moves, condition, width, depth, activation, lipschitz)
+        self.width = width
+        self.lipschitz = lipschitz
+        self.exact = exact
+        if lipschitz:
+            self.provides = type(self).provides | Need.ACTION
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``(T(x), log-det)``; in training in many dimensions an estimate of it."""
+        if not (self.training and self.moves > self.exact):
+            return self.audit(x)
+        z, c = self.split(x)
+        f, derivative = self.net.linearise(z, c)
+        log_det = roulette_log_det(derivative, z, self.lipschitz)
+        return self.joined(z + f, x), log_det
+
+    def audit(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``(T(x), log-det)``, exact and deterministic in any dimension."""
+
+        def exactly(rows: Tensor) -> tuple[Tensor, Tensor]:
+            z, c = self.split(rows)
+            f, derivative = self.net.linearise(z, c)
+            return self.joined(z + f, rows), derivative.sign_and_log_det()[1]
+
+        return self._chunked(exactly, x)
+
+    def value(self, z: Tensor, c: Tensor) -> Tensor:
+        """Return z + f(z; c)."""
+        return z + self.net(z, c)
+
+    def linearise(self, z: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the value and I + Df, shape ``(n, m, m)``."""
+        f, derivative = self.net.linearise(z, c)
+        eye = torch.eye(self.moves, dtype=z.dtype, device=z.device)
+        return z + f, eye + derivative.matrix()
+
+    def preimage(self, z: Tensor, c: Tensor) -> Tensor:
+        """Return the point that T(.; c) carries to z.
+
+        Raises:
+            DivergenceError: Some points were not reached.
+        """
+        if not self.lipschitz:
+            x = super().preimage(z, c)
+            _check_orientation(self.net.linearise(x, c)[1].sign_and_log_det()[0], self.hint())
+            return x
+        if self.moves <= self.exact:
+            return super().preimage(z, c)
+        x, goal = z, aim(z)
+        error = torch.full_like(goal, torch.inf)
+        for _ in range(_ITERATIONS):
+            new = z - self.net(x, c)
+            before, error = error, torch.linalg.vector_norm(new - x, dim=1)  # |T(x) - z|
+            if not bool(((error > goal) & (error < before)).any()):
+                break
+            x = new
+        check_inverted(error, z, self.hint())
+        return x
+
+    def hint(self) -> str:
+        """Return what to do when the inverse fails."""
+        if self.lipschitz:
+            return (
+                "the map is id plus a contraction, so rows that are not finite or rounding must be "
+                "the cause: use dtype = float64"
+            )
+        return "the map may fold there: set lipschitz = 0.9, which makes it invertible everywhere"
+
+    def floats_a_row(self) -> int:
+        """Return how many numbers the largest tensor of a derivative holds for one row."""
+        return self.moves * max(self.moves, self.width)
+
+
+def _check_orientation(sign: Tensor, hint: str) -> None:
+    """Raise where det DT <= 0: a map that starts as the identity has folded there."""
+    folded = int((sign <= 0).sum())
+    if folded:
+        raise DivergenceError(
+            f"the inverse is not unique at {folded} of {len(sign)} points: det DT is not positive "
+            f"there; {hint}"
+        )

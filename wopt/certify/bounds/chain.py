@@ -1,0 +1,269 @@
+"""All bounds side by side, along the steps of a run."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Collection, Mapping, Sequence
+from typing import Literal, get_args
+
+import numpy as np
+
+from wopt.certify.bounds._numbers import Array, steps_of
+from wopt.certify.bounds._rules import RULES, Base, Inputs, Rule
+from wopt.certify.bounds.entropy import transport_entropy, tv
+from wopt.certify.bounds.start import start_distance
+from wopt.errors import UserError
+
+__all__ = ["Base", "Entry", "Label", "StepBounds", "chain"]
+
+Label = Literal["exact", "bound given eps", "estimate"]
+PerStep = Sequence[float | None] | Array
+"""A number a step, ``None`` or NaN where it is not known."""
+
+_NAMES = {
+    "eps": "errors",
+    "moved": "moved",
+    "fisher": "fisher",
+    "moments": "second_moments",
+    "w0": "w0",
+    "kl0": "kl0",
+    "target_moment": "target_second_moment",
+    "smoothness": "smoothness",
+}
+"""What an input of the rules is called in the arguments of :func:`chain`."""
+_MEASURABLE = tuple(_NAMES.values())
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One bound at one step.
+
+    Attributes:
+        value: The bound; ``None`` if it is not available.
+        label: "exact" if it needs no residual, or all are zero; "bound given eps" if it is a
+            theorem given the residuals; "estimate" if an input was measured on samples; ``None``
+            without a value.
+        reason: Why there is no value, in one line; empty with one.
+    """
+
+    value: float | None
+    label: Label | None = None
+    reason: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class StepBounds:
+    """Every bound after one step, by name.
+
+    Attributes:
+        step: n, from 1.
+        w2: Bounds of W_2(p_n, q).
+        kl: Bounds of KL(p_n|q), or of G(p_n) - G(q) for another objective.
+    """
+
+    step: int
+    w2: Mapping[str, Entry]
+    kl: Mapping[str, Entry]
+
+    @property
+    def best_w2(self) -> Entry:
+        """The smallest bound of the distance."""
+        return _smallest(self.w2, "no bound of the distance is available")
+
+    @property
+    def best_kl(self) -> Entry:
+        """The smallest bound of the divergence."""
+        return _smallest(self.kl, "no bound of the divergence is available")
+
+    @property
+    def best_tv(self) -> Entry:
+        """The bound of the total variation that follows from :attr:`best_kl`, if G is KL."""
+        best = self.best_kl
+        if best.value is None:
+            return best
+        return dataclasses.replace(best, value=float(tv(best.value)))
+
+
+def chain(
+    step_sizes: Sequence[float] | Array,
+    errors: PerStep | float,
+    lam: float,
+    *,
+    moved: PerStep | None = None,
+    w0: float | None = None,
+    kl0: float | None = None,
+    second_moments: PerStep | float | None = None,
+    target_second_moment: float | None = None,
+    fisher: PerStep | None = None,
+    pl: float | None = None,
+    base: Base = "previous",
+    smoothness: float | None = None,
+    measured: Collection[str] = (),
+) -> list[StepBounds]:
+    """Return every bound after every step of a run, with its label or the reason it lacks.
+
+    | name | bounds | from | for base |
+    |---|---|---|---|
+    | theorem_s | w2, kl (Theorem S') | w0, errors | previous |
+    | theorem_p | kl | kl0, errors | previous |
+    | a_priori | kl | w0, errors | previous |
+    | convex | kl, lambda >= 0 | w0, errors | previous |
+    | paper | w2, kl | w0, errors | previous |
+    | forward_backward | w2, kl | w0, errors, smoothness | forward |
+    | theorem_q | w2, kl | moved and error of that step alone | all but none |
+    | log_sobolev | kl | fisher of that step alone | all |
+    | moments | w2 | second moment of that step alone | all |
+    | transport_entropy | w2 | the smallest bound of kl | all |
+
+    Args:
+        step_sizes: h_n, of the proximal step that ends step n.
+        errors: eps_n, the norm of its residual (with the optimal map: ``optimal_residual``).
+        lam: lambda, of G; with base "forward" that of the explicit part f, the rest being convex.
+        moved: D_n = W_2(base, p_n), or the root mean square movement, which is never below it; with
+            base "forward" that of the whole step.
+        w0: W_2(p_0, q), or a bound of it.
+        kl0: KL(p_0|q), or a bound of it.
+        second_moments: E|X|^2 under p_0, ..., p_N, or under p_0 alone.
+        target_second_moment: E|Z|^2 under q. With the start's moment it bounds W_2(p_0, q) where
+            ``w0`` is not given.
+        fisher: I(p_n|q), the squared norm of the Wasserstein gradient after step n.
+        pl: A log-Sobolev (Polyak-Lojasiewicz) constant better than lambda.
+        base: Where the proximal step starts: "previous", the law before the step (jko);
+            "forward", that law moved by an explicit step of f; "other", anything else (bdf2,
+            crank_nicolson, accelerated), so that the steps do not chain; "none" without one.
+        smoothness: L of f, for base "forward".
+        measured: Names of arguments that are estimates from samples, such as "errors"; a bound
+            that uses one is labelled "estimate".
+
+    Returns:
+        One record a step.
+
+    Raises:
+        UserError: The arguments' shapes disagree, a number is negative, or ``base`` or a name in
+            ``measured`` is unknown.
+
+    Source: theory.md 1.5 to 1.7, 1.10 and 4.3.
+
+    Example:
+        >>> last = chain([1.0, 1.0], [0.1, 0.1], lam=1.0, moved=[1.5, 0.8], w0=3.0)[-1]
+        >>> {name: round(e.value, 3) for name, e in last.kl.items() if e.value is not None}
+        {'theorem_s': 0.454, 'a_priori': 0.446, 'theorem_q': 0.405, 'convex': 2.568, 'paper': 3.017}
+        >>> round(last.best_kl.value, 3), last.best_kl.label, last.kl["theorem_p"].reason
+        (0.405, 'bound given eps', 'kl0 is not known')
+    """
+    eps = np.asarray(errors, dtype=float)
+    h, eps = steps_of(step_sizes, eps)
+    if h.ndim != 1:
+        raise UserError(f"chain follows one run: one step size a step, got shape {h.shape}")
+    if base not in get_args(Base):
+        raise UserError(f"base is one of {', '.join(get_args(Base))}, got {base!r}")
+    if unknown := sorted(set(measured) - set(_MEASURABLE)):
+        raise UserError(f"measured names {unknown}; known: {', '.join(_MEASURABLE)}")
+    if isinstance(second_moments, int | float):
+        second_moments = [second_moments, *[None] * len(h)]
+    moments = _per_step("second_moments", second_moments, len(h) + 1)
+    tainted = {key for key, name in _NAMES.items() if name in measured}
+    target_moment = _number("target_second_moment", target_second_moment)
+    start = _number("w0", w0)
+    if math.isnan(start) and not math.isnan(moments[0] + target_moment):
+        start = start_distance(float(moments[0]), target_moment)
+        if tainted & {"moments", "target_moment"}:
+            tainted.add("w0")
+    run = Inputs(
+        h=h,
+        eps=eps,
+        moved=_per_step("moved", moved, len(h)),
+        fisher=_per_step("fisher", fisher, len(h)),
+        moments=moments,
+        w0=start,
+        kl0=_number("kl0", kl0),
+        target_moment=target_moment,
+        lam=lam,
+        pl=lam if pl is None else pl,
+        smoothness=_number("smoothness", smoothness),
+        base=base,
+    )
+    tables: dict[str, dict[str, list[Entry]]] = {"w2": {}, "kl": {}}
+    for rule in RULES:
+        tables[rule.of][rule.name] = _apply(rule, run, tainted)
+    records = []
+    for n in range(len(h)):
+        w2, kl = ({name: column[n] for name, column in tables[of].items()} for of in ("w2", "kl"))
+        w2["transport_entropy"] = _from_divergence(StepBounds(n + 1, w2, kl).best_kl, run.pl)
+        records.append(StepBounds(n + 1, w2, kl))
+    return records
+
+
+def _apply(rule: Rule, run: Inputs, tainted: set[str]) -> list[Entry]:
+    """Return a rule's entry for each step."""
+    reason = rule.blocked(run)
+    if not reason:
+        for key in rule.uses:
+            if np.all(np.isnan(getattr(run, key))):
+                reason = f"{_NAMES[key]} is not known"
+                break
+    if not reason:
+        try:
+            values = rule.values(run)
+        except UserError as error:  # a condition of the theorem fails: that is the reason
+            reason = str(error)
+    if reason:
+        return [Entry(None, reason=reason) for _ in run.h]
+    entries = []
+    for n, value in enumerate(values):
+        if np.isnan(value):
+            entries.append(Entry(None, reason=_unknown(rule, run, n)))
+            continue
+        label: Label = "exact"
+        if tainted & set(rule.uses):
+            label = "estimate"
+        elif "eps" in rule.uses and np.any(run.eps[n if rule.local else 0 : n + 1] > 0):
+            label = "bound given eps"
+        entries.append(Entry(float(value), label))
+    return entries
+
+
+def _unknown(rule: Rule, run: Inputs, n: int) -> str:
+    """Say which input is missing for a bound after step n + 1."""
+    for key in rule.uses:
+        values = getattr(run, key)
+        if np.ndim(values) == 0:
+            continue
+        values = values[1:] if len(values) > len(run.h) else values
+        for k in range(n if rule.local else 0, n + 1):
+            if np.isnan(values[k]):
+                return f"{_NAMES[key]} of step {k + 1} is not known"
+    return "an input is not known"
+
+
+def _from_divergence(kl: Entry, pl: float) -> Entry:
+    if kl.value is None:
+        return kl
+    if not pl > 0:
+        return Entry(None, reason=f"needs a log-Sobolev constant, or lambda > 0, got {pl}")
+    return dataclasses.replace(kl, value=float(transport_entropy(kl.value, pl)))
+
+
+def _smallest(entries: Mapping[str, Entry], reason: str) -> Entry:
+    known = [(entry.value, entry) for entry in entries.values() if entry.value is not None]
+    return min(known, key=lambda pair: pair[0])[1] if known else Entry(None, reason=reason)
+
+
+def _per_step(name: str, values: PerStep | float | None, count: int) -> Array:
+    if values is None:
+        return np.full(count, np.nan)
+    found = np.asarray(values, dtype=float)
+    if found.shape != (count,):
+        raise UserError(f"{name} has {count} numbers here, got shape {found.shape}")
+    if np.any(found < 0):
+        raise UserError(f"{name} cannot be negative")
+    return found
+
+
+def _number(name: str, value: float | None) -> float:
+    if value is None:
+        return math.nan
+    if value < 0:
+        raise UserError(f"{name} cannot be negative, got {value}")
+    return float(value)

@@ -1,0 +1,82 @@
+"""Conditional flows: conditions ride along as the last coordinates, which no map changes."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from wopt.errors import CapabilityError
+from wopt.interfaces.objective import Objective
+from wopt.interfaces.target import Target
+
+__all__ = ["ConditionalTarget", "conditional"]
+
+
+class ConditionalTarget(Target):
+    """The product of a target and of the data's law of conditions, on R^(d + c).
+
+        V(x, u) = V(x):  the density is that of x given u, which is the target's whatever u.
+
+    Args:
+        target: The target on R^d.
+        conditions: Rows u of the training data, shape ``(m, c)``, in the flow's coordinates.
+
+    Example:
+        >>> import wopt
+        >>> q = ConditionalTarget(wopt.build("target", "gaussian"), torch.ones(4, 1))
+        >>> q.sample(2, 3, torch.Generator().manual_seed(0))[:, 2].tolist()
+        [1.0, 1.0]
+    """
+
+    def __init__(self, target: Target, conditions: Tensor) -> None:
+        self.target = target
+        self.conditions = conditions
+        self.provides = target.provides
+        self.dim = None if target.dim is None else target.dim + self.condition
+        self.convexity = target.convexity
+        self.smoothness = target.smoothness
+
+    @property
+    def condition(self) -> int:
+        """c, how many of the coordinates are conditions."""
+        return self.conditions.shape[1]
+
+    def potential(self, x: Tensor) -> Tensor:
+        """Return V of the first coordinates."""
+        return self.target.potential(x[:, : -self.condition])
+
+    def score(self, x: Tensor) -> Tensor:
+        """Return the target's score; zero along the conditions."""
+        found = self.target.score(x[:, : -self.condition])
+        return torch.cat([found, torch.zeros_like(x[:, -self.condition :])], dim=1)
+
+    def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
+        """Return samples of the target beside conditions drawn from the rows."""
+        z = self.target.sample(n, dim - self.condition, generator)
+        rows = torch.randint(
+            len(self.conditions), (n,), generator=generator, device=generator.device
+        )
+        return torch.cat([z, self.conditions.to(z)[rows.to(self.conditions.device)].to(z)], dim=1)
+
+
+def conditional(objective: Objective, conditions: Tensor) -> Objective:
+    """Return the mean over conditions u of the objective of the law of x given u.
+
+    For KL, G = E KL(rho(. | u) | q): the mean negative log-likelihood of x given u, up to a
+    constant. Of an objective that compares whole laws this cannot be found from particles that
+    each have a condition of their own.
+
+    Args:
+        objective: Of laws on R^d.
+        conditions: Rows u of the training data, shape ``(m, c)``.
+
+    Raises:
+        CapabilityError: The objective is not KL to a target.
+    """
+    if not objective.gap_is_kl or objective.target is None:
+        raise CapabilityError(
+            f"conditional flows need an objective that is a mean over particles, and "
+            f"{type(objective).__name__} is none: choose kl, or leave out the source's `context`"
+        )
+    wrapped = ConditionalTarget(objective.target, conditions)
+    return type(objective)(**{**objective.options, "target": wrapped})
