@@ -51,13 +51,15 @@ class Estimate:
             level: Confidence of the interval, in (0, 1).
         """
         half = statistics.NormalDist().inv_cdf((1 + level) / 2) * error
-        return cls(max(value, 0.0), error, max(value - half, 0.0), max(value + half, 0.0))
+        shown = max(value, 0.0)
+        # A value below zero is noise, so the interval still allows for half a width above zero.
+        return cls(shown, error, max(value - half, 0.0), shown + half)
 
 
 def combine(parts: Sequence[tuple[float, float]], level: float) -> Estimate:
-    """Return the mean of independent (value, standard error) pairs."""
+    """Return the mean of (value, standard error) pairs, whose errors may go together."""
     value = sum(v for v, _ in parts) / len(parts)
-    return Estimate.of(value, math.hypot(*(e for _, e in parts)) / len(parts), level)
+    return Estimate.of(value, sum(e for _, e in parts) / len(parts), level)
 
 
 def root_mean_square(squares: Tensor, weights: Tensor | None, level: float) -> Estimate:
