@@ -1,0 +1,26 @@
+"""Optimal transport objectives: Sinkhorn divergences, Wasserstein distances, barycentres.
+
+Names are imported when first used, so that finding the plugin costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wopt.lazy import exports
+
+_PLACES = {
+    "Barycenter": "wopt_geomloss.exact.barycenter",
+    "Sinkhorn": "wopt_geomloss.entropic.sinkhorn",
+    "Wasserstein": "wopt_geomloss.exact.wasserstein",
+    "WeightedTarget": "wopt_geomloss.exact.barycenter",
+}
+
+if TYPE_CHECKING:
+    from wopt_geomloss.entropic.sinkhorn import Sinkhorn
+    from wopt_geomloss.exact.barycenter import Barycenter, WeightedTarget
+    from wopt_geomloss.exact.wasserstein import Wasserstein
+
+__all__ = ["Barycenter", "Sinkhorn", "Wasserstein", "WeightedTarget"]
+
+__getattr__, __dir__ = exports(__name__, _PLACES)

@@ -1,0 +1,1 @@
+"""Entropic transport: geomloss's annealing, carried on by POT until it has converged."""

@@ -1,0 +1,25 @@
+"""Names what this plugin brings; imports nothing heavy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import wopt
+
+if TYPE_CHECKING:
+    from wopt.registry import Registry
+
+WOPT_API = (1, 0)
+
+_OBJECTIVES = (
+    ("barycenter", "exact.barycenter:Barycenter", "sum_i w_i W2^2(rho, q_i)/2 to several targets"),
+    ("sinkhorn", "entropic.sinkhorn:Sinkhorn", "debiased Sinkhorn divergence to target samples"),
+    ("wasserstein", "exact.wasserstein:Wasserstein", "half squared W2, by exact plans"),
+)
+
+
+@wopt.hookimpl
+def wopt_register(registry: Registry) -> None:
+    """Name the components."""
+    for name, place, summary in _OBJECTIVES:
+        registry.add("objective", name, f"wopt_geomloss.{place}", summary=summary)

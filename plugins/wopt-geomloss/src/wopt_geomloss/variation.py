@@ -1,0 +1,84 @@
+"""What transport objectives share: a value, a first variation and a gradient, found together."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import math
+
+import torch
+from torch import Tensor
+
+import wopt
+from wopt import Need, Particles
+from wopt_geomloss.draws import Draws
+
+__all__ = ["TransportObjective", "Variation"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Variation:
+    """An energy at a measure, with its first variation and Wasserstein gradient there.
+
+    Attributes:
+        value: G(rho), a scalar.
+        potential: The first variation at the particles, up to a constant, shape ``(n,)``.
+        gradient: grad_W G(rho) at the particles, shape ``(n, d)``.
+    """
+
+    value: Tensor
+    potential: Tensor
+    gradient: Tensor
+
+
+class TransportObjective(wopt.Objective):
+    """An objective of the particles and of samples of a target, both with weights.
+
+    By the envelope theorem the gradient needs no derivative of the plan. Plans are found in
+    float64, whatever the particles' type. The energy has its first derivative only.
+    """
+
+    needs = Need.TARGET_SAMPLES
+    minimum = 0.0
+    draws: Draws
+
+    @abc.abstractmethod
+    def variation(self, x: Tensor, a: Tensor, y: Tensor, b: Tensor) -> Variation:
+        """Return the energy between sum_i a_i delta(x_i) and sum_j b_j delta(y_j), in float64.
+
+        Args:
+            x: Shape ``(n, d)``.
+            a: Weights, summing to one, shape ``(n,)``.
+            y: Shape ``(m, d)``.
+            b: Shape ``(m,)``.
+        """
+
+    def energy(self, particles: Particles) -> Tensor:
+        """Return the energy between the particles and the samples in use."""
+        x = particles.points
+        found = self._at(particles)
+        # Its value is zero and its derivative by x_i is a_i grad_W G(x_i).
+        by_point = particles.mean(((x - x.detach()) * found.gradient.to(x)).sum(1))
+        return found.value.to(x) + by_point
+
+    def contributions(self, particles: Particles) -> Tensor:
+        """Return the first variation, shifted to have the energy as its mean."""
+        found = self._at(particles)
+        values = found.potential.to(particles.points)
+        return values + (found.value.to(values) - particles.mean(values))
+
+    def resample(self, generator: torch.Generator) -> None:
+        """Draw new samples of the target."""
+        self.draws.resample(generator)
+
+    @torch.no_grad()
+    def _at(self, particles: Particles) -> Variation:
+        x, y = particles.points.double(), self.draws.points(particles.points)
+        if not bool(torch.isfinite(x).all()):
+            # The inner solver starts again when it sees this; the libraries would fail or hang.
+            return Variation(x.new_tensor(math.nan), torch.full_like(x[:, 0], math.nan), x * 0)
+        if particles.weights is None:
+            a = x.new_full((len(x),), 1 / len(x))
+        else:
+            a = particles.weights.double() / particles.weights.double().sum()
+        return self.variation(x, a, y, y.new_full((len(y),), 1 / len(y)))

@@ -1,0 +1,91 @@
+"""What the tests share: particles, targets without sampling noise, exact steps."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+import wopt
+from wopt import Need, Particles
+
+
+class Fixed(wopt.Target):
+    """A law whose samples are always the same points."""
+
+    provides = Need.TARGET_SAMPLES
+
+    def __init__(self, points):
+        self.points = points
+        self.dim = points.shape[1]
+
+    def sample(self, n, dim, generator):
+        assert (n, dim) == self.points.shape
+        return self.points
+
+
+def quantiles(n):
+    """Return the quantiles of N(0, 1) at (k - 1/2)/n, with their variance made 1."""
+    u = (torch.arange(n, dtype=torch.float64) + 0.5) / n
+    z = math.sqrt(2) * torch.erfinv(2 * u - 1)
+    return z / z.square().mean().sqrt()
+
+
+def grid(mean, covariance, n):
+    """Return n^d points with exactly this mean and covariance, a product of quantiles."""
+    z = torch.cartesian_prod(*[quantiles(n)] * len(mean)).reshape(-1, len(mean))
+    return mean + z @ torch.linalg.cholesky(covariance).T
+
+
+def skewed(n, dim, seed=2):
+    """Return points of a law that is not Gaussian."""
+    z = torch.randn(n, dim, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return z + z.square() / 3
+
+
+class Free(wopt.FlowBlock):
+    """T(x_i) = x_i + u_i for a fixed list of particles: no log-det (a stand-in), no inverse."""
+
+    def __init__(self, dim, n):
+        super().__init__()
+        self.u = nn.Parameter(torch.zeros(n, dim))
+
+    def forward(self, x):
+        return x + self.u, torch.zeros_like(x[:, 0])
+
+    def inverse(self, y):
+        raise wopt.CapabilityError("this block has no inverse")
+
+
+def step(objective, points, h):
+    """Return where the points are after one JKO step, found by ``wopt.solve``."""
+    found = wopt.solve(
+        Particles(points),
+        objective=objective,
+        scheme={"name": "jko", "step_size": h},
+        block=Free(points.shape[1], len(points)),
+        solver=wopt.InnerSolver(optimiser="lbfgs"),
+        stop=wopt.Stop(steps=1),
+    )
+    assert found.status == "done", found.reason
+    return found.state.train.particles.points
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session", name="tools")
+def make_tools():
+    """Return the helpers above by name."""
+
+    class Tools:
+        pass
+
+    for helper in (Fixed, quantiles, grid, skewed, step):
+        setattr(Tools, helper.__name__.lower(), staticmethod(helper))
+    return Tools
