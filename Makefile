@@ -6,7 +6,7 @@ PLUGINS := $(patsubst %/,%,$(dir $(wildcard plugins/*/pyproject.toml)))
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint format clean
+.PHONY: help setup demo test test-slow benchmark lint format clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -28,6 +28,10 @@ test: $(STAMP)  ## the fast tests of the core and of every plugin
 
 test-slow: $(STAMP)  ## the tests that train for minutes
 	$(BIN)/python -m pytest -q -m slow
+
+benchmark: $(STAMP)  ## what wopt costs against its rivals, as ratios (about half an hour)
+	$(BIN)/python -m pip install --quiet torchdiffeq
+	$(BIN)/python tests/benchmarks/run.py
 
 lint: $(STAMP)  ## style, types and the house's import rules
 	$(BIN)/ruff check .

@@ -2,8 +2,8 @@
 
     python examples/certificates.py [docs/images/certificate-floor.svg]
 
-Real runs of the JKO flow of KL, from a Gaussian to another of a turned covariance, by affine maps on
-quadrature nodes: residuals and divergences are then exact. Each inner solve (Adam) ends when the
+Real runs of the JKO flow of KL, from a Gaussian to another of a turned covariance, by affine maps
+on quadrature nodes: residuals and divergences are then exact. Each inner solve (Adam) ends when the
 first-order error is within the tolerance. About a minute on one core.
 """
 
@@ -66,7 +66,7 @@ def main(out: Path) -> None:
     lam = TARGET.convexity
     figure = Figure(figsize=(9.6, 4.6), layout="constrained")
     axes = figure.subplots()
-    print("tolerance  largest eps  KL at the end  bound (P)  eps^2/(2 lambda)  steps to 2x the floor")
+    print("tolerance  largest eps  KL at the end  bound (P)  eps^2/(2 lambda)  steps to twice it")
     for tolerance, colour in zip(TOLERANCES, COLOURS, strict=True):
         found = run(tolerance)
         kl = divergences(found)
@@ -89,7 +89,7 @@ def main(out: Path) -> None:
     axes.set_ylabel("KL(p_n | q), nats")
     axes.grid(alpha=0.3)
     axes.legend(ncols=2, fontsize=9)
-    axes.set_title(f"Geometric decay to a floor that scales as eps^2 (h = {H}, exact values)", loc="left")
+    axes.set_title(f"Geometric decay to a floor of the size eps^2 (h = {H}, exact)", loc="left")
     out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(out, metadata={"Date": None})
     print(f"written: {out}")

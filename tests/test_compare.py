@@ -26,6 +26,8 @@ def test_the_page_shows_both(finished_run, tmp_path, command):
     result = json.loads((first / "result.json").read_text())
     # once for either run
     assert text.count(f'<data value="{result["nll_test"]}">') == 2
+    bound = json.loads((first / "certificate.json").read_text())["final"]["kl"]["value"]
+    assert text.count(f'<data value="{bound}">') == 2
     assert set(re.findall(r'<figure id="figure-(\w+)">', text)) == {"step", "cpu"}
     assert re.findall(r'<th scope="row">(\w+)</th>', text) == ["seed"]
     assert not re.search(r'(src|href)="https?:', text)

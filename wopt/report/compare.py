@@ -37,7 +37,7 @@ _MARKERS = "osD^vP"
 _CURVES = (
     ("energy", "Energy (held-out estimate)", "objective"),
     ("nll_valid", "Held-out NLL (estimate)", "nats per row, data's units"),
-    ("residual", "Certificate: residual (estimate, affine fields)", "length per h"),
+    ("residual", "Residual (estimate, affine fields)", "length per h"),
 )
 
 
@@ -65,6 +65,7 @@ COLUMNS = (
     ("gain", "vs Gaussian, nats"),
     ("kl", "KL, nats"),
     ("residual", "last residual~"),
+    ("bound", "certified bound"),
     ("likelihood_error", "likelihood error"),
     ("retries", "retries"),
     ("cpu_seconds", "CPU s"),
@@ -126,10 +127,20 @@ def _values(run: Run) -> dict[str, float | None]:
         "gain": None if nll is None or gaussian is None else gaussian - nll,
         "kl": result.get("kl"),
         "residual": last.get("residual"),
+        "bound": _bound(run),
         "likelihood_error": result.get("likelihood_error"),
         "retries": sum(record.get("retries") or 0 for record in run.steps),
         "cpu_seconds": result.get("cpu_seconds"),
     }
+
+
+def _bound(run: Run) -> float | None:
+    """Return the certificate's best bound of KL, or of the objective's gap."""
+    if run.certificate is None:
+        return None
+    final = run.certificate["final"]
+    best = final.get("kl") or final.get("gap")
+    return None if best is None else best["value"]
 
 
 def _picture(found: Sequence[Row], by: str) -> Picture | None:

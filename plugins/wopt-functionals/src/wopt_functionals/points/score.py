@@ -29,9 +29,9 @@ def score_of(target: wopt.Target, x: Tensor) -> Tensor:
         return score
     if Need.POTENTIAL not in target.provides:
         raise CapabilityError(
-            f"this objective needs the derivative of the target's score, and that of {type(target).__name__} "
-            "is not differentiable; compute it from x in torch, without numpy, .item() or "
-            ".detach(), or give a target that provides POTENTIAL"
+            f"this objective needs the derivative of the target's score, and that of "
+            f"{type(target).__name__} is not differentiable; compute it from x in torch, without "
+            "numpy, .item() or .detach(), or give a target that provides POTENTIAL"
         )
     potential = target.potential(x)
     if not potential.requires_grad:  # a constant V
