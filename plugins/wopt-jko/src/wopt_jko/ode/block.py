@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field as Option
 from torch import Tensor
 
 import wopt
-from wopt import Need
+from wopt import ConfigError, Need
+from wopt_jko.ode import adaptive
 from wopt_jko.ode.activation import Activation
-from wopt_jko.ode.integrate import DORMAND_PRINCE, RK4, integrate, uniform_grid
-from wopt_jko.ode.velocity import TwoLayerVelocity
+from wopt_jko.ode.integrate import DORMAND_PRINCE, EULER, MIDPOINT, RK4, integrate, uniform_grid
+from wopt_jko.ode.nets import Net, make_net
+from wopt_jko.ode.velocity import Field
 
 __all__ = ["ODEBlock"]
 
@@ -22,26 +24,57 @@ _FINEST = 512
 _FEW = 12
 """Dimensions up to which the whole Jacobian is affordable, which ``half_way`` needs."""
 
+_TIGHTEST = 1e-13
+"""No adaptive solve is asked for a smaller tolerance, nor for one below the dtype's rounding."""
+
+_ON_GRIDS = {"euler": EULER, "midpoint": MIDPOINT, "rk4": RK4}
+
 
 class ODEBlock(wopt.FlowBlock):
     """T(x) = x(1) for  dx/dt = v(t, x), x(0) = x,  log |det DT| = int_0^1 div v(t, x(t)) dt.
 
-    v is a net of two hidden layers whose divergence is exact at any dimension. Training,
-    evaluation and inversion use RK4 on the same number of steps; in training the inner grid
-    points are jittered, so that no fixed grid can be exploited. :meth:`audit` integrates by
-    Dormand and Prince's method instead, doubling the grid until the log-det stands still.
+    v is a net whose divergence is exact:
 
-    Source: Chen, Rubanova, Bettencourt, Duvenaud, *Neural ODEs*, 2018; the closed-form
-    divergence is derived in :class:`~wopt_jko.ode.velocity.TwoLayerVelocity`.
+    - ``two_layer``: two hidden layers, a closed form in any dimension, see
+      :class:`~wopt_jko.ode.velocity.TwoLayerVelocity`;
+    - ``gradient``: the gradient of a potential, so that a step is closer to an optimal map; a
+      closed form for one hidden layer, see :class:`~wopt_jko.ode.gradient.GradientVelocity`;
+    - ``deep``: any number of hidden layers; beyond two the divergence costs about min(d, width)
+      times the velocity, see :class:`~wopt_jko.ode.deep.DeepVelocity`.
+
+    ``divergence = "hutchinson"`` replaces the divergence **in training** by an unbiased estimate
+    with one random probe a particle, drawn anew for every pass and kept along the flow. Evaluation,
+    and so everything that is reported, stays exact and deterministic.
+
+    Training, evaluation and inversion use one integrator: a fixed grid, whose inner points are
+    jittered in training so that none can be exploited; or ``dopri5``, which chooses its steps by
+    tolerances, for all rows of a call together: there T(x) depends on the other rows, within the
+    tolerance. :meth:`audit` integrates by Dormand and Prince's method on fixed grids instead,
+    doubling the grid until the log-det stands still.
+
+    The last ``condition`` coordinates stay; the velocity of the others depends on them.
+
+    Source: Chen, Rubanova, Bettencourt, Duvenaud, *Neural ODEs*, 2018; Grathwohl et al., *FFJORD*,
+    2019 (the probe that is kept along the flow).
 
     Args:
         dim: Dimension d, supplied by wopt.
-        width: Width of the two hidden layers.
+        condition: Coordinates that are conditions, supplied by wopt.
+        width: Width of the hidden layers.
         activation: ``softplus`` (sharp drawings), ``silu`` or ``tanh``.
         sharpness: Factor inside the activation: larger resolves finer detail, needs more steps.
         time: Whether the velocity depends on time.
-        steps: RK4 steps.
+        steps: Steps of the grid; for ``dopri5`` the first step tried is one of them.
         jitter: Random shift of inner grid points in training, as a share of their distance.
+        net: ``two_layer``, ``gradient`` or ``deep``.
+        depth: Hidden layers of ``gradient`` (1 if not given) or ``deep`` (3 if not given).
+        divergence: ``exact``, or ``hutchinson`` for an estimate in training.
+        integrator: ``euler``, ``midpoint``, ``rk4``, or ``dopri5`` (needs torchdiffeq).
+        rtol: Relative tolerance of ``dopri5``.
+        atol: Absolute tolerance of ``dopri5``.
+
+    Raises:
+        ConfigError: Options that do not fit together, or torchdiffeq is asked for and missing.
 
     Example:
         >>> block = ODEBlock(2, width=16)
@@ -49,78 +82,139 @@ class ODEBlock(wopt.FlowBlock):
         >>> y, log_det = block(x)
         >>> bool((y == x).all()), log_det.shape
         (True, torch.Size([5]))
+        >>> ODEBlock(2, net="deep", depth=4, integrator="midpoint", time=False).net.hidden[2]
+        Linear(in_features=128, out_features=128, bias=True)
     """
 
-    provides = Need.LOG_DET | Need.INVERSE | Need.ACTION | Need.VELOCITY | Need.FIELD
+    provides = (
+        Need.LOG_DET | Need.INVERSE | Need.ACTION | Need.VELOCITY | Need.FIELD | Need.CONDITION
+    )
     steps: Tensor
+    tightened: Tensor
 
     def __init__(
         self,
         dim: int,
-        width: Annotated[int, Field(ge=1, description="width of the two hidden layers")] = 128,
-        activation: Annotated[Activation, Field(description="of the hidden layers")] = "softplus",
-        sharpness: Annotated[float, Field(gt=0, description="factor in the activation")] = 20.0,
-        time: Annotated[bool, Field(description="whether v depends on time")] = True,
-        steps: Annotated[int, Field(ge=1, le=_FINEST, description="RK4 steps")] = 4,
+        condition: int = 0,
+        width: Annotated[int, Option(ge=1, description="width of the hidden layers")] = 128,
+        activation: Annotated[Activation, Option(description="of the hidden layers")] = "softplus",
+        sharpness: Annotated[float, Option(gt=0, description="factor in the activation")] = 20.0,
+        time: Annotated[bool, Option(description="whether v depends on time")] = True,
+        steps: Annotated[
+            int, Option(ge=1, le=_FINEST, description="steps of the grid; dopri5 begins with one")
+        ] = 4,
         jitter: Annotated[
-            float, Field(ge=0, lt=1, description="of the training grid, as a share of its spacing")
+            float, Option(ge=0, lt=1, description="of the training grid, as a share of its spacing")
         ] = 0.5,
+        net: Annotated[
+            Net,
+            Option(
+                description="two_layer (closed-form divergence); gradient (of a potential, closer "
+                "to optimal maps); deep (any depth)"
+            ),
+        ] = "two_layer",
+        depth: Annotated[
+            int | None,
+            Option(ge=1, description="hidden layers of gradient (1 if not given) or deep (3)"),
+        ] = None,
+        divergence: Annotated[
+            Literal["exact", "hutchinson"],
+            Option(
+                description="hutchinson: a random estimate in training, exact in evaluation; for "
+                "gradient beyond one and deep beyond two hidden layers in many dimensions"
+            ),
+        ] = "exact",
+        integrator: Annotated[
+            Literal["euler", "midpoint", "rk4", "dopri5"],
+            Option(description="on the grid, or dopri5 with steps by tolerance (torchdiffeq)"),
+        ] = "rk4",
+        rtol: Annotated[float, Option(gt=0, lt=1, description="dopri5: relative tolerance")] = 1e-5,
+        atol: Annotated[float, Option(gt=0, lt=1, description="dopri5: absolute tolerance")] = 1e-5,
     ) -> None:
         super().__init__()
-        self.net = TwoLayerVelocity(dim, width, activation, sharpness, time)
+        if not 0 <= condition < dim:
+            raise ConfigError(
+                f"ODEBlock: {condition} of {dim} coordinates cannot be conditions: at least one "
+                "must be left to move"
+            )
+        self.moves = dim - condition
+        self.net = make_net(net, self.moves, width, activation, sharpness, time, condition, depth)
+        if divergence == "hutchinson" and self.net.closed:
+            raise ConfigError(
+                f'ODEBlock: divergence = "hutchinson": net {net} of this depth has its divergence '
+                'in closed form, cheaper than an estimate and without its noise; leave it "exact"'
+            )
+        self.estimates = divergence == "hutchinson"
         self.jitter = jitter
-        if dim <= _FEW:
+        self.tableau = _ON_GRIDS.get(integrator)
+        self.rtol, self.atol = rtol, atol
+        if self.tableau is not None and self.moves <= _FEW:
             self.provides = type(self).provides | Need.HALF_WAY
-        # A buffer, so that a grid refined by the guard is saved and loaded with the parameters.
+        # Buffers, so that what the guard refined is saved and loaded with the parameters.
         self.register_buffer("steps", torch.tensor(steps))
+        if self.tableau is None:
+            adaptive.check_installed()
+            self.register_buffer("tightened", torch.tensor(0))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(T(x), log-det)``."""
-        y, log_det, _ = integrate(self.net.field(True), x, self._grid(), RK4)
+        """Return ``(T(x), log-det)``; with ``hutchinson`` in training an estimate of it."""
+        y, log_det, _ = self._solve(x)
         return y, log_det
 
     def move(self, x: Tensor) -> Tensor:
         """Return T(x) without the divergence."""
-        return integrate(self.net.field(False), x, self._grid(), RK4)[0]
+        return self._solve(x, divergence=False)[0]
 
     def forward_with_action(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return ``(T(x), log-det, int |v|^2 dt)``."""
-        return integrate(self.net.field(True), x, self._grid(), RK4, action=True)
+        return self._solve(x, action=True)
 
     def half_way(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``((x + T(x))/2, log |det (I + DT)/2|)``, by the whole Jacobian."""
+        tableau = self.tableau
+        if tableau is None:
+            return super().half_way(x)
         # The grid is drawn here, since nothing may be drawn inside vmap.
-        field, grid = self.net.field(False), self._grid()
+        grid = self._grid()
 
-        def one(point: Tensor) -> tuple[Tensor, Tensor]:
-            y = integrate(field, point[None], grid, RK4)[0][0]
+        def one(point: Tensor, given: Tensor | None) -> tuple[Tensor, Tensor]:
+            field = self.net.field(False, None if given is None else given[None])
+            y = integrate(field, point[None], grid, tableau)[0][0]
             return y, y
 
-        jacobian, y = torch.func.vmap(torch.func.jacrev(one, has_aux=True))(x)
-        half = (jacobian + torch.eye(x.shape[1]).to(x)) / 2
-        return (x + y) / 2, torch.linalg.slogdet(half)[1]
+        z, c = self._split(x)
+        each = (0, None if c is None else 0)
+        jacobian, y = torch.func.vmap(torch.func.jacrev(one, has_aux=True), each)(z, c)
+        half = (jacobian + torch.eye(self.moves).to(x)) / 2
+        return self._joined((z + y) / 2, c), torch.linalg.slogdet(half)[1]
 
     def velocity(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``(u, div u)`` for the mean u over time of v, by Simpson's rule.
 
-        To first order in u, T is id + u, and the flow of u for unit time.
+        To first order in u, T is id + u, and the flow of u for unit time. A velocity that does not
+        depend on time is its own mean.
         """
-        field = self.net.field(True)
-        u, divergence = torch.zeros_like(x), x.new_zeros(len(x))
+        z, c = self._split(x)
+        field = self._field(z, c)
+        if self.net.time is None:
+            u, divergence = field(0.0, z)
+            assert divergence is not None  # it was asked for
+            return self._still(u, c), divergence
+        u, divergence = torch.zeros_like(z), z.new_zeros(len(z))
         for t, weight in ((0.0, 1 / 6), (0.5, 4 / 6), (1.0, 1 / 6)):
-            v, rate = field(t, x)
-            assert rate is not None  # it was asked for
+            v, rate = field(t, z)
+            assert rate is not None
             u, divergence = u + weight * v, divergence + weight * rate
-        return u, divergence
+        return self._still(u, c), divergence
 
     def field(self, t: Tensor, x: Tensor) -> Tensor:
-        """Return v(t, x), times of shape ``(n,)``."""
-        return self.net.field(False)(t[:, None], x)[0]
+        """Return v(t, x), times of shape ``(n,)``; zero for the conditions."""
+        z, c = self._split(x)
+        return self._still(self.net.field(False, c)(t[:, None], z)[0], c)
 
     def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``(T^-1(y), its log-det)``, by the same method backwards in time."""
-        grid = uniform_grid(int(self.steps), reverse=True)
-        x, log_det, _ = integrate(self.net.field(True), y, grid, RK4)
+        x, log_det, _ = self._solve(y, reverse=True)
         return x, log_det
 
     @torch.no_grad()
@@ -131,20 +225,31 @@ class ODEBlock(wopt.FlowBlock):
             x: Shape ``(n, d)``.
             tolerance: Mean change of the log-det (nats) under which a grid counts as fine.
         """
-        field = self.net.field(True)
+        z, c = self._split(x)
+        field = self.net.field(True, c)
         steps = 2 * int(self.steps)
-        y, log_det, _ = integrate(field, x, uniform_grid(steps), DORMAND_PRINCE)
+        y, log_det, _ = integrate(field, z, uniform_grid(steps), DORMAND_PRINCE)
         while steps < _FINEST:
             steps *= 2
             before = log_det
-            y, log_det, _ = integrate(field, x, uniform_grid(steps), DORMAND_PRINCE)
+            y, log_det, _ = integrate(field, z, uniform_grid(steps), DORMAND_PRINCE)
             change = (log_det - before).abs().mean()
             if not torch.isfinite(change) or change < tolerance:
                 break
-        return y, log_det
+        return self._joined(y, c), log_det
 
     def refine(self) -> bool:
-        """Double the number of steps; False if they would exceed the limit."""
+        """Double the number of steps, or ask ``dopri5`` for two digits more.
+
+        Returns:
+            False, having done nothing, if that would exceed the limit.
+        """
+        if self.tableau is None:
+            dtype = self.net.first.weight.dtype
+            if self._tightened(max(self.rtol, self.atol), dtype) < 1.01 * self._tightened(0, dtype):
+                return False
+            self.tightened.add_(1)
+            return True
         if 2 * int(self.steps) > _FINEST:
             return False
         self.steps.mul_(2)
@@ -156,9 +261,56 @@ class ODEBlock(wopt.FlowBlock):
         A grid that the guard made finer for the previous block would double the cost of training
         this one too, often in vain: the guard checks every block anyway.
         """
-        steps = int(self.steps)
+        own = {name: buffer.clone() for name, buffer in self.named_buffers()}
         super().warm_start(previous)
-        self.steps.fill_(steps)
+        for name, buffer in self.named_buffers():
+            buffer.copy_(own[name])
+
+    def _solve(
+        self, x: Tensor, divergence: bool = True, reverse: bool = False, action: bool = False
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return positions, log-det and action at the other end."""
+        z, c = self._split(x)
+        field = self._field(z, c) if divergence else self.net.field(False, c)
+        if self.tableau is None:
+            z, log_det, cost = adaptive.integrate_adaptively(
+                field,
+                z,
+                rtol=self._tightened(self.rtol, x.dtype),
+                atol=self._tightened(self.atol, x.dtype),
+                first_step=1 / int(self.steps),
+                reverse=reverse,
+                action=action,
+            )
+        else:
+            grid = uniform_grid(int(self.steps), reverse=True) if reverse else self._grid()
+            z, log_det, cost = integrate(field, z, grid, self.tableau, action)
+        return self._joined(z, c), log_det, cost
+
+    def _tightened(self, tolerance: float, dtype: torch.dtype) -> float:
+        """Return a tolerance after :meth:`refine`, as far as the dtype can meet it."""
+        least = max(_TIGHTEST, 20 * torch.finfo(dtype).eps)
+        return max(tolerance * 100.0 ** -int(self.tightened), least)
+
+    def _field(self, z: Tensor, given: Tensor | None) -> Field:
+        """Return the velocity with its divergence, or with an estimate of it in training."""
+        probe = None
+        if self.estimates and self.training:
+            probe = torch.randint(0, 2, z.shape).to(z) * 2 - 1
+        return self.net.field(True, given, probe)
+
+    def _split(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return what moves and what stays, if anything does."""
+        if x.shape[1] == self.moves:
+            return x, None
+        return x[:, : self.moves], x[:, self.moves :]
+
+    def _joined(self, z: Tensor, given: Tensor | None) -> Tensor:
+        return z if given is None else torch.cat([z, given], dim=1)
+
+    def _still(self, v: Tensor, given: Tensor | None) -> Tensor:
+        """Return a velocity of all coordinates: that of the conditions is zero."""
+        return v if given is None else torch.nn.functional.pad(v, (0, given.shape[1]))
 
     def _grid(self) -> list[float]:
         grid = uniform_grid(int(self.steps))

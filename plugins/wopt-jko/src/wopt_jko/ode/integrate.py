@@ -11,7 +11,7 @@ from torch import Tensor
 
 from wopt_jko.ode.velocity import Field
 
-__all__ = ["DORMAND_PRINCE", "RK4", "Tableau", "integrate", "uniform_grid"]
+__all__ = ["DORMAND_PRINCE", "EULER", "MIDPOINT", "RK4", "Tableau", "integrate", "uniform_grid"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +22,12 @@ class Tableau:
     b: tuple[float, ...]
     c: tuple[float, ...]
 
+
+EULER = Tableau(a=((),), b=(1.0,), c=(0.0,))
+"""The explicit method of order 1."""
+
+MIDPOINT = Tableau(a=((), (1 / 2,)), b=(0.0, 1.0), c=(0.0, 1 / 2))
+"""The explicit midpoint method, of order 2."""
 
 RK4 = Tableau(
     a=((), (1 / 2,), (0.0, 1 / 2), (0.0, 0.0, 1.0)),

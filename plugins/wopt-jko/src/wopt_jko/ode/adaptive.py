@@ -1,0 +1,100 @@
+"""Adaptive integration of a flow with its log-det and action, by torchdiffeq."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wopt import ConfigError
+from wopt_jko.ode.velocity import Field
+
+__all__ = ["check_installed", "integrate_adaptively"]
+
+_MOST = 1000
+"""No solve takes more steps than this."""
+
+_GIVES_UP = ("underflow in dt", "non-finite values", "max_num_steps")
+"""How torchdiffeq says that it cannot go on."""
+
+
+def check_installed() -> None:
+    """Raise unless torchdiffeq is installed.
+
+    Raises:
+        ConfigError: It is not; says how to install it.
+    """
+    if importlib.util.find_spec("torchdiffeq") is None:
+        raise ConfigError(
+            'ODEBlock: integrator = "dopri5" needs torchdiffeq, which is not installed: '
+            'pip install "wopt-jko[adaptive]", or choose integrator = "rk4"'
+        )
+
+
+def integrate_adaptively(
+    field: Field,
+    x: Tensor,
+    rtol: float,
+    atol: float,
+    first_step: float,
+    reverse: bool = False,
+    action: bool = False,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Integrate as :func:`~wopt_jko.ode.integrate.integrate` does, with steps of its own choice.
+
+    The method is Dormand and Prince's. The steps are chosen by the error of the positions alone,
+    as a root mean square over all rows, so the map is the same whether the log-det is wanted or
+    not. The last step ends at the end time: nothing is interpolated. The solution is
+    differentiated as it was computed, step sizes being constants.
+
+    Where the solver cannot go on (the flow explodes, or needs more than 1000 steps), all is NaN,
+    which training answers as it does an overflow on a fixed grid.
+
+    Args:
+        field: The velocity with its divergence.
+        x: Positions at the start, shape ``(n, d)``.
+        rtol: Relative tolerance.
+        atol: Absolute tolerance.
+        first_step: The step that is tried first.
+        reverse: Whether from time 1 to 0.
+        action: Whether the action is wanted; zero otherwise.
+
+    Returns:
+        Positions, log-det and action at the end, shapes ``(n, d)``, ``(n,)``, ``(n,)``.
+    """
+    import torchdiffeq
+
+    zero = x.new_zeros(len(x))
+
+    def rates(t: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        v, divergence = field(t, state[0])
+        found = [v, zero if divergence is None else divergence]
+        return tuple([*found, v.square().sum(1)] if action else found)
+
+    times = x.new_tensor([1.0, 0.0] if reverse else [0.0, 1.0])
+    options: dict[str, Any] = {
+        "norm": _of_positions,
+        "first_step": first_step,
+        "step_t": times[1:],
+        "max_num_steps": _MOST,
+    }
+    start = (x, zero, zero) if action else (x, zero)
+    try:
+        ends = [
+            path[-1]
+            for path in torchdiffeq.odeint(
+                rates, start, times, rtol=rtol, atol=atol, method="dopri5", options=options
+            )
+        ]
+    except AssertionError as error:
+        if not str(error).startswith(_GIVES_UP):
+            raise
+        ends = [part * torch.nan for part in start]
+    # A step that spends nothing on the action is not asked to.
+    return ends[0], ends[1], ends[2] if action else zero
+
+
+def _of_positions(state: tuple[Tensor, ...]) -> Tensor:
+    return state[0].square().mean().sqrt()
