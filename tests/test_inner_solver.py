@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 
+import wopt
 from wopt import InnerSolver
 from wopt.testing import AffineBlock
 
@@ -259,3 +260,32 @@ def test_an_error_that_is_not_known_does_not_ask_for_more():
     solver = InnerSolver(iterations=30, check_every=10, tolerance=0.1)
     report = solver.minimise(AffineBlock(1), quadratic, 10, accuracy=lambda _: (None, 1.0))
     assert report.iterations == 10
+
+
+def test_muon_moves_every_direction_of_a_matrix_at_one_speed():
+    """Under a gradient of singular values 1 and 1e-3 Adam's first step is no orthogonal matrix."""
+    draw = torch.Generator().manual_seed(0)
+    left, _ = torch.linalg.qr(torch.randn(20, 20, generator=draw))
+    right, _ = torch.linalg.qr(torch.randn(20, 20, generator=draw))
+    slope = left @ torch.diag(torch.linspace(0.2, 1.0, 20)) @ right.T
+
+    def loss(block, rows):
+        return (block.matrix * slope).sum() + block.shift.sum()
+
+    solver = InnerSolver(
+        optimiser="muon", iterations=1, learning_rate=1e-3, matrix_rate=0.1, warmup=0.0, clip=0
+    )
+    block = AffineBlock(20)
+    solver.minimise(block, loss, 10)
+    moved = torch.linalg.svdvals((torch.eye(20) - block.matrix.detach()) / 0.1)
+    # What is not a matrix is Adam's; five Newton-Schulz iterations leave values in [0.6, 1.3].
+    assert torch.allclose(block.shift.detach(), torch.full((20,), -1e-3), rtol=1e-4)
+    assert float(moved.min()) > 0.6
+    assert float(moved.max()) < 1.3
+
+
+def test_muon_needs_a_torch_that_has_it(monkeypatch):
+    monkeypatch.delattr(torch.optim, "Muon")
+    solver = InnerSolver(optimiser="muon", iterations=1)
+    with pytest.raises(wopt.ConfigError, match=r"torch 2\.9"):
+        solver.minimise(AffineBlock(20), quadratic, 10)

@@ -14,6 +14,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from wopt.component import Component
 from wopt.interfaces.block import FlowBlock
+from wopt.train.optimisers import adam_and_muon
 from wopt.train.polish import polish
 
 __all__ = ["InnerReport", "InnerSolver"]
@@ -43,7 +44,10 @@ class InnerReport:
 
 
 class InnerSolver(Component):
-    """Adam on mini-batches with warm-up and a cosine schedule, or L-BFGS on all particles.
+    """Adam or Muon on mini-batches with warm-up and a cosine schedule, or L-BFGS on all particles.
+
+    ``muon`` trains the matrices with more than 16 rows and columns by Muon at ``matrix_rate``, and
+    everything else by Adam.
 
     Example:
         >>> InnerSolver(iterations=100, learning_rate=1e-3).iterations
@@ -53,10 +57,16 @@ class InnerSolver(Component):
     def __init__(
         self,
         optimiser: Annotated[
-            Literal["adam", "lbfgs"],
-            Field(description="adam on mini-batches; lbfgs on all particles, for small problems"),
+            Literal["adam", "muon", "lbfgs"],
+            Field(
+                description="adam on mini-batches; muon, the same with orthogonalised steps for "
+                "matrices, learns sharp features sooner; lbfgs on all particles, for small problems"
+            ),
         ] = "adam",
         learning_rate: Annotated[float, Field(gt=0, description="peak of the schedule")] = 2e-3,
+        matrix_rate: Annotated[
+            float, Field(gt=0, description="peak rate of the matrices under muon")
+        ] = 0.02,
         iterations: Annotated[int, Field(ge=1, description="at most, per step")] = 500,
         batch_size: Annotated[int, Field(ge=1, description="particles per iteration")] = 500,
         warmup: Annotated[
@@ -96,6 +106,7 @@ class InnerSolver(Component):
     ) -> None:
         self.optimiser = optimiser
         self.learning_rate = learning_rate
+        self.matrix_rate = matrix_rate
         self.iterations = iterations
         self.batch_size = batch_size
         self.warmup = warmup
@@ -162,8 +173,9 @@ class InnerSolver(Component):
     ) -> InnerReport:
         parameters = list(block.parameters())
         device = parameters[0].device
-        optimiser = torch.optim.Adam(parameters, lr=rate * self.learning_rate, fused=True)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, self._schedule)
+        of_matrices = rate * self.matrix_rate if self.optimiser == "muon" else None
+        optimisers = adam_and_muon(block, rate * self.learning_rate, of_matrices)
+        schedules = [torch.optim.lr_scheduler.LambdaLR(o, self._schedule) for o in optimisers]
         average = (
             AveragedModel(block, multi_avg_fn=get_ema_multi_avg_fn(self.ema)) if self.ema else None
         )
@@ -177,12 +189,13 @@ class InnerSolver(Component):
             now = value.item()
             if not math.isfinite(now):
                 return InnerReport(done, now, diverged=True)
-            optimiser.zero_grad(set_to_none=True)
+            block.zero_grad(set_to_none=True)
             value.backward()
             if self.clip:
                 torch.nn.utils.clip_grad_norm_(parameters, self.clip)
-            optimiser.step()
-            schedule.step()
+            for optimiser, schedule in zip(optimisers, schedules, strict=True):
+                optimiser.step()
+                schedule.step()
             if average:
                 average.update_parameters(block)
             smooth = now if math.isnan(smooth) else 0.95 * smooth + 0.05 * now

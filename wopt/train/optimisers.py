@@ -1,0 +1,62 @@
+"""The optimisers of the inner solver on mini-batches: Adam, and Muon for matrices."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from wopt.errors import ConfigError
+
+__all__ = ["adam_and_muon", "matrices_of"]
+
+_SMALL = 16
+"""Matrices with a side of so many or fewer are left to Adam: too little to orthogonalise."""
+
+
+def matrices_of(block: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
+    """Return a block's parameters as the matrices for Muon, and the rest for Adam.
+
+    Example:
+        >>> matrices, rest = matrices_of(nn.Linear(32, 64))
+        >>> [tuple(p.shape) for p in matrices], [tuple(p.shape) for p in rest]
+        ([(64, 32)], [(64,)])
+    """
+    groups: tuple[list[Tensor], list[Tensor]] = ([], [])
+    for p in block.parameters():
+        groups[0 if p.ndim == 2 and min(p.shape) > _SMALL else 1].append(p)
+    return groups
+
+
+def adam_and_muon(
+    block: nn.Module, rate: float, matrix_rate: float | None = None
+) -> list[torch.optim.Optimizer]:
+    """Return the optimisers that share a block's parameters.
+
+    Muon moves every direction of a matrix at one speed, however small its gradient, so sharp
+    features, which Adam learns last, are learned early.
+
+    Source: Jordan et al., *Muon: An optimizer for hidden layers in neural networks*, 2024.
+
+    Args:
+        block: The block.
+        rate: Adam's.
+        matrix_rate: Muon's; without it Adam has all parameters.
+
+    Raises:
+        ConfigError: This torch has no Muon.
+    """
+    if matrix_rate is None:
+        return [torch.optim.Adam(block.parameters(), lr=rate, fused=True)]
+    muon = getattr(torch.optim, "Muon", None)
+    if muon is None:
+        raise ConfigError(
+            f'solver.optimiser = "muon" needs torch 2.9 or newer, and this is {torch.__version__}; '
+            'update torch, or choose "adam"'
+        )
+    matrices, rest = matrices_of(block)
+    found: list[torch.optim.Optimizer] = []
+    if rest:
+        found.append(torch.optim.Adam(rest, lr=rate, fused=True))
+    if matrices:
+        found.append(muon(matrices, lr=matrix_rate, weight_decay=0.0))
+    return found
