@@ -30,7 +30,6 @@ test-slow: $(STAMP)  ## the tests that train for minutes
 	$(BIN)/python -m pytest -q -m slow
 
 benchmark: $(STAMP)  ## what wopt costs against its rivals, as ratios (about half an hour)
-	$(BIN)/python -m pip install --quiet torchdiffeq
 	$(BIN)/python tests/benchmarks/run.py
 
 lint: $(STAMP)  ## style, types and the house's import rules

@@ -41,7 +41,7 @@ def test_every_objective_obeys_the_laws(entry):
     cls = host().registry.load("objective", entry.qualified)
     if any(f.is_required() for f in options_model(cls).model_fields.values()):
         pytest.skip("has no defaults; its own plugin's tests make it")
-    objective = wopt.build("objective", entry.qualified)
+    objective = wopt.build("objective", {"name": entry.qualified, **cls.example})
     mean = torch.tensor([0.5, -0.3], dtype=torch.float64)
     covariance = torch.tensor([[1.5, 0.4], [0.4, 0.8]], dtype=torch.float64)
     done = check_objective(objective, gaussian_nodes(mean, covariance, order=6))

@@ -61,7 +61,7 @@ class Certifier(Component):
         ] = 16,
         transport_rows: Annotated[
             int, Field(ge=0, description="particles of each optimal-transport problem; 0 for none")
-        ] = 1000,
+        ] = 500,
         wish: Annotated[
             float, Field(gt=0, description="the divergence for which steps are counted, nats")
         ] = 0.01,

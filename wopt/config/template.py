@@ -43,8 +43,14 @@ def template(names: dict[str, str]) -> str:
             assert isinstance(field.annotation, type)
             assert issubclass(field.annotation, Component)
             lines += [f"[{table}]"]
+            nested: list[str] = []
             for option, inner in options_model(field.annotation).model_fields.items():
-                lines += _option(option, inner)
+                if isinstance(inner.default, dict):  # a component, whose table goes last
+                    own = tomli_w.dumps(inner.default).strip()
+                    nested += ["", *_comment(inner), f"[{table}.{option}]", own]
+                else:
+                    lines += _option(option, inner)
+            lines += nested
     return "\n".join(lines) + "\n"
 
 

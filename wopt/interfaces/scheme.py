@@ -84,6 +84,9 @@ class ProximalScheme(Component, abc.ABC):
     order: ClassVar[int | None] = None
     """Order of accuracy with respect to the exact gradient flow; ``None`` if it follows another."""
     stages: ClassVar[int] = 1
+    looks_back: ClassVar[bool] = True
+    """Whether :meth:`subproblem` or :meth:`plan` looks at where particles stood before, or at their
+    gradient; a scheme that does not saves the memory."""
     step_size: StepSize
     transport: Transport = "displacement"
 

@@ -66,6 +66,8 @@ def _step(problem: Problem, state: State, progress: Progress | None) -> State:
 
 def _after(problem: Problem, before: Trace, subproblem: Subproblem, moved: Particles) -> Trace:
     """Return the moved particles with what the next step may look back on."""
+    if not problem.scheme.looks_back:
+        return Trace(moved)
     gradient = problem.scheme.gradient(subproblem, problem.objective, moved)
     return Trace(moved, before.particles.points, gradient)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from typing import Any
 
@@ -20,11 +21,34 @@ ROWS = 8192
 
 @torch.no_grad()
 def in_batches(function: Callable[[Tensor], Any], x: Tensor, rows: int = ROWS) -> Any:
-    """Return ``function(x)``, a tensor or a tuple of them, computed on chunks of rows."""
-    parts = [function(chunk) for chunk in x.split(rows)]
-    if isinstance(parts[0], tuple):
-        return tuple(torch.cat(column) for column in zip(*parts, strict=True))
-    return torch.cat(parts)
+    """Return ``function(x)``, a tensor or a tuple of them, computed on chunks of rows.
+
+    Where ``x`` lies in a mapped file (``torch.from_file``), so do results, in files without a name
+    under ``TMPDIR`` that live as long as the tensors.
+    """
+    first = function(x[:rows])
+    if len(x) <= rows:
+        return first
+    single = isinstance(first, Tensor)
+    parts = (first,) if single else first
+    whole = tuple(_room(part, x) for part in parts)
+    for start in range(0, len(x), rows):
+        if start:
+            found = function(x[start : start + rows])
+            parts = (found,) if single else found
+        for into, part in zip(whole, parts, strict=True):
+            into[start : start + rows] = part
+    return whole[0] if single else whole
+
+
+def _room(part: Tensor, x: Tensor) -> Tensor:
+    """Return an empty tensor for all rows, in a mapped file if ``x`` is in one."""
+    shape = (len(x), *part.shape[1:])
+    if x.device.type != "cpu" or x.untyped_storage().filename is None:
+        return part.new_empty(shape)
+    with tempfile.NamedTemporaryFile() as file:  # lives on, nameless, as long as the tensor
+        size = len(x) * part[0].numel()
+        return torch.from_file(file.name, shared=True, size=size, dtype=part.dtype).view(shape)
 
 
 def push(block: FlowBlock, particles: Particles, *, audit: bool = False) -> Particles:

@@ -32,6 +32,7 @@ class JKO(wopt.ProximalScheme):
     """
 
     order = 1
+    looks_back = False
 
     def __init__(
         self,

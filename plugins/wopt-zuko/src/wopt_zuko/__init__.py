@@ -1,0 +1,27 @@
+"""zuko's transforms as blocks of wopt: ``coupling``, ``maf``, ``spline`` and ``zuko``.
+
+Names are imported when first used, so that finding the plugin costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wopt.lazy import exports
+
+_PLACES = {
+    "CouplingBlock": "wopt_zuko.named",
+    "MAFBlock": "wopt_zuko.named",
+    "SplineBlock": "wopt_zuko.named",
+    "ZukoBlock": "wopt_zuko.block",
+    "ZukoTransformBlock": "wopt_zuko.generic",
+}
+
+if TYPE_CHECKING:
+    from wopt_zuko.block import ZukoBlock
+    from wopt_zuko.generic import ZukoTransformBlock
+    from wopt_zuko.named import CouplingBlock, MAFBlock, SplineBlock
+
+__all__ = ["CouplingBlock", "MAFBlock", "SplineBlock", "ZukoBlock", "ZukoTransformBlock"]
+
+__getattr__, __dir__ = exports(__name__, _PLACES)

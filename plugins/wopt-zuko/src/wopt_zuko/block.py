@@ -1,0 +1,114 @@
+"""A lazy transform of zuko as a block of wopt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import wopt
+from wopt import Need
+from wopt_zuko.univariate import Boxed
+
+__all__ = ["ZukoBlock"]
+
+_FEW = 12
+"""Dimensions up to which the whole Jacobian is affordable, which some schemes need."""
+
+
+class ZukoBlock(wopt.FlowBlock):
+    """Base of the blocks of this plugin; a subclass's constructor calls :meth:`hold`.
+
+    Log-dets are exact, in closed form. Conditions are zuko's context: the last coordinates of x
+    come back as they are and the others move given them. In few dimensions (d <= 12) the whole
+    Jacobian DT gives what ``midpoint`` and ``explicit`` need besides: log |det (I + DT)/2|, and
+    the divergence of T - id, its trace.
+    """
+
+    provides = Need.LOG_DET | Need.INVERSE | Need.CONDITION
+
+    def hold(self, transform: Any, dim: int, condition: int) -> None:
+        """Take a ``zuko.lazy.LazyTransform`` of ``dim - condition`` features.
+
+        Args:
+            transform: The transform, the identity when new.
+            dim: Dimension d, conditions included.
+            condition: How many of the last coordinates are conditions.
+        """
+        self.transform = transform
+        self.moved = dim - condition
+        if dim <= _FEW:
+            self.provides = type(self).provides | Need.HALF_WAY | Need.VELOCITY
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``(T(x), log-det)`` in one pass."""
+        transform, z, c = self._parts(x)
+        y, log_det = transform.call_and_ladj(z)
+        return self._whole(x, y, c), self._tracked(x, log_det)
+
+    def move(self, x: Tensor) -> Tensor:
+        """Return T(x) without the log-det."""
+        transform, z, c = self._parts(x)
+        return self._whole(x, transform(z), c)
+
+    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``(T^-1(y), its log-det)``; autoregressive maps take one pass per coordinate."""
+        transform, z, c = self._parts(y)
+        x, log_det = transform.inv.call_and_ladj(z)
+        return self._whole(y, x, c), self._tracked(y, log_det)
+
+    def half_way(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``((x + T(x))/2, log |det (I + DT)/2|)``, by the whole Jacobian."""
+        y, jacobian = self._jacobian(x)
+        half = (jacobian + torch.eye(x.shape[1]).to(x)) / 2
+        return (x + y) / 2, torch.linalg.slogdet(half)[1]
+
+    def velocity(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``(u, div u)`` of u = T - id, by the whole Jacobian."""
+        y, jacobian = self._jacobian(x)
+        return y - x, jacobian.diagonal(dim1=1, dim2=2).sum(1) - x.shape[1]
+
+    def see(self, points: Tensor) -> None:
+        """Let splines choose the box on which they act."""
+        for box in self._boxes():
+            box.see(points[:, : self.moved])
+
+    def warm_start(self, previous: wopt.FlowBlock) -> None:
+        """Begin from the previous step's parameters, on this block's own boxes."""
+        held = [box.bound.clone() for box in self._boxes()]
+        super().warm_start(previous)
+        for box, bound in zip(self._boxes(), held, strict=True):
+            box.bound.copy_(bound)
+
+    def _boxes(self) -> list[Boxed]:
+        return [module for module in self.modules() if isinstance(module, Boxed)]
+
+    def _parts(self, x: Tensor) -> tuple[Any, Tensor, Tensor]:
+        """Return the transform given the conditions, what it moves, and the conditions."""
+        z, c = x[:, : self.moved], x[:, self.moved :]
+        return self.transform(c if c.shape[1] else None), z, c
+
+    def _whole(self, x: Tensor, y: Tensor, c: Tensor) -> Tensor:
+        return self._tracked(x, torch.cat([y, c], 1) if c.shape[1] else y)
+
+    def _tracked(self, x: Tensor, value: Tensor) -> Tensor:
+        """Return ``value``, detached where nothing asked for gradients.
+
+        zuko turns them on to differentiate polynomials, and pushed particles would keep the graph.
+        """
+        asked = x.requires_grad or any(p.requires_grad for p in self.parameters())
+        return value if asked and torch.is_grad_enabled() else value.detach()
+
+    def _jacobian(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``(T(x), DT(x))``, shapes ``(n, d)`` and ``(n, d, d)``: a pass per dimension."""
+        keep = torch.is_grad_enabled()
+        with torch.enable_grad():
+            x = x if x.requires_grad else x.detach().requires_grad_()
+            y = self.move(x)
+            rows = [
+                torch.autograd.grad(part.sum(), x, create_graph=keep, retain_graph=True)[0]
+                for part in y.unbind(1)
+            ]
+        jacobian = torch.stack(rows, 1)
+        return (y, jacobian) if keep else (y.detach(), jacobian)

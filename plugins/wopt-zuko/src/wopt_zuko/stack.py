@@ -1,0 +1,100 @@
+"""Stacks of zuko's lazy transforms that are the identity when new."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import torch
+from torch import nn
+from zuko.flows import (
+    ElementWiseTransform,
+    GeneralCouplingTransform,
+    MaskedAutoregressiveTransform,
+)
+from zuko.lazy import LazyComposedTransform
+
+import wopt
+from wopt_zuko.univariate import Univariate
+
+__all__ = ["Activation", "Structure", "stack"]
+
+Activation = Literal["elu", "gelu", "relu", "silu", "tanh"]
+_ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "relu": nn.ReLU,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+}
+
+Structure = Literal[
+    "MaskedAutoregressiveTransform", "GeneralCouplingTransform", "ElementWiseTransform"
+]
+"""Who depends on whom: zuko's lazy transforms."""
+
+
+def stack(
+    structure: Structure,
+    univariate: Callable[[], Univariate],
+    *,
+    features: int,
+    context: int,
+    transforms: int,
+    hidden: Sequence[int],
+    activation: Activation,
+    passes: int | None = None,
+) -> Any:
+    """Return a composition of lazy transforms, the identity when new.
+
+    Orders and masks alternate inside the transforms, so no permutation is left to undo, and with
+    the last layer of every net at zero each transform is the identity, hence their composition.
+
+    Args:
+        structure: The lazy transform.
+        univariate: Makes the univariate transform of each.
+        features: Coordinates that move.
+        context: Coordinates on which the map depends besides.
+        transforms: How many.
+        hidden: Widths of the hidden layers of the nets.
+        activation: Their activation.
+        passes: Of the autoregressive inverse; ``features`` of them if not given.
+
+    Raises:
+        ConfigError: There is no feature to move.
+    """
+    if features < 1:
+        raise wopt.ConfigError(
+            f"all coordinates are conditions ({context}), so there is none to move: give at least "
+            "one that is not"
+        )
+    ascending = torch.arange(features)
+    made = []
+    for k in range(transforms):
+        form = univariate()
+        shared = {
+            "features": features,
+            "context": context,
+            "univariate": form,
+            "shapes": form.shapes,
+            "hidden_features": tuple(hidden),
+            "activation": _ACTIVATIONS[activation],
+        }
+        if structure == "MaskedAutoregressiveTransform":
+            order = ascending.flip(0) if k % 2 else ascending
+            made.append(MaskedAutoregressiveTransform(**shared, passes=passes, order=order))
+        elif structure == "GeneralCouplingTransform":
+            made.append(GeneralCouplingTransform(**shared, mask=ascending % 2 == k % 2))
+        else:
+            made.append(ElementWiseTransform(**shared))
+        _to_identity(made[-1])
+    return LazyComposedTransform(*made)
+
+
+@torch.no_grad()
+def _to_identity(transform: Any) -> None:
+    """Set what the univariate parameters are made from to zero."""
+    # One coordinate without context has no net: its parameters are the transform's own.
+    last = transform.hyper[-1] if hasattr(transform, "hyper") else transform.phi
+    for parameter in last.parameters():
+        parameter.zero_()

@@ -1,0 +1,121 @@
+"""Monotone functions of one variable whose parameters at zero are the identity."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from zuko.transforms import (
+    BoundedBernsteinTransform,
+    MonotonicAffineTransform,
+    MonotonicRQSTransform,
+)
+
+__all__ = [
+    "SLOPE",
+    "Affine",
+    "Bernstein",
+    "Boxed",
+    "Spline",
+    "Univariate",
+    "UnivariateName",
+    "make",
+]
+
+UnivariateName = Literal[
+    "MonotonicAffineTransform", "MonotonicRQSTransform", "BoundedBernsteinTransform"
+]
+"""The transforms of zuko that are the identity where their parameters are zero.
+
+Not here: ``SOSPolynomialTransform`` is x (1 + slope) at zero, ``GaussianizationTransform`` bends
+the tails, and the neural ones (NAF, UNAF) are inverted on an interval only.
+"""
+
+SLOPE = 1e-3
+"""Smallest slope of the affine maps (the largest is its inverse) and, about, of the splines."""
+
+_LEAST_BOUND = 5.0
+_SHARE, _MARGIN = 0.999, 1.5
+
+
+class Univariate(nn.Module):
+    """Makes a transform of R from unconstrained parameters, zuko's ``univariate``.
+
+    Attributes:
+        shapes: Of the parameters of one coordinate.
+    """
+
+    shapes: tuple[tuple[int, ...], ...]
+
+
+class Affine(Univariate):
+    """exp(a) x + b, with |a| bounded by log(1/slope)."""
+
+    shapes = ((), ())
+
+    def forward(self, shift: Tensor, scale: Tensor) -> Any:
+        """Return the transform."""
+        return MonotonicAffineTransform(shift, scale, slope=SLOPE)
+
+
+class Boxed(Univariate):
+    """Acts on [-B, B] and is the identity outside.
+
+    A bound that is not given is 1.5 times the 99.9 % quantile of the particles' |coordinates|, and
+    5 at least: for a standard normal both are the same. Particles farther out stay where they are.
+    """
+
+    bound: Tensor
+
+    def __init__(self, bound: float | None) -> None:
+        super().__init__()
+        self.fixed = bound is not None
+        # A buffer, so that a bound taken from the particles is saved with the parameters.
+        self.register_buffer("bound", torch.tensor(bound or _LEAST_BOUND))
+
+    def see(self, points: Tensor) -> None:
+        """Choose the bound, unless it was given."""
+        if not self.fixed:
+            sizes = points.detach().abs().flatten()
+            rank = max(1, round(_SHARE * len(sizes)))
+            self.bound.fill_((_MARGIN * sizes.kthvalue(rank).values).clamp(min=_LEAST_BOUND))
+
+
+class Spline(Boxed):
+    """The monotone rational-quadratic spline of Durkan, Bekasov, Murray, Papamakarios, 2019.
+
+    At zero all bins have one width and one height and all knots the slope 1: the identity.
+    """
+
+    def __init__(self, pieces: int, bound: float | None) -> None:
+        super().__init__(bound)
+        self.shapes = ((pieces,), (pieces,), (pieces - 1,))
+
+    def forward(self, widths: Tensor, heights: Tensor, derivatives: Tensor) -> Any:
+        """Return the transform."""
+        return MonotonicRQSTransform(widths, heights, derivatives, bound=self.bound, slope=SLOPE)
+
+
+class Bernstein(Boxed):
+    """The monotone Bernstein polynomial of Arpogaus et al., 2022, with slope 1 at both ends.
+
+    At zero the coefficients are equidistant, and a Bernstein polynomial reproduces straight lines.
+    """
+
+    def __init__(self, pieces: int, bound: float | None) -> None:
+        super().__init__(bound)
+        self.shapes = ((pieces + 1,),)
+
+    def forward(self, theta: Tensor) -> Any:
+        """Return the transform."""
+        # eps is where zuko goes over to straight lines, which jump by 2 B eps there, and how far
+        # the bisection goes; its default, 1e-6, would be the error of the inverse.
+        return BoundedBernsteinTransform(theta, bound=float(self.bound), eps=1e-10)
+
+
+def make(name: UnivariateName, pieces: int, bound: float | None) -> Univariate:
+    """Return zuko's transform of a name; ``pieces`` are its bins or its degree."""
+    if name == "MonotonicAffineTransform":
+        return Affine()
+    return (Spline if name == "MonotonicRQSTransform" else Bernstein)(pieces, bound)
