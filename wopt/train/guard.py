@@ -19,7 +19,10 @@ from wopt.particles import Particles
 from wopt.train.change import Change, energy_change, subproblem_change
 from wopt.train.push import in_batches, push
 
-__all__ = ["Guard", "Verdict", "inversion_error", "nll"]
+__all__ = ["INVERTED", "Guard", "Verdict", "inversion_error", "nll"]
+
+INVERTED = 1000
+"""Rows on which a block's inverse is checked."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,8 +176,12 @@ def _likelihood_error(
 
 
 def inversion_error(block: FlowBlock, x: Tensor) -> float | None:
-    """Return the root mean square of T^-1(T(x)) - x, or ``None`` if there is no inverse."""
+    """Return the root mean square of T^-1(T(x)) - x, or ``None`` if there is no inverse.
+
+    At most :data:`INVERTED` rows are looked at: an inverse may cost as many passes as dimensions.
+    """
     if Need.INVERSE not in block.provides:
         return None
+    x = x[:INVERTED]
     back = in_batches(lambda rows: block.inverse(block.move(rows))[0], x)
     return float((back - x).square().sum(1).mean().sqrt())

@@ -24,7 +24,7 @@ class StepRecord:
         residual: First-order error of the step by affine test fields (an estimate).
         nll_valid: -log-likelihood in the data's units, nats; ``None`` without a normalised target.
         likelihood_error: Mean |difference| of log-likelihoods, training grid against audit.
-        inversion_error: Root mean square of T^-1(T(x)) - x.
+        inversion_error: Root mean square of T^-1(T(x)) - x, on at most 1000 particles.
         retries: How often the step was refined or trained again.
         attempts: What was retried, and why.
         terms: The objective's summands.
