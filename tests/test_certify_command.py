@@ -28,6 +28,7 @@ def test_a_run_leaves_a_certificate(finished_run):
         assert {e["label"] for e in known.values()} <= EPS_LABELS
         assert step["bounds"]["kl"]["theorem_p"]["reason"] == "kl0 is not known"
     assert found["statement"]["kl"] == found["final"]["kl"]["value"]
+    assert found["statement"]["text"].startswith("If the test fields see all")
     assert "What is certified" in (finished_run / "report.html").read_text()
 
 

@@ -170,3 +170,22 @@ def test_conditions_of_samples_are_checked(trained):
         flow.sample(5, conditions=torch.zeros(4, 1))
     with pytest.raises(wopt.DataError, match="finite"):
         flow.sample(1, conditions=torch.tensor([[math.nan]]))
+
+
+def test_fit_takes_conditions():
+    data = rows()
+    found = wopt.fit(
+        data[:, [0, 2]],
+        conditions=data[:, [1]],
+        block="affine",
+        solver=wopt.InnerSolver(iterations=200, learning_rate=0.02),
+        scheme={"name": "jko", "step_size": 16.0},
+        stop=wopt.Stop(steps=1),
+        dtype=torch.float64,
+    )
+    given = torch.full((4000, 1), 1.0, dtype=torch.float64)
+    x = found.flow.sample(4000, conditions=given)
+    assert torch.allclose(x[:, 2:], given)
+    assert np.abs(x[:, :2].mean(0).numpy() - SLOPE[:, 0]).max() < 0.15
+    with pytest.raises(wopt.DataError, match="rows beside x"):
+        wopt.fit(data[:, [0, 2]], conditions=data[:5, [1]])

@@ -18,6 +18,7 @@ from wopt.flow import Flow
 from wopt.interfaces.block import FlowBlock
 from wopt.particles import Particles
 from wopt.train.check import check_parts
+from wopt.train.conditional import conditional
 from wopt.train.guard import Guard
 from wopt.train.iterate import iterate
 from wopt.train.problem import Problem, Progress, State
@@ -64,7 +65,8 @@ def solve(
     """Minimise an objective from the particles ``train``.
 
     Args:
-        train: The particles at the start.
+        train: The particles at the start; with conditions, the objective is that of the law of the
+            other coordinates given them.
         objective: An instance, a name, or a table with ``name`` and options.
         scheme: Likewise.
         block: Likewise; an instance is copied for every step.
@@ -95,8 +97,11 @@ def solve(
         True
     """
     chosen: Spec | FlowBlock = build("block", block)
+    what = build("objective", objective)
+    if train.condition:
+        what = conditional(what, train.points[:, train.dim - train.condition :].cpu())
     problem = Problem(
-        build("objective", objective),
+        what,
         build("scheme", scheme),
         chosen,
         solver or InnerSolver(),
@@ -106,7 +111,14 @@ def solve(
         transform.log_det if transform else 0.0,
     )
     known = train.log_density_start is not None
-    check_parts(problem.objective, problem.scheme, chosen, log_density=known, dim=train.dim)
+    check_parts(
+        problem.objective,
+        problem.scheme,
+        chosen,
+        log_density=known,
+        dim=train.dim,
+        condition=train.condition,
+    )
     state = problem.begin(train, valid)
     blocks: list[FlowBlock] = []
     status: Literal["done", "failed"] = "done"
@@ -126,6 +138,7 @@ def solve(
 def fit(
     x: Tensor | NDArray[Any],
     *,
+    conditions: Tensor | NDArray[Any] | None = None,
     preprocess: Literal["none", "standardise", "whiten"] = "whiten",
     held_out: float = 0.1,
     dtype: torch.dtype = torch.float32,
@@ -137,6 +150,8 @@ def fit(
 
     Args:
         x: Data, shape ``(n, d)``.
+        conditions: What the model is conditioned on, shape ``(n, c)``: it is then the law of x
+            given them, and they are the last columns of its rows.
         preprocess: What is done to the columns first; part of the model.
         held_out: Share of rows that accept or reject steps.
         dtype: Of the particles and maps.
@@ -158,11 +173,20 @@ def fit(
     rows = torch.as_tensor(np.asarray(x), dtype=torch.float64)
     if rows.ndim != 2:
         raise DataError(f"fit takes rows, shape (n, d); got shape {tuple(rows.shape)}")
+    condition = 0
+    if conditions is not None:
+        given = torch.as_tensor(np.asarray(conditions), dtype=torch.float64)
+        if given.ndim != 2 or len(given) != len(rows):
+            raise DataError(
+                f"conditions are rows beside x, shape ({len(rows)}, c); got {tuple(given.shape)}"
+            )
+        rows, condition = torch.cat([rows, given], dim=1), given.shape[1]
     check_finite(rows, tuple(f"x{j}" for j in range(rows.shape[1])), "x")
     train, valid = split(rows, (1 - held_out, held_out), seed)
-    transform = AffineTransform.fit(train, preprocess)
+    transform = AffineTransform.fit(train, preprocess, condition=condition)
 
     def placed(part: Tensor) -> Particles:
-        return Particles.start(transform.forward(part).to(dtype=dtype, device=device))
+        found = Particles.start(transform.forward(part).to(dtype=dtype, device=device))
+        return dataclasses.replace(found, condition=condition)
 
     return solve(placed(train), valid=placed(valid), seed=seed, transform=transform, **options)
