@@ -29,7 +29,9 @@ def test_a_run_leaves_a_certificate(finished_run):
         assert step["bounds"]["kl"]["theorem_p"]["reason"] == "kl0 is not known"
     assert found["statement"]["kl"] == found["final"]["kl"]["value"]
     assert found["statement"]["text"].startswith("If the test fields see all")
-    assert "What is certified" in (finished_run / "report.html").read_text()
+    text = (finished_run / "report.html").read_text()
+    assert "What is certified" in text
+    assert f'<data value="{found["steps"][0]["transport"]["high"]["value"]}">' in text
 
 
 def same(one, other):

@@ -132,6 +132,7 @@ def test_a_certificate_is_shown(tmp_path):
     for words in ("KL <= 0.125", "bound given eps", "Theorem Q", "kl0 is not known", "a note"):
         assert words in page.text, words
     assert any("certificate" in key for key in page.images)
+    assert "optimal map" not in page.text  # this one has no such measurements
 
 
 def test_the_model_pushed_forward_is_named_so(tmp_path):

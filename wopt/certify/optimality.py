@@ -15,6 +15,8 @@ from wopt.errors import UserError
 __all__ = ["optimality_part"]
 
 _POINTS = 100
+_MANY = 128
+"""Dimensions up to which DT is computed, one backward pass each."""
 
 
 def optimality_part(
@@ -51,6 +53,9 @@ def optimality_part(
         "plans": [_plan(gap, k) for k in range(len(gap.plans))],
         "reason": gap.reason,
     }
+    if x.shape[1] > _MANY:
+        why = f"the derivative is not looked at in more than {_MANY} dimensions"
+        return found | {"symmetry": None, "reason": f"{gap.reason}; {why}".lstrip("; ")}
     try:
         with torch.enable_grad():
             symmetry = jacobian_symmetry(passage.block.move, x[:_POINTS])
