@@ -23,8 +23,8 @@ ROWS = 8192
 def in_batches(function: Callable[[Tensor], Any], x: Tensor, rows: int = ROWS) -> Any:
     """Return ``function(x)``, a tensor or a tuple of them, computed on chunks of rows.
 
-    Where ``x`` lies in a mapped file (``torch.from_file``), so do results, in files without a name
-    under ``TMPDIR`` that live as long as the tensors.
+    Where ``x`` lies in a shared mapped file (``torch.from_file``), so do results of more than one
+    chunk, in files without a name under ``TMPDIR`` that live as long as the tensors.
     """
     first = function(x[:rows])
     if len(x) <= rows:
