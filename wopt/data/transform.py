@@ -58,13 +58,13 @@ class AffineTransform:
         Raises:
             DataError: A column is constant, or columns are linearly dependent.
         """
-        x = x.double()
         if condition:
             return cls._conditional(x, how, names, condition)
         d = x.shape[1]
-        eye = torch.eye(d, dtype=x.dtype)
+        eye = torch.eye(d, dtype=torch.float64)
         if how == "none":
-            return cls(torch.zeros(d, dtype=x.dtype), eye, eye)
+            return cls(torch.zeros(d, dtype=torch.float64), eye, eye)
+        x = x.double()
         shift, scale = x.mean(0), x.std(0)
         names = names or tuple(f"x{j}" for j in range(d))
         constant = [names[j] for j in range(d) if not scale[j] > 1e-12 * (1 + shift[j].abs())]
