@@ -114,7 +114,9 @@ def machine() -> str:
             if line.startswith("model name"):
                 name = line.partition(":")[2].strip()
                 break
-    return f"{name}, torch {torch.__version__}, {torch.get_num_threads()} thread(s)"
+    return (
+        f"{name}, torch {torch.__version__.partition('+')[0]}, {torch.get_num_threads()} thread(s)"
+    )
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
