@@ -253,3 +253,27 @@ def test_there_must_be_a_step(exact):
     )
     with pytest.raises(wopt.UserError, match="no finished step"):
         make_certificate(problem_of(exact), [], [], evidence, Certifier())
+
+
+def test_a_solution_certifies_itself_by_quadrature(exact):
+    """On the nodes of the start expectations are exact, so the intervals have no width."""
+    made = exact.certificate(iterations=0)
+    for step, true in zip(made["steps"], true_kls(exact), strict=True):
+        assert step["kl"]["value"] == pytest.approx(true, rel=1e-6)
+        assert step["kl"]["error"] == 0
+        assert step["residual"]["value"] < 1e-6
+        assert step["transport"] is None
+        values = [e["value"] for e in step["bounds"]["kl"].values() if e["value"] is not None]
+        assert min(values) > true
+    law = made["start"]["w2"]
+    mean = (MEAN - TARGET.mean).square().sum()
+    exact_w2 = math.sqrt(float(mean + torch.trace(COVARIANCE) + torch.trace(TARGET.covariance)))
+    assert law == pytest.approx(exact_w2, rel=0.02)  # the target's moments are of 20,000 draws
+
+
+def test_a_solution_certifies_itself_on_other_particles(exact):
+    particles, _ = start(500, seed=7)
+    made = exact.certificate(particles, iterations=0, transport_rows=50)
+    assert made["particles"] == 500
+    assert made["origin"] == "particles that were given"
+    assert made["steps"][0]["transport"] is not None

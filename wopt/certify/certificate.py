@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from torch import Tensor
+
 from wopt.certify.bounds import (
     Base,
     Entry,
@@ -107,7 +109,11 @@ def make_certificate(
 
 def _second_moment(at: Particles) -> float:
     moved = at.points[:, : at.dim - at.condition].double()
-    return float(moved.square().sum(1).mean())
+    return float(Particles(moved, _double(at.weights)).mean(moved.square().sum(1)))
+
+
+def _double(weights: Tensor | None) -> Tensor | None:
+    return None if weights is None else weights.double()
 
 
 def _common_base(measures: Sequence[StepMeasure]) -> Base:

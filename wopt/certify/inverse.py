@@ -42,13 +42,15 @@ def round_trips(
     """
     if any(Need.INVERSE not in block.provides for block in blocks):
         return None
-    x = evidence.particles.points[:_ROWS]
+    at = evidence.particles
+    # Weighted nodes are few, and all of them are needed.
+    x, weights = (at.points[:_ROWS], None) if at.weights is None else (at.points, at.weights)
     error = _reverse(blocks, _forward(blocks, x)) - x
     back = evidence.transform.inverse_matrix
     outside = error.double().cpu() @ back.T
     found: dict[str, Any] = {
-        "data": _shown(error, level),
-        "data_units": _shown(outside, level),
+        "data": _shown(error, level, weights),
+        "data_units": _shown(outside, level, weights),
         "noise": None,
     }
     if target is not None and Need.TARGET_SAMPLES in target.provides:
@@ -72,9 +74,9 @@ def _reverse(blocks: Sequence[FlowBlock], y: Tensor) -> Tensor:
     return y
 
 
-def _shown(error: Tensor, level: float) -> dict[str, Any]:
-    squares = error.double().square().sum(1)
+def _shown(error: Tensor, level: float, weights: Tensor | None = None) -> dict[str, Any]:
+    squares = error.double().square().sum(1).cpu()
     if not bool(torch.isfinite(squares).all()):
         return {"value": math.inf, "error": math.inf, "label": "estimate"}
-    found = root_mean_square(squares, None, level)
+    found = root_mean_square(squares, None if weights is None else weights.cpu(), level)
     return found.to_dict()

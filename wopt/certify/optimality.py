@@ -43,7 +43,8 @@ def optimality_part(
     """
     x, y = passage.before.points, passage.after.points
     # With conditions the map is optimal for each of them, which joint plans cannot tell.
-    if passage.before.condition or rows == 0 or len(x) < max(8, 4 * (x.shape[1] + 1)):
+    weighted = passage.before.weights is not None  # nodes, between which plans are not unbiased
+    if passage.before.condition or weighted or rows == 0 or len(x) < max(8, 4 * (x.shape[1] + 1)):
         return None
     gap = transport_gap(x, y, size=max(4, min(rows, len(x) // 2)), level=level, seed=seed)
     found: dict[str, Any] = {

@@ -58,7 +58,8 @@ def start_of_run(objective: Objective, evidence: Evidence) -> Start:
     moved = at.dim - at.condition  # conditions are the same on either side
     z = z[:, :moved]
     second = float(z.square().sum(1).mean())
-    w0 = _independent(at.points[:, :moved].double().cpu(), z)
+    weights = None if at.weights is None else at.weights.double().cpu()
+    w0 = _independent(at.points[:, :moved].double().cpu(), z, weights)
     known = divergence(objective, at, level=0.95)
     if known is not None:
         return Start(w0, known.value + _SPREAD * known.error, second)
@@ -96,12 +97,13 @@ def smoothing_part(evidence: Evidence) -> dict[str, Any] | None:
     return {"time": time, "w2": inside, "w2_data_units": outside, "label": "bound"}
 
 
-def _independent(x: Tensor, z: Tensor) -> float:
+def _independent(x: Tensor, z: Tensor, weights: Tensor | None = None) -> float:
     """Return  (E|X|^2 + E|Z|^2 - 2 <E X, E Z>)^1/2  of two samples, two standard errors up."""
     by_row = x.square().sum(1) - 2 * x @ z.mean(0)
     squares = z.square().sum(1)
-    total = float(by_row.mean() + squares.mean())
-    return start_distance(total + _SPREAD * math.hypot(_error(by_row), _error(squares)), 0.0)
+    mean = by_row.mean() if weights is None else weights @ by_row
+    noise = _error(squares) if weights is not None else math.hypot(_error(by_row), _error(squares))
+    return start_distance(float(mean + squares.mean()) + _SPREAD * noise, 0.0)
 
 
 def _error(values: Tensor) -> float:

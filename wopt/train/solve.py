@@ -10,6 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from wopt.certify.certificate import make_certificate
+from wopt.certify.certifier import Certifier
+from wopt.certify.evidence import Evidence
 from wopt.component import Spec, build, named
 from wopt.data.dataset import check_finite, split
 from wopt.data.transform import AffineTransform
@@ -39,6 +42,8 @@ class Solution:
         history: A record a step.
         status: ``"done"``, or ``"failed"`` when a step was rejected for good.
         reason: Why it ended.
+        problem: What was solved.
+        start: The held-out particles before the first step.
     """
 
     flow: Flow
@@ -46,6 +51,37 @@ class Solution:
     history: tuple[StepRecord, ...]
     status: Literal["done", "failed"]
     reason: str
+    problem: Problem
+    start: Particles
+
+    def certificate(self, particles: Particles | None = None, **options: Any) -> dict[str, Any]:
+        """Measure what the flow guarantees, as ``wopt certify`` does of a run.
+
+        Args:
+            particles: Of the start, not trained on; the held-out ones by default, which steps
+                were accepted on but not fitted to.
+            options: Of :class:`~wopt.certify.certifier.Certifier`.
+
+        Returns:
+            What ``certificate.json`` would hold.
+
+        Raises:
+            UserError: There is no step.
+
+        Example:
+            >>> import wopt
+            >>> x = torch.randn(600, 1, generator=torch.Generator().manual_seed(0)) + 2
+            >>> found = wopt.fit(x, block="affine", preprocess="none", stop=wopt.Stop(steps=1),
+            ...     solver=wopt.InnerSolver(iterations=50))
+            >>> made = found.certificate(iterations=0, transport_rows=0)
+            >>> made["steps"][0]["residual"]["by"], made["lambda"]
+            ('affine', 1.0)
+        """
+        at = self.start if particles is None else particles
+        origin = "held-out particles" if particles is None else "particles that were given"
+        evidence = Evidence(at, origin, None, self.flow.transform, 0.0, at.points)
+        blocks: list[Any] = list(self.flow.blocks)
+        return make_certificate(self.problem, blocks, self.history, evidence, Certifier(**options))
 
 
 def solve(
@@ -120,6 +156,7 @@ def solve(
         condition=train.condition,
     )
     state = problem.begin(train, valid)
+    begun = state.valid.particles
     blocks: list[FlowBlock] = []
     status: Literal["done", "failed"] = "done"
     reason = ""
@@ -132,7 +169,7 @@ def solve(
         status, reason = "failed", str(error)
     units = transform or AffineTransform.fit(train.points.cpu(), "none")
     flow = Flow(blocks, problem.objective.target, units)
-    return Solution(flow, state, state.records, status, reason)
+    return Solution(flow, state, state.records, status, reason, problem, begun)
 
 
 def fit(
