@@ -30,7 +30,11 @@ RIVALS: dict[str, dict[str, Rival]] = {
         "CNF": Rival("CNF", learning_rate=3e-3, options=_CNF | {"exact": True}),
     },
     "magic": {
-        "NSF": Rival("NSF", matrix_rate=0.01, options=_NSF | {"transforms": 5, "bins": 12}),
+        "NSF": Rival(
+            "NSF",
+            matrix_rate=0.01,
+            options=_NSF | {"transforms": 5, "bins": 12, "hidden_features": [64, 64]},
+        ),
         "MAF": Rival("MAF", matrix_rate=0.01, options=_MAF | {"transforms": 5}),
         "CNF": Rival("CNF", learning_rate=3e-3, options=_CNF | {"exact": False}),
     },
