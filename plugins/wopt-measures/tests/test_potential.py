@@ -52,3 +52,36 @@ def test_written_configuration_names_the_function():
     table = wopt.config_of(PotentialTarget(torch.linalg.norm))
     assert json.loads(json.dumps(table))["function"].startswith("python:")
     assert "function" in options_model(PotentialTarget).model_json_schema()["properties"]
+
+
+def test_a_score_alone_serves_what_needs_no_more():
+    import wopt
+    from wopt_functionals import KSD
+
+    x = torch.randn(20, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    by_score = PotentialTarget(score=lambda x: -x)
+    by_potential = PotentialTarget(lambda x: x.square().sum(1) / 2)
+    assert by_score.provides == wopt.Need.SCORE
+    one, two = (float(KSD(q).energy(wopt.Particles(x))) for q in (by_score, by_potential))
+    assert one == pytest.approx(two, rel=1e-12)
+    with pytest.raises(wopt.CapabilityError, match="POTENTIAL"):
+        by_score.potential(x)
+    with pytest.raises(wopt.DataError, match="one vector a point"):
+        PotentialTarget(score=lambda x: x.sum(1)).score(x)
+
+
+def test_potential_score_and_samples_together():
+    import wopt
+
+    normal = wopt.build("target", "gaussian")
+    q = PotentialTarget(lambda x: x.square().sum(1) / 2, score=lambda x: -x, samples=normal)
+    assert q.provides == wopt.Need.POTENTIAL | wopt.Need.SCORE | wopt.Need.TARGET_SAMPLES
+    draw = [torch.Generator().manual_seed(3) for _ in range(2)]
+    assert torch.equal(q.sample(5, 2, draw[0]), normal.sample(5, 2, draw[1]))
+    # What only V and what only samples serve both take it.
+    x = torch.ones(4, 2, dtype=torch.float64)
+    for name in ("kl", "energy_distance"):
+        objective = wopt.build("objective", {"name": name, "target": q})
+        assert torch.isfinite(objective.energy(wopt.Particles.start(x)))
+    with pytest.raises(wopt.CapabilityError, match="TARGET_SAMPLES"):
+        PotentialTarget(score=lambda x: -x, samples=PotentialTarget(score=lambda x: -x))

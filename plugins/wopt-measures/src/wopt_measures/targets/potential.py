@@ -1,4 +1,4 @@
-"""The target exp(-V)/Z of any potential written in Python."""
+"""The target exp(-V)/Z of a potential, a score, or both, written in Python."""
 
 from __future__ import annotations
 
@@ -9,44 +9,55 @@ import torch
 from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema
 from torch import Tensor
 
-from wopt import DataError, Need, Target
+from wopt import ConfigError, DataError, Need, Target
+from wopt.capabilities import require
 from wopt_measures.laws.gaussian import check_points
 
 __all__ = ["PotentialTarget"]
 
 
+def _asked_for(value: Any) -> str:
+    return (
+        f"needs a Python function V(x), (n, d) to (n,), or a score, got {value!r}; a configuration "
+        "file cannot hold one: build the run in Python, or put the function in a target of your "
+        "own, registered by a plugin (`wopt new-plugin NAME --kind target`), and name that"
+    )
+
+
 def _callable(value: Any) -> Any:
-    if not callable(value):
-        raise ValueError(
-            f"needs a Python function V(x), (n, d) to (n,), got {value!r}; a configuration file "
-            "cannot hold one: build the run in Python, or put the function in a target of your "
-            "own, registered by a plugin (`wopt new-plugin NAME --kind target`), and name that"
-        )
+    if value is not None and not callable(value):
+        raise ValueError(_asked_for(value))
     return value
 
 
-def _describe(value: Any) -> str:
+def _describe(value: Any) -> str | None:
+    if value is None:
+        return None
     name = getattr(value, "__qualname__", type(value).__qualname__)
     return f"python:{getattr(value, '__module__', None) or '?'}.{name}"
 
 
 class PotentialTarget(Target):
-    """The measure exp(-V)/Z of a function V, differentiated by autograd.
+    """The measure exp(-V)/Z, given by V, by its score -grad V, by samples, or by several of them.
+
+    Without a score V is differentiated by autograd. A score alone serves objectives that need no
+    more (``ksd``); samples beside either serve those that compare with samples.
 
     The constant Z need not be known, so energies are right up to a constant. Written into a
     configuration the function becomes its name, from which it cannot be made again.
 
     Raises:
-        ConfigError: No function is given.
-        DataError: V does not return one value a point, or is not differentiable.
+        ConfigError: Neither V nor a score is given.
+        DataError: V does not return one value a point, or is not differentiable; the score does
+            not return one vector a point.
 
     Example:
         >>> target = PotentialTarget(lambda x: x.pow(4).sum(1) / 4)
         >>> target.score(torch.tensor([[2.0, 1.0]])).tolist()
         [[-8.0, -1.0]]
+        >>> PotentialTarget(score=lambda x: -x).provides.describe()
+        'SCORE'
     """
-
-    provides = Need.POTENTIAL | Need.SCORE
 
     def __init__(
         self,
@@ -64,15 +75,37 @@ class PotentialTarget(Target):
         dim: Annotated[
             int | None, Field(ge=1, description="the dimension, if V has only one")
         ] = None,
+        score: Annotated[
+            Callable[[Tensor], Tensor] | None,
+            PlainValidator(_callable),
+            PlainSerializer(_describe),
+            WithJsonSchema({"not": {}}),
+            Field(description="-grad V(x), shape (n, d) to (n, d), in torch; from Python only"),
+        ] = None,
+        samples: Annotated[
+            Target | None, Field(description="a target whose samples are those of this measure")
+        ] = None,
     ) -> None:
+        if function is None and score is None:
+            raise ConfigError(f"PotentialTarget: function: {_asked_for(None)}")
         self.function = function
+        self.given_score = score
+        self.samples = samples
+        self.provides = Need.SCORE
+        if function is not None:
+            self.provides |= Need.POTENTIAL
+        if samples is not None:
+            require("samples", Need.TARGET_SAMPLES, "the target given", samples.provides)
+            self.provides |= Need.TARGET_SAMPLES
         self.convexity = convexity
         self.dim = dim
 
     def potential(self, x: Tensor) -> Tensor:
         """Return V, shape ``(n, d)`` to ``(n,)``, checked."""
+        if self.function is None:
+            raise self._lacks(Need.POTENTIAL)
         check_points(x, self.dim)
-        value: Any = _callable(self.function)(x)
+        value: Any = self.function(x)
         if not isinstance(value, Tensor):
             raise DataError(
                 f"the potential returned {type(value).__name__}, not a tensor; write it in torch"
@@ -89,3 +122,23 @@ class PotentialTarget(Target):
                 "from x in torch, without numpy, .item() or .detach()"
             )
         return value
+
+    def score(self, x: Tensor) -> Tensor:
+        """Return the score that was given, checked, or -grad V by autograd."""
+        if self.given_score is None:
+            return super().score(x)
+        check_points(x, self.dim)
+        value: Any = self.given_score(x)
+        if not isinstance(value, Tensor) or value.shape != x.shape:
+            found = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+            raise DataError(
+                f"the score returned {found} for points of shape {tuple(x.shape)}; it must return "
+                "one vector a point, a tensor of the same shape"
+            )
+        return value
+
+    def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
+        """Return samples of the target that was given for them."""
+        if self.samples is None:
+            raise self._lacks(Need.TARGET_SAMPLES)
+        return self.samples.sample(n, dim, generator)
