@@ -28,25 +28,28 @@ def matrices_of(block: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
 
 
 def adam_and_muon(
-    block: nn.Module, rate: float, matrix_rate: float | None = None
+    block: nn.Module, rate: float, matrix_rate: float | None = None, decay: float = 0.0
 ) -> list[torch.optim.Optimizer]:
     """Return the optimisers that share a block's parameters.
 
     Muon moves every direction of a matrix at one speed, however small its gradient, so sharp
     features, which Adam learns last, are learned early.
 
-    Source: Jordan et al., *Muon: An optimizer for hidden layers in neural networks*, 2024.
+    Source: Jordan et al., *Muon: An optimizer for hidden layers in neural networks*, 2024;
+    Loshchilov, Hutter, *Decoupled weight decay regularization*, 2019.
 
     Args:
         block: The block.
         rate: Adam's.
         matrix_rate: Muon's; without it Adam has all parameters.
+        decay: Of the parameters with two axes or more, which shrink by ``rate * decay`` an
+            iteration, beside what the loss does to them.
 
     Raises:
         ConfigError: This torch has no Muon.
     """
     if matrix_rate is None:
-        return [torch.optim.Adam(block.parameters(), lr=rate, fused=True)]
+        return [_adam(list(block.parameters()), rate, decay)]
     muon = getattr(torch.optim, "Muon", None)
     if muon is None:
         raise ConfigError(
@@ -56,7 +59,15 @@ def adam_and_muon(
     matrices, rest = matrices_of(block)
     found: list[torch.optim.Optimizer] = []
     if rest:
-        found.append(torch.optim.Adam(rest, lr=rate, fused=True))
+        found.append(_adam(rest, rate, decay))
     if matrices:
-        found.append(muon(matrices, lr=matrix_rate, weight_decay=0.0))
+        found.append(muon(matrices, lr=matrix_rate, weight_decay=decay))
     return found
+
+
+def _adam(parameters: list[Tensor], rate: float, decay: float) -> torch.optim.Optimizer:
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": decay},
+        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=rate, fused=True)

@@ -78,6 +78,14 @@ class InnerSolver(Component):
         clip: Annotated[
             float, Field(ge=0, description="largest norm of the gradient; 0 for any")
         ] = 10.0,
+        weight_decay: Annotated[
+            float,
+            Field(
+                ge=0,
+                description="share of the rate by which weights shrink each iteration (AdamW's; "
+                "not under lbfgs); against overfitting, as zero weights are the identity",
+            ),
+        ] = 0.0,
         ema: Annotated[
             float, Field(ge=0, lt=1, description="decay of a parameter average; 0 for none")
         ] = 0.0,
@@ -112,6 +120,7 @@ class InnerSolver(Component):
         self.warmup = warmup
         self.final_rate = final_rate
         self.clip = clip
+        self.weight_decay = weight_decay
         self.ema = ema
         self.warm_start = warm_start
         self.check_every = check_every
@@ -174,7 +183,7 @@ class InnerSolver(Component):
         parameters = list(block.parameters())
         device = parameters[0].device
         of_matrices = rate * self.matrix_rate if self.optimiser == "muon" else None
-        optimisers = adam_and_muon(block, rate * self.learning_rate, of_matrices)
+        optimisers = adam_and_muon(block, rate * self.learning_rate, of_matrices, self.weight_decay)
         schedules = [torch.optim.lr_scheduler.LambdaLR(o, self._schedule) for o in optimisers]
         average = (
             AveragedModel(block, multi_avg_fn=get_ema_multi_avg_fn(self.ema)) if self.ema else None

@@ -19,6 +19,19 @@ WITH_LOG_DET = {
     "residual-narrow": {"name": "residual", "width": 2, "depth": 1, "activation": "softplus"},
     "residual-series": {"name": "residual", "width": 16, "exact": 0},
     "residual-free": {"name": "residual", "width": 8, "lipschitz": 0.0},
+    "autoregressive": {"name": "autoregressive", "bins": 4, "hidden": [4, 4], "transforms": 2},
+    "autoregressive-plain": {
+        "name": "autoregressive",
+        "bins": 2,
+        "hidden": [7, 9],
+        "residual": False,
+    },
+    "autoregressive-affine": {
+        "name": "autoregressive",
+        "univariate": "affine",
+        "hidden": [4],
+        "transforms": 2,
+    },
 }
 BLOCKS = WITH_LOG_DET | {"particles": {"name": "particles"}}
 

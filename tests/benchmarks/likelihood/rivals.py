@@ -33,6 +33,7 @@ class Rival:
         optimiser: adam, or muon for the matrices and adam for the rest, as in wopt.
         learning_rate: Peak of the cosine schedule of Adam.
         matrix_rate: The same of Muon.
+        weight_decay: Of the weights, decoupled.
         batch_size: Rows an iteration.
         ema: Decay of the average of the parameters that is the model.
         options: Of the flow.
@@ -42,6 +43,7 @@ class Rival:
     optimiser: Literal["adam", "muon"] = "muon"
     learning_rate: float = 2e-3
     matrix_rate: float = 0.02
+    weight_decay: float = 0.0
     batch_size: int = 500
     ema: float = 0.99
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -97,7 +99,7 @@ def fit(
     flow = rival.build(train.shape[1]).train()
     average = AveragedModel(flow, multi_avg_fn=get_ema_multi_avg_fn(rival.ema))
     of_matrices = rival.matrix_rate if rival.optimiser == "muon" else None
-    optimisers = adam_and_muon(flow, rival.learning_rate, of_matrices)
+    optimisers = adam_and_muon(flow, rival.learning_rate, of_matrices, rival.weight_decay)
     peaks = [group["lr"] for o in optimisers for group in o.param_groups]
     batches = _batches(len(train), rival.batch_size)
     spent, iterations, least = 0.0, 0, math.inf

@@ -1,4 +1,4 @@
-"""Blocks: affine maps, residual nets, gradients of convex potentials, free particles.
+"""Blocks: affine, autoregressive and residual maps, gradients of convex potentials, particles.
 
 Names are imported when first used, so that finding the plugin costs nothing.
 """
@@ -11,6 +11,7 @@ from wopt.lazy import exports
 
 _PLACES = {
     "Affine": "wopt_blocks.affine",
+    "Autoregressive": "wopt_blocks.autoregressive",
     "FreeParticles": "wopt_blocks.particles",
     "GradientOfConvex": "wopt_blocks.icnn",
     "Residual": "wopt_blocks.residual",
@@ -18,10 +19,11 @@ _PLACES = {
 
 if TYPE_CHECKING:
     from wopt_blocks.affine import Affine
+    from wopt_blocks.autoregressive import Autoregressive
     from wopt_blocks.icnn import GradientOfConvex
     from wopt_blocks.particles import FreeParticles
     from wopt_blocks.residual import Residual
 
-__all__ = ["Affine", "FreeParticles", "GradientOfConvex", "Residual"]
+__all__ = ["Affine", "Autoregressive", "FreeParticles", "GradientOfConvex", "Residual"]
 
 __getattr__, __dir__ = exports(__name__, _PLACES)

@@ -13,6 +13,11 @@ WOPT_API = (1, 0)
 
 _BLOCKS = (
     ("affine", "affine:Affine", "A x + b, closed form; symmetric: the Brenier map of Gaussians"),
+    (
+        "autoregressive",
+        "autoregressive:Autoregressive",
+        "neural splines or affine maps, each coordinate given those before; quick both ways",
+    ),
     ("icnn", "icnn:GradientOfConvex", "gradient of a convex net, the Brenier map of a step"),
     ("particles", "particles:FreeParticles", "a free displacement a particle, no log-det"),
     ("residual", "residual:Residual", "x + f(x), f contractive or free, exact log-det"),

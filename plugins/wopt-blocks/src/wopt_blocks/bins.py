@@ -1,0 +1,57 @@
+"""The bins of many splines at once, and where points lie in them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+__all__ = ["LEAST", "Bin", "find"]
+
+LEAST = 1e-3
+"""The smallest bin, as a share of the box; it bounds the slopes of a spline."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Bin:
+    """The bin of every point on both axes, as shares of the box.
+
+    Attributes:
+        start: Where it begins on the points' axis and on the other, shape ``(2, d, n)``.
+        length: How long it is on both, alike.
+        index: Which one it is, shape ``(d, n)``.
+        shares: The softmax that the lengths are made of, shape ``(2, K, d, n)``.
+    """
+
+    start: Tensor
+    length: Tensor
+    index: Tensor
+    shares: Tensor
+
+
+def find(logits: Tensor, points: Tensor) -> Bin:
+    """Return the bins in which points lie.
+
+    The k-th of K bins has the length  LEAST + (1 - K LEAST) softmax(logits)_k.  The bins come first
+    and the points last, so that every operation runs along memory.
+
+    Args:
+        logits: Of the bins on the points' axis and on the other, shape ``(2, K, d, n)``.
+        points: In [0, 1], shape ``(d, n)``. No gradient reaches them: in which bin a point lies
+            does not change when it moves a little.
+
+    Example:
+        >>> found = find(torch.zeros(2, 4, 1, 2), torch.tensor([[0.3, 0.9]]))
+        >>> found.index, found.start[0]
+        (tensor([[1, 3]]), tensor([[0.2500, 0.7500]]))
+    """
+    k = logits.shape[1]
+    scale = 1 - k * LEAST
+    shares = logits.softmax(1)
+    counts = LEAST * torch.arange(1, k + 1, dtype=points.dtype, device=points.device)
+    ends = torch.add(counts.view(-1, 1, 1), shares.cumsum(1), alpha=scale)
+    index = (ends[0, :-1] <= points).sum(0)
+    both = index.expand(2, 1, *index.shape)
+    start = ends.gather(1, (both - 1).clamp(min=0))[:, 0] * (index > 0)
+    return Bin(start, shares.gather(1, both)[:, 0] * scale + LEAST, index, shares)

@@ -1,0 +1,86 @@
+"""Monotone functions of one variable from parameters that are zero for the identity."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from wopt_blocks.rational import inverse_spline, log_slope, spline
+
+__all__ = ["Monotone", "MonotoneAffine", "MonotoneSpline"]
+
+_LEAST_BOUND = 5.0
+_SHARE, _MARGIN = 0.999, 1.5
+
+
+class Monotone(nn.Module):
+    """Increasing functions S, one a coordinate and point.
+
+    Attributes:
+        numbers: P, how many parameters one takes.
+    """
+
+    numbers: int
+
+    def see(self, points: Tensor) -> None:
+        """Be told of the points on which S will act."""
+
+    def forward(self, raw: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``(S(x), log S'(x))`` of parameters ``(P, d, n)`` at points ``(d, n)``."""
+        raise NotImplementedError
+
+    def inverse(self, raw: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``(S^-1(y), the logarithm of its slope)``."""
+        raise NotImplementedError
+
+
+class MonotoneAffine(Monotone):
+    """S(x) = exp(a) x + b, 1e-3 < exp(a) < 1e3."""
+
+    numbers = 2
+
+    def forward(self, raw: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``(S(x), log S'(x))``."""
+        a = log_slope(raw[0])
+        return a.exp() * x + raw[1], a
+
+    def inverse(self, raw: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``(S^-1(y), the logarithm of its slope)``."""
+        a = log_slope(raw[0])
+        return (y - raw[1]) * (-a).exp(), -a
+
+
+class MonotoneSpline(Monotone):
+    """The rational-quadratic splines of :func:`~wopt_blocks.rational.spline`.
+
+    A bound that is not given is 1.5 times the 99.9 % quantile of the points' |coordinates|, and 5
+    at least.
+
+    Args:
+        bins: K.
+        bound: B; none to have it chosen by the points.
+    """
+
+    bound: Tensor
+
+    def __init__(self, bins: int, bound: float | None) -> None:
+        super().__init__()
+        self.numbers = 3 * bins - 1
+        self.fixed = bound is not None
+        # A buffer, so that a bound taken from the points is saved with the parameters.
+        self.register_buffer("bound", torch.tensor(bound or _LEAST_BOUND))
+
+    def see(self, points: Tensor) -> None:
+        """Choose the bound, unless it was given."""
+        if not self.fixed:
+            sizes = points.detach().abs().flatten()
+            rank = max(1, round(_SHARE * len(sizes)))
+            self.bound.fill_((_MARGIN * sizes.kthvalue(rank).values).clamp(min=_LEAST_BOUND))
+
+    def forward(self, raw: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``(S(x), log S'(x))``."""
+        return spline(raw, x, self.bound)
+
+    def inverse(self, raw: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``(S^-1(y), the logarithm of its slope)``."""
+        return inverse_spline(raw, y, self.bound)

@@ -1,0 +1,162 @@
+"""The block ``autoregressive``: masks, the inverse in one pass, splines and their gradients."""
+
+import math
+
+import pytest
+import torch
+
+import wopt
+from wopt.testing import GaussianTarget, jko_step, moments
+from wopt_blocks.masked import MaskedNet
+from wopt_blocks.rational import inverse_spline, spline
+
+BOUND = torch.tensor(5.0).double()
+
+
+def draws(*shape, size=1.0, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return size * torch.randn(*shape, dtype=torch.double, generator=generator)
+
+
+@pytest.mark.parametrize("bins", [2, 3, 6])
+def test_the_written_gradient_is_the_numerical_one(bins):
+    raw = draws(3 * bins - 1, 2, 9).requires_grad_()
+    x = draws(2, 9, size=3, seed=1).requires_grad_()
+    assert bool((x.abs() > 5).any())
+    for function in (spline, inverse_spline):
+        assert torch.autograd.gradcheck(lambda r, p, f=function: f(r, p, BOUND), (raw, x))
+    assert torch.autograd.gradgradcheck(lambda r, p: spline(r, p, BOUND), (raw, x))
+
+
+def test_second_derivatives_where_parameters_depend_on_the_points():
+    weight = draws(5, 1, 1).requires_grad_()
+    x = draws(1, 9, seed=1).requires_grad_()
+    assert torch.autograd.gradgradcheck(lambda w, p: spline(w * p.sin(), p, BOUND), (weight, x))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_splines_are_inverted_backward_stably(dtype):
+    """However steep or flat, up to what rounding x or y by themselves does."""
+    raw, x = draws(23, 4, 2000, size=3).to(dtype), draws(4, 2000, size=3, seed=1).to(dtype)
+    y, log_slope = spline(raw, x, BOUND.to(dtype))
+    back, log_inverse = inverse_spline(raw, y, BOUND.to(dtype))
+    again = spline(raw.double(), back.double(), BOUND)[0]
+    rounding = 5 * torch.finfo(dtype).eps * (1 + log_slope.double().exp())
+    assert float(((again - y).abs() / rounding).max()) < 30
+    assert float(log_slope.max() - log_slope.min()) > 15  # some are steep, some are flat
+    if dtype == torch.float64:
+        tame = log_slope.abs() < 5
+        assert float((back - x).abs()[tame].max()) < 1e-10
+        assert float((log_inverse + log_slope).abs()[tame].max()) < 1e-9
+
+
+def test_a_spline_is_zukos():
+    """With the same bins and slopes at the knots."""
+    zuko = pytest.importorskip("zuko.transforms", reason="compares with zuko: install wopt-zuko")
+    k, raw, x = 5, draws(14, 3, 40), draws(3, 40, size=2, seed=1)
+    least, scale = 1e-3, 1 - 5e-3
+    lengths = least + scale * raw[: 2 * k].view(2, k, 3, 40).softmax(1)
+    # zuko bends its logits and makes bins of their softmax; these are the logits that give ours.
+    bend = -2 / math.log(1e-3)
+    logits = lengths.log() - lengths.log().mean(1, keepdim=True)
+    widths, heights = (logits / (1 - bend * logits.abs())).movedim(1, -1)
+    assert float((bend * logits.abs()).max()) < 1
+    theirs = zuko.MonotonicRQSTransform(widths, heights, raw[2 * k :].movedim(0, -1), bound=5.0)
+    y, log_slope = spline(raw, x, BOUND)
+    torch.testing.assert_close((y, log_slope), theirs.call_and_ladj(x), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("residual", [True, False])
+@pytest.mark.parametrize("condition", [0, 2])
+@pytest.mark.parametrize("ranks", [[0], [0, 1], [2, 0, 3, 1]])
+def test_numbers_see_what_comes_before_and_only_that(ranks, condition, residual):
+    d = len(ranks)
+    net = MaskedNet(ranks, condition, 2, [12, 12], "tanh", residual).double()
+    for parameter in net.parameters():
+        parameter.data = draws(*parameter.shape, seed=parameter.numel())
+    x = draws(d + condition, 1)
+    seen = torch.autograd.functional.jacobian(lambda p: net(p)[..., 0], x)[..., 0]
+    for i, j in ((i, j) for i in range(d) for j in range(d + condition)):
+        before = j >= d or ranks[j] < ranks[i]
+        assert bool((seen[:, i, j] != 0).all()) == before, (i, j)
+
+
+@pytest.mark.parametrize("univariate", ["affine", "spline"])
+def test_the_inverse_takes_the_arithmetic_of_one_pass(univariate, new):
+    """Counted in multiplications of the nets, where d passes would take 16 times as many."""
+    dim, n = 16, 8
+    table = {"name": "autoregressive", "univariate": univariate, "hidden": [32, 32]}
+    block = new(table, dim).float()
+    taken = {}
+    for name, call in (("forward", block.forward), ("inverse", block.inverse)):
+        with torch.profiler.profile(with_flops=True) as seen, torch.no_grad():
+            call(torch.zeros(n, dim))
+        taken[name] = sum(e.flops for e in seen.key_averages() if e.key == "aten::addmm")
+    assert taken["forward"] > 0
+    assert taken["inverse"] < taken["forward"]
+
+
+def test_a_box_follows_the_particles(new):
+    x = draws(4000, 2)
+    block = new({"name": "autoregressive"}, 2)
+    block.see(0.1 * x)
+    assert float(block.function.bound) == 5
+    block.see(20 * x)
+    rank = (20 * x).abs().flatten().sort().values[round(0.999 * 8000) - 1]
+    assert float(block.function.bound) == pytest.approx(1.5 * float(rank), rel=1e-6)
+    warm = new({"name": "autoregressive"}, 2)
+    warm.see(x)
+    held = float(warm.function.bound)
+    warm.warm_start(block)
+    assert float(warm.function.bound) == held
+    fixed = new({"name": "autoregressive", "bound": 3.0}, 2)
+    fixed.see(20 * x)
+    assert float(fixed.function.bound) == 3
+
+
+@pytest.mark.parametrize("univariate", ["affine", "spline"])
+def test_a_trained_step_meets_the_closed_form(univariate):
+    """The exact JKO step of the samples' own moments, so that no sampling error is left."""
+    factor = torch.tensor([[1.5, 0.0], [0.6, 0.7]]).double()
+    x = draws(6000, 2) @ factor.T + torch.tensor([0.8, -0.4])
+    n = torch.tensor([-0.3, 0.2]).double()
+    s = torch.tensor([[1.0, -0.3], [-0.3, 0.6]]).double()
+    found = wopt.solve(
+        wopt.Particles.start(x[:4000]),
+        valid=wopt.Particles.start(x[4000:]),
+        objective={"name": "kl", "target": GaussianTarget(n, s)},
+        scheme={"name": "jko", "step_size": 1.0},
+        block={"name": "autoregressive", "univariate": univariate, "hidden": [32]},
+        solver=wopt.InnerSolver(iterations=200, batch_size=500, learning_rate=2e-2),
+        stop=wopt.Stop(steps=1),
+    )
+    assert found.status == "done", found.reason
+    mean, covariance = jko_step(x.mean(0), torch.cov(x.T, correction=0), n, s, 1.0)
+    # The step moves the mean by 0.75 and the variances by 1.0; 0.03 is the trained maps' noise.
+    got = moments(wopt.Particles.start(found.flow(x)[0].detach()))
+    torch.testing.assert_close(got, (mean, covariance), rtol=0, atol=0.03)
+    assert found.history[0].inversion_error < 1e-6
+
+
+def test_layers_that_cannot_add_up_are_refused(new):
+    with pytest.raises(wopt.ConfigError, match=r"\[8, 16\].*residual = false"):
+        new({"name": "autoregressive", "hidden": [8, 16]})
+    new({"name": "autoregressive", "hidden": [8, 16], "residual": False})
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"bins": 1}, ["bins", "greater than or equal to 2"]),
+        ({"hidden": []}, ["hidden"]),
+        ({"activation": "sine"}, ["activation", "silu"]),
+        ({"bound": -1.0}, ["bound", "greater than 0"]),
+        ({"univariate": "cubic"}, ["univariate", "'spline'"]),
+        ({"transforms": 0}, ["transforms", "greater than or equal to 1"]),
+    ],
+)
+def test_mistakes_are_told_clearly(options, words):
+    with pytest.raises(wopt.ConfigError) as caught:
+        wopt.build("block", {"name": "autoregressive"} | options)
+    for word in words:
+        assert word in str(caught.value)
