@@ -22,6 +22,7 @@ WITH_LOG_DET = {
     "autoregressive": {"name": "autoregressive", "bins": 4, "hidden": [4, 4], "transforms": 2},
     "autoregressive-plain": {
         "name": "autoregressive",
+        "univariate": "spline",
         "bins": 2,
         "hidden": [7, 9],
         "residual": False,

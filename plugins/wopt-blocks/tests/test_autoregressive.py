@@ -81,7 +81,7 @@ def test_numbers_see_what_comes_before_and_only_that(ranks, condition, residual)
         assert bool((seen[:, i, j] != 0).all()) == before, (i, j)
 
 
-@pytest.mark.parametrize("univariate", ["affine", "spline"])
+@pytest.mark.parametrize("univariate", ["affine", "affine_spline", "spline"])
 def test_the_inverse_takes_the_arithmetic_of_one_pass(univariate, new):
     """Counted in multiplications of the nets, where d passes would take 16 times as many."""
     dim, n = 16, 8
@@ -114,7 +114,7 @@ def test_a_box_follows_the_particles(new):
     assert float(fixed.function.bound) == 3
 
 
-@pytest.mark.parametrize("univariate", ["affine", "spline"])
+@pytest.mark.parametrize("univariate", ["affine", "affine_spline", "spline"])
 def test_a_trained_step_meets_the_closed_form(univariate):
     """The exact JKO step of the samples' own moments, so that no sampling error is left."""
     factor = torch.tensor([[1.5, 0.0], [0.6, 0.7]]).double()

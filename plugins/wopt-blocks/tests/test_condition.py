@@ -58,7 +58,7 @@ def test_the_contraction_is_by_what_moves(shaken, x):
     torch.testing.assert_close(block.inverse(block.move(x))[0], x, rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("name", ["affine", "icnn", "residual"])
+@pytest.mark.parametrize("name", ["affine", "autoregressive", "icnn", "residual"])
 def test_a_conditional_mean_is_learnt(name, new):
     """x | c ~ N(2 c, 1), carried to N(0, 1): the map is x - 2 c, the loss E[y^2/2 - log det] 1/2.
 
@@ -68,7 +68,7 @@ def test_a_conditional_mean_is_learnt(name, new):
     c = torch.rand(1000, 1, generator=draw).double()
     noise = torch.randn(1000, 1, generator=draw).double()
     both = torch.cat([2 * c + (noise - noise.mean()) / noise.std(correction=0), c], 1)
-    width = {} if name == "affine" else {"width": 16}
+    width = {"affine": {}, "autoregressive": {"hidden": [16, 16]}}.get(name, {"width": 16})
     block = new({"name": name, **width}, 2, condition=1)
     optimiser = torch.optim.Adam(block.parameters(), lr=3e-2)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import torch
 from pydantic import Field
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from wopt import FlowBlock
 from wopt_blocks.jacobian import JacobianBlock
 from wopt_blocks.masked import Activation, MaskedNet
-from wopt_blocks.monotone import Monotone, MonotoneAffine, MonotoneSpline
+from wopt_blocks.monotone import MonotoneName, monotone
 
 __all__ = ["Autoregressive"]
 
@@ -21,17 +21,15 @@ class Autoregressive(JacobianBlock):
 
         y_i = S(x_i; phi_i(x_1, ..., x_{i-1}, c)),    log |det DT| = sum_i log S'(x_i; phi_i),
 
-    several times, with the order reversed from one to the next. S is a rational-quadratic spline
-    (neural spline flows) or affine (masked autoregressive flows), phi a masked net. Forward takes
-    one pass, and so does the inverse, coordinate by coordinate with d small products. Both are
-    exact in exact arithmetic; in the inverse, rounding grows with d and the slopes.
+    several times, with the order reversed from one to the next. S is affine (masked autoregressive
+    flows), a rational-quadratic spline on [-B, B] and the identity outside (neural spline flows),
+    or the one after the other; phi is a masked net. Forward takes one pass, and the inverse,
+    coordinate by coordinate, the arithmetic of one. Both are exact in exact arithmetic; in the
+    inverse, rounding grows with d and the slopes.
 
-    Outside its box [-B, B]^d a spline moves nothing, so standardise the data. Rounding of the net
-    in a float32 inverse is magnified by slopes.
-
-    The same maps as ``spline`` and ``maf`` of wopt-zuko, laid out for speed: see
-    docs/benchmarks.md for the ratios. Residual nets are new with it; on tables of measurements
-    they do better, on drawings in the plane plain ones with ``relu``.
+    Against ``maf`` and ``spline`` of wopt-zuko it brings residual nets, splines after affine maps,
+    and speed (docs/benchmarks.md). The defaults do better on tables of measurements, splines
+    alone with ``residual = false`` and ``relu`` on drawings in the plane.
 
     Source: Papamakarios, Pavlakou, Murray, *Masked Autoregressive Flow for Density Estimation*,
     2017; Durkan, Bekasov, Murray, Papamakarios, *Neural Spline Flows*, 2019.
@@ -64,8 +62,8 @@ class Autoregressive(JacobianBlock):
         dim: int,
         condition: int = 0,
         univariate: Annotated[
-            Literal["affine", "spline"], Field(description="what every coordinate goes through")
-        ] = "spline",
+            MonotoneName, Field(description="what every coordinate goes through")
+        ] = "affine_spline",
         transforms: Annotated[int, Field(ge=1, description="maps in a row")] = 3,
         bins: Annotated[int, Field(ge=2, le=500, description="pieces of every spline")] = 8,
         bound: Annotated[
@@ -82,9 +80,7 @@ class Autoregressive(JacobianBlock):
         ] = True,
     ) -> None:
         super().__init__(dim, condition)
-        self.function: Monotone = (
-            MonotoneAffine() if univariate == "affine" else MonotoneSpline(bins, bound)
-        )
+        self.function = monotone(univariate, bins, bound)
         ascending = range(self.moves)
         self.nets = nn.ModuleList(
             MaskedNet(

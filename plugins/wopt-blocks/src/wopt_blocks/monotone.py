@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
 from wopt_blocks.rational import inverse_spline, log_slope, spline
 
-__all__ = ["Monotone", "MonotoneAffine", "MonotoneSpline"]
+__all__ = ["Monotone", "MonotoneName", "monotone"]
+
+MonotoneName = Literal["affine", "affine_spline", "spline"]
 
 _LEAST_BOUND = 5.0
 _SHARE, _MARGIN = 0.999, 1.5
@@ -41,13 +45,15 @@ class MonotoneAffine(Monotone):
 
     def forward(self, raw: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``(S(x), log S'(x))``."""
-        a = log_slope(raw[0])
-        return a.exp() * x + raw[1], a
+        a, b = raw
+        a = log_slope(a)
+        return a.exp() * x + b, a
 
     def inverse(self, raw: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``(S^-1(y), the logarithm of its slope)``."""
-        a = log_slope(raw[0])
-        return (y - raw[1]) * (-a).exp(), -a
+        a, b = raw
+        a = log_slope(a)
+        return (y - b) * (-a).exp(), -a
 
 
 class MonotoneSpline(Monotone):
@@ -58,7 +64,7 @@ class MonotoneSpline(Monotone):
 
     Args:
         bins: K.
-        bound: B; none to have it chosen by the points.
+        bound: B, half the side of the box; none to have it chosen by the points.
     """
 
     bound: Tensor
@@ -84,3 +90,38 @@ class MonotoneSpline(Monotone):
     def inverse(self, raw: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``(S^-1(y), the logarithm of its slope)``."""
         return inverse_spline(raw, y, self.bound)
+
+
+class MonotoneAffineSpline(MonotoneSpline):
+    """S(x) = R(exp(a) x + b), R a spline: the affine map brings into the box what is to be bent."""
+
+    def __init__(self, bins: int, bound: float | None) -> None:
+        super().__init__(bins, bound)
+        self.affine = MonotoneAffine()
+        self.numbers += self.affine.numbers
+
+    def forward(self, raw: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``(S(x), log S'(x))``."""
+        ours, bent = self._split(raw)
+        z, log_scale = self.affine(ours, x)
+        y, log_bend = super().forward(bent, z)
+        return y, log_scale + log_bend
+
+    def inverse(self, raw: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``(S^-1(y), the logarithm of its slope)``."""
+        ours, bent = self._split(raw)
+        z, log_bend = super().inverse(bent, y)
+        x, log_scale = self.affine.inverse(ours, z)
+        return x, log_scale + log_bend
+
+    def _split(self, raw: Tensor) -> tuple[Tensor, Tensor]:
+        few = self.affine.numbers
+        ours, bent = raw.split([few, len(raw) - few])
+        return ours, bent
+
+
+def monotone(name: MonotoneName, bins: int, bound: float | None) -> Monotone:
+    """Return the functions of a name; ``bins`` and ``bound`` are those of splines."""
+    if name == "affine":
+        return MonotoneAffine()
+    return (MonotoneSpline if name == "spline" else MonotoneAffineSpline)(bins, bound)
