@@ -6,7 +6,6 @@ import math
 import pytest
 import torch
 
-import wopt
 from wopt import InnerSolver
 from wopt.testing import AffineBlock
 
@@ -284,8 +283,25 @@ def test_muon_moves_every_direction_of_a_matrix_at_one_speed():
     assert float(moved.max()) < 1.3
 
 
-def test_muon_needs_a_torch_that_has_it(monkeypatch):
-    monkeypatch.delattr(torch.optim, "Muon")
-    solver = InnerSolver(optimiser="muon", iterations=1)
-    with pytest.raises(wopt.ConfigError, match=r"torch 2\.9"):
-        solver.minimise(AffineBlock(20), quadratic, 10)
+@pytest.mark.parametrize("optimiser", ["adam", "muon"])
+def test_weights_decay_and_biases_do_not(optimiser):
+    """By rate * decay an iteration, beside the steps, which a loss without gradient does not make.
+
+    A matrix of 20 x 20 is Muon's, one of 10 x 10 Adam's.
+    """
+
+    def flat(block, rows):
+        return 0 * (block.matrix.sum() + block.shift.sum())
+
+    solver = InnerSolver(
+        optimiser=optimiser, iterations=3, learning_rate=0.01, matrix_rate=0.02, warmup=0.0,
+        final_rate=1.0, weight_decay=0.5,
+    )  # fmt: skip
+    for size, rate in ((20, 0.02 if optimiser == "muon" else 0.01), (10, 0.01)):
+        block = AffineBlock(size).double()
+        block.shift.data += 1
+        solver.minimise(block, flat, 10)
+        kept = (1 - 0.5 * rate) ** 3
+        expected = kept * torch.eye(size, dtype=torch.float64)
+        torch.testing.assert_close(block.matrix.detach(), expected, rtol=1e-6, atol=1e-12)
+        assert torch.equal(block.shift.detach(), torch.ones(size).double())

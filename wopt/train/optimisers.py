@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from wopt.errors import ConfigError
+from wopt.train.muon import Muon
 
 __all__ = ["adam_and_muon", "matrices_of"]
 
@@ -44,24 +44,15 @@ def adam_and_muon(
         matrix_rate: Muon's; without it Adam has all parameters.
         decay: Of the parameters with two axes or more, which shrink by ``rate * decay`` an
             iteration, beside what the loss does to them.
-
-    Raises:
-        ConfigError: This torch has no Muon.
     """
     if matrix_rate is None:
         return [_adam(list(block.parameters()), rate, decay)]
-    muon = getattr(torch.optim, "Muon", None)
-    if muon is None:
-        raise ConfigError(
-            f'solver.optimiser = "muon" needs torch 2.9 or newer, and this is {torch.__version__}; '
-            'update torch, or choose "adam"'
-        )
     matrices, rest = matrices_of(block)
     found: list[torch.optim.Optimizer] = []
     if rest:
         found.append(_adam(rest, rate, decay))
     if matrices:
-        found.append(muon(matrices, lr=matrix_rate, weight_decay=decay))
+        found.append(Muon(matrices, lr=matrix_rate, weight_decay=decay))
     return found
 
 

@@ -7,7 +7,7 @@ from rivals import Rival
 __all__ = ["RIVALS"]
 
 _NSF = {"hidden_features": [128, 128], "activation": "ReLU"}
-_MAF = {"hidden_features": [128, 128], "activation": "ReLU"}
+_MAF = {"hidden_features": [128, 128], "activation": "ELU"}
 _CNF = {"hidden_features": [128, 128], "activation": "SiLU", "atol": 1e-4, "rtol": 1e-4}
 
 RIVALS: dict[str, dict[str, Rival]] = {
@@ -17,7 +17,7 @@ RIVALS: dict[str, dict[str, Rival]] = {
             learning_rate=3e-3,
             options={
                 "transforms": 3,
-                "bins": 16,
+                "bins": 32,
                 "hidden_features": [128] * 3,
                 "activation": "ReLU",
             },
@@ -33,14 +33,25 @@ RIVALS: dict[str, dict[str, Rival]] = {
         "NSF": Rival(
             "NSF",
             matrix_rate=0.01,
-            options=_NSF | {"transforms": 5, "bins": 12, "hidden_features": [64, 64]},
+            weight_decay=0.5,
+            options={
+                "transforms": 5,
+                "bins": 12,
+                "hidden_features": [64, 64],
+                "activation": "ELU",
+            },
         ),
-        "MAF": Rival("MAF", matrix_rate=0.01, options=_MAF | {"transforms": 5}),
+        "MAF": Rival("MAF", matrix_rate=0.01, weight_decay=0.5, options=_MAF | {"transforms": 5}),
         "CNF": Rival("CNF", learning_rate=3e-3, options=_CNF | {"exact": False}),
     },
     "patches": {
         "NSF": Rival("NSF", matrix_rate=0.01, options=_NSF | {"transforms": 5, "bins": 8}),
-        "MAF": Rival("MAF", matrix_rate=0.01, options=_MAF | {"transforms": 5}),
+        "MAF": Rival(
+            "MAF",
+            matrix_rate=0.01,
+            weight_decay=0.3,
+            options={"transforms": 5, "hidden_features": [256, 256], "activation": "ELU"},
+        ),
         "CNF": Rival("CNF", options=_CNF | {"hidden_features": [256, 256], "exact": False}),
     },
     "miniboone": {

@@ -1,0 +1,58 @@
+"""Muon: what is done to singular values, and the steps of torch's own."""
+
+import pytest
+import torch
+
+from wopt.train.muon import Muon, orthogonalise
+
+SHAPES = [(20, 20), (18, 25), (60, 20), (17, 100)]
+
+
+def draws(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).double()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_singular_values_go_through_the_quintic_and_vectors_stay(shape):
+    m = draws(3, *shape) * torch.logspace(0, -2, shape[1]).double()
+    u, s, v = torch.linalg.svd(m, full_matrices=False)
+    s = s / torch.linalg.matrix_norm(m)[:, None]
+    for _ in range(5):
+        s = 3.4445 * s - 4.7750 * s**3 + 2.0315 * s**5
+    expected = u @ torch.diag_embed(s) @ v
+    torch.testing.assert_close(orthogonalise(m), expected, rtol=0, atol=1e-6)
+    assert orthogonalise(m.float()).dtype == torch.float32
+    torch.testing.assert_close(orthogonalise(m.float()).double(), expected, rtol=0, atol=1e-3)
+    assert float(s.max()) < 1.21
+
+
+def test_a_zero_matrix_stays_zero():
+    assert not orthogonalise(torch.zeros(1, 20, 30)).any()
+
+
+@pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="this torch has no Muon to compare")
+def test_steps_are_torchs_up_to_its_bfloat16():
+    ours = [torch.nn.Parameter(draws(*shape).float()) for shape in SHAPES]
+    theirs = [torch.nn.Parameter(p.detach().clone()) for p in ours]
+    before = [p.detach().clone() for p in ours]
+    settings = {"lr": 0.1, "weight_decay": 0.3}
+    optimisers = Muon(ours, **settings), torch.optim.Muon(theirs, **settings)
+    for step in range(5):
+        for p, q in zip(ours, theirs, strict=True):
+            p.grad = draws(*p.shape, seed=step + 1).float()
+            q.grad = p.grad.clone()
+        for optimiser in optimisers:
+            optimiser.step()
+    for p, q, start in zip(ours, theirs, before, strict=True):
+        moved = float((q.detach() - start).norm())
+        assert moved > 0.5
+        assert float((p - q).detach().norm()) < 0.02 * moved
+
+
+def test_what_has_no_gradient_does_not_move():
+    still, other = (torch.nn.Parameter(draws(20, 20)) for _ in range(2))
+    before = still.detach().clone()
+    other.grad = draws(20, 20, seed=1)
+    Muon([still, other], lr=0.1, weight_decay=0.1).step()
+    assert torch.equal(still.detach(), before)
+    assert not torch.equal(other.detach(), before)
