@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import wopt
-from wopt.testing import GaussianTarget, jko_step, moments
+from wopt.testing import GaussianTarget, check_block, jko_step, moments
 from wopt_blocks.masked import MaskedNet
 from wopt_blocks.rational import inverse_spline, spline
 
@@ -100,18 +100,18 @@ def test_a_box_follows_the_particles(new):
     x = draws(4000, 2)
     block = new({"name": "autoregressive"}, 2)
     block.see(0.1 * x)
-    assert float(block.function.bound) == 5
+    assert float(block.functions[0].bound) == 5
     block.see(20 * x)
     rank = (20 * x).abs().flatten().sort().values[round(0.999 * 8000) - 1]
-    assert float(block.function.bound) == pytest.approx(1.5 * float(rank), rel=1e-6)
+    assert float(block.functions[0].bound) == pytest.approx(1.5 * float(rank), rel=1e-6)
     warm = new({"name": "autoregressive"}, 2)
     warm.see(x)
-    held = float(warm.function.bound)
+    held = float(warm.functions[0].bound)
     warm.warm_start(block)
-    assert float(warm.function.bound) == held
+    assert float(warm.functions[0].bound) == held
     fixed = new({"name": "autoregressive", "bound": 3.0}, 2)
     fixed.see(20 * x)
-    assert float(fixed.function.bound) == 3
+    assert float(fixed.functions[0].bound) == 3
 
 
 @pytest.mark.parametrize("univariate", ["affine", "affine_spline", "spline"])
@@ -136,6 +136,16 @@ def test_a_trained_step_meets_the_closed_form(univariate):
     got = moments(wopt.Particles.start(found.flow(x)[0].detach()))
     torch.testing.assert_close(got, (mean, covariance), rtol=0, atol=0.03)
     assert found.history[0].inversion_error < 1e-6
+
+
+def test_each_map_may_have_its_own_function(new):
+    table = {"name": "autoregressive", "transforms": 2, "univariate": ["affine", "spline"]}
+    block = new(table)
+    assert [f.numbers for f in block.functions] == [2, 23]
+    check_block(block, 3, tolerance=1e-8)
+    assert wopt.config_of(wopt.build("block", table))["univariate"] == ["affine", "spline"]
+    with pytest.raises(wopt.ConfigError, match="2 functions for 3 transforms"):
+        new(table | {"transforms": 3})
 
 
 def test_layers_that_cannot_add_up_are_refused(new):

@@ -7,7 +7,6 @@ from rivals import Rival
 __all__ = ["RIVALS"]
 
 _NSF = {"hidden_features": [128, 128], "activation": "ReLU"}
-_MAF = {"hidden_features": [128, 128], "activation": "ELU"}
 _CNF = {"hidden_features": [128, 128], "activation": "SiLU", "atol": 1e-4, "rtol": 1e-4}
 
 RIVALS: dict[str, dict[str, Rival]] = {
@@ -41,7 +40,12 @@ RIVALS: dict[str, dict[str, Rival]] = {
                 "activation": "ELU",
             },
         ),
-        "MAF": Rival("MAF", matrix_rate=0.01, weight_decay=0.5, options=_MAF | {"transforms": 5}),
+        "MAF": Rival(
+            "MAF",
+            matrix_rate=0.01,
+            weight_decay=0.5,
+            options={"transforms": 5, "hidden_features": [128, 128], "activation": "ELU"},
+        ),
         "CNF": Rival("CNF", learning_rate=3e-3, options=_CNF | {"exact": False}),
     },
     "patches": {
@@ -49,8 +53,8 @@ RIVALS: dict[str, dict[str, Rival]] = {
         "MAF": Rival(
             "MAF",
             matrix_rate=0.01,
-            weight_decay=0.3,
-            options={"transforms": 5, "hidden_features": [256, 256], "activation": "ELU"},
+            weight_decay=0.4,
+            options={"transforms": 9, "hidden_features": [192, 192], "activation": "ELU"},
         ),
         "CNF": Rival("CNF", options=_CNF | {"hidden_features": [256, 256], "exact": False}),
     },
@@ -58,16 +62,23 @@ RIVALS: dict[str, dict[str, Rival]] = {
         "NSF": Rival(
             "NSF",
             matrix_rate=0.01,
+            weight_decay=1.0,
             ema=0.95,
             batch_size=256,
-            options={"transforms": 2, "bins": 4, "hidden_features": [32], "activation": "ReLU"},
+            options={
+                "transforms": 3,
+                "bins": 4,
+                "hidden_features": [32, 32],
+                "activation": "ELU",
+            },
         ),
         "MAF": Rival(
             "MAF",
-            matrix_rate=0.005,
+            matrix_rate=0.01,
+            weight_decay=1.0,
             learning_rate=1e-3,
             batch_size=256,
-            options={"transforms": 3, "hidden_features": [32], "activation": "ReLU"},
+            options={"transforms": 3, "hidden_features": [64, 64], "activation": "ELU"},
         ),
         "CNF": Rival(
             "CNF", batch_size=256, options=_CNF | {"hidden_features": [64, 64], "exact": False}

@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from wopt import FlowBlock
+from wopt import ConfigError, FlowBlock
 from wopt_blocks.jacobian import JacobianBlock
 from wopt_blocks.masked import Activation, MaskedNet
 from wopt_blocks.monotone import MonotoneName, monotone
@@ -37,7 +37,8 @@ class Autoregressive(JacobianBlock):
     Args:
         dim: Dimension d, supplied by wopt.
         condition: Coordinates that are conditions, supplied by wopt.
-        univariate: What S is.
+        univariate: What S is, in all maps or in each. A spline takes most of a map's time, and in
+            many dimensions some of the maps with splines do nearly what all would.
         transforms: How many such maps in a row.
         bins: Pieces of every spline.
         bound: B; if not given, chosen by the particles of each step (1.5 times the 99.9 % quantile
@@ -47,7 +48,8 @@ class Autoregressive(JacobianBlock):
         residual: Whether every hidden layer adds to the one before; they then have one width.
 
     Raises:
-        ConfigError: All coordinates are conditions, or ``residual`` with layers of several widths.
+        ConfigError: All coordinates are conditions, a list ``univariate`` is not as long as
+            ``transforms`` says, or ``residual`` has layers of several widths.
 
     Example:
         >>> block = Autoregressive(3, hidden=[16, 16])
@@ -62,7 +64,8 @@ class Autoregressive(JacobianBlock):
         dim: int,
         condition: int = 0,
         univariate: Annotated[
-            MonotoneName, Field(description="what every coordinate goes through")
+            MonotoneName | tuple[MonotoneName, ...],
+            Field(description="what every coordinate goes through; a list: one for each map"),
         ] = "affine_spline",
         transforms: Annotated[int, Field(ge=1, description="maps in a row")] = 3,
         bins: Annotated[int, Field(ge=2, le=500, description="pieces of every spline")] = 8,
@@ -80,18 +83,24 @@ class Autoregressive(JacobianBlock):
         ] = True,
     ) -> None:
         super().__init__(dim, condition)
-        self.function = monotone(univariate, bins, bound)
+        names = [univariate] * transforms if isinstance(univariate, str) else univariate
+        if len(names) != transforms:
+            raise ConfigError(
+                f"univariate names {len(names)} functions for {transforms} transforms: give one "
+                "for each, or one name for all"
+            )
+        self.functions = nn.ModuleList(monotone(name, bins, bound) for name in names)
         ascending = range(self.moves)
         self.nets = nn.ModuleList(
             MaskedNet(
                 ascending[::-1] if k % 2 else ascending,
                 condition,
-                self.function.numbers,
+                function.numbers,  # type: ignore[arg-type]
                 hidden,
                 activation,
                 residual,
             )
-            for k in range(transforms)
+            for k, function in enumerate(self.functions)
         )
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -104,13 +113,14 @@ class Autoregressive(JacobianBlock):
 
     def see(self, points: Tensor) -> None:
         """Let splines choose the box on which they act."""
-        self.function.see(points[:, : self.moves])
+        for function in self.functions:
+            function.see(points[:, : self.moves])  # type: ignore[operator]
 
     def warm_start(self, previous: FlowBlock) -> None:
-        """Begin from the previous step's parameters, on this block's own box."""
-        held = {k: v.clone() for k, v in self.function.named_buffers()}
+        """Begin from the previous step's parameters, on this block's own boxes."""
+        held = {k: v.clone() for k, v in self.functions.named_buffers()}
         super().warm_start(previous)
-        for name, buffer in self.function.named_buffers():
+        for name, buffer in self.functions.named_buffers():
             buffer.copy_(held[name])
 
     def value(self, z: Tensor, c: Tensor) -> Tensor:
@@ -132,21 +142,22 @@ class Autoregressive(JacobianBlock):
 
     def floats_a_row(self) -> int:
         """Return how many numbers the largest tensor holds for one row."""
-        return self.moves * max(self.moves, self.function.numbers)
+        numbers = max(int(function.numbers) for function in self.functions)  # type: ignore[arg-type]
+        return self.moves * max(self.moves, numbers)
 
     def _through(self, x: Tensor) -> tuple[Tensor, Tensor]:
         z, c = self._columns(x)
         log_det = x.new_zeros(len(x))
-        for net in self.nets:
-            z, log_slopes = self.function(net(torch.cat([z, c])), z)
+        for net, function in zip(self.nets, self.functions, strict=True):
+            z, log_slopes = function(net(torch.cat([z, c])), z)
             log_det = log_det + log_slopes.sum(0)
         return self.joined(z.T.contiguous(), x), log_det
 
     def _back(self, y: Tensor) -> tuple[Tensor, Tensor]:
         z, c = self._columns(y)
         log_det = y.new_zeros(len(y))
-        for net in reversed(self.nets):
-            z, log_slope = net.unroll(z, c, self.function.inverse)  # type: ignore[operator]
+        for net, function in zip(reversed(self.nets), reversed(self.functions), strict=True):
+            z, log_slope = net.unroll(z, c, function.inverse)  # type: ignore[operator]
             log_det = log_det + log_slope
         return self.joined(z.T.contiguous(), y), log_det
 
