@@ -15,6 +15,7 @@ TITLES = {
     "training_step": "A training step",
     "matmul_share": "The share of the matrix products",
     "scaling": "Cost of an outer step",
+    "autoregressive": "Autoregressive maps",
     "throughput": "Sampling and scoring",
     "allocator": "Memory given back by glibc",
 }
@@ -22,6 +23,7 @@ QUICK = {
     "training_step": ["--dims", "2", "--width", "16", "--batch", "100", "--repeats", "1"],
     "matmul_share": ["--dims", "2", "--widths", "16", "--batches", "100", "--repeats", "1"],
     "scaling": ["--quick"],
+    "autoregressive": ["--quick"],
     "throughput": ["--quick"],
     "allocator": ["--quick"],
 }

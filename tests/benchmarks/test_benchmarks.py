@@ -60,7 +60,7 @@ def test_carrying(benchmark, n):
 
 
 @pytest.mark.parametrize("what", ["sample", "score"])
-@pytest.mark.parametrize("name", ["ode", "coupling", "spline"])
+@pytest.mark.parametrize("name", ["ode", "coupling", "spline", "autoregressive"])
 def test_throughput(benchmark, name, what):
     benchmark.group = f"{what} 1024 rows, d = 10, 3 blocks"
     blocks = [wopt.build("block", name).build(dim=10).freeze() for _ in range(3)]

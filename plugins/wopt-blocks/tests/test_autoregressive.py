@@ -28,6 +28,13 @@ def test_the_written_gradient_is_the_numerical_one(bins):
     assert torch.autograd.gradgradcheck(lambda r, p: spline(r, p, BOUND), (raw, x))
 
 
+def test_the_gradient_at_the_identity():
+    """Where the equation that the inverse solves is linear."""
+    raw, x = torch.zeros(14, 2, 9).double().requires_grad_(), draws(2, 9).requires_grad_()
+    for function in (spline, inverse_spline):
+        assert torch.autograd.gradcheck(lambda r, p, f=function: f(r, p, BOUND), (raw, x))
+
+
 def test_second_derivatives_where_parameters_depend_on_the_points():
     weight = draws(5, 1, 1).requires_grad_()
     x = draws(1, 9, seed=1).requires_grad_()

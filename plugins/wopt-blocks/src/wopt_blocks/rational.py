@@ -64,7 +64,10 @@ def inverse_spline(raw: Tensor, y: Tensor, bound: Tensor) -> tuple[Tensor, Tenso
     constant = -s * above
     root = (linear * linear - 4 * quadratic * constant).clamp(min=0).sqrt()
     # Of the two forms of the solution the one in which nothing cancels.
-    t = torch.where(linear > 0, -2 * constant / (linear + root), (root - linear) / (2 * quadratic))
+    rising = linear > 0
+    t = torch.where(rising, -2 * constant, root - linear) / torch.where(
+        rising, linear + root, 2 * quadratic
+    )
     rest = 1 - t
     bent = s + (a + b - 2 * s) * (t * rest)
     slope = b * t * t + 2 * s * t * rest + a * rest * rest
