@@ -2,8 +2,9 @@
 
     OMP_NUM_THREADS=1 python tests/benchmarks/likelihood/likelihood.py [rose magic ...]
 
-For every data set ``NAME.toml`` is run. Its rivals then get the CPU seconds that it took, on the
-same rows. ``NAME-VARIANT.toml`` is run too, for as long as it takes. Results go to
+For every data set ``NAME.toml`` is run. Its rivals train in turns with it, twenty of them, each for
+the CPU seconds that wopt has just taken, on the same rows: how fast the machine is changes within
+minutes, and so it does for all. ``NAME-VARIANT.toml`` is run too, alone. Results go to
 ``results.json`` beside this file (or ``--out``), a table to the terminal, and ``draw.py`` makes the
 curves of docs/images. Run it from the repository's root; the data are read from
 ``../shared/data``.
@@ -14,7 +15,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +27,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from bench import keep_memory, machine, one_thread, table  # noqa: E402
-from rivals import Rival, fit, score  # noqa: E402
+from rivals import Rival, Training, score  # noqa: E402
 from settings import RIVALS  # noqa: E402
 
 from wopt.config.model import RunConfig, validate  # noqa: E402
@@ -41,30 +44,59 @@ _FEW = 150
 Row = dict[str, Any]
 
 
-def wopt_row(name: str, method: str, config: RunConfig) -> Row:
+_TURNS = 20
+
+
+class Turns:
+    """Gives rivals, in turn, the CPU seconds that wopt has taken; wopt's progress calls it."""
+
+    def __init__(self, steps: int, rivals: Mapping[str, Training]) -> None:
+        self.steps, self.rivals = steps, rivals
+        self.turns, self.seconds = 0, 0.0
+        self.mark = time.process_time()
+
+    def __call__(self, step: int, phase: str, done: int, total: int, loss: float) -> None:
+        share = (step - 1 + done / total) / self.steps
+        if phase == "training" and share >= (self.turns + 1) / _TURNS:
+            self.turns += 1
+            self.take(share)
+
+    def take(self, share: float) -> None:
+        """Let the rivals have what wopt took since the last time."""
+        spent = time.process_time() - self.mark
+        self.seconds += spent
+        for rival in self.rivals.values():
+            rival.advance(spent, share)
+        self.mark = time.process_time()
+
+
+def wopt_row(
+    name: str, method: str, config: RunConfig, prepared: Prepared, rivals: Mapping[str, Training]
+) -> Row:
     """Make a run as ``wopt run`` does, without its files; its seconds are those of its steps.
 
     These include the guard's checks. Every point of the curve is the audited test NLL after a step.
     """
-    prepared = prepare(config, config.source.load(derive(config.seed, "source")))
     dataset = prepared.dataset
     state = prepared.problem.begin(prepared.train, prepared.valid)
     test = place(dataset, dataset.test, config, known=False)
     blocks: list[FlowBlock] = []
     curve: list[tuple[float, float]] = []
-    for after, record in iterate(prepared.problem, state):
+    turns = Turns(config.stop.steps or 1, rivals)
+    for after, record in iterate(prepared.problem, state, turns):
         state = after
         assert state.block is not None
         blocks.append(state.block)
+        turns.take(record.step / turns.steps)
         found = evaluate(prepared, blocks, test)
-        seconds = sum(r.cpu_seconds for r in state.records)
-        curve.append((seconds, found["nll_test"]))
-        told_step = f"step {record.step}, {seconds:.1f} s, test {found['nll_test']:.4f}"
+        curve.append((turns.seconds, found["nll_test"]))
+        told_step = f"step {record.step}, {turns.seconds:.1f} s, test {found['nll_test']:.4f}"
         print(f"  {name} {method}: {told_step}, held out {record.nll_valid}", flush=True)
+        turns.mark = time.process_time()
     return {
         "data": name,
         "method": method,
-        "seconds": curve[-1][0],
+        "seconds": turns.seconds,
         "iterations": sum(record.iterations for record in state.records),
         "nll": found["nll_test"],
         "error": found["nll_error"],
@@ -84,27 +116,36 @@ def scores(prepared: Prepared, blocks: list[FlowBlock]) -> Tensor:
     return -prepared.flow(blocks).log_prob(prepared.dataset.test, audit=True).double()
 
 
-def rival_row(name: str, method: str, rival: Rival, dataset: Dataset, seconds: float) -> Row:
-    """Train a rival on the same rows, preprocessed alike, for the same seconds."""
+def placed(dataset: Dataset, x: Tensor) -> Tensor:
+    """Return rows in the flows' coordinates."""
+    return dataset.transform.forward(x).float()
 
-    def placed(x: Tensor) -> Tensor:
-        return dataset.transform.forward(x).float()
 
-    def nll(flow: nn.Module, x: Tensor) -> Tensor:
-        return -score(flow, placed(x), audit=True).double() - dataset.transform.log_det
+def nll(flow: nn.Module, dataset: Dataset, x: Tensor) -> Tensor:
+    """Return a rival's NLL of rows, in the data's units."""
+    return -score(flow, placed(dataset, x), audit=True).double() - dataset.transform.log_det
 
-    curve: list[tuple[float, float]] = []
+
+def begin(rival: Rival, dataset: Dataset, curve: list[tuple[float, float]]) -> Training:
+    """Return a rival's training on the same rows, preprocessed alike; its curve grows by turns."""
 
     def look(spent: float, flow: nn.Module | None) -> None:
         if flow is None:  # the parameters kept are those of the check before
             curve.append((spent, curve[-1][1]))
         elif rival.flow != "CNF":  # whose exact trace takes longer than its training
-            curve.append((spent, float(nll(flow, dataset.test).mean())))
+            curve.append((spent, float(nll(flow, dataset, dataset.test).mean())))
 
-    made = fit(rival, placed(dataset.train), placed(dataset.valid), seconds, look=look)
+    return Training(rival, placed(dataset, dataset.train), placed(dataset, dataset.valid), look)
+
+
+def rival_row(
+    name: str, method: str, made: Training, dataset: Dataset, curve: list[tuple[float, float]]
+) -> Row:
+    """Return what a rival's training came to."""
     # The exact trace takes d backward passes an evaluation: fewer rows, where that is too slow.
-    few = rival.flow == "CNF" and dataset.dim > 16
-    values = nll(made.flow, dataset.test[:_FEW] if few else dataset.test)
+    few = method == "CNF" and dataset.dim > 16
+    flow = made.finish()
+    values = nll(flow, dataset, dataset.test[:_FEW] if few else dataset.test)
     curve.append((made.seconds, float(values.mean())))
     return {
         "data": name,
@@ -115,25 +156,31 @@ def rival_row(name: str, method: str, rival: Rival, dataset: Dataset, seconds: f
         "error": float(values.std() / len(values) ** 0.5),
         "rows": len(values),
         "entropy": dataset.entropy,
-        "parameters": sum(p.numel() for p in made.flow.parameters()),
+        "parameters": sum(p.numel() for p in flow.parameters()),
         "curve": curve,
         "scores": values,
     }
 
 
+def ready(path: Path) -> tuple[RunConfig, Prepared]:
+    """Return a configuration and its run, with the data."""
+    config = validate(tomllib.loads(path.read_text()))
+    return config, prepare(config, config.source.load(derive(config.seed, "source")))
+
+
 def measure(name: str) -> list[Row]:
     """Return the rows of one data set."""
-    rows: list[Row] = []
-    reference = None
-    for path in [HERE / f"{name}.toml", *sorted(HERE.glob(f"{name}-*.toml"))]:
-        table_ = tomllib.loads(path.read_text())
-        method = "wopt" if path.stem == name else f"wopt, {path.stem.partition('-')[2]}"
-        rows.append(told(wopt_row(name, method, validate(table_)), reference))
-        reference = reference if reference is not None else rows[0]["scores"]
-    dataset = validate(table_).source.load(derive(table_.get("seed", 0), "source"))
-    for method, rival in RIVALS[name].items():
-        row = rival_row(name, method, rival, dataset, rows[0]["seconds"])
-        rows.append(told(row, reference))
+    config, prepared = ready(HERE / f"{name}.toml")
+    dataset = prepared.dataset
+    curves: dict[str, list[tuple[float, float]]] = {method: [] for method in RIVALS[name]}
+    rivals = {m: begin(rival, dataset, curves[m]) for m, rival in RIVALS[name].items()}
+    rows = [told(wopt_row(name, "wopt", config, prepared, rivals), None)]
+    reference = rows[0]["scores"]
+    for method, made in rivals.items():
+        rows.append(told(rival_row(name, method, made, dataset, curves[method]), reference))
+    for path in sorted(HERE.glob(f"{name}-*.toml")):
+        method = f"wopt, {path.stem.partition('-')[2]}"
+        rows.insert(1, told(wopt_row(name, method, *ready(path), {}), reference))
     return [{k: v for k, v in row.items() if k != "scores"} for row in rows]
 
 

@@ -1,4 +1,4 @@
-"""zuko's flows, trained by maximum likelihood for a given number of CPU seconds."""
+"""zuko's flows, trained by maximum likelihood in turns of given CPU seconds."""
 
 from __future__ import annotations
 
@@ -15,10 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from wopt.train.optimisers import adam_and_muon
 
-__all__ = ["Fitted", "Rival", "fit", "score"]
-
-_CHECKS = 20
-"""How often the held-out likelihood is looked at; its best parameters are kept."""
+__all__ = ["Rival", "Training", "score"]
 
 _FINE = {"exact": True, "atol": 1e-5, "rtol": 1e-5}
 """How a CNF is audited: by the exact trace and a fine tolerance."""
@@ -58,78 +55,88 @@ class Rival:
         return made
 
 
-@dataclasses.dataclass(frozen=True)
-class Fitted:
-    """A trained flow.
+class Training:
+    """A rival in training, in turns with others, on draws of its own.
 
-    Attributes:
-        flow: With the parameters that were best on the held-out rows.
-        seconds: CPU seconds of training; held-out checks are not counted.
-        iterations: Made.
-    """
-
-    flow: nn.Module
-    seconds: float
-    iterations: int
-
-
-def fit(
-    rival: Rival,
-    train: Tensor,
-    valid: Tensor,
-    seconds: float,
-    *,
-    seed: int = 0,
-    look: Callable[[float, nn.Module | None], None] = lambda spent, flow: None,
-) -> Fitted:
-    """Train for ``seconds`` of this process's CPU time.
-
-    The schedule is wopt's: 5 % of warm-up, a cosine down to 1 %, gradients clipped at 10.
+    The schedule is wopt's: 5 % of warm-up, a cosine down to 1 %, gradients clipped at 10. The
+    parameters kept are those of the turn's end that was best on the held-out rows.
 
     Args:
         rival: What and how.
         train: Rows in the flow's coordinates, shape ``(n, d)``.
         valid: Held-out rows.
-        seconds: CPU seconds.
+        look: Called after every turn with the seconds spent and, if it is the best yet, the flow.
         seed: Of parameters and batches.
-        look: Called at every held-out check with the seconds spent and, if it is the best yet,
-            the flow.
+
+    Attributes:
+        seconds: CPU seconds of training so far; held-out checks are not counted.
+        iterations: Made so far.
     """
-    torch.manual_seed(seed)
-    flow = rival.build(train.shape[1]).train()
-    average = AveragedModel(flow, multi_avg_fn=get_ema_multi_avg_fn(rival.ema))
-    of_matrices = rival.matrix_rate if rival.optimiser == "muon" else None
-    optimisers = adam_and_muon(flow, rival.learning_rate, of_matrices, rival.weight_decay)
-    peaks = [group["lr"] for o in optimisers for group in o.param_groups]
-    batches = _batches(len(train), rival.batch_size)
-    spent, iterations, least = 0.0, 0, math.inf
-    best: dict[str, Tensor] = {}
-    for check in range(1, _CHECKS + 1):
-        began = time.process_time() - spent
-        while spent < seconds * check / _CHECKS:
-            share = _schedule(spent / seconds)
-            groups = [group for o in optimisers for group in o.param_groups]
-            for group, peak in zip(groups, peaks, strict=True):
-                group["lr"] = peak * share
-            loss = -flow().log_prob(train[next(batches)]).mean()
-            flow.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(flow.parameters(), 10.0)
-            for o in optimisers:
-                o.step()
-            average.update_parameters(flow)
-            iterations += 1
-            spent = time.process_time() - began
-        candidate = average.module
-        # The exact trace of a CNF in many dimensions is dear: it is looked at once, at the end.
-        now = 0.0 if rival.flow == "CNF" else float(-score(candidate, valid).mean())
-        better = rival.flow == "CNF" or now < least
+
+    def __init__(
+        self,
+        rival: Rival,
+        train: Tensor,
+        valid: Tensor,
+        look: Callable[[float, nn.Module | None], None] = lambda spent, flow: None,
+        seed: int = 0,
+    ) -> None:
+        self.seconds, self.iterations = 0.0, 0
+        self._rival, self._train, self._valid, self._look = rival, train, valid, look
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self._flow = rival.build(train.shape[1]).train()
+            self._draws = torch.get_rng_state()
+        self._average = AveragedModel(self._flow, multi_avg_fn=get_ema_multi_avg_fn(rival.ema))
+        of_matrices = rival.matrix_rate if rival.optimiser == "muon" else None
+        self._optimisers = adam_and_muon(
+            self._flow, rival.learning_rate, of_matrices, rival.weight_decay
+        )
+        groups = [group for o in self._optimisers for group in o.param_groups]
+        self._peaks = [(group, group["lr"]) for group in groups]
+        self._batches = _batches(len(train), rival.batch_size)
+        self._done, self._least = 0.0, math.inf
+        self._best: dict[str, Tensor] = {}
+
+    def advance(self, seconds: float, done: float) -> None:
+        """Train for so many CPU seconds, at the end of which the share ``done`` of all is over."""
+        with torch.random.fork_rng():
+            torch.set_rng_state(self._draws)
+            began, spent, before = time.process_time(), 0.0, self._done
+            while spent < seconds:
+                self._iterate(_schedule(before + (done - before) * spent / seconds))
+                spent = time.process_time() - began
+            self._draws = torch.get_rng_state()
+        self.seconds, self._done = self.seconds + spent, done
+        self._check()
+
+    def finish(self) -> nn.Module:
+        """Return the flow with the parameters that were best on the held-out rows."""
+        self._flow.load_state_dict(self._best)
+        return self._flow.eval()
+
+    def _iterate(self, share: float) -> None:
+        for group, peak in self._peaks:
+            group["lr"] = peak * share
+        loss = -self._flow().log_prob(self._train[next(self._batches)]).mean()
+        self._flow.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self._flow.parameters(), 10.0)
+        for o in self._optimisers:
+            o.step()
+        self._average.update_parameters(self._flow)
+        self.iterations += 1
+
+    def _check(self) -> None:
+        candidate = self._average.module
+        # The exact trace of a CNF in many dimensions is dear: only its last average is used.
+        known = self._rival.flow != "CNF"
+        now = float(-score(candidate, self._valid).mean()) if known else 0.0
+        better = not known or now < self._least
         if better:
-            least = now
-            best = {k: v.detach().clone() for k, v in candidate.state_dict().items()}
-        look(spent, candidate if better else None)
-    flow.load_state_dict(best)
-    return Fitted(flow.eval(), spent, iterations)
+            self._least = now
+            self._best = {k: v.detach().clone() for k, v in candidate.state_dict().items()}
+        self._look(self.seconds, candidate if better else None)
 
 
 def score(flow: nn.Module, x: Tensor, *, audit: bool = False) -> Tensor:
