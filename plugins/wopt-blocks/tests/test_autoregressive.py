@@ -28,6 +28,15 @@ def test_the_written_gradient_is_the_numerical_one(bins):
     assert torch.autograd.gradgradcheck(lambda r, p: spline(r, p, BOUND), (raw, x))
 
 
+def test_the_written_gradient_is_the_automatic_one():
+    """To rounding, which numerical differences cannot show; asking for a graph chooses it."""
+    raw, x = draws(26, 3, 200).requires_grad_(), draws(3, 200, size=3, seed=1).requires_grad_()
+    sent = draws(3, 200, seed=2), draws(3, 200, seed=3)
+    written = torch.autograd.grad(spline(raw, x, BOUND), (raw, x), sent)
+    automatic = torch.autograd.grad(spline(raw, x, BOUND), (raw, x), sent, create_graph=True)
+    torch.testing.assert_close(written, automatic, rtol=1e-12, atol=1e-12)
+
+
 def test_the_gradient_at_the_identity():
     """Where the equation that the inverse solves is linear."""
     raw, x = torch.zeros(14, 2, 9).double().requires_grad_(), draws(2, 9).requires_grad_()

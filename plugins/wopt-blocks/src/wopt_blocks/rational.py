@@ -200,7 +200,8 @@ def _to_logits(
     g_j = of_start [j < i] + of_length [j = i].
     """
     k = shares.shape[1]
-    mean = of_start * (start - LEAST * index) + of_length * (length - LEAST)
+    least = LEAST * index.to(start.dtype)  # a product with an integer would be float32
+    mean = of_start * (start - least) + of_length * (length - LEAST)
     scale = 1 - k * LEAST
     bins = torch.arange(k, device=index.device).view(-1, 1, 1)
     torch.mul((bins < index).to(shares.dtype), (scale * of_start)[:, None], out=out)
