@@ -73,7 +73,6 @@ def measure(dim: int, rows: int, iterations: int, repeats: int) -> list[tuple[ob
     ode = jko(x, demo, iterations)
     spline = jko(x, {"name": "spline"}, iterations)
     coupling = jko(x, {"name": "coupling"}, iterations)
-    ours = jko(x, {"name": "autoregressive", "transforms": 2}, iterations)
     nsf = likeliest(zuko.flows.NSF(dim), x, iterations)
     pairs = likeliest(zuko.flows.NSF(dim, passes=2), x, iterations)
     # Trained with Hutchinson's estimate, which is what makes it affordable, and used exactly.
@@ -87,7 +86,6 @@ def measure(dim: int, rows: int, iterations: int, repeats: int) -> list[tuple[ob
         "wopt, ode, audited": (ode, "scored on finer grids"),
         "wopt, spline": (spline, "3 blocks of 2 splines"),
         "wopt, coupling": (coupling, "3 blocks of 4 couplings"),
-        "wopt, autoregressive": (ours, "3 blocks of 2 splines after affine maps"),
         "zuko, NSF": (nsf, "3 splines"),
         "zuko, NSF, 2 passes": (pairs, "3 splines"),
         "zuko, CNF": (cnf, ""),
