@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from typing import Literal
 
 import torch
@@ -17,7 +18,7 @@ _LEAST_BOUND = 5.0
 _SHARE, _MARGIN = 0.999, 1.5
 
 
-class Monotone(nn.Module):
+class Monotone(nn.Module, abc.ABC):
     """Increasing functions S, one a coordinate and point.
 
     Attributes:
@@ -29,13 +30,13 @@ class Monotone(nn.Module):
     def see(self, points: Tensor) -> None:
         """Be told of the points on which S will act."""
 
+    @abc.abstractmethod
     def forward(self, raw: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``(S(x), log S'(x))`` of parameters ``(P, d, n)`` at points ``(d, n)``."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def inverse(self, raw: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``(S^-1(y), the logarithm of its slope)``."""
-        raise NotImplementedError
 
 
 class MonotoneAffine(Monotone):
