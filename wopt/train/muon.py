@@ -78,7 +78,9 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalise(m: Tensor) -> Tensor:
-    """Return, about, U V^T of M = U S V^T: its singular values lie within 0.7 and 1.2.
+    """Return, about, U V^T of M = U S V^T: singular values s of M go to 0.7 to 1.2.
+
+    Those with s below some 1e-3 of the norm of M are lifted, but not all the way.
 
     Five steps of the Newton-Schulz iteration X <- (a + b X X^T + c (X X^T)^2) X. Where X is wide,
     G = X X^T is carried along instead of X.

@@ -83,7 +83,7 @@ class InnerSolver(Component):
             Field(
                 ge=0,
                 description="share of the rate by which weights shrink each iteration (AdamW's; "
-                "not under lbfgs); against overfitting, as zero weights are the identity",
+                "not under lbfgs); against overfitting",
             ),
         ] = 0.0,
         ema: Annotated[
