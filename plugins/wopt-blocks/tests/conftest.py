@@ -27,6 +27,14 @@ WITH_LOG_DET = {
         "hidden": [7, 9],
         "residual": False,
     },
+    "autoregressive-scales": {
+        "name": "autoregressive",
+        "bins": 4,
+        "hidden": [4, 4],
+        "transforms": 2,
+        "magnitudes": True,
+        "radial": True,
+    },
     "autoregressive-affine": {
         "name": "autoregressive",
         "univariate": "affine",

@@ -8,6 +8,7 @@ import torch
 import wopt
 from wopt.testing import GaussianTarget, check_block, jko_step, moments
 from wopt_blocks.masked import MaskedNet
+from wopt_blocks.radial import Radial
 from wopt_blocks.rational import inverse_spline, spline
 
 BOUND = torch.tensor(5.0).double()
@@ -82,12 +83,13 @@ def test_a_spline_is_zukos():
     torch.testing.assert_close((y, log_slope), theirs.call_and_ladj(x), rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("magnitudes", [True, False])
 @pytest.mark.parametrize("residual", [True, False])
 @pytest.mark.parametrize("condition", [0, 2])
 @pytest.mark.parametrize("ranks", [[0], [0, 1], [2, 0, 3, 1]])
-def test_numbers_see_what_comes_before_and_only_that(ranks, condition, residual):
+def test_numbers_see_what_comes_before_and_only_that(ranks, condition, residual, magnitudes):
     d = len(ranks)
-    net = MaskedNet(ranks, condition, 2, [12, 12], "tanh", residual).double()
+    net = MaskedNet(ranks, condition, 2, [12, 12], "tanh", residual, magnitudes).double()
     for parameter in net.parameters():
         parameter.data = draws(*parameter.shape, seed=parameter.numel())
     x = draws(d + condition, 1)
@@ -95,6 +97,20 @@ def test_numbers_see_what_comes_before_and_only_that(ranks, condition, residual)
     for i, j in ((i, j) for i in range(d) for j in range(d + condition)):
         before = j >= d or ranks[j] < ranks[i]
         assert bool((seen[:, i, j] != 0).all()) == before, (i, j)
+
+
+@pytest.mark.parametrize("condition", [0, 2])
+def test_a_net_may_see_magnitudes(condition):
+    """With the weights of x at zero, what it makes is even; without magnitudes it is not."""
+    net = MaskedNet([1, 0, 2], condition, 2, [12], "elu", magnitudes=True)
+    net = net.double().requires_grad_(False)
+    for parameter in net.parameters():
+        parameter.data = draws(*parameter.shape, seed=parameter.numel())
+    x = draws(3 + condition, 9)
+    assert not torch.allclose(net(x)[:, 2], net(-x)[:, 2])
+    net.layers[0].weight.data[:, : 3 + condition] = 0
+    torch.testing.assert_close(net(x), net(-x), rtol=0, atol=0)
+    assert float(net(x)[:, 2].std(1).min()) > 0.1
 
 
 @pytest.mark.parametrize("univariate", ["affine", "affine_spline", "spline"])
@@ -110,6 +126,83 @@ def test_the_inverse_takes_the_arithmetic_of_one_pass(univariate, new):
         taken[name] = sum(e.flops for e in seen.key_averages() if e.key == "aten::addmm")
     assert taken["forward"] > 0
     assert taken["inverse"] < taken["forward"]
+
+
+def radial(size=1.0):
+    made = Radial().double()
+    made.raw.data = draws(*made.raw.shape, size=size)
+    return made.requires_grad_(False)
+
+
+def test_a_radial_map_keeps_directions_and_moves_norms_by_its_spline():
+    made, z = radial(), draws(5, 300) * torch.linspace(-2, 2, 300).exp()
+    y, log_det = made(z)
+    norm, moved = z.norm(dim=0), y.norm(dim=0)
+    torch.testing.assert_close(y / moved, z / norm, rtol=0, atol=1e-14)
+    place, raw = (norm / 5**0.5).log(), made.raw[:, None, None].expand(-1, 1, 300)
+    log_norm = spline(raw, place[None], torch.tensor(3.0).double())[0][0]
+    torch.testing.assert_close(moved, 5**0.5 * log_norm.exp(), rtol=1e-13, atol=0)
+    assert float((log_norm - place).abs().max()) > 0.3
+    jacobians = torch.stack(
+        [torch.autograd.functional.jacobian(lambda p: made(p[:, None])[0][:, 0], c) for c in z.T]
+    )
+    torch.testing.assert_close(torch.linalg.slogdet(jacobians)[1], log_det, rtol=0, atol=1e-12)
+    back, log_inverse = made.inverse(y)
+    torch.testing.assert_close(back, z, rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(log_inverse, -log_det, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_a_radial_map_at_the_origin_and_far_out(dtype):
+    """Outside its box it is the identity, and its derivative stays finite."""
+    made = radial().to(dtype)
+    z = torch.zeros(3, 3, dtype=dtype)
+    z[:, 1], z[:, 2] = 1e-20, 100.0
+    z.requires_grad_()
+    y, log_det = made(z)
+    (slope,) = torch.autograd.grad(y.sum() + log_det.sum(), z)
+    torch.testing.assert_close(y, z, rtol=0, atol=0)
+    torch.testing.assert_close(slope, torch.ones_like(z), rtol=0, atol=0)
+    assert not log_det.any()
+
+
+def test_a_radial_map_learns_a_spherical_law_with_heavy_tails():
+    """Student's t with 5 degrees of freedom in 8 dimensions, against its known density.
+
+    The mean of log p(x) - log q(x) over 20,000 draws that q has not seen estimates KL(p|q):
+    1.3 when new, 0.0014 (standard error 0.0008) when fitted.
+    """
+    d, nu, n = 8, 5, 20_000
+    x = draws(d, 2 * n) * (nu / draws(nu, 2 * n, seed=1).square().sum(0)).sqrt()
+    known = (
+        math.lgamma((nu + d) / 2)
+        - math.lgamma(nu / 2)
+        - d / 2 * math.log(nu * math.pi)
+        - (nu + d) / 2 * (1 + x.square().sum(0) / nu).log()
+    )
+    made = Radial().double()
+
+    def divergence(rows):
+        y, log_det = made(x[:, rows])
+        log_q = log_det - y.square().sum(0) / 2 - d / 2 * math.log(2 * math.pi)
+        return known[rows] - log_q
+
+    seen, unseen = slice(n), slice(n, None)
+    before = float(divergence(unseen).detach().mean())
+    optimiser = torch.optim.LBFGS(made.parameters(), max_iter=60, line_search_fn="strong_wolfe")
+
+    def closure():
+        optimiser.zero_grad()
+        loss = divergence(seen).mean()
+        loss.backward()
+        return loss
+
+    optimiser.step(closure)
+    after = divergence(unseen).detach()
+    error = float(after.std()) / n**0.5
+    assert before > 1
+    assert error < 0.001
+    assert -3 * error < float(after.mean()) < 0.005
 
 
 def test_a_box_follows_the_particles(new):

@@ -48,6 +48,7 @@ class MaskedNet(nn.Module):
         hidden: Widths of the hidden layers.
         activation: Their activation.
         residual: Whether hidden layers add up.
+        magnitudes: Whether the first layer sees |x| beside x.
 
     Raises:
         ConfigError: ``residual`` with layers of different widths.
@@ -66,6 +67,7 @@ class MaskedNet(nn.Module):
         hidden: Sequence[int],
         activation: Activation = "elu",
         residual: bool = True,
+        magnitudes: bool = False,
     ) -> None:
         super().__init__()
         if residual and len(set(hidden)) > 1:
@@ -77,10 +79,11 @@ class MaskedNet(nn.Module):
         self.order = sorted(range(self.dim), key=lambda i: ranks[i])
         self.activation = _ACTIVATIONS[activation]
         self.residual = residual
+        self.magnitudes = magnitudes
         # Conditions come before all: rank -1. Then, with d ranks, degrees reach to d - 2.
         first = -1 if condition else 0
         count = self.dim - 1 - first
-        degrees = [torch.tensor([*ranks, *[-1] * condition])]
+        degrees = [torch.tensor([*ranks, *[-1] * condition]).repeat(1 + magnitudes)]
         if count:
             degrees += [first + torch.arange(width) * count // width for width in hidden]
             self.last = _MaskedLinear(
@@ -100,7 +103,7 @@ class MaskedNet(nn.Module):
         """
         if not self.layers:
             return self.constant.expand(-1, -1, x.shape[1])
-        h = x
+        h = self._seen(x)
         for k, layer in enumerate(self.layers):
             z = self.activation(layer(h))
             h = h + z if self.residual and k else z
@@ -119,11 +122,14 @@ class MaskedNet(nn.Module):
         Returns:
             The coordinates, shape ``(d, n)``, and the sum over them of the second results.
         """
-        inputs = [*range(self.dim, self.dim + len(c)), *self.order]  # as they become known
+        width = self.dim + len(c)
+        inputs = [*range(self.dim, width), *self.order]  # as they become known
         found, hidden, total = c, [c[:0]] * len(self.layers), torch.zeros_like(y[0])
         for rank, coordinate in enumerate(self.order):
-            below = found
-            seen: slice | list[int] = inputs[: len(found)]
+            below, given = self._seen(found), inputs[: len(found)]
+            seen: slice | list[int] = given
+            if self.magnitudes:
+                seen = [*given, *(width + i for i in given)]
             for k, (layer, known) in enumerate(zip(self.layers, self.known, strict=True)):
                 new = slice(len(hidden[k]), known[rank])
                 z = self.activation(layer.of(new, seen, below))  # type: ignore[operator]
@@ -137,6 +143,10 @@ class MaskedNet(nn.Module):
             found, total = torch.cat([found, value]), total + second[0]
         places = torch.tensor(self.order, device=y.device).argsort()
         return found[len(c) :][places], total
+
+    def _seen(self, x: Tensor) -> Tensor:
+        """Return what the first layer sees."""
+        return torch.cat([x, x.abs()]) if self.magnitudes else x
 
 
 class _MaskedLinear(nn.Module):

@@ -92,7 +92,9 @@ class _Spline(torch.autograd.Function):
             # Views, because raw may depend on x: only what comes through each by itself counts.
             held = raw.view_as(raw), x.view_as(x)
             again = _evaluate(*held, bound)[:2]
-            return *torch.autograd.grad(again, held, (of_y, of_log), create_graph=True), None
+            asked = [part for part in held if part.requires_grad]
+            found = iter(torch.autograd.grad(again, asked, (of_y, of_log), create_graph=True))
+            return *(next(found) if part.requires_grad else None for part in held), None
         inside, start, length, index, shares, before, after, a, b, s, t, bent, gain, slope = saved
         (width, height), size = length, 2 * bound
         outside = of_y * ~inside
