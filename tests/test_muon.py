@@ -49,6 +49,34 @@ def test_steps_are_torchs_up_to_its_bfloat16():
         assert float((p - q).detach().norm()) < 0.02 * moved
 
 
+def test_a_unit_that_has_died_leaves_no_subnormal_numbers():
+    """On which processors are far slower: of its gradients' mean soon nothing is left."""
+    weight = torch.nn.Parameter(draws(20, 20).float())
+    optimiser, seen = Muon([weight], lr=0.1), []
+
+    class Watch(torch.overrides.TorchFunctionMode):
+        def __torch_function__(self, function, types, arguments=(), options=None):
+            made = function(*arguments, **(options or {}))
+            if isinstance(made, torch.Tensor) and made.is_floating_point():
+                size = made.abs()
+                seen.append(int(((size > 0) & (size < torch.finfo(made.dtype).tiny)).sum()))
+            return made
+
+    for step in range(2000):
+        weight.grad = draws(20, 20, seed=step).float()
+        if step:
+            weight.grad[3] = 0
+        if step in (900, 1500, 1999):
+            with Watch():
+                optimiser.step()
+        else:
+            optimiser.step()
+    assert len(seen) > 30
+    assert not any(seen)
+    assert not optimiser.state[weight]["momentum"][3].any()
+    assert torch.isfinite(weight).all()
+
+
 def test_what_has_no_gradient_does_not_move():
     still, other = (torch.nn.Parameter(draws(20, 20)) for _ in range(2))
     before = still.detach().clone()

@@ -73,6 +73,8 @@ def measure(dim: int, rows: int, iterations: int, repeats: int) -> list[tuple[ob
     ode = jko(x, demo, iterations)
     spline = jko(x, {"name": "spline"}, iterations)
     coupling = jko(x, {"name": "coupling"}, iterations)
+    masked = {"name": "autoregressive", "univariate": "spline", "transforms": 1}
+    autoregressive = jko(x, masked, iterations)
     nsf = likeliest(zuko.flows.NSF(dim), x, iterations)
     pairs = likeliest(zuko.flows.NSF(dim, passes=2), x, iterations)
     # Trained with Hutchinson's estimate, which is what makes it affordable, and used exactly.
@@ -85,6 +87,7 @@ def measure(dim: int, rows: int, iterations: int, repeats: int) -> list[tuple[ob
         REFERENCE: (ode, grids(ode)),
         "wopt, ode, audited": (ode, "scored on finer grids"),
         "wopt, spline": (spline, "3 blocks of 2 splines"),
+        "wopt, autoregressive": (autoregressive, "3 blocks of a spline"),
         "wopt, coupling": (coupling, "3 blocks of 4 couplings"),
         "zuko, NSF": (nsf, "3 splines"),
         "zuko, NSF, 2 passes": (pairs, "3 splines"),

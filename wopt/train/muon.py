@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 __all__ = ["Muon", "orthogonalise"]
 
@@ -17,6 +18,14 @@ _A, _B, _C = 3.4445, -4.7750, 2.0315
 
 _WIDE = 1.5
 """Matrices so many times wider than high are worked on through their Gram matrix."""
+
+_LEAST = 1e-10
+_LEAST_MEAN = 1e-30
+"""Smaller entries are zero, as shares of a matrix' norm and in the mean of gradients.
+
+The mean of a unit without gradients, such as one of relu that has died, halves for ever. Its
+products become subnormal numbers, on which processors are far slower.
+"""
 
 
 class Muon(torch.optim.Optimizer):
@@ -68,6 +77,7 @@ class Muon(torch.optim.Optimizer):
         means = torch.stack(
             [self.state[p].setdefault("momentum", torch.zeros_like(p)) for p in parameters]
         ).lerp_(gradients, 1 - momentum)
+        means = F.hardshrink(means, _LEAST_MEAN)
         for p, mean in zip(parameters, means, strict=True):
             self.state[p]["momentum"].copy_(mean)
         step = orthogonalise(gradients.lerp_(means, momentum))
@@ -90,7 +100,7 @@ def orthogonalise(m: Tensor) -> Tensor:
     """
     if m.shape[1] > m.shape[2]:
         return orthogonalise(m.mT).mT
-    x = m / (torch.linalg.matrix_norm(m, keepdim=True) + 1e-7)
+    x = F.hardshrink(m / (torch.linalg.matrix_norm(m, keepdim=True) + 1e-7), _LEAST)
     if m.shape[2] <= _WIDE * m.shape[1]:
         for _ in range(_STEPS):
             gram = x @ x.mT
