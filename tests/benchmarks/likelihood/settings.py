@@ -6,7 +6,6 @@ from rivals import Rival
 
 __all__ = ["RIVALS"]
 
-_NSF = {"hidden_features": [128, 128], "activation": "ReLU"}
 _CNF = {"hidden_features": [128, 128], "activation": "SiLU", "atol": 1e-4, "rtol": 1e-4}
 
 RIVALS: dict[str, dict[str, Rival]] = {
@@ -49,12 +48,20 @@ RIVALS: dict[str, dict[str, Rival]] = {
         "CNF": Rival("CNF", learning_rate=3e-3, options=_CNF | {"exact": False}),
     },
     "patches": {
-        "NSF": Rival("NSF", matrix_rate=0.01, options=_NSF | {"transforms": 5, "bins": 8}),
+        "NSF": Rival(
+            "NSF",
+            weight_decay=0.2,
+            options={
+                "transforms": 3,
+                "bins": 4,
+                "hidden_features": [256, 256],
+                "activation": "ELU",
+            },
+        ),
         "MAF": Rival(
             "MAF",
-            matrix_rate=0.01,
-            weight_decay=0.4,
-            options={"transforms": 9, "hidden_features": [192, 192], "activation": "ELU"},
+            weight_decay=0.2,
+            options={"transforms": 5, "hidden_features": [320, 320], "activation": "ELU"},
         ),
         "CNF": Rival("CNF", options=_CNF | {"hidden_features": [256, 256], "exact": False}),
     },

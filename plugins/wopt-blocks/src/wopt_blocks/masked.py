@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -23,6 +24,8 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
 }
 
+_MEAN = math.sqrt(2 / math.pi)
+"""Of |x| for a standard normal x: inputs that are centred are learnt from much faster."""
 
 Solve = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
@@ -48,7 +51,7 @@ class MaskedNet(nn.Module):
         hidden: Widths of the hidden layers.
         activation: Their activation.
         residual: Whether hidden layers add up.
-        magnitudes: Whether the first layer sees |x| beside x.
+        magnitudes: Whether the first layer sees |x| - sqrt(2/pi) beside x.
 
     Raises:
         ConfigError: ``residual`` with layers of different widths.
@@ -146,7 +149,7 @@ class MaskedNet(nn.Module):
 
     def _seen(self, x: Tensor) -> Tensor:
         """Return what the first layer sees."""
-        return torch.cat([x, x.abs()]) if self.magnitudes else x
+        return torch.cat([x, x.abs() - _MEAN]) if self.magnitudes else x
 
 
 class _MaskedLinear(nn.Module):

@@ -12,14 +12,14 @@ from wopt_blocks.rational import inverse_spline, spline
 __all__ = ["Radial"]
 
 _BINS = 16
-_BOUND = 3.0
-"""Half the side of the spline's box: norms from sqrt(d)/20 to 20 sqrt(d) are moved."""
+_BOUND = 6.0
+"""Half the side of the spline's box: norms from sqrt(d)/400 to 400 sqrt(d) are moved."""
 
 
 class Radial(nn.Module):
     """z -> exp(u) z, with u = R(l) - l and l = log(|z| / sqrt(d)); the identity when new.
 
-    R is an increasing rational-quadratic spline on [-3, 3] and the identity outside, so this is an
+    R is an increasing rational-quadratic spline on [-6, 6] and the identity outside, so this is an
     invertible map along rays, with log |det| = d u + log R'(l). It makes Gaussian what is spherical
     but has other tails, such as a scale mixture.
 
