@@ -44,15 +44,21 @@ def draw(rows: list[dict[str, Any]], name: str, axes: Any) -> None:
     mine = [row for row in rows if row["data"] == name]
     # What took far longer would squeeze the rest.
     mine = [row for row in mine if row["seconds"] < 2.5 * mine[0]["seconds"]]
-    for row in mine:
-        method = row["method"]
-        axes.plot(*zip(*row["curve"], strict=True), label=method, **STYLES.get(method, {}))
-    # Early points, far above, would squeeze what matters.
-    ends = [row["nll"] for row in mine]
+    # Early points and the worst method, far above, would squeeze what matters.
+    ends = sorted(row["nll"] for row in mine)
     floor_ = [row["entropy"] for row in mine if row.get("entropy") is not None]
-    low, high = min(ends + floor_), max(ends)
-    axes.set_ylim(low - 0.06 * (high - low), high + 0.25 * (high - low))
+    low, high = min(ends + floor_), ends[-2]
+    top = high + 0.25 * (high - low)
+    above = [row for row in mine if row["nll"] > top]
+    for row in mine:
+        if row not in above:
+            method = row["method"]
+            axes.plot(*zip(*row["curve"], strict=True), label=method, **STYLES.get(method, {}))
+    axes.set_ylim(low - 0.06 * (high - low), top)
     axes.set_xlim(left=0)
+    told = "  ".join(f"{row['method']} {row['nll']:.1f}" for row in above)
+    axes.annotate(f"above: {told}" if above else "", (0.98, 0.97), xycoords="axes fraction",
+                  ha="right", va="top", fontsize=8, color="0.4")  # fmt: skip
     floor = next((row["entropy"] for row in mine if row.get("entropy") is not None), None)
     if floor is not None:
         axes.axhline(floor, color="0.6", linewidth=1, linestyle=":")
