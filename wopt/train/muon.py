@@ -107,7 +107,7 @@ def orthogonalise(m: Tensor) -> Tensor:
             x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=_B, alpha=_C), x, beta=_A)
         return x
     gram = x @ x.mT
-    product = None
+    product: Any = None
     for left in reversed(range(_STEPS)):
         factor = torch.baddbmm(gram, gram, gram, beta=_B, alpha=_C)
         factor.diagonal(dim1=1, dim2=2).add_(_A)

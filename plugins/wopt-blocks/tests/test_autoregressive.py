@@ -113,6 +113,36 @@ def test_a_net_may_see_magnitudes(condition):
     assert float(net(x)[:, 2].std(1).min()) > 0.1
 
 
+@pytest.mark.parametrize("magnitudes", [True, False])
+def test_beyond_its_reach_a_net_sees_the_edge(magnitudes):
+    net = MaskedNet([1, 0, 2], 1, 2, [12], magnitudes=magnitudes)
+    net = net.double().requires_grad_(False)
+    net.last.weight.data = draws(*net.last.weight.shape)
+    net.reach.fill_(2.0)
+    x = draws(4, 50, size=3)
+    edge = x.clone()
+    edge[:3].clamp_(-2, 2)  # conditions are seen as they are
+    assert float((net(x) - net(edge)).abs().max()) == 0
+    assert float((net(x.clamp(-2, 2)) - net(edge)).abs().max()) > 0.1
+
+
+def test_the_inverse_does_not_explode(new):
+    """At points where no particle was every coordinate would carry the next further."""
+    table = {"name": "autoregressive", "univariate": "affine", "hidden": [64], "transforms": 2}
+    block = new(table, dim=40)
+    for seed, parameter in enumerate(block.parameters()):
+        parameter.data += 0.15 * draws(*parameter.shape, seed=seed)
+    block.requires_grad_(False)
+    y = draws(500, 40, size=2)
+    free = block.inverse(y)[0].abs().max()
+    block.see(draws(2000, 40, seed=5))
+    assert [float(net.reach) for net in block.nets] == [5.0, 5.0]
+    x = block.inverse(y)[0]
+    assert float(free) > 1e20
+    assert float(x.abs().max()) < 1e3
+    torch.testing.assert_close(block(x)[0], y, rtol=0, atol=1e-9)
+
+
 @pytest.mark.parametrize("univariate", ["affine", "affine_spline", "spline"])
 def test_the_inverse_takes_the_arithmetic_of_one_pass(univariate, new):
     """Counted in multiplications of the nets, where d passes would take 16 times as many."""

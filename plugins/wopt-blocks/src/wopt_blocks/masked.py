@@ -38,6 +38,9 @@ class MaskedNet(nn.Module):
     before. Points are columns, shape ``(d, n)``: what is made for them, ``(P, d, n)``, then has
     every parameter of all points in a row of memory.
 
+    Coordinates (not conditions) beyond ``reach`` are at its end for the net: what it makes for
+    points far from those that it was trained on is what it makes at the edge.
+
     Units are sorted by degree, so that, rank by rank, only the units that have just come to see all
     they depend on need computing: :meth:`unroll` takes the arithmetic of one pass, not of d.
 
@@ -62,6 +65,8 @@ class MaskedNet(nn.Module):
         torch.Size([5, 2, 7])
     """
 
+    reach: Tensor
+
     def __init__(
         self,
         ranks: Sequence[int],
@@ -83,6 +88,7 @@ class MaskedNet(nn.Module):
         self.activation = _ACTIVATIONS[activation]
         self.residual = residual
         self.magnitudes = magnitudes
+        self.register_buffer("reach", torch.tensor(math.inf))
         # Conditions come before all: rank -1. Then, with d ranks, degrees reach to d - 2.
         first = -1 if condition else 0
         count = self.dim - 1 - first
@@ -106,7 +112,7 @@ class MaskedNet(nn.Module):
         """
         if not self.layers:
             return self.constant.expand(-1, -1, x.shape[1])
-        h = self._seen(x)
+        h = self._seen(x[: self.dim], x[self.dim :])
         for k, layer in enumerate(self.layers):
             z = self.activation(layer(h))
             h = h + z if self.residual and k else z
@@ -126,10 +132,9 @@ class MaskedNet(nn.Module):
             The coordinates, shape ``(d, n)``, and the sum over them of the second results.
         """
         width = self.dim + len(c)
-        inputs = [*range(self.dim, width), *self.order]  # as they become known
-        found, hidden, total = c, [c[:0]] * len(self.layers), torch.zeros_like(y[0])
+        found, hidden, total = y[:0], [y[:0]] * len(self.layers), torch.zeros_like(y[0])
         for rank, coordinate in enumerate(self.order):
-            below, given = self._seen(found), inputs[: len(found)]
+            below, given = self._seen(found, c), [*self.order[:rank], *range(self.dim, width)]
             seen: slice | list[int] = given
             if self.magnitudes:
                 seen = [*given, *(width + i for i in given)]
@@ -145,11 +150,12 @@ class MaskedNet(nn.Module):
             value, second = solve(made[:, None], y[coordinate : coordinate + 1])
             found, total = torch.cat([found, value]), total + second[0]
         places = torch.tensor(self.order, device=y.device).argsort()
-        return found[len(c) :][places], total
+        return found[places], total
 
-    def _seen(self, x: Tensor) -> Tensor:
-        """Return what the first layer sees."""
-        return torch.cat([x, x.abs() - _MEAN]) if self.magnitudes else x
+    def _seen(self, x: Tensor, c: Tensor) -> Tensor:
+        """Return what the first layer sees of coordinates and conditions."""
+        seen = torch.cat([x.clamp(-self.reach, self.reach), c])
+        return torch.cat([seen, seen.abs() - _MEAN]) if self.magnitudes else seen
 
 
 class _MaskedLinear(nn.Module):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from wopt_blocks.rational import inverse_spline, log_slope, spline
 
-__all__ = ["Monotone", "MonotoneName", "monotone"]
+__all__ = ["Monotone", "MonotoneName", "monotone", "reach"]
 
 MonotoneName = Literal["affine", "affine_spline", "spline"]
 
@@ -60,8 +60,7 @@ class MonotoneAffine(Monotone):
 class MonotoneSpline(Monotone):
     """The rational-quadratic splines of :func:`~wopt_blocks.rational.spline`.
 
-    A bound that is not given is 1.5 times the 99.9 % quantile of the points' |coordinates|, and 5
-    at least.
+    A bound that is not given is that of :func:`reach`.
 
     Args:
         bins: K.
@@ -80,9 +79,7 @@ class MonotoneSpline(Monotone):
     def see(self, points: Tensor) -> None:
         """Choose the bound, unless it was given."""
         if not self.fixed:
-            sizes = points.detach().abs().flatten()
-            rank = max(1, round(_SHARE * len(sizes)))
-            self.bound.fill_((_MARGIN * sizes.kthvalue(rank).values).clamp(min=_LEAST_BOUND))
+            self.bound.fill_(reach(points))
 
     def forward(self, raw: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``(S(x), log S'(x))``."""
@@ -119,6 +116,13 @@ class MonotoneAffineSpline(MonotoneSpline):
         few = self.affine.numbers
         ours, bent = raw.split([few, len(raw) - few])
         return ours, bent
+
+
+def reach(points: Tensor) -> Tensor:
+    """Return 1.5 times the 99.9 % quantile of the points' |coordinates|, and 5 at least."""
+    sizes = points.detach().abs().flatten()
+    rank = max(1, round(_SHARE * len(sizes)))
+    return (_MARGIN * sizes.kthvalue(rank).values).clamp(min=_LEAST_BOUND)
 
 
 def monotone(name: MonotoneName, bins: int, bound: float | None) -> Monotone:
