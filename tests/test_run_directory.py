@@ -131,6 +131,17 @@ def test_sample_and_score_agree(command, finished, tmp_path):
     assert np.std(scores) > 0.1
 
 
+def test_samples_that_overflowed_are_told(command, finished, tmp_path, monkeypatch):
+    def overflowing(flow, n, seed, conditions):
+        return torch.full((n, 2), 1.0).index_fill(0, torch.arange(3), torch.inf), torch.zeros(n)
+
+    monkeypatch.setattr(wopt.Flow, "sample_and_log_prob", overflowing)
+    answer = command("sample", finished, "-n", "20", "-o", tmp_path / "x.npy")
+    assert answer.status == 0
+    assert "3 of 20 samples are not finite" in answer.err
+    assert np.load(tmp_path / "x.npy").shape == (20, 3)
+
+
 def test_score_finds_columns_by_name(command, finished, tmp_path):
     command("sample", finished, "-n", "9", "-o", tmp_path / "x.csv")
     rows = np.genfromtxt(tmp_path / "x.csv", delimiter=",", skip_header=1)

@@ -27,6 +27,7 @@ def command(directory: Path, number: int, out: Path, conditions: Path | None, se
     Columns are in the data's units; in an npy file the array has shape (n, d + 1). A conditional
     model draws for the rows of --conditions, or for conditions of the training data.
     """
+    import numpy as np
     import torch
 
     from wopt.data.tables import check_writable, read_table, write_table
@@ -53,4 +54,11 @@ def command(directory: Path, number: int, out: Path, conditions: Path | None, se
     x, log_density = loaded.flow.sample_and_log_prob(number, seed, given)
     table = torch.cat([x.double(), log_density.double()[:, None]], dim=1).cpu().numpy()
     write_table(out, table, (*loaded.names, "log_density"))
+    if lost := int((~np.isfinite(table).all(axis=1)).sum()):
+        click.secho(
+            f"warning: {lost} of {number} samples are not finite: the maps overflowed there. "
+            "Train longer, or with another block",
+            fg="yellow",
+            err=True,
+        )
     click.echo(f"{number} samples of {loaded.flow.dim} columns and log_density: {out}")
