@@ -23,7 +23,7 @@ _LEAST = 1e-10
 _LEAST_MEAN = 1e-30
 """Smaller entries are zero, as shares of a matrix' norm and in the mean of gradients.
 
-The mean of a unit without gradients, such as one of relu that has died, halves for ever. Its
+The mean of a unit without gradients, such as one of relu that has died, decays for ever. Its
 products become subnormal numbers, on which processors are far slower.
 """
 

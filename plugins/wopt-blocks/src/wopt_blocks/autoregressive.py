@@ -131,10 +131,11 @@ class Autoregressive(JacobianBlock):
 
     def see(self, points: Tensor) -> None:
         """Let splines choose the box on which they act, and nets how far they look."""
-        for function in self.functions:
-            function.see(points[:, : self.moves])  # type: ignore[operator]
-        for net in self.nets:
-            net.reach.fill_(reach(points[:, : self.moves]))  # type: ignore[operator]
+        points = points[:, : self.moves]
+        far = reach(points)
+        for net, function in zip(self.nets, self.functions, strict=True):
+            net.reach.fill_(far)  # type: ignore[operator]
+            function.see(points)  # type: ignore[operator]
 
     def warm_start(self, previous: FlowBlock) -> None:
         """Begin from the previous step's parameters, on this block's own boxes."""
