@@ -3,8 +3,8 @@
     OMP_NUM_THREADS=1 python tests/benchmarks/likelihood/likelihood.py [rose magic ...]
 
 For every data set ``NAME.toml`` is run. Its rivals train in turns with it, twenty of them, each for
-the CPU seconds that wopt has just taken, on the same rows: how fast the machine is changes within
-minutes, and so it does for all. ``NAME-VARIANT.toml`` is run too, alone. Results go to
+the CPU seconds that wopt has just taken, on the same rows: how busy the machine is changes, and so
+it does for all. ``NAME-VARIANT.toml`` is run too, alone. Results go to
 ``results.json`` beside this file (or ``--out``), a table to the terminal, and ``draw.py`` makes the
 curves of docs/images. Run it from the repository's root; the data are read from
 ``../shared/data``.
