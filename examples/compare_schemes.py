@@ -18,7 +18,7 @@ from wopt.config.model import validate
 from wopt.config.read import override, read_toml
 from wopt.errors import WoptError
 from wopt.report.compare import compare, rows
-from wopt.run.execute import run
+from wopt.runs.execute import run
 
 SCHEMES = (
     "jko",

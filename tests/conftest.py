@@ -13,7 +13,7 @@ import torch
 from wopt.cli.main import main
 from wopt.config.model import validate
 from wopt.host import host
-from wopt.run.execute import run
+from wopt.runs.execute import run
 
 TINY = {
     "seed": 3,

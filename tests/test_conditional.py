@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import wopt
+from wopt.interfaces.conditional import ConditionalTarget, conditional
 from wopt.testing import AffineBlock
-from wopt.train.conditional import ConditionalTarget, conditional
 
 SLOPE = np.array([[1.5], [-0.7]])
 NOISE = np.array([[0.6, 0.0], [0.3, 0.4]])
@@ -46,7 +46,7 @@ BLOCKS = [{"name": "affine"}, {"name": "ode", "width": 16, "sharpness": 1.0, "st
 @pytest.fixture(scope="module", params=BLOCKS, ids=lambda b: b["name"])
 def trained(request, tmp_path_factory):
     from wopt.config.model import validate
-    from wopt.run.execute import run
+    from wopt.runs.execute import run
 
     folder = tmp_path_factory.mktemp("conditional")
     run(validate(table(folder / "rows.csv", request.param)), folder / "run")

@@ -9,8 +9,8 @@ import torch
 import wopt
 from wopt import AffineTransform, Flow
 from wopt.flow import Start
+from wopt.seeds import derive
 from wopt.testing import AffineBlock, GaussianTarget
-from wopt.train.seeds import derive
 
 
 def ode(dim=2, seed=0, size=0.3, steps=12):

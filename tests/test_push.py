@@ -5,8 +5,8 @@ import pytest
 import torch
 
 import wopt
+from wopt.push import in_batches, push
 from wopt.testing import AffineBlock
-from wopt.train.push import in_batches, push
 
 
 @pytest.fixture

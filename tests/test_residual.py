@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import wopt
-from wopt.certify.residual import affine_residual
+from wopt.stein.residual import affine_residual
 from wopt.testing import GaussianTarget, gaussian_nodes, jko_step
 
 CASES = ["line", "commuting", "turned", "five"]

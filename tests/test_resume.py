@@ -10,7 +10,7 @@ import time
 import pytest
 
 from wopt.config.model import validate
-from wopt.run.execute import run
+from wopt.runs.execute import run
 
 # A shell may start pytest with Ctrl-C ignored, which children inherit; undo that.
 START = """
@@ -143,7 +143,7 @@ def test_a_run_may_go_on_under_a_later_stop_rule(command, config, tiny, finished
 
 
 def test_a_stale_block_of_a_step_that_was_not_saved_is_replaced(command, finished, finished_run):
-    from wopt.run.directory import RunDirectory, read_tensors, write_tensors
+    from wopt.store.directory import RunDirectory, read_tensors, write_tensors
 
     # As after a kill between the writing of a block and of the state that counts it.
     directory = RunDirectory(finished)

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 import wopt
 from wopt.files import replacing, write_json, write_text
-from wopt.run.directory import RunDirectory, read_tensors, write_tensors
+from wopt.store.directory import RunDirectory, read_tensors, write_tensors
 
 FILES = {
     "config.toml", "steps.jsonl", "result.json", "blocks/001.safetensors",

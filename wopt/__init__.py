@@ -31,7 +31,7 @@ _PLACES = {
     "ProximalScheme": "wopt.interfaces.scheme",
     "RunConfig": "wopt.config.model",
     "RunError": "wopt.errors",
-    "Solution": "wopt.train.solve",
+    "Solution": "wopt.runs.solve",
     "Source": "wopt.interfaces.source",
     "State": "wopt.train.problem",
     "StepRecord": "wopt.train.record",
@@ -47,13 +47,13 @@ _PLACES = {
     "WoptError": "wopt.errors",
     "build": "wopt.component",
     "config_of": "wopt.component",
-    "fit": "wopt.train.solve",
+    "fit": "wopt.runs.solve",
     "hookimpl": "wopt.plugin",
     "iterate": "wopt.train.iterate",
-    "load": "wopt.run.load",
+    "load": "wopt.runs.load",
     "named": "wopt.component",
     "register": "wopt.host",
-    "solve": "wopt.train.solve",
+    "solve": "wopt.runs.solve",
 }
 
 if TYPE_CHECKING:
@@ -83,12 +83,12 @@ if TYPE_CHECKING:
     from wopt.interfaces.tracker import Tracker
     from wopt.particles import Particles
     from wopt.plugin import hookimpl
-    from wopt.run.load import load
+    from wopt.runs.load import load
+    from wopt.runs.solve import Solution, fit, solve
     from wopt.train.guard import Guard
     from wopt.train.iterate import iterate
     from wopt.train.problem import Problem, State
     from wopt.train.record import StepRecord
-    from wopt.train.solve import Solution, fit, solve
     from wopt.train.solver import InnerSolver
     from wopt.train.stop import Stop
 

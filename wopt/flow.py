@@ -14,7 +14,7 @@ from wopt.data.transform import AffineTransform
 from wopt.errors import CapabilityError, DataError
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.target import Target
-from wopt.train.push import in_batches
+from wopt.push import in_batches
 
 __all__ = ["Direction", "Flow", "FlowDistribution", "Start", "draw"]
 

@@ -24,8 +24,8 @@ from bench import cpu_seconds, keep_memory, machine, memory, one_thread, table
 from torch import nn
 
 import wopt
+from wopt.push import push
 from wopt.train.problem import Problem
-from wopt.train.push import push
 
 DIM, WIDTH, ITERATIONS, VALID = 10, 64, 20, 1000
 

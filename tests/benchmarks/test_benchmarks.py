@@ -13,7 +13,7 @@ from training_step import CLOSED, EACH, HUTCHINSON, autograd_field, backward, jk
 
 import wopt
 from wopt.data.transform import AffineTransform
-from wopt.train.push import push
+from wopt.push import push
 from wopt_jko.ode.integrate import RK4, integrate, uniform_grid
 
 pytestmark = pytest.mark.benchmark(timer=time.process_time, warmup=True, min_rounds=5)

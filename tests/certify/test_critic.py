@@ -11,8 +11,8 @@ import wopt
 from wopt.certify.critic import CriticOptions, stein_norm
 from wopt.certify.estimate import root_mean_square
 from wopt.certify.score import pushed_score, score_of
-from wopt.certify.stein import SteinForm
 from wopt.interfaces.block import FlowBlock
+from wopt.stein.form import SteinForm
 
 H = 0.8
 

@@ -13,10 +13,10 @@ import pytest
 import torch
 
 import wopt
-from wopt.certify.affine import AffineField
 from wopt.certify.bounds import a_posteriori
-from wopt.certify.residual import affine_residual
-from wopt.certify.stein import SteinForm
+from wopt.stein.affine import AffineField
+from wopt.stein.form import SteinForm
+from wopt.stein.residual import affine_residual
 from wopt.testing import jko_step
 
 H, N, BANDWIDTH = 0.5, 2000, 0.1

@@ -28,9 +28,9 @@ from wopt.errors import UserError
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.objective import Objective
 from wopt.particles import Particles
+from wopt.seeds import derive
 from wopt.train.problem import Problem
 from wopt.train.record import StepRecord
-from wopt.train.seeds import derive
 
 __all__ = ["make_certificate"]
 

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from wopt.capabilities import Need
-from wopt.certify.affine import AffineField
 from wopt.certify.estimate import Estimate, combine
-from wopt.certify.stein import SteinForm
 from wopt.component import Spec
 from wopt.errors import CapabilityError
 from wopt.interfaces.block import FlowBlock, new_block
-from wopt.train.seeds import derive, seeded
+from wopt.seeds import derive, seeded
+from wopt.stein.affine import AffineField
+from wopt.stein.form import SteinForm
 
 __all__ = ["CriticOptions", "stein_norm"]
 

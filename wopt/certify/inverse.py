@@ -15,8 +15,8 @@ from wopt.certify.evidence import Evidence
 from wopt.flow import draw
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.target import Target
-from wopt.train.push import in_batches
-from wopt.train.seeds import generator
+from wopt.push import in_batches
+from wopt.seeds import generator
 
 __all__ = ["round_trips"]
 

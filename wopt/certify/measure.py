@@ -15,11 +15,11 @@ from wopt.certify.critic import CriticOptions, stein_norm
 from wopt.certify.estimate import Estimate, divergence, root_mean_square
 from wopt.certify.replay import Passage
 from wopt.certify.score import pushed_score
-from wopt.certify.stein import SteinForm
 from wopt.interfaces.derivatives import wasserstein_gradient
 from wopt.interfaces.objective import Objective
 from wopt.interfaces.scheme import ProximalScheme, Subproblem, first_order
 from wopt.particles import Particles
+from wopt.stein.form import SteinForm
 from wopt.train.guard import inversion_error
 from wopt.train.problem import Problem
 

@@ -10,8 +10,8 @@ import torch
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.scheme import History, Subproblem
 from wopt.particles import Particles
+from wopt.push import push
 from wopt.train.problem import Problem, Trace
-from wopt.train.push import push
 from wopt.train.record import StepRecord
 
 __all__ = ["Passage", "replay"]

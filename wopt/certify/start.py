@@ -20,7 +20,7 @@ from wopt.certify.evidence import Evidence
 from wopt.flow import draw
 from wopt.interfaces.objective import Objective
 from wopt.interfaces.target import Target
-from wopt.train.seeds import generator
+from wopt.seeds import generator
 
 __all__ = ["Start", "smoothing_part", "start_of_run"]
 

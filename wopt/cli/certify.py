@@ -27,7 +27,7 @@ def command(directory: Path, settings: tuple[str, ...]) -> None:
     from wopt.cli.certificate import show
     from wopt.config.read import override
     from wopt.report import render
-    from wopt.run.certify import certify_run
+    from wopt.runs.certify import certify_run
 
     options = override({}, settings)
     with Progress(transient=True) as bar:

@@ -25,7 +25,7 @@ def command(directories: tuple[Path, ...], out: Path) -> None:
     from rich.table import Table
 
     from wopt.report.compare import COLUMNS, compare, rows
-    from wopt.run.directory import RunDirectory
+    from wopt.store.directory import RunDirectory
 
     for directory in directories:
         RunDirectory(directory).read_config()

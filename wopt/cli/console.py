@@ -9,13 +9,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 
 from wopt.cli.certificate import show
-from wopt.run.observer import Observer
+from wopt.runs.observer import Observer
 from wopt.train.record import StepRecord
 
 if TYPE_CHECKING:
     from wopt.config.model import RunConfig
-    from wopt.run.directory import RunDirectory
-    from wopt.run.prepare import Prepared
+    from wopt.runs.prepare import Prepared
+    from wopt.store.directory import RunDirectory
     from wopt.train.problem import State
 
 __all__ = ["ConsoleObserver"]

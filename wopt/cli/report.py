@@ -14,7 +14,7 @@ __all__ = ["command"]
 def command(directory: Path) -> None:
     """Write DIRECTORY/report.html anew."""
     from wopt.report import render
-    from wopt.run.directory import RunDirectory
+    from wopt.store.directory import RunDirectory
 
     RunDirectory(directory).read_config()
     click.echo(str(render(directory)))

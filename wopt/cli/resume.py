@@ -18,7 +18,7 @@ def command(directory: Path) -> int:
     """
     from wopt.cli.common import exit_status, warn_of_plugins
     from wopt.cli.console import ConsoleObserver
-    from wopt.run.execute import resume
+    from wopt.runs.execute import resume
 
     warn_of_plugins()
     return exit_status(resume(directory, ConsoleObserver()))

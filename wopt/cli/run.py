@@ -20,7 +20,7 @@ def command(config: Path, out: Path | None, settings: tuple[str, ...]) -> int:
     """
     from wopt.cli.common import exit_status, read, warn_of_plugins
     from wopt.cli.console import ConsoleObserver
-    from wopt.run.execute import run
+    from wopt.runs.execute import run
 
     warn_of_plugins()
     chosen = read(config, settings)

@@ -32,7 +32,7 @@ def command(directory: Path, number: int, out: Path, conditions: Path | None, se
 
     from wopt.data.tables import check_writable, read_table, write_table
     from wopt.errors import DataError
-    from wopt.run.load import load
+    from wopt.runs.load import load
 
     check_writable(out)
     loaded = load(directory)

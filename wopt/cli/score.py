@@ -27,7 +27,7 @@ def command(directory: Path, data: Path, out: Path, key: str | None) -> None:
     from wopt.data.dataset import check_finite
     from wopt.data.tables import check_writable, read_table, write_table
     from wopt.errors import DataError
-    from wopt.run.load import load
+    from wopt.runs.load import load
 
     check_writable(out)
     loaded = load(directory)

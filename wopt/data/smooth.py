@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from wopt.data.dataset import Dataset
-from wopt.train.seeds import generator
+from wopt.seeds import generator
 
 __all__ = ["smooth_dataset", "smoothed"]
 

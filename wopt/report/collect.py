@@ -12,8 +12,8 @@ from wopt.capabilities import Need
 from wopt.data.dataset import Dataset
 from wopt.errors import CapabilityError
 from wopt.flow import Flow, draw
-from wopt.train.push import in_batches
-from wopt.train.seeds import derive, generator
+from wopt.push import in_batches
+from wopt.seeds import derive, generator
 
 __all__ = ["GRID", "collect"]
 

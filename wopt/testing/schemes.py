@@ -8,12 +8,12 @@ import numpy as np
 import torch
 
 from wopt.interfaces.scheme import ProximalScheme
+from wopt.runs.solve import Solution, solve
 from wopt.testing.affine import AffineBlock
 from wopt.testing.checks import LawError
 from wopt.testing.problems import GaussianProblem, gaussian_problems
 from wopt.train.iterate import iterate
 from wopt.train.problem import Problem
-from wopt.train.solve import Solution, solve
 from wopt.train.solver import InnerSolver
 from wopt.train.stop import Stop
 

@@ -9,16 +9,16 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from wopt.certify.residual import affine_residual
 from wopt.component import Spec
 from wopt.errors import DivergenceError
 from wopt.interfaces.block import FlowBlock, new_block
 from wopt.interfaces.scheme import History, Subproblem, first_order
 from wopt.particles import Particles
+from wopt.push import push
+from wopt.seeds import derive, generator, seeded
+from wopt.stein.residual import affine_residual
 from wopt.train.guard import Verdict
 from wopt.train.problem import Problem, Progress, State, Trace
-from wopt.train.push import push
-from wopt.train.seeds import derive, generator, seeded
 from wopt.train.solver import InnerReport
 
 __all__ = ["Accepted", "make_step"]

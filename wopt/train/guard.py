@@ -16,8 +16,8 @@ from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.objective import Objective
 from wopt.interfaces.scheme import ProximalScheme, Subproblem
 from wopt.particles import Particles
+from wopt.push import in_batches, push
 from wopt.train.change import Change, energy_change, subproblem_change
-from wopt.train.push import in_batches, push
 
 __all__ = ["INVERTED", "Guard", "Verdict", "inversion_error", "nll"]
 

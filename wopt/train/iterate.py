@@ -7,13 +7,13 @@ import time
 from collections.abc import Iterator
 
 from wopt.capabilities import Need
-from wopt.certify.residual import affine_residual
 from wopt.interfaces.scheme import Subproblem, first_order
 from wopt.particles import Particles
+from wopt.push import push
+from wopt.stein.residual import affine_residual
 from wopt.train.attempt import Accepted, make_step
 from wopt.train.guard import nll
 from wopt.train.problem import Problem, Progress, State, Trace
-from wopt.train.push import push
 from wopt.train.record import StepRecord
 
 __all__ = ["iterate"]

@@ -13,9 +13,9 @@ from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.objective import Objective
 from wopt.interfaces.scheme import ProximalScheme
 from wopt.particles import Particles
+from wopt.seeds import generator
 from wopt.train.guard import Guard
 from wopt.train.record import StepRecord
-from wopt.train.seeds import generator
 from wopt.train.solver import InnerSolver
 from wopt.train.stop import Stop
 

@@ -9,9 +9,9 @@ import torch
 
 import wopt
 from wopt.config.model import to_table, validate
-from wopt.run.checkpoint import load_state, save_state
-from wopt.run.directory import RunDirectory
-from wopt.run.prepare import prepare
+from wopt.runs.prepare import prepare
+from wopt.store.checkpoint import load_state, save_state
+from wopt.store.directory import RunDirectory
 
 KL = """
 seed = 1

@@ -7,8 +7,8 @@ import pytest
 
 import wopt
 from wopt.config.model import validate
-from wopt.run.prepare import prepare
-from wopt.train.seeds import derive
+from wopt.runs.prepare import prepare
+from wopt.seeds import derive
 
 DATA = Path(os.environ.get("WOPT_DATA", Path(__file__).parents[4] / "shared" / "data"))
 H = 0.01

@@ -33,10 +33,10 @@ from settings import RIVALS  # noqa: E402
 from wopt.config.model import RunConfig, validate  # noqa: E402
 from wopt.data.dataset import Dataset  # noqa: E402
 from wopt.interfaces.block import FlowBlock  # noqa: E402
-from wopt.run.evaluate import evaluate  # noqa: E402
-from wopt.run.prepare import Prepared, place, prepare  # noqa: E402
+from wopt.runs.evaluate import evaluate  # noqa: E402
+from wopt.runs.prepare import Prepared, place, prepare  # noqa: E402
+from wopt.seeds import derive  # noqa: E402
 from wopt.train.iterate import iterate  # noqa: E402
-from wopt.train.seeds import derive  # noqa: E402
 
 _FEW = 150
 """Test rows of a CNF in many dimensions."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from wopt import AffineTransform, DataError, Dataset
 from wopt.data.dataset import split
 from wopt.data.tables import pick_columns
-from wopt.train.seeds import generator
+from wopt.seeds import generator
 
 __all__ = ["assemble", "check_context", "coordinates", "dequantised", "draw_splits", "from_rows"]
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from wopt import DataError, Dataset, Source
 from wopt.data.tables import column_names, read_table
-from wopt.train.seeds import generator
+from wopt.seeds import generator
 from wopt_measures.options import File, Key, Preprocess, Size
 from wopt_measures.sources.common import Splits, assemble, coordinates, dequantised
 

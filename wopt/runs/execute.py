@@ -17,16 +17,16 @@ from wopt.files import replacing, write_json
 from wopt.host import host
 from wopt.interfaces.block import FlowBlock
 from wopt.report import collect, render
-from wopt.run.certify import certify
-from wopt.run.checkpoint import load_blocks, load_state, save_state, save_transform
-from wopt.run.directory import RunDirectory, write_tensors
-from wopt.run.evaluate import evaluate
-from wopt.run.observer import Observer
-from wopt.run.prepare import Prepared, conditions_of, place, prepare
+from wopt.runs.certify import certify
+from wopt.store.checkpoint import load_blocks, load_state, save_state, save_transform
+from wopt.store.directory import RunDirectory, write_tensors
+from wopt.runs.evaluate import evaluate
+from wopt.runs.observer import Observer
+from wopt.runs.prepare import Prepared, conditions_of, place, prepare
 from wopt.train.iterate import iterate
 from wopt.train.problem import State
 from wopt.train.record import StepRecord
-from wopt.train.seeds import derive
+from wopt.seeds import derive
 
 __all__ = ["resume", "run", "versions"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from wopt.certify.stein import SteinForm
+from wopt.stein.form import SteinForm
 
 __all__ = ["AffineField"]
 

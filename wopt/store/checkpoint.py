@@ -13,7 +13,7 @@ from wopt.data.transform import AffineTransform
 from wopt.errors import RunError
 from wopt.interfaces.block import FlowBlock, new_block
 from wopt.particles import Particles
-from wopt.run.directory import RunDirectory, read_tensors, write_tensors
+from wopt.store.directory import RunDirectory, read_tensors, write_tensors
 from wopt.train.problem import State, Trace
 from wopt.train.record import StepRecord
 

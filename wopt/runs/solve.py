@@ -21,7 +21,7 @@ from wopt.flow import Flow
 from wopt.interfaces.block import FlowBlock
 from wopt.particles import Particles
 from wopt.train.check import check_parts
-from wopt.train.conditional import conditional
+from wopt.interfaces.conditional import conditional
 from wopt.train.guard import Guard
 from wopt.train.iterate import iterate
 from wopt.train.problem import Problem, Progress, State

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from wopt.config.model import RunConfig, validate
 from wopt.flow import Direction, Flow
-from wopt.run.checkpoint import load_blocks, load_transform
-from wopt.run.directory import RunDirectory
-from wopt.run.prepare import start_of
-from wopt.train.conditional import conditional
-from wopt.train.seeds import derive
+from wopt.store.checkpoint import load_blocks, load_transform
+from wopt.store.directory import RunDirectory
+from wopt.runs.prepare import start_of
+from wopt.interfaces.conditional import conditional
+from wopt.seeds import derive
 
 __all__ = ["LoadedRun", "load"]
 

@@ -19,11 +19,11 @@ from wopt.data.smooth import smooth_dataset
 from wopt.errors import WoptError
 from wopt.files import write_json
 from wopt.interfaces.block import FlowBlock
-from wopt.run.checkpoint import load_blocks, load_state
-from wopt.run.directory import RunDirectory
-from wopt.run.prepare import Prepared, place, prepare
+from wopt.store.checkpoint import load_blocks, load_state
+from wopt.store.directory import RunDirectory
+from wopt.runs.prepare import Prepared, place, prepare
 from wopt.train.problem import State
-from wopt.train.seeds import derive, generator
+from wopt.seeds import derive, generator
 
 __all__ = ["certify", "certify_run"]
 

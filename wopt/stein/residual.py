@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from wopt.certify.affine import AffineField
-from wopt.certify.stein import SteinForm
 from wopt.interfaces.objective import Objective
 from wopt.particles import Particles
+from wopt.stein.affine import AffineField
+from wopt.stein.form import SteinForm
 
 __all__ = ["affine_residual"]
 

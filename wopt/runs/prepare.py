@@ -17,9 +17,9 @@ from wopt.flow import Direction, Flow, Start
 from wopt.interfaces.block import FlowBlock
 from wopt.particles import Particles
 from wopt.train.check import check_parts
-from wopt.train.conditional import conditional
+from wopt.interfaces.conditional import conditional
 from wopt.train.problem import Problem
-from wopt.train.seeds import derive
+from wopt.seeds import derive
 
 CONDITIONS = 10_000
 """Rows of conditions that a run keeps, for samples whose conditions are not given."""

@@ -1,0 +1,1 @@
+"""The Stein form of first-order errors, and its affine test fields."""
