@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import wopt
-from wopt import AffineTransform, Flow
-from wopt.flow import Start
+from wopt import AffineTransform, Chain, Flow, Inverse
+from wopt.runs.load import load_run
 from wopt.seeds import derive
 from wopt.testing import AffineBlock, GaussianTarget
 
@@ -23,6 +23,10 @@ def ode(dim=2, seed=0, size=0.3, steps=12):
     return block.double().freeze()
 
 
+def seeded(seed):
+    return torch.Generator().manual_seed(seed)
+
+
 def whitening(dim=2, seed=3):
     draw = torch.Generator().manual_seed(seed)
     x = torch.randn(400, dim, dtype=torch.float64, generator=draw)
@@ -32,7 +36,7 @@ def whitening(dim=2, seed=3):
 
 @pytest.fixture
 def flow():
-    return Flow([ode(seed=1), ode(seed=2)], wopt.build("target", "gaussian"), whitening())
+    return Flow(Chain([ode(seed=1), ode(seed=2)], whitening()), wopt.build("target", "gaussian"))
 
 
 @pytest.fixture
@@ -56,15 +60,15 @@ def test_the_density_integrates_to_one(flow, grid):
 
 def test_the_blocks_and_the_preprocessing_matter(flow, grid):
     x, area = grid(flow)
-    bare = Flow([], flow.target, flow.transform)
+    bare = Flow(Chain([], flow.transform), flow.base)
     gap = (flow.log_prob(x).exp() - bare.log_prob(x).exp()).abs().sum() * area
     assert float(gap) > 0.05
-    raw = Flow(list(flow.blocks), flow.target, AffineTransform.fit(x, "none"))
+    raw = Flow(Chain(flow.blocks, AffineTransform.fit(x, "none")), flow.base)
     assert not torch.allclose(raw.log_prob(x[:5]), flow.log_prob(x[:5]))
 
 
 def test_samples_carry_their_own_density(flow):
-    x, log_density = flow.sample_and_log_prob(300, seed=4)
+    x, log_density = flow.sample_and_log_prob(300, generator=seeded(4))
     assert x.shape == (300, 2)
     torch.testing.assert_close(log_density, flow.log_prob(x), rtol=0, atol=1e-5)
     torch.testing.assert_close(log_density, flow.log_prob(x, audit=True), rtol=0, atol=1e-4)
@@ -75,15 +79,21 @@ def test_samples_follow_the_density(flow, grid):
     weights = flow.log_prob(x).exp() * area
     mean = weights @ x
     covariance = (x - mean).T @ ((x - mean) * weights[:, None])
-    samples = flow.sample(40_000, seed=1)
+    samples = flow.sample(40_000, generator=seeded(1))
     error = (covariance.diagonal() / len(samples)).sqrt()
     assert ((samples.mean(0) - mean).abs() < 4 * error).all()
     torch.testing.assert_close(torch.cov(samples.T), covariance, rtol=0.05, atol=0.02)
 
 
-def test_samples_are_seeded(flow):
-    assert torch.equal(flow.sample(5, seed=1), flow.sample(5, seed=1))
-    assert not torch.equal(flow.sample(5, seed=1), flow.sample(5, seed=2))
+def test_samples_are_drawn_anew_each_call_from_the_generator_that_is_given(flow):
+    first = flow.sample(5, generator=seeded(1))
+    assert torch.equal(first, flow.sample(5, generator=seeded(1)))
+    assert not torch.equal(first, flow.sample(5, generator=seeded(2)))
+    torch.manual_seed(0)
+    one, two = flow.sample(5), flow.sample(5)
+    assert not torch.equal(one, two)
+    torch.manual_seed(0)
+    assert torch.equal(one, flow.sample(5))
 
 
 def test_forward_and_inverse(flow):
@@ -103,7 +113,7 @@ def test_an_affine_flow_is_the_gaussian_it_must_be():
     block.shift.data = torch.tensor([1.0, -3.0]).double()
     target = GaussianTarget(mean=[0.0, 1.0], covariance=[[2.0, 0.3], [0.3, 1.0]])
     transform = whitening()
-    flow = Flow([block.freeze()], target, transform)
+    flow = Flow(Chain([block.freeze()], transform), target)
     # x = t^-1 (A^-1 (z - b)), so its law is Gaussian with these moments.
     inverse = transform.inverse_matrix @ torch.linalg.inv(block.matrix)
     mean = (
@@ -117,46 +127,39 @@ def test_an_affine_flow_is_the_gaussian_it_must_be():
     torch.testing.assert_close(log_density, law.log_prob(y), rtol=0, atol=1e-10)
 
 
-def test_a_push_forward_looks_the_other_way():
+def test_a_push_forward_is_the_inverse_map_with_the_start_for_its_base():
     law = torch.distributions.MultivariateNormal(
         torch.tensor([1.0, 2.0]).double(), torch.tensor([[2.0, 0.5], [0.5, 1.0]]).double()
     )
-    start = Start(
-        law.log_prob,
-        lambda n, g: (
-            law.loc + torch.randn(n, 2, generator=g, dtype=torch.float64) @ law.scale_tril.T
-        ),
-    )
     block, none = ode(seed=5), AffineTransform.fit(torch.randn(9, 2), "none")
     target = wopt.build("target", "gaussian")
-    forth = Flow([block], target, none, "push_forward", start)
-    y, log_density = forth.sample_and_log_prob(400, seed=6)
+    forth = Flow(Inverse(Chain([block], none)), law)
+    y, log_density = forth.sample_and_log_prob(400, generator=seeded(6))
     torch.testing.assert_close(log_density, forth.log_prob(y), rtol=0, atol=1e-5)
     # By hand: y = T(x), density that of x over |det DT|.
     x, log_inverse = block.inverse(y)
     torch.testing.assert_close(log_density, law.log_prob(x) + log_inverse, rtol=0, atol=1e-5)
-    back = Flow([block], target, none, "pull_back")
+    back = Flow(Chain([block], none), target)
     by_hand = target.potential(block(y)[0]).neg() + block(y)[1]
     torch.testing.assert_close(back.log_prob(y), by_hand, rtol=0, atol=1e-10)
     assert not torch.allclose(back.log_prob(y), forth.log_prob(y), atol=0.1)
 
 
-def test_a_push_forward_without_a_start_is_refused():
-    flow = Flow([], wopt.build("target", "gaussian"), whitening(), "push_forward")
-    for ask in (lambda: flow.sample(3), lambda: flow.log_prob(torch.zeros(3, 2))):
-        with pytest.raises(wopt.CapabilityError, match="needs a start whose density is known"):
-            ask()
+def test_a_base_law_has_one_event_of_rows():
+    none = AffineTransform.fit(torch.randn(9, 2), "none")
+    with pytest.raises(wopt.DataError, match="Independent"):
+        Flow(Chain([], none), torch.distributions.Normal(torch.zeros(2), torch.ones(2)))
 
 
 def test_what_a_target_must_provide():
     target = wopt.build("target", {"name": "potential", "function": lambda x: x.square().sum(1)})
-    flow = Flow([], target, whitening())
+    flow = Flow(Chain([], whitening()), target)
     with pytest.raises(wopt.CapabilityError, match="NORMALISED"):
         flow.log_prob(torch.zeros(3, 2))
     with pytest.raises(wopt.CapabilityError, match="TARGET_SAMPLES"):
         flow.sample(3)
     with pytest.raises(wopt.CapabilityError, match="has no target"):
-        Flow([], None, whitening()).log_prob(torch.zeros(3, 2))
+        Flow(Chain([], whitening()), None).log_prob(torch.zeros(3, 2))
 
 
 def test_the_distribution_view(flow):
@@ -176,9 +179,23 @@ def test_the_distribution_view(flow):
 
 @pytest.mark.parametrize("shape", [(5,), (5, 3), (5, 1), (2, 5, 2), ()])
 def test_a_wrong_shape_is_refused(flow, shape):
-    for ask in (flow, flow.inverse, flow.log_prob):
+    for ask in (flow, flow.inverse):
         with pytest.raises(wopt.DataError, match="rows of 2 columns"):
             ask(torch.zeros(shape))
+
+
+@pytest.mark.parametrize("shape", [(5,), (5, 3), ()])
+def test_densities_are_of_rows_of_the_right_width(flow, shape):
+    with pytest.raises(wopt.DataError, match="rows of 2 columns"):
+        flow.log_prob(torch.zeros(shape))
+
+
+def test_shapes_batch_as_in_torch(flow):
+    x = flow.sample((3, 4))
+    assert (x.shape, flow.sample().shape) == ((3, 4, 2), (2,))
+    assert flow.log_prob(x).shape == (3, 4)
+    assert flow.log_prob(x[0, 0]).shape == ()
+    torch.testing.assert_close(flow.log_prob(x).reshape(-1), flow.log_prob(x.reshape(-1, 2)))
 
 
 def test_many_rows_go_through_in_parts(flow):
@@ -194,9 +211,20 @@ def test_a_flow_is_frozen(flow):
 
 
 def test_a_run_is_read_back_as_its_flow(finished_run):
-    loaded = wopt.load(finished_run)
+    loaded = load_run(finished_run)
     assert (loaded.names, loaded.flow.dim, len(loaded.flow.blocks)) == (("x0", "x1"), 2, 2)
     data = loaded.config.source.load(derive(3, "source"))
     nll = -float(loaded.flow.log_prob(data.test, audit=True).double().mean())
     held = json.loads((finished_run / "result.json").read_text())["nll_test"]
     assert nll == pytest.approx(held, abs=1e-5)
+    assert torch.equal(wopt.load(finished_run).log_prob(data.test), loaded.flow.log_prob(data.test))
+
+
+def test_the_trajectory_leads_from_the_preprocessed_rows_to_the_base(flow):
+    x = flow.sample(50)
+    path = flow.trajectory(x)
+    assert path.shape == (3, 50, 2)
+    torch.testing.assert_close(path[0], flow.transform(x), rtol=0, atol=1e-12)
+    torch.testing.assert_close(path[-1], flow(x)[0], rtol=0, atol=1e-12)
+    back = flow.trajectory(path[-1], reverse=True)
+    torch.testing.assert_close(back.flip(0), path, rtol=0, atol=1e-5)

@@ -308,7 +308,7 @@ def test_a_refined_grid_is_saved(command, config, tiny, tmp_path):
     lines = (out / "steps.jsonl").read_text().splitlines()
     retries = [json.loads(line)["retries"] for line in lines]
     assert retries[0] > 0
-    steps = [int(block.steps) for block in wopt.load(out).flow.blocks]
+    steps = [int(block.steps) for block in wopt.load(out).blocks]
     assert steps[0] == 2 ** retries[0]
     assert steps[1] == 2 ** retries[1]
 

@@ -6,13 +6,14 @@ does) costs nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wopt.lazy import exports
 
 _PLACES = {
     "AffineTransform": "wopt.data.transform",
     "CapabilityError": "wopt.errors",
+    "Chain": "wopt.flow",
     "Component": "wopt.component",
     "ConfigError": "wopt.errors",
     "DataError": "wopt.errors",
@@ -23,6 +24,7 @@ _PLACES = {
     "Guard": "wopt.train.guard",
     "History": "wopt.interfaces.scheme",
     "InnerSolver": "wopt.train.solver",
+    "Inverse": "wopt.flow",
     "Need": "wopt.capabilities",
     "Objective": "wopt.interfaces.objective",
     "Particles": "wopt.particles",
@@ -31,7 +33,7 @@ _PLACES = {
     "ProximalScheme": "wopt.interfaces.scheme",
     "RunConfig": "wopt.config.model",
     "RunError": "wopt.errors",
-    "Solution": "wopt.runs.solve",
+    "Solution": "wopt.runs.solution",
     "Source": "wopt.interfaces.source",
     "State": "wopt.train.problem",
     "StepRecord": "wopt.train.record",
@@ -53,6 +55,7 @@ _PLACES = {
     "load": "wopt.runs.load",
     "named": "wopt.component",
     "register": "wopt.host",
+    "run": "wopt.runs.solve",
     "solve": "wopt.runs.solve",
 }
 
@@ -72,7 +75,7 @@ if TYPE_CHECKING:
         UserError,
         WoptError,
     )
-    from wopt.flow import Flow
+    from wopt.flow import Chain, Flow, Inverse
     from wopt.host import register
     from wopt.interfaces.block import FlowBlock
     from wopt.interfaces.objective import Objective, Sum
@@ -84,7 +87,8 @@ if TYPE_CHECKING:
     from wopt.particles import Particles
     from wopt.plugin import hookimpl
     from wopt.runs.load import load
-    from wopt.runs.solve import Solution, fit, solve
+    from wopt.runs.solution import Solution
+    from wopt.runs.solve import fit, run, solve
     from wopt.train.guard import Guard
     from wopt.train.iterate import iterate
     from wopt.train.problem import Problem, State
@@ -95,6 +99,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AffineTransform",
     "CapabilityError",
+    "Chain",
     "Component",
     "ConfigError",
     "DataError",
@@ -105,6 +110,7 @@ __all__ = [
     "Guard",
     "History",
     "InnerSolver",
+    "Inverse",
     "Need",
     "Objective",
     "Particles",
@@ -135,7 +141,16 @@ __all__ = [
     "load",
     "named",
     "register",
+    "run",
     "solve",
 ]
 
-__getattr__, __dir__ = exports(__name__, _PLACES)
+_get, __dir__ = exports(__name__, _PLACES)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("wopt-core")
+    return _get(name)

@@ -24,6 +24,13 @@ class Options(BaseModel):
     """Base of the models derived from constructors: unknown keys are refused with a hint."""
 
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, validate_default=True)
+    component: ClassVar[type[Component] | None] = None
+    """Whose options these are; the class itself is made, so it cannot be pickled by name."""
+
+    def __reduce__(self) -> Any:
+        if self.component is None:
+            return super().__reduce__()
+        return _options_of, (self.component, {k: getattr(self, k) for k in type(self).model_fields})
 
     @model_validator(mode="before")
     @classmethod
@@ -143,7 +150,14 @@ def _derive(cls: type[Component]) -> type[Options]:
                 continue
             default = ... if parameter.default is parameter.empty else parameter.default
             fields[name] = (hints.get(name, Any), default)
-    return create_model(f"{cls.__name__}Options", __base__=Options, **fields)
+    made = create_model(f"{cls.__name__}Options", __base__=Options, **fields)
+    made.component = cls
+    return made
+
+
+def _options_of(cls: type[Component], values: dict[str, Any]) -> Options:
+    """Return options that were validated when they were pickled."""
+    return options_model(cls).model_construct(**values)
 
 
 def _validated(init: Callable[..., None]) -> Callable[..., None]:

@@ -50,14 +50,17 @@ def dataset(d: int = 2, n: int = 300, *, preprocess="whiten", images=None, known
     )
 
 
-def flow(data, blocks: int = 2, target=None, **options) -> Flow:
+def flow(data, blocks: int = 2, target=None, start=None) -> Flow:
     with torch.random.fork_rng():
         torch.manual_seed(3)
         made = [ODEBlock(data.dim, width=8, sharpness=1.0, steps=2) for _ in range(blocks)]
         for block in made:
             for weight in block.parameters():
                 weight.data += 0.2 * torch.randn_like(weight)
-    return Flow(made, Normal() if target is None else target, data.transform, **options)
+    chain = wopt.Chain(made, data.transform)
+    if start is not None:
+        return Flow(wopt.Inverse(chain), start)
+    return Flow(chain, Normal() if target is None else target)
 
 
 def estimate(value: float) -> dict:

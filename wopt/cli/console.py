@@ -53,6 +53,7 @@ class ConsoleObserver(Observer):
     def begin(self, config: RunConfig, prepared: Prepared, state: State) -> None:
         """Say what is about to happen, and the table's head."""
         data = prepared.dataset
+        assert data is not None  # a run directory is made from a source
         print_ = self.console.print
         print_(
             f"[bold]{type(config.objective).__name__}[/] by [bold]{type(config.scheme).__name__}[/]"

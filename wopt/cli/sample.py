@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from wopt.flow import Flow
 
 __all__ = ["command"]
 
@@ -30,30 +36,21 @@ def command(directory: Path, number: int, out: Path, conditions: Path | None, se
     import numpy as np
     import torch
 
-    from wopt.data.tables import check_writable, read_table, write_table
-    from wopt.errors import DataError
-    from wopt.runs.load import load
+    from wopt.data.tables import check_writable, write_table
+    from wopt.runs.load import load_run
 
     check_writable(out)
-    loaded = load(directory)
-    given = None
-    if conditions is not None:
-        width = loaded.flow.transform.condition
-        if not width:
-            raise DataError(f"{directory}: is no conditional model; leave out --conditions")
-        table, found = read_table(conditions)
-        wanted = loaded.names[-width:]
-        if set(wanted) <= set(found):
-            table = table[:, [found.index(name) for name in wanted]]
-        elif table.shape[1] != width:
-            raise DataError(
-                f"{conditions}: has {table.shape[1]} columns ({', '.join(found[:8])}), and the "
-                f"model's conditions are {', '.join(wanted)}"
-            )
-        given, number = torch.from_numpy(table), len(table)
-    x, log_density = loaded.flow.sample_and_log_prob(number, seed, given)
+    flow = load_run(directory).flow
+    generator = torch.Generator().manual_seed(seed)
+    if conditions is None:
+        x, log_density = flow.sample_and_log_prob(number, generator=generator, audit=True)
+    else:
+        given = _conditions(conditions, flow, directory)
+        number = len(given)
+        y, log_density = flow.sample_and_log_prob(generator=generator, conditions=given, audit=True)
+        x = torch.cat([y.double(), given.to(y.device)], dim=1)
     table = torch.cat([x.double(), log_density.double()[:, None]], dim=1).cpu().numpy()
-    write_table(out, table, (*loaded.names, "log_density"))
+    write_table(out, table, (*flow.names, "log_density"))
     if lost := int((~np.isfinite(table).all(axis=1)).sum()):
         click.secho(
             f"warning: {lost} of {number} samples are not finite: the maps overflowed there. "
@@ -61,4 +58,26 @@ def command(directory: Path, number: int, out: Path, conditions: Path | None, se
             fg="yellow",
             err=True,
         )
-    click.echo(f"{number} samples of {loaded.flow.dim} columns and log_density: {out}")
+    click.echo(f"{number} samples of {flow.dim} columns and log_density: {out}")
+
+
+def _conditions(path: Path, flow: Flow, directory: Path) -> Tensor:
+    """Return the conditions in a table, found by name or, failing that, by position."""
+    import torch
+
+    from wopt.data.tables import read_table
+    from wopt.errors import DataError
+
+    width = flow.condition
+    if not width:
+        raise DataError(f"{directory}: is no conditional model; leave out --conditions")
+    table, found = read_table(path)
+    wanted = flow.names[-width:]
+    if set(wanted) <= set(found):
+        table = table[:, [found.index(name) for name in wanted]]
+    elif table.shape[1] != width:
+        raise DataError(
+            f"{path}: has {table.shape[1]} columns ({', '.join(found[:8])}), and the "
+            f"model's conditions are {', '.join(wanted)}"
+        )
+    return torch.from_numpy(table)

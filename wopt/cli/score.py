@@ -27,10 +27,10 @@ def command(directory: Path, data: Path, out: Path, key: str | None) -> None:
     from wopt.data.dataset import check_finite
     from wopt.data.tables import check_writable, read_table, write_table
     from wopt.errors import DataError
-    from wopt.runs.load import load
+    from wopt.runs.load import load_run
 
     check_writable(out)
-    loaded = load(directory)
+    loaded = load_run(directory)
     flow, names = loaded.flow, loaded.names
     array, found = read_table(data, key=key)
     columns = list(found)
@@ -47,7 +47,7 @@ def command(directory: Path, data: Path, out: Path, key: str | None) -> None:
         )
     x = torch.from_numpy(array)
     check_finite(x, names, str(data))
-    values = flow.log_prob(x, audit=flow.direction == "pull_back").double().cpu()
+    values = flow.log_prob(x, audit=True).double().cpu()
     write_table(out, values[:, None].numpy(), ("log_likelihood",))
     error = values.std() / len(values) ** 0.5 if len(values) > 1 else torch.nan
     click.echo(

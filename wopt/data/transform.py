@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Literal
+from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from wopt.errors import DataError
 
 __all__ = ["AffineTransform"]
 
 
-@dataclasses.dataclass(frozen=True)
-class AffineTransform:
+class AffineTransform(nn.Module):
     """The map  z = (x - shift) @ matrix^T  from the data's units to the flow's coordinates.
 
-    Attributes:
+    It computes in float64, on the device that it is on (in float32 where a device has no float64).
+
+    Args:
         shift: Shape ``(d,)``.
         matrix: Shape ``(d, d)``, lower triangular or diagonal.
         inverse_matrix: Its inverse.
@@ -27,16 +27,32 @@ class AffineTransform:
     Example:
         >>> x = torch.randn(500, 2, generator=torch.Generator().manual_seed(0)).double() * 3 + 1
         >>> t = AffineTransform.fit(x, "whiten")
-        >>> bool(torch.allclose(t.inverse(t.forward(x)), x))
+        >>> bool(torch.allclose(t.inverse(t(x)), x))
         True
-        >>> torch.cov(t.forward(x).T).diagonal().round(decimals=6).tolist()
+        >>> torch.cov(t(x).T).diagonal().round(decimals=6).tolist()
         [1.0, 1.0]
     """
 
     shift: Tensor
     matrix: Tensor
     inverse_matrix: Tensor
-    condition: int = 0
+
+    def __init__(
+        self, shift: Tensor, matrix: Tensor, inverse_matrix: Tensor, condition: int = 0
+    ) -> None:
+        super().__init__()
+        self.condition = condition
+        self.register_buffer("shift", shift)
+        self.register_buffer("matrix", matrix)
+        self.register_buffer("inverse_matrix", inverse_matrix)
+
+    def __repr__(self) -> str:
+        return f"AffineTransform({len(self.shift)} columns, log_det {float(self.log_det):.4g})"
+
+    def _apply(self, fn: Any, recurse: bool = True) -> AffineTransform:
+        if fn(torch.empty(0)).device.type == "mps":  # which has no float64
+            super()._apply(lambda t: t.float())  # type: ignore[no-untyped-call]
+        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
 
     @classmethod
     def fit(
@@ -109,15 +125,15 @@ class AffineTransform:
         )
 
     @property
-    def log_det(self) -> float:
-        """log |det| of the map, which the likelihood in the data's units needs."""
+    def log_det(self) -> Tensor:
+        """log |det| of the map, a scalar, which the likelihood in the data's units needs."""
         moved = len(self.shift) - self.condition
-        return float(self.matrix.diagonal()[:moved].abs().log().sum())
+        return self.matrix.diagonal()[:moved].abs().log().sum()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the flow's coordinates, computed in float64."""
-        return (x.double() - self.shift) @ self.matrix.T
+        """Return the flow's coordinates."""
+        return (x.to(self.shift) - self.shift) @ self.matrix.T
 
     def inverse(self, z: Tensor) -> Tensor:
-        """Return the data's units, computed in float64."""
-        return z.double() @ self.inverse_matrix.T + self.shift
+        """Return the data's units."""
+        return z.to(self.shift) @ self.inverse_matrix.T + self.shift

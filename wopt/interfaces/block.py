@@ -43,6 +43,30 @@ class FlowBlock(Component, nn.Module, abc.ABC):
     def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``(T^-1(y), log |det DT^-1(y)|)``, shapes ``(n, d)`` and ``(n,)``."""
 
+    def differentiable_inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what :meth:`inverse` does, with gradients to ``y`` and to the parameters.
+
+        By the implicit function theorem, with x = T^-1(y) and DT(x) held fixed,
+
+            x - DT(x)^-1 (T(x) - y)
+
+        has the value and the derivatives of T^-1; d backward passes. A block whose inverse autograd
+        can follow returns that instead.
+        """
+        with torch.no_grad():
+            x = self.inverse(y)[0]
+        with torch.enable_grad():
+            held = x.detach().requires_grad_()
+            moved = self.move(held)
+            rows = [
+                torch.autograd.grad(moved[:, j].sum(), held, retain_graph=True)[0]
+                for j in range(x.shape[1])
+            ]
+        jacobian = torch.stack(rows, dim=1).detach()
+        rest = self.move(x.detach()) - y
+        x = x - torch.linalg.solve(jacobian, rest[..., None])[..., 0]
+        return x, -self(x)[1]
+
     def move(self, x: Tensor) -> Tensor:
         """Return T(x) alone; override it where that is cheaper."""
         return self(x)[0]

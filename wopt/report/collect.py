@@ -11,9 +11,10 @@ from torch import Tensor
 from wopt.capabilities import Need
 from wopt.data.dataset import Dataset
 from wopt.errors import CapabilityError
-from wopt.flow import Flow, draw
+from wopt.flow import Chain, Flow, TargetBase, draw
+from wopt.interfaces.target import Target
 from wopt.push import in_batches
-from wopt.seeds import derive, generator
+from wopt.seeds import generator
 
 __all__ = ["GRID", "collect"]
 
@@ -25,7 +26,9 @@ _GRID_ROWS = 2048  # a known density may be a mixture with many parts, so few po
 
 
 @torch.no_grad()
-def collect(flow: Flow, dataset: Dataset, seed: int) -> dict[str, Tensor]:
+def collect(
+    flow: Flow, dataset: Dataset, seed: int, target: Target | None = None
+) -> dict[str, Tensor]:
     """Return what :func:`wopt.report.render` draws, to be stored as ``figures.safetensors``.
 
     What the model cannot give (samples, say, where its target has none) is left out.
@@ -33,6 +36,7 @@ def collect(flow: Flow, dataset: Dataset, seed: int) -> dict[str, Tensor]:
     Args:
         flow: The trained flow.
         dataset: The data it was trained on.
+        target: The objective's target; the base's by default.
         seed: Of the choice of rows and of the samples; the same seed gives the same tensors.
 
     Returns:
@@ -50,17 +54,20 @@ def collect(flow: Flow, dataset: Dataset, seed: int) -> dict[str, Tensor]:
     """
     order = torch.randperm(len(dataset.test), generator=generator(seed, "report", "rows"))
     rows = dataset.test[order[:_ROWS]]
-    found = {"paths": _paths(flow, dataset, rows)}
-    backward = _backward(flow, dataset, len(rows), seed)
+    pulls = isinstance(flow.map, Chain)
+    if target is None and isinstance(flow.base, TargetBase):
+        target = flow.base.law
+    found = {"paths": flow.trajectory(rows)}
+    backward = _backward(flow, target, len(rows), seed)
     if backward is not None:
         found["backward"] = backward
-    many = _many(flow, dataset, seed)
+    many = _many(flow, dataset, target, seed)
     if many is not None:
-        found["real"] = rows if flow.direction == "pull_back" else many[: len(rows)]
+        found["real"] = rows if pulls else many[: len(rows)]
     generated = _generated(flow, max(len(rows), _IMAGES), seed)
     if generated is not None:
         found["generated"] = generated[: len(rows)]
-    if dataset.images is not None and flow.direction == "pull_back":
+    if dataset.images is not None and pulls:
         found["real_images"] = dataset.images(rows[:_IMAGES])
         if generated is not None:
             found["generated_images"] = dataset.images(generated[:_IMAGES].double().cpu())
@@ -69,78 +76,64 @@ def collect(flow: Flow, dataset: Dataset, seed: int) -> dict[str, Tensor]:
             found["real_many"] = many
         seen = many if many is not None else generated
         if seen is not None:
-            found |= _grids(flow, dataset, seen)
+            found |= _grids(flow, dataset, target, seen)
     stored = {k: v.detach().to("cpu", torch.float32).contiguous() for k, v in found.items()}
     # Views that share memory are refused by safetensors.
     return {k: v.clone() for k, v in stored.items()} | {"labels": _labels(dataset)}
 
 
-def _like(flow: Flow) -> Tensor:
-    found = next(flow.parameters(), None)
-    return flow.transform.shift if found is None else found
-
-
-def _paths(flow: Flow, dataset: Dataset, rows: Tensor) -> Tensor:
-    places = [dataset.transform.forward(rows.cpu()).to(_like(flow))]
-    for block in flow.blocks:
-        places.append(in_batches(block.move, places[-1]))  # type: ignore[arg-type]
-    return torch.stack(places)
-
-
-def _backward(flow: Flow, dataset: Dataset, n: int, seed: int) -> Tensor | None:
-    if not (_samples(flow) and _provide(flow, Need.INVERSE)):
+def _backward(flow: Flow, target: Target | None, n: int, seed: int) -> Tensor | None:
+    if not (_samples(target) and flow.chain.provides(Need.INVERSE)):
         return None
-    assert flow.target is not None
-    z = draw(flow.target, n, dataset.dim, generator(seed, "report", "backward"))
-    places = [z.to(_like(flow))]
-    for block in reversed(flow.blocks):
-        places.append(in_batches(block.inverse, places[-1])[0])  # type: ignore[arg-type]
-    return torch.stack(places)
+    assert target is not None
+    z = draw(target, n, flow.dim, generator(seed, "report", "backward"))
+    return flow.trajectory(z, reverse=True)
 
 
-def _many(flow: Flow, dataset: Dataset, seed: int) -> Tensor | None:
+def _many(flow: Flow, dataset: Dataset, target: Target | None, seed: int) -> Tensor | None:
     """Return up to 20000 rows of what the model stands for, if there are any."""
-    if flow.direction == "pull_back":
+    if isinstance(flow.map, Chain):
         return torch.cat([dataset.test, dataset.train])[:_MANY]
-    if not _samples(flow):
+    if not _samples(target):
         return None
-    assert flow.target is not None
-    return draw(flow.target, _MANY, flow.dim, generator(seed, "report", "real"))
+    assert target is not None
+    return draw(target, _MANY, flow.dim, generator(seed, "report", "real"))
 
 
 def _generated(flow: Flow, n: int, seed: int) -> Tensor | None:
-    if flow.direction == "pull_back" and not _provide(flow, Need.INVERSE):
+    if isinstance(flow.map, Chain) and not flow.chain.provides(Need.INVERSE):
         return None
     try:
-        return flow.sample(n, derive(seed, "report", "generated"))
+        return flow.sample(n, generator=generator(seed, "report", "generated"))
     except CapabilityError:
         return None
 
 
-def _grids(flow: Flow, dataset: Dataset, seen: Tensor) -> dict[str, Tensor]:
+def _grids(flow: Flow, dataset: Dataset, target: Target | None, seen: Tensor) -> dict[str, Tensor]:
     extent = _window(seen.double().cpu())
     x, y = (torch.linspace(float(a), float(b), GRID).double() for a, b in extent)
     points = torch.cartesian_prod(y, x).flip(1)
     found = {"grid_extent": extent.flatten()}
-    needs = Need.LOG_DET if flow.direction == "pull_back" else Need.LOG_DET | Need.INVERSE
-    if _provide(flow, needs):
+    needs = Need.LOG_DET if isinstance(flow.map, Chain) else Need.LOG_DET | Need.INVERSE
+    if flow.chain.provides(needs):
         with contextlib.suppress(CapabilityError):
             found["grid_log_density"] = flow.log_prob(points).reshape(GRID, GRID)
-    true = _true_density(flow, dataset, points)
+    true = _true_density(flow, dataset, target, points)
     if true is not None:
         found["grid_true_log_density"] = true.reshape(GRID, GRID)
     return found if len(found) > 1 else {}
 
 
-def _true_density(flow: Flow, dataset: Dataset, points: Tensor) -> Tensor | None:
-    if flow.direction == "pull_back":
+def _true_density(
+    flow: Flow, dataset: Dataset, target: Target | None, points: Tensor
+) -> Tensor | None:
+    if isinstance(flow.map, Chain):
         if dataset.log_density is None:
             return None
         return in_batches(dataset.log_density, points, _GRID_ROWS)
-    target = flow.target
     if target is None or Need.POTENTIAL not in target.provides:
         return None
-    values: Tensor = -in_batches(target.potential, points.to(_like(flow)), _GRID_ROWS).double()
+    values: Tensor = -in_batches(target.potential, points.to(flow.chain.like), _GRID_ROWS).double()
     if Need.NORMALISED in target.provides:
         return values
     # The constant is unknown; over the window it can be computed, which is enough for a picture.
@@ -157,12 +150,8 @@ def _window(x: Tensor) -> Tensor:
     return torch.stack([ends[:, 0] - 0.06 * width, ends[:, 1] + 0.06 * width], dim=1)
 
 
-def _samples(flow: Flow) -> bool:
-    return flow.target is not None and Need.TARGET_SAMPLES in flow.target.provides
-
-
-def _provide(flow: Flow, needs: Need) -> bool:
-    return all(needs in block.provides for block in flow.blocks)  # type: ignore[operator]
+def _samples(target: Target | None) -> bool:
+    return target is not None and Need.TARGET_SAMPLES in target.provides
 
 
 def _labels(dataset: Dataset) -> Tensor:

@@ -32,7 +32,8 @@ def evaluate(prepared: Prepared, blocks: list[FlowBlock], test: Particles) -> di
     for block in blocks:
         audited, coarse = push(block, audited, audit=True), push(block, coarse)
     objective, dataset = prepared.problem.objective, prepared.dataset
-    scores = _nll(objective, audited, dataset.transform.log_det)
+    assert dataset is not None
+    scores = _nll(objective, audited, float(dataset.transform.log_det))
     return {
         "nll_test": None if scores is None else float(scores.mean()),
         "nll_error": None if scores is None else float(scores.std() / len(scores) ** 0.5),

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from wopt.config.model import RunConfig, to_table, validate
+from wopt.data.dataset import Dataset
 from wopt.errors import DivergenceError, WoptError
 from wopt.files import replacing, write_json
 from wopt.host import host
@@ -26,7 +27,7 @@ from wopt.runs.prepare import Prepared, conditions_of, place, prepare
 from wopt.train.iterate import iterate
 from wopt.train.problem import State
 from wopt.train.record import StepRecord
-from wopt.seeds import derive
+from wopt.seeds import derive, generator
 
 __all__ = ["resume", "run", "versions"]
 
@@ -47,10 +48,11 @@ def run(config: RunConfig, out: Path, observer: Observer | None = None) -> dict[
     """
     began = time.perf_counter(), time.process_time()
     prepared = prepare(config, config.source.load(derive(config.seed, "source")))
-    table = to_table(config) | {"model": prepared.direction, "versions": versions()}
+    model = "push_forward" if prepared.pushes else "pull_back"
+    table = to_table(config) | {"model": model, "versions": versions()}
     directory = RunDirectory(out)
     directory.create(table)
-    dataset = prepared.dataset
+    dataset = _dataset(prepared)
     conditions = conditions_of(dataset) if dataset.condition else None
     save_transform(directory, dataset.transform, dataset.names, conditions)
     state = prepared.problem.begin(prepared.train, prepared.valid)
@@ -85,6 +87,12 @@ def versions() -> dict[str, str]:
         "wopt-core": version("wopt-core"),
         **host().versions(),
     }
+
+
+def _dataset(prepared: Prepared) -> Dataset:
+    """Return the data, which every run that has a directory was made from."""
+    assert prepared.dataset is not None
+    return prepared.dataset
 
 
 class _Execution:
@@ -136,25 +144,27 @@ class _Execution:
     def _finish(self, state: State, status: str, reason: str) -> dict[str, Any]:
         """Measure on test data, draw samples and save what the pictures need."""
         blocks = self._blocks()
-        dataset = self.prepared.dataset
+        dataset = _dataset(self.prepared)
         test = place(dataset, dataset.test, self.config, known=False)
         result = {"status": status, "reason": reason, "steps": state.step}
         result |= evaluate(self.prepared, blocks, test)
-        result |= {"model": self.prepared.direction, "versions": versions()}
+        model = "push_forward" if self.prepared.pushes else "pull_back"
+        result |= {"model": model, "versions": versions()}
         flow = self.prepared.flow(blocks)
         try:
-            samples = flow.sample(SAMPLES, derive(self.config.seed, "samples"))
+            samples = flow.sample(SAMPLES, generator=generator(self.config.seed, "samples"))
         except WoptError as error:  # a model without samples is told of, not a failed run
             self._log(f"no samples: {error}")
         else:
             with replacing(self.directory.samples) as temporary:
                 np.save(temporary, samples.cpu().numpy())
-        figures = collect(flow, dataset, derive(self.config.seed, "figures"))
+        target = self.prepared.problem.objective.target
+        figures = collect(flow, dataset, derive(self.config.seed, "figures"), target)
         write_tensors(self.directory.figures, figures, {})
         return result
 
     def _blocks(self) -> list[FlowBlock]:
-        data = self.prepared.dataset
+        data = _dataset(self.prepared)
         return load_blocks(self.directory, self.config, data.dim, data.condition)
 
     def _certify(self, state: State) -> None:
@@ -164,7 +174,7 @@ class _Execution:
         again = f"`wopt certify {self.directory.path}` does it later"
         self.observer.pause("certifying")
         try:
-            found = certify(self.prepared, self.config, self._blocks(), state)
+            found = certify(self.prepared, self._blocks(), state)
         except WoptError as error:
             self._log(f"no certificate: {error}")
             self.observer.warn(f"no certificate: {error}")

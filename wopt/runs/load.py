@@ -1,4 +1,4 @@
-"""Reading a run back as a model."""
+"""Reading a model back: from a run directory, or from the file that a flow was saved to."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import dataclasses
 from pathlib import Path
 
 from wopt.config.model import RunConfig, validate
-from wopt.flow import Direction, Flow
+from wopt.flow import Base, Chain, Flow, SourceBase, TargetBase
+from wopt.flow.save import load_flow
+from wopt.interfaces.conditional import conditional
+from wopt.runs.prepare import model_of
 from wopt.store.checkpoint import load_blocks, load_transform
 from wopt.store.directory import RunDirectory
-from wopt.runs.prepare import start_of
-from wopt.interfaces.conditional import conditional
-from wopt.seeds import derive
 
-__all__ = ["LoadedRun", "load"]
+__all__ = ["LoadedRun", "load", "load_run"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,8 +31,30 @@ class LoadedRun:
     names: tuple[str, ...]
 
 
-def load(path: Path | str) -> LoadedRun:
-    """Read a run's model; data are read again only where the start's law is needed.
+def load(path: Path | str) -> Flow:
+    """Read a model: a run directory, or a file that :meth:`Flow.save` wrote.
+
+    Nothing that is read can run code.
+
+    Raises:
+        ConfigError: There is no such run or file.
+        RunError: It is damaged.
+
+    Example:
+        >>> import pathlib, tempfile, torch, wopt
+        >>> x = torch.randn(300, 2, generator=torch.Generator().manual_seed(0))
+        >>> found = wopt.fit(x, block="affine", stop={"steps": 1}, solver={"iterations": 5})
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     again = wopt.load(found.flow.save(pathlib.Path(folder) / "model.wopt"))
+        >>> torch.equal(again.log_prob(x), found.flow.log_prob(x))
+        True
+    """
+    path = Path(path)
+    return load_flow(path) if path.is_file() else load_run(path).flow
+
+
+def load_run(path: Path | str) -> LoadedRun:
+    """Read a run; data are read again only where the start's law is needed, and then when used.
 
     Raises:
         ConfigError: There is no run.
@@ -45,8 +67,8 @@ def load(path: Path | str) -> LoadedRun:
     objective = config.objective
     if conditions is not None:
         objective = conditional(objective, conditions)
-    direction: Direction = "pull_back" if config.model == "auto" else config.model
-    start = None
-    if direction == "push_forward":
-        start = start_of(config.source.load(derive(config.seed, "source")))
-    return LoadedRun(config, Flow(blocks, objective.target, transform, direction, start), names)
+    base: Base = TargetBase(objective.target, len(transform.shift))
+    if config.model == "push_forward":
+        base = SourceBase(config.source, config.seed)
+    chain = Chain(blocks, transform).to(config.device)
+    return LoadedRun(config, model_of(chain, base, names), names)

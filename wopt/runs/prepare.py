@@ -1,9 +1,9 @@
-"""From a configuration to a problem: the data, the particles and the parts, checked."""
+"""The one builder of runs: from a configuration and data to a problem, its particles and model."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -12,27 +12,21 @@ from wopt.capabilities import Need
 from wopt.config.model import RunConfig
 from wopt.data.dataset import Dataset, check_finite
 from wopt.data.smooth import smooth_dataset
+from wopt.data.transform import AffineTransform
 from wopt.errors import CapabilityError, DataError
-from wopt.flow import Direction, Flow, Start
+from wopt.flow import Base, Chain, Flow, Inverse, SourceBase, TargetBase
 from wopt.interfaces.block import FlowBlock
-from wopt.particles import Particles
-from wopt.train.check import check_parts
 from wopt.interfaces.conditional import conditional
-from wopt.train.problem import Problem
+from wopt.interfaces.objective import Objective
+from wopt.particles import Particles
 from wopt.seeds import derive
+from wopt.train.check import check_parts
+from wopt.train.problem import Problem
 
 CONDITIONS = 10_000
-"""Rows of conditions that a run keeps, for samples whose conditions are not given."""
+"""Rows of conditions that a model keeps, for samples whose conditions are not given."""
 
-__all__ = [
-    "CONDITIONS",
-    "Prepared",
-    "conditions_of",
-    "direction_of",
-    "prepare",
-    "problem_of",
-    "start_of",
-]
+__all__ = ["CONDITIONS", "Prepared", "conditions_of", "model_of", "place", "prepare"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,46 +34,38 @@ class Prepared:
     """A run that is ready to begin.
 
     Attributes:
-        dataset: What the source loaded.
-        start: The same, smoothed if ``smooth_time`` says so: what the particles are placed from.
+        config: Its options.
         problem: What is minimised and how.
         train, valid: The particles at the start.
-        direction: Which way the model looks.
+        transform: The preprocessing that placed them.
+        dataset: What the source loaded; ``None`` where particles were given.
+        pushes: Whether the model is the start carried to the target, and not the target carried
+            back to the data.
+        names: The columns' names.
     """
 
-    dataset: Dataset
-    start: Dataset
+    config: RunConfig
     problem: Problem
     train: Particles
     valid: Particles
-    direction: Direction
+    transform: AffineTransform
+    dataset: Dataset | None
+    pushes: bool
+    names: tuple[str, ...]
 
-    def flow(self, blocks: list[FlowBlock]) -> Flow:
+    def flow(self, blocks: Iterable[FlowBlock]) -> Flow:
         """Return the model made of these blocks."""
-        return Flow(
-            blocks,
-            self.problem.objective.target,
-            self.dataset.transform,
-            self.direction,
-            start_of(self.dataset),
-        )
+        base: Base
+        if self.pushes:
+            base = SourceBase(self.config.source, self.config.seed, self.dataset)
+        else:
+            base = TargetBase(self.problem.objective.target, self.train.dim)
+        return model_of(Chain(blocks, self.transform), base, self.names)
 
 
-def problem_of(config: RunConfig, dataset: Dataset) -> Problem:
-    """Return the problem that a configuration describes."""
-    transform, objective = dataset.transform, config.objective
-    if dataset.condition:
-        objective = conditional(objective, conditions_of(dataset))
-    return Problem(
-        objective,
-        config.scheme,
-        config.block_spec,
-        config.solver,
-        config.guard,
-        config.stop,
-        config.seed,
-        transform.log_det,
-    )
+def model_of(chain: Chain, base: Base, names: tuple[str, ...]) -> Flow:
+    """Return the flow of a chain: its base tells which end of the chain the model is."""
+    return Flow(Inverse(chain) if isinstance(base, SourceBase) else chain, base, names)
 
 
 def prepare(config: RunConfig, dataset: Dataset) -> Prepared:
@@ -89,37 +75,60 @@ def prepare(config: RunConfig, dataset: Dataset) -> Prepared:
         CapabilityError: Something is needed that nothing provides.
         DataError: The data are not usable.
     """
+    known = dataset.log_density is not None and config.smooth_time == 0
     check_parts(
         config.objective,
         config.scheme,
         config.block,
-        log_density=dataset.log_density is not None and config.smooth_time == 0,
+        log_density=known,
         dim=dataset.dim,
         condition=dataset.condition,
     )
+    _check(config, dataset)
+    objective = config.objective
+    if dataset.condition:
+        objective = conditional(objective, conditions_of(dataset))
+    # A density on the training particles costs time and is a constant to most objectives.
+    everywhere = Need.LOG_DENSITY in config.objective.needs
+    start = smooth_dataset(dataset, config.smooth_time, derive(config.seed, "smooth"))
+    return Prepared(
+        config,
+        problem_of(config, objective, float(dataset.transform.log_det)),
+        place(start, start.train, config, known=everywhere),
+        place(start, start.valid, config, known=True),
+        dataset.transform,
+        dataset,
+        _pushes(config, dataset),
+        dataset.names,
+    )
+
+
+def problem_of(config: RunConfig, objective: Objective, log_det: float) -> Problem:
+    """Return the problem that a configuration describes, for particles of some preprocessing."""
+    return Problem(
+        objective,
+        config.scheme,
+        config.block_spec,
+        config.solver,
+        config.guard,
+        config.stop,
+        config.seed,
+        log_det,
+    )
+
+
+def _check(config: RunConfig, dataset: Dataset) -> None:
     for name in ("train", "valid", "test"):
         check_finite(getattr(dataset, name), dataset.names, f"source, {name} split")
-    target = config.objective.target
-    moved = dataset.dim - dataset.condition
+    target, moved = config.objective.target, dataset.dim - dataset.condition
     if target is not None and target.dim not in (None, moved):
         raise DataError(
             f"the target has dimension {target.dim} and the source {moved}; they must agree"
         )
-    # A density on the training particles costs time and is a constant to most objectives.
-    everywhere = Need.LOG_DENSITY in config.objective.needs
     if dataset.condition and config.smooth_time:
         raise CapabilityError(
             "smooth_time would smooth the conditions too; leave it out, or the source's `context`"
         )
-    start = smooth_dataset(dataset, config.smooth_time, derive(config.seed, "smooth"))
-    return Prepared(
-        dataset,
-        start,
-        problem_of(config, dataset),
-        place(start, start.train, config, known=everywhere),
-        place(start, start.valid, config, known=True),
-        direction_of(config, dataset),
-    )
 
 
 def place(dataset: Dataset, x: Tensor, config: RunConfig, *, known: bool) -> Particles:
@@ -128,18 +137,18 @@ def place(dataset: Dataset, x: Tensor, config: RunConfig, *, known: bool) -> Par
     density = None
     if known and dataset.log_density is not None:
         density = (dataset.log_density(x) - dataset.transform.log_det).to(**like)
-    found = Particles.start(dataset.transform.forward(x).to(**like), log_density=density)
+    found = Particles.start(dataset.transform(x).to(**like), log_density=density)
     return dataclasses.replace(found, condition=dataset.condition)
 
 
 def conditions_of(dataset: Dataset) -> Tensor:
     """Return conditions of the training rows, in the flow's coordinates: at most 10,000 of them."""
-    rows = dataset.transform.forward(dataset.train[:CONDITIONS])
+    rows = dataset.transform(dataset.train[:CONDITIONS])
     return rows[:, dataset.dim - dataset.condition :]
 
 
-def direction_of(config: RunConfig, dataset: Dataset) -> Direction:
-    """Return which way the model looks: as wished, or what source and target allow.
+def _pushes(config: RunConfig, dataset: Dataset) -> bool:
+    """Return whether the model is a push-forward: as wished, or as source and target allow.
 
     Data are modelled by pulling the target back. A start is pushed forward, and so is everything
     whose target cannot be sampled. A smoothed start is not the known law, so data it is.
@@ -147,7 +156,8 @@ def direction_of(config: RunConfig, dataset: Dataset) -> Direction:
     Raises:
         CapabilityError: ``push_forward`` is wished for and the start's density is not known.
     """
-    able = start_of(dataset) is not None and config.smooth_time == 0
+    drawn = dataset.log_density is not None and dataset.sample is not None
+    able = drawn and config.smooth_time == 0
     if config.model == "push_forward" and not able:
         why = "these data are known by samples only"
         if config.smooth_time > 0:
@@ -157,16 +167,7 @@ def direction_of(config: RunConfig, dataset: Dataset) -> Direction:
             'another source (gaussian, mixture) without smooth_time, or model = "pull_back"'
         )
     if config.model != "auto":
-        return "push_forward" if config.model == "push_forward" else "pull_back"
+        return config.model == "push_forward"
     target = config.objective.target
     drawable = target is not None and Need.TARGET_SAMPLES in target.provides
-    start = config.source.role == "start"
-    return "push_forward" if able and (start or not drawable) else "pull_back"
-
-
-def start_of(dataset: Dataset) -> Start | None:
-    """Return the start's law, where its density is known and it can be sampled."""
-    log_density: Callable[[Tensor], Tensor] | None = dataset.log_density
-    if log_density is None or dataset.sample is None:
-        return None
-    return Start(log_density, dataset.sample)
+    return able and (config.source.role == "start" or not drawable)

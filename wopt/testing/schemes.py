@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from wopt.interfaces.scheme import ProximalScheme
-from wopt.runs.solve import Solution, solve
+from wopt.runs.solution import Solution
+from wopt.runs.solve import solve
 from wopt.testing.affine import AffineBlock
 from wopt.testing.checks import LawError
 from wopt.testing.problems import GaussianProblem, gaussian_problems

@@ -203,13 +203,11 @@ def test_held_out_particles_follow_the_training_particles():
 def test_the_model_is_the_start_pushed_forward(seen, x):
     blocks = [seen(x), seen(x + 1)]
     law = torch.distributions.MultivariateNormal(torch.zeros(3).double(), torch.eye(3).double())
-    start = wopt.flow.Start(
-        law.log_prob, lambda n, g: torch.randn(n, 3, dtype=torch.float64, generator=g)
-    )
     identity = wopt.AffineTransform.fit(x, "none")
-    flow = wopt.Flow(blocks, None, identity, "push_forward", start)
-    y, log_density = flow.sample_and_log_prob(20, seed=1)
-    z = start.sample(20, torch.Generator().manual_seed(1))
+    flow = wopt.Flow(wopt.Inverse(wopt.Chain(blocks, identity)), law)
+    draw = torch.Generator().manual_seed(1)
+    z = flow.base.sample(20, draw)
+    y, log_density = flow.sample_and_log_prob(20, generator=draw.manual_seed(1))
     assert torch.equal(y, blocks[1].move(blocks[0].move(z)))
     assert log_density.isnan().all()
     with pytest.raises(wopt.CapabilityError, match="no inverse"):

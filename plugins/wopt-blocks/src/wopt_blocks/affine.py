@@ -70,6 +70,10 @@ class Affine(JacobianBlock):
         x = (z - self._shift(c)) @ slope.T
         return self.joined(x, y), -self.generator.trace().expand(len(y))
 
+    def differentiable_inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return :meth:`inverse`, which autograd can follow."""
+        return self.inverse(y)
+
     def value(self, z: Tensor, c: Tensor) -> Tensor:
         """Return A z + b + C c."""
         return z @ self.slope().T + self._shift(c)

@@ -58,6 +58,10 @@ class ZukoBlock(wopt.FlowBlock):
         x, log_det = transform.inv.call_and_ladj(z)
         return self._whole(y, x, c), self._tracked(y, log_det)
 
+    def differentiable_inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return :meth:`inverse`, which autograd can follow."""
+        return self.inverse(y)
+
     def half_way(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``((x + T(x))/2, log |det (I + DT)/2|)``, by the whole Jacobian."""
         y, jacobian = self._jacobian(x)

@@ -217,6 +217,10 @@ class ODEBlock(wopt.FlowBlock):
         x, log_det, _ = self._solve(y, reverse=True)
         return x, log_det
 
+    def differentiable_inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return :meth:`inverse`, which autograd can follow."""
+        return self.inverse(y)
+
     @torch.no_grad()
     def audit(self, x: Tensor, tolerance: float = 1e-3) -> tuple[Tensor, Tensor]:
         """Return ``(T(x), log-det)`` by another method, on grids refined until they agree.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from wopt import DataError, Dataset, Source
+from wopt.data.assemble import check_context, from_rows
 from wopt.data.dataset import check_finite
 from wopt.data.tables import column_names, pick_columns, read_table
 from wopt_measures.options import (
@@ -17,7 +18,6 @@ from wopt_measures.options import (
     Missing,
     Preprocess,
 )
-from wopt_measures.sources.common import check_context, from_rows
 
 __all__ = ["ArraySource"]
 

@@ -8,9 +8,9 @@ import torch
 from pydantic import Field
 
 from wopt import Dataset, Source
+from wopt.data.assemble import check_context, from_rows
 from wopt.data.tables import pick_columns
 from wopt_measures.options import Columns, Context, Dequantise, Fractions, Preprocess
-from wopt_measures.sources.common import check_context, from_rows
 
 __all__ = ["SklearnSource"]
 

@@ -9,9 +9,9 @@ from pydantic import Field
 from torch import Tensor
 
 from wopt import Dataset, Source
+from wopt.data.assemble import assemble, draw_splits
 from wopt_measures.laws.gaussian import GaussianLaw
 from wopt_measures.options import Covariance, Mean, Scale, Size
-from wopt_measures.sources.common import assemble, draw_splits
 
 __all__ = ["GaussianSource"]
 

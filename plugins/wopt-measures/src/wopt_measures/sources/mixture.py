@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from wopt import Dataset, Source
+from wopt.data.assemble import assemble, draw_splits
 from wopt_measures.laws.mixture import MixtureLaw
 from wopt_measures.options import Covariances, Means, Preprocess, Scales, Size, Weights
-from wopt_measures.sources.common import assemble, draw_splits
 
 __all__ = ["MixtureSource"]
 

@@ -10,10 +10,10 @@ from pydantic import Field
 from torch import Tensor
 
 from wopt import DataError, Dataset, Source
+from wopt.data.assemble import Splits, assemble, coordinates, dequantised
 from wopt.data.tables import column_names, read_table
 from wopt.seeds import generator
 from wopt_measures.options import File, Key, Preprocess, Size
-from wopt_measures.sources.common import Splits, assemble, coordinates, dequantised
 
 __all__ = ["PatchesSource"]
 

@@ -9,9 +9,9 @@ from pydantic import Field
 from torch import Tensor
 
 from wopt import ConfigError, Dataset, Source
+from wopt.data.assemble import assemble, draw_splits
 from wopt_measures.laws.shapes import SHAPES
 from wopt_measures.options import Preprocess, Size
-from wopt_measures.sources.common import assemble, draw_splits
 
 __all__ = ["ToySource"]
 

@@ -1,4 +1,4 @@
-"""What the sources share: seeded generators, dequantisation, and making the dataset."""
+"""Making a dataset: drawn splits, dequantisation, context columns, the preprocessing."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from wopt import AffineTransform, DataError, Dataset
-from wopt.data.dataset import split
+from wopt.data.dataset import Dataset, split
 from wopt.data.tables import pick_columns
+from wopt.data.transform import AffineTransform
+from wopt.errors import DataError
 from wopt.seeds import generator
 
 __all__ = ["assemble", "check_context", "coordinates", "dequantised", "draw_splits", "from_rows"]

@@ -1,0 +1,13 @@
+"""The package as a module."""
+
+import subprocess
+import sys
+
+import wopt
+
+
+def test_python_m_wopt_is_the_command():
+    answer = subprocess.run(
+        [sys.executable, "-m", "wopt", "--version"], capture_output=True, text=True, check=True
+    )
+    assert wopt.__version__ in answer.stdout

@@ -1,0 +1,5 @@
+"""``python -m wopt``."""
+
+from wopt.cli.main import main
+
+main()

@@ -1,0 +1,18 @@
+"""Flows: a map and a base law, sampled and scored in the data's own units."""
+
+from wopt.flow.base import Base, DistributionBase, SourceBase, TargetBase, draw
+from wopt.flow.chain import Chain, Inverse
+from wopt.flow.distribution import FlowDistribution
+from wopt.flow.flow import Flow
+
+__all__ = [
+    "Base",
+    "Chain",
+    "DistributionBase",
+    "Flow",
+    "FlowDistribution",
+    "Inverse",
+    "SourceBase",
+    "TargetBase",
+    "draw",
+]

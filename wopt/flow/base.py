@@ -1,0 +1,183 @@
+"""Base laws: what a flow's map carries its model to."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from wopt.capabilities import Need, require
+from wopt.data.dataset import Dataset
+from wopt.errors import CapabilityError, DataError
+from wopt.interfaces.conditional import ConditionalTarget
+from wopt.interfaces.source import Source
+from wopt.interfaces.target import Target
+from wopt.seeds import derive
+
+__all__ = ["Base", "DistributionBase", "SourceBase", "TargetBase", "as_base", "draw"]
+
+
+class Base(nn.Module, abc.ABC):
+    """A law on R^d with a density and samples, as far as either is known."""
+
+    @abc.abstractmethod
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Return the log-density, nats: shape ``(n, d)`` to ``(n,)``.
+
+        Raises:
+            CapabilityError: It is not known.
+        """
+
+    @abc.abstractmethod
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """Return ``n`` samples, shape ``(n, d)``.
+
+        Raises:
+            CapabilityError: The law cannot be sampled.
+        """
+
+    @property
+    def normalised(self) -> bool:
+        """Whether the density integrates to one."""
+        return True
+
+
+class TargetBase(Base):
+    """An objective's target, which a flow from data was trained to reach.
+
+    Args:
+        target: The target; ``None`` for an objective without one.
+        dim: The dimension d.
+    """
+
+    def __init__(self, target: Target | None, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+        # Rows of conditions are part of the model, so they belong to its state.
+        rows = target.conditions if isinstance(target, ConditionalTarget) else None
+        self.target = target.target if isinstance(target, ConditionalTarget) else target
+        self.register_buffer("conditions", rows)
+        self.conditions: Tensor | None
+
+    @property
+    def law(self) -> Target | None:
+        """The target on R^d, beside the law of the conditions if there are any."""
+        if self.conditions is None or self.target is None:
+            return self.target
+        return ConditionalTarget(self.target, self.conditions)
+
+    @property
+    def normalised(self) -> bool:
+        """Whether the target is."""
+        return self.target is not None and Need.NORMALISED in self.target.provides
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Return minus the target's potential."""
+        return -self._with(Need.POTENTIAL | Need.NORMALISED, "a likelihood").potential(z)
+
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """Return samples of the target."""
+        return draw(self._with(Need.TARGET_SAMPLES, "samples"), n, self.dim, generator)
+
+    def _with(self, need: Need, what: str) -> Target:
+        law = self.law
+        if law is None:
+            raise CapabilityError(f"the model has no {what}: its objective has no target")
+        require(f"a model with {what}", need, f"target {type(self.target).__name__}", law.provides)
+        return law
+
+
+class SourceBase(Base):
+    """The law of a source, which a push-forward flow carries to its target; float64 on the CPU.
+
+    Args:
+        source: The source.
+        seed: Of the run, as for its data.
+        dataset: What the source loaded; loaded here if not given.
+    """
+
+    def __init__(self, source: Source, seed: int, dataset: Dataset | None = None) -> None:
+        super().__init__()
+        self.source = source
+        self.seed = seed
+        self._loaded = dataset
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A source's functions cannot be pickled; the source itself can, and loads them anew.
+        return {**self.__dict__, "_loaded": None}
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Return the source's log-density."""
+        found = self._dataset().log_density
+        if found is None:
+            raise CapabilityError(_NO_DENSITY)
+        return found(z.double().cpu()).to(z)
+
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """Return fresh rows of the source."""
+        found = self._dataset().sample
+        if found is None:
+            raise CapabilityError(_NO_DENSITY)
+        return found(n, generator)
+
+    def _dataset(self) -> Dataset:
+        if self._loaded is None:
+            self._loaded = self.source.load(derive(self.seed, "source"))
+        return self._loaded
+
+
+class DistributionBase(Base):
+    """A distribution of torch with event shape ``(d,)``.
+
+    Args:
+        law: The distribution.
+    """
+
+    def __init__(self, law: Distribution) -> None:
+        super().__init__()
+        if len(law.event_shape) != 1 or law.batch_shape:
+            raise DataError(
+                "a base law has event shape (d,) and no batch shape, got "
+                f"{tuple(law.event_shape)} and {tuple(law.batch_shape)}; wrap it in "
+                "torch.distributions.Independent"
+            )
+        self.law = law
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Return its log-density."""
+        found: Tensor = self.law.log_prob(z)
+        return found
+
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """Return its samples; torch's distributions draw from the global generator alone."""
+        with torch.random.fork_rng():
+            torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
+            found: Tensor = self.law.sample((n,))
+        return found
+
+
+def as_base(law: Base | Target | Distribution | None, dim: int) -> Base:
+    """Return a base law of a base, a target, or a distribution of torch."""
+    if isinstance(law, Base):
+        return law
+    return DistributionBase(law) if isinstance(law, Distribution) else TargetBase(law, dim)
+
+
+def draw(target: Target, n: int, dim: int, generator: torch.Generator) -> Tensor:
+    """Return samples of a target, checked for their shape."""
+    x = target.sample(n, dim, generator)
+    if x.shape != (n, dim):
+        raise DataError(
+            f"target {type(target).__name__} gave samples of shape {tuple(x.shape)} instead of "
+            f"({n}, {dim})"
+        )
+    return x
+
+
+_NO_DENSITY = (
+    "a push-forward model needs a start whose density is known; choose such a source "
+    '(gaussian, mixture), or model = "pull_back"'
+)

@@ -1,0 +1,109 @@
+"""The map of a flow: preprocessing and blocks in their order, and the same map read backwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from wopt.capabilities import Need
+from wopt.data.transform import AffineTransform
+from wopt.interfaces.block import FlowBlock
+
+__all__ = ["Chain", "Inverse"]
+
+
+class Chain(nn.Module):
+    """F = T_N o ... o T_1 o A: the preprocessing A, then the blocks.
+
+    Args:
+        blocks: T_1, ..., T_N.
+        transform: A, computed in float64.
+
+    Example:
+        >>> from wopt.testing import AffineBlock
+        >>> chain = Chain([AffineBlock(2)], AffineTransform.fit(torch.randn(9, 2), "none"))
+        >>> y, log_det = chain(torch.ones(3, 2))
+        >>> y.shape, log_det.tolist()
+        (torch.Size([3, 2]), [0.0, 0.0, 0.0])
+    """
+
+    def __init__(self, blocks: Iterable[FlowBlock], transform: AffineTransform) -> None:
+        super().__init__()
+        self.transform = transform
+        self.blocks = nn.ModuleList(blocks)
+
+    @property
+    def like(self) -> Tensor:
+        """A tensor of the dtype and on the device in which the blocks compute."""
+        return next(self.blocks.parameters(), self.transform.shift)
+
+    def forward(self, x: Tensor, *, audit: bool = False) -> tuple[Tensor, Tensor]:
+        """Return ``(F(x), log |det DF(x)|)`` for rows in the data's units, ``(n, d)``.
+
+        Args:
+            x: Shape ``(n, d)``.
+            audit: Use the blocks' finer, independent computation.
+        """
+        y = self.transform(x).to(self.like)
+        total = torch.zeros_like(y[:, 0]) + self.transform.log_det.to(y)
+        for block in self.blocks:
+            y, log_det = block.audit(y) if audit else block(y)  # type: ignore[operator]
+            total = total + log_det
+        return y, total
+
+    def inverse(self, y: Tensor, *, audit: bool = False) -> tuple[Tensor, Tensor]:
+        """Return ``(F^-1(y), log |det DF^-1(y)|)``; inverses have no finer computation.
+
+        Gradients reach the parameters, by :meth:`FlowBlock.differentiable_inverse`.
+        """
+        x = y.to(self.like)
+        total = torch.zeros_like(x[:, 0]) - self.transform.log_det.to(x)
+        tracked = torch.is_grad_enabled() and (
+            y.requires_grad or any(p.requires_grad for p in self.parameters())
+        )
+        for block in reversed(self.blocks):
+            back = block.differentiable_inverse if tracked else block.inverse
+            x, log_det = back(x)  # type: ignore[operator]
+            total = total + log_det
+        return self.transform.inverse(x).to(x), total
+
+    def trajectory(self, x: Tensor) -> Tensor:
+        """Return where rows are after the preprocessing and after each block, ``(N + 1, n, d)``."""
+        places = [self.transform(x).to(self.like)]
+        for block in self.blocks:
+            places.append(block.move(places[-1]))  # type: ignore[operator]
+        return torch.stack(places)
+
+    def inverse_trajectory(self, y: Tensor) -> Tensor:
+        """Return where points are before and after each block is undone, ``(N + 1, n, d)``."""
+        places = [y.to(self.like)]
+        for block in reversed(self.blocks):
+            places.append(block.inverse(places[-1])[0])  # type: ignore[operator]
+        return torch.stack(places)
+
+    def provides(self, needed: Need) -> bool:
+        """Whether every block provides a capability."""
+        return all(needed in block.provides for block in self.blocks)  # type: ignore[operator]
+
+
+class Inverse(nn.Module):
+    """The inverse of a chain, as a map.
+
+    Args:
+        of: The chain.
+    """
+
+    def __init__(self, of: Chain) -> None:
+        super().__init__()
+        self.of = of
+
+    def forward(self, x: Tensor, *, audit: bool = False) -> tuple[Tensor, Tensor]:
+        """Return the chain's inverse at ``x`` with its log-det."""
+        return self.of.inverse(x, audit=audit)
+
+    def inverse(self, y: Tensor, *, audit: bool = False) -> tuple[Tensor, Tensor]:
+        """Return the chain at ``y`` with its log-det."""
+        found: tuple[Tensor, Tensor] = self.of(y, audit=audit)
+        return found

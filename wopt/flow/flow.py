@@ -1,0 +1,271 @@
+"""Flow: the trained model, a map to a base law."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from wopt.capabilities import Need
+from wopt.data.rows import as_rows
+from wopt.data.transform import AffineTransform
+from wopt.errors import CapabilityError, DataError
+from wopt.flow.base import Base, as_base
+from wopt.flow.chain import Chain, Inverse
+from wopt.flow.distribution import FlowDistribution
+from wopt.interfaces.block import FlowBlock
+from wopt.interfaces.target import Target
+from wopt.push import in_batches
+
+__all__ = ["Flow"]
+
+Shape = int | Sequence[int]
+"""A number of samples, or a shape of them."""
+
+
+class Flow(nn.Module):
+    """The law of x = map^-1(z), z drawn from the base: a density on R^d with samples.
+
+        log p(x) = log base(map(x)) + log |det D map(x)|.
+
+    A flow from data to noise has a :class:`~wopt.flow.chain.Chain` for its map and the target for
+    its base. A start carried to a target is the base of an :class:`~wopt.flow.chain.Inverse`.
+
+    Densities and reparameterised samples carry gradients to their arguments and to the parameters
+    (``flow.requires_grad_()`` first: trained blocks are frozen). Without gradients rows go through
+    in parts, so that memory does not grow with them.
+
+    Args:
+        map: From the model's units to the base.
+        base: A base law, a target, or a distribution of torch.
+        names: The columns' names.
+
+    Example:
+        >>> import wopt
+        >>> units = AffineTransform.fit(torch.randn(100, 2), "none")
+        >>> flow = Flow(Chain([], units), wopt.build("target", "gaussian"))
+        >>> flow.sample((3, 4)).shape, flow.log_prob(torch.zeros(5, 2)).shape
+        (torch.Size([3, 4, 2]), torch.Size([5]))
+    """
+
+    def __init__(
+        self,
+        map: Chain | Inverse,
+        base: Base | Target | Distribution | None,
+        names: Sequence[str] = (),
+    ) -> None:
+        super().__init__()
+        self.map = map
+        self.names = tuple(names)
+        self.base = as_base(base, self.dim)
+        self.eval()
+
+    def __repr__(self) -> str:
+        kind = type(self.blocks[0]).__name__ if self.blocks else "no"
+        base = getattr(self.base, "target", None) or getattr(self.base, "source", self.base)
+        way = "to" if isinstance(self.map, Chain) else "from"
+        return (
+            f"Flow({self.dim} columns, {len(self.blocks)} {kind} block(s) "
+            f"{way} {type(base).__name__})"
+        )
+
+    @property
+    def chain(self) -> Chain:
+        """The blocks in the order in which they were made."""
+        return self.map if isinstance(self.map, Chain) else self.map.of
+
+    @property
+    def blocks(self) -> list[FlowBlock]:
+        """T_1, ..., T_N."""
+        return list(self.chain.blocks)  # type: ignore[arg-type]
+
+    @property
+    def transform(self) -> AffineTransform:
+        """The preprocessing."""
+        return self.chain.transform
+
+    @property
+    def dim(self) -> int:
+        """The dimension d, conditions included."""
+        return len(self.transform.shift)
+
+    @property
+    def condition(self) -> int:
+        """How many of the columns, the last ones, are conditions."""
+        return self.transform.condition
+
+    def forward(self, x: Tensor, *, audit: bool = False) -> tuple[Tensor, Tensor]:
+        """Return ``(map(x), log |det D map(x)|)`` for rows ``(n, d)`` in the model's units."""
+        self._check(x)
+        found: tuple[Tensor, Tensor] = self.map(x, audit=audit)
+        return found
+
+    def inverse(self, z: Tensor, *, audit: bool = False) -> tuple[Tensor, Tensor]:
+        """Return ``(map^-1(z), log |det D map^-1(z)|)`` for points ``(n, d)`` of the base."""
+        self._check(z)
+        return self.map.inverse(z, audit=audit)
+
+    def log_prob(self, x: Any, *, conditions: Any = None, audit: bool = False) -> Tensor:
+        """Return the model's log-density, nats; that given the conditions if there are some.
+
+        Args:
+            x: Shape ``(..., d)``, a tensor, an array or a table with the model's column names. With
+                ``conditions`` the other columns alone, shape ``(..., d - c)``.
+            conditions: Shape ``(..., c)``; broadcast against ``x``.
+            audit: Use the blocks' finer, independent computation, where the map has one (inverses
+                have none).
+
+        Returns:
+            Shape ``(...)``.
+
+        Raises:
+            CapabilityError: The model has no density (the target is not normalised, say).
+            DataError: Rows of another width.
+        """
+        rows = as_rows(x, self.names, conditions, self.condition)
+        if rows.ndim == 0 or rows.shape[-1] != self.dim:
+            raise DataError(
+                f"this flow takes rows of {self.dim} columns, got shape {tuple(rows.shape)}"
+            )
+        flat = rows.reshape(-1, self.dim)
+        z, log_det = self._carry(lambda part: self.map(part, audit=audit), flat)
+        return (log_det + self.base.log_prob(z).to(log_det)).reshape(rows.shape[:-1])
+
+    @torch.no_grad()
+    def sample(
+        self,
+        shape: Shape = (),
+        *,
+        generator: torch.Generator | None = None,
+        conditions: Any = None,
+    ) -> Tensor:
+        """Return samples, drawn anew each call, shape ``shape + (d,)``.
+
+        Args:
+            shape: How many: a number or a shape.
+            generator: Draws them; torch's own by default.
+            conditions: Of a conditional model, shape ``(..., c)``, in the data's units. The samples
+                are then those of the other columns given them, ``shape + (..., d - c)``. Without
+                them they are drawn from those of the training data, and are part of the rows.
+
+        Raises:
+            CapabilityError: The model cannot be sampled (the target has no samples, say).
+        """
+        return self._draw(shape, generator, conditions, audit=False)[0]
+
+    def rsample(
+        self,
+        shape: Shape = (),
+        *,
+        generator: torch.Generator | None = None,
+        conditions: Any = None,
+    ) -> Tensor:
+        """Return samples as :meth:`sample` does, which carry gradients to the parameters."""
+        return self._draw(shape, generator, conditions, audit=False)[0]
+
+    def rsample_and_log_prob(
+        self, shape: Shape = (), *, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return samples and the log-density at them, both with gradients, in one pass."""
+        return self._draw(shape, generator, None, audit=False)
+
+    @torch.no_grad()
+    def sample_and_log_prob(
+        self,
+        shape: Shape = (),
+        *,
+        generator: torch.Generator | None = None,
+        conditions: Any = None,
+        audit: bool = False,
+    ) -> tuple[Tensor, Tensor]:
+        """Return samples and the model's log-density at them; arguments as for :meth:`sample`.
+
+        The log-density is NaN where the model has samples but no density.
+
+        Args:
+            shape: How many.
+            generator: Draws them.
+            conditions: Of a conditional model.
+            audit: Score the samples by the blocks' finer, independent computation.
+        """
+        return self._draw(shape, generator, conditions, audit=audit)
+
+    @torch.no_grad()
+    def trajectory(self, x: Any, *, reverse: bool = False) -> Tensor:
+        """Return where particles are after the preprocessing and after each block.
+
+        Args:
+            x: Rows before the first block, in their own units, shape ``(n, d)``; with ``reverse``
+                points after the last block, in the flow's coordinates.
+            reverse: Undo the blocks, the last one first.
+
+        Returns:
+            Shape ``(N + 1, n, d)``, in the flow's coordinates.
+        """
+        rows = as_rows(x, self.names, None, self.condition)
+        self._check(rows)
+        step = self.chain.inverse_trajectory if reverse else self.chain.trajectory
+        parts: Tensor = in_batches(lambda part: step(part).transpose(0, 1), rows)
+        return parts.transpose(0, 1)
+
+    def distribution(self) -> FlowDistribution:
+        """Return the model as a :class:`torch.distributions.Distribution`."""
+        return FlowDistribution(self)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the flow to one file, which :func:`wopt.load` reads; see :mod:`wopt.flow.save`."""
+        from wopt.flow.save import save_flow
+
+        return save_flow(self, Path(path))
+
+    def _draw(
+        self, shape: Shape, generator: torch.Generator | None, conditions: Any, audit: bool
+    ) -> tuple[Tensor, Tensor]:
+        size = torch.Size([shape] if isinstance(shape, int) else shape)
+        if generator is None:
+            generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
+        given = None if conditions is None else self._conditions(conditions)
+        size = size if given is None else size + given.shape[:-1]
+        z = self.base.sample(size.numel(), generator)
+        if given is not None:
+            inside = given.expand(*size, self.condition).reshape(-1, self.condition)
+            z = torch.cat([z[:, : -self.condition], inside.to(z)], dim=1)
+        x, log_det = self._carry(lambda part: self.map.inverse(part, audit=audit), z)
+        if not self.base.normalised:
+            log_density = torch.full_like(log_det, torch.nan)
+        elif audit and isinstance(self.map, Chain) and self.map.provides(Need.LOG_DET):
+            log_density = self.log_prob(x, audit=True)
+        else:
+            log_density = self.base.log_prob(z).to(log_det) - log_det
+        kept = self.dim if given is None else self.dim - self.condition
+        return x[:, :kept].reshape(*size, kept), log_density.reshape(size)
+
+    def _conditions(self, conditions: Any) -> Tensor:
+        """Return conditions in the flow's coordinates, shape ``(..., c)``."""
+        width = self.condition
+        if not width:
+            raise CapabilityError("this model has no conditions; leave them out")
+        given = as_rows(conditions, self.names[-width:] if self.names else (), None, 0)
+        if given.ndim == 0 or given.shape[-1] != width or not bool(torch.isfinite(given).all()):
+            raise DataError(
+                f"conditions are finite numbers of shape (..., c) with c = {width}, got shape "
+                f"{tuple(given.shape)}"
+            )
+        rows = given.new_zeros(*given.shape[:-1], self.dim, dtype=torch.float64)
+        rows[..., -width:] = given
+        return self.transform(rows)[..., -width:]
+
+    def _carry(self, function: Callable[[Tensor], Any], x: Tensor) -> Any:
+        """Return ``function(x)``, in parts where no gradient is wanted."""
+        wanted = x.requires_grad or any(p.requires_grad for p in self.parameters())
+        return function(x) if torch.is_grad_enabled() and wanted else in_batches(function, x)
+
+    def _check(self, x: Tensor) -> None:
+        if x.ndim != 2 or x.shape[1] != self.dim:
+            raise DataError(
+                f"this flow takes rows of {self.dim} columns, got shape {tuple(x.shape)}"
+            )

@@ -1,0 +1,129 @@
+"""Saving a flow to one file that holds tensors and JSON, so that loading it runs no code."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+
+from wopt.component import build, config_of
+from wopt.data.transform import AffineTransform
+from wopt.errors import CapabilityError, ConfigError, RunError, WoptError
+from wopt.files import replacing
+from wopt.flow.base import Base, SourceBase, TargetBase
+from wopt.flow.chain import Chain, Inverse
+from wopt.flow.flow import Flow
+from wopt.interfaces.block import new_block
+from wopt.interfaces.conditional import ConditionalTarget
+
+__all__ = ["FORMAT", "load_flow", "save_flow"]
+
+FORMAT = 1
+"""Of the file; a reader refuses a later one."""
+
+
+def save_flow(flow: Flow, path: Path) -> Path:
+    """Write a flow to a safetensors file, whole or not at all, and return its path.
+
+    The file holds the ``state_dict`` and, as JSON, the configuration of the blocks and of the base.
+
+    Raises:
+        CapabilityError: The base is a distribution or a target that no file can describe.
+        PluginError: A block or the base is of a class that is not registered.
+        RunError: The place cannot be written.
+    """
+    about = {
+        "format": FORMAT,
+        "wopt-core": version("wopt-core"),
+        "names": list(flow.names),
+        "dim": flow.dim,
+        "condition": flow.condition,
+        "blocks": [config_of(block) for block in flow.blocks],
+        "base": _table_of(flow.base),
+    }
+    tensors = {k: v.detach().cpu().clone().contiguous() for k, v in flow.state_dict().items()}
+    with replacing(path) as temporary:
+        temporary.write_bytes(safetensors.torch.save(tensors, {"flow": json.dumps(about)}))
+    return path
+
+
+def load_flow(path: Path) -> Flow:
+    """Read a flow that :func:`save_flow` wrote, to the CPU.
+
+    Raises:
+        ConfigError: There is no such file, it is no flow, or of a later format.
+        RunError: It is damaged.
+    """
+    tensors, about = _read(path)
+    if about.get("format") != FORMAT:
+        raise ConfigError(
+            f"{path}: has format {about.get('format')}, and this wopt-core reads {FORMAT}; install "
+            "the version that wrote it"
+        )
+    try:
+        flow = _assemble(tensors, about)
+        flow.load_state_dict(tensors)
+    except WoptError:
+        raise
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        text = " ".join(str(error).split())
+        raise RunError(f"{path}: is damaged: {text}") from None
+    return flow.requires_grad_(False).eval()
+
+
+def _assemble(tensors: dict[str, torch.Tensor], about: dict[str, Any]) -> Flow:
+    dim, condition = int(about["dim"]), int(about["condition"])
+    prefix = "map.of." if "source" in about["base"] else "map."
+    shift, matrix, inverse = (
+        tensors[f"{prefix}transform.{name}"] for name in ("shift", "matrix", "inverse_matrix")
+    )
+    transform = AffineTransform(shift, matrix, inverse, condition)
+    blocks = []
+    for k, table in enumerate(about["blocks"]):
+        block = new_block(build("block", table), dim, condition)
+        held = [v for n, v in tensors.items() if n.startswith(f"{prefix}blocks.{k}.")]
+        floats = [v for v in held if v.is_floating_point()]
+        blocks.append(block.to(floats[0].dtype) if floats else block)
+    chain = Chain(blocks, transform)
+    base = _base_of(about["base"], dim, tensors.get("base.conditions"))
+    return Flow(Inverse(chain) if isinstance(base, SourceBase) else chain, base, about["names"])
+
+
+def _table_of(base: Base) -> dict[str, Any]:
+    if isinstance(base, SourceBase):
+        return {"source": config_of(base.source), "seed": base.seed}
+    if isinstance(base, TargetBase):
+        return {"target": None if base.target is None else config_of(base.target)}
+    raise CapabilityError(
+        f"a flow whose base is {type(base).__name__} cannot be saved: no file describes it; keep "
+        "flow.state_dict() and make the base anew, or use a target such as gaussian"
+    )
+
+
+def _base_of(table: dict[str, Any], dim: int, conditions: torch.Tensor | None) -> Base:
+    if "source" in table:
+        return SourceBase(build("source", table["source"]), int(table["seed"]))
+    target = None if table["target"] is None else build("target", table["target"])
+    if conditions is not None and target is not None:
+        target = ConditionalTarget(target, conditions)
+    return TargetBase(target, dim)
+
+
+def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
+            metadata = file.metadata() or {}
+        about = json.loads(metadata["flow"])
+    except KeyError:
+        raise ConfigError(f"{path}: is no flow that wopt saved") from None
+    except (OSError, ValueError, safetensors.SafetensorError) as error:
+        raise RunError(
+            f"{path}: is no flow that wopt saved, or damaged or truncated ({error})"
+        ) from None
+    return tensors, about
