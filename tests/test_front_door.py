@@ -147,6 +147,11 @@ def test_prints_are_short(fitted):
     assert len(repr(fitted)) < 300
     assert "2 step" in repr(fitted)
     assert len(repr(fitted.flow)) < 200
+    parts = fitted.prepared
+    for part in (parts.train, parts.dataset, fitted.problem.solver, fitted.problem.scheme):
+        text = repr(part)
+        assert len(text) < 400
+        assert " object at " not in text
 
 
 def test_a_fit_that_finds_nothing_says_so(rows):

@@ -85,6 +85,10 @@ class Component:
         if "__init__" in cls.__dict__:
             cls.__init__ = _validated(cls.__init__)  # type: ignore[method-assign]
 
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.options.items())
+        return f"{type(self).__name__}({shown[:200] + '...' if len(shown) > 200 else shown})"
+
     @property
     def options(self) -> dict[str, Any]:
         """The validated options this component was made with."""
@@ -111,6 +115,11 @@ class Spec:
     def __init__(self, cls: type[Component], options: BaseModel) -> None:
         self.cls = cls
         self.options = options
+
+    def __repr__(self) -> str:
+        given = sorted(self.options.model_fields_set)
+        shown = ", ".join(f"{name}={getattr(self.options, name)!r}" for name in given)
+        return f"{self.cls.__name__}({shown})"
 
     def build(self, **context: Any) -> Any:
         """Make the component."""

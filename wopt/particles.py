@@ -63,6 +63,12 @@ class Particles:
         zero = torch.zeros(len(points), dtype=points.dtype, device=points.device)
         return cls(points, weights, zero, log_density)
 
+    def __repr__(self) -> str:
+        fields = ("weights", "log_det", "log_density_start")
+        known = ", ".join(k for k in fields if getattr(self, k) is not None) or "points alone"
+        given = f", {self.condition} of them conditions" if self.condition else ""
+        return f"Particles({len(self)} in {self.dim} dimensions{given}; {known})"
+
     def __len__(self) -> int:
         return len(self.points)
 

@@ -41,6 +41,11 @@ class Dataset:
     images: Callable[[Tensor], Tensor] | None = None
     condition: int = 0
 
+    def __repr__(self) -> str:
+        sizes = f"{len(self.train)} + {len(self.valid)} + {len(self.test)} rows"
+        known = "known" if self.log_density is not None else "unknown"
+        return f"Dataset({sizes} of {', '.join(self.names[:8])}; density {known})"
+
     @property
     def dim(self) -> int:
         """The dimension d."""

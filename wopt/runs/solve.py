@@ -13,7 +13,7 @@ from wopt.certify.certifier import Certifier
 from wopt.component import named
 from wopt.config.model import RunConfig, validate
 from wopt.config.read import read_toml
-from wopt.data.memory import Rows
+from wopt.runs.memory import Rows
 from wopt.data.transform import AffineTransform
 from wopt.interfaces.conditional import conditional
 from wopt.interfaces.source import Source
