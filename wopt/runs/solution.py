@@ -1,0 +1,127 @@
+"""Solution: what a solve from Python leaves, and how it goes on."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Literal
+
+from wopt.errors import DivergenceError
+from wopt.flow import Flow
+from wopt.interfaces.block import FlowBlock
+from wopt.particles import Particles
+from wopt.runs.prepare import Prepared
+from wopt.train.iterate import iterate
+from wopt.train.problem import Problem, Progress, State
+from wopt.train.record import StepRecord
+from wopt.train.stop import Stop
+
+__all__ = ["Solution", "advance"]
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Solution:
+    """What a solve leaves.
+
+    Attributes:
+        flow: The model made of the accepted steps.
+        state: The last state: where the particles stand.
+        status: ``"done"``; ``"stopped"`` when it was interrupted; ``"failed"`` when a step was
+            rejected for good.
+        reason: Why it ended.
+        prepared: What was solved, and from where.
+    """
+
+    flow: Flow
+    state: State
+    status: Literal["done", "stopped", "failed"]
+    reason: str
+    prepared: Prepared
+
+    @property
+    def history(self) -> tuple[StepRecord, ...]:
+        """A record a step."""
+        return self.state.records
+
+    @property
+    def problem(self) -> Problem:
+        """What was minimised and how."""
+        return self.prepared.problem
+
+    @property
+    def start(self) -> Particles:
+        """The held-out particles before the first step."""
+        return self.prepared.valid
+
+    def __repr__(self) -> str:
+        last = f", energy {self.history[-1].energy:.6g}" if self.history else ""
+        return f"Solution({self.status} after {self.state.step} step(s){last}: {self.reason})"
+
+    def resume(self, stop: Stop | dict[str, Any] | None = None, progress: Any = None) -> Solution:
+        """Go on from the last finished step: after an interruption, or under a later stop rule.
+
+        Args:
+            stop: Another rule, such as ``{"steps": 8}``.
+            progress: As in :func:`wopt.solve`.
+
+        Example:
+            >>> import torch, wopt
+            >>> x = torch.randn(300, 1, generator=torch.Generator().manual_seed(0)) + 2
+            >>> short = wopt.fit(x, block="affine", stop={"steps": 1}, solver={"iterations": 20})
+            >>> short.resume(stop={"steps": 2}).state.step
+            2
+        """
+        prepared = self.prepared
+        if stop is not None:
+            chosen = stop if isinstance(stop, Stop) else Stop(**stop)
+            prepared = dataclasses.replace(
+                prepared, problem=dataclasses.replace(prepared.problem, stop=chosen)
+            )
+        return advance(prepared, self.state, self.flow.blocks, progress)
+
+    def certificate(self, particles: Particles | None = None, **options: Any) -> dict[str, Any]:
+        """Measure what the flow guarantees, as ``wopt certify`` does of a run.
+
+        Args:
+            particles: Of the start, not trained on; as a run chooses them by default: fresh draws
+                if the source can be drawn from, else test and validation rows.
+            options: Of :class:`~wopt.certify.certifier.Certifier`.
+
+        Returns:
+            What ``certificate.json`` would hold.
+
+        Raises:
+            UserError: There is no step.
+
+        Example:
+            >>> import torch, wopt
+            >>> x = torch.randn(600, 1, generator=torch.Generator().manual_seed(0)) + 2
+            >>> found = wopt.fit(x, block="affine", preprocess="none", stop={"steps": 1},
+            ...     solver={"iterations": 50})
+            >>> made = found.certificate(iterations=0, transport_rows=0)
+            >>> made["steps"][0]["residual"]["by"], made["lambda"]
+            ('affine', 1.0)
+        """
+        from wopt.runs.certify import certify
+
+        return certify(
+            self.prepared, self.flow.blocks, self.state, particles=particles, options=options
+        )
+
+
+def advance(
+    prepared: Prepared, state: State, blocks: list[FlowBlock], progress: Progress | None = None
+) -> Solution:
+    """Make steps until a stop rule is met, a step is rejected for good, or an interrupt."""
+    blocks = list(blocks)
+    status: Literal["done", "stopped", "failed"] = "done"
+    reason = ""
+    try:
+        for after, record in iterate(prepared.problem, state, progress):
+            assert after.block is not None
+            blocks.append(after.block)
+            state, reason = after, record.stop or ""
+    except DivergenceError as error:
+        status, reason = "failed", str(error)
+    except KeyboardInterrupt:
+        status, reason = "stopped", "interrupted; `solution.resume()` goes on"
+    return Solution(prepared.flow(blocks), state, status, reason, prepared)
