@@ -223,7 +223,10 @@ def test_a_loss_that_is_not_finite_is_retried():
     found = one_step(AffineBlock(2), Faulty(1), solver=InnerSolver(iterations=20))
     record = found.history[0]
     assert (found.status, record.retries) == ("done", 1)
-    assert "the loss became nan" in record.attempts[0]
+    (retry,) = record.attempts
+    assert (retry.attempt, retry.reason) == (1, "the loss became nan")
+    assert retry.action == "trained again at half the rate"
+    assert retry.next_step_size == retry.step_size == 2.0
 
 
 def test_a_loss_that_never_is_finite_fails():
@@ -273,8 +276,8 @@ def test_a_coarse_grid_is_made_finer():
     record = found.history[0]
     assert found.status == "done", found.reason
     assert record.retries == len(record.attempts) >= 2
-    assert all("grid made finer" in attempt for attempt in record.attempts)
-    assert "nats (tolerance 0.02)" in record.attempts[0]
+    assert all((r.attempt, r.action) == (1, "grid made finer") for r in record.attempts)
+    assert "nats (tolerance 0.02)" in record.attempts[0].reason
     assert int(found.flow.blocks[0].steps) == 2**record.retries
     assert record.likelihood_error <= 0.02
     # What one step of the grid would have reported is far off.
@@ -294,7 +297,8 @@ def test_a_retry_begins_with_a_finer_grid():
     found = judged(guard=Guard(refinements=0, retries=6, likelihood_tolerance=0.02))
     record = found.history[0]
     assert found.status == "done"
-    assert all("trained again, finer" in attempt for attempt in record.attempts)
+    assert all("trained again, finer" in retry.action for retry in record.attempts)
+    assert [retry.attempt for retry in record.attempts] == list(range(1, record.retries + 1))
     assert int(found.flow.blocks[0].steps) == 2**record.retries
 
 

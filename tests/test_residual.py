@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import wopt
+from wopt.interfaces.subproblem import Stationarity
 from wopt.stein.residual import affine_residual
 from wopt.testing import GaussianTarget, gaussian_nodes, jko_step
 
@@ -51,7 +52,7 @@ def test_an_exact_step_has_none(gaussians, case, h):
     g = gaussians[case]
     x = gaussian_nodes(g.m, g.c)
     y = step_of(g, x, *exact_step(g, h))
-    assert affine_residual(kl_to(g), y, x.points, h) < 1e-6
+    assert affine_residual(Stationarity(kl_to(g), y, x.points, h)) < 1e-6
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -66,7 +67,7 @@ def test_an_injected_error_is_found_exactly(gaussians, case, size):
     xi = true_residual(g, matrix, shift, x.points, h)
     true = float(x.mean(xi.square().sum(1)).sqrt())
     assert true > size / 10
-    found = affine_residual(kl_to(g), step_of(g, x, matrix, shift), x.points, h)
+    found = affine_residual(Stationarity(kl_to(g), step_of(g, x, matrix, shift), x.points, h))
     assert found == pytest.approx(true, rel=1e-8)
 
 
@@ -76,7 +77,9 @@ def test_staying_put_has_the_wasserstein_gradient(gaussians):
     eye, zero = torch.eye(2).double(), torch.zeros(2).double()
     gradient = true_residual(g, eye, zero, x.points, 1.0)
     true = float(x.mean(gradient.square().sum(1)).sqrt())
-    assert affine_residual(kl_to(g), x, x.points, 0.3) == pytest.approx(true, rel=1e-8)
+    assert affine_residual(
+        Stationarity(kl_to(g), x, x.points, 0.3) == pytest.approx(true, rel=1e-8)
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -89,11 +92,11 @@ def test_samples_find_it_within_their_error(gaussians, dtype):
     shift = shift + 0.2
     xi = true_residual(g, matrix.double(), shift.double(), x.points.double(), h)
     true = float(xi.square().sum(1).mean().sqrt())
-    found = affine_residual(kl_to(g), step_of(g, x, matrix, shift), x.points, h)
+    found = affine_residual(Stationarity(kl_to(g), step_of(g, x, matrix, shift), x.points, h))
     assert found == pytest.approx(true, rel=0.05)
     # An exact step's residual is noise of order n^-1/2.
     y = step_of(g, x, *(t.to(dtype) for t in exact_step(g, h)))
-    assert affine_residual(kl_to(g), y, x.points, h) < 0.05
+    assert affine_residual(Stationarity(kl_to(g), y, x.points, h)) < 0.05
 
 
 def test_it_is_not_biased_upwards_in_many_dimensions():

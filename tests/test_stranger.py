@@ -71,8 +71,8 @@ class Timid(wopt.ProximalScheme):
         self.step_size, self.share = step_size, share
 
     def subproblem(self, history, objective):
-        points = history.particles.points
-        return wopt.Subproblem(points, self.share * history.step_size, objective)
+        x = history.particles
+        return wopt.Subproblem(x, x.points, self.share * history.step_size, objective)
 
 class Translation(wopt.FlowBlock):
     """x + gain * b."""

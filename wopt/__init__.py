@@ -40,11 +40,10 @@ _PLACES = {
     "StepSize": "wopt.interfaces.step_size",
     "StepSizeOption": "wopt.interfaces.step_size",
     "Stop": "wopt.train.stop",
-    "Subproblem": "wopt.interfaces.scheme",
+    "Subproblem": "wopt.interfaces.subproblem",
     "Sum": "wopt.interfaces.objective",
     "Target": "wopt.interfaces.target",
     "Tracker": "wopt.interfaces.tracker",
-    "Transport": "wopt.interfaces.scheme",
     "UserError": "wopt.errors",
     "WoptError": "wopt.errors",
     "build": "wopt.component",
@@ -79,9 +78,10 @@ if TYPE_CHECKING:
     from wopt.host import register
     from wopt.interfaces.block import FlowBlock
     from wopt.interfaces.objective import Objective, Sum
-    from wopt.interfaces.scheme import History, ProximalScheme, Subproblem, Transport
+    from wopt.interfaces.scheme import History, ProximalScheme
     from wopt.interfaces.source import Source
     from wopt.interfaces.step_size import StepSize, StepSizeOption
+    from wopt.interfaces.subproblem import Subproblem
     from wopt.interfaces.target import Target
     from wopt.interfaces.tracker import Tracker
     from wopt.particles import Particles
@@ -130,7 +130,6 @@ __all__ = [
     "Sum",
     "Target",
     "Tracker",
-    "Transport",
     "UserError",
     "WoptError",
     "build",

@@ -96,6 +96,21 @@ class Particles:
             )
         return self.log_density_start - self.log_det
 
+    def shares(self, dtype: torch.dtype | None = None) -> Tensor:
+        """Return the weights, shape ``(n,)``, equal ones written out.
+
+        Args:
+            dtype: Their type; that of the points by default.
+
+        Example:
+            >>> Particles(torch.zeros(4, 1)).shares().tolist()
+            [0.25, 0.25, 0.25, 0.25]
+        """
+        dtype = dtype or self.points.dtype
+        if self.weights is not None:
+            return self.weights.to(dtype)
+        return self.points.new_full((len(self),), 1 / len(self), dtype=dtype)
+
     def mean(self, values: Tensor) -> Tensor:
         """Return the weighted mean of ``values``, shape ``(n, ...)`` to ``(...)``."""
         if self.weights is None:

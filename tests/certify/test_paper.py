@@ -16,6 +16,7 @@ import wopt
 from wopt.certify.bounds import a_posteriori
 from wopt.stein.affine import AffineField
 from wopt.stein.form import SteinForm
+from wopt.interfaces.subproblem import Stationarity
 from wopt.stein.residual import affine_residual
 from wopt.testing import jko_step
 
@@ -87,7 +88,7 @@ def test_the_stein_form_finds_nothing_within_its_interval():
     # What training prints, cross-fitted, is of that size too.
     x, y = samples(0)
     kl = wopt.build("objective", "kl")
-    assert affine_residual(kl, moved(x, y), x, H) < 0.12
+    assert affine_residual(Stationarity(kl, moved(x, y), x, H)) < 0.12
 
 
 @pytest.mark.parametrize("shift", [0.05, 0.3])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Literal
 
 import torch
@@ -17,8 +16,9 @@ from wopt.certify.replay import Passage
 from wopt.certify.score import pushed_score
 from wopt.interfaces.derivatives import wasserstein_gradient
 from wopt.interfaces.objective import Objective
-from wopt.interfaces.scheme import ProximalScheme, Subproblem, first_order
+from wopt.interfaces.subproblem import Subproblem
 from wopt.particles import Particles
+from wopt.statistics import mean_and_error
 from wopt.stein.form import SteinForm
 from wopt.train.guard import inversion_error
 from wopt.train.problem import Problem
@@ -85,21 +85,22 @@ def measure_step(
     Returns:
         The measurements, and the score after the step.
     """
-    scheme, objective = problem.scheme, problem.objective
+    objective = problem.objective
     sub, before, after = passage.subproblem, passage.before, passage.after
-    base = "none" if sub is None else base_of(scheme, objective, sub, before)
+    base = "none" if sub is None else base_of(objective, sub, before)
     residuals: dict[Method, Estimate] = {}
     moved = after.points - before.points
     pushed = None
     if score is not None and Need.LOG_DET in passage.block.provides:
         pushed = pushed_score(passage.block, before.points[: len(score)], score)
-    if sub is not None and sub.implicit is not None:
-        y, anchor = first_order(scheme, sub, passage.block, sub.start or before)
+    condition = None if sub is None else sub.stationarity(passage.block)
+    if condition is not None:
+        y = condition.particles.points
         if base != "forward":
-            moved = y.points - anchor
-        form = SteinForm.of(sub.implicit, y, anchor, sub.step_size)
-        at_end = y.points is after.points or torch.equal(y.points, after.points)
-        residuals = _residuals(form, sub.implicit, options, pushed if at_end else None)
+            moved = condition.displacement
+        form = SteinForm.of_condition(condition)
+        known = pushed if torch.equal(y, after.points) else None
+        residuals = _residuals(form, condition.objective, options, known)
     elif passage.record.residual is not None:
         residuals = {"record": Estimate.of(passage.record.residual, 0.0, options.level)}
     squares = moved.double().square().sum(1)
@@ -118,22 +119,19 @@ def measure_step(
     return found, pushed
 
 
-def base_of(
-    scheme: ProximalScheme, objective: Objective, sub: Subproblem, before: Particles
-) -> Base:
+def base_of(objective: Objective, sub: Subproblem, before: Particles) -> Base:
     """Return where the proximal step of a subproblem starts, which says what bounds hold.
 
     ``previous``: at the particles (jko). ``forward``: at the particles moved by an explicit step of
     a part of the objective. ``other``: elsewhere. ``none``: the step is not implicit, or its end
     is not where the implicit part is evaluated.
     """
-    placed_elsewhere = type(scheme).place is not ProximalScheme.place
-    if sub.implicit is None or sub.linear or placed_elsewhere or sub.start is not None:
+    if not sub.proximal or not torch.equal(sub.particles.points, before.points):
         return "none"
     if sub.implicit is objective:
         return "previous" if torch.equal(sub.anchor, before.points) else "other"
     explicit, _ = objective.split()
-    if explicit is None or explicit.needs & (Need.LOG_DET | Need.LOG_DENSITY):
+    if explicit is None or explicit.of_density:
         return "none"
     forward = before.points - sub.step_size * wasserstein_gradient(explicit, before)
     scale = float(forward.abs().max()) + 1.0
@@ -161,7 +159,7 @@ def _best(found: dict[Method, Estimate]) -> tuple[Method, Estimate]:
 def _residuals(
     form: SteinForm, implicit: Objective, options: CriticOptions, score: Tensor | None
 ) -> dict[Method, Estimate]:
-    if not implicit.needs & (Need.LOG_DET | Need.LOG_DENSITY):
+    if not implicit.of_density:
         squares = form.by_point.square().sum(1)
         return {"gradient": root_mean_square(squares, form.weights, options.level)}
     affine = stein_norm(form, dataclasses.replace(options, iterations=0))
@@ -179,6 +177,5 @@ def _residuals(
 
 def _energy(objective: Objective, at: Particles) -> tuple[float, float]:
     values = objective.contributions(at)
-    if values is None or at.weights is not None:
-        return float(objective.energy(at)), 0.0
-    return float(values.mean()), float(values.double().std()) / math.sqrt(len(values))
+    error = 0.0 if values is None else mean_and_error(values.double(), at.weights).error
+    return float(objective.energy(at)), error

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from wopt.interfaces.block import FlowBlock
-from wopt.interfaces.scheme import History, Subproblem
+from wopt.interfaces.subproblem import Subproblem
 from wopt.particles import Particles
 from wopt.push import push
 from wopt.train.problem import Problem, Trace
@@ -56,18 +56,9 @@ def replay(
         before = trace.particles
         sub = None
         if scheme.stages == 1:
-            history = History(
-                before,
-                trace.previous,
-                trace.gradient,
-                record.step - 1,
-                record.step_size,
-                previous_h,
-                record.plan,
-            )
+            history = trace.history(record.step - 1, record.step_size, previous_h, record.plan)
             sub = scheme.subproblem(history, problem.objective)
         after = push(block, before, audit=True)
         yield Passage(record, block, before, after, sub)
-        gradient = None if sub is None else scheme.gradient(sub, problem.objective, after)
-        trace = Trace(after, before.points, gradient)
+        trace = trace.after(scheme, problem.objective, sub, after)
         previous_h = record.step_size

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from wopt.interfaces.block import FlowBlock
+from wopt.jacobian import jacobians
+from wopt.statistics import mean_and_error
 
 __all__ = ["obeys_stein", "pushed_score", "score_of"]
 
@@ -41,8 +42,8 @@ def obeys_stein(score: Tensor, x: Tensor) -> bool:
         (True, False)
     """
     terms = (score * (x - x.mean(0))).sum(1).double()
-    error = float(terms.std()) / math.sqrt(len(x))
-    return abs(float(terms.mean()) + x.shape[1]) <= 6 * error + 1e-6
+    found = mean_and_error(terms)
+    return abs(found.value + x.shape[1]) <= 6 * found.error + 1e-6
 
 
 def pushed_score(block: FlowBlock, x: Tensor, score: Tensor) -> Tensor:
@@ -74,16 +75,12 @@ def pushed_score(block: FlowBlock, x: Tensor, score: Tensor) -> Tensor:
     with torch.enable_grad():
         held = x.detach().requires_grad_()
         y, log_det = block(held)
-        rows = [
-            torch.autograd.grad(y[:, j].sum(), held, retain_graph=True)[0].double()
-            for j in range(x.shape[1])
-        ]
+        jacobian = jacobians(y, held).double()
         if log_det.requires_grad:
             (slope,) = torch.autograd.grad(
                 log_det.sum(), held, allow_unused=True, materialize_grads=True
             )
         else:
             slope = torch.zeros_like(x)
-    jacobian = torch.stack(rows, dim=1)
     found: Tensor = torch.linalg.solve(jacobian.mT, (score.double() - slope.double())[..., None])
     return found[..., 0]

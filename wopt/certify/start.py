@@ -21,6 +21,7 @@ from wopt.flow import draw
 from wopt.interfaces.objective import Objective
 from wopt.interfaces.target import Target
 from wopt.seeds import generator
+from wopt.statistics import mean_and_error
 
 __all__ = ["Start", "smoothing_part", "start_of_run"]
 
@@ -67,7 +68,7 @@ def start_of_run(objective: Objective, evidence: Evidence) -> Start:
     if time and _is_standard_normal(target, at.points):
         rows = evidence.data.double().cpu()
         squares = rows.square().sum(1)
-        moment = float(squares.mean()) + _SPREAD * _error(squares)
+        moment = _raised(squares)
         bounds = (
             smoothed_kl(moment, at.dim, time),
             smoothed_kl_from_distance(_independent(rows, z), time),
@@ -100,14 +101,14 @@ def smoothing_part(evidence: Evidence) -> dict[str, Any] | None:
 def _independent(x: Tensor, z: Tensor, weights: Tensor | None = None) -> float:
     """Return  (E|X|^2 + E|Z|^2 - 2 <E X, E Z>)^1/2  of two samples, two standard errors up."""
     by_row = x.square().sum(1) - 2 * x @ z.mean(0)
-    squares = z.square().sum(1)
-    mean = by_row.mean() if weights is None else weights @ by_row
-    noise = _error(squares) if weights is not None else math.hypot(_error(by_row), _error(squares))
-    return start_distance(float(mean + squares.mean()) + _SPREAD * noise, 0.0)
+    mean, second = mean_and_error(by_row, weights), mean_and_error(z.square().sum(1))
+    noise = math.hypot(mean.error, second.error)
+    return start_distance(mean.value + second.value + _SPREAD * noise, 0.0)
 
 
-def _error(values: Tensor) -> float:
-    return float(values.std()) / math.sqrt(len(values))
+def _raised(values: Tensor) -> float:
+    found = mean_and_error(values)
+    return found.value + _SPREAD * found.error
 
 
 def _is_standard_normal(target: Target, like: Tensor) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable
 from types import ModuleType
 
@@ -12,6 +11,8 @@ from torch import Tensor
 
 from wopt.certify.estimate import Estimate, combine
 from wopt.errors import DataError, UserError
+from wopt.jacobian import jacobians
+from wopt.statistics import mean_and_error
 
 __all__ = ["PlanStatistic", "Symmetry", "TransportGap", "jacobian_symmetry", "transport_gap"]
 
@@ -123,16 +124,12 @@ def transport_gap(
         misfits.append((costs[judge], _misfit(x[fit], y[fit], x[judge], y[judge])))
     plans, reason = _plans(x, y, size, groups, seed)
     return TransportGap(
-        cost=Estimate.of(*_mean(costs), level),
-        dual=combine([_mean(cost - misfit) for cost, misfit in misfits], level),
-        high=combine([_mean(misfit) for _, misfit in misfits], level),
+        cost=Estimate.of(*mean_and_error(costs), level),
+        dual=combine([mean_and_error(cost - misfit) for cost, misfit in misfits], level),
+        high=combine([mean_and_error(misfit) for _, misfit in misfits], level),
         plans=plans,
         reason=reason,
     )
-
-
-def _mean(values: Tensor) -> tuple[float, float]:
-    return float(values.mean()), float(values.std()) / math.sqrt(len(values))
 
 
 def _misfit(x: Tensor, y: Tensor, at_x: Tensor, at_y: Tensor) -> Tensor:
@@ -252,11 +249,7 @@ def jacobian_symmetry(move: Callable[[Tensor], Tensor], points: Tensor) -> Symme
                 f"shape {tuple(y.shape)}, requires_grad = {y.requires_grad}; is it run under "
                 "torch.no_grad?"
             )
-        rows = [
-            torch.autograd.grad(y[:, i].sum(), x, retain_graph=True, materialize_grads=True)[0]
-            for i in range(x.shape[1])
-        ]
-    jacobian = torch.stack(rows, dim=1).double()
+        jacobian = jacobians(y, x).double()
     even, odd = (jacobian + jacobian.mT) / 2, (jacobian - jacobian.mT) / 2
     moved = jacobian - torch.eye(x.shape[1]).to(jacobian)
     wrong, total = (float(part.square().sum((1, 2)).mean().sqrt()) for part in (odd, moved))

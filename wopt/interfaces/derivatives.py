@@ -7,7 +7,6 @@ import dataclasses
 import torch
 from torch import Tensor
 
-from wopt.capabilities import Need
 from wopt.errors import CapabilityError
 from wopt.interfaces.objective import Objective
 from wopt.particles import Particles
@@ -40,12 +39,12 @@ def wasserstein_gradient(objective: Objective, particles: Particles) -> Tensor:
     Example:
         >>> from wopt.interfaces.objective import Objective
         >>> class Half(Objective):
-        ...     def energy(self, particles):
-        ...         return particles.mean(particles.points.square().sum(1)) / 2
+        ...     def contributions(self, particles):
+        ...         return particles.points.square().sum(1) / 2
         >>> wasserstein_gradient(Half(), Particles(torch.tensor([[2.0], [4.0]]))).tolist()
         [[2.0], [4.0]]
     """
-    if objective.needs & (Need.LOG_DET | Need.LOG_DENSITY):
+    if objective.of_density:
         raise CapabilityError(
             f"the gradient of {type(objective).__name__} at particles is not known, because it "
             "depends on their density; use a scheme that treats it implicitly"

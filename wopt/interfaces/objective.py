@@ -11,21 +11,29 @@ from torch import Tensor
 
 from wopt.capabilities import Need
 from wopt.component import Component
+from wopt.errors import PluginError
 from wopt.interfaces.target import Target
 from wopt.particles import Particles
 
 __all__ = ["Objective", "Sum"]
 
 
+_NO_ENERGY = (
+    "objective {} does not say what its energy is: define contributions(particles), one value a "
+    "particle whose mean is the energy, or energy(particles)"
+)
+
+
 class Objective(Component, abc.ABC):
     """A functional G(rho), evaluated on particles and differentiable through them.
 
-    Objectives add and scale: ``KL(target) + 0.1 * Interaction()``.
+    A subclass defines :meth:`contributions`, if G is a mean over particles, or :meth:`energy`, or
+    both. Objectives add and scale: ``KL(target) + 0.1 * Interaction()``.
 
     Example:
         >>> class SecondMoment(Objective):
-        ...     def energy(self, particles):
-        ...         return particles.mean(particles.points.square().sum(1)) / 2
+        ...     def contributions(self, particles):
+        ...         return particles.points.square().sum(1) / 2
         >>> float((2 * SecondMoment()).energy(Particles.start(torch.ones(4, 3))))
         3.0
     """
@@ -41,12 +49,32 @@ class Objective(Component, abc.ABC):
     """Whether G(rho) - min G = KL(rho | target): bounds of the gap then bound likelihoods too."""
     target: Target | None = None
 
-    @abc.abstractmethod
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Refuse a class that says nowhere what its energy is, unless it is marked as abstract.
+
+        Raises:
+            PluginError: It defines neither ``energy`` nor ``contributions``.
+        """
+        super().__init_subclass__(**kwargs)
+        silent = cls.energy is Objective.energy and cls.contributions is Objective.contributions
+        if silent and abc.ABC not in cls.__bases__:
+            raise PluginError(_NO_ENERGY.format(cls.__name__))
+
+    @property
+    def of_density(self) -> bool:
+        """Whether the energy looks at the particles' density, not at their points alone."""
+        return bool(self.needs & (Need.LOG_DET | Need.LOG_DENSITY))
+
     def energy(self, particles: Particles) -> Tensor:
         """Return G as a scalar, correct up to a constant that no map can change.
 
-        Differentiable in ``particles.points`` and ``particles.log_det``.
+        Differentiable in ``particles.points`` and ``particles.log_det``. By default it is the mean
+        of :meth:`contributions`.
         """
+        values = self.contributions(particles)
+        if values is None:
+            raise PluginError(_NO_ENERGY.format(type(self).__name__))
+        return particles.mean(values)
 
     def contributions(self, particles: Particles) -> Tensor | None:
         """Return values, shape ``(n,)``, whose weighted mean is the energy, where there are any.
@@ -67,9 +95,7 @@ class Objective(Component, abc.ABC):
         f depends on the points alone, so that its gradient at particles is known. By default an
         objective is f if it does not look at the density, and rest if it does.
         """
-        if self.needs & (Need.LOG_DET | Need.LOG_DENSITY):
-            return None, self
-        return self, None
+        return (None, self) if self.of_density else (self, None)
 
     def difference(self) -> tuple[Objective, Objective] | None:
         """Return ``(rest, c)`` with G = rest - c and c convex in the points, where one is known."""
@@ -144,7 +170,7 @@ class Sum(Objective):
         """Return the parts of positive weight, and minus those of negative weight."""
         rest = _sum_of([(w, p) for w, p in self.parts if w >= 0])
         c = _sum_of([(-w, p) for w, p in self.parts if w < 0])
-        if rest is None or c is None or c.needs & (Need.LOG_DET | Need.LOG_DENSITY):
+        if rest is None or c is None or c.of_density:
             return None
         return rest, c
 

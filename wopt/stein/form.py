@@ -10,6 +10,7 @@ from torch import Tensor
 
 from wopt.interfaces.derivatives import energy_derivatives
 from wopt.interfaces.objective import Objective
+from wopt.interfaces.subproblem import Stationarity
 from wopt.particles import Particles
 
 __all__ = ["SteinForm"]
@@ -32,8 +33,8 @@ class SteinForm:
 
     Example:
         >>> class Half(Objective):
-        ...     def energy(self, particles):
-        ...         return particles.mean(particles.points.square().sum(1)) / 2
+        ...     def contributions(self, particles):
+        ...         return particles.points.square().sum(1) / 2
         >>> y = torch.tensor([[1.0], [-1.0]])
         >>> form = SteinForm.of(Half(), Particles.start(y))
         >>> form.size(y, torch.ones(2))  # <y, y>/|y| and its standard error
@@ -64,12 +65,18 @@ class SteinForm:
         """
         y = moved.points.detach().double()
         by_point, by_log_det = (found.double() for found in energy_derivatives(objective, moved))
-        weights = None if moved.weights is None else moved.weights.double()
-        shares = y.new_full((len(y),), 1 / len(y)) if weights is None else weights
+        shares = moved.shares(torch.float64)
+        weights = None if moved.weights is None else shares
         by_point = by_point / shares[:, None]
         if anchor is not None:
             by_point = by_point + (y - anchor.double()) / step_size
         return cls(y, by_point, by_log_det / shares, weights, moved.condition)
+
+    @classmethod
+    def of_condition(cls, condition: Stationarity) -> SteinForm:
+        """Return the form of a step's first-order condition."""
+        c = condition
+        return cls.of(c.objective, c.particles, c.anchor, c.step_size)
 
     def rows(self, index: Tensor | slice) -> SteinForm:
         """Return the form on a subset of equally weighted particles."""

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-
-from wopt.interfaces.objective import Objective
-from wopt.particles import Particles
+from wopt.interfaces.subproblem import Stationarity
 from wopt.stein.affine import AffineField
 from wopt.stein.form import SteinForm
 
 __all__ = ["affine_residual"]
 
 
-def affine_residual(
-    objective: Objective, moved: Particles, anchor: Tensor, step_size: float
-) -> float:
+def affine_residual(condition: Stationarity) -> float:
     """Estimate the norm of  xi = grad_W G(rho) + (y - a)/h'  at the new particles y = T(x).
 
     For any field phi,  |xi| >= <xi, phi>/|phi|  with equality at phi = xi. Here phi ranges over
@@ -29,18 +24,12 @@ def affine_residual(
     Source: theory.md 4.2 (4.1).
 
     Args:
-        objective: The implicit part of the subproblem.
-        moved: The new particles.
-        anchor: The subproblem's anchor, shape ``(n, d)``.
-        step_size: The subproblem's h'.
+        condition: What the step is to meet, at its new particles.
     """
-    if moved.weights is not None:
-        whole = SteinForm.of(objective, moved, anchor, step_size)
+    if condition.particles.weights is not None:
+        whole = SteinForm.of_condition(condition)
         return max(0.0, whole.size(*AffineField(whole)(whole.points))[0])
-    halves = [slice(k, None, 2) for k in (0, 1)]
-    first, second = (
-        SteinForm.of(objective, moved.rows(rows), anchor[rows], step_size) for rows in halves
-    )
+    first, second = (SteinForm.of_condition(condition.rows(slice(k, None, 2))) for k in (0, 1))
     sizes = [
         on.size(*AffineField(fitted)(on.points))[0]
         for fitted, on in ((first, second), (second, first))

@@ -73,7 +73,7 @@ def load_state(run: RunDirectory, config: RunConfig, dim: int, condition: int = 
     records = []
     for line in run.read_steps(step):
         try:
-            records.append(StepRecord(**{**line, "attempts": tuple(line["attempts"])}))
+            records.append(StepRecord.from_dict(line))
         except (KeyError, TypeError) as error:
             raise RunError(f"{run.steps}: is damaged: {error}") from None
     return State(

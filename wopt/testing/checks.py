@@ -12,6 +12,7 @@ from wopt.capabilities import Need
 from wopt.errors import WoptError
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.objective import Objective
+from wopt.jacobian import jacobians
 from wopt.particles import Particles
 
 __all__ = ["LawError", "check_block", "check_objective"]
@@ -173,10 +174,9 @@ def check_objective(
 
 
 def _jacobians(move: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Return the Jacobian of a map at each row, shape ``(n, d, d)``, by autograd."""
-    return torch.stack(
-        [torch.autograd.functional.jacobian(lambda p: move(p[None])[0], row) for row in x]
-    )
+    """Return the derivative of a map at each row, shape ``(n, d, d)``."""
+    x = x.detach().clone().requires_grad_()
+    return jacobians(move(x), x)
 
 
 def _largest(x: Tensor) -> float:

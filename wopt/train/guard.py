@@ -13,11 +13,12 @@ from wopt.capabilities import Need
 from wopt.component import Component
 from wopt.errors import DivergenceError
 from wopt.interfaces.block import FlowBlock
+from wopt.interfaces.change import energy_change
 from wopt.interfaces.objective import Objective
-from wopt.interfaces.scheme import ProximalScheme, Subproblem
+from wopt.interfaces.subproblem import Subproblem
 from wopt.particles import Particles
 from wopt.push import in_batches, push
-from wopt.train.change import Change, energy_change, subproblem_change
+from wopt.statistics import Mean
 
 __all__ = ["INVERTED", "Guard", "Verdict", "inversion_error", "nll"]
 
@@ -32,7 +33,7 @@ class Verdict:
     Attributes:
         moved: The held-out particles, moved by the audited map.
         energy: The objective there.
-        decrease: Change of the subproblem's value against staying put, with its standard error.
+        decrease: Mean of the subproblem's value against staying put, with its standard error.
         likelihood_error: Mean absolute difference of the log-likelihoods, grid against audit.
         inversion_error: Root mean square of T^-1(T(x)) - x.
         lacks_decrease: Why the step is no sufficient decrease, or ``None``.
@@ -41,7 +42,7 @@ class Verdict:
 
     moved: Particles
     energy: float
-    decrease: Change
+    decrease: Mean
     likelihood_error: float | None
     inversion_error: float | None
     lacks_decrease: str | None
@@ -101,51 +102,51 @@ class Guard(Component):
     @torch.no_grad()
     def judge(
         self,
-        scheme: ProximalScheme,
         subproblem: Subproblem,
         objective: Objective,
         block: FlowBlock,
-        before: Particles,
         *,
         final: bool = True,
     ) -> Verdict:
-        """Measure a finished step on held-out particles ``before`` it.
+        """Measure a finished step on held-out particles.
 
         Args:
-            scheme: Whose step it is.
-            subproblem: What was solved, for these particles.
+            subproblem: What was solved, at the held-out particles.
             objective: The whole objective.
             block: T.
-            before: The held-out particles.
             final: Whether this is the step's last stage, whose map joins the flow.
         """
+        before = subproblem.particles
         moved = push(block, before, audit=True)
-        decrease = subproblem_change(scheme, subproblem, block, before, moved)
+        decrease = subproblem.change(block, moved)
         lacks = self._rises("subproblem", decrease)
-        if final and (subproblem.linear or subproblem.implicit is None) and not lacks:
+        if final and subproblem.explicit and not lacks:
             lacks = self._rises("energy", energy_change(objective, before, moved))
-        inexact = _likelihood_error(objective, block, before, moved)
-        round_trip = None
+        inversion = None
         try:
-            round_trip = inversion_error(block, before.points)
+            inversion = inversion_error(block, before.points)
         except DivergenceError as error:  # a map that folded: training it more gently may help
             lacks = lacks or str(error)
+        inexact = _likelihood_error(objective, block, before, moved)
         return Verdict(
             moved=moved,
             energy=float(objective.energy(moved)),
             decrease=decrease,
             likelihood_error=inexact,
-            inversion_error=round_trip,
+            inversion_error=inversion,
             lacks_decrease=lacks,
-            lacks_accuracy=None
-            if inexact is None or inexact <= self.likelihood_tolerance
-            else (
-                f"the likelihood by the training grid is off by {inexact:.3g} nats "
-                f"(tolerance {self.likelihood_tolerance:g})"
-            ),
+            lacks_accuracy=self._inaccurate(inexact),
         )
 
-    def _rises(self, what: str, change: Change) -> str | None:
+    def _inaccurate(self, error: float | None) -> str | None:
+        if error is None or error <= self.likelihood_tolerance:
+            return None
+        return (
+            f"the likelihood by the training grid is off by {error:.3g} nats "
+            f"(tolerance {self.likelihood_tolerance:g})"
+        )
+
+    def _rises(self, what: str, change: Mean) -> str | None:
         limit = self.standard_errors * change.error + 1e-9 * max(1.0, abs(change.value))
         if change.value <= limit:  # false for NaN
             return None

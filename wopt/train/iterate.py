@@ -7,13 +7,12 @@ import time
 from collections.abc import Iterator
 
 from wopt.capabilities import Need
-from wopt.interfaces.scheme import Subproblem, first_order
 from wopt.particles import Particles
 from wopt.push import push
 from wopt.stein.residual import affine_residual
 from wopt.train.attempt import Accepted, make_step
 from wopt.train.guard import nll
-from wopt.train.problem import Problem, Progress, State, Trace
+from wopt.train.problem import Problem, Progress, State
 from wopt.train.record import StepRecord
 
 __all__ = ["iterate"]
@@ -45,8 +44,10 @@ def iterate(
 def _step(problem: Problem, state: State, progress: Progress | None) -> State:
     wall, cpu = time.perf_counter(), time.process_time()
     made = make_step(problem, state, progress)
-    train = _after(problem, state.train, made.train, push(made.block, state.train.particles))
-    valid = _after(problem, state.valid, made.valid, made.verdict.moved)
+    parts = problem.scheme, problem.objective
+    pushed = push(made.block, state.train.particles)
+    train = state.train.after(*parts, made.train, pushed)
+    valid = state.valid.after(*parts, made.valid, made.verdict.moved)
     record = _record(problem, state, made)
     record = dataclasses.replace(
         record, seconds=time.perf_counter() - wall, cpu_seconds=time.process_time() - cpu
@@ -64,18 +65,11 @@ def _step(problem: Problem, state: State, progress: Progress | None) -> State:
     )
 
 
-def _after(problem: Problem, before: Trace, subproblem: Subproblem, moved: Particles) -> Trace:
-    """Return the moved particles with what the next step may look back on."""
-    if not problem.scheme.looks_back:
-        return Trace(moved)
-    gradient = problem.scheme.gradient(subproblem, problem.objective, moved)
-    return Trace(moved, before.particles.points, gradient)
-
-
 def _record(problem: Problem, state: State, made: Accepted) -> StepRecord:
     verdict = made.verdict
     before, moved = state.valid.particles, verdict.moved
     squared = (moved.points - before.points).square().sum(1)
+    condition = made.valid.stationarity(made.block)
     return StepRecord(
         step=state.step + 1,
         step_size=made.step_size,
@@ -84,7 +78,7 @@ def _record(problem: Problem, state: State, made: Accepted) -> StepRecord:
         w2_step=float(before.mean(squared).sqrt()),
         decrease=verdict.decrease.value,
         decrease_error=verdict.decrease.error,
-        residual=_residual(problem, made, before),
+        residual=None if condition is None else affine_residual(condition),
         nll_valid=_mean_nll(problem, moved),
         likelihood_error=verdict.likelihood_error,
         inversion_error=verdict.inversion_error,
@@ -97,14 +91,6 @@ def _record(problem: Problem, state: State, made: Accepted) -> StepRecord:
         cpu_seconds=0.0,
         plan=dict(made.plan),
     )
-
-
-def _residual(problem: Problem, made: Accepted, before: Particles) -> float | None:
-    held = made.valid
-    if held.implicit is None:
-        return None
-    y, anchor = first_order(problem.scheme, held, made.block, held.start or before)
-    return affine_residual(held.implicit, y, anchor, held.step_size)
 
 
 def _mean_nll(problem: Problem, particles: Particles) -> float | None:

@@ -11,7 +11,8 @@ from torch import Tensor
 from wopt.component import Spec
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.objective import Objective
-from wopt.interfaces.scheme import ProximalScheme
+from wopt.interfaces.scheme import History, ProximalScheme
+from wopt.interfaces.subproblem import Subproblem
 from wopt.particles import Particles
 from wopt.seeds import generator
 from wopt.train.guard import Guard
@@ -32,6 +33,44 @@ class Trace:
     particles: Particles
     previous: Tensor | None = None
     gradient: Tensor | None = None
+
+    def history(
+        self,
+        step: int,
+        step_size: float,
+        previous_step_size: float | None,
+        plan: Mapping[str, float],
+    ) -> History:
+        """Return what a scheme may look back on when it makes a step.
+
+        Args:
+            step: Its index: 0, 1, ...
+            step_size: h of it.
+            previous_step_size: h of the step before.
+            plan: What the scheme planned: for this step, or last, if that is to be decided.
+        """
+        past = self.particles, self.previous, self.gradient
+        return History(*past, step, step_size, previous_step_size, plan)
+
+    def after(
+        self,
+        scheme: ProximalScheme,
+        objective: Objective,
+        subproblem: Subproblem | None,
+        moved: Particles,
+    ) -> Trace:
+        """Return the moved particles with what the next step may look back on.
+
+        Args:
+            scheme: Says whether it looks back.
+            objective: G.
+            subproblem: What the map solves at these particles, if it is known.
+            moved: The particles, moved by it.
+        """
+        if not scheme.looks_back:
+            return Trace(moved)
+        gradient = None if subproblem is None else subproblem.gradient(objective, moved)
+        return Trace(moved, self.particles.points, gradient)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,9 +3,44 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
-__all__ = ["StepRecord"]
+__all__ = ["Retry", "StepRecord"]
+
+Action = Literal[
+    "grid made finer",
+    "trained again at half the rate",
+    "trained again, finer and at half the rate",
+]
+"""What was done to a step that was not accepted."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Retry:
+    """Why a step was not accepted at first, and what was done about it.
+
+    Attributes:
+        attempt: Which training of the step it was: 1, 2, ...
+        action: What was done.
+        reason: What was lacking.
+        step_size: h of that attempt.
+        next_step_size: h from then on: smaller where the step-size rule reduces it.
+
+    Example:
+        >>> print(Retry(1, "trained again at half the rate", "the loss became nan", 8.0, 4.0))
+        trained again at half the rate: the loss became nan; h reduced from 8 to 4
+    """
+
+    attempt: int
+    action: Action
+    reason: str
+    step_size: float
+    next_step_size: float
+
+    def __str__(self) -> str:
+        reduced = f"; h reduced from {self.step_size:g} to {self.next_step_size:g}"
+        return f"{self.action}: {self.reason}" + reduced * (self.next_step_size < self.step_size)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +83,7 @@ class StepRecord:
     likelihood_error: float | None
     inversion_error: float | None
     retries: int
-    attempts: tuple[str, ...]
+    attempts: tuple[Retry, ...]
     terms: dict[str, float]
     loss: float
     iterations: int
@@ -60,3 +95,12 @@ class StepRecord:
     def to_dict(self) -> dict[str, Any]:
         """Return the line of ``steps.jsonl``."""
         return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, line: Mapping[str, Any]) -> Self:
+        """Return the record of a line of ``steps.jsonl``.
+
+        Raises:
+            TypeError: Keys are missing, or there are others.
+        """
+        return cls(**{**line, "attempts": tuple(Retry(**retry) for retry in line["attempts"])})

@@ -19,8 +19,9 @@ from wopt.train.polish import polish
 
 __all__ = ["InnerReport", "InnerSolver"]
 
-Accuracy = Callable[[FlowBlock], tuple[float | None, float]]
-"""The first-order error of a block on held-out particles, and the movement per h."""
+Accuracy = Callable[[FlowBlock], tuple[float, float] | None]
+"""The first-order error of a block on held-out particles and the movement per h; ``None`` if
+nothing is implicit."""
 
 Loss = Callable[[FlowBlock, Tensor | None], Tensor]
 """The loss of a block on the rows of an index, or on all of them."""
@@ -292,12 +293,13 @@ class _Accuracy:
         """Measure the block; an error that is not known (nothing implicit) counts as met."""
         assert self.measure is not None
         training = block.training
-        self.residual, speed = self.measure(block.eval())
+        found = self.measure(block.eval())
         block.train(training)
-        if self.residual is None:
+        if found is None:
             return True
+        self.residual, speed = found
         limits = [self.tolerance, self.relative and self.relative * speed]
-        return all(self.residual <= limit for limit in limits if limit is not None)
+        return all(found[0] <= limit for limit in limits if limit is not None)
 
 
 class _Plateau:

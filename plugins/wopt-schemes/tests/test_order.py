@@ -55,7 +55,8 @@ def test_a_hidden_memory_is_found(make):
         def subproblem(self, history, objective):
             self.seen += 1
             h = history.step_size * (1 + 0.2 * (self.seen > 2))
-            return wopt.Subproblem(history.particles.points, h, objective)
+            x = history.particles
+            return wopt.Subproblem(x, x.points, h, objective)
 
     with pytest.raises(LawError, match="memory_is_in_the_state"):
         check_scheme(lambda h: Forgetful(step_size=h))

@@ -27,7 +27,8 @@ def test_backtracking_shrinks_until_the_step_is_accepted(problems, make):
     sizes = [r.step_size for r in found.history]
     first = found.history[0]
     assert sizes[0] == 8.0 * 0.5**first.retries < 8.0
-    assert "h reduced from 8 to 4" in first.attempts[0]
+    assert (first.attempts[0].step_size, first.attempts[0].next_step_size) == (8.0, 4.0)
+    assert str(first.attempts[0]).endswith("; h reduced from 8 to 4")
     assert all(b <= 1.2 * a * (1 + 1e-12) for a, b in itertools.pairwise(sizes))
     assert all(r.energy_change < 0 for r in found.history)
 

@@ -1,36 +1,13 @@
-"""What objectives share that are means of one value a particle."""
+"""Means over particles that objectives share."""
 
 from __future__ import annotations
-
-import abc
 
 import torch
 from torch import Tensor
 
-import wopt
 from wopt import Particles
 
-__all__ = ["MeanObjective", "centred", "log_mean_exp", "weights_of"]
-
-
-class MeanObjective(wopt.Objective):
-    """An energy E[g(x)] of one value a particle."""
-
-    @abc.abstractmethod
-    def contributions(self, particles: Particles) -> Tensor:
-        """Return g at each particle, shape ``(n,)``."""
-
-    def energy(self, particles: Particles) -> Tensor:
-        """Return the mean of :meth:`contributions`."""
-        return particles.mean(self.contributions(particles))
-
-
-def weights_of(particles: Particles) -> Tensor:
-    """Return the weights, shape ``(n,)``, equal ones written out."""
-    if particles.weights is not None:
-        return particles.weights
-    n = len(particles)
-    return particles.points.new_full((n,), 1 / n)
+__all__ = ["centred", "log_mean_exp"]
 
 
 def log_mean_exp(particles: Particles, values: Tensor) -> Tensor:
@@ -41,7 +18,7 @@ def log_mean_exp(particles: Particles, values: Tensor) -> Tensor:
         >>> round(float(log_mean_exp(p, torch.tensor([1000.0, 1000.0]))), 3)
         1000.0
     """
-    return torch.logsumexp(values + weights_of(particles).log(), 0)
+    return torch.logsumexp(values + particles.shares().log(), 0)
 
 
 def centred(particles: Particles, energy: Tensor, variation: Tensor) -> Tensor:

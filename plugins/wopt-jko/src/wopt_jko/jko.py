@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
+from torch import Tensor
 
 import wopt
-from wopt import History, Need, Subproblem, Transport
+from wopt import FlowBlock, History, Need, Subproblem
 
-__all__ = ["JKO"]
+__all__ = ["JKO", "ByAction"]
+
+Transport = Literal["displacement", "action"]
+"""The transport term: E |T(x) - x|^2, or the block's action, its upper bound for flows in time."""
 
 
 class JKO(wopt.ProximalScheme):
@@ -23,7 +27,7 @@ class JKO(wopt.ProximalScheme):
 
     Args:
         step_size: h, or a rule for it.
-        transport: The transport term, see :data:`wopt.Transport`.
+        transport: The transport term, see :class:`ByAction`.
 
     Example:
         >>> import wopt
@@ -47,4 +51,18 @@ class JKO(wopt.ProximalScheme):
 
     def subproblem(self, history: History, objective: wopt.Objective) -> Subproblem:
         """Anchor at the particles, all of the objective implicit."""
-        return Subproblem(history.particles.points, history.step_size, objective)
+        kind = ByAction if self.transport == "action" else Subproblem
+        return kind(history.particles, history.particles.points, history.step_size, objective)
+
+
+class ByAction(Subproblem):
+    """min over T of  G'(T_# rho) + E int_0^1 |dx_t/dt|^2 dt / (2 h'),  T a flow in time.
+
+    The action is an upper bound of the squared displacement, and equal to it at the optimum.
+    """
+
+    def loss(self, block: FlowBlock) -> Tensor:
+        """Return the energy and the block's action over 2 h'."""
+        y, log_det, action = block.forward_with_action(self.particles.points)
+        moved = self.particles.moved(y, log_det)
+        return self.implicit.energy(moved) + moved.mean(action) / (2 * self.step_size)

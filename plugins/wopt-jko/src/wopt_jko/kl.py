@@ -53,10 +53,6 @@ class KL(wopt.Objective):
         """Return V(y) - log |det DT| + log rho_0 of each particle."""
         return sum(self._terms(particles).values(), start=particles.points.new_zeros(()))
 
-    def energy(self, particles: Particles) -> Tensor:
-        """Return the mean of :meth:`contributions`."""
-        return particles.mean(self.contributions(particles))
-
     def terms(self, particles: Particles) -> dict[str, Tensor]:
         """Return the potential's part, the entropy's change and, if known, the start's entropy."""
         return {name: particles.mean(value) for name, value in self._terms(particles).items()}
@@ -102,10 +98,6 @@ class PotentialPart(wopt.Objective):
         assert self.target is not None
         return self.target.potential(particles.points)
 
-    def energy(self, particles: Particles) -> Tensor:
-        """Return E V."""
-        return particles.mean(self.contributions(particles))
-
 
 class EntropyPart(wopt.Objective):
     """Minus the entropy, E log rho, up to the start's entropy: the implicit part."""
@@ -118,10 +110,6 @@ class EntropyPart(wopt.Objective):
         if particles.log_det is None:
             raise wopt.CapabilityError(_NO_LOG_DET)
         return -particles.log_det
-
-    def energy(self, particles: Particles) -> Tensor:
-        """Return -E log |det DT|."""
-        return particles.mean(self.contributions(particles))
 
 
 _NO_LOG_DET = (

@@ -77,10 +77,10 @@ class Accelerated(wopt.ProximalScheme):
 
     def subproblem(self, history: History, objective: Objective) -> Subproblem:
         """Anchor at the extrapolated points; all of the objective implicit."""
-        x = history.particles.points
+        anchor = history.particles.points
         if history.previous is not None:
-            x = x + history.plan["momentum"] * (x - history.previous)
-        return Subproblem(x, history.step_size, objective)
+            anchor = anchor + history.plan["momentum"] * (anchor - history.previous)
+        return Subproblem(history.particles, anchor, history.step_size, objective)
 
 
 def _uphill(history: History) -> bool:

@@ -39,9 +39,10 @@ class BDF2(Stepped):
         """Anchor at the points extrapolated from the last two; all of the objective implicit."""
         x, h = history.particles.points, history.step_size
         if history.previous is None or history.previous_step_size is None:
-            return Subproblem(x, h, objective)
+            return Subproblem(history.particles, x, h, objective)
         w = h / history.previous_step_size
         if w > 1 + math.sqrt(2):
-            return Subproblem(x, h, objective)
+            return Subproblem(history.particles, x, h, objective)
         anchor = ((1 + w) ** 2 * x - w**2 * history.previous) / (1 + 2 * w)
-        return Subproblem(anchor, h * (1 + w) / (1 + 2 * w), objective)
+        h = h * (1 + w) / (1 + 2 * w)
+        return Subproblem(history.particles, anchor, h, objective)

@@ -38,5 +38,6 @@ class CrankNicolson(Stepped):
         """Anchor after half an explicit step; all of the objective implicit for the other half."""
         x, h = history.particles.points, history.step_size
         if history.gradient is None:
-            return Subproblem(x, h, objective)
-        return Subproblem(x - h / 2 * history.gradient, h / 2, objective)
+            return Subproblem(history.particles, x, h, objective)
+        anchor = x - h / 2 * history.gradient
+        return Subproblem(history.particles, anchor, h / 2, objective)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Annotated
 
 import torch
@@ -12,7 +13,7 @@ import wopt
 from wopt import History, Objective, Particles, Subproblem
 from wopt_schemes.sinkhorn import sinkhorn_shares
 
-__all__ = ["EntropicJKO"]
+__all__ = ["Entropic", "EntropicJKO"]
 
 
 class EntropicJKO(wopt.ProximalScheme):
@@ -60,16 +61,27 @@ class EntropicJKO(wopt.ProximalScheme):
 
     def subproblem(self, history: History, objective: Objective) -> Subproblem:
         """Anchor at the particles, all of the objective implicit."""
-        return Subproblem(history.particles.points, history.step_size, objective)
+        x = history.particles
+        return Entropic(x, x.points, history.step_size, objective, self.epsilon, self.rows)
 
-    def cost(self, subproblem: Subproblem, moved: Particles, anchor: Tensor) -> Tensor:
-        """Return shares of OT_eps(anchors, moved) / (2 h), group by group."""
-        shares = [
-            sinkhorn_shares(
-                anchor[group : group + self.rows],
-                moved.rows(slice(group, group + self.rows)),
-                self.epsilon,
-            )
-            for group in range(0, len(moved), self.rows)
-        ]
-        return torch.cat(shares) / (2 * subproblem.step_size)
+
+@dataclasses.dataclass(frozen=True)
+class Entropic(Subproblem):
+    """min over T of  G'(T_# rho) + OT_eps(anchors, T_# rho) / (2 h').
+
+    Attributes:
+        epsilon: eps.
+        group: Particles that are coupled at a time, in their order.
+    """
+
+    epsilon: float
+    group: int
+
+    def cost(self, moved: Particles) -> Tensor:
+        """Return shares of OT_eps(anchors, moved) / (2 h'), group by group."""
+        groups = [slice(k, k + self.group) for k in range(0, len(moved), self.group)]
+        shares = [sinkhorn_shares(self.anchor[g], moved.rows(g), self.epsilon) for g in groups]
+        return torch.cat(shares) / (2 * self.step_size)
+
+    def gradient(self, objective: Objective, moved: Particles) -> None:
+        """Return nothing: it is (a - y)/h' under squared displacement only."""

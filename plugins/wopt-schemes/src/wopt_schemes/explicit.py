@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wopt import History, Need, Objective, Subproblem
 from wopt_schemes.base import Limit, LimitedScheme
+from wopt_schemes.linearised import Linearised
 
 __all__ = ["Explicit"]
 
@@ -45,4 +46,4 @@ class Explicit(LimitedScheme):
     def subproblem(self, history: History, objective: Objective) -> Subproblem:
         """Linearise all of the objective at the particles."""
         self.refuse_large(history, objective)
-        return Subproblem(history.particles.points, history.step_size, objective, linear=True)
+        return Linearised.of(history.particles, history.step_size, objective)

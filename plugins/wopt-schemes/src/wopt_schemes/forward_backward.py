@@ -63,7 +63,7 @@ class ForwardBackward(LimitedScheme):
         explicit, rest = self._parts(objective)
         slope = wasserstein_gradient(explicit, history.particles)
         anchor = history.particles.points - history.step_size * slope
-        return Subproblem(anchor, history.step_size, rest)
+        return Subproblem(history.particles, anchor, history.step_size, rest)
 
     def _parts(self, objective: Objective) -> tuple[Objective, Objective]:
         explicit, rest = objective.split()

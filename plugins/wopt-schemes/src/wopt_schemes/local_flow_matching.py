@@ -10,8 +10,9 @@ from torch import Tensor
 import wopt
 from wopt import FlowBlock, History, Need, Objective, Particles, Subproblem
 from wopt_schemes.base import Stepped
+from wopt_schemes.regression import Regression
 
-__all__ = ["LocalFlowMatching"]
+__all__ = ["LocalFlowMatching", "OrnsteinUhlenbeck"]
 
 
 class LocalFlowMatching(Stepped):
@@ -60,34 +61,38 @@ class LocalFlowMatching(Stepped):
         _gaussian(target, target.dim or 1, torch.zeros(1, dtype=torch.float64))
 
     def subproblem(self, history: History, objective: Objective) -> Subproblem:
-        """The regression has no anchor; what it needs of the target is kept with the subproblem."""
+        """Return the regression, which has no anchor of its own, for the target's process."""
         x = history.particles.points
         assert objective.target is not None
         mean, covariance = _gaussian(objective.target, x.shape[1], x)
-        return _OUSubproblem(x, history.step_size, None, mean=mean, covariance=covariance)
-
-    def cost(self, subproblem: Subproblem, moved: Particles, anchor: Tensor) -> Tensor:
-        """Nothing is paid for transport, so that the guard looks at the energy alone."""
-        return torch.zeros_like(moved.points[:, 0])
-
-    def loss(
-        self, subproblem: Subproblem, block: FlowBlock, particles: Particles, anchor: Tensor
-    ) -> Tensor:
-        """Return the regression's loss with fresh noise and times."""
-        assert isinstance(subproblem, _OUSubproblem)
-        x = particles.points
-        end = subproblem.end(x)
-        t = torch.rand(len(x), dtype=x.dtype, device=x.device)
-        between = torch.lerp(x, end, t[:, None])
-        return particles.mean((block.field(t, between) - (end - x)).square().sum(1))
+        return OrnsteinUhlenbeck(
+            history.particles, x, history.step_size, mean=mean, covariance=covariance
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _OUSubproblem(Subproblem):
-    """The regression on the Ornstein-Uhlenbeck process of N(mean, covariance) for time h'."""
+class OrnsteinUhlenbeck(Regression):
+    """The regression of a velocity field on an Ornstein-Uhlenbeck process run for time h'.
+
+    Attributes:
+        mean: n of the law N(n, S) that the process approaches, shape ``(d,)``.
+        covariance: S, shape ``(d, d)``.
+    """
 
     mean: Tensor
     covariance: Tensor
+
+    def cost(self, moved: Particles) -> Tensor:
+        """Nothing is paid for transport, so that the guard looks at the energy alone."""
+        return torch.zeros_like(moved.points[:, 0])
+
+    def loss(self, block: FlowBlock) -> Tensor:
+        """Return the regression's loss with fresh noise and times."""
+        x = self.particles.points
+        end = self.end(x)
+        t = torch.rand(len(x), dtype=x.dtype, device=x.device)
+        between = torch.lerp(x, end, t[:, None])
+        return self.particles.mean((block.field(t, between) - (end - x)).square().sum(1))
 
     def end(self, x: Tensor) -> Tensor:
         """Draw where the process leads from ``x``."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from wopt import FlowBlock, History, Need, Objective, Particles, Subproblem
+from wopt.statistics import Mean
 from wopt_schemes.base import Stepped
 
-__all__ = ["Midpoint"]
+__all__ = ["HalfWay", "Midpoint"]
 
 
 class Midpoint(Stepped):
@@ -29,7 +30,9 @@ class Midpoint(Stepped):
         >>> block = AffineBlock(1)
         >>> _ = block.shift.data.fill_(2.0)
         >>> x = wopt.Particles.start(torch.zeros(1, 1))
-        >>> Midpoint(step_size=0.5).place(block, x).points.tolist()
+        >>> history = wopt.History(x, None, None, 0, 0.5, None)
+        >>> sub = Midpoint(step_size=0.5).subproblem(history, wopt.build("objective", "kl"))
+        >>> sub.at(block).points.tolist()
         [[1.0]]
     """
 
@@ -38,11 +41,22 @@ class Midpoint(Stepped):
 
     def subproblem(self, history: History, objective: Objective) -> Subproblem:
         """Anchor at the particles, half the step, all of the objective implicit half way."""
-        return Subproblem(history.particles.points, history.step_size / 2, objective)
+        x = history.particles
+        return HalfWay(x, x.points, history.step_size / 2, objective)
 
-    def place(self, block: FlowBlock, particles: Particles, *, audit: bool = False) -> Particles:
+
+class HalfWay(Subproblem):
+    """min over T of  G(M_# rho) + E |M(x) - a(x)|^2 / (2 h')  with  M = (id + T)/2."""
+
+    proximal = False
+
+    def at(self, block: FlowBlock, *, audit: bool = False) -> Particles:
         """Return the particles half way, at M(x)."""
-        return particles.moved(*block.half_way(particles.points))
+        return self.particles.moved(*block.half_way(self.particles.points))
 
-    def gradient(self, subproblem: Subproblem, objective: Objective, moved: Particles) -> None:
+    def change(self, block: FlowBlock, moved: Particles) -> Mean:
+        """Return F(T) - F(id), evaluated half way."""
+        return super().change(block, self.at(block, audit=True))
+
+    def gradient(self, objective: Objective, moved: Particles) -> None:
         """Return nothing: the step tells the gradient half way, not at its end."""

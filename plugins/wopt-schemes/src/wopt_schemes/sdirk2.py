@@ -39,6 +39,6 @@ class SDIRK2(Stepped):
         """Return the proximal step of the stage."""
         x, h = history.particles.points, history.step_size
         if not history.stages:
-            return Subproblem(x, GAMMA * h, objective)
+            return Subproblem(history.particles, x, GAMMA * h, objective)
         back = (1 - GAMMA) / GAMMA * (x - history.stages[0].points)
-        return Subproblem(x - back, GAMMA * h, objective)
+        return Subproblem(history.particles, x - back, GAMMA * h, objective)

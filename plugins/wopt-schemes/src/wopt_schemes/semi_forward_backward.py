@@ -24,10 +24,6 @@ class SecondMoment(wopt.Objective):
         """Return |x|^2 / 2 of each particle."""
         return particles.points.square().sum(1) / 2
 
-    def energy(self, particles: Particles) -> Tensor:
-        """Return the mean of :meth:`contributions`."""
-        return particles.mean(self.contributions(particles))
-
 
 class SemiForwardBackward(Stepped):
     """The scheme for a difference of convex functionals, G = rest - c: the concave part explicit.
@@ -82,7 +78,7 @@ class SemiForwardBackward(Stepped):
         rest, c = self._difference(objective)
         slope = wasserstein_gradient(c, history.particles)
         anchor = history.particles.points + history.step_size * slope
-        return Subproblem(anchor, history.step_size, rest)
+        return Subproblem(history.particles, anchor, history.step_size, rest)
 
     def _difference(self, objective: Objective) -> tuple[Objective, Objective]:
         curvature = self.curvature

@@ -41,8 +41,7 @@ def sinkhorn_shares(x: Tensor, moved: Particles, epsilon: float) -> Tensor:
         >>> round(float(share.mean()), 2)  # 4, and eps log 2 for a plan that is a permutation
         4.0
     """
-    n = len(x)
-    weights = x.new_full((n,), 1 / n) if moved.weights is None else moved.weights
+    weights = moved.shares()
     cost = (x[:, None, :] - moved.points[None, :, :]).square().sum(2)
     with torch.no_grad():
         f, g, plan = _solve(cost.detach(), weights.log(), epsilon)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from torch import Tensor
 import wopt
 from wopt import History, Objective, Particles, Subproblem
 
-__all__ = ["SlicedJKO", "directions"]
+__all__ = ["Sliced", "SlicedJKO", "directions"]
 
 
 class SlicedJKO(wopt.ProximalScheme):
@@ -58,15 +59,30 @@ class SlicedJKO(wopt.ProximalScheme):
                 "sliced_jko sorts particles of equal weight, and these are weighted; use jko or "
                 "entropic_jko for quadrature nodes"
             )
-        return Subproblem(history.particles.points, history.step_size, objective)
+        x = history.particles
+        u = directions(x.dim, self.frames, self.seed).to(x.points)
+        return Sliced(x, x.points, history.step_size, objective, u)
 
-    def cost(self, subproblem: Subproblem, moved: Particles, anchor: Tensor) -> Tensor:
-        """Return each particle's share of SW_2(anchors, moved)^2 / (2 h)."""
-        u = directions(moved.dim, self.frames, self.seed).to(anchor)
-        old = (anchor @ u).sort(dim=0).values
-        new, order = (moved.points @ u).sort(dim=0)
+
+@dataclasses.dataclass(frozen=True)
+class Sliced(Subproblem):
+    """min over T of  G'(T_# rho) + SW_2(anchors, T_# rho)^2 / (2 h').
+
+    Attributes:
+        directions: Unit vectors u, shape ``(d, m)``.
+    """
+
+    directions: Tensor
+
+    def cost(self, moved: Particles) -> Tensor:
+        """Return each particle's share of SW_2(anchors, moved)^2 / (2 h')."""
+        old = (self.anchor @ self.directions).sort(dim=0).values
+        new, order = (moved.points @ self.directions).sort(dim=0)
         shares = torch.zeros_like(new).scatter(0, order, (new - old).square())
-        return shares.mean(1) / (2 * subproblem.step_size)
+        return shares.mean(1) / (2 * self.step_size)
+
+    def gradient(self, objective: Objective, moved: Particles) -> None:
+        """Return nothing: it is (a - y)/h' under squared displacement only."""
 
 
 @functools.lru_cache(maxsize=16)

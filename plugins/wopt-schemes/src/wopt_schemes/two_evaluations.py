@@ -7,6 +7,8 @@ from typing import ClassVar
 
 from wopt import History, Need, Objective, Subproblem
 from wopt_schemes.base import Limit, LimitedScheme
+from wopt_schemes.linearised import Linearised
+from wopt_schemes.regression import Regression
 
 __all__ = ["ExplicitMidpoint", "Extragradient"]
 
@@ -41,11 +43,11 @@ class _TwoEvaluations(LimitedScheme, abc.ABC):
         self.refuse_large(history, objective)
         x, h = history.particles.points, history.step_size
         if not history.stages:
-            return Subproblem(x, self.look_ahead * h, objective, linear=True)
+            return Linearised.of(history.particles, self.look_ahead * h, objective)
         y = history.stages[0]
         if len(history.stages) == 1:
-            return Subproblem(y.points, h, objective, linear=True, start=y)
-        return Subproblem(x + history.stages[1].points - y.points, h, None)
+            return Linearised.of(y, h, objective)
+        return Regression(history.particles, x + history.stages[1].points - y.points, h)
 
 
 class Extragradient(_TwoEvaluations):

@@ -8,13 +8,12 @@ from torch import Tensor
 
 import wopt
 from wopt import Need, Particles
-from wopt_functionals.means import MeanObjective
 
 __all__ = ["Entropy"]
 
 
 @final
-class Entropy(MeanObjective):
+class Entropy(wopt.Objective):
     """Minus the differential entropy, in nats.
 
         G(rho) = int rho log rho = E[log rho_0(x) - log |det DT(x)|],    y = T(x).

@@ -8,15 +8,15 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+import wopt
 from wopt import Need, Particles
-from wopt_functionals.means import MeanObjective
 from wopt_functionals.options import not_one
 
 __all__ = ["Internal"]
 
 
 @final
-class Internal(MeanObjective):
+class Internal(wopt.Objective):
     """The internal energy of power m, up to a constant minus the Tsallis entropy.
 
         G(rho) = int rho^m / (m - 1) = E[rho^(m-1)] / (m - 1).

@@ -8,12 +8,11 @@ from torch import Tensor
 
 import wopt
 from wopt import Need, Particles
-from wopt_functionals.means import MeanObjective
 
 __all__ = ["RatioObjective", "is_convex"]
 
 
-class RatioObjective(MeanObjective):
+class RatioObjective(wopt.Objective):
     """An f-divergence  int f(p/q) q = E_p[h(t)],  t = log(p/q),  h(t) = f(e^t) e^-t."""
 
     needs = Need.POTENTIAL | Need.NORMALISED | Need.LOG_DENSITY

@@ -77,10 +77,6 @@ class FisherInformation(wopt.Objective):
         self.bandwidth = bandwidth
         self.ridge = ridge
 
-    def energy(self, particles: Particles) -> Tensor:
-        """Return the value at the best field."""
-        return particles.mean(self.contributions(particles))
-
     def contributions(self, particles: Particles) -> Tensor:
         """Return -2 <s, phi> - 2 div phi - |phi|^2 at each particle, for the best phi.
 
@@ -91,9 +87,7 @@ class FisherInformation(wopt.Objective):
         score = None if self.target is None else score_of(self.target, x)
         with torch.no_grad():
             wide, slopes64 = psi.double(), slopes.double()
-            weights = torch.full_like(wide[:, 0], 1 / len(x))
-            if particles.weights is not None:
-                weights = particles.weights.double()
+            weights = particles.shares(torch.float64)
             linear = -torch.einsum("n,nkj->kj", weights, slopes64)
             if score is not None:
                 linear = linear - (weights[:, None] * wide).T @ score.double()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 import wopt
 from wopt import ConfigError, Particles
-from wopt_functionals.means import centred, weights_of
+from wopt_functionals.means import centred
 from wopt_functionals.options import chosen, named_function
 from wopt_functionals.pairs.kernel import Difference, PairKernel
 from wopt_functionals.pairs.mean import rows_within, within
@@ -103,7 +103,7 @@ class Interaction(wopt.Objective):
         if self.kernel == "quadratic":
             return particles.mean(self._quadratic(particles)) / 2
         kernel = self._kernel(particles.dim)
-        x, w = particles.points, weights_of(particles)
+        x, w = particles.points, particles.shares()
         return within(kernel, x, w, diagonal=self.diagonal) / 2
 
     @torch.no_grad()
@@ -113,13 +113,13 @@ class Interaction(wopt.Objective):
             of_each = self._quadratic(particles)
         else:
             kernel = self._kernel(particles.dim)
-            x, w = particles.points, weights_of(particles)
+            x, w = particles.points, particles.shares()
             of_each = rows_within(kernel, x, w, diagonal=self.diagonal)
         return centred(particles, particles.mean(of_each) / 2, of_each)
 
     def _quadratic(self, particles: Particles) -> Tensor:
         """Return sum_j w_j W(x_i - x_j) from mean and variance, normalised as the estimate is."""
-        x, w = particles.points, weights_of(particles)
+        x, w = particles.points, particles.shares()
         squared = (x - particles.mean(x)).square().sum(1)
         rows = self.strength / 2 * (squared + particles.mean(squared))
         return rows if self.diagonal else rows / (1 - w.square().sum())

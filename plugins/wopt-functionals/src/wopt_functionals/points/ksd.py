@@ -10,7 +10,7 @@ from torch import Tensor
 
 import wopt
 from wopt import Need, Particles
-from wopt_functionals.means import centred, weights_of
+from wopt_functionals.means import centred
 from wopt_functionals.options import Estimator
 from wopt_functionals.pairs.mean import rows_within, within
 from wopt_functionals.points.score import score_of
@@ -71,12 +71,12 @@ class KSD(wopt.Objective):
     def energy(self, particles: Particles) -> Tensor:
         """Return half the mean of k_q over pairs."""
         rows = self._rows(particles)
-        return within(self.kernel, rows, weights_of(particles), diagonal=self.diagonal) / 2
+        return within(self.kernel, rows, particles.shares(), diagonal=self.diagonal) / 2
 
     @torch.no_grad()
     def contributions(self, particles: Particles) -> Tensor:
         """Return the first variation, shifted to have the energy as its mean."""
-        rows, w = self._rows(particles), weights_of(particles)
+        rows, w = self._rows(particles), particles.shares()
         of_each = rows_within(self.kernel, rows, w, diagonal=self.diagonal)
         return centred(particles, particles.mean(of_each) / 2, of_each)
 

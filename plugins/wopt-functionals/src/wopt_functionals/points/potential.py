@@ -8,14 +8,13 @@ from torch import Tensor
 
 import wopt
 from wopt import Need, Particles
-from wopt_functionals.means import MeanObjective
 from wopt_functionals.options import DensityTarget
 
 __all__ = ["Potential"]
 
 
 @final
-class Potential(MeanObjective):
+class Potential(wopt.Objective):
     """The potential energy of a target's V = -log q.
 
         G(rho) = E V.

@@ -11,7 +11,6 @@ from torch import Tensor
 
 import wopt
 from wopt import Need, Particles
-from wopt_functionals.means import weights_of
 from wopt_functionals.options import SampledTarget, Samples
 from wopt_functionals.samples.critics import DUALS, DualName
 from wopt_functionals.samples.draws import Draws
@@ -74,10 +73,6 @@ class DualFDivergence(wopt.Objective):
         self.ridge = ridge
         self.draws = Draws(target, samples)
 
-    def energy(self, particles: Particles) -> Tensor:
-        """Return the value at the best critic."""
-        return particles.mean(self.contributions(particles))
-
     def contributions(self, particles: Particles) -> Tensor:
         """Return a(g(x)) at each particle less the other terms, for the best critic g.
 
@@ -86,7 +81,7 @@ class DualFDivergence(wopt.Objective):
         y = self.draws.points(particles.points)
         p, q = self._psi(particles.points), self._psi(y)
         v = y.new_full((len(y),), 1 / len(y))
-        held = p.detach(), weights_of(particles), q, v
+        held = p.detach(), particles.shares(), q, v
         theta = maximise(self.dual, *held, self.ridge)
         penalty = self.ridge * theta.square().sum() / 2
         return self.dual.a(p @ theta) - self.dual.b(q @ theta).mean() - penalty

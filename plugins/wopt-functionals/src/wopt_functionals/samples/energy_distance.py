@@ -9,7 +9,7 @@ from torch import Tensor
 
 import wopt
 from wopt import Need, Particles
-from wopt_functionals.means import centred, weights_of
+from wopt_functionals.means import centred
 from wopt_functionals.options import SampledTarget, Samples
 from wopt_functionals.pairs.kernels import make_kernel
 from wopt_functionals.pairs.line import distances_on_line
@@ -57,7 +57,7 @@ class EnergyDistance(wopt.Objective):
 
     def energy(self, particles: Particles) -> Tensor:
         """Return the distance between the particles and the samples in use."""
-        x, w = particles.points, weights_of(particles)
+        x, w = particles.points, particles.shares()
         y = self.draws.points(x)
         v = y.new_full((len(y),), 1 / len(y))
         if particles.dim == 1:
@@ -72,7 +72,7 @@ class EnergyDistance(wopt.Objective):
     @torch.no_grad()
     def contributions(self, particles: Particles) -> Tensor:
         """Return the first variation, shifted to have the energy as its mean."""
-        x, w = particles.points, weights_of(particles)
+        x, w = particles.points, particles.shares()
         y = self.draws.points(x)
         v = y.new_full((len(y),), 1 / len(y))
         if particles.dim == 1:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 import wopt
 from wopt import ConfigError, DataError, Need, Particles
-from wopt_functionals.means import centred, weights_of
+from wopt_functionals.means import centred
 from wopt_functionals.options import Estimator, SampledTarget, Samples
 from wopt_functionals.pairs.kernel import PairKernel
 from wopt_functionals.pairs.kernels import KernelName, frequencies, make_kernel
@@ -97,7 +97,7 @@ class MMD(wopt.Objective):
 
     def energy(self, particles: Particles) -> Tensor:
         """Return the estimate of G."""
-        x, w = particles.points, weights_of(particles)
+        x, w = particles.points, particles.shares()
         y = self.draws.points(x)
         if self.features:
             return (w @ self._cosines(x) - self._cosines(y).mean(0)).square().sum() / 2
@@ -108,7 +108,7 @@ class MMD(wopt.Objective):
     @torch.no_grad()
     def contributions(self, particles: Particles) -> Tensor:
         """Return the first variation, shifted to have the energy as its mean."""
-        x, w = particles.points, weights_of(particles)
+        x, w = particles.points, particles.shares()
         y = self.draws.points(x)
         if self.features:
             at = self._cosines(x)

@@ -10,7 +10,6 @@ from torch import Tensor
 
 import wopt
 from wopt import Need, Particles
-from wopt_functionals.means import weights_of
 from wopt_functionals.options import SampledTarget, Samples
 from wopt_functionals.samples.draws import Draws
 
@@ -59,7 +58,7 @@ class SlicedWasserstein(wopt.Objective):
         theta = torch.randn(shape, generator=draw, dtype=torch.float64, device=x.device)
         theta = torch.nn.functional.normalize(theta, dim=1).to(x)
         v = y.new_full((len(y),), 1 / len(y))
-        return _transport(theta @ x.T, weights_of(particles), theta @ y.T, v).mean() / 2
+        return _transport(theta @ x.T, particles.shares(), theta @ y.T, v).mean() / 2
 
     def resample(self, generator: torch.Generator) -> None:
         """Draw new directions and new samples of the target."""

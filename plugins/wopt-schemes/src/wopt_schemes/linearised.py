@@ -1,0 +1,65 @@
+"""The linearised subproblem, whose minimiser is an explicit step."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from wopt import FlowBlock, Objective, Particles, Subproblem
+from wopt.interfaces.derivatives import energy_derivatives
+from wopt.interfaces.subproblem import Stationarity
+from wopt.statistics import Mean, mean_and_error
+
+__all__ = ["Linearised"]
+
+
+class Linearised(Subproblem):
+    """min over u = T - id of  DG(rho)[u] + E |u|^2 / (2 h'),  so that u = -h' grad_W G(rho).
+
+    DG(rho)[u] = sum_i <g_i, u(x_i)> + l_i div u(x_i) with the derivatives g, l of the energy by
+    points and log-dets, see :func:`wopt.interfaces.derivatives.energy_derivatives`. The anchor is
+    at the particles; use :meth:`of`.
+
+    Example:
+        >>> import torch, wopt
+        >>> from wopt.testing import AffineBlock
+        >>> block = AffineBlock(1)
+        >>> _ = block.shift.data.fill_(-1.0)
+        >>> x = wopt.Particles.start(torch.tensor([[1.0], [3.0]]))
+        >>> sub = Linearised.of(x, 0.5, wopt.build("objective", "kl"))
+        >>> float(sub.loss(block).detach())  # E <x, u> + |u|^2/2h = -2 + 1
+        -1.0
+    """
+
+    explicit = True
+    proximal = False
+
+    @classmethod
+    def of(cls, particles: Particles, step_size: float, objective: Objective) -> Linearised:
+        """Return an explicit step of an objective from particles."""
+        return cls(particles, particles.points, step_size, objective)
+
+    def loss(self, block: FlowBlock) -> Tensor:
+        """Return DG(rho)[u] + E |u|^2 / (2 h')."""
+        u, divergence = block.velocity(self.particles.points)
+        by_point, by_log_det = energy_derivatives(self.implicit, self.particles)
+        slope = (by_point * u).sum() + (by_log_det * divergence).sum()
+        return slope + self.particles.mean(u.square().sum(1)) / (2 * self.step_size)
+
+    def change(self, block: FlowBlock, moved: Particles) -> Mean:
+        """Return the loss, which is zero at the identity, with its standard error."""
+        u, divergence = block.velocity(self.particles.points)
+        by_point, by_log_det = energy_derivatives(self.implicit, self.particles)
+        slope = ((by_point * u).sum(1) + by_log_det * divergence) / self.particles.shares()
+        values = slope + u.square().sum(1) / (2 * self.step_size)
+        return mean_and_error(values.double(), self.particles.weights)
+
+    @torch.no_grad()
+    def stationarity(self, block: FlowBlock) -> Stationarity:
+        """Return  grad_W G(rho) + u/h' = 0  at the particles before the step."""
+        x = self.particles.points
+        u, _ = block.velocity(x)
+        return Stationarity(self.implicit, self.particles, x - u, self.step_size)
+
+    def gradient(self, objective: Objective, moved: Particles) -> None:
+        """Return nothing: the step tells the gradient before it, not at its end."""

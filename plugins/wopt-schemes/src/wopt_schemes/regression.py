@@ -1,0 +1,30 @@
+"""The regression of a map on given points, with nothing implicit."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from wopt import FlowBlock, Objective, Subproblem, Sum
+
+__all__ = ["Regression"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Regression(Subproblem):
+    """min over T of  E |T(x) - a(x)|^2 / (2 h'):  T carries the particles to their anchors.
+
+    Example:
+        >>> import torch, wopt
+        >>> from wopt.testing import AffineBlock
+        >>> x = wopt.Particles.start(torch.tensor([[1.0], [3.0]]))
+        >>> float(Regression(x, x.points + 2, 0.5).loss(AffineBlock(1)).detach())
+        4.0
+    """
+
+    implicit: Objective = dataclasses.field(default_factory=lambda: Sum([]))  # which is zero
+
+    explicit = True
+    proximal = False
+
+    def stationarity(self, block: FlowBlock) -> None:
+        """Return nothing: the objective is not implicit."""

@@ -1,0 +1,144 @@
+"""The proximal subproblem of a step: where it starts, what it pays, and what it asks of a map."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar, Self
+
+import torch
+from torch import Tensor
+
+from wopt.capabilities import Need
+from wopt.interfaces.block import FlowBlock
+from wopt.interfaces.change import energy_change
+from wopt.interfaces.objective import Objective
+from wopt.particles import Particles
+from wopt.statistics import Mean
+
+__all__ = ["Stationarity", "Subproblem"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Stationarity:
+    """The first-order condition of a step:  xi = grad_W G(rho) + (y - a)/h' = 0  at particles y.
+
+    Attributes:
+        objective: G, what is implicit.
+        particles: y, which represent rho.
+        anchor: a, shape ``(n, d)``.
+        step_size: h'.
+    """
+
+    objective: Objective
+    particles: Particles
+    anchor: Tensor
+    step_size: float
+
+    @property
+    def displacement(self) -> Tensor:
+        """y - a, what the proximal step moves, shape ``(n, d)``."""
+        return self.particles.points - self.anchor
+
+    @property
+    def speed(self) -> float:
+        """The root mean square of (y - a)/h'."""
+        squares = self.displacement.square().sum(1)
+        return float(self.particles.mean(squares).sqrt() / self.step_size)
+
+    def rows(self, index: Tensor | slice) -> Self:
+        """Return the condition at some of the particles."""
+        return dataclasses.replace(
+            self, particles=self.particles.rows(index), anchor=self.anchor[index]
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Subproblem:
+    """min over T of  F(T) = G'(T_# rho) + E |T(x) - a(x)|^2 / (2 h').
+
+    A scheme says where T starts, what it is drawn to, how strongly, and what is implicit; all else
+    follows. What is not of this form is a subclass that overrides the methods that differ: where G'
+    is evaluated (:meth:`at`), the transport term (:meth:`cost`), or the whole :meth:`loss` with
+    what belongs to it, :meth:`change` and :meth:`stationarity`.
+
+    Attributes:
+        particles: Where T is applied: rho.
+        anchor: a at each of them, shape ``(n, d)``.
+        step_size: The effective step h'.
+        implicit: G', the part of the objective that is evaluated at the new particles.
+
+    Example:
+        >>> import wopt
+        >>> from wopt.testing import AffineBlock
+        >>> x = Particles.start(torch.ones(4, 1))
+        >>> sub = Subproblem(x, 3 * x.points, 0.5, wopt.build("objective", "entropy"))
+        >>> float(sub.loss(AffineBlock(1)).detach())  # T is new, the identity: |1 - 3|^2
+        4.0
+    """
+
+    particles: Particles
+    anchor: Tensor
+    step_size: float
+    implicit: Objective
+
+    explicit: ClassVar[bool] = False
+    """Whether nothing is implicit: F then says little, so the energy itself has to fall too."""
+    proximal: ClassVar[bool] = True
+    """Whether T(x) itself solves the first-order condition, as the theorems of certificates ask."""
+
+    def rows(self, index: Tensor | slice) -> Self:
+        """Return the subproblem on some of the particles."""
+        return dataclasses.replace(
+            self, particles=self.particles.rows(index), anchor=self.anchor[index]
+        )
+
+    def at(self, block: FlowBlock, *, audit: bool = False) -> Particles:
+        """Return the particles at which G' is evaluated: those that T moved.
+
+        Args:
+            block: T.
+            audit: Use the block's finer, independent computation, with its log-det.
+        """
+        x = self.particles.points
+        if Need.LOG_DET in block.provides and (audit or self.implicit.of_density):
+            return self.particles.moved(*(block.audit if audit else block)(x))
+        return self.particles.moved(block.move(x), None)
+
+    def cost(self, moved: Particles) -> Tensor:
+        """Return each particle's share of the transport term, shape ``(n,)``: |y - a|^2 / (2 h').
+
+        The term is their weighted mean.
+
+        Args:
+            moved: The particles y at which G' is evaluated.
+        """
+        return (moved.points - self.anchor).square().sum(1) / (2 * self.step_size)
+
+    def loss(self, block: FlowBlock) -> Tensor:
+        """Return F(T), differentiable in the block's parameters."""
+        moved = self.at(block)
+        return self.implicit.energy(moved) + moved.mean(self.cost(moved))
+
+    def change(self, block: FlowBlock, moved: Particles) -> Mean:
+        """Return F(T) - F(id) with its standard error.
+
+        Args:
+            block: T.
+            moved: The particles' image under the audited T.
+        """
+        cost = self.cost(moved) - self.cost(self.particles)
+        return energy_change(self.implicit, self.particles, moved, cost)
+
+    @torch.no_grad()
+    def stationarity(self, block: FlowBlock) -> Stationarity | None:
+        """Return the first-order condition that T is to meet; ``None`` if nothing is implicit."""
+        return Stationarity(self.implicit, self.at(block, audit=True), self.anchor, self.step_size)
+
+    def gradient(self, objective: Objective, moved: Particles) -> Tensor | None:
+        """Return the objective's Wasserstein gradient at the new particles, if the step tells.
+
+        After a step with all of the objective implicit it is (a - y)/h'.
+        """
+        if self.implicit is not objective:
+            return None
+        return (self.anchor - moved.points) / self.step_size

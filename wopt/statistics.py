@@ -1,0 +1,44 @@
+"""Means over independent draws, with their standard errors."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from torch import Tensor
+
+__all__ = ["Mean", "mean_and_error"]
+
+
+class Mean(NamedTuple):
+    """A mean and its standard error.
+
+    Attributes:
+        value: The mean.
+        error: Its standard error over independent draws; zero for quadrature nodes, which are not
+            drawn; NaN for a single draw, of which nothing is known.
+    """
+
+    value: float
+    error: float
+
+
+def mean_and_error(values: Tensor, weights: Tensor | None = None) -> Mean:
+    """Return the mean of ``values``, shape ``(n,)``, and its standard error  s / sqrt(n).
+
+    Args:
+        values: One a draw; s is their standard deviation, with n - 1 degrees of freedom. The
+            arithmetic is done in their type.
+        weights: Of quadrature nodes, summing to one; ``None`` for equally likely draws.
+
+    Example:
+        >>> import torch
+        >>> mean_and_error(torch.tensor([1.0, 2.0, 3.0, 6.0])).value
+        3.0
+        >>> mean_and_error(torch.tensor([1.0, 2.0]), torch.tensor([0.25, 0.75]))
+        Mean(value=1.75, error=0.0)
+    """
+    if weights is not None:
+        return Mean(float(weights.to(values) @ values), 0.0)
+    spread = float(values.std() / math.sqrt(len(values))) if len(values) > 1 else math.nan
+    return Mean(float(values.mean()), spread)

@@ -1,0 +1,118 @@
+"""One stage of a step: its subproblem solved on the training particles, judged on the others."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from wopt.component import Spec
+from wopt.interfaces.block import FlowBlock, new_block
+from wopt.interfaces.subproblem import Subproblem
+from wopt.particles import Particles
+from wopt.seeds import derive, generator, seeded
+from wopt.stein.residual import affine_residual
+from wopt.train.guard import Verdict
+from wopt.train.problem import Problem, Progress
+from wopt.train.solver import InnerReport
+
+__all__ = ["Stage"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """One subproblem at the particles of both splits.
+
+    Attributes:
+        problem: What is minimised and how.
+        step: Steps made before.
+        stage: Stages of this step made before.
+        attempt: How often this step was tried before: each time finer, and at half the rate.
+        sub: The subproblem at the training particles.
+        valid: The same at the held-out particles.
+        progress: Told of the work.
+    """
+
+    problem: Problem
+    step: int
+    stage: int
+    attempt: int
+    sub: Subproblem
+    valid: Subproblem
+    progress: Progress | None
+
+    def train(self, previous: FlowBlock | None) -> tuple[FlowBlock, InnerReport]:
+        """Return a block trained from that of the stage or step before, or from the identity."""
+        problem, particles = self.problem, self.sub.particles
+        place = ("step", self.step + 1, self.attempt, self.stage)
+        with seeded(derive(problem.seed, *place)):
+            block = _new_block(problem.block, particles)
+            block.see(particles.points)
+            if previous is not None and problem.solver.warm_start:
+                block.warm_start(previous)
+            for _ in range(self.attempt):
+                block.refine()
+            draws = generator(problem.seed, "objective", *place, device=particles.points.device)
+            report = problem.solver.minimise(
+                block,
+                self._loss,
+                len(particles),
+                rate=0.5**self.attempt,
+                before_each=lambda: problem.objective.resample(draws),
+                held_out=self._held_out,
+                accuracy=self._accuracy,
+                progress=self._tell if self.progress else None,
+            )
+        block.freeze()
+        return block, report
+
+    def judge(self, block: FlowBlock, *, final: bool) -> tuple[Verdict, list[str]]:
+        """Return the guard's verdict, after making the grid finer if that is all it lacks.
+
+        Args:
+            block: The trained block, which is refined in place.
+            final: Whether this is the step's last stage.
+
+        Returns:
+            The verdict, and for each time that the grid was made finer, why.
+        """
+        problem, guard = self.problem, self.problem.guard
+        problem.redraw("held_out", self.valid.particles)
+        if self.progress:
+            self.progress(self.step + 1, "checking", 0, 1, float("nan"))
+        coarse: list[str] = []
+        while True:
+            verdict = guard.judge(self.valid, problem.objective, block, final=final)
+            lacks = None if verdict.lacks_decrease else verdict.lacks_accuracy
+            if lacks is None or len(coarse) == guard.refinements or not block.refine():
+                return verdict, coarse
+            coarse.append(lacks)
+
+    def _loss(self, block: FlowBlock, rows: Tensor | None) -> Tensor:
+        return (self.sub if rows is None else self.sub.rows(rows)).loss(block)
+
+    @torch.no_grad()
+    def _held_out(self, block: FlowBlock) -> float:
+        block.eval()
+        value = self.valid.loss(block)
+        block.train()
+        return float(value)
+
+    @torch.no_grad()
+    def _accuracy(self, block: FlowBlock) -> tuple[float, float] | None:
+        """Return the held-out first-order error and the movement per h', if any is implicit."""
+        condition = self.valid.stationarity(block)
+        return None if condition is None else (affine_residual(condition), condition.speed)
+
+    def _tell(self, done: int, total: int, loss: float) -> None:
+        assert self.progress is not None
+        self.progress(self.step + 1, "training", done, total, loss)
+
+
+def _new_block(block: Spec | FlowBlock, like: Particles) -> FlowBlock:
+    """Return a new block for particles of this dimension, dtype and device."""
+    if isinstance(block, Spec):
+        return new_block(block, like.dim, like.condition).to(like.points)
+    return copy.deepcopy(block).to(like.points)
