@@ -278,6 +278,7 @@ def test_a_coarse_grid_is_made_finer():
     assert record.retries == len(record.attempts) >= 2
     assert all((r.attempt, r.action) == (1, "grid made finer") for r in record.attempts)
     assert "nats (tolerance 0.02)" in record.attempts[0].reason
+    assert wopt.StepRecord.from_dict(json.loads(json.dumps(record.to_dict()))) == record
     assert int(found.flow.blocks[0].steps) == 2**record.retries
     assert record.likelihood_error <= 0.02
     # What one step of the grid would have reported is far off.

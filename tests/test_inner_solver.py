@@ -257,7 +257,7 @@ def test_without_a_tolerance_nothing_is_measured():
 
 def test_an_error_that_is_not_known_does_not_ask_for_more():
     solver = InnerSolver(iterations=30, check_every=10, tolerance=0.1)
-    report = solver.minimise(AffineBlock(1), quadratic, 10, accuracy=lambda _: (None, 1.0))
+    report = solver.minimise(AffineBlock(1), quadratic, 10, accuracy=lambda _: None)
     assert report.iterations == 10
 
 

@@ -14,9 +14,9 @@ import torch
 
 import wopt
 from wopt.certify.bounds import a_posteriori
+from wopt.interfaces.subproblem import Stationarity
 from wopt.stein.affine import AffineField
 from wopt.stein.form import SteinForm
-from wopt.interfaces.subproblem import Stationarity
 from wopt.stein.residual import affine_residual
 from wopt.testing import jko_step
 
