@@ -9,7 +9,7 @@ import torch
 from wopt.certify.bounds import optimal_residual
 from wopt.certify.estimate import Estimate
 from wopt.certify.replay import Passage
-from wopt.certify.transport import TransportGap, jacobian_symmetry, transport_gap
+from wopt.certify.transport import Symmetry, TransportGap, jacobian_symmetry, transport_gap
 from wopt.errors import UserError
 
 __all__ = ["optimality_part"]
@@ -52,30 +52,36 @@ def optimality_part(
         "dual": gap.dual.to_dict(),
         "high": gap.high.to_dict(),
         "plans": [_plan(gap, k) for k in range(len(gap.plans))],
-        "reason": gap.reason,
+        "symmetry": None,
     }
     if x.shape[1] > _MANY:
         why = f"the derivative is not looked at in more than {_MANY} dimensions"
-        return found | {"symmetry": None, "reason": f"{gap.reason}; {why}".lstrip("; ")}
+        return found | {"reason": f"{gap.reason}; {why}".lstrip("; ")}
     try:
         with torch.enable_grad():
             symmetry = jacobian_symmetry(passage.block.move, x[:_POINTS])
     except UserError as error:
-        return found | {"symmetry": None, "reason": str(error)}
-    found["symmetry"] = {
+        return found | {"reason": str(error)}
+    found |= {"symmetry": _shown(symmetry), "reason": gap.reason}
+    if residual is None or symmetry.least_eigenvalue <= 0:
+        return found
+    return found | _corrected(residual.value, gap, step_size, 1 / symmetry.least_eigenvalue)
+
+
+def _corrected(residual: float, gap: TransportGap, h: float, steepest: float) -> dict[str, Any]:
+    """Return the residuals that allow for the least and the largest gap."""
+    ends = {"high": gap.high.value} | ({"low": gap.plans[-1].gap} if gap.plans else {})
+    values = {n: float(optimal_residual(residual, end, h, steepest)) for n, end in ends.items()}
+    return {f"residual_{n}": {"value": v, "label": "estimate"} for n, v in values.items()}
+
+
+def _shown(symmetry: Symmetry) -> dict[str, Any]:
+    return {
         "relative": symmetry.relative,
         "least_eigenvalue": symmetry.least_eigenvalue,
         "points": symmetry.points,
         "label": "estimate",
     }
-    least = gap.plans[-1].gap if gap.plans else None
-    if residual is not None and symmetry.least_eigenvalue > 0:
-        steepest = 1 / symmetry.least_eigenvalue
-        for name, value in (("low", least), ("high", gap.high.value)):
-            if value is not None:
-                corrected = optimal_residual(residual.value, value, step_size, steepest)
-                found[f"residual_{name}"] = {"value": float(corrected), "label": "estimate"}
-    return found
 
 
 def _plan(gap: TransportGap, k: int) -> dict[str, Any]:

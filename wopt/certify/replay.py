@@ -52,7 +52,7 @@ def replay(
     trace = Trace(start)
     previous_h: float | None = None
     for block, record in zip(blocks, records, strict=True):
-        problem.redraw("held_out", trace.particles)
+        problem.redraw(trace.particles, "held_out")
         before = trace.particles
         sub = None
         if scheme.stages == 1:

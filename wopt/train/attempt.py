@@ -82,7 +82,7 @@ class _Attempt:
     def make(self) -> Accepted | list[Retry]:
         """Return the step; or what was refined, and last why it was rejected all the same."""
         problem, scheme, step = self.problem, self.problem.scheme, self.state.step
-        problem.redraw(f"step {step + 1}", self.state.train.particles)
+        problem.redraw(self.state.train.particles, f"step {step + 1}")
         plan = scheme.plan(self._history(self.state.train, self.state.plan), problem.objective)
         histories = [self._history(of, plan) for of in (self.state.train, self.state.valid)]
         block, retries = self.state.block, list[Retry]()

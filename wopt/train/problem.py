@@ -125,15 +125,29 @@ class Problem:
     def begin(self, train: Particles, valid: Particles | None = None) -> State:
         """Return the state before the first step; without ``valid``, ``train`` serves as both."""
         held = train if valid is None else valid
-        self.redraw("held_out", held)
+        self.redraw(held, "held_out")
         with torch.no_grad():
             energy = float(self.objective.energy(held))
         return State(0, Trace(train), Trace(held), None, energy, None)
 
-    def redraw(self, place: str, like: Particles) -> None:
-        """Give a stochastic objective the draw of one place, so that nothing depends on the past.
+    def redraw(self, like: Particles, *place: str | int) -> None:
+        """Give a stochastic objective the first draw of a place; see :meth:`draws`.
 
-        All held-out energies of a run use one draw, so that they can be compared.
+        All held-out energies of a run use one place's, so that they can be compared.
         """
-        device = like.points.device
-        self.objective.resample(generator(self.seed, "objective", place, device=device))
+        self.draws(like, *place)()
+
+    def draws(self, like: Particles, *place: str | int) -> Callable[[], None]:
+        """Return a function that gives a stochastic objective the next draw of a place.
+
+        This is the one way in which draws change: as a function of the seed and of the place, so
+        that nothing depends on the past. They are set on the objective and not handed to each
+        evaluation, because a scheme may split it (:meth:`Objective.split`): the parts, the
+        anchors made of them and the whole must see the same numbers, whoever asks.
+
+        Args:
+            like: Particles on the device where numbers are drawn.
+            place: What the draws are for.
+        """
+        source = generator(self.seed, "objective", *place, device=like.points.device)
+        return lambda: self.objective.resample(source)

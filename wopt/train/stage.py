@@ -12,7 +12,7 @@ from wopt.component import Spec
 from wopt.interfaces.block import FlowBlock, new_block
 from wopt.interfaces.subproblem import Subproblem
 from wopt.particles import Particles
-from wopt.seeds import derive, generator, seeded
+from wopt.seeds import derive, seeded
 from wopt.stein.residual import affine_residual
 from wopt.train.guard import Verdict
 from wopt.train.problem import Problem, Progress
@@ -54,13 +54,12 @@ class Stage:
                 block.warm_start(previous)
             for _ in range(self.attempt):
                 block.refine()
-            draws = generator(problem.seed, "objective", *place, device=particles.points.device)
             report = problem.solver.minimise(
                 block,
                 self._loss,
                 len(particles),
                 rate=0.5**self.attempt,
-                before_each=lambda: problem.objective.resample(draws),
+                before_each=problem.draws(particles, *place),
                 held_out=self._held_out,
                 accuracy=self._accuracy,
                 progress=self._tell if self.progress else None,
@@ -79,7 +78,7 @@ class Stage:
             The verdict, and for each time that the grid was made finer, why.
         """
         problem, guard = self.problem, self.problem.guard
-        problem.redraw("held_out", self.valid.particles)
+        problem.redraw(self.valid.particles, "held_out")
         if self.progress:
             self.progress(self.step + 1, "checking", 0, 1, float("nan"))
         coarse: list[str] = []

@@ -1,0 +1,57 @@
+"""L-BFGS on all particles, for small problems to be solved exactly."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from wopt.interfaces.block import FlowBlock
+from wopt.train.inner import InnerReport, Loss, Progress
+from wopt.train.polish import polish
+
+__all__ = ["minimise_by_lbfgs"]
+
+
+def minimise_by_lbfgs(
+    block: FlowBlock, loss: Loss, iterations: int, progress: Progress | None
+) -> InnerReport:
+    """Minimise the loss on all particles over the block's parameters, to the last digits."""
+    parameters = [p for p in block.parameters() if p.requires_grad]
+    optimiser = torch.optim.LBFGS(
+        parameters,
+        max_iter=iterations,
+        tolerance_grad=1e-14,
+        tolerance_change=1e-11,
+        history_size=50,
+        line_search_fn="strong_wolfe",
+    )
+    calls = 0
+
+    def closure() -> Tensor:
+        nonlocal calls
+        calls += 1
+        optimiser.zero_grad()
+        value = loss(block, None)
+        value.backward()
+        if progress:
+            progress(min(calls, iterations), iterations, value.item())
+        return value
+
+    def gradient() -> Tensor:
+        closure()
+        found = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+        return torch.cat([g.reshape(-1) for g in found])
+
+    # A line search that gave up near the limits of precision is cured by forgetting the past.
+    for _ in range(3):
+        if not math.isfinite(optimiser.step(closure).item()):
+            break
+        past = optimiser.state[parameters[0]]
+        known = list(zip(past.get("old_stps", ()), past.get("old_dirs", ()), strict=True))
+        optimiser.state.clear()
+        if polish(parameters, gradient, known) < 1e-12:
+            break
+    last = loss(block, None).item()
+    return InnerReport(calls, last, diverged=not math.isfinite(last))
