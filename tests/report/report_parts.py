@@ -112,7 +112,15 @@ def record(step: int, **changes) -> dict:
         "likelihood_error": 1.5e-4,
         "inversion_error": 2.5e-6,
         "retries": 1,
-        "attempts": ["grid made finer: the likelihood <b>was</b> off"],
+        "attempts": [
+            {
+                "attempt": 1,
+                "action": "grid made finer",
+                "reason": "the likelihood <b>was</b> off",
+                "step_size": 1.0,
+                "next_step_size": 1.0,
+            }
+        ],
         "seconds": 1.25,
         "cpu_seconds": 2.5,
         "stop": None,

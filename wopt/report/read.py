@@ -14,6 +14,7 @@ from safetensors.numpy import load
 
 from wopt.errors import RunError
 from wopt.files import finite
+from wopt.train.record import Retry
 
 __all__ = ["Labels", "Run", "read_run"]
 
@@ -119,8 +120,10 @@ def _steps(path: Path) -> list[dict[str, Any]]:
         for key in ("step_size", "energy"):
             if key not in record:
                 raise _damaged(path, f"{where} has no `{key}`")
-        if not isinstance(record.get("attempts") or [], list):
-            raise _damaged(path, f"{where}: `attempts` is no list")
+        try:
+            record["attempts"] = [str(Retry(**retry)) for retry in record.get("attempts") or []]
+        except (TypeError, ValueError):
+            raise _damaged(path, f"{where}: `attempts` is no list of retries") from None
         records.append(record)
     return records
 
