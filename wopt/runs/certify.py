@@ -21,11 +21,11 @@ from wopt.errors import WoptError
 from wopt.files import write_json
 from wopt.interfaces.block import FlowBlock
 from wopt.particles import Particles
+from wopt.runs.prepare import Prepared, place, prepare
+from wopt.seeds import derive, generator
 from wopt.store.checkpoint import load_blocks, load_state
 from wopt.store.directory import RunDirectory
-from wopt.runs.prepare import Prepared, place, prepare
 from wopt.train.problem import State
-from wopt.seeds import derive, generator
 
 __all__ = ["certify", "certify_run"]
 
@@ -89,9 +89,7 @@ def certify(
         evidence = _given(prepared, prepared.valid, "held-out particles")
     else:
         evidence = _evidence(prepared, prepared.dataset, certifier)
-    return make_certificate(
-        prepared.problem, blocks, state.records, evidence, certifier, progress
-    )
+    return make_certificate(prepared.problem, blocks, state.records, evidence, certifier, progress)
 
 
 def _given(prepared: Prepared, at: Particles, origin: str) -> Evidence:

@@ -12,9 +12,9 @@ from wopt.data.dataset import Dataset
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.objective import Objective
 from wopt.particles import Particles
+from wopt.push import in_batches, push
 from wopt.runs.prepare import Prepared
 from wopt.train.guard import nll
-from wopt.push import in_batches, push
 
 __all__ = ["evaluate", "gaussian_nll"]
 

@@ -19,15 +19,15 @@ from wopt.host import host
 from wopt.interfaces.block import FlowBlock
 from wopt.report import collect, render
 from wopt.runs.certify import certify
-from wopt.store.checkpoint import load_blocks, load_state, save_state, save_transform
-from wopt.store.directory import RunDirectory, write_tensors
 from wopt.runs.evaluate import evaluate
 from wopt.runs.observer import Observer
 from wopt.runs.prepare import Prepared, conditions_of, place, prepare
+from wopt.seeds import derive, generator
+from wopt.store.checkpoint import load_blocks, load_state, save_state, save_transform
+from wopt.store.directory import RunDirectory, write_tensors
 from wopt.train.iterate import iterate
 from wopt.train.problem import State
 from wopt.train.record import StepRecord
-from wopt.seeds import derive, generator
 
 __all__ = ["resume", "run", "versions"]
 

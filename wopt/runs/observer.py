@@ -8,8 +8,8 @@ from wopt.train.record import StepRecord
 
 if TYPE_CHECKING:
     from wopt.config.model import RunConfig
-    from wopt.store.directory import RunDirectory
     from wopt.runs.prepare import Prepared
+    from wopt.store.directory import RunDirectory
     from wopt.train.problem import State
 
 __all__ = ["Observer"]

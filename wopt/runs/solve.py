@@ -13,11 +13,11 @@ from wopt.certify.certifier import Certifier
 from wopt.component import named
 from wopt.config.model import RunConfig, validate
 from wopt.config.read import read_toml
-from wopt.runs.memory import Rows
 from wopt.data.transform import AffineTransform
 from wopt.interfaces.conditional import conditional
 from wopt.interfaces.source import Source
 from wopt.particles import Particles
+from wopt.runs.memory import Rows
 from wopt.runs.prepare import Prepared, prepare, problem_of
 from wopt.runs.solution import Solution, advance
 from wopt.seeds import derive
