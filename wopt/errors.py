@@ -3,6 +3,7 @@
 __all__ = [
     "CapabilityError",
     "ConfigError",
+    "Converged",
     "DataError",
     "DivergenceError",
     "PluginError",
@@ -42,6 +43,10 @@ class PluginError(UserError):
 
 class RunError(WoptError):
     """A run directory that is damaged or cannot be written."""
+
+
+class Converged(WoptError):
+    """A proximal step whose best map, on particles not trained on, is the identity."""
 
 
 class DivergenceError(WoptError):

@@ -86,6 +86,10 @@ class Subproblem:
     proximal: ClassVar[bool] = True
     """Whether T(x) itself solves the first-order condition, as the theorems of certificates ask."""
 
+    joint: ClassVar[bool] = True
+    """Whether F is G' at the new particles plus the mean of :meth:`cost`, so that the subproblems
+    of several steps add up to one problem of all their maps."""
+
     def rows(self, index: Tensor | slice) -> Self:
         """Return the subproblem on some of the particles."""
         return dataclasses.replace(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from wopt.errors import DivergenceError
+import torch
+
+from wopt.errors import Converged, DivergenceError
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.scheme import History
 from wopt.interfaces.subproblem import Subproblem
 from wopt.push import push
+from wopt.seeds import generator
 from wopt.train.guard import Verdict
 from wopt.train.problem import Problem, Progress, State, Trace
 from wopt.train.record import Action, Retry
@@ -47,6 +50,7 @@ def make_step(problem: Problem, state: State, progress: Progress | None) -> Acce
     """Return the next step.
 
     Raises:
+        Converged: What lowers the subproblem on the training particles does not on others.
         DivergenceError: Every retry was rejected.
     """
     rule = problem.scheme.step_size
@@ -56,7 +60,10 @@ def make_step(problem: Problem, state: State, progress: Progress | None) -> Acce
         found = _Attempt(problem, state, h, number, progress).make()
         if isinstance(found, Accepted):
             return dataclasses.replace(found, attempts=retries + found.attempts)
-        *refinements, rejection = found
+        *refinements, rejection = found.retries
+        overfits, last = found.overfits, number == problem.guard.retries
+        if overfits and (last or found.within_noise):
+            raise Converged(_CONVERGED.format(state.step + 1, rejection.reason))
         smaller = rule.after_rejection(h) or h
         rejection = dataclasses.replace(rejection, next_step_size=smaller)
         retries = (*retries, *refinements, rejection)
@@ -64,9 +71,58 @@ def make_step(problem: Problem, state: State, progress: Progress | None) -> Acce
     raise DivergenceError(
         f"step {state.step + 1} was rejected {problem.guard.retries + 1} time(s), the last time "
         f"because {retries[-1].reason}; the {state.step} step(s) before it stand. Try "
-        "a smaller solver.learning_rate or step size, more solver.iterations, or smoother maps "
-        "(for block ode: more steps, less sharpness)"
+        f"{', '.join(_advice(problem, state))}"
     )
+
+
+_CONVERGED = (
+    "nothing is left to gain: the best map of step {} lowers the subproblem on the training "
+    "particles and on others the identity is better ({})"
+)
+
+
+def _advice(problem: Problem, state: State) -> list[str]:
+    """Return what may help this run: options that its solver and its step look at."""
+    solver = problem.solver
+    found = []
+    if solver.optimiser != "lbfgs":
+        rate = "matrix_rate" if solver.optimiser == "muon" else "learning_rate"
+        found = [f"a smaller solver.{rate}", "more solver.iterations"]
+    if state.block is not None and solver.warm_start:
+        found.append("solver.warm_start = false")
+    if problem.guard.standard_errors < 2:
+        found.append("guard.standard_errors = 2")
+    found.append("a smaller step size")
+    if state.train.particles.points.dtype == torch.float32:
+        found.append('dtype = "float64"')
+    return [*found[:-1], f"or {found[-1]}"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Rejected:
+    """A step that the guard did not let stand.
+
+    Attributes:
+        retries: What was refined, and last why it was rejected all the same.
+        overfits: Whether its map lowers the subproblem on the training particles, so that training
+            worked and what it found does not hold on others.
+        within_noise: Whether the rise on others is a few standard errors at most.
+    """
+
+    retries: tuple[Retry, ...]
+    overfits: bool = False
+    within_noise: bool = False
+
+
+_NOISE = 4.0
+"""Standard errors up to which a rise on held-out particles is no reason to train again."""
+
+
+@torch.no_grad()
+def _lowers(subproblem: Subproblem, block: FlowBlock) -> bool:
+    """Whether a map lowers a subproblem at its own particles."""
+    change = subproblem.change(block, push(block, subproblem.particles, audit=True))
+    return change.value < 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,8 +135,8 @@ class _Attempt:
     number: int
     progress: Progress | None
 
-    def make(self) -> Accepted | list[Retry]:
-        """Return the step; or what was refined, and last why it was rejected all the same."""
+    def make(self) -> Accepted | Rejected:
+        """Return the step, or why it was rejected."""
         problem, scheme, step = self.problem, self.problem.scheme, self.state.step
         problem.redraw(self.state.train.particles, f"step {step + 1}")
         plan = scheme.plan(self._history(self.state.train, self.state.plan), problem.objective)
@@ -89,16 +145,21 @@ class _Attempt:
         for number in range(scheme.stages):
             train, valid = (scheme.subproblem(past, problem.objective) for past in histories)
             final = number == scheme.stages - 1
-            stage = Stage(problem, step, number, self.number, train, valid, self.progress)
+            fresh = self._fresh(plan) if problem.solver.fresh and problem.draw else None
+            stage = Stage(problem, step, number, self.number, train, valid, self.progress, fresh)
             block, report = stage.train(block)
             if report.diverged:
                 reason = f"the loss became {report.loss}"
-                return [*retries, self._retry("trained again at half the rate", reason)]
+                return Rejected((*retries, self._retry("trained again at half the rate", reason)))
             verdict, coarse = stage.judge(block, final=final)
             retries += [self._retry("grid made finer", reason) for reason in coarse]
             if not verdict.accepted:
                 action: Action = "trained again, finer and at half the rate"
-                return [*retries, self._retry(action, verdict.why_not)]
+                rejected = (*retries, self._retry(action, verdict.why_not))
+                if verdict.lacks_decrease is None or verdict.inversion_error is None:
+                    return Rejected(rejected)
+                rise = verdict.decrease
+                return Rejected(rejected, _lowers(train, block), rise.value <= _NOISE * rise.error)
             if final:
                 break
             done = push(block, train.particles), verdict.moved
@@ -108,6 +169,27 @@ class _Attempt:
             ]
         assert block is not None
         return Accepted(block, self.step_size, train, valid, verdict, report, tuple(retries), plan)
+
+    def _fresh(self, plan: Mapping[str, float]) -> Callable[[], Subproblem] | None:
+        """Return what draws the subproblem at new training particles, for steps of one stage."""
+        problem, state, scheme = self.problem, self.state, self.problem.scheme
+        if scheme.stages > 1:
+            return None
+        source = generator(problem.seed, "fresh", state.step + 1, self.number)
+
+        @torch.no_grad()
+        def draw() -> Subproblem:
+            assert problem.draw is not None
+            trace = Trace(problem.draw(problem.solver.batch_size, source))
+            previous: float | None = None
+            for block, record in zip(state.blocks, state.records, strict=True):
+                past = trace.history(record.step - 1, record.step_size, previous, record.plan)
+                sub = scheme.subproblem(past, problem.objective)
+                trace = trace.after(scheme, problem.objective, sub, push(block, sub.particles))
+                previous = record.step_size
+            return scheme.subproblem(self._history(trace, plan), problem.objective)
+
+        return draw
 
     def _history(self, trace: Trace, plan: Mapping[str, float]) -> History:
         return trace.history(self.state.step, self.step_size, self.state.step_size, plan)

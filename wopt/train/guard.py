@@ -119,9 +119,9 @@ class Guard(Component):
         before = subproblem.particles
         moved = push(block, before, audit=True)
         decrease = subproblem.change(block, moved)
-        lacks = self._rises("subproblem", decrease)
+        lacks = self.rises("subproblem", decrease)
         if final and subproblem.explicit and not lacks:
-            lacks = self._rises("energy", energy_change(objective, before, moved))
+            lacks = self.rises("energy", energy_change(objective, before, moved))
         inversion = None
         try:
             inversion = inversion_error(block, before.points)
@@ -146,7 +146,8 @@ class Guard(Component):
             f"(tolerance {self.likelihood_tolerance:g})"
         )
 
-    def _rises(self, what: str, change: Mean) -> str | None:
+    def rises(self, what: str, change: Mean) -> str | None:
+        """Return in words that a held-out value rose by more than noise, or ``None``."""
         limit = self.standard_errors * change.error + 1e-9 * max(1.0, abs(change.value))
         if change.value <= limit:  # false for NaN
             return None

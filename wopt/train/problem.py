@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -17,10 +17,14 @@ from wopt.particles import Particles
 from wopt.seeds import generator
 from wopt.train.guard import Guard
 from wopt.train.record import StepRecord
+from wopt.train.refinement import Refinement
 from wopt.train.solver import InnerSolver
 from wopt.train.stop import Stop
 
 __all__ = ["Problem", "Progress", "State", "Trace"]
+
+Choice = Spec | FlowBlock
+"""A block's class with its options, or a block to copy."""
 
 Progress = Callable[[int, str, int, int, float], None]
 """Called with: step, what is done, how much of it, of how much, the loss."""
@@ -83,9 +87,11 @@ class State:
         valid: The held-out particles, moved by audited maps.
         step_size: h of the last step.
         energy: The objective at the held-out particles.
-        block: The map of the last step, for warm starts.
+        blocks: The maps so far.
         records: The records so far, for the stop rules.
         plan: What the scheme planned for the last step, its memory.
+        start: The training and the held-out particles before the first step, for joint refinement
+            of all maps.
     """
 
     step: int
@@ -93,9 +99,15 @@ class State:
     valid: Trace
     step_size: float | None
     energy: float
-    block: FlowBlock | None
+    blocks: tuple[FlowBlock, ...]
     records: tuple[StepRecord, ...] = ()
     plan: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    start: tuple[Particles, Particles] | None = None
+
+    @property
+    def block(self) -> FlowBlock | None:
+        """The map of the last step, for warm starts."""
+        return self.blocks[-1] if self.blocks else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,22 +117,33 @@ class Problem:
     Attributes:
         objective: G.
         scheme: How to step.
-        block: A block's choice, or a new block to copy for every step.
+        block: A block's choice, or a new block to copy for every step; or one of these for each of
+            the first steps, of which the last serves the others.
         solver: Minimises the subproblem.
         guard: Accepts or rejects a finished step.
         stop: When to stop.
         seed: Of all random draws.
         log_det: log |det| of the preprocessing, which turns likelihoods to the data's units.
+        refine: Joint training of all maps.
+        draw: Draws training particles at the start anew, where the source can be drawn from.
     """
 
     objective: Objective
     scheme: ProximalScheme
-    block: Spec | FlowBlock
+    block: Choice | Sequence[Choice]
     solver: InnerSolver = dataclasses.field(default_factory=InnerSolver)
     guard: Guard = dataclasses.field(default_factory=Guard)
     stop: Stop = dataclasses.field(default_factory=Stop)
     seed: int = 0
     log_det: float = 0.0
+    refine: Refinement = dataclasses.field(default_factory=Refinement)
+    draw: Callable[[int, torch.Generator], Particles] | None = None
+
+    def block_of(self, step: int) -> Choice:
+        """Return the choice for a step: 0, 1, ..."""
+        if isinstance(self.block, Spec | FlowBlock):
+            return self.block
+        return self.block[min(step, len(self.block) - 1)]
 
     def begin(self, train: Particles, valid: Particles | None = None) -> State:
         """Return the state before the first step; without ``valid``, ``train`` serves as both."""
@@ -128,7 +151,7 @@ class Problem:
         self.redraw(held, "held_out")
         with torch.no_grad():
             energy = float(self.objective.energy(held))
-        return State(0, Trace(train), Trace(held), None, energy, None)
+        return State(0, Trace(train), Trace(held), None, energy, (), start=(train, held))
 
     def redraw(self, like: Particles, *place: str | int) -> None:
         """Give a stochastic objective the first draw of a place; see :meth:`draws`.

@@ -69,6 +69,8 @@ class StepRecord:
         cpu_seconds: Processor time of the step, all threads.
         stop: The stop rule that this step met, if any.
         plan: What the scheme planned for the step (a momentum, say).
+        refined: Joint iterations of all maps after this step; negative where the guard did not let
+            the result stand.
     """
 
     step: int
@@ -91,6 +93,7 @@ class StepRecord:
     cpu_seconds: float
     stop: str | None = None
     plan: dict[str, float] = dataclasses.field(default_factory=dict)
+    refined: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the line of ``steps.jsonl``."""

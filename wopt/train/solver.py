@@ -43,6 +43,20 @@ class InnerSolver(Component):
             float, Field(gt=0, description="peak rate of the matrices under muon")
         ] = 0.02,
         iterations: Annotated[int, Field(ge=1, description="at most, per step")] = 500,
+        by_step: Annotated[
+            list[Annotated[float, Field(gt=0)]] | None,
+            Field(
+                min_length=1,
+                description="factors on iterations, for each step; the last serves the others",
+            ),
+        ] = None,
+        fresh: Annotated[
+            bool,
+            Field(
+                description="draw the training particles anew each iteration, where the source "
+                "can be drawn from or its rows are smoothed; not under lbfgs"
+            ),
+        ] = False,
         batch_size: Annotated[int, Field(ge=1, description="particles per iteration")] = 500,
         warmup: Annotated[
             float, Field(ge=0, lt=1, description="share of iterations over which the rate rises")
@@ -91,6 +105,8 @@ class InnerSolver(Component):
         self.learning_rate = learning_rate
         self.matrix_rate = matrix_rate
         self.iterations = iterations
+        self.by_step = by_step
+        self.fresh = fresh
         self.batch_size = batch_size
         self.warmup = warmup
         self.final_rate = final_rate
@@ -103,6 +119,14 @@ class InnerSolver(Component):
         self.tolerance = tolerance
         self.relative_tolerance = relative_tolerance
         self.rounds = rounds
+
+    def of_step(self, step: int) -> InnerSolver:
+        """Return the solver of one step: 0, 1, ..."""
+        if self.by_step is None:
+            return self
+        factor = self.by_step[min(step, len(self.by_step) - 1)]
+        iterations = max(1, round(factor * self.iterations))
+        return InnerSolver(**{**self.options, "iterations": iterations, "by_step": None})
 
     def minimise(
         self,

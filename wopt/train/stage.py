@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -33,6 +34,7 @@ class Stage:
         sub: The subproblem at the training particles.
         valid: The same at the held-out particles.
         progress: Told of the work.
+        fresh: Draws the subproblem at new training particles, a batch of them.
     """
 
     problem: Problem
@@ -42,19 +44,21 @@ class Stage:
     sub: Subproblem
     valid: Subproblem
     progress: Progress | None
+    fresh: Callable[[], Subproblem] | None = None
 
     def train(self, previous: FlowBlock | None) -> tuple[FlowBlock, InnerReport]:
         """Return a block trained from that of the stage or step before, or from the identity."""
         problem, particles = self.problem, self.sub.particles
         place = ("step", self.step + 1, self.attempt, self.stage)
         with seeded(derive(problem.seed, *place)):
-            block = _new_block(problem.block, particles)
+            block = _new_block(problem.block_of(self.step), particles)
             block.see(particles.points)
-            if previous is not None and problem.solver.warm_start:
+            if previous is not None and problem.solver.warm_start and _alike(block, previous):
                 block.warm_start(previous)
             for _ in range(self.attempt):
                 block.refine()
-            report = problem.solver.minimise(
+            solver = problem.solver.of_step(self.step)
+            report = solver.minimise(
                 block,
                 self._loss,
                 len(particles),
@@ -90,6 +94,8 @@ class Stage:
             coarse.append(lacks)
 
     def _loss(self, block: FlowBlock, rows: Tensor | None) -> Tensor:
+        if self.fresh is not None:
+            return self.fresh().loss(block)
         return (self.sub if rows is None else self.sub.rows(rows)).loss(block)
 
     @torch.no_grad()
@@ -108,6 +114,12 @@ class Stage:
     def _tell(self, done: int, total: int, loss: float) -> None:
         assert self.progress is not None
         self.progress(self.step + 1, "training", done, total, loss)
+
+
+def _alike(block: FlowBlock, previous: FlowBlock) -> bool:
+    """Whether a block can begin from another's map: it has the same parameters."""
+    shapes = [{k: v.shape for k, v in b.state_dict().items()} for b in (block, previous)]
+    return type(block) is type(previous) and shapes[0] == shapes[1]
 
 
 def _new_block(block: Spec | FlowBlock, like: Particles) -> FlowBlock:

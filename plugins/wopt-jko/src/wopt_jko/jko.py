@@ -61,6 +61,10 @@ class ByAction(Subproblem):
     The action is an upper bound of the squared displacement, and equal to it at the optimum.
     """
 
+    joint = False
+
+    joint = False
+
     def loss(self, block: FlowBlock) -> Tensor:
         """Return the energy and the block's action over 2 h'."""
         y, log_det, action = block.forward_with_action(self.particles.points)

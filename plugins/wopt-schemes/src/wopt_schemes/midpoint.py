@@ -49,6 +49,8 @@ class HalfWay(Subproblem):
     """min over T of  G(M_# rho) + E |M(x) - a(x)|^2 / (2 h')  with  M = (id + T)/2."""
 
     proximal = False
+    joint = False
+    joint = False
 
     def at(self, block: FlowBlock, *, audit: bool = False) -> Particles:
         """Return the particles half way, at M(x)."""

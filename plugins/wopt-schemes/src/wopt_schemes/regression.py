@@ -25,6 +25,8 @@ class Regression(Subproblem):
 
     explicit = True
     proximal = False
+    joint = False
+    joint = False
 
     def stationarity(self, block: FlowBlock) -> None:
         """Return nothing: the objective is not implicit."""

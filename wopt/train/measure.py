@@ -1,0 +1,67 @@
+"""The record of a step, measured on the held-out particles."""
+
+from __future__ import annotations
+
+from wopt.capabilities import Need
+from wopt.interfaces.block import FlowBlock
+from wopt.interfaces.subproblem import Subproblem
+from wopt.particles import Particles
+from wopt.stein.residual import affine_residual
+from wopt.train.guard import Verdict, nll
+from wopt.train.problem import Problem
+from wopt.train.record import StepRecord
+
+__all__ = ["record_of"]
+
+
+def record_of(
+    problem: Problem,
+    step: int,
+    step_size: float,
+    energy: float,
+    subproblem: Subproblem,
+    block: FlowBlock,
+    verdict: Verdict,
+) -> StepRecord:
+    """Return what the guard saw of a step; what training did is left to be filled in.
+
+    Args:
+        problem: What is minimised and how.
+        step: 1, 2, ...
+        step_size: h.
+        energy: The objective before the step.
+        subproblem: What the map solves at the held-out particles.
+        block: The map.
+        verdict: What the guard measured.
+    """
+    before, moved = subproblem.particles, verdict.moved
+    squared = (moved.points - before.points).square().sum(1)
+    condition = subproblem.stationarity(block)
+    return StepRecord(
+        step=step,
+        step_size=step_size,
+        energy=verdict.energy,
+        energy_change=verdict.energy - energy,
+        w2_step=float(before.mean(squared).sqrt()),
+        decrease=verdict.decrease.value,
+        decrease_error=verdict.decrease.error,
+        residual=None if condition is None else affine_residual(condition),
+        nll_valid=_mean_nll(problem, moved),
+        likelihood_error=verdict.likelihood_error,
+        inversion_error=verdict.inversion_error,
+        retries=0,
+        attempts=(),
+        terms={k: float(v) for k, v in problem.objective.terms(moved).items()},
+        loss=float("nan"),
+        iterations=0,
+        seconds=0.0,
+        cpu_seconds=0.0,
+    )
+
+
+def _mean_nll(problem: Problem, particles: Particles) -> float | None:
+    target = problem.objective.target
+    values = nll(problem.objective, particles)
+    if values is None or target is None or Need.NORMALISED not in target.provides:
+        return None
+    return float(particles.mean(values)) - problem.log_det

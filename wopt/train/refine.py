@@ -1,0 +1,229 @@
+"""Joint refinement: all maps trained together on what their steps pay in all."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import time
+from collections.abc import Iterable, Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from wopt.errors import CapabilityError
+from wopt.interfaces.block import FlowBlock
+from wopt.interfaces.change import energy_change
+from wopt.interfaces.subproblem import Subproblem
+from wopt.particles import Particles
+from wopt.push import push
+from wopt.seeds import derive, seeded
+from wopt.statistics import Mean
+from wopt.train.measure import record_of
+from wopt.train.problem import Problem, Progress, State, Trace
+from wopt.train.record import StepRecord
+from wopt.train.solver import InnerSolver
+
+__all__ = ["pending", "refine"]
+
+
+def pending(problem: Problem, state: State) -> bool:
+    """Whether the maps of a state are to be refined before it is done, or before the next step."""
+    if not problem.refine.iterations or len(state.blocks) < 2 or state.records[-1].refined:
+        return False
+    return problem.refine.when == "each" or bool(problem.stop.reason(state.records))
+
+
+def refine(problem: Problem, state: State, progress: Progress | None = None) -> State:
+    """Return the state after joint training of all its maps, or as it was if that is no better.
+
+    Like a step it is guarded: on the held-out particles and by the audited maps the joint value
+
+        G((T_N o ... o T_1)_# rho) + sum_n E |T_n x_n - a_n|^2 / (2 h_n)
+
+    must not rise by more than noise, and the likelihoods of grid and audit must agree.
+
+    Raises:
+        CapabilityError: The scheme's steps do not add up to such a sum.
+    """
+    wall, cpu = time.perf_counter(), time.process_time()
+    assert state.start is not None
+    joint = _Joint(problem, state.records)
+    check_joint(problem, state)
+    problem.redraw(state.start[1], "held_out")
+    before = joint.value(state.blocks, state.start[1])
+    blocks = _train(problem, joint, state, progress)
+    problem.redraw(state.start[1], "held_out")
+    found = None if blocks is None else _accept(problem, joint, state, blocks, before)
+    if found is None:  # the maps stay; what was tried is told
+        last = dataclasses.replace(state.records[-1], refined=-problem.refine.iterations)
+        return dataclasses.replace(state, records=(*state.records[:-1], last))
+    last = found.records[-1]
+    spent = time.perf_counter() - wall, time.process_time() - cpu
+    last = dataclasses.replace(
+        last,
+        refined=problem.refine.iterations,
+        seconds=last.seconds + spent[0],
+        cpu_seconds=last.cpu_seconds + spent[1],
+    )
+    return dataclasses.replace(found, records=(*found.records[:-1], last))
+
+
+def check_joint(problem: Problem, state: State) -> None:
+    """Raise unless the steps of a state's scheme add up to one problem of all their maps.
+
+    Raises:
+        CapabilityError: They do not.
+    """
+    scheme = problem.scheme
+    assert state.start is not None
+    history = Trace(state.start[1]).history(0, state.records[0].step_size, None, {})
+    sub = None if scheme.stages > 1 else scheme.subproblem(history, problem.objective)
+    if sub is None or not sub.joint or sub.implicit is not problem.objective:
+        raise CapabilityError(
+            f"the steps of {type(scheme).__name__} do not add up to one problem of all their maps "
+            "(some of the objective is explicit, or T is evaluated elsewhere); leave out [refine], "
+            "or use jko, bdf2, accelerated, ..."
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Joint:
+    """The sum of what the steps pay, as a function of all maps."""
+
+    problem: Problem
+    records: Sequence[StepRecord]
+
+    def path(
+        self, blocks: Iterable[FlowBlock], start: Particles, *, audit: bool
+    ) -> Iterator[tuple[Subproblem, Particles]]:
+        """Yield each step's subproblem and the particles that its map moves to."""
+        scheme, objective = self.problem.scheme, self.problem.objective
+        trace, previous = Trace(start), None
+        for block, record in zip(blocks, self.records, strict=True):
+            history = trace.history(record.step - 1, record.step_size, previous, record.plan)
+            sub = scheme.subproblem(history, objective)
+            if audit:
+                moved = push(block, sub.particles, audit=True)
+            elif self.problem.refine.recompute:
+                moved = checkpoint(sub.at, block, use_reentrant=False)
+            else:
+                moved = sub.at(block)
+            yield sub, moved
+            trace = trace.after(scheme, objective, sub, moved)
+            previous = record.step_size
+
+    def loss(self, blocks: Iterable[FlowBlock], start: Particles) -> Tensor:
+        """Return the joint value, differentiable in the parameters of all maps."""
+        cost = start.points.new_zeros(len(start))
+        moved = start
+        for sub, moved in self.path(blocks, start, audit=False):
+            cost = cost + sub.cost(moved)
+        return self.problem.objective.energy(moved) + start.mean(cost)
+
+    @torch.no_grad()
+    def value(self, blocks: Iterable[FlowBlock], start: Particles) -> tuple[Particles, Tensor]:
+        """Return the particles after the audited maps, and what each paid on its way."""
+        cost = start.points.new_zeros(len(start))
+        moved = start
+        for sub, moved in self.path(blocks, start, audit=True):
+            cost = cost + sub.cost(moved)
+        return moved, cost
+
+    def change(self, old: tuple[Particles, Tensor], new: tuple[Particles, Tensor]) -> Mean:
+        """Return the change of the joint value with its standard error."""
+        return energy_change(self.problem.objective, old[0], new[0], new[1] - old[1])
+
+
+def _train(
+    problem: Problem, joint: _Joint, state: State, progress: Progress | None
+) -> list[FlowBlock] | None:
+    """Return copies of the maps, trained together; ``None`` if the loss became infinite."""
+    assert state.start is not None
+    train, valid = state.start
+    options = {"iterations": problem.refine.iterations, "tolerance": None}
+    solver = InnerSolver(**{**problem.solver.options, **options, "relative_tolerance": None})
+    maps = nn.ModuleList(copy.deepcopy(list(state.blocks))).requires_grad_()
+
+    def tell(done: int, total: int, loss: float) -> None:
+        if progress:
+            progress(state.step, "refining all blocks", done, total, loss)
+
+    @torch.no_grad()
+    def held_out(_: nn.Module) -> float:
+        maps.eval()
+        value = float(joint.loss(maps, valid))  # type: ignore[arg-type]
+        maps.train()
+        return value
+
+    with seeded(derive(problem.seed, "refine", state.step)):
+        report = solver.minimise(
+            maps,  # type: ignore[arg-type]
+            lambda _, rows: joint.loss(maps, train if rows is None else train.rows(rows)),  # type: ignore[arg-type]
+            len(train),
+            rate=problem.refine.rate,
+            before_each=problem.draws(train, "refine", state.step),
+            held_out=held_out,
+            progress=tell,
+        )
+    if report.diverged:
+        return None
+    return [block.freeze() for block in maps]  # type: ignore[operator]
+
+
+def _accept(
+    problem: Problem,
+    joint: _Joint,
+    state: State,
+    blocks: list[FlowBlock],
+    before: tuple[Particles, Tensor],
+) -> State | None:
+    """Return the state of the new maps, or ``None`` if the guard does not let them stand."""
+    assert state.start is not None
+    change = joint.change(before, joint.value(blocks, state.start[1]))
+    if problem.guard.rises("joint value", change):
+        return None
+    for _ in range(problem.guard.refinements + 1):
+        found = _measured(problem, state, blocks)
+        coarse = [
+            block
+            for block, record in zip(blocks, found.records, strict=True)
+            if (record.likelihood_error or 0.0) > problem.guard.likelihood_tolerance
+        ]
+        if not coarse:
+            return found
+        refined = [block.refine() for block in coarse]
+        if not all(refined):
+            return None
+    return None
+
+
+def _measured(problem: Problem, state: State, blocks: list[FlowBlock]) -> State:
+    """Return the state in which the steps' maps are these, with records measured anew."""
+    assert state.start is not None
+    traces, previous, energy = [Trace(part) for part in state.start], None, None
+    records: list[StepRecord] = []
+    with torch.no_grad():
+        energy = float(problem.objective.energy(state.start[1]))
+    for block, old in zip(blocks, state.records, strict=True):
+        histories = [t.history(old.step - 1, old.step_size, previous, old.plan) for t in traces]
+        subs = [problem.scheme.subproblem(past, problem.objective) for past in histories]
+        verdict = problem.guard.judge(subs[1], problem.objective, block)
+        record = record_of(problem, old.step, old.step_size, energy, subs[1], block, verdict)
+        keep = ("retries", "attempts", "loss", "iterations", "seconds", "cpu_seconds", "stop")
+        kept = {name: getattr(old, name) for name in (*keep, "plan", "refined")}
+        records.append(dataclasses.replace(record, **kept))
+        ends = [push(block, traces[0].particles), verdict.moved]
+        traces = [
+            trace.after(problem.scheme, problem.objective, sub, end)
+            for trace, sub, end in zip(traces, subs, ends, strict=True)
+        ]
+        previous, energy = old.step_size, record.energy
+    return dataclasses.replace(
+        state,
+        train=traces[0],
+        valid=traces[1],
+        energy=energy,
+        blocks=tuple(blocks),
+        records=tuple(records),
+    )

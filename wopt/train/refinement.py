@@ -1,0 +1,48 @@
+"""The options of joint refinement: when all maps are trained together, and for how long."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from wopt.component import Component
+
+__all__ = ["Refinement"]
+
+
+class Refinement(Component):
+    """Joint training of all maps, from where the steps left them, on the sum of what they pay.
+
+        G((T_N o ... o T_1)_# rho) + sum_n E |T_n x_n - a_n|^2 / (2 h_n)
+
+    For jko, a_n = x_n, its minimum is that of one step of size h = h_1 + ... + h_N: by Cauchy and
+    Schwarz |x_N - x_0|^2 / (2 h) <= sum_n |x_n - x_{n-1}|^2 / (2 h_n), with equality on straight
+    paths. So refinement makes the steps one large step whose map has N blocks, begun well.
+
+    Example:
+        >>> Refinement(iterations=100).when
+        'end'
+    """
+
+    def __init__(
+        self,
+        iterations: Annotated[
+            int, Field(ge=0, description="joint iterations; 0 leaves the steps as they are")
+        ] = 0,
+        when: Annotated[
+            Literal["end", "each"],
+            Field(description="after the last step, or after each step from the second on"),
+        ] = "end",
+        rate: Annotated[
+            float, Field(gt=0, description="factor on the solver's learning rates")
+        ] = 0.5,
+        recompute: Annotated[
+            bool,
+            Field(description="compute blocks again in the backward pass: less memory, more time"),
+        ] = False,
+    ) -> None:
+        self.iterations = iterations
+        self.when = when
+        self.rate = rate
+        self.recompute = recompute
