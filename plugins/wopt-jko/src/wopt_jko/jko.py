@@ -63,8 +63,6 @@ class ByAction(Subproblem):
 
     joint = False
 
-    joint = False
-
     def loss(self, block: FlowBlock) -> Tensor:
         """Return the energy and the block's action over 2 h'."""
         y, log_det, action = block.forward_with_action(self.particles.points)

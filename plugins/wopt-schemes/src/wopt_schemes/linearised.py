@@ -34,7 +34,6 @@ class Linearised(Subproblem):
     explicit = True
     proximal = False
     joint = False
-    joint = False
 
     @classmethod
     def of(cls, particles: Particles, step_size: float, objective: Objective) -> Linearised:

@@ -50,7 +50,6 @@ class HalfWay(Subproblem):
 
     proximal = False
     joint = False
-    joint = False
 
     def at(self, block: FlowBlock, *, audit: bool = False) -> Particles:
         """Return the particles half way, at M(x)."""

@@ -26,7 +26,6 @@ class Regression(Subproblem):
     explicit = True
     proximal = False
     joint = False
-    joint = False
 
     def stationarity(self, block: FlowBlock) -> None:
         """Return nothing: the objective is not implicit."""
