@@ -25,5 +25,5 @@ def command(config: Path, settings: tuple[str, ...], show: bool) -> None:
     chosen = read(config, settings)
     chosen.source.check()
     # Whether the start's density is known is seen only when the source is loaded.
-    check_parts(chosen.objective, chosen.scheme, chosen.block, log_density=True)
+    check_parts(chosen.objective, chosen.scheme, chosen.block_specs, log_density=True)
     click.echo(tomli_w.dumps(to_table(chosen)) if show else f"{config}: valid")

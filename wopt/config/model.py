@@ -16,6 +16,7 @@ from wopt.interfaces.scheme import ProximalScheme
 from wopt.interfaces.source import Source
 from wopt.interfaces.tracker import Tracker
 from wopt.train.guard import Guard
+from wopt.train.refinement import Refinement
 from wopt.train.solver import InnerSolver
 from wopt.train.stop import Stop
 
@@ -44,6 +45,14 @@ class RunConfig(Options):
     objective: Annotated[Objective, Field(description="what to minimise")] = named("kl")
     scheme: Annotated[ProximalScheme, Field(description="how to step")] = named("jko")
     block: Annotated[FlowBlock, Field(description="with which maps")] = named("ode")
+    blocks: Annotated[
+        list[FlowBlock] | None,
+        Field(
+            min_length=1,
+            description="blocks by step instead of `block`: the first for the first step, ...; the "
+            "last serves the others",
+        ),
+    ] = None
     solver: Annotated[InnerSolver, Field(description="minimises each subproblem")] = Field(
         default_factory=InnerSolver
     )
@@ -51,6 +60,9 @@ class RunConfig(Options):
         default_factory=Guard
     )
     stop: Annotated[Stop, Field(description="when to stop")] = Field(default_factory=Stop)
+    refine: Annotated[
+        Refinement, Field(description="trains all blocks together after the steps")
+    ] = Field(default_factory=Refinement)
     certify: Annotated[Certifier, Field(description="how the certificate is measured")] = Field(
         default_factory=Certifier
     )
@@ -82,10 +94,14 @@ class RunConfig(Options):
     ] = Field(default_factory=dict)
 
     @property
-    def block_spec(self) -> Spec:
-        """The block's choice, which waits for the dimension."""
+    def block_specs(self) -> list[Spec]:
+        """The choice of each of the first steps, which waits for the dimension."""
         # Typed as the interface for the schema; a table is turned into a choice.
-        return cast(Any, self.block)
+        return cast(Any, self.blocks or [self.block])
+
+    def block_spec(self, step: int) -> Spec:
+        """Return the block's choice for a step: 0, 1, ..."""
+        return self.block_specs[min(step, len(self.block_specs) - 1)]
 
 
 def validate(table: dict[str, Any], where: str = "") -> RunConfig:

@@ -13,7 +13,7 @@ import torch
 
 from wopt.config.model import RunConfig, to_table, validate
 from wopt.data.dataset import Dataset
-from wopt.errors import DivergenceError, WoptError
+from wopt.errors import Converged, DivergenceError, WoptError
 from wopt.files import replacing, write_json
 from wopt.host import host
 from wopt.interfaces.block import FlowBlock
@@ -56,7 +56,7 @@ def run(config: RunConfig, out: Path, observer: Observer | None = None) -> dict[
     conditions = conditions_of(dataset) if dataset.condition else None
     save_transform(directory, dataset.transform, dataset.names, conditions)
     state = prepared.problem.begin(prepared.train, prepared.valid)
-    save_state(directory, state, config.block_spec)
+    save_state(directory, state, config)
     watch = observer or Observer()
     return _Execution(directory, config, prepared, watch, began).go(state)
 
@@ -75,7 +75,8 @@ def resume(out: Path, observer: Observer | None = None) -> dict[str, Any]:
     config = validate(directory.read_config(), str(directory.config))
     dataset = config.source.load(derive(config.seed, "source"))
     prepared = prepare(config, dataset)
-    state = load_state(directory, config, dataset.dim, dataset.condition)
+    start = prepared.train, prepared.valid
+    state = load_state(directory, config, dataset.dim, dataset.condition, start)
     return _Execution(directory, config, prepared, observer or Observer(), began).go(state)
 
 
@@ -121,9 +122,11 @@ class _Execution:
         status, reason = "done", state.records[-1].stop if state.records else None
         try:
             for after, record in iterate(self.prepared.problem, state, self.observer.progress):
-                save_state(self.directory, after, self.config.block_spec)
+                save_state(self.directory, after, self.config)
                 state, reason = after, record.stop
                 self._tell(record)
+        except Converged as error:
+            reason = str(error)
         except DivergenceError as error:
             status, reason = "failed", str(error)
         except KeyboardInterrupt:

@@ -11,7 +11,7 @@ from torch import Tensor
 from wopt.capabilities import Need
 from wopt.config.model import RunConfig
 from wopt.data.dataset import Dataset, check_finite
-from wopt.data.smooth import smooth_dataset
+from wopt.data.smooth import smooth_dataset, smoothed
 from wopt.data.transform import AffineTransform
 from wopt.errors import CapabilityError, DataError
 from wopt.flow import Base, Chain, Flow, Inverse, SourceBase, TargetBase
@@ -79,7 +79,7 @@ def prepare(config: RunConfig, dataset: Dataset) -> Prepared:
     check_parts(
         config.objective,
         config.scheme,
-        config.block,
+        config.block_specs,
         log_density=known,
         dim=dataset.dim,
         condition=dataset.condition,
@@ -91,9 +91,11 @@ def prepare(config: RunConfig, dataset: Dataset) -> Prepared:
     # A density on the training particles costs time and is a constant to most objectives.
     everywhere = Need.LOG_DENSITY in config.objective.needs
     start = smooth_dataset(dataset, config.smooth_time, derive(config.seed, "smooth"))
+    able = dataset.sample is not None or config.smooth_time > 0
+    draw = Draws(config, dataset, everywhere) if able else None
     return Prepared(
         config,
-        problem_of(config, objective, float(dataset.transform.log_det)),
+        problem_of(config, objective, float(dataset.transform.log_det), draw),
         place(start, start.train, config, known=everywhere),
         place(start, start.valid, config, known=True),
         dataset.transform,
@@ -103,17 +105,21 @@ def prepare(config: RunConfig, dataset: Dataset) -> Prepared:
     )
 
 
-def problem_of(config: RunConfig, objective: Objective, log_det: float) -> Problem:
+def problem_of(
+    config: RunConfig, objective: Objective, log_det: float, draw: Draws | None = None
+) -> Problem:
     """Return the problem that a configuration describes, for particles of some preprocessing."""
     return Problem(
         objective,
         config.scheme,
-        config.block_spec,
+        config.block_specs,
         config.solver,
         config.guard,
         config.stop,
         config.seed,
         log_det,
+        config.refine,
+        draw,
     )
 
 
@@ -139,6 +145,33 @@ def place(dataset: Dataset, x: Tensor, config: RunConfig, *, known: bool) -> Par
         density = (dataset.log_density(x) - dataset.transform.log_det).to(**like)
     found = Particles.start(dataset.transform(x).to(**like), log_density=density)
     return dataclasses.replace(found, condition=dataset.condition)
+
+
+@dataclasses.dataclass(frozen=True)
+class Draws:
+    """Draws particles at the start anew: of the source, or of its rows smoothed by new noise.
+
+    Attributes:
+        config: The run's options.
+        dataset: What the source loaded.
+        known: Whether their log-density is wanted.
+    """
+
+    config: RunConfig
+    dataset: Dataset
+    known: bool
+
+    def __call__(self, n: int, source: torch.Generator) -> Particles:
+        """Return ``n`` particles."""
+        data, time = self.dataset, self.config.smooth_time
+        if data.sample is not None:
+            rows = data.sample(n, source)
+        else:
+            rows = data.train[torch.randint(len(data.train), (n,), generator=source)]
+        if time:
+            inside = smoothed(data.transform(rows), time, source)
+            rows = data.transform.inverse(inside)
+        return place(data, rows, self.config, known=self.known and not time)
 
 
 def conditions_of(dataset: Dataset) -> Tensor:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Literal
 
-from wopt.errors import DivergenceError
+from wopt.errors import Converged, DivergenceError
 from wopt.flow import Flow
-from wopt.interfaces.block import FlowBlock
 from wopt.particles import Particles
 from wopt.runs.prepare import Prepared
 from wopt.train.iterate import iterate
@@ -76,7 +75,7 @@ class Solution:
             prepared = dataclasses.replace(
                 prepared, problem=dataclasses.replace(prepared.problem, stop=chosen)
             )
-        return advance(prepared, self.state, self.flow.blocks, progress)
+        return advance(prepared, self.state, progress)
 
     def certificate(self, particles: Particles | None = None, **options: Any) -> dict[str, Any]:
         """Measure what the flow guarantees, as ``wopt certify`` does of a run.
@@ -108,20 +107,17 @@ class Solution:
         )
 
 
-def advance(
-    prepared: Prepared, state: State, blocks: list[FlowBlock], progress: Progress | None = None
-) -> Solution:
+def advance(prepared: Prepared, state: State, progress: Progress | None = None) -> Solution:
     """Make steps until a stop rule is met, a step is rejected for good, or an interrupt."""
-    blocks = list(blocks)
     status: Literal["done", "stopped", "failed"] = "done"
     reason = ""
     try:
         for after, record in iterate(prepared.problem, state, progress):
-            assert after.block is not None
-            blocks.append(after.block)
             state, reason = after, record.stop or ""
+    except Converged as error:
+        reason = str(error)
     except DivergenceError as error:
         status, reason = "failed", str(error)
     except KeyboardInterrupt:
         status, reason = "stopped", "interrupted; `solution.resume()` goes on"
-    return Solution(prepared.flow(blocks), state, status, reason, prepared)
+    return Solution(prepared.flow(state.blocks), state, status, reason, prepared)

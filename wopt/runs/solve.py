@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +24,7 @@ from wopt.seeds import derive
 from wopt.train.check import check_parts
 from wopt.train.guard import Guard
 from wopt.train.problem import Progress
+from wopt.train.refinement import Refinement
 from wopt.train.solver import InnerSolver
 from wopt.train.stop import Stop
 
@@ -38,7 +39,9 @@ def solve(
     objective: Any = named("kl"),
     scheme: Any = named("jko"),
     block: Any = named("ode"),
+    blocks: Sequence[Any] | None = None,
     solver: InnerSolver | Table | None = None,
+    refine: Refinement | Table | None = None,
     guard: Guard | Table | None = None,
     stop: Stop | Table | None = None,
     certify: Certifier | Table | None = None,
@@ -59,7 +62,9 @@ def solve(
         objective: An instance, a name, or a table with ``name`` and options.
         scheme: Likewise.
         block: Likewise; an instance is copied for every step.
+        blocks: Blocks by step instead of ``block``, the last for all others.
         solver: The inner solver, or a table of its options.
+        refine: Joint training of all blocks after the steps, likewise.
         guard: What a step must satisfy, likewise.
         stop: When to stop, likewise.
         certify: How :meth:`Solution.certificate` measures, likewise.
@@ -90,7 +95,8 @@ def solve(
         True
     """
     given = {
-        "objective": objective, "scheme": scheme, "block": block, "solver": solver, "guard": guard,
+        "objective": objective, "scheme": scheme, "block": block, "blocks": blocks,
+        "solver": solver, "refine": refine, "guard": guard,
         "stop": stop, "certify": certify, "model": model, "smooth_time": smooth_time, "seed": seed,
         "dtype": str(dtype).removeprefix("torch."), "device": device,
     }  # fmt: skip
@@ -101,7 +107,7 @@ def solve(
         config = validate({**table, "source": source})
         prepared = prepare(config, config.source.load(derive(seed, "source")))
     state = prepared.problem.begin(prepared.train, prepared.valid)
-    return advance(prepared, state, [], progress)
+    return advance(prepared, state, progress)
 
 
 def fit(
@@ -114,7 +120,9 @@ def fit(
     objective: Any = named("kl"),
     scheme: Any = named("jko"),
     block: Any = named("ode"),
+    blocks: Sequence[Any] | None = None,
     solver: InnerSolver | Table | None = None,
+    refine: Refinement | Table | None = None,
     guard: Guard | Table | None = None,
     stop: Stop | Table | None = None,
     certify: Certifier | Table | None = None,
@@ -136,7 +144,9 @@ def fit(
         objective: What to minimise; as the options below it in :func:`solve`.
         scheme: How to step.
         block: With which maps.
+        blocks: Blocks by step instead of ``block``.
         solver: The inner solver.
+        refine: Joint training of all blocks.
         guard: What a step must satisfy.
         stop: When to stop.
         certify: How the certificate is measured.
@@ -159,7 +169,8 @@ def fit(
     """
     rows = Rows(x, conditions, preprocess, split, dequantise)
     found = solve(
-        rows, objective=objective, scheme=scheme, block=block, solver=solver, guard=guard,
+        rows, objective=objective, scheme=scheme, block=block, blocks=blocks, solver=solver,
+        refine=refine, guard=guard,
         stop=stop, certify=certify, model="pull_back", smooth_time=smooth_time, seed=seed,
         dtype=dtype, device=device, progress=progress,
     )  # fmt: skip
@@ -199,7 +210,7 @@ def _from_particles(
     check_parts(
         objective,
         config.scheme,
-        config.block,
+        config.block_specs,
         log_density=train.log_density_start is not None,
         dim=train.dim,
         condition=train.condition,

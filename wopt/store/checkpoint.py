@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from wopt.component import Spec, config_of
+from wopt.component import config_of
 from wopt.config.model import RunConfig
 from wopt.data.transform import AffineTransform
 from wopt.errors import RunError
@@ -28,15 +29,22 @@ __all__ = [
 _OF_PARTICLES = ("points", "weights", "log_det", "log_density_start")
 
 
-def save_state(run: RunDirectory, state: State, block: Spec) -> None:
-    """Write the newest block, the records and, last, the state, which makes the step count.
+def save_state(run: RunDirectory, state: State, config: RunConfig) -> None:
+    """Write the newest blocks, the records and, last, the state, which makes the step count.
 
-    A run that is killed in between resumes from the step before.
+    A run that is killed in between resumes from the step before. Blocks that were refined together
+    are kept aside until the state says that they count.
     """
-    if state.block is not None:
-        write_tensors(
-            run.block(state.step), state.block.state(), {"block": json.dumps(config_of(block))}
-        )
+    refined = bool(state.records) and state.records[-1].refined > 0
+    if refined:
+        tensors = {
+            f"{step}.{name}": value
+            for step, block in enumerate(state.blocks, 1)
+            for name, value in block.state().items()
+        }
+        write_tensors(run.refined, tensors, {"step": str(state.step)})
+    elif state.block is not None:
+        _write_block(run, state.step, state.block.state(), config)
     run.write_steps([record.to_dict() for record in state.records])
     tensors = {
         f"{split}.{name}": value
@@ -48,20 +56,36 @@ def save_state(run: RunDirectory, state: State, block: Spec) -> None:
         "step_size": state.step_size,
         "energy": state.energy,
         "plan": dict(state.plan),
+        "refined": refined,
     }
     write_tensors(run.state, tensors, {"state": json.dumps(metadata)})
+    if refined:
+        _settle(run, metadata, config)
 
 
-def load_state(run: RunDirectory, config: RunConfig, dim: int, condition: int = 0) -> State:
+def load_state(
+    run: RunDirectory,
+    config: RunConfig,
+    dim: int,
+    condition: int = 0,
+    start: tuple[Particles, Particles] | None = None,
+) -> State:
     """Read the state of the last finished step.
+
+    Args:
+        run: The run directory.
+        config: Its configuration.
+        dim: The dimension d.
+        condition: How many of the columns are conditions.
+        start: The particles before the first step, which refinement needs.
 
     Raises:
         RunError: A file is missing or damaged.
     """
     tensors, metadata = read_tensors(run.state)
     try:
-        held = json.loads(metadata["state"])
-        step = int(held["step"])
+        known = json.loads(metadata["state"])
+        step = int(known["step"])
         traces = {
             split: _trace(
                 {k[6:]: v for k, v in tensors.items() if k.startswith(split)}, config, condition
@@ -80,11 +104,12 @@ def load_state(run: RunDirectory, config: RunConfig, dim: int, condition: int = 
         step,
         traces["train"],
         traces["valid"],
-        held["step_size"],
-        held["energy"],
-        load_block(run, config, step, dim, condition) if step else None,
+        known["step_size"],
+        known["energy"],
+        tuple(load_blocks(run, config, dim, condition)),
         tuple(records),
-        dict(held["plan"]),
+        dict(known["plan"]),
+        start,
     )
 
 
@@ -98,9 +123,11 @@ def load_blocks(
     """
     _, metadata = read_tensors(run.state)
     try:
-        steps = int(json.loads(metadata["state"])["step"])
+        known = json.loads(metadata["state"])
+        steps = int(known["step"])
     except (KeyError, ValueError, TypeError) as error:
         raise RunError(f"{run.state}: is damaged: {error!r}") from None
+    _settle(run, known, config)
     return [load_block(run, config, step, dim, condition) for step in range(1, steps + 1)]
 
 
@@ -113,7 +140,7 @@ def load_block(
         RunError: The file is missing, damaged, or of another block than the configuration's.
     """
     tensors, _ = read_tensors(run.block(step))
-    block = new_block(config.block_spec, dim, condition)
+    block = new_block(config.block_spec(step - 1), dim, condition)
     block.to(device=config.device, dtype=getattr(torch, config.dtype))
     try:
         block.load_state_dict(tensors)
@@ -124,6 +151,25 @@ def load_block(
         ) from None
     block.freeze()
     return block
+
+
+def _write_block(
+    run: RunDirectory, step: int, tensors: dict[str, Tensor], config: RunConfig
+) -> None:
+    about = {"block": json.dumps(config_of(config.block_spec(step - 1)))}
+    write_tensors(run.block(step), tensors, about)
+
+
+def _settle(run: RunDirectory, state: dict[str, Any], config: RunConfig) -> None:
+    """Let refined blocks that were kept aside take their places, or drop what does not count."""
+    if not run.refined.exists():
+        return
+    tensors, metadata = read_tensors(run.refined)
+    if state.get("refined") and metadata.get("step") == str(state["step"]):
+        for step in range(1, int(state["step"]) + 1):
+            own = {k.split(".", 1)[1]: v for k, v in tensors.items() if k.startswith(f"{step}.")}
+            _write_block(run, step, own, config)
+    run.refined.unlink()
 
 
 def save_transform(

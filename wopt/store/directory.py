@@ -35,6 +35,7 @@ class RunDirectory:
         self.steps = path / "steps.jsonl"
         self.result = path / "result.json"
         self.state = path / "state.safetensors"
+        self.refined = path / "refined.safetensors"
         self.transform = path / "transform.safetensors"
         self.certificate = path / "certificate.json"
         self.figures = path / "figures.safetensors"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from wopt.capabilities import Need, require
 from wopt.component import Spec
 from wopt.errors import WoptError
@@ -18,7 +20,7 @@ _OF_TARGET = Need.POTENTIAL | Need.SCORE | Need.TARGET_SAMPLES | Need.NORMALISED
 def check_parts(
     objective: Objective,
     scheme: ProximalScheme,
-    block: Spec | FlowBlock,
+    block: Spec | FlowBlock | Sequence[Spec | FlowBlock],
     *,
     log_density: bool,
     dim: int = 2,
@@ -29,7 +31,7 @@ def check_parts(
     Args:
         objective: With its target.
         scheme: How steps are made.
-        block: Which maps.
+        block: Which maps, or those of each of the first steps.
         log_density: Whether the start's density is known.
         dim: The dimension, on which what a block provides may depend.
         condition: How many of the coordinates are conditions.
@@ -38,6 +40,12 @@ def check_parts(
         CapabilityError: What is missing, who would give it, which objectives would fit.
     """
     scheme.check(objective)
+    if not isinstance(block, Spec | FlowBlock):  # blocks by step, each of which has to fit
+        for choice in block:
+            check_parts(
+                objective, scheme, choice, log_density=log_density, dim=dim, condition=condition
+            )
+        return
     maps = new_block(block, dim, condition) if isinstance(block, Spec) else block
     start = Need.LOG_DENSITY if log_density else Need.NOTHING
     for part in _parts(objective):

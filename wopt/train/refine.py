@@ -24,7 +24,7 @@ from wopt.train.problem import Problem, Progress, State, Trace
 from wopt.train.record import StepRecord
 from wopt.train.solver import InnerSolver
 
-__all__ = ["pending", "refine"]
+__all__ = ["Joint", "pending", "refine"]
 
 
 def pending(problem: Problem, state: State) -> bool:
@@ -48,7 +48,7 @@ def refine(problem: Problem, state: State, progress: Progress | None = None) -> 
     """
     wall, cpu = time.perf_counter(), time.process_time()
     assert state.start is not None
-    joint = _Joint(problem, state.records)
+    joint = Joint(problem, state.records)
     check_joint(problem, state)
     problem.redraw(state.start[1], "held_out")
     before = joint.value(state.blocks, state.start[1])
@@ -88,7 +88,7 @@ def check_joint(problem: Problem, state: State) -> None:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Joint:
+class Joint:
     """The sum of what the steps pay, as a function of all maps."""
 
     problem: Problem
@@ -136,7 +136,7 @@ class _Joint:
 
 
 def _train(
-    problem: Problem, joint: _Joint, state: State, progress: Progress | None
+    problem: Problem, joint: Joint, state: State, progress: Progress | None
 ) -> list[FlowBlock] | None:
     """Return copies of the maps, trained together; ``None`` if the loss became infinite."""
     assert state.start is not None
@@ -173,7 +173,7 @@ def _train(
 
 def _accept(
     problem: Problem,
-    joint: _Joint,
+    joint: Joint,
     state: State,
     blocks: list[FlowBlock],
     before: tuple[Particles, Tensor],

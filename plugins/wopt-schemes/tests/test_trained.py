@@ -79,7 +79,7 @@ def test_momentum_and_restart_resume_to_the_same_bits(tmp_path):
     run = RunDirectory(tmp_path / "run")
     run.create(to_table(config))
     for state in states[:2]:
-        save_state(run, state, config.block_spec)
+        save_state(run, state, config)
     resumed, _ = next(wopt.iterate(made.problem, load_state(run, config, dim=2)))
     assert dict(resumed.plan) == dict(states[2].plan)
     assert resumed.plan["momentum"] > 0
