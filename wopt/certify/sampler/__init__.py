@@ -1,0 +1,17 @@
+"""Samplers: what their own draws, and exact ones of the target, say of a model's errors."""
+
+from wopt.certify.sampler.draws import audited_draws
+from wopt.certify.sampler.measure import measure_flow, measure_sampler
+from wopt.certify.sampler.psis import Smoothed, smoothed_importance_weights
+from wopt.certify.sampler.report import LostMode, ModeWeight, SamplerReport
+
+__all__ = [
+    "LostMode",
+    "ModeWeight",
+    "SamplerReport",
+    "Smoothed",
+    "audited_draws",
+    "measure_flow",
+    "measure_sampler",
+    "smoothed_importance_weights",
+]
