@@ -113,10 +113,15 @@ def measure_sampler(
         *doubts_of_exact(log_z, log_z_error, ess / len(draws), eubo, eubo_error),
         *doubts_of_modes(lost),
     )
-    numbers = [tuple(value.tolist()) for value in moments(smoothed.weights, draws)]
-    bounds = (elbo, elbo_error, eubo, eubo_error, log_z, log_z_error)
-    tail = (ess, smoothed.k_hat, smoothed.threshold, not doubts, doubts)
-    return SamplerReport(*bounds, *tail, *numbers, _mode_weights(target, finite), lost, len(draws))
+    m, m_error, s, s_error = (tuple(v.tolist()) for v in moments(smoothed.weights, draws))
+    return SamplerReport(
+        *(elbo, elbo_error, eubo, eubo_error, log_z, log_z_error),
+        *(ess, smoothed.k_hat, smoothed.threshold, not doubts, doubts),
+        *(m, m_error, s, s_error),
+        mode_weights=_mode_weights(target, finite),
+        lost_modes=lost,
+        draws=len(draws),
+    )
 
 
 def _upper_side(
