@@ -171,7 +171,7 @@ def test_the_command_line_asks_each_time(command, config, table, model, tmp_path
     with pytest.raises(wopt.ConfigError, match="allow-code"):
         wopt.load(out)
     with wopt.allow_code():
-        assert wopt.load(out).flow.dim == 2
+        assert wopt.load(out).dim == 2
     model.write_text(MODEL + "\n# another file\n")
     assert command(*sample, "--allow-code").is_mistake("has changed", "--allow-changed-code")
     assert command(*sample, "--allow-changed-code").status == 0

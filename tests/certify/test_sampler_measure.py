@@ -243,28 +243,35 @@ def test_draws_that_overflow_have_no_weight():
         measure_sampler(target, x * math.nan, log_q)
 
 
-def test_a_flow_is_measured_by_its_audited_maps():
+@pytest.fixture
+def flow():
+    """Return N(0, A A^T) as N(0, I) pushed forward by A."""
     from wopt.data.transform import AffineTransform
-    from wopt.flow import Flow, Start
+    from wopt.flow import Chain, Flow, Inverse
     from wopt.testing import AffineBlock
 
-    start = GaussianTarget([0.0, 0.0], [[1.0, 0.0], [0.0, 1.0]])
     block = AffineBlock(2).double()
     block.matrix.data = torch.tensor([[1.1, 0.0], [0.2, 0.9]]).double()
-    flow = Flow(
-        [block],
-        Shifted([0.0, 0.0], [[1.0, 0.0], [0.0, 1.0]], -1.0),
-        AffineTransform.fit(rows(10, 2), "none"),
-        "push_forward",
-        Start(lambda x: -start.potential(x), lambda n, g: start.sample(n, 2, g)),
-    )
-    found = measure_flow(flow, 4000, seed=1)
+    eye = torch.eye(2).double()
+    law = torch.distributions.MultivariateNormal(torch.zeros(2).double(), eye)
+    chain = Chain([block], AffineTransform.fit(rows(10, 2), "none"))
+    return Flow(Inverse(chain), law)
+
+
+def test_a_flow_is_measured_against_its_target(flow):
+    target = Shifted([0.0, 0.0], [[1.0, 0.0], [0.0, 1.0]], -1.0)
+    found = measure_flow(flow, target, 4000, seed=1)
     assert isinstance(found, SamplerReport)
     assert abs(found.log_z + 1) < 4 * found.log_z_error
-    a = block.matrix.detach()
+    a = flow.blocks[0].matrix.detach()
     eye, zero = torch.eye(2).double(), torch.zeros(2).double()
     assert abs(found.elbo - (-1 - gaussian_kl(zero, a @ a.T, zero, eye))) < 4 * found.elbo_error
     assert abs(found.eubo - (-1 + gaussian_kl(zero, eye, zero, a @ a.T))) < 4 * found.eubo_error
-    pulled = Flow([], start, flow.transform)
+
+
+def test_what_cannot_be_measured_is_refused(flow):
+    target = GaussianTarget([0.0, 0.0], [[1.0, 0.0], [0.0, 1.0]])
     with pytest.raises(wopt.CapabilityError, match="push_forward"):
-        measure_flow(pulled, 100)
+        measure_flow(wopt.Flow(flow.chain, target), target, 100)
+    with pytest.raises(wopt.CapabilityError, match="POTENTIAL"):
+        measure_flow(flow, None, 100)

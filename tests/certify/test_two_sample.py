@@ -250,7 +250,7 @@ def test_a_conditional_flow_is_checked():
     assert evidence.distance.p_value > 0.001
     assert "TARP" in evidence.text()
     json.dumps(evidence.to_dict())
-    plain = wopt.Flow([], wopt.build("target", "gaussian"), wopt.AffineTransform.fit(
-        rows(10, 2), "none"))  # fmt: skip
+    units = wopt.AffineTransform.fit(rows(10, 2), "none")
+    plain = wopt.Flow(wopt.Chain([], units), wopt.build("target", "gaussian"))
     with pytest.raises(wopt.CapabilityError, match="conditional"):
         conditional_evidence(plain, held_out)

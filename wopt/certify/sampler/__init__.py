@@ -1,7 +1,6 @@
 """Samplers: what their own draws, and exact ones of the target, say of a model's errors."""
 
-from wopt.certify.sampler.draws import audited_draws
-from wopt.certify.sampler.measure import measure_flow, measure_sampler
+from wopt.certify.sampler.measure import log_weights_of, measure_flow, measure_sampler
 from wopt.certify.sampler.psis import Smoothed, smoothed_importance_weights
 from wopt.certify.sampler.report import LostMode, ModeWeight, SamplerReport
 
@@ -10,7 +9,7 @@ __all__ = [
     "ModeWeight",
     "SamplerReport",
     "Smoothed",
-    "audited_draws",
+    "log_weights_of",
     "measure_flow",
     "measure_sampler",
     "smoothed_importance_weights",

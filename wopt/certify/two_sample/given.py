@@ -11,6 +11,7 @@ from torch import Tensor
 from wopt.certify.two_sample.coverage import CoverageReport, expected_coverage, tarp_coverage
 from wopt.errors import CapabilityError
 from wopt.flow import Flow
+from wopt.seeds import generator
 
 __all__ = ["ConditionalReport", "conditional_evidence"]
 
@@ -61,17 +62,18 @@ def conditional_evidence(
     Raises:
         CapabilityError: The flow has no conditions.
     """
-    width = flow.transform.condition
+    width = flow.condition
     if not width:
         raise CapabilityError("expected coverage is of conditional models, and this is none")
     rows = rows[:_MOST].double().cpu()
-    given = rows[:, -width:].repeat_interleave(draws, 0)
-    x, of_draws = flow.sample_and_log_prob(len(given), seed, given)
-    y = x[:, :-width].double().cpu().reshape(len(rows), draws, -1)
-    distance = tarp_coverage(rows[:, :-width], y, rows[:, -width:], seed)
+    given = rows[:, -width:]
+    x, of_draws = flow.sample_and_log_prob(
+        draws, generator=generator(seed, "given"), conditions=given
+    )
+    y = x.double().cpu().transpose(0, 1)
+    distance = tarp_coverage(rows[:, :-width], y, given, seed)
     density = None
     if not bool(torch.isnan(of_draws).all()):
         log_density = flow.log_prob(rows).double().cpu()
-        of_draws = of_draws.double().cpu().reshape(len(rows), draws)
-        density = expected_coverage(log_density, of_draws, seed)
+        density = expected_coverage(log_density, of_draws.double().cpu().T, seed)
     return ConditionalReport(density, distance)
