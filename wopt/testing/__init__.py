@@ -2,6 +2,7 @@
 
 from wopt.testing.affine import AffineBlock
 from wopt.testing.checks import LawError, check_block, check_objective
+from wopt.testing.claims import check_claims, check_convexity, check_minimum, check_needs
 from wopt.testing.component import (
     check_component,
     check_source,
@@ -17,6 +18,7 @@ from wopt.testing.gaussian import (
 )
 from wopt.testing.problems import GaussianProblem, gaussian_problems
 from wopt.testing.schemes import check_scheme, measured_order, run_scheme
+from wopt.testing.target_claims import check_target_claims
 
 __all__ = [
     "AffineBlock",
@@ -24,12 +26,17 @@ __all__ = [
     "GaussianTarget",
     "LawError",
     "check_block",
+    "check_claims",
     "check_component",
+    "check_convexity",
+    "check_minimum",
+    "check_needs",
     "check_objective",
     "check_scheme",
     "check_source",
     "check_step_size",
     "check_target",
+    "check_target_claims",
     "gaussian_kl",
     "gaussian_nodes",
     "gaussian_problems",
