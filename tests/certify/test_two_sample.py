@@ -16,7 +16,7 @@ from wopt.certify.two_sample import (
     two_sample,
 )
 from wopt.certify.two_sample.columns import holm
-from wopt.certify.two_sample.coverage import anderson_darling
+from wopt.certify.two_sample.ranks import anderson_darling
 
 
 def rows(n, d, seed=0):

@@ -7,73 +7,16 @@ import math
 import torch
 from torch import Tensor
 
-from wopt.capabilities import Need, require
+from wopt.capabilities import Need
 from wopt.certify.sampler.doubts import doubts_of_exact, doubts_of_modes, doubts_of_weights
 from wopt.certify.sampler.lost import MANY, lost_modes
 from wopt.certify.sampler.psis import smoothed_importance_weights
 from wopt.certify.sampler.report import ModeWeight, SamplerReport
 from wopt.certify.sampler.weights import effective_size, log_mean_weight, mean_and_error, moments
-from wopt.errors import CapabilityError, DataError
-from wopt.flow import Flow, Inverse
+from wopt.errors import DataError
 from wopt.interfaces.target import Target
-from wopt.seeds import generator
 
-__all__ = ["log_weights_of", "measure_flow", "measure_sampler"]
-
-
-def log_weights_of(flow: Flow, target: Target | None, x: Tensor, log_q: Tensor) -> Tensor:
-    """Return the log importance weights  -V - log q  of a model's draws, shape ``(n,)``, float64.
-
-    Args:
-        flow: The model, a start of known density pushed forward.
-        target: The measure that it was carried to.
-        x: Draws of the model, by its audited maps: a coarse map has a false log_det, and weights
-            are its exponential.
-        log_q: Their log-density.
-
-    Raises:
-        CapabilityError: The model is no push-forward, or the target has no potential.
-    """
-    if not isinstance(flow.map, Inverse):
-        raise CapabilityError(
-            "importance weights need a model that is a start of known density pushed forward to a "
-            'target, model = "push_forward"; this one is its target pulled back to data, and the '
-            "density of the data is not known"
-        )
-    provides = Need.NOTHING if target is None else target.provides
-    require("an importance weight", Need.POTENTIAL, "the target", provides)
-    assert target is not None
-    x = x.double().cpu()
-    return _usable(-target.potential(x).double() - log_q.double().cpu(), x)
-
-
-def measure_flow(
-    flow: Flow, target: Target | None, draws: int = 10_000, seed: int = 0
-) -> SamplerReport:
-    """Measure a push-forward model against its target, by the audited maps.
-
-    Exact draws of the target are used where it has them and the maps can be inverted.
-
-    Args:
-        flow: The model.
-        target: The measure that it was carried to.
-        draws: How many of the model, and of the target.
-        seed: Of the draws.
-
-    Raises:
-        CapabilityError: The model is no push-forward, or the target has no potential.
-        DataError: No draw has a finite weight.
-    """
-    chance = generator(seed, "sampler")
-    y, log_q = flow.sample_and_log_prob(draws, generator=chance, audit=True)
-    log_weights_of(flow, target, y[:1], log_q[:1])
-    assert target is not None
-    exact = exact_log_q = None
-    if Need.TARGET_SAMPLES in target.provides and flow.chain.provides(Need.INVERSE):
-        exact = target.sample(draws, flow.dim, chance).double().cpu()
-        with torch.no_grad():
-            exact_log_q = flow.log_prob(exact)
-    return measure_sampler(target, y, log_q, exact=exact, exact_log_q=exact_log_q, seed=seed)
+__all__ = ["measure_sampler", "usable"]
 
 
 @torch.no_grad()
@@ -119,7 +62,7 @@ def measure_sampler(
         (0.0, 1000.0, True)
     """
     draws, log_q = draws.double().cpu(), log_q.double().cpu()
-    log_weights = _usable(-target.potential(draws).double() - log_q, draws)
+    log_weights = usable(-target.potential(draws).double() - log_q, draws)
     if len(log_weights) < 2 or not bool((log_weights > -math.inf).any()):
         raise DataError(
             f"none of {len(draws)} draws of the model has a finite density of model and target: "
@@ -160,7 +103,7 @@ def _upper_side(
     return mean_and_error(torch.where(torch.isnan(ratio), math.inf, ratio))
 
 
-def _usable(log_weights: Tensor, draws: Tensor) -> Tensor:
+def usable(log_weights: Tensor, draws: Tensor) -> Tensor:
     """Return log weights in which a draw that overflowed, or where V is infinite, has none."""
     good = torch.isfinite(log_weights) & torch.isfinite(draws).all(1)
     return torch.where(good, log_weights, -math.inf)

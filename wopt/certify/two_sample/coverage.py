@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from wopt.certify.two_sample.ranks import anderson_darling, ranks_among
 from wopt.errors import DataError
 from wopt.seeds import generator
 
-__all__ = ["CoverageReport", "anderson_darling", "expected_coverage", "tarp_coverage"]
+__all__ = ["CoverageReport", "expected_coverage", "tarp_coverage"]
 
 _LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 _SIMULATIONS = 999
@@ -68,7 +69,7 @@ def expected_coverage(log_density: Tensor, of_draws: Tensor, seed: int = 0) -> C
         >>> expected_coverage(-z[:, 0] ** 2, -z[:, 1:] ** 2).verdict
         'calibrated'
     """
-    ranks = _ranks(-log_density, -of_draws, seed)
+    ranks = ranks_among(-log_density, -of_draws, seed)
     found = _report(ranks, of_draws.shape[1], seed)
     if found.verdict == "calibrated":
         return found
@@ -115,30 +116,8 @@ def tarp_coverage(
     reference = rows[points][chosen].double() / unit
     away = (rows[tested].double() / unit - reference).norm(dim=1)
     of_draws = (draws[tested].double() / unit - reference[:, None]).norm(dim=2)
-    ranks = _ranks(away, of_draws, seed)
+    ranks = ranks_among(away, of_draws, seed)
     return _report(ranks, draws.shape[1], seed)
-
-
-def anderson_darling(u: Tensor) -> Tensor:
-    """Return the statistic A^2 of uniformity, along the last axis.
-
-    Example:
-        >>> even = (torch.arange(100).double() + 0.5) / 100
-        >>> float(anderson_darling(even)) < 0.1 < float(anderson_darling(even**2))
-        True
-    """
-    n = u.shape[-1]
-    u = u.sort(-1)[0].clamp(1e-15, 1 - 1e-15)
-    odd = 2 * torch.arange(1, n + 1, dtype=u.dtype) - 1
-    return -n - (odd * (u.log() + torch.log1p(-u.flip(-1)))).sum(-1) / n
-
-
-def _ranks(value: Tensor, of_draws: Tensor, seed: int) -> Tensor:
-    """Return ranks of values among draws, made uniform on (0, 1) by chance within a step."""
-    chance = torch.rand(len(value), generator=generator(seed, "ranks"), dtype=torch.float64)
-    below = (of_draws < value[:, None]).sum(1)
-    ties = (of_draws == value[:, None]).sum(1)
-    return (below + chance * (ties + 1)) / (of_draws.shape[1] + 1)
 
 
 def _report(ranks: Tensor, draws: int, seed: int) -> CoverageReport:
