@@ -46,6 +46,7 @@ _PLACES = {
     "Tracker": "wopt.interfaces.tracker",
     "UserError": "wopt.errors",
     "WoptError": "wopt.errors",
+    "allow_code": "wopt.permission",
     "build": "wopt.component",
     "config_of": "wopt.component",
     "fit": "wopt.runs.solve",
@@ -85,6 +86,7 @@ if TYPE_CHECKING:
     from wopt.interfaces.target import Target
     from wopt.interfaces.tracker import Tracker
     from wopt.particles import Particles
+    from wopt.permission import allow_code
     from wopt.plugin import hookimpl
     from wopt.runs.load import load
     from wopt.runs.solution import Solution
@@ -132,6 +134,7 @@ __all__ = [
     "Tracker",
     "UserError",
     "WoptError",
+    "allow_code",
     "build",
     "config_of",
     "fit",

@@ -30,6 +30,10 @@ COMMANDS = {
     "doctor": "report versions, devices and failing plugins",
 }
 
+_READ_CONFIGURATIONS = (
+    "run", "resume", "sample", "score", "certify", "report", "compare", "validate",
+)  # fmt: skip
+
 
 class _Lazy(click.Group):
     """A group that imports a subcommand only when it is asked for."""
@@ -43,6 +47,10 @@ class _Lazy(click.Group):
         command: click.Command = importlib.import_module(
             f"wopt.cli.{name.replace('-', '_')}"
         ).command
+        if name in _READ_CONFIGURATIONS:
+            from wopt.cli.permission import with_permission
+
+            return with_permission(command)
         return command
 
 

@@ -27,11 +27,20 @@ __all__ = ["command"]
     help="A table with the context columns of a conditional model: one sample for each row.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-def command(directory: Path, number: int, out: Path, conditions: Path | None, seed: int) -> None:
+@click.option(
+    "--importance",
+    is_flag=True,
+    help="Two more columns: log_weight, the target's log-density less the model's, up to a "
+    "constant, and weight, Pareto-smoothed, summing to one.",
+)
+def command(
+    directory: Path, number: int, out: Path, conditions: Path | None, seed: int, importance: bool
+) -> None:
     """Draw samples of the model in DIRECTORY, with their log-density as the last column.
 
-    Columns are in the data's units; in an npy file the array has shape (n, d + 1). A conditional
-    model draws for the rows of --conditions, or for conditions of the training data.
+    Columns are in the data's units; in an npy file the array has shape (n, d + 1), or (n, d + 3)
+    with --importance. A conditional model draws for the rows of --conditions, or for conditions of
+    the training data.
     """
     import numpy as np
     import torch
@@ -40,7 +49,8 @@ def command(directory: Path, number: int, out: Path, conditions: Path | None, se
     from wopt.runs.load import load_run
 
     check_writable(out)
-    flow = load_run(directory).flow
+    run = load_run(directory)
+    flow = run.flow
     generator = torch.Generator().manual_seed(seed)
     if conditions is None:
         x, log_density = flow.sample_and_log_prob(number, generator=generator, audit=True)
@@ -49,16 +59,24 @@ def command(directory: Path, number: int, out: Path, conditions: Path | None, se
         number = len(given)
         y, log_density = flow.sample_and_log_prob(generator=generator, conditions=given, audit=True)
         x = torch.cat([y.double(), given.to(y.device)], dim=1)
-    table = torch.cat([x.double(), log_density.double()[:, None]], dim=1).cpu().numpy()
-    write_table(out, table, (*flow.names, "log_density"))
-    if lost := int((~np.isfinite(table).all(axis=1)).sum()):
+    made = torch.cat([x.double(), log_density.double()[:, None]], dim=1).cpu()
+    names: tuple[str, ...] = (*flow.names, "log_density")
+    table = made.numpy()
+    lost = int((~np.isfinite(table).all(axis=1)).sum())
+    if importance:
+        from wopt.cli.importance import weight_columns
+
+        weights = weight_columns(run, directory, x, log_density)
+        table, names = torch.cat([made, weights], dim=1).numpy(), (*names, "log_weight", "weight")
+    write_table(out, table, names)
+    if lost:
         click.secho(
             f"warning: {lost} of {number} samples are not finite: the maps overflowed there. "
             "Train longer, or with another block",
             fg="yellow",
             err=True,
         )
-    click.echo(f"{number} samples of {flow.dim} columns and log_density: {out}")
+    click.echo(f"{number} samples of {flow.dim} columns and {', '.join(names[flow.dim :])}: {out}")
 
 
 def _conditions(path: Path, flow: Flow, directory: Path) -> Tensor:

@@ -51,6 +51,13 @@ class Target(Component, abc.ABC):
         """Return ``n`` samples, shape ``(n, dim)``, in the generator's device, float64."""
         raise self._lacks(Need.TARGET_SAMPLES)
 
+    def components(self, x: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Return a mixture's weights ``(k,)`` and the components' posterior at x ``(n, k)``.
+
+        ``None`` where the target is no mixture whose components are known.
+        """
+        return None
+
     def _lacks(self, need: Need) -> CapabilityError:
         return CapabilityError(
             f"target {type(self).__name__} does not provide {need.describe()}; "

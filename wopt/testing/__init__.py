@@ -2,12 +2,14 @@
 
 from wopt.testing.affine import AffineBlock
 from wopt.testing.checks import LawError, check_block, check_objective
+from wopt.testing.claims import check_claims
 from wopt.testing.component import (
     check_component,
     check_source,
     check_step_size,
     check_target,
 )
+from wopt.testing.energies import check_convexity, check_minimum
 from wopt.testing.gaussian import (
     GaussianTarget,
     gaussian_kl,
@@ -15,8 +17,10 @@ from wopt.testing.gaussian import (
     jko_step,
     moments,
 )
+from wopt.testing.needs import check_needs
 from wopt.testing.problems import GaussianProblem, gaussian_problems
 from wopt.testing.schemes import check_scheme, measured_order, run_scheme
+from wopt.testing.target_claims import check_target_claims
 
 __all__ = [
     "AffineBlock",
@@ -24,12 +28,17 @@ __all__ = [
     "GaussianTarget",
     "LawError",
     "check_block",
+    "check_claims",
     "check_component",
+    "check_convexity",
+    "check_minimum",
+    "check_needs",
     "check_objective",
     "check_scheme",
     "check_source",
     "check_step_size",
     "check_target",
+    "check_target_claims",
     "gaussian_kl",
     "gaussian_nodes",
     "gaussian_problems",

@@ -18,8 +18,10 @@ from wopt.interfaces.source import Source
 from wopt.interfaces.step_size import StepSize
 from wopt.interfaces.target import Target
 from wopt.testing.checks import LawError, check_block, check_objective
+from wopt.testing.claims import check_claims
 from wopt.testing.gaussian import gaussian_nodes
 from wopt.testing.schemes import check_scheme
+from wopt.testing.target_claims import check_target_claims
 
 __all__ = ["check_component", "check_source", "check_step_size", "check_target"]
 
@@ -100,7 +102,7 @@ def check_target(target: Target, dim: int | None = None, seed: int = 0) -> list[
         law("sample_shape", first.shape == (50, d))
         law("samples_are_seeded", torch.equal(first, second))
         law("samples_are_finite", bool(torch.isfinite(first).all()))
-    return done
+    return [*done, *check_target_claims(target, d, seed=seed)]
 
 
 def check_source(source: Source) -> list[str]:
@@ -163,8 +165,9 @@ def _block(spec: Spec) -> list[str]:
 def _objective(objective: Objective) -> list[str]:
     eye = torch.eye(2, dtype=torch.float64)
     if objective.target is not None and objective.target.dim not in (None, 2):
-        return ["not evaluated: its target is not of dimension 2"]
-    return check_objective(objective, gaussian_nodes(eye[0], 0.5 * eye, order=6))
+        return ["not evaluated: its target is not of dimension 2", *check_claims(objective)]
+    nodes = gaussian_nodes(eye[0], 0.5 * eye, order=6)
+    return [*check_objective(objective, nodes), *check_claims(objective)]
 
 
 _CHECKS: dict[str, Callable[[Any], list[str]]] = {

@@ -18,6 +18,7 @@ OPTIONS = {
     ("target", "gaussian"): {"mean": [1.0, 2.0], "scale": 2.0},
     ("target", "mixture"): {"means": MEANS, "scale": [0.5, 1.0]},
     ("target", "potential"): {"function": lambda x: x.square().sum(1)},
+    ("target", "python"): {"log_prob": "model.py:log_prob", "dim": 2},
     ("target", "samples"): {"source": {"name": "toy", "shape": "moons", **SMALL}, "draw": "all"},
     ("source", "array"): {"path": "rows.npy", "columns": ["x1", 0]},
     ("source", "sklearn"): {"dataset": "wine", "columns": [0, 1]},
@@ -32,8 +33,11 @@ OPTIONS = {
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "model.py").write_text("def log_prob(x): return -x.square().sum(1)")
     np.save("rows.npy", np.random.default_rng(0).normal(size=(100, 3)))
     Image.fromarray(np.arange(120, dtype=np.uint8).reshape(10, 12)).save("drawing.png")
+    with wopt.allow_code():
+        yield
 
 
 def test_this_list_is_complete():

@@ -21,6 +21,7 @@ _PLACES = {
     "PictureSource": "wopt_measures.sources.picture",
     "PixelLaw": "wopt_measures.laws.pixels",
     "PotentialTarget": "wopt_measures.targets.potential",
+    "PythonTarget": "wopt_measures.targets.python",
     "SamplesTarget": "wopt_measures.targets.samples",
     "SklearnSource": "wopt_measures.sources.bundled",
     "ToySource": "wopt_measures.sources.toy",
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from wopt_measures.targets.gaussian import GaussianTarget
     from wopt_measures.targets.mixture import MixtureTarget
     from wopt_measures.targets.potential import PotentialTarget
+    from wopt_measures.targets.python import PythonTarget
     from wopt_measures.targets.samples import SamplesTarget
 
 __all__ = [
@@ -54,6 +56,7 @@ __all__ = [
     "PictureSource",
     "PixelLaw",
     "PotentialTarget",
+    "PythonTarget",
     "SamplesTarget",
     "SklearnSource",
     "ToySource",

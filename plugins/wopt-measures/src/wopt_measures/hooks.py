@@ -15,6 +15,7 @@ _COMPONENTS = (
     ("target", "gaussian", "targets.gaussian:GaussianTarget", "a Gaussian, standard by default"),
     ("target", "mixture", "targets.mixture:MixtureTarget", "a mixture of Gaussians"),
     ("target", "potential", "targets.potential:PotentialTarget", "exp(-V) of any Python V(x)"),
+    ("target", "python", "targets.python:PythonTarget", "log p(x) of a Python file (--allow-code)"),
     ("target", "samples", "targets.samples:SamplesTarget", "known by rows of data only"),
     ("source", "array", "sources.array:ArraySource", "rows of a npy, npz, csv or parquet file"),
     ("source", "sklearn", "sources.bundled:SklearnSource", "a data set bundled with scikit-learn"),

@@ -82,13 +82,17 @@ class MixtureLaw:
         logs = torch.stack([part.log_density(x) for part in self.parts], dim=1)
         return logs + self.weights.log().to(x)
 
+    def posterior(self, x: Tensor) -> Tensor:
+        """Return w_k p_k(x)/p(x), how likely x came from each component, shape ``(n, k)``."""
+        return self._joint(x).softmax(1)
+
     def log_density(self, x: Tensor) -> Tensor:
         """Return log p, shape ``(n, d)`` to ``(n,)``, in x's dtype and on its device."""
         return self._joint(x).logsumexp(1)
 
     def score(self, x: Tensor) -> Tensor:
         """Return grad log p: the components' scores, weighted by their posteriors at x."""
-        posterior = self._joint(x).softmax(1)
+        posterior = self.posterior(x)
         scores = torch.stack([part.score(x) for part in self.parts], dim=1)
         return (posterior[..., None] * scores).sum(1)
 

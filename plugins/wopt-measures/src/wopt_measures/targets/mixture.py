@@ -60,3 +60,7 @@ class MixtureTarget(Target):
     def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
         """Return ``n`` samples, shape ``(n, dim)``, in the generator's device, float64."""
         return self.law.sample(n, dim, generator)
+
+    def components(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the weights w, ``(k,)``, and each component's posterior at x, ``(n, k)``."""
+        return self.law.weights, self.law.posterior(x)

@@ -9,9 +9,10 @@ import torch
 from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema
 from torch import Tensor
 
-from wopt import ConfigError, DataError, Need, Target
+from wopt import ConfigError, Need, Target
 from wopt.capabilities import require
 from wopt_measures.laws.gaussian import check_points
+from wopt_measures.targets.checked import one_value_a_point, one_vector_a_point
 
 __all__ = ["PotentialTarget"]
 
@@ -105,37 +106,14 @@ class PotentialTarget(Target):
         if self.function is None:
             raise self._lacks(Need.POTENTIAL)
         check_points(x, self.dim)
-        value: Any = self.function(x)
-        if not isinstance(value, Tensor):
-            raise DataError(
-                f"the potential returned {type(value).__name__}, not a tensor; write it in torch"
-            )
-        if value.shape != x.shape[:1]:
-            raise DataError(
-                f"the potential returned shape {tuple(value.shape)} for points of shape "
-                f"{tuple(x.shape)}; it must return one value a point, shape ({len(x)},): sum over "
-                "the coordinates (`.sum(1)`) or drop a last axis (`.squeeze(-1)`)"
-            )
-        if torch.is_grad_enabled() and x.requires_grad and not value.requires_grad:
-            raise DataError(
-                "the potential's value does not depend on its points differentiably; compute it "
-                "from x in torch, without numpy, .item() or .detach()"
-            )
-        return value
+        return one_value_a_point(self.function(x), x, "the potential")
 
     def score(self, x: Tensor) -> Tensor:
         """Return the score that was given, checked, or -grad V by autograd."""
         if self.given_score is None:
             return super().score(x)
         check_points(x, self.dim)
-        value: Any = self.given_score(x)
-        if not isinstance(value, Tensor) or value.shape != x.shape:
-            found = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-            raise DataError(
-                f"the score returned {found} for points of shape {tuple(x.shape)}; it must return "
-                "one vector a point, a tensor of the same shape"
-            )
-        return value
+        return one_vector_a_point(self.given_score(x), x, "the score")
 
     def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
         """Return samples of the target that was given for them."""

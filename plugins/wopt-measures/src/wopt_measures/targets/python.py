@@ -1,0 +1,129 @@
+"""The target whose log-density is a function in a Python file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import torch
+from pydantic import AfterValidator, Field
+from torch import Tensor
+
+from wopt import DataError, Need, Target, WoptError
+from wopt.capabilities import require
+from wopt_measures.code import load_function, place_of
+from wopt_measures.laws.gaussian import check_points
+from wopt_measures.targets.checked import one_value_a_point
+
+__all__ = ["PythonTarget"]
+
+
+class PythonTarget(Target):
+    """The measure with log-density log p(x) + const, a function in a Python file.
+
+    ```python
+    # my_model.py: points x, shape (n, d), to log p, shape (n,), in torch, differentiable
+    def log_prob(x):
+        return -((x - 1) ** 2).sum(1) / 2
+    ```
+
+    ```toml
+    [objective.target]
+    name = "python"
+    log_prob = "my_model.py:log_prob"
+    dim = 2
+    ```
+
+    A configuration that names code runs it only where a person allows that: ``--allow-code`` on
+    the command line, :func:`wopt.allow_code` in Python. The SHA-256 of the file is recorded in
+    the run's configuration. Loading the run asks again, and a changed file is refused unless that
+    is allowed too. Files that the function reads, data say, are not covered by the hash.
+
+    With a prior and a likelihood p is a posterior up to its constant: leave ``normalised`` false.
+
+    Raises:
+        ConfigError: It is not allowed, the file has changed, it fails, or has no such function.
+        DataError: There is no such file; log p does not return one differentiable value a point.
+
+    Example:
+        >>> import pathlib, tempfile, wopt
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> file = pathlib.Path(folder.name) / "my_model.py"
+        >>> _ = file.write_text("def log_prob(x): return -(x**2).sum(1) / 2")
+        >>> with wopt.allow_code():
+        ...     target = PythonTarget(log_prob=f"{file}:log_prob", dim=1)
+        >>> target.potential(torch.tensor([[2.0]])).tolist()
+        [2.0]
+        >>> folder.cleanup()
+    """
+
+    def __init__(
+        self,
+        log_prob: Annotated[
+            str,
+            AfterValidator(place_of),
+            Field(
+                description="FILE.py:FUNCTION, relative to the current directory: log p(x) up to a "
+                "constant, points (n, d) to (n,), in torch"
+            ),
+        ],
+        dim: Annotated[int, Field(ge=1, description="d, the dimension of the points")],
+        normalised: Annotated[
+            bool, Field(description="whether exp(log p) integrates to one")
+        ] = False,
+        convexity: Annotated[
+            float | None,
+            Field(allow_inf_nan=False, description="lambda with -log p - lambda |x|^2/2 convex"),
+        ] = None,
+        samples: Annotated[
+            Target | None,
+            Field(description="a target whose samples are those of this one: reference draws"),
+        ] = None,
+        sha256: Annotated[
+            str | None, Field(description="of the file; written by wopt and checked on loading")
+        ] = None,
+    ) -> None:
+        self._function, found = load_function(log_prob, sha256)
+        self.__dict__["_options"] = self._options.model_copy(update={"sha256": found})
+        self._place = log_prob
+        self.dim = dim
+        self.convexity = convexity
+        self.samples = samples
+        self.provides = Need.POTENTIAL | Need.SCORE
+        if normalised:
+            self.provides |= Need.NORMALISED
+        if samples is not None:
+            require("samples", Need.TARGET_SAMPLES, "the target given", samples.provides)
+            self.provides |= Need.TARGET_SAMPLES
+        for dtype in (torch.float32, torch.float64):  # a mistake is told now, not after a run
+            self.score(torch.zeros(2, dim, dtype=dtype))
+
+    def potential(self, x: Tensor) -> Tensor:
+        """Return -log p, shape ``(n, d)`` to ``(n,)``, checked."""
+        check_points(x, self.dim)
+        try:
+            value = self._function(x)
+        except WoptError:
+            raise
+        except Exception as error:  # whatever the author's code does
+            raise DataError(
+                f"{self._place} failed for points of shape {tuple(x.shape)} and type {x.dtype}: "
+                f"{type(error).__name__}: {error}. It must take any number of points, in float32 "
+                "and in float64: convert constants with `.to(x)`"
+            ) from error
+        return -one_value_a_point(value, x, self._place)
+
+    def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
+        """Return samples of the target that was given for them."""
+        if self.samples is None:
+            raise self._lacks(Need.TARGET_SAMPLES)
+        return self.samples.sample(n, dim, generator)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> PythonTarget:
+        return self  # nothing of it changes, and a copy would ask for permission again
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (self.options,)  # unpickled where the file may be run, as any loading
+
+
+def _again(options: dict[str, Any]) -> PythonTarget:
+    return PythonTarget(**options)

@@ -1,0 +1,97 @@
+"""Facts of a run that refute what its objective or its target claims."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from wopt.capabilities import Need
+from wopt.interfaces.objective import Objective
+
+__all__ = ["FalseClaim", "false_claims"]
+
+_ERRORS = 5.0
+
+
+@dataclasses.dataclass(frozen=True)
+class FalseClaim:
+    """A claim that an energy of the run refutes.
+
+    Attributes:
+        who: The class that claims it.
+        claim: What it claims.
+        energy, error: The energy that refutes it, and its standard error.
+        what_to_do: In words.
+    """
+
+    who: str
+    claim: str
+    energy: float
+    error: float
+    what_to_do: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values."""
+        return dataclasses.asdict(self)
+
+    def text(self) -> str:
+        """Return the message for the log, the terminal and the report."""
+        return (
+            f"{self.who} claims {self.claim}, and an energy of this run, {self.energy:.6g} +- "
+            f"{self.error:.2g}, is below it: the claim is false, and so is every bound that uses "
+            f"it. {self.what_to_do}"
+        )
+
+
+def false_claims(
+    objective: Objective, energy: float, error: float, *, start_known: bool
+) -> list[FalseClaim]:
+    """Return the claims that an energy refutes, by more than five standard errors.
+
+    A declared minimum bounds every energy. So does 0 the energy of KL where the target says
+    NORMALISED and the start's density is known, for the energy is then a divergence.
+
+    Args:
+        objective: Whose energy it is.
+        energy: On particles that nothing was trained on.
+        error: Its standard error.
+        start_known: Whether the particles' density is known, so that the energy has no constant
+            missing.
+
+    Example:
+        >>> from wopt.interfaces.objective import Objective
+        >>> class Odd(Objective):
+        ...     minimum = 5.0
+        ...     def energy(self, particles):
+        ...         return particles.mean(particles.points.square().sum(1))
+        >>> false_claims(Odd(), 0.8, 0.01, start_known=True)[0].claim
+        'minimum = 5'
+        >>> false_claims(Odd(), 4.99, 0.01, start_known=True)
+        []
+    """
+    allowed = _ERRORS * error + 1e-6 * (1 + abs(energy))
+    found = []
+    if objective.minimum is not None and energy < objective.minimum - allowed:
+        found.append(
+            FalseClaim(
+                type(objective).__name__,
+                f"minimum = {objective.minimum:g}",
+                energy,
+                error,
+                "Mend it, or set `minimum = None`; `wopt check` tests it",
+            )
+        )
+    target = objective.target
+    claims = target is not None and Need.NORMALISED in target.provides
+    if claims and objective.gap_is_kl and start_known and energy < -allowed:
+        found.append(
+            FalseClaim(
+                f"target {type(target).__name__}",
+                "NORMALISED (a divergence of at least 0)",
+                energy,
+                error,
+                "exp(-V) integrates to more than one: leave NORMALISED out of `provides`, or add "
+                "log Z to V",
+            )
+        )
+    return found

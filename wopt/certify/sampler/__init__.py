@@ -1,0 +1,17 @@
+"""Samplers: what their own draws, and exact ones of the target, say of a model's errors."""
+
+from wopt.certify.sampler.measure import measure_sampler
+from wopt.certify.sampler.of_flow import log_weights_of, measure_flow
+from wopt.certify.sampler.psis import Smoothed, smoothed_importance_weights
+from wopt.certify.sampler.report import LostMode, ModeWeight, SamplerReport
+
+__all__ = [
+    "LostMode",
+    "ModeWeight",
+    "SamplerReport",
+    "Smoothed",
+    "log_weights_of",
+    "measure_flow",
+    "measure_sampler",
+    "smoothed_importance_weights",
+]

@@ -1,0 +1,86 @@
+"""What speaks against the estimates of a sampler, in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from wopt.certify.sampler.psis import Smoothed
+from wopt.certify.sampler.report import LostMode
+
+__all__ = ["doubts_of_exact", "doubts_of_modes", "doubts_of_weights"]
+
+_ERRORS = 5.0
+"""Standard errors beyond which two numbers disagree."""
+_SLACK = 0.05
+"""Nats by which the estimate of log(1 + chi^2) may be too small in passing."""
+
+
+def doubts_of_weights(
+    smoothed: Smoothed, log_z: float, error: float, *, normalised: bool
+) -> list[str]:
+    """Return what the weights' tail, and a log Z that is known to be 0, speak against.
+
+    Example:
+        >>> doubts_of_weights(Smoothed(None, 0.1, 0.7), 0.0, 0.01, normalised=True)
+        []
+    """
+    found = []
+    if not smoothed.k_hat <= smoothed.threshold:
+        found.append(
+            f"k-hat {smoothed.k_hat:.2g} is above {smoothed.threshold:.2g}: the weights have no "
+            "finite variance or too few draws, so log Z, moments and their errors may be far off"
+        )
+    if normalised and abs(log_z) > math.hypot(_ERRORS * error, 1e-3):
+        found.append(
+            f"log Z is known to be 0 and {log_z:.3g} +- {error:.2g} was found: the model's draws "
+            "do not see all of the target, or the target is not normalised"
+        )
+    return found
+
+
+def doubts_of_exact(
+    log_z: float,
+    log_z_error: float,
+    efficiency: float,
+    eubo: float | None,
+    eubo_error: float | None,
+) -> list[str]:
+    """Return whether EUBO contradicts the weights: KL(p | q) <= log(1 + chi^2(p | q)).
+
+    The right side is the limit of log(S/ESS), if the model's draws see all of the target.
+
+    Args:
+        log_z: By importance sampling.
+        log_z_error: Its standard error.
+        efficiency: ESS/S.
+        eubo: E_p[-V - log q] at exact draws of the target.
+        eubo_error: Its standard error.
+
+    Source: van Erven, Harremoes, Renyi divergence and Kullback-Leibler divergence, 2014.
+
+    Example:
+        >>> doubts_of_exact(0.0, 0.01, 0.9, 0.05, 0.01), len(doubts_of_exact(0, 0.01, 0.9, 9, 0.1))
+        ([], 1)
+    """
+    if eubo is None or eubo_error is None:
+        return []
+    most = log_z - math.log(efficiency)
+    slack = math.hypot(eubo_error, log_z_error) if math.isfinite(eubo_error) else 0.0
+    if eubo <= most + _ERRORS * slack + _SLACK:
+        return []
+    return [
+        f"EUBO {eubo:.3g} is more than log Z - log(ESS/S) = {most:.3g}, which it cannot exceed: "
+        "the model's draws miss a part of the target"
+    ]
+
+
+def doubts_of_modes(lost: Sequence[LostMode] | None) -> list[str]:
+    """Return what the search for lost modes found."""
+    if not lost:
+        return []
+    share = sum(mode.share for mode in lost)
+    return [
+        f"{len(lost)} mode(s) of the target with about {share:.2g} of its mass (estimate) have "
+        "almost no draw of the model near them"
+    ]

@@ -1,0 +1,106 @@
+"""Pareto-smoothed importance weights, and k-hat, which says whether they can be trusted."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import torch
+from torch import Tensor
+
+from wopt.certify.sampler.pareto import fit_pareto, pareto_quantiles
+
+__all__ = ["Smoothed", "k_hat_threshold", "smoothed_importance_weights"]
+
+_SHORTEST_TAIL = 5
+_CONSTANT = 1e-9
+"""Log weights that differ by no more are equal: a Pareto law would be fitted to rounding."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Smoothed:
+    """Pareto-smoothed importance weights.
+
+    Attributes:
+        log_weights: Their logarithms, normalised: the weights sum to one. Shape ``(n,)``.
+        k_hat: Shape of the tail of the raw weights: of these, moments above 1/k-hat are infinite.
+            It is 0 where all weights are equal, and infinite where there are too few to tell.
+        threshold: Above it means taken with the weights are not reliable at this sample size.
+    """
+
+    log_weights: Tensor
+    k_hat: float
+    threshold: float
+
+    @property
+    def weights(self) -> Tensor:
+        """The weights, shape ``(n,)``, which sum to one."""
+        return self.log_weights.exp()
+
+
+def k_hat_threshold(count: int) -> float:
+    """Return min(1 - 1/log10 S, 0.7) for S draws.
+
+    Source: Vehtari et al. 2024, section 3.2.4.
+
+    Example:
+        >>> k_hat_threshold(100), k_hat_threshold(100_000)
+        (0.5, 0.7)
+    """
+    return min(1 - 1 / math.log10(count), 0.7) if count > 1 else -math.inf
+
+
+def smoothed_importance_weights(log_weights: Tensor) -> Smoothed:
+    """Return Pareto-smoothed importance weights.
+
+    The largest weights, min(S/5, 3 sqrt S) of them, are replaced by the quantiles of the
+    generalised Pareto law fitted to them, and no weight exceeds the largest raw one. That lowers
+    the variance of what is averaged with the weights at the price of a bias; k-hat at or below
+    the threshold says that both are small. A draw whose log weight is not finite (the target has
+    no mass there, or the map overflowed) has weight zero.
+
+    Args:
+        log_weights: log of target over model at draws of the model, up to a constant, shape
+            ``(n,)``.
+
+    Source: Vehtari, Simpson, Gelman, Yao, Gabry, Pareto smoothed importance sampling, JMLR 2024.
+
+    Example:
+        >>> z = torch.randn(4000, generator=torch.Generator().manual_seed(0)).double()
+        >>> found = smoothed_importance_weights(-0.1 * z)
+        >>> round(float(found.weights.sum()), 9), found.k_hat < found.threshold
+        (1.0, True)
+    """
+    n = len(log_weights)
+    threshold = k_hat_threshold(n)
+    x = log_weights.detach().double().cpu()
+    x = torch.where(torch.isfinite(x), x, -math.inf)
+    top = x.max() if n else torch.tensor(-math.inf)
+    if not bool(torch.isfinite(top)):
+        return Smoothed(torch.full_like(x, -math.inf), math.inf, threshold)
+    x = x - top
+    if float(x.min()) > -_CONSTANT:
+        return Smoothed(torch.full_like(x, -math.log(n)), 0.0, threshold)
+    smoothed, k_hat = _smooth(x)
+    return Smoothed(smoothed - smoothed.logsumexp(0), k_hat, threshold)
+
+
+def _smooth(x: Tensor) -> tuple[Tensor, float]:
+    """Return the log weights with their tail replaced, and k-hat; the largest is 0."""
+    length = math.floor(min(len(x) / 5, 3 * math.sqrt(len(x))))  # as arviz-stats rounds it
+    values, order = x.sort()
+    # where weights underflow, the threshold must not be zero: the fit would see only one scale
+    least = math.log(torch.finfo(torch.float64).tiny)
+    cutoff = max(float(values[max(len(x) - length - 1, 0)]), least)
+    first = int(torch.searchsorted(values, torch.tensor(cutoff, dtype=values.dtype), right=True))
+    tail = values[first:].exp() - math.exp(cutoff)
+    if len(tail) < _SHORTEST_TAIL:
+        return x, math.inf
+    k_hat, scale = fit_pareto(tail)
+    if not math.isfinite(k_hat):
+        return x, k_hat
+    levels = (torch.arange(len(tail), dtype=x.dtype) + 0.5) / len(tail)
+    replaced = (pareto_quantiles(levels, k_hat, scale) + math.exp(cutoff)).log().clamp(max=0.0)
+    smoothed = x.clone()
+    smoothed[order[first:]] = replaced
+    return smoothed, k_hat

@@ -1,0 +1,68 @@
+"""What importance weights tell: log Z, the effective sample size, moments of the target."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+__all__ = ["effective_size", "log_mean_weight", "mean_and_error", "moments"]
+
+
+def mean_and_error(values: Tensor) -> tuple[float, float]:
+    """Return the mean of independent values and its standard error."""
+    return float(values.mean()), float(values.std()) / math.sqrt(len(values))
+
+
+def log_mean_weight(log_weights: Tensor) -> tuple[float, float]:
+    """Return log Z = log E_q[w] and its standard error, sd(w) / (mean(w) sqrt S).
+
+    The mean weight is unbiased for Z, so log Z is under-estimated on average.
+
+    Example:
+        >>> log_mean_weight(torch.tensor([1.0, 1.0]).double().log())
+        (0.0, 0.0)
+    """
+    n = len(log_weights)
+    value = float(log_weights.logsumexp(0)) - math.log(n)
+    return value, float((log_weights - value).exp().std()) / math.sqrt(n)
+
+
+def effective_size(log_weights: Tensor) -> float:
+    """Return (sum w)^2 / sum w^2, between 1 and S.
+
+    Example:
+        >>> round(effective_size(torch.tensor([0.0, 0.0, -torch.inf])), 6)
+        2.0
+    """
+    return float((2 * log_weights.logsumexp(0) - (2 * log_weights).logsumexp(0)).exp())
+
+
+def moments(weights: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return means, their errors, standard deviations and theirs, each of shape ``(d,)``.
+
+    By the delta method for self-normalised weights: the error of sum w f is the root of
+    sum w^2 (f - mean)^2, and that of a standard deviation s is the variance's over 2 s.
+
+    Args:
+        weights: Summing to one, shape ``(n,)``.
+        x: Shape ``(n, d)``.
+
+    Source: Owen, Monte Carlo theory, methods and examples, 2013, 9.2.
+
+    Example:
+        >>> w = torch.full((4,), 0.25).double()
+        >>> m, _, s, _ = moments(w, torch.tensor([[-1.0], [1.0], [-1.0], [1.0]]).double())
+        >>> float(m), float(s)
+        (0.0, 1.0)
+    """
+    x = torch.where(weights[:, None] > 0, x, 0.0)  # draws without weight may be infinite
+    means = weights @ x
+    squares = (x - means).square()
+    variances = weights @ squares
+    sds = variances.sqrt()
+    squared = weights.square()
+    means_error = (squared @ squares).sqrt()
+    variances_error = (squared @ (squares - variances).square()).sqrt()
+    return means, means_error, sds, variances_error / (2 * sds.clamp_min(1e-300))

@@ -1,0 +1,42 @@
+"""The options with which a person allows code that a configuration names."""
+
+from __future__ import annotations
+
+import click
+
+from wopt.permission import allow_code
+
+__all__ = ["with_permission"]
+
+
+def with_permission(command: click.Command) -> click.Command:
+    """Return the command with the options ``--allow-code`` and ``--allow-changed-code``."""
+    known = {option for parameter in command.params for option in parameter.opts}
+    if "--allow-code" not in known:
+        command.params += [
+            click.Option(
+                ["--allow-code"],
+                is_flag=True,
+                expose_value=False,
+                callback=_allow,
+                help="Run the Python file that the configuration names, such as a target's.",
+            ),
+            click.Option(
+                ["--allow-changed-code"],
+                is_flag=True,
+                expose_value=False,
+                callback=_allow_changed,
+                help="The same, also if the file is not the one that the run recorded.",
+            ),
+        ]
+    return command
+
+
+def _allow(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.with_resource(allow_code())
+
+
+def _allow_changed(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.with_resource(allow_code(changed=True))

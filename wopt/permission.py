@@ -1,0 +1,81 @@
+"""Permission to run code that a configuration names: given by a person, never by a file."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from wopt.errors import ConfigError
+
+__all__ = ["allow_code", "check_code"]
+
+
+class _Permission:
+    """What this process may run.
+
+    Attributes:
+        code: The files that configurations name.
+        changed: Also such that are not what a run recorded.
+    """
+
+    code = False
+    changed = False
+
+
+_PERMISSION = _Permission()
+
+
+@contextlib.contextmanager
+def allow_code(*, changed: bool = False) -> Iterator[None]:
+    """Allow the code that configurations name to run, in this process, until the block ends.
+
+    A configuration, and so a run directory, may name a Python file (target ``python``). Whoever
+    loads it would run what its author wrote, so nothing is run until it is allowed here, or on
+    the command line by ``--allow-code``. Read the file first.
+
+    Args:
+        changed: Also where the file is not the one whose hash the run recorded: what was trained
+            then is loaded beside another target (``--allow-changed-code``).
+
+    Example:
+        >>> with allow_code():
+        ...     check_code("model.py", "abc", None)
+    """
+    before = _PERMISSION.code, _PERMISSION.changed
+    _PERMISSION.code, _PERMISSION.changed = True, before[1] or changed
+    try:
+        yield
+    finally:
+        _PERMISSION.code, _PERMISSION.changed = before
+
+
+def check_code(path: str, sha256: str, recorded: str | None) -> None:
+    """Raise unless the file may be run.
+
+    Args:
+        path: Of the file.
+        sha256: Of its bytes.
+        recorded: The hash that the configuration holds, if it holds one.
+
+    Raises:
+        ConfigError: It is not allowed, or it has changed since the configuration was resolved.
+
+    Example:
+        >>> check_code("model.py", "abcdef", None)
+        Traceback (most recent call last):
+        ...
+        wopt.errors.ConfigError: this configuration runs the code in model.py (sha256 abcdef); \
+read that file, then allow it with --allow-code (in Python: with wopt.allow_code():)
+    """
+    if not _PERMISSION.code:
+        raise ConfigError(
+            f"this configuration runs the code in {path} (sha256 {sha256[:12]}); read that file, "
+            "then allow it with --allow-code (in Python: with wopt.allow_code():)"
+        )
+    if recorded is not None and recorded != sha256 and not _PERMISSION.changed:
+        raise ConfigError(
+            f"{path} has changed: the run recorded sha256 {recorded[:12]}, and it is "
+            f"{sha256[:12]} now, so the run's model and figures belong to another target. Restore "
+            "the file, or allow the changed one with --allow-changed-code (in Python: "
+            "wopt.allow_code(changed=True))"
+        )

@@ -1,0 +1,42 @@
+"""What an objective claims, tested: its convexity, its minimum, its needs."""
+
+from __future__ import annotations
+
+from wopt.interfaces.objective import Objective
+from wopt.testing.energies import check_convexity, check_minimum
+from wopt.testing.needs import check_needs
+
+__all__ = ["check_claims"]
+
+
+def check_claims(objective: Objective, *, seed: int = 0) -> list[str]:
+    """Check what an objective declares of itself: convexity, minimum, needs.
+
+    A claim that passes is not proved; one that fails is false.
+
+    Args:
+        objective: With its target.
+        seed: Of the random laws.
+
+    Returns:
+        The names of the laws that were checked.
+
+    Raises:
+        LawError: Which claim is false, and how.
+
+    Example:
+        >>> import wopt
+        >>> check_claims(wopt.build("objective", "kl"))
+        ['needs_are_declared', 'convexity_is_1']
+    """
+    target = objective.target
+    dims = (1, 2) if target is None or target.dim is None else (target.dim,)
+    done = []
+    for dim in dims:
+        checked = [
+            *check_needs(objective, dim, seed=seed),
+            *check_convexity(objective, dim, seed=seed),
+            *check_minimum(objective, dim, seed=seed),
+        ]
+        done += [law for law in checked if law not in done]
+    return done

@@ -1,0 +1,125 @@
+"""Whether energies are as convex, and as high, as an objective declares."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from wopt.interfaces.objective import Objective
+from wopt.particles import Particles
+from wopt.testing.checks import LawError
+from wopt.testing.random_laws import ConvexMap, displaced, normal_particles
+
+__all__ = ["check_convexity", "check_minimum"]
+
+_PAIRS, _PARTICLES = 24, 60
+_SCALES = (0.3, 1.0, 0.6, 2.0)
+_TIMES = (0.25, 0.5, 0.75)
+_LAWS, _ROWS, _DESCENT = 10, 200, 40
+_ERRORS = 5.0
+
+
+def check_convexity(objective: Objective, dim: int, *, seed: int = 0) -> list[str]:
+    """Check declared convexity along generalised geodesics between random laws.
+
+        G(rho_t) <= (1 - t) G(rho_0) + t G(rho_1) - lambda t (1 - t) |T_0 - T_1|^2 / 2.
+
+    The laws are images of one set of normal particles by gradients of convex functions, so all
+    terms are taken over the same particles, and noise of sampling cancels.
+
+    Args:
+        objective: With a declared convexity, or nothing is checked.
+        dim: The dimension d.
+        seed: Of the laws.
+
+    Raises:
+        LawError: The energy lies above the chord.
+    """
+    claimed = objective.convexity
+    if claimed is None:
+        return []
+    draw = torch.Generator().manual_seed(seed)
+    for pair in range(_PAIRS):
+        start = normal_particles(_PARTICLES, dim, draw)
+        first, second = (
+            ConvexMap.draw(dim, _SCALES[(pair + k) % len(_SCALES)], draw) for k in (0, pair // 4)
+        )
+        ends = [displaced(start, first, second, t) for t in (0.0, 1.0)]
+        g = [float(objective.energy(end)) for end in ends]
+        distance = float((ends[0].points - ends[1].points).square().sum(1).mean())
+        for t in _TIMES:
+            found = float(objective.energy(displaced(start, first, second, t)))
+            chord = (1 - t) * g[0] + t * g[1] - claimed * t * (1 - t) * distance / 2
+            scale = 1 + abs(found) + abs(g[0]) + abs(g[1]) + abs(claimed) * distance
+            if math.isfinite(chord) and found > chord + 1e-7 * scale:
+                raise LawError(
+                    f"{type(objective).__name__} declares convexity {claimed:g}, and at t = {t:g} "
+                    f"of a geodesic between two laws in {dim} dimension(s) its energy is "
+                    f"{found:.6g}, above {chord:.6g}, the most that this allows"
+                )
+    return [f"convexity_is_{claimed:g}"]
+
+
+def check_minimum(objective: Objective, dim: int, *, seed: int = 0) -> list[str]:
+    """Check that the energy is nowhere below the declared minimum: at random laws and on descent.
+
+    Descent goes over the parameters of a map, and the energy is judged on particles that it did
+    not see, with five standard errors for their noise.
+
+    Args:
+        objective: With a declared minimum, or nothing is checked.
+        dim: The dimension d.
+        seed: Of the laws.
+
+    Raises:
+        LawError: The energy lies below.
+    """
+    claimed = objective.minimum
+    if claimed is None:
+        return []
+    draw = torch.Generator().manual_seed(seed + 1)
+    maps = [ConvexMap.draw(dim, _SCALES[k % len(_SCALES)], draw) for k in range(_LAWS)]
+    start = normal_particles(_ROWS, dim, draw)
+    best = min(maps, key=lambda one: _finite_energy(objective, displaced(start, one, one, 0)))
+    maps.append(_descend(objective, start, best))
+    for one in maps:
+        fresh = normal_particles(_ROWS, dim, draw)
+        at = displaced(fresh, one, one, 0.0)
+        energy = float(objective.energy(at))
+        allowance = _ERRORS * _standard_error(objective, at) + 1e-6 * (1 + abs(claimed))
+        if energy < claimed - allowance:
+            raise LawError(
+                f"{type(objective).__name__} declares minimum {claimed:g}, and a law in {dim} "
+                f"dimension(s) has energy {energy:.6g}"
+            )
+    return [f"minimum_is_{claimed:g}"]
+
+
+def _descend(objective: Objective, start: Particles, first: ConvexMap) -> ConvexMap:
+    """Return the map after a few steps of Adam on the energy."""
+    held = [p.clone().requires_grad_() for p in first.parameters]
+    optimiser = torch.optim.Adam(held, lr=0.05)
+    for _ in range(_DESCENT):
+        one = ConvexMap(*held)
+        energy = objective.energy(displaced(start, one, one, 0.0))
+        if not bool(torch.isfinite(energy)):
+            break
+        optimiser.zero_grad()
+        energy.backward()
+        optimiser.step()
+    return ConvexMap(*(p.detach() for p in held))
+
+
+def _finite_energy(objective: Objective, at: Particles) -> float:
+    value = float(objective.energy(at))
+    return value if math.isfinite(value) else math.inf
+
+
+def _standard_error(objective: Objective, at: Particles) -> float:
+    """Return that of the energy: by its contributions, or between five groups of particles."""
+    values = objective.contributions(at)
+    if values is not None:
+        return float(values.std()) / math.sqrt(len(values))
+    groups = [objective.energy(at.rows(slice(k, None, 5))) for k in range(5)]
+    return float(torch.stack(groups).std()) / math.sqrt(5)

@@ -1,0 +1,83 @@
+"""Whether an objective uses no more than it declares that it needs."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+
+from wopt.capabilities import Need
+from wopt.errors import WoptError
+from wopt.interfaces.objective import Objective
+from wopt.particles import Particles
+from wopt.testing.checks import LawError
+from wopt.testing.random_laws import ConvexMap, displaced, normal_particles
+from wopt.testing.restricted import Restricted
+
+__all__ = ["check_needs"]
+
+_PARTICLES = 60
+
+
+def check_needs(objective: Objective, dim: int, *, seed: int = 0) -> list[str]:
+    """Check that the energy uses no more than the objective declares that it needs.
+
+    It is evaluated where nothing else is given: without log_det or density where these are not
+    named, and with a target that answers only to what is.
+
+    Args:
+        objective: With its target.
+        dim: The dimension d.
+        seed: Of the particles.
+
+    Raises:
+        LawError: It asks for more, or its value depends on what it does not name.
+    """
+    draw = torch.Generator().manual_seed(seed + 2)
+    one = ConvexMap.draw(dim, 1.0, draw)
+    at = displaced(normal_particles(_PARTICLES, dim, draw), one, one, 0.0)
+    needs, name = objective.needs, type(objective).__name__
+    bare, what = at, ""
+    if Need.LOG_DENSITY not in needs:
+        bare, what = dataclasses.replace(bare, log_density_start=None), "the start's log-density"
+        if Need.LOG_DET not in needs:
+            bare, what = dataclasses.replace(bare, log_det=None), "log_det"
+    if what:
+        _same_without(objective, at, bare, what)
+    target = objective.target
+    if target is not None and "target" in objective.options:
+        try:
+            narrow = type(objective)(**{**objective.options, "target": Restricted(target, needs)})
+        except WoptError:  # its constructor asks for a target of another type
+            return ["needs_are_declared"]
+        try:
+            narrow.energy(at)
+        except WoptError as error:
+            raise LawError(
+                f"{name} needs {needs.describe()} by its declaration, and its energy asks the "
+                f"target for more: {error}"
+            ) from error
+    return ["needs_are_declared"]
+
+
+def _same_without(objective: Objective, at: Particles, bare: Particles, what: str) -> None:
+    """Raise if the energy fails without ``what``, or changes by more than a constant."""
+    name = type(objective).__name__
+    said = f"{name} needs {objective.needs.describe()} by its declaration, and its energy"
+    try:
+        without = float(objective.energy(bare))
+    except Exception as error:  # any: a None met where a tensor was expected
+        raise LawError(f"{said} fails without {what}: {type(error).__name__}: {error}") from error
+    # with another density at the same points only a constant may come in, the start's entropy
+    tilted = at.moved(at.points, at.points[:, 0])
+    energies = [float(objective.energy(particles)) for particles in (at, tilted)]
+    if Need.LOG_DET in objective.needs:
+        start = at.log_density_start
+        assert start is not None
+        other = dataclasses.replace(bare, log_det=tilted.log_det)
+        change = float(objective.energy(other)) - without
+    else:
+        change = 0.0
+    difference = energies[1] - energies[0] - change
+    if abs(difference) > 1e-9 * (1 + abs(energies[0])):
+        raise LawError(f"{said} depends on {what}: it changes by {difference:.3g} with it")
