@@ -1,39 +1,54 @@
-"""The critic: a trained test field for the Stein form, fitted and evaluated on different rows."""
+"""The critic: test fields for the Stein form, fitted and evaluated on different rows."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
+import time
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from wopt.capabilities import Need
 from wopt.certify.estimate import Estimate, combine
+from wopt.certify.fields.features import WaveField
+from wopt.certify.fields.kernel_score import KernelScore
+from wopt.certify.fields.net import NetField, sharper
 from wopt.component import Spec
-from wopt.errors import CapabilityError
-from wopt.interfaces.block import FlowBlock, new_block
-from wopt.seeds import derive, seeded
+from wopt.seeds import derive
 from wopt.stein.affine import AffineField
 from wopt.stein.form import SteinForm
 
-__all__ = ["CriticOptions", "stein_norm"]
+__all__ = ["TOGETHER", "CriticOptions", "seen_by_fields", "stein_norm"]
 
 Field = Callable[[Tensor], tuple[Tensor, Tensor]]
 """Points ``(n, d)`` to ``(phi, div phi)``."""
 
+TOGETHER = "together"
+"""The name of the best combination of all fields."""
+
+_BANDWIDTHS = (0.12, 0.35, 1.0)
+"""Of waves, in units of a typical distance, sqrt(d) standard deviations."""
+_KERNEL_DIM = 5
+_KERNEL_WIDTHS = (0.05, 0.1, 0.2, 0.4)
+_GROWTH = 1.05
+"""A rung whose held-out value is less than so many times the best before it is the last."""
+
 
 @dataclasses.dataclass(frozen=True)
 class CriticOptions:
-    """How the test field is found.
+    """How the test fields are found.
 
     Attributes:
-        net: A block that provides VELOCITY: its velocity is the field, with exact divergence.
-        iterations: Adam iterations; 0 leaves affine fields alone.
+        net: A block that provides VELOCITY: its velocity is a field, with exact divergence.
+        iterations: Adam iterations of the first net, doubled from net to net; 0 leaves affine
+            fields alone.
         learning_rate: Peak of a cosine.
         batch_size: Rows per iteration.
         level: Confidence of the interval.
         seed: Of initialisation and batches.
+        seconds: CPU seconds within which nets are trained; the first is trained in any case.
+        closed_forms: Whether waves and kernel scores take part.
     """
 
     net: Spec
@@ -42,19 +57,15 @@ class CriticOptions:
     batch_size: int = 1000
     level: float = 0.95
     seed: int = 0
+    seconds: float = 4.0
+    closed_forms: bool = True
 
 
 def stein_norm(form: SteinForm, options: CriticOptions) -> Estimate:
     """Estimate |xi| of a Stein form by  sup over phi of <xi, phi>/|phi|.
 
-    The field is the best combination of an affine one and a trained net. Rows are cut into two
-    halves: a field fitted on one half is evaluated on the other, and the other way round, so no
-    row judges a field that has seen it. What results is, up to the sampling error that the
-    interval states, a *lower* bound of |xi|: a finite class cannot see all of xi.
-
-    Quadrature nodes (weights) serve for both and have no sampling error.
-
-    Source: theory.md 4.2 (b), (4.1).
+    What results is, up to the sampling error that the interval states, a *lower* bound of |xi|:
+    a finite class cannot see all of xi. See :func:`seen_by_fields` for what each field saw.
 
     Args:
         form: From :meth:`SteinForm.of`.
@@ -63,94 +74,132 @@ def stein_norm(form: SteinForm, options: CriticOptions) -> Estimate:
     Raises:
         CapabilityError: The net has no velocity.
     """
+    return seen_by_fields(form, options)[TOGETHER]
+
+
+def seen_by_fields(form: SteinForm, options: CriticOptions) -> dict[str, Estimate]:
+    """Return what each test field saw of |xi|, and the best combination of them.
+
+    Fields: an affine one; random waves at several bandwidths and, in few dimensions, kernel
+    scores, all in closed form; nets of growing effort, until the held-out value stops growing or
+    the seconds are spent. The effort does not depend on that of the run: a weak run must not get
+    a weak critic.
+
+    Rows are cut into two halves: fields fitted on one are evaluated on the other, and the other
+    way round, so no row judges a field that has seen it. Quadrature nodes (weights) serve for both
+    and have no sampling error; there only affine fields and one net are used.
+
+    Source: theory.md 4.2 (b), (4.1).
+
+    Args:
+        form: From :meth:`SteinForm.of`.
+        options: Of the critic.
+    """
     if form.weights is not None:
-        return combine([form.size(*_best_field(form, form, options)(form.points))], options.level)
-    found = []
-    for k in (0, 1):
-        fit, judge = form.rows(slice(k, None, 2)), form.rows(slice(1 - k, None, 2))
-        cut = max(1, len(fit.points) * 4 // 5)
-        fold = dataclasses.replace(options, seed=derive(options.seed, "fold", k))
-        field = _best_field(fit.rows(slice(cut)), fit.rows(slice(cut, None)), fold)
-        found.append(judge.size(*field(judge.points)))
-    return combine(found, options.level)
+        plain = dataclasses.replace(options, seconds=0.0, closed_forms=False)
+        parts = [_judged(form, _fields(form, form, plain), form)]
+    else:
+        parts = []
+        for k in (0, 1):
+            fit, judge = form.rows(slice(k, None, 2)), form.rows(slice(1 - k, None, 2))
+            cut = max(1, len(fit.points) * 4 // 5)
+            seed = derive(options.seed, "fold", k)
+            fold = dataclasses.replace(options, seed=seed, seconds=options.seconds / 2)
+            train, held = fit.rows(slice(cut)), fit.rows(slice(cut, None))
+            parts.append(_judged(held, _fields(train, held, fold), judge))
+    # A rung that only one half reached stands for itself.
+    names = list(dict.fromkeys(name for part in parts for name in part))
+    return {n: combine([part[n] for part in parts if n in part], options.level) for n in names}
 
 
-def _best_field(train: SteinForm, held: SteinForm, options: CriticOptions) -> Field:
-    """Return the best combination, on ``held``, of fields fitted on ``train``."""
-    fields: list[Field] = [AffineField(train)]
-    if options.iterations:
-        fields.append(_Critic(train, held, options))
-    values = [field(held.points) for field in fields]
+def _judged(
+    held: SteinForm, fields: dict[str, Field], judge: SteinForm
+) -> dict[str, tuple[float, float]]:
+    """Return the size that each field, and their best combination, has on other rows."""
+    values = {name: field(judge.points) for name, field in fields.items()}
+    found = {name: judge.size(*value) for name, value in values.items()}
+    weights = _weights(held, [field(held.points) for field in fields.values()])
+    pairs = list(zip(weights, values.values(), strict=True))
+    phi = torch.stack([w * v for w, (v, _) in pairs]).sum(0)
+    divergence = torch.stack([w * div for w, (_, div) in pairs]).sum(0)
+    return {**found, TOGETHER: judge.size(phi, divergence)}
+
+
+def _weights(held: SteinForm, values: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """Return the best combination of fields on held-out rows.
+
+    Sharp fields that see nothing there would bring their sampling error, so they are left out: the
+    first, affine one stays, the others need three times their standard error.
+    """
+    sizes = [held.size(*value) for value in values]
+    used = [k for k, (size, error) in enumerate(sizes) if not k or size > 3 * error]
+    linear, gram = _system(held, [values[k] for k in used])
+    # A field that is zero (an exact step can leave nothing to find) makes the matrix singular.
+    some = torch.linalg.lstsq(gram, linear[:, None], driver="gelsd").solution[:, 0]
+    weights = linear.new_zeros(len(values))
+    weights[used] = some if float(some @ linear) > 0 else torch.ones_like(some)
+    return weights
+
+
+def _system(held: SteinForm, values: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
     linear = torch.stack([held.mean(held.along(*value)) for value in values])
     gram = torch.stack(
         [torch.stack([held.mean((a * b).sum(1)) for a, _ in values]) for b, _ in values]
     )
-    # A field that is zero (an exact step can leave nothing to find) makes the matrix singular.
-    weights = torch.linalg.lstsq(gram, linear[:, None], driver="gelsd").solution[:, 0]
-    if float(weights @ linear) <= 0:
-        weights = torch.ones_like(weights)
-
-    def combined(y: Tensor) -> tuple[Tensor, Tensor]:
-        pairs = [field(y) for field in fields]
-        v = sum(w * pair[0] for w, pair in zip(weights, pairs, strict=True))
-        divergence = sum(w * pair[1] for w, pair in zip(weights, pairs, strict=True))
-        assert isinstance(v, Tensor)
-        assert isinstance(divergence, Tensor)
-        return v, divergence
-
-    return combined
+    return linear, gram
 
 
-class _Critic:
-    """phi(y) = s * u((y - m)/s) for a block's velocity u, trained to maximise (4.1)."""
+def _fields(train: SteinForm, held: SteinForm, options: CriticOptions) -> dict[str, Field]:
+    """Return fields fitted on ``train``, their states chosen on ``held``."""
+    fields: dict[str, Field] = {"affine": AffineField(train)}
+    if not options.iterations:
+        return fields
+    if options.closed_forms:
+        fields |= _closed_forms(train, held, fields["affine"], options.seed)
+    begun, best, iterations = time.process_time(), 0.0, options.iterations
+    for rung in range(10):
+        start = time.process_time()
+        field = NetField(
+            train,
+            held,
+            sharper(options.net, rung),
+            iterations,
+            options.learning_rate,
+            options.batch_size,
+            derive(options.seed, "net", rung) if rung else options.seed,
+        )
+        fields[f"net {iterations}"] = field
+        last = time.process_time() - start
+        growing = field.value > _GROWTH * best
+        best, iterations = max(best, field.value), 2 * iterations
+        left = options.seconds - (time.process_time() - begun)
+        if not growing or 2.5 * last > left:
+            break
+    return fields
 
-    def __init__(self, train: SteinForm, held: SteinForm, options: CriticOptions) -> None:
-        y = train.points
-        self.shift = train.mean(y)
-        self.scale = train.mean((y - self.shift).square()).sqrt().clamp(min=1e-12)
-        with seeded(options.seed):
-            self.net: FlowBlock = new_block(options.net, y.shape[1], train.condition)
-            if Need.VELOCITY not in self.net.provides:
-                raise CapabilityError(
-                    f"block {type(self.net).__name__} cannot be the critic: it provides no "
-                    "VELOCITY; choose another certify.critic, such as ode"
-                )
-            self.net.to(dtype=torch.float32, device=y.device)
-            with torch.enable_grad():
-                self._train(train, held, options)
-        self.net.freeze()
 
-    def __call__(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        # Scaling by s outside and 1/s inside leaves the divergence as it is.
-        with torch.no_grad():
-            v, divergence = self.net.velocity(self._inside(y))
-        return self.scale * v.double(), divergence.double()
+def _closed_forms(
+    train: SteinForm, held: SteinForm, affine: Field, seed: int
+) -> dict[str, Field]:
+    d = train.points.shape[1] - train.condition
+    found: dict[str, Field] = {
+        f"waves {share:g}": WaveField(train, held, share * math.sqrt(d), derive(seed, k))
+        for k, share in enumerate(_BANDWIDTHS)
+    }
+    if d <= _KERNEL_DIM and not train.condition:
+        found["kernel score"] = _kernel_score(train, held, affine)
+    return found
 
-    def _inside(self, y: Tensor) -> Tensor:
-        return ((y - self.shift) / self.scale).float()
 
-    def _train(self, train: SteinForm, held: SteinForm, options: CriticOptions) -> None:
-        inside, scale = self._inside(train.points), self.scale.float()
-        by_point = (train.by_point * self.scale).float()
-        by_log_det = train.by_log_det.float()
-        shares = None if train.weights is None else (train.weights * len(inside)).float()
-        optimiser = torch.optim.Adam(self.net.parameters(), lr=options.learning_rate)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, options.iterations)
-        best, kept = 0.0, {k: v.clone() for k, v in self.net.state_dict().items()}
-        for iteration in range(1, options.iterations + 1):
-            rows = torch.randint(len(inside), (min(options.batch_size, len(inside)),))
-            v, divergence = self.net.velocity(inside[rows])
-            along = (by_point[rows] * v).sum(1) + by_log_det[rows] * divergence
-            terms = (scale * v).square().sum(1) - 2 * along
-            loss = terms.mean() if shares is None else (shares[rows] * terms).mean()
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            if iteration % 25 == 0 or iteration == options.iterations:
-                v, divergence = self(held.points)
-                size = 2 * held.along(v, divergence) - v.square().sum(1)
-                value = float(held.mean(size))
-                if value > best:
-                    best, kept = value, {k: p.clone() for k, p in self.net.state_dict().items()}
-        self.net.load_state_dict(kept)
+def _kernel_score(train: SteinForm, held: SteinForm, affine: Field) -> Field:
+    """Return the kernel score whose bandwidth sees most on held-out rows, beside affine fields."""
+    spread = float(train.points.std(0).mean())
+    judge = held.rows(slice(1000))
+    beside = affine(judge.points)
+
+    def gain(field: Field) -> float:
+        linear, gram = _system(judge, [beside, field(judge.points)])
+        return float(linear @ torch.linalg.lstsq(gram, linear[:, None], driver="gelsd").solution)
+
+    trials = [KernelScore(train.points, share * spread) for share in _KERNEL_WIDTHS]
+    return max(trials, key=gain)

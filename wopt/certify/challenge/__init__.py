@@ -1,0 +1,18 @@
+"""Challengers: what KL(p | model) at least is, from samples, without an assumption on p."""
+
+from wopt.certify.challenge.challenge import best_estimate, block_for, challenge
+from wopt.certify.challenge.ladder import Options
+from wopt.certify.challenge.limit import lower_limit
+from wopt.certify.challenge.rivals import against
+from wopt.certify.challenge.rows import Rows, View
+
+__all__ = [
+    "Options",
+    "Rows",
+    "View",
+    "against",
+    "best_estimate",
+    "block_for",
+    "challenge",
+    "lower_limit",
+]

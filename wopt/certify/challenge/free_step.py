@@ -1,0 +1,155 @@
+"""A challenger that is one more step without a proximal term: a block by maximum likelihood."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+
+import torch
+from torch import Tensor
+
+from wopt.capabilities import Need, require
+from wopt.component import Spec
+from wopt.interfaces.block import FlowBlock, new_block
+from wopt.interfaces.target import Target
+from wopt.push import in_batches
+from wopt.seeds import derive, seeded
+from wopt.train.optimisers import adam_and_muon
+
+__all__ = ["Effort", "FreeStep"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Effort:
+    """How hard a block is trained.
+
+    Attributes:
+        iterations: Of Adam and Muon, on a cosine.
+        batch_size: Rows an iteration.
+        learning_rate: Peak, of Adam.
+        matrix_rate: Peak, of Muon.
+        weight_decay: Of the matrices.
+        checks: How often the held-out likelihood is looked at; the best state is kept.
+        patience: Checks without a new best before it ends.
+    """
+
+    iterations: int = 200
+    batch_size: int = 500
+    learning_rate: float = 4e-3
+    matrix_rate: float = 0.02
+    weight_decay: float = 0.3
+    checks: int = 10
+    patience: int = 4
+
+
+class FreeStep:
+    """log r(x) = log q(B x) + log |det DB(x)|,  the minimiser of KL(B_# p | q) over a block B.
+
+    It is the proximal step with h = infinity, trained on one set of rows and stopped by another.
+
+    Args:
+        spec: The block's choice, which provides LOG_DET.
+        target: q, normalised.
+        fit: Training rows, shape ``(n, d)``.
+        hold: Rows that choose the best state.
+        effort: How hard.
+        condition: How many of the coordinates, the last ones, are conditions.
+        seed: Of initialisation and batches.
+
+    Raises:
+        CapabilityError: The block has no log-det, or cannot be conditional where it must be.
+
+    Example:
+        >>> import wopt
+        >>> from wopt.testing import GaussianTarget
+        >>> x = 3 + torch.randn(500, 1, generator=torch.Generator().manual_seed(0)).double()
+        >>> step = FreeStep(wopt.build("block", "affine"), GaussianTarget([0.0], [[1.0]]),
+        ...     x[:400], x[400:], Effort(iterations=100, learning_rate=0.1))
+        >>> abs(float(step(x).mean()) + 1.4189) < 0.1  # the entropy of N(3, 1)
+        True
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        target: Target,
+        fit: Tensor,
+        hold: Tensor,
+        effort: Effort,
+        condition: int = 0,
+        seed: int = 0,
+    ) -> None:
+        self.target = target
+        self.seconds = 0.0
+        moved = fit.shape[1] - condition
+        # The block starts on standardised rows, which is a part of the density.
+        self.shift, self.scale = _standard(fit, moved)
+        begun = time.process_time()
+        with seeded(derive(seed, "free step")), torch.enable_grad():
+            self.block: FlowBlock = new_block(spec, fit.shape[1], condition)
+            name = f"block {type(self.block).__name__}"
+            require("a challenger", Need.LOG_DET, name, self.block.provides)
+            self.block.to(torch.float32)
+            inside = self._inside(fit).float()
+            with torch.no_grad():
+                self.block.see(inside)
+            self._train(inside, hold, effort)
+        self.block.freeze()
+        self.seconds = time.process_time() - begun
+
+    @torch.no_grad()
+    def __call__(self, points: Tensor) -> Tensor:
+        """Return log r by the audited map, shape ``(n, d)`` to ``(n,)``, float64."""
+        y, log_det = in_batches(self.block.audit, self._inside(points).float())
+        found = -self.target.potential(y).double() + log_det.double() - self.scale.log().sum()
+        return found.nan_to_num(nan=-math.inf, posinf=-math.inf)
+
+    def _inside(self, points: Tensor) -> Tensor:
+        return (points.double() - self.shift) / self.scale
+
+    def _train(self, inside: Tensor, hold: Tensor, effort: Effort) -> None:
+        optimisers = adam_and_muon(
+            self.block, effort.learning_rate, effort.matrix_rate, effort.weight_decay
+        )
+        schedules = [
+            torch.optim.lr_scheduler.OneCycleLR(
+                o,
+                [group["lr"] for group in o.param_groups],
+                total_steps=effort.iterations + 1,
+                pct_start=0.1,
+                cycle_momentum=False,
+            )
+            for o in optimisers
+        ]
+        best, kept, waited = -math.inf, self.block.state_dict(), 0
+        every = max(1, effort.iterations // effort.checks)
+        for iteration in range(effort.iterations + 1):
+            if iteration % every == 0 or iteration == effort.iterations:
+                value = float(self(hold).mean())
+                waited += 1
+                if value > best:
+                    best, waited = value, 0
+                    kept = {k: v.detach().clone() for k, v in self.block.state_dict().items()}
+                if waited >= effort.patience or iteration == effort.iterations:
+                    break
+            rows = torch.randint(len(inside), (min(effort.batch_size, len(inside)),))
+            y, log_det = self.block(inside[rows])
+            loss = (self.target.potential(y) - log_det).mean()
+            if not math.isfinite(float(loss.detach())):
+                break
+            self.block.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(self.block.parameters(), 10.0)
+            for optimiser, schedule in zip(optimisers, schedules, strict=True):
+                optimiser.step()
+                schedule.step()
+        self.block.load_state_dict(kept)
+
+
+def _standard(fit: Tensor, moved: int) -> tuple[Tensor, Tensor]:
+    """Return shift and scale of the coordinates that move; conditions stay as they are."""
+    fit = fit.double()
+    shift, scale = fit.mean(0), fit.std(0).clamp(min=1e-6)
+    shift[moved:], scale[moved:] = 0.0, 1.0
+    return shift, scale

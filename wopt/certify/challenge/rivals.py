@@ -1,0 +1,97 @@
+"""Rivals whose log-densities at the rows are given: of another run, or from a file."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from wopt.certify.challenge.limit import Bet, error_of_mean, lower_limit
+from wopt.certify.challenge.stack import Stack
+from wopt.certify.lower import LowerSide
+from wopt.errors import DataError
+
+__all__ = ["against"]
+
+_LEAST_ROWS = 40
+
+
+def against(
+    log_density_rows: Tensor,
+    model_log_density_rows: Tensor,
+    *,
+    level: float = 0.95,
+    groups: Tensor | None = None,
+    name: str = "rival",
+    seed: int = 0,
+) -> LowerSide:
+    """Bound KL(p | model) from below by what rivals say of rows that neither was fitted to.
+
+    The rival is mixed with the model, so that single rows where it does badly cost little. The
+    weight comes from one half of the rows and is judged on the other, and the other way round.
+
+    Args:
+        log_density_rows: log r at the rows, shape ``(n,)`` or ``(n, k)`` for k rivals, in the
+            same units as the model's (a density's value depends on its coordinates).
+        model_log_density_rows: log model at the same rows, shape ``(n,)``.
+        level: Confidence of the limit.
+        groups: A number for each row; rows with one number may depend on each other.
+        name: Of the rival.
+        seed: Of the halves.
+
+    Raises:
+        DataError: The shapes do not fit, rows are too few, or a value is NaN.
+
+    Example:
+        >>> x = 1 + torch.randn(4000, generator=torch.Generator().manual_seed(0)).double()
+        >>> law = torch.distributions.Normal
+        >>> side = against(law(1.0, 1.0).log_prob(x), law(0.0, 1.0).log_prob(x))
+        >>> 0.35 < side.low < 0.5
+        True
+    """
+    rival = log_density_rows.double().reshape(len(log_density_rows), -1)
+    model = model_log_density_rows.double()
+    if model.ndim != 1 or len(rival) != len(model):
+        raise DataError(
+            f"a rival's log-densities are one number a row: got {tuple(log_density_rows.shape)} "
+            f"beside the model's {tuple(model.shape)}; score the same rows by both"
+        )
+    if len(model) < _LEAST_ROWS or bool(torch.isnan(rival).any() | torch.isnan(model).any()):
+        raise DataError(
+            f"a rival is judged on at least {_LEAST_ROWS} rows without NaN: got {len(model)} rows; "
+            "check the file of log-densities"
+        )
+    logs = rival - model[:, None]
+    first = _halves(len(model), groups, seed)
+    values, least = torch.empty(len(model), dtype=torch.float64), []
+    weights, limits = [], []
+    for chosen in (first, ~first):
+        stack = Stack.fit([f"{name} {k + 1}" for k in range(logs.shape[1])], logs[chosen])
+        values[~chosen] = stack.ratio(logs[~chosen])
+        least.append(stack.least)
+        weights.append(stack)
+        parts = (None, None) if groups is None else (groups[chosen], groups[~chosen])
+        bet = Bet.on(stack.ratio(logs[chosen]), stack.least, parts[0])
+        # Two limits, of which the larger is used: each at half the error.
+        half = 1 - (1 - level) / 2
+        limits.append(lower_limit(values[~chosen], bet, half, parts[1]))
+    error = error_of_mean(values, groups)
+    value = float(values.mean())
+    by = name if logs.shape[1] == 1 else weights[0].by()
+    return LowerSide(value, error, max(limits), level, by, len(model), ((by, 0.0, value, error),))
+
+
+def _halves(n: int, groups: Tensor | None, seed: int) -> Tensor:
+    """Return a random half of the rows, which keeps groups together."""
+    draw = torch.Generator().manual_seed(seed)
+    if groups is None:
+        return torch.randperm(n, generator=draw) < math.ceil(n / 2)
+    _, at = torch.unique(groups, return_inverse=True)
+    count = int(at.max()) + 1
+    if count < 4:
+        raise DataError(
+            f"rows in {count} group(s) that may depend on each other say too little: at least 4 "
+            "groups are needed"
+        )
+    return (torch.randperm(count, generator=draw) < math.ceil(count / 2))[at]

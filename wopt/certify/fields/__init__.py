@@ -1,0 +1,1 @@
+"""Test fields for the Stein form: smooth, with exact divergences."""
