@@ -149,9 +149,7 @@ def climb(target: Target, fit: Rows, hold: Rows, options: Options) -> Iterator[R
         last, k = now.gain, k + 1
 
 
-def _free(
-    target: Target, fit: Rows, hold: Rows, options: Options, side: str, k: int
-) -> Challenger:
+def _free(target: Target, fit: Rows, hold: Rows, options: Options, side: str, k: int) -> Challenger:
     assert options.spec is not None
     effort = dataclasses.replace(
         options.effort,

@@ -66,7 +66,9 @@ class Tree:
 
     def _plane(self, fit: Tensor, i: int, j: int, width: float) -> _Plane:
         table = _binned(fit[:, i], fit[:, j], self.axes[i], self.axes[j])
-        blur = [_kernel(axis, width * len(fit) ** (-1 / 6)) for axis in (self.axes[i], self.axes[j])]
+        blur = [
+            _kernel(axis, width * len(fit) ** (-1 / 6)) for axis in (self.axes[i], self.axes[j])
+        ]
         table = blur[0] @ table @ blur[1].T
         cell = self.axes[i].step * self.axes[j].step
         return _Plane(i, j, self.axes[i], self.axes[j], table / (_trapezoid(table).sum() * cell))
