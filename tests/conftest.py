@@ -22,7 +22,7 @@ TINY = {
     "block": {"name": "ode", "width": 8, "sharpness": 2.0, "steps": 2},
     "solver": {"iterations": 15, "batch_size": 100},
     "stop": {"steps": 2},
-    "certify": {"particles": 400, "transport_rows": 40},
+    "certify": {"particles": 400, "iterations": 15, "transport_rows": 40},
 }
 
 

@@ -140,8 +140,16 @@ def make(
 
 def table(runs: list[dict[str, Any]]) -> str:
     """Return what the runs say, as Markdown."""
-    lines = ["| law | runs | true KL | found (limit) | found (value) | limit > true | upper < true |",
-             "|---|---|---|---|---|---|---|"]  # fmt: skip
+    head = (
+        "law",
+        "runs",
+        "true KL",
+        "found (limit)",
+        "found (value)",
+        "limit > true",
+        "upper < true",
+    )
+    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for run in runs:
         groups[run["law"]].append(run)

@@ -35,86 +35,86 @@ def test_every_column_is_its_function():
         ("w2", "theorem_q"): last.w2,
         ("w2", "paper"): bounds.paper_distance(3.0, H, EPS, lam),
         ("w2", "moments"): np.sqrt([10.0, 7.0, 6.0]),
-        ("kl", "theorem_s"): bounds.theorem_s_gap(3.0, H, EPS, lam),
-        ("kl", "theorem_p"): bounds.theorem_p(4.0, H, EPS, lam),
-        ("kl", "a_priori"): bounds.a_priori(3.0, H, EPS, lam),
-        ("kl", "theorem_q"): last.kl,
-        ("kl", "log_sobolev"): np.array([2.0, 1.0, 0.1]) / 1.6,
-        ("kl", "convex"): bounds.convex_last(3.0, H, EPS),
-        ("kl", "paper"): bounds.paper_gap(3.0, H, EPS, lam),
+        ("gap", "theorem_s"): bounds.theorem_s_gap(3.0, H, EPS, lam),
+        ("gap", "theorem_p"): bounds.theorem_p(4.0, H, EPS, lam),
+        ("gap", "a_priori"): bounds.a_priori(3.0, H, EPS, lam),
+        ("gap", "theorem_q"): last.kl,
+        ("gap", "log_sobolev"): np.array([2.0, 1.0, 0.1]) / 1.6,
+        ("gap", "convex"): bounds.convex_last(3.0, H, EPS),
+        ("gap", "paper"): bounds.paper_gap(3.0, H, EPS, lam),
     }
     for (of, name), values in expected.items():
         assert column(rows, of, name) == pytest.approx(values.tolist(), rel=1e-14), name
-    smallest = np.min([values for (of, _), values in expected.items() if of == "kl"], axis=0)
-    assert [row.best_kl.value for row in rows] == pytest.approx(smallest.tolist())
+    smallest = np.min([values for (of, _), values in expected.items() if of == "gap"], axis=0)
+    assert [row.best_gap.value for row in rows] == pytest.approx(smallest.tolist())
     assert column(rows, "w2", "transport_entropy") == pytest.approx(
         np.sqrt(2 * smallest / lam).tolist()
     )
     assert [row.best_tv.value for row in rows] == pytest.approx(bounds.tv(smallest).tolist())
     for row in rows:
         assert row.best_w2.value == min(e.value for e in row.w2.values() if e.value is not None)
-        assert set(row.kl) == {*KL, "forward_backward"}
+        assert set(row.gap) == {*KL, "forward_backward"}
         assert set(row.w2) == {*W2, "forward_backward"}
-        for entry in [*row.w2.values(), *row.kl.values()]:
+        for entry in [*row.w2.values(), *row.gap.values()]:
             assert (entry.value is None) == bool(entry.reason) == (entry.label is None)
             assert "\n" not in entry.reason
 
 
 def test_labels_follow_from_what_went_in():
     rows = bounds.chain(H, EPS, 0.8, **ALL)
-    assert {rows[0].kl[name].label for name in KL} == {"bound given eps", "exact"}
-    assert rows[0].kl["log_sobolev"].label == rows[0].w2["moments"].label == "exact"
+    assert {rows[0].gap[name].label for name in KL} == {"bound given eps", "exact"}
+    assert rows[0].gap["log_sobolev"].label == rows[0].w2["moments"].label == "exact"
     exact = bounds.chain(H, [0.0, 0.0, 0.1], 0.8, **ALL)
-    assert [row.kl["theorem_p"].label for row in exact] == ["exact", "exact", "bound given eps"]
+    assert [row.gap["theorem_p"].label for row in exact] == ["exact", "exact", "bound given eps"]
     measured = bounds.chain(H, EPS, 0.8, **ALL, measured=["errors"])
-    assert measured[0].kl["theorem_p"].label == "estimate"
-    assert measured[0].kl["log_sobolev"].label == "exact"
+    assert measured[0].gap["theorem_p"].label == "estimate"
+    assert measured[0].gap["log_sobolev"].label == "exact"
     partly = bounds.chain(H, EPS, 0.8, **ALL, measured=["moved"])
-    assert partly[0].kl["theorem_q"].label == "estimate"
-    assert partly[0].kl["theorem_p"].label == "bound given eps"
+    assert partly[0].gap["theorem_q"].label == "estimate"
+    assert partly[0].gap["theorem_p"].label == "bound given eps"
     # The best bound carries its label into the distance and the total variation.
-    assert partly[2].best_kl == partly[2].kl["theorem_q"]
+    assert partly[2].best_gap == partly[2].gap["theorem_q"]
     assert partly[2].best_tv.label == partly[2].w2["transport_entropy"].label == "estimate"
 
 
 def test_a_zero_residual_later_does_not_make_a_run_exact():
     rows = bounds.chain([1.0, 1.0], [0.1, 0.0], 1.0, w0=3.0, moved=[1.0, 1.0])
-    assert rows[1].kl["a_priori"].label == "bound given eps"
-    assert rows[1].kl["theorem_q"].label == "exact"
+    assert rows[1].gap["a_priori"].label == "bound given eps"
+    assert rows[1].gap["theorem_q"].label == "exact"
 
 
 def test_the_start_comes_from_second_moments_where_nothing_better_is_known():
     rest = {"second_moments": 12.0, "target_second_moment": 2.0}
     rows = bounds.chain(H, EPS, 0.8, **rest)
     expected = bounds.a_priori(math.sqrt(14.0), H, EPS, 0.8)
-    assert column(rows, "kl", "a_priori") == pytest.approx(expected.tolist())
+    assert column(rows, "gap", "a_priori") == pytest.approx(expected.tolist())
     assert rows[1].w2["moments"].reason == "second_moments of step 2 is not known"
-    assert rows[0].kl["a_priori"].label == "bound given eps"
+    assert rows[0].gap["a_priori"].label == "bound given eps"
     rows = bounds.chain(H, EPS, 0.8, **rest, measured=["second_moments"])
-    assert rows[0].kl["a_priori"].label == "estimate"
+    assert rows[0].gap["a_priori"].label == "estimate"
     rows = bounds.chain(H, EPS, 0.8, **rest, w0=1.0, measured=["second_moments"])
-    assert rows[0].kl["a_priori"].label == "bound given eps"
+    assert rows[0].gap["a_priori"].label == "bound given eps"
     assert rows[0].w2["theorem_s"].value == float(bounds.theorem_s(1.0, H, EPS, 0.8)[0])
 
 
 def test_missing_inputs_are_named():
     row = bounds.chain(H, EPS, 0.8)[0]
-    reasons = {name: entry.reason for name, entry in row.kl.items()}
+    reasons = {name: entry.reason for name, entry in row.gap.items()}
     assert reasons["a_priori"] == reasons["paper"] == "w0 is not known"
     assert reasons["theorem_p"] == "kl0 is not known"
     assert reasons["theorem_q"] == "moved is not known"
     assert reasons["log_sobolev"] == "fisher is not known"
-    assert row.best_kl.reason == "no bound of the divergence is available"
-    assert row.best_kl == row.best_tv == row.w2["transport_entropy"]
+    assert row.best_gap.reason == "no bound of the gap is available"
+    assert row.best_gap == row.best_tv == row.w2["transport_entropy"]
 
 
 def test_an_unknown_residual_breaks_chains_but_not_theorem_q():
     rows = bounds.chain(H, [0.1, None, 0.05], 0.8, moved=[1.0, 0.7, math.nan], w0=3.0)
     for name in ("theorem_s", "a_priori", "convex", "paper"):
-        assert rows[0].kl[name].value is not None
+        assert rows[0].gap[name].value is not None
         for row in rows[1:]:
-            assert row.kl[name].reason == "errors of step 2 is not known"
-    assert [row.kl["theorem_q"].reason for row in rows] == [
+            assert row.gap[name].reason == "errors of step 2 is not known"
+    assert [row.gap["theorem_q"].reason for row in rows] == [
         "",
         "errors of step 2 is not known",
         "moved of step 3 is not known",
@@ -123,35 +123,35 @@ def test_an_unknown_residual_breaks_chains_but_not_theorem_q():
 
 def test_without_convexity():
     rows = bounds.chain(H, EPS, -0.2, **ALL)
-    has = {name for name, entry in rows[2].kl.items() if entry.value is not None}
+    has = {name for name, entry in rows[2].gap.items() if entry.value is not None}
     assert has == {"theorem_s"}
-    assert "Polyak-Lojasiewicz" in rows[0].kl["theorem_p"].reason
-    assert rows[0].kl["convex"].reason == "needs lambda >= 0, got -0.2"
-    assert "lambda > 0" in rows[0].kl["paper"].reason
+    assert "Polyak-Lojasiewicz" in rows[0].gap["theorem_p"].reason
+    assert rows[0].gap["convex"].reason == "needs lambda >= 0, got -0.2"
+    assert "lambda > 0" in rows[0].gap["paper"].reason
     assert "log-Sobolev" in rows[0].w2["transport_entropy"].reason
     # A log-Sobolev constant gives most of them back.
     rows = bounds.chain(H, EPS, -0.2, **ALL, pl=0.3)
-    assert column(rows, "kl", "theorem_p") == pytest.approx(
+    assert column(rows, "gap", "theorem_p") == pytest.approx(
         bounds.theorem_p(4.0, H, EPS, -0.2, 0.3).tolist()
     )
-    assert rows[0].kl["log_sobolev"].value == pytest.approx(2.0 / 0.6)
-    assert rows[0].kl["theorem_q"].value == pytest.approx(2.1**2 / 0.6)
+    assert rows[0].gap["log_sobolev"].value == pytest.approx(2.0 / 0.6)
+    assert rows[0].gap["theorem_q"].value == pytest.approx(2.1**2 / 0.6)
     # Steps too long for the subproblem to be convex: theorem q does not care.
     rows = bounds.chain(H, EPS, -0.6, **ALL, pl=0.3)
-    assert "choose smaller steps" in rows[0].kl["theorem_s"].reason
-    assert rows[0].kl["theorem_q"].value is not None
+    assert "choose smaller steps" in rows[0].gap["theorem_s"].reason
+    assert rows[0].gap["theorem_q"].value is not None
 
 
 def test_without_strong_convexity_there_is_the_convex_bound():
     row = bounds.chain(H, EPS, 0.0, w0=3.0)[-1]
-    assert row.kl["convex"].value == pytest.approx(bounds.convex_last(3.0, H, EPS)[-1])
-    assert row.best_kl.value == min(row.kl["convex"].value, row.kl["theorem_s"].value)
+    assert row.gap["convex"].value == pytest.approx(bounds.convex_last(3.0, H, EPS)[-1])
+    assert row.best_gap.value == min(row.gap["convex"].value, row.gap["theorem_s"].value)
 
 
 @pytest.mark.parametrize("base", ["other", "forward", "none"])
 def test_what_holds_depends_on_the_base(base):
     rows = bounds.chain([0.2, 0.4, 0.5], EPS, 0.8, **ALL, base=base, smoothness=2.0)
-    has = {name for name, entry in rows[0].kl.items() if entry.value is not None}
+    has = {name for name, entry in rows[0].gap.items() if entry.value is not None}
     assert (
         has
         == {
@@ -160,17 +160,17 @@ def test_what_holds_depends_on_the_base(base):
             "none": {"log_sobolev"},
         }[base]
     )
-    assert "do not chain" in rows[0].kl["theorem_p"].reason
+    assert "do not chain" in rows[0].gap["theorem_p"].reason
     if base == "forward":
         found = bounds.forward_backward(3.0, [0.2, 0.4, 0.5], EPS, 0.8, 2.0)
-        assert column(rows, "kl", "forward_backward") == pytest.approx(found.kl.tolist())
+        assert column(rows, "gap", "forward_backward") == pytest.approx(found.kl.tolist())
         assert column(rows, "w2", "forward_backward") == pytest.approx(found.w2.tolist())
 
 
 def test_forward_steps_that_are_too_long_or_not_smooth():
     def reasons(h, lam=0.8, **rest):
         row = bounds.chain([h], [0.1], lam, moved=[1.0], w0=3.0, base="forward", **rest)[0]
-        return row.kl["forward_backward"].reason, row.kl["theorem_q"].reason
+        return row.gap["forward_backward"].reason, row.gap["theorem_q"].reason
 
     assert reasons(0.4, smoothness=2.0) == ("", "")
     long, none = reasons(0.9, smoothness=2.0)

@@ -10,6 +10,7 @@ from wopt.certify.certificate import make_certificate
 from wopt.certify.certifier import Certifier
 from wopt.certify.evidence import Evidence
 from wopt.certify.replay import replay
+from wopt.certify.results import Certificate
 from wopt.data.transform import AffineTransform
 from wopt.testing import AffineBlock, GaussianTarget, gaussian_kl, gaussian_nodes, moments
 from wopt.train.problem import Problem
@@ -66,7 +67,9 @@ def certificate(found, scheme="jko", objective=None, h=0.6, score=True, **option
     )
     chosen = Certifier(iterations=0, transport_rows=100, **options)
     problem = problem_of(found, scheme, objective, h)
-    return make_certificate(problem, list(found.flow.blocks), found.history, evidence, chosen)
+    made = make_certificate(problem, list(found.flow.blocks), found.history, evidence, chosen)
+    assert Certificate.from_dict(made.to_dict()) == made
+    return made.to_dict()
 
 
 @pytest.fixture(scope="module")
@@ -92,9 +95,9 @@ def true_kls(found):
 
 def test_the_true_divergence_is_within_its_interval_and_below_every_bound(exact, of_exact):
     for step, true in zip(of_exact["steps"], true_kls(exact), strict=True):
-        found = step["kl"]
+        found = step["gap"]
         assert abs(found["value"] - true) < 4 * found["error"]
-        values = [e["value"] for e in step["bounds"]["kl"].values() if e["value"] is not None]
+        values = [e["value"] for e in step["bounds"]["gap"].values() if e["value"] is not None]
         assert len(values) >= 6
         assert min(values) > true
 
@@ -117,7 +120,7 @@ def test_the_gradient_is_the_root_of_the_relative_fisher_information(exact, of_e
         true = math.sqrt(float(torch.trace(slope @ c @ slope) + shift @ shift))
         found = step["gradient"]
         assert abs(found["value"] - true) < 4 * found["error"] + 1e-9
-        assert step["bounds"]["kl"]["log_sobolev"]["value"] == pytest.approx(
+        assert step["bounds"]["gap"]["log_sobolev"]["value"] == pytest.approx(
             found["high"] ** 2 / (2 * TARGET.convexity)
         )
 
@@ -150,19 +153,28 @@ def test_movement_and_optimality(exact, of_exact):
 
 def test_the_statement_is_that_of_the_best_bound_and_the_round_trip(of_exact):
     last, said = of_exact["steps"][-1], of_exact["statement"]
-    values = [e["value"] for e in last["bounds"]["kl"].values() if e["value"] is not None]
-    assert said["kl"] == min(values) == of_exact["final"]["kl"]["value"]
+    values = [e["value"] for e in last["bounds"]["gap"].values() if e["value"] is not None]
+    assert said["kl"] == min(values) == of_exact["final"]["gap"]["value"]
     assert said["w2"] == of_exact["round_trip"]["data_units"]["high"]
     assert said["tv"] == pytest.approx(
         min(math.sqrt(said["kl"] / 2), math.sqrt(-math.expm1(-said["kl"])))
     )
-    assert said["text"].startswith(f"KL <= {said['kl']:.4g}")  # by the score: no condition
+    # Both densities are known, and eps is by the score: the upper side rests on lambda alone.
+    gap = of_exact["kl"]
+    assert gap == of_exact["gap"]
+    assert (gap["of"], gap["by"]) == ("KL(data | model)", "both densities, which are known")
+    assert gap["lower"] == last["gap"]["low"]
+    assert gap["estimate"] == last["gap"]["value"]
+    assert said["text"].startswith("KL(data | model) is at least")
+    assert f"at most {said['kl']:.4g} only if lambda = {TARGET.convexity:.4g} holds" in said["text"]
+    assert not said["conditional"]
+    assert gap["refuted"] == []
 
 
 def test_every_figure_is_labelled(of_exact):
     labels = {"exact", "bound given eps", "estimate", "bound"}
     for step in of_exact["steps"]:
-        for key in ("kl", "residual", "movement", "gradient"):
+        for key in ("gap", "residual", "movement", "gradient"):
             assert step[key]["label"] in labels
         for table in step["bounds"].values():
             for entry in table.values():
@@ -199,12 +211,12 @@ def test_each_scheme_gets_the_bounds_that_hold_for_it(scheme, base, has):
     assert made["base"] == base
     kls = true_kls(found)
     for step, true in list(zip(made["steps"], kls, strict=True)):
-        known = {k for k, e in step["bounds"]["kl"].items() if e["value"] is not None}
+        known = {k for k, e in step["bounds"]["gap"].items() if e["value"] is not None}
         assert known >= has
         if base != "previous":
             assert not known & {"theorem_p", "a_priori", "paper", "theorem_s"}
         for name in known:
-            assert step["bounds"]["kl"][name]["value"] > true * (1 - 1e-9), name
+            assert step["bounds"]["gap"][name]["value"] > true * (1 - 1e-9), name
 
 
 def test_an_unknown_convexity_leaves_the_bounds_out_and_says_so():
@@ -213,8 +225,9 @@ def test_an_unknown_convexity_leaves_the_bounds_out_and_says_so():
     objective = {"name": "kl", "target": target}
     made = certificate(solved(steps=1, objective=objective), objective=objective)
     assert made["lambda"] is None
-    assert made["steps"][0]["bounds"] == {"kl": {}, "w2": {}}
-    assert made["statement"] is None
+    assert made["steps"][0]["bounds"] == {"gap": {}, "w2": {}}
+    assert made["gap"]["upper"] is None
+    assert "no bound from above is known" in made["statement"]["text"]
     assert any("convexity lambda is not known" in note for note in made["notes"])
 
 
@@ -257,13 +270,13 @@ def test_there_must_be_a_step(exact):
 
 def test_a_solution_certifies_itself_by_quadrature(exact):
     """On the nodes of the start expectations are exact, so the intervals have no width."""
-    made = exact.certificate(iterations=0)
+    made = exact.certificate(iterations=0).to_dict()
     for step, true in zip(made["steps"], true_kls(exact), strict=True):
-        assert step["kl"]["value"] == pytest.approx(true, rel=1e-6)
-        assert step["kl"]["error"] == 0
+        assert step["gap"]["value"] == pytest.approx(true, rel=1e-6)
+        assert step["gap"]["error"] == 0
         assert step["residual"]["value"] < 1e-6
         assert step["transport"] is None
-        values = [e["value"] for e in step["bounds"]["kl"].values() if e["value"] is not None]
+        values = [e["value"] for e in step["bounds"]["gap"].values() if e["value"] is not None]
         assert min(values) > true
     law = made["start"]["w2"]
     mean = (MEAN - TARGET.mean).square().sum()
@@ -273,7 +286,7 @@ def test_a_solution_certifies_itself_by_quadrature(exact):
 
 def test_a_solution_certifies_itself_on_other_particles(exact):
     particles, _ = start(500, seed=7)
-    made = exact.certificate(particles, iterations=0, transport_rows=50)
+    made = exact.certificate(particles, iterations=0, transport_rows=50).to_dict()
     assert made["particles"] == 500
     assert made["origin"] == "particles that were given"
     assert made["steps"][0]["transport"] is not None

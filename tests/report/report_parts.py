@@ -14,6 +14,22 @@ import safetensors.torch
 import torch
 
 import wopt
+from wopt.certify.bounds import Entry
+from wopt.certify.effort import Effort
+from wopt.certify.estimate import Estimate
+from wopt.certify.gap import NamedBound, Refuted, Resolution, assemble
+from wopt.certify.inverse import RoundTrip
+from wopt.certify.lower import LowerSide
+from wopt.certify.results import (
+    Bounds,
+    Certificate,
+    Energy,
+    Final,
+    Found,
+    Statement,
+    StepCertificate,
+)
+from wopt.certify.start import Smoothing, Start
 from wopt.flow import Flow
 from wopt_jko import ODEBlock
 
@@ -63,39 +79,59 @@ def flow(data, blocks: int = 2, target=None, start=None) -> Flow:
     return Flow(chain, Normal() if target is None else target)
 
 
-def estimate(value: float) -> dict:
-    return {"value": value, "error": 0.01, "low": 0.0, "high": value + 0.02, "label": "estimate"}
+def estimate(value: float) -> Estimate:
+    return Estimate(value, 0.01, 0.0, value + 0.02)
 
 
-CERTIFICATE = {
-    "of": "KL(p_n | q)",
-    "particles": 100,
-    "origin": "test rows",
-    "level": 0.95,
-    "steps": [
-        {
-            "step": 1,
-            "step_size": 0.5,
-            "effective_step_size": 0.5,
-            "kl": estimate(0.05),
-            "residual": {**estimate(0.0), "by": "critic"},
-            "residuals": {"affine": estimate(0.0), "critic": estimate(0.1)},
-            "movement": estimate(0.3),
-            "bounds": {
-                "kl": {
-                    "theorem_q": {"value": 0.125, "label": "bound given eps"},
-                    "theorem_p": {"value": None, "label": None, "reason": "kl0 is not known"},
+GAP = assemble(
+    "KL(data | model)",
+    [NamedBound(0.125, "bound given the eps seen", "theorem_q")],
+    lower=LowerSide(0.05, 0.01, 0.02, 0.95, "autoregressive", 100),
+    refuted=[Refuted("a_priori", 0.01, "the lower side")],
+)
+
+CERTIFICATE = Certificate(
+    of="KL(p_n | q)",
+    gap=GAP,
+    resolution=(Resolution(0.1, 0.02, 0.04),),
+    particles=100,
+    origin="test rows",
+    level=0.95,
+    convexity=1.0,
+    smoothness=None,
+    base="previous",
+    effort=Effort(100, 10, 0),
+    start=Start(2.0, None, 2.0),
+    steps=(
+        StepCertificate(
+            step=1,
+            step_size=0.5,
+            effective_step_size=0.5,
+            gap=estimate(0.05),
+            energy=Energy(1.0, 0.1),
+            residual=Found.by_method("critic", estimate(0.0)),
+            residuals={"affine": estimate(0.0), "critic": estimate(0.1)},
+            movement=estimate(0.3),
+            gradient=Found.by_method("critic", estimate(0.3)),
+            inversion_error=1e-6,
+            transport=None,
+            not_optimal="",
+            bounds=Bounds(
+                gap={
+                    "theorem_q": Entry(0.125, "bound given the eps seen"),
+                    "theorem_p": Entry(None, reason="kl0 is not known"),
+                    "a_priori": Entry(0.01, "bound given the eps seen", refuted="the lower side"),
                 },
-                "w2": {"theorem_q": {"value": 0.5, "label": "bound given eps"}},
-            },
-        }
-    ],
-    "final": {"kl": None},
-    "round_trip": {"data": estimate(1e-6), "noise": None},
-    "smoothing": {"time": 0.1, "w2_data_units": 0.25},
-    "statement": {"text": "KL <= 0.125", "label": "bound given eps"},
-    "notes": ["a note"],
-}
+                w2={"theorem_q": Entry(0.5, "bound given the eps seen")},
+            ),
+        ),
+    ),
+    final=Final(),
+    round_trip=RoundTrip(estimate(1e-6), estimate(1e-6), None),
+    smoothing=Smoothing(0.1, 0.25, 0.25),
+    statement=Statement(GAP.text, conditional=True, label="bound given the eps seen"),
+    notes=("a note",),
+).to_dict()
 
 
 def record(step: int, **changes) -> dict:

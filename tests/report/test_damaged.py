@@ -5,7 +5,7 @@ import report_parts as parts
 import safetensors.torch
 import torch
 
-from wopt.errors import RunError
+from wopt.errors import ConfigError, RunError
 from wopt.report import render
 
 
@@ -21,14 +21,18 @@ from wopt.report import render
         ("steps.jsonl", b"\xff\xfe\x00", "codec"),
         ("result.json", "{", "it is not JSON"),
         ("result.json", "{}", "`status`"),
-        ("result.json", '{"status": "done", "nll_test": "2.7"}', "nll_test = '2.7'"),
-        ("result.json", '{"status": "done", "versions": 3}', "`versions`"),
+        (
+            "result.json",
+            json.dumps(parts.RESULT | {"nll_test": "2.7"}),
+            "nll_test: .*number, got '2.7'",
+        ),
+        ("result.json", json.dumps(parts.RESULT | {"versions": 3}), "versions: "),
         ("certificate.json", "[]", "not a JSON object"),
         ("certificate.json", "{}", "no `of`; make it again with `wopt certify"),
         (
             "certificate.json",
             json.dumps(parts.CERTIFICATE | {"steps": [{"step": 1}]}),
-            "a step has no `bounds`",
+            "it has no `steps.0.step_size`",
         ),
         ("config.toml", "seed = ", "is damaged"),
         ("config.toml", b"\xff", "is damaged"),
@@ -64,7 +68,7 @@ def test_a_truncated_file_of_tensors(tmp_path):
 
 
 def test_a_folder_that_is_no_run(tmp_path):
-    with pytest.raises(RunError, match="no run directory"):
+    with pytest.raises(ConfigError, match="no run directory"):
         render(tmp_path)
-    with pytest.raises(RunError, match="no run directory"):
+    with pytest.raises(ConfigError, match="no run directory"):
         render(tmp_path / "missing")

@@ -64,7 +64,7 @@ def test_numbers_are_those_of_the_files(tmp_path):
     )  # fmt: skip
     expected = [[parts.record(k)[key] for key in keys] for k in (1, 2)]
     assert page.rows[1:] == expected
-    assert "estimate (affine test fields)" in page.text
+    assert "seen by affine fields, a lower bound" in page.text
     assert "grid made finer: the likelihood <b>was</b> off" in page.text
     assert "a<b>.csv" in page.text
 
@@ -117,7 +117,9 @@ def test_a_run_of_which_nothing_is_left_but_its_configuration(tmp_path):
 
 
 def test_nulls_and_missing_numbers_are_left_out(tmp_path):
-    result = dict.fromkeys(parts.RESULT) | {"status": "stopped", "model": "push_forward"}
+    kept = ("status", "reason", "steps", "versions")
+    result = dict.fromkeys(parts.RESULT) | {key: parts.RESULT[key] for key in kept}
+    result |= {"status": "stopped", "model": "push_forward"}
     folder = parts.write_run(tmp_path, result=result, steps=0)
     (folder / "steps.jsonl").write_text('{"step": 1, "step_size": 1, "energy": null}\n')
     page = parts.Page(render(folder))
@@ -129,7 +131,15 @@ def test_a_certificate_is_shown(tmp_path):
     folder = parts.write_run(tmp_path)
     (folder / "certificate.json").write_text(json.dumps(parts.CERTIFICATE))
     page = parts.Page(render(folder))
-    for words in ("KL <= 0.125", "bound given eps", "Theorem Q", "kl0 is not known", "a note"):
+    for words in (
+        "is at least 0.02 (95%, no assumption)",
+        "bound given the eps seen",
+        "Theorem Q",
+        "refuted",
+        "resolution 0.1",
+        "kl0 is not known",
+        "a note",
+    ):
         assert words in page.text, words
     assert any("certificate" in key for key in page.images)
     assert "optimal map" not in page.text  # this one has no such measurements

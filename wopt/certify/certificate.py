@@ -1,31 +1,40 @@
-"""The certificate of a run: what was measured, what follows, and how each figure is known."""
+"""Making a certificate: measure every step, bound what follows, let the bounds bow to facts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+import dataclasses
+from collections.abc import Sequence
 
 from torch import Tensor
 
-from wopt.certify.bounds import (
-    Base,
-    Entry,
-    StepBounds,
-    chain,
-    error_needed,
-    mixed_statement,
-    steps_needed,
-)
+from wopt.certify.bounds import Base, StepBounds, chain
 from wopt.certify.certifier import Certifier
+from wopt.certify.effort import Effort
 from wopt.certify.estimate import Estimate
 from wopt.certify.evidence import Evidence
+from wopt.certify.gap import Resolution, floor_of
+from wopt.certify.headline import BY_FIELDS, final_of, gap_of, statement_of
+from wopt.certify.hypothesis import why_not_optimal
 from wopt.certify.inverse import round_trips
+from wopt.certify.lower import LowerSide
 from wopt.certify.measure import StepMeasure, measure_step
+from wopt.certify.notes import notes_of
 from wopt.certify.optimality import optimality_part
+from wopt.certify.refute import later_fall, refute
 from wopt.certify.replay import replay
+from wopt.certify.results import (
+    Bounds,
+    Certificate,
+    Energy,
+    Found,
+    Optimality,
+    StepCertificate,
+    entries,
+)
 from wopt.certify.start import Start, smoothing_part, start_of_run
 from wopt.errors import UserError
 from wopt.interfaces.block import FlowBlock
+from wopt.interfaces.listener import Listener
 from wopt.interfaces.objective import Objective
 from wopt.particles import Particles
 from wopt.seeds import derive
@@ -34,8 +43,24 @@ from wopt.train.record import StepRecord
 
 __all__ = ["make_certificate"]
 
-Progress = Callable[[int, int], None]
-"""Told of the steps measured, and of how many."""
+
+@dataclasses.dataclass(frozen=True)
+class _Measured:
+    """What is measured of one step.
+
+    Attributes:
+        of: The step.
+        optimality: Whether its block is the optimal map.
+        not_optimal: Why it is not.
+        second: E|x|^2 after it.
+        contributions: Of each particle to the energy.
+    """
+
+    of: StepMeasure
+    optimality: Optimality | None
+    not_optimal: str
+    second: float
+    contributions: Tensor | None
 
 
 def make_certificate(
@@ -44,8 +69,12 @@ def make_certificate(
     records: Sequence[StepRecord],
     evidence: Evidence,
     certifier: Certifier,
-    progress: Progress | None = None,
-) -> dict[str, Any]:
+    *,
+    effort: Effort | None = None,
+    lower: LowerSide | None = None,
+    resolution: Sequence[Resolution] = (),
+    listener: Listener | None = None,
+) -> Certificate:
     """Measure a run and return what ``certificate.json`` holds.
 
     Args:
@@ -54,66 +83,100 @@ def make_certificate(
         records: A record a map.
         evidence: What to measure it on.
         certifier: How.
-        progress: Told of the work.
+        effort: With how much; by default all that the certifier's options say.
+        lower: The challengers' lower side, where some were run.
+        resolution: Both sides at resolutions, where they were measured.
+        listener: Told of the work.
 
     Raises:
         UserError: The run has no steps.
     """
     if not blocks:
         raise UserError("there is nothing to certify: the run has no finished step")
+    effort = effort or Effort.full(certifier)
     objective = problem.objective
-    measures: list[StepMeasure] = []
-    optimality: list[dict[str, Any] | None] = []
-    score, after = evidence.score, evidence.particles
-    second = [_second_moment(after)]
-    for passage in replay(problem, blocks, records, evidence.particles):
-        seed = derive(problem.seed, "certify", passage.record.step)
-        options = certifier.of_critic(problem.solver.iterations, seed)
-        found, score = measure_step(problem, passage, options, score)
-        residual = found.residual[1] if found.residual else None
-        rows = certifier.transport_rows
-        optimality.append(
-            optimality_part(passage, residual, found.effective, rows, certifier.level, seed)
-        )
-        measures.append(found)
-        after = passage.after
-        second.append(_second_moment(after))
-        if progress:
-            progress(len(measures), len(blocks))
+    found = _measure(problem, blocks, records, evidence, certifier, effort, listener)
+    measures = [m.of for m in found]
+    gaps = [_known(objective, m, certifier.level) for m in measures]
     start = start_of_run(objective, evidence)
+    if any(gap is not None and gap.impossible for gap in gaps):
+        start = dataclasses.replace(start, kl=None)  # it was found with the same false density
     base = _common_base(measures)
     convexity, smoothness = _constants(objective, base)
-    bounds = _bounds(measures, start, second, convexity, smoothness, base)
+    bounds = _bounds(found, start, _second_moment(evidence.particles), convexity, smoothness, base)
+    bounds = _refuted(found, gaps, bounds, lower, convexity, certifier.level)
     trips = round_trips(blocks, objective.target, evidence, certifier.level)
     smoothing = smoothing_part(evidence)
-    return {
-        "of": "KL(p_n | q)" if objective.gap_is_kl else "G(p_n) - min G",
-        "particles": len(evidence.particles),
-        "origin": evidence.origin,
-        "level": certifier.level,
-        "lambda": convexity,
-        "smoothness": smoothness,
-        "base": base,
-        "start": {"w2": start.w0, "kl": start.kl0, "label": "bound, from sample moments"},
-        "steps": [
-            _step(objective, measure, optimality[k], bounds[k] if bounds else None)
-            for k, measure in enumerate(measures)
-        ],
-        "final": _final(objective, measures, bounds, convexity, certifier),
-        "round_trip": trips,
-        "smoothing": smoothing,
-        "statement": _statement(objective, measures, bounds, trips, smoothing),
-        "notes": _notes(measures, convexity, base),
-    }
+    headline = gap_of(
+        objective, evidence, measures, bounds, gaps[-1], lower, convexity, certifier.level
+    )
+    return Certificate(
+        of=_of(objective),
+        gap=headline,
+        resolution=tuple(resolution),
+        particles=len(evidence.particles),
+        origin=evidence.origin,
+        level=certifier.level,
+        convexity=convexity,
+        smoothness=smoothness,
+        base=base,
+        effort=effort,
+        start=start,
+        steps=tuple(_step(m, gaps[k], bounds[k] if bounds else None) for k, m in enumerate(found)),
+        final=final_of(objective, measures, bounds, convexity, certifier.wish),
+        round_trip=trips,
+        smoothing=smoothing,
+        statement=statement_of(headline, measures, bounds, trips, smoothing),
+        notes=notes_of(objective, evidence, measures, gaps, bounds, convexity, base),
+    )
+
+
+def _of(objective: Objective) -> str:
+    return "KL(p_n | q)" if objective.gap_is_kl else "G(p_n) - min G"
+
+
+def _measure(
+    problem: Problem,
+    blocks: Sequence[FlowBlock],
+    records: Sequence[StepRecord],
+    evidence: Evidence,
+    certifier: Certifier,
+    effort: Effort,
+    listener: Listener | None,
+) -> list[_Measured]:
+    """Carry the particles through the run, and measure each step on the way."""
+    score, found = evidence.score, list[_Measured]()
+    told = listener or Listener()
+    told.work("certifying, step by step", 0, len(blocks))
+    for passage in replay(problem, blocks, records, evidence.particles):
+        seed = derive(problem.seed, "certify", passage.record.step)
+        options = certifier.of_critic(effort.iterations, seed)
+        measure, score = measure_step(problem, passage, options, score)
+        residual = measure.residual[1] if measure.residual else None
+        part = optimality_part(
+            passage, residual, measure.effective, certifier.transport_rows, certifier.level, seed
+        )
+        found.append(
+            _Measured(
+                measure,
+                None if part is None else Optimality.from_dict(part),
+                why_not_optimal(problem.objective, passage),
+                _second_moment(passage.after),
+                _contributions(problem.objective, passage.after),
+            )
+        )
+        told.work("certifying, step by step", len(found), len(blocks))
+    return found
+
+
+def _contributions(objective: Objective, at: Particles) -> Tensor | None:
+    return None if at.weights is not None else objective.contributions(at)
 
 
 def _second_moment(at: Particles) -> float:
     moved = at.points[:, : at.dim - at.condition].double()
-    return float(Particles(moved, _double(at.weights)).mean(moved.square().sum(1)))
-
-
-def _double(weights: Tensor | None) -> Tensor | None:
-    return None if weights is None else weights.double()
+    weights = None if at.weights is None else at.weights.double()
+    return float(Particles(moved, weights).mean(moved.square().sum(1)))
 
 
 def _common_base(measures: Sequence[StepMeasure]) -> Base:
@@ -134,10 +197,18 @@ def _constants(objective: Objective, base: Base) -> tuple[float | None, float | 
     return explicit.convexity, None if explicit.target is None else explicit.target.smoothness
 
 
+def _known(objective: Objective, measure: StepMeasure, level: float) -> Estimate | None:
+    """Return the gap itself after a step, where it is known."""
+    if objective.gap_is_kl or objective.minimum is None:
+        return measure.divergence
+    energy, error = measure.energy
+    return Estimate.of(energy - objective.minimum, error, level)
+
+
 def _bounds(
-    measures: Sequence[StepMeasure],
+    found: Sequence[_Measured],
     start: Start,
-    second: Sequence[float],
+    second: float,
     convexity: float | None,
     smoothness: float | None,
     base: Base,
@@ -145,165 +216,65 @@ def _bounds(
     """Return all bounds; the upper ends of the intervals go into them."""
     if convexity is None:
         return []
+    measures = [m.of for m in found]
     return chain(
         [m.effective for m in measures],
         [m.residual[1].high if m.residual else None for m in measures],
         convexity,
         moved=[m.movement.high for m in measures],
-        w0=start.w0,
-        kl0=start.kl0,
-        second_moments=second,
-        target_second_moment=start.second,
+        w0=start.w2,
+        kl0=start.kl,
+        second_moments=[second, *(m.second for m in found)],
+        target_second_moment=start.second_moment,
         fisher=[m.fisher[1].high ** 2 for m in measures],
         base=base,
         smoothness=smoothness,
         measured=("fisher", "second_moments"),
+        not_optimal=[m.not_optimal for m in found],
+        seen={
+            m.step
+            for m in measures
+            if {m.fisher[0], *([m.residual[0]] if m.residual else [])} & BY_FIELDS
+        },
     )
 
 
-def _step(
-    objective: Objective,
-    measure: StepMeasure,
-    optimality: dict[str, Any] | None,
-    bounds: StepBounds | None,
-) -> dict[str, Any]:
-    """Return a step's part of the file."""
-    best = measure.residual
-    known = "kl" if objective.gap_is_kl else "gap"
-    energy, error = measure.energy
-    gap = measure.divergence
-    if gap is None and objective.minimum is not None and not objective.gap_is_kl:
-        gap = Estimate.of(energy - objective.minimum, error, 0.95)
-    return {
-        "step": measure.step,
-        "step_size": measure.step_size,
-        "effective_step_size": measure.effective,
-        known: None if gap is None else gap.to_dict(),
-        "energy": {"value": energy, "error": error, "label": "estimate"},
-        "residual": None if best is None else {**best[1].to_dict(), "by": best[0]},
-        "residuals": {name: value.to_dict() for name, value in measure.residuals.items()},
-        "movement": measure.movement.to_dict(),
-        "gradient": {**measure.fisher[1].to_dict(), "by": measure.fisher[0]},
-        "inversion_error": measure.inversion,
-        "transport": optimality,
-        "bounds": {
-            known: {} if bounds is None else {k: _entry(v) for k, v in bounds.kl.items()},
-            "w2": {} if bounds is None else {k: _entry(v) for k, v in bounds.w2.items()},
-        },
-    }
-
-
-def _entry(entry: Entry) -> dict[str, Any]:
-    if entry.value is None:
-        return {"value": None, "label": None, "reason": entry.reason}
-    # All errors are measured here: one that came out as zero makes no bound exact.
-    label = "bound given eps" if entry.label == "exact" else entry.label
-    return {"value": entry.value, "label": label}
-
-
-def _final(
-    objective: Objective,
-    measures: Sequence[StepMeasure],
+def _refuted(
+    found: Sequence[_Measured],
+    gaps: Sequence[Estimate | None],
     bounds: Sequence[StepBounds],
+    lower: LowerSide | None,
     convexity: float | None,
-    certifier: Certifier,
-) -> dict[str, Any]:
-    """Return the best bounds after the last step, and what a wished accuracy asks for."""
-    if not bounds:
-        return {"w2": None, "kl" if objective.gap_is_kl else "gap": None}
-    last, end = bounds[-1], measures[-1]
-    found: dict[str, Any] = {
-        "kl" if objective.gap_is_kl else "gap": _named_best(last, "kl"),
-        "w2": _named_best(last, "w2"),
-    }
-    if objective.gap_is_kl and last.best_tv.value is not None:
-        found["tv"] = _entry(last.best_tv)
-    best = last.best_kl.value
-    if convexity is None or convexity <= 0 or end.residual is None or best is None:
-        return found
-    eps = end.residual[1].high
-    plan = steps_needed(certifier.wish, end.effective, eps, convexity, kl0=best)
-    found["floor"] = {"value": plan.floor, "label": "bound given eps"}
-    found["steps_needed"] = {
-        "wish": certifier.wish,
-        "steps": plan.steps,
-        "residual_needed": error_needed(certifier.wish, convexity),
-        "text": str(plan),
-        "label": "bound given eps",
-    }
-    return found
-
-
-def _named_best(bounds: StepBounds, of: str) -> dict[str, Any] | None:
-    entries = bounds.kl if of == "kl" else bounds.w2
-    known = {name: e for name, e in entries.items() if e.value is not None}
-    if not known:
-        return None
-    name = min(known, key=lambda k: known[k].value or 0.0)
-    return {**_entry(known[name]), "by": name}
-
-
-_BY_FIELDS = {"critic", "affine", "record"}
-"""Methods that see only what a class of test fields can."""
-
-
-def _statement(
-    objective: Objective,
-    measures: Sequence[StepMeasure],
-    bounds: Sequence[StepBounds],
-    trips: dict[str, Any] | None,
-    smoothing: dict[str, Any] | None,
-) -> dict[str, Any] | None:
-    """Return the mixed statement (1.17) of the model that is sampled, in the data's units."""
-    if not objective.gap_is_kl or trips is None or not bounds:
-        return None
-    best = bounds[-1].best_kl
-    if best.value is None:
-        return None
-    cost = smoothing["w2_data_units"] if smoothing else 0.0
-    mixed = mixed_statement(trips["data_units"]["high"], best.value, cost)
-    # A class of test fields can miss most of an error, so its bound must not read as a fact.
-    used = {measures[-1].fisher[0], *(m.residual[0] for m in measures if m.residual)}
-    seen = bool(used & _BY_FIELDS)
-    condition = "If the test fields see all of the first-order errors: " if seen else ""
-    return {
-        "w2": mixed.data_w2,
-        "kl": mixed.kl,
-        "tv": mixed.tv,
-        "text": f"{condition}{mixed}",
-        "conditional": seen,
-        "label": "bound given eps" if best.label == "exact" else best.label,
-    }
-
-
-def _notes(measures: Sequence[StepMeasure], convexity: float | None, base: Base) -> list[str]:
-    """Say what the bounds need, and what of it is estimated."""
-    notes = [
-        "Residuals, movements and moments are estimates from particles that nothing was trained "
-        "on; their upper ends go into the bounds."
-    ]
-    methods = {m.residual[0] for m in measures if m.residual}
-    if methods & _BY_FIELDS:
-        notes.append(
-            "eps by test fields is a lower bound of the true first-order error up to sampling "
-            "error: what the fields cannot see is missing, and a bound given eps holds for the "
-            "true one. Another model whose test NLL is lower by more than such a bound refutes it."
-        )
+    level: float,
+) -> list[StepBounds]:
     if convexity is None:
-        notes.append("No bound is stated: the objective's geodesic convexity lambda is not known.")
-    elif convexity <= 0:
-        notes.append(
-            f"lambda = {convexity:g} is not positive, so neither contraction nor a log-Sobolev "
-            "constant is known; only what holds without them is stated."
-        )
-    else:
-        notes.append(
-            f"The bounds need lambda = {convexity:.4g} (geodesic convexity) and the true eps of "
-            "each step with the optimal map; see the transport gap for how far a block is from it."
-        )
-    if base in ("other", "none"):
-        notes.append(
-            "The steps do not chain as proximal steps from the law before (the scheme is not jko), "
-            "so bounds along the run are left out."
-        )
-    return notes
+        return list(bounds)
+    end = found[-1].contributions
+    floors = [
+        [later_fall(m.contributions, end, level), floor_of(None, gap)]
+        for m, gap in zip(found, gaps, strict=True)
+    ]
+    floors[-1] = [floor_of(lower, gaps[-1])]
+    return refute(bounds, floors, convexity)
+
+
+def _step(measured: _Measured, gap: Estimate | None, bounds: StepBounds | None) -> StepCertificate:
+    measure = measured.of
+    best = measure.residual
+    return StepCertificate(
+        step=measure.step,
+        step_size=measure.step_size,
+        effective_step_size=measure.effective,
+        gap=gap,
+        energy=Energy(*measure.energy),
+        residual=None if best is None else Found.by_method(*best),
+        residuals={str(name): value for name, value in measure.residuals.items()},
+        movement=measure.movement,
+        gradient=Found.by_method(*measure.fisher),
+        inversion_error=measure.inversion,
+        transport=measured.optimality,
+        not_optimal=measured.not_optimal,
+        bounds=Bounds()
+        if bounds is None
+        else Bounds(gap=entries(bounds.gap), w2=entries(bounds.w2)),
+    )

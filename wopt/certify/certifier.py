@@ -24,14 +24,22 @@ class Certifier(Component):
     def __init__(
         self,
         enabled: Annotated[bool, Field(description="certify at the end of a run")] = True,
+        budget: Annotated[
+            float,
+            Field(
+                ge=0,
+                description="processor time that certifying may take, as a share of training's; "
+                "what is left open below is made to fit; 0 for any time",
+            ),
+        ] = 0.25,
         particles: Annotated[
-            int,
+            int | None,
             Field(
                 ge=20,
                 description="fresh draws of the start where it can be drawn from; otherwise "
-                "validation and test rows, at most so many",
+                "validation and test rows, at most so many; by default 20,000 or what fits",
             ),
-        ] = 20_000,
+        ] = None,
         critic: Annotated[
             FlowBlock, Field(description="whose velocity is the trained test field")
         ] = named("ode", width=64, time=False, sharpness=3.0),
@@ -39,8 +47,8 @@ class Certifier(Component):
             int | None,
             Field(
                 ge=0,
-                description="of the critic; 0 for affine fields alone; by default those of the "
-                "inner solver, at most 300",
+                description="of the critic; 0 for affine fields alone; by default 300 or what "
+                "fits the budget",
             ),
         ] = None,
         learning_rate: Annotated[float, Field(gt=0, description="of the critic")] = 1e-2,
@@ -49,16 +57,14 @@ class Certifier(Component):
             float, Field(gt=0, lt=1, description="confidence of the intervals")
         ] = 0.95,
         score_rows: Annotated[
-            int,
+            int | None,
             Field(
                 ge=0,
-                description="particles whose score is pushed through the maps, where the start's "
-                "is known; 0 for none",
+                description="particles whose score is pushed through the maps, one backward pass "
+                "a dimension, where the start's is known; 0 for none; by default 2,000 or what "
+                "fits the budget",
             ),
-        ] = 2000,
-        score_dim: Annotated[
-            int, Field(ge=0, description="largest dimension in which scores are pushed")
-        ] = 16,
+        ] = None,
         transport_rows: Annotated[
             int, Field(ge=0, description="particles of each optimal-transport problem; 0 for none")
         ] = 500,
@@ -67,6 +73,7 @@ class Certifier(Component):
         ] = 0.01,
     ) -> None:
         self.enabled = enabled
+        self.budget = budget
         self.particles = particles
         self.critic = critic
         self.iterations = iterations
@@ -74,18 +81,22 @@ class Certifier(Component):
         self.batch_size = batch_size
         self.level = level
         self.score_rows = score_rows
-        self.score_dim = score_dim
         self.transport_rows = transport_rows
         self.wish = wish
 
-    def of_critic(self, trained: int, seed: int) -> CriticOptions:
+    @property
+    def net(self) -> Spec:
+        """The critic's choice, which waits for the dimension."""
+        # Typed as the interface for the schema; a table is turned into a choice.
+        return cast(Spec, self.critic)
+
+    def of_critic(self, iterations: int, seed: int) -> CriticOptions:
         """Return the critic's options.
 
         Args:
-            trained: Iterations of the run's inner solver.
+            iterations: Its iterations.
             seed: Of the critic.
         """
-        iterations = min(300, trained) if self.iterations is None else self.iterations
-        # Typed as the interface for the schema; a table is turned into a choice.
-        net = cast(Spec, self.critic)
-        return CriticOptions(net, iterations, self.learning_rate, self.batch_size, self.level, seed)
+        return CriticOptions(
+            self.net, iterations, self.learning_rate, self.batch_size, self.level, seed
+        )

@@ -6,54 +6,70 @@ import dataclasses
 import math
 import statistics
 from collections.abc import Sequence
-from typing import Any
+from typing import Literal
 
 from torch import Tensor
 
 from wopt.capabilities import Need
 from wopt.interfaces.objective import Objective
 from wopt.particles import Particles
+from wopt.typed import Number, Typed
 
 __all__ = ["Estimate", "combine", "divergence", "root_mean_square"]
 
 
+_FAR = 5.0
+"""Standard errors below zero that no sampling noise explains."""
+_ROUNDING = 1e-3
+
+
 @dataclasses.dataclass(frozen=True)
-class Estimate:
+class Estimate(Typed):
     """A value with its standard error and a confidence interval.
 
     Attributes:
-        value: The estimate.
+        value: The estimate, of a quantity that cannot be negative: not below zero.
         error: Its standard error; zero for quadrature nodes.
         low, high: Ends of the interval, not below zero.
+        raw: What was measured, which may be negative; ``None`` stands for ``value``.
+        label: What it is.
 
     Example:
         >>> found = Estimate.of(0.5, 0.1, level=0.95)
         >>> round(found.low, 3), round(found.high, 3)
         (0.304, 0.696)
+        >>> Estimate.of(-58.57, 0.1, level=0.95).impossible
+        True
     """
 
-    value: float
-    error: float
-    low: float
-    high: float
+    value: Number
+    error: Number
+    low: Number
+    high: Number
+    raw: float | None = None
+    label: Literal["estimate"] = "estimate"
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the numbers with the label that says what they are."""
-        return {**dataclasses.asdict(self), "label": "estimate"}
+    @property
+    def impossible(self) -> bool:
+        """Whether it is so far below zero that an assumption must be false."""
+        return self.raw is not None and self.raw < -(_FAR * self.error + _ROUNDING)
 
     @classmethod
     def of(cls, value: float, error: float, level: float) -> Estimate:
         """Return an estimate of a quantity that cannot be negative, by the normal law.
 
         Args:
-            value: May be negative by sampling noise, which the interval accounts for.
+            value: May be negative by sampling noise, which the interval accounts for; what is
+                far below zero is ``impossible``.
             error: Its standard error.
             level: Confidence of the interval, in (0, 1).
         """
         half = statistics.NormalDist().inv_cdf((1 + level) / 2) * error
         shown = max(value, 0.0)
         # A value below zero is noise, so the interval still allows for half a width above zero.
-        return cls(shown, error, max(value - half, 0.0), shown + half)
+        return cls(
+            shown, error, max(value - half, 0.0), shown + half, None if value >= 0 else value
+        )
 
 
 def combine(parts: Sequence[tuple[float, float]], level: float) -> Estimate:

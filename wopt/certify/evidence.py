@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
 
 from torch import Tensor
 
@@ -23,6 +24,9 @@ class Evidence:
         transform: The preprocessing.
         smooth_time: Of the smoothing that made the start from the data; 0 for none.
         data: The rows before smoothing, shape ``(n, d)``; the particles' points without it.
+        model: Which way the model looks: the target pulled back to the data, or the start pushed
+            forward to the target.
+        remarks: What was left out of the evidence, and why.
     """
 
     particles: Particles
@@ -31,3 +35,10 @@ class Evidence:
     transform: AffineTransform
     smooth_time: float
     data: Tensor
+    model: Literal["pull_back", "push_forward"] = "pull_back"
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def of(self) -> str:
+        """Of what KL(p_N | q) tells, the maps being inverted exactly."""
+        return "KL(model | target)" if self.model == "push_forward" else "KL(data | model)"

@@ -2,31 +2,47 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from wopt.capabilities import Need
-from wopt.certify.estimate import root_mean_square
+from wopt.certify.estimate import Estimate, root_mean_square
 from wopt.certify.evidence import Evidence
 from wopt.flow import draw
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.target import Target
 from wopt.push import in_batches
 from wopt.seeds import generator
+from wopt.typed import Typed
 
-__all__ = ["round_trips"]
+__all__ = ["RoundTrip", "round_trips"]
 
 _ROWS = 2000
+
+
+@dataclasses.dataclass(frozen=True)
+class RoundTrip(Typed):
+    """Root mean squares of the round trips.
+
+    Attributes:
+        data: Of S(F(x)) - x over data, in the flow's coordinates.
+        data_units: The same in the data's units.
+        noise: Of F(S(z)) - z over noise; ``None`` where the target cannot be sampled.
+    """
+
+    data: Estimate
+    data_units: Estimate
+    noise: Estimate | None
 
 
 @torch.no_grad()
 def round_trips(
     blocks: Sequence[FlowBlock], target: Target | None, evidence: Evidence, level: float
-) -> dict[str, Any] | None:
+) -> RoundTrip | None:
     """Return the root mean squares of S(F(x)) - x over data and of F(S(z)) - z over noise.
 
     F is the audited flow, with which likelihoods and certificates are computed; S is the reverse
@@ -48,15 +64,11 @@ def round_trips(
     error = _reverse(blocks, _forward(blocks, x)) - x
     back = evidence.transform.inverse_matrix
     outside = error.double().cpu() @ back.T
-    found: dict[str, Any] = {
-        "data": _shown(error, level, weights),
-        "data_units": _shown(outside, level, weights),
-        "noise": None,
-    }
+    noise = None
     if target is not None and Need.TARGET_SAMPLES in target.provides:
         z = draw(target, _ROWS, x.shape[1], generator(0, "certify", "noise")).to(x)
-        found["noise"] = _shown(_forward(blocks, _reverse(blocks, z)) - z, level)
-    return found
+        noise = _rms(_forward(blocks, _reverse(blocks, z)) - z, level)
+    return RoundTrip(_rms(error, level, weights), _rms(outside, level, weights), noise)
 
 
 def _forward(blocks: Sequence[FlowBlock], x: Tensor) -> Tensor:
@@ -74,9 +86,8 @@ def _reverse(blocks: Sequence[FlowBlock], y: Tensor) -> Tensor:
     return y
 
 
-def _shown(error: Tensor, level: float, weights: Tensor | None = None) -> dict[str, Any]:
+def _rms(error: Tensor, level: float, weights: Tensor | None = None) -> Estimate:
     squares = error.double().square().sum(1).cpu()
     if not bool(torch.isfinite(squares).all()):
-        return {"value": math.inf, "error": math.inf, "label": "estimate"}
-    found = root_mean_square(squares, None if weights is None else weights.cpu(), level)
-    return found.to_dict()
+        return Estimate(math.inf, math.inf, 0.0, math.inf)
+    return root_mean_square(squares, None if weights is None else weights.cpu(), level)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
+from typing import Literal
 
 from torch import Tensor
 
@@ -22,8 +22,9 @@ from wopt.interfaces.objective import Objective
 from wopt.interfaces.target import Target
 from wopt.seeds import generator
 from wopt.statistics import mean_and_error
+from wopt.typed import Number, Typed
 
-__all__ = ["Start", "smoothing_part", "start_of_run"]
+__all__ = ["Smoothing", "Start", "smoothing_part", "start_of_run"]
 
 _TARGET_ROWS = 20_000
 _SPREAD = 2.0
@@ -31,18 +32,37 @@ _SPREAD = 2.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Start:
+class Start(Typed):
     """Bounds at the start, ``None`` where there is none.
 
     Attributes:
-        w0: Of W_2(p_0, q).
-        kl0: Of KL(p_0 | q).
-        second: E|Z|^2 of the target.
+        w2: Of W_2(p_0, q).
+        kl: Of KL(p_0 | q).
+        second_moment: E|Z|^2 of the target.
+        label: What they are.
     """
 
-    w0: float | None = None
-    kl0: float | None = None
-    second: float | None = None
+    w2: float | None = None
+    kl: float | None = None
+    second_moment: float | None = None
+    label: Literal["bound, from sample moments"] = "bound, from sample moments"
+
+
+@dataclasses.dataclass(frozen=True)
+class Smoothing(Typed):
+    """What smoothing the data costs.
+
+    Attributes:
+        time: Of the Ornstein-Uhlenbeck process.
+        w2, w2_data_units: A bound of W_2 between data and smoothed start, in the flow's
+            coordinates and in the data's units.
+        label: What it is.
+    """
+
+    time: float
+    w2: Number
+    w2_data_units: Number
+    label: Literal["bound"] = "bound"
 
 
 def start_of_run(objective: Objective, evidence: Evidence) -> Start:
@@ -62,7 +82,7 @@ def start_of_run(objective: Objective, evidence: Evidence) -> Start:
     weights = None if at.weights is None else at.weights.double().cpu()
     w0 = _independent(at.points[:, :moved].double().cpu(), z, weights)
     known = divergence(objective, at, level=0.95)
-    if known is not None:
+    if known is not None and not known.impossible:
         return Start(w0, known.value + _SPREAD * known.error, second)
     time = evidence.smooth_time
     if time and _is_standard_normal(target, at.points):
@@ -77,7 +97,7 @@ def start_of_run(objective: Objective, evidence: Evidence) -> Start:
     return Start(w0, None, second)
 
 
-def smoothing_part(evidence: Evidence) -> dict[str, Any] | None:
+def smoothing_part(evidence: Evidence) -> Smoothing | None:
     """Return what smoothing costs: a bound of W_2 between the data and the smoothed start.
 
         W_2^2 <= (1 - e^-t)^2 E|A^-1 z|^2 + (1 - e^-2t) |A^-1|^2,
@@ -95,7 +115,7 @@ def smoothing_part(evidence: Evidence) -> dict[str, Any] | None:
         float(smoothing_distance(float(values.mean()), size, time))
         for values, size in zip(ends, (rows.shape[1], float(back.square().sum())), strict=True)
     )
-    return {"time": time, "w2": inside, "w2_data_units": outside, "label": "bound"}
+    return Smoothing(time, inside, outside)
 
 
 def _independent(x: Tensor, z: Tensor, weights: Tensor | None = None) -> float:

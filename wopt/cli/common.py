@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
 from wopt.config.model import RunConfig, validate
 from wopt.config.read import override, read_toml
 from wopt.host import host
+from wopt.store.result import RunResult
 
 __all__ = ["exit_status", "read", "warn_of_plugins"]
 
@@ -20,9 +20,9 @@ def read(path: Path, settings: Sequence[str] = ()) -> RunConfig:
     return validate(override(read_toml(path), settings), str(path))
 
 
-def exit_status(result: dict[str, Any]) -> int:
+def exit_status(result: RunResult) -> int:
     """Return the exit status of a run: 0 done, 1 failed, 130 interrupted."""
-    return {"done": 0, "stopped": 130}.get(result["status"], 1)
+    return {"done": 0, "stopped": 130}.get(result.status, 1)
 
 
 def warn_of_plugins() -> None:

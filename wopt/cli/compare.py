@@ -30,12 +30,14 @@ def command(directories: tuple[Path, ...], out: Path) -> None:
     for directory in directories:
         RunDirectory(directory).read_config()
     found = rows(directories)
-    table = Table("run", *(heading for _, heading in COLUMNS))
+    table = Table("run")
+    for _, heading in COLUMNS:
+        table.add_column(heading, justify="right", no_wrap=True)
     for row in found:
         shown = (row.values[key] for key, _ in COLUMNS)
         table.add_row(row.name, *("-" if v is None else f"{v:.4g}" for v in shown))
     console = Console(highlight=False)
-    console.width = max(console.width, 110)  # a table cut short helps nobody
+    console.width = max(console.width, 116)  # no heading is cut short
     console.print(table)
     for key in found[0].differs:
         values = ", ".join(f"{row.name}: {row.differs[key]}" for row in found)

@@ -17,8 +17,8 @@ def command(directory: Path) -> int:
     On the CPU the result is the same, to the bit, as that of an unbroken run.
     """
     from wopt.cli.common import exit_status, warn_of_plugins
-    from wopt.cli.console import ConsoleObserver
+    from wopt.cli.console import RunTerminal
     from wopt.runs.execute import resume
 
     warn_of_plugins()
-    return exit_status(resume(directory, ConsoleObserver()))
+    return exit_status(resume(directory, RunTerminal()))

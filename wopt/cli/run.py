@@ -19,10 +19,10 @@ def command(config: Path, out: Path | None, settings: tuple[str, ...]) -> int:
     Exit status: 0 done, 1 a failed run, 2 a mistake in what was asked for, 130 interrupted.
     """
     from wopt.cli.common import exit_status, read, warn_of_plugins
-    from wopt.cli.console import ConsoleObserver
+    from wopt.cli.console import RunTerminal
     from wopt.runs.execute import run
 
     warn_of_plugins()
     chosen = read(config, settings)
-    result = run(chosen, out or Path("runs") / config.stem, ConsoleObserver())
+    result = run(chosen, out or Path("runs") / config.stem, RunTerminal())
     return exit_status(result)

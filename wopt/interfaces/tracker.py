@@ -1,13 +1,16 @@
-"""Trackers: watch a run and send its records elsewhere."""
+"""Trackers: send a run's records elsewhere."""
 
 from __future__ import annotations
 
 import abc
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ClassVar
 
 from wopt.component import Component
+from wopt.interfaces.listener import Beginning, Listener
 
-__all__ = ["Tracker"]
+__all__ = ["Tracked", "Tracker"]
 
 
 class Tracker(Component, abc.ABC):
@@ -24,3 +27,34 @@ class Tracker(Component, abc.ABC):
 
     def end(self, result: dict[str, Any]) -> None:
         """Called once with the content of ``result.json``."""
+
+
+class Tracked(Listener):
+    """A tracker as a listener: its errors are told, and never end the run.
+
+    Args:
+        tracker: Whom to tell.
+        failed: Told of an error, in one line.
+    """
+
+    def __init__(self, tracker: Tracker, failed: Callable[[str], None]) -> None:
+        self.tracker = tracker
+        self.failed = failed
+
+    def begin(self, begun: Beginning) -> None:
+        """Pass on the configuration."""
+        self._tell("start", dict(begun.config))
+
+    def step(self, record: Any) -> None:
+        """Pass on the record."""
+        self._tell("step", record.to_dict())
+
+    def end(self, result: Any, path: Path | None = None) -> None:
+        """Pass on the result."""
+        self._tell("end", result.to_dict())
+
+    def _tell(self, event: str, value: dict[str, Any]) -> None:
+        try:
+            getattr(self.tracker, event)(value)
+        except Exception as error:  # a stranger's code may raise anything
+            self.failed(f"the tracker failed at {event}: {type(error).__name__}: {error}")

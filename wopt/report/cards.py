@@ -5,13 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
+from wopt.report.numbers import Number, number
 from wopt.report.read import Run
+from wopt.store.result import RunResult
 
-__all__ = ["Card", "cards", "number"]
-
-Number = float | int | None
-
-_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+__all__ = ["Card", "cards"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,46 +49,51 @@ def cards(run: Run) -> list[Card]:
 
 
 def _likelihoods(run: Run) -> Iterator[Card]:
-    result = run.result or {}
-    nll, entropy = result.get("nll_test"), result.get("entropy")
-    gaussian = result.get("nll_gaussian")
-    yield Card("nll_test", "Test NLL", nll, "nats", "audited, mean over test rows", True)
-    if nll is None and run.steps:
+    result = run.result
+    if result is not None and run.pulls_back:
+        yield from _of_data(result)
+    elif result is None and run.steps and run.pulls_back:
         last = run.steps[-1]
         note = f"after step {last['step']}, mean over held-out rows"
         yield Card("nll_valid", "Held-out NLL", last.get("nll_valid"), "nats", note, True)
-    if nll is not None and gaussian is not None:
+    if result is None:
+        return
+    kl = result.kl
+    if kl is None and result.nll_test is not None and result.entropy is not None:
+        kl = result.nll_test - result.entropy
+    if kl is not None:
+        note = "mean of log p - log q" + (", test rows" if run.pulls_back else ", fresh draws")
+        if result.impossible:
+            note += "; no divergence is negative: the target is not normalised"
+        elif kl < 0:
+            note += "; below zero: sampling noise, or a likelihood that is off"
+        yield Card("kl", result.kl_of, kl, "nats", note, True, kl < 0)
+
+
+def _of_data(result: RunResult) -> Iterator[Card]:
+    """Return the likelihoods of data; of a start pushed forward they mean nothing."""
+    nll, gain = result.nll_test, result.gain
+    yield Card("nll_test", "Test NLL", nll, "nats", "audited, mean over test rows", True)
+    if gain is not None:
         yield Card(
             "gain",
-            "Better than a Gaussian" if nll <= gaussian else "Worse than a Gaussian",
-            abs(gaussian - nll),
+            "Better than a Gaussian" if gain >= 0 else "Worse than a Gaussian",
+            abs(gain),
             "nats",
-            f"of full covariance, whose NLL is {gaussian:.3f}".replace("-", "−"),
+            f"of full covariance, whose NLL is {result.nll_gaussian:.3f}".replace("-", "−"),
             True,
-            nll > gaussian,
+            gain < 0,
         )
-    if run.pulls_back:
-        note = "known: no model's NLL is below"
-        yield Card("entropy", "Entropy of the data", entropy, "nats", note)
-    kl = result.get("kl")
-    if kl is None and nll is not None and entropy is not None:
-        kl = nll - entropy
-    if kl is not None:
-        below = kl < 0
-        note = (
-            "mean of log p - log q, test rows" if run.pulls_back else "of the model to the target"
-        )
-        if below:
-            note += "; below zero: sampling noise, or a likelihood that is off"
-        yield Card("kl", "KL divergence", kl, "nats", note, True, below)
+    note = "known: no model's NLL is below"
+    yield Card("entropy", "Entropy of the data", result.entropy, "nats", note)
 
 
 def _others(run: Run) -> Iterator[Card]:
-    result = run.result or {}
+    result = run.result or RunResult("done", "", len(run.steps))
     yield Card(
         "likelihood_error",
         "Likelihood error",
-        result.get("likelihood_error"),
+        result.likelihood_error,
         "nats",
         "mean difference, grid against audit",
         True,
@@ -98,41 +101,20 @@ def _others(run: Run) -> Iterator[Card]:
     yield Card(
         "inversion_error",
         "Inversion error",
-        result.get("inversion_error"),
+        result.inversion_error,
         "rms",
         "of F⁻¹(F(x)) − x",
         True,
     )
-    yield Card(
-        "steps", "Steps", result.get("steps", len(run.steps) or None), "", "blocks, one each"
-    )
-    yield Card("parameters", "Parameters", result.get("parameters"), "", "of all blocks")
-    total = {key: result.get(key, _total(run, key)) for key in ("seconds", "cpu_seconds")}
-    yield Card("seconds", "Time", total["seconds"], "s", "by the clock")
-    yield Card("cpu_seconds", "Processor time", total["cpu_seconds"], "s", "all threads together")
+    yield Card("steps", "Steps", result.steps or None, "", "blocks, one each")
+    yield Card("parameters", "Parameters", result.parameters, "", "of all blocks")
+    seconds, cpu = result.seconds, result.cpu_seconds
+    if run.result is None:
+        seconds, cpu = _total(run, "seconds"), _total(run, "cpu_seconds")
+    yield Card("seconds", "Time", seconds, "s", "by the clock")
+    yield Card("cpu_seconds", "Processor time", cpu, "s", "all threads together")
 
 
-def _total(run: Run, key: str) -> Number:
+def _total(run: Run, key: str) -> float | None:
     values = [r.get(key) for r in run.steps]
     return sum(v for v in values if v is not None) if values else None
-
-
-def number(value: Number, digits: int = 4) -> str:
-    """Return a number as people read it.
-
-    Example:
-        >>> [number(v) for v in (None, 12345, 2.79123, -0.00001234)]
-        ['–', '12,345', '2.791', '−1.23×10⁻⁵']
-    """
-    if value is None:
-        return "–"
-    if isinstance(value, int):
-        return f"{value:,}".replace("-", "−")
-    if value == 0:
-        return "0"
-    if not 1e-3 <= abs(value) < 1e5:
-        mantissa, exponent = f"{abs(value):.2e}".split("e")
-        text = f"{mantissa}×10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
-    else:
-        text = f"{abs(value):.{digits}g}" if abs(value) < 10**digits else f"{abs(value):.0f}"
-    return ("−" if value < 0 else "") + text

@@ -18,7 +18,7 @@ from wopt.seeds import generator
 
 __all__ = ["GRID", "collect"]
 
-GRID = 200
+GRID = 128
 """Points along each side of the grids on which densities are drawn."""
 
 _ROWS, _MANY, _IMAGES = 1000, 20_000, 64
@@ -27,7 +27,7 @@ _GRID_ROWS = 2048  # a known density may be a mixture with many parts, so few po
 
 @torch.no_grad()
 def collect(
-    flow: Flow, dataset: Dataset, seed: int, target: Target | None = None
+    flow: Flow, dataset: Dataset, seed: int, target: Target | None = None, *, truth: bool = True
 ) -> dict[str, Tensor]:
     """Return what :func:`wopt.report.render` draws, to be stored as ``figures.safetensors``.
 
@@ -38,6 +38,8 @@ def collect(
         dataset: The data it was trained on.
         target: The objective's target; the base's by default.
         seed: Of the choice of rows and of the samples; the same seed gives the same tensors.
+        truth: Whether the target is what a start pushed forward should become; that of one
+            part of a sum is not.
 
     Returns:
         Contiguous float32 tensors on the CPU, m <= 1000:
@@ -47,7 +49,7 @@ def collect(
         - ``real``, ``generated`` ``(m, d)``: in the units of what the model stands for (the data,
           or the target if the model is the start pushed forward);
         - ``real_images``, ``generated_images`` ``(64, h, w)``: if rows are pictures;
-        - ``grid_log_density`` and, where known, ``grid_true_log_density`` ``(200, 200)``, rows
+        - ``grid_log_density`` and, where known, ``grid_true_log_density`` ``(128, 128)``, rows
           along the second coordinate; ``grid_extent`` = (xmin, xmax, ymin, ymax); ``real_many``
           (up to 20000 rows): if d = 2;
         - ``labels``: names of columns and coordinates, JSON in UTF-8 bytes, uint8.
@@ -58,10 +60,11 @@ def collect(
     if target is None and isinstance(flow.base, TargetBase):
         target = flow.base.law
     found = {"paths": flow.trajectory(rows)}
-    backward = _backward(flow, target, len(rows), seed)
+    known = truth or pulls
+    backward = _backward(flow, target, len(rows), seed) if known else None
     if backward is not None:
         found["backward"] = backward
-    many = _many(flow, dataset, target, seed)
+    many = _many(flow, dataset, target, seed) if known else None
     if many is not None:
         found["real"] = rows if pulls else many[: len(rows)]
     generated = _generated(flow, max(len(rows), _IMAGES), seed)
@@ -76,7 +79,7 @@ def collect(
             found["real_many"] = many
         seen = many if many is not None else generated
         if seen is not None:
-            found |= _grids(flow, dataset, target, seen)
+            found |= _grids(flow, dataset, target if known else None, seen)
     stored = {k: v.detach().to("cpu", torch.float32).contiguous() for k, v in found.items()}
     # Views that share memory are refused by safetensors.
     return {k: v.clone() for k, v in stored.items()} | {"labels": _labels(dataset)}

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
 from wopt.report.read import Run
-from wopt.report.style import BLUE, GREEN, MUTED, ORANGE, VERMILION, WIDTH, Picture, svg
+from wopt.report.style import BLUE, GREEN, MUTED, ORANGE, VERMILION, WIDTH, Picture, decades, svg
 
 __all__ = ["diagnostics", "progress"]
 
@@ -21,19 +21,20 @@ def progress(run: Run) -> Picture | None:
     if not run.steps:
         return None
     steps = [r["step"] for r in run.steps]
-    nll = _column(run.steps, "nll_valid")
-    result = run.result or {}
+    # Rows of a start that is pushed forward are no data.
+    nll = _column(run.steps if run.pulls_back else [], "nll_valid")
+    result = run.result
     both = bool(np.isfinite(nll).any())
     figure = Figure(figsize=(WIDTH, 3.5))
     axes = figure.subplots(1, 2 if both else 1, squeeze=False)[0]
     _energy(axes[0], run, steps)
     if both:
-        _likelihood(axes[1], steps, nll, result)
+        _likelihood(axes[1], run, steps, nll)
     caption = "Both curves should fall and flatten" if both else "The energy should fall at each"
     caption += " step" if not both else ""
-    if both and result.get("entropy") is not None:
+    if both and result is not None and result.entropy is not None and run.pulls_back:
         caption += "; no honest NLL lies below the entropy"
-    if both and result.get("nll_gaussian") is not None:
+    if both and result is not None and result.nll_gaussian is not None:
         caption += ", and below the dashed line the model beats a Gaussian fitted to the same data"
     return Picture(
         "progress",
@@ -56,19 +57,18 @@ def _energy(axes: Axes, run: Run, steps: list[int]) -> None:
     _by_step(axes)
 
 
-def _likelihood(
-    axes: Axes, steps: list[int], nll: np.ndarray[Any, Any], result: dict[str, Any]
-) -> None:
+def _likelihood(axes: Axes, run: Run, steps: list[int], nll: np.ndarray[Any, Any]) -> None:
+    result = run.result
     axes.plot(steps, nll, color=BLUE, marker="o", label="held-out NLL", zorder=3)
-    if result.get("nll_test") is not None:
+    if result is not None and result.nll_test is not None:
         axes.plot(
-            [steps[-1]], [result["nll_test"]], color=VERMILION, marker="D", ls="", ms=7,
+            [steps[-1]], [result.nll_test], color=VERMILION, marker="D", ls="", ms=7,
             mfc="none", mew=1.8, label="test NLL (audited)", zorder=4,
         )  # fmt: skip
-    if result.get("nll_gaussian") is not None:
-        axes.axhline(result["nll_gaussian"], color=ORANGE, ls="--", label="fitted Gaussian")
-    if result.get("entropy") is not None:
-        axes.axhline(result["entropy"], color=GREEN, ls=":", lw=2.2, label="entropy (floor)")
+    if result is not None and result.nll_gaussian is not None:
+        axes.axhline(result.nll_gaussian, color=ORANGE, ls="--", label="fitted Gaussian")
+    if result is not None and result.entropy is not None and run.pulls_back:
+        axes.axhline(result.entropy, color=GREEN, ls=":", lw=2.2, label="entropy (floor)")
     axes.set_title("Negative log-likelihood (estimate)")
     axes.set_ylabel("nats per row, data's units")
     axes.margins(y=0.12)
@@ -90,7 +90,7 @@ def diagnostics(run: Run) -> Picture | None:
             "length per h",
             [
                 ("movement / h", BLUE, "o", speed),
-                ("residual, affine fields", VERMILION, "s", _column(run.steps, "residual")),
+                ("residual seen by affine fields", VERMILION, "s", _column(run.steps, "residual")),
             ],
         ),
         (
@@ -125,9 +125,10 @@ def diagnostics(run: Run) -> Picture | None:
     return Picture(
         "diagnostics",
         "How well the steps were solved",
-        "A residual well below the movement per h says that a step is close to a true minimiser, "
-        "and small errors say that the likelihood and the inverse can be trusted; hollow marks at "
-        "the bottom are zeros, which a logarithmic axis cannot show.",
+        "Small errors say that the likelihood and the inverse can be trusted. The residual seen by "
+        "affine fields is a lower bound: where it is not small the step is not solved, and where "
+        "it is small nothing follows. Hollow marks at the bottom are zeros, which a logarithmic "
+        "axis cannot show.",
         f"Residual, movement per h, likelihood error and inversion error over {len(steps)} steps, "
         "logarithmic scale.",
         svg(figure),
@@ -159,7 +160,7 @@ def _decades(axes: Axes) -> None:
     low, high = axes.get_ylim()
     if high < 10 * low:
         axes.set_ylim(low / 3, high * 3)
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    decades(axes)
 
 
 def _column(records: Sequence[dict[str, Any]], key: str) -> np.ndarray[Any, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from wopt.report.cards import number
+from wopt.report.numbers import number
 
 __all__ = ["page"]
 

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from wopt.report.read import Run
-from wopt.report.samples import column, legend, marginals
+from wopt.report.samples import beside, column, legend, marginals, title
 from wopt.report.style import BLUE, MUTED, VERMILION, WIDTH, Array, Picture, limits, png
 
 __all__ = ["density", "scatter"]
@@ -30,19 +30,19 @@ def density(run: Run) -> Picture | None:
         )
         what = "Data" if run.pulls_back else "Target's samples"
         panels.insert(0, (f"{what}, {len(many):,} rows", counts.T))
-    known = [values for title, values in panels if title != "Model"] or [panels[0][1]]
+    known = [values for name, values in panels if name != "Model"] or [panels[0][1]]
     top = max(float(np.quantile(values, 0.997)) for values in known)
     width, height = extent[1] - extent[0], extent[3] - extent[2]
     square = 0.5 < width / max(height, 1e-300) < 2
     side = (WIDTH - 1.8) / len(panels) * (height / width if square else 1)
     figure = Figure(figsize=(WIDTH, min(side, 5.5) + 0.6))
     axes_row = figure.subplots(1, len(panels), squeeze=False)[0]
-    for axes, (title, values) in zip(axes_row, panels, strict=True):
+    for axes, (name, values) in zip(axes_row, panels, strict=True):
         shown = axes.imshow(
             values, origin="lower", extent=tuple(extent), cmap="magma", vmin=0, vmax=top or None,
             aspect="equal" if square else "auto", interpolation="nearest",
         )  # fmt: skip
-        axes.set_title(title)
+        axes.set_title(name)
         axes.grid(False)
         axes.set_xlabel(column(run, 0))
     axes_row[0].set_ylabel(column(run, 1))
@@ -54,7 +54,7 @@ def density(run: Run) -> Picture | None:
         "The model's density",
         "The model should be bright where the data are and dark elsewhere; threads between parts "
         "that are apart, and blurred edges, show what the flow has not resolved.",
-        ", ".join(title for title, _ in panels) + ", as maps of density with one colour scale.",
+        ", ".join(name for name, _ in panels) + ", as maps of density with one colour scale.",
         png(figure),
     )
 
@@ -91,9 +91,11 @@ def scatter(run: Run) -> Picture | None:
     legend(figure, run, real is not None)
     return Picture(
         "pairs",
-        "Generated beside real",
+        title(run, real is not None),
         "The clouds should have the same shape, with no point where the other has none, and the "
-        "outlines of the marginals below should coincide.",
+        "outlines of the marginals below should coincide."
+        if real is not None
+        else beside(run, False) + ".",
         f"{len(generated)} generated"
         + (f" and {len(real)} real rows" if real is not None else " rows")
         + " as points, and marginal histograms.",

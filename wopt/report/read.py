@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,11 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
+from wopt.certify.results import Certificate
 from wopt.errors import RunError
 from wopt.files import finite
+from wopt.store.directory import RunDirectory
+from wopt.store.result import RunResult
 from wopt.train.record import Retry
 
 __all__ = ["Labels", "Run", "read_run"]
@@ -34,11 +36,6 @@ _STEP_NUMBERS = (
     "step_size", "energy", "energy_change", "w2_step", "decrease", "decrease_error", "residual",
     "nll_valid", "likelihood_error", "inversion_error", "seconds", "cpu_seconds",
 )  # fmt: skip
-_RESULT_NUMBERS = (
-    "steps", "nll_test", "nll_gaussian", "entropy", "kl", "likelihood_error", "inversion_error",
-    "parameters", "seconds", "cpu_seconds",
-)  # fmt: skip
-_CERTIFICATE = ("of", "particles", "origin", "level", "steps", "final", "round_trip", "notes")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,40 +65,35 @@ class Run:
     config: dict[str, Any]
     config_text: str
     steps: list[dict[str, Any]]
-    result: dict[str, Any] | None
-    certificate: dict[str, Any] | None
+    result: RunResult | None
+    certificate: Certificate | None
     arrays: dict[str, np.ndarray[Any, np.dtype[np.float64]]]
     labels: Labels
 
     @property
     def pulls_back(self) -> bool:
         """Whether the model stands for the data (and not for the target)."""
-        model = (self.result or {}).get("model") or self.config.get("model")
+        model = self.config.get("model") if self.result is None else self.result.model
         return bool(model != "push_forward")
 
 
-def read_run(directory: Path) -> Run:
+def read_run(path: Path) -> Run:
     """Read a run directory; what a run may lack is left out.
 
     Raises:
-        RunError: There is no ``config.toml``, or a file is damaged.
+        ConfigError: There is no run.
+        RunError: A file is damaged.
     """
-    path = directory / "config.toml"
-    if not path.is_file():
-        raise RunError(f"{directory} is no run directory: it has no config.toml")
-    try:
-        text = path.read_text(encoding="utf-8")
-        config = tomllib.loads(text)
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise _damaged(path, str(error)) from error
-    arrays, labels = _arrays(directory / "figures.safetensors")
+    directory = RunDirectory(path)
+    config = directory.read_config()
+    arrays, labels = _arrays(directory.figures)
     return Run(
-        directory.resolve().name,
+        path.resolve().name,
         config,
-        text,
-        _steps(directory / "steps.jsonl"),
-        _result(directory / "result.json"),
-        _certificate(directory / "certificate.json"),
+        _text(directory.config),
+        _steps(directory.steps),
+        _result(directory.result),
+        _certificate(directory.certificate),
         arrays,
         labels,
     )
@@ -128,29 +120,23 @@ def _steps(path: Path) -> list[dict[str, Any]]:
     return records
 
 
-def _result(path: Path) -> dict[str, Any] | None:
-    result = _json_object(path)
-    if result is None:
-        return None
-    if not isinstance(result.get("status"), str):
-        raise _damaged(path, "it has no `status`")
-    _check_numbers(path, result, _RESULT_NUMBERS, "it")
-    if not isinstance(result.get("versions") or {}, dict):
-        raise _damaged(path, "`versions` is no table")
-    return result
-
-
-def _certificate(path: Path) -> dict[str, Any] | None:
+def _result(path: Path) -> RunResult | None:
     found = _json_object(path)
-    if found is None:
-        return None
-    missing = [key for key in _CERTIFICATE if key not in found]
-    if missing or not all(isinstance(step, dict) and "bounds" in step for step in found["steps"]):
-        what = f"it has no `{missing[0]}`" if missing else "a step has no `bounds`"
+    try:
+        return None if found is None else RunResult.from_dict(found)
+    except RunError as error:
+        raise _damaged(path, str(error)) from None
+
+
+def _certificate(path: Path) -> Certificate | None:
+    found = _json_object(path)
+    try:
+        return None if found is None else Certificate.from_dict(found)
+    except RunError as error:
         raise RunError(
-            f"{path} is damaged: {what}; make it again with `wopt certify {path.parent}`"
-        )
-    return found
+            f"{path} is damaged, or of another version of wopt: {error}; make it again with "
+            f"`wopt certify {path.parent}`"
+        ) from None
 
 
 def _json_object(path: Path) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ from wopt.report.figures import pictures
 from wopt.report.page import page
 from wopt.report.read import read_run
 from wopt.report.tables import flat, settings, status, subtitle
+from wopt.store.directory import RunDirectory
 
 __all__ = ["render"]
 
@@ -28,7 +29,9 @@ def render(directory: Path) -> Path:
         RunError: A file is damaged, or the page cannot be written.
     """
     run = read_run(directory)
-    versions = (run.result or {}).get("versions") or run.config.get("versions") or {}
+    versions = (
+        (None if run.result is None else run.result.versions) or run.config.get("versions") or {}
+    )
     text = page(
         "template.html",
         run=run,
@@ -40,6 +43,6 @@ def render(directory: Path) -> Path:
         versions=flat(versions) if isinstance(versions, dict) else [],
         bounds=bound_rows(run),
     )
-    path = directory / "report.html"
+    path = RunDirectory(directory).report
     write_text(path, text)
     return path

@@ -21,7 +21,7 @@ from wopt.report.style import (
     png,
 )
 
-__all__ = ["column", "images", "legend", "marginals", "pairs"]
+__all__ = ["beside", "column", "images", "legend", "marginals", "pairs", "title"]
 
 _COLUMNS = 4
 
@@ -47,9 +47,11 @@ def images(run: Run) -> Picture | None:
         bare(axes)
     return Picture(
         "images",
-        "Generated beside real",
+        "Generated beside real" if len(sheets) == 2 else sheets[0][0],
         "With one grey scale for both, the sheets should look alike: the same contrast, edges and "
-        "smoothness, and no picture that could not be on the other sheet.",
+        "smoothness, and no picture that could not be on the other sheet."
+        if len(sheets) == 2
+        else "There is nothing to compare it with.",
         " and ".join(f"{len(x)} pictures, {title.lower()}" for title, x in sheets) + ".",
         png(figure),
     )
@@ -101,21 +103,34 @@ def pairs(run: Run) -> Picture | None:
             axes.tick_params(labelbottom=a == k - 1, labelleft=b == 0 and a != b)
             axes.locator_params(nbins=4)
     legend(figure, run, real is not None)
-    caption = (
-        "The outlines on the diagonal should coincide" if k > 1 else "The outlines should coincide"
-    )
-    if k > 1:
-        caption += ", and each panel above it should mirror the one below it"
+    caption = beside(run, real is not None)
+    if real is not None:
+        caption = "The outlines " + ("on the diagonal " if k > 1 else "") + "should coincide"
+        if k > 1:
+            caption += ", and each panel above it should mirror the one below it"
     if scale.shape[1] > _COLUMNS:
         caption += f"; shown are the {k} columns with the least Gaussian marginals"
     return Picture(
         "pairs",
-        "Generated beside real, column by column" if k > 1 else "Generated beside real",
+        title(run, real is not None) + (", column by column" if k > 1 else ""),
         caption + ".",
         f"Scatter plots and marginal histograms of {len(generated)} generated"
         + (f" and {len(real)} real rows." if real is not None else " rows."),
         png(figure),
     )
+
+
+def title(run: Run, with_real: bool) -> str:
+    """Return what a picture of samples shows; a model alone is beside nothing."""
+    if not with_real:
+        return "Generated"
+    return "Generated beside real" if run.pulls_back else "Generated beside the target"
+
+
+def beside(run: Run, with_real: bool) -> str:
+    """Return what to look for where there is nothing to compare with."""
+    what = "real rows" if run.pulls_back else "samples of the minimiser"
+    return "" if with_real else f"There are no {what} to compare these with"
 
 
 def legend(figure: Figure, run: Run, with_real: bool) -> None:

@@ -14,7 +14,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullLocator
 from numpy.typing import NDArray
+
+from wopt.report.numbers import number
 
 __all__ = [
     "ANGLES",
@@ -28,6 +31,7 @@ __all__ = [
     "WIDTH",
     "Array",
     "Picture",
+    "decades",
     "limits",
     "page_style",
     "png",
@@ -114,7 +118,7 @@ def page_style() -> Iterator[None]:
 def png(figure: Figure) -> str:
     """Return the figure as a data URI, for pictures made of many points."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=190, metadata={"Software": None})
+    figure.savefig(buffer, format="png", dpi=160, metadata={"Software": None})
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
@@ -123,6 +127,19 @@ def svg(figure: Figure) -> str:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def decades(axes: Axes) -> None:
+    """Label a logarithmic axis by powers of ten, plainly: each mathematical text costs time.
+
+    Where it spans less than a decade the ticks between are labelled too.
+    """
+    low, high = axes.get_ylim()
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value, 3)))
+    if high >= 10 * low:
+        axes.yaxis.set_minor_locator(NullLocator())
+    else:
+        axes.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: number(value, 2)))
 
 
 def limits(values: Array, tail: float = 0.002) -> tuple[float, float]:

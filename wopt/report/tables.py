@@ -38,9 +38,9 @@ def status(run: Run) -> Status:
             f"There is no result.json: the run was interrupted after step {last}, or still goes "
             "on. `wopt resume` continues it.",
         )
-    word = run.result["status"]
+    word = run.result.status
     kind = word if word in ("done", "stopped", "failed") else "open"
-    return Status(word, kind, str(run.result.get("reason") or ""))
+    return Status(word, kind, run.result.reason)
 
 
 def subtitle(run: Run) -> str:

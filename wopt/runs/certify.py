@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from torch import Tensor
 
 from wopt.capabilities import Need
 from wopt.certify.certificate import make_certificate
 from wopt.certify.certifier import Certifier
+from wopt.certify.effort import Effort, plan
 from wopt.certify.evidence import Evidence
+from wopt.certify.results import Certificate
 from wopt.certify.score import obeys_stein, score_of
 from wopt.config.model import validate
 from wopt.data.dataset import Dataset
@@ -20,6 +22,7 @@ from wopt.data.smooth import smooth_dataset
 from wopt.errors import WoptError
 from wopt.files import write_json
 from wopt.interfaces.block import FlowBlock
+from wopt.interfaces.listener import Listener
 from wopt.particles import Particles
 from wopt.runs.prepare import Prepared, place, prepare
 from wopt.seeds import derive, generator
@@ -34,30 +37,30 @@ _PAIRWISE_ROWS = 4000
 
 
 def certify_run(
-    path: Path,
-    *,
-    options: dict[str, Any] | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> dict[str, Any]:
+    path: Path, *, options: dict[str, Any] | None = None, listener: Listener | None = None
+) -> Certificate:
     """Certify a run directory anew, write ``certificate.json`` and return what it holds.
 
     Args:
         path: The run directory.
         options: Options of the certifier to use instead of the run's.
-        progress: Told of the work.
+        listener: Told of the work.
 
     Raises:
         UserError: There is no run, it has no finished step, or its data are gone.
         RunError: It is damaged.
     """
     directory = RunDirectory(path)
-    config = validate(directory.read_config(), str(directory.config))
+    table = directory.read_config()
+    if options:
+        table = table | {"certify": {**table.get("certify", {}), **options}}
+    config = validate(table, str(directory.config))
     dataset = config.source.load(derive(config.seed, "source"))
     prepared = prepare(config, dataset)
     state = load_state(directory, config, dataset.dim, dataset.condition)
     blocks = load_blocks(directory, config, dataset.dim, dataset.condition)
-    found = certify(prepared, blocks, state, progress, options=options)
-    write_json(directory.certificate, found)
+    found = certify(prepared, blocks, state, listener)
+    write_json(directory.certificate, found.to_dict())
     return found
 
 
@@ -65,43 +68,54 @@ def certify(
     prepared: Prepared,
     blocks: list[FlowBlock],
     state: State,
-    progress: Callable[[int, int], None] | None = None,
+    listener: Listener | None = None,
     *,
     particles: Particles | None = None,
     options: dict[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Return the certificate of a run at a state.
+) -> Certificate:
+    """Return the certificate of a run at a state, within the budget.
 
     Args:
         prepared: The run's data and parts.
         blocks: Its maps.
         state: With a record a map.
-        progress: Told of the work.
+        listener: Told of the work, and beforehand of what it will cost.
         particles: At the start, not trained on, to measure on instead of the run's choice.
         options: Options of the certifier to use instead of the run's.
     """
-    certifier = prepared.config.certify
+    told, certifier = listener or Listener(), prepared.config.certify
     if options:
         certifier = Certifier(**{**certifier.options, **options})
+    chosen = particles is None and prepared.dataset is not None
+    scored = chosen and _scored(prepared, certifier)
+    trained = sum(record.cpu_seconds for record in state.records)
+    effort = plan(certifier, prepared.problem, blocks, prepared.valid, trained, scored=scored)
+    told.phase(effort.text)
     if particles is not None:
         evidence = _given(prepared, particles, "particles that were given")
     elif prepared.dataset is None:
         evidence = _given(prepared, prepared.valid, "held-out particles")
     else:
-        evidence = _evidence(prepared, prepared.dataset, certifier)
-    return make_certificate(prepared.problem, blocks, state.records, evidence, certifier, progress)
+        evidence = _evidence(prepared, prepared.dataset, effort, scored)
+    return make_certificate(
+        prepared.problem, blocks, state.records, evidence, certifier, effort=effort, listener=told
+    )
 
 
 def _given(prepared: Prepared, at: Particles, origin: str) -> Evidence:
-    return Evidence(at, origin, None, prepared.transform, 0.0, at.points)
+    return Evidence(at, origin, None, prepared.transform, 0.0, at.points, _model(prepared))
 
 
-def _evidence(prepared: Prepared, raw: Dataset, certifier: Certifier) -> Evidence:
+def _model(prepared: Prepared) -> Literal["pull_back", "push_forward"]:
+    return "push_forward" if prepared.pushes else "pull_back"
+
+
+def _evidence(prepared: Prepared, raw: Dataset, effort: Effort, scored: bool) -> Evidence:
     """Choose the particles: fresh ones if the start can be drawn from, else held-out rows.
 
     Never training rows: the maps were fitted to them, so their residual is too small.
     """
-    config, count = prepared.config, certifier.particles
+    config, count = prepared.config, effort.particles
     objective = prepared.problem.objective
     if objective.contributions(prepared.valid.rows(slice(2))) is None:
         count = min(count, _PAIRWISE_ROWS)
@@ -114,29 +128,39 @@ def _evidence(prepared: Prepared, raw: Dataset, certifier: Certifier) -> Evidenc
     part = dataclasses.replace(raw, train=drawn[:1], valid=drawn[:1], test=drawn)
     start = smooth_dataset(part, config.smooth_time, derive(config.seed, "certify", "smooth"))
     rows = start.test
+    score, remarks = None, tuple[str, ...]()
+    if scored:
+        score, remarks = _score(raw, rows[: effort.score_rows])
     return Evidence(
         particles=place(start, rows, config, known=True),
         origin=origin,
-        score=_score(prepared, raw, certifier, rows) if config.smooth_time == 0 else None,
+        score=score,
         transform=raw.transform,
         smooth_time=config.smooth_time,
         data=raw.transform(drawn),
+        model=_model(prepared),
+        remarks=remarks,
     )
 
 
-def _score(
-    prepared: Prepared, dataset: Dataset, certifier: Certifier, rows: torch.Tensor
-) -> torch.Tensor | None:
-    """Return the start's score in the flow's coordinates at the first rows, if it is known."""
-    wanted = certifier.score_rows and dataset.dim <= certifier.score_dim
-    if not wanted or dataset.log_density is None:
-        return None
-    if not Need.LOG_DET & prepared.problem.objective.needs:
-        return None
+def _scored(prepared: Prepared, certifier: Certifier) -> bool:
+    """Return whether the start's score is to be pushed through the maps: it has to be known."""
+    wanted = certifier.score_rows != 0 and prepared.config.smooth_time == 0
+    needed = bool(Need.LOG_DET & prepared.problem.objective.needs)
+    dataset = prepared.dataset
+    return wanted and needed and dataset is not None and dataset.log_density is not None
+
+
+def _score(dataset: Dataset, rows: Tensor) -> tuple[Tensor | None, tuple[str, ...]]:
+    """Return the start's score in the flow's coordinates at the rows, or why there is none."""
+    assert dataset.log_density is not None
+    left_out = "The pushed score is left out, so eps is what test fields see: "
     try:
-        found = score_of(dataset.log_density, rows[: certifier.score_rows])
-    except (RuntimeError, WoptError):  # a density that autograd cannot follow
-        return None
-    if found is None or not obeys_stein(found, rows[: len(found)]):
-        return None
-    return found @ dataset.transform.inverse_matrix
+        found = score_of(dataset.log_density, rows)
+    except (RuntimeError, WoptError) as error:  # a density that autograd cannot follow
+        return None, (f"{left_out}the start's density cannot be differentiated ({error}).",)
+    if found is None:
+        return None, (f"{left_out}the start's density has no finite gradient.",)
+    if not obeys_stein(found, rows):
+        return None, (f"{left_out}the start's density has jumps, its gradient is not its score.",)
+    return found @ dataset.transform.inverse_matrix, ()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -14,19 +12,27 @@ from wopt.interfaces.objective import Objective
 from wopt.particles import Particles
 from wopt.push import in_batches, push
 from wopt.runs.prepare import Prepared
+from wopt.statistics import mean_and_error
+from wopt.store.result import RunResult
 from wopt.train.guard import nll
 
 __all__ = ["evaluate", "gaussian_nll"]
 
 
 @torch.no_grad()
-def evaluate(prepared: Prepared, blocks: list[FlowBlock], test: Particles) -> dict[str, Any]:
+def evaluate(prepared: Prepared, blocks: list[FlowBlock], test: Particles) -> RunResult:
     """Return the likelihood by the audited maps, and the errors of the maps in use.
+
+    Of a start pushed forward the test rows are draws of the start, no data: their likelihood says
+    nothing of the model and is left out.
 
     Args:
         prepared: The run.
         blocks: Its maps.
         test: The test rows as particles.
+
+    Returns:
+        The figures; status, reason and times are for the caller to fill in.
     """
     audited = coarse = test
     for block in blocks:
@@ -34,26 +40,39 @@ def evaluate(prepared: Prepared, blocks: list[FlowBlock], test: Particles) -> di
     objective, dataset = prepared.problem.objective, prepared.dataset
     assert dataset is not None
     scores = _nll(objective, audited, float(dataset.transform.log_det))
-    return {
-        "nll_test": None if scores is None else float(scores.mean()),
-        "nll_error": None if scores is None else float(scores.std() / len(scores) ** 0.5),
-        "nll_gaussian": _gaussian_nll(dataset),
-        "entropy": dataset.entropy,
-        "kl": None if scores is None else _kl(dataset, scores),
-        "likelihood_error": _likelihood_error(objective, coarse, audited),
-        "inversion_error": round_trip(blocks, test.points),
-        "parameters": sum(p.numel() for block in blocks for p in block.parameters()),
-    }
+    forward = prepared.pushes
+    nll_mean, nll_error = (None, None) if forward else _mean_and_error(scores)
+    kl, kl_error = _mean_and_error(_log_ratio(dataset, objective, scores))
+    return RunResult(
+        "done",
+        "",
+        len(blocks),
+        nll_test=nll_mean,
+        nll_error=nll_error,
+        nll_gaussian=None if forward else _gaussian_nll(dataset),
+        entropy=dataset.entropy,
+        kl=kl,
+        kl_error=kl_error,
+        kl_of="KL(model | target)" if forward else "KL(data | model)",
+        likelihood_error=_likelihood_error(objective, coarse, audited),
+        inversion_error=round_trip(blocks, test.points),
+        parameters=sum(p.numel() for block in blocks for p in block.parameters()),
+        model="push_forward" if forward else "pull_back",
+    )
 
 
-def _kl(dataset: Dataset, scores: Tensor) -> float | None:
-    """Return the mean of log p - log q on the test rows, if the data's density p is known.
+def _mean_and_error(values: Tensor | None) -> tuple[float, float] | tuple[None, None]:
+    return (None, None) if values is None else mean_and_error(values)
 
-    Paired by row, it is far less noisy than the difference of NLL and entropy.
+
+def _log_ratio(dataset: Dataset, objective: Objective, scores: Tensor | None) -> Tensor | None:
+    """Return log p - log q of each test row, if the data's density p is known and q is the model.
+
+    Paired by row, the mean is far less noisy than the difference of NLL and entropy.
     """
-    if dataset.log_density is None:
+    if dataset.log_density is None or scores is None or not objective.gap_is_kl:
         return None
-    return float((scores + dataset.log_density(dataset.test)).mean())
+    return scores + dataset.log_density(dataset.test)
 
 
 def _gaussian_nll(dataset: Dataset) -> float | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import platform
 import time
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import torch
@@ -17,17 +18,20 @@ from wopt.errors import Converged, DivergenceError, WoptError
 from wopt.files import replacing, write_json
 from wopt.host import host
 from wopt.interfaces.block import FlowBlock
+from wopt.interfaces.listener import Beginning, Listener, Listeners
+from wopt.interfaces.objective import Objective, Sum
+from wopt.interfaces.tracker import Tracked
 from wopt.report import collect, render
 from wopt.runs.certify import certify
 from wopt.runs.evaluate import evaluate
-from wopt.runs.observer import Observer
+from wopt.runs.log import RunLog
 from wopt.runs.prepare import Prepared, conditions_of, place, prepare
 from wopt.seeds import derive, generator
 from wopt.store.checkpoint import load_blocks, load_state, save_state, save_transform
 from wopt.store.directory import RunDirectory, write_tensors
+from wopt.store.result import RunResult
 from wopt.train.iterate import iterate
 from wopt.train.problem import State
-from wopt.train.record import StepRecord
 
 __all__ = ["resume", "run", "versions"]
 
@@ -35,13 +39,13 @@ SAMPLES = 2000
 """Rows of ``samples.npy``."""
 
 
-def run(config: RunConfig, out: Path, observer: Observer | None = None) -> dict[str, Any]:
+def run(config: RunConfig, out: Path, listener: Listener | None = None) -> RunResult:
     """Make a run in a new directory and return what ``result.json`` holds.
 
     Args:
         config: The validated configuration.
         out: The run directory, which must not hold a run yet.
-        observer: Told of progress.
+        listener: Told of progress.
 
     Raises:
         UserError: The configuration, data or parts cannot be used; nothing is written then.
@@ -57,11 +61,10 @@ def run(config: RunConfig, out: Path, observer: Observer | None = None) -> dict[
     save_transform(directory, dataset.transform, dataset.names, conditions)
     state = prepared.problem.begin(prepared.train, prepared.valid)
     save_state(directory, state, config)
-    watch = observer or Observer()
-    return _Execution(directory, config, prepared, watch, began).go(state)
+    return _Execution(directory, config, prepared, listener, began).go(state)
 
 
-def resume(out: Path, observer: Observer | None = None) -> dict[str, Any]:
+def resume(out: Path, listener: Listener | None = None) -> RunResult:
     """Go on from the last finished step, to the same bits (CPU) as an unbroken run.
 
     A run that has ended is only given its results and report anew.
@@ -77,7 +80,7 @@ def resume(out: Path, observer: Observer | None = None) -> dict[str, Any]:
     prepared = prepare(config, dataset)
     start = prepared.train, prepared.valid
     state = load_state(directory, config, dataset.dim, dataset.condition, start)
-    return _Execution(directory, config, prepared, observer or Observer(), began).go(state)
+    return _Execution(directory, config, prepared, listener, began).go(state)
 
 
 def versions() -> dict[str, str]:
@@ -104,27 +107,32 @@ class _Execution:
         directory: RunDirectory,
         config: RunConfig,
         prepared: Prepared,
-        observer: Observer,
+        listener: Listener | None,
         began: tuple[float, float],
     ) -> None:
         self.directory = directory
         self.config = config
         self.prepared = prepared
-        self.observer = observer
         self.began = began
+        self.log = RunLog(directory.log)
+        told: list[Listener] = [self.log, *([] if listener is None else [listener])]
+        self.listener = Listeners(told)
+        if config.tracker is not None:
+            # What a tracker does wrong is told to the others, and it hears last.
+            self.listener = Listeners([*told, Tracked(config.tracker, self.listener.warn)])
 
-    def go(self, state: State) -> dict[str, Any]:
+    def go(self, state: State) -> RunResult:
         """Make the remaining steps and write the results."""
         earlier = sum(r.seconds for r in state.records), sum(r.cpu_seconds for r in state.records)
-        self._log(f"begins at step {state.step + 1} with {', '.join(_flat(versions()))}")
-        self.observer.begin(self.config, self.prepared, state)
-        self._track("start", to_table(self.config))
-        status, reason = "done", state.records[-1].stop if state.records else None
+        self.log.write(f"begins at step {state.step + 1} with {', '.join(_flat(versions()))}")
+        self.listener.begin(_beginning(self.config, self.prepared, state))
+        status: Literal["done", "failed", "stopped"] = "done"
+        reason = state.records[-1].stop if state.records else None
         try:
-            for after, record in iterate(self.prepared.problem, state, self.observer.progress):
+            for after, record in iterate(self.prepared.problem, state, self.listener.progress):
                 save_state(self.directory, after, self.config)
                 state, reason = after, record.stop
-                self._tell(record)
+                self.listener.step(record)
         except Converged as error:
             reason = str(error)
         except DivergenceError as error:
@@ -132,84 +140,81 @@ class _Execution:
         except KeyboardInterrupt:
             status = "stopped"
             reason = f"interrupted; go on with `wopt resume {self.directory.path}`"
-        self.observer.pause("measuring on test data, drawing samples")
-        result = self._finish(state, status, reason or "")
-        result["seconds"] = earlier[0] + time.perf_counter() - self.began[0]
-        result["cpu_seconds"] = earlier[1] + time.process_time() - self.began[1]
-        self.directory.write_result(result)
-        self._certify(state)
+        self.listener.phase("measuring on test data, drawing samples")
+        result = dataclasses.replace(
+            self._finish(state),
+            status=status,
+            reason=reason or "",
+            seconds=earlier[0] + time.perf_counter() - self.began[0],
+            cpu_seconds=earlier[1] + time.process_time() - self.began[1],
+        )
+        self.directory.write_result(result.to_dict())
+        self._certify(state, status)
         render(self.directory.path)
-        self._log(f"{status}: {reason}")
-        self._track("end", result)
-        self.observer.end(self.config, result, self.directory)
+        self.listener.end(result, self.directory.path)
         return result
 
-    def _finish(self, state: State, status: str, reason: str) -> dict[str, Any]:
+    def _finish(self, state: State) -> RunResult:
         """Measure on test data, draw samples and save what the pictures need."""
         blocks = self._blocks()
         dataset = _dataset(self.prepared)
         test = place(dataset, dataset.test, self.config, known=False)
-        result = {"status": status, "reason": reason, "steps": state.step}
-        result |= evaluate(self.prepared, blocks, test)
-        model = "push_forward" if self.prepared.pushes else "pull_back"
-        result |= {"model": model, "versions": versions()}
+        result = evaluate(self.prepared, blocks, test)
         flow = self.prepared.flow(blocks)
         try:
             samples = flow.sample(SAMPLES, generator=generator(self.config.seed, "samples"))
         except WoptError as error:  # a model without samples is told of, not a failed run
-            self._log(f"no samples: {error}")
+            self.log.write(f"no samples: {error}")
         else:
             with replacing(self.directory.samples) as temporary:
                 np.save(temporary, samples.cpu().numpy())
-        target = self.prepared.problem.objective.target
-        figures = collect(flow, dataset, derive(self.config.seed, "figures"), target)
+        objective, seed = self.prepared.problem.objective, derive(self.config.seed, "figures")
+        truth = is_truth(objective)
+        figures = collect(flow, dataset, seed, objective.target, truth=truth)
         write_tensors(self.directory.figures, figures, {})
-        return result
+        return dataclasses.replace(result, versions=versions())
 
     def _blocks(self) -> list[FlowBlock]:
         data = _dataset(self.prepared)
         return load_blocks(self.directory, self.config, data.dim, data.condition)
 
-    def _certify(self, state: State) -> None:
+    def _certify(self, state: State, status: str) -> None:
         """Write the certificate; where that is not possible, say so: the run stands."""
         if not state.records or not self.config.certify.enabled:
             return
         again = f"`wopt certify {self.directory.path}` does it later"
-        self.observer.pause("certifying")
-        try:
-            found = certify(self.prepared, self._blocks(), state)
-        except WoptError as error:
-            self._log(f"no certificate: {error}")
-            self.observer.warn(f"no certificate: {error}")
-        except KeyboardInterrupt:
-            self._log("certifying was interrupted")
-            self.observer.warn(f"certifying was interrupted; {again}")
-        else:
-            write_json(self.directory.certificate, found)
-            self.observer.certificate(found)
-
-    def _tell(self, record: StepRecord) -> None:
-        self.observer.step(record)
-        self._track("step", record.to_dict())
-        self._log(
-            f"step {record.step}: h {record.step_size:g}, energy {record.energy:.6g}, "
-            f"retries {record.retries}" + "".join(f"; {a}" for a in record.attempts)
-        )
-
-    def _track(self, event: str, value: dict[str, Any]) -> None:
-        """Call the tracker; its errors are told once and never end the run."""
-        if self.config.tracker is None:
+        if status == "stopped":  # who interrupts does not want to wait
+            self.listener.warn(f"not certified; {again}")
             return
         try:
-            getattr(self.config.tracker, event)(value)
-        except Exception as error:
-            self._log(f"the tracker failed at {event}: {type(error).__name__}: {error}")
-            self.observer.warn(f"the tracker failed at {event}: {type(error).__name__}: {error}")
+            found = certify(self.prepared, self._blocks(), state, self.listener)
+        except WoptError as error:
+            self.listener.warn(f"no certificate: {error}")
+        except KeyboardInterrupt:
+            self.listener.warn(f"certifying was interrupted; {again}")
+        else:
+            write_json(self.directory.certificate, found.to_dict())
+            self.listener.certificate(found)
 
-    def _log(self, text: str) -> None:
-        stamp = time.strftime("%Y-%m-%d %H:%M:%S")
-        with self.directory.log.open("a", encoding="utf-8") as file:
-            file.write(f"{stamp} {text}\n")
+
+def is_truth(objective: Objective) -> bool:
+    """Return whether the minimiser is the objective's target, and not that of a part of it."""
+    if isinstance(objective, Sum):
+        return len(objective.parts) == 1 and is_truth(objective.parts[0][1])
+    return True
+
+
+def _beginning(config: RunConfig, prepared: Prepared, state: State) -> Beginning:
+    data = _dataset(prepared)
+    return Beginning(
+        objective=type(config.objective).__name__,
+        scheme=type(config.scheme).__name__,
+        source=type(config.source).__name__,
+        rows=(len(data.train), len(data.valid), len(data.test)),
+        dim=data.dim,
+        records=state.records,
+        config=to_table(config),
+    )
 
 
 def _flat(table: dict[str, str]) -> list[str]:

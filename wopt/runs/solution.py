@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Literal
 
+from wopt.certify.results import Certificate
 from wopt.errors import Converged, DivergenceError
 from wopt.flow import Flow
 from wopt.particles import Particles
@@ -77,7 +78,7 @@ class Solution:
             )
         return advance(prepared, self.state, progress)
 
-    def certificate(self, particles: Particles | None = None, **options: Any) -> dict[str, Any]:
+    def certificate(self, particles: Particles | None = None, **options: Any) -> Certificate:
         """Measure what the flow guarantees, as ``wopt certify`` does of a run.
 
         Args:
@@ -97,7 +98,7 @@ class Solution:
             >>> found = wopt.fit(x, block="affine", preprocess="none", stop={"steps": 1},
             ...     solver={"iterations": 50})
             >>> made = found.certificate(iterations=0, transport_rows=0)
-            >>> made["steps"][0]["residual"]["by"], made["lambda"]
+            >>> made.steps[0].residual.by, made.convexity
             ('affine', 1.0)
         """
         from wopt.runs.certify import certify

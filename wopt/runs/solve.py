@@ -15,12 +15,14 @@ from wopt.config.model import RunConfig, validate
 from wopt.config.read import read_toml
 from wopt.data.transform import AffineTransform
 from wopt.interfaces.conditional import conditional
+from wopt.interfaces.listener import Listener
 from wopt.interfaces.source import Source
 from wopt.particles import Particles
 from wopt.runs.memory import Rows
 from wopt.runs.prepare import Prepared, prepare, problem_of
 from wopt.runs.solution import Solution, advance
 from wopt.seeds import derive
+from wopt.store.result import RunResult
 from wopt.train.check import check_parts
 from wopt.train.guard import Guard
 from wopt.train.problem import Progress
@@ -179,13 +181,15 @@ def fit(
     return found
 
 
-def run(config: RunConfig | Table | str | Path, out: str | Path, observer: Any = None) -> Any:
+def run(
+    config: RunConfig | Table | str | Path, out: str | Path, listener: Listener | None = None
+) -> RunResult:
     """Make a run directory, as ``wopt run`` does, and return what ``result.json`` holds.
 
     Args:
         config: A configuration, a table as in a TOML file, or such a file.
         out: The run directory, which must not hold a run yet.
-        observer: Told of progress.
+        listener: Told of progress.
 
     Raises:
         UserError: The configuration, data or parts cannot be used; nothing is written then.
@@ -196,7 +200,7 @@ def run(config: RunConfig | Table | str | Path, out: str | Path, observer: Any =
         config = validate(read_toml(Path(config)), str(config))
     elif not isinstance(config, RunConfig):
         config = validate(dict(config))
-    return execute(config, Path(out), observer)
+    return execute(config, Path(out), listener)
 
 
 def _from_particles(

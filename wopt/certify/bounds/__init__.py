@@ -9,7 +9,14 @@ Each bound is a theorem *given* its arguments. A residual estimated from samples
 of test fields can be too low, and then what follows is an estimate: :func:`chain` labels it so.
 """
 
-from wopt.certify.bounds.chain import Base, Entry, Label, StepBounds, chain
+from wopt.certify.bounds.chain import (
+    Base,
+    Entry,
+    Label,
+    StepBounds,
+    chain,
+    with_transport_entropy,
+)
 from wopt.certify.bounds.convex import convex_best, convex_last
 from wopt.certify.bounds.entropy import log_sobolev, transport_entropy, tv
 from wopt.certify.bounds.inversion import (
@@ -68,4 +75,5 @@ __all__ = [
     "transport_entropy",
     "tv",
     "value_errors",
+    "with_transport_entropy",
 ]

@@ -77,12 +77,23 @@ class Rule:
         local: It looks at its own step alone, not at those before.
     """
 
-    of: Literal["w2", "kl"]
+    of: Literal["w2", "gap"]
     name: str
     uses: tuple[str, ...]
     values: Callable[[Inputs], Array]
     blocked: Callable[[Inputs], str] = _holds
     local: bool = False
+
+    @property
+    def along(self) -> bool:
+        """Whether it follows the run from the law before each step, by the optimal maps.
+
+        The other rules hold whatever the map: Theorem Q takes |x - Tx|, an upper bound of the
+        distance moved, and the first-order error with the map itself (theory.md 1.6, 4.2);
+        log-Sobolev looks at the law alone. The forward-backward bound needs the optimal map from
+        the end of the explicit step, which DT does not tell.
+        """
+        return self.blocked in (_chains, _convex)
 
 
 def _chains(run: Inputs) -> str:
@@ -123,15 +134,15 @@ RULES = (
     Rule("w2", "paper", _START, lambda r: paper_distance(r.w0, r.h, r.eps, r.lam), _chains),
     Rule("w2", "forward_backward", (*_START, "smoothness"), lambda r: r.split().w2, _splits),
     Rule("w2", "moments", ("moments", "target_moment"), Inputs.coupled, local=True),
-    Rule("kl", "theorem_s", _START, lambda r: theorem_s_gap(r.w0, r.h, r.eps, r.lam), _chains),
+    Rule("gap", "theorem_s", _START, lambda r: theorem_s_gap(r.w0, r.h, r.eps, r.lam), _chains),
     Rule(
-        "kl", "theorem_p", ("kl0", "eps"),
+        "gap", "theorem_p", ("kl0", "eps"),
         lambda r: theorem_p(r.kl0, r.h, r.eps, r.lam, r.pl), _chains,
     ),
-    Rule("kl", "a_priori", _START, lambda r: a_priori(r.w0, r.h, r.eps, r.lam, r.pl), _chains),
-    Rule("kl", "theorem_q", ("moved", "eps"), lambda r: r.posterior().kl, _proximal, local=True),
-    Rule("kl", "log_sobolev", ("fisher",), lambda r: log_sobolev(r.fisher, r.pl), local=True),
-    Rule("kl", "convex", _START, lambda r: convex_last(r.w0, r.h, r.eps), _convex),
-    Rule("kl", "paper", _START, lambda r: paper_gap(r.w0, r.h, r.eps, r.lam), _chains),
-    Rule("kl", "forward_backward", (*_START, "smoothness"), lambda r: r.split().kl, _splits),
+    Rule("gap", "a_priori", _START, lambda r: a_priori(r.w0, r.h, r.eps, r.lam, r.pl), _chains),
+    Rule("gap", "theorem_q", ("moved", "eps"), lambda r: r.posterior().kl, _proximal, local=True),
+    Rule("gap", "log_sobolev", ("fisher",), lambda r: log_sobolev(r.fisher, r.pl), local=True),
+    Rule("gap", "convex", _START, lambda r: convex_last(r.w0, r.h, r.eps), _convex),
+    Rule("gap", "paper", _START, lambda r: paper_gap(r.w0, r.h, r.eps, r.lam), _chains),
+    Rule("gap", "forward_backward", (*_START, "smoothness"), lambda r: r.split().kl, _splits),
 )  # fmt: skip

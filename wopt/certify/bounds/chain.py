@@ -14,10 +14,11 @@ from wopt.certify.bounds._rules import RULES, Base, Inputs, Rule
 from wopt.certify.bounds.entropy import transport_entropy, tv
 from wopt.certify.bounds.start import start_distance
 from wopt.errors import UserError
+from wopt.typed import Typed
 
-__all__ = ["Base", "Entry", "Label", "StepBounds", "chain"]
+__all__ = ["Base", "Entry", "Label", "StepBounds", "chain", "with_transport_entropy"]
 
-Label = Literal["exact", "bound given eps", "estimate"]
+Label = Literal["exact", "bound given eps", "bound given the eps seen", "estimate"]
 PerStep = Sequence[float | None] | Array
 """A number a step, ``None`` or NaN where it is not known."""
 
@@ -36,20 +37,27 @@ _MEASURABLE = tuple(_NAMES.values())
 
 
 @dataclasses.dataclass(frozen=True)
-class Entry:
+class Entry(Typed):
     """One bound at one step.
 
     Attributes:
         value: The bound; ``None`` if it is not available.
         label: "exact" if it needs no residual, or all are zero; "bound given eps" if it is a
-            theorem given the residuals; "estimate" if an input was measured on samples; ``None``
-            without a value.
+            theorem given the residuals; "bound given the eps seen" if these are lower bounds by
+            test fields; "estimate" if an input was measured on samples; ``None`` without a value.
         reason: Why there is no value, in one line; empty with one.
+        refuted: By what the bound is contradicted; empty where by nothing.
     """
 
     value: float | None
     label: Label | None = None
     reason: str = ""
+    refuted: str = ""
+
+    @property
+    def stands(self) -> bool:
+        """Whether there is a value that nothing refutes."""
+        return self.value is not None and not self.refuted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,27 +67,27 @@ class StepBounds:
     Attributes:
         step: n, from 1.
         w2: Bounds of W_2(p_n, q).
-        kl: Bounds of KL(p_n|q), or of G(p_n) - G(q) for another objective.
+        gap: Bounds of G(p_n) - G(q), which is KL(p_n|q) for KL.
     """
 
     step: int
     w2: Mapping[str, Entry]
-    kl: Mapping[str, Entry]
+    gap: Mapping[str, Entry]
 
     @property
     def best_w2(self) -> Entry:
-        """The smallest bound of the distance."""
+        """The smallest bound of the distance that nothing refutes."""
         return _smallest(self.w2, "no bound of the distance is available")
 
     @property
-    def best_kl(self) -> Entry:
-        """The smallest bound of the divergence."""
-        return _smallest(self.kl, "no bound of the divergence is available")
+    def best_gap(self) -> Entry:
+        """The smallest bound of the gap that nothing refutes."""
+        return _smallest(self.gap, "no bound of the gap is available")
 
     @property
     def best_tv(self) -> Entry:
-        """The bound of the total variation that follows from :attr:`best_kl`, if G is KL."""
-        best = self.best_kl
+        """The bound of the total variation that follows from :attr:`best_gap`, if G is KL."""
+        best = self.best_gap
         if best.value is None:
             return best
         return dataclasses.replace(best, value=float(tv(best.value)))
@@ -100,6 +108,8 @@ def chain(
     base: Base = "previous",
     smoothness: float | None = None,
     measured: Collection[str] = (),
+    not_optimal: Sequence[str] = (),
+    seen: Collection[int] = (),
 ) -> list[StepBounds]:
     """Return every bound after every step of a run, with its label or the reason it lacks.
 
@@ -135,6 +145,10 @@ def chain(
         smoothness: L of f, for base "forward".
         measured: Names of arguments that are estimates from samples, such as "errors"; a bound
             that uses one is labelled "estimate".
+        not_optimal: Why the map of each step is not the optimal one, which the bounds along the
+            run take it to be; empty where it is, or where no map has to be.
+        seen: Steps (1, 2, ...) whose errors are lower bounds, by test fields: what follows is
+            labelled "bound given the eps seen".
 
     Returns:
         One record a step.
@@ -147,9 +161,9 @@ def chain(
 
     Example:
         >>> last = chain([1.0, 1.0], [0.1, 0.1], lam=1.0, moved=[1.5, 0.8], w0=3.0)[-1]
-        >>> {name: round(e.value, 3) for name, e in last.kl.items() if e.value is not None}
+        >>> {name: round(e.value, 3) for name, e in last.gap.items() if e.value is not None}
         {'theorem_s': 0.454, 'a_priori': 0.446, 'theorem_q': 0.405, 'convex': 2.568, 'paper': 3.017}
-        >>> round(last.best_kl.value, 3), last.best_kl.label, last.kl["theorem_p"].reason
+        >>> round(last.best_gap.value, 3), last.best_gap.label, last.gap["theorem_p"].reason
         (0.405, 'bound given eps', 'kl0 is not known')
     """
     eps = np.asarray(errors, dtype=float)
@@ -184,15 +198,45 @@ def chain(
         smoothness=_number("smoothness", smoothness),
         base=base,
     )
-    tables: dict[str, dict[str, list[Entry]]] = {"w2": {}, "kl": {}}
+    tables: dict[str, dict[str, list[Entry]]] = {"w2": {}, "gap": {}}
     for rule in RULES:
-        tables[rule.of][rule.name] = _apply(rule, run, tainted)
+        entries = _apply(rule, run, tainted)
+        if rule.along:
+            entries = _withdrawn(entries, not_optimal)
+        tables[rule.of][rule.name] = _seen(rule, entries, frozenset(seen))
     records = []
     for n in range(len(h)):
-        w2, kl = ({name: column[n] for name, column in tables[of].items()} for of in ("w2", "kl"))
-        w2["transport_entropy"] = _from_divergence(StepBounds(n + 1, w2, kl).best_kl, run.pl)
-        records.append(StepBounds(n + 1, w2, kl))
+        w2, gap = ({name: column[n] for name, column in tables[of].items()} for of in tables)
+        records.append(with_transport_entropy(StepBounds(n + 1, w2, gap), run.pl))
     return records
+
+
+def with_transport_entropy(bounds: StepBounds, pl: float) -> StepBounds:
+    """Return the bounds with that of the distance by the best of the gap: W_2^2 <= 2 KL / pl."""
+    found = _from_divergence(bounds.best_gap, pl)
+    return dataclasses.replace(bounds, w2={**bounds.w2, "transport_entropy": found})
+
+
+def _withdrawn(entries: list[Entry], not_optimal: Sequence[str]) -> list[Entry]:
+    """Return the entries without those whose step, or one before, has no optimal map."""
+    for k, why in enumerate(not_optimal):
+        if why:
+            failed = Entry(None, reason=f"hypothesis fails at step {k + 1}: {why}")
+            return [*entries[:k], *(e if e.value is None else failed for e in entries[k:])]
+    return entries
+
+
+def _seen(rule: Rule, entries: list[Entry], steps: frozenset[int]) -> list[Entry]:
+    """Return the entries, labelled by what of the errors was seen."""
+    if not {"eps", "fisher"} & set(rule.uses):
+        return entries
+    found = []
+    for n, entry in enumerate(entries, 1):
+        looked = {n} if rule.local else set(range(1, n + 1))
+        if entry.value is not None and looked & steps:
+            entry = dataclasses.replace(entry, label="bound given the eps seen")
+        found.append(entry)
+    return found
 
 
 def _apply(rule: Rule, run: Inputs, tainted: set[str]) -> list[Entry]:
@@ -246,7 +290,11 @@ def _from_divergence(kl: Entry, pl: float) -> Entry:
 
 
 def _smallest(entries: Mapping[str, Entry], reason: str) -> Entry:
-    known = [(entry.value, entry) for entry in entries.values() if entry.value is not None]
+    known = [
+        (entry.value, entry)
+        for entry in entries.values()
+        if entry.value is not None and entry.stands
+    ]
     return min(known, key=lambda pair: pair[0])[1] if known else Entry(None, reason=reason)
 
 

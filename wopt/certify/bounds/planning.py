@@ -80,18 +80,20 @@ class StepsNeeded:
         steps: The number, or ``None`` if no number does.
         kl: The wish.
         floor: eps^2 / (2 lambda), below which the residual lets no bound fall.
+        of: What is bounded: KL, or the gap of another objective.
     """
 
     steps: int | None
     kl: float
     floor: float
+    of: str = "KL"
 
     def __str__(self) -> str:
         if self.steps is not None:
-            return f"{self.steps} steps certify KL <= {self.kl:.4g}"
+            return f"{self.steps} steps certify {self.of} <= {self.kl:.4g}"
         return (
-            f"KL <= {self.kl:.4g} is not reachable: with residuals of that size no bound falls "
-            f"below eps^2/(2 lambda) = {self.floor:.4g}; train each step further"
+            f"{self.of} <= {self.kl:.4g} is not reachable: with residuals of that size no bound "
+            f"falls below eps^2/(2 lambda) = {self.floor:.4g}; train each step further"
         )
 
 
@@ -103,6 +105,7 @@ def steps_needed(
     *,
     w0: float | None = None,
     kl0: float | None = None,
+    of: str = "KL",
 ) -> StepsNeeded:
     """Return how many steps of constant h and eps certify the wished divergence.
 
@@ -117,6 +120,7 @@ def steps_needed(
         lam: lambda.
         w0: W_2(p_0, q), or a bound of it.
         kl0: KL(p_0|q), or a bound of it, where it is known; the smaller number is returned.
+        of: What is bounded, in words.
 
     Raises:
         UserError: lambda is not positive, or neither ``w0`` nor ``kl0`` is given.
@@ -143,7 +147,7 @@ def steps_needed(
         elif wish > error:
             ratio = math.log((y - error) / (wish - error)) / math.log1p(step_size * lam)
             counts.append(count + math.ceil(ratio))
-    return StepsNeeded(min(counts, default=None), kl, error**2 / (2 * lam))
+    return StepsNeeded(min(counts, default=None), kl, error**2 / (2 * lam), of)
 
 
 def _require_start(w0: float | None, kl0: float | None) -> None:

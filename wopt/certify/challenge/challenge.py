@@ -6,6 +6,7 @@ import dataclasses
 
 from torch import Tensor
 
+from wopt.certify import lower
 from wopt.certify.challenge.ladder import Options, Rung, climb, ratios
 from wopt.certify.challenge.limit import Bet, error_of_mean, lower_limit
 from wopt.certify.challenge.rows import Rows
@@ -89,10 +90,10 @@ def challenge(
     )
 
 
-def _judged(rung: Rung, logs: Tensor, groups: Tensor | None) -> tuple[str, float, float, float]:
+def _judged(rung: Rung, logs: Tensor, groups: Tensor | None) -> lower.Rung:
     """Return what a rung's own mixture gains on the rows that judge (its columns come first)."""
     values = rung.stack.ratio(logs[:, : len(rung.challengers)])
-    return rung.name, rung.seconds, float(values.mean()), error_of_mean(values, groups)
+    return lower.Rung(rung.name, rung.seconds, float(values.mean()), error_of_mean(values, groups))
 
 
 def best_estimate(side: LowerSide) -> Estimate:
@@ -103,11 +104,11 @@ def best_estimate(side: LowerSide) -> Estimate:
 
     Example:
         >>> side = LowerSide(0.3, 0.01, 0.28, 0.95, "", 1000,
-        ...     (("a", 1.0, 0.2, 0.01), ("b", 3.0, 0.3, 0.01)))
+        ...     (lower.Rung("a", 1.0, 0.2, 0.01), lower.Rung("b", 3.0, 0.3, 0.01)))
         >>> round(best_estimate(side).value, 3)
         0.4
     """
-    gains = [gain for _, _, gain, _ in side.ladder]
+    gains = [rung.gain for rung in side.ladder]
     growth = max(gains[-1] - gains[-2], 0.0) if len(gains) > 1 else 0.0
     growth = min(growth, max(side.value, 0.0))
     found = Estimate.of(side.value + growth, (side.error**2 + (growth / 2) ** 2) ** 0.5, side.level)

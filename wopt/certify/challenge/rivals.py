@@ -9,7 +9,7 @@ from torch import Tensor
 
 from wopt.certify.challenge.limit import Bet, error_of_mean, lower_limit
 from wopt.certify.challenge.stack import Stack
-from wopt.certify.lower import LowerSide
+from wopt.certify.lower import LowerSide, Rung
 from wopt.errors import DataError
 
 __all__ = ["against"]
@@ -79,7 +79,9 @@ def against(
     error = error_of_mean(values, groups)
     value = float(values.mean())
     by = name if logs.shape[1] == 1 else weights[0].by()
-    return LowerSide(value, error, max(limits), level, by, len(model), ((by, 0.0, value, error),))
+    return LowerSide(
+        value, error, max(limits), level, by, len(model), (Rung(by, 0.0, value, error),)
+    )
 
 
 def _halves(n: int, groups: Tensor | None, seed: int) -> Tensor:

@@ -1,0 +1,111 @@
+"""The headline: what is known from below beats what is bounded from above."""
+
+import pytest
+import torch
+
+import wopt
+from wopt.certify.bounds import chain
+from wopt.certify.estimate import Estimate
+from wopt.certify.gap import Floor, Gap, NamedBound, assemble, floor_of
+from wopt.certify.lower import LowerSide, Rung
+from wopt.certify.notes import notes_of
+from wopt.certify.refute import later_fall, refute
+from wopt.errors import RunError
+
+SIDE = LowerSide(1.84, 0.02, 1.81, 0.95, "autoregressive", 2000, (Rung("ode", 3.0, 0.5, 0.1),))
+
+
+def upper(value, by="theorem_q"):
+    return NamedBound(value, "bound given the eps seen", by)
+
+
+def test_a_lower_side_refutes_what_lies_below_it():
+    found = assemble("KL(data | model)", [upper(0.19), upper(2.5, "paper")], lower=SIDE)
+    assert (found.lower, found.estimate, found.upper, found.by) == (1.81, 1.84, 2.5, SIDE.by)
+    assert [(r.name, r.value) for r in found.refuted] == [("theorem_q", 0.19)]
+    assert "at least 1.81" in found.refuted[0].by
+    assert found.text.startswith("KL(data | model) is at least 1.81 (95%, no assumption)")
+    assert "best estimate 1.84 (estimate: the ladder of challengers by effort)" in found.text
+    assert "at most 2.5 only if every first-order error were as small as the largest seen" in (
+        found.text
+    )
+
+
+def test_where_all_are_refuted_none_is_the_headline():
+    found = assemble("KL(data | model)", [upper(0.19)], lower=SIDE)
+    assert found.upper is None
+    assert found.upper_needs is None
+    assert "no bound from above stands" in found.text
+
+
+def test_without_a_challenger_it_is_said():
+    found = assemble("KL(data | model)", [upper(0.19)])
+    assert (found.lower, found.estimate, found.by) == (None, None, None)
+    assert "no lower side was measured" in found.text
+
+
+def test_a_negative_lower_side_refutes_nothing():
+    side = LowerSide(-0.01, 0.02, -0.05, 0.95, "autoregressive", 100)
+    found = assemble("KL(data | model)", [upper(1e-9)], lower=side)
+    assert found.refuted == ()
+    assert "at least 0 (95%" in found.text
+    assert found.lower == -0.05
+
+
+def test_a_known_divergence_is_both_sides_and_an_impossible_one_is_none():
+    known = Estimate.of(0.5, 0.01, 0.95)
+    found = assemble("KL(model | target)", [upper(0.1), upper(0.9, "paper")], known=known)
+    assert (found.lower, found.estimate, found.upper) == (known.low, 0.5, 0.9)
+    assert "no assumption" not in found.text
+    false = Estimate.of(-58.57, 0.1, 0.95)
+    assert (false.value, false.raw, false.impossible) == (0.0, -58.57, True)
+    assert not Estimate.of(-0.2, 0.1, 0.95).impossible
+    assert assemble("KL(model | target)", [upper(0.1)], known=false).estimate is None
+    assert floor_of(None, false) is None
+
+
+def test_the_run_itself_refutes_by_a_later_fall():
+    draws = torch.Generator().manual_seed(0)
+    end = torch.randn(1000, generator=draws).double()
+    now = end + 0.3 + 0.1 * torch.randn(1000, generator=draws).double()
+    fall = later_fall(now, end, 0.95)
+    # 0.3 less 1.645 standard errors of 0.1 / sqrt(1000), of pairs.
+    assert fall.value == pytest.approx(0.3 - 1.645 * 0.1 / 1000**0.5, abs=4 * 0.1 / 1000**0.5)
+    assert later_fall(end, now, 0.95) is None
+    assert later_fall(None, end, 0.95) is None
+    rows = chain([1.0] * 3, [0.01] * 3, 1.0, kl0=0.5, moved=[0.3, 0.9, 0.1])
+    found = refute(rows, [[fall], [None], [None]], 1.0)
+    first, second, third = found
+    # Q after the first step is (0.31)^2/2 = 0.048, P is 0.131: the energy falls by 0.295.
+    assert {n for n, e in first.gap.items() if e.refuted} == {"theorem_p", "theorem_q"}
+    assert first.best_gap.value is None
+    assert first.w2["theorem_q"].refuted
+    assert first.w2["transport_entropy"].value is None
+    # P is made of the errors before, Q of its own step's alone.
+    assert second.gap["theorem_p"].refuted.startswith("at step 1, ")
+    assert third.gap["theorem_p"].refuted == second.gap["theorem_p"].refuted
+    assert second.best_gap == second.gap["theorem_q"]
+    assert Floor(1.0, "x") == Floor(1.0, "x")
+
+
+def test_it_is_read_back_and_checked():
+    found = assemble("KL(data | model)", [upper(0.19)], lower=SIDE)
+    assert Gap.from_dict(found.to_dict()) == found
+    assert LowerSide.from_dict(SIDE.to_dict()) == SIDE
+    keys = {"lower", "level", "estimate", "upper", "upper_needs", "refuted", "by", "of"}
+    assert keys <= set(found.to_dict())
+    with pytest.raises(RunError, match="it has no `level`"):
+        Gap.from_dict({k: v for k, v in found.to_dict().items() if k != "level"})
+    with pytest.raises(RunError, match=r"lower: .*number, got 'low'"):
+        Gap.from_dict(found.to_dict() | {"lower": "low"})
+
+
+def test_the_note_names_who_claims_what_is_false():
+    objective = wopt.build("objective", "kl")
+    false = [Estimate.of(-58.57, 0.1, 0.95)]
+    evidence = type("E", (), {"remarks": ("a remark",)})()
+    notes = notes_of(objective, evidence, [], false, [], 1.0, "previous")
+    assert "-58.57" in notes[0]
+    assert "the target is not normalised" in notes[0]
+    assert "GaussianTarget" in notes[0] or "Gaussian" in notes[0]
+    assert notes[1] == "a remark"

@@ -1,0 +1,244 @@
+"""What a run says of itself: typed results, budgets, interrupts, and statements once false."""
+
+import json
+import math
+
+import pytest
+import torch
+
+import wopt
+from wopt.certify.bounds import steps_needed
+from wopt.certify.certifier import Certifier
+from wopt.certify.effort import Effort, plan
+from wopt.certify.results import Certificate
+from wopt.config.model import validate
+from wopt.interfaces.listener import Listener
+from wopt.runs import certify as certifying
+from wopt.runs import execute
+from wopt.runs.certify import certify_run
+from wopt.runs.prepare import prepare
+from wopt.store.result import RunResult
+
+
+class Witness(Listener):
+    """Remembers what it was told; interrupts where it is asked to."""
+
+    def __init__(self, interrupt=None):
+        self.told = []
+        self.interrupt = interrupt
+
+    def step(self, record):
+        self._tell("step", record.step)
+
+    def phase(self, what):
+        self._tell("phase", what)
+
+    def warn(self, text):
+        self._tell("warn", text)
+
+    def work(self, what, done, total, loss=math.nan):
+        if what.startswith("certifying"):
+            self._tell("work", done)
+
+    def certificate(self, found):
+        self._tell("certificate", found)
+
+    def end(self, result, path=None):
+        self._tell("end", result)
+
+    def _tell(self, event, value):
+        self.told.append((event, value))
+        if self.interrupt == (event, value):
+            raise KeyboardInterrupt
+
+    def of(self, event):
+        return [value for name, value in self.told if name == event]
+
+
+def test_results_are_typed_and_read_back(tiny, tmp_path):
+    witness = Witness()
+    result = execute.run(validate(tiny), tmp_path / "run", witness)
+    assert isinstance(result, RunResult)
+    stored = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert RunResult.from_dict(stored) == result == witness.of("end")[0]
+    (found,) = witness.of("certificate")
+    stored = json.loads((tmp_path / "run" / "certificate.json").read_text())
+    assert Certificate.from_dict(stored) == found
+    assert [name for name, _ in witness.told if name in ("step", "certificate", "end")] == [
+        "step", "step", "certificate", "end",
+    ]  # fmt: skip
+    assert witness.of("work") == [0, 1, 2]
+
+
+def test_who_interrupts_training_does_not_wait(tiny, tmp_path):
+    out = tmp_path / "run"
+    witness = Witness(interrupt=("step", 1))
+    result = execute.run(validate(tiny), out, witness)
+    assert (result.status, result.steps) == ("stopped", 1)
+    assert not (out / "certificate.json").exists()
+    assert witness.of("warn") == [f"not certified; `wopt certify {out}` does it later"]
+    assert len(certify_run(out).steps) == 1
+
+
+def test_who_interrupts_certifying_keeps_the_run(tiny, tmp_path):
+    out = tmp_path / "run"
+    witness = Witness(interrupt=("work", 1))
+    result = execute.run(validate(tiny), out, witness)
+    assert result.status == "done"
+    assert not (out / "certificate.json").exists()
+    assert witness.of("warn") == [f"certifying was interrupted; `wopt certify {out}` does it later"]
+
+
+@pytest.fixture
+def prepared(tiny):
+    config = validate(tiny)
+    return prepare(config, config.source.load(0))
+
+
+def planned(prepared, trained, **options):
+    blocks = [wopt.build("block", "ode").build(dim=2).freeze() for _ in range(2)]
+    return plan(
+        Certifier(**options), prepared.problem, blocks, prepared.valid, trained, scored=False
+    )
+
+
+def test_the_budget_is_a_share_of_training(prepared):
+    rich, poor = planned(prepared, 1e6), planned(prepared, 0.0)
+    assert (rich.particles, rich.iterations) == (20_000, 300)
+    assert rich.budget == pytest.approx(0.25e6)
+    assert (poor.particles, poor.iterations) == (1000, 25)  # the least there is
+    assert poor.expected < rich.expected
+    between = planned(prepared, 4 * rich.expected * 0.4)
+    assert 0 < between.expected <= between.budget
+    assert poor.particles < between.particles < rich.particles
+    assert "of a budget of" in between.text
+
+
+def test_what_is_asked_for_is_obeyed_and_no_budget_is_none(prepared):
+    asked = planned(prepared, 0.0, particles=5000, iterations=77, score_rows=10)
+    assert (asked.particles, asked.iterations, asked.score_rows) == (5000, 77, 10)
+    assert planned(prepared, 0.0, budget=0) == Effort(20_000, 300, 2000)
+    assert Effort.full(Certifier(iterations=0)).iterations == 0
+
+
+def test_the_cost_is_told_beforehand(tiny, tmp_path):
+    witness = Witness()
+    execute.run(validate(tiny), tmp_path / "run", witness)
+    (said,) = [text for text in witness.of("phase") if "certifying" in text]
+    assert "certifying on 400 particles, critics of 15 iterations: about" in said
+    events = [name for name, value in witness.told if name == "work" or "certifying" in str(value)]
+    assert events[0] == "phase"
+
+
+def test_the_score_is_pushed_in_many_dimensions(tiny, tmp_path):
+    """Above 16 dimensions it was left out without a word."""
+    tiny["source"] = {
+        "name": "gaussian", "mean": [1.0] * 20, "n_train": 300, "n_valid": 100, "n_test": 100,
+    }  # fmt: skip
+    tiny["stop"] = {"steps": 1}
+    execute.run(validate(tiny), tmp_path / "run")
+    found = json.loads((tmp_path / "run" / "certificate.json").read_text())
+    assert found["steps"][0]["residual"]["by"] == "score"
+
+
+def test_a_score_that_is_left_out_is_told_of(tiny, tmp_path, monkeypatch):
+    tiny["source"] = {
+        "name": "gaussian",
+        "mean": [0.0, 0.0],
+        "n_train": 300,
+        "n_valid": 100,
+        "n_test": 200,
+    }
+    tiny["stop"] = {"steps": 1}
+    monkeypatch.setattr(certifying, "obeys_stein", lambda score, x: False)
+    witness = Witness()
+    execute.run(validate(tiny), tmp_path / "run", witness)
+    (found,) = witness.of("certificate")
+    assert any("pushed score is left out" in note and "jumps" in note for note in found.notes)
+
+
+class False_(wopt.Target):
+    """exp(-V) integrates to e^50 (2 pi), yet NORMALISED is declared."""
+
+    provides = wopt.Need.POTENTIAL | wopt.Need.NORMALISED | wopt.Need.TARGET_SAMPLES
+    convexity = 1.0
+    smoothness = 1.0
+
+    def potential(self, x):
+        return x.square().sum(1) / 2 - 50
+
+    def sample(self, n, dim, generator):
+        return torch.randn(n, dim, generator=generator, dtype=torch.float64)
+
+
+def test_a_target_that_is_not_normalised_is_found_out(command, config, tiny, tmp_path, session):
+    wopt.register("target", "false", False_)
+    tiny["source"] = {
+        "name": "gaussian",
+        "mean": [1.0, 0.0],
+        "n_train": 300,
+        "n_valid": 100,
+        "n_test": 200,
+    }
+    tiny["objective"] = {"name": "kl", "target": "false"}
+    out = tmp_path / "run"
+    answer = command("run", config(tiny), "--out", out)
+    assert answer.status == 0, answer.err
+    said = " ".join(answer.out.split())
+    assert "the target is not normalised" in said
+    assert "(false)" in said
+    found = json.loads((out / "certificate.json").read_text())
+    last = found["steps"][-1]
+    assert last["gap"]["raw"] < -40
+    assert (found["kl"]["estimate"], found["kl"]["lower"]) == (None, None)
+    # KL at the start was found with the same density, so nothing follows from it.
+    assert found["start"]["kl"] is None
+    assert last["bounds"]["gap"]["theorem_p"]["reason"] == "kl0 is not known"
+    assert "the target is not normalised" in (out / "report.html").read_text()
+
+
+def test_a_sampler_is_named_by_its_target(command, config, tiny, tmp_path):
+    tiny["source"] = {
+        "name": "gaussian",
+        "mean": [1.0, 0.0],
+        "n_train": 300,
+        "n_valid": 100,
+        "n_test": 200,
+    }
+    tiny["certify"]["score_rows"] = 50
+    answer = command("run", config(tiny), "--out", tmp_path / "run")
+    assert answer.status == 0, answer.err
+    assert "KL(model | target) is at least" in " ".join(answer.out.split())
+    found = json.loads((tmp_path / "run" / "certificate.json").read_text())
+    assert found["kl"]["of"] == "KL(model | target)"
+
+
+def test_the_gap_of_a_sum_is_not_called_kl(command, config, tiny, tmp_path):
+    assert str(steps_needed(0.01, 1.0, 0.1, 1.0, kl0=0.001, of="G - min G")) == (
+        "0 steps certify G - min G <= 0.01"
+    )
+    tiny["source"] = {
+        "name": "gaussian",
+        "mean": [1.0, 0.0],
+        "n_train": 300,
+        "n_valid": 100,
+        "n_test": 200,
+    }
+    tiny["objective"] = {
+        "name": "sum",
+        "parts": [{"objective": "kl"}, {"weight": 0.5, "objective": {"name": "interaction"}}],
+    }
+    answer = command("run", config(tiny), "--out", tmp_path / "run")
+    assert answer.status == 0, answer.err
+    said = " ".join(answer.out.split())
+    found = json.loads((tmp_path / "run" / "certificate.json").read_text())
+    assert (found["of"], found["kl"]) == ("G(p_n) - min G", None)
+    assert found["gap"]["of"] == "G(p_N) - min G"
+    assert "KL <=" not in said
+    assert "G - min G <= 0.01" in said
+    # Neither is the first part's target the target of the sum, nor the model beside itself.
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "Target's samples" not in page
+    assert "Generated beside" not in page
+    assert ">Generated<" in page
+    assert "There are no samples of the minimiser to compare these with" in page

@@ -1,0 +1,172 @@
+"""How much a certificate may cost: particles and iterations that a budget allows."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+
+import torch
+
+from wopt.capabilities import Need
+from wopt.certify.certifier import Certifier
+from wopt.certify.score import pushed_score
+from wopt.interfaces.block import FlowBlock, new_block
+from wopt.particles import Particles
+from wopt.push import push
+from wopt.seeds import seeded
+from wopt.train.problem import Problem
+from wopt.typed import Number, Typed
+
+__all__ = ["Effort", "plan"]
+
+_MOST = (20_000, 300, 2_000)
+_LEAST = (1_000, 25, 50)
+"""Particles, iterations of a critic, rows whose score is pushed: in full, and at the least."""
+
+_LEAST_SECONDS = 1.0
+"""No budget is smaller: below it nothing could be measured."""
+
+_TRIAL = 128
+_TRIAL_SCORE = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class Effort(Typed):
+    """What a certificate is measured with, and what it costs.
+
+    Attributes:
+        particles: At most so many.
+        iterations: Of each critic.
+        score_rows: Rows whose score is pushed.
+        expected: Processor seconds that this should take; ``None`` if it was not asked.
+        budget: Processor seconds that it may take; ``None`` for any.
+    """
+
+    particles: int
+    iterations: int
+    score_rows: int
+    expected: Number | None = None
+    budget: float | None = None
+
+    @classmethod
+    def full(cls, certifier: Certifier) -> Effort:
+        """Return what the options say, whatever it costs."""
+        asked = (certifier.particles, certifier.iterations, certifier.score_rows)
+        rows, iterations, scores = (
+            most if value is None else value for value, most in zip(asked, _MOST, strict=True)
+        )
+        return cls(rows, iterations, scores)
+
+    @property
+    def text(self) -> str:
+        """What is about to be done, in a line."""
+        said = (
+            f"certifying on {self.particles:,} particles, critics of {self.iterations} iterations"
+        )
+        if self.budget is None or self.expected is None:
+            return said
+        return f"{said}: about {self.expected:.2g} CPU s, of a budget of {self.budget:.2g}"
+
+
+def plan(
+    certifier: Certifier,
+    problem: Problem,
+    blocks: Sequence[FlowBlock],
+    like: Particles,
+    trained: float,
+    *,
+    scored: bool = False,
+) -> Effort:
+    """Return the effort that fits the budget, by measuring what a little of it costs.
+
+    What the options name is obeyed; what they leave open is halved until it fits, so that the
+    plan takes few values. It is written into the certificate.
+
+    Args:
+        certifier: The options.
+        problem: What was minimised and how.
+        blocks: The maps.
+        like: Particles at the start.
+        trained: Processor seconds of the training.
+        scored: Whether the start's score is known.
+    """
+    full = Effort.full(certifier)
+    if not certifier.budget or not blocks:
+        return full
+    budget = max(certifier.budget * trained, _LEAST_SECONDS)
+    cost = _Cost(certifier, problem, blocks, like, scored)
+    open_ = [v is None for v in (certifier.particles, certifier.iterations, certifier.score_rows)]
+    sizes = [full.particles, full.iterations, full.score_rows]
+    while cost(*sizes) > budget:
+        smaller = [
+            max(size // 2, least) if free and size > least else size
+            for size, least, free in zip(sizes, _LEAST, open_, strict=True)
+        ]
+        if smaller == sizes:
+            break
+        sizes = smaller
+    return Effort(sizes[0], sizes[1], sizes[2], cost(*sizes), budget)
+
+
+class _Cost:
+    """Processor seconds of a certificate, from those of a few rows and iterations."""
+
+    def __init__(
+        self,
+        certifier: Certifier,
+        problem: Problem,
+        blocks: Sequence[FlowBlock],
+        like: Particles,
+        scored: bool,
+    ) -> None:
+        few = like if like.weights is not None else like.rows(slice(_TRIAL))
+        self.steps = len(blocks)
+        rows = len(few)
+        self.push = _seconds(lambda: _carry(blocks, few)) / rows
+        self.critic = 0.0
+        # Without the log-det no field is needed: the gradient at the particles is known.
+        if problem.objective.needs & (Need.LOG_DET | Need.LOG_DENSITY):
+            self.critic = _of_critic(certifier, few)
+        self.forms = 1 if scored else 2
+        self.score = 0.0
+        if scored:
+            x = few.points[:_TRIAL_SCORE]
+            self.score = _seconds(lambda: pushed_score(blocks[0], x, x)) / len(x)
+
+    def __call__(self, particles: int, iterations: int, score_rows: int) -> float:
+        # Particles go twice through each map, once to be measured and once to go on.
+        carried = 2 * self.push * particles
+        critics = 2 * self.forms * self.steps * self.critic * iterations
+        return carried + critics + self.steps * self.score * min(score_rows, particles)
+
+
+def _carry(blocks: Sequence[FlowBlock], at: Particles) -> None:
+    with torch.no_grad():
+        for block in blocks:
+            at = push(block, at, audit=True)
+
+
+def _of_critic(certifier: Certifier, like: Particles) -> float:
+    """Return the seconds of one iteration of a critic."""
+    with seeded(0):
+        net = new_block(certifier.net, like.dim, like.condition).float()
+        rows = torch.randn(certifier.batch_size, like.dim, device=like.points.device)
+        net.to(rows.device)
+
+        def iterate() -> None:
+            value, divergence = net.velocity(rows)
+            (value.square().sum() + divergence.sum()).backward()
+
+        with torch.enable_grad():
+            return _seconds(iterate)
+
+
+def _seconds(work: Callable[[], object], times: int = 2) -> float:
+    """Return the least processor time of a piece of work; the first time warms up."""
+    found = []
+    for _ in range(times):
+        began = time.process_time()
+        work()
+        found.append(time.process_time() - began)
+    return min(found)

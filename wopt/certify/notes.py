@@ -1,0 +1,109 @@
+"""The notes of a certificate: what its figures need, what is false and what was left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wopt.certify.bounds import Base, StepBounds
+from wopt.certify.estimate import Estimate
+from wopt.certify.evidence import Evidence
+from wopt.certify.headline import BY_FIELDS
+from wopt.certify.measure import StepMeasure
+from wopt.interfaces.objective import Objective
+
+__all__ = ["notes_of"]
+
+
+def notes_of(
+    objective: Objective,
+    evidence: Evidence,
+    measures: Sequence[StepMeasure],
+    gaps: Sequence[Estimate | None],
+    bounds: Sequence[StepBounds],
+    convexity: float | None,
+    base: Base,
+) -> tuple[str, ...]:
+    """Say what the bounds need, and what of it is estimated.
+
+    Args:
+        objective: What was minimised.
+        evidence: The particles.
+        measures: Of each step.
+        gaps: The gap after each step, where it is known.
+        bounds: After each step.
+        convexity: lambda.
+        base: Where the proximal steps start.
+    """
+    found = [*_impossible(objective, gaps), *evidence.remarks]
+    found.append(
+        "Residuals, movements and moments are estimates from particles that nothing was trained "
+        "on; their upper ends go into the bounds."
+    )
+    if {m.residual[0] for m in measures if m.residual} & BY_FIELDS:
+        found.append(
+            "eps by test fields is a lower bound of the true first-order error up to sampling "
+            "error: what the fields cannot see is missing, however small the value. A bound given "
+            "the eps seen holds for the true one only; another model whose test NLL is lower by "
+            "more than such a bound refutes it."
+        )
+    found.append(_of_lambda(convexity))
+    if base in ("other", "none"):
+        found.append(
+            "The steps do not chain as proximal steps from the law before (the scheme is not jko), "
+            "so bounds along the run are left out."
+        )
+    if base == "forward":
+        found.append(
+            "The forward-backward bound needs the optimal map from the end of the explicit step, "
+            "which is not checked."
+        )
+    found.extend(_refutations(bounds))
+    return tuple(found)
+
+
+def _impossible(objective: Objective, gaps: Sequence[Estimate | None]) -> list[str]:
+    """Say whose claim is false where a gap that cannot be negative is."""
+    false = [(k, gap) for k, gap in enumerate(gaps, 1) if gap is not None and gap.impossible]
+    if not false:
+        return []
+    step, gap = false[-1]
+    value = gap.raw if gap.raw is not None else gap.value
+    if objective.gap_is_kl:
+        who = type(objective.target).__name__
+        return [
+            f"KL is estimated as {value:.4g} +- {gap.error:.2g} after step {step}, and no "
+            f"divergence is negative: the target is not normalised. {who} declares NORMALISED, so "
+            "exp(-potential) should integrate to one; leave NORMALISED out of `provides`, or add "
+            "the constant. No divergence is stated."
+        ]
+    return [
+        f"The energy after step {step} lies {-value:.4g} +- {gap.error:.2g} below the minimum that "
+        f"{type(objective).__name__} declares: the declared minimum is false."
+    ]
+
+
+def _of_lambda(convexity: float | None) -> str:
+    if convexity is None:
+        return "No bound is stated: the objective's geodesic convexity lambda is not known."
+    if convexity <= 0:
+        return (
+            f"lambda = {convexity:g} is not positive, so neither contraction nor a log-Sobolev "
+            "constant is known; only what holds without them is stated."
+        )
+    return (
+        f"The bounds need lambda = {convexity:.4g} (geodesic convexity, as declared) and the true "
+        "eps of each step; those along the run need optimal maps besides, which the symmetry of DT "
+        "speaks for or against."
+    )
+
+
+def _refutations(bounds: Sequence[StepBounds]) -> list[str]:
+    found = []
+    for row in bounds:
+        told: dict[str, list[str]] = {}
+        for name, entry in row.gap.items():
+            if entry.refuted and entry.value is not None and not entry.refuted.startswith("at "):
+                told.setdefault(entry.refuted, []).append(f"{name} ({entry.value:.4g})")
+        for why, names in told.items():
+            found.append(f"Refuted after step {row.step}, by {why}: {', '.join(names)}.")
+    return found

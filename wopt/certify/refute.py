@@ -1,0 +1,82 @@
+"""Bounds bow to facts: those below what is known from below are marked as refuted."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor
+
+from wopt.certify.bounds import Entry, StepBounds, with_transport_entropy
+from wopt.certify.gap import Floor
+
+__all__ = ["later_fall", "refute"]
+
+_LOCAL = {"theorem_q", "log_sobolev", "moments", "transport_entropy"}
+"""Bounds that look at one step alone: refuted at one, they may hold at another."""
+
+
+def later_fall(now: Tensor | None, end: Tensor | None, level: float) -> Floor | None:
+    """Return how far the energy falls from a step to the end of the run, at the least.
+
+        G(p_n) - min G >= G(p_n) - G(p_N),
+
+    the mean of what each particle contributes less, with a one-sided interval.
+
+    Args:
+        now: Contributions after step n, shape ``(m,)``.
+        end: Contributions of the same particles after the last step.
+        level: Confidence.
+
+    Example:
+        >>> import torch
+        >>> later_fall(torch.ones(4), torch.zeros(4), 0.95).value
+        1.0
+    """
+    if now is None or end is None:
+        return None
+    fall = (now - end).double()
+    error = float(fall.std()) / math.sqrt(len(fall))
+    low = float(fall.mean()) - statistics.NormalDist().inv_cdf(level) * error
+    return Floor(low, "the run's own later fall of the energy") if low > 0 else None
+
+
+def refute(
+    bounds: Sequence[StepBounds], floors: Sequence[Sequence[Floor | None]], pl: float
+) -> list[StepBounds]:
+    """Return the bounds, those refuted marked so.
+
+    A bound along the run that is refuted after one step stays so after all later ones, which are
+    made of the same errors; the bound of the distance by the same name falls with it.
+
+    Args:
+        bounds: After each step.
+        floors: What the gap after each step is known to be at least.
+        pl: The log-Sobolev constant, for the distance that follows from the best bound.
+    """
+    found, earlier = list[StepBounds](), dict[str, str]()
+    for row, known in zip(bounds, floors, strict=True):
+        floor = max((f for f in known if f is not None), key=lambda f: f.value, default=None)
+        told = {name: why for name, why in earlier.items() if row.gap[name].value is not None}
+        for name, entry in row.gap.items():
+            if floor is not None and entry.value is not None and entry.value < floor.value:
+                told.setdefault(name, f"{floor.by}: at least {floor.value:.4g}")
+        earlier |= {n: _earlier(row.step, why) for n, why in told.items() if n not in _LOCAL}
+        marked = dataclasses.replace(row, gap=_marked(row.gap, told), w2=_marked(row.w2, told))
+        found.append(with_transport_entropy(marked, pl))
+    return found
+
+
+def _earlier(step: int, why: str) -> str:
+    return why if why.startswith("at step") else f"at step {step}, {why}"
+
+
+def _marked(entries: Mapping[str, Entry], told: Mapping[str, str]) -> dict[str, Entry]:
+    return {
+        name: dataclasses.replace(entry, refuted=told[name])
+        if name in told and entry.value is not None
+        else entry
+        for name, entry in entries.items()
+    }

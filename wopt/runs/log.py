@@ -1,0 +1,48 @@
+"""The log of a run: a line for everything that happens."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from wopt.interfaces.listener import Listener
+from wopt.store.result import RunResult
+from wopt.train.record import StepRecord
+
+__all__ = ["RunLog"]
+
+
+class RunLog(Listener):
+    """Writes ``log.txt``.
+
+    Args:
+        path: The file, which is added to.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def step(self, record: StepRecord) -> None:
+        """Write the step with what was retried."""
+        self.write(
+            f"step {record.step}: h {record.step_size:g}, energy {record.energy:.6g}, "
+            f"retries {record.retries}" + "".join(f"; {a}" for a in record.attempts)
+        )
+
+    def phase(self, what: str) -> None:
+        """Write what begins."""
+        self.write(what)
+
+    def warn(self, text: str) -> None:
+        """Write the warning."""
+        self.write(text)
+
+    def end(self, result: RunResult, path: Path | None = None) -> None:
+        """Write how it ended."""
+        self.write(f"{result.status}: {result.reason}")
+
+    def write(self, text: str) -> None:
+        """Write a line with the time."""
+        stamp = time.strftime("%Y-%m-%d %H:%M:%S")
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(f"{stamp} {text}\n")

@@ -1,0 +1,70 @@
+"""The result of a run: what ``result.json`` holds."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+from wopt.typed import Typed
+
+__all__ = ["RunResult"]
+
+
+@dataclasses.dataclass(frozen=True)
+class RunResult(Typed):
+    """The figures of a run that has ended, on test rows that nothing was fitted or chosen on.
+
+    Attributes:
+        status: Whether it is done, failed or was interrupted.
+        reason: Why it ended.
+        steps: How many blocks there are.
+        nll_test, nll_error: Test NLL by the audited maps with its standard error, nats; ``None``
+            for a start pushed forward, whose rows are no data.
+        nll_gaussian: That of a fitted Gaussian.
+        entropy: Of the source, nats, where it is known.
+        kl: The divergence ``kl_of``, nats, where both densities are known (an estimate, which
+            noise, or a density that is not normalised, can make negative).
+        kl_error: Its standard error.
+        kl_of: ``KL(data | model)``, or ``KL(model | target)`` for a start pushed forward.
+        likelihood_error: Mean |difference| of log-likelihoods, grid in use against audit.
+        inversion_error: Root mean square of F^-1(F(x)) - x.
+        parameters: Of all blocks.
+        model: Which way the model looks.
+        versions: Of what made the run.
+        seconds, cpu_seconds: Of training and measuring, without certifying.
+
+    Example:
+        >>> found = RunResult("done", "2 steps were asked for", 2)
+        >>> RunResult.from_dict(found.to_dict()) == found
+        True
+    """
+
+    status: Literal["done", "failed", "stopped"]
+    reason: str
+    steps: int
+    nll_test: float | None = None
+    nll_error: float | None = None
+    nll_gaussian: float | None = None
+    entropy: float | None = None
+    kl: float | None = None
+    kl_error: float | None = None
+    kl_of: Literal["KL(data | model)", "KL(model | target)"] = "KL(data | model)"
+    likelihood_error: float | None = None
+    inversion_error: float | None = None
+    parameters: int | None = None
+    model: Literal["auto", "pull_back", "push_forward"] = "pull_back"
+    versions: dict[str, str] = dataclasses.field(default_factory=dict)
+    seconds: float | None = None
+    cpu_seconds: float | None = None
+
+    @property
+    def gain(self) -> float | None:
+        """By how many nats the model is better than a fitted Gaussian."""
+        if self.nll_test is None or self.nll_gaussian is None:
+            return None
+        return self.nll_gaussian - self.nll_test
+
+    @property
+    def impossible(self) -> bool:
+        """Whether the divergence is so far below zero that a density is not what it says."""
+        return self.kl is not None and self.kl < -(5 * (self.kl_error or 0.0) + 1e-3)

@@ -1,0 +1,94 @@
+"""Typed results: frozen dataclasses that write themselves as JSON and read themselves back."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
+
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
+
+from wopt.errors import RunError
+from wopt.files import finite
+
+__all__ = ["Number", "Typed"]
+
+
+def _or_nan(value: Any) -> Any:
+    return math.nan if value is None else value
+
+
+Number = Annotated[float, BeforeValidator(_or_nan)]
+"""A float that JSON may hold as null, where it was not finite; it is read back as NaN."""
+
+
+class Typed:
+    """A base of frozen dataclasses: ``to_dict`` writes, ``from_dict`` reads with checks.
+
+    Example:
+        >>> @dataclasses.dataclass(frozen=True)
+        ... class Point(Typed):
+        ...     x: float
+        ...     tags: tuple[str, ...] = ()
+        >>> found = Point(0.5, ("a",))
+        >>> found.to_dict()
+        {'x': 0.5, 'tags': ['a']}
+        >>> Point.from_dict(found.to_dict()) == found
+        True
+        >>> Point.from_dict({"x": "half"})
+        Traceback (most recent call last):
+        wopt.errors.RunError: x: Input should be a valid number, got 'half'
+    """
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what ``json`` can write: tables, lists, numbers; null where not finite."""
+        names = [field.name for field in dataclasses.fields(self)]  # type: ignore[arg-type]
+        return {self._key(name): _plain(getattr(self, name)) for name in names}
+
+    @classmethod
+    def from_dict(cls, table: Mapping[str, Any]) -> Self:
+        """Return what ``to_dict`` wrote; keys that are not known are left out.
+
+        Raises:
+            RunError: Something is missing or of another type; the message names the first.
+        """
+        try:
+            # JSON mode is strict about numbers and words and takes lists for tuples.
+            adapter = _adapter(cls)  # type: ignore[arg-type]  # mypy doubts that classes hash
+            found = adapter.validate_json(json.dumps(finite(dict(table))), strict=True)
+        except ValidationError as error:
+            raise RunError(_first(error)) from None
+        assert isinstance(found, cls)
+        return found
+
+    @classmethod
+    def _key(cls, name: str) -> str:
+        """Return the name of a field in the file."""
+        return name
+
+
+@functools.cache
+def _adapter(cls: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(cls)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Typed):
+        return value.to_dict()
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return finite(value)
+
+
+def _first(error: ValidationError) -> str:
+    """Return one line: the place, what is wrong, what was there."""
+    found = error.errors()[0]
+    where = ".".join(str(part) for part in found["loc"]) or "it"
+    if found["type"] == "missing":
+        return f"it has no `{where}`"
+    return f"{where}: {found['msg']}, got {found['input']!r}"
