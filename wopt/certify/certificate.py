@@ -150,7 +150,7 @@ def _measure(
     told.work("certifying, step by step", 0, len(blocks))
     for passage in replay(problem, blocks, records, evidence.particles):
         seed = derive(problem.seed, "certify", passage.record.step)
-        options = certifier.of_critic(effort.iterations, seed)
+        options = certifier.of_critic(effort.iterations, seed, effort.critic)
         measure, score = measure_step(problem, passage, options, score)
         residual = measure.residual[1] if measure.residual else None
         part = optimality_part(

@@ -32,6 +32,10 @@ class Certifier(Component):
                 "what is left open below is made to fit; 0 for any time",
             ),
         ] = 0.25,
+        challenge: Annotated[
+            bool,
+            Field(description="fit other densities that try to beat the model: the lower side"),
+        ] = True,
         particles: Annotated[
             int | None,
             Field(
@@ -74,6 +78,7 @@ class Certifier(Component):
     ) -> None:
         self.enabled = enabled
         self.budget = budget
+        self.challenge = challenge
         self.particles = particles
         self.critic = critic
         self.iterations = iterations
@@ -90,13 +95,14 @@ class Certifier(Component):
         # Typed as the interface for the schema; a table is turned into a choice.
         return cast(Spec, self.critic)
 
-    def of_critic(self, iterations: int, seed: int) -> CriticOptions:
+    def of_critic(self, iterations: int, seed: int, seconds: float) -> CriticOptions:
         """Return the critic's options.
 
         Args:
             iterations: Its iterations.
             seed: Of the critic.
+            seconds: CPU seconds of its nets.
         """
         return CriticOptions(
-            self.net, iterations, self.learning_rate, self.batch_size, self.level, seed
+            self.net, iterations, self.learning_rate, self.batch_size, self.level, seed, seconds
         )

@@ -27,6 +27,12 @@ _LEAST = (1_000, 25, 50)
 _LEAST_SECONDS = 1.0
 """No budget is smaller: below it nothing could be measured."""
 
+_CHALLENGE = 12.0
+"""Processor seconds of challengers where there is no budget."""
+
+_CHALLENGERS = 0.5
+"""Their share of a budget."""
+
 _TRIAL = 128
 _TRIAL_SCORE = 32
 
@@ -41,6 +47,8 @@ class Effort(Typed):
         score_rows: Rows whose score is pushed.
         expected: Processor seconds that this should take; ``None`` if it was not asked.
         budget: Processor seconds that it may take; ``None`` for any.
+        challenge: Processor seconds of the challengers; ``None`` where there are none.
+        critic: Processor seconds of each critic's nets.
     """
 
     particles: int
@@ -48,21 +56,24 @@ class Effort(Typed):
     score_rows: int
     expected: Number | None = None
     budget: float | None = None
+    challenge: float | None = None
+    critic: float = 4.0
 
     @classmethod
-    def full(cls, certifier: Certifier) -> Effort:
+    def full(cls, certifier: Certifier, *, challenged: bool = False) -> Effort:
         """Return what the options say, whatever it costs."""
         asked = (certifier.particles, certifier.iterations, certifier.score_rows)
         rows, iterations, scores = (
             most if value is None else value for value, most in zip(asked, _MOST, strict=True)
         )
-        return cls(rows, iterations, scores)
+        return cls(rows, iterations, scores, challenge=_CHALLENGE if challenged else None)
 
     @property
     def text(self) -> str:
         """What is about to be done, in a line."""
         said = (
             f"certifying on {self.particles:,} particles, critics of {self.iterations} iterations"
+            + (f", challengers for {self.challenge:.2g} CPU s" if self.challenge else "")
         )
         if self.budget is None or self.expected is None:
             return said
@@ -77,6 +88,7 @@ def plan(
     trained: float,
     *,
     scored: bool = False,
+    challenged: bool = False,
 ) -> Effort:
     """Return the effort that fits the budget, by measuring what a little of it costs.
 
@@ -90,11 +102,13 @@ def plan(
         like: Particles at the start.
         trained: Processor seconds of the training.
         scored: Whether the start's score is known.
+        challenged: Whether challengers can be run.
     """
-    full = Effort.full(certifier)
+    full = Effort.full(certifier, challenged=challenged)
     if not certifier.budget or not blocks:
         return full
-    budget = max(certifier.budget * trained, _LEAST_SECONDS)
+    whole = max(certifier.budget * trained, _LEAST_SECONDS)
+    budget = (1 - _CHALLENGERS) * whole if challenged else whole
     cost = _Cost(certifier, problem, blocks, like, scored)
     open_ = [v is None for v in (certifier.particles, certifier.iterations, certifier.score_rows)]
     sizes = [full.particles, full.iterations, full.score_rows]
@@ -106,7 +120,13 @@ def plan(
         if smaller == sizes:
             break
         sizes = smaller
-    return Effort(sizes[0], sizes[1], sizes[2], cost(*sizes), budget)
+    expected = cost(*sizes)
+    challenge = whole - budget if challenged else None
+    # What is left over goes to more nets, the critics one after the other.
+    critic = max(0.0, budget - expected) / (cost.forms * len(blocks))
+    return Effort(
+        sizes[0], sizes[1], sizes[2], expected + (challenge or 0.0), whole, challenge, critic
+    )
 
 
 class _Cost:

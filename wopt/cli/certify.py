@@ -15,22 +15,34 @@ __all__ = ["command"]
     "--set", "settings", multiple=True, metavar="K=V",
     help="An option of the certifier, such as particles=50000 or iterations=1000.",
 )  # fmt: skip
-def command(directory: Path, settings: tuple[str, ...]) -> None:
+@click.option("--budget", metavar="TIME", help="Processor time, such as 90s or 5min.")
+@click.option(
+    "--against",
+    type=click.Path(path_type=Path),
+    help="A rival: another run, a saved flow, or a table of its log-densities at the test rows.",
+)
+def command(
+    directory: Path, settings: tuple[str, ...], budget: str | None, against: Path | None
+) -> None:
     """Measure the certificate of the run in DIRECTORY anew, on particles it was not trained on.
 
     Writes certificate.json and the report. It measures the first-order error of each step, with
-    its interval; states every bound that follows, side by side; and says of the model how far it
-    is from the data, with the errors of the inverse. It takes a quarter of training's processor
-    time (`--set budget=1` takes as much as training; `--set budget=0` any).
+    its interval; fits challengers, other densities that try to beat the model, which say how far it
+    is from the data at least; and states every bound from above that follows, with what refutes
+    it. It takes a quarter of training's processor time, or --budget.
     """
     from wopt.cli.console import RunTerminal
     from wopt.config.read import override
+    from wopt.plan.budget import seconds_of
     from wopt.report import render
     from wopt.runs.certify import certify_run
 
     options = override({}, settings)
     terminal = RunTerminal()
-    found = certify_run(directory, options=options, listener=terminal)
+    seconds = None if budget is None else seconds_of(budget)
+    found = certify_run(
+        directory, options=options, seconds=seconds, against=against, listener=terminal
+    )
     report = render(directory)
     terminal.certificate(found)
     click.echo(str(report))

@@ -14,6 +14,8 @@ from wopt.certify.certificate import make_certificate
 from wopt.certify.certifier import Certifier
 from wopt.certify.effort import Effort, plan
 from wopt.certify.evidence import Evidence
+from wopt.certify.gap import Resolution
+from wopt.certify.lower import LowerSide
 from wopt.certify.results import Certificate
 from wopt.certify.score import obeys_stein, score_of
 from wopt.config.model import validate
@@ -24,7 +26,9 @@ from wopt.files import write_json
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import Listener
 from wopt.particles import Particles
+from wopt.runs.challenge import Challenge, can_be_challenged
 from wopt.runs.prepare import Prepared, place, prepare
+from wopt.runs.rival import rival_of
 from wopt.seeds import derive, generator
 from wopt.store.checkpoint import load_blocks, load_state
 from wopt.store.directory import RunDirectory
@@ -37,13 +41,21 @@ _PAIRWISE_ROWS = 4000
 
 
 def certify_run(
-    path: Path, *, options: dict[str, Any] | None = None, listener: Listener | None = None
+    path: Path,
+    *,
+    options: dict[str, Any] | None = None,
+    seconds: float | None = None,
+    against: Path | None = None,
+    listener: Listener | None = None,
 ) -> Certificate:
     """Certify a run directory anew, write ``certificate.json`` and return what it holds.
 
     Args:
         path: The run directory.
         options: Options of the certifier to use instead of the run's.
+        seconds: CPU seconds that it may take, instead of a share of training's.
+        against: A rival: another run, a saved flow, or a table of its log-densities at the test
+            rows, which then stands for the challengers.
         listener: Told of the work.
 
     Raises:
@@ -59,7 +71,8 @@ def certify_run(
     prepared = prepare(config, dataset)
     state = load_state(directory, config, dataset.dim, dataset.condition)
     blocks = load_blocks(directory, config, dataset.dim, dataset.condition)
-    found = certify(prepared, blocks, state, listener)
+    lower = None if against is None else rival_of(prepared, blocks, against)
+    found = certify(prepared, blocks, state, listener, lower=lower, seconds=seconds)
     write_json(directory.certificate, found.to_dict())
     return found
 
@@ -72,6 +85,8 @@ def certify(
     *,
     particles: Particles | None = None,
     options: dict[str, Any] | None = None,
+    lower: LowerSide | None = None,
+    seconds: float | None = None,
 ) -> Certificate:
     """Return the certificate of a run at a state, within the budget.
 
@@ -82,6 +97,8 @@ def certify(
         listener: Told of the work, and beforehand of what it will cost.
         particles: At the start, not trained on, to measure on instead of the run's choice.
         options: Options of the certifier to use instead of the run's.
+        lower: What challengers found already.
+        seconds: CPU seconds that it may take, instead of a share of training's.
     """
     told, certifier = listener or Listener(), prepared.config.certify
     if options:
@@ -89,7 +106,18 @@ def certify(
     chosen = particles is None and prepared.dataset is not None
     scored = chosen and _scored(prepared, certifier)
     trained = sum(record.cpu_seconds for record in state.records)
-    effort = plan(certifier, prepared.problem, blocks, prepared.valid, trained, scored=scored)
+    if seconds is not None:
+        trained = seconds / (certifier.budget or 1.0)
+    challenged = certifier.challenge and particles is None and can_be_challenged(prepared)
+    effort = plan(
+        certifier,
+        prepared.problem,
+        blocks,
+        prepared.valid,
+        trained,
+        scored=scored,
+        challenged=challenged and lower is None,
+    )
     told.phase(effort.text)
     if particles is not None:
         evidence = _given(prepared, particles, "particles that were given")
@@ -97,9 +125,33 @@ def certify(
         evidence = _given(prepared, prepared.valid, "held-out particles")
     else:
         evidence = _evidence(prepared, prepared.dataset, effort, scored)
+    resolution: tuple[Resolution, ...] = ()
+    if challenged:
+        match = Challenge(prepared, blocks, state)
+        resolution = match.at_resolutions(certifier.level)
+        if effort.challenge is not None:
+            told.phase("challenging the model")
+            lower = _challenged(match, effort.challenge, certifier.level, told)
     return make_certificate(
-        prepared.problem, blocks, state.records, evidence, certifier, effort=effort, listener=told
+        prepared.problem,
+        blocks,
+        state.records,
+        evidence,
+        certifier,
+        effort=effort,
+        lower=lower,
+        resolution=resolution,
+        listener=told,
     )
+
+
+def _challenged(match: Challenge, seconds: float, level: float, told: Listener) -> LowerSide | None:
+    """Return the lower side; where it cannot be had the certificate says so, and the run stands."""
+    try:
+        return match.lower_side(seconds, level)
+    except WoptError as error:
+        told.warn(f"no challengers: {error}")
+        return None
 
 
 def _given(prepared: Prepared, at: Particles, origin: str) -> Evidence:

@@ -7,33 +7,40 @@ import platform
 import time
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
+from wopt.capabilities import Need
+from wopt.certify.lower import LowerSide
+from wopt.certify.sampler import BLIND, measure_flow
 from wopt.config.model import RunConfig, to_table, validate
 from wopt.data.dataset import Dataset
 from wopt.errors import Converged, DivergenceError, WoptError
-from wopt.files import replacing, write_json
+from wopt.files import finite, replacing, write_json
+from wopt.flow import Flow
 from wopt.host import host
 from wopt.interfaces.block import FlowBlock
-from wopt.interfaces.listener import Beginning, Listener, Listeners
+from wopt.interfaces.listener import Listener, Listeners
 from wopt.interfaces.objective import Objective, Sum
 from wopt.interfaces.tracker import Tracked
 from wopt.report import collect, render
 from wopt.runs.certify import certify
 from wopt.runs.evaluate import evaluate
 from wopt.runs.log import RunLog
+from wopt.runs.loop import beginning, steps
 from wopt.runs.prepare import Prepared, conditions_of, place, prepare
 from wopt.seeds import derive, generator
 from wopt.store.checkpoint import load_blocks, load_state, save_state, save_transform
 from wopt.store.directory import RunDirectory, write_tensors
 from wopt.store.result import RunResult
-from wopt.train.iterate import iterate
 from wopt.train.problem import State
 
 __all__ = ["resume", "run", "versions"]
+
+_DRAWS = 10_000
+"""Draws by which a sampler is measured."""
 
 SAMPLES = 2000
 """Rows of ``samples.npy``."""
@@ -125,14 +132,16 @@ class _Execution:
         """Make the remaining steps and write the results."""
         earlier = sum(r.seconds for r in state.records), sum(r.cpu_seconds for r in state.records)
         self.log.write(f"begins at step {state.step + 1} with {', '.join(_flat(versions()))}")
-        self.listener.begin(_beginning(self.config, self.prepared, state))
+        about = dataclasses.replace(beginning(self.prepared, state), config=to_table(self.config))
+        self.listener.begin(about)
         status: Literal["done", "failed", "stopped"] = "done"
+        lower: LowerSide | None = None
         reason = state.records[-1].stop if state.records else None
         try:
-            for after, record in iterate(self.prepared.problem, state, self.listener.progress):
-                save_state(self.directory, after, self.config)
-                state, reason = after, record.stop
-                self.listener.step(record)
+            for made in steps(self.prepared, state, self.listener):
+                save_state(self.directory, made.state, self.config)
+                state, reason, lower = made.state, made.record.stop, made.lower
+                self.listener.step(made.record)
         except Converged as error:
             reason = str(error)
         except DivergenceError as error:
@@ -149,7 +158,7 @@ class _Execution:
             cpu_seconds=earlier[1] + time.process_time() - self.began[1],
         )
         self.directory.write_result(result.to_dict())
-        self._certify(state, status)
+        self._certify(state, status, lower)
         render(self.directory.path)
         self.listener.end(result, self.directory.path)
         return result
@@ -172,13 +181,31 @@ class _Execution:
         truth = is_truth(objective)
         figures = collect(flow, dataset, seed, objective.target, truth=truth)
         write_tensors(self.directory.figures, figures, {})
-        return dataclasses.replace(result, versions=versions())
+        sampler = self._sampler(flow)
+        return dataclasses.replace(result, versions=versions(), sampler=sampler)
+
+    def _sampler(self, flow: Flow) -> dict[str, Any] | None:
+        """Measure a model that is to sample its target: both sides of log Z, the weights."""
+        target = self.prepared.problem.objective.target
+        if not self.prepared.pushes or target is None:
+            return None
+        if Need.POTENTIAL not in target.provides or not is_truth(self.prepared.problem.objective):
+            return None
+        try:
+            found = measure_flow(flow, target, _DRAWS, derive(self.config.seed, "sampler"))
+        except WoptError as error:
+            self.log.write(f"no diagnostics of the sampler: {error}")
+            return None
+        self.listener.phase(found.text())
+        if not found.reliable:
+            self.listener.warn(BLIND)
+        return finite(found.to_dict())  # type: ignore[no-any-return]
 
     def _blocks(self) -> list[FlowBlock]:
         data = _dataset(self.prepared)
         return load_blocks(self.directory, self.config, data.dim, data.condition)
 
-    def _certify(self, state: State, status: str) -> None:
+    def _certify(self, state: State, status: str, lower: LowerSide | None) -> None:
         """Write the certificate; where that is not possible, say so: the run stands."""
         if not state.records or not self.config.certify.enabled:
             return
@@ -187,7 +214,7 @@ class _Execution:
             self.listener.warn(f"not certified; {again}")
             return
         try:
-            found = certify(self.prepared, self._blocks(), state, self.listener)
+            found = certify(self.prepared, self._blocks(), state, self.listener, lower=lower)
         except WoptError as error:
             self.listener.warn(f"no certificate: {error}")
         except KeyboardInterrupt:
@@ -202,19 +229,6 @@ def is_truth(objective: Objective) -> bool:
     if isinstance(objective, Sum):
         return len(objective.parts) == 1 and is_truth(objective.parts[0][1])
     return True
-
-
-def _beginning(config: RunConfig, prepared: Prepared, state: State) -> Beginning:
-    data = _dataset(prepared)
-    return Beginning(
-        objective=type(config.objective).__name__,
-        scheme=type(config.scheme).__name__,
-        source=type(config.source).__name__,
-        rows=(len(data.train), len(data.valid), len(data.test)),
-        dim=data.dim,
-        records=state.records,
-        config=to_table(config),
-    )
 
 
 def _flat(table: dict[str, str]) -> list[str]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Literal
 
+from wopt.certify.lower import LowerSide
 from wopt.certify.results import Certificate
 from wopt.errors import Converged, DivergenceError
 from wopt.flow import Flow
 from wopt.particles import Particles
+from wopt.runs.loop import beginning, steps
 from wopt.runs.prepare import Prepared
-from wopt.train.iterate import iterate
-from wopt.train.problem import Problem, Progress, State
+from wopt.runs.told import Progress, listener_of
+from wopt.train.problem import Problem, State
 from wopt.train.record import StepRecord
 from wopt.train.stop import Stop
 
@@ -29,6 +31,7 @@ class Solution:
             rejected for good.
         reason: Why it ended.
         prepared: What was solved, and from where.
+        lower: What the last challenge found, if ``stop.challenge`` asked for them.
     """
 
     flow: Flow
@@ -36,6 +39,7 @@ class Solution:
     status: Literal["done", "stopped", "failed"]
     reason: str
     prepared: Prepared
+    lower: LowerSide | None = None
 
     @property
     def history(self) -> tuple[StepRecord, ...]:
@@ -56,7 +60,9 @@ class Solution:
         last = f", energy {self.history[-1].energy:.6g}" if self.history else ""
         return f"Solution({self.status} after {self.state.step} step(s){last}: {self.reason})"
 
-    def resume(self, stop: Stop | dict[str, Any] | None = None, progress: Any = None) -> Solution:
+    def resume(
+        self, stop: Stop | dict[str, Any] | None = None, progress: Progress = None
+    ) -> Solution:
         """Go on from the last finished step: after an interruption, or under a later stop rule.
 
         Args:
@@ -104,21 +110,29 @@ class Solution:
         from wopt.runs.certify import certify
 
         return certify(
-            self.prepared, self.flow.blocks, self.state, particles=particles, options=options
+            self.prepared,
+            self.flow.blocks,
+            self.state,
+            particles=particles,
+            options=options,
+            lower=self.lower,
         )
 
 
-def advance(prepared: Prepared, state: State, progress: Progress | None = None) -> Solution:
+def advance(prepared: Prepared, state: State, progress: Progress = None) -> Solution:
     """Make steps until a stop rule is met, a step is rejected for good, or an interrupt."""
     status: Literal["done", "stopped", "failed"] = "done"
-    reason = ""
+    reason, lower, listener = "", None, listener_of(progress)
+    listener.begin(beginning(prepared, state))
     try:
-        for after, record in iterate(prepared.problem, state, progress):
-            state, reason = after, record.stop or ""
+        for made in steps(prepared, state, listener):
+            state, reason, lower = made.state, made.record.stop or "", made.lower
+            listener.step(made.record)
     except Converged as error:
         reason = str(error)
     except DivergenceError as error:
         status, reason = "failed", str(error)
     except KeyboardInterrupt:
         status, reason = "stopped", "interrupted; `solution.resume()` goes on"
-    return Solution(prepared.flow(state.blocks), state, status, reason, prepared)
+    listener.end(None)
+    return Solution(prepared.flow(state.blocks), state, status, reason, prepared, lower)

@@ -21,11 +21,11 @@ from wopt.particles import Particles
 from wopt.runs.memory import Rows
 from wopt.runs.prepare import Prepared, prepare, problem_of
 from wopt.runs.solution import Solution, advance
+from wopt.runs.told import Progress
 from wopt.seeds import derive
 from wopt.store.result import RunResult
 from wopt.train.check import check_parts
 from wopt.train.guard import Guard
-from wopt.train.problem import Progress
 from wopt.train.refinement import Refinement
 from wopt.train.solver import InnerSolver
 from wopt.train.stop import Stop
@@ -54,7 +54,7 @@ def solve(
     device: str = "cpu",
     valid: Particles | None = None,
     transform: AffineTransform | None = None,
-    progress: Progress | None = None,
+    progress: Progress = None,
 ) -> Solution:
     """Minimise an objective from a source, as ``wopt run`` does without a run directory.
 
@@ -78,7 +78,8 @@ def solve(
         valid: Held-out particles beside particles; without them ``source`` serves, which is right
             for quadrature nodes.
         transform: The preprocessing that was applied to particles, for the model's units.
-        progress: Told of the work.
+        progress: Who is told of the work: a listener, a function, ``False`` for nobody; by default
+            a terminal or a notebook, if there is one.
 
     Returns:
         The solution, also when a step was rejected for good or on Ctrl-C (``status`` says so).
@@ -132,7 +133,7 @@ def fit(
     seed: int = 0,
     dtype: str | torch.dtype = "float32",
     device: str = "cpu",
-    progress: Progress | None = None,
+    progress: Progress = None,
 ) -> Solution:
     """Fit a generative model to rows of data: the three-line way in.
 
@@ -156,7 +157,7 @@ def fit(
         seed: Of all random draws.
         dtype: Of the particles and maps.
         device: Where to train.
-        progress: Told of the work.
+        progress: Who is told of the work.
 
     Raises:
         DataError: The data cannot be used.

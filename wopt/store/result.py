@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from typing import Any, Literal
 
 from wopt.typed import Typed
 
@@ -31,6 +31,8 @@ class RunResult(Typed):
         parameters: Of all blocks.
         model: Which way the model looks.
         versions: Of what made the run.
+        sampler: Of a start pushed forward: both sides of log Z, ESS, k-hat, moments, lost modes; see
+            :class:`~wopt.certify.sampler.SamplerReport`.
         seconds, cpu_seconds: Of training and measuring, without certifying.
 
     Example:
@@ -54,6 +56,7 @@ class RunResult(Typed):
     parameters: int | None = None
     model: Literal["auto", "pull_back", "push_forward"] = "pull_back"
     versions: dict[str, str] = dataclasses.field(default_factory=dict)
+    sampler: dict[str, Any] | None = None
     seconds: float | None = None
     cpu_seconds: float | None = None
 

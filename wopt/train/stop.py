@@ -35,6 +35,14 @@ class Stop(Component):
                 "residual: further steps cannot improve the certificate",
             ),
         ] = None,
+        challenge: Annotated[
+            float | None,
+            Field(
+                gt=0,
+                description="stop when a free step, fitted from where the particles stand, gains "
+                "fewer nats than this on fresh rows",
+            ),
+        ] = None,
         nll_patience: Annotated[
             int | None,
             Field(ge=1, description="stop after so many steps whose held-out NLL fell too little"),
@@ -46,6 +54,7 @@ class Stop(Component):
         self.steps = steps
         self.movement = movement
         self.residual = residual
+        self.challenge = challenge
         self.nll_patience = nll_patience
         self.nll_tolerance = nll_tolerance
 

@@ -3,9 +3,10 @@
 from wopt.certify.sampler.measure import measure_sampler
 from wopt.certify.sampler.of_flow import log_weights_of, measure_flow
 from wopt.certify.sampler.psis import Smoothed, smoothed_importance_weights
-from wopt.certify.sampler.report import LostMode, ModeWeight, SamplerReport
+from wopt.certify.sampler.report import BLIND, LostMode, ModeWeight, SamplerReport
 
 __all__ = [
+    "BLIND",
     "LostMode",
     "ModeWeight",
     "SamplerReport",

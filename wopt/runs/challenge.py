@@ -1,0 +1,116 @@
+"""Challenging a run: which rows fit, choose and judge the densities that try to beat its model."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from wopt.capabilities import Need
+from wopt.certify.challenge import Options, Rows, block_for, challenge
+from wopt.certify.gap import Resolution
+from wopt.certify.lower import LowerSide
+from wopt.certify.resolution import resolutions
+from wopt.data.smooth import smooth_dataset
+from wopt.interfaces.block import FlowBlock
+from wopt.particles import Particles
+from wopt.push import push
+from wopt.runs.prepare import Prepared, place
+from wopt.seeds import derive, generator
+from wopt.train.problem import State
+
+__all__ = ["Challenge", "can_be_challenged"]
+
+_FIT, _JUDGE = 20_000, 20_000
+"""Rows at most that fit challengers, and that judge them."""
+
+
+def can_be_challenged(prepared: Prepared) -> bool:
+    """Whether challengers can say anything: the model has a density and stands for data."""
+    target = prepared.problem.objective.target
+    normalised = target is not None and Need.NORMALISED in target.provides
+    weighted = prepared.train.weights is not None
+    return bool(
+        normalised
+        and prepared.dataset is not None
+        and prepared.problem.objective.gap_is_kl
+        and not prepared.pushes
+        and not weighted
+        and prepared.train.log_det is not None
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Challenge:
+    """A run at a state, against densities fitted from where its particles stand.
+
+    Training rows fit, held-out rows choose, and rows that neither training nor any choice has seen
+    judge: fresh draws where the source can be drawn from, else test rows.
+
+    Attributes:
+        prepared: The run's data and parts, which can be challenged.
+        blocks: Its maps.
+        state: Where its particles stand.
+    """
+
+    prepared: Prepared
+    blocks: Sequence[FlowBlock]
+    state: State
+
+    def lower_side(self, seconds: float, level: float) -> LowerSide:
+        """Return what KL(data | model) is at least.
+
+        Args:
+            seconds: CPU seconds for the challengers.
+            level: Confidence.
+
+        Raises:
+            WoptError: There are too few rows, or a challenger cannot be made.
+        """
+        prepared = self.prepared
+        target = prepared.problem.objective.target
+        assert target is not None
+        pairs = (
+            (prepared.train, self.state.train.particles),
+            (prepared.valid, self.state.valid.particles),
+            self._judges(),
+        )
+        fit, hold, judge = (Rows.of(target, start.points, moved) for start, moved in pairs)
+        if len(fit) > _FIT:
+            fit = fit.part(slice(_FIT))
+        options = Options(
+            block_for(), seconds, level, derive(prepared.config.seed, "challenge", self.state.step)
+        )
+        return challenge(target, fit, hold, judge, options)
+
+    def at_resolutions(self, level: float) -> tuple[Resolution, ...]:
+        """Return both sides of KL between the blurred laws, where the target's blur is known."""
+        target = self.prepared.problem.objective.target
+        assert target is not None
+        if self.prepared.train.condition:
+            return ()
+        _, moved = self._judges()
+        seed = derive(self.prepared.config.seed, "resolution")
+        found = resolutions(moved.points, target, level=level, seed=seed) or []
+        return tuple(Resolution(r.sigma, r.kl_low, r.kl_high) for r in found)
+
+    def _judges(self) -> tuple[Particles, Particles]:
+        start = self._fresh()
+        moved = start
+        for block in self.blocks:
+            moved = push(block, moved, audit=True)
+        return start, moved
+
+    def _fresh(self) -> Particles:
+        config, data = self.prepared.config, self.prepared.dataset
+        assert data is not None
+        rows: Tensor = data.test[:_JUDGE]
+        if data.sample is not None:
+            source = generator(config.seed, "challenge", "judge", self.state.step)
+            rows = data.sample(min(_JUDGE, max(len(data.test), 1000)), source)
+        part = dataclasses.replace(data, train=rows[:1], valid=rows[:1], test=rows)
+        smoothed = smooth_dataset(part, config.smooth_time, derive(config.seed, "challenge", "s"))
+        with torch.no_grad():
+            return place(smoothed, smoothed.test, config, known=False)

@@ -1,0 +1,112 @@
+"""The loop of a run: steps, what a challenge says after each, and claims that an energy refutes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import torch
+
+from wopt.certify.claims import false_claims
+from wopt.certify.lower import LowerSide
+from wopt.errors import CapabilityError
+from wopt.interfaces.listener import Beginning, Listener
+from wopt.runs.challenge import Challenge, can_be_challenged
+from wopt.runs.prepare import Prepared
+from wopt.statistics import mean_and_error
+from wopt.train.iterate import iterate
+from wopt.train.problem import State
+from wopt.train.record import StepRecord
+
+__all__ = ["Stepped", "beginning", "steps"]
+
+_SHARE, _LEAST = 0.5, 3.0
+"""CPU seconds of a challenge between steps, as a share of the step's, and at the least."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Stepped:
+    """A step, saved or not.
+
+    Attributes:
+        state: After it.
+        record: Its record.
+        lower: What a challenge found after it, where ``stop.challenge`` asks for one.
+    """
+
+    state: State
+    record: StepRecord
+    lower: LowerSide | None = None
+
+
+def beginning(prepared: Prepared, state: State) -> Beginning:
+    """Return what listeners are told before the first step."""
+    config, data = prepared.config, prepared.dataset
+    sizes = (len(prepared.train), len(prepared.valid), *(() if data is None else (len(data.test),)))
+    return Beginning(
+        objective=type(config.objective).__name__,
+        scheme=type(config.scheme).__name__,
+        source="particles" if data is None else type(config.source).__name__,
+        rows=sizes,
+        dim=prepared.train.dim,
+        records=state.records,
+    )
+
+
+def steps(prepared: Prepared, state: State, listener: Listener) -> Iterator[Stepped]:
+    """Make steps until a stop rule is met, or a free step gains too little on fresh rows.
+
+    A challenger is a free step (h = infinity, by maximum likelihood) from where the particles
+    stand, so one that gains is nearly the next step; the last one, which does not, is the lower
+    side of the certificate.
+
+    Raises:
+        CapabilityError: ``stop.challenge`` is set and the model cannot be challenged.
+        Converged: As :func:`~wopt.train.iterate.iterate`.
+        DivergenceError: Likewise.
+    """
+    limit = prepared.problem.stop.challenge
+    if limit is not None and not can_be_challenged(prepared):
+        raise CapabilityError(
+            "stop.challenge needs a model of data with a normalised density, which others can be "
+            "compared with, and this is none; leave it out"
+        )
+    told = set[str]()
+    for after, record in iterate(prepared.problem, state, listener.progress):
+        for text in _refuted(prepared, after):
+            if text not in told:
+                listener.warn(text)
+            told.add(text)
+        if limit is None:
+            yield Stepped(after, record)
+            continue
+        side = _challenge(prepared, after, record)
+        if side.value >= limit:
+            yield Stepped(after, record, side)
+            continue
+        reason = (
+            f"a free step gains {side.value:.3g} nats (standard error {side.error:.2g}) on fresh "
+            f"rows, less than stop.challenge = {limit:g}"
+        )
+        record = dataclasses.replace(record, stop=reason)
+        after = dataclasses.replace(after, records=(*after.records[:-1], record))
+        yield Stepped(after, record, side)
+        return
+
+
+def _challenge(prepared: Prepared, state: State, record: StepRecord) -> LowerSide:
+    seconds = max(_SHARE * record.cpu_seconds, _LEAST)
+    level = prepared.config.certify.level
+    return Challenge(prepared, state.blocks, state).lower_side(seconds, level)
+
+
+@torch.no_grad()
+def _refuted(prepared: Prepared, state: State) -> list[str]:
+    """Return in words the claims of objective and target that the last energy refutes."""
+    objective, at = prepared.problem.objective, state.valid.particles
+    values = objective.contributions(at)
+    energy, error = state.energy, 0.0
+    if values is not None:
+        energy, error = mean_and_error(values, at.weights)
+    known = at.log_density_start is not None
+    return [claim.text() for claim in false_claims(objective, energy, error, start_known=known)]
