@@ -199,7 +199,7 @@ class _Execution:
         self.listener.phase(found.text())
         if not found.reliable:
             self.listener.warn(BLIND)
-        return finite(found.to_dict())  # type: ignore[no-any-return]
+        return finite(found.to_dict())
 
     def _blocks(self) -> list[FlowBlock]:
         data = _dataset(self.prepared)

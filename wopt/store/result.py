@@ -31,8 +31,8 @@ class RunResult(Typed):
         parameters: Of all blocks.
         model: Which way the model looks.
         versions: Of what made the run.
-        sampler: Of a start pushed forward: both sides of log Z, ESS, k-hat, moments, lost modes; see
-            :class:`~wopt.certify.sampler.SamplerReport`.
+        sampler: Of a start pushed forward: both sides of log Z, ESS, k-hat, moments, lost modes, as
+            :class:`~wopt.certify.sampler.SamplerReport` writes them.
         seconds, cpu_seconds: Of training and measuring, without certifying.
 
     Example:
