@@ -99,6 +99,14 @@ def test_every_component_has_a_page(reference):
         assert f"({entry.name}.md)" in reference[f"{entry.kind}/index.md"]
 
 
+@pytest.mark.parametrize("plugin", host().plugins, ids=lambda p: p.name)
+def test_readmes_name_every_component(plugin):
+    page = (ROOT / "plugins" / f"wopt-{plugin.name}" / "README.md").read_text()
+    names = [e.name for e in host().registry.entries() if e.plugin == plugin.name]
+    assert names
+    assert not [name for name in names if f"`{name}`" not in page]
+
+
 def test_every_command_and_option_of_it_has_a_section(reference):
     page = reference["commands.md"]
     sections = dict(re.findall(r"^## `wopt ([\w-]+)`\n(.*?)(?=^## |\Z)", page, re.M | re.S))

@@ -95,7 +95,7 @@ def component(entry: Entry, laws: bool) -> str:
     lines += [markdown(cls), "", "## Options", "", option_table(options_model(cls))]
     lines += ["", "## In a configuration", "", "```toml", example(entry, cls), "```"]
     for attribute, title in (("needs", "It needs"), ("provides", "It provides")):
-        value = getattr(cls, attribute, None)
+        value = getattr(made(entry, cls), attribute, None)
         if isinstance(value, Need) and value:
             flags = ", ".join(f"`{name}`" for name in value.describe().split(", "))
             lines += ["", f"{title} {flags}: see [capabilities](../../plugins.md#capabilities)."]
@@ -120,6 +120,18 @@ def _nested(path: str, table: dict[str, Any]) -> dict[str, Any]:
     for key in reversed(path.split(".")):
         table = {key: table}
     return table
+
+
+def made(entry: Entry, cls: type[Component]) -> Any:
+    """Return a component with default options, or its class where some are required."""
+    from wopt.component import Spec, build
+    from wopt.errors import WoptError
+
+    try:
+        found = build(entry.kind, {"name": entry.qualified, **cls.example})
+        return found.build(dim=2) if isinstance(found, Spec) else found
+    except WoptError:
+        return cls
 
 
 def checked(entry: Entry) -> str:

@@ -2,12 +2,12 @@ r"""
 Schemes side by side, exactly
 =============================
 
-KL between two Gaussians whose covariances do not commute, with affine maps: each step of a scheme is
-then a closed form (section 3 of the mathematics), and what is seen is the scheme alone, without any
-training error.
+KL between two Gaussians whose covariances do not commute, with affine maps: each step of a scheme
+is then a closed form (section 3 of the mathematics), and what is seen is the scheme alone, without
+any training error.
 
-Left: the gap :math:`\mathrm{KL}(p_n \mid q)` by time. Right: the distance to the exact gradient flow
-at time 1, by step size. Lines of slope two belong to schemes of order two.
+Left: the gap :math:`\mathrm{KL}(p_n \mid q)` by time. Right: the distance to the exact gradient
+flow at time 1, by step size. Lines of slope two belong to schemes of order two.
 """
 
 import math
