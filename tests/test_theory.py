@@ -1,5 +1,6 @@
 """docs/theory.md: every citation resolves, and what no other test covers holds in numbers."""
 
+import importlib
 import math
 import re
 from pathlib import Path
@@ -59,6 +60,17 @@ def test_every_citation_resolves():
                 wrong.append(f"{path.relative_to(ROOT)}: {found[0].strip()!r}: {missing}")
     assert not wrong, "\n".join(wrong)
     assert count > 50
+
+
+def test_every_formula_becomes_mathml(monkeypatch):
+    pytest.importorskip("latex2mathml")
+    monkeypatch.syspath_prepend(str(ROOT / "docs" / "_ext"))
+    mathml = importlib.import_module("mathml")
+    formulas = re.findall(r"\$\$(.+?)\$\$|\$(.+?)\$", TEXT, re.S)
+    assert len(formulas) > 300
+    for block, inline in formulas:
+        made = mathml.mathml(mathml.TAG.sub("", block or inline), "block" if block else "inline")
+        assert not re.search(r"\\|&<", made), (block or inline, made)
 
 
 @pytest.mark.parametrize("words", [" 9.9", " (1.99)", " 2, row 99", ' 1.6, "Unknown"', ""])
