@@ -9,18 +9,23 @@ from typing import Any
 from latex2mathml.converter import convert
 
 TAG = re.compile(r"\\tag\{([^}]*)\}")
-LETTERS = {r"\mathbb R": "\u211d", r"\mathbb G": "\U0001d53e", r"\mathcal P": "\U0001d4ab"}
-"""Letters whose variants MathML Core leaves to Unicode."""
-SIZED = re.compile(r"\\[bB]igg?(?=\\(?:langle|rangle|lceil|rceil|[{}]))")
+LETTERS = {
+    r"\mathbb R": "\u211d ",
+    r"\mathbb G": "\U0001d53e ",
+    r"\mathcal P": "\U0001d4ab ",
+    r"\lvert": "| ",
+    r"\rvert": "| ",
+    r"\vert": "| ",
+}
+"""Letters whose variants MathML Core leaves to Unicode, and bars that should not stretch."""
 BAR = '<mo stretchy="false">&#x0007C;</mo>'
 
 
 def mathml(latex: str, display: str) -> str:
     """Return MathML of a formula."""
     for command, letter in LETTERS.items():
-        latex = latex.replace(command, f"{letter} ")
-    latex = SIZED.sub("", " ".join(latex.split()))
-    made: str = convert(latex, display=display)
+        latex = latex.replace(command, letter)
+    made: str = convert(" ".join(latex.split()), display=display)
     return made.replace(BAR, BAR.replace(">", ' lspace="0" rspace="0">', 1))
 
 
