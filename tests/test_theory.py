@@ -21,7 +21,7 @@ SOURCES = [
     if path != Path(__file__) and path.name != "theory.md" and "_build" not in path.parts
 ]
 CITED = re.compile(
-    r"""theory\.md\b(?!['\]#)])((?:[\s,]|and\b|to\b|rows?\b|\d+\.\d+|\d+|\(\d\.\d+\)|\([a-e]\)
+    r"""theory\.md\b(?!['`\]#)])((?:[\s,]|and\b|to\b|rows?\b|\d+\.\d+|\d+|\(\d\.\d+\)|\([a-e]\)
         |Theorem\ [SPQ]'?|"[^"]+")*)""",
     re.X | re.I,
 )
