@@ -44,7 +44,7 @@ def run(tolerance: float) -> wopt.Solution:
             check_every=1,
             tolerance=tolerance,
             rounds=20,
-            warm_start=False,  # near the floor the last step's map is farther off than the identity
+            warm_start=False,  # near the floor the identity is nearer than the last map
         ),
         stop=wopt.Stop(steps=STEPS),
     )

@@ -1,23 +1,41 @@
-"""Every Python block of the documentation runs, and every TOML block of a run validates."""
+"""Every example of the documentation runs, and everything that can be chosen has a page."""
 
+import importlib
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
-from wopt.config.model import validate
+from wopt.cli.main import COMMANDS
+from wopt.component import options_model
+from wopt.config.model import RunConfig, validate
+from wopt.host import host
 
 ROOT = Path(__file__).parents[1]
+MADE = {"_build", "_ext", "auto_gallery", "reference"}
 PAGES = [
     ROOT / "README.md",
-    *sorted((ROOT / "docs").glob("*.md")),
+    *(p for p in sorted((ROOT / "docs").rglob("*.md")) if not MADE & set(p.parts)),
     *sorted(ROOT.glob("plugins/*/README.md")),
 ]
+GALLERY = sorted((ROOT / "docs" / "gallery").glob("plot_*.py"))
 
 
 def blocks(page, language):
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.M | re.S)
+
+
+@pytest.fixture(scope="module")
+def reference():
+    """Return the pages that the documentation makes of the installed components."""
+    sys.path.insert(0, str(ROOT / "docs" / "_ext"))
+    try:
+        yield importlib.import_module("wopt_pages").pages()
+    finally:
+        sys.path.pop(0)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
@@ -37,6 +55,92 @@ def test_toml(page):
             validate(table)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_links(page):
+    """Files and images that a page leads to are there (Sphinx checks pages and anchors)."""
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text()):
+        if not re.match(r"https?:|mailto:", target) and not MADE & set(Path(target).parts):
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_commands_that_are_shown_exist(page):
+    shown = {w for text in blocks(page, "sh") for w in re.findall(r"\bwopt ([a-z-]+)\b", text)}
+    shown |= set(re.findall(r"`wopt ([a-z-]+)[ `]", page.read_text()))
+    assert shown <= set(COMMANDS), shown - set(COMMANDS)
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.toml")), ids=lambda p: p.name)
 def test_examples(path):
     validate(tomllib.loads(path.read_text()), path.name)
+
+
+@pytest.mark.parametrize("path", GALLERY, ids=lambda p: p.stem)
+@pytest.mark.filterwarnings("ignore:the fit failed:RuntimeWarning")
+def test_gallery(path, monkeypatch, session):
+    """At small size: a few iterations where a page trains."""
+    import matplotlib.pyplot as plt
+
+    plt.switch_backend("agg")
+    monkeypatch.setattr(plt, "show", lambda: None)
+    text = re.sub(r'"iterations": \d+', '"iterations": 3', path.read_text())
+    try:
+        exec(compile(text, path.name, "exec"), {"__name__": "gallery"})
+        assert plt.get_fignums(), "a page of the gallery draws something"
+    finally:
+        plt.close("all")
+
+
+def test_every_component_has_a_page(reference):
+    for entry in host().registry.entries():
+        page = reference[f"{entry.kind}/{entry.name}.md"]
+        cls = host().registry.load(entry.kind, entry.qualified)
+        for option, field in options_model(cls).model_fields.items():
+            assert f"| `{option}` |" in page, (entry.qualified, option)
+            assert field.description, (entry.qualified, option)
+        assert f"({entry.name}.md)" in reference[f"{entry.kind}/index.md"]
+
+
+@pytest.mark.parametrize("plugin", host().plugins, ids=lambda p: p.name)
+def test_readmes_name_every_component(plugin):
+    page = (ROOT / "plugins" / f"wopt-{plugin.name}" / "README.md").read_text()
+    names = [e.name for e in host().registry.entries() if e.plugin == plugin.name]
+    assert names
+    assert not [name for name in names if f"`{name}`" not in page]
+
+
+def test_every_command_and_option_of_it_has_a_section(reference):
+    page = reference["commands.md"]
+    sections = dict(re.findall(r"^## `wopt ([\w-]+)`\n(.*?)(?=^## |\Z)", page, re.M | re.S))
+    assert set(sections) == set(COMMANDS)
+    for name, text in sections.items():
+        command = importlib.import_module(f"wopt.cli.{name.replace('-', '_')}").command
+        for parameter in command.params:
+            for word in parameter.opts if parameter.param_type_name == "option" else []:
+                assert f"`{word}`" in text, (name, word)
+
+
+def test_every_option_of_a_run_has_a_line(reference):
+    page = reference["configuration.md"]
+    for name in RunConfig.model_fields:
+        assert re.search(rf"^(## `\[?{name}\]?`|\| `{name}` \|)", page, re.M), name
+
+
+def test_every_option_says_what_it_is(reference):
+    bare = [
+        f"{path}: {line}"
+        for path, page in reference.items()
+        for line in page.splitlines()
+        if re.match(r"\| `[a-z_]+` \|.*\|\s+\|$", line)
+    ]
+    assert not bare, bare
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_warnings(tmp_path):
+    pytest.importorskip("sphinx")
+    build = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html"]
+    done = subprocess.run(
+        [*build, str(ROOT / "docs"), str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

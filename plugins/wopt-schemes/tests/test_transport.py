@@ -31,7 +31,7 @@ def step(particles, scheme, target):
 @pytest.mark.parametrize("epsilon", [0.1, 0.5])
 @pytest.mark.parametrize("variance", [0.5, 1.3, 2.0])
 def test_entropic_step_equals_the_closed_form(epsilon, variance):
-    """theory.md C1, C2; the trapezoidal rule is exact to rounding for these smooth plans."""
+    """docs/theory.md 3.5; the trapezoidal rule is exact to rounding for these smooth plans."""
     h, s, m, n = 0.5, 1.3, 1.0, -0.5
     start = gaussian_grid(m, variance**0.5)
     scheme = wopt.build("scheme", {"name": "entropic_jko", "step_size": h, "epsilon": epsilon})
@@ -44,7 +44,7 @@ def test_entropic_step_equals_the_closed_form(epsilon, variance):
 
 
 def test_entropic_fixed_point_is_smaller_than_the_minimiser():
-    """theory.md C3, C4: eps = 0.1, h = 0.5, s = 1.3 leads to 1.236."""
+    """docs/theory.md 3.5: eps = 0.1, h = 0.5, s = 1.3 leads to 1.236."""
     scheme = wopt.build("scheme", {"name": "entropic_jko", "step_size": 0.5, "epsilon": 0.1})
     start = gaussian_grid(0.0, 1.2360**0.5)
     _, covariance = step(start, scheme, GaussianTarget([0.0], [[1.3]]))
@@ -78,7 +78,7 @@ def isotropic(n, dim, mean, deviation):
 
 @pytest.mark.parametrize("dim", [2, 3])
 def test_sliced_step_is_a_jko_step_of_d_times_the_length(dim):
-    """theory.md N7, N8; for a dilation it is exact for any particles, not for Gaussians only."""
+    """docs/theory.md 3.5; for a dilation it is exact for any particles, not for Gaussians only."""
     h, mean = 0.3, torch.full((dim,), 1.5, dtype=torch.float64)
     eye, zero = torch.eye(dim, dtype=torch.float64), torch.zeros(dim, dtype=torch.float64)
     scheme = wopt.build("scheme", {"name": "sliced_jko", "step_size": h, "frames": 4})
