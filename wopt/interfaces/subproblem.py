@@ -121,7 +121,8 @@ class Subproblem:
     def loss(self, block: FlowBlock) -> Tensor:
         """Return F(T), differentiable in the block's parameters."""
         moved = self.at(block)
-        return self.implicit.energy(moved) + moved.mean(self.cost(moved))
+        cost = moved.mean(self.cost(moved))  # first: the order fixes that of sums of gradients
+        return self.implicit.energy(moved) + cost
 
     def change(self, block: FlowBlock, moved: Particles) -> Mean:
         """Return F(T) - F(id) with its standard error.

@@ -67,4 +67,5 @@ class ByAction(Subproblem):
         """Return the energy and the block's action over 2 h'."""
         y, log_det, action = block.forward_with_action(self.particles.points)
         moved = self.particles.moved(y, log_det)
-        return self.implicit.energy(moved) + moved.mean(action) / (2 * self.step_size)
+        cost = moved.mean(action) / (2 * self.step_size)
+        return self.implicit.energy(moved) + cost
