@@ -51,8 +51,8 @@ class Certifier(Component):
             int | None,
             Field(
                 ge=0,
-                description="of the critic; 0 for affine fields alone; by default 300 or what "
-                "fits the budget",
+                description="of the critic, one net; 0 for affine fields alone; by default 300 or "
+                "what fits the budget, then twice as many as long as it sees more",
             ),
         ] = None,
         learning_rate: Annotated[float, Field(gt=0, description="of the critic")] = 1e-2,
@@ -99,7 +99,8 @@ class Certifier(Component):
         """Return the critic's options.
 
         Args:
-            iterations: Its iterations.
+            iterations: Of its first net.
+            seconds: Processor time within which more nets may be trained.
             seed: Of the critic.
             seconds: CPU seconds of its nets.
         """

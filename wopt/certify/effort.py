@@ -10,11 +10,13 @@ import torch
 
 from wopt.capabilities import Need
 from wopt.certify.certifier import Certifier
+from wopt.certify.critic import stein_norm
 from wopt.certify.score import pushed_score
 from wopt.interfaces.block import FlowBlock, new_block
 from wopt.particles import Particles
 from wopt.push import push
 from wopt.seeds import seeded
+from wopt.stein.form import SteinForm
 from wopt.train.problem import Problem
 from wopt.typed import Number, Typed
 
@@ -23,6 +25,9 @@ __all__ = ["Effort", "plan"]
 _MOST = (20_000, 300, 2_000)
 _LEAST = (1_000, 25, 50)
 """Particles, iterations of a critic, rows whose score is pushed: in full, and at the least."""
+
+_CRITIC = 4.0
+"""Processor seconds of a critic's nets where there is no budget."""
 
 _LEAST_SECONDS = 1.0
 """No budget is smaller: below it nothing could be measured."""
@@ -33,8 +38,11 @@ _CHALLENGE = 12.0
 _CHALLENGERS = 0.5
 """Their share of a budget."""
 
-_TRIAL = 128
+_TRIAL = 1024
 _TRIAL_SCORE = 32
+_TRIAL_FORMS = 1000
+_ROUND_TRIPS, _TRIP_ROWS = 2, 2000
+"""Round trips of data and of noise go through the audited maps once each."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +51,7 @@ class Effort(Typed):
 
     Attributes:
         particles: At most so many.
-        iterations: Of each critic.
+        iterations: Of the first net of each critic.
         score_rows: Rows whose score is pushed.
         expected: Processor seconds that this should take; ``None`` if it was not asked.
         budget: Processor seconds that it may take; ``None`` for any.
@@ -57,7 +65,7 @@ class Effort(Typed):
     expected: Number | None = None
     budget: float | None = None
     challenge: float | None = None
-    critic: float = 4.0
+    critic: float = _CRITIC
 
     @classmethod
     def full(cls, certifier: Certifier, *, challenged: bool = False) -> Effort:
@@ -66,7 +74,10 @@ class Effort(Typed):
         rows, iterations, scores = (
             most if value is None else value for value, most in zip(asked, _MOST, strict=True)
         )
-        return cls(rows, iterations, scores, challenge=_CHALLENGE if challenged else None)
+        # Iterations that are named are those of one net.
+        critic = _CRITIC if certifier.iterations is None else 0.0
+        challenge = _CHALLENGE if challenged else None
+        return cls(rows, iterations, scores, challenge=challenge, critic=critic)
 
     @property
     def text(self) -> str:
@@ -77,7 +88,7 @@ class Effort(Typed):
         )
         if self.budget is None or self.expected is None:
             return said
-        return f"{said}: about {self.expected:.2g} CPU s, of a budget of {self.budget:.2g}"
+        return f"{said}: at least {self.expected:.2g} CPU s, of a budget of {self.budget:.2g}"
 
 
 def plan(
@@ -123,7 +134,8 @@ def plan(
     expected = cost(*sizes)
     challenge = whole - budget if challenged else None
     # What is left over goes to more nets, the critics one after the other.
-    critic = max(0.0, budget - expected) / (cost.forms * len(blocks))
+    spare = max(0.0, budget - expected) / (cost.forms * len(blocks))
+    critic = spare if certifier.iterations is None else 0.0
     return Effort(
         sizes[0], sizes[1], sizes[2], expected + (challenge or 0.0), whole, challenge, critic
     )
@@ -144,20 +156,25 @@ class _Cost:
         self.steps = len(blocks)
         rows = len(few)
         self.push = _seconds(lambda: _carry(blocks, few)) / rows
-        self.critic = 0.0
+        self.critic = self.closed = 0.0
         # Without the log-det no field is needed: the gradient at the particles is known.
         if problem.objective.needs & (Need.LOG_DET | Need.LOG_DENSITY):
             self.critic = _of_critic(certifier, few)
+            self.closed = _of_closed_forms(certifier, problem, like)
         self.forms = 1 if scored else 2
         self.score = 0.0
         if scored:
             x = few.points[:_TRIAL_SCORE]
             self.score = _seconds(lambda: pushed_score(blocks[0], x, x)) / len(x)
 
+    @property
+    def critics(self) -> int:
+        """How many critics are fitted; none where no field is needed."""
+        return self.forms * self.steps if self.critic else 0
+
     def __call__(self, particles: int, iterations: int, score_rows: int) -> float:
-        # Particles go twice through each map, once to be measured and once to go on.
-        carried = 2 * self.push * particles
-        critics = 2 * self.forms * self.steps * self.critic * iterations
+        carried = self.push * (particles + _ROUND_TRIPS * min(particles, _TRIP_ROWS))
+        critics = self.critics * (2 * self.critic * iterations + self.closed * particles)
         return carried + critics + self.steps * self.score * min(score_rows, particles)
 
 
@@ -182,10 +199,23 @@ def _of_critic(certifier: Certifier, like: Particles) -> float:
             return _seconds(iterate)
 
 
-def _seconds(work: Callable[[], object], times: int = 2) -> float:
+def _of_closed_forms(certifier: Certifier, problem: Problem, like: Particles) -> float:
+    """Return the seconds that fields in closed form take for a particle."""
+    if like.weights is not None or certifier.iterations == 0:
+        return 0.0
+    at = like.rows(slice(_TRIAL_FORMS))
+    at = at.moved(at.points, torch.zeros_like(at.points[:, 0]))
+    options = certifier.of_critic(1, 0, 0.0)
+    with torch.no_grad():
+        form = SteinForm.of(problem.objective, at)
+        took = _seconds(lambda: stein_norm(form, options))
+    return 2 * took / len(at)  # kernels cost more for more particles
+
+
+def _seconds(work: Callable[[], object]) -> float:
     """Return the least processor time of a piece of work; the first time warms up."""
     found = []
-    for _ in range(times):
+    for _ in range(2):
         began = time.process_time()
         work()
         found.append(time.process_time() - began)

@@ -93,7 +93,7 @@ def measure_step(
     pushed = None
     if score is not None and Need.LOG_DET in passage.block.provides:
         pushed = pushed_score(passage.block, before.points[: len(score)], score)
-    condition = None if sub is None else sub.stationarity(passage.block)
+    condition = None if sub is None else sub.stationarity(passage.audited)
     if condition is not None:
         y = condition.particles.points
         if base != "forward":

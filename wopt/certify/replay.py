@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from typing import Any, cast
 
 import torch
+from torch import Tensor
 
+from wopt.capabilities import Need
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.subproblem import Subproblem
 from wopt.particles import Particles
-from wopt.push import push
+from wopt.push import in_batches
 from wopt.train.problem import Problem, Trace
 from wopt.train.record import StepRecord
 
@@ -27,6 +30,7 @@ class Passage:
         before, after: The particles, moved by the audited map.
         subproblem: What the map solves at these particles; ``None`` for schemes of several
             stages, whose earlier maps are not kept.
+        audited: The block, which remembers its audited image of ``before``.
     """
 
     record: StepRecord
@@ -34,6 +38,30 @@ class Passage:
     before: Particles
     after: Particles
     subproblem: Subproblem | None
+    audited: FlowBlock
+
+
+class _Known:
+    """A block that remembers the audited image of some points, which is dear to compute twice."""
+
+    def __init__(self, block: FlowBlock, x: Tensor) -> None:
+        self._block, self._x = block, x
+        self._with_log_det = Need.LOG_DET in block.provides
+        self.image: tuple[Tensor, Tensor | None] = (
+            in_batches(block.audit, x) if self._with_log_det else (in_batches(block.move, x), None)
+        )
+
+    def audit(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return ``(T(x), log |det DT(x)|)`` by the block's finer computation."""
+        known = self._with_log_det and torch.equal(x, self._x)
+        return self.image if known else self._block.audit(x)
+
+    def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        found: tuple[Tensor, Tensor] = self._block(x)
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._block, name)
 
 
 @torch.no_grad()
@@ -58,7 +86,8 @@ def replay(
         if scheme.stages == 1:
             history = trace.history(record.step - 1, record.step_size, previous_h, record.plan)
             sub = scheme.subproblem(history, problem.objective)
-        after = push(block, before, audit=True)
-        yield Passage(record, block, before, after, sub)
+        known = _Known(block, before.points)
+        after = before.moved(*known.image)
+        yield Passage(record, block, before, after, sub, cast(FlowBlock, known))
         trace = trace.after(scheme, problem.objective, sub, after)
         previous_h = record.step_size
