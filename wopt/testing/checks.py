@@ -53,17 +53,35 @@ def check_block(block: FlowBlock, dim: int, *, tolerance: float = 1e-8, seed: in
     for _ in range(_REFINEMENTS):
         if not block.refine():
             break
-    done = []
-
-    def law(name: str, error: float, limit: float = tolerance) -> None:
-        if not error <= limit:
-            raise LawError(f"{type(block).__name__} breaks {name}: {error:.3g} > {limit:.3g}")
-        done.append(name)
-
+    laws = _Laws(type(block).__name__, tolerance)
     with torch.no_grad():
-        law("identity_when_new", _largest(block.move(x) - x))
+        laws("identity_when_new", _largest(block.move(x) - x))
     for parameter in block.parameters():
         parameter.data += 0.1 * torch.randn(parameter.shape, dtype=torch.float64, generator=draw)
+    _check_map(block, x, laws)
+    _check_log_det(block, x, laws)
+    _check_inverse(block, x, laws)
+    _check_other_capabilities(block, x, laws)
+    _check_state(block, x, laws)
+    return laws.done
+
+
+class _Laws:
+    """Remembers the laws that hold, and raises at the first that does not."""
+
+    def __init__(self, of: str, tolerance: float) -> None:
+        self.of = of
+        self.tolerance = tolerance
+        self.done: list[str] = []
+
+    def __call__(self, name: str, error: float, limit: float | None = None) -> None:
+        limit = self.tolerance if limit is None else limit
+        if not error <= limit:
+            raise LawError(f"{self.of} breaks {name}: {error:.3g} > {limit:.3g}")
+        self.done.append(name)
+
+
+def _check_map(block: FlowBlock, x: Tensor, law: _Laws) -> None:
     y = block.move(x)
     law("shapes", float(y.shape != x.shape), 0)
     if Need.LOG_DET in block.provides:
@@ -77,18 +95,30 @@ def check_block(block: FlowBlock, dim: int, *, tolerance: float = 1e-8, seed: in
     with torch.no_grad():
         law("deterministic", _largest(block.move(x) - block.move(x)), 0)
         law("rows_are_independent", _largest(block.move(x[:3]) - block.move(x)[:3]), 1e-12)
+
+
+def _check_log_det(block: FlowBlock, x: Tensor, law: _Laws) -> None:
+    if Need.LOG_DET not in block.provides:
+        return
+    jacobian = _jacobians(lambda p: block(p)[0], x)
+    log_det = block(x)[1].detach()
+    law("log_det_is_exact", _largest(torch.linalg.slogdet(jacobian)[1] - log_det))
+    with torch.no_grad():
+        law("move_equals_forward", _largest(block.move(x) - block(x)[0]))
+        law("audit_agrees", _largest(block.audit(x)[1] - block(x)[1]), 1e-3)
+
+
+@torch.no_grad()
+def _check_inverse(block: FlowBlock, x: Tensor, law: _Laws) -> None:
+    if Need.INVERSE not in block.provides:
+        return
+    back, log_inverse = block.inverse(block.move(x))
+    law("inverse_returns", _largest(back - x))
     if Need.LOG_DET in block.provides:
-        jacobian = _jacobians(lambda p: block(p)[0], x)
-        law("log_det_is_exact", _largest(torch.linalg.slogdet(jacobian)[1] - log_det.detach()))
-        with torch.no_grad():
-            law("move_equals_forward", _largest(block.move(x) - block(x)[0]))
-            law("audit_agrees", _largest(block.audit(x)[1] - block(x)[1]), 1e-3)
-    if Need.INVERSE in block.provides:
-        with torch.no_grad():
-            back, log_inverse = block.inverse(block.move(x))
-            law("inverse_returns", _largest(back - x))
-            if Need.LOG_DET in block.provides:
-                law("inverse_log_det", _largest(log_inverse + block(x)[1]))
+        law("inverse_log_det", _largest(log_inverse + block(x)[1]))
+
+
+def _check_other_capabilities(block: FlowBlock, x: Tensor, law: _Laws) -> None:
     if Need.ACTION in block.provides:
         with torch.no_grad():
             z, _, action = block.forward_with_action(x)
@@ -103,6 +133,9 @@ def check_block(block: FlowBlock, dim: int, *, tolerance: float = 1e-8, seed: in
         divergence = block.velocity(x)[1].detach()
         trace = _jacobians(lambda p: block.velocity(p)[0], x).diagonal(dim1=1, dim2=2).sum(1)
         law("divergence_is_exact", _largest(trace - divergence))
+
+
+def _check_state(block: FlowBlock, x: Tensor, law: _Laws) -> None:
     other = copy.deepcopy(block)
     for parameter in other.parameters():
         parameter.data.zero_()
@@ -111,7 +144,6 @@ def check_block(block: FlowBlock, dim: int, *, tolerance: float = 1e-8, seed: in
         law("saves_and_loads", _largest(other.move(x) - block.move(x)), 0)
         single = copy.deepcopy(block).float()
         law("float32", _largest(single.move(x.float()).double() - block.move(x)), 1e-3)
-    return done
 
 
 def check_objective(

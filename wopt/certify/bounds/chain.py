@@ -198,14 +198,21 @@ def chain(
         smoothness=_number("smoothness", smoothness),
         base=base,
     )
+    return _records(run, tainted, not_optimal, frozenset(seen))
+
+
+def _records(
+    run: Inputs, tainted: set[str], not_optimal: Sequence[str], seen: frozenset[int]
+) -> list[StepBounds]:
+    """Return every rule's entry, by step."""
     tables: dict[str, dict[str, list[Entry]]] = {"w2": {}, "gap": {}}
     for rule in RULES:
         entries = _apply(rule, run, tainted)
         if rule.along:
             entries = _withdrawn(entries, not_optimal)
-        tables[rule.of][rule.name] = _seen(rule, entries, frozenset(seen))
+        tables[rule.of][rule.name] = _seen(rule, entries, seen)
     records = []
-    for n in range(len(h)):
+    for n in range(len(run.h)):
         w2, gap = ({name: column[n] for name, column in tables[of].items()} for of in tables)
         records.append(with_transport_entropy(StepBounds(n + 1, w2, gap), run.pl))
     return records

@@ -59,19 +59,8 @@ def climb(
         length = torch.ones_like(value)
         if not steps:  # the first step has no scale: at most of length one
             length = 1 / norm.clamp_min(1.0)
-        moved, reached, ahead = x.clone(), value.clone(), open_rows.clone()
-        for _ in range(_HALVINGS):
-            trial = x[ahead] + length[ahead, None] * direction[ahead]
-            at = potential(trial)
-            good = at <= value[ahead] + _SLOPE * length[ahead] * slope[ahead]
-            rows = ahead.nonzero()[:, 0]
-            moved[rows[good]], reached[rows[good]] = trial[good], at[good]
-            ahead[rows[good]] = False
-            length = length / 2
-            if not bool(ahead.any()):
-                break
+        moved, reached, changed = _search(potential, x, value, direction, slope, length, open_rows)
         after = gradient.clone()
-        changed = open_rows & ~ahead
         if not bool(changed.any()):
             break
         after[changed] = -score(moved[changed])
@@ -80,6 +69,30 @@ def climb(
         del steps[:-_HISTORY], changes[:-_HISTORY]
         x, value, gradient = moved, reached, after
     return x
+
+
+def _search(
+    potential: Callable[[Tensor], Tensor],
+    x: Tensor,
+    value: Tensor,
+    direction: Tensor,
+    slope: Tensor,
+    length: Tensor,
+    rows: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return where rows end by Armijo's rule, V there, and which of them moved."""
+    moved, reached, ahead = x.clone(), value.clone(), rows.clone()
+    for _ in range(_HALVINGS):
+        trial = x[ahead] + length[ahead, None] * direction[ahead]
+        at = potential(trial)
+        good = at <= value[ahead] + _SLOPE * length[ahead] * slope[ahead]
+        found = ahead.nonzero()[:, 0]
+        moved[found[good]], reached[found[good]] = trial[good], at[good]
+        ahead[found[good]] = False
+        length = length / 2
+        if not bool(ahead.any()):
+            break
+    return moved, reached, rows & ~ahead
 
 
 def _direction(gradient: Tensor, steps: list[Tensor], changes: list[Tensor]) -> Tensor:

@@ -120,16 +120,22 @@ class _Spline(torch.autograd.Function):
         of_length = torch.stack(
             [-(of_t * t + of_s * s) / width, of_s / width + of_y * gain / height]
         )
-        k = shares.shape[1]
         gradient = torch.empty_like(raw)
         logits, inner = _parts(gradient)
         _to_logits(logits, shares, start, length, of_start, of_length, index)
-        of_first = of_a * a * _bending(before) * (index > 0)
-        of_second = of_b * b * _bending(after) * (index < k - 1)
-        inner.zero_()
-        inner.scatter_add_(0, (index - 1).clamp(min=0)[None], of_first[None])
-        inner.scatter_add_(0, index.clamp(max=k - 2)[None], of_second[None])
+        ends = of_a * a * _bending(before), of_b * b * _bending(after)
+        _to_inner(inner, *ends, index, shares.shape[1])
         return gradient, of_t / width / size + outside, None
+
+
+def _to_inner(
+    inner: Tensor, of_first: Tensor, of_second: Tensor, index: Tensor, pieces: int
+) -> None:
+    """Write the gradient by the slopes at inner knots, of what each point's two ends gave."""
+    inner.zero_()
+    inner.scatter_add_(0, (index - 1).clamp(min=0)[None], (of_first * (index > 0))[None])
+    last = pieces - 1
+    inner.scatter_add_(0, index.clamp(max=last - 1)[None], (of_second * (index < last))[None])
 
 
 def _evaluate(raw: Tensor, x: Tensor, bound: Tensor) -> tuple[Tensor, ...]:
