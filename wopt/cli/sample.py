@@ -66,6 +66,7 @@ def command(
         from wopt.cli.importance import weight_columns
 
         weights = weight_columns(run, directory, x, log_density)
+        weights = weights.double().cpu()
         beside |= {"log_weight": weights[:, 0], "weight": weights[:, 1]}
     _write(out, flow, x, beside)
     if lost:

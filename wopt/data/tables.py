@@ -11,12 +11,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wopt.data.files import column_names, existing_file, has_names, is_number, load_columns
+from wopt.data.files import (
+    READABLE,
+    column_names,
+    existing_file,
+    has_names,
+    is_number,
+    load_columns,
+)
 from wopt.errors import DataError
 from wopt.files import replacing
 from wopt.registry import close_matches
 
 __all__ = [
+    "READABLE",
     "check_writable",
     "column_names",
     "existing_file",
