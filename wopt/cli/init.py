@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,26 +12,82 @@ __all__ = ["command"]
 
 @click.command("init")
 @click.argument("file", type=click.Path(path_type=Path), default="wopt.toml")
-@click.option("--source", default="toy", show_default=True, help="Where the start comes from.")
+@click.option(
+    "--source", help="Where the start comes from; toy by default, or that which reads FILE."
+)
 @click.option("--objective", help="What to minimise.")
 @click.option("--scheme", help="How to step.")
 @click.option("--block", help="With which maps.")
-@click.option("--force", is_flag=True, help="Overwrite FILE.")
+@click.option("--key", help="Which array of an npz file.")
+@click.option("--force", is_flag=True, help="Overwrite a configuration; data never are.")
 def command(
     file: Path,
-    source: str,
+    source: str | None,
     objective: str | None,
     scheme: str | None,
     block: str | None,
+    key: str | None,
     force: bool,
 ) -> None:
-    """Write a commented configuration with every option and its default to FILE."""
+    """Write a commented configuration with every option and its default.
+
+    FILE is the configuration to write, or a table (npy, npz, csv, parquet, h5ad): its columns are
+    read, and the configuration is written beside it, with the suffix toml.
+    """
     from wopt.config.template import template
     from wopt.errors import ConfigError
     from wopt.files import write_text
 
-    if file.exists() and not force:
-        raise ConfigError(f"{file}: is there already; choose another name, or --force")
-    wishes = {"source": source, "objective": objective, "scheme": scheme, "block": block}
-    write_text(file, template({k: v for k, v in wishes.items() if v is not None}))
-    click.echo(f"{file} is written; train with `wopt run {file}`")
+    out, options, about = file, dict[str, Any](), list[str]()
+    if file.suffix.lower() != ".toml" and (file.exists() or file.suffix.lower() in _tables()):
+        out, (source, options, about) = file.with_suffix(".toml"), _of_data(file, key, source)
+    if out.exists() and not (force and out.suffix.lower() == ".toml"):
+        hint = ", or --force" if out.suffix.lower() == ".toml" else ""
+        raise ConfigError(f"{out}: is there already; choose another name{hint}")
+    wishes = {
+        "source": source or "toy", "objective": objective, "scheme": scheme, "block": block,
+    }  # fmt: skip
+    chosen = {k: v for k, v in wishes.items() if v is not None}
+    write_text(out, template(chosen, {"source": options}, about))
+    for line in about:
+        click.echo(f"  {line}")
+    click.echo(f"{out} is written; train with `wopt run {out}`")
+
+
+def _tables() -> tuple[str, ...]:
+    from wopt.data.files import READABLE
+
+    return (*READABLE, ".h5ad")
+
+
+def _of_data(
+    file: Path, key: str | None, source: str | None
+) -> tuple[str, dict[str, Any], list[str]]:
+    """Return the source that reads a file, its options, and what its columns are, in words."""
+    from wopt.data.choices import Choices
+    from wopt.data.files import existing_file
+    from wopt.data.kinds import column_of
+    from wopt.data.tables import read_frame
+    from wopt.errors import DataError
+
+    if file.suffix.lower() == ".h5ad":
+        return source or "anndata", {"path": str(existing_file(file))}, []
+    table = read_frame(file, key)
+    kept, about = (
+        list[str](),
+        [f"{file.name}: {table.num_rows} rows of {table.num_columns} columns"],
+    )
+    for name in Choices().default_columns(table.column_names):
+        try:
+            words = column_of(name, table.column(name), None, str(file)).words()
+            kept.append(name)
+        except DataError as error:
+            words = f"{name}: left out: {str(error).removeprefix(f'{file}: ')}"
+        missing = table.column(name).null_count
+        about.append(words + (f"; {missing} values are missing" if missing else ""))
+    if not kept:
+        raise DataError(f"{file}: has no column that can be modelled; " + "; ".join(about[1:]))
+    options: dict[str, Any] = {"path": str(file), "columns": kept}
+    if any("missing" in line for line in about):
+        options["nan"] = "drop"
+    return source or "array", options | ({} if key is None else {"key": key}), about

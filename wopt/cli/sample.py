@@ -38,14 +38,15 @@ def command(
 ) -> None:
     """Draw samples of the model in DIRECTORY, with their log-density as the last column.
 
-    Columns are in the data's units; in an npy file the array has shape (n, d + 1), or (n, d + 3)
-    with --importance. A conditional model draws for the rows of --conditions, or for conditions of
-    the training data.
+    Columns are in the data's units, integers and categories as such; in an npy file, which holds
+    numbers alone, the array has shape (n, d + 1), or (n, d + 3) with --importance, and texts are
+    codes. A conditional model draws for the rows of --conditions, or for conditions of the training
+    data. A model that carries the rows of one population to another draws from rows it was not
+    trained on, without a density.
     """
-    import numpy as np
     import torch
 
-    from wopt.data.tables import check_writable, write_table
+    from wopt.data.tables import check_writable
     from wopt.runs.load import load_run
 
     check_writable(out)
@@ -59,16 +60,15 @@ def command(
         number = len(given)
         y, log_density = flow.sample_and_log_prob(generator=generator, conditions=given, audit=True)
         x = torch.cat([y.double(), given.to(y.device)], dim=1)
-    made = torch.cat([x.double(), log_density.double()[:, None]], dim=1).cpu()
-    names: tuple[str, ...] = (*flow.names, "log_density")
-    table = made.numpy()
-    lost = int((~np.isfinite(table).all(axis=1)).sum())
+    beside = {"log_density": log_density.double().cpu()}
+    lost = int((~torch.isfinite(x).all(dim=1)).sum())
     if importance:
         from wopt.cli.importance import weight_columns
 
         weights = weight_columns(run, directory, x, log_density)
-        table, names = torch.cat([made, weights], dim=1).numpy(), (*names, "log_weight", "weight")
-    write_table(out, table, names)
+        weights = weights.double().cpu()
+        beside |= {"log_weight": weights[:, 0], "weight": weights[:, 1]}
+    _write(out, flow, x, beside)
     if lost:
         click.secho(
             f"warning: {lost} of {number} samples are not finite: the maps overflowed there. "
@@ -76,26 +76,41 @@ def command(
             fg="yellow",
             err=True,
         )
-    click.echo(f"{number} samples of {flow.dim} columns and {', '.join(names[flow.dim :])}: {out}")
+    click.echo(f"{number} samples of {flow.dim} columns and {', '.join(beside)}: {out}")
+    if bool(torch.isnan(log_density).all()):
+        click.echo("log_density is NaN: this model has samples but no known density", err=True)
+
+
+def _write(out: Path, flow: Flow, x: Tensor, beside: dict[str, Tensor]) -> None:
+    """Write samples with more columns, with names and categories where a file holds some."""
+    import torch
+
+    from wopt.data.frames import array_of
+    from wopt.data.tables import write_frame, write_table
+
+    if flow.columns is None or out.suffix.lower() == ".npy":
+        rows = x.double().cpu() if flow.columns is None else array_of(x, flow.columns)
+        table = torch.cat([torch.as_tensor(rows), torch.stack([*beside.values()], dim=1)], dim=1)
+        write_table(out, table.numpy(), (*flow.names, *beside))
+        return
+    made = flow.table(x)
+    for name, values in beside.items():
+        made = made.append_column(name, [values.numpy()])
+    write_frame(out, made)
 
 
 def _conditions(path: Path, flow: Flow, directory: Path) -> Tensor:
-    """Return the conditions in a table, found by name or, failing that, by position."""
-    import torch
-
-    from wopt.data.tables import read_table
+    """Return the conditions in a table: found by name, or by position where it has no names."""
+    from wopt.data.columns import Columns
+    from wopt.data.dataset import check_finite
+    from wopt.data.rows import matched
+    from wopt.data.tables import has_names, read_frame
     from wopt.errors import DataError
 
     width = flow.condition
     if not width:
         raise DataError(f"{directory}: is no conditional model; leave out --conditions")
-    table, found = read_table(path)
-    wanted = flow.names[-width:]
-    if set(wanted) <= set(found):
-        table = table[:, [found.index(name) for name in wanted]]
-    elif table.shape[1] != width:
-        raise DataError(
-            f"{path}: has {table.shape[1]} columns ({', '.join(found[:8])}), and the "
-            f"model's conditions are {', '.join(wanted)}"
-        )
-    return torch.from_numpy(table)
+    wanted = (flow.columns or Columns.on_the_line(flow.names)).pick(flow.names[-width:])
+    rows = matched(read_frame(path), wanted, named=has_names(path), place=str(path))
+    check_finite(rows, wanted.names, str(path))
+    return rows

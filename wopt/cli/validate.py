@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from wopt.runs.prepare import Prepared
 
 __all__ = ["command"]
 
@@ -14,16 +18,47 @@ __all__ = ["command"]
 @click.option("--set", "settings", multiple=True, metavar="K=V", help="Override an option.")
 @click.option("--show", is_flag=True, help="Print the resolved configuration.")
 def command(config: Path, settings: tuple[str, ...], show: bool) -> None:
-    """Check CONFIG without running it: names, options, files, and whether the parts fit."""
+    """Check CONFIG without running it: whatever `wopt run` would refuse before its first step.
+
+    Names, options and whether the parts fit are checked, the data are read and preprocessed, and
+    what their columns are is printed.
+    """
     import tomli_w
 
     from wopt.cli.common import read, warn_of_plugins
     from wopt.config.model import to_table
-    from wopt.train.check import check_parts
+    from wopt.runs.prepare import prepare
+    from wopt.seeds import derive
 
     warn_of_plugins()
     chosen = read(config, settings)
     chosen.source.check()
-    # Whether the start's density is known is seen only when the source is loaded.
-    check_parts(chosen.objective, chosen.scheme, chosen.block_specs, log_density=True)
-    click.echo(tomli_w.dumps(to_table(chosen)) if show else f"{config}: valid")
+    prepared = prepare(chosen, chosen.source.load(derive(chosen.seed, "source")))
+    if show:
+        click.echo(tomli_w.dumps(to_table(chosen)))
+        return
+    click.echo(f"{config}: valid")
+    for line in _about(prepared):
+        click.echo(f"  {line}")
+
+
+def _about(prepared: Prepared) -> list[str]:
+    """Return what a run would be made of, in words."""
+    data = prepared.dataset
+    assert data is not None
+    sizes = (
+        f"{len(data.train)} + {len(data.valid)} + {len(data.test)} rows (training, held out, test)"
+    )
+    model = (
+        "the source carried to the target" if prepared.pushes else "the law of the source's rows"
+    )
+    lines = [f"data: {sizes} of {data.dim} columns", f"model: {model}"]
+    columns = data.transform.columns
+    words = [column.words() for column in columns.columns] if columns else list(data.names)
+    for j, text in enumerate(words[:_SHOWN]):
+        given = j >= data.dim - data.condition
+        lines.append(f"column {text}" + (" (condition)" if given else ""))
+    return lines + ([f"... {len(words) - _SHOWN} more"] if len(words) > _SHOWN else [])
+
+
+_SHOWN = 20

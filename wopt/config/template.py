@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import tomli_w
@@ -18,17 +19,24 @@ __all__ = ["template"]
 _TABLES = ("source", "objective", "scheme", "block", "solver", "guard", "stop", "certify")
 
 
-def template(names: dict[str, str]) -> str:
+def template(
+    names: dict[str, str],
+    values: dict[str, dict[str, Any]] | None = None,
+    about: Sequence[str] = (),
+) -> str:
     """Return a commented TOML configuration.
 
     Args:
         names: The component to use by kind; where a kind is missing, the usual one.
+        values: Options of the source, objective, ... that are not the defaults.
+        about: Lines to begin with, as comments.
 
     Raises:
         PluginError: A name is unknown.
     """
     lines = [
         "# A wopt run. Every option is shown with its default; delete what you do not need.",
+        *(f"# {line}" for line in about),
         "",
     ]
     for name, field in RunConfig.model_fields.items():
@@ -38,7 +46,7 @@ def template(names: dict[str, str]) -> str:
         field = RunConfig.model_fields[table]
         lines += ["", f"# {field.description}"]
         if table in KINDS:
-            lines += _component(table, table, names)
+            lines += _component(table, table, names, (values or {}).get(table, {}))
         else:
             assert isinstance(field.annotation, type)
             assert issubclass(field.annotation, Component)
@@ -54,7 +62,9 @@ def template(names: dict[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _component(path: str, kind: str, names: dict[str, str]) -> list[str]:
+def _component(
+    path: str, kind: str, names: dict[str, str], values: dict[str, Any] | None = None
+) -> list[str]:
     registry = host().registry
     usual = RunConfig.model_fields[kind].default if kind in RunConfig.model_fields else {}
     name = names.get(kind) or (usual.get("name") if isinstance(usual, dict) else None)
@@ -66,7 +76,9 @@ def _component(path: str, kind: str, names: dict[str, str]) -> list[str]:
     nested: list[str] = []
     for option, field in options_model(cls).model_fields.items():
         default = field.default
-        if isinstance(default, dict) and "name" in default and option in KINDS:
+        if values and option in values:
+            lines += [*_comment(field), tomli_w.dumps({option: values[option]}).strip()]
+        elif isinstance(default, dict) and "name" in default and option in KINDS:
             if option == "step_size":  # a number says it all
                 lines += [*_comment(field), "step_size = 1.0"]
             else:

@@ -8,13 +8,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from wopt.data.dataset import Dataset, split
+from wopt.data.columns import Columns
+from wopt.data.dataset import Dataset
+from wopt.data.table_transform import fit_transform
 from wopt.data.tables import pick_columns
-from wopt.data.transform import AffineTransform
 from wopt.errors import DataError
 from wopt.seeds import generator
 
-__all__ = ["assemble", "check_context", "coordinates", "dequantised", "draw_splits", "from_rows"]
+__all__ = ["assemble", "check_context", "coordinates", "dequantised", "draw_splits"]
 
 How = Literal["none", "standardise", "whiten"]
 Splits = tuple[Tensor, Tensor, Tensor]
@@ -50,50 +51,31 @@ def assemble(
     entropy: float | None = None,
     sample: Draw | None = None,
     images: Callable[[Tensor], Tensor] | None = None,
-    condition: int = 0,
+    columns: Columns | None = None,
 ) -> Dataset:
     """Fit the preprocessing on the training split and make the dataset.
+
+    Args:
+        splits: Training, validation and test rows.
+        preprocess: What is fitted.
+        names: The columns' names.
+        log_density: If it is known.
+        entropy: If it is known.
+        sample: Draws fresh rows, if it can be.
+        images: Turns rows into pictures, if they are some.
+        columns: What the columns are, if they are not all numbers on the whole line.
 
     Raises:
         DataError: Columns have no density, or there are too few rows to whiten.
     """
     train, valid, test = splits
     names = names or coordinates(train.shape[1])
-    transform = AffineTransform.fit(train, preprocess, names, condition)
+    columns = columns or Columns.on_the_line(names)
+    transform = fit_transform(train, preprocess, columns)
     return Dataset(
-        train, valid, test, transform, names, log_density, entropy, sample, images, condition
-    )
-
-
-def from_rows(
-    x: Tensor,
-    names: tuple[str, ...],
-    fractions: tuple[float, float, float],
-    preprocess: How,
-    dequantise: float,
-    seed: int,
-    context: Sequence[str | int] | None = None,
-) -> Dataset:
-    """Dequantise, split and preprocess the rows of a table; its context columns go last.
-
-    Raises:
-        DataError: Too few rows, or columns that have no density; the message says what to do.
-    """
-    x, names, condition = _context_last(x, names, context)
-    moved = x.shape[1] - condition
-    noisy = dequantised(x[:, :moved], dequantise, generator(seed, "source", "noise"))
-    splits = split(torch.cat([noisy, x[:, moved:]], dim=1), fractions, seed)
-    if len(splits[0]) < 2:
-        raise DataError(f"{len(x)} row(s) leave one for training; give more data")
-    try:
-        return assemble(splits, preprocess, names, condition=condition)
-    except DataError as error:
-        if dequantise == 0 and bool((x == x.round()).all()):
-            raise DataError(
-                f"{error}; these are integers, so noise of one unit gives them a density: "
-                "`dequantise = 1`"
-            ) from None
-        raise
+        train, valid, test, transform, names, log_density, entropy, sample, images,
+        columns.condition,
+    )  # fmt: skip
 
 
 def check_context(names: tuple[str, ...], context: Sequence[str | int] | None) -> list[int]:
@@ -111,12 +93,3 @@ def check_context(names: tuple[str, ...], context: Sequence[str | int] | None) -
             "fewer in `context`"
         )
     return given
-
-
-def _context_last(
-    x: Tensor, names: tuple[str, ...], context: Sequence[str | int] | None
-) -> tuple[Tensor, tuple[str, ...], int]:
-    """Return the columns with those of the context last, and how many these are."""
-    given = check_context(names, context)
-    order = [*(j for j in range(len(names)) if j not in given), *given]
-    return x[:, order], tuple(names[j] for j in order), len(given)

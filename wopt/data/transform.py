@@ -7,6 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from wopt.data.columns import Columns
 from wopt.errors import DataError
 
 __all__ = ["AffineTransform"]
@@ -36,6 +37,8 @@ class AffineTransform(nn.Module):
     shift: Tensor
     matrix: Tensor
     inverse_matrix: Tensor
+    columns: Columns | None = None
+    """What the columns of a table are; ``None``: numbers on the whole line."""
 
     def __init__(
         self, shift: Tensor, matrix: Tensor, inverse_matrix: Tensor, condition: int = 0
@@ -129,6 +132,19 @@ class AffineTransform(nn.Module):
         """log |det| of the map, a scalar, which the likelihood in the data's units needs."""
         moved = len(self.shift) - self.condition
         return self.matrix.diagonal()[:moved].abs().log().sum()
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether it changes nothing."""
+        eye = torch.eye(len(self.shift)).to(self.matrix)
+        return not bool(self.shift.any()) and torch.equal(self.matrix, eye)
+
+    def row_log_det(self, x: Tensor) -> Tensor | None:
+        """Return the part of log |det| that depends on the row, ``(n,)``; ``None``: there is none.
+
+        See :class:`~wopt.data.table_transform.TableTransform`.
+        """
+        return None
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the flow's coordinates."""

@@ -12,6 +12,7 @@ from torch.distributions import Distribution
 from wopt.capabilities import Need, require
 from wopt.data.dataset import Dataset
 from wopt.errors import CapabilityError, DataError
+from wopt.flow.empirical import held_out_rows
 from wopt.interfaces.conditional import ConditionalTarget
 from wopt.interfaces.source import Source
 from wopt.interfaces.target import Target
@@ -93,6 +94,9 @@ class TargetBase(Base):
 class SourceBase(Base):
     """The law of a source, which a push-forward flow carries to its target; float64 on the CPU.
 
+    A source that is known by rows only has no density; its samples are rows that nothing was
+    trained on, drawn again (:func:`~wopt.flow.empirical.held_out_rows`).
+
     Args:
         source: The source.
         seed: Of the run, as for its data.
@@ -117,11 +121,16 @@ class SourceBase(Base):
         return found(z.double().cpu()).to(z)
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """Return fresh rows of the source."""
+        """Return fresh rows of the source, or rows that were held out."""
         found = self._dataset().sample
         if found is None:
-            raise CapabilityError(_NO_DENSITY)
+            return held_out_rows(self._dataset(), n, generator)
         return found(n, generator)
+
+    @property
+    def normalised(self) -> bool:
+        """Whether the source has a known density."""
+        return self._dataset().log_density is not None
 
     def _dataset(self) -> Dataset:
         if self._loaded is None:
@@ -178,6 +187,6 @@ def draw(target: Target, n: int, dim: int, generator: torch.Generator) -> Tensor
 
 
 _NO_DENSITY = (
-    "a push-forward model needs a start whose density is known; choose such a source "
-    '(gaussian, mixture), or model = "pull_back"'
+    "the model's density is not known: it is the law of rows carried to the target, and that of "
+    "the rows is not known; a source with a density (gaussian, mixture) would give it one"
 )

@@ -48,6 +48,9 @@ class Chain(nn.Module):
         """
         y = self.transform(x).to(self.like)
         total = torch.zeros_like(y[:, 0]) + self.transform.log_det.to(y)
+        by_row = self.transform.row_log_det(x)
+        if by_row is not None:
+            total = total + by_row.to(total)
         for block in self.blocks:
             y, log_det = block.audit(y) if audit else block(y)  # type: ignore[operator]
             total = total + log_det
@@ -67,7 +70,12 @@ class Chain(nn.Module):
             back = block.differentiable_inverse if tracked else block.inverse
             x, log_det = back(x)  # type: ignore[operator]
             total = total + log_det
-        return self.transform.inverse(x).to(x), total
+        rows = self.transform.inverse(x)
+        by_row = self.transform.row_log_det(rows)
+        if by_row is None:
+            return rows.to(x), total
+        # Not rounded to the blocks' precision: integers and ends of supports are exact.
+        return rows, total - by_row.to(total)
 
     def trajectory(self, x: Tensor) -> Tensor:
         """Return where rows are after the preprocessing and after each block, ``(N + 1, n, d)``."""

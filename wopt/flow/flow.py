@@ -11,6 +11,9 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from wopt.capabilities import Need
+from wopt.data.assemble import coordinates
+from wopt.data.columns import Columns
+from wopt.data.frames import table_of
 from wopt.data.rows import as_rows
 from wopt.data.transform import AffineTransform
 from wopt.errors import CapabilityError, DataError
@@ -38,6 +41,10 @@ class Flow(nn.Module):
     Densities and reparameterised samples carry gradients to their arguments and to the parameters
     (``flow.requires_grad_()`` first: trained blocks are frozen). Without gradients rows go through
     in parts, so that memory does not grow with them.
+
+    Rows are in the data's units. An integer or a category (its code) stands for the cell around it,
+    over which training spread it: the density at it is about its probability, and
+    :func:`~wopt.flow.mass.log_mass_bound` gives a lower bound of that.
 
     Args:
         map: From the model's units to the base.
@@ -94,6 +101,11 @@ class Flow(nn.Module):
         return len(self.transform.shift)
 
     @property
+    def columns(self) -> Columns | None:
+        """What the columns are; ``None``: numbers on the whole line."""
+        return self.transform.columns if isinstance(self.map, Chain) else None
+
+    @property
     def condition(self) -> int:
         """How many of the columns, the last ones, are conditions."""
         return self.transform.condition
@@ -113,8 +125,9 @@ class Flow(nn.Module):
         """Return the model's log-density, nats; that given the conditions if there are some.
 
         Args:
-            x: Shape ``(..., d)``, a tensor, an array or a table with the model's column names. With
-                ``conditions`` the other columns alone, shape ``(..., d - c)``.
+            x: Shape ``(..., d)``, a tensor, an array or a table with the model's column names, in
+                which categories are themselves, not codes. With ``conditions`` the other columns
+                alone, shape ``(..., d - c)``.
             conditions: Shape ``(..., c)``; broadcast against ``x``.
             audit: Use the blocks' finer, independent computation, where the map has one (inverses
                 have none).
@@ -126,7 +139,7 @@ class Flow(nn.Module):
             CapabilityError: The model has no density (the target is not normalised, say).
             DataError: Rows of another width.
         """
-        rows = as_rows(x, self.names, conditions, self.condition)
+        rows = as_rows(x, self.names, conditions, self.condition, self.columns)
         if rows.ndim == 0 or rows.shape[-1] != self.dim:
             raise DataError(
                 f"this flow takes rows of {self.dim} columns, got shape {tuple(rows.shape)}"
@@ -143,7 +156,7 @@ class Flow(nn.Module):
         generator: torch.Generator | None = None,
         conditions: Any = None,
     ) -> Tensor:
-        """Return samples, drawn anew each call, shape ``shape + (d,)``.
+        """Return samples, drawn anew each call, shape ``shape + (d,)``; integers are whole.
 
         Args:
             shape: How many: a number or a shape.
@@ -164,14 +177,14 @@ class Flow(nn.Module):
         generator: torch.Generator | None = None,
         conditions: Any = None,
     ) -> Tensor:
-        """Return samples as :meth:`sample` does, which carry gradients to the parameters."""
-        return self._draw(shape, generator, conditions, audit=False)[0]
+        """Return samples that carry gradients to the parameters; discrete columns not rounded."""
+        return self._draw(shape, generator, conditions, audit=False, whole=False)[0]
 
     def rsample_and_log_prob(
         self, shape: Shape = (), *, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
         """Return samples and the log-density at them, both with gradients, in one pass."""
-        return self._draw(shape, generator, None, audit=False)
+        return self._draw(shape, generator, None, audit=False, whole=False)
 
     @torch.no_grad()
     def sample_and_log_prob(
@@ -206,11 +219,27 @@ class Flow(nn.Module):
         Returns:
             Shape ``(N + 1, n, d)``, in the flow's coordinates.
         """
-        rows = as_rows(x, self.names, None, self.condition)
+        rows = as_rows(x, self.names, None, self.condition, self.columns)
         self._check(rows)
         step = self.chain.inverse_trajectory if reverse else self.chain.trajectory
         parts: Tensor = in_batches(lambda part: step(part).transpose(0, 1), rows)
         return parts.transpose(0, 1)
+
+    def table(self, x: Tensor) -> Any:
+        """Return rows as an Arrow table: integers, categories and names as the data have them.
+
+        Args:
+            x: Shape ``(n, d)``, as :meth:`sample` returns them, or without the conditions.
+
+        Example:
+            >>> import wopt
+            >>> units = AffineTransform.fit(torch.randn(100, 2), "none")
+            >>> flow = Flow(Chain([], units), wopt.build("target", "gaussian"), ("a", "b"))
+            >>> flow.table(flow.sample(3)).column_names
+            ['a', 'b']
+        """
+        names = self.names or coordinates(self.dim)
+        return table_of(x, self.columns or Columns.on_the_line(names, self.condition))
 
     def distribution(self) -> FlowDistribution:
         """Return the model as a :class:`torch.distributions.Distribution`."""
@@ -223,7 +252,12 @@ class Flow(nn.Module):
         return save_flow(self, Path(path))
 
     def _draw(
-        self, shape: Shape, generator: torch.Generator | None, conditions: Any, audit: bool
+        self,
+        shape: Shape,
+        generator: torch.Generator | None,
+        conditions: Any,
+        audit: bool,
+        whole: bool = True,
     ) -> tuple[Tensor, Tensor]:
         size = torch.Size([shape] if isinstance(shape, int) else shape)
         if generator is None:
@@ -235,10 +269,14 @@ class Flow(nn.Module):
             inside = given.expand(*size, self.condition).reshape(-1, self.condition)
             z = torch.cat([z[:, : -self.condition], inside.to(z)], dim=1)
         x, log_det = self._carry(lambda part: self.map.inverse(part, audit=audit), z)
+        rounded = whole and self.columns is not None and self.columns.discrete
+        if rounded:
+            assert self.columns is not None
+            x = self.columns.round(x)
         if not self.base.normalised:
             log_density = torch.full_like(log_det, torch.nan)
-        elif audit and isinstance(self.map, Chain) and self.map.provides(Need.LOG_DET):
-            log_density = self.log_prob(x, audit=True)
+        elif rounded or (audit and isinstance(self.map, Chain) and self.map.provides(Need.LOG_DET)):
+            log_density = self.log_prob(x, audit=audit)
         else:
             log_density = self.base.log_prob(z).to(log_det) - log_det
         kept = self.dim if given is None else self.dim - self.condition
@@ -249,7 +287,8 @@ class Flow(nn.Module):
         width = self.condition
         if not width:
             raise CapabilityError("this model has no conditions; leave them out")
-        given = as_rows(conditions, self.names[-width:] if self.names else (), None, 0)
+        wanted = self.names[-width:] if self.names else ()
+        given = as_rows(conditions, wanted, None, 0, self.columns)
         if given.ndim == 0 or given.shape[-1] != width or not bool(torch.isfinite(given).all()):
             raise DataError(
                 f"conditions are finite numbers of shape (..., c) with c = {width}, got shape "

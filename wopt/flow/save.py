@@ -12,6 +12,8 @@ import safetensors.torch
 import torch
 
 from wopt.component import build, config_of
+from wopt.data.columns import Columns
+from wopt.data.table_transform import TableTransform
 from wopt.data.transform import AffineTransform
 from wopt.errors import CapabilityError, ConfigError, RunError, WoptError
 from wopt.files import replacing
@@ -23,8 +25,8 @@ from wopt.interfaces.conditional import ConditionalTarget
 
 __all__ = ["FORMAT", "load_flow", "save_flow"]
 
-FORMAT = 1
-"""Of the file; a reader refuses a later one."""
+FORMAT = 2
+"""Of the file; a reader refuses a later one. Since 2 a flow may have columns of kinds."""
 
 
 def save_flow(flow: Flow, path: Path) -> Path:
@@ -37,14 +39,16 @@ def save_flow(flow: Flow, path: Path) -> Path:
         PluginError: A block or the base is of a class that is not registered.
         RunError: The place cannot be written.
     """
+    columns = flow.transform.columns
     about = {
-        "format": FORMAT,
+        "format": 1 if columns is None else FORMAT,
         "wopt-core": version("wopt-core"),
         "names": list(flow.names),
         "dim": flow.dim,
         "condition": flow.condition,
         "blocks": [config_of(block) for block in flow.blocks],
         "base": _table_of(flow.base),
+        "columns": None if columns is None else columns.to_json(),
     }
     tensors = {k: v.detach().cpu().clone().contiguous() for k, v in flow.state_dict().items()}
     with replacing(path) as temporary:
@@ -60,7 +64,7 @@ def load_flow(path: Path) -> Flow:
         RunError: It is damaged.
     """
     tensors, about = _read(path)
-    if about.get("format") != FORMAT:
+    if about.get("format") not in range(1, FORMAT + 1):
         raise ConfigError(
             f"{path}: has format {about.get('format')}, and this wopt-core reads {FORMAT}; install "
             "the version that wrote it"
@@ -83,6 +87,8 @@ def _assemble(tensors: dict[str, torch.Tensor], about: dict[str, Any]) -> Flow:
         tensors[f"{prefix}transform.{name}"] for name in ("shift", "matrix", "inverse_matrix")
     )
     transform = AffineTransform(shift, matrix, inverse, condition)
+    if about.get("columns") is not None:
+        transform = TableTransform(transform, Columns.from_json(about["columns"]))
     blocks = []
     for k, table in enumerate(about["blocks"]):
         block = new_block(build("block", table), dim, condition)

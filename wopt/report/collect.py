@@ -107,7 +107,8 @@ def _generated(flow: Flow, n: int, seed: int) -> Tensor | None:
     if isinstance(flow.map, Chain) and not flow.chain.provides(Need.INVERSE):
         return None
     try:
-        return flow.sample(n, generator=generator(seed, "report", "generated"))
+        # Not rounded: the data are spread over the cells of integers and categories too.
+        return flow.rsample(n, generator=generator(seed, "report", "generated"))
     except CapabilityError:
         return None
 

@@ -40,6 +40,9 @@ def evaluate(prepared: Prepared, blocks: list[FlowBlock], test: Particles) -> Ru
     objective, dataset = prepared.problem.objective, prepared.dataset
     assert dataset is not None
     scores = _nll(objective, audited, float(dataset.transform.log_det))
+    by_row = dataset.transform.row_log_det(dataset.test)
+    if scores is not None and by_row is not None:
+        scores = scores - by_row
     forward = prepared.pushes
     nll_mean, nll_error = (None, None) if forward else _mean_and_error(scores)
     kl, kl_error = _mean_and_error(_log_ratio(dataset, objective, scores))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from wopt.data.assemble import How, from_rows
-from wopt.data.dataset import Dataset, check_finite
-from wopt.data.rows import as_rows, names_of
+from wopt.data.assemble import How
+from wopt.data.choices import Choices
+from wopt.data.dataset import Dataset
+from wopt.data.frames import as_table, head_of, is_frame
+from wopt.data.load import from_table
+from wopt.data.options import Columns, Context, Kinds, Missing, Support, Where
 from wopt.errors import DataError
 from wopt.interfaces.source import Source
 
@@ -20,13 +23,21 @@ class Rows(Source):
     """Rows in memory, split and preprocessed as those of a file are (source ``array``).
 
     Args:
-        x: Data, shape ``(n, d)``: a tensor, an array, or a table with column names.
+        x: Data, shape ``(n, d)``: a tensor, an array, or a frame (pandas, polars, pyarrow).
         conditions: What the model is conditioned on, shape ``(n, c)``.
         preprocess: ``none``, ``standardise`` or ``whiten``.
         split: Shares of the rows for training, validation and test.
         dequantise: Width of the uniform noise added to data on a grid.
+        columns: The columns to use.
+        context: Columns of ``x`` that the others are conditioned on.
+        kinds: What columns are: continuous, integer or categorical.
+        support: Where columns can lie.
+        nan: Rows with a missing value: ``refuse`` or ``drop``.
+        weights: A column of ``x``, or a weight a row.
+        where: Which rows.
 
     Example:
+        >>> import torch
         >>> data = Rows(torch.randn(100, 3)).load(seed=0)
         >>> len(data.train), data.names
         (80, ('x0', 'x1', 'x2'))
@@ -39,34 +50,69 @@ class Rows(Source):
         preprocess: How = "whiten",
         split: tuple[float, float, float] = (0.8, 0.1, 0.1),
         dequantise: float = 0.0,
+        columns: Columns = None,
+        context: Context = None,
+        kinds: Kinds = None,
+        support: Support = None,
+        nan: Missing = "refuse",
+        weights: Any = None,
+        where: Where = None,
     ) -> None:
         self.x = x
         self.conditions = conditions
         self.preprocess = preprocess
         self.split = split
-        self.dequantise = dequantise
+        self.weights = weights
+        self.choices = Choices(
+            columns, nan, context, dequantise, kinds, support, self._weights_name(), where
+        )
+
+    @property
+    def like(self) -> Any:
+        """What samples are returned as: a frame without rows, or an array; ``None`` for tensors."""
+        if not is_frame(self.x):
+            return np.zeros(0) if isinstance(self.x, np.ndarray) else None
+        return head_of(self.x)
 
     def load(self, seed: int) -> Dataset:
         """Return the data, the same for the same seed."""
-        rows, names = _table(self.x, "x")
-        context: list[str | int] | None = None
+        table, choices = as_table(self.x), self.choices
         if self.conditions is not None:
-            given, of_given = _table(self.conditions, "c")
-            if len(given) != len(rows):
-                raise DataError(
-                    f"conditions are rows beside x, shape ({len(rows)}, c); got "
-                    f"{tuple(given.shape)}"
-                )
-            context = list(range(len(names), len(names) + len(of_given)))
-            rows, names = torch.cat([rows, given], dim=1), names + of_given
-        check_finite(rows, names, "x")
-        return from_rows(rows, names, self.split, self.preprocess, self.dequantise, seed, context)
+            table, choices = self._beside(table)
+        if self.weights is not None and not isinstance(self.weights, str):
+            table = _append(table, _WEIGHTS, np.asarray(self.weights, dtype=np.float64), "weights")
+        return from_table(table, choices, self.split, self.preprocess, seed, "x")
+
+    def _weights_name(self) -> str | None:
+        return self.weights if self.weights is None or isinstance(self.weights, str) else _WEIGHTS
+
+    def _beside(self, table: Any) -> tuple[Any, Choices]:
+        """Return the table with the conditions given apart as its last columns."""
+        import dataclasses
+
+        given = as_table(self.conditions)
+        names = given.column_names
+        if not is_frame(self.conditions):
+            names = [f"c{j}" for j in range(given.num_columns)]
+        if given.num_rows != table.num_rows:
+            raise DataError(
+                f"conditions are rows beside x, shape ({table.num_rows}, c); got "
+                f"{(given.num_rows, given.num_columns)}"
+            )
+        for name, column in zip(names, given.columns, strict=True):
+            table = _append(table, name, column, "conditions")
+        context: Sequence[str | int] = [*(self.choices.context or []), *names]
+        return table, dataclasses.replace(self.choices, context=context)
 
 
-def _table(x: Any, letter: str) -> tuple[Tensor, tuple[str, ...]]:
-    """Return rows, float64 on the CPU, and the names of their columns."""
-    rows = as_rows(x).detach().to("cpu", torch.float64)
-    if rows.ndim != 2 or not rows.shape[1]:
-        what = "x" if letter == "x" else "conditions"
-        raise DataError(f"{what} has rows, shape (n, d); got shape {tuple(rows.shape)}")
-    return rows, names_of(x) or tuple(f"{letter}{j}" for j in range(rows.shape[1]))
+_WEIGHTS = "sample weight"
+
+
+def _append(table: Any, name: str, column: Any, what: str) -> Any:
+    import pyarrow
+
+    if name in table.column_names:
+        raise DataError(f"{what}: x has a column named {name!r} already; rename one")
+    if len(column) != table.num_rows:
+        raise DataError(f"{what}: x has {table.num_rows} rows, and these are {len(column)}")
+    return table.append_column(name, column if hasattr(column, "chunks") else pyarrow.array(column))

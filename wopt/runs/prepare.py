@@ -95,7 +95,7 @@ def prepare(config: RunConfig, dataset: Dataset) -> Prepared:
     draw = Draws(config, dataset, everywhere) if able else None
     return Prepared(
         config,
-        problem_of(config, objective, float(dataset.transform.log_det), draw),
+        problem_of(config, objective, mean_log_det(dataset.transform, start.valid), draw),
         place(start, start.train, config, known=everywhere),
         place(start, start.valid, config, known=True),
         dataset.transform,
@@ -103,6 +103,12 @@ def prepare(config: RunConfig, dataset: Dataset) -> Prepared:
         _pushes(config, dataset),
         dataset.names,
     )
+
+
+def mean_log_det(transform: AffineTransform, rows: Tensor) -> float:
+    """Return log |det| of the preprocessing, in the mean over rows where it depends on them."""
+    by_row = transform.row_log_det(rows)
+    return float(transform.log_det) + (0.0 if by_row is None else float(by_row.mean()))
 
 
 def problem_of(
@@ -142,7 +148,9 @@ def place(dataset: Dataset, x: Tensor, config: RunConfig, *, known: bool) -> Par
     like = {"dtype": getattr(torch, config.dtype), "device": config.device}
     density = None
     if known and dataset.log_density is not None:
-        density = (dataset.log_density(x) - dataset.transform.log_det).to(**like)
+        by_row = dataset.transform.row_log_det(x)
+        known_at = dataset.log_density(x) - dataset.transform.log_det
+        density = (known_at if by_row is None else known_at - by_row).to(**like)
     found = Particles.start(dataset.transform(x).to(**like), log_density=density)
     return dataclasses.replace(found, condition=dataset.condition)
 
@@ -184,23 +192,32 @@ def _pushes(config: RunConfig, dataset: Dataset) -> bool:
     """Return whether the model is a push-forward: as wished, or as source and target allow.
 
     Data are modelled by pulling the target back. A start is pushed forward, and so is everything
-    whose target cannot be sampled. A smoothed start is not the known law, so data it is.
+    whose target cannot be sampled or has no density: from one population to another, say. A
+    smoothed start is not the known law, so data it is.
 
     Raises:
-        CapabilityError: ``push_forward`` is wished for and the start's density is not known.
+        CapabilityError: ``push_forward`` is wished for and the start's density is not known, while
+            the target's is; or start and target are in other units.
     """
-    drawn = dataset.log_density is not None and dataset.sample is not None
-    able = drawn and config.smooth_time == 0
-    if config.model == "push_forward" and not able:
+    target, still = config.objective.target, config.smooth_time == 0
+    able = dataset.log_density is not None and dataset.sample is not None and still
+    by_rows = still and (target is None or Need.POTENTIAL not in target.provides)
+    if config.model == "push_forward" and not (able or by_rows):
         why = "these data are known by samples only"
-        if config.smooth_time > 0:
+        if not still:
             why = "smooth_time changes the start to a law that is known by samples only"
         raise CapabilityError(
             f'model = "push_forward" needs a start whose density is known, and {why}; choose '
             'another source (gaussian, mixture) without smooth_time, or model = "pull_back"'
         )
-    if config.model != "auto":
-        return config.model == "push_forward"
-    target = config.objective.target
     drawable = target is not None and Need.TARGET_SAMPLES in target.provides
-    return able and (config.source.role == "start" or not drawable)
+    natural = by_rows or (able and (config.source.role == "start" or not drawable))
+    pushes = natural if config.model == "auto" else config.model == "push_forward"
+    if pushes and by_rows and drawable and not dataset.transform.is_identity:
+        raise CapabilityError(
+            "the source's rows are carried to samples of the target, so both must be in the same "
+            "units, and the source's preprocessing changes those of the source alone; set "
+            '`preprocess = "none"` in [source] and leave out `support` (model = "pull_back" models '
+            "the source by samples of the target instead, in the flow's coordinates)"
+        )
+    return pushes

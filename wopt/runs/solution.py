@@ -5,8 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Literal
 
+import torch
+
 from wopt.certify.lower import LowerSide
 from wopt.certify.results import Certificate
+from wopt.data.columns import Columns
+from wopt.data.frames import array_of, frame_like, is_frame
+from wopt.data.rows import as_rows
 from wopt.errors import Converged, DivergenceError
 from wopt.flow import Flow
 from wopt.particles import Particles
@@ -59,6 +64,41 @@ class Solution:
     def __repr__(self) -> str:
         last = f", energy {self.history[-1].energy:.6g}" if self.history else ""
         return f"Solution({self.status} after {self.state.step} step(s){last}: {self.reason})"
+
+    def sample(
+        self, n: int, *, conditions: Any = None, generator: torch.Generator | None = None
+    ) -> Any:
+        """Return samples as the data were: a frame with their names and types, an array, a tensor.
+
+        Args:
+            n: How many; for each row of the conditions if these are given.
+            conditions: Of a conditional model, as in :meth:`Flow.sample
+                <wopt.flow.flow.Flow.sample>`; they come back as the last columns.
+            generator: Draws them; torch's own by default.
+
+        Example:
+            >>> import pyarrow, torch, wopt
+            >>> x = torch.randn(300, generator=torch.Generator().manual_seed(0)).exp()
+            >>> frame = pyarrow.table({"price": x.numpy(), "sold": [True, False, False] * 100})
+            >>> found = wopt.fit(frame, support={"price": "positive"}, block="affine",
+            ...     stop={"steps": 1}, solver={"iterations": 20})
+            >>> new = found.sample(4)
+            >>> new.schema.names, bool(new.column("price").to_pandas().min() > 0)
+            (['price', 'sold'], True)
+        """
+        x = self.flow.sample(n, generator=generator, conditions=conditions)
+        if conditions is not None:
+            width = self.flow.condition
+            names, columns = self.flow.names[-width:], self.flow.columns
+            given = as_rows(conditions, names, None, 0, columns).to(x)
+            x = torch.cat([x, given.expand(*x.shape[:-1], width)], dim=-1).reshape(
+                -1, self.flow.dim
+            )
+        columns = self.flow.columns or Columns.on_the_line(self.flow.names, self.flow.condition)
+        like = getattr(self.prepared.config.source, "like", None)
+        if like is None:
+            return x
+        return frame_like(self.flow.table(x), like) if is_frame(like) else array_of(x, columns)
 
     def resume(
         self, stop: Stop | dict[str, Any] | None = None, progress: Progress = None

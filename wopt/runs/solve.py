@@ -120,6 +120,13 @@ def fit(
     preprocess: Literal["none", "standardise", "whiten"] = "whiten",
     split: tuple[float, float, float] = (0.8, 0.1, 0.1),
     dequantise: float = 0.0,
+    columns: list[str | int] | None = None,
+    context: list[str | int] | None = None,
+    kinds: dict[str, Any] | None = None,
+    support: Any = None,
+    nan: Literal["refuse", "drop"] = "refuse",
+    weights: Any = None,
+    where: str | None = None,
     objective: Any = named("kl"),
     scheme: Any = named("jko"),
     block: Any = named("ode"),
@@ -138,12 +145,21 @@ def fit(
     """Fit a generative model to rows of data: the three-line way in.
 
     Args:
-        x: Data, shape ``(n, d)``: a tensor, an array, or a table with column names.
+        x: Data, shape ``(n, d)``: a tensor, an array, or a frame of pandas, polars or pyarrow,
+            whose texts and truth values are categories and whose whole numbers are integers.
         conditions: What the model is conditioned on, shape ``(n, c)``: it is then the law of x
             given them.
         preprocess: What is done to the columns first; part of the model.
         split: Shares of the rows that train, that accept or reject steps, and that test.
-        dequantise: Width of the uniform noise added to data on a grid, 1 for integers.
+        dequantise: Width of the uniform noise added to data on a grid.
+        columns: The columns to use; all by default.
+        context: Columns of ``x`` that the model is conditioned on.
+        kinds: What columns are: ``{"age": "continuous"}``; also ``integer``, ``categorical``.
+        support: Where columns can lie, so that no sample is outside: ``{"age": (0, 120), "price":
+            "positive"}``, or ``"infer"``.
+        nan: Rows with a missing value: ``refuse`` the data or ``drop`` the rows.
+        weights: A column of ``x`` with sample weights, or a weight a row.
+        where: Which rows: ``"time == 0 and kind != 'b'"``.
         objective: What to minimise; as the options below it in :func:`solve`.
         scheme: How to step.
         block: With which maps.
@@ -170,7 +186,10 @@ def fit(
         >>> found.status, found.flow.sample(4).shape
         ('done', torch.Size([4, 2]))
     """
-    rows = Rows(x, conditions, preprocess, split, dequantise)
+    rows = Rows(
+        x, conditions, preprocess, split, dequantise, columns, context, kinds, support, nan,
+        weights, where,
+    )  # fmt: skip
     found = solve(
         rows, objective=objective, scheme=scheme, block=block, blocks=blocks, solver=solver,
         refine=refine, guard=guard,

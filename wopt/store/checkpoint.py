@@ -10,6 +10,8 @@ from torch import Tensor
 
 from wopt.component import config_of
 from wopt.config.model import RunConfig
+from wopt.data.columns import Columns
+from wopt.data.table_transform import TableTransform
 from wopt.data.transform import AffineTransform
 from wopt.errors import RunError
 from wopt.interfaces.block import FlowBlock, new_block
@@ -193,7 +195,10 @@ def save_transform(
     }
     if conditions is not None:
         tensors["conditions"] = conditions
-    write_tensors(run.transform, tensors, {"names": json.dumps(names)})
+    metadata = {"names": json.dumps(names)}
+    if transform.columns is not None:
+        metadata["columns"] = transform.columns.to_json()
+    write_tensors(run.transform, tensors, metadata)
 
 
 def load_transform(
@@ -209,6 +214,8 @@ def load_transform(
         conditions = tensors.pop("conditions", None)
         width = 0 if conditions is None else conditions.shape[1]
         transform = AffineTransform(**tensors, condition=width)
+        if "columns" in metadata:
+            transform = TableTransform(transform, Columns.from_json(metadata["columns"]))
         return transform, tuple(json.loads(metadata["names"])), conditions
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{run.transform}: is damaged: {error!r}") from None

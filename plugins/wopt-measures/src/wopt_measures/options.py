@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import torch
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from wopt.data.options import Dequantise, File, Fractions, Key, Preprocess
+
 __all__ = [
-    "Columns",
-    "Context",
     "Covariance",
     "Covariances",
     "Dequantise",
@@ -20,7 +19,6 @@ __all__ = [
     "Key",
     "Mean",
     "Means",
-    "Missing",
     "Preprocess",
     "Scale",
     "Scales",
@@ -89,15 +87,6 @@ def _rectangle(rows: list[list[float]]) -> list[list[float]]:
     return rows
 
 
-def _shares(value: tuple[float, float, float]) -> tuple[float, float, float]:
-    if min(value) <= 0 or abs(sum(value) - 1) > 1e-6:
-        raise ValueError(
-            f"needs three positive shares that sum to 1 (train, validation, test), got "
-            f"{list(value)} with sum {sum(value):g}"
-        )
-    return value
-
-
 _Numbers = BeforeValidator(plain)
 _Finite = AfterValidator(_finite)
 
@@ -150,49 +139,4 @@ Covariances = Annotated[
     Field(description="the components' covariance matrices; instead of `scale`"),
 ]
 
-Preprocess = Annotated[
-    Literal["none", "standardise", "whiten"],
-    Field(
-        description="change of coordinates fitted on the training split and undone for samples "
-        "and likelihoods: none, unit variances, or unit covariance"
-    ),
-]
-Fractions = Annotated[
-    tuple[float, float, float],
-    AfterValidator(_shares),
-    Field(description="shares of the rows for training, validation and test; they sum to 1"),
-]
 Size = Annotated[int, Field(ge=2, description="samples in this split")]
-Columns = Annotated[
-    list[str | int] | None,
-    Field(description="columns to use, by name or index from 0; all numeric ones by default"),
-]
-Missing = Annotated[
-    Literal["refuse", "drop"],
-    Field(description="rows with a NaN or infinite value: refuse the data, or drop these rows"),
-]
-File = Annotated[
-    Path,
-    # Absolute, so that a run's resolved configuration means the same from any directory.
-    AfterValidator(lambda path: path.expanduser().absolute()),
-    Field(description="the file, relative to the current directory"),
-]
-Key = Annotated[
-    str | None, Field(description="which array of an .npz file; not needed if it holds one")
-]
-Context = Annotated[
-    list[str | int] | None,
-    Field(
-        description="columns that the others are conditioned on, by name or index; the model is "
-        "then the conditional law of the others",
-    ),
-]
-Dequantise = Annotated[
-    float,
-    Field(
-        ge=0,
-        allow_inf_nan=False,
-        description="width of the uniform noise added to data on a grid, which have no density: "
-        "the grid's spacing, 1 for integers",
-    ),
-]

@@ -1,35 +1,41 @@
-"""The source that reads rows of numbers from a file."""
+"""The source that reads rows of a table from a file."""
 
 from __future__ import annotations
 
-import torch
+from typing import Any
 
-from wopt import DataError, Dataset, Source
-from wopt.data.assemble import check_context, from_rows
-from wopt.data.dataset import check_finite
-from wopt.data.tables import column_names, pick_columns, read_table
-from wopt_measures.options import (
+from wopt import Dataset, Source
+from wopt.data.choices import Choices
+from wopt.data.load import from_table
+from wopt.data.options import (
+    At,
     Columns,
     Context,
-    Dequantise,
-    File,
-    Fractions,
-    Key,
+    Kinds,
     Missing,
-    Preprocess,
+    Support,
+    Time,
+    Weights,
+    Where,
 )
+from wopt.data.tables import column_names, read_frame
+from wopt_measures.options import Dequantise, File, Fractions, Key, Preprocess
 
 __all__ = ["ArraySource"]
 
 
 class ArraySource(Source):
-    """Rows of numbers from a ``.npy``, ``.npz``, ``.csv`` or ``.parquet`` file.
+    """Rows of a table from a ``.npy``, ``.npz``, ``.csv`` or ``.parquet`` file.
 
-    Rows are shuffled by the seed and cut into three splits. A 1-D array is one column.
+    Rows are shuffled by the seed and cut into three splits. A 1-D array is one column. Whole
+    numbers are integers and texts and truth values categories (``kinds`` says otherwise): these are
+    spread by uniform noise over the cell of each value, and samples are rounded back to values.
+    The log-density of the spread law is, in the mean over the noise, a lower bound of the
+    log-probability of the values.
 
     Raises:
-        DataError: The file is missing or damaged, a column is missing or holds no numbers, there
-            are NaN or infinite values (``nan = "refuse"``), or too few rows.
+        DataError: The file is missing or damaged, a column is missing or of no use, there are
+            missing or infinite values (``nan = "refuse"``), or too few rows.
 
     Example:
         >>> import numpy, pathlib, tempfile
@@ -51,33 +57,27 @@ class ArraySource(Source):
         preprocess: Preprocess = "whiten",
         dequantise: Dequantise = 0.0,
         context: Context = None,
+        kinds: Kinds = None,
+        support: Support = None,
+        weights: Weights = None,
+        where: Where = None,
+        time: Time = None,
+        at: At = None,
     ) -> None:
         self.path = path
         self.key = key
-        self.columns = columns
-        self.nan = nan
         self.split = split
         self.preprocess = preprocess
-        self.dequantise = dequantise
-        self.given = context
+        self.choices = Choices(
+            columns, nan, context, dequantise, kinds, support, weights, where, time, at
+        )
 
     def check(self) -> None:
         """Raise for a missing file, an unreadable header or a missing column."""
-        names = column_names(self.path, self.key)
-        chosen = pick_columns(names, self.columns, str(self.path))
-        check_context(tuple(names[j] for j in chosen), self.given)
+        self.choices.check(column_names(self.path, self.key), str(self.path))
 
     def load(self, seed: int) -> Dataset:
         """Return the data, the same for the same seed."""
-        table, names = read_table(self.path, self.key, self.columns)
-        x = torch.from_numpy(table)
-        if self.nan == "drop":
-            rows = len(x)
-            x = x[torch.isfinite(x).all(1)]
-            if len(x) == 0:
-                raise DataError(
-                    f"{self.path}: all {rows} rows have a NaN or infinite value, so dropping them "
-                    "leaves none; choose other `columns`"
-                )
-        check_finite(x, names, str(self.path))
-        return from_rows(x, names, self.split, self.preprocess, self.dequantise, seed, self.given)
+        table: Any = read_frame(self.path, self.key)
+        place = str(self.path)
+        return from_table(table, self.choices, self.split, self.preprocess, seed, place)

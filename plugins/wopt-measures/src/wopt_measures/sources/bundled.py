@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-import torch
 from pydantic import Field
 
 from wopt import Dataset, Source
-from wopt.data.assemble import check_context, from_rows
-from wopt.data.tables import pick_columns
-from wopt_measures.options import Columns, Context, Dequantise, Fractions, Preprocess
+from wopt.data.choices import Choices
+from wopt.data.load import from_table
+from wopt.data.options import Columns, Context, Support
+from wopt_measures.options import Dequantise, Fractions, Preprocess
 
 __all__ = ["SklearnSource"]
 
@@ -42,29 +42,26 @@ class SklearnSource(Source):
         preprocess: Preprocess = "whiten",
         dequantise: Dequantise = 0.0,
         context: Context = None,
+        support: Support = None,
     ) -> None:
         self.dataset = dataset
-        self.columns = columns
         self.split = split
         self.preprocess = preprocess
-        self.dequantise = dequantise
-        self.given = context
+        self.choices = Choices(columns, "refuse", context, dequantise, None, support)
 
-    def _table(self) -> tuple[torch.Tensor, tuple[str, ...]]:
+    def _table(self) -> Any:
+        import pyarrow
         import sklearn.datasets
 
         bunch = getattr(sklearn.datasets, f"load_{self.dataset}")()
-        names = tuple(str(name) for name in bunch.feature_names)
-        chosen = pick_columns(names, self.columns, f"data set {self.dataset}")
-        x = torch.tensor(bunch.data, dtype=torch.float64)
-        return x[:, chosen], tuple(names[j] for j in chosen)
+        names = [str(name) for name in bunch.feature_names]
+        return pyarrow.table({name: bunch.data[:, j].copy() for j, name in enumerate(names)})
 
     def check(self) -> None:
         """Raise for a missing column."""
-        if self.columns is not None or self.given is not None:
-            check_context(self._table()[1], self.given)
+        self.choices.check(self._table().column_names, f"data set {self.dataset}")
 
     def load(self, seed: int) -> Dataset:
         """Return the data, the same for the same seed."""
-        x, names = self._table()
-        return from_rows(x, names, self.split, self.preprocess, self.dequantise, seed, self.given)
+        place = f"data set {self.dataset}"
+        return from_table(self._table(), self.choices, self.split, self.preprocess, seed, place)

@@ -1,0 +1,19 @@
+"""AnnData files as sources.
+
+Names are imported when first used, so that finding the plugin costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wopt.lazy import exports
+
+_PLACES = {"AnnDataSource": "wopt_anndata.source"}
+
+if TYPE_CHECKING:
+    from wopt_anndata.source import AnnDataSource
+
+__all__ = ["AnnDataSource"]
+
+__getattr__, __dir__ = exports(__name__, _PLACES)

@@ -1,0 +1,94 @@
+"""The source that reads cells from an AnnData file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from wopt import Dataset, Source
+from wopt.data.choices import Choices
+from wopt.data.load import from_table
+from wopt.data.options import (
+    At,
+    Context,
+    File,
+    Fractions,
+    Missing,
+    Preprocess,
+    Support,
+    Time,
+    Weights,
+    Where,
+)
+from wopt_anndata.read import names_of, read_cells
+
+__all__ = ["AnnDataSource"]
+
+
+class AnnDataSource(Source):
+    """Cells of an AnnData file in one of its embeddings, with columns of ``obs`` beside it.
+
+    The columns of the embedding ``X_pca`` are named ``pca1``, ``pca2``, ...; those of the matrix
+    ``X`` have the names of its variables. Nothing else of the file is read.
+
+    Raises:
+        DataError: The file is missing or damaged, or has no such embedding or column.
+
+    Example:
+        >>> import anndata, numpy, pathlib, tempfile
+        >>> rows = numpy.random.default_rng(0).normal(size=(100, 5))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder) / "cells.h5ad"
+        ...     anndata.AnnData(obsm={"X_pca": rows}, shape=(100, 0)).write_h5ad(path)
+        ...     data = AnnDataSource(path, dims=2).load(seed=0)
+        >>> data.names, len(data.train)
+        (('pca1', 'pca2'), 80)
+    """
+
+    example: ClassVar[dict[str, Any]] = {"path": "/cells.h5ad"}
+
+    def __init__(
+        self,
+        path: File,
+        obsm: Annotated[
+            str, Field(description="the embedding, a key of `obsm`; or X for the matrix itself")
+        ] = "X_pca",
+        dims: Annotated[
+            int | None, Field(ge=1, description="its first columns alone; all by default")
+        ] = None,
+        time: Time = None,
+        at: At = None,
+        context: Context = None,
+        where: Where = None,
+        weights: Weights = None,
+        nan: Missing = "refuse",
+        support: Support = None,
+        split: Fractions = (0.8, 0.1, 0.1),
+        preprocess: Preprocess = "whiten",
+    ) -> None:
+        self.path = path
+        self.obsm = obsm
+        self.dims = dims
+        self.split = split
+        self.preprocess = preprocess
+        self.choices = Choices(
+            None, nan, context, 0.0, None, support, weights, where, time, at
+        )  # fmt: skip
+
+    def check(self) -> None:
+        """Raise for a missing file, embedding or column."""
+        embedding, beside = names_of(self.path, self.obsm, self.dims)
+        self._chosen(embedding).check([*embedding, *beside], str(self.path))
+
+    def load(self, seed: int) -> Dataset:
+        """Return the data, the same for the same seed."""
+        table, embedding = read_cells(self.path, self.obsm, self.dims)
+        return from_table(
+            table, self._chosen(embedding), self.split, self.preprocess, seed, str(self.path)
+        )
+
+    def _chosen(self, embedding: list[str]) -> Choices:
+        import dataclasses
+
+        return dataclasses.replace(self.choices, columns=embedding)

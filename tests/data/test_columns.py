@@ -1,0 +1,158 @@
+"""The map of columns to the line: log-dets, ends, rounding, and densities that integrate to one."""
+
+import math
+
+import pytest
+import torch
+
+import wopt
+from wopt.data.columns import Column, Columns
+from wopt.data.table_transform import TableTransform, fit_transform
+from wopt.flow.mass import log_mass_bound
+from wopt.testing import AffineBlock
+
+INF = math.inf
+MIXED = Columns(
+    (
+        Column("p", ends=(0.0, 1.0)),
+        Column("price", ends=(2.0, INF)),
+        Column("debt", ends=(-INF, 5.0)),
+        Column("x"),
+        Column("age", "integer", (-0.5, 120.5), 1.0),
+        Column("size", "categorical", (-0.5, 2.5), 1.0, 0.0, ("s", "m", "l"), "string"),
+        Column("given", ends=(0.0, 1.0)),
+    ),
+    condition=1,
+)
+
+
+def rows(n=200, seed=0):
+    draw = torch.Generator().manual_seed(seed)
+    u = torch.rand(n, 7, generator=draw, dtype=torch.float64)
+    age, size = (121 * u[:, 4]).floor(), (3 * u[:, 5]).floor()
+    columns = [u[:, 0], 2 + u[:, 1].exp(), 5 - u[:, 2].exp(), u[:, 3], age, size, u[:, 6]]
+    return MIXED.jitter(torch.stack(columns, 1), draw)
+
+
+@pytest.mark.parametrize("how", ["none", "standardise", "whiten"])
+def test_the_log_det_is_that_of_autograd(how):
+    x = rows()
+    t = fit_transform(x, how, MIXED)
+    torch.testing.assert_close(t.inverse(t(x)), x, rtol=1e-10, atol=1e-10)
+    for row in x[:5]:
+        jacobian = torch.autograd.functional.jacobian(lambda r: t(r[None])[0], row)[:6, :6]
+        exact = torch.linalg.slogdet(jacobian)[1]
+        found = t.log_det + t.row_log_det(row[None])[0]
+        torch.testing.assert_close(found, exact, rtol=1e-9, atol=1e-9)
+
+
+def test_conditions_are_not_mapped():
+    x = rows()
+    assert torch.equal(MIXED.encode(x)[:, 6], x[:, 6])
+    moved = Columns(MIXED.columns[:6])
+    torch.testing.assert_close(MIXED.log_det(x), moved.log_det(x[:, :6]))
+
+
+def test_no_point_of_the_line_is_mapped_outside():
+    y = torch.linspace(-800, 800, 4001, dtype=torch.float64)[:, None].expand(-1, 7)
+    x = MIXED.decode(y)
+    for j, column in enumerate(MIXED.moved):
+        assert bool((x[:, j] >= column.ends[0]).all())
+        assert bool((x[:, j] <= column.ends[1]).all())
+    whole = MIXED.round(x)
+    assert set(whole[:, 5].tolist()) == {0.0, 1.0, 2.0}
+    assert (float(whole[:, 4].min()), float(whole[:, 4].max())) == (0.0, 120.0)
+
+
+def test_ends_are_finite_and_outside_has_no_density():
+    columns = Columns((Column("p", ends=(-1.0, 3.0)),))
+    x = torch.tensor([[-1.0], [3.0], [-1.1], [3.5]], dtype=torch.float64)
+    assert bool(torch.isfinite(columns.encode(x)).all())
+    assert columns.log_det(x)[2:].tolist() == [-INF, -INF]
+    assert bool(torch.isfinite(columns.log_det(x)[:2]).all())
+
+
+def test_noise_stays_in_the_cell_and_rounding_undoes_it():
+    x = MIXED.round(rows())
+    spread = MIXED.jitter(x, torch.Generator().manual_seed(1))
+    assert torch.equal(spread[:, [0, 1, 2, 3, 6]], x[:, [0, 1, 2, 3, 6]])
+    assert float((spread - x).abs().max()) <= 0.5
+    assert len(spread[:, 4].unique()) == len(x)
+    assert torch.equal(MIXED.round(spread), x)
+
+
+def test_a_grid_that_is_not_of_whole_numbers():
+    grid = Columns((Column("x", "integer", width=0.25, origin=0.1),))
+    x = 0.1 + 0.25 * torch.arange(-20.0, 20.0, dtype=torch.float64)[:, None]
+    spread = grid.jitter(x, torch.Generator().manual_seed(0))
+    assert 0.1 < float((spread - x).abs().max()) <= 0.125
+    torch.testing.assert_close(grid.round(spread), x)
+
+
+def test_columns_come_back_from_json():
+    assert Columns.from_json(MIXED.to_json()) == MIXED
+
+
+def law(columns, dim, seed=0):
+    """Return a flow over columns: a random affine map of their images to a Gaussian."""
+    block = AffineBlock(dim).double()
+    draw = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        block.matrix += 0.4 * torch.randn(dim, dim, generator=draw, dtype=torch.float64)
+        block.shift += 0.3 * torch.randn(dim, generator=draw, dtype=torch.float64)
+    units = wopt.AffineTransform.fit(torch.zeros(2, dim), "none")
+    chain = wopt.Chain([block.requires_grad_(False)], TableTransform(units, columns))
+    return wopt.Flow(chain, wopt.build("target", "gaussian"), columns.names)
+
+
+def test_densities_on_bounded_supports_integrate_to_one():
+    flow = law(Columns((Column("p", ends=(-1.0, 2.0)), Column("q", ends=(0.0, INF)))), 2)
+    # Midpoints in p; in q, which has no end, midpoints of its logarithm.
+    p = -1 + 3 * (torch.arange(600, dtype=torch.float64) + 0.5) / 600
+    t = -12 + 24 * (torch.arange(800, dtype=torch.float64) + 0.5) / 800
+    points = torch.cartesian_prod(p, t.exp())
+    mass = (flow.log_prob(points).exp() * points[:, 1]).sum() * (3 / 600) * (24 / 800)
+    assert float(mass) == pytest.approx(1, abs=1e-4)
+    assert flow.log_prob([[2.5, 1.0], [0.0, -1.0]]).tolist() == [-INF, -INF]
+
+
+def test_samples_and_their_log_density():
+    flow = law(MIXED.pick(MIXED.names[:6]), 6)
+    x, log_density = flow.sample_and_log_prob(500, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(log_density, flow.log_prob(x))
+    assert torch.equal(x[:, 4:], x[:, 4:].round())
+    assert float(x[:, 0].min()) >= 0
+    assert float(x[:, 0].max()) <= 1
+    spread, exact = flow.rsample_and_log_prob(500, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(flow.log_prob(spread), exact, rtol=1e-6, atol=1e-6)
+    assert not torch.equal(spread[:, 4:], spread[:, 4:].round())
+
+
+def test_the_bound_is_below_the_log_probability():
+    flow = law(MIXED.pick(["size"]), 1)
+    values = torch.arange(3, dtype=torch.float64)[:, None]
+    noise = (torch.arange(2000, dtype=torch.float64) + 0.5) / 2000 - 0.5
+    cells = flow.log_prob(values[:, None] + noise[:, None]).exp()
+    mass = cells.mean(1)
+    assert float(mass.sum()) == pytest.approx(1, abs=1e-3)
+    exact_bound = cells.log().mean(1)
+    assert bool((exact_bound < mass.log()).all())
+    found = log_mass_bound(flow, values, draws=4000)
+    # The standard error of 4000 draws of noise.
+    error = cells.log().std(1) / 4000**0.5
+    assert bool(((found - exact_bound).abs() < 4 * error + 1e-3).all())
+    drawn = flow.sample(20_000, generator=torch.Generator().manual_seed(0))[:, 0]
+    shares = torch.stack([(drawn == k).double().mean() for k in range(3)])
+    assert bool(((shares - mass).abs() < 4 * (mass * (1 - mass) / 20_000).sqrt()).all())
+
+
+def test_a_saved_flow_keeps_its_columns(tmp_path):
+    columns = MIXED.pick(MIXED.names[:6])
+    units = wopt.AffineTransform.fit(columns.encode(rows()[:, :6]), "whiten")
+    chain = wopt.Chain([], TableTransform(units, columns))
+    flow = wopt.Flow(chain, wopt.build("target", "gaussian"), columns.names)
+    again = wopt.load(flow.save(tmp_path / "m.wopt"))
+    x = flow.sample(20, generator=torch.Generator().manual_seed(0))
+    assert again.columns == columns
+    assert torch.equal(again.log_prob(x), flow.log_prob(x))
+    assert set(again.table(x).column("size").to_pylist()) <= {"s", "m", "l"}

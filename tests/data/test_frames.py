@@ -1,0 +1,127 @@
+"""Frames in, frames out: pandas, polars, pyarrow, with their names and types."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow
+import pytest
+import torch
+
+import wopt
+
+N = 300
+QUICK = {
+    "block": "affine",
+    "scheme": {"name": "jko", "step_size": 100.0},
+    "solver": {"iterations": 60, "learning_rate": 0.05},
+    "stop": {"steps": 1},
+}
+
+
+def frame():
+    draw = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "age": draw.integers(18, 90, N).astype("int16"),
+            "price": np.exp(draw.normal(size=N)).astype("float32"),
+            "city": draw.choice(["rome", "bonn"], N),
+            "ok": draw.random(N) < 0.3,
+            "grade": pd.Categorical(draw.choice(["low", "mid", "high"], N), ["low", "mid", "high"]),
+        }
+    )
+
+
+def fit(x, **options):
+    return wopt.fit(x, **QUICK, **options)
+
+
+@pytest.mark.parametrize("make", [lambda x: x, pl.from_pandas, pyarrow.Table.from_pandas])
+def test_samples_are_such_a_frame(make):
+    data = make(frame())
+    found = fit(data, support={"age": (0, 120), "price": "positive"})
+    new = found.sample(200, generator=torch.Generator().manual_seed(0))
+    assert type(new) is type(data)
+    if isinstance(data, pyarrow.Table):
+        assert new.schema.equals(data.schema, check_metadata=False)
+        new = new.to_pandas()
+    else:
+        assert dict(zip(new.columns, new.dtypes, strict=True)) == dict(
+            zip(data.columns, data.dtypes, strict=True)
+        )
+        new = new.to_pandas() if isinstance(new, pl.DataFrame) else new
+    assert new.price.min() > 0
+    assert new.age.between(0, 120).all()
+    assert set(new.city) == {"rome", "bonn"}
+    assert set(new.grade) == {"low", "mid", "high"}
+    # A share of 0.3 among 200 has a standard error of 0.032; the fit is as noisy.
+    assert abs(new.ok.mean() - frame().ok.mean()) < 0.15
+
+
+def test_scores_of_a_frame_are_those_of_its_codes():
+    data = frame()
+    found = fit(data, support={"price": "positive"})
+    codes = np.column_stack(
+        [data.age, data.price, (data.city == "rome"), data.ok, data.grade.cat.codes]
+    ).astype(float)
+    by_frame = found.flow.log_prob(data[["grade", "ok", "city", "price", "age"]])
+    torch.testing.assert_close(by_frame, found.flow.log_prob(codes))
+    torch.testing.assert_close(found.flow.log_prob(pl.from_pandas(data)), by_frame)
+    data.loc[4, "city"] = "oslo"
+    with pytest.raises(
+        wopt.DataError, match=r"'city' has categories.*'oslo'; known: 'bonn', 'rome'"
+    ):
+        found.flow.log_prob(data)
+    with pytest.raises(wopt.DataError, match="no column 'city'"):
+        found.flow.log_prob(data.drop(columns="city"))
+
+
+def test_conditions_that_are_categories():
+    data = frame()
+    data["price"] = np.where(data.city == "rome", 3.0, -3.0) + data.price
+    found = fit(data[["price", "city"]], context=["city"])
+    towns = pd.DataFrame({"city": ["rome", "bonn"] * 300})
+    new = found.sample((), conditions=towns, generator=torch.Generator().manual_seed(0))
+    assert list(new.columns) == ["price", "city"]
+    assert (new.city == towns.city).all()
+    # Of 300 draws with deviation 2 each: four standard errors of a difference; the fit is as noisy.
+    means, truth = (x.groupby("city").price.mean() for x in (new, data))
+    assert abs((means - truth).diff().iloc[1]) < 4 * 2 * (4 / 300) ** 0.5
+
+
+def test_arrays_and_tensors():
+    x = np.random.default_rng(0).poisson(4, size=(N, 2))
+    found = fit(x)
+    drawn = found.sample(50)
+    assert isinstance(drawn, np.ndarray)
+    assert np.array_equal(drawn, drawn.round())
+    plain = fit(torch.randn(N, 2, generator=torch.Generator().manual_seed(0)))
+    assert plain.flow.columns is None
+    assert isinstance(plain.sample(5), torch.Tensor)
+    assert plain.flow.table(plain.sample(3)).column_names == ["x0", "x1"]
+
+
+def test_weights_filters_and_missing_values_of_a_frame():
+    data = frame().astype({"price": "float64"})
+    data.loc[[2, 8], "price"] = np.nan
+    with pytest.raises(wopt.DataError, match=r'2 of 300 rows.*price.*nan = "drop"'):
+        fit(data)
+    weights = np.where(data.city == "rome", 1.0, 0.0)
+    columns = ["price", "age", "city"]
+    found = fit(data, nan="drop", weights=weights, where="age > 30", columns=columns)
+    rows = found.prepared.dataset.train
+    assert set(found.flow.table(rows).column("city").to_pylist()) == {"rome"}
+    assert float(rows[:, 1].min()) > 30
+    with pytest.raises(wopt.DataError, match="weights: x has 300 rows, and these are 5"):
+        fit(frame(), weights=np.ones(5))
+
+
+def test_the_test_likelihood_is_in_the_units_of_the_data():
+    # log-normal prices: the entropy of exp(N(m, s^2)) is m + log(2 pi e s^2)/2.
+    price = np.exp(1.5 + 0.5 * np.random.default_rng(0).normal(size=4000))
+    found = fit(pd.DataFrame({"price": price}), support={"price": "positive"}, dtype=torch.float64)
+    entropy = 1.5 + 0.5 * np.log(2 * np.pi * np.e * 0.25)
+    test = found.prepared.dataset.test
+    nll = -float(found.flow.log_prob(test).mean())
+    error = float(found.flow.log_prob(test).std()) / len(test) ** 0.5
+    assert abs(nll - entropy) < 4 * error
+    assert abs(found.history[-1].nll_valid - entropy) < 4 * error

@@ -1,0 +1,222 @@
+"""Tables as people have them: kinds, supports, filters, weights, missing values, and messages."""
+
+import numpy as np
+import pyarrow
+import pytest
+import torch
+
+import wopt
+from wopt.data.choices import Choices
+from wopt.data.load import chosen_rows, from_table
+from wopt.data.weights import resampled, thinned
+
+N = 400
+SPLIT = (0.8, 0.1, 0.1)
+
+
+def people(**more):
+    """Return a table with columns of every kind."""
+    draw = np.random.default_rng(0)
+    held = {
+        "age": draw.integers(0, 121, N),
+        "price": np.exp(draw.normal(size=N)),
+        "share": draw.random(N),
+        "city": draw.choice(["rome", "bonn", "paris"], N),
+        "ok": draw.random(N) < 0.3,
+        "day": np.repeat([0.0, 1.0], N // 2),
+        "w": draw.random(N),
+    }
+    return pyarrow.table(held | more)
+
+
+def choose(table=None, **options):
+    return chosen_rows(people() if table is None else table, Choices(**options), "people.csv")
+
+
+def load(table=None, **options):
+    table = people() if table is None else table
+    return from_table(table, Choices(**options), SPLIT, "standardise", 0, "people.csv")
+
+
+def test_kinds_are_found_from_types():
+    kinds = {c.name: c.kind for c in choose().columns.columns}
+    assert kinds == {
+        "age": "integer", "price": "continuous", "share": "continuous", "city": "categorical",
+        "ok": "categorical", "day": "continuous", "w": "continuous",
+    }  # fmt: skip
+    found = choose(columns=["city", "ok"])
+    assert [c.categories for c in found.columns.columns] == [
+        ("bonn", "paris", "rome"),
+        (False, True),
+    ]
+    cities = people().column("city").to_pylist()
+    assert [("bonn", "paris", "rome")[int(k)] for k in found.x[:, 0]] == cities
+
+
+def test_kinds_as_wished():
+    found = choose(columns=["age", "day"], kinds={"age": "continuous", "day": "categorical"})
+    assert [c.kind for c in found.columns.columns] == ["continuous", "categorical"]
+    assert found.columns.columns[1].categories == (0.0, 1.0)
+    data = load(columns=["age"], kinds={"age": "continuous"})
+    assert torch.equal(data.train, data.train.round())
+    data = load(columns=["age"])
+    assert len(data.train.unique()) == len(data.train)
+
+
+def test_a_dictionary_keeps_the_order_of_its_categories():
+    grades = pyarrow.array(["high", "low", "mid"] * (N // 3) + ["low"]).dictionary_encode()
+    order = pyarrow.DictionaryArray.from_arrays(
+        grades.cast(pyarrow.string()).dictionary_encode().indices.take(list(range(N))),
+        ["high", "low", "mid"],
+    )
+    found = choose(pyarrow.table({"grade": order, "x": np.arange(N) / 7}))
+    assert found.columns.columns[0].categories == ("high", "low", "mid")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([f"name {i}" for i in range(N)], "has 400 distinct texts in 400 rows.*leave it out"),
+        (["a"] * N, "one category only"),
+        ([None] * N, "is empty"),
+        (["1"] * (N - 1) + ["?"], r"numbers but for 1 row\(s\), first row 399: '\?'"),
+        (np.arange(N).astype("datetime64[D]"), "holds values of type date32.*leave it out"),
+    ],
+)
+def test_columns_of_no_use_are_refused_by_name(values, message):
+    with pytest.raises(wopt.DataError, match=f"people.csv: column 'odd' .*{message}"):
+        choose(people(odd=pyarrow.array(values)))
+    assert "odd" not in choose(people(odd=pyarrow.array(values)), columns=["age"]).columns.names
+
+
+def test_missing_values():
+    price = people().column("price").to_pylist()
+    city = people().column("city").to_pylist()
+    price[3], city[7], city[9] = None, None, None
+    table = people(price=price, city=city)
+    with pytest.raises(wopt.DataError, match=r"3 of 400 rows.*row\(s\) 3, 7, 9.*price, city.*drop"):
+        choose(table)
+    assert len(choose(table, nan="drop").x) == N - 3
+
+
+def test_supports():
+    found = choose(support={"age": (0, 120), "price": "positive", "share": (0, 1)})
+    ends = {c.name: c.ends for c in found.columns.columns}
+    assert ends["age"] == (-0.5, 120.5)
+    assert ends["price"] == (0.0, np.inf)
+    assert ends["share"] == (0.0, 1.0)
+    inferred = {c.name: c.ends for c in choose(support={"*": "infer"}).columns.columns}
+    assert inferred["price"] == (0.0, np.inf)
+    assert inferred["share"] == (0.0, 1.0)
+    assert inferred["age"] == (-0.5, np.inf)
+    assert inferred["day"] == (-np.inf, np.inf)  # zeros lie on an end
+    data = load(columns=["age", "price"], support={"age": (0, 120), "price": "positive"})
+    assert float(data.train[:, 1].min()) > 0
+
+
+@pytest.mark.parametrize(
+    ("support", "message"),
+    [
+        ({"age": (18, 120)}, r"value\(s\) of column 'age' lie outside of its support \[18, 120\]"),
+        ({"day": "positive"}, "200 value.*'day' lie on an end.*kinds"),
+        ({"city": (0, 1)}, "'city' is categorical and has none"),
+        ({"prize": "positive"}, "no column 'prize'.*did you mean 'price'"),
+    ],
+)
+def test_supports_that_do_not_fit(support, message):
+    with pytest.raises(wopt.DataError, match=message):
+        choose(support=support)
+
+
+def test_row_filters():
+    assert len(choose(where="day == 1").x) == N // 2
+    assert "day" not in choose(where="day == 1").columns.names
+    assert "age" in choose(where="age >= 18").columns.names
+    table = people().to_pandas()
+    wanted = table[(table.city != "rome") & (table.age < 60) & (table.ok == True)]  # noqa: E712
+    assert len(choose(where="city != rome and age < 60 and ok == true").x) == len(wanted)
+    assert len(choose(where="`city` != 'rome' and age<60 and ok == True").x) == len(wanted)
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ("age", "cannot be read"),
+        ("age = 3", "cannot be read"),
+        ("age == 3 or day == 1", "cannot be read from 'or day == 1' on"),
+        ("__import__('os').system('x') == 1", "cannot be read"),
+        ("aeg == 3", "no column 'aeg'.*did you mean 'age'"),
+        ("age == 999", "no row of 400 satisfies"),
+        ("age == old", "'age' holds int64, which is not compared with 'old'"),
+    ],
+)
+def test_row_filters_that_cannot_be_used(where, message):
+    with pytest.raises(wopt.DataError, match=message):
+        choose(where=where)
+
+
+def test_times():
+    given = choose(columns=["price"], time="day")
+    assert given.columns.names == ("price", "day")
+    assert given.columns.condition == 1
+    at = choose(time="day", at=1.0)
+    assert len(at.x) == N // 2
+    assert "day" not in at.columns.names
+    with pytest.raises(wopt.ConfigError, match="`at` says which rows"):
+        Choices(at=1.0)
+
+
+def test_conditions_by_name_go_last_without_noise():
+    data = load(columns=["price", "age"], context=["age", "city"])
+    assert data.names == ("price", "age", "city")
+    assert data.condition == 2
+    assert torch.equal(data.train[:, 1:], data.train[:, 1:].round())
+
+
+def test_resampling_keeps_every_count_within_one():
+    w = torch.rand(300, generator=torch.Generator().manual_seed(0)).double() ** 3
+    chosen = resampled(w, torch.Generator().manual_seed(1))
+    counts = torch.bincount(chosen, minlength=300)
+    assert float((counts - 300 * w / w.sum()).abs().max()) < 1
+    w[5:] = 0
+    assert set(resampled(w, torch.Generator().manual_seed(1)).tolist()) <= set(range(5))
+
+
+def test_thinning_draws_the_weighted_law_without_repeats():
+    x = torch.linspace(0, 1, 40_000, dtype=torch.float64)
+    kept = thinned(x, torch.Generator().manual_seed(0), "test")
+    assert len(kept.unique()) == len(kept)
+    # Weights x on [0, 1]: the mean is 2/3, its deviation 1/sqrt(18).
+    assert abs(float(x[kept].mean()) - 2 / 3) < 4 * (1 / 18) ** 0.5 / len(kept) ** 0.5
+    with pytest.raises(wopt.DataError, match="so unlike that 1 of 40 rows of the test split"):
+        thinned(torch.tensor([1.0] + 39 * [1e-9]), torch.Generator().manual_seed(0), "test")
+
+
+def test_weights_change_the_law_of_every_split():
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=20_000)
+    table = pyarrow.table({"x": x, "w": np.exp(0.7 * x)})
+    data = load(table, weights="w")
+    assert data.names == ("x",)
+    # Weights exp(a x) shift N(0, 1) to N(a, 1).
+    for part in (data.train, data.valid, data.test):
+        assert abs(float(part.mean()) - 0.7) < 5 / len(part) ** 0.5
+    assert len(data.test.unique()) == len(data.test)
+    for bad, message in [(-1.0, "negative, missing"), (np.nan, "negative, missing")]:
+        with pytest.raises(wopt.DataError, match=f"weights 'w': 1 of 20000 are {message}"):
+            load(
+                table.set_column(1, "w", [np.where(np.arange(20_000) == 3, bad, 1.0)]), weights="w"
+            )
+    with pytest.raises(wopt.DataError, match="all are zero"):
+        load(table.set_column(1, "w", [np.zeros(20_000)]), weights="w")
+
+
+def test_a_grid_is_rounded_back_and_other_numbers_are_not():
+    x = np.round(np.random.default_rng(0).normal(size=N), 1)
+    data = load(pyarrow.table({"x": x}), dequantise=0.1)
+    column = data.transform.columns.columns[0]
+    assert column.kind == "integer"
+    back = data.transform.columns.round(data.train)
+    assert float((back * 10 - (back * 10).round()).abs().max()) < 1e-9
+    smooth = load(pyarrow.table({"x": np.random.default_rng(0).normal(size=N)}), dequantise=0.1)
+    assert smooth.transform.columns.columns[0].kind == "continuous"

@@ -1,0 +1,203 @@
+"""Columns: what each column of a table is, and the map from its values to the whole line."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from wopt.data.intervals import from_line, log_slope, to_line
+
+__all__ = ["Category", "Column", "Columns", "Kind"]
+
+Kind = Literal["continuous", "integer", "categorical"]
+Category = str | bool | int | float
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """One column of a table, as numbers.
+
+    A value of a discrete column (``integer``, ``categorical``) stands for the cell of width
+    ``width`` around it, over which uniform noise spreads it; rounding gives it back.
+
+    Attributes:
+        name: Its name.
+        kind: ``continuous``; ``integer``, values on a grid; ``categorical``, codes 0, 1, ... of
+            :attr:`categories`.
+        ends: The numbers between which all of its density lies, infinite where it has no end.
+        width: Of the uniform noise, which is the grid's spacing; 0 for none.
+        origin: A point of the grid.
+        categories: The category of each code.
+        type: The values' type in Arrow's words, in which they are written.
+    """
+
+    name: str
+    kind: Kind = "continuous"
+    ends: tuple[float, float] = (-math.inf, math.inf)
+    width: float = 0.0
+    origin: float = 0.0
+    categories: tuple[Category, ...] = ()
+    type: str = "double"
+
+    @property
+    def discrete(self) -> bool:
+        """Whether samples are rounded to values that the data can have."""
+        return self.kind != "continuous"
+
+    @property
+    def coded(self) -> bool:
+        """Whether its values are texts, for which only codes are numbers."""
+        return any(isinstance(category, str) for category in self.categories)
+
+    @property
+    def bounded(self) -> bool:
+        """Whether its support has an end."""
+        return self.ends != (-math.inf, math.inf)
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is numbers on the whole line, which nothing is done to."""
+        return not (self.discrete or self.bounded or self.width)
+
+    def words(self) -> str:
+        """Return what it is, for people.
+
+        Example:
+            >>> Column("age", "integer", (-0.5, 120.5), 1.0).words()
+            'age: integer in [0, 120]'
+        """
+        if self.kind == "categorical":
+            few = ", ".join(str(c) for c in self.categories[:4])
+            more = ", ..." if len(self.categories) > 4 else ""
+            return f"{self.name}: {len(self.categories)} categories ({few}{more})"
+        half = self.width / 2 if self.discrete else 0.0
+        low, high = self.ends[0] + half, self.ends[1] - half
+        return f"{self.name}: {self.kind}" + (f" in [{low:g}, {high:g}]" if self.bounded else "")
+
+
+@dataclasses.dataclass(frozen=True)
+class Columns:
+    """The columns of a model, and the map E of their values to R^d, column by column.
+
+        E(x) = log (x - a) on (a, oo),   log ((x - a) / (b - x)) on (a, b),   x on the line,
+
+    so that no sample leaves a support. Conditions, the last columns, are not mapped. Rows are
+    numbers here, float64: categories are codes.
+
+    Attributes:
+        columns: They, conditions last.
+        condition: How many are conditions.
+
+    Example:
+        >>> columns = Columns((Column("p", ends=(0.0, 1.0)), Column("x")))
+        >>> x = torch.tensor([[0.2, 7.0]], dtype=torch.float64)
+        >>> columns.decode(columns.encode(x)).tolist()
+        [[0.2, 7.0]]
+        >>> round(float(columns.log_det(x)), 4)  # log 1 / (p (1 - p))
+        1.8326
+    """
+
+    columns: tuple[Column, ...]
+    condition: int = 0
+
+    @classmethod
+    def on_the_line(cls, names: Sequence[str], condition: int = 0) -> Columns:
+        """Return columns of numbers on the whole line."""
+        return cls(tuple(Column(name) for name in names), condition)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def moved(self) -> tuple[Column, ...]:
+        """Those that are modelled, without the conditions."""
+        return self.columns[: len(self.columns) - self.condition]
+
+    @property
+    def plain(self) -> bool:
+        """Whether nothing is done to any of them."""
+        return all(column.plain for column in self.columns)
+
+    @property
+    def discrete(self) -> bool:
+        """Whether one that is modelled is discrete: densities stand for masses there."""
+        return any(column.discrete for column in self.moved)
+
+    def pick(self, names: Sequence[str]) -> Columns:
+        """Return some of them, none a condition."""
+        held = {column.name: column for column in self.columns}
+        return Columns(tuple(held[name] for name in names))
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Return E(x), shape ``(..., d)``; finite also at and beyond the ends of a support."""
+        y = x.clone()
+        for j, column in self._bounded():
+            y[..., j] = to_line(x[..., j], *column.ends)
+        return y
+
+    def decode(self, y: Tensor) -> Tensor:
+        """Return E^-1(y); discrete columns are not rounded."""
+        x = y.clone()
+        for j, column in self._bounded():
+            x[..., j] = from_line(y[..., j], *column.ends)
+        return x
+
+    def log_det(self, x: Tensor) -> Tensor:
+        """Return log |det DE(x)|, shape ``(...)``; minus infinity outside of a support."""
+        total = torch.zeros_like(x[..., 0])
+        for j, column in self._bounded():
+            total = total + log_slope(x[..., j], *column.ends)
+        return total
+
+    def round(self, x: Tensor) -> Tensor:
+        """Return rows with the discrete columns rounded to values that the data can have."""
+        y = x.clone()
+        for j, column in enumerate(self.columns):
+            if column.discrete:
+                low, high = (end / column.width for end in column.ends)
+                origin = column.origin / column.width
+                cells = (x[..., j] / column.width - origin).round()
+                # An end itself belongs to the cell inside of it.
+                cells = cells.clamp(min=low - origin + 0.5, max=high - origin - 0.5)
+                y[..., j] = column.origin + column.width * cells
+        return y
+
+    def jitter(self, x: Tensor, noise: torch.Generator) -> Tensor:
+        """Return rows spread over their cells: noise U(-w/2, w/2) where columns have a width w."""
+        moved = self.moved
+        if not any(column.width for column in moved):
+            return x
+        drawn = torch.rand(*x.shape[:-1], len(moved), generator=noise, dtype=x.dtype)
+        widths = torch.tensor([column.width for column in moved], dtype=x.dtype)
+        spread = widths * (drawn - 0.5)
+        return torch.cat([x[..., : len(moved)] + spread.to(x), x[..., len(moved) :]], dim=-1)
+
+    def to_json(self) -> str:
+        """Return text from which :meth:`from_json` makes the same columns."""
+        rows = [dataclasses.asdict(column) for column in self.columns]
+        return json.dumps({"columns": rows, "condition": self.condition})
+
+    @classmethod
+    def from_json(cls, text: str) -> Columns:
+        """Return the columns that a text describes.
+
+        Raises:
+            ValueError: It describes none; so do KeyError and TypeError say.
+        """
+        held: dict[str, Any] = json.loads(text)
+        rows = (
+            {**row, "ends": tuple(row["ends"]), "categories": tuple(row["categories"])}
+            for row in held["columns"]
+        )
+        return cls(tuple(Column(**row) for row in rows), int(held["condition"]))
+
+    def _bounded(self) -> list[tuple[int, Column]]:
+        return [(j, column) for j, column in enumerate(self.moved) if column.bounded]

@@ -1,0 +1,148 @@
+"""Frames of pandas, polars and pyarrow, as Arrow tables and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from wopt.data.columns import Column, Columns
+from wopt.errors import DataError
+
+__all__ = ["array_of", "as_table", "frame_like", "head_of", "is_frame", "table_of"]
+
+
+def is_frame(x: Any) -> bool:
+    """Whether something is a table with named columns: of pandas, polars or pyarrow.
+
+    Example:
+        >>> is_frame(np.zeros((2, 2)))
+        False
+    """
+    return type(x).__module__.partition(".")[0] in ("pandas", "polars", "pyarrow") and hasattr(
+        x, "columns"
+    )
+
+
+def as_table(x: Any) -> Any:
+    """Return a frame, an array or a tensor as an Arrow table.
+
+    Args:
+        x: A frame of pandas, polars or pyarrow; or numbers of shape ``(n, d)``, whose columns are
+            named ``x0``, ``x1``, ...
+
+    Raises:
+        DataError: It is none, or a column holds values of several types.
+    """
+    import pyarrow
+
+    if isinstance(x, pyarrow.Table):
+        return x
+    kind = type(x).__module__.partition(".")[0]
+    try:
+        if kind == "polars":
+            return (x.collect() if hasattr(x, "collect") else x).to_arrow()
+        if kind == "pandas":
+            return pyarrow.Table.from_pandas(
+                x.rename(columns=str) if len(x.columns) else x, preserve_index=False
+            )
+        return _of_array(x, pyarrow)
+    except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, TypeError, ValueError) as error:
+        text = " ".join(str(error).split())
+        raise DataError(f"rows are numbers or a table of columns, and these are not: {text}") from (
+            None
+        )
+
+
+def _of_array(x: Any, pyarrow: Any) -> Any:
+    if hasattr(x, "detach"):
+        x = x.detach().cpu()
+    array = np.asarray(x)
+    if array.dtype.kind not in "biuf":
+        array = array.astype(np.float64)
+    if array.ndim != 2 or not array.shape[1]:
+        raise DataError(f"x has rows, shape (n, d); got shape {array.shape}")
+    return pyarrow.table({f"x{j}": np.ascontiguousarray(array[:, j]) for j in range(len(array.T))})
+
+
+def table_of(x: Tensor, columns: Columns) -> Any:
+    """Return rows of numbers as an Arrow table: categories for codes, integers as such.
+
+    Args:
+        x: Shape ``(n, d)``, or without the conditions; discrete columns are rounded.
+        columns: What the columns are.
+
+    Example:
+        >>> import torch
+        >>> size = Column("size", "categorical", (-0.5, 1.5), 1.0, 0.0, ("s", "l"), "string")
+        >>> table_of(torch.tensor([[1.0], [0.2]]), Columns((size,))).to_pydict()
+        {'size': ['l', 's']}
+    """
+    import pyarrow
+
+    chosen = columns.columns[: x.shape[1]]
+    rows = Columns(chosen).round(x.detach().cpu().double()).numpy()
+    return pyarrow.table({c.name: _values(rows[:, j], c) for j, c in enumerate(chosen)})
+
+
+def array_of(x: Tensor, columns: Columns) -> Any:
+    """Return rows as an array of numbers: categories that are numbers as such, texts as codes."""
+    rows = np.array(x.detach().cpu().double().numpy())
+    for j, column in enumerate(columns.columns[: x.shape[1]]):
+        if column.kind == "categorical" and not column.coded:
+            values = _values(rows[:, j], column).to_pylist()
+            rows[:, j] = [np.nan if value is None else float(value) for value in values]
+    return rows
+
+
+def _values(numbers: Any, column: Column) -> Any:
+    import pyarrow
+
+    kind = pyarrow.type_for_alias(column.type)
+    if column.kind == "categorical":
+        # A row that is not finite has no category.
+        known = np.isfinite(numbers)
+        codes = np.where(known, numbers, 0).astype(np.int64)
+        cells = [column.categories[k] if ok else None for k, ok in zip(codes, known, strict=True)]
+        return pyarrow.array(cells, kind)
+    if pyarrow.types.is_integer(kind):
+        # Beyond the type's range there is no such integer, nor for what is not finite.
+        info = np.iinfo(kind.to_pandas_dtype())
+        known = (numbers >= info.min) & (numbers <= info.max)
+        whole = np.where(known, numbers, 0).astype(np.int64)
+        return pyarrow.array(whole, mask=~known).cast(kind)
+    return pyarrow.array(np.asarray(numbers, dtype=np.float64)).cast(kind, safe=False)
+
+
+def head_of(frame: Any) -> Any:
+    """Return the frame without rows, which knows the names and types."""
+    return frame.iloc[:0] if hasattr(frame, "iloc") else frame[:0]
+
+
+def frame_like(table: Any, like: Any) -> Any:
+    """Return an Arrow table as a frame of the library and with the types of another.
+
+    Args:
+        table: Columns that ``like`` has, some or all.
+        like: A frame of pandas, polars or pyarrow.
+    """
+    kind = type(like).__module__.partition(".")[0]
+    names = table.column_names
+    if kind == "polars":
+        import polars
+
+        schema = {name: like.schema[name] for name in names}
+        return polars.DataFrame(table.to_pydict()).cast(schema)
+    if kind == "pandas":
+        types = {str(name): dtype for name, dtype in like.dtypes.items()}
+        found = table.to_pandas().astype({name: types[name] for name in names})
+        labels = {str(name): name for name in like.columns}
+        return found.rename(columns=labels)
+    return table.cast(_schema(like, names))
+
+
+def _schema(like: Any, names: list[str]) -> Any:
+    import pyarrow
+
+    return pyarrow.schema([like.schema.field(name) for name in names])

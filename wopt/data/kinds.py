@@ -1,0 +1,164 @@
+"""What the columns of a table are: found from their types, as wished, or refused by name."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wopt.data.columns import Category, Column, Kind
+from wopt.data.files import is_number
+from wopt.data.tables import floats, is_numeric
+from wopt.errors import DataError
+
+__all__ = ["CATEGORIES", "column_of", "numbers_of"]
+
+CATEGORIES = 256
+"""Categories at most; a text with more is a name or a note."""
+
+
+def column_of(name: str, values: Any, kind: Kind | None, place: str) -> Column:
+    """Return what a column is.
+
+    Truth values, texts and dictionaries are categories, integers are integers, other numbers are
+    continuous, unless a kind is wished for.
+
+    Args:
+        name: Its name.
+        values: An Arrow column.
+        kind: The wish.
+        place: The file, for messages.
+
+    Raises:
+        DataError: It holds what no model is made of; the message says what to do.
+
+    Example:
+        >>> import pyarrow
+        >>> column_of("ok", pyarrow.chunked_array([[True, False]]), None, "x.csv").categories
+        (False, True)
+    """
+    import pyarrow.types
+
+    types, held = pyarrow.types, values.type
+    numeric, texts = is_numeric(held), _is_text(held)
+    if values.null_count == len(values):
+        raise _refused(name, "is empty", place)
+    if not (numeric or texts or types.is_boolean(held) or types.is_dictionary(held)):
+        raise _refused(name, f"holds values of type {held}", place, ", or make it numbers")
+    if kind == "categorical" or (kind is None and not numeric):
+        if texts and kind is None:
+            _check_texts(name, values, place)
+        found = _categories(name, values, place)
+        ends = (-0.5, len(found) - 0.5)
+        return Column(name, "categorical", ends, 1.0, 0.0, found, _plain_type(held))
+    if not numeric:
+        raise _refused(name, f"holds {held} and cannot be {kind}", place)
+    if kind == "integer" or (kind is None and types.is_integer(held)):
+        _check_integers(name, values, place)
+        return Column(name, "integer", width=1.0, type=str(held))
+    return Column(name, type=str(held) if types.is_floating(held) else "double")
+
+
+def numbers_of(column: Column, values: Any, place: str, *, codes: bool = False) -> Tensor:
+    """Return an Arrow column as numbers, float64; NaN where a value is missing.
+
+    Args:
+        column: What it is.
+        values: The Arrow column.
+        place: The file, for messages.
+        codes: Whether numbers may stand for texts that are categories, as in an array.
+
+    Raises:
+        DataError: A value is no number, or a category that the column does not have.
+    """
+    if column.kind != "categorical":
+        if not is_numeric(values.type) and str(values.type) not in ("bool", "null"):
+            raise DataError(
+                f"{place}: column {column.name!r} should be numbers and holds {values.type}, first "
+                f"value {values[0].as_py()!r}"
+            )
+        return torch.from_numpy(floats(values).copy())
+    known: list[Any] = list(column.categories)
+    if codes and column.coded and is_numeric(values.type):
+        known = list(range(len(known)))
+    place_of = {category: float(k) for k, category in enumerate(known)}
+    distinct = {value: place_of.get(value, -1.0) for value in values.unique().to_pylist()}
+    distinct[None] = math.nan
+    unknown = [value for value, code in distinct.items() if code < 0]
+    if unknown:
+        raise DataError(
+            f"{place}: column {column.name!r} has categories that were not in training: "
+            f"{', '.join(map(repr, unknown[:5]))}; known: "
+            f"{', '.join(map(repr, known[:20]))}"
+        )
+    return torch.tensor([distinct[value] for value in values.to_pylist()], dtype=torch.float64)
+
+
+def _is_text(held: Any) -> bool:
+    import pyarrow.types
+
+    return bool(pyarrow.types.is_string(held) or pyarrow.types.is_large_string(held))
+
+
+def _plain_type(held: Any) -> str:
+    import pyarrow.types
+
+    if pyarrow.types.is_dictionary(held):
+        held = held.value_type
+    return "string" if _is_text(held) else str(held)
+
+
+def _categories(name: str, values: Any, place: str) -> tuple[Category, ...]:
+    """Return the categories there are: in a dictionary's order, or sorted."""
+    import pyarrow.types
+
+    used = set(values.unique().to_pylist()) - {None}
+    if pyarrow.types.is_dictionary(values.type):
+        order = (
+            values.unify_dictionaries().combine_chunks().dictionary.to_pylist()
+            if len(values.chunks)
+            else []
+        )
+        found = [value for value in order if value in used]
+    else:
+        found = sorted(used)
+    if len(found) < 2:
+        raise _refused(name, f"has one category only ({found[0]!r})", place)
+    if len(found) > CATEGORIES:
+        raise _refused(name, f"has {len(found)} distinct values, too many for categories", place)
+    return tuple(found)
+
+
+def _check_texts(name: str, values: Any, place: str) -> None:
+    """Refuse numbers that a few bad cells made text, and texts that are nearly all distinct."""
+    cells = values.to_pylist()
+    bad = [row for row, cell in enumerate(cells) if cell is not None and not is_number(cell)]
+    if len(bad) < len(cells) / 2:
+        first = f", first row {bad[0]}: {cells[bad[0]]!r}" if bad else ""
+        raise DataError(
+            f"{place}: column {name!r} is numbers but for {len(bad)} row(s){first}; mend the file "
+            "or choose other `columns`"
+        )
+    distinct = len(set(cells))
+    if distinct > CATEGORIES or (distinct > 20 and distinct > len(cells) / 2):
+        raise _refused(
+            name, f"has {distinct} distinct texts in {len(cells)} rows, which are names", place
+        )
+
+
+def _check_integers(name: str, values: Any, place: str) -> None:
+    x = floats(values)
+    bad = np.isfinite(x) & (x != np.round(x))
+    if bad.any():
+        raise _refused(
+            name, f"holds {x[bad][0]:g}, which is no integer", place, ', or kind "continuous"'
+        )
+
+
+def _refused(name: str, why: str, place: str, also: str = "") -> DataError:
+    return DataError(
+        f"{place}: column {name!r} {why}; leave it out (name the others in `columns`){also}"
+    )

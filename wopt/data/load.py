@@ -1,0 +1,193 @@
+"""From a table as people have it to a dataset."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wopt.data.assemble import How, assemble, check_context
+from wopt.data.choices import Choices, with_conditions
+from wopt.data.columns import Column, Columns
+from wopt.data.dataset import Dataset, check_finite, split
+from wopt.data.kinds import column_of, numbers_of
+from wopt.data.support import on_grid, support_of
+from wopt.data.tables import floats, is_numeric, pick_columns
+from wopt.data.weights import check_weights, resampled, thinned
+from wopt.data.where import filtered
+from wopt.errors import DataError
+from wopt.seeds import generator
+
+__all__ = ["TableRows", "chosen_rows", "from_table", "to_dataset"]
+
+
+@dataclasses.dataclass(frozen=True)
+class TableRows:
+    """A table as numbers: the rows that are used, with what their columns are.
+
+    Attributes:
+        x: Shape ``(n, d)``, float64, the conditions last; integers and codes without noise.
+        columns: They.
+        weights: Shape ``(n,)``, if there are some.
+    """
+
+    x: Tensor
+    columns: Columns
+    weights: Tensor | None = None
+
+
+def from_table(
+    table: Any,
+    choices: Choices,
+    fractions: tuple[float, float, float],
+    preprocess: How,
+    seed: int,
+    place: str,
+) -> Dataset:
+    """Make a dataset of an Arrow table.
+
+    Raises:
+        DataError: The data cannot be used; the message says why and what to do.
+
+    Example:
+        >>> import pyarrow
+        >>> from wopt.data.choices import Choices
+        >>> table = pyarrow.table({"age": list(range(40)), "sex": ["f", "m"] * 20})
+        >>> data = from_table(table, Choices(), (0.5, 0.25, 0.25), "whiten", 0, "people.csv")
+        >>> [column.kind for column in data.transform.columns.columns]
+        ['integer', 'categorical']
+    """
+    return to_dataset(chosen_rows(table, choices, place), fractions, preprocess, seed)
+
+
+def chosen_rows(table: Any, choices: Choices, place: str) -> TableRows:
+    """Return the rows and columns of an Arrow table that are used, as numbers.
+
+    Raises:
+        DataError: A column is missing or of no use, or values are missing.
+    """
+    choices.check(table.column_names, place)
+    if choices.time is not None and choices.at is not None:
+        table = filtered(table, f"`{choices.time}` == {choices.at!r}", place)
+    if choices.where is not None:
+        table = filtered(table, choices.where, place)
+    names = _names(table, choices, place)
+    given = check_context(names, choices.conditions)
+    order = [*(j for j in range(len(names)) if j not in given), *given]
+    names, condition = tuple(names[j] for j in order), len(given)
+    read = [
+        _read(table.column(name), name, choices, place, j >= len(names) - condition)
+        for j, name in enumerate(names)
+    ]
+    x = torch.stack([values for _, values in read], dim=1)
+    columns = Columns(tuple(column for column, _ in read), condition)
+    weights = None if choices.weights is None else _weights(table, choices.weights, place)
+    if choices.nan == "drop":
+        whole = torch.isfinite(x).all(1)
+        if not whole.any():
+            raise DataError(
+                f"{place}: all {len(x)} rows have a NaN or infinite value, so dropping them "
+                "leaves none; choose other `columns`"
+            )
+        x, weights = x[whole], None if weights is None else weights[whole]
+    if weights is not None:
+        x, weights = x[weights > 0], weights[weights > 0]
+    check_finite(x, names, place)
+    return TableRows(x, _supported(columns, x, choices, place), weights)
+
+
+def to_dataset(
+    rows: TableRows, fractions: tuple[float, float, float], preprocess: How, seed: int
+) -> Dataset:
+    """Spread discrete columns over their cells, split, apply weights, fit the preprocessing.
+
+    Raises:
+        DataError: Too few rows, or columns that have no density; the message says what to do.
+    """
+    x, columns = rows.x, rows.columns
+    noisy = columns.jitter(x, generator(seed, "source", "noise"))
+    if rows.weights is not None:
+        noisy = torch.cat([noisy, rows.weights[:, None]], dim=1)
+    splits = split(noisy, fractions, seed)
+    if rows.weights is not None:
+        splits = _weighted(splits, seed)
+    if len(splits[0]) < 2:
+        raise DataError(f"{len(x)} row(s) leave one for training; give more data")
+    try:
+        return assemble(splits, preprocess, columns.names, columns=columns)
+    except DataError as error:
+        continuous = not any(column.width for column in columns.moved)
+        if continuous and bool((x == x.round()).all()):
+            raise DataError(
+                f"{error}; these are integers, so noise of one unit gives them a density: "
+                "`dequantise = 1`"
+            ) from None
+        raise
+
+
+def _names(table: Any, choices: Choices, place: str) -> tuple[str, ...]:
+    known = table.column_names
+    columns = choices.default_columns(known) if choices.columns is None else choices.columns
+    picked = [known[j] for j in pick_columns(known, columns, place)]
+    return with_conditions(picked, choices.conditions, known)
+
+
+def _read(
+    values: Any, name: str, choices: Choices, place: str, given: bool
+) -> tuple[Column, Tensor]:
+    wished = (choices.kinds or {}).get(name)
+    if wished is None and choices.dequantise and is_numeric(values.type):
+        wished = "continuous"
+    column = column_of(name, values, wished, place)
+    x = numbers_of(column, values, place)
+    if choices.dequantise and not given and column.kind == "continuous":
+        column = gridded(column, x, choices.dequantise)
+    return column, x
+
+
+def gridded(column: Column, x: Tensor, width: float) -> Column:
+    """Return a column that is dequantised: rounded back, if its values lie on a grid."""
+    origin = on_grid(x, width)
+    if origin is None:
+        return dataclasses.replace(column, width=width)
+    return dataclasses.replace(column, kind="integer", width=width, origin=origin)
+
+
+def _supported(columns: Columns, x: Tensor, choices: Choices, place: str) -> Columns:
+    wishes = choices.support or {}
+    found = []
+    for j, column in enumerate(columns.columns):
+        wish = wishes.get(column.name, wishes.get("*"))
+        moved = j < len(columns.columns) - columns.condition
+        if column.name in wishes and (column.kind == "categorical" or not moved):
+            what = "categorical" if moved else "a condition"
+            raise DataError(
+                f"{place}: support: {column.name!r} is {what} and has none; leave it out"
+            )
+        if wish is not None and moved and column.kind != "categorical":
+            ends = support_of(column.name, x[:, j], column, wish, place)
+            column = dataclasses.replace(column, ends=ends)
+        found.append(column)
+    return dataclasses.replace(columns, columns=tuple(found))
+
+
+def _weights(table: Any, name: str, place: str) -> Tensor:
+    values = table.column(name)
+    if not is_numeric(values.type):
+        raise DataError(f"{place}: weights {name!r} are {values.type}, not numbers")
+    w = torch.from_numpy(floats(values).copy())
+    check_weights(w, name)
+    return w
+
+
+def _weighted(splits: tuple[Tensor, ...], seed: int) -> tuple[Tensor, ...]:
+    """Draw the rows of each split by their weights, the last column, which goes."""
+    found = []
+    for part, what in zip(splits, ("training", "validation", "test"), strict=True):
+        noise = generator(seed, "source", "weights", what)
+        w = part[:, -1]
+        chosen = resampled(w, noise) if what == "training" else thinned(w, noise, what)
+        found.append(part[chosen, :-1])
+    return tuple(found)

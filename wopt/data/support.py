@@ -1,0 +1,78 @@
+"""Supports and grids of columns: where their values can lie."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from wopt.data.columns import Column
+from wopt.errors import DataError
+
+__all__ = ["on_grid", "support_of"]
+
+
+def on_grid(x: Tensor, width: float) -> float | None:
+    """Return a point of the grid of this spacing that all values lie on; ``None``: on none."""
+    known = x[torch.isfinite(x)]
+    if len(known) == 0:
+        return None
+    origin = float(known[0] - width * (known[0] / width).round())
+    cells = (known - origin) / width
+    return origin if bool(((cells - cells.round()).abs() < 1e-6).all()) else None
+
+
+def support_of(
+    name: str, x: Tensor, column: Column, wish: str | Sequence[float], place: str
+) -> tuple[float, float]:
+    """Return the ends of a column's support, those of the cells for integers.
+
+    Args:
+        name: Its name.
+        x: Its values.
+        column: What it is.
+        wish: ``(low, high)``, ``"positive"``, or ``"infer"``.
+        place: The file, for messages.
+
+    Raises:
+        DataError: Values lie outside, or on an end, where a density of the line has none.
+    """
+    half = column.width / 2 if column.discrete else 0.0
+    known = x[torch.isfinite(x)]
+    if wish == "infer":
+        return _inferred(known, column)
+    if isinstance(wish, str):
+        low, high = (column.width if column.discrete else 0.0), math.inf
+    else:
+        low, high = float(wish[0]), float(wish[1])
+    low, high = low - half, high + half
+    outside = (known < low) | (known > high)
+    if outside.any():
+        raise DataError(
+            f"{place}: {int(outside.sum())} value(s) of column {name!r} lie outside of its support "
+            f"{_shown(wish)}, the first is {float(known[outside][0]):g}; widen it, or leave these "
+            "rows out by `where`"
+        )
+    ends = (known == low) | (known == high)
+    if ends.any():
+        raise DataError(
+            f"{place}: {int(ends.sum())} value(s) of column {name!r} lie on an end of its support "
+            f"{_shown(wish)}, where a density has no room for them; give ends that are not "
+            "reached, or, for whole numbers, kinds = {" + name + ' = "integer"}'
+        )
+    return low, high
+
+
+def _inferred(x: Tensor, column: Column) -> tuple[float, float]:
+    low, high = float(x.min()), float(x.max())
+    if column.discrete:
+        return (-column.width / 2, math.inf) if low >= 0 else column.ends
+    if low > 0:
+        return (0.0, 1.0) if high < 1 else (0.0, math.inf)
+    return column.ends
+
+
+def _shown(wish: str | Sequence[float]) -> str:
+    return wish if isinstance(wish, str) else f"[{wish[0]:g}, {wish[1]:g}]"

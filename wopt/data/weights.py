@@ -1,0 +1,70 @@
+"""Sample weights: rows drawn in proportion to them, so that everything after needs no weights."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from wopt.errors import DataError
+
+__all__ = ["check_weights", "resampled", "thinned"]
+
+_FEWEST = 20
+"""Rows at least that a split must keep."""
+
+
+def check_weights(w: Tensor, name: str) -> None:
+    """Raise unless weights are finite, non-negative and not all zero.
+
+    Raises:
+        DataError: They are not; the message has the first row.
+    """
+    bad = ~torch.isfinite(w) | (w < 0)
+    if bad.any():
+        row = int(bad.nonzero()[0, 0])
+        raise DataError(
+            f"weights {name!r}: {int(bad.sum())} of {len(w)} are negative, missing or infinite, "
+            f"first in row {row} ({float(w[row]):g}); a weight is a number from 0 on"
+        )
+    if not float(w.sum()) > 0:
+        raise DataError(f"weights {name!r}: all are zero, so no row counts")
+
+
+def resampled(w: Tensor, noise: torch.Generator) -> Tensor:
+    """Return ``n`` row numbers, row i about ``n w_i / sum w`` times, by systematic resampling.
+
+    The number of times is that rounded up or down, so it adds little noise; its mean is exact.
+
+    Args:
+        w: Weights, shape ``(n,)``.
+        noise: Draws the one uniform number.
+
+    Example:
+        >>> w = torch.tensor([1.0, 2.0, 1.0, 0.0])
+        >>> resampled(w, torch.Generator().manual_seed(0)).tolist()
+        [0, 1, 1, 2]
+    """
+    ends = torch.cumsum(w.double(), 0) / w.double().sum()
+    start = torch.rand((), generator=noise, dtype=torch.float64)
+    places = (torch.arange(len(w), dtype=torch.float64) + start) / len(w)
+    # Rounding may leave the last end below one; a place beyond it belongs to the last row.
+    last = int(w.nonzero()[-1, 0])
+    return torch.searchsorted(ends, places, right=True).clamp(max=last)
+
+
+def thinned(w: Tensor, noise: torch.Generator, what: str) -> Tensor:
+    """Return row numbers, each kept with probability ``w_i / max w``: no row comes twice.
+
+    Those kept are independent draws of the weighted law, so standard errors over them are right.
+
+    Raises:
+        DataError: Fewer than 20 would be left of more.
+    """
+    kept = (torch.rand(len(w), generator=noise, dtype=torch.float64) * w.max() < w).nonzero()[:, 0]
+    if len(kept) < min(_FEWEST, len(w)):
+        raise DataError(
+            f"the weights are so unlike that {len(kept)} of {len(w)} rows of the {what} split "
+            f"stand for all, and at least {_FEWEST} are needed; give more rows, a larger share "
+            "of them to this split (`split`), or cap the largest weights"
+        )
+    return kept
