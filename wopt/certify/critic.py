@@ -178,9 +178,7 @@ def _fields(train: SteinForm, held: SteinForm, options: CriticOptions) -> dict[s
     return fields
 
 
-def _closed_forms(
-    train: SteinForm, held: SteinForm, affine: Field, seed: int
-) -> dict[str, Field]:
+def _closed_forms(train: SteinForm, held: SteinForm, affine: Field, seed: int) -> dict[str, Field]:
     d = train.points.shape[1] - train.condition
     found: dict[str, Field] = {
         f"waves {share:g}": WaveField(train, held, share * math.sqrt(d), derive(seed, k))

@@ -200,4 +200,3 @@ def _gaussian(target: Target, dim: int) -> tuple[Tensor, Tensor] | None:
     law = torch.distributions.MultivariateNormal(mean, covariance)
     close = torch.allclose(law.log_prob(points), -target.potential(points).double(), atol=1e-6)
     return (mean, covariance) if close else None
-

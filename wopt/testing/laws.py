@@ -184,7 +184,7 @@ def shell(d: int, radius: float = 3.0, scale: float = 0.3) -> Law:
 def parity(d: int, scale: float = 0.4) -> Law:
     """Return Gaussians at the corners s of the cube {-1, 1}^d with prod s = 1.
 
-        p(x) = prod_j (a_j + b_j)/2 (1 + prod_j tanh(x_j/s^2)),  a, b = N(x_j; +-1, s^2).
+    p(x) = prod_j (a_j + b_j)/2 (1 + prod_j tanh(x_j/s^2)),  a, b = N(x_j; +-1, s^2).
     """
 
     def log_density(x: Tensor) -> Tensor:

@@ -6,10 +6,10 @@ import dataclasses
 
 from torch import Tensor
 
-from wopt.certify.challenge.ladder import Options, Rung, climb, ratios
+from wopt.certify.challenge.challenger import ratios
+from wopt.certify.challenge.ladder import Options, Rung, climb
 from wopt.certify.challenge.limit import Bet, error_of_mean, lower_limit
 from wopt.certify.challenge.rows import Rows
-from wopt.certify.challenge.stack import Stack
 from wopt.certify.estimate import Estimate
 from wopt.certify.lower import LowerSide
 from wopt.component import Spec, build
@@ -23,7 +23,11 @@ _LEAST_ROWS = 20
 
 
 def challenge(
-    target: Target, fit: Rows, hold: Rows, judge: Rows, options: Options,
+    target: Target,
+    fit: Rows,
+    hold: Rows,
+    judge: Rows,
+    options: Options,
     groups: tuple[Tensor, Tensor] | None = None,
 ) -> LowerSide:
     """Bound KL(p | model) from below, without an assumption on p.
@@ -86,9 +90,7 @@ def challenge(
     )
 
 
-def _judged(
-    rung: Rung, logs: Tensor, groups: Tensor | None
-) -> tuple[str, float, float, float]:
+def _judged(rung: Rung, logs: Tensor, groups: Tensor | None) -> tuple[str, float, float, float]:
     """Return what a rung's own mixture gains on the rows that judge (its columns come first)."""
     values = rung.stack.ratio(logs[:, : len(rung.challengers)])
     return rung.name, rung.seconds, float(values.mean()), error_of_mean(values, groups)

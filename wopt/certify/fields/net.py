@@ -22,12 +22,9 @@ def sharper(net: Spec, rung: int) -> Spec:
     """
     if not rung:
         return net
-    fields = type(net.options).model_fields
-    grown = {
-        "width": lambda v: int(v * 2 ** (rung // 2)),
-        "sharpness": lambda v: v * 2 ** ((rung + 1) // 2),
-    }
-    update = {k: f(getattr(net.options, k)) for k, f in grown.items() if k in fields}
+    factors = {"width": 2 ** (rung // 2), "sharpness": 2 ** ((rung + 1) // 2)}
+    known = type(net.options).model_fields
+    update = {k: getattr(net.options, k) * f for k, f in factors.items() if k in known}
     return Spec(net.cls, net.options.model_copy(update=update))
 
 
