@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import statistics
+import time
 
 import pytest
 import torch
@@ -207,6 +208,18 @@ def test_effort_doubles_and_the_ladder_is_kept():
     assert names[:2] == ["5 iterations", "10 iterations"]
     poor = dataclasses.replace(options, budget=0.0)
     assert len(challenge(standard(2), *rows, poor).ladder) == 1
+
+
+def test_a_short_budget_is_kept():
+    """Two seconds and twenty thousand iterations: what is planned does not fit, so less is done."""
+    law = laws()["banana-5"]
+    draw = torch.Generator().manual_seed(0)
+    rows = [rows_of(law.sample(n, draw)) for n in (2000, 500, 1000)]
+    options = Options(block_for(), budget=2.0, effort=Effort(iterations=20_000))
+    begun = time.process_time()
+    side = challenge(standard(5), *rows, options)
+    assert time.process_time() - begun < 2 * options.budget
+    assert side.low > 0
 
 
 def test_both_sides_of_a_map_agree():

@@ -35,7 +35,7 @@ class Options:
 
     Attributes:
         spec: The block of free steps; ``None`` for none.
-        budget: CPU seconds. The first free step is made in any case.
+        budget: CPU seconds. What has been begun is finished, so it may be a little more.
         level: Confidence of the limit.
         seed: Of everything drawn.
         effort: Of the first free step; iterations double from rung to rung.
@@ -123,6 +123,10 @@ class _Ladder:
     def spent(self) -> float:
         return time.process_time() - self.begun
 
+    @property
+    def left(self) -> float:
+        return self.options.budget - self.spent
+
     def take(self, challenger: Challenger) -> None:
         self.made.append(challenger)
         self.held.append(challenger.ratio(self.hold))
@@ -136,8 +140,9 @@ class _Ladder:
     def sides(self, k: int) -> Sequence[str]:
         """Return on which sides rung k can be afforded, the better one if not on both."""
         if k == 0:
-            return self.options.sides
-        left = (self.options.budget - self.spent) / _DOUBLED
+            # Something has to challenge, however short the time.
+            return () if self.made and self.left <= 0 else self.options.sides
+        left = self.left / _DOUBLED
         if sum(self.costs.values()) <= left:
             return self.options.sides
         best = max(self.gains, key=lambda side: self.gains[side])
@@ -150,6 +155,7 @@ class _Ladder:
             options.effort,
             iterations=options.effort.iterations * 2**k,
             checks=options.effort.checks + 4 * k,
+            seconds=math.inf if k else max(self.left, 0.0) / (2 - len(self.costs)),
         )
         points = self.fit.views[side].points, self.hold.views[side].points
         seed = derive(options.seed, side, k)
