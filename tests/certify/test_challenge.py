@@ -78,6 +78,11 @@ def test_the_limit_loses_about_two_and_a_half_standard_errors():
     assert 2.3 < gap < 2.9
 
 
+def test_rounding_refutes_nothing():
+    """Where the model has all the weight, values are zero up to rounding, and so is the floor."""
+    assert lower_limit(torch.full((1000,), 1e-16), Bet(1e-12, 0.0), 0.95) < 1e-12
+
+
 def test_rows_that_hang_together_are_worth_less():
     """A hundred groups of twenty equal rows say what a hundred rows say."""
     z = 0.5 + normal(100, 1, 0)[:, 0].clamp(-3, 3)

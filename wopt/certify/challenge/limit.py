@@ -122,7 +122,8 @@ def _log_capital(gains: Tensor, counts: Tensor, m: float, bet: Bet, level: float
     # The bet that is best where the limit will be, sqrt(2 log 20) standard errors below the mean;
     # it asks for the variance alone, so a poor guess of the mean costs nothing.
     best = math.sqrt(2 * math.log(1 / (1 - level)) / (len(gains) * bet.variance))
-    largest = 0.95 / ((m - bet.floor) * float(counts.max()))
+    # A floor a little lower is a floor too, and rounding at a floor of zero refutes nothing.
+    largest = 0.95 / ((m - bet.floor + 0.01) * float(counts.max()))
     bets = torch.tensor([min(f * best, largest) for f in _FACTORS], dtype=torch.float64)
     each = torch.log1p(bets[:, None] * (gains - counts * m)).sum(1)
     return (each + torch.tensor(list(_FACTORS.values()), dtype=torch.float64).log()).logsumexp(0)
