@@ -33,19 +33,9 @@ from wopt.seeds import derive, generator
 from wopt.stein.form import SteinForm
 from wopt.testing.laws import Law, laws
 
-TUNED_ON = frozenset(
-    [
-        "ring-2",
-        "rose-2",
-        "roses-10",
-        "mixture-20",
-        "banana-5",
-        "funnel-5",
-        "shell-5",
-        "parity-5",
-        "student-5",
-    ]
-)
+TUNED_ON = {"ring-2", "rose-2", "roses-10", "mixture-20"} | {
+    f"{kind}-5" for kind in ("banana", "funnel", "shell", "parity", "student")
+}
 """Laws that were looked at while the challengers were written."""
 
 BLOCKS = {
@@ -140,16 +130,8 @@ def make(
 
 def table(runs: list[dict[str, Any]]) -> str:
     """Return what the runs say, as Markdown."""
-    head = (
-        "law",
-        "runs",
-        "true KL",
-        "found (limit)",
-        "found (value)",
-        "limit > true",
-        "upper < true",
-    )
-    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    lines = ["| law | runs | true KL | limit/true | value/true | limit > true | upper < true |",
+             "|---|---|---|---|---|---|---|"]  # fmt: skip
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for run in runs:
         groups[run["law"]].append(run)

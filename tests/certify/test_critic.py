@@ -8,11 +8,14 @@ import pytest
 import torch
 
 import wopt
-from wopt.certify.critic import CriticOptions, stein_norm
+from wopt.certify.critic import TOGETHER, CriticOptions, seen_by_fields, stein_norm
 from wopt.certify.estimate import root_mean_square
+from wopt.certify.fields.features import WaveField
+from wopt.certify.fields.kernel_score import KernelScore
 from wopt.certify.score import pushed_score, score_of
 from wopt.interfaces.block import FlowBlock
 from wopt.stein.form import SteinForm
+from wopt.testing.laws import laws
 
 H = 0.8
 
@@ -176,3 +179,55 @@ def test_a_net_without_a_velocity_is_refused():
     form, _ = problem(2, 200)
     with pytest.raises(wopt.CapabilityError, match=r"certify\.critic"):
         stein_norm(form, dataclasses.replace(options(5), net=wopt.build("block", Blind)))
+
+
+def ring_form(n=8000):
+    """Return the Stein form of KL(ring of eight Gaussians | N(0, I)), and |xi|."""
+    law = laws()["ring-2"]
+    y = law.sample(n, torch.Generator().manual_seed(0))
+    form = SteinForm.of(wopt.build("objective", "kl"), wopt.Particles.start(y))
+    xi = y + score_of(law.log_density, y)
+    return form, float(xi.square().sum(1).mean().sqrt())
+
+
+def test_fields_see_most_of_a_ring_and_never_more_than_there_is():
+    """Where affine fields are blind; and a run of few iterations gets no weaker critic."""
+    form, true = ring_form()
+    seen = seen_by_fields(form, options(20))
+    assert {"affine", "kernel score", "waves 0.12", "net 20", TOGETHER} <= set(seen)
+    assert seen["affine"].value < 0.2 * true
+    assert 0.75 * true < seen[TOGETHER].value
+    assert all(found.low < true for found in seen.values())
+    assert stein_norm(form, options(20)).value == pytest.approx(seen[TOGETHER].value, rel=0.05)
+
+
+def test_nets_grow_while_there_is_time():
+    form, _ = problem(2, 2000)
+    short = seen_by_fields(form, dataclasses.replace(options(5), seconds=0.0))
+    long = seen_by_fields(form, dataclasses.replace(options(5), seconds=5.0))
+    assert [name for name in short if name.startswith("net")] == ["net 5"]
+    assert {"net 5", "net 10"} <= set(long)
+    assert long[TOGETHER].value >= 0.95 * short[TOGETHER].value
+
+
+def test_fields_along_conditions_are_zero():
+    form, _ = problem(2, 1000)
+    given = dataclasses.replace(form, condition=1)
+    field = WaveField(given.rows(slice(600)), given.rows(slice(600, None)), 1.0, seed=0)
+    assert float(field(form.points)[0][:, 1].abs().max()) == 0
+    assert float(field(form.points)[0][:, 0].abs().max()) > 0
+
+
+@pytest.mark.parametrize("kind", ["waves", "kernel"])
+def test_divergences_are_exact(kind):
+    form, _ = problem(3, 1000)
+    field = (
+        WaveField(form.rows(slice(600)), form.rows(slice(600, None)), 1.0, seed=0)
+        if kind == "waves"
+        else KernelScore(form.points, 0.3)
+    )
+    y = form.points[:5].clone().requires_grad_()
+    phi, divergence = field(y)
+    traced = sum(torch.autograd.grad(phi[:, j].sum(), y, retain_graph=True)[0][:, j]
+                 for j in range(3))  # fmt: skip
+    assert torch.allclose(divergence, traced, rtol=1e-8, atol=1e-8)

@@ -7,7 +7,8 @@ import dataclasses
 from torch import Tensor
 
 from wopt.certify import lower
-from wopt.certify.challenge.ladder import Options, Rung, climb, ratios
+from wopt.certify.challenge.challenger import ratios
+from wopt.certify.challenge.ladder import Options, Rung, climb
 from wopt.certify.challenge.limit import Bet, error_of_mean, lower_limit
 from wopt.certify.challenge.rows import Rows
 from wopt.certify.estimate import Estimate

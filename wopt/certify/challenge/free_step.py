@@ -19,6 +19,10 @@ from wopt.train.optimisers import adam_and_muon
 
 __all__ = ["Effort", "FreeStep"]
 
+_TIMED = 8
+"""Iterations after which their time is known."""
+_RISE = 0.1
+
 
 @dataclasses.dataclass(frozen=True)
 class Effort:
@@ -32,6 +36,7 @@ class Effort:
         weight_decay: Of the matrices.
         checks: How often the held-out likelihood is looked at; the best state is kept.
         patience: Checks without a new best before it ends.
+        seconds: CPU seconds; fewer iterations are made where these would take longer.
     """
 
     iterations: int = 200
@@ -41,6 +46,7 @@ class Effort:
     weight_decay: float = 0.3
     checks: int = 10
     patience: int = 4
+    seconds: float = math.inf
 
 
 class FreeStep:
@@ -112,39 +118,55 @@ class FreeStep:
         optimisers = adam_and_muon(
             self.block, effort.learning_rate, effort.matrix_rate, effort.weight_decay
         )
-        schedules = [
-            torch.optim.lr_scheduler.OneCycleLR(
-                o,
-                [group["lr"] for group in o.param_groups],
-                total_steps=effort.iterations + 1,
-                pct_start=0.1,
-                cycle_momentum=False,
-            )
-            for o in optimisers
-        ]
+        peaks = [(g, g["lr"]) for o in optimisers for g in o.param_groups]
         best, kept, waited = -math.inf, self.block.state_dict(), 0
-        every = max(1, effort.iterations // effort.checks)
+        total, begun, next_check = effort.iterations, time.process_time(), 0
         for iteration in range(effort.iterations + 1):
-            if iteration % every == 0 or iteration == effort.iterations:
-                value = float(self(hold).mean())
-                waited += 1
+            if iteration == _TIMED:
+                total = _affordable(effort, (time.process_time() - begun) / _TIMED)
+            if iteration >= min(next_check, total):
+                next_check = iteration + max(1, total // effort.checks)
+                value, waited = float(self(hold).mean()), waited + 1
                 if value > best:
                     best, waited = value, 0
                     kept = {k: v.detach().clone() for k, v in self.block.state_dict().items()}
-                if waited >= effort.patience or iteration == effort.iterations:
+                if waited >= effort.patience or iteration >= total:
                     break
-            rows = torch.randint(len(inside), (min(effort.batch_size, len(inside)),))
-            y, log_det = self.block(inside[rows])
-            loss = (self.target.potential(y) - log_det).mean()
-            if not math.isfinite(float(loss.detach())):
+            for group, peak in peaks:
+                group["lr"] = peak * _schedule(iteration / total)
+            if not self._step(inside, effort, optimisers):
                 break
-            self.block.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(self.block.parameters(), 10.0)
-            for optimiser, schedule in zip(optimisers, schedules, strict=True):
-                optimiser.step()
-                schedule.step()
         self.block.load_state_dict(kept)
+
+    def _step(
+        self, inside: Tensor, effort: Effort, optimisers: list[torch.optim.Optimizer]
+    ) -> bool:
+        """Make one iteration; return whether the loss was finite."""
+        rows = torch.randint(len(inside), (min(effort.batch_size, len(inside)),))
+        y, log_det = self.block(inside[rows])
+        loss = (self.target.potential(y) - log_det).mean()
+        if not math.isfinite(float(loss.detach())):
+            return False
+        self.block.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.block.parameters(), 10.0)
+        for optimiser in optimisers:
+            optimiser.step()
+        return True
+
+
+def _affordable(effort: Effort, seconds: float) -> int:
+    """Return how many iterations of so many seconds there is time for."""
+    if not math.isfinite(effort.seconds) or seconds <= 0:
+        return effort.iterations
+    return max(_TIMED, min(effort.iterations, int(effort.seconds / seconds)))
+
+
+def _schedule(done: float) -> float:
+    """Return the share of the peak rate: up over a tenth, then down a cosine to a hundredth."""
+    if done < _RISE:
+        return (done + 0.01) / (_RISE + 0.01)
+    return 0.01 + 0.99 * (1 + math.cos(math.pi * (done - _RISE) / (1 - _RISE))) / 2
 
 
 def _standard(fit: Tensor, moved: int) -> tuple[Tensor, Tensor]:

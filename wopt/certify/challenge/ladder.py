@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
+import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
+from wopt.certify.challenge.challenger import Challenger, Density
 from wopt.certify.challenge.free_step import Effort, FreeStep
 from wopt.certify.challenge.gaussians import Gaussians
 from wopt.certify.challenge.kernel import KernelDensity
@@ -20,14 +21,12 @@ from wopt.component import Spec
 from wopt.interfaces.target import Target
 from wopt.seeds import derive
 
-__all__ = ["Challenger", "Options", "Rung", "climb", "ratios"]
+__all__ = ["Options", "Rung", "climb"]
 
-Density = Callable[[Tensor], Tensor]
-
-_KERNEL_DIM = 5
-_TREE_DIM = 24
 _QUICK_SHARE = 0.35
-"""Of the budget, at most, for what is not trained."""
+"""Of the budget, at most, for what is not trained; what is begun is finished."""
+_DOUBLED = 2.1
+"""What twice the iterations cost."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Options:
 
     Attributes:
         spec: The block of free steps; ``None`` for none.
-        budget: CPU seconds.
+        budget: CPU seconds. What has been begun is finished, so it may be a little more.
         level: Confidence of the limit.
         seed: Of everything drawn.
         effort: Of the first free step; iterations double from rung to rung.
@@ -54,20 +53,6 @@ class Options:
     gain: tuple[float, float] = (0.02, 0.001)
     sides: tuple[str, ...] = ("data", "noise")
     quick: bool = True
-
-
-@dataclasses.dataclass(frozen=True)
-class Challenger:
-    """A normalised density on one side of the flow."""
-
-    name: str
-    side: str
-    density: Density
-
-    def ratio(self, rows: Rows) -> Tensor:
-        """Return log r - log model at rows, shape ``(n,)``."""
-        view = rows.views[self.side]
-        return self.density(view.points) - view.log_model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,13 +74,6 @@ class Rung:
     gain: float
 
 
-def ratios(challengers: tuple[Challenger, ...], rows: Rows) -> Tensor:
-    """Return log r_k - log model, shape ``(n, k)``."""
-    if not challengers:
-        return torch.zeros(len(rows), 0, dtype=torch.float64)
-    return torch.stack([c.ratio(rows) for c in challengers], dim=1)
-
-
 def climb(target: Target, fit: Rows, hold: Rows, options: Options) -> Iterator[Rung]:
     """Yield rungs of growing effort until the gain stops growing or the budget is spent.
 
@@ -108,95 +86,38 @@ def climb(target: Target, fit: Rows, hold: Rows, options: Options) -> Iterator[R
         hold: Rows that choose states, bandwidths and weights.
         options: How hard to try.
     """
-    clock = _Clock(options.budget)
-    made: list[Challenger] = []
-    held: list[Tensor] = []
-
-    def rung(name: str) -> Rung:
-        held.extend(c.ratio(hold) for c in made[len(held) :])
-        logs = torch.stack(held, dim=1) if held else torch.zeros(len(hold), 0)
-        stack = Stack.fit([c.name for c in made], logs)
-        gain = float(stack.ratio(logs).mean())
-        return Rung(name, clock.spent, tuple(made), stack, gain)
-
+    ladder = _Ladder(target, fit, hold, options)
     if options.quick and not fit.condition:
-        for challenger in _quick(fit, hold, options, clock):
-            made.append(challenger)
-        yield rung("closed forms")
+        for challenger in _quick(fit, hold, options, ladder):
+            ladder.take(challenger)
+        yield ladder.rung("closed forms")
     if options.spec is None:
         return
-    best, cost = None, dict.fromkeys(options.sides, 0.0)
-    k, last = 0, None
-    while True:
-        affordable = [s for s in options.sides if k == 0 or 2.1 * cost[s] <= clock.left]
-        sides = affordable if sum(2.1 * cost[s] for s in affordable) <= clock.left else [best]
-        done = 0
+    last = -math.inf
+    for k in range(20):
+        sides = ladder.sides(k)
         for side in sides:
-            if side is None or side not in affordable or (done and clock.left <= 0):
-                continue
-            begun = clock.spent
-            made.append(_free(target, fit, hold, options, side, k))
-            cost[side] = clock.spent - begun
-            done += 1
-        if not done:
+            ladder.take(ladder.free(side, k))
+        if not sides:
             return
-        now = rung(f"{options.effort.iterations * 2**k} iterations")
+        now = ladder.rung(f"{options.effort.iterations * 2**k} iterations")
         yield now
-        best = _better(now, held, options.sides)
         share, least = options.gain
-        if last is not None and now.gain - last < max(share * now.gain, least):
+        if now.gain - last < max(share * now.gain, least):
             return
-        last, k = now.gain, k + 1
+        last = now.gain
 
 
-def _free(target: Target, fit: Rows, hold: Rows, options: Options, side: str, k: int) -> Challenger:
-    assert options.spec is not None
-    effort = dataclasses.replace(
-        options.effort,
-        iterations=options.effort.iterations * 2**k,
-        checks=options.effort.checks + 4 * k,
-    )
-    step = FreeStep(
-        options.spec,
-        target,
-        fit.views[side].points,
-        hold.views[side].points,
-        effort,
-        fit.condition,
-        derive(options.seed, side, k),
-    )
-    return Challenger(f"free step from the {side}, {effort.iterations}", side, step)
+class _Ladder:
+    """The challengers so far, what they gain on held-out rows, and the time they took."""
 
-
-def _quick(fit: Rows, hold: Rows, options: Options, clock: _Clock) -> Iterator[Challenger]:
-    makers: list[tuple[str, int, Callable[[Tensor, Tensor], Density]]] = [
-        ("kernels", _KERNEL_DIM, KernelDensity),
-        ("tree", _TREE_DIM, Tree),
-        ("Gaussians", 10**9, functools.partial(Gaussians.best, seed=options.seed)),
-    ]
-    for name, most, make in makers:
-        for side in options.sides:
-            if fit.moves > most or (name == "tree" and fit.moves < 2):
-                continue
-            if clock.spent > _QUICK_SHARE * options.budget:
-                return
-            points = fit.views[side].points, hold.views[side].points
-            yield Challenger(f"{name} on the {side}", side, make(*points))
-
-
-def _better(rung: Rung, held: list[Tensor], sides: tuple[str, ...]) -> str:
-    """Return the side whose last free step gained most on held-out rows."""
-    last = {c.side: float(value.mean()) for c, value in zip(rung.challengers, held, strict=True)
-            if c.name.startswith("free")}  # fmt: skip
-    return max(sides, key=lambda side: last.get(side, -float("inf")))
-
-
-class _Clock:
-    """CPU seconds of this process."""
-
-    def __init__(self, budget: float) -> None:
+    def __init__(self, target: Target, fit: Rows, hold: Rows, options: Options) -> None:
+        self.target, self.fit, self.hold, self.options = target, fit, hold, options
+        self.made: list[Challenger] = []
+        self.held: list[Tensor] = []
+        self.costs: dict[str, float] = {}
+        self.gains: dict[str, float] = {}
         self.begun = time.process_time()
-        self.budget = budget
 
     @property
     def spent(self) -> float:
@@ -204,4 +125,62 @@ class _Clock:
 
     @property
     def left(self) -> float:
-        return self.budget - self.spent
+        return self.options.budget - self.spent
+
+    def take(self, challenger: Challenger) -> None:
+        self.made.append(challenger)
+        self.held.append(challenger.ratio(self.hold))
+
+    def rung(self, name: str) -> Rung:
+        logs = torch.stack(self.held, dim=1) if self.held else torch.zeros(len(self.hold), 0)
+        stack = Stack.fit([c.name for c in self.made], logs)
+        gain = float(stack.ratio(logs).mean())
+        return Rung(name, self.spent, tuple(self.made), stack, gain)
+
+    def sides(self, k: int) -> Sequence[str]:
+        """Return on which sides rung k can be afforded, the better one if not on both."""
+        if k == 0:
+            # Something has to challenge, however short the time.
+            return () if self.made and self.left <= 0 else self.options.sides
+        left = self.left / _DOUBLED
+        if sum(self.costs.values()) <= left:
+            return self.options.sides
+        best = max(self.gains, key=lambda side: self.gains[side])
+        return (best,) if self.costs[best] <= left else ()
+
+    def free(self, side: str, k: int) -> Challenger:
+        options, begun = self.options, self.spent
+        assert options.spec is not None
+        effort = dataclasses.replace(
+            options.effort,
+            iterations=options.effort.iterations * 2**k,
+            checks=options.effort.checks + 4 * k,
+            seconds=math.inf if k else max(self.left, 0.0) / (2 - len(self.costs)),
+        )
+        points = self.fit.views[side].points, self.hold.views[side].points
+        seed = derive(options.seed, side, k)
+        step = FreeStep(options.spec, self.target, *points, effort, self.fit.condition, seed)
+        self.costs[side] = self.spent - begun
+        found = Challenger(f"free step from the {side}, {effort.iterations}", side, step)
+        self.gains[side] = float(found.ratio(self.hold).mean())
+        return found
+
+
+_KINDS = (("kernels", 1, 5), ("tree", 2, 24), ("Gaussians", 1, 10**9))
+"""Densities in closed form, with the dimensions in which they are used."""
+
+
+def _quick(fit: Rows, hold: Rows, options: Options, ladder: _Ladder) -> Iterator[Challenger]:
+    for name, least, most in _KINDS:
+        for side in options.sides if least <= fit.moves <= most else ():
+            if ladder.spent > _QUICK_SHARE * options.budget:
+                return
+            points = fit.views[side].points, hold.views[side].points
+            density = _closed_form(name, *points, options.seed)
+            yield Challenger(f"{name} on the {side}", side, density)
+
+
+def _closed_form(name: str, fit: Tensor, hold: Tensor, seed: int) -> Density:
+    if name == "Gaussians":
+        return Gaussians.best(fit, hold, seed)
+    return KernelDensity(fit, hold) if name == "kernels" else Tree(fit, hold)

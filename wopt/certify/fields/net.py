@@ -22,9 +22,9 @@ def sharper(net: Spec, rung: int) -> Spec:
     """
     if not rung:
         return net
-    fields = type(net.options).model_fields
     factors = {"width": 2 ** (rung // 2), "sharpness": 2 ** ((rung + 1) // 2)}
-    update = {k: factor * getattr(net.options, k) for k, factor in factors.items() if k in fields}
+    known = type(net.options).model_fields
+    update = {k: getattr(net.options, k) * f for k, f in factors.items() if k in known}
     return Spec(net.cls, net.options.model_copy(update=update))
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from wopt import Need, Target
+from wopt_measures.laws.gaussian import GaussianLaw
 from wopt_measures.laws.mixture import MixtureLaw
 from wopt_measures.options import Covariances, Means, Scales, Weights
 
@@ -64,3 +66,21 @@ class MixtureTarget(Target):
     def components(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the weights w, ``(k,)``, and each component's posterior at x, ``(n, k)``."""
         return self.law.weights, self.law.posterior(x)
+
+    def blurred(self, sigma: float) -> Callable[[Tensor], Tensor]:
+        """Return the log-density of the convolution with N(0, s^2 I): S_k + s^2 I for each S_k.
+
+        Example:
+            >>> q = MixtureTarget(means=[[0.0]], scale=3**0.5).blurred(1.0)  # N(0, 4)
+            >>> round(float(q(torch.zeros(1, 1).double())), 4)
+            -1.6121
+        """
+        d = self.law.dim
+        eye = torch.eye(d, dtype=torch.float64)
+        parts = []
+        for part in self.law.parts:
+            factor = part.factor.diag() if part.factor.ndim == 1 else part.factor * eye
+            factor = part.factor if part.factor.ndim == 2 else factor
+            wide = torch.linalg.cholesky(factor @ factor.T + sigma**2 * eye)
+            parts.append(GaussianLaw(part.mean, wide))
+        return MixtureLaw(self.law.weights, tuple(parts)).log_density
