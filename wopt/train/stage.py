@@ -15,6 +15,7 @@ from wopt.particles import Particles
 from wopt.seeds import derive, seeded
 from wopt.stein.residual import affine_residual
 from wopt.train.guard import Verdict
+from wopt.train.noise import blurred
 from wopt.train.problem import Problem, Progress
 from wopt.train.solver import InnerReport
 
@@ -60,7 +61,7 @@ class Stage:
                 len(particles),
                 rate=0.5**self.attempt,
                 before_each=problem.draws(particles, *place),
-                held_out=self._held_out,
+                held_out=self.held_out,
                 accuracy=self._accuracy,
                 progress=self._tell if self.progress else None,
             )
@@ -90,12 +91,14 @@ class Stage:
             coarse.append(lacks)
 
     def _loss(self, block: FlowBlock, rows: Tensor | None) -> Tensor:
-        return (self.sub if rows is None else self.sub.rows(rows)).loss(block)
+        sub = self.sub if rows is None else self.sub.rows(rows)
+        return blurred(sub, self.problem.solver.noise).loss(block)
 
     @torch.no_grad()
-    def _held_out(self, block: FlowBlock) -> float:
+    def held_out(self, block: FlowBlock) -> float:
         block.eval()
-        value = self.valid.loss(block)
+        few = self.problem.solver.check_rows
+        value = (self.valid if few is None else self.valid.rows(slice(few))).loss(block)
         block.train()
         return float(value)
 

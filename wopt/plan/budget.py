@@ -1,0 +1,41 @@
+"""Budgets: CPU seconds, written as people write them."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from wopt.errors import ConfigError
+
+__all__ = ["seconds_of"]
+
+_UNITS = {"": 1.0, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_PATTERN = re.compile(r"\s*([0-9]*\.?[0-9]+)\s*([a-z]*)\s*")
+
+
+def seconds_of(budget: float | str) -> float:
+    """Return a budget in CPU seconds.
+
+    Args:
+        budget: A number of seconds, or a text such as ``"60s"``, ``"5min"`` or ``"1.5h"``.
+
+    Raises:
+        ConfigError: It is no positive time.
+
+    Example:
+        >>> seconds_of("5min"), seconds_of("60s"), seconds_of(90)
+        (300.0, 60.0, 90.0)
+    """
+    found = _PATTERN.fullmatch(budget.lower()) if isinstance(budget, str) else None
+    if found and found[2] in _UNITS:
+        value = float(found[1]) * _UNITS[found[2]]
+    elif isinstance(budget, str) or isinstance(budget, bool):
+        value = math.nan
+    else:
+        value = float(budget)
+    if not (math.isfinite(value) and value > 0):
+        raise ConfigError(
+            f"budget {budget!r} is no positive time; write CPU seconds (90), or a number with a "
+            'unit: "60s", "5min", "1h"'
+        )
+    return value
