@@ -1,1 +1,19 @@
-"""Plans: every option that is not given, chosen by a few measured rules."""
+"""The planner: what is not given is chosen by a few rules from facts of the data, and told."""
+
+from wopt.plan.budget import seconds_of
+from wopt.plan.facts import Facts, facts_of, preprocess_of
+from wopt.plan.plan import Plan, apply, plan
+from wopt.plan.speed import Speed, measure, timed
+
+__all__ = [
+    "Facts",
+    "Plan",
+    "Speed",
+    "apply",
+    "facts_of",
+    "measure",
+    "plan",
+    "preprocess_of",
+    "seconds_of",
+    "timed",
+]

@@ -46,6 +46,8 @@ class BatchTraining:
         )
         candidate = cast(FlowBlock, average.module) if average else block
         plateau = Plateau(solver.patience) if solver.patience and self.held_out else None
+        if plateau and self.held_out:  # the map to begin with is a candidate
+            plateau.over(candidate, self.held_out(candidate))
         descend, batches = self._descent(), _batches(self.n, solver.batch_size)
         smooth, done = math.nan, 0
         for done in range(1, solver.iterations + 1):

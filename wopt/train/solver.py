@@ -78,13 +78,29 @@ class InnerSolver(Component):
         ema: Annotated[
             float, Field(ge=0, lt=1, description="decay of a parameter average; 0 for none")
         ] = 0.0,
+        noise: Annotated[
+            float,
+            Field(
+                ge=0,
+                description="standard deviation of fresh normal noise on the training particles, "
+                "in the flow's coordinates, at every iteration; against overfitting smooth laws",
+            ),
+        ] = 0.0,
         warm_start: Annotated[bool, Field(description="begin from the previous step's map")] = True,
         check_every: Annotated[
             int, Field(ge=1, description="iterations between held-out losses")
         ] = 50,
+        check_rows: Annotated[
+            int | None,
+            Field(ge=1, description="held-out particles of these checks, the first ones; or all"),
+        ] = None,
         patience: Annotated[
             int | None,
-            Field(ge=1, description="held-out checks without a new best before stopping"),
+            Field(
+                ge=1,
+                description="held-out checks without a new best before stopping; what was best is "
+                "kept, and that is the map it began with where training found nothing better",
+            ),
         ] = None,
         tolerance: Annotated[
             float | None, Field(gt=0, description="first-order error at which a step is solved")
@@ -113,8 +129,10 @@ class InnerSolver(Component):
         self.clip = clip
         self.weight_decay = weight_decay
         self.ema = ema
+        self.noise = noise
         self.warm_start = warm_start
         self.check_every = check_every
+        self.check_rows = check_rows
         self.patience = patience
         self.tolerance = tolerance
         self.relative_tolerance = relative_tolerance

@@ -16,6 +16,7 @@ from wopt.particles import Particles
 from wopt.seeds import derive, seeded
 from wopt.stein.residual import affine_residual
 from wopt.train.guard import Verdict
+from wopt.train.noise import blurred
 from wopt.train.problem import Problem, Progress
 from wopt.train.solver import InnerReport
 
@@ -64,7 +65,7 @@ class Stage:
                 len(particles),
                 rate=0.5**self.attempt,
                 before_each=problem.draws(particles, *place),
-                held_out=self._held_out,
+                held_out=self.held_out,
                 accuracy=self._accuracy,
                 progress=self._tell if self.progress else None,
             )
@@ -96,12 +97,14 @@ class Stage:
     def _loss(self, block: FlowBlock, rows: Tensor | None) -> Tensor:
         if self.fresh is not None:
             return self.fresh().loss(block)
-        return (self.sub if rows is None else self.sub.rows(rows)).loss(block)
+        sub = self.sub if rows is None else self.sub.rows(rows)
+        return blurred(sub, self.problem.solver.noise).loss(block)
 
     @torch.no_grad()
-    def _held_out(self, block: FlowBlock) -> float:
+    def held_out(self, block: FlowBlock) -> float:
         block.eval()
-        value = self.valid.loss(block)
+        few = self.problem.solver.check_rows
+        value = (self.valid if few is None else self.valid.rows(slice(few))).loss(block)
         block.train()
         return float(value)
 

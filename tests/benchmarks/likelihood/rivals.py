@@ -162,7 +162,8 @@ def _schedule(done: float, warmup: float = 0.05, final: float = 0.01) -> float:
 
 
 def _batches(n: int, size: int) -> Iterator[Tensor]:
+    size = min(size, n)
     while True:
         order = torch.randperm(n)
-        for start in range(0, n - size + 1, min(size, n)):
+        for start in range(0, n - size + 1, size):
             yield order[start : start + size]

@@ -1,0 +1,327 @@
+"""Without options: what the planner reaches, against zuko's flows at equal CPU seconds.
+
+    OMP_NUM_THREADS=1 python tests/benchmarks/planner.py [NAME ...] --budget 60 --seeds 0 1
+
+wopt is given rows and a budget and nothing else. Its rivals have the settings that were tuned on the
+data set, or on the one of the four tuned that is most like it, and keep what was best on the held-out
+rows at forty checks. They train in turns with wopt, for the CPU seconds that it takes; where wopt ends
+early they get all that it had planned for. Every line of ``planner.jsonl`` (or ``--out``) is one run
+of one method; what is there already is not measured again, so that the benchmark can be made in
+parts. ``--table`` only prints what is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE / "likelihood")]
+
+from bench import keep_memory, one_thread, table  # noqa: E402
+from rivals import Rival, Training, score  # noqa: E402
+from settings import RIVALS  # noqa: E402
+
+from wopt.component import build  # noqa: E402
+from wopt.config.model import validate  # noqa: E402
+from wopt.data.dataset import Dataset  # noqa: E402
+from wopt.interfaces.block import FlowBlock  # noqa: E402
+from wopt.plan import apply, facts_of, measure, plan, preprocess_of, timed  # noqa: E402
+from wopt.runs.memory import Rows  # noqa: E402
+from wopt.runs.prepare import prepare  # noqa: E402
+from wopt.seeds import derive  # noqa: E402
+from wopt.train.iterate import iterate  # noqa: E402
+
+DATA = Path(os.environ.get("WOPT_DATA", "../shared/data"))
+TURNS = 40
+
+Row = dict[str, Any]
+
+
+def mixed_marginals(n: int, seed: int) -> Tensor:
+    """Return rows of nine columns: log-normal, bimodal, curved, heavy-tailed, bounded, products."""
+    r = np.random.default_rng(seed)
+    z, x = r.normal(size=(n, 9)), np.empty((n, 9))
+    x[:, 0] = np.exp(0.8 * z[:, 0])
+    x[:, 1] = np.where(r.random(n) < 0.4, -2 + 0.4 * z[:, 1], 1 + 0.8 * z[:, 1])
+    x[:, 1] += 0.3 * np.log(x[:, 0])
+    x[:, 2] = np.sin(2 * x[:, 1]) + 0.3 * z[:, 2]
+    x[:, 3] = r.standard_t(3, n) * np.exp(0.3 * x[:, 2])
+    x[:, 4] = 0.5 * x[:, 0] * x[:, 1] + 0.5 * z[:, 4]
+    x[:, 5] = r.beta(0.5, 0.7, n) + 0.05 * z[:, 5]
+    x[:, 6] = x[:, 5] ** 2 * x[:, 2] + 0.1 * z[:, 6]
+    x[:, 7] = np.abs(z[:, 7] + 0.2 * x[:, 3])
+    x[:, 8] = 0.4 * (z[:, 7] + z[:, 8]) + np.tanh(x[:, 4])
+    return torch.from_numpy(x)
+
+
+def clusters(n: int, seed: int) -> Tensor:
+    """Return rows of nine columns: seven clusters on curved sheets, with columns of their squares."""
+    r = np.random.default_rng(seed)
+    k, z = r.integers(0, 7, n), r.normal(size=(n, 9))
+    means, turns = 2 * r.normal(size=(7, 6)), r.normal(size=(7, 6, 3))
+    x = means[k] + np.einsum("nij,nj->ni", turns[k], z[:, :3]) + 0.2 * z[:, 3:9]
+    last = np.stack([x[:, 0] ** 2 / 4, np.exp(x[:, 1] / 3), np.arctan(x[:, 2] * x[:, 3])], 1)
+    return torch.from_numpy(np.concatenate([x, last + 0.1 * r.normal(size=(n, 3))], 1))
+
+
+def logistic(name: str) -> Callable[[], Tensor]:
+    """Return a function that loads the features of a logistic-regression table."""
+
+    def load() -> Tensor:
+        from scipy.io import loadmat
+
+        found = loadmat(DATA / "logistic" / f"{name}.mat")
+        x = np.asarray(found["data"] if "data" in found else found["X"], dtype=np.float64)
+        return torch.from_numpy(x.T if x.shape[0] < x.shape[1] else x)
+
+    return load
+
+
+def bundled(name: str) -> Callable[[], Tensor]:
+    """Return a function that loads the features of a set that comes with scikit-learn."""
+
+    def load() -> Tensor:
+        import sklearn.datasets
+
+        x = torch.tensor(getattr(sklearn.datasets, f"load_{name}")().data, dtype=torch.float64)
+        return x[:, x.std(0) > 0]
+
+    return load
+
+
+TUNED: dict[str, dict[str, Any]] = {
+    "rose": {
+        "name": "picture", "path": DATA / "pictures/rose.png", "n_train": 100_000,
+        "preprocess": "whiten",
+    },
+    "magic": {"name": "array", "path": DATA / "tabular/magic.npz", "key": "X"},
+    "patches": {"name": "patches", "path": DATA / "tabular/natural_patches8x8.npz", "key": "X"},
+    "miniboone": {"name": "array", "path": DATA / "tabular/miniboone_head.npy"},
+    "moons": {"name": "toy", "shape": "moons"},
+    "checkerboard": {"name": "toy", "shape": "checkerboard"},
+}  # fmt: skip
+"""On which rules were chosen, or the settings that they began from."""
+
+CHECKED: dict[str, tuple[Callable[[], Tensor], float]] = {
+    "mixed (synthetic)": (lambda: mixed_marginals(40_000, 1), 0.0),
+    "clusters (synthetic)": (lambda: clusters(40_000, 2), 0.0),
+    "banana": (logistic("banana"), 0.0),
+    "ringnorm": (logistic("ringnorm"), 0.0),
+    "twonorm": (logistic("twonorm"), 0.0),
+    "waveform": (logistic("waveform"), 0.01),
+    "covertype": (logistic("covertype_5000"), 1.0),
+    "digits": (bundled("digits"), 1.0),
+    "breast cancer": (bundled("breast_cancer"), 0.0),
+    "wine": (bundled("wine"), 0.0),
+    "iris": (bundled("iris"), 0.1),
+    "diabetes": (bundled("diabetes"), 0.0),
+    "linnerud": (bundled("linnerud"), 1.0),
+}
+"""For checking only: features, and the width of the noise that gives rounded ones a density."""
+
+
+def load(name: str, seed: int) -> tuple[Any, Dataset]:
+    """Return a data set's source, as ``wopt.fit`` or ``wopt run`` would make it, and its splits."""
+    if name in TUNED:
+        source = build("source", TUNED[name])
+    else:
+        make, width = CHECKED[name]
+        x = make()
+        rows = round(0.8 * len(x))
+        source = Rows(x, preprocess=preprocess_of(rows, x), dequantise=width)
+    return source, source.load(derive(seed, "source"))
+
+
+def rivals_of(name: str, dataset: Dataset) -> dict[str, Rival]:
+    """Return the rivals with the settings tuned on the set, or on the one most like it."""
+    if name in RIVALS:
+        return RIVALS[name]
+    if dataset.dim <= 2:
+        like = "rose"
+    elif len(dataset.train) < 5000:
+        like = "miniboone"
+    else:
+        like = "magic" if dataset.dim <= 32 else "patches"
+    return RIVALS[like]
+
+
+def measure_one(name: str, seed: int, budget: float, cnf: bool) -> list[Row]:
+    """Return the rows of one data set, seed and budget: wopt's first."""
+    source, dataset = load(name, seed)
+    began = time.process_time()
+    found = plan(facts_of(dataset, budget, seed=seed))
+    base = {"source": source, "seed": seed}
+    prepared = prepare(validate(apply(found, base)), dataset)
+    found = timed(found, measure(prepared.problem, prepared.train, prepared.valid))
+    print(f"{name}, seed {seed}: {found.told}", flush=True)
+    prepared = prepare(validate(apply(found, base)), dataset)
+    rivals = {
+        method: Training(rival, placed(dataset, dataset.train), placed(dataset, dataset.valid),
+                         seed=seed)
+        for method, rival in rivals_of(name, dataset).items()
+        if cnf or method != "CNF"
+    }  # fmt: skip
+    clock = {"mark": began, "spent": 0.0, "turns": 0}
+
+    def take(share: float) -> None:
+        lap = time.process_time() - clock["mark"]
+        clock["spent"] += lap
+        for rival in rivals.values():
+            rival.advance(lap, share)
+        clock["mark"] = time.process_time()
+
+    def told(step: int, phase: str, done: int, total: int, loss: float) -> None:
+        if phase == "training" and done / total >= (clock["turns"] + 1) / TURNS:
+            clock["turns"] += 1
+            take(min(done / total, 0.999))
+
+    state = prepared.problem.begin(prepared.train, prepared.valid)
+    blocks: list[FlowBlock] = []
+    reason = ""
+    try:
+        for state, _ in iterate(prepared.problem, state, told):
+            assert state.block is not None
+            blocks.append(state.block)
+    except Exception as error:
+        reason = str(error)
+    spent = clock["spent"] + time.process_time() - clock["mark"]
+    made = state.records[-1].iterations if state.records else 0
+    planned = found.table["solver"]["iterations"]
+    reached = max(clock["turns"] / TURNS, 0.01)
+    if made < planned:  # the rivals' schedules go to their end
+        each = clock["spent"] / max(clock["turns"], 1)
+        for turn in range(clock["turns"], TURNS):
+            for rival in rivals.values():
+                rival.advance(each, (turn + 1) / TURNS)
+    else:
+        take(1.0)
+    scores = -prepared.flow(blocks).log_prob(dataset.test, audit=True).double()
+    rows = [
+        row(name, seed, budget, "wopt", scores, spent, made)
+        | {"planned": planned, "reached": reached, "reason": reason, "plan": found.told,
+           "blocks": len(blocks)}
+    ]  # fmt: skip
+    for method, rival in rivals.items():
+        flow = rival.finish()
+        theirs = nll(flow, dataset, dataset.test)
+        rows.append(row(name, seed, budget, method, theirs, rival.seconds, rival.iterations))
+        rows[-1] |= paired(theirs, scores)
+    rows[0]["gaussian"] = gaussian(dataset)
+    return rows
+
+
+def row(
+    name: str, seed: int, budget: float, method: str, scores: Tensor, seconds: float, made: int
+) -> Row:
+    """Return what is kept of a method's run."""
+    return {
+        "data": name, "seed": seed, "budget": budget, "method": method,
+        "nll": float(scores.mean()), "seconds": round(seconds, 1), "iterations": made,
+        "test": len(scores),
+    }  # fmt: skip
+
+
+def paired(theirs: Tensor, ours: Tensor) -> Row:
+    """Return how far a rival's mean NLL is above wopt's, with its standard error over test rows."""
+    gap = theirs - ours
+    return {"above": float(gap.mean()), "above_error": float(gap.std() / len(gap) ** 0.5)}
+
+
+def placed(dataset: Dataset, x: Tensor) -> Tensor:
+    """Return rows in the flows' coordinates."""
+    return dataset.transform.forward(x).float()
+
+
+def nll(flow: nn.Module, dataset: Dataset, x: Tensor) -> Tensor:
+    """Return a rival's NLL of rows, in the data's units."""
+    return -score(flow, placed(dataset, x), audit=True).double() - float(dataset.transform.log_det)
+
+
+def gaussian(dataset: Dataset) -> float:
+    """Return the test NLL of the Gaussian with the training rows' moments."""
+    from wopt.runs.evaluate import gaussian_nll
+
+    found = gaussian_nll(dataset.train, dataset.test)
+    return math.nan if found is None else found
+
+
+def summary(rows: list[Row]) -> str:
+    """Return the table: wopt's mean NLL and the best rival's by seed, and how far it is above.
+
+    The standard error of a difference is over seeds where there are two or more, or else over test
+    rows.
+    """
+    groups: dict[tuple[str, float], list[Row]] = defaultdict(list)
+    for r in rows:
+        groups[r["data"], r["budget"]].append(r)
+    lines, wins, losses = [], 0, 0
+    for (name, budget), group in groups.items():
+        ours = {r["seed"]: r for r in group if r["method"] == "wopt"}
+        by_method: dict[str, list[Row]] = defaultdict(list)
+        for r in group:
+            if r["method"] != "wopt":
+                by_method[r["method"]].append(r)
+        means = {m: float(np.mean([r["nll"] for r in rs])) for m, rs in by_method.items()}
+        best = min(means, key=lambda m: means[m])
+        gaps = [r["above"] for r in by_method[best]]
+        several = len(gaps) > 1
+        error = float(np.std(gaps, ddof=1) / len(gaps) ** 0.5) if several else None
+        error = by_method[best][0]["above_error"] if error is None else error
+        gap = float(np.mean(gaps))
+        wins, losses = wins + (gap >= 0), losses + (gap < 0)
+        mean = float(np.mean([r["nll"] for r in ours.values()]))
+        used = float(np.mean([r["seconds"] for r in ours.values()]))
+        lines.append((
+            name, f"{budget:g}", len(ours), f"{used:.1f}", f"{mean:.3f}",
+            f"{means[best]:.3f} ({best})", f"{gap:+.3f} +- {error:.3f}",
+            "wins" if gap > 2 * error else "loses" if gap < -2 * error else "tie",
+            f"{np.mean([r['gaussian'] for r in ours.values()]):.3f}",
+        ))  # fmt: skip
+    head = ("data", "budget", "seeds", "CPU s", "wopt", "best rival", "rival above", "", "Gaussian")
+    return table(head, lines) + f"\n\nat or below the best rival: {wins}; above: {losses}"
+
+
+def main() -> None:
+    """Measure what is asked for and not there yet, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--budget", type=float, default=60.0)
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0])
+    parser.add_argument("--cnf", action="store_true", help="train zuko's CNF too")
+    parser.add_argument("--table", action="store_true", help="print what is there")
+    parser.add_argument("--out", type=Path, default=HERE / "planner.jsonl")
+    asked = parser.parse_args()
+    one_thread()
+    keep_memory()
+    lines = asked.out.read_text().splitlines() if asked.out.exists() else []
+    rows = [json.loads(line) for line in lines]
+    names = [] if asked.table else asked.names or [*TUNED, *CHECKED]
+    for seed in asked.seeds:
+        for name in names:
+            key = (name, seed, asked.budget)
+            if any((r["data"], r["seed"], r["budget"]) == key for r in rows):
+                continue
+            new = measure_one(name, seed, asked.budget, asked.cnf)
+            with asked.out.open("a") as file:
+                file.writelines(json.dumps(r) + "\n" for r in new)
+            rows += new
+            for r in new:
+                print({k: v for k, v in r.items() if k != "plan"}, flush=True)
+    print(summary(rows))
+
+
+if __name__ == "__main__":
+    main()

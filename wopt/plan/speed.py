@@ -1,0 +1,135 @@
+"""The measured speed of an iteration, and the number of them that a budget allows."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+import time
+
+from wopt.particles import Particles
+from wopt.plan.plan import Plan
+from wopt.train.problem import Problem, Trace
+from wopt.train.solver import InnerSolver
+from wopt.train.stage import Stage
+
+__all__ = ["Speed", "measure", "timed"]
+
+_WARM, _TIMED = 3, 9
+"""Iterations before the clock starts, and on it."""
+
+_ENDS = 0.9
+"""Share of a budget that is planned with: the rest pays for guard and audits."""
+
+_CHECKS = 40
+"""Held-out checks of a run."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Speed:
+    """CPU seconds on this machine.
+
+    Attributes:
+        iteration: Of an iteration.
+        check: Of a held-out check.
+        carry: Of moving all particles by the finished map, and of judging it.
+        spent: By the measurement.
+    """
+
+    iteration: float
+    check: float
+    carry: float
+    spent: float
+
+
+def measure(problem: Problem, train: Particles, valid: Particles) -> Speed:
+    """Return how long an iteration and a held-out check of the first step take.
+
+    The problem itself is trained for a dozen iterations, which are thrown away; no random number of
+    the run is used up.
+
+    Args:
+        problem: Made from a plan that is not timed yet.
+        train: The particles at the start.
+        valid: The held-out ones.
+    """
+    began = time.process_time()
+    count = _WARM + _TIMED
+    options = {**problem.solver.options, "iterations": count, "patience": None, "check_every": count}
+    brief = dataclasses.replace(problem, solver=InnerSolver(**options))
+    h = problem.scheme.step_size(0, None)
+    subs = []
+    for part in (train, valid):
+        past = Trace(part).history(0, h, None, {})
+        plan = problem.scheme.plan(past, problem.objective)
+        past = dataclasses.replace(past, plan=plan)
+        subs.append(problem.scheme.subproblem(past, problem.objective))
+    marks: list[float] = []
+
+    def mark(step: int, phase: str, done: int, total: int, loss: float) -> None:
+        marks.append(time.process_time())
+
+    stage = Stage(brief, 0, 0, 0, subs[0], subs[1], mark)
+    block, _ = stage.train(None)
+    laps = [b - a for a, b in zip(marks[_WARM - 1 :], marks[_WARM:], strict=False)]
+    looked = time.process_time()
+    stage.held_out(block)
+    now = time.process_time()
+    rows = min(len(valid), problem.solver.check_rows or len(valid))
+    a_row = (now - looked) / rows
+    # The guard moves the held-out particles three times: by both maps, and there and back.
+    carry = a_row * (len(train) + 3 * len(valid))
+    return Speed(statistics.median(laps) if laps else 0.0, now - looked, carry, now - began)
+
+
+def timed(found: Plan, speed: Speed, steps: int = 1) -> Plan:
+    """Return the plan with the iterations that its budget allows at this speed.
+
+    They are rounded down to a grid of ten numbers a decade (100, 125, 160, 200, ...), so that runs
+    of one seed on machines of one class plan the same, but at the edges of the grid.
+
+    Args:
+        found: The plan.
+        speed: Measured.
+        steps: Over which the budget is divided.
+
+    Example:
+        >>> from wopt.plan import Facts, plan
+        >>> first = plan(Facts(rows=15_216, held_out=1_902, columns=10))
+        >>> timed(first, Speed(0.02, 0.03, 0.5, 0.5)).table["solver"]["iterations"]
+        2500
+    """
+    for_steps = _ENDS * found.facts.budget - speed.spent - steps * (speed.carry + speed.check)
+    left = for_steps / steps - _CHECKS * speed.check
+    fits = max(left, 0.1 * for_steps / steps) / max(speed.iteration, 1e-6)
+    most = found.table.get("solver", {}).get("iterations", math.inf)
+    iterations = on_grid(max(1.0, min(fits, most)))
+    solver = {
+        **found.table.get("solver", {}),
+        "iterations": iterations,
+        "check_every": max(5, iterations // _CHECKS),
+    }
+    seconds = steps * (iterations * speed.iteration + speed.carry + _CHECKS * speed.check)
+    why = f"{iterations} iterations of {1000 * speed.iteration:.3g} ms"
+    if fits > most:
+        why += ", as many as so few rows bear"
+    return dataclasses.replace(
+        found,
+        table={**found.table, "solver": solver},
+        reasons=(*found.reasons, why),
+        seconds=seconds + speed.spent,
+    )
+
+
+_GRID = (1.0, 1.25, 1.6, 2.0, 2.5, 3.2, 4.0, 5.0, 6.4, 8.0)
+
+
+def on_grid(value: float) -> int:
+    """Return the largest number of the grid that is not above the value, and one at least.
+
+    Example:
+        >>> on_grid(1130), on_grid(99.9), on_grid(7)
+        (1000, 80, 6)
+    """
+    decade = 10.0 ** math.floor(math.log10(value))
+    return max(1, int(max(g * decade for g in _GRID if g * decade <= value * (1 + 1e-9))))
