@@ -195,8 +195,10 @@ RULES: tuple[Rule, ...] = (
         "a table",
         _table,
         _of_table,
-        lambda facts: f"{facts.rows} rows of {facts.columns}: residual nets, splines after affine "
-        f"maps, weight decay {decay(facts):g}",
+        lambda facts: (
+            f"{facts.rows} rows of {facts.columns}: residual nets, splines after affine "
+            f"maps, weight decay {decay(facts):g}"
+        ),
         "MAGIC, 25 CPU s: four maps of 8 bins 3.333; five of 12 3.369; three of 12 3.459. 800 "
         "iterations: decay 0.5 3.546, 1.0 3.703. Without rays and magnitudes 0.25 worse, without "
         "residual nets 0.2 (docs/benchmarks.md). Weight decay: 0.3 suits 48,000 patches, 0.5 "
@@ -221,8 +223,10 @@ RULES: tuple[Rule, ...] = (
         "few rows, smooth",
         lambda facts: _small(facts) and facts.smooth,
         _of_smooth,
-        lambda facts: f"only {facts.rows} rows, as spread as a Gaussian's: noise of 0.2 and weight "
-        "decay, stopped by held-out rows",
+        lambda facts: (
+            f"only {facts.rows} rows, as spread as a Gaussian's: noise of 0.2 and weight "
+            "decay, stopped by held-out rows"
+        ),
         "",
     ),
     Rule(

@@ -55,7 +55,12 @@ def measure(problem: Problem, train: Particles, valid: Particles) -> Speed:
     """
     began = time.process_time()
     count = _WARM + _TIMED
-    options = {**problem.solver.options, "iterations": count, "patience": None, "check_every": count}
+    options = {
+        **problem.solver.options,
+        "iterations": count,
+        "patience": None,
+        "check_every": count,
+    }
     brief = dataclasses.replace(problem, solver=InnerSolver(**options))
     h = problem.scheme.step_size(0, None)
     subs = []

@@ -23,8 +23,8 @@ from wopt.train.problem import State
 
 __all__ = ["Challenge", "can_be_challenged"]
 
-_FIT, _JUDGE = 20_000, 20_000
-"""Rows at most that fit challengers, and that judge them."""
+_FIT, _HOLD, _JUDGE = 20_000, 5_000, 20_000
+"""Rows at most that fit challengers, choose among them, and judge them."""
 
 
 def can_be_challenged(prepared: Prepared) -> bool:
@@ -72,11 +72,7 @@ class Challenge:
         prepared = self.prepared
         target = prepared.problem.objective.target
         assert target is not None
-        pairs = (
-            (prepared.train, self.state.train.particles),
-            (prepared.valid, self.state.valid.particles),
-            self._judges(),
-        )
+        pairs = (*self._fitted(), self._drawn("judge", _JUDGE))
         fit, hold, judge = (Rows.of(target, start.points, moved) for start, moved in pairs)
         if len(fit) > _FIT:
             fit = fit.part(slice(_FIT))
@@ -91,25 +87,39 @@ class Challenge:
         assert target is not None
         if self.prepared.train.condition:
             return ()
-        _, moved = self._judges()
+        _, moved = self._drawn("judge", _JUDGE)
         seed = derive(self.prepared.config.seed, "resolution")
         found = resolutions(moved.points, target, level=level, seed=seed) or []
         return tuple(Resolution(r.sigma, r.kl_low, r.kl_high) for r in found)
 
-    def _judges(self) -> tuple[Particles, Particles]:
-        start = self._fresh()
+    def _fitted(self) -> tuple[tuple[Particles, Particles], ...]:
+        """Return rows that fit and rows that choose, before and after the maps.
+
+        Drawn anew where that is possible: to a model that is overfitted its own training rows look
+        closer to the target than they are.
+        """
+        prepared, state = self.prepared, self.state
+        if prepared.dataset is not None and prepared.dataset.sample is not None:
+            fit = self._drawn("fit", min(_FIT, len(prepared.train)))
+            return fit, self._drawn("hold", min(_HOLD, len(prepared.valid)))
+        pairs = (prepared.train, state.train), (prepared.valid, state.valid)
+        return tuple((start, trace.particles) for start, trace in pairs)
+
+    def _drawn(self, what: str, count: int) -> tuple[Particles, Particles]:
+        """Return rows that nothing was fitted to, before and after the audited maps."""
+        start = self._fresh(what, count)
         moved = start
         for block in self.blocks:
             moved = push(block, moved, audit=True)
         return start, moved
 
-    def _fresh(self) -> Particles:
+    def _fresh(self, what: str, count: int) -> Particles:
         config, data = self.prepared.config, self.prepared.dataset
         assert data is not None
-        rows: Tensor = data.test[:_JUDGE]
+        rows: Tensor = data.test[:count]
         if data.sample is not None:
-            source = generator(config.seed, "challenge", "judge", self.state.step)
-            rows = data.sample(min(_JUDGE, max(len(data.test), 1000)), source)
+            source = generator(config.seed, "challenge", what, self.state.step)
+            rows = data.sample(min(count, max(len(data.test), 1000)), source)
         part = dataclasses.replace(data, train=rows[:1], valid=rows[:1], test=rows)
         smoothed = smooth_dataset(part, config.smooth_time, derive(config.seed, "challenge", "s"))
         with torch.no_grad():
