@@ -29,6 +29,7 @@ _PLACES = {
     "Objective": "wopt.interfaces.objective",
     "Particles": "wopt.particles",
     "PluginError": "wopt.errors",
+    "Posterior": "wopt.runs.posterior",
     "Problem": "wopt.train.problem",
     "ProximalScheme": "wopt.interfaces.scheme",
     "RunConfig": "wopt.config.model",
@@ -56,6 +57,7 @@ _PLACES = {
     "named": "wopt.component",
     "register": "wopt.host",
     "run": "wopt.runs.solve",
+    "sample": "wopt.runs.posterior",
     "solve": "wopt.runs.solve",
 }
 
@@ -89,6 +91,7 @@ if TYPE_CHECKING:
     from wopt.permission import allow_code
     from wopt.plugin import hookimpl
     from wopt.runs.load import load
+    from wopt.runs.posterior import Posterior, sample
     from wopt.runs.solution import Solution
     from wopt.runs.solve import fit, run, solve
     from wopt.train.guard import Guard
@@ -117,6 +120,7 @@ __all__ = [
     "Objective",
     "Particles",
     "PluginError",
+    "Posterior",
     "Problem",
     "ProximalScheme",
     "RunConfig",
@@ -144,6 +148,7 @@ __all__ = [
     "named",
     "register",
     "run",
+    "sample",
     "solve",
 ]
 

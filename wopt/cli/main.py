@@ -14,6 +14,7 @@ __all__ = ["main"]
 
 COMMANDS = {
     "run": "train a flow from a configuration file",
+    "sweep": "run several settings and seeds, and write the best",
     "resume": "go on with an interrupted run",
     "sample": "draw samples with their log-density",
     "score": "log-likelihoods of data under a run's model",
@@ -31,7 +32,7 @@ COMMANDS = {
 }
 
 _READ_CONFIGURATIONS = (
-    "run", "resume", "sample", "score", "certify", "report", "compare", "validate",
+    "run", "sweep", "resume", "sample", "score", "certify", "report", "compare", "validate",
 )  # fmt: skip
 
 

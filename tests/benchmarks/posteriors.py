@@ -1,0 +1,143 @@
+"""``wopt.sample`` without options on real posteriors, against reference draws of posteriordb.
+
+    python tests/benchmarks/posteriors.py [--budget 60] [--seeds 0 1] [NAME ...]
+
+prints a row a posterior: see docs/posteriors.md. Data: ../shared/data, or WOPT_DATA.
+"""
+
+import argparse
+import json
+import math
+import os
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import wopt
+
+DATA = Path(os.environ.get("WOPT_DATA", "../shared/data"))
+SCHOOLS = [f"theta[{i}]" for i in range(1, 9)]
+
+
+def unzipped(name):
+    with zipfile.ZipFile(DATA / "posteriors" / name) as file:
+        return json.loads(file.read(file.namelist()[0]))
+
+
+def reference(name, columns):
+    chains = unzipped(f"ref__{name}.json.zip")
+    return torch.tensor(np.stack([np.concatenate([c[k] for c in chains]) for k in columns], 1))
+
+
+def normal(x, mean, sd):
+    return (
+        -(((x - mean) / sd) ** 2) / 2 - torch.log(torch.as_tensor(sd)) - math.log(2 * math.pi) / 2
+    )
+
+
+def half_cauchy(x, scale):
+    return math.log(2 / (math.pi * scale)) - torch.log1p((x / scale) ** 2)
+
+
+def schools(*, centred):
+    data = unzipped("data__eight_schools.json.zip")
+    y, sigma = (torch.tensor(data[k], dtype=torch.float64) for k in ("y", "sigma"))
+
+    def log_prob(x):
+        t, mu, tau = x[:, :8], x[:, 8:9], x[:, 9:]
+        theta, prior = (t, normal(t, mu, tau)) if centred else (mu + tau * t, normal(t, 0.0, 1.0))
+        rest = normal(mu, 0.0, 5.0)[:, 0] + half_cauchy(tau, 5.0)[:, 0]
+        return prior.sum(1) + normal(y, theta, sigma).sum(1) + rest
+
+    draws = reference("eight_schools-eight_schools_noncentered", [*SCHOOLS, "mu", "tau"])
+    if not centred:
+        draws[:, :8] = (draws[:, :8] - draws[:, 8:9]) / draws[:, 9:]
+    return log_prob, {9: "positive"}, draws
+
+
+def kid():
+    data = unzipped("data__kidiq.json.zip")
+    score, iq = (torch.tensor(data[k], dtype=torch.float64) for k in ("kid_score", "mom_iq"))
+
+    def log_prob(x):
+        return normal(score, x[:, :1] + x[:, 1:2] * iq, x[:, 2:]).sum(1) + half_cauchy(x[:, 2], 2.5)
+
+    return (
+        log_prob,
+        {2: "positive"},
+        reference("kidiq-kidscore_momiq", ["beta[1]", "beta[2]", "sigma"]),
+    )
+
+
+def ark():
+    data = unzipped("data__arK.json.zip")
+    y, k = torch.tensor(data["y"], dtype=torch.float64), data["K"]
+    past = torch.stack([y[k - 1 - j : len(y) - 1 - j] for j in range(k)], 1)
+
+    def log_prob(x):
+        rows = normal(y[k:], x[:, :1] + x[:, 1:6] @ past.T, x[:, 6:]).sum(1)
+        return rows + normal(x[:, :6], 0.0, 10.0).sum(1) + half_cauchy(x[:, 6], 2.5)
+
+    names = ["alpha", *(f"beta[{i}]" for i in range(1, 6)), "sigma"]
+    return log_prob, {6: "positive"}, reference("arK-arK", names)
+
+
+def logistic(name):
+    import scipy.io
+
+    data = scipy.io.loadmat(DATA / "logistic" / f"{name}.mat")
+    x, y = (torch.tensor(np.asarray(data[k], dtype=float)) for k in ("data", "target"))
+    x = (x - x.mean(0)) / x.std(0)
+    x = torch.cat([torch.ones(len(x), 1, dtype=torch.float64), x], 1)
+    sign = torch.where(y.reshape(-1) > 0, 1.0, -1.0).double()
+
+    def log_prob(w):
+        fit = torch.nn.functional.logsigmoid(sign[:, None] * (x @ w.T)).sum(0)
+        return fit + normal(w, 0.0, math.sqrt(10.0)).sum(1)
+
+    return log_prob, {}, torch.zeros(0, x.shape[1])
+
+
+POSTERIORS = {
+    "eight schools, centred": lambda: schools(centred=True),
+    "eight schools, non-centred": lambda: schools(centred=False),
+    "kidscore_momiq": kid,
+    "arK": ark,
+    "logistic, german": lambda: logistic("german"),
+    "logistic, splice": lambda: logistic("splice"),
+}
+
+
+def row(name, budget, seed):
+    log_prob, support, draws = POSTERIORS[name]()
+    began = time.process_time()
+    found = wopt.sample(log_prob, draws.shape[1], support=support, budget=budget, seed=seed)
+    spent = time.process_time() - began
+    mean = sd = math.nan
+    if len(draws):
+        mean = float(((found.means - draws.mean(0)) / draws.std(0)).abs().max())
+        sd = float((found.sds / draws.std(0) - 1).abs().max())
+    share = found.report.ess / len(found.draws)
+    kl = found.log_z - found.report.elbo
+    made = found.how.split(" after")[0]
+    print(
+        f"| {name} | {draws.shape[1]} | {seed} | {spent:.0f} | {mean:.3f} | {sd:.3f} | {found.k_hat:.2f} "
+        f"| {share:.2f} | {kl:.4f} | {found.log_z:.3f} +- {found.log_z_error:.3f} "
+        f"| {'yes' if found.reliable else 'no'} | {made} |",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("names", nargs="*", default=list(POSTERIORS))
+    parser.add_argument("--budget", type=float, default=60.0)
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0])
+    asked = parser.parse_args()
+    for seed in asked.seeds:
+        for name in asked.names or POSTERIORS:
+            row(name, asked.budget, seed)

@@ -1,0 +1,111 @@
+"""Sampling a posterior: against closed forms, and against mistakes."""
+
+import math
+
+import pytest
+import torch
+from torch.distributions import Beta, Gamma, Normal, constraints
+
+import wopt
+
+
+def correlated(x):
+    """N(m, S) with m = (3, -1), S = [[4, 3.9], [3.9, 4]], times exp(2)."""
+    s = torch.tensor([[4.0, 3.9], [3.9, 4.0]], dtype=torch.float64)
+    away = x - torch.tensor([3.0, -1.0], dtype=torch.float64)
+    quadratic = (away @ torch.linalg.inv(s) * away).sum(1)
+    return 2 - quadratic / 2 - torch.linalg.slogdet(s)[1] / 2 - math.log(2 * math.pi)
+
+
+def test_a_gaussian_is_exact_by_the_affine_map_alone():
+    found = wopt.sample(correlated, 2, n=2000)
+    assert found.how.startswith("a Gaussian")
+    assert abs(found.log_z - 2) < 1e-6
+    assert found.report.ess > 1999
+    error = 2 / math.sqrt(2000)
+    assert torch.allclose(found.means, torch.tensor([3.0, -1.0]).double(), atol=4 * error)
+
+
+def test_constraints_are_kept_and_their_log_dets_counted():
+    def log_prob(x):
+        return (
+            Gamma(3.0, 2.0).log_prob(x[:, 0])
+            + Beta(2.0, 5.0).log_prob((x[:, 1] + 1) / 4) - math.log(4)
+            + Normal(-2.0, 0.5).log_prob(x[:, 2])
+        )  # fmt: skip
+
+    support = {"a": "positive", "1": [-1, 3]}
+    found = wopt.sample(log_prob, 3, names=["a", "b", "c"], support=support, iterations=60)
+    x = found.draws
+    assert bool((x[:, 0] > 0).all() & (x[:, 1] > -1).all() & (x[:, 1] < 3).all())
+    assert found.reliable
+    assert abs(found.log_z) < 4 * found.log_z_error + 1e-3
+    exact = torch.tensor([1.5, 4 * 2 / 7 - 1, -2.0]).double()
+    assert bool(((found.means - exact).abs() < 5 * torch.tensor(found.report.means_error)).all())
+
+
+def test_no_mode_is_no_obstacle():
+    """Neal's funnel has a density that is unbounded on the way to its neck."""
+
+    def log_prob(x):
+        return Normal(0.0, 1.5).log_prob(x[:, 0]) + Normal(0.0, (x[:, :1]).exp()).log_prob(
+            x[:, 1:]
+        ).sum(1)
+
+    found = wopt.sample(log_prob, 3, n=2000, iterations=150)
+    assert found.report.ess > 0.6 * 2000
+    assert abs(found.log_z) < 0.05
+    assert abs(float(found.means[0])) < 0.2
+    assert abs(float(found.sds[0]) - 1.5) < 0.2
+
+
+def test_the_same_seed_gives_the_same_draws():
+    a, b = (wopt.sample(correlated, 2, n=50, iterations=5, seed=3) for _ in range(2))
+    assert torch.equal(a.draws, b.draws)
+
+
+def test_resampling_follows_the_weights():
+    found = wopt.sample(lambda x: -x.square().sum(1) / 2, 1, n=100)
+    heavy = found.log_weights.new_full((100,), -math.inf)
+    heavy[7] = 0.0
+    one = type(found)(**{**vars(found), "log_weights": heavy})
+    assert torch.equal(one.resample(5), found.draws[7].expand(5, 1))
+
+
+def test_the_flow_lives_in_free_coordinates_and_is_saved(tmp_path):
+    found = wopt.sample(
+        lambda x: Gamma(3.0, 2.0).log_prob(x[:, 0]), 1, n=200, support={0: "positive"}, iterations=5
+    )
+    again = wopt.load(found.flow.save(tmp_path / "posterior.safetensors"))
+    y = found.density.support.inverse(found.draws[:5])
+    assert torch.allclose(again.log_prob(y), found.flow.log_prob(y))
+
+
+@pytest.mark.parametrize(
+    ("log_prob", "message"),
+    [
+        (lambda x: x.log().sum(1) - x.sum(1), r"is nan at .* points .*support = "),
+        (lambda x: -x.square() / 2, r"returned \(64, 2\).*\.sum\(1\)"),
+        (lambda x: torch.zeros(len(x)), "no gradient"),
+        (lambda x: x.nothing(), "log_prob failed for points of shape"),
+        (lambda x: -(x - x).square().sum(1).sqrt(), "the gradient of log_prob is not finite"),
+        (lambda x: torch.where(x[:, 0] > 0, -x.sum(1), -torch.inf), "is -inf at"),
+    ],
+)
+def test_mistakes_are_told(log_prob, message):
+    with pytest.raises(wopt.DataError, match=message):
+        wopt.sample(log_prob, 2)
+
+
+@pytest.mark.parametrize(
+    ("support", "message"),
+    [
+        ({"5": "positive"}, "no coordinate '5'"),
+        ({"0": "negative"}, "is none of"),
+        ({"0": [1, 0]}, "is empty"),
+        ({"0": constraints.simplex}, "not about one continuous coordinate"),
+    ],
+)
+def test_supports_that_are_none(support, message):
+    with pytest.raises(wopt.ConfigError, match=message):
+        wopt.sample(lambda x: -x.square().sum(1), 2, support=support)

@@ -1,0 +1,128 @@
+"""A person's log-density, checked, in free coordinates."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from wopt.errors import DataError, WoptError
+from wopt.runs.posterior.support import Support
+
+__all__ = ["Density"]
+
+_START = 64
+"""Points at which a density is tried before any work."""
+
+
+@contextlib.contextmanager
+def _validation(*, on: bool) -> Iterator[None]:
+    """Switch the checks that distributions of torch make of their arguments."""
+    before: bool = Distribution._validate_args
+    Distribution.set_default_validate_args(on)  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        Distribution.set_default_validate_args(before)  # type: ignore[no-untyped-call]
+
+
+def _short(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if len(text) <= 300 else text[:300] + " ..."
+
+
+class Density:
+    """log p in free coordinates:  log p(x(y)) + log |det dx/dy|,  always in float64.
+
+    Args:
+        log_prob: Points of the support, ``(n, d)``, to log p up to a constant, ``(n,)``.
+        support: The bijection from free coordinates.
+        names: Of the coordinates, for messages.
+    """
+
+    def __init__(
+        self, log_prob: Callable[[Tensor], Tensor], support: Support, names: tuple[str, ...]
+    ) -> None:
+        self.log_prob = log_prob
+        self.support = support
+        self.names = names
+
+    def __call__(self, y: Tensor, *, validate: bool = False) -> Tensor:
+        """Return log p at free points ``(n, d)``, shape ``(n,)``.
+
+        Args:
+            y: Free points.
+            validate: Let distributions of torch refuse parameters. Far out they overflow, which
+                is no mistake of the author; then the value is not finite, and that is dealt with.
+
+        Raises:
+            DataError: The function fails, or does not return one real number a point.
+        """
+        x, log_det = self.support(y)
+        try:
+            with _validation(on=validate):
+                value: Any = self.log_prob(x)
+        except WoptError:
+            raise
+        except Exception as error:  # whatever the author's code does
+            raise DataError(
+                f"log_prob failed for points of shape {tuple(x.shape)} and type {x.dtype}: "
+                f"{type(error).__name__}: {_short(error)}. It takes any number of points at once, "
+                f"shape (n, {len(self.names)}), and returns a tensor of shape (n,)"
+            ) from error
+        if not isinstance(value, Tensor) or value.shape != (len(y),):
+            shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+            raise DataError(
+                f"log_prob returned {shape} for {len(y)} points of {len(self.names)} coordinates; "
+                f"return one number a point, shape ({len(y)},): sum over the coordinates "
+                "(`.sum(1)`), or use torch.vmap on a function of one point"
+            )
+        return value.to(y.dtype) + log_det
+
+    def check(self, generator: torch.Generator) -> None:
+        """Try the density at points around the origin of the free coordinates.
+
+        Raises:
+            DataError: It is NaN or infinite there, or has no gradient.
+        """
+        y = torch.randn(_START, len(self.names), dtype=torch.float64, generator=generator)
+        y.requires_grad_()
+        value = self(y, validate=True)
+        if not value.requires_grad:
+            raise DataError(
+                "log_prob has no gradient: compute it with torch from its argument (no numpy, no "
+                "`.item()`, no `torch.no_grad()`)"
+            )
+        bad = ~torch.isfinite(value)
+        if bad.any():
+            raise DataError(self._not_finite(y.detach(), value.detach(), bad))
+        slope = torch.autograd.grad(value.sum(), y)[0]
+        wrong = ~torch.isfinite(slope).all(1)
+        if wrong.any():
+            where = self._at(y.detach(), wrong)
+            raise DataError(
+                f"the gradient of log_prob is not finite at {int(wrong.sum())} of {_START} points, "
+                f"first at {where}, where log_prob itself is finite: look for sqrt or abs at 0, "
+                "or torch.where with a branch that is NaN"
+            )
+
+    def _not_finite(self, y: Tensor, value: Tensor, bad: Tensor) -> str:
+        kinds = ", ".join(sorted({str(v) for v in value[bad].tolist()}))
+        count = int(bad.sum())
+        advice = "log of a negative number, or division by zero, is the usual cause"
+        if bool((value[bad] == -torch.inf).all()):
+            advice = "the density is zero there"
+        return (
+            f"log_prob is {kinds} at {count} of {_START} points of its support, first at "
+            f"{self._at(y, bad)}: {advice}; if a coordinate is constrained, say so: "
+            'support = {"0": "positive", "1": [0, 1]}'
+        )
+
+    def _at(self, y: Tensor, where: Tensor) -> str:
+        x = self.support(y[where][:1])[0][0]
+        shown = [f"{n} = {v:.3g}" for n, v in zip(self.names, x.tolist(), strict=True)]
+        return ", ".join(shown[:8]) + (", ..." if len(shown) > 8 else "")

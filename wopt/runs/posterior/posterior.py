@@ -1,0 +1,147 @@
+"""Posterior: draws of a posterior, their weights, and what is known of both."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from wopt.certify.sampler.measure import measure_sampler, usable
+from wopt.certify.sampler.psis import smoothed_importance_weights
+from wopt.certify.sampler.report import SamplerReport
+from wopt.certify.sampler.weights import moments
+from wopt.component import build
+from wopt.flow import Flow
+from wopt.runs.posterior.arviz import to_arviz
+from wopt.runs.posterior.density import Density
+from wopt.seeds import derive, generator
+
+if TYPE_CHECKING:
+    from wopt.runs.posterior.maps import Fit
+
+__all__ = ["Posterior"]
+
+
+@dataclasses.dataclass(frozen=True, repr=False, eq=False)
+class Posterior:
+    """What :func:`wopt.sample` returns.
+
+    Attributes:
+        draws: Of the model, in the coordinates of ``log_prob``, shape ``(n, d)``, float64.
+        log_weights: Pareto-smoothed, normalised: their exponentials sum to one. Shape ``(n,)``.
+        names: Of the coordinates.
+        report: Of the weights, with means and standard deviations in these coordinates.
+        flow: The model in free coordinates, from N(0, I).
+        density: log p in free coordinates, and the bijection from them (``density.support``).
+        how: How the model was made.
+        cpu_seconds: That it took.
+    """
+
+    draws: Tensor
+    log_weights: Tensor
+    names: tuple[str, ...]
+    report: SamplerReport
+    flow: Flow
+    density: Density
+    how: str
+    cpu_seconds: float
+
+    @classmethod
+    def of(cls, density: Density, fit: Fit, n: int, seed: int, seconds: float) -> Posterior:
+        """Draw from a fitted flow and measure it.
+
+        Raises:
+            DataError: No draw has a finite weight.
+        """
+        chance = generator(seed, "posterior")
+        y, log_q = fit.flow.sample_and_log_prob(n, generator=chance, audit=True)
+        target = build("target", {"name": "potential", "function": lambda z: -density(z)})
+        report = measure_sampler(target, y, log_q, seed=derive(seed, "measure"))
+        with torch.no_grad():
+            x = density.support(y)[0]
+            found = smoothed_importance_weights(usable(density(y) - log_q, y))
+        numbers = (tuple(v.tolist()) for v in moments(found.weights, x))
+        in_units = dict(zip(("means", "means_error", "sds", "sds_error"), numbers, strict=True))
+        report = dataclasses.replace(report, **in_units)
+        return cls(x, found.log_weights, density.names, report, fit.flow, density, fit.how, seconds)
+
+    @property
+    def k_hat(self) -> float:
+        """Pareto's shape of the weights: above ``report.k_hat_threshold`` they mislead."""
+        return self.report.k_hat
+
+    @property
+    def reliable(self) -> bool:
+        """Whether nothing that was measured speaks against the draws."""
+        return self.report.reliable
+
+    @property
+    def log_z(self) -> float:
+        """The log of the integral of exp(log_prob), an estimate."""
+        return self.report.log_z
+
+    @property
+    def log_z_error(self) -> float:
+        """Its standard error."""
+        return self.report.log_z_error
+
+    @property
+    def means(self) -> Tensor:
+        """Of the posterior by the weights, shape ``(d,)``."""
+        return torch.tensor(self.report.means, dtype=torch.float64)
+
+    @property
+    def sds(self) -> Tensor:
+        """Standard deviations of the posterior by the weights, shape ``(d,)``."""
+        return torch.tensor(self.report.sds, dtype=torch.float64)
+
+    def resample(self, n: int | None = None, seed: int = 0) -> Tensor:
+        """Return equally weighted draws, ``(n, d)``, by systematic resampling: some repeat.
+
+        Args:
+            n: How many; as many as there are by default.
+            seed: Of the choice and of the order.
+        """
+        size = len(self.draws) if n is None else n
+        chance = generator(seed, "resample")
+        edges = self.log_weights.exp().cumsum(0)
+        places = (torch.arange(size) + torch.rand((), generator=chance)) / size
+        rows = torch.searchsorted(edges / edges[-1], places.to(edges)).clamp_max(len(edges) - 1)
+        return self.draws[rows[torch.randperm(size, generator=chance)]]
+
+    def to_arviz(self, *, seed: int = 0) -> Any:
+        """Return equally weighted draws for ArviZ: ``InferenceData`` (0.x) or a tree (1.x).
+
+        Attributes hold k-hat and log Z. Names such as ``theta[0]`` become one variable.
+
+        Raises:
+            UserError: ArviZ is not installed.
+        """
+        about = {
+            "inference_library": "wopt",
+            "k_hat": self.k_hat,
+            "log_z": self.log_z,
+            "log_z_error": self.log_z_error,
+            "reliable": int(self.reliable),
+        }
+        return to_arviz(self.resample(seed=seed).numpy(), self.names, about)
+
+    def text(self) -> str:
+        """Return the report as a table: a line a coordinate, then what is known of all."""
+        width = max(len(name) for name in self.names)
+        head = f"{'':<{width}}  {'mean':>10}  {'+-':>8}  {'sd':>10}"
+        r = self.report
+        rows = [
+            f"{name:<{width}}  {m:>10.4g}  {e:>8.2g}  {s:>10.4g}"
+            for name, m, e, s in zip(self.names, r.means, r.means_error, r.sds, strict=True)
+        ]
+        return "\n".join([head, *rows, r.text(), f"by {self.how}; {self.cpu_seconds:.1f} CPU s"])
+
+    def __repr__(self) -> str:
+        word = "reliable" if self.reliable else "not reliable"
+        return (
+            f"Posterior({len(self.draws)} draws of {len(self.names)} coordinates, {word}, k-hat "
+            f"{self.k_hat:.2g}, log Z {self.log_z:.4g} +- {self.log_z_error:.2g})"
+        )

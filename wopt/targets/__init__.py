@@ -1,0 +1,11 @@
+"""Models of probabilistic programming languages as densities for :func:`wopt.sample`.
+
+Each is an adapter that imports its language when called: none is needed by wopt.
+"""
+
+from wopt.targets.given import GivenModel
+from wopt.targets.numpyro import from_numpyro
+from wopt.targets.pymc import from_pymc
+from wopt.targets.pyro import from_pyro
+
+__all__ = ["GivenModel", "from_numpyro", "from_pymc", "from_pyro"]
