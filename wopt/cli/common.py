@@ -4,20 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
 from wopt.config.model import RunConfig, validate
 from wopt.config.read import override, read_toml
+from wopt.data.files import READABLE, existing_file
 from wopt.host import host
 from wopt.store.result import RunResult
 
-__all__ = ["exit_status", "read", "warn_of_plugins"]
+__all__ = ["exit_status", "read", "table_of", "warn_of_plugins"]
 
 
 def read(path: Path, settings: Sequence[str] = ()) -> RunConfig:
     """Read, override and validate a configuration."""
     return validate(override(read_toml(path), settings), str(path))
+
+
+def table_of(path: Path, settings: Sequence[str] = (), budget: str | None = None) -> dict[str, Any]:
+    """Return the table of a configuration, or of a data file in place of one, which is planned."""
+    sources = {**dict.fromkeys(READABLE, "array"), ".h5ad": "anndata"}
+    name = sources.get(path.suffix.lower())
+    table = read_toml(path) if name is None else {
+        "source": {"name": name, "path": str(existing_file(path))}, "plan": {}
+    }  # fmt: skip
+    if budget is not None:
+        table["plan"] = {"budget": budget}
+    return override(table, settings)
 
 
 def exit_status(result: RunResult) -> int:

@@ -15,6 +15,7 @@ __all__ = ["main"]
 COMMANDS = {
     "run": "train a flow from a configuration file",
     "sweep": "run several settings and seeds, and write the best",
+    "plan": "show what would be chosen for data, and why",
     "resume": "go on with an interrupted run",
     "sample": "draw samples with their log-density",
     "score": "log-likelihoods of data under a run's model",
@@ -32,7 +33,7 @@ COMMANDS = {
 }
 
 _READ_CONFIGURATIONS = (
-    "run", "sweep", "resume", "sample", "score", "certify", "report", "compare", "validate",
+    "run", "plan", "sweep", "resume", "sample", "score", "certify", "report", "compare", "validate",
 )  # fmt: skip
 
 

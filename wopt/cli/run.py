@@ -13,16 +13,25 @@ __all__ = ["command"]
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory [default: runs/NAME].")
 @click.option("--set", "settings", multiple=True, metavar="K=V", help="Override an option.")
-def command(config: Path, out: Path | None, settings: tuple[str, ...]) -> int:
+@click.option(
+    "--budget",
+    metavar="TIME",
+    help="Processor time of training, such as 90s or 5min: what is not given is planned for it.",
+)
+def command(config: Path, out: Path | None, settings: tuple[str, ...], budget: str | None) -> int:
     """Train a flow as CONFIG says and leave a run directory with a report.
+
+    CONFIG is a TOML file; or a data file (csv, parquet, npy, npz), and then every option is chosen
+    for it (`wopt plan` shows how).
 
     Exit status: 0 done, 1 a failed run, 2 a mistake in what was asked for, 130 interrupted.
     """
-    from wopt.cli.common import exit_status, read, warn_of_plugins
+    from wopt.cli.common import exit_status, table_of, warn_of_plugins
     from wopt.cli.console import RunTerminal
-    from wopt.runs.execute import run
+    from wopt.runs.execute import begin
+    from wopt.runs.planned import prepared_run
 
     warn_of_plugins()
-    chosen = read(config, settings)
-    result = run(chosen, out or Path("runs") / config.stem, RunTerminal())
+    prepared = prepared_run(table_of(config, settings, budget), str(config))
+    result = begin(prepared, out or Path("runs") / config.stem, RunTerminal())
     return exit_status(result)

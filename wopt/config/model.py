@@ -15,6 +15,7 @@ from wopt.interfaces.objective import Objective
 from wopt.interfaces.scheme import ProximalScheme
 from wopt.interfaces.source import Source
 from wopt.interfaces.tracker import Tracker
+from wopt.plan.planning import Planning
 from wopt.train.guard import Guard
 from wopt.train.refinement import Refinement
 from wopt.train.solver import InnerSolver
@@ -63,6 +64,9 @@ class RunConfig(Options):
     refine: Annotated[
         Refinement, Field(description="trains all blocks together after the steps")
     ] = Field(default_factory=Refinement)
+    plan: Annotated[
+        Planning | None, Field(description="chooses every option that is not given, for a budget")
+    ] = None
     certify: Annotated[Certifier, Field(description="how the certificate is measured")] = Field(
         default_factory=Certifier
     )

@@ -37,7 +37,7 @@ from wopt.store.directory import RunDirectory, write_tensors
 from wopt.store.result import RunResult
 from wopt.train.problem import State
 
-__all__ = ["resume", "run", "versions"]
+__all__ = ["begin", "resume", "run", "versions"]
 
 _DRAWS = 10_000
 """Draws by which a sampler is measured."""
@@ -47,10 +47,16 @@ SAMPLES = 2000
 
 
 def run(config: RunConfig, out: Path, listener: Listener | None = None) -> RunResult:
+    """Make a run of a validated configuration, see :func:`begin`."""
+    dataset = config.source.load(derive(config.seed, "source"))
+    return begin(prepare(config, dataset), out, listener)
+
+
+def begin(prepared: Prepared, out: Path, listener: Listener | None = None) -> RunResult:
     """Make a run in a new directory and return what ``result.json`` holds.
 
     Args:
-        config: The validated configuration.
+        prepared: The run, ready to begin.
         out: The run directory, which must not hold a run yet.
         listener: Told of progress.
 
@@ -58,7 +64,7 @@ def run(config: RunConfig, out: Path, listener: Listener | None = None) -> RunRe
         UserError: The configuration, data or parts cannot be used; nothing is written then.
     """
     began = time.perf_counter(), time.process_time()
-    prepared = prepare(config, config.source.load(derive(config.seed, "source")))
+    config = prepared.config
     model = "push_forward" if prepared.pushes else "pull_back"
     table = to_table(config) | {"model": model, "versions": versions()}
     directory = RunDirectory(out)
@@ -134,6 +140,8 @@ class _Execution:
         self.log.write(f"begins at step {state.step + 1} with {', '.join(_flat(versions()))}")
         about = dataclasses.replace(beginning(self.prepared, state), config=to_table(self.config))
         self.listener.begin(about)
+        if self.config.plan is not None and not state.records:
+            self.listener.phase(self.config.plan.told)
         status: Literal["done", "failed", "stopped"] = "done"
         lower: LowerSide | None = None
         reason = state.records[-1].stop if state.records else None

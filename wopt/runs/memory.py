@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -25,7 +25,7 @@ class Rows(Source):
     Args:
         x: Data, shape ``(n, d)``: a tensor, an array, or a frame (pandas, polars, pyarrow).
         conditions: What the model is conditioned on, shape ``(n, c)``.
-        preprocess: ``none``, ``standardise`` or ``whiten``.
+        preprocess: ``none``, ``standardise`` or ``whiten``; ``auto`` leaves it to the planner.
         split: Shares of the rows for training, validation and test.
         dequantise: Width of the uniform noise added to data on a grid.
         columns: The columns to use.
@@ -47,7 +47,7 @@ class Rows(Source):
         self,
         x: Any,
         conditions: Any = None,
-        preprocess: How = "whiten",
+        preprocess: How | Literal["auto"] = "whiten",
         split: tuple[float, float, float] = (0.8, 0.1, 0.1),
         dequantise: float = 0.0,
         columns: Columns = None,
@@ -81,7 +81,12 @@ class Rows(Source):
             table, choices = self._beside(table)
         if self.weights is not None and not isinstance(self.weights, str):
             table = _append(table, _WEIGHTS, np.asarray(self.weights, dtype=np.float64), "weights")
-        return from_table(table, choices, self.split, self.preprocess, seed, "x")
+        how = "whiten" if self.preprocess == "auto" else self.preprocess
+        return from_table(table, choices, self.split, how, seed, "x")
+
+    def preprocessed(self, how: str) -> Rows:
+        """Return the same rows with another preprocessing."""
+        return Rows(**{**self.options, "preprocess": how})
 
     def _weights_name(self) -> str | None:
         return self.weights if self.weights is None or isinstance(self.weights, str) else _WEIGHTS

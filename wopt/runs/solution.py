@@ -164,6 +164,8 @@ def advance(prepared: Prepared, state: State, progress: Progress = None) -> Solu
     status: Literal["done", "stopped", "failed"] = "done"
     reason, lower, listener = "", None, listener_of(progress)
     listener.begin(beginning(prepared, state))
+    if prepared.config.plan is not None and not state.records:
+        listener.phase(prepared.config.plan.told)
     try:
         for made in steps(prepared, state, listener):
             state, reason, lower = made.state, made.record.stop or "", made.lower

@@ -10,7 +10,6 @@ from typing import Any, Literal
 import torch
 
 from wopt.certify.certifier import Certifier
-from wopt.component import named
 from wopt.config.model import RunConfig, validate
 from wopt.config.read import read_toml
 from wopt.data.transform import AffineTransform
@@ -18,11 +17,12 @@ from wopt.interfaces.conditional import conditional
 from wopt.interfaces.listener import Listener
 from wopt.interfaces.source import Source
 from wopt.particles import Particles
+from wopt.plan.facts import BUDGET
 from wopt.runs.memory import Rows
-from wopt.runs.prepare import Prepared, prepare, problem_of
+from wopt.runs.planned import prepared_run
+from wopt.runs.prepare import Prepared, problem_of
 from wopt.runs.solution import Solution, advance
 from wopt.runs.told import Progress
-from wopt.seeds import derive
 from wopt.store.result import RunResult
 from wopt.train.check import check_parts
 from wopt.train.guard import Guard
@@ -38,9 +38,9 @@ Table = Mapping[str, Any]
 def solve(
     source: Source | Particles | str | Table,
     *,
-    objective: Any = named("kl"),
-    scheme: Any = named("jko"),
-    block: Any = named("ode"),
+    objective: Any = None,
+    scheme: Any = None,
+    block: Any = None,
     blocks: Sequence[Any] | None = None,
     solver: InnerSolver | Table | None = None,
     refine: Refinement | Table | None = None,
@@ -54,6 +54,7 @@ def solve(
     device: str = "cpu",
     valid: Particles | None = None,
     transform: AffineTransform | None = None,
+    budget: float | str | None = None,
     progress: Progress = None,
 ) -> Solution:
     """Minimise an objective from a source, as ``wopt run`` does without a run directory.
@@ -61,9 +62,9 @@ def solve(
     Args:
         source: A source: an instance, a name, a table with ``name`` and options; or particles at
             the start, such as quadrature nodes.
-        objective: An instance, a name, or a table with ``name`` and options.
-        scheme: Likewise.
-        block: Likewise; an instance is copied for every step.
+        objective: An instance, a name, or a table with ``name`` and options; ``kl`` by default.
+        scheme: Likewise; ``jko``.
+        block: Likewise; ``ode``. An instance is copied for every step.
         blocks: Blocks by step instead of ``block``, the last for all others.
         solver: The inner solver, or a table of its options.
         refine: Joint training of all blocks after the steps, likewise.
@@ -78,6 +79,8 @@ def solve(
         valid: Held-out particles beside particles; without them ``source`` serves, which is right
             for quadrature nodes.
         transform: The preprocessing that was applied to particles, for the model's units.
+        budget: CPU seconds, a number or ``"5min"``: every option that is not given is then chosen
+            by the planner, see :mod:`wopt.plan`.
         progress: Who is told of the work: a listener, a function, ``False`` for nobody; by default
             a terminal or a notebook, if there is one.
 
@@ -107,8 +110,8 @@ def solve(
     if isinstance(source, Particles):
         prepared = _from_particles(table, source, source if valid is None else valid, transform)
     else:
-        config = validate({**table, "source": source})
-        prepared = prepare(config, config.source.load(derive(seed, "source")))
+        planned = {} if budget is None else {"plan": {"budget": budget}}
+        prepared = prepared_run({**table, **planned, "source": source})
     state = prepared.problem.begin(prepared.train, prepared.valid)
     return advance(prepared, state, progress)
 
@@ -117,7 +120,7 @@ def fit(
     x: Any,
     *,
     conditions: Any = None,
-    preprocess: Literal["none", "standardise", "whiten"] = "whiten",
+    preprocess: Literal["auto", "none", "standardise", "whiten"] = "auto",
     split: tuple[float, float, float] = (0.8, 0.1, 0.1),
     dequantise: float = 0.0,
     columns: list[str | int] | None = None,
@@ -127,9 +130,9 @@ def fit(
     nan: Literal["refuse", "drop"] = "refuse",
     weights: Any = None,
     where: str | None = None,
-    objective: Any = named("kl"),
-    scheme: Any = named("jko"),
-    block: Any = named("ode"),
+    objective: Any = None,
+    scheme: Any = None,
+    block: Any = None,
     blocks: Sequence[Any] | None = None,
     solver: InnerSolver | Table | None = None,
     refine: Refinement | Table | None = None,
@@ -140,16 +143,22 @@ def fit(
     seed: int = 0,
     dtype: str | torch.dtype = "float32",
     device: str = "cpu",
+    budget: float | str | None = None,
     progress: Progress = None,
 ) -> Solution:
     """Fit a generative model to rows of data: the three-line way in.
+
+    Without options, or with a budget, every option that is not given is chosen by the planner, from
+    the data and the speed of this machine; ``found.prepared.config.plan.told`` says what and why.
+    Who names a block or a solver without a budget gets the defaults of the components instead.
 
     Args:
         x: Data, shape ``(n, d)``: a tensor, an array, or a frame of pandas, polars or pyarrow,
             whose texts and truth values are categories and whose whole numbers are integers.
         conditions: What the model is conditioned on, shape ``(n, c)``: it is then the law of x
             given them.
-        preprocess: What is done to the columns first; part of the model.
+        preprocess: What is done to the columns first, part of the model; whitening by default, or
+            what the planner chooses.
         split: Shares of the rows that train, that accept or reject steps, and that test.
         dequantise: Width of the uniform noise added to data on a grid.
         columns: The columns to use; all by default.
@@ -173,6 +182,7 @@ def fit(
         seed: Of all random draws.
         dtype: Of the particles and maps.
         device: Where to train.
+        budget: CPU seconds of training, a number or ``"5min"``; 60 by default.
         progress: Who is told of the work.
 
     Raises:
@@ -190,9 +200,11 @@ def fit(
         x, conditions, preprocess, split, dequantise, columns, context, kinds, support, nan,
         weights, where,
     )  # fmt: skip
+    if budget is None and block is None and blocks is None and solver is None:
+        budget = BUDGET
     found = solve(
-        rows, objective=objective, scheme=scheme, block=block, blocks=blocks, solver=solver,
-        refine=refine, guard=guard,
+        rows, budget=budget, objective=objective, scheme=scheme, block=block, blocks=blocks,
+        solver=solver, refine=refine, guard=guard,
         stop=stop, certify=certify, model="pull_back", smooth_time=smooth_time, seed=seed,
         dtype=dtype, device=device, progress=progress,
     )  # fmt: skip
@@ -214,13 +226,13 @@ def run(
     Raises:
         UserError: The configuration, data or parts cannot be used; nothing is written then.
     """
-    from wopt.runs.execute import run as execute
+    from wopt.runs import execute
 
-    if isinstance(config, (str, Path)):
-        config = validate(read_toml(Path(config)), str(config))
-    elif not isinstance(config, RunConfig):
-        config = validate(dict(config))
-    return execute(config, Path(out), listener)
+    if isinstance(config, RunConfig):
+        return execute.run(config, Path(out), listener)
+    where = str(config) if isinstance(config, (str, Path)) else ""
+    table = read_toml(Path(config)) if isinstance(config, (str, Path)) else dict(config)
+    return execute.begin(prepared_run(table, where), Path(out), listener)
 
 
 def _from_particles(

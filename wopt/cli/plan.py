@@ -1,0 +1,34 @@
+"""``wopt plan``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+__all__ = ["command"]
+
+
+@click.command("plan")
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option(
+    "--budget", metavar="TIME", help="Processor time, such as 90s or 5min [default: 60s]."
+)
+@click.option("--set", "settings", multiple=True, metavar="K=V", help="Give an option.")
+def command(data: Path, budget: str | None, settings: tuple[str, ...]) -> None:
+    """Show what would be chosen for DATA, a data file or a configuration, and why; run nothing.
+
+    The options are printed as a configuration that `wopt run` takes. A dozen iterations are timed.
+    """
+    import tomli_w
+
+    from wopt.cli.common import table_of, warn_of_plugins
+    from wopt.config.model import to_table
+    from wopt.runs.planned import prepared_run
+
+    warn_of_plugins()
+    table = table_of(data, settings, budget)
+    prepared = prepared_run({"plan": {}, **table}, str(data))
+    assert prepared.config.plan is not None
+    click.echo(f"# {prepared.config.plan.told}")
+    click.echo(tomli_w.dumps(to_table(prepared.config)))
