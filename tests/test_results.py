@@ -117,8 +117,8 @@ def test_the_budget_is_a_share_of_training(prepared):
 def test_what_is_asked_for_is_obeyed_and_no_budget_is_none(prepared):
     asked = planned(prepared, 0.0, particles=5000, iterations=77, score_rows=10)
     assert (asked.particles, asked.iterations, asked.score_rows) == (5000, 77, 10)
-    assert asked.seconds == 0  # one net, of so many iterations
-    assert planned(prepared, 0.0, budget=0) == Effort(20_000, 300, 2000, 4.0)
+    assert asked.critic == 0  # one net, of so many iterations
+    assert planned(prepared, 0.0, budget=0) == Effort(20_000, 300, 2000)
     assert Effort.full(Certifier(iterations=0)).iterations == 0
 
 
@@ -126,7 +126,8 @@ def test_the_cost_is_told_beforehand(tiny, tmp_path):
     witness = Witness()
     execute.run(validate(tiny), tmp_path / "run", witness)
     (said,) = [text for text in witness.of("phase") if "certifying" in text]
-    assert "certifying on 400 particles, critics of 15 iterations: at least" in said
+    assert said.startswith("certifying on 400 particles, critics of 15 iterations, challengers for")
+    assert "CPU s, of a budget of" in said
     events = [name for name, value in witness.told if name == "work" or "certifying" in str(value)]
     assert events[0] == "phase"
 
@@ -145,7 +146,7 @@ def test_the_score_is_pushed_in_many_dimensions(tiny, tmp_path):
 def test_a_score_that_is_left_out_is_told_of(tiny, tmp_path, monkeypatch):
     tiny["source"] = {
         "name": "gaussian",
-        "mean": [0.0, 0.0],
+        "mean": [1.0, 0.0],
         "n_train": 300,
         "n_valid": 100,
         "n_test": 200,
