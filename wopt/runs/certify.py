@@ -36,6 +36,9 @@ from wopt.train.problem import State
 
 __all__ = ["certify", "certify_run"]
 
+_LEAST_JUDGES = 2_000
+"""Rows that judge challengers at the least, however small the budget."""
+
 _PAIRWISE_ROWS = 4000
 """Particles at most where the energy is no mean over particles, so its cost may be quadratic."""
 
@@ -127,7 +130,7 @@ def certify(
         evidence = _evidence(prepared, prepared.dataset, effort, scored)
     resolution: tuple[Resolution, ...] = ()
     if challenged:
-        match = Challenge(prepared, blocks, state)
+        match = Challenge(prepared, blocks, state, max(_LEAST_JUDGES, effort.particles))
         resolution = match.at_resolutions(certifier.level)
         if effort.challenge is not None:
             told.phase("challenging the model")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import torch
@@ -25,6 +26,9 @@ __all__ = ["Challenge", "can_be_challenged"]
 
 _FIT, _HOLD, _JUDGE = 20_000, 5_000, 20_000
 """Rows at most that fit challengers, choose among them, and judge them."""
+
+_BLURRED = 6_000
+"""Rows at most that are compared at resolutions: a pilot, and two samples."""
 
 
 def can_be_challenged(prepared: Prepared) -> bool:
@@ -53,11 +57,13 @@ class Challenge:
         prepared: The run's data and parts, which can be challenged.
         blocks: Its maps.
         state: Where its particles stand.
+        rows: How many rows judge at most.
     """
 
     prepared: Prepared
     blocks: Sequence[FlowBlock]
     state: State
+    rows: int = 20_000
 
     def lower_side(self, seconds: float, level: float) -> LowerSide:
         """Return what KL(data | model) is at least.
@@ -72,7 +78,7 @@ class Challenge:
         prepared = self.prepared
         target = prepared.problem.objective.target
         assert target is not None
-        pairs = (*self._fitted(), self._drawn("judge", _JUDGE))
+        pairs = (*self._fitted(), self._judges)
         fit, hold, judge = (Rows.of(target, start.points, moved) for start, moved in pairs)
         if len(fit) > _FIT:
             fit = fit.part(slice(_FIT))
@@ -87,19 +93,24 @@ class Challenge:
         assert target is not None
         if self.prepared.train.condition:
             return ()
-        _, moved = self._drawn("judge", _JUDGE)
+        y = self._judges[1].points[:_BLURRED]
         seed = derive(self.prepared.config.seed, "resolution")
-        found = resolutions(moved.points, target, level=level, seed=seed) or []
+        found = resolutions(y, target, level=level, rows=_BLURRED // 3, seed=seed) or []
         return tuple(Resolution(r.sigma, r.kl_low, r.kl_high) for r in found)
+
+    @functools.cached_property
+    def _judges(self) -> tuple[Particles, Particles]:
+        return self._drawn("judge", min(self.rows, _JUDGE))
 
     def _fitted(self) -> tuple[tuple[Particles, Particles], ...]:
         """Return rows that fit and rows that choose, before and after the maps.
 
-        Drawn anew where that is possible: to a model that is overfitted its own training rows look
-        closer to the target than they are.
+        Drawn anew where that is possible and there is time: to a model that is overfitted its own
+        training rows look closer to the target than they are.
         """
         prepared, state = self.prepared, self.state
-        if prepared.dataset is not None and prepared.dataset.sample is not None:
+        data = prepared.dataset
+        if data is not None and data.sample is not None and self.rows >= _JUDGE:
             fit = self._drawn("fit", min(_FIT, len(prepared.train)))
             return fit, self._drawn("hold", min(_HOLD, len(prepared.valid)))
         pairs = (prepared.train, state.train), (prepared.valid, state.valid)
