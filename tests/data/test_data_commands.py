@@ -93,7 +93,7 @@ def trained(tmp_path_factory):
         folder / "shop.csv", columns=["age", "price", "city", "ok"], nan="drop", context=["city"],
         support={"age": [0, 120], "price": "positive"},
     )  # fmt: skip
-    assert wopt.run(made, folder / "run")["status"] == "done"
+    assert wopt.run(made, folder / "run").status == "done"
     return folder / "run"
 
 

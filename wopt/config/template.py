@@ -16,7 +16,7 @@ from wopt.registry import KINDS
 
 __all__ = ["template"]
 
-_TABLES = ("source", "objective", "scheme", "block", "solver", "guard", "stop", "certify")
+_TABLES = ("source", "objective", "scheme", "block", "solver", "guard", "stop", "certify", "refine")
 
 
 def template(
