@@ -85,7 +85,7 @@ class Challenge:
         options = Options(
             block_for(), seconds, level, derive(prepared.config.seed, "challenge", self.state.step)
         )
-        return challenge(target, fit, hold, judge, options)
+        return challenge(target, fit, hold, judge, options, self._groups())
 
     def at_resolutions(self, level: float) -> tuple[Resolution, ...]:
         """Return both sides of KL between the blurred laws, where the target's blur is known."""
@@ -101,6 +101,13 @@ class Challenge:
     @functools.cached_property
     def _judges(self) -> tuple[Particles, Particles]:
         return self._drawn("judge", min(self.rows, _JUDGE))
+
+    def _groups(self) -> tuple[Tensor, Tensor] | None:
+        """Return the groups of the rows that choose and of those that judge, as they are taken."""
+        data = self.prepared.dataset
+        if data is None or data.groups is None or data.sample is not None:
+            return None
+        return data.groups[1], data.groups[2][: len(self._judges[0])]
 
     def _fitted(self) -> tuple[tuple[Particles, Particles], ...]:
         """Return rows that fit and rows that choose, before and after the maps.
