@@ -109,7 +109,7 @@ def make_certificate(
         certifier.level,
     )
     trips = round_trips(blocks, objective.target, evidence, certifier.level)
-    smoothing = smoothing_part(evidence)
+    smoothing, convexity = smoothing_part(evidence), about.convexity
     return Certificate(
         of="KL(p_n | q)" if objective.gap_is_kl else "G(p_n) - min G",
         gap=gap,
@@ -123,13 +123,11 @@ def make_certificate(
         effort=effort,
         start=about.start,
         steps=_steps(found, about, bounds),
-        final=final_of(objective, measures, bounds, about.convexity, certifier.wish),
+        final=final_of(objective, measures, bounds, convexity, certifier.wish),
         round_trip=trips,
         smoothing=smoothing,
         statement=statement_of(gap, measures, bounds, trips, smoothing),
-        notes=notes_of(
-            objective, evidence, measures, about.gaps, bounds, about.convexity, about.base
-        ),
+        notes=notes_of(objective, evidence, measures, about.gaps, bounds, convexity, about.base),
         challengers=lower,
     )
 

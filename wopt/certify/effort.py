@@ -101,11 +101,10 @@ class Effort(Typed):
             f"certifying on {self.particles:,} particles, critics of {self.iterations} iterations"
             + (f", challengers for {self.challenge:.2g} CPU s" if self.challenge else "")
             + (", two-sample tests" if self.two_sample else "")
-            + (f", {self.left_out}" if self.left_out else "")
         )
-        if self.budget is None or self.expected is None:
-            return said
-        return f"{said}: at least {self.expected:.2g} CPU s, of a budget of {self.budget:.2g}"
+        if self.budget is not None and self.expected is not None:
+            said += f": at least {self.expected:.2g} CPU s, of a budget of {self.budget:.2g}"
+        return said + (f"; {self.left_out}" if self.left_out else "")
 
 
 def plan(

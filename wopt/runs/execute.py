@@ -29,6 +29,7 @@ from wopt.runs.certify import certify
 from wopt.runs.evaluate import evaluate
 from wopt.runs.log import RunLog
 from wopt.runs.loop import beginning, steps
+from wopt.runs.losses import LossLog
 from wopt.runs.prepare import Prepared, conditions_of, place, prepare
 from wopt.runs.two_sample import is_truth
 from wopt.seeds import derive, generator
@@ -128,7 +129,8 @@ class _Execution:
         self.prepared = prepared
         self.began = began
         self.log = RunLog(directory.log)
-        told: list[Listener] = [self.log, *([] if listener is None else [listener])]
+        told: list[Listener] = [self.log, LossLog(directory.losses)]
+        told += [] if listener is None else [listener]
         self.listener = Listeners(told)
         if config.tracker is not None:
             # What a tracker does wrong is told to the others, and it hears last.

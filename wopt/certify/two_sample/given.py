@@ -30,6 +30,12 @@ class ConditionalReport(Typed):
     density: CoverageReport | None
     distance: CoverageReport
 
+    @property
+    def wrong(self) -> bool:
+        """Whether a check rejects that it is calibrated."""
+        found = [self.distance, *([] if self.density is None else [self.density])]
+        return any(one.verdict != "calibrated" for one in found)
+
     def text(self) -> str:
         """Return the verdicts in words."""
         parts = [("balls (TARP)", self.distance)]
