@@ -36,7 +36,7 @@ def losses(run: Run) -> Picture | None:
         "losses",
         "Loss by iteration",
         "Within a step the curve should fall and flatten; where it still falls at the dotted line, "
-        "more `solver.iterations` would have helped. Steps have losses of their own, so levels "
+        "more solver.iterations would have helped. Steps have losses of their own, so levels "
         "are not to be compared across a line.",
         f"Curves of the training loss over {begin:,} iterations of {len(run.losses)} trainings.",
         svg(figure),

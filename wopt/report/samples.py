@@ -150,7 +150,7 @@ def legend(figure: Figure, run: Run, with_real: bool) -> None:
     if with_real:
         entries.insert(0, (BLUE, "real" if run.pulls_back else "target"))
     handles = [Line2D([], [], color=c, marker="o", ls="", ms=7, label=t) for c, t in entries]
-    figure.legend(handles=handles, loc="outside upper left", ncols=2, fontsize=10)
+    figure.legend(handles=handles, loc="outside upper left", ncols=2, fontsize=10, frameon=False)
 
 
 def marginals(axes: Axes, generated: Array, real: Array | None, ends: tuple[float, float]) -> None:

@@ -14,6 +14,7 @@ from wopt.certify.challenge import Options, Rows, block_for, challenge
 from wopt.certify.gap import Resolution
 from wopt.certify.lower import LowerSide
 from wopt.certify.resolution import resolutions
+from wopt.data.dataset import one_of_each
 from wopt.data.smooth import smooth_dataset
 from wopt.interfaces.block import FlowBlock
 from wopt.particles import Particles
@@ -93,8 +94,11 @@ class Challenge:
         assert target is not None
         if self.prepared.train.condition:
             return ()
-        y = self._judges[1].points[:_BLURRED]
+        y, groups = self._judges[1].points, self._groups()
         seed = derive(self.prepared.config.seed, "resolution")
+        if groups is not None:  # its limits are those of independent rows
+            y = y[one_of_each(groups[1], seed).to(y.device)]
+        y = y[:_BLURRED]
         found = resolutions(y, target, level=level, rows=_BLURRED // 3, seed=seed) or []
         return tuple(Resolution(r.sigma, r.kl_low, r.kl_high) for r in found)
 
