@@ -93,46 +93,73 @@ def make_certificate(
     """
     if not blocks:
         raise UserError("there is nothing to certify: the run has no finished step")
-    effort = effort or Effort.full(certifier)
-    objective = problem.objective
+    effort, objective = effort or Effort.full(certifier), problem.objective
     found = _measure(problem, blocks, records, evidence, certifier, effort, listener)
+    about = _about(objective, evidence, found, certifier.level)
+    bounds = _refuted(found, about, _bounds(found, about, evidence), lower, certifier.level)
     measures = [m.of for m in found]
-    gaps = [_known(objective, m, certifier.level) for m in measures]
-    start = start_of_run(objective, evidence)
-    if any(gap is not None and gap.impossible for gap in gaps):
-        start = dataclasses.replace(start, kl=None)  # it was found with the same false density
-    base = _common_base(measures)
-    convexity, smoothness = _constants(objective, base)
-    bounds = _bounds(found, start, _second_moment(evidence.particles), convexity, smoothness, base)
-    bounds = _refuted(found, gaps, bounds, lower, convexity, certifier.level)
-    trips = round_trips(blocks, objective.target, evidence, certifier.level)
-    smoothing = smoothing_part(evidence)
-    headline = gap_of(
-        objective, evidence, measures, bounds, gaps[-1], lower, convexity, certifier.level
+    gap = gap_of(
+        objective,
+        evidence,
+        measures,
+        bounds,
+        about.gaps[-1],
+        lower,
+        about.convexity,
+        certifier.level,
     )
+    trips = round_trips(blocks, objective.target, evidence, certifier.level)
+    smoothing, convexity = smoothing_part(evidence), about.convexity
     return Certificate(
-        of=_of(objective),
-        gap=headline,
+        of="KL(p_n | q)" if objective.gap_is_kl else "G(p_n) - min G",
+        gap=gap,
         resolution=tuple(resolution),
         particles=len(evidence.particles),
         origin=evidence.origin,
         level=certifier.level,
-        convexity=convexity,
-        smoothness=smoothness,
-        base=base,
+        convexity=about.convexity,
+        smoothness=about.smoothness,
+        base=about.base,
         effort=effort,
-        start=start,
-        steps=tuple(_step(m, gaps[k], bounds[k] if bounds else None) for k, m in enumerate(found)),
+        start=about.start,
+        steps=_steps(found, about, bounds),
         final=final_of(objective, measures, bounds, convexity, certifier.wish),
         round_trip=trips,
         smoothing=smoothing,
-        statement=statement_of(headline, measures, bounds, trips, smoothing),
-        notes=notes_of(objective, evidence, measures, gaps, bounds, convexity, base),
+        statement=statement_of(gap, measures, bounds, trips, smoothing),
+        notes=notes_of(objective, evidence, measures, about.gaps, bounds, convexity, about.base),
+        challengers=lower,
     )
 
 
-def _of(objective: Objective) -> str:
-    return "KL(p_n | q)" if objective.gap_is_kl else "G(p_n) - min G"
+@dataclasses.dataclass(frozen=True)
+class _About:
+    """What bounds are made of, besides what is measured of the steps.
+
+    Attributes:
+        gaps: After each step, where it is known.
+        start: Bounds before the first step.
+        base: Where the steps start.
+        convexity, smoothness: lambda and L.
+    """
+
+    gaps: list[Estimate | None]
+    start: Start
+    base: Base
+    convexity: float | None
+    smoothness: float | None
+
+
+def _about(
+    objective: Objective, evidence: Evidence, found: Sequence[_Measured], level: float
+) -> _About:
+    measures = [m.of for m in found]
+    gaps = [_known(objective, m, level) for m in measures]
+    start = start_of_run(objective, evidence)
+    if any(gap is not None and gap.impossible for gap in gaps):
+        start = dataclasses.replace(start, kl=None)  # it was found with the same false density
+    base = _common_base(measures)
+    return _About(gaps, start, base, *_constants(objective, base))
 
 
 def _measure(
@@ -205,30 +232,24 @@ def _known(objective: Objective, measure: StepMeasure, level: float) -> Estimate
     return Estimate.of(energy - objective.minimum, error, level)
 
 
-def _bounds(
-    found: Sequence[_Measured],
-    start: Start,
-    second: float,
-    convexity: float | None,
-    smoothness: float | None,
-    base: Base,
-) -> list[StepBounds]:
+def _bounds(found: Sequence[_Measured], about: _About, evidence: Evidence) -> list[StepBounds]:
     """Return all bounds; the upper ends of the intervals go into them."""
-    if convexity is None:
+    if about.convexity is None:
         return []
     measures = [m.of for m in found]
+    second = _second_moment(evidence.particles)
     return chain(
         [m.effective for m in measures],
         [m.residual[1].high if m.residual else None for m in measures],
-        convexity,
+        about.convexity,
         moved=[m.movement.high for m in measures],
-        w0=start.w2,
-        kl0=start.kl,
+        w0=about.start.w2,
+        kl0=about.start.kl,
         second_moments=[second, *(m.second for m in found)],
-        target_second_moment=start.second_moment,
+        target_second_moment=about.start.second_moment,
         fisher=[m.fisher[1].high ** 2 for m in measures],
-        base=base,
-        smoothness=smoothness,
+        base=about.base,
+        smoothness=about.smoothness,
         measured=("fisher", "second_moments"),
         not_optimal=[m.not_optimal for m in found],
         seen={
@@ -241,21 +262,29 @@ def _bounds(
 
 def _refuted(
     found: Sequence[_Measured],
-    gaps: Sequence[Estimate | None],
+    about: _About,
     bounds: Sequence[StepBounds],
     lower: LowerSide | None,
-    convexity: float | None,
     level: float,
 ) -> list[StepBounds]:
-    if convexity is None:
+    """Return the bounds, those marked that a later fall or a lower side contradicts."""
+    if about.convexity is None:
         return list(bounds)
     end = found[-1].contributions
     floors = [
         [later_fall(m.contributions, end, level), floor_of(None, gap)]
-        for m, gap in zip(found, gaps, strict=True)
+        for m, gap in zip(found, about.gaps, strict=True)
     ]
-    floors[-1] = [floor_of(lower, gaps[-1])]
-    return refute(bounds, floors, convexity)
+    floors[-1] = [floor_of(lower, about.gaps[-1])]
+    return refute(bounds, floors, about.convexity)
+
+
+def _steps(
+    found: Sequence[_Measured], about: _About, bounds: Sequence[StepBounds]
+) -> tuple[StepCertificate, ...]:
+    return tuple(
+        _step(m, about.gaps[k], bounds[k] if bounds else None) for k, m in enumerate(found)
+    )
 
 
 def _step(measured: _Measured, gap: Estimate | None, bounds: StepBounds | None) -> StepCertificate:

@@ -36,6 +36,13 @@ class Certifier(Component):
             bool,
             Field(description="fit other densities that try to beat the model: the lower side"),
         ] = True,
+        two_sample: Annotated[
+            bool,
+            Field(
+                description="compare samples with held-out rows, where the budget is 4 CPU seconds "
+                "or more"
+            ),
+        ] = True,
         particles: Annotated[
             int | None,
             Field(
@@ -79,6 +86,7 @@ class Certifier(Component):
         self.enabled = enabled
         self.budget = budget
         self.challenge = challenge
+        self.two_sample = two_sample
         self.particles = particles
         self.critic = critic
         self.iterations = iterations

@@ -38,6 +38,14 @@ _CHALLENGE = 12.0
 _CHALLENGERS = 0.5
 """Their share of a budget."""
 
+_TWO_SAMPLE = 1.5
+"""Processor seconds of two-sample tests."""
+
+_ENOUGH = 4.0
+"""The least budget of which two-sample tests get a part."""
+
+_TOO_SMALL = f"no two-sample tests (they need a budget of {_ENOUGH:g} CPU s)"
+
 _TRIAL = 256
 _TRIAL_SCORE = 32
 _TRIAL_FORMS = 1000
@@ -57,6 +65,8 @@ class Effort(Typed):
         budget: Processor seconds that it may take; ``None`` for any.
         challenge: Processor seconds of the challengers; ``None`` where there are none.
         critic: Processor seconds of each critic's nets.
+        two_sample: Processor seconds of two-sample tests; ``None`` where there are none.
+        left_out: What the budget is too small for, in words.
     """
 
     particles: int
@@ -66,9 +76,13 @@ class Effort(Typed):
     budget: float | None = None
     challenge: float | None = None
     critic: float = _CRITIC
+    two_sample: float | None = None
+    left_out: str = ""
 
     @classmethod
-    def full(cls, certifier: Certifier, *, challenged: bool = False) -> Effort:
+    def full(
+        cls, certifier: Certifier, *, challenged: bool = False, compared: bool = False
+    ) -> Effort:
         """Return what the options say, whatever it costs."""
         asked = (certifier.particles, certifier.iterations, certifier.score_rows)
         rows, iterations, scores = (
@@ -77,7 +91,8 @@ class Effort(Typed):
         # Iterations that are named are those of one net.
         critic = _CRITIC if certifier.iterations is None else 0.0
         challenge = _CHALLENGE if challenged else None
-        return cls(rows, iterations, scores, challenge=challenge, critic=critic)
+        tests = _TWO_SAMPLE if compared else None
+        return cls(rows, iterations, scores, challenge=challenge, critic=critic, two_sample=tests)
 
     @property
     def text(self) -> str:
@@ -85,10 +100,11 @@ class Effort(Typed):
         said = (
             f"certifying on {self.particles:,} particles, critics of {self.iterations} iterations"
             + (f", challengers for {self.challenge:.2g} CPU s" if self.challenge else "")
+            + (", two-sample tests" if self.two_sample else "")
         )
-        if self.budget is None or self.expected is None:
-            return said
-        return f"{said}: at least {self.expected:.2g} CPU s, of a budget of {self.budget:.2g}"
+        if self.budget is not None and self.expected is not None:
+            said += f": at least {self.expected:.2g} CPU s, of a budget of {self.budget:.2g}"
+        return said + (f"; {self.left_out}" if self.left_out else "")
 
 
 def plan(
@@ -100,6 +116,7 @@ def plan(
     *,
     scored: bool = False,
     challenged: bool = False,
+    compared: bool = False,
 ) -> Effort:
     """Return the effort that fits the budget, by measuring what a little of it costs.
 
@@ -114,12 +131,15 @@ def plan(
         trained: Processor seconds of the training.
         scored: Whether the start's score is known.
         challenged: Whether challengers can be run.
+        compared: Whether samples can be compared with held-out rows.
     """
-    full = Effort.full(certifier, challenged=challenged)
+    full = Effort.full(certifier, challenged=challenged, compared=compared)
     if not certifier.budget or not blocks:
         return full
     whole = max(certifier.budget * trained, _LEAST_SECONDS)
-    budget = (1 - _CHALLENGERS) * whole if challenged else whole
+    tests = _TWO_SAMPLE if compared and whole >= _ENOUGH else None
+    rest = whole - (tests or 0.0)
+    budget = (1 - _CHALLENGERS) * rest if challenged else rest
     cost = _Cost(certifier, problem, blocks, like, scored)
     open_ = [v is None for v in (certifier.particles, certifier.iterations, certifier.score_rows)]
     sizes = [full.particles, full.iterations, full.score_rows]
@@ -132,12 +152,19 @@ def plan(
             break
         sizes = smaller
     expected = cost(*sizes)
-    challenge = whole - budget if challenged else None
+    challenge = rest - budget if challenged else None
     # What is left over goes to more nets, the critics one after the other.
     spare = max(0.0, budget - expected) / (cost.forms * len(blocks))
-    critic = spare if certifier.iterations is None else 0.0
     return Effort(
-        sizes[0], sizes[1], sizes[2], expected + (challenge or 0.0), whole, challenge, critic
+        particles=sizes[0],
+        iterations=sizes[1],
+        score_rows=sizes[2],
+        expected=expected + (challenge or 0.0) + (tests or 0.0),
+        budget=whole,
+        challenge=challenge,
+        critic=spare if certifier.iterations is None else 0.0,
+        two_sample=tests,
+        left_out=_TOO_SMALL if compared and tests is None else "",
     )
 
 

@@ -13,7 +13,9 @@ from wopt.certify.effort import Effort
 from wopt.certify.estimate import Estimate
 from wopt.certify.gap import Gap, NamedBound, Resolution
 from wopt.certify.inverse import RoundTrip
+from wopt.certify.lower import LowerSide
 from wopt.certify.start import Smoothing, Start
+from wopt.certify.two_sample import ConditionalReport, TwoSampleReport
 from wopt.typed import Number, Typed
 
 __all__ = [
@@ -257,6 +259,9 @@ class Certificate(Typed):
         smoothing: What smoothing costs.
         statement: Of the model that is sampled.
         notes: What the figures need.
+        challengers: The lower side with the ladder that found it; ``None`` where none was run.
+        two_sample: Held-out rows against samples; ``None`` where they were not compared.
+        conditional: Calibration of a conditional model.
     """
 
     of: str
@@ -276,6 +281,9 @@ class Certificate(Typed):
     smoothing: Smoothing | None
     statement: Statement
     notes: tuple[str, ...]
+    challengers: LowerSide | None = None
+    two_sample: TwoSampleReport | None = None
+    conditional: ConditionalReport | None = None
 
     @property
     def kl(self) -> Gap | None:

@@ -32,6 +32,10 @@ def show(found: Certificate, console: Console | None = None) -> None:
             f"{_number(each.kl_high)}] (no assumption)",
             markup=False,
         )
+    if found.two_sample is not None:
+        to.print(f"samples: {found.two_sample.text()}", markup=False)
+    if found.conditional is not None:
+        to.print(f"given the conditions: {found.conditional.text()}", markup=False)
     if found.round_trip is not None:
         trips, noise = found.round_trip, found.round_trip.noise
         to.print(

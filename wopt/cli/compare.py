@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from wopt.report.compare import Row
 
 __all__ = ["command"]
 
@@ -20,26 +27,51 @@ __all__ = ["command"]
     help="The page.",
 )
 def command(directories: tuple[Path, ...], out: Path) -> None:
-    """Show runs side by side: a table here, curves by step and by processor time on a page."""
-    from rich.console import Console
-    from rich.table import Table
+    """Show runs side by side: a table here, curves by step and by processor time on a page.
 
-    from wopt.report.compare import COLUMNS, compare, rows
+    Runs of the same source and seed challenge each other on their common test rows: "KL at least"
+    is the most that another run's density, or the certificate, proves KL(data | model) to be.
+    """
+    from rich.console import Console
+
+    from wopt.report.compare import challenged, compare, rows
+    from wopt.runs.duels import duels
     from wopt.store.directory import RunDirectory
 
     for directory in directories:
         RunDirectory(directory).read_config()
-    found = rows(directories)
+    plain = rows(directories)
+    fought = duels(directories, [row.name for row in plain])
+    found = challenged(plain, fought)
+    console = Console(highlight=False)
+    console.width = max(console.width, 116)  # no heading is cut short
+    console.print(_table(found))
+    for k, row in enumerate(found):
+        for j, side in enumerate(fought.sides[k]):
+            if side is not None and side.low > 0:
+                console.print(
+                    f"{row.name} is beaten by {found[j].name}: KL(data | {row.name}) is at least "
+                    f"{side.low:.4g} ({side.level:.4g} confidence, {fought.rows} common test rows)",
+                    markup=False,
+                    soft_wrap=True,
+                )
+    for reason in fought.reasons:
+        console.print(reason, style="dim", markup=False, soft_wrap=True)
+    for key in found[0].differs:
+        values = ", ".join(f"{row.name}: {row.differs[key]}" for row in found)
+        console.print(f"{key}  {values}", markup=False, soft_wrap=True)
+    console.print(str(compare(found, out, fought)), markup=False)
+
+
+def _table(found: Sequence[Row]) -> Table:
+    from rich.table import Table
+
+    from wopt.report.compare import COLUMNS
+
     table = Table("run")
     for _, heading in COLUMNS:
         table.add_column(heading, justify="right", no_wrap=True)
     for row in found:
         shown = (row.values[key] for key, _ in COLUMNS)
         table.add_row(row.name, *("-" if v is None else f"{v:.4g}" for v in shown))
-    console = Console(highlight=False)
-    console.width = max(console.width, 116)  # no heading is cut short
-    console.print(table)
-    for key in found[0].differs:
-        values = ", ".join(f"{row.name}: {row.differs[key]}" for row in found)
-        console.print(f"{key}  {values}", markup=False, soft_wrap=True)
-    console.print(str(compare(found, out)), markup=False)
+    return table

@@ -11,7 +11,7 @@ from torch import Tensor
 from wopt.data.transform import AffineTransform
 from wopt.errors import DataError
 
-__all__ = ["Dataset", "check_finite", "split"]
+__all__ = ["Dataset", "check_finite", "one_of_each", "split"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +28,9 @@ class Dataset:
         condition: How many of the columns, the last ones, are conditions: the model is that of
             the others given them.
         images: Turns rows into pictures, ``(n, d)`` to ``(n, height, width)``, if they are some.
+        groups: A number for each row of train, valid and test, shapes ``(n,)``, where the source
+            knows that rows with one number depend on each other (patches that overlap, say):
+            standard errors and limits then count groups. ``None`` for independent rows.
     """
 
     train: Tensor
@@ -40,6 +43,7 @@ class Dataset:
     sample: Callable[[int, torch.Generator], Tensor] | None = None
     images: Callable[[Tensor], Tensor] | None = None
     condition: int = 0
+    groups: tuple[Tensor, Tensor, Tensor] | None = None
 
     def __repr__(self) -> str:
         sizes = f"{len(self.train)} + {len(self.valid)} + {len(self.test)} rows"
@@ -77,6 +81,21 @@ def split(x: Tensor, fractions: Sequence[float], seed: int) -> tuple[Tensor, ...
             "fractions (train, validation, test)"
         )
     return parts
+
+
+def one_of_each(groups: Tensor, seed: int) -> Tensor:
+    """Return the index of one row of each group, chosen by the seed, in random order.
+
+    Example:
+        >>> chosen = one_of_each(torch.tensor([7, 7, 7, 2, 2]), seed=0)
+        >>> sorted(torch.tensor([7, 7, 7, 2, 2])[chosen].tolist())
+        [2, 7]
+    """
+    order = torch.randperm(len(groups), generator=torch.Generator().manual_seed(seed))
+    numbers, at = torch.unique(groups[order], return_inverse=True)
+    first = torch.full((len(numbers),), len(groups), dtype=torch.long)
+    first = first.scatter_reduce(0, at, torch.arange(len(groups)), "amin")
+    return order[first.sort()[0]]
 
 
 def check_finite(x: Tensor, names: tuple[str, ...], where: str) -> None:

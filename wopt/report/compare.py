@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from wopt.errors import ConfigError
 from wopt.files import write_text
+from wopt.report.duels import Duels
 from wopt.report.page import page
 from wopt.report.read import Run, read_run
 from wopt.report.style import (
@@ -31,7 +32,7 @@ from wopt.report.style import (
 from wopt.report.tables import flat, status, subtitle
 from wopt.store.result import RunResult
 
-__all__ = ["Row", "compare", "rows"]
+__all__ = ["Row", "challenged", "compare", "rows"]
 
 _COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, INK)
 _MARKERS = "osD^vP"
@@ -96,12 +97,26 @@ def rows(directories: Sequence[Path]) -> list[Row]:
     ]
 
 
-def compare(found: Sequence[Row], path: Path) -> Path:
+def challenged(found: Sequence[Row], duels: Duels) -> list[Row]:
+    """Return the rows with the largest lower side of each: the certificate's, or a rival's."""
+    return [
+        dataclasses.replace(row, values=row.values | {"lower": _larger(row, duels.least(k))})
+        for k, row in enumerate(found)
+    ]
+
+
+def _larger(row: Row, by_rivals: float | None) -> float | None:
+    known = [v for v in (row.values["lower"], by_rivals) if v is not None]
+    return max(known, default=None)
+
+
+def compare(found: Sequence[Row], path: Path, duels: Duels | None = None) -> Path:
     """Write the page that shows runs side by side.
 
     Args:
         found: From :func:`rows`.
         path: Where to.
+        duels: What the runs find of each other.
     """
     with page_style():
         pictures = [p for by in ("step", "cpu") if (p := _picture(found, by)) is not None]
@@ -113,6 +128,7 @@ def compare(found: Sequence[Row], path: Path) -> Path:
         pictures=pictures,
         status=status,
         subtitle=subtitle,
+        duels=duels or Duels(),
     )
     write_text(path, text)
     return path

@@ -15,6 +15,8 @@ from wopt.report.style import BLUE, GREEN, MUTED, ORANGE, VERMILION, WIDTH, Pict
 
 __all__ = ["diagnostics", "progress"]
 
+_Panel = tuple[str, str, list[tuple[str, str, str, np.ndarray[Any, Any]]]]
+
 
 def progress(run: Run) -> Picture | None:
     """Draw the energy and the held-out NLL by step."""
@@ -76,21 +78,17 @@ def _likelihood(axes: Axes, run: Run, steps: list[int], nll: np.ndarray[Any, Any
     axes.legend(loc="best")
 
 
-def diagnostics(run: Run) -> Picture | None:
-    """Draw how well each step was solved, and how accurate its map is."""
-    if not run.steps:
-        return None
-    steps = [r["step"] for r in run.steps]
+def _panels(run: Run) -> list[_Panel]:
+    """Return the panels: a title, a unit, and curves with label, colour, marker and values."""
     speed = _column(run.steps, "w2_step") / _column(run.steps, "step_size")
-    guard = run.config.get("guard")
-    tolerance = guard.get("likelihood_tolerance") if isinstance(guard, dict) else None
-    panels = [
+    affine = _column(run.steps, "residual")
+    return [
         (
             "Solved? (estimates)",
             "length per h",
             [
                 ("movement / h", BLUE, "o", speed),
-                ("residual seen by affine fields", VERMILION, "s", _column(run.steps, "residual")),
+                ("residual seen by affine fields", VERMILION, "s", affine),
             ],
         ),
         (
@@ -104,7 +102,16 @@ def diagnostics(run: Run) -> Picture | None:
             [("", BLUE, "o", _column(run.steps, "inversion_error"))],
         ),
     ]
-    panels = [p for p in panels if any(np.isfinite(values).any() for *_, values in p[2])]
+
+
+def diagnostics(run: Run) -> Picture | None:
+    """Draw how well each step was solved, and how accurate its map is."""
+    if not run.steps:
+        return None
+    steps = [r["step"] for r in run.steps]
+    guard = run.config.get("guard")
+    tolerance = guard.get("likelihood_tolerance") if isinstance(guard, dict) else None
+    panels = [p for p in _panels(run) if any(np.isfinite(values).any() for *_, values in p[2])]
     if not panels:
         return None
     figure = Figure(figsize=(WIDTH, 3.3))

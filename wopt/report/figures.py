@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wopt.report.certificate import certificate_picture
 from wopt.report.curves import diagnostics, progress
+from wopt.report.losses import losses
 from wopt.report.motion import motion
 from wopt.report.plane import density, scatter
 from wopt.report.read import Run
@@ -26,6 +27,7 @@ def pictures(run: Run) -> list[Picture]:
             motion(run, "paths"),
             motion(run, "backward"),
             diagnostics(run),
+            losses(run),
             certificate_picture(run),
         ]
     return [picture for picture in found if picture is not None]

@@ -6,11 +6,11 @@ import importlib.resources
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from wopt.report.numbers import number
 
-__all__ = ["page"]
+__all__ = ["code", "page"]
 
 
 def page(template: str, **values: Any) -> str:
@@ -23,7 +23,22 @@ def page(template: str, **values: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters["number"] = number
+    environment.filters["code"] = code
     return environment.get_template(template).render(css=Markup(_resource("style.css")), **values)
+
+
+def code(text: str) -> Markup:
+    """Return escaped text in which what stands between backticks is code.
+
+    Example:
+        >>> str(code("set `a < 1`"))
+        'set <code>a &lt; 1</code>'
+    """
+    parts = str(text).split("`")
+    return Markup().join(
+        Markup("<code>{}</code>").format(part) if k % 2 and k < len(parts) - 1 else escape(part)
+        for k, part in enumerate(parts)
+    )
 
 
 def _resource(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
+from wopt.report.dark import in_both
 from wopt.report.read import Run
 from wopt.report.samples import beside, column, legend, marginals, title
 from wopt.report.style import BLUE, MUTED, VERMILION, WIDTH, Array, Picture, limits, png
@@ -14,22 +15,10 @@ __all__ = ["density", "scatter"]
 
 def density(run: Run) -> Picture | None:
     """Draw a histogram of real rows, the model's density and the true one, in two dimensions."""
-    model = run.arrays.get("grid_log_density")
     extent = run.arrays.get("grid_extent")
-    many = run.arrays.get("real_many")
-    if model is None or extent is None:
+    if run.arrays.get("grid_log_density") is None or extent is None:
         return None
-    panels = [("Model", _exp(model))]
-    true = run.arrays.get("grid_true_log_density")
-    if true is not None:
-        panels.append(("Truth", _exp(true)))
-    if many is not None:
-        bins = int(np.clip(np.sqrt(len(many)), 20, 110))
-        counts, *_ = np.histogram2d(
-            many[:, 0], many[:, 1], bins, extent.reshape(2, 2).tolist(), density=True
-        )
-        what = "Data" if run.pulls_back else "Target's samples"
-        panels.insert(0, (f"{what}, {len(many):,} rows", counts.T))
+    panels = _maps(run, extent)
     known = [values for name, values in panels if name != "Model"] or [panels[0][1]]
     top = max(float(np.quantile(values, 0.997)) for values in known)
     width, height = extent[1] - extent[0], extent[3] - extent[2]
@@ -55,8 +44,25 @@ def density(run: Run) -> Picture | None:
         "The model should be bright where the data are and dark elsewhere; threads between parts "
         "that are apart, and blurred edges, show what the flow has not resolved.",
         ", ".join(name for name, _ in panels) + ", as maps of density with one colour scale.",
-        png(figure),
+        *in_both(figure),
     )
+
+
+def _maps(run: Run, extent: Array) -> list[tuple[str, Array]]:
+    """Return the maps with their titles: of the rows, of the model, of the truth."""
+    panels = [("Model", _exp(run.arrays["grid_log_density"]))]
+    true = run.arrays.get("grid_true_log_density")
+    if true is not None:
+        panels.append(("Truth", _exp(true)))
+    many = run.arrays.get("real_many")
+    if many is not None:
+        bins = int(np.clip(np.sqrt(len(many)), 20, 110))
+        counts, *_ = np.histogram2d(
+            many[:, 0], many[:, 1], bins, extent.reshape(2, 2).tolist(), density=True
+        )
+        what = "Data" if run.pulls_back else "Target's samples"
+        panels.insert(0, (f"{what}, {len(many):,} rows", counts.T))
+    return panels
 
 
 def scatter(run: Run) -> Picture | None:

@@ -17,8 +17,9 @@ from wopt.files import finite
 from wopt.store.directory import RunDirectory
 from wopt.store.result import RunResult
 from wopt.train.record import Retry
+from wopt.typed import Typed
 
-__all__ = ["Labels", "Run", "read_run"]
+__all__ = ["Labels", "Losses", "Run", "read_run"]
 
 _DIMENSIONS = {
     "paths": 3,
@@ -47,6 +48,22 @@ class Labels:
 
 
 @dataclasses.dataclass(frozen=True)
+class Losses(Typed):
+    """A line of ``losses.jsonl``: one training.
+
+    Attributes:
+        step: 1, 2, ...
+        what: Of a step, or the refinement of all.
+        iterations, losses: At some iterations, the smoothed loss.
+    """
+
+    step: int
+    what: str
+    iterations: tuple[int, ...]
+    losses: tuple[float | None, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class Run:
     """What a run directory says, checked.
 
@@ -59,6 +76,7 @@ class Run:
         certificate: ``certificate.json``, if there is one.
         arrays: ``figures.safetensors``, float64; empty if there is none.
         labels: Names of columns and coordinates.
+        losses: The lines of ``losses.jsonl``.
     """
 
     name: str
@@ -69,6 +87,7 @@ class Run:
     certificate: Certificate | None
     arrays: dict[str, np.ndarray[Any, np.dtype[np.float64]]]
     labels: Labels
+    losses: list[Losses] = dataclasses.field(default_factory=list)
 
     @property
     def pulls_back(self) -> bool:
@@ -96,7 +115,23 @@ def read_run(path: Path) -> Run:
         _certificate(directory.certificate),
         arrays,
         labels,
+        _losses(directory.losses),
     )
+
+
+def _losses(path: Path) -> list[Losses]:
+    if not path.is_file():
+        return []
+    found = []
+    for number, line in enumerate(_text(path).splitlines(), 1):
+        try:
+            one = Losses.from_dict(_object(path, line, f"line {number}"))
+        except RunError as error:
+            raise _damaged(path, f"line {number}: {error}") from None
+        if not one.iterations or len(one.iterations) != len(one.losses):
+            raise _damaged(path, f"line {number} has not as many losses as iterations")
+        found.append(one)
+    return found
 
 
 def _steps(path: Path) -> list[dict[str, Any]]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from wopt.files import write_text
+from wopt.report.advice import advice
 from wopt.report.cards import cards
 from wopt.report.certificate import bound_rows
 from wopt.report.figures import pictures
 from wopt.report.page import page
 from wopt.report.read import read_run
+from wopt.report.sampler import sampler_part
 from wopt.report.tables import flat, settings, status, subtitle
 from wopt.store.directory import RunDirectory
 
@@ -42,6 +44,8 @@ def render(directory: Path) -> Path:
         settings=settings(run),
         versions=flat(versions) if isinstance(versions, dict) else [],
         bounds=bound_rows(run),
+        advice=advice(run),
+        sampler=sampler_part(run),
     )
     path = RunDirectory(directory).report
     write_text(path, text)

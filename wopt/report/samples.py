@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
+from wopt.report.dark import in_both
 from wopt.report.motion import most_unusual
 from wopt.report.read import Run
 from wopt.report.style import (
@@ -53,7 +57,7 @@ def images(run: Run) -> Picture | None:
         if len(sheets) == 2
         else "There is nothing to compare it with.",
         " and ".join(f"{len(x)} pictures, {title.lower()}" for title, x in sheets) + ".",
-        png(figure),
+        *in_both(figure),
     )
 
 
@@ -81,7 +85,30 @@ def pairs(run: Run) -> Picture | None:
     chosen = most_unusual(scale, _COLUMNS)
     k = len(chosen)
     figure = Figure(figsize=(WIDTH, 3.6 if k == 1 else WIDTH if k > 3 else 0.85 * WIDTH))
-    grid = figure.subplots(k, k, squeeze=False)
+    _grid_of_pairs(figure.subplots(k, k, squeeze=False), run, generated, real, chosen)
+    legend(figure, run, real is not None)
+    caption = beside(run, real is not None)
+    if real is not None:
+        caption = "The outlines " + ("on the diagonal " if k > 1 else "") + "should coincide"
+        if k > 1:
+            caption += ", and each panel above it should mirror the one below it"
+    if scale.shape[1] > _COLUMNS:
+        caption += f"; shown are the {k} columns with the least Gaussian marginals"
+    return Picture(
+        "pairs",
+        title(run, real is not None) + (", column by column" if k > 1 else ""),
+        caption + ".",
+        f"Scatter plots and marginal histograms of {len(generated)} generated"
+        + (f" and {len(real)} real rows." if real is not None else " rows."),
+        png(figure),
+    )
+
+
+def _grid_of_pairs(
+    grid: Any, run: Run, generated: Array, real: Array | None, chosen: Sequence[int]
+) -> None:
+    """Draw marginals on the diagonal, real rows below it and generated ones above it."""
+    k, scale = len(chosen), generated if real is None else real
     ranges = {j: limits(scale[:, j], 0.003) for j in chosen}
     for a, i in enumerate(chosen):
         for b, j in enumerate(chosen):
@@ -102,22 +129,6 @@ def pairs(run: Run) -> Picture | None:
                 axes.set_ylabel(column(run, i))
             axes.tick_params(labelbottom=a == k - 1, labelleft=b == 0 and a != b)
             axes.locator_params(nbins=4)
-    legend(figure, run, real is not None)
-    caption = beside(run, real is not None)
-    if real is not None:
-        caption = "The outlines " + ("on the diagonal " if k > 1 else "") + "should coincide"
-        if k > 1:
-            caption += ", and each panel above it should mirror the one below it"
-    if scale.shape[1] > _COLUMNS:
-        caption += f"; shown are the {k} columns with the least Gaussian marginals"
-    return Picture(
-        "pairs",
-        title(run, real is not None) + (", column by column" if k > 1 else ""),
-        caption + ".",
-        f"Scatter plots and marginal histograms of {len(generated)} generated"
-        + (f" and {len(real)} real rows." if real is not None else " rows."),
-        png(figure),
-    )
 
 
 def title(run: Run, with_real: bool) -> str:
@@ -139,7 +150,7 @@ def legend(figure: Figure, run: Run, with_real: bool) -> None:
     if with_real:
         entries.insert(0, (BLUE, "real" if run.pulls_back else "target"))
     handles = [Line2D([], [], color=c, marker="o", ls="", ms=7, label=t) for c, t in entries]
-    figure.legend(handles=handles, loc="outside upper left", ncols=2, fontsize=10)
+    figure.legend(handles=handles, loc="outside upper left", ncols=2, fontsize=10, frameon=False)
 
 
 def marginals(axes: Axes, generated: Array, real: Array | None, ends: tuple[float, float]) -> None:

@@ -55,6 +55,7 @@ ANGLES = LinearSegmentedColormap.from_list(
 _RC: dict[str, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": "#9aa5b1",
+    "axes.facecolor": "none",
     "axes.formatter.use_mathtext": True,
     "axes.grid": True,
     "axes.labelcolor": MUTED,
@@ -67,7 +68,7 @@ _RC: dict[str, Any] = {
     "axes.titlesize": 10.5,
     "axes.titleweight": "bold",
     "figure.constrained_layout.use": True,
-    "figure.facecolor": "white",
+    "figure.facecolor": "none",
     "font.family": "DejaVu Sans",
     "font.size": 9.5,
     "grid.color": FAINT,
@@ -79,7 +80,7 @@ _RC: dict[str, Any] = {
     "legend.labelcolor": INK,
     "lines.linewidth": 1.8,
     "lines.markersize": 4.5,
-    "savefig.facecolor": "white",
+    "savefig.facecolor": "none",
     "svg.fonttype": "path",
     "svg.hashsalt": "wopt",
     "xtick.color": "#9aa5b1",
@@ -99,6 +100,7 @@ class Picture:
         caption: One sentence that says what to look for.
         alt: What is to be seen, for people who do not see it.
         uri: The picture itself, a data URI.
+        dark: The same for a dark page; without it the page inverts the picture there.
     """
 
     key: str
@@ -106,6 +108,7 @@ class Picture:
     caption: str
     alt: str
     uri: str
+    dark: str = ""
 
 
 @contextlib.contextmanager

@@ -4,32 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import torch
-from torch import Tensor
-
-from wopt.capabilities import Need
 from wopt.certify.certificate import make_certificate
 from wopt.certify.certifier import Certifier
-from wopt.certify.effort import Effort, plan
-from wopt.certify.evidence import Evidence
+from wopt.certify.effort import plan
 from wopt.certify.gap import Resolution
 from wopt.certify.lower import LowerSide
 from wopt.certify.results import Certificate
-from wopt.certify.score import obeys_stein, score_of
 from wopt.config.model import validate
-from wopt.data.dataset import Dataset
-from wopt.data.smooth import smooth_dataset
 from wopt.errors import WoptError
 from wopt.files import write_json
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import Listener
 from wopt.particles import Particles
 from wopt.runs.challenge import Challenge, can_be_challenged
-from wopt.runs.prepare import Prepared, place, prepare
+from wopt.runs.evidence import evidence_of, is_scored
+from wopt.runs.prepare import Prepared, prepare
 from wopt.runs.rival import rival_of
-from wopt.seeds import derive, generator
+from wopt.runs.two_sample import can_be_compared, compare_samples
+from wopt.seeds import derive
 from wopt.store.checkpoint import load_blocks, load_state
 from wopt.store.directory import RunDirectory
 from wopt.train.problem import State
@@ -38,9 +32,6 @@ __all__ = ["certify", "certify_run"]
 
 _LEAST_JUDGES = 2_000
 """Rows that judge challengers at the least, however small the budget."""
-
-_PAIRWISE_ROWS = 4000
-"""Particles at most where the energy is no mean over particles, so its cost may be quadratic."""
 
 
 def certify_run(
@@ -107,49 +98,52 @@ def certify(
     if options:
         certifier = Certifier(**{**certifier.options, **options})
     chosen = particles is None and prepared.dataset is not None
-    scored = chosen and _scored(prepared, certifier)
-    trained = sum(record.cpu_seconds for record in state.records)
-    if seconds is not None:
-        trained = seconds / (certifier.budget or 1.0)
-    challenged = certifier.challenge and particles is None and can_be_challenged(prepared)
+    scored = chosen and is_scored(prepared, certifier)
+    challenged = chosen and certifier.challenge and can_be_challenged(prepared)
     effort = plan(
         certifier,
         prepared.problem,
         blocks,
         prepared.valid,
-        trained,
+        _trained(state, certifier, seconds),
         scored=scored,
         challenged=challenged and lower is None,
+        compared=chosen and certifier.two_sample and can_be_compared(prepared),
     )
     told.phase(effort.text)
-    if particles is not None:
-        evidence = _given(prepared, particles, "particles that were given")
-    elif prepared.dataset is None:
-        evidence = _given(prepared, prepared.valid, "held-out particles")
-    else:
-        evidence = _evidence(prepared, prepared.dataset, effort, scored)
     resolution: tuple[Resolution, ...] = ()
     if challenged:
         match = Challenge(prepared, blocks, state, max(_LEAST_JUDGES, effort.particles))
         resolution = match.at_resolutions(certifier.level)
-        if effort.challenge is not None:
-            told.phase("challenging the model")
-            lower = _challenged(match, effort.challenge, certifier.level, told)
-    return make_certificate(
+        lower = lower or _challenged(match, effort.challenge, certifier.level, told)
+    found = make_certificate(
         prepared.problem,
         blocks,
         state.records,
-        evidence,
+        evidence_of(prepared, particles, effort, scored),
         certifier,
         effort=effort,
         lower=lower,
         resolution=resolution,
         listener=told,
     )
+    return _compared(found, prepared, blocks, told) if effort.two_sample else found
 
 
-def _challenged(match: Challenge, seconds: float, level: float, told: Listener) -> LowerSide | None:
+def _trained(state: State, certifier: Certifier, seconds: float | None) -> float:
+    """Return the seconds of training of which a certificate takes its share."""
+    if seconds is not None:
+        return seconds / (certifier.budget or 1.0)
+    return sum(record.cpu_seconds for record in state.records)
+
+
+def _challenged(
+    match: Challenge, seconds: float | None, level: float, told: Listener
+) -> LowerSide | None:
     """Return the lower side; where it cannot be had the certificate says so, and the run stands."""
+    if seconds is None:
+        return None
+    told.phase("challenging the model")
     try:
         return match.lower_side(seconds, level)
     except WoptError as error:
@@ -157,65 +151,19 @@ def _challenged(match: Challenge, seconds: float, level: float, told: Listener) 
         return None
 
 
-def _given(prepared: Prepared, at: Particles, origin: str) -> Evidence:
-    return Evidence(at, origin, None, prepared.transform, 0.0, at.points, _model(prepared))
-
-
-def _model(prepared: Prepared) -> Literal["pull_back", "push_forward"]:
-    return "push_forward" if prepared.pushes else "pull_back"
-
-
-def _evidence(prepared: Prepared, raw: Dataset, effort: Effort, scored: bool) -> Evidence:
-    """Choose the particles: fresh ones if the start can be drawn from, else held-out rows.
-
-    Never training rows: the maps were fitted to them, so their residual is too small.
-    """
-    config, count = prepared.config, effort.particles
-    objective = prepared.problem.objective
-    if objective.contributions(prepared.valid.rows(slice(2))) is None:
-        count = min(count, _PAIRWISE_ROWS)
-    if raw.sample is not None:
-        drawn = raw.sample(count, generator(config.seed, "certify", "particles"))
-        origin = "fresh draws of the start"
-    else:
-        drawn = torch.cat([raw.test, raw.valid])[:count]
-        origin = "test and validation rows"
-    part = dataclasses.replace(raw, train=drawn[:1], valid=drawn[:1], test=drawn)
-    start = smooth_dataset(part, config.smooth_time, derive(config.seed, "certify", "smooth"))
-    rows = start.test
-    score, remarks = None, tuple[str, ...]()
-    if scored:
-        score, remarks = _score(raw, rows[: effort.score_rows])
-    return Evidence(
-        particles=place(start, rows, config, known=True),
-        origin=origin,
-        score=score,
-        transform=raw.transform,
-        smooth_time=config.smooth_time,
-        data=raw.transform(drawn),
-        model=_model(prepared),
-        remarks=remarks,
-    )
-
-
-def _scored(prepared: Prepared, certifier: Certifier) -> bool:
-    """Return whether the start's score is to be pushed through the maps: it has to be known."""
-    wanted = certifier.score_rows != 0 and prepared.config.smooth_time == 0
-    needed = bool(Need.LOG_DET & prepared.problem.objective.needs)
-    dataset = prepared.dataset
-    return wanted and needed and dataset is not None and dataset.log_density is not None
-
-
-def _score(dataset: Dataset, rows: Tensor) -> tuple[Tensor | None, tuple[str, ...]]:
-    """Return the start's score in the flow's coordinates at the rows, or why there is none."""
-    assert dataset.log_density is not None
-    left_out = "The pushed score is left out, so eps is what test fields see: "
+def _compared(
+    found: Certificate, prepared: Prepared, blocks: list[FlowBlock], told: Listener
+) -> Certificate:
+    """Return the certificate with what two-sample tests say of the model's samples."""
+    told.phase("comparing samples with held-out rows")
     try:
-        found = score_of(dataset.log_density, rows)
-    except (RuntimeError, WoptError) as error:  # a density that autograd cannot follow
-        return None, (f"{left_out}the start's density cannot be differentiated ({error}).",)
-    if found is None:
-        return None, (f"{left_out}the start's density has no finite gradient.",)
-    if not obeys_stein(found, rows):
-        return None, (f"{left_out}the start's density has jumps, its gradient is not its score.",)
-    return found @ dataset.transform.inverse_matrix, ()
+        alike = compare_samples(prepared, blocks, found.level)
+    except WoptError as error:
+        told.warn(f"no two-sample tests: {error}")
+        return found
+    return dataclasses.replace(
+        found,
+        two_sample=alike.test,
+        conditional=alike.conditional,
+        notes=(*found.notes, *alike.notes),
+    )

@@ -14,6 +14,7 @@ from wopt.certify.challenge import Options, Rows, block_for, challenge
 from wopt.certify.gap import Resolution
 from wopt.certify.lower import LowerSide
 from wopt.certify.resolution import resolutions
+from wopt.data.dataset import one_of_each
 from wopt.data.smooth import smooth_dataset
 from wopt.interfaces.block import FlowBlock
 from wopt.particles import Particles
@@ -85,7 +86,7 @@ class Challenge:
         options = Options(
             block_for(), seconds, level, derive(prepared.config.seed, "challenge", self.state.step)
         )
-        return challenge(target, fit, hold, judge, options)
+        return challenge(target, fit, hold, judge, options, self._groups())
 
     def at_resolutions(self, level: float) -> tuple[Resolution, ...]:
         """Return both sides of KL between the blurred laws, where the target's blur is known."""
@@ -93,14 +94,24 @@ class Challenge:
         assert target is not None
         if self.prepared.train.condition:
             return ()
-        y = self._judges[1].points[:_BLURRED]
+        y, groups = self._judges[1].points, self._groups()
         seed = derive(self.prepared.config.seed, "resolution")
+        if groups is not None:  # its limits are those of independent rows
+            y = y[one_of_each(groups[1], seed).to(y.device)]
+        y = y[:_BLURRED]
         found = resolutions(y, target, level=level, rows=_BLURRED // 3, seed=seed) or []
         return tuple(Resolution(r.sigma, r.kl_low, r.kl_high) for r in found)
 
     @functools.cached_property
     def _judges(self) -> tuple[Particles, Particles]:
         return self._drawn("judge", min(self.rows, _JUDGE))
+
+    def _groups(self) -> tuple[Tensor, Tensor] | None:
+        """Return the groups of the rows that choose and of those that judge, as they are taken."""
+        data = self.prepared.dataset
+        if data is None or data.groups is None or data.sample is not None:
+            return None
+        return data.groups[1], data.groups[2][: len(self._judges[0])]
 
     def _fitted(self) -> tuple[tuple[Particles, Particles], ...]:
         """Return rows that fit and rows that choose, before and after the maps.

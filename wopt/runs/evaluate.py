@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from wopt.capabilities import Need
+from wopt.certify.challenge import error_of_mean
 from wopt.data.dataset import Dataset
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.objective import Objective
@@ -44,8 +45,9 @@ def evaluate(prepared: Prepared, blocks: list[FlowBlock], test: Particles) -> Ru
     if scores is not None and by_row is not None:
         scores = scores - by_row
     forward = prepared.pushes
-    nll_mean, nll_error = (None, None) if forward else _mean_and_error(scores)
-    kl, kl_error = _mean_and_error(_log_ratio(dataset, objective, scores))
+    groups = None if dataset.groups is None else dataset.groups[2]
+    nll_mean, nll_error = (None, None) if forward else _mean_and_error(scores, groups)
+    kl, kl_error = _mean_and_error(_log_ratio(dataset, objective, scores), groups)
     return RunResult(
         "done",
         "",
@@ -64,8 +66,14 @@ def evaluate(prepared: Prepared, blocks: list[FlowBlock], test: Particles) -> Ru
     )
 
 
-def _mean_and_error(values: Tensor | None) -> tuple[float, float] | tuple[None, None]:
-    return (None, None) if values is None else mean_and_error(values)
+def _mean_and_error(
+    values: Tensor | None, groups: Tensor | None
+) -> tuple[float, float] | tuple[None, None]:
+    """Return the mean and its standard error; rows of one group may depend on each other."""
+    if values is None:
+        return None, None
+    mean, error = mean_and_error(values)
+    return mean, error if groups is None else error_of_mean(values, groups)
 
 
 def _log_ratio(dataset: Dataset, objective: Objective, scores: Tensor | None) -> Tensor | None:

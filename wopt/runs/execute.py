@@ -23,14 +23,15 @@ from wopt.flow import Flow
 from wopt.host import host
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import Listener, Listeners
-from wopt.interfaces.objective import Objective, Sum
 from wopt.interfaces.tracker import Tracked
 from wopt.report import collect, render
 from wopt.runs.certify import certify
 from wopt.runs.evaluate import evaluate
 from wopt.runs.log import RunLog
 from wopt.runs.loop import beginning, steps
+from wopt.runs.losses import LossLog
 from wopt.runs.prepare import Prepared, conditions_of, place, prepare
+from wopt.runs.two_sample import is_truth
 from wopt.seeds import derive, generator
 from wopt.store.checkpoint import load_blocks, load_state, save_state, save_transform
 from wopt.store.directory import RunDirectory, write_tensors
@@ -128,7 +129,8 @@ class _Execution:
         self.prepared = prepared
         self.began = began
         self.log = RunLog(directory.log)
-        told: list[Listener] = [self.log, *([] if listener is None else [listener])]
+        told: list[Listener] = [self.log, LossLog(directory.losses)]
+        told += [] if listener is None else [listener]
         self.listener = Listeners(told)
         if config.tracker is not None:
             # What a tracker does wrong is told to the others, and it hears last.
@@ -230,13 +232,6 @@ class _Execution:
         else:
             write_json(self.directory.certificate, found.to_dict())
             self.listener.certificate(found)
-
-
-def is_truth(objective: Objective) -> bool:
-    """Return whether the minimiser is the objective's target, and not that of a part of it."""
-    if isinstance(objective, Sum):
-        return len(objective.parts) == 1 and is_truth(objective.parts[0][1])
-    return True
 
 
 def _flat(table: dict[str, str]) -> list[str]:

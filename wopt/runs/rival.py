@@ -41,7 +41,8 @@ def rival_of(prepared: Prepared, blocks: Sequence[FlowBlock], path: Path) -> Low
             "rows that both could score"
         )
     own = prepared.flow(blocks).log_prob(dataset.test, audit=True).double().cpu()
-    return against(_log_density(path, dataset.test), own, name=path.name)
+    groups = None if dataset.groups is None else dataset.groups[2]
+    return against(_log_density(path, dataset.test), own, groups=groups, name=path.name)
 
 
 def _log_density(path: Path, rows: Tensor) -> Tensor:

@@ -33,6 +33,7 @@ class RunDirectory:
         self.path = path
         self.config = path / "config.toml"
         self.steps = path / "steps.jsonl"
+        self.losses = path / "losses.jsonl"
         self.result = path / "result.json"
         self.state = path / "state.safetensors"
         self.refined = path / "refined.safetensors"

@@ -2,7 +2,7 @@
 
 from wopt.certify.challenge.challenge import best_estimate, block_for, challenge
 from wopt.certify.challenge.ladder import Options
-from wopt.certify.challenge.limit import lower_limit
+from wopt.certify.challenge.limit import error_of_mean, lower_limit
 from wopt.certify.challenge.rivals import against
 from wopt.certify.challenge.rows import Rows, View
 
@@ -14,5 +14,6 @@ __all__ = [
     "best_estimate",
     "block_for",
     "challenge",
+    "error_of_mean",
     "lower_limit",
 ]

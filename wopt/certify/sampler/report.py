@@ -95,9 +95,10 @@ class SamplerReport:
         """Return what ``result.json`` holds under "sampler"; a number may be infinite."""
         keys = (
             "elbo", "eubo", "log_z", "log_z_error", "ess", "k_hat", "k_hat_threshold", "reliable",
-            "means", "means_error", "sds", "sds_error",
+            "draws", "means", "means_error", "sds", "sds_error",
         )  # fmt: skip
         found: dict[str, Any] = {key: getattr(self, key) for key in keys}
+        found["doubts"] = list(self.doubts)
         for key in ("means", "means_error", "sds", "sds_error"):
             found[key] = list(found[key])
         for key in ("mode_weights", "lost_modes"):

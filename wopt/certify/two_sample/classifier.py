@@ -11,6 +11,7 @@ from torch import Tensor
 from wopt.certify.two_sample.nets import Units, fit_classifier, log_loss
 from wopt.certify.two_sample.permutation import labels, permutation_p_value
 from wopt.seeds import derive, generator
+from wopt.typed import Typed
 
 __all__ = ["ClassifierTest", "Judged", "classifier_test"]
 
@@ -19,7 +20,7 @@ _PERMUTATIONS = 499
 
 
 @dataclasses.dataclass(frozen=True)
-class ClassifierTest:
+class ClassifierTest(Typed):
     """How well a classifier tells rows from samples that it has not seen.
 
     Attributes:

@@ -9,11 +9,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from wopt.typed import Number, Typed
+
 __all__ = ["ColumnDifference", "column_differences", "holm", "kolmogorov_smirnov"]
 
 
 @dataclasses.dataclass(frozen=True)
-class ColumnDifference:
+class ColumnDifference(Typed):
     """One column of rows against samples.
 
     Attributes:
@@ -27,8 +29,8 @@ class ColumnDifference:
     name: str
     distance: float
     p_value: float
-    shift: float
-    spread: float
+    shift: Number
+    spread: Number
 
 
 def column_differences(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,6 +11,7 @@ from torch import Tensor
 from wopt.certify.two_sample.ranks import anderson_darling, ranks_among
 from wopt.errors import DataError
 from wopt.seeds import generator
+from wopt.typed import Typed
 
 __all__ = ["CoverageReport", "expected_coverage", "tarp_coverage"]
 
@@ -20,7 +20,7 @@ _SIMULATIONS = 999
 
 
 @dataclasses.dataclass(frozen=True)
-class CoverageReport:
+class CoverageReport(Typed):
     """Whether regions that should hold a share of the truth do.
 
     Attributes:
@@ -41,10 +41,6 @@ class CoverageReport:
     verdict: str
     rows: int
     draws: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain tables, lists and numbers."""
-        return dataclasses.asdict(self)
 
 
 def expected_coverage(log_density: Tensor, of_draws: Tensor, seed: int = 0) -> CoverageReport:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,6 +11,7 @@ from wopt.certify.two_sample.coverage import CoverageReport, expected_coverage, 
 from wopt.errors import CapabilityError
 from wopt.flow import Flow
 from wopt.seeds import generator
+from wopt.typed import Typed
 
 __all__ = ["ConditionalReport", "conditional_evidence"]
 
@@ -19,7 +19,7 @@ _MOST = 1000
 
 
 @dataclasses.dataclass(frozen=True)
-class ConditionalReport:
+class ConditionalReport(Typed):
     """Both checks of a conditional model.
 
     Attributes:
@@ -30,9 +30,11 @@ class ConditionalReport:
     density: CoverageReport | None
     distance: CoverageReport
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain tables, lists and numbers."""
-        return dataclasses.asdict(self)
+    @property
+    def wrong(self) -> bool:
+        """Whether a check rejects that it is calibrated."""
+        found = [self.distance, *([] if self.density is None else [self.density])]
+        return any(one.verdict != "calibrated" for one in found)
 
     def text(self) -> str:
         """Return the verdicts in words."""

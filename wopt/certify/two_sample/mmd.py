@@ -10,6 +10,7 @@ from torch import Tensor
 from wopt.certify.two_sample.nets import Units
 from wopt.certify.two_sample.permutation import labels, permutation_p_value
 from wopt.seeds import generator
+from wopt.typed import Typed
 
 __all__ = ["MMDTest", "mmd_test"]
 
@@ -19,7 +20,7 @@ _PERMUTATIONS = 299
 
 
 @dataclasses.dataclass(frozen=True)
-class MMDTest:
+class MMDTest(Typed):
     """The kernel test.
 
     Attributes:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from wopt.certify.two_sample.classifier import Judged
+from wopt.typed import Typed
 
 __all__ = ["Region", "regions_of"]
 
@@ -18,7 +19,7 @@ _COLUMNS = 5
 
 
 @dataclasses.dataclass(frozen=True)
-class Region:
+class Region(Typed):
     """The tenth of rows and samples that the classifier holds most surely for one of them.
 
     Attributes:

@@ -9,12 +9,13 @@ from wopt.certify.two_sample.classifier import ClassifierTest
 from wopt.certify.two_sample.columns import ColumnDifference
 from wopt.certify.two_sample.mmd import MMDTest
 from wopt.certify.two_sample.regions import Region
+from wopt.typed import Typed
 
 __all__ = ["TwoSampleReport"]
 
 
 @dataclasses.dataclass(frozen=True)
-class TwoSampleReport:
+class TwoSampleReport(Typed):
     """Whether held-out rows and a model's samples can be told apart, and where.
 
     Attributes:
@@ -42,7 +43,7 @@ class TwoSampleReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain tables, lists and numbers."""
-        return {**dataclasses.asdict(self), "differs": self.differs}
+        return super().to_dict() | {"differs": self.differs}
 
     def text(self) -> str:
         """Return what was found, in a few sentences."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
 from typing import Annotated
 
 import numpy as np
@@ -28,7 +30,8 @@ class PatchesSource(Source):
     bundled photographs (grey is the luminance 0.299 R + 0.587 G + 0.114 B, rounded), at distinct
     random places. Patches overlap, so places alone would leak test pixels into training; each
     photograph is therefore divided into cells of 2 x 2 patches, a tenth of the cells, chosen by
-    the seed, is for validation, another for testing, and no patch crosses a cell's border.
+    the seed, is for validation, another for testing, and no patch crosses a cell's border. The
+    patches of a cell are a group of rows that depend on each other: errors count cells.
 
     With ``path`` the rows of a table of raw patches (integers 0 to 255, ``size**2`` columns) are
     shuffled and dealt out instead; whether these overlap is then the file's affair.
@@ -79,17 +82,22 @@ class PatchesSource(Source):
 
     def load(self, seed: int) -> Dataset:
         """Return the patches, the same for the same seed."""
-        raw = self._cut(seed) if self.path is None else self._deal(seed)
+        groups = None
+        if self.path is None:
+            raw, groups = self._cut(seed)
+        else:
+            raw = self._deal(seed)
         train, valid, test = (
             _prepared(part, generator(seed, "source", "noise", k)) for k, part in enumerate(raw)
         )
         size = self.size
-        return assemble(
+        found = assemble(
             (train, valid, test),
             self.preprocess,
             coordinates(size**2 - 1),
             images=lambda x: _pictures(x, size),
         )
+        return dataclasses.replace(found, groups=groups)
 
     def _deal(self, seed: int) -> Splits:
         table, _ = read_table(str(self.path), self.key)
@@ -106,7 +114,8 @@ class PatchesSource(Source):
         train, valid, test = torch.split(dealt, list(self.sizes))
         return train, valid, test
 
-    def _cut(self, seed: int) -> Splits:
+    def _cut(self, seed: int) -> tuple[Splits, Splits]:
+        """Return the patches of each split, and the number of each one's cell."""
         from sklearn.datasets import load_sample_images
 
         photos = [torch.tensor(image, dtype=torch.float64) for image in load_sample_images().images]
@@ -114,10 +123,15 @@ class PatchesSource(Source):
         grey = torch.stack([(photo @ luminance).round() for photo in photos])
         places = _places(grey.shape, self.size, generator(seed, "source", "cells"))
         train, valid, test = (
-            _gather(grey, part, n, self.size, generator(seed, "source", "places", k))
+            _chosen(part, n, generator(seed, "source", "places", k))
             for k, (part, n) in enumerate(zip(places, self.sizes, strict=True))
         )
-        return train, valid, test
+
+        def each(function: Callable[[Tensor], Tensor]) -> Splits:
+            return function(train), function(valid), function(test)
+
+        cells = each(lambda part: _cell(part, self.size, grey.shape))
+        return each(lambda part: _gather(grey, part, self.size)), cells
 
 
 def _places(shape: torch.Size, size: int, g: torch.Generator) -> Splits:
@@ -142,13 +156,24 @@ def _places(shape: torch.Size, size: int, g: torch.Generator) -> Splits:
     return train, valid, test
 
 
-def _gather(grey: Tensor, places: Tensor, n: int, size: int, g: torch.Generator) -> Tensor:
+def _chosen(places: Tensor, n: int, g: torch.Generator) -> Tensor:
     if n > len(places):
         raise DataError(
             f"{n} patches are asked for in one split, and the photographs have {len(places)} "
             "places for it; ask for fewer"
         )
-    photo, row, column = places[torch.randperm(len(places), generator=g)[:n]].T
+    return places[torch.randperm(len(places), generator=g)[:n]]
+
+
+def _cell(places: Tensor, size: int, shape: torch.Size) -> Tensor:
+    """Return the number of the cell that each patch is in: patches of different cells are apart."""
+    photo, row, column = places.T
+    side = _CELL * size
+    return (photo * (shape[1] // side) + row // side) * (shape[2] // side) + column // side
+
+
+def _gather(grey: Tensor, places: Tensor, size: int) -> Tensor:
+    photo, row, column = places.T
     pixel = torch.arange(size)
     rows, columns = row[:, None, None] + pixel[:, None], column[:, None, None] + pixel
     return grey[photo[:, None, None], rows, columns].flatten(1)
