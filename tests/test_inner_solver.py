@@ -115,7 +115,7 @@ def test_the_average_is_what_stays():
 
 
 def test_a_plateau_stops_and_the_best_is_restored():
-    held_out = iter([5.0, 3.0, 4.0, 3.5, 3.2, 0.0])
+    held_out = iter([6.0, 5.0, 3.0, 4.0, 3.5, 3.2, 0.0])  # the first: of the map to begin with
     best = {}
 
     def judge(block):
@@ -131,6 +131,16 @@ def test_a_plateau_stops_and_the_best_is_restored():
     for name, value in block.state_dict().items():
         assert torch.equal(value, best[name])
     assert float(best["shift"]) != 0
+
+
+def test_where_nothing_better_is_found_the_map_to_begin_with_stays():
+    held_out = iter([1.0, 2.0, 2.0, 2.0])
+    block = AffineBlock(1)
+    solver = InnerSolver(iterations=100, learning_rate=0.1, check_every=5, patience=3, ema=0.5)
+    report = solver.minimise(block, quadratic, 10, held_out=lambda _: next(held_out))
+    assert report.iterations == 15
+    assert float(block.shift.detach()) == 0
+    assert float(block.matrix.detach()) == 1
 
 
 def test_without_patience_held_out_losses_are_not_asked_for():
@@ -155,7 +165,7 @@ def test_the_plateau_judges_the_average():
         patience=1,
     )  # fmt: skip
     solver.minimise(AffineBlock(1).double(), slope, 10, held_out=judge)
-    assert seen == pytest.approx([-0.15], rel=1e-3)
+    assert seen == pytest.approx([0.0, -0.15], rel=1e-3)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])

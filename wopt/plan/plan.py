@@ -56,9 +56,9 @@ def plan(facts: Facts) -> Plan:
     table: dict[str, Any] = {}
     reasons: list[str] = []
     for rule in RULES:
-        if rule.applies(facts):
-            table = _merged(table, rule.options(facts))
-            reasons += [rule.why(facts)] if rule.why(facts) else []
+        if rule.speaks(facts):
+            table = _merged(table, rule.chosen(facts))
+            reasons += [rule.reason(facts)] if rule.reason(facts) else []
     return Plan(table, tuple(reasons), facts.budget, facts)
 
 
@@ -98,8 +98,10 @@ _STEP_OF_OTHERS = 8.0
 
 
 def _named(value: Any) -> dict[str, Any]:
-    """Return a component's table; a bare name is one."""
-    return {"name": value} if isinstance(value, str) else dict(value) if value else {}
+    """Return a component's table; a bare name is one, and an instance stands for itself."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    return {"name": value if isinstance(value, str) else type(value).__name__}
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,9 +110,9 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
     for key, value in above.items():
         held = found.get(key)
         if not isinstance(held, Mapping) or not isinstance(value, (Mapping, str)):
-            found[key] = copy.deepcopy(value)
+            found[key] = dict(value) if isinstance(value, Mapping) else value
             continue
-        theirs = _named(value) if "name" in held else dict(value)
+        theirs = _named(value)
         other = theirs.get("name", held.get("name")) != held.get("name")
         found[key] = theirs if other else _merged(held, theirs)
     return found

@@ -7,6 +7,7 @@ import math
 import statistics
 import time
 
+from wopt.interfaces.subproblem import Subproblem
 from wopt.particles import Particles
 from wopt.plan.plan import Plan
 from wopt.train.problem import Problem, Trace
@@ -55,26 +56,15 @@ def measure(problem: Problem, train: Particles, valid: Particles) -> Speed:
     """
     began = time.process_time()
     count = _WARM + _TIMED
-    options = {
-        **problem.solver.options,
-        "iterations": count,
-        "patience": None,
-        "check_every": count,
-    }
-    brief = dataclasses.replace(problem, solver=InnerSolver(**options))
-    h = problem.scheme.step_size(0, None)
-    subs = []
-    for part in (train, valid):
-        past = Trace(part).history(0, h, None, {})
-        plan = problem.scheme.plan(past, problem.objective)
-        past = dataclasses.replace(past, plan=plan)
-        subs.append(problem.scheme.subproblem(past, problem.objective))
+    options = {"iterations": count, "patience": None, "check_every": count}
+    solver = InnerSolver(**{**problem.solver.options, **options})
+    brief = dataclasses.replace(problem, solver=solver)
     marks: list[float] = []
 
-    def mark(step: int, phase: str, done: int, total: int, loss: float) -> None:
+    def mark(*_: object) -> None:
         marks.append(time.process_time())
 
-    stage = Stage(brief, 0, 0, 0, subs[0], subs[1], mark)
+    stage = Stage(brief, 0, 0, 0, _first(problem, train), _first(problem, valid), mark)
     block, _ = stage.train(None)
     laps = [b - a for a, b in zip(marks[_WARM - 1 :], marks[_WARM:], strict=False)]
     looked = time.process_time()
@@ -85,6 +75,14 @@ def measure(problem: Problem, train: Particles, valid: Particles) -> Speed:
     # The guard moves the held-out particles three times: by both maps, and there and back.
     carry = a_row * (len(train) + 3 * len(valid))
     return Speed(statistics.median(laps) if laps else 0.0, now - looked, carry, now - began)
+
+
+def _first(problem: Problem, particles: Particles) -> Subproblem:
+    """Return the subproblem of the first step (its first stage) at particles."""
+    scheme, objective = problem.scheme, problem.objective
+    history = Trace(particles).history(0, scheme.step_size(0, None), None, {})
+    history = dataclasses.replace(history, plan=scheme.plan(history, objective))
+    return scheme.subproblem(history, objective)
 
 
 def timed(found: Plan, speed: Speed, steps: int = 1) -> Plan:

@@ -102,6 +102,7 @@ class Stage:
 
     @torch.no_grad()
     def held_out(self, block: FlowBlock) -> float:
+        """Return the subproblem's value on held-out particles, on those that checks look at."""
         block.eval()
         few = self.problem.solver.check_rows
         value = (self.valid if few is None else self.valid.rows(slice(few))).loss(block)

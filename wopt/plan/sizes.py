@@ -1,0 +1,59 @@
+"""Sizes that rules derive from facts: weight decay, widths, passes over the rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wopt.plan.facts import Facts
+
+__all__ = ["decay", "of_plane", "of_wide", "passes"]
+
+
+def decay(facts: Facts) -> float:
+    """Return the weight decay for so many rows: 0.5 at 15,000, with their cube root; 0.1 to 1.
+
+    Under Muon, whose steps have the length of the rate, it bounds a matrix's norm by its inverse.
+
+    Example:
+        >>> decay(Facts(15_216, 1902, 10)), decay(Facts(1218, 152, 43)), decay(Facts(48_000, 1, 63))
+        (0.5, 1.0, 0.34)
+    """
+    return min(1.0, max(0.1, round(0.5 * (15_216 / facts.rows) ** (1 / 3), 2)))
+
+
+def passes(facts: Facts) -> int:
+    """Return how many iterations few rows bear: 500, and 120 passes over the rows.
+
+    Example:
+        >>> passes(Facts(1218, 152, 43)), passes(Facts(15_216, 1902, 10))
+        (1070, 4151)
+    """
+    return 500 + 120 * facts.rows // (256 if facts.small else 500)
+
+
+def of_plane(facts: Facts) -> dict[str, Any]:
+    """Return the options for a plane."""
+    many = facts.rows >= 50_000
+    block = {
+        "univariate": "spline",
+        "transforms": 3,
+        "bins": 48 if many else 32,
+        "hidden": [128, 128],
+        "activation": "relu",
+        "residual": False,
+    }
+    solver = {"learning_rate": 3e-3, "weight_decay": 0.0 if many else 0.1}
+    return {"block": block, "solver": solver}
+
+
+def of_wide(facts: Facts) -> dict[str, Any]:
+    """Return the options for many columns, by how much time there is."""
+    width = 96 if facts.budget < 30 else 160 if facts.budget < 150 else 224
+    splines = 2 if facts.budget < 150 else 3
+    block = {
+        "univariate": ["affine"] * (6 - splines) + ["affine_spline"] * splines,
+        "transforms": 6,
+        "bins": 3,
+        "hidden": [width] * 2,
+    }
+    return {"block": block, "solver": {"weight_decay": 0.3}}
