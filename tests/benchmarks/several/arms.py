@@ -15,7 +15,7 @@ Table = dict[str, Any]
 LIKELIHOOD = Path(__file__).parents[1] / "likelihood"
 
 DATA: dict[str, Table] = {
-    "rose": {"toml": "rose", "budget": 15.0},
+    "rose": {"toml": "rose", "budget": 12.0},
     "magic": {"toml": "magic", "budget": 20.0},
     "magic300": {"toml": "magic", "budget": 6.0, "rows": 300},
     "magic1000": {"toml": "magic", "budget": 10.0, "rows": 1000},
@@ -46,12 +46,14 @@ class Arm:
         steps: A block's options, h and the share of the budget, for each step.
         joint: The share that joint refinement has after the last step.
         rate: Factor on the learning rates in it.
+        finer_at: ``solver.finer_at``.
     """
 
     name: str
     steps: tuple[tuple[Table, float, float], ...]
     joint: float = 0.0
     rate: float = 1.0
+    finer_at: tuple[float, ...] = ()
 
 
 def base(data: str, block: str) -> Table:
@@ -74,6 +76,7 @@ def _autoregressive(full: Table) -> list[Arm]:
     one, rest = _maps(full, 0, 1), _maps(full, 1, None)
     return [
         Arm("one step", ((full, 100.0, 1.0),)),
+        Arm("one step, a map less", ((rest, 100.0, 1.0),)),
         Arm("late-heavy", ((one, 1.0, 0.1), (rest, 100.0, 0.9))),
         Arm("late-heavy, a map more", ((one, 1.0, 0.1), (full, 100.0, 0.9))),
         Arm("steps, then joint", ((one, 1.0, 0.07), (rest, 100.0, 0.23)), joint=0.7),
@@ -84,11 +87,14 @@ def _autoregressive(full: Table) -> list[Arm]:
 
 def _ode(full: Table) -> list[Arm]:
     small = {**full, "width": full["width"] // 2}
+    coarse = {**full, "steps": full["steps"] // 2}
     return [
         Arm("one step", ((full, 8.0, 1.0),)),
         Arm("late-heavy", ((small, 1.0, 0.1), (full, 8.0, 0.9))),
         Arm("steps, then joint", ((small, 1.0, 0.07), (full, 8.0, 0.33)), joint=0.6),
         Arm("even", ((full, 2.0, 0.5), (full, 8.0, 0.5))),
+        Arm("one step, half the grid", ((coarse, 8.0, 1.0),)),
+        Arm("one step, grid finer at 0.7", ((coarse, 8.0, 1.0),), finer_at=(0.7,)),
     ]
 
 

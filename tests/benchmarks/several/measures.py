@@ -1,4 +1,4 @@
-"""What steps may buy beside likelihood: transport, smoothness of the inverse, round trips, samples."""
+"""What steps may buy beside likelihood: transport, a smooth inverse, round trips, samples."""
 
 from __future__ import annotations
 

@@ -12,6 +12,8 @@ the repository's root; the data are read from ``../shared/data``.
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import itertools
 import json
 import sys
 import time
@@ -101,8 +103,6 @@ def load(name: str, table: Table) -> Dataset:
     rows = DATA[name].get("rows")
     if rows is None:
         return dataset
-    import dataclasses
-
     held = max(100, rows // 4)
     return dataclasses.replace(dataset, train=dataset.train[:rows], valid=dataset.valid[:held])
 
@@ -110,13 +110,15 @@ def load(name: str, table: Table) -> Dataset:
 def settings(arm: Arm, table: Table, costs: Costs, seconds: float) -> Table:
     """Return the run's configuration: iterations for the seconds of each phase."""
     blocks = [block for block, _, _ in arm.steps]
-    shares = [share for _, _, share in arm.steps]
+    # Each time that the grid is made finer, an iteration takes twice as long.
+    ends = [*arm.finer_at, 1.0]
+    finer = sum(2**k * (b - a) for k, (a, b) in enumerate(itertools.pairwise([0.0, *ends])))
     planned = [
-        max(1, round(share * seconds / costs.of([block])))
-        for block, share in zip(blocks, shares, strict=True)
+        max(1, round(share * seconds / costs.of([block]) / finer)) for block, _, share in arm.steps
     ]
     longest = max(planned)
     solver = {**table["solver"], "iterations": longest, "by_step": [n / longest for n in planned]}
+    solver |= {"finer_at": list(arm.finer_at)} if arm.finer_at else {}
     joint = round(arm.joint * seconds / costs.of(blocks)) if arm.joint else 0
     return {
         **table,
@@ -130,10 +132,11 @@ def settings(arm: Arm, table: Table, costs: Costs, seconds: float) -> Table:
 
 def train(prepared: Prepared, rest: Callable[[], None]) -> tuple[Any, str]:
     """Return the last state of a run and how it ended."""
-    state = prepared.problem.begin(prepared.train, prepared.valid)
+    state = begun = prepared.problem.begin(prepared.train, prepared.valid)
     ended = "done"
     try:
-        for state, _ in iterate(prepared.problem, state, lambda *_: rest()):
+        for after, _ in iterate(prepared.problem, begun, lambda *_: rest()):
+            state = after
             rest()
     except Converged:
         ended = "converged"
