@@ -141,8 +141,9 @@ def _train(
     """Return copies of the maps, trained together; ``None`` if the loss became infinite."""
     assert state.start is not None
     train, valid = state.start
-    options = {"iterations": problem.refine.iterations, "tolerance": None}
-    solver = InnerSolver(**{**problem.solver.options, **options, "relative_tolerance": None})
+    off = dict.fromkeys(("tolerance", "relative_tolerance", "by_step", "finer_at"))
+    options = {**problem.solver.options, **off, "iterations": problem.refine.iterations}
+    solver = InnerSolver(**options)
     maps = nn.ModuleList(copy.deepcopy(list(state.blocks))).requires_grad_()
 
     def tell(done: int, total: int, loss: float) -> None:

@@ -1,0 +1,109 @@
+"""What is compared: ways to spend the same seconds on one step or on several."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import tomllib
+from pathlib import Path
+from typing import Any
+
+__all__ = ["DATA", "Arm", "arms", "base"]
+
+Table = dict[str, Any]
+
+LIKELIHOOD = Path(__file__).parents[1] / "likelihood"
+
+DATA: dict[str, Table] = {
+    "rose": {"toml": "rose", "budget": 12.0},
+    "magic": {"toml": "magic", "budget": 20.0},
+    "magic300": {"toml": "magic", "budget": 6.0, "rows": 300},
+    "magic1000": {"toml": "magic", "budget": 10.0, "rows": 1000},
+    "miniboone": {"toml": "miniboone", "budget": 9.0},
+    "patches": {"toml": "patches", "budget": 40.0},
+}
+"""Data by name: the settings in ``likelihood/`` that they start from, CPU seconds, rows."""
+
+_ODE: dict[str, Table] = {
+    "rose": {"width": 128, "activation": "silu", "sharpness": 20.0, "steps": 4},
+    "magic": {"width": 192, "activation": "softplus", "sharpness": 6.0, "steps": 2},
+}
+_ODE_SOLVER = {
+    "optimiser": "muon",
+    "learning_rate": 3.5e-3,
+    "matrix_rate": 0.05,
+    "batch_size": 500,
+    "ema": 0.99,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Arm:
+    """One way to spend a budget.
+
+    Attributes:
+        name: In tables.
+        steps: A block's options, h and the share of the budget, for each step.
+        joint: The share that joint refinement has after the last step.
+        rate: Factor on the learning rates in it.
+        finer_at: ``solver.finer_at``.
+    """
+
+    name: str
+    steps: tuple[tuple[Table, float, float], ...]
+    joint: float = 0.0
+    rate: float = 1.0
+    finer_at: tuple[float, ...] = ()
+
+
+def base(data: str, block: str) -> Table:
+    """Return the configuration without block, steps and iterations."""
+    about = DATA[data]
+    table = tomllib.loads((LIKELIHOOD / f"{about['toml']}.toml").read_text())
+    table["certify"] = {"enabled": False}
+    if block == "ode":
+        table["block"] = {"name": "ode", **_ODE[about["toml"]]}
+        table["solver"] = dict(_ODE_SOLVER)
+    return table
+
+
+def arms(block: Table) -> list[Arm]:
+    """Return the ways, for a full-size block."""
+    return _ode(block) if block["name"] == "ode" else _autoregressive(block)
+
+
+def _autoregressive(full: Table) -> list[Arm]:
+    one, rest = _maps(full, 0, 1), _maps(full, 1, None)
+    return [
+        Arm("one step", ((full, 100.0, 1.0),)),
+        Arm("one step, a map less", ((rest, 100.0, 1.0),)),
+        Arm("late-heavy", ((one, 1.0, 0.1), (rest, 100.0, 0.9))),
+        Arm("late-heavy, a map more", ((one, 1.0, 0.1), (full, 100.0, 0.9))),
+        Arm("steps, then joint", ((one, 1.0, 0.07), (rest, 100.0, 0.23)), joint=0.7),
+        Arm("even", ((one, 1.0, 0.5), (rest, 100.0, 0.5))),
+        Arm("even, then joint", ((one, 1.0, 0.25), (rest, 100.0, 0.25)), joint=0.5, rate=0.5),
+    ]
+
+
+def _ode(full: Table) -> list[Arm]:
+    small = {**full, "width": full["width"] // 2}
+    coarse = {**full, "steps": full["steps"] // 2}
+    return [
+        Arm("one step", ((full, 8.0, 1.0),)),
+        Arm("late-heavy", ((small, 1.0, 0.1), (full, 8.0, 0.9))),
+        Arm("steps, then joint", ((small, 1.0, 0.07), (full, 8.0, 0.33)), joint=0.6),
+        Arm("even", ((full, 2.0, 0.5), (full, 8.0, 0.5))),
+        Arm("one step, half the grid", ((coarse, 8.0, 1.0),)),
+        Arm("one step, grid finer at 0.7", ((coarse, 8.0, 1.0),), finer_at=(0.7,)),
+    ]
+
+
+def _maps(full: Table, first: int, last: int | None) -> Table:
+    """Return an autoregressive block with some of the maps of another."""
+    found = copy.deepcopy(full)
+    kinds = full.get("univariate")
+    count = len(range(full["transforms"])[first:last])
+    found["transforms"] = count
+    if isinstance(kinds, list):
+        found["univariate"] = kinds[first:last]
+    return found
