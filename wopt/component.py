@@ -15,7 +15,7 @@ from wopt.errors import ConfigError, WoptError
 from wopt.host import host
 from wopt.registry import KINDS, close_matches
 
-__all__ = ["Component", "Spec", "build", "config_of", "named", "options_model"]
+__all__ = ["Component", "Spec", "build", "config_of", "name_of", "named", "options_model"]
 
 C = TypeVar("C", bound="Component")
 
@@ -304,6 +304,20 @@ def config_of(component: Any) -> dict[str, Any]:
         cls, options = type(component), component.__dict__.get("_options")
     table = {"name": host().registry.name_of(cls.kind, cls)}
     return table | (options.model_dump(mode="json", exclude_none=True) if options else {})
+
+
+def name_of(component: Component) -> str:
+    """Return the name by which a component is registered, or that of its class.
+
+    Example:
+        >>> name_of(build("objective", "kl"))
+        'kl'
+    """
+    cls = type(component)
+    try:
+        return host().registry.name_of(cls.kind, cls)
+    except WoptError:  # a class of the user's own
+        return cls.__name__
 
 
 def describe(error: ValidationError, prefix: tuple[str, ...] = ()) -> str:

@@ -9,6 +9,7 @@ import torch
 
 from wopt.certify.claims import false_claims
 from wopt.certify.lower import LowerSide
+from wopt.component import name_of
 from wopt.errors import CapabilityError
 from wopt.interfaces.listener import Beginning, Listener
 from wopt.runs.challenge import Challenge, can_be_challenged
@@ -44,9 +45,9 @@ def beginning(prepared: Prepared, state: State) -> Beginning:
     config, data = prepared.config, prepared.dataset
     sizes = (len(prepared.train), len(prepared.valid), *(() if data is None else (len(data.test),)))
     return Beginning(
-        objective=type(config.objective).__name__,
-        scheme=type(config.scheme).__name__,
-        source="particles" if data is None else type(config.source).__name__,
+        objective=name_of(config.objective),
+        scheme=name_of(config.scheme),
+        source="particles" if data is None else name_of(config.source),
         rows=sizes,
         dim=prepared.train.dim,
         records=state.records,
