@@ -45,7 +45,7 @@ def run_of_rows(rows, tmp_path_factory):
 
 def of(certificate):
     """Return the numbers of a certificate, without the time that was measured."""
-    return json.loads(json.dumps(certificate))["steps"]
+    return json.loads(json.dumps(certificate.to_dict()))["steps"]
 
 
 def test_fit_solve_and_run_agree_to_the_bit(rows, fitted, run_of_rows):
