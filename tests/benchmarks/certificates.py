@@ -10,6 +10,7 @@ shuffled order, so that a part of them is a fair sample.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import itertools
 import json
 import random
@@ -114,7 +115,7 @@ def make(
         "error": side.error,
         "estimate": estimate.value,
         "by": side.by,
-        "ladder": side.ladder,
+        "ladder": [dataclasses.astuple(rung) for rung in side.ladder],
         # Log-Sobolev with lambda = 1: KL <= |xi|^2/2, for the true xi.
         "upper": seen[TOGETHER].high ** 2 / 2,
         "seen": {k: v.value for k, v in seen.items()},
