@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from wopt.capabilities import Need
 from wopt.interfaces.block import FlowBlock
 from wopt.particles import Particles
 
-__all__ = ["ROWS", "in_batches", "push"]
+__all__ = ["ROWS", "go", "in_batches", "invertible", "push", "push_all", "there_and_back", "undo"]
 
 ROWS = 8192
 """Rows that go through a map at a time, so that memory does not grow with the particles."""
@@ -56,3 +56,45 @@ def push(block: FlowBlock, particles: Particles, *, audit: bool = False) -> Part
     if Need.LOG_DET not in block.provides:
         return particles.moved(in_batches(block.move, particles.points), None)
     return particles.moved(*in_batches(block.audit if audit else block, particles.points))
+
+
+def push_all(
+    blocks: Iterable[FlowBlock], particles: Particles, *, audit: bool = False
+) -> Particles:
+    """Return the particles' image under blocks, one after the other."""
+    for block in blocks:
+        particles = push(block, particles, audit=audit)
+    return particles
+
+
+def there_and_back(blocks: Sequence[FlowBlock], x: Tensor, *, audit: bool = False) -> Tensor:
+    """Return S(F(x)) - x, F the blocks and S their inverses in turn, shape ``(n, d)``.
+
+    Args:
+        blocks: T_1, ..., T_N, which all provide INVERSE.
+        x: Shape ``(n, d)``.
+        audit: Go there by the blocks' finer computation, with which likelihoods are reported.
+    """
+    return undo(blocks, go(blocks, x, audit=audit)) - x
+
+
+def go(blocks: Iterable[FlowBlock], x: Tensor, *, audit: bool = False) -> Tensor:
+    """Return where points are after the blocks."""
+    for block in blocks:
+        if audit and Need.LOG_DET in block.provides:
+            x = in_batches(block.audit, x)[0]
+        else:
+            x = in_batches(block.move, x)
+    return x
+
+
+def undo(blocks: Sequence[FlowBlock], y: Tensor) -> Tensor:
+    """Return where points were before the blocks."""
+    for block in reversed(blocks):
+        y = in_batches(block.inverse, y)[0]
+    return y
+
+
+def invertible(blocks: Iterable[FlowBlock]) -> bool:
+    """Whether every block has an inverse."""
+    return all(Need.INVERSE in block.provides for block in blocks)

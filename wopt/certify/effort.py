@@ -14,7 +14,7 @@ from wopt.certify.critic import stein_norm
 from wopt.certify.score import pushed_score
 from wopt.interfaces.block import FlowBlock, new_block
 from wopt.particles import Particles
-from wopt.push import push
+from wopt.push import push_all
 from wopt.seeds import seeded
 from wopt.stein.form import SteinForm
 from wopt.train.problem import Problem
@@ -182,7 +182,7 @@ class _Cost:
         few = like if like.weights is not None else like.rows(slice(_TRIAL))
         self.steps = len(blocks)
         rows = len(few)
-        self.push = _seconds(lambda: _carry(blocks, few)) / rows
+        self.push = _seconds(lambda: push_all(blocks, few, audit=True)) / rows
         self.critic = self.closed = 0.0
         # Without the log-det no field is needed: the gradient at the particles is known.
         if problem.objective.needs & (Need.LOG_DET | Need.LOG_DENSITY):
@@ -203,12 +203,6 @@ class _Cost:
         carried = self.push * (particles + _ROUND_TRIPS * min(particles, _TRIP_ROWS))
         critics = self.critics * (2 * self.critic * iterations + self.closed * particles)
         return carried + critics + self.steps * self.score * min(score_rows, particles)
-
-
-def _carry(blocks: Sequence[FlowBlock], at: Particles) -> None:
-    with torch.no_grad():
-        for block in blocks:
-            at = push(block, at, audit=True)
 
 
 def _of_critic(certifier: Certifier, like: Particles) -> float:

@@ -15,7 +15,7 @@ from wopt.certify.evidence import Evidence
 from wopt.flow import draw
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.target import Target
-from wopt.push import in_batches
+from wopt.push import go, invertible, there_and_back, undo
 from wopt.seeds import generator
 from wopt.typed import Typed
 
@@ -56,34 +56,19 @@ def round_trips(
         evidence: The data.
         level: Confidence of the intervals.
     """
-    if any(Need.INVERSE not in block.provides for block in blocks):
+    if not invertible(blocks):
         return None
     at = evidence.particles
     # Weighted nodes are few, and all of them are needed.
     x, weights = (at.points[:_ROWS], None) if at.weights is None else (at.points, at.weights)
-    error = _reverse(blocks, _forward(blocks, x)) - x
+    error = there_and_back(blocks, x, audit=True)
     back = evidence.transform.inverse_matrix
     outside = error.double().cpu() @ back.T
     noise = None
     if target is not None and Need.TARGET_SAMPLES in target.provides:
         z = draw(target, _ROWS, x.shape[1], generator(0, "certify", "noise")).to(x)
-        noise = _rms(_forward(blocks, _reverse(blocks, z)) - z, level)
+        noise = _rms(go(blocks, undo(blocks, z), audit=True) - z, level)
     return RoundTrip(_rms(error, level, weights), _rms(outside, level, weights), noise)
-
-
-def _forward(blocks: Sequence[FlowBlock], x: Tensor) -> Tensor:
-    for block in blocks:
-        if Need.LOG_DET in block.provides:
-            x = in_batches(block.audit, x)[0]
-        else:
-            x = in_batches(block.move, x)
-    return x
-
-
-def _reverse(blocks: Sequence[FlowBlock], y: Tensor) -> Tensor:
-    for block in reversed(blocks):
-        y = in_batches(block.inverse, y)[0]
-    return y
 
 
 def _rms(error: Tensor, level: float, weights: Tensor | None = None) -> Estimate:

@@ -18,7 +18,7 @@ from wopt.data.dataset import one_of_each
 from wopt.data.smooth import smooth_dataset
 from wopt.interfaces.block import FlowBlock
 from wopt.particles import Particles
-from wopt.push import push
+from wopt.push import push_all
 from wopt.runs.prepare import Prepared, place
 from wopt.seeds import derive, generator
 from wopt.train.problem import State
@@ -130,10 +130,7 @@ class Challenge:
     def _drawn(self, what: str, count: int) -> tuple[Particles, Particles]:
         """Return rows that nothing was fitted to, before and after the audited maps."""
         start = self._fresh(what, count)
-        moved = start
-        for block in self.blocks:
-            moved = push(block, moved, audit=True)
-        return start, moved
+        return start, push_all(self.blocks, start, audit=True)
 
     def _fresh(self, what: str, count: int) -> Particles:
         config, data = self.prepared.config, self.prepared.dataset

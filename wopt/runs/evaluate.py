@@ -11,7 +11,7 @@ from wopt.data.dataset import Dataset
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.objective import Objective
 from wopt.particles import Particles
-from wopt.push import in_batches, push
+from wopt.push import invertible, push_all, there_and_back
 from wopt.runs.prepare import Prepared
 from wopt.statistics import mean_and_error
 from wopt.store.result import RunResult
@@ -35,9 +35,7 @@ def evaluate(prepared: Prepared, blocks: list[FlowBlock], test: Particles) -> Ru
     Returns:
         The figures; status, reason and times are for the caller to fill in.
     """
-    audited = coarse = test
-    for block in blocks:
-        audited, coarse = push(block, audited, audit=True), push(block, coarse)
+    audited, coarse = push_all(blocks, test, audit=True), push_all(blocks, test)
     objective, dataset = prepared.problem.objective, prepared.dataset
     assert dataset is not None
     scores = _nll(objective, audited, float(dataset.transform.log_det))
@@ -116,14 +114,9 @@ def gaussian_nll(train: Tensor, test: Tensor) -> float | None:
 
 def round_trip(blocks: list[FlowBlock], x: Tensor) -> float | None:
     """Return the root mean square of F^-1(F(x)) - x in the flow's coordinates."""
-    if any(Need.INVERSE not in block.provides for block in blocks):
+    if not invertible(blocks):
         return None
-    back = x
-    for block in blocks:
-        back = in_batches(block.move, back)
-    for block in reversed(blocks):
-        back = in_batches(block.inverse, back)[0]
-    return float((back - x).square().sum(1).mean().sqrt())
+    return float(there_and_back(blocks, x).square().sum(1).mean().sqrt())
 
 
 def _nll(objective: Objective, moved: Particles, log_det: float) -> Tensor | None:

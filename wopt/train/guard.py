@@ -17,7 +17,7 @@ from wopt.interfaces.change import energy_change
 from wopt.interfaces.objective import Objective
 from wopt.interfaces.subproblem import Subproblem
 from wopt.particles import Particles
-from wopt.push import in_batches, push
+from wopt.push import invertible, push, there_and_back
 from wopt.statistics import Mean
 
 __all__ = ["INVERTED", "Guard", "Verdict", "inversion_error", "nll"]
@@ -182,8 +182,6 @@ def inversion_error(block: FlowBlock, x: Tensor) -> float | None:
 
     At most :data:`INVERTED` rows are looked at: an inverse may cost as many passes as dimensions.
     """
-    if Need.INVERSE not in block.provides:
+    if not invertible([block]):
         return None
-    x = x[:INVERTED]
-    back = in_batches(lambda rows: block.inverse(block.move(rows))[0], x)
-    return float((back - x).square().sum(1).mean().sqrt())
+    return float(there_and_back([block], x[:INVERTED]).square().sum(1).mean().sqrt())

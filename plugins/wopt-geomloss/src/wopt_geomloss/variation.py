@@ -11,7 +11,7 @@ from torch import Tensor
 
 import wopt
 from wopt import Need, Particles
-from wopt_geomloss.draws import Draws
+from wopt.interfaces.draws import Draws
 
 __all__ = ["TransportObjective", "Variation"]
 

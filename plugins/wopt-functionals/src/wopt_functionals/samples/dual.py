@@ -11,9 +11,9 @@ from torch import Tensor
 
 import wopt
 from wopt import Need, Particles
+from wopt.interfaces.draws import Draws
 from wopt_functionals.options import SampledTarget, Samples
 from wopt_functionals.samples.critics import DUALS, DualName
-from wopt_functionals.samples.draws import Draws
 from wopt_functionals.samples.newton import maximise
 
 __all__ = ["DualFDivergence"]

@@ -9,12 +9,12 @@ from torch import Tensor
 
 import wopt
 from wopt import Need, Particles
+from wopt.interfaces.draws import Draws
 from wopt_functionals.means import centred
 from wopt_functionals.options import SampledTarget, Samples
 from wopt_functionals.pairs.kernels import make_kernel
 from wopt_functionals.pairs.line import distances_on_line
 from wopt_functionals.pairs.mean import between, rows_between, rows_within, within
-from wopt_functionals.samples.draws import Draws
 
 __all__ = ["EnergyDistance"]
 
@@ -90,9 +90,10 @@ class EnergyDistance(wopt.Objective):
 
     def _of_target(self, y: Tensor, v: Tensor) -> Tensor:
         """Return E|Y - Y'|, which no map changes."""
-        held = self.draws.remember("of_target", y)
-        if held is not None:
-            return held
-        if y.shape[1] == 1:
-            return self.draws.keep("of_target", y, v @ distances_on_line(y[:, 0], y[:, 0], v))
-        return self.draws.keep("of_target", y, -within(self._kernel, y, v, diagonal=True))
+
+        def mean() -> Tensor:
+            if y.shape[1] == 1:
+                return v @ distances_on_line(y[:, 0], y[:, 0], v)
+            return -within(self._kernel, y, v, diagonal=True)
+
+        return self.draws.remember("of_target", y, mean)

@@ -11,12 +11,12 @@ from torch import Tensor
 
 import wopt
 from wopt import ConfigError, DataError, Need, Particles
+from wopt.interfaces.draws import Draws
 from wopt_functionals.means import centred
 from wopt_functionals.options import Estimator, SampledTarget, Samples
 from wopt_functionals.pairs.kernel import PairKernel
 from wopt_functionals.pairs.kernels import KernelName, frequencies, make_kernel
 from wopt_functionals.pairs.mean import between, rows_between, rows_within, within
-from wopt_functionals.samples.draws import Draws
 
 __all__ = ["MMD"]
 
@@ -134,10 +134,7 @@ class MMD(wopt.Objective):
 
     def _of_target(self, k: PairKernel, y: Tensor, v: Tensor) -> Tensor:
         """Return E k(Y, Y'), which no map changes."""
-        held = self.draws.remember("of_target", y)
-        if held is not None:
-            return held
-        return self.draws.keep("of_target", y, within(k, y, v, diagonal=self.diagonal))
+        return self.draws.remember("of_target", y, lambda: within(k, y, v, diagonal=self.diagonal))
 
     def _cosines(self, x: Tensor) -> Tensor:
         """Return sqrt(2/D) cos(omega x + b), shape ``(n, D)``."""

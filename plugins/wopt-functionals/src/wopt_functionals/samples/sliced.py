@@ -10,8 +10,8 @@ from torch import Tensor
 
 import wopt
 from wopt import Need, Particles
+from wopt.interfaces.draws import Draws
 from wopt_functionals.options import SampledTarget, Samples
-from wopt_functionals.samples.draws import Draws
 
 __all__ = ["SlicedWasserstein"]
 

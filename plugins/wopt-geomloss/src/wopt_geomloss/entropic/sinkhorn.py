@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal, final
 
+import torch
 from pydantic import Field
 from torch import Tensor
 
 import wopt
 from wopt import ConfigError, DataError, DivergenceError
-from wopt_geomloss.draws import Draws, SampledTarget, Samples
+from wopt.interfaces.draws import Draws
 from wopt_geomloss.entropic.plan import NotConverged, solve_between, solve_within
+from wopt_geomloss.options import SampledTarget, Samples
 from wopt_geomloss.variation import TransportObjective, Variation
 
 __all__ = ["Sinkhorn"]
@@ -92,7 +94,7 @@ class Sinkhorn(TransportObjective):
         self.tolerance = tolerance
         self.iterations = iterations
         self.memory = memory
-        self.draws = Draws(target, samples)
+        self.draws = Draws(target, samples, torch.float64)
 
     def variation(self, x: Tensor, a: Tensor, y: Tensor, b: Tensor) -> Variation:
         """Return the divergence, f_q - f_rho and 2 (b_rho - b_q)."""

@@ -8,8 +8,8 @@ from pydantic import Field
 
 import wopt
 from wopt import CapabilityError, Component, ConfigError, Need
-from wopt_geomloss.draws import SampledTarget, Samples
 from wopt_geomloss.exact.wasserstein import Wasserstein
+from wopt_geomloss.options import SampledTarget, Samples
 
 __all__ = ["Barycenter", "WeightedTarget"]
 

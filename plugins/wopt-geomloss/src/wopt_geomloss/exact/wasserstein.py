@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import final
 
+import torch
 from torch import Tensor
 
 import wopt
-from wopt_geomloss.draws import Draws, SampledTarget, Samples
+from wopt.interfaces.draws import Draws
 from wopt_geomloss.exact.plan import exact_plan
+from wopt_geomloss.options import SampledTarget, Samples
 from wopt_geomloss.variation import TransportObjective, Variation
 
 __all__ = ["Wasserstein"]
@@ -56,7 +58,7 @@ class Wasserstein(TransportObjective):
         self, target: SampledTarget = wopt.named("gaussian"), samples: Samples = 1000
     ) -> None:
         self.target = target
-        self.draws = Draws(target, samples)
+        self.draws = Draws(target, samples, torch.float64)
         self.convexity = 1.0 if target.dim == 1 else None
 
     def variation(self, x: Tensor, a: Tensor, y: Tensor, b: Tensor) -> Variation:

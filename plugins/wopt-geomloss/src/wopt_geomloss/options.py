@@ -1,0 +1,19 @@
+"""Options of objectives that know their target by samples."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+import wopt
+
+__all__ = ["SampledTarget", "Samples"]
+
+SampledTarget = Annotated[
+    wopt.Target, Field(description="the measure to approach, known by samples")
+]
+Samples = Annotated[
+    int,
+    Field(ge=2, description="samples of the target in use; drawn anew at every iteration"),
+]
