@@ -119,9 +119,11 @@ class Guard(Component):
         before = subproblem.particles
         moved = push(block, before, audit=True)
         decrease = subproblem.change(block, moved)
-        lacks = self.rises("subproblem", decrease)
+        # The identity, where training found nothing better, moves by rounding alone.
+        rounding = 8 * torch.finfo(before.points.dtype).eps
+        lacks = self.rises("subproblem", decrease, rounding)
         if final and subproblem.explicit and not lacks:
-            lacks = self.rises("energy", energy_change(objective, before, moved))
+            lacks = self.rises("energy", energy_change(objective, before, moved), rounding)
         inversion = None
         try:
             inversion = inversion_error(block, before.points)
@@ -146,9 +148,10 @@ class Guard(Component):
             f"(tolerance {self.likelihood_tolerance:g})"
         )
 
-    def rises(self, what: str, change: Mean) -> str | None:
+    def rises(self, what: str, change: Mean, rounding: float = 0.0) -> str | None:
         """Return in words that a held-out value rose by more than noise, or ``None``."""
-        limit = self.standard_errors * change.error + 1e-9 * max(1.0, abs(change.value))
+        resolution = max(1e-9, rounding) * max(1.0, abs(change.value))
+        limit = self.standard_errors * change.error + resolution
         if change.value <= limit:  # false for NaN
             return None
         return (
