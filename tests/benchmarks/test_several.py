@@ -66,7 +66,7 @@ def test_differences_are_paired_by_seed():
     figures = dict.fromkeys(("transport", "path", "lipschitz_median", "lipschitz_largest", "trip",
                              "trip_from_noise", "outside", "not_finite"), 0.0)  # fmt: skip
     rows = [
-        {"data": "d", "block": "b", "arm": arm, "seed": seed, "nll": nll, "seconds": 1.0,
+        {"data": "d", "block": "b", "budget": 9.0, "arm": arm, "seed": seed, "nll": nll, "seconds": 1.0,
          "iterations": [5], "refined": 0, **figures}
         for arm, seed, nll in (("one step", 0, 1.0), ("one step", 1, 3.0), ("late", 0, 1.1),
                                ("late", 1, 3.3), ("late", 2, 9.0))
