@@ -88,6 +88,7 @@ def _autoregressive(full: Table) -> list[Arm]:
 def _ode(full: Table) -> list[Arm]:
     small = {**full, "width": full["width"] // 2}
     coarse = {**full, "steps": full["steps"] // 2}
+    coarsest = {**full, "steps": max(1, full["steps"] // 4)}
     return [
         Arm("one step", ((full, 8.0, 1.0),)),
         Arm("late-heavy", ((small, 1.0, 0.1), (full, 8.0, 0.9))),
@@ -95,6 +96,7 @@ def _ode(full: Table) -> list[Arm]:
         Arm("even", ((full, 2.0, 0.5), (full, 8.0, 0.5))),
         Arm("one step, half the grid", ((coarse, 8.0, 1.0),)),
         Arm("one step, grid finer at 0.7", ((coarse, 8.0, 1.0),), finer_at=(0.7,)),
+        Arm("one step, grid finer twice", ((coarsest, 8.0, 1.0),), finer_at=(0.4, 0.8)),
     ]
 
 

@@ -175,12 +175,12 @@ def compare(name: str, block: str, seed: int, asked: argparse.Namespace) -> Iter
     """Train the arms of one data set, block and seed, and yield their rows."""
     table = {**base(name, block), "seed": seed}
     chosen = [arm for arm in arms(table["block"]) if not asked.arms or arm.name in asked.arms]
+    seconds = asked.budget or DATA[name]["budget"]
     done = {key(r) for r in read(asked.out)}
-    chosen = [arm for arm in chosen if (name, block, seed, arm.name) not in done]
+    chosen = [arm for arm in chosen if (name, block, seconds, seed, arm.name) not in done]
     if not chosen:
         return
     dataset = load(name, table)
-    seconds = asked.budget or DATA[name]["budget"]
     costs = Costs(table, dataset)
     runs = {arm.name: ready_for(settings(arm, table, costs, seconds), dataset) for arm in chosen}
     turns = Turns()
@@ -196,9 +196,9 @@ def compare(name: str, block: str, seed: int, asked: argparse.Namespace) -> Iter
         yield made
 
 
-def key(row: Table) -> tuple[str, str, int, str]:
+def key(row: Table) -> tuple[str, str, float, int, str]:
     """Return what tells a row from others."""
-    return row["data"], row["block"], row["seed"], row["arm"]
+    return row["data"], row["block"], row["budget"], row["seed"], row["arm"]
 
 
 def read(path: Path) -> list[Table]:

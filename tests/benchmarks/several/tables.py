@@ -15,14 +15,16 @@ _FIGURES = ("transport", "path", "lipschitz_median", "lipschitz_largest", "trip"
 
 
 def tell(rows: list[Row], reference: str = "one step") -> str:
-    """Return two Markdown tables of rows, by data, block and arm, over seeds."""
-    groups: dict[tuple[str, str, str], list[Row]] = {}
+    """Return two Markdown tables of rows, by data, block, budget and arm, over seeds."""
+    groups: dict[tuple[str, str, float, str], list[Row]] = {}
     for row in rows:
         if "nll" in row:
-            groups.setdefault((row["data"], row["block"], row["arm"]), []).append(row)
+            groups.setdefault((row["data"], row["block"], row["budget"], row["arm"]), []).append(
+                row
+            )
     first, second = [], []
-    for (data, block, arm), mine in groups.items():
-        base = {r["seed"]: r for r in groups.get((data, block, reference), [])}
+    for (data, block, budget, arm), mine in groups.items():
+        base = {r["seed"]: r for r in groups.get((data, block, budget, reference), [])}
         pairs = [(r, base[r["seed"]]) for r in mine if r["seed"] in base]
         seconds = statistics.mean(r["seconds"] for r in mine)
         nll = statistics.mean(r["nll"] for r in mine)

@@ -1,0 +1,74 @@
+"""What the benchmark of several steps rests on: fair turns, paired tables, singular values."""
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent / "several"))
+
+from arms import DATA, arms, base
+from measures import stretch
+from tables import tell
+from turns import Turns
+
+from wopt.testing import AffineBlock
+
+
+def test_jobs_get_equal_seconds_and_their_own_random_numbers():
+    def job(draws):
+        def work(rest):
+            torch.manual_seed(draws)
+            found = []
+            for _ in range(20):
+                began = time.process_time()
+                while time.process_time() - began < 0.005:
+                    pass
+                found.append(float(torch.rand(())))
+                rest()
+            return found
+
+        return work
+
+    turns = Turns(0.02)
+    found = turns.run({"a": job(1), "b": job(2)})
+    for seed, name in ((1, "a"), (2, "b")):
+        torch.manual_seed(seed)
+        assert found[name] == [float(torch.rand(())) for _ in range(20)]
+        assert turns.spent[name] == pytest.approx(0.1, rel=0.5)
+
+
+def test_a_job_that_fails_is_told():
+    def work(rest):
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        Turns().run({"a": work, "b": lambda rest: rest()})
+
+
+def test_the_stretch_of_the_inverse_is_one_over_the_least_singular_value():
+    blocks = [AffineBlock(2), AffineBlock(2)]
+    with torch.no_grad():
+        blocks[0].matrix.copy_(torch.diag(torch.tensor([2.0, 0.25])))
+        blocks[1].matrix.copy_(torch.diag(torch.tensor([1.0, 0.5])))
+    assert stretch(blocks, torch.randn(3, 2)).tolist() == pytest.approx([8.0] * 3)
+
+
+@pytest.mark.parametrize("data", DATA)
+def test_the_shares_of_each_arm_are_its_budget(data):
+    for arm in arms(base(data, "autoregressive")["block"]):
+        assert sum(share for _, _, share in arm.steps) + arm.joint == pytest.approx(1.0)
+
+
+def test_differences_are_paired_by_seed():
+    figures = dict.fromkeys(("transport", "path", "lipschitz_median", "lipschitz_largest", "trip",
+                             "trip_from_noise", "outside", "not_finite"), 0.0)  # fmt: skip
+    rows = [
+        {"data": "d", "block": "b", "budget": 9.0, "arm": arm, "seed": seed, "nll": nll, "seconds": 1.0,
+         "iterations": [5], "refined": 0, **figures}
+        for arm, seed, nll in (("one step", 0, 1.0), ("one step", 1, 3.0), ("late", 0, 1.1),
+                               ("late", 1, 3.3), ("late", 2, 9.0))
+    ]  # fmt: skip
+    assert "+0.200 +- 0.100" in tell(rows)
