@@ -4,7 +4,14 @@ import json
 import re
 import shutil
 
+import pytest
+
+from wopt.config.model import validate
 from wopt.report.compare import COLUMNS
+from wopt.runs.duels import duels
+from wopt.runs.execute import run
+from wopt.runs.load import load_run
+from wopt.seeds import derive
 
 
 def two(finished_run, folder):
@@ -35,6 +42,67 @@ def test_the_page_shows_both(finished_run, tmp_path, command):
     assert set(re.findall(r'<figure id="figure-(\w+)">', text)) == {"step", "cpu"}
     assert re.findall(r'<th scope="row">(\w+)</th>', text) == ["seed"]
     assert not re.search(r'(src|href)="https?:', text)
+    assert "have other test rows" in text
+    assert 'id="duels"' not in text
+
+
+@pytest.fixture(scope="module")
+def poor_and_good(tmp_path_factory):
+    """Return a run that is hardly trained, and one of the same rows that is."""
+    folder, found = tmp_path_factory.mktemp("duel"), []
+    for name, iterations in (("poor", 1), ("good", 150)):
+        table = {
+            "source": {
+                "name": "toy", "shape": "moons", "preprocess": "none",
+                "n_train": 300, "n_valid": 200, "n_test": 1000,
+            },
+            "scheme": {"name": "jko", "step_size": 10.0},
+            "block": {"name": "affine"},
+            "solver": {"iterations": iterations, "learning_rate": 0.05},
+            "stop": {"steps": 1},
+            "certify": {"enabled": False},
+        }  # fmt: skip
+        run(validate(table), folder / name)
+        found.append(folder / name)
+    return found
+
+
+def test_every_run_challenges_every_other(poor_and_good, tmp_path, command):
+    page = tmp_path / "page.html"
+    found = duels(poor_and_good, ["poor", "good"])
+    poor, good = found.sides[0][1], found.sides[1][0]
+    assert (found.rows, found.level, found.reasons) == (1000, 0.95, ())
+    assert found.sides[0][0] is found.sides[1][1] is None
+    logs = []
+    for path in poor_and_good:
+        one = load_run(path)
+        rows = one.config.source.load(derive(one.config.seed, "source")).test
+        logs.append(one.flow.log_prob(rows, audit=True).double())
+    gain = float((logs[1] - logs[0]).mean())
+    assert gain > 0.3
+    # Mixed with the poor model, the good one gains no less than alone, up to what mixing costs.
+    assert gain - 0.05 < poor.value
+    assert poor.low > 0.5 * gain
+    assert good.low == 0.0
+    answer = command("compare", *poor_and_good, "-o", page)
+    assert answer.status == 0, answer.err
+    assert "poor is beaten by good" in answer.out
+    assert "good is beaten" not in answer.out
+    text = page.read_text()
+    assert text.count(f'<data value="{poor.low}">') == 2  # the table's column and the matrix
+    assert "neither was trained on" in text
+
+
+def test_what_has_no_density_challenges_nobody(poor_and_good, tmp_path):
+    other = shutil.copytree(poor_and_good[0], tmp_path / "other")
+    text = (other / "config.toml").read_text()
+    (other / "config.toml").write_text(text.replace("pull_back", "push_forward"))
+    found = duels([*poor_and_good, other], ["poor", "good", "other"])
+    assert found.sides[2] == (None, None, None)
+    assert found.sides[0][2] is None
+    assert found.sides[0][1] is not None
+    assert found.level == pytest.approx(0.975)  # for two rivals together
+    assert "other challenges nobody" in found.reasons[0]
 
 
 def test_a_run_without_a_result_has_dashes(finished_run, tmp_path, command):

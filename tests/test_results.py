@@ -13,7 +13,7 @@ from wopt.certify.effort import Effort, plan
 from wopt.certify.results import Certificate
 from wopt.config.model import validate
 from wopt.interfaces.listener import Listener
-from wopt.runs import certify as certifying
+from wopt.runs import evidence as choosing
 from wopt.runs import execute
 from wopt.runs.certify import certify_run
 from wopt.runs.prepare import prepare
@@ -152,7 +152,7 @@ def test_a_score_that_is_left_out_is_told_of(tiny, tmp_path, monkeypatch):
         "n_test": 200,
     }
     tiny["stop"] = {"steps": 1}
-    monkeypatch.setattr(certifying, "obeys_stein", lambda score, x: False)
+    monkeypatch.setattr(choosing, "obeys_stein", lambda score, x: False)
     witness = Witness()
     execute.run(validate(tiny), tmp_path / "run", witness)
     (found,) = witness.of("certificate")

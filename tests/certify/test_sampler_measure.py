@@ -14,7 +14,7 @@ from wopt.testing import GaussianTarget, gaussian_kl
 
 KEYS = {
     "elbo", "eubo", "log_z", "log_z_error", "ess", "k_hat", "k_hat_threshold", "reliable",
-    "means", "means_error", "sds", "sds_error", "mode_weights", "lost_modes",
+    "means", "means_error", "sds", "sds_error", "mode_weights", "lost_modes", "doubts", "draws",
 }  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from wopt.certify.effort import Effort
 from wopt.certify.estimate import Estimate
 from wopt.certify.gap import NamedBound, Refuted, Resolution, assemble
 from wopt.certify.inverse import RoundTrip
-from wopt.certify.lower import LowerSide
+from wopt.certify.lower import LowerSide, Rung
 from wopt.certify.results import (
     Bounds,
     Certificate,
@@ -30,6 +30,13 @@ from wopt.certify.results import (
     StepCertificate,
 )
 from wopt.certify.start import Smoothing, Start
+from wopt.certify.two_sample import (
+    ClassifierTest,
+    ColumnDifference,
+    MMDTest,
+    Region,
+    TwoSampleReport,
+)
 from wopt.flow import Flow
 from wopt_jko import ODEBlock
 
@@ -83,10 +90,15 @@ def estimate(value: float) -> Estimate:
     return Estimate(value, 0.01, 0.0, value + 0.02)
 
 
+SIDE = LowerSide(
+    0.05, 0.01, 0.02, 0.95, "autoregressive", 100,
+    (Rung("closed <forms>", 0.5, 0.03, 0.01), Rung("200 iterations", 4.25, 0.05, 0.01)),
+)  # fmt: skip
+
 GAP = assemble(
     "KL(data | model)",
     [NamedBound(0.125, "bound given the eps seen", "theorem_q")],
-    lower=LowerSide(0.05, 0.01, 0.02, 0.95, "autoregressive", 100),
+    lower=SIDE,
     refuted=[Refuted("a_priori", 0.01, "the lower side")],
 )
 
@@ -131,7 +143,29 @@ CERTIFICATE = Certificate(
     smoothing=Smoothing(0.1, 0.25, 0.25),
     statement=Statement(GAP.text, conditional=True, label="bound given the eps seen"),
     notes=("a note",),
+    challengers=SIDE,
+    two_sample=TwoSampleReport(
+        ClassifierTest(0.75, 0.01, 0.125, 0.01, 0.002, 500),
+        MMDTest(3.0, 0.5, 0.003, 500),
+        0.004,
+        0.95,
+        (ColumnDifference("col<0>", 0.28125, 0.001, 0.5, 1.25),),
+        (Region("rows", 0.18, 0.02, 0.01, (1.0, 2.0), (("col<0>", 1.5),)),),
+        3,
+    ),
 ).to_dict()
+
+SAMPLER = {
+    "elbo": -0.58, "eubo": None, "log_z": -0.13, "log_z_error": 0.0625, "ess": 12.5,
+    "k_hat": 1.05, "k_hat_threshold": 0.7, "reliable": False, "draws": 10000,
+    "doubts": ["k-hat 1.05 is above 0.7", "a mode <was> lost"],
+    "means": [0.5, -1.0], "means_error": [0.03125, 0.1], "sds": [1.0, 2.0],
+    "sds_error": [0.1, 0.2],
+    "mode_weights": [{"target": 0.75, "model": 0.9375, "model_error": 0.01}],
+    "lost_modes": [
+        {"location": [4.0, -4.0], "log_density": -1.0, "share": 0.25, "model_share": 0.001}
+    ],
+}  # fmt: skip
 
 
 def record(step: int, **changes) -> dict:
