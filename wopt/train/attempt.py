@@ -158,8 +158,9 @@ class _Attempt:
                 rejected = (*retries, self._retry(action, verdict.why_not))
                 if verdict.lacks_decrease is None or verdict.inversion_error is None:
                     return Rejected(rejected)
-                rise = verdict.decrease
-                return Rejected(rejected, _lowers(train, block), rise.value <= _NOISE * rise.error)
+                rise = verdict.decrease  # not of the energy alone: then the step was too large
+                overfits = rise.value > 0 and _lowers(train, block)
+                return Rejected(rejected, overfits, rise.value <= _NOISE * rise.error)
             if final:
                 break
             done = push(block, train.particles), verdict.moved
