@@ -8,6 +8,7 @@ import torch
 import wopt
 from wopt import InnerSolver, Particles
 from wopt.interfaces.subproblem import Subproblem
+from wopt.testing import AffineBlock
 from wopt.train.noise import blurred
 
 OBJECTIVE = {"name": "kl"}
@@ -60,7 +61,7 @@ def test_noise_widens_what_is_learnt():
 def test_held_out_checks_look_at_the_first_rows():
     seen = []
 
-    class Watched(wopt.testing.AffineBlock):
+    class Watched(AffineBlock):
         def forward(self, x):
             seen.append((len(x), self.training))
             return super().forward(x)

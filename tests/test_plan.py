@@ -13,6 +13,7 @@ from wopt.plan import Facts, Speed, apply, facts_of, plan, preprocess_of, second
 from wopt.plan.rules import RULES
 from wopt.plan.speed import on_grid
 from wopt.runs.memory import Rows
+from wopt.testing import AffineBlock
 
 MAGIC = Facts(rows=15_216, held_out=1_902, columns=10, crowding=0.57)
 SHAPES = {
@@ -99,7 +100,7 @@ def test_another_block_is_not_given_options_of_the_planned_one(block):
 
 
 def test_an_instance_is_another_block():
-    block = wopt.testing.AffineBlock(2)
+    block = AffineBlock(2)
     table = apply(plan(MAGIC), {"source": "toy", "block": block, "solver": wopt.InnerSolver()})
     assert table["block"] is block
     assert isinstance(table["solver"], wopt.InnerSolver)
