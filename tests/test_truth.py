@@ -185,7 +185,9 @@ def test_a_sampler_is_compared_with_its_target(tiny):
     tiny["model"] = "push_forward"
     prepared, _ = ready(tiny)
     assert can_be_compared(prepared)
-    assert compare_samples(prepared, [], 0.95).test.differs
+    alike = compare_samples(prepared, [], 0.95)
+    assert alike.test.differs
+    assert "draws of the target" in alike.notes[0]
 
 
 def test_the_budget_decides_and_it_is_told(gaussian):

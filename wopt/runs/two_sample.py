@@ -89,6 +89,7 @@ def compare_samples(prepared: Prepared, blocks: list[FlowBlock], level: float) -
     if prepared.pushes:
         rows = draw(target, _ROWS, flow.dim, generator(seed, "target"))
         samples, names = flow.sample(len(rows), generator=generator(seed, "model")), None
+        notes.append("Two-sample tests are of draws of the target, as rows, against the model's.")
     else:
         rows, note = _held_out(prepared, data)
         notes += note
