@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent / "several"))
 
 from arms import DATA, arms, base
 from measures import stretch
-from tables import tell
+from tables import difference, tell
 from turns import Turns
 
 from wopt.testing import AffineBlock
@@ -66,9 +66,14 @@ def test_differences_are_paired_by_seed():
     figures = dict.fromkeys(("transport", "path", "lipschitz_median", "lipschitz_largest", "trip",
                              "trip_from_noise", "outside", "not_finite"), 0.0)  # fmt: skip
     rows = [
-        {"data": "d", "block": "b", "budget": 9.0, "arm": arm, "seed": seed, "nll": nll, "seconds": 1.0,
-         "iterations": [5], "refined": 0, **figures}
+        {"data": "d", "block": "b", "budget": 9.0, "arm": arm, "seed": seed, "nll": nll,
+         "seconds": 1.0, "iterations": [5], "refined": 0, **figures}
         for arm, seed, nll in (("one step", 0, 1.0), ("one step", 1, 3.0), ("late", 0, 1.1),
                                ("late", 1, 3.3), ("late", 2, 9.0))
     ]  # fmt: skip
     assert "+0.200 +- 0.100" in tell(rows)
+
+
+def test_the_error_of_one_seed_is_that_over_rows():
+    pair = {"nll": 2.0, "scores": [1.0, 3.0]}, {"nll": 1.5, "scores": [1.0, 2.0]}
+    assert difference([pair]) == "+0.500 (rows: +- 0.500)"

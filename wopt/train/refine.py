@@ -180,12 +180,10 @@ def _accept(
     before: tuple[Particles, Tensor],
 ) -> State | None:
     """Return the state of the new maps, or ``None`` if the guard does not let them stand."""
-    assert state.start is not None
-    change = joint.change(before, joint.value(blocks, state.start[1]))
-    if problem.guard.rises("joint value", change):
-        return None
     for _ in range(problem.guard.refinements + 1):
-        found = _measured(problem, state, blocks)
+        found, after = _measured(problem, state, blocks)
+        if problem.guard.rises("joint value", joint.change(before, after)):
+            return None
         coarse = [
             block
             for block, record in zip(blocks, found.records, strict=True)
@@ -199,11 +197,17 @@ def _accept(
     return None
 
 
-def _measured(problem: Problem, state: State, blocks: list[FlowBlock]) -> State:
-    """Return the state in which the steps' maps are these, with records measured anew."""
+def _measured(
+    problem: Problem, state: State, blocks: list[FlowBlock]
+) -> tuple[State, tuple[Particles, Tensor]]:
+    """Return the state in which the steps' maps are these, with records measured anew.
+
+    And what :meth:`Joint.value` would return, which the audits of the records hold already.
+    """
     assert state.start is not None
     traces, previous, energy = [Trace(part) for part in state.start], None, None
     records: list[StepRecord] = []
+    paid = state.start[1].points.new_zeros(len(state.start[1]))
     with torch.no_grad():
         energy = float(problem.objective.energy(state.start[1]))
     for block, old in zip(blocks, state.records, strict=True):
@@ -214,13 +218,15 @@ def _measured(problem: Problem, state: State, blocks: list[FlowBlock]) -> State:
         keep = ("retries", "attempts", "loss", "iterations", "seconds", "cpu_seconds", "stop")
         kept = {name: getattr(old, name) for name in (*keep, "plan", "refined")}
         records.append(dataclasses.replace(record, **kept))
+        with torch.no_grad():
+            paid = paid + subs[1].cost(verdict.moved)
         ends = [push(block, traces[0].particles), verdict.moved]
         traces = [
             trace.after(problem.scheme, problem.objective, sub, end)
             for trace, sub, end in zip(traces, subs, ends, strict=True)
         ]
         previous, energy = old.step_size, record.energy
-    return dataclasses.replace(
+    found = dataclasses.replace(
         state,
         train=traces[0],
         valid=traces[1],
@@ -228,3 +234,4 @@ def _measured(problem: Problem, state: State, blocks: list[FlowBlock]) -> State:
         blocks=tuple(blocks),
         records=tuple(records),
     )
+    return found, (traces[1].particles, paid)

@@ -28,7 +28,7 @@ def tell(rows: list[Row], reference: str = "one step") -> str:
         pairs = [(r, base[r["seed"]]) for r in mine if r["seed"] in base]
         seconds = statistics.mean(r["seconds"] for r in mine)
         nll = statistics.mean(r["nll"] for r in mine)
-        gap = "" if arm == reference else difference([a["nll"] - b["nll"] for a, b in pairs])
+        gap = "" if arm == reference else difference(pairs)
         count = mine[0]["iterations"] + ([mine[0]["refined"]] if mine[0]["refined"] else [])
         told = " + ".join(map(str, count))
         first.append((data, block, arm, len(mine), f"{seconds:.1f}", told, f"{nll:.3f}", gap))
@@ -38,9 +38,16 @@ def tell(rows: list[Row], reference: str = "one step") -> str:
     return table(head, first) + "\n\n" + table(("data", "block", "arm", *_FIGURES), second)
 
 
-def difference(gaps: list[float]) -> str:
-    """Return the mean of paired differences and, from two seeds on, its standard error."""
-    mean = statistics.mean(gaps) if gaps else float("nan")
-    if len(gaps) < 2:
-        return f"{mean:+.3f}"
-    return f"{mean:+.3f} +- {statistics.stdev(gaps) / len(gaps) ** 0.5:.3f}"
+def difference(pairs: list[tuple[Row, Row]]) -> str:
+    """Return the mean of paired differences with its standard error.
+
+    From two seeds on it is that over seeds; of one seed it is that over test rows, and marked so.
+    """
+    gaps = [a["nll"] - b["nll"] for a, b in pairs]
+    if len(gaps) > 1:
+        error = statistics.stdev(gaps) / len(gaps) ** 0.5
+        return f"{statistics.mean(gaps):+.3f} +- {error:.3f}"
+    if not gaps:
+        return ""
+    by_row = [a - b for a, b in zip(*(pair["scores"] for pair in pairs[0]), strict=True)]
+    return f"{gaps[0]:+.3f} (rows: +- {statistics.stdev(by_row) / len(by_row) ** 0.5:.3f})"
