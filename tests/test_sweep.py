@@ -23,15 +23,15 @@ KEY = "scheme.step_size"
 
 def test_the_grid_the_table_and_the_best(tmp_path):
     """A larger step of JKO comes nearer to the target, so the largest is best."""
-    sweep = Sweep(tmp_path / "s", BASE, Plan(grid_of([f"{KEY}=0.1,50,1"]), seeds=2))
+    sweep = Sweep(tmp_path / "s", BASE, Plan(grid_of([f"{KEY}=0.1,50"]), seeds=2))
     sweep.grid()
     found = sweep.finish()
-    assert [s.setting for s in found] == [(f"{KEY}={h}",) for h in ("50", "1", "0.1")]
-    assert found[0].value < found[1].value < found[2].value
+    assert [s.setting for s in found] == [(f"{KEY}={h}",) for h in ("50", "0.1")]
+    assert found[0].value < found[1].value
     assert all(s.error > 0 and [r.seed for r in s.rows] == [0, 1] for s in found)
     assert tomllib.loads(sweep.best.read_text())["scheme"]["step_size"] == 50
-    assert len(sweep.table.read_text().splitlines()) == 6
-    assert "<svg" in sweep.page.read_text()
+    assert len(sweep.table.read_text().splitlines()) == 4
+    assert "Energy" in sweep.page.read_text()
 
 
 def test_a_run_that_cannot_be_made_is_a_row(tmp_path):
@@ -44,15 +44,15 @@ def test_a_run_that_cannot_be_made_is_a_row(tmp_path):
 
 
 def test_after_an_interrupt_only_what_is_left_is_run(tmp_path, monkeypatch):
-    run, made = module.run, []
+    begin, made = module.begin, []
 
-    def interrupted(config, out, observer):
+    def interrupted(prepared, out, listener, **options):
         made.append(out.name)
         if len(made) == 2:
             raise KeyboardInterrupt
-        return run(config, out, observer)
+        return begin(prepared, out, listener, **options)
 
-    monkeypatch.setattr(module, "run", interrupted)
+    monkeypatch.setattr(module, "begin", interrupted)
     plan = Plan({KEY: ("1", "50")})
     with pytest.raises(Interrupted, match="the same command goes on"):
         Sweep(tmp_path / "s", BASE, plan).grid()

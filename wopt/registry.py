@@ -9,6 +9,7 @@ import importlib
 import re
 from collections.abc import Iterator
 
+from wopt.distributions import how_to_get
 from wopt.errors import PluginError
 
 __all__ = ["KINDS", "Entry", "Kind", "Registry", "close_matches"]
@@ -175,7 +176,8 @@ class Registry:
             raise PluginError(f"the {kind} {name!r} is registered by {places}; write {choices}")
         known = self.names(kind)
         message = f"no {kind} named {name!r}; known: {', '.join(known) or 'none'}"
-        message += close_matches(name, known)
+        get = how_to_get(kind, name)
+        message += f"; {get}" if get else close_matches(name, known)
         if self.failures:
             message += f" (plugins that failed to load: {', '.join(sorted(self.failures))}; "
             message += "`wopt plugins` says why)"

@@ -109,7 +109,7 @@ class FlowDensity(DensityMixin, BaseEstimator):  # type: ignore[misc]
                 ConvergenceWarning,
                 stacklevel=2,
             )
-        self.flow_ = found.flow
+        self.flow_ = found.flow.double()  # scores of a row must not depend on the others
         return self
 
     def score_samples(self, X: Any) -> Any:

@@ -9,6 +9,8 @@ from importlib.metadata import version
 
 import click
 
+from wopt.distributions import SHIPPED, foreign, how_to_get, installed
+
 __all__ = ["command"]
 
 _PACKAGES = ("wopt-core", "torch", "numpy", "pydantic", "pluggy", "safetensors", "click", "rich")
@@ -45,5 +47,28 @@ def command() -> int:
             except WoptError as error:
                 failures += 1
                 click.secho(f"  {error}", fg="red")
-    click.echo("all plugins load" if not failures else f"{failures} problem(s) found")
+    missing = [package for package in SHIPPED if not installed(package)]
+    for package in missing:
+        brings = "; ".join(f"{kind} {names}" for kind, names in SHIPPED[package].items())
+        click.echo(f"not installed: {package} ({brings})")
+    for problem in _problems():
+        failures += 1
+        click.secho(problem, fg="red")
+    click.echo("all is well" if not failures else f"{failures} problem(s) found")
     return 1 if failures else 0
+
+
+def _problems() -> list[str]:
+    """Return what makes runs impossible, or will."""
+    from wopt.host import host
+
+    found = []
+    other = foreign()
+    if other is not None:
+        found.append(other)
+    for kind, name in (("objective", "kl"), ("scheme", "jko"), ("block", "ode")):
+        if name not in host().registry.names(kind):
+            found.append(f"the default {kind} {name!r} is missing: {how_to_get(kind, name)}")
+    if not host().registry.names("source"):
+        found.append(f"there is no source of data: {how_to_get('source', 'array')}")
+    return found

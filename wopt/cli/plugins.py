@@ -1,4 +1,4 @@
-"""``wopt plugins``: imports no component, so no torch."""
+"""``wopt plugins``: imports no component, so no torch, but with ``--failed``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 
 import click
 
+from wopt.errors import WoptError
 from wopt.host import host
 
 __all__ = ["command"]
@@ -14,9 +15,11 @@ __all__ = ["command"]
 @click.command("plugins")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--kind", help="Only components of this kind.")
-@click.option("--failed", is_flag=True, help="Only plugins that failed to load.")
+@click.option("--failed", is_flag=True, help="Only what does not load; imports all.")
 def command(as_json: bool, kind: str | None, failed: bool) -> None:
     """List plugins and the components they bring."""
+    if failed:
+        _import_all()
     plugins = [p for p in host().plugins if p.status == "failed" or not failed]
     if as_json:
         click.echo(json.dumps([p.to_dict() for p in plugins], indent=2))
@@ -32,3 +35,13 @@ def command(as_json: bool, kind: str | None, failed: bool) -> None:
                 click.echo(f"    {entry.kind:<10} {entry.name:<20} {entry.summary}")
     if not plugins:
         click.echo("no plugin" + (" failed" if failed else "s are installed"))
+
+
+def _import_all() -> None:
+    """Import every component: one that does not load makes its plugin a failed one."""
+    for plugin in host().plugins:
+        for entry in plugin.components:
+            try:
+                host().registry.load(entry.kind, entry.qualified)
+            except WoptError as error:
+                plugin.status, plugin.error = "failed", str(error)

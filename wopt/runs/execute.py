@@ -47,19 +47,24 @@ SAMPLES = 2000
 """Rows of ``samples.npy``."""
 
 
-def run(config: RunConfig, out: Path, listener: Listener | None = None) -> RunResult:
+def run(
+    config: RunConfig, out: Path, listener: Listener | None = None, *, report: bool = True
+) -> RunResult:
     """Make a run of a validated configuration, see :func:`begin`."""
     dataset = config.source.load(derive(config.seed, "source"))
-    return begin(prepare(config, dataset), out, listener)
+    return begin(prepare(config, dataset), out, listener, report=report)
 
 
-def begin(prepared: Prepared, out: Path, listener: Listener | None = None) -> RunResult:
+def begin(
+    prepared: Prepared, out: Path, listener: Listener | None = None, *, report: bool = True
+) -> RunResult:
     """Make a run in a new directory and return what ``result.json`` holds.
 
     Args:
         prepared: The run, ready to begin.
         out: The run directory, which must not hold a run yet.
         listener: Told of progress.
+        report: Write the page, which `wopt report` can do later.
 
     Raises:
         UserError: The configuration, data or parts cannot be used; nothing is written then.
@@ -75,10 +80,10 @@ def begin(prepared: Prepared, out: Path, listener: Listener | None = None) -> Ru
     save_transform(directory, dataset.transform, dataset.names, conditions)
     state = prepared.problem.begin(prepared.train, prepared.valid)
     save_state(directory, state, config)
-    return _Execution(directory, config, prepared, listener, began).go(state)
+    return _Execution(directory, config, prepared, listener, began, report).go(state)
 
 
-def resume(out: Path, listener: Listener | None = None) -> RunResult:
+def resume(out: Path, listener: Listener | None = None, *, report: bool = True) -> RunResult:
     """Go on from the last finished step, to the same bits (CPU) as an unbroken run.
 
     A run that has ended is only given its results and report anew.
@@ -94,7 +99,7 @@ def resume(out: Path, listener: Listener | None = None) -> RunResult:
     prepared = prepare(config, dataset)
     start = prepared.train, prepared.valid
     state = load_state(directory, config, dataset.dim, dataset.condition, start)
-    return _Execution(directory, config, prepared, listener, began).go(state)
+    return _Execution(directory, config, prepared, listener, began, report).go(state)
 
 
 def versions() -> dict[str, str]:
@@ -123,11 +128,13 @@ class _Execution:
         prepared: Prepared,
         listener: Listener | None,
         began: tuple[float, float],
+        report: bool,
     ) -> None:
         self.directory = directory
         self.config = config
         self.prepared = prepared
         self.began = began
+        self.report = report
         self.log = RunLog(directory.log)
         told: list[Listener] = [self.log, LossLog(directory.losses)]
         told += [] if listener is None else [listener]
@@ -169,7 +176,8 @@ class _Execution:
         )
         self.directory.write_result(result.to_dict())
         self._certify(state, status, lower)
-        render(self.directory.path)
+        if self.report:
+            render(self.directory.path)
         self.listener.end(result, self.directory.path)
         return result
 

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from wopt.errors import ConfigError
-from wopt.runs.observer import Observer
+from wopt.interfaces.listener import Listener
 from wopt.sweep.plan import Plan, Setting
 from wopt.sweep.sweep import Pruned, Sweep
 from wopt.train.record import StepRecord
@@ -95,7 +95,7 @@ def _setting(trial: Any, plan: Plan) -> Setting:
     return tuple(found)
 
 
-class _Watch(Observer):
+class _Watch(Listener):
     """Tells the study of each step of a trial's first run, and ends the run when it says so."""
 
     def __init__(self, trial: Any) -> None:
@@ -103,6 +103,7 @@ class _Watch(Observer):
         self.seen = 0
 
     def step(self, record: StepRecord) -> None:
+        """Report a step."""
         value = record.energy if record.nll_valid is None else record.nll_valid
         if record.step <= self.seen or not math.isfinite(value):
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,14 +10,14 @@ from typing import Any
 
 import tomli_w
 
-from wopt.config.model import validate
 from wopt.config.read import override
 from wopt.errors import ConfigError, RunError, WoptError
 from wopt.files import write_json, write_text
+from wopt.interfaces.listener import Listener
 from wopt.report.compare import compare
 from wopt.report.compare import rows as compare_rows
-from wopt.runs.execute import resume, run
-from wopt.runs.observer import Observer
+from wopt.runs.execute import begin, resume
+from wopt.runs.planned import prepared_run
 from wopt.store.directory import RunDirectory
 from wopt.sweep.plan import Plan, Setting
 from wopt.sweep.table import Row, Summary, read_rows, summaries, write_rows
@@ -79,7 +80,7 @@ class Sweep:
         for setting in self.plan.settings():
             self.run(setting)
 
-    def run(self, setting: Setting, observer: Observer | None = None) -> Summary:
+    def run(self, setting: Setting, listener: Listener | None = None) -> Summary:
         """Run one setting with every seed, and return what they say together.
 
         Raises:
@@ -89,7 +90,7 @@ class Sweep:
         for seed in range(first, first + self.plan.seeds):
             known = self._row(setting, seed)
             if known is None or not known.ended:
-                self._keep(self._make(setting, seed, known, observer))
+                self._keep(self._make(setting, seed, known, listener))
         rows = [r for r in self.rows if r.setting == setting]
         return next(s for s in summaries(rows) if s.setting == setting)
 
@@ -102,7 +103,7 @@ class Sweep:
             write_text(self.best, about + tomli_w.dumps(best))
         shown = [r for s in found for r in s.rows if self._has_result(r)][:_SHOWN]
         if len(shown) > 1:
-            compare(compare_rows([self._directory(r.run) for r in shown]), self.page)
+            compare(compare_rows([self._directory(r.run).path for r in shown]), self.page)
         return found
 
     def _open(self) -> None:
@@ -127,18 +128,19 @@ class Sweep:
         write_json(about, now)
 
     def _make(
-        self, setting: Setting, seed: int, known: Row | None, observer: Observer | None
+        self, setting: Setting, seed: int, known: Row | None, listener: Listener | None
     ) -> Row:
         """Make or go on with a run; whatever goes wrong is its row's reason."""
         name = known.run if known else f"{len(self.rows):03d}"
         place = self._directory(name)
         try:
             if place.config.exists() and place.state.exists():
-                result = resume(place.path, observer)
+                result = resume(place.path, listener, report=False)
             else:
-                result = run(validate(self._config(setting, seed)), place.path, observer)
+                prepared = prepared_run(self._config(setting, seed))
+                result = begin(prepared, place.path, listener, report=False)
         except Pruned as stop:
-            return self._ended(name, setting, seed, {"status": "pruned", "reason": str(stop)})
+            return self._ended(name, setting, seed, "pruned", str(stop))
         except KeyboardInterrupt:
             self._keep(Row(name, setting, seed, "stopped", "interrupted"))
             raise Interrupted(_AGAIN) from None
@@ -146,7 +148,8 @@ class Sweep:
             return Row(name, setting, seed, "error", str(error))
         except Exception as error:  # a run that fails is a row, and the sweep goes on
             return Row(name, setting, seed, "error", f"{type(error).__name__}: {error}")
-        row = self._ended(name, setting, seed, result)
+        row = self._ended(name, setting, seed, result.status, result.reason)
+        row = dataclasses.replace(row, nll_test=result.nll_test, cpu_seconds=result.cpu_seconds)
         if row.status == "stopped":
             self._keep(row)
             raise Interrupted(_AGAIN)
@@ -158,7 +161,7 @@ class Sweep:
             table = override(table, ["certify.enabled=false"])
         return table
 
-    def _ended(self, name: str, setting: Setting, seed: int, result: dict[str, Any]) -> Row:
+    def _ended(self, name: str, setting: Setting, seed: int, status: str, reason: str) -> Row:
         steps = _steps(self._directory(name))
         last = steps[-1] if steps else {}
         value = last.get("nll_valid")
@@ -166,12 +169,10 @@ class Sweep:
             name,
             setting,
             seed,
-            result["status"],
-            result["reason"],
+            status,
+            reason,
             last.get("energy") if value is None else value,
-            result.get("nll_test"),
-            len(steps),
-            result.get("cpu_seconds"),
+            steps=len(steps),
         )
 
     def _row(self, setting: Setting, seed: int) -> Row | None:

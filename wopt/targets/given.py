@@ -94,11 +94,11 @@ def by_gradient(
 
         @staticmethod
         @once_differentiable
-        def backward(ctx: Any, weight: Tensor) -> Tensor:  # type: ignore[override]
+        def backward(ctx: Any, weight: Tensor) -> Tensor:
             (slope,) = ctx.saved_tensors
             return weight[:, None] * slope
 
-    return lambda x: Given.apply(x)  # type: ignore[no-any-return, no-untyped-call]
+    return lambda x: Given.apply(x)  # type: ignore[no-untyped-call]
 
 
 def needed(module: str, package: str) -> Any:

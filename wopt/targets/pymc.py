@@ -32,7 +32,7 @@ def from_pymc(model: Any) -> GivenModel:
     layout = Layout({rv.name: tuple(np.shape(start[rv.name])) for rv in plain.free_RVs})
     names = [rv.name for rv in plain.free_RVs]
     value = plain.compile_logp(jacobian=False)
-    slope = plain.compile_dlogp(vars=[plain.rvs_to_values[rv] for rv in plain.free_RVs])
+    slope = plain.compile_dlogp(vars=plain.free_RVs, jacobian=False)
 
     def at(points: Any) -> tuple[Any, Any]:
         each = [layout.split(point) for point in points]

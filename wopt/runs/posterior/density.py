@@ -23,11 +23,11 @@ _START = 64
 def _validation(*, on: bool) -> Iterator[None]:
     """Switch the checks that distributions of torch make of their arguments."""
     before: bool = Distribution._validate_args
-    Distribution.set_default_validate_args(on)  # type: ignore[no-untyped-call]
+    Distribution.set_default_validate_args(on)
     try:
         yield
     finally:
-        Distribution.set_default_validate_args(before)  # type: ignore[no-untyped-call]
+        Distribution.set_default_validate_args(before)
 
 
 def _short(error: Exception) -> str:

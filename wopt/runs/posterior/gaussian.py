@@ -99,7 +99,7 @@ def _laplace(log_p: LogDensity, dim: int, end: float) -> tuple[Tensor, Tensor] |
         return None
     if not bool(torch.isfinite(hessian).all()):
         return None
-    values, vectors = torch.linalg.eigh(hessian)  # type: ignore[arg-type]
+    values, vectors = torch.linalg.eigh(hessian)
     if not float(values[0]) > 1e-12 * float(values[-1]):
         return None
     return mode, vectors * values.rsqrt() @ vectors.T
@@ -144,7 +144,7 @@ def _minimise(parameters: list[Tensor], loss: Callable[[], Tensor], end: float) 
         nonlocal least, best
         optimiser.zero_grad()
         value = loss()
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()
         now = value.item()
         if now < least:
             least, best = now, [p.detach().clone() for p in parameters]
@@ -157,7 +157,7 @@ def _minimise(parameters: list[Tensor], loss: Callable[[], Tensor], end: float) 
             parameter.grad = torch.zeros_like(parameter)
         return torch.full_like(value, 1e30)
 
-    with contextlib.suppress(_OutOfTime, torch.linalg.LinAlgError):
+    with contextlib.suppress(_OutOfTime, torch.linalg.LinAlgError):  # type: ignore[attr-defined]
         optimiser.step(closure)
     with torch.no_grad():
         for parameter, kept in zip(parameters, best, strict=True):

@@ -62,9 +62,8 @@ class Posterior:
         with torch.no_grad():
             x = density.support(y)[0]
             found = smoothed_importance_weights(usable(density(y) - log_q, y))
-        numbers = (tuple(v.tolist()) for v in moments(found.weights, x))
-        in_units = dict(zip(("means", "means_error", "sds", "sds_error"), numbers, strict=True))
-        report = dataclasses.replace(report, **in_units)
+        m, m_error, s, s_error = (tuple(v.tolist()) for v in moments(found.weights, x))
+        report = dataclasses.replace(report, means=m, means_error=m_error, sds=s, sds_error=s_error)
         return cls(x, found.log_weights, density.names, report, fit.flow, density, fit.how, seconds)
 
     @property

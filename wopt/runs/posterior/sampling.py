@@ -79,7 +79,8 @@ def sample(
     began = time.process_time()
     if isinstance(log_prob, GivenModel):
         dim, names = log_prob.dim, names or log_prob.names
-        log_prob, support = log_prob.log_prob, {**log_prob.support, **(support or {})}
+        support = {**log_prob.support, **(support or {})}
+        log_prob = log_prob.log_prob
     if dim is None:
         raise ConfigError("sample needs dim, the number of coordinates that log_prob takes")
     known = _names(dim, names)

@@ -15,13 +15,24 @@ _PLACES = {
     "SplineBlock": "wopt_zuko.named",
     "ZukoBlock": "wopt_zuko.block",
     "ZukoTransformBlock": "wopt_zuko.generic",
+    "from_zuko": "wopt_zuko.exchange",
+    "to_zuko": "wopt_zuko.exchange",
 }
 
 if TYPE_CHECKING:
     from wopt_zuko.block import ZukoBlock
+    from wopt_zuko.exchange import from_zuko, to_zuko
     from wopt_zuko.generic import ZukoTransformBlock
     from wopt_zuko.named import CouplingBlock, MAFBlock, SplineBlock
 
-__all__ = ["CouplingBlock", "MAFBlock", "SplineBlock", "ZukoBlock", "ZukoTransformBlock"]
+__all__ = [
+    "CouplingBlock",
+    "MAFBlock",
+    "SplineBlock",
+    "ZukoBlock",
+    "ZukoTransformBlock",
+    "from_zuko",
+    "to_zuko",
+]
 
 __getattr__, __dir__ = exports(__name__, _PLACES)

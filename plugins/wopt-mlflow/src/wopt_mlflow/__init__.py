@@ -1,0 +1,19 @@
+"""The tracker ``mlflow``: runs in MLflow.
+
+Names are imported when first used, so that finding the plugin costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wopt.lazy import exports
+
+_PLACES = {"MLflow": "wopt_mlflow.tracker"}
+
+if TYPE_CHECKING:
+    from wopt_mlflow.tracker import MLflow
+
+__all__ = ["MLflow"]
+
+__getattr__, __dir__ = exports(__name__, _PLACES)

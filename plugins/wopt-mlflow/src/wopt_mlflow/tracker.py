@@ -1,0 +1,111 @@
+"""The tracker ``mlflow``."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from pydantic import Field
+
+import wopt
+
+__all__ = ["MLflow"]
+
+_LONGEST = 500
+"""Characters of a parameter that every store accepts."""
+_STATUS = {"done": "FINISHED", "stopped": "KILLED"}
+
+
+class MLflow(wopt.Tracker):
+    """Sends a run to MLflow: options as parameters, steps as metrics, the result at the end.
+
+    It does not touch MLflow's active run, so several runs of one process do not mix. A run that is
+    resumed is a new run to MLflow, whose steps go on counting; both have the tag ``wopt.seed`` and
+    the same parameters.
+
+    Example:
+        >>> MLflow(experiment="cells").experiment
+        'cells'
+    """
+
+    def __init__(
+        self,
+        uri: Annotated[
+            str | None,
+            Field(
+                description="of the tracking server or store, http://127.0.0.1:5000 or "
+                "sqlite:///mlflow.db; as MLflow is set up (MLFLOW_TRACKING_URI) by default"
+            ),
+        ] = None,
+        experiment: Annotated[
+            str, Field(min_length=1, description="made if it is not there")
+        ] = "wopt",
+        run: Annotated[str | None, Field(description="the run's name; MLflow's choice")] = None,
+        tags: Annotated[dict[str, str] | None, Field(description="more tags of the run")] = None,
+    ) -> None:
+        self.uri = uri
+        self.experiment = experiment
+        self.run = run
+        self.tags = tags
+        self._client: Any = None
+        self._id = ""
+        self._step = 0
+
+    def start(self, config: dict[str, Any]) -> None:
+        """Make a run with the options as parameters."""
+        from mlflow.entities import Param  # takes seconds to import
+        from mlflow.tracking import MlflowClient
+
+        client = MlflowClient(self.uri)
+        known = client.get_experiment_by_name(self.experiment)
+        experiment = known.experiment_id if known else client.create_experiment(self.experiment)
+        tags = {"wopt.seed": str(config.get("seed", 0)), **(self.tags or {})}
+        self._id = client.create_run(experiment, tags=tags, run_name=self.run).info.run_id
+        options = [Param(k, str(v)[:_LONGEST]) for k, v in _flat(config) if str(v)]
+        for part in _parts(options, 100):
+            client.log_batch(self._id, params=part)
+        self._client = client  # only now: a server that cannot be reached is not asked each step
+
+    def step(self, record: dict[str, Any]) -> None:
+        """Send the numbers of a step."""
+        self._step = int(record["step"])
+        self._send("", record)
+
+    def end(self, result: dict[str, Any]) -> None:
+        """Send the numbers of the result, and end the run."""
+        if self._client is None:
+            return
+        self._send("result/", result)
+        self._client.set_tag(self._id, "wopt.reason", str(result.get("reason", ""))[:_LONGEST])
+        self._client.set_terminated(self._id, _STATUS.get(result["status"], "FAILED"))
+
+    def _send(self, prefix: str, table: dict[str, Any]) -> None:
+        if self._client is None:
+            return
+        from mlflow.entities import Metric
+
+        now = int(1000 * time.time())
+        found = [
+            Metric(prefix + name, float(value), now, self._step)
+            for name, value in _flat(table, "/")
+            if isinstance(value, (int, float)) and not isinstance(value, bool)
+            if math.isfinite(value)
+        ]
+        for part in _parts(found, 1000):
+            self._client.log_batch(self._id, metrics=part)
+
+
+def _flat(table: dict[str, Any], joint: str = ".") -> Iterator[tuple[str, Any]]:
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from ((f"{name}{joint}{inner}", v) for inner, v in _flat(value, joint))
+        else:
+            yield name, value
+
+
+def _parts(rows: list[Any], size: int) -> Iterator[list[Any]]:
+    """Yield so many rows at a time as a request may hold."""
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]

@@ -1,0 +1,19 @@
+"""The tracker ``tensorboard``: runs in TensorBoard.
+
+Names are imported when first used, so that finding the plugin costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wopt.lazy import exports
+
+_PLACES = {"TensorBoard": "wopt_tensorboard.tracker"}
+
+if TYPE_CHECKING:
+    from wopt_tensorboard.tracker import TensorBoard
+
+__all__ = ["TensorBoard"]
+
+__getattr__, __dir__ = exports(__name__, _PLACES)

@@ -1,0 +1,85 @@
+"""The tracker ``tensorboard``."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+import wopt
+
+__all__ = ["TensorBoard", "numbers"]
+
+
+class TensorBoard(wopt.Tracker):
+    """Writes event files that ``tensorboard --logdir FOLDER`` shows.
+
+    Every number of a step is a scalar at its step; those of the result are ``result/...`` at the
+    last one. The configuration is a text.
+
+    Example:
+        >>> TensorBoard(folder="events").folder
+        'events'
+    """
+
+    def __init__(
+        self,
+        folder: Annotated[
+            str, Field(description="where event files go, each run in a folder of its own")
+        ] = "runs/tensorboard",
+        run: Annotated[
+            str | None, Field(min_length=1, description="name of the run's folder; by the time")
+        ] = None,
+    ) -> None:
+        self.folder = folder
+        self.run = run
+        self._writer: Any = None
+        self._step = 0
+
+    def start(self, config: dict[str, Any]) -> None:
+        """Open the event file and write the configuration."""
+        from torch.utils.tensorboard import SummaryWriter  # takes seconds to import
+
+        place = Path(self.folder) / (self.run or time.strftime("%Y%m%d-%H%M%S"))
+        self._writer = SummaryWriter(str(place))
+        text = json.dumps(config, indent=2, default=str)
+        self._writer.add_text("config", f"```json\n{text}\n```", 0)
+
+    def step(self, record: dict[str, Any]) -> None:
+        """Write the numbers of a step."""
+        self._step = int(record["step"])
+        self._write("", record)
+
+    def end(self, result: dict[str, Any]) -> None:
+        """Write the numbers of the result and close the file."""
+        self._write("result/", result)
+        if self._writer is not None:
+            self._writer.close()
+
+    def _write(self, prefix: str, table: dict[str, Any]) -> None:
+        if self._writer is None:
+            return
+        for name, value in numbers(table):
+            self._writer.add_scalar(prefix + name, value, self._step)
+        self._writer.flush()
+
+
+def numbers(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
+    """Yield the finite numbers of a table by name; those of tables inside are ``outer/inner``.
+
+    Example:
+        >>> list(numbers({"a": 1, "b": {"c": 2.5}, "d": "x", "e": float("nan"), "f": True}))
+        [('a', 1.0), ('b/c', 2.5)]
+    """
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from numbers(value, f"{prefix}{name}/")
+        elif isinstance(value, bool) or not isinstance(value, (int, float)):
+            continue
+        elif math.isfinite(value):
+            yield prefix + name, float(value)

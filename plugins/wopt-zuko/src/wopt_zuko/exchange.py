@@ -1,0 +1,178 @@
+"""Flows of wopt as flows of zuko, and the other way round."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Size, Tensor
+from torch.distributions import Distribution, Transform, constraints
+from zuko.lazy import Flow as ZukoFlow
+from zuko.lazy import LazyDistribution, LazyTransform
+
+import wopt
+from wopt_zuko.block import ZukoBlock
+
+__all__ = ["from_zuko", "to_zuko"]
+
+
+def to_zuko(flow: wopt.Flow) -> ZukoFlow:
+    """Return a flow as one of zuko: ``zuko_flow(c).log_prob(x)``, ``zuko_flow(c).sample((n,))``.
+
+    It shares the parameters, which are frozen until ``requires_grad_()``. Conditions are zuko's
+    context. Gradients reach x and the parameters.
+
+    Args:
+        flow: With a base whose density is known.
+
+    Example:
+        >>> units = wopt.AffineTransform.fit(torch.randn(50, 2), "none")
+        >>> law = torch.distributions.MultivariateNormal(torch.zeros(2), torch.eye(2))
+        >>> flow = wopt.Flow(wopt.Chain([], units), law)
+        >>> x = torch.ones(3, 2)
+        >>> bool(torch.allclose(to_zuko(flow)().log_prob(x), flow.log_prob(x).float()))
+        True
+    """
+    return ZukoFlow(_LazyMap(flow), _LazyBase(flow))
+
+
+def from_zuko(flow: ZukoFlow) -> wopt.Flow:
+    """Return a flow of zuko, without context, as one of wopt, sharing its parameters.
+
+    ``flow.save`` cannot describe it, since its transforms are known to no registry: save zuko's
+    own ``state_dict``.
+
+    Args:
+        flow: Unconditional, with event shape ``(d,)``.
+
+    Raises:
+        CapabilityError: It asks for a context.
+
+    Example:
+        >>> import zuko
+        >>> given = zuko.flows.NSF(2, transforms=1, hidden_features=[8])
+        >>> found, x = from_zuko(given), torch.ones(3, 2)
+        >>> bool(torch.allclose(found.log_prob(x), given().log_prob(x), atol=1e-5))
+        True
+    """
+    try:
+        law = flow.base()
+        dim = law.event_shape[0]
+        with torch.no_grad():
+            flow.transform()(law.sample((1,)))
+    except (RuntimeError, TypeError, AttributeError) as error:
+        raise wopt.CapabilityError(
+            "only flows of zuko without context, with event shape (d,), become flows of wopt; "
+            f"this one answered: {type(error).__name__}: {error}"
+        ) from error
+    units = wopt.AffineTransform.fit(torch.zeros(1, dim), "none")
+    return wopt.Flow(wopt.Chain([_Given(dim, transform=flow.transform)], units), law)
+
+
+class _Given(ZukoBlock):
+    """A transform of zuko as it is, the identity or not."""
+
+    def __init__(self, dim: int, transform: Any = None) -> None:
+        super().__init__()
+        self.hold(transform, dim, 0)
+
+
+class _LazyMap(LazyTransform):  # type: ignore[misc]
+    """The map of a flow from the model's units to the base."""
+
+    def __init__(self, flow: wopt.Flow) -> None:
+        super().__init__()
+        self.flow = flow
+
+    def forward(self, c: Tensor | None = None) -> Transform:
+        return _Map(self.flow, c)
+
+
+class _Map(Transform):
+    """The map given conditions, on the columns that it moves."""
+
+    domain = constraints.real_vector
+    codomain = constraints.real_vector
+    bijective = True
+
+    def __init__(self, flow: wopt.Flow, c: Tensor | None) -> None:
+        super().__init__()
+        if (c is None) != (flow.condition == 0):
+            raise wopt.CapabilityError(
+                f"this flow has {flow.condition} condition(s): call it with a context if that is "
+                "not 0, and without one if it is"
+            )
+        self.flow = flow
+        self.c = c
+
+    def call_and_ladj(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the image and the log-det."""
+        return self._through(self.flow.map, x, given=self.c)
+
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return the log-det at ``x``."""
+        return self.call_and_ladj(x)[1]
+
+    def _call(self, x: Tensor) -> Tensor:
+        return self.call_and_ladj(x)[0]
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        given = None
+        if self.c is not None:  # the map's end has them in the flow's coordinates
+            rows = torch.cat([torch.zeros(*self.c.shape[:-1], y.shape[-1]).to(self.c), self.c], -1)
+            given = self.flow.transform(rows)[..., y.shape[-1] :]
+        return self._through(self.flow.map.inverse, y, given=given)[0]
+
+    def _through(self, function: Any, x: Tensor, *, given: Tensor | None) -> tuple[Tensor, Tensor]:
+        if given is not None:
+            batch = torch.broadcast_shapes(x.shape[:-1], given.shape[:-1])
+            x = torch.cat([x.expand(*batch, -1), given.to(x).expand(*batch, -1)], -1)
+        y, log_det = function(x.reshape(-1, x.shape[-1]))
+        moved = self.flow.dim - self.flow.condition
+        found = y[:, :moved].reshape(*x.shape[:-1], moved), log_det.reshape(x.shape[:-1])
+        return found[0].to(x), found[1].to(x)
+
+
+class _LazyBase(LazyDistribution):  # type: ignore[misc]
+    """The base of a flow."""
+
+    def __init__(self, flow: wopt.Flow) -> None:
+        super().__init__()
+        self.base = flow.base
+        self.sizes = flow.dim, flow.condition
+
+    def forward(self, c: Tensor | None = None) -> Distribution:
+        return _Law(self.base, *self.sizes)
+
+
+class _Law(Distribution):
+    """A base law on the columns that a flow moves."""
+
+    arg_constraints = {}  # noqa: RUF012
+    support = constraints.real_vector
+
+    def __init__(
+        self, base: Any, dim: int, condition: int, batch_shape: Size | tuple[int, ...] = ()
+    ) -> None:
+        self.base = base
+        self.sizes = dim, condition
+        super().__init__(Size(batch_shape), Size([dim - condition]), validate_args=False)
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> _Law:
+        """Return the law of a batch of independent draws."""
+        return _Law(self.base, *self.sizes, batch_shape)
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Return the log-density, shape ``z.shape[:-1]``."""
+        rows = z.reshape(-1, z.shape[-1])
+        if self.sizes[1]:  # of which the density does not depend
+            rows = torch.cat([rows, rows.new_zeros(len(rows), self.sizes[1])], 1)
+        found: Tensor = self.base.log_prob(rows).reshape(z.shape[:-1])
+        return found.to(z)
+
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        """Return draws by torch's global generator."""
+        shape = Size(sample_shape) + self.batch_shape
+        chance = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
+        z = self.base.sample(shape.numel(), chance)[:, : self.event_shape[0]]
+        return z.reshape(shape + self.event_shape).to(torch.get_default_dtype())

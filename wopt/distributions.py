@@ -1,0 +1,91 @@
+"""The plugins of this project: which package brings what, so that a missing one can be named."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+
+__all__ = ["CORE", "SHIPPED", "foreign", "how_to_get", "installed"]
+
+CORE = "wopt-core"
+
+SHIPPED = {
+    "wopt-anndata": {"source": "anndata"},
+    "wopt-blocks": {"block": "affine autoregressive icnn particles residual"},
+    "wopt-functionals": {
+        "objective": "chi2 dual_f_divergence energy_distance entropy f_divergence "
+        "fisher_information forward_kl interaction internal ksd mmd potential renyi_divergence "
+        "renyi_entropy sliced_wasserstein sum"
+    },
+    "wopt-geomloss": {"objective": "barycenter sinkhorn wasserstein"},
+    "wopt-jko": {
+        "objective": "kl",
+        "scheme": "jko",
+        "block": "ode",
+        "step_size": "constant geometric sequence",
+    },
+    "wopt-measures": {
+        "target": "gaussian mixture potential python samples",
+        "source": "array gaussian mixture patches picture sklearn toy",
+    },
+    "wopt-mlflow": {"tracker": "mlflow"},
+    "wopt-schemes": {
+        "scheme": "accelerated bdf2 crank_nicolson entropic_jko explicit explicit_midpoint "
+        "extragradient forward_backward local_flow_matching midpoint sdirk2 semi_forward_backward "
+        "sliced_jko",
+        "step_size": "arc_length backtracking",
+    },
+    "wopt-tensorboard": {"tracker": "tensorboard"},
+    "wopt-zuko": {"block": "coupling maf spline zuko"},
+}
+"""Names by kind by package."""
+
+
+def installed(distribution: str) -> bool:
+    """Whether a package is installed.
+
+    Example:
+        >>> installed("wopt-core"), installed("wopt-of-nobody")
+        (True, False)
+    """
+    try:
+        importlib.metadata.distribution(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def how_to_get(kind: str, name: str) -> str | None:
+    """Return how to get a component that is not registered; ``None`` if no package has it.
+
+    Example:
+        >>> how_to_get("block", "nothing") is None
+        True
+    """
+    for package, brings in SHIPPED.items():
+        if name not in brings.get(kind, "").split():
+            continue
+        if not installed(package):
+            return (
+                f'it comes with {package}: pip install {package}, or "{CORE}[all]" for every plugin'
+            )
+        if os.environ.get("WOPT_PLUGINS") is not None:
+            return f"it comes with {package}, which is installed and left out by WOPT_PLUGINS"
+        return f"it comes with {package}, which is installed and did not load: see `wopt doctor`"
+    return None
+
+
+def foreign() -> str | None:
+    """Return what is wrong where a package called ``wopt`` is installed: it is not this one.
+
+    The name on the public index belongs to another project, whose files take the place of ours.
+    """
+    try:
+        other = importlib.metadata.distribution("wopt")
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    return (
+        f"the package 'wopt' {other.version} is installed, which is another project of that name "
+        f"and takes the place of `import wopt`; this one is called {CORE}: "
+        f"pip uninstall -y wopt && pip install --force-reinstall --no-deps {CORE}"
+    )
