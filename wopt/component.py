@@ -133,7 +133,7 @@ def named(name: str, /, **options: Any) -> Any:
 
 
 def custom_error(message: str) -> PydanticCustomError:
-    """Return a pydantic error that shows ``message`` and nothing else."""
+    """Return a pydantic error that shows only ``message``."""
     return PydanticCustomError("wopt", "{message}", {"message": message})
 
 
@@ -321,7 +321,7 @@ def name_of(component: Component) -> str:
 
 
 def describe(error: ValidationError, prefix: tuple[str, ...] = ()) -> str:
-    """Write a pydantic error the way a person wants it: ``place: what is wrong (got ...)``."""
+    """Write a pydantic error in one readable line: ``place: what is wrong (got ...)``."""
     lines = []
     for item in error.errors(include_url=False):
         place = ".".join(str(part) for part in item["loc"])

@@ -20,7 +20,7 @@ class WoptError(Exception):
 
 
 class UserError(WoptError):
-    """A mistake in what was asked for; the command line answers with exit status 2."""
+    """A mistake in the input; the command line answers with exit status 2."""
 
     exit_code = 2
 

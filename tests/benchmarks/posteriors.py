@@ -124,7 +124,8 @@ def row(name, budget, seed):
     kl = found.log_z - found.report.elbo
     made = found.how.split(" after")[0]
     print(
-        f"| {name} | {draws.shape[1]} | {seed} | {spent:.0f} | {mean:.3f} | {sd:.3f} | {found.k_hat:.2f} "
+        f"| {name} | {draws.shape[1]} | {seed} | {spent:.0f} | {mean:.3f} | {sd:.3f} "
+        f"| {found.k_hat:.2f} "
         f"| {share:.2f} | {kl:.4f} | {found.log_z:.3f} +- {found.log_z_error:.3f} "
         f"| {'yes' if found.reliable else 'no'} | {made} |",
         flush=True,

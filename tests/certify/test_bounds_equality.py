@@ -57,7 +57,7 @@ def test_theorem_p_below_the_floor():
     expected = (y**2 + H * LAM * EPS**2) / (1 + H * LAM)
     found = bounds.theorem_p(y**2 / (2 * LAM), *STEPS)[0]
     close(found, expected / (2 * LAM))
-    # theory.md's max{eps, .} is weaker here, and only here.
+    # max{eps, .} would be weaker here, and only here.
     assert np.all(found < EPS**2 / (2 * LAM))
 
 

@@ -4,7 +4,7 @@ Its first-order error is zero. The affine Stein form says so within its interval
 takes the score from a kernel density estimate, of variance 0.1, and the map back from the discrete
 optimal plan; on exact samples it reports what both of them add.
 
-Source: Cheng, Lu, Tan, Xie 2024 (arXiv 2310.17582) and their code; theory.md 1.3 and 4.2.
+Source: Cheng, Lu, Tan, Xie 2024 (arXiv 2310.17582) and their code; docs/theory.md 1.3 and 4.2.
 """
 
 import statistics

@@ -200,7 +200,7 @@ def record(step: int, **changes) -> dict:
 
 RESULT = {
     "status": "done",
-    "reason": "2 steps were asked for",
+    "reason": "2 steps are made",
     "steps": 2,
     "nll_test": 2.7912345,
     "nll_gaussian": 3.788,

@@ -23,7 +23,9 @@ class Certifier(Component):
 
     def __init__(
         self,
-        enabled: Annotated[bool, Field(description="certify at the end of a run")] = True,
+        enabled: Annotated[
+            bool, Field(description="whether to measure a certificate at the end of a run")
+        ] = True,
         budget: Annotated[
             float,
             Field(
@@ -47,12 +49,12 @@ class Certifier(Component):
             int | None,
             Field(
                 ge=20,
-                description="fresh draws of the start where it can be drawn from; otherwise "
+                description="fresh samples of the source, if it can be sampled; otherwise "
                 "validation and test rows, at most so many; by default 20,000 or what fits",
             ),
         ] = None,
         critic: Annotated[
-            FlowBlock, Field(description="whose velocity is the trained test field")
+            FlowBlock, Field(description="block whose velocity is the trained test field")
         ] = named("ode", width=64, time=False, sharpness=3.0),
         iterations: Annotated[
             int | None,
@@ -62,10 +64,14 @@ class Certifier(Component):
                 "what fits the budget, then twice as many as long as it sees more",
             ),
         ] = None,
-        learning_rate: Annotated[float, Field(gt=0, description="of the critic")] = 1e-2,
-        batch_size: Annotated[int, Field(ge=1, description="particles an iteration")] = 1000,
+        learning_rate: Annotated[
+            float, Field(gt=0, description="learning rate of the critic")
+        ] = 1e-2,
+        batch_size: Annotated[
+            int, Field(ge=1, description="particles in an iteration of the critic")
+        ] = 1000,
         level: Annotated[
-            float, Field(gt=0, lt=1, description="confidence of the intervals")
+            float, Field(gt=0, lt=1, description="confidence level of the intervals")
         ] = 0.95,
         score_rows: Annotated[
             int | None,
@@ -77,10 +83,13 @@ class Certifier(Component):
             ),
         ] = None,
         transport_rows: Annotated[
-            int, Field(ge=0, description="particles of each optimal-transport problem; 0 for none")
+            int, Field(ge=0, description="particles of each optimal-transport problem; 0: none")
         ] = 500,
         wish: Annotated[
-            float, Field(gt=0, description="the divergence for which steps are counted, nats")
+            float,
+            Field(
+                gt=0, description="divergence for which the number of steps needed is stated, nats"
+            ),
         ] = 0.01,
     ) -> None:
         self.enabled = enabled

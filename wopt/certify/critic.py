@@ -89,7 +89,7 @@ def seen_by_fields(form: SteinForm, options: CriticOptions) -> dict[str, Estimat
     way round, so no row judges a field that has seen it. Quadrature nodes (weights) serve for both
     and have no sampling error; there only affine fields and one net are used.
 
-    Source: theory.md 4.2 (b), (4.1).
+    Source: docs/theory.md 4.2 (b), (4.1).
 
     Args:
         form: From :meth:`SteinForm.of`.

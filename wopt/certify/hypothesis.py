@@ -30,7 +30,7 @@ def why_not_optimal(objective: Objective, passage: Passage) -> str:
         objective: What was minimised.
         passage: The step.
 
-    Source: theory.md 4.2 (d).
+    Source: docs/theory.md 4.2 (d).
     """
     if not objective.needs & (Need.LOG_DET | Need.LOG_DENSITY):
         return ""

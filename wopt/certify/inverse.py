@@ -48,7 +48,7 @@ def round_trips(
     F is the audited flow, with which likelihoods and certificates are computed; S is the reverse
     with which samples are made. ``None`` if a block has no inverse.
 
-    Source: theory.md (1.17), (1.18).
+    Source: docs/theory.md (1.17), (1.18).
 
     Args:
         blocks: T_1, ..., T_N.

@@ -41,7 +41,7 @@ class LowerSide(Typed):
         rows: How many fresh rows judged it.
         ladder: What was tried, by effort.
 
-    Source: theory.md 4; the chain rule of KL with a density that is not the truth.
+    Source: docs/theory.md 4; the chain rule of KL with a density that is not the truth.
 
     Example:
         >>> LowerSide(0.5, 0.01, 0.48, 0.95, "autoregressive", 1000).ladder

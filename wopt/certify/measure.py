@@ -34,7 +34,7 @@ of the run itself."""
 
 @dataclasses.dataclass(frozen=True)
 class StepMeasure:
-    """What certification particles say of one step.
+    """What is measured of one step on certification particles.
 
     Attributes:
         step: 1, 2, ...

@@ -1,4 +1,4 @@
-"""Whether a step's block is the optimal map that the theorems speak of."""
+"""Whether a step's block is the optimal map of the theorems."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def optimality_part(
         seed: Of the subsamples.
     """
     x, y = passage.before.points, passage.after.points
-    # With conditions the map is optimal for each of them, which joint plans cannot tell.
+    # With conditions the map is optimal for each of them, which joint plans do not show.
     weighted = passage.before.weights is not None  # nodes, between which plans are not unbiased
     if passage.before.condition or weighted or rows == 0 or len(x) < max(8, 4 * (x.shape[1] + 1)):
         return None

@@ -1,4 +1,4 @@
-"""A finished run made again, block by block, on particles that it did not see."""
+"""A finished run repeated, block by block, on particles not used in training."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["Passage", "replay"]
 
 @dataclasses.dataclass(frozen=True)
 class Passage:
-    """One step, as particles see it that were not trained on.
+    """One step, on particles that were not trained on.
 
     Attributes:
         record: What the run measured of the step.

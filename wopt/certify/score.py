@@ -61,7 +61,7 @@ def pushed_score(block: FlowBlock, x: Tensor, score: Tensor) -> Tensor:
     Returns:
         s', shape ``(n, d)``, float64.
 
-    Source: theory.md 4.2 (a).
+    Source: docs/theory.md 4.2 (a).
 
     Example:
         >>> from wopt.testing import AffineBlock

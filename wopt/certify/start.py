@@ -70,7 +70,7 @@ def start_of_run(objective: Objective, evidence: Evidence) -> Start:
 
     Sample moments are taken two standard errors up.
 
-    Source: theory.md 1.6 and 1.8.
+    Source: docs/theory.md 1.6 and 1.8.
     """
     target, at = objective.target, evidence.particles
     if target is None or Need.TARGET_SAMPLES not in target.provides:
@@ -103,7 +103,7 @@ def smoothing_part(evidence: Evidence) -> Smoothing | None:
         W_2^2 <= (1 - e^-t)^2 E|A^-1 z|^2 + (1 - e^-2t) |A^-1|^2,
 
     z in the flow's coordinates and A the linear part of the preprocessing, so that the distance is
-    in the data's units. Source: theory.md (1.12).
+    in the data's units. Source: docs/theory.md (1.12).
     """
     time = evidence.smooth_time
     if not time:

@@ -77,7 +77,7 @@ def transport_gap(
 
     It is tight where the laws are Gaussian, whatever T is, and where T is symmetric and affine;
     elsewhere it can be far too large. A and b are fitted on every other row and evaluated on the
-    rest, in both ways, so no row judges a map that has seen it.
+    rest, in both ways, so no row is used to test a map that was fitted to it.
 
     *From below*, with POT (on the line without): plans between subsamples, at ``size`` and at half
     of it, with the bias of plans shown beside them.
@@ -94,7 +94,7 @@ def transport_gap(
         DataError: The shapes differ, or there are fewer than 4 (d + 1) rows.
         UserError: ``size`` or ``groups`` is too small.
 
-    Source: theory.md 4.2 (d), the dual by Gelbrich 1990; Flamary et al., POT, 2021.
+    Source: docs/theory.md 4.2 (d), the dual by Gelbrich 1990; Flamary et al., POT, 2021.
 
     Example:
         >>> x = torch.randn(400, 2, generator=torch.Generator().manual_seed(0))
@@ -229,7 +229,7 @@ def jacobian_symmetry(move: Callable[[Tensor], Tensor], points: Tensor) -> Symme
         DataError: ``points`` is empty or no table.
         UserError: The map's value cannot be differentiated, or has another shape.
 
-    Source: theory.md 4.2 (d).
+    Source: docs/theory.md 4.2 (d).
 
     Example:
         >>> x = torch.randn(5, 2, generator=torch.Generator().manual_seed(0)).double()

@@ -24,7 +24,7 @@ __all__ = ["command"]
 def command(
     directory: Path, settings: tuple[str, ...], budget: str | None, against: Path | None
 ) -> None:
-    """Measure the certificate of the run in DIRECTORY anew, on particles it was not trained on.
+    """Measure the certificate of the run in DIRECTORY again, on particles not used in training.
 
     Writes certificate.json and the report. It measures the first-order error of each step, with
     its interval; fits challengers, other densities that try to beat the model, which say how far it

@@ -20,7 +20,7 @@ COMMANDS = {
     "sample": "draw samples with their log-density",
     "score": "log-likelihoods of data under a run's model",
     "certify": "measure what a run guarantees, and how each figure is known",
-    "report": "write a run's HTML page anew",
+    "report": "rewrite a run's HTML page",
     "compare": "show runs side by side",
     "validate": "check a configuration without running it",
     "schema": "print the JSON Schema of all installed options",
@@ -83,7 +83,7 @@ def main() -> None:
         status = _fail("interrupted", 130)
     except OSError as error:
         why = "the disk is full" if error.errno == errno.ENOSPC else str(error)
-        status = _fail(f"{why}; files already written are whole", 1)
+        status = _fail(f"{why}; files already written are complete", 1)
     sys.exit(status if isinstance(status, int) else 0)
 
 

@@ -12,7 +12,7 @@ __all__ = ["command"]
 @click.command("report")
 @click.argument("directory", type=click.Path(path_type=Path))
 def command(directory: Path) -> None:
-    """Write DIRECTORY/report.html anew."""
+    """Rewrite DIRECTORY/report.html."""
     from wopt.report import render
     from wopt.store.directory import RunDirectory
 

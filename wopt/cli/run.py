@@ -24,7 +24,7 @@ def command(config: Path, out: Path | None, settings: tuple[str, ...], budget: s
     CONFIG is a TOML file; or a data file (csv, parquet, npy, npz), and then every option is chosen
     for it (`wopt plan` shows how).
 
-    Exit status: 0 done, 1 a failed run, 2 a mistake in what was asked for, 130 interrupted.
+    Exit status: 0 done, 1 a failed run, 2 a mistake in the input, 130 interrupted.
     """
     from wopt.cli.common import exit_status, table_of, warn_of_plugins
     from wopt.cli.console import RunTerminal

@@ -17,7 +17,14 @@ __all__ = ["command"]
 
 @click.command("sample")
 @click.argument("directory", type=click.Path(path_type=Path))
-@click.option("-n", "number", type=click.IntRange(min=1), default=1000, show_default=True)
+@click.option(
+    "-n",
+    "number",
+    type=click.IntRange(min=1),
+    default=1000,
+    show_default=True,
+    help="How many samples.",
+)
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path), required=True, help="npy, csv or parquet."
 )
@@ -26,7 +33,13 @@ __all__ = ["command"]
     type=click.Path(path_type=Path),
     help="A table with the context columns of a conditional model: one sample for each row.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of the samples.",
+)
 @click.option(
     "--importance",
     is_flag=True,

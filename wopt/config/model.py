@@ -42,10 +42,10 @@ class RunConfig(Options):
         (3, 'JKO')
     """
 
-    source: Annotated[Source, Field(description="where the start comes from")]
+    source: Annotated[Source, Field(description="the data, or where initial samples come from")]
     objective: Annotated[Objective, Field(description="what to minimise")] = named("kl")
-    scheme: Annotated[ProximalScheme, Field(description="how to step")] = named("jko")
-    block: Annotated[FlowBlock, Field(description="with which maps")] = named("ode")
+    scheme: Annotated[ProximalScheme, Field(description="how a step is made")] = named("jko")
+    block: Annotated[FlowBlock, Field(description="which family of maps")] = named("ode")
     blocks: Annotated[
         list[FlowBlock] | None,
         Field(
@@ -54,10 +54,10 @@ class RunConfig(Options):
             "last serves the others",
         ),
     ] = None
-    solver: Annotated[InnerSolver, Field(description="minimises each subproblem")] = Field(
+    solver: Annotated[InnerSolver, Field(description="how each subproblem is minimised")] = Field(
         default_factory=InnerSolver
     )
-    guard: Annotated[Guard, Field(description="accepts or rejects a finished step")] = Field(
+    guard: Annotated[Guard, Field(description="when a finished step is accepted")] = Field(
         default_factory=Guard
     )
     stop: Annotated[Stop, Field(description="when to stop")] = Field(default_factory=Stop)
@@ -70,19 +70,21 @@ class RunConfig(Options):
     certify: Annotated[Certifier, Field(description="how the certificate is measured")] = Field(
         default_factory=Certifier
     )
-    tracker: Annotated[Tracker | None, Field(description="sends records elsewhere")] = None
-    seed: Annotated[int, Field(ge=0, lt=2**63, description="of all random draws")] = 0
+    tracker: Annotated[Tracker | None, Field(description="where else records are sent")] = None
+    seed: Annotated[int, Field(ge=0, lt=2**63, description="seed of all random draws")] = 0
     device: Annotated[
-        str, AfterValidator(_usable_device), Field(description="cpu, cuda, cuda:1, mps, ...")
+        str,
+        AfterValidator(_usable_device),
+        Field(description="where to compute: cpu, cuda, cuda:1, mps, ..."),
     ] = "cpu"
     dtype: Annotated[
-        Literal["float32", "float64"], Field(description="of the particles and maps")
+        Literal["float32", "float64"], Field(description="precision of particles and maps")
     ] = "float32"
     smooth_time: Annotated[
         float,
         Field(
             ge=0,
-            description="time of the Ornstein-Uhlenbeck process that the start is smoothed by, in "
+            description="smooths the data by an Ornstein-Uhlenbeck process for this time, in "
             "the flow's coordinates; for data without a density",
         ),
     ] = 0.0
@@ -94,7 +96,7 @@ class RunConfig(Options):
         ),
     ] = "auto"
     versions: Annotated[
-        dict[str, str], Field(description="of what made this file; written by wopt, not read")
+        dict[str, str], Field(description="versions that made this file; written by wopt, not read")
     ] = Field(default_factory=dict)
 
     @property

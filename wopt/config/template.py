@@ -79,7 +79,7 @@ def _component(
         if values and option in values:
             lines += [*_comment(field), tomli_w.dumps({option: values[option]}).strip()]
         elif isinstance(default, dict) and "name" in default and option in KINDS:
-            if option == "step_size":  # a number says it all
+            if option == "step_size":  # a number is enough
                 lines += [*_comment(field), "step_size = 1.0"]
             else:
                 nested += ["", f"# {field.description}"]

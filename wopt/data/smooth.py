@@ -22,7 +22,7 @@ def smoothed(z: Tensor, time: float, noise: torch.Generator) -> Tensor:
         time: t.
         noise: Draws xi.
 
-    Source: theory.md 1.8.
+    Source: docs/theory.md 1.8.
 
     Example:
         >>> point = torch.ones(20_000, 1, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Conditional flows: conditions ride along as the last coordinates, which no map changes."""
+"""Conditional flows: conditions are the last coordinates, which no map changes."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def wasserstein_gradient(objective: Objective, particles: Particles) -> Tensor:
     """Return grad_W G at the particles, shape ``(n, d)``, of an energy of the points alone.
 
     Raises:
-        CapabilityError: The energy depends on the density, whose gradient particles do not tell.
+        CapabilityError: The energy depends on the density, whose gradient particles do not give.
 
     Example:
         >>> from wopt.interfaces.objective import Objective

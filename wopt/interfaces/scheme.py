@@ -27,7 +27,7 @@ class History:
         particles: Where they stand.
         previous: Where they stood one step ago, shape ``(n, d)``; ``None`` at the start.
         gradient: The Wasserstein gradient of the objective at them, shape ``(n, d)``, read off
-            the step just made; ``None`` where that step does not tell.
+            the step just made; ``None`` where that step does not give it.
         step: Index of the step to make (0, 1, ...).
         step_size: h of the step to make.
         previous_step_size: h of the step before; ``None`` at the start.

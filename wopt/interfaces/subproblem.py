@@ -140,7 +140,7 @@ class Subproblem:
         return Stationarity(self.implicit, self.at(block, audit=True), self.anchor, self.step_size)
 
     def gradient(self, objective: Objective, moved: Particles) -> Tensor | None:
-        """Return the objective's Wasserstein gradient at the new particles, if the step tells.
+        """Return the objective's Wasserstein gradient at the new particles, if the step gives it.
 
         After a step with all of the objective implicit it is (a - y)/h'.
         """

@@ -66,7 +66,7 @@ def _likelihoods(run: Run) -> Iterator[Card]:
         if result.impossible:
             note += "; no divergence is negative: the target is not normalised"
         elif kl < 0:
-            note += "; below zero: sampling noise, or a likelihood that is off"
+            note += "; below zero: sampling noise, or an inaccurate likelihood"
         yield Card("kl", result.kl_of, kl, "nats", note, True, kl < 0)
 
 

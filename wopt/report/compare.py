@@ -76,7 +76,7 @@ COLUMNS = (
 
 
 def rows(directories: Sequence[Path]) -> list[Row]:
-    """Read the runs and find what tells them apart.
+    """Read the runs and find the options in which they differ.
 
     Raises:
         ConfigError: Fewer than two runs are named.
@@ -183,7 +183,7 @@ def _picture(found: Sequence[Row], by: str) -> Picture | None:
     return Picture(
         by,
         "By step" if by == "step" else "By processor time",
-        "Lower is better in every panel; what counts by step is the scheme, by time also its cost.",
+        "Lower is better in every panel; by step it compares schemes, by time also their cost.",
         f"Curves of {len(found)} runs.",
         svg(figure),
     )

@@ -35,9 +35,11 @@ def progress(run: Run) -> Picture | None:
     caption = "Both curves should fall and flatten" if both else "The energy should fall at each"
     caption += " step" if not both else ""
     if both and result is not None and result.entropy is not None and run.pulls_back:
-        caption += "; no honest NLL lies below the entropy"
+        caption += "; no correct NLL lies below the entropy"
     if both and result is not None and result.nll_gaussian is not None:
-        caption += ", and below the dashed line the model beats a Gaussian fitted to the same data"
+        caption += (
+            ", and below the dashed line the model is better than a Gaussian fitted to the data"
+        )
     return Picture(
         "progress",
         "Energy and likelihood by step",

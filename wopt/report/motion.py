@@ -52,7 +52,7 @@ def motion(run: Run, key: str) -> Picture | None:
         f"From {begin} to {end}" if forward else f"From {end} to {begin}",
         f"{who}, seen in {names}{which}, should become {end if forward else begin} block by block"
         + (with_goal if goal is not None and paths.shape[2] > 1 else "")
-        + "; a colour keeps to its particle"
+        + "; a particle keeps its colour"
         + (", and lines are a few particles' ways." if paths.shape[2] > 1 else "."),
         f"{paths.shape[1]} particles at {n + 1} stages of the flow.",
         png(figure),

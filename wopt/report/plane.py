@@ -1,4 +1,4 @@
-"""Pictures of a model in the plane: its density and its samples, beside what is real."""
+"""Pictures of a model in the plane: its density and its samples, beside the data."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def density(run: Run) -> Picture | None:
     return Picture(
         "density",
         "The model's density",
-        "The model should be bright where the data are and dark elsewhere; threads between parts "
+        "The model should be bright where the data are and dark elsewhere; bridges between parts "
         "that are apart, and blurred edges, show what the flow has not resolved.",
         ", ".join(name for name, _ in panels) + ", as maps of density with one colour scale.",
         *in_both(figure),

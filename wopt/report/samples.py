@@ -1,4 +1,4 @@
-"""Pictures of what the model generates, beside what is real."""
+"""Pictures of generated samples beside the data."""
 
 from __future__ import annotations
 

@@ -196,7 +196,7 @@ def _pushes(config: RunConfig, dataset: Dataset) -> bool:
     smoothed start is not the known law, so data it is.
 
     Raises:
-        CapabilityError: ``push_forward`` is wished for and the start's density is not known, while
+        CapabilityError: ``push_forward`` is configured and the start's density is not known, while
             the target's is; or start and target are in other units.
     """
     target, still = config.objective.target, config.smooth_time == 0

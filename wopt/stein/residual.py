@@ -21,7 +21,7 @@ def affine_residual(condition: Stationarity) -> float:
         An estimate of the norm of xi's affine part, in units of length per h: up to sampling error
         a lower bound of the first-order error.
 
-    Source: theory.md 4.2 (4.1).
+    Source: docs/theory.md 4.2 (4.1).
 
     Args:
         condition: What the step is to meet, at its new particles.

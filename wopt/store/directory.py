@@ -1,4 +1,4 @@
-"""The run directory: what a run leaves, written whole or not at all, read back with checks."""
+"""The run directory: what a run leaves, written completely or not at all, read with checks."""
 
 from __future__ import annotations
 

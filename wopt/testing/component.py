@@ -1,4 +1,4 @@
-"""One door to all checks: a component by kind and name."""
+"""All checks of a component, by kind and name."""
 
 from __future__ import annotations
 

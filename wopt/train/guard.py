@@ -72,7 +72,7 @@ class Guard(Component):
     by the audit must agree. A step that is only inaccurate gets a finer grid; one that fails
     otherwise is trained again, with a finer grid and half the learning rate.
 
-    Source: theory.md 4.1 and DESIGN 7.
+    Source: docs/theory.md 4.1.
 
     Example:
         >>> Guard(retries=1).retries
@@ -82,16 +82,16 @@ class Guard(Component):
     def __init__(
         self,
         likelihood_tolerance: Annotated[
-            float, Field(gt=0, description="largest mean likelihood error of a block, nats")
+            float, Field(gt=0, description="largest mean error of a block's log-likelihood, nats")
         ] = 0.02,
         standard_errors: Annotated[
-            float, Field(ge=0, description="k: how many standard errors noise may account for")
+            float, Field(ge=0, description="k: a rise within so many standard errors is accepted")
         ] = 1.0,
         retries: Annotated[
-            int, Field(ge=0, description="how often a step is trained again before giving up")
+            int, Field(ge=0, description="how often a rejected step is trained again")
         ] = 2,
         refinements: Annotated[
-            int, Field(ge=0, description="how often a block's grid is made finer")
+            int, Field(ge=0, description="how often a block's grid is refined")
         ] = 4,
     ) -> None:
         self.likelihood_tolerance = likelihood_tolerance
@@ -127,7 +127,7 @@ class Guard(Component):
         inversion = None
         try:
             inversion = inversion_error(block, before.points)
-        except DivergenceError as error:  # a map that folded: training it more gently may help
+        except DivergenceError as error:  # not one to one: a smaller learning rate may help
             lacks = lacks or str(error)
         inexact = _likelihood_error(objective, block, before, moved)
         return Verdict(

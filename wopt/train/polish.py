@@ -23,7 +23,7 @@ def polish(
 
     A line search compares values of the loss, which rounding blurs once they differ by less than
     1e-16 of themselves; it leaves parameters right to about the root of that, 1e-8. Gradients
-    still tell the way there. Only a start near a minimum makes sense: if the norm rises instead,
+    still give a descent direction. It makes sense only near a minimum: if the norm rises instead,
     the parameters are given back as they were at its least.
 
     Args:

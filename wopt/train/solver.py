@@ -35,14 +35,16 @@ class InnerSolver(Component):
             Literal["adam", "muon", "lbfgs"],
             Field(
                 description="adam on mini-batches; muon, the same with orthogonalised steps for "
-                "matrices, learns sharp features sooner; lbfgs on all particles, for small problems"
+                "matrices, quicker on sharp features; lbfgs on all particles, for small problems"
             ),
         ] = "adam",
-        learning_rate: Annotated[float, Field(gt=0, description="peak of the schedule")] = 2e-3,
+        learning_rate: Annotated[float, Field(gt=0, description="peak learning rate")] = 2e-3,
         matrix_rate: Annotated[
-            float, Field(gt=0, description="peak rate of the matrices under muon")
+            float, Field(gt=0, description="muon: peak learning rate of matrices")
         ] = 0.02,
-        iterations: Annotated[int, Field(ge=1, description="at most, per step")] = 500,
+        iterations: Annotated[
+            int, Field(ge=1, description="largest number of iterations a step")
+        ] = 500,
         by_step: Annotated[
             list[Annotated[float, Field(gt=0)]] | None,
             Field(
@@ -67,24 +69,25 @@ class InnerSolver(Component):
         ] = None,
         batch_size: Annotated[int, Field(ge=1, description="particles per iteration")] = 500,
         warmup: Annotated[
-            float, Field(ge=0, lt=1, description="share of iterations over which the rate rises")
+            float,
+            Field(ge=0, lt=1, description="share of iterations in which the learning rate rises"),
         ] = 0.05,
         final_rate: Annotated[
-            float, Field(ge=0, le=1, description="end of the cosine, as a share of the peak")
+            float, Field(ge=0, le=1, description="learning rate at the end, as a share of the peak")
         ] = 0.01,
         clip: Annotated[
-            float, Field(ge=0, description="largest norm of the gradient; 0 for any")
+            float, Field(ge=0, description="gradients are clipped to this norm; 0: never")
         ] = 10.0,
         weight_decay: Annotated[
             float,
             Field(
                 ge=0,
-                description="share of the rate by which weights shrink each iteration (AdamW's; "
-                "not under lbfgs); against overfitting",
+                description="decoupled weight decay, as AdamW's (adam and muon; "
+                "not lbfgs); against overfitting",
             ),
         ] = 0.0,
         ema: Annotated[
-            float, Field(ge=0, lt=1, description="decay of a parameter average; 0 for none")
+            float, Field(ge=0, lt=1, description="decay of an average of the parameters; 0: none")
         ] = 0.0,
         noise: Annotated[
             float,
@@ -94,9 +97,11 @@ class InnerSolver(Component):
                 "in the flow's coordinates, at every iteration; against overfitting smooth laws",
             ),
         ] = 0.0,
-        warm_start: Annotated[bool, Field(description="begin from the previous step's map")] = True,
+        warm_start: Annotated[
+            bool, Field(description="initialise from the previous step's map")
+        ] = True,
         check_every: Annotated[
-            int, Field(ge=1, description="iterations between held-out losses")
+            int, Field(ge=1, description="iterations between held-out evaluations")
         ] = 50,
         check_rows: Annotated[
             int | None,
@@ -111,18 +116,18 @@ class InnerSolver(Component):
             ),
         ] = None,
         tolerance: Annotated[
-            float | None, Field(gt=0, description="first-order error at which a step is solved")
+            float | None, Field(gt=0, description="train until the first-order error is below this")
         ] = None,
         relative_tolerance: Annotated[
             float | None,
             Field(
                 gt=0,
-                description="the same as a share of the movement per h, which falls from step to "
-                "step: late steps are then trained harder",
+                description="tolerance as a share of the movement per h, which falls from step to "
+                "step, so that late steps are solved more accurately",
             ),
         ] = None,
         rounds: Annotated[
-            int, Field(ge=1, description="of so many iterations, at most, to meet a tolerance")
+            int, Field(ge=1, description="repetitions of `iterations` allowed to meet a tolerance")
         ] = 4,
     ) -> None:
         self.optimiser = optimiser

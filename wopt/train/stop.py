@@ -23,7 +23,7 @@ class Stop(Component):
 
     def __init__(
         self,
-        steps: Annotated[int, Field(ge=1, description="at most")] = 4,
+        steps: Annotated[int, Field(ge=1, description="largest number of steps")] = 4,
         movement: Annotated[
             float | None, Field(gt=0, description="stop when E|T(x)-x|^2 falls below")
         ] = None,
@@ -45,10 +45,12 @@ class Stop(Component):
         ] = None,
         nll_patience: Annotated[
             int | None,
-            Field(ge=1, description="stop after so many steps whose held-out NLL fell too little"),
+            Field(
+                ge=1, description="stop after so many steps without improvement of the held-out NLL"
+            ),
         ] = None,
         nll_tolerance: Annotated[
-            float, Field(ge=0, description="nats by which the NLL must fall to count")
+            float, Field(ge=0, description="smallest fall of the NLL that counts as one, nats")
         ] = 1e-3,
     ) -> None:
         self.steps = steps
@@ -81,5 +83,5 @@ class Stop(Component):
                         f"in {self.nll_patience} step(s)"
                     )
         if last.step >= self.steps:
-            return f"{self.steps} steps were asked for"
+            return f"all {self.steps} steps are made"
         return None

@@ -34,7 +34,7 @@ def momentum(h, convexity):
 
 @pytest.mark.parametrize(("h", "jko", "accelerated"), [(0.05, 269, 54), (0.2, 70, 25)])
 def test_counts_of_exact_steps(h, jko, accelerated, flat):
-    """The counts of theory.md 3.4."""
+    """The counts of docs/theory.md 3.4."""
     assert steps_to_gap(flat, h, 0.0) == jko
     assert steps_to_gap(flat, h, momentum(h, 1 / 1.85)) == accelerated
 

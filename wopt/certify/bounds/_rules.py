@@ -89,7 +89,7 @@ class Rule:
         """Whether it follows the run from the law before each step, by the optimal maps.
 
         The other rules hold whatever the map: Theorem Q takes |x - Tx|, an upper bound of the
-        distance moved, and the first-order error with the map itself (theory.md 1.6, 4.2);
+        distance moved, and the first-order error with the map itself (docs/theory.md 1.6, 4.2);
         log-Sobolev looks at the law alone. The forward-backward bound needs the optimal map from
         the end of the explicit step, which DT does not tell.
         """

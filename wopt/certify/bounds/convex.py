@@ -28,7 +28,7 @@ def convex_best(w0: Numbers, step_sizes: Steps, errors: Steps | float) -> Array:
     Raises:
         UserError: The steps make no sense.
 
-    Source: theory.md 1.7.
+    Source: docs/theory.md 1.7.
 
     Example:
         >>> convex_best(2.0, [1.0, 1.0], 0.0).tolist()
@@ -52,7 +52,7 @@ def convex_last(w0: Numbers, step_sizes: Steps, errors: Steps | float) -> Array:
 
     Conditions, arguments and errors: as :func:`convex_best`.
 
-    Source: theory.md 1.7 for the mean; the last iterate as above.
+    Source: docs/theory.md 1.7 for the mean; the last iterate as above.
 
     Example:
         >>> convex_last(2.0, [1.0, 1.0], 0.0).tolist()

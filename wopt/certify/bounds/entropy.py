@@ -26,7 +26,7 @@ def log_sobolev(fisher: Real, lam: float) -> Real:
     Raises:
         UserError: lambda is not positive.
 
-    Source: theory.md (1.10).
+    Source: docs/theory.md (1.10).
 
     Example:
         >>> log_sobolev(9.0, 1.0)  # N(3, 1) and N(0, 1), whose KL is 9/2
@@ -49,7 +49,7 @@ def transport_entropy(kl: Real, lam: float) -> Real:
     Raises:
         UserError: lambda is not positive.
 
-    Source: theory.md 1.6, Theorem Q.
+    Source: docs/theory.md 1.6, Theorem Q.
 
     Example:
         >>> float(transport_entropy(4.5, 1.0))

@@ -63,7 +63,7 @@ def mixed_statement(round_trip: float, kl: float, smoothing: float = 0.0) -> Mix
         smoothing: A bound of W_2 between the data and the law the flow was trained on
             (``smoothing_distance``), added to the distance.
 
-    Source: theory.md (1.17), (1.18).
+    Source: docs/theory.md (1.17), (1.18).
 
     Example:
         >>> print(mixed_statement(0.01, 0.02))
@@ -83,7 +83,7 @@ def inverse_statement(inversion: float, kl: float, smoothing: float = 0.0) -> Mi
         kl: A bound of KL(p_N|q).
         smoothing: As in :func:`mixed_statement`.
 
-    Source: theory.md (1.16).
+    Source: docs/theory.md (1.16).
 
     Example:
         >>> inverse_statement(float(reverse_error([0.5], [2.0])), 0.02)
@@ -106,7 +106,7 @@ def reverse_error(errors: Steps, lipschitz: Steps) -> Array:
     Raises:
         UserError: There are not as many, or one is negative.
 
-    Source: theory.md (1.15).
+    Source: docs/theory.md (1.15).
 
     Example:
         >>> float(reverse_error([0.5, 0.25], [2.0, 3.0]))  # 0.5 + 2 * 0.25
@@ -133,7 +133,7 @@ def reverse_error_uniform(round_trip: float, step_size: float, slope: float, ste
         slope: K >= 0, the Lipschitz constant of the blocks' velocity.
         steps: N.
 
-    Source: theory.md (1.15), "uniform".
+    Source: docs/theory.md (1.15), "uniform".
 
     Example:
         >>> round(reverse_error_uniform(1e-3, 0.5, 1.0, 10), 4)

@@ -1,4 +1,4 @@
-"""What a block that is not an optimal map costs the residual."""
+"""How much a block that is not an optimal map adds to the residual."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["optimal_residual"]
 
 
 def optimal_residual(residual: Real, gap: Real, step_size: float, lipschitz: Real) -> Real:
-    """Return  eps <= |xi_T| + (Lip * gap)^1/2 / h,  the residual that the theorems ask for.
+    """Return  eps <= |xi_T| + (Lip * gap)^1/2 / h,  the residual that the theorems use.
 
     They want the optimal map from p_n to p_{n+1}; xi_T is computed with the block T. With
     gap = E|x - T x|^2 - W_2^2(p_n, p_{n+1}) the inverses of the two maps differ by
@@ -30,7 +30,7 @@ def optimal_residual(residual: Real, gap: Real, step_size: float, lipschitz: Rea
     Raises:
         UserError: A negative argument, or a step size that is not positive.
 
-    Source: theory.md (4.2).
+    Source: docs/theory.md (4.2).
 
     Example:
         >>> float(optimal_residual(0.1, 0.01, step_size=0.5, lipschitz=4.0))

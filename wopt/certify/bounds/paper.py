@@ -43,7 +43,7 @@ def paper_distance(w0: Numbers, step_sizes: Steps, errors: Steps | float, lam: N
     Raises:
         UserError: lambda is not positive, or the steps make no sense.
 
-    Source: Cheng, Lu, Tan, Xie 2024 (arXiv 2310.17582), by theory.md (1.5).
+    Source: Cheng, Lu, Tan, Xie 2024 (arXiv 2310.17582), by docs/theory.md (1.5).
 
     Example:
         >>> paper_distance(3.0, [2.0, 2.0], 0.0, lam=1.0).round(4).tolist()
@@ -64,7 +64,7 @@ def paper_gap(w0: Numbers, step_sizes: Steps, errors: Steps | float, lam: Number
 
     W_{n-1} is bounded by :func:`paper_distance`, whose conditions, arguments and errors these are.
 
-    Source: Cheng, Lu, Tan, Xie 2024, by theory.md (1.6).
+    Source: Cheng, Lu, Tan, Xie 2024, by docs/theory.md (1.6).
 
     Example:
         >>> paper_gap(3.0, [2.0, 2.0], 0.0, lam=1.0).round(4).tolist()
@@ -113,7 +113,7 @@ def paper_statement(w0: float, step_size: float, error: float, lam: float) -> Pa
     Raises:
         UserError: A condition fails.
 
-    Source: Cheng, Lu, Tan, Xie 2024, by theory.md (1.7).
+    Source: Cheng, Lu, Tan, Xie 2024, by docs/theory.md (1.7).
 
     Example:
         >>> found = paper_statement(3.0, 1.0, 0.1, lam=1.0)

@@ -1,4 +1,4 @@
-"""What a wished divergence asks for: the residual of each step, and how many steps."""
+"""What a target divergence requires: the residual of each step, and how many steps."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def error_needed(
     by Theorem S'.
 
     Args:
-        kl: The wished divergence.
+        kl: The target divergence.
         lam: lambda.
         step_sizes: h_n, where the steps are fixed.
         w0: W_2(p_0, q), or a bound of it.
@@ -44,7 +44,7 @@ def error_needed(
     Raises:
         UserError: lambda is not positive, or the steps are given without a start.
 
-    Source: theory.md 6 and (1.9).
+    Source: docs/theory.md 6 and (1.9).
 
     Example:
         >>> error_needed(0.005, lam=1.0)
@@ -74,11 +74,11 @@ def error_needed(
 
 @dataclasses.dataclass(frozen=True)
 class StepsNeeded:
-    """How many steps certify a wished divergence.
+    """How many steps certify a target divergence.
 
     Attributes:
         steps: The number, or ``None`` if no number does.
-        kl: The wish.
+        kl: The target divergence.
         floor: eps^2 / (2 lambda), below which the residual lets no bound fall.
         of: What is bounded: KL, or the gap of another objective.
     """
@@ -107,14 +107,14 @@ def steps_needed(
     kl0: float | None = None,
     of: str = "KL",
 ) -> StepsNeeded:
-    """Return how many steps of constant h and eps certify the wished divergence.
+    """Return how many steps of constant h and eps certify the target divergence.
 
     From a divergence e with y = (2 lambda e)^1/2 Theorem P reaches y* = (2 lambda kl)^1/2 after
     ceil(log((y - eps)/(y* - eps)) / log(1 + h lambda)) steps. From W_2(p_0, q) a first step by
     Theorem S' gives e.
 
     Args:
-        kl: The wish.
+        kl: The target divergence.
         step_size: h.
         error: eps.
         lam: lambda.
@@ -125,7 +125,7 @@ def steps_needed(
     Raises:
         UserError: lambda is not positive, or neither ``w0`` nor ``kl0`` is given.
 
-    Source: theory.md 1.6, "Number of steps".
+    Source: docs/theory.md 1.6, "Number of steps".
 
     Example:
         >>> print(steps_needed(0.01, 1.0, 0.1, lam=1.0, w0=3.0))

@@ -42,7 +42,7 @@ def a_posteriori(moved: Real, step_size: float | Real, error: Real, lam: float) 
     Raises:
         UserError: lambda is not positive.
 
-    Source: theory.md (1.11).
+    Source: docs/theory.md (1.11).
 
     Example:
         >>> a_posteriori(0.5, 0.5, 0.1, lam=1.0)

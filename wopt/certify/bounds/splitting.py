@@ -48,8 +48,8 @@ def forward_backward(
     Raises:
         UserError: A condition fails.
 
-    Source: Salim, Korba, Luise 2020 for exact steps; theory.md 1.10 and 3.3, with the growth of
-        the gap added.
+    Source: Salim, Korba, Luise 2020 for exact steps; docs/theory.md 1.10 and 3.3, with the growth
+        of the gap added.
 
     Example:
         >>> found = forward_backward(2.0, [0.5, 0.5], 0.0, lam=1.0, smoothness=1.0)

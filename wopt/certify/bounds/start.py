@@ -31,7 +31,7 @@ def start_distance(
         mean: E X.
         target_mean: E Z; either may be 0, the default.
 
-    Source: theory.md 1.6.
+    Source: docs/theory.md 1.6.
 
     Example:
         >>> start_distance(2.0, 2.0)
@@ -56,7 +56,7 @@ def smoothing_distance(second_moment: Real, dim: float, delta: float) -> Real:
     Raises:
         UserError: delta is not positive.
 
-    Source: theory.md (1.12).
+    Source: docs/theory.md (1.12).
 
     Example:
         >>> round(float(smoothing_distance(4.0, 2, 0.01)), 4)
@@ -80,7 +80,7 @@ def smoothed_kl(second_moment: Real, dim: int, delta: float) -> Real:
     Raises:
         UserError: delta is not positive.
 
-    Source: theory.md (1.13), by joint convexity of KL.
+    Source: docs/theory.md (1.13), by joint convexity of KL.
 
     Example:
         >>> round(float(smoothed_kl(4.0, 2, 0.5)), 4)
@@ -107,7 +107,7 @@ def smoothed_kl_from_distance(w2: Real, delta: float, lam: float = 1.0) -> Real:
     Raises:
         UserError: delta or lambda is not positive.
 
-    Source: theory.md (1.14), the sharper form (Bobkov, Gentil, Ledoux 2001; Wang 2010).
+    Source: docs/theory.md (1.14), the sharper form (Bobkov, Gentil, Ledoux 2001; Wang 2010).
 
     Example:
         >>> round(float(smoothed_kl_from_distance(2.0, 0.5)), 4)

@@ -36,7 +36,7 @@ def theorem_s(w0: Numbers, step_sizes: Steps, errors: Steps | float, lam: Number
     Raises:
         UserError: lambda <= -1/h_n, or the steps make no sense.
 
-    Source: theory.md (1.8).
+    Source: docs/theory.md (1.8).
 
     Example:
         >>> theorem_s(2.0, [1.0, 1.0], [0.0, 0.4], lam=1.0).tolist()
@@ -55,7 +55,7 @@ def theorem_s_gap(w0: Numbers, step_sizes: Steps, errors: Steps | float, lam: Nu
     Conditions, arguments, errors: as :func:`theorem_s`. Equality for the first step of
     G = E c|x| + lambda |x|^2/2 from a Dirac at x with c = |x| / (h (2 + h lambda)).
 
-    Source: theory.md 1.6, Theorem S'.
+    Source: docs/theory.md 1.6, Theorem S'.
 
     Example:
         >>> theorem_s_gap(2.0, [1.0], [0.0], lam=0.0).tolist()  # W_0^2 / (4 h)
@@ -83,7 +83,7 @@ def theorem_p(
 
     so e_n contracts by (1 + h lambda)^-2 a step, down to the floor eps^2 / (2 lambda). Both lines
     are the root of  e_n + (h/2) ((y_n - eps)_+)^2 <= (e_{n-1} + h eps^2/2) / (1 + h lambda);
-    theory.md's max{eps, .} is slightly weaker in the second case.
+    max{eps, .} in place of the second would be slightly weaker.
 
     Where G satisfies a Polyak-Lojasiewicz inequality |grad G|^2 >= 2 pl (G - min G) that is better
     than its convexity, lambda may be negative (lambda > -1/h) and the inequality is
@@ -107,7 +107,7 @@ def theorem_p(
     Raises:
         UserError: pl is not positive, lambda <= -1/h_n, or the steps make no sense.
 
-    Source: theory.md (1.9); with exact steps Zhu and Chen's (1 + h pl)^-2n.
+    Source: docs/theory.md (1.9); with exact steps Zhu and Chen's (1 + h pl)^-2n.
 
     Example:
         >>> theorem_p(2.0, [1.0, 1.0], [0.0, 0.0], lam=1.0).tolist()
@@ -157,7 +157,7 @@ def a_priori(
     Raises:
         UserError: As :func:`theorem_p`.
 
-    Source: theory.md 1.6, "A-priori certificate".
+    Source: docs/theory.md 1.6, "A-priori certificate".
 
     Example:
         >>> a_priori(3.0, [1.0, 1.0], 0.0, lam=1.0).round(9).tolist()  # W_0^2 / 6, then / 4
@@ -195,7 +195,7 @@ def value_errors(
     Raises:
         UserError: lambda < 0, or the steps make no sense.
 
-    Source: theory.md 1.6, "Value-suboptimality version".
+    Source: docs/theory.md 1.6, "Value-suboptimality version".
 
     Example:
         >>> gaps, distances = value_errors(2.0, [1.0], [0.25], lam=1.0)

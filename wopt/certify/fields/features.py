@@ -21,7 +21,8 @@ class WaveField:
     The coefficients c_j in R^d maximise  2 <xi, phi> - E|phi|^2 - ridge |c|^2,  one linear system
     for all coordinates; the ridge is the best on held-out rows.
 
-    Source: Rahimi, Recht, *Random features for large-scale kernel machines*, 2007; theory.md (4.1).
+    Source: Rahimi, Recht, *Random features for large-scale kernel machines*, 2007; docs/theory.md
+    (4.1).
 
     Args:
         fit: The form it is fitted to.

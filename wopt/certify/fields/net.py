@@ -29,7 +29,7 @@ def sharper(net: Spec, rung: int) -> Spec:
 
 
 class NetField:
-    """phi(y) = s u((y - m)/s) for a block's velocity u, trained to maximise theory.md (4.1).
+    """phi(y) = s u((y - m)/s) for a block's velocity u, trained to maximise docs/theory.md (4.1).
 
     Args:
         train: The form it is trained on.

@@ -91,7 +91,7 @@ class Autoregressive(JacobianBlock):
             tuple[Annotated[int, Field(ge=1)], ...],
             Field(min_length=1, description="widths of the hidden layers of the nets"),
         ] = (64, 64),
-        activation: Annotated[Activation, Field(description="of the hidden layers")] = "elu",
+        activation: Annotated[Activation, Field(description="activation of the nets")] = "elu",
         residual: Annotated[
             bool, Field(description="hidden layers add to the one before; of one width then")
         ] = True,

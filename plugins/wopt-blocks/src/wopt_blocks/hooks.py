@@ -16,7 +16,7 @@ _BLOCKS = (
     (
         "autoregressive",
         "autoregressive:Autoregressive",
-        "neural splines or affine maps, each coordinate given those before; quick both ways",
+        "neural splines or affine maps, each coordinate given earlier ones; fast both ways",
     ),
     ("icnn", "icnn:GradientOfConvex", "gradient of a convex net, the Brenier map of a step"),
     ("particles", "particles:FreeParticles", "a free displacement a particle, no log-det"),

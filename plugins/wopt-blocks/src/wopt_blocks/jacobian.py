@@ -25,7 +25,7 @@ class JacobianBlock(wopt.FlowBlock):
 
     z are the coordinates that move, c the last ``condition`` ones, which stay. The paths from x to
     T(x) are straight, so the action, where a subclass provides it, is |T(x) - x|^2; that is
-    honest only where they do not cross, that is where (1 - t) id + t T stays invertible.
+    valid only where they do not cross, that is where (1 - t) id + t T stays invertible.
 
     Args:
         dim: Dimension d.

@@ -25,12 +25,12 @@ class Residual(JacobianBlock):
     With ``lipschitz`` l in (0, 0.99], f is a contraction by spectral norms, so T is invertible,
     with slopes between 1 - l and 1 + l. With ``lipschitz = 0`` f is free; then T need not be
     invertible away from the particles. Where no x is found, or one with det DT(x) <= 0, the inverse
-    raises an error; one of several x with det DT(x) > 0 it cannot tell from the only one.
+    raises an error; one of several x with det DT(x) > 0 it cannot distinguish from a unique one.
 
     log |det DT| is exact, from the whole derivative in closed form, except in training in more
     than ``exact`` dimensions, where it is estimated without bias, see
     :func:`~wopt_blocks.series.roulette_log_det`; every map is judged and used by the exact one. The
-    estimate is noisy, so it wants ``optimiser = "adam"``. The inverse is Newton's method up to
+    estimate is noisy, so use ``optimiser = "adam"``. The inverse is Newton's method up to
     ``exact`` dimensions and the fixed-point iteration x <- y - f(x) in more, down to rounding; that
     T(x) misses y by more than 1e-10 (1 + |y|), in float32 1e-3 (1 + |y|), is an error.
 
@@ -60,7 +60,7 @@ class Residual(JacobianBlock):
         condition: int = 0,
         width: Annotated[int, Field(ge=1, description="width of the hidden layers")] = 64,
         depth: Annotated[int, Field(ge=1, description="number of hidden layers")] = 2,
-        activation: Annotated[Activation, Field(description="of the hidden layers")] = "silu",
+        activation: Annotated[Activation, Field(description="activation of the net")] = "silu",
         lipschitz: Annotated[
             float,
             Field(

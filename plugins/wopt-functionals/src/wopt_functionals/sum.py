@@ -49,7 +49,7 @@ class SumOfParts(wopt.Sum):
     objective = { name = "interaction", kernel = "quadratic" }
     ```
 
-    Source: theory.md 2, row 21.
+    Source: docs/theory.md 2, row 21.
 
     Example:
         >>> g = SumOfParts(parts=[{"objective": "entropy"},

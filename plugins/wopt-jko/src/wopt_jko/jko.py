@@ -42,7 +42,8 @@ class JKO(wopt.ProximalScheme):
         self,
         step_size: wopt.StepSizeOption = wopt.named("constant"),
         transport: Annotated[
-            Transport, Field(description="squared displacement, or the block's action above it")
+            Transport,
+            Field(description="squared displacement, or the block's action, an upper bound of it"),
         ] = "displacement",
     ) -> None:
         self.step_size = step_size

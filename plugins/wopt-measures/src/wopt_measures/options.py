@@ -139,4 +139,4 @@ Covariances = Annotated[
     Field(description="the components' covariance matrices; instead of `scale`"),
 ]
 
-Size = Annotated[int, Field(ge=2, description="samples in this split")]
+Size = Annotated[int, Field(ge=2, description="number of samples in this split")]

@@ -29,7 +29,7 @@ class Accelerated(wopt.ProximalScheme):
     order. In curved W_2 no rate is proved: the result is certified a posteriori only.
 
     Source: Nesterov, 2004; Beck, Teboulle, *FISTA*, 2009; O'Donoghue, Candes, *Adaptive restart*,
-    2015; theory.md 3.4.
+    2015; docs/theory.md 3.4.
 
     Args:
         step_size: h, or a rule for it.
@@ -55,7 +55,7 @@ class Accelerated(wopt.ProximalScheme):
             Field(description="lambda; default: the objective's; 0 for FISTA"),
         ] = None,
         restart: Annotated[
-            bool, Field(description="whether FISTA begins anew when it points uphill")
+            bool, Field(description="whether FISTA restarts when its momentum points uphill")
         ] = True,
     ) -> None:
         self.step_size = step_size

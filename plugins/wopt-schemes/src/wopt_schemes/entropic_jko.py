@@ -33,7 +33,7 @@ class EntropicJKO(wopt.ProximalScheme):
     coupled in groups of ``rows``, in their order.
 
     Source: Peyre, *Entropic approximation of Wasserstein gradient flows*, 2015; the closed form is
-    theory.md 3.5.
+    docs/theory.md 3.5.
 
     Args:
         step_size: h, or a rule for it.

@@ -30,7 +30,7 @@ class LocalFlowMatching(Stepped):
     to a Gaussian only, since only then x_1 can be drawn. It has no order: at any h the minimiser
     meets the exact flow of laws.
 
-    Source: Xu, Cheng, Xie, *Local flow matching*, 2024 (arXiv 2410.02548); theory.md 3.5 (`B7`).
+    Source: Xu, Cheng, Xie, *Local flow matching*, 2024 (arXiv 2410.02548); docs/theory.md 3.5.
 
     Args:
         step_size: h, or a rule for it.
@@ -83,7 +83,7 @@ class OrnsteinUhlenbeck(Regression):
     covariance: Tensor
 
     def cost(self, moved: Particles) -> Tensor:
-        """Nothing is paid for transport, so that the guard looks at the energy alone."""
+        """There is no transport cost, so the guard compares energies only."""
         return torch.zeros_like(moved.points[:, 0])
 
     def loss(self, block: FlowBlock) -> Tensor:

@@ -60,4 +60,4 @@ class HalfWay(Subproblem):
         return super().change(block, self.at(block, audit=True))
 
     def gradient(self, objective: Objective, moved: Particles) -> None:
-        """Return nothing: the step tells the gradient half way, not at its end."""
+        """Return nothing: the step gives the gradient half way, not at its end."""

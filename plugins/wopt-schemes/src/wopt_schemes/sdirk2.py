@@ -20,7 +20,7 @@ class SDIRK2(Stepped):
         T   = argmin  G + E |y - (x - (1 - c) h g_1)|^2 / (2 c h).
 
     Both maps lead from x, so only the second joins the flow. Order 2 and L-stable, with no memory
-    of earlier steps: it bears any change of step size and needs no start-up.
+    of earlier steps: it allows any change of step size and needs no start-up.
 
     Source: Alexander, *Diagonally implicit Runge-Kutta methods for stiff O.D.E.s*, 1977.
 

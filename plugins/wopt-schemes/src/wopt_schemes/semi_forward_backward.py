@@ -89,7 +89,7 @@ class SemiForwardBackward(Stepped):
             if objective.convexity is None:
                 raise wopt.CapabilityError(
                     f"semi_forward_backward needs a difference of convex functionals, and "
-                    f"{type(objective).__name__} tells of none; set scheme.curvature = k, which "
+                    f"{type(objective).__name__} has none; set scheme.curvature = k, which "
                     "adds and subtracts k E|x|^2/2"
                 )
             curvature = max(0.0, -objective.convexity)

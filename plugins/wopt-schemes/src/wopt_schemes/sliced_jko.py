@@ -46,7 +46,7 @@ class SlicedJKO(wopt.ProximalScheme):
         self,
         step_size: wopt.StepSizeOption = wopt.named("constant"),
         frames: Annotated[int, Field(ge=1, description="orthonormal frames of directions")] = 16,
-        seed: Annotated[int, Field(ge=0, description="of the directions")] = 0,
+        seed: Annotated[int, Field(ge=0, description="seed of the directions")] = 0,
     ) -> None:
         self.step_size = step_size
         self.frames = frames

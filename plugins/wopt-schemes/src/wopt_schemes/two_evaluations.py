@@ -81,7 +81,7 @@ class ExplicitMidpoint(_TwoEvaluations):
     Order 2. On a mode z = h mu it multiplies by 1 - z + z^2/2, so it is stable for z <= 2, like the
     explicit scheme.
 
-    Source: Runge, 1895; along labels: theory.md 3.2.
+    Source: Runge, 1895; along labels: docs/theory.md 3.2.
 
     Args:
         step_size: h, or a rule for it.

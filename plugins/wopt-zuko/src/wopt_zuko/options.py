@@ -14,7 +14,7 @@ Hidden = Annotated[
     tuple[Annotated[int, Field(ge=1)], ...],
     Field(min_length=1, description="widths of the hidden layers of the nets"),
 ]
-ActivationOption = Annotated[Activation, Field(description="of the hidden layers")]
+ActivationOption = Annotated[Activation, Field(description="activation of the nets")]
 Transforms = Annotated[int, Field(ge=1, description="transforms in a row")]
 Bins = Annotated[int, Field(ge=2, description="pieces of every spline")]
 Bound = Annotated[

@@ -25,8 +25,8 @@ class Chi2(RatioObjective):
     s); start narrow. Where the constant of q is not known, ``renyi_divergence`` of order 2, its
     logarithm, will do.
 
-    Source: theory.md 2, row 7, with proof; Ohta, Takatsu, Displacement convexity of generalized
-    relative entropies, 2011.
+    Source: docs/theory.md 2, row 7, with proof; Ohta, Takatsu, Displacement convexity of
+    generalized relative entropies, 2011.
 
     Example:
         >>> from wopt.testing import GaussianTarget, gaussian_nodes

@@ -57,7 +57,8 @@ class FDivergence(RatioObjective):
     is convex and nondecreasing in t: chi2, and alpha > 1; kl is lambda-convex with V; for the
     others nothing is known. Zero at q.
 
-    Source: theory.md 2, row 9, with proof; Liese, Vajda, On divergences and informations, 2006.
+    Source: docs/theory.md 2, row 9, with proof; Liese, Vajda, On divergences and informations,
+    2006.
 
     Example:
         >>> from wopt.testing import GaussianTarget, gaussian_nodes

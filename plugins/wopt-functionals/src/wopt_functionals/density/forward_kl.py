@@ -26,7 +26,7 @@ class ForwardKL(RatioObjective):
 
     Not geodesically convex (measured modulus -0.485 between Gaussians); zero at q.
 
-    Source: theory.md 2, row 4.
+    Source: docs/theory.md 2, row 4.
 
     Example:
         >>> from wopt.testing import GaussianTarget, gaussian_nodes

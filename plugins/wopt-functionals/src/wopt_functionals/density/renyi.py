@@ -53,7 +53,7 @@ class RenyiEntropy(_LogMean):
     Convex along generalised geodesics (lambda = 0) for alpha > 1; not known here below 1. Without
     a lower bound.
 
-    Source: theory.md 2, row 6, with proof.
+    Source: docs/theory.md 2, row 6, with proof.
 
     Example:
         >>> import torch
@@ -80,7 +80,7 @@ class RenyiDivergence(_LogMean):
     log Z is a constant that no map changes, so V may be known up to one. Convex along generalised
     geodesics (lambda = 0) if V is convex and alpha > 1. Zero at q where Z = 1.
 
-    Source: theory.md 2, row 8; van Erven, Harremoes, Renyi divergence and KL divergence, 2014.
+    Source: docs/theory.md 2, row 8; van Erven, Harremoes, Renyi divergence and KL divergence, 2014.
 
     Example:
         >>> from wopt.testing import GaussianTarget, gaussian_nodes

@@ -37,7 +37,7 @@ class FisherInformation(wopt.Objective):
     equation. Not geodesically convex beyond one dimension. Zero at the target.
 
     Source: Gianazza, Savare, Toscani, The Wasserstein gradient flow of the Fisher information and
-    the quantum drift-diffusion equation, 2009; theory.md 2, rows 18 and 19, and (4.1).
+    the quantum drift-diffusion equation, 2009; docs/theory.md 2, rows 18 and 19, and (4.1).
 
     Args:
         target: q; without it the information of rho itself.

@@ -50,8 +50,8 @@ class Interaction(wopt.Objective):
     (estimate ``u``). ``quadratic`` is found from the variance, O(n); others block by block, O(n^2)
     time in flat memory.
 
-    Source: theory.md 2, row 11; Carrillo, McCann, Villani, Kinetic equilibration rates for granular
-    media, 2003.
+    Source: docs/theory.md 2, row 11; Carrillo, McCann, Villani, Kinetic equilibration rates for
+    granular media, 2003.
 
     Raises:
         ConfigError: A singular kernel with ``estimator = "v"``; a power of 0.
@@ -68,7 +68,7 @@ class Interaction(wopt.Objective):
         self,
         kernel: Kernel = "quadratic",
         strength: Annotated[
-            float, Field(allow_inf_nan=False, description="factor a on W; negative turns it round")
+            float, Field(allow_inf_nan=False, description="factor a of W; negative for repulsion")
         ] = 1.0,
         power: Annotated[
             float, Field(allow_inf_nan=False, description='the exponent, for kernel = "power"')

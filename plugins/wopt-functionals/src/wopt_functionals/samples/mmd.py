@@ -35,7 +35,7 @@ class MMD(wopt.Objective):
 
         G(rho) = (E k(X, X') - 2 E k(X, Y) + E k(Y, Y'))/2,    X, X' ~ rho,  Y, Y' ~ q.
 
-    | kernel | k(x, y), r = the distance |x - y| |
+    || kernel | k(x, y), r = the distance of x and y ||
     |---|---|
     | gaussian | exp(-r^2 / 2h^2) |
     | laplace | exp(-r / h) |
@@ -51,7 +51,7 @@ class MMD(wopt.Objective):
     least 0.
 
     Source: Gretton et al., A kernel two-sample test, 2012; Arbel et al., Maximum mean discrepancy
-    gradient flow, 2019; theory.md 2, row 12.
+    gradient flow, 2019; docs/theory.md 2, row 12.
 
     Raises:
         ConfigError: Random features of the energy kernel, or with the ``u`` estimate.

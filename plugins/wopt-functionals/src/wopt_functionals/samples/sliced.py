@@ -27,7 +27,8 @@ class SlicedWasserstein(wopt.Objective):
 
     Not geodesically convex; the flow converges if q is Gaussian. Zero at q.
 
-    Source: Bonneel et al., Sliced and Radon Wasserstein barycenters, 2015; theory.md 2, row 15.
+    Source: Bonneel et al., Sliced and Radon Wasserstein barycenters, 2015; docs/theory.md 2, row
+    15.
 
     Example:
         >>> from wopt.testing import GaussianTarget

@@ -50,7 +50,7 @@ class Sinkhorn(TransportObjective):
 
     Source: Genevay, Peyre, Cuturi, Learning generative models with Sinkhorn divergences, 2018;
     Feydy et al., Interpolating between optimal transport and MMD using Sinkhorn divergences, 2019;
-    theory.md 2, row 14.
+    docs/theory.md 2, row 14.
 
     Raises:
         ConfigError: The plans do not fit into ``memory``.
@@ -82,7 +82,7 @@ class Sinkhorn(TransportObjective):
             float, Field(gt=0, lt=1, description="largest error of the plan's marginals, in L1")
         ] = 1e-3,
         iterations: Annotated[
-            int, Field(ge=1, description="of Sinkhorn's algorithm, at most")
+            int, Field(ge=1, description="largest number of Sinkhorn iterations")
         ] = 10_000,
         memory: Annotated[
             float, Field(gt=0, description="GB that the plans may use; more is refused")
@@ -133,7 +133,7 @@ class Sinkhorn(TransportObjective):
             spread = float(self.draws.first(like).var(0, correction=0).sum())
             if spread == 0:
                 raise DataError(
-                    "sinkhorn: all samples of the target coincide, so they tell no epsilon; give a "
+                    "sinkhorn: all samples of the target coincide, so they give no epsilon; give a "
                     "positive one"
                 )
             self.epsilon = _SHARE * 2 * spread

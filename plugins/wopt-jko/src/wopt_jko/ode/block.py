@@ -97,14 +97,22 @@ class ODEBlock(wopt.FlowBlock):
         dim: int,
         condition: int = 0,
         width: Annotated[int, Option(ge=1, description="width of the hidden layers")] = 128,
-        activation: Annotated[Activation, Option(description="of the hidden layers")] = "softplus",
-        sharpness: Annotated[float, Option(gt=0, description="factor in the activation")] = 20.0,
+        activation: Annotated[Activation, Option(description="activation")] = "softplus",
+        sharpness: Annotated[
+            float, Option(gt=0, description="factor on the activation's argument")
+        ] = 20.0,
         time: Annotated[bool, Option(description="whether v depends on time")] = True,
         steps: Annotated[
-            int, Option(ge=1, le=_FINEST, description="steps of the grid; dopri5 begins with one")
+            int,
+            Option(
+                ge=1, le=_FINEST, description="time steps of the integrator; dopri5 starts with one"
+            ),
         ] = 4,
         jitter: Annotated[
-            float, Option(ge=0, lt=1, description="of the training grid, as a share of its spacing")
+            float,
+            Option(
+                ge=0, lt=1, description="random shift of inner grid points in training, in spacings"
+            ),
         ] = 0.5,
         net: Annotated[
             Net,

@@ -19,7 +19,7 @@ __all__ = ["GaussianSource"]
 class GaussianSource(Source):
     """Samples of N(m, S), a start of known density to be carried to the target.
 
-    A start has no preprocessing: target and start live in the same coordinates.
+    A start has no preprocessing: target and start have the same coordinates.
 
     Raises:
         ConfigError: The lengths disagree, scale and covariance are both given, or the covariance

@@ -52,11 +52,15 @@ class ToySource(Source):
                 "spirals",
                 "swiss_roll",
             ],
-            Field(description="which toy"),
+            Field(description="which distribution"),
         ] = "checkerboard",
         noise: Annotated[
             float | None,
-            Field(gt=0, allow_inf_nan=False, description="its noise; each shape has a default"),
+            Field(
+                gt=0,
+                allow_inf_nan=False,
+                description="standard deviation of its noise; each shape has its default",
+            ),
         ] = None,
         n_train: Size = 10_000,
         n_valid: Size = 2_000,

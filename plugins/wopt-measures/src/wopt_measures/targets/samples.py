@@ -58,7 +58,7 @@ class SamplesTarget(Target):
         draw: Annotated[
             Literal["with_replacement", "all"],
             Field(
-                description="as many rows as are asked for, drawn with replacement; or always all "
+                description="as many rows as needed, drawn with replacement; or always all "
                 "rows, which leaves no noise"
             ),
         ] = "with_replacement",
