@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import wopt
-from wopt import Need
+from wopt import Capability
 from wopt.certify.claims import false_claims
 from wopt.testing import GaussianTarget, check_claims, check_component, check_target_claims
 from wopt.testing.checks import LawError
@@ -44,7 +44,7 @@ class Entropic(Well):
 
 
 class Declared(Entropic):
-    needs = Need.LOG_DET
+    needs = Capability.LOG_DET
 
 
 class IfThere(Entropic):
@@ -59,7 +59,7 @@ class IfThere(Entropic):
 class Dense(Entropic):
     """Needs the density and says log_det."""
 
-    needs = Need.LOG_DET
+    needs = Capability.LOG_DET
 
     def contributions(self, particles):
         return particles.log_density.exp()
@@ -81,7 +81,7 @@ class Deceptive(TwoWells):
 class Asks(Well):
     """Says that samples of the target are enough, and uses its potential."""
 
-    needs = Need.TARGET_SAMPLES
+    needs = Capability.TARGET_SAMPLES
     convexity = minimum = None
 
     def __init__(self, target: wopt.Target) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import wopt
-from wopt import Need
+from wopt import Capability
 from wopt.testing import AffineBlock
 
 
@@ -169,7 +169,7 @@ def test_target_and_source_of_unlike_dimension(command, config, tiny):
 class Density(wopt.Objective):
     """Needs the density of the particles themselves."""
 
-    needs = Need.LOG_DET | Need.LOG_DENSITY
+    needs = Capability.LOG_DET | Capability.LOG_DENSITY
 
     def __init__(self, target: wopt.Target = wopt.named("gaussian")):
         self.target = target
@@ -181,7 +181,7 @@ class Density(wopt.Objective):
 class Scored(wopt.Objective):
     """Needs samples of its target."""
 
-    needs = Need.TARGET_SAMPLES
+    needs = Capability.TARGET_SAMPLES
 
     def __init__(self, target: wopt.Target = wopt.named("sealed")):
         self.target = target
@@ -193,7 +193,7 @@ class Scored(wopt.Objective):
 class Sealed(wopt.Target):
     """Provides a potential only."""
 
-    provides = Need.POTENTIAL
+    provides = Capability.POTENTIAL
 
     def potential(self, x):
         return x.square().sum(1) / 2

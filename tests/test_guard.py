@@ -35,7 +35,7 @@ class Runaway(AffineBlock):
 class Fixed(wopt.FlowBlock):
     """x + b for a b that no training changes."""
 
-    provides = wopt.Need.LOG_DET
+    provides = wopt.Capability.LOG_DET
 
     def __init__(self, dim: int, b: float):
         super().__init__()

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import wopt
-from wopt import Need
+from wopt import Capability
 from wopt.component import Spec, options_model
 from wopt.host import host
 from wopt.testing import AffineBlock, check_block, check_objective, gaussian_nodes
@@ -29,9 +29,9 @@ def test_every_block_obeys_the_laws(entry, dim):
     done = check_block(spec.build(dim=dim), dim, tolerance=1e-7)
     provides = spec.build(dim=dim).provides
     for need, law in (
-        (Need.LOG_DET, "log_det_is_exact"),
-        (Need.INVERSE, "inverse_returns"),
-        (Need.ACTION, "action_bounds_displacement"),
+        (Capability.LOG_DET, "log_det_is_exact"),
+        (Capability.INVERSE, "inverse_returns"),
+        (Capability.ACTION, "action_bounds_displacement"),
     ):
         assert (law in done) == (need in provides)
 
@@ -123,7 +123,7 @@ class Forgets(AffineBlock):
 
 
 class ShortAction(AffineBlock):
-    provides = AffineBlock.provides | Need.ACTION
+    provides = AffineBlock.provides | Capability.ACTION
 
     def forward_with_action(self, x):
         y, log_det = self(x)
@@ -162,7 +162,7 @@ def test_a_block_that_breaks_a_law_is_caught(block, law):
 class Half(wopt.Objective):
     """E|x|^2/2 - E log det, correct."""
 
-    needs = Need.LOG_DET
+    needs = Capability.LOG_DET
 
     def contributions(self, particles):
         return particles.points.square().sum(1) / 2 - particles.log_det
@@ -225,5 +225,5 @@ def test_sums_and_multiples_obey_the_laws(nodes):
     check_objective(total, nodes)
     expected = 2 * Half().energy(nodes) + wopt.build("objective", "kl").energy(nodes)
     assert float(total.energy(nodes)) == pytest.approx(float(expected), rel=1e-12)
-    assert total.needs == Need.LOG_DET | Need.POTENTIAL
+    assert total.needs == Capability.LOG_DET | Capability.POTENTIAL
     assert total.target is not None

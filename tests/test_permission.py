@@ -75,10 +75,10 @@ def test_the_function_is_the_log_density(model):
     assert float(made.potential(x)) == pytest.approx(1 + 0.6931471805599453)
     assert made.score(x).tolist() == [[-1.0, -0.5]]
     assert (made.dim, made.convexity) == (2, 0.25)
-    assert made.provides == wopt.Need.POTENTIAL | wopt.Need.SCORE
+    assert made.provides == wopt.Capability.POTENTIAL | wopt.Capability.SCORE
     with wopt.allow_code():
         known = target(model, normalised=True, samples={"name": "gaussian"})
-    assert wopt.Need.NORMALISED | wopt.Need.TARGET_SAMPLES in known.provides
+    assert wopt.Capability.NORMALISED | wopt.Capability.TARGET_SAMPLES in known.provides
     assert known.sample(3, 2, torch.Generator().manual_seed(0)).shape == (3, 2)
 
 

@@ -162,7 +162,9 @@ def test_a_score_that_is_left_out_is_told_of(tiny, tmp_path, monkeypatch):
 class False_(wopt.Target):
     """exp(-V) integrates to e^50 (2 pi), yet NORMALISED is declared."""
 
-    provides = wopt.Need.POTENTIAL | wopt.Need.NORMALISED | wopt.Need.TARGET_SAMPLES
+    provides = (
+        wopt.Capability.POTENTIAL | wopt.Capability.NORMALISED | wopt.Capability.TARGET_SAMPLES
+    )
     convexity = 1.0
     smoothness = 1.0
 

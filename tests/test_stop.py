@@ -23,7 +23,7 @@ def records(*values, w2=1.0):
 def test_the_number_of_steps():
     stop = Stop(steps=3)
     assert stop.reason(records(3.0, 2.0)) is None
-    assert stop.reason(records(3.0, 2.0, 1.0)) == "3 steps are made"
+    assert stop.reason(records(3.0, 2.0, 1.0)) == "all 3 steps are made"
 
 
 def test_movement_is_a_mean_square():

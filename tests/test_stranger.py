@@ -46,7 +46,7 @@ from typing import Annotated
 import torch
 import wopt
 from pydantic import Field
-from wopt import Need
+from wopt import Capability
 
 class Spring(wopt.Objective):
     """E k|y - c|^2/2."""
@@ -76,7 +76,7 @@ class Timid(wopt.ProximalScheme):
 
 class Translation(wopt.FlowBlock):
     """x + gain * b."""
-    provides = Need.LOG_DET | Need.INVERSE
+    provides = Capability.LOG_DET | Capability.INVERSE
 
     def __init__(self, dim: int, gain: Annotated[float, Field(gt=0, description="gain")] = 1.0):
         super().__init__()

@@ -12,6 +12,7 @@ from wopt.lazy import exports
 
 _PLACES = {
     "AffineTransform": "wopt.data.transform",
+    "Capability": "wopt.capabilities",
     "CapabilityError": "wopt.errors",
     "Chain": "wopt.flow",
     "Component": "wopt.component",
@@ -25,7 +26,6 @@ _PLACES = {
     "History": "wopt.interfaces.scheme",
     "InnerSolver": "wopt.train.solver",
     "Inverse": "wopt.flow",
-    "Need": "wopt.capabilities",
     "Objective": "wopt.interfaces.objective",
     "Particles": "wopt.particles",
     "PluginError": "wopt.errors",
@@ -62,7 +62,7 @@ _PLACES = {
 }
 
 if TYPE_CHECKING:
-    from wopt.capabilities import Need
+    from wopt.capabilities import Capability
     from wopt.component import Component, build, config_of, named
     from wopt.config.model import RunConfig
     from wopt.data.dataset import Dataset
@@ -103,6 +103,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AffineTransform",
+    "Capability",
     "CapabilityError",
     "Chain",
     "Component",
@@ -116,7 +117,6 @@ __all__ = [
     "History",
     "InnerSolver",
     "Inverse",
-    "Need",
     "Objective",
     "Particles",
     "PluginError",
@@ -160,4 +160,9 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("wopt-core")
+    if name == "Need":
+        import warnings
+
+        warnings.warn("wopt.Need is now wopt.Capability", DeprecationWarning, stacklevel=2)
+        name = "Capability"
     return _get(name)

@@ -6,14 +6,14 @@ import enum
 
 from wopt.errors import CapabilityError
 
-__all__ = ["Need", "require"]
+__all__ = ["Capability", "require"]
 
 
-class Need(enum.Flag):
+class Capability(enum.Flag):
     """One capability; sets of them are joined by ``|``.
 
     Example:
-        >>> (Need.POTENTIAL | Need.LOG_DET).describe()
+        >>> (Capability.POTENTIAL | Capability.LOG_DET).describe()
         'POTENTIAL, LOG_DET'
     """
 
@@ -45,32 +45,34 @@ class Need(enum.Flag):
 
     def describe(self) -> str:
         """Return the names, in order."""
-        return ", ".join(str(flag.name) for flag in Need if flag in self) or "NOTHING"
+        return ", ".join(str(flag.name) for flag in Capability if flag in self) or "NOTHING"
 
 
 _WHO = {
-    Need.POTENTIAL: "give a target known by its potential",
-    Need.SCORE: "give a target known by its score",
-    Need.TARGET_SAMPLES: "give a target known by samples",
-    Need.NORMALISED: "give a target whose normalising constant is known",
-    Need.LOG_DET: "choose a block that provides LOG_DET",
-    Need.LOG_DENSITY: "start from a source whose density is known",
-    Need.INVERSE: "choose a block that provides INVERSE",
-    Need.ACTION: 'choose a block that provides ACTION, or transport = "displacement"',
-    Need.HALF_WAY: "choose a block that provides HALF_WAY",
-    Need.VELOCITY: "choose a block that provides VELOCITY",
-    Need.FIELD: "choose a block that is the flow of a field, such as ode",
-    Need.CONDITION: "choose a block that provides CONDITION, such as ode",
+    Capability.POTENTIAL: "give a target known by its potential",
+    Capability.SCORE: "give a target known by its score",
+    Capability.TARGET_SAMPLES: "give a target known by samples",
+    Capability.NORMALISED: "give a target whose normalising constant is known",
+    Capability.LOG_DET: "choose a block that provides LOG_DET",
+    Capability.LOG_DENSITY: "start from a source whose density is known",
+    Capability.INVERSE: "choose a block that provides INVERSE",
+    Capability.ACTION: 'choose a block that provides ACTION, or transport = "displacement"',
+    Capability.HALF_WAY: "choose a block that provides HALF_WAY",
+    Capability.VELOCITY: "choose a block that provides VELOCITY",
+    Capability.FIELD: "choose a block that is the flow of a field, such as ode",
+    Capability.CONDITION: "choose a block that provides CONDITION, such as ode",
 }
 
 
-def require(who: str, needs: Need, whom: str, provides: Need, alternatives: str = "") -> None:
+def require(
+    who: str, needs: Capability, whom: str, provides: Capability, alternatives: str = ""
+) -> None:
     """Raise unless ``provides`` covers ``needs``.
 
     Raises:
         CapabilityError: Says who needs what, who does not give it, and what to do.
     """
-    missing = [flag for flag in Need if flag in needs and flag not in provides]
+    missing = [flag for flag in Capability if flag in needs and flag not in provides]
     if missing:
         names = ", ".join(str(flag.name) for flag in missing)
         todo = "; ".join(_WHO[flag] for flag in missing)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wopt.capabilities import Need
+from wopt.capabilities import Capability
 from wopt.interfaces.block import FlowBlock
 from wopt.particles import Particles
 
@@ -53,7 +53,7 @@ def _room(part: Tensor, x: Tensor) -> Tensor:
 
 def push(block: FlowBlock, particles: Particles, *, audit: bool = False) -> Particles:
     """Return the particles' image under a block."""
-    if Need.LOG_DET not in block.provides:
+    if Capability.LOG_DET not in block.provides:
         return particles.moved(in_batches(block.move, particles.points), None)
     return particles.moved(*in_batches(block.audit if audit else block, particles.points))
 
@@ -81,7 +81,7 @@ def there_and_back(blocks: Sequence[FlowBlock], x: Tensor, *, audit: bool = Fals
 def go(blocks: Iterable[FlowBlock], x: Tensor, *, audit: bool = False) -> Tensor:
     """Return where points are after the blocks."""
     for block in blocks:
-        if audit and Need.LOG_DET in block.provides:
+        if audit and Capability.LOG_DET in block.provides:
             x = in_batches(block.audit, x)[0]
         else:
             x = in_batches(block.move, x)
@@ -97,4 +97,4 @@ def undo(blocks: Sequence[FlowBlock], y: Tensor) -> Tensor:
 
 def invertible(blocks: Iterable[FlowBlock]) -> bool:
     """Whether every block has an inverse."""
-    return all(Need.INVERSE in block.provides for block in blocks)
+    return all(Capability.INVERSE in block.provides for block in blocks)

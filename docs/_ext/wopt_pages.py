@@ -17,7 +17,7 @@ import click
 from wopt_docstring import markdown
 from wopt_options import option_table
 
-from wopt.capabilities import Need
+from wopt.capabilities import Capability
 from wopt.cli.main import COMMANDS
 from wopt.component import Component, article, options_model
 from wopt.config.model import RunConfig
@@ -96,7 +96,7 @@ def component(entry: Entry, laws: bool) -> str:
     lines += ["", "## In a configuration", "", "```toml", example(entry, cls), "```"]
     for attribute, title in (("needs", "It needs"), ("provides", "It provides")):
         value = getattr(made(entry, cls), attribute, None)
-        if isinstance(value, Need) and value:
+        if isinstance(value, Capability) and value:
             flags = ", ".join(f"`{name}`" for name in value.describe().split(", "))
             lines += ["", f"{title} {flags}: see [capabilities](../../plugins.md#capabilities)."]
     if laws:
@@ -201,7 +201,9 @@ def _options(made: click.Command) -> list[click.Option]:
 def capabilities() -> str:
     """Return a table of capabilities, from the texts under the members in the source."""
     (body,) = [
-        n.body for n in ast.walk(ast.parse(inspect.getsource(Need))) if isinstance(n, ast.ClassDef)
+        n.body
+        for n in ast.walk(ast.parse(inspect.getsource(Capability)))
+        if isinstance(n, ast.ClassDef)
     ]
     lines = ["| capability | what |", "|---|---|"]
     for member, text in itertools.pairwise(body):

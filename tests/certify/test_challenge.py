@@ -268,7 +268,7 @@ def test_conditions_are_conditions():
         return Rows({"data": view, "noise": view}, condition=1)
 
     class Normal(wopt.Target):
-        provides = wopt.Need.POTENTIAL | wopt.Need.NORMALISED
+        provides = wopt.Capability.POTENTIAL | wopt.Capability.NORMALISED
 
         def potential(self, x):
             return -NORMAL(0.0, 1.0).log_prob(x[:, 0])

@@ -23,7 +23,7 @@ H = 0.8
 class Bent(FlowBlock):
     """T(x) = Q (u + a tanh u + b), u = Q^T x: everything is known in closed form."""
 
-    provides = wopt.Need.LOG_DET
+    provides = wopt.Capability.LOG_DET
 
     def __init__(self, dim: int, slope: float = 0.7, shift: float = 0.3) -> None:
         super().__init__()

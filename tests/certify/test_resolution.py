@@ -47,7 +47,7 @@ def test_an_exact_mixture_is_within_its_limits():
 
 def test_what_has_no_closed_form_has_no_resolution():
     class Quartic(wopt.Target):
-        provides = wopt.Need.POTENTIAL | wopt.Need.NORMALISED
+        provides = wopt.Capability.POTENTIAL | wopt.Capability.NORMALISED
 
         def potential(self, x):
             return x.pow(4).sum(1) + math.log(1.8128)

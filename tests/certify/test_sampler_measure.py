@@ -26,7 +26,7 @@ def rows(n, d, seed=0):
 class Shifted(GaussianTarget):
     """A Gaussian whose potential lacks a constant: log Z = c."""
 
-    provides = wopt.Need.POTENTIAL | wopt.Need.SCORE | wopt.Need.TARGET_SAMPLES
+    provides = wopt.Capability.POTENTIAL | wopt.Capability.SCORE | wopt.Capability.TARGET_SAMPLES
 
     def __init__(self, mean, covariance, c):
         super().__init__(mean, covariance)
@@ -40,7 +40,10 @@ class Funnel(wopt.Target):
     """Neal's funnel: v ~ N(0, 9), x_i | v ~ N(0, e^v)."""
 
     provides = (
-        wopt.Need.POTENTIAL | wopt.Need.SCORE | wopt.Need.TARGET_SAMPLES | wopt.Need.NORMALISED
+        wopt.Capability.POTENTIAL
+        | wopt.Capability.SCORE
+        | wopt.Capability.TARGET_SAMPLES
+        | wopt.Capability.NORMALISED
     )
     dim = 10
 

@@ -40,13 +40,13 @@ from wopt.certify.two_sample import (
 from wopt.flow import Flow
 from wopt_jko import ODEBlock
 
-FLAGS = wopt.Need.POTENTIAL | wopt.Need.TARGET_SAMPLES | wopt.Need.NORMALISED
+FLAGS = wopt.Capability.POTENTIAL | wopt.Capability.TARGET_SAMPLES | wopt.Capability.NORMALISED
 
 
 class Normal(wopt.Target):
     """The standard normal law, announcing as much of itself as a test wants."""
 
-    def __init__(self, provides: wopt.Need = FLAGS) -> None:
+    def __init__(self, provides: wopt.Capability = FLAGS) -> None:
         self.provides = provides
 
     def potential(self, x):

@@ -78,9 +78,9 @@ def test_images():
 @pytest.mark.parametrize(
     ("provides", "absent"),
     [
-        (wopt.Need.POTENTIAL | wopt.Need.NORMALISED, {"backward", "generated"}),
-        (wopt.Need.TARGET_SAMPLES, {"grid_log_density", "grid_extent"}),
-        (wopt.Need.NOTHING, {"backward", "generated", "grid_log_density", "grid_extent"}),
+        (wopt.Capability.POTENTIAL | wopt.Capability.NORMALISED, {"backward", "generated"}),
+        (wopt.Capability.TARGET_SAMPLES, {"grid_log_density", "grid_extent"}),
+        (wopt.Capability.NOTHING, {"backward", "generated", "grid_log_density", "grid_extent"}),
     ],
 )
 def test_what_the_target_cannot_give_is_left_out(provides, absent):
@@ -102,7 +102,7 @@ def test_blocks_without_an_inverse(monkeypatch):
     data = parts.dataset()
     flow = parts.flow(data)
     for block in flow.blocks:
-        monkeypatch.setattr(block, "provides", wopt.Need.LOG_DET)
+        monkeypatch.setattr(block, "provides", wopt.Capability.LOG_DET)
     found = collect(flow, data, seed=0)
     assert "backward" not in found
     assert "generated" not in found
@@ -118,7 +118,7 @@ def test_push_forward_compares_with_the_target():
     assert abs(float(found["real_many"].std()) - 1) < 0.03
     assert {"grid_log_density", "grid_true_log_density", "generated"} <= set(found)
 
-    unnormalised = parts.Normal(wopt.Need.POTENTIAL)
+    unnormalised = parts.Normal(wopt.Capability.POTENTIAL)
     found = collect(flow, data, seed=0, target=unnormalised)
     left, right, bottom, top = found["grid_extent"].tolist()
     total = found["grid_true_log_density"].double().exp().sum()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from wopt.capabilities import Need
+from wopt.capabilities import Capability
 from wopt.interfaces.objective import Objective
 
 __all__ = ["FalseClaim", "false_claims"]
@@ -82,7 +82,7 @@ def false_claims(
             )
         )
     target = objective.target
-    claims = target is not None and Need.NORMALISED in target.provides
+    claims = target is not None and Capability.NORMALISED in target.provides
     if claims and objective.gap_is_kl and start_known and energy < -allowed:
         found.append(
             FalseClaim(

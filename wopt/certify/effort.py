@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from wopt.capabilities import Need
+from wopt.capabilities import Capability
 from wopt.certify.certifier import Certifier
 from wopt.certify.critic import stein_norm
 from wopt.certify.score import pushed_score
@@ -185,7 +185,7 @@ class _Cost:
         self.push = _seconds(lambda: push_all(blocks, few, audit=True)) / rows
         self.critic = self.closed = 0.0
         # Without the log-det no field is needed: the gradient at the particles is known.
-        if problem.objective.needs & (Need.LOG_DET | Need.LOG_DENSITY):
+        if problem.objective.needs & (Capability.LOG_DET | Capability.LOG_DENSITY):
             self.critic = _of_critic(certifier, few)
             self.closed = _of_closed_forms(certifier, problem, like)
         self.forms = 1 if scored else 2

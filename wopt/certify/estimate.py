@@ -10,7 +10,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from wopt.capabilities import Need
+from wopt.capabilities import Capability
 from wopt.interfaces.objective import Objective
 from wopt.particles import Particles
 from wopt.typed import Number, Typed
@@ -106,7 +106,7 @@ def divergence(objective: Objective, at: Particles, level: float) -> Estimate | 
     target = objective.target
     if at.log_density_start is None or at.log_det is None or target is None:
         return None
-    if not objective.gap_is_kl or Need.NORMALISED not in target.provides:
+    if not objective.gap_is_kl or Capability.NORMALISED not in target.provides:
         return None
     values = (at.log_density + target.potential(at.points)).double()
     error = 0.0 if at.weights is not None else float(values.std()) / math.sqrt(len(values))

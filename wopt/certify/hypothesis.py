@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from wopt.capabilities import Need
+from wopt.capabilities import Capability
 from wopt.certify.replay import Passage
 from wopt.certify.transport import jacobian_symmetry
 from wopt.errors import UserError
@@ -32,7 +32,7 @@ def why_not_optimal(objective: Objective, passage: Passage) -> str:
 
     Source: docs/theory.md 4.2 (d).
     """
-    if not objective.needs & (Need.LOG_DET | Need.LOG_DENSITY):
+    if not objective.needs & (Capability.LOG_DET | Capability.LOG_DENSITY):
         return ""
     x = passage.before.points[:_POINTS]
     moved = x.shape[1] - passage.before.condition

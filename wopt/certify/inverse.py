@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from wopt.capabilities import Need
+from wopt.capabilities import Capability
 from wopt.certify.estimate import Estimate, root_mean_square
 from wopt.certify.evidence import Evidence
 from wopt.flow import draw
@@ -65,7 +65,7 @@ def round_trips(
     back = evidence.transform.inverse_matrix
     outside = error.double().cpu() @ back.T
     noise = None
-    if target is not None and Need.TARGET_SAMPLES in target.provides:
+    if target is not None and Capability.TARGET_SAMPLES in target.provides:
         z = draw(target, _ROWS, x.shape[1], generator(0, "certify", "noise")).to(x)
         noise = _rms(go(blocks, undo(blocks, z), audit=True) - z, level)
     return RoundTrip(_rms(error, level, weights), _rms(outside, level, weights), noise)

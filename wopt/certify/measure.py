@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from wopt.capabilities import Need
+from wopt.capabilities import Capability
 from wopt.certify.bounds import Base
 from wopt.certify.critic import CriticOptions, stein_norm
 from wopt.certify.estimate import Estimate, divergence, root_mean_square
@@ -91,7 +91,7 @@ def measure_step(
     residuals: dict[Method, Estimate] = {}
     moved = after.points - before.points
     pushed = None
-    if score is not None and Need.LOG_DET in passage.block.provides:
+    if score is not None and Capability.LOG_DET in passage.block.provides:
         pushed = pushed_score(passage.block, before.points[: len(score)], score)
     condition = None if sub is None else sub.stationarity(passage.audited)
     if condition is not None:

@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from wopt.capabilities import Need
+from wopt.capabilities import Capability
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.subproblem import Subproblem
 from wopt.particles import Particles
@@ -46,7 +46,7 @@ class _Known:
 
     def __init__(self, block: FlowBlock, x: Tensor) -> None:
         self._block, self._x = block, x
-        self._with_log_det = Need.LOG_DET in block.provides
+        self._with_log_det = Capability.LOG_DET in block.provides
         self.image: tuple[Tensor, Tensor | None] = (
             in_batches(block.audit, x) if self._with_log_det else (in_batches(block.move, x), None)
         )

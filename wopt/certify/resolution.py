@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from wopt.capabilities import Need
+from wopt.capabilities import Capability
 from wopt.certify.challenge.kernel import log_mean_kernel
 from wopt.certify.challenge.limit import Bet, lower_limit
 from wopt.certify.challenge.stack import Stack
@@ -69,7 +69,7 @@ def blurred(target: Target, dim: int, sigma: float) -> LogDensity | None:
     """
     if isinstance(target, Blurs):
         return target.blurred(sigma)
-    if Need.NORMALISED not in target.provides or Need.POTENTIAL not in target.provides:
+    if Capability.NORMALISED not in target.provides or Capability.POTENTIAL not in target.provides:
         return None
     found = _gaussian(target, dim)
     if found is None:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from wopt.capabilities import Need
+from wopt.capabilities import Capability
 from wopt.certify.bounds import (
     smoothed_kl,
     smoothed_kl_from_distance,
@@ -73,7 +73,7 @@ def start_of_run(objective: Objective, evidence: Evidence) -> Start:
     Source: docs/theory.md 1.6 and 1.8.
     """
     target, at = objective.target, evidence.particles
-    if target is None or Need.TARGET_SAMPLES not in target.provides:
+    if target is None or Capability.TARGET_SAMPLES not in target.provides:
         return Start()
     z = draw(target, _TARGET_ROWS, at.dim, generator(0, "certify", "target")).double()
     moved = at.dim - at.condition  # conditions are the same on either side
@@ -133,7 +133,7 @@ def _raised(values: Tensor) -> float:
 
 def _is_standard_normal(target: Target, like: Tensor) -> bool:
     """Whether a target is N(0, I), by its constants and its density at the origin."""
-    wanted = Need.POTENTIAL | Need.NORMALISED
+    wanted = Capability.POTENTIAL | Capability.NORMALISED
     if wanted not in target.provides or not target.convexity == target.smoothness == 1.0:
         return False
     at_origin = float(target.potential(like.new_zeros(1, like.shape[1])))

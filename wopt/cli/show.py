@@ -19,7 +19,7 @@ def command(kind: str, name: str) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from wopt.capabilities import Need
+    from wopt.capabilities import Capability
     from wopt.component import options_model
     from wopt.host import host
 
@@ -33,7 +33,7 @@ def command(kind: str, name: str) -> None:
     )
     for attribute in ("needs", "provides"):
         value = getattr(cls, attribute, None)
-        if isinstance(value, Need) and value:
+        if isinstance(value, Capability) and value:
             console.print(f"{attribute}: {value.describe()}")
     table = Table("option", "type", "default", "meaning")
     schema = options_model(cls).model_json_schema()

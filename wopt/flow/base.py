@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from wopt.capabilities import Need, require
+from wopt.capabilities import Capability, require
 from wopt.data.dataset import Dataset
 from wopt.errors import CapabilityError, DataError
 from wopt.flow.empirical import held_out_rows
@@ -73,17 +73,19 @@ class TargetBase(Base):
     @property
     def normalised(self) -> bool:
         """Whether the target is."""
-        return self.target is not None and Need.NORMALISED in self.target.provides
+        return self.target is not None and Capability.NORMALISED in self.target.provides
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Return minus the target's potential."""
-        return -self._with(Need.POTENTIAL | Need.NORMALISED, "a likelihood").potential(z)
+        return -self._with(Capability.POTENTIAL | Capability.NORMALISED, "a likelihood").potential(
+            z
+        )
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """Return samples of the target."""
-        return draw(self._with(Need.TARGET_SAMPLES, "samples"), n, self.dim, generator)
+        return draw(self._with(Capability.TARGET_SAMPLES, "samples"), n, self.dim, generator)
 
-    def _with(self, need: Need, what: str) -> Target:
+    def _with(self, need: Capability, what: str) -> Target:
         law = self.law
         if law is None:
             raise CapabilityError(f"the model has no {what}: its objective has no target")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from wopt.capabilities import Need
+from wopt.capabilities import Capability
 from wopt.data.transform import AffineTransform
 from wopt.interfaces.block import FlowBlock
 
@@ -91,7 +91,7 @@ class Chain(nn.Module):
             places.append(block.inverse(places[-1])[0])  # type: ignore[operator]
         return torch.stack(places)
 
-    def provides(self, needed: Need) -> bool:
+    def provides(self, needed: Capability) -> bool:
         """Whether every block provides a capability."""
         return all(needed in block.provides for block in self.blocks)  # type: ignore[operator]
 

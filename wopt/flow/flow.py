@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from wopt.capabilities import Need
+from wopt.capabilities import Capability
 from wopt.data.assemble import coordinates
 from wopt.data.columns import Columns
 from wopt.data.frames import table_of
@@ -275,7 +275,9 @@ class Flow(nn.Module):
             x = self.columns.round(x)
         if not self.base.normalised:
             log_density = torch.full_like(log_det, torch.nan)
-        elif rounded or (audit and isinstance(self.map, Chain) and self.map.provides(Need.LOG_DET)):
+        elif rounded or (
+            audit and isinstance(self.map, Chain) and self.map.provides(Capability.LOG_DET)
+        ):
             log_density = self.log_prob(x, audit=audit)
         else:
             log_density = self.base.log_prob(z).to(log_det) - log_det

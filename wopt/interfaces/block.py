@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from wopt.capabilities import Need, require
+from wopt.capabilities import Capability, require
 from wopt.component import Component, Spec
 from wopt.errors import CapabilityError
 
@@ -19,15 +19,15 @@ class FlowBlock(Component, nn.Module, abc.ABC):
     """A map T of R^d with log |det DT|; the identity when new.
 
     The constructor's parameters ``dim`` and ``condition`` are supplied by wopt; the others are the
-    configuration. A conditional block (``Need.CONDITION``) takes ``condition: int = 0``, how many
-    of the ``dim`` coordinates, the last ones, are conditions: it returns them as they are and moves
-    the others by a map that depends on them. Its log-det is then that of the derivative by the
-    coordinates it moves, which is that of the whole map.
+    configuration. A conditional block (``Capability.CONDITION``) takes ``condition: int = 0``, how
+    many of the ``dim`` coordinates, the last ones, are conditions: it returns them as they are and
+    moves the others by a map that depends on them. Its log-det is then that of the derivative by
+    the coordinates it moves, which is that of the whole map.
     """
 
     kind: ClassVar[str] = "block"
     context: ClassVar[tuple[str, ...]] = ("dim", "condition")
-    provides: Need = Need.NOTHING
+    provides: Capability = Capability.NOTHING
 
     def see(self, points: Tensor) -> None:
         """Be told of the training particles, shape ``(n, d)``, before training begins.
@@ -72,22 +72,22 @@ class FlowBlock(Component, nn.Module, abc.ABC):
         return self(x)[0]
 
     def forward_with_action(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return ``(T(x), log-det, int_0^1 |dx_t/dt|^2 dt)``; needs ``Need.ACTION``."""
+        """Return ``(T(x), log-det, int_0^1 |dx_t/dt|^2 dt)``; needs ``Capability.ACTION``."""
         raise CapabilityError(f"block {type(self).__name__} does not provide ACTION")
 
     def half_way(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``((x + T(x))/2, log |det (I + DT)/2|)``; needs ``Need.HALF_WAY``."""
+        """Return ``((x + T(x))/2, log |det (I + DT)/2|)``; needs ``Capability.HALF_WAY``."""
         raise CapabilityError(f"block {type(self).__name__} does not provide HALF_WAY")
 
     def velocity(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(u(x), div u(x))``; needs ``Need.VELOCITY``.
+        """Return ``(u(x), div u(x))``; needs ``Capability.VELOCITY``.
 
         T = id + u, or T is the flow of u for unit time, which agrees to first order in u.
         """
         raise CapabilityError(f"block {type(self).__name__} does not provide VELOCITY")
 
     def field(self, t: Tensor, x: Tensor) -> Tensor:
-        """Return v(t, x), times of shape ``(n,)``; needs ``Need.FIELD``.
+        """Return v(t, x), times of shape ``(n,)``; needs ``Capability.FIELD``.
 
         T is the flow of v from time 0 to 1.
         """
@@ -132,6 +132,6 @@ def new_block(chosen: Spec, dim: int, condition: int = 0) -> FlowBlock:
     made: FlowBlock = chosen.build(dim=dim)
     if condition:
         name = f"block {type(made).__name__}"
-        require("a conditional flow", Need.CONDITION, name, made.provides)
+        require("a conditional flow", Capability.CONDITION, name, made.provides)
         made = chosen.build(dim=dim, condition=condition)
     return made

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from wopt.capabilities import Need
+from wopt.capabilities import Capability
 from wopt.component import Component
 from wopt.errors import PluginError
 from wopt.interfaces.target import Target
@@ -39,7 +39,7 @@ class Objective(Component, abc.ABC):
     """
 
     kind: ClassVar[str] = "objective"
-    needs: Need = Need.NOTHING
+    needs: Capability = Capability.NOTHING
     """What the energy asks of the target, the block and the start."""
     convexity: float | None = None
     """lambda of geodesic convexity (along generalised geodesics), where it is known."""
@@ -63,7 +63,7 @@ class Objective(Component, abc.ABC):
     @property
     def of_density(self) -> bool:
         """Whether the energy looks at the particles' density, not at their points alone."""
-        return bool(self.needs & (Need.LOG_DET | Need.LOG_DENSITY))
+        return bool(self.needs & (Capability.LOG_DET | Capability.LOG_DENSITY))
 
     def energy(self, particles: Particles) -> Tensor:
         """Return G as a scalar, correct up to a constant that no map can change.
@@ -127,7 +127,7 @@ class Sum(Objective):
     def __init__(self, parts: list[tuple[float, Objective]]) -> None:
         self.parts = parts
         self.target = next((p.target for _, p in parts if p.target is not None), None)
-        self.needs = Need.NOTHING
+        self.needs = Capability.NOTHING
         for _, part in parts:
             self.needs |= part.needs
         self.convexity = _weighted([(w, p.convexity) for w, p in parts])

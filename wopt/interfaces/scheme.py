@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from wopt.capabilities import Need
+from wopt.capabilities import Capability
 from wopt.component import Component
 from wopt.interfaces.objective import Objective
 from wopt.interfaces.step_size import StepSize
@@ -65,7 +65,7 @@ class ProximalScheme(Component, abc.ABC):
     """
 
     kind: ClassVar[str] = "scheme"
-    needs: Need = Need.NOTHING
+    needs: Capability = Capability.NOTHING
     order: ClassVar[int | None] = None
     """Order of accuracy with respect to the exact gradient flow; ``None`` if it follows another."""
     stages: ClassVar[int] = 1

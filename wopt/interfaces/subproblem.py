@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
-from wopt.capabilities import Need
+from wopt.capabilities import Capability
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.change import energy_change
 from wopt.interfaces.objective import Objective
@@ -104,7 +104,7 @@ class Subproblem:
             audit: Use the block's finer, independent computation, with its log-det.
         """
         x = self.particles.points
-        if Need.LOG_DET in block.provides and (audit or self.implicit.of_density):
+        if Capability.LOG_DET in block.provides and (audit or self.implicit.of_density):
             return self.particles.moved(*(block.audit if audit else block)(x))
         return self.particles.moved(block.move(x), None)
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from wopt.capabilities import Need
+from wopt.capabilities import Capability
 from wopt.component import Component
 from wopt.errors import CapabilityError
 
@@ -19,11 +19,11 @@ class Target(Component, abc.ABC):
     """A probability measure q = exp(-V)/Z, or one known by samples.
 
     A subclass sets :attr:`provides` and overrides the methods that it announces there.
-    With ``Need.NORMALISED`` the potential is minus the log-density, so Z = 1.
+    With ``Capability.NORMALISED`` the potential is minus the log-density, so Z = 1.
     """
 
     kind: ClassVar[str] = "target"
-    provides: Need = Need.NOTHING
+    provides: Capability = Capability.NOTHING
     dim: int | None = None
     """The dimension; ``None`` if any will do."""
     convexity: float | None = None
@@ -33,12 +33,12 @@ class Target(Component, abc.ABC):
 
     def potential(self, x: Tensor) -> Tensor:
         """Return V at ``x``: shape ``(n, d)`` to ``(n,)``."""
-        raise self._lacks(Need.POTENTIAL)
+        raise self._lacks(Capability.POTENTIAL)
 
     def score(self, x: Tensor) -> Tensor:
         """Return -grad V at ``x``: shape ``(n, d)`` to ``(n, d)``."""
-        if Need.POTENTIAL not in self.provides:
-            raise self._lacks(Need.SCORE)
+        if Capability.POTENTIAL not in self.provides:
+            raise self._lacks(Capability.SCORE)
         differentiable = x.requires_grad and torch.is_grad_enabled()
         with torch.enable_grad():
             held = x if differentiable else x.detach().requires_grad_()
@@ -49,7 +49,7 @@ class Target(Component, abc.ABC):
 
     def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
         """Return ``n`` samples, shape ``(n, dim)``, in the generator's device, float64."""
-        raise self._lacks(Need.TARGET_SAMPLES)
+        raise self._lacks(Capability.TARGET_SAMPLES)
 
     def components(self, x: Tensor) -> tuple[Tensor, Tensor] | None:
         """Return a mixture's weights ``(k,)`` and the components' posterior at x ``(n, k)``.
@@ -58,7 +58,7 @@ class Target(Component, abc.ABC):
         """
         return None
 
-    def _lacks(self, need: Need) -> CapabilityError:
+    def _lacks(self, need: Capability) -> CapabilityError:
         return CapabilityError(
             f"target {type(self).__name__} does not provide {need.describe()}; "
             f"it provides {self.provides.describe()}"

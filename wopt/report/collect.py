@@ -8,7 +8,7 @@ import json
 import torch
 from torch import Tensor
 
-from wopt.capabilities import Need
+from wopt.capabilities import Capability
 from wopt.data.dataset import Dataset
 from wopt.errors import CapabilityError
 from wopt.flow import Chain, Flow, TargetBase, draw
@@ -86,7 +86,7 @@ def collect(
 
 
 def _backward(flow: Flow, target: Target | None, n: int, seed: int) -> Tensor | None:
-    if not (_samples(target) and flow.chain.provides(Need.INVERSE)):
+    if not (_samples(target) and flow.chain.provides(Capability.INVERSE)):
         return None
     assert target is not None
     z = draw(target, n, flow.dim, generator(seed, "report", "backward"))
@@ -104,7 +104,7 @@ def _many(flow: Flow, dataset: Dataset, target: Target | None, seed: int) -> Ten
 
 
 def _generated(flow: Flow, n: int, seed: int) -> Tensor | None:
-    if isinstance(flow.map, Chain) and not flow.chain.provides(Need.INVERSE):
+    if isinstance(flow.map, Chain) and not flow.chain.provides(Capability.INVERSE):
         return None
     try:
         # Not rounded: the data are spread over the cells of integers and categories too.
@@ -118,7 +118,11 @@ def _grids(flow: Flow, dataset: Dataset, target: Target | None, seen: Tensor) ->
     x, y = (torch.linspace(float(a), float(b), GRID).double() for a, b in extent)
     points = torch.cartesian_prod(y, x).flip(1)
     found = {"grid_extent": extent.flatten()}
-    needs = Need.LOG_DET if isinstance(flow.map, Chain) else Need.LOG_DET | Need.INVERSE
+    needs = (
+        Capability.LOG_DET
+        if isinstance(flow.map, Chain)
+        else Capability.LOG_DET | Capability.INVERSE
+    )
     if flow.chain.provides(needs):
         with contextlib.suppress(CapabilityError):
             found["grid_log_density"] = flow.log_prob(points).reshape(GRID, GRID)
@@ -135,10 +139,10 @@ def _true_density(
         if dataset.log_density is None:
             return None
         return in_batches(dataset.log_density, points, _GRID_ROWS)
-    if target is None or Need.POTENTIAL not in target.provides:
+    if target is None or Capability.POTENTIAL not in target.provides:
         return None
     values: Tensor = -in_batches(target.potential, points.to(flow.chain.like), _GRID_ROWS).double()
-    if Need.NORMALISED in target.provides:
+    if Capability.NORMALISED in target.provides:
         return values
     # The constant is unknown; over the window it can be computed, which is enough for a picture.
     cell = (points.amax(0) - points.amin(0)).prod() / (GRID - 1) ** 2
@@ -155,7 +159,7 @@ def _window(x: Tensor) -> Tensor:
 
 
 def _samples(target: Target | None) -> bool:
-    return target is not None and Need.TARGET_SAMPLES in target.provides
+    return target is not None and Capability.TARGET_SAMPLES in target.provides
 
 
 def _labels(dataset: Dataset) -> Tensor:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from wopt.capabilities import Need
+from wopt.capabilities import Capability
 from wopt.certify.challenge import Options, Rows, block_for, challenge
 from wopt.certify.gap import Resolution
 from wopt.certify.lower import LowerSide
@@ -35,7 +35,7 @@ _BLURRED = 6_000
 def can_be_challenged(prepared: Prepared) -> bool:
     """Whether challengers can say anything: the model has a density and stands for data."""
     target = prepared.problem.objective.target
-    normalised = target is not None and Need.NORMALISED in target.provides
+    normalised = target is not None and Capability.NORMALISED in target.provides
     weighted = prepared.train.weights is not None
     return bool(
         normalised

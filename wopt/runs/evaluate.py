@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from wopt.capabilities import Need
+from wopt.capabilities import Capability
 from wopt.certify.challenge import error_of_mean
 from wopt.data.dataset import Dataset
 from wopt.interfaces.block import FlowBlock
@@ -122,7 +122,7 @@ def round_trip(blocks: list[FlowBlock], x: Tensor) -> float | None:
 def _nll(objective: Objective, moved: Particles, log_det: float) -> Tensor | None:
     """Return -log q of each row in the data's units, float64 on the CPU."""
     values, target = nll(objective, moved), objective.target
-    if values is None or target is None or Need.NORMALISED not in target.provides:
+    if values is None or target is None or Capability.NORMALISED not in target.provides:
         return None
     return values.double().cpu() - log_det
 

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from wopt.capabilities import Need
+from wopt.capabilities import Capability
 from wopt.certify.certifier import Certifier
 from wopt.certify.effort import Effort
 from wopt.certify.evidence import Evidence
@@ -89,7 +89,7 @@ def _evidence(prepared: Prepared, raw: Dataset, effort: Effort, scored: bool) ->
 def is_scored(prepared: Prepared, certifier: Certifier) -> bool:
     """Return whether the start's score is to be pushed through the maps: it has to be known."""
     wanted = certifier.score_rows != 0 and prepared.config.smooth_time == 0
-    needed = bool(Need.LOG_DET & prepared.problem.objective.needs)
+    needed = bool(Capability.LOG_DET & prepared.problem.objective.needs)
     dataset = prepared.dataset
     return wanted and needed and dataset is not None and dataset.log_density is not None
 

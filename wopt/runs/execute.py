@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from wopt.capabilities import Need
+from wopt.capabilities import Capability
 from wopt.certify.lower import LowerSide
 from wopt.certify.sampler import BLIND, measure_flow
 from wopt.config.model import RunConfig, to_table, validate
@@ -207,7 +207,9 @@ class _Execution:
         target = self.prepared.problem.objective.target
         if not self.prepared.pushes or target is None:
             return None
-        if Need.POTENTIAL not in target.provides or not is_truth(self.prepared.problem.objective):
+        if Capability.POTENTIAL not in target.provides or not is_truth(
+            self.prepared.problem.objective
+        ):
             return None
         try:
             found = measure_flow(flow, target, _DRAWS, derive(self.config.seed, "sampler"))

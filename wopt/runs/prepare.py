@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from wopt.capabilities import Need
+from wopt.capabilities import Capability
 from wopt.config.model import RunConfig
 from wopt.data.dataset import Dataset, check_finite
 from wopt.data.smooth import smooth_dataset, smoothed
@@ -89,7 +89,7 @@ def prepare(config: RunConfig, dataset: Dataset) -> Prepared:
     if dataset.condition:
         objective = conditional(objective, conditions_of(dataset))
     # A density on the training particles costs time and is a constant to most objectives.
-    everywhere = Need.LOG_DENSITY in config.objective.needs
+    everywhere = Capability.LOG_DENSITY in config.objective.needs
     start = smooth_dataset(dataset, config.smooth_time, derive(config.seed, "smooth"))
     able = dataset.sample is not None or config.smooth_time > 0
     draw = Draws(config, dataset, everywhere) if able else None
@@ -201,7 +201,7 @@ def _pushes(config: RunConfig, dataset: Dataset) -> bool:
     """
     target, still = config.objective.target, config.smooth_time == 0
     able = dataset.log_density is not None and dataset.sample is not None and still
-    by_rows = still and (target is None or Need.POTENTIAL not in target.provides)
+    by_rows = still and (target is None or Capability.POTENTIAL not in target.provides)
     if config.model == "push_forward" and not (able or by_rows):
         why = "these data are known by samples only"
         if not still:
@@ -210,7 +210,7 @@ def _pushes(config: RunConfig, dataset: Dataset) -> bool:
             f'model = "push_forward" needs a start whose density is known, and {why}; choose '
             'another source (gaussian, mixture) without smooth_time, or model = "pull_back"'
         )
-    drawable = target is not None and Need.TARGET_SAMPLES in target.provides
+    drawable = target is not None and Capability.TARGET_SAMPLES in target.provides
     natural = by_rows or (able and (config.source.role == "start" or not drawable))
     pushes = natural if config.model == "auto" else config.model == "push_forward"
     if pushes and by_rows and drawable and not dataset.transform.is_identity:

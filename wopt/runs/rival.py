@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from wopt.capabilities import Need
+from wopt.capabilities import Capability
 from wopt.certify.challenge import against
 from wopt.certify.lower import LowerSide
 from wopt.data.tables import READABLE, read_table
@@ -34,7 +34,7 @@ def rival_of(prepared: Prepared, blocks: Sequence[FlowBlock], path: Path) -> Low
         CapabilityError: The run's model has no density of data.
     """
     dataset, target = prepared.dataset, prepared.problem.objective.target
-    known = target is not None and Need.NORMALISED in target.provides
+    known = target is not None and Capability.NORMALISED in target.provides
     if dataset is None or prepared.pushes or not known:
         raise CapabilityError(
             "a rival challenges models of data with a density, and this is none: there are no test "

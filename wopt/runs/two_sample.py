@@ -7,7 +7,7 @@ import dataclasses
 import torch
 from torch import Tensor
 
-from wopt.capabilities import Need
+from wopt.capabilities import Capability
 from wopt.certify.two_sample import (
     ConditionalReport,
     TwoSampleReport,
@@ -59,7 +59,7 @@ def can_be_compared(prepared: Prepared) -> bool:
         prepared.dataset is not None
         and prepared.train.weights is None
         and target is not None
-        and Need.TARGET_SAMPLES in target.provides
+        and Capability.TARGET_SAMPLES in target.provides
         and is_truth(objective)
     )
 
@@ -93,7 +93,7 @@ def compare_samples(prepared: Prepared, blocks: list[FlowBlock], level: float) -
     else:
         rows, note = _held_out(prepared, data)
         notes += note
-        if flow.chain.provides(Need.INVERSE):
+        if flow.chain.provides(Capability.INVERSE):
             samples = _samples(flow, data, len(rows), seed)
         else:
             notes.append(
@@ -141,7 +141,7 @@ def _carried(
 
 
 def _conditional(flow: Flow, data: Dataset, seed: int) -> ConditionalReport | None:
-    if not data.condition or not flow.chain.provides(Need.INVERSE):
+    if not data.condition or not flow.chain.provides(Capability.INVERSE):
         return None
     rows = data.test
     if data.groups is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from wopt.capabilities import Need
+from wopt.capabilities import Capability
 from wopt.interfaces.block import FlowBlock
 
 __all__ = ["AffineBlock"]
@@ -23,7 +23,7 @@ class AffineBlock(FlowBlock):
         (torch.Size([3, 2]), 0.0)
     """
 
-    provides = Need.LOG_DET | Need.INVERSE | Need.HALF_WAY | Need.VELOCITY
+    provides = Capability.LOG_DET | Capability.INVERSE | Capability.HALF_WAY | Capability.VELOCITY
 
     def __init__(self, dim: int) -> None:
         super().__init__()

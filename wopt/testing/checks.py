@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from wopt.capabilities import Need
+from wopt.capabilities import Capability
 from wopt.errors import WoptError
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.objective import Objective
@@ -84,7 +84,7 @@ class _Laws:
 def _check_map(block: FlowBlock, x: Tensor, law: _Laws) -> None:
     y = block.move(x)
     law("shapes", float(y.shape != x.shape), 0)
-    if Need.LOG_DET in block.provides:
+    if Capability.LOG_DET in block.provides:
         y, log_det = block(x)
         law("log_det_shape", float(log_det.shape != x.shape[:1]), 0)
         (y.square().sum() - log_det.sum()).backward()
@@ -98,7 +98,7 @@ def _check_map(block: FlowBlock, x: Tensor, law: _Laws) -> None:
 
 
 def _check_log_det(block: FlowBlock, x: Tensor, law: _Laws) -> None:
-    if Need.LOG_DET not in block.provides:
+    if Capability.LOG_DET not in block.provides:
         return
     jacobian = _jacobians(lambda p: block(p)[0], x)
     log_det = block(x)[1].detach()
@@ -110,26 +110,26 @@ def _check_log_det(block: FlowBlock, x: Tensor, law: _Laws) -> None:
 
 @torch.no_grad()
 def _check_inverse(block: FlowBlock, x: Tensor, law: _Laws) -> None:
-    if Need.INVERSE not in block.provides:
+    if Capability.INVERSE not in block.provides:
         return
     back, log_inverse = block.inverse(block.move(x))
     law("inverse_returns", _largest(back - x))
-    if Need.LOG_DET in block.provides:
+    if Capability.LOG_DET in block.provides:
         law("inverse_log_det", _largest(log_inverse + block(x)[1]))
 
 
 def _check_other_capabilities(block: FlowBlock, x: Tensor, law: _Laws) -> None:
-    if Need.ACTION in block.provides:
+    if Capability.ACTION in block.provides:
         with torch.no_grad():
             z, _, action = block.forward_with_action(x)
             excess = (z - x).square().sum(1) - action
             law("action_bounds_displacement", float(excess.max()), 1e-6)
-    if Need.HALF_WAY in block.provides:
+    if Capability.HALF_WAY in block.provides:
         m, log_det = block.half_way(x)
         law("half_way_point", _largest((m - (x + block.move(x)) / 2).detach()))
         half = _jacobians(lambda p: block.half_way(p)[0], x)
         law("half_way_log_det", _largest(torch.linalg.slogdet(half)[1] - log_det.detach()))
-    if Need.VELOCITY in block.provides:
+    if Capability.VELOCITY in block.provides:
         divergence = block.velocity(x)[1].detach()
         trace = _jacobians(lambda p: block.velocity(p)[0], x).diagonal(dim1=1, dim2=2).sum(1)
         law("divergence_is_exact", _largest(trace - divergence))

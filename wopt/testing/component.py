@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from wopt.capabilities import Need
+from wopt.capabilities import Capability
 from wopt.component import Component, Spec, build, config_of, options_model
 from wopt.errors import CapabilityError, ConfigError
 from wopt.host import host
@@ -87,15 +87,15 @@ def check_target(target: Target, dim: int | None = None, seed: int = 0) -> list[
             raise LawError(f"target {type(target).__name__} breaks {name}")
         done.append(name)
 
-    if Need.POTENTIAL in target.provides:
+    if Capability.POTENTIAL in target.provides:
         law("potential_shape", target.potential(x).shape == (9,))
         law("potential_float32", target.potential(x.float()).dtype == torch.float32)
-    if Need.SCORE in target.provides:
+    if Capability.SCORE in target.provides:
         law("score_shape", target.score(x).shape == (9, d))
-        if Need.POTENTIAL in target.provides:
+        if Capability.POTENTIAL in target.provides:
             exact = Target.score(target, x)
             law("score_is_minus_gradient", torch.allclose(target.score(x), exact, atol=1e-8))
-    if Need.TARGET_SAMPLES in target.provides:
+    if Capability.TARGET_SAMPLES in target.provides:
         first, second = (
             target.sample(50, d, torch.Generator().manual_seed(seed)) for _ in range(2)
         )

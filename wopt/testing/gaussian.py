@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wopt.capabilities import Need
+from wopt.capabilities import Capability
 from wopt.errors import DataError
 from wopt.interfaces.target import Target
 from wopt.particles import Particles
@@ -24,7 +24,9 @@ class GaussianTarget(Target):
         covariance: d rows of length d, positive definite.
     """
 
-    provides = Need.POTENTIAL | Need.SCORE | Need.NORMALISED | Need.TARGET_SAMPLES
+    provides = (
+        Capability.POTENTIAL | Capability.SCORE | Capability.NORMALISED | Capability.TARGET_SAMPLES
+    )
 
     def __init__(self, mean: list[float], covariance: list[list[float]]) -> None:
         self.mean = torch.tensor(mean, dtype=torch.float64)

@@ -6,7 +6,7 @@ import dataclasses
 
 import torch
 
-from wopt.capabilities import Need
+from wopt.capabilities import Capability
 from wopt.errors import WoptError
 from wopt.interfaces.objective import Objective
 from wopt.particles import Particles
@@ -38,9 +38,9 @@ def check_needs(objective: Objective, dim: int, *, seed: int = 0) -> list[str]:
     at = displaced(normal_particles(_PARTICLES, dim, draw), one, one, 0.0)
     needs, name = objective.needs, type(objective).__name__
     bare, what = at, ""
-    if Need.LOG_DENSITY not in needs:
+    if Capability.LOG_DENSITY not in needs:
         bare, what = dataclasses.replace(bare, log_density_start=None), "the start's log-density"
-        if Need.LOG_DET not in needs:
+        if Capability.LOG_DET not in needs:
             bare, what = dataclasses.replace(bare, log_det=None), "log_det"
     if what:
         _same_without(objective, at, bare, what)
@@ -71,7 +71,7 @@ def _same_without(objective: Objective, at: Particles, bare: Particles, what: st
     # with another density at the same points only a constant may come in, the start's entropy
     tilted = at.moved(at.points, at.points[:, 0])
     energies = [float(objective.energy(particles)) for particles in (at, tilted)]
-    if Need.LOG_DET in objective.needs:
+    if Capability.LOG_DET in objective.needs:
         start = at.log_density_start
         assert start is not None
         other = dataclasses.replace(bare, log_det=tilted.log_det)

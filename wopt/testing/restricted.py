@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from wopt.capabilities import Need
+from wopt.capabilities import Capability
 from wopt.interfaces.target import Target
 
 __all__ = ["Restricted"]
@@ -20,13 +20,14 @@ class Restricted(Target):
 
     Example:
         >>> from wopt.testing import GaussianTarget
-        >>> Restricted(GaussianTarget([0.0], [[1.0]]), Need.SCORE).potential(torch.zeros(1, 1))
+        >>> q = Restricted(GaussianTarget([0.0], [[1.0]]), Capability.SCORE)
+        >>> q.potential(torch.zeros(1, 1))
         Traceback (most recent call last):
         ...
         wopt.errors.CapabilityError: target Restricted does not provide POTENTIAL; it provides SCORE
     """
 
-    def __init__(self, of: Target, needs: Need) -> None:
+    def __init__(self, of: Target, needs: Capability) -> None:
         self.of = of
         self.provides = of.provides & needs
         self.dim = of.dim
@@ -35,19 +36,19 @@ class Restricted(Target):
 
     def potential(self, x: Tensor) -> Tensor:
         """Return the target's potential, if that may be asked for."""
-        return self._of(Need.POTENTIAL).potential(x)
+        return self._of(Capability.POTENTIAL).potential(x)
 
     def score(self, x: Tensor) -> Tensor:
         """Return the target's score, if that or the potential may be asked for."""
-        if Need.POTENTIAL in self.provides:
+        if Capability.POTENTIAL in self.provides:
             return self.of.score(x)
-        return self._of(Need.SCORE).score(x)
+        return self._of(Capability.SCORE).score(x)
 
     def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
         """Return samples of the target, if these may be asked for."""
-        return self._of(Need.TARGET_SAMPLES).sample(n, dim, generator)
+        return self._of(Capability.TARGET_SAMPLES).sample(n, dim, generator)
 
-    def _of(self, need: Need) -> Target:
+    def _of(self, need: Capability) -> Target:
         if need not in self.provides:
             raise self._lacks(need)
         return self.of

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from wopt.capabilities import Need
+from wopt.capabilities import Capability
 from wopt.interfaces.target import Target
 from wopt.testing.checks import LawError
 
@@ -42,10 +42,10 @@ def check_target_claims(target: Target, dim: int, *, seed: int = 0) -> list[str]
         ['convexity_is_0.25', 'smoothness_is_0.25', 'normalised']
     """
     done = []
-    known = Need.SCORE in target.provides or Need.POTENTIAL in target.provides
+    known = Capability.SCORE in target.provides or Capability.POTENTIAL in target.provides
     if known and dim <= _MANY and (target.convexity, target.smoothness) != (None, None):
         done += _check_curvature(target, _points(target, dim, seed))
-    if {Need.NORMALISED, Need.POTENTIAL} <= set(target.provides) and dim <= 2:
+    if {Capability.NORMALISED, Capability.POTENTIAL} <= set(target.provides) and dim <= 2:
         done += _check_normalised(target, dim, seed)
     return done
 
@@ -54,7 +54,7 @@ def _points(target: Target, dim: int, seed: int) -> Tensor:
     draw = torch.Generator().manual_seed(seed)
     z = torch.randn(2 * _POINTS, dim, dtype=torch.float64, generator=draw)
     z[_POINTS:] *= 3
-    if Need.TARGET_SAMPLES not in target.provides:
+    if Capability.TARGET_SAMPLES not in target.provides:
         return z
     return torch.cat([z, target.sample(_POINTS, dim, draw)[:_POINTS].double()])
 
@@ -96,7 +96,7 @@ def _eigenvalues(target: Target, x: Tensor) -> Tensor:
 @torch.no_grad()
 def _check_normalised(target: Target, dim: int, seed: int) -> list[str]:
     """Raise unless the integral is one; nothing is said where two grids disagree on it."""
-    if Need.TARGET_SAMPLES in target.provides:
+    if Capability.TARGET_SAMPLES in target.provides:
         x = target.sample(500, dim, torch.Generator().manual_seed(seed)).double()
         middle, width = x.mean(0), _SPAN * float(x.std(0).max())
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wopt.capabilities import Need, require
+from wopt.capabilities import Capability, require
 from wopt.component import Spec
 from wopt.errors import WoptError
 from wopt.host import host
@@ -14,7 +14,9 @@ from wopt.interfaces.scheme import ProximalScheme
 
 __all__ = ["check_parts"]
 
-_OF_TARGET = Need.POTENTIAL | Need.SCORE | Need.TARGET_SAMPLES | Need.NORMALISED
+_OF_TARGET = (
+    Capability.POTENTIAL | Capability.SCORE | Capability.TARGET_SAMPLES | Capability.NORMALISED
+)
 
 
 def check_parts(
@@ -47,10 +49,10 @@ def check_parts(
             )
         return
     maps = new_block(block, dim, condition) if isinstance(block, Spec) else block
-    start = Need.LOG_DENSITY if log_density else Need.NOTHING
+    start = Capability.LOG_DENSITY if log_density else Capability.NOTHING
     for part in _parts(objective):
         _check_objective(part, maps, start)
-    of_block = ~(_OF_TARGET | Need.LOG_DENSITY)
+    of_block = ~(_OF_TARGET | Capability.LOG_DENSITY)
     found = f"block {type(maps).__name__}"
     require(f"scheme {type(scheme).__name__}", scheme.needs & of_block, found, maps.provides)
 
@@ -62,26 +64,28 @@ def _parts(objective: Objective) -> list[Objective]:
     return [objective]
 
 
-def _check_objective(objective: Objective, maps: FlowBlock, start: Need) -> None:
-    target = objective.target.provides if objective.target is not None else Need.NOTHING
+def _check_objective(objective: Objective, maps: FlowBlock, start: Capability) -> None:
+    target = objective.target.provides if objective.target is not None else Capability.NOTHING
     # An objective without a target might be replaced by one that is given any.
     fits = _fitting((target or _OF_TARGET) | start | maps.provides)
     name = f"objective {type(objective).__name__}"
     owner = type(objective.target).__name__ if objective.target is not None else "none given"
     require(name, objective.needs & _OF_TARGET, f"target {owner}", target, fits)
     whom = "this start, known by samples only,"
-    require(name, objective.needs & Need.LOG_DENSITY, whom, start, fits)
-    implied = Need.LOG_DET if Need.LOG_DENSITY in objective.needs else Need.NOTHING
-    of_block = (objective.needs | implied) & ~(_OF_TARGET | Need.LOG_DENSITY)
+    require(name, objective.needs & Capability.LOG_DENSITY, whom, start, fits)
+    implied = (
+        Capability.LOG_DET if Capability.LOG_DENSITY in objective.needs else Capability.NOTHING
+    )
+    of_block = (objective.needs | implied) & ~(_OF_TARGET | Capability.LOG_DENSITY)
     require(name, of_block, f"block {type(maps).__name__}", maps.provides, fits)
 
 
-def _fitting(provided: Need) -> str:
+def _fitting(provided: Capability) -> str:
     """Name the registered objectives whose needs are met."""
     registry, fits = host().registry, []
     for entry in registry.entries("objective"):
         try:
-            needs: Need = registry.load("objective", entry.name).needs  # type: ignore[attr-defined]
+            needs: Capability = registry.load("objective", entry.name).needs  # type: ignore[attr-defined]
         except WoptError:
             continue
         if not needs & ~provided:

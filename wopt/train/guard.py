@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from wopt.capabilities import Need
+from wopt.capabilities import Capability
 from wopt.component import Component
 from wopt.errors import DivergenceError
 from wopt.interfaces.block import FlowBlock
@@ -163,7 +163,7 @@ class Guard(Component):
 def nll(objective: Objective, particles: Particles) -> Tensor | None:
     """Return V(y) - log |det DT| of each particle, up to log Z; ``None`` where it is not known."""
     target = objective.target
-    if particles.log_det is None or target is None or Need.POTENTIAL not in target.provides:
+    if particles.log_det is None or target is None or Capability.POTENTIAL not in target.provides:
         return None
     return target.potential(particles.points) - particles.log_det
 

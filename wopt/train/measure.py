@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wopt.capabilities import Need
+from wopt.capabilities import Capability
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.subproblem import Subproblem
 from wopt.particles import Particles
@@ -62,6 +62,6 @@ def record_of(
 def _mean_nll(problem: Problem, particles: Particles) -> float | None:
     target = problem.objective.target
     values = nll(problem.objective, particles)
-    if values is None or target is None or Need.NORMALISED not in target.provides:
+    if values is None or target is None or Capability.NORMALISED not in target.provides:
         return None
     return float(particles.mean(values)) - problem.log_det

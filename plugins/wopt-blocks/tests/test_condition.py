@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import wopt
-from wopt import Need
+from wopt import Capability
 from wopt.testing import check_block
 
 
@@ -12,7 +12,7 @@ from wopt.testing import check_block
 def test_conditional_blocks_obey_the_laws(any_table, new, moved):
     dim = moved + 2
     block = new(any_table, dim, condition=2)
-    assert Need.CONDITION in block.provides
+    assert Capability.CONDITION in block.provides
     done = check_block(block, dim, tolerance=1e-8)
     assert ("inverse_log_det" in done) == (any_table["name"] != "particles")
 

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import wopt
-from wopt import Need
+from wopt import Capability
 from wopt.host import host
 from wopt.testing import check_block, check_component
 
@@ -38,11 +38,11 @@ def test_laws_of_blocks(any_table, new, dim):
     block = new(any_table, dim)
     done = check_block(block, dim, tolerance=1e-8)
     for need, law in (
-        (Need.LOG_DET, "log_det_is_exact"),
-        (Need.INVERSE, "inverse_log_det"),
-        (Need.ACTION, "action_bounds_displacement"),
-        (Need.HALF_WAY, "half_way_log_det"),
-        (Need.VELOCITY, "divergence_is_exact"),
+        (Capability.LOG_DET, "log_det_is_exact"),
+        (Capability.INVERSE, "inverse_log_det"),
+        (Capability.ACTION, "action_bounds_displacement"),
+        (Capability.HALF_WAY, "half_way_log_det"),
+        (Capability.VELOCITY, "divergence_is_exact"),
     ):
         assert (law in done) == (need in block.provides)
 
@@ -57,7 +57,7 @@ def test_a_new_block_is_exactly_the_identity(any_table, new, x, dtype):
         assert float(block(points)[1].detach().abs().max()) < few * points.shape[1]
         return
     assert torch.equal(block.move(points), points)
-    if Need.LOG_DET in block.provides:
+    if Capability.LOG_DET in block.provides:
         for mode in (True, False):
             y, log_det = block.train(mode)(points)
             assert y.dtype == log_det.dtype == dtype
@@ -146,7 +146,7 @@ def test_moving_points_costs_no_derivative(table, shaken, x, monkeypatch):
 
 def test_the_action_is_a_bound_where_it_is_offered(table, shaken, x):
     block = shaken(table)
-    if Need.ACTION not in block.provides:
+    if Capability.ACTION not in block.provides:
         with pytest.raises(wopt.CapabilityError, match="ACTION"):
             block.forward_with_action(x)
         return

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import wopt
-from wopt import Need, Particles
+from wopt import Capability, Particles
 from wopt.testing import GaussianTarget
 
 H = 0.5
@@ -120,7 +120,7 @@ def test_float32_stays_float32(seen, x):
 
 def test_there_is_no_log_det_and_no_inverse(seen, x):
     block = seen(x)
-    assert block.provides == Need.CONDITION
+    assert block.provides == Capability.CONDITION
     y, log_det = block(x)
     assert torch.equal(y, block.move(x))
     assert log_det.isnan().all()

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import wopt
-from wopt import Need, Particles
+from wopt import Capability, Particles
 from wopt.testing import gaussian_nodes
 
 
@@ -28,7 +28,7 @@ def bent(nodes):
 class Quantiles(wopt.Target):
     """A law on the line whose samples are its quantiles at (k - 1/2)/n: no sampling noise."""
 
-    provides = Need.TARGET_SAMPLES
+    provides = Capability.TARGET_SAMPLES
     dim = 1
 
     def __init__(self, quantile):

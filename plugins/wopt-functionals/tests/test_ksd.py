@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import wopt
-from wopt import Need
+from wopt import Capability
 from wopt.testing import GaussianTarget, gaussian_nodes
 from wopt_functionals import KSD
 from wopt_functionals.points.stein import Stein
@@ -42,7 +42,7 @@ def test_zero_at_the_target_and_nowhere_else():
 
 def test_a_score_alone_must_be_differentiable():
     class Frozen(wopt.Target):
-        provides = Need.SCORE
+        provides = Capability.SCORE
 
         def score(self, x):
             return -x.detach()

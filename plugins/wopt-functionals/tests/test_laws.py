@@ -172,7 +172,7 @@ def test_split_is_the_whole(name, options, bent_particles):
     assert total == pytest.approx(float(objective.energy(bent_particles)), abs=1e-12)
     explicit = objective.split()[0]
     if explicit is not None:
-        assert not explicit.needs & (wopt.Need.LOG_DET | wopt.Need.LOG_DENSITY)
+        assert not explicit.needs & (wopt.Capability.LOG_DET | wopt.Capability.LOG_DENSITY)
 
 
 @pytest.mark.parametrize(("name", "options"), CASES, ids=NAMES)

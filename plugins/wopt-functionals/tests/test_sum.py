@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import wopt
-from wopt import Need, Particles
+from wopt import Capability, Particles
 from wopt.config.model import validate
 from wopt.config.schema import schema
 from wopt.runs.prepare import prepare
@@ -30,7 +30,7 @@ def test_a_sum_is_the_sum_that_python_makes(particles):
     assert torch.equal(made.energy(particles), written.energy(particles))
     assert torch.equal(made.contributions(particles), written.contributions(particles))
     assert made.terms(particles).keys() == {"entropy", "interaction"}
-    assert made.needs == Need.LOG_DET
+    assert made.needs == Capability.LOG_DET
     assert made.convexity == written.convexity == 0.0
     explicit, rest = made.split()
     assert float(explicit.energy(particles)) == 0.5 * float(
@@ -46,7 +46,7 @@ def test_negative_weights_make_a_difference_of_functionals():
     rest, c = made.difference()
     assert isinstance(rest, Potential)
     assert made.convexity is None
-    assert c.needs == Need.NOTHING
+    assert c.needs == Capability.NOTHING
 
 
 def test_a_sum_is_resampled_as_a_whole(particles):
@@ -60,7 +60,7 @@ def test_a_sum_is_resampled_as_a_whole(particles):
 def test_a_sum_takes_sums():
     table = {"name": "sum", "parts": [{"objective": {"name": "sum", "parts": PARTS}, "weight": 2}]}
     made = wopt.build("objective", table)
-    assert made.needs == Need.LOG_DET
+    assert made.needs == Capability.LOG_DET
     assert wopt.config_of(made)["parts"][0]["objective"]["parts"][1]["weight"] == 0.5
 
 

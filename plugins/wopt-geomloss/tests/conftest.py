@@ -7,13 +7,13 @@ import torch
 from torch import nn
 
 import wopt
-from wopt import Need, Particles
+from wopt import Capability, Particles
 
 
 class Fixed(wopt.Target):
     """A law whose samples are always the same points."""
 
-    provides = Need.TARGET_SAMPLES
+    provides = Capability.TARGET_SAMPLES
 
     def __init__(self, points):
         self.points = points

@@ -167,7 +167,7 @@ def test_gradients_stay_switched_off(name, options):
 @each
 def test_needs_and_split(name, options):
     g = make(name, options)
-    assert g.needs == wopt.Need.TARGET_SAMPLES
+    assert g.needs == wopt.Capability.TARGET_SAMPLES
     explicit, rest = g.split()
     assert rest is None
     p = wopt.Particles(points(10))

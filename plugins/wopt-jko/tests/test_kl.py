@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import wopt
-from wopt import Need, Particles
+from wopt import Capability, Particles
 from wopt.testing import AffineBlock, gaussian_kl, gaussian_nodes, moments
 from wopt_jko import KL
 
@@ -64,7 +64,7 @@ def test_its_terms_and_contributions_add_up(kl):
 
 
 def test_it_needs_a_log_det(kl):
-    assert kl.needs == Need.POTENTIAL | Need.LOG_DET
+    assert kl.needs == Capability.POTENTIAL | Capability.LOG_DET
     with pytest.raises(wopt.CapabilityError, match="LOG_DET"):
         kl.energy(Particles(torch.zeros(3, 2).double()))
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import wopt
-from wopt import Need
+from wopt import Capability
 from wopt.testing import check_block
 from wopt_jko import ODEBlock
 from wopt_jko.ode import block as module
@@ -74,7 +74,7 @@ def test_the_laws_without_time(options, activation):
 def test_the_laws_where_training_estimates():
     """Evaluation is exact and deterministic, so the block may claim LOG_DET."""
     made = small(2, divergence="hutchinson", net="deep")
-    assert Need.LOG_DET in made.provides
+    assert Capability.LOG_DET in made.provides
     check_block(made, 2)
 
 
@@ -161,7 +161,7 @@ def test_conditions_stay_and_steer(options, integrator):
     assert float((other_log_det - log_det).abs().max()) > 1e-4
     assert not made.velocity(x)[0][:, 2:].any()
     assert not made.field(torch.zeros(len(x)).to(x), x)[:, 2:].any()
-    if Need.HALF_WAY in made.provides:
+    if Capability.HALF_WAY in made.provides:
         assert torch.equal(made.half_way(x)[0][:, 2:], x[:, 2:])
 
 

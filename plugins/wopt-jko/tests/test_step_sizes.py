@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import wopt
-from wopt import History, Need, Particles
+from wopt import Capability, History, Particles
 from wopt_jko import JKO, KL, Constant, Geometric, Sequence
 
 
@@ -54,8 +54,8 @@ def test_jko_anchors_at_the_particles():
 
 
 def test_the_action_is_needed_where_it_is_the_transport_term():
-    assert JKO().needs == Need.NOTHING
-    assert JKO(transport="action").needs == Need.ACTION
+    assert JKO().needs == Capability.NOTHING
+    assert JKO(transport="action").needs == Capability.ACTION
 
 
 @pytest.mark.parametrize("transport", ["displacement", "action"])

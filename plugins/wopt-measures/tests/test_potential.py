@@ -15,7 +15,7 @@ def test_score_by_autograd():
     x = torch.tensor([[1.0, -2.0]], dtype=torch.float64)
     assert target.score(x).tolist() == [[-4.0, 32.0]]
     assert (target.convexity, target.dim) == (0.0, 2)
-    assert target.provides == wopt.Need.POTENTIAL | wopt.Need.SCORE
+    assert target.provides == wopt.Capability.POTENTIAL | wopt.Capability.SCORE
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_a_score_alone_serves_what_needs_no_more():
     x = torch.randn(20, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     by_score = PotentialTarget(score=lambda x: -x)
     by_potential = PotentialTarget(lambda x: x.square().sum(1) / 2)
-    assert by_score.provides == wopt.Need.SCORE
+    assert by_score.provides == wopt.Capability.SCORE
     one, two = (float(KSD(q).energy(wopt.Particles(x))) for q in (by_score, by_potential))
     assert one == pytest.approx(two, rel=1e-12)
     with pytest.raises(wopt.CapabilityError, match="POTENTIAL"):
@@ -75,7 +75,10 @@ def test_potential_score_and_samples_together():
 
     normal = wopt.build("target", "gaussian")
     q = PotentialTarget(lambda x: x.square().sum(1) / 2, score=lambda x: -x, samples=normal)
-    assert q.provides == wopt.Need.POTENTIAL | wopt.Need.SCORE | wopt.Need.TARGET_SAMPLES
+    assert (
+        q.provides
+        == wopt.Capability.POTENTIAL | wopt.Capability.SCORE | wopt.Capability.TARGET_SAMPLES
+    )
     draw = [torch.Generator().manual_seed(3) for _ in range(2)]
     assert torch.equal(q.sample(5, 2, draw[0]), normal.sample(5, 2, draw[1]))
     # What only V and what only samples serve both take it.

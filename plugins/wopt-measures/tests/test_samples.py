@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import wopt
-from wopt import Need
+from wopt import Capability
 from wopt_measures import GaussianSource, SamplesTarget, ToySource
 
 MOONS = ToySource("moons", n_train=50, n_valid=20, n_test=20, preprocess="whiten")
@@ -17,7 +17,7 @@ def generator(seed=0):
 
 def test_rows_are_drawn_again_from_the_source_in_its_own_units():
     target = SamplesTarget(MOONS)
-    assert target.provides == Need.TARGET_SAMPLES
+    assert target.provides == Capability.TARGET_SAMPLES
     rows = MOONS.load(0).train
     x = target.sample(400, 2, generator())
     assert x.shape == (400, 2)

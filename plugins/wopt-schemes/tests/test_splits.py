@@ -22,7 +22,7 @@ class Attraction(wopt.Objective):
 class DoubleWell(wopt.Target):
     """V = (x^2 - 1)^2, whose curvature is at least -4."""
 
-    provides = wopt.Need.POTENTIAL
+    provides = wopt.Capability.POTENTIAL
     convexity = -4.0
 
     def potential(self, x):
@@ -50,7 +50,7 @@ def test_forward_backward_splits_a_sum(problems, make):
     slope = (x - p.n) @ torch.linalg.inv(p.s) + a * (x - p.m)
     sub = scheme.subproblem(history, objective)
     assert torch.allclose(sub.anchor, x - 0.2 * slope, atol=1e-12)
-    assert sub.implicit.needs == wopt.Need.LOG_DET
+    assert sub.implicit.needs == wopt.Capability.LOG_DET
     covariance = torch.linalg.inv(torch.linalg.inv(p.s) + a * torch.eye(2))
     start = gaussian_nodes(p.n, covariance, order=2)
     found = lbfgs(start, objective, scheme)

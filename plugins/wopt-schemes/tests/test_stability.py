@@ -18,7 +18,7 @@ class Unsmooth(GaussianTarget):
 class Bare(AffineBlock):
     """A block that provides a log-det and nothing else."""
 
-    provides = wopt.Need.LOG_DET
+    provides = wopt.Capability.LOG_DET
 
 
 LIMITS = {"explicit": 1.0, "explicit_midpoint": 1.0, "extragradient": 0.5, "forward_backward": 2.0}

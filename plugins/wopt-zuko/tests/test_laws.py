@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from wopt import Need
+from wopt import Capability
 from wopt.testing import check_block, check_component
 
 FAMILIES = ["coupling", "maf", "spline", "zuko"]
@@ -97,9 +97,9 @@ def test_half_way_and_velocity_are_differentiable(table, new, x):
 
 def test_many_dimensions_have_no_whole_jacobian(new):
     few, many = new({"name": "maf", "hidden": [8]}, 12), new({"name": "maf", "hidden": [8]}, 13)
-    assert Need.HALF_WAY | Need.VELOCITY in few.provides
-    assert not (Need.HALF_WAY | Need.VELOCITY) & many.provides
-    assert Need.LOG_DET | Need.INVERSE | Need.CONDITION in many.provides
+    assert Capability.HALF_WAY | Capability.VELOCITY in few.provides
+    assert not (Capability.HALF_WAY | Capability.VELOCITY) & many.provides
+    assert Capability.LOG_DET | Capability.INVERSE | Capability.CONDITION in many.provides
 
 
 def test_nothing_is_tracked_without_gradients(table, new, x):

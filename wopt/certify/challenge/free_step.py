@@ -9,7 +9,7 @@ import time
 import torch
 from torch import Tensor
 
-from wopt.capabilities import Need, require
+from wopt.capabilities import Capability, require
 from wopt.component import Spec
 from wopt.interfaces.block import FlowBlock, new_block
 from wopt.interfaces.target import Target
@@ -95,7 +95,7 @@ class FreeStep:
         with seeded(derive(seed, "free step")), torch.enable_grad():
             self.block: FlowBlock = new_block(spec, fit.shape[1], condition)
             name = f"block {type(self.block).__name__}"
-            require("a challenger", Need.LOG_DET, name, self.block.provides)
+            require("a challenger", Capability.LOG_DET, name, self.block.provides)
             self.block.to(torch.float32)
             inside = self._inside(fit).float()
             with torch.no_grad():

@@ -7,7 +7,7 @@ import dataclasses
 import torch
 from torch import Tensor
 
-from wopt.capabilities import Need, require
+from wopt.capabilities import Capability, require
 from wopt.errors import CapabilityError, DataError
 from wopt.interfaces.target import Target
 from wopt.particles import Particles
@@ -71,7 +71,7 @@ class Rows:
             CapabilityError: q is not normalised, or the maps give no log_det.
             DataError: The particles are weighted.
         """
-        need = Need.POTENTIAL | Need.NORMALISED
+        need = Capability.POTENTIAL | Capability.NORMALISED
         require("a challenge", need, f"target {type(target).__name__}", target.provides)
         if moved.log_det is None:
             raise CapabilityError("a challenge needs LOG_DET of every block on the way")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from wopt.capabilities import Need
+from wopt.capabilities import Capability
 from wopt.component import Spec
 from wopt.errors import CapabilityError
 from wopt.interfaces.block import FlowBlock, new_block
@@ -60,7 +60,7 @@ class NetField:
         self.value = 0.0
         with seeded(seed):
             self.net: FlowBlock = new_block(net, y.shape[1], train.condition)
-            if Need.VELOCITY not in self.net.provides:
+            if Capability.VELOCITY not in self.net.provides:
                 raise CapabilityError(
                     f"block {type(self.net).__name__} cannot be the critic: it provides no "
                     "VELOCITY; choose another certify.critic, such as ode"

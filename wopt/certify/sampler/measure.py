@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from wopt.capabilities import Need
+from wopt.capabilities import Capability
 from wopt.certify.sampler.doubts import doubts_of_exact, doubts_of_modes, doubts_of_weights
 from wopt.certify.sampler.lost import MANY, lost_modes
 from wopt.certify.sampler.psis import smoothed_importance_weights
@@ -76,7 +76,7 @@ def measure_sampler(
     lost = None
     if search and draws.shape[1] <= MANY and len(finite) > 1:
         lost = lost_modes(target, finite, log_z, seed)
-    known = Need.NORMALISED in target.provides
+    known = Capability.NORMALISED in target.provides
     doubts = (
         *doubts_of_weights(smoothed, log_z, log_z_error, normalised=known),
         *doubts_of_exact(log_z, log_z_error, ess / len(draws), eubo, eubo_error),

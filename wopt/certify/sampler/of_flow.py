@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from wopt.capabilities import Need, require
+from wopt.capabilities import Capability, require
 from wopt.certify.sampler.measure import measure_sampler, usable
 from wopt.certify.sampler.report import SamplerReport
 from wopt.errors import CapabilityError
@@ -35,8 +35,8 @@ def log_weights_of(flow: Flow, target: Target | None, x: Tensor, log_q: Tensor) 
             'target, model = "push_forward"; this one is its target pulled back to data, and the '
             "density of the data is not known"
         )
-    provides = Need.NOTHING if target is None else target.provides
-    require("an importance weight", Need.POTENTIAL, "the target", provides)
+    provides = Capability.NOTHING if target is None else target.provides
+    require("an importance weight", Capability.POTENTIAL, "the target", provides)
     assert target is not None
     x = x.double().cpu()
     return usable(-target.potential(x).double() - log_q.double().cpu(), x)
@@ -64,7 +64,7 @@ def measure_flow(
     log_weights_of(flow, target, y[:1], log_q[:1])
     assert target is not None
     exact = exact_log_q = None
-    if Need.TARGET_SAMPLES in target.provides and flow.chain.provides(Need.INVERSE):
+    if Capability.TARGET_SAMPLES in target.provides and flow.chain.provides(Capability.INVERSE):
         exact = target.sample(draws, flow.dim, chance).double().cpu()
         with torch.no_grad():
             exact_log_q = flow.log_prob(exact)

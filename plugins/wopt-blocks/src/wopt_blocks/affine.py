@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from wopt import Need
+from wopt import Capability
 from wopt_blocks.jacobian import JacobianBlock
 
 __all__ = ["Affine", "symmetric_exp"]
@@ -55,7 +55,7 @@ class Affine(JacobianBlock):
         self.shift = nn.Parameter(torch.zeros(self.moves))
         self.by_condition = nn.Parameter(torch.zeros(self.moves, condition)) if condition else None
         if symmetric:
-            self.provides = type(self).provides | Need.ACTION
+            self.provides = type(self).provides | Capability.ACTION
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``(T(x), tr M)``."""

@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from wopt import Need
+from wopt import Capability
 from wopt_blocks.affine import symmetric_exp
 from wopt_blocks.convex import ConvexNet
 from wopt_blocks.jacobian import JacobianBlock
@@ -57,7 +57,7 @@ class GradientOfConvex(JacobianBlock):
         (True, True)
     """
 
-    provides = JacobianBlock.provides | Need.ACTION
+    provides = JacobianBlock.provides | Capability.ACTION
 
     def __init__(
         self,

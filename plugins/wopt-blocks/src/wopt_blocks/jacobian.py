@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 import wopt
-from wopt import Need
+from wopt import Capability
 from wopt_blocks.conditions import moved
 from wopt_blocks.newton import newton
 
@@ -32,7 +32,13 @@ class JacobianBlock(wopt.FlowBlock):
         condition: How many of the d coordinates are conditions.
     """
 
-    provides = Need.LOG_DET | Need.INVERSE | Need.HALF_WAY | Need.VELOCITY | Need.CONDITION
+    provides = (
+        Capability.LOG_DET
+        | Capability.INVERSE
+        | Capability.HALF_WAY
+        | Capability.VELOCITY
+        | Capability.CONDITION
+    )
 
     def __init__(self, dim: int, condition: int) -> None:
         super().__init__()
@@ -65,7 +71,7 @@ class JacobianBlock(wopt.FlowBlock):
 
     def forward_with_action(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return ``(T(x), log-det, |T(x) - x|^2)``: points move on straight lines."""
-        if Need.ACTION not in self.provides:
+        if Capability.ACTION not in self.provides:
             return super().forward_with_action(x)
         y, log_det = self(x)
         return y, log_det, (y - x).square().sum(1)

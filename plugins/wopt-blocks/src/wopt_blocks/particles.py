@@ -9,7 +9,7 @@ from scipy.spatial import KDTree
 from torch import Tensor, nn
 
 import wopt
-from wopt import CapabilityError, DataError, Need
+from wopt import Capability, CapabilityError, DataError
 from wopt_blocks.conditions import moved
 
 __all__ = ["FreeParticles"]
@@ -41,7 +41,7 @@ class FreeParticles(wopt.FlowBlock):
         [0.5, 0.699999988079071, 0.7999999523162842]
     """
 
-    provides = Need.CONDITION
+    provides = Capability.CONDITION
     points: Tensor
 
     def __init__(self, dim: int, condition: int = 0) -> None:

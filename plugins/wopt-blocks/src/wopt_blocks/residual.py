@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from wopt import ConfigError, DivergenceError, Need
+from wopt import Capability, ConfigError, DivergenceError
 from wopt_blocks.jacobian import JacobianBlock
 from wopt_blocks.newton import aim, check_inverted
 from wopt_blocks.perceptron import Activation, Perceptron
@@ -91,7 +91,7 @@ class Residual(JacobianBlock):
         self.lipschitz = lipschitz
         self.exact = exact
         if lipschitz:
-            self.provides = type(self).provides | Need.ACTION
+            self.provides = type(self).provides | Capability.ACTION
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``(T(x), log-det)``; in training in many dimensions an estimate of it."""

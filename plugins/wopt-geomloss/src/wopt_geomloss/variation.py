@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 import wopt
-from wopt import Need, Particles
+from wopt import Capability, Particles
 from wopt.interfaces.draws import Draws
 
 __all__ = ["TransportObjective", "Variation"]
@@ -38,7 +38,7 @@ class TransportObjective(wopt.Objective):
     float64, whatever the particles' type. The energy has its first derivative only.
     """
 
-    needs = Need.TARGET_SAMPLES
+    needs = Capability.TARGET_SAMPLES
     minimum = 0.0
     draws: Draws
 

@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor
 
 import wopt
-from wopt import FlowBlock, History, Need, Subproblem
+from wopt import Capability, FlowBlock, History, Subproblem
 
 __all__ = ["JKO", "ByAction"]
 
@@ -48,7 +48,7 @@ class JKO(wopt.ProximalScheme):
     ) -> None:
         self.step_size = step_size
         self.transport = transport
-        self.needs = Need.ACTION if transport == "action" else Need.NOTHING
+        self.needs = Capability.ACTION if transport == "action" else Capability.NOTHING
 
     def subproblem(self, history: History, objective: wopt.Objective) -> Subproblem:
         """Anchor at the particles, all of the objective implicit."""

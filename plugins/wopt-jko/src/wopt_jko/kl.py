@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor
 
 import wopt
-from wopt import Need, Particles
+from wopt import Capability, Particles
 
 __all__ = ["KL"]
 
@@ -37,7 +37,7 @@ class KL(wopt.Objective):
         1.837877
     """
 
-    needs = Need.POTENTIAL | Need.LOG_DET
+    needs = Capability.POTENTIAL | Capability.LOG_DET
     gap_is_kl = True
 
     def __init__(
@@ -87,7 +87,7 @@ class KL(wopt.Objective):
 class PotentialPart(wopt.Objective):
     """The part E V of the divergence, for schemes that treat it explicitly."""
 
-    needs = Need.POTENTIAL
+    needs = Capability.POTENTIAL
 
     def __init__(self, target: wopt.Target) -> None:
         self.target = target
@@ -102,7 +102,7 @@ class PotentialPart(wopt.Objective):
 class EntropyPart(wopt.Objective):
     """Minus the entropy, E log rho, up to the start's entropy: the implicit part."""
 
-    needs = Need.LOG_DET
+    needs = Capability.LOG_DET
     convexity = 0.0
 
     def contributions(self, particles: Particles) -> Tensor:

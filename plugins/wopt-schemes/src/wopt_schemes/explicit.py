@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wopt import History, Need, Objective, Subproblem
+from wopt import Capability, History, Objective, Subproblem
 from wopt_schemes.base import Limit, LimitedScheme
 from wopt_schemes.linearised import Linearised
 
@@ -34,7 +34,7 @@ class Explicit(LimitedScheme):
     """
 
     order = 1
-    needs = Need.VELOCITY
+    needs = Capability.VELOCITY
 
     def limit(self, objective: Objective) -> Limit | None:
         """Return the objective's largest explicit step, where it knows one."""

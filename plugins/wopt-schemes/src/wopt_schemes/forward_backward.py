@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import wopt
-from wopt import History, Need, Objective, Subproblem, Sum
+from wopt import Capability, History, Objective, Subproblem, Sum
 from wopt.interfaces.derivatives import wasserstein_gradient
 from wopt_schemes.base import Limit, LimitedScheme
 
@@ -101,6 +101,6 @@ def smoothness(objective: Objective) -> float | None:
     largest = objective.largest_explicit_step()
     if largest is not None:
         return 2 / largest
-    if objective.needs == Need.POTENTIAL and objective.target is not None:  # E V
+    if objective.needs == Capability.POTENTIAL and objective.target is not None:  # E V
         return objective.target.smoothness
     return None

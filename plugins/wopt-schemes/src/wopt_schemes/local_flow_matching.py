@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 import wopt
-from wopt import FlowBlock, History, Need, Objective, Particles, Subproblem
+from wopt import Capability, FlowBlock, History, Objective, Particles, Subproblem
 from wopt_schemes.base import Stepped
 from wopt_schemes.regression import Regression
 
@@ -46,7 +46,7 @@ class LocalFlowMatching(Stepped):
     """
 
     order = None
-    needs = Need.FIELD
+    needs = Capability.FIELD
 
     def check(self, objective: Objective) -> None:
         """Refuse what is not KL to a Gaussian.
@@ -55,8 +55,8 @@ class LocalFlowMatching(Stepped):
             ConfigError: It is not.
         """
         target = objective.target
-        kl = objective.needs == Need.POTENTIAL | Need.LOG_DET
-        if not kl or target is None or Need.SCORE not in target.provides:
+        kl = objective.needs == Capability.POTENTIAL | Capability.LOG_DET
+        if not kl or target is None or Capability.SCORE not in target.provides:
             raise wopt.ConfigError(_REFUSED)
         _gaussian(target, target.dim or 1, torch.zeros(1, dtype=torch.float64))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wopt import FlowBlock, History, Need, Objective, Particles, Subproblem
+from wopt import Capability, FlowBlock, History, Objective, Particles, Subproblem
 from wopt.statistics import Mean
 from wopt_schemes.base import Stepped
 
@@ -37,7 +37,7 @@ class Midpoint(Stepped):
     """
 
     order = 2
-    needs = Need.HALF_WAY
+    needs = Capability.HALF_WAY
 
     def subproblem(self, history: History, objective: Objective) -> Subproblem:
         """Anchor at the particles, half the step, all of the objective implicit half way."""

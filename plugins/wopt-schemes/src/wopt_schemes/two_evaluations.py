@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from typing import ClassVar
 
-from wopt import History, Need, Objective, Subproblem
+from wopt import Capability, History, Objective, Subproblem
 from wopt_schemes.base import Limit, LimitedScheme
 from wopt_schemes.linearised import Linearised
 from wopt_schemes.regression import Regression
@@ -21,7 +21,7 @@ class _TwoEvaluations(LimitedScheme, abc.ABC):
     block that is the flow of u for unit time it is known to first order only.
     """
 
-    needs = Need.VELOCITY
+    needs = Capability.VELOCITY
     stages = 3
     look_ahead: ClassVar[float]
     """r: how far the first stage goes, as a share of h."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 import wopt
-from wopt import Need
+from wopt import Capability
 from wopt_zuko.univariate import Boxed
 
 __all__ = ["ZukoBlock"]
@@ -26,7 +26,7 @@ class ZukoBlock(wopt.FlowBlock):
     the divergence of T - id, its trace.
     """
 
-    provides = Need.LOG_DET | Need.INVERSE | Need.CONDITION
+    provides = Capability.LOG_DET | Capability.INVERSE | Capability.CONDITION
 
     def hold(self, transform: Any, dim: int, condition: int) -> None:
         """Take a ``zuko.lazy.LazyTransform`` of ``dim - condition`` features.
@@ -39,7 +39,7 @@ class ZukoBlock(wopt.FlowBlock):
         self.transform = transform
         self.moved = dim - condition
         if dim <= _FEW:
-            self.provides = type(self).provides | Need.HALF_WAY | Need.VELOCITY
+            self.provides = type(self).provides | Capability.HALF_WAY | Capability.VELOCITY
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``(T(x), log-det)`` in one pass."""

@@ -7,7 +7,7 @@ from typing import final
 from torch import Tensor
 
 import wopt
-from wopt import Need, Particles
+from wopt import Capability, Particles
 
 __all__ = ["Entropy"]
 
@@ -31,7 +31,7 @@ class Entropy(wopt.Objective):
         -2.5
     """
 
-    needs = Need.LOG_DET
+    needs = Capability.LOG_DET
     convexity = 0.0
 
     def contributions(self, particles: Particles) -> Tensor:

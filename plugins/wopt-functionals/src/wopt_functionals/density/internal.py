@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 import wopt
-from wopt import Need, Particles
+from wopt import Capability, Particles
 from wopt_functionals.options import not_one
 
 __all__ = ["Internal"]
@@ -35,7 +35,7 @@ class Internal(wopt.Objective):
         0.5
     """
 
-    needs = Need.LOG_DENSITY
+    needs = Capability.LOG_DENSITY
 
     def __init__(
         self,

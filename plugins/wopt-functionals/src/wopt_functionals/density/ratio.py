@@ -7,7 +7,7 @@ import abc
 from torch import Tensor
 
 import wopt
-from wopt import Need, Particles
+from wopt import Capability, Particles
 
 __all__ = ["RatioObjective", "is_convex"]
 
@@ -15,7 +15,7 @@ __all__ = ["RatioObjective", "is_convex"]
 class RatioObjective(wopt.Objective):
     """An f-divergence  int f(p/q) q = E_p[h(t)],  t = log(p/q),  h(t) = f(e^t) e^-t."""
 
-    needs = Need.POTENTIAL | Need.NORMALISED | Need.LOG_DENSITY
+    needs = Capability.POTENTIAL | Capability.NORMALISED | Capability.LOG_DENSITY
     target: wopt.Target
 
     @abc.abstractmethod

@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor
 
 import wopt
-from wopt import Need, Particles
+from wopt import Capability, Particles
 from wopt_functionals.means import centred, log_mean_exp
 from wopt_functionals.options import DensityTarget, not_one
 
@@ -63,7 +63,7 @@ class RenyiEntropy(_LogMean):
         -3.0
     """
 
-    needs = Need.LOG_DENSITY
+    needs = Capability.LOG_DENSITY
 
     def __init__(self, alpha: _Order = 2.0) -> None:
         self.alpha = alpha
@@ -91,14 +91,14 @@ class RenyiDivergence(_LogMean):
         1.0
     """
 
-    needs = Need.POTENTIAL | Need.LOG_DENSITY
+    needs = Capability.POTENTIAL | Capability.LOG_DENSITY
 
     def __init__(self, target: DensityTarget = wopt.named("gaussian"), alpha: _Order = 2.0) -> None:
         self.target = target
         self.alpha = alpha
         convex = target.convexity is not None and target.convexity >= 0
         self.convexity = 0.0 if convex and alpha > 1 else None
-        self.minimum = 0.0 if Need.NORMALISED in target.provides else None
+        self.minimum = 0.0 if Capability.NORMALISED in target.provides else None
         self._potential = target.potential
 
     def _log_ratio(self, particles: Particles) -> Tensor:

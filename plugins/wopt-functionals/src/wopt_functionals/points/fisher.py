@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 import wopt
-from wopt import Need, Particles
+from wopt import Capability, Particles
 from wopt_functionals.points.score import score_of
 
 __all__ = ["FisherInformation"]
@@ -71,7 +71,7 @@ class FisherInformation(wopt.Objective):
         ] = 1e-6,
     ) -> None:
         self.target = target
-        self.needs = Need.SCORE if target is not None else Need.NOTHING
+        self.needs = Capability.SCORE if target is not None else Capability.NOTHING
         self.minimum = None if target is None else 0.0
         self.features = features
         self.bandwidth = bandwidth

@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 import wopt
-from wopt import Need, Particles
+from wopt import Capability, Particles
 from wopt_functionals.means import centred
 from wopt_functionals.options import Estimator
 from wopt_functionals.pairs.mean import rows_within, within
@@ -48,7 +48,7 @@ class KSD(wopt.Objective):
         0.5
     """
 
-    needs = Need.SCORE
+    needs = Capability.SCORE
 
     def __init__(
         self,

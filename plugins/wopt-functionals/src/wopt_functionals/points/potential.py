@@ -7,7 +7,7 @@ from typing import final
 from torch import Tensor
 
 import wopt
-from wopt import Need, Particles
+from wopt import Capability, Particles
 from wopt_functionals.options import DensityTarget
 
 __all__ = ["Potential"]
@@ -34,7 +34,7 @@ class Potential(wopt.Objective):
         0.5
     """
 
-    needs = Need.POTENTIAL
+    needs = Capability.POTENTIAL
 
     def __init__(self, target: DensityTarget = wopt.named("gaussian")) -> None:
         self.target = target

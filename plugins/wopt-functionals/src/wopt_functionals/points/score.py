@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 import wopt
-from wopt import CapabilityError, Need
+from wopt import Capability, CapabilityError
 
 __all__ = ["score_of"]
 
@@ -27,7 +27,7 @@ def score_of(target: wopt.Target, x: Tensor) -> Tensor:
     score = target.score(x)
     if score.requires_grad or not (x.requires_grad and torch.is_grad_enabled()):
         return score
-    if Need.POTENTIAL not in target.provides:
+    if Capability.POTENTIAL not in target.provides:
         raise CapabilityError(
             f"this objective needs the derivative of the target's score, and that of "
             f"{type(target).__name__} is not differentiable; compute it from x in torch, without "

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 import wopt
-from wopt import Need, Particles
+from wopt import Capability, Particles
 from wopt.interfaces.draws import Draws
 from wopt_functionals.options import SampledTarget, Samples
 from wopt_functionals.samples.critics import DUALS, DualName
@@ -45,7 +45,7 @@ class DualFDivergence(wopt.Objective):
         True
     """
 
-    needs = Need.TARGET_SAMPLES
+    needs = Capability.TARGET_SAMPLES
     minimum = 0.0
 
     def __init__(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 import wopt
-from wopt import Need, Particles
+from wopt import Capability, Particles
 from wopt.interfaces.draws import Draws
 from wopt_functionals.means import centred
 from wopt_functionals.options import SampledTarget, Samples
@@ -44,7 +44,7 @@ class EnergyDistance(wopt.Objective):
         True
     """
 
-    needs = Need.TARGET_SAMPLES
+    needs = Capability.TARGET_SAMPLES
     minimum = 0.0
 
     def __init__(

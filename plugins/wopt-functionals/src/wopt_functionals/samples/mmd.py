@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 import wopt
-from wopt import ConfigError, DataError, Need, Particles
+from wopt import Capability, ConfigError, DataError, Particles
 from wopt.interfaces.draws import Draws
 from wopt_functionals.means import centred
 from wopt_functionals.options import Estimator, SampledTarget, Samples
@@ -65,7 +65,7 @@ class MMD(wopt.Objective):
         True
     """
 
-    needs = Need.TARGET_SAMPLES
+    needs = Capability.TARGET_SAMPLES
 
     def __init__(
         self,

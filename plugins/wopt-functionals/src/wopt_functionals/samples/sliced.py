@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 import wopt
-from wopt import Need, Particles
+from wopt import Capability, Particles
 from wopt.interfaces.draws import Draws
 from wopt_functionals.options import SampledTarget, Samples
 
@@ -37,7 +37,7 @@ class SlicedWasserstein(wopt.Objective):
         2.0
     """
 
-    needs = Need.TARGET_SAMPLES
+    needs = Capability.TARGET_SAMPLES
     minimum = 0.0
 
     def __init__(

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, final
 from pydantic import Field
 
 import wopt
-from wopt import CapabilityError, Component, ConfigError, Need
+from wopt import Capability, CapabilityError, Component, ConfigError
 from wopt_geomloss.exact.wasserstein import Wasserstein
 from wopt_geomloss.options import SampledTarget, Samples
 
@@ -90,7 +90,7 @@ class Barycenter(wopt.Sum):
         samples: Samples = 1000,
     ) -> None:
         for k, one in enumerate(targets, 1):
-            if Need.TARGET_SAMPLES not in one.target.provides:
+            if Capability.TARGET_SAMPLES not in one.target.provides:
                 raise CapabilityError(
                     f"barycenter: target {k} ({type(one.target).__name__}) cannot be sampled; give "
                     "targets known by samples"

@@ -9,7 +9,7 @@ from pydantic import Field as Option
 from torch import Tensor
 
 import wopt
-from wopt import ConfigError, Need
+from wopt import Capability, ConfigError
 from wopt_jko.ode import adaptive
 from wopt_jko.ode.activation import Activation
 from wopt_jko.ode.integrate import DORMAND_PRINCE, EULER, MIDPOINT, RK4, integrate, uniform_grid
@@ -87,7 +87,12 @@ class ODEBlock(wopt.FlowBlock):
     """
 
     provides = (
-        Need.LOG_DET | Need.INVERSE | Need.ACTION | Need.VELOCITY | Need.FIELD | Need.CONDITION
+        Capability.LOG_DET
+        | Capability.INVERSE
+        | Capability.ACTION
+        | Capability.VELOCITY
+        | Capability.FIELD
+        | Capability.CONDITION
     )
     steps: Tensor
     tightened: Tensor
@@ -157,7 +162,7 @@ class ODEBlock(wopt.FlowBlock):
         self.tableau = _ON_GRIDS.get(integrator)
         self.rtol, self.atol = rtol, atol
         if self.tableau is not None and self.moves <= _FEW:
-            self.provides = type(self).provides | Need.HALF_WAY
+            self.provides = type(self).provides | Capability.HALF_WAY
         # Buffers, so that what the guard refined is saved and loaded with the parameters.
         self.register_buffer("steps", torch.tensor(steps))
         if self.tableau is None:

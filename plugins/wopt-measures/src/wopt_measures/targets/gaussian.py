@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from wopt import Need, Target
+from wopt import Capability, Target
 from wopt_measures.laws.gaussian import GaussianLaw
 from wopt_measures.options import Covariance, Mean, Scale
 
@@ -31,7 +31,9 @@ class GaussianTarget(Target):
         [[-0.5, -2.0]]
     """
 
-    provides = Need.POTENTIAL | Need.SCORE | Need.TARGET_SAMPLES | Need.NORMALISED
+    provides = (
+        Capability.POTENTIAL | Capability.SCORE | Capability.TARGET_SAMPLES | Capability.NORMALISED
+    )
 
     def __init__(self, mean: Mean = 0.0, scale: Scale = 1.0, covariance: Covariance = None) -> None:
         self.law = GaussianLaw.make(mean, scale, covariance)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from wopt import Need, Target
+from wopt import Capability, Target
 from wopt_measures.laws.gaussian import GaussianLaw
 from wopt_measures.laws.mixture import MixtureLaw
 from wopt_measures.options import Covariances, Means, Scales, Weights
@@ -36,7 +36,9 @@ class MixtureTarget(Target):
         [2.918939]
     """
 
-    provides = Need.POTENTIAL | Need.SCORE | Need.TARGET_SAMPLES | Need.NORMALISED
+    provides = (
+        Capability.POTENTIAL | Capability.SCORE | Capability.TARGET_SAMPLES | Capability.NORMALISED
+    )
 
     example: ClassVar[dict[str, Any]] = {"means": [[-1.0, 0.0], [1.0, 0.0]]}
 

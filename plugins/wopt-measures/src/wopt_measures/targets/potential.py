@@ -9,7 +9,7 @@ import torch
 from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema
 from torch import Tensor
 
-from wopt import ConfigError, Need, Target
+from wopt import Capability, ConfigError, Target
 from wopt.capabilities import require
 from wopt_measures.laws.gaussian import check_points
 from wopt_measures.targets.checked import one_value_a_point, one_vector_a_point
@@ -92,19 +92,19 @@ class PotentialTarget(Target):
         self.function = function
         self.given_score = score
         self.samples = samples
-        self.provides = Need.SCORE
+        self.provides = Capability.SCORE
         if function is not None:
-            self.provides |= Need.POTENTIAL
+            self.provides |= Capability.POTENTIAL
         if samples is not None:
-            require("samples", Need.TARGET_SAMPLES, "the target given", samples.provides)
-            self.provides |= Need.TARGET_SAMPLES
+            require("samples", Capability.TARGET_SAMPLES, "the target given", samples.provides)
+            self.provides |= Capability.TARGET_SAMPLES
         self.convexity = convexity
         self.dim = dim
 
     def potential(self, x: Tensor) -> Tensor:
         """Return V, shape ``(n, d)`` to ``(n,)``, checked."""
         if self.function is None:
-            raise self._lacks(Need.POTENTIAL)
+            raise self._lacks(Capability.POTENTIAL)
         check_points(x, self.dim)
         return one_value_a_point(self.function(x), x, "the potential")
 
@@ -118,5 +118,5 @@ class PotentialTarget(Target):
     def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
         """Return samples of the target that was given for them."""
         if self.samples is None:
-            raise self._lacks(Need.TARGET_SAMPLES)
+            raise self._lacks(Capability.TARGET_SAMPLES)
         return self.samples.sample(n, dim, generator)

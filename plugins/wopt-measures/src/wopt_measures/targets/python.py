@@ -8,7 +8,7 @@ import torch
 from pydantic import AfterValidator, Field
 from torch import Tensor
 
-from wopt import DataError, Need, Target, WoptError
+from wopt import Capability, DataError, Target, WoptError
 from wopt.capabilities import require
 from wopt_measures.code import load_function, place_of
 from wopt_measures.laws.gaussian import check_points
@@ -88,12 +88,12 @@ class PythonTarget(Target):
         self.dim = dim
         self.convexity = convexity
         self.samples = samples
-        self.provides = Need.POTENTIAL | Need.SCORE
+        self.provides = Capability.POTENTIAL | Capability.SCORE
         if normalised:
-            self.provides |= Need.NORMALISED
+            self.provides |= Capability.NORMALISED
         if samples is not None:
-            require("samples", Need.TARGET_SAMPLES, "the target given", samples.provides)
-            self.provides |= Need.TARGET_SAMPLES
+            require("samples", Capability.TARGET_SAMPLES, "the target given", samples.provides)
+            self.provides |= Capability.TARGET_SAMPLES
         for dtype in (torch.float32, torch.float64):  # a mistake is told now, not after a run
             self.score(torch.zeros(2, dim, dtype=dtype))
 
@@ -115,7 +115,7 @@ class PythonTarget(Target):
     def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
         """Return samples of the target that was given for them."""
         if self.samples is None:
-            raise self._lacks(Need.TARGET_SAMPLES)
+            raise self._lacks(Capability.TARGET_SAMPLES)
         return self.samples.sample(n, dim, generator)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> PythonTarget:

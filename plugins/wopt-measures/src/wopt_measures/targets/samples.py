@@ -8,7 +8,7 @@ import torch
 from pydantic import BeforeValidator, Field
 from torch import Tensor
 
-from wopt import ConfigError, DataError, Need, Source, Target
+from wopt import Capability, ConfigError, DataError, Source, Target
 from wopt_measures.options import plain
 
 __all__ = ["SamplesTarget"]
@@ -36,7 +36,7 @@ class SamplesTarget(Target):
         [[0.0], [5.0]]
     """
 
-    provides = Need.TARGET_SAMPLES
+    provides = Capability.TARGET_SAMPLES
 
     example: ClassVar[dict[str, Any]] = {"source": {"name": "toy"}}
 
