@@ -315,34 +315,3 @@ def test_weights_decay_and_biases_do_not(optimiser):
         expected = kept * torch.eye(size, dtype=torch.float64)
         torch.testing.assert_close(block.matrix.detach(), expected, rtol=1e-6, atol=1e-12)
         assert torch.equal(block.shift.detach(), torch.ones(size).double())
-
-
-class Grid(AffineBlock):
-    """Its grid is a number."""
-
-    def __init__(self):
-        super().__init__(1)
-        self.grid = 2
-
-    def refine(self):
-        self.grid *= 2
-        return True
-
-
-def test_the_grid_is_made_finer_as_training_goes():
-    block, seen = Grid(), []
-
-    def loss(block, rows):
-        seen.append(block.grid)
-        return quadratic(block, rows)
-
-    InnerSolver(iterations=10, finer_at=[0.5, 0.8]).minimise(block, loss, 5)
-    assert seen == 5 * [2] + 3 * [4] + 2 * [8]
-
-
-def test_rounds_begun_again_do_not_make_the_grid_finer_again():
-    block = Grid()
-    solver = InnerSolver(iterations=4, finer_at=[0.5], tolerance=1e-9, rounds=3)
-    report = solver.minimise(block, quadratic, 5, accuracy=lambda _: (1.0, 1.0))
-    assert report.iterations == 12
-    assert block.grid == 4

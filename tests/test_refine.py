@@ -197,11 +197,3 @@ def test_a_step_that_cannot_be_trained_has_failed():
         )
     assert found.status == "failed"
     assert "warm_start" not in found.reason  # there was no step before
-
-
-def test_joint_refinement_leaves_the_grids_as_the_steps_made_them():
-    options = {k: v for k, v in TRAINED.items() if k != "source"}
-    options["solver"] = {**TRAINED["solver"], "finer_at": [0.5]}
-    found = wopt.solve(TRAINED["source"], **options, guard={"likelihood_tolerance": 10.0})
-    assert found.history[-1].refined == 20
-    assert [int(block.steps) for block in found.flow.blocks] == [4, 4]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -35,7 +35,6 @@ class BatchTraining:
     held_out: Callable[[FlowBlock], float] | None
     tolerance: Tolerance
     progress: Progress | None
-    finer_at: Sequence[float] = ()
 
     def run(self) -> InnerReport:
         """Train the block in place."""
@@ -51,10 +50,7 @@ class BatchTraining:
             plateau.over(candidate, self.held_out(candidate))
         descend, batches = self._descent(), _batches(self.n, solver.batch_size)
         smooth, done = math.nan, 0
-        finer = {1 + round(share * solver.iterations) for share in self.finer_at}
         for done in range(1, solver.iterations + 1):
-            if done in finer:
-                block.refine()
             now = descend(batches)
             if not math.isfinite(now):
                 return InnerReport(done, now, diverged=True)

@@ -141,9 +141,8 @@ def _train(
     """Return copies of the maps, trained together; ``None`` if the loss became infinite."""
     assert state.start is not None
     train, valid = state.start
-    off = dict.fromkeys(("tolerance", "relative_tolerance", "by_step", "finer_at"))
-    options = {**problem.solver.options, **off, "iterations": problem.refine.iterations}
-    solver = InnerSolver(**options)
+    options = {"iterations": problem.refine.iterations, "tolerance": None}
+    solver = InnerSolver(**{**problem.solver.options, **options, "relative_tolerance": None})
     maps = nn.ModuleList(copy.deepcopy(list(state.blocks))).requires_grad_()
 
     def tell(done: int, total: int, loss: float) -> None:

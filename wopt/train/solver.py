@@ -59,14 +59,6 @@ class InnerSolver(Component):
                 "can be drawn from or its rows are smoothed; not under lbfgs"
             ),
         ] = False,
-        finer_at: Annotated[
-            list[Annotated[float, Field(gt=0, lt=1)]] | None,
-            Field(
-                min_length=1,
-                description="shares of the iterations after which the block's grid is made finer "
-                "(ode doubles its steps), so that early ones cost less; not under lbfgs",
-            ),
-        ] = None,
         batch_size: Annotated[int, Field(ge=1, description="particles per iteration")] = 500,
         warmup: Annotated[
             float,
@@ -136,7 +128,6 @@ class InnerSolver(Component):
         self.iterations = iterations
         self.by_step = by_step
         self.fresh = fresh
-        self.finer_at = finer_at
         self.batch_size = batch_size
         self.warmup = warmup
         self.final_rate = final_rate
@@ -189,14 +180,13 @@ class InnerSolver(Component):
         """
         within = Tolerance(accuracy, self.tolerance, self.relative_tolerance)
         total, report = 0, InnerReport(0, math.nan, diverged=False)
-        for number in range(self.rounds if within.asked else 1):
+        for _ in range(self.rounds if within.asked else 1):
             block.train()
             if self.optimiser == "lbfgs":
                 report = minimise_by_lbfgs(block, loss, self.iterations, progress)
             else:
-                finer = () if number else self.finer_at or ()
                 report = BatchTraining(
-                    self, block, loss, n, rate, before_each, held_out, within, progress, finer
+                    self, block, loss, n, rate, before_each, held_out, within, progress
                 ).run()
             total += report.iterations
             if report.diverged or (within.asked and within.met(block)):

@@ -46,14 +46,12 @@ class Arm:
         steps: A block's options, h and the share of the budget, for each step.
         joint: The share that joint refinement has after the last step.
         rate: Factor on the learning rates in it.
-        finer_at: ``solver.finer_at``.
     """
 
     name: str
     steps: tuple[tuple[Table, float, float], ...]
     joint: float = 0.0
     rate: float = 1.0
-    finer_at: tuple[float, ...] = ()
 
 
 def base(data: str, block: str) -> Table:
@@ -88,15 +86,12 @@ def _autoregressive(full: Table) -> list[Arm]:
 def _ode(full: Table) -> list[Arm]:
     small = {**full, "width": full["width"] // 2}
     coarse = {**full, "steps": full["steps"] // 2}
-    coarsest = {**full, "steps": max(1, full["steps"] // 4)}
     return [
         Arm("one step", ((full, 8.0, 1.0),)),
         Arm("late-heavy", ((small, 1.0, 0.1), (full, 8.0, 0.9))),
         Arm("steps, then joint", ((small, 1.0, 0.07), (full, 8.0, 0.33)), joint=0.6),
         Arm("even", ((full, 2.0, 0.5), (full, 8.0, 0.5))),
         Arm("one step, half the grid", ((coarse, 8.0, 1.0),)),
-        Arm("one step, grid finer at 0.7", ((coarse, 8.0, 1.0),), finer_at=(0.7,)),
-        Arm("one step, grid finer twice", ((coarsest, 8.0, 1.0),), finer_at=(0.4, 0.8)),
     ]
 
 

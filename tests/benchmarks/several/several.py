@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import itertools
 import json
 import sys
 import time
@@ -110,15 +109,9 @@ def load(name: str, table: Table) -> Dataset:
 def settings(arm: Arm, table: Table, costs: Costs, seconds: float) -> Table:
     """Return the run's configuration: iterations for the seconds of each phase."""
     blocks = [block for block, _, _ in arm.steps]
-    # Each time that the grid is made finer, an iteration takes twice as long.
-    ends = [*arm.finer_at, 1.0]
-    finer = sum(2**k * (b - a) for k, (a, b) in enumerate(itertools.pairwise([0.0, *ends])))
-    planned = [
-        max(1, round(share * seconds / costs.of([block]) / finer)) for block, _, share in arm.steps
-    ]
+    planned = [max(1, round(share * seconds / costs.of([block]))) for block, _, share in arm.steps]
     longest = max(planned)
     solver = {**table["solver"], "iterations": longest, "by_step": [n / longest for n in planned]}
-    solver |= {"finer_at": list(arm.finer_at)} if arm.finer_at else {}
     joint = round(arm.joint * seconds / costs.of(blocks)) if arm.joint else 0
     return {
         **table,
