@@ -95,8 +95,8 @@ def test_new_plugins_of_every_kind(fresh):
     where = call(python, "-c", "import wopt; print(wopt.__file__)", cwd=folder)
     assert where.startswith(str(folder)), where
     for kind in KINDS:
-        call(*tool, "new-plugin", f"fresh_{kind}", "--kind", kind, cwd=folder)
-        wheel(folder / f"wopt-fresh-{kind}", folder / "new", folder)
+        call(*tool, "new-plugin", f"fresh_{kind}", "--kind", kind, "--out", kind, cwd=folder)
+        wheel(folder / kind, folder / "new", folder)
     made = sorted((folder / "new").glob("*.whl"))
     assert len(made) == len(KINDS)
     install(python, folder, made)

@@ -21,7 +21,7 @@ from wopt_mlflow import MLflow
 
 TABLE = {
     "seed": 4,
-    "source": {"name": "gaussian", "mean": [2.0], "n_train": 100, "n_valid": 100, "n_test": 50},
+    "source": {"name": "toy", "shape": "moons", "n_train": 100, "n_valid": 100, "n_test": 50},
     "block": {"name": "affine"},
     "solver": {"optimiser": "lbfgs"},
     "stop": {"steps": 2},

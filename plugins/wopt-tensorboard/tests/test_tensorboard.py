@@ -29,7 +29,7 @@ def test_events(registered, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     table = {
-        "source": {"name": "gaussian", "mean": [2.0], "n_train": 100, "n_valid": 100, "n_test": 50},
+        "source": {"name": "toy", "shape": "moons", "n_train": 100, "n_valid": 100, "n_test": 50},
         "block": {"name": "affine"},
         "solver": {"optimiser": "lbfgs"},
         "stop": {"steps": 2},
