@@ -156,7 +156,7 @@ def row(prepared: Prepared, state: Any, dataset: Dataset, certified: bool) -> Ta
         "likelihood_error": found.likelihood_error,
         "parameters": found.parameters,
         **measure(prepared, blocks, test.points),
-        "scores": [round(v, 5) for v in scores[:2000].tolist()],
+        "scores": [round(v, 3) for v in scores[:2000].tolist()],
     }
     if certified:
         side = certify(prepared, blocks, state, seconds=15.0).to_dict()
