@@ -31,7 +31,9 @@ def test_the_grid_the_table_and_the_best(tmp_path):
     assert all(s.error > 0 and [r.seed for r in s.rows] == [0, 1] for s in found)
     assert tomllib.loads(sweep.best.read_text())["scheme"]["step_size"] == 50
     assert len(sweep.table.read_text().splitlines()) == 4
-    assert "Energy" in sweep.page.read_text()
+    page = sweep.page.read_text()
+    assert 'id="figure-step"' in page
+    assert "scheme.step_size" in page
 
 
 def test_a_run_that_cannot_be_made_is_a_row(tmp_path):
