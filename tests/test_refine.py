@@ -172,11 +172,13 @@ def test_fresh_draws_do_not_depend_on_the_training_rows():
     source = {"name": "gaussian", "dim": 2, "n_valid": 200, "n_test": 100}
     kl = {"name": "kl", "target": {"name": "gaussian", "mean": [1.0, 0.0]}}
     flows = [wopt.solve({**source, "n_train": n}, **options, objective=kl).flow for n in (100, 101)]
-    x = torch.randn(20, 2)
-    assert torch.equal(flows[0].log_prob(x), flows[1].log_prob(x))
+    x = torch.randn(20, 2, generator=torch.Generator().manual_seed(0))
+    # Not to the bit: products are rounded by where their factors lie in memory.
+    values = [flow.log_prob(x) for flow in flows]
+    torch.testing.assert_close(values[0], values[1], rtol=0, atol=1e-4)
     fixed = {**options, "solver": {**options["solver"], "fresh": False}}
     other = wopt.solve({**source, "n_train": 100}, **fixed, objective=kl).flow
-    assert not torch.equal(flows[0].log_prob(x), other.log_prob(x))
+    assert float((values[0] - other.log_prob(x)).abs().max()) > 1e-3
 
 
 def test_a_run_at_the_minimum_is_done_not_failed():
