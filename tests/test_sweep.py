@@ -110,6 +110,36 @@ def test_a_search_prunes_what_is_behind(tmp_path, monkeypatch):
     assert "worse than the median" in row.reason
 
 
+def test_a_search_ends_where_every_setting_fails(tmp_path):
+    pytest.importorskip("optuna")
+    sweep = Sweep(tmp_path / "s", BASE, Plan({KEY: ("-1", "-2")}))
+    search(sweep, 3)
+    assert {row.status for row in sweep.rows} == {"error"}
+    assert sweep.finish()[0].value == float("inf")
+    assert not sweep.best.exists()
+
+
+def test_an_interrupted_search_goes_on_with_the_same_setting(tmp_path, monkeypatch):
+    pytest.importorskip("optuna")
+    begin, made = module.begin, []
+
+    def interrupted(prepared, out, listener, **options):
+        made.append((out.name, prepared.config.scheme.options["step_size"]))
+        if len(made) == 2:
+            raise KeyboardInterrupt
+        return begin(prepared, out, listener, **options)
+
+    monkeypatch.setattr(module, "begin", interrupted)
+    plan = Plan({}, {KEY: Range(0.1, 100.0, log=True)})
+    with pytest.raises(Interrupted):
+        search(Sweep(tmp_path / "s", BASE, plan), 3)
+    again = Sweep(tmp_path / "s", BASE, plan)
+    search(again, 3)
+    assert [name for name, _ in made] == ["000", "001", "001", "002"]
+    assert repr(made[1][1]) == repr(made[2][1])
+    assert {row.status for row in again.rows} == {"done"}
+
+
 @pytest.mark.parametrize(
     ("function", "text", "message"),
     [

@@ -46,8 +46,8 @@ def search(sweep: Sweep, trials: int) -> None:
         elif math.isfinite(found.value):
             study.tell(trial, found.value)
         else:
+            trial.set_user_attr("ended", True)
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
-            trial.storage.set_trial_user_attr(trial._trial_id, "ended", True)
 
 
 def _optuna() -> Any:
