@@ -209,7 +209,7 @@ def test_effort_doubles_and_the_ladder_is_kept():
     options = Options(
         block_for(), budget=60.0, quick=False, effort=Effort(iterations=5, patience=99)
     )
-    names = [name for name, *_ in challenge(standard(2), *rows, options).ladder]
+    names = [rung.name for rung in challenge(standard(2), *rows, options).ladder]
     assert names[:2] == ["5 iterations", "10 iterations"]
     poor = dataclasses.replace(options, budget=0.0)
     assert len(challenge(standard(2), *rows, poor).ladder) == 1
@@ -277,7 +277,7 @@ def test_conditions_are_conditions():
     side = challenge(Normal(), part(2000, 0), part(800, 10), part(2000, 20), options)
     true = (1 + 0.25 - 1 + math.log(4)) / 2
     assert 0.8 * true < side.low < true
-    assert side.ladder[0][0] == "150 iterations"  # joint densities take no part
+    assert side.ladder[0].name == "150 iterations"  # joint densities take no part
 
 
 def test_too_few_rows_are_refused():

@@ -168,7 +168,9 @@ def test_an_exact_step_leaves_nothing_to_find(dim):
 def test_the_same_seed_gives_the_same_estimate():
     form, _ = problem(2, 1000)
     first, second, other = (stein_norm(form, options(20, seed)) for seed in (0, 0, 1))
-    assert dataclasses.astuple(first) == dataclasses.astuple(second)
+    # Not to the bit: how sums are rounded depends on where tensors lie in memory.
+    assert first.value == pytest.approx(second.value, rel=1e-12)
+    assert first.error == pytest.approx(second.error, rel=1e-12)
     assert first.value != other.value
 
 

@@ -268,6 +268,7 @@ class Flow(nn.Module):
         if given is not None:
             inside = given.expand(*size, self.condition).reshape(-1, self.condition)
             z = torch.cat([z[:, : -self.condition], inside.to(z)], dim=1)
+        audit = audit and self.chain.provides(Capability.LOG_DET)
         x, log_det = self._carry(lambda part: self.map.inverse(part, audit=audit), z)
         rounded = whole and self.columns is not None and self.columns.discrete
         if rounded:
@@ -275,9 +276,7 @@ class Flow(nn.Module):
             x = self.columns.round(x)
         if not self.base.normalised:
             log_density = torch.full_like(log_det, torch.nan)
-        elif rounded or (
-            audit and isinstance(self.map, Chain) and self.map.provides(Capability.LOG_DET)
-        ):
+        elif rounded or (audit and isinstance(self.map, Chain)):
             log_density = self.log_prob(x, audit=audit)
         else:
             log_density = self.base.log_prob(z).to(log_det) - log_det

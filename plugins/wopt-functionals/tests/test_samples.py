@@ -157,7 +157,7 @@ def test_random_features_tend_to_the_kernel(kernel):
     for seed in range(60):
         random.resample(torch.Generator().manual_seed(100 + seed))
         # the same samples of the target as the exact kernel had
-        random.draws.keep("points", p.points, points)
+        random.draws.remember("points", p.points, lambda: points)
         values.append(random.energy(p))
     values = torch.stack(values)
     assert abs(float(values.mean()) - exact) < 3 * float(values.std()) / math.sqrt(60)

@@ -112,7 +112,7 @@ def test_semi_forward_backward_takes_a_difference(problems):
 
 def test_semi_forward_backward_says_what_is_missing():
     scheme = wopt.build("scheme", {"name": "semi_forward_backward"})
-    with pytest.raises(wopt.CapabilityError, match=r"tells of none.*scheme\.curvature = k"):
+    with pytest.raises(wopt.CapabilityError, match=r"has none.*scheme\.curvature = k"):
         scheme.check(wopt.build("objective", "ksd"))
 
 
