@@ -65,7 +65,8 @@ class Facts:
 
         Noise then regularises. With the same nets and iterations, noise of 0.2 gains 0.3 nats on
         360 rows of a mixture of factor models (crowding 0.84) and 0.1 on 2,500 cells of the EMT
-        (0.85); it costs 0.6 on MiniBooNE (0.74), and on MAGIC (0.57) noise of 0.03 costs 0.3.
+        (0.85); it costs 0.6 on MiniBooNE (0.74, in 0.85 of the iterations), and on MAGIC (0.57)
+        noise of 0.03 costs 0.3.
         """
         return self.crowding > 0.8 and not self.discrete
 
