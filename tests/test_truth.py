@@ -217,6 +217,7 @@ def test_losses_are_thinned_and_trainings_counted_on(tmp_path):
         log.progress(1, "training", done, 600, 1.0 / done)
     for done in range(1, 11):  # trained again
         log.progress(1, "training", done, 600, 0.5)
+    log.progress(1, "checking", 0, 1, float("nan"))  # which comes last, and forgets nothing
     log.step(type("Record", (), {"step": 1}))
     log.progress(2, "training", 1, 1, float("nan"))
     log.step(type("Record", (), {"step": 2}))

@@ -87,6 +87,8 @@ def test_losses_by_iteration(tmp_path):
     page = shown(tmp_path, losses=[{"step": 1, **line}, {"step": 2, **line}])
     assert "losses" in page.images
     assert "over 200 iterations of 2 trainings" in page.source
+    nothing = {"step": 1, "what": "training", "iterations": [1, 2], "losses": [None, None]}
+    assert "losses" not in shown(tmp_path, losses=[nothing]).images
     (tmp_path / "losses.jsonl").write_text('{"step": 1, "what": "x", "iterations": [1]}\n')
     with pytest.raises(RunError, match=r"losses\.jsonl"):
         render(tmp_path)

@@ -13,7 +13,7 @@ __all__ = ["losses"]
 
 def losses(run: Run) -> Picture | None:
     """Draw the smoothed training loss of each step, one step after the other."""
-    if not run.losses:
+    if all(value is None for one in run.losses for value in one.losses):
         return None
     figure = Figure(figsize=(WIDTH, 2.8))
     axes = figure.subplots()

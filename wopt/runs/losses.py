@@ -30,7 +30,9 @@ class LossLog(Listener):
         self._seen: list[tuple[int, float]] = []
 
     def progress(self, step: int, what: str, done: int, total: int, loss: float) -> None:
-        """Remember a loss."""
+        """Remember a loss; a candidate that is checked, not trained, has none."""
+        if done == 0:
+            return
         if (step, what) != self._of:
             self._begin(step, what)
         if done <= self._last:  # trained again
