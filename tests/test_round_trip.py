@@ -15,6 +15,7 @@ ROWS = "rows.npy"
 
 # What a component without usable defaults needs; keys are (kind, name).
 NEEDED = {
+    ("source", "anndata"): {"path": "/cells.h5ad"},
     ("source", "array"): {"path": ROWS},
     ("source", "picture"): {"path": ROWS},
     ("source", "mixture"): {"means": [[0.0], [1.0]]},

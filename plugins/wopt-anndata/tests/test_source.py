@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import wopt
-from wopt.testing import check_source
+from wopt.testing import check_component, check_source
 from wopt_anndata import AnnDataSource
 
 
@@ -23,6 +23,10 @@ def test_an_embedding(cells):
     assert np.array_equal(np.sort(rows_of(data).numpy(), axis=0), np.sort(truth, axis=0))
     check_source(source)
     assert wopt.build("source", wopt.config_of(source)).load(0).names == data.names
+
+
+def test_it_is_checked_without_a_file():
+    assert "needs path" in check_component("source", "anndata")[-1]
 
 
 def test_one_time_by_at_and_by_where(cells):

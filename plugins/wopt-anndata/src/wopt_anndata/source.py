@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated
 
 from pydantic import Field
 
@@ -45,8 +45,6 @@ class AnnDataSource(Source):
         >>> data.names, len(data.train)
         (('pca1', 'pca2'), 80)
     """
-
-    example: ClassVar[dict[str, Any]] = {"path": "/cells.h5ad"}
 
     def __init__(
         self,
