@@ -71,7 +71,7 @@ class RunConfig(Options):
         default_factory=Certifier
     )
     tracker: Annotated[Tracker | None, Field(description="where else records are sent")] = None
-    seed: Annotated[int, Field(ge=0, lt=2**63, description="seed of all random draws")] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63, description="seed of the random numbers")] = 0
     device: Annotated[
         str,
         AfterValidator(_usable_device),

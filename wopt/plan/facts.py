@@ -37,7 +37,7 @@ class Facts:
         crowding: Of the training rows in the flow's coordinates, see :func:`crowding`.
         repeated: For every column that is modelled the share of rows whose value occurs before.
         budget: CPU seconds of training.
-        seed: Of all random draws.
+        seed: Of the random numbers; the same seed gives the same run.
 
     Example:
         >>> Facts(rows=15_216, held_out=1_902, columns=10).kind
@@ -89,7 +89,7 @@ def facts_of(
         dataset: The splits and their preprocessing.
         budget: CPU seconds; 60 where none is given.
         role: Of the source: data, or a start that is to be carried to a target.
-        seed: Of all random draws.
+        seed: Of the random numbers; the same seed gives the same run.
 
     Example:
         >>> import wopt

@@ -73,7 +73,7 @@ def solve(
         certify: How :meth:`Solution.certificate` measures, likewise.
         model: What is sampled and scored, see :class:`~wopt.config.model.RunConfig`.
         smooth_time: Of the Ornstein-Uhlenbeck process that smooths the start; 0 for none.
-        seed: Of all random draws.
+        seed: Of the random numbers; the same seed gives the same run.
         dtype: Of particles and maps, where the source is no particles.
         device: Where to train, likewise.
         valid: Held-out particles beside particles; without them ``source`` serves, which is right
@@ -179,7 +179,7 @@ def fit(
         stop: When to stop.
         certify: How the certificate is measured.
         smooth_time: Smoothing, for data without a density.
-        seed: Of all random draws.
+        seed: Of the random numbers; the same seed gives the same run.
         dtype: Of the particles and maps.
         device: Where to train.
         budget: CPU seconds of training, a number or ``"5min"``; 60 by default.

@@ -221,7 +221,7 @@ def student(d: int, freedom: int = 5) -> Law:
 
 @functools.cache
 def _turned(d: int, k: int, least: float, most: float, seed: int) -> Tensor:
-    """Return k Cholesky factors of turned covariances with these standard deviations."""
+    """Return k Cholesky factors of rotated covariances with these standard deviations."""
     draw = torch.Generator().manual_seed(seed)
     found = []
     for _ in range(k):

@@ -122,7 +122,7 @@ class Problem:
         solver: Minimises the subproblem.
         guard: Accepts or rejects a finished step.
         stop: When to stop.
-        seed: Of all random draws.
+        seed: Of the random numbers; the same seed gives the same run.
         log_det: log |det| of the preprocessing, which turns likelihoods to the data's units.
         refine: Joint training of all maps.
         draw: Draws training particles at the start anew, where the source can be drawn from.
