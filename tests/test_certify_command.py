@@ -82,7 +82,7 @@ def test_it_is_made_anew_the_same(command, finished):
     assert before["statement"]["text"] in " ".join(answer.out.split())
 
 
-def test_options_of_the_certifier(command, finished):
+def test_options_of_certify(command, finished):
     answer = command(
         "certify", finished, "--set", "particles=100", "--set", "iterations=0", "--set",
         "transport_rows=0", "--set", "level=0.5",

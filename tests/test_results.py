@@ -8,8 +8,8 @@ import torch
 
 import wopt
 from wopt.certify.bounds import steps_needed
-from wopt.certify.certifier import Certifier
 from wopt.certify.effort import Effort, plan
+from wopt.certify.options import CertifyOptions
 from wopt.certify.results import Certificate
 from wopt.config.model import validate
 from wopt.interfaces.listener import Listener
@@ -98,7 +98,7 @@ def prepared(tiny):
 def planned(prepared, trained, **options):
     blocks = [wopt.build("block", "ode").build(dim=2).freeze() for _ in range(2)]
     return plan(
-        Certifier(**options), prepared.problem, blocks, prepared.valid, trained, scored=False
+        CertifyOptions(**options), prepared.problem, blocks, prepared.valid, trained, scored=False
     )
 
 
@@ -119,7 +119,7 @@ def test_what_is_asked_for_is_obeyed_and_no_budget_is_none(prepared):
     assert (asked.particles, asked.iterations, asked.score_rows) == (5000, 77, 10)
     assert asked.critic == 0  # one net, of so many iterations
     assert planned(prepared, 0.0, budget=0) == Effort(20_000, 300, 2000)
-    assert Effort.full(Certifier(iterations=0)).iterations == 0
+    assert Effort.full(CertifyOptions(iterations=0)).iterations == 0
 
 
 def test_the_cost_is_told_beforehand(tiny, tmp_path):

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from wopt.certify.certifier import Certifier
 from wopt.certify.challenge import error_of_mean
 from wopt.certify.effort import Effort, plan
+from wopt.certify.options import CertifyOptions
 from wopt.certify.results import Certificate
 from wopt.config.model import validate
 from wopt.data.dataset import one_of_each
@@ -198,7 +198,7 @@ def test_the_budget_decides_and_it_is_told(gaussian):
 
     def planned(trained, compared=True):
         return plan(
-            Certifier(), prepared.problem, blocks, prepared.valid, trained, compared=compared
+            CertifyOptions(), prepared.problem, blocks, prepared.valid, trained, compared=compared
         )
 
     poor, rich, not_asked = planned(4.0), planned(400.0), planned(4.0, compared=False)
@@ -208,7 +208,7 @@ def test_the_budget_decides_and_it_is_told(gaussian):
     assert rich.left_out == not_asked.left_out == ""
     assert "two-sample tests" in rich.text
     assert "two-sample" not in not_asked.text
-    assert Effort.full(Certifier(), compared=True).two_sample == 1.5
+    assert Effort.full(CertifyOptions(), compared=True).two_sample == 1.5
 
 
 def test_losses_are_thinned_and_trainings_counted_on(tmp_path):

@@ -7,8 +7,8 @@ import torch
 
 import wopt
 from wopt.certify.certificate import make_certificate
-from wopt.certify.certifier import Certifier
 from wopt.certify.evidence import Evidence
+from wopt.certify.options import CertifyOptions
 from wopt.certify.replay import replay
 from wopt.certify.results import Certificate
 from wopt.data.transform import AffineTransform
@@ -65,7 +65,7 @@ def certificate(found, scheme="jko", objective=None, h=0.6, score=True, **option
         0.0,
         particles.points,
     )
-    chosen = Certifier(iterations=0, transport_rows=100, **options)
+    chosen = CertifyOptions(iterations=0, transport_rows=100, **options)
     problem = problem_of(found, scheme, objective, h)
     made = make_certificate(problem, list(found.flow.blocks), found.history, evidence, chosen)
     assert Certificate.from_dict(made.to_dict()) == made
@@ -265,7 +265,7 @@ def test_there_must_be_a_step(exact):
         particles, "x", None, AffineTransform.fit(particles.points, "none"), 0.0, particles.points
     )
     with pytest.raises(wopt.UserError, match="no finished step"):
-        make_certificate(problem_of(exact), [], [], evidence, Certifier())
+        make_certificate(problem_of(exact), [], [], evidence, CertifyOptions())
 
 
 def test_a_solution_certifies_itself_by_quadrature(exact):

@@ -315,7 +315,7 @@ def test_a_rival_that_excludes_rows_is_no_disaster():
 @pytest.mark.parametrize(
     ("rival", "model", "words"),
     [
-        (torch.zeros(50), torch.zeros(60), "score the same rows"),
+        (torch.zeros(50), torch.zeros(60), "evaluate both at the same rows"),
         (torch.zeros(5), torch.zeros(5), "at least 40 rows"),
         (torch.full((50,), math.nan), torch.zeros(50), "without NaN"),
     ],

@@ -8,8 +8,8 @@ import torch
 import wopt
 from wopt.certify.bounds import chain
 from wopt.certify.certificate import make_certificate
-from wopt.certify.certifier import Certifier
 from wopt.certify.evidence import Evidence
+from wopt.certify.options import CertifyOptions
 from wopt.data.transform import AffineTransform
 from wopt.testing import AffineBlock
 from wopt.train.problem import Problem
@@ -43,7 +43,7 @@ def certified(matrix, n=4000, score=True, objective="kl"):
         block,
     )
     return make_certificate(
-        problem, [block], [record(1.0)], evidence, Certifier(iterations=0, transport_rows=0)
+        problem, [block], [record(1.0)], evidence, CertifyOptions(iterations=0, transport_rows=0)
     )
 
 

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from wopt.certify.bounds import Base, StepBounds, chain
-from wopt.certify.certifier import Certifier
 from wopt.certify.effort import Effort
 from wopt.certify.estimate import Estimate
 from wopt.certify.evidence import Evidence
@@ -20,13 +19,14 @@ from wopt.certify.lower import LowerSide
 from wopt.certify.measure import StepMeasure, measure_step
 from wopt.certify.notes import notes_of
 from wopt.certify.optimality import optimality_part
+from wopt.certify.options import CertifyOptions
 from wopt.certify.refute import later_fall, refute
 from wopt.certify.replay import replay
 from wopt.certify.results import (
     Bounds,
     Certificate,
     Energy,
-    Found,
+    MethodEstimate,
     Optimality,
     StepCertificate,
     entries,
@@ -68,7 +68,7 @@ def make_certificate(
     blocks: Sequence[FlowBlock],
     records: Sequence[StepRecord],
     evidence: Evidence,
-    certifier: Certifier,
+    options: CertifyOptions,
     *,
     effort: Effort | None = None,
     lower: LowerSide | None = None,
@@ -82,8 +82,8 @@ def make_certificate(
         blocks: Its maps.
         records: A record a map.
         evidence: What to measure it on.
-        certifier: How.
-        effort: With how much; by default all that the certifier's options say.
+        options: How it is measured.
+        effort: With how much; by default all that the options say.
         lower: The challengers' lower side, where some were run.
         resolution: Both sides at resolutions, where they were measured.
         listener: Told of the work.
@@ -93,11 +93,11 @@ def make_certificate(
     """
     if not blocks:
         raise UserError("there is nothing to certify: the run has no finished step")
-    effort, objective = effort or Effort.full(certifier), problem.objective
-    found = _measure(problem, blocks, records, evidence, certifier, effort, listener)
-    about = _about(objective, evidence, found, certifier.level)
-    bounds = _refuted(found, about, _bounds(found, about, evidence), lower, certifier.level)
-    measures = [m.of for m in found]
+    effort, objective = effort or Effort.full(options), problem.objective
+    measured = _measure(problem, blocks, records, evidence, options, effort, listener)
+    about = _about(objective, evidence, measured, options.level)
+    bounds = _refuted(measured, about, _bounds(measured, about, evidence), lower, options.level)
+    measures = [m.of for m in measured]
     gap = gap_of(
         objective,
         evidence,
@@ -106,9 +106,9 @@ def make_certificate(
         about.gaps[-1],
         lower,
         about.convexity,
-        certifier.level,
+        options.level,
     )
-    trips = round_trips(blocks, objective.target, evidence, certifier.level)
+    trips = round_trips(blocks, objective.target, evidence, options.level)
     smoothing, convexity = smoothing_part(evidence), about.convexity
     return Certificate(
         of="KL(p_n | q)" if objective.gap_is_kl else "G(p_n) - min G",
@@ -116,14 +116,14 @@ def make_certificate(
         resolution=tuple(resolution),
         particles=len(evidence.particles),
         origin=evidence.origin,
-        level=certifier.level,
+        level=options.level,
         convexity=about.convexity,
         smoothness=about.smoothness,
         base=about.base,
         effort=effort,
         start=about.start,
-        steps=_steps(found, about, bounds),
-        final=final_of(objective, measures, bounds, convexity, certifier.wish),
+        steps=_steps(measured, about, bounds),
+        final=final_of(objective, measures, bounds, convexity, options.wish),
         round_trip=trips,
         smoothing=smoothing,
         statement=statement_of(gap, measures, bounds, trips, smoothing),
@@ -139,7 +139,7 @@ class _About:
     Attributes:
         gaps: After each step, where it is known.
         start: Bounds before the first step.
-        base: Where the steps start.
+        base: Where the proximal steps begin.
         convexity, smoothness: lambda and L.
     """
 
@@ -151,9 +151,9 @@ class _About:
 
 
 def _about(
-    objective: Objective, evidence: Evidence, found: Sequence[_Measured], level: float
+    objective: Objective, evidence: Evidence, measured: Sequence[_Measured], level: float
 ) -> _About:
-    measures = [m.of for m in found]
+    measures = [m.of for m in measured]
     gaps = [_known(objective, m, level) for m in measures]
     start = start_of_run(objective, evidence)
     if any(gap is not None and gap.impossible for gap in gaps):
@@ -167,23 +167,23 @@ def _measure(
     blocks: Sequence[FlowBlock],
     records: Sequence[StepRecord],
     evidence: Evidence,
-    certifier: Certifier,
+    options: CertifyOptions,
     effort: Effort,
     listener: Listener | None,
 ) -> list[_Measured]:
     """Carry the particles through the run, and measure each step on the way."""
-    score, found = evidence.score, list[_Measured]()
+    score, measured = evidence.score, list[_Measured]()
     told = listener or Listener()
     told.work("certifying, step by step", 0, len(blocks))
     for passage in replay(problem, blocks, records, evidence.particles):
         seed = derive(problem.seed, "certify", passage.record.step)
-        options = certifier.of_critic(effort.iterations, seed, effort.critic)
-        measure, score = measure_step(problem, passage, options, score)
+        critic = options.of_critic(effort.iterations, seed, effort.critic)
+        measure, score = measure_step(problem, passage, critic, score)
         residual = measure.residual[1] if measure.residual else None
         part = optimality_part(
-            passage, residual, measure.effective, certifier.transport_rows, certifier.level, seed
+            passage, residual, measure.effective, options.transport_rows, options.level, seed
         )
-        found.append(
+        measured.append(
             _Measured(
                 measure,
                 None if part is None else Optimality.from_dict(part),
@@ -192,8 +192,8 @@ def _measure(
                 _contributions(problem.objective, passage.after),
             )
         )
-        told.work("certifying, step by step", len(found), len(blocks))
-    return found
+        told.work("certifying, step by step", len(measured), len(blocks))
+    return measured
 
 
 def _contributions(objective: Objective, at: Particles) -> Tensor | None:
@@ -232,11 +232,11 @@ def _known(objective: Objective, measure: StepMeasure, level: float) -> Estimate
     return Estimate.of(energy - objective.minimum, error, level)
 
 
-def _bounds(found: Sequence[_Measured], about: _About, evidence: Evidence) -> list[StepBounds]:
+def _bounds(measured: Sequence[_Measured], about: _About, evidence: Evidence) -> list[StepBounds]:
     """Return all bounds; the upper ends of the intervals go into them."""
     if about.convexity is None:
         return []
-    measures = [m.of for m in found]
+    measures = [m.of for m in measured]
     second = _second_moment(evidence.particles)
     return chain(
         [m.effective for m in measures],
@@ -245,13 +245,13 @@ def _bounds(found: Sequence[_Measured], about: _About, evidence: Evidence) -> li
         moved=[m.movement.high for m in measures],
         w0=about.start.w2,
         kl0=about.start.kl,
-        second_moments=[second, *(m.second for m in found)],
+        second_moments=[second, *(m.second for m in measured)],
         target_second_moment=about.start.second_moment,
         fisher=[m.fisher[1].high ** 2 for m in measures],
         base=about.base,
         smoothness=about.smoothness,
         measured=("fisher", "second_moments"),
-        not_optimal=[m.not_optimal for m in found],
+        not_optimal=[m.not_optimal for m in measured],
         seen={
             m.step
             for m in measures
@@ -261,7 +261,7 @@ def _bounds(found: Sequence[_Measured], about: _About, evidence: Evidence) -> li
 
 
 def _refuted(
-    found: Sequence[_Measured],
+    measured: Sequence[_Measured],
     about: _About,
     bounds: Sequence[StepBounds],
     lower: LowerSide | None,
@@ -270,20 +270,20 @@ def _refuted(
     """Return the bounds, those marked that a later fall or a lower side contradicts."""
     if about.convexity is None:
         return list(bounds)
-    end = found[-1].contributions
+    end = measured[-1].contributions
     floors = [
         [later_fall(m.contributions, end, level), floor_of(None, gap)]
-        for m, gap in zip(found, about.gaps, strict=True)
+        for m, gap in zip(measured, about.gaps, strict=True)
     ]
     floors[-1] = [floor_of(lower, about.gaps[-1])]
     return refute(bounds, floors, about.convexity)
 
 
 def _steps(
-    found: Sequence[_Measured], about: _About, bounds: Sequence[StepBounds]
+    measured: Sequence[_Measured], about: _About, bounds: Sequence[StepBounds]
 ) -> tuple[StepCertificate, ...]:
     return tuple(
-        _step(m, about.gaps[k], bounds[k] if bounds else None) for k, m in enumerate(found)
+        _step(m, about.gaps[k], bounds[k] if bounds else None) for k, m in enumerate(measured)
     )
 
 
@@ -296,10 +296,10 @@ def _step(measured: _Measured, gap: Estimate | None, bounds: StepBounds | None) 
         effective_step_size=measure.effective,
         gap=gap,
         energy=Energy(*measure.energy),
-        residual=None if best is None else Found.by_method(*best),
+        residual=None if best is None else MethodEstimate.by_method(*best),
         residuals={str(name): value for name, value in measure.residuals.items()},
         movement=measure.movement,
-        gradient=Found.by_method(*measure.fisher),
+        gradient=MethodEstimate.by_method(*measure.fisher),
         inversion_error=measure.inversion,
         transport=measured.optimality,
         not_optimal=measured.not_optimal,

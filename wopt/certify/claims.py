@@ -70,9 +70,9 @@ def false_claims(
         []
     """
     allowed = _ERRORS * error + 1e-6 * (1 + abs(energy))
-    found = []
+    refuted = []
     if objective.minimum is not None and energy < objective.minimum - allowed:
-        found.append(
+        refuted.append(
             FalseClaim(
                 type(objective).__name__,
                 f"minimum = {objective.minimum:g}",
@@ -84,7 +84,7 @@ def false_claims(
     target = objective.target
     claims = target is not None and Capability.NORMALISED in target.provides
     if claims and objective.gap_is_kl and start_known and energy < -allowed:
-        found.append(
+        refuted.append(
             FalseClaim(
                 f"target {type(target).__name__}",
                 "NORMALISED (a divergence of at least 0)",
@@ -94,4 +94,4 @@ def false_claims(
                 "log Z to V",
             )
         )
-    return found
+    return refuted

@@ -105,35 +105,35 @@ def seen_by_fields(form: SteinForm, options: CriticOptions) -> dict[str, Estimat
             cut = max(1, len(fit.points) * 4 // 5)
             seed = derive(options.seed, "fold", k)
             fold = dataclasses.replace(options, seed=seed, seconds=options.seconds / 2)
-            train, held = fit.rows(slice(cut)), fit.rows(slice(cut, None))
-            parts.append(_judged(held, _fields(train, held, fold), judge))
+            train, validation = fit.rows(slice(cut)), fit.rows(slice(cut, None))
+            parts.append(_judged(validation, _fields(train, validation, fold), judge))
     # A rung that only one half reached stands for itself.
     names = list(dict.fromkeys(name for part in parts for name in part))
     return {n: combine([part[n] for part in parts if n in part], options.level) for n in names}
 
 
 def _judged(
-    held: SteinForm, fields: dict[str, Field], judge: SteinForm
+    validation: SteinForm, fields: dict[str, Field], judge: SteinForm
 ) -> dict[str, tuple[float, float]]:
     """Return the size that each field, and their best combination, has on other rows."""
     values = {name: field(judge.points) for name, field in fields.items()}
-    found = {name: judge.size(*value) for name, value in values.items()}
-    weights = _weights(held, [field(held.points) for field in fields.values()])
+    sizes = {name: judge.size(*value) for name, value in values.items()}
+    weights = _weights(validation, [field(validation.points) for field in fields.values()])
     pairs = list(zip(weights, values.values(), strict=True))
     phi = torch.stack([w * v for w, (v, _) in pairs]).sum(0)
     divergence = torch.stack([w * div for w, (_, div) in pairs]).sum(0)
-    return {**found, TOGETHER: judge.size(phi, divergence)}
+    return {**sizes, TOGETHER: judge.size(phi, divergence)}
 
 
-def _weights(held: SteinForm, values: list[tuple[Tensor, Tensor]]) -> Tensor:
+def _weights(validation: SteinForm, values: list[tuple[Tensor, Tensor]]) -> Tensor:
     """Return the best combination of fields on held-out rows.
 
     Sharp fields that see nothing there would bring their sampling error, so they are left out: the
     first, affine one stays, the others need three times their standard error.
     """
-    sizes = [held.size(*value) for value in values]
+    sizes = [validation.size(*value) for value in values]
     used = [k for k, (size, error) in enumerate(sizes) if not k or size > 3 * error]
-    linear, gram = _system(held, [values[k] for k in used])
+    linear, gram = _system(validation, [values[k] for k in used])
     # A field that is zero (an exact step can leave nothing to find) makes the matrix singular.
     some = torch.linalg.lstsq(gram, linear[:, None], driver="gelsd").solution[:, 0]
     weights = linear.new_zeros(len(values))
@@ -141,27 +141,27 @@ def _weights(held: SteinForm, values: list[tuple[Tensor, Tensor]]) -> Tensor:
     return weights
 
 
-def _system(held: SteinForm, values: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    linear = torch.stack([held.mean(held.along(*value)) for value in values])
+def _system(validation: SteinForm, values: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    linear = torch.stack([validation.mean(validation.along(*value)) for value in values])
     gram = torch.stack(
-        [torch.stack([held.mean((a * b).sum(1)) for a, _ in values]) for b, _ in values]
+        [torch.stack([validation.mean((a * b).sum(1)) for a, _ in values]) for b, _ in values]
     )
     return linear, gram
 
 
-def _fields(train: SteinForm, held: SteinForm, options: CriticOptions) -> dict[str, Field]:
-    """Return fields fitted on ``train``, their states chosen on ``held``."""
+def _fields(train: SteinForm, validation: SteinForm, options: CriticOptions) -> dict[str, Field]:
+    """Return fields fitted on ``train``, their states chosen on ``validation``."""
     fields: dict[str, Field] = {"affine": AffineField(train)}
     if not options.iterations:
         return fields
     if options.closed_forms:
-        fields |= _closed_forms(train, held, fields["affine"], options.seed)
+        fields |= _closed_forms(train, validation, fields["affine"], options.seed)
     begun, best, iterations = time.process_time(), 0.0, options.iterations
     for rung in range(10):
-        start = time.process_time()
+        rung_began = time.process_time()
         field = NetField(
             train,
-            held,
+            validation,
             sharper(options.net, rung),
             iterations,
             options.learning_rate,
@@ -169,7 +169,7 @@ def _fields(train: SteinForm, held: SteinForm, options: CriticOptions) -> dict[s
             derive(options.seed, "net", rung) if rung else options.seed,
         )
         fields[f"net {iterations}"] = field
-        last = time.process_time() - start
+        last = time.process_time() - rung_began
         growing = field.value > _GROWTH * best
         best, iterations = max(best, field.value), 2 * iterations
         left = options.seconds - (time.process_time() - begun)
@@ -178,21 +178,23 @@ def _fields(train: SteinForm, held: SteinForm, options: CriticOptions) -> dict[s
     return fields
 
 
-def _closed_forms(train: SteinForm, held: SteinForm, affine: Field, seed: int) -> dict[str, Field]:
+def _closed_forms(
+    train: SteinForm, validation: SteinForm, affine: Field, seed: int
+) -> dict[str, Field]:
     d = train.points.shape[1] - train.condition
-    found: dict[str, Field] = {
-        f"waves {share:g}": WaveField(train, held, share * math.sqrt(d), derive(seed, k))
+    fields: dict[str, Field] = {
+        f"waves {share:g}": WaveField(train, validation, share * math.sqrt(d), derive(seed, k))
         for k, share in enumerate(_BANDWIDTHS)
     }
     if d <= _KERNEL_DIM and not train.condition:
-        found["kernel score"] = _kernel_score(train, held, affine)
-    return found
+        fields["kernel score"] = _kernel_score(train, validation, affine)
+    return fields
 
 
-def _kernel_score(train: SteinForm, held: SteinForm, affine: Field) -> Field:
+def _kernel_score(train: SteinForm, validation: SteinForm, affine: Field) -> Field:
     """Return the kernel score whose bandwidth sees most on held-out rows, beside affine fields."""
     spread = float(train.points.std(0).mean())
-    judge = held.rows(slice(1000))
+    judge = validation.rows(slice(1000))
     beside = affine(judge.points)
 
     def gain(field: Field) -> float:

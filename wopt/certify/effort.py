@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 import torch
 
 from wopt.capabilities import Capability
-from wopt.certify.certifier import Certifier
 from wopt.certify.critic import stein_norm
+from wopt.certify.options import CertifyOptions
 from wopt.certify.score import pushed_score
 from wopt.interfaces.block import FlowBlock, new_block
 from wopt.particles import Particles
@@ -81,18 +81,20 @@ class Effort(Typed):
 
     @classmethod
     def full(
-        cls, certifier: Certifier, *, challenged: bool = False, compared: bool = False
+        cls, options: CertifyOptions, *, challenged: bool = False, compared: bool = False
     ) -> Effort:
         """Return what the options say, whatever it costs."""
-        asked = (certifier.particles, certifier.iterations, certifier.score_rows)
-        rows, iterations, scores = (
+        asked = (options.particles, options.iterations, options.score_rows)
+        rows, iterations, score_rows = (
             most if value is None else value for value, most in zip(asked, _MOST, strict=True)
         )
         # Iterations that are named are those of one net.
-        critic = _CRITIC if certifier.iterations is None else 0.0
+        critic = _CRITIC if options.iterations is None else 0.0
         challenge = _CHALLENGE if challenged else None
         tests = _TWO_SAMPLE if compared else None
-        return cls(rows, iterations, scores, challenge=challenge, critic=critic, two_sample=tests)
+        return cls(
+            rows, iterations, score_rows, challenge=challenge, critic=critic, two_sample=tests
+        )
 
     @property
     def text(self) -> str:
@@ -108,7 +110,7 @@ class Effort(Typed):
 
 
 def plan(
-    certifier: Certifier,
+    options: CertifyOptions,
     problem: Problem,
     blocks: Sequence[FlowBlock],
     like: Particles,
@@ -124,7 +126,7 @@ def plan(
     plan takes few values. It is written into the certificate.
 
     Args:
-        certifier: The options.
+        options: Of [certify].
         problem: What was minimised and how.
         blocks: The maps.
         like: Particles at the start.
@@ -133,15 +135,15 @@ def plan(
         challenged: Whether challengers can be run.
         compared: Whether samples can be compared with held-out rows.
     """
-    full = Effort.full(certifier, challenged=challenged, compared=compared)
-    if not certifier.budget or not blocks:
+    full = Effort.full(options, challenged=challenged, compared=compared)
+    if not options.budget or not blocks:
         return full
-    whole = max(certifier.budget * trained, _LEAST_SECONDS)
+    whole = max(options.budget * trained, _LEAST_SECONDS)
     tests = _TWO_SAMPLE if compared and whole >= _ENOUGH else None
     rest = whole - (tests or 0.0)
     budget = (1 - _CHALLENGERS) * rest if challenged else rest
-    cost = _Cost(certifier, problem, blocks, like, scored)
-    open_ = [v is None for v in (certifier.particles, certifier.iterations, certifier.score_rows)]
+    cost = _Cost(options, problem, blocks, like, scored)
+    open_ = [v is None for v in (options.particles, options.iterations, options.score_rows)]
     sizes = [full.particles, full.iterations, full.score_rows]
     while cost(*sizes) > budget:
         smaller = [
@@ -162,7 +164,7 @@ def plan(
         expected=expected + (challenge or 0.0) + (tests or 0.0),
         budget=whole,
         challenge=challenge,
-        critic=spare if certifier.iterations is None else 0.0,
+        critic=spare if options.iterations is None else 0.0,
         two_sample=tests,
         left_out=_TOO_SMALL if compared and tests is None else "",
     )
@@ -173,7 +175,7 @@ class _Cost:
 
     def __init__(
         self,
-        certifier: Certifier,
+        options: CertifyOptions,
         problem: Problem,
         blocks: Sequence[FlowBlock],
         like: Particles,
@@ -186,13 +188,13 @@ class _Cost:
         self.critic = self.closed = 0.0
         # Without the log-det no field is needed: the gradient at the particles is known.
         if problem.objective.needs & (Capability.LOG_DET | Capability.LOG_DENSITY):
-            self.critic = _of_critic(certifier, few)
-            self.closed = _of_closed_forms(certifier, problem, like)
+            self.critic = _of_critic(options, few)
+            self.closed = _of_closed_forms(options, problem, like)
         self.forms = 1 if scored else 2
-        self.score = 0.0
+        self.per_score_row = 0.0
         if scored:
             x = few.points[:_TRIAL_SCORE]
-            self.score = _seconds(lambda: pushed_score(blocks[0], x, x)) / len(x)
+            self.per_score_row = _seconds(lambda: pushed_score(blocks[0], x, x)) / len(x)
 
     @property
     def critics(self) -> int:
@@ -202,14 +204,14 @@ class _Cost:
     def __call__(self, particles: int, iterations: int, score_rows: int) -> float:
         carried = self.push * (particles + _ROUND_TRIPS * min(particles, _TRIP_ROWS))
         critics = self.critics * (2 * self.critic * iterations + self.closed * particles)
-        return carried + critics + self.steps * self.score * min(score_rows, particles)
+        return carried + critics + self.steps * self.per_score_row * min(score_rows, particles)
 
 
-def _of_critic(certifier: Certifier, like: Particles) -> float:
+def _of_critic(options: CertifyOptions, like: Particles) -> float:
     """Return the seconds of one iteration of a critic."""
     with seeded(0):
-        net = new_block(certifier.net, like.dim, like.condition).float()
-        rows = torch.randn(certifier.batch_size, like.dim, device=like.points.device)
+        net = new_block(options.net, like.dim, like.condition).float()
+        rows = torch.randn(options.batch_size, like.dim, device=like.points.device)
         net.to(rows.device)
 
         def iterate() -> None:
@@ -220,24 +222,24 @@ def _of_critic(certifier: Certifier, like: Particles) -> float:
             return _seconds(iterate)
 
 
-def _of_closed_forms(certifier: Certifier, problem: Problem, like: Particles) -> float:
+def _of_closed_forms(options: CertifyOptions, problem: Problem, like: Particles) -> float:
     """Return the seconds that fields in closed form take for a particle."""
-    if like.weights is not None or certifier.iterations == 0:
+    if like.weights is not None or options.iterations == 0:
         return 0.0
     at = like.rows(slice(_TRIAL_FORMS))
     at = at.moved(at.points, torch.zeros_like(at.points[:, 0]))
-    options = certifier.of_critic(1, 0, 0.0)
+    critic = options.of_critic(1, 0, 0.0)
     with torch.no_grad():
         form = SteinForm.of(problem.objective, at)
-        took = _seconds(lambda: stein_norm(form, options))
+        took = _seconds(lambda: stein_norm(form, critic))
     return 2 * took / len(at)  # kernels cost more for more particles
 
 
 def _seconds(work: Callable[[], object]) -> float:
     """Return the least processor time of a piece of work; the first time warms up."""
-    found = []
+    seconds = []
     for _ in range(2):
         began = time.process_time()
         work()
-        found.append(time.process_time() - began)
-    return min(found)
+        seconds.append(time.process_time() - began)
+    return min(seconds)

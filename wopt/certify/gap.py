@@ -131,12 +131,12 @@ class Gap(Typed):
 
 def floor_of(lower: LowerSide | None, known: Estimate | None) -> Floor | None:
     """Return the larger of a lower side and the lower end of a known divergence."""
-    found = []
+    floors = []
     if lower is not None and lower.low > 0:
-        found.append(Floor(lower.low, f"the lower side ({lower.by})"))
+        floors.append(Floor(lower.low, f"the lower side ({lower.by})"))
     if known is not None and not known.impossible and known.low > 0:
-        found.append(Floor(known.low, KNOWN_BY))
-    return max(found, key=lambda floor: floor.value, default=None)
+        floors.append(Floor(known.low, KNOWN_BY))
+    return max(floors, key=lambda floor: floor.value, default=None)
 
 
 def assemble(
@@ -162,10 +162,10 @@ def assemble(
         >>> side = LowerSide(0.5, 0.01, 0.48, 0.95, "autoregressive", 1000)
         >>> bounds = [NamedBound(0.01, "bound given the eps seen", "theorem_q"),
         ...     NamedBound(0.9, "bound given the eps seen", "a_priori", "eps is as seen")]
-        >>> found = assemble("KL(data | model)", bounds, lower=side)
-        >>> found.lower, found.upper, [r.name for r in found.refuted]
+        >>> gap = assemble("KL(data | model)", bounds, lower=side)
+        >>> gap.lower, gap.upper, [r.name for r in gap.refuted]
         (0.48, 0.9, ['theorem_q'])
-        >>> print(found.text)  # doctest: +NORMALIZE_WHITESPACE
+        >>> print(gap.text)  # doctest: +NORMALIZE_WHITESPACE
         KL(data | model) is at least 0.48 (95%, no assumption); best estimate 0.5 (estimate: the
         ladder of challengers by effort); at most 0.9 only if eps is as seen.
     """

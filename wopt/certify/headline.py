@@ -107,20 +107,20 @@ def final_of(
         return Final()
     last, end = bounds[-1], measures[-1]
     tv = last.best_tv
-    found = Final(
+    final = Final(
         gap=_best(last.gap),
         w2=_best(last.w2),
         tv=tv if objective.gap_is_kl and tv.value is not None else None,
     )
-    if found.gap is None or end.residual is None or convexity is None or convexity <= 0:
-        return found
+    if final.gap is None or end.residual is None or convexity is None or convexity <= 0:
+        return final
     of = "KL" if objective.gap_is_kl else "G - min G"
     plan = steps_needed(
-        wish, end.effective, end.residual[1].high, convexity, kl0=found.gap.value, of=of
+        wish, end.effective, end.residual[1].high, convexity, kl0=final.gap.value, of=of
     )
     label = "bound given the eps seen" if end.residual[0] in BY_FIELDS else "bound given eps"
     wished = StepsWished(wish, plan.steps, error_needed(wish, convexity), str(plan), label)
-    return dataclasses.replace(found, floor=plan.floor, steps_needed=wished)
+    return dataclasses.replace(final, floor=plan.floor, steps_needed=wished)
 
 
 def _best(table: Mapping[str, Entry]) -> NamedBound | None:

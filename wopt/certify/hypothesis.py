@@ -44,17 +44,17 @@ def why_not_optimal(objective: Objective, passage: Passage) -> str:
         return passage.block.move(whole)[:, :moved]
 
     try:
-        found = jacobian_symmetry(move, x[:, :moved])
+        symmetry = jacobian_symmetry(move, x[:, :moved])
     except UserError:  # a map that autograd cannot follow
         return ""
-    if found.least_eigenvalue < -1e-3:
+    if symmetry.least_eigenvalue < -1e-3:
         return (
             "the map is not optimal, sym(DT) has the negative eigenvalue "
-            f"{found.least_eigenvalue:.3g}"
+            f"{symmetry.least_eigenvalue:.3g}"
         )
-    if found.relative > TOLERANCE:
+    if symmetry.relative > TOLERANCE:
         return (
-            f"the map is not optimal, {found.relative:.0%} of DT - I is antisymmetric "
+            f"the map is not optimal, {symmetry.relative:.0%} of DT - I is antisymmetric "
             f"(at most {TOLERANCE:.0%} is tolerated)"
         )
     return ""

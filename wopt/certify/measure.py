@@ -40,7 +40,7 @@ class StepMeasure:
         step: 1, 2, ...
         step_size: h.
         effective: h' of the subproblem, or h.
-        base: Where the proximal step starts.
+        base: Where the proximal step begins.
         residuals: The first-order error by every method that is possible.
         movement: Root mean square of what the proximal step moves: y - a, or y - x with an
             explicit part.
@@ -104,7 +104,7 @@ def measure_step(
     elif passage.record.residual is not None:
         residuals = {"record": Estimate.of(passage.record.residual, 0.0, options.level)}
     squares = moved.double().square().sum(1)
-    found = StepMeasure(
+    measure = StepMeasure(
         step=passage.record.step,
         step_size=passage.record.step_size,
         effective=passage.record.step_size if sub is None else sub.step_size,
@@ -116,7 +116,7 @@ def measure_step(
         inversion=inversion_error(passage.block, before.points),
         fisher=_root_fisher(objective, after, options, pushed),
     )
-    return found, pushed
+    return measure, pushed
 
 
 def base_of(objective: Objective, sub: Subproblem, before: Particles) -> Base:
@@ -144,16 +144,16 @@ def _root_fisher(
 ) -> tuple[Method, Estimate]:
     """Return the norm of the Wasserstein gradient, the root of the relative Fisher information."""
     exact = dataclasses.replace(options, iterations=0) if score is not None else options
-    found = _residuals(SteinForm.of(objective, at), objective, exact, score)
-    return _best(found)
+    residuals = _residuals(SteinForm.of(objective, at), objective, exact, score)
+    return _best(residuals)
 
 
-def _best(found: dict[Method, Estimate]) -> tuple[Method, Estimate]:
+def _best(residuals: dict[Method, Estimate]) -> tuple[Method, Estimate]:
     """Return the value without a class's bias if there is one, else the largest."""
     for method in ("gradient", "score"):
-        if method in found:
-            return method, found[method]
-    return max(found.items(), key=lambda pair: pair[1].value)
+        if method in residuals:
+            return method, residuals[method]
+    return max(residuals.items(), key=lambda pair: pair[1].value)
 
 
 def _residuals(
@@ -163,16 +163,16 @@ def _residuals(
         squares = form.by_point.square().sum(1)
         return {"gradient": root_mean_square(squares, form.weights, options.level)}
     affine = stein_norm(form, dataclasses.replace(options, iterations=0))
-    found: dict[Method, Estimate] = {"affine": affine}
+    residuals: dict[Method, Estimate] = {"affine": affine}
     if options.iterations:
-        found["critic"] = stein_norm(form, options)
+        residuals["critic"] = stein_norm(form, options)
     slope = form.by_log_det
     constant = bool((slope - slope[0]).abs().max() <= 1e-4 * slope[0].abs())
     if score is not None and constant and form.weights is None:
         # E[l div phi] = -l E<score, phi> where l is a constant: then xi = g - l score.
         xi = form.by_point[: len(score)] - float(slope[0]) * score.to(form.by_point)
-        found["score"] = root_mean_square(xi.square().sum(1), None, options.level)
-    return found
+        residuals["score"] = root_mean_square(xi.square().sum(1), None, options.level)
+    return residuals
 
 
 def _energy(objective: Objective, at: Particles) -> tuple[float, float]:

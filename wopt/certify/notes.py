@@ -32,33 +32,33 @@ def notes_of(
         gaps: The gap after each step, where it is known.
         bounds: After each step.
         convexity: lambda.
-        base: Where the proximal steps start.
+        base: Where the proximal steps begin.
     """
-    found = [*_impossible(objective, gaps), *evidence.remarks]
-    found.append(
+    notes = [*_impossible(objective, gaps), *evidence.remarks]
+    notes.append(
         "Residuals, movements and moments are estimates from particles that nothing was trained "
         "on; their upper ends go into the bounds."
     )
     if {m.residual[0] for m in measures if m.residual} & BY_FIELDS:
-        found.append(
+        notes.append(
             "eps by test fields is a lower bound of the true first-order error up to sampling "
             "error: what the fields cannot see is missing, however small the value. A bound given "
             "the eps seen holds for the true one only; another model whose test NLL is lower by "
             "more than such a bound refutes it."
         )
-    found.append(_of_lambda(convexity))
+    notes.append(_of_lambda(convexity))
     if base in ("other", "none"):
-        found.append(
+        notes.append(
             "The steps do not chain as proximal steps from the law before (the scheme is not jko), "
             "so bounds along the run are left out."
         )
     if base == "forward":
-        found.append(
+        notes.append(
             "The forward-backward bound needs the optimal map from the end of the explicit step, "
             "which is not checked."
         )
-    found.extend(_refutations(bounds))
-    return tuple(found)
+    notes.extend(_refutations(bounds))
+    return tuple(notes)
 
 
 def _impossible(objective: Objective, gaps: Sequence[Estimate | None]) -> list[str]:
@@ -98,12 +98,12 @@ def _of_lambda(convexity: float | None) -> str:
 
 
 def _refutations(bounds: Sequence[StepBounds]) -> list[str]:
-    found = []
+    refutations = []
     for row in bounds:
         told: dict[str, list[str]] = {}
         for name, entry in row.gap.items():
             if entry.refuted and entry.value is not None and not entry.refuted.startswith("at "):
                 told.setdefault(entry.refuted, []).append(f"{name} ({entry.value:.4g})")
         for why, names in told.items():
-            found.append(f"Refuted after step {row.step}, by {why}: {', '.join(names)}.")
-    return found
+            refutations.append(f"Refuted after step {row.step}, by {why}: {', '.join(names)}.")
+    return refutations

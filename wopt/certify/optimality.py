@@ -47,7 +47,7 @@ def optimality_part(
     if passage.before.condition or weighted or rows == 0 or len(x) < max(8, 4 * (x.shape[1] + 1)):
         return None
     gap = transport_gap(x, y, size=max(4, min(rows, len(x) // 2)), level=level, seed=seed)
-    found: dict[str, Any] = {
+    part: dict[str, Any] = {
         "cost": gap.cost.to_dict(),
         "dual": gap.dual.to_dict(),
         "high": gap.high.to_dict(),
@@ -56,16 +56,16 @@ def optimality_part(
     }
     if x.shape[1] > _MANY:
         why = f"the derivative is not looked at in more than {_MANY} dimensions"
-        return found | {"reason": f"{gap.reason}; {why}".lstrip("; ")}
+        return part | {"reason": f"{gap.reason}; {why}".lstrip("; ")}
     try:
         with torch.enable_grad():
             symmetry = jacobian_symmetry(passage.block.move, x[:_POINTS])
     except UserError as error:
-        return found | {"reason": str(error)}
-    found |= {"symmetry": _shown(symmetry), "reason": gap.reason}
+        return part | {"reason": str(error)}
+    part |= {"symmetry": _shown(symmetry), "reason": gap.reason}
     if residual is None or symmetry.least_eigenvalue <= 0:
-        return found
-    return found | _corrected(residual.value, gap, step_size, 1 / symmetry.least_eigenvalue)
+        return part
+    return part | _corrected(residual.value, gap, step_size, 1 / symmetry.least_eigenvalue)
 
 
 def _corrected(residual: float, gap: TransportGap, h: float, steepest: float) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def refute(
         floors: What the gap after each step is known to be at least.
         pl: The log-Sobolev constant, for the distance that follows from the best bound.
     """
-    found, earlier = list[StepBounds](), dict[str, str]()
+    judged, earlier = list[StepBounds](), dict[str, str]()
     for row, known in zip(bounds, floors, strict=True):
         floor = max((f for f in known if f is not None), key=lambda f: f.value, default=None)
         told = {name: why for name, why in earlier.items() if row.gap[name].value is not None}
@@ -65,8 +65,8 @@ def refute(
                 told.setdefault(name, f"{floor.by}: at least {floor.value:.4g}")
         earlier |= {n: _earlier(row.step, why) for n, why in told.items() if n not in _LOCAL}
         marked = dataclasses.replace(row, gap=_marked(row.gap, told), w2=_marked(row.w2, told))
-        found.append(with_transport_entropy(marked, pl))
-    return found
+        judged.append(with_transport_entropy(marked, pl))
+    return judged
 
 
 def _earlier(step: int, why: str) -> str:

@@ -57,8 +57,8 @@ class _Known:
         return self.image if known else self._block.audit(x)
 
     def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        found: tuple[Tensor, Tensor] = self._block(x)
-        return found
+        image: tuple[Tensor, Tensor] = self._block(x)
+        return image
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._block, name)

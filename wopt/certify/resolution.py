@@ -71,10 +71,10 @@ def blurred(target: Target, dim: int, sigma: float) -> LogDensity | None:
         return target.blurred(sigma)
     if Capability.NORMALISED not in target.provides or Capability.POTENTIAL not in target.provides:
         return None
-    found = _gaussian(target, dim)
-    if found is None:
+    moments = _gaussian(target, dim)
+    if moments is None:
         return None
-    mean, covariance = found
+    mean, covariance = moments
     wide = covariance + sigma**2 * torch.eye(dim, dtype=torch.float64)
     return torch.distributions.MultivariateNormal(mean, wide).log_prob
 
@@ -118,8 +118,8 @@ def resolutions(
         >>> from wopt.testing import GaussianTarget
         >>> draw = torch.Generator().manual_seed(0)
         >>> y = 1 + torch.randn(4000, 1, generator=draw).double()  # N(1, 1): 1/(2 (1 + s^2))
-        >>> found = resolutions(y, GaussianTarget([0.0], [[1.0]]), [1.0])[0]
-        >>> found.kl_low < 0.25 < found.kl_high < found.kl_low + 0.1
+        >>> resolution = resolutions(y, GaussianTarget([0.0], [[1.0]]), [1.0])[0]
+        >>> resolution.kl_low < 0.25 < resolution.kl_high < resolution.kl_low + 0.1
         True
     """
     y = y.detach().double().cpu()
@@ -149,10 +149,10 @@ def _at(a: Tensor, b: Tensor, target: Target, sigma: float, level: float, seed: 
     # Lower: centres from most of A; the rest of A chooses the weight of q_s and the bet.
     cut = max(len(a) * 4 // 5, 1)
     chosen, judged = noisy(a[cut:]), noisy(b)
-    held = (log_p(chosen, a[:cut]) - log_q(chosen))[:, None]
-    stack = Stack.fit(["kernels"], held, floor=0.01)
+    log_ratios = (log_p(chosen, a[:cut]) - log_q(chosen))[:, None]
+    stack = Stack.fit(["kernels"], log_ratios, floor=0.01)
     values = stack.ratio((log_p(judged, a[:cut]) - log_q(judged))[:, None])
-    low = lower_limit(values, Bet.on(stack.ratio(held), stack.least), level)
+    low = lower_limit(values, Bet.on(stack.ratio(log_ratios), stack.least), level)
     # Upper: all rows as centres, two noises a row, whose mean halves the noise's share.
     both = torch.cat([a, b])
     points = [noisy(both) for _ in range(2)]
@@ -167,18 +167,18 @@ def _chosen(y: Tensor, target: Target, rows: int, seed: int) -> list[float]:
     The upper side's excess is about (effective kernels)/(2 n), so it falls as 1/n.
     """
     scale = float(y.std(0).mean())
-    found: list[float] = []
+    sigmas: list[float] = []
     wished = list(_LEVELS)
     for share in _SIGMAS:
         sigma = share * scale
         pilot = _at(y[: len(y) // 2], y[len(y) // 2 :], target, sigma, 0.5, seed)
         width = (pilot.kl_high - pilot.kl_low) * len(y) / min(2 * rows, 10 * len(y))
         if width <= wished[0]:
-            found.append(sigma)
+            sigmas.append(sigma)
             wished = [w for w in wished if w < width]
         if not wished:
             break
-    return found or [scale * _SIGMAS[-1]]
+    return sigmas or [scale * _SIGMAS[-1]]
 
 
 def _gaussian(target: Target, dim: int) -> tuple[Tensor, Tensor] | None:

@@ -23,7 +23,7 @@ __all__ = [
     "Certificate",
     "Energy",
     "Final",
-    "Found",
+    "MethodEstimate",
     "Optimality",
     "Plan",
     "Statement",
@@ -34,7 +34,7 @@ __all__ = [
 
 
 @dataclasses.dataclass(frozen=True)
-class Found(Estimate):
+class MethodEstimate(Estimate):
     """An estimate with the method that gave it.
 
     Attributes:
@@ -44,7 +44,7 @@ class Found(Estimate):
     by: str = ""
 
     @classmethod
-    def by_method(cls, method: str, estimate: Estimate) -> Found:
+    def by_method(cls, method: str, estimate: Estimate) -> MethodEstimate:
         """Return the estimate with its method."""
         return cls(**(dataclasses.asdict(estimate) | {"by": method}))
 
@@ -168,10 +168,10 @@ class StepCertificate(Typed):
     effective_step_size: float
     gap: Estimate | None
     energy: Energy
-    residual: Found | None
+    residual: MethodEstimate | None
     residuals: dict[str, Estimate]
     movement: Estimate
-    gradient: Found
+    gradient: MethodEstimate
     inversion_error: Number | None
     transport: Optimality | None
     not_optimal: str
@@ -250,7 +250,7 @@ class Certificate(Typed):
         level: Confidence of the intervals.
         convexity: lambda, in the file ``lambda``.
         smoothness: L of the explicit part.
-        base: Where the proximal steps start.
+        base: Where the proximal steps begin.
         effort: What it was measured with.
         start: Bounds before the first step.
         steps: One each.

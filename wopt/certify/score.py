@@ -22,13 +22,13 @@ def score_of(log_density: Callable[[Tensor], Tensor], x: Tensor) -> Tensor | Non
         [[-1.0, 2.0]]
     """
     with torch.enable_grad():
-        held = x.detach().requires_grad_()
-        value = log_density(held)
+        leaf = x.detach().requires_grad_()
+        value = log_density(leaf)
         if not value.requires_grad:
             return None
-        (gradient,) = torch.autograd.grad(value.sum(), held)
-    found: Tensor = gradient
-    return found if bool(torch.isfinite(found).all()) else None
+        (gradient,) = torch.autograd.grad(value.sum(), leaf)
+    score: Tensor = gradient
+    return score if bool(torch.isfinite(score).all()) else None
 
 
 def obeys_stein(score: Tensor, x: Tensor) -> bool:
@@ -42,8 +42,8 @@ def obeys_stein(score: Tensor, x: Tensor) -> bool:
         (True, False)
     """
     terms = (score * (x - x.mean(0))).sum(1).double()
-    found = mean_and_error(terms)
-    return abs(found.value + x.shape[1]) <= 6 * found.error + 1e-6
+    estimate = mean_and_error(terms)
+    return abs(estimate.value + x.shape[1]) <= 6 * estimate.error + 1e-6
 
 
 def pushed_score(block: FlowBlock, x: Tensor, score: Tensor) -> Tensor:
@@ -73,14 +73,14 @@ def pushed_score(block: FlowBlock, x: Tensor, score: Tensor) -> Tensor:
         -0.5
     """
     with torch.enable_grad():
-        held = x.detach().requires_grad_()
-        y, log_det = block(held)
-        jacobian = jacobians(y, held).double()
+        leaf = x.detach().requires_grad_()
+        y, log_det = block(leaf)
+        jacobian = jacobians(y, leaf).double()
         if log_det.requires_grad:
             (slope,) = torch.autograd.grad(
-                log_det.sum(), held, allow_unused=True, materialize_grads=True
+                log_det.sum(), leaf, allow_unused=True, materialize_grads=True
             )
         else:
             slope = torch.zeros_like(x)
-    found: Tensor = torch.linalg.solve(jacobian.mT, (score.double() - slope.double())[..., None])
-    return found[..., 0]
+    pushed: Tensor = torch.linalg.solve(jacobian.mT, (score.double() - slope.double())[..., None])
+    return pushed[..., 0]

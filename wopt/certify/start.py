@@ -127,8 +127,8 @@ def _independent(x: Tensor, z: Tensor, weights: Tensor | None = None) -> float:
 
 
 def _raised(values: Tensor) -> float:
-    found = mean_and_error(values)
-    return found.value + _SPREAD * found.error
+    estimate = mean_and_error(values)
+    return estimate.value + _SPREAD * estimate.error
 
 
 def _is_standard_normal(target: Target, like: Tensor) -> bool:

@@ -99,8 +99,8 @@ def transport_gap(
     Example:
         >>> x = torch.randn(400, 2, generator=torch.Generator().manual_seed(0))
         >>> turn = torch.tensor([[0.0, -1.0], [1.0, 0.0]])  # moves rows, not the law
-        >>> found = transport_gap(x, x @ turn.T, size=200)
-        >>> 0.8 < found.high.value / found.cost.value < 1.2, found.dual.value < 0.1
+        >>> gap = transport_gap(x, x @ turn.T, size=200)
+        >>> 0.8 < gap.high.value / gap.cost.value < 1.2, gap.dual.value < 0.1
         (True, True)
         >>> transport_gap(x, 2 * x, size=200).high.value < 1e-9
         True
@@ -144,9 +144,9 @@ def _misfit(x: Tensor, y: Tensor, at_x: Tensor, at_y: Tensor) -> Tensor:
 
 def _covariance(centred: Tensor) -> Tensor:
     """Return the covariance; a little is added, since any positive A gives a bound."""
-    found = centred.T @ centred / len(centred)
-    floor = 1e-10 * float(found.diagonal().mean()) + 1e-300
-    return found + floor * torch.eye(len(found)).to(found)
+    covariance = centred.T @ centred / len(centred)
+    floor = 1e-10 * float(covariance.diagonal().mean()) + 1e-300
+    return covariance + floor * torch.eye(len(covariance)).to(covariance)
 
 
 def _roots(matrix: Tensor) -> tuple[Tensor, Tensor]:
@@ -162,7 +162,7 @@ def _plans(
         return (), "plans need POT, which is not installed: pip install POT"
     size = min(size, len(x) // 2)
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
-    found = []
+    plans = []
     for rows in (size // 2, size):
         values = []
         for group in order[: len(x) // (2 * rows) * 2 * rows].reshape(-1, 2, rows)[:groups]:
@@ -175,8 +175,8 @@ def _plans(
                     _squared_distance(x0, x1),
                 ]
             )
-        found.append(PlanStatistic(rows, *torch.tensor(values).mean(0).tolist()))
-    return tuple(found), ""
+        plans.append(PlanStatistic(rows, *torch.tensor(values).mean(0).tolist()))
+    return tuple(plans), ""
 
 
 def _squared_distance(x: Tensor, y: Tensor) -> float:
@@ -234,8 +234,8 @@ def jacobian_symmetry(move: Callable[[Tensor], Tensor], points: Tensor) -> Symme
     Example:
         >>> x = torch.randn(5, 2, generator=torch.Generator().manual_seed(0)).double()
         >>> shear = torch.tensor([[1.0, 0.3], [0.0, 1.0]]).double()
-        >>> found = jacobian_symmetry(lambda x: x @ shear.T, x)
-        >>> round(found.relative, 4), round(found.least_eigenvalue, 4)
+        >>> symmetry = jacobian_symmetry(lambda x: x @ shear.T, x)
+        >>> round(symmetry.relative, 4), round(symmetry.least_eigenvalue, 4)
         (0.7071, 0.85)
     """
     if points.ndim != 2 or not len(points):

@@ -13,7 +13,7 @@ __all__ = ["command"]
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option(
     "--set", "settings", multiple=True, metavar="K=V",
-    help="An option of the certifier, such as particles=50000 or iterations=1000.",
+    help="An option of [certify], such as particles=50000 or iterations=1000.",
 )  # fmt: skip
 @click.option("--budget", metavar="TIME", help="Processor time, such as 90s or 5min.")
 @click.option(

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, cast
 import torch
 from pydantic import AfterValidator, Field, ValidationError
 
-from wopt.certify.certifier import Certifier
+from wopt.certify.options import CertifyOptions
 from wopt.component import Options, Spec, describe, named
 from wopt.errors import ConfigError
 from wopt.interfaces.block import FlowBlock
@@ -67,8 +67,8 @@ class RunConfig(Options):
     plan: Annotated[
         Planning | None, Field(description="chooses every option that is not given, for a budget")
     ] = None
-    certify: Annotated[Certifier, Field(description="how the certificate is measured")] = Field(
-        default_factory=Certifier
+    certify: Annotated[CertifyOptions, Field(description="how the certificate is measured")] = (
+        Field(default_factory=CertifyOptions)
     )
     tracker: Annotated[Tracker | None, Field(description="where else records are sent")] = None
     seed: Annotated[int, Field(ge=0, lt=2**63, description="seed of the random numbers")] = 0

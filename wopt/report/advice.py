@@ -45,19 +45,19 @@ def _all(run: Run) -> Iterator[str]:
         yield from _of_certificate(certificate, run)
 
 
-def _of_certificate(found: Certificate, run: Run) -> Iterator[str]:
-    gap = found.gap
-    if found.challengers is not None and gap.lower is not None and gap.lower > _GAIN:
+def _of_certificate(certificate: Certificate, run: Run) -> Iterator[str]:
+    gap = certificate.gap
+    if certificate.challengers is not None and gap.lower is not None and gap.lower > _GAIN:
         yield (
             f"A free step still gains at least {number(gap.lower, 3)} nats: allow more steps "
             "(`stop.steps`), or set `stop.challenge = 0.01` to end when nothing is left to gain."
         )
-    if found.two_sample is not None and found.two_sample.differs:
+    if certificate.two_sample is not None and certificate.two_sample.differs:
         yield (
             "Samples can be told from held-out rows: see below where, and give the model more "
             "steps, a wider block or more data there."
         )
-    if found.conditional is not None and found.conditional.wrong:
+    if certificate.conditional is not None and certificate.conditional.wrong:
         yield (
             "The conditional law is not calibrated: do not read its intervals as they are; train "
             "on more rows, or make more steps."

@@ -44,8 +44,8 @@ class Card:
 
 def cards(run: Run) -> list[Card]:
     """Return the key numbers that are known."""
-    found = list(_likelihoods(run)) + list(_others(run))
-    return [card for card in found if card.value is not None]
+    possible = list(_likelihoods(run)) + list(_others(run))
+    return [card for card in possible if card.value is not None]
 
 
 def _likelihoods(run: Run) -> Iterator[Card]:

@@ -172,8 +172,8 @@ def _errors(axes: Axes, steps: Sequence[StepCertificate]) -> None:
     moved = [s.movement.value / s.effective_step_size for s in steps]
     axes.plot(at, _positive(_numbers(moved)), color=BLUE, marker="o", label="movement / h")
     for method, (label, colour, marker) in _METHODS.items():
-        found = [s.residuals.get(method) for s in steps]
-        _with_interval(axes, at, found, label, colour, marker)
+        estimates = [s.residuals.get(method) for s in steps]
+        _with_interval(axes, at, estimates, label, colour, marker)
     axes.set_title("First-order errors seen (estimates)")
     axes.set_ylabel("length per h")
     _finish(axes)
@@ -182,13 +182,13 @@ def _errors(axes: Axes, steps: Sequence[StepCertificate]) -> None:
 def _with_interval(
     axes: Axes,
     at: list[int],
-    found: Sequence[Estimate | None],
+    estimates: Sequence[Estimate | None],
     label: str,
     colour: str,
     marker: str,
 ) -> None:
     value, low, high = (
-        _numbers([None if e is None else getattr(e, end) for e in found])
+        _numbers([None if e is None else getattr(e, end) for e in estimates])
         for end in ("value", "low", "high")
     )
     if not np.isfinite(value).any():

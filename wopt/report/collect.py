@@ -59,28 +59,28 @@ def collect(
     pulls = isinstance(flow.map, Chain)
     if target is None and isinstance(flow.base, TargetBase):
         target = flow.base.law
-    found = {"paths": flow.trajectory(rows)}
+    arrays = {"paths": flow.trajectory(rows)}
     known = truth or pulls
     backward = _backward(flow, target, len(rows), seed) if known else None
     if backward is not None:
-        found["backward"] = backward
+        arrays["backward"] = backward
     many = _many(flow, dataset, target, seed) if known else None
     if many is not None:
-        found["real"] = rows if pulls else many[: len(rows)]
+        arrays["real"] = rows if pulls else many[: len(rows)]
     generated = _generated(flow, max(len(rows), _IMAGES), seed)
     if generated is not None:
-        found["generated"] = generated[: len(rows)]
+        arrays["generated"] = generated[: len(rows)]
     if dataset.images is not None and pulls:
-        found["real_images"] = dataset.images(rows[:_IMAGES])
+        arrays["real_images"] = dataset.images(rows[:_IMAGES])
         if generated is not None:
-            found["generated_images"] = dataset.images(generated[:_IMAGES].double().cpu())
+            arrays["generated_images"] = dataset.images(generated[:_IMAGES].double().cpu())
     if flow.dim == 2:
         if many is not None:
-            found["real_many"] = many
+            arrays["real_many"] = many
         seen = many if many is not None else generated
         if seen is not None:
-            found |= _grids(flow, dataset, target if known else None, seen)
-    stored = {k: v.detach().to("cpu", torch.float32).contiguous() for k, v in found.items()}
+            arrays |= _grids(flow, dataset, target if known else None, seen)
+    stored = {k: v.detach().to("cpu", torch.float32).contiguous() for k, v in arrays.items()}
     # Views that share memory are refused by safetensors.
     return {k: v.clone() for k, v in stored.items()} | {"labels": _labels(dataset)}
 
@@ -117,7 +117,7 @@ def _grids(flow: Flow, dataset: Dataset, target: Target | None, seen: Tensor) ->
     extent = _window(seen.double().cpu())
     x, y = (torch.linspace(float(a), float(b), GRID).double() for a, b in extent)
     points = torch.cartesian_prod(y, x).flip(1)
-    found = {"grid_extent": extent.flatten()}
+    grids = {"grid_extent": extent.flatten()}
     needs = (
         Capability.LOG_DET
         if isinstance(flow.map, Chain)
@@ -125,11 +125,11 @@ def _grids(flow: Flow, dataset: Dataset, target: Target | None, seen: Tensor) ->
     )
     if flow.chain.provides(needs):
         with contextlib.suppress(CapabilityError):
-            found["grid_log_density"] = flow.log_prob(points).reshape(GRID, GRID)
+            grids["grid_log_density"] = flow.log_prob(points).reshape(GRID, GRID)
     true = _true_density(flow, dataset, target, points)
     if true is not None:
-        found["grid_true_log_density"] = true.reshape(GRID, GRID)
-    return found if len(found) > 1 else {}
+        grids["grid_true_log_density"] = true.reshape(GRID, GRID)
+    return grids if len(grids) > 1 else {}
 
 
 def _true_density(

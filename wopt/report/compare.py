@@ -97,11 +97,11 @@ def rows(directories: Sequence[Path]) -> list[Row]:
     ]
 
 
-def challenged(found: Sequence[Row], duels: Duels) -> list[Row]:
+def challenged(compared: Sequence[Row], duels: Duels) -> list[Row]:
     """Return the rows with the largest lower side of each: the certificate's, or a rival's."""
     return [
         dataclasses.replace(row, values=row.values | {"lower": _larger(row, duels.least(k))})
-        for k, row in enumerate(found)
+        for k, row in enumerate(compared)
     ]
 
 
@@ -110,21 +110,21 @@ def _larger(row: Row, by_rivals: float | None) -> float | None:
     return max(known, default=None)
 
 
-def compare(found: Sequence[Row], path: Path, duels: Duels | None = None) -> Path:
+def compare(compared: Sequence[Row], path: Path, duels: Duels | None = None) -> Path:
     """Write the page that shows runs side by side.
 
     Args:
-        found: From :func:`rows`.
+        compared: From :func:`rows`.
         path: Where to.
         duels: What the runs find of each other.
     """
     with page_style():
-        pictures = [p for by in ("step", "cpu") if (p := _picture(found, by)) is not None]
+        pictures = [p for by in ("step", "cpu") if (p := _picture(compared, by)) is not None]
     text = page(
         "compare.html",
-        rows=found,
+        rows=compared,
         columns=COLUMNS,
-        differing=list(found[0].differs),
+        differing=list(compared[0].differs),
         pictures=pictures,
         status=status,
         subtitle=subtitle,
@@ -152,15 +152,15 @@ def _values(run: Run) -> dict[str, float | None]:
     }
 
 
-def _picture(found: Sequence[Row], by: str) -> Picture | None:
-    curves = [c for c in _CURVES if any(_has(row.run, c[0]) for row in found)]
+def _picture(compared: Sequence[Row], by: str) -> Picture | None:
+    curves = [c for c in _CURVES if any(_has(row.run, c[0]) for row in compared)]
     if not curves:
         return None
     figure = Figure(figsize=(WIDTH, 3.4 * len(curves)))
     for axes, (key, title, unit) in zip(
         figure.subplots(len(curves), 1, squeeze=False)[:, 0], curves, strict=True
     ):
-        for index, row in enumerate(found):
+        for index, row in enumerate(compared):
             steps = row.run.steps
             y = [np.nan if r.get(key) is None else r[key] for r in steps]
             x: list[Any] = [r["step"] for r in steps]
@@ -184,7 +184,7 @@ def _picture(found: Sequence[Row], by: str) -> Picture | None:
         by,
         "By step" if by == "step" else "By processor time",
         "Lower is better in every panel; by step it compares schemes, by time also their cost.",
-        f"Curves of {len(found)} runs.",
+        f"Curves of {len(compared)} runs.",
         svg(figure),
     )
 

@@ -35,5 +35,5 @@ class Duels:
         """Return the largest lower side of a run; ``None`` where nobody challenged it."""
         if model >= len(self.sides):
             return None
-        found = [max(side.low, 0.0) for side in self.sides[model] if side is not None]
-        return max(found, default=None)
+        lows = [max(side.low, 0.0) for side in self.sides[model] if side is not None]
+        return max(lows, default=None)

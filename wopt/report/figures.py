@@ -18,7 +18,7 @@ def pictures(run: Run) -> list[Picture]:
     """Return the pictures that this run's files allow."""
     with page_style():
         rows_are_pictures = "real_images" in run.arrays or "generated_images" in run.arrays
-        found = [
+        drawn = [
             images(run),
             density(run),
             # Columns that are pixels say nothing one by one.
@@ -30,4 +30,4 @@ def pictures(run: Run) -> list[Picture]:
             losses(run),
             certificate_picture(run),
         ]
-    return [picture for picture in found if picture is not None]
+    return [picture for picture in drawn if picture is not None]

@@ -112,7 +112,7 @@ def _panels(
 
 
 def _fan(paths: Array, forward: bool) -> Figure:
-    """Draw particles on a line: their places over the blocks."""
+    """Draw particles on a line: their positions over the blocks."""
     figure = Figure(figsize=(WIDTH, 3.6))
     axes = figure.subplots()
     order = paths[0].argsort().argsort() / max(paths.shape[1] - 1, 1)
@@ -146,34 +146,36 @@ def _trails(axes: Axes, paths: Array, colours: Array) -> None:
 
 def _title(k: int, n: int, run: Run, forward: bool) -> str:
     if k == 0:
-        start = "preprocessed data" if run.pulls_back else "start"
-        return start if forward else "samples of the target"
+        label = "preprocessed data" if run.pulls_back else "start"
+        return label if forward else "samples of the target"
     if not forward:
         return "all undone" if k == n else f"block {n + 1 - k} undone"
     h = next((r["step_size"] for r in run.steps if r["step"] == k), None)
     return f"block {k}" + ("" if h is None else f", h = {h:.3g}")
 
 
-def _angle(start: Array) -> Array:
+def _angle(particles: Array) -> Array:
     """Return each particle's angle about the middle, as a share of a turn."""
-    centred = start - np.median(start, axis=0)
+    centred = particles - np.median(particles, axis=0)
     scale = np.maximum(np.std(centred, axis=0), 1e-12)
     turns = np.arctan2(centred[:, 1] / scale[1], centred[:, 0] / scale[0]) / (2 * np.pi)
     shares: Array = turns % 1.0
     return shares
 
 
-def _spread(start: Array, number: int) -> Indices:
+def _spread(particles: Array, number: int) -> Indices:
     """Return indices of particles far from each other, for the lines to lie apart."""
-    inside = np.abs(start - np.median(start, axis=0)) <= 2.2 * np.std(start, axis=0) + 1e-12
+    inside = (
+        np.abs(particles - np.median(particles, axis=0)) <= 2.2 * np.std(particles, axis=0) + 1e-12
+    )
     candidates = np.flatnonzero(inside.all(axis=1))
     if len(candidates) <= number:
-        return candidates if len(candidates) else np.arange(min(number, len(start)))
-    points = start[candidates] / np.maximum(np.std(start, axis=0), 1e-12)
-    found = [int(np.square(points - points.mean(axis=0)).sum(1).argmin())]
-    distance = np.square(points - points[found[0]]).sum(1)
-    while len(found) < number:
-        found.append(int(distance.argmax()))
-        distance = np.minimum(distance, np.square(points - points[found[-1]]).sum(1))
-    spread: Indices = candidates[found]
+        return candidates if len(candidates) else np.arange(min(number, len(particles)))
+    points = particles[candidates] / np.maximum(np.std(particles, axis=0), 1e-12)
+    chosen = [int(np.square(points - points.mean(axis=0)).sum(1).argmin())]
+    distance = np.square(points - points[chosen[0]]).sum(1)
+    while len(chosen) < number:
+        chosen.append(int(distance.argmax()))
+        distance = np.minimum(distance, np.square(points - points[chosen[-1]]).sum(1))
+    spread: Indices = candidates[chosen]
     return spread

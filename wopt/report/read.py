@@ -122,7 +122,7 @@ def read_run(path: Path) -> Run:
 def _losses(path: Path) -> list[Losses]:
     if not path.is_file():
         return []
-    found = []
+    curves = []
     for number, line in enumerate(_text(path).splitlines(), 1):
         try:
             one = Losses.from_dict(_object(path, line, f"line {number}"))
@@ -130,8 +130,8 @@ def _losses(path: Path) -> list[Losses]:
             raise _damaged(path, f"line {number}: {error}") from None
         if not one.iterations or len(one.iterations) != len(one.losses):
             raise _damaged(path, f"line {number} has not as many losses as iterations")
-        found.append(one)
-    return found
+        curves.append(one)
+    return curves
 
 
 def _steps(path: Path) -> list[dict[str, Any]]:
@@ -156,17 +156,17 @@ def _steps(path: Path) -> list[dict[str, Any]]:
 
 
 def _result(path: Path) -> RunResult | None:
-    found = _json_object(path)
+    document = _json_object(path)
     try:
-        return None if found is None else RunResult.from_dict(found)
+        return None if document is None else RunResult.from_dict(document)
     except RunError as error:
         raise _damaged(path, str(error)) from None
 
 
 def _certificate(path: Path) -> Certificate | None:
-    found = _json_object(path)
+    document = _json_object(path)
     try:
-        return None if found is None else Certificate.from_dict(found)
+        return None if document is None else Certificate.from_dict(document)
     except RunError as error:
         raise RunError(
             f"{path} is damaged, or of another version of wopt: {error}; make it again with "
@@ -193,8 +193,8 @@ def _arrays(path: Path) -> tuple[dict[str, np.ndarray[Any, np.dtype[np.float64]]
     return {k: v.astype(np.float64) for k, v in stored.items() if k in _DIMENSIONS}, labels
 
 
-def _labels(found: dict[str, list[str]]) -> Labels:
-    return Labels(*([str(name) for name in found[k]] for k in ("columns", "coordinates")))
+def _labels(document: dict[str, list[str]]) -> Labels:
+    return Labels(*([str(name) for name in document[k]] for k in ("columns", "coordinates")))
 
 
 def _text(path: Path) -> str:

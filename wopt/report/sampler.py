@@ -39,7 +39,7 @@ class SamplerPart:
         numbers: log Z, its two sides, the effective size, k-hat: name, value, error, remark.
         moments: Of each coordinate.
         modes: Weights of known components: target's, model's, its error.
-        lost: Suspected lost modes: place, share of the target, share of the model.
+        lost: Suspected lost modes: location, share of the target, share of the model.
         searched: Whether lost modes were looked for.
         blind: What these diagnostics cannot see.
     """
@@ -60,11 +60,11 @@ def sampler_part(run: Run) -> SamplerPart | None:
     Raises:
         RunError: ``result.json`` has a sampler that is not as wopt writes it.
     """
-    found = None if run.result is None else run.result.sampler
-    if not found:
+    stored = None if run.result is None else run.result.sampler
+    if not stored:
         return None
     try:
-        return _part(run, found)
+        return _part(run, stored)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunError(
             f"result.json of {run.name} is damaged: its `sampler` is not as wopt writes it "
@@ -72,46 +72,46 @@ def sampler_part(run: Run) -> SamplerPart | None:
         ) from None
 
 
-def _part(run: Run, found: dict[str, Any]) -> SamplerPart:
+def _part(run: Run, stored: dict[str, Any]) -> SamplerPart:
     moments = zip(
-        found["means"], found["means_error"], found["sds"], found["sds_error"], strict=True
+        stored["means"], stored["means_error"], stored["sds"], stored["sds_error"], strict=True
     )
     return SamplerPart(
-        reliable=bool(found["reliable"]),
-        doubts=[str(one) for one in found.get("doubts") or []],
-        numbers=_numbers(found),
+        reliable=bool(stored["reliable"]),
+        doubts=[str(one) for one in stored.get("doubts") or []],
+        numbers=_numbers(stored),
         moments=[Moment(column(run, j), *values) for j, values in enumerate(moments)],
         modes=[
             (float(m["target"]), float(m["model"]), float(m["model_error"]))
-            for m in found["mode_weights"] or []
+            for m in stored["mode_weights"] or []
         ],
         lost=[
-            (_place(m["location"]), float(m["share"]), float(m["model_share"]))
-            for m in found["lost_modes"] or []
+            (_coordinates(m["location"]), float(m["share"]), float(m["model_share"]))
+            for m in stored["lost_modes"] or []
         ],
-        searched=found["lost_modes"] is not None,
+        searched=stored["lost_modes"] is not None,
     )
 
 
-def _numbers(found: dict[str, Any]) -> list[tuple[str, float | None, float | None, str]]:
-    draws = found.get("draws")
+def _numbers(stored: dict[str, Any]) -> list[tuple[str, float | None, float | None, str]]:
+    draws = stored.get("draws")
     upper = "at least log Z, at exact draws of the target"
-    if found["eubo"] is None:
+    if stored["eubo"] is None:
         upper = "needs exact draws of the target, which it has not"
     return [
-        ("log Z", found["log_z"], found["log_z_error"], "by importance sampling, nats"),
-        ("ELBO", found["elbo"], None, "at most log Z, nats"),
-        ("EUBO", found["eubo"], None, upper),
-        ("ESS", found["ess"], None, f"of {draws:,} draws" if draws else "effective draws"),
+        ("log Z", stored["log_z"], stored["log_z_error"], "by importance sampling, nats"),
+        ("ELBO", stored["elbo"], None, "at most log Z, nats"),
+        ("EUBO", stored["eubo"], None, upper),
+        ("ESS", stored["ess"], None, f"of {draws:,} draws" if draws else "effective draws"),
         (
             "k-hat",
-            found["k_hat"],
+            stored["k_hat"],
             None,
-            f"of the weights' tail; trusted up to {found['k_hat_threshold']:.2g}",
+            f"of the weights' tail; trusted up to {stored['k_hat_threshold']:.2g}",
         ),
     ]
 
 
-def _place(location: list[float]) -> str:
+def _coordinates(location: list[float]) -> str:
     shown = ", ".join(f"{value:.3g}" for value in location[:6])
     return f"({shown}{', ...' if len(location) > 6 else ''})"

@@ -61,8 +61,8 @@ def settings(run: Run) -> list[Section]:
     """Return the resolved configuration as tables; versions are shown apart."""
     tables = {k: v for k, v in run.config.items() if isinstance(v, dict) and k != "versions"}
     plain = {k: v for k, v in run.config.items() if not isinstance(v, dict)}
-    found = [Section("run", flat(plain))] if plain else []
-    return found + [Section(name, flat(table)) for name, table in tables.items()]
+    sections = [Section("run", flat(plain))] if plain else []
+    return sections + [Section(name, flat(table)) for name, table in tables.items()]
 
 
 def flat(table: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
@@ -84,5 +84,5 @@ def flat(table: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
 
 
 def _name(value: Any) -> str:
-    found = value.get("name") if isinstance(value, dict) else value
-    return found if isinstance(found, str) else ""
+    name = value.get("name") if isinstance(value, dict) else value
+    return name if isinstance(name, str) else ""

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from wopt.certify.certificate import make_certificate
-from wopt.certify.certifier import Certifier
 from wopt.certify.effort import plan
 from wopt.certify.gap import Resolution
 from wopt.certify.lower import LowerSide
+from wopt.certify.options import CertifyOptions
 from wopt.certify.results import Certificate
 from wopt.config.model import validate
 from wopt.errors import WoptError
@@ -46,7 +46,7 @@ def certify_run(
 
     Args:
         path: The run directory.
-        options: Options of the certifier to use instead of the run's.
+        options: Options of [certify] to use instead of the run's.
         seconds: CPU seconds that it may take, instead of a share of training's.
         against: A rival: another run, a saved flow, or a table of its log-densities at the test
             rows, which then stands for the challengers.
@@ -90,38 +90,38 @@ def certify(
         state: With a record a map.
         listener: Told of the work, and beforehand of what it will cost.
         particles: At the start, not trained on, to measure on instead of the run's choice.
-        options: Options of the certifier to use instead of the run's.
+        options: Options of [certify] to use instead of the run's.
         lower: What challengers found already.
         seconds: CPU seconds that it may take, instead of a share of training's.
     """
-    told, certifier = listener or Listener(), prepared.config.certify
+    told, settings = listener or Listener(), prepared.config.certify
     if options:
-        certifier = Certifier(**{**certifier.options, **options})
+        settings = CertifyOptions(**{**settings.options, **options})
     chosen = particles is None and prepared.dataset is not None
-    scored = chosen and is_scored(prepared, certifier)
-    challenged = chosen and certifier.challenge and can_be_challenged(prepared)
+    scored = chosen and is_scored(prepared, settings)
+    challenged = chosen and settings.challenge and can_be_challenged(prepared)
     effort = plan(
-        certifier,
+        settings,
         prepared.problem,
         blocks,
         prepared.valid,
-        _trained(state, certifier, seconds),
+        _trained(state, settings, seconds),
         scored=scored,
         challenged=challenged and lower is None,
-        compared=chosen and certifier.two_sample and can_be_compared(prepared),
+        compared=chosen and settings.two_sample and can_be_compared(prepared),
     )
     told.phase(effort.text)
     resolution: tuple[Resolution, ...] = ()
     if challenged:
         match = Challenge(prepared, blocks, state, max(_LEAST_JUDGES, effort.particles))
-        resolution = match.at_resolutions(certifier.level)
-        lower = lower or _challenged(match, effort.challenge, certifier.level, told)
+        resolution = match.at_resolutions(settings.level)
+        lower = lower or _challenged(match, effort.challenge, settings.level, told)
     found = make_certificate(
         prepared.problem,
         blocks,
         state.records,
         evidence_of(prepared, particles, effort, scored),
-        certifier,
+        settings,
         effort=effort,
         lower=lower,
         resolution=resolution,
@@ -130,10 +130,10 @@ def certify(
     return _compared(found, prepared, blocks, told) if effort.two_sample else found
 
 
-def _trained(state: State, certifier: Certifier, seconds: float | None) -> float:
+def _trained(state: State, settings: CertifyOptions, seconds: float | None) -> float:
     """Return the seconds of training of which a certificate takes its share."""
     if seconds is not None:
-        return seconds / (certifier.budget or 1.0)
+        return seconds / (settings.budget or 1.0)
     return sum(record.cpu_seconds for record in state.records)
 
 

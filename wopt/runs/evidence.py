@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from wopt.capabilities import Capability
-from wopt.certify.certifier import Certifier
 from wopt.certify.effort import Effort
 from wopt.certify.evidence import Evidence
+from wopt.certify.options import CertifyOptions
 from wopt.certify.score import obeys_stein, score_of
 from wopt.data.dataset import Dataset
 from wopt.data.smooth import smooth_dataset
@@ -86,9 +86,9 @@ def _evidence(prepared: Prepared, raw: Dataset, effort: Effort, scored: bool) ->
     )
 
 
-def is_scored(prepared: Prepared, certifier: Certifier) -> bool:
+def is_scored(prepared: Prepared, options: CertifyOptions) -> bool:
     """Return whether the start's score is to be pushed through the maps: it has to be known."""
-    wanted = certifier.score_rows != 0 and prepared.config.smooth_time == 0
+    wanted = options.score_rows != 0 and prepared.config.smooth_time == 0
     needed = bool(Capability.LOG_DET & prepared.problem.objective.needs)
     dataset = prepared.dataset
     return wanted and needed and dataset is not None and dataset.log_density is not None

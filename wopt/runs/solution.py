@@ -130,7 +130,7 @@ class Solution:
         Args:
             particles: Of the start, not trained on; as a run chooses them by default: fresh draws
                 if the source can be drawn from, else test and validation rows.
-            options: Of :class:`~wopt.certify.certifier.Certifier`.
+            options: Of :class:`~wopt.certify.options.CertifyOptions`.
 
         Returns:
             What ``certificate.json`` would hold.

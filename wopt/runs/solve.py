@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import torch
 
-from wopt.certify.certifier import Certifier
+from wopt.certify.options import CertifyOptions
 from wopt.config.model import RunConfig, validate
 from wopt.config.read import read_toml
 from wopt.data.transform import AffineTransform
@@ -46,7 +46,7 @@ def solve(
     refine: Refinement | Table | None = None,
     guard: Guard | Table | None = None,
     stop: Stop | Table | None = None,
-    certify: Certifier | Table | None = None,
+    certify: CertifyOptions | Table | None = None,
     model: Literal["auto", "pull_back", "push_forward"] = "auto",
     smooth_time: float = 0.0,
     seed: int = 0,
@@ -138,7 +138,7 @@ def fit(
     refine: Refinement | Table | None = None,
     guard: Guard | Table | None = None,
     stop: Stop | Table | None = None,
-    certify: Certifier | Table | None = None,
+    certify: CertifyOptions | Table | None = None,
     smooth_time: float = 0.0,
     seed: int = 0,
     dtype: str | torch.dtype = "float32",

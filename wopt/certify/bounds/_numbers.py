@@ -41,11 +41,11 @@ def steps_of(step_sizes: ArrayLike, errors: ArrayLike) -> tuple[Array, Array]:
 
 def each_step(
     step: Callable[[Numbers, Numbers, Numbers], Numbers],
-    start: Numbers,
+    initial: Numbers,
     steps: Iterable[tuple[Numbers, Numbers]],
 ) -> Array:
-    """Return the values after each step of  x -> step(x, h, eps),  without the start."""
-    values, value = [], start
+    """Return the values after each step of  x -> step(x, h, eps),  without the first."""
+    values, value = [], initial
     for h, eps in steps:
         value = step(value, h, eps)
         values.append(value)

@@ -32,7 +32,7 @@ class Inputs:
         w0, kl0, target_moment, smoothness: NaN where unknown.
         lam: lambda.
         pl: The log-Sobolev constant, or lambda.
-        base: Where the proximal steps start.
+        base: Where the proximal steps begin.
     """
 
     h: Array
@@ -70,7 +70,7 @@ class Rule:
     """One bound.
 
     Attributes:
-        of, name: Its place in the records.
+        of, name: Its keys in the records.
         uses: The attributes of :class:`Inputs` that it is computed from.
         values: It after each step.
         blocked: Why it does not hold for the run, or nothing.

@@ -139,7 +139,7 @@ def chain(
             ``w0`` is not given.
         fisher: I(p_n|q), the squared norm of the Wasserstein gradient after step n.
         pl: A log-Sobolev (Polyak-Lojasiewicz) constant better than lambda.
-        base: Where the proximal step starts: "previous", the law before the step (jko);
+        base: Where the proximal step begins: "previous", the law before the step (jko);
             "forward", that law moved by an explicit step of f; "other", anything else (bdf2,
             crank_nicolson, accelerated), so that the steps do not chain; "none" without one.
         smoothness: L of f, for base "forward".
@@ -220,8 +220,8 @@ def _records(
 
 def with_transport_entropy(bounds: StepBounds, pl: float) -> StepBounds:
     """Return the bounds with that of the distance by the best of the gap: W_2^2 <= 2 KL / pl."""
-    found = _from_divergence(bounds.best_gap, pl)
-    return dataclasses.replace(bounds, w2={**bounds.w2, "transport_entropy": found})
+    entry = _from_divergence(bounds.best_gap, pl)
+    return dataclasses.replace(bounds, w2={**bounds.w2, "transport_entropy": entry})
 
 
 def _withdrawn(entries: list[Entry], not_optimal: Sequence[str]) -> list[Entry]:
@@ -237,13 +237,13 @@ def _seen(rule: Rule, entries: list[Entry], steps: frozenset[int]) -> list[Entry
     """Return the entries, labelled by what of the errors was seen."""
     if not {"eps", "fisher"} & set(rule.uses):
         return entries
-    found = []
+    labelled = []
     for n, entry in enumerate(entries, 1):
         looked = {n} if rule.local else set(range(1, n + 1))
         if entry.value is not None and looked & steps:
             entry = dataclasses.replace(entry, label="bound given the eps seen")
-        found.append(entry)
-    return found
+        labelled.append(entry)
+    return labelled
 
 
 def _apply(rule: Rule, run: Inputs, tainted: set[str]) -> list[Entry]:
@@ -308,12 +308,12 @@ def _smallest(entries: Mapping[str, Entry], reason: str) -> Entry:
 def _per_step(name: str, values: PerStep | float | None, count: int) -> Array:
     if values is None:
         return np.full(count, np.nan)
-    found = np.asarray(values, dtype=float)
-    if found.shape != (count,):
-        raise UserError(f"{name} has {count} numbers here, got shape {found.shape}")
-    if np.any(found < 0):
+    numbers = np.asarray(values, dtype=float)
+    if numbers.shape != (count,):
+        raise UserError(f"{name} has {count} numbers here, got shape {numbers.shape}")
+    if np.any(numbers < 0):
         raise UserError(f"{name} cannot be negative")
-    return found
+    return numbers
 
 
 def _number(name: str, value: float | None) -> float:

@@ -116,8 +116,8 @@ def paper_statement(w0: float, step_size: float, error: float, lam: float) -> Pa
     Source: Cheng, Lu, Tan, Xie 2024, by docs/theory.md (1.7).
 
     Example:
-        >>> found = paper_statement(3.0, 1.0, 0.1, lam=1.0)
-        >>> found.steps, round(found.w2, 4), round(found.kl, 4), round(found.tv, 4)
+        >>> statement = paper_statement(3.0, 1.0, 0.1, lam=1.0)
+        >>> statement.steps, round(statement.w2, 4), round(statement.kl, 4), round(statement.tv, 4)
         (29, 0.2236, 0.045, 0.15)
     """
     require_positive("lambda", lam, "the paper's statement", _INSTEAD)

@@ -61,14 +61,14 @@ def error_needed(
     _require_start(w0, kl0)
     first, *later = step_sizes
     rest = math.exp(-sum(math.log1p(h * lam) for h in later))
-    found = []
+    errors = []
     if kl0 is not None:
         c = rest / (1 + first * lam)
-        found.append((wish - c * math.sqrt(2 * lam * kl0)) / (1 - c))
+        errors.append((wish - c * math.sqrt(2 * lam * kl0)) / (1 - c))
     if w0 is not None:
         slope = rest * math.sqrt(lam / (first * (2 + first * lam)))
-        found.append((wish - slope * w0) / (1 - rest + slope * first))
-    best = min(max(found), wish)
+        errors.append((wish - slope * w0) / (1 - rest + slope * first))
+    best = min(max(errors), wish)
     return best if best >= 0 else None
 
 
@@ -136,11 +136,11 @@ def steps_needed(
     require_positive("lambda", lam, "a plan", "no number of steps is certified without")
     _require_start(w0, kl0)
     wish = math.sqrt(2 * lam * kl)
-    starts = [] if kl0 is None else [(0, kl0)]
+    known = [] if kl0 is None else [(0, kl0)]
     if w0 is not None:
-        starts.append((1, float(theorem_s_gap(w0, [step_size], [error], lam)[0])))
+        known.append((1, float(theorem_s_gap(w0, [step_size], [error], lam)[0])))
     counts = []
-    for count, gap in starts:
+    for count, gap in known:
         y = math.sqrt(2 * lam * gap)
         if y <= wish:
             counts.append(count)

@@ -52,8 +52,8 @@ def forward_backward(
         of the gap added.
 
     Example:
-        >>> found = forward_backward(2.0, [0.5, 0.5], 0.0, lam=1.0, smoothness=1.0)
-        >>> found.w2.round(4).tolist(), found.kl.round(4).tolist()
+        >>> bounds = forward_backward(2.0, [0.5, 0.5], 0.0, lam=1.0, smoothness=1.0)
+        >>> bounds.w2.round(4).tolist(), bounds.kl.round(4).tolist()
         ([1.1547, 0.6667], [2.0, 0.6667])
     """
     h, eps = steps_of(step_sizes, errors)

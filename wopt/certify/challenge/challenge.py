@@ -58,8 +58,8 @@ def challenge(
         >>> parts = [Particles.start(1 + torch.randn(2000, 1, generator=draw).double())
         ...     for _ in range(3)]  # the model N(0, 1) of N(1, 1) has KL 1/2
         >>> rows = [Rows.of(q, p.points, p) for p in parts]
-        >>> found = challenge(q, *rows, Options(None))
-        >>> 0.4 < found.low < 0.5 < found.low + 5 * found.error
+        >>> side = challenge(q, *rows, Options(None))
+        >>> 0.4 < side.low < 0.5 < side.low + 5 * side.error
         True
     """
     for name, rows in (("chosen", hold), ("judged", judge)):
@@ -74,12 +74,12 @@ def challenge(
     if not rungs:
         raise DataError("no challenger takes part: name a block, or allow the closed forms")
     last = rungs[-1]
-    held = last.stack.ratio(ratios(last.challengers, hold))
+    hold_values = last.stack.ratio(ratios(last.challengers, hold))
     logs = ratios(last.challengers, judge)
     values = last.stack.ratio(logs)
-    held_groups = None if groups is None else groups[0][kept]
+    hold_groups = None if groups is None else groups[0][kept]
     judge_groups = None if groups is None else groups[1]
-    bet = Bet.on(held, last.stack.least, held_groups)
+    bet = Bet.on(hold_values, last.stack.least, hold_groups)
     return LowerSide(
         value=float(values.mean()),
         error=error_of_mean(values, judge_groups),
@@ -112,8 +112,10 @@ def best_estimate(side: LowerSide) -> Estimate:
     gains = [rung.gain for rung in side.ladder]
     growth = max(gains[-1] - gains[-2], 0.0) if len(gains) > 1 else 0.0
     growth = min(growth, max(side.value, 0.0))
-    found = Estimate.of(side.value + growth, (side.error**2 + (growth / 2) ** 2) ** 0.5, side.level)
-    return dataclasses.replace(found, low=max(found.low, side.low))
+    estimate = Estimate.of(
+        side.value + growth, (side.error**2 + (growth / 2) ** 2) ** 0.5, side.level
+    )
+    return dataclasses.replace(estimate, low=max(estimate.low, side.low))
 
 
 def block_for(preferred: tuple[str, ...] = ("autoregressive", "spline", "ode")) -> Spec | None:
@@ -130,6 +132,6 @@ def block_for(preferred: tuple[str, ...] = ("autoregressive", "spline", "ode")) 
             host().registry.find("block", name)
         except PluginError:
             continue
-        found: Spec = build("block", name)
-        return found
+        spec: Spec = build("block", name)
+        return spec
     return None

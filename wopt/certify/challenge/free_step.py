@@ -108,8 +108,8 @@ class FreeStep:
     def __call__(self, points: Tensor) -> Tensor:
         """Return log r by the audited map, shape ``(n, d)`` to ``(n,)``, float64."""
         y, log_det = in_batches(self.block.audit, self._inside(points).float())
-        found = -self.target.potential(y).double() + log_det.double() - self.scale.log().sum()
-        return found.nan_to_num(nan=-math.inf, posinf=-math.inf)
+        log_density = -self.target.potential(y).double() + log_det.double() - self.scale.log().sum()
+        return log_density.nan_to_num(nan=-math.inf, posinf=-math.inf)
 
     def _inside(self, points: Tensor) -> Tensor:
         return (points.double() - self.shift) / self.scale

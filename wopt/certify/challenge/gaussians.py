@@ -47,10 +47,10 @@ class Gaussians:
         for size in _SIZES:
             if kept is not None and size * (fit.shape[1] + 1) * 3 > len(fit):
                 break
-            found, value = cls._em(fit, hold, size, draw)
+            mixture, value = cls._em(fit, hold, size, draw)
             if value <= best:
                 break
-            kept, best = found, value
+            kept, best = mixture, value
         assert kept is not None
         return kept
 

@@ -36,10 +36,10 @@ class Axis:
 
     def at(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the node below, the share of the way to the next, and whether it is inside."""
-        place = (x - self.low) / self.step
-        node = place.floor().clamp(0, _NODES - 2)
-        inside = (place >= 0) & (place <= _NODES - 1)
-        return node.long(), (place - node).clamp(0, 1), inside
+        position = (x - self.low) / self.step
+        node = position.floor().clamp(0, _NODES - 2)
+        inside = (position >= 0) & (position <= _NODES - 1)
+        return node.long(), (position - node).clamp(0, 1), inside
 
     def far(self, x: Tensor) -> Tensor:
         """Return the wide Gaussian's density."""
@@ -123,15 +123,15 @@ def _binned(x: Tensor, y: Tensor, first: Axis, second: Axis) -> Tensor:
     a, s, inside_x = first.at(x)
     b, t, inside_y = second.at(y)
     keep = (inside_x & inside_y).double()
-    found = torch.zeros(_NODES * _NODES, dtype=torch.float64)
+    counts = torch.zeros(_NODES * _NODES, dtype=torch.float64)
     for node, weight in (
         (a * _NODES + b, (1 - s) * (1 - t)),
         (a * _NODES + b + 1, (1 - s) * t),
         ((a + 1) * _NODES + b, s * (1 - t)),
         ((a + 1) * _NODES + b + 1, s * t),
     ):
-        found.index_add_(0, node, weight * keep)
-    return found.reshape(_NODES, _NODES)
+        counts.index_add_(0, node, weight * keep)
+    return counts.reshape(_NODES, _NODES)
 
 
 def _kernel(axis: Axis, width: float) -> Tensor:

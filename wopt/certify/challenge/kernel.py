@@ -12,7 +12,7 @@ __all__ = ["KernelDensity", "log_mean_kernel"]
 _CENTRES = 6000
 _BANDWIDTHS = (0.1, 0.16, 0.25, 0.4, 0.63, 1.0)
 """As shares of Silverman's n^(-1/(d + 4)); what is far from Gaussian wants the small ones."""
-_HELD = 1500
+_HOLD_ROWS = 1500
 
 
 class KernelDensity:
@@ -38,7 +38,7 @@ class KernelDensity:
     def __init__(self, fit: Tensor, hold: Tensor) -> None:
         self.centres = fit[:_CENTRES].double()
         n, d = self.centres.shape
-        hold = hold[:_HELD].double()
+        hold = hold[:_HOLD_ROWS].double()
         base = float(self.centres.std(0).mean()) * n ** (-1 / (d + 4))
         flat = self.centres.new_zeros(n)
         trials = [(h * base, flat) for h in _BANDWIDTHS]
@@ -70,9 +70,9 @@ def log_mean_kernel(points: Tensor, centres: Tensor, log_widths: Tensor) -> Tens
     halves = (-2 * log_widths).exp() / 2
     middle = centres.mean(0)
     centred, squares = centres - middle, (centres - middle).square().sum(1)
-    found = []
+    logs = []
     for part in torch.split(points - middle, max(1, 4_000_000 // n)):
         distances = torch.addmm(squares, part, centred.T, alpha=-2)
         distances.add_(part.square().sum(1, keepdim=True)).clamp_(min=0)
-        found.append(distances.mul_(-halves).add_(constant).logsumexp(1))
-    return torch.cat(found)
+        logs.append(distances.mul_(-halves).add_(constant).logsumexp(1))
+    return torch.cat(logs)

@@ -114,7 +114,7 @@ class _Ladder:
     def __init__(self, target: Target, fit: Rows, hold: Rows, options: Options) -> None:
         self.target, self.fit, self.hold, self.options = target, fit, hold, options
         self.made: list[Challenger] = []
-        self.held: list[Tensor] = []
+        self.hold_ratios: list[Tensor] = []
         self.costs: dict[str, float] = {}
         self.gains: dict[str, float] = {}
         self.begun = time.process_time()
@@ -129,10 +129,14 @@ class _Ladder:
 
     def take(self, challenger: Challenger) -> None:
         self.made.append(challenger)
-        self.held.append(challenger.ratio(self.hold))
+        self.hold_ratios.append(challenger.ratio(self.hold))
 
     def rung(self, name: str) -> Rung:
-        logs = torch.stack(self.held, dim=1) if self.held else torch.zeros(len(self.hold), 0)
+        logs = (
+            torch.stack(self.hold_ratios, dim=1)
+            if self.hold_ratios
+            else torch.zeros(len(self.hold), 0)
+        )
         stack = Stack.fit([c.name for c in self.made], logs)
         gain = float(stack.ratio(logs).mean())
         return Rung(name, self.spent, tuple(self.made), stack, gain)
@@ -161,9 +165,9 @@ class _Ladder:
         seed = derive(options.seed, side, k)
         step = FreeStep(options.spec, self.target, *points, effort, self.fit.condition, seed)
         self.costs[side] = self.spent - begun
-        found = Challenger(f"free step from the {side}, {effort.iterations}", side, step)
-        self.gains[side] = float(found.ratio(self.hold).mean())
-        return found
+        challenger = Challenger(f"free step from the {side}, {effort.iterations}", side, step)
+        self.gains[side] = float(challenger.ratio(self.hold).mean())
+        return challenger
 
 
 _KINDS = (("kernels", 1, 5), ("tree", 2, 24), ("Gaussians", 1, 10**9))

@@ -55,7 +55,7 @@ def against(
     if model.ndim != 1 or len(rival) != len(model):
         raise DataError(
             f"a rival's log-densities are one number a row: got {tuple(log_density_rows.shape)} "
-            f"beside the model's {tuple(model.shape)}; score the same rows by both"
+            f"beside the model's {tuple(model.shape)}; evaluate both at the same rows"
         )
     if len(model) < _LEAST_ROWS or bool(torch.isnan(rival).any() | torch.isnan(model).any()):
         raise DataError(

@@ -98,7 +98,7 @@ class Rows:
 
     def finite(self) -> Tensor:
         """Return which rows have finite points and a finite log-density everywhere."""
-        found = torch.ones(len(self), dtype=torch.bool)
+        finite = torch.ones(len(self), dtype=torch.bool)
         for view in self.views.values():
-            found &= torch.isfinite(view.points).all(1) & torch.isfinite(view.log_model)
-        return found
+            finite &= torch.isfinite(view.points).all(1) & torch.isfinite(view.log_model)
+        return finite

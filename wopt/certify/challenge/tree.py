@@ -14,7 +14,7 @@ _WIDTHS = (0.12, 0.25, 0.5, 1.0)
 _FIRST = 0.5
 """The width with which edges are chosen."""
 _ROWS = 20_000
-_HELD = 2000
+_HOLD_ROWS = 2000
 
 
 class Tree:
@@ -39,13 +39,13 @@ class Tree:
     """
 
     def __init__(self, fit: Tensor, hold: Tensor) -> None:
-        fit, hold = fit[:_ROWS].double(), hold[:_HELD].double()
+        fit, hold = fit[:_ROWS].double(), hold[:_HOLD_ROWS].double()
         axes = [Axis.of(column) for column in fit.T]
         n, d = fit.shape
 
         def line(j: int) -> Line:
             trials = [Line.of(fit, axes, j, w * n ** (-1 / 5)) for w in _WIDTHS]
-            return max(trials, key=lambda found: float(found(hold).mean()))
+            return max(trials, key=lambda trial: float(trial(hold).mean()))
 
         def plane(i: int, j: int, width: float) -> Plane:
             return Plane.of(fit, axes, i, j, width * n ** (-1 / 6))
@@ -60,15 +60,15 @@ class Tree:
         self.parts: list[Plane] = []
         for parent, child in spanning(gain):
             trials = [plane(parent, child, width) for width in _WIDTHS]
-            self.parts.append(max(trials, key=lambda found: float(found.given(hold).mean())))
+            self.parts.append(max(trials, key=lambda trial: float(trial.given(hold).mean())))
 
     def __call__(self, points: Tensor) -> Tensor:
         """Return log p, shape ``(n, d)`` to ``(n,)``, float64."""
         points = points.double()
-        found = self.first(points)
+        log_density = self.first(points)
         for part in self.parts:
-            found = found + part.given(points)
-        return found
+            log_density = log_density + part.given(points)
+        return log_density
 
 
 def spanning(gain: Tensor) -> list[tuple[int, int]]:

@@ -26,12 +26,12 @@ class WaveField:
 
     Args:
         fit: The form it is fitted to.
-        held: The form that chooses the ridge.
+        validation: The form that chooses the ridge.
         bandwidth: In units of the standard deviation of a coordinate.
         seed: Of the waves.
     """
 
-    def __init__(self, fit: SteinForm, held: SteinForm, bandwidth: float, seed: int) -> None:
+    def __init__(self, fit: SteinForm, validation: SteinForm, bandwidth: float, seed: int) -> None:
         y = fit.points[:_ROWS]
         self.condition = fit.condition
         self.shift, self.scale = y.mean(0), y.std(0).clamp(min=1e-12)
@@ -41,7 +41,7 @@ class WaveField:
         phase = 2 * torch.pi * torch.rand(count, generator=draw, dtype=torch.float64)
         self.waves, self.phase = waves.to(y), phase.to(y)
         self.matrix = y.new_zeros(count, y.shape[1] - fit.condition)
-        self._fit(fit.rows(slice(_ROWS)), held)
+        self._fit(fit.rows(slice(_ROWS)), validation)
 
     def __call__(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``(phi, div phi)`` at ``y``, shapes ``(n, d)`` and ``(n,)``."""
@@ -60,18 +60,20 @@ class WaveField:
         divergence = cosine @ (self._slopes().T * matrix).sum(1)
         return torch.nn.functional.pad(sine @ matrix, (0, self.condition)), divergence
 
-    def _fit(self, fit: SteinForm, held: SteinForm) -> None:
+    def _fit(self, fit: SteinForm, validation: SteinForm) -> None:
         sine, cosine = self._angles(fit.points)
         n, moved = len(sine), self.matrix.shape[1]
         linear = sine.T @ fit.by_point[:, :moved] / n
         linear = linear + (cosine.T @ fit.by_log_det / n)[:, None] * self._slopes().T
         values, vectors = torch.linalg.eigh(sine.T @ sine / n)
         turned = vectors.T @ linear
-        waves = self._angles(held.points)
+        waves = self._angles(validation.points)
         best = 0.0
         for ridge in _RIDGES:
             matrix = vectors @ (turned / (values.clamp(min=0) + ridge)[:, None])
             phi, divergence = self._of(*waves, matrix)
-            gain = float(held.mean(2 * held.along(phi, divergence) - phi.square().sum(1)))
+            gain = float(
+                validation.mean(2 * validation.along(phi, divergence) - phi.square().sum(1))
+            )
             if gain > best:
                 best, self.matrix = gain, matrix

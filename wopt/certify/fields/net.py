@@ -33,7 +33,7 @@ class NetField:
 
     Args:
         train: The form it is trained on.
-        held: The form that chooses the best state.
+        validation: The form that chooses the best state.
         net: A block that provides VELOCITY.
         iterations: Of Adam, on a cosine.
         learning_rate: Its peak.
@@ -47,7 +47,7 @@ class NetField:
     def __init__(
         self,
         train: SteinForm,
-        held: SteinForm,
+        validation: SteinForm,
         net: Spec,
         iterations: int,
         learning_rate: float,
@@ -67,7 +67,7 @@ class NetField:
                 )
             self.net.to(dtype=torch.float32, device=y.device)
             with torch.enable_grad():
-                self._train(train, held, iterations, learning_rate, batch_size)
+                self._train(train, validation, iterations, learning_rate, batch_size)
         self.net.freeze()
 
     def __call__(self, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -81,7 +81,7 @@ class NetField:
         return ((y - self.shift) / self.scale).float()
 
     def _train(
-        self, train: SteinForm, held: SteinForm, iterations: int, rate: float, batch: int
+        self, train: SteinForm, validation: SteinForm, iterations: int, rate: float, batch: int
     ) -> None:
         inside, scale = self._inside(train.points), self.scale.float()
         by_point = (train.by_point * self.scale).float()
@@ -101,9 +101,9 @@ class NetField:
             optimiser.step()
             schedule.step()
             if iteration % 25 == 0 or iteration == iterations:
-                v, divergence = self(held.points)
-                size = 2 * held.along(v, divergence) - v.square().sum(1)
-                value = float(held.mean(size))
+                v, divergence = self(validation.points)
+                size = 2 * validation.along(v, divergence) - v.square().sum(1)
+                value = float(validation.mean(size))
                 if value > self.value:
                     self.value = value
                     kept = {k: p.clone() for k, p in self.net.state_dict().items()}

@@ -1,4 +1,4 @@
-"""Ascent to modes from many starts at a time, by L-BFGS in which each row has its own history."""
+"""Ascent to modes from many points at a time, by L-BFGS in which each row has its own history."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def climb(
     Args:
         potential: V, ``(n, d)`` to ``(n,)``.
         score: -grad V, ``(n, d)`` to ``(n, d)``.
-        x: The starts.
+        x: The initial points.
         iterations: At most.
         tolerance: Of the norm of the score at which a row is done.
 
@@ -37,9 +37,9 @@ def climb(
 
     Example:
         >>> a = torch.tensor([1.0, 100.0]).double()
-        >>> found = climb(lambda x: (a * x * x).sum(1) / 2, lambda x: -a * x,
+        >>> ends = climb(lambda x: (a * x * x).sum(1) / 2, lambda x: -a * x,
         ...     torch.tensor([[3.0, 1.0], [-2.0, 0.1]]).double())
-        >>> float(found.abs().max()) < 1e-5
+        >>> float(ends.abs().max()) < 1e-5
         True
     """
     x = x.clone()
@@ -86,9 +86,9 @@ def _search(
         trial = x[ahead] + length[ahead, None] * direction[ahead]
         at = potential(trial)
         good = at <= value[ahead] + _SLOPE * length[ahead] * slope[ahead]
-        found = ahead.nonzero()[:, 0]
-        moved[found[good]], reached[found[good]] = trial[good], at[good]
-        ahead[found[good]] = False
+        indices = ahead.nonzero()[:, 0]
+        moved[indices[good]], reached[indices[good]] = trial[good], at[good]
+        ahead[indices[good]] = False
         length = length / 2
         if not bool(ahead.any()):
             break

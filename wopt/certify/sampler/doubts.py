@@ -25,18 +25,18 @@ def doubts_of_weights(
         >>> doubts_of_weights(Smoothed(None, 0.1, 0.7), 0.0, 0.01, normalised=True)
         []
     """
-    found = []
+    doubts = []
     if not smoothed.k_hat <= smoothed.threshold:
-        found.append(
+        doubts.append(
             f"k-hat {smoothed.k_hat:.2g} is above {smoothed.threshold:.2g}: the weights have no "
             "finite variance or too few draws, so log Z, moments and their errors may be far off"
         )
     if normalised and abs(log_z) > math.hypot(_ERRORS * error, 1e-3):
-        found.append(
+        doubts.append(
             f"log Z is known to be 0 and {log_z:.3g} +- {error:.2g} was found: the model's draws "
             "do not see all of the target, or the target is not normalised"
         )
-    return found
+    return doubts
 
 
 def doubts_of_exact(

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from wopt.certify.sampler.climb import climb
+from wopt.certify.sampler.initial_points import annealed, overdispersed
 from wopt.certify.sampler.modes import Mode, distinct_modes
 from wopt.certify.sampler.report import LostMode
-from wopt.certify.sampler.starts import annealed, overdispersed
 from wopt.interfaces.target import Target
 from wopt.seeds import generator
 
@@ -43,14 +43,14 @@ def lost_modes(target: Target, draws: Tensor, log_z: float, seed: int) -> tuple[
         target: Known by its potential.
         draws: Of the model, shape ``(n, d)``, float64, finite.
         log_z: log Z by importance sampling at the draws.
-        seed: Of the starts.
+        seed: Of the points from which the search ascends.
     """
     chance = generator(seed, "modes")
     potential, score = target.potential, target.score
     own = draws[torch.randperm(len(draws), generator=chance)[:_FROM_MODEL]]
     chains = annealed(potential, score, draws, _ANNEALED, chance)
-    starts = torch.cat([own, overdispersed(draws, _WIDE, chance), chains])
-    ends = climb(potential, score, starts)
+    points = torch.cat([own, overdispersed(draws, _WIDE, chance), chains])
+    ends = climb(potential, score, points)
     of_model, finite = ends[: len(own)], ends[torch.isfinite(ends).all(1)]
     spread = draws.std(0)
     middle = finite.median(0)[0]

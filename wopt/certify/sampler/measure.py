@@ -57,8 +57,8 @@ def measure_sampler(
         >>> from wopt.testing import GaussianTarget
         >>> q = GaussianTarget([0.0], [[1.0]])
         >>> x = q.sample(1000, 1, torch.Generator().manual_seed(0))
-        >>> found = measure_sampler(q, x, -q.potential(x))
-        >>> found.log_z, round(found.ess, 6), found.reliable
+        >>> report = measure_sampler(q, x, -q.potential(x))
+        >>> report.log_z, round(report.ess, 6), report.reliable
         (0.0, 1000.0, True)
     """
     draws, log_q = draws.double().cpu(), log_q.double().cpu()
@@ -110,10 +110,10 @@ def usable(log_weights: Tensor, draws: Tensor) -> Tensor:
 
 
 def _mode_weights(target: Target, draws: Tensor) -> tuple[ModeWeight, ...] | None:
-    found = target.components(draws) if len(draws) > 1 else None
-    if found is None:
+    components = target.components(draws) if len(draws) > 1 else None
+    if components is None:
         return None
-    weights, posterior = found
+    weights, posterior = components
     return tuple(
         ModeWeight(float(weight), *mean_and_error(posterior[:, k].double()))
         for k, weight in enumerate(weights)

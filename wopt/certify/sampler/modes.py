@@ -53,8 +53,8 @@ def hessian(score: Callable[[Tensor], Tensor], x: Tensor, width: Tensor) -> Tens
         True
     """
     steps = torch.diag(1e-4 * width)
-    found = -(score(x + steps) - score(x - steps)) / (2e-4 * width)[:, None]
-    return (found + found.T) / 2
+    matrix = -(score(x + steps) - score(x - steps)) / (2e-4 * width)[:, None]
+    return (matrix + matrix.T) / 2
 
 
 def distinct_modes(
@@ -90,10 +90,10 @@ def distinct_modes(
 
 
 def _mode(score: Callable[[Tensor], Tensor], x: Tensor, value: float, width: Tensor) -> Mode | None:
-    found = hessian(score, x, width)
-    if not bool(torch.isfinite(found).all()):
+    curvature = hessian(score, x, width)
+    if not bool(torch.isfinite(curvature).all()):
         return None
-    eigenvalues, vectors = torch.linalg.eigh(found)
+    eigenvalues, vectors = torch.linalg.eigh(curvature)
     # along a ridge the curvature is none; the target then reaches as far as its scale at most
     clamped = eigenvalues.clamp_min(0.01 / float(width.max()) ** 2)
     slope = vectors.T @ score(x[None])[0]

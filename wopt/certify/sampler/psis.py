@@ -67,8 +67,8 @@ def smoothed_importance_weights(log_weights: Tensor) -> Smoothed:
 
     Example:
         >>> z = torch.randn(4000, generator=torch.Generator().manual_seed(0)).double()
-        >>> found = smoothed_importance_weights(-0.1 * z)
-        >>> round(float(found.weights.sum()), 9), found.k_hat < found.threshold
+        >>> smoothed = smoothed_importance_weights(-0.1 * z)
+        >>> round(float(smoothed.weights.sum()), 9), smoothed.k_hat < smoothed.threshold
         (1.0, True)
     """
     n = len(log_weights)

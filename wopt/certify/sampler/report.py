@@ -97,16 +97,16 @@ class SamplerReport:
             "elbo", "eubo", "log_z", "log_z_error", "ess", "k_hat", "k_hat_threshold", "reliable",
             "draws", "means", "means_error", "sds", "sds_error",
         )  # fmt: skip
-        found: dict[str, Any] = {key: getattr(self, key) for key in keys}
-        found["doubts"] = list(self.doubts)
+        document: dict[str, Any] = {key: getattr(self, key) for key in keys}
+        document["doubts"] = list(self.doubts)
         for key in ("means", "means_error", "sds", "sds_error"):
-            found[key] = list(found[key])
+            document[key] = list(document[key])
         for key in ("mode_weights", "lost_modes"):
             rows = getattr(self, key)
-            found[key] = None if rows is None else [dataclasses.asdict(row) for row in rows]
-        for row in found["lost_modes"] or []:
+            document[key] = None if rows is None else [dataclasses.asdict(row) for row in rows]
+        for row in document["lost_modes"] or []:
             row["location"] = list(row["location"])
-        return found
+        return document
 
     def text(self) -> str:
         """Return one sentence with the numbers; what speaks against them comes first."""

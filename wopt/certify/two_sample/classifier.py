@@ -71,8 +71,8 @@ def classifier_test(
 
     Example:
         >>> x = torch.randn(400, 2, generator=torch.Generator().manual_seed(0)).double()
-        >>> found, _ = classifier_test(x[:200], x[200:] + 3, iterations=50)
-        >>> found.accuracy > 0.9, found.p_value
+        >>> test, _ = classifier_test(x[:200], x[200:] + 3, iterations=50)
+        >>> test.accuracy > 0.9, test.p_value
         (True, 0.002)
     """
     draw = generator(seed, "classifier")

@@ -45,8 +45,8 @@ def column_differences(
 
     Example:
         >>> x = torch.arange(100.0).double()[:, None]
-        >>> found = column_differences(x, x + 50, ["a"])[0]
-        >>> found.name, found.distance
+        >>> first = column_differences(x, x + 50, ["a"])[0]
+        >>> first.name, first.distance
         ('a', 0.5)
     """
     distances = [kolmogorov_smirnov(rows[:, j], samples[:, j]) for j in range(rows.shape[1])]
@@ -55,11 +55,11 @@ def column_differences(
     unit = torch.where(sd > 0, sd, 1.0)
     shift = (samples.mean(0) - rows.mean(0)) / unit
     spread = samples.std(0) / unit
-    found = [
+    differences = [
         ColumnDifference(names[j], distances[j], corrected[j], float(shift[j]), float(spread[j]))
         for j in range(rows.shape[1])
     ]
-    return tuple(sorted(found, key=lambda one: -one.distance))
+    return tuple(sorted(differences, key=lambda one: -one.distance))
 
 
 def kolmogorov_smirnov(x: Tensor, y: Tensor) -> float:
@@ -86,8 +86,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
     order = sorted(range(len(p_values)), key=lambda j: p_values[j])
     corrected = [0.0] * len(p_values)
     largest = 0.0
-    for place, j in enumerate(order):
-        largest = max(largest, min(1.0, (len(p_values) - place) * p_values[j]))
+    for rank, j in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[j]))
         corrected[j] = largest
     return corrected
 

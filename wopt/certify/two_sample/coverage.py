@@ -66,11 +66,11 @@ def expected_coverage(log_density: Tensor, of_draws: Tensor, seed: int = 0) -> C
         'calibrated'
     """
     ranks = ranks_among(-log_density, -of_draws, seed)
-    found = _report(ranks, of_draws.shape[1], seed)
-    if found.verdict == "calibrated":
-        return found
+    report = _report(ranks, of_draws.shape[1], seed)
+    if report.verdict == "calibrated":
+        return report
     verdict = "too narrow" if float(ranks.mean()) > 0.5 else "too wide"
-    return dataclasses.replace(found, verdict=verdict)
+    return dataclasses.replace(report, verdict=verdict)
 
 
 def tarp_coverage(

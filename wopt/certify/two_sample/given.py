@@ -33,8 +33,8 @@ class ConditionalReport(Typed):
     @property
     def wrong(self) -> bool:
         """Whether a check rejects that it is calibrated."""
-        found = [self.distance, *([] if self.density is None else [self.density])]
-        return any(one.verdict != "calibrated" for one in found)
+        reports = [self.distance, *([] if self.density is None else [self.density])]
+        return any(one.verdict != "calibrated" for one in reports)
 
     def text(self) -> str:
         """Return the verdicts in words."""

@@ -70,7 +70,7 @@ def fit_classifier(
 
     Candidates are ridge regressions on coordinates, on :func:`features` and on random cosines (an
     approximate Gaussian kernel), and a net. Chosen is the one with the largest t-statistic of its
-    scores, which counts small differences that a log-loss drowns in noise. A positive scale is
+    logits, which counts small differences that a log-loss drowns in noise. A positive scale is
     then fitted, so the order stays.
 
     Args:
@@ -84,8 +84,8 @@ def fit_classifier(
         candidates = [one for see in sees for one in _ridges(*train, see)]
         candidates.append(_net(train, valid, iterations))
     best = max(candidates, key=lambda one: _separation(one(valid[0]), valid[1]))
-    scores = best(valid[0])
-    losses = torch.stack([log_loss(scale * scores, valid[1]).mean() for scale in _SCALES])
+    logits = best(valid[0])
+    losses = torch.stack([log_loss(scale * logits, valid[1]).mean() for scale in _SCALES])
     scale = float(_SCALES[losses.argmin()])
     return lambda z: scale * best(z)
 
@@ -99,8 +99,8 @@ def _cosines(z: Tensor) -> Callable[[Tensor], Tensor]:
     return lambda x: torch.cos(x @ omega + phase) * math.sqrt(2 / _COSINES)
 
 
-def _separation(scores: Tensor, real: Tensor) -> float:
-    one, other = scores[real > 0.5], scores[real <= 0.5]
+def _separation(logits: Tensor, real: Tensor) -> float:
+    one, other = logits[real > 0.5], logits[real <= 0.5]
     spread = (one.var() + other.var()).sqrt()
     return float((one.mean() - other.mean()) / spread) if float(spread) > 0 else -math.inf
 

@@ -50,12 +50,12 @@ def regions_of(judged: Judged, names: Sequence[str]) -> tuple[Region, ...]:
     high, low = pooled.quantile(1 - _SHARE), pooled.quantile(_SHARE)
     lacking = (judged.row_logits >= high, judged.sample_logits >= high)
     excess = (judged.row_logits <= low, judged.sample_logits <= low)
-    found = []
+    regions = []
     if bool(lacking[0].any()):
-        found.append(_region("rows", judged, *lacking, names))
+        regions.append(_region("rows", judged, *lacking, names))
     if bool(excess[1].any()):
-        found.append(_region("samples", judged, *excess, names))
-    return tuple(found)
+        regions.append(_region("samples", judged, *excess, names))
+    return tuple(regions)
 
 
 def _region(

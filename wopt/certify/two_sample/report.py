@@ -59,9 +59,9 @@ class TwoSampleReport(Typed):
                 "smaller ones may exist"
             )
         parts = [told]
-        found = [one for one in self.columns if one.p_value <= 1 - self.level][:3]
-        if found:
-            each = ", ".join(f"{one.name} (distance {one.distance:.2f})" for one in found)
+        differing = [one for one in self.columns if one.p_value <= 1 - self.level][:3]
+        if differing:
+            each = ", ".join(f"{one.name} (distance {one.distance:.2f})" for one in differing)
             parts.append(f"columns that differ by themselves: {each}")
         for region in self.regions:
             what = "few" if region.favours == "rows" else "many"

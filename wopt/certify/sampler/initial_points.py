@@ -1,4 +1,4 @@
-"""Where the search for modes starts: from the model, wider than it, and annealed."""
+"""Points from which the search for modes ascends: wider than the model, and annealed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MOVES = 8
 
 
 def overdispersed(draws: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """Return starts wider than the model, shape ``(4 count, d)``.
+    """Return points wider than the model, shape ``(4 count, d)``.
 
     Quarters: twice and five times the model's spread around its mean, and normals around 0 of
     deviations 1 and 5, the scale of a prior: a model that collapsed onto a point has no spread.

@@ -10,14 +10,14 @@ from wopt.certify.critic import CriticOptions
 from wopt.component import Component, Spec, named
 from wopt.interfaces.block import FlowBlock
 
-__all__ = ["Certifier"]
+__all__ = ["CertifyOptions"]
 
 
-class Certifier(Component):
+class CertifyOptions(Component):
     """How a run's certificate is measured.
 
     Example:
-        >>> Certifier(particles=5000, iterations=0).particles
+        >>> CertifyOptions(particles=5000, iterations=0).particles
         5000
     """
 
