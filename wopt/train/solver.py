@@ -57,8 +57,8 @@ class InnerSolver(Component):
         fresh: Annotated[
             bool,
             Field(
-                description="whether new training particles are drawn at every iteration, which "
-                "needs a source that can be sampled, or rows that are smoothed; not with lbfgs"
+                description="whether training particles are drawn anew at every iteration, where the "
+                "source can be sampled or its rows are smoothed; not with lbfgs"
             ),
         ] = False,
         batch_size: Annotated[int, Field(ge=1, description="particles per iteration")] = 500,
