@@ -92,8 +92,10 @@ class Component:
     @property
     def options(self) -> dict[str, Any]:
         """The validated options this component was made with."""
-        held = self.__dict__.get("_options")
-        return {} if held is None else {k: getattr(held, k) for k in type(held).model_fields}
+        options = self.__dict__.get("_options")
+        if options is None:
+            return {}
+        return {name: getattr(options, name) for name in type(options).model_fields}
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> core_schema.CoreSchema:
@@ -139,11 +141,11 @@ def custom_error(message: str) -> PydanticCustomError:
 
 def options_model(cls: type[Component]) -> type[Options]:
     """Return the pydantic model derived from a component's constructor."""
-    held = cls.__dict__.get("_options_model")
-    if held is None:
-        held = _derive(cls)
-        cls._options_model = held  # type: ignore[attr-defined]
-    return typing.cast("type[Options]", held)
+    model = cls.__dict__.get("_options_model")
+    if model is None:
+        model = _derive(cls)
+        cls._options_model = model  # type: ignore[attr-defined]
+    return typing.cast("type[Options]", model)
 
 
 def _derive(cls: type[Component]) -> type[Options]:
@@ -211,7 +213,7 @@ def build(kind: str, value: Any) -> Any:
         The component, or a :class:`Spec` where the kind needs context (blocks).
 
     Raises:
-        ConfigError: Unknown name or bad options, with their place.
+        ConfigError: Unknown name or bad options, with their path.
 
     Example:
         >>> build("step_size", 0.5)(3)
@@ -321,14 +323,14 @@ def name_of(component: Component) -> str:
 
 
 def describe(error: ValidationError, prefix: tuple[str, ...] = ()) -> str:
-    """Write a pydantic error in one readable line: ``place: what is wrong (got ...)``."""
+    """Write a pydantic error in one readable line: ``path: what is wrong (got ...)``."""
     lines = []
     for item in error.errors(include_url=False):
-        place = ".".join(str(part) for part in item["loc"])
+        path = ".".join(str(part) for part in item["loc"])
         message = item["msg"].removeprefix("Value error, ")
         if item["type"] == "missing":
             message = "is required"
         elif item["type"] not in ("wopt", "value_error"):
             message += f" (got {item['input']!r})"
-        lines.append(": ".join([*prefix, place, message] if place else [*prefix, message]))
+        lines.append(": ".join([*prefix, path, message] if path else [*prefix, message]))
     return "\n".join(lines)

@@ -11,13 +11,13 @@ __all__ = ["exports"]
 
 
 def exports(
-    package: str, places: Mapping[str, str]
+    package: str, modules: Mapping[str, str]
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """Return a package's ``__getattr__`` and ``__dir__``.
 
     Args:
         package: Its ``__name__``.
-        places: Public name to the module that defines it.
+        modules: Public name to the module that defines it.
 
     Example:
         >>> get, listing = exports("wopt", {"Particles": "wopt.particles"})
@@ -26,10 +26,10 @@ def exports(
     """
 
     def get(name: str) -> Any:
-        if name not in places:
+        if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(importlib.import_module(places[name]), name)
+        value = getattr(importlib.import_module(modules[name]), name)
         setattr(sys.modules[package], name, value)
         return value
 
-    return get, lambda: sorted(places)
+    return get, lambda: sorted(modules)

@@ -32,12 +32,12 @@ def in_batches(function: Callable[[Tensor], Any], x: Tensor, rows: int = ROWS) -
     single = isinstance(first, Tensor)
     parts = (first,) if single else first
     whole = tuple(_room(part, x) for part in parts)
-    for start in range(0, len(x), rows):
-        if start:
-            found = function(x[start : start + rows])
-            parts = (found,) if single else found
+    for offset in range(0, len(x), rows):
+        if offset:
+            output = function(x[offset : offset + rows])
+            parts = (output,) if single else output
         for into, part in zip(whole, parts, strict=True):
-            into[start : start + rows] = part
+            into[offset : offset + rows] = part
     return whole[0] if single else whole
 
 

@@ -148,8 +148,8 @@ class Registry:
 
     def entries(self, kind: str | None = None) -> list[Entry]:
         """Return the registered components, sorted by kind and name."""
-        found = [e for e in self._entries.values() if kind in (None, e.kind)]
-        return sorted(found, key=lambda e: (list(KINDS).index(e.kind), e.name))
+        entries = [e for e in self._entries.values() if kind in (None, e.kind)]
+        return sorted(entries, key=lambda e: (list(KINDS).index(e.kind), e.name))
 
     def names(self, kind: str) -> list[str]:
         """Return the registered names of one kind."""
@@ -167,13 +167,13 @@ class Registry:
                 f"no kind of component is called {kind!r}; kinds: {', '.join(KINDS)}"
                 f"{close_matches(kind, list(KINDS))}"
             )
-        found = [e for e in self.entries(kind) if name in (e.name, e.qualified)]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            places = " and ".join(f"plugin {e.plugin!r} ({e.path})" for e in found)
-            choices = " or ".join(repr(e.qualified) for e in found)
-            raise PluginError(f"the {kind} {name!r} is registered by {places}; write {choices}")
+        matches = [e for e in self.entries(kind) if name in (e.name, e.qualified)]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            plugins = " and ".join(f"plugin {e.plugin!r} ({e.path})" for e in matches)
+            choices = " or ".join(repr(e.qualified) for e in matches)
+            raise PluginError(f"the {kind} {name!r} is registered by {plugins}; write {choices}")
         known = self.names(kind)
         message = f"no {kind} named {name!r}; known: {', '.join(known) or 'none'}"
         get = how_to_get(kind, name)
@@ -223,10 +223,10 @@ class Registry:
 
 def _resolve(path: str) -> type:
     module, _, attribute = path.partition(":")
-    found: object = importlib.import_module(module)
+    resolved: object = importlib.import_module(module)
     for part in attribute.split("."):
-        found = getattr(found, part)
-    return found  # type: ignore[return-value]
+        resolved = getattr(resolved, part)
+    return resolved  # type: ignore[return-value]
 
 
 def _import(entry: Entry) -> type:

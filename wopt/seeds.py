@@ -1,4 +1,4 @@
-"""Randomness: every draw has a seed derived from the run's seed and its own place."""
+"""Randomness: every draw has a seed derived from the run's seed and a key of its own."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import torch
 __all__ = ["derive", "generator", "seeded"]
 
 
-def derive(seed: int, *place: str | int) -> int:
-    """Return a seed for one place in a run, independent of how the run got there.
+def derive(seed: int, *key: str | int) -> int:
+    """Return the seed of the draws under one key, independent of what was drawn before.
 
     So a resumed run draws what an unbroken one would have drawn, with no generator to save.
 
@@ -21,13 +21,13 @@ def derive(seed: int, *place: str | int) -> int:
         >>> derive(0, "step", 1) == derive(0, "step", 1) != derive(0, "step", 2)
         True
     """
-    words = [zlib.crc32(p.encode()) if isinstance(p, str) else p for p in place]
+    words = [zlib.crc32(p.encode()) if isinstance(p, str) else p for p in key]
     return int(np.random.SeedSequence([seed, *words]).generate_state(1, np.uint64)[0] >> 1)
 
 
-def generator(seed: int, *place: str | int, device: str | torch.device = "cpu") -> torch.Generator:
-    """Return a torch generator for one place in a run."""
-    return torch.Generator(device=device).manual_seed(derive(seed, *place))
+def generator(seed: int, *key: str | int, device: str | torch.device = "cpu") -> torch.Generator:
+    """Return a torch generator for the draws under one key, see :func:`derive`."""
+    return torch.Generator(device=device).manual_seed(derive(seed, *key))
 
 
 @contextlib.contextmanager

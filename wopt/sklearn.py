@@ -56,8 +56,8 @@ class FlowDensity(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     Example:
         >>> rows = np.random.default_rng(0).normal(3.0, 2.0, (200, 1))
-        >>> found = FlowDensity(iterations=20, random_state=0).fit(rows)
-        >>> found.sample(5).shape, found.score_samples(rows).shape
+        >>> model = FlowDensity(iterations=20, random_state=0).fit(rows)
+        >>> model.sample(5).shape, model.score_samples(rows).shape
         ((5, 1), (200,))
     """
 
@@ -100,16 +100,16 @@ class FlowDensity(DensityMixin, BaseEstimator):  # type: ignore[misc]
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "the fit failed", RuntimeWarning)
-                found = fit_flow(torch.tensor(rows), **(table | dict(self.options or {})))
+                solution = fit_flow(torch.tensor(rows), **(table | dict(self.options or {})))
         except WoptError as error:
             raise ValueError(str(error)) from error
-        if not found.state.blocks:
+        if not solution.state.blocks:
             warnings.warn(
-                f"the model is the Gaussian of the rows: {found.reason}",
+                f"the model is the Gaussian of the rows: {solution.reason}",
                 ConvergenceWarning,
                 stacklevel=2,
             )
-        self.flow_ = found.flow.double()  # scores of a row must not depend on the others
+        self.flow_ = solution.flow.double()  # scores of a row must not depend on the others
         return self
 
     def score_samples(self, X: Any) -> Any:

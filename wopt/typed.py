@@ -33,10 +33,10 @@ class Typed:
         ... class Point(Typed):
         ...     x: float
         ...     tags: tuple[str, ...] = ()
-        >>> found = Point(0.5, ("a",))
-        >>> found.to_dict()
+        >>> point = Point(0.5, ("a",))
+        >>> point.to_dict()
         {'x': 0.5, 'tags': ['a']}
-        >>> Point.from_dict(found.to_dict()) == found
+        >>> Point.from_dict(point.to_dict()) == point
         True
         >>> Point.from_dict({"x": "half"})
         Traceback (most recent call last):
@@ -58,11 +58,11 @@ class Typed:
         try:
             # JSON mode is strict about numbers and words and takes lists for tuples.
             adapter = _adapter(cls)  # type: ignore[arg-type]  # mypy doubts that classes hash
-            found = adapter.validate_json(json.dumps(finite(dict(table))), strict=True)
+            record = adapter.validate_json(json.dumps(finite(dict(table))), strict=True)
         except ValidationError as error:
             raise RunError(_first(error)) from None
-        assert isinstance(found, cls)
-        return found
+        assert isinstance(record, cls)
+        return record
 
     @classmethod
     def _key(cls, name: str) -> str:
@@ -86,9 +86,9 @@ def _plain(value: Any) -> Any:
 
 
 def _first(error: ValidationError) -> str:
-    """Return one line: the place, what is wrong, what was there."""
-    found = error.errors()[0]
-    where = ".".join(str(part) for part in found["loc"]) or "it"
-    if found["type"] == "missing":
-        return f"it has no `{where}`"
-    return f"{where}: {found['msg']}, got {found['input']!r}"
+    """Return one line: the path of the value, what is wrong, what was there."""
+    first = error.errors()[0]
+    path = ".".join(str(part) for part in first["loc"]) or "it"
+    if first["type"] == "missing":
+        return f"it has no `{path}`"
+    return f"{path}: {first['msg']}, got {first['input']!r}"

@@ -85,7 +85,7 @@ def make(
     objective = found.problem.objective
     target = objective.target
     rows = {k: Rows.of(target, start[k].points, moved[k]) for k in drawn}
-    log_p = law.log_density(drawn["truth"]) - transform.log_det
+    log_p = law.log_prob(drawn["truth"]) - transform.log_det
     gap = log_p - rows["truth"].views["data"].log_model
     begun = time.process_time()
     options = Options(block_for(), budget=budget, seed=place, effort=Effort(iterations=100))

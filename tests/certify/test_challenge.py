@@ -142,9 +142,7 @@ def test_a_tree_of_three_integrates_to_one():
 def test_kernels_follow_what_is_sharp():
     law = laws()["ring-2"]
     x = law.sample(7000, torch.Generator().manual_seed(0))
-    gap = float(
-        (law.log_density(x[5000:]) - KernelDensity(x[:4000], x[4000:5000])(x[5000:])).mean()
-    )
+    gap = float((law.log_prob(x[5000:]) - KernelDensity(x[:4000], x[4000:5000])(x[5000:])).mean())
     assert 0 < gap < 0.06
 
 
@@ -176,7 +174,7 @@ def test_the_lower_side_is_below_the_truth_and_most_of_it():
     law = laws()["banana-2"]
     draw = torch.Generator().manual_seed(0)
     x = [law.sample(n, draw) for n in (3000, 1500, 4000, 100_000)]
-    gap = law.log_density(x[3]) + standard(2).potential(x[3])
+    gap = law.log_prob(x[3]) + standard(2).potential(x[3])
     true, error = float(gap.mean()), error_of_mean(gap)
     side = challenge(standard(2), *map(rows_of, x[:3]), Options(None))
     assert 0.8 * true < side.low < true + 3 * error
@@ -348,7 +346,7 @@ def test_half_of_the_truth_is_found(name):
         Rows.of(standard(law.dim), p.points, p.moved(y.detach(), log_det.detach()))
         for p, (y, log_det) in zip(start, moved, strict=True)
     ]
-    gap = law.log_density(x[2]) - transform.log_det - parts[2].views["data"].log_model
+    gap = law.log_prob(x[2]) - transform.log_det - parts[2].views["data"].log_model
     side = challenge(standard(law.dim), *parts, Options(block_for(), budget=10.0))
     true = statistics.fmean(gap.tolist())
     assert true / 2 < side.low < true + 3 * error_of_mean(gap)

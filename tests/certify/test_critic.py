@@ -188,7 +188,7 @@ def ring_form(n=8000):
     law = laws()["ring-2"]
     y = law.sample(n, torch.Generator().manual_seed(0))
     form = SteinForm.of(wopt.build("objective", "kl"), wopt.Particles.start(y))
-    xi = y + score_of(law.log_density, y)
+    xi = y + score_of(law.log_prob, y)
     return form, float(xi.square().sum(1).mean().sqrt())
 
 

@@ -18,7 +18,7 @@ def test_planes_integrate_to_one(name):
     side = torch.arange(-half, half, step, dtype=torch.float64)
     total = 0.0
     for part in side.split(100):
-        total += float(LAWS[name].log_density(torch.cartesian_prod(part, side)).exp().sum())
+        total += float(LAWS[name].log_prob(torch.cartesian_prod(part, side)).exp().sum())
     # Beyond the square are the tails of Student's law, 24^-5 of it, and of the funnel.
     assert total * step**2 == pytest.approx(1.0, abs=0.004)
 
@@ -34,7 +34,7 @@ def test_samples_belong_to_the_density(name):
     x = law.sample(15_000, draw)
     d = law.dim
     shift = 0.1 * x.std(0) / d**0.5 * (0.2 if law.name.startswith("rose") else 0.5)
-    ratio = (law.log_density(x - shift) - law.log_density(x)).exp()
+    ratio = (law.log_prob(x - shift) - law.log_prob(x)).exp()
     error = float(ratio.std()) / math.sqrt(len(ratio))
     assert error < 0.2
     assert abs(float(ratio.mean()) - 1) < 6 * error
@@ -65,5 +65,5 @@ def test_entropies_are_the_known_ones():
     x = law.sample(50_000, torch.Generator().manual_seed(0))
     spreads = torch.linspace(math.log(0.3), math.log(3.0), 5, dtype=torch.float64)
     entropy = 2.5 * math.log(2 * math.pi * math.e) + float(spreads.sum())
-    values = -law.log_density(x)
+    values = -law.log_prob(x)
     assert float(values.mean()) == pytest.approx(entropy, abs=6 * float(values.std()) / 223)

@@ -30,45 +30,53 @@ class CertifyOptions(Component):
             float,
             Field(
                 ge=0,
-                description="processor time that certifying may take, as a share of training's; "
-                "what is left open below is made to fit; 0 for any time",
+                description="processor time for the certificate, as a share of that of training; "
+                "options below that are not set are chosen to fit it; 0: no limit",
             ),
         ] = 0.25,
         challenge: Annotated[
             bool,
-            Field(description="fit other densities that try to beat the model: the lower side"),
+            Field(
+                description="whether other densities are fitted to the data, which bound the gap "
+                "from below where they beat the model"
+            ),
         ] = True,
         two_sample: Annotated[
             bool,
             Field(
-                description="compare samples with held-out rows, where the budget is 4 CPU seconds "
-                "or more"
+                description="whether samples are compared with held-out rows, if the budget is 4 "
+                "CPU seconds or more"
             ),
         ] = True,
         particles: Annotated[
             int | None,
             Field(
                 ge=20,
-                description="fresh samples of the source, if it can be sampled; otherwise "
-                "validation and test rows, at most so many; by default 20,000 or what fits",
+                description="number of fresh samples of the source, if it can be sampled, or else "
+                "the largest number of validation and test rows; by default 20,000, or as many as "
+                "fit the budget",
             ),
         ] = None,
         critic: Annotated[
-            FlowBlock, Field(description="block whose velocity is the trained test field")
+            FlowBlock,
+            Field(
+                description="the critic: a block whose velocity is the test field that is trained"
+            ),
         ] = named("ode", width=64, time=False, sharpness=3.0),
         iterations: Annotated[
             int | None,
             Field(
                 ge=0,
-                description="of the critic, one net; 0 for affine fields alone; by default 300 or "
-                "what fits the budget, then twice as many as long as it sees more",
+                description="training iterations of the critic, a network; 0: affine fields only; "
+                "by default 300, or as many as fit the budget, doubled as long as the critic "
+                "improves",
             ),
         ] = None,
         learning_rate: Annotated[
             float, Field(gt=0, description="learning rate of the critic")
         ] = 1e-2,
         batch_size: Annotated[
-            int, Field(ge=1, description="particles in an iteration of the critic")
+            int, Field(ge=1, description="particles in each iteration of the critic")
         ] = 1000,
         level: Annotated[
             float, Field(gt=0, lt=1, description="confidence level of the intervals")
@@ -77,18 +85,25 @@ class CertifyOptions(Component):
             int | None,
             Field(
                 ge=0,
-                description="particles whose score is pushed through the maps, one backward pass "
-                "a dimension, where the start's is known; 0 for none; by default 2,000 or what "
-                "fits the budget",
+                description="number of particles whose exact score is computed, with one backward "
+                "pass for each dimension, where that of the initial law is known; 0: none; by "
+                "default 2,000, or as many as fit the budget",
             ),
         ] = None,
         transport_rows: Annotated[
-            int, Field(ge=0, description="particles of each optimal-transport problem; 0: none")
+            int,
+            Field(
+                ge=0,
+                description="number of particles in each optimal-transport problem; 0: none is "
+                "solved",
+            ),
         ] = 500,
         wish: Annotated[
             float,
             Field(
-                gt=0, description="divergence for which the number of steps needed is stated, nats"
+                gt=0,
+                description="the certificate states how many steps bring the divergence down "
+                "to this, in nats",
             ),
         ] = 0.01,
     ) -> None:

@@ -13,13 +13,16 @@ __all__ = ["command"]
 @click.command("init")
 @click.argument("file", type=click.Path(path_type=Path), default="wopt.toml")
 @click.option(
-    "--source", help="Where the start comes from; toy by default, or that which reads FILE."
+    "--source",
+    help="Where data or initial samples are from; toy by default, or what reads FILE.",
 )
 @click.option("--objective", help="What to minimise.")
-@click.option("--scheme", help="How to step.")
-@click.option("--block", help="With which maps.")
+@click.option("--scheme", help="How to make a step.")
+@click.option("--block", help="Which family of maps.")
 @click.option("--key", help="Which array of an npz file.")
-@click.option("--force", is_flag=True, help="Overwrite a configuration; data never are.")
+@click.option(
+    "--force", is_flag=True, help="Overwrite a configuration; data are never overwritten."
+)
 def command(
     file: Path,
     source: str | None,

@@ -124,6 +124,6 @@ def _conditions(path: Path, flow: Flow, directory: Path) -> Tensor:
     if not width:
         raise DataError(f"{directory}: is no conditional model; leave out --conditions")
     wanted = (flow.columns or Columns.on_the_line(flow.names)).pick(flow.names[-width:])
-    rows = matched(read_frame(path), wanted, named=has_names(path), place=str(path))
+    rows = matched(read_frame(path), wanted, named=has_names(path), origin=str(path))
     check_finite(rows, wanted.names, str(path))
     return rows

@@ -69,7 +69,7 @@ def _rows(loaded: LoadedRun, data: Path, key: str | None) -> Tensor:
     last = table.column_names[-1]
     if not named and table.num_columns == flow.dim + 1 and last == f"x{flow.dim}":
         table = table.drop_columns([last])  # the log-density, as `wopt sample` writes it
-    x = matched(table, columns, named=named, place=str(data))
+    x = matched(table, columns, named=named, origin=str(data))
     if loaded.config.source.options.get("nan") != "drop":
         check_finite(x, columns.names, str(data))
     return x

@@ -45,13 +45,15 @@ class RunConfig(Options):
     source: Annotated[Source, Field(description="the data, or where initial samples come from")]
     objective: Annotated[Objective, Field(description="what to minimise")] = named("kl")
     scheme: Annotated[ProximalScheme, Field(description="how a step is made")] = named("jko")
-    block: Annotated[FlowBlock, Field(description="which family of maps")] = named("ode")
+    block: Annotated[FlowBlock, Field(description="which family of maps the steps choose from")] = (
+        named("ode")
+    )
     blocks: Annotated[
         list[FlowBlock] | None,
         Field(
             min_length=1,
-            description="blocks by step instead of `block`: the first for the first step, ...; the "
-            "last serves the others",
+            description="one block for each step, instead of `block`; the last is used for all "
+            "later steps",
         ),
     ] = None
     solver: Annotated[InnerSolver, Field(description="how each subproblem is minimised")] = Field(
@@ -60,17 +62,21 @@ class RunConfig(Options):
     guard: Annotated[Guard, Field(description="when a finished step is accepted")] = Field(
         default_factory=Guard
     )
-    stop: Annotated[Stop, Field(description="when to stop")] = Field(default_factory=Stop)
+    stop: Annotated[Stop, Field(description="when the run stops")] = Field(default_factory=Stop)
     refine: Annotated[
-        Refinement, Field(description="trains all blocks together after the steps")
+        Refinement, Field(description="joint training of all blocks after the steps")
     ] = Field(default_factory=Refinement)
     plan: Annotated[
-        Planning | None, Field(description="chooses every option that is not given, for a budget")
+        Planning | None,
+        Field(description="choose every option that is not given here, within a time budget"),
     ] = None
     certify: Annotated[CertifyOptions, Field(description="how the certificate is measured")] = (
         Field(default_factory=CertifyOptions)
     )
-    tracker: Annotated[Tracker | None, Field(description="where else records are sent")] = None
+    tracker: Annotated[
+        Tracker | None,
+        Field(description="where records of steps are sent beside the run directory"),
+    ] = None
     seed: Annotated[int, Field(ge=0, lt=2**63, description="seed of the random numbers")] = 0
     device: Annotated[
         str,
@@ -84,19 +90,20 @@ class RunConfig(Options):
         float,
         Field(
             ge=0,
-            description="smooths the data by an Ornstein-Uhlenbeck process for this time, in "
-            "the flow's coordinates; for data without a density",
+            description="time for which an Ornstein-Uhlenbeck process smooths the data, in the "
+            "flow's coordinates, so that data without a density have one; 0: none",
         ),
     ] = 0.0
     model: Annotated[
         Literal["auto", "pull_back", "push_forward"],
         Field(
-            description="what is sampled and scored: the target pulled back to the data, the "
-            "start pushed forward to the target, or (auto) what suits the source and the target"
+            description="which law is sampled and scored: the target pulled back to the data "
+            "(pull_back), the initial law pushed forward to the target (push_forward), or what "
+            "suits source and target (auto)"
         ),
     ] = "auto"
     versions: Annotated[
-        dict[str, str], Field(description="versions that made this file; written by wopt, not read")
+        dict[str, str], Field(description="versions of the packages that wrote this file; not read")
     ] = Field(default_factory=dict)
 
     @property
@@ -118,7 +125,7 @@ def validate(table: dict[str, Any], where: str = "") -> RunConfig:
         where: The file, for messages.
 
     Raises:
-        ConfigError: One line a mistake: its place, what is wrong, what is known.
+        ConfigError: One line a mistake: its path, what is wrong, what is known.
     """
     try:
         return RunConfig.model_validate(table)

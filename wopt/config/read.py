@@ -50,17 +50,17 @@ def override(table: dict[str, Any], settings: Sequence[str]) -> dict[str, Any]:
             raise ConfigError(
                 f"--set {setting}: write KEY=VALUE, as in scheme.step_size=0.5 or scheme.name=bdf2"
             )
-        place = result
+        parent = result
         for depth, part in enumerate(path[:-1]):
-            inner = place.setdefault(part, {})
+            inner = parent.setdefault(part, {})
             if isinstance(inner, str):  # a component given as a bare name becomes a table
-                inner = place[part] = {"name": inner}
+                inner = parent[part] = {"name": inner}
             if not isinstance(inner, dict):
                 raise ConfigError(
                     f"--set {setting}: {'.'.join(path[: depth + 1])} is {inner!r}, not a table"
                 )
-            place = inner
-        place[path[-1]] = _value(text.strip())
+            parent = inner
+        parent[path[-1]] = _value(text.strip())
     return result
 
 

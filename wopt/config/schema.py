@@ -15,14 +15,14 @@ __all__ = ["installed", "schema"]
 
 def installed(kind: str) -> dict[str, type[Component]]:
     """Return the components of a kind that can be imported, by the name a file would use."""
-    registry, found = host().registry, {}
+    registry, components = host().registry, {}
     for entry in registry.entries(kind):
         try:
             cls = registry.load(kind, entry.qualified)
-            found[registry.name_of(kind, cls)] = cls
+            components[registry.name_of(kind, cls)] = cls
         except WoptError:  # listed as failed by `wopt plugins`
             continue
-    return found
+    return components
 
 
 def schema() -> dict[str, Any]:
@@ -60,12 +60,12 @@ def _component(name: str, cls: type[Component], definitions: dict[str, Any]) -> 
 
 
 def _shorthands(kind: Kind) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = [{"enum": list(installed(kind.name))}]
+    schemas: list[dict[str, Any]] = [{"enum": list(installed(kind.name))}]
     if kind.number:
-        found.append({"type": "number", "exclusiveMinimum": 0})
+        schemas.append({"type": "number", "exclusiveMinimum": 0})
     if kind.sequence:
-        found.append({"type": "array", "items": {"type": "number"}, "minItems": 1})
-    return found
+        schemas.append({"type": "array", "items": {"type": "number"}, "minItems": 1})
+    return schemas
 
 
 def _resolve(node: Any, definitions: dict[str, Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Sequence
 from typing import Any
 
@@ -98,6 +99,16 @@ def _option(name: str, field: FieldInfo) -> list[str]:
     return [*_comment(field), tomli_w.dumps({name: default}).strip()]
 
 
+def _words(annotation: Any) -> list[str]:
+    """Return the words that an option may be, if it is a choice among words."""
+    if typing.get_origin(annotation) is typing.Literal:
+        return [word for word in typing.get_args(annotation) if isinstance(word, str)]
+    return [word for part in typing.get_args(annotation) for word in _words(part)]
+
+
 def _comment(field: FieldInfo, note: str = "") -> list[str]:
     text = field.description or ""
+    words = list(dict.fromkeys(_words(field.annotation)))
+    if any(word not in text for word in words):
+        text += f"; one of {', '.join(words)}"
     return [f"# {text}" + (f" ({note})" if note and text else note)] if text or note else []

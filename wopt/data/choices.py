@@ -53,7 +53,7 @@ class Choices:
             out |= {one.column for one in parse_where(self.where) if one.operator == "=="}
         return [name for name in names if name not in out]
 
-    def check(self, names: Sequence[str], place: str) -> None:
+    def check(self, names: Sequence[str], origin: str) -> None:
         """Raise for what the names of the columns show.
 
         Raises:
@@ -64,9 +64,9 @@ class Choices:
         wished += [one.column for one in parse_where(self.where)] if self.where else []
         for name in wished:
             assert name is not None
-            pick_columns(names, [name], place)
+            pick_columns(names, [name], origin)
         columns = self.columns if self.columns is not None else self.default_columns(names)
-        picked = [names[j] for j in pick_columns(names, columns, place)]
+        picked = [names[j] for j in pick_columns(names, columns, origin)]
         check_context(with_conditions(picked, self.conditions, names), self.conditions)
 
 

@@ -133,8 +133,8 @@ class Columns:
 
     def pick(self, names: Sequence[str]) -> Columns:
         """Return some of them, none a condition."""
-        held = {column.name: column for column in self.columns}
-        return Columns(tuple(held[name] for name in names))
+        by_name = {column.name: column for column in self.columns}
+        return Columns(tuple(by_name[name] for name in names))
 
     def encode(self, x: Tensor) -> Tensor:
         """Return E(x), shape ``(..., d)``; finite also at and beyond the ends of a support."""
@@ -192,12 +192,12 @@ class Columns:
         Raises:
             ValueError: It describes none; so do KeyError and TypeError say.
         """
-        held: dict[str, Any] = json.loads(text)
+        table: dict[str, Any] = json.loads(text)
         rows = (
             {**row, "ends": tuple(row["ends"]), "categories": tuple(row["categories"])}
-            for row in held["columns"]
+            for row in table["columns"]
         )
-        return cls(tuple(Column(**row) for row in rows), int(held["condition"]))
+        return cls(tuple(Column(**row) for row in rows), int(table["condition"]))
 
     def _bounded(self) -> list[tuple[int, Column]]:
         return [(j, column) for j, column in enumerate(self.moved) if column.bounded]

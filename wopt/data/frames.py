@@ -136,9 +136,9 @@ def frame_like(table: Any, like: Any) -> Any:
         return polars.DataFrame(table.to_pydict()).cast(schema)
     if kind == "pandas":
         types = {str(name): dtype for name, dtype in like.dtypes.items()}
-        found = table.to_pandas().astype({name: types[name] for name in names})
+        frame = table.to_pandas().astype({name: types[name] for name in names})
         labels = {str(name): name for name in like.columns}
-        return found.rename(columns=labels)
+        return frame.rename(columns=labels)
     return table.cast(_schema(like, names))
 
 

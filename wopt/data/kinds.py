@@ -20,7 +20,7 @@ CATEGORIES = 256
 """Categories at most; a text with more is a name or a note."""
 
 
-def column_of(name: str, values: Any, kind: Kind | None, place: str) -> Column:
+def column_of(name: str, values: Any, kind: Kind | None, origin: str) -> Column:
     """Return what a column is.
 
     Truth values, texts and dictionaries are categories, integers are integers, other numbers are
@@ -30,7 +30,7 @@ def column_of(name: str, values: Any, kind: Kind | None, place: str) -> Column:
         name: Its name.
         values: An Arrow column.
         kind: The wish.
-        place: The file, for messages.
+        origin: The file, for messages.
 
     Raises:
         DataError: It holds what no model is made of; the message says what to do.
@@ -42,33 +42,33 @@ def column_of(name: str, values: Any, kind: Kind | None, place: str) -> Column:
     """
     import pyarrow.types
 
-    types, held = pyarrow.types, values.type
-    numeric, texts = is_numeric(held), _is_text(held)
+    types, dtype = pyarrow.types, values.type
+    numeric, texts = is_numeric(dtype), _is_text(dtype)
     if values.null_count == len(values):
-        raise _refused(name, "is empty", place)
-    if not (numeric or texts or types.is_boolean(held) or types.is_dictionary(held)):
-        raise _refused(name, f"holds values of type {held}", place, ", or make it numbers")
+        raise _refused(name, "is empty", origin)
+    if not (numeric or texts or types.is_boolean(dtype) or types.is_dictionary(dtype)):
+        raise _refused(name, f"holds values of type {dtype}", origin, ", or make it numbers")
     if kind == "categorical" or (kind is None and not numeric):
         if texts and kind is None:
-            _check_texts(name, values, place)
-        found = _categories(name, values, place)
-        ends = (-0.5, len(found) - 0.5)
-        return Column(name, "categorical", ends, 1.0, 0.0, found, _plain_type(held))
+            _check_texts(name, values, origin)
+        categories = _categories(name, values, origin)
+        ends = (-0.5, len(categories) - 0.5)
+        return Column(name, "categorical", ends, 1.0, 0.0, categories, _plain_type(dtype))
     if not numeric:
-        raise _refused(name, f"holds {held} and cannot be {kind}", place)
-    if kind == "integer" or (kind is None and types.is_integer(held)):
-        _check_integers(name, values, place)
-        return Column(name, "integer", width=1.0, type=str(held))
-    return Column(name, type=str(held) if types.is_floating(held) else "double")
+        raise _refused(name, f"holds {dtype} and cannot be {kind}", origin)
+    if kind == "integer" or (kind is None and types.is_integer(dtype)):
+        _check_integers(name, values, origin)
+        return Column(name, "integer", width=1.0, type=str(dtype))
+    return Column(name, type=str(dtype) if types.is_floating(dtype) else "double")
 
 
-def numbers_of(column: Column, values: Any, place: str, *, codes: bool = False) -> Tensor:
+def numbers_of(column: Column, values: Any, origin: str, *, codes: bool = False) -> Tensor:
     """Return an Arrow column as numbers, float64; NaN where a value is missing.
 
     Args:
         column: What it is.
         values: The Arrow column.
-        place: The file, for messages.
+        origin: The file, for messages.
         codes: Whether numbers may stand for texts that are categories, as in an array.
 
     Raises:
@@ -77,41 +77,41 @@ def numbers_of(column: Column, values: Any, place: str, *, codes: bool = False) 
     if column.kind != "categorical":
         if not is_numeric(values.type) and str(values.type) not in ("bool", "null"):
             raise DataError(
-                f"{place}: column {column.name!r} should be numbers and holds {values.type}, first "
-                f"value {values[0].as_py()!r}"
+                f"{origin}: column {column.name!r} should be numbers and holds {values.type}, "
+                f"first value {values[0].as_py()!r}"
             )
         return torch.from_numpy(floats(values).copy())
     known: list[Any] = list(column.categories)
     if codes and column.coded and is_numeric(values.type):
         known = list(range(len(known)))
-    place_of = {category: float(k) for k, category in enumerate(known)}
-    distinct = {value: place_of.get(value, -1.0) for value in values.unique().to_pylist()}
+    code_of = {category: float(k) for k, category in enumerate(known)}
+    distinct = {value: code_of.get(value, -1.0) for value in values.unique().to_pylist()}
     distinct[None] = math.nan
     unknown = [value for value, code in distinct.items() if code < 0]
     if unknown:
         raise DataError(
-            f"{place}: column {column.name!r} has categories that were not in training: "
+            f"{origin}: column {column.name!r} has categories that were not in training: "
             f"{', '.join(map(repr, unknown[:5]))}; known: "
             f"{', '.join(map(repr, known[:20]))}"
         )
     return torch.tensor([distinct[value] for value in values.to_pylist()], dtype=torch.float64)
 
 
-def _is_text(held: Any) -> bool:
+def _is_text(dtype: Any) -> bool:
     import pyarrow.types
 
-    return bool(pyarrow.types.is_string(held) or pyarrow.types.is_large_string(held))
+    return bool(pyarrow.types.is_string(dtype) or pyarrow.types.is_large_string(dtype))
 
 
-def _plain_type(held: Any) -> str:
+def _plain_type(dtype: Any) -> str:
     import pyarrow.types
 
-    if pyarrow.types.is_dictionary(held):
-        held = held.value_type
-    return "string" if _is_text(held) else str(held)
+    if pyarrow.types.is_dictionary(dtype):
+        dtype = dtype.value_type
+    return "string" if _is_text(dtype) else str(dtype)
 
 
-def _categories(name: str, values: Any, place: str) -> tuple[Category, ...]:
+def _categories(name: str, values: Any, origin: str) -> tuple[Category, ...]:
     """Return the categories there are: in a dictionary's order, or sorted."""
     import pyarrow.types
 
@@ -122,43 +122,45 @@ def _categories(name: str, values: Any, place: str) -> tuple[Category, ...]:
             if len(values.chunks)
             else []
         )
-        found = [value for value in order if value in used]
+        categories = [value for value in order if value in used]
     else:
-        found = sorted(used)
-    if len(found) < 2:
-        raise _refused(name, f"has one category only ({found[0]!r})", place)
-    if len(found) > CATEGORIES:
-        raise _refused(name, f"has {len(found)} distinct values, too many for categories", place)
-    return tuple(found)
+        categories = sorted(used)
+    if len(categories) < 2:
+        raise _refused(name, f"has one category only ({categories[0]!r})", origin)
+    if len(categories) > CATEGORIES:
+        raise _refused(
+            name, f"has {len(categories)} distinct values, too many for categories", origin
+        )
+    return tuple(categories)
 
 
-def _check_texts(name: str, values: Any, place: str) -> None:
+def _check_texts(name: str, values: Any, origin: str) -> None:
     """Refuse numbers that a few bad cells made text, and texts that are nearly all distinct."""
     cells = values.to_pylist()
     bad = [row for row, cell in enumerate(cells) if cell is not None and not is_number(cell)]
     if len(bad) < len(cells) / 2:
         first = f", first row {bad[0]}: {cells[bad[0]]!r}" if bad else ""
         raise DataError(
-            f"{place}: column {name!r} is numbers but for {len(bad)} row(s){first}; mend the file "
+            f"{origin}: column {name!r} is numbers but for {len(bad)} row(s){first}; mend the file "
             "or choose other `columns`"
         )
     distinct = len(set(cells))
     if distinct > CATEGORIES or (distinct > 20 and distinct > len(cells) / 2):
         raise _refused(
-            name, f"has {distinct} distinct texts in {len(cells)} rows, which are names", place
+            name, f"has {distinct} distinct texts in {len(cells)} rows, which are names", origin
         )
 
 
-def _check_integers(name: str, values: Any, place: str) -> None:
+def _check_integers(name: str, values: Any, origin: str) -> None:
     x = floats(values)
     bad = np.isfinite(x) & (x != np.round(x))
     if bad.any():
         raise _refused(
-            name, f"holds {x[bad][0]:g}, which is no integer", place, ', or kind "continuous"'
+            name, f"holds {x[bad][0]:g}, which is no integer", origin, ', or kind "continuous"'
         )
 
 
-def _refused(name: str, why: str, place: str, also: str = "") -> DataError:
+def _refused(name: str, why: str, origin: str, also: str = "") -> DataError:
     return DataError(
-        f"{place}: column {name!r} {why}; leave it out (name the others in `columns`){also}"
+        f"{origin}: column {name!r} {why}; leave it out (name the others in `columns`){also}"
     )

@@ -44,7 +44,7 @@ def from_table(
     fractions: tuple[float, float, float],
     preprocess: How,
     seed: int,
-    place: str,
+    origin: str,
 ) -> Dataset:
     """Make a dataset of an Arrow table.
 
@@ -59,43 +59,43 @@ def from_table(
         >>> [column.kind for column in data.transform.columns.columns]
         ['integer', 'categorical']
     """
-    return to_dataset(chosen_rows(table, choices, place), fractions, preprocess, seed)
+    return to_dataset(chosen_rows(table, choices, origin), fractions, preprocess, seed)
 
 
-def chosen_rows(table: Any, choices: Choices, place: str) -> TableRows:
+def chosen_rows(table: Any, choices: Choices, origin: str) -> TableRows:
     """Return the rows and columns of an Arrow table that are used, as numbers.
 
     Raises:
         DataError: A column is missing or of no use, or values are missing.
     """
-    choices.check(table.column_names, place)
+    choices.check(table.column_names, origin)
     if choices.time is not None and choices.at is not None:
-        table = filtered(table, f"`{choices.time}` == {choices.at!r}", place)
+        table = filtered(table, f"`{choices.time}` == {choices.at!r}", origin)
     if choices.where is not None:
-        table = filtered(table, choices.where, place)
-    names = _names(table, choices, place)
+        table = filtered(table, choices.where, origin)
+    names = _names(table, choices, origin)
     given = check_context(names, choices.conditions)
     order = [*(j for j in range(len(names)) if j not in given), *given]
     names, condition = tuple(names[j] for j in order), len(given)
     read = [
-        _read(table.column(name), name, choices, place, j >= len(names) - condition)
+        _read(table.column(name), name, choices, origin, j >= len(names) - condition)
         for j, name in enumerate(names)
     ]
     x = torch.stack([values for _, values in read], dim=1)
     columns = Columns(tuple(column for column, _ in read), condition)
-    weights = None if choices.weights is None else _weights(table, choices.weights, place)
+    weights = None if choices.weights is None else _weights(table, choices.weights, origin)
     if choices.nan == "drop":
         whole = torch.isfinite(x).all(1)
         if not whole.any():
             raise DataError(
-                f"{place}: all {len(x)} rows have a NaN or infinite value, so dropping them "
+                f"{origin}: all {len(x)} rows have a NaN or infinite value, so dropping them "
                 "leaves none; choose other `columns`"
             )
         x, weights = x[whole], None if weights is None else weights[whole]
     if weights is not None:
         x, weights = x[weights > 0], weights[weights > 0]
-    check_finite(x, names, place)
-    return TableRows(x, _supported(columns, x, choices, place), weights)
+    check_finite(x, names, origin)
+    return TableRows(x, _supported(columns, x, choices, origin), weights)
 
 
 def to_dataset(
@@ -127,21 +127,21 @@ def to_dataset(
         raise
 
 
-def _names(table: Any, choices: Choices, place: str) -> tuple[str, ...]:
+def _names(table: Any, choices: Choices, origin: str) -> tuple[str, ...]:
     known = table.column_names
     columns = choices.default_columns(known) if choices.columns is None else choices.columns
-    picked = [known[j] for j in pick_columns(known, columns, place)]
+    picked = [known[j] for j in pick_columns(known, columns, origin)]
     return with_conditions(picked, choices.conditions, known)
 
 
 def _read(
-    values: Any, name: str, choices: Choices, place: str, given: bool
+    values: Any, name: str, choices: Choices, origin: str, given: bool
 ) -> tuple[Column, Tensor]:
     wished = (choices.kinds or {}).get(name)
     if wished is None and choices.dequantise and is_numeric(values.type):
         wished = "continuous"
-    column = column_of(name, values, wished, place)
-    x = numbers_of(column, values, place)
+    column = column_of(name, values, wished, origin)
+    x = numbers_of(column, values, origin)
     if choices.dequantise and not given and column.kind == "continuous":
         column = gridded(column, x, choices.dequantise)
     return column, x
@@ -155,28 +155,28 @@ def gridded(column: Column, x: Tensor, width: float) -> Column:
     return dataclasses.replace(column, kind="integer", width=width, origin=origin)
 
 
-def _supported(columns: Columns, x: Tensor, choices: Choices, place: str) -> Columns:
+def _supported(columns: Columns, x: Tensor, choices: Choices, origin: str) -> Columns:
     wishes = choices.support or {}
-    found = []
+    supported = []
     for j, column in enumerate(columns.columns):
         wish = wishes.get(column.name, wishes.get("*"))
         moved = j < len(columns.columns) - columns.condition
         if column.name in wishes and (column.kind == "categorical" or not moved):
             what = "categorical" if moved else "a condition"
             raise DataError(
-                f"{place}: support: {column.name!r} is {what} and has none; leave it out"
+                f"{origin}: support: {column.name!r} is {what} and has none; leave it out"
             )
         if wish is not None and moved and column.kind != "categorical":
-            ends = support_of(column.name, x[:, j], column, wish, place)
+            ends = support_of(column.name, x[:, j], column, wish, origin)
             column = dataclasses.replace(column, ends=ends)
-        found.append(column)
-    return dataclasses.replace(columns, columns=tuple(found))
+        supported.append(column)
+    return dataclasses.replace(columns, columns=tuple(supported))
 
 
-def _weights(table: Any, name: str, place: str) -> Tensor:
+def _weights(table: Any, name: str, origin: str) -> Tensor:
     values = table.column(name)
     if not is_numeric(values.type):
-        raise DataError(f"{place}: weights {name!r} are {values.type}, not numbers")
+        raise DataError(f"{origin}: weights {name!r} are {values.type}, not numbers")
     w = torch.from_numpy(floats(values).copy())
     check_weights(w, name)
     return w
@@ -184,10 +184,10 @@ def _weights(table: Any, name: str, place: str) -> Tensor:
 
 def _weighted(splits: tuple[Tensor, ...], seed: int) -> tuple[Tensor, ...]:
     """Draw the rows of each split by their weights, the last column, which goes."""
-    found = []
+    drawn = []
     for part, what in zip(splits, ("training", "validation", "test"), strict=True):
         noise = generator(seed, "source", "weights", what)
         w = part[:, -1]
         chosen = resampled(w, noise) if what == "training" else thinned(w, noise, what)
-        found.append(part[chosen, :-1])
-    return tuple(found)
+        drawn.append(part[chosen, :-1])
+    return tuple(drawn)

@@ -55,7 +55,10 @@ Columns = Annotated[
 ]
 Missing = Annotated[
     Literal["refuse", "drop"],
-    Field(description="rows with a missing, NaN or infinite value: refuse the data, or drop them"),
+    Field(
+        description="what to do about rows with a missing, NaN or infinite value: refuse the "
+        "data, or drop the rows"
+    ),
 ]
 Context = Annotated[
     list[str | int] | None,
@@ -67,7 +70,7 @@ Context = Annotated[
 Kinds = Annotated[
     dict[str, Kind] | None,
     Field(
-        description="what columns are, by name: continuous, integer or categorical; by default "
+        description="kinds of columns, by name: continuous, integer or categorical; by default "
         "whole numbers are integer, texts and truth values categorical"
     ),
 ]
@@ -82,8 +85,8 @@ Support = Annotated[
     | None,
     BeforeValidator(_mapping),
     Field(
-        description='where columns can lie, by name: [low, high] (inf for no end), "positive", or '
-        '"infer" from the data; no sample is outside; `support = "infer"` infers all'
+        description='the support of columns, by name: [low, high] (inf for no end), "positive", '
+        'or "infer" from the data; no sample lies outside; `support = "infer"` infers all'
     ),
 ]
 Weights = Annotated[
@@ -97,15 +100,18 @@ Where = Annotated[
 ]
 Time = Annotated[
     str | None,
-    Field(description="the column of times: a condition, or with `at` the choice of rows"),
+    Field(
+        description="the column of times: a condition of the model or, with `at`, what selects "
+        "the rows"
+    ),
 ]
 At = Annotated[float | None, Field(description="the time whose rows are used; needs `time`")]
 
 Preprocess = Annotated[
     Literal["none", "standardise", "whiten"],
     Field(
-        description="change of coordinates fitted on the training split and undone for samples "
-        "and likelihoods: none, unit variances, or unit covariance"
+        description="change of coordinates, fitted on the training split and undone for samples "
+        "and likelihoods: none, standardise (unit variances) or whiten (unit covariance)"
     ),
 ]
 Fractions = Annotated[

@@ -76,7 +76,7 @@ def as_rows(
     return torch.cat([moved.expand(*batch, -1), given.expand(*batch, -1)], dim=-1)
 
 
-def matched(table: Any, columns: Columns, *, named: bool, place: str) -> Tensor:
+def matched(table: Any, columns: Columns, *, named: bool, origin: str) -> Tensor:
     """Return the columns of an Arrow table that a model has, as numbers, found by name.
 
     Columns are taken by position where the table or the model has made-up names (``x0``, ...).
@@ -85,7 +85,7 @@ def matched(table: Any, columns: Columns, *, named: bool, place: str) -> Tensor:
         table: The table; other columns in it are ignored.
         columns: The wanted ones.
         named: Whether the table's names are its own.
-        place: The table's file, for messages.
+        origin: The table's file, for messages.
 
     Raises:
         DataError: Names disagree or columns are missing; or a value cannot be used.
@@ -93,7 +93,7 @@ def matched(table: Any, columns: Columns, *, named: bool, place: str) -> Tensor:
     Example:
         >>> import pyarrow
         >>> table = pyarrow.table({"b": [3.0], "note": ["-"], "a": [4.0]})
-        >>> matched(table, Columns.on_the_line(["a", "b"]), named=True, place="t.csv").tolist()
+        >>> matched(table, Columns.on_the_line(["a", "b"]), named=True, origin="t.csv").tolist()
         [[4.0, 3.0]]
     """
     known, names = table.column_names, columns.names
@@ -101,7 +101,7 @@ def matched(table: Any, columns: Columns, *, named: bool, place: str) -> Tensor:
     made_up = all(re.fullmatch(r"[xc]\d+", name) for name in names)
     if missing and named and not made_up:
         raise DataError(
-            f"{place}: has no column(s) {', '.join(missing)}, and the model's columns are "
+            f"{origin}: has no column(s) {', '.join(missing)}, and the model's columns are "
             f"{', '.join(names[:20])}; its own are {', '.join(known[:20])}"
             f"{close_matches(missing[0], known)}: rename them, or give a file without names"
         )
@@ -111,12 +111,12 @@ def matched(table: Any, columns: Columns, *, named: bool, place: str) -> Tensor:
         chosen = table.columns
     else:
         raise DataError(
-            f"{place}: has {table.num_columns} columns ({', '.join(known[:8])}), and the model "
+            f"{origin}: has {table.num_columns} columns ({', '.join(known[:8])}), and the model "
             f"needs {len(names)}: {', '.join(names[:8])}"
         )
     pairs = zip(columns.columns, chosen, strict=True)
     return torch.stack(
-        [numbers_of(column, values, place, codes=not named) for column, values in pairs], dim=1
+        [numbers_of(column, values, origin, codes=not named) for column, values in pairs], dim=1
     )
 
 
@@ -127,7 +127,7 @@ def _numbers(x: Any, names: Sequence[str], columns: Columns | None) -> Tensor:
         table = as_table(x)
         pick_columns(table.column_names, list(names), "the table")
         wanted = Columns.on_the_line(names) if columns is None else columns.pick(names)
-        return matched(table, wanted, named=True, place="the table")
+        return matched(table, wanted, named=True, origin="the table")
     try:
         return torch.as_tensor(np.asarray(x, dtype=np.float64))
     except (TypeError, ValueError) as error:

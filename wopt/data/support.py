@@ -25,7 +25,7 @@ def on_grid(x: Tensor, width: float) -> float | None:
 
 
 def support_of(
-    name: str, x: Tensor, column: Column, wish: str | Sequence[float], place: str
+    name: str, x: Tensor, column: Column, wish: str | Sequence[float], origin: str
 ) -> tuple[float, float]:
     """Return the ends of a column's support, those of the cells for integers.
 
@@ -34,7 +34,7 @@ def support_of(
         x: Its values.
         column: What it is.
         wish: ``(low, high)``, ``"positive"``, or ``"infer"``.
-        place: The file, for messages.
+        origin: The file, for messages.
 
     Raises:
         DataError: Values lie outside, or on an end, where a density of the line has none.
@@ -51,14 +51,14 @@ def support_of(
     outside = (known < low) | (known > high)
     if outside.any():
         raise DataError(
-            f"{place}: {int(outside.sum())} value(s) of column {name!r} lie outside of its support "
-            f"{_shown(wish)}, the first is {float(known[outside][0]):g}; widen it, or leave these "
-            "rows out by `where`"
+            f"{origin}: {int(outside.sum())} value(s) of column {name!r} lie outside of its "
+            f"support {_shown(wish)}, the first is {float(known[outside][0]):g}; widen it, "
+            "or leave these rows out by `where`"
         )
     ends = (known == low) | (known == high)
     if ends.any():
         raise DataError(
-            f"{place}: {int(ends.sum())} value(s) of column {name!r} lie on an end of its support "
+            f"{origin}: {int(ends.sum())} value(s) of column {name!r} lie on an end of its support "
             f"{_shown(wish)}, where a density has no room for them; give ends that are not "
             "reached, or, for whole numbers, kinds = {" + name + ' = "integer"}'
         )

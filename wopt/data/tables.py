@@ -66,23 +66,23 @@ def read_table(
         (array([[1., 2.],
                [3., 4.]]), ('a', 'b'))
     """
-    held = load_columns(path, key)
-    names = tuple(held.column_names)
-    if held.num_rows == 0:
+    stored = load_columns(path, key)
+    names = tuple(stored.column_names)
+    if stored.num_rows == 0:
         raise DataError(f"{path} has no rows")
     if not has_names(path):  # an array is numbers, also one of booleans
         chosen = pick_columns(names, columns, str(path))
     elif columns is None:
-        chosen = _numeric_columns(Path(path), held)
+        chosen = _numeric_columns(Path(path), stored)
     else:
         chosen = pick_columns(names, columns, str(path))
-        _check_numeric(Path(path), held, chosen)
-    table = np.stack([floats(held.column(j)) for j in chosen], axis=1)
+        _check_numeric(Path(path), stored, chosen)
+    table = np.stack([floats(stored.column(j)) for j in chosen], axis=1)
     return table, tuple(names[j] for j in chosen)
 
 
 def pick_columns(
-    names: Sequence[str], columns: Sequence[str | int] | None, where: str
+    names: Sequence[str], columns: Sequence[str | int] | None, origin: str
 ) -> list[int]:
     """Return the indices of columns given by name or index; all of them for ``None``.
 
@@ -95,26 +95,26 @@ def pick_columns(
     """
     if columns is None:
         return list(range(len(names)))
-    found = []
+    indices = []
     for column in columns:
         if isinstance(column, int) and 0 <= column < len(names):
-            found.append(column)
+            indices.append(column)
         elif isinstance(column, str) and column in names:
-            found.append(list(names).index(column))
+            indices.append(list(names).index(column))
         elif isinstance(column, int):
-            raise DataError(f"{where} has no column {column}; its columns are 0..{len(names) - 1}")
+            raise DataError(f"{origin} has no column {column}; its columns are 0..{len(names) - 1}")
         else:
             known = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
             raise DataError(
-                f"{where} has no column {column!r}; its columns: {known}"
+                f"{origin} has no column {column!r}; its columns: {known}"
                 f"{close_matches(column, list(names))}"
             )
-    if len(set(found)) < len(found) or not found:
+    if len(set(indices)) < len(indices) or not indices:
         raise DataError(
-            f"{where}: the columns {list(columns)} are "
-            + ("not distinct; name each one once" if found else "none; name at least one")
+            f"{origin}: the columns {list(columns)} are "
+            + ("not distinct; name each one once" if indices else "none; name at least one")
         )
-    return found
+    return indices
 
 
 def write_table(path: str | Path, array: NDArray[Any], names: Sequence[str]) -> None:

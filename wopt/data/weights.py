@@ -45,11 +45,11 @@ def resampled(w: Tensor, noise: torch.Generator) -> Tensor:
         [0, 1, 1, 2]
     """
     ends = torch.cumsum(w.double(), 0) / w.double().sum()
-    start = torch.rand((), generator=noise, dtype=torch.float64)
-    places = (torch.arange(len(w), dtype=torch.float64) + start) / len(w)
-    # Rounding may leave the last end below one; a place beyond it belongs to the last row.
+    shift = torch.rand((), generator=noise, dtype=torch.float64)
+    levels = (torch.arange(len(w), dtype=torch.float64) + shift) / len(w)
+    # Rounding may leave the last end below one; a level beyond it belongs to the last row.
     last = int(w.nonzero()[-1, 0])
-    return torch.searchsorted(ends, places, right=True).clamp(max=last)
+    return torch.searchsorted(ends, levels, right=True).clamp(max=last)
 
 
 def thinned(w: Tensor, noise: torch.Generator, what: str) -> Tensor:

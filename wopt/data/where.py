@@ -47,33 +47,33 @@ def parse_where(text: str) -> list[Condition]:
         >>> parse_where('time == 0 and stage != "late bud"')[1]
         Condition(column='stage', operator='!=', value='late bud')
     """
-    found, place = [], 0
+    conditions, position = [], 0
     while True:
-        match = _CONDITION.match(text, place)
+        match = _CONDITION.match(text, position)
         if match is None:
             break
-        found.append(_condition(match))
-        place = match.end()
-        joined = re.compile(r"and\s").match(text, place)
+        conditions.append(_condition(match))
+        position = match.end()
+        joined = re.compile(r"and\s").match(text, position)
         if joined is None:
             break
-        place = joined.end()
-    if not found or place < len(text):
+        position = joined.end()
+    if not conditions or position < len(text):
         raise DataError(
-            f"where = {text!r}: cannot be read from {text[place:]!r} on; write `column op value` "
-            "joined by `and`, with == != < <= > >= and a number, true, false or a text, as in "
-            '`time == 0 and stage != "late"`'
+            f"where = {text!r}: cannot be read from {text[position:]!r} on; write `column op "
+            "value` joined by `and`, with == != < <= > >= and a number, true, false or a text, "
+            'as in `time == 0 and stage != "late"`'
         )
-    return found
+    return conditions
 
 
-def filtered(table: Any, where: str, place: str) -> Any:
+def filtered(table: Any, where: str, origin: str) -> Any:
     """Return the rows of an Arrow table for which a filter holds; not where a value is missing.
 
     Args:
         table: The table.
         where: The filter.
-        place: The table's file, for messages.
+        origin: The table's file, for messages.
 
     Raises:
         DataError: A column is missing or of another type than the value, or no row is left.
@@ -83,15 +83,15 @@ def filtered(table: Any, where: str, place: str) -> Any:
 
     kept: Any = None
     for one in parse_where(where):
-        column = table.column(pick_columns(table.column_names, [one.column], place)[0])
+        column = table.column(pick_columns(table.column_names, [one.column], origin)[0])
         if pyarrow.types.is_dictionary(column.type):
             column = column.cast(column.type.value_type)
         compare = getattr(pyarrow.compute, _OPERATORS[one.operator])
-        holds = compare(column, _like(one, column, place))
+        holds = compare(column, _like(one, column, origin))
         kept = holds if kept is None else pyarrow.compute.and_(kept, holds)
     left = table.filter(kept)
     if left.num_rows == 0:
-        raise DataError(f"{place}: no row of {table.num_rows} satisfies where = {where!r}")
+        raise DataError(f"{origin}: no row of {table.num_rows} satisfies where = {where!r}")
     return left
 
 
@@ -110,7 +110,7 @@ def _value(word: str) -> str | float | bool:
         return word
 
 
-def _like(one: Condition, column: Any, place: str) -> Any:
+def _like(one: Condition, column: Any, origin: str) -> Any:
     """Return the value as one that Arrow compares with the column."""
     import pyarrow
     import pyarrow.types
@@ -125,5 +125,5 @@ def _like(one: Condition, column: Any, place: str) -> Any:
         text = f"{value:g}" if isinstance(value, float) else str(value)
         return pyarrow.scalar(text, kind)
     raise DataError(
-        f"{place}: where: column {one.column!r} holds {kind}, which is not compared with {value!r}"
+        f"{origin}: where: column {one.column!r} holds {kind}, which is not compared with {value!r}"
     )

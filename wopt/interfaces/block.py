@@ -56,10 +56,10 @@ class FlowBlock(Component, nn.Module, abc.ABC):
         with torch.no_grad():
             x = self.inverse(y)[0]
         with torch.enable_grad():
-            held = x.detach().requires_grad_()
-            moved = self.move(held)
+            leaf = x.detach().requires_grad_()
+            moved = self.move(leaf)
             rows = [
-                torch.autograd.grad(moved[:, j].sum(), held, retain_graph=True)[0]
+                torch.autograd.grad(moved[:, j].sum(), leaf, retain_graph=True)[0]
                 for j in range(x.shape[1])
             ]
         jacobian = torch.stack(rows, dim=1).detach()

@@ -47,8 +47,8 @@ class ConditionalTarget(Target):
 
     def score(self, x: Tensor) -> Tensor:
         """Return the target's score; zero along the conditions."""
-        found = self.target.score(x[:, : -self.condition])
-        return torch.cat([found, torch.zeros_like(x[:, -self.condition :])], dim=1)
+        score = self.target.score(x[:, : -self.condition])
+        return torch.cat([score, torch.zeros_like(x[:, -self.condition :])], dim=1)
 
     def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
         """Return samples of the target beside conditions drawn from the rows."""

@@ -22,12 +22,12 @@ def energy_derivatives(objective: Objective, particles: Particles) -> tuple[Tens
         DG(rho)[v] = d/dt G((id + t v)_# rho) = sum_i <g_i, v(x_i)> + l_i div v(x_i).
     """
     points = particles.points.detach().requires_grad_()
-    held = None if particles.log_det is None else particles.log_det.detach().requires_grad_()
+    log_det = None if particles.log_det is None else particles.log_det.detach().requires_grad_()
     with torch.enable_grad():
-        energy = objective.energy(dataclasses.replace(particles, points=points, log_det=held))
-        inputs = [points] if held is None else [points, held]
-        found = torch.autograd.grad(energy, inputs, allow_unused=True, materialize_grads=True)
-    return found[0], found[1] if held is not None else points.new_zeros(len(points))
+        energy = objective.energy(dataclasses.replace(particles, points=points, log_det=log_det))
+        inputs = [points] if log_det is None else [points, log_det]
+        derivatives = torch.autograd.grad(energy, inputs, allow_unused=True, materialize_grads=True)
+    return derivatives[0], derivatives[1] if log_det is not None else points.new_zeros(len(points))
 
 
 def wasserstein_gradient(objective: Objective, particles: Particles) -> Tensor:

@@ -77,7 +77,7 @@ class Listener:
     def warn(self, text: str) -> None:
         """Something went wrong that does not end the work."""
 
-    def certificate(self, found: Any) -> None:
+    def certificate(self, certificate: Any) -> None:
         """The certificate is made."""
 
     def end(self, result: Any, path: Path | None = None) -> None:
@@ -120,10 +120,10 @@ class Listeners(Listener):
         for each in self.listeners:
             each.warn(text)
 
-    def certificate(self, found: Any) -> None:
+    def certificate(self, certificate: Any) -> None:
         """Tell all."""
         for each in self.listeners:
-            each.certificate(found)
+            each.certificate(certificate)
 
     def end(self, result: Any, path: Path | None = None) -> None:
         """Tell all."""

@@ -151,11 +151,11 @@ class Sum(Objective):
 
     def terms(self, particles: Particles) -> dict[str, Tensor]:
         """Return every part's weighted terms; a repeated name is numbered."""
-        found: dict[str, Tensor] = {}
+        terms: dict[str, Tensor] = {}
         for index, (weight, part) in enumerate(self.parts):
             for name, value in part.terms(particles).items():
-                found[f"{name}_{index}" if name in found else name] = weight * value
-        return found
+                terms[f"{name}_{index}" if name in terms else name] = weight * value
+        return terms
 
     def split(self) -> tuple[Objective | None, Objective | None]:
         """Return the sum of the parts' explicit parts and that of their implicit parts."""

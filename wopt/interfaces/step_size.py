@@ -26,5 +26,11 @@ class StepSize(Component, abc.ABC):
         return None
 
 
-StepSizeOption = Annotated[StepSize, Field(description="h: a number, a list, or a rule")]
+StepSizeOption = Annotated[
+    StepSize,
+    Field(
+        description="the step size h: a number, a list with one for each step, or the table "
+        "of a rule"
+    ),
+]
 """The option ``step_size`` of a scheme."""

@@ -41,9 +41,9 @@ class Target(Component, abc.ABC):
             raise self._lacks(Capability.SCORE)
         differentiable = x.requires_grad and torch.is_grad_enabled()
         with torch.enable_grad():
-            held = x if differentiable else x.detach().requires_grad_()
+            points = x if differentiable else x.detach().requires_grad_()
             (gradient,) = torch.autograd.grad(
-                self.potential(held).sum(), held, create_graph=differentiable
+                self.potential(points).sum(), points, create_graph=differentiable
             )
         return -gradient
 

@@ -49,7 +49,7 @@ def make_plugin(name: str, kind: str, out: Path) -> list[Path]:
         "major": str(API_VERSION[0]),
         "minor": str(API_VERSION[1]),
     }
-    places = {
+    files = {
         "pyproject.toml": "pyproject.toml",
         "README.md": "README.md",
         "hooks.py": f"src/{module}/hooks.py",
@@ -58,8 +58,8 @@ def make_plugin(name: str, kind: str, out: Path) -> list[Path]:
         "test_laws.py": "tests/test_laws.py",
     }
     written = []
-    for template, place in places.items():
-        path = out / place
+    for template, file in files.items():
+        path = out / file
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, Template(_template(template)).substitute(words))
         written.append(path)

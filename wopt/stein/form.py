@@ -64,7 +64,7 @@ class SteinForm:
             step_size: The subproblem's h'.
         """
         y = moved.points.detach().double()
-        by_point, by_log_det = (found.double() for found in energy_derivatives(objective, moved))
+        by_point, by_log_det = (part.double() for part in energy_derivatives(objective, moved))
         shares = moved.shares(torch.float64)
         weights = None if moved.weights is None else shares
         by_point = by_point / shares[:, None]

@@ -222,13 +222,13 @@ def load_transform(
 
 
 def _tensors(trace: Trace) -> dict[str, Tensor]:
-    held = {name: getattr(trace.particles, name) for name in _OF_PARTICLES}
-    held |= {"previous": trace.previous, "gradient": trace.gradient}
-    return {name: value for name, value in held.items() if value is not None}
+    tensors = {name: getattr(trace.particles, name) for name in _OF_PARTICLES}
+    tensors |= {"previous": trace.previous, "gradient": trace.gradient}
+    return {name: value for name, value in tensors.items() if value is not None}
 
 
 def _trace(tensors: dict[str, Tensor], config: RunConfig, condition: int) -> Trace:
-    held = {name: value.to(config.device) for name, value in tensors.items()}
-    found = {name: held.get(name) for name in _OF_PARTICLES}
-    particles = Particles(**found, condition=condition)  # type: ignore[arg-type]
-    return Trace(particles, held.get("previous"), held.get("gradient"))
+    on_device = {name: value.to(config.device) for name, value in tensors.items()}
+    fields = {name: on_device.get(name) for name in _OF_PARTICLES}
+    particles = Particles(**fields, condition=condition)  # type: ignore[arg-type]
+    return Trace(particles, on_device.get("previous"), on_device.get("gradient"))

@@ -127,9 +127,9 @@ class RunDirectory:
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
     """Write a safetensors file atomically."""
     # Copies, since safetensors refuses tensors that share memory (tied parameters, say).
-    held = {k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}
+    copies = {k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}
     with replacing(path) as temporary:
-        temporary.write_bytes(safetensors.torch.save(held, metadata))
+        temporary.write_bytes(safetensors.torch.save(copies, metadata))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -36,8 +36,8 @@ class RunResult(Typed):
         seconds, cpu_seconds: Of training and measuring, without certifying.
 
     Example:
-        >>> found = RunResult("done", "2 steps were asked for", 2)
-        >>> RunResult.from_dict(found.to_dict()) == found
+        >>> result = RunResult("done", "2 steps were asked for", 2)
+        >>> RunResult.from_dict(result.to_dict()) == result
         True
     """
 

@@ -57,12 +57,14 @@ class Layout(NamedTuple):
 
     def split(self, point: Any) -> dict[str, Any]:
         """Return the variables of a point ``(d,)``, or of points ``(n, d)``."""
-        found, start = {}, 0
+        variables, offset = {}, 0
         for name, shape in self.shapes.items():
             size = int(np.prod(shape))
-            found[name] = point[..., start : start + size].reshape((*point.shape[:-1], *shape))
-            start += size
-        return found
+            variables[name] = point[..., offset : offset + size].reshape(
+                (*point.shape[:-1], *shape)
+            )
+            offset += size
+        return variables
 
     def spread(self, of_variable: Mapping[str, Any]) -> dict[str | int, Any]:
         """Return by coordinate what is known by variable; ``None`` is left out."""

@@ -28,17 +28,17 @@ def from_pymc(model: Any) -> GivenModel:
     conditioning = needed("pymc.model.transform.conditioning", "pymc")
     ends = {rv.name: _ends(pymc, model, rv) for rv in model.free_RVs}
     plain = conditioning.remove_value_transforms(model)
-    start = plain.initial_point()
-    layout = Layout({rv.name: tuple(np.shape(start[rv.name])) for rv in plain.free_RVs})
+    initial = plain.initial_point()
+    layout = Layout({rv.name: tuple(np.shape(initial[rv.name])) for rv in plain.free_RVs})
     names = [rv.name for rv in plain.free_RVs]
     value = plain.compile_logp(jacobian=False)
     slope = plain.compile_dlogp(vars=plain.free_RVs, jacobian=False)
 
     def at(points: Any) -> tuple[Any, Any]:
         each = [layout.split(point) for point in points]
-        held = [{name: p[name] for name in names} for p in each]
-        values = np.array([float(value(p)) for p in held])
-        return values, np.array([slope(p) for p in held])
+        ordered = [{name: p[name] for name in names} for p in each]
+        values = np.array([float(value(p)) for p in ordered])
+        return values, np.array([slope(p) for p in ordered])
 
     return GivenModel(by_gradient(at), layout.dim, layout.names, layout.spread(ends))
 

@@ -45,15 +45,15 @@ def from_pyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> GivenMode
     }
 
     def of_point(point: Tensor) -> Tensor:
-        held = poutine.condition(model, data=layout.split(point))
-        found: Tensor = poutine.trace(held).get_trace(*args, **kwargs).log_prob_sum()
-        return found
+        conditioned = poutine.condition(model, data=layout.split(point))
+        log_prob: Tensor = poutine.trace(conditioned).get_trace(*args, **kwargs).log_prob_sum()
+        return log_prob
 
     together: Callable[[Tensor], Tensor] = torch.vmap(of_point)
     try:
         with pyro.validation_enabled(False):
-            start = torch.cat([s["value"].detach().reshape(-1) for s in sites.values()])
-            together(start.double().expand(2, -1))
+            initial = torch.cat([s["value"].detach().reshape(-1) for s in sites.values()])
+            together(initial.double().expand(2, -1))
     except RuntimeError:
 
         def together(x: Tensor) -> Tensor:

@@ -189,15 +189,15 @@ def check_objective(
         return objective.energy(particles.moved(particles.points @ a.T, log_det))
 
     points = particles.points.clone().requires_grad_()
-    held = particles.log_det.clone().requires_grad_() if particles.log_det is not None else None
+    log_det = particles.log_det.clone().requires_grad_() if particles.log_det is not None else None
     value = objective.energy(
-        Particles(points, particles.weights, held, particles.log_density_start)
+        Particles(points, particles.weights, log_det, particles.log_density_start)
     )
-    inputs = [points] if held is None else [points, held]
-    found = torch.autograd.grad(value, inputs, allow_unused=True, materialize_grads=True)
-    slope = (found[0] * (particles.points @ b.T)).sum()
-    if held is not None:
-        slope = slope + found[1].sum() * torch.trace(b)
+    inputs = [points] if log_det is None else [points, log_det]
+    gradients = torch.autograd.grad(value, inputs, allow_unused=True, materialize_grads=True)
+    slope = (gradients[0] * (particles.points @ b.T)).sum()
+    if log_det is not None:
+        slope = slope + gradients[1].sum() * torch.trace(b)
     h = 1e-4
     numeric = (8 * (along(h) - along(-h)) - (along(2 * h) - along(-2 * h))) / (12 * h)
     error = float((slope - numeric).abs()) / max(1.0, abs(float(numeric)))

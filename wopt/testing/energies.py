@@ -41,22 +41,22 @@ def check_convexity(objective: Objective, dim: int, *, seed: int = 0) -> list[st
         return []
     draw = torch.Generator().manual_seed(seed)
     for pair in range(_PAIRS):
-        start = normal_particles(_PARTICLES, dim, draw)
+        base = normal_particles(_PARTICLES, dim, draw)
         first, second = (
             ConvexMap.draw(dim, _SCALES[(pair + k) % len(_SCALES)], draw) for k in (0, pair // 4)
         )
-        ends = [displaced(start, first, second, t) for t in (0.0, 1.0)]
+        ends = [displaced(base, first, second, t) for t in (0.0, 1.0)]
         g = [float(objective.energy(end)) for end in ends]
         distance = float((ends[0].points - ends[1].points).square().sum(1).mean())
         for t in _TIMES:
-            found = float(objective.energy(displaced(start, first, second, t)))
+            energy = float(objective.energy(displaced(base, first, second, t)))
             chord = (1 - t) * g[0] + t * g[1] - claimed * t * (1 - t) * distance / 2
-            scale = 1 + abs(found) + abs(g[0]) + abs(g[1]) + abs(claimed) * distance
-            if math.isfinite(chord) and found > chord + 1e-7 * scale:
+            scale = 1 + abs(energy) + abs(g[0]) + abs(g[1]) + abs(claimed) * distance
+            if math.isfinite(chord) and energy > chord + 1e-7 * scale:
                 raise LawError(
                     f"{type(objective).__name__} declares convexity {claimed:g}, and at t = {t:g} "
                     f"of a geodesic between two laws in {dim} dimension(s) its energy is "
-                    f"{found:.6g}, above {chord:.6g}, the most that this allows"
+                    f"{energy:.6g}, above {chord:.6g}, the most that this allows"
                 )
     return [f"convexity_is_{claimed:g}"]
 
@@ -80,9 +80,9 @@ def check_minimum(objective: Objective, dim: int, *, seed: int = 0) -> list[str]
         return []
     draw = torch.Generator().manual_seed(seed + 1)
     maps = [ConvexMap.draw(dim, _SCALES[k % len(_SCALES)], draw) for k in range(_LAWS)]
-    start = normal_particles(_ROWS, dim, draw)
-    best = min(maps, key=lambda one: _finite_energy(objective, displaced(start, one, one, 0)))
-    maps.append(_descend(objective, start, best))
+    base = normal_particles(_ROWS, dim, draw)
+    best = min(maps, key=lambda one: _finite_energy(objective, displaced(base, one, one, 0)))
+    maps.append(_descend(objective, base, best))
     for one in maps:
         fresh = normal_particles(_ROWS, dim, draw)
         at = displaced(fresh, one, one, 0.0)
@@ -96,19 +96,19 @@ def check_minimum(objective: Objective, dim: int, *, seed: int = 0) -> list[str]
     return [f"minimum_is_{claimed:g}"]
 
 
-def _descend(objective: Objective, start: Particles, first: ConvexMap) -> ConvexMap:
+def _descend(objective: Objective, base: Particles, first: ConvexMap) -> ConvexMap:
     """Return the map after a few steps of Adam on the energy."""
-    held = [p.clone().requires_grad_() for p in first.parameters]
-    optimiser = torch.optim.Adam(held, lr=0.05)
+    parameters = [p.clone().requires_grad_() for p in first.parameters]
+    optimiser = torch.optim.Adam(parameters, lr=0.05)
     for _ in range(_DESCENT):
-        one = ConvexMap(*held)
-        energy = objective.energy(displaced(start, one, one, 0.0))
+        one = ConvexMap(*parameters)
+        energy = objective.energy(displaced(base, one, one, 0.0))
         if not bool(torch.isfinite(energy)):
             break
         optimiser.zero_grad()
         energy.backward()
         optimiser.step()
-    return ConvexMap(*(p.detach() for p in held))
+    return ConvexMap(*(p.detach() for p in parameters))
 
 
 def _finite_energy(objective: Objective, at: Particles) -> float:

@@ -23,19 +23,19 @@ class Law:
     Attributes:
         name: Its name, with the dimension.
         dim: d.
-        log_density: ``(n, d)`` to ``(n,)``, nats, float64.
+        log_prob: ``(n, d)`` to ``(n,)``, nats, float64.
         sample: A number and a generator to ``(n, d)``, float64.
 
     Example:
         >>> law = laws()["ring-2"]
         >>> x = law.sample(5, torch.Generator().manual_seed(0))
-        >>> x.shape, law.log_density(x).shape
+        >>> x.shape, law.log_prob(x).shape
         (torch.Size([5, 2]), torch.Size([5]))
     """
 
     name: str
     dim: int
-    log_density: Density
+    log_prob: Density
     sample: Sampler
 
 
@@ -73,19 +73,19 @@ def of_gaussians(name: str, means: Tensor, factors: Tensor) -> Law:
     inverse = torch.linalg.inv(factors)
     constant = factors.diagonal(dim1=1, dim2=2).log().sum(1) + d / 2 * math.log(2 * math.pi)
 
-    def log_density(x: Tensor) -> Tensor:
-        found = []
+    def log_prob(x: Tensor) -> Tensor:
+        logs = []
         for part in x.double().split(20_000):
             z = torch.einsum("kij,nkj->nki", inverse, part[:, None] - means)
-            found.append((-z.square().sum(2) / 2 - constant - math.log(k)).logsumexp(1))
-        return torch.cat(found)
+            logs.append((-z.square().sum(2) / 2 - constant - math.log(k)).logsumexp(1))
+        return torch.cat(logs)
 
     def sample(n: int, draw: torch.Generator) -> Tensor:
         at = torch.randint(k, (n,), generator=draw)
         z = torch.randn(n, d, generator=draw, dtype=torch.float64)
         return means[at] + torch.einsum("nij,nj->ni", factors[at], z)
 
-    return Law(f"{name}-{d}", d, log_density, sample)
+    return Law(f"{name}-{d}", d, log_prob, sample)
 
 
 def gaussian(d: int) -> Law:
@@ -111,14 +111,14 @@ def product(law: Law, k: int) -> Law:
     """Return the law of k independent copies beside each other."""
     d = law.dim
 
-    def log_density(x: Tensor) -> Tensor:
-        return law.log_density(x.reshape(-1, d)).reshape(len(x), k).sum(1)
+    def log_prob(x: Tensor) -> Tensor:
+        return law.log_prob(x.reshape(-1, d)).reshape(len(x), k).sum(1)
 
     def sample(n: int, draw: torch.Generator) -> Tensor:
         return law.sample(n * k, draw).reshape(n, k * d)
 
     name, _, _ = law.name.partition("-")
-    return Law(f"{name}s-{k * d}", k * d, log_density, sample)
+    return Law(f"{name}s-{k * d}", k * d, log_prob, sample)
 
 
 def mixture(d: int, k: int = 6, seed: int = 0) -> Law:
@@ -132,7 +132,7 @@ def banana(d: int, bend: float = 1.0) -> Law:
     """Return N(0, I) bent:  x_1 as it is,  x_j + b (x_{j-1}^2 - 1) for even j."""
     even = torch.arange(1, d, 2)
 
-    def log_density(x: Tensor) -> Tensor:
+    def log_prob(x: Tensor) -> Tensor:
         z = x.double().clone()
         z[:, even] = z[:, even] - bend * (z[:, even - 1].square() - 1)
         return -z.square().sum(1) / 2 - d / 2 * math.log(2 * math.pi)
@@ -142,17 +142,17 @@ def banana(d: int, bend: float = 1.0) -> Law:
         x[:, even] = x[:, even] + bend * (x[:, even - 1].square() - 1)
         return x
 
-    return Law(f"banana-{d}", d, log_density, sample)
+    return Law(f"banana-{d}", d, log_prob, sample)
 
 
 def funnel(d: int, scale: float = 1.0) -> Law:
     """Return Neal's funnel:  x_1 ~ N(0, s^2),  x_j ~ N(0, exp(x_1))."""
 
-    def log_density(x: Tensor) -> Tensor:
+    def log_prob(x: Tensor) -> Tensor:
         x = x.double()
         first, rest = x[:, 0], x[:, 1:]
-        found = -first.square() / (2 * scale**2) - math.log(scale) - (d - 1) / 2 * first
-        return found - rest.square().sum(1) / (2 * first.exp()) - d / 2 * math.log(2 * math.pi)
+        of_first = -first.square() / (2 * scale**2) - math.log(scale) - (d - 1) / 2 * first
+        return of_first - rest.square().sum(1) / (2 * first.exp()) - d / 2 * math.log(2 * math.pi)
 
     def sample(n: int, draw: torch.Generator) -> Tensor:
         x = torch.randn(n, d, generator=draw, dtype=torch.float64)
@@ -160,14 +160,14 @@ def funnel(d: int, scale: float = 1.0) -> Law:
         x[:, 1:] *= (x[:, :1] / 2).exp()
         return x
 
-    return Law(f"funnel-{d}", d, log_density, sample)
+    return Law(f"funnel-{d}", d, log_prob, sample)
 
 
 def shell(d: int, radius: float = 3.0, scale: float = 0.3) -> Law:
     """Return a uniform direction times a radius of law N(r, s^2), above zero."""
     area = math.log(2) + d / 2 * math.log(math.pi) - math.lgamma(d / 2)
 
-    def log_density(x: Tensor) -> Tensor:
+    def log_prob(x: Tensor) -> Tensor:
         size = x.double().norm(dim=1)
         line = -((size - radius) / scale).square() / 2 - math.log(scale * math.sqrt(2 * math.pi))
         return line - area - (d - 1) * size.log()
@@ -178,7 +178,7 @@ def shell(d: int, radius: float = 3.0, scale: float = 0.3) -> Law:
         # Ten standard deviations from zero: a negative radius has a chance of 1e-23.
         return size * way / way.norm(dim=1, keepdim=True)
 
-    return Law(f"shell-{d}", d, log_density, sample)
+    return Law(f"shell-{d}", d, log_prob, sample)
 
 
 def parity(d: int, scale: float = 0.4) -> Law:
@@ -187,7 +187,7 @@ def parity(d: int, scale: float = 0.4) -> Law:
     p(x) = prod_j (a_j + b_j)/2 (1 + prod_j tanh(x_j/s^2)),  a, b = N(x_j; +-1, s^2).
     """
 
-    def log_density(x: Tensor) -> Tensor:
+    def log_prob(x: Tensor) -> Tensor:
         x = x.double()
         both = torch.stack([-((x - 1) / scale).square() / 2, -((x + 1) / scale).square() / 2])
         each = both.logsumexp(0) - math.log(2 * scale * math.sqrt(2 * math.pi))
@@ -200,7 +200,7 @@ def parity(d: int, scale: float = 0.4) -> Law:
         signs[:, -1] = signs[:, :-1].prod(1)
         return signs + scale * torch.randn(n, d, generator=draw, dtype=torch.float64)
 
-    return Law(f"parity-{d}", d, log_density, sample)
+    return Law(f"parity-{d}", d, log_prob, sample)
 
 
 def student(d: int, freedom: int = 5) -> Law:
@@ -208,7 +208,7 @@ def student(d: int, freedom: int = 5) -> Law:
     v = float(freedom)
     constant = math.lgamma((v + d) / 2) - math.lgamma(v / 2) - d / 2 * math.log(v * math.pi)
 
-    def log_density(x: Tensor) -> Tensor:
+    def log_prob(x: Tensor) -> Tensor:
         return constant - (v + d) / 2 * torch.log1p(x.double().square().sum(1) / v)
 
     def sample(n: int, draw: torch.Generator) -> Tensor:
@@ -216,16 +216,16 @@ def student(d: int, freedom: int = 5) -> Law:
         chi = torch.randn(n, freedom, generator=draw, dtype=torch.float64).square().sum(1)
         return z * (v / chi).sqrt()[:, None]
 
-    return Law(f"student-{d}", d, log_density, sample)
+    return Law(f"student-{d}", d, log_prob, sample)
 
 
 @functools.cache
 def _turned(d: int, k: int, least: float, most: float, seed: int) -> Tensor:
     """Return k Cholesky factors of rotated covariances with these standard deviations."""
     draw = torch.Generator().manual_seed(seed)
-    found = []
+    factors = []
     for _ in range(k):
         way, _ = torch.linalg.qr(torch.randn(d, d, generator=draw, dtype=torch.float64))
         spread = torch.linspace(math.log(least), math.log(most), d).double().exp().square()
-        found.append(torch.linalg.cholesky((way * spread) @ way.T))
-    return torch.stack(found)
+        factors.append(torch.linalg.cholesky((way * spread) @ way.T))
+    return torch.stack(factors)

@@ -72,8 +72,8 @@ def _same_without(objective: Objective, at: Particles, bare: Particles, what: st
     tilted = at.moved(at.points, at.points[:, 0])
     energies = [float(objective.energy(particles)) for particles in (at, tilted)]
     if Capability.LOG_DET in objective.needs:
-        start = at.log_density_start
-        assert start is not None
+        log_density = at.log_density_start
+        assert log_density is not None
         other = dataclasses.replace(bare, log_det=tilted.log_det)
         change = float(objective.energy(other)) - without
     else:

@@ -51,8 +51,8 @@ class GaussianProblem:
 
     def objective(self) -> Objective:
         """Return the registered objective ``kl`` to the target."""
-        found: Objective = build("objective", {"name": "kl", "target": self.target()})
-        return found
+        kl: Objective = build("objective", {"name": "kl", "target": self.target()})
+        return kl
 
     def at_target(self) -> GaussianProblem:
         """Return the problem that starts at its solution."""
@@ -79,10 +79,10 @@ class GaussianProblem:
             entropy: Without it, of E V alone.
         """
         centred = x - torch.nn.functional.pad(self.n[:, None], (0, self.dim))
-        found = torch.linalg.solve(self.s, centred)
+        gradient = torch.linalg.solve(self.s, centred)
         if entropy:
-            found[:, 1:] -= torch.linalg.inv(x[:, 1:]).T
-        return found
+            gradient[:, 1:] -= torch.linalg.inv(x[:, 1:]).T
+        return gradient
 
     def prox(self, anchor: Tensor, h: float, *, curvature: float = 0.0) -> Tensor:
         """Return the Y that solves  Y + h grad G(Y) + h k Y = anchor.

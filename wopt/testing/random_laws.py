@@ -68,16 +68,16 @@ def normal_particles(n: int, dim: int, generator: torch.Generator) -> Particles:
     return Particles.start(z, log_density=law.log_prob(z).sum(1))
 
 
-def displaced(start: Particles, first: ConvexMap, second: ConvexMap, t: float) -> Particles:
+def displaced(base: Particles, first: ConvexMap, second: ConvexMap, t: float) -> Particles:
     """Return the particles at time t of the generalised geodesic, log_det carried along.
 
     Example:
         >>> draw = torch.Generator().manual_seed(0)
-        >>> start = normal_particles(3, 1, draw)
+        >>> base = normal_particles(3, 1, draw)
         >>> one = ConvexMap.draw(1, 1.0, draw)
-        >>> torch.allclose(displaced(start, one, one, 0.3).points, one(start.points)[0])
+        >>> torch.allclose(displaced(base, one, one, 0.3).points, one(base.points)[0])
         True
     """
-    (x, at), (y, to) = first(start.points), second(start.points)
+    (x, at), (y, to) = first(base.points), second(base.points)
     jacobian = (1 - t) * at + t * to
-    return start.moved((1 - t) * x + t * y, torch.linalg.slogdet(jacobian)[1])
+    return base.moved((1 - t) * x + t * y, torch.linalg.slogdet(jacobian)[1])

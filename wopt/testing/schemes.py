@@ -60,12 +60,12 @@ def check_scheme(
             raise LawError(f"{who} breaks {name}: {error:.4g} > {limit:.3g}")
         done.append(name)
 
-    found = run_scheme(scheme, problem, 3)
-    if found.status != "done":
-        raise LawError(f"{type(scheme).__name__} breaks steps_are_accepted: {found.reason}")
+    solution = run_scheme(scheme, problem, 3)
+    if solution.status != "done":
+        raise LawError(f"{type(scheme).__name__} breaks steps_are_accepted: {solution.reason}")
     done.append("steps_are_accepted")
-    law("energy_falls", max(r.energy_change for r in found.history), 0.0)
-    law("memory_is_in_the_state", _hidden_memory(make, problem, found), tolerance)
+    law("energy_falls", max(r.energy_change for r in solution.history), 0.0)
+    law("memory_is_in_the_state", _hidden_memory(make, problem, solution), tolerance)
     still = run_scheme(scheme, problem.at_target(), 2)
     law("minimiser_stays", max([r.w2_step for r in still.history], default=np.inf), tolerance)
     if scheme.order is not None:
@@ -94,10 +94,10 @@ def measured_order(
     """
     errors = []
     for count in counts:
-        found = run_scheme(make(time / count), problem, count)
-        if found.status != "done":
-            raise LawError(f"no order can be measured: {found.reason}")
-        errors.append(problem.error(found.state.train.particles, time))
+        solution = run_scheme(make(time / count), problem, count)
+        if solution.status != "done":
+            raise LawError(f"no order can be measured: {solution.reason}")
+        errors.append(problem.error(solution.state.train.particles, time))
     return float(np.polyfit(-np.log(counts), np.log(errors), 1)[0])
 
 
@@ -113,18 +113,18 @@ def run_scheme(scheme: ProximalScheme, problem: GaussianProblem, steps: int) -> 
     )
 
 
-def _hidden_memory(make: Make, problem: GaussianProblem, found: Solution) -> float:
+def _hidden_memory(make: Make, problem: GaussianProblem, solution: Solution) -> float:
     """Return how far a run differs in which every step is made by a new scheme object."""
     solver, state = InnerSolver(optimiser="lbfgs"), None
-    for step in range(len(found.history)):
+    for step in range(len(solution.history)):
         parts = Problem(
             problem.objective(),
-            make(found.history[0].step_size),
+            make(solution.history[0].step_size),
             AffineBlock(problem.dim),
             solver,
             stop=Stop(steps=step + 1),
         )
         state, _ = next(iterate(parts, state or parts.begin(problem.nodes())))
     assert state is not None
-    difference = state.train.particles.points - found.state.train.particles.points
+    difference = state.train.particles.points - solution.state.train.particles.points
     return float(torch.linalg.vector_norm(difference, ord=torch.inf))

@@ -82,16 +82,25 @@ class Guard(Component):
     def __init__(
         self,
         likelihood_tolerance: Annotated[
-            float, Field(gt=0, description="largest mean error of a block's log-likelihood, nats")
+            float,
+            Field(
+                gt=0,
+                description="largest mean numerical error of a block's log-likelihood, in nats",
+            ),
         ] = 0.02,
         standard_errors: Annotated[
-            float, Field(ge=0, description="k: a rise within so many standard errors is accepted")
+            float,
+            Field(
+                ge=0,
+                description="a rise of the objective by at most this many standard errors is "
+                "accepted",
+            ),
         ] = 1.0,
         retries: Annotated[
-            int, Field(ge=0, description="how often a rejected step is trained again")
+            int, Field(ge=0, description="how often a rejected step may be trained again")
         ] = 2,
         refinements: Annotated[
-            int, Field(ge=0, description="how often a block's grid is refined")
+            int, Field(ge=0, description="how often the time grid of a block may be refined")
         ] = 4,
     ) -> None:
         self.likelihood_tolerance = likelihood_tolerance

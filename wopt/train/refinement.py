@@ -28,18 +28,23 @@ class Refinement(Component):
     def __init__(
         self,
         iterations: Annotated[
-            int, Field(ge=0, description="joint iterations; 0 leaves the steps as they are")
+            int, Field(ge=0, description="iterations of joint training; 0: none")
         ] = 0,
         when: Annotated[
             Literal["end", "each"],
-            Field(description="after the last step, or after each step from the second on"),
+            Field(
+                description="end (after the last step) or each (after each step from the second on)"
+            ),
         ] = "end",
         rate: Annotated[
             float, Field(gt=0, description="factor on the solver's learning rates")
         ] = 0.5,
         recompute: Annotated[
             bool,
-            Field(description="compute blocks again in the backward pass: less memory, more time"),
+            Field(
+                description="whether blocks are computed again in the backward pass, which takes "
+                "less memory and more time"
+            ),
         ] = False,
     ) -> None:
         self.iterations = iterations

@@ -34,29 +34,31 @@ class InnerSolver(Component):
         optimiser: Annotated[
             Literal["adam", "muon", "lbfgs"],
             Field(
-                description="adam on mini-batches; muon, the same with orthogonalised steps for "
-                "matrices, quicker on sharp features; lbfgs on all particles, for small problems"
+                description="adam (on mini-batches), muon (the same with orthogonalised steps for "
+                "weight matrices, quicker on sharp features) or lbfgs (on all particles, for "
+                "small problems)"
             ),
         ] = "adam",
         learning_rate: Annotated[float, Field(gt=0, description="peak learning rate")] = 2e-3,
         matrix_rate: Annotated[
-            float, Field(gt=0, description="muon: peak learning rate of matrices")
+            float, Field(gt=0, description="peak learning rate of weight matrices under muon")
         ] = 0.02,
         iterations: Annotated[
-            int, Field(ge=1, description="largest number of iterations a step")
+            int, Field(ge=1, description="largest number of iterations in each step")
         ] = 500,
         by_step: Annotated[
             list[Annotated[float, Field(gt=0)]] | None,
             Field(
                 min_length=1,
-                description="factors on iterations, for each step; the last serves the others",
+                description="factors on `iterations`, one for each step; the last is used for all "
+                "later steps",
             ),
         ] = None,
         fresh: Annotated[
             bool,
             Field(
-                description="draw the training particles anew each iteration, where the source "
-                "can be drawn from or its rows are smoothed; not under lbfgs"
+                description="whether training particles are drawn anew at every iteration, where the "
+                "source can be sampled or its rows are smoothed; not with lbfgs"
             ),
         ] = False,
         batch_size: Annotated[int, Field(ge=1, description="particles per iteration")] = 500,
@@ -68,18 +70,29 @@ class InnerSolver(Component):
             float, Field(ge=0, le=1, description="learning rate at the end, as a share of the peak")
         ] = 0.01,
         clip: Annotated[
-            float, Field(ge=0, description="gradients are clipped to this norm; 0: never")
+            float,
+            Field(
+                ge=0,
+                description="largest norm of a gradient, to which longer ones are clipped; 0: no "
+                "clipping",
+            ),
         ] = 10.0,
         weight_decay: Annotated[
             float,
             Field(
                 ge=0,
-                description="decoupled weight decay, as AdamW's (adam and muon; "
-                "not lbfgs); against overfitting",
+                description="decoupled weight decay as in AdamW, against overfitting (with adam "
+                "and muon)",
             ),
         ] = 0.0,
         ema: Annotated[
-            float, Field(ge=0, lt=1, description="decay of an average of the parameters; 0: none")
+            float,
+            Field(
+                ge=0,
+                lt=1,
+                description="decay of the exponential moving average of the parameters, which is "
+                "what is kept; 0: no average",
+            ),
         ] = 0.0,
         noise: Annotated[
             float,
@@ -90,36 +103,51 @@ class InnerSolver(Component):
             ),
         ] = 0.0,
         warm_start: Annotated[
-            bool, Field(description="initialise from the previous step's map")
+            bool,
+            Field(
+                description="whether a step's map begins as that of the step before; otherwise as "
+                "the identity"
+            ),
         ] = True,
         check_every: Annotated[
-            int, Field(ge=1, description="iterations between held-out evaluations")
+            int,
+            Field(
+                ge=1, description="iterations between evaluations of the loss on held-out particles"
+            ),
         ] = 50,
         check_rows: Annotated[
             int | None,
-            Field(ge=1, description="held-out particles of these checks, the first ones; or all"),
+            Field(
+                ge=1,
+                description="number of held-out particles in these evaluations; by default all",
+            ),
         ] = None,
         patience: Annotated[
             int | None,
             Field(
                 ge=1,
-                description="held-out checks without a new best before stopping; what was best is "
-                "kept, and that is the map it began with where training found nothing better",
+                description="evaluations without a new smallest loss before training of the step "
+                "ends; the best map is kept, the initial one if none was better",
             ),
         ] = None,
         tolerance: Annotated[
-            float | None, Field(gt=0, description="train until the first-order error is below this")
+            float | None,
+            Field(
+                gt=0,
+                description="train until the error in the first-order optimality condition is "
+                "below this",
+            ),
         ] = None,
         relative_tolerance: Annotated[
             float | None,
             Field(
                 gt=0,
-                description="tolerance as a share of the movement per h, which falls from step to "
-                "step, so that late steps are solved more accurately",
+                description="the same tolerance as a share of the movement divided by h, which "
+                "falls from step to step, so that late steps are solved more accurately",
             ),
         ] = None,
         rounds: Annotated[
-            int, Field(ge=1, description="repetitions of `iterations` allowed to meet a tolerance")
+            int, Field(ge=1, description="how often `iterations` may be run to reach a tolerance")
         ] = 4,
     ) -> None:
         self.optimiser = optimiser

@@ -25,32 +25,39 @@ class Stop(Component):
         self,
         steps: Annotated[int, Field(ge=1, description="largest number of steps")] = 4,
         movement: Annotated[
-            float | None, Field(gt=0, description="stop when E|T(x)-x|^2 falls below")
+            float | None,
+            Field(gt=0, description="stop when E|T(x)-x|^2 of a step falls below this"),
         ] = None,
         residual: Annotated[
             float | None,
             Field(
                 gt=0,
-                description="stop when the movement per h falls below this multiple of the "
-                "residual: further steps cannot improve the certificate",
+                description="stop when the movement of a step divided by h falls below this "
+                "multiple of its first-order residual, since further steps could not improve the "
+                "certificate",
             ),
         ] = None,
         challenge: Annotated[
             float | None,
             Field(
                 gt=0,
-                description="stop when a free step, fitted from where the particles stand, gains "
-                "fewer nats than this on fresh rows",
+                description="stop when one more step without a transport cost would gain fewer "
+                "nats than this on fresh rows",
             ),
         ] = None,
         nll_patience: Annotated[
             int | None,
             Field(
-                ge=1, description="stop after so many steps without improvement of the held-out NLL"
+                ge=1,
+                description="stop after this many steps without improvement of the negative "
+                "log-likelihood (NLL) of held-out rows",
             ),
         ] = None,
         nll_tolerance: Annotated[
-            float, Field(ge=0, description="smallest fall of the NLL that counts as one, nats")
+            float,
+            Field(
+                ge=0, description="smallest fall of the NLL that counts as an improvement, in nats"
+            ),
         ] = 1e-3,
     ) -> None:
         self.steps = steps

@@ -87,7 +87,7 @@ def test_density_integrates_to_one_along_each_axis(mean, scale):
     x = torch.tensor(mean, dtype=torch.float64).repeat(len(t), 1)
     x[:, 0] = t
     rest = (len(mean) - 1) * math.log(scale * math.sqrt(2 * math.pi))
-    mass = torch.trapezoid((law.log_density(x) + rest).exp(), t)
+    mass = torch.trapezoid((law.log_prob(x) + rest).exp(), t)
     assert float(mass) == pytest.approx(1, abs=1e-9)
 
 

@@ -24,7 +24,7 @@ CASES = {
 def test_density_integrates_to_one_and_entropy_is_its_integral(options, grid):
     law = MixtureLaw.make(MEANS, **options)
     x, cell = grid(10, 401)
-    log_p = law.log_density(x)
+    log_p = law.log_prob(x)
     assert float(log_p.exp().sum() * cell) == pytest.approx(1, abs=1e-8)
     found = law.entropy()
     exact = -float((log_p.exp() * log_p).sum() * cell)

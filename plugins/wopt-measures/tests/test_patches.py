@@ -6,7 +6,7 @@ import torch
 
 import wopt
 from wopt_measures import PatchesSource
-from wopt_measures.sources.patches import _places
+from wopt_measures.sources.patches import _positions
 
 SMALL = {"n_train": 2000, "n_valid": 300, "n_test": 300}
 
@@ -32,13 +32,13 @@ def test_sixty_three_dimensions_and_pictures():
 def test_no_pixel_is_in_two_splits(size):
     shape = torch.Size([2, 427, 640])
     owner = torch.zeros(shape, dtype=torch.long)
-    for split, places in enumerate(_places(shape, size, torch.Generator().manual_seed(0)), 1):
-        assert len(places) > 5000
-        assert len(places.unique(dim=0)) == len(places)
+    for split, positions in enumerate(_positions(shape, size, torch.Generator().manual_seed(0)), 1):
+        assert len(positions) > 5000
+        assert len(positions.unique(dim=0)) == len(positions)
         touched = torch.zeros(shape, dtype=torch.bool)
         for down in range(size):
             for across in range(size):
-                touched[places[:, 0], places[:, 1] + down, places[:, 2] + across] = True
+                touched[positions[:, 0], positions[:, 1] + down, positions[:, 2] + across] = True
         assert not (owner[touched] > 0).any()
         owner[touched] = split
 

@@ -33,19 +33,19 @@ def test_density_is_the_mixture_everywhere(law):
     spread = torch.tensor([4 / width, 4 / height], dtype=torch.float64)
     parts = torch.distributions.Normal(centres, spread).log_prob(x[:, None]).sum(2)
     exact = torch.logsumexp(parts + law.weights.flatten().log(), dim=1)
-    torch.testing.assert_close(law.log_density(x), exact, rtol=1e-12, atol=1e-10)
+    torch.testing.assert_close(law.log_prob(x), exact, rtol=1e-12, atol=1e-10)
     assert exact.min() < -60  # so that the near and the far way
     assert exact.max() > -5  # were both taken
 
 
 def test_density_is_differentiable(law):
     x = torch.tensor([[0.1, 0.2], [4.0, -3.0], [9.0, 9.0]]).double().requires_grad_()
-    assert torch.autograd.gradcheck(lambda p: law.log_density(p) / 100, x)
+    assert torch.autograd.gradcheck(lambda p: law.log_prob(p) / 100, x)
 
 
 def test_density_integrates_to_one_and_to_the_entropy(law, grid):
     x, cell = grid(7, 1201)
-    log_p = law.log_density(x)
+    log_p = law.log_prob(x)
     assert float(log_p.exp().sum() * cell) == pytest.approx(1, abs=1e-6)
     assert law.entropy() == pytest.approx(-float((log_p.exp() * log_p).sum() * cell), abs=1e-6)
     assert law.entropy() == pytest.approx(law.entropy(per_pixel=8), abs=1e-6)

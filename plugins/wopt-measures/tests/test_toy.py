@@ -11,7 +11,7 @@ from wopt.component import options_model
 from wopt_measures import ToySource
 from wopt_measures.laws.shapes import SHAPES
 
-EXACT = [name for name, shape in SHAPES.items() if shape.log_density is not None]
+EXACT = [name for name, shape in SHAPES.items() if shape.log_prob is not None]
 
 
 def test_every_shape_is_an_option():

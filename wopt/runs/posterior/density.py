@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from wopt.errors import DataError, WoptError
+from wopt.errors import DataError
 from wopt.runs.posterior.support import Support
+from wopt.targets.evaluate import log_density_at
 
 __all__ = ["Density"]
 
@@ -28,11 +28,6 @@ def _validation(*, on: bool) -> Iterator[None]:
         yield
     finally:
         Distribution.set_default_validate_args(before)
-
-
-def _short(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text if len(text) <= 300 else text[:300] + " ..."
 
 
 class Density:
@@ -63,24 +58,8 @@ class Density:
             DataError: The function fails, or does not return one real number a point.
         """
         x, log_det = self.support(y)
-        try:
-            with _validation(on=validate):
-                value: Any = self.log_prob(x)
-        except WoptError:
-            raise
-        except Exception as error:  # whatever the author's code does
-            raise DataError(
-                f"log_prob failed for points of shape {tuple(x.shape)} and type {x.dtype}: "
-                f"{type(error).__name__}: {_short(error)}. It takes any number of points at once, "
-                f"shape (n, {len(self.names)}), and returns a tensor of shape (n,)"
-            ) from error
-        if not isinstance(value, Tensor) or value.shape != (len(y),):
-            shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-            raise DataError(
-                f"log_prob returned {shape} for {len(y)} points of {len(self.names)} coordinates; "
-                f"return one number a point, shape ({len(y)},): sum over the coordinates "
-                "(`.sum(1)`), or use torch.vmap on a function of one point"
-            )
+        with _validation(on=validate):
+            value = log_density_at(self.log_prob, x, "log_prob")
         return value.to(y.dtype) + log_det
 
     def check(self, generator: torch.Generator) -> None:

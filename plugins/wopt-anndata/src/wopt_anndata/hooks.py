@@ -15,5 +15,5 @@ WOPT_API = (1, 0)
 @wopt.hookimpl
 def wopt_register(registry: Registry) -> None:
     """Name the component."""
-    place = "wopt_anndata.source:AnnDataSource"
-    registry.add("source", "anndata", place, summary="cells of an h5ad file in an embedding")
+    path = "wopt_anndata.source:AnnDataSource"
+    registry.add("source", "anndata", path, summary="cells of an h5ad file in an embedding")

@@ -25,10 +25,10 @@ def names_of(path: Path, obsm: str, dims: int | None) -> tuple[list[str], list[s
     from anndata.io import read_elem
 
     with _opened(path) as file:
-        held = _embedding(file, obsm, path)
+        matrix = _embedding(file, obsm, path)
         beside = [str(name) for name in file["obs"].attrs["column-order"]]
         if obsm != "X":
-            return _numbered(obsm, _kept(held.shape[1], dims, path)), beside
+            return _numbered(obsm, _kept(matrix.shape[1], dims, path)), beside
         variables = [str(name) for name in read_elem(file["var"]).index]
         return variables[: _kept(len(variables), dims, path)], beside
 
@@ -52,8 +52,8 @@ def read_cells(path: Path, obsm: str, dims: int | None) -> tuple[Any, list[str]]
     twice = sorted(set(names) & set(beside))
     if twice:
         raise DataError(f"{path}: obs and {obsm} both have the columns {', '.join(twice)}; rename")
-    held = pyarrow.Table.from_pandas(obs, preserve_index=False)
-    columns = dict(zip(held.column_names, held.columns, strict=True))
+    beside_rows = pyarrow.Table.from_pandas(obs, preserve_index=False)
+    columns = dict(zip(beside_rows.column_names, beside_rows.columns, strict=True))
     for j, name in enumerate(names):
         columns[name] = pyarrow.chunked_array([np.ascontiguousarray(rows[:, j])])
     return pyarrow.table(columns), names
@@ -80,10 +80,10 @@ def _embedding(file: Any, obsm: str, path: Path) -> Any:
             f"{path}: has no embedding {obsm!r} in obsm; its own: {', '.join(known) or 'none'}"
             f'{close_matches(obsm, known)}; or obsm = "X" for the matrix itself'
         )
-    found = file["obsm"][obsm]
-    if len(getattr(found, "shape", ())) != 2:
+    embedding = file["obsm"][obsm]
+    if len(getattr(embedding, "shape", ())) != 2:
         raise DataError(f"{path}: the embedding {obsm!r} is no matrix of numbers")
-    return found
+    return embedding
 
 
 @contextlib.contextmanager

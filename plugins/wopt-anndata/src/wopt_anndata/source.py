@@ -53,7 +53,8 @@ class AnnDataSource(Source):
             str, Field(description="the embedding, a key of `obsm`; or X for the matrix itself")
         ] = "X_pca",
         dims: Annotated[
-            int | None, Field(ge=1, description="its first columns alone; all by default")
+            int | None,
+            Field(ge=1, description="how many of its first columns to use; by default all"),
         ] = None,
         time: Time = None,
         at: At = None,

@@ -46,7 +46,10 @@ class Affine(JacobianBlock):
         dim: int,
         condition: int = 0,
         symmetric: Annotated[
-            bool, Field(description="A symmetric and positive definite: an optimal map")
+            bool,
+            Field(
+                description="whether A is symmetric positive definite, so that the map is optimal"
+            ),
         ] = False,
     ) -> None:
         super().__init__(dim, condition)

@@ -79,24 +79,38 @@ class Autoregressive(JacobianBlock):
         condition: int = 0,
         univariate: Annotated[
             MonotoneName | tuple[MonotoneName, ...],
-            Field(description="what every coordinate goes through; a list: one for each map"),
+            Field(description="transform of every coordinate; a list gives one to each map"),
         ] = "affine_spline",
-        transforms: Annotated[int, Field(ge=1, description="maps in a row")] = 3,
-        bins: Annotated[int, Field(ge=2, le=500, description="pieces of every spline")] = 8,
+        transforms: Annotated[int, Field(ge=1, description="number of maps that are composed")] = 3,
+        bins: Annotated[int, Field(ge=2, le=500, description="number of bins of every spline")] = 8,
         bound: Annotated[
             float | None,
-            Field(gt=0, description="splines act on [-bound, bound]; none: by the particles"),
+            Field(
+                gt=0,
+                description="splines act on [-bound, bound] in every coordinate; by default "
+                "chosen from the particles",
+            ),
         ] = None,
         hidden: Annotated[
             tuple[Annotated[int, Field(ge=1)], ...],
-            Field(min_length=1, description="widths of the hidden layers of the nets"),
+            Field(min_length=1, description="widths of the hidden layers of the networks"),
         ] = (64, 64),
-        activation: Annotated[Activation, Field(description="activation of the nets")] = "elu",
+        activation: Annotated[
+            Activation, Field(description="activation function of the networks")
+        ] = "elu",
         residual: Annotated[
-            bool, Field(description="hidden layers add to the one before; of one width then")
+            bool,
+            Field(
+                description="whether hidden layers are residual: each is added to the one "
+                "before, and all have one width"
+            ),
         ] = True,
-        magnitudes: Annotated[bool, Field(description="nets see |x| beside x")] = False,
-        radial: Annotated[bool, Field(description="maps begin with one along rays")] = False,
+        magnitudes: Annotated[
+            bool, Field(description="whether the networks are given |x| beside x")
+        ] = False,
+        radial: Annotated[
+            bool, Field(description="whether every map begins with one along rays from the origin")
+        ] = False,
     ) -> None:
         super().__init__(dim, condition)
         names = [univariate] * transforms if isinstance(univariate, str) else univariate
@@ -139,10 +153,10 @@ class Autoregressive(JacobianBlock):
 
     def warm_start(self, previous: FlowBlock) -> None:
         """Begin from the previous step's parameters, on this block's own boxes."""
-        held = {k: v.clone() for k, v in self.named_buffers()}
+        own = {k: v.clone() for k, v in self.named_buffers()}
         super().warm_start(previous)
         for name, buffer in self.named_buffers():
-            buffer.copy_(held[name])
+            buffer.copy_(own[name])
 
     def value(self, z: Tensor, c: Tensor) -> Tensor:
         """Return T(z; c)."""

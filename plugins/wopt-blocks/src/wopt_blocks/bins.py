@@ -18,13 +18,13 @@ class Bin:
     """The bin of every point on both axes, as shares of the box.
 
     Attributes:
-        start: Where it begins on the points' axis and on the other, shape ``(2, d, n)``.
+        corner: Its lower end on the points' axis and on the other, shape ``(2, d, n)``.
         length: How long it is on both, alike.
         index: Which one it is, shape ``(d, n)``.
         shares: The softmax that the lengths are made of, shape ``(2, K, d, n)``.
     """
 
-    start: Tensor
+    corner: Tensor
     length: Tensor
     index: Tensor
     shares: Tensor
@@ -42,8 +42,8 @@ def find(logits: Tensor, points: Tensor) -> Bin:
             does not change when it moves a little.
 
     Example:
-        >>> found = find(torch.zeros(2, 4, 1, 2), torch.tensor([[0.3, 0.9]]))
-        >>> found.index, found.start[0]
+        >>> bins = find(torch.zeros(2, 4, 1, 2), torch.tensor([[0.3, 0.9]]))
+        >>> bins.index, bins.corner[0]
         (tensor([[1, 3]]), tensor([[0.2500, 0.7500]]))
     """
     k = logits.shape[1]
@@ -53,5 +53,5 @@ def find(logits: Tensor, points: Tensor) -> Bin:
     ends = torch.add(counts.view(-1, 1, 1), shares.cumsum(1), alpha=scale)
     index = (ends[0, :-1] <= points).sum(0)
     both = index.expand(2, 1, *index.shape)
-    start = ends.gather(1, (both - 1).clamp(min=0))[:, 0] * (index > 0)
-    return Bin(start, shares.gather(1, both)[:, 0] * scale + LEAST, index, shares)
+    corner = ends.gather(1, (both - 1).clamp(min=0))[:, 0] * (index > 0)
+    return Bin(corner, shares.gather(1, both)[:, 0] * scale + LEAST, index, shares)

@@ -27,5 +27,5 @@ _BLOCKS = (
 @wopt.hookimpl
 def wopt_register(registry: Registry) -> None:
     """Name the components."""
-    for name, place, summary in _BLOCKS:
-        registry.add("block", name, f"wopt_blocks.{place}", summary=summary)
+    for name, path, summary in _BLOCKS:
+        registry.add("block", name, f"wopt_blocks.{path}", summary=summary)

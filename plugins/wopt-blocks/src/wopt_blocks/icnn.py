@@ -65,7 +65,10 @@ class GradientOfConvex(JacobianBlock):
         condition: int = 0,
         width: Annotated[int, Field(ge=1, description="width of the hidden layers")] = 64,
         depth: Annotated[int, Field(ge=1, description="number of hidden layers")] = 2,
-        sharpness: Annotated[float, Field(gt=0, description="factor in the softplus")] = 5.0,
+        sharpness: Annotated[
+            float,
+            Field(gt=0, description="factor by which the argument of the softplus is multiplied"),
+        ] = 5.0,
     ) -> None:
         super().__init__(dim, condition)
         self.width = width
@@ -109,9 +112,9 @@ class GradientOfConvex(JacobianBlock):
 
 def _constant(net: ConvexNet) -> ConvexNet:
     """Return a copy whose parameters are buffers: saved, never trained."""
-    held = copy.deepcopy(net)
-    for module in held.modules():
+    frozen = copy.deepcopy(net)
+    for module in frozen.modules():
         for name, parameter in list(module.named_parameters(recurse=False)):
             delattr(module, name)
             module.register_buffer(name, parameter.detach())
-    return held
+    return frozen

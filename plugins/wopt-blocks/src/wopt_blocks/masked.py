@@ -48,7 +48,7 @@ class MaskedNet(nn.Module):
     Durkan, *Autoregressive energy machines*, 2019 (residual).
 
     Args:
-        ranks: The place of every coordinate in the order, a permutation of 0, ..., d - 1.
+        ranks: The position of every coordinate in the order, a permutation of 0, ..., d - 1.
         condition: How many more inputs all coordinates see.
         outputs: P.
         hidden: Widths of the hidden layers.
@@ -132,9 +132,9 @@ class MaskedNet(nn.Module):
             The coordinates, shape ``(d, n)``, and the sum over them of the second results.
         """
         width = self.dim + len(c)
-        found, hidden, total = y[:0], [y[:0]] * len(self.layers), torch.zeros_like(y[0])
+        solved, hidden, total = y[:0], [y[:0]] * len(self.layers), torch.zeros_like(y[0])
         for rank, coordinate in enumerate(self.order):
-            below, given = self._seen(found, c), [*self.order[:rank], *range(self.dim, width)]
+            below, given = self._seen(solved, c), [*self.order[:rank], *range(self.dim, width)]
             seen: slice | list[int] = given
             if self.magnitudes:
                 seen = [*given, *(width + i for i in given)]
@@ -148,9 +148,9 @@ class MaskedNet(nn.Module):
             else:
                 made = self.constant[:, coordinate].expand(-1, y.shape[1])
             value, second = solve(made[:, None], y[coordinate : coordinate + 1])
-            found, total = torch.cat([found, value]), total + second[0]
-        places = torch.tensor(self.order, device=y.device).argsort()
-        return found[places], total
+            solved, total = torch.cat([solved, value]), total + second[0]
+        positions = torch.tensor(self.order, device=y.device).argsort()
+        return solved[positions], total
 
     def _seen(self, x: Tensor, c: Tensor) -> Tensor:
         """Return what the first layer sees of coordinates and conditions."""

@@ -86,11 +86,11 @@ def newton(value: Map, linearise: Linearised, y: Tensor, condition: Tensor, hint
             break
         rows, miss = rows[left], miss[left]
         step = torch.linalg.solve_ex(derivative.expand(len(at), -1, -1)[left], miss)[0]
-        found, better = _halved(value, x[rows], step, y[rows], condition[rows], error[rows])
+        updated, better = _halved(value, x[rows], step, y[rows], condition[rows], error[rows])
         rows = rows[better]  # the others are at the limit of precision, or stuck
         if not len(rows):
             break
-        x[rows] = found[better]
+        x[rows] = updated[better]
     check_inverted(error, y, hint)
     return x
 
@@ -102,14 +102,14 @@ def _halved(
 
     x itself is returned where none does.
     """
-    found, done = x.clone(), torch.zeros_like(error, dtype=torch.bool)
+    updated, done = x.clone(), torch.zeros_like(error, dtype=torch.bool)
     rows, t = torch.arange(len(x), device=x.device), 1.0
     for _ in range(_HALVINGS):
         new = x[rows] - t * step[rows]
         miss = torch.linalg.vector_norm(value(new, condition[rows]) - y[rows], dim=1)
         better = miss <= (1 - 1e-4 * t) * error[rows]
-        found[rows[better]], done[rows[better]] = new[better], True
+        updated[rows[better]], done[rows[better]] = new[better], True
         rows, t = rows[~better], t / 2
         if not len(rows):
             break
-    return found, done
+    return updated, done

@@ -101,10 +101,10 @@ class FreeParticles(wopt.FlowBlock):
 
     def _nearest(self, x: Tensor) -> Tensor:
         """Return the index of the nearest training particle by row, found on the CPU."""
-        held = self.points
+        points = self.points
         known = self._tree
-        if known is None or known[0] is not held or known[1] != held._version:
-            known = held, held._version, KDTree(held.cpu().double().numpy())
+        if known is None or known[0] is not points or known[1] != points._version:
+            known = points, points._version, KDTree(points.cpu().double().numpy())
             self._tree = known
         if not bool(torch.isfinite(x).all()):
             raise DataError("block particles was asked to move points that are not finite")
@@ -113,9 +113,9 @@ class FreeParticles(wopt.FlowBlock):
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *args: Any) -> None:
         """Make room for as many particles as are saved, and load."""
-        held = state.get(f"{prefix}points")
-        if held is not None and len(held) != len(self.points) and held.ndim == self.points.ndim:
-            n = len(held)
+        saved = state.get(f"{prefix}points")
+        if saved is not None and len(saved) != len(self.points) and saved.ndim == self.points.ndim:
+            n = len(saved)
             self.points = self.points.new_zeros(n, self.points.shape[1])
             self.displacement = nn.Parameter(self.displacement.new_zeros(n, self._moves))
         super()._load_from_state_dict(state, prefix, *args)

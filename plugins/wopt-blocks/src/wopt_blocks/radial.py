@@ -52,8 +52,8 @@ class Radial(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         d, n = z.shape
         # At the origin the logarithm is far outside the box, but finite, as its derivative is.
-        place = z.square().mean(0).clamp(min=torch.finfo(z.dtype).tiny).log() / 2
+        log_radius = z.square().mean(0).clamp(min=torch.finfo(z.dtype).tiny).log() / 2
         raw = self.raw[:, None, None].expand(-1, 1, n)
-        found, log_slope = function(raw, place[None], self.bound)
-        shift = found[0] - place
+        mapped, log_slope = function(raw, log_radius[None], self.bound)
+        shift = mapped[0] - log_radius
         return z * shift.exp(), d * shift + log_slope[0]

@@ -43,8 +43,8 @@ def spline(raw: Tensor, x: Tensor, bound: Tensor) -> tuple[Tensor, Tensor]:
         x: Points, shape ``(d, n)``.
         bound: B.
     """
-    found: tuple[Tensor, Tensor] = _Spline.apply(raw, x, bound)  # type: ignore[no-untyped-call]
-    return found
+    evaluated: tuple[Tensor, Tensor] = _Spline.apply(raw, x, bound)  # type: ignore[no-untyped-call]
+    return evaluated
 
 
 def inverse_spline(raw: Tensor, y: Tensor, bound: Tensor) -> tuple[Tensor, Tensor]:
@@ -54,7 +54,7 @@ def inverse_spline(raw: Tensor, y: Tensor, bound: Tensor) -> tuple[Tensor, Tenso
     at = find(logits.flip(0), share.detach())
     before, after = _ends(inner, at.index)
     a, b = log_slope(before).exp(), log_slope(after).exp()
-    (bottom, left), (height, width) = at.start, at.length
+    (bottom, left), (height, width) = at.corner, at.length
     s = height / width
     above = share - bottom
     # S = share is the equation  quadratic t^2 + linear t + constant = 0  in t.
@@ -90,12 +90,12 @@ class _Spline(torch.autograd.Function):
         raw, x, bound, *saved = ctx.saved_tensors
         if torch.is_grad_enabled():  # a derivative of this derivative is wanted
             # Views, because raw may depend on x: only what comes through each by itself counts.
-            held = raw.view_as(raw), x.view_as(x)
-            again = _evaluate(*held, bound)[:2]
-            asked = [part for part in held if part.requires_grad]
-            found = iter(torch.autograd.grad(again, asked, (of_y, of_log), create_graph=True))
-            return *(next(found) if part.requires_grad else None for part in held), None
-        inside, start, length, index, shares, before, after, a, b, s, t, bent, gain, slope = saved
+            inputs = raw.view_as(raw), x.view_as(x)
+            again = _evaluate(*inputs, bound)[:2]
+            asked = [part for part in inputs if part.requires_grad]
+            gradients = iter(torch.autograd.grad(again, asked, (of_y, of_log), create_graph=True))
+            return *(next(gradients) if part.requires_grad else None for part in inputs), None
+        inside, corner, length, index, shares, before, after, a, b, s, t, bent, gain, slope = saved
         (width, height), size = length, 2 * bound
         outside = of_y * ~inside
         of_y = (of_y - outside) * size
@@ -116,13 +116,13 @@ class _Spline(torch.autograd.Function):
             + 2 * of_log / s
             - 2 * by_bent * (1 - 2 * turn)
         )
-        of_start = torch.stack([-of_t / width, of_y])
+        of_corner = torch.stack([-of_t / width, of_y])
         of_length = torch.stack(
             [-(of_t * t + of_s * s) / width, of_s / width + of_y * gain / height]
         )
         gradient = torch.empty_like(raw)
         logits, inner = _parts(gradient)
-        _to_logits(logits, shares, start, length, of_start, of_length, index)
+        _to_logits(logits, shares, corner, length, of_corner, of_length, index)
         ends = of_a * a * _bending(before), of_b * b * _bending(after)
         _to_inner(inner, *ends, index, shares.shape[1])
         return gradient, of_t / width / size + outside, None
@@ -150,17 +150,17 @@ def _evaluate(raw: Tensor, x: Tensor, bound: Tensor) -> tuple[Tensor, ...]:
     a, b = log_slope(before).exp(), log_slope(after).exp()
     width, height = at.length
     s = height / width
-    t = (share - at.start[0]) / width
+    t = (share - at.corner[0]) / width
     rest = 1 - t
     turn = t * rest
     bent = s + (a + b - 2 * s) * turn
     gain = height * t * (s * t + a * rest) / bent
     slope = b * t * t + 2 * s * turn + a * rest * rest
-    shift = (at.start[1] - at.start[0]) + (gain - t * width)
+    shift = (at.corner[1] - at.corner[0]) + (gain - t * width)
     y = x + 2 * bound * shift * inside
     log_derivative = (slope.log() + 2 * (s / bent).log()) * inside
     return (
-        y, log_derivative, inside, at.start, at.length, at.index, at.shares, before, after,
+        y, log_derivative, inside, at.corner, at.length, at.index, at.shares, before, after,
         a, b, s, t, bent, gain, slope,
     )  # fmt: skip
 
@@ -195,24 +195,24 @@ def _bending(parameter: Tensor) -> Tensor:
 def _to_logits(
     out: Tensor,
     shares: Tensor,
-    start: Tensor,
+    corner: Tensor,
     length: Tensor,
-    of_start: Tensor,
+    of_corner: Tensor,
     of_length: Tensor,
     index: Tensor,
 ) -> None:
-    """Write the gradient by the logits z of a loss with these gradients by a bin's start, length.
+    """Write the gradient by the logits z of a loss with these gradients by a bin's corner, length.
 
     With p = softmax(z) and c = 1 - K LEAST, bin i starts at  c sum_{j<i} p_j + LEAST i  and has the
     length  c p_i + LEAST,  so that dL/dz_j = c p_j (g_j - sum_k p_k g_k),
     g_j = of_start [j < i] + of_length [j = i].
     """
     k = shares.shape[1]
-    least = LEAST * index.to(start.dtype)  # a product with an integer would be float32
-    mean = of_start * (start - least) + of_length * (length - LEAST)
+    least = LEAST * index.to(corner.dtype)  # a product with an integer would be float32
+    mean = of_corner * (corner - least) + of_length * (length - LEAST)
     scale = 1 - k * LEAST
     bins = torch.arange(k, device=index.device).view(-1, 1, 1)
-    torch.mul((bins < index).to(shares.dtype), (scale * of_start)[:, None], out=out)
+    torch.mul((bins < index).to(shares.dtype), (scale * of_corner)[:, None], out=out)
     out.sub_(mean[:, None])
     out.scatter_add_(1, index.expand(2, 1, *index.shape), (scale * of_length)[:, None])
     out.mul_(shares)

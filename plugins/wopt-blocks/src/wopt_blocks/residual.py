@@ -60,22 +60,25 @@ class Residual(JacobianBlock):
         condition: int = 0,
         width: Annotated[int, Field(ge=1, description="width of the hidden layers")] = 64,
         depth: Annotated[int, Field(ge=1, description="number of hidden layers")] = 2,
-        activation: Annotated[Activation, Field(description="activation of the net")] = "silu",
+        activation: Annotated[
+            Activation, Field(description="activation function of the network")
+        ] = "silu",
         lipschitz: Annotated[
             float,
             Field(
                 ge=0,
                 le=0.99,
-                description="bound of f's Lipschitz constant, which makes T invertible; 0 for "
-                "none: more expressive, but T may fold (up to `exact` dimensions)",
+                description="bound on the Lipschitz constant of f, which makes T invertible; 0: "
+                "no bound, which is more expressive, but T may fold (possible in up to `exact` "
+                "dimensions)",
             ),
         ] = 0.9,
         exact: Annotated[
             int,
             Field(
                 ge=0,
-                description="dimensions up to which training uses the exact log-det; in more it "
-                "is an unbiased series",
+                description="largest dimension in which training uses the exact log-det; above it "
+                "an unbiased series",
             ),
         ] = 16,
     ) -> None:

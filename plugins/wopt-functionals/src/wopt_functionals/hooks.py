@@ -34,5 +34,5 @@ _OBJECTIVES = (
 @wopt.hookimpl
 def wopt_register(registry: Registry) -> None:
     """Name the components."""
-    for name, place, summary in _OBJECTIVES:
-        registry.add("objective", name, f"wopt_functionals.{place}", summary=summary)
+    for name, path, summary in _OBJECTIVES:
+        registry.add("objective", name, f"wopt_functionals.{path}", summary=summary)

@@ -21,18 +21,22 @@ __all__ = [
 ]
 
 DensityTarget = Annotated[
-    wopt.Target, Field(description="the measure to approach, known by its potential")
+    wopt.Target,
+    Field(
+        description="the measure to approach, known by its potential (minus its log-density, up "
+        "to a constant)"
+    ),
 ]
 NormalisedTarget = Annotated[
     wopt.Target,
-    Field(description="the measure to approach, known by its density with the constant"),
+    Field(description="the measure to approach, known by its normalised density"),
 ]
 SampledTarget = Annotated[
     wopt.Target, Field(description="the measure to approach, known by samples")
 ]
 Samples = Annotated[
     int,
-    Field(ge=2, description="samples of the target in use; drawn anew at every iteration"),
+    Field(ge=2, description="number of samples of the target, drawn anew at every iteration"),
 ]
 Estimator = Annotated[
     Literal["v", "u"],

@@ -60,6 +60,9 @@ class SumOfParts(wopt.Sum):
 
     def __init__(
         self,
-        parts: Annotated[list[Part], Field(min_length=1, description="the summands")],
+        parts: Annotated[
+            list[Part],
+            Field(min_length=1, description="the objectives that are added, each with its weight"),
+        ],
     ) -> None:
         super().__init__([(part.weight, part.objective) for part in parts])

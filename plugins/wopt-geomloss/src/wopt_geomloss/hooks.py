@@ -21,5 +21,5 @@ _OBJECTIVES = (
 @wopt.hookimpl
 def wopt_register(registry: Registry) -> None:
     """Name the components."""
-    for name, place, summary in _OBJECTIVES:
-        registry.add("objective", name, f"wopt_geomloss.{place}", summary=summary)
+    for name, path, summary in _OBJECTIVES:
+        registry.add("objective", name, f"wopt_geomloss.{path}", summary=summary)

@@ -15,5 +15,5 @@ SampledTarget = Annotated[
 ]
 Samples = Annotated[
     int,
-    Field(ge=2, description="samples of the target in use; drawn anew at every iteration"),
+    Field(ge=2, description="number of samples of the target, drawn anew at every iteration"),
 ]

@@ -56,16 +56,16 @@ class TransportObjective(wopt.Objective):
     def energy(self, particles: Particles) -> Tensor:
         """Return the energy between the particles and the samples in use."""
         x = particles.points
-        found = self._at(particles)
+        variation = self._at(particles)
         # Its value is zero and its derivative by x_i is a_i grad_W G(x_i).
-        by_point = particles.mean(((x - x.detach()) * found.gradient.to(x)).sum(1))
-        return found.value.to(x) + by_point
+        by_point = particles.mean(((x - x.detach()) * variation.gradient.to(x)).sum(1))
+        return variation.value.to(x) + by_point
 
     def contributions(self, particles: Particles) -> Tensor:
         """Return the first variation, shifted to have the energy as its mean."""
-        found = self._at(particles)
-        values = found.potential.to(particles.points)
-        return values + (found.value.to(values) - particles.mean(values))
+        variation = self._at(particles)
+        values = variation.potential.to(particles.points)
+        return values + (variation.value.to(values) - particles.mean(values))
 
     def resample(self, generator: torch.Generator) -> None:
         """Draw new samples of the target."""

@@ -43,7 +43,10 @@ class JKO(wopt.ProximalScheme):
         step_size: wopt.StepSizeOption = wopt.named("constant"),
         transport: Annotated[
             Transport,
-            Field(description="squared displacement, or the block's action, an upper bound of it"),
+            Field(
+                description="cost of a step: displacement (the mean of |T(x) - x|^2) or action "
+                "(that of the block's paths, an upper bound of it)"
+            ),
         ] = "displacement",
     ) -> None:
         self.step_size = step_size

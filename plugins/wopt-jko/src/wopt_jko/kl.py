@@ -43,7 +43,11 @@ class KL(wopt.Objective):
     def __init__(
         self,
         target: Annotated[
-            wopt.Target, Field(description="the measure to approach, known by its potential")
+            wopt.Target,
+            Field(
+                description="the measure to approach, known by its potential (minus its "
+                "log-density, up to a constant)"
+            ),
         ] = wopt.named("gaussian"),
     ) -> None:
         self.target = target
@@ -75,13 +79,13 @@ class KL(wopt.Objective):
         assert self.target is not None
         if particles.log_det is None:
             raise wopt.CapabilityError(_NO_LOG_DET)
-        found = {
+        terms = {
             "potential": self.target.potential(particles.points),
             "log_det": -particles.log_det,
         }
         if particles.log_density_start is not None:
-            found["start"] = particles.log_density_start
-        return found
+            terms["start"] = particles.log_density_start
+        return terms
 
 
 class PotentialPart(wopt.Objective):

@@ -21,7 +21,9 @@ class Constant(wopt.StepSize):
         0.5
     """
 
-    def __init__(self, value: Annotated[Positive, Field(description="h")] = 1.0) -> None:
+    def __init__(
+        self, value: Annotated[Positive, Field(description="the step size h of every step")] = 1.0
+    ) -> None:
         self.value = value
 
     def __call__(self, step: int, previous: float | None = None) -> float:
@@ -63,7 +65,10 @@ class Sequence(wopt.StepSize):
     """
 
     def __init__(
-        self, values: Annotated[list[Positive], Field(min_length=1, description="h_0, h_1, ...")]
+        self,
+        values: Annotated[
+            list[Positive], Field(min_length=1, description="the step sizes h_0, h_1, ...")
+        ],
     ) -> None:
         self.values = values
 

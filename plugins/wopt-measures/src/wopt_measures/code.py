@@ -13,17 +13,17 @@ from wopt.data.tables import existing_file
 from wopt.permission import check_code
 from wopt.registry import close_matches
 
-__all__ = ["load_function", "place_of"]
+__all__ = ["absolute_address", "load_function"]
 
 
-def place_of(text: str) -> str:
+def absolute_address(text: str) -> str:
     """Return ``FILE.py:FUNCTION`` with an absolute path, so that it means the same from anywhere.
 
     Raises:
         ValueError: It is not of that form.
 
     Example:
-        >>> place_of("/models/banana.py:log_prob")
+        >>> absolute_address("/models/banana.py:log_prob")
         '/models/banana.py:log_prob'
     """
     file, colon, name = text.rpartition(":")
@@ -32,14 +32,14 @@ def place_of(text: str) -> str:
     return f"{Path(file).expanduser().absolute()}:{name}"
 
 
-def load_function(place: str, recorded: str | None) -> tuple[Callable[..., Any], str]:
+def load_function(address: str, recorded: str | None) -> tuple[Callable[..., Any], str]:
     """Return a function of a file and the SHA-256 of the file.
 
     The bytes that are hashed are those that are run. The file's folder is not searched for
     modules, so it can import what is installed and nothing that the hash would not cover.
 
     Args:
-        place: As :func:`place_of` returns it.
+        address: As :func:`absolute_address` returns it.
         recorded: The hash that the configuration holds, if any.
 
     Raises:
@@ -47,7 +47,7 @@ def load_function(place: str, recorded: str | None) -> tuple[Callable[..., Any],
             fails when run, or it has no such function.
         DataError: There is no such file.
     """
-    file, _, name = place.rpartition(":")
+    file, _, name = address.rpartition(":")
     content = existing_file(file).read_bytes()
     sha256 = hashlib.sha256(content).hexdigest()
     check_code(file, sha256, recorded)

@@ -30,5 +30,5 @@ _COMPONENTS = (
 @wopt.hookimpl
 def wopt_register(registry: Registry) -> None:
     """Name the components."""
-    for kind, name, place, summary in _COMPONENTS:
-        registry.add(kind, name, f"wopt_measures.{place}", summary=summary)
+    for kind, name, path, summary in _COMPONENTS:
+        registry.add(kind, name, f"wopt_measures.{path}", summary=summary)

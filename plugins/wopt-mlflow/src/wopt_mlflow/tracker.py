@@ -35,15 +35,22 @@ class MLflow(wopt.Tracker):
         uri: Annotated[
             str | None,
             Field(
-                description="of the tracking server or store, http://127.0.0.1:5000 or "
-                "sqlite:///mlflow.db; as MLflow is set up (MLFLOW_TRACKING_URI) by default"
+                description="URI of the tracking server or store, such as http://127.0.0.1:5000 "
+                "or sqlite:///mlflow.db; by default that for which MLflow is set up "
+                "(MLFLOW_TRACKING_URI)"
             ),
         ] = None,
         experiment: Annotated[
-            str, Field(min_length=1, description="made if it is not there")
+            str,
+            Field(
+                min_length=1,
+                description="name of the experiment, which is created if there is none",
+            ),
         ] = "wopt",
-        run: Annotated[str | None, Field(description="the run's name; MLflow's choice")] = None,
-        tags: Annotated[dict[str, str] | None, Field(description="more tags of the run")] = None,
+        run: Annotated[
+            str | None, Field(description="name of the run; by default chosen by MLflow")
+        ] = None,
+        tags: Annotated[dict[str, str] | None, Field(description="further tags of the run")] = None,
     ) -> None:
         self.uri = uri
         self.experiment = experiment
@@ -87,13 +94,13 @@ class MLflow(wopt.Tracker):
         from mlflow.entities import Metric
 
         now = int(1000 * time.time())
-        found = [
+        metrics = [
             Metric(prefix + name, float(value), now, self._step)
             for name, value in _flat(table, "/")
             if isinstance(value, (int, float)) and not isinstance(value, bool)
             if math.isfinite(value)
         ]
-        for part in _parts(found, 1000):
+        for part in _parts(metrics, 1000):
             self._client.log_batch(self._id, metrics=part)
 
 
@@ -107,5 +114,5 @@ def _flat(table: dict[str, Any], joint: str = ".") -> Iterator[tuple[str, Any]]:
 
 def _parts(rows: list[Any], size: int) -> Iterator[list[Any]]:
     """Yield so many rows at a time as a request may hold."""
-    for start in range(0, len(rows), size):
-        yield rows[start : start + size]
+    for offset in range(0, len(rows), size):
+        yield rows[offset : offset + size]

@@ -52,7 +52,10 @@ class Accelerated(wopt.ProximalScheme):
         step_size: wopt.StepSizeOption = wopt.named("constant"),
         convexity: Annotated[
             Annotated[float, Field(ge=0)] | None,
-            Field(description="lambda; default: the objective's; 0 for FISTA"),
+            Field(
+                description="lambda, the modulus of convexity; by default that of the objective; "
+                "0: FISTA"
+            ),
         ] = None,
         restart: Annotated[
             bool, Field(description="whether FISTA restarts when its momentum points uphill")

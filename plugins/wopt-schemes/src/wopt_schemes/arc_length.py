@@ -46,7 +46,7 @@ class ArcLength(wopt.StepSize):
         run: Annotated[str, Field(description="directory of the earlier run")],
         steps: Annotated[
             Annotated[int, Field(ge=1)] | None,
-            Field(description="how many; default: as the earlier run"),
+            Field(description="number of steps; by default that of the earlier run"),
         ] = None,
     ) -> None:
         step_sizes, distances = _measured(Path(run))

@@ -34,14 +34,18 @@ class Backtracking(wopt.StepSize):
 
     def __init__(
         self,
-        initial: Annotated[Positive, Field(description="h of the first step; upper limit")] = 1.0,
+        initial: Annotated[
+            Positive, Field(description="h of the first step, which is also the largest")
+        ] = 1.0,
         shrink: Annotated[
             float, Field(gt=0, lt=1, description="factor after a rejected step")
         ] = 0.5,
         grow: Annotated[
             float, Field(ge=1, allow_inf_nan=False, description="factor after an accepted step")
         ] = 1.5,
-        smallest: Annotated[Positive, Field(description="h that is not reduced further")] = 1e-6,
+        smallest: Annotated[
+            Positive, Field(description="smallest h, which is not reduced further")
+        ] = 1e-6,
     ) -> None:
         self.initial = initial
         self.shrink = shrink

@@ -55,9 +55,9 @@ class LimitedScheme(Stepped, abc.ABC):
         Raises:
             ConfigError: It is above; the message names the limit.
         """
-        found = self._too_large(self.step_size(0), objective)
-        if found:
-            raise wopt.ConfigError(found)
+        message = self._too_large(self.step_size(0), objective)
+        if message:
+            raise wopt.ConfigError(message)
 
     def refuse_large(self, history: History, objective: Objective) -> None:
         """Refuse the step size of a step above the limit.
@@ -65,9 +65,9 @@ class LimitedScheme(Stepped, abc.ABC):
         Raises:
             DivergenceError: It is above; the message names the limit.
         """
-        found = self._too_large(history.step_size, objective)
-        if found:
-            raise wopt.DivergenceError(found)
+        message = self._too_large(history.step_size, objective)
+        if message:
+            raise wopt.DivergenceError(message)
 
     def _too_large(self, h: float, objective: Objective) -> str | None:
         limit = self.limit(objective)

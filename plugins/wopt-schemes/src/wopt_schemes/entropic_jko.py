@@ -51,9 +51,15 @@ class EntropicJKO(wopt.ProximalScheme):
         self,
         step_size: wopt.StepSizeOption = wopt.named("constant"),
         epsilon: Annotated[
-            float, Field(gt=0, description="eps, squared length; small against h")
+            float,
+            Field(
+                gt=0,
+                description="weight eps of the entropy, a squared length; small compared with h",
+            ),
         ] = 0.05,
-        rows: Annotated[int, Field(ge=2, description="particles coupled at a time")] = 250,
+        rows: Annotated[
+            int, Field(ge=2, description="number of particles that are coupled at a time")
+        ] = 250,
     ) -> None:
         self.step_size = step_size
         self.epsilon = epsilon

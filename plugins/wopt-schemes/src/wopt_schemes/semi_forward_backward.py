@@ -59,7 +59,11 @@ class SemiForwardBackward(Stepped):
         step_size: wopt.StepSizeOption = wopt.named("constant"),
         curvature: Annotated[
             Annotated[float, Field(gt=0)] | None,
-            Field(description="k: add and subtract k E|x|^2/2; default: as the objective is"),
+            Field(
+                description="k in the splitting that adds and subtracts k E|x|^2/2; by default "
+                "the splitting that the objective has itself, or else k = -lambda for a "
+                "lambda-convex one"
+            ),
         ] = None,
     ) -> None:
         self.step_size = step_size
@@ -83,9 +87,9 @@ class SemiForwardBackward(Stepped):
     def _difference(self, objective: Objective) -> tuple[Objective, Objective]:
         curvature = self.curvature
         if curvature is None:
-            found = objective.difference()
-            if found is not None:
-                return found
+            difference = objective.difference()
+            if difference is not None:
+                return difference
             if objective.convexity is None:
                 raise wopt.CapabilityError(
                     f"semi_forward_backward needs a difference of convex functionals, and "

@@ -45,7 +45,9 @@ class SlicedJKO(wopt.ProximalScheme):
     def __init__(
         self,
         step_size: wopt.StepSizeOption = wopt.named("constant"),
-        frames: Annotated[int, Field(ge=1, description="orthonormal frames of directions")] = 16,
+        frames: Annotated[
+            int, Field(ge=1, description="number of orthonormal frames of directions")
+        ] = 16,
         seed: Annotated[int, Field(ge=0, description="seed of the directions")] = 0,
     ) -> None:
         self.step_size = step_size

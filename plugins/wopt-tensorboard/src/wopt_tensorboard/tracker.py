@@ -30,10 +30,13 @@ class TensorBoard(wopt.Tracker):
     def __init__(
         self,
         folder: Annotated[
-            str, Field(description="where event files go, each run in a folder of its own")
+            str, Field(description="folder of the event files, with one folder for each run")
         ] = "runs/tensorboard",
         run: Annotated[
-            str | None, Field(min_length=1, description="name of the run's folder; by the time")
+            str | None,
+            Field(
+                min_length=1, description="name of the run's folder; by default its date and time"
+            ),
         ] = None,
     ) -> None:
         self.folder = folder
@@ -45,8 +48,8 @@ class TensorBoard(wopt.Tracker):
         """Open the event file and write the configuration."""
         from torch.utils.tensorboard import SummaryWriter  # takes seconds to import
 
-        place = Path(self.folder) / (self.run or time.strftime("%Y%m%d-%H%M%S"))
-        self._writer = SummaryWriter(str(place))
+        path = Path(self.folder) / (self.run or time.strftime("%Y%m%d-%H%M%S"))
+        self._writer = SummaryWriter(str(path))
         text = json.dumps(config, indent=2, default=str)
         self._writer.add_text("config", f"```json\n{text}\n```", 0)
 

@@ -80,9 +80,9 @@ class ZukoBlock(wopt.FlowBlock):
 
     def warm_start(self, previous: wopt.FlowBlock) -> None:
         """Begin from the previous step's parameters, on this block's own boxes."""
-        held = [box.bound.clone() for box in self._boxes()]
+        bounds = [box.bound.clone() for box in self._boxes()]
         super().warm_start(previous)
-        for box, bound in zip(self._boxes(), held, strict=True):
+        for box, bound in zip(self._boxes(), bounds, strict=True):
             box.bound.copy_(bound)
 
     def _boxes(self) -> list[Boxed]:

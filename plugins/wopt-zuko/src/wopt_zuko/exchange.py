@@ -51,8 +51,8 @@ def from_zuko(flow: ZukoFlow) -> wopt.Flow:
     Example:
         >>> import zuko
         >>> given = zuko.flows.NSF(2, transforms=1, hidden_features=[8])
-        >>> found, x = from_zuko(given), torch.ones(3, 2)
-        >>> bool(torch.allclose(found.log_prob(x), given().log_prob(x), atol=1e-5))
+        >>> flow, x = from_zuko(given), torch.ones(3, 2)
+        >>> bool(torch.allclose(flow.log_prob(x), given().log_prob(x), atol=1e-5))
         True
     """
     try:
@@ -129,8 +129,8 @@ class _Map(Transform):
             x = torch.cat([x.expand(*batch, -1), given.to(x).expand(*batch, -1)], -1)
         y, log_det = function(x.reshape(-1, x.shape[-1]))
         moved = self.flow.dim - self.flow.condition
-        found = y[:, :moved].reshape(*x.shape[:-1], moved), log_det.reshape(x.shape[:-1])
-        return found[0].to(x), found[1].to(x)
+        mapped = y[:, :moved].reshape(*x.shape[:-1], moved), log_det.reshape(x.shape[:-1])
+        return mapped[0].to(x), mapped[1].to(x)
 
 
 class _LazyBase(LazyDistribution):  # type: ignore[misc]
@@ -167,8 +167,8 @@ class _Law(Distribution):
         rows = z.reshape(-1, z.shape[-1])
         if self.sizes[1]:  # of which the density does not depend
             rows = torch.cat([rows, rows.new_zeros(len(rows), self.sizes[1])], 1)
-        found: Tensor = self.base.log_prob(rows).reshape(z.shape[:-1])
-        return found.to(z)
+        log_prob: Tensor = self.base.log_prob(rows).reshape(z.shape[:-1])
+        return log_prob.to(z)
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
         """Return draws by torch's global generator."""

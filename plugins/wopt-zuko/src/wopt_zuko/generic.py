@@ -51,14 +51,15 @@ class ZukoTransformBlock(ZukoBlock):
         dim: int,
         condition: int = 0,
         transform: Annotated[
-            Structure, Field(description="zuko's lazy transform")
+            Structure, Field(description="class name of the transform in zuko.flows")
         ] = "MaskedAutoregressiveTransform",
         univariate: Annotated[
-            UnivariateName, Field(description="zuko's univariate transform")
+            UnivariateName,
+            Field(description="class name of the univariate transform in zuko.transforms"),
         ] = "BoundedBernsteinTransform",
         transforms: opt.Transforms = 2,
         pieces: Annotated[
-            int, Field(ge=2, description="bins of a spline, degree of a polynomial")
+            int, Field(ge=2, description="number of bins of a spline, or degree of a polynomial")
         ] = 8,
         hidden: opt.Hidden = (64, 64),
         activation: opt.ActivationOption = "silu",

@@ -22,5 +22,5 @@ _COMPONENTS = (
 @wopt.hookimpl
 def wopt_register(registry: Registry) -> None:
     """Name the components."""
-    for name, place, summary in _COMPONENTS:
-        registry.add("block", name, f"wopt_zuko.{place}", summary=summary)
+    for name, path, summary in _COMPONENTS:
+        registry.add("block", name, f"wopt_zuko.{path}", summary=summary)

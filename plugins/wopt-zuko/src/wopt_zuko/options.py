@@ -12,16 +12,24 @@ __all__ = ["ActivationOption", "Bins", "Bound", "Hidden", "Passes", "Transforms"
 
 Hidden = Annotated[
     tuple[Annotated[int, Field(ge=1)], ...],
-    Field(min_length=1, description="widths of the hidden layers of the nets"),
+    Field(min_length=1, description="widths of the hidden layers of the networks"),
 ]
-ActivationOption = Annotated[Activation, Field(description="activation of the nets")]
-Transforms = Annotated[int, Field(ge=1, description="transforms in a row")]
-Bins = Annotated[int, Field(ge=2, description="pieces of every spline")]
+ActivationOption = Annotated[Activation, Field(description="activation function of the networks")]
+Transforms = Annotated[int, Field(ge=1, description="number of transforms that are composed")]
+Bins = Annotated[int, Field(ge=2, description="number of bins of every spline")]
 Bound = Annotated[
     float | None,
-    Field(gt=0, description="splines act on [-bound, bound]^d; none: chosen by the particles"),
+    Field(
+        gt=0,
+        description="splines act on [-bound, bound] in every coordinate; by default chosen from "
+        "the particles",
+    ),
 ]
 Passes = Annotated[
     int | None,
-    Field(ge=2, description="passes to invert; none: d, fully autoregressive; 2: coupling"),
+    Field(
+        ge=2,
+        description="number of passes that invert a transform; by default d, fully "
+        "autoregressive; 2: coupling",
+    ),
 ]

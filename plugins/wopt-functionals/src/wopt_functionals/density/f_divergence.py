@@ -79,7 +79,10 @@ class FDivergence(RatioObjective):
             PlainValidator(chosen(_NAMES, "f(s) with f(1) = 0")),
             PlainSerializer(named_function),
             WithJsonSchema({"enum": list(_NAMES)}),
-            Field(description="which divergence; from Python also a function f(s), elementwise"),
+            Field(
+                description=f"name of the divergence: {', '.join(_NAMES)}; in Python also a "
+                "function f(s), elementwise"
+            ),
         ] = "jensen_shannon",
         alpha: Annotated[
             float, Field(allow_inf_nan=False, description='the exponent, for f = "alpha"')

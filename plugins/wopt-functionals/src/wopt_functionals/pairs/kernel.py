@@ -55,11 +55,11 @@ class Radial(PairKernel):
         with torch.set_grad_enabled(slopes):
             values = self.profile(squared.requires_grad_(slopes))
             slope = torch.autograd.grad(values.sum(), squared)[0] if slopes else None
-        found = masked(values.detach(), diagonal) @ v
+        sums = masked(values.detach(), diagonal) @ v
         if slope is None:
-            return found, None
+            return sums, None
         by_pair = masked(slope, diagonal).mul_(2 * v)
-        return found, by_pair.sum(1, keepdim=True) * x - by_pair @ y
+        return sums, by_pair.sum(1, keepdim=True) * x - by_pair @ y
 
 
 @final
@@ -83,10 +83,10 @@ class Difference(PairKernel):
         with torch.set_grad_enabled(slopes):
             values = self.function(difference.requires_grad_(slopes))
             slope = torch.autograd.grad(values.sum(), difference)[0] if slopes else None
-        found = masked(values.detach(), diagonal) @ v
+        sums = masked(values.detach(), diagonal) @ v
         if slope is None:
-            return found, None
-        return found, torch.einsum("bmd,m->bd", masked(slope, diagonal), v)
+            return sums, None
+        return sums, torch.einsum("bmd,m->bd", masked(slope, diagonal), v)
 
 
 def root(squared: Tensor) -> Tensor:

@@ -90,10 +90,10 @@ class _Mean(torch.autograd.Function):
         gradient = torch.empty_like(x) if slopes else None
         for i, b in _blocks(kernel, x, y):
             diagonal = i if same is False else None
-            values, found = kernel.block(x[i : i + b], y, v, diagonal=diagonal, slopes=slopes)
+            values, derivatives = kernel.block(x[i : i + b], y, v, diagonal=diagonal, slopes=slopes)
             total += torch.dot(w[i : i + b].double(), values.double())
-            if gradient is not None and found is not None:
-                gradient[i : i + b] = w[i : i + b, None] * found
+            if gradient is not None and derivatives is not None:
+                gradient[i : i + b] = w[i : i + b, None] * derivatives
         if gradient is not None:
             # Of a symmetric kernel both arguments have the same derivative.
             ctx.save_for_backward(gradient if same is None else 2 * gradient)

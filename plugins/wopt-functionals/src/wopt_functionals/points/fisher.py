@@ -59,15 +59,21 @@ class FisherInformation(wopt.Objective):
     def __init__(
         self,
         target: Annotated[
-            wopt.Target | None, Field(description="the measure to approach, by its score")
+            wopt.Target | None,
+            Field(description="the measure to approach, known by its score; by default none"),
         ] = None,
-        features: Annotated[int, Field(ge=0, description="number of random cosines")] = 50,
+        features: Annotated[int, Field(ge=0, description="number of random cosine features")] = 50,
         bandwidth: Annotated[
             float,
-            Field(gt=0, allow_inf_nan=False, description="length over which the cosines vary"),
+            Field(gt=0, allow_inf_nan=False, description="length scale of the cosine features"),
         ] = 1.0,
         ridge: Annotated[
-            float, Field(gt=0, allow_inf_nan=False, description="penalty on the coefficients")
+            float,
+            Field(
+                gt=0,
+                allow_inf_nan=False,
+                description="factor of the squared penalty on the coefficients",
+            ),
         ] = 1e-6,
     ) -> None:
         self.target = target

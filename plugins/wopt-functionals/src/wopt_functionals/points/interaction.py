@@ -24,7 +24,10 @@ Kernel = Annotated[
     PlainValidator(chosen(NAMES, "W(z), even, shape (..., d) to (...)")),
     PlainSerializer(named_function),
     WithJsonSchema({"enum": list(NAMES)}),
-    Field(description="W; from Python also an even function W(z), shape (..., d) to (...)"),
+    Field(
+        description=f"the kernel W: {', '.join(NAMES)}; in Python also an even function W(z), "
+        "shape (..., d) to (...)"
+    ),
 ]
 
 
@@ -76,8 +79,8 @@ class Interaction(wopt.Objective):
         estimator: Annotated[
             Literal["auto", "v", "u"],
             Field(
-                description="mean over all pairs of particles (v), of different ones (u, "
-                "unbiased), or v unless the kernel is singular"
+                description="mean over all pairs of particles (v), over those of different ones "
+                "(u, unbiased), or (auto) v unless the kernel is singular"
             ),
         ] = "auto",
     ) -> None:

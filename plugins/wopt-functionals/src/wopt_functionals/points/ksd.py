@@ -56,10 +56,10 @@ class KSD(wopt.Objective):
             wopt.Target, Field(description="the measure to approach, known by its score")
         ] = wopt.named("gaussian"),
         kernel: Annotated[
-            Literal["inverse_multiquadric", "gaussian"], Field(description="k")
+            Literal["inverse_multiquadric", "gaussian"], Field(description="the kernel k")
         ] = "inverse_multiquadric",
         bandwidth: Annotated[
-            float, Field(gt=0, allow_inf_nan=False, description="length h of the kernel")
+            float, Field(gt=0, allow_inf_nan=False, description="length scale h of the kernel")
         ] = 1.0,
         estimator: Estimator = "v",
     ) -> None:

@@ -41,9 +41,9 @@ class Stein(PairKernel):
             if diagonal is not None:
                 kept = torch.ones_like(values, requires_grad=False)
                 values = values * masked(kept, diagonal)
-            found = values @ v
-            slope = torch.autograd.grad(found.sum(), rows)[0] if slopes else None
-        return found.detach(), slope
+            sums = values @ v
+            slope = torch.autograd.grad(sums.sum(), rows)[0] if slopes else None
+        return sums.detach(), slope
 
     def _values(self, x: Tensor, y: Tensor) -> Tensor:
         (x, s), (y, t) = x.chunk(2, dim=1), y.chunk(2, dim=1)

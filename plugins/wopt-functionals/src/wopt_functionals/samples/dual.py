@@ -52,17 +52,22 @@ class DualFDivergence(wopt.Objective):
         self,
         target: SampledTarget = wopt.named("gaussian"),
         divergence: Annotated[DualName, Field(description="which f-divergence")] = "kl",
-        features: Annotated[int, Field(ge=1, description="number of random cosines")] = 50,
+        features: Annotated[int, Field(ge=1, description="number of random cosine features")] = 50,
         bandwidth: Annotated[
             float,
             Field(
                 gt=0,
                 allow_inf_nan=False,
-                description="length over which critics vary, in standard deviations of the target",
+                description="length scale of the critics, in standard deviations of the target",
             ),
         ] = 1.0,
         ridge: Annotated[
-            float, Field(gt=0, allow_inf_nan=False, description="penalty on the critic's weights")
+            float,
+            Field(
+                gt=0,
+                allow_inf_nan=False,
+                description="factor of the squared penalty on the critic's coefficients",
+            ),
         ] = 1e-3,
         samples: Samples = 2000,
     ) -> None:
@@ -81,8 +86,8 @@ class DualFDivergence(wopt.Objective):
         y = self.draws.points(particles.points)
         p, q = self._psi(particles.points), self._psi(y)
         v = y.new_full((len(y),), 1 / len(y))
-        held = p.detach(), particles.shares(), q, v
-        theta = maximise(self.dual, *held, self.ridge)
+        fixed = p.detach(), particles.shares(), q, v
+        theta = maximise(self.dual, *fixed, self.ridge)
         penalty = self.ridge * theta.square().sum() / 2
         return self.dual.a(p @ theta) - self.dual.b(q @ theta).mean() - penalty
 

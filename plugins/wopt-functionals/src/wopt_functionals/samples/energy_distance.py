@@ -61,10 +61,11 @@ class EnergyDistance(wopt.Objective):
         y = self.draws.points(x)
         v = y.new_full((len(y),), 1 / len(y))
         if particles.dim == 1:
-            to_target = distances_on_line(x[:, 0], y[:, 0], v)
-            held = x[:, 0].detach()
+            line, detached = x[:, 0], x[:, 0].detach()
+            to_target = distances_on_line(line, y[:, 0], v)
             # Half of the derivative comes from either argument.
-            own = 2 * distances_on_line(x[:, 0], held, w) - distances_on_line(held, held, w)
+            own = 2 * distances_on_line(line, detached, w)
+            own = own - distances_on_line(detached, detached, w)
             return w @ (2 * to_target - own) - self._of_target(y, v)
         apart = within(self._kernel, x, w, diagonal=True)
         return apart - 2 * between(self._kernel, x, w, y, v) - self._of_target(y, v)

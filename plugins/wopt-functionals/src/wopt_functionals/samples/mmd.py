@@ -23,8 +23,8 @@ __all__ = ["MMD"]
 Bandwidth = Annotated[
     float | Literal["median"],
     Field(
-        description="length h of the kernel; median: the median distance between samples of the "
-        "target, found once"
+        description="length scale h of the kernel; median: the median distance between samples of "
+        "the target, computed once"
     ),
 ]
 
@@ -70,12 +70,17 @@ class MMD(wopt.Objective):
     def __init__(
         self,
         target: SampledTarget = wopt.named("gaussian"),
-        kernel: Annotated[KernelName, Field(description="k")] = "gaussian",
+        kernel: Annotated[KernelName, Field(description="the kernel k")] = "gaussian",
         bandwidth: Bandwidth = "median",
         estimator: Estimator = "v",
         samples: Samples = 1000,
         features: Annotated[
-            int | None, Field(ge=1, description="use this many random features instead of pairs")
+            int | None,
+            Field(
+                ge=1,
+                description="number of random features that replace sums over all pairs; by "
+                "default none",
+            ),
         ] = None,
     ) -> None:
         if bandwidth != "median" and not (0 < bandwidth < math.inf):

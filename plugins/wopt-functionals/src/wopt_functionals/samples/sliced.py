@@ -43,7 +43,7 @@ class SlicedWasserstein(wopt.Objective):
     def __init__(
         self,
         target: SampledTarget = wopt.named("gaussian"),
-        projections: Annotated[int, Field(ge=1, description="number of directions")] = 100,
+        projections: Annotated[int, Field(ge=1, description="number of random directions")] = 100,
         samples: Samples = 1000,
     ) -> None:
         self.target = target

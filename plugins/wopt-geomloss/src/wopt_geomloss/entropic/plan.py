@@ -108,8 +108,8 @@ def solve_within(
 
     Example:
         >>> x, half = torch.tensor([[0.0], [9.0]]).double(), torch.full((2,), 0.5).double()
-        >>> found = solve_within(x, half, 1.0, 1e-9, 100)
-        >>> round(float(found.value.exp()), 6)  # each goes to itself
+        >>> optimum = solve_within(x, half, 1.0, 1e-9, 100)
+        >>> round(float(optimum.value.exp()), 6)  # each goes to itself
         2.0
     """
     kernel = squared_distances(x, x).div_(-epsilon).exp_()

@@ -75,7 +75,8 @@ class Sinkhorn(TransportObjective):
             Annotated[float, Field(gt=0, allow_inf_nan=False)] | Literal["auto"],
             Field(
                 description="weight of the entropy, in squared units of the coordinates; auto: a "
-                "twentieth of the mean squared distance between samples of the target, found once"
+                "twentieth of the mean squared distance between samples of the target, computed "
+                "once"
             ),
         ] = "auto",
         tolerance: Annotated[

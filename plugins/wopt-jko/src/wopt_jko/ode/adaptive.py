@@ -70,8 +70,8 @@ def integrate_adaptively(
 
     def rates(t: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         v, divergence = field(t, state[0])
-        found = [v, zero if divergence is None else divergence]
-        return tuple([*found, v.square().sum(1)] if action else found)
+        derivatives = [v, zero if divergence is None else divergence]
+        return tuple([*derivatives, v.square().sum(1)] if action else derivatives)
 
     times = x.new_tensor([1.0, 0.0] if reverse else [0.0, 1.0])
     options: dict[str, Any] = {
@@ -80,18 +80,18 @@ def integrate_adaptively(
         "step_t": times[1:],
         "max_num_steps": _MOST,
     }
-    start = (x, zero, zero) if action else (x, zero)
+    initial = (x, zero, zero) if action else (x, zero)
     try:
         ends = [
             path[-1]
             for path in torchdiffeq.odeint(
-                rates, start, times, rtol=rtol, atol=atol, method="dopri5", options=options
+                rates, initial, times, rtol=rtol, atol=atol, method="dopri5", options=options
             )
         ]
     except AssertionError as error:
         if not str(error).startswith(_GIVES_UP):
             raise
-        ends = [part * torch.nan for part in start]
+        ends = [part * torch.nan for part in initial]
     # A step that spends nothing on the action is not asked to.
     return ends[0], ends[1], ends[2] if action else zero
 

@@ -102,47 +102,72 @@ class ODEBlock(wopt.FlowBlock):
         dim: int,
         condition: int = 0,
         width: Annotated[int, Option(ge=1, description="width of the hidden layers")] = 128,
-        activation: Annotated[Activation, Option(description="activation")] = "softplus",
+        activation: Annotated[
+            Activation, Option(description="activation function of the hidden layers")
+        ] = "softplus",
         sharpness: Annotated[
-            float, Option(gt=0, description="factor on the activation's argument")
+            float,
+            Option(
+                gt=0,
+                description="factor by which the argument of the activation function is multiplied",
+            ),
         ] = 20.0,
-        time: Annotated[bool, Option(description="whether v depends on time")] = True,
+        time: Annotated[bool, Option(description="whether the velocity depends on time")] = True,
         steps: Annotated[
             int,
             Option(
-                ge=1, le=_FINEST, description="time steps of the integrator; dopri5 starts with one"
+                ge=1,
+                le=_FINEST,
+                description="number of time steps of the integrator; dopri5 tries one of this "
+                "size first",
             ),
         ] = 4,
         jitter: Annotated[
             float,
             Option(
-                ge=0, lt=1, description="random shift of inner grid points in training, in spacings"
+                ge=0,
+                lt=1,
+                description="size of the random shifts of inner time points in training, as a "
+                "share of their spacing",
             ),
         ] = 0.5,
         net: Annotated[
             Net,
             Option(
-                description="two_layer (closed-form divergence); gradient (of a potential, closer "
-                "to optimal maps); deep (any depth)"
+                description="network of the velocity: two_layer (divergence in closed form), "
+                "gradient (that of a potential, closer to optimal maps) or deep (any number of "
+                "layers)"
             ),
         ] = "two_layer",
         depth: Annotated[
             int | None,
-            Option(ge=1, description="hidden layers of gradient (1 if not given) or deep (3)"),
+            Option(
+                ge=1,
+                description="number of hidden layers of gradient (by default 1) or deep (by "
+                "default 3)",
+            ),
         ] = None,
         divergence: Annotated[
             Literal["exact", "hutchinson"],
             Option(
-                description="hutchinson: a random estimate in training, exact in evaluation; for "
-                "gradient beyond one and deep beyond two hidden layers in many dimensions"
+                description="exact, or hutchinson: a random estimate in training, exact in "
+                "evaluation, for gradient with more than one or deep with more than two hidden "
+                "layers, in many dimensions"
             ),
         ] = "exact",
         integrator: Annotated[
             Literal["euler", "midpoint", "rk4", "dopri5"],
-            Option(description="on the grid, or dopri5 with steps by tolerance (torchdiffeq)"),
+            Option(
+                description="euler, midpoint or rk4 with equal time steps, or dopri5, which "
+                "chooses its steps by the tolerances (needs torchdiffeq)"
+            ),
         ] = "rk4",
-        rtol: Annotated[float, Option(gt=0, lt=1, description="dopri5: relative tolerance")] = 1e-5,
-        atol: Annotated[float, Option(gt=0, lt=1, description="dopri5: absolute tolerance")] = 1e-5,
+        rtol: Annotated[
+            float, Option(gt=0, lt=1, description="relative tolerance of dopri5")
+        ] = 1e-5,
+        atol: Annotated[
+            float, Option(gt=0, lt=1, description="absolute tolerance of dopri5")
+        ] = 1e-5,
     ) -> None:
         super().__init__()
         if not 0 <= condition < dim:

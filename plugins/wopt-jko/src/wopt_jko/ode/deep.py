@@ -100,11 +100,11 @@ class _Trace:
             around = last @ first
             self.closed = weights[0] * around.T if between else around.diagonal()[:, None]
         elif probe is not None:
-            self.start, self.end = (probe @ first)[:, None], (probe @ last.T)[:, None]
+            self.tangents, self.end = (probe @ first)[:, None], (probe @ last.T)[:, None]
         elif (between - 1) * width < between * m:
             self.cyclic, self.end = True, (last @ first).T[None]
         else:
-            self.start, self.end = first[None], last.T[None]
+            self.tangents, self.end = first[None], last.T[None]
 
     def __call__(self, slopes: list[Tensor]) -> Tensor:
         if len(slopes) == 1:
@@ -120,7 +120,7 @@ class _Trace:
         if self.cyclic:
             tangents = slopes[0][:, :, None] * self.weights[0] * slopes[1][:, None]
         else:
-            tangents = self.start * slopes[0][:, None]
+            tangents = self.tangents * slopes[0][:, None]
         done = 2 if self.cyclic else 1
         for weight, slope in zip(self.weights[done - 1 :], slopes[done:], strict=True):
             tangents = (tangents @ weight) * slope[:, None]

@@ -68,7 +68,7 @@ class GradientVelocity(Velocity):
         outer, constant = self.outer * (self.gain / self.sharpness), self.shift
         back = w1.T.contiguous()
         squares = w1.square().sum(0) if divergence else None
-        start = None if probe is None or self.closed else probe @ w1
+        tangent = None if probe is None or self.closed else probe @ w1
 
         def velocity(t: float | Tensor, z: Tensor) -> tuple[Tensor, Tensor | None]:
             u = torch.addmm(shift(t), z, w1)
@@ -94,7 +94,7 @@ class GradientVelocity(Velocity):
             v = torch.addmm(constant, pulled, back)
             if squares is None:
                 return v, None
-            return v, _laplacian(squares, w1, weights, slopes, bends[::-1], start)
+            return v, _laplacian(squares, w1, weights, slopes, bends[::-1], tangent)
 
         return velocity
 
@@ -105,7 +105,7 @@ def _laplacian(
     weights: list[Tensor],
     slopes: list[Tensor],
     bends: list[Tensor],
-    start: Tensor | None,
+    tangent: Tensor | None,
 ) -> Tensor:
     """Return sum_l c_l . |grad z_l|^2, or that of the derivatives along a probe.
 
@@ -115,7 +115,7 @@ def _laplacian(
         weights: W_l^T of the layers after the first.
         slopes: s'(z_l), of all layers but the last.
         bends: c_l.
-        start: The derivative of z_1 along the probe, shape ``(n, width)``.
+        tangent: The derivative of z_1 along the probe, shape ``(n, width)``.
     """
     if not weights:
         return bends[0] @ squares
@@ -127,6 +127,6 @@ def _laplacian(
             total = total + rows[len(weights) + 1 + k] * tangents.square().sum(1)
         return total.sum(1)
 
-    if start is not None:
-        return carried(start[:, None], *slopes, *bends)
+    if tangent is not None:
+        return carried(tangent[:, None], *slopes, *bends)
     return by_rows(lambda *rows: carried(w1[None], *rows), w1.numel(), *slopes, *bends)

@@ -74,15 +74,15 @@ def integrate(
         log-det is zero if ``field`` gives no divergence.
     """
     log_det = cost = x.new_zeros(len(x))
-    for start, end in itertools.pairwise(grid):
-        h = end - start
+    for before, after in itertools.pairwise(grid):
+        h = after - before
         slopes: list[Tensor] = []
         for row, c, weight in zip(tableau.a, tableau.c, tableau.b, strict=True):
             y = x
             for coefficient, slope in zip(row, slopes, strict=True):
                 if coefficient:
                     y = torch.add(y, slope, alpha=h * coefficient)
-            v, divergence = field(start + c * h, y)
+            v, divergence = field(before + c * h, y)
             slopes.append(v)
             if divergence is not None and weight:
                 log_det = torch.add(log_det, divergence, alpha=h * weight)

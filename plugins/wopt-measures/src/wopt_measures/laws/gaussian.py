@@ -93,7 +93,7 @@ class GaussianLaw:
         diagonal = self.factor if self.factor.ndim == 1 else self.factor.diagonal()
         return float(diagonal.log().sum())
 
-    def log_density(self, x: Tensor) -> Tensor:
+    def log_prob(self, x: Tensor) -> Tensor:
         """Return log p, shape ``(n, d)`` to ``(n,)``, in x's dtype and on its device."""
         check_points(x, self.dim)
         constant = self._log_det(x.shape[1]) + x.shape[1] / 2 * math.log(2 * math.pi)

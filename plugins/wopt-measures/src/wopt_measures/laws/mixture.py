@@ -79,14 +79,14 @@ class MixtureLaw:
     def _joint(self, x: Tensor) -> Tensor:
         """Return log(w_k p_k(x)), shape ``(n, k)``."""
         check_points(x, self.dim)
-        logs = torch.stack([part.log_density(x) for part in self.parts], dim=1)
+        logs = torch.stack([part.log_prob(x) for part in self.parts], dim=1)
         return logs + self.weights.log().to(x)
 
     def posterior(self, x: Tensor) -> Tensor:
         """Return w_k p_k(x)/p(x), how likely x came from each component, shape ``(n, k)``."""
         return self._joint(x).softmax(1)
 
-    def log_density(self, x: Tensor) -> Tensor:
+    def log_prob(self, x: Tensor) -> Tensor:
         """Return log p, shape ``(n, d)`` to ``(n,)``, in x's dtype and on its device."""
         return self._joint(x).logsumexp(1)
 

@@ -32,7 +32,7 @@ class PixelLaw:
 
     Example:
         >>> law = PixelLaw(torch.eye(2).double() / 2)  # two dots, at (-4, -4) and (4, 4)
-        >>> round(float(law.log_density(torch.tensor([[4.0, 4.0]]).double())), 6)  # log 1/(16 pi)
+        >>> round(float(law.log_prob(torch.tensor([[4.0, 4.0]]).double())), 6)  # log 1/(16 pi)
         -3.917318
     """
 
@@ -51,7 +51,7 @@ class PixelLaw:
         centres = torch.stack([_axis(width)[pixel % width], _axis(height)[pixel // width]], dim=1)
         return centres + noise * torch.tensor(self._spread, dtype=torch.float64)
 
-    def log_density(self, x: Tensor) -> Tensor:
+    def log_prob(self, x: Tensor) -> Tensor:
         """Return log p, shape ``(n, 2)`` to ``(n,)``, float64 on the CPU."""
         check_points(x, 2)
         x = x.to("cpu", torch.float64)

@@ -24,13 +24,13 @@ class Shape:
     Attributes:
         noise: The default s.
         sample: ``(n, s, generator)`` to points ``(n, 2)``, float64.
-        log_density: ``(x, s)`` to log p, shape ``(n,)``, where it is known exactly.
+        log_prob: ``(x, s)`` to log p, shape ``(n,)``, where it is known exactly.
         entropy: ``s`` to the entropy in nats, where it is known.
     """
 
     noise: float
     sample: Callable[[int, float, torch.Generator], Tensor]
-    log_density: Callable[[Tensor, float], Tensor] | None = None
+    log_prob: Callable[[Tensor, float], Tensor] | None = None
     entropy: Callable[[float], float] | None = None
 
 
@@ -75,7 +75,7 @@ def _circles_at(distance: Tensor, s: float) -> Tensor:
     return torch.stack(logs).logsumexp(0) - math.log(len(RADII) * TAU * s**2)
 
 
-def _circles_log_density(x: Tensor, s: float) -> Tensor:
+def _circles_log_prob(x: Tensor, s: float) -> Tensor:
     return _circles_at(x.norm(dim=1), s)
 
 
@@ -83,8 +83,8 @@ def _circles_entropy(s: float) -> float:
     """Return -int_0^inf 2 pi t p log p dt by the trapezoidal rule with 50 nodes a deviation."""
     end = RADII[-1] + 12 * s
     t = torch.linspace(0, end, max(2000, math.ceil(50 * end / s)), dtype=torch.float64)
-    log_p = _circles_at(t, s)
-    return -float(torch.trapezoid(TAU * t * log_p.exp() * log_p, t))
+    log_prob = _circles_at(t, s)
+    return -float(torch.trapezoid(TAU * t * log_prob.exp() * log_prob, t))
 
 
 def _swiss_roll(n: int, s: float, g: torch.Generator) -> Tensor:
@@ -123,7 +123,7 @@ def _checkerboard(n: int, _s: float, g: torch.Generator) -> Tensor:
     return corner + 2 * torch.rand(n, 2, generator=g, dtype=torch.float64)
 
 
-def _checkerboard_log_density(x: Tensor, _s: float) -> Tensor:
+def _checkerboard_log_prob(x: Tensor, _s: float) -> Tensor:
     inside = (x.abs() < 4).all(1) & ((x / 2).floor().sum(1) % 2 == 0)
     return torch.where(inside, x.new_tensor(-math.log(32)), -math.inf)
 
@@ -143,15 +143,15 @@ def _banana(n: int, s: float, g: torch.Generator) -> Tensor:
     return torch.stack([u, s * e[:, 1] + BEND * u.square()], dim=1)
 
 
-def _banana_log_density(x: Tensor, s: float) -> Tensor:
+def _banana_log_prob(x: Tensor, s: float) -> Tensor:
     u, v = x[:, 0] / LENGTH, (x[:, 1] - BEND * x[:, 0].square()) / s
     return -(u.square() + v.square()) / 2 - math.log(TAU * LENGTH * s)
 
 
-def _planar(log_density: Callable[[Tensor, float], Tensor]) -> Callable[[Tensor, float], Tensor]:
+def _planar(log_prob: Callable[[Tensor, float], Tensor]) -> Callable[[Tensor, float], Tensor]:
     def checked(x: Tensor, s: float) -> Tensor:
         check_points(x, 2)
-        return log_density(x, s)
+        return log_prob(x, s)
 
     return checked
 
@@ -160,18 +160,18 @@ SHAPES = {
     "banana": Shape(
         0.5,
         _banana,
-        _planar(_banana_log_density),
+        _planar(_banana_log_prob),
         # The bend keeps areas, so the entropy is that of the straight Gaussian.
         lambda s: math.log(TAU * math.e * LENGTH * s),
     ),
     "checkerboard": Shape(
-        0.0, _checkerboard, _planar(_checkerboard_log_density), lambda _s: math.log(32)
+        0.0, _checkerboard, _planar(_checkerboard_log_prob), lambda _s: math.log(32)
     ),
-    "circles": Shape(0.2, _circles, _planar(_circles_log_density), _circles_entropy),
+    "circles": Shape(0.2, _circles, _planar(_circles_log_prob), _circles_entropy),
     "eight_gaussians": Shape(
         0.5,
         lambda n, s, g: _ring(s).sample(n, 2, g),
-        lambda x, s: _ring(s).log_density(x),
+        lambda x, s: _ring(s).log_prob(x),
         lambda s: _ring(s).entropy().value,
     ),
     "moons": Shape(0.2, _moons),

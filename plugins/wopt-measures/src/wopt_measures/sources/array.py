@@ -79,5 +79,5 @@ class ArraySource(Source):
     def load(self, seed: int) -> Dataset:
         """Return the data, the same for the same seed."""
         table: Any = read_frame(self.path, self.key)
-        place = str(self.path)
-        return from_table(table, self.choices, self.split, self.preprocess, seed, place)
+        origin = str(self.path)
+        return from_table(table, self.choices, self.split, self.preprocess, seed, origin)

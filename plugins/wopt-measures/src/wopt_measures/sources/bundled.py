@@ -35,7 +35,7 @@ class SklearnSource(Source):
         self,
         dataset: Annotated[
             Literal["breast_cancer", "diabetes", "digits", "iris", "linnerud", "wine"],
-            Field(description="which of the sets bundled with scikit-learn"),
+            Field(description="which of the data sets bundled with scikit-learn"),
         ] = "iris",
         columns: Columns = None,
         split: Fractions = (0.8, 0.1, 0.1),
@@ -63,5 +63,5 @@ class SklearnSource(Source):
 
     def load(self, seed: int) -> Dataset:
         """Return the data, the same for the same seed."""
-        place = f"data set {self.dataset}"
-        return from_table(self._table(), self.choices, self.split, self.preprocess, seed, place)
+        origin = f"data set {self.dataset}"
+        return from_table(self._table(), self.choices, self.split, self.preprocess, seed, origin)

@@ -62,4 +62,4 @@ class GaussianSource(Source):
             return law.sample(n, dim, generator)
 
         splits = draw_splits(draw, self.sizes, seed)
-        return assemble(splits, "none", None, law.log_density, law.entropy(dim), draw)
+        return assemble(splits, "none", None, law.log_prob, law.entropy(dim), draw)

@@ -57,4 +57,4 @@ class MixtureSource(Source):
             return law.sample(n, law.dim, generator)
 
         splits, entropy = draw_splits(draw, self.sizes, seed), law.entropy().value
-        return assemble(splits, self.preprocess, None, law.log_density, entropy, draw)
+        return assemble(splits, self.preprocess, None, law.log_prob, entropy, draw)

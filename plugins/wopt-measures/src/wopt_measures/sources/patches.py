@@ -91,13 +91,13 @@ class PatchesSource(Source):
             _prepared(part, generator(seed, "source", "noise", k)) for k, part in enumerate(raw)
         )
         size = self.size
-        found = assemble(
+        dataset = assemble(
             (train, valid, test),
             self.preprocess,
             coordinates(size**2 - 1),
             images=lambda x: _pictures(x, size),
         )
-        return dataclasses.replace(found, groups=groups)
+        return dataclasses.replace(dataset, groups=groups)
 
     def _deal(self, seed: int) -> Splits:
         table, _ = read_table(str(self.path), self.key)
@@ -121,10 +121,10 @@ class PatchesSource(Source):
         photos = [torch.tensor(image, dtype=torch.float64) for image in load_sample_images().images]
         luminance = torch.tensor([0.299, 0.587, 0.114], dtype=torch.float64)
         grey = torch.stack([(photo @ luminance).round() for photo in photos])
-        places = _places(grey.shape, self.size, generator(seed, "source", "cells"))
+        positions = _positions(grey.shape, self.size, generator(seed, "source", "cells"))
         train, valid, test = (
             _chosen(part, n, generator(seed, "source", "places", k))
-            for k, (part, n) in enumerate(zip(places, self.sizes, strict=True))
+            for k, (part, n) in enumerate(zip(positions, self.sizes, strict=True))
         )
 
         def each(function: Callable[[Tensor], Tensor]) -> Splits:
@@ -134,7 +134,7 @@ class PatchesSource(Source):
         return each(lambda part: _gather(grey, part, self.size)), cells
 
 
-def _places(shape: torch.Size, size: int, g: torch.Generator) -> Splits:
+def _positions(shape: torch.Size, size: int, g: torch.Generator) -> Splits:
     """Return each split's (photo, row, column) of every patch within its cells, ``(n, 3)``."""
     count, height, width = shape
     side = _CELL * size
@@ -146,8 +146,8 @@ def _places(shape: torch.Size, size: int, g: torch.Generator) -> Splits:
             torch.arange(width // side) * side,
         )
         cells = cells[torch.randperm(len(cells), generator=g)]
-        held = max(1, len(cells) // 10)
-        for k, part in enumerate((cells[2 * held :], cells[:held], cells[held : 2 * held])):
+        tenth = max(1, len(cells) // 10)
+        for k, part in enumerate((cells[2 * tenth :], cells[:tenth], cells[tenth : 2 * tenth])):
             corners[k].append(part)
     inside = torch.cartesian_prod(
         torch.tensor([0]), torch.arange(side - size + 1), torch.arange(side - size + 1)
@@ -156,24 +156,24 @@ def _places(shape: torch.Size, size: int, g: torch.Generator) -> Splits:
     return train, valid, test
 
 
-def _chosen(places: Tensor, n: int, g: torch.Generator) -> Tensor:
-    if n > len(places):
+def _chosen(positions: Tensor, n: int, g: torch.Generator) -> Tensor:
+    if n > len(positions):
         raise DataError(
-            f"{n} patches are asked for in one split, and the photographs have {len(places)} "
+            f"{n} patches are asked for in one split, and the photographs have {len(positions)} "
             "places for it; ask for fewer"
         )
-    return places[torch.randperm(len(places), generator=g)[:n]]
+    return positions[torch.randperm(len(positions), generator=g)[:n]]
 
 
-def _cell(places: Tensor, size: int, shape: torch.Size) -> Tensor:
+def _cell(positions: Tensor, size: int, shape: torch.Size) -> Tensor:
     """Return the number of the cell that each patch is in: patches of different cells are apart."""
-    photo, row, column = places.T
+    photo, row, column = positions.T
     side = _CELL * size
     return (photo * (shape[1] // side) + row // side) * (shape[2] // side) + column // side
 
 
-def _gather(grey: Tensor, places: Tensor, size: int) -> Tensor:
-    photo, row, column = places.T
+def _gather(grey: Tensor, positions: Tensor, size: int) -> Tensor:
+    photo, row, column = positions.T
     pixel = torch.arange(size)
     rows, columns = row[:, None, None] + pixel[:, None], column[:, None, None] + pixel
     return grey[photo[:, None, None], rows, columns].flatten(1)

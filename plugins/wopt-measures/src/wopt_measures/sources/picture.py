@@ -66,7 +66,7 @@ class PictureSource(Source):
         """Return the samples, the same for the same seed."""
         law = PixelLaw(self._weights())
         splits = draw_splits(law.sample, self.sizes, seed)
-        return assemble(splits, self.preprocess, None, law.log_density, law.entropy(), law.sample)
+        return assemble(splits, self.preprocess, None, law.log_prob, law.entropy(), law.sample)
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[Image.Image]:

@@ -52,14 +52,14 @@ class ToySource(Source):
                 "spirals",
                 "swiss_roll",
             ],
-            Field(description="which distribution"),
+            Field(description="name of the distribution"),
         ] = "checkerboard",
         noise: Annotated[
             float | None,
             Field(
                 gt=0,
                 allow_inf_nan=False,
-                description="standard deviation of its noise; each shape has its default",
+                description="standard deviation of the noise; by default that of the shape",
             ),
         ] = None,
         n_train: Size = 10_000,
@@ -82,7 +82,7 @@ class ToySource(Source):
             return shape.sample(n, noise, generator)
 
         splits = draw_splits(draw, self.sizes, seed)
-        if shape.log_density is None or shape.entropy is None:
+        if shape.log_prob is None or shape.entropy is None:
             return assemble(splits, self.preprocess, sample=draw)
-        exact, entropy = shape.log_density, shape.entropy(noise)
+        exact, entropy = shape.log_prob, shape.entropy(noise)
         return assemble(splits, self.preprocess, None, lambda x: exact(x, noise), entropy, draw)

@@ -9,28 +9,20 @@ from torch import Tensor
 
 from wopt import DataError
 
-__all__ = ["one_value_a_point", "one_vector_a_point"]
+__all__ = ["differentiable", "one_vector_a_point"]
 
 
-def one_value_a_point(value: Any, x: Tensor, what: str) -> Tensor:
-    """Return the value if it is one number a point, differentiable where ``x`` is.
+def differentiable(value: Tensor, x: Tensor, what: str) -> Tensor:
+    """Return the value if it is differentiable where ``x`` is.
 
     Args:
-        value: What the function returned.
+        value: What the function returned, one number a point.
         x: What it was given, shape ``(n, d)``.
         what: The function, for messages.
 
     Raises:
-        DataError: It is no tensor, of another shape, or cut off from ``x``.
+        DataError: It is cut off from ``x``.
     """
-    if not isinstance(value, Tensor):
-        raise DataError(f"{what} returned {type(value).__name__}, not a tensor; write it in torch")
-    if value.shape != x.shape[:1]:
-        raise DataError(
-            f"{what} returned shape {tuple(value.shape)} for points of shape {tuple(x.shape)}; it "
-            f"must return one value a point, shape ({len(x)},): sum over the coordinates "
-            "(`.sum(1)`) or drop a last axis (`.squeeze(-1)`)"
-        )
     if torch.is_grad_enabled() and x.requires_grad and not value.requires_grad:
         raise DataError(
             f"{what}'s value does not depend on its points differentiably; compute it from x in "
@@ -46,9 +38,9 @@ def one_vector_a_point(value: Any, x: Tensor, what: str) -> Tensor:
         DataError: It is not.
     """
     if not isinstance(value, Tensor) or value.shape != x.shape:
-        found = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
         raise DataError(
-            f"{what} returned {found} for points of shape {tuple(x.shape)}; it must return one "
+            f"{what} returned {shape} for points of shape {tuple(x.shape)}; it must return one "
             "vector a point, a tensor of the same shape"
         )
     return value

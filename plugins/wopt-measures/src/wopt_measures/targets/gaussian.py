@@ -43,7 +43,7 @@ class GaussianTarget(Target):
 
     def potential(self, x: Tensor) -> Tensor:
         """Return V = -log density, constant included: shape ``(n, d)`` to ``(n,)``."""
-        return -self.law.log_density(x)
+        return -self.law.log_prob(x)
 
     def score(self, x: Tensor) -> Tensor:
         """Return -S^-1 (x - m): shape ``(n, d)`` to ``(n, d)``."""

@@ -55,7 +55,7 @@ class MixtureTarget(Target):
 
     def potential(self, x: Tensor) -> Tensor:
         """Return V = -log density, constant included: shape ``(n, d)`` to ``(n,)``."""
-        return -self.law.log_density(x)
+        return -self.law.log_prob(x)
 
     def score(self, x: Tensor) -> Tensor:
         """Return grad log density: shape ``(n, d)`` to ``(n, d)``."""
@@ -85,4 +85,4 @@ class MixtureTarget(Target):
             factor = part.factor if part.factor.ndim == 2 else factor
             wide = torch.linalg.cholesky(factor @ factor.T + sigma**2 * eye)
             parts.append(GaussianLaw(part.mean, wide))
-        return MixtureLaw(self.law.weights, tuple(parts)).log_density
+        return MixtureLaw(self.law.weights, tuple(parts)).log_prob

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from wopt import Capability, ConfigError, Target
 from wopt.capabilities import require
+from wopt.targets.evaluate import one_value_a_point
 from wopt_measures.laws.gaussian import check_points
-from wopt_measures.targets.checked import one_value_a_point, one_vector_a_point
+from wopt_measures.targets.checked import differentiable, one_vector_a_point
 
 __all__ = ["PotentialTarget"]
 
@@ -71,10 +72,18 @@ class PotentialTarget(Target):
         ] = None,
         convexity: Annotated[
             float | None,
-            Field(allow_inf_nan=False, description="lambda with V - lambda |x|^2/2 convex"),
+            Field(
+                allow_inf_nan=False,
+                description="a number lambda for which V - lambda |x|^2/2 is convex, if one is "
+                "known",
+            ),
         ] = None,
         dim: Annotated[
-            int | None, Field(ge=1, description="the dimension, if V has only one")
+            int | None,
+            Field(
+                ge=1,
+                description="the dimension of the points, if V is defined in one dimension only",
+            ),
         ] = None,
         score: Annotated[
             Callable[[Tensor], Tensor] | None,
@@ -84,7 +93,7 @@ class PotentialTarget(Target):
             Field(description="-grad V(x), shape (n, d) to (n, d), in torch; from Python only"),
         ] = None,
         samples: Annotated[
-            Target | None, Field(description="a target whose samples are those of this measure")
+            Target | None, Field(description="a target with the same law that can be sampled")
         ] = None,
     ) -> None:
         if function is None and score is None:
@@ -106,7 +115,8 @@ class PotentialTarget(Target):
         if self.function is None:
             raise self._lacks(Capability.POTENTIAL)
         check_points(x, self.dim)
-        return one_value_a_point(self.function(x), x, "the potential")
+        value = one_value_a_point(self.function(x), x, "the potential")
+        return differentiable(value, x, "the potential")
 
     def score(self, x: Tensor) -> Tensor:
         """Return the score that was given, checked, or -grad V by autograd."""

@@ -8,11 +8,12 @@ import torch
 from pydantic import AfterValidator, Field
 from torch import Tensor
 
-from wopt import Capability, DataError, Target, WoptError
+from wopt import Capability, Target
 from wopt.capabilities import require
-from wopt_measures.code import load_function, place_of
+from wopt.targets.evaluate import log_density_at
+from wopt_measures.code import absolute_address, load_function
 from wopt_measures.laws.gaussian import check_points
-from wopt_measures.targets.checked import one_value_a_point
+from wopt_measures.targets.checked import differentiable
 
 __all__ = ["PythonTarget"]
 
@@ -60,7 +61,7 @@ class PythonTarget(Target):
         self,
         log_prob: Annotated[
             str,
-            AfterValidator(place_of),
+            AfterValidator(absolute_address),
             Field(
                 description="FILE.py:FUNCTION, relative to the current directory: log p(x) up to a "
                 "constant, points (n, d) to (n,), in torch"
@@ -72,19 +73,26 @@ class PythonTarget(Target):
         ] = False,
         convexity: Annotated[
             float | None,
-            Field(allow_inf_nan=False, description="lambda with -log p - lambda |x|^2/2 convex"),
+            Field(
+                allow_inf_nan=False,
+                description="a number lambda for which -log p - lambda |x|^2/2 is convex, if one "
+                "is known",
+            ),
         ] = None,
         samples: Annotated[
             Target | None,
-            Field(description="a target whose samples are those of this one: reference draws"),
+            Field(
+                description="a target with the same law that can be sampled, for reference draws"
+            ),
         ] = None,
         sha256: Annotated[
-            str | None, Field(description="of the file; written by wopt and checked on loading")
+            str | None,
+            Field(description="SHA-256 hash of the file; written by wopt and checked on loading"),
         ] = None,
     ) -> None:
-        self._function, found = load_function(log_prob, sha256)
-        self.__dict__["_options"] = self._options.model_copy(update={"sha256": found})
-        self._place = log_prob
+        self._function, digest = load_function(log_prob, sha256)
+        self.__dict__["_options"] = self._options.model_copy(update={"sha256": digest})
+        self._address = log_prob
         self.dim = dim
         self.convexity = convexity
         self.samples = samples
@@ -100,17 +108,8 @@ class PythonTarget(Target):
     def potential(self, x: Tensor) -> Tensor:
         """Return -log p, shape ``(n, d)`` to ``(n,)``, checked."""
         check_points(x, self.dim)
-        try:
-            value = self._function(x)
-        except WoptError:
-            raise
-        except Exception as error:  # whatever the author's code does
-            raise DataError(
-                f"{self._place} failed for points of shape {tuple(x.shape)} and type {x.dtype}: "
-                f"{type(error).__name__}: {error}. It must take any number of points, in float32 "
-                "and in float64: convert constants with `.to(x)`"
-            ) from error
-        return -one_value_a_point(value, x, self._place)
+        value = log_density_at(self._function, x, self._address)
+        return -differentiable(value, x, self._address)
 
     def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
         """Return samples of the target that was given for them."""

@@ -1,0 +1,69 @@
+"""A user's log-density at points: called, and its value checked, with what to do about mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+from wopt.errors import DataError, WoptError
+
+__all__ = ["log_density_at", "one_value_a_point"]
+
+_LONGEST = 300
+"""Characters of a foreign error message that are shown."""
+
+
+def log_density_at(function: Callable[[Tensor], Any], x: Tensor, what: str) -> Tensor:
+    """Return a user's log-density, which need not be normalised, at points.
+
+    Args:
+        function: Points ``(n, d)`` to log p up to a constant, ``(n,)``.
+        x: The points, shape ``(n, d)``.
+        what: The function, for messages.
+
+    Raises:
+        DataError: It fails, or does not return one number a point.
+
+    Example:
+        >>> import torch
+        >>> log_density_at(lambda x: -x.square().sum(1) / 2, torch.ones(1, 2), "log_prob").tolist()
+        [-1.0]
+    """
+    try:
+        value = function(x)
+    except WoptError:
+        raise
+    except Exception as error:  # whatever the author's code does
+        text = " ".join(str(error).split())
+        raise DataError(
+            f"{what} failed for points of shape {tuple(x.shape)} and type {x.dtype}: "
+            f"{type(error).__name__}: {text[:_LONGEST]}{' ...' if len(text) > _LONGEST else ''}. "
+            f"It must take any number of points at once, shape (n, {x.shape[1]}), in float32 and "
+            "in float64 (convert constants with `.to(x)`), and return a tensor of shape (n,)"
+        ) from error
+    return one_value_a_point(value, x, what)
+
+
+def one_value_a_point(value: Any, x: Tensor, what: str) -> Tensor:
+    """Return the value if it is one number a point.
+
+    Args:
+        value: What the function returned.
+        x: What it was given, shape ``(n, d)``.
+        what: The function, for messages.
+
+    Raises:
+        DataError: It is no tensor, or of another shape.
+    """
+    if not isinstance(value, Tensor):
+        raise DataError(f"{what} returned {type(value).__name__}, not a tensor; write it in torch")
+    if value.shape != x.shape[:1]:
+        raise DataError(
+            f"{what} returned shape {tuple(value.shape)} for points of shape {tuple(x.shape)}; it "
+            f"must return one value a point, shape ({len(x)},): sum over the coordinates "
+            "(`.sum(1)`), drop a last axis (`.squeeze(-1)`), or use torch.vmap on a function of "
+            "one point"
+        )
+    return value
