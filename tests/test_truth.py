@@ -18,7 +18,7 @@ from wopt.runs.certify import certify
 from wopt.runs.challenge import Challenge
 from wopt.runs.evaluate import evaluate
 from wopt.runs.losses import LossLog
-from wopt.runs.prepare import place, prepare
+from wopt.runs.prepare import particles_of, prepare
 from wopt.runs.solution import advance
 from wopt.runs.two_sample import can_be_compared, compare_samples
 from wopt.statistics import mean_and_error
@@ -89,7 +89,7 @@ def test_rows_of_a_group_are_counted_once(gaussian):
     def result(rows, groups):
         data = dataclasses.replace(dataset, test=rows, groups=groups)
         run = dataclasses.replace(prepared, dataset=data)
-        return evaluate(run, blocks, place(data, rows, run.config, known=False))
+        return evaluate(run, blocks, particles_of(data, rows, run.config, known=False))
 
     single = result(test, None)
     numbers = torch.arange(300).repeat_interleave(4)

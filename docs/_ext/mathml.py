@@ -42,8 +42,8 @@ def block(self: Any, node: Any) -> None:
     from docutils import nodes
 
     latex = node.astext()
-    found = TAG.search(latex)
-    number = html.escape(found[1]) if found else ""
+    match = TAG.search(latex)
+    number = html.escape(match[1]) if match else ""
     anchor = f' id="eq-{number.replace(".", "-")}"' if number else ""
     label = f'<span class="number">({number})</span>' if number else ""
     formula = mathml(TAG.sub("", latex), "block")

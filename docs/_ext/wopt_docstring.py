@@ -21,9 +21,9 @@ def markdown(cls: type) -> str:
     text = inspect.cleandoc(cls.__doc__ or "")
     parts: list[tuple[str, list[str]]] = [("", [])]
     for line in text.split("\n"):
-        found = SECTION.match(line)
-        if found:
-            parts.append((found[1], []))
+        match = SECTION.match(line)
+        if match:
+            parts.append((match[1], []))
         elif parts[-1][0] and line and not line.startswith(" "):
             parts.append(("", [line]))  # a paragraph after a section
         else:
@@ -54,9 +54,9 @@ def _items(body: str) -> str:
     """Return ``name: text`` lines as a list."""
     items: list[str] = []
     for line in body.split("\n"):
-        found = re.match(r"^([\w, ]+): (.*)$", line)
-        if found:
-            items.append(f"- `{found[1]}`: {found[2]}")
+        match = re.match(r"^([\w, ]+): (.*)$", line)
+        if match:
+            items.append(f"- `{match[1]}`: {match[2]}")
         elif items:
             items[-1] += f" {line.strip()}"
     return "\n".join(items)

@@ -112,8 +112,8 @@ def example(entry: Entry, cls: type[Component]) -> str:
     fields = options_model(cls).model_fields
     missing = [n for n, field in fields.items() if field.is_required() and n not in table]
     table |= dict.fromkeys(missing, "FILL-IN")
-    place = {"target": "objective.target", "step_size": "scheme.step_size"}
-    return tomli_w.dumps(_nested(place.get(entry.kind, entry.kind), table)).strip()
+    sections = {"target": "objective.target", "step_size": "scheme.step_size"}
+    return tomli_w.dumps(_nested(sections.get(entry.kind, entry.kind), table)).strip()
 
 
 def _nested(path: str, table: dict[str, Any]) -> dict[str, Any]:
@@ -128,8 +128,8 @@ def made(entry: Entry, cls: type[Component]) -> Any:
     from wopt.errors import WoptError
 
     try:
-        found = build(entry.kind, {"name": entry.qualified, **cls.example})
-        return found.build(dim=2) if isinstance(found, Spec) else found
+        component = build(entry.kind, {"name": entry.qualified, **cls.example})
+        return component.build(dim=2) if isinstance(component, Spec) else component
     except WoptError:
         return cls
 
@@ -138,10 +138,10 @@ def checked(entry: Entry) -> str:
     """Return which laws of its interface a component was found to obey, now."""
     from wopt.testing import check_component
 
-    found = check_component(entry.kind, entry.name)
-    held = [law for law in found if " " not in law]
-    rest = [law for law in found if " " in law]
-    text = "Checked when this page was built: " + ", ".join(law.replace("_", " ") for law in held)
+    checks = check_component(entry.kind, entry.name)
+    obeyed = [law for law in checks if " " not in law]
+    rest = [law for law in checks if " " in law]
+    text = "Checked when this page was built: " + ", ".join(law.replace("_", " ") for law in obeyed)
     return ".\n\n".join([text, *rest]) + "."
 
 

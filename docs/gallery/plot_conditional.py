@@ -18,7 +18,7 @@ u = 4 * torch.rand(4000, 1, generator=draw) - 2
 branch = torch.randint(2, (4000, 1), generator=draw) * 2 - 1
 y = branch * u.square() / 2 + 0.2 * torch.randn(4000, 1, generator=draw)
 
-found = wopt.fit(
+solution = wopt.fit(
     y,
     conditions=u,
     scheme={"name": "jko", "step_size": [1.0, 4.0]},
@@ -26,7 +26,7 @@ found = wopt.fit(
     solver={"iterations": 250},
     stop={"steps": 2},
 )
-print(found)
+print(solution)
 
 # %%
 # The density of y for three values of u, and samples for as many values as there are rows.
@@ -34,12 +34,12 @@ print(found)
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
 grid = torch.linspace(-3, 3, 300)[:, None]
 for value in (-1.8, 0.0, 1.0):
-    density = found.flow.log_prob(grid, conditions=torch.tensor([value])).exp()
+    density = solution.flow.log_prob(grid, conditions=torch.tensor([value])).exp()
     left.plot(grid[:, 0], density, label=f"u = {value}")
 left.set(xlabel="y", title="density given u")
 left.legend()
 right.scatter(u[:, 0], y[:, 0], s=2, alpha=0.3, label="data")
-drawn = found.flow.sample(conditions=u[:1500])
+drawn = solution.flow.sample(conditions=u[:1500])
 right.scatter(u[:1500, 0], drawn[:, 0], s=2, alpha=0.5, label="samples")
 right.set(xlabel="u", title="samples given u")
 right.legend()

@@ -13,24 +13,24 @@ import wopt
 
 torch.manual_seed(0)
 data = wopt.build("source", {"name": "toy", "shape": "moons", "n_train": 4000}).load(seed=0)
-found = wopt.fit(
+solution = wopt.fit(
     data.train,
     scheme={"name": "jko", "step_size": [0.3, 1.0, 4.0]},
     block={"name": "ode", "width": 64, "steps": 2},
     solver={"iterations": 300, "batch_size": 300},
     stop={"steps": 3},
 )
-print(found)
+print(solution)
 
 # %%
 # Where test rows are after the preprocessing and after each block. A colour follows a particle.
 
 rows = data.test[:1500]
-places = found.flow.trajectory(rows)
+positions = solution.flow.trajectory(rows)
 colours = rows[:, 0]
 figure, axes = plt.subplots(1, 4, figsize=(11, 3), sharex=True, sharey=True, layout="constrained")
-for n, (axis, place) in enumerate(zip(axes, places, strict=True)):
-    axis.scatter(*place.T.numpy(), c=colours.numpy(), s=2, cmap="viridis")
+for n, (axis, points) in enumerate(zip(axes, positions, strict=True)):
+    axis.scatter(*points.T.numpy(), c=colours.numpy(), s=2, cmap="viridis")
     axis.set(title="data" if n == 0 else f"after block {n}", aspect="equal")
 plt.show()
 
@@ -43,11 +43,11 @@ x, y = torch.meshgrid(
     torch.linspace(low_y - 0.5, high_y + 0.5, 90),
     indexing="xy",
 )
-density = found.flow.log_prob(torch.stack([x, y], -1)).exp()
+density = solution.flow.log_prob(torch.stack([x, y], -1)).exp()
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
 left.pcolormesh(x.numpy(), y.numpy(), density.numpy(), cmap="viridis")
 left.set_title("density")
-right.scatter(*found.flow.sample(1500).T.numpy(), s=2)
+right.scatter(*solution.flow.sample(1500).T.numpy(), s=2)
 right.set_title("samples")
 plt.show()
 
@@ -56,5 +56,5 @@ plt.show()
 
 covariance = torch.cov(data.train.T)
 gaussian = torch.distributions.MultivariateNormal(data.train.mean(0), covariance)
-print("test NLL of the flow     ", round(-found.flow.log_prob(data.test).mean().item(), 3))
+print("test NLL of the flow     ", round(-solution.flow.log_prob(data.test).mean().item(), 3))
 print("test NLL of a Gaussian   ", round(-gaussian.log_prob(data.test).mean().item(), 3))

@@ -21,7 +21,7 @@ def potential(x):
     return x[:, 0].square() / 2 + (x[:, 1] - x[:, 0].square()).square()
 
 
-found = wopt.solve(
+solution = wopt.solve(
     {"name": "gaussian", "dim": 2, "n_train": 2000, "scale": 1.5},
     objective={"name": "kl", "target": {"name": "potential", "function": potential, "dim": 2}},
     scheme={"name": "jko", "step_size": [0.3, 1.0, 3.0]},
@@ -29,12 +29,12 @@ found = wopt.solve(
     solver={"iterations": 200, "learning_rate": 5e-3},
     stop={"steps": 3},
 )
-print(found)
+print(solution)
 
 # %%
 x, y = torch.meshgrid(torch.linspace(-3, 3, 100), torch.linspace(-2, 7, 100), indexing="xy")
 exact = (-potential(torch.stack([x, y], -1).reshape(-1, 2))).exp().reshape(x.shape)
-samples, log_density = found.flow.sample_and_log_prob(2000)
+samples, log_density = solution.flow.sample_and_log_prob(2000)
 figure, axis = plt.subplots(figsize=(5, 4), layout="constrained")
 axis.contour(x.numpy(), y.numpy(), exact.numpy(), levels=6, cmap="viridis")
 axis.scatter(*samples.T.numpy(), s=2, alpha=0.4)

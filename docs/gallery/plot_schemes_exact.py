@@ -47,11 +47,11 @@ def sdirk2(x, before, h):
 
 def run(scheme, h, steps):
     """Return the labels after each step."""
-    found, before = [problem.labels()], None
+    labels, before = [problem.labels()], None
     for _ in range(steps):
-        found.append(scheme(found[-1], before, h))
-        before = found[-2]
-    return found
+        labels.append(scheme(labels[-1], before, h))
+        before = labels[-2]
+    return labels
 
 
 def distance(x, t):

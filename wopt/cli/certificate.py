@@ -14,42 +14,42 @@ from wopt.certify.results import Certificate
 __all__ = ["show"]
 
 
-def show(found: Certificate, console: Console | None = None) -> None:
+def show(certificate: Certificate, console: Console | None = None) -> None:
     """Print a certificate.
 
     Args:
-        found: The certificate.
+        certificate: The certificate.
         console: Where to.
     """
     to = console or Console(highlight=False)
-    to.print(_table(found))
-    to.print(found.statement.text, style="bold", markup=False)
-    for one in found.gap.refuted:
+    to.print(_table(certificate))
+    to.print(certificate.statement.text, style="bold", markup=False)
+    for one in certificate.gap.refuted:
         to.print(f"refuted: {one.name} <= {one.value:.4g}, by {one.by}", markup=False)
-    for each in found.resolution:
+    for each in certificate.resolution:
         to.print(
             f"at resolution {each.sigma:g}: KL in [{_number(each.kl_low)}, "
             f"{_number(each.kl_high)}] (no assumption)",
             markup=False,
         )
-    if found.two_sample is not None:
-        to.print(f"samples: {found.two_sample.text()}", markup=False)
-    if found.conditional is not None:
-        to.print(f"given the conditions: {found.conditional.text()}", markup=False)
-    if found.round_trip is not None:
-        trips, noise = found.round_trip, found.round_trip.noise
+    if certificate.two_sample is not None:
+        to.print(f"samples: {certificate.two_sample.text()}", markup=False)
+    if certificate.conditional is not None:
+        to.print(f"given the conditions: {certificate.conditional.text()}", markup=False)
+    if certificate.round_trip is not None:
+        trips, noise = certificate.round_trip, certificate.round_trip.noise
         to.print(
             f"round trips (rms, estimates): data {_number(trips.data.value)}"
             + (f", noise {_number(noise.value)}" if noise else "")
         )
-    if plan := found.final.steps_needed:
+    if plan := certificate.final.steps_needed:
         to.print(f"from here on: {plan.text} ({plan.label})", markup=False)
-    for note in found.notes:
+    for note in certificate.notes:
         to.print(note, style="dim", markup=False)
 
 
-def _table(found: Certificate) -> Table:
-    title = f"bounds of {found.of} from above, given the errors (eps) that were seen"
+def _table(certificate: Certificate) -> Table:
+    title = f"bounds of {certificate.of} from above, given the errors (eps) that were seen"
     table = Table(title=title, title_justify="left")
     table.add_column("step", justify="right")
     for name in ("known", "eps seen"):
@@ -58,7 +58,7 @@ def _table(found: Certificate) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("by", no_wrap=True, min_width=11)
     table.add_column("paper's", justify="right")
-    for step in found.steps:
+    for step in certificate.steps:
         name, best = _best(step.bounds.gap)
         paper = step.bounds.gap.get("paper")
         table.add_row(
@@ -82,12 +82,12 @@ def _best(entries: Mapping[str, Entry]) -> tuple[str, float | None]:
     return name, values[name]
 
 
-def _interval(found: Estimate | None) -> str:
-    if found is None:
+def _interval(estimate: Estimate | None) -> str:
+    if estimate is None:
         return "-"
-    if found.impossible:
-        return f"{_number(found.raw)} (false)"
-    return f"{_number(found.value)} [{_number(found.low)}, {_number(found.high)}]"
+    if estimate.impossible:
+        return f"{_number(estimate.raw)} (false)"
+    return f"{_number(estimate.value)} [{_number(estimate.low)}, {_number(estimate.high)}]"
 
 
 def _number(value: float | None) -> str:

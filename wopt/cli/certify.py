@@ -40,9 +40,9 @@ def command(
     options = override({}, settings)
     terminal = RunTerminal()
     seconds = None if budget is None else seconds_of(budget)
-    found = certify_run(
+    certificate = certify_run(
         directory, options=options, seconds=seconds, against=against, listener=terminal
     )
     report = render(directory)
-    terminal.certificate(found)
+    terminal.certificate(certificate)
     click.echo(str(report))

@@ -42,28 +42,28 @@ def command(directories: tuple[Path, ...], out: Path) -> None:
         RunDirectory(directory).read_config()
     plain = rows(directories)
     fought = duels(directories, [row.name for row in plain])
-    found = challenged(plain, fought)
+    runs = challenged(plain, fought)
     console = Console(highlight=False)
     console.width = max(console.width, 116)  # no heading is cut short
-    console.print(_table(found))
-    for k, row in enumerate(found):
+    console.print(_table(runs))
+    for k, row in enumerate(runs):
         for j, side in enumerate(fought.sides[k]):
             if side is not None and side.low > 0:
                 console.print(
-                    f"{row.name} is beaten by {found[j].name}: KL(data | {row.name}) is at least "
+                    f"{row.name} is beaten by {runs[j].name}: KL(data | {row.name}) is at least "
                     f"{side.low:.4g} ({side.level:.4g} confidence, {fought.rows} common test rows)",
                     markup=False,
                     soft_wrap=True,
                 )
     for reason in fought.reasons:
         console.print(reason, style="dim", markup=False, soft_wrap=True)
-    for key in found[0].differs:
-        values = ", ".join(f"{row.name}: {row.differs[key]}" for row in found)
+    for key in runs[0].differs:
+        values = ", ".join(f"{row.name}: {row.differs[key]}" for row in runs)
         console.print(f"{key}  {values}", markup=False, soft_wrap=True)
-    console.print(str(compare(found, out, fought)), markup=False)
+    console.print(str(compare(runs, out, fought)), markup=False)
 
 
-def _table(found: Sequence[Row]) -> Table:
+def _table(rows: Sequence[Row]) -> Table:
     from rich.table import Table
 
     from wopt.report.compare import COLUMNS
@@ -71,7 +71,7 @@ def _table(found: Sequence[Row]) -> Table:
     table = Table("run")
     for _, heading in COLUMNS:
         table.add_column(heading, justify="right", no_wrap=True)
-    for row in found:
+    for row in rows:
         shown = (row.values[key] for key, _ in COLUMNS)
         table.add_row(row.name, *("-" if v is None else f"{v:.4g}" for v in shown))
     return table

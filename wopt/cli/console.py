@@ -18,10 +18,10 @@ __all__ = ["RunTerminal"]
 class RunTerminal(Terminal):
     """Shows a run on a terminal; on a pipe only the rows and the summary."""
 
-    def certificate(self, found: Certificate) -> None:
+    def certificate(self, certificate: Certificate) -> None:
         """Print the certificate."""
         self._clear()
-        show(found, self.console)
+        show(certificate, self.console)
 
     def end(self, result: RunResult, path: Path | None = None) -> None:
         """Print the summary."""

@@ -62,13 +62,13 @@ def _problems() -> list[str]:
     """Return what makes runs impossible, or will."""
     from wopt.host import host
 
-    found = []
+    problems = []
     other = foreign()
     if other is not None:
-        found.append(other)
+        problems.append(other)
     for kind, name in (("objective", "kl"), ("scheme", "jko"), ("block", "ode")):
         if name not in host().registry.names(kind):
-            found.append(f"the default {kind} {name!r} is missing: {how_to_get(kind, name)}")
+            problems.append(f"the default {kind} {name!r} is missing: {how_to_get(kind, name)}")
     if not host().registry.names("source"):
-        found.append(f"there is no source of data: {how_to_get('source', 'array')}")
-    return found
+        problems.append(f"there is no source of data: {how_to_get('source', 'array')}")
+    return problems

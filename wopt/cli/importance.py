@@ -33,16 +33,16 @@ def weight_columns(run: LoadedRun, directory: Path, x: Tensor, log_density: Tens
         log_weights = log_weights_of(run.flow, run.config.objective.target, x, log_density)
     except CapabilityError as error:
         raise CapabilityError(f"{directory}: {error}; leave out --importance") from None
-    found = smoothed_importance_weights(log_weights)
+    smoothed = smoothed_importance_weights(log_weights)
     ess = effective_size(log_weights)
-    told = f"importance weights: ESS {ess:.0f} of {len(x)}, k-hat {found.k_hat:.2g}"
-    if found.k_hat <= found.threshold:
-        click.echo(f"{told}, at most {found.threshold:.2g}")
+    told = f"importance weights: ESS {ess:.0f} of {len(x)}, k-hat {smoothed.k_hat:.2g}"
+    if smoothed.k_hat <= smoothed.threshold:
+        click.echo(f"{told}, at most {smoothed.threshold:.2g}")
     else:
         click.secho(
-            f"warning: {told}, above {found.threshold:.2g}: what is averaged with them is not "
+            f"warning: {told}, above {smoothed.threshold:.2g}: what is averaged with them is not "
             "reliable. Draw more, or train longer",
             fg="yellow",
             err=True,
         )
-    return torch.stack([log_weights, found.weights], dim=1)
+    return torch.stack([log_weights, smoothed.weights], dim=1)

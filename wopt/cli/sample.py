@@ -31,7 +31,7 @@ __all__ = ["command"]
 @click.option(
     "--conditions",
     type=click.Path(path_type=Path),
-    help="A table with the context columns of a conditional model: one sample for each row.",
+    help="A table with the conditions of a conditional model: one sample for each row.",
 )
 @click.option(
     "--seed",

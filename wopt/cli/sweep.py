@@ -56,8 +56,8 @@ def command(
     except Interrupted as stop:
         click.echo(str(stop))
         status = stop.exit_code
-    found = sweep.finish()
-    _show(found)
+    summaries = sweep.finish()
+    _show(summaries)
     for path in (sweep.table, sweep.best, sweep.page):
         if path.exists():
             click.echo(str(path))
@@ -71,12 +71,12 @@ def _tell(row: Row) -> None:
     click.echo(f"{row.run}  {name}  seed {row.seed}  {row.status}{value}{reason}")
 
 
-def _show(found: list[Summary]) -> None:
+def _show(summaries: list[Summary]) -> None:
     from rich.console import Console
     from rich.table import Table
 
     table = Table("setting", "held-out", "+-", "runs", "done", "CPU s")
-    for summary in found:
+    for summary in summaries:
         done = sum(row.status == "done" for row in summary.rows)
         seconds = sum(row.cpu_seconds or 0.0 for row in summary.rows)
         value = f"{summary.value:.6g}" if summary.value < float("inf") else "-"

@@ -117,17 +117,17 @@ class SourceBase(Base):
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Return the source's log-density."""
-        found = self._dataset().log_density
-        if found is None:
+        log_density = self._dataset().log_density
+        if log_density is None:
             raise CapabilityError(_NO_DENSITY)
-        return found(z.double().cpu()).to(z)
+        return log_density(z.double().cpu()).to(z)
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """Return fresh rows of the source, or rows that were held out."""
-        found = self._dataset().sample
-        if found is None:
+        sampler = self._dataset().sample
+        if sampler is None:
             return held_out_rows(self._dataset(), n, generator)
-        return found(n, generator)
+        return sampler(n, generator)
 
     @property
     def normalised(self) -> bool:
@@ -159,15 +159,15 @@ class DistributionBase(Base):
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Return its log-density."""
-        found: Tensor = self.law.log_prob(z)
-        return found
+        log_density: Tensor = self.law.log_prob(z)
+        return log_density
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """Return its samples; torch's distributions draw from the global generator alone."""
         with torch.random.fork_rng():
             torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
-            found: Tensor = self.law.sample((n,))
-        return found
+            samples: Tensor = self.law.sample((n,))
+        return samples
 
 
 def as_base(law: Base | Target | Distribution | None, dim: int) -> Base:

@@ -79,17 +79,17 @@ class Chain(nn.Module):
 
     def trajectory(self, x: Tensor) -> Tensor:
         """Return where rows are after the preprocessing and after each block, ``(N + 1, n, d)``."""
-        places = [self.transform(x).to(self.like)]
+        positions = [self.transform(x).to(self.like)]
         for block in self.blocks:
-            places.append(block.move(places[-1]))  # type: ignore[operator]
-        return torch.stack(places)
+            positions.append(block.move(positions[-1]))  # type: ignore[operator]
+        return torch.stack(positions)
 
     def inverse_trajectory(self, y: Tensor) -> Tensor:
         """Return where points are before and after each block is undone, ``(N + 1, n, d)``."""
-        places = [y.to(self.like)]
+        positions = [y.to(self.like)]
         for block in reversed(self.blocks):
-            places.append(block.inverse(places[-1])[0])  # type: ignore[operator]
-        return torch.stack(places)
+            positions.append(block.inverse(positions[-1])[0])  # type: ignore[operator]
+        return torch.stack(positions)
 
     def provides(self, needed: Capability) -> bool:
         """Whether every block provides a capability."""
@@ -113,5 +113,5 @@ class Inverse(nn.Module):
 
     def inverse(self, y: Tensor, *, audit: bool = False) -> tuple[Tensor, Tensor]:
         """Return the chain at ``y`` with its log-det."""
-        found: tuple[Tensor, Tensor] = self.of(y, audit=audit)
-        return found
+        mapped: tuple[Tensor, Tensor] = self.of(y, audit=audit)
+        return mapped

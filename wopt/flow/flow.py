@@ -113,8 +113,8 @@ class Flow(nn.Module):
     def forward(self, x: Tensor, *, audit: bool = False) -> tuple[Tensor, Tensor]:
         """Return ``(map(x), log |det D map(x)|)`` for rows ``(n, d)`` in the model's units."""
         self._check(x)
-        found: tuple[Tensor, Tensor] = self.map(x, audit=audit)
-        return found
+        mapped: tuple[Tensor, Tensor] = self.map(x, audit=audit)
+        return mapped
 
     def inverse(self, z: Tensor, *, audit: bool = False) -> tuple[Tensor, Tensor]:
         """Return ``(map^-1(z), log |det D map^-1(z)|)`` for points ``(n, d)`` of the base."""

@@ -37,7 +37,7 @@ def save_flow(flow: Flow, path: Path) -> Path:
     Raises:
         CapabilityError: The base is a distribution or a target that no file can describe.
         PluginError: A block or the base is of a class that is not registered.
-        RunError: The place cannot be written.
+        RunError: The file cannot be written.
     """
     columns = flow.transform.columns
     about = {
@@ -92,8 +92,8 @@ def _assemble(tensors: dict[str, torch.Tensor], about: dict[str, Any]) -> Flow:
     blocks = []
     for k, table in enumerate(about["blocks"]):
         block = new_block(build("block", table), dim, condition)
-        held = [v for n, v in tensors.items() if n.startswith(f"{prefix}blocks.{k}.")]
-        floats = [v for v in held if v.is_floating_point()]
+        block_tensors = [v for n, v in tensors.items() if n.startswith(f"{prefix}blocks.{k}.")]
+        floats = [v for v in block_tensors if v.is_floating_point()]
         blocks.append(block.to(floats[0].dtype) if floats else block)
     chain = Chain(blocks, transform)
     base = _base_of(about["base"], dim, tensors.get("base.conditions"))

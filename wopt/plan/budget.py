@@ -26,9 +26,9 @@ def seconds_of(budget: float | str) -> float:
         >>> seconds_of("5min"), seconds_of("60s"), seconds_of(90)
         (300.0, 60.0, 90.0)
     """
-    found = _PATTERN.fullmatch(budget.lower()) if isinstance(budget, str) else None
-    if found and found[2] in _UNITS:
-        value = float(found[1]) * _UNITS[found[2]]
+    match = _PATTERN.fullmatch(budget.lower()) if isinstance(budget, str) else None
+    if match and match[2] in _UNITS:
+        value = float(match[1]) * _UNITS[match[2]]
     elif isinstance(budget, (str, bool)):
         value = math.nan
     else:

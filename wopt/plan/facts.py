@@ -94,8 +94,8 @@ def facts_of(
     Example:
         >>> import wopt
         >>> data = wopt.build("source", {"name": "toy", "shape": "moons", "n_train": 500}).load(0)
-        >>> found = facts_of(data)
-        >>> found.kind, found.rows, found.repeated
+        >>> facts = facts_of(data)
+        >>> facts.kind, facts.rows, facts.repeated
         ('plane', 500, (0.0, 0.0))
     """
     moved = dataset.dim - dataset.condition
@@ -133,8 +133,8 @@ def crowding(z: Tensor, seed: int = 0) -> float:
     if len(z) < 3:
         return 1.0
     like = torch.randn(z.shape, generator=generator(seed, "plan", "crowding"), dtype=torch.float64)
-    found, expected = (_nearest(x.double()) for x in (z, like))
-    return found / expected if expected > 0 else 1.0
+    distance, expected = (_nearest(x.double()) for x in (z, like))
+    return distance / expected if expected > 0 else 1.0
 
 
 def preprocess_of(rows: int, x: Tensor) -> Literal["whiten", "standardise"]:

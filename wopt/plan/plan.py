@@ -47,10 +47,10 @@ def plan(facts: Facts) -> Plan:
         facts: Of the data.
 
     Example:
-        >>> found = plan(Facts(rows=15_216, held_out=1_902, columns=10, crowding=0.57))
-        >>> found.table["block"]["name"], found.table["scheme"]["step_size"]
+        >>> chosen = plan(Facts(rows=15_216, held_out=1_902, columns=10, crowding=0.57))
+        >>> chosen.table["block"]["name"], chosen.table["scheme"]["step_size"]
         ('autoregressive', 100.0)
-        >>> found.table["block"]["transforms"]
+        >>> chosen.table["block"]["transforms"]
         4
     """
     table: dict[str, Any] = {}
@@ -62,14 +62,14 @@ def plan(facts: Facts) -> Plan:
     return Plan(table, tuple(reasons), facts.budget, facts)
 
 
-def apply(found: Plan, given: Table) -> dict[str, Any]:
+def apply(chosen: Plan, given: Table) -> dict[str, Any]:
     """Return a configuration: what is given, and what was planned where nothing is.
 
     Options of another component than was planned for are not planned: who names a block gets its
     defaults, and of the solver what suits every block.
 
     Args:
-        found: The plan.
+        chosen: The plan.
         given: As read from TOML; it always wins.
 
     Example:
@@ -80,7 +80,7 @@ def apply(found: Plan, given: Table) -> dict[str, Any]:
         >>> apply(plan(facts), {"block": "ode"})["block"]
         {'name': 'ode'}
     """
-    planned = copy.deepcopy(found.table)
+    planned = copy.deepcopy(chosen.table)
     theirs = _named(given.get("block", {})).get("name")
     if theirs not in (None, planned.get("block", {}).get("name")):
         planned["solver"] = {k: v for k, v in planned.get("solver", {}).items() if k in _ANY_BLOCK}
@@ -106,13 +106,13 @@ def _named(value: Any) -> dict[str, Any]:
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     """Return both; ``above`` wins, and a component of another name replaces the whole table."""
-    found = dict(below)
+    merged = dict(below)
     for key, value in above.items():
-        held = found.get(key)
-        if not isinstance(held, Mapping) or not isinstance(value, (Mapping, str)):
-            found[key] = dict(value) if isinstance(value, Mapping) else value
+        current = merged.get(key)
+        if not isinstance(current, Mapping) or not isinstance(value, (Mapping, str)):
+            merged[key] = dict(value) if isinstance(value, Mapping) else value
             continue
         theirs = _named(value)
-        other = theirs.get("name", held.get("name")) != held.get("name")
-        found[key] = theirs if other else _merged(held, theirs)
-    return found
+        other = theirs.get("name", current.get("name")) != current.get("name")
+        merged[key] = theirs if other else _merged(current, theirs)
+    return merged

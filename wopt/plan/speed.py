@@ -85,14 +85,14 @@ def _first(problem: Problem, particles: Particles) -> Subproblem:
     return scheme.subproblem(history, objective)
 
 
-def timed(found: Plan, speed: Speed, steps: int = 1) -> Plan:
+def timed(plan: Plan, speed: Speed, steps: int = 1) -> Plan:
     """Return the plan with the iterations that its budget allows at this speed.
 
     They are rounded down to a grid of ten numbers a decade (100, 125, 160, 200, ...), so that runs
     of one seed on machines of one class plan the same, but at the edges of the grid.
 
     Args:
-        found: The plan.
+        plan: The plan.
         speed: Measured.
         steps: Over which the budget is divided.
 
@@ -102,13 +102,13 @@ def timed(found: Plan, speed: Speed, steps: int = 1) -> Plan:
         >>> timed(first, Speed(0.02, 0.03, 0.5, 0.5)).table["solver"]["iterations"]
         2500
     """
-    for_steps = _ENDS * found.facts.budget - speed.spent - steps * (speed.carry + speed.check)
+    for_steps = _ENDS * plan.facts.budget - speed.spent - steps * (speed.carry + speed.check)
     left = for_steps / steps - _CHECKS * speed.check
     fits = max(left, 0.1 * for_steps / steps) / max(speed.iteration, 1e-6)
-    most = found.table.get("solver", {}).get("iterations", math.inf)
+    most = plan.table.get("solver", {}).get("iterations", math.inf)
     iterations = on_grid(max(1.0, min(fits, most)))
     solver = {
-        **found.table.get("solver", {}),
+        **plan.table.get("solver", {}),
         "iterations": iterations,
         "check_every": max(5, iterations // _CHECKS),
     }
@@ -117,9 +117,9 @@ def timed(found: Plan, speed: Speed, steps: int = 1) -> Plan:
     if fits > most:
         why += ", as many as so few rows bear"
     return dataclasses.replace(
-        found,
-        table={**found.table, "solver": solver},
-        reasons=(*found.reasons, why),
+        plan,
+        table={**plan.table, "solver": solver},
+        reasons=(*plan.reasons, why),
         seconds=seconds + speed.spent,
     )
 

@@ -66,9 +66,9 @@ def certify_run(
     state = load_state(directory, config, dataset.dim, dataset.condition)
     blocks = load_blocks(directory, config, dataset.dim, dataset.condition)
     lower = None if against is None else rival_of(prepared, blocks, against)
-    found = certify(prepared, blocks, state, listener, lower=lower, seconds=seconds)
-    write_json(directory.certificate, found.to_dict())
-    return found
+    certificate = certify(prepared, blocks, state, listener, lower=lower, seconds=seconds)
+    write_json(directory.certificate, certificate.to_dict())
+    return certificate
 
 
 def certify(
@@ -116,7 +116,7 @@ def certify(
         match = Challenge(prepared, blocks, state, max(_LEAST_JUDGES, effort.particles))
         resolution = match.at_resolutions(settings.level)
         lower = lower or _challenged(match, effort.challenge, settings.level, told)
-    found = make_certificate(
+    certificate = make_certificate(
         prepared.problem,
         blocks,
         state.records,
@@ -127,7 +127,7 @@ def certify(
         resolution=resolution,
         listener=told,
     )
-    return _compared(found, prepared, blocks, told) if effort.two_sample else found
+    return _compared(certificate, prepared, blocks, told) if effort.two_sample else certificate
 
 
 def _trained(state: State, settings: CertifyOptions, seconds: float | None) -> float:
@@ -152,18 +152,18 @@ def _challenged(
 
 
 def _compared(
-    found: Certificate, prepared: Prepared, blocks: list[FlowBlock], told: Listener
+    certificate: Certificate, prepared: Prepared, blocks: list[FlowBlock], told: Listener
 ) -> Certificate:
     """Return the certificate with what two-sample tests say of the model's samples."""
     told.phase("comparing samples with held-out rows")
     try:
-        alike = compare_samples(prepared, blocks, found.level)
+        alike = compare_samples(prepared, blocks, certificate.level)
     except WoptError as error:
         told.warn(f"no two-sample tests: {error}")
-        return found
+        return certificate
     return dataclasses.replace(
-        found,
+        certificate,
         two_sample=alike.test,
         conditional=alike.conditional,
-        notes=(*found.notes, *alike.notes),
+        notes=(*certificate.notes, *alike.notes),
     )

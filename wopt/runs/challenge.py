@@ -19,7 +19,7 @@ from wopt.data.smooth import smooth_dataset
 from wopt.interfaces.block import FlowBlock
 from wopt.particles import Particles
 from wopt.push import push_all
-from wopt.runs.prepare import Prepared, place
+from wopt.runs.prepare import Prepared, particles_of
 from wopt.seeds import derive, generator
 from wopt.train.problem import State
 
@@ -99,8 +99,8 @@ class Challenge:
         if groups is not None:  # its limits are those of independent rows
             y = y[one_of_each(groups[1], seed).to(y.device)]
         y = y[:_BLURRED]
-        found = resolutions(y, target, level=level, rows=_BLURRED // 3, seed=seed) or []
-        return tuple(Resolution(r.sigma, r.kl_low, r.kl_high) for r in found)
+        intervals = resolutions(y, target, level=level, rows=_BLURRED // 3, seed=seed) or []
+        return tuple(Resolution(r.sigma, r.kl_low, r.kl_high) for r in intervals)
 
     @functools.cached_property
     def _judges(self) -> tuple[Particles, Particles]:
@@ -142,4 +142,4 @@ class Challenge:
         part = dataclasses.replace(data, train=rows[:1], valid=rows[:1], test=rows)
         smoothed = smooth_dataset(part, config.smooth_time, derive(config.seed, "challenge", "s"))
         with torch.no_grad():
-            return place(smoothed, smoothed.test, config, known=False)
+            return particles_of(smoothed, smoothed.test, config, known=False)

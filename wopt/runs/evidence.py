@@ -17,7 +17,7 @@ from wopt.data.dataset import Dataset
 from wopt.data.smooth import smooth_dataset
 from wopt.errors import WoptError
 from wopt.particles import Particles
-from wopt.runs.prepare import Prepared, place
+from wopt.runs.prepare import Prepared, particles_of
 from wopt.seeds import derive, generator
 
 __all__ = ["evidence_of", "is_scored"]
@@ -75,7 +75,7 @@ def _evidence(prepared: Prepared, raw: Dataset, effort: Effort, scored: bool) ->
     if scored:
         score, remarks = _score(raw, rows[: effort.score_rows])
     return Evidence(
-        particles=place(start, rows, config, known=True),
+        particles=particles_of(start, rows, config, known=True),
         origin=origin,
         score=score,
         transform=raw.transform,
@@ -99,11 +99,11 @@ def _score(dataset: Dataset, rows: Tensor) -> tuple[Tensor | None, tuple[str, ..
     assert dataset.log_density is not None
     left_out = "The pushed score is left out, so eps is what test fields see: "
     try:
-        found = score_of(dataset.log_density, rows)
+        score = score_of(dataset.log_density, rows)
     except (RuntimeError, WoptError) as error:  # a density that autograd cannot follow
         return None, (f"{left_out}the start's density cannot be differentiated ({error}).",)
-    if found is None:
+    if score is None:
         return None, (f"{left_out}the start's density has no finite gradient.",)
-    if not obeys_stein(found, rows):
+    if not obeys_stein(score, rows):
         return None, (f"{left_out}the start's density has jumps, its gradient is not its score.",)
-    return found @ dataset.transform.inverse_matrix, ()
+    return score @ dataset.transform.inverse_matrix, ()

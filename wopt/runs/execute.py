@@ -30,7 +30,7 @@ from wopt.runs.evaluate import evaluate
 from wopt.runs.log import RunLog
 from wopt.runs.loop import beginning, steps
 from wopt.runs.losses import LossLog
-from wopt.runs.prepare import Prepared, conditions_of, place, prepare
+from wopt.runs.prepare import Prepared, conditions_of, particles_of, prepare
 from wopt.runs.two_sample import is_truth
 from wopt.seeds import derive, generator
 from wopt.store.checkpoint import load_blocks, load_state, save_state, save_transform
@@ -185,7 +185,7 @@ class _Execution:
         """Measure on test data, draw samples and save what the pictures need."""
         blocks = self._blocks()
         dataset = _dataset(self.prepared)
-        test = place(dataset, dataset.test, self.config, known=False)
+        test = particles_of(dataset, dataset.test, self.config, known=False)
         result = evaluate(self.prepared, blocks, test)
         flow = self.prepared.flow(blocks)
         try:
@@ -212,14 +212,14 @@ class _Execution:
         ):
             return None
         try:
-            found = measure_flow(flow, target, _DRAWS, derive(self.config.seed, "sampler"))
+            diagnostics = measure_flow(flow, target, _DRAWS, derive(self.config.seed, "sampler"))
         except WoptError as error:
             self.log.write(f"no diagnostics of the sampler: {error}")
             return None
-        self.listener.phase(found.text())
-        if not found.reliable:
+        self.listener.phase(diagnostics.text())
+        if not diagnostics.reliable:
             self.listener.warn(BLIND)
-        return finite(found.to_dict())
+        return finite(diagnostics.to_dict())
 
     def _blocks(self) -> list[FlowBlock]:
         data = _dataset(self.prepared)
@@ -234,14 +234,14 @@ class _Execution:
             self.listener.warn(f"not certified; {again}")
             return
         try:
-            found = certify(self.prepared, self._blocks(), state, self.listener, lower=lower)
+            certificate = certify(self.prepared, self._blocks(), state, self.listener, lower=lower)
         except WoptError as error:
             self.listener.warn(f"no certificate: {error}")
         except KeyboardInterrupt:
             self.listener.warn(f"certifying was interrupted; {again}")
         else:
-            write_json(self.directory.certificate, found.to_dict())
-            self.listener.certificate(found)
+            write_json(self.directory.certificate, certificate.to_dict())
+            self.listener.certificate(certificate)
 
 
 def _flat(table: dict[str, str]) -> list[str]:

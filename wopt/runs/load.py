@@ -43,10 +43,10 @@ def load(path: Path | str) -> Flow:
     Example:
         >>> import pathlib, tempfile, torch, wopt
         >>> x = torch.randn(300, 2, generator=torch.Generator().manual_seed(0))
-        >>> found = wopt.fit(x, block="affine", stop={"steps": 1}, solver={"iterations": 5})
+        >>> solution = wopt.fit(x, block="affine", stop={"steps": 1}, solver={"iterations": 5})
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     again = wopt.load(found.flow.save(pathlib.Path(folder) / "model.wopt"))
-        >>> torch.equal(again.log_prob(x), found.flow.log_prob(x))
+        ...     again = wopt.load(solution.flow.save(pathlib.Path(folder) / "model.wopt"))
+        >>> torch.equal(again.log_prob(x), solution.flow.log_prob(x))
         True
     """
     path = Path(path)

@@ -39,13 +39,13 @@ def prepared_run(table: Mapping[str, Any], where: str = "") -> Prepared:
     source = validate(given, where).source
     dataset = source.load(seed)
     facts = facts_of(dataset, config.plan.seconds, role=source.role, seed=config.seed)
-    found = plan(facts)
-    prepared = prepare(validate(apply(found, given), where), dataset)
+    chosen = plan(facts)
+    prepared = prepare(validate(apply(chosen, given), where), dataset)
     if not _has(given.get("solver"), "iterations"):
         steps = prepared.problem.stop.steps
-        found = timed(found, measure(prepared.problem, prepared.train, prepared.valid), steps)
-    planned = Planning(budget=found.facts.budget, told=found.told)
-    return prepare(validate({**apply(found, given), "plan": planned}, where), dataset)
+        chosen = timed(chosen, measure(prepared.problem, prepared.train, prepared.valid), steps)
+    planned = Planning(budget=chosen.facts.budget, told=chosen.told)
+    return prepare(validate({**apply(chosen, given), "plan": planned}, where), dataset)
 
 
 def _has(value: Any, option: str) -> bool:

@@ -26,7 +26,7 @@ from wopt.train.problem import Problem
 CONDITIONS = 10_000
 """Rows of conditions that a model keeps, for samples whose conditions are not given."""
 
-__all__ = ["CONDITIONS", "Prepared", "conditions_of", "model_of", "place", "prepare"]
+__all__ = ["CONDITIONS", "Prepared", "conditions_of", "model_of", "particles_of", "prepare"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,8 +96,8 @@ def prepare(config: RunConfig, dataset: Dataset) -> Prepared:
     return Prepared(
         config,
         problem_of(config, objective, mean_log_det(dataset.transform, start.valid), draw),
-        place(start, start.train, config, known=everywhere),
-        place(start, start.valid, config, known=True),
+        particles_of(start, start.train, config, known=everywhere),
+        particles_of(start, start.valid, config, known=True),
         dataset.transform,
         dataset,
         _pushes(config, dataset),
@@ -143,7 +143,7 @@ def _check(config: RunConfig, dataset: Dataset) -> None:
         )
 
 
-def place(dataset: Dataset, x: Tensor, config: RunConfig, *, known: bool) -> Particles:
+def particles_of(dataset: Dataset, x: Tensor, config: RunConfig, *, known: bool) -> Particles:
     """Return rows as particles in the flow's coordinates, with their density if ``known``."""
     like = {"dtype": getattr(torch, config.dtype), "device": config.device}
     density = None
@@ -151,8 +151,8 @@ def place(dataset: Dataset, x: Tensor, config: RunConfig, *, known: bool) -> Par
         by_row = dataset.transform.row_log_det(x)
         known_at = dataset.log_density(x) - dataset.transform.log_det
         density = (known_at if by_row is None else known_at - by_row).to(**like)
-    found = Particles.start(dataset.transform(x).to(**like), log_density=density)
-    return dataclasses.replace(found, condition=dataset.condition)
+    particles = Particles.start(dataset.transform(x).to(**like), log_density=density)
+    return dataclasses.replace(particles, condition=dataset.condition)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,7 +179,7 @@ class Draws:
         if time:
             inside = smoothed(data.transform(rows), time, source)
             rows = data.transform.inverse(inside)
-        return place(data, rows, self.config, known=self.known and not time)
+        return particles_of(data, rows, self.config, known=self.known and not time)
 
 
 def conditions_of(dataset: Dataset) -> Tensor:

@@ -80,9 +80,9 @@ class Solution:
             >>> import pyarrow, torch, wopt
             >>> x = torch.randn(300, generator=torch.Generator().manual_seed(0)).exp()
             >>> frame = pyarrow.table({"price": x.numpy(), "sold": [True, False, False] * 100})
-            >>> found = wopt.fit(frame, support={"price": "positive"}, block="affine",
+            >>> solution = wopt.fit(frame, support={"price": "positive"}, block="affine",
             ...     stop={"steps": 1}, solver={"iterations": 20})
-            >>> new = found.sample(4)
+            >>> new = solution.sample(4)
             >>> new.schema.names, bool(new.column("price").to_pandas().min() > 0)
             (['price', 'sold'], True)
         """
@@ -141,9 +141,9 @@ class Solution:
         Example:
             >>> import torch, wopt
             >>> x = torch.randn(600, 1, generator=torch.Generator().manual_seed(0)) + 2
-            >>> found = wopt.fit(x, block="affine", preprocess="none", stop={"steps": 1},
+            >>> solution = wopt.fit(x, block="affine", preprocess="none", stop={"steps": 1},
             ...     solver={"iterations": 50})
-            >>> made = found.certificate(iterations=0, transport_rows=0)
+            >>> made = solution.certificate(iterations=0, transport_rows=0)
             >>> made.steps[0].residual.by, made.convexity
             ('affine', 1.0)
         """

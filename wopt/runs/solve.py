@@ -94,10 +94,10 @@ def solve(
         >>> import wopt
         >>> from wopt.testing import AffineBlock, gaussian_kl, gaussian_nodes, jko_step, moments
         >>> m, c = torch.ones(2).double(), 4 * torch.eye(2).double()
-        >>> found = wopt.solve(gaussian_nodes(m, c), scheme={"name": "jko", "step_size": 0.5},
+        >>> solution = wopt.solve(gaussian_nodes(m, c), scheme={"name": "jko", "step_size": 0.5},
         ...     block=AffineBlock(2), solver={"optimiser": "lbfgs"}, stop={"steps": 1})
         >>> exact = jko_step(m, c, 0 * m, torch.eye(2).double(), 0.5)
-        >>> bool(torch.allclose(moments(found.state.train.particles)[1], exact[1], atol=1e-6))
+        >>> bool(torch.allclose(moments(solution.state.train.particles)[1], exact[1], atol=1e-6))
         True
     """
     given = {
@@ -149,8 +149,8 @@ def fit(
     """Fit a generative model to rows of data: the three-line way in.
 
     Without options, or with a budget, every option that is not given is chosen by the planner, from
-    the data and the speed of this machine; ``found.prepared.config.plan.told`` says what and why.
-    Who names a block or a solver without a budget gets the defaults of the components instead.
+    the data and the speed of this machine; ``solution.prepared.config.plan.told`` says what and
+    why. Who names a block or a solver without a budget gets the defaults of the components instead.
 
     Args:
         x: Data, shape ``(n, d)``: a tensor, an array, or a frame of pandas, polars or pyarrow,
@@ -191,9 +191,9 @@ def fit(
     Example:
         >>> import wopt
         >>> x = torch.randn(600, 2, generator=torch.Generator().manual_seed(0)) * 3 + 1
-        >>> found = wopt.fit(x, block={"name": "ode", "width": 8}, stop={"steps": 1},
+        >>> solution = wopt.fit(x, block={"name": "ode", "width": 8}, stop={"steps": 1},
         ...     solver={"iterations": 20})
-        >>> found.status, found.flow.sample(4).shape
+        >>> solution.status, solution.flow.sample(4).shape
         ('done', torch.Size([4, 2]))
     """
     rows = Rows(
@@ -202,15 +202,15 @@ def fit(
     )  # fmt: skip
     if budget is None and block is None and blocks is None and solver is None:
         budget = BUDGET
-    found = solve(
+    solution = solve(
         rows, budget=budget, objective=objective, scheme=scheme, block=block, blocks=blocks,
         solver=solver, refine=refine, guard=guard,
         stop=stop, certify=certify, model="pull_back", smooth_time=smooth_time, seed=seed,
         dtype=dtype, device=device, progress=progress,
     )  # fmt: skip
-    if found.status == "failed":
-        warnings.warn(f"the fit failed: {found.reason}", RuntimeWarning, stacklevel=2)
-    return found
+    if solution.status == "failed":
+        warnings.warn(f"the fit failed: {solution.reason}", RuntimeWarning, stacklevel=2)
+    return solution
 
 
 def run(

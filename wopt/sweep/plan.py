@@ -59,9 +59,9 @@ class Plan:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what tells this plan from another; how many trials is no part of it."""
-        found = dataclasses.asdict(self)
-        del found["trials"]
-        return found | {"grid": {k: list(v) for k, v in self.grid.items()}}
+        table = dataclasses.asdict(self)
+        del table["trials"]
+        return table | {"grid": {k: list(v) for k, v in self.grid.items()}}
 
 
 def grid_of(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -74,11 +74,11 @@ def grid_of(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
         >>> grid_of(["solver.iterations=50,100", "h=[1, 2],[3]"])
         {'solver.iterations': ('50', '100'), 'h': ('[1, 2]', '[3]')}
     """
-    found: dict[str, tuple[str, ...]] = {}
+    grid: dict[str, tuple[str, ...]] = {}
     for text in texts:
-        key, values = _key_and_rest("--grid", text, "scheme.step_size=1,4", found)
-        found[key] = tuple(_split(values))
-    return found
+        key, values = _key_and_rest("--grid", text, "scheme.step_size=1,4", grid)
+        grid[key] = tuple(_split(values))
+    return grid
 
 
 def ranges_of(texts: Sequence[str]) -> dict[str, Range]:
@@ -91,10 +91,10 @@ def ranges_of(texts: Sequence[str]) -> dict[str, Range]:
         >>> ranges_of(["solver.iterations=50:200"])["solver.iterations"]
         Range(low=50.0, high=200.0, whole=True, log=False)
     """
-    found: dict[str, Range] = {}
+    ranges: dict[str, Range] = {}
     example = "solver.learning_rate=1e-4:1e-2:log"
     for text in texts:
-        key, rest = _key_and_rest("--range", text, example, found)
+        key, rest = _key_and_rest("--range", text, example, ranges)
         parts = rest.split(":")
         log = len(parts) == 3 and parts.pop() == "log"
         try:
@@ -106,8 +106,8 @@ def ranges_of(texts: Sequence[str]) -> dict[str, Range]:
         if not low < high or (log and low <= 0):
             raise ConfigError(f"--range {text}: needs LOW < HIGH, and LOW > 0 with log")
         whole = all(part.strip().lstrip("-").isdigit() for part in parts)
-        found[key] = Range(low, high, whole, log)
-    return found
+        ranges[key] = Range(low, high, whole, log)
+    return ranges
 
 
 def _key_and_rest(option: str, text: str, example: str, known: dict[str, Any]) -> tuple[str, str]:
@@ -121,8 +121,8 @@ def _key_and_rest(option: str, text: str, example: str, known: dict[str, Any]) -
 
 def _split(text: str) -> Iterator[str]:
     """Yield the parts between commas that are outside of brackets and quotes."""
-    start, depth, quote = 0, 0, ""
-    for place, letter in enumerate(text):
+    offset, depth, quote = 0, 0, ""
+    for index, letter in enumerate(text):
         if quote:
             quote = "" if letter == quote else quote
         elif letter in "\"'":
@@ -132,6 +132,6 @@ def _split(text: str) -> Iterator[str]:
         elif letter in "]}":
             depth -= 1
         elif letter == "," and not depth:
-            yield text[start:place].strip()
-            start = place + 1
-    yield text[start:].strip()
+            yield text[offset:index].strip()
+            offset = index + 1
+    yield text[offset:].strip()

@@ -40,11 +40,11 @@ def search(sweep: Sweep, trials: int) -> None:
         trial = study.ask()
         setting = _setting(trial, sweep.plan)
         watch = _Watch(trial)
-        found = sweep.run(setting, watch)
-        if any(row.status == "pruned" for row in found.rows):
+        summary = sweep.run(setting, watch)
+        if any(row.status == "pruned" for row in summary.rows):
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
-        elif math.isfinite(found.value):
-            study.tell(trial, found.value)
+        elif math.isfinite(summary.value):
+            study.tell(trial, summary.value)
         else:
             trial.set_user_attr("ended", True)
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
@@ -85,14 +85,14 @@ def _ended(optuna: Any, study: Any) -> list[Any]:
 
 
 def _setting(trial: Any, plan: Plan) -> Setting:
-    found = [f"{k}={trial.suggest_categorical(k, list(v))}" for k, v in plan.grid.items()]
+    texts = [f"{k}={trial.suggest_categorical(k, list(v))}" for k, v in plan.grid.items()]
     for key, r in plan.ranges.items():
         if r.whole:
             value = trial.suggest_int(key, int(r.low), int(r.high), log=r.log)
         else:
             value = trial.suggest_float(key, r.low, r.high, log=r.log)
-        found.append(f"{key}={value!r}")
-    return tuple(found)
+        texts.append(f"{key}={value!r}")
+    return tuple(texts)
 
 
 class _Watch(Listener):

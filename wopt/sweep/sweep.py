@@ -96,15 +96,15 @@ class Sweep:
 
     def finish(self) -> list[Summary]:
         """Write the best configuration and the page; return the settings, the best first."""
-        found = summaries(self.rows)
-        if found and found[0].value < float("inf"):
-            best = override(self.base, found[0].setting)
-            about = f"# The best of {len(found)} settings, by held-out values: see table.jsonl.\n"
+        ranked = summaries(self.rows)
+        if ranked and ranked[0].value < float("inf"):
+            best = override(self.base, ranked[0].setting)
+            about = f"# The best of {len(ranked)} settings, by held-out values: see table.jsonl.\n"
             write_text(self.best, about + tomli_w.dumps(best))
-        shown = [r for s in found for r in s.rows if self._has_result(r)][:_SHOWN]
+        shown = [r for s in ranked for r in s.rows if self._has_result(r)][:_SHOWN]
         if len(shown) > 1:
             compare(compare_rows([self._directory(r.run).path for r in shown]), self.page)
-        return found
+        return ranked
 
     def _open(self) -> None:
         about = self.path / "sweep.json"
@@ -132,13 +132,13 @@ class Sweep:
     ) -> Row:
         """Make or go on with a run; whatever goes wrong is its row's reason."""
         name = known.run if known else f"{len(self.rows):03d}"
-        place = self._directory(name)
+        directory = self._directory(name)
         try:
-            if place.config.exists() and place.state.exists():
-                result = resume(place.path, listener, report=False)
+            if directory.config.exists() and directory.state.exists():
+                result = resume(directory.path, listener, report=False)
             else:
                 prepared = prepared_run(self._config(setting, seed))
-                result = begin(prepared, place.path, listener, report=False)
+                result = begin(prepared, directory.path, listener, report=False)
         except Pruned as stop:
             return self._ended(name, setting, seed, "pruned", str(stop))
         except KeyboardInterrupt:

@@ -57,12 +57,12 @@ def make_step(problem: Problem, state: State, progress: Progress | None) -> Acce
     h = rule(state.step, state.step_size)
     retries: tuple[Retry, ...] = ()
     for number in range(problem.guard.retries + 1):
-        found = _Attempt(problem, state, h, number, progress).make()
-        if isinstance(found, Accepted):
-            return dataclasses.replace(found, attempts=retries + found.attempts)
-        *refinements, rejection = found.retries
-        overfits, last = found.overfits, number == problem.guard.retries
-        if overfits and (last or found.within_noise):
+        outcome = _Attempt(problem, state, h, number, progress).make()
+        if isinstance(outcome, Accepted):
+            return dataclasses.replace(outcome, attempts=retries + outcome.attempts)
+        *refinements, rejection = outcome.retries
+        overfits, last = outcome.overfits, number == problem.guard.retries
+        if overfits and (last or outcome.within_noise):
             raise Converged(_CONVERGED.format(state.step + 1, rejection.reason))
         smaller = rule.after_rejection(h) or h
         rejection = dataclasses.replace(rejection, next_step_size=smaller)
@@ -84,18 +84,18 @@ _CONVERGED = (
 def _advice(problem: Problem, state: State) -> list[str]:
     """Return what may help this run: options that its solver and its step look at."""
     solver = problem.solver
-    found = []
+    advice = []
     if solver.optimiser != "lbfgs":
         rate = "matrix_rate" if solver.optimiser == "muon" else "learning_rate"
-        found = [f"a smaller solver.{rate}", "more solver.iterations"]
+        advice = [f"a smaller solver.{rate}", "more solver.iterations"]
     if state.block is not None and solver.warm_start:
-        found.append("solver.warm_start = false")
+        advice.append("solver.warm_start = false")
     if problem.guard.standard_errors < 2:
-        found.append("guard.standard_errors = 2")
-    found.append("a smaller step size")
+        advice.append("guard.standard_errors = 2")
+    advice.append("a smaller step size")
     if state.train.particles.points.dtype == torch.float32:
-        found.append('dtype = "float64"')
-    return [*found[:-1], f"or {found[-1]}"]
+        advice.append('dtype = "float64"')
+    return [*advice[:-1], f"or {advice[-1]}"]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -106,5 +106,5 @@ def _batches(n: int, size: int) -> Iterator[Tensor | None]:
             continue
         order = torch.randperm(n)
         # The rest of an epoch that does not fill a batch is left to the next shuffle.
-        for start in range(0, n - size + 1, size):
-            yield order[start : start + size]
+        for offset in range(0, n - size + 1, size):
+            yield order[offset : offset + size]

@@ -49,12 +49,12 @@ def check_parts(
             )
         return
     maps = new_block(block, dim, condition) if isinstance(block, Spec) else block
-    start = Capability.LOG_DENSITY if log_density else Capability.NOTHING
+    start_provides = Capability.LOG_DENSITY if log_density else Capability.NOTHING
     for part in _parts(objective):
-        _check_objective(part, maps, start)
+        _check_objective(part, maps, start_provides)
     of_block = ~(_OF_TARGET | Capability.LOG_DENSITY)
-    found = f"block {type(maps).__name__}"
-    require(f"scheme {type(scheme).__name__}", scheme.needs & of_block, found, maps.provides)
+    provider = f"block {type(maps).__name__}"
+    require(f"scheme {type(scheme).__name__}", scheme.needs & of_block, provider, maps.provides)
 
 
 def _parts(objective: Objective) -> list[Objective]:
@@ -64,15 +64,15 @@ def _parts(objective: Objective) -> list[Objective]:
     return [objective]
 
 
-def _check_objective(objective: Objective, maps: FlowBlock, start: Capability) -> None:
+def _check_objective(objective: Objective, maps: FlowBlock, start_provides: Capability) -> None:
     target = objective.target.provides if objective.target is not None else Capability.NOTHING
     # An objective without a target might be replaced by one that is given any.
-    fits = _fitting((target or _OF_TARGET) | start | maps.provides)
+    fits = _fitting((target or _OF_TARGET) | start_provides | maps.provides)
     name = f"objective {type(objective).__name__}"
     owner = type(objective.target).__name__ if objective.target is not None else "none given"
     require(name, objective.needs & _OF_TARGET, f"target {owner}", target, fits)
     whom = "this start, known by samples only,"
-    require(name, objective.needs & Capability.LOG_DENSITY, whom, start, fits)
+    require(name, objective.needs & Capability.LOG_DENSITY, whom, start_provides, fits)
     implied = (
         Capability.LOG_DET if Capability.LOG_DENSITY in objective.needs else Capability.NOTHING
     )

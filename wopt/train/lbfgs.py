@@ -41,8 +41,8 @@ def minimise_by_lbfgs(
 
     def gradient() -> Tensor:
         closure()
-        found = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
-        return torch.cat([g.reshape(-1) for g in found])
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+        return torch.cat([g.reshape(-1) for g in gradients])
 
     # A line search that gave up near the limits of precision is cured by forgetting the past.
     for _ in range(3):

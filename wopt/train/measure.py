@@ -36,7 +36,7 @@ def record_of(
     """
     before, moved = subproblem.particles, verdict.moved
     squared = (moved.points - before.points).square().sum(1)
-    condition = subproblem.stationarity(block)
+    stationarity = subproblem.stationarity(block)
     return StepRecord(
         step=step,
         step_size=step_size,
@@ -45,7 +45,7 @@ def record_of(
         w2_step=float(before.mean(squared).sqrt()),
         decrease=verdict.decrease.value,
         decrease_error=verdict.decrease.error,
-        residual=None if condition is None else affine_residual(condition),
+        residual=None if stationarity is None else affine_residual(stationarity),
         nll_valid=_mean_nll(problem, moved),
         likelihood_error=verdict.likelihood_error,
         inversion_error=verdict.inversion_error,

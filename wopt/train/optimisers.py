@@ -48,12 +48,12 @@ def adam_and_muon(
     if matrix_rate is None:
         return [_adam(list(block.parameters()), rate, decay)]
     matrices, rest = matrices_of(block)
-    found: list[torch.optim.Optimizer] = []
+    optimisers: list[torch.optim.Optimizer] = []
     if rest:
-        found.append(_adam(rest, rate, decay))
+        optimisers.append(_adam(rest, rate, decay))
     if matrices:
-        found.append(Muon(matrices, lr=matrix_rate, weight_decay=decay))
-    return found
+        optimisers.append(Muon(matrices, lr=matrix_rate, weight_decay=decay))
+    return optimisers
 
 
 def _adam(parameters: list[Tensor], rate: float, decay: float) -> torch.optim.Optimizer:

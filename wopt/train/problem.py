@@ -147,30 +147,30 @@ class Problem:
 
     def begin(self, train: Particles, valid: Particles | None = None) -> State:
         """Return the state before the first step; without ``valid``, ``train`` serves as both."""
-        held = train if valid is None else valid
-        self.redraw(held, "held_out")
+        held_out = train if valid is None else valid
+        self.redraw(held_out, "held_out")
         with torch.no_grad():
-            energy = float(self.objective.energy(held))
-        return State(0, Trace(train), Trace(held), None, energy, (), start=(train, held))
+            energy = float(self.objective.energy(held_out))
+        return State(0, Trace(train), Trace(held_out), None, energy, (), start=(train, held_out))
 
-    def redraw(self, like: Particles, *place: str | int) -> None:
-        """Give a stochastic objective the first draw of a place; see :meth:`draws`.
+    def redraw(self, like: Particles, *purpose: str | int) -> None:
+        """Give a stochastic objective the first draw for a purpose; see :meth:`draws`.
 
-        All held-out energies of a run use one place's, so that they can be compared.
+        All held-out energies of a run use the same draw, so that they can be compared.
         """
-        self.draws(like, *place)()
+        self.draws(like, *purpose)()
 
-    def draws(self, like: Particles, *place: str | int) -> Callable[[], None]:
-        """Return a function that gives a stochastic objective the next draw of a place.
+    def draws(self, like: Particles, *purpose: str | int) -> Callable[[], None]:
+        """Return a function that gives a stochastic objective the next draw for a purpose.
 
-        This is the one way in which draws change: as a function of the seed and of the place, so
+        This is the one way in which draws change: as a function of the seed and the purpose, so
         that nothing depends on the past. They are set on the objective and not handed to each
         evaluation, because a scheme may split it (:meth:`Objective.split`): the parts, the
         anchors made of them and the whole must see the same numbers, whoever asks.
 
         Args:
             like: Particles on the device where numbers are drawn.
-            place: What the draws are for.
+            purpose: What the draws are for.
         """
-        source = generator(self.seed, "objective", *place, device=like.points.device)
+        source = generator(self.seed, "objective", *purpose, device=like.points.device)
         return lambda: self.objective.resample(source)

@@ -54,11 +54,11 @@ def refine(problem: Problem, state: State, progress: Progress | None = None) -> 
     before = joint.value(state.blocks, state.start[1])
     blocks = _train(problem, joint, state, progress)
     problem.redraw(state.start[1], "held_out")
-    found = None if blocks is None else _accept(problem, joint, state, blocks, before)
-    if found is None:  # the maps stay; what was tried is told
+    accepted = None if blocks is None else _accept(problem, joint, state, blocks, before)
+    if accepted is None:  # the maps stay; what was tried is told
         last = dataclasses.replace(state.records[-1], refined=-problem.refine.iterations)
         return dataclasses.replace(state, records=(*state.records[:-1], last))
-    last = found.records[-1]
+    last = accepted.records[-1]
     spent = time.perf_counter() - wall, time.process_time() - cpu
     last = dataclasses.replace(
         last,
@@ -66,7 +66,7 @@ def refine(problem: Problem, state: State, progress: Progress | None = None) -> 
         seconds=last.seconds + spent[0],
         cpu_seconds=last.cpu_seconds + spent[1],
     )
-    return dataclasses.replace(found, records=(*found.records[:-1], last))
+    return dataclasses.replace(accepted, records=(*accepted.records[:-1], last))
 
 
 def check_joint(problem: Problem, state: State) -> None:
@@ -180,16 +180,16 @@ def _accept(
 ) -> State | None:
     """Return the state of the new maps, or ``None`` if the guard does not let them stand."""
     for _ in range(problem.guard.refinements + 1):
-        found, after = _measured(problem, state, blocks)
+        candidate, after = _measured(problem, state, blocks)
         if problem.guard.rises("joint value", joint.change(before, after)):
             return None
         coarse = [
             block
-            for block, record in zip(blocks, found.records, strict=True)
+            for block, record in zip(blocks, candidate.records, strict=True)
             if (record.likelihood_error or 0.0) > problem.guard.likelihood_tolerance
         ]
         if not coarse:
-            return found
+            return candidate
         refined = [block.refine() for block in coarse]
         if not all(refined):
             return None
@@ -225,7 +225,7 @@ def _measured(
             for trace, sub, end in zip(traces, subs, ends, strict=True)
         ]
         previous, energy = old.step_size, record.energy
-    found = dataclasses.replace(
+    measured = dataclasses.replace(
         state,
         train=traces[0],
         valid=traces[1],
@@ -233,4 +233,4 @@ def _measured(
         blocks=tuple(blocks),
         records=tuple(records),
     )
-    return found, (traces[1].particles, paid)
+    return measured, (traces[1].particles, paid)

@@ -50,8 +50,8 @@ class Stage:
     def train(self, previous: FlowBlock | None) -> tuple[FlowBlock, InnerReport]:
         """Return a block trained from that of the stage or step before, or from the identity."""
         problem, particles = self.problem, self.sub.particles
-        place = ("step", self.step + 1, self.attempt, self.stage)
-        with seeded(derive(problem.seed, *place)):
+        purpose = ("step", self.step + 1, self.attempt, self.stage)
+        with seeded(derive(problem.seed, *purpose)):
             block = _new_block(problem.block_of(self.step), particles)
             block.see(particles.points)
             if previous is not None and problem.solver.warm_start and _alike(block, previous):
@@ -64,7 +64,7 @@ class Stage:
                 self._loss,
                 len(particles),
                 rate=0.5**self.attempt,
-                before_each=problem.draws(particles, *place),
+                before_each=problem.draws(particles, *purpose),
                 held_out=self.held_out,
                 accuracy=self._accuracy,
                 progress=self._tell if self.progress else None,
@@ -112,8 +112,8 @@ class Stage:
     @torch.no_grad()
     def _accuracy(self, block: FlowBlock) -> tuple[float, float] | None:
         """Return the held-out first-order error and the movement per h', if any is implicit."""
-        condition = self.valid.stationarity(block)
-        return None if condition is None else (affine_residual(condition), condition.speed)
+        stationarity = self.valid.stationarity(block)
+        return None if stationarity is None else (affine_residual(stationarity), stationarity.speed)
 
     def _tell(self, done: int, total: int, loss: float) -> None:
         assert self.progress is not None

@@ -32,13 +32,13 @@ class Tolerance:
         """Measure the block; an error that is not known (nothing implicit) counts as met."""
         assert self.measure is not None
         training = block.training
-        found = self.measure(block.eval())
+        accuracy = self.measure(block.eval())
         block.train(training)
-        if found is None:
+        if accuracy is None:
             return True
-        self.residual, speed = found
+        self.residual, speed = accuracy
         limits = [self.tolerance, self.relative and self.relative * speed]
-        return all(found[0] <= limit for limit in limits if limit is not None)
+        return all(accuracy[0] <= limit for limit in limits if limit is not None)
 
 
 class Plateau:

@@ -34,7 +34,7 @@ from wopt.config.model import RunConfig, validate  # noqa: E402
 from wopt.data.dataset import Dataset  # noqa: E402
 from wopt.interfaces.block import FlowBlock  # noqa: E402
 from wopt.runs.evaluate import evaluate  # noqa: E402
-from wopt.runs.prepare import Prepared, place, prepare  # noqa: E402
+from wopt.runs.prepare import Prepared, particles_of, prepare  # noqa: E402
 from wopt.seeds import derive  # noqa: E402
 from wopt.train.iterate import iterate  # noqa: E402
 
@@ -79,7 +79,7 @@ def wopt_row(
     """
     dataset = prepared.dataset
     state = prepared.problem.begin(prepared.train, prepared.valid)
-    test = place(dataset, dataset.test, config, known=False)
+    test = particles_of(dataset, dataset.test, config, known=False)
     blocks: list[FlowBlock] = []
     curve: list[tuple[float, float]] = []
     turns = Turns(config.stop.steps or 1, rivals)

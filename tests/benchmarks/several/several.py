@@ -40,7 +40,7 @@ from wopt.errors import Converged, DivergenceError  # noqa: E402
 from wopt.interfaces.block import new_block  # noqa: E402
 from wopt.runs.certify import certify  # noqa: E402
 from wopt.runs.evaluate import evaluate  # noqa: E402
-from wopt.runs.prepare import Prepared, place, prepare  # noqa: E402
+from wopt.runs.prepare import Prepared, particles_of, prepare  # noqa: E402
 from wopt.seeds import derive, seeded  # noqa: E402
 from wopt.train.iterate import iterate  # noqa: E402
 from wopt.train.refine import Joint  # noqa: E402
@@ -142,7 +142,7 @@ def row(prepared: Prepared, state: Any, dataset: Dataset, certified: bool) -> Ta
     """Return what a run came to."""
     blocks = list(state.blocks)
     config = prepared.config
-    test = place(dataset, dataset.test, config, known=False)
+    test = particles_of(dataset, dataset.test, config, known=False)
     found = evaluate(prepared, blocks, test)
     scores = -prepared.flow(blocks).log_prob(dataset.test, audit=True).double()
     made = {

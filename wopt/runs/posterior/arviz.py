@@ -31,15 +31,15 @@ def variables(draws: Any, names: Sequence[str]) -> dict[str, Any]:
         base = element[1] if element else name
         index = tuple(int(k) for k in element[2].split(",")) if element else ()
         groups.setdefault(base, []).append((index, j))
-    found: dict[str, Any] = {}
+    arrays: dict[str, Any] = {}
     for base, members in groups.items():
         shape = _shape([index for index, _ in members])
         if shape is None:
-            found |= {names[j]: draws[None, :, j] for _, j in members}
+            arrays |= {names[j]: draws[None, :, j] for _, j in members}
             continue
         columns = [j for _, j in sorted(members)]
-        found[base] = draws[None, :, columns].reshape(1, len(draws), *shape)
-    return found
+        arrays[base] = draws[None, :, columns].reshape(1, len(draws), *shape)
+    return arrays
 
 
 def _shape(indices: list[tuple[int, ...]]) -> tuple[int, ...] | None:

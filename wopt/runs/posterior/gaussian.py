@@ -62,19 +62,19 @@ def fit_gaussian(log_p: LogDensity, dim: int, seconds: float, seed: int) -> Gaus
         seed: Of the draws.
 
     Example:
-        >>> found = fit_gaussian(lambda x: -((x - 3) / 2).square().sum(1) / 2, 1, 5.0, 0)
-        >>> round(float(found.shift), 4), round(float(found.slope), 4)
+        >>> gaussian = fit_gaussian(lambda x: -((x - 3) / 2).square().sum(1) / 2, 1, 5.0, 0)
+        >>> round(float(gaussian.shift), 4), round(float(gaussian.slope), 4)
         (3.0, 2.0)
     """
     z = _draws(dim, seed)
     end = time.process_time() + seconds
     zero = torch.zeros(dim, dtype=torch.float64)
-    starts = [("N(0, I)", zero, torch.eye(dim, dtype=torch.float64))]
+    guesses = [("N(0, I)", zero, torch.eye(dim, dtype=torch.float64))]
     peak = _laplace(log_p, dim, time.process_time() + seconds / 3)
     if peak is not None:
-        starts.insert(0, ("the mode and its curvature", *peak))
-    found = [_fit(log_p, z, start, end) for start in starts]
-    return min(found, key=lambda g: g.value)
+        guesses.insert(0, ("the mode and its curvature", *peak))
+    fits = [_fit(log_p, z, guess, end) for guess in guesses]
+    return min(fits, key=lambda g: g.value)
 
 
 def _draws(dim: int, seed: int) -> Tensor:
@@ -105,9 +105,9 @@ def _laplace(log_p: LogDensity, dim: int, end: float) -> tuple[Tensor, Tensor] |
     return mode, vectors * values.rsqrt() @ vectors.T
 
 
-def _fit(log_p: LogDensity, z: Tensor, start: tuple[str, Tensor, Tensor], end: float) -> Gaussian:
+def _fit(log_p: LogDensity, z: Tensor, guess: tuple[str, Tensor, Tensor], end: float) -> Gaussian:
     """Minimise over  b + A s  and  A exp(S), S symmetric, from S = 0 and s = 0."""
-    how, b, a = start
+    how, b, a = guess
     dim = len(b)
     generator = torch.zeros(dim, dim, dtype=torch.float64, requires_grad=True)
     step = torch.zeros(dim, dtype=torch.float64, requires_grad=True)

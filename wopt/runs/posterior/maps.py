@@ -82,7 +82,7 @@ def autoregressive_fit(
     """Return the flow of an autoregressive map and then the affine one."""
     last = affine.flow.blocks[0]
     dim = affine.flow.dim
-    found = solve(
+    solution = solve(
         _start(dim),
         objective={"name": "kl", "target": _pulled_back(density, last, dim)},
         scheme={"name": "jko", "step_size": 100.0},
@@ -96,12 +96,12 @@ def autoregressive_fit(
         seed=seed,
         progress=progress,
     )  # fmt: skip
-    if found.status == "stopped":
+    if solution.status == "stopped":
         raise KeyboardInterrupt
-    if not found.state.blocks:
-        return dataclasses.replace(affine, elbo=-math.inf, failed=found.reason)
+    if not solution.state.blocks:
+        return dataclasses.replace(affine, elbo=-math.inf, failed=solution.reason)
     how = f"an autoregressive map of {iterations} iterations after {affine.how}"
-    fit = _fit(density, [*(b.double() for b in found.state.blocks), last], seed, how)
+    fit = _fit(density, [*(b.double() for b in solution.state.blocks), last], seed, how)
     return dataclasses.replace(fit, iterations=iterations)
 
 

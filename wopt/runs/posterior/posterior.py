@@ -61,10 +61,12 @@ class Posterior:
         report = measure_sampler(target, y, log_q, seed=derive(seed, "measure"))
         with torch.no_grad():
             x = density.support(y)[0]
-            found = smoothed_importance_weights(usable(density(y) - log_q, y))
-        m, m_error, s, s_error = (tuple(v.tolist()) for v in moments(found.weights, x))
+            smoothed = smoothed_importance_weights(usable(density(y) - log_q, y))
+        m, m_error, s, s_error = (tuple(v.tolist()) for v in moments(smoothed.weights, x))
         report = dataclasses.replace(report, means=m, means_error=m_error, sds=s, sds_error=s_error)
-        return cls(x, found.log_weights, density.names, report, fit.flow, density, fit.how, seconds)
+        return cls(
+            x, smoothed.log_weights, density.names, report, fit.flow, density, fit.how, seconds
+        )
 
     @property
     def k_hat(self) -> float:
@@ -106,8 +108,8 @@ class Posterior:
         size = len(self.draws) if n is None else n
         chance = generator(seed, "resample")
         edges = self.log_weights.exp().cumsum(0)
-        places = (torch.arange(size) + torch.rand((), generator=chance)) / size
-        rows = torch.searchsorted(edges / edges[-1], places.to(edges)).clamp_max(len(edges) - 1)
+        levels = (torch.arange(size) + torch.rand((), generator=chance)) / size
+        rows = torch.searchsorted(edges / edges[-1], levels.to(edges)).clamp_max(len(edges) - 1)
         return self.draws[rows[torch.randperm(size, generator=chance)]]
 
     def to_arviz(self, *, seed: int = 0) -> Any:

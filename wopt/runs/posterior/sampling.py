@@ -71,9 +71,12 @@ def sample(
     Example:
         >>> import torch, wopt
         >>> law = torch.distributions.LogNormal(0.0, 0.5)  # a normal law in free coordinates
-        >>> found = wopt.sample(lambda x: law.log_prob(x[:, 0]), dim=1, support={"0": "positive"})
-        >>> found.reliable, abs(found.log_z) < 1e-6, abs(float(found.means[0] - law.mean)) < 0.05
-        (True, True, True)
+        >>> posterior = wopt.sample(
+        ...     lambda x: law.log_prob(x[:, 0]), dim=1, support={"0": "positive"})
+        >>> posterior.reliable, abs(posterior.log_z) < 1e-6
+        (True, True)
+        >>> abs(float(posterior.means[0] - law.mean)) < 0.05
+        True
     """
     began = time.process_time()
     if isinstance(log_prob, GivenModel):
