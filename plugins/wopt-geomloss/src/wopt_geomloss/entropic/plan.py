@@ -45,7 +45,15 @@ class Entropic:
 
 
 def solve_between(
-    x: Tensor, a: Tensor, y: Tensor, b: Tensor, epsilon: float, tolerance: float, iterations: int
+    x: Tensor,
+    a: Tensor,
+    y: Tensor,
+    b: Tensor,
+    epsilon: float,
+    tolerance: float,
+    iterations: int,
+    *,
+    accept: float = 0.0,
 ) -> Entropic:
     """Return the optimum for the cost |x - y|^2 and the entropy epsilon KL(pi | a x b).
 
@@ -60,6 +68,7 @@ def solve_between(
         epsilon: The temperature.
         tolerance: Of the second marginal, in L1; the first is exact.
         iterations: At most.
+        accept: An error that will do when the iterations are used up.
 
     Raises:
         NotConverged: After so many iterations.
@@ -90,7 +99,7 @@ def solve_between(
     f = -epsilon * torch.logsumexp((g - cost) / epsilon + log_b, dim=1)
     density = cost.sub_(f[:, None]).sub_(g).div_(-epsilon).exp_()
     error = float(b @ (a @ density - 1).abs())
-    if not error <= tolerance:
+    if not error <= max(tolerance, accept):
         raise NotConverged(error)
     return Entropic(a @ f + b @ g, f, density @ (b[:, None] * y))
 
