@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 import typing
@@ -15,7 +16,7 @@ from wopt.errors import ConfigError, WoptError
 from wopt.host import host
 from wopt.registry import KINDS, close_matches
 
-__all__ = ["Component", "Spec", "build", "config_of", "name_of", "named", "options_model"]
+__all__ = ["Component", "Spec", "build", "config_of", "fields", "name_of", "named", "options_model"]
 
 C = TypeVar("C", bound="Component")
 
@@ -109,6 +110,24 @@ class Component:
     def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
         # `wopt.config.schema` replaces this marker by a reference to all components of the kind.
         return {"x-wopt-kind": cls.kind} if cls.kind else options_model(cls).model_json_schema()
+
+
+@typing.dataclass_transform()
+def fields(cls: type[C]) -> type[C]:
+    """Make the annotated attributes of a component its options, as a dataclass does.
+
+    For components that only keep their options: the constructor is written from the fields.
+
+    Example:
+        >>> @fields
+        ... class Cooling(Component):
+        ...     rate: float = 1.0
+        >>> Cooling(rate="0.5")
+        Cooling(rate=0.5)
+    """
+    made = dataclasses.dataclass(eq=False, repr=False)(cls)
+    made.__init__ = _validated(made.__init__)  # type: ignore[method-assign]
+    return made
 
 
 class Spec:

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from wopt.capabilities import Capability
-from wopt.component import Component
+from wopt.component import Component, fields
 from wopt.errors import DivergenceError
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.change import energy_change
@@ -59,6 +59,7 @@ class Verdict:
         return "; ".join(w for w in (self.lacks_decrease, self.lacks_accuracy) if w)
 
 
+@fields
 class Guard(Component):
     """Accepts a step by sufficient decrease and by the accuracy of its likelihood.
 
@@ -79,34 +80,26 @@ class Guard(Component):
         1
     """
 
-    def __init__(
-        self,
-        likelihood_tolerance: Annotated[
-            float,
-            Field(
-                gt=0,
-                description="largest mean numerical error of a block's log-likelihood, in nats",
-            ),
-        ] = 0.02,
-        standard_errors: Annotated[
-            float,
-            Field(
-                ge=0,
-                description="a rise of the objective by at most this many standard errors is "
-                "accepted",
-            ),
-        ] = 1.0,
-        retries: Annotated[
-            int, Field(ge=0, description="how often a rejected step may be trained again")
-        ] = 2,
-        refinements: Annotated[
-            int, Field(ge=0, description="how often the time grid of a block may be refined")
-        ] = 4,
-    ) -> None:
-        self.likelihood_tolerance = likelihood_tolerance
-        self.standard_errors = standard_errors
-        self.retries = retries
-        self.refinements = refinements
+    likelihood_tolerance: Annotated[
+        float,
+        Field(
+            gt=0,
+            description="largest mean numerical error of a block's log-likelihood, in nats",
+        ),
+    ] = 0.02
+    standard_errors: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="a rise of the objective by at most this many standard errors is accepted",
+        ),
+    ] = 1.0
+    retries: Annotated[
+        int, Field(ge=0, description="how often a rejected step may be trained again")
+    ] = 2
+    refinements: Annotated[
+        int, Field(ge=0, description="how often the time grid of a block may be refined")
+    ] = 4
 
     @torch.no_grad()
     def judge(

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from wopt.component import Component
+from wopt.component import Component, fields
 from wopt.interfaces.block import FlowBlock
 from wopt.train.batches import BatchTraining
 from wopt.train.inner import Accuracy, InnerReport, Loss, Progress
@@ -18,6 +18,7 @@ from wopt.train.tolerance import Tolerance
 __all__ = ["InnerReport", "InnerSolver"]
 
 
+@fields
 class InnerSolver(Component):
     """Adam or Muon on mini-batches with warm-up and a cosine schedule, or L-BFGS on all particles.
 
@@ -29,147 +30,122 @@ class InnerSolver(Component):
         100
     """
 
-    def __init__(
-        self,
-        optimiser: Annotated[
-            Literal["adam", "muon", "lbfgs"],
-            Field(
-                description="adam (on mini-batches), muon (the same with orthogonalised steps for "
-                "weight matrices, quicker on sharp features) or lbfgs (on all particles, for "
-                "small problems)"
-            ),
-        ] = "adam",
-        learning_rate: Annotated[float, Field(gt=0, description="peak learning rate")] = 2e-3,
-        matrix_rate: Annotated[
-            float, Field(gt=0, description="peak learning rate of weight matrices under muon")
-        ] = 0.02,
-        iterations: Annotated[
-            int, Field(ge=1, description="largest number of iterations in each step")
-        ] = 500,
-        by_step: Annotated[
-            list[Annotated[float, Field(gt=0)]] | None,
-            Field(
-                min_length=1,
-                description="factors on `iterations`, one for each step; the last is used for all "
-                "later steps",
-            ),
-        ] = None,
-        fresh: Annotated[
-            bool,
-            Field(
-                description="whether training particles are drawn anew at every iteration, where the "
-                "source can be sampled or its rows are smoothed; not with lbfgs"
-            ),
-        ] = False,
-        batch_size: Annotated[int, Field(ge=1, description="particles per iteration")] = 500,
-        warmup: Annotated[
-            float,
-            Field(ge=0, lt=1, description="share of iterations in which the learning rate rises"),
-        ] = 0.05,
-        final_rate: Annotated[
-            float, Field(ge=0, le=1, description="learning rate at the end, as a share of the peak")
-        ] = 0.01,
-        clip: Annotated[
-            float,
-            Field(
-                ge=0,
-                description="largest norm of a gradient, to which longer ones are clipped; 0: no "
-                "clipping",
-            ),
-        ] = 10.0,
-        weight_decay: Annotated[
-            float,
-            Field(
-                ge=0,
-                description="decoupled weight decay as in AdamW, against overfitting (with adam "
-                "and muon)",
-            ),
-        ] = 0.0,
-        ema: Annotated[
-            float,
-            Field(
-                ge=0,
-                lt=1,
-                description="decay of the exponential moving average of the parameters, which is "
-                "what is kept; 0: no average",
-            ),
-        ] = 0.0,
-        noise: Annotated[
-            float,
-            Field(
-                ge=0,
-                description="standard deviation of fresh normal noise on the training particles, "
-                "in the flow's coordinates, at every iteration; against overfitting smooth laws",
-            ),
-        ] = 0.0,
-        warm_start: Annotated[
-            bool,
-            Field(
-                description="whether a step's map begins as that of the step before; otherwise as "
-                "the identity"
-            ),
-        ] = True,
-        check_every: Annotated[
-            int,
-            Field(
-                ge=1, description="iterations between evaluations of the loss on held-out particles"
-            ),
-        ] = 50,
-        check_rows: Annotated[
-            int | None,
-            Field(
-                ge=1,
-                description="number of held-out particles in these evaluations; by default all",
-            ),
-        ] = None,
-        patience: Annotated[
-            int | None,
-            Field(
-                ge=1,
-                description="evaluations without a new smallest loss before training of the step "
-                "ends; the best map is kept, the initial one if none was better",
-            ),
-        ] = None,
-        tolerance: Annotated[
-            float | None,
-            Field(
-                gt=0,
-                description="train until the error in the first-order optimality condition is "
-                "below this",
-            ),
-        ] = None,
-        relative_tolerance: Annotated[
-            float | None,
-            Field(
-                gt=0,
-                description="the same tolerance as a share of the movement divided by h, which "
-                "falls from step to step, so that late steps are solved more accurately",
-            ),
-        ] = None,
-        rounds: Annotated[
-            int, Field(ge=1, description="how often `iterations` may be run to reach a tolerance")
-        ] = 4,
-    ) -> None:
-        self.optimiser = optimiser
-        self.learning_rate = learning_rate
-        self.matrix_rate = matrix_rate
-        self.iterations = iterations
-        self.by_step = by_step
-        self.fresh = fresh
-        self.batch_size = batch_size
-        self.warmup = warmup
-        self.final_rate = final_rate
-        self.clip = clip
-        self.weight_decay = weight_decay
-        self.ema = ema
-        self.noise = noise
-        self.warm_start = warm_start
-        self.check_every = check_every
-        self.check_rows = check_rows
-        self.patience = patience
-        self.tolerance = tolerance
-        self.relative_tolerance = relative_tolerance
-        self.rounds = rounds
+    optimiser: Annotated[
+        Literal["adam", "muon", "lbfgs"],
+        Field(
+            description="adam (on mini-batches), muon (the same with orthogonalised steps for "
+            "weight matrices, quicker on sharp features) or lbfgs (on all particles, for "
+            "small problems)"
+        ),
+    ] = "adam"
+    learning_rate: Annotated[float, Field(gt=0, description="peak learning rate")] = 2e-3
+    matrix_rate: Annotated[
+        float, Field(gt=0, description="peak learning rate of weight matrices under muon")
+    ] = 0.02
+    iterations: Annotated[
+        int, Field(ge=1, description="largest number of iterations in each step")
+    ] = 500
+    by_step: Annotated[
+        list[Annotated[float, Field(gt=0)]] | None,
+        Field(
+            min_length=1,
+            description="factors on `iterations`, one for each step; the last is used for all "
+            "later steps",
+        ),
+    ] = None
+    fresh: Annotated[
+        bool,
+        Field(
+            description="whether training particles are drawn anew at every iteration, where the "
+            "source can be sampled or its rows are smoothed; not with lbfgs"
+        ),
+    ] = False
+    batch_size: Annotated[int, Field(ge=1, description="particles per iteration")] = 500
+    warmup: Annotated[
+        float,
+        Field(ge=0, lt=1, description="share of iterations in which the learning rate rises"),
+    ] = 0.05
+    final_rate: Annotated[
+        float, Field(ge=0, le=1, description="learning rate at the end, as a share of the peak")
+    ] = 0.01
+    clip: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="largest norm of a gradient, to which longer ones are clipped; 0: no "
+            "clipping",
+        ),
+    ] = 10.0
+    weight_decay: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="decoupled weight decay as in AdamW, against overfitting (with adam "
+            "and muon)",
+        ),
+    ] = 0.0
+    ema: Annotated[
+        float,
+        Field(
+            ge=0,
+            lt=1,
+            description="decay of the exponential moving average of the parameters, which is "
+            "what is kept; 0: no average",
+        ),
+    ] = 0.0
+    noise: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="standard deviation of fresh normal noise on the training particles, "
+            "in the flow's coordinates, at every iteration; against overfitting smooth laws",
+        ),
+    ] = 0.0
+    warm_start: Annotated[
+        bool,
+        Field(
+            description="whether a step's map begins as that of the step before; otherwise as "
+            "the identity"
+        ),
+    ] = True
+    check_every: Annotated[
+        int,
+        Field(ge=1, description="iterations between evaluations of the loss on held-out particles"),
+    ] = 50
+    check_rows: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            description="number of held-out particles in these evaluations; by default all",
+        ),
+    ] = None
+    patience: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            description="evaluations without a new smallest loss before training of the step "
+            "ends; the best map is kept, the initial one if none was better",
+        ),
+    ] = None
+    tolerance: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            description="train until the error in the first-order optimality condition is "
+            "below this",
+        ),
+    ] = None
+    relative_tolerance: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            description="the same tolerance as a share of the movement divided by h, which "
+            "falls from step to step, so that late steps are solved more accurately",
+        ),
+    ] = None
+    rounds: Annotated[
+        int, Field(ge=1, description="how often `iterations` may be run to reach a tolerance")
+    ] = 4
 
     def of_step(self, step: int) -> InnerSolver:
         """Return the solver of one step: 0, 1, ..."""
