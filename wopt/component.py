@@ -148,9 +148,15 @@ class Spec:
         return self.cls(**context, **chosen)
 
 
+class _Reference(dict[str, Any]):
+    """A table that nobody changes, so that it can be the default of a field."""
+
+    __hash__ = object.__hash__  # type: ignore[assignment]
+
+
 def named(name: str, /, **options: Any) -> Any:
     """Return a reference to a component by name, for use as a parameter's default."""
-    return {"name": name, **options}
+    return _Reference(name=name, **options)
 
 
 def custom_error(message: str) -> PydanticCustomError:

@@ -112,9 +112,8 @@ class CertifyOptions(Component):
 
         Args:
             iterations: Of its first net.
-            seconds: Processor time within which more nets may be trained.
             seed: Of the critic.
-            seconds: CPU seconds of its nets.
+            seconds: Processor time within which more nets may be trained.
         """
         return CriticOptions(
             self.net, iterations, self.learning_rate, self.batch_size, self.level, seed, seconds
