@@ -50,8 +50,8 @@ class Stage:
     def train(self, previous: FlowBlock | None) -> tuple[FlowBlock, InnerReport]:
         """Return a block trained from that of the stage or step before, or from the identity."""
         problem, particles = self.problem, self.sub.particles
-        purpose = ("step", self.step + 1, self.attempt, self.stage)
-        with seeded(derive(problem.seed, *purpose)):
+        key = ("step", self.step + 1, self.attempt, self.stage)
+        with seeded(derive(problem.seed, *key)):
             block = _new_block(problem.block_of(self.step), particles)
             block.see(particles.points)
             if previous is not None and problem.solver.warm_start and _alike(block, previous):
@@ -64,7 +64,7 @@ class Stage:
                 self._loss,
                 len(particles),
                 rate=0.5**self.attempt,
-                before_each=problem.draws(particles, *purpose),
+                before_each=problem.draws(particles, *key),
                 held_out=self.held_out,
                 accuracy=self._accuracy,
                 progress=self._tell if self.progress else None,
