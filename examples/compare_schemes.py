@@ -51,7 +51,7 @@ def main(config: Path, out: Path, settings: list[str]) -> None:
         except WoptError as error:
             print(f"{name}: {error}")
             continue
-        print(f"{name}: {result['status']} after {result['steps']} steps, {result['reason']}")
+        print(f"{name}: {result.status} after {result.steps} steps, {result.reason}")
         directories.append(out / name)
     print(compare(rows(directories), out / "compare.html"))
 
