@@ -137,6 +137,7 @@ def transport_shares(anchor: Tensor, moved: Particles, epsilon: float) -> Tensor
             f"iterations at epsilon = {epsilon:g}. Use a larger epsilon, or the scheme jko, whose "
             "transport is not entropic"
         ) from None
-    value = plan.potential - weights @ plan.potential + plan.value
+    value = plan.potential.clone()
+    value[there] += plan.other  # by pairs, so that what does not move does not vary
     slope = (y.square() - 2 * y * plan.image.to(y)).sum(1)
     return value.to(y) + slope - slope.detach()

@@ -36,11 +36,13 @@ class Entropic:
     Attributes:
         value: OT_epsilon(rho, q), from the dual, so right to second order in the marginal error.
         potential: The first variation of the value by rho, f, shape ``(n,)``.
+        other: That by q, g, shape ``(m,)``; the value is the mean of f plus that of g.
         image: b(x) = E_pi[y | x], shape ``(n, d)``.
     """
 
     value: Tensor
     potential: Tensor
+    other: Tensor
     image: Tensor
 
 
@@ -101,7 +103,7 @@ def solve_between(
     error = float(b @ (a @ density - 1).abs())
     if not error <= max(tolerance, accept):
         raise NotConverged(error)
-    return Entropic(a @ f + b @ g, f, density @ (b[:, None] * y))
+    return Entropic(a @ f + b @ g, f, g, density @ (b[:, None] * y))
 
 
 def solve_within(
@@ -134,7 +136,7 @@ def solve_within(
         raise NotConverged(error)
     f, excess = epsilon * u.log(), a @ (u * rows) - 1
     image = kernel @ ((a * u)[:, None] * x) / rows.clamp_min(tiny)[:, None]
-    return Entropic(2 * (a @ f) - epsilon * excess, f, image)
+    return Entropic(2 * (a @ f) - epsilon * excess, f, f, image)
 
 
 def squared_distances(x: Tensor, y: Tensor) -> Tensor:
