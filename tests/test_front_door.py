@@ -252,10 +252,19 @@ def test_a_flow_is_a_variational_family():
     assert abs(float(loss.detach())) < 0.02  # KL of an affine family to a Gaussian: zero at the end
 
 
-def test_a_flow_of_closed_form_blocks_is_exported(rows):
-    flow = trained(rows, {"name": "coupling"})
+@pytest.mark.parametrize("block", [{"name": "coupling"}, BLOCK])
+def test_a_flow_is_exported(rows, block):
+    flow = trained(rows, block)
     program = torch.export.export(flow, (rows[:8],), strict=False)
     y, log_det = program.module()(rows[8:16])
     expected = flow(rows[8:16])
     torch.testing.assert_close(y, expected[0])
     torch.testing.assert_close(log_det, expected[1])
+
+
+@pytest.mark.filterwarnings("ignore:.*autograd.function.Function.*:DeprecationWarning")  # torch's
+@pytest.mark.parametrize("block", [{"name": "affine"}, BLOCK])
+def test_a_flow_compiles_to_one_graph(rows, block):
+    flow = trained(rows, block)
+    compiled = torch.compile(flow, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(rows[:8]), flow(rows[:8]))
