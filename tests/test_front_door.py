@@ -73,6 +73,17 @@ def test_a_known_start_is_pushed_forward_from_python_too(tmp_path):
     assert torch.equal(wopt.load(tmp_path / "out").log_prob(x), found.flow.log_prob(x))
 
 
+def test_a_part_that_no_file_can_name_is_told_before_anything_is_written(tmp_path):
+    class Silent(wopt.Tracker):
+        def step(self, record):
+            pass
+
+    config = {"source": {"name": "gaussian", "dim": 2}, "tracker": Silent(), "block": BLOCK}
+    with pytest.raises(wopt.PluginError, match="Silent is not registered as a tracker"):
+        wopt.run(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_flow_is_saved_to_one_file(fitted, rows, tmp_path):
     path = fitted.flow.save(tmp_path / "model.wopt")
     again = wopt.load(path)
@@ -150,9 +161,13 @@ def test_prints_are_short(fitted):
     assert "2 step" in repr(fitted)
     assert len(repr(fitted.flow)) < 200
     parts = fitted.prepared
-    for part in (parts.train, parts.dataset, fitted.problem.solver, fitted.problem.scheme):
+    certificate = fitted.certificate(iterations=0, transport_rows=0, challenge=False)
+    for part in (
+        parts, parts.train, parts.dataset, fitted.problem.solver, fitted.problem.scheme,
+        fitted.state, fitted.flow.base, fitted.flow.distribution(), certificate,
+    ):  # fmt: skip
         text = repr(part)
-        assert len(text) < 400
+        assert len(text) < 600
         assert " object at " not in text
 
 

@@ -108,21 +108,6 @@ class RunDirectory:
         """Write ``result.json``."""
         write_json(self.result, result)
 
-    def read_result(self) -> dict[str, Any]:
-        """Return ``result.json``.
-
-        Raises:
-            RunError: It is damaged or the run has not ended.
-        """
-        try:
-            return dict(json.loads(self.result.read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            raise RunError(
-                f"{self.path}: has no result yet; finish it with `wopt resume {self.path}`"
-            ) from None
-        except (OSError, ValueError) as error:
-            raise RunError(f"{self.result}: is damaged: {error}") from None
-
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
     """Write a safetensors file atomically."""

@@ -77,7 +77,7 @@ class Trace:
         return Trace(moved, self.particles.points, gradient)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class State:
     """All that the next step needs, and all that a checkpoint holds.
 
@@ -103,6 +103,10 @@ class State:
     records: tuple[StepRecord, ...] = ()
     plan: Mapping[str, float] = dataclasses.field(default_factory=dict)
     start: tuple[Particles, Particles] | None = None
+
+    def __repr__(self) -> str:
+        particles = self.train.particles
+        return f"State(after {self.step} step(s), energy {self.energy:.6g}; {particles})"
 
     @property
     def block(self) -> FlowBlock | None:
