@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from wopt.report.read import Run
 from wopt.report.style import BLUE, GREEN, MUTED, ORANGE, VERMILION, WIDTH, Picture, decades, svg
+from wopt.train.record import StepRecord
 
 __all__ = ["diagnostics", "progress"]
 
@@ -22,7 +23,7 @@ def progress(run: Run) -> Picture | None:
     """Draw the energy and the held-out NLL by step."""
     if not run.steps:
         return None
-    steps = [r["step"] for r in run.steps]
+    steps = [r.step for r in run.steps]
     # Rows of a start that is pushed forward are no data.
     nll = _column(run.steps if run.pulls_back else [], "nll_valid")
     result = run.result
@@ -110,7 +111,7 @@ def diagnostics(run: Run) -> Picture | None:
     """Draw how well each step was solved, and how accurate its map is."""
     if not run.steps:
         return None
-    steps = [r["step"] for r in run.steps]
+    steps = [r.step for r in run.steps]
     guard = run.config.get("guard")
     tolerance = guard.get("likelihood_tolerance") if isinstance(guard, dict) else None
     panels = [p for p in _panels(run) if any(np.isfinite(values).any() for *_, values in p[2])]
@@ -172,8 +173,8 @@ def _decades(axes: Axes) -> None:
     decades(axes)
 
 
-def _column(records: Sequence[dict[str, Any]], key: str) -> np.ndarray[Any, Any]:
-    values = (r.get(key) for r in records)
+def _column(records: Sequence[StepRecord], key: str) -> np.ndarray[Any, Any]:
+    values = (getattr(r, key) for r in records)
     return np.array([np.nan if v is None else v for v in values], dtype=float)
 
 

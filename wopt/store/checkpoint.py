@@ -18,7 +18,6 @@ from wopt.interfaces.block import FlowBlock, new_block
 from wopt.particles import Particles
 from wopt.store.directory import RunDirectory, read_tensors, write_tensors
 from wopt.train.problem import State, Trace
-from wopt.train.record import StepRecord
 
 __all__ = [
     "load_blocks",
@@ -47,7 +46,7 @@ def save_state(run: RunDirectory, state: State, config: RunConfig) -> None:
         write_tensors(run.refined, tensors, {"step": str(state.step)})
     elif state.block is not None:
         _write_block(run, state.step, state.block.state(), config)
-    run.write_steps([record.to_dict() for record in state.records])
+    run.write_steps(state.records)
     tensors = {
         f"{split}.{name}": value
         for split, trace in (("train", state.train), ("valid", state.valid))
@@ -96,12 +95,6 @@ def load_state(
         }
     except (KeyError, ValueError, TypeError) as error:
         raise RunError(f"{run.state}: is damaged: {error!r}") from None
-    records = []
-    for line in run.read_steps(step):
-        try:
-            records.append(StepRecord.from_dict(line))
-        except (KeyError, TypeError) as error:
-            raise RunError(f"{run.steps}: is damaged: {error}") from None
     return State(
         step,
         traces["train"],
@@ -109,7 +102,7 @@ def load_state(
         known["step_size"],
         known["energy"],
         tuple(load_blocks(run, config, dim, condition)),
-        tuple(records),
+        tuple(run.read_steps(step)),
         dict(known["plan"]),
         start,
     )

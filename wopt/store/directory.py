@@ -14,7 +14,9 @@ from torch import Tensor
 
 from wopt.config.read import read_toml
 from wopt.errors import ConfigError, RunError
-from wopt.files import finite, replacing, write_json, write_text
+from wopt.files import replacing, write_json, write_text
+from wopt.store.documents import read_lines
+from wopt.train.record import StepRecord
 
 __all__ = ["RunDirectory", "read_tensors", "write_tensors"]
 
@@ -82,22 +84,18 @@ class RunDirectory:
         except ConfigError as error:
             raise RunError(f"this run is damaged: {error}") from None
 
-    def write_steps(self, records: Sequence[dict[str, Any]]) -> None:
+    def write_steps(self, records: Sequence[StepRecord]) -> None:
         """Write ``steps.jsonl`` anew."""
-        write_text(self.steps, "".join(json.dumps(finite(r)) + "\n" for r in records))
+        write_text(self.steps, "".join(json.dumps(r.to_dict()) + "\n" for r in records))
 
-    def read_steps(self, count: int) -> list[dict[str, Any]]:
-        """Return the first ``count`` records.
+    def read_steps(self, count: int | None = None) -> list[StepRecord]:
+        """Return the records, or the first ``count`` of them.
 
         Raises:
             RunError: Some are missing or damaged.
         """
-        try:
-            lines = self.steps.read_text(encoding="utf-8").splitlines() if count else []
-            records = [json.loads(line) for line in lines[:count]]
-        except (OSError, ValueError) as error:
-            raise RunError(f"{self.steps}: is damaged: {error}") from None
-        if len(records) < count:
+        records = read_lines(self.steps, StepRecord)[:count]
+        if count is not None and len(records) < count:
             raise RunError(
                 f"{self.steps}: has {len(records)} records where the checkpoint has {count} steps; "
                 "the run is damaged"

@@ -162,18 +162,12 @@ class Sweep:
         return table
 
     def _ended(self, name: str, setting: Setting, seed: int, status: str, reason: str) -> Row:
-        steps = _steps(self._directory(name))
-        last = steps[-1] if steps else {}
-        value = last.get("nll_valid")
-        return Row(
-            name,
-            setting,
-            seed,
-            status,
-            reason,
-            last.get("energy") if value is None else value,
-            steps=len(steps),
-        )
+        records = self._directory(name).read_steps()
+        value = None
+        if records:
+            last = records[-1]
+            value = last.energy if last.nll_valid is None else last.nll_valid
+        return Row(name, setting, seed, status, reason, value, steps=len(records))
 
     def _row(self, setting: Setting, seed: int) -> Row | None:
         return next((r for r in self.rows if (r.setting, r.seed) == (setting, seed)), None)
@@ -191,10 +185,3 @@ class Sweep:
 
 
 _AGAIN = "interrupted; the same command goes on with what is left"
-
-
-def _steps(directory: RunDirectory) -> list[dict[str, Any]]:
-    if not directory.steps.exists():
-        return []
-    lines = directory.steps.read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines]
