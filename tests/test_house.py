@@ -1,8 +1,10 @@
 """The house: who imports whom, public names, small files, documented components."""
 
 import ast
+import copy
 import importlib
 import inspect
+import pickle
 from pathlib import Path
 
 import pytest
@@ -98,6 +100,18 @@ def test_every_option_is_described(entry):
     lacking = [name for name, field in options_model(cls).model_fields.items()
                if not field.description]  # fmt: skip
     assert not lacking
+
+
+@each
+def test_every_component_copies_and_pickles(entry):
+    cls = host().registry.load(entry.kind, entry.qualified)
+    try:
+        part = wopt.build(entry.kind, {"name": entry.qualified, **cls.example})
+    except wopt.ConfigError:
+        pytest.skip("needs a file or a function")
+    for again in (pickle.loads(pickle.dumps(part)), copy.deepcopy(part)):
+        assert repr(again) == repr(part)
+        assert " object at " not in repr(again)
 
 
 @pytest.mark.parametrize("name", ["InnerSolver", "Guard", "Stop"])

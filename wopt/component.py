@@ -31,7 +31,8 @@ class Options(BaseModel):
     def __reduce__(self) -> Any:
         if self.component is None:
             return super().__reduce__()
-        return _options_of, (self.component, {k: getattr(self, k) for k in type(self).model_fields})
+        values = {k: getattr(self, k) for k in type(self).model_fields}
+        return _options_of, (self.component, values, self.model_fields_set)
 
     @model_validator(mode="before")
     @classmethod
@@ -191,9 +192,9 @@ def _derive(cls: type[Component]) -> type[Options]:
     return made
 
 
-def _options_of(cls: type[Component], values: dict[str, Any]) -> Options:
+def _options_of(cls: type[Component], values: dict[str, Any], given: set[str]) -> Options:
     """Return options that were validated when they were pickled."""
-    return options_model(cls).model_construct(**values)
+    return options_model(cls).model_construct(_fields_set=given, **values)
 
 
 def _validated(init: Callable[..., None]) -> Callable[..., None]:
