@@ -97,19 +97,14 @@ def certify(
     told, settings = listener or Listener(), prepared.config.certify
     if options:
         settings = CertifyOptions(**{**settings.options, **options})
-    chosen = particles is None and prepared.dataset is not None
-    scored = chosen and is_scored(prepared, settings)
-    challenged = chosen and settings.challenge and can_be_challenged(prepared)
+    by_rows = particles is None and prepared.dataset is not None
+    scored = by_rows and is_scored(prepared, settings)
+    challenged = by_rows and settings.challenge and can_be_challenged(prepared)
     effort = plan(
-        settings,
-        prepared.problem,
-        blocks,
-        prepared.valid,
-        _trained(state, settings, seconds),
-        scored=scored,
-        challenged=challenged and lower is None,
-        compared=chosen and settings.two_sample and can_be_compared(prepared),
-    )
+        settings, prepared.problem, blocks, prepared.valid, _trained(state, settings, seconds),
+        scored=scored, challenged=challenged and lower is None,
+        compared=by_rows and settings.two_sample and can_be_compared(prepared),
+    )  # fmt: skip
     told.phase(effort.text)
     resolution: tuple[Resolution, ...] = ()
     if challenged:
