@@ -60,7 +60,7 @@ class Component:
 
     A subclass writes an ordinary constructor with annotated parameters; from it one pydantic
     model is derived, which validates Python calls, configuration files and the JSON Schema alike.
-    Parameters listed in :attr:`context` are supplied by wopt and are no part of the configuration.
+    Parameters listed in :attr:`supplied` are supplied by wopt and are no part of the configuration.
 
     Example:
         >>> from typing import Annotated
@@ -77,7 +77,7 @@ class Component:
     """
 
     kind: ClassVar[str] = ""
-    context: ClassVar[tuple[str, ...]] = ()
+    supplied: ClassVar[tuple[str, ...]] = ()
     example: ClassVar[dict[str, Any]] = {}
     """Options with which checks make the component, where it needs some."""
     _options: BaseModel
@@ -132,7 +132,7 @@ def fields(cls: type[C]) -> type[C]:
 
 
 class Spec:
-    """A component that is chosen but waits for its context (a block waits for the dimension)."""
+    """A component that is chosen and waits for what wopt supplies: a block for the dimension."""
 
     def __init__(self, cls: type[Component], options: BaseModel) -> None:
         self.cls = cls
@@ -143,10 +143,10 @@ class Spec:
         shown = ", ".join(f"{name}={getattr(self.options, name)!r}" for name in given)
         return f"{self.cls.__name__}({shown})"
 
-    def build(self, **context: Any) -> Any:
+    def build(self, **supplied: Any) -> Any:
         """Make the component."""
         chosen = {k: getattr(self.options, k) for k in type(self.options).model_fields}
-        return self.cls(**context, **chosen)
+        return self.cls(**supplied, **chosen)
 
 
 class _Reference(dict[str, Any]):
@@ -180,7 +180,7 @@ def _derive(cls: type[Component]) -> type[Options]:
     if init is not object.__init__:
         hints = typing.get_type_hints(init, include_extras=True)
         for name, parameter in list(inspect.signature(init).parameters.items())[1:]:
-            if name in cls.context or parameter.kind in (
+            if name in cls.supplied or parameter.kind in (
                 parameter.VAR_POSITIONAL,
                 parameter.VAR_KEYWORD,
             ):
@@ -216,13 +216,13 @@ def _validated(init: Callable[..., None]) -> Callable[..., None]:
         if twice:
             raise ConfigError(f"{cls.__name__}: {', '.join(twice)}: given twice")
         given |= kwargs
-        context = {k: given.pop(k) for k in cls.context if k in given}
+        supplied = {k: given.pop(k) for k in cls.supplied if k in given}
         try:
             options = options_model(cls).model_validate(given)
         except ValidationError as error:
             raise ConfigError(describe(error, prefix=(cls.__name__,))) from None
         self.__dict__["_options"] = options
-        init(self, **context, **{k: getattr(options, k) for k in type(options).model_fields})
+        init(self, **supplied, **{k: getattr(options, k) for k in type(options).model_fields})
 
     return checked
 
@@ -236,7 +236,7 @@ def build(kind: str, value: Any) -> Any:
             number (constant) or a list of numbers (a sequence).
 
     Returns:
-        The component, or a :class:`Spec` where the kind needs context (blocks).
+        The component, or a :class:`Spec` where the kind waits for what wopt supplies (blocks).
 
     Raises:
         ConfigError: Unknown name or bad options, with their path.
@@ -271,7 +271,7 @@ def _resolve(interface: type[Component], value: Any) -> Any:
             cls = host().registry.load(kind.name, name)
         except WoptError as error:
             raise custom_error(str(error)) from None
-    if interface.context:
+    if interface.supplied:
         return Spec(cls, options_model(cls).model_validate(options))
     try:
         return cls(**_validated_options(cls, options))

@@ -27,7 +27,7 @@ class FlowBlock(Component, nn.Module, abc.ABC):
     """
 
     kind: ClassVar[str] = "block"
-    context: ClassVar[tuple[str, ...]] = ("dim", "condition")
+    supplied: ClassVar[tuple[str, ...]] = ("dim", "condition")
     provides: Capability = Capability.NOTHING
 
     def see(self, points: Tensor) -> None:

@@ -83,22 +83,19 @@ def load_state(
     Raises:
         RunError: A file is missing or damaged.
     """
-    tensors, metadata = read_tensors(run.state)
+    tensors, known = _known(run)
+    step = known["step"]
     try:
-        known = json.loads(metadata["state"])
-        step = int(known["step"])
-        traces = {
-            split: _trace(
-                {k[6:]: v for k, v in tensors.items() if k.startswith(split)}, config, condition
-            )
+        train, valid = (
+            _trace({k[6:]: v for k, v in tensors.items() if k.startswith(split)}, config, condition)
             for split in ("train", "valid")
-        }
+        )
     except (KeyError, ValueError, TypeError) as error:
         raise RunError(f"{run.state}: is damaged: {error!r}") from None
     return State(
         step,
-        traces["train"],
-        traces["valid"],
+        train,
+        valid,
         known["step_size"],
         known["energy"],
         tuple(load_blocks(run, config, dim, condition)),
@@ -116,14 +113,20 @@ def load_blocks(
     Raises:
         RunError: A file is missing or damaged.
     """
-    _, metadata = read_tensors(run.state)
+    _, known = _known(run)
+    _settle(run, known, config)
+    count = known["step"]
+    return [load_block(run, config, step, dim, condition) for step in range(1, count + 1)]
+
+
+def _known(run: RunDirectory) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return the tensors of the state and what is beside them."""
+    tensors, metadata = read_tensors(run.state)
     try:
         known = json.loads(metadata["state"])
-        steps = int(known["step"])
+        return tensors, {**known, "step": int(known["step"])}
     except (KeyError, ValueError, TypeError) as error:
         raise RunError(f"{run.state}: is damaged: {error!r}") from None
-    _settle(run, known, config)
-    return [load_block(run, config, step, dim, condition) for step in range(1, steps + 1)]
 
 
 def load_block(
