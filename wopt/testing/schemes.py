@@ -51,7 +51,7 @@ def check_scheme(
         >>> check_scheme(lambda h: build("scheme", {"name": "jko", "step_size": h}))[2:]
         ['memory_is_in_the_state', 'minimiser_stays', 'order_is_1']
     """
-    problem = problem or gaussian_problems()["turned"]
+    problem = problem or gaussian_problems()["rotated"]
     scheme, done = make(0.02), []
 
     def law(name: str, error: float, limit: float) -> None:

@@ -54,7 +54,7 @@ def unevenness(found):
 
 def test_arc_length_evens_out_the_blocks(problems, make, tmp_path):
     """Train, re-space, refine: each round is nearer to equal lengths, in the same total time."""
-    p = problems["turned"]
+    p = problems["rotated"]
     first = run_scheme(make("jko", 0.5), p, 6)
     one = write_run(tmp_path / "one", first)
     second = run_scheme(make("jko", {"name": "arc_length", "run": one}), p, 6)

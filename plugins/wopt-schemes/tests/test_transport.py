@@ -52,6 +52,6 @@ def test_sliced_step_stays_at_the_minimiser():
 
 
 def test_sliced_needs_equal_weights(problems):
-    p = problems["turned"]
+    p = problems["rotated"]
     with pytest.raises(wopt.CapabilityError, match="equal weight"):
         wopt.solve(p.nodes(), objective=p.objective(), scheme="sliced_jko", block=AffineBlock(2))
