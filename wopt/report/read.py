@@ -12,14 +12,12 @@ from safetensors import SafetensorError
 from safetensors.numpy import load
 
 from wopt.certify.results import Certificate
-from wopt.errors import RunError
 from wopt.store.directory import RunDirectory
-from wopt.store.documents import read_document, read_lines
-from wopt.store.result import RunResult
+from wopt.store.documents import damaged, read_document, read_lines
+from wopt.store.result import Losses, RunResult
 from wopt.train.record import StepRecord
-from wopt.typed import Typed
 
-__all__ = ["Labels", "Losses", "Run", "read_run"]
+__all__ = ["Labels", "Run", "read_run"]
 
 _DIMENSIONS = {
     "paths": 3,
@@ -41,22 +39,6 @@ class Labels:
 
     columns: list[str]
     coordinates: list[str]
-
-
-@dataclasses.dataclass(frozen=True)
-class Losses(Typed):
-    """A line of ``losses.jsonl``: one training.
-
-    Attributes:
-        step: 1, 2, ...
-        what: Of a step, or the refinement of all.
-        iterations, losses: At some iterations, the smoothed loss.
-    """
-
-    step: int
-    what: str
-    iterations: tuple[int, ...]
-    losses: tuple[float | None, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +90,9 @@ def read_run(path: Path) -> Run:
         directory.config.read_text(encoding="utf-8"),
         directory.read_steps(),
         read_document(directory.result, RunResult),
-        read_document(directory.certificate, Certificate, "certify"),
+        read_document(
+            directory.certificate, Certificate, f"make it again with `wopt certify {path}`"
+        ),
         arrays,
         labels,
         _losses(directory.losses),
@@ -119,7 +103,7 @@ def _losses(path: Path) -> list[Losses]:
     curves = read_lines(path, Losses)
     for number, one in enumerate(curves, 1):
         if not one.iterations or len(one.iterations) != len(one.losses):
-            raise _damaged(path, f"line {number} has not as many losses as iterations")
+            raise damaged(path, f"line {number} has not as many losses as iterations")
     return curves
 
 
@@ -131,18 +115,12 @@ def _arrays(path: Path) -> tuple[dict[str, np.ndarray[Any, np.dtype[np.float64]]
         raw = stored.pop("labels", None)
         labels = Labels([], []) if raw is None else _labels(json.loads(raw.tobytes()))
     except (SafetensorError, ValueError, TypeError, KeyError) as error:
-        raise _damaged(path, str(error)) from error
+        raise damaged(path, str(error)) from error
     for key, array in stored.items():
         if array.ndim != _DIMENSIONS.get(key, array.ndim) or array.size == 0:
-            raise _damaged(path, f"`{key}` has shape {array.shape}")
+            raise damaged(path, f"`{key}` has shape {array.shape}")
     return {k: v.astype(np.float64) for k, v in stored.items() if k in _DIMENSIONS}, labels
 
 
 def _labels(document: dict[str, list[str]]) -> Labels:
     return Labels(*([str(name) for name in document[k]] for k in ("columns", "coordinates")))
-
-
-def _damaged(path: Path, why: str) -> RunError:
-    return RunError(
-        f"{path} is damaged: {why}; restore it, or make it again with `wopt resume {path.parent}`"
-    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from torch import Tensor
 from wopt.config.read import read_toml
 from wopt.errors import ConfigError, RunError
 from wopt.files import replacing, write_json, write_text
-from wopt.store.documents import read_lines
+from wopt.store.documents import read_lines, write_lines
 from wopt.train.record import StepRecord
 
 __all__ = ["RunDirectory", "read_tensors", "write_tensors"]
@@ -86,7 +85,7 @@ class RunDirectory:
 
     def write_steps(self, records: Sequence[StepRecord]) -> None:
         """Write ``steps.jsonl`` anew."""
-        write_text(self.steps, "".join(json.dumps(r.to_dict()) + "\n" for r in records))
+        write_lines(self.steps, records)
 
     def read_steps(self, count: int | None = None) -> list[StepRecord]:
         """Return the records, or the first ``count`` of them.

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from wopt.errors import RunError
-from wopt.files import finite
+from wopt.files import write_text
 from wopt.typed import Typed
 
-__all__ = ["read_document", "read_lines"]
+__all__ = ["damaged", "read_document", "read_lines", "write_lines"]
 
 T = TypeVar("T", bound=Typed)
 
 
-def read_document(path: Path, of: type[T], again: str = "resume") -> T | None:
+def write_lines(path: Path, documents: Iterable[Typed]) -> None:
+    """Write a file with a document a line, whole or not at all."""
+    write_text(path, "".join(json.dumps(one.to_dict()) + "\n" for one in documents))
+
+
+def read_document(path: Path, of: type[T], remedy: str = "") -> T | None:
     """Return what a file holds, or ``None`` if there is no such file.
 
     Args:
-        path: In a run directory.
+        path: The file.
         of: What it holds.
-        again: The command that makes the file again.
+        remedy: What to do where it is damaged; for files of a run there is a default.
 
     Raises:
         RunError: It is damaged.
@@ -29,30 +35,30 @@ def read_document(path: Path, of: type[T], again: str = "resume") -> T | None:
     if not path.is_file():
         return None
     try:
-        return of.from_dict(_table(_text(path), "it"))
+        return _parsed(_text(path), of)
     except RunError as error:
-        raise _damaged(path, error, again) from None
+        raise damaged(path, error, remedy) from None
 
 
-def read_lines(path: Path, of: type[T], again: str = "resume") -> list[T]:
-    """Return what each line of a file holds, nothing if there is no such file.
+def read_lines(path: Path, of: type[T], remedy: str = "") -> list[T]:
+    """Return what each line of a file holds, nothing if there is no such file; see above.
 
     Raises:
         RunError: It is damaged.
     """
     if not path.is_file():
         return []
-    documents = []
     try:
-        for number, line in enumerate(_text(path).splitlines(), 1):
-            table = _table(line, f"line {number}")
-            try:
-                documents.append(of.from_dict(table))
-            except RunError as error:
-                raise RunError(f"line {number}: {error}") from None
+        lines = _text(path).splitlines()
+        return [_parsed(line, of, f"line {number}") for number, line in enumerate(lines, 1)]
     except RunError as error:
-        raise _damaged(path, error, again) from None
-    return documents
+        raise damaged(path, error, remedy) from None
+
+
+def damaged(path: Path, why: object, remedy: str = "") -> RunError:
+    """Return the error of a file that cannot be used."""
+    remedy = remedy or f"restore it, or make it again with `wopt resume {path.parent}`"
+    return RunError(f"{path} is damaged, or of another version of wopt: {why}; {remedy}")
 
 
 def _text(path: Path) -> str:
@@ -62,18 +68,14 @@ def _text(path: Path) -> str:
         raise RunError(str(error)) from None
 
 
-def _table(text: str, where: str) -> dict[str, Any]:
+def _parsed(text: str, of: type[T], line: str = "") -> T:
     try:
-        value = finite(json.loads(text))
+        table = json.loads(text)
     except json.JSONDecodeError as error:
-        raise RunError(f"{where} is not JSON ({error})") from None
-    if not isinstance(value, dict):
-        raise RunError(f"{where} is not a JSON object")
-    return value
-
-
-def _damaged(path: Path, why: object, again: str) -> RunError:
-    return RunError(
-        f"{path} is damaged, or of another version of wopt: {why}; restore it, or make it again "
-        f"with `wopt {again} {path.parent}`"
-    )
+        raise RunError(f"{line or 'it'} is not JSON ({error})") from None
+    if not isinstance(table, dict):
+        raise RunError(f"{line or 'it'} is not a JSON object")
+    try:
+        return of.from_dict(table)
+    except RunError as error:
+        raise RunError(f"{line}: {error}" if line else str(error)) from None

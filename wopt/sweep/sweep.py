@@ -19,8 +19,9 @@ from wopt.report.compare import rows as compare_rows
 from wopt.runs.execute import begin, resume
 from wopt.runs.planned import prepared_run
 from wopt.store.directory import RunDirectory
+from wopt.store.documents import read_lines, write_lines
 from wopt.sweep.plan import Plan, Setting
-from wopt.sweep.table import Row, Summary, read_rows, summaries, write_rows
+from wopt.sweep.table import Row, Summary, summaries
 
 __all__ = ["Interrupted", "Pruned", "Sweep"]
 
@@ -69,7 +70,7 @@ class Sweep:
         self.best = path / "best.toml"
         self.page = path / "sweep.html"
         self._open()
-        self.rows = read_rows(self.table)
+        self.rows = read_lines(self.table, Row, "delete it, and runs are read anew")
 
     def grid(self) -> None:
         """Run every point of the grid with every seed, but for those that have ended before.
@@ -174,7 +175,7 @@ class Sweep:
 
     def _keep(self, row: Row) -> None:
         self.rows = [r for r in self.rows if r.run != row.run] + [row]
-        write_rows(self.table, self.rows)
+        write_lines(self.table, self.rows)
         self.told(row)
 
     def _has_result(self, row: Row) -> bool:

@@ -75,14 +75,11 @@ class StepBounds:
     gap: Mapping[str, Entry]
 
     @property
-    def best_w2(self) -> Entry:
-        """The smallest bound of the distance that nothing refutes."""
-        return _smallest(self.w2, "no bound of the distance is available")
-
-    @property
     def best_gap(self) -> Entry:
         """The smallest bound of the gap that nothing refutes."""
-        return _smallest(self.gap, "no bound of the gap is available")
+        known = [e for e in self.gap.values() if e.stands]
+        none = Entry(None, reason="no bound of the gap is available")
+        return min(known, key=lambda e: e.value or 0.0, default=none)
 
     @property
     def best_tv(self) -> Entry:
@@ -298,15 +295,6 @@ def _from_divergence(kl: Entry, pl: float) -> Entry:
     if not pl > 0:
         return Entry(None, reason=f"needs a log-Sobolev constant, or lambda > 0, got {pl}")
     return dataclasses.replace(kl, value=float(transport_entropy(kl.value, pl)))
-
-
-def _smallest(entries: Mapping[str, Entry], reason: str) -> Entry:
-    known = [
-        (entry.value, entry)
-        for entry in entries.values()
-        if entry.value is not None and entry.stands
-    ]
-    return min(known, key=lambda pair: pair[0])[1] if known else Entry(None, reason=reason)
 
 
 def _per_step(name: str, values: PerStep | float | None, count: int) -> Array:
