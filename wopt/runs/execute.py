@@ -50,8 +50,7 @@ def run(
     config: RunConfig, out: Path, listener: Listener | None = None, *, report: bool = True
 ) -> RunResult:
     """Make a run of a validated configuration, see :func:`begin`."""
-    dataset = config.source.load(derive(config.seed, "source"))
-    return begin(prepare(config, dataset), out, listener, report=report)
+    return begin(prepare(config), out, listener, report=report)
 
 
 def begin(
@@ -94,9 +93,8 @@ def resume(out: Path, listener: Listener | None = None, *, report: bool = True) 
     began = time.perf_counter(), time.process_time()
     directory = RunDirectory(out)
     config = validate(directory.read_config(), str(directory.config))
-    dataset = config.source.load(derive(config.seed, "source"))
-    prepared = prepare(config, dataset)
-    start = prepared.train, prepared.valid
+    prepared = prepare(config)
+    dataset, start = _dataset(prepared), (prepared.train, prepared.valid)
     state = load_state(directory, config, dataset.dim, dataset.condition, start)
     return _Execution(directory, config, prepared, listener, began, report).go(state)
 

@@ -74,13 +74,19 @@ def model_of(chain: Chain, base: Base, names: tuple[str, ...]) -> Flow:
     return Flow(Inverse(chain) if isinstance(base, SourceBase) else chain, base, names)
 
 
-def prepare(config: RunConfig, dataset: Dataset) -> Prepared:
+def prepare(config: RunConfig, dataset: Dataset | None = None) -> Prepared:
     """Check that parts and data fit together and place the particles.
+
+    Args:
+        config: The options.
+        dataset: What the source loads with the run's seed, if that is at hand.
 
     Raises:
         CapabilityError: Something is needed that nothing provides.
         DataError: The data are not usable.
     """
+    if dataset is None:
+        dataset = config.source.load(derive(config.seed, "source"))
     known = dataset.log_density is not None and config.smooth_time == 0
     check_parts(
         config.objective,
