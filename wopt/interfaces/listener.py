@@ -1,6 +1,6 @@
 """Listeners: who is told how work goes on. One interface; this one is silent.
 
-What is told is made in higher rooms, which this one does not know, so it is typed ``Any`` here:
+What is told is made in higher layers, which this one does not import, so it is typed ``Any`` here:
 records are :class:`~wopt.train.record.StepRecord`, certificates
 :class:`~wopt.certify.results.Certificate`, results :class:`~wopt.store.result.RunResult`.
 """
