@@ -20,6 +20,7 @@ from wopt.interfaces.listener import Listener
 from wopt.particles import Particles
 from wopt.runs.challenge import Challenge, can_be_challenged
 from wopt.runs.evidence import evidence_of, is_scored
+from wopt.runs.mass import with_mass
 from wopt.runs.prepare import Prepared, prepare
 from wopt.runs.rival import rival_of
 from wopt.runs.two_sample import can_be_compared, compare_samples
@@ -120,6 +121,8 @@ def certify(
         resolution=resolution,
         listener=told,
     )
+    if chosen:
+        certificate = with_mass(certificate, prepared, blocks, told)
     return _compared(certificate, prepared, blocks, told) if effort.two_sample else certificate
 
 
