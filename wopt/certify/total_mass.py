@@ -1,4 +1,4 @@
-"""Whether a model's density integrates to one, which a false log-det or a map that is not onto spoil."""
+"""Whether a model's density integrates to one: a false log-det or a map not onto spoil that."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from wopt_zuko.univariate import SLOPE, Univariate
 
 __all__ = ["Neural", "NeuralTransform"]
 
-_NEW = 1e-12
+_NEW = 1e-30
 """Weights of a new network's last layer. zuko takes their absolute value, which has no gradient at
 zero, so they are not zero; an optimiser that scales its steps leaves them at once."""
 
