@@ -84,7 +84,10 @@ def _impossible(objective: Objective, gaps: Sequence[Estimate | None]) -> list[s
 
 def _of_lambda(convexity: float | None) -> str:
     if convexity is None:
-        return "No bound is stated: the objective's geodesic convexity lambda is not known."
+        return (
+            "The objective's geodesic convexity lambda is not known, so no bound from above "
+            "follows from the errors of the steps."
+        )
     if convexity <= 0:
         return (
             f"lambda = {convexity:g} is not positive, so neither contraction nor a log-Sobolev "

@@ -44,7 +44,8 @@ def command(directories: tuple[Path, ...], out: Path) -> None:
     pairs = duels(directories, [row.name for row in plain])
     runs = challenged(plain, pairs)
     console = Console(highlight=False)
-    console.width = max(console.width, 116)  # no heading is cut short
+    longest = max(len(row.name) for row in runs)
+    console.width = max(console.width, 116 + longest)  # no heading or name is cut short
     console.print(_table(runs))
     for k, row in enumerate(runs):
         for j, side in enumerate(pairs.sides[k]):
@@ -68,7 +69,8 @@ def _table(rows: Sequence[Row]) -> Table:
 
     from wopt.report.compare import COLUMNS
 
-    table = Table("run")
+    table = Table()
+    table.add_column("run", no_wrap=True)
     for _, heading in COLUMNS:
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:

@@ -23,6 +23,7 @@ from wopt.runs.evidence import evidence_of, is_scored
 from wopt.runs.mass import with_mass
 from wopt.runs.prepare import Prepared, prepare
 from wopt.runs.rival import rival_of
+from wopt.runs.sampler import with_sampler
 from wopt.runs.two_sample import can_be_compared, compare_samples
 from wopt.store.checkpoint import load_state
 from wopt.store.directory import RunDirectory
@@ -66,6 +67,8 @@ def certify_run(
     blocks = list(state.blocks)
     lower = None if against is None else rival_of(prepared, blocks, against)
     certificate = certify(prepared, blocks, state, listener, lower=lower, seconds=seconds)
+    if directory.result.exists():
+        certificate = with_sampler(certificate, directory.read_result())
     write_json(directory.certificate, certificate.to_dict())
     return certificate
 

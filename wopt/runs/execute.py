@@ -30,6 +30,7 @@ from wopt.runs.log import RunLog
 from wopt.runs.loop import Ended, make_steps
 from wopt.runs.losses import LossLog
 from wopt.runs.prepare import Prepared, conditions_of, particles_of, prepare
+from wopt.runs.sampler import with_sampler
 from wopt.runs.two_sample import is_truth
 from wopt.seeds import derive, generator
 from wopt.store.checkpoint import load_blocks, load_state, save_state, save_transform
@@ -223,6 +224,7 @@ class _Execution:
             certificate = certify(
                 self.prepared, self._blocks(), ended.state, self.listener, lower=ended.lower
             )
+            certificate = with_sampler(certificate, self.directory.read_result())
         except WoptError as error:
             self.listener.warn(f"no certificate: {error}")
         except KeyboardInterrupt:

@@ -33,6 +33,16 @@ class Smoothed:
     threshold: float
 
     @property
+    def k_hat_error(self) -> float:
+        """The standard error of k-hat, (1 + k)/sqrt(M) for the M draws of the tail.
+
+        Source: Smith, Estimating tails of probability distributions, Ann. Stat. 1987.
+        """
+        if self.k_hat <= 0 or not math.isfinite(self.k_hat):
+            return 0.0
+        return (1 + self.k_hat) / math.sqrt(max(_tail_length(len(self.log_weights)), 1))
+
+    @property
     def weights(self) -> Tensor:
         """The weights, shape ``(n,)``, which sum to one."""
         return self.log_weights.exp()
@@ -85,9 +95,14 @@ def smoothed_importance_weights(log_weights: Tensor) -> Smoothed:
     return Smoothed(smoothed - smoothed.logsumexp(0), k_hat, threshold)
 
 
+def _tail_length(count: int) -> int:
+    """Return how many draws the tail has, rounded as arviz-stats does."""
+    return math.floor(min(count / 5, 3 * math.sqrt(count)))
+
+
 def _smooth(x: Tensor) -> tuple[Tensor, float]:
     """Return the log weights with their tail replaced, and k-hat; the largest is 0."""
-    length = math.floor(min(len(x) / 5, 3 * math.sqrt(len(x))))  # as arviz-stats rounds it
+    length = _tail_length(len(x))
     values, order = x.sort()
     # where weights underflow, the threshold must not be zero: the fit would see only one scale
     least = math.log(torch.finfo(torch.float64).tiny)

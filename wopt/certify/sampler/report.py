@@ -58,7 +58,8 @@ class SamplerReport:
         log_z, log_z_error: By importance sampling, with its standard error by the delta method.
         ess: Effective sample size of the raw weights, (sum w)^2 / sum w^2.
         k_hat, k_hat_threshold: Pareto's shape of the weights, and the largest that is trusted.
-        reliable: Whether k-hat is at most the threshold and nothing else speaks against it.
+        reliable: Whether k-hat is below the threshold by more than its own standard error, and
+            nothing else speaks against it.
         doubts: What does, in words; empty if reliable.
         means, means_error, sds, sds_error: Of the target, by smoothed importance weights.
         mode_weights: Of a target with known components.

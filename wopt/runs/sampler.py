@@ -1,0 +1,39 @@
+"""The headline of a sampler whose target is not normalised: what its weights say of KL."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from wopt.certify.results import Certificate
+
+__all__ = ["with_sampler"]
+
+
+def with_sampler(certificate: Certificate, result: Mapping[str, Any]) -> Certificate:
+    """Return the certificate with KL(model | target) = log Z - ELBO, where nothing better is known.
+
+    log Z is that by importance sampling, so the figure is an estimate, and says whether the
+    weights can be trusted.
+
+    Args:
+        certificate: Of the run.
+        result: What ``result.json`` holds.
+    """
+    sampler, gap = result.get("sampler"), certificate.gap
+    if not sampler or gap.estimate is not None or not gap.in_nats:
+        return certificate
+    elbo, log_z = sampler.get("elbo"), sampler.get("log_z")
+    if elbo is None or log_z is None:  # not finite
+        return certificate
+    k_hat, threshold = sampler.get("k_hat"), sampler["k_hat_threshold"]
+    trust = "trusted" if sampler["reliable"] else "not to be trusted, so it may be far too small"
+    by = (
+        f"log Z by importance sampling less ELBO, {trust}: k-hat "
+        f"{'infinite' if k_hat is None else format(k_hat, '.2g')}, threshold {threshold:.2g}"
+    )
+    told = dataclasses.replace(gap, estimate=log_z - elbo, estimate_by=by)
+    text = certificate.statement.text.replace(gap.text, told.text)
+    statement = dataclasses.replace(certificate.statement, text=text)
+    return dataclasses.replace(certificate, gap=told, statement=statement)
