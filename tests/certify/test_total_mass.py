@@ -51,6 +51,7 @@ def ready(tiny):
     tiny["source"] |= {"n_train": 400, "n_valid": 300, "n_test": 300}
     tiny["stop"] = {"steps": 1}
     tiny["certify"] = {"particles": 200, "iterations": 5, "transport_rows": 0, "challenge": False}
+    tiny["certify"]["budget"] = 0
     prepared = prepare(validate(copy.deepcopy(tiny)), validate(tiny).source.load(0))
     solution = advance(prepared, prepared.problem.begin(prepared.train, prepared.valid), False)
     return prepared, solution, solution.flow.blocks

@@ -18,7 +18,6 @@ __all__ = ["MOST_DIMENSIONS", "TotalMass", "total_mass"]
 MOST_DIMENSIONS = 8
 """Dimensions up to which a kernel density covers a law well enough."""
 
-_ROWS = 2000
 _CENTRES = 1000
 _SHARE_WIDE = 0.2
 _FREEDOM = 3.0
@@ -70,7 +69,9 @@ class TotalMass(Typed):
 
 
 @torch.no_grad()
-def total_mass(log_density: Callable[[Tensor], Tensor], rows: Tensor, seed: int = 0) -> TotalMass:
+def total_mass(
+    log_density: Callable[[Tensor], Tensor], rows: Tensor, seed: int = 0, draws: int = 2000
+) -> TotalMass:
     """Estimate the integral of a density by importance sampling.
 
         int p = E_r[p(x)/r(x)],    r = 0.8 (kernel density of the rows) + 0.2 (a wide Student law).
@@ -79,6 +80,7 @@ def total_mass(log_density: Callable[[Tensor], Tensor], rows: Tensor, seed: int 
         log_density: log p, shape ``(n, d)`` to ``(n,)``.
         rows: From where p is thought to be, shape ``(n, d)``; more than d of them.
         seed: Of the draws.
+        draws: How many.
 
     Example:
         >>> law = torch.distributions.MultivariateNormal(torch.zeros(2), torch.eye(2))
@@ -90,12 +92,12 @@ def total_mass(log_density: Callable[[Tensor], Tensor], rows: Tensor, seed: int 
     """
     chance = torch.Generator().manual_seed(seed)
     proposal = _Proposal(rows.double().cpu()[:_CENTRES])
-    x = proposal.sample(_ROWS, chance)
+    x = proposal.sample(draws, chance)
     logs = log_density(x.to(rows)).double().cpu() - proposal.log_prob(x)
     logs = torch.where(torch.isnan(logs), -math.inf, logs)
     tail = smoothed_importance_weights(logs)
     weights = logs.exp()
-    error = float(weights.std()) / math.sqrt(_ROWS)
+    error = float(weights.std()) / math.sqrt(draws)
     return TotalMass(float(weights.mean()), error, tail.k_hat, tail.threshold)
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import time
+from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -18,13 +21,21 @@ from wopt.seeds import derive, generator
 
 __all__ = ["mass_of", "with_mass"]
 
-_ROWS = 500
+_ROWS, _DRAWS = 500, 2000
+"""Rows of data, and of the model, that say where its density is; draws that integrate it."""
+
+_LEAST_DRAWS = 250
+_TRIAL = 32
+_SHARE = 0.05
+"""Of a certificate's budget, which this may take."""
 
 
 def with_mass(
     certificate: Certificate, prepared: Prepared, blocks: list[FlowBlock], told: Listener
 ) -> Certificate:
     """Return the certificate with the model's mass; where that is not one the headline says so.
+
+    It is left out where the certificate's budget is too small.
 
     Args:
         certificate: Of the run.
@@ -33,7 +44,8 @@ def with_mass(
         told: Warned where the mass is not one.
     """
     try:
-        mass = mass_of(prepared, blocks)
+        budget = certificate.effort.budget
+        mass = mass_of(prepared, blocks, None if budget is None else _SHARE * budget)
     except WoptError as error:
         told.warn(f"the model's density was not integrated: {error}")
         return certificate
@@ -51,7 +63,9 @@ def with_mass(
 
 
 @torch.no_grad()
-def mass_of(prepared: Prepared, blocks: list[FlowBlock]) -> TotalMass | None:
+def mass_of(
+    prepared: Prepared, blocks: list[FlowBlock], seconds: float | None = None
+) -> TotalMass | None:
     """Return the integral of the model's audited density, where that can be estimated.
 
     It cannot in many dimensions, where the density is not known, is conditional, or has columns
@@ -60,6 +74,7 @@ def mass_of(prepared: Prepared, blocks: list[FlowBlock]) -> TotalMass | None:
     Args:
         prepared: The run's data and parts.
         blocks: Its maps.
+        seconds: CPU seconds that it may take; ``None`` for any.
 
     Raises:
         WoptError: Rows cannot be carried through the maps.
@@ -68,14 +83,30 @@ def mass_of(prepared: Prepared, blocks: list[FlowBlock]) -> TotalMass | None:
     if flow.dim > MOST_DIMENSIONS or flow.condition or not _has_density(prepared, flow):
         return None
     assert prepared.dataset is not None
-    parts = [] if prepared.pushes else [prepared.dataset.test[:_ROWS]]
-    if flow.chain.provides(Capability.INVERSE):
-        parts.append(flow.sample(_ROWS, generator=generator(seed, "rows")))
-    rows = torch.cat([part.double().cpu() for part in parts]) if parts else torch.empty(0)
-    rows = rows[torch.isfinite(rows).all(dim=-1)]
-    if len(rows) <= 10 * flow.dim:
+    rows = prepared.dataset.test[:_ROWS]
+    draws = _affordable(lambda: flow.log_prob(rows[:_TRIAL], audit=True), _DRAWS, seconds)
+    if draws < _LEAST_DRAWS:
         return None
-    return total_mass(lambda x: flow.log_prob(x, audit=True), rows, seed)
+    parts = [] if prepared.pushes else [rows]
+    if flow.chain.provides(Capability.INVERSE):
+        source = generator(seed, "rows")
+        count = _affordable(lambda: flow.sample(_TRIAL, generator=source), _ROWS, seconds)
+        parts.append(flow.sample(count, generator=source))
+    where = torch.cat([part.double().cpu() for part in parts]) if parts else torch.empty(0)
+    where = where[torch.isfinite(where).all(dim=-1)]
+    if len(where) <= 10 * flow.dim:
+        return None
+    return total_mass(lambda x: flow.log_prob(x, audit=True), where, seed, draws)
+
+
+def _affordable(work: Callable[[], Any], most: int, seconds: float | None) -> int:
+    """Return how many rows half of the time allows, by what a few of them cost."""
+    if seconds is None:
+        return most
+    began = time.process_time()
+    work()
+    each = (time.process_time() - began) / _TRIAL
+    return most if each == 0 else min(most, int(seconds / 2 / each))
 
 
 def _has_density(prepared: Prepared, flow: Flow) -> bool:
