@@ -13,7 +13,7 @@ from wopt.certify.lower import LowerSide
 from wopt.certify.options import CertifyOptions
 from wopt.certify.results import Certificate
 from wopt.config.model import validate
-from wopt.errors import WoptError
+from wopt.errors import UserError, WoptError
 from wopt.files import write_json
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import Listener
@@ -95,7 +95,12 @@ def certify(
         options: Options of [certify] to use instead of the run's.
         lower: What challengers found already.
         seconds: CPU seconds that it may take, instead of a share of training's.
+
+    Raises:
+        UserError: The run has no steps.
     """
+    if not blocks:
+        raise UserError("there is nothing to certify: the run has no finished step")
     told, settings = listener or Listener(), prepared.config.certify
     if options:
         settings = CertifyOptions(**{**settings.options, **options})
