@@ -123,7 +123,7 @@ def make_certificate(
         effort=effort,
         start=about.start,
         steps=_steps(measured, about, bounds),
-        final=final_of(objective, measures, bounds, convexity, options.wish),
+        final=final_of(objective, measures, bounds, convexity, options.wish, gap.estimate),
         round_trip=trips,
         smoothing=smoothing,
         statement=statement_of(gap, measures, bounds, trips, smoothing),

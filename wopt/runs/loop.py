@@ -133,6 +133,9 @@ def _steps(prepared: Prepared, state: State, listener: Listener) -> Iterator[_St
         )
     told = set[str]()
     for after, record in iterate(prepared.problem, state, listener.progress):
+        if prepared.pushes:  # the rows are draws of the start: their likelihood is not the model's
+            record = dataclasses.replace(record, nll_valid=None)
+            after = dataclasses.replace(after, records=(*after.records[:-1], record))
         for false in _refuted(prepared, after):
             if false.claim not in told:
                 listener.warn(false.text())
