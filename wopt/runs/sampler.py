@@ -22,7 +22,8 @@ def with_sampler(certificate: Certificate, result: Mapping[str, Any]) -> Certifi
         result: What ``result.json`` holds.
     """
     sampler, gap = result.get("sampler"), certificate.gap
-    if not sampler or gap.estimate is not None or not gap.in_nats:
+    false = any(step.gap is not None and step.gap.impossible for step in certificate.steps)
+    if not sampler or false or gap.estimate is not None or not gap.in_nats:
         return certificate
     elbo, log_z = sampler.get("elbo"), sampler.get("log_z")
     if elbo is None or log_z is None:  # not finite
