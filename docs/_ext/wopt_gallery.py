@@ -28,6 +28,8 @@ BRIGHTER = {
     VERMILION: "#f5823e",
     GREEN: "#2fbf8f",
     PURPLE: "#cf7cc6",
+    "#56b4e9": "#bfe3fb",
+    "#8a6d3b": "#c9ab72",
 }
 """Colours that a dark page would swallow, and what stands for them there."""
 
@@ -44,7 +46,7 @@ def fresh(_settings: dict[str, Any], _script: str | None) -> None:
     with page_style():
         style = dict(plt.rcParams)
     style.pop("backend", None)
-    cycle = plt.cycler(color=[BLUE, VERMILION, GREEN, ORANGE, PURPLE, "#56B4E9", "#8a6d3b", "#7f7f7f"])
+    cycle = plt.cycler(color=[BLUE, VERMILION, GREEN, ORANGE, PURPLE, "#56b4e9", "#8a6d3b", "#7f7f7f"])
     plt.rcParams.update(
         {**style, "figure.constrained_layout.use": False, "axes.prop_cycle": cycle}
     )
@@ -64,16 +66,17 @@ def darken(figure: Figure) -> None:
             text.set_color(LIGHT)
     for artist in figure.findobj(Line2D):
         artist.set_color(brighter(artist.get_color()))
-        if isinstance(artist.get_markerfacecolor(), str):
-            artist.set_markerfacecolor(brighter(artist.get_markerfacecolor()))
-            artist.set_markeredgecolor(brighter(artist.get_markeredgecolor()))
+        artist.set_markerfacecolor(brighter(artist.get_markerfacecolor()))
+        artist.set_markeredgecolor(brighter(artist.get_markeredgecolor()))
     for part in figure.findobj(Collection):
         if part.get_array() is None:  # else a map of colours
             part.set_facecolor([brighter(c) for c in part.get_facecolor()])
             part.set_edgecolor([brighter(c) for c in part.get_edgecolor()])
     for axes in figure.axes:
-        for patch in axes.patches:
-            patch.set_edgecolor(brighter(patch.get_edgecolor()))
+        legend = axes.get_legend()
+        for patch in [*axes.patches, *(legend.get_patches() if legend else [])]:
+            if to_rgba(patch.get_edgecolor())[3]:
+                patch.set_edgecolor(brighter(patch.get_edgecolor()))
             if patch.get_fill():
                 patch.set_facecolor(brighter(patch.get_facecolor()))
         axes.tick_params(which="both", color=LIGHT, labelcolor=LIGHT)
@@ -81,7 +84,6 @@ def darken(figure: Figure) -> None:
             grid.set_color(FAINT)
         for spine in axes.spines.values():
             spine.set_edgecolor(LIGHT)
-        legend = axes.get_legend()
         if legend is not None:
             legend.get_frame().set(facecolor=GROUND, edgecolor=GROUND)
 
@@ -98,6 +100,7 @@ def brighter(colour: Any) -> Any:
 def save_both(figure: Figure, path: Path) -> tuple[Path, Path]:
     """Save a figure for a light and, beside it, for a dark page."""
     dark = path.with_name(f"{path.stem}_dark{path.suffix}")
+    figure.draw_without_rendering()  # or the first layout may be cut off
     figure.savefig(path, dpi=160)
     darken(figure)
     figure.savefig(dark, dpi=160)
@@ -113,7 +116,7 @@ def scrape(_block: Any, variables: dict[str, Any], settings: dict[str, Any]) -> 
         for path, which in zip(
             save_both(figure, Path(name)), ("only-light", "only-dark"), strict=True
         ):
-            place = path.relative_to(source).as_posix()
-            shown.append(IMAGE.format(path=place, alt=alt, which=which))
+            reference = path.relative_to(source).as_posix()
+            shown.append(IMAGE.format(path=reference, alt=alt, which=which))
     plt.close("all")
     return "\n".join(shown)

@@ -37,7 +37,7 @@ start = wopt.Particles.start(x[:, None], weights / weights.sum(), exact(0).log_p
 
 def flow(h, time=1.0):
     """Return where the points are after each step, and the log-density there."""
-    found = wopt.solve(
+    solution = wopt.solve(
         start,
         scheme={"name": "jko", "step_size": h},
         block={"name": "autoregressive", "univariate": "spline", "transforms": 1, "bins": 24},
@@ -45,13 +45,13 @@ def flow(h, time=1.0):
         stop={"steps": round(time / h)},
         dtype="float64",
     )
-    places, log_density = [x], [start.log_density_start]
+    path, log_density = [x], [start.log_density_start]
     with torch.no_grad():
-        for block in found.flow.blocks:
-            y, log_det = block(places[-1][:, None])
-            places.append(y[:, 0])
+        for block in solution.flow.blocks:
+            y, log_det = block(path[-1][:, None])
+            path.append(y[:, 0])
             log_density.append(log_density[-1] - log_det)
-    return places, log_density
+    return path, log_density
 
 
 paths = {h: flow(h) for h in (0.5, 0.25, 0.125, 0.0625)}
@@ -59,19 +59,20 @@ paths = {h: flow(h) for h in (0.5, 0.25, 0.125, 0.0625)}
 # %%
 # Left: the density of the particles after steps of h = 1/16 (points) on the exact one (lines).
 # Right: the distance :math:`W_2` to the exact law at time 1. On the line the optimal map carries
-# quantiles to quantiles, so it is known too.
+# quantiles to quantiles, so it is known too. Between the bumps there is little mass to train on,
+# and there the density is least exact.
 
 grid = torch.linspace(-8, 8, 20_001).double()
 optimal = torch.from_numpy(np.interp(exact(0).cdf(x), exact(1.0).cdf(grid), grid))
 errors = {
-    h: float((start.weights @ (places[-1] - optimal).square()).sqrt())
-    for h, (places, _) in paths.items()
+    h: float((start.weights @ (path[-1] - optimal).square()).sqrt())
+    for h, (path, _) in paths.items()
 }
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
-places, log_density = paths[0.0625]
+path, log_density = paths[0.0625]
 for n, step in enumerate((0, 2, 4, 8, 16)):
     left.plot(grid, exact(step / 16).log_prob(grid).exp(), color=f"C{n}", lw=1)
-    left.plot(places[step][::6], log_density[step][::6].exp(), ".", color=f"C{n}", ms=5,
+    left.plot(path[step][::6], log_density[step][::6].exp(), ".", color=f"C{n}", ms=5,
               label=f"t = {step / 16:g}")  # fmt: skip
 left.set(xlim=(-4, 5.5), xlabel="x", ylabel="density", title="exact (lines) and by JKO (points)")
 left.legend()

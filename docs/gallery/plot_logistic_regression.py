@@ -28,27 +28,27 @@ def log_prob(w):  # weights (n, 7) to (n,)
     return likelihood + torch.distributions.Normal(0.0, 3.0).log_prob(w).sum(1)
 
 
-found = wopt.sample(log_prob, dim=7, names=["intercept", *names], iterations=200)
-print(found.text())
+posterior = wopt.sample(log_prob, dim=7, names=["intercept", *names], iterations=200)
+print(posterior.text())
 
 # %%
 # Left: what the data say of each weight, 90 % of the posterior and its mean. Right: two of the
 # weights together, the draws and the Gaussian of Laplace's approximation around the mode. The
 # posterior is nearly Gaussian and leans towards large weights.
 
-draws = found.resample(4000)
+draws = posterior.resample(4000)
 low, high = np.quantile(draws[:, 1:], [0.05, 0.95], axis=0)
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
-order = np.argsort(-np.abs(found.means[1:].numpy()))
+order = np.argsort(-np.abs(posterior.means[1:].numpy()))
 for row, k in enumerate(order):
     left.plot([low[k], high[k]], [row, row], lw=4, color="C0", solid_capstyle="round")
-    left.plot(found.means[1 + k], row, "o", color="C1")
+    left.plot(posterior.means[1 + k], row, "o", color="C1")
 left.axvline(0, color="0.5", lw=1)
 left.set_yticks(range(len(names)), [names[k] for k in order])
 left.invert_yaxis()
 left.set(xlabel="weight of a standard deviation", title="towards malignant: to the right")
 
-mode = found.means.clone().requires_grad_()
+mode = posterior.means.clone().requires_grad_()
 optimiser = torch.optim.LBFGS([mode], max_iter=100, line_search_fn="strong_wolfe")
 
 
@@ -73,14 +73,14 @@ for level, size in ((0.5, 1.177), (0.95, 2.448)):
 right.set(xlabel=names[0], ylabel=names[3], title="two weights")
 right.legend()
 figure.set_label(
-    "Left: intervals of six weights; radius, texture, smoothness and concavity point to malignant, "
-    "the others are near zero. Right: draws of two weights inside the ellipses of a Gaussian."
+    "Left: intervals of six weights; radius, concavity, smoothness and texture point to malignant, "
+    "the other two are nearer to zero. Right: draws of two weights around the ellipses of a Gaussian."
 )
 plt.show()
 
 # %%
-# The evidence chooses between models: is the regression better without the two weakest columns?
-# Of the four draws behind each number there is no need; log Z comes with its error.
+# The evidence, log Z, compares models; its error is that of the draws. Is the regression better
+# without the two weakest columns? The difference of two log Z is the logarithm of a Bayes factor.
 
 kept = [0, *(1 + order[:4])]
 
@@ -91,5 +91,5 @@ def smaller(w):
 
 
 other = wopt.sample(smaller, dim=5, iterations=200)
-for name, fit in (("six columns ", found), ("four columns", other)):
-    print(f"{name}: log Z = {fit.log_z:.2f} +- {fit.log_z_error:.2f}, k-hat {fit.k_hat:.2f}")
+for name, fit in (("six columns ", posterior), ("four columns", other)):
+    print(f"{name}: log Z = {fit.log_z:.3f} +- {fit.log_z_error:.3f}, k-hat {fit.k_hat:.2f}")

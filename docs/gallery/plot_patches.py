@@ -16,14 +16,14 @@ import wopt
 
 source = wopt.build("source", {"name": "patches", "size": 6, "n_train": 20_000, "n_test": 2000})
 data = source.load(seed=0)
-found = wopt.solve(
+solution = wopt.solve(
     source,
     scheme={"name": "jko", "step_size": 100.0},
     block={"name": "autoregressive", "hidden": [96, 96], "magnitudes": True, "radial": True},
     solver={"iterations": 250, "batch_size": 250, "optimiser": "muon"},
     stop={"steps": 1},
 )
-print(found)
+print(solution)
 
 # %%
 # Patches that the model has not seen, the model's samples, and those of a Gaussian with the same
@@ -35,7 +35,7 @@ gaussian = torch.distributions.MultivariateNormal(data.train.mean(0), covariance
 torch.manual_seed(2)
 rows = {
     "held-out patches": data.test[:60],
-    "samples of the flow": found.flow.sample(60, generator=draw),
+    "samples of the flow": solution.flow.sample(60, generator=draw),
     "samples of a Gaussian": gaussian.sample((60,)),
 }
 
@@ -65,7 +65,7 @@ plt.show()
 figure, axis = plt.subplots(figsize=(6, 3.4), layout="constrained")
 laws = {
     "held-out patches": data.test,
-    "flow": found.flow.sample(2000, generator=draw),
+    "flow": solution.flow.sample(2000, generator=draw),
     "Gaussian": gaussian.sample((2000,)),
 }
 bins = np.linspace(-0.4, 0.4, 41)
@@ -85,5 +85,5 @@ plt.show()
 # %%
 # In nats a patch, on patches from other parts of the photographs:
 
-print("test NLL of the flow  ", round(-found.flow.log_prob(data.test).mean().item(), 2))
+print("test NLL of the flow  ", round(-solution.flow.log_prob(data.test).mean().item(), 2))
 print("test NLL of a Gaussian", round(-gaussian.log_prob(data.test).mean().item(), 2))

@@ -33,7 +33,7 @@ def barenblatt(n, seed):
 # Steps that grow, because the gas slows down, by maps that are gradients of convex nets.
 
 sizes = [0.02, 0.03, 0.05, 0.1, 0.2, 0.4]
-found = wopt.solve(
+solution = wopt.solve(
     barenblatt(1500, seed=0),
     valid=barenblatt(1500, seed=1),
     objective={"name": "internal", "m": 2.0},
@@ -42,13 +42,13 @@ found = wopt.solve(
     solver={"iterations": 120, "learning_rate": 5e-3, "batch_size": 500},
     stop={"steps": len(sizes)},
 )
-print(found)
+print(solution)
 
 fresh, states = barenblatt(1500, seed=2), []
 with torch.no_grad():
     x, log_density = fresh.points, fresh.log_density_start
     states.append((x, log_density))
-    for block in found.flow.blocks:
+    for block in solution.flow.blocks:
         x, change = block(x)
         log_density = log_density - change
         states.append((x, log_density))
