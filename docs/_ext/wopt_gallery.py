@@ -18,7 +18,7 @@ from matplotlib.text import Text
 
 from wopt.report.style import BLUE, GREEN, INK, ORANGE, PURPLE, VERMILION, page_style
 
-__all__ = ["darken", "fresh", "save_both", "scrape", "text_of"]
+__all__ = ["darken", "fresh", "order", "save_both", "scrape", "text_of"]
 
 LIGHT, FAINT, GROUND = "#d5dbe1", "#3a424a", "#1a1c1e"
 BRIGHTER = {
@@ -33,6 +33,15 @@ BRIGHTER = {
 }
 """Colours that a dark page would swallow, and what stands for them there."""
 
+ORDER = (
+    "data_to_noise", "patches", "table", "conditional", "cells", "picture",
+    "samplers", "logistic_regression", "posterior",
+    "certificate", "bounds",
+    "schemes", "schemes_exact", "fokker_planck", "porous_medium",
+    "own_objective", "own_scheme", "own_block",
+)  # fmt: skip
+"""Scripts as a reader may go through them: data, posteriors, certificates, schemes, own parts."""
+
 IMAGE = """
 .. image:: /{path}
    :alt: {alt}
@@ -46,10 +55,16 @@ def fresh(_settings: dict[str, Any], _script: str | None) -> None:
     with page_style():
         style = dict(plt.rcParams)
     style.pop("backend", None)
-    cycle = plt.cycler(color=[BLUE, VERMILION, GREEN, ORANGE, PURPLE, "#56b4e9", "#8a6d3b", "#7f7f7f"])
-    plt.rcParams.update(
-        {**style, "figure.constrained_layout.use": False, "axes.prop_cycle": cycle}
+    cycle = plt.cycler(
+        color=[BLUE, VERMILION, GREEN, ORANGE, PURPLE, "#56b4e9", "#8a6d3b", "#7f7f7f"]
     )
+    plt.rcParams.update({**style, "figure.constrained_layout.use": False, "axes.prop_cycle": cycle})
+
+
+def order(script: str) -> tuple[int, str]:
+    """Return where a script stands in the gallery; one that is not listed comes last."""
+    name = Path(script).stem.removeprefix("plot_")
+    return ORDER.index(name) if name in ORDER else len(ORDER), name
 
 
 def text_of(figure: Figure) -> str:

@@ -81,10 +81,8 @@ plt.show()
 # How far is the guess from day 1? The energy distance, beside those of doing nothing, of straight
 # lines to the partners of an exact plan, and between two draws of day 1, which is noise.
 
-plan = wopt.build(
-    "objective",
-    {"name": "wasserstein", "target": {"name": "samples", "points": days[2].tolist(), "draw": "all"}},
-)  # fmt: skip
+last = {"name": "samples", "points": days[2].tolist(), "draw": "all"}
+plan = wopt.build("objective", {"name": "wasserstein", "target": last})
 plan.resample(torch.Generator().manual_seed(0))
 x = days[0].clone().requires_grad_()
 (gradient,) = torch.autograd.grad(plan.energy(wopt.Particles(x)), x)

@@ -3,10 +3,10 @@ A certificate, and how it is refuted
 ====================================
 
 Eight Gaussians on a circle, carried to noise in three steps. How far is the model from the data?
-Theory bounds the divergence from *above*, given the first-order errors of the steps; but only a part
-of these errors is seen by test fields. Challengers, other densities that predict fresh rows better than
-the model, bound it from *below*, without any assumption. Where the two cross, the bound is refuted.
-Here the law of the data is known, so that both can be held against the truth.
+Theory bounds the divergence from *above*, given the first-order errors of the steps; but only a
+part of these errors is seen by test fields. Challengers, other densities that predict fresh rows
+better than the model, bound it from *below*, without any assumption. Where the two cross, the bound
+is refuted. Here the law of the data is known, so that both can be held against the truth.
 """
 
 import matplotlib.pyplot as plt
@@ -44,9 +44,10 @@ print("KL after each step:", [round(v, 3) for v in truth])
 
 # %%
 # Left: every bound from above, given the errors that were seen, and the truth. Several fall below
-# it: a wrong statement, if it were made without its condition. Crosses are bounds that a fact contradicts;
-# they are marked *refuted* in the certificate and are not its headline. Right: the lower side. Each
-# challenger is given more time than the one before; all gains stay below the truth.
+# it: a wrong statement, if it were made without its condition. Crosses are bounds that a fact
+# contradicts; the certificate marks them *refuted* and leaves them out of its headline. Not all
+# that are false are refuted: no challenger found enough. Right: the lower side, by challengers that
+# are given more and more time.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
 steps = [1, 2, 3]
@@ -57,7 +58,9 @@ for n, (name, label) in enumerate(shown.items()):
     for step, entry in zip(steps, entries, strict=True):
         left.plot(step, entry.value, "x" if entry.refuted else "o", color=f"C{n}", ms=8)
 left.semilogy(steps, truth, "k--", label="KL, true")
-left.set(xticks=steps, xlabel="step", ylabel="nats", title="bounds given the errors seen (x: refuted)")
+left.set(
+    xticks=steps, xlabel="step", ylabel="nats", title="bounds given the errors seen (x: refuted)"
+)
 left.legend()
 
 ladder = certificate.challengers.ladder
@@ -73,9 +76,9 @@ right.set(xlabel="CPU seconds of the challengers", ylabel="nats", title="known f
 right.set_ylim(0, None)
 right.legend(loc="lower right")
 figure.set_label(
-    "Left: four bounds by step on a logarithmic scale; after three steps those of Q, log-Sobolev and "
-    "S' lie below the true divergence and are crossed out. Right: the gain of challengers by CPU "
-    "seconds approaches the true divergence from below; the proven lower side is about half of it."
+    "Left: four bounds by step on a logarithmic scale; after three steps those of Q, log-Sobolev "
+    "and S' lie below the true divergence and are crossed out. Right: the gain of challengers by "
+    "CPU seconds, a little below the true divergence; the proven lower side is half of it."
 )
 plt.show()
 

@@ -73,8 +73,9 @@ for level, size in ((0.5, 1.177), (0.95, 2.448)):
 right.set(xlabel=names[0], ylabel=names[3], title="two weights")
 right.legend()
 figure.set_label(
-    "Left: intervals of six weights; radius, concavity, smoothness and texture point to malignant, "
-    "the other two are nearer to zero. Right: draws of two weights around the ellipses of a Gaussian."
+    "Left: intervals of six weights; radius, concavity, smoothness and texture point to "
+    "malignant, the other two are nearer to zero. Right: draws of two weights around the ellipses "
+    "of a Gaussian."
 )
 plt.show()
 

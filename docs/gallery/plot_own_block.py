@@ -74,8 +74,8 @@ for axis, (name, solution) in zip(axes[1:], fits.items(), strict=True):
     axis.scatter(*solution.flow.sample(2000, generator=draw).T, s=2)
     axis.set(title=f"samples: {name}", xlabel="$x_1$")
 figure.set_label(
-    "Three scatter plots. The data form a narrow band along the diagonal with far outliers; samples "
-    "of affine maps fill an ellipse, those of the new block the band with its outliers."
+    "Three scatter plots. The data form a dense centre with long arms along the diagonal; samples "
+    "of affine maps fill an ellipse, those of the new block the centre and the arms."
 )
 plt.show()
 

@@ -3,8 +3,8 @@ Your own objective
 ==================
 
 Ten lines: a class whose typed constructor is its configuration and whose ``contributions`` are the
-values whose mean is the energy. Here particles are drawn to a circle, one side of which is downhill.
-Added to the entropy it is a density, which the flow finds.
+values whose mean is the energy. Here particles are drawn to a circle, one side of which is
+downhill. With the entropy added, the minimiser has a density, which the flow finds.
 """
 
 from typing import Annotated
@@ -64,7 +64,7 @@ exact = (-5 * objective.contributions(wopt.Particles(points))).exp().reshape(x.s
 axes[3].pcolormesh(x, y, exact / exact.max(), cmap="Blues")
 axes[3].set(title="exact minimiser", xlabel="$x_1$", aspect="equal")
 figure.set_label(
-    "Three panels of particles: a round cloud opens to a ring, whose mass then gathers on the left. "
+    "Three panels of particles: a round cloud opens to a ring, whose mass gathers on the left. "
     "The fourth shows the density of the exact minimiser, such a crescent."
 )
 plt.show()

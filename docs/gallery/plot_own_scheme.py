@@ -3,8 +3,8 @@ Your own scheme
 ===============
 
 A scheme says what a step minimises, and nothing else: no loop, no log-determinants. Here is the
-method of the heavy ball, a JKO step from where particles would be if they kept a share of their last
-move, beside JKO and Nesterov's momentum.
+method of the heavy ball, a JKO step from where particles would be if they kept a share of their
+last move, beside JKO and Nesterov's momentum.
 """
 
 from typing import Annotated

@@ -4,8 +4,8 @@ The porous medium equation, against Barenblatt's solution
 
 The gradient flow of :math:`\int p^2` is :math:`\partial_t p = \Delta p^2`: gas in a porous medium,
 which spreads the slower the thinner it is and, unlike heat, has an edge. From the profile
-:math:`B(x) = (C - c |x|^2)_+` it is B dilated by :math:`s(t) = (1 + 4 K t)^{1/4}` in the plane, with
-:math:`K = 4 c` (section 5.3 of the mathematics). Neither the objective nor the maps know that.
+:math:`B(x) = (C - c |x|^2)_+` it is, in the plane, B dilated by :math:`s(t) = (1 + 4 K t)^{1/4}`
+with :math:`K = 4 c` (section 5.3 of the mathematics). Neither objective nor maps know that.
 """
 
 import matplotlib.pyplot as plt

@@ -71,7 +71,9 @@ for name, fit in fits.items():
 lost = fits["eight modes, far apart"].report.lost_modes
 for mode in lost or ():
     location = ", ".join(f"{v:5.1f}" for v in mode.location)
-    print(f"a mode at ({location}) with about {mode.share:.0%} of the mass; draws: {mode.model_share}")
+    print(
+        f"a mode at ({location}) with about {mode.share:.0%} of the mass; draws: {mode.model_share}"
+    )
 
 # %%
 # The figures side by side. Without exact draws only the last two columns are there.

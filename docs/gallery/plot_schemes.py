@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 from matplotlib.ticker import NullFormatter
 
 import wopt
-from wopt.testing import AffineBlock, gaussian_problems, moments
+from wopt.testing import AffineBlock, gaussian_problems
 
 problem = gaussian_problems()["turned"]
 names = ["jko", "forward_backward", "explicit", "bdf2", "crank_nicolson", "midpoint", "sdirk2",
