@@ -10,6 +10,7 @@ is refuted. Here the law of the data is known, so that both can be held against 
 """
 
 import matplotlib.pyplot as plt
+import numpy as np
 import torch
 
 import wopt
@@ -33,7 +34,7 @@ print(certificate.statement.text)
 
 rows = law.sample(10_000, draw)
 units = solution.flow.transform
-log_p, points, truth = law.log_density(rows) - units.log_det, units.forward(rows).float(), []
+log_p, points, truth = law.log_prob(rows) - units.log_det, units.forward(rows).float(), []
 with torch.no_grad():
     for block in solution.flow.blocks:
         points, change = block(points)
@@ -54,9 +55,10 @@ steps = [1, 2, 3]
 shown = {"theorem_q": "Q", "log_sobolev": "log-Sobolev", "theorem_s": "S'", "paper": "the paper"}
 for n, (name, label) in enumerate(shown.items()):
     entries = [step.bounds.gap[name] for step in certificate.steps]
-    left.semilogy(steps, [entry.value for entry in entries], color=f"C{n}", lw=1, label=label)
-    for step, entry in zip(steps, entries, strict=True):
-        left.plot(step, entry.value, "x" if entry.refuted else "o", color=f"C{n}", ms=8)
+    values = [np.nan if entry.value is None else entry.value for entry in entries]
+    left.semilogy(steps, values, color=f"C{n}", lw=1, label=label)
+    for step, value, entry in zip(steps, values, entries, strict=True):
+        left.plot(step, value, "x" if entry.refuted else "o", color=f"C{n}", ms=8)
 left.semilogy(steps, truth, "k--", label="KL, true")
 left.set(
     xticks=steps, xlabel="step", ylabel="nats", title="bounds given the errors seen (x: refuted)"

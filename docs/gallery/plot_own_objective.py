@@ -61,7 +61,7 @@ grid = torch.linspace(-3.4, 3.4, 150)
 x, y = torch.meshgrid(grid, grid, indexing="xy")
 points = torch.stack([x, y], -1).reshape(-1, 2)
 exact = (-5 * objective.contributions(wopt.Particles(points))).exp().reshape(x.shape)
-axes[3].pcolormesh(x, y, exact / exact.max(), cmap="Blues")
+axes[3].pcolormesh(x.numpy(), y.numpy(), (exact / exact.max()).numpy(), cmap="Blues")
 axes[3].set(title="exact minimiser", xlabel="$x_1$", aspect="equal")
 figure.set_label(
     "Three panels of particles: a round cloud opens to a ring, whose mass gathers on the left. "

@@ -57,7 +57,9 @@ for row, (name, solution) in zip(axes, flows.items(), strict=True):
         axis.scatter(*x.T, s=4, color="C0")
         axis.set(title="start" if n == 0 else f"after step {n}", aspect="equal")
         axis.set(xlim=(-2.4, 2.4), ylim=(-1.8, 1.8), xticks=[-2, 0, 2], yticks=[-1, 0, 1])
-    row[0].set_ylabel(name)
+    row[0].set_ylabel(f"{name}\n$x_2$")
+for axis in axes[-1]:
+    axis.set_xlabel("$x_1$")
 figure.set_label(
     "Two rows of five panels. A round cloud of particles becomes the letters W2 in four steps: "
     "above by an MMD flow, below by a Sinkhorn flow."

@@ -20,8 +20,7 @@ targets = {
     "eight modes, far apart": laws.ring(radius=8.0, scale=0.5),
 }
 fits = {
-    name: wopt.sample(law.log_density, dim=2, n=2000, iterations=300)
-    for name, law in targets.items()
+    name: wopt.sample(law.log_prob, dim=2, n=2000, iterations=300) for name, law in targets.items()
 }
 
 # %%
@@ -40,7 +39,7 @@ for axis, (name, fit) in zip(axes, fits.items(), strict=True):
         torch.linspace(left, right, 120), torch.linspace(low, high, 120), indexing="xy"
     )
     points = torch.stack([x, y], -1).reshape(-1, 2).double()
-    density = targets[name].log_density(points).exp().reshape(x.shape)
+    density = targets[name].log_prob(points).exp().reshape(x.shape)
     axis.scatter(*fit.draws.T, s=2, alpha=0.4)
     levels = density.max() * torch.tensor([0.03, 0.15, 0.4, 0.8])
     axis.contour(x, y, density, levels=levels, colors="C1", linewidths=0.9)
@@ -60,7 +59,7 @@ plt.show()
 print("density                 ELBO     EUBO   k-hat  reliable")
 for name, fit in fits.items():
     exact = targets[name].sample(2000, torch.Generator().manual_seed(1))
-    eubo = float((targets[name].log_density(exact) - fit.flow.log_prob(exact)).mean())
+    eubo = float((targets[name].log_prob(exact) - fit.flow.log_prob(exact)).mean())
     verdict = "yes" if fit.reliable else "no"
     print(f"{name:22} {fit.report.elbo:6.3f} {eubo:8.3f}  {fit.k_hat:5.2f}   {verdict}")
 

@@ -37,7 +37,8 @@ def solve(name, h, steps):
 # the gradient flow but wants its end. Right: the distance to the exact flow at time 0.4, by step
 # size. Lines of slope two belong to schemes of order two.
 
-h, steps = 0.1, 16
+h = 0.1
+steps = 16
 gaps = {name: [r.energy for r in solve(name, h, steps).history] for name in names}
 sizes = [0.4 / n for n in (2, 4, 8)]
 errors = {
