@@ -9,6 +9,8 @@ import matplotlib.pyplot as plt
 import pytest
 from matplotlib.colors import to_rgb
 
+from wopt.host import host
+
 ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted((ROOT / "docs" / "gallery").glob("plot_*.py"))
 SMALL = [
@@ -68,7 +70,7 @@ def words(axes):
 
 
 def test_a_picture_without_names_is_found(drawn):
-    figure, axes = plt.subplots(1, 2)
+    _, axes = plt.subplots(1, 2)
     assert nameless(axes[0])
     assert nameless(axes[1])
     axes[0].set(xlabel="t", ylabel="x")
@@ -117,3 +119,22 @@ def test_the_page_shows_either_copy_with_the_alternative_text(pictures, drawn, t
         assert which in text
         assert (tmp_path / "images" / copy).exists()
     assert not plt.get_fignums()
+
+
+def test_pages_of_components_lead_to_scripts_that_use_them(pictures):
+    uses = importlib.import_module("wopt_uses")
+    text = """'A title.'
+wopt.solve({"name": "gaussian"}, objective=make({"target": {"name": "samples"}}), block="affine")
+wopt.build("source", {"name": "mixture"})
+names = ["jko", "explicit"]
+axis.plot(x, label="kl")
+print("ode")
+"""
+    known = {("source", "gaussian"), ("target", "samples"), ("block", "affine")}
+    known |= {("source", "mixture"), ("", "jko"), ("", "explicit")}
+    assert uses.uses(text) == known
+    (entry,) = [e for e in host().registry.entries("objective") if e.name == "internal"]
+    (line,) = uses.in_gallery(entry)
+    assert line.endswith("(/auto_gallery/plot_porous_medium.rst)")
+    (unused,) = [e for e in host().registry.entries("objective") if e.name == "barycenter"]
+    assert uses.in_gallery(unused) == []
