@@ -48,5 +48,5 @@ format: $(STAMP)  ## rewrite files in the house style
 	$(BIN)/ruff format .
 
 clean:  ## remove .venv and caches, keep runs
-	rm -rf $(VENV) docs/_build docs/auto_gallery docs/reference .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) docs/_build docs/auto_gallery docs/auto_evidence docs/reference .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -not -path './runs/*' -prune -exec rm -rf {} +

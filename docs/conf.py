@@ -11,7 +11,7 @@ project = "wopt"
 copyright = "the authors of wopt"
 html_title = "wopt"
 # Pages are made before scripts of the gallery register components of their own.
-extensions = ["myst_parser", "mathml", "wopt_pages", "sphinx_gallery.gen_gallery"]
+extensions = ["myst_parser", "mathml", "wopt_pages", "wopt_evidence", "sphinx_gallery.gen_gallery"]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 myst_dmath_double_inline = True

@@ -15,7 +15,7 @@ from wopt.config.model import RunConfig, validate
 from wopt.host import host
 
 ROOT = Path(__file__).parents[1]
-MADE = {"_build", "_ext", "auto_gallery", "reference"}
+MADE = {"_build", "_ext", "auto_evidence", "auto_gallery", "reference"}
 PAGES = [
     ROOT / "README.md",
     *(p for p in sorted((ROOT / "docs").rglob("*.md")) if not MADE & set(p.parts)),
