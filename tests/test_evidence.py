@@ -23,7 +23,7 @@ def evidence():
         plt.rcdefaults()
 
 
-@pytest.mark.parametrize("name", ["laws", "planner", "several"])
+@pytest.mark.parametrize("name", ["laws", "planner", "several", "likelihood"])
 def test_a_page_includes_each_part(evidence, name):
     (one,) = [e for e in evidence.EVIDENCE if e.name == name]
     assert one.path.exists()
@@ -32,14 +32,16 @@ def test_a_page_includes_each_part(evidence, name):
 
 
 @pytest.mark.parametrize("share", [1.0, 0.3])
-@pytest.mark.parametrize("name", ["laws", "planner", "several"])
+@pytest.mark.parametrize("name", ["laws", "planner", "several", "likelihood"])
 def test_a_part_of_the_rows_makes_a_page(evidence, name, share, tmp_path):
     (one,) = [e for e in evidence.EVIDENCE if e.name == name]
     rows = evidence.rows_of(one.path)
     rows = rows[: max(3, int(share * len(rows)))]
     text = evidence.part(one, rows, "| a table |", tmp_path)
-    assert f"*{len(rows):,} lines" in text
+    assert f"*{len(rows):,} runs of" in text
     assert "| a table |" in text
+    if one.more is not None:
+        assert one.more(rows) in text
     assert (tmp_path / f"{name}.png").stat().st_size > 10_000
     assert (tmp_path / f"{name}_dark.png").exists()
     assert len(re.search(":alt: (.*)", text)[1]) > 60

@@ -18,8 +18,9 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
+from wopt_evidence_curves import likelihood
 from wopt_evidence_pictures import laws, planner, several
-from wopt_evidence_tables import laws_by_model
+from wopt_evidence_tables import laws_by_model, of_likelihood
 from wopt_gallery import fresh, save_both, text_of
 
 __all__ = ["EVIDENCE", "Evidence", "part", "table_of", "write"]
@@ -39,10 +40,10 @@ class Evidence:
 
     Attributes:
         name: Of the part of a page that is made.
-        file: A measurement a line, in JSON, below ``tests/benchmarks``.
-        command: What prints the table: a script there, with its arguments.
+        file: Below ``tests/benchmarks``: a measurement a line, in JSON, or a document of ``rows``.
+        command: What prints the table: a script there, with its arguments; none if none does.
         draw: Rows to a picture.
-        more: Rows to another table.
+        more: Rows to another table, or to the only one.
     """
 
     name: str
@@ -67,12 +68,15 @@ EVIDENCE = (
     ),
     Evidence("planner", "planner.jsonl", ("planner.py",), planner),
     Evidence("several", "several/results.jsonl", ("several/several.py",), several),
+    Evidence("likelihood", "likelihood/results.json", (), likelihood, of_likelihood),
 )
 
 
 def rows_of(path: Path) -> list[Row]:
     """Return the measurements of a file; none if there is no such file."""
     text = path.read_text() if path.exists() else ""
+    if path.suffix == ".json":
+        return list(json.loads(text)["rows"]) if text else []
     return [json.loads(line) for line in text.splitlines() if line.strip()]
 
 
@@ -82,6 +86,8 @@ def table_of(evidence: Evidence) -> str:
     Raises:
         RuntimeError: It fails.
     """
+    if not evidence.command:
+        return ""
     command = [sys.executable, *evidence.command, "--table"]
     paths = [str(BENCHMARKS.parents[1]), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
@@ -106,10 +112,12 @@ def part(evidence: Evidence, rows: Sequence[Row], table: str, folder: Path) -> s
         IMAGE.format(name=path.name, alt=alt, which=which)
         for path, which in zip(pictures, ("only-light", "only-dark"), strict=True)
     ]
-    tables = [table] if evidence.more is None else [table, evidence.more(rows)]
+    tables = [table, "" if evidence.more is None else evidence.more(rows)]
     command = " ".join(["python", *evidence.command, "--table"])
-    source = f"*{len(rows):,} lines of `{evidence.file}`; in `tests/benchmarks`: `{command}`.*"
-    return "\n\n".join([*shown, *tables, source]) + "\n"
+    source = f"*{len(rows):,} runs of `tests/benchmarks/{evidence.file}`"
+    source += f"; there: `{command}`.*" if evidence.command else ".*"
+    framed = [f":::{{container}} evidence\n{text}\n:::" for text in tables if text]
+    return "\n\n".join([*shown, *framed, source]) + "\n"
 
 
 def write(folder: Path) -> None:

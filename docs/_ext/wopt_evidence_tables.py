@@ -9,7 +9,7 @@ from typing import Any
 
 from wopt_evidence_pictures import upper_side
 
-__all__ = ["laws_by_model", "mean_and_spread"]
+__all__ = ["laws_by_model", "mean_and_spread", "of_likelihood"]
 
 Row = dict[str, Any]
 
@@ -49,3 +49,18 @@ def laws_by_model(runs: Sequence[Row]) -> str:
         lines.append(f"| {' | '.join(map(str, cells))} |")
     text = "Mean +- standard deviation over runs; ratios where the true KL is above 0.02:"
     return "\n".join([text, "", *lines])
+
+
+def of_likelihood(rows: Sequence[Row]) -> str:
+    """Return the test NLL of every method on every data set, as Markdown."""
+    lines = [
+        "| data | method | CPU s | test NLL | above wopt | iterations | parameters |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        gap = ""
+        if "above_wopt" in row:
+            gap = f"{row['above_wopt']:+.3f} +- {row['above_wopt_error']:.3f}"
+        cells = [row["data"], row["method"], f"{row['seconds']:.1f}", f"{row['nll']:.3f}", gap]
+        lines.append(f"| {' | '.join([*cells, str(row['iterations']), str(row['parameters'])])} |")
+    return "\n".join(lines)
