@@ -7,6 +7,7 @@ from typing import Any
 from matplotlib.collections import Collection
 from matplotlib.colors import to_hex, to_rgb, to_rgba
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
@@ -41,8 +42,8 @@ def darken(figure: Figure) -> None:
         if part.get_array() is None:  # else a map of colours
             part.set_facecolor([brighter(c) for c in part.get_facecolor()])
             part.set_edgecolor([brighter(c) for c in part.get_edgecolor()])
-    for legend in figure.legends:
-        legend.get_frame().set(facecolor=GROUND, edgecolor=GROUND)
+    for frame in figure.findobj(Legend):
+        frame.get_frame().set(facecolor=GROUND, edgecolor=GROUND)
     for axes in figure.axes:
         legend = axes.get_legend()
         for patch in [*axes.patches, *(legend.get_patches() if legend else [])]:
@@ -55,8 +56,6 @@ def darken(figure: Figure) -> None:
             grid.set_color(FAINT)
         for spine in axes.spines.values():
             spine.set_edgecolor(LIGHT)
-        if legend is not None:
-            legend.get_frame().set(facecolor=GROUND, edgecolor=GROUND)
 
 
 def brighter(colour: Any) -> Any:

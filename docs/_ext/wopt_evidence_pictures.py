@@ -74,9 +74,9 @@ def planner(rows: Sequence[Row]) -> Figure:
     best = {name: min(v for b in bars.values() for n, v, _ in b if n == name) for _, name in groups}
     names = sorted(best, key=lambda name: best[name])
     figure, axes = plt.subplots(figsize=(8, 1 + 0.3 * len(names)), layout="constrained")
-    for k, (method, some) in enumerate(sorted(bars.items())):
+    for k, (method, mine) in enumerate(sorted(bars.items())):
         shift = 0.25 * (k - (len(bars) - 1) / 2)
-        _dots(axes, some, [names.index(name) + shift for name, _, _ in some], f"C{k}", method)
+        _dots(axes, mine, [names.index(name) + shift for name, _, _ in mine], f"C{k}", method)
     axes.axvline(0, color="0.5", lw=1)
     axes.set_xscale("symlog", linthresh=0.1)
     axes.set_yticks(range(len(names)), names)

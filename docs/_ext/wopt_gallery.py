@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
+from cycler import cycler
 from matplotlib.figure import Figure
 from wopt_dark import darken
 
@@ -39,9 +40,7 @@ def fresh(_settings: dict[str, Any], _script: str | None) -> None:
     with page_style():
         style = dict(plt.rcParams)
     style.pop("backend", None)
-    cycle = plt.cycler(
-        color=[BLUE, VERMILION, GREEN, ORANGE, PURPLE, "#56b4e9", "#8a6d3b", "#7f7f7f"]
-    )
+    cycle = cycler(color=[BLUE, VERMILION, GREEN, ORANGE, PURPLE, "#56b4e9", "#8a6d3b", "#7f7f7f"])
     plt.rcParams.update({**style, "figure.constrained_layout.use": False, "axes.prop_cycle": cycle})
 
 

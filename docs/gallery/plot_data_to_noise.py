@@ -8,6 +8,7 @@ half moons, and the log-determinants of their derivatives give the density of th
 
 import matplotlib.pyplot as plt
 import torch
+from matplotlib.colors import LinearSegmentedColormap
 
 import wopt
 
@@ -28,9 +29,10 @@ print(solution)
 rows = data.test[:1500]
 positions = solution.flow.trajectory(rows)
 colours = rows[:, 0]
+across = LinearSegmentedColormap.from_list("across", ["#0072B2", "#CC79A7", "#E69F00"])
 figure, axes = plt.subplots(1, 4, figsize=(11, 3), sharex=True, sharey=True, layout="constrained")
 for n, (axis, points) in enumerate(zip(axes, positions, strict=True)):
-    axis.scatter(*points.T.numpy(), c=colours.numpy(), s=2, cmap="viridis")
+    axis.scatter(*points.T.numpy(), c=colours.numpy(), s=2, cmap=across)
     axis.set(title="data" if n == 0 else f"after block {n}", xlabel="$x_1$", aspect="equal")
 axes[0].set_ylabel("$x_2$")
 figure.set_label(

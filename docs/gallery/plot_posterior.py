@@ -37,7 +37,14 @@ exact = (-potential(torch.stack([x, y], -1).reshape(-1, 2))).exp().reshape(x.sha
 samples, log_density = solution.flow.sample_and_log_prob(2000)
 figure, axis = plt.subplots(figsize=(5, 4), layout="constrained")
 axis.scatter(*samples.T.numpy(), s=2, alpha=0.4, label="samples of the flow")
-axis.contour(x.numpy(), y.numpy(), exact.numpy(), levels=6, colors="C1", linewidths=0.9)
+axis.contour(
+    x.numpy(),
+    y.numpy(),
+    exact.numpy(),
+    levels=[0.03, 0.1, 0.3, 0.5, 0.7, 0.9],
+    colors="C1",
+    linewidths=0.9,
+)
 axis.set(xlim=(-3, 3), ylim=(-2, 7), xlabel="$x_1$", ylabel="$x_2$", title="target (contours)")
 axis.legend()
 figure.set_label(

@@ -13,6 +13,7 @@ flow at time 1, by step size. Lines of slope two belong to schemes of order two.
 import math
 
 import matplotlib.pyplot as plt
+from matplotlib.ticker import NullFormatter
 
 from wopt.testing import gaussian_problems
 
@@ -71,6 +72,8 @@ for name, scheme in schemes.items():
     left.semilogy([0.1 * n for n in range(41)], gaps, label=name)
     right.loglog(sizes, [distance(run(scheme, h, round(1 / h))[-1], 1.0) for h in sizes], "o-")
 left.set(xlabel="time", ylabel="KL, nats", title="h = 0.1")
+right.set_xticks(sizes, [f"1/{round(1 / h)}" for h in sizes])
+right.xaxis.set_minor_formatter(NullFormatter())
 right.set(xlabel="h", ylabel="mean and covariance", title="distance to the flow at time 1")
 left.legend()
 figure.set_label(
