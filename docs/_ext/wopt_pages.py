@@ -16,6 +16,7 @@ from typing import Any
 import click
 from wopt_docstring import markdown
 from wopt_options import option_table
+from wopt_uses import in_gallery
 
 from wopt.capabilities import Capability
 from wopt.cli.main import COMMANDS
@@ -101,6 +102,9 @@ def component(entry: Entry, laws: bool) -> str:
             lines += ["", f"{title} {flags}: see [capabilities](../../plugins.md#capabilities)."]
     if laws:
         lines += ["", "## Laws", "", checked(entry)]
+    scripts = in_gallery(entry)
+    if scripts:
+        lines += ["", "## In the gallery", "", *scripts]
     return "\n".join(lines) + "\n"
 
 
