@@ -19,6 +19,7 @@ from wopt_options import option_table
 from wopt_uses import in_gallery
 
 from wopt.capabilities import Capability
+from wopt.citations import find, in_words
 from wopt.cli.main import COMMANDS
 from wopt.component import Component, article, options_model
 from wopt.config.model import RunConfig
@@ -100,6 +101,9 @@ def component(entry: Entry, laws: bool) -> str:
         if isinstance(value, Capability) and value:
             flags = ", ".join(f"`{name}`" for name in value.describe().split(", "))
             lines += ["", f"{title} {flags}: see [capabilities](../../plugins.md#capabilities)."]
+    cited = find(cls.cites or (), cls.__module__)
+    if cited:
+        lines += ["", "## To cite", "", *(f"- `{key}`: {in_words(e)}" for key, e in cited.items())]
     if laws:
         lines += ["", "## Laws", "", checked(entry)]
     scripts = in_gallery(entry)

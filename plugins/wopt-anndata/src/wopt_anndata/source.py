@@ -46,6 +46,8 @@ class AnnDataSource(Source):
         (('pca1', 'pca2'), 80)
     """
 
+    cites = ()
+
     def __init__(
         self,
         path: File,

@@ -69,6 +69,8 @@ class PotentialTarget(Target):
         'SCORE'
     """
 
+    cites = ()
+
     def __init__(
         self,
         function: Annotated[

@@ -56,6 +56,8 @@ class PythonTarget(Target):
         >>> folder.cleanup()
     """
 
+    cites = ()
+
     def __init__(
         self,
         log_prob: Annotated[
