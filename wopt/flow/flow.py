@@ -253,6 +253,18 @@ class Flow(nn.Module):
         """Return the model as a :class:`torch.distributions.Distribution`."""
         return FlowDistribution(self)
 
+    def to_zuko(self) -> Any:
+        """Return the model as a flow of zuko, which shares its parameters; by ``wopt-zuko``.
+
+        ``zuko_flow(c).log_prob(x)``, ``zuko_flow(c).sample((n,))``: conditions are zuko's context.
+
+        Raises:
+            PluginError: The plugin is not installed: ``pip install wopt-zuko``.
+        """
+        from wopt.flow.exchange import as_zuko
+
+        return as_zuko(self)
+
     def save(self, path: str | Path) -> Path:
         """Write the flow to one file, which :func:`wopt.load` reads; see :mod:`wopt.flow.save`."""
         from wopt.flow.save import save_flow
