@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
+from wopt.report.pieces import Piece, png
 from wopt.report.read import Run
-from wopt.report.style import ANGLES, INK, WIDTH, Array, Picture, limits, png
+from wopt.report.style import ANGLES, INK, WIDTH, Array, Picture, limits
 
 __all__ = ["coordinate", "most_unusual", "motion"]
 
@@ -39,9 +40,9 @@ def motion(run: Run, key: str) -> Picture | None:
     goal = None if other is None else other[0]
     chosen = most_unusual(data, 2)
     if paths.shape[2] == 1:
-        figure = _fan(paths[:, :, 0], forward)
+        pieces = png(_fan(paths[:, :, 0], forward))
     else:
-        figure = _panels(paths[:, :, chosen], goal, chosen, run, forward)
+        pieces = _panels(paths[:, :, chosen], goal, chosen, run, forward)
     begin, end = ("data", "noise") if run.pulls_back else ("the start", "the target")
     names = " and ".join(coordinate(run, j) for j in chosen)
     who = "Test rows" if forward else "Samples of the target"
@@ -55,7 +56,7 @@ def motion(run: Run, key: str) -> Picture | None:
         + "; a particle keeps its colour"
         + (", and lines are a few particles' ways." if paths.shape[2] > 1 else "."),
         f"{paths.shape[1]} particles at {n + 1} stages of the flow.",
-        png(figure),
+        pieces,
     )
 
 
@@ -78,7 +79,7 @@ def most_unusual(x: Array, number: int) -> tuple[int, ...]:
 
 def _panels(
     paths: Array, goal: Array | None, chosen: tuple[int, ...], run: Run, forward: bool
-) -> Figure:
+) -> tuple[Piece, ...]:
     n = len(paths) - 1
     shown = sorted({round(k) for k in np.linspace(0, n, min(n + 1, _PANELS))})
     columns = len(shown) if len(shown) <= 4 else math.ceil(len(shown) / math.ceil(len(shown) / 5))
@@ -106,9 +107,12 @@ def _panels(
             axes.set_aspect("equal")
     for axes in grid[len(shown) :]:
         axes.remove()
-    figure.supxlabel(coordinate(run, chosen[0]), fontsize=9.5, color=INK)
-    figure.supylabel(coordinate(run, chosen[1]), fontsize=9.5, color=INK)
-    return figure
+    below = [grid[i : i + columns] for i in range(0, len(shown), columns)]
+    for row in below:
+        row[0].set_ylabel(coordinate(run, chosen[1]))
+    for axes in below[-1][: len(shown) - columns * (rows - 1)]:
+        axes.set_xlabel(coordinate(run, chosen[0]))
+    return png(figure, [[[axes] for axes in row if axes.figure is not None] for row in below])
 
 
 def _fan(paths: Array, forward: bool) -> Figure:
