@@ -15,7 +15,7 @@ from wopt.report.pieces import Piece, png
 from wopt.report.read import Run
 from wopt.report.style import ANGLES, INK, WIDTH, Array, Picture, limits
 
-__all__ = ["coordinate", "most_unusual", "motion"]
+__all__ = ["coordinate", "most_unusual", "motion", "stage_title", "turns"]
 
 Indices = NDArray[np.intp]
 
@@ -92,7 +92,7 @@ def _panels(
     height = rows * (side * (ratio if square else 0.9) + 0.35) + 0.45
     figure = Figure(figsize=(WIDTH, height))
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).flatten()
-    colours = ANGLES(_angle(paths[0]))
+    colours = ANGLES(turns(paths[0]))
     followed = _spread(paths[0], _FOLLOWED if columns <= 4 else _FOLLOWED // 2)
     for axes, k in zip(grid, shown, strict=False):
         if goal is not None and k == n and n > 0:
@@ -102,7 +102,7 @@ def _panels(
         _trails(axes, paths[: k + 1, followed], colours[followed])
         axes.set_xlim(x)
         axes.set_ylim(y)
-        axes.set_title(_title(k, n, run, forward), fontsize=9.5)
+        axes.set_title(stage_title(k, n, run, forward), fontsize=9.5)
         if square:
             axes.set_aspect("equal")
     for axes in grid[len(shown) :]:
@@ -148,7 +148,8 @@ def _trails(axes: Axes, paths: Array, colours: Array) -> None:
     )
 
 
-def _title(k: int, n: int, run: Run, forward: bool) -> str:
+def stage_title(k: int, n: int, run: Run, forward: bool) -> str:
+    """Return what is seen after ``k`` of ``n`` blocks, made or undone."""
     if k == 0:
         label = "preprocessed data" if run.pulls_back else "start"
         return label if forward else "samples of the target"
@@ -158,12 +159,12 @@ def _title(k: int, n: int, run: Run, forward: bool) -> str:
     return f"block {k}" + ("" if h is None else f", h = {h:.3g}")
 
 
-def _angle(particles: Array) -> Array:
+def turns(particles: Array) -> Array:
     """Return each particle's angle about the middle, as a share of a turn."""
     centred = particles - np.median(particles, axis=0)
     scale = np.maximum(np.std(centred, axis=0), 1e-12)
-    turns = np.arctan2(centred[:, 1] / scale[1], centred[:, 0] / scale[0]) / (2 * np.pi)
-    shares: Array = turns % 1.0
+    angle = np.arctan2(centred[:, 1] / scale[1], centred[:, 0] / scale[0]) / (2 * np.pi)
+    shares: Array = angle % 1.0
     return shares
 
 
