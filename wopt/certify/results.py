@@ -293,6 +293,12 @@ class Certificate(Typed):
         """The headline where the gap is a divergence, in nats."""
         return self.gap if self.gap.in_nats else None
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the headline, the steps, the notes."""
+        from wopt.certify.show import html_of
+
+        return html_of(self)
+
     def to_dict(self) -> dict[str, Any]:
         """Return what ``certificate.json`` holds; ``kl`` is the headline once more."""
         return super().to_dict() | {"kl": None if self.kl is None else self.kl.to_dict()}

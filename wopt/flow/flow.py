@@ -80,6 +80,12 @@ class Flow(nn.Module):
             f"{way} {type(base).__name__})"
         )
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the columns and the blocks."""
+        from wopt.flow.show import html_of
+
+        return html_of(self)
+
     @property
     def chain(self) -> Chain:
         """The blocks in the order in which they were made."""

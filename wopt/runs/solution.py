@@ -13,8 +13,10 @@ from wopt.data.columns import Columns
 from wopt.data.frames import array_of, frame_like, is_frame
 from wopt.data.rows import as_rows
 from wopt.flow import Flow
+from wopt.html import paragraph
 from wopt.particles import Particles
 from wopt.runs.loop import make_steps
+from wopt.runs.notebook import steps_table
 from wopt.runs.prepare import Prepared
 from wopt.runs.told import Progress, listener_of
 from wopt.train.problem import Problem, State
@@ -63,6 +65,14 @@ class Solution:
     def __repr__(self) -> str:
         last = f", energy {self.history[-1].energy:.6g}" if self.history else ""
         return f"Solution({self.status} after {self.state.step} step(s){last}: {self.reason})"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: how it ended, and the steps."""
+        steps = steps_table(self.history) if self.history else ""
+        on = ""
+        if self.status == "stopped":
+            on = paragraph("Go on from the last finished step: solution.resume()")
+        return paragraph(repr(self), bold=True) + steps + on
 
     def sample(
         self, n: int, *, conditions: Any = None, generator: torch.Generator | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -60,7 +61,8 @@ def sample(
         progress: As in :func:`wopt.solve`.
 
     Returns:
-        The draws, their weights and what is known of them.
+        The draws, their weights and what is known of them. An interrupt (Ctrl-C, or a notebook's
+        stop) while a map is trained leaves the draws of the best map there is, which says so.
 
     Raises:
         ConfigError: Options cannot be used, or the plugins ``wopt-jko``, ``wopt-blocks`` and
@@ -90,8 +92,11 @@ def sample(
     density.check(generator(seed, "check"))
     gaussian = fit_gaussian(density, dim, budget / 3, derive(seed, "gaussian"))
     fits = [affine_fit(density, gaussian, seed)]
-    for planned in _plan(density, fits, budget, iterations, began):
-        fits.append(autoregressive_fit(density, fits[0], planned, seed, progress))
+    try:
+        for planned in _plan(density, fits, budget, iterations, began):
+            fits.append(autoregressive_fit(density, fits[0], planned, seed, progress))
+    except KeyboardInterrupt:  # what is there is measured, and says itself how far to trust it
+        fits = [dataclasses.replace(fit, how=f"{fit.how}, interrupted") for fit in fits]
     best = max(fits, key=lambda fit: fit.elbo)
     return Posterior.of(density, best, n, seed, time.process_time() - began)
 
