@@ -103,8 +103,9 @@ def _write(out: Path, flow: Flow, x: Tensor, beside: dict[str, Tensor]) -> None:
 
     if flow.columns is None or out.suffix.lower() == ".npy":
         rows = x.double().cpu() if flow.columns is None else array_of(x, flow.columns)
+        names = flow.names if flow.columns is None else [c.name for c in flow.columns.shown]
         table = torch.cat([torch.as_tensor(rows), torch.stack([*beside.values()], dim=1)], dim=1)
-        write_table(out, table.numpy(), (*flow.names, *beside))
+        write_table(out, table.numpy(), (*names, *beside))
         return
     made = flow.table(x)
     for name, values in beside.items():

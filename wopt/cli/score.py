@@ -29,7 +29,8 @@ def command(directory: Path, data: Path, out: Path, key: str | None) -> None:
     likelihood is audited: by the finer, independent integration. Of integers and categories it is a
     lower bound of the log-probability, estimated with 16 draws of the noise that spreads them.
 
-    Rows with a missing value are refused, or get NaN if the model was trained with nan = "drop".
+    Rows with a missing value are refused, or get NaN if the model was trained with nan = "drop" or
+    "mask"; with "mask" a missing condition is one that the model knows, and no reason for NaN.
     """
     import torch
 
@@ -68,9 +69,10 @@ def _rows(loaded: LoadedRun, data: Path, key: str | None) -> Tensor:
     columns = flow.columns or Columns.on_the_line(loaded.names, flow.condition)
     table, named = read_frame(data, key), has_names(data)
     last = table.column_names[-1]
-    if not named and table.num_columns == flow.dim + 1 and last == f"x{flow.dim}":
+    width = len(columns.shown)
+    if not named and table.num_columns == width + 1 and last == f"x{width}":
         table = table.drop_columns([last])  # the log-density, as `wopt sample` writes it
     x = matched(table, columns, named=named, origin=str(data))
-    if loaded.config.source.options.get("nan") != "drop":
+    if loaded.config.source.options.get("nan") not in ("drop", "mask"):
         check_finite(x, columns.names, str(data))
     return x

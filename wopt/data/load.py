@@ -13,6 +13,7 @@ from wopt.data.choices import Choices, with_conditions
 from wopt.data.columns import Column, Columns
 from wopt.data.dataset import Dataset, check_finite, split
 from wopt.data.kinds import column_of, numbers_of
+from wopt.data.missing import masked
 from wopt.data.support import on_grid, support_of
 from wopt.data.tables import floats, is_numeric, pick_columns
 from wopt.data.weights import check_weights, resampled, thinned
@@ -92,6 +93,9 @@ def chosen_rows(table: Any, choices: Choices, origin: str) -> TableRows:
                 "leaves none; choose other `columns`"
             )
         x, weights = x[whole], None if weights is None else weights[whole]
+    if choices.nan == "mask":
+        columns, x = masked(columns, x, table.column_names, origin)
+        names = columns.names
     if weights is not None:
         x, weights = x[weights > 0], weights[weights > 0]
     check_finite(x, names, origin)
