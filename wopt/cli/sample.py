@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from wopt.cli.output import quiet_option
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -46,8 +48,15 @@ __all__ = ["command"]
     help="Two more columns: log_weight, the target's log-density less the model's, up to a "
     "constant, and weight, Pareto-smoothed, summing to one.",
 )
+@quiet_option
 def command(
-    directory: Path, number: int, out: Path, conditions: Path | None, seed: int, importance: bool
+    directory: Path,
+    number: int,
+    out: Path,
+    conditions: Path | None,
+    seed: int,
+    importance: bool,
+    quiet: bool,
 ) -> None:
     """Draw samples of the model in DIRECTORY, with their log-density as the last column.
 
@@ -89,7 +98,8 @@ def command(
             fg="yellow",
             err=True,
         )
-    click.echo(f"{number} samples of {flow.dim} columns and {', '.join(beside)}: {out}")
+    if not quiet:
+        click.echo(f"{number} samples of {flow.dim} columns and {', '.join(beside)}: {out}")
     if bool(torch.isnan(log_density).all()):
         click.echo("log_density is NaN: this model has samples but no known density", err=True)
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from wopt.cli.output import json_option, print_json, quiet_option
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -22,7 +24,11 @@ __all__ = ["command"]
     "-o", "--out", type=click.Path(path_type=Path), required=True, help="npy, csv or parquet."
 )
 @click.option("--key", help="Which array of an npz file.")
-def command(directory: Path, data: Path, out: Path, key: str | None) -> None:
+@quiet_option
+@json_option
+def command(
+    directory: Path, data: Path, out: Path, key: str | None, quiet: bool, as_json: bool
+) -> None:
     """Write the log-likelihood of every row of DATA under the model in DIRECTORY, in nats.
 
     DATA is a table (npy, npz, csv, parquet) in the data's units; columns are found by name. The
@@ -49,12 +55,21 @@ def command(directory: Path, data: Path, out: Path, key: str | None) -> None:
     write_table(out, scores[:, None].numpy(), ("log_likelihood",))
     values = scores[whole]
     mean, error = mean_and_error(values)
-    bound = "a lower bound of the " if flow.columns is not None and flow.columns.discrete else ""
-    click.echo(
-        f"{len(values)} rows, {bound}mean log-likelihood {mean:.5g} nats "
-        f"(standard error {error:.2g}): {out}"
-    )
-    if left := int((~whole).sum()):
+    bound = flow.columns is not None and flow.columns.discrete
+    left = int((~whole).sum())
+    if as_json:
+        print_json(
+            {
+                "out": out, "rows": len(x), "missing": left, "lower_bound": bound,
+                "mean_log_likelihood": mean, "standard_error": error,
+            }
+        )  # fmt: skip
+    elif not quiet:
+        click.echo(
+            f"{len(values)} rows, {'a lower bound of the ' if bound else ''}mean log-likelihood "
+            f"{mean:.5g} nats (standard error {error:.2g}): {out}"
+        )
+    if left:
         click.echo(f"{left} of {len(x)} rows have a missing value and are scored NaN", err=True)
 
 

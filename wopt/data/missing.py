@@ -49,8 +49,8 @@ def masked(
         raise DataError(
             f"{origin}: column(s) {', '.join(wrong)} have missing values and are modelled: a value "
             'in their stead would be an atom, which has no density. nan = "mask" is for '
-            f"conditions: make them some (`context = {json.dumps(wrong)}`), leave them out (name the "
-            'others in `columns`), or drop these rows (`nan = "drop"`)'
+            f"conditions: make them some (`context = {json.dumps(wrong)}`), leave them out (name "
+            'the others in `columns`), or drop these rows (`nan = "drop"`)'
         )
     whole = list(columns.columns)
     masks = []
