@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from wopt.flow import Flow
+    from wopt.runs.load import LoadedRun
 
 __all__ = ["command"]
 
@@ -78,7 +79,7 @@ def command(
     if conditions is None:
         x, log_density = flow.sample_and_log_prob(number, generator=generator, audit=True)
     else:
-        given = _conditions(conditions, flow, directory)
+        given = _conditions(conditions, run, directory)
         number = len(given)
         y, log_density = flow.sample_and_log_prob(generator=generator, conditions=given, audit=True)
         x = torch.cat([y.double(), given.to(y.device)], dim=1)
@@ -123,18 +124,20 @@ def _write(out: Path, flow: Flow, x: Tensor, beside: dict[str, Tensor]) -> None:
     write_frame(out, made)
 
 
-def _conditions(path: Path, flow: Flow, directory: Path) -> Tensor:
+def _conditions(path: Path, run: LoadedRun, directory: Path) -> Tensor:
     """Return the conditions in a table: found by name, or by position where it has no names."""
+    from wopt.cli.common import rows_of
     from wopt.data.columns import Columns
     from wopt.data.dataset import check_finite
     from wopt.data.rows import matched
-    from wopt.data.tables import has_names, read_frame
     from wopt.errors import DataError
 
+    flow = run.flow
     width = flow.condition
     if not width:
         raise DataError(f"{directory}: is no conditional model; leave out --conditions")
     wanted = (flow.columns or Columns.on_the_line(flow.names)).pick(flow.names[-width:])
-    rows = matched(read_frame(path), wanted, named=has_names(path), origin=str(path))
+    table, named = rows_of(run.config.source, path)
+    rows = matched(table, wanted, named=named, origin=str(path))
     check_finite(rows, wanted.names, str(path))
     return rows

@@ -31,9 +31,10 @@ def command(
 ) -> None:
     """Write the log-likelihood of every row of DATA under the model in DIRECTORY, in nats.
 
-    DATA is a table (npy, npz, csv, parquet) in the data's units; columns are found by name. The
-    likelihood is audited: by the finer, independent integration. Of integers and categories it is a
-    lower bound of the log-probability, estimated with 16 draws of the noise that spreads them.
+    DATA is a table (npy, npz, csv, parquet, or a file as the run was trained on, such as h5ad) in
+    the data's units; columns are found by name. The likelihood is audited: by the finer,
+    independent integration. Of integers and categories it is a lower bound of the log-probability,
+    estimated with 16 draws of the noise that spreads them.
 
     Rows with a missing value are refused, or get NaN if the model was trained with nan = "drop" or
     "mask"; with "mask" a missing condition is one that the model knows, and no reason for NaN.
@@ -75,14 +76,14 @@ def command(
 
 def _rows(loaded: LoadedRun, data: Path, key: str | None) -> Tensor:
     """Return the rows of a file as numbers, and refuse missing values as training did."""
+    from wopt.cli.common import rows_of
     from wopt.data.columns import Columns
     from wopt.data.dataset import check_finite
     from wopt.data.rows import matched
-    from wopt.data.tables import has_names, read_frame
 
     flow = loaded.flow
     columns = flow.columns or Columns.on_the_line(loaded.names, flow.condition)
-    table, named = read_frame(data, key), has_names(data)
+    table, named = rows_of(loaded.config.source, data, key)
     last = table.column_names[-1]
     width = len(columns.shown)
     if not named and table.num_columns == width + 1 and last == f"x{width}":

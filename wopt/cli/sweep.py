@@ -91,7 +91,10 @@ def _show(summaries: list[Summary]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("setting", "held-out", "+-", "runs", "done", "CPU s")
+    table = Table()
+    table.add_column("setting", overflow="fold")  # a value cut short cannot be used
+    for heading in ("held-out", "+-", "runs", "done", "CPU s"):
+        table.add_column(heading, no_wrap=True)
     for summary in summaries:
         done = sum(row.status == "done" for row in summary.rows)
         seconds = sum(row.cpu_seconds or 0.0 for row in summary.rows)
