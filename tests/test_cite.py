@@ -111,6 +111,14 @@ def test_two_sample_tests_and_challengers_are_cited(command, finished):
     assert {"lopezpaz2017", "gretton2012", "phipson2010", "waudby2024"} <= set(keys)
 
 
+def test_a_critic_that_was_not_run_is_not_cited(command, config, tiny, tmp_path):
+    tiny |= {"block": "affine", "certify": {"enabled": False}}
+    assert command("run", config(tiny), "--out", tmp_path / "run", "-q").status == 0
+    keys = keys_of(command("cite", tmp_path / "run").out)
+    assert "gelbrich1990" in keys  # of the affine block
+    assert "chen2018" not in keys  # of the ode block, which a critic would be
+
+
 def test_a_run_without_certificate_has_no_bounds(command, finished):
     (finished / "certificate.json").unlink()
     answer = command("cite", finished)

@@ -43,6 +43,9 @@ _OPTIMISERS = {
 _TWO_SAMPLE = (
     "lopezpaz2017", "kim2021", "gretton2012", "schrab2023", "biggs2023", "phipson2010",
 )  # fmt: skip
+_APART = ("plan", "certify")
+"""Parts of a configuration that make no model: what they use is told by what they left."""
+
 _SAMPLER = ("vehtari2024", "zhang2009", "owen2013")
 _LOST = ("kirkpatrick1983", "roberts1996")
 _RUNGS = {"kernels": ("abramson1982",), "tree": ("liu2011",)}
@@ -89,7 +92,8 @@ def cited_by(path: Path | None = None) -> list[Cited]:
         return made
     run = RunDirectory(path)
     config = validate(run.read_config(), str(run.config))
-    made += [_of_component(one) for one in components(config)]
+    parts = [getattr(config, name) for name in RunConfig.model_fields if name not in _APART]
+    made += [_of_component(one) for one in components(parts)]
     made += list(_of_training(config))
     if run.transform.is_file():
         columns = load_transform(run)[0].columns
@@ -98,7 +102,7 @@ def cited_by(path: Path | None = None) -> list[Cited]:
     if run.result.is_file():
         made += list(_of_sampler(RunResult.from_dict(run.read_result())))
     if run.certificate.is_file():
-        made += list(_of_certificate(_certificate(run)))
+        made += list(_of_certificate(_certificate(run), config))
     return made
 
 
@@ -177,13 +181,14 @@ def _certificate(run: RunDirectory) -> Certificate:
         ) from None
 
 
-def _of_certificate(made: Certificate) -> Iterator[Cited]:
+def _of_certificate(made: Certificate, config: RunConfig) -> Iterator[Cited]:
     tables = [table for step in made.steps for table in (step.bounds.gap, step.bounds.w2)]
     names = {name for table in tables for name, entry in table.items() if entry.value is not None}
     for name in sorted(names):
         yield _cited(f"bound {name}", BOUNDS.get(name, ()))
     if any("critic" in step.residuals for step in made.steps):
         yield _cited("trained test fields", ["rahimi2007"])
+        yield from (_of_component(one) for one in components(config.certify))
     if made.final.tv is not None:
         yield _cited("bound of the total variation", ["bretagnolle1979"])
     if any(step.transport is not None for step in made.steps):
