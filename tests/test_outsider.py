@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import wopt
+import wopt.testing
 from wopt.errors import ConfigError
 from wopt.testing import AffineBlock
 
@@ -75,6 +76,21 @@ def test_the_shell_completes_commands_and_options():
             env=os.environ | about, capture_output=True, text=True, check=True,
         )  # fmt: skip
         assert answer.stdout.split() == [wanted]
+
+
+def test_a_page_from_python(tmp_path):
+    x = torch.randn(300, 2, generator=torch.Generator().manual_seed(0)) + 2
+    made = wopt.fit(x, block="affine", stop={"steps": 2}, solver={"iterations": 20})
+    certificate = made.certificate(iterations=0, transport_rows=0, challenge=False)
+    page = made.report(tmp_path / "two.html", certificate).read_text()
+    assert page.count('<th scope="row"><data value=') >= 2  # a row a step
+    for words in ("The flow in motion", 'id="figure-pairs"', 'id="certificate"', "<h1>two "):
+        assert words in page
+    assert [path.name for path in tmp_path.iterdir()] == ["two.html"]
+    nodes = wopt.testing.gaussian_nodes(torch.ones(2).double(), torch.eye(2).double())
+    made = wopt.solve(nodes, block=AffineBlock(2), stop={"steps": 1}, solver={"iterations": 2})
+    with pytest.raises(wopt.UserError, match="began with particles"):
+        made.report(tmp_path / "three.html")
 
 
 def shifts(*lengths):

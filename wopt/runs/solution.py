@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -132,6 +133,28 @@ class Solution:
                 prepared, problem=dataclasses.replace(prepared.problem, stop=chosen)
             )
         return advance(prepared, self.state, progress)
+
+    def report(self, path: str | Path, certificate: Certificate | None = None) -> Path:
+        """Write one HTML page: the flow in motion, samples beside rows, every step.
+
+        Args:
+            path: The page, such as ``report.html``.
+            certificate: Shown too, if it is given.
+
+        Raises:
+            UserError: The solve began with particles, so there are no rows to show.
+
+        Example:
+            >>> import tempfile, torch, wopt
+            >>> x = torch.randn(300, 2, generator=torch.Generator().manual_seed(0)) + 2
+            >>> made = wopt.fit(x, block="affine", stop={"steps": 1}, solver={"iterations": 20})
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     "The flow in motion" in made.report(f"{folder}/report.html").read_text()
+            True
+        """
+        from wopt.runs.page import write_page
+
+        return write_page(self, Path(path), certificate)
 
     def certificate(self, particles: Particles | None = None, **options: Any) -> Certificate:
         """Measure what the flow guarantees, as ``wopt certify`` does of a run.
