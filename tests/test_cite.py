@@ -83,7 +83,7 @@ def test_an_entry_is_whole():
 def test_without_a_run(command):
     answer = command("cite")
     assert answer.status == 0
-    assert keys_of(answer.out) == ["wopt", "cheng2024", "paszke2019"]
+    assert keys_of(answer.out) == ["wopt", "cheng2024"]
     assert f"Version {wopt.__version__}" in answer.out
 
 

@@ -61,6 +61,13 @@ def test_an_option_at_the_wrong_place_is_told_its_own(command, config):
     assert command("validate", path).is_mistake("target", "belongs to [objective.target]")
 
 
+@pytest.mark.parametrize("sign", [";", "\t"])
+def test_a_table_with_other_separators_is_told_so(command, tmp_path, sign):
+    path = tmp_path / "semicolons.csv"
+    path.write_text(sign.join("ab") + "\n" + sign.join("12") + "\n")
+    assert command("run", path).is_mistake("separated by commas", repr(sign), "to_csv")
+
+
 def test_the_shell_completes_commands_and_options():
     """By click: the line that the documentation gives makes a shell ask this."""
     for words, index, wanted in (

@@ -73,7 +73,7 @@ ALWAYS = ("wopt", "cheng2024")
 
 
 def cited_by(path: Path | None = None) -> list[Cited]:
-    """Return what a run used, with whom to cite for it; without a run what all of them used.
+    """Return what a run used, with whom to cite for it; without a run wopt and its paper.
 
     Args:
         path: A run directory, finished or not.
@@ -85,11 +85,12 @@ def cited_by(path: Path | None = None) -> list[Cited]:
 
     Example:
         >>> [key for one in cited_by() for key in one.entries]
-        ['wopt', 'cheng2024', 'paszke2019']
+        ['wopt', 'cheng2024']
     """
-    made = [_cited("wopt, and the theory it rests on", ALWAYS), _cited("software", ["paszke2019"])]
+    made = [_cited("wopt, and the theory it rests on", ALWAYS)]
     if path is None:
         return made
+    made.append(_cited("software", ["paszke2019"]))
     run = RunDirectory(path)
     config = validate(run.read_config(), str(run.config))
     parts = [getattr(config, name) for name in RunConfig.model_fields if name not in _APART]
