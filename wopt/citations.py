@@ -62,8 +62,8 @@ def find(keys: Iterable[str], module: str = "wopt") -> dict[str, Entry]:
         PluginError: A key is in neither file; the message says where it belongs.
 
     Example:
-        >>> list(find(["jordan1998"], "wopt_jko.jko"))
-        ['jordan1998']
+        >>> list(find(["ambrosio2008"], "wopt_mine.moment"))
+        ['ambrosio2008']
     """
     package = module.partition(".")[0]
     known = {**bibliography("wopt"), **bibliography(package)}
