@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,10 @@ from wopt.certify.results import Certificate
 from wopt.citations import Entry, bibtex, find
 from wopt.component import Component, Spec, options_model
 from wopt.config.model import RunConfig, validate
-from wopt.errors import RunError
 from wopt.host import host
 from wopt.store.checkpoint import load_transform
 from wopt.store.directory import RunDirectory
+from wopt.store.documents import read_document
 from wopt.store.result import RunResult
 
 __all__ = ["ALWAYS", "BOUNDS", "Cited", "as_bibtex", "cited_by"]
@@ -100,10 +99,13 @@ def cited_by(path: Path | None = None) -> list[Cited]:
         columns = load_transform(run)[0].columns
         if columns is not None and columns.discrete:
             made.append(_cited("integers and categories spread over cells", ["theis2016"]))
-    if run.result.is_file():
-        made += list(_of_sampler(RunResult.from_dict(run.read_result())))
-    if run.certificate.is_file():
-        made += list(_of_certificate(_certificate(run), config))
+    result = read_document(run.result, RunResult)
+    if result is not None:
+        made += list(_of_sampler(result))
+    again = f"make it again with `wopt certify {path}`"
+    certificate = read_document(run.certificate, Certificate, again)
+    if certificate is not None:
+        made += list(_of_certificate(certificate, config))
     return made
 
 
@@ -171,15 +173,6 @@ def _of_sampler(result: RunResult) -> Iterator[Cited]:
         yield _cited("diagnostics of the sampler (k-hat, ESS, log Z)", _SAMPLER)
         if result.sampler.get("lost_modes") is not None:
             yield _cited("search for lost modes", _LOST)
-
-
-def _certificate(run: RunDirectory) -> Certificate:
-    try:
-        return Certificate.from_dict(json.loads(run.certificate.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise RunError(
-            f"{run.certificate} is damaged ({error}); make it again with `wopt certify {run.path}`"
-        ) from None
 
 
 def _of_certificate(made: Certificate, config: RunConfig) -> Iterator[Cited]:

@@ -57,7 +57,7 @@ def write_page(solution: Solution, path: Path, certificate: Certificate | None =
         run = RunDirectory(Path(folder) / (path.stem or "report"))
         run.path.mkdir()
         write_text(run.config, tomli_w.dumps(_names(solution)))
-        run.write_steps([record.to_dict() for record in solution.history])
+        run.write_steps(solution.history)
         run.write_result(result.to_dict())
         write_tensors(run.figures, figures, {})
         if certificate is not None:
