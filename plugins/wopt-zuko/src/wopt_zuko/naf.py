@@ -51,6 +51,8 @@ class NAFBlock(ZukoBlock):
         True
     """
 
+    cites = ("huang2018", "rozet2022")
+
     def __init__(
         self,
         dim: int,
