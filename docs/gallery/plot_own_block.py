@@ -3,8 +3,8 @@ Your own block
 ==============
 
 A block is a torch module that maps ``(n, d)`` to ``(n, d)``, with the log-determinant of its
-derivative and its inverse, and is the identity when new. This one rotates the coordinates, stretches
-or shortens the tails of each, and rotates back.
+derivative and its inverse, and is the identity when new. This one rotates the coordinates,
+stretches or shortens the tails of each, and rotates back.
 """
 
 import matplotlib.pyplot as plt
