@@ -3,8 +3,8 @@ Your own block
 ==============
 
 A block is a torch module that maps ``(n, d)`` to ``(n, d)``, with the log-determinant of its
-derivative and its inverse, and is the identity when new. This one turns the coordinates, stretches
-or shortens the tails of each, and turns back.
+derivative and its inverse, and is the identity when new. This one rotates the coordinates,
+stretches or shortens the tails of each, and rotates back.
 """
 
 import matplotlib.pyplot as plt
@@ -14,25 +14,25 @@ import wopt
 from wopt.testing import check_component
 
 
-class TurnedStretch(wopt.FlowBlock):
+class RotatedStretch(wopt.FlowBlock):
     """T = R^T S(R x), R = exp(K - K^T), S(z) = c + e^(a + b) sinh(e^s arcsinh((z - c) / e^a))."""
 
     provides = wopt.Capability.LOG_DET | wopt.Capability.INVERSE
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        self.turn = torch.nn.Parameter(torch.zeros(dim, dim))
+        self.angles = torch.nn.Parameter(torch.zeros(dim, dim))
         self.c, self.a, self.b, self.s = (torch.nn.Parameter(torch.zeros(dim)) for _ in range(4))
 
     def forward(self, x):
-        rotation = torch.linalg.matrix_exp(self.turn - self.turn.T)
+        rotation = torch.linalg.matrix_exp(self.angles - self.angles.T)
         u = torch.asinh((x @ rotation.T - self.c) * (-self.a).exp())
         v = self.s.exp() * u
         y = self.c + (self.a + self.b).exp() * torch.sinh(v)
         return y @ rotation, self._log_slope(u, v).sum(1)
 
     def inverse(self, y):
-        rotation = torch.linalg.matrix_exp(self.turn - self.turn.T)
+        rotation = torch.linalg.matrix_exp(self.angles - self.angles.T)
         v = torch.asinh((y @ rotation.T - self.c) * (-self.a - self.b).exp())
         u = (-self.s).exp() * v
         x = self.c + self.a.exp() * torch.sinh(u)
@@ -42,8 +42,8 @@ class TurnedStretch(wopt.FlowBlock):
         return self.b + self.s + torch.log(torch.cosh(v)) - torch.log(torch.cosh(u))
 
 
-wopt.register("block", "turned_stretch", TurnedStretch)
-print(check_component("block", "turned_stretch"))
+wopt.register("block", "rotated_stretch", RotatedStretch)
+print(check_component("block", "rotated_stretch"))
 
 # %%
 # Data with one heavy-tailed direction, which is no column. Three steps of the new block, and of
@@ -63,7 +63,7 @@ fits = {
         solver={"iterations": 300, "learning_rate": 2e-2},
         stop={"steps": 3},
     )
-    for name in ("affine", "turned_stretch")
+    for name in ("affine", "rotated_stretch")
 }
 
 # %%
