@@ -67,8 +67,7 @@ def certify_run(
     blocks = list(state.blocks)
     lower = None if against is None else rival_of(prepared, blocks, against)
     certificate = certify(prepared, blocks, state, listener, lower=lower, seconds=seconds)
-    if directory.result.exists():
-        certificate = with_sampler(certificate, directory.read_result())
+    certificate = with_sampler(certificate, directory)
     write_json(directory.certificate, certificate.to_dict())
     return certificate
 
@@ -129,7 +128,7 @@ def certify(
         resolution=resolution,
         listener=told,
     )
-    if chosen:
+    if by_rows:
         certificate = with_mass(certificate, prepared, blocks, told)
     return _compared(certificate, prepared, blocks, told) if effort.two_sample else certificate
 

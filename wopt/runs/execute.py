@@ -224,7 +224,7 @@ class _Execution:
             certificate = certify(
                 self.prepared, self._blocks(), ended.state, self.listener, lower=ended.lower
             )
-            certificate = with_sampler(certificate, self.directory.read_result())
+            certificate = with_sampler(certificate, self.directory)
         except WoptError as error:
             self.listener.warn(f"no certificate: {error}")
         except KeyboardInterrupt:
