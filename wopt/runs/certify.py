@@ -27,8 +27,6 @@ from wopt.runs.sampler import with_sampler
 from wopt.runs.two_sample import can_be_compared, compare_samples
 from wopt.store.checkpoint import load_state
 from wopt.store.directory import RunDirectory
-from wopt.store.documents import read_document
-from wopt.store.result import RunResult
 from wopt.train.problem import State
 
 __all__ = ["certify", "certify_run"]
@@ -69,9 +67,7 @@ def certify_run(
     blocks = list(state.blocks)
     lower = None if against is None else rival_of(prepared, blocks, against)
     certificate = certify(prepared, blocks, state, listener, lower=lower, seconds=seconds)
-    result = read_document(directory.result, RunResult)
-    if result is not None:
-        certificate = with_sampler(certificate, result.to_dict())
+    certificate = with_sampler(certificate, directory)
     write_json(directory.certificate, certificate.to_dict())
     return certificate
 

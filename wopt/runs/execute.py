@@ -35,7 +35,6 @@ from wopt.runs.two_sample import is_truth
 from wopt.seeds import derive, generator
 from wopt.store.checkpoint import load_blocks, load_state, save_state, save_transform
 from wopt.store.directory import RunDirectory, write_tensors
-from wopt.store.documents import read_document
 from wopt.store.result import RunResult
 from wopt.train.problem import State
 
@@ -241,9 +240,7 @@ class _Execution:
             certificate = certify(
                 self.prepared, self._blocks(), ended.state, self.listener, lower=ended.lower
             )
-            result = read_document(self.directory.result, RunResult)
-            if result is not None:
-                certificate = with_sampler(certificate, result.to_dict())
+            certificate = with_sampler(certificate, self.directory)
         except WoptError as error:
             self.listener.warn(f"no certificate: {error}")
         except KeyboardInterrupt:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
 
 from wopt.certify.results import Certificate
+from wopt.store.directory import RunDirectory
+from wopt.store.documents import read_document
+from wopt.store.result import RunResult
 
 __all__ = ["with_sampler"]
 
 
-def with_sampler(certificate: Certificate, result: Mapping[str, Any]) -> Certificate:
+def with_sampler(certificate: Certificate, directory: RunDirectory) -> Certificate:
     """Return the certificate with KL(model | target) = log Z - ELBO, where nothing better is known.
 
     log Z is that by importance sampling, so the figure is an estimate, and says whether the
@@ -19,9 +20,12 @@ def with_sampler(certificate: Certificate, result: Mapping[str, Any]) -> Certifi
 
     Args:
         certificate: Of the run.
-        result: What ``result.json`` holds.
+        directory: Of the run, whose results hold what was measured of the sampler.
     """
-    sampler, gap = result.get("sampler"), certificate.gap
+    result = read_document(directory.result, RunResult)
+    if result is None:
+        return certificate
+    sampler, gap = result.to_dict().get("sampler"), certificate.gap
     false = any(step.gap is not None and step.gap.impossible for step in certificate.steps)
     if not sampler or false or gap.estimate is not None or not gap.in_nats:
         return certificate
