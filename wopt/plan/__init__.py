@@ -1,6 +1,8 @@
 """The planner: what is not given is chosen by a few rules from facts of the data, and told."""
 
+from wopt.plan.alternatives import alternatives
 from wopt.plan.budget import seconds_of
+from wopt.plan.choose import choose
 from wopt.plan.facts import Facts, facts_of, preprocess_of
 from wopt.plan.plan import Plan, apply, plan
 from wopt.plan.speed import Speed, measure, timed
@@ -9,7 +11,9 @@ __all__ = [
     "Facts",
     "Plan",
     "Speed",
+    "alternatives",
     "apply",
+    "choose",
     "facts_of",
     "measure",
     "plan",

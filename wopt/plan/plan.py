@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from wopt.plan.facts import Facts
+from wopt.plan.rule import Rule
 from wopt.plan.rules import RULES
 
 __all__ = ["Plan", "apply", "plan"]
@@ -37,14 +38,17 @@ class Plan:
         return f"planned for {self.seconds:.0f} CPU s: {'; '.join(self.reasons)}"
 
 
-def plan(facts: Facts) -> Plan:
+def plan(facts: Facts, recipe: Rule | None = None) -> Plan:
     """Return the options that the rules choose; where two speak of one option, the later one.
+
+    A recipe that is given takes the place of those that the facts would choose.
 
     Until the speed of an iteration is measured (:func:`wopt.plan.timed`), ``solver.iterations`` is
     a guess.
 
     Args:
         facts: Of the data.
+        recipe: One of the rules.
 
     Example:
         >>> chosen = plan(Facts(rows=15_216, held_out=1_902, columns=10, crowding=0.57))
@@ -56,7 +60,7 @@ def plan(facts: Facts) -> Plan:
     table: dict[str, Any] = {}
     reasons: list[str] = []
     for rule in RULES:
-        if rule.speaks(facts):
+        if rule is recipe or (rule.speaks(facts) and not (recipe and rule.recipe)):
             table = _merged(table, rule.chosen(facts))
             reasons += [rule.reason(facts)] if rule.reason(facts) else []
     return Plan(table, tuple(reasons), facts.budget, facts)

@@ -23,6 +23,8 @@ class Rule:
         options: What it chooses, as tables of a configuration; or a function of the facts.
         why: A clause for people, likewise; empty for what needs no word.
         applies: Whether it speaks of these facts; ``None`` if always.
+        recipe: Whether it chooses nets and regularisation for rows of a kind, so that another
+            recipe can be tried in its place.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Rule:
     options: Options | Callable[[Facts], Options]
     why: str | Callable[[Facts], str] = ""
     applies: Callable[[Facts], bool] | None = None
+    recipe: bool = False
 
     def speaks(self, facts: Facts) -> bool:
         """Return whether it applies."""

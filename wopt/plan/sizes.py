@@ -6,7 +6,7 @@ from typing import Any
 
 from wopt.plan.facts import Facts
 
-__all__ = ["decay", "of_plane", "of_wide", "passes"]
+__all__ = ["blur", "decay", "of_plane", "of_wide", "passes"]
 
 
 def decay(facts: Facts) -> float:
@@ -19,6 +19,20 @@ def decay(facts: Facts) -> float:
         (0.5, 1.0, 0.34)
     """
     return min(1.0, max(0.1, round(0.5 * (15_216 / facts.rows) ** (1 / 3), 2)))
+
+
+def blur(facts: Facts, scale: float) -> float:
+    """Return the noise for so many rows: the scale up to 6,000, and less with their fourth root.
+
+    None where some column has few values: noise would blur spikes that a likelihood pays for.
+
+    Example:
+        >>> blur(Facts(300, 30, 5), 0.2), blur(Facts(16_000, 2000, 5), 0.2)
+        (0.2, 0.157)
+    """
+    if facts.discrete:
+        return 0.0
+    return round(scale * min(1.0, (6000 / facts.rows) ** 0.25), 3)
 
 
 def passes(facts: Facts) -> int:

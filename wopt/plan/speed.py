@@ -14,7 +14,7 @@ from wopt.train.problem import Problem, Trace
 from wopt.train.solver import InnerSolver
 from wopt.train.stage import Stage
 
-__all__ = ["Speed", "measure", "timed"]
+__all__ = ["Speed", "first_of", "measure", "timed"]
 
 _WARM, _TIMED = 3, 9
 """Iterations before the clock starts, and on it."""
@@ -64,7 +64,7 @@ def measure(problem: Problem, train: Particles, valid: Particles) -> Speed:
     def mark(*_: object) -> None:
         marks.append(time.process_time())
 
-    stage = Stage(brief, 0, 0, 0, _first(problem, train), _first(problem, valid), mark)
+    stage = Stage(brief, 0, 0, 0, first_of(problem, train), first_of(problem, valid), mark)
     block, _ = stage.train(None)
     laps = [b - a for a, b in zip(marks[_WARM - 1 :], marks[_WARM:], strict=False)]
     looked = time.process_time()
@@ -77,7 +77,7 @@ def measure(problem: Problem, train: Particles, valid: Particles) -> Speed:
     return Speed(statistics.median(laps) if laps else 0.0, now - looked, carry, now - began)
 
 
-def _first(problem: Problem, particles: Particles) -> Subproblem:
+def first_of(problem: Problem, particles: Particles) -> Subproblem:
     """Return the subproblem of the first step (its first stage) at particles."""
     scheme, objective = problem.scheme, problem.objective
     history = Trace(particles).history(0, scheme.step_size(0, None), None, {})

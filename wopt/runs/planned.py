@@ -8,13 +8,27 @@ from typing import Any
 from wopt.component import Component
 from wopt.config.model import RunConfig, validate
 from wopt.interfaces.source import Source
-from wopt.plan import apply, facts_of, measure, plan, preprocess_of, timed
+from wopt.particles import Particles
+from wopt.plan import (
+    Plan,
+    alternatives,
+    apply,
+    choose,
+    facts_of,
+    measure,
+    preprocess_of,
+    timed,
+)
 from wopt.plan.planning import Planning
 from wopt.runs.memory import Rows
 from wopt.runs.prepare import Prepared, prepare
 from wopt.seeds import derive
+from wopt.train.problem import Problem
 
 __all__ = ["prepared_run"]
+
+Ready = tuple[Problem, Particles, Particles]
+"""What a plan is tried on."""
 
 
 def prepared_run(table: Mapping[str, Any], where: str = "") -> Prepared:
@@ -39,13 +53,26 @@ def prepared_run(table: Mapping[str, Any], where: str = "") -> Prepared:
     source = validate(given, where).source
     dataset = source.load(seed)
     facts = facts_of(dataset, config.plan.seconds, role=source.role, seed=config.seed)
-    chosen = plan(facts)
-    prepared = prepare(validate(apply(chosen, given), where), dataset)
-    if not _has(given.get("solver"), "iterations"):
-        steps = prepared.problem.stop.steps
-        chosen = timed(chosen, measure(prepared.problem, prepared.train, prepared.valid), steps)
-    planned = Planning(budget=chosen.facts.budget, told=chosen.told)
-    return prepare(validate({**apply(chosen, given), "plan": planned}, where), dataset)
+
+    def ready(candidate: Plan) -> Ready:
+        prepared = prepare(validate(apply(candidate, given), where), dataset)
+        return prepared.problem, prepared.train, prepared.valid
+
+    plans = alternatives(facts)
+    if _open(given) and len(plans) > 1:
+        best = choose(plans, ready)
+    elif _has(given.get("solver"), "iterations"):
+        best = plans[0]
+    else:
+        problem, train, valid = ready(plans[0])
+        best = timed(plans[0], measure(problem, train, valid), problem.stop.steps)
+    planned = Planning(budget=best.facts.budget, told=best.told)
+    return prepare(validate({**apply(best, given), "plan": planned}, where), dataset)
+
+
+def _open(given: Mapping[str, Any]) -> bool:
+    """Whether nothing is given that the planner chooses between by trials."""
+    return not any(key in given for key in ("block", "blocks", "solver", "scheme", "stop"))
 
 
 def _has(value: Any, option: str) -> bool:

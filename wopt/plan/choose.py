@@ -1,0 +1,165 @@
+"""Between plans: brief trials, where a budget leaves time for them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import torch
+
+from wopt.particles import Particles
+from wopt.seeds import generator
+from wopt.plan.plan import Plan
+from wopt.plan.speed import Speed, measure, on_grid, timed
+from wopt.plan.trial import Trial, tried
+from wopt.train.problem import Problem
+
+__all__ = ["apart", "choose"]
+
+Ready = Callable[[Plan], tuple[Problem, Particles, Particles]]
+"""Makes the problem of a plan, and places its particles."""
+
+_SHARE = 0.15
+"""Of the budget, that one trial may take."""
+
+_LENGTHS = (1.5, 0.75)
+"""Schedules that are tried where held-out values turned, by the iterations until they did."""
+
+_LEAST = 40
+"""Iterations of a schedule: fewer are mostly warm-up."""
+
+_ENDS = 0.9
+"""Share of a budget that is planned with."""
+
+
+_FEW = 2000
+"""Rows below which a tenth of them does not tell plans apart."""
+
+_APART = 0.3
+"""Share of them that is held out from trials instead."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Tried:
+    """A plan with the iterations that the budget allows, and what a brief trial of it reached."""
+
+    plan: Plan
+    speed: Speed
+    trial: Trial
+
+    @property
+    def seconds(self) -> float:
+        """CPU seconds that measurement and trial took."""
+        return self.speed.spent + self.trial.seconds
+
+    def cost(self, iterations: int) -> float:
+        """Return the CPU seconds of a run of so many iterations."""
+        return iterations * self.speed.iteration + self.speed.carry + 40 * self.speed.check
+
+    def affordable(self, seconds: float) -> int:
+        """Return the iterations that fit so many CPU seconds."""
+        ends = self.cost(0)
+        return on_grid(max(_LEAST, (seconds - ends) / max(self.speed.iteration, 1e-6)))
+
+
+def choose(plans: Sequence[Plan], ready: Ready) -> Plan:
+    """Return the best of several plans on held-out rows, with the iterations that suit it.
+
+    Every plan is tried for at most 15 % of the budget. Of the one that reached least the schedule
+    is then fitted: shorter where held-out values turned long before its end, and as long as the
+    rules and the time left allow where they did not. Where rows are few, trials hold out more of
+    them than the run does: of 240 rows of a log-normal law the 30 that accept its step preferred
+    nets of 11.5 to others of 9.5, by 0.02.
+
+    Args:
+        plans: The first is that of the rules.
+        ready: Makes the problem of a plan.
+    """
+    budget = plans[0].facts.budget
+    rounds = [_brief(plan, _SHARE * budget, ready) for plan in plans]
+    best = min(rounds, key=lambda one: one.trial.held_out)
+    spent = sum(one.seconds for one in rounds)
+    iterations, seconds = _fitted(best, _ENDS * budget - spent, ready)
+    values = ", ".join(f"{one.trial.held_out:.4g}" for one in rounds)
+    why = [f"of {len(rounds)} tried briefly the best on held-out rows ({values})"]
+    why += [f"{iterations} iterations of {1000 * best.speed.iteration:.3g} ms"]
+    plan = of_iterations(best.plan, iterations)
+    return dataclasses.replace(
+        plan,
+        reasons=(*plan.reasons[:-1], *why),
+        seconds=spent + seconds + best.cost(iterations),
+    )
+
+
+def apart(train: Particles, valid: Particles, seed: int) -> tuple[Particles, Particles]:
+    """Return the particles of trials: those of the run, or, of few, three tenths held out.
+
+    Args:
+        train: The training particles of the run, at the start.
+        valid: The held-out ones.
+        seed: Of the draw.
+
+    Example:
+        >>> import torch
+        >>> few = Particles.start(torch.zeros(80, 2)), Particles.start(torch.zeros(10, 2))
+        >>> [len(part) for part in apart(*few, seed=0)]
+        [63, 27]
+    """
+    if len(train) + len(valid) >= _FEW:
+        return train, valid
+    points = torch.cat([train.points, valid.points])
+    pool = dataclasses.replace(Particles.start(points), condition=train.condition)
+    order = torch.randperm(len(pool), generator=generator(seed, "plan", "apart")).to(points.device)
+    few = round(_APART * len(pool))
+    return pool.rows(order[few:]), pool.rows(order[:few])
+
+
+def _brief(plan: Plan, seconds: float, ready: Ready) -> _Tried:
+    """Return a plan that is timed and tried for at most so many CPU seconds."""
+    speed = measure(*ready(plan))
+    whole = timed(plan, speed)
+    fits = on_grid(max(_LEAST, seconds / max(speed.iteration, 1e-6)))
+    brief = of_iterations(whole, min(iterations_of(whole), fits))
+    return _Tried(whole, speed, _trial(brief, ready))
+
+
+def _fitted(best: _Tried, left: float, ready: Ready) -> tuple[int, float]:
+    """Return the iterations that suit the best plan, and the CPU seconds it took to know."""
+    trial, spent = best.trial, 0.0
+    if trial.at == 0 or not trial.turned:
+        wanted = max(iterations_of(best.plan), 2 * trial.iterations)
+        return min(wanted, best.affordable(left)), spent
+    for length in _LENGTHS:
+        iterations = on_grid(max(_LEAST, length * trial.at))
+        if iterations >= trial.iterations or spent + 2 * best.cost(iterations) > left:
+            break
+        shorter = _trial(of_iterations(best.plan, iterations), ready)
+        spent += shorter.seconds
+        if shorter.held_out >= trial.held_out:
+            break
+        trial = shorter
+    return min(trial.iterations, best.affordable(left - spent)), spent
+
+
+def _trial(plan: Plan, ready: Ready) -> Trial:
+    problem, train, valid = ready(plan)
+    return tried(problem, *apart(train, valid, plan.facts.seed))
+
+
+def iterations_of(plan: Plan) -> int:
+    """Return the iterations of a plan."""
+    return int(plan.table["solver"]["iterations"])
+
+
+def of_iterations(plan: Plan, iterations: int) -> Plan:
+    """Return a plan with other iterations, and checks at every fortieth of them.
+
+    Example:
+        >>> from wopt.plan import Facts, plan
+        >>> first = plan(Facts(rows=300, held_out=30, columns=5))
+        >>> of_iterations(first, 400).table["solver"]["check_every"]
+        10
+    """
+    given = {"iterations": iterations, "check_every": max(5, iterations // 40)}
+    solver = {**plan.table.get("solver", {}), **given}
+    return dataclasses.replace(plan, table={**plan.table, "solver": solver})
