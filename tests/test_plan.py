@@ -9,7 +9,17 @@ import torch
 import wopt
 from wopt import ConfigError
 from wopt.config.model import to_table, validate
-from wopt.plan import Facts, Speed, apply, facts_of, plan, preprocess_of, seconds_of, timed
+from wopt.plan import (
+    Facts,
+    Speed,
+    alternatives,
+    apply,
+    facts_of,
+    plan,
+    preprocess_of,
+    seconds_of,
+    timed,
+)
 from wopt.plan.rules import RULES
 from wopt.plan.speed import on_grid
 from wopt.runs.memory import Rows
@@ -66,9 +76,12 @@ def test_few_rows_get_smaller_nets_and_more_decay():
     assert few["solver"]["iterations"] < many["solver"]["iterations"]
 
 
-def test_noise_is_for_rows_that_do_not_crowd():
-    assert "noise" not in plan(SHAPES["crowded"]).table["solver"]
-    assert plan(SHAPES["smooth"]).table["solver"]["noise"] > 0
+def test_noise_is_less_for_rows_that_crowd_and_none_for_values_that_repeat():
+    crowded, smooth = (plan(SHAPES[n]).table["solver"]["noise"] for n in ("crowded", "smooth"))
+    assert 0 < crowded < smooth
+    repeated = dataclasses.replace(SHAPES["crowded"], repeated=(0.99,))
+    assert [p.table["solver"]["noise"] for p in alternatives(repeated)] == [0, 0, 0, 0]
+    assert "noise" not in plan(SHAPES["magic"]).table["solver"]
     assert plan(SHAPES["tiny"]).table["block"]["name"] == "affine"
 
 

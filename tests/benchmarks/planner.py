@@ -35,13 +35,12 @@ from rivals import Rival, Training, score  # noqa: E402
 from settings import RIVALS  # noqa: E402
 
 from wopt.component import build  # noqa: E402
-from wopt.config.model import validate  # noqa: E402
 from wopt.data.dataset import Dataset  # noqa: E402
-from wopt.errors import DivergenceError  # noqa: E402
+from wopt.errors import Converged, DivergenceError  # noqa: E402
 from wopt.interfaces.block import FlowBlock  # noqa: E402
-from wopt.plan import apply, facts_of, measure, plan, preprocess_of, timed  # noqa: E402
+from wopt.plan import preprocess_of  # noqa: E402
 from wopt.runs.memory import Rows  # noqa: E402
-from wopt.runs.prepare import prepare  # noqa: E402
+from wopt.runs.planned import prepared_run  # noqa: E402
 from wopt.seeds import derive  # noqa: E402
 from wopt.train.iterate import iterate  # noqa: E402
 
@@ -163,25 +162,24 @@ def measure_one(name: str, seed: int, budget: float, cnf: bool) -> list[Row]:
     """Return the rows of one data set, seed and budget: wopt's first."""
     source, dataset = load(name, seed)
     began = time.process_time()
-    found = plan(facts_of(dataset, budget, seed=seed))
-    base = {"source": source, "seed": seed}
-    prepared = prepare(validate(apply(found, base)), dataset)
-    found = timed(found, measure(prepared.problem, prepared.train, prepared.valid))
-    print(f"{name}, seed {seed}: {found.told}", flush=True)
-    prepared = prepare(validate(apply(found, base)), dataset)
+    prepared = prepared_run({"source": source, "seed": seed, "plan": {"budget": budget}})
+    planning = time.process_time() - began
+    assert prepared.config.plan is not None
+    told_plan, planned = prepared.config.plan.told, prepared.problem.solver.iterations
+    print(f"{name}, seed {seed}: {told_plan}", flush=True)
     rivals = {
         method: Training(rival, placed(dataset, dataset.train), placed(dataset, dataset.valid),
                          seed=seed)
         for method, rival in rivals_of(name, dataset).items()
         if cnf or method != "CNF"
     }  # fmt: skip
-    clock = {"mark": began, "spent": 0.0, "turns": 0}
+    clock = {"mark": time.process_time(), "spent": planning, "turns": 0}
 
     def take(share: float) -> None:
         lap = time.process_time() - clock["mark"]
         clock["spent"] += lap
-        for rival in rivals.values():
-            rival.advance(lap, share)
+        for rival in rivals.values():  # the seconds that planning took, spread over the turns
+            rival.advance(lap + planning / TURNS, share)
         clock["mark"] = time.process_time()
 
     def told(step: int, phase: str, done: int, total: int, loss: float) -> None:
@@ -197,13 +195,12 @@ def measure_one(name: str, seed: int, budget: float, cnf: bool) -> list[Row]:
             assert state.block is not None
             blocks.append(state.block)
             made += record.iterations
-    except DivergenceError as error:  # told, and scored as the identity that it leaves
+    except (Converged, DivergenceError) as error:  # told, and scored as the identity that it leaves
         reason = str(error)
     spent = clock["spent"] + time.process_time() - clock["mark"]
-    planned = found.table["solver"]["iterations"]
     reached = max(clock["turns"] / TURNS, 0.01)
     if made < planned:  # the rivals' schedules go to their end
-        each = clock["spent"] / max(clock["turns"], 1)
+        each = (clock["spent"] - planning) / max(clock["turns"], 1) + planning / TURNS
         for turn in range(clock["turns"], TURNS):
             for rival in rivals.values():
                 rival.advance(each, (turn + 1) / TURNS)
@@ -212,7 +209,7 @@ def measure_one(name: str, seed: int, budget: float, cnf: bool) -> list[Row]:
     scores = -prepared.flow(blocks).log_prob(dataset.test, audit=True).double()
     rows = [
         row(name, seed, budget, "wopt", scores, spent, made)
-        | {"planned": planned, "reached": reached, "reason": reason, "plan": found.told,
+        | {"planned": planned, "reached": reached, "reason": reason, "plan": told_plan,
            "blocks": len(blocks)}
     ]  # fmt: skip
     for method, rival in rivals.items():

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 import torch
 
 from wopt.particles import Particles
-from wopt.seeds import generator
 from wopt.plan.plan import Plan
 from wopt.plan.speed import Speed, measure, on_grid, timed
 from wopt.plan.trial import Trial, tried
+from wopt.seeds import generator
 from wopt.train.problem import Problem
 
 __all__ = ["apart", "choose"]

@@ -108,7 +108,7 @@ SMOOTH = Rule(
         f"{facts.rows} rows, as spread out as a Gaussian's: noise of {blur(facts, 0.2):g} and "
         "weight decay"
     ),
-    lambda facts: _few(facts) and facts.smooth or _spread(facts),
+    lambda facts: (_few(facts) and facts.smooth) or _spread(facts),
     recipe=True,
 )
 
