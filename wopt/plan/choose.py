@@ -19,7 +19,7 @@ __all__ = ["apart", "choose"]
 Ready = Callable[[Plan], tuple[Problem, Particles, Particles]]
 """Makes the problem of a plan, and places its particles."""
 
-_SHARE = 0.15
+_SHARE = 0.1
 """Of the budget, that one trial may take."""
 
 _LENGTHS = (1.5, 0.75)
@@ -65,7 +65,7 @@ class _Tried:
 def choose(plans: Sequence[Plan], ready: Ready) -> Plan:
     """Return the best of several plans on held-out rows, with the iterations that suit it.
 
-    Every plan is tried for at most 15 % of the budget. Of the one that reached least the schedule
+    Every plan is tried for at most a tenth of the budget. Of the one that reached least the schedule
     is then fitted: shorter where held-out values turned long before its end, and as long as the
     rules and the time left allow where they did not. Where rows are few, trials hold out more of
     them than the run does: of 240 rows of a log-normal law the 30 that accept its step preferred
