@@ -8,6 +8,9 @@ held-out rows at forty checks. They train in turns with wopt, for the CPU second
 where wopt ends early they get all that it had planned for. Every line of ``planner.jsonl`` (or
 ``--out``) is one run of one method; what is there already is not measured again, so that the
 benchmark can be made in parts. ``--table`` only prints what is there.
+
+With ``--cnf`` zuko's CNF is a rival too. It trains with an unbiased estimate of the trace (the
+exact one in the plane) at a tolerance of 1e-4, and is scored by the exact trace at 1e-5.
 """
 
 from __future__ import annotations
@@ -46,6 +49,9 @@ from wopt.train.iterate import iterate  # noqa: E402
 
 DATA = Path(os.environ.get("WOPT_DATA", "../shared/data"))
 TURNS = 40
+
+FEW, WIDE = 150, 32
+"""Test rows of a CNF in more columns than so many: its exact trace is dear."""
 
 Row = dict[str, Any]
 
@@ -214,9 +220,10 @@ def measure_one(name: str, seed: int, budget: float, cnf: bool) -> list[Row]:
     ]  # fmt: skip
     for method, rival in rivals.items():
         flow = rival.finish()
-        theirs = nll(flow, dataset, dataset.test)
+        few = FEW if method == "CNF" and dataset.dim > WIDE else None
+        theirs = nll(flow, dataset, dataset.test[:few])
         rows.append(row(name, seed, budget, method, theirs, rival.seconds, rival.iterations))
-        rows[-1] |= paired(theirs, scores)
+        rows[-1] |= paired(theirs, scores[:few])
     rows[0]["gaussian"] = gaussian(dataset)
     return rows
 
@@ -273,7 +280,8 @@ def summary(rows: list[Row]) -> str:
             if r["method"] != "wopt":
                 by_method[r["method"]].append(r)
         means = {m: float(np.mean([r["nll"] for r in rs])) for m, rs in by_method.items()}
-        best = min(means, key=lambda m: means[m])
+        # By the difference: a CNF in many columns is scored on a few test rows alone.
+        best = min(means, key=lambda m: np.mean([r["above"] for r in by_method[m]]))
         gaps = [r["above"] for r in by_method[best]]
         several = len(gaps) > 1
         error = float(np.std(gaps, ddof=1) / len(gaps) ** 0.5) if several else None
