@@ -9,10 +9,10 @@ import wopt
 from wopt.config.model import validate
 from wopt.particles import Particles
 from wopt.plan import Facts, alternatives, choose, facts_of, plan
-from wopt.plan.choose import apart, of_iterations
+from wopt.plan.choose import of_iterations
 from wopt.plan.plan import apply
 from wopt.plan.speed import first_of
-from wopt.plan.trial import Trial, tried
+from wopt.plan.trial import Trial, apart, tried
 from wopt.runs.memory import Rows
 from wopt.runs.planned import prepared_run
 from wopt.runs.prepare import prepare
@@ -55,7 +55,11 @@ def test_few_rows_have_alternatives_and_many_have_none():
     assert len(few) == 4
     assert len({str(p.table) for p in few}) == 4
     assert few[0] == plan(few[0].facts)
-    for many in (Facts(60_000, 600, 4), Facts(300, 30, 4, kind="density_known")):
+    for many in (
+        Facts(60_000, 600, 4),
+        Facts(300, 30, 4, kind="density_known"),
+        Facts(60, 6, 3),
+    ):
         assert alternatives(many) == (plan(many),)
 
 

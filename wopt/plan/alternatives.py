@@ -9,18 +9,19 @@ from __future__ import annotations
 
 from wopt.plan.facts import Facts
 from wopt.plan.plan import Plan, plan
-from wopt.plan.rules import BENT, CROWDED, LEAN, SMOOTH
+from wopt.plan.recipes import BENT, CROWDED, LEAN, SMOOTH
 
 __all__ = ["alternatives"]
 
-_BORNE = 50_000
-"""Rows from which on time limits training, and not the rows."""
+_LEAST = 100
+"""Rows below which trials could hold out too few to tell plans apart."""
 
 
 def alternatives(facts: Facts) -> tuple[Plan, ...]:
     """Return the plans between which trials decide, that of the rules first.
 
-    It stands alone where rows are many or the start's density is known.
+    It stands alone where rows are many, so that time limits training and not they, where there
+    are hardly any, and where the start's density is known.
 
     Example:
         >>> [p.table["block"]["hidden"] for p in alternatives(Facts(300, 30, 5, crowding=1.0))]
@@ -29,8 +30,7 @@ def alternatives(facts: Facts) -> tuple[Plan, ...]:
         1
     """
     first = plan(facts)
-    if facts.kind == "density_known" or facts.rows >= _BORNE:
+    if facts.kind == "density_known" or not facts.small or facts.rows < _LEAST:
         return (first,)
-    others = (SMOOTH, CROWDED, BENT, LEAN) if facts.small else ()
-    plans = [plan(facts, recipe) for recipe in others]
-    return (first, *(p for p in plans if p.table != first.table))
+    others = (plan(facts, recipe) for recipe in (SMOOTH, CROWDED, BENT, LEAN))
+    return (first, *(other for other in others if other.table != first.table))

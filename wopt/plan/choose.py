@@ -5,16 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 
-import torch
-
 from wopt.particles import Particles
 from wopt.plan.plan import Plan
 from wopt.plan.speed import Speed, measure, on_grid, timed
-from wopt.plan.trial import Trial, tried
-from wopt.seeds import generator
+from wopt.plan.trial import Trial, apart, tried
 from wopt.train.problem import Problem
 
-__all__ = ["apart", "choose"]
+__all__ = ["choose"]
 
 Ready = Callable[[Plan], tuple[Problem, Particles, Particles]]
 """Makes the problem of a plan, and places its particles."""
@@ -30,13 +27,6 @@ _LEAST = 40
 
 _ENDS = 0.9
 """Share of a budget that is planned with."""
-
-
-_FEW = 2000
-"""Rows below which a tenth of them does not tell plans apart."""
-
-_APART = 0.3
-"""Share of them that is held out from trials instead."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,11 +55,11 @@ class _Tried:
 def choose(plans: Sequence[Plan], ready: Ready) -> Plan:
     """Return the best of several plans on held-out rows, with the iterations that suit it.
 
-    Every plan is tried for at most a tenth of the budget. Of the one that reached least the schedule
-    is then fitted: shorter where held-out values turned long before its end, and as long as the
-    rules and the time left allow where they did not. Where rows are few, trials hold out more of
-    them than the run does: of 240 rows of a log-normal law the 30 that accept its step preferred
-    nets of 11.5 to others of 9.5, by 0.02.
+    Every plan is tried for at most a tenth of the budget. Of the one that reached least the
+    schedule is then fitted: shorter where held-out values turned long before its end, and as long
+    as the rules and the time left allow where they did not. Where rows are few, trials hold out
+    more of them than the run does: of 240 rows of a log-normal law the 30 that accept its step
+    preferred nets of 11.5 to others of 9.5, by 0.02.
 
     Args:
         plans: The first is that of the rules.
@@ -89,29 +79,6 @@ def choose(plans: Sequence[Plan], ready: Ready) -> Plan:
         reasons=(*plan.reasons[:-1], *why),
         seconds=spent + seconds + best.cost(iterations),
     )
-
-
-def apart(train: Particles, valid: Particles, seed: int) -> tuple[Particles, Particles]:
-    """Return the particles of trials: those of the run, or, of few, three tenths held out.
-
-    Args:
-        train: The training particles of the run, at the start.
-        valid: The held-out ones.
-        seed: Of the draw.
-
-    Example:
-        >>> import torch
-        >>> few = Particles.start(torch.zeros(80, 2)), Particles.start(torch.zeros(10, 2))
-        >>> [len(part) for part in apart(*few, seed=0)]
-        [63, 27]
-    """
-    if len(train) + len(valid) >= _FEW:
-        return train, valid
-    points = torch.cat([train.points, valid.points])
-    pool = dataclasses.replace(Particles.start(points), condition=train.condition)
-    order = torch.randperm(len(pool), generator=generator(seed, "plan", "apart")).to(points.device)
-    few = round(_APART * len(pool))
-    return pool.rows(order[few:]), pool.rows(order[:few])
 
 
 def _brief(plan: Plan, seconds: float, ready: Ready) -> _Tried:

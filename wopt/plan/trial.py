@@ -11,11 +11,18 @@ import torch
 from wopt.interfaces.block import FlowBlock
 from wopt.particles import Particles
 from wopt.plan.speed import first_of
+from wopt.seeds import generator
 from wopt.train.problem import Problem
 from wopt.train.solver import InnerSolver
 from wopt.train.stage import Stage
 
-__all__ = ["Trial", "tried"]
+__all__ = ["Trial", "apart", "tried"]
+
+_FEW = 2000
+"""Rows below which a tenth of them does not tell plans apart."""
+
+_APART = 0.3
+"""Share of them that is held out from trials instead."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,3 +82,26 @@ def tried(problem: Problem, train: Particles, valid: Particles) -> Trial:
         iterations=solver.iterations,
         seconds=time.process_time() - began,
     )
+
+
+def apart(train: Particles, valid: Particles, seed: int) -> tuple[Particles, Particles]:
+    """Return the particles of trials: those of the run, or, of few, three tenths held out.
+
+    Args:
+        train: The training particles of the run, at the start.
+        valid: The held-out ones.
+        seed: Of the draw.
+
+    Example:
+        >>> import torch
+        >>> few = Particles.start(torch.zeros(80, 2)), Particles.start(torch.zeros(10, 2))
+        >>> [len(part) for part in apart(*few, seed=0)]
+        [63, 27]
+    """
+    if len(train) + len(valid) >= _FEW:
+        return train, valid
+    points = torch.cat([train.points, valid.points])
+    pool = dataclasses.replace(Particles.start(points), condition=train.condition)
+    order = torch.randperm(len(pool), generator=generator(seed, "plan", "apart")).to(points.device)
+    few = round(_APART * len(pool))
+    return pool.rows(order[few:]), pool.rows(order[:few])
