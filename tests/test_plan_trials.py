@@ -9,8 +9,8 @@ import wopt
 from wopt.config.model import validate
 from wopt.particles import Particles
 from wopt.plan import Facts, alternatives, choose, facts_of, plan
-from wopt.plan.choose import of_iterations
 from wopt.plan.plan import apply
+from wopt.plan.selection import of_iterations
 from wopt.plan.speed import first_of
 from wopt.plan.trial import Trial, apart, tried
 from wopt.runs.memory import Rows
@@ -63,8 +63,9 @@ def test_few_rows_have_alternatives_and_many_have_none():
         assert alternatives(many) == (plan(many),)
 
 
-def test_trials_choose_the_plan_that_learns():
+def test_trials_choose_the_plan_that_learns(monkeypatch):
     """A plan that cannot move loses to one that can, wherever it stands."""
+    monkeypatch.setattr("wopt.plan.selection._TELLING", 10)
     able = plan(facts())
     slow = {**able.table["solver"], "learning_rate": 1e-12, "matrix_rate": 1e-12}
     unable = dataclasses.replace(able, table={**able.table, "solver": slow})
@@ -89,15 +90,22 @@ def test_what_trials_hold_out_is_apart_and_the_same_for_the_same_seed():
 
 
 @pytest.mark.parametrize("given", [{"block": "affine"}, {"solver": {"iterations": 3}}])
-def test_nothing_is_tried_where_something_to_choose_is_given(given):
+def test_nothing_is_tried_where_something_to_choose_is_given(given, monkeypatch):
+    monkeypatch.setattr("wopt.plan.selection._TELLING", 5)
     prepared = prepared_run({"source": Rows(BANANA), "plan": {"budget": 1}, **given})
     assert "tried" not in prepared.config.plan.told
     told = prepared_run({"source": Rows(BANANA), "plan": {"budget": 1}}).config.plan.told
     assert "tried briefly" in told
 
 
-def test_small_tables_with_heavy_tails_are_not_overfitted():
+def test_nothing_is_tried_where_a_budget_is_too_short_to_tell():
+    plans = alternatives(facts(budget=0.5))
+    assert "tried" not in choose(plans, ready).told
+
+
+def test_small_tables_with_heavy_tails_are_not_overfitted(monkeypatch):
     """300 rows of a Student law with 4 degrees: better than the Gaussian, as the truth is."""
+    monkeypatch.setattr("wopt.plan.selection._TELLING", 20)
     draw = torch.Generator().manual_seed(5)
     normal = torch.randn(5300, 6, generator=draw, dtype=torch.float64)
     chi = torch.randn(5300, 4, generator=draw, dtype=torch.float64).square().mean(1, keepdim=True)

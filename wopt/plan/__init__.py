@@ -2,9 +2,9 @@
 
 from wopt.plan.alternatives import alternatives
 from wopt.plan.budget import seconds_of
-from wopt.plan.choose import choose
 from wopt.plan.facts import Facts, facts_of, preprocess_of
 from wopt.plan.plan import Plan, apply, plan
+from wopt.plan.selection import choose
 from wopt.plan.speed import Speed, measure, timed
 
 __all__ = [
