@@ -65,8 +65,8 @@ def test_few_rows_have_alternatives_and_many_have_none():
 
 def test_trials_choose_the_plan_that_learns(monkeypatch):
     """A plan that cannot move loses to one that can, wherever it stands."""
-    monkeypatch.setattr("wopt.plan.selection._TELLING", 10)
-    able = plan(facts())
+    monkeypatch.setattr("wopt.plan.selection._TELLING", 5)
+    able = plan(facts(budget=8.0))
     slow = {**able.table["solver"], "learning_rate": 1e-12, "matrix_rate": 1e-12}
     unable = dataclasses.replace(able, table={**able.table, "solver": slow})
     for plans in ((able, unable), (unable, able)):
@@ -92,9 +92,9 @@ def test_what_trials_hold_out_is_apart_and_the_same_for_the_same_seed():
 @pytest.mark.parametrize("given", [{"block": "affine"}, {"solver": {"iterations": 3}}])
 def test_nothing_is_tried_where_something_to_choose_is_given(given, monkeypatch):
     monkeypatch.setattr("wopt.plan.selection._TELLING", 5)
-    prepared = prepared_run({"source": Rows(BANANA), "plan": {"budget": 1}, **given})
+    prepared = prepared_run({"source": Rows(BANANA), "plan": {"budget": 4}, **given})
     assert "tried" not in prepared.config.plan.told
-    told = prepared_run({"source": Rows(BANANA), "plan": {"budget": 1}}).config.plan.told
+    told = prepared_run({"source": Rows(BANANA), "plan": {"budget": 4}}).config.plan.told
     assert "tried briefly" in told
 
 
@@ -105,7 +105,7 @@ def test_nothing_is_tried_where_a_budget_is_too_short_to_tell():
 
 def test_small_tables_with_heavy_tails_are_not_overfitted(monkeypatch):
     """300 rows of a Student law with 4 degrees: better than the Gaussian, as the truth is."""
-    monkeypatch.setattr("wopt.plan.selection._TELLING", 20)
+    monkeypatch.setattr("wopt.plan.selection._TELLING", 5)
     draw = torch.Generator().manual_seed(5)
     normal = torch.randn(5300, 6, generator=draw, dtype=torch.float64)
     chi = torch.randn(5300, 4, generator=draw, dtype=torch.float64).square().mean(1, keepdim=True)
