@@ -6,7 +6,7 @@ from typing import Any
 
 from wopt.plan.facts import Facts
 
-__all__ = ["blur", "decay", "of_plane", "of_wide", "passes"]
+__all__ = ["blur", "decay", "of_plane", "of_wide", "passes", "shrinking"]
 
 
 def decay(facts: Facts) -> float:
@@ -33,6 +33,19 @@ def blur(facts: Facts, scale: float) -> float:
     if facts.discrete:
         return 0.0
     return round(scale * min(1.0, (6000 / facts.rows) ** 0.25), 3)
+
+
+def shrinking(facts: Facts) -> float:
+    """Return the noise for so few rows a column that their covariance is not known: 0.1 to 0.4.
+
+    0.8 sqrt(d/n), near the error of its eigenvalues.
+
+    Example:
+        >>> shrinking(Facts(120, 15, 13)), shrinking(Facts(240, 30, 8)), shrinking(Facts(2000, 9, 9))
+        (0.263, 0.146, 0.1)
+    """
+    least = blur(facts, 0.1)
+    return least and max(least, min(0.4, round(0.8 * (facts.columns / facts.rows) ** 0.5, 3)))
 
 
 def passes(facts: Facts) -> int:
