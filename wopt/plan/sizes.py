@@ -41,8 +41,8 @@ def shrinking(facts: Facts) -> float:
     0.8 sqrt(d/n), near the error of its eigenvalues.
 
     Example:
-        >>> shrinking(Facts(120, 15, 13)), shrinking(Facts(240, 30, 8)), shrinking(Facts(2000, 9, 9))
-        (0.263, 0.146, 0.1)
+        >>> [shrinking(Facts(*rows)) for rows in ((120, 15, 13), (240, 30, 8), (2000, 9, 9))]
+        [0.263, 0.146, 0.1]
     """
     least = blur(facts, 0.1)
     return least and max(least, min(0.4, round(0.8 * (facts.columns / facts.rows) ** 0.5, 3)))
