@@ -22,8 +22,8 @@ _WARM, _TIMED = 3, 9
 _ENDS = 0.9
 """Share of a budget that is planned with: the rest pays for guard and audits."""
 
-_CHECKS = 40
-"""Held-out checks of a run."""
+_CHECKS, _FEWEST, _CHECKING = 40, 10, 0.05
+"""Held-out checks of a run: so many, unless they take more than this share of its time."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,16 +103,18 @@ def timed(plan: Plan, speed: Speed, steps: int = 1) -> Plan:
         2500
     """
     for_steps = _ENDS * plan.facts.budget - speed.spent - steps * (speed.carry + speed.check)
-    left = for_steps / steps - _CHECKS * speed.check
+    allowed = _CHECKING * for_steps / steps / max(speed.check, 1e-6)
+    checks = int(min(_CHECKS, max(_FEWEST, allowed)))
+    left = for_steps / steps - checks * speed.check
     fits = max(left, 0.1 * for_steps / steps) / max(speed.iteration, 1e-6)
     most = plan.table.get("solver", {}).get("iterations", math.inf)
     iterations = on_grid(max(1.0, min(fits, most)))
     solver = {
         **plan.table.get("solver", {}),
         "iterations": iterations,
-        "check_every": max(5, iterations // _CHECKS),
+        "check_every": max(5, iterations // checks),
     }
-    seconds = steps * (iterations * speed.iteration + speed.carry + _CHECKS * speed.check)
+    seconds = steps * (iterations * speed.iteration + speed.carry + checks * speed.check)
     why = f"{iterations} iterations of {1000 * speed.iteration:.3g} ms"
     if fits > most:
         why += ", as many as so few rows bear"
