@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 
 from torch import Tensor
 
@@ -11,6 +12,7 @@ from wopt.certify.challenge.challenger import ratios
 from wopt.certify.challenge.ladder import Options, Rung, climb
 from wopt.certify.challenge.limit import Bet, error_of_mean, lower_limit
 from wopt.certify.challenge.rows import Rows
+from wopt.certify.challenge.sequence import judge_in_turn
 from wopt.certify.estimate import Estimate
 from wopt.certify.lower import LowerSide
 from wopt.component import Spec, build
@@ -58,8 +60,8 @@ def challenge(
         >>> parts = [Particles.start(1 + torch.randn(2000, 1, generator=draw).double())
         ...     for _ in range(3)]  # the model N(0, 1) of N(1, 1) has KL 1/2
         >>> rows = [Rows.of(q, p.points, p) for p in parts]
-        >>> side = challenge(q, *rows, Options(None))
-        >>> 0.4 < side.low < 0.5 < side.low + 5 * side.error
+        >>> found = challenge(q, *rows, Options(None))
+        >>> 0.4 < found.low < 0.5 < found.low + 5 * found.error
         True
     """
     for name, rows in (("chosen", hold), ("judged", judge)):
@@ -74,20 +76,30 @@ def challenge(
     if not rungs:
         raise DataError("no challenger takes part: name a block, or allow the closed forms")
     last = rungs[-1]
-    hold_values = last.stack.ratio(ratios(last.challengers, hold))
-    logs = ratios(last.challengers, judge)
-    values = last.stack.ratio(logs)
-    hold_groups = None if groups is None else groups[0][kept]
+    chosen = last.stack.ratio(ratios(last.challengers, hold))
+    chosen_groups = None if groups is None else groups[0][kept]
     judge_groups = None if groups is None else groups[1]
-    bet = Bet.on(hold_values, last.stack.least, hold_groups)
+    logs = ratios(last.challengers, judge)
+    begun = time.process_time()
+    judged = judge_in_turn(
+        last.challengers, last.stack, (fit, hold), judge, judge_groups, options.seed
+    )
+    values = judged.values
+    bet = Bet.on(chosen, judged.floor, chosen_groups)
+    end = lower.Rung(
+        "learning while judged",
+        last.seconds + time.process_time() - begun,
+        float(values.mean()),
+        error_of_mean(values, judge_groups),
+    )
     return LowerSide(
-        value=float(values.mean()),
-        error=error_of_mean(values, judge_groups),
+        value=end.gain,
+        error=end.error,
         low=lower_limit(values, bet, options.level, judge_groups),
         level=options.level,
-        by=last.stack.by(),
+        by=judged.by,
         rows=len(judge),
-        ladder=tuple(_judged(rung, logs, judge_groups) for rung in rungs),
+        ladder=(*(_judged(rung, logs, judge_groups) for rung in rungs), end),
     )
 
 
@@ -112,10 +124,8 @@ def best_estimate(side: LowerSide) -> Estimate:
     gains = [rung.gain for rung in side.ladder]
     growth = max(gains[-1] - gains[-2], 0.0) if len(gains) > 1 else 0.0
     growth = min(growth, max(side.value, 0.0))
-    estimate = Estimate.of(
-        side.value + growth, (side.error**2 + (growth / 2) ** 2) ** 0.5, side.level
-    )
-    return dataclasses.replace(estimate, low=max(estimate.low, side.low))
+    found = Estimate.of(side.value + growth, (side.error**2 + (growth / 2) ** 2) ** 0.5, side.level)
+    return dataclasses.replace(found, low=max(found.low, side.low))
 
 
 def block_for(preferred: tuple[str, ...] = ("autoregressive", "spline", "ode")) -> Spec | None:
@@ -132,6 +142,6 @@ def block_for(preferred: tuple[str, ...] = ("autoregressive", "spline", "ode")) 
             host().registry.find("block", name)
         except PluginError:
             continue
-        spec: Spec = build("block", name)
-        return spec
+        found: Spec = build("block", name)
+        return found
     return None

@@ -30,6 +30,15 @@ class Challenger:
     side: str
     density: Density
 
+    @property
+    def refit(self) -> Callable[[Tensor], Density] | None:
+        """What fits the density to more rows at little cost; ``None`` where nothing does."""
+        return getattr(self.density, "refit", None)
+
+    def anew(self, points: Tensor) -> Challenger:
+        """Return the challenger fitted to other rows, shape ``(n, d)``, as it is or anew."""
+        return self if self.refit is None else dataclasses.replace(self, density=self.refit(points))
+
     def ratio(self, rows: Rows) -> Tensor:
         """Return log r - log model at rows, shape ``(n,)``."""
         view = rows.views[self.side]

@@ -14,6 +14,7 @@ _SIZES = (1, 4, 12, 32)
 _ROWS = 8000
 _ROUNDS = 40
 _GROWTH = 2e-4
+_AGAIN = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +55,14 @@ class Gaussians:
         assert kept is not None
         return kept
 
+    def refit(self, x: Tensor) -> Gaussians:
+        """Return the mixture after a few more rounds of EM on rows anew."""
+        x, now = x.double(), self
+        whole = _whole(x)
+        for _ in range(_AGAIN if len(self.means) > 1 else 1):
+            now = self._of(x, torch.cat([now._joint(part).softmax(1) for part in x.split(8192)]), whole)
+        return now
+
     def __call__(self, points: Tensor) -> Tensor:
         """Return log p, shape ``(n, d)`` to ``(n,)``, float64."""
         return torch.cat([self._joint(part).logsumexp(1) for part in points.double().split(8192)])
@@ -73,8 +82,7 @@ class Gaussians:
     def _em(
         cls, fit: Tensor, hold: Tensor, size: int, draw: torch.Generator
     ) -> tuple[Gaussians, float]:
-        whole = torch.cov(fit.T, correction=0).reshape(2 * fit.shape[1:])
-        whole = whole + 1e-6 * float(whole.diagonal().mean()) * torch.eye(len(whole)).double()
+        whole = _whole(fit)
         shares = _first_shares(fit, size, draw)
         now, best = cls._of(fit, shares, whole), -math.inf
         kept, last = now, -math.inf
@@ -105,6 +113,12 @@ class Gaussians:
             covariance = (scatter + 0.05 * (d + 1) * whole) / (counts[k] + 0.05 * (d + 1))
             factors.append(torch.linalg.cholesky(torch.linalg.inv(covariance)))
         return cls((counts / counts.sum()).log(), means, torch.stack(factors))
+
+
+def _whole(x: Tensor) -> Tensor:
+    """Return the covariance of all rows, kept regular."""
+    whole = torch.cov(x.T, correction=0).reshape(2 * x.shape[1:])
+    return whole + 1e-6 * float(whole.diagonal().mean()) * torch.eye(len(whole)).double()
 
 
 def _first_shares(x: Tensor, size: int, draw: torch.Generator) -> Tensor:

@@ -11,8 +11,11 @@ from torch import Tensor
 __all__ = ["Axis", "Line", "Plane"]
 
 _NODES = 128
-_FAR = 0.02
+_FAR = 0.003
 """Weight of the wide Gaussian that is mixed in, so that no density is zero."""
+_LIKE = (0.0, 0.1, 0.3, 0.6, 0.9, 1.0)
+"""Weights of the Gaussian of the same mean and variance: with all of it nothing is lost where there
+is nothing to learn."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,17 +46,28 @@ class Axis:
 
     def far(self, x: Tensor) -> Tensor:
         """Return the wide Gaussian's density."""
-        z = (x - self.mean) / self.scale
-        return (-z.square() / 2).exp() / (self.scale * math.sqrt(2 * math.pi))
+        return _normal((x - self.mean) / self.scale, self.scale)
+
+    def like(self, x: Tensor) -> Tensor:
+        """Return the density of the Gaussian with the column's mean and variance."""
+        return _normal(2 * (x - self.mean) / self.scale, self.scale / 2)
 
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """(1 - e) linear interpolation of a table + e wide Gaussian, in coordinate j."""
+    """Linear interpolation of a table, mixed with Gaussians, in coordinate j.
+
+    Attributes:
+        j: The coordinate.
+        axis: Its grid.
+        table: A density at the nodes.
+        like: Weight of the Gaussian of the same mean and variance.
+    """
 
     j: int
     axis: Axis
     table: Tensor
+    like: float = 0.0
 
     @classmethod
     def of(cls, fit: Tensor, axes: list[Axis], j: int, width: float) -> Line:
@@ -68,44 +82,94 @@ class Line:
 
     def __call__(self, points: Tensor) -> Tensor:
         """Return log p(x_j), shape ``(n,)``."""
+        return _mix(self.like, *self._parts(points)).log()
+
+    def mixed(self, hold: Tensor) -> Line:
+        """Return the density with the weight of the Gaussian that other rows like most."""
+        parts = self._parts(hold)
+        logs = {like: _mix(like, *parts).log() for like in _LIKE}
+        return dataclasses.replace(self, like=_clearly_best(logs))
+
+    def _parts(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x = points[:, self.j]
-        near = _interpolate(self.table, self.axis, x)
-        return ((1 - _FAR) * near + _FAR * self.axis.far(x)).log()
+        return _interpolate(self.table, self.axis, x), self.axis.like(x), self.axis.far(x)
 
 
 @dataclasses.dataclass(frozen=True)
 class Plane:
-    """The density of coordinates (i, j) and the conditional of j given i that follows."""
+    """The density of coordinates (i, j) and the conditional of j given i that follows.
 
-    i: int
-    j: int
-    first: Axis
-    second: Axis
+    Attributes:
+        first, second: The densities of the coordinates alone.
+        table: A density at the nodes.
+        like: Weight of the product of ``first`` and ``second``.
+    """
+
+    first: Line
+    second: Line
     table: Tensor
+    like: float = 0.0
 
     @classmethod
-    def of(cls, fit: Tensor, axes: list[Axis], i: int, j: int, width: float) -> Plane:
+    def of(cls, fit: Tensor, one: Line, other: Line, width: float) -> Plane:
         """Return the kernel density of a bandwidth, in standard deviations."""
-        first, second = axes[i], axes[j]
+        (i, first), (j, second) = (one.j, one.axis), (other.j, other.axis)
         table = _binned(fit[:, i], fit[:, j], first, second)
         table = _kernel(first, width) @ table @ _kernel(second, width).T
         whole = float(_trapezoid(_trapezoid(table))) * first.step * second.step
-        return cls(i, j, first, second, table / whole)
+        return cls(one, other, table / whole)
 
     def given(self, points: Tensor) -> Tensor:
         """Return log p(x_j | x_i), shape ``(n,)``."""
-        x, y = points[:, self.i], points[:, self.j]
-        a, s, inside_x = self.first.at(x)
-        b, t, inside_y = self.second.at(y)
+        return self._given(self.like, *self._parts(points))
+
+    def mixed(self, hold: Tensor) -> Plane:
+        """Return the density with the weight of the product that other rows like most."""
+        parts = self._parts(hold)
+        logs = {like: self._given(like, *parts) for like in _LIKE}
+        return dataclasses.replace(self, like=_clearly_best(logs))
+
+    def _given(self, like: float, *parts: tuple[Tensor, Tensor]) -> Tensor:
+        both, alone = zip(*parts, strict=True)
+        return (_mix(like, *both) / _mix(like, *alone)).log()
+
+    def _parts(self, points: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Return what is mixed, in the plane and in the first coordinate alone."""
+        first, second = self.first.axis, self.second.axis
+        x, y = points[:, self.first.j], points[:, self.second.j]
+        a, s, inside_x = first.at(x)
+        b, t, inside_y = second.at(y)
         w = self.table
         both = (1 - s) * ((1 - t) * w[a, b] + t * w[a, b + 1])
         both = both + s * ((1 - t) * w[a + 1, b] + t * w[a + 1, b + 1])
-        both = both * (inside_x & inside_y)
-        marginal = _trapezoid(w) * self.second.step
-        alone = _interpolate(marginal, self.first, x)
-        far = self.first.far(x)
-        joint = (1 - _FAR) * both + _FAR * far * self.second.far(y)
-        return (joint / ((1 - _FAR) * alone + _FAR * far)).log()
+        marginal = _trapezoid(w) * second.step
+        like, far = self.first(points).exp(), first.far(x)
+        return [
+            (both * (inside_x & inside_y), _interpolate(marginal, first, x)),
+            (like * self.second(points).exp(), like),
+            (far * second.far(y), far),
+        ]
+
+
+def _clearly_best(logs: dict[float, Tensor]) -> float:
+    """Return the weight of the best log-density, less a standard error of what it gains.
+
+    What is nearest to knowing nothing, the weight 1, stays unless another is clearly better.
+    """
+
+    def gain(like: float) -> float:
+        values = logs[like] - logs[1.0]
+        return float(values.mean() - values.std() / math.sqrt(len(values)))
+
+    return max(logs, key=gain)
+
+
+def _mix(like: float, near: Tensor, gaussian: Tensor, far: Tensor) -> Tensor:
+    return (1 - _FAR) * ((1 - like) * near + like * gaussian) + _FAR * far
+
+
+def _normal(z: Tensor, scale: float) -> Tensor:
+    return (-z.square() / 2).exp() / (scale * math.sqrt(2 * math.pi))
 
 
 def _interpolate(table: Tensor, axis: Axis, x: Tensor) -> Tensor:

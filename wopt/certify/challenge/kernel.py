@@ -12,7 +12,9 @@ __all__ = ["KernelDensity", "log_mean_kernel"]
 _CENTRES = 6000
 _BANDWIDTHS = (0.1, 0.16, 0.25, 0.4, 0.63, 1.0)
 """As shares of Silverman's n^(-1/(d + 4)); what is far from Gaussian wants the small ones."""
-_HOLD_ROWS = 1500
+_HOLD_ROWS = 700
+_NEAR = 2
+"""Adaptive bandwidths are tried so many places around the best of the equal ones."""
 
 
 class KernelDensity:
@@ -48,7 +50,8 @@ class KernelDensity:
         bent = -0.5 * (pilot - pilot.mean())
         # A centre far out may be wide, but not without end.
         bent = bent.clamp(max=math.log(8.0))
-        adaptive = [(h * base, bent) for h in _BANDWIDTHS]
+        near = _BANDWIDTHS[max(at - _NEAR, 0) : at + _NEAR]
+        adaptive = [(h * base, bent) for h in near]
         values += [self._value(hold, *trial) for trial in adaptive]
         trials += adaptive
         at = max(range(len(trials)), key=lambda k: values[k])
@@ -70,9 +73,9 @@ def log_mean_kernel(points: Tensor, centres: Tensor, log_widths: Tensor) -> Tens
     halves = (-2 * log_widths).exp() / 2
     middle = centres.mean(0)
     centred, squares = centres - middle, (centres - middle).square().sum(1)
-    logs = []
+    found = []
     for part in torch.split(points - middle, max(1, 4_000_000 // n)):
         distances = torch.addmm(squares, part, centred.T, alpha=-2)
         distances.add_(part.square().sum(1, keepdim=True)).clamp_(min=0)
-        logs.append(distances.mul_(-halves).add_(constant).logsumexp(1))
-    return torch.cat(logs)
+        found.append(distances.mul_(-halves).add_(constant).logsumexp(1))
+    return torch.cat(found)

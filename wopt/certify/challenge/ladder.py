@@ -5,17 +5,20 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 from wopt.certify.challenge.challenger import Challenger, Density
+from wopt.certify.challenge.directions import TurnedTree
+from wopt.certify.challenge.elliptical import Elliptical
 from wopt.certify.challenge.free_step import Effort, FreeStep
 from wopt.certify.challenge.gaussians import Gaussians
 from wopt.certify.challenge.kernel import KernelDensity
 from wopt.certify.challenge.rows import Rows
 from wopt.certify.challenge.stack import Stack
+from wopt.certify.challenge.student import Student
 from wopt.certify.challenge.tree import Tree
 from wopt.component import Spec
 from wopt.interfaces.target import Target
@@ -170,21 +173,42 @@ class _Ladder:
         return challenger
 
 
-_KINDS = (("kernels", 1, 5), ("tree", 2, 24), ("Gaussians", 1, 10**9))
-"""Densities in closed form, with the dimensions in which they are used."""
+def _student(fit: Tensor, hold: Tensor, seed: int) -> Density:
+    return Student.best(fit, hold)
+
+
+def _spheres(fit: Tensor, hold: Tensor, seed: int) -> Density:
+    return Elliptical.best(fit, hold)
+
+
+def _ellipsoids(fit: Tensor, hold: Tensor, seed: int) -> Density:
+    return Elliptical.best(fit, hold, Student.best(fit, hold))
+
+
+def _kernels(fit: Tensor, hold: Tensor, seed: int) -> Density:
+    return KernelDensity(fit, hold)
+
+
+def _tree(fit: Tensor, hold: Tensor, seed: int) -> Density:
+    return Tree(fit, hold)
+
+
+_KINDS: tuple[tuple[str, Callable[[Tensor, Tensor, int], Density], int, int], ...] = (
+    ("Student", _student, 1, 10**9),
+    ("spheres", _spheres, 2, 10**9),
+    ("ellipsoids", _ellipsoids, 2, 10**9),
+    ("Gaussians", Gaussians.best, 1, 10**9),
+    ("tree", _tree, 2, 24),
+    ("turned tree", TurnedTree, 2, 24),
+    ("kernels", _kernels, 1, 5),
+)
+"""Densities in closed form, the quick ones first, with the dimensions in which they are used."""
 
 
 def _quick(fit: Rows, hold: Rows, options: Options, ladder: _Ladder) -> Iterator[Challenger]:
-    for name, least, most in _KINDS:
+    for name, make, least, most in _KINDS:
         for side in options.sides if least <= fit.moves <= most else ():
             if ladder.spent > _QUICK_SHARE * options.budget:
                 return
             points = fit.views[side].points, hold.views[side].points
-            density = _closed_form(name, *points, options.seed)
-            yield Challenger(f"{name} on the {side}", side, density)
-
-
-def _closed_form(name: str, fit: Tensor, hold: Tensor, seed: int) -> Density:
-    if name == "Gaussians":
-        return Gaussians.best(fit, hold, seed)
-    return KernelDensity(fit, hold) if name == "kernels" else Tree(fit, hold)
+            yield Challenger(f"{name} on the {side}", side, make(*points, options.seed))

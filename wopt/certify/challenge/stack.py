@@ -36,7 +36,13 @@ class Stack:
 
     @classmethod
     def fit(
-        cls, names: list[str], ratios: Tensor, floor: float = FLOOR, iterations: int = 300
+        cls,
+        names: list[str],
+        ratios: Tensor,
+        floor: float = FLOOR,
+        iterations: int = 300,
+        start: Tensor | None = None,
+        shares: Tensor | None = None,
     ) -> Stack:
         """Find the weights that maximise the mean of log r, by EM, with a floor for the model.
 
@@ -45,14 +51,19 @@ class Stack:
             ratios: log r_k - log model on rows, shape ``(n, k)``.
             floor: Least weight of the model.
             iterations: Of EM.
+            start: Weights to begin with; equal ones without.
+            shares: What each row counts, shape ``(n,)``; equally without.
         """
         logs = _with_model(ratios)
         scaled = (logs - logs.amax(1, keepdim=True)).exp()
         k = logs.shape[1]
         weights = torch.full((k,), 1 / k, dtype=torch.float64)
+        if start is not None:  # EM never brings back a weight that is zero
+            weights = 0.9 * start + 0.1 * weights
         for _ in range(iterations):
-            shares = scaled * weights
-            weights = (shares / shares.sum(1, keepdim=True)).mean(0)
+            of_each = scaled * weights
+            of_each = of_each / of_each.sum(1, keepdim=True)
+            weights = of_each.mean(0) if shares is None else shares @ of_each / shares.sum()
             if float(weights[0]) < floor:
                 rest = weights[1:] / weights[1:].sum() * (1 - floor)
                 weights = torch.cat([weights.new_tensor([floor]), rest])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
+
 import torch
 from torch import Tensor
 
@@ -15,6 +18,7 @@ _FIRST = 0.5
 """The width with which edges are chosen."""
 _ROWS = 20_000
 _HOLD_ROWS = 2000
+_ON_LINES, _IN_PLANES = -1 / 5, -1 / 6
 
 
 class Tree:
@@ -40,35 +44,58 @@ class Tree:
 
     def __init__(self, fit: Tensor, hold: Tensor) -> None:
         fit, hold = fit[:_ROWS].double(), hold[:_HOLD_ROWS].double()
+        d = fit.shape[1]
         axes = [Axis.of(column) for column in fit.T]
-        n, d = fit.shape
 
-        def line(j: int) -> Line:
-            trials = [Line.of(fit, axes, j, w * n ** (-1 / 5)) for w in _WIDTHS]
-            return max(trials, key=lambda trial: float(trial(hold).mean()))
+        def line(j: int, width: float) -> Line:
+            return Line.of(fit, axes, j, width * len(fit) ** _ON_LINES).mixed(hold)
 
         def plane(i: int, j: int, width: float) -> Plane:
-            return Plane.of(fit, axes, i, j, width * n ** (-1 / 6))
+            width = width * len(fit) ** _IN_PLANES
+            return Plane.of(fit, self.lines[i], self.lines[j], width).mixed(hold)
 
-        alone = [float(line(j)(hold).mean()) for j in range(d)]
+        every = [{width: line(j, width) for width in _WIDTHS} for j in range(d)]
+        self.widths = [_best({w: one(hold) for w, one in trials.items()}) for trials in every]
+        self.lines = [trials[w] for trials, w in zip(every, self.widths, strict=True)]
+        alone = [float(one(hold).mean()) for one in self.lines]
         gain = torch.zeros(d, d, dtype=torch.float64)
         for i in range(d):
             for j in range(i):
                 told = float(plane(i, j, _FIRST).given(hold).mean()) - alone[j]
                 gain[i, j] = gain[j, i] = told
-        self.first = line(0)
-        self.parts: list[Plane] = []
+        self.parts: list[tuple[float, Plane]] = []
         for parent, child in spanning(gain):
-            trials = [plane(parent, child, width) for width in _WIDTHS]
-            self.parts.append(max(trials, key=lambda trial: float(trial.given(hold).mean())))
+            planes = {width: plane(parent, child, width) for width in _WIDTHS}
+            width = _best({w: one.given(hold) for w, one in planes.items()})
+            self.parts.append((width, planes[width]))
+
+    def refit(self, x: Tensor) -> Tree:
+        """Return the tree of the same edges, bandwidths' shares and weights, of rows anew."""
+        x, anew = x.double(), copy.copy(self)
+        axes = [Axis.of(column) for column in x.T]
+        anew.lines = [
+            dataclasses.replace(Line.of(x, axes, j, w * len(x) ** _ON_LINES), like=old.like)
+            for j, (w, old) in enumerate(zip(self.widths, self.lines, strict=True))
+        ]
+        anew.parts = []
+        for width, old in self.parts:
+            one, other = anew.lines[old.first.j], anew.lines[old.second.j]
+            plane = Plane.of(x, one, other, width * len(x) ** _IN_PLANES)
+            anew.parts.append((width, dataclasses.replace(plane, like=old.like)))
+        return anew
 
     def __call__(self, points: Tensor) -> Tensor:
         """Return log p, shape ``(n, d)`` to ``(n,)``, float64."""
         points = points.double()
-        log_density = self.first(points)
-        for part in self.parts:
-            log_density = log_density + part.given(points)
-        return log_density
+        total = self.lines[0](points)
+        for _, part in self.parts:
+            total = total + part.given(points)
+        return total
+
+
+def _best(logs: dict[float, Tensor]) -> float:
+    """Return the bandwidth of the largest mean."""
+    return max(logs, key=lambda width: float(logs[width].mean()))
 
 
 def spanning(gain: Tensor) -> list[tuple[int, int]]:

@@ -1,0 +1,107 @@
+"""Judging in turn: rows that have judged may teach the challengers that judge the next ones."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import torch
+from torch import Tensor
+
+from wopt.certify.challenge.challenger import Challenger, ratios
+from wopt.certify.challenge.rows import Rows
+from wopt.certify.challenge.stack import FLOOR, Stack
+
+__all__ = ["Judged", "judge_in_turn"]
+
+_PARTS = 6
+"""Rows are judged in so many parts."""
+_OLDER = 0.5
+"""What a row counts in the choice of weights, beside one of the part after: challengers get better."""
+_ROUNDS = 60
+"""Of EM for the weights, which start at those of the part before."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Judged:
+    """What challengers gain that learn while they are judged.
+
+    Attributes:
+        values: log r_t(x_t) - log model(x_t), shape ``(n,)``, in the order of the rows given.
+        floor: What no value can be below, known beforehand.
+        by: The heaviest challengers at the end.
+    """
+
+    values: Tensor
+    floor: float
+    by: str
+
+
+def judge_in_turn(
+    challengers: tuple[Challenger, ...],
+    stack: Stack,
+    known: tuple[Rows, Rows],
+    judge: Rows,
+    groups: Tensor | None = None,
+    seed: int = 0,
+) -> Judged:
+    """Judge rows part by part; after each part, challengers in closed form are fitted anew.
+
+    The density r_t that judges row t depends on earlier rows alone, so given these
+
+        E[ log r_t(x_t) - log model(x_t) ] <= KL(p | model),
+
+    and the product of bets on these values is a supermartingale for every m >= KL: the limit holds
+    as it does for one density (:func:`lower_limit`), and the rows that judge are not lost to
+    learning. The model keeps at least half of the weight in the mixture that it had at first, and
+    the floor of the values is known before any is seen.
+
+    Source: Wald's and Robbins' tests with plug-in densities; Waudby-Smith, Ramdas, 2024, for the
+    bets.
+
+    Args:
+        challengers: Fitted on the first of ``known``.
+        stack: Their weights, from the second.
+        known: Rows that fitted, and rows that chose.
+        judge: Rows that nothing has seen.
+        groups: A number for each row of ``judge``; a group is judged in one part.
+        seed: Of the order.
+    """
+    fit, hold = known
+    logs, chosen = ratios(challengers, judge), ratios(challengers, hold)
+    least = max(min(FLOOR, math.exp(stack.least)), math.exp(stack.least) / 2)
+    values, now, weights = torch.zeros(len(judge), dtype=torch.float64), challengers, stack.weights
+    seen, shares = torch.zeros(0, dtype=torch.long), torch.ones(len(hold), dtype=torch.float64)
+    for part in _parts(len(judge), groups, seed):
+        learned = judge.part(seen)
+        now = tuple(_anew(c, (fit, hold, learned)) for c in now)
+        here = judge.part(part)
+        for k, challenger in enumerate(now):
+            if challenger.refit is not None:
+                logs[part, k] = challenger.ratio(here)
+        stack = Stack.fit(
+            list(stack.names), torch.cat([chosen, logs[seen]]), least, _ROUNDS, weights, shares
+        )
+        weights = stack.weights
+        values[part] = stack.ratio(logs[part])
+        seen = torch.cat([seen, part])
+        shares = torch.cat([_OLDER * shares, torch.ones(len(part)).double()])
+    return Judged(values, math.log(least), stack.by())
+
+
+def _anew(challenger: Challenger, rows: tuple[Rows, ...]) -> Challenger:
+    if challenger.refit is None:
+        return challenger
+    points = torch.cat([part.views[challenger.side].points for part in rows])
+    return challenger.anew(points[torch.isfinite(points).all(1)])
+
+
+def _parts(n: int, groups: Tensor | None, seed: int) -> list[Tensor]:
+    """Return the rows of each part, in a random order that keeps groups together."""
+    draw = torch.Generator().manual_seed(seed)
+    if groups is None:
+        return [part for part in torch.randperm(n, generator=draw).chunk(_PARTS) if len(part)]
+    _, at = torch.unique(groups, return_inverse=True)
+    count = int(at.max()) + 1
+    part_of = torch.randperm(count, generator=draw)[at] * _PARTS // count
+    return [rows for k in range(_PARTS) if len(rows := (part_of == k).nonzero()[:, 0])]
