@@ -18,6 +18,8 @@ _PARTS = 6
 """Rows are judged in so many parts."""
 _OLDER = 0.5
 """What a row counts in the choice of weights, beside one of the part after: challengers get better."""
+_KEPT = 0.2
+"""Of its weight at first, the model keeps at least this share."""
 _ROUNDS = 60
 """Of EM for the weights, which start at those of the part before."""
 
@@ -53,8 +55,8 @@ def judge_in_turn(
 
     and the product of bets on these values is a supermartingale for every m >= KL: the limit holds
     as it does for one density (:func:`lower_limit`), and the rows that judge are not lost to
-    learning. The model keeps at least half of the weight in the mixture that it had at first, and
-    the floor of the values is known before any is seen.
+    learning. The model keeps at least a fifth of the weight that it had at first, so the floor of
+    the values is known before any is seen.
 
     Source: Wald's and Robbins' tests with plug-in densities; Waudby-Smith, Ramdas, 2024, for the
     bets.
@@ -69,7 +71,7 @@ def judge_in_turn(
     """
     fit, hold = known
     logs, chosen = ratios(challengers, judge), ratios(challengers, hold)
-    least = max(min(FLOOR, math.exp(stack.least)), math.exp(stack.least) / 2)
+    least = max(FLOOR, _KEPT * math.exp(stack.least))
     values, now, weights = torch.zeros(len(judge), dtype=torch.float64), challengers, stack.weights
     seen, shares = torch.zeros(0, dtype=torch.long), torch.ones(len(hold), dtype=torch.float64)
     for part in _parts(len(judge), groups, seed):

@@ -1,4 +1,4 @@
-"""A tree of densities in the plane: each coordinate given one other, from kernels on grids."""
+"""A tree of densities: each coordinate given one other, from kernels on grids or by curves."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import dataclasses
 import torch
 from torch import Tensor
 
+from wopt.certify.challenge.bent import Bent
 from wopt.certify.challenge.grid import Axis, Line, Plane
 
 __all__ = ["Tree"]
@@ -24,9 +25,10 @@ _ON_LINES, _IN_PLANES = -1 / 5, -1 / 6
 class Tree:
     """p(x) = p(x_root) prod_j p(x_j | x_parent(j)),  the best tree by held-out likelihood.
 
-    Each conditional is the quotient of a density in the plane and of its own marginal, both the
-    bilinear interpolation of a kernel density on a grid, mixed with a wide Gaussian; so p is
-    normalised exactly. Edges are a spanning tree of largest held-out information (Chow and Liu).
+    Each conditional is a Gaussian whose mean and spread are curves, or the quotient of a density
+    in the plane and of its own marginal, both the bilinear interpolation of a kernel density on a
+    grid, mixed with the product of its coordinates' own and with a wide Gaussian; so p is
+    normalised exactly. Edges are a spanning tree of large held-out information (Chow and Liu).
 
     Source: Liu, Xu, Gu, Gupta, Lafferty, Wasserman, *Forest density estimation*, 2011.
 
@@ -58,16 +60,24 @@ class Tree:
         self.widths = [_best({w: one(hold) for w, one in trials.items()}) for trials in every]
         self.lines = [trials[w] for trials, w in zip(every, self.widths, strict=True)]
         alone = [float(one(hold).mean()) for one in self.lines]
-        gain = torch.zeros(d, d, dtype=torch.float64)
+        gain = _told_by_curves(fit, hold, alone)
         for i in range(d):
             for j in range(i):
                 told = float(plane(i, j, _FIRST).given(hold).mean()) - alone[j]
-                gain[i, j] = gain[j, i] = told
-        self.parts: list[tuple[float, Plane]] = []
-        for parent, child in spanning(gain):
+                gain[i, j], gain[j, i] = gain[i, j].clamp(min=told), gain[j, i].clamp(min=told)
+        self.root = int(gain.clamp(min=0).sum(1).argmax())
+        self.planes: list[tuple[float, Plane]] = []
+        curved: dict[int, list[int]] = {}
+        for parent, child in spanning(gain, self.root):
             planes = {width: plane(parent, child, width) for width in _WIDTHS}
-            width = _best({w: one.given(hold) for w, one in planes.items()})
-            self.parts.append((width, planes[width]))
+            logs = {width: one.given(hold) for width, one in planes.items()}
+            width = _best(logs)
+            bent = Bent.of(fit, parent, [child]).given(hold)
+            if float(bent.mean()) > float(logs[width].mean()):
+                curved.setdefault(parent, []).append(child)
+            else:
+                self.planes.append((width, planes[width]))
+        self.curves: list[Bent] = [Bent.of(fit, i, children) for i, children in curved.items()]
 
     def refit(self, x: Tensor) -> Tree:
         """Return the tree of the same edges, bandwidths' shares and weights, of rows anew."""
@@ -77,18 +87,19 @@ class Tree:
             dataclasses.replace(Line.of(x, axes, j, w * len(x) ** _ON_LINES), like=old.like)
             for j, (w, old) in enumerate(zip(self.widths, self.lines, strict=True))
         ]
-        anew.parts = []
-        for width, old in self.parts:
+        anew.planes = []
+        for width, old in self.planes:
             one, other = anew.lines[old.first.j], anew.lines[old.second.j]
             plane = Plane.of(x, one, other, width * len(x) ** _IN_PLANES)
-            anew.parts.append((width, dataclasses.replace(plane, like=old.like)))
+            anew.planes.append((width, dataclasses.replace(plane, like=old.like)))
+        anew.curves = [Bent.of(x, old.i, old.others) for old in self.curves]
         return anew
 
     def __call__(self, points: Tensor) -> Tensor:
         """Return log p, shape ``(n, d)`` to ``(n,)``, float64."""
         points = points.double()
-        total = self.lines[0](points)
-        for _, part in self.parts:
+        total = self.lines[self.root](points)
+        for part in (*(plane for _, plane in self.planes), *self.curves):
             total = total + part.given(points)
         return total
 
@@ -98,15 +109,28 @@ def _best(logs: dict[float, Tensor]) -> float:
     return max(logs, key=lambda width: float(logs[width].mean()))
 
 
-def spanning(gain: Tensor) -> list[tuple[int, int]]:
-    """Return the edges (parent, child) of the tree of largest sum, from node 0 (Prim).
+def _told_by_curves(fit: Tensor, hold: Tensor, alone: list[float]) -> Tensor:
+    """Return what a curve of coordinate i tells of j on other rows, shape ``(d, d)``."""
+    d = fit.shape[1]
+    gain = torch.zeros(d, d, dtype=torch.float64)
+    for i in range(d):
+        others = [j for j in range(d) if j != i]
+        told = Bent.of(fit, i, others).each(hold).mean(0)
+        gain[i, others] = told - torch.tensor([alone[j] for j in others], dtype=torch.float64)
+    return gain
+
+
+def spanning(gain: Tensor, root: int = 0) -> list[tuple[int, int]]:
+    """Return edges (parent, child) of a tree of large sum, the best one after the other (Prim).
+
+    Where the gain is symmetric, the sum is the largest.
 
     Example:
         >>> spanning(torch.tensor([[0.0, 1.0, 5.0], [1.0, 0.0, 4.0], [5.0, 4.0, 0.0]]))
         [(0, 2), (2, 1)]
     """
     d = len(gain)
-    inside, edges = [0], list[tuple[int, int]]()
+    inside, edges = [root], list[tuple[int, int]]()
     while len(inside) < d:
         outside = [j for j in range(d) if j not in inside]
         at = int(gain[inside][:, outside].argmax())
