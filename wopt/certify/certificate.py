@@ -11,7 +11,7 @@ from wopt.certify.bounds import Base, StepBounds, chain
 from wopt.certify.effort import Effort
 from wopt.certify.estimate import Estimate
 from wopt.certify.evidence import Evidence
-from wopt.certify.gap import Resolution, floor_of
+from wopt.certify.gap import Resolution, estimate_floor, floor_of
 from wopt.certify.headline import BY_FIELDS, final_of, gap_of, statement_of
 from wopt.certify.hypothesis import why_not_optimal
 from wopt.certify.inverse import round_trips
@@ -270,7 +270,7 @@ def _refuted(
     lower: LowerSide | None,
     level: float,
 ) -> list[StepBounds]:
-    """Return the bounds, those marked that a later fall or a lower side contradicts."""
+    """Return the bounds, marked where a later fall, a lower side or the estimate contradicts."""
     if about.convexity is None:
         return list(bounds)
     end = measured[-1].contributions
@@ -278,7 +278,8 @@ def _refuted(
         [later_fall(m.contributions, end, level), floor_of(None, gap)]
         for m, gap in zip(measured, about.gaps, strict=True)
     ]
-    floors[-1] = [floor_of(lower, about.gaps[-1])]
+    end_gap = about.gaps[-1]
+    floors[-1] = [floor_of(lower, end_gap), estimate_floor(lower, end_gap)]
     return refute(bounds, floors, about.convexity)
 
 

@@ -14,6 +14,7 @@ from wopt.certify.estimate import Estimate, combine
 from wopt.certify.fields.features import WaveField
 from wopt.certify.fields.kernel_score import KernelScore
 from wopt.certify.fields.net import NetField, sharper
+from wopt.certify.fields.radial import RadialField
 from wopt.component import Spec
 from wopt.seeds import derive
 from wopt.stein.affine import AffineField
@@ -80,7 +81,7 @@ def stein_norm(form: SteinForm, options: CriticOptions) -> Estimate:
 def seen_by_fields(form: SteinForm, options: CriticOptions) -> dict[str, Estimate]:
     """Return what each test field saw of |xi|, and the best combination of them.
 
-    Fields: an affine one; random waves at several bandwidths and, in few dimensions, kernel
+    Fields: an affine one; one that depends on the distance from a centre; random waves at several bandwidths and, in few dimensions, kernel
     scores, all in closed form; nets of growing effort, until the held-out value stops growing or
     the seconds are spent. The effort does not depend on that of the run: a weak run must not get
     a weak critic.
@@ -186,6 +187,7 @@ def _closed_forms(
         f"waves {share:g}": WaveField(train, validation, share * math.sqrt(d), derive(seed, k))
         for k, share in enumerate(_BANDWIDTHS)
     }
+    fields["radial"] = RadialField(train, validation)
     if d <= _KERNEL_DIM and not train.condition:
         fields["kernel score"] = _kernel_score(train, validation, affine)
     return fields

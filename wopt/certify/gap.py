@@ -7,12 +7,25 @@ import math
 from collections.abc import Sequence
 
 from wopt.certify.estimate import Estimate
-from wopt.certify.lower import LowerSide
+from wopt.certify.lower import LowerSide, best_estimate
 from wopt.typed import Number, Typed
 
-__all__ = ["Floor", "Gap", "NamedBound", "Refuted", "Resolution", "assemble", "floor_of"]
+__all__ = [
+    "BY_ESTIMATE",
+    "Floor",
+    "Gap",
+    "NamedBound",
+    "Refuted",
+    "Resolution",
+    "assemble",
+    "estimate_floor",
+    "floor_of",
+]
 
 _SEEN = "every first-order error were as small as the largest seen"
+_SEEN_LABEL = "bound given the eps seen"
+BY_ESTIMATE = "the best estimate, which is no fact"
+_ESTIMATE_IS_MORE = "no upper side: the estimate exceeds what the errors seen would allow"
 KNOWN_BY = "both densities, which are known"
 
 
@@ -49,7 +62,7 @@ class NamedBound(Typed):
 
 @dataclasses.dataclass(frozen=True)
 class Refuted(Typed):
-    """A bound from above that a fact contradicts.
+    """A bound from above that a fact, or the best estimate, contradicts.
 
     Attributes:
         name: Of the bound.
@@ -64,15 +77,29 @@ class Refuted(Typed):
 
 @dataclasses.dataclass(frozen=True)
 class Floor:
-    """What a quantity is known to be at least.
+    """What a quantity is known, or estimated, to be at least.
 
     Attributes:
-        value: At the stated level.
+        value: At the stated level; an estimate has none.
         by: How that is known.
+        estimated: Whether it is an estimate. It is no fact, but a bound from above whose errors
+            are those seen is not to be believed below it.
     """
 
     value: float
     by: str
+    estimated: bool = False
+
+    def refutes(self, value: float | None, label: str | None) -> bool:
+        """Whether it contradicts a bound from above with this label."""
+        if value is None or value >= self.value:
+            return False
+        return not self.estimated or label == _SEEN_LABEL
+
+    @property
+    def text(self) -> str:
+        """It, in words."""
+        return f"{self.by}: {'about' if self.estimated else 'at least'} {self.value:.4g}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +114,7 @@ class Gap(Typed):
         estimate: The best estimate.
         upper: It is at most this if what is needed holds; ``None`` where no bound stands.
         upper_needs: What that is.
-        refuted: Bounds from above that facts contradict.
+        refuted: Bounds from above that facts, or the best estimate, contradict.
         by: What gave the lower side.
         estimate_by: What gave the estimate.
     """
@@ -116,6 +143,8 @@ class Gap(Typed):
         if self.upper is not None:
             needs = f" only if {self.upper_needs}" if self.upper_needs else ""
             parts.append(f"at most {self.upper:.4g}{needs}")
+        elif any(one.by.startswith(BY_ESTIMATE) for one in self.refuted):
+            parts.append(_ESTIMATE_IS_MORE)
         elif self.refuted:
             parts.append("no bound from above stands")
         else:
@@ -137,6 +166,13 @@ def floor_of(lower: LowerSide | None, known: Estimate | None) -> Floor | None:
     if known is not None and not known.impossible and known.low > 0:
         floors.append(Floor(known.low, KNOWN_BY))
     return max(floors, key=lambda floor: floor.value, default=None)
+
+
+def estimate_floor(lower: LowerSide | None, known: Estimate | None) -> Floor | None:
+    """Return the best estimate as a floor for bounds that stand on the errors seen."""
+    if lower is None or (known is not None and not known.impossible):
+        return None
+    return Floor(best_estimate(lower).value, BY_ESTIMATE, estimated=True)
 
 
 def assemble(
@@ -169,15 +205,15 @@ def assemble(
         KL(data | model) is at least 0.48 (95%, no assumption); best estimate 0.5 (estimate: the
         gain of runs/other); at most 0.9 only if eps is as seen.
     """
-    floor = floor_of(lower, known)
+    floors = [f for f in (floor_of(lower, known), estimate_floor(lower, known)) if f is not None]
     contradicted = list(refuted)
     standing = []
     for bound in upper:
-        if floor is not None and bound.value < floor.value:
-            by = f"{floor.by}: at least {floor.value:.4g}"
-            contradicted.append(Refuted(bound.by, bound.value, by))
-        else:
+        why = next((f.text for f in floors if f.refutes(bound.value, bound.label)), None)
+        if why is None:
             standing.append(bound)
+        else:
+            contradicted.append(Refuted(bound.by, bound.value, why))
     best = min(standing, key=lambda bound: bound.value, default=None)
     below, estimate = _sides(lower, known)
     return Gap(
@@ -201,5 +237,5 @@ def _sides(
         return (known.low, KNOWN_BY), (known.value, KNOWN_BY)
     if lower is not None:
         by = "the ladder of challengers by effort" if lower.ladder else f"the gain of {lower.by}"
-        return (lower.low, lower.by), (lower.value, by)
+        return (lower.low, lower.by), (best_estimate(lower).value, by)
     return (None, None), (None, "")

@@ -58,11 +58,13 @@ def refute(
     """
     judged, earlier = list[StepBounds](), dict[str, str]()
     for row, known in zip(bounds, floors, strict=True):
-        floor = max((f for f in known if f is not None), key=lambda f: f.value, default=None)
+        # Facts come before estimates, and larger ones first.
+        floors = sorted((f for f in known if f), key=lambda f: (f.estimated, -f.value))
         told = {name: why for name, why in earlier.items() if row.gap[name].value is not None}
         for name, entry in row.gap.items():
-            if floor is not None and entry.value is not None and entry.value < floor.value:
-                told.setdefault(name, f"{floor.by}: at least {floor.value:.4g}")
+            why = next((f.text for f in floors if f.refutes(entry.value, entry.label)), None)
+            if why is not None:
+                told.setdefault(name, why)
         earlier |= {n: _earlier(row.step, why) for n, why in told.items() if n not in _LOCAL}
         marked = dataclasses.replace(row, gap=_marked(row.gap, told), w2=_marked(row.w2, told))
         judged.append(with_transport_entropy(marked, pl))

@@ -60,7 +60,9 @@ class Gaussians:
         x, now = x.double(), self
         whole = _whole(x)
         for _ in range(_AGAIN if len(self.means) > 1 else 1):
-            now = self._of(x, torch.cat([now._joint(part).softmax(1) for part in x.split(8192)]), whole)
+            now = self._of(
+                x, torch.cat([now._joint(part).softmax(1) for part in x.split(8192)]), whole
+            )
         return now
 
     def __call__(self, points: Tensor) -> Tensor:

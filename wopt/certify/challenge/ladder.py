@@ -24,10 +24,12 @@ from wopt.component import Spec
 from wopt.interfaces.target import Target
 from wopt.seeds import derive
 
-__all__ = ["Options", "Rung", "climb"]
+__all__ = ["LEARNING", "Options", "Rung", "climb"]
 
 _QUICK_SHARE = 0.35
 """Of the budget, at most, for what is not trained; what is begun is finished."""
+LEARNING = 0.2
+"""Of the budget, for what challengers learn while they are judged."""
 _DOUBLED = 2.1
 """What twice the iterations cost."""
 
@@ -128,7 +130,7 @@ class _Ladder:
 
     @property
     def left(self) -> float:
-        return self.options.budget - self.spent
+        return (1 - LEARNING) * self.options.budget - self.spent
 
     def take(self, challenger: Challenger) -> None:
         self.made.append(challenger)

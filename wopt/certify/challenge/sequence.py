@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import time
 
 import torch
 from torch import Tensor
@@ -32,11 +33,13 @@ class Judged:
         values: log r_t(x_t) - log model(x_t), shape ``(n,)``, in the order of the rows given.
         floor: What no value can be below, known beforehand.
         by: The heaviest challengers at the end.
+        seconds: Of processor time that learning took; ``None`` where nothing learns.
     """
 
     values: Tensor
     floor: float
     by: str
+    seconds: float | None = None
 
 
 def judge_in_turn(
@@ -46,6 +49,7 @@ def judge_in_turn(
     judge: Rows,
     groups: Tensor | None = None,
     seed: int = 0,
+    seconds: float = math.inf,
 ) -> Judged:
     """Judge rows part by part; after each part, challengers in closed form are fitted anew.
 
@@ -68,34 +72,47 @@ def judge_in_turn(
         judge: Rows that nothing has seen.
         groups: A number for each row of ``judge``; a group is judged in one part.
         seed: Of the order.
+        seconds: CPU seconds of fitting anew; where they do not suffice the last challengers stay
+            as they are.
     """
-    fit, hold = known
+    begun, (fit, hold) = time.process_time(), known
     logs, chosen = ratios(challengers, judge), ratios(challengers, hold)
     least = max(FLOOR, _KEPT * math.exp(stack.least))
-    values, now, weights = torch.zeros(len(judge), dtype=torch.float64), challengers, stack.weights
+    values, now = torch.zeros(len(judge), dtype=torch.float64), challengers
     seen, shares = torch.zeros(0, dtype=torch.long), torch.ones(len(hold), dtype=torch.float64)
-    for part in _parts(len(judge), groups, seed):
-        learned = judge.part(seen)
-        now = tuple(_anew(c, (fit, hold, learned)) for c in now)
-        here = judge.part(part)
+    parts, clock = _parts(len(judge), groups, seed), _Clock(seconds)
+    for turn, part in enumerate(parts, 1):
+        learned, here = judge.part(seen), judge.part(part)
+        clock.allow(turn / len(parts))
+        now = tuple(clock.anew(c, (fit, hold, learned)) for c in now)
         for k, challenger in enumerate(now):
             if challenger.refit is not None:
                 logs[part, k] = challenger.ratio(here)
-        stack = Stack.fit(
-            list(stack.names), torch.cat([chosen, logs[seen]]), least, _ROUNDS, weights, shares
-        )
-        weights = stack.weights
+        ratios_seen = torch.cat([chosen, logs[seen]])
+        stack = Stack.fit(list(stack.names), ratios_seen, least, _ROUNDS, stack.weights, shares)
         values[part] = stack.ratio(logs[part])
         seen = torch.cat([seen, part])
         shares = torch.cat([_OLDER * shares, torch.ones(len(part)).double()])
-    return Judged(values, math.log(least), stack.by())
+    return Judged(values, math.log(least), stack.by(), time.process_time() - begun)
 
 
-def _anew(challenger: Challenger, rows: tuple[Rows, ...]) -> Challenger:
-    if challenger.refit is None:
-        return challenger
-    points = torch.cat([part.views[challenger.side].points for part in rows])
-    return challenger.anew(points[torch.isfinite(points).all(1)])
+class _Clock:
+    """Fits challengers anew for so many CPU seconds, shared evenly by the parts."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.spent, self.allowed = seconds, 0.0, 0.0
+
+    def allow(self, share: float) -> None:
+        self.allowed = self.seconds * share
+
+    def anew(self, challenger: Challenger, rows: tuple[Rows, ...]) -> Challenger:
+        if challenger.refit is None or self.spent >= self.allowed:
+            return challenger
+        begun = time.process_time()
+        points = torch.cat([part.views[challenger.side].points for part in rows])
+        refitted = challenger.anew(points[torch.isfinite(points).all(1)])
+        self.spent += time.process_time() - begun
+        return refitted
 
 
 def _parts(n: int, groups: Tensor | None, seed: int) -> list[Tensor]:
