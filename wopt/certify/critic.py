@@ -81,10 +81,10 @@ def stein_norm(form: SteinForm, options: CriticOptions) -> Estimate:
 def seen_by_fields(form: SteinForm, options: CriticOptions) -> dict[str, Estimate]:
     """Return what each test field saw of |xi|, and the best combination of them.
 
-    Fields: an affine one; one that depends on the distance from a centre; random waves at several bandwidths and, in few dimensions, kernel
-    scores, all in closed form; nets of growing effort, until the held-out value stops growing or
-    the seconds are spent. The effort does not depend on that of the run: a weak run must not get
-    a weak critic.
+    Fields: an affine one; one that depends on the distance from a centre; random waves at several
+    bandwidths and, in few dimensions, kernel scores, all in closed form; nets of growing effort,
+    until the held-out value stops growing or the seconds are spent. The effort does not depend on
+    that of the run: a weak run must not get a weak critic.
 
     Rows are cut into two halves: fields fitted on one are evaluated on the other, and the other
     way round, so no row judges a field that has seen it. Quadrature nodes (weights) serve for both

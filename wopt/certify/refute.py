@@ -59,10 +59,10 @@ def refute(
     judged, earlier = list[StepBounds](), dict[str, str]()
     for row, known in zip(bounds, floors, strict=True):
         # Facts come before estimates, and larger ones first.
-        floors = sorted((f for f in known if f), key=lambda f: (f.estimated, -f.value))
+        order = sorted((f for f in known if f), key=lambda f: (f.estimated, -f.value))
         told = {name: why for name, why in earlier.items() if row.gap[name].value is not None}
         for name, entry in row.gap.items():
-            why = next((f.text for f in floors if f.refutes(entry.value, entry.label)), None)
+            why = next((f.text for f in order if f.refutes(entry.value, entry.label)), None)
             if why is not None:
                 told.setdefault(name, why)
         earlier |= {n: _earlier(row.step, why) for n, why in told.items() if n not in _LOCAL}

@@ -60,9 +60,8 @@ class Gaussians:
         x, now = x.double(), self
         whole = _whole(x)
         for _ in range(_AGAIN if len(self.means) > 1 else 1):
-            now = self._of(
-                x, torch.cat([now._joint(part).softmax(1) for part in x.split(8192)]), whole
-            )
+            shares = torch.cat([now._joint(part).softmax(1) for part in x.split(8192)])
+            now = self._of(x, shares, whole)
         return now
 
     def __call__(self, points: Tensor) -> Tensor:

@@ -175,34 +175,14 @@ class _Ladder:
         return challenger
 
 
-def _student(fit: Tensor, hold: Tensor, seed: int) -> Density:
-    return Student.best(fit, hold)
-
-
-def _spheres(fit: Tensor, hold: Tensor, seed: int) -> Density:
-    return Elliptical.best(fit, hold)
-
-
-def _ellipsoids(fit: Tensor, hold: Tensor, seed: int) -> Density:
-    return Elliptical.best(fit, hold, Student.best(fit, hold))
-
-
-def _kernels(fit: Tensor, hold: Tensor, seed: int) -> Density:
-    return KernelDensity(fit, hold)
-
-
-def _tree(fit: Tensor, hold: Tensor, seed: int) -> Density:
-    return Tree(fit, hold)
-
-
 _KINDS: tuple[tuple[str, Callable[[Tensor, Tensor, int], Density], int, int], ...] = (
-    ("Student", _student, 1, 10**9),
-    ("spheres", _spheres, 2, 10**9),
-    ("ellipsoids", _ellipsoids, 2, 10**9),
+    ("Student", lambda fit, hold, _: Student.best(fit, hold), 1, 10**9),
+    ("spheres", lambda fit, hold, _: Elliptical.best(fit, hold), 2, 10**9),
+    ("ellipsoids", lambda fit, hold, _: _ellipsoids(fit, hold), 2, 10**9),
     ("Gaussians", Gaussians.best, 1, 10**9),
-    ("tree", _tree, 2, 24),
+    ("tree", lambda fit, hold, _: Tree(fit, hold), 2, 24),
     ("turned tree", TurnedTree, 2, 24),
-    ("kernels", _kernels, 1, 5),
+    ("kernels", lambda fit, hold, _: KernelDensity(fit, hold), 1, 5),
 )
 """Densities in closed form, the quick ones first, with the dimensions in which they are used."""
 
@@ -214,3 +194,7 @@ def _quick(fit: Rows, hold: Rows, options: Options, ladder: _Ladder) -> Iterator
                 return
             points = fit.views[side].points, hold.views[side].points
             yield Challenger(f"{name} on the {side}", side, make(*points, options.seed))
+
+
+def _ellipsoids(fit: Tensor, hold: Tensor) -> Density:
+    return Elliptical.best(fit, hold, Student.best(fit, hold))

@@ -18,7 +18,8 @@ __all__ = ["Judged", "judge_in_turn"]
 _PARTS = 6
 """Rows are judged in so many parts."""
 _OLDER = 0.5
-"""What a row counts in the choice of weights, beside one of the part after: challengers get better."""
+"""What a row counts in the choice of weights, beside one of the part after it: challengers get
+better."""
 _KEPT = 0.2
 """Of its weight at first, the model keeps at least this share."""
 _ROUNDS = 60

@@ -99,8 +99,10 @@ class Tree:
         """Return log p, shape ``(n, d)`` to ``(n,)``, float64."""
         points = points.double()
         total = self.lines[self.root](points)
-        for part in (*(plane for _, plane in self.planes), *self.curves):
-            total = total + part.given(points)
+        for _, plane in self.planes:
+            total = total + plane.given(points)
+        for curves in self.curves:
+            total = total + curves.given(points)
         return total
 
 

@@ -16,9 +16,9 @@ _RIDGES = (1e-8, 1e-6, 1e-4, 1e-2)
 
 
 class RadialField:
-    """phi(y) = (y - m) b(|y - m|),  b = sum_k c_k exp(-(t - t_k)^2/(2 w^2)),  t = log |y - m|,
+    """The best field phi(y) = (y - m) b(t),  t = log |y - m|,  b a sum of bumps.
 
-        div phi = d b + b'(t).
+        b(t) = sum_k c_k exp(-(t - t_k)^2/(2 w^2)) + c,    div phi = d b + b'(t).
 
     The coefficients maximise  2 <xi, phi> - E|phi|^2  with a ridge, the best on other rows. It has
     ten of them in any dimension.
