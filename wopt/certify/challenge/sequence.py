@@ -15,9 +15,9 @@ from wopt.certify.challenge.stack import FLOOR, Stack
 
 __all__ = ["Judged", "judge_in_turn"]
 
-_PARTS = 6
+_PARTS = 10
 """Rows are judged in so many parts."""
-_OLDER = 0.5
+_OLDER = 0.4
 """What a row counts in the choice of weights, beside one of the part after it: challengers get
 better."""
 _KEPT = 0.2
