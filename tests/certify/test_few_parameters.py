@@ -191,6 +191,7 @@ def test_a_group_is_judged_in_one_part():
     assert sum(len(some) for some in told) == len(set(groups.tolist()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dim", "sizes"), [(4, (400, 200, 500)), (12, (600, 300, 600))])
 def test_exact_models_are_not_accused_while_challengers_learn(dim, sizes):
     """Under the null, at most 5 % + 2 standard errors of 25 challenges (3) may find L > 0."""

@@ -63,8 +63,7 @@ def judge_in_turn(
     learning. The model keeps at least a fifth of the weight that it had at first, so the floor of
     the values is known before any is seen.
 
-    Source: Wald's and Robbins' tests with plug-in densities; Waudby-Smith, Ramdas, 2024, for the
-    bets.
+    Source: docs/theory.md (4.3).
 
     Args:
         challengers: Fitted on the first of ``known``.
