@@ -26,7 +26,7 @@ from wopt.seeds import derive
 
 __all__ = ["LEARNING", "Options", "Rung", "climb"]
 
-_QUICK_SHARE = 0.35
+_QUICK_SHARE = 0.5
 """Of the budget, at most, for what is not trained; what is begun is finished."""
 LEARNING = 0.2
 """Of the budget, for what challengers learn while they are judged."""
@@ -179,8 +179,8 @@ _KINDS: tuple[tuple[str, Callable[[Tensor, Tensor, int], Density], int, int], ..
     ("Student", lambda fit, hold, _: Student.best(fit, hold), 1, 10**9),
     ("spheres", lambda fit, hold, _: Elliptical.best(fit, hold), 2, 10**9),
     ("ellipsoids", lambda fit, hold, _: _ellipsoids(fit, hold), 2, 10**9),
-    ("Gaussians", Gaussians.best, 1, 10**9),
     ("tree", lambda fit, hold, _: Tree(fit, hold), 2, 24),
+    ("Gaussians", Gaussians.best, 1, 10**9),
     ("turned tree", TurnedTree, 2, 24),
     ("kernels", lambda fit, hold, _: KernelDensity(fit, hold), 1, 5),
 )

@@ -22,7 +22,9 @@ _OLDER = 0.4
 better."""
 _KEPT = 0.2
 """Of its weight at first, the model keeps at least this share."""
-_ROUNDS = 60
+_RECENT = 4000
+"""Rows at most that choose weights, the last ones."""
+_ROUNDS = 40
 """Of EM for the weights, which start at those of the part before."""
 
 
@@ -88,8 +90,9 @@ def judge_in_turn(
         for k, challenger in enumerate(now):
             if challenger.refit is not None:
                 logs[part, k] = challenger.ratio(here)
-        ratios_seen = torch.cat([chosen, logs[seen]])
-        stack = Stack.fit(list(stack.names), ratios_seen, least, _ROUNDS, stack.weights, shares)
+        recent = torch.cat([chosen, logs[seen]])[-_RECENT:]
+        names = list(stack.names)
+        stack = Stack.fit(names, recent, least, _ROUNDS, stack.weights, shares[-_RECENT:])
         values[part] = stack.ratio(logs[part])
         seen = torch.cat([seen, part])
         shares = torch.cat([_OLDER * shares, torch.ones(len(part)).double()])
