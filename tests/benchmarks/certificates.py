@@ -70,7 +70,7 @@ BLOCKS = {
 }
 TRAINING = {"poor": 50, "good": 200}
 STEPS = (1, 2, 3)
-ROWS = {"fit": 5000, "hold": 2000, "judge": 10_000, "truth": 10_000, "critic": 5000}
+ROWS = {"fit": 5000, "hold": 2000, "judge": 10_000, "truth": 8000, "critic": 5000}
 SAMPLES = ("fit", "hold", "judge", "truth")
 
 

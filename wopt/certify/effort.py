@@ -38,6 +38,12 @@ _CHALLENGE = 12.0
 _CHALLENGERS = 0.5
 """Their share of a budget."""
 
+_LEAST_SHARE = 0.25
+"""Of what is planned, for challengers at the least."""
+
+_PLANNED = 0.9
+"""Of a budget; the rest is for the resolutions and for what takes longer than it seemed."""
+
 _TWO_SAMPLE = 1.5
 """Processor seconds of two-sample tests."""
 
@@ -140,7 +146,7 @@ def plan(
         return full
     whole = max(options.budget * trained, _LEAST_SECONDS)
     tests = _TWO_SAMPLE if compared and whole >= _ENOUGH else None
-    rest = whole - (tests or 0.0)
+    rest = _PLANNED * whole - (tests or 0.0)
     budget = (1 - _CHALLENGERS) * rest if challenged else rest
     cost = _Cost(options, problem, blocks, like, scored)
     open_ = [v is None for v in (options.particles, options.iterations, options.score_rows)]
@@ -154,7 +160,8 @@ def plan(
             break
         sizes = smaller
     expected = cost(*sizes)
-    challenge = rest - budget if challenged else None
+    # Where the least that can be measured is more than its share, challengers make room for it.
+    challenge = max(rest - max(budget, expected), _LEAST_SHARE * rest) if challenged else None
     # What is left over goes to more nets, the critics one after the other.
     spare = max(0.0, budget - expected) / (cost.forms * len(blocks))
     return Effort(

@@ -175,21 +175,24 @@ class _Ladder:
         return challenger
 
 
-_KINDS: tuple[tuple[str, Callable[[Tensor, Tensor, int], Density], int, int], ...] = (
-    ("Student", lambda fit, hold, _: Student.best(fit, hold), 1, 10**9),
-    ("spheres", lambda fit, hold, _: Elliptical.best(fit, hold), 2, 10**9),
-    ("ellipsoids", lambda fit, hold, _: _ellipsoids(fit, hold), 2, 10**9),
-    ("tree", lambda fit, hold, _: Tree(fit, hold), 2, 24),
-    ("Gaussians", Gaussians.best, 1, 10**9),
-    ("turned tree", TurnedTree, 2, 24),
-    ("kernels", lambda fit, hold, _: KernelDensity(fit, hold), 1, 5),
+_ALL = 10**9
+_KINDS: tuple[tuple[str, Callable[[Tensor, Tensor, int], Density], int, int, float], ...] = (
+    ("Student", lambda fit, hold, _: Student.best(fit, hold), 1, _ALL, 0.0),
+    ("spheres", lambda fit, hold, _: Elliptical.best(fit, hold), 2, _ALL, 0.0),
+    ("ellipsoids", lambda fit, hold, _: _ellipsoids(fit, hold), 2, _ALL, 0.0),
+    ("tree", lambda fit, hold, _: Tree(fit, hold), 2, 24, 0.0),
+    ("Gaussians", Gaussians.best, 1, _ALL, 0.0),
+    ("turned tree", TurnedTree, 2, 24, 1.5),
+    ("kernels", lambda fit, hold, _: KernelDensity(fit, hold), 1, 5, 5.0),
 )
-"""Densities in closed form, the quick ones first, with the dimensions in which they are used."""
+"""Densities in closed form, the quick ones first, with the dimensions in which they are used, least
+and most, and the least budget in CPU seconds."""
 
 
 def _quick(fit: Rows, hold: Rows, options: Options, ladder: _Ladder) -> Iterator[Challenger]:
-    for name, make, least, most in _KINDS:
-        for side in options.sides if least <= fit.moves <= most else ():
+    for name, make, least, most, budget in _KINDS:
+        used = least <= fit.moves <= most and options.budget >= budget
+        for side in options.sides if used else ():
             if ladder.spent > _QUICK_SHARE * options.budget:
                 return
             points = fit.views[side].points, hold.views[side].points
