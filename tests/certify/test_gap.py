@@ -6,7 +6,15 @@ import torch
 import wopt
 from wopt.certify.bounds import chain
 from wopt.certify.estimate import Estimate
-from wopt.certify.gap import Floor, Gap, NamedBound, assemble, floor_of
+from wopt.certify.gap import (
+    BY_ESTIMATE,
+    Floor,
+    Gap,
+    NamedBound,
+    assemble,
+    estimate_floor,
+    floor_of,
+)
 from wopt.certify.lower import LowerSide, Rung
 from wopt.certify.notes import notes_of
 from wopt.certify.refute import later_fall, refute
@@ -36,6 +44,46 @@ def test_where_all_are_refuted_none_is_the_headline():
     assert found.upper is None
     assert found.upper_needs is None
     assert "no bound from above stands" in found.text
+
+
+LEARNED = LowerSide(
+    0.3, 0.02, 0.25, 0.95, "tree", 2000, (Rung("a", 1.0, 0.2, 0.02), Rung("b", 2.0, 0.3, 0.02))
+)
+"""Its estimate is 0.3 + (0.3 - 0.2)."""
+
+
+def test_a_bound_below_the_estimate_is_no_upper_side():
+    found = assemble("KL(data | model)", [upper(0.35)], lower=LEARNED)
+    assert found.estimate == pytest.approx(0.4)
+    assert found.upper is None
+    assert [(r.name, r.value) for r in found.refuted] == [("theorem_q", 0.35)]
+    assert found.refuted[0].by == f"{BY_ESTIMATE}: about 0.4"
+    assert "no upper side: the estimate exceeds what the errors seen would allow" in found.text
+    # What lies below the lower side is refuted by it, which is a fact.
+    by = [r.by for r in assemble("KL", [upper(0.2), upper(0.3)], lower=LEARNED).refuted]
+    assert by[0].startswith("the lower side (tree): at least 0.25")
+    assert by[1].startswith(BY_ESTIMATE)
+
+
+def test_an_estimate_does_not_refute_theorems_about_true_errors():
+    bound = NamedBound(0.35, "bound given eps", "theorem_q", "lambda = 1 holds")
+    found = assemble("KL(data | model)", [bound], lower=LEARNED)
+    assert (found.upper, found.refuted) == (0.35, ())
+    known = Estimate.of(0.3, 0.01, 0.95)
+    assert estimate_floor(LEARNED, known) is None
+    assert assemble("KL(model | target)", [upper(0.35)], lower=LEARNED, known=known).upper == 0.35
+
+
+def test_estimates_mark_the_bounds_of_the_last_step():
+    rows = chain([1.0], [0.3], 1.0, kl0=0.5, moved=[0.2], seen={1})
+    floors = [[Floor(0.01, "a fact"), estimate_floor(LEARNED, None)]]
+    row = refute(rows, floors, 1.0)[0]
+    values = {n: e for n, e in row.gap.items() if e.value is not None}
+    low = {n for n, e in values.items() if e.value < 0.4}
+    assert low
+    assert {n for n, e in values.items() if e.refuted.startswith(BY_ESTIMATE)} == {
+        n for n in low if values[n].label == "bound given the eps seen"
+    }
 
 
 def test_without_a_challenger_it_is_said():
