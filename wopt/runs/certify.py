@@ -115,7 +115,7 @@ def certify(
     resolution: tuple[Resolution, ...] = ()
     if challenged:
         match = Challenge(prepared, blocks, state, max(_LEAST_JUDGES, effort.particles))
-        resolution = match.at_resolutions(settings.level)
+        resolution = match.at_resolutions(settings.level, effort.particles)
         lower = lower or _challenged(match, effort.challenge, settings.level, told)
     certificate = make_certificate(
         prepared.problem,

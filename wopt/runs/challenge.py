@@ -88,8 +88,13 @@ class Challenge:
         )
         return challenge(target, fit, hold, judge, options, self._groups())
 
-    def at_resolutions(self, level: float) -> tuple[Resolution, ...]:
-        """Return both sides of KL between the blurred laws, where the target's blur is known."""
+    def at_resolutions(self, level: float, rows: int = _BLURRED) -> tuple[Resolution, ...]:
+        """Return both sides of KL between the blurred laws, where the target's blur is known.
+
+        Args:
+            level: Confidence.
+            rows: At most so many are compared: the time grows with their square.
+        """
         target = self.prepared.problem.objective.target
         assert target is not None
         if self.prepared.train.condition:
@@ -98,8 +103,8 @@ class Challenge:
         seed = derive(self.prepared.config.seed, "resolution")
         if groups is not None:  # its limits are those of independent rows
             y = y[one_of_each(groups[1], seed).to(y.device)]
-        y = y[:_BLURRED]
-        intervals = resolutions(y, target, level=level, rows=_BLURRED // 3, seed=seed) or []
+        rows = min(rows, _BLURRED)
+        intervals = resolutions(y[:rows], target, level=level, rows=rows // 3, seed=seed) or []
         return tuple(Resolution(r.sigma, r.kl_low, r.kl_high) for r in intervals)
 
     @functools.cached_property
