@@ -71,6 +71,8 @@ class StepRecord:
         plan: What the scheme planned for the step (a momentum, say).
         refined: Joint iterations of all maps after this step; negative where the guard did not let
             the result stand.
+        weights: Effective share of the importance weights exp(-V)/rho (an estimate); ``None`` where
+            they are not known.
     """
 
     step: int
@@ -94,6 +96,7 @@ class StepRecord:
     stop: str | None = None
     plan: dict[str, float] = dataclasses.field(default_factory=dict)
     refined: int = 0
+    weights: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the line of ``steps.jsonl``."""
