@@ -74,8 +74,8 @@ class InnerSolver(Component):
         fresh: Annotated[
             bool,
             Field(
-                description="whether training particles are drawn anew at every iteration, where the "
-                "source can be sampled or its rows are smoothed; not with lbfgs"
+                description="whether training particles are drawn anew at every iteration, where "
+                "the source can be sampled or its rows are smoothed; not with lbfgs or gaussian"
             ),
         ] = False,
         batch_size: Annotated[int, Field(ge=1, description="particles per iteration")] = 500,

@@ -117,7 +117,7 @@ class Autoregressive(JacobianBlock):
         whiten: Annotated[
             bool,
             Field(
-                description="whether to act in coordinates in which the particles of the step are white"
+                description="whether to act in coordinates in which a step's particles are white"
             ),
         ] = False,
     ) -> None:

@@ -19,7 +19,8 @@ class White(nn.Module):
         dim: d.
 
     Example:
-        >>> x = torch.randn(500, 2, dtype=torch.float64) @ torch.tensor([[3.0, 0], [1, 0.1]]).double()
+        >>> mix = torch.tensor([[3.0, 0.0], [1.0, 0.1]], dtype=torch.float64)
+        >>> x = torch.randn(500, 2, dtype=torch.float64) @ mix
         >>> white = White(2).double()
         >>> white.see(x)
         >>> bool(torch.allclose(torch.cov(white(x).T, correction=0), torch.eye(2).double()))
