@@ -56,7 +56,6 @@ _RC: dict[str, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": "#9aa5b1",
     "axes.facecolor": "none",
-    "axes.formatter.use_mathtext": True,
     "axes.grid": True,
     "axes.labelcolor": MUTED,
     "axes.labelsize": 9.5,
@@ -120,6 +119,8 @@ def page_style() -> Iterator[None]:
 
 def png(figure: Figure) -> str:
     """Return the figure as a data URI, for pictures made of many points."""
+    figure.set_dpi(160)
+    _lay_out(figure)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=160, metadata={"Software": None})
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
@@ -127,9 +128,19 @@ def png(figure: Figure) -> str:
 
 def svg(figure: Figure) -> str:
     """Return the figure as a data URI, sharp at any size, for pictures made of lines."""
+    _lay_out(figure)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _lay_out(figure: Figure) -> None:
+    """Place everything once: ``savefig`` would draw the figure twice and lay it out each time."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        with matplotlib.rc_context({"figure.constrained_layout.use": False}):
+            figure.set_layout_engine(None)
 
 
 def decades(axes: Axes) -> None:
