@@ -17,8 +17,8 @@ def test_all_that_a_plane_model_gives():
         "real": (100, 2),
         "generated": (100, 2),
         "grid_extent": (4,),
-        "grid_log_density": (128, 128),
-        "grid_true_log_density": (128, 128),
+        "grid_log_density": (96, 96),
+        "grid_true_log_density": (96, 96),
         "real_many": (200, 2),
     }
     for key, value in found.items():
