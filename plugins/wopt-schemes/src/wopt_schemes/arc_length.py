@@ -23,7 +23,8 @@ class ArcLength(wopt.StepSize):
         h_n = t((n + 1) s_N / N') - t(n s_N / N'),    n = 0, ..., N' - 1,
 
     so that all N' blocks have about the same work. Train, re-space, refine: the run made with these
-    step sizes can be re-spaced in turn. Steps beyond N' repeat the last.
+    step sizes can be re-spaced in turn. Steps beyond N' repeat the last. ``[refine] respace`` does
+    the same within a run, and trains each block on from its own map.
 
     Source: the reparameterisation of Xu, Cheng, Xie, *Normalizing flow neural networks by JKO
     scheme*, 2023.
