@@ -27,13 +27,13 @@ METHODS: dict[str, dict[str, Any]] = {
     "ode, h = 1, 2, 4, 8": {
         "scheme": {"name": "jko", "step_size": [1.0, 2.0, 4.0, 8.0]},
         "block": {"name": "ode", "width": 64},
-        "solver": {"iterations": 100},
+        "solver": {"iterations": 60},
         "stop": {"steps": 4},
     },
     "autoregressive, h = 1, 100": {
         "scheme": {"name": "jko", "step_size": [1.0, 100.0]},
         "block": {"name": "autoregressive", "univariate": "spline", "bins": 16},
-        "solver": {"iterations": 200, "optimiser": "muon", "ema": 0.98, "by_step": [0.3, 1.0]},
+        "solver": {"iterations": 150, "optimiser": "muon", "ema": 0.98, "by_step": [0.3, 1.0]},
         "stop": {"steps": 2},
     },
 }
@@ -61,8 +61,8 @@ class Curves(Listener):
 
 def curve(shape: str, method: dict[str, Any], seed: int, quick: bool) -> list[dict[str, float]]:
     """Return a row a step of one run."""
-    size = 500 if quick else 10_000
-    source = {"name": "toy", "shape": shape, "n_train": size, "n_valid": 2000, "n_test": 500}
+    size = 500 if quick else 5_000
+    source = {"name": "toy", "shape": shape, "n_train": size, "n_valid": 1000, "n_test": 500}
     config = validate({**method, "source": source, "seed": seed, "certify": {"enabled": False}})
     floor = wopt.build("source", source).load(seed).entropy
     heard = Curves()
