@@ -50,11 +50,11 @@ def run(tolerance: float) -> wopt.Solution:
     )
 
 
-def divergences(found: wopt.Solution) -> list[float]:
+def divergences(solution: wopt.Solution) -> list[float]:
     """Return KL before the first step and after each, in closed form."""
     m, c = MEAN, COVARIANCE
     values = [gaussian_kl(m, c, TARGET.mean, TARGET.covariance)]
-    for block in found.flow.blocks:
+    for block in solution.flow.blocks:
         a, b = block.matrix.double(), block.shift.double()
         m, c = a @ m + b, a @ c @ a.T
         values.append(gaussian_kl(m, c, TARGET.mean, TARGET.covariance))
@@ -68,9 +68,9 @@ def main(out: Path) -> None:
     axes = figure.subplots()
     print("tolerance  largest eps  KL at the end  bound (P)  eps^2/(2 lambda)  steps to twice it")
     for tolerance, colour in zip(TOLERANCES, COLOURS, strict=True):
-        found = run(tolerance)
-        kl = divergences(found)
-        eps = np.array([r.residual for r in found.history])
+        solution = run(tolerance)
+        kl = divergences(solution)
+        eps = np.array([r.residual for r in solution.history])
         bound = theorem_p(kl[0], [H] * len(eps), eps, lam)
         floor = float(eps.max()) ** 2 / (2 * lam)
         at = range(len(kl))

@@ -42,7 +42,7 @@ SETTINGS = (
 
 def main(config: Path, out: Path, settings: list[str]) -> None:
     """Run every scheme and write ``out/compare.html``."""
-    found = []
+    directories = []
     for name in SCHEMES:
         # Only the name differs from run to run.
         table = override(read_toml(config), [*SETTINGS, *settings, f"scheme.name={name}"])
@@ -51,9 +51,9 @@ def main(config: Path, out: Path, settings: list[str]) -> None:
         except WoptError as error:
             print(f"{name}: {error}")
             continue
-        print(f"{name}: {result['status']} after {result['steps']} steps, {result['reason']}")
-        found.append(out / name)
-    print(compare(rows(found), out / "compare.html"))
+        print(f"{name}: {result.status} after {result.steps} steps, {result.reason}")
+        directories.append(out / name)
+    print(compare(rows(directories), out / "compare.html"))
 
 
 if __name__ == "__main__":

@@ -63,6 +63,22 @@ def test_fit_solve_and_run_agree_to_the_bit(rows, fitted, run_of_rows):
                 assert found["value"] == pytest.approx(expected["value"], rel=1e-9, abs=1e-12)
 
 
+def test_the_command_makes_the_same_run(command, rows, run_of_rows):
+    out = run_of_rows / "by_command"
+    assert command("run", run_of_rows / "run.toml", "--out", out).status == 0
+    assert torch.equal(wopt.load(out).log_prob(rows), wopt.load(run_of_rows / "out").log_prob(rows))
+    certificates = [
+        json.loads((path / "certificate.json").read_text())["steps"]
+        for path in (out, run_of_rows / "out")
+    ]
+    for own, theirs in zip(*certificates, strict=True):
+        assert own["residuals"].keys() == theirs["residuals"].keys()
+        assert own["movement"]["value"] == pytest.approx(theirs["movement"]["value"], rel=1e-9)
+        for name, residual in own["residuals"].items():
+            expected = theirs["residuals"][name]["value"]
+            assert residual["value"] == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
 def test_a_known_start_is_pushed_forward_from_python_too(tmp_path):
     source = {"name": "gaussian", "dim": 2, "n_train": 300, "n_valid": 100, "n_test": 100}
     options = {**OPTIONS, "objective": {"name": "kl", "target": "gaussian"}}
@@ -71,6 +87,17 @@ def test_a_known_start_is_pushed_forward_from_python_too(tmp_path):
     wopt.run({"source": source, **options}, tmp_path / "out")
     x = found.flow.sample(50, generator=torch.Generator().manual_seed(0))
     assert torch.equal(wopt.load(tmp_path / "out").log_prob(x), found.flow.log_prob(x))
+
+
+def test_a_part_that_no_file_can_name_is_told_before_anything_is_written(tmp_path):
+    class Silent(wopt.Tracker):
+        def step(self, record):
+            pass
+
+    config = {"source": {"name": "gaussian", "dim": 2}, "tracker": Silent(), "block": BLOCK}
+    with pytest.raises(wopt.PluginError, match="Silent is not registered as a tracker"):
+        wopt.run(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_flow_is_saved_to_one_file(fitted, rows, tmp_path):
@@ -150,9 +177,13 @@ def test_prints_are_short(fitted):
     assert "2 step" in repr(fitted)
     assert len(repr(fitted.flow)) < 200
     parts = fitted.prepared
-    for part in (parts.train, parts.dataset, fitted.problem.solver, fitted.problem.scheme):
+    certificate = fitted.certificate(iterations=0, transport_rows=0, challenge=False)
+    for part in (
+        parts, parts.train, parts.dataset, fitted.problem.solver, fitted.problem.scheme,
+        fitted.state, fitted.flow.base, fitted.flow.distribution(), certificate,
+    ):  # fmt: skip
         text = repr(part)
-        assert len(text) < 400
+        assert len(text) < 600
         assert " object at " not in text
 
 
@@ -252,10 +283,19 @@ def test_a_flow_is_a_variational_family():
     assert abs(float(loss.detach())) < 0.02  # KL of an affine family to a Gaussian: zero at the end
 
 
-def test_a_flow_of_closed_form_blocks_is_exported(rows):
-    flow = trained(rows, {"name": "coupling"})
+@pytest.mark.parametrize("block", [{"name": "coupling"}, BLOCK])
+def test_a_flow_is_exported(rows, block):
+    flow = trained(rows, block)
     program = torch.export.export(flow, (rows[:8],), strict=False)
     y, log_det = program.module()(rows[8:16])
     expected = flow(rows[8:16])
     torch.testing.assert_close(y, expected[0])
     torch.testing.assert_close(log_det, expected[1])
+
+
+@pytest.mark.filterwarnings("ignore:.*autograd.function.Function.*:DeprecationWarning")  # torch's
+@pytest.mark.parametrize("block", [{"name": "affine"}, BLOCK])
+def test_a_flow_compiles_to_one_graph(rows, block):
+    flow = trained(rows, block)
+    compiled = torch.compile(flow, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(rows[:8]), flow(rows[:8]))

@@ -15,7 +15,7 @@ from wopt.testing import (
     moments,
 )
 
-CASES = ["line", "commuting", "turned", "five"]
+CASES = ["line", "commuting", "rotated", "five"]
 
 
 def root(matrix):
@@ -53,7 +53,7 @@ def test_the_target_is_the_fixed_point(gaussians, case):
     assert gaussian_kl(m, c, g.n, g.s) < 1e-12
 
 
-@pytest.mark.parametrize("case", ["commuting", "turned"])
+@pytest.mark.parametrize("case", ["commuting", "rotated"])
 def test_the_closed_form_minimises(gaussians, case):
     """Minimise KL + W_2^2/2h over mean and Cholesky factor, which knows nothing of the formula."""
     g, h = gaussians[case], 0.8
@@ -158,7 +158,7 @@ def exact_map(m, c, n, s, h):
 
 def ode_step(gaussians, iterations, width):
     """Train the ode block on samples in float32; return moved samples and the exact ones."""
-    g, h, n = gaussians["turned"], 1.0, 2000
+    g, h, n = gaussians["rotated"], 1.0, 2000
     draw = torch.Generator().manual_seed(1)
     z = torch.randn(n, 2, dtype=torch.float64, generator=draw)
     # Standardised samples have the law's mean and covariance, so no sampling error is left.

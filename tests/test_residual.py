@@ -8,7 +8,7 @@ from wopt.interfaces.subproblem import Stationarity
 from wopt.stein.residual import affine_residual
 from wopt.testing import GaussianTarget, gaussian_nodes, jko_step
 
-CASES = ["line", "commuting", "turned", "five"]
+CASES = ["line", "commuting", "rotated", "five"]
 
 
 def root(matrix):
@@ -72,7 +72,7 @@ def test_an_injected_error_is_found_exactly(gaussians, case, size):
 
 
 def test_staying_put_has_the_wasserstein_gradient(gaussians):
-    g = gaussians["turned"]
+    g = gaussians["rotated"]
     x = gaussian_nodes(g.m, g.c)
     eye, zero = torch.eye(2).double(), torch.zeros(2).double()
     gradient = true_residual(g, eye, zero, x.points, 1.0)
@@ -83,7 +83,7 @@ def test_staying_put_has_the_wasserstein_gradient(gaussians):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_samples_find_it_within_their_error(gaussians, dtype):
-    g, h, n = gaussians["turned"], 0.7, 40_000
+    g, h, n = gaussians["rotated"], 0.7, 40_000
     draw = torch.Generator().manual_seed(4)
     z = torch.randn(n, 2, dtype=torch.float64, generator=draw)
     x = wopt.Particles.start((z @ torch.linalg.cholesky(g.c).T + g.m).to(dtype))

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 import wopt
 from wopt.files import replacing, write_json, write_text
 from wopt.runs.load import load_run
-from wopt.store.directory import RunDirectory, read_tensors, write_tensors
+from wopt.store.directory import read_tensors, write_tensors
 
 FILES = {
     "config.toml", "steps.jsonl", "result.json", "blocks/001.safetensors",
@@ -263,8 +263,3 @@ def test_tensors_that_share_memory_can_be_written(tmp_path):
     found, _ = read_tensors(tmp_path / "x")
     assert torch.equal(found["a"], found["b"])
     assert torch.equal(found["c"], x[:2])
-
-
-def test_a_result_that_is_not_there_yet(tmp_path):
-    with pytest.raises(wopt.RunError, match="has no result yet; finish it with `wopt resume"):
-        RunDirectory(tmp_path).read_result()

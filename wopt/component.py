@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 import typing
@@ -15,7 +16,7 @@ from wopt.errors import ConfigError, WoptError
 from wopt.host import host
 from wopt.registry import KINDS, close_matches
 
-__all__ = ["Component", "Spec", "build", "config_of", "name_of", "named", "options_model"]
+__all__ = ["Component", "Spec", "build", "config_of", "fields", "name_of", "named", "options_model"]
 
 C = TypeVar("C", bound="Component")
 
@@ -30,7 +31,8 @@ class Options(BaseModel):
     def __reduce__(self) -> Any:
         if self.component is None:
             return super().__reduce__()
-        return _options_of, (self.component, {k: getattr(self, k) for k in type(self).model_fields})
+        values = {k: getattr(self, k) for k in type(self).model_fields}
+        return _options_of, (self.component, values, self.model_fields_set)
 
     @model_validator(mode="before")
     @classmethod
@@ -58,7 +60,7 @@ class Component:
 
     A subclass writes an ordinary constructor with annotated parameters; from it one pydantic
     model is derived, which validates Python calls, configuration files and the JSON Schema alike.
-    Parameters listed in :attr:`context` are supplied by wopt and are no part of the configuration.
+    Parameters listed in :attr:`supplied` are supplied by wopt and are no part of the configuration.
 
     Example:
         >>> from typing import Annotated
@@ -75,7 +77,7 @@ class Component:
     """
 
     kind: ClassVar[str] = ""
-    context: ClassVar[tuple[str, ...]] = ()
+    supplied: ClassVar[tuple[str, ...]] = ()
     example: ClassVar[dict[str, Any]] = {}
     """Options with which checks make the component, where it needs some."""
     _options: BaseModel
@@ -111,8 +113,26 @@ class Component:
         return {"x-wopt-kind": cls.kind} if cls.kind else options_model(cls).model_json_schema()
 
 
+@typing.dataclass_transform()
+def fields(cls: type[C]) -> type[C]:
+    """Make the annotated attributes of a component its options, as a dataclass does.
+
+    For components that only keep their options: the constructor is written from the fields.
+
+    Example:
+        >>> @fields
+        ... class Cooling(Component):
+        ...     rate: float = 1.0
+        >>> Cooling(rate="0.5")
+        Cooling(rate=0.5)
+    """
+    made = dataclasses.dataclass(eq=False, repr=False)(cls)
+    made.__init__ = _validated(made.__init__)  # type: ignore[method-assign]
+    return made
+
+
 class Spec:
-    """A component that is chosen but waits for its context (a block waits for the dimension)."""
+    """A component that is chosen and waits for what wopt supplies: a block for the dimension."""
 
     def __init__(self, cls: type[Component], options: BaseModel) -> None:
         self.cls = cls
@@ -123,15 +143,21 @@ class Spec:
         shown = ", ".join(f"{name}={getattr(self.options, name)!r}" for name in given)
         return f"{self.cls.__name__}({shown})"
 
-    def build(self, **context: Any) -> Any:
+    def build(self, **supplied: Any) -> Any:
         """Make the component."""
         chosen = {k: getattr(self.options, k) for k in type(self.options).model_fields}
-        return self.cls(**context, **chosen)
+        return self.cls(**supplied, **chosen)
+
+
+class _Reference(dict[str, Any]):
+    """A table that nobody changes, so that it can be the default of a field."""
+
+    __hash__ = object.__hash__  # type: ignore[assignment]
 
 
 def named(name: str, /, **options: Any) -> Any:
     """Return a reference to a component by name, for use as a parameter's default."""
-    return {"name": name, **options}
+    return _Reference(name=name, **options)
 
 
 def custom_error(message: str) -> PydanticCustomError:
@@ -154,7 +180,7 @@ def _derive(cls: type[Component]) -> type[Options]:
     if init is not object.__init__:
         hints = typing.get_type_hints(init, include_extras=True)
         for name, parameter in list(inspect.signature(init).parameters.items())[1:]:
-            if name in cls.context or parameter.kind in (
+            if name in cls.supplied or parameter.kind in (
                 parameter.VAR_POSITIONAL,
                 parameter.VAR_KEYWORD,
             ):
@@ -166,9 +192,9 @@ def _derive(cls: type[Component]) -> type[Options]:
     return made
 
 
-def _options_of(cls: type[Component], values: dict[str, Any]) -> Options:
+def _options_of(cls: type[Component], values: dict[str, Any], given: set[str]) -> Options:
     """Return options that were validated when they were pickled."""
-    return options_model(cls).model_construct(**values)
+    return options_model(cls).model_construct(_fields_set=given, **values)
 
 
 def _validated(init: Callable[..., None]) -> Callable[..., None]:
@@ -190,13 +216,13 @@ def _validated(init: Callable[..., None]) -> Callable[..., None]:
         if twice:
             raise ConfigError(f"{cls.__name__}: {', '.join(twice)}: given twice")
         given |= kwargs
-        context = {k: given.pop(k) for k in cls.context if k in given}
+        supplied = {k: given.pop(k) for k in cls.supplied if k in given}
         try:
             options = options_model(cls).model_validate(given)
         except ValidationError as error:
             raise ConfigError(describe(error, prefix=(cls.__name__,))) from None
         self.__dict__["_options"] = options
-        init(self, **context, **{k: getattr(options, k) for k in type(options).model_fields})
+        init(self, **supplied, **{k: getattr(options, k) for k in type(options).model_fields})
 
     return checked
 
@@ -210,7 +236,7 @@ def build(kind: str, value: Any) -> Any:
             number (constant) or a list of numbers (a sequence).
 
     Returns:
-        The component, or a :class:`Spec` where the kind needs context (blocks).
+        The component, or a :class:`Spec` where the kind waits for what wopt supplies (blocks).
 
     Raises:
         ConfigError: Unknown name or bad options, with their path.
@@ -245,7 +271,7 @@ def _resolve(interface: type[Component], value: Any) -> Any:
             cls = host().registry.load(kind.name, name)
         except WoptError as error:
             raise custom_error(str(error)) from None
-    if interface.context:
+    if interface.supplied:
         return Spec(cls, options_model(cls).model_validate(options))
     try:
         return cls(**_validated_options(cls, options))

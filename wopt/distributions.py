@@ -17,7 +17,7 @@ SHIPPED = {
         "fisher_information forward_kl interaction internal ksd mmd potential renyi_divergence "
         "renyi_entropy sliced_wasserstein sum"
     },
-    "wopt-geomloss": {"objective": "barycenter sinkhorn wasserstein"},
+    "wopt-geomloss": {"objective": "barycenter sinkhorn wasserstein", "scheme": "entropic_jko"},
     "wopt-jko": {
         "objective": "kl",
         "scheme": "jko",
@@ -30,9 +30,8 @@ SHIPPED = {
     },
     "wopt-mlflow": {"tracker": "mlflow"},
     "wopt-schemes": {
-        "scheme": "accelerated bdf2 crank_nicolson entropic_jko explicit explicit_midpoint "
-        "extragradient forward_backward local_flow_matching midpoint sdirk2 semi_forward_backward "
-        "sliced_jko",
+        "scheme": "accelerated bdf2 crank_nicolson explicit explicit_midpoint extragradient "
+        "forward_backward local_flow_matching midpoint sdirk2 semi_forward_backward sliced_jko",
         "step_size": "arc_length backtracking",
     },
     "wopt-tensorboard": {"tracker": "tensorboard"},

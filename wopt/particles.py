@@ -9,7 +9,7 @@ from torch import Tensor
 
 from wopt.errors import CapabilityError, DataError
 
-__all__ = ["Particles"]
+__all__ = ["Particles", "split_conditions"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,3 +132,18 @@ class Particles:
             None if self.log_density_start is None else self.log_density_start[index],
             self.condition,
         )
+
+
+def split_conditions(x: Tensor, condition: int) -> tuple[Tensor, Tensor]:
+    """Return the coordinates that maps move and, apart, the conditions: the last ones.
+
+    Args:
+        x: Shape ``(..., d)``.
+        condition: How many of the coordinates are conditions.
+
+    Example:
+        >>> [part.tolist() for part in split_conditions(torch.tensor([[1.0, 2.0, 3.0]]), 1)]
+        [[[1.0, 2.0]], [[3.0]]]
+    """
+    moved = x.shape[-1] - condition
+    return x[..., :moved], x[..., moved:]

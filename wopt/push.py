@@ -13,7 +13,17 @@ from wopt.capabilities import Capability
 from wopt.interfaces.block import FlowBlock
 from wopt.particles import Particles
 
-__all__ = ["ROWS", "go", "in_batches", "invertible", "push", "push_all", "there_and_back", "undo"]
+__all__ = [
+    "ROWS",
+    "go",
+    "in_batches",
+    "inversion_error",
+    "invertible",
+    "push",
+    "push_all",
+    "there_and_back",
+    "undo",
+]
 
 ROWS = 8192
 """Rows that go through a map at a time, so that memory does not grow with the particles."""
@@ -76,6 +86,13 @@ def there_and_back(blocks: Sequence[FlowBlock], x: Tensor, *, audit: bool = Fals
         audit: Go there by the blocks' finer computation, with which likelihoods are reported.
     """
     return undo(blocks, go(blocks, x, audit=audit)) - x
+
+
+def inversion_error(blocks: Sequence[FlowBlock], x: Tensor) -> float | None:
+    """Return the root mean square of S(F(x)) - x; ``None`` if a block has no inverse."""
+    if not invertible(blocks):
+        return None
+    return float(there_and_back(blocks, x).square().sum(1).mean().sqrt())
 
 
 def go(blocks: Iterable[FlowBlock], x: Tensor, *, audit: bool = False) -> Tensor:

@@ -16,7 +16,7 @@ import matplotlib.pyplot as plt
 
 from wopt.testing import gaussian_problems
 
-problem = gaussian_problems()["turned"]
+problem = gaussian_problems()["rotated"]
 
 # %%
 # A scheme is written with two functions of the problem: its gradient and its proximal map.

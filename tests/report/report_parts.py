@@ -191,6 +191,9 @@ def record(step: int, **changes) -> dict:
                 "next_step_size": 1.0,
             }
         ],
+        "terms": {"kl": 3.0 / step},
+        "loss": 0.5,
+        "iterations": 100,
         "seconds": 1.25,
         "cpu_seconds": 2.5,
         "stop": None,

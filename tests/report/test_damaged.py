@@ -14,10 +14,22 @@ from wopt.report import render
     [
         ("steps.jsonl", '{"step": 1, "ener', r"line 1 is not JSON"),
         ("steps.jsonl", "[1]\n", "line 1 is not a JSON object"),
-        ("steps.jsonl", '{"energy": 1.0, "step_size": 1}\n', "no whole number `step`"),
-        ("steps.jsonl", '{"step": 1, "step_size": 1}\n', "no `energy`"),
-        ("steps.jsonl", json.dumps(parts.record(1, energy="low")) + "\n", "energy = 'low'"),
-        ("steps.jsonl", json.dumps(parts.record(1, attempts="two")) + "\n", "`attempts`"),
+        ("steps.jsonl", '{"energy": 1.0, "step_size": 1}\n', "line 1: it has no `step`"),
+        (
+            "steps.jsonl",
+            '{"step": 1, "step_size": 1, "energy": 1}\n',
+            "line 1: it has no `energy_change`",
+        ),
+        (
+            "steps.jsonl",
+            json.dumps(parts.record(1, energy="low")) + "\n",
+            "energy: .*number, got 'low'",
+        ),
+        (
+            "steps.jsonl",
+            json.dumps(parts.record(1, attempts="two")) + "\n",
+            "attempts: .*got 'two'",
+        ),
         ("steps.jsonl", b"\xff\xfe\x00", "codec"),
         ("result.json", "{", "it is not JSON"),
         ("result.json", "{}", "`status`"),

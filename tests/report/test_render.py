@@ -121,10 +121,12 @@ def test_nulls_and_missing_numbers_are_left_out(tmp_path):
     result = dict.fromkeys(parts.RESULT) | {key: parts.RESULT[key] for key in kept}
     result |= {"status": "stopped", "model": "push_forward"}
     folder = parts.write_run(tmp_path, result=result, steps=0)
-    (folder / "steps.jsonl").write_text('{"step": 1, "step_size": 1, "energy": null}\n')
+    optional = ("residual", "nll_valid", "likelihood_error", "inversion_error")
+    record = parts.record(1, energy=None, **dict.fromkeys(optional))
+    (folder / "steps.jsonl").write_text(json.dumps(record) + "\n")
     page = parts.Page(render(folder))
     assert "nll_test" not in page.cards
-    assert page.rows[1:] == [[1.0, 1.0]]
+    assert page.rows[1:] == [[1.0, 0.5, -3.0, 0.7, -0.25, 0.0125, 1.25]]
 
 
 def test_a_certificate_is_shown(tmp_path):

@@ -1,4 +1,4 @@
-"""Making a certificate: measure every step, bound what follows, let the bounds bow to facts."""
+"""Making a certificate: measure every step, bound what follows, mark what facts refute."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from wopt.capabilities import Capability
 from wopt.interfaces.objective import Objective
 from wopt.particles import Particles
+from wopt.statistics import mean_and_error
 from wopt.typed import Number, Typed
 
 __all__ = ["Estimate", "combine", "divergence", "root_mean_square"]
@@ -87,12 +88,9 @@ def root_mean_square(squares: Tensor, weights: Tensor | None, level: float) -> E
         3.0
     """
     squares = squares.double()
-    mean = squares.mean() if weights is None else weights.double() @ squares
-    root = float(mean.clamp(min=0).sqrt())
-    if weights is not None or root == 0:
-        return Estimate.of(root, 0.0, level)
-    error = float(squares.std()) / math.sqrt(len(squares)) / (2 * root)
-    return Estimate.of(root, error, level)
+    mean, error = mean_and_error(squares, weights)
+    root = math.sqrt(max(mean, 0.0))
+    return Estimate.of(root, error / (2 * root) if root else 0.0, level)
 
 
 def divergence(objective: Objective, at: Particles, level: float) -> Estimate | None:
@@ -109,5 +107,4 @@ def divergence(objective: Objective, at: Particles, level: float) -> Estimate | 
     if not objective.gap_is_kl or Capability.NORMALISED not in target.provides:
         return None
     values = (at.log_density + target.potential(at.points)).double()
-    error = 0.0 if at.weights is not None else float(values.std()) / math.sqrt(len(values))
-    return Estimate.of(float(at.mean(values)), error, level)
+    return Estimate.of(*mean_and_error(values, at.weights), level)

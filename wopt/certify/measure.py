@@ -18,9 +18,10 @@ from wopt.interfaces.derivatives import wasserstein_gradient
 from wopt.interfaces.objective import Objective
 from wopt.interfaces.subproblem import Subproblem
 from wopt.particles import Particles
+from wopt.push import inversion_error
 from wopt.statistics import mean_and_error
 from wopt.stein.form import SteinForm
-from wopt.train.guard import inversion_error
+from wopt.train.guard import INVERTED
 from wopt.train.problem import Problem
 
 __all__ = ["Method", "StepMeasure", "base_of", "measure_step"]
@@ -113,7 +114,7 @@ def measure_step(
         movement=root_mean_square(squares, before.weights, options.level),
         divergence=divergence(objective, after, options.level),
         energy=_energy(objective, after),
-        inversion=inversion_error(passage.block, before.points),
+        inversion=inversion_error([passage.block], before.points[:INVERTED]),
         fisher=_root_fisher(objective, after, options, pushed),
     )
     return measure, pushed

@@ -7,12 +7,13 @@ from typing import Annotated, cast
 from pydantic import Field
 
 from wopt.certify.critic import CriticOptions
-from wopt.component import Component, Spec, named
+from wopt.component import Component, Spec, fields, named
 from wopt.interfaces.block import FlowBlock
 
 __all__ = ["CertifyOptions"]
 
 
+@fields
 class CertifyOptions(Component):
     """How a run's certificate is measured.
 
@@ -21,105 +22,84 @@ class CertifyOptions(Component):
         5000
     """
 
-    def __init__(
-        self,
-        enabled: Annotated[
-            bool, Field(description="whether to measure a certificate at the end of a run")
-        ] = True,
-        budget: Annotated[
-            float,
-            Field(
-                ge=0,
-                description="processor time for the certificate, as a share of that of training; "
-                "options below that are not set are chosen to fit it; 0: no limit",
-            ),
-        ] = 0.25,
-        challenge: Annotated[
-            bool,
-            Field(
-                description="whether other densities are fitted to the data, which bound the gap "
-                "from below where they beat the model"
-            ),
-        ] = True,
-        two_sample: Annotated[
-            bool,
-            Field(
-                description="whether samples are compared with held-out rows, if the budget is 4 "
-                "CPU seconds or more"
-            ),
-        ] = True,
-        particles: Annotated[
-            int | None,
-            Field(
-                ge=20,
-                description="number of fresh samples of the source, if it can be sampled, or else "
-                "the largest number of validation and test rows; by default 20,000, or as many as "
-                "fit the budget",
-            ),
-        ] = None,
-        critic: Annotated[
-            FlowBlock,
-            Field(
-                description="the critic: a block whose velocity is the test field that is trained"
-            ),
-        ] = named("ode", width=64, time=False, sharpness=3.0),
-        iterations: Annotated[
-            int | None,
-            Field(
-                ge=0,
-                description="training iterations of the critic, a network; 0: affine fields only; "
-                "by default 300, or as many as fit the budget, doubled as long as the critic "
-                "improves",
-            ),
-        ] = None,
-        learning_rate: Annotated[
-            float, Field(gt=0, description="learning rate of the critic")
-        ] = 1e-2,
-        batch_size: Annotated[
-            int, Field(ge=1, description="particles in each iteration of the critic")
-        ] = 1000,
-        level: Annotated[
-            float, Field(gt=0, lt=1, description="confidence level of the intervals")
-        ] = 0.95,
-        score_rows: Annotated[
-            int | None,
-            Field(
-                ge=0,
-                description="number of particles whose exact score is computed, with one backward "
-                "pass for each dimension, where that of the initial law is known; 0: none; by "
-                "default 2,000, or as many as fit the budget",
-            ),
-        ] = None,
-        transport_rows: Annotated[
-            int,
-            Field(
-                ge=0,
-                description="number of particles in each optimal-transport problem; 0: none is "
-                "solved",
-            ),
-        ] = 500,
-        wish: Annotated[
-            float,
-            Field(
-                gt=0,
-                description="the certificate states how many steps bring the divergence down "
-                "to this, in nats",
-            ),
-        ] = 0.01,
-    ) -> None:
-        self.enabled = enabled
-        self.budget = budget
-        self.challenge = challenge
-        self.two_sample = two_sample
-        self.particles = particles
-        self.critic = critic
-        self.iterations = iterations
-        self.learning_rate = learning_rate
-        self.batch_size = batch_size
-        self.level = level
-        self.score_rows = score_rows
-        self.transport_rows = transport_rows
-        self.wish = wish
+    enabled: Annotated[
+        bool, Field(description="whether to measure a certificate at the end of a run")
+    ] = True
+    budget: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="processor time for the certificate, as a share of that of training; "
+            "options below that are not set are chosen to fit it; 0: no limit",
+        ),
+    ] = 0.25
+    challenge: Annotated[
+        bool,
+        Field(
+            description="whether other densities are fitted to the data, which bound the gap "
+            "from below where they beat the model"
+        ),
+    ] = True
+    two_sample: Annotated[
+        bool,
+        Field(
+            description="whether samples are compared with held-out rows, if the budget is 4 "
+            "CPU seconds or more"
+        ),
+    ] = True
+    particles: Annotated[
+        int | None,
+        Field(
+            ge=20,
+            description="number of fresh samples of the source, if it can be sampled, or else "
+            "the largest number of validation and test rows; by default 20,000, or as many as "
+            "fit the budget",
+        ),
+    ] = None
+    critic: Annotated[
+        FlowBlock,
+        Field(description="the critic: a block whose velocity is the test field that is trained"),
+    ] = named("ode", width=64, time=False, sharpness=3.0)
+    iterations: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            description="training iterations of the critic, a network; 0: affine fields only; "
+            "by default 300, or as many as fit the budget, doubled as long as the critic "
+            "improves",
+        ),
+    ] = None
+    learning_rate: Annotated[float, Field(gt=0, description="learning rate of the critic")] = 1e-2
+    batch_size: Annotated[
+        int, Field(ge=1, description="particles in each iteration of the critic")
+    ] = 1000
+    level: Annotated[float, Field(gt=0, lt=1, description="confidence level of the intervals")] = (
+        0.95
+    )
+    score_rows: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            description="number of particles whose exact score is computed, with one backward "
+            "pass for each dimension, where that of the initial law is known; 0: none; by "
+            "default 2,000, or as many as fit the budget",
+        ),
+    ] = None
+    transport_rows: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="number of particles in each optimal-transport problem; 0: none is solved",
+        ),
+    ] = 500
+    wish: Annotated[
+        float,
+        Field(
+            gt=0,
+            description="the certificate states how many steps bring the divergence down "
+            "to this, in nats",
+        ),
+    ] = 0.01
 
     @property
     def net(self) -> Spec:
@@ -132,9 +112,8 @@ class CertifyOptions(Component):
 
         Args:
             iterations: Of its first net.
-            seconds: Processor time within which more nets may be trained.
             seed: Of the critic.
-            seconds: CPU seconds of its nets.
+            seconds: Processor time within which more nets may be trained.
         """
         return CriticOptions(
             self.net, iterations, self.learning_rate, self.batch_size, self.level, seed, seconds

@@ -1,4 +1,4 @@
-"""Bounds bow to facts: those below what is known from below are marked as refuted."""
+"""Refutation: bounds from above that lie below what is known from below are marked as refuted."""
 
 from __future__ import annotations
 

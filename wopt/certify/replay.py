@@ -42,7 +42,7 @@ class Passage:
 
 
 class _Known:
-    """A block that remembers the audited image of some points, which is dear to compute twice."""
+    """A block that remembers the audited image of some points, expensive to compute twice."""
 
     def __init__(self, block: FlowBlock, x: Tensor) -> None:
         self._block, self._x = block, x

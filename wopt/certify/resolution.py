@@ -17,6 +17,7 @@ from wopt.certify.challenge.limit import Bet, lower_limit
 from wopt.certify.challenge.stack import Stack
 from wopt.interfaces.target import Target
 from wopt.seeds import generator
+from wopt.statistics import mean_and_error
 
 __all__ = ["Blurs", "Resolution", "blurred", "resolutions"]
 
@@ -157,8 +158,9 @@ def _at(a: Tensor, b: Tensor, target: Target, sigma: float, level: float, seed: 
     both = torch.cat([a, b])
     points = [noisy(both) for _ in range(2)]
     each = torch.stack([log_p(z, both) - log_q(z) for z in points]).mean(0)
-    half = statistics.NormalDist().inv_cdf(level) * float(each.std()) / math.sqrt(len(each))
-    return Resolution(float(sigma), low, max(float(each.mean()) + half, 0.0))
+    mean, error = mean_and_error(each)
+    high = max(mean + statistics.NormalDist().inv_cdf(level) * error, 0.0)
+    return Resolution(float(sigma), low, high)
 
 
 def _chosen(y: Tensor, target: Target, rows: int, seed: int) -> list[float]:

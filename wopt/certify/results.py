@@ -237,7 +237,7 @@ class Statement(Typed):
     label: str | None = None
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Certificate(Typed):
     """What was measured of a run, what follows, and how each figure is known.
 
@@ -297,6 +297,9 @@ class Certificate(Typed):
     @classmethod
     def _key(cls, name: str) -> str:
         return "lambda" if name == "convexity" else name
+
+    def __repr__(self) -> str:
+        return f"Certificate(of {len(self.steps)} step(s): {self.statement.text})"
 
 
 def entries(table: Mapping[str, Entry]) -> dict[str, Entry]:

@@ -41,26 +41,26 @@ def command(directories: tuple[Path, ...], out: Path) -> None:
     for directory in directories:
         RunDirectory(directory).read_config()
     plain = rows(directories)
-    fought = duels(directories, [row.name for row in plain])
-    runs = challenged(plain, fought)
+    pairs = duels(directories, [row.name for row in plain])
+    runs = challenged(plain, pairs)
     console = Console(highlight=False)
     console.width = max(console.width, 116)  # no heading is cut short
     console.print(_table(runs))
     for k, row in enumerate(runs):
-        for j, side in enumerate(fought.sides[k]):
+        for j, side in enumerate(pairs.sides[k]):
             if side is not None and side.low > 0:
                 console.print(
                     f"{row.name} is beaten by {runs[j].name}: KL(data | {row.name}) is at least "
-                    f"{side.low:.4g} ({side.level:.4g} confidence, {fought.rows} common test rows)",
+                    f"{side.low:.4g} ({side.level:.4g} confidence, {pairs.rows} common test rows)",
                     markup=False,
                     soft_wrap=True,
                 )
-    for reason in fought.reasons:
+    for reason in pairs.reasons:
         console.print(reason, style="dim", markup=False, soft_wrap=True)
     for key in runs[0].differs:
         values = ", ".join(f"{row.name}: {row.differs[key]}" for row in runs)
         console.print(f"{key}  {values}", markup=False, soft_wrap=True)
-    console.print(str(compare(runs, out, fought)), markup=False)
+    console.print(str(compare(runs, out, pairs)), markup=False)
 
 
 def _table(rows: Sequence[Row]) -> Table:

@@ -36,6 +36,7 @@ def command(directory: Path, data: Path, out: Path, key: str | None) -> None:
     from wopt.data.tables import check_writable, write_table
     from wopt.flow.mass import log_mass_bound
     from wopt.runs.load import load_run
+    from wopt.statistics import mean_and_error
 
     check_writable(out)
     loaded = load_run(directory)
@@ -46,10 +47,10 @@ def command(directory: Path, data: Path, out: Path, key: str | None) -> None:
     scores[whole] = log_mass_bound(flow, x[whole], audit=True).double().cpu()
     write_table(out, scores[:, None].numpy(), ("log_likelihood",))
     values = scores[whole]
-    error = values.std() / len(values) ** 0.5 if len(values) > 1 else torch.nan
+    mean, error = mean_and_error(values)
     bound = "a lower bound of the " if flow.columns is not None and flow.columns.discrete else ""
     click.echo(
-        f"{len(values)} rows, {bound}mean log-likelihood {values.mean():.5g} nats "
+        f"{len(values)} rows, {bound}mean log-likelihood {mean:.5g} nats "
         f"(standard error {error:.2g}): {out}"
     )
     if left := int((~whole).sum()):

@@ -28,12 +28,11 @@ def command(config: Path, settings: tuple[str, ...], show: bool) -> None:
     from wopt.cli.common import read, warn_of_plugins
     from wopt.config.model import to_table
     from wopt.runs.prepare import prepare
-    from wopt.seeds import derive
 
     warn_of_plugins()
     chosen = read(config, settings)
     chosen.source.check()
-    prepared = prepare(chosen, chosen.source.load(derive(chosen.seed, "source")))
+    prepared = prepare(chosen)
     if show:
         click.echo(tomli_w.dumps(to_table(chosen)))
         return

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, cast
 
 import torch
 from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic_core import PydanticSerializationError
 
 from wopt.certify.options import CertifyOptions
 from wopt.component import Options, Spec, custom_error, describe, named
@@ -148,4 +149,7 @@ def to_table(config: RunConfig) -> dict[str, Any]:
     Raises:
         PluginError: A component is not registered, so no file can name it.
     """
-    return config.model_dump(mode="json", exclude_none=True)
+    try:
+        return config.model_dump(mode="json", exclude_none=True)
+    except PydanticSerializationError as error:
+        raise error.__cause__ or error from None

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from wopt.data.columns import Columns
 from wopt.errors import DataError
+from wopt.particles import split_conditions
 
 __all__ = ["AffineTransform"]
 
@@ -113,7 +114,7 @@ class AffineTransform(nn.Module):
         names: tuple[str, ...] | None,
         condition: int,
     ) -> AffineTransform:
-        moved, given = x[:, :-condition], x[:, -condition:]
+        moved, given = split_conditions(x, condition)
         first = cls.fit(moved, how, None if names is None else names[:-condition])
         last = cls.fit(
             given,

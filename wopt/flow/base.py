@@ -63,6 +63,10 @@ class TargetBase(Base):
         self.register_buffer("conditions", rows)
         self.conditions: Tensor | None
 
+    def extra_repr(self) -> str:
+        """Return the target, for printing."""
+        return f"{self.target}"
+
     @property
     def law(self) -> Target | None:
         """The target on R^d, beside the law of the conditions if there are any."""

@@ -37,6 +37,9 @@ class FlowDistribution(Distribution):
         self.flow = flow
         super().__init__(event_shape=torch.Size([flow.dim]), validate_args=False)
 
+    def __repr__(self) -> str:
+        return f"FlowDistribution({self.flow})"
+
     def rsample(self, sample_shape: torch.Size | Sequence[int] = ()) -> Tensor:
         """Return samples of shape ``sample_shape + (d,)``, with gradients to the parameters."""
         return self.flow.rsample(sample_shape)

@@ -74,7 +74,7 @@ class Flow(nn.Module):
     def __repr__(self) -> str:
         kind = type(self.blocks[0]).__name__ if self.blocks else "no"
         base = getattr(self.base, "target", None) or getattr(self.base, "source", self.base)
-        way = "to" if isinstance(self.map, Chain) else "from"
+        way = "to" if self.pulls_back else "from"
         return (
             f"Flow({self.dim} columns, {len(self.blocks)} {kind} block(s) "
             f"{way} {type(base).__name__})"
@@ -84,6 +84,14 @@ class Flow(nn.Module):
     def chain(self) -> Chain:
         """The blocks in the order in which they were made."""
         return self.map if isinstance(self.map, Chain) else self.map.of
+
+    @property
+    def pulls_back(self) -> bool:
+        """Whether the blocks lead from the model to the base, so that it is the base pulled back.
+
+        If not, it is the base pushed forward by them.
+        """
+        return self.map is self.chain
 
     @property
     def blocks(self) -> list[FlowBlock]:
@@ -103,7 +111,7 @@ class Flow(nn.Module):
     @property
     def columns(self) -> Columns | None:
         """What the columns are; ``None``: numbers on the whole line."""
-        return self.transform.columns if isinstance(self.map, Chain) else None
+        return self.transform.columns if self.pulls_back else None
 
     @property
     def condition(self) -> int:
@@ -276,7 +284,7 @@ class Flow(nn.Module):
             x = self.columns.round(x)
         if not self.base.normalised:
             log_density = torch.full_like(log_det, torch.nan)
-        elif rounded or (audit and isinstance(self.map, Chain)):
+        elif rounded or (audit and self.pulls_back):
             log_density = self.log_prob(x, audit=audit)
         else:
             log_density = self.base.log_prob(z).to(log_det) - log_det

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from wopt.capabilities import Capability, require
 from wopt.component import Component, Spec
 from wopt.errors import CapabilityError
+from wopt.jacobian import jacobians
 
 __all__ = ["FlowBlock", "new_block"]
 
@@ -26,7 +27,7 @@ class FlowBlock(Component, nn.Module, abc.ABC):
     """
 
     kind: ClassVar[str] = "block"
-    context: ClassVar[tuple[str, ...]] = ("dim", "condition")
+    supplied: ClassVar[tuple[str, ...]] = ("dim", "condition")
     provides: Capability = Capability.NOTHING
 
     def see(self, points: Tensor) -> None:
@@ -57,12 +58,7 @@ class FlowBlock(Component, nn.Module, abc.ABC):
             x = self.inverse(y)[0]
         with torch.enable_grad():
             leaf = x.detach().requires_grad_()
-            moved = self.move(leaf)
-            rows = [
-                torch.autograd.grad(moved[:, j].sum(), leaf, retain_graph=True)[0]
-                for j in range(x.shape[1])
-            ]
-        jacobian = torch.stack(rows, dim=1).detach()
+            jacobian = jacobians(self.move(leaf), leaf).detach()
         rest = self.move(x.detach()) - y
         x = x - torch.linalg.solve(jacobian, rest[..., None])[..., 0]
         return x, -self(x)[1]

@@ -8,6 +8,7 @@ from torch import Tensor
 from wopt.errors import CapabilityError
 from wopt.interfaces.objective import Objective
 from wopt.interfaces.target import Target
+from wopt.particles import split_conditions
 
 __all__ = ["ConditionalTarget", "conditional"]
 
@@ -43,12 +44,12 @@ class ConditionalTarget(Target):
 
     def potential(self, x: Tensor) -> Tensor:
         """Return V of the first coordinates."""
-        return self.target.potential(x[:, : -self.condition])
+        return self.target.potential(split_conditions(x, self.condition)[0])
 
     def score(self, x: Tensor) -> Tensor:
         """Return the target's score; zero along the conditions."""
-        score = self.target.score(x[:, : -self.condition])
-        return torch.cat([score, torch.zeros_like(x[:, -self.condition :])], dim=1)
+        moved, given = split_conditions(x, self.condition)
+        return torch.cat([self.target.score(moved), torch.zeros_like(given)], dim=1)
 
     def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
         """Return samples of the target beside conditions drawn from the rows."""

@@ -1,6 +1,6 @@
 """Listeners: who is told how work goes on. One interface; this one is silent.
 
-What is told is made in higher rooms, which this one does not know, so it is typed ``Any`` here:
+What is told is made in higher layers, which this one does not import, so it is typed ``Any`` here:
 records are :class:`~wopt.train.record.StepRecord`, certificates
 :class:`~wopt.certify.results.Certificate`, results :class:`~wopt.store.result.RunResult`.
 """
@@ -84,48 +84,20 @@ class Listener:
         """All is done, and written to the run directory ``path`` where there is one."""
 
 
+def _to_all(event: str) -> Any:
+    def tell(self: Listeners, *args: Any, **kwargs: Any) -> None:
+        for each in self.listeners:
+            getattr(each, event)(*args, **kwargs)
+
+    return tell
+
+
 class Listeners(Listener):
     """Passes on to several, in order."""
 
     def __init__(self, listeners: Sequence[Listener]) -> None:
         self.listeners = tuple(listeners)
 
-    def begin(self, begun: Beginning) -> None:
-        """Tell all."""
-        for each in self.listeners:
-            each.begin(begun)
-
-    def work(self, what: str, done: int, total: int, loss: float = math.nan) -> None:
-        """Tell all."""
-        for each in self.listeners:
-            each.work(what, done, total, loss)
-
-    def progress(self, step: int, what: str, done: int, total: int, loss: float) -> None:
-        """Tell all."""
-        for each in self.listeners:
-            each.progress(step, what, done, total, loss)
-
-    def step(self, record: Any) -> None:
-        """Tell all."""
-        for each in self.listeners:
-            each.step(record)
-
-    def phase(self, what: str) -> None:
-        """Tell all."""
-        for each in self.listeners:
-            each.phase(what)
-
-    def warn(self, text: str) -> None:
-        """Tell all."""
-        for each in self.listeners:
-            each.warn(text)
-
-    def certificate(self, certificate: Any) -> None:
-        """Tell all."""
-        for each in self.listeners:
-            each.certificate(certificate)
-
-    def end(self, result: Any, path: Path | None = None) -> None:
-        """Tell all."""
-        for each in self.listeners:
-            each.end(result, path)
+    begin, work, progress = _to_all("begin"), _to_all("work"), _to_all("progress")
+    step, phase, warn = _to_all("step"), _to_all("phase"), _to_all("warn")
+    certificate, end = _to_all("certificate"), _to_all("end")

@@ -56,5 +56,5 @@ class Tracked(Listener):
     def _tell(self, event: str, value: dict[str, Any]) -> None:
         try:
             getattr(self.tracker, event)(value)
-        except Exception as error:  # a stranger's code may raise anything
+        except Exception as error:  # third-party code may raise anything
             self.failed(f"the tracker failed at {event}: {type(error).__name__}: {error}")

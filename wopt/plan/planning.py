@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from wopt.component import Component
+from wopt.component import Component, fields
 from wopt.errors import ConfigError
 from wopt.plan.budget import seconds_of
 
@@ -22,6 +22,7 @@ def _is_time(budget: float | str | None) -> float | str | None:
     return budget
 
 
+@fields
 class Planning(Component):
     """Asks the planner for every option that is not given.
 
@@ -30,20 +31,15 @@ class Planning(Component):
         300.0
     """
 
-    def __init__(
-        self,
-        budget: Annotated[
-            float | str | None,
-            AfterValidator(_is_time),
-            Field(description='CPU seconds of training: a number, "90s" or "5min"; 60 by default'),
-        ] = None,
-        told: Annotated[
-            str,
-            Field(description="what was planned and why; written by wopt, which then keeps to it"),
-        ] = "",
-    ) -> None:
-        self.budget = budget
-        self.told = told
+    budget: Annotated[
+        float | str | None,
+        AfterValidator(_is_time),
+        Field(description='CPU seconds of training: a number, "90s" or "5min"; 60 by default'),
+    ] = None
+    told: Annotated[
+        str,
+        Field(description="what was planned and why; written by wopt, which then keeps to it"),
+    ] = ""
 
     @property
     def seconds(self) -> float | None:

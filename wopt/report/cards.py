@@ -54,8 +54,8 @@ def _likelihoods(run: Run) -> Iterator[Card]:
         yield from _of_data(result)
     elif result is None and run.steps and run.pulls_back:
         last = run.steps[-1]
-        note = f"after step {last['step']}, mean over held-out rows"
-        yield Card("nll_valid", "Held-out NLL", last.get("nll_valid"), "nats", note, True)
+        note = f"after step {last.step}, mean over held-out rows"
+        yield Card("nll_valid", "Held-out NLL", last.nll_valid, "nats", note, True)
     if result is None:
         return
     kl = result.kl
@@ -119,5 +119,4 @@ def _others(run: Run) -> Iterator[Card]:
 
 
 def _total(run: Run, key: str) -> float | None:
-    values = [r.get(key) for r in run.steps]
-    return sum(v for v in values if v is not None) if values else None
+    return sum(getattr(r, key) for r in run.steps) if run.steps else None

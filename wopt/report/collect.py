@@ -11,7 +11,7 @@ from torch import Tensor
 from wopt.capabilities import Capability
 from wopt.data.dataset import Dataset
 from wopt.errors import CapabilityError
-from wopt.flow import Chain, Flow, TargetBase, draw
+from wopt.flow import Flow, TargetBase, draw
 from wopt.interfaces.target import Target
 from wopt.push import in_batches
 from wopt.seeds import generator
@@ -56,21 +56,20 @@ def collect(
     """
     order = torch.randperm(len(dataset.test), generator=generator(seed, "report", "rows"))
     rows = dataset.test[order[:_ROWS]]
-    pulls = isinstance(flow.map, Chain)
     if target is None and isinstance(flow.base, TargetBase):
         target = flow.base.law
     arrays = {"paths": flow.trajectory(rows)}
-    known = truth or pulls
+    known = truth or flow.pulls_back
     backward = _backward(flow, target, len(rows), seed) if known else None
     if backward is not None:
         arrays["backward"] = backward
     many = _many(flow, dataset, target, seed) if known else None
     if many is not None:
-        arrays["real"] = rows if pulls else many[: len(rows)]
+        arrays["real"] = rows if flow.pulls_back else many[: len(rows)]
     generated = _generated(flow, max(len(rows), _IMAGES), seed)
     if generated is not None:
         arrays["generated"] = generated[: len(rows)]
-    if dataset.images is not None and pulls:
+    if dataset.images is not None and flow.pulls_back:
         arrays["real_images"] = dataset.images(rows[:_IMAGES])
         if generated is not None:
             arrays["generated_images"] = dataset.images(generated[:_IMAGES].double().cpu())
@@ -95,7 +94,7 @@ def _backward(flow: Flow, target: Target | None, n: int, seed: int) -> Tensor | 
 
 def _many(flow: Flow, dataset: Dataset, target: Target | None, seed: int) -> Tensor | None:
     """Return up to 20000 rows of what the model stands for, if there are any."""
-    if isinstance(flow.map, Chain):
+    if flow.pulls_back:
         return torch.cat([dataset.test, dataset.train])[:_MANY]
     if not _samples(target):
         return None
@@ -104,7 +103,7 @@ def _many(flow: Flow, dataset: Dataset, target: Target | None, seed: int) -> Ten
 
 
 def _generated(flow: Flow, n: int, seed: int) -> Tensor | None:
-    if isinstance(flow.map, Chain) and not flow.chain.provides(Capability.INVERSE):
+    if flow.pulls_back and not flow.chain.provides(Capability.INVERSE):
         return None
     try:
         # Not rounded: the data are spread over the cells of integers and categories too.
@@ -118,11 +117,7 @@ def _grids(flow: Flow, dataset: Dataset, target: Target | None, seen: Tensor) ->
     x, y = (torch.linspace(float(a), float(b), GRID).double() for a, b in extent)
     points = torch.cartesian_prod(y, x).flip(1)
     grids = {"grid_extent": extent.flatten()}
-    needs = (
-        Capability.LOG_DET
-        if isinstance(flow.map, Chain)
-        else Capability.LOG_DET | Capability.INVERSE
-    )
+    needs = Capability.LOG_DET if flow.pulls_back else Capability.LOG_DET | Capability.INVERSE
     if flow.chain.provides(needs):
         with contextlib.suppress(CapabilityError):
             grids["grid_log_density"] = flow.log_prob(points).reshape(GRID, GRID)
@@ -135,7 +130,7 @@ def _grids(flow: Flow, dataset: Dataset, target: Target | None, seen: Tensor) ->
 def _true_density(
     flow: Flow, dataset: Dataset, target: Target | None, points: Tensor
 ) -> Tensor | None:
-    if isinstance(flow.map, Chain):
+    if flow.pulls_back:
         if dataset.log_density is None:
             return None
         return in_batches(dataset.log_density, points, _GRID_ROWS)

@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -135,19 +134,19 @@ def compare(compared: Sequence[Row], path: Path, duels: Duels | None = None) -> 
 
 
 def _values(run: Run) -> dict[str, float | None]:
-    last = run.steps[-1] if run.steps else {}
+    last = run.steps[-1] if run.steps else None
     result = run.result or RunResult("done", "", len(run.steps))
     certified = None if run.certificate is None else run.certificate.kl
     return {
         "steps": len(run.steps),
-        "energy": last.get("energy"),
+        "energy": None if last is None else last.energy,
         "nll_test": result.nll_test,
         "gain": result.gain,
         "kl": result.kl,
         "lower": None if certified is None else certified.lower,
-        "residual": last.get("residual"),
+        "residual": None if last is None else last.residual,
         "likelihood_error": result.likelihood_error,
-        "retries": sum(record.get("retries") or 0 for record in run.steps),
+        "retries": sum(record.retries for record in run.steps),
         "cpu_seconds": result.cpu_seconds,
     }
 
@@ -162,10 +161,10 @@ def _picture(compared: Sequence[Row], by: str) -> Picture | None:
     ):
         for index, row in enumerate(compared):
             steps = row.run.steps
-            y = [np.nan if r.get(key) is None else r[key] for r in steps]
-            x: list[Any] = [r["step"] for r in steps]
+            y = [np.nan if (v := getattr(r, key)) is None else v for r in steps]
+            x: list[float] = [r.step for r in steps]
             if by == "cpu":
-                x = list(accumulate(r.get("cpu_seconds") or 0.0 for r in steps))
+                x = list(accumulate(r.cpu_seconds for r in steps))
             axes.plot(
                 x,
                 y,
@@ -190,4 +189,4 @@ def _picture(compared: Sequence[Row], by: str) -> Picture | None:
 
 
 def _has(run: Run, key: str) -> bool:
-    return any(record.get(key) is not None for record in run.steps)
+    return any(getattr(record, key) is not None for record in run.steps)

@@ -12,17 +12,18 @@ from matplotlib.ticker import MaxNLocator
 
 from wopt.report.read import Run
 from wopt.report.style import BLUE, GREEN, MUTED, ORANGE, VERMILION, WIDTH, Picture, decades, svg
+from wopt.train.record import StepRecord
 
 __all__ = ["diagnostics", "progress"]
 
-_Panel = tuple[str, str, list[tuple[str, str, str, np.ndarray[Any, Any]]]]
+_Panel = tuple[str, str, list[tuple[str, str, str, np.ndarray[Any, Any]]], float | None]
 
 
 def progress(run: Run) -> Picture | None:
     """Draw the energy and the held-out NLL by step."""
     if not run.steps:
         return None
-    steps = [r["step"] for r in run.steps]
+    steps = [r.step for r in run.steps]
     # Rows of a start that is pushed forward are no data.
     nll = _column(run.steps if run.pulls_back else [], "nll_valid")
     result = run.result
@@ -81,7 +82,9 @@ def _likelihood(axes: Axes, run: Run, steps: list[int], nll: np.ndarray[Any, Any
 
 
 def _panels(run: Run) -> list[_Panel]:
-    """Return the panels: a title, a unit, and curves with label, colour, marker and values."""
+    """Return panels: title, unit, curves (label, colour, marker, values), the tolerance if any."""
+    guard = run.config.get("guard")
+    tolerance = guard.get("likelihood_tolerance") if isinstance(guard, dict) else None
     speed = _column(run.steps, "w2_step") / _column(run.steps, "step_size")
     affine = _column(run.steps, "residual")
     return [
@@ -92,16 +95,19 @@ def _panels(run: Run) -> list[_Panel]:
                 ("movement / h", BLUE, "o", speed),
                 ("residual seen by affine fields", VERMILION, "s", affine),
             ],
+            None,
         ),
         (
             "Likelihood error (estimate)",
             "nats, grid against audit",
             [("", BLUE, "o", _column(run.steps, "likelihood_error"))],
+            tolerance,
         ),
         (
             "Inversion error (estimate)",
             "root mean square",
             [("", BLUE, "o", _column(run.steps, "inversion_error"))],
+            None,
         ),
     ]
 
@@ -110,19 +116,17 @@ def diagnostics(run: Run) -> Picture | None:
     """Draw how well each step was solved, and how accurate its map is."""
     if not run.steps:
         return None
-    steps = [r["step"] for r in run.steps]
-    guard = run.config.get("guard")
-    tolerance = guard.get("likelihood_tolerance") if isinstance(guard, dict) else None
+    steps = [r.step for r in run.steps]
     panels = [p for p in _panels(run) if any(np.isfinite(values).any() for *_, values in p[2])]
     if not panels:
         return None
     figure = Figure(figsize=(WIDTH, 3.3))
-    for axes, (title, unit, curves) in zip(
+    for axes, (title, unit, curves, tolerance) in zip(
         figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
     ):
         for label, colour, marker, values in curves:
             _log_curve(axes, steps, values, label, colour, marker)
-        if title.startswith("Likelihood") and isinstance(tolerance, (int, float)):
+        if tolerance is not None:
             axes.axhline(tolerance, color=ORANGE, ls="--", lw=1.5, label="tolerance")
         axes.set_title(title)
         axes.set_ylabel(unit)
@@ -172,8 +176,8 @@ def _decades(axes: Axes) -> None:
     decades(axes)
 
 
-def _column(records: Sequence[dict[str, Any]], key: str) -> np.ndarray[Any, Any]:
-    values = (r.get(key) for r in records)
+def _column(records: Sequence[StepRecord], key: str) -> np.ndarray[Any, Any]:
+    values = (getattr(r, key) for r in records)
     return np.array([np.nan if v is None else v for v in values], dtype=float)
 
 

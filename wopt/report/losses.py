@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from wopt.report.read import Run
 from wopt.report.style import BLUE, MUTED, VERMILION, WIDTH, Picture, limits, svg
+from wopt.train.refine import REFINING
 
 __all__ = ["losses"]
 
@@ -20,7 +21,7 @@ def losses(run: Run) -> Picture | None:
     begin, shown = 0, list[np.ndarray[tuple[int, ...], np.dtype[np.float64]]]()
     for k, one in enumerate(run.losses):
         values = np.array([np.nan if v is None else v for v in one.losses], dtype=float)
-        colour = VERMILION if one.what.startswith("refining") else BLUE
+        colour = VERMILION if one.what == REFINING else BLUE
         axes.plot(begin + np.array(one.iterations), values, color=colour, lw=1.3)
         if k:
             axes.axvline(begin, color=MUTED, lw=0.6, ls=":")

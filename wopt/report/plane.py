@@ -82,15 +82,12 @@ def scatter(run: Run) -> Picture | None:
     figure = Figure(figsize=(WIDTH, top + 2.8))
     rows = figure.add_gridspec(2, 1, height_ratios=[top + 0.4, 2.4])
     upper, lower = (figure.add_subfigure(rows[i]) for i in range(2))
-    for axes, (x, colour) in zip(
-        upper.subplots(1, len(panels), squeeze=False, sharey=True)[0], panels, strict=True
-    ):
+    row = upper.subplots(1, len(panels), squeeze=False, sharey=True)[0]
+    for axes, (x, colour) in zip(row, panels, strict=True):
         axes.scatter(x[:, 0], x[:, 1], s=7, c=colour, lw=0, alpha=0.6)
-        axes.set_xlim(ends[0])
-        axes.set_ylim(ends[1])
+        axes.set(xlim=ends[0], ylim=ends[1], xlabel=column(run, 0))
         axes.set_aspect("equal" if square else "auto")
-        axes.set_xlabel(column(run, 0))
-    upper.axes[0].set_ylabel(column(run, 1))
+    row[0].set_ylabel(column(run, 1))
     for j, axes in enumerate(lower.subplots(1, 2)):
         marginals(axes, generated[:, j], None if real is None else real[:, j], ends[j])
         axes.set_xlabel(column(run, j))

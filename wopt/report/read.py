@@ -12,14 +12,12 @@ from safetensors import SafetensorError
 from safetensors.numpy import load
 
 from wopt.certify.results import Certificate
-from wopt.errors import RunError
-from wopt.files import finite
 from wopt.store.directory import RunDirectory
-from wopt.store.result import RunResult
-from wopt.train.record import Retry
-from wopt.typed import Typed
+from wopt.store.documents import damaged, read_document, read_lines
+from wopt.store.result import Losses, RunResult
+from wopt.train.record import StepRecord
 
-__all__ = ["Labels", "Losses", "Run", "read_run"]
+__all__ = ["Labels", "Run", "read_run"]
 
 _DIMENSIONS = {
     "paths": 3,
@@ -33,10 +31,6 @@ _DIMENSIONS = {
     "grid_extent": 1,
     "real_many": 2,
 }
-_STEP_NUMBERS = (
-    "step_size", "energy", "energy_change", "w2_step", "decrease", "decrease_error", "residual",
-    "nll_valid", "likelihood_error", "inversion_error", "seconds", "cpu_seconds",
-)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,22 +42,6 @@ class Labels:
 
 
 @dataclasses.dataclass(frozen=True)
-class Losses(Typed):
-    """A line of ``losses.jsonl``: one training.
-
-    Attributes:
-        step: 1, 2, ...
-        what: Of a step, or the refinement of all.
-        iterations, losses: At some iterations, the smoothed loss.
-    """
-
-    step: int
-    what: str
-    iterations: tuple[int, ...]
-    losses: tuple[float | None, ...]
-
-
-@dataclasses.dataclass(frozen=True)
 class Run:
     """What a run directory says, checked.
 
@@ -71,7 +49,7 @@ class Run:
         name: The folder's name.
         config: The resolved configuration.
         config_text: The same as written.
-        steps: The lines of ``steps.jsonl``.
+        steps: Their records.
         result: ``result.json``; ``None`` if the run was interrupted.
         certificate: ``certificate.json``, if there is one.
         arrays: ``figures.safetensors``, float64; empty if there is none.
@@ -82,7 +60,7 @@ class Run:
     name: str
     config: dict[str, Any]
     config_text: str
-    steps: list[dict[str, Any]]
+    steps: list[StepRecord]
     result: RunResult | None
     certificate: Certificate | None
     arrays: dict[str, np.ndarray[Any, np.dtype[np.float64]]]
@@ -109,10 +87,12 @@ def read_run(path: Path) -> Run:
     return Run(
         path.resolve().name,
         config,
-        _text(directory.config),
-        _steps(directory.steps),
-        _result(directory.result),
-        _certificate(directory.certificate),
+        directory.config.read_text(encoding="utf-8"),
+        directory.read_steps(),
+        read_document(directory.result, RunResult),
+        read_document(
+            directory.certificate, Certificate, f"make it again with `wopt certify {path}`"
+        ),
         arrays,
         labels,
         _losses(directory.losses),
@@ -120,62 +100,11 @@ def read_run(path: Path) -> Run:
 
 
 def _losses(path: Path) -> list[Losses]:
-    if not path.is_file():
-        return []
-    curves = []
-    for number, line in enumerate(_text(path).splitlines(), 1):
-        try:
-            one = Losses.from_dict(_object(path, line, f"line {number}"))
-        except RunError as error:
-            raise _damaged(path, f"line {number}: {error}") from None
+    curves = read_lines(path, Losses)
+    for number, one in enumerate(curves, 1):
         if not one.iterations or len(one.iterations) != len(one.losses):
-            raise _damaged(path, f"line {number} has not as many losses as iterations")
-        curves.append(one)
+            raise damaged(path, f"line {number} has not as many losses as iterations")
     return curves
-
-
-def _steps(path: Path) -> list[dict[str, Any]]:
-    if not path.is_file():
-        return []
-    records = []
-    for number, line in enumerate(_text(path).splitlines(), 1):
-        where = f"line {number}"
-        record = _object(path, line, where)
-        if type(record.get("step")) is not int:
-            raise _damaged(path, f"{where} has no whole number `step`")
-        _check_numbers(path, record, _STEP_NUMBERS, where)
-        for key in ("step_size", "energy"):
-            if key not in record:
-                raise _damaged(path, f"{where} has no `{key}`")
-        try:
-            record["attempts"] = [str(Retry(**retry)) for retry in record.get("attempts") or []]
-        except (TypeError, ValueError):
-            raise _damaged(path, f"{where}: `attempts` is no list of retries") from None
-        records.append(record)
-    return records
-
-
-def _result(path: Path) -> RunResult | None:
-    document = _json_object(path)
-    try:
-        return None if document is None else RunResult.from_dict(document)
-    except RunError as error:
-        raise _damaged(path, str(error)) from None
-
-
-def _certificate(path: Path) -> Certificate | None:
-    document = _json_object(path)
-    try:
-        return None if document is None else Certificate.from_dict(document)
-    except RunError as error:
-        raise RunError(
-            f"{path} is damaged, or of another version of wopt: {error}; make it again with "
-            f"`wopt certify {path.parent}`"
-        ) from None
-
-
-def _json_object(path: Path) -> dict[str, Any] | None:
-    return _object(path, _text(path), "it") if path.is_file() else None
 
 
 def _arrays(path: Path) -> tuple[dict[str, np.ndarray[Any, np.dtype[np.float64]]], Labels]:
@@ -186,42 +115,12 @@ def _arrays(path: Path) -> tuple[dict[str, np.ndarray[Any, np.dtype[np.float64]]
         raw = stored.pop("labels", None)
         labels = Labels([], []) if raw is None else _labels(json.loads(raw.tobytes()))
     except (SafetensorError, ValueError, TypeError, KeyError) as error:
-        raise _damaged(path, str(error)) from error
+        raise damaged(path, str(error)) from error
     for key, array in stored.items():
         if array.ndim != _DIMENSIONS.get(key, array.ndim) or array.size == 0:
-            raise _damaged(path, f"`{key}` has shape {array.shape}")
+            raise damaged(path, f"`{key}` has shape {array.shape}")
     return {k: v.astype(np.float64) for k, v in stored.items() if k in _DIMENSIONS}, labels
 
 
 def _labels(document: dict[str, list[str]]) -> Labels:
     return Labels(*([str(name) for name in document[k]] for k in ("columns", "coordinates")))
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise _damaged(path, str(error)) from error
-
-
-def _object(path: Path, text: str, where: str) -> dict[str, Any]:
-    try:
-        value = finite(json.loads(text))
-    except json.JSONDecodeError as error:
-        raise _damaged(path, f"{where} is not JSON ({error})") from error
-    if not isinstance(value, dict):
-        raise _damaged(path, f"{where} is not a JSON object")
-    return value
-
-
-def _check_numbers(path: Path, record: dict[str, Any], keys: tuple[str, ...], where: str) -> None:
-    for key in keys:
-        value = record.get(key)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
-            raise _damaged(path, f"{where} has {key} = {value!r}, which is no number")
-
-
-def _damaged(path: Path, why: str) -> RunError:
-    return RunError(
-        f"{path} is damaged: {why}; restore it, or make it again with `wopt resume {path.parent}`"
-    )

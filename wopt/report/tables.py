@@ -31,7 +31,7 @@ class Section:
 def status(run: Run) -> Status:
     """Return the badge of a run."""
     if run.result is None:
-        last = run.steps[-1]["step"] if run.steps else 0
+        last = run.steps[-1].step if run.steps else 0
         return Status(
             "unfinished",
             "open",

@@ -23,8 +23,7 @@ from wopt.runs.evidence import evidence_of, is_scored
 from wopt.runs.prepare import Prepared, prepare
 from wopt.runs.rival import rival_of
 from wopt.runs.two_sample import can_be_compared, compare_samples
-from wopt.seeds import derive
-from wopt.store.checkpoint import load_blocks, load_state
+from wopt.store.checkpoint import load_state
 from wopt.store.directory import RunDirectory
 from wopt.train.problem import State
 
@@ -61,10 +60,9 @@ def certify_run(
     if options:
         table = table | {"certify": {**table.get("certify", {}), **options}}
     config = validate(table, str(directory.config))
-    dataset = config.source.load(derive(config.seed, "source"))
-    prepared = prepare(config, dataset)
-    state = load_state(directory, config, dataset.dim, dataset.condition)
-    blocks = load_blocks(directory, config, dataset.dim, dataset.condition)
+    prepared = prepare(config)
+    state = load_state(directory, config, prepared.train.dim, prepared.train.condition)
+    blocks = list(state.blocks)
     lower = None if against is None else rival_of(prepared, blocks, against)
     certificate = certify(prepared, blocks, state, listener, lower=lower, seconds=seconds)
     write_json(directory.certificate, certificate.to_dict())
@@ -97,19 +95,14 @@ def certify(
     told, settings = listener or Listener(), prepared.config.certify
     if options:
         settings = CertifyOptions(**{**settings.options, **options})
-    chosen = particles is None and prepared.dataset is not None
-    scored = chosen and is_scored(prepared, settings)
-    challenged = chosen and settings.challenge and can_be_challenged(prepared)
+    by_rows = particles is None and prepared.dataset is not None
+    scored = by_rows and is_scored(prepared, settings)
+    challenged = by_rows and settings.challenge and can_be_challenged(prepared)
     effort = plan(
-        settings,
-        prepared.problem,
-        blocks,
-        prepared.valid,
-        _trained(state, settings, seconds),
-        scored=scored,
-        challenged=challenged and lower is None,
-        compared=chosen and settings.two_sample and can_be_compared(prepared),
-    )
+        settings, prepared.problem, blocks, prepared.valid, _trained(state, settings, seconds),
+        scored=scored, challenged=challenged and lower is None,
+        compared=by_rows and settings.two_sample and can_be_compared(prepared),
+    )  # fmt: skip
     told.phase(effort.text)
     resolution: tuple[Resolution, ...] = ()
     if challenged:

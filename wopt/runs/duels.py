@@ -57,7 +57,7 @@ def duels(paths: Sequence[Path], names: Sequence[str]) -> Duels:
             scored.append(_scored(path, data))
         except (WoptError, UserError) as error:
             scored.append(None)
-            reasons.append(f"{name} challenges nobody and is not challenged: {error}")
+            reasons.append(f"{name} is left out of the comparison: {error}")
     if len({one.split for one in scored if one is not None}) > 1:
         reasons.append(
             "Runs whose source or seed differs have other test rows, which the other may have been "

@@ -10,8 +10,8 @@ from wopt.certify.challenge import error_of_mean
 from wopt.data.dataset import Dataset
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.objective import Objective
-from wopt.particles import Particles
-from wopt.push import invertible, push_all, there_and_back
+from wopt.particles import Particles, split_conditions
+from wopt.push import inversion_error, push_all
 from wopt.runs.prepare import Prepared
 from wopt.statistics import mean_and_error
 from wopt.store.result import RunResult
@@ -58,7 +58,7 @@ def evaluate(prepared: Prepared, blocks: list[FlowBlock], test: Particles) -> Ru
         kl_error=kl_error,
         kl_of="KL(model | target)" if forward else "KL(data | model)",
         likelihood_error=_likelihood_error(objective, coarse, audited),
-        inversion_error=round_trip(blocks, test.points),
+        inversion_error=inversion_error(blocks, test.points),
         parameters=sum(p.numel() for block in blocks for p in block.parameters()),
         model="push_forward" if forward else "pull_back",
     )
@@ -89,8 +89,8 @@ def _gaussian_nll(dataset: Dataset) -> float | None:
     joint = gaussian_nll(dataset.train, dataset.test)
     if not dataset.condition or joint is None:
         return joint
-    given = slice(dataset.dim - dataset.condition, None)
-    of_conditions = gaussian_nll(dataset.train[:, given], dataset.test[:, given])
+    given = (split_conditions(x, dataset.condition)[1] for x in (dataset.train, dataset.test))
+    of_conditions = gaussian_nll(*given)
     return None if of_conditions is None else joint - of_conditions
 
 
@@ -110,13 +110,6 @@ def gaussian_nll(train: Tensor, test: Tensor) -> float | None:
         return None
     law = torch.distributions.MultivariateNormal(train.double().mean(0), scale_tril=factor)
     return float(-law.log_prob(test.double()).mean())
-
-
-def round_trip(blocks: list[FlowBlock], x: Tensor) -> float | None:
-    """Return the root mean square of F^-1(F(x)) - x in the flow's coordinates."""
-    if not invertible(blocks):
-        return None
-    return float(there_and_back(blocks, x).square().sum(1).mean().sqrt())
 
 
 def _nll(objective: Objective, moved: Particles, log_det: float) -> Tensor | None:

@@ -7,17 +7,16 @@ import platform
 import time
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 
 from wopt.capabilities import Capability
-from wopt.certify.lower import LowerSide
 from wopt.certify.sampler import BLIND, measure_flow
 from wopt.config.model import RunConfig, to_table, validate
 from wopt.data.dataset import Dataset
-from wopt.errors import Converged, DivergenceError, WoptError
+from wopt.errors import WoptError
 from wopt.files import finite, replacing, write_json
 from wopt.flow import Flow
 from wopt.host import host
@@ -28,7 +27,7 @@ from wopt.report import collect, render
 from wopt.runs.certify import certify
 from wopt.runs.evaluate import evaluate
 from wopt.runs.log import RunLog
-from wopt.runs.loop import beginning, steps
+from wopt.runs.loop import Ended, make_steps
 from wopt.runs.losses import LossLog
 from wopt.runs.prepare import Prepared, conditions_of, particles_of, prepare
 from wopt.runs.two_sample import is_truth
@@ -51,8 +50,7 @@ def run(
     config: RunConfig, out: Path, listener: Listener | None = None, *, report: bool = True
 ) -> RunResult:
     """Make a run of a validated configuration, see :func:`begin`."""
-    dataset = config.source.load(derive(config.seed, "source"))
-    return begin(prepare(config, dataset), out, listener, report=report)
+    return begin(prepare(config), out, listener, report=report)
 
 
 def begin(
@@ -95,9 +93,8 @@ def resume(out: Path, listener: Listener | None = None, *, report: bool = True) 
     began = time.perf_counter(), time.process_time()
     directory = RunDirectory(out)
     config = validate(directory.read_config(), str(directory.config))
-    dataset = config.source.load(derive(config.seed, "source"))
-    prepared = prepare(config, dataset)
-    start = prepared.train, prepared.valid
+    prepared = prepare(config)
+    dataset, start = _dataset(prepared), (prepared.train, prepared.valid)
     state = load_state(directory, config, dataset.dim, dataset.condition, start)
     return _Execution(directory, config, prepared, listener, began, report).go(state)
 
@@ -147,35 +144,24 @@ class _Execution:
         """Make the remaining steps and write the results."""
         earlier = sum(r.seconds for r in state.records), sum(r.cpu_seconds for r in state.records)
         self.log.write(f"begins at step {state.step + 1} with {', '.join(_flat(versions()))}")
-        about = dataclasses.replace(beginning(self.prepared, state), config=to_table(self.config))
-        self.listener.begin(about)
-        if self.config.plan is not None and not state.records:
-            self.listener.phase(self.config.plan.told)
-        status: Literal["done", "failed", "stopped"] = "done"
-        lower: LowerSide | None = None
-        reason = state.records[-1].stop if state.records else None
-        try:
-            for made in steps(self.prepared, state, self.listener):
-                save_state(self.directory, made.state, self.config)
-                state, reason, lower = made.state, made.record.stop, made.lower
-                self.listener.step(made.record)
-        except Converged as error:
-            reason = str(error)
-        except DivergenceError as error:
-            status, reason = "failed", str(error)
-        except KeyboardInterrupt:
-            status = "stopped"
-            reason = f"interrupted; go on with `wopt resume {self.directory.path}`"
+        ended = make_steps(
+            self.prepared,
+            state,
+            self.listener,
+            go_on=f"go on with `wopt resume {self.directory.path}`",
+            save=lambda state: save_state(self.directory, state, self.config),
+            config=to_table(self.config),
+        )
         self.listener.phase("measuring on test data, drawing samples")
         result = dataclasses.replace(
-            self._finish(state),
-            status=status,
-            reason=reason or "",
+            self._finish(ended.state),
+            status=ended.status,
+            reason=ended.reason,
             seconds=earlier[0] + time.perf_counter() - self.began[0],
             cpu_seconds=earlier[1] + time.process_time() - self.began[1],
         )
         self.directory.write_result(result.to_dict())
-        self._certify(state, status, lower)
+        self._certify(ended)
         if self.report:
             render(self.directory.path)
         self.listener.end(result, self.directory.path)
@@ -225,16 +211,18 @@ class _Execution:
         data = _dataset(self.prepared)
         return load_blocks(self.directory, self.config, data.dim, data.condition)
 
-    def _certify(self, state: State, status: str, lower: LowerSide | None) -> None:
+    def _certify(self, ended: Ended) -> None:
         """Write the certificate; where that is not possible, say so: the run stands."""
-        if not state.records or not self.config.certify.enabled:
+        if not ended.state.records or not self.config.certify.enabled:
             return
         again = f"`wopt certify {self.directory.path}` does it later"
-        if status == "stopped":  # who interrupts does not want to wait
+        if ended.status == "stopped":  # who interrupts does not want to wait
             self.listener.warn(f"not certified; {again}")
             return
         try:
-            certificate = certify(self.prepared, self._blocks(), state, self.listener, lower=lower)
+            certificate = certify(
+                self.prepared, self._blocks(), ended.state, self.listener, lower=ended.lower
+            )
         except WoptError as error:
             self.listener.warn(f"no certificate: {error}")
         except KeyboardInterrupt:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal
 
 import torch
 
 from wopt.certify.claims import false_claims
 from wopt.certify.lower import LowerSide
 from wopt.component import name_of
-from wopt.errors import CapabilityError
+from wopt.errors import CapabilityError, Converged, DivergenceError
 from wopt.interfaces.listener import Beginning, Listener
 from wopt.runs.challenge import Challenge, can_be_challenged
 from wopt.runs.prepare import Prepared
@@ -19,14 +20,14 @@ from wopt.train.iterate import iterate
 from wopt.train.problem import State
 from wopt.train.record import StepRecord
 
-__all__ = ["Stepped", "beginning", "steps"]
+__all__ = ["Ended", "make_steps"]
 
 _SHARE, _LEAST = 0.5, 3.0
 """CPU seconds of a challenge between steps, as a share of the step's, and at the least."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Stepped:
+class _Stepped:
     """A step, saved or not.
 
     Attributes:
@@ -40,7 +41,64 @@ class Stepped:
     lower: LowerSide | None = None
 
 
-def beginning(prepared: Prepared, state: State) -> Beginning:
+@dataclasses.dataclass(frozen=True)
+class Ended:
+    """Where the steps ended, and why.
+
+    Attributes:
+        state: After the last one.
+        status: ``"done"``; ``"stopped"`` on Ctrl-C; ``"failed"`` when a step was rejected for good.
+        reason: Why, in words.
+        lower: What the last challenge found, if ``stop.challenge`` asks for them.
+    """
+
+    state: State
+    status: Literal["done", "stopped", "failed"]
+    reason: str
+    lower: LowerSide | None
+
+
+def make_steps(
+    prepared: Prepared,
+    state: State,
+    listener: Listener,
+    *,
+    go_on: str,
+    save: Callable[[State], None] | None = None,
+    config: Mapping[str, Any] | None = None,
+) -> Ended:
+    """Make steps until they end, whatever ends them: a rule, a rejection, Ctrl-C.
+
+    Args:
+        prepared: The run.
+        state: Where it stands.
+        listener: Told of the work.
+        go_on: How to go on after Ctrl-C, in words.
+        save: Called with the state after every step, before others are told.
+        config: The resolved configuration, for trackers.
+    """
+    listener.begin(_beginning(prepared, state, config or {}))
+    if prepared.config.plan is not None and not state.records:
+        listener.phase(prepared.config.plan.told)
+    status: Literal["done", "stopped", "failed"] = "done"
+    reason = state.records[-1].stop if state.records else None
+    lower: LowerSide | None = None
+    try:
+        for made in _steps(prepared, state, listener):
+            if save is not None:
+                save(made.state)
+            state, reason, lower = made.state, made.record.stop, made.lower
+            listener.step(made.record)
+    except Converged as error:
+        reason = str(error)
+    except DivergenceError as error:
+        status, reason = "failed", str(error)
+    except KeyboardInterrupt:
+        status, reason = "stopped", f"interrupted; {go_on}"
+    return Ended(state, status, reason or "", lower)
+
+
+def _beginning(prepared: Prepared, state: State, about: Mapping[str, Any]) -> Beginning:
     """Return what listeners are told before the first step."""
     config, data = prepared.config, prepared.dataset
     sizes = (len(prepared.train), len(prepared.valid), *(() if data is None else (len(data.test),)))
@@ -51,10 +109,11 @@ def beginning(prepared: Prepared, state: State) -> Beginning:
         rows=sizes,
         dim=prepared.train.dim,
         records=state.records,
+        config=about,
     )
 
 
-def steps(prepared: Prepared, state: State, listener: Listener) -> Iterator[Stepped]:
+def _steps(prepared: Prepared, state: State, listener: Listener) -> Iterator[_Stepped]:
     """Make steps until a stop rule is met, or a free step gains too little on fresh rows.
 
     A challenger is a free step (h = infinity, by maximum likelihood) from where the particles
@@ -79,11 +138,11 @@ def steps(prepared: Prepared, state: State, listener: Listener) -> Iterator[Step
                 listener.warn(text)
             told.add(text)
         if limit is None:
-            yield Stepped(after, record)
+            yield _Stepped(after, record)
             continue
         side = _challenge(prepared, after, record)
         if side.value >= limit:
-            yield Stepped(after, record, side)
+            yield _Stepped(after, record, side)
             continue
         reason = (
             f"a free step gains {side.value:.3g} nats (standard error {side.error:.2g}) on fresh "
@@ -91,7 +150,7 @@ def steps(prepared: Prepared, state: State, listener: Listener) -> Iterator[Step
         )
         record = dataclasses.replace(record, stop=reason)
         after = dataclasses.replace(after, records=(*after.records[:-1], record))
-        yield Stepped(after, record, side)
+        yield _Stepped(after, record, side)
         return
 
 

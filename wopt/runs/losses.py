@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from wopt.files import finite
 from wopt.interfaces.listener import Listener
+from wopt.store.result import Losses
 from wopt.train.record import StepRecord
 
 __all__ = ["LossLog", "thinned"]
@@ -45,9 +45,9 @@ class LossLog(Listener):
         step, what = self._of
         if step == record.step and self._seen:
             iterations, losses = zip(*thinned(self._seen, _POINTS), strict=True)
-            line = {"step": step, "what": what, "iterations": iterations, "losses": losses}
+            line = Losses(step, what, iterations, losses)
             with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(finite(line)) + "\n")
+                file.write(json.dumps(line.to_dict()) + "\n")
         self._begin(0, "")
 
     def _begin(self, step: int, what: str) -> None:

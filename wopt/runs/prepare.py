@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from wopt.capabilities import Capability
+from wopt.component import name_of
 from wopt.config.model import RunConfig
 from wopt.data.dataset import Dataset, check_finite
 from wopt.data.smooth import smooth_dataset, smoothed
@@ -18,7 +19,7 @@ from wopt.flow import Base, Chain, Flow, Inverse, SourceBase, TargetBase
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.conditional import conditional
 from wopt.interfaces.objective import Objective
-from wopt.particles import Particles
+from wopt.particles import Particles, split_conditions
 from wopt.seeds import derive
 from wopt.train.check import check_parts
 from wopt.train.problem import Problem
@@ -29,7 +30,7 @@ CONDITIONS = 10_000
 __all__ = ["CONDITIONS", "Prepared", "conditions_of", "model_of", "particles_of", "prepare"]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Prepared:
     """A run that is ready to begin.
 
@@ -53,6 +54,11 @@ class Prepared:
     pushes: bool
     names: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        objective, scheme = (name_of(c) for c in (self.problem.objective, self.problem.scheme))
+        rows = f"{len(self.train)} + {len(self.valid)} particles in {self.train.dim} dimensions"
+        return f"Prepared({objective} by {scheme}, from {rows})"
+
     def flow(self, blocks: Iterable[FlowBlock]) -> Flow:
         """Return the model made of these blocks."""
         base: Base
@@ -68,13 +74,19 @@ def model_of(chain: Chain, base: Base, names: tuple[str, ...]) -> Flow:
     return Flow(Inverse(chain) if isinstance(base, SourceBase) else chain, base, names)
 
 
-def prepare(config: RunConfig, dataset: Dataset) -> Prepared:
+def prepare(config: RunConfig, dataset: Dataset | None = None) -> Prepared:
     """Check that parts and data fit together and place the particles.
+
+    Args:
+        config: The options.
+        dataset: What the source loads with the run's seed, if that is at hand.
 
     Raises:
         CapabilityError: Something is needed that nothing provides.
         DataError: The data are not usable.
     """
+    if dataset is None:
+        dataset = config.source.load(derive(config.seed, "source"))
     known = dataset.log_density is not None and config.smooth_time == 0
     check_parts(
         config.objective,
@@ -92,7 +104,7 @@ def prepare(config: RunConfig, dataset: Dataset) -> Prepared:
     everywhere = Capability.LOG_DENSITY in config.objective.needs
     start = smooth_dataset(dataset, config.smooth_time, derive(config.seed, "smooth"))
     able = dataset.sample is not None or config.smooth_time > 0
-    draw = Draws(config, dataset, everywhere) if able else None
+    draw = FreshParticles(config, dataset, everywhere) if able else None
     return Prepared(
         config,
         problem_of(config, objective, mean_log_det(dataset.transform, start.valid), draw),
@@ -112,7 +124,7 @@ def mean_log_det(transform: AffineTransform, rows: Tensor) -> float:
 
 
 def problem_of(
-    config: RunConfig, objective: Objective, log_det: float, draw: Draws | None = None
+    config: RunConfig, objective: Objective, log_det: float, draw: FreshParticles | None = None
 ) -> Problem:
     """Return the problem that a configuration describes, for particles of some preprocessing."""
     return Problem(
@@ -156,7 +168,7 @@ def particles_of(dataset: Dataset, x: Tensor, config: RunConfig, *, known: bool)
 
 
 @dataclasses.dataclass(frozen=True)
-class Draws:
+class FreshParticles:
     """Draws particles at the start anew: of the source, or of its rows smoothed by new noise.
 
     Attributes:
@@ -185,7 +197,7 @@ class Draws:
 def conditions_of(dataset: Dataset) -> Tensor:
     """Return conditions of the training rows, in the flow's coordinates: at most 10,000 of them."""
     rows = dataset.transform(dataset.train[:CONDITIONS])
-    return rows[:, dataset.dim - dataset.condition :]
+    return split_conditions(rows, dataset.condition)[1]
 
 
 def _pushes(config: RunConfig, dataset: Dataset) -> bool:

@@ -12,10 +12,9 @@ from wopt.certify.results import Certificate
 from wopt.data.columns import Columns
 from wopt.data.frames import array_of, frame_like, is_frame
 from wopt.data.rows import as_rows
-from wopt.errors import Converged, DivergenceError
 from wopt.flow import Flow
 from wopt.particles import Particles
-from wopt.runs.loop import beginning, steps
+from wopt.runs.loop import make_steps
 from wopt.runs.prepare import Prepared
 from wopt.runs.told import Progress, listener_of
 from wopt.train.problem import Problem, State
@@ -161,20 +160,8 @@ class Solution:
 
 def advance(prepared: Prepared, state: State, progress: Progress = None) -> Solution:
     """Make steps until a stop rule is met, a step is rejected for good, or an interrupt."""
-    status: Literal["done", "stopped", "failed"] = "done"
-    reason, lower, listener = "", None, listener_of(progress)
-    listener.begin(beginning(prepared, state))
-    if prepared.config.plan is not None and not state.records:
-        listener.phase(prepared.config.plan.told)
-    try:
-        for made in steps(prepared, state, listener):
-            state, reason, lower = made.state, made.record.stop or "", made.lower
-            listener.step(made.record)
-    except Converged as error:
-        reason = str(error)
-    except DivergenceError as error:
-        status, reason = "failed", str(error)
-    except KeyboardInterrupt:
-        status, reason = "stopped", "interrupted; `solution.resume()` goes on"
+    listener = listener_of(progress)
+    ended = make_steps(prepared, state, listener, go_on="`solution.resume()` goes on")
     listener.end(None)
-    return Solution(prepared.flow(state.blocks), state, status, reason, prepared, lower)
+    flow = prepared.flow(ended.state.blocks)
+    return Solution(flow, ended.state, ended.status, ended.reason, prepared, ended.lower)

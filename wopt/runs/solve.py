@@ -16,7 +16,7 @@ from wopt.data.transform import AffineTransform
 from wopt.interfaces.conditional import conditional
 from wopt.interfaces.listener import Listener
 from wopt.interfaces.source import Source
-from wopt.particles import Particles
+from wopt.particles import Particles, split_conditions
 from wopt.plan.facts import BUDGET
 from wopt.runs.memory import Rows
 from wopt.runs.planned import prepared_run
@@ -242,7 +242,8 @@ def _from_particles(
     config = validate({**table, "source": Rows(train.points)})
     objective = config.objective
     if train.condition:
-        objective = conditional(objective, train.points[:, train.dim - train.condition :].cpu())
+        _, given = split_conditions(train.points, train.condition)
+        objective = conditional(objective, given.cpu())
     check_parts(
         objective,
         config.scheme,

@@ -18,7 +18,6 @@ from wopt.interfaces.block import FlowBlock, new_block
 from wopt.particles import Particles
 from wopt.store.directory import RunDirectory, read_tensors, write_tensors
 from wopt.train.problem import State, Trace
-from wopt.train.record import StepRecord
 
 __all__ = [
     "load_blocks",
@@ -47,7 +46,7 @@ def save_state(run: RunDirectory, state: State, config: RunConfig) -> None:
         write_tensors(run.refined, tensors, {"step": str(state.step)})
     elif state.block is not None:
         _write_block(run, state.step, state.block.state(), config)
-    run.write_steps([record.to_dict() for record in state.records])
+    run.write_steps(state.records)
     tensors = {
         f"{split}.{name}": value
         for split, trace in (("train", state.train), ("valid", state.valid))
@@ -84,32 +83,23 @@ def load_state(
     Raises:
         RunError: A file is missing or damaged.
     """
-    tensors, metadata = read_tensors(run.state)
+    tensors, known = _known(run)
+    step = known["step"]
     try:
-        known = json.loads(metadata["state"])
-        step = int(known["step"])
-        traces = {
-            split: _trace(
-                {k[6:]: v for k, v in tensors.items() if k.startswith(split)}, config, condition
-            )
+        train, valid = (
+            _trace({k[6:]: v for k, v in tensors.items() if k.startswith(split)}, config, condition)
             for split in ("train", "valid")
-        }
+        )
     except (KeyError, ValueError, TypeError) as error:
         raise RunError(f"{run.state}: is damaged: {error!r}") from None
-    records = []
-    for line in run.read_steps(step):
-        try:
-            records.append(StepRecord.from_dict(line))
-        except (KeyError, TypeError) as error:
-            raise RunError(f"{run.steps}: is damaged: {error}") from None
     return State(
         step,
-        traces["train"],
-        traces["valid"],
+        train,
+        valid,
         known["step_size"],
         known["energy"],
         tuple(load_blocks(run, config, dim, condition)),
-        tuple(records),
+        tuple(run.read_steps(step)),
         dict(known["plan"]),
         start,
     )
@@ -123,14 +113,20 @@ def load_blocks(
     Raises:
         RunError: A file is missing or damaged.
     """
-    _, metadata = read_tensors(run.state)
+    _, known = _known(run)
+    _settle(run, known, config)
+    count = known["step"]
+    return [load_block(run, config, step, dim, condition) for step in range(1, count + 1)]
+
+
+def _known(run: RunDirectory) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return the tensors of the state and what is beside them."""
+    tensors, metadata = read_tensors(run.state)
     try:
         known = json.loads(metadata["state"])
-        steps = int(known["step"])
+        return tensors, {**known, "step": int(known["step"])}
     except (KeyError, ValueError, TypeError) as error:
         raise RunError(f"{run.state}: is damaged: {error!r}") from None
-    _settle(run, known, config)
-    return [load_block(run, config, step, dim, condition) for step in range(1, steps + 1)]
 
 
 def load_block(

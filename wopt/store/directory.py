@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,9 @@ from torch import Tensor
 
 from wopt.config.read import read_toml
 from wopt.errors import ConfigError, RunError
-from wopt.files import finite, replacing, write_json, write_text
+from wopt.files import replacing, write_json, write_text
+from wopt.store.documents import read_lines, write_lines
+from wopt.train.record import StepRecord
 
 __all__ = ["RunDirectory", "read_tensors", "write_tensors"]
 
@@ -82,22 +83,18 @@ class RunDirectory:
         except ConfigError as error:
             raise RunError(f"this run is damaged: {error}") from None
 
-    def write_steps(self, records: Sequence[dict[str, Any]]) -> None:
+    def write_steps(self, records: Sequence[StepRecord]) -> None:
         """Write ``steps.jsonl`` anew."""
-        write_text(self.steps, "".join(json.dumps(finite(r)) + "\n" for r in records))
+        write_lines(self.steps, records)
 
-    def read_steps(self, count: int) -> list[dict[str, Any]]:
-        """Return the first ``count`` records.
+    def read_steps(self, count: int | None = None) -> list[StepRecord]:
+        """Return the records, or the first ``count`` of them.
 
         Raises:
             RunError: Some are missing or damaged.
         """
-        try:
-            lines = self.steps.read_text(encoding="utf-8").splitlines() if count else []
-            records = [json.loads(line) for line in lines[:count]]
-        except (OSError, ValueError) as error:
-            raise RunError(f"{self.steps}: is damaged: {error}") from None
-        if len(records) < count:
+        records = read_lines(self.steps, StepRecord)[:count]
+        if count is not None and len(records) < count:
             raise RunError(
                 f"{self.steps}: has {len(records)} records where the checkpoint has {count} steps; "
                 "the run is damaged"
@@ -107,21 +104,6 @@ class RunDirectory:
     def write_result(self, result: dict[str, Any]) -> None:
         """Write ``result.json``."""
         write_json(self.result, result)
-
-    def read_result(self) -> dict[str, Any]:
-        """Return ``result.json``.
-
-        Raises:
-            RunError: It is damaged or the run has not ended.
-        """
-        try:
-            return dict(json.loads(self.result.read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            raise RunError(
-                f"{self.path}: has no result yet; finish it with `wopt resume {self.path}`"
-            ) from None
-        except (OSError, ValueError) as error:
-            raise RunError(f"{self.result}: is damaged: {error}") from None
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:

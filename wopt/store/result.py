@@ -1,4 +1,4 @@
-"""The result of a run: what ``result.json`` holds."""
+"""What a run leaves in JSON: ``result.json``, and the lines of ``losses.jsonl``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from wopt.typed import Typed
 
-__all__ = ["RunResult"]
+__all__ = ["Losses", "RunResult"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,3 +71,19 @@ class RunResult(Typed):
     def impossible(self) -> bool:
         """Whether the divergence is so far below zero that a density is not what it says."""
         return self.kl is not None and self.kl < -(5 * (self.kl_error or 0.0) + 1e-3)
+
+
+@dataclasses.dataclass(frozen=True)
+class Losses(Typed):
+    """A line of ``losses.jsonl``: one training.
+
+    Attributes:
+        step: 1, 2, ...
+        what: Of a step, or the refinement of all.
+        iterations, losses: At some iterations, the smoothed loss.
+    """
+
+    step: int
+    what: str
+    iterations: tuple[int, ...]
+    losses: tuple[float | None, ...]

@@ -19,8 +19,9 @@ from wopt.report.compare import rows as compare_rows
 from wopt.runs.execute import begin, resume
 from wopt.runs.planned import prepared_run
 from wopt.store.directory import RunDirectory
+from wopt.store.documents import read_lines, write_lines
 from wopt.sweep.plan import Plan, Setting
-from wopt.sweep.table import Row, Summary, read_rows, summaries, write_rows
+from wopt.sweep.table import Row, Summary, summaries
 
 __all__ = ["Interrupted", "Pruned", "Sweep"]
 
@@ -69,7 +70,7 @@ class Sweep:
         self.best = path / "best.toml"
         self.page = path / "sweep.html"
         self._open()
-        self.rows = read_rows(self.table)
+        self.rows = read_lines(self.table, Row, "delete it, and runs are read anew")
 
     def grid(self) -> None:
         """Run every point of the grid with every seed, but for those that have ended before.
@@ -162,25 +163,19 @@ class Sweep:
         return table
 
     def _ended(self, name: str, setting: Setting, seed: int, status: str, reason: str) -> Row:
-        steps = _steps(self._directory(name))
-        last = steps[-1] if steps else {}
-        value = last.get("nll_valid")
-        return Row(
-            name,
-            setting,
-            seed,
-            status,
-            reason,
-            last.get("energy") if value is None else value,
-            steps=len(steps),
-        )
+        records = self._directory(name).read_steps()
+        value = None
+        if records:
+            last = records[-1]
+            value = last.energy if last.nll_valid is None else last.nll_valid
+        return Row(name, setting, seed, status, reason, value, steps=len(records))
 
     def _row(self, setting: Setting, seed: int) -> Row | None:
         return next((r for r in self.rows if (r.setting, r.seed) == (setting, seed)), None)
 
     def _keep(self, row: Row) -> None:
         self.rows = [r for r in self.rows if r.run != row.run] + [row]
-        write_rows(self.table, self.rows)
+        write_lines(self.table, self.rows)
         self.told(row)
 
     def _has_result(self, row: Row) -> bool:
@@ -191,10 +186,3 @@ class Sweep:
 
 
 _AGAIN = "interrupted; the same command goes on with what is left"
-
-
-def _steps(directory: RunDirectory) -> list[dict[str, Any]]:
-    if not directory.steps.exists():
-        return []
-    lines = directory.steps.read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines]

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import statistics
 from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import Any
 
-from wopt.errors import RunError
-from wopt.files import finite, write_text
+from wopt.typed import Number, Typed
 
-__all__ = ["Row", "Summary", "read_rows", "summaries", "write_rows"]
+__all__ = ["Row", "Summary", "summaries"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
+class Row(Typed):
     """One run.
 
     Attributes:
@@ -38,7 +34,7 @@ class Row:
     seed: int
     status: str
     reason: str
-    value: float | None = None
+    value: Number | None = None
     nll_test: float | None = None
     steps: int = 0
     cpu_seconds: float | None = None
@@ -86,26 +82,3 @@ def _summary(setting: tuple[str, ...], rows: Sequence[Row]) -> Summary:
         return Summary(setting, math.inf, None, tuple(rows))
     error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
     return Summary(setting, statistics.mean(values), error, tuple(rows))
-
-
-def write_rows(path: Path, rows: Iterable[Row]) -> None:
-    """Write the table, a JSON object a line, whole or not at all."""
-    lines = (json.dumps(finite(dataclasses.asdict(row))) + "\n" for row in rows)
-    write_text(path, "".join(lines))
-
-
-def read_rows(path: Path) -> list[Row]:
-    """Return the rows of a table; none if there is no such file.
-
-    Raises:
-        RunError: It is damaged.
-    """
-    if not path.exists():
-        return []
-    try:
-        tables: list[dict[str, Any]] = [
-            json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()
-        ]
-        return [Row(**{**table, "setting": tuple(table["setting"])}) for table in tables]
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise RunError(f"{path}: is damaged: {error}; delete it, and runs are read anew") from None

@@ -15,7 +15,7 @@ from wopt.interfaces.objective import Objective
 from wopt.jacobian import jacobians
 from wopt.particles import Particles
 
-__all__ = ["LawError", "check_block", "check_objective"]
+__all__ = ["LawError", "Laws", "check_block", "check_objective"]
 
 
 _REFINEMENTS = 5
@@ -53,7 +53,7 @@ def check_block(block: FlowBlock, dim: int, *, tolerance: float = 1e-8, seed: in
     for _ in range(_REFINEMENTS):
         if not block.refine():
             break
-    laws = _Laws(type(block).__name__, tolerance)
+    laws = Laws(type(block).__name__, tolerance)
     with torch.no_grad():
         laws("identity_when_new", _largest(block.move(x) - x))
     for parameter in block.parameters():
@@ -66,22 +66,27 @@ def check_block(block: FlowBlock, dim: int, *, tolerance: float = 1e-8, seed: in
     return laws.done
 
 
-class _Laws:
+class Laws:
     """Remembers the laws that hold, and raises at the first that does not."""
 
-    def __init__(self, of: str, tolerance: float) -> None:
+    def __init__(self, of: str, tolerance: float = 0.0) -> None:
         self.of = of
         self.tolerance = tolerance
         self.done: list[str] = []
 
     def __call__(self, name: str, error: float, limit: float | None = None) -> None:
+        """Check that an error is within a limit, by default the tolerance."""
         limit = self.tolerance if limit is None else limit
-        if not error <= limit:
-            raise LawError(f"{self.of} breaks {name}: {error:.3g} > {limit:.3g}")
+        self.holds(name, error <= limit, f": {error:.3g} > {limit:.3g}")
+
+    def holds(self, name: str, fact: bool, how: str = "") -> None:
+        """Check a fact."""
+        if not fact:
+            raise LawError(f"{self.of} breaks {name}{how}")
         self.done.append(name)
 
 
-def _check_map(block: FlowBlock, x: Tensor, law: _Laws) -> None:
+def _check_map(block: FlowBlock, x: Tensor, law: Laws) -> None:
     y = block.move(x)
     law("shapes", float(y.shape != x.shape), 0)
     if Capability.LOG_DET in block.provides:
@@ -97,7 +102,7 @@ def _check_map(block: FlowBlock, x: Tensor, law: _Laws) -> None:
         law("rows_are_independent", _largest(block.move(x[:3]) - block.move(x)[:3]), 1e-12)
 
 
-def _check_log_det(block: FlowBlock, x: Tensor, law: _Laws) -> None:
+def _check_log_det(block: FlowBlock, x: Tensor, law: Laws) -> None:
     if Capability.LOG_DET not in block.provides:
         return
     jacobian = _jacobians(lambda p: block(p)[0], x)
@@ -109,7 +114,7 @@ def _check_log_det(block: FlowBlock, x: Tensor, law: _Laws) -> None:
 
 
 @torch.no_grad()
-def _check_inverse(block: FlowBlock, x: Tensor, law: _Laws) -> None:
+def _check_inverse(block: FlowBlock, x: Tensor, law: Laws) -> None:
     if Capability.INVERSE not in block.provides:
         return
     back, log_inverse = block.inverse(block.move(x))
@@ -118,7 +123,7 @@ def _check_inverse(block: FlowBlock, x: Tensor, law: _Laws) -> None:
         law("inverse_log_det", _largest(log_inverse + block(x)[1]))
 
 
-def _check_other_capabilities(block: FlowBlock, x: Tensor, law: _Laws) -> None:
+def _check_other_capabilities(block: FlowBlock, x: Tensor, law: Laws) -> None:
     if Capability.ACTION in block.provides:
         with torch.no_grad():
             z, _, action = block.forward_with_action(x)
@@ -135,7 +140,7 @@ def _check_other_capabilities(block: FlowBlock, x: Tensor, law: _Laws) -> None:
         law("divergence_is_exact", _largest(trace - divergence))
 
 
-def _check_state(block: FlowBlock, x: Tensor, law: _Laws) -> None:
+def _check_state(block: FlowBlock, x: Tensor, law: Laws) -> None:
     other = copy.deepcopy(block)
     for parameter in other.parameters():
         parameter.data.zero_()
@@ -164,13 +169,7 @@ def check_objective(
         LawError: Which law is broken, and by how much.
     """
     draw = torch.Generator().manual_seed(seed)
-    name, done = type(objective).__name__, []
-
-    def law(which: str, error: float, limit: float = tolerance) -> None:
-        if not error <= limit:
-            raise LawError(f"{name} breaks {which}: {error:.3g} > {limit:.3g}")
-        done.append(which)
-
+    law = Laws(type(objective).__name__, tolerance)
     energy = objective.energy(particles)
     law("energy_is_a_scalar", float(energy.ndim), 0)
     law("energy_is_deterministic", float((objective.energy(particles) - energy).abs()), 0)
@@ -202,7 +201,7 @@ def check_objective(
     numeric = (8 * (along(h) - along(-h)) - (along(2 * h) - along(-2 * h))) / (12 * h)
     error = float((slope - numeric).abs()) / max(1.0, abs(float(numeric)))
     law("derivative_matches_differences", error)
-    return done
+    return law.done
 
 
 def _jacobians(move: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from wopt.interfaces.objective import Objective
 from wopt.interfaces.source import Source
 from wopt.interfaces.step_size import StepSize
 from wopt.interfaces.target import Target
-from wopt.testing.checks import LawError, check_block, check_objective
+from wopt.testing.checks import LawError, Laws, check_block, check_objective
 from wopt.testing.claims import check_claims
 from wopt.testing.gaussian import gaussian_nodes
 from wopt.testing.schemes import check_scheme
@@ -80,29 +80,23 @@ def check_target(target: Target, dim: int | None = None, seed: int = 0) -> list[
     d = dim or target.dim or 2
     draw = torch.Generator().manual_seed(seed)
     x = torch.randn(9, d, dtype=torch.float64, generator=draw)
-    done = []
-
-    def law(name: str, holds: bool) -> None:
-        if not holds:
-            raise LawError(f"target {type(target).__name__} breaks {name}")
-        done.append(name)
-
+    law = Laws(f"target {type(target).__name__}")
     if Capability.POTENTIAL in target.provides:
-        law("potential_shape", target.potential(x).shape == (9,))
-        law("potential_float32", target.potential(x.float()).dtype == torch.float32)
+        law.holds("potential_shape", target.potential(x).shape == (9,))
+        law.holds("potential_float32", target.potential(x.float()).dtype == torch.float32)
     if Capability.SCORE in target.provides:
-        law("score_shape", target.score(x).shape == (9, d))
+        law.holds("score_shape", target.score(x).shape == (9, d))
         if Capability.POTENTIAL in target.provides:
             exact = Target.score(target, x)
-            law("score_is_minus_gradient", torch.allclose(target.score(x), exact, atol=1e-8))
+            law.holds("score_is_minus_gradient", torch.allclose(target.score(x), exact, atol=1e-8))
     if Capability.TARGET_SAMPLES in target.provides:
         first, second = (
             target.sample(50, d, torch.Generator().manual_seed(seed)) for _ in range(2)
         )
-        law("sample_shape", first.shape == (50, d))
-        law("samples_are_seeded", torch.equal(first, second))
-        law("samples_are_finite", bool(torch.isfinite(first).all()))
-    return [*done, *check_target_claims(target, d, seed=seed)]
+        law.holds("sample_shape", first.shape == (50, d))
+        law.holds("samples_are_seeded", torch.equal(first, second))
+        law.holds("samples_are_finite", bool(torch.isfinite(first).all()))
+    return [*law.done, *check_target_claims(target, d, seed=seed)]
 
 
 def check_source(source: Source) -> list[str]:
@@ -113,23 +107,21 @@ def check_source(source: Source) -> list[str]:
     """
     source.check()
     data, again = source.load(0), source.load(0)
-    done = []
-
-    def law(name: str, holds: bool) -> None:
-        if not holds:
-            raise LawError(f"source {type(source).__name__} breaks {name}")
-        done.append(name)
-
-    law("same_for_the_same_seed", torch.equal(data.train, again.train))
+    law = Laws(f"source {type(source).__name__}")
+    law.holds("same_for_the_same_seed", torch.equal(data.train, again.train))
     splits = (data.train, data.valid, data.test)
-    law("splits_are_finite", all(bool(torch.isfinite(x).all()) for x in splits))
-    law("splits_are_not_empty", all(len(x) for x in splits))
-    law("columns_are_named", len(data.names) == data.dim)
+    law.holds("splits_are_finite", all(bool(torch.isfinite(x).all()) for x in splits))
+    law.holds("splits_are_not_empty", all(len(x) for x in splits))
+    law.holds("columns_are_named", len(data.names) == data.dim)
     z = data.transform.forward(data.test)
-    law("preprocessing_inverts", torch.allclose(data.transform.inverse(z), data.test, atol=1e-8))
+    law.holds(
+        "preprocessing_inverts", torch.allclose(data.transform.inverse(z), data.test, atol=1e-8)
+    )
     if data.log_density is not None:
-        law("log_density_shape", data.log_density(data.test[:5]).shape == (min(5, len(data.test)),))
-    return done
+        law.holds(
+            "log_density_shape", data.log_density(data.test[:5]).shape == (min(5, len(data.test)),)
+        )
+    return law.done
 
 
 def check_step_size(rule: StepSize) -> list[str]:

@@ -8,6 +8,7 @@ import torch
 
 from wopt.interfaces.objective import Objective
 from wopt.particles import Particles
+from wopt.statistics import mean_and_error
 from wopt.testing.checks import LawError
 from wopt.testing.random_laws import ConvexMap, displaced, normal_particles
 
@@ -120,6 +121,6 @@ def _standard_error(objective: Objective, at: Particles) -> float:
     """Return that of the energy: by its contributions, or between five groups of particles."""
     values = objective.contributions(at)
     if values is not None:
-        return float(values.std()) / math.sqrt(len(values))
+        return mean_and_error(values).error
     groups = [objective.energy(at.rows(slice(k, None, 5))) for k in range(5)]
-    return float(torch.stack(groups).std()) / math.sqrt(5)
+    return mean_and_error(torch.stack(groups)).error

@@ -89,8 +89,8 @@ def of_gaussians(name: str, means: Tensor, factors: Tensor) -> Law:
 
 
 def gaussian(d: int) -> Law:
-    """Return a Gaussian with standard deviations from 0.3 to 3, turned."""
-    return of_gaussians("gaussian", torch.ones(1, d).double(), _turned(d, 1, 0.3, 3.0, seed=d))
+    """Return a Gaussian with standard deviations from 0.3 to 3, axes rotated."""
+    return of_gaussians("gaussian", torch.ones(1, d).double(), _rotated(d, 1, 0.3, 3.0, seed=d))
 
 
 def ring(k: int = 8, radius: float = 2.0, scale: float = 0.25) -> Law:
@@ -125,7 +125,7 @@ def mixture(d: int, k: int = 6, seed: int = 0) -> Law:
     """Return k Gaussians of unlike covariances at random places."""
     draw = torch.Generator().manual_seed(1000 * seed + d)
     means = 2.0 * torch.randn(k, d, generator=draw, dtype=torch.float64)
-    return of_gaussians("mixture", means, _turned(d, k, 0.3, 1.0, seed=1000 * seed + d + 1))
+    return of_gaussians("mixture", means, _rotated(d, k, 0.3, 1.0, seed=1000 * seed + d + 1))
 
 
 def banana(d: int, bend: float = 1.0) -> Law:
@@ -220,7 +220,7 @@ def student(d: int, freedom: int = 5) -> Law:
 
 
 @functools.cache
-def _turned(d: int, k: int, least: float, most: float, seed: int) -> Tensor:
+def _rotated(d: int, k: int, least: float, most: float, seed: int) -> Tensor:
     """Return k Cholesky factors of rotated covariances with these standard deviations."""
     draw = torch.Generator().manual_seed(seed)
     factors = []

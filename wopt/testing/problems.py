@@ -29,7 +29,7 @@ class GaussianProblem:
         n, s: The target.
 
     Example:
-        >>> p = gaussian_problems()["turned"]
+        >>> p = gaussian_problems()["rotated"]
         >>> y = p.prox(p.labels(), 0.1)
         >>> bool(torch.allclose(p.labels() - 0.1 * p.gradient(y), y))
         True
@@ -128,7 +128,7 @@ class GaussianProblem:
 
 
 def gaussian_problems() -> dict[str, GaussianProblem]:
-    """Return test problems by name: ``line`` (1-D), ``commuting``, ``turned`` (2-D), ``five``."""
+    """Return test problems by name: ``line`` (1-D), ``commuting``, ``rotated`` (2-D), ``five``."""
 
     def make(*values: list[float] | list[list[float]]) -> GaussianProblem:
         return GaussianProblem(*(torch.tensor(v, dtype=torch.float64) for v in values))
@@ -143,7 +143,7 @@ def gaussian_problems() -> dict[str, GaussianProblem]:
     return {
         "line": make([1.5], [[0.6]], [-0.5], [[1.3]]),
         "commuting": make([1.5, -0.5], [[1.8, 0], [0, 0.5]], [0.0, 0.3], [[1.2, 0], [0, 0.8]]),
-        "turned": make(
+        "rotated": make(
             [1.5, -0.5], [[0.6, 0.25], [0.25, 0.4]], [0.0, 0.3], [[1.2, -0.4], [-0.4, 0.9]]
         ),
         "five": GaussianProblem(m, c, torch.zeros_like(m), s),

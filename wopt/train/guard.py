@@ -10,20 +10,20 @@ from pydantic import Field
 from torch import Tensor
 
 from wopt.capabilities import Capability
-from wopt.component import Component
+from wopt.component import Component, fields
 from wopt.errors import DivergenceError
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.change import energy_change
 from wopt.interfaces.objective import Objective
 from wopt.interfaces.subproblem import Subproblem
 from wopt.particles import Particles
-from wopt.push import invertible, push, there_and_back
+from wopt.push import inversion_error, push
 from wopt.statistics import Mean
 
-__all__ = ["INVERTED", "Guard", "Verdict", "inversion_error", "nll"]
+__all__ = ["INVERTED", "Guard", "Verdict", "nll"]
 
 INVERTED = 1000
-"""Rows on which a block's inverse is checked."""
+"""Rows on which a block's inverse is checked: it may cost as many passes as dimensions."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +59,7 @@ class Verdict:
         return "; ".join(w for w in (self.lacks_decrease, self.lacks_accuracy) if w)
 
 
+@fields
 class Guard(Component):
     """Accepts a step by sufficient decrease and by the accuracy of its likelihood.
 
@@ -79,34 +80,26 @@ class Guard(Component):
         1
     """
 
-    def __init__(
-        self,
-        likelihood_tolerance: Annotated[
-            float,
-            Field(
-                gt=0,
-                description="largest mean numerical error of a block's log-likelihood, in nats",
-            ),
-        ] = 0.02,
-        standard_errors: Annotated[
-            float,
-            Field(
-                ge=0,
-                description="a rise of the objective by at most this many standard errors is "
-                "accepted",
-            ),
-        ] = 1.0,
-        retries: Annotated[
-            int, Field(ge=0, description="how often a rejected step may be trained again")
-        ] = 2,
-        refinements: Annotated[
-            int, Field(ge=0, description="how often the time grid of a block may be refined")
-        ] = 4,
-    ) -> None:
-        self.likelihood_tolerance = likelihood_tolerance
-        self.standard_errors = standard_errors
-        self.retries = retries
-        self.refinements = refinements
+    likelihood_tolerance: Annotated[
+        float,
+        Field(
+            gt=0,
+            description="largest mean numerical error of a block's log-likelihood, in nats",
+        ),
+    ] = 0.02
+    standard_errors: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="a rise of the objective by at most this many standard errors is accepted",
+        ),
+    ] = 1.0
+    retries: Annotated[
+        int, Field(ge=0, description="how often a rejected step may be trained again")
+    ] = 2
+    refinements: Annotated[
+        int, Field(ge=0, description="how often the time grid of a block may be refined")
+    ] = 4
 
     @torch.no_grad()
     def judge(
@@ -135,7 +128,7 @@ class Guard(Component):
             lacks = self.rises("energy", energy_change(objective, before, moved), rounding)
         inversion = None
         try:
-            inversion = inversion_error(block, before.points)
+            inversion = inversion_error([block], before.points[:INVERTED])
         except DivergenceError as error:  # not one to one: a smaller learning rate may help
             lacks = lacks or str(error)
         inexact = _likelihood_error(objective, block, before, moved)
@@ -187,13 +180,3 @@ def _likelihood_error(
     if with_target[0] is None or with_target[1] is None:
         return float((coarse.log_det - audited.log_det).abs().mean())
     return float((with_target[0] - with_target[1]).abs().mean())
-
-
-def inversion_error(block: FlowBlock, x: Tensor) -> float | None:
-    """Return the root mean square of T^-1(T(x)) - x, or ``None`` if there is no inverse.
-
-    At most :data:`INVERTED` rows are looked at: an inverse may cost as many passes as dimensions.
-    """
-    if not invertible([block]):
-        return None
-    return float(there_and_back([block], x[:INVERTED]).square().sum(1).mean().sqrt())

@@ -77,7 +77,7 @@ class Trace:
         return Trace(moved, self.particles.points, gradient)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class State:
     """All that the next step needs, and all that a checkpoint holds.
 
@@ -103,6 +103,10 @@ class State:
     records: tuple[StepRecord, ...] = ()
     plan: Mapping[str, float] = dataclasses.field(default_factory=dict)
     start: tuple[Particles, Particles] | None = None
+
+    def __repr__(self) -> str:
+        particles = self.train.particles
+        return f"State(after {self.step} step(s), energy {self.energy:.6g}; {particles})"
 
     @property
     def block(self) -> FlowBlock | None:
@@ -153,24 +157,24 @@ class Problem:
             energy = float(self.objective.energy(held_out))
         return State(0, Trace(train), Trace(held_out), None, energy, (), start=(train, held_out))
 
-    def redraw(self, like: Particles, *purpose: str | int) -> None:
-        """Give a stochastic objective the first draw for a purpose; see :meth:`draws`.
+    def redraw(self, like: Particles, *key: str | int) -> None:
+        """Give a stochastic objective the first draw of a key; see :meth:`draws`.
 
-        All held-out energies of a run use the same draw, so that they can be compared.
+        All held-out energies of a run use one key, so that they can be compared.
         """
-        self.draws(like, *purpose)()
+        self.draws(like, *key)()
 
-    def draws(self, like: Particles, *purpose: str | int) -> Callable[[], None]:
-        """Return a function that gives a stochastic objective the next draw for a purpose.
+    def draws(self, like: Particles, *key: str | int) -> Callable[[], None]:
+        """Return a function that gives a stochastic objective the next draw of a key.
 
-        This is the one way in which draws change: as a function of the seed and the purpose, so
+        This is the one way in which draws change: as a function of the seed and the key, so
         that nothing depends on the past. They are set on the objective and not handed to each
         evaluation, because a scheme may split it (:meth:`Objective.split`): the parts, the
         anchors made of them and the whole must see the same numbers, whoever asks.
 
         Args:
             like: Particles on the device where numbers are drawn.
-            purpose: What the draws are for.
+            key: What the draws are for.
         """
-        source = generator(self.seed, "objective", *purpose, device=like.points.device)
+        source = generator(self.seed, "objective", *key, device=like.points.device)
         return lambda: self.objective.resample(source)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Literal
+
+from wopt.typed import Number, Typed
 
 __all__ = ["Retry", "StepRecord"]
 
@@ -17,7 +18,7 @@ Action = Literal[
 
 
 @dataclasses.dataclass(frozen=True)
-class Retry:
+class Retry(Typed):
     """Why a step was not accepted at first, and what was done about it.
 
     Attributes:
@@ -44,7 +45,7 @@ class Retry:
 
 
 @dataclasses.dataclass(frozen=True)
-class StepRecord:
+class StepRecord(Typed):
     """One line of ``steps.jsonl``. Held-out particles and the audited map are used throughout.
 
     Attributes:
@@ -77,36 +78,23 @@ class StepRecord:
 
     step: int
     step_size: float
-    energy: float
-    energy_change: float
+    energy: Number
+    energy_change: Number
     w2_step: float
-    decrease: float
-    decrease_error: float
+    decrease: Number
+    decrease_error: Number
     residual: float | None
     nll_valid: float | None
     likelihood_error: float | None
     inversion_error: float | None
     retries: int
     attempts: tuple[Retry, ...]
-    terms: dict[str, float]
-    loss: float
+    terms: dict[str, Number]
+    loss: Number
     iterations: int
     seconds: float
     cpu_seconds: float
     stop: str | None = None
-    plan: dict[str, float] = dataclasses.field(default_factory=dict)
+    plan: dict[str, Number] = dataclasses.field(default_factory=dict)
     refined: int = 0
-    weights: float | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the line of ``steps.jsonl``."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_dict(cls, line: Mapping[str, Any]) -> Self:
-        """Return the record of a line of ``steps.jsonl``.
-
-        Raises:
-            TypeError: Keys are missing, or there are others.
-        """
-        return cls(**{**line, "attempts": tuple(Retry(**retry) for retry in line["attempts"])})
+    weights: Number | None = None

@@ -25,7 +25,10 @@ from wopt.train.record import StepRecord
 from wopt.train.respace import respaced
 from wopt.train.solver import InnerSolver
 
-__all__ = ["Joint", "pending", "refine"]
+__all__ = ["REFINING", "Joint", "pending", "refine"]
+
+REFINING = "refining all blocks"
+"""What listeners are told that the work is."""
 
 
 def pending(problem: Problem, state: State) -> bool:
@@ -164,7 +167,7 @@ def _train(
 
     def tell(done: int, total: int, loss: float) -> None:
         if progress:
-            progress(state.step, "refining all blocks", done, total, loss)
+            progress(state.step, REFINING, done, total, loss)
 
     @torch.no_grad()
     def held_out(_: nn.Module) -> float:

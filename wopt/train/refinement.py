@@ -6,11 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from wopt.component import Component
+from wopt.component import Component, fields
 
 __all__ = ["Refinement"]
 
 
+@fields
 class Refinement(Component):
     """Joint training of all maps, from where the steps left them, on the sum of what they pay.
 
@@ -28,42 +29,27 @@ class Refinement(Component):
         'end'
     """
 
-    def __init__(
-        self,
-        iterations: Annotated[
-            int, Field(ge=0, description="iterations of joint training; 0: none")
-        ] = 0,
-        when: Annotated[
-            Literal["end", "each"],
-            Field(
-                description="end (after the last step) or each (after each step from the second on)"
-            ),
-        ] = "end",
-        rate: Annotated[
-            float, Field(gt=0, description="factor on the solver's learning rates")
-        ] = 0.5,
-        recompute: Annotated[
-            bool,
-            Field(
-                description="whether blocks are computed again in the backward pass, which takes "
-                "less memory and more time"
-            ),
-        ] = False,
-        respace: Annotated[
-            int,
-            Field(
-                ge=0,
-                description="rounds, before the joint iterations, in which step sizes are set to "
-                "equal arc length and every step is made again, beginning from its own map",
-            ),
-        ] = 0,
-        share: Annotated[
-            float, Field(gt=0, description="factor on the solver's iterations in these rounds")
-        ] = 0.5,
-    ) -> None:
-        self.respace = respace
-        self.share = share
-        self.iterations = iterations
-        self.when = when
-        self.rate = rate
-        self.recompute = recompute
+    iterations: Annotated[int, Field(ge=0, description="iterations of joint training; 0: none")] = 0
+    when: Annotated[
+        Literal["end", "each"],
+        Field(description="end (after the last step) or each (after each step from the second on)"),
+    ] = "end"
+    rate: Annotated[float, Field(gt=0, description="factor on the solver's learning rates")] = 0.5
+    recompute: Annotated[
+        bool,
+        Field(
+            description="whether blocks are computed again in the backward pass, which takes "
+            "less memory and more time"
+        ),
+    ] = False
+    respace: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="rounds, before the joint iterations, in which step sizes are set to "
+            "equal arc length and every step is made again, beginning from its own map",
+        ),
+    ] = 0
+    share: Annotated[
+        float, Field(gt=0, description="factor on the solver's iterations in these rounds")
+    ] = 0.5

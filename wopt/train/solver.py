@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from wopt.component import Component
+from wopt.component import Component, fields
 from wopt.errors import ConfigError
 from wopt.interfaces.block import FlowBlock
 from wopt.train.batches import BatchTraining
@@ -32,6 +32,7 @@ def _of_steps(entries: list[Any] | None) -> list[Any] | None:
     return entries
 
 
+@fields
 class InnerSolver(Component):
     """Adam or Muon on mini-batches with warm-up and a cosine schedule, or L-BFGS on all particles.
 
@@ -44,164 +45,136 @@ class InnerSolver(Component):
         100
     """
 
-    def __init__(
-        self,
-        optimiser: Annotated[
-            Literal["adam", "muon", "lbfgs", "gaussian"],
-            Field(
-                description="adam (on mini-batches), muon (the same with orthogonalised steps for "
-                "weight matrices, quicker on sharp features), lbfgs (on all particles, for small "
-                "problems) or gaussian (lbfgs in float64 for the block affine, also begun from the "
-                "target's mode and the curvature there)"
-            ),
-        ] = "adam",
-        learning_rate: Annotated[float, Field(gt=0, description="peak learning rate")] = 2e-3,
-        matrix_rate: Annotated[
-            float, Field(gt=0, description="peak learning rate of weight matrices under muon")
-        ] = 0.02,
-        iterations: Annotated[
-            int, Field(ge=1, description="largest number of iterations in each step")
-        ] = 500,
-        by_step: Annotated[
-            list[Annotated[float, Field(gt=0)] | dict[str, Any]] | None,
-            Field(
-                min_length=1,
-                description="for each step a factor on `iterations`, or a table of the options "
-                "that differ from these; the last is used for all later steps",
-            ),
-            AfterValidator(_of_steps),
-        ] = None,
-        fresh: Annotated[
-            bool,
-            Field(
-                description="whether training particles are drawn anew at every iteration, where "
-                "the source can be sampled or its rows are smoothed; not with lbfgs or gaussian"
-            ),
-        ] = False,
-        batch_size: Annotated[int, Field(ge=1, description="particles per iteration")] = 500,
-        warmup: Annotated[
-            float,
-            Field(ge=0, lt=1, description="share of iterations in which the learning rate rises"),
-        ] = 0.05,
-        final_rate: Annotated[
-            float, Field(ge=0, le=1, description="learning rate at the end, as a share of the peak")
-        ] = 0.01,
-        clip: Annotated[
-            float,
-            Field(
-                ge=0,
-                description="largest norm of a gradient, to which longer ones are clipped; 0: no "
-                "clipping",
-            ),
-        ] = 10.0,
-        weight_decay: Annotated[
-            float,
-            Field(
-                ge=0,
-                description="decoupled weight decay as in AdamW, against overfitting (with adam "
-                "and muon)",
-            ),
-        ] = 0.0,
-        ema: Annotated[
-            float,
-            Field(
-                ge=0,
-                lt=1,
-                description="decay of the exponential moving average of the parameters, which is "
-                "what is kept; 0: no average",
-            ),
-        ] = 0.0,
-        noise: Annotated[
-            float,
-            Field(
-                ge=0,
-                description="standard deviation of fresh normal noise on the training particles, "
-                "in the flow's coordinates, at every iteration; against overfitting smooth laws",
-            ),
-        ] = 0.0,
-        warm_start: Annotated[
-            bool,
-            Field(
-                description="whether a step's map begins as that of the step before; otherwise as "
-                "the identity"
-            ),
-        ] = True,
-        check_every: Annotated[
-            int,
-            Field(
-                ge=1, description="iterations between evaluations of the loss on held-out particles"
-            ),
-        ] = 50,
-        check_rows: Annotated[
-            int | None,
-            Field(
-                ge=1,
-                description="number of held-out particles in these evaluations; by default all",
-            ),
-        ] = None,
-        patience: Annotated[
-            int | None,
-            Field(
-                ge=1,
-                description="evaluations without a new smallest loss before training of the step "
-                "ends; the best map is kept, the initial one if none was better",
-            ),
-        ] = None,
-        tolerance: Annotated[
-            float | None,
-            Field(
-                gt=0,
-                description="train until the error in the first-order optimality condition is "
-                "below this",
-            ),
-        ] = None,
-        relative_tolerance: Annotated[
-            float | None,
-            Field(
-                gt=0,
-                description="the same tolerance as a share of the movement divided by h, which "
-                "falls from step to step, so that late steps are solved more accurately",
-            ),
-        ] = None,
-        weights: Annotated[
-            float | None,
-            Field(
-                gt=0,
-                lt=1,
-                description="train until the importance weights of held-out particles have an "
-                "effective size of this share; for a start of known density and a target's "
-                "potential",
-            ),
-        ] = None,
-        rounds: Annotated[
-            int, Field(ge=1, description="how often `iterations` may be run to reach a tolerance")
-        ] = 4,
-        grow: Annotated[
-            float, Field(ge=1, description="factor on the iterations from round to round")
-        ] = 1.0,
-    ) -> None:
-        self.optimiser = optimiser
-        self.learning_rate = learning_rate
-        self.matrix_rate = matrix_rate
-        self.iterations = iterations
-        self.by_step = by_step
-        self.fresh = fresh
-        self.batch_size = batch_size
-        self.warmup = warmup
-        self.final_rate = final_rate
-        self.clip = clip
-        self.weight_decay = weight_decay
-        self.ema = ema
-        self.noise = noise
-        self.warm_start = warm_start
-        self.check_every = check_every
-        self.check_rows = check_rows
-        self.patience = patience
-        self.tolerance = tolerance
-        self.relative_tolerance = relative_tolerance
-        self.weights = weights
-        self.rounds = rounds
-        self.grow = grow
+    optimiser: Annotated[
+        Literal["adam", "muon", "lbfgs", "gaussian"],
+        Field(
+            description="adam (on mini-batches), muon (the same with orthogonalised steps for "
+            "weight matrices, quicker on sharp features), lbfgs (on all particles, for small "
+            "problems) or gaussian (lbfgs in float64 for the block affine, also begun from the "
+            "target's mode and the curvature there)"
+        ),
+    ] = "adam"
+    learning_rate: Annotated[float, Field(gt=0, description="peak learning rate")] = 2e-3
+    matrix_rate: Annotated[
+        float, Field(gt=0, description="peak learning rate of weight matrices under muon")
+    ] = 0.02
+    iterations: Annotated[
+        int, Field(ge=1, description="largest number of iterations in each step")
+    ] = 500
+    by_step: Annotated[
+        list[Annotated[float, Field(gt=0)] | dict[str, Any]] | None,
+        Field(
+            min_length=1,
+            description="for each step a factor on `iterations`, or a table of the options "
+            "that differ from these; the last is used for all later steps",
+        ),
+        AfterValidator(_of_steps),
+    ] = None
+    fresh: Annotated[
+        bool,
+        Field(
+            description="whether training particles are drawn anew at every iteration, where the "
+            "source can be sampled or its rows are smoothed; not with lbfgs or gaussian"
+        ),
+    ] = False
+    batch_size: Annotated[int, Field(ge=1, description="particles per iteration")] = 500
+    warmup: Annotated[
+        float,
+        Field(ge=0, lt=1, description="share of iterations in which the learning rate rises"),
+    ] = 0.05
+    final_rate: Annotated[
+        float, Field(ge=0, le=1, description="learning rate at the end, as a share of the peak")
+    ] = 0.01
+    clip: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="largest norm of a gradient, to which longer ones are clipped; 0: no "
+            "clipping",
+        ),
+    ] = 10.0
+    weight_decay: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="decoupled weight decay as in AdamW, against overfitting (with adam "
+            "and muon)",
+        ),
+    ] = 0.0
+    ema: Annotated[
+        float,
+        Field(
+            ge=0,
+            lt=1,
+            description="decay of the exponential moving average of the parameters, which is "
+            "what is kept; 0: no average",
+        ),
+    ] = 0.0
+    noise: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="standard deviation of fresh normal noise on the training particles, "
+            "in the flow's coordinates, at every iteration; against overfitting smooth laws",
+        ),
+    ] = 0.0
+    warm_start: Annotated[
+        bool,
+        Field(
+            description="whether a step's map begins as that of the step before; otherwise as "
+            "the identity"
+        ),
+    ] = True
+    check_every: Annotated[
+        int,
+        Field(ge=1, description="iterations between evaluations of the loss on held-out particles"),
+    ] = 50
+    check_rows: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            description="number of held-out particles in these evaluations; by default all",
+        ),
+    ] = None
+    patience: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            description="evaluations without a new smallest loss before training of the step "
+            "ends; the best map is kept, the initial one if none was better",
+        ),
+    ] = None
+    tolerance: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            description="train until the error in the first-order optimality condition is "
+            "below this",
+        ),
+    ] = None
+    relative_tolerance: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            description="the same tolerance as a share of the movement divided by h, which "
+            "falls from step to step, so that late steps are solved more accurately",
+        ),
+    ] = None
+    weights: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            lt=1,
+            description="train until the importance weights of held-out particles have an "
+            "effective size of this share; for a start of known density and a target's potential",
+        ),
+    ] = None
+    rounds: Annotated[
+        int, Field(ge=1, description="how often `iterations` may be run to reach a tolerance")
+    ] = 4
+    grow: Annotated[
+        float, Field(ge=1, description="factor on the iterations from round to round")
+    ] = 1.0
 
     def of_step(self, step: int) -> InnerSolver:
         """Return the solver of one step: 0, 1, ...

@@ -54,15 +54,15 @@ class Stage:
     def train(self, previous: FlowBlock | None) -> tuple[FlowBlock, InnerReport]:
         """Return a block trained from that of the stage or step before, or from the identity."""
         problem, particles = self.problem, self.sub.particles
-        purpose = ("step", self.step + 1, self.attempt, self.stage)
-        with seeded(derive(problem.seed, *purpose)):
+        key = ("step", self.step + 1, self.attempt, self.stage)
+        with seeded(derive(problem.seed, *key)):
             block = _new_block(problem.block_of(self.step), particles)
             block.see(particles.points)
             if previous is not None and self.solver.warm_start and _alike(block, previous):
                 block.warm_start(previous)
             for _ in range(self.attempt):
                 block.refine()
-            report = self._minimise(block, problem.draws(particles, *purpose))
+            report = self._minimise(block, problem.draws(particles, *key))
         block.freeze()
         return block, report
 

@@ -7,12 +7,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from wopt.component import Component
+from wopt.component import Component, fields
 from wopt.train.record import StepRecord
 
 __all__ = ["Stop"]
 
 
+@fields
 class Stop(Component):
     """Ends a run after a number of steps, or before it when nothing more is gained.
 
@@ -21,61 +22,49 @@ class Stop(Component):
         3
     """
 
-    def __init__(
-        self,
-        steps: Annotated[int, Field(ge=1, description="largest number of steps")] = 4,
-        movement: Annotated[
-            float | None,
-            Field(gt=0, description="stop when E|T(x)-x|^2 of a step falls below this"),
-        ] = None,
-        residual: Annotated[
-            float | None,
-            Field(
-                gt=0,
-                description="stop when the movement of a step divided by h falls below this "
-                "multiple of its first-order residual, since further steps could not improve the "
-                "certificate",
-            ),
-        ] = None,
-        challenge: Annotated[
-            float | None,
-            Field(
-                gt=0,
-                description="stop when one more step without a transport cost would gain fewer "
-                "nats than this on fresh rows",
-            ),
-        ] = None,
-        weights: Annotated[
-            float | None,
-            Field(
-                gt=0,
-                lt=1,
-                description="stop when the importance weights of the held-out particles have an "
-                "effective size of this share (a start of known density, a target's potential)",
-            ),
-        ] = None,
-        nll_patience: Annotated[
-            int | None,
-            Field(
-                ge=1,
-                description="stop after this many steps without improvement of the negative "
-                "log-likelihood (NLL) of held-out rows",
-            ),
-        ] = None,
-        nll_tolerance: Annotated[
-            float,
-            Field(
-                ge=0, description="smallest fall of the NLL that counts as an improvement, in nats"
-            ),
-        ] = 1e-3,
-    ) -> None:
-        self.steps = steps
-        self.movement = movement
-        self.residual = residual
-        self.challenge = challenge
-        self.weights = weights
-        self.nll_patience = nll_patience
-        self.nll_tolerance = nll_tolerance
+    steps: Annotated[int, Field(ge=1, description="largest number of steps")] = 4
+    movement: Annotated[
+        float | None,
+        Field(gt=0, description="stop when E|T(x)-x|^2 of a step falls below this"),
+    ] = None
+    residual: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            description="stop when the movement of a step divided by h falls below this "
+            "multiple of its first-order residual, since further steps could not improve the "
+            "certificate",
+        ),
+    ] = None
+    challenge: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            description="stop when one more step without a transport cost would gain fewer "
+            "nats than this on fresh rows",
+        ),
+    ] = None
+    weights: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            lt=1,
+            description="stop when the importance weights of the held-out particles have an "
+            "effective size of this share (a start of known density, a target's potential)",
+        ),
+    ] = None
+    nll_patience: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            description="stop after this many steps without improvement of the negative "
+            "log-likelihood (NLL) of held-out rows",
+        ),
+    ] = None
+    nll_tolerance: Annotated[
+        float,
+        Field(ge=0, description="smallest fall of the NLL that counts as an improvement, in nats"),
+    ] = 1e-3
 
     def reason(self, records: Sequence[StepRecord]) -> str | None:
         """Return why to stop after these steps, or ``None`` to go on."""

@@ -8,7 +8,7 @@ from wopt import History
 from wopt.testing import GaussianTarget, gaussian_nodes, gaussian_problems, jko_step, moments
 
 H = 0.7
-PROBLEMS = ["line", "commuting", "turned", "five"]
+PROBLEMS = ["line", "commuting", "rotated", "five"]
 
 
 def solved(problem, particles, block, scheme="jko", h=H, **options):
@@ -46,7 +46,7 @@ def test_affine_makes_the_exact_step(name, options):
     ],
 )
 def test_affine_makes_other_exact_steps(scheme, options):
-    p, h = gaussian_problems()["turned"], 0.3  # explicit steps are stable up to 0.62
+    p, h = gaussian_problems()["rotated"], 0.3  # explicit steps are stable up to 0.62
     block = {"name": "affine", "symmetric": scheme == "jko"}
     y = solved(p, p.nodes(), block, scheme, h, **options).state.train.particles.points
     x = p.labels()
@@ -60,7 +60,7 @@ def test_affine_makes_other_exact_steps(scheme, options):
 
 @pytest.mark.parametrize(
     ("name", "order", "moment_error", "map_error"),
-    [("line", 20, 1e-6, 2e-4), ("turned", 12, 1e-5, 2e-3)],
+    [("line", 20, 1e-6, 2e-4), ("rotated", 12, 1e-5, 2e-3)],
 )
 def test_icnn_reaches_the_exact_step(name, order, moment_error, map_error):
     """From the identity, by the solver; the map is found within the square root of its loss."""
@@ -78,7 +78,7 @@ def test_icnn_reaches_the_exact_step(name, order, moment_error, map_error):
 
 
 @pytest.mark.parametrize("table", [{"name": "icnn", "sharpness": 1.0}, {"name": "affine"}])
-@pytest.mark.parametrize(("name", "order"), [("line", 40), ("turned", 24)])
+@pytest.mark.parametrize(("name", "order"), [("line", 40), ("rotated", 24)])
 def test_the_exact_step_is_stationary_in_every_parameter(table, name, order, new):
     """The loss's gradient vanishes at the Brenier map of the step, to 1e-9, and not beside it."""
     p = gaussian_problems()[name]

@@ -61,7 +61,7 @@ def fista(p, h, steps, restart):
 
 @pytest.mark.parametrize("restart", [True, False])
 def test_fista_with_and_without_restart(restart, problems):
-    p = problems["turned"]
+    p = problems["rotated"]
     scheme = wopt.build(
         "scheme", {"name": "accelerated", "step_size": 0.5, "convexity": 0, "restart": restart}
     )
@@ -72,7 +72,7 @@ def test_fista_with_and_without_restart(restart, problems):
 
 
 def test_restart_helps(problems):
-    p = problems["turned"]
+    p = problems["rotated"]
     assert p.gap(fista(p, 0.5, 12, True)[0]) < p.gap(fista(p, 0.5, 12, False)[0]) / 3
 
 

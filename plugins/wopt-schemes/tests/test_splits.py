@@ -42,7 +42,7 @@ def lbfgs(particles, objective, scheme, steps=1):
 
 def test_forward_backward_splits_a_sum(problems, make):
     """KL + attraction: both smooth parts are explicit; the minimiser is Gaussian."""
-    p, a = problems["turned"], 0.7
+    p, a = problems["rotated"], 0.7
     objective = p.objective() + Attraction(a)
     scheme = make("forward_backward", 0.2)
     history = wopt.History(p.nodes(), None, None, 0, 0.2, None)

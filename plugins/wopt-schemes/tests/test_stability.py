@@ -26,7 +26,7 @@ LIMITS = {"explicit": 1.0, "explicit_midpoint": 1.0, "extragradient": 0.5, "forw
 
 @pytest.mark.parametrize("name", LIMITS)
 def test_a_step_above_the_limit_is_refused(name, problems, make):
-    p = problems["turned"]
+    p = problems["rotated"]
     limit = LIMITS[name] / p.target().smoothness
     with pytest.raises(wopt.ConfigError, match=rf"unstable for h > {limit:.4g}"):
         run_scheme(make(name, 1.05 * limit), p, 1)

@@ -54,7 +54,7 @@ def unevenness(found):
 
 def test_arc_length_evens_out_the_blocks(problems, make, tmp_path):
     """Train, re-space, refine: each round is nearer to equal lengths, in the same total time."""
-    p = problems["turned"]
+    p = problems["rotated"]
     first = run_scheme(make("jko", 0.5), p, 6)
     one = write_run(tmp_path / "one", first)
     second = run_scheme(make("jko", {"name": "arc_length", "run": one}), p, 6)
@@ -82,17 +82,24 @@ def test_arc_length_round_trips(problems, make, tmp_path):
     assert wopt.config_of(wopt.build("step_size", table)) == table
 
 
-LINE = '{"step_size": 0.5, "w2_step": %s}\n'
+def lines(moved, count):
+    record = {
+        "step": 1, "step_size": 0.5, "energy": 0.0, "energy_change": 0.0, "w2_step": moved,
+        "decrease": 0.0, "decrease_error": 0.0, "residual": None, "nll_valid": None,
+        "likelihood_error": None, "inversion_error": None, "retries": 0, "attempts": [],
+        "terms": {}, "loss": 0.0, "iterations": 1, "seconds": 1.0, "cpu_seconds": 1.0,
+    }  # fmt: skip
+    return count * (json.dumps(record) + "\n")
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         (None, "is no run directory"),
-        (LINE % 1.0, r"has 1 step\(s\)"),
-        (2 * (LINE % 0.0), "did not move"),
+        (lines(1.0, 1), r"has 1 step\(s\)"),
+        (lines(0.0, 2), "did not move"),
         ("{broken\n", "is damaged"),
-        (2 * (LINE % "null"), "is damaged"),
+        (lines(None, 2), "is damaged"),
     ],
 )
 def test_arc_length_says_what_is_wrong_with_the_run(text, message, tmp_path):

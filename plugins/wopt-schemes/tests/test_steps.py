@@ -22,7 +22,7 @@ STEPS = [0.08, 0.1, 0.05]
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("where", ["line", "turned", "five"])
+@pytest.mark.parametrize("where", ["line", "rotated", "five"])
 def test_steps_equal_the_closed_form(name, where, problems, make, exact):
     p = problems[where]
     found = run_scheme(make(name, STEPS), p, len(STEPS))
@@ -64,7 +64,7 @@ def test_label_steps_equal_the_formulas_in_mean_and_deviation(problems, exact):
 
 
 def test_explicit_step_equals_the_matrix_formula(problems, exact):
-    p, h = problems["turned"], 0.05
+    p, h = problems["rotated"], 0.05
     x = exact("explicit", p, [h])
     c = torch.eye(2) - h * (torch.linalg.inv(p.s) - torch.linalg.inv(p.c))
     assert torch.allclose(x[:, 1:] @ x[:, 1:].T, c @ p.c @ c.T, atol=1e-12)

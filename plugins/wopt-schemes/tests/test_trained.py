@@ -21,11 +21,9 @@ ON_ODE = [
     "accelerated",
     "sdirk2",
     "sliced_jko",
-    "entropic_jko",
 ]
 OPTIONS = {
     "semi_forward_backward": {"curvature": 1.0},
-    "entropic_jko": {"rows": 50, "epsilon": 0.4},
 }
 
 
@@ -40,7 +38,7 @@ def trained(name, train, valid, step_size, steps, **solver):
     )
 
 
-@pytest.mark.parametrize("name", [n for n in ON_ODE if n != "entropic_jko"])
+@pytest.mark.parametrize("name", ON_ODE)
 def test_the_minimiser_hardly_moves(name):
     draw = torch.Generator().manual_seed(0)
     train, valid = (torch.randn(n, 2, generator=draw) for n in (8000, 4000))

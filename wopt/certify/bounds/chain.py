@@ -75,14 +75,11 @@ class StepBounds:
     gap: Mapping[str, Entry]
 
     @property
-    def best_w2(self) -> Entry:
-        """The smallest bound of the distance that nothing refutes."""
-        return _smallest(self.w2, "no bound of the distance is available")
-
-    @property
     def best_gap(self) -> Entry:
         """The smallest bound of the gap that nothing refutes."""
-        return _smallest(self.gap, "no bound of the gap is available")
+        known = [e for e in self.gap.values() if e.stands]
+        none = Entry(None, reason="no bound of the gap is available")
+        return min(known, key=lambda e: e.value or 0.0, default=none)
 
     @property
     def best_tv(self) -> Entry:
@@ -166,48 +163,52 @@ def chain(
         >>> round(last.best_gap.value, 3), last.best_gap.label, last.gap["theorem_p"].reason
         (0.405, 'bound given eps', 'kl0 is not known')
     """
-    eps = np.asarray(errors, dtype=float)
-    h, eps = steps_of(step_sizes, eps)
+    _check(base, measured)
+    h, eps = steps_of(step_sizes, np.asarray(errors, dtype=float))
     if h.ndim != 1:
         raise UserError(f"chain follows one run: one step size a step, got shape {h.shape}")
-    if base not in get_args(Base):
-        raise UserError(f"base is one of {', '.join(get_args(Base))}, got {base!r}")
-    if unknown := sorted(set(measured) - set(_MEASURABLE)):
-        raise UserError(f"measured names {unknown}; known: {', '.join(_MEASURABLE)}")
-    if isinstance(second_moments, int | float):
-        second_moments = [second_moments, *[None] * len(h)]
-    moments = _per_step("second_moments", second_moments, len(h) + 1)
-    tainted = {key for key, name in _NAMES.items() if name in measured}
-    target_moment = _number("target_second_moment", target_second_moment)
-    start = _number("w0", w0)
-    if math.isnan(start) and not math.isnan(moments[0] + target_moment):
-        start = start_distance(float(moments[0]), target_moment)
-        if tainted & {"moments", "target_moment"}:
-            tainted.add("w0")
     run = Inputs(
         h=h,
         eps=eps,
         moved=_per_step("moved", moved, len(h)),
         fisher=_per_step("fisher", fisher, len(h)),
-        moments=moments,
-        w0=start,
+        moments=_moments(second_moments, len(h) + 1),
+        w0=_number("w0", w0),
         kl0=_number("kl0", kl0),
-        target_moment=target_moment,
+        target_moment=_number("target_second_moment", target_second_moment),
         lam=lam,
         pl=lam if pl is None else pl,
         smoothness=_number("smoothness", smoothness),
         base=base,
     )
-    return _records(run, tainted, not_optimal, frozenset(seen))
+    estimates = {key for key, name in _NAMES.items() if name in measured}
+    return _records(*_with_distance(run, estimates), not_optimal, frozenset(seen))
+
+
+def _check(base: str, measured: Collection[str]) -> None:
+    if base not in get_args(Base):
+        raise UserError(f"base is one of {', '.join(get_args(Base))}, got {base!r}")
+    if unknown := sorted(set(measured) - set(_MEASURABLE)):
+        raise UserError(f"measured names {unknown}; known: {', '.join(_MEASURABLE)}")
+
+
+def _with_distance(run: Inputs, estimates: set[str]) -> tuple[Inputs, set[str]]:
+    """Return inputs whose w0, where it is not known, is bounded by the second moments."""
+    if not math.isnan(run.w0) or math.isnan(run.moments[0] + run.target_moment):
+        return run, estimates
+    if estimates & {"moments", "target_moment"}:
+        estimates = estimates | {"w0"}
+    w0 = start_distance(float(run.moments[0]), run.target_moment)
+    return dataclasses.replace(run, w0=w0), estimates
 
 
 def _records(
-    run: Inputs, tainted: set[str], not_optimal: Sequence[str], seen: frozenset[int]
+    run: Inputs, estimates: set[str], not_optimal: Sequence[str], seen: frozenset[int]
 ) -> list[StepBounds]:
     """Return every rule's entry, by step."""
     tables: dict[str, dict[str, list[Entry]]] = {"w2": {}, "gap": {}}
     for rule in RULES:
-        entries = _apply(rule, run, tainted)
+        entries = _apply(rule, run, estimates)
         if rule.along:
             entries = _withdrawn(entries, not_optimal)
         tables[rule.of][rule.name] = _seen(rule, entries, seen)
@@ -246,7 +247,7 @@ def _seen(rule: Rule, entries: list[Entry], steps: frozenset[int]) -> list[Entry
     return labelled
 
 
-def _apply(rule: Rule, run: Inputs, tainted: set[str]) -> list[Entry]:
+def _apply(rule: Rule, run: Inputs, estimates: set[str]) -> list[Entry]:
     """Return a rule's entry for each step."""
     reason = rule.blocked(run)
     if not reason:
@@ -267,7 +268,7 @@ def _apply(rule: Rule, run: Inputs, tainted: set[str]) -> list[Entry]:
             entries.append(Entry(None, reason=_unknown(rule, run, n)))
             continue
         label: Label = "exact"
-        if tainted & set(rule.uses):
+        if estimates & set(rule.uses):
             label = "estimate"
         elif "eps" in rule.uses and np.any(run.eps[n if rule.local else 0 : n + 1] > 0):
             label = "bound given eps"
@@ -296,15 +297,6 @@ def _from_divergence(kl: Entry, pl: float) -> Entry:
     return dataclasses.replace(kl, value=float(transport_entropy(kl.value, pl)))
 
 
-def _smallest(entries: Mapping[str, Entry], reason: str) -> Entry:
-    known = [
-        (entry.value, entry)
-        for entry in entries.values()
-        if entry.value is not None and entry.stands
-    ]
-    return min(known, key=lambda pair: pair[0])[1] if known else Entry(None, reason=reason)
-
-
 def _per_step(name: str, values: PerStep | float | None, count: int) -> Array:
     if values is None:
         return np.full(count, np.nan)
@@ -314,6 +306,13 @@ def _per_step(name: str, values: PerStep | float | None, count: int) -> Array:
     if np.any(numbers < 0):
         raise UserError(f"{name} cannot be negative")
     return numbers
+
+
+def _moments(values: PerStep | float | None, count: int) -> Array:
+    """Return second moments; of a single one, that of the start, the others are not known."""
+    if isinstance(values, int | float):
+        values = [values, *[None] * (count - 1)]
+    return _per_step("second_moments", values, count)
 
 
 def _number(name: str, value: float | None) -> float:

@@ -66,11 +66,11 @@ class WaveField:
         linear = sine.T @ fit.by_point[:, :moved] / n
         linear = linear + (cosine.T @ fit.by_log_det / n)[:, None] * self._slopes().T
         values, vectors = torch.linalg.eigh(sine.T @ sine / n)
-        turned = vectors.T @ linear
+        rotated = vectors.T @ linear
         waves = self._angles(validation.points)
         best = 0.0
         for ridge in _RIDGES:
-            matrix = vectors @ (turned / (values.clamp(min=0) + ridge)[:, None])
+            matrix = vectors @ (rotated / (values.clamp(min=0) + ridge)[:, None])
             phi, divergence = self._of(*waves, matrix)
             gain = float(
                 validation.mean(2 * validation.along(phi, divergence) - phi.square().sum(1))

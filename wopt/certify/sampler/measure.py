@@ -12,9 +12,10 @@ from wopt.certify.sampler.doubts import doubts_of_exact, doubts_of_modes, doubts
 from wopt.certify.sampler.lost import MANY, lost_modes
 from wopt.certify.sampler.psis import smoothed_importance_weights
 from wopt.certify.sampler.report import ModeWeight, SamplerReport
-from wopt.certify.sampler.weights import effective_size, log_mean_weight, mean_and_error, moments
+from wopt.certify.sampler.weights import effective_size, log_mean_weight, moments
 from wopt.errors import DataError
 from wopt.interfaces.target import Target
+from wopt.statistics import mean_and_error
 
 __all__ = ["measure_sampler", "usable"]
 

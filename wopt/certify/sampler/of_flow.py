@@ -9,7 +9,7 @@ from wopt.capabilities import Capability, require
 from wopt.certify.sampler.measure import measure_sampler, usable
 from wopt.certify.sampler.report import SamplerReport
 from wopt.errors import CapabilityError
-from wopt.flow import Flow, Inverse
+from wopt.flow import Flow
 from wopt.interfaces.target import Target
 from wopt.seeds import generator
 
@@ -29,7 +29,7 @@ def log_weights_of(flow: Flow, target: Target | None, x: Tensor, log_q: Tensor) 
     Raises:
         CapabilityError: The model is no push-forward, or the target has no potential.
     """
-    if not isinstance(flow.map, Inverse):
+    if flow.pulls_back:
         raise CapabilityError(
             "importance weights need a model that is a start of known density pushed forward to a "
             'target, model = "push_forward"; this one is its target pulled back to data, and the '

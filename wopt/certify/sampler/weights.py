@@ -7,12 +7,9 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["effective_size", "log_mean_weight", "mean_and_error", "moments"]
+from wopt.statistics import mean_and_error
 
-
-def mean_and_error(values: Tensor) -> tuple[float, float]:
-    """Return the mean of independent values and its standard error."""
-    return float(values.mean()), float(values.std()) / math.sqrt(len(values))
+__all__ = ["effective_size", "log_mean_weight", "moments"]
 
 
 def log_mean_weight(log_weights: Tensor) -> tuple[float, float]:
@@ -24,9 +21,8 @@ def log_mean_weight(log_weights: Tensor) -> tuple[float, float]:
         >>> log_mean_weight(torch.tensor([1.0, 1.0]).double().log())
         (0.0, 0.0)
     """
-    n = len(log_weights)
-    value = float(log_weights.logsumexp(0)) - math.log(n)
-    return value, float((log_weights - value).exp().std()) / math.sqrt(n)
+    value = float(log_weights.logsumexp(0)) - math.log(len(log_weights))
+    return value, mean_and_error((log_weights - value).exp()).error
 
 
 def effective_size(log_weights: Tensor) -> float:

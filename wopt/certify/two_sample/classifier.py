@@ -11,6 +11,7 @@ from torch import Tensor
 from wopt.certify.two_sample.nets import Units, fit_classifier, log_loss
 from wopt.certify.two_sample.permutation import labels, permutation_p_value
 from wopt.seeds import derive, generator
+from wopt.statistics import mean_and_error
 from wopt.typed import Typed
 
 __all__ = ["ClassifierTest", "Judged", "classifier_test"]
@@ -94,13 +95,12 @@ def classifier_test(
     logits = classify(pooled)
     ways = labels(judged, judged, _PERMUTATIONS, draw)
     right = ((logits > 0) == (real > 0.5)).double()
-    losses = log_loss(logits, real)
-    root = math.sqrt(2 * judged)
+    accuracy, loss = mean_and_error(right), mean_and_error(log_loss(logits, real))
     test = ClassifierTest(
-        accuracy=float(right.mean()),
-        accuracy_error=float(right.std()) / root,
-        information=math.log(2) - float(losses.mean()),
-        information_error=float(losses.std()) / root,
+        accuracy=accuracy.value,
+        accuracy_error=accuracy.error,
+        information=math.log(2) - loss.value,
+        information_error=loss.error,
         p_value=permutation_p_value(logits.sigmoid() @ ways),
         judged=judged,
     )

@@ -10,6 +10,7 @@ from torch import Tensor
 from wopt.certify.two_sample.coverage import CoverageReport, expected_coverage, tarp_coverage
 from wopt.errors import CapabilityError
 from wopt.flow import Flow
+from wopt.particles import split_conditions
 from wopt.seeds import generator
 from wopt.typed import Typed
 
@@ -64,16 +65,15 @@ def conditional_evidence(
     Raises:
         CapabilityError: The flow has no conditions.
     """
-    width = flow.condition
-    if not width:
+    if not flow.condition:
         raise CapabilityError("expected coverage is of conditional models, and this is none")
     rows = rows[:_MOST].double().cpu()
-    given = rows[:, -width:]
+    moved, given = split_conditions(rows, flow.condition)
     x, of_draws = flow.sample_and_log_prob(
         draws, generator=generator(seed, "given"), conditions=given
     )
     y = x.double().cpu().transpose(0, 1)
-    distance = tarp_coverage(rows[:, :-width], y, given, seed)
+    distance = tarp_coverage(moved, y, given, seed)
     density = None
     if not bool(torch.isnan(of_draws).all()):
         log_density = flow.log_prob(rows).double().cpu()

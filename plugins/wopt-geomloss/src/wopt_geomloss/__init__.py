@@ -1,4 +1,4 @@
-"""Optimal transport objectives: Sinkhorn divergences, Wasserstein distances, barycentres.
+"""Optimal transport: Sinkhorn divergences, Wasserstein distances, barycentres, entropic steps.
 
 Names are imported when first used, so that finding the plugin costs nothing.
 """
@@ -11,16 +11,18 @@ from wopt.lazy import exports
 
 _PLACES = {
     "Barycenter": "wopt_geomloss.exact.barycenter",
+    "EntropicJKO": "wopt_geomloss.entropic.jko",
     "Sinkhorn": "wopt_geomloss.entropic.sinkhorn",
     "Wasserstein": "wopt_geomloss.exact.wasserstein",
     "WeightedTarget": "wopt_geomloss.exact.barycenter",
 }
 
 if TYPE_CHECKING:
+    from wopt_geomloss.entropic.jko import EntropicJKO
     from wopt_geomloss.entropic.sinkhorn import Sinkhorn
     from wopt_geomloss.exact.barycenter import Barycenter, WeightedTarget
     from wopt_geomloss.exact.wasserstein import Wasserstein
 
-__all__ = ["Barycenter", "Sinkhorn", "Wasserstein", "WeightedTarget"]
+__all__ = ["Barycenter", "EntropicJKO", "Sinkhorn", "Wasserstein", "WeightedTarget"]
 
 __getattr__, __dir__ = exports(__name__, _PLACES)

@@ -23,3 +23,9 @@ def wopt_register(registry: Registry) -> None:
     """Name the components."""
     for name, path, summary in _OBJECTIVES:
         registry.add("objective", name, f"wopt_geomloss.{path}", summary=summary)
+    registry.add(
+        "scheme",
+        "entropic_jko",
+        "wopt_geomloss.entropic.jko:EntropicJKO",
+        summary="jko with entropic transport",
+    )

@@ -15,7 +15,6 @@ _PLACES = {
     "BDF2": "wopt_schemes.bdf2",
     "Backtracking": "wopt_schemes.backtracking",
     "CrankNicolson": "wopt_schemes.crank_nicolson",
-    "EntropicJKO": "wopt_schemes.entropic_jko",
     "Explicit": "wopt_schemes.explicit",
     "ExplicitMidpoint": "wopt_schemes.two_evaluations",
     "Extragradient": "wopt_schemes.two_evaluations",
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from wopt_schemes.backtracking import Backtracking
     from wopt_schemes.bdf2 import BDF2
     from wopt_schemes.crank_nicolson import CrankNicolson
-    from wopt_schemes.entropic_jko import EntropicJKO
     from wopt_schemes.explicit import Explicit
     from wopt_schemes.forward_backward import ForwardBackward
     from wopt_schemes.local_flow_matching import LocalFlowMatching
@@ -50,7 +48,6 @@ __all__ = [
     "ArcLength",
     "Backtracking",
     "CrankNicolson",
-    "EntropicJKO",
     "Explicit",
     "ExplicitMidpoint",
     "Extragradient",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 
 import wopt
+from wopt.store.directory import RunDirectory
 from wopt.train.arc import respace
 
 __all__ = ["ArcLength", "respace"]
@@ -59,22 +59,22 @@ class ArcLength(wopt.StepSize):
 
 def _measured(run: Path) -> tuple[list[float], list[float]]:
     """Return step sizes and movements of an earlier run."""
-    path = run / "steps.jsonl"
-    if not path.is_file():
+    directory = RunDirectory(run)
+    if not directory.steps.is_file():
         raise wopt.ConfigError(
             f"{run}: is no run directory (it has no steps.jsonl), and arc_length re-spaces an "
             "earlier run: make one first, with constant or geometric step sizes"
         )
     try:
-        records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        step_sizes = [float(record["step_size"]) for record in records]
-        distances = [float(record["w2_step"]) for record in records]
-    except (ValueError, KeyError, TypeError) as error:
-        raise wopt.ConfigError(f"{path}: is damaged: {error!r}") from None
+        records = directory.read_steps()
+    except wopt.RunError as error:
+        raise wopt.ConfigError(str(error)) from None
+    step_sizes = [record.step_size for record in records]
+    distances = [record.w2_step for record in records]
     if len(records) < 2:
         raise wopt.ConfigError(
             f"{run}: has {len(records)} step(s), and arc_length needs two or more to re-space"
         )
     if not sum(distances) > 0 or min(distances) < 0 or min(step_sizes) <= 0:
-        raise wopt.ConfigError(f"{path}: no arc to re-space: the particles did not move")
+        raise wopt.ConfigError(f"{run}: no arc to re-space: the particles did not move")
     return step_sizes, distances

@@ -15,12 +15,6 @@ _COMPONENTS = (
     ("scheme", "accelerated", "accelerated:Accelerated", "Nesterov's and FISTA's momentum"),
     ("scheme", "bdf2", "bdf2:BDF2", "two-step backward differences, order 2, L-stable"),
     ("scheme", "crank_nicolson", "crank_nicolson:CrankNicolson", "trapezoidal rule, order 2"),
-    (
-        "scheme",
-        "entropic_jko",
-        "entropic_jko:EntropicJKO",
-        "jko with entropic transport",
-    ),
     ("scheme", "explicit", "explicit:Explicit", "explicit Euler, any objective, order 1"),
     (
         "scheme",

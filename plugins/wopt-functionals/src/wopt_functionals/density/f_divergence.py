@@ -89,11 +89,7 @@ class FDivergence(RatioObjective):
         ] = 0.5,
     ) -> None:
         self.target = target
-        if callable(f):
-            function = f
-            self._value: Callable[[Tensor], Tensor] = lambda t: function(t.exp()) * torch.exp(-t)
-        else:
-            self._value = _NAMED[f] if f in _NAMED else _alpha(alpha)
+        self.f, self.alpha = f, alpha
         if f == "kl":
             self.convexity = target.convexity
         elif is_convex(target) and (f == "chi2" or (f == "alpha" and alpha > 1)):
@@ -101,7 +97,11 @@ class FDivergence(RatioObjective):
 
     def value(self, t: Tensor) -> Tensor:
         """Return f(e^t) e^-t."""
-        return self._value(t)
+        if callable(self.f):
+            values: Tensor = self.f(t.exp()) * torch.exp(-t)
+            return values
+        function = _alpha(self.alpha) if self.f == "alpha" else _NAMED[self.f]
+        return function(t)
 
 
 def _alpha(alpha: float) -> Callable[[Tensor], Tensor]:

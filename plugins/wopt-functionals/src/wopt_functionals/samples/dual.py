@@ -72,7 +72,7 @@ class DualFDivergence(wopt.Objective):
         samples: Samples = 2000,
     ) -> None:
         self.target = target
-        self.dual = DUALS[divergence]
+        self.divergence: DualName = divergence
         self.features = features
         self.bandwidth = bandwidth
         self.ridge = ridge
@@ -87,9 +87,10 @@ class DualFDivergence(wopt.Objective):
         p, q = self._psi(particles.points), self._psi(y)
         v = y.new_full((len(y),), 1 / len(y))
         fixed = p.detach(), particles.shares(), q, v
-        theta = maximise(self.dual, *fixed, self.ridge)
+        dual = DUALS[self.divergence]
+        theta = maximise(dual, *fixed, self.ridge)
         penalty = self.ridge * theta.square().sum() / 2
-        return self.dual.a(p @ theta) - self.dual.b(q @ theta).mean() - penalty
+        return dual.a(p @ theta) - dual.b(q @ theta).mean() - penalty
 
     def resample(self, generator: torch.Generator) -> None:
         """Draw new samples of the target and new cosines."""

@@ -18,6 +18,8 @@ from wopt_functionals.pairs.mean import between, rows_between, rows_within, with
 
 __all__ = ["EnergyDistance"]
 
+_KERNEL = make_kernel("energy", 1.0)
+
 
 @final
 class EnergyDistance(wopt.Objective):
@@ -53,7 +55,6 @@ class EnergyDistance(wopt.Objective):
         self.target = target
         self.draws = Draws(target, samples)
         self.convexity = 0.0 if target.dim == 1 else None
-        self._kernel = make_kernel("energy", 1.0)
 
     def energy(self, particles: Particles) -> Tensor:
         """Return the distance between the particles and the samples in use."""
@@ -67,8 +68,8 @@ class EnergyDistance(wopt.Objective):
             own = 2 * distances_on_line(line, detached, w)
             own = own - distances_on_line(detached, detached, w)
             return w @ (2 * to_target - own) - self._of_target(y, v)
-        apart = within(self._kernel, x, w, diagonal=True)
-        return apart - 2 * between(self._kernel, x, w, y, v) - self._of_target(y, v)
+        apart = within(_KERNEL, x, w, diagonal=True)
+        return apart - 2 * between(_KERNEL, x, w, y, v) - self._of_target(y, v)
 
     @torch.no_grad()
     def contributions(self, particles: Particles) -> Tensor:
@@ -80,8 +81,8 @@ class EnergyDistance(wopt.Objective):
             own = distances_on_line(x[:, 0], x[:, 0], w)
             other = distances_on_line(x[:, 0], y[:, 0], v)
         else:
-            own = -rows_within(self._kernel, x, w, diagonal=True)
-            other = -rows_between(self._kernel, x, y, v)
+            own = -rows_within(_KERNEL, x, w, diagonal=True)
+            other = -rows_between(_KERNEL, x, y, v)
         energy = particles.mean(2 * other - own) - self._of_target(y, v)
         return centred(particles, energy, 2 * (other - own))
 
@@ -95,6 +96,6 @@ class EnergyDistance(wopt.Objective):
         def mean() -> Tensor:
             if y.shape[1] == 1:
                 return v @ distances_on_line(y[:, 0], y[:, 0], v)
-            return -within(self._kernel, y, v, diagonal=True)
+            return -within(_KERNEL, y, v, diagonal=True)
 
         return self.draws.remember("of_target", y, mean)

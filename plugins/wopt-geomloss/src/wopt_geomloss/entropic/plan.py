@@ -36,16 +36,26 @@ class Entropic:
     Attributes:
         value: OT_epsilon(rho, q), from the dual, so right to second order in the marginal error.
         potential: The first variation of the value by rho, f, shape ``(n,)``.
+        other: That by q, g, shape ``(m,)``; the value is the mean of f plus that of g.
         image: b(x) = E_pi[y | x], shape ``(n, d)``.
     """
 
     value: Tensor
     potential: Tensor
+    other: Tensor
     image: Tensor
 
 
 def solve_between(
-    x: Tensor, a: Tensor, y: Tensor, b: Tensor, epsilon: float, tolerance: float, iterations: int
+    x: Tensor,
+    a: Tensor,
+    y: Tensor,
+    b: Tensor,
+    epsilon: float,
+    tolerance: float,
+    iterations: int,
+    *,
+    accept: float = 0.0,
 ) -> Entropic:
     """Return the optimum for the cost |x - y|^2 and the entropy epsilon KL(pi | a x b).
 
@@ -60,6 +70,7 @@ def solve_between(
         epsilon: The temperature.
         tolerance: Of the second marginal, in L1; the first is exact.
         iterations: At most.
+        accept: An error that will do when the iterations are used up.
 
     Raises:
         NotConverged: After so many iterations.
@@ -90,9 +101,9 @@ def solve_between(
     f = -epsilon * torch.logsumexp((g - cost) / epsilon + log_b, dim=1)
     density = cost.sub_(f[:, None]).sub_(g).div_(-epsilon).exp_()
     error = float(b @ (a @ density - 1).abs())
-    if not error <= tolerance:
+    if not error <= max(tolerance, accept):
         raise NotConverged(error)
-    return Entropic(a @ f + b @ g, f, density @ (b[:, None] * y))
+    return Entropic(a @ f + b @ g, f, g, density @ (b[:, None] * y))
 
 
 def solve_within(
@@ -125,7 +136,7 @@ def solve_within(
         raise NotConverged(error)
     f, excess = epsilon * u.log(), a @ (u * rows) - 1
     image = kernel @ ((a * u)[:, None] * x) / rows.clamp_min(tiny)[:, None]
-    return Entropic(2 * (a @ f) - epsilon * excess, f, image)
+    return Entropic(2 * (a @ f) - epsilon * excess, f, f, image)
 
 
 def squared_distances(x: Tensor, y: Tensor) -> Tensor:

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Any
 
 import torch
-from pydantic import Field as Option
 from torch import Tensor
 
 import wopt
 from wopt import Capability, ConfigError
-from wopt_jko.ode import adaptive
-from wopt_jko.ode.activation import Activation
+from wopt_jko.ode import adaptive, options
 from wopt_jko.ode.integrate import DORMAND_PRINCE, EULER, MIDPOINT, RK4, integrate, uniform_grid
-from wopt_jko.ode.nets import Net, make_net
+from wopt_jko.ode.nets import make_net
 from wopt_jko.ode.velocity import Field
 
 __all__ = ["ODEBlock"]
-
-_FINEST = 512
-"""No grid has more steps than this."""
 
 _FEW = 12
 """Dimensions up to which the whole Jacobian is affordable, which ``half_way`` needs."""
@@ -101,81 +96,21 @@ class ODEBlock(wopt.FlowBlock):
         self,
         dim: int,
         condition: int = 0,
-        width: Annotated[int, Option(ge=1, description="width of the hidden layers")] = 128,
-        activation: Annotated[
-            Activation, Option(description="activation function of the hidden layers")
-        ] = "softplus",
-        sharpness: Annotated[
-            float,
-            Option(
-                gt=0,
-                description="factor by which the argument of the activation function is multiplied",
-            ),
-        ] = 20.0,
-        time: Annotated[bool, Option(description="whether the velocity depends on time")] = True,
-        steps: Annotated[
-            int,
-            Option(
-                ge=1,
-                le=_FINEST,
-                description="number of time steps of the integrator; dopri5 tries one of this "
-                "size first",
-            ),
-        ] = 4,
-        jitter: Annotated[
-            float,
-            Option(
-                ge=0,
-                lt=1,
-                description="size of the random shifts of inner time points in training, as a "
-                "share of their spacing",
-            ),
-        ] = 0.5,
-        net: Annotated[
-            Net,
-            Option(
-                description="network of the velocity: two_layer (divergence in closed form), "
-                "gradient (that of a potential, closer to optimal maps) or deep (any number of "
-                "layers)"
-            ),
-        ] = "two_layer",
-        depth: Annotated[
-            int | None,
-            Option(
-                ge=1,
-                description="number of hidden layers of gradient (by default 1) or deep (by "
-                "default 3)",
-            ),
-        ] = None,
-        divergence: Annotated[
-            Literal["exact", "hutchinson"],
-            Option(
-                description="exact, or hutchinson: a random estimate in training, exact in "
-                "evaluation, for gradient with more than one or deep with more than two hidden "
-                "layers, in many dimensions"
-            ),
-        ] = "exact",
-        integrator: Annotated[
-            Literal["euler", "midpoint", "rk4", "dopri5"],
-            Option(
-                description="euler, midpoint or rk4 with equal time steps, or dopri5, which "
-                "chooses its steps by the tolerances (needs torchdiffeq)"
-            ),
-        ] = "rk4",
-        rtol: Annotated[
-            float, Option(gt=0, lt=1, description="relative tolerance of dopri5")
-        ] = 1e-5,
-        atol: Annotated[
-            float, Option(gt=0, lt=1, description="absolute tolerance of dopri5")
-        ] = 1e-5,
+        width: options.Width = 128,
+        activation: options.Activation = "softplus",
+        sharpness: options.Sharpness = 20.0,
+        time: options.Time = True,
+        steps: options.Steps = 4,
+        jitter: options.Jitter = 0.5,
+        net: options.Net = "two_layer",
+        depth: options.Depth = None,
+        divergence: options.Divergence = "exact",
+        integrator: options.Integrator = "rk4",
+        rtol: options.Rtol = 1e-5,
+        atol: options.Atol = 1e-5,
     ) -> None:
         super().__init__()
-        if not 0 <= condition < dim:
-            raise ConfigError(
-                f"ODEBlock: {condition} of {dim} coordinates cannot be conditions: at least one "
-                "must be left to move"
-            )
-        self.moves = dim - condition
+        self.moves = _moving(dim, condition)
         self.net = make_net(net, self.moves, width, activation, sharpness, time, condition, depth)
         if divergence == "hutchinson" and self.net.closed:
             raise ConfigError(
@@ -193,6 +128,7 @@ class ODEBlock(wopt.FlowBlock):
         if self.tableau is None:
             adaptive.check_installed()
             self.register_buffer("tightened", torch.tensor(0))
+        self._read_buffers()
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``(T(x), log-det)``; with ``hutchinson`` in training an estimate of it."""
@@ -269,9 +205,9 @@ class ODEBlock(wopt.FlowBlock):
         """
         z, c = self._split(x)
         field = self.net.field(True, c)
-        steps = 2 * int(self.steps)
+        steps = 2 * self._count
         y, log_det, _ = integrate(field, z, uniform_grid(steps), DORMAND_PRINCE)
-        while steps < _FINEST:
+        while steps < options.FINEST:
             steps *= 2
             before = log_det
             y, log_det, _ = integrate(field, z, uniform_grid(steps), DORMAND_PRINCE)
@@ -291,10 +227,11 @@ class ODEBlock(wopt.FlowBlock):
             if self._tightened(max(self.rtol, self.atol), dtype) < 1.01 * self._tightened(0, dtype):
                 return False
             self.tightened.add_(1)
-            return True
-        if 2 * int(self.steps) > _FINEST:
+        elif 2 * self._count > options.FINEST:
             return False
-        self.steps.mul_(2)
+        else:
+            self.steps.mul_(2)
+        self._read_buffers()
         return True
 
     def warm_start(self, previous: wopt.FlowBlock) -> None:
@@ -307,6 +244,16 @@ class ODEBlock(wopt.FlowBlock):
         super().warm_start(previous)
         for name, buffer in self.named_buffers():
             buffer.copy_(own[name])
+        self._read_buffers()
+
+    def _read_buffers(self) -> None:
+        """Keep what the buffers say as numbers, so that no forward pass waits for a tensor."""
+        self._count = int(self.steps)
+        self._digits = 0 if self.tableau is not None else int(self.tightened)
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        self._read_buffers()
 
     def _solve(
         self, x: Tensor, divergence: bool = True, reverse: bool = False, action: bool = False
@@ -320,19 +267,19 @@ class ODEBlock(wopt.FlowBlock):
                 z,
                 rtol=self._tightened(self.rtol, x.dtype),
                 atol=self._tightened(self.atol, x.dtype),
-                first_step=1 / int(self.steps),
+                first_step=1 / self._count,
                 reverse=reverse,
                 action=action,
             )
         else:
-            grid = uniform_grid(int(self.steps), reverse=True) if reverse else self._grid()
+            grid = uniform_grid(self._count, reverse=True) if reverse else self._grid()
             z, log_det, cost = integrate(field, z, grid, self.tableau, action)
         return self._joined(z, c), log_det, cost
 
     def _tightened(self, tolerance: float, dtype: torch.dtype) -> float:
         """Return a tolerance after :meth:`refine`, as far as the dtype can meet it."""
         least = max(_TIGHTEST, 20 * torch.finfo(dtype).eps)
-        return max(tolerance * 100.0 ** -int(self.tightened), least)
+        return max(tolerance * 100.0**-self._digits, least)
 
     def _field(self, z: Tensor, given: Tensor | None) -> Field:
         """Return the velocity with its divergence, or with an estimate of it in training."""
@@ -355,8 +302,18 @@ class ODEBlock(wopt.FlowBlock):
         return v if given is None else torch.nn.functional.pad(v, (0, given.shape[1]))
 
     def _grid(self) -> list[float]:
-        grid = uniform_grid(int(self.steps))
+        grid = uniform_grid(self._count)
         if self.training and self.jitter > 0:
-            shifts = (torch.rand(len(grid) - 2) - 0.5) * self.jitter / int(self.steps)
+            shifts = (torch.rand(len(grid) - 2) - 0.5) * self.jitter / self._count
             grid[1:-1] = [t + s for t, s in zip(grid[1:-1], shifts.tolist(), strict=True)]
         return grid
+
+
+def _moving(dim: int, condition: int) -> int:
+    """Return how many coordinates move."""
+    if not 0 <= condition < dim:
+        raise ConfigError(
+            f"ODEBlock: {condition} of {dim} coordinates cannot be conditions: at least one "
+            "must be left to move"
+        )
+    return dim - condition

@@ -63,13 +63,13 @@ class GaussianSource(Source):
         self.law = GaussianLaw.make(mean, scale, covariance, known or 2)
         self.sizes = (n_train, n_valid, n_test)
 
+    def _draw(self, n: int, generator: torch.Generator) -> Tensor:
+        return self.law.sample(n, self.law.dim or 2, generator)
+
     def load(self, seed: int) -> Dataset:
         """Return the samples, the same for the same seed."""
         law, dim = self.law, self.law.dim or 2
-
-        def draw(n: int, generator: torch.Generator) -> Tensor:
-            return law.sample(n, dim, generator)
-
+        draw = self._draw  # a method, which pickles with the data
         splits = draw_splits(draw, self.sizes, seed)
         if self.matched:
             splits = (law.push(_matched(law.whitened(splits[0]))), *splits[1:])

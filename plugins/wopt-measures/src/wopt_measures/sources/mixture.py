@@ -52,9 +52,8 @@ class MixtureSource(Source):
     def load(self, seed: int) -> Dataset:
         """Return the samples, the same for the same seed."""
         law = self.law
+        splits, entropy = draw_splits(self._draw, self.sizes, seed), law.entropy().value
+        return assemble(splits, self.preprocess, None, law.log_prob, entropy, self._draw)
 
-        def draw(n: int, generator: torch.Generator) -> Tensor:
-            return law.sample(n, law.dim, generator)
-
-        splits, entropy = draw_splits(draw, self.sizes, seed), law.entropy().value
-        return assemble(splits, self.preprocess, None, law.log_prob, entropy, draw)
+    def _draw(self, n: int, generator: torch.Generator) -> Tensor:
+        return self.law.sample(n, self.law.dim, generator)

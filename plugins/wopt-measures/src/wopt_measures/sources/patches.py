@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Annotated
 
@@ -95,7 +96,7 @@ class PatchesSource(Source):
             (train, valid, test),
             self.preprocess,
             coordinates(size**2 - 1),
-            images=lambda x: _pictures(x, size),
+            images=functools.partial(_pictures, size=size),
         )
         return dataclasses.replace(dataset, groups=groups)
 

@@ -76,13 +76,16 @@ class ToySource(Source):
 
     def load(self, seed: int) -> Dataset:
         """Return the samples, the same for the same seed."""
-        shape, noise = SHAPES[self.shape], self.noise
-
-        def draw(n: int, generator: torch.Generator) -> Tensor:
-            return shape.sample(n, noise, generator)
-
-        splits = draw_splits(draw, self.sizes, seed)
+        shape, splits = SHAPES[self.shape], draw_splits(self._draw, self.sizes, seed)
         if shape.log_prob is None or shape.entropy is None:
-            return assemble(splits, self.preprocess, sample=draw)
-        exact, entropy = shape.log_prob, shape.entropy(noise)
-        return assemble(splits, self.preprocess, None, lambda x: exact(x, noise), entropy, draw)
+            return assemble(splits, self.preprocess, sample=self._draw)
+        entropy = shape.entropy(self.noise)
+        return assemble(splits, self.preprocess, None, self._log_density, entropy, self._draw)
+
+    def _draw(self, n: int, generator: torch.Generator) -> Tensor:
+        return SHAPES[self.shape].sample(n, self.noise, generator)
+
+    def _log_density(self, x: Tensor) -> Tensor:
+        exact = SHAPES[self.shape].log_prob
+        assert exact is not None
+        return exact(x, self.noise)

@@ -39,6 +39,14 @@ def _describe(value: Any) -> str | None:
     return f"python:{getattr(value, '__module__', None) or '?'}.{name}"
 
 
+_Function = Annotated[
+    Callable[[Tensor], Tensor] | None,
+    PlainValidator(_callable),
+    PlainSerializer(_describe),
+    WithJsonSchema({"not": {}}),
+]
+
+
 class PotentialTarget(Target):
     """The measure exp(-V)/Z, given by V, by its score -grad V, by samples, or by several of them.
 
@@ -64,10 +72,7 @@ class PotentialTarget(Target):
     def __init__(
         self,
         function: Annotated[
-            Callable[[Tensor], Tensor] | None,
-            PlainValidator(_callable),
-            PlainSerializer(_describe),
-            WithJsonSchema({"not": {}}),
+            _Function,
             Field(description="V(x), shape (n, d) to (n,), in torch; from Python only"),
         ] = None,
         convexity: Annotated[
@@ -86,10 +91,7 @@ class PotentialTarget(Target):
             ),
         ] = None,
         score: Annotated[
-            Callable[[Tensor], Tensor] | None,
-            PlainValidator(_callable),
-            PlainSerializer(_describe),
-            WithJsonSchema({"not": {}}),
+            _Function,
             Field(description="-grad V(x), shape (n, d) to (n, d), in torch; from Python only"),
         ] = None,
         samples: Annotated[
@@ -98,17 +100,14 @@ class PotentialTarget(Target):
     ) -> None:
         if function is None and score is None:
             raise ConfigError(f"PotentialTarget: function: {_asked_for(None)}")
-        self.function = function
-        self.given_score = score
-        self.samples = samples
+        self.function, self.given_score, self.samples = function, score, samples
         self.provides = Capability.SCORE
         if function is not None:
             self.provides |= Capability.POTENTIAL
         if samples is not None:
             require("samples", Capability.TARGET_SAMPLES, "the target given", samples.provides)
             self.provides |= Capability.TARGET_SAMPLES
-        self.convexity = convexity
-        self.dim = dim
+        self.convexity, self.dim = convexity, dim
 
     def potential(self, x: Tensor) -> Tensor:
         """Return V, shape ``(n, d)`` to ``(n,)``, checked."""

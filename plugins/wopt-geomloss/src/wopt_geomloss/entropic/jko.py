@@ -10,10 +10,14 @@ from pydantic import Field
 from torch import Tensor
 
 import wopt
-from wopt import History, Objective, Particles, Subproblem
-from wopt_schemes.sinkhorn import sinkhorn_shares
+from wopt import DivergenceError, History, Objective, Particles, Subproblem
+from wopt_geomloss.entropic.plan import NotConverged, solve_between
 
-__all__ = ["Entropic", "EntropicJKO"]
+__all__ = ["EntropicJKO", "EntropicStep", "transport_shares"]
+
+_ITERATIONS = 2000
+_ACCEPTED = 1e-2
+"""Error of the marginals, in L1, that is enough to train; the value's is its square."""
 
 
 class EntropicJKO(wopt.ProximalScheme):
@@ -68,11 +72,11 @@ class EntropicJKO(wopt.ProximalScheme):
     def subproblem(self, history: History, objective: Objective) -> Subproblem:
         """Anchor at the particles, all of the objective implicit."""
         x = history.particles
-        return Entropic(x, x.points, history.step_size, objective, self.epsilon, self.rows)
+        return EntropicStep(x, x.points, history.step_size, objective, self.epsilon, self.rows)
 
 
 @dataclasses.dataclass(frozen=True)
-class Entropic(Subproblem):
+class EntropicStep(Subproblem):
     """min over T of  G'(T_# rho) + OT_eps(anchors, T_# rho) / (2 h').
 
     Attributes:
@@ -86,8 +90,54 @@ class Entropic(Subproblem):
     def cost(self, moved: Particles) -> Tensor:
         """Return shares of OT_eps(anchors, moved) / (2 h'), group by group."""
         groups = [slice(k, k + self.group) for k in range(0, len(moved), self.group)]
-        shares = [sinkhorn_shares(self.anchor[g], moved.rows(g), self.epsilon) for g in groups]
+        shares = [transport_shares(self.anchor[g], moved.rows(g), self.epsilon) for g in groups]
         return torch.cat(shares) / (2 * self.step_size)
 
     def gradient(self, objective: Objective, moved: Particles) -> None:
         """Return nothing: it is (a - y)/h' under squared displacement only."""
+
+
+def transport_shares(anchor: Tensor, moved: Particles, epsilon: float) -> Tensor:
+    """Return shares, shape ``(n,)``, whose weighted mean is OT_eps between anchors and images.
+
+        OT_eps = min  sum_ij P_ij |a_i - y_j|^2 + eps KL(P | mu x nu) = max E_mu f + E_nu g.
+
+    Both have the same weights. The derivative by y is that of sum_ij P_ij |a_i - y_j|^2 at the
+    optimal plan P (envelope theorem), so nothing is differentiated through the iteration.
+
+    Source: Cuturi, 2013; Feydy et al., 2019.
+
+    Args:
+        anchor: a, shape ``(n, d)``.
+        moved: The particles y, with the weights of both.
+        epsilon: eps.
+
+    Raises:
+        DivergenceError: Sinkhorn's iteration did not converge.
+
+    Example:
+        >>> a = torch.tensor([[0.0], [1.0]], dtype=torch.float64)
+        >>> share = transport_shares(a, Particles(a + 2), epsilon=1e-2)
+        >>> round(float(share.mean()), 2)  # 4, and eps log 2 for a plan that is a permutation
+        4.01
+    """
+    y, weights = moved.points, moved.shares().double()
+    there = weights > 0
+    b = weights[there] / weights[there].sum()
+    tolerance = 1e-9 if y.dtype == torch.float64 else 1e-3
+    a = anchor[there].double()
+    try:
+        with torch.no_grad():
+            plan = solve_between(
+                y.double(), weights, a, b, epsilon, tolerance, _ITERATIONS, accept=_ACCEPTED
+            )
+    except NotConverged as error:
+        raise DivergenceError(
+            f"entropic_jko: the plan's marginals are off by {error.error:.1g} after {_ITERATIONS} "
+            f"iterations at epsilon = {epsilon:g}. Use a larger epsilon, or the scheme jko, whose "
+            "transport is not entropic"
+        ) from None
+    value = plan.potential.clone()
+    value[there] += plan.other  # by pairs, so that what does not move does not vary
+    slope = (y.square() - 2 * y * plan.image.to(y)).sum(1)
+    return value.to(y) + slope - slope.detach()

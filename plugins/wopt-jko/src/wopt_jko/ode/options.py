@@ -1,0 +1,88 @@
+"""The options of the block ``ode``, with what they mean and where they lie."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from wopt_jko.ode import activation, nets
+
+__all__ = [
+    "FINEST",
+    "Activation",
+    "Atol",
+    "Depth",
+    "Divergence",
+    "Integrator",
+    "Jitter",
+    "Net",
+    "Rtol",
+    "Sharpness",
+    "Steps",
+    "Time",
+    "Width",
+]
+
+FINEST = 512
+"""No grid has more steps than this."""
+
+Width = Annotated[int, Field(ge=1, description="width of the hidden layers")]
+Activation = Annotated[
+    activation.Activation, Field(description="activation function of the hidden layers")
+]
+Sharpness = Annotated[
+    float,
+    Field(
+        gt=0, description="factor by which the argument of the activation function is multiplied"
+    ),
+]
+Time = Annotated[bool, Field(description="whether the velocity depends on time")]
+Steps = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=FINEST,
+        description="number of time steps of the integrator; dopri5 tries one of this size first",
+    ),
+]
+Jitter = Annotated[
+    float,
+    Field(
+        ge=0,
+        lt=1,
+        description="size of the random shifts of inner time points in training, as a share of "
+        "their spacing",
+    ),
+]
+Net = Annotated[
+    nets.Net,
+    Field(
+        description="network of the velocity: two_layer (divergence in closed form), gradient "
+        "(that of a potential, closer to optimal maps) or deep (any number of layers)"
+    ),
+]
+Depth = Annotated[
+    int | None,
+    Field(
+        ge=1,
+        description="number of hidden layers of gradient (by default 1) or deep (by default 3)",
+    ),
+]
+Divergence = Annotated[
+    Literal["exact", "hutchinson"],
+    Field(
+        description="exact, or hutchinson: a random estimate in training, exact in evaluation, "
+        "for gradient with more than one or deep with more than two hidden layers, in many "
+        "dimensions"
+    ),
+]
+Integrator = Annotated[
+    Literal["euler", "midpoint", "rk4", "dopri5"],
+    Field(
+        description="euler, midpoint or rk4 with equal time steps, or dopri5, which chooses its "
+        "steps by the tolerances (needs torchdiffeq)"
+    ),
+]
+Rtol = Annotated[float, Field(gt=0, lt=1, description="relative tolerance of dopri5")]
+Atol = Annotated[float, Field(gt=0, lt=1, description="absolute tolerance of dopri5")]

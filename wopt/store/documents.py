@@ -1,0 +1,81 @@
+"""Typed documents in JSON: one in a file, or one a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TypeVar
+
+from wopt.errors import RunError
+from wopt.files import write_text
+from wopt.typed import Typed
+
+__all__ = ["damaged", "read_document", "read_lines", "write_lines"]
+
+T = TypeVar("T", bound=Typed)
+
+
+def write_lines(path: Path, documents: Iterable[Typed]) -> None:
+    """Write a file with a document a line, whole or not at all."""
+    write_text(path, "".join(json.dumps(one.to_dict()) + "\n" for one in documents))
+
+
+def read_document(path: Path, of: type[T], remedy: str = "") -> T | None:
+    """Return what a file holds, or ``None`` if there is no such file.
+
+    Args:
+        path: The file.
+        of: What it holds.
+        remedy: What to do where it is damaged; for files of a run there is a default.
+
+    Raises:
+        RunError: It is damaged.
+    """
+    if not path.is_file():
+        return None
+    try:
+        return _parsed(_text(path), of)
+    except RunError as error:
+        raise damaged(path, error, remedy) from None
+
+
+def read_lines(path: Path, of: type[T], remedy: str = "") -> list[T]:
+    """Return what each line of a file holds, nothing if there is no such file; see above.
+
+    Raises:
+        RunError: It is damaged.
+    """
+    if not path.is_file():
+        return []
+    try:
+        lines = _text(path).splitlines()
+        return [_parsed(line, of, f"line {number}") for number, line in enumerate(lines, 1)]
+    except RunError as error:
+        raise damaged(path, error, remedy) from None
+
+
+def damaged(path: Path, why: object, remedy: str = "") -> RunError:
+    """Return the error of a file that cannot be used."""
+    remedy = remedy or f"restore it, or make it again with `wopt resume {path.parent}`"
+    return RunError(f"{path} is damaged, or of another version of wopt: {why}; {remedy}")
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunError(str(error)) from None
+
+
+def _parsed(text: str, of: type[T], line: str = "") -> T:
+    try:
+        table = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise RunError(f"{line or 'it'} is not JSON ({error})") from None
+    if not isinstance(table, dict):
+        raise RunError(f"{line or 'it'} is not a JSON object")
+    try:
+        return of.from_dict(table)
+    except RunError as error:
+        raise RunError(f"{line}: {error}" if line else str(error)) from None
