@@ -32,7 +32,7 @@ test-slow: $(STAMP)  ## the tests that train for minutes
 benchmark: $(STAMP)  ## what wopt costs against its rivals, as ratios (about half an hour)
 	$(BIN)/python tests/benchmarks/run.py
 
-docs: $(STAMP)  ## the documentation, offline, to docs/_build/html (about two minutes)
+docs: $(STAMP)  ## the documentation, offline, to docs/_build/html (two to three minutes)
 	@$(BIN)/python -c "import furo, latex2mathml, myst_parser, sphinx_gallery" 2>/dev/null || \
 		$(BIN)/python -m pip install --quiet --editable '.[docs]'
 	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
@@ -48,5 +48,5 @@ format: $(STAMP)  ## rewrite files in the house style
 	$(BIN)/ruff format .
 
 clean:  ## remove .venv and caches, keep runs
-	rm -rf $(VENV) docs/_build docs/auto_gallery docs/reference .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) docs/_build docs/auto_gallery docs/auto_evidence docs/reference .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -not -path './runs/*' -prune -exec rm -rf {} +

@@ -1,6 +1,7 @@
 """How Sphinx builds the documentation: `make docs`, offline."""
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -9,7 +10,8 @@ sys.path.insert(0, str(HERE / "_ext"))
 project = "wopt"
 copyright = "the authors of wopt"
 html_title = "wopt"
-extensions = ["myst_parser", "sphinx_gallery.gen_gallery", "mathml", "wopt_pages"]
+# Pages are made before scripts of the gallery register components of their own.
+extensions = ["myst_parser", "mathml", "wopt_pages", "wopt_evidence", "sphinx_gallery.gen_gallery"]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 myst_dmath_double_inline = True
@@ -26,6 +28,10 @@ sphinx_gallery_conf = {
     "gallery_dirs": "auto_gallery",
     "filename_pattern": r"/plot_",
     "ignore_pattern": r"__init__\.py|conftest\.py",
+    "within_subsection_order": "wopt_gallery.order",
+    "image_scrapers": ("wopt_gallery.scrape",),
+    "reset_modules": ("wopt_gallery.fresh",),
+    "parallel": 2 if find_spec("joblib") else False,
     "download_all_examples": False,
     "show_memory": False,
     "min_reported_time": 60,

@@ -8,7 +8,13 @@ import torch
 import wopt
 from wopt import Capability
 from wopt.certify.claims import false_claims
-from wopt.testing import GaussianTarget, check_claims, check_component, check_target_claims
+from wopt.testing import (
+    GaussianTarget,
+    check_claims,
+    check_component,
+    check_target_claims,
+    gaussian_nodes,
+)
 from wopt.testing.checks import LawError
 from wopt.testing.random_laws import ConvexMap, displaced, normal_particles
 
@@ -32,6 +38,13 @@ class Steeper(Well):
 
 class Higher(Well):
     minimum = 0.5
+
+
+class Boastful(Well):
+    """The issue's: convexity 50 and minimum 5, of which the bound is 0.05 where the gap is 2.5."""
+
+    convexity = 50.0
+    minimum = 5.0
 
 
 class Entropic(Well):
@@ -251,10 +264,15 @@ def test_a_negative_divergence_says_that_the_target_is_not_normalised():
     assert false_claims(objective, -0.04, 0.01, start_known=True) == []
 
 
+@pytest.fixture
+def gaussian_nodes_at_two():
+    return gaussian_nodes(torch.tensor([2.0, 0.0]).double(), torch.eye(2).double())
+
+
 def test_a_run_meets_the_claim_it_refutes():
     """Descent on the issue's objective ends below its declared minimum."""
 
-    class Boastful(Declared):
+    class Minimal(Declared):
         minimum = 5.0
         convexity = None
 
@@ -262,9 +280,24 @@ def test_a_run_meets_the_claim_it_refutes():
     at = wopt.Particles.start(x)
     for _ in range(20):
         at = at.moved(0.9 * at.points, torch.full((400,), 2 * math.log(0.9)).double())
-    objective = Boastful()
+    objective = Minimal()
     error = float(objective.contributions(at).std()) / 20
     assert false_claims(objective, float(objective.energy(at)), error, start_known=False)
+
+
+def test_who_declares_a_false_minimum_is_not_believed_in_lambda(gaussian_nodes_at_two):
+    solution = wopt.solve(
+        gaussian_nodes_at_two,
+        objective=Boastful(),
+        scheme={"name": "jko", "step_size": 1.0},
+        block="affine",
+        solver=wopt.InnerSolver(iterations=30),
+        stop=wopt.Stop(steps=1),
+    )
+    certificate = solution.certificate(iterations=0)
+    assert certificate.gap.upper is None
+    assert certificate.final.gap is None
+    assert "declared minimum is false" in " ".join(certificate.notes)
 
 
 def test_components_are_checked_for_their_claims():

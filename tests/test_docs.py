@@ -15,13 +15,12 @@ from wopt.config.model import RunConfig, validate
 from wopt.host import host
 
 ROOT = Path(__file__).parents[1]
-MADE = {"_build", "_ext", "auto_gallery", "reference"}
+MADE = {"_build", "_ext", "auto_evidence", "auto_gallery", "reference"}
 PAGES = [
     ROOT / "README.md",
     *(p for p in sorted((ROOT / "docs").rglob("*.md")) if not MADE & set(p.parts)),
     *sorted(ROOT.glob("plugins/*/README.md")),
 ]
-GALLERY = sorted((ROOT / "docs" / "gallery").glob("plot_*.py"))
 
 
 def blocks(page, language):
@@ -75,22 +74,6 @@ def test_examples(path):
     validate(tomllib.loads(path.read_text()), path.name)
 
 
-@pytest.mark.parametrize("path", GALLERY, ids=lambda p: p.stem)
-@pytest.mark.filterwarnings("ignore:the fit failed:RuntimeWarning")
-def test_gallery(path, monkeypatch, session):
-    """At small size: a few iterations where a page trains."""
-    import matplotlib.pyplot as plt
-
-    plt.switch_backend("agg")
-    monkeypatch.setattr(plt, "show", lambda: None)
-    text = re.sub(r'"iterations": \d+', '"iterations": 3', path.read_text())
-    try:
-        exec(compile(text, path.name, "exec"), {"__name__": "gallery"})
-        assert plt.get_fignums(), "a page of the gallery draws something"
-    finally:
-        plt.close("all")
-
-
 def test_every_component_has_a_page(reference):
     for entry in host().registry.entries():
         page = reference[f"{entry.kind}/{entry.name}.md"]
@@ -99,6 +82,28 @@ def test_every_component_has_a_page(reference):
             assert f"| `{option}` |" in page, (entry.qualified, option)
             assert field.description, (entry.qualified, option)
         assert f"({entry.name}.md)" in reference[f"{entry.kind}/index.md"]
+
+
+def test_what_has_no_page_is_found(reference):
+    """The checks of pages fail where a line, an option of a command or a whole page is missing."""
+
+    def without(page, pattern):
+        text, count = re.subn(pattern, "", reference[page], count=1, flags=re.M)
+        assert count == 1
+        return {**reference, page: text}
+
+    with pytest.raises(AssertionError):
+        test_every_component_has_a_page(without("block/ode.md", r"^\| `width` \|.*$"))
+    with pytest.raises(AssertionError):
+        test_every_component_has_a_page(without("block/index.md", r"\(ode\.md\)"))
+    with pytest.raises(KeyError):
+        test_every_component_has_a_page({k: v for k, v in reference.items() if "ode" not in k})
+    with pytest.raises(AssertionError):
+        test_every_command_and_option_of_it_has_a_section(without("commands.md", r"`--budget`"))
+    with pytest.raises(AssertionError):
+        test_every_command_and_option_of_it_has_a_section(without("commands.md", r"^## `wopt run`"))
+    with pytest.raises(AssertionError):
+        test_every_option_of_a_run_has_a_line(without("configuration.md", r"^\| `seed` \|.*$"))
 
 
 @pytest.mark.parametrize("plugin", host().plugins, ids=lambda p: p.name)

@@ -80,6 +80,9 @@ class Component:
     supplied: ClassVar[tuple[str, ...]] = ()
     example: ClassVar[dict[str, Any]] = {}
     """Options with which checks make the component, where it needs some."""
+    cites: ClassVar[tuple[str, ...] | None] = None
+    """BibTeX keys of its sources, in its package's ``citations.toml`` or wopt's: see
+    :mod:`wopt.citations`; ``()`` says that it needs none, ``None`` that nobody has said."""
     _options: BaseModel
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

@@ -16,8 +16,10 @@ from typing import Any
 import click
 from wopt_docstring import markdown
 from wopt_options import option_table
+from wopt_uses import in_gallery
 
 from wopt.capabilities import Capability
+from wopt.citations import find, in_words
 from wopt.cli.main import COMMANDS
 from wopt.component import Component, article, options_model
 from wopt.config.model import RunConfig
@@ -99,8 +101,14 @@ def component(entry: Entry, laws: bool) -> str:
         if isinstance(value, Capability) and value:
             flags = ", ".join(f"`{name}`" for name in value.describe().split(", "))
             lines += ["", f"{title} {flags}: see [capabilities](../../plugins.md#capabilities)."]
+    cited = find(cls.cites or (), cls.__module__)
+    if cited:
+        lines += ["", "## To cite", "", *(f"- `{key}`: {in_words(e)}" for key, e in cited.items())]
     if laws:
         lines += ["", "## Laws", "", checked(entry)]
+    scripts = in_gallery(entry)
+    if scripts:
+        lines += ["", "## In the gallery", "", *scripts]
     return "\n".join(lines) + "\n"
 
 

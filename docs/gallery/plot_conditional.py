@@ -36,11 +36,15 @@ grid = torch.linspace(-3, 3, 300)[:, None]
 for value in (-1.8, 0.0, 1.0):
     density = solution.flow.log_prob(grid, conditions=torch.tensor([value])).exp()
     left.plot(grid[:, 0], density, label=f"u = {value}")
-left.set(xlabel="y", title="density given u")
+left.set(xlabel="y", ylabel="density", title="density given u")
 left.legend()
 right.scatter(u[:, 0], y[:, 0], s=2, alpha=0.3, label="data")
 drawn = solution.flow.sample(conditions=u[:1500])
 right.scatter(u[:1500, 0], drawn[:, 0], s=2, alpha=0.5, label="samples")
-right.set(xlabel="u", title="samples given u")
+right.set(xlabel="u", ylabel="y", title="samples given u")
 right.legend()
+figure.set_label(
+    "Left: densities of y for three values of u, two of them with two bumps and that of u = 0 with "
+    "one. Right: data and samples lie on the same two branches, which meet at u = 0."
+)
 plt.show()

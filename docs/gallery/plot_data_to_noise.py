@@ -8,6 +8,7 @@ half moons, and the log-determinants of their derivatives give the density of th
 
 import matplotlib.pyplot as plt
 import torch
+from matplotlib.colors import LinearSegmentedColormap
 
 import wopt
 
@@ -28,10 +29,16 @@ print(solution)
 rows = data.test[:1500]
 positions = solution.flow.trajectory(rows)
 colours = rows[:, 0]
+across = LinearSegmentedColormap.from_list("across", ["#0072B2", "#CC79A7", "#E69F00"])
 figure, axes = plt.subplots(1, 4, figsize=(11, 3), sharex=True, sharey=True, layout="constrained")
 for n, (axis, points) in enumerate(zip(axes, positions, strict=True)):
-    axis.scatter(*points.T.numpy(), c=colours.numpy(), s=2, cmap="viridis")
-    axis.set(title="data" if n == 0 else f"after block {n}", aspect="equal")
+    axis.scatter(*points.T.numpy(), c=colours.numpy(), s=2, cmap=across)
+    axis.set(title="data" if n == 0 else f"after block {n}", xlabel="$x_1$", aspect="equal")
+axes[0].set_ylabel("$x_2$")
+figure.set_label(
+    "Four scatter plots of the same particles: two half moons, two states between, and a round "
+    "cloud. Colours show that neighbours stay neighbours."
+)
 plt.show()
 
 # %%
@@ -46,9 +53,13 @@ x, y = torch.meshgrid(
 density = solution.flow.log_prob(torch.stack([x, y], -1)).exp()
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
 left.pcolormesh(x.numpy(), y.numpy(), density.numpy(), cmap="viridis")
-left.set_title("density")
+left.set(title="density", xlabel="$x_1$", ylabel="$x_2$")
 right.scatter(*solution.flow.sample(1500).T.numpy(), s=2)
-right.set_title("samples")
+right.set(title="samples", xlabel="$x_1$")
+figure.set_label(
+    "Left: the density of the model, bright along two half moons. Right: its samples, which lie "
+    "along the same half moons."
+)
 plt.show()
 
 # %%

@@ -36,9 +36,21 @@ x, y = torch.meshgrid(torch.linspace(-3, 3, 100), torch.linspace(-2, 7, 100), in
 exact = (-potential(torch.stack([x, y], -1).reshape(-1, 2))).exp().reshape(x.shape)
 samples, log_density = solution.flow.sample_and_log_prob(2000)
 figure, axis = plt.subplots(figsize=(5, 4), layout="constrained")
-axis.contour(x.numpy(), y.numpy(), exact.numpy(), levels=6, cmap="viridis")
-axis.scatter(*samples.T.numpy(), s=2, alpha=0.4)
-axis.set(xlim=(-3, 3), ylim=(-2, 7), title="contours: the target; points: samples of the flow")
+axis.scatter(*samples.T.numpy(), s=2, alpha=0.4, label="samples of the flow")
+axis.contour(
+    x.numpy(),
+    y.numpy(),
+    exact.numpy(),
+    levels=[0.03, 0.1, 0.3, 0.5, 0.7, 0.9],
+    colors="C1",
+    linewidths=0.9,
+)
+axis.set(xlim=(-3, 3), ylim=(-2, 7), xlabel="$x_1$", ylabel="$x_2$", title="target (contours)")
+axis.legend()
+figure.set_label(
+    "Contours of a density along a parabola, and samples of the flow, which fill them and the "
+    "beginnings of both arms."
+)
 plt.show()
 
 # %%

@@ -1,5 +1,5 @@
 r"""
-Schemes side by side, exactly
+Five schemes by hand, exactly
 =============================
 
 KL between two Gaussians whose covariances do not commute, with affine maps: each step of a scheme
@@ -13,6 +13,7 @@ flow at time 1, by step size. Lines of slope two belong to schemes of order two.
 import math
 
 import matplotlib.pyplot as plt
+from matplotlib.ticker import NullFormatter
 
 from wopt.testing import gaussian_problems
 
@@ -70,9 +71,15 @@ for name, scheme in schemes.items():
     gaps = [problem.gap(x) for x in run(scheme, 0.1, 40)]
     left.semilogy([0.1 * n for n in range(41)], gaps, label=name)
     right.loglog(sizes, [distance(run(scheme, h, round(1 / h))[-1], 1.0) for h in sizes], "o-")
-left.set(xlabel="time", ylabel="KL", title="h = 0.1")
-right.set(xlabel="h", title="distance to the flow at time 1")
+left.set(xlabel="time", ylabel="KL, nats", title="h = 0.1")
+right.set_xticks(sizes, [f"1/{round(1 / h)}" for h in sizes])
+right.xaxis.set_minor_formatter(NullFormatter())
+right.set(xlabel="h", ylabel="mean and covariance", title="distance to the flow at time 1")
 left.legend()
+figure.set_label(
+    "Left: KL by time, nearly one curve for five schemes. Right: the distance to the exact flow by "
+    "step size; jko and explicit on lines of slope one, the other three of slope two."
+)
 plt.show()
 
 # %%

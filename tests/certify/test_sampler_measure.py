@@ -9,7 +9,9 @@ import torch
 import wopt
 from wopt.certify.sampler import SamplerReport, measure_flow, measure_sampler
 from wopt.certify.sampler.climb import climb
+from wopt.certify.sampler.doubts import doubts_of_weights
 from wopt.certify.sampler.lost import lost_modes
+from wopt.certify.sampler.psis import Smoothed
 from wopt.testing import GaussianTarget, gaussian_kl
 
 KEYS = {
@@ -278,3 +280,10 @@ def test_what_cannot_be_measured_is_refused(flow):
         measure_flow(wopt.Flow(flow.chain, target), target, 100)
     with pytest.raises(wopt.CapabilityError, match="POTENTIAL"):
         measure_flow(flow, None, 100)
+
+
+def test_a_k_hat_near_its_threshold_is_doubted():
+    """Neal's funnel by three steps had 0.67 of 0.7, and log Z was fourteen errors off."""
+    near, far = (Smoothed(torch.zeros(10_000), k, 0.7) for k in (0.67, 0.5))
+    assert "within its own standard error" in doubts_of_weights(near, 0.0, 0.1, normalised=False)[0]
+    assert doubts_of_weights(far, 0.0, 0.1, normalised=False) == []

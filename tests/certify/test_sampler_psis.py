@@ -106,3 +106,22 @@ def test_error_bars_of_moments_cover():
         spread = np.std(values)
         assert abs(np.mean(values) - truth) < 5 * spread / math.sqrt(200) + 0.005  # bias O(1/n)
         assert np.mean(errors) == pytest.approx(spread, rel=0.2)  # sd of a sd: 5 %
+
+
+def test_the_error_of_a_mean_weight_knows_its_tail():
+    """Pareto weights with k = 0.6, of mean 2.5: the delta method's intervals miss it too often."""
+    known, wide = [], []
+    for seed in range(200):
+        draw = torch.Generator().manual_seed(seed)
+        u = torch.rand(2000, generator=draw, dtype=torch.float64)
+        logs = -0.6 * u.log()
+        value, error = log_mean_weight(logs)
+        tail = smoothed_importance_weights(logs).tail_error
+        away = abs(value - math.log(2.5))
+        known.append(away < 2 * error)
+        wide.append(away < 2 * math.hypot(error, tail))
+    assert sum(known) < 0.86 * 200
+    assert sum(wide) > 0.9 * 200
+    light = smoothed_importance_weights(0.1 * torch.randn(4000, generator=draw).double())
+    assert light.tail_error < 1e-3
+    assert light.k_hat_error < 0.1

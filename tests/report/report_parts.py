@@ -263,6 +263,7 @@ class Page(html.parser.HTMLParser):
         self.tags: list[str] = []
         self.links: list[str] = []
         self.images: dict[str, str] = {}
+        self.pieces: dict[str, list[str]] = {}
         self.cards: dict[str, Card] = {}
         self.rows: list[list[float | None]] = []
         self.text = ""
@@ -278,8 +279,11 @@ class Page(html.parser.HTMLParser):
         if tag not in ("meta", "img", "link"):
             self._open.append((tag, given.get("id") or ""))
         if tag == "img":
-            self.images[self._inside("figure-")] = given["src"]
-            assert given["alt"]
+            key = self._inside("figure-")
+            self.pieces.setdefault(key, []).append(given["src"])
+            self.images.setdefault(key, given["src"])
+            # The first piece says what the whole picture shows.
+            assert bool(given["alt"]) == (len(self.pieces[key]) == 1)
         if tag == "data" and self._inside("card-"):
             self.cards[self._inside("card-")] = Card(float(given["value"]))
         if tag == "tr" and self._inside("steps"):

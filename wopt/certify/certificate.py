@@ -124,7 +124,7 @@ def make_certificate(
         effort=effort,
         start=about.start,
         steps=_steps(measured, about, bounds),
-        final=final_of(objective, measures, bounds, convexity, options.wish),
+        final=final_of(objective, measures, bounds, convexity, options.wish, gap.estimate),
         round_trip=trips,
         smoothing=smoothing,
         statement=statement_of(gap, measures, bounds, trips, smoothing),
@@ -157,10 +157,13 @@ def _about(
     measures = [m.of for m in measured]
     gaps = [_known(objective, m, level) for m in measures]
     start = start_of_run(objective, evidence)
+    base = _common_base(measures)
+    constants = _constants(objective, base)
     if any(gap is not None and gap.impossible for gap in gaps):
         start = dataclasses.replace(start, kl=None)  # it was found with the same false density
-    base = _common_base(measures)
-    return _About(gaps, start, base, *_constants(objective, base))
+        if not objective.gap_is_kl:  # who declares a false minimum may declare a false lambda too
+            constants = None, None
+    return _About(gaps, start, base, *constants)
 
 
 def _measure(

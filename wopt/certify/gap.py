@@ -159,7 +159,7 @@ def assemble(
         level: Confidence of ``known``.
 
     Example:
-        >>> side = LowerSide(0.5, 0.01, 0.48, 0.95, "autoregressive", 1000)
+        >>> side = LowerSide(0.5, 0.01, 0.48, 0.95, "runs/other", 1000)
         >>> bounds = [NamedBound(0.01, "bound given the eps seen", "theorem_q"),
         ...     NamedBound(0.9, "bound given the eps seen", "a_priori", "eps is as seen")]
         >>> gap = assemble("KL(data | model)", bounds, lower=side)
@@ -167,7 +167,7 @@ def assemble(
         (0.48, 0.9, ['theorem_q'])
         >>> print(gap.text)  # doctest: +NORMALIZE_WHITESPACE
         KL(data | model) is at least 0.48 (95%, no assumption); best estimate 0.5 (estimate: the
-        ladder of challengers by effort); at most 0.9 only if eps is as seen.
+        gain of runs/other); at most 0.9 only if eps is as seen.
     """
     floor = floor_of(lower, known)
     contradicted = list(refuted)
@@ -200,5 +200,6 @@ def _sides(
     if known is not None and not known.impossible and math.isfinite(known.value):
         return (known.low, KNOWN_BY), (known.value, KNOWN_BY)
     if lower is not None:
-        return (lower.low, lower.by), (lower.value, "the ladder of challengers by effort")
+        by = "the ladder of challengers by effort" if lower.ladder else f"the gain of {lower.by}"
+        return (lower.low, lower.by), (lower.value, by)
     return (None, None), (None, "")

@@ -93,6 +93,7 @@ def final_of(
     bounds: Sequence[StepBounds],
     convexity: float | None,
     wish: float,
+    estimate: float | None = None,
 ) -> Final:
     """Return the best bounds after the last step, and what a wished gap asks for.
 
@@ -102,6 +103,7 @@ def final_of(
         bounds: After each step.
         convexity: lambda.
         wish: The gap that is wished for.
+        estimate: The best estimate of the gap, where there is one.
     """
     if not bounds:
         return Final()
@@ -119,7 +121,11 @@ def final_of(
         wish, end.effective, end.residual[1].high, convexity, kl0=final.gap.value, of=of
     )
     label = "bound given the eps seen" if end.residual[0] in BY_FIELDS else "bound given eps"
-    wished = StepsWished(wish, plan.steps, error_needed(wish, convexity), str(plan), label)
+    steps, text = plan.steps, str(plan)
+    if steps == 0 and estimate is not None and estimate > wish:
+        steps = None
+        text = f"{of} <= {wish:.4g} would follow, but the best estimate is {estimate:.4g}"
+    wished = StepsWished(wish, steps, error_needed(wish, convexity), text, label)
     return dataclasses.replace(final, floor=plan.floor, steps_needed=wished)
 
 

@@ -46,7 +46,8 @@ def notes_of(
             "the eps seen holds for the true one only; another model whose test NLL is lower by "
             "more than such a bound refutes it."
         )
-    notes.append(_of_lambda(convexity))
+    if convexity is not None or objective.convexity is None:
+        notes.append(_of_lambda(convexity))
     if base in ("other", "none"):
         notes.append(
             "The steps do not chain as proximal steps from the law before (the scheme is not jko), "
@@ -74,17 +75,21 @@ def _impossible(objective: Objective, gaps: Sequence[Estimate | None]) -> list[s
             f"KL is estimated as {value:.4g} +- {gap.error:.2g} after step {step}, and no "
             f"divergence is negative: the target is not normalised. {who} declares NORMALISED, so "
             "exp(-potential) should integrate to one; leave NORMALISED out of `provides`, or add "
-            "the constant. No divergence is stated."
+            "the constant. It is no divergence, and none is computed from it."
         ]
     return [
         f"The energy after step {step} lies {-value:.4g} +- {gap.error:.2g} below the minimum that "
-        f"{type(objective).__name__} declares: the declared minimum is false."
+        f"{type(objective).__name__} declares: the declared minimum is false, and the lambda that "
+        "it declares is not used either."
     ]
 
 
 def _of_lambda(convexity: float | None) -> str:
     if convexity is None:
-        return "No bound is stated: the objective's geodesic convexity lambda is not known."
+        return (
+            "The objective's geodesic convexity lambda is not known, so no bound from above "
+            "follows from the errors of the steps."
+        )
     if convexity <= 0:
         return (
             f"lambda = {convexity:g} is not positive, so neither contraction nor a log-Sobolev "

@@ -15,6 +15,7 @@ from wopt.certify.gap import Gap, NamedBound, Resolution
 from wopt.certify.inverse import RoundTrip
 from wopt.certify.lower import LowerSide
 from wopt.certify.start import Smoothing, Start
+from wopt.certify.total_mass import TotalMass
 from wopt.certify.two_sample import ConditionalReport, TwoSampleReport
 from wopt.typed import Number, Typed
 
@@ -262,6 +263,7 @@ class Certificate(Typed):
         challengers: The lower side with the ladder that found it; ``None`` where none was run.
         two_sample: Held-out rows against samples; ``None`` where they were not compared.
         conditional: Calibration of a conditional model.
+        mass: The integral of the model's density; ``None`` where it was not estimated.
     """
 
     of: str
@@ -284,11 +286,18 @@ class Certificate(Typed):
     challengers: LowerSide | None = None
     two_sample: TwoSampleReport | None = None
     conditional: ConditionalReport | None = None
+    mass: TotalMass | None = None
 
     @property
     def kl(self) -> Gap | None:
         """The headline where the gap is a divergence, in nats."""
         return self.gap if self.gap.in_nats else None
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the headline, the steps, the notes."""
+        from wopt.certify.show import html_of
+
+        return html_of(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what ``certificate.json`` holds; ``kl`` is the headline once more."""

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from wopt.cli.output import json_option, listener_for, print_json, quiet_option
+
 __all__ = ["command"]
 
 
@@ -21,8 +23,15 @@ __all__ = ["command"]
     type=click.Path(path_type=Path),
     help="A rival: another run, a saved flow, or a table of its log-densities at the test rows.",
 )
+@quiet_option
+@json_option
 def command(
-    directory: Path, settings: tuple[str, ...], budget: str | None, against: Path | None
+    directory: Path,
+    settings: tuple[str, ...],
+    budget: str | None,
+    against: Path | None,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Measure the certificate of the run in DIRECTORY again, on particles not used in training.
 
@@ -31,18 +40,20 @@ def command(
     is from the data at least; and states every bound from above that follows, with what refutes
     it. It takes a quarter of training's processor time, or --budget.
     """
-    from wopt.cli.console import RunTerminal
     from wopt.config.read import override
     from wopt.plan.budget import seconds_of
     from wopt.report import render
     from wopt.runs.certify import certify_run
 
     options = override({}, settings)
-    terminal = RunTerminal()
+    listener = listener_for(quiet, as_json)
     seconds = None if budget is None else seconds_of(budget)
     certificate = certify_run(
-        directory, options=options, seconds=seconds, against=against, listener=terminal
+        directory, options=options, seconds=seconds, against=against, listener=listener
     )
     report = render(directory)
-    terminal.certificate(certificate)
-    click.echo(str(report))
+    listener.certificate(certificate)
+    if as_json:
+        print_json(certificate.to_dict())
+    elif not quiet:
+        click.echo(str(report))

@@ -10,11 +10,13 @@ import click
 
 from wopt.config.model import RunConfig, validate
 from wopt.config.read import override, read_toml
-from wopt.data.files import READABLE, existing_file
+from wopt.data.files import READABLE, existing_file, has_names
+from wopt.data.tables import read_frame
 from wopt.host import host
+from wopt.interfaces.source import Source
 from wopt.store.result import RunResult
 
-__all__ = ["exit_status", "read", "table_of", "warn_of_plugins"]
+__all__ = ["exit_status", "read", "rows_of", "table_of", "warn_of_plugins"]
 
 
 def read(path: Path, settings: Sequence[str] = ()) -> RunConfig:
@@ -32,6 +34,22 @@ def table_of(path: Path, settings: Sequence[str] = (), budget: str | None = None
     if budget is not None:
         table["plan"] = {"budget": budget}
     return override(table, settings)
+
+
+def rows_of(source: Source, path: Path, key: str | None = None) -> tuple[Any, bool]:
+    """Return a data file as an Arrow table, and whether it names its columns itself.
+
+    Args:
+        source: Of the run that the rows are for; it reads files of its own kind.
+        path: The file.
+        key: Which array of an npz file.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    if path.suffix.lower() in source.suffixes:
+        return source.table(path), True
+    return read_frame(path, key), has_names(path)
 
 
 def exit_status(result: RunResult) -> int:

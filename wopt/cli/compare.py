@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from wopt.cli.output import json_option, print_json
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from wopt.report.compare import Row
+    from wopt.report.duels import Duels
 
 __all__ = ["command"]
 
@@ -26,14 +29,13 @@ __all__ = ["command"]
     show_default=True,
     help="The page.",
 )
-def command(directories: tuple[Path, ...], out: Path) -> None:
+@json_option
+def command(directories: tuple[Path, ...], out: Path, as_json: bool) -> None:
     """Show runs side by side: a table here, curves by step and by processor time on a page.
 
     Runs of the same source and seed challenge each other on their common test rows: "KL at least"
     is the most that another run's density, or the certificate, proves KL(data | model) to be.
     """
-    from rich.console import Console
-
     from wopt.report.compare import challenged, compare, rows
     from wopt.runs.duels import duels
     from wopt.store.directory import RunDirectory
@@ -43,8 +45,34 @@ def command(directories: tuple[Path, ...], out: Path) -> None:
     plain = rows(directories)
     pairs = duels(directories, [row.name for row in plain])
     runs = challenged(plain, pairs)
+    if as_json:
+        print_json(_plain(runs, pairs) | {"page": str(compare(runs, out, pairs))})
+        return
+    _print(runs, pairs)
+    click.echo(str(compare(runs, out, pairs)))
+
+
+def _plain(runs: Sequence[Row], pairs: Duels) -> dict[str, Any]:
+    """Return what is compared as tables and numbers; a side is a row's by a column's density."""
+    sides = [
+        {"model": runs[k].name, "by": runs[j].name, **side.to_dict()}
+        for k, row in enumerate(pairs.sides)
+        for j, side in enumerate(row)
+        if side is not None
+    ]
+    return {
+        "runs": [{"name": row.name, **row.values, "settings": row.differs} for row in runs],
+        "duels": sides,
+        "reasons": list(pairs.reasons),
+    }
+
+
+def _print(runs: Sequence[Row], pairs: Duels) -> None:
+    from rich.console import Console
+
     console = Console(highlight=False)
-    console.width = max(console.width, 116)  # no heading is cut short
+    longest = max(len(row.name) for row in runs)
+    console.width = max(console.width, 116 + longest)  # no heading or name is cut short
     console.print(_table(runs))
     for k, row in enumerate(runs):
         for j, side in enumerate(pairs.sides[k]):
@@ -60,7 +88,6 @@ def command(directories: tuple[Path, ...], out: Path) -> None:
     for key in runs[0].differs:
         values = ", ".join(f"{row.name}: {row.differs[key]}" for row in runs)
         console.print(f"{key}  {values}", markup=False, soft_wrap=True)
-    console.print(str(compare(runs, out, pairs)), markup=False)
 
 
 def _table(rows: Sequence[Row]) -> Table:
@@ -68,7 +95,8 @@ def _table(rows: Sequence[Row]) -> Table:
 
     from wopt.report.compare import COLUMNS
 
-    table = Table("run")
+    table = Table()
+    table.add_column("run", no_wrap=True)
     for _, heading in COLUMNS:
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:

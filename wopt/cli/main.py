@@ -22,6 +22,7 @@ COMMANDS = {
     "certify": "measure what a run guarantees, and how each figure is known",
     "report": "rewrite a run's HTML page",
     "compare": "show runs side by side",
+    "cite": "print BibTeX of what a run used",
     "validate": "check a configuration without running it",
     "schema": "print the JSON Schema of all installed options",
     "init": "write a commented configuration to begin with",
@@ -33,7 +34,8 @@ COMMANDS = {
 }
 
 _READ_CONFIGURATIONS = (
-    "run", "plan", "sweep", "resume", "sample", "score", "certify", "report", "compare", "validate",
+    "run", "plan", "sweep", "resume", "sample", "score", "certify", "report", "compare", "cite",
+    "validate",
 )  # fmt: skip
 
 

@@ -6,19 +6,25 @@ from pathlib import Path
 
 import click
 
+from wopt.cli.output import json_option, listener_for, print_json, quiet_option, result_table
+
 __all__ = ["command"]
 
 
 @click.command("resume")
 @click.argument("directory", type=click.Path(path_type=Path))
-def command(directory: Path) -> int:
+@quiet_option
+@json_option
+def command(directory: Path, quiet: bool, as_json: bool) -> int:
     """Go on with the run in DIRECTORY from its last finished step.
 
     On the CPU the result is the same, to the bit, as that of an unbroken run.
     """
     from wopt.cli.common import exit_status, warn_of_plugins
-    from wopt.cli.console import RunTerminal
     from wopt.runs.execute import resume
 
     warn_of_plugins()
-    return exit_status(resume(directory, RunTerminal()))
+    result = resume(directory, listener_for(quiet, as_json))
+    if as_json:
+        print_json(result_table(result, directory))
+    return exit_status(result)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from wopt.cli.output import json_option, listener_for, print_json, quiet_option, result_table
+
 __all__ = ["command"]
 
 
@@ -18,7 +20,16 @@ __all__ = ["command"]
     metavar="TIME",
     help="Processor time of training, such as 90s or 5min: what is not given is planned for it.",
 )
-def command(config: Path, out: Path | None, settings: tuple[str, ...], budget: str | None) -> int:
+@quiet_option
+@json_option
+def command(
+    config: Path,
+    out: Path | None,
+    settings: tuple[str, ...],
+    budget: str | None,
+    quiet: bool,
+    as_json: bool,
+) -> int:
     """Train a flow as CONFIG says and leave a run directory with a report.
 
     CONFIG is a TOML file; or a data file (csv, parquet, npy, npz), and then every option is chosen
@@ -27,11 +38,13 @@ def command(config: Path, out: Path | None, settings: tuple[str, ...], budget: s
     Exit status: 0 done, 1 a failed run, 2 a mistake in the input, 130 interrupted.
     """
     from wopt.cli.common import exit_status, table_of, warn_of_plugins
-    from wopt.cli.console import RunTerminal
     from wopt.runs.execute import begin
     from wopt.runs.planned import prepared_run
 
     warn_of_plugins()
     prepared = prepared_run(table_of(config, settings, budget), str(config))
-    result = begin(prepared, out or Path("runs") / config.stem, RunTerminal())
+    path = out or Path("runs") / config.stem
+    result = begin(prepared, path, listener_for(quiet, as_json))
+    if as_json:
+        print_json(result_table(result, path))
     return exit_status(result)

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from wopt.cli.output import quiet_option
+
 if TYPE_CHECKING:
     from torch import Tensor
 
     from wopt.flow import Flow
+    from wopt.runs.load import LoadedRun
 
 __all__ = ["command"]
 
@@ -46,8 +49,15 @@ __all__ = ["command"]
     help="Two more columns: log_weight, the target's log-density less the model's, up to a "
     "constant, and weight, Pareto-smoothed, summing to one.",
 )
+@quiet_option
 def command(
-    directory: Path, number: int, out: Path, conditions: Path | None, seed: int, importance: bool
+    directory: Path,
+    number: int,
+    out: Path,
+    conditions: Path | None,
+    seed: int,
+    importance: bool,
+    quiet: bool,
 ) -> None:
     """Draw samples of the model in DIRECTORY, with their log-density as the last column.
 
@@ -69,7 +79,7 @@ def command(
     if conditions is None:
         x, log_density = flow.sample_and_log_prob(number, generator=generator, audit=True)
     else:
-        given = _conditions(conditions, flow, directory)
+        given = _conditions(conditions, run, directory)
         number = len(given)
         y, log_density = flow.sample_and_log_prob(generator=generator, conditions=given, audit=True)
         x = torch.cat([y.double(), given.to(y.device)], dim=1)
@@ -89,7 +99,8 @@ def command(
             fg="yellow",
             err=True,
         )
-    click.echo(f"{number} samples of {flow.dim} columns and {', '.join(beside)}: {out}")
+    if not quiet:
+        click.echo(f"{number} samples of {flow.dim} columns and {', '.join(beside)}: {out}")
     if bool(torch.isnan(log_density).all()):
         click.echo("log_density is NaN: this model has samples but no known density", err=True)
 
@@ -103,8 +114,9 @@ def _write(out: Path, flow: Flow, x: Tensor, beside: dict[str, Tensor]) -> None:
 
     if flow.columns is None or out.suffix.lower() == ".npy":
         rows = x.double().cpu() if flow.columns is None else array_of(x, flow.columns)
+        names = flow.names if flow.columns is None else [c.name for c in flow.columns.shown]
         table = torch.cat([torch.as_tensor(rows), torch.stack([*beside.values()], dim=1)], dim=1)
-        write_table(out, table.numpy(), (*flow.names, *beside))
+        write_table(out, table.numpy(), (*names, *beside))
         return
     made = flow.table(x)
     for name, values in beside.items():
@@ -112,18 +124,20 @@ def _write(out: Path, flow: Flow, x: Tensor, beside: dict[str, Tensor]) -> None:
     write_frame(out, made)
 
 
-def _conditions(path: Path, flow: Flow, directory: Path) -> Tensor:
+def _conditions(path: Path, run: LoadedRun, directory: Path) -> Tensor:
     """Return the conditions in a table: found by name, or by position where it has no names."""
+    from wopt.cli.common import rows_of
     from wopt.data.columns import Columns
     from wopt.data.dataset import check_finite
     from wopt.data.rows import matched
-    from wopt.data.tables import has_names, read_frame
     from wopt.errors import DataError
 
+    flow = run.flow
     width = flow.condition
     if not width:
         raise DataError(f"{directory}: is no conditional model; leave out --conditions")
     wanted = (flow.columns or Columns.on_the_line(flow.names)).pick(flow.names[-width:])
-    rows = matched(read_frame(path), wanted, named=has_names(path), origin=str(path))
+    table, named = rows_of(run.config.source, path)
+    rows = matched(table, wanted, named=named, origin=str(path))
     check_finite(rows, wanted.names, str(path))
     return rows

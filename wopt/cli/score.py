@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from wopt.cli.output import json_option, print_json, quiet_option
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -22,14 +24,20 @@ __all__ = ["command"]
     "-o", "--out", type=click.Path(path_type=Path), required=True, help="npy, csv or parquet."
 )
 @click.option("--key", help="Which array of an npz file.")
-def command(directory: Path, data: Path, out: Path, key: str | None) -> None:
+@quiet_option
+@json_option
+def command(
+    directory: Path, data: Path, out: Path, key: str | None, quiet: bool, as_json: bool
+) -> None:
     """Write the log-likelihood of every row of DATA under the model in DIRECTORY, in nats.
 
-    DATA is a table (npy, npz, csv, parquet) in the data's units; columns are found by name. The
-    likelihood is audited: by the finer, independent integration. Of integers and categories it is a
-    lower bound of the log-probability, estimated with 16 draws of the noise that spreads them.
+    DATA is a table (npy, npz, csv, parquet, or a file as the run was trained on, such as h5ad) in
+    the data's units; columns are found by name. The likelihood is audited: by the finer,
+    independent integration. Of integers and categories it is a lower bound of the log-probability,
+    estimated with 16 draws of the noise that spreads them.
 
-    Rows with a missing value are refused, or get NaN if the model was trained with nan = "drop".
+    Rows with a missing value are refused, or get NaN if the model was trained with nan = "drop" or
+    "mask"; with "mask" a missing condition is one that the model knows, and no reason for NaN.
     """
     import torch
 
@@ -48,29 +56,39 @@ def command(directory: Path, data: Path, out: Path, key: str | None) -> None:
     write_table(out, scores[:, None].numpy(), ("log_likelihood",))
     values = scores[whole]
     mean, error = mean_and_error(values)
-    bound = "a lower bound of the " if flow.columns is not None and flow.columns.discrete else ""
-    click.echo(
-        f"{len(values)} rows, {bound}mean log-likelihood {mean:.5g} nats "
-        f"(standard error {error:.2g}): {out}"
-    )
-    if left := int((~whole).sum()):
+    bound = flow.columns is not None and flow.columns.discrete
+    left = int((~whole).sum())
+    if as_json:
+        print_json(
+            {
+                "out": out, "rows": len(x), "missing": left, "lower_bound": bound,
+                "mean_log_likelihood": mean, "standard_error": error,
+            }
+        )  # fmt: skip
+    elif not quiet:
+        click.echo(
+            f"{len(values)} rows, {'a lower bound of the ' if bound else ''}mean log-likelihood "
+            f"{mean:.5g} nats (standard error {error:.2g}): {out}"
+        )
+    if left:
         click.echo(f"{left} of {len(x)} rows have a missing value and are scored NaN", err=True)
 
 
 def _rows(loaded: LoadedRun, data: Path, key: str | None) -> Tensor:
     """Return the rows of a file as numbers, and refuse missing values as training did."""
+    from wopt.cli.common import rows_of
     from wopt.data.columns import Columns
     from wopt.data.dataset import check_finite
     from wopt.data.rows import matched
-    from wopt.data.tables import has_names, read_frame
 
     flow = loaded.flow
     columns = flow.columns or Columns.on_the_line(loaded.names, flow.condition)
-    table, named = read_frame(data, key), has_names(data)
+    table, named = rows_of(loaded.config.source, data, key)
     last = table.column_names[-1]
-    if not named and table.num_columns == flow.dim + 1 and last == f"x{flow.dim}":
+    width = len(columns.shown)
+    if not named and table.num_columns == width + 1 and last == f"x{width}":
         table = table.drop_columns([last])  # the log-density, as `wopt sample` writes it
     x = matched(table, columns, named=named, origin=str(data))
-    if loaded.config.source.options.get("nan") != "drop":
+    if loaded.config.source.options.get("nan") not in ("drop", "mask"):
         check_finite(x, columns.names, str(data))
     return x

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from wopt.cli.output import json_option, print_json, quiet_option
 
 if TYPE_CHECKING:
     from wopt.sweep import Row, Summary
@@ -23,6 +26,8 @@ __all__ = ["command"]
 @click.option("--optuna", "trials", type=click.IntRange(1), help="Search so many settings.")
 @click.option("--set", "settings", multiple=True, metavar="K=V", help="Override an option of all.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder [default: runs/NAME-sweep].")
+@quiet_option
+@json_option
 def command(
     config: Path,
     grid: tuple[str, ...],
@@ -31,6 +36,8 @@ def command(
     trials: int | None,
     settings: tuple[str, ...],
     out: Path | None,
+    quiet: bool,
+    as_json: bool,
 ) -> int:
     """Run CONFIG at several settings and seeds; leave a table, a page and the best configuration.
 
@@ -48,18 +55,23 @@ def command(
         raise ConfigError("--range needs a search: add --optuna N, or give values with --grid")
     if set(plan.grid) & set(plan.ranges):
         raise ConfigError("a key is in --grid and in --range; leave one out")
+    told = _tell_nobody if quiet or as_json else _tell
     base = override(read_toml(config), settings)
-    sweep = Sweep(out or Path("runs") / f"{config.stem}-sweep", base, plan, _tell)
+    sweep = Sweep(out or Path("runs") / f"{config.stem}-sweep", base, plan, told)
     status = 0
     try:
         search(sweep, trials) if trials is not None else sweep.grid()
     except Interrupted as stop:
-        click.echo(str(stop))
+        click.echo(str(stop), err=as_json)
         status = stop.exit_code
     summaries = sweep.finish()
-    _show(summaries)
-    for path in (sweep.table, sweep.best, sweep.page):
-        if path.exists():
+    paths = [path for path in (sweep.table, sweep.best, sweep.page) if path.exists()]
+    if as_json:
+        settings_tried = [dataclasses.asdict(summary) for summary in summaries]
+        print_json({"settings": settings_tried, "files": [str(path) for path in paths]})
+    elif not quiet:
+        _show(summaries)
+        for path in paths:
             click.echo(str(path))
     return status or (0 if sweep.best.exists() else 1)
 
@@ -71,11 +83,18 @@ def _tell(row: Row) -> None:
     click.echo(f"{row.run}  {name}  seed {row.seed}  {row.status}{value}{reason}")
 
 
+def _tell_nobody(_: Row) -> None:
+    pass
+
+
 def _show(summaries: list[Summary]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("setting", "held-out", "+-", "runs", "done", "CPU s")
+    table = Table()
+    table.add_column("setting", overflow="fold")  # a value cut short cannot be used
+    for heading in ("held-out", "+-", "runs", "done", "CPU s"):
+        table.add_column(heading, no_wrap=True)
     for summary in summaries:
         done = sum(row.status == "done" for row in summary.rows)
         seconds = sum(row.cpu_seconds or 0.0 for row in summary.rows)

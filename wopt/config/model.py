@@ -127,6 +127,10 @@ class RunConfig(Options):
         return self.block_specs[min(step, len(self.block_specs) - 1)]
 
 
+_INSIDE = {"target": "objective.target", "step_size": "scheme", "iterations": "solver"}
+"""Where options belong that one may look for at the top."""
+
+
 def validate(table: dict[str, Any], where: str = "") -> RunConfig:
     """Return the validated configuration.
 
@@ -140,7 +144,9 @@ def validate(table: dict[str, Any], where: str = "") -> RunConfig:
     try:
         return RunConfig.model_validate(table)
     except ValidationError as error:
-        raise ConfigError(describe(error, prefix=(where,) if where else ())) from None
+        text = describe(error, prefix=(where,) if where else ())
+        hints = [f"\n`{key}` belongs to [{at}]" for key, at in _INSIDE.items() if key in table]
+        raise ConfigError(text + "".join(hints)) from None
 
 
 def to_table(config: RunConfig) -> dict[str, Any]:

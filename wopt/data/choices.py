@@ -22,7 +22,7 @@ class Choices:
     """What a source was told of its table; see :mod:`wopt.data.options`."""
 
     columns: Sequence[str | int] | None = None
-    nan: Literal["refuse", "drop"] = "refuse"
+    nan: Literal["refuse", "drop", "mask"] = "refuse"
     context: Sequence[str | int] | None = None
     dequantise: float = 0.0
     kinds: Mapping[str, Kind] | None = None

@@ -35,6 +35,8 @@ class Column:
         origin: A point of the grid.
         categories: The category of each code.
         type: The values' type in Arrow's words, in which they are written.
+        fill: The number that stands for a missing value, of a condition that has a mask.
+        mask: The condition of which this one says whether its value is missing; empty if of none.
     """
 
     name: str
@@ -44,6 +46,8 @@ class Column:
     origin: float = 0.0
     categories: tuple[Category, ...] = ()
     type: str = "double"
+    fill: float | None = None
+    mask: str = ""
 
     @property
     def discrete(self) -> bool:
@@ -63,7 +67,7 @@ class Column:
     @property
     def plain(self) -> bool:
         """Whether it is numbers on the whole line, which nothing is done to."""
-        return not (self.discrete or self.bounded or self.width)
+        return not (self.discrete or self.bounded or self.width or self.mask)
 
     def words(self) -> str:
         """Return what it is, for people.
@@ -72,6 +76,8 @@ class Column:
             >>> Column("age", "integer", (-0.5, 120.5), 1.0).words()
             'age: integer in [0, 120]'
         """
+        if self.mask:
+            return f"{self.name}: whether {self.mask} is missing"
         if self.kind == "categorical":
             few = ", ".join(str(c) for c in self.categories[:4])
             more = ", ..." if len(self.categories) > 4 else ""
@@ -120,6 +126,11 @@ class Columns:
     def moved(self) -> tuple[Column, ...]:
         """Those that are modelled, without the conditions."""
         return self.columns[: len(self.columns) - self.condition]
+
+    @property
+    def shown(self) -> tuple[Column, ...]:
+        """Those that a table has: all but the masks, which are the last ones."""
+        return tuple(column for column in self.columns if not column.mask)
 
     @property
     def plain(self) -> bool:

@@ -179,6 +179,12 @@ def _csv_header(path: Path) -> tuple[tuple[str, ...], bool]:
         cells = next(csv.reader(stream), [])
     if not cells:
         raise ValueError("it is empty")
+    sign = next((sign for sign in (";", "\t") if len(cells) == 1 and sign in cells[0]), None)
+    if sign is not None:
+        raise DataError(
+            f"{path}: columns are separated by commas, and its first line has {sign!r} in their "
+            "place; write it with commas (in pandas: read_csv(sep=...), then to_csv)"
+        )
     # 0, 1, 2, ... are the names that pandas gives; other numbers are the first row already.
     counted = len(cells) > 1 and cells == [str(j) for j in range(len(cells))]
     named = counted or not all(is_number(cell) for cell in cells)

@@ -81,18 +81,29 @@ def table_of(x: Tensor, columns: Columns) -> Any:
     """
     import pyarrow
 
-    chosen = columns.columns[: x.shape[1]]
-    rows = Columns(chosen).round(x.detach().cpu().double()).numpy()
-    return pyarrow.table({c.name: _values(rows[:, j], c) for j, c in enumerate(chosen)})
+    chosen = Columns(columns.columns[: x.shape[1]])
+    rows = _with_gaps(chosen, chosen.round(x.detach().cpu().double())).numpy()
+    return pyarrow.table({c.name: _values(rows[:, j], c) for j, c in enumerate(chosen.shown)})
 
 
 def array_of(x: Tensor, columns: Columns) -> Any:
     """Return rows as an array of numbers: categories that are numbers as such, texts as codes."""
-    rows = np.array(x.detach().cpu().double().numpy())
-    for j, column in enumerate(columns.columns[: x.shape[1]]):
+    chosen = Columns(columns.columns[: x.shape[1]])
+    rows = np.array(_with_gaps(chosen, x.detach().cpu().double()).numpy())[:, : len(chosen.shown)]
+    for j, column in enumerate(chosen.shown):
         if column.kind == "categorical" and not column.coded:
             values = _values(rows[:, j], column).to_pylist()
             rows[:, j] = [np.nan if value is None else float(value) for value in values]
+    return rows
+
+
+def _with_gaps(columns: Columns, x: Tensor) -> Tensor:
+    """Return rows with NaN where a mask says that a value is missing."""
+    index, rows = {name: j for j, name in enumerate(columns.names)}, x.clone()
+    for j, column in enumerate(columns.columns):
+        if column.mask in index:
+            of = index[column.mask]
+            rows[:, of] = rows[:, of].masked_fill(rows[:, j] > 0.5, np.nan)
     return rows
 
 

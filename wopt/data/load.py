@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from wopt.data.choices import Choices, with_conditions
 from wopt.data.columns import Column, Columns
 from wopt.data.dataset import Dataset, check_finite, split
 from wopt.data.kinds import column_of, numbers_of
+from wopt.data.missing import masked
 from wopt.data.support import on_grid, support_of
 from wopt.data.tables import floats, is_numeric, pick_columns
 from wopt.data.weights import check_weights, resampled, thinned
@@ -77,10 +79,7 @@ def chosen_rows(table: Any, choices: Choices, origin: str) -> TableRows:
     given = check_context(names, choices.conditions)
     order = [*(j for j in range(len(names)) if j not in given), *given]
     names, condition = tuple(names[j] for j in order), len(given)
-    read = [
-        _read(table.column(name), name, choices, origin, j >= len(names) - condition)
-        for j, name in enumerate(names)
-    ]
+    read = _read_all(table, names, condition, choices, origin)
     x = torch.stack([values for _, values in read], dim=1)
     columns = Columns(tuple(column for column, _ in read), condition)
     weights = None if choices.weights is None else _weights(table, choices.weights, origin)
@@ -92,6 +91,9 @@ def chosen_rows(table: Any, choices: Choices, origin: str) -> TableRows:
                 "leaves none; choose other `columns`"
             )
         x, weights = x[whole], None if weights is None else weights[whole]
+    if choices.nan == "mask":
+        columns, x = masked(columns, x, table.column_names, origin)
+        names = columns.names
     if weights is not None:
         x, weights = x[weights > 0], weights[weights > 0]
     check_finite(x, names, origin)
@@ -132,6 +134,28 @@ def _names(table: Any, choices: Choices, origin: str) -> tuple[str, ...]:
     columns = choices.default_columns(known) if choices.columns is None else choices.columns
     picked = [known[j] for j in pick_columns(known, columns, origin)]
     return with_conditions(picked, choices.conditions, known)
+
+
+def _read_all(
+    table: Any, names: tuple[str, ...], condition: int, choices: Choices, origin: str
+) -> list[tuple[Column, Tensor]]:
+    """Read every column, and say at once of all that cannot be used why not.
+
+    Raises:
+        DataError: One cannot be used.
+    """
+    read, refused = [], list[str]()
+    for j, name in enumerate(names):
+        try:
+            given = j >= len(names) - condition
+            read.append(_read(table.column(name), name, choices, origin, given))
+        except DataError as error:
+            refused.append(str(error).removeprefix(f"{origin}: "))
+    if not refused:
+        return read
+    kept = [column.name for column, _ in read]
+    hint = f"; those that can be used: columns = {json.dumps(kept)}" if kept else ""
+    raise DataError(f"{origin}: {'; '.join(refused)}{hint if choices.columns is None else ''}")
 
 
 def _read(

@@ -54,10 +54,11 @@ Columns = Annotated[
     ),
 ]
 Missing = Annotated[
-    Literal["refuse", "drop"],
+    Literal["refuse", "drop", "mask"],
     Field(
         description="what to do about rows with a missing, NaN or infinite value: refuse the "
-        "data, or drop the rows"
+        "data, drop the rows, or mask: in conditions (`context`) the median stands for what is "
+        "missing, and a further condition says so"
     ),
 ]
 Context = Annotated[

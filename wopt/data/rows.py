@@ -13,6 +13,7 @@ from torch import Tensor
 from wopt.data.columns import Columns
 from wopt.data.frames import as_table, is_frame
 from wopt.data.kinds import numbers_of
+from wopt.data.missing import completed
 from wopt.data.tables import pick_columns
 from wopt.errors import DataError
 from wopt.registry import close_matches
@@ -96,7 +97,8 @@ def matched(table: Any, columns: Columns, *, named: bool, origin: str) -> Tensor
         >>> matched(table, Columns.on_the_line(["a", "b"]), named=True, origin="t.csv").tolist()
         [[4.0, 3.0]]
     """
-    known, names = table.column_names, columns.names
+    shown = [c for c in columns.columns if not c.mask or c.name in table.column_names]
+    known, names = table.column_names, [column.name for column in shown]
     missing = [name for name in names if name not in known]
     made_up = all(re.fullmatch(r"[xc]\d+", name) for name in names)
     if missing and named and not made_up:
@@ -114,21 +116,24 @@ def matched(table: Any, columns: Columns, *, named: bool, origin: str) -> Tensor
             f"{origin}: has {table.num_columns} columns ({', '.join(known[:8])}), and the model "
             f"needs {len(names)}: {', '.join(names[:8])}"
         )
-    pairs = zip(columns.columns, chosen, strict=True)
-    return torch.stack(
+    pairs = zip(shown, chosen, strict=True)
+    rows = torch.stack(
         [numbers_of(column, values, origin, codes=not named) for column, values in pairs], dim=1
     )
+    return completed(columns, rows)
 
 
 def _numbers(x: Any, names: Sequence[str], columns: Columns | None) -> Tensor:
+    wanted = Columns.on_the_line(names) if columns is None else columns.pick(names)
     if isinstance(x, Tensor):
-        return x
+        return completed(wanted, x) if x.ndim else x
     if is_frame(x) and names:
         table = as_table(x)
-        pick_columns(table.column_names, list(names), "the table")
-        wanted = Columns.on_the_line(names) if columns is None else columns.pick(names)
+        seen = [c.name for c in wanted.columns if not c.mask or c.name in table.column_names]
+        pick_columns(table.column_names, seen, "the table")
         return matched(table, wanted, named=True, origin="the table")
     try:
-        return torch.as_tensor(np.asarray(x, dtype=np.float64))
+        rows = torch.as_tensor(np.asarray(x, dtype=np.float64))
     except (TypeError, ValueError) as error:
         raise DataError(f"rows are numbers of one shape, and these are not: {error}") from None
+    return completed(wanted, rows) if rows.ndim else rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from wopt.data.columns import Columns
@@ -65,5 +66,9 @@ def fit_transform(
         DataError: Columns have no density, or there are too few rows to whiten.
     """
     encoded = columns.encode(train.double())
+    for j, column in enumerate(columns.columns):
+        if column.mask and bool((encoded[:, j] == encoded[0, j]).all()):
+            # What is seldom missing may be missing in no training row: a scale for 0 and 1 then.
+            encoded[:, j] = torch.arange(len(encoded)) % 2
     affine = AffineTransform.fit(encoded, how, columns.names, columns.condition)
     return affine if columns.plain else TableTransform(affine, columns)

@@ -46,6 +46,12 @@ class Base(nn.Module, abc.ABC):
         return True
 
 
+_INSTEAD = (
+    "This model is the law of the source's rows, which the map carries to the target. To sample "
+    'the target itself: wopt.sample(log_prob, dim), or a start such as source = "gaussian"'
+)
+
+
 class TargetBase(Base):
     """An objective's target, which a flow from data was trained to reach.
 
@@ -93,7 +99,13 @@ class TargetBase(Base):
         law = self.law
         if law is None:
             raise CapabilityError(f"the model has no {what}: its objective has no target")
-        require(f"a model with {what}", need, f"target {type(self.target).__name__}", law.provides)
+        try:
+            holder = f"target {type(self.target).__name__}"
+            require(f"a model with {what}", need, holder, law.provides)
+        except CapabilityError as error:
+            if Capability.POTENTIAL not in law.provides:
+                raise
+            raise CapabilityError(f"{error}. {_INSTEAD}") from None
         return law
 
 

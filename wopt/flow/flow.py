@@ -80,6 +80,12 @@ class Flow(nn.Module):
             f"{way} {type(base).__name__})"
         )
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the columns and the blocks."""
+        from wopt.flow.show import html_of
+
+        return html_of(self)
+
     @property
     def chain(self) -> Chain:
         """The blocks in the order in which they were made."""
@@ -233,6 +239,32 @@ class Flow(nn.Module):
         parts: Tensor = in_batches(lambda part: step(part).transpose(0, 1), rows)
         return parts.transpose(0, 1)
 
+    def between(self, x: Any, share: float) -> Tensor:
+        """Return where particles are at a share of the way from before the first block to its end.
+
+        The way is measured by length, sum_k (E |x_k - x_{k-1}|^2)^(1/2) over the blocks, so half of
+        it is half of what is transported, however unequal the steps are. Within a block particles
+        go straight and at one speed: displacement interpolation, if its map is optimal.
+
+        Args:
+            x: Rows before the first block, in their own units, shape ``(n, d)``.
+            share: From 0 to 1.
+
+        Returns:
+            Shape ``(n, d)``, in the units of ``x``.
+
+        Example:
+            >>> import torch, wopt
+            >>> x = torch.randn(50, 2)
+            >>> units = wopt.AffineTransform.fit(x, "none")
+            >>> flow = wopt.Flow(wopt.Chain([], units), wopt.build("target", "gaussian"))
+            >>> torch.allclose(flow.between(x, 0.5), x.double())  # no block moves anything
+            True
+        """
+        from wopt.flow.between import between
+
+        return between(self, x, share)
+
     def table(self, x: Tensor) -> Any:
         """Return rows as an Arrow table: integers, categories and names as the data have them.
 
@@ -252,6 +284,18 @@ class Flow(nn.Module):
     def distribution(self) -> FlowDistribution:
         """Return the model as a :class:`torch.distributions.Distribution`."""
         return FlowDistribution(self)
+
+    def to_zuko(self) -> Any:
+        """Return the model as a flow of zuko, which shares its parameters; by ``wopt-zuko``.
+
+        ``zuko_flow(c).log_prob(x)``, ``zuko_flow(c).sample((n,))``: conditions are zuko's context.
+
+        Raises:
+            PluginError: The plugin is not installed: ``pip install wopt-zuko``.
+        """
+        from wopt.flow.exchange import as_zuko
+
+        return as_zuko(self)
 
     def save(self, path: str | Path) -> Path:
         """Write the flow to one file, which :func:`wopt.load` reads; see :mod:`wopt.flow.save`."""

@@ -25,8 +25,9 @@ from wopt.interfaces.conditional import ConditionalTarget
 
 __all__ = ["FORMAT", "load_flow", "save_flow"]
 
-FORMAT = 2
-"""Of the file; a reader refuses a later one. Since 2 a flow may have columns of kinds."""
+FORMAT = 3
+"""Of the file; a reader refuses a later one. Since 2 a flow may have columns of kinds, since 3
+conditions with masks."""
 
 
 def save_flow(flow: Flow, path: Path) -> Path:
@@ -41,7 +42,7 @@ def save_flow(flow: Flow, path: Path) -> Path:
     """
     columns = flow.transform.columns
     about = {
-        "format": 1 if columns is None else FORMAT,
+        "format": 1 if columns is None else 2 if columns.shown == columns.columns else FORMAT,
         "wopt-core": version("wopt-core"),
         "names": list(flow.names),
         "dim": flow.dim,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import abc
-from typing import ClassVar, Literal
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 from wopt.component import Component
 from wopt.data.dataset import Dataset
+from wopt.errors import DataError
 
 __all__ = ["Source"]
 
@@ -28,6 +30,23 @@ class Source(Component, abc.ABC):
         Raises:
             DataError: The data cannot be used; the message says where and what to do.
         """
+
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    """Of files that :meth:`table` reads, beside those that every command reads."""
+
+    def table(self, path: Path) -> Any:
+        """Return another file as an Arrow table, as this source reads its own.
+
+        So that ``wopt score`` and ``wopt sample --conditions`` take files of the kind that the
+        model was trained on.
+
+        Args:
+            path: A file with one of the :attr:`suffixes`.
+
+        Raises:
+            DataError: It cannot be read.
+        """
+        raise DataError(f"{path}: {type(self).__name__} reads no such file")
 
     def check(self) -> None:
         """Raise :class:`~wopt.errors.DataError` for what can be seen without loading."""

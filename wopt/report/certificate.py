@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from wopt.certify.bounds import Entry
 from wopt.certify.estimate import Estimate
 from wopt.certify.results import Certificate, StepCertificate
+from wopt.report.pieces import svg
 from wopt.report.read import Run
 from wopt.report.style import (
     BLUE,
@@ -26,7 +27,6 @@ from wopt.report.style import (
     WIDTH,
     Picture,
     decades,
-    svg,
 )
 
 __all__ = ["BoundRow", "bound_rows", "certificate_picture"]
@@ -142,7 +142,7 @@ def certificate_picture(run: Run) -> Picture | None:
         "test fields may see next to nothing; crosses are bounds that facts refute.",
         f"Bounds of {certificate.of} and first-order errors over {len(steps)} steps, "
         "logarithmic scales.",
-        svg(figure),
+        svg(figure, [[[left], [right]]]),
     )
 
 

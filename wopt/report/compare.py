@@ -15,6 +15,7 @@ from wopt.errors import ConfigError
 from wopt.files import write_text
 from wopt.report.duels import Duels
 from wopt.report.page import page
+from wopt.report.pieces import svg
 from wopt.report.read import Run, read_run
 from wopt.report.style import (
     BLUE,
@@ -26,7 +27,6 @@ from wopt.report.style import (
     WIDTH,
     Picture,
     page_style,
-    svg,
 )
 from wopt.report.tables import flat, status, subtitle
 from wopt.store.result import RunResult

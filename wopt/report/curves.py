@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from wopt.report.pieces import svg
 from wopt.report.read import Run
-from wopt.report.style import BLUE, GREEN, MUTED, ORANGE, VERMILION, WIDTH, Picture, decades, svg
+from wopt.report.style import BLUE, GREEN, MUTED, ORANGE, VERMILION, WIDTH, Picture, decades
 from wopt.train.record import StepRecord
 
 __all__ = ["diagnostics", "progress"]
@@ -46,7 +47,7 @@ def progress(run: Run) -> Picture | None:
         "Energy and likelihood by step",
         caption + ".",
         f"Curves over {len(steps)} steps: the energy" + (" and the held-out NLL." if both else "."),
-        svg(figure),
+        svg(figure, [[[one] for one in figure.axes]]),
     )
 
 
@@ -144,7 +145,7 @@ def diagnostics(run: Run) -> Picture | None:
         "axis cannot show.",
         f"Residual, movement per h, likelihood error and inversion error over {len(steps)} steps, "
         "logarithmic scale.",
-        svg(figure),
+        svg(figure, [[[one] for one in figure.axes]]),
     )
 
 

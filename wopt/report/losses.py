@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
+from wopt.report.pieces import svg
 from wopt.report.read import Run
-from wopt.report.style import BLUE, MUTED, VERMILION, WIDTH, Picture, limits, svg
+from wopt.report.style import BLUE, MUTED, VERMILION, WIDTH, Picture, limits
 from wopt.train.refine import REFINING
 
 __all__ = ["losses"]

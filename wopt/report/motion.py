@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
+from wopt.report.pieces import Piece, png
 from wopt.report.read import Run
-from wopt.report.style import ANGLES, INK, WIDTH, Array, Picture, limits, png
+from wopt.report.style import ANGLES, INK, WIDTH, Array, Picture, limits
 
-__all__ = ["coordinate", "most_unusual", "motion"]
+__all__ = ["coordinate", "most_unusual", "motion", "stage_title", "turns"]
 
 Indices = NDArray[np.intp]
 
@@ -39,9 +40,9 @@ def motion(run: Run, key: str) -> Picture | None:
     goal = None if other is None else other[0]
     chosen = most_unusual(data, 2)
     if paths.shape[2] == 1:
-        figure = _fan(paths[:, :, 0], forward)
+        pieces = png(_fan(paths[:, :, 0], forward))
     else:
-        figure = _panels(paths[:, :, chosen], goal, chosen, run, forward)
+        pieces = _panels(paths[:, :, chosen], goal, chosen, run, forward)
     begin, end = ("data", "noise") if run.pulls_back else ("the start", "the target")
     names = " and ".join(coordinate(run, j) for j in chosen)
     who = "Test rows" if forward else "Samples of the target"
@@ -55,7 +56,7 @@ def motion(run: Run, key: str) -> Picture | None:
         + "; a particle keeps its colour"
         + (", and lines are a few particles' ways." if paths.shape[2] > 1 else "."),
         f"{paths.shape[1]} particles at {n + 1} stages of the flow.",
-        png(figure),
+        pieces,
     )
 
 
@@ -78,7 +79,7 @@ def most_unusual(x: Array, number: int) -> tuple[int, ...]:
 
 def _panels(
     paths: Array, goal: Array | None, chosen: tuple[int, ...], run: Run, forward: bool
-) -> Figure:
+) -> tuple[Piece, ...]:
     n = len(paths) - 1
     shown = sorted({round(k) for k in np.linspace(0, n, min(n + 1, _PANELS))})
     columns = len(shown) if len(shown) <= 4 else math.ceil(len(shown) / math.ceil(len(shown) / 5))
@@ -91,7 +92,7 @@ def _panels(
     height = rows * (side * (ratio if square else 0.9) + 0.35) + 0.45
     figure = Figure(figsize=(WIDTH, height))
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).flatten()
-    colours = ANGLES(_angle(paths[0]))
+    colours = ANGLES(turns(paths[0]))
     followed = _spread(paths[0], _FOLLOWED if columns <= 4 else _FOLLOWED // 2)
     for axes, k in zip(grid, shown, strict=False):
         if goal is not None and k == n and n > 0:
@@ -101,14 +102,17 @@ def _panels(
         _trails(axes, paths[: k + 1, followed], colours[followed])
         axes.set_xlim(x)
         axes.set_ylim(y)
-        axes.set_title(_title(k, n, run, forward), fontsize=9.5)
+        axes.set_title(stage_title(k, n, run, forward), fontsize=9.5)
         if square:
             axes.set_aspect("equal")
     for axes in grid[len(shown) :]:
         axes.remove()
-    figure.supxlabel(coordinate(run, chosen[0]), fontsize=9.5, color=INK)
-    figure.supylabel(coordinate(run, chosen[1]), fontsize=9.5, color=INK)
-    return figure
+    below = [grid[i : i + columns] for i in range(0, len(shown), columns)]
+    for row in below:
+        row[0].set_ylabel(coordinate(run, chosen[1]))
+    for axes in below[-1][: len(shown) - columns * (rows - 1)]:
+        axes.set_xlabel(coordinate(run, chosen[0]))
+    return png(figure, [[[axes] for axes in row if axes.figure is not None] for row in below])
 
 
 def _fan(paths: Array, forward: bool) -> Figure:
@@ -144,7 +148,8 @@ def _trails(axes: Axes, paths: Array, colours: Array) -> None:
     )
 
 
-def _title(k: int, n: int, run: Run, forward: bool) -> str:
+def stage_title(k: int, n: int, run: Run, forward: bool) -> str:
+    """Return what is seen after ``k`` of ``n`` blocks, made or undone."""
     if k == 0:
         label = "preprocessed data" if run.pulls_back else "start"
         return label if forward else "samples of the target"
@@ -154,12 +159,12 @@ def _title(k: int, n: int, run: Run, forward: bool) -> str:
     return f"block {k}" + ("" if h is None else f", h = {h:.3g}")
 
 
-def _angle(particles: Array) -> Array:
+def turns(particles: Array) -> Array:
     """Return each particle's angle about the middle, as a share of a turn."""
     centred = particles - np.median(particles, axis=0)
     scale = np.maximum(np.std(centred, axis=0), 1e-12)
-    turns = np.arctan2(centred[:, 1] / scale[1], centred[:, 0] / scale[0]) / (2 * np.pi)
-    shares: Array = turns % 1.0
+    angle = np.arctan2(centred[:, 1] / scale[1], centred[:, 0] / scale[0]) / (2 * np.pi)
+    shares: Array = angle % 1.0
     return shares
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from wopt.report.dark import in_both
+from wopt.report.pieces import both, png
 from wopt.report.read import Run
 from wopt.report.samples import beside, column, legend, marginals, title
-from wopt.report.style import BLUE, MUTED, VERMILION, WIDTH, Array, Picture, limits, png
+from wopt.report.style import BLUE, MUTED, VERMILION, WIDTH, Array, Picture, limits
 
 __all__ = ["density", "scatter"]
 
@@ -35,16 +35,18 @@ def density(run: Run) -> Picture | None:
         axes.grid(False)
         axes.set_xlabel(column(run, 0))
     axes_row[0].set_ylabel(column(run, 1))
+    panel_axes = [[axes] for axes in axes_row]
     bar = figure.colorbar(shown, ax=axes_row, location="right", shrink=0.8, aspect=30, extend="max")
     bar.set_label("density", color=MUTED)
     bar.outline.set_visible(False)
+    panel_axes[-1].append(bar.ax)
     return Picture(
         "density",
         "The model's density",
         "The model should be bright where the data are and dark elsewhere; bridges between parts "
         "that are apart, and blurred edges, show what the flow has not resolved.",
         ", ".join(name for name, _ in panels) + ", as maps of density with one colour scale.",
-        *in_both(figure),
+        both(figure, [panel_axes]),
     )
 
 
@@ -102,7 +104,7 @@ def scatter(run: Run) -> Picture | None:
         f"{len(generated)} generated"
         + (f" and {len(real)} real rows" if real is not None else " rows")
         + " as points, and marginal histograms.",
-        png(figure),
+        png(figure, [[[one] for one in part.axes] for part in (upper, lower)]),
     )
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from markupsafe import Markup
+
 from wopt.files import write_text
 from wopt.report.advice import advice
+from wopt.report.animation import animation
 from wopt.report.cards import cards
 from wopt.report.certificate import bound_rows
 from wopt.report.figures import pictures
@@ -34,6 +37,7 @@ def render(directory: Path) -> Path:
     versions = (
         (None if run.result is None else run.result.versions) or run.config.get("versions") or {}
     )
+    moving = animation(run)
     text = page(
         "template.html",
         run=run,
@@ -46,6 +50,8 @@ def render(directory: Path) -> Path:
         bounds=bound_rows(run),
         advice=advice(run),
         sampler=sampler_part(run),
+        animation=moving,
+        animation_css=Markup(moving.css if moving else ""),
     )
     path = RunDirectory(directory).report
     write_text(path, text)

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
-from wopt.report.dark import in_both
 from wopt.report.motion import most_unusual
+from wopt.report.pieces import both, png
 from wopt.report.read import Run
 from wopt.report.style import (
     BLUE,
@@ -22,7 +22,6 @@ from wopt.report.style import (
     Picture,
     bare,
     limits,
-    png,
 )
 
 __all__ = ["beside", "column", "images", "legend", "marginals", "pairs", "title"]
@@ -57,7 +56,7 @@ def images(run: Run) -> Picture | None:
         if len(sheets) == 2
         else "There is nothing to compare it with.",
         " and ".join(f"{len(x)} pictures, {title.lower()}" for title, x in sheets) + ".",
-        *in_both(figure),
+        both(figure, [[[one] for one in figure.axes]]),
     )
 
 

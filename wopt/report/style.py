@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import dataclasses
-import io
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,11 +11,11 @@ import matplotlib.style
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 from numpy.typing import NDArray
 
 from wopt.report.numbers import number
+from wopt.report.pieces import Piece
 
 __all__ = [
     "ANGLES",
@@ -34,8 +32,6 @@ __all__ = [
     "decades",
     "limits",
     "page_style",
-    "png",
-    "svg",
 ]
 
 Array = NDArray[np.float64]
@@ -98,16 +94,14 @@ class Picture:
         title: Above the picture.
         caption: One sentence that says what to look for.
         alt: What is to be seen, for people who do not see it.
-        uri: The picture itself, a data URI.
-        dark: The same for a dark page; without it the page inverts the picture there.
+        pieces: The picture itself, in parts that a narrow screen sets below each other.
     """
 
     key: str
     title: str
     caption: str
     alt: str
-    uri: str
-    dark: str = ""
+    pieces: tuple[Piece, ...]
 
 
 @contextlib.contextmanager
@@ -115,32 +109,6 @@ def page_style() -> Iterator[None]:
     """Draw and save in the page's style, whatever the user's own matplotlib settings are."""
     with matplotlib.style.context(["default", _RC]):
         yield
-
-
-def png(figure: Figure) -> str:
-    """Return the figure as a data URI, for pictures made of many points."""
-    figure.set_dpi(160)
-    _lay_out(figure)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=160, metadata={"Software": None})
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def svg(figure: Figure) -> str:
-    """Return the figure as a data URI, sharp at any size, for pictures made of lines."""
-    _lay_out(figure)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def _lay_out(figure: Figure) -> None:
-    """Place everything once: ``savefig`` would draw the figure twice and lay it out each time."""
-    engine = figure.get_layout_engine()
-    if engine is not None:
-        engine.execute(figure)
-        with matplotlib.rc_context({"figure.constrained_layout.use": False}):
-            figure.set_layout_engine(None)
 
 
 def decades(axes: Axes) -> None:

@@ -13,15 +13,17 @@ from wopt.certify.lower import LowerSide
 from wopt.certify.options import CertifyOptions
 from wopt.certify.results import Certificate
 from wopt.config.model import validate
-from wopt.errors import WoptError
+from wopt.errors import UserError, WoptError
 from wopt.files import write_json
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import Listener
 from wopt.particles import Particles
 from wopt.runs.challenge import Challenge, can_be_challenged
 from wopt.runs.evidence import evidence_of, is_scored
+from wopt.runs.mass import with_mass
 from wopt.runs.prepare import Prepared, prepare
 from wopt.runs.rival import rival_of
+from wopt.runs.sampler import with_sampler
 from wopt.runs.two_sample import can_be_compared, compare_samples
 from wopt.store.checkpoint import load_state
 from wopt.store.directory import RunDirectory
@@ -65,6 +67,7 @@ def certify_run(
     blocks = list(state.blocks)
     lower = None if against is None else rival_of(prepared, blocks, against)
     certificate = certify(prepared, blocks, state, listener, lower=lower, seconds=seconds)
+    certificate = with_sampler(certificate, directory)
     write_json(directory.certificate, certificate.to_dict())
     return certificate
 
@@ -91,7 +94,12 @@ def certify(
         options: Options of [certify] to use instead of the run's.
         lower: What challengers found already.
         seconds: CPU seconds that it may take, instead of a share of training's.
+
+    Raises:
+        UserError: The run has no steps.
     """
+    if not blocks:
+        raise UserError("there is nothing to certify: the run has no finished step")
     told, settings = listener or Listener(), prepared.config.certify
     if options:
         settings = CertifyOptions(**{**settings.options, **options})
@@ -120,6 +128,8 @@ def certify(
         resolution=resolution,
         listener=told,
     )
+    if by_rows:
+        certificate = with_mass(certificate, prepared, blocks, told)
     return _compared(certificate, prepared, blocks, told) if effort.two_sample else certificate
 
 

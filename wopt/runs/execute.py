@@ -16,7 +16,7 @@ from wopt.capabilities import Capability
 from wopt.certify.sampler import BLIND, measure_flow
 from wopt.config.model import RunConfig, to_table, validate
 from wopt.data.dataset import Dataset
-from wopt.errors import WoptError
+from wopt.errors import ConfigError, UserError, WoptError
 from wopt.files import finite, replacing, write_json
 from wopt.flow import Flow
 from wopt.host import host
@@ -30,6 +30,7 @@ from wopt.runs.log import RunLog
 from wopt.runs.loop import Ended, make_steps
 from wopt.runs.losses import LossLog
 from wopt.runs.prepare import Prepared, conditions_of, particles_of, prepare
+from wopt.runs.sampler import with_sampler
 from wopt.runs.two_sample import is_truth
 from wopt.seeds import derive, generator
 from wopt.store.checkpoint import load_blocks, load_state, save_state, save_transform
@@ -71,6 +72,7 @@ def begin(
     config = prepared.config
     model = "push_forward" if prepared.pushes else "pull_back"
     table = to_table(config) | {"model": model, "versions": versions()}
+    _check_readable(table, out)
     directory = RunDirectory(out)
     directory.create(table)
     dataset = _dataset(prepared)
@@ -97,6 +99,21 @@ def resume(out: Path, listener: Listener | None = None, *, report: bool = True) 
     dataset, start = _dataset(prepared), (prepared.train, prepared.valid)
     state = load_state(directory, config, dataset.dim, dataset.condition, start)
     return _Execution(directory, config, prepared, listener, began, report).go(state)
+
+
+def _check_readable(table: dict[str, Any], out: Path) -> None:
+    """Raise for a configuration that no file can hold: nobody could read such a run back.
+
+    Raises:
+        ConfigError: A part is a Python object without a name.
+    """
+    try:
+        validate(table)
+    except UserError as error:
+        raise ConfigError(
+            f"{out}: a run is read back from its config.toml, which cannot hold this one: {error}. "
+            "Without a run directory it can be made: wopt.solve, and wopt.sample for a posterior"
+        ) from None
 
 
 def versions() -> dict[str, str]:
@@ -223,6 +240,7 @@ class _Execution:
             certificate = certify(
                 self.prepared, self._blocks(), ended.state, self.listener, lower=ended.lower
             )
+            certificate = with_sampler(certificate, self.directory)
         except WoptError as error:
             self.listener.warn(f"no certificate: {error}")
         except KeyboardInterrupt:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import torch
 
-from wopt.certify.claims import false_claims
+from wopt.certify.claims import FalseClaim, false_claims
 from wopt.certify.lower import LowerSide
 from wopt.component import name_of
 from wopt.errors import CapabilityError, Converged, DivergenceError
@@ -133,10 +133,13 @@ def _steps(prepared: Prepared, state: State, listener: Listener) -> Iterator[_St
         )
     told = set[str]()
     for after, record in iterate(prepared.problem, state, listener.progress):
-        for text in _refuted(prepared, after):
-            if text not in told:
-                listener.warn(text)
-            told.add(text)
+        if prepared.pushes:  # the rows are draws of the start: their likelihood is not the model's
+            record = dataclasses.replace(record, nll_valid=None)
+            after = dataclasses.replace(after, records=(*after.records[:-1], record))
+        for false in _refuted(prepared, after):
+            if false.claim not in told:
+                listener.warn(false.text())
+            told.add(false.claim)
         if limit is None:
             yield _Stepped(after, record)
             continue
@@ -161,12 +164,12 @@ def _challenge(prepared: Prepared, state: State, record: StepRecord) -> LowerSid
 
 
 @torch.no_grad()
-def _refuted(prepared: Prepared, state: State) -> list[str]:
-    """Return in words the claims of objective and target that the last energy refutes."""
+def _refuted(prepared: Prepared, state: State) -> list[FalseClaim]:
+    """Return the claims of objective and target that the last energy refutes."""
     objective, at = prepared.problem.objective, state.valid.particles
     values = objective.contributions(at)
     energy, error = state.energy, 0.0
     if values is not None:
         energy, error = mean_and_error(values, at.weights)
     known = at.log_density_start is not None
-    return [claim.text() for claim in false_claims(objective, energy, error, start_known=known)]
+    return false_claims(objective, energy, error, start_known=known)

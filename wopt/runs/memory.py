@@ -32,7 +32,7 @@ class Rows(Source):
         context: Columns of ``x`` that the others are conditioned on.
         kinds: What columns are: continuous, integer or categorical.
         support: Where columns can lie.
-        nan: Rows with a missing value: ``refuse`` or ``drop``.
+        nan: Rows with a missing value: ``refuse``, ``drop`` or ``mask``.
         weights: A column of ``x``, or a weight a row.
         where: Which rows.
 

@@ -149,6 +149,11 @@ def _check(config: RunConfig, dataset: Dataset) -> None:
         raise DataError(
             f"the target has dimension {target.dim} and the source {moved}; they must agree"
         )
+    if target is not None and Capability.POTENTIAL in target.provides:
+        # A function of the user's that does not fit the rows is told of before anything is made.
+        rows = dataset.transform(dataset.train[:2])[:, :moved]
+        with torch.no_grad():
+            target.potential(rows.to(dtype=getattr(torch, config.dtype), device=config.device))
     if dataset.condition and config.smooth_time:
         raise CapabilityError(
             "smooth_time would smooth the conditions too; leave it out, or the source's `context`"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -13,8 +14,10 @@ from wopt.data.columns import Columns
 from wopt.data.frames import array_of, frame_like, is_frame
 from wopt.data.rows import as_rows
 from wopt.flow import Flow
+from wopt.html import paragraph
 from wopt.particles import Particles
 from wopt.runs.loop import make_steps
+from wopt.runs.notebook import steps_table
 from wopt.runs.prepare import Prepared
 from wopt.runs.told import Progress, listener_of
 from wopt.train.problem import Problem, State
@@ -63,6 +66,14 @@ class Solution:
     def __repr__(self) -> str:
         last = f", energy {self.history[-1].energy:.6g}" if self.history else ""
         return f"Solution({self.status} after {self.state.step} step(s){last}: {self.reason})"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: how it ended, and the steps."""
+        steps = steps_table(self.history) if self.history else ""
+        on = ""
+        if self.status == "stopped":
+            on = paragraph("Go on from the last finished step: solution.resume()")
+        return paragraph(repr(self), bold=True) + steps + on
 
     def sample(
         self, n: int, *, conditions: Any = None, generator: torch.Generator | None = None
@@ -122,6 +133,28 @@ class Solution:
                 prepared, problem=dataclasses.replace(prepared.problem, stop=chosen)
             )
         return advance(prepared, self.state, progress)
+
+    def report(self, path: str | Path, certificate: Certificate | None = None) -> Path:
+        """Write one HTML page: the flow in motion, samples beside rows, every step.
+
+        Args:
+            path: The page, such as ``report.html``.
+            certificate: Shown too, if it is given.
+
+        Raises:
+            UserError: The solve began with particles, so there are no rows to show.
+
+        Example:
+            >>> import tempfile, torch, wopt
+            >>> x = torch.randn(300, 2, generator=torch.Generator().manual_seed(0)) + 2
+            >>> made = wopt.fit(x, block="affine", stop={"steps": 1}, solver={"iterations": 20})
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     "The flow in motion" in made.report(f"{folder}/report.html").read_text()
+            True
+        """
+        from wopt.runs.page import write_page
+
+        return write_page(self, Path(path), certificate)
 
     def certificate(self, particles: Particles | None = None, **options: Any) -> Certificate:
         """Measure what the flow guarantees, as ``wopt certify`` does of a run.

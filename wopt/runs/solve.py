@@ -127,7 +127,7 @@ def fit(
     context: list[str | int] | None = None,
     kinds: dict[str, Any] | None = None,
     support: Any = None,
-    nan: Literal["refuse", "drop"] = "refuse",
+    nan: Literal["refuse", "drop", "mask"] = "refuse",
     weights: Any = None,
     where: str | None = None,
     objective: Any = None,
@@ -166,7 +166,8 @@ def fit(
         kinds: What columns are: ``{"age": "continuous"}``; also ``integer``, ``categorical``.
         support: Where columns can lie, so that no sample is outside: ``{"age": (0, 120), "price":
             "positive"}``, or ``"infer"``.
-        nan: Rows with a missing value: ``refuse`` the data or ``drop`` the rows.
+        nan: Rows with a missing value: ``refuse`` the data, ``drop`` the rows, or ``mask``: that a
+            condition is missing is one more thing that the model is conditioned on.
         weights: A column of ``x`` with sample weights, or a weight a row.
         where: Which rows: ``"time == 0 and kind != 'b'"``.
         objective: What to minimise; as the options below it in :func:`solve`.

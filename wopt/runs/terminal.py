@@ -19,9 +19,9 @@ from wopt.interfaces.listener import Beginning, Listener
 from wopt.store.result import RunResult
 from wopt.train.record import StepRecord
 
-__all__ = ["Terminal"]
+__all__ = ["COLUMNS", "Terminal", "cells", "introduction"]
 
-_COLUMNS = (
+COLUMNS = (
     ("step", 4),
     ("h", 8),
     ("energy", 11),
@@ -34,6 +34,32 @@ _COLUMNS = (
     ("CPU s", 7),
 )
 """``residual>=``: what affine fields see of the residual, a lower bound."""
+
+
+def introduction(begun: Beginning) -> str:
+    """Return in words what is about to be done."""
+    rows = dict(zip(("training", "validation", "test"), begun.rows, strict=False))
+    return (
+        f"{begun.objective} by {begun.scheme} from {begun.source}: "
+        + ", ".join(f"{n} {name}" for name, n in rows.items())
+        + f" rows of {begun.dim} dimensions"
+    )
+
+
+def cells(r: StepRecord) -> tuple[str, ...]:
+    """Return what is shown of a step, in the order of :data:`COLUMNS`."""
+    return (
+        str(r.step),
+        f"{r.step_size:g}",
+        f"{r.energy:.5g}",
+        f"{r.energy_change:+.4g}",
+        f"{r.w2_step:.4g}",
+        _shown(r.residual, ".3g"),
+        _shown(r.nll_valid, ".5g"),
+        _shown(r.likelihood_error, ".1e"),
+        str(r.retries),
+        f"{r.cpu_seconds:.1f}",
+    )
 
 
 class Terminal(Listener):
@@ -67,15 +93,10 @@ class Terminal(Listener):
 
     def begin(self, begun: Beginning) -> None:
         """Say what is about to happen, and the table's head."""
-        rows = dict(zip(("training", "validation", "test"), begun.rows, strict=False))
-        self.console.print(
-            f"[bold]{begun.objective}[/] by [bold]{begun.scheme}[/] from {begun.source}: "
-            + ", ".join(f"{n} {name}" for name, n in rows.items())
-            + f" rows of {begun.dim} dimensions"
-        )
+        self.console.print(introduction(begun), markup=False)
         if begun.records:
             self.console.print(f"going on after step {begun.records[-1].step}")
-        self.console.print("  ".join(f"{n:>{width}}" for n, width in _COLUMNS), style="bold")
+        self.console.print("  ".join(f"{n:>{width}}" for n, width in COLUMNS), style="bold")
         for record in begun.records:
             self._row(record)
 
@@ -114,20 +135,8 @@ class Terminal(Listener):
             self.bar.stop()
 
     def _row(self, r: StepRecord) -> None:
-        cells = (
-            str(r.step),
-            f"{r.step_size:g}",
-            f"{r.energy:.5g}",
-            f"{r.energy_change:+.4g}",
-            f"{r.w2_step:.4g}",
-            _shown(r.residual, ".3g"),
-            _shown(r.nll_valid, ".5g"),
-            _shown(r.likelihood_error, ".1e"),
-            str(r.retries),
-            f"{r.cpu_seconds:.1f}",
-        )
-        widths = [width for _, width in _COLUMNS]
-        row = "  ".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
+        widths = [width for _, width in COLUMNS]
+        row = "  ".join(f"{cell:>{width}}" for cell, width in zip(cells(r), widths, strict=True))
         self.console.print(row, markup=False)
         for attempt in r.attempts:
             self.console.print(f"      {attempt}", style="dim", markup=False)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from rich.console import Console
 
 from wopt.interfaces.listener import Listener
+from wopt.runs.notebook import Notebook, in_notebook
 from wopt.runs.terminal import Terminal
 
 __all__ = ["Progress", "listener_of"]
@@ -38,6 +39,8 @@ def listener_of(progress: Progress) -> Listener:
         return progress
     if callable(progress):
         return _Calls(progress)
+    if progress is not False and in_notebook():
+        return Notebook()
     console = Console(highlight=False, soft_wrap=True)
-    seen = console.is_terminal or console.is_jupyter
-    return Terminal(console) if progress or (progress is None and seen) else Listener()
+    seen = progress is None and console.is_terminal
+    return Terminal(console) if progress or seen else Listener()

@@ -10,8 +10,9 @@ from typing import Any
 import torch
 
 from wopt.capabilities import Capability
+from wopt.citations import find
 from wopt.component import Component, Spec, build, config_of, options_model
-from wopt.errors import CapabilityError, ConfigError
+from wopt.errors import CapabilityError, ConfigError, PluginError
 from wopt.host import host
 from wopt.interfaces.objective import Objective
 from wopt.interfaces.source import Source
@@ -145,7 +146,14 @@ def _declarations(cls: type[Component]) -> list[str]:
     bare = [n for n, field in options_model(cls).model_fields.items() if not field.description]
     if bare:
         raise LawError(f"{cls.__name__} breaks options_described: {', '.join(bare)} say nothing")
-    return ["documented", "options_described"]
+    done = ["documented", "options_described"]
+    if cls.cites is None:
+        return [*done, "not cited: no `cites` (keys of citations.toml; () if it needs none)"]
+    try:
+        find(cls.cites, cls.__module__)
+    except PluginError as error:
+        raise LawError(f"{cls.__name__} breaks citations_exist: {error}") from None
+    return [*done, "citations_exist"]
 
 
 def _block(spec: Spec) -> list[str]:

@@ -76,7 +76,7 @@ def make_step(problem: Problem, state: State, progress: Progress | None) -> Acce
 
 
 _CONVERGED = (
-    "nothing is left to gain: the best map of step {} lowers the subproblem on the training "
+    "such steps gain nothing more: the best map of step {} lowers the subproblem on the training "
     "particles and on others the identity is better ({})"
 )
 

@@ -58,7 +58,8 @@ class StepRecord(Typed):
             it <= 0 (for jko: energy change + E|y-x|^2/2h).
         decrease_error: Its standard error.
         residual: First-order error of the step by affine test fields (an estimate).
-        nll_valid: -log-likelihood in the data's units, nats; ``None`` without a normalised target.
+        nll_valid: -log-likelihood in the data's units, nats; ``None`` without a normalised target,
+            and of a start that is pushed forward, whose rows are not data.
         likelihood_error: Mean |difference| of log-likelihoods, training grid against audit.
         inversion_error: Root mean square of T^-1(T(x)) - x, on at most 1000 particles.
         retries: How often the step was refined or trained again.

@@ -94,5 +94,5 @@ class Stop(Component):
                         f"in {self.nll_patience} step(s)"
                     )
         if last.step >= self.steps:
-            return f"all {self.steps} steps are made"
+            return f"all {self.steps} steps are made" if self.steps > 1 else "the one step is made"
         return None

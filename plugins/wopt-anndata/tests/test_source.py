@@ -4,8 +4,11 @@ import anndata
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
 import wopt
+from wopt.cli.sample import command as sample
+from wopt.cli.score import command as score
 from wopt.testing import check_component, check_source
 from wopt_anndata import AnnDataSource
 
@@ -73,3 +76,19 @@ def test_mistakes(cells, tmp_path):
             source.check() or source.load(0)
     with pytest.raises(wopt.ConfigError, match="`at` says which rows"):
         AnnDataSource(cells, at=1)
+
+
+def test_score_and_conditions_take_such_a_file(cells, tmp_path):
+    """What a model was trained on can be scored, and be the conditions of samples."""
+    about = {
+        "source": {"name": "anndata", "path": str(cells), "context": ["kind"]},
+        "block": "affine", "stop": {"steps": 1}, "solver": {"iterations": 5},
+        "certify": {"enabled": False},
+    }  # fmt: skip
+    wopt.run(about, tmp_path / "run")
+    out = tmp_path / "out.csv"
+    run = str(tmp_path / "run")
+    for words in ([score, run, str(cells)], [sample, run, "--conditions", str(cells)]):
+        answer = CliRunner().invoke(words[0], [*words[1:], "-o", str(out)], standalone_mode=False)
+        assert answer.exception is None
+        assert len(out.read_text().splitlines()) == 301

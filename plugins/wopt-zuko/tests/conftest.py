@@ -17,6 +17,8 @@ BLOCKS = {
     "coupling": {"name": "coupling"},
     "maf": {"name": "maf"},
     "maf-two-passes": {"name": "maf", "passes": 2, "activation": "tanh"},
+    "naf": {"name": "naf", "monotone": [8, 8], "signal": 4},
+    "naf-two-passes": {"name": "naf", "monotone": [6], "passes": 2, "activation": "tanh"},
     "spline": {"name": "spline", "bins": 5},
     "spline-coupling": {"name": "spline", "passes": 2, "activation": "elu", "transforms": 3},
     "spline-small-box": {"name": "spline", "bound": 1.5},

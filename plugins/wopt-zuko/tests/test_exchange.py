@@ -35,6 +35,12 @@ def test_the_density_is_the_same(fitted):
     assert found.log_prob(x.reshape(7, 1, 2)).shape == (7, 1)
 
 
+def test_a_method_of_the_flow_does_the_same(fitted):
+    x = rows(7).double()
+    assert torch.equal(fitted.to_zuko()().log_prob(x), to_zuko(fitted)().log_prob(x))
+    assert isinstance(fitted.to_zuko(), zuko.lazy.Flow)
+
+
 def test_samples_and_their_density(fitted):
     torch.manual_seed(0)
     x = to_zuko(fitted)().sample((4000,))

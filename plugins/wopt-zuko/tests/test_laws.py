@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from wopt import Capability
 from wopt.testing import check_block, check_component
 
-FAMILIES = ["coupling", "maf", "spline", "zuko"]
+FAMILIES = ["coupling", "maf", "naf", "spline", "zuko"]
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -94,7 +94,7 @@ def test_mistakes_are_told_clearly(options, words):
         assert any(part in str(caught.value) for part in word.split("|")), str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["coupling", "maf", "spline", "zuko"])
+@pytest.mark.parametrize("name", ["coupling", "maf", "naf", "spline", "zuko"])
 def test_options_round_trip(name):
     made = wopt.build("block", {"name": name, "hidden": [8, 4], "activation": "tanh"})
     table = wopt.config_of(made)

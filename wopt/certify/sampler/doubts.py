@@ -22,7 +22,9 @@ def doubts_of_weights(
     """Return what the weights' tail, and a log Z that is known to be 0, speak against.
 
     Example:
-        >>> doubts_of_weights(Smoothed(None, 0.1, 0.7), 0.0, 0.01, normalised=True)
+        >>> import torch
+        >>> weights = Smoothed(torch.zeros(10_000), 0.1, 0.7)
+        >>> doubts_of_weights(weights, 0.0, 0.01, normalised=True)
         []
     """
     doubts = []
@@ -30,6 +32,12 @@ def doubts_of_weights(
         doubts.append(
             f"k-hat {smoothed.k_hat:.2g} is above {smoothed.threshold:.2g}: the weights have no "
             "finite variance or too few draws, so log Z, moments and their errors may be far off"
+        )
+    elif smoothed.k_hat + smoothed.k_hat_error > smoothed.threshold:
+        doubts.append(
+            f"k-hat {smoothed.k_hat:.2g} is within its own standard error, "
+            f"{smoothed.k_hat_error:.1g}, of {smoothed.threshold:.2g}, above which log Z, moments "
+            "and their errors may be far off"
         )
     if normalised and abs(log_z) > math.hypot(_ERRORS * error, 1e-3):
         doubts.append(

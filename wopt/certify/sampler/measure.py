@@ -73,6 +73,7 @@ def measure_sampler(
     eubo, eubo_error = _upper_side(target, exact, exact_log_q)
     log_z, log_z_error = log_mean_weight(log_weights)
     ess, smoothed = effective_size(log_weights), smoothed_importance_weights(log_weights)
+    log_z_error = math.hypot(log_z_error, smoothed.tail_error)
     finite = draws[torch.isfinite(draws).all(1)]
     lost = None
     if search and draws.shape[1] <= MANY and len(finite) > 1:

@@ -13,6 +13,7 @@ from wopt.certify.sampler.pareto import fit_pareto, pareto_quantiles
 __all__ = ["Smoothed", "k_hat_threshold", "smoothed_importance_weights"]
 
 _SHORTEST_TAIL = 5
+_HEAVIEST = 0.95
 _CONSTANT = 1e-9
 """Log weights that differ by no more are equal: a Pareto law would be fitted to rounding."""
 
@@ -26,11 +27,21 @@ class Smoothed:
         k_hat: Shape of the tail of the raw weights: of these, moments above 1/k-hat are infinite.
             It is 0 where all weights are equal, and infinite where there are too few to tell.
         threshold: Above it means taken with the weights are not reliable at this sample size.
+        tail_error: What one standard error of k-hat makes of the mean weight, relative to it.
     """
 
     log_weights: Tensor
     k_hat: float
     threshold: float
+    tail_error: float = 0.0
+
+    @property
+    def k_hat_error(self) -> float:
+        """The standard error of k-hat, (1 + k)/sqrt(M) for the M draws of the tail.
+
+        Source: Smith, Estimating tails of probability distributions, Ann. Stat. 1987.
+        """
+        return _shape_error(self.k_hat, len(self.log_weights))
 
     @property
     def weights(self) -> Tensor:
@@ -81,13 +92,41 @@ def smoothed_importance_weights(log_weights: Tensor) -> Smoothed:
     x = x - top
     if float(x.min()) > -_CONSTANT:
         return Smoothed(torch.full_like(x, -math.log(n)), 0.0, threshold)
-    smoothed, k_hat = _smooth(x)
-    return Smoothed(smoothed - smoothed.logsumexp(0), k_hat, threshold)
+    smoothed, k_hat, tail_error = _smooth(x)
+    return Smoothed(smoothed - smoothed.logsumexp(0), k_hat, threshold, tail_error)
 
 
-def _smooth(x: Tensor) -> tuple[Tensor, float]:
-    """Return the log weights with their tail replaced, and k-hat; the largest is 0."""
-    length = math.floor(min(len(x) / 5, 3 * math.sqrt(len(x))))  # as arviz-stats rounds it
+def _tail_length(count: int) -> int:
+    """Return how many draws the tail has, rounded as arviz-stats does."""
+    return math.floor(min(count / 5, 3 * math.sqrt(count)))
+
+
+def _shape_error(k_hat: float, count: int) -> float:
+    if k_hat <= 0 or not math.isfinite(k_hat):
+        return 0.0
+    return (1 + k_hat) / math.sqrt(max(_tail_length(count), 1))
+
+
+def _tail_error(x: Tensor, k_hat: float, scale: float) -> float:
+    """Return how much the mean weight would change if k-hat were a standard error larger.
+
+    The tail's M of S weights have the mean excess scale/(1 - k), which is infinite for k >= 1. The
+    error of the delta method knows only the draws that there are, and weights of a heavy tail are
+    rare: it is too small where the largest ones happen to be missing. Beyond 0.95 no k is told
+    from one, and all of the tail is in doubt.
+    """
+    share = _tail_length(len(x)) / len(x)
+    larger = min(k_hat + _shape_error(k_hat, len(x)), _HEAVIEST)
+    change = scale / (1 - larger) - (scale / (1 - k_hat) if k_hat < _HEAVIEST else 0.0)
+    return share * change / float(x.exp().mean())
+
+
+def _smooth(x: Tensor) -> tuple[Tensor, float, float]:
+    """Return the log weights with their tail replaced, k-hat, and the tail's part of the error.
+
+    The largest is 0.
+    """
+    length = _tail_length(len(x))
     values, order = x.sort()
     # where weights underflow, the threshold must not be zero: the fit would see only one scale
     least = math.log(torch.finfo(torch.float64).tiny)
@@ -95,12 +134,12 @@ def _smooth(x: Tensor) -> tuple[Tensor, float]:
     first = int(torch.searchsorted(values, torch.tensor(cutoff, dtype=values.dtype), right=True))
     tail = values[first:].exp() - math.exp(cutoff)
     if len(tail) < _SHORTEST_TAIL:
-        return x, math.inf
+        return x, math.inf, 0.0
     k_hat, scale = fit_pareto(tail)
     if not math.isfinite(k_hat):
-        return x, k_hat
+        return x, k_hat, 0.0
     levels = (torch.arange(len(tail), dtype=x.dtype) + 0.5) / len(tail)
     replaced = (pareto_quantiles(levels, k_hat, scale) + math.exp(cutoff)).log().clamp(max=0.0)
     smoothed = x.clone()
     smoothed[order[first:]] = replaced
-    return smoothed, k_hat
+    return smoothed, k_hat, _tail_error(x, k_hat, scale)

@@ -55,10 +55,12 @@ class SamplerReport:
     Attributes:
         elbo, elbo_error: E_q[-V - log q], at most log Z, and its standard error.
         eubo, eubo_error: E_p[-V - log q], at least log Z; ``None`` without exact draws of p.
-        log_z, log_z_error: By importance sampling, with its standard error by the delta method.
+        log_z, log_z_error: By importance sampling, with its standard error: by the delta method,
+            and what a standard error of k-hat makes of the tail.
         ess: Effective sample size of the raw weights, (sum w)^2 / sum w^2.
         k_hat, k_hat_threshold: Pareto's shape of the weights, and the largest that is trusted.
-        reliable: Whether k-hat is at most the threshold and nothing else speaks against it.
+        reliable: Whether k-hat is below the threshold by more than its own standard error, and
+            nothing else speaks against it.
         doubts: What does, in words; empty if reliable.
         means, means_error, sds, sds_error: Of the target, by smoothed importance weights.
         mode_weights: Of a target with known components.

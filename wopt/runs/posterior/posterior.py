@@ -14,6 +14,7 @@ from wopt.certify.sampler.report import SamplerReport
 from wopt.certify.sampler.weights import moments
 from wopt.component import build
 from wopt.flow import Flow
+from wopt.html import paragraph, table
 from wopt.runs.posterior.arviz import to_arviz
 from wopt.runs.posterior.density import Density
 from wopt.seeds import derive, generator
@@ -136,6 +137,19 @@ class Posterior:
             for name, m, e, s in zip(self.names, r.means, r.means_error, r.sds, strict=True)
         ]
         return "\n".join([head, *rows, r.text(), f"by {self.how}; {self.cpu_seconds:.1f} CPU s"])
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: a row a coordinate, and what is known of all."""
+        r = self.report
+        rows = [
+            (name, f"{m:.4g}", f"{e:.2g}", f"{s:.4g}")
+            for name, m, e, s in zip(self.names, r.means, r.means_error, r.sds, strict=True)
+        ]
+        return (
+            paragraph(repr(self), bold=True)
+            + table(["", "mean", "+-", "sd"], rows[:50])
+            + paragraph(f"{r.text()}. By {self.how}; {self.cpu_seconds:.1f} CPU s")
+        )
 
     def __repr__(self) -> str:
         word = "reliable" if self.reliable else "not reliable"

@@ -59,7 +59,8 @@ def sample(
         progress: As in :func:`wopt.solve`.
 
     Returns:
-        The draws, their weights and what is known of them.
+        The draws, their weights and what is known of them. An interrupt (Ctrl-C, or a notebook's
+        stop) while a map is trained leaves the draws of the best map there is, which says so.
 
     Raises:
         ConfigError: Options cannot be used, or the plugins ``wopt-jko``, ``wopt-blocks`` and
@@ -95,8 +96,6 @@ def sample(
     prepared = prepared_run(table)
     state = prepared.problem.begin(prepared.train, prepared.valid)
     solution = advance(prepared, state, progress)
-    if solution.status == "stopped":
-        raise KeyboardInterrupt
     flow = Flow(solution.flow.map, solution.flow.base, known)
     seconds = time.process_time() - began
     return Posterior.of(density, flow, n, seed, _how(solution), seconds)
@@ -112,6 +111,8 @@ def _how(solution: Solution) -> str:
     words = ["N(0, I) as it is", "a Gaussian"][: len(records) + 1][-1]
     if len(records) > 1:
         words = f"an autoregressive map of {records[1].iterations} iterations after a Gaussian"
+    if solution.status == "stopped":  # what is there says itself how far to trust it
+        return f"{words}, interrupted"
     return words if solution.status == "done" else f"{words} ({solution.reason})"
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -46,6 +47,9 @@ class AnnDataSource(Source):
         (('pca1', 'pca2'), 80)
     """
 
+    cites = ()
+    suffixes = (".h5ad",)
+
     def __init__(
         self,
         path: File,
@@ -86,6 +90,10 @@ class AnnDataSource(Source):
         return from_table(
             table, self._chosen(embedding), self.split, self.preprocess, seed, str(self.path)
         )
+
+    def table(self, path: Path) -> Any:
+        """Return the cells of another file in the same embedding, with ``obs``."""
+        return read_cells(path, self.obsm, self.dims)[0]
 
     def _chosen(self, embedding: list[str]) -> Choices:
         import dataclasses

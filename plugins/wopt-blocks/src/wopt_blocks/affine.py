@@ -41,6 +41,8 @@ class Affine(JacobianBlock):
         ([1.0, 1.0], [0.0, 0.0, 0.0])
     """
 
+    cites = ("gelbrich1990",)
+
     def __init__(
         self,
         dim: int,

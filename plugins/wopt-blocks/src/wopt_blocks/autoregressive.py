@@ -76,6 +76,8 @@ class Autoregressive(JacobianBlock):
         (True, torch.Size([5]))
     """
 
+    cites = ("papamakarios2017", "durkan2019", "lyu2009", "germain2015")
+
     def __init__(
         self,
         dim: int,

@@ -57,6 +57,7 @@ class GradientOfConvex(JacobianBlock):
         (True, True)
     """
 
+    cites = ("amos2017", "huang2021", "mokrov2021")
     provides = JacobianBlock.provides | Capability.ACTION
 
     def __init__(

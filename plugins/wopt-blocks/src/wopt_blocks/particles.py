@@ -41,6 +41,7 @@ class FreeParticles(wopt.FlowBlock):
         [0.5, 0.699999988079071, 0.7999999523162842]
     """
 
+    cites = ()
     provides = Capability.CONDITION
     points: Tensor
 

@@ -54,6 +54,8 @@ class Residual(JacobianBlock):
         (True, torch.Size([5]))
     """
 
+    cites = ("behrmann2019", "chen2019")
+
     def __init__(
         self,
         dim: int,

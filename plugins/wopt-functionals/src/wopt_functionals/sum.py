@@ -58,6 +58,8 @@ class SumOfParts(wopt.Sum):
         (0.0, 'LOG_DET')
     """
 
+    cites = ()
+
     def __init__(
         self,
         parts: Annotated[

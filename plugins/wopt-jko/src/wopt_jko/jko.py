@@ -35,6 +35,7 @@ class JKO(wopt.ProximalScheme):
         0.5
     """
 
+    cites = ("jordan1998",)
     order = 1
     looks_back = False
 

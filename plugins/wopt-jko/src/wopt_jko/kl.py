@@ -37,6 +37,7 @@ class KL(wopt.Objective):
         1.837877
     """
 
+    cites = ("ambrosio2008",)
     needs = Capability.POTENTIAL | Capability.LOG_DET
     gap_is_kl = True
 

@@ -21,6 +21,8 @@ class Constant(wopt.StepSize):
         0.5
     """
 
+    cites = ()
+
     def __init__(
         self, value: Annotated[Positive, Field(description="the step size h of every step")] = 1.0
     ) -> None:
@@ -39,6 +41,8 @@ class Geometric(wopt.StepSize):
         >>> [rule(n) for n in range(4)]
         [0.25, 0.5, 1.0, 1.5]
     """
+
+    cites = ("xu2023",)
 
     def __init__(
         self,
@@ -63,6 +67,8 @@ class Sequence(wopt.StepSize):
         >>> [Sequence([1, 4])(n) for n in range(3)]
         [1.0, 4.0, 4.0]
     """
+
+    cites = ()
 
     def __init__(
         self,

@@ -30,6 +30,8 @@ class MLflow(wopt.Tracker):
         'cells'
     """
 
+    cites = ()
+
     def __init__(
         self,
         uri: Annotated[

@@ -45,6 +45,7 @@ class Accelerated(wopt.ProximalScheme):
         {'momentum': 0.5, 't': 1.0}
     """
 
+    cites = ("nesterov2004", "beck2009", "odonoghue2015")
     order = None
 
     def __init__(

@@ -41,6 +41,8 @@ class ArcLength(wopt.StepSize):
         [0.5, 1.25]
     """
 
+    cites = ("xu2023",)
+
     def __init__(
         self,
         run: Annotated[str, Field(description="directory of the earlier run")],

@@ -32,6 +32,8 @@ class Backtracking(wopt.StepSize):
         (1.0, 0.5, 0.75, 1.0)
     """
 
+    cites = ("armijo1966", "nocedal2006")
+
     def __init__(
         self,
         initial: Annotated[

@@ -33,6 +33,7 @@ class BDF2(Stepped):
         tensor([[1.]])
     """
 
+    cites = ("matthes2019", "gallouet2024", "hairer1993")
     order = 2
 
     def subproblem(self, history: History, objective: Objective) -> Subproblem:

@@ -32,6 +32,7 @@ class CrankNicolson(Stepped):
         tensor([[1.]])
     """
 
+    cites = ("crank1947", "chu2025")
     order = 2
 
     def subproblem(self, history: History, objective: Objective) -> Subproblem:

@@ -33,6 +33,7 @@ class Explicit(LimitedScheme):
         0.5
     """
 
+    cites = ("ambrosio2008",)
     order = 1
     needs = Capability.VELOCITY
 

@@ -33,6 +33,7 @@ class ForwardBackward(LimitedScheme):
         tensor([[1.]])
     """
 
+    cites = ("salim2020",)
     order = 1
 
     def limit(self, objective: Objective) -> Limit | None:

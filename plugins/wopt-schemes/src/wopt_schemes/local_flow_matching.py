@@ -45,6 +45,7 @@ class LocalFlowMatching(Stepped):
         wopt.errors.ConfigError: local_flow_matching needs KL to a Gaussian ...
     """
 
+    cites = ("xu2024",)
     order = None
     needs = Capability.FIELD
 

@@ -36,6 +36,7 @@ class Midpoint(Stepped):
         [[1.0]]
     """
 
+    cites = ("hairer2006", "legendre2017")
     order = 2
     needs = Capability.HALF_WAY
 

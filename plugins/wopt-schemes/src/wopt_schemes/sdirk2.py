@@ -32,6 +32,7 @@ class SDIRK2(Stepped):
         2
     """
 
+    cites = ("alexander1977",)
     order = 2
     stages = 2
 

@@ -52,6 +52,7 @@ class SemiForwardBackward(Stepped):
         tensor([[3.]])
     """
 
+    cites = ("luu2024",)
     order = 1
 
     def __init__(

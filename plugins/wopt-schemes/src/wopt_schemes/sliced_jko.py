@@ -40,6 +40,7 @@ class SlicedJKO(wopt.ProximalScheme):
         10
     """
 
+    cites = ("bonet2022",)
     order = None
 
     def __init__(

@@ -68,6 +68,7 @@ class Extragradient(_TwoEvaluations):
         3
     """
 
+    cites = ("korpelevich1976",)
     order = 1
     look_ahead = 1.0
     share = 0.5
@@ -91,6 +92,7 @@ class ExplicitMidpoint(_TwoEvaluations):
         2
     """
 
+    cites = ("runge1895",)
     order = 2
     look_ahead = 0.5
     share = 1.0

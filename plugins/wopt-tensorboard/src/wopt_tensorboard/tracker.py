@@ -27,6 +27,8 @@ class TensorBoard(wopt.Tracker):
         'events'
     """
 
+    cites = ()
+
     def __init__(
         self,
         folder: Annotated[

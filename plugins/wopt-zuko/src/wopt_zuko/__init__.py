@@ -1,4 +1,4 @@
-"""zuko's transforms as blocks of wopt: ``coupling``, ``maf``, ``spline`` and ``zuko``.
+"""zuko's transforms as blocks of wopt: ``coupling``, ``maf``, ``naf``, ``spline`` and ``zuko``.
 
 Names are imported when first used, so that finding the plugin costs nothing.
 """
@@ -12,6 +12,7 @@ from wopt.lazy import exports
 _PLACES = {
     "CouplingBlock": "wopt_zuko.named",
     "MAFBlock": "wopt_zuko.named",
+    "NAFBlock": "wopt_zuko.naf",
     "SplineBlock": "wopt_zuko.named",
     "ZukoBlock": "wopt_zuko.block",
     "ZukoTransformBlock": "wopt_zuko.generic",
@@ -23,11 +24,13 @@ if TYPE_CHECKING:
     from wopt_zuko.block import ZukoBlock
     from wopt_zuko.exchange import from_zuko, to_zuko
     from wopt_zuko.generic import ZukoTransformBlock
+    from wopt_zuko.naf import NAFBlock
     from wopt_zuko.named import CouplingBlock, MAFBlock, SplineBlock
 
 __all__ = [
     "CouplingBlock",
     "MAFBlock",
+    "NAFBlock",
     "SplineBlock",
     "ZukoBlock",
     "ZukoTransformBlock",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from zuko.lazy import Flow as ZukoFlow
 from zuko.lazy import LazyDistribution, LazyTransform
 
 import wopt
+from wopt_zuko.audit import difference_log_det
 from wopt_zuko.block import ZukoBlock
 
 __all__ = ["from_zuko", "to_zuko"]
@@ -38,6 +40,9 @@ def to_zuko(flow: wopt.Flow) -> ZukoFlow:
 
 def from_zuko(flow: ZukoFlow) -> wopt.Flow:
     """Return a flow of zuko, without context, as one of wopt, sharing its parameters.
+
+    ``log_prob(x, audit=True)`` computes it in float64 with derivatives by differences, and does not
+    trust zuko's: maps that are flat to rounding claim likelihoods above the truth.
 
     ``flow.save`` cannot describe it, since its transforms are known to no registry: save zuko's
     own ``state_dict``.
@@ -75,6 +80,13 @@ class _Given(ZukoBlock):
     def __init__(self, dim: int, transform: Any = None) -> None:
         super().__init__()
         self.hold(transform, dim, 0)
+
+    @torch.no_grad()
+    def audit(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the map in float64 and its log-det by differences: zuko's is not trusted."""
+        exact = copy.deepcopy(self.transform).double()()
+        z = x.double()
+        return exact(z).to(x), difference_log_det(exact, z).to(x)
 
 
 class _LazyMap(LazyTransform):  # type: ignore[misc]

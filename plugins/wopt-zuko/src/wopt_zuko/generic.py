@@ -46,6 +46,8 @@ class ZukoTransformBlock(ZukoBlock):
         True
     """
 
+    cites = ("rozet2022", "arpogaus2022")
+
     def __init__(
         self,
         dim: int,

@@ -14,6 +14,7 @@ WOPT_API = (1, 0)
 _COMPONENTS = (
     ("coupling", "named:CouplingBlock", "affine coupling (RealNVP), one pass either way"),
     ("maf", "named:MAFBlock", "affine masked autoregressive flow, d passes to invert"),
+    ("naf", "naf:NAFBlock", "neural autoregressive flow: monotone nets, audited in float64"),
     ("spline", "named:SplineBlock", "neural splines, autoregressive or coupling"),
     ("zuko", "generic:ZukoTransformBlock", "a transform of zuko by its class names"),
 )

@@ -38,6 +38,8 @@ class CouplingBlock(ZukoBlock):
         (True, 0.0)
     """
 
+    cites = ("dinh2017", "rozet2022")
+
     def __init__(
         self,
         dim: int,
@@ -85,6 +87,8 @@ class MAFBlock(ZukoBlock):
         >>> bool((block(x)[0] == x).all())
         True
     """
+
+    cites = ("papamakarios2017", "rozet2022")
 
     def __init__(
         self,
@@ -141,6 +145,8 @@ class SplineBlock(ZukoBlock):
         >>> bool(torch.allclose(block(x)[0], x, atol=1e-6))
         True
     """
+
+    cites = ("durkan2019", "rozet2022")
 
     def __init__(
         self,

@@ -29,7 +29,7 @@ UnivariateName = Literal[
 """The transforms of zuko that are the identity where their parameters are zero.
 
 Not here: ``SOSPolynomialTransform`` is x (1 + slope) at zero, ``GaussianizationTransform`` bends
-the tails, and the neural ones (NAF, UNAF) are inverted on an interval only.
+the tails, and the neural ones (NAF, UNAF) are inverted on an interval only: see ``neural``.
 """
 
 SLOPE = 1e-3

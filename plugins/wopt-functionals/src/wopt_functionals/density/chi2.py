@@ -36,6 +36,7 @@ class Chi2(RatioObjective):
         1.718282
     """
 
+    cites = ("ohta2011",)
     minimum = 0.0
 
     def __init__(self, target: NormalisedTarget = wopt.named("gaussian")) -> None:

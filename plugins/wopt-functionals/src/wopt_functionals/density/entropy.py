@@ -31,6 +31,7 @@ class Entropy(wopt.Objective):
         -2.5
     """
 
+    cites = ("ambrosio2008",)
     needs = Capability.LOG_DET
     convexity = 0.0
 

@@ -69,6 +69,7 @@ class FDivergence(RatioObjective):
         0.5
     """
 
+    cites = ("liese2006",)
     minimum = 0.0
 
     def __init__(

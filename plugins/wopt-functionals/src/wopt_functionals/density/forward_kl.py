@@ -36,6 +36,7 @@ class ForwardKL(RatioObjective):
         0.5
     """
 
+    cites = ()
     minimum = 0.0
 
     def __init__(self, target: NormalisedTarget = wopt.named("gaussian")) -> None:

@@ -35,6 +35,7 @@ class Internal(wopt.Objective):
         0.5
     """
 
+    cites = ("mccann1997", "otto2001")
     needs = Capability.LOG_DENSITY
 
     def __init__(

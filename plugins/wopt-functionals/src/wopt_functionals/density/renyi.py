@@ -63,6 +63,7 @@ class RenyiEntropy(_LogMean):
         -3.0
     """
 
+    cites = ()
     needs = Capability.LOG_DENSITY
 
     def __init__(self, alpha: _Order = 2.0) -> None:
@@ -91,6 +92,7 @@ class RenyiDivergence(_LogMean):
         1.0
     """
 
+    cites = ("vanerven2014",)
     needs = Capability.POTENTIAL | Capability.LOG_DENSITY
 
     def __init__(self, target: DensityTarget = wopt.named("gaussian"), alpha: _Order = 2.0) -> None:

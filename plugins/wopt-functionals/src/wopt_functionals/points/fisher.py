@@ -56,6 +56,8 @@ class FisherInformation(wopt.Objective):
         0.5
     """
 
+    cites = ("gianazza2009",)
+
     def __init__(
         self,
         target: Annotated[

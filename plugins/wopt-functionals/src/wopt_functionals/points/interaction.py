@@ -67,6 +67,8 @@ class Interaction(wopt.Objective):
         0.5
     """
 
+    cites = ("carrillo2003",)
+
     def __init__(
         self,
         kernel: Kernel = "quadratic",

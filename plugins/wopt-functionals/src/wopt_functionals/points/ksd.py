@@ -48,6 +48,7 @@ class KSD(wopt.Objective):
         0.5
     """
 
+    cites = ("gorham2017", "korba2021")
     needs = Capability.SCORE
 
     def __init__(

@@ -34,6 +34,7 @@ class Potential(wopt.Objective):
         0.5
     """
 
+    cites = ("ambrosio2008",)
     needs = Capability.POTENTIAL
 
     def __init__(self, target: DensityTarget = wopt.named("gaussian")) -> None:

@@ -45,6 +45,7 @@ class DualFDivergence(wopt.Objective):
         True
     """
 
+    cites = ("nguyen2010", "fan2022")
     needs = Capability.TARGET_SAMPLES
     minimum = 0.0
 

@@ -46,6 +46,7 @@ class EnergyDistance(wopt.Objective):
         True
     """
 
+    cites = ("szekely2013", "hertrich2024")
     needs = Capability.TARGET_SAMPLES
     minimum = 0.0
 

@@ -65,6 +65,7 @@ class MMD(wopt.Objective):
         True
     """
 
+    cites = ("gretton2012", "arbel2019")
     needs = Capability.TARGET_SAMPLES
 
     def __init__(

@@ -37,6 +37,7 @@ class SlicedWasserstein(wopt.Objective):
         2.0
     """
 
+    cites = ("bonneel2015",)
     needs = Capability.TARGET_SAMPLES
     minimum = 0.0
 

@@ -49,6 +49,7 @@ class EntropicJKO(wopt.ProximalScheme):
         0.01
     """
 
+    cites = ("peyre2015", "cuturi2013", "feydy2019")
     order = None
 
     def __init__(

@@ -65,6 +65,7 @@ class Sinkhorn(TransportObjective):
         4.0
     """
 
+    cites = ("genevay2018", "feydy2019")
     # The derivative that checks compare with differences is that of a plan which has converged.
     example: ClassVar[dict[str, Any]] = {"epsilon": 1.0, "tolerance": 1e-11, "samples": 100}
 

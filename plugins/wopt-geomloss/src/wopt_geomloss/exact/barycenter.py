@@ -74,6 +74,7 @@ class Barycenter(wopt.Sum):
         ([0.75, 0.25], 1.0)
     """
 
+    cites = ("agueh2011", "alvarez2016", "flamary2021")
     example: ClassVar[dict[str, Any]] = {
         "targets": [
             {"target": {"name": "gaussian", "mean": -1.0}},

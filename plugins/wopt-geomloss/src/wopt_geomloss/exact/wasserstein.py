@@ -54,6 +54,8 @@ class Wasserstein(TransportObjective):
         4.0
     """
 
+    cites = ("ambrosio2008", "flamary2021")
+
     def __init__(
         self, target: SampledTarget = wopt.named("gaussian"), samples: Samples = 1000
     ) -> None:

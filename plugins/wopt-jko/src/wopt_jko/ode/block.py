@@ -81,6 +81,7 @@ class ODEBlock(wopt.FlowBlock):
         Linear(in_features=128, out_features=128, bias=True)
     """
 
+    cites = ("chen2018", "grathwohl2019", "hutchinson1989", "dormand1980")
     provides = (
         Capability.LOG_DET
         | Capability.INVERSE

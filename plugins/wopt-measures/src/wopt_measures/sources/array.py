@@ -47,6 +47,8 @@ class ArraySource(Source):
         (80, 10, ('x0', 'x2'))
     """
 
+    cites = ()
+
     def __init__(
         self,
         path: File,

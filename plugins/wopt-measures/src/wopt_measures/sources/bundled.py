@@ -31,6 +31,8 @@ class SklearnSource(Source):
         ((142, 2), ('alcohol', 'magnesium'))
     """
 
+    cites = ("pedregosa2011",)
+
     def __init__(
         self,
         dataset: Annotated[

@@ -32,6 +32,7 @@ class GaussianSource(Source):
         (2, 2.8379)
     """
 
+    cites = ()
     role: ClassVar[Literal["data", "start"]] = "start"
 
     def __init__(

@@ -32,6 +32,7 @@ class MixtureSource(Source):
         2.1121
     """
 
+    cites = ()
     example: ClassVar[dict[str, Any]] = {"means": [[-1.0, 0.0], [1.0, 0.0]]}
 
     def __init__(

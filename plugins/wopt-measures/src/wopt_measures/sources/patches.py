@@ -50,6 +50,8 @@ class PatchesSource(Source):
         True
     """
 
+    cites = ("papamakarios2017",)
+
     def __init__(
         self,
         size: Annotated[int, Field(ge=2, le=16, description="side of a patch, in pixels")] = 8,

@@ -45,6 +45,8 @@ class PictureSource(Source):
         [1.7, 2.8]
     """
 
+    cites = ("xu2023",)
+
     def __init__(
         self,
         path: File,

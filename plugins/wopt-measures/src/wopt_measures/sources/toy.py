@@ -39,6 +39,8 @@ class ToySource(Source):
         (3.4657, -3.4657)
     """
 
+    cites = ()
+
     def __init__(
         self,
         shape: Annotated[

@@ -31,6 +31,7 @@ class GaussianTarget(Target):
         [[-0.5, -2.0]]
     """
 
+    cites = ()
     provides = (
         Capability.POTENTIAL | Capability.SCORE | Capability.TARGET_SAMPLES | Capability.NORMALISED
     )

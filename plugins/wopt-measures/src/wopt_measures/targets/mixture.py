@@ -36,6 +36,7 @@ class MixtureTarget(Target):
         [2.918939]
     """
 
+    cites = ()
     provides = (
         Capability.POTENTIAL | Capability.SCORE | Capability.TARGET_SAMPLES | Capability.NORMALISED
     )

@@ -21,8 +21,8 @@ __all__ = ["PotentialTarget"]
 def _asked_for(value: Any) -> str:
     return (
         f"needs a Python function V(x), (n, d) to (n,), or a score, got {value!r}; a configuration "
-        "file cannot hold one: build the run in Python, or put the function in a target of your "
-        "own, registered by a plugin (`wopt new-plugin NAME --kind target`), and name that"
+        "file cannot hold one: use wopt.solve or wopt.sample, or put the function in a target of "
+        "your own, registered by a plugin (`wopt new-plugin NAME --kind target`), and name that"
     )
 
 
@@ -68,6 +68,8 @@ class PotentialTarget(Target):
         >>> PotentialTarget(score=lambda x: -x).provides.describe()
         'SCORE'
     """
+
+    cites = ()
 
     def __init__(
         self,

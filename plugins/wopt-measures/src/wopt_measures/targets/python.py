@@ -31,7 +31,6 @@ class PythonTarget(Target):
     [objective.target]
     name = "python"
     log_prob = "my_model.py:log_prob"
-    dim = 2
     ```
 
     A configuration that names code runs it only where a person allows that: ``--allow-code`` on
@@ -57,6 +56,8 @@ class PythonTarget(Target):
         >>> folder.cleanup()
     """
 
+    cites = ()
+
     def __init__(
         self,
         log_prob: Annotated[
@@ -67,7 +68,10 @@ class PythonTarget(Target):
                 "constant, points (n, d) to (n,), in torch"
             ),
         ],
-        dim: Annotated[int, Field(ge=1, description="d, the dimension of the points")],
+        dim: Annotated[
+            int | None,
+            Field(ge=1, description="d, the dimension of the points; by default the source's"),
+        ] = None,
         normalised: Annotated[
             bool, Field(description="whether exp(log p) integrates to one")
         ] = False,
@@ -102,8 +106,9 @@ class PythonTarget(Target):
         if samples is not None:
             require("samples", Capability.TARGET_SAMPLES, "the target given", samples.provides)
             self.provides |= Capability.TARGET_SAMPLES
-        for dtype in (torch.float32, torch.float64):  # a mistake is told now, not after a run
-            self.score(torch.zeros(2, dim, dtype=dtype))
+        if dim is not None:  # a mistake is told now, not after a run
+            for dtype in (torch.float32, torch.float64):
+                self.score(torch.zeros(2, dim, dtype=dtype))
 
     def potential(self, x: Tensor) -> Tensor:
         """Return -log p, shape ``(n, d)`` to ``(n,)``, checked."""

@@ -36,6 +36,7 @@ class SamplesTarget(Target):
         [[0.0], [5.0]]
     """
 
+    cites = ()
     provides = Capability.TARGET_SAMPLES
 
     example: ClassVar[dict[str, Any]] = {"source": {"name": "toy"}}

@@ -1,0 +1,136 @@
+"""Pages of evidence, made from the stored measurements when the documentation is built.
+
+For each file of measurements its benchmark prints the table (``--table``) and a picture is drawn
+here; both go to ``docs/auto_evidence``, which is not in git. So pages cannot differ from the data.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+from wopt_evidence_curves import likelihood
+from wopt_evidence_pictures import laws, planner, several
+from wopt_evidence_tables import laws_by_model, of_likelihood
+from wopt_gallery import fresh, save_both, text_of
+
+__all__ = ["EVIDENCE", "Evidence", "part", "table_of", "write"]
+
+BENCHMARKS = Path(__file__).parents[2] / "tests" / "benchmarks"
+Row = dict[str, Any]
+
+IMAGE = """```{{image}} /auto_evidence/{name}
+:alt: {alt}
+:class: {which}
+```"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Evidence:
+    """One file of measurements.
+
+    Attributes:
+        name: Of the part of a page that is made.
+        file: Below ``tests/benchmarks``: a measurement a line, in JSON, or a document of ``rows``.
+        command: What prints the table: a script there, with its arguments; none if none does.
+        draw: Rows to a picture.
+        more: Rows to another table, or to the only one.
+    """
+
+    name: str
+    file: str
+    command: tuple[str, ...]
+    draw: Callable[[Sequence[Row]], Figure]
+    more: Callable[[Sequence[Row]], str] | None = None
+
+    @property
+    def path(self) -> Path:
+        """Where the measurements are."""
+        return BENCHMARKS / self.file
+
+
+EVIDENCE = (
+    Evidence(
+        "laws",
+        "certificates.jsonl",
+        ("certificates.py", "certificates.jsonl"),
+        laws,
+        laws_by_model,
+    ),
+    Evidence("planner", "planner.jsonl", ("planner.py",), planner),
+    Evidence("several", "several/results.jsonl", ("several/several.py",), several),
+    Evidence("likelihood", "likelihood/results.json", (), likelihood, of_likelihood),
+)
+
+
+def rows_of(path: Path) -> list[Row]:
+    """Return the measurements of a file; none if there is no such file."""
+    text = path.read_text() if path.exists() else ""
+    if path.suffix == ".json":
+        return list(json.loads(text)["rows"]) if text else []
+    return [json.loads(line) for line in text.splitlines() if line.strip()]
+
+
+def table_of(evidence: Evidence) -> str:
+    """Return what the benchmark prints of what is stored, as Markdown.
+
+    Raises:
+        RuntimeError: It fails.
+    """
+    if not evidence.command:
+        return ""
+    command = [sys.executable, *evidence.command, "--table"]
+    paths = [str(BENCHMARKS.parents[1]), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    done = subprocess.run(
+        command, cwd=BENCHMARKS, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} fails: {done.stderr[-1000:]}")
+    return done.stdout.strip().replace("nan%", "-")
+
+
+def part(evidence: Evidence, rows: Sequence[Row], table: str, folder: Path) -> str:
+    """Draw the picture into a folder and return the Markdown of picture and table."""
+    if not rows:
+        return "Nothing is stored yet.\n"
+    fresh({}, None)
+    figure = evidence.draw(rows)
+    alt = text_of(figure)
+    pictures = save_both(figure, folder / f"{evidence.name}.png")
+    plt.close(figure)
+    shown = [
+        IMAGE.format(name=path.name, alt=alt, which=which)
+        for path, which in zip(pictures, ("only-light", "only-dark"), strict=True)
+    ]
+    tables = [table, "" if evidence.more is None else evidence.more(rows)]
+    command = " ".join(["python", *evidence.command, "--table"])
+    source = f"*{len(rows):,} runs of `tests/benchmarks/{evidence.file}`"
+    source += f"; there: `{command}`.*" if evidence.command else ".*"
+    framed = [f":::{{container}} evidence\n{text}\n:::" for text in tables if text]
+    return "\n\n".join([*shown, *framed, source]) + "\n"
+
+
+def write(folder: Path) -> None:
+    """Write every part, ``NAME.inc``, with its pictures."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(2) as pool:
+        tables = list(pool.map(table_of, EVIDENCE))
+    for evidence, table in zip(EVIDENCE, tables, strict=True):
+        text = part(evidence, rows_of(evidence.path), table, folder)
+        (folder / f"{evidence.name}.inc").write_text(text)
+
+
+def setup(app: Any) -> dict[str, Any]:
+    """Write the parts before Sphinx reads the pages that include them."""
+    app.connect("builder-inited", lambda app: write(Path(app.srcdir) / "auto_evidence"))
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,143 @@
+"""The pictures of the pages of evidence: rows of stored measurements to a figure."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+__all__ = ["gaps_to_reference", "laws", "planner", "several", "upper_side"]
+
+Row = dict[str, Any]
+Bar = tuple[str, float, float]
+"""A name, a mean and twice its error."""
+
+
+def laws(runs: Sequence[Row]) -> Figure:
+    """Draw what is said from below and above against the truth, and the share by law."""
+    figure, (both, share) = plt.subplots(1, 2, figsize=(10, 4.4), layout="constrained")
+    truth = np.array([run["true"] for run in runs])
+    floor = max(truth.min() / 3, 1e-4)
+    low = np.array([max(run["low"], floor) for run in runs])
+    upper = np.array([np.nan if upper_side(run) is None else upper_side(run) for run in runs])
+    both.loglog(truth, upper, "x", color="C1", label="at most, given the errors seen")
+    both.loglog(truth, low, ".", color="C0", ms=7, label="at least (95 %, no assumption)")
+    ends = [floor, truth.max() * 2]
+    both.loglog(ends, ends, "--", color="0.5", lw=1)
+    both.set(
+        xlabel="KL, true", ylabel="KL, said", title="false: dots above, crosses below the line"
+    )
+    both.legend()
+    telling = [run for run in runs if run["true"] > 0.02]
+    names = sorted({run["law"] for run in telling})
+    for row, name in enumerate(names):
+        shares = [run["low"] / run["true"] for run in telling if run["law"] == name]
+        share.plot(shares, [row] * len(shares), "o", color="C0", alpha=0.5, ms=5)
+        share.plot(statistics.mean(shares), row, "|", color="C1", ms=12, mew=2)
+    share.set_yticks(range(len(names)), names, fontsize=8)
+    share.set(xlabel="lower side / true KL", title="a run (dot), mean (bar)")
+    share.set_xlim(-0.05, 1.05)
+    figure.set_label(
+        f"Left: of {len(runs)} runs the lower side and the bound from above against the true KL, "
+        f"on logarithmic axes. {sum(run['low'] > run['true'] for run in runs)} lower sides are "
+        f"above the diagonal, {(upper < truth).sum()} bounds from above "
+        "are below it. Right: the share of the true KL that the lower side is, by law."
+    )
+    return figure
+
+
+def upper_side(run: Row) -> float | None:
+    """Return the bound from above that a certificate prints: none where facts refute it."""
+    value: float | None = run["printed"] if "printed" in run else run["upper"]
+    return value
+
+
+def planner(rows: Sequence[Row]) -> Figure:
+    """Draw how far each rival is above wopt, by data set."""
+    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    budgets = {row["budget"] for row in rows}
+    for row in rows:
+        if "above" in row:
+            data = row["data"] if len(budgets) == 1 else f"{row['data']}, {row['budget']:g} s"
+            groups[row["method"], data].append(row)
+    bars: dict[str, list[Bar]] = defaultdict(list)
+    for (method, data), some in groups.items():
+        values = [row["above"] for row in some]
+        error = spread(values, some[0]["above_error"])
+        bars[method].append((data, statistics.mean(values), 2 * error))
+    best = {name: min(v for b in bars.values() for n, v, _ in b if n == name) for _, name in groups}
+    names = sorted(best, key=lambda name: best[name])
+    figure, axes = plt.subplots(figsize=(8, 1 + 0.3 * len(names)), layout="constrained")
+    for k, (method, mine) in enumerate(sorted(bars.items())):
+        shift = 0.25 * (k - (len(bars) - 1) / 2)
+        _dots(axes, mine, [names.index(name) + shift for name, _, _ in mine], f"C{k}", method)
+    axes.axvline(0, color="0.5", lw=1)
+    axes.set_xscale("symlog", linthresh=0.1)
+    axes.set_yticks(range(len(names)), names)
+    axes.set(xlabel="test NLL of the rival above wopt's, nats (two errors); right of 0: wopt wins")
+    axes.legend(loc="upper left")
+    ahead = sum(value >= 0 for value in best.values())
+    figure.set_label(
+        f"The difference of test likelihoods of rivals and wopt on {len(names)} data sets, with "
+        f"intervals. The best rival is at or above wopt on {ahead} of them."
+    )
+    return figure
+
+
+def several(rows: Sequence[Row]) -> Figure:
+    """Draw how far each arm is above one step, by data set and block."""
+    bars = gaps_to_reference(rows)
+    figure, axes = plt.subplots(figsize=(9, 1 + 0.27 * len(bars)), layout="constrained")
+    _dots(axes, bars, range(len(bars)), "C0", "")
+    axes.axvline(0, color="0.5", lw=1)
+    axes.set_yticks(range(len(bars)), [name for name, _, _ in bars], fontsize=8)
+    axes.invert_yaxis()
+    axes.set_xscale("symlog", linthresh=0.1)
+    axes.set(xlabel="test NLL above that of one step, nats (two errors); left of 0: better")
+    better = sum(value + width < 0 for _, value, width in bars)
+    figure.set_label(
+        f"The difference of test likelihoods of {len(bars)} ways to train and of one step, with "
+        f"intervals. {better} are clearly better than one step."
+    )
+    return figure
+
+
+def gaps_to_reference(rows: Iterable[Row], reference: str = "one step") -> list[Bar]:
+    """Return mean and two errors of each arm's test NLL less the reference's, paired by seed."""
+    scored = [row for row in rows if "nll" in row]
+    base = {
+        (r["data"], r["block"], r["budget"], r["seed"]): r for r in scored if r["arm"] == reference
+    }
+    groups: dict[str, list[tuple[Row, Row]]] = defaultdict(list)
+    for row in scored:
+        other = base.get((row["data"], row["block"], row["budget"], row["seed"]))
+        if other is not None and row["arm"] != reference:
+            name = f"{row['data']}, {row['block']}, {row['budget']:g} s: {row['arm']}"
+            groups[name].append((row, other))
+    bars = []
+    for name, pairs in sorted(groups.items()):
+        gaps = [row["nll"] - other["nll"] for row, other in pairs]
+        by_row = np.nan  # only rows of one seed keep the scores of test rows
+        if len(pairs) == 1 and all("scores" in row for row in pairs[0]):
+            scores = np.subtract(*(np.array(row["scores"]) for row in pairs[0]))
+            by_row = float(scores.std(ddof=1)) / len(scores) ** 0.5
+        bars.append((name, statistics.mean(gaps), 2 * spread(gaps, by_row)))
+    return bars
+
+
+def spread(values: Sequence[float], of_one: float) -> float:
+    """Return the standard error over seeds; where there is one seed, that over its rows."""
+    return statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else of_one
+
+
+def _dots(axes: Axes, bars: Sequence[Bar], at: Iterable[float], colour: str, label: str) -> None:
+    values, widths = [value for _, value, _ in bars], [width for _, _, width in bars]
+    axes.errorbar(
+        values, list(at), xerr=widths, fmt="o", ms=4, lw=1.2, color=colour, label=label or None
+    )

@@ -1,0 +1,59 @@
+"""Log-dets by differences in float64: another route than autograd in the precision of training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+__all__ = ["difference_log_det", "slopes"]
+
+_STEP = 1e-4
+"""Step of the differences, relative to 1 + |x|: of fourth order, in float64, their error is about
+1e-12 where the map is smooth, and 1e-4 within a step of a bend."""
+
+
+def slopes(move: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Return the derivative of a map of one variable, applied to each entry, by differences.
+
+        T'(x) ~ (8 (T(x + s) - T(x - s)) - (T(x + 2 s) - T(x - 2 s))) / (12 s)
+
+    It is what the map does, not what is claimed: 0 where T is flat to rounding.
+
+    Args:
+        move: T, entry by entry.
+        x: Float64.
+
+    Example:
+        >>> x = torch.tensor([0.5, 2.0], dtype=torch.float64)
+        >>> slopes(torch.exp, x) / x.exp()
+        tensor([1.0000, 1.0000], dtype=torch.float64)
+    """
+    step = _STEP * (1 + x.abs())
+    near = move(x + step) - move(x - step)
+    wide = move(x + 2 * step) - move(x - 2 * step)
+    return (8 * near - wide) / (12 * step)
+
+
+def difference_log_det(move: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Return log |det DT| at each row by the same differences, 4 d evaluations, shape ``(n,)``.
+
+    Args:
+        move: T, row by row, shape ``(n, d)`` to ``(n, d)``.
+        x: Float64, shape ``(n, d)``.
+
+    Example:
+        >>> x = torch.randn(5, 2, dtype=torch.float64)
+        >>> a = torch.tensor([[2.0, 1.0], [0.0, 3.0]], dtype=torch.float64)
+        >>> difference_log_det(lambda x: x @ a.T, x).exp()
+        tensor([6.0000, 6.0000, 6.0000, 6.0000, 6.0000], dtype=torch.float64)
+    """
+    columns = []
+    for j in range(x.shape[1]):
+        way = torch.zeros_like(x)
+        way[:, j] = _STEP * (1 + x[:, j].abs())
+        near = move(x + way) - move(x - way)
+        wide = move(x + 2 * way) - move(x - 2 * way)
+        columns.append((8 * near - wide) / (12 * way[:, j : j + 1]))
+    return torch.linalg.slogdet(torch.stack(columns, dim=2))[1]

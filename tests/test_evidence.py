@@ -1,0 +1,102 @@
+"""Pages of evidence show what is stored, however much that is."""
+
+import importlib
+import json
+import re
+import sys
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def evidence():
+    sys.path.insert(0, str(ROOT / "docs" / "_ext"))
+    plt.switch_backend("agg")
+    try:
+        yield importlib.import_module("wopt_evidence")
+    finally:
+        sys.path.pop(0)
+        plt.rcdefaults()
+
+
+@pytest.mark.parametrize("name", ["laws", "planner", "several", "likelihood"])
+def test_a_page_includes_each_part(evidence, name):
+    (one,) = [e for e in evidence.EVIDENCE if e.name == name]
+    assert one.path.exists()
+    text = "".join(path.read_text() for path in (ROOT / "docs").glob("*.md"))
+    assert f"```{{include}} auto_evidence/{name}.inc" in text
+
+
+@pytest.mark.parametrize("share", [1.0, 0.3])
+@pytest.mark.parametrize("name", ["laws", "planner", "several", "likelihood"])
+def test_a_part_of_the_rows_makes_a_page(evidence, name, share, tmp_path):
+    (one,) = [e for e in evidence.EVIDENCE if e.name == name]
+    rows = evidence.rows_of(one.path)
+    rows = rows[: max(3, int(share * len(rows)))]
+    text = evidence.part(one, rows, "| a table |", tmp_path)
+    assert f"*{len(rows):,} runs of" in text
+    assert "| a table |" in text
+    if one.more is not None:
+        assert one.more(rows) in text
+    assert (tmp_path / f"{name}.png").stat().st_size > 10_000
+    assert (tmp_path / f"{name}_dark.png").exists()
+    assert len(re.search(":alt: (.*)", text)[1]) > 60
+    assert not plt.get_fignums()
+
+
+def test_nothing_stored_is_said(evidence, tmp_path):
+    assert evidence.rows_of(tmp_path / "none.jsonl") == []
+    assert evidence.part(evidence.EVIDENCE[0], [], "", tmp_path) == "Nothing is stored yet.\n"
+
+
+def test_the_table_is_the_benchmarks_own(evidence, tmp_path):
+    """One law's line of the stored runs, and another line once there is another run."""
+    (laws,) = [e for e in evidence.EVIDENCE if e.name == "laws"]
+    rows = evidence.rows_of(laws.path)
+    file = tmp_path / "runs.jsonl"
+
+    def table(some):
+        file.write_text("".join(json.dumps(row) + "\n" for row in some))
+        one = evidence.dataclasses.replace(laws, command=("certificates.py", str(file)))
+        return evidence.table_of(one)
+
+    lost = rows[0]["law"]
+    assert f"| {lost} |" in table(rows[:1])
+    assert f"| {lost} |" not in table([row for row in rows if row["law"] != lost][:3])
+
+
+def test_a_benchmark_that_fails_stops_the_build(evidence):
+    wrong = evidence.dataclasses.replace(evidence.EVIDENCE[0], command=("none.py",))
+    with pytest.raises(RuntimeError, match=r"none\.py"):
+        evidence.table_of(wrong)
+
+
+def test_false_bounds_are_counted(evidence):
+    """Runs by hand: means, deviations, one whose bound from above is too low, one without."""
+    run = {"block": "ode", "training": "good", "true_error": 0.001, "low": 0.5, "law": "a-2"}
+    runs = [run | {"true": 1.0, "upper": u} for u in (2.0, 4.0, 0.9)]
+    runs += [run | {"true": 1.0, "upper": 0.1, "printed": None}]  # refuted, so not printed
+    (line,) = evidence.laws_by_model(runs).splitlines()[4:]
+    assert line == "| ode | good | 4 | 1.00 +- 0.00 | 0.50 +- 0.00 | 2.30 +- 1.57 | 1 | 1 |"
+
+
+def test_differences_are_paired_by_seed(evidence):
+    pictures = importlib.import_module("wopt_evidence_pictures")
+    base = {"data": "a", "block": "ode", "budget": 9.0}
+    rows = [
+        base | {"seed": seed, "arm": arm, "nll": nll}
+        for seed, arm, nll in [
+            (0, "one step", 3.0),
+            (1, "one step", 5.0),
+            (0, "two", 3.1),
+            (1, "two", 5.3),
+            (2, "two", 9.0),
+        ]
+    ]
+    (bar,) = pictures.gaps_to_reference(rows)
+    assert bar[0] == "a, ode, 9 s: two"
+    assert bar[1:] == pytest.approx((0.2, 2 * 0.1))  # deviation 0.1414 over the root of 2

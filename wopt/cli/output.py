@@ -1,0 +1,64 @@
+"""What a command prints: as a person reads it, less of it (--quiet), or as JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from wopt.interfaces.listener import Listener
+
+__all__ = ["Quiet", "json_option", "listener_for", "print_json", "quiet_option", "result_table"]
+
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print warnings and errors alone.")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object and nothing else on stdout."
+)
+
+
+class Quiet(Listener):
+    """Says what went wrong, on standard error, and nothing else."""
+
+    def warn(self, text: str) -> None:
+        """Print a warning."""
+        click.secho(f"warning: {text}", fg="yellow", err=True)
+
+    def end(self, result: Any, path: Path | None = None) -> None:
+        """Say why a run is not done."""
+        if result is not None and result.status != "done":
+            click.secho(f"{result.status}: {result.reason}", fg="red", err=True)
+
+
+def listener_for(quiet: bool, as_json: bool = False) -> Listener:
+    """Return who is told of a run on the command line."""
+    if quiet or as_json:
+        return Quiet()
+    from wopt.cli.console import RunTerminal
+
+    return RunTerminal()
+
+
+def print_json(value: Any) -> None:
+    """Print a value; NaN and infinities, which JSON does not know, are null."""
+    from wopt.files import finite
+
+    click.echo(json.dumps(finite(value), indent=2, default=str))
+
+
+def result_table(result: Any, path: Path) -> dict[str, Any]:
+    """Return what ``--json`` prints of a run: its result, the certificate's headline, its place."""
+    from wopt.store.directory import RunDirectory
+
+    run = RunDirectory(path)
+    headline = None
+    if run.certificate.is_file():
+        stored = json.loads(run.certificate.read_text(encoding="utf-8"))
+        headline = {"statement": stored["statement"], "gap": stored["gap"]}
+    return {
+        "directory": str(path),
+        "report": str(run.report),
+        **result.to_dict(),
+        "certificate": headline,
+    }

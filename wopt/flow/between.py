@@ -1,0 +1,35 @@
+"""Particles on their way: at a share of the length that all of them are carried together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from wopt.errors import DataError
+
+if TYPE_CHECKING:
+    from wopt.flow.flow import Flow
+
+__all__ = ["between"]
+
+
+@torch.no_grad()
+def between(flow: Flow, x: Any, share: float) -> Tensor:
+    """Return where particles are at a share of the way, see :meth:`Flow.between`.
+
+    Raises:
+        DataError: The share is not in [0, 1].
+    """
+    if not 0 <= share <= 1:
+        raise DataError(f"share is one of the way, from 0 to 1, got {share}")
+    path = flow.trajectory(x)
+    lengths = (path[1:] - path[:-1]).double().square().sum(2).mean(1).sqrt()
+    ends = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
+    if not float(ends[-1]) > 0:
+        return flow.transform.inverse(path[0])
+    at = share * float(ends[-1])
+    k = min(int((ends[1:] < at).sum()), len(lengths) - 1)
+    part = 1.0 if lengths[k] == 0 else (at - float(ends[k])) / float(lengths[k])
+    return flow.transform.inverse(torch.lerp(path[k], path[k + 1], min(part, 1.0)))

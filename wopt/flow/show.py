@@ -1,0 +1,52 @@
+"""A flow in a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from wopt.data.assemble import coordinates
+from wopt.html import paragraph, table
+
+if TYPE_CHECKING:
+    from wopt.flow.flow import Flow
+
+__all__ = ["html_of"]
+
+_SHOWN = 30
+"""Columns and blocks at most: a table of pixels helps nobody."""
+
+
+def html_of(flow: Flow) -> str:
+    """Return a flow as HTML: what its columns are, and its blocks in the order they were made.
+
+    Example:
+        >>> import torch, wopt
+        >>> units = wopt.AffineTransform.fit(torch.randn(100, 2), "none")
+        >>> flow = wopt.Flow(wopt.Chain([], units), wopt.build("target", "gaussian"), ("a", "b"))
+        >>> "<td>number</td>" in html_of(flow)
+        True
+    """
+    names = flow.names or coordinates(flow.dim)
+    if flow.columns is None:
+        kinds = ["number"] * flow.dim
+    else:
+        kinds = [column.words().partition(": ")[2] for column in flow.columns.columns]
+    for j in range(flow.dim - flow.condition, flow.dim):
+        kinds[j] += ", condition"
+    blocks = [
+        (k + 1, type(block).__name__, f"{sum(p.numel() for p in block.parameters()):,}")
+        for k, block in enumerate(flow.blocks)
+    ]
+    parts = [paragraph(repr(flow), bold=True)]
+    parts.append(table(["column", "kind"], _short(list(zip(names, kinds, strict=True)), 2)))
+    if blocks:
+        parts.append(table(["block", "class", "parameters"], _short(blocks, 3)))
+    return "".join(parts)
+
+
+def _short(rows: Sequence[tuple[object, ...]], width: int) -> Sequence[tuple[object, ...]]:
+    if len(rows) <= _SHOWN:
+        return rows
+    rest = (f"and {len(rows) - _SHOWN} more", *[""] * (width - 1))
+    return [*rows[:_SHOWN], rest]

@@ -1,0 +1,45 @@
+"""HTML for notebooks: escaped tables, which every notebook shows in its own style."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Sequence
+
+__all__ = ["paragraph", "table"]
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> str:
+    """Return a table; all text is escaped.
+
+    Args:
+        head: Headings; none leaves them out, and the first column is then headings.
+        rows: Cells, as many in each row.
+        title: Above it.
+
+    Example:
+        >>> table(["a"], [["<b>"]])
+        '<table class="dataframe"><thead><tr><th>a</th></tr></thead><tbody><tr><td>&lt;b&gt;</td></tr></tbody></table>'
+    """  # noqa: E501
+    caption = f"<caption>{html.escape(title)}</caption>" if title else ""
+    names = "".join(f"<th>{html.escape(name)}</th>" for name in head)
+    top = f"<thead><tr>{names}</tr></thead>" if head else ""
+    body = "".join(f"<tr>{_cells(row, first_is_head=not head)}</tr>" for row in rows)
+    return f'<table class="dataframe">{caption}{top}<tbody>{body}</tbody></table>'
+
+
+def paragraph(text: str, *, bold: bool = False) -> str:
+    """Return a paragraph of escaped text.
+
+    Example:
+        >>> paragraph("a < b")
+        '<p>a &lt; b</p>'
+    """
+    inner = html.escape(text)
+    return f"<p><strong>{inner}</strong></p>" if bold else f"<p>{inner}</p>"
+
+
+def _cells(row: Sequence[object], *, first_is_head: bool) -> str:
+    tags = ["th" if first_is_head and k == 0 else "td" for k in range(len(row))]
+    return "".join(
+        f"<{tag}>{html.escape(str(cell))}</{tag}>" for tag, cell in zip(tags, row, strict=True)
+    )

@@ -1,0 +1,226 @@
+"""The flow in motion: data to noise and back through the blocks, as CSS on a drawing of points.
+
+No script runs: positions are variables of each point, stages are key frames that name them, and
+radio buttons choose between playing, pausing and a stage that stands still.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import matplotlib.colors
+import numpy as np
+
+from wopt.report.motion import coordinate, most_unusual, stage_title, turns
+from wopt.report.read import Run
+from wopt.report.style import ANGLES, Array, limits
+
+__all__ = ["Animation", "Point", "Stage", "animation"]
+
+_STAGES = 5
+"""Shown at most each way."""
+
+_POINTS = 180
+_SECONDS = 1.8
+"""Of a stage: it stands for four tenths of that and moves on."""
+
+_STANDS = 0.4
+_WIDTH = 100.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """A particle.
+
+    Attributes:
+        colour: That of its first place.
+        style: Its places, as variables of CSS.
+    """
+
+    colour: str
+    style: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """One stage of the way there, or of the way back.
+
+    Attributes:
+        label: What it is.
+        way: ``there`` or ``back``.
+        number: Which of its way.
+        delay: When it is shown, seconds; negative, so that all begin at once.
+    """
+
+    label: str
+    way: str
+    number: int
+    delay: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Animation:
+    """What the template draws.
+
+    Attributes:
+        title, caption, alt: As of a :class:`~wopt.report.style.Picture`.
+        there, back: The particles; those of the way back are others.
+        stages: All of them, in the order of play.
+        css: The key frames, made of numbers alone.
+        height: Of the drawing, whose width is 100.
+    """
+
+    title: str
+    caption: str
+    alt: str
+    there: tuple[Point, ...]
+    back: tuple[Point, ...]
+    stages: tuple[Stage, ...]
+    css: str
+    height: float
+
+
+def animation(run: Run) -> Animation | None:
+    """Return the animation of a run; none without a block, or without particles.
+
+    Test rows go from the data to the noise; where the target can be sampled and the blocks
+    inverted, its samples go back. Shown are the two coordinates of the pictures below it; of one
+    coordinate the height means nothing.
+    """
+    there, back = (_places(run.arrays.get(key)) for key in ("paths", "backward"))
+    if there is None or len(there) < 2:
+        return None
+    ways = [there] if back is None else [there, back]
+    chosen = most_unusual(run.arrays["paths"][0], 2)
+    flat = [_plane(way, chosen) for way in ways]
+    x, y = (_range(np.concatenate([way[..., j].ravel() for way in flat])) for j in range(2))
+    height = float(np.clip(_WIDTH * (y[1] - y[0]) / (x[1] - x[0]), 45, 70))
+    drawn = [_drawn(way, x, y, height) for way in flat]
+    shown = [_shown(len(way) - 1) for way in flat]
+    stages = _stages(run, shown, [len(way) - 1 for way in flat])
+    begin, end = ("data", "noise") if run.pulls_back else ("the start", "the target")
+    names = " and ".join(coordinate(run, j) for j in chosen)
+    return Animation(
+        f"The flow in motion: from {begin} to {end}" + (" and back" if len(ways) > 1 else ""),
+        f"Test rows, seen in {names}, become {end} block by block"
+        + (f"; then samples of the target, other particles, become {begin}" if back is not None
+           else "") + ". A particle keeps its colour.",
+        f"Points that move from {begin} to {end}" + (" and back" if len(ways) > 1 else "")
+        + f" in {len(stages)} stages: " + ", ".join(stage.label for stage in stages) + ".",
+        _points(drawn[0], shown[0]),
+        _points(drawn[1], shown[1]) if len(ways) > 1 else (),
+        stages,
+        _css([len(part) for part in shown]),
+        height,
+    )  # fmt: skip
+
+
+def _places(paths: Array | None) -> Array | None:
+    """Return places of particles that stay finite, ``(N + 1, m, d)``, m at most 180."""
+    if paths is None:
+        return None
+    paths = paths[:, np.isfinite(paths).all(axis=(0, 2))]
+    return paths[:, :_POINTS] if paths.shape[1] else None
+
+
+def _plane(paths: Array, chosen: Sequence[int]) -> Array:
+    """Return two coordinates; a second one that only spreads, where there is one alone."""
+    if paths.shape[2] > 1:
+        return paths[:, :, list(chosen)]
+    heights = (np.arange(paths.shape[1]) * 0.6180339887) % 1.0
+    return np.stack([paths[:, :, 0], np.broadcast_to(heights, paths.shape[:2])], axis=2)
+
+
+def _range(values: Array) -> tuple[float, float]:
+    return limits(values, 0.002)
+
+
+def _drawn(way: Array, x: tuple[float, float], y: tuple[float, float], height: float) -> Array:
+    """Return places in the drawing, whose vertical axis points down."""
+    across = _WIDTH * (way[..., 0] - x[0]) / (x[1] - x[0])
+    down = height * (y[1] - way[..., 1]) / (y[1] - y[0])
+    return np.stack([across, down], axis=2)
+
+
+def _shown(last: int) -> list[int]:
+    return sorted({round(k) for k in np.linspace(0, last, min(last + 1, _STAGES))})
+
+
+def _stages(run: Run, shown: Sequence[Sequence[int]], last: Sequence[int]) -> tuple[Stage, ...]:
+    total = sum(len(part) for part in shown)
+    made: list[Stage] = []
+    for way, part, n in zip(("there", "back"), shown, last, strict=False):
+        for number, k in enumerate(part):
+            label = stage_title(k, n, run, way == "there")
+            made.append(Stage(label, way, number, round((len(made) - total) * _SECONDS, 3)))
+    return tuple(made)
+
+
+def _points(way: Array, shown: Sequence[int]) -> tuple[Point, ...]:
+    colours = [matplotlib.colors.to_hex(colour) for colour in ANGLES(turns(way[0]))]
+    styles = [
+        "".join(f"--p{s}:{x:.1f}px,{y:.1f}px;" for s, (x, y) in enumerate(places))
+        for places in way[list(shown)].transpose(1, 0, 2)
+    ]
+    return tuple(Point(*each) for each in zip(colours, styles, strict=True))
+
+
+def _css(sizes: Sequence[int]) -> str:
+    """Return key frames: each way moves in its own part of the time and is hidden in the other."""
+    total, text, begin = sum(sizes), "", 0
+    for way, size in zip(("there", "back"), sizes, strict=False):
+        moves = []
+        for s in range(size):
+            first, stands = _at(begin + s, total), _at(begin + s + _STANDS, total)
+            # Before its time a way waits at its first stage; after it, hidden, it goes back there.
+            first = "0%" if s == 0 else first
+            stands = _at(begin + size, total) if s == size - 1 else stands
+            moves.append(f"{first},{stands}{{transform:translate(var(--p{s}))}}")
+        if begin + size < total:
+            moves.append(f"{_at(begin + size + 0.1, total)},100%{{transform:translate(var(--p0))}}")
+        text += f"@keyframes move-{way}{{{''.join(moves)}}}"
+        if len(sizes) > 1:
+            text += f"@keyframes show-{way}{{{_visible(begin, begin + size, total)}}}"
+        begin += size
+    share = 100 / total
+    text += (
+        f"@keyframes label{{0%,{share:.3f}%{{opacity:1}}{share + 0.001:.3f}%,100%{{opacity:0}}}}"
+    )
+    seconds = round(total * _SECONDS, 3)
+    return text + f".motion{{--cycle:{seconds}s}}" + _chosen(sizes)
+
+
+def _chosen(sizes: Sequence[int]) -> str:
+    """Return what a radio button of a stage does: it stops all and sets the points there."""
+    text, index = "", 0
+    for way, size in zip(("there", "back"), sizes, strict=False):
+        other = "back" if way == "there" else "there"
+        for s in range(size):
+            here = f"#motion-{index}:checked~svg "
+            text += (
+                f"{here}*{{animation:none}}"
+                f"{here}.{way}{{opacity:1}}{here}.{other}{{opacity:0}}"
+                f"{here}.{way} circle{{transform:translate(var(--p{s}))}}"
+                f"{here}text:nth-of-type({index + 1}){{opacity:1}}"
+            )
+            index += 1
+    return text
+
+
+def _visible(begin: int, end: int, total: int) -> str:
+    """Return frames that show a way between two stages, and change over in between."""
+    fade = 0.3
+    if begin == 0:
+        return (
+            f"0%,{_at(end - fade, total)}{{opacity:1}}"
+            f"{_at(end, total)},{_at(total - fade, total)}{{opacity:0}}100%{{opacity:1}}"
+        )
+    return (
+        f"0%,{_at(begin - fade, total)}{{opacity:0}}"
+        f"{_at(begin, total)},{_at(end - fade, total)}{{opacity:1}}100%{{opacity:0}}"
+    )
+
+
+def _at(stage: float, total: int) -> str:
+    return f"{100 * stage / total:.3f}%"

@@ -1,0 +1,161 @@
+"""Figures cut into their panels, so that a narrow screen can stack what a wide one sets in a row.
+
+The pieces of a figure tile it: side by side they are the figure, and no panel is drawn twice.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import io
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib.image
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
+from numpy.typing import NDArray
+
+__all__ = ["Piece", "both", "png", "svg"]
+
+Rows = Sequence[Sequence[Sequence[Axes]]]
+"""Rows of panels from the top; a panel is one axes, or several that belong together."""
+
+DPI = 160
+_LIGHT = "#d5dbe1"
+
+
+@dataclasses.dataclass(frozen=True)
+class Piece:
+    """A part of a picture.
+
+    Attributes:
+        uri: It, a data URI.
+        wide: Its width beside the others, in percent.
+        dark: The same for a dark page; without it the page inverts the piece there.
+        alone: It has its row for itself, whatever its width: a legend.
+    """
+
+    uri: str
+    wide: float = 100.0
+    dark: str = ""
+    alone: bool = False
+
+
+def png(figure: Figure, rows: Rows | None = None) -> tuple[Piece, ...]:
+    """Return a figure in PNG pieces, for pictures made of many points.
+
+    Args:
+        figure: It, laid out by constrained layout.
+        rows: Its panels; without them it is one piece.
+    """
+    boxes = _boxes(figure, rows)
+    pixels = _drawn(figure)
+    return tuple(
+        Piece(_png(_cut(pixels, box)), _width(box), alone=k == 0 and _has_legend(figure, rows))
+        for k, box in enumerate(boxes)
+    )
+
+
+def both(figure: Figure, rows: Rows | None = None) -> tuple[Piece, ...]:
+    """Return PNG pieces for a light page and for a dark one, with light words and ticks there.
+
+    A map of density or a photograph must not be inverted, as line drawings are on a dark page.
+    """
+    boxes = _boxes(figure, rows)
+    drawn = _drawn(figure)
+    for text in figure.findobj(Text):
+        text.set_color(_LIGHT)
+    for axes in figure.axes:
+        axes.tick_params(color=_LIGHT, labelcolor=_LIGHT)
+        for spine in axes.spines.values():
+            spine.set_edgecolor(_LIGHT)
+    dark = _drawn(figure)
+    return tuple(Piece(_png(_cut(drawn, box)), _width(box), _png(_cut(dark, box))) for box in boxes)
+
+
+def svg(figure: Figure, rows: Rows | None = None) -> tuple[Piece, ...]:
+    """Return a figure in SVG pieces, sharp at any size, for pictures made of lines."""
+    boxes = _boxes(figure, rows)
+    panels = [None] if rows is None else [panel for row in rows for panel in row]
+    size = figure.get_size_inches()
+    pieces = []
+    for panel, box in zip(panels, boxes, strict=True):
+        for axes in figure.axes:
+            axes.set_visible(panel is None or axes in panel)
+        buffer = io.BytesIO()
+        inches = Bbox(np.asarray(box.get_points()) * size)
+        figure.savefig(buffer, format="svg", metadata={"Date": None}, bbox_inches=inches)
+        uri = "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
+        pieces.append(Piece(uri, _width(box)))
+    return tuple(pieces)
+
+
+def _boxes(figure: Figure, rows: Rows | None) -> list[Bbox]:
+    """Lay a figure out for good and return boxes that tile it, in shares of its sides.
+
+    Legends of the figure, above all panels, come first.
+    """
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    if rows is None:
+        return [Bbox([[0, 0], [1, 1]])]
+    extents = [[_extent(figure, panel) for panel in row] for row in rows]
+    tops = [max(box.y1 for box in row) for row in extents]
+    bottoms = [min(box.y0 for box in row) for row in extents]
+    ends = [1.0, *((b + t) / 2 for b, t in zip(bottoms, tops[1:], strict=False)), 0.0]
+    found = []
+    if figure.legends:
+        box = Bbox.union([legend.get_window_extent() for legend in figure.legends])
+        box = _shares(figure, box)
+        ends[0] = (box.y0 + tops[0]) / 2
+        found.append(Bbox([[0, ends[0]], [min(box.x1 + 0.01, 1), 1]]))
+    for row, top, bottom in zip(extents, ends, ends[1:], strict=False):
+        gaps = [(a.x1 + b.x0) / 2 for a, b in itertools.pairwise(row)]
+        sides = [0.0, *gaps, 1.0]
+        found += [Bbox([[a, bottom], [b, top]]) for a, b in itertools.pairwise(sides)]
+    return found
+
+
+def _has_legend(figure: Figure, rows: Rows | None) -> bool:
+    return rows is not None and bool(figure.legends)
+
+
+def _extent(figure: Figure, panel: Sequence[Axes]) -> Bbox:
+    boxes = [axes.get_tightbbox() for axes in panel]
+    return _shares(figure, Bbox.union([box for box in boxes if box is not None]))
+
+
+def _shares(figure: Figure, box: Bbox) -> Bbox:
+    return box.transformed(figure.transFigure.inverted())
+
+
+def _drawn(figure: Figure) -> NDArray[np.uint8]:
+    figure.set_dpi(DPI)
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.array(canvas.buffer_rgba())
+
+
+def _cut(pixels: NDArray[np.uint8], box: Bbox) -> NDArray[np.uint8]:
+    height, width = pixels.shape[:2]
+    left, right = (round(share * width) for share in (box.x0, box.x1))
+    top, bottom = (round((1 - share) * height) for share in (box.y1, box.y0))
+    return pixels[top:bottom, left:right]
+
+
+def _png(pixels: NDArray[np.uint8]) -> str:
+    buffer = io.BytesIO()
+    without: Any = {"Software": None}  # or the page would change with matplotlib's version
+    matplotlib.image.imsave(buffer, pixels, format="png", metadata=without)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _width(box: Bbox) -> float:
+    """Return a width in percent, rounded down: pieces of a row must fit into it."""
+    return int(1e5 * box.width) / 1e3

@@ -1,0 +1,119 @@
+"""Whether a run's model integrates to one, told first of all where it does not."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from wopt.capabilities import Capability
+from wopt.certify.results import Certificate
+from wopt.certify.total_mass import MOST_DIMENSIONS, TotalMass, total_mass
+from wopt.errors import WoptError
+from wopt.flow import Flow
+from wopt.interfaces.block import FlowBlock
+from wopt.interfaces.listener import Listener
+from wopt.runs.prepare import Prepared
+from wopt.seeds import derive, generator
+
+__all__ = ["mass_of", "with_mass"]
+
+_ROWS, _DRAWS = 500, 2000
+"""Rows of data, and of the model, that say where its density is; draws that integrate it."""
+
+_LEAST_DRAWS = 250
+_TRIAL = 32
+_SHARE = 0.05
+"""Of a certificate's budget, which this may take."""
+
+
+def with_mass(
+    certificate: Certificate, prepared: Prepared, blocks: list[FlowBlock], told: Listener
+) -> Certificate:
+    """Return the certificate with the model's mass; where that is not one the headline says so.
+
+    It is left out where the certificate's budget is too small.
+
+    Args:
+        certificate: Of the run.
+        prepared: The run's data and parts.
+        blocks: Its maps.
+        told: Warned where the mass is not one.
+    """
+    try:
+        budget = certificate.effort.budget
+        mass = mass_of(prepared, blocks, None if budget is None else _SHARE * budget)
+    except WoptError as error:
+        told.warn(f"the model's density was not integrated: {error}")
+        return certificate
+    if mass is None:
+        return certificate
+    if mass.is_one:
+        return dataclasses.replace(certificate, mass=mass)
+    told.warn(mass.text())
+    statement = dataclasses.replace(
+        certificate.statement, text=f"{mass.text()} {certificate.statement.text}"
+    )
+    return dataclasses.replace(
+        certificate, mass=mass, statement=statement, notes=(mass.text(), *certificate.notes)
+    )
+
+
+@torch.no_grad()
+def mass_of(
+    prepared: Prepared, blocks: list[FlowBlock], seconds: float | None = None
+) -> TotalMass | None:
+    """Return the integral of the model's audited density, where that can be estimated.
+
+    It cannot in many dimensions, where the density is not known, is conditional, or has columns
+    that are discrete or end somewhere.
+
+    Args:
+        prepared: The run's data and parts.
+        blocks: Its maps.
+        seconds: CPU seconds that it may take; ``None`` for any.
+
+    Raises:
+        WoptError: Rows cannot be carried through the maps.
+    """
+    flow, seed = prepared.flow(blocks), derive(prepared.config.seed, "mass")
+    if flow.dim > MOST_DIMENSIONS or flow.condition or not _has_density(prepared, flow):
+        return None
+    assert prepared.dataset is not None
+    rows = prepared.dataset.test[:_ROWS]
+    draws = _affordable(lambda: flow.log_prob(rows[:_TRIAL], audit=True), _DRAWS, seconds)
+    if draws < _LEAST_DRAWS:
+        return None
+    parts = [] if prepared.pushes else [rows]
+    if flow.chain.provides(Capability.INVERSE):
+        source = generator(seed, "rows")
+        count = _affordable(lambda: flow.sample(_TRIAL, generator=source), _ROWS, seconds)
+        parts.append(flow.sample(count, generator=source))
+    where = torch.cat([part.double().cpu() for part in parts]) if parts else torch.empty(0)
+    where = where[torch.isfinite(where).all(dim=-1)]
+    if len(where) <= 10 * flow.dim:
+        return None
+    return total_mass(lambda x: flow.log_prob(x, audit=True), where, seed, draws)
+
+
+def _affordable(work: Callable[[], Any], most: int, seconds: float | None) -> int:
+    """Return how many rows half of the time allows, by what a few of them cost."""
+    if seconds is None:
+        return most
+    began = time.process_time()
+    work()
+    each = (time.process_time() - began) / _TRIAL
+    return most if each == 0 else min(most, int(seconds / 2 / each))
+
+
+def _has_density(prepared: Prepared, flow: Flow) -> bool:
+    assert prepared.dataset is not None
+    on_the_line = flow.transform.row_log_det(prepared.dataset.test[:1]) is None
+    discrete = flow.columns is not None and flow.columns.discrete
+    known = flow.chain.provides(Capability.LOG_DET) and flow.base.normalised
+    if prepared.pushes:  # backwards through the maps
+        known = known and flow.chain.provides(Capability.INVERSE)
+    return bool(known and on_the_line and not discrete)

@@ -1,0 +1,127 @@
+"""Progress in a notebook: one output that is rewritten as work goes on."""
+
+from __future__ import annotations
+
+import html
+import importlib
+import math
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from wopt.html import paragraph, table
+from wopt.interfaces.listener import Beginning, Listener
+from wopt.runs.terminal import COLUMNS, cells, introduction
+from wopt.store.result import RunResult
+from wopt.train.record import StepRecord
+
+__all__ = ["Notebook", "in_notebook", "steps_table"]
+
+_PAUSE = 0.3
+"""Seconds between two drawings at least: a notebook is slower than training."""
+
+
+def in_notebook() -> bool:
+    """Return whether an IPython kernel runs this code, whose front end shows HTML.
+
+    Example:
+        >>> in_notebook()
+        False
+    """
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return getattr(shell, "kernel", None) is not None
+
+
+def steps_table(records: tuple[StepRecord, ...] | list[StepRecord]) -> str:
+    """Return the steps as an HTML table, with what a terminal shows of them."""
+    return table([name for name, _ in COLUMNS], [cells(record) for record in records])
+
+
+class Notebook(Listener):
+    """Shows a live table: steps that are made, a bar for the one being made, warnings.
+
+    Args:
+        show: Shows HTML in the place of what it showed before; by default the output of the cell.
+
+    Example:
+        >>> shown = []
+        >>> Notebook(shown.append).warn("the disk is nearly full")
+        >>> shown
+        ['<p>warning: the disk is nearly full</p>']
+    """
+
+    def __init__(self, show: Callable[[str], None] | None = None) -> None:
+        self._show = show or _cell_output()
+        self._head = ""
+        self._records: list[StepRecord] = []
+        self._bar = ""
+        self._notes: list[str] = []
+        self._work, self._began, self._drawn = "", 0.0, 0.0
+
+    def begin(self, begun: Beginning) -> None:
+        """Say what is about to happen; a solve that goes on shows the steps it has."""
+        self._head = paragraph(introduction(begun))
+        self._records = list(begun.records)
+        self._notes, self._bar = [], ""
+        self._draw()
+
+    def work(self, what: str, done: int, total: int, loss: float = math.nan) -> None:
+        """Move the bar."""
+        now = time.monotonic()
+        if what != self._work:
+            self._work, self._began = what, now
+        elif now - self._drawn < _PAUSE and done < total:
+            return
+        left = "" if not done else f", {(now - self._began) * (total - done) / done:.0f} s left"
+        told = "" if math.isnan(loss) else f", loss {loss:.4f}"
+        self._bar = (
+            f'<p><progress value="{int(done)}" max="{int(total)}"></progress> '
+            f"{html.escape(what)} {int(done)}/{int(total)}{told}{left}</p>"
+        )
+        self._draw()
+
+    def step(self, record: StepRecord) -> None:
+        """Add the step's row, and below the table what had to be retried."""
+        self._records.append(record)
+        self._notes += [f"step {record.step}: {attempt}" for attempt in record.attempts]
+        self._bar = ""
+        self._draw()
+
+    def phase(self, what: str) -> None:
+        """Say what the time now goes to."""
+        self._bar = paragraph(f"{what} ...")
+        self._draw()
+
+    def warn(self, text: str) -> None:
+        """Add a warning."""
+        self._notes.append(f"warning: {text}")
+        self._draw()
+
+    def end(self, result: RunResult | None, path: Path | None = None) -> None:
+        """Take the bar away."""
+        self._bar = ""
+        self._draw()
+
+    def _draw(self) -> None:
+        self._drawn = time.monotonic()
+        steps = steps_table(self._records) if self._records else ""
+        notes = "".join(paragraph(note) for note in self._notes)
+        self._show(self._head + steps + self._bar + notes)
+
+
+def _cell_output() -> Callable[[str], None]:
+    """Return a function that shows HTML in the output of the cell, where it showed it before."""
+    shown: Any = importlib.import_module("IPython.display")
+    handle: Any = None
+
+    def show(text: str) -> None:
+        nonlocal handle
+        if handle is None:
+            handle = shown.display(shown.HTML(text), display_id=True)
+        else:
+            handle.update(shown.HTML(text))
+
+    return show
