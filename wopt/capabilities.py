@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 
 from wopt.errors import CapabilityError
 
@@ -65,18 +66,30 @@ _WHO = {
 
 
 def require(
-    who: str, needs: Capability, whom: str, provides: Capability, alternatives: str = ""
+    who: str,
+    needs: Capability,
+    whom: str,
+    provides: Capability,
+    alternatives: Callable[[], str] | None = None,
 ) -> None:
     """Raise unless ``provides`` covers ``needs``.
+
+    Args:
+        who: What needs it, for the message.
+        needs: What it needs.
+        whom: Who should give it, for the message.
+        provides: What that gives.
+        alternatives: Called for advice if something is missing.
 
     Raises:
         CapabilityError: Says who needs what, who does not give it, and what to do.
     """
     missing = [flag for flag in Capability if flag in needs and flag not in provides]
     if missing:
+        advice = alternatives() if alternatives else ""
         names = ", ".join(str(flag.name) for flag in missing)
         todo = "; ".join(_WHO[flag] for flag in missing)
         raise CapabilityError(
             f"{who} needs {names}, and {whom} does not give it: {todo}"
-            + (f"; {alternatives}" if alternatives else "")
+            + (f"; {advice}" if advice else "")
         )

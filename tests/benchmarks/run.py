@@ -18,6 +18,9 @@ TITLES = {
     "autoregressive": "Autoregressive maps",
     "throughput": "Sampling and scoring",
     "allocator": "Memory given back by glibc",
+    "startup": "Import and start",
+    "overhead": "A run beside its training",
+    "curves": "Curves inside a run, over five seeds",
 }
 QUICK = {
     "training_step": ["--dims", "2", "--width", "16", "--batch", "100", "--repeats", "1"],
@@ -26,6 +29,9 @@ QUICK = {
     "autoregressive": ["--quick"],
     "throughput": ["--quick"],
     "allocator": ["--quick"],
+    "startup": ["--quick"],
+    "overhead": ["--quick"],
+    "curves": ["--quick"],
 }
 
 

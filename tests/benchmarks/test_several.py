@@ -59,7 +59,7 @@ def test_the_stretch_of_the_inverse_is_one_over_the_least_singular_value():
 @pytest.mark.parametrize("data", DATA)
 def test_the_shares_of_each_arm_are_its_budget(data):
     for arm in arms(base(data, "autoregressive")["block"]):
-        assert sum(share for _, _, share in arm.steps) + arm.joint == pytest.approx(1.0)
+        assert arm.whole == pytest.approx(1.0)
 
 
 def test_differences_are_paired_by_seed():

@@ -1,4 +1,4 @@
-"""The transport gap between Gaussians, where it is known, and where POT is missing."""
+"""The transport gap between Gaussians, where it is known, and where scipy is missing."""
 
 import math
 import sys
@@ -110,12 +110,12 @@ def test_intervals_cover(monkeypatch):
     assert 1 <= below <= 5 + 3 * 2.2
 
 
-def test_without_pot_the_dual_remains(monkeypatch):
-    monkeypatch.setitem(sys.modules, "ot", None)
+def test_without_scipy_the_dual_remains(monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy.optimize", None)
     x = normal(200, 2)
     found = transport_gap(x, x @ SHEAR.T)
     assert found.plans == ()
-    assert found.reason == "plans need POT, which is not installed: pip install POT"
+    assert found.reason == "plans need scipy, which is not installed: pip install scipy"
     assert found.high.value > 0.5
     # On the line plans are sorting.
     x = normal(2000, 1)

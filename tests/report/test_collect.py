@@ -4,6 +4,7 @@ import torch
 
 import wopt
 from wopt.report import collect
+from wopt.report.collect import GRID
 
 
 def test_all_that_a_plane_model_gives():
@@ -17,8 +18,8 @@ def test_all_that_a_plane_model_gives():
         "real": (100, 2),
         "generated": (100, 2),
         "grid_extent": (4,),
-        "grid_log_density": (128, 128),
-        "grid_true_log_density": (128, 128),
+        "grid_log_density": (GRID, GRID),
+        "grid_true_log_density": (GRID, GRID),
         "real_many": (200, 2),
     }
     for key, value in found.items():
@@ -122,7 +123,9 @@ def test_push_forward_compares_with_the_target():
     found = collect(flow, data, seed=0, target=unnormalised)
     left, right, bottom, top = found["grid_extent"].tolist()
     total = found["grid_true_log_density"].double().exp().sum()
-    assert float(total) * (right - left) * (top - bottom) / 127**2 == pytest.approx(1, rel=1e-4)
+    assert float(total) * (right - left) * (top - bottom) / (GRID - 1) ** 2 == pytest.approx(
+        1, rel=1e-4
+    )
     assert "real" not in found
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from wopt.certify.bounds import Base, StepBounds, chain
-from wopt.certify.effort import Effort
+from wopt.certify.effort import Effort, trip_rows
 from wopt.certify.estimate import Estimate
 from wopt.certify.evidence import Evidence
 from wopt.certify.gap import Resolution, estimate_floor, floor_of
@@ -108,7 +108,8 @@ def make_certificate(
         about.convexity,
         options.level,
     )
-    trips = round_trips(blocks, objective.target, evidence, options.level)
+    rows = trip_rows(effort.particles)
+    trips = round_trips(blocks, objective.target, evidence, options.level, rows)
     smoothing, convexity = smoothing_part(evidence), about.convexity
     return Certificate(
         of="KL(p_n | q)" if objective.gap_is_kl else "G(p_n) - min G",

@@ -21,8 +21,6 @@ from wopt.typed import Typed
 
 __all__ = ["RoundTrip", "round_trips"]
 
-_ROWS = 2000
-
 
 @dataclasses.dataclass(frozen=True)
 class RoundTrip(Typed):
@@ -41,7 +39,11 @@ class RoundTrip(Typed):
 
 @torch.no_grad()
 def round_trips(
-    blocks: Sequence[FlowBlock], target: Target | None, evidence: Evidence, level: float
+    blocks: Sequence[FlowBlock],
+    target: Target | None,
+    evidence: Evidence,
+    level: float,
+    rows: int = 2000,
 ) -> RoundTrip | None:
     """Return the root mean squares of S(F(x)) - x over data and of F(S(z)) - z over noise.
 
@@ -55,18 +57,19 @@ def round_trips(
         target: The noise; without samples of it there is no trip from it.
         evidence: The data.
         level: Confidence of the intervals.
+        rows: Of either trip, at most.
     """
     if not invertible(blocks):
         return None
     at = evidence.particles
     # Weighted nodes are few, and all of them are needed.
-    x, weights = (at.points[:_ROWS], None) if at.weights is None else (at.points, at.weights)
+    x, weights = (at.points[:rows], None) if at.weights is None else (at.points, at.weights)
     error = there_and_back(blocks, x, audit=True)
     back = evidence.transform.inverse_matrix
     outside = error.double().cpu() @ back.T
     noise = None
     if target is not None and Capability.TARGET_SAMPLES in target.provides:
-        z = draw(target, _ROWS, x.shape[1], generator(0, "certify", "noise")).to(x)
+        z = draw(target, rows, x.shape[1], generator(0, "certify", "noise")).to(x)
         noise = _rms(go(blocks, undo(blocks, z), audit=True) - z, level)
     return RoundTrip(_rms(error, level, weights), _rms(outside, level, weights), noise)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from types import ModuleType
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,9 +15,6 @@ from wopt.jacobian import jacobians
 from wopt.statistics import mean_and_error
 
 __all__ = ["PlanStatistic", "Symmetry", "TransportGap", "jacobian_symmetry", "transport_gap"]
-
-_PIVOTS = 10_000_000
-"""Of POT's network simplex at most."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +44,7 @@ class TransportGap:
         cost: E|x - T x|^2.
         dual: A lower bound of W_2^2, up to the sampling error that it states.
         high: An upper bound of the gap, likewise; cost - dual.
-        plans: Lower bounds in the mean, at two sizes; empty without POT.
+        plans: Lower bounds in the mean, at two sizes; empty without scipy.
         reason: Why there are no plans, in one line.
     """
 
@@ -79,8 +76,8 @@ def transport_gap(
     elsewhere it can be far too large. A and b are fitted on every other row and evaluated on the
     rest, in both ways, so no row is used to test a map that was fitted to it.
 
-    *From below*, with POT (on the line without): plans between subsamples, at ``size`` and at half
-    of it, with the bias of plans shown beside them.
+    *From below*, with scipy (on the line without): plans between subsamples, at ``size`` and at
+    half of it, with the bias of plans shown beside them.
 
     Args:
         x: Rows of the law before the block, independent, shape ``(n, d)``.
@@ -94,7 +91,8 @@ def transport_gap(
         DataError: The shapes differ, or there are fewer than 4 (d + 1) rows.
         UserError: ``size`` or ``groups`` is too small.
 
-    Source: docs/theory.md 4.2 (d), the dual by Gelbrich 1990; Flamary et al., POT, 2021.
+    Source: docs/theory.md 4.2 (d), the dual by Gelbrich 1990; the plan by Crouse, *On
+    implementing 2D rectangular assignment algorithms*, 2016.
 
     Example:
         >>> x = torch.randn(400, 2, generator=torch.Generator().manual_seed(0))
@@ -158,8 +156,8 @@ def _roots(matrix: Tensor) -> tuple[Tensor, Tensor]:
 def _plans(
     x: Tensor, y: Tensor, size: int, groups: int, seed: int
 ) -> tuple[tuple[PlanStatistic, ...], str]:
-    if x.shape[1] > 1 and _pot() is None:
-        return (), "plans need POT, which is not installed: pip install POT"
+    if x.shape[1] > 1 and _assignment() is None:
+        return (), "plans need scipy, which is not installed: pip install scipy"
     size = min(size, len(x) // 2)
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
     plans = []
@@ -180,21 +178,23 @@ def _plans(
 
 
 def _squared_distance(x: Tensor, y: Tensor) -> float:
-    """Return W_2^2 of two sets of as many points, by sorting on the line and else by POT."""
+    """Return W_2^2 of two sets of as many points: by sorting on the line, else by assignment."""
     if x.shape[1] == 1:
         return float((x[:, 0].sort()[0] - y[:, 0].sort()[0]).square().mean())
-    ot = _pot()
-    assert ot is not None
-    cost = torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist").square()
-    return float(ot.emd2([], [], cost.numpy(), numItermax=_PIVOTS))
+    assign = _assignment()
+    assert assign is not None
+    cost = torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist").square().cpu().numpy()
+    return float(cost[assign(cost)].mean())
 
 
-def _pot() -> ModuleType | None:
+def _assignment() -> Callable[[Any], Any] | None:
+    """Return scipy's solver of assignments: of a plan between as many points of equal weight."""
     try:
-        import ot
+        from scipy.optimize import linear_sum_assignment
     except ImportError:
         return None
-    return ot
+    solver: Callable[[Any], Any] = linear_sum_assignment
+    return solver
 
 
 @dataclasses.dataclass(frozen=True)

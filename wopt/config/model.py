@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, cast
 
 import torch
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticSerializationError
 
 from wopt.certify.options import CertifyOptions
-from wopt.component import Options, Spec, describe, named
+from wopt.component import Options, Spec, custom_error, describe, named
+from wopt.config.shorthand import written_out
 from wopt.errors import ConfigError
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.objective import Objective
@@ -106,6 +107,14 @@ class RunConfig(Options):
     versions: Annotated[
         dict[str, str], Field(description="versions of the packages that wrote this file; not read")
     ] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _written_out(cls, data: Any) -> Any:
+        try:
+            return written_out(data) if isinstance(data, dict) else data
+        except ConfigError as error:
+            raise custom_error(str(error)) from None
 
     @property
     def block_specs(self) -> list[Spec]:

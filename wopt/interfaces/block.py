@@ -104,6 +104,21 @@ class FlowBlock(Component, nn.Module, abc.ABC):
         """Begin from the previous step's map."""
         self.load_state_dict(previous.state_dict())
 
+    def become_affine(self, slope: Tensor, shift: Tensor) -> None:
+        """Become  T(x) = A x + b; for blocks whose family has such a map.
+
+        Args:
+            slope: A, symmetric positive definite, shape ``(d, d)``.
+            shift: b, shape ``(d,)``.
+
+        Raises:
+            CapabilityError: The family has none, or the method is not written.
+        """
+        raise CapabilityError(
+            f"block {type(self).__name__} cannot be told to be an affine map, which "
+            'solver.optimiser = "gaussian" asks; choose the block affine, or another optimiser'
+        )
+
     def state(self) -> dict[str, Tensor]:
         """Return all that is saved of the block, on the CPU."""
         return {k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()}

@@ -14,7 +14,7 @@ from wopt.seeds import generator
 
 __all__ = ["Facts", "Kind", "crowding", "facts_of", "preprocess_of"]
 
-Kind = Literal["plane", "table", "image", "conditional", "density_known"]
+Kind = Literal["plane", "table", "image", "conditional", "density_known", "posterior"]
 
 BUDGET = 60.0
 """CPU seconds, where no budget is given."""
@@ -33,7 +33,7 @@ class Facts:
         columns: Columns that are modelled.
         conditions: Columns that the others are conditioned on.
         kind: What the data are: two columns, more, pictures, with conditions, or a start of known
-            density that is to be carried to a target.
+            density that is to be carried to a target, or to one known by its potential.
         crowding: Of the training rows in the flow's coordinates, see :func:`crowding`.
         repeated: For every column that is modelled the share of rows whose value occurs before.
         budget: CPU seconds of training.
@@ -81,6 +81,7 @@ def facts_of(
     budget: float | None = None,
     *,
     role: Literal["data", "start"] = "data",
+    posterior: bool = False,
     seed: int = 0,
 ) -> Facts:
     """Return the facts of what a source loaded.
@@ -89,6 +90,7 @@ def facts_of(
         dataset: The splits and their preprocessing.
         budget: CPU seconds; 60 where none is given.
         role: Of the source: data, or a start that is to be carried to a target.
+        posterior: Whether that target is known by its potential.
         seed: Of the random numbers; the same seed gives the same run.
 
     Example:
@@ -106,7 +108,7 @@ def facts_of(
         held_out=len(dataset.valid),
         columns=moved,
         conditions=dataset.condition,
-        kind=_kind(dataset, moved, role),
+        kind="posterior" if posterior else _kind(dataset, moved, role),
         crowding=crowding(dataset.transform.forward(few[:_ROWS])[:, :moved], seed),
         repeated=tuple(1 - len(few[:, j].unique()) / len(few) for j in range(moved)),
         budget=BUDGET if budget is None else budget,

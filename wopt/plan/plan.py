@@ -85,12 +85,24 @@ def apply(chosen: Plan, given: Table) -> dict[str, Any]:
         {'name': 'ode'}
     """
     planned = copy.deepcopy(chosen.table)
+    if "blocks" in planned:
+        return _merged(_after_first(planned, given), given)
     theirs = _named(given.get("block", {})).get("name")
     if theirs not in (None, planned.get("block", {}).get("name")):
         planned["solver"] = {k: v for k, v in planned.get("solver", {}).items() if k in _ANY_BLOCK}
         if "scheme" in planned:
             planned["scheme"]["step_size"] = _STEP_OF_OTHERS
     return _merged(planned, given)
+
+
+def _after_first(planned: dict[str, Any], given: Table) -> dict[str, Any]:
+    """Return a plan of blocks by step that a given block, or blocks, has a place in."""
+    if "blocks" in given:
+        planned["stop"]["steps"] = len(given["blocks"])
+        planned["solver"].pop("by_step")
+    elif "block" in given:
+        planned["blocks"][1:] = [given["block"]]
+    return planned
 
 
 _ANY_BLOCK = ("optimiser", "iterations", "batch_size", "ema", "check_every", "check_rows",

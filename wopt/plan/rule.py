@@ -10,7 +10,7 @@ from wopt.plan.facts import Facts
 
 __all__ = ["Rule"]
 
-Options = Mapping[str, Mapping[str, Any]]
+Options = Mapping[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -52,7 +52,6 @@ _RC: dict[str, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": "#9aa5b1",
     "axes.facecolor": "none",
-    "axes.formatter.use_mathtext": True,
     "axes.grid": True,
     "axes.labelcolor": MUTED,
     "axes.labelsize": 9.5,

@@ -7,6 +7,7 @@ from typing import Any
 
 from wopt.component import Component
 from wopt.config.model import RunConfig, validate
+from wopt.config.shorthand import written_out
 from wopt.interfaces.source import Source
 from wopt.particles import Particles
 from wopt.plan import (
@@ -21,6 +22,7 @@ from wopt.plan import (
 )
 from wopt.plan.planning import Planning
 from wopt.runs.memory import Rows
+from wopt.runs.planned_sampler import is_posterior, planned_sampler, wants_plan
 from wopt.runs.prepare import Prepared, prepare
 from wopt.seeds import derive
 from wopt.train.problem import Problem
@@ -45,8 +47,11 @@ def prepared_run(table: Mapping[str, Any], where: str = "") -> Prepared:
     Raises:
         UserError: The configuration, data or parts cannot be used.
     """
+    table = written_out(table)
     config = validate(dict(table), where)
     seed = derive(config.seed, "source")
+    if is_posterior(config) and wants_plan(config, table):
+        return planned_sampler(config, table, where)
     if config.plan is None or config.plan.told:
         return prepare(config, config.source.load(seed))
     given = {**table, "source": _preprocessed(table["source"], config, seed)}

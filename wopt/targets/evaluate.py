@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from torch import Tensor
+from torch.distributions import Distribution
 
 from wopt.errors import DataError, WoptError
 
-__all__ = ["log_density_at", "one_value_a_point"]
+__all__ = ["log_density_at", "one_value_a_point", "validation"]
 
 _LONGEST = 300
 """Characters of a foreign error message that are shown."""
+
+
+@contextlib.contextmanager
+def validation(*, on: bool) -> Iterator[None]:
+    """Switch the checks that distributions of torch make of their arguments.
+
+    Far out a model's parameters overflow, which is no mistake of its author: without the checks the
+    density is not finite there, and that can be dealt with.
+
+    Example:
+        >>> import torch
+        >>> with validation(on=False):
+        ...     torch.distributions.Normal(0.0, torch.tensor(-1.0)).log_prob(torch.ones(()))
+        tensor(nan)
+    """
+    before: bool = Distribution._validate_args
+    Distribution.set_default_validate_args(on)
+    try:
+        yield
+    finally:
+        Distribution.set_default_validate_args(before)
 
 
 def log_density_at(function: Callable[[Tensor], Any], x: Tensor, what: str) -> Tensor:

@@ -83,9 +83,9 @@ _CONVERGED = (
 
 def _advice(problem: Problem, state: State) -> list[str]:
     """Return what may help this run: options that its solver and its step look at."""
-    solver = problem.solver
+    solver = problem.solver.of_step(state.step)
     advice = []
-    if solver.optimiser != "lbfgs":
+    if solver.optimiser in ("adam", "muon"):
         rate = "matrix_rate" if solver.optimiser == "muon" else "learning_rate"
         advice = [f"a smaller solver.{rate}", "more solver.iterations"]
     if state.block is not None and solver.warm_start:
@@ -145,7 +145,7 @@ class _Attempt:
         for number in range(scheme.stages):
             train, valid = (scheme.subproblem(past, problem.objective) for past in histories)
             final = number == scheme.stages - 1
-            fresh = self._fresh(plan) if problem.solver.fresh and problem.draw else None
+            fresh = self._fresh(plan) if problem.solver.of_step(step).fresh else None
             stage = Stage(problem, step, number, self.number, train, valid, self.progress, fresh)
             block, report = stage.train(block)
             if report.diverged:
@@ -174,14 +174,15 @@ class _Attempt:
     def _fresh(self, plan: Mapping[str, float]) -> Callable[[], Subproblem] | None:
         """Return what draws the subproblem at new training particles, for steps of one stage."""
         problem, state, scheme = self.problem, self.state, self.problem.scheme
-        if scheme.stages > 1:
+        if scheme.stages > 1 or problem.draw is None:
             return None
+        batch_size = problem.solver.of_step(state.step).batch_size
         source = generator(problem.seed, "fresh", state.step + 1, self.number)
 
         @torch.no_grad()
         def draw() -> Subproblem:
             assert problem.draw is not None
-            trace = Trace(problem.draw(problem.solver.batch_size, source))
+            trace = Trace(problem.draw(batch_size, source))
             previous: float | None = None
             for block, record in zip(state.blocks, state.records, strict=True):
                 past = trace.history(record.step - 1, record.step_size, previous, record.plan)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 from wopt.capabilities import Capability, require
@@ -67,7 +68,8 @@ def _parts(objective: Objective) -> list[Objective]:
 def _check_objective(objective: Objective, maps: FlowBlock, start_provides: Capability) -> None:
     target = objective.target.provides if objective.target is not None else Capability.NOTHING
     # An objective without a target might be replaced by one that is given any.
-    fits = _fitting((target or _OF_TARGET) | start_provides | maps.provides)
+    provided = (target or _OF_TARGET) | start_provides | maps.provides
+    fits = functools.partial(_fitting, provided)  # it imports every objective: only if asked
     name = f"objective {type(objective).__name__}"
     owner = type(objective.target).__name__ if objective.target is not None else "none given"
     require(name, objective.needs & _OF_TARGET, f"target {owner}", target, fits)

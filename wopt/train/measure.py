@@ -8,6 +8,7 @@ from wopt.interfaces.subproblem import Subproblem
 from wopt.particles import Particles
 from wopt.stein.residual import affine_residual
 from wopt.train.guard import Verdict, nll
+from wopt.train.importance import effective_share
 from wopt.train.problem import Problem
 from wopt.train.record import StepRecord
 
@@ -56,6 +57,7 @@ def record_of(
         iterations=0,
         seconds=0.0,
         cpu_seconds=0.0,
+        weights=effective_share(problem.objective.target, moved),
     )
 
 

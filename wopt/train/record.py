@@ -73,6 +73,8 @@ class StepRecord(Typed):
         plan: What the scheme planned for the step (a momentum, say).
         refined: Joint iterations of all maps after this step; negative where the guard did not let
             the result stand.
+        weights: Effective share of the importance weights exp(-V)/rho (an estimate); ``None`` where
+            they are not known.
     """
 
     step: int
@@ -96,3 +98,4 @@ class StepRecord(Typed):
     stop: str | None = None
     plan: dict[str, Number] = dataclasses.field(default_factory=dict)
     refined: int = 0
+    weights: Number | None = None

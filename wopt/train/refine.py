@@ -22,6 +22,7 @@ from wopt.statistics import Mean
 from wopt.train.measure import record_of
 from wopt.train.problem import Problem, Progress, State, Trace
 from wopt.train.record import StepRecord
+from wopt.train.respace import respaced
 from wopt.train.solver import InnerSolver
 
 __all__ = ["REFINING", "Joint", "pending", "refine"]
@@ -32,12 +33,33 @@ REFINING = "refining all blocks"
 
 def pending(problem: Problem, state: State) -> bool:
     """Whether the maps of a state are to be refined before it is done, or before the next step."""
-    if not problem.refine.iterations or len(state.blocks) < 2 or state.records[-1].refined:
+    asked = problem.refine.iterations or problem.refine.respace
+    if not asked or len(state.blocks) < 2 or state.records[-1].refined:
         return False
     return problem.refine.when == "each" or bool(problem.stop.reason(state.records))
 
 
 def refine(problem: Problem, state: State, progress: Progress | None = None) -> State:
+    """Return the state after rounds of equal arc length and joint training of all its maps.
+
+    Raises:
+        CapabilityError: There is joint training, and the scheme's steps do not add up to one
+            problem.
+    """
+    options = problem.refine
+    if options.iterations:
+        check_joint(problem, state)
+    ended = bool(problem.stop.reason(state.records))
+    rounds = respaced(problem, state, progress) if options.respace and ended else state
+    after = _jointly(problem, rounds, progress) if options.iterations else rounds
+    if after is not state:
+        return after
+    # Nothing was let stand, and the record says so, or it would be tried again.
+    last = dataclasses.replace(state.records[-1], refined=-max(1, options.iterations))
+    return dataclasses.replace(state, records=(*state.records[:-1], last))
+
+
+def _jointly(problem: Problem, state: State, progress: Progress | None) -> State:
     """Return the state after joint training of all its maps, or as it was if that is no better.
 
     Like a step it is guarded: on the held-out particles and by the audited maps the joint value
@@ -45,27 +67,22 @@ def refine(problem: Problem, state: State, progress: Progress | None = None) -> 
         G((T_N o ... o T_1)_# rho) + sum_n E |T_n x_n - a_n|^2 / (2 h_n)
 
     must not rise by more than noise, and the likelihoods of grid and audit must agree.
-
-    Raises:
-        CapabilityError: The scheme's steps do not add up to such a sum.
     """
     wall, cpu = time.perf_counter(), time.process_time()
     assert state.start is not None
     joint = Joint(problem, state.records)
-    check_joint(problem, state)
     problem.redraw(state.start[1], "held_out")
     before = joint.value(state.blocks, state.start[1])
     blocks = _train(problem, joint, state, progress)
     problem.redraw(state.start[1], "held_out")
     accepted = None if blocks is None else _accept(problem, joint, state, blocks, before)
-    if accepted is None:  # the maps stay; what was tried is told
-        last = dataclasses.replace(state.records[-1], refined=-problem.refine.iterations)
-        return dataclasses.replace(state, records=(*state.records[:-1], last))
+    if accepted is None:
+        return state
     last = accepted.records[-1]
     spent = time.perf_counter() - wall, time.process_time() - cpu
     last = dataclasses.replace(
         last,
-        refined=problem.refine.iterations,
+        refined=max(0, state.records[-1].refined) + problem.refine.iterations,
         seconds=last.seconds + spent[0],
         cpu_seconds=last.cpu_seconds + spent[1],
     )

@@ -21,6 +21,9 @@ class Refinement(Component):
     Schwarz |x_N - x_0|^2 / (2 h) <= sum_n |x_n - x_{n-1}|^2 / (2 h_n), with equality on straight
     paths. So refinement makes the steps one large step whose map has N blocks, begun well.
 
+    With ``respace`` the steps are evened first (:func:`wopt.train.respace.respaced`): a step size
+    and, trained again, each map are those of steps that move the particles equally far.
+
     Example:
         >>> Refinement(iterations=100).when
         'end'
@@ -39,3 +42,14 @@ class Refinement(Component):
             "less memory and more time"
         ),
     ] = False
+    respace: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="rounds, before the joint iterations, in which step sizes are set to "
+            "equal arc length and every step is made again, beginning from its own map",
+        ),
+    ] = 0
+    share: Annotated[
+        float, Field(gt=0, description="factor on the solver's iterations in these rounds")
+    ] = 0.5

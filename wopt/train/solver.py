@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from wopt.component import Component, fields
+from wopt.errors import ConfigError
 from wopt.interfaces.block import FlowBlock
 from wopt.train.batches import BatchTraining
 from wopt.train.inner import Accuracy, InnerReport, Loss, Progress
@@ -18,10 +19,24 @@ from wopt.train.tolerance import Tolerance
 __all__ = ["InnerReport", "InnerSolver"]
 
 
+def _of_steps(entries: list[Any] | None) -> list[Any] | None:
+    """Return entries of ``by_step``, whose tables hold known options with possible values."""
+    for number, entry in enumerate(entries or [], 1):
+        if isinstance(entry, dict):
+            if "by_step" in entry:
+                raise ValueError(f"by_step of step {number} has a by_step of its own; leave it out")
+            try:
+                InnerSolver(**entry)
+            except ConfigError as error:
+                raise ValueError(f"step {number}: {error}") from None
+    return entries
+
+
 @fields
 class InnerSolver(Component):
     """Adam or Muon on mini-batches with warm-up and a cosine schedule, or L-BFGS on all particles.
 
+    ``gaussian`` is for the block ``affine`` alone, see :func:`wopt.train.gaussian.become_gaussian`.
     ``muon`` trains the matrices with more than 16 rows and columns by Muon at ``matrix_rate``, and
     everything else by Adam.
 
@@ -31,11 +46,12 @@ class InnerSolver(Component):
     """
 
     optimiser: Annotated[
-        Literal["adam", "muon", "lbfgs"],
+        Literal["adam", "muon", "lbfgs", "gaussian"],
         Field(
             description="adam (on mini-batches), muon (the same with orthogonalised steps for "
-            "weight matrices, quicker on sharp features) or lbfgs (on all particles, for "
-            "small problems)"
+            "weight matrices, quicker on sharp features), lbfgs (on all particles, for small "
+            "problems) or gaussian (lbfgs in float64 for the block affine, also begun from the "
+            "target's mode and the curvature there)"
         ),
     ] = "adam"
     learning_rate: Annotated[float, Field(gt=0, description="peak learning rate")] = 2e-3
@@ -46,18 +62,19 @@ class InnerSolver(Component):
         int, Field(ge=1, description="largest number of iterations in each step")
     ] = 500
     by_step: Annotated[
-        list[Annotated[float, Field(gt=0)]] | None,
+        list[Annotated[float, Field(gt=0)] | dict[str, Any]] | None,
         Field(
             min_length=1,
-            description="factors on `iterations`, one for each step; the last is used for all "
-            "later steps",
+            description="for each step a factor on `iterations`, or a table of the options "
+            "that differ from these; the last is used for all later steps",
         ),
+        AfterValidator(_of_steps),
     ] = None
     fresh: Annotated[
         bool,
         Field(
             description="whether training particles are drawn anew at every iteration, where the "
-            "source can be sampled or its rows are smoothed; not with lbfgs"
+            "source can be sampled or its rows are smoothed; not with lbfgs or gaussian"
         ),
     ] = False
     batch_size: Annotated[int, Field(ge=1, description="particles per iteration")] = 500
@@ -143,17 +160,37 @@ class InnerSolver(Component):
             "falls from step to step, so that late steps are solved more accurately",
         ),
     ] = None
+    weights: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            lt=1,
+            description="train until the importance weights of held-out particles have an "
+            "effective size of this share; for a start of known density and a target's potential",
+        ),
+    ] = None
     rounds: Annotated[
         int, Field(ge=1, description="how often `iterations` may be run to reach a tolerance")
     ] = 4
+    grow: Annotated[
+        float, Field(ge=1, description="factor on the iterations from round to round")
+    ] = 1.0
 
     def of_step(self, step: int) -> InnerSolver:
-        """Return the solver of one step: 0, 1, ..."""
+        """Return the solver of one step: 0, 1, ...
+
+        Example:
+            >>> steps = [{"optimiser": "lbfgs"}, 0.5]
+            >>> solver = InnerSolver(iterations=100, by_step=steps)
+            >>> [(s.optimiser, s.iterations) for s in map(solver.of_step, range(2))]
+            [('lbfgs', 100), ('adam', 50)]
+        """
         if self.by_step is None:
             return self
-        factor = self.by_step[min(step, len(self.by_step) - 1)]
-        iterations = max(1, round(factor * self.iterations))
-        return InnerSolver(**{**self.options, "iterations": iterations, "by_step": None})
+        own = self.by_step[min(step, len(self.by_step) - 1)]
+        if not isinstance(own, dict):
+            own = {"iterations": max(1, round(own * self.iterations))}
+        return InnerSolver(**{**self.options, "by_step": None, **own})
 
     def minimise(
         self,
@@ -165,6 +202,7 @@ class InnerSolver(Component):
         before_each: Callable[[], None] = lambda: None,
         held_out: Callable[[FlowBlock], float] | None = None,
         accuracy: Accuracy | None = None,
+        share: Callable[[FlowBlock], float | None] | None = None,
         progress: Progress | None = None,
     ) -> InnerReport:
         """Train the block in place, drawing from torch's global generator.
@@ -180,22 +218,31 @@ class InnerSolver(Component):
             before_each: Called before every iteration (stochastic objectives draw anew).
             held_out: The held-out loss, for stopping on a plateau.
             accuracy: The held-out first-order error, for the tolerances.
+            share: The effective share of held-out importance weights, for ``weights``.
             progress: Called with iterations done, iterations planned and the smoothed loss.
         """
-        within = Tolerance(accuracy, self.tolerance, self.relative_tolerance)
+        within = Tolerance(accuracy, self.tolerance, self.relative_tolerance, share, self.weights)
         total, report = 0, InnerReport(0, math.nan, diverged=False)
-        for _ in range(self.rounds if within.asked else 1):
+        for number in range(self.rounds if within.asked else 1):
             block.train()
+            now = self._round(number)
             if self.optimiser == "lbfgs":
-                report = minimise_by_lbfgs(block, loss, self.iterations, progress)
+                report = minimise_by_lbfgs(block, loss, now.iterations, progress)
             else:
                 report = BatchTraining(
-                    self, block, loss, n, rate, before_each, held_out, within, progress
+                    now, block, loss, n, rate, before_each, held_out, within, progress
                 ).run()
             total += report.iterations
             if report.diverged or (within.asked and within.met(block)):
                 break
         return InnerReport(total, report.loss, report.diverged, within.residual)
+
+    def _round(self, number: int) -> InnerSolver:
+        """Return the solver of a round: 0, 1, ..."""
+        if number == 0 or self.grow == 1:
+            return self
+        iterations = round(self.iterations * self.grow**number)
+        return InnerSolver(**{**self.options, "iterations": iterations})
 
     def schedule(self, iteration: int) -> float:
         """Return the share of the peak rate at an iteration: a rise, then half a cosine."""

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from wopt.component import Spec
+from wopt.errors import CapabilityError
 from wopt.interfaces.block import FlowBlock, new_block
 from wopt.interfaces.subproblem import Subproblem
 from wopt.particles import Particles
 from wopt.seeds import derive, seeded
 from wopt.stein.residual import affine_residual
+from wopt.train.gaussian import become_gaussian
 from wopt.train.guard import Verdict
+from wopt.train.importance import effective_share
 from wopt.train.noise import blurred
 from wopt.train.problem import Problem, Progress
-from wopt.train.solver import InnerReport
+from wopt.train.solver import InnerReport, InnerSolver
 
 __all__ = ["Stage"]
 
@@ -54,23 +58,36 @@ class Stage:
         with seeded(derive(problem.seed, *key)):
             block = _new_block(problem.block_of(self.step), particles)
             block.see(particles.points)
-            if previous is not None and problem.solver.warm_start and _alike(block, previous):
+            if previous is not None and self.solver.warm_start and _alike(block, previous):
                 block.warm_start(previous)
             for _ in range(self.attempt):
                 block.refine()
-            solver = problem.solver.of_step(self.step)
-            report = solver.minimise(
-                block,
-                self._loss,
-                len(particles),
-                rate=0.5**self.attempt,
-                before_each=problem.draws(particles, *key),
-                held_out=self.held_out,
-                accuracy=self._accuracy,
-                progress=self._tell if self.progress else None,
-            )
+            report = self._minimise(block, problem.draws(particles, *key))
         block.freeze()
         return block, report
+
+    @functools.cached_property
+    def solver(self) -> InnerSolver:
+        """The inner solver of this step."""
+        return self.problem.solver.of_step(self.step)
+
+    def _minimise(self, block: FlowBlock, before_each: Callable[[], None]) -> InnerReport:
+        tell = self._tell if self.progress else None
+        if self.solver.optimiser == "gaussian":
+            before_each()
+            target, iterations = self.problem.objective.target, self.solver.iterations
+            return become_gaussian(block, self.sub, target, iterations, tell)
+        return self.solver.minimise(
+            block,
+            self._loss,
+            len(self.sub.particles),
+            rate=0.5**self.attempt,
+            before_each=before_each,
+            held_out=self.held_out,
+            accuracy=self._accuracy,
+            share=self._share if self.solver.weights is not None else None,
+            progress=tell,
+        )
 
     def judge(self, block: FlowBlock, *, final: bool) -> tuple[Verdict, list[str]]:
         """Return the guard's verdict, after making the grid finer if that is all it lacks.
@@ -98,13 +115,13 @@ class Stage:
         if self.fresh is not None:
             return self.fresh().loss(block)
         sub = self.sub if rows is None else self.sub.rows(rows)
-        return blurred(sub, self.problem.solver.noise).loss(block)
+        return blurred(sub, self.solver.noise).loss(block)
 
     @torch.no_grad()
     def held_out(self, block: FlowBlock) -> float:
         """Return the subproblem's value on held-out particles, on those that checks look at."""
         block.eval()
-        few = self.problem.solver.check_rows
+        few = self.solver.check_rows
         value = (self.valid if few is None else self.valid.rows(slice(few))).loss(block)
         block.train()
         return float(value)
@@ -114,6 +131,17 @@ class Stage:
         """Return the held-out first-order error and the movement per h', if any is implicit."""
         stationarity = self.valid.stationarity(block)
         return None if stationarity is None else (affine_residual(stationarity), stationarity.speed)
+
+    @torch.no_grad()
+    def _share(self, block: FlowBlock) -> float | None:
+        """Return the effective share of the held-out importance weights."""
+        share = effective_share(self.problem.objective.target, self.valid.at(block, audit=True))
+        if share is None:
+            raise CapabilityError(
+                "solver.weights needs a start whose density is known, a target with a potential "
+                "and blocks with a log-det; leave it out, or use `tolerance`"
+            )
+        return share
 
     def _tell(self, done: int, total: int, loss: float) -> None:
         assert self.progress is not None

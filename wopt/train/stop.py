@@ -44,6 +44,15 @@ class Stop(Component):
             "nats than this on fresh rows",
         ),
     ] = None
+    weights: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            lt=1,
+            description="stop when the importance weights of the held-out particles have an "
+            "effective size of this share (a start of known density, a target's potential)",
+        ),
+    ] = None
     nll_patience: Annotated[
         int | None,
         Field(
@@ -69,6 +78,11 @@ class Stop(Component):
                     f"the movement per h, {speed:.3g}, fell to {self.residual:g} times the "
                     f"residual, {last.residual:.3g} (estimate): train the steps better to go on"
                 )
+        if self.weights is not None and last.weights is not None and last.weights >= self.weights:
+            return (
+                f"the importance weights have an effective size of {100 * last.weights:.1f} % "
+                "(estimate), so little is left to gain"
+            )
         if self.nll_patience is not None and len(records) > self.nll_patience:
             values = [r.nll_valid for r in records]
             if None not in values:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from torch import Tensor
 
@@ -13,32 +14,57 @@ __all__ = ["Plateau", "Tolerance"]
 
 
 class Tolerance:
-    """Whether a block's first-order error is within the tolerances."""
+    """Whether a block is good enough: its first-order error, or the evenness of weights.
+
+    Args:
+        measure: The first-order error and the movement per h.
+        tolerance: Of the error.
+        relative: Of it as a share of the movement.
+        share: The effective share of importance weights.
+        least: That share, at least.
+    """
 
     def __init__(
-        self, measure: Accuracy | None, tolerance: float | None, relative: float | None
+        self,
+        measure: Accuracy | None,
+        tolerance: float | None = None,
+        relative: float | None = None,
+        share: Callable[[FlowBlock], float | None] | None = None,
+        least: float | None = None,
     ) -> None:
-        self.measure = measure
+        self.measure = measure if (tolerance or relative) is not None else None
         self.tolerance = tolerance
         self.relative = relative
+        self.share = share if least is not None else None
+        self.least = least
         self.residual: float | None = None
 
     @property
     def asked(self) -> bool:
         """Whether there is a tolerance, and a way to measure."""
-        return self.measure is not None and (self.tolerance or self.relative) is not None
+        return self.measure is not None or self.share is not None
 
     def met(self, block: FlowBlock) -> bool:
         """Measure the block; an error that is not known (nothing implicit) counts as met."""
-        assert self.measure is not None
         training = block.training
-        accuracy = self.measure(block.eval())
+        block.eval()
+        enough = self._even(block) and self._accurate(block)
         block.train(training)
-        if accuracy is None:
+        return enough
+
+    def _even(self, block: FlowBlock) -> bool:
+        if self.share is None or self.least is None:
             return True
-        self.residual, speed = accuracy
+        share = self.share(block)
+        return share is not None and share >= self.least
+
+    def _accurate(self, block: FlowBlock) -> bool:
+        stationarity = None if self.measure is None else self.measure(block)
+        if stationarity is None:
+            return True
+        self.residual, speed = stationarity
         limits = [self.tolerance, self.relative and self.relative * speed]
-        return all(accuracy[0] <= limit for limit in limits if limit is not None)
+        return all(stationarity[0] <= limit for limit in limits if limit is not None)
 
 
 class Plateau:

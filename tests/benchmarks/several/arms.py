@@ -46,12 +46,19 @@ class Arm:
         steps: A block's options, h and the share of the budget, for each step.
         joint: The share that joint refinement has after the last step.
         rate: Factor on the learning rates in it.
+        respace: Rounds of equal arc length before it, each as long as the steps.
     """
 
     name: str
     steps: tuple[tuple[Table, float, float], ...]
     joint: float = 0.0
     rate: float = 1.0
+    respace: int = 0
+
+    @property
+    def whole(self) -> float:
+        """The shares together."""
+        return sum(share for _, _, share in self.steps) * (1 + self.respace) + self.joint
 
 
 def base(data: str, block: str) -> Table:
@@ -72,12 +79,21 @@ def arms(block: Table) -> list[Arm]:
 
 def _autoregressive(full: Table) -> list[Arm]:
     one, rest = _maps(full, 0, 1), _maps(full, 1, None)
+    half = full["transforms"] // 2
+    low, high = _maps(full, 0, half), _maps(full, half, None)
     return [
         Arm("one step", ((full, 100.0, 1.0),)),
         Arm("one step, a map less", ((rest, 100.0, 1.0),)),
         Arm("late-heavy", ((one, 1.0, 0.1), (rest, 100.0, 0.9))),
         Arm("late-heavy, a map more", ((one, 1.0, 0.1), (full, 100.0, 0.9))),
         Arm("steps, then joint", ((one, 1.0, 0.07), (rest, 100.0, 0.23)), joint=0.7),
+        Arm("equal arcs", ((low, 1.0, 0.2), (high, 100.0, 0.3)), respace=1),
+        Arm(
+            "equal arcs, then joint",
+            ((low, 1.0, 0.1), (high, 100.0, 0.15)),
+            respace=1,
+            joint=0.5,
+        ),
         Arm("even", ((one, 1.0, 0.5), (rest, 100.0, 0.5))),
         Arm("even, then joint", ((one, 1.0, 0.25), (rest, 100.0, 0.25)), joint=0.5, rate=0.5),
     ]

@@ -119,7 +119,12 @@ def settings(arm: Arm, table: Table, costs: Costs, seconds: float) -> Table:
         "scheme": {"name": "jko", "step_size": [h for _, h, _ in arm.steps]},
         "solver": solver,
         "stop": {"steps": len(blocks)},
-        "refine": {"iterations": joint, "rate": arm.rate},
+        "refine": {
+            "iterations": joint,
+            "rate": arm.rate,
+            "respace": arm.respace,
+            "share": 1.0,
+        },
     }
 
 
@@ -147,6 +152,7 @@ def row(prepared: Prepared, state: Any, dataset: Dataset, certified: bool) -> Ta
     scores = -prepared.flow(blocks).log_prob(dataset.test, audit=True).double()
     made = {
         "iterations": [r.iterations for r in state.records],
+        "step_sizes": [r.step_size for r in state.records],
         "refined": state.records[-1].refined,
         "retries": sum(r.retries for r in state.records),
         "nll": found.nll_test,

@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
 
 from wopt.errors import DataError
 from wopt.runs.posterior.support import Support
-from wopt.targets.evaluate import log_density_at
+from wopt.targets.evaluate import log_density_at, validation
 
 __all__ = ["Density"]
 
 _START = 64
 """Points at which a density is tried before any work."""
-
-
-@contextlib.contextmanager
-def _validation(*, on: bool) -> Iterator[None]:
-    """Switch the checks that distributions of torch make of their arguments."""
-    before: bool = Distribution._validate_args
-    Distribution.set_default_validate_args(on)
-    try:
-        yield
-    finally:
-        Distribution.set_default_validate_args(before)
 
 
 class Density:
@@ -58,7 +45,7 @@ class Density:
             DataError: The function fails, or does not return one real number a point.
         """
         x, log_det = self.support(y)
-        with _validation(on=validate):
+        with validation(on=validate):
             value = log_density_at(self.log_prob, x, "log_prob")
         return value.to(y.dtype) + log_det
 

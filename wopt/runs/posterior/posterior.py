@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,9 +18,6 @@ from wopt.html import paragraph, table
 from wopt.runs.posterior.arviz import to_arviz
 from wopt.runs.posterior.density import Density
 from wopt.seeds import derive, generator
-
-if TYPE_CHECKING:
-    from wopt.runs.posterior.maps import Fit
 
 __all__ = ["Posterior"]
 
@@ -50,14 +47,16 @@ class Posterior:
     cpu_seconds: float
 
     @classmethod
-    def of(cls, density: Density, fit: Fit, n: int, seed: int, seconds: float) -> Posterior:
+    def of(
+        cls, density: Density, flow: Flow, n: int, seed: int, how: str, seconds: float
+    ) -> Posterior:
         """Draw from a fitted flow and measure it.
 
         Raises:
             DataError: No draw has a finite weight.
         """
         chance = generator(seed, "posterior")
-        y, log_q = fit.flow.sample_and_log_prob(n, generator=chance, audit=True)
+        y, log_q = flow.sample_and_log_prob(n, generator=chance, audit=True)
         target = build("target", {"name": "potential", "function": lambda z: -density(z)})
         report = measure_sampler(target, y, log_q, seed=derive(seed, "measure"))
         with torch.no_grad():
@@ -65,9 +64,7 @@ class Posterior:
             smoothed = smoothed_importance_weights(usable(density(y) - log_q, y))
         m, m_error, s, s_error = (tuple(v.tolist()) for v in moments(smoothed.weights, x))
         report = dataclasses.replace(report, means=m, means_error=m_error, sds=s, sds_error=s_error)
-        return cls(
-            x, smoothed.log_weights, density.names, report, fit.flow, density, fit.how, seconds
-        )
+        return cls(x, smoothed.log_weights, density.names, report, flow, density, how, seconds)
 
     @property
     def k_hat(self) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -10,18 +9,16 @@ from typing import Any
 from torch import Tensor
 
 from wopt.errors import ConfigError
+from wopt.flow import Flow
+from wopt.runs.planned import prepared_run
 from wopt.runs.posterior.density import Density
-from wopt.runs.posterior.gaussian import fit_gaussian
-from wopt.runs.posterior.maps import Fit, affine_fit, autoregressive_fit, seconds_an_iteration
 from wopt.runs.posterior.posterior import Posterior
 from wopt.runs.posterior.support import support_of
-from wopt.seeds import derive, generator
+from wopt.runs.solution import Solution, advance
+from wopt.seeds import generator
 from wopt.targets.given import GivenModel
 
 __all__ = ["sample"]
-
-_FIRST, _MOST = 400, 4000
-"""Iterations of the first map, and at most of the second."""
 
 
 def sample(
@@ -38,11 +35,12 @@ def sample(
 ) -> Posterior:
     """Sample the law with density proportional to exp(log_prob), and say how far to trust it.
 
-    In free coordinates a Gaussian is fitted in float64 by L-BFGS (:func:`fit_gaussian`). If that
-    is not enough, one proximal step of size 100 in its coordinates minimises KL(q | p) over
-    ``autoregressive`` maps, by Muon on fresh draws of N(0, I): first a short one, and the rest of
-    the budget if that is not enough either. What is left between q and p is told by importance
-    weights.
+    It is the run that ``wopt run`` plans for a file with such a target: in free coordinates, in
+    float64, a Gaussian by L-BFGS (:func:`~wopt.train.gaussian.become_gaussian`); if its importance
+    weights are not nearly even, an ``autoregressive`` map in the coordinates in which that Gaussian
+    is white, by Muon on fresh draws of N(0, I), in rounds of twice the length until they are or the
+    budget is spent. The rules are in :mod:`wopt.plan.sampler`. What is left between q and p is told
+    by the weights.
 
     Args:
         log_prob: Points ``(n, d)`` to the log-density up to a constant, ``(n,)``, by torch,
@@ -90,39 +88,32 @@ def sample(
     known = _names(dim, names)
     density = Density(log_prob, support_of(support, known), known)
     density.check(generator(seed, "check"))
-    gaussian = fit_gaussian(density, dim, budget / 3, derive(seed, "gaussian"))
-    fits = [affine_fit(density, gaussian, seed)]
-    try:
-        for planned in _plan(density, fits, budget, iterations, began):
-            fits.append(autoregressive_fit(density, fits[0], planned, seed, progress))
-    except KeyboardInterrupt:  # what is there is measured, and says itself how far to trust it
-        fits = [dataclasses.replace(fit, how=f"{fit.how}, interrupted") for fit in fits]
-    best = max(fits, key=lambda fit: fit.elbo)
-    return Posterior.of(density, best, n, seed, time.process_time() - began)
-
-
-def _plan(
-    density: Density, fits: list[Fit], budget: float, iterations: int | None, began: float
-) -> Any:
-    """Yield iterations of maps to be fitted, until one is good enough or the budget is spent."""
+    table: dict[str, Any] = {"plan": {"budget": budget}, "seed": seed, "source": _start(dim)}
+    target = {"name": "potential", "function": lambda y: -density(y), "dim": dim}
+    table["objective"] = {"name": "kl", "target": target}
     if iterations is not None:
-        yield iterations
-        return
-    if fits[0].enough:
-        return
-    cost = seconds_an_iteration(density, fits[0])
+        table["solver"] = {"iterations": iterations}
+    prepared = prepared_run(table)
+    state = prepared.problem.begin(prepared.train, prepared.valid)
+    solution = advance(prepared, state, progress)
+    flow = Flow(solution.flow.map, solution.flow.base, known)
+    seconds = time.process_time() - began
+    return Posterior.of(density, flow, n, seed, _how(solution), seconds)
 
-    def affordable() -> int:
-        # A tenth is left for the check of the step and the measurement.
-        return int((0.9 * budget - (time.process_time() - began)) / cost)
 
-    first = min(_FIRST, affordable())
-    if first < 10:
-        return
-    yield first
-    rest = min(_MOST, affordable())
-    if not max(fits, key=lambda fit: fit.elbo).enough and rest > first:
-        yield rest
+def _start(dim: int) -> dict[str, Any]:
+    return {"name": "gaussian", "dim": dim}
+
+
+def _how(solution: Solution) -> str:
+    """Return in words which maps make the model."""
+    records = solution.history
+    words = ["N(0, I) as it is", "a Gaussian"][: len(records) + 1][-1]
+    if len(records) > 1:
+        words = f"an autoregressive map of {records[1].iterations} iterations after a Gaussian"
+    if solution.status == "stopped":  # what is there says itself how far to trust it
+        return f"{words}, interrupted"
+    return words if solution.status == "done" else f"{words} ({solution.reason})"
 
 
 def _names(dim: int, names: Sequence[str] | None) -> tuple[str, ...]:

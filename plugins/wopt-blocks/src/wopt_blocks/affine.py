@@ -79,6 +79,15 @@ class Affine(JacobianBlock):
         """Return :meth:`inverse`, which autograd can follow."""
         return self.inverse(y)
 
+    @torch.no_grad()
+    def become_affine(self, slope: Tensor, shift: Tensor) -> None:
+        """Become  A z + b  for a symmetric positive definite A, whatever the conditions."""
+        values, vectors = torch.linalg.eigh(slope.double())
+        self.generator.copy_(vectors * values.log() @ vectors.T)
+        self.shift.copy_(shift)
+        if self.by_condition is not None:
+            self.by_condition.zero_()
+
     def value(self, z: Tensor, c: Tensor) -> Tensor:
         """Return A z + b + C c."""
         return z @ self.slope().T + self._shift(c)

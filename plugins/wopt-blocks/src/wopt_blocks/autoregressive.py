@@ -13,6 +13,7 @@ from wopt_blocks.jacobian import JacobianBlock
 from wopt_blocks.masked import Activation, MaskedNet
 from wopt_blocks.monotone import MonotoneName, monotone, reach
 from wopt_blocks.radial import Radial
+from wopt_blocks.white import White
 
 __all__ = ["Autoregressive"]
 
@@ -60,6 +61,8 @@ class Autoregressive(JacobianBlock):
         residual: Whether every hidden layer adds to the one before; they then have one width.
         magnitudes: Whether the nets see |x_j| beside x_j.
         radial: Whether each map begins with one along rays.
+        whiten: Whether all this happens in coordinates in which the particles of the step are
+            white: W^-1 T W with W affine. For particles of any scales and correlations.
 
     Raises:
         ConfigError: All coordinates are conditions, a list ``univariate`` is not as long as
@@ -113,6 +116,12 @@ class Autoregressive(JacobianBlock):
         radial: Annotated[
             bool, Field(description="whether every map begins with one along rays from the origin")
         ] = False,
+        whiten: Annotated[
+            bool,
+            Field(
+                description="whether to act in coordinates in which a step's particles are white"
+            ),
+        ] = False,
     ) -> None:
         super().__init__(dim, condition)
         names = [univariate] * transforms if isinstance(univariate, str) else univariate
@@ -136,6 +145,7 @@ class Autoregressive(JacobianBlock):
             for k, function in enumerate(self.functions)
         )
         self.radials = nn.ModuleList(Radial() for _ in names if radial)
+        self.white = White(self.moves) if whiten else None
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``(T(x), log-det)`` in one pass."""
@@ -146,8 +156,11 @@ class Autoregressive(JacobianBlock):
         return self._chunked(self._back, y)
 
     def see(self, points: Tensor) -> None:
-        """Let splines choose the box on which they act, and nets how far they look."""
+        """Let splines choose the box on which they act, nets how far they look, and ``whiten``."""
         points = points[:, : self.moves]
+        if self.white is not None:
+            self.white.see(points)
+            points = self.white(points)
         far = reach(points)
         for net, function in zip(self.nets, self.functions, strict=True):
             net.reach.fill_(far)  # type: ignore[operator]
@@ -191,7 +204,7 @@ class Autoregressive(JacobianBlock):
                 log_det = log_det + stretch
             z, log_slopes = function(net(torch.cat([z, c])), z)
             log_det = log_det + log_slopes.sum(0)
-        return self.joined(z.T.contiguous(), x), log_det
+        return self._rows(z, x), log_det
 
     def _back(self, y: Tensor) -> tuple[Tensor, Tensor]:
         z, c = self._columns(y)
@@ -202,9 +215,16 @@ class Autoregressive(JacobianBlock):
             if self.radials:
                 z, stretch = self.radials[k].inverse(z)  # type: ignore[operator]
                 log_det = log_det + stretch
-        return self.joined(z.T.contiguous(), y), log_det
+        return self._rows(z, y), log_det
 
     def _columns(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return what moves and what stays, points as columns."""
         z, c = self.split(x)
+        if self.white is not None:
+            z = self.white(z)
         return z.T.contiguous(), c.T.contiguous()
+
+    def _rows(self, z: Tensor, x: Tensor) -> Tensor:
+        """Return the points of columns that moved, with what of x stays."""
+        rows = z.T if self.white is None else self.white.inverse(z.T)
+        return self.joined(rows.contiguous(), x)

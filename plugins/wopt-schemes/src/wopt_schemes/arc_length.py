@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 from pydantic import Field
 
 import wopt
 from wopt.store.directory import RunDirectory
+from wopt.train.arc import respace
 
 __all__ = ["ArcLength", "respace"]
 
@@ -24,7 +23,8 @@ class ArcLength(wopt.StepSize):
         h_n = t((n + 1) s_N / N') - t(n s_N / N'),    n = 0, ..., N' - 1,
 
     so that all N' blocks have about the same work. Train, re-space, refine: the run made with these
-    step sizes can be re-spaced in turn. Steps beyond N' repeat the last.
+    step sizes can be re-spaced in turn. Steps beyond N' repeat the last. ``[refine] respace`` does
+    the same within a run, and trains each block on from its own map.
 
     Source: the reparameterisation of Xu, Cheng, Xie, *Normalizing flow neural networks by JKO
     scheme*, 2023.
@@ -57,21 +57,6 @@ class ArcLength(wopt.StepSize):
     def __call__(self, step: int, previous: float | None = None) -> float:
         """Return the step's entry, or the last one."""
         return self.values[min(step, len(self.values) - 1)]
-
-
-def respace(step_sizes: list[float], distances: list[float], steps: int) -> list[float]:
-    """Return ``steps`` step sizes of the same total time and of equal arc length.
-
-    Args:
-        step_sizes: h of each step made.
-        distances: How far it moved.
-        steps: How many to return.
-    """
-    time, length = (np.cumsum([0.0, *values]) for values in (step_sizes, distances))
-    at = np.interp(np.linspace(0.0, length[-1], steps + 1), length, time)
-    # np.interp returns the last of equal abscissae; a pause at the end belongs to the last step.
-    at[-1] = time[-1]
-    return [float(b - a) for a, b in itertools.pairwise(at)]
 
 
 def _measured(run: Path) -> tuple[list[float], list[float]]:

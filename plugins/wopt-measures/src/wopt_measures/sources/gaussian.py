@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from wopt import Dataset, Source
+from wopt import DataError, Dataset, Source
 from wopt.data.assemble import assemble, draw_splits
 from wopt_measures.laws.gaussian import GaussianLaw
 from wopt_measures.options import Covariance, Mean, Scale, Size
@@ -24,6 +24,7 @@ class GaussianSource(Source):
     Raises:
         ConfigError: The lengths disagree, scale and covariance are both given, or the covariance
             is not symmetric positive definite.
+        DataError: There are too few training rows to be ``matched``: fewer than 2 d.
 
     Example:
         >>> data = GaussianSource(mean=[0.0, 3.0], n_train=100).load(seed=0)
@@ -50,7 +51,15 @@ class GaussianSource(Source):
         n_train: Size = 10_000,
         n_valid: Size = 2_000,
         n_test: Size = 10_000,
+        matched: Annotated[
+            bool,
+            Field(
+                description="training rows have exactly this mean and covariance, and come in "
+                "pairs m + z, m - z, so that what is affine is learnt without noise"
+            ),
+        ] = False,
     ) -> None:
+        self.matched = matched
         known = GaussianLaw.make(mean, scale, covariance, dim).dim
         self.law = GaussianLaw.make(mean, scale, covariance, known or 2)
         self.sizes = (n_train, n_valid, n_test)
@@ -63,4 +72,19 @@ class GaussianSource(Source):
         law, dim = self.law, self.law.dim or 2
         draw = self._draw  # a method, which pickles with the data
         splits = draw_splits(draw, self.sizes, seed)
+        if self.matched:
+            splits = (law.push(_matched(law.whitened(splits[0]))), *splits[1:])
         return assemble(splits, "none", None, law.log_prob, law.entropy(dim), draw)
+
+
+def _matched(z: Tensor) -> Tensor:
+    """Return draws of N(0, I) made antithetic and white: mean 0 and covariance I, exactly."""
+    half = z[: max(1, len(z) // 2)]
+    if len(half) < z.shape[1]:
+        raise DataError(
+            f"{len(z)} training rows of {z.shape[1]} dimensions cannot be matched to a covariance; "
+            f"give at least {2 * z.shape[1]} in n_train, or leave out `matched`"
+        )
+    factor = torch.linalg.cholesky(half.T @ half / len(half))
+    half = torch.linalg.solve_triangular(factor, half.T, upper=False).T
+    return torch.cat([half, -half])

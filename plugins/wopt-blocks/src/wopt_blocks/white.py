@@ -1,0 +1,69 @@
+"""Coordinates in which the particles of a step are white."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from wopt import DataError
+
+__all__ = ["White"]
+
+
+class White(nn.Module):
+    """z = W (x - m), m the mean and W the inverse symmetric root of the covariance of particles.
+
+    Until it has seen particles it is the identity.
+
+    Args:
+        dim: d.
+
+    Example:
+        >>> mix = torch.tensor([[3.0, 0.0], [1.0, 0.1]], dtype=torch.float64)
+        >>> x = torch.randn(500, 2, dtype=torch.float64) @ mix
+        >>> white = White(2).double()
+        >>> white.see(x)
+        >>> bool(torch.allclose(torch.cov(white(x).T, correction=0), torch.eye(2).double()))
+        True
+        >>> bool(torch.allclose(white.inverse(white(x)), x))
+        True
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(dim))
+        self.register_buffer("whitening", torch.eye(dim))
+        self.register_buffer("root", torch.eye(dim))
+        self.mean: Tensor
+        self.whitening: Tensor
+        self.root: Tensor
+
+    @torch.no_grad()
+    def see(self, x: Tensor) -> None:
+        """Choose m and W by particles, shape ``(n, d)``; in float64.
+
+        Raises:
+            DataError: Their covariance is singular, or not finite.
+        """
+        rows = x.double()
+        mean = rows.mean(0)
+        covariance = (rows - mean).T @ (rows - mean) / len(rows)
+        if not bool(covariance.isfinite().all()):
+            raise DataError("the particles are not finite, so that they cannot be whitened")
+        values, vectors = torch.linalg.eigh(covariance)
+        if not float(values[0]) > 1e-14 * float(values[-1]):
+            raise DataError(
+                "the particles' covariance is singular, so that they cannot be whitened; leave out "
+                "`whiten`"
+            )
+        self.mean.copy_(mean)
+        self.whitening.copy_(vectors * values.rsqrt() @ vectors.T)
+        self.root.copy_(vectors * values.sqrt() @ vectors.T)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return z, shape ``(n, d)``."""
+        return (x - self.mean) @ self.whitening
+
+    def inverse(self, z: Tensor) -> Tensor:
+        """Return x, shape ``(n, d)``."""
+        return z @ self.root + self.mean

@@ -1,0 +1,97 @@
+"""What a run costs beside training: start, measuring, certificate and report.
+
+    python tests/benchmarks/overhead.py [--budget 60]
+
+Every run is a process of its own, timed by what it tells its listener. *beside training* is the
+time of the certificate and of the report by that of training, planning included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from bench import machine, one_thread, table
+
+ROWS = {"name": "toy", "shape": "moons", "n_train": 240, "n_valid": 30, "n_test": 30}
+MANY = {"name": "toy", "shape": "moons", "n_train": 20_000, "n_valid": 2000, "n_test": 2000}
+
+RUNS: dict[str, dict[str, Any]] = {
+    "300 x 2, ode, 4 steps of 5 iterations": {"source": ROWS, "solver": {"iterations": 5}},
+    "300 x 2, planned": {"source": ROWS, "plan": {"budget": "{budget}"}},
+    "24,000 x 2, planned": {"source": MANY, "plan": {"budget": "{budget}"}},
+    "24,000 x 2, ode, 4 steps of 100 iterations": {"source": MANY, "solver": {"iterations": 100}},
+}
+"""Configurations by what they are."""
+
+PARTS = ("start", "training", "measuring", "certificate", "report")
+
+
+def one(config: dict[str, Any]) -> dict[str, float]:
+    """Make a run in this process; return the CPU seconds of its parts."""
+    from wopt.interfaces.listener import Listener
+    from wopt.runs.execute import begin
+    from wopt.runs.planned import prepared_run
+
+    one_thread()
+    marks = {"start": time.process_time()}
+
+    class Clock(Listener):
+        """Notes when a part of the run is over."""
+
+        def phase(self, text: str) -> None:
+            """Hear that measuring begins, or the certificate."""
+            if text.startswith("measuring"):
+                marks["training"] = time.process_time()
+            if text.startswith("certifying"):
+                marks["measuring"] = time.process_time()
+
+        def certificate(self, certificate: Any) -> None:
+            """Hear that the certificate is made."""
+            marks["certificate"] = time.process_time()
+
+    prepared = prepared_run(config)
+    with tempfile.TemporaryDirectory() as folder:
+        begin(prepared, Path(folder) / "run", Clock())
+    marks["report"] = time.process_time()
+    return {part: marks[part] - ([0.0, *marks.values()][k]) for k, part in enumerate(PARTS)}
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--budget", type=float, default=60.0, help="CPU s of planned runs")
+    parser.add_argument("--quick", action="store_true", help="small, to see that it runs")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.one:
+        print(json.dumps(one(json.loads(asked.one))))
+        return
+    budget = 3.0 if asked.quick else asked.budget
+    rows = []
+    for name, config in list(RUNS.items())[: 2 if asked.quick else None]:
+        text = json.dumps(config).replace('"{budget}"', str(budget))
+        done = subprocess.run(
+            [sys.executable, __file__, "--one", text],
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        parts = json.loads(done.stdout.splitlines()[-1])
+        share = (parts["certificate"] + parts["report"]) / parts["training"]
+        rows.append((name, *(round(parts[p], 2) for p in PARTS), round(share, 2)))
+    print(machine())
+    print()
+    print(table(("run", *(f"{part}, CPU s" for part in PARTS), "beside training"), rows))
+
+
+if __name__ == "__main__":
+    main()

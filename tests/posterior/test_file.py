@@ -1,0 +1,140 @@
+"""A posterior in a file: planned as ``wopt.sample`` plans, and with the same result."""
+
+import os
+import zipfile
+from pathlib import Path
+
+import pytest
+import tomli_w
+import torch
+
+import wopt
+from wopt.cli.common import read
+from wopt.runs.planned import prepared_run
+
+BANANA = """
+def log_prob(x):
+    return -x[:, 0].square() / 2 - ((x[:, 1] - x[:, 0].square()) / 0.7).square() / 2
+"""
+
+SCHOOLS = """
+import json, zipfile
+import torch
+from torch.distributions import HalfCauchy, Normal
+
+with zipfile.ZipFile({data!r}) as file:
+    data = json.loads(file.read(file.namelist()[0]))
+y, sigma = (torch.tensor(data[k], dtype=torch.float64) for k in ("y", "sigma"))
+
+def log_prob(x):
+    theta, mu, log_tau = x[:, :8], x[:, 8:9], x[:, 9:]
+    tau = log_tau.exp()
+    rows = Normal(theta, sigma.to(x)).log_prob(y.to(x)) + Normal(mu, tau).log_prob(theta)
+    prior = Normal(0.0, 5.0).log_prob(mu) + HalfCauchy(5.0).log_prob(tau) + log_tau
+    return rows.sum(1) + prior[:, 0]
+"""
+
+
+def written(folder, code, dim, **options):
+    """Write a model and a configuration of nothing else but options."""
+    (folder / "my_model.py").write_text(code)
+    table = {"target": {"python": f"{folder}/my_model.py:log_prob", "dim": dim}, **options}
+    path = folder / "posterior.toml"
+    path.write_text(tomli_w.dumps(table))
+    return path
+
+
+def function(path):
+    """Return the model's own log_prob, for wopt.sample."""
+    names = {}
+    exec((path.parent / "my_model.py").read_text(), names)
+    return names["log_prob"]
+
+
+def the_same(path, dim, out, *, iterations, seed):
+    """Check that the run of a file has the maps of wopt.sample, and return both."""
+    with wopt.allow_code():
+        result = wopt.run(path, out)
+        flow = wopt.load(out)
+    posterior = wopt.sample(function(path), dim, n=500, iterations=iterations, seed=seed)
+    assert result.status == "done"
+    assert len(flow.blocks) == 2
+    for mine, theirs in zip(flow.blocks, posterior.flow.blocks, strict=True):
+        for name, value in theirs.state_dict().items():
+            assert torch.equal(value, mine.state_dict()[name]), name
+    return flow, posterior
+
+
+def test_a_file_without_options_gives_what_sample_gives(tmp_path):
+    options = {"solver": {"iterations": 20}, "certify": {"enabled": False}}
+    path = written(tmp_path, BANANA, 2, seed=5, **options)
+    flow, posterior = the_same(path, 2, tmp_path / "run", iterations=20, seed=5)
+    x = posterior.draws[:50]
+    assert torch.equal(flow.log_prob(x), posterior.flow.log_prob(x))
+    assert torch.equal(
+        *(f.sample(9, generator=torch.Generator().manual_seed(1)) for f in (flow, posterior.flow))
+    )
+
+
+def test_eight_schools_from_a_file(tmp_path):
+    """In the free coordinate log tau: the weights' means are those of the reference draws."""
+    place = Path(os.environ.get("WOPT_DATA", "../shared/data")).absolute() / "posteriors"
+    data = place / "data__eight_schools.json.zip"
+    if not data.exists():
+        pytest.skip("no posteriors at ../shared/data (WOPT_DATA names another place)")
+    options = {"solver": {"iterations": 60}, "certify": {"enabled": False}}
+    path = written(tmp_path, SCHOOLS.format(data=str(data)), 10, **options)
+    _, posterior = the_same(path, 10, tmp_path / "run", iterations=60, seed=0)
+    draws = reference(place / "ref__eight_schools-eight_schools_noncentered.json.zip")
+    away = (posterior.means - draws.mean(0)) / draws.std(0)
+    # 500 draws of an effective size of a fifth: an error of 0.1 each; ten of them.
+    assert posterior.report.ess > 100
+    assert float(away.abs().max()) < 0.4
+
+
+def reference(path):
+    """Return reference draws of theta, mu and log tau, shape ``(n, 10)``."""
+    import json
+
+    with zipfile.ZipFile(path) as file:
+        chains = json.loads(file.read(file.namelist()[0]))
+    columns = [*(f"theta[{i}]" for i in range(1, 9)), "mu", "tau"]
+    draws = torch.tensor([[v for c in chains for v in c[k]] for k in columns]).double().T
+    return torch.cat([draws[:, :9], draws[:, 9:].log()], 1)
+
+
+def test_the_plan_is_in_the_configuration_and_is_not_planned_again(tmp_path):
+    path = written(tmp_path, BANANA, 2, plan={"budget": "3s"}, certify={"enabled": False})
+    with wopt.allow_code():
+        wopt.run(path, tmp_path / "run")
+        config = read(tmp_path / "run" / "config.toml")
+        again = prepared_run(wopt.config.model.to_table(config)).config
+    assert [spec.cls.__name__ for spec in config.block_specs] == ["Affine", "Autoregressive"]
+    assert config.dtype == "float64"
+    assert config.plan.told.startswith("planned for")
+    assert [config.solver.of_step(k).optimiser for k in range(3)] == ["gaussian", "muon", "muon"]
+    assert again.solver.options == config.solver.options
+
+
+def test_a_given_block_follows_the_gaussian(tmp_path):
+    block = {"name": "autoregressive", "hidden": [8], "whiten": True}
+    path = written(tmp_path, BANANA, 2, block=block, plan={}, solver={"iterations": 3})
+    with wopt.allow_code():
+        config = prepared_run(wopt.config.read.read_toml(path)).config
+    assert config.blocks[1].options.hidden == (8,)
+    assert config.solver.of_step(1).iterations == 3
+
+
+@pytest.mark.parametrize("option", [{"stop": {"steps": 3}}, {"block": "affine"}])
+def test_who_says_how_to_step_is_not_planned_for(tmp_path, option):
+    path = written(tmp_path, BANANA, 2, **option)
+    with wopt.allow_code():
+        config = prepared_run(wopt.config.read.read_toml(path)).config
+    assert config.plan is None
+    assert config.blocks is None
+
+
+def test_a_target_given_twice_is_refused(tmp_path):
+    path = written(tmp_path, BANANA, 2, objective={"name": "kl", "target": "gaussian"})
+    with pytest.raises(wopt.ConfigError, match="given twice"):
+        wopt.run(path, tmp_path / "run")

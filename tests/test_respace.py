@@ -1,0 +1,111 @@
+"""Rounds of equal arc length, against the closed form of JKO steps between Gaussians."""
+
+import json
+import math
+
+import pytest
+import torch
+
+import wopt
+from wopt.testing import AffineBlock, gaussian_nodes
+from wopt.train.arc import respace
+
+START, SIZES = 3.0, [0.5, 0.5, 0.5]
+
+
+def moves(sizes):
+    """From N(3, 1) to N(0, 1) a JKO step moves the mean from m to m/(1 + h), and nothing else."""
+    m, moved = START, []
+    for h in sizes:
+        moved.append(m - m / (1 + h))
+        m /= 1 + h
+    return moved
+
+
+def solved(rounds, sizes=SIZES, **options):
+    one = torch.ones(1, dtype=torch.float64)
+    return wopt.solve(
+        gaussian_nodes(START * one, one[None]),
+        scheme={"name": "jko", "step_size": sizes},
+        block=AffineBlock(1),
+        solver={"optimiser": "lbfgs"},
+        stop={"steps": len(sizes)},
+        refine={"respace": rounds, **options},
+    )
+
+
+def test_rounds_are_those_of_the_closed_form():
+    sizes = SIZES
+    for rounds in range(4):
+        history = solved(rounds).history
+        assert [r.step_size for r in history] == pytest.approx(sizes, rel=1e-6)
+        assert [r.w2_step for r in history] == pytest.approx(moves(sizes), rel=1e-6)
+        assert sum(sizes) == pytest.approx(sum(SIZES))
+        sizes = respace(sizes, moves(sizes), len(sizes))
+
+
+def test_rounds_end_at_steps_that_move_equally_far():
+    """m_n = 3 - n s with h_n = s / m_n, and the total time fixes s."""
+    history = solved(12).history
+    s = history[0].w2_step
+    assert [r.w2_step for r in history] == pytest.approx([s, s, s], rel=1e-3)
+    exact = [s / (START - (n + 1) * s) for n in range(3)]
+    assert [r.step_size for r in history] == pytest.approx(exact, rel=2e-3)
+    assert sum(exact) == pytest.approx(1.5, rel=2e-3)
+
+
+def test_even_steps_do_not_go_as_far_in_the_same_time():
+    """The mean that is left is 3 / prod (1 + h_n), the least where all h_n are equal."""
+    energies = [solved(rounds).state.energy for rounds in (0, 8)]
+    even = [r.step_size for r in solved(8).history]
+    left = [START / math.prod(1 + h for h in sizes) for sizes in (SIZES, even)]
+    assert energies == pytest.approx([m**2 / 2 for m in left], rel=1e-6)
+    assert energies[0] < energies[1]
+
+
+def test_joint_training_follows_and_is_one_step_of_the_total_size():
+    history = solved(2, iterations=200, rate=1.0).history
+    assert sum(r.w2_step for r in history) == pytest.approx(START - START / 2.5, rel=1e-5)
+    assert history[-1].refined > 200
+
+
+TABLE = {
+    "source": {"name": "toy", "shape": "moons", "n_train": 300, "n_valid": 200, "n_test": 50},
+    "scheme": {"name": "jko", "step_size": [0.3, 0.6]},
+    "block": {"name": "affine"},
+    "solver": {"iterations": 30, "batch_size": 100, "learning_rate": 0.05},
+    "stop": {"steps": 2},
+    "refine": {"respace": 1},
+    "certify": {"enabled": False},
+}
+
+
+def test_a_run_of_re_spaced_steps_is_read_back(tmp_path):
+    config = wopt.config.model.validate(TABLE)
+    result = wopt.runs.execute.run(config, tmp_path / "run")
+    assert result.status == "done"
+    lines = [json.loads(t) for t in (tmp_path / "run" / "steps.jsonl").read_text().splitlines()]
+    assert [line["iterations"] for line in lines] == [45, 45]
+    assert lines[0]["step_size"] != 0.3
+    assert sum(line["step_size"] for line in lines) == pytest.approx(0.9)
+    flow = wopt.load(tmp_path / "run")
+    x = torch.randn(5, 2)
+    solution = wopt.solve(**{k: v for k, v in TABLE.items() if k != "certify"})
+    assert torch.equal(flow.log_prob(x), solution.flow.log_prob(x))
+    wopt.runs.execute.resume(tmp_path / "run")  # only the results are made again
+    assert torch.equal(wopt.load(tmp_path / "run").log_prob(x), flow.log_prob(x))
+
+
+def test_a_round_with_a_rejected_step_is_dropped(monkeypatch):
+    from wopt.errors import DivergenceError
+    from wopt.train import respace as module
+
+    def rejected(problem, state, progress):
+        raise DivergenceError("rejected")
+
+    kept = solved(0).history
+    monkeypatch.setattr(module, "next_state", rejected)
+    history = solved(2).history
+    assert [r.step_size for r in history] == SIZES
+    assert history[-1].refined < 0
+    assert history[-1].energy == kept[-1].energy

@@ -1,0 +1,51 @@
+"""What a configuration may leave out, or say shorter, where only one meaning is left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from wopt.errors import ConfigError
+
+__all__ = ["written_out"]
+
+
+def written_out(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration in which shorthands are written out.
+
+    ``[target]`` is that of the objective ``kl``, and ``python = "FILE.py:FUNCTION"`` in it is the
+    target ``python`` with that ``log_prob``. A target of known ``dim`` without a ``[source]`` is
+    reached from N(0, I).
+
+    Args:
+        table: As read from TOML.
+
+    Raises:
+        ConfigError: The target is given twice.
+
+    Example:
+        >>> full = written_out({"target": {"python": "my_model.py:log_prob", "dim": 3}})
+        >>> full["objective"]["target"]
+        {'name': 'python', 'log_prob': 'my_model.py:log_prob', 'dim': 3}
+        >>> full["source"]
+        {'name': 'gaussian', 'dim': 3}
+    """
+    full = dict(table)
+    if "target" in full:
+        full["objective"] = _with_target(full.get("objective", "kl"), full.pop("target"))
+    objective = full.get("objective")
+    target = objective.get("target") if isinstance(objective, Mapping) else None
+    dim = target.get("dim") if isinstance(target, Mapping) else getattr(target, "dim", None)
+    if "source" not in full and isinstance(dim, int):
+        full["source"] = {"name": "gaussian", "dim": dim}
+    return full
+
+
+def _with_target(objective: Any, target: Any) -> dict[str, Any]:
+    table = {"name": objective} if isinstance(objective, str) else dict(objective)
+    if "target" in table:
+        raise ConfigError("the target is given twice: in [target] and in [objective.target]")
+    if isinstance(target, Mapping) and "python" in target:
+        rest = {key: value for key, value in target.items() if key != "python"}
+        target = {"name": "python", "log_prob": target["python"], **rest}
+    return {**table, "target": target}

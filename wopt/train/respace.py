@@ -1,0 +1,114 @@
+"""Rounds in which steps are re-spaced to equal arc length and made again from their maps."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+
+from wopt.errors import Converged, DivergenceError
+from wopt.interfaces.scheme import ProximalScheme
+from wopt.interfaces.step_size import StepSize
+from wopt.seeds import derive
+from wopt.train.arc import respace
+from wopt.train.problem import Problem, Progress, State
+from wopt.train.record import StepRecord
+from wopt.train.refinement import Refinement
+from wopt.train.solver import InnerSolver
+from wopt.train.step import next_state
+
+__all__ = ["respaced"]
+
+
+class _Listed(StepSize):
+    """The step sizes of a round."""
+
+    def __init__(self, values: list[float]) -> None:
+        self.values = values
+
+    def __call__(self, step: int, previous: float | None = None) -> float:
+        return self.values[step]
+
+
+def respaced(problem: Problem, state: State, progress: Progress | None = None) -> State:
+    """Return the state after ``refine.respace`` rounds, or after those that were accepted.
+
+    In a round the step sizes become those of equal arc length (:func:`~wopt.train.arc.respace`),
+    and all steps are made again: each block begins as it was and is trained for its new step, on
+    the particles that the steps before it now leave. Each is guarded; a round with a step that is
+    rejected for good is dropped, and so are those after it.
+
+    The energy may end higher: the total time is the same, and equal sizes go furthest in it. From
+    N(m, 1) to N(0, 1) n exact steps leave the mean m / prod (1 + h_k), the least where all h_k are
+    equal (arithmetic and geometric means), while equal lengths ask for h_k that grow.
+
+    Args:
+        problem: With ``refine.respace`` and ``refine.share``.
+        state: After the last step.
+        progress: Told of the work.
+    """
+    for number in range(problem.refine.respace):
+        again = _round(problem, state, number, progress)
+        if again is None:
+            break
+        state = again
+    return state
+
+
+def _round(problem: Problem, state: State, number: int, progress: Progress | None) -> State | None:
+    """Return the state after all steps of a round; ``None`` if a step is rejected for good."""
+    records = state.records
+    moved = [record.w2_step for record in records]
+    if state.start is None or not sum(moved) > 0:
+        return None
+    sizes = respace([record.step_size for record in records], moved, len(records))
+    if min(sizes) <= 0:
+        return None
+    again = dataclasses.replace(
+        problem,
+        scheme=_with_step_sizes(problem.scheme, sizes),
+        block=[copy.deepcopy(block).requires_grad_() for block in state.blocks],
+        solver=_shorter(problem, len(records)),
+        seed=derive(problem.seed, "respace", number),
+        refine=Refinement(),
+    )
+    now = again.begin(*state.start)
+    try:
+        for _ in records:
+            now = next_state(again, now, progress)
+    except (Converged, DivergenceError):
+        return None
+    summed = tuple(_sum(new, old) for new, old in zip(now.records, records, strict=True))
+    return dataclasses.replace(now, records=summed)
+
+
+def _with_step_sizes(scheme: ProximalScheme, sizes: list[float]) -> ProximalScheme:
+    scheme = copy.copy(scheme)
+    scheme.step_size = _Listed(sizes)
+    return scheme
+
+
+def _shorter(problem: Problem, steps: int) -> InnerSolver:
+    """Return the solver with a share of each step's iterations, and blocks begun as they are."""
+    by_step = []
+    for step in range(steps):
+        own = problem.solver.of_step(step)
+        iterations = max(1, round(problem.refine.share * own.iterations))
+        by_step.append({**own.options, "by_step": None, "iterations": iterations})
+    tables = [{k: v for k, v in own.items() if v is not None} for own in by_step]
+    return InnerSolver(**{**problem.solver.options, "warm_start": False, "by_step": [
+        {**table, "warm_start": False} for table in tables
+    ]})  # fmt: skip
+
+
+def _sum(new: StepRecord, old: StepRecord) -> StepRecord:
+    """Return the new record with what both trainings took."""
+    return dataclasses.replace(
+        new,
+        iterations=new.iterations + old.iterations,
+        seconds=new.seconds + old.seconds,
+        cpu_seconds=new.cpu_seconds + old.cpu_seconds,
+        retries=new.retries + old.retries,
+        attempts=old.attempts + new.attempts,
+        stop=old.stop,
+        refined=abs(old.refined) + new.iterations,
+    )

@@ -1,0 +1,59 @@
+"""One guarded step, from a state to the next."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+
+from wopt.push import push
+from wopt.train.attempt import make_step
+from wopt.train.measure import record_of
+from wopt.train.problem import Problem, Progress, State
+
+__all__ = ["next_state"]
+
+
+def next_state(problem: Problem, state: State, progress: Progress | None) -> State:
+    """Return the state after the next step, with its record.
+
+    Raises:
+        Converged: What lowers the subproblem on the training particles does not on others.
+        DivergenceError: Every retry was rejected.
+    """
+    wall, cpu = time.perf_counter(), time.process_time()
+    made = make_step(problem, state, progress)
+    parts = problem.scheme, problem.objective
+    pushed = push(made.block, state.train.particles)
+    train = state.train.after(*parts, made.train, pushed)
+    valid = state.valid.after(*parts, made.valid, made.verdict.moved)
+    record = record_of(
+        problem,
+        state.step + 1,
+        made.step_size,
+        state.energy,
+        made.valid,
+        made.block,
+        made.verdict,
+    )
+    record = dataclasses.replace(
+        record,
+        retries=len(made.attempts),
+        attempts=made.attempts,
+        loss=made.report.loss,
+        iterations=made.report.iterations,
+        plan=dict(made.plan),
+        seconds=time.perf_counter() - wall,
+        cpu_seconds=time.process_time() - cpu,
+    )
+    reason = problem.stop.reason([*state.records, record])
+    return State(
+        state.step + 1,
+        train,
+        valid,
+        made.step_size,
+        record.energy,
+        (*state.blocks, made.block),
+        (*state.records, dataclasses.replace(record, stop=reason)),
+        made.plan,
+        state.start,
+    )
