@@ -154,7 +154,7 @@ def test_arrays_that_are_no_tables(tmp_path, array, message):
     [
         ("a,b\nx,1\ny,2\n", ["a"], "'a' do not hold numbers.*first value 'x'"),
         ("a,b\n1,1\nx,2\n2,3\n", None, "column 'a' is numbers but for 1 row.*first row 1: 'x'"),
-        ("a;b\n1;2\n", None, "no numeric column.*separate columns by commas"),
+        ("a;b\n1;2\n", None, "separated by commas, and its first line has ';' in their place"),
         ("a,b\n", None, "has no rows"),
         ("a,b\n1,2\n", ["a", "a"], "not distinct"),
         ("a,b\n1,2\n", [], "name at least one"),

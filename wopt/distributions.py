@@ -35,7 +35,7 @@ SHIPPED = {
         "step_size": "arc_length backtracking",
     },
     "wopt-tensorboard": {"tracker": "tensorboard"},
-    "wopt-zuko": {"block": "coupling maf spline zuko"},
+    "wopt-zuko": {"block": "coupling maf naf spline zuko"},
 }
 """Names by kind by package."""
 

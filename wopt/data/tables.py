@@ -251,8 +251,7 @@ def _numeric_columns(path: Path, table: Any) -> list[int]:
                 )
     if not chosen:
         names = ", ".join(repr(name) for name in table.column_names[:5])
-        hint = "; separate columns by commas" if ";" in names or "\\t" in names else ""
-        raise DataError(f"{path} has no numeric column; its columns: {names}{hint}")
+        raise DataError(f"{path} has no numeric column; its columns: {names}")
     return chosen
 
 

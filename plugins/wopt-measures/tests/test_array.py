@@ -108,7 +108,7 @@ def test_too_few_rows_and_constant_columns(tmp_path):
         ({}, "path: is required"),
         ({"path": "x.npy", "split": [0.5, 0.4, 0.2]}, "split.*sum 1.1"),
         ({"path": "x.npy", "split": [1, 0, 0]}, "split.*positive"),
-        ({"path": "x.npy", "nan": "ignore"}, "nan.*'refuse' or 'drop'"),
+        ({"path": "x.npy", "nan": "ignore"}, "nan.*'refuse', 'drop' or 'mask'"),
         ({"path": "x.npy", "preprocess": "pca"}, "preprocess"),
     ],
 )

@@ -34,6 +34,7 @@ class Elliptical:
         width: The bandwidth of g, as a share of n^(-1/5).
 
     Example:
+        >>> import torch
         >>> draw = torch.Generator().manual_seed(0)
         >>> x = torch.randn(4000, 10, generator=draw, dtype=torch.float64)
         >>> x = x / x.norm(dim=1, keepdim=True) * (1 + 0.1 * torch.randn(4000, 1, generator=draw))
