@@ -61,7 +61,7 @@ def test_doctor_without_plugins(bare, command, monkeypatch):
     monkeypatch.setattr("wopt.cli.doctor.version", lambda _: "1.0")
     answer = command("doctor")
     assert answer.status == 1
-    assert "not installed: wopt-zuko (block coupling maf spline zuko)" in answer.out
+    assert "not installed: wopt-zuko (block coupling maf naf spline zuko)" in answer.out
     assert "the default block 'ode' is missing" in answer.out
     assert "pip install wopt-measures" in answer.out
 
