@@ -299,3 +299,7 @@ def test_a_flow_compiles_to_one_graph(rows, block):
     flow = trained(rows, block)
     compiled = torch.compile(flow, backend="eager", fullgraph=True)
     torch.testing.assert_close(compiled(rows[:8]), flow(rows[:8]))
+
+
+def test_a_number_of_particles_is_the_option_of_that_name(fitted):
+    assert fitted.certificate(particles=100, challenge=False).effort.particles == 100

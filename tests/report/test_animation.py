@@ -44,7 +44,7 @@ def test_its_stages_are_in_the_order_of_play(tmp_path):
     made = animation(run_of(tmp_path, paths=paths, backward=paths.clone()))
     assert [stage.label for stage in made.stages] == [
         "preprocessed data", "block 1, h = 0.5", "block 2, h = 1",
-        "samples of the target", "block 2 undone", "all undone",
+        "samples of the target", "block 2 undone", "all blocks undone",
     ]  # fmt: skip
     delays = [stage.delay for stage in made.stages]
     assert delays == sorted(delays)

@@ -154,7 +154,7 @@ def stage_title(k: int, n: int, run: Run, forward: bool) -> str:
         label = "preprocessed data" if run.pulls_back else "start"
         return label if forward else "samples of the target"
     if not forward:
-        return "all undone" if k == n else f"block {n + 1 - k} undone"
+        return "all blocks undone" if k == n else f"block {n + 1 - k} undone"
     h = next((r.step_size for r in run.steps if r.step == k), None)
     return f"block {k}" + ("" if h is None else f", h = {h:.3g}")
 

@@ -156,12 +156,13 @@ class Solution:
 
         return write_page(self, Path(path), certificate)
 
-    def certificate(self, particles: Particles | None = None, **options: Any) -> Certificate:
+    def certificate(self, particles: Particles | int | None = None, **options: Any) -> Certificate:
         """Measure what the flow guarantees, as ``wopt certify`` does of a run.
 
         Args:
             particles: Of the start, not trained on; as a run chooses them by default: fresh draws
-                if the source can be drawn from, else test and validation rows.
+                if the source can be drawn from, else test and validation rows. A number is the
+                option of that name: how many.
             options: Of :class:`~wopt.certify.options.CertifyOptions`.
 
         Returns:
@@ -181,6 +182,8 @@ class Solution:
         """
         from wopt.runs.certify import certify
 
+        if isinstance(particles, int):
+            options, particles = {**options, "particles": particles}, None
         return certify(
             self.prepared,
             self.flow.blocks,
