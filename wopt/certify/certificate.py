@@ -93,32 +93,22 @@ def make_certificate(
     """
     if not blocks:
         raise UserError("there is nothing to certify: the run has no finished step")
-    effort, objective = effort or Effort.full(options), problem.objective
+    effort, objective, level = effort or Effort.full(options), problem.objective, options.level
     measured = _measure(problem, blocks, records, evidence, options, effort, listener)
-    about = _about(objective, evidence, measured, options.level)
-    bounds = _refuted(measured, about, _bounds(measured, about, evidence), lower, options.level)
-    measures = [m.of for m in measured]
-    gap = gap_of(
-        objective,
-        evidence,
-        measures,
-        bounds,
-        about.gaps[-1],
-        lower,
-        about.convexity,
-        options.level,
-    )
-    rows = trip_rows(effort.particles)
-    trips = round_trips(blocks, objective.target, evidence, options.level, rows)
-    smoothing, convexity = smoothing_part(evidence), about.convexity
+    about = _about(objective, evidence, measured, level)
+    bounds = _refuted(measured, about, _bounds(measured, about, evidence), lower, level)
+    measures, convexity = [m.of for m in measured], about.convexity
+    gap = gap_of(objective, evidence, measures, bounds, about.gaps[-1], lower, convexity, level)
+    trips = round_trips(blocks, objective.target, evidence, level, trip_rows(effort.particles))
+    smoothing = smoothing_part(evidence)
     return Certificate(
         of="KL(p_n | q)" if objective.gap_is_kl else "G(p_n) - min G",
         gap=gap,
         resolution=tuple(resolution),
         particles=len(evidence.particles),
         origin=evidence.origin,
-        level=options.level,
-        convexity=about.convexity,
+        level=level,
+        convexity=convexity,
         smoothness=about.smoothness,
         base=about.base,
         effort=effort,

@@ -161,16 +161,7 @@ def plan(
     rest = _PLANNED * whole - (tests or 0.0)
     budget = (1 - _CHALLENGERS) * rest if challenged else rest
     cost = _Cost(options, problem, blocks, like, scored)
-    open_ = [v is None for v in (options.particles, options.iterations, options.score_rows)]
-    sizes = [full.particles, full.iterations, full.score_rows]
-    while cost(*sizes) > budget:
-        smaller = [
-            max(size // 2, least) if free and size > least else size
-            for size, least, free in zip(sizes, _LEAST, open_, strict=True)
-        ]
-        if smaller == sizes:
-            break
-        sizes = smaller
+    sizes = _fitting(cost, options, full, budget)
     expected = cost(*sizes)
     # Where the least that can be measured is more than its share, challengers make room for it.
     challenge = max(rest - max(budget, expected), _LEAST_SHARE * rest) if challenged else None
@@ -187,6 +178,21 @@ def plan(
         two_sample=tests,
         left_out=_TOO_SMALL if compared and tests is None else "",
     )
+
+
+def _fitting(cost: _Cost, options: CertifyOptions, full: Effort, budget: float) -> list[int]:
+    """Return particles, iterations and score rows, halved where left open until they fit."""
+    open_ = [v is None for v in (options.particles, options.iterations, options.score_rows)]
+    sizes = [full.particles, full.iterations, full.score_rows]
+    while cost(*sizes) > budget:
+        smaller = [
+            max(size // 2, least) if free and size > least else size
+            for size, least, free in zip(sizes, _LEAST, open_, strict=True)
+        ]
+        if smaller == sizes:
+            break
+        sizes = smaller
+    return sizes
 
 
 class _Cost:
