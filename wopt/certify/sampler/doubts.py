@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from statistics import NormalDist
 
+from wopt.certify.sampler.invariance import Drift
 from wopt.certify.sampler.psis import Smoothed
 from wopt.certify.sampler.report import LostMode
 
-__all__ = ["doubts_of_exact", "doubts_of_modes", "doubts_of_weights"]
+__all__ = ["doubts_of_drift", "doubts_of_exact", "doubts_of_modes", "doubts_of_weights"]
 
 _ERRORS = 5.0
 """Standard errors beyond which two numbers disagree."""
+_LEVEL = 1e-3
+"""Chance that steps seem to change a mean which they do not."""
 _SLACK = 0.05
 """Nats by which the estimate of log(1 + chi^2) may be too small in passing."""
 
@@ -91,4 +95,23 @@ def doubts_of_modes(lost: Sequence[LostMode] | None) -> list[str]:
     return [
         f"{len(lost)} mode(s) of the target with about {share:.2g} of its mass (estimate) have "
         "almost no draw of the model near them"
+    ]
+
+
+def doubts_of_drift(drift: Drift | None) -> list[str]:
+    """Return whether steps that leave the target as it is change what the draws say of it.
+
+    Example:
+        >>> doubts_of_drift(Drift("V", 0.02, 0.01, 5))
+        []
+    """
+    if drift is None:
+        return []
+    errors = NormalDist().inv_cdf(1 - _LEVEL / (2 * drift.means))  # the largest of so many
+    if abs(drift.value) <= errors * drift.error:
+        return []
+    return [
+        f"Metropolis steps, which leave the target as it is, change the mean of {drift.of} by "
+        f"{drift.value:.2g} +- {drift.error:.1g}: the model's draws miss a part of the target (an "
+        "arm, a tail), which their weights cannot show, so log Z and moments are off"
     ]

@@ -8,7 +8,13 @@ import torch
 from torch import Tensor
 
 from wopt.capabilities import Capability
-from wopt.certify.sampler.doubts import doubts_of_exact, doubts_of_modes, doubts_of_weights
+from wopt.certify.sampler.doubts import (
+    doubts_of_drift,
+    doubts_of_exact,
+    doubts_of_modes,
+    doubts_of_weights,
+)
+from wopt.certify.sampler.invariance import largest_drift
 from wopt.certify.sampler.lost import MANY, lost_modes
 from wopt.certify.sampler.psis import smoothed_importance_weights
 from wopt.certify.sampler.report import ModeWeight, SamplerReport
@@ -83,6 +89,7 @@ def measure_sampler(
         *doubts_of_weights(smoothed, log_z, log_z_error, normalised=known),
         *doubts_of_exact(log_z, log_z_error, ess / len(draws), eubo, eubo_error),
         *doubts_of_modes(lost),
+        *doubts_of_drift(largest_drift(target, draws, log_weights, seed) if search else None),
     )
     m, m_error, s, s_error = (tuple(v.tolist()) for v in moments(smoothed.weights, draws))
     return SamplerReport(
