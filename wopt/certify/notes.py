@@ -9,6 +9,7 @@ from wopt.certify.estimate import Estimate
 from wopt.certify.evidence import Evidence
 from wopt.certify.headline import BY_FIELDS
 from wopt.certify.measure import StepMeasure
+from wopt.certify.refute import LOCAL
 from wopt.interfaces.objective import Objective
 
 __all__ = ["notes_of"]
@@ -103,12 +104,14 @@ def _of_lambda(convexity: float | None) -> str:
 
 
 def _refutations(bounds: Sequence[StepBounds]) -> list[str]:
-    refutations = []
+    refutations, carried_on = [], set[str]()
     for row in bounds:
         told: dict[str, list[str]] = {}
         for name, entry in row.gap.items():
-            if entry.refuted and entry.value is not None and not entry.refuted.startswith("at "):
+            if entry.refuted and entry.value is not None and name not in carried_on:
                 told.setdefault(entry.refuted, []).append(f"{name} ({entry.value:.4g})")
+                if name not in LOCAL:
+                    carried_on.add(name)
         for why, names in told.items():
             refutations.append(f"Refuted after step {row.step}, by {why}: {', '.join(names)}.")
     return refutations

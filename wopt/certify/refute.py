@@ -12,9 +12,9 @@ from torch import Tensor
 from wopt.certify.bounds import Entry, StepBounds, with_transport_entropy
 from wopt.certify.gap import Floor
 
-__all__ = ["later_fall", "refute"]
+__all__ = ["LOCAL", "later_fall", "refute"]
 
-_LOCAL = {"theorem_q", "log_sobolev", "moments", "transport_entropy"}
+LOCAL = {"theorem_q", "log_sobolev", "moments", "transport_entropy"}
 """Bounds that look at one step alone: refuted at one, they may hold at another."""
 
 
@@ -63,16 +63,13 @@ def refute(
         told = {name: why for name, why in earlier.items() if row.gap[name].value is not None}
         for name, entry in row.gap.items():
             why = next((f.text for f in order if f.refutes(entry.value, entry.label)), None)
-            if why is not None:
-                told.setdefault(name, why)
-        earlier |= {n: _earlier(row.step, why) for n, why in told.items() if n not in _LOCAL}
+            if why is not None and name not in told:
+                told[name] = why
+                if name not in LOCAL:
+                    earlier[name] = f"at step {row.step}, {why}"
         marked = dataclasses.replace(row, gap=_marked(row.gap, told), w2=_marked(row.w2, told))
         judged.append(with_transport_entropy(marked, pl))
     return judged
-
-
-def _earlier(step: int, why: str) -> str:
-    return why if why.startswith("at step") else f"at step {step}, {why}"
 
 
 def _marked(entries: Mapping[str, Entry], told: Mapping[str, str]) -> dict[str, Entry]:
