@@ -28,6 +28,7 @@ _ODE: dict[str, Table] = {
     "rose": {"width": 128, "activation": "silu", "sharpness": 20.0, "steps": 4},
     "magic": {"width": 192, "activation": "softplus", "sharpness": 6.0, "steps": 2},
 }
+_CORRECTION: Table = {"name": "ode", "width": 96, "activation": "silu", "steps": 2}
 _ODE_SOLVER = {
     "optimiser": "muon",
     "learning_rate": 3.5e-3,
@@ -79,12 +80,15 @@ def arms(block: Table) -> list[Arm]:
 
 def _autoregressive(full: Table) -> list[Arm]:
     one, rest = _maps(full, 0, 1), _maps(full, 1, None)
+    last = _maps(full, full["transforms"] - 1, None)
     half = full["transforms"] // 2
     low, high = _maps(full, 0, half), _maps(full, half, None)
     return [
         Arm("one step", ((full, 100.0, 1.0),)),
         Arm("one step, a map less", ((rest, 100.0, 1.0),)),
         Arm("late-heavy", ((one, 1.0, 0.1), (rest, 100.0, 0.9))),
+        Arm("large, then a correction", ((rest, 100.0, 0.85), (last, 100.0, 0.15))),
+        Arm("large, then an ode", ((rest, 100.0, 0.8), (_CORRECTION, 10.0, 0.2))),
         Arm("late-heavy, a map more", ((one, 1.0, 0.1), (full, 100.0, 0.9))),
         Arm("steps, then joint", ((one, 1.0, 0.07), (rest, 100.0, 0.23)), joint=0.7),
         Arm("equal arcs", ((low, 1.0, 0.2), (high, 100.0, 0.3)), respace=1),
