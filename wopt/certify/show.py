@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wopt.certify.bounds import least
 from wopt.html import paragraph, table
 
 if TYPE_CHECKING:
@@ -34,17 +35,15 @@ def html_of(certificate: Certificate) -> str:
 
 
 def _row(step: StepCertificate) -> tuple[str, ...]:
-    stands = {name: e.value for name, e in step.bounds.gap.items() if e.value is not None}
-    stands = {name: v for name, v in stands.items() if step.bounds.gap[name].stands}
-    least = min(stands, key=lambda name: stands[name], default="")
+    best = least(step.bounds.gap)
     return (
         str(step.step),
         f"{step.step_size:g}",
         _interval(step.gap),
         _interval(step.residual),
         f"{step.movement.value / step.effective_step_size:.3g}",
-        f"{stands[least]:.4g}" if least else "-",
-        least,
+        "-" if best is None else f"{best[1]:.4g}",
+        "" if best is None else best[0],
     )
 
 

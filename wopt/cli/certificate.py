@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.table import Table
 
-from wopt.certify.bounds import Entry
+from wopt.certify.bounds import Entry, least
 from wopt.certify.estimate import Estimate
 from wopt.certify.results import Certificate
 
@@ -74,12 +74,8 @@ def _table(certificate: Certificate) -> Table:
 
 
 def _best(entries: Mapping[str, Entry]) -> tuple[str, float | None]:
-    values = {k: e.value for k, e in entries.items() if e.value is not None and e.stands}
-    if not values:
-        refuted = any(e.refuted for e in entries.values())
-        return ("all refuted" if refuted else ""), None
-    name = min(values, key=lambda k: values[k])
-    return name, values[name]
+    refuted = any(e.refuted for e in entries.values())
+    return least(entries) or ("all refuted" if refuted else "", None)
 
 
 def _interval(estimate: Estimate | None) -> str:

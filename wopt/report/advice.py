@@ -67,7 +67,7 @@ def _of_certificate(certificate: Certificate, run: Run) -> Iterator[str]:
             "Test fields saw too little of the first-order errors, so bounds from above were "
             f"refuted: go by the lower side; `wopt certify {run.name} --budget 5min` tries harder."
         )
-    if gap.in_nats and gap.lower is None and run.pulls_back:
+    if gap.of.in_nats and gap.lower is None and run.pulls_back:
         yield (
             f"No lower side was measured: `wopt certify {run.name} --budget 1min` fits challengers "
             "where the model has a density."

@@ -54,12 +54,7 @@ def with_mass(
     if mass.is_one:
         return dataclasses.replace(certificate, mass=mass)
     told.warn(mass.text())
-    statement = dataclasses.replace(
-        certificate.statement, text=f"{mass.text()} {certificate.statement.text}"
-    )
-    return dataclasses.replace(
-        certificate, mass=mass, statement=statement, notes=(mass.text(), *certificate.notes)
-    )
+    return certificate.changed(mass=mass, notes=(mass.text(), *certificate.notes))
 
 
 @torch.no_grad()

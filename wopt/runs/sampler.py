@@ -27,7 +27,7 @@ def with_sampler(certificate: Certificate, directory: RunDirectory) -> Certifica
         return certificate
     sampler, gap = result.to_dict().get("sampler"), certificate.gap
     false = any(step.gap is not None and step.gap.impossible for step in certificate.steps)
-    if not sampler or false or gap.estimate is not None or not gap.in_nats:
+    if not sampler or false or gap.estimate is not None or not gap.of.in_nats:
         return certificate
     elbo, log_z = sampler.get("elbo"), sampler.get("log_z")
     if elbo is None or log_z is None:  # not finite
@@ -39,6 +39,4 @@ def with_sampler(certificate: Certificate, directory: RunDirectory) -> Certifica
         f"{'infinite' if k_hat is None else format(k_hat, '.2g')}, threshold {threshold:.2g}"
     )
     told = dataclasses.replace(gap, estimate=log_z - elbo, estimate_by=by)
-    text = certificate.statement.text.replace(gap.text, told.text)
-    statement = dataclasses.replace(certificate.statement, text=text)
-    return dataclasses.replace(certificate, gap=told, statement=statement)
+    return certificate.changed(gap=told)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Literal
 
+from wopt.certify.quantity import Quantity
 from wopt.typed import Typed
 
 __all__ = ["Losses", "RunResult"]
@@ -50,7 +51,7 @@ class RunResult(Typed):
     entropy: float | None = None
     kl: float | None = None
     kl_error: float | None = None
-    kl_of: Literal["KL(data | model)", "KL(model | target)"] = "KL(data | model)"
+    kl_of: Quantity = Quantity.KL_DATA_MODEL
     likelihood_error: float | None = None
     inversion_error: float | None = None
     parameters: int | None = None
