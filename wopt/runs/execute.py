@@ -237,9 +237,7 @@ class _Execution:
             self.listener.warn(f"not certified; {again}")
             return
         try:
-            certificate = certify(
-                self.prepared, self._blocks(), ended.state, self.listener, lower=ended.lower
-            )
+            certificate = certify(self.prepared, ended.state, self.listener, lower=ended.lower)
             certificate = with_sampler(certificate, self.directory)
         except WoptError as error:
             self.listener.warn(f"no certificate: {error}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -31,7 +31,7 @@ _SHARE = 0.05
 
 
 def with_mass(
-    certificate: Certificate, prepared: Prepared, blocks: list[FlowBlock], told: Listener
+    certificate: Certificate, prepared: Prepared, blocks: Sequence[FlowBlock], told: Listener
 ) -> Certificate:
     """Return the certificate with the model's mass; where that is not one the headline says so.
 
@@ -59,7 +59,7 @@ def with_mass(
 
 @torch.no_grad()
 def mass_of(
-    prepared: Prepared, blocks: list[FlowBlock], seconds: float | None = None
+    prepared: Prepared, blocks: Sequence[FlowBlock], seconds: float | None = None
 ) -> TotalMass | None:
     """Return the integral of the model's audited density, where that can be estimated.
 
