@@ -17,10 +17,11 @@ import wopt
 from wopt.certify.bounds import Entry, Floor, Label, StepBounds
 from wopt.certify.effort import Effort
 from wopt.certify.estimate import Estimate, MethodEstimate
-from wopt.certify.gap import Gap, Resolution
+from wopt.certify.gap import Gap
 from wopt.certify.inverse import RoundTrip
 from wopt.certify.lower import LowerSide, Rung
 from wopt.certify.quantity import Quantity
+from wopt.certify.resolution import Resolution
 from wopt.certify.results import Certificate, Energy, Final, Statement, StepCertificate
 from wopt.certify.start import Smoothing, Start
 from wopt.certify.two_sample import (

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wopt.certify.bounds import StepBounds
 from wopt.certify.effort import Effort, trip_rows
-from wopt.certify.estimate import Estimate
 from wopt.certify.evidence import Evidence
-from wopt.certify.findings import findings, measure
-from wopt.certify.gap import Resolution
+from wopt.certify.findings import findings
 from wopt.certify.headline import final_of, gap_of, statement_of
 from wopt.certify.inverse import round_trips
 from wopt.certify.lower import LowerSide
-from wopt.certify.measure import StepMeasure
+from wopt.certify.measure import StepMeasure, measure_step
 from wopt.certify.notes import notes_of
 from wopt.certify.options import CertifyOptions
-from wopt.certify.results import Certificate, Energy, StepCertificate
+from wopt.certify.replay import replay
+from wopt.certify.resolution import Resolution
+from wopt.certify.results import Certificate
 from wopt.certify.start import smoothing_part
 from wopt.errors import UserError
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import Listener
+from wopt.seeds import derive
 from wopt.train.problem import Problem
 from wopt.train.record import StepRecord
 
@@ -58,7 +58,7 @@ def make_certificate(
     if not blocks:
         raise UserError("there is nothing to certify: the run has no finished step")
     effort, objective, level = effort or Effort.full(options), problem.objective, options.level
-    measures = measure(problem, blocks, records, evidence, options, effort, listener)
+    measures = _measure(problem, blocks, records, evidence, options, effort, listener)
     found = findings(objective, evidence, measures, lower, level)
     gap, smoothing = gap_of(found), smoothing_part(evidence)
     trips = round_trips(blocks, objective.target, evidence, level, trip_rows(effort.particles))
@@ -73,7 +73,7 @@ def make_certificate(
         base=found.base,
         effort=effort,
         start=found.start,
-        steps=tuple(_step(*one) for one in zip(measures, found.gaps, found.bounds, strict=True)),
+        steps=found.steps,
         final=final_of(found, options.wish, gap.estimate),
         round_trip=trips,
         smoothing=smoothing,
@@ -83,19 +83,23 @@ def make_certificate(
     ).changed()
 
 
-def _step(measure: StepMeasure, gap: Estimate | None, bounds: StepBounds) -> StepCertificate:
-    return StepCertificate(
-        step=measure.step,
-        step_size=measure.step_size,
-        effective_step_size=measure.effective,
-        gap=gap,
-        energy=Energy(*measure.energy),
-        residual=measure.residual,
-        residuals={str(name): value for name, value in measure.residuals.items()},
-        movement=measure.movement,
-        gradient=measure.fisher,
-        inversion_error=measure.inversion,
-        transport=measure.optimality,
-        not_optimal=measure.not_optimal,
-        bounds=bounds,
-    )
+def _measure(
+    problem: Problem,
+    blocks: Sequence[FlowBlock],
+    records: Sequence[StepRecord],
+    evidence: Evidence,
+    options: CertifyOptions,
+    effort: Effort,
+    listener: Listener | None,
+) -> list[StepMeasure]:
+    """Carry the particles through the run, and measure each step on the way."""
+    score, measures = evidence.score, list[StepMeasure]()
+    told = listener or Listener()
+    told.work("certifying, step by step", 0, len(blocks))
+    for passage in replay(problem, blocks, records, evidence.particles):
+        seed = derive(problem.seed, "certify", passage.record.step)
+        critic = options.of_critic(effort.iterations, seed, effort.critic)
+        step, score = measure_step(problem, passage, critic, score, options.transport_rows)
+        measures.append(step)
+        told.work("certifying, step by step", len(measures), len(blocks))
+    return measures

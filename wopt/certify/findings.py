@@ -1,4 +1,4 @@
-"""What is found of a run: every step measured, what follows, and what facts refute of it."""
+"""What is found of a run: what follows from its measured steps, and what facts refute of it."""
 
 from __future__ import annotations
 
@@ -6,25 +6,18 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from wopt.certify.bounds import Base, Entry, Label, StepBounds, chain
-from wopt.certify.effort import Effort
 from wopt.certify.estimate import Estimate
 from wopt.certify.evidence import Evidence
 from wopt.certify.gap import floors_of
 from wopt.certify.lower import LowerSide
-from wopt.certify.measure import StepMeasure, measure_step, second_moment
-from wopt.certify.options import CertifyOptions
+from wopt.certify.measure import StepMeasure, second_moment
 from wopt.certify.quantity import Quantity
 from wopt.certify.refute import later_fall, refute
-from wopt.certify.replay import replay
+from wopt.certify.results import StepCertificate
 from wopt.certify.start import Start, start_of_run
-from wopt.interfaces.block import FlowBlock
-from wopt.interfaces.listener import Listener
 from wopt.interfaces.objective import Objective
-from wopt.seeds import derive
-from wopt.train.problem import Problem
-from wopt.train.record import StepRecord
 
-__all__ = ["Findings", "findings", "measure"]
+__all__ = ["Findings", "findings"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,41 +50,15 @@ class Findings:
     bounds: Sequence[StepBounds] = ()
 
     @property
+    def steps(self) -> tuple[StepCertificate, ...]:
+        """What the certificate says of each step."""
+        told = zip(self.measures, self.gaps, self.bounds, strict=True)
+        return tuple(dataclasses.replace(m.step, gap=gap, bounds=b) for m, gap, b in told)
+
+    @property
     def of(self) -> Quantity:
         """What the gap is of."""
         return self.evidence.of if self.objective.gap_is_kl else Quantity.ENERGY
-
-
-def measure(
-    problem: Problem,
-    blocks: Sequence[FlowBlock],
-    records: Sequence[StepRecord],
-    evidence: Evidence,
-    options: CertifyOptions,
-    effort: Effort,
-    listener: Listener | None,
-) -> list[StepMeasure]:
-    """Carry the particles through a run, and measure each step on the way.
-
-    Args:
-        problem: What was minimised and how.
-        blocks: Its maps.
-        records: A record a map.
-        evidence: What to measure it on.
-        options: How it is measured.
-        effort: With how much.
-        listener: Told of the work.
-    """
-    score, measures = evidence.score, list[StepMeasure]()
-    told = listener or Listener()
-    told.work("certifying, step by step", 0, len(blocks))
-    for passage in replay(problem, blocks, records, evidence.particles):
-        seed = derive(problem.seed, "certify", passage.record.step)
-        critic = options.of_critic(effort.iterations, seed, effort.critic)
-        step, score = measure_step(problem, passage, critic, score, options.transport_rows)
-        measures.append(step)
-        told.work("certifying, step by step", len(measures), len(blocks))
-    return measures
 
 
 def findings(
@@ -146,8 +113,8 @@ def _known(objective: Objective, measure: StepMeasure, level: float) -> Estimate
     """Return the gap itself after a step, where it is known."""
     if objective.gap_is_kl or objective.minimum is None:
         return measure.divergence
-    energy, error = measure.energy
-    return Estimate.of(energy - objective.minimum, error, level)
+    energy = measure.step.energy
+    return Estimate.of(energy.value - objective.minimum, energy.error, level)
 
 
 def _bounds(found: Findings) -> list[StepBounds]:
@@ -155,25 +122,25 @@ def _bounds(found: Findings) -> list[StepBounds]:
 
     The upper ends of the intervals go into them.
     """
-    measures = found.measures
+    measures, steps = found.measures, [m.step for m in found.measures]
     if found.convexity is None:
-        return [StepBounds() for _ in measures]
+        return [StepBounds() for _ in steps]
     second = second_moment(found.evidence.particles)
     rows = chain(
-        [m.effective for m in measures],
-        [m.residual.high if m.residual else None for m in measures],
+        [s.effective_step_size for s in steps],
+        [s.residual.high if s.residual else None for s in steps],
         found.convexity,
-        moved=[m.movement.high for m in measures],
+        moved=[s.movement.high for s in steps],
         w0=found.start.w2,
         kl0=found.start.kl,
         second_moments=[second, *(m.second_moment for m in measures)],
         target_second_moment=found.start.second_moment,
-        fisher=[m.fisher.high**2 for m in measures],
+        fisher=[s.gradient.high**2 for s in steps],
         base=found.base,
         smoothness=found.smoothness,
         measured=("fisher", "second_moments"),
-        not_optimal=[m.not_optimal for m in measures],
-        seen={m.step for m in measures if m.by_fields},
+        not_optimal=[s.not_optimal for s in steps],
+        seen={m.step.step for m in measures if m.by_fields},
     )
     end = measures[-1].contributions
     floors = [

@@ -13,26 +13,12 @@ from wopt.certify.bounds import Entry, Floor, least
 from wopt.certify.estimate import Estimate
 from wopt.certify.lower import LowerSide, best_estimate
 from wopt.certify.quantity import Quantity
-from wopt.typed import Number, Typed
+from wopt.typed import Typed
 
-__all__ = ["Gap", "Refuted", "Resolution", "floors_of"]
+__all__ = ["Gap", "Refuted", "floors_of"]
 
 _BY_ESTIMATE = "the best estimate, which is no fact"
 _KNOWN_BY = "both densities, which are known"
-
-
-@dataclasses.dataclass(frozen=True)
-class Resolution(Typed):
-    """Both sides at a resolution: of the laws blurred by N(0, sigma^2 I), without assumptions.
-
-    Attributes:
-        sigma: The blur, in the flow's coordinates.
-        kl_low, kl_high: Bounds of KL between the blurred laws, nats.
-    """
-
-    sigma: float
-    kl_low: Number
-    kl_high: Number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,10 +56,10 @@ class Gap(Typed):
         estimate: The best estimate.
         upper: It is at most this if what is needed holds; ``None`` where no bound stands.
         upper_needs: What that is.
-        known: Whether the gap itself is known, up to sampling: both densities are, or the minimum.
         refuted: Bounds from above that facts, or the best estimate, contradict.
         by: What gave the lower side.
         estimate_by: What gave the estimate.
+        known: Whether the gap itself is known, up to sampling: both densities are, or the minimum.
 
     Example:
         >>> from wopt.certify.bounds import Label
@@ -94,10 +80,10 @@ class Gap(Typed):
     estimate: float | None
     upper: float | None
     upper_needs: str | None
-    known: bool
     refuted: tuple[Refuted, ...] = ()
     by: str | None = None
     estimate_by: str = ""
+    known: bool = False
 
     @classmethod
     def between(
@@ -127,7 +113,7 @@ class Gap(Typed):
             for name, e in bounds.items()
             if e.value is not None and e.refuted is not None
         )
-        gap = cls(of, None, level, None, upper, needed, False, refuted)
+        gap = cls(of, None, level, None, upper, needed, refuted)
         if known is not None and not known.impossible and math.isfinite(known.value):
             return dataclasses.replace(
                 gap, lower=known.low, estimate=known.value, known=True, by=_KNOWN_BY,

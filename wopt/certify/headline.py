@@ -32,9 +32,9 @@ def gap_of(found: Findings) -> Gap:
 def _needs(name: str, found: Findings) -> str:
     """Say what a bound from above needs, besides its theorem's other conditions."""
     # Theorem Q looks at the last step alone, and log-Sobolev at the gradient after it.
-    looked = [m.residual for m in found.measures[-1 if name == "theorem_q" else 0 :]]
+    looked = [m.step.residual for m in found.measures[-1 if name == "theorem_q" else 0 :]]
     if name == "log_sobolev":
-        looked = [found.measures[-1].fisher]
+        looked = [found.measures[-1].step.gradient]
     if any(one.by_fields for one in looked if one is not None):
         return "every first-order error were as small as the largest seen"
     return f"lambda = {found.convexity:.4g} holds, as it is declared"
@@ -48,7 +48,7 @@ def final_of(found: Findings, wish: float, estimate: float | None = None) -> Fin
         wish: The gap that is wished for.
         estimate: The best estimate of the gap, where there is one.
     """
-    last, end, convexity = found.bounds[-1], found.measures[-1], found.convexity
+    last, end, convexity = found.bounds[-1], found.measures[-1].step, found.convexity
     tv = last.best_tv
     final = Final(
         gap=_best(last.gap),
@@ -59,7 +59,7 @@ def final_of(found: Findings, wish: float, estimate: float | None = None) -> Fin
         return final
     of = found.of.short
     plan = steps_needed(
-        wish, end.effective, end.residual.high, convexity, kl0=final.gap.value, of=of
+        wish, end.effective_step_size, end.residual.high, convexity, kl0=final.gap.value, of=of
     )
     label = Label.GIVEN_SEEN if end.residual.by_fields else Label.GIVEN_EPS
     steps, text = plan.steps, str(plan)
@@ -95,13 +95,12 @@ def statement_of(
         return Statement(gap.text)
     cost = smoothing.w2_data_units if smoothing else 0.0
     mixed = mixed_statement(trips.data_units.high, best.value, cost)
-    residuals = [m.residual for m in found.measures]
-    used = [found.measures[-1].fisher, *(one for one in residuals if one is not None)]
+    used = [found.measures[-1].step.gradient, *(m.step.residual for m in found.measures)]
     return Statement(
         text=gap.text,
         kl=mixed.kl,
         w2=mixed.data_w2,
         tv=mixed.tv,
-        conditional=any(one.by_fields for one in used),
+        conditional=any(one.by_fields for one in used if one is not None),
         label=best.label,
     )

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from wopt.capabilities import Capability
-from wopt.certify.bounds import Base
+from wopt.certify.bounds import Base, StepBounds
 from wopt.certify.critic import CriticOptions, stein_norm
 from wopt.certify.estimate import (
     Estimate,
@@ -18,13 +18,13 @@ from wopt.certify.estimate import (
     root_mean_square,
 )
 from wopt.certify.optimality import (
-    Optimality,
     needs_optimal,
     optimality_of,
     symmetry_of,
     why_not_optimal,
 )
 from wopt.certify.replay import Passage
+from wopt.certify.results import Energy, StepCertificate
 from wopt.certify.score import pushed_score
 from wopt.interfaces.derivatives import wasserstein_gradient
 from wopt.interfaces.objective import Objective
@@ -41,47 +41,27 @@ __all__ = ["StepMeasure", "base_of", "measure_step", "second_moment"]
 
 @dataclasses.dataclass(frozen=True)
 class StepMeasure:
-    """What is measured of one step on certification particles.
+    """What is measured of one step, on particles that nothing was trained on.
 
     Attributes:
-        step: 1, 2, ...
-        step_size: h.
-        effective: h' of the subproblem, or h.
+        step: What the certificate says of it; the gap and the bounds follow from all steps.
         base: Where the proximal step begins.
-        residuals: The first-order error by every method that is possible.
-        residual: The best of them.
-        movement: Root mean square of what the proximal step moves: y - a, or y - x with an
-            explicit part.
         divergence: KL to the target where both densities are known.
-        energy: The objective and its standard error.
         contributions: Of each particle to the energy, where that is a mean without weights.
-        inversion: Root mean square of T^-1(T(x)) - x.
-        fisher: The norm of the Wasserstein gradient after the step.
         second_moment: E|x|^2 after it.
-        optimality: Whether the block is the optimal map.
-        not_optimal: Why it is not, where bounds ask for that.
     """
 
-    step: int
-    step_size: float
-    effective: float
+    step: StepCertificate
     base: Base
-    residuals: dict[Method, Estimate]
-    residual: MethodEstimate | None
-    movement: Estimate
     divergence: Estimate | None
-    energy: tuple[float, float]
     contributions: Tensor | None
-    inversion: float | None
-    fisher: MethodEstimate
     second_moment: float
-    optimality: Optimality | None
-    not_optimal: str
 
     @property
     def by_fields(self) -> bool:
         """Whether the residual or the gradient is what test fields see of it."""
-        return self.fisher.by_fields or (self.residual is not None and self.residual.by_fields)
+        residual = self.step.residual
+        return self.step.gradient.by_fields or (residual is not None and residual.by_fields)
 
 
 @torch.no_grad()
@@ -116,26 +96,26 @@ def measure_step(
     by_particle = objective.contributions(after)
     optimal = needs_optimal(objective)
     looked = symmetry_of(passage) if optimal or plan_rows else (None, "")
-    measure = StepMeasure(
+    step = StepCertificate(
         step=passage.record.step,
         step_size=passage.record.step_size,
-        effective=effective,
-        base=base,
-        residuals=residuals,
+        effective_step_size=effective,
+        gap=None,
+        energy=Energy(float(objective.energy(after)), _error(by_particle, after.weights)),
         residual=residual,
+        residuals={str(method): value for method, value in residuals.items()},
         movement=root_mean_square(moved.double().square().sum(1), before.weights, options.level),
-        divergence=divergence(objective, after, options.level),
-        energy=(float(objective.energy(after)), _error(by_particle, after.weights)),
-        contributions=None if after.weights is not None else by_particle,
-        inversion=inversion_error([passage.block], before.points[:INVERTED]),
-        fisher=_root_fisher(objective, after, options, pushed),
-        second_moment=second_moment(after),
-        optimality=optimality_of(
+        gradient=_root_fisher(objective, after, options, pushed),
+        inversion_error=inversion_error([passage.block], before.points[:INVERTED]),
+        transport=optimality_of(
             passage, looked, residual, effective, plan_rows, options.level, options.seed
         ),
         not_optimal=why_not_optimal(looked[0]) if optimal else "",
+        bounds=StepBounds(),
     )
-    return measure, pushed
+    known = divergence(objective, after, options.level)
+    by_particle = None if after.weights is not None else by_particle
+    return StepMeasure(step, base, known, by_particle, second_moment(after)), pushed
 
 
 def _first_order(

@@ -21,7 +21,8 @@ def notes_of(found: Findings) -> tuple[str, ...]:
         "Residuals, movements and moments are estimates from particles that nothing was trained "
         "on; their upper ends go into the bounds."
     )
-    if any(m.residual is not None and m.residual.by_fields for m in found.measures):
+    residuals = [m.step.residual for m in found.measures]
+    if any(one.by_fields for one in residuals if one is not None):
         notes.append(
             "eps by test fields is a lower bound of the true first-order error up to sampling "
             "error: what the fields cannot see is missing, however small the value. A bound given "

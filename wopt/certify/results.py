@@ -10,10 +10,11 @@ from pydantic import Field
 from wopt.certify.bounds import Base, Entry, Label, StepBounds
 from wopt.certify.effort import Effort
 from wopt.certify.estimate import Estimate, MethodEstimate
-from wopt.certify.gap import Gap, Resolution
+from wopt.certify.gap import Gap
 from wopt.certify.inverse import RoundTrip
 from wopt.certify.lower import LowerSide
 from wopt.certify.optimality import Optimality
+from wopt.certify.resolution import Resolution
 from wopt.certify.start import Smoothing, Start
 from wopt.certify.total_mass import TotalMass
 from wopt.certify.two_sample import ConditionalReport, TwoSampleReport
@@ -56,7 +57,8 @@ class StepCertificate(Typed):
         energy: The objective.
         residual: The best estimate of the first-order error.
         residuals: By every method.
-        movement: Root mean square of what the step moves.
+        movement: Root mean square of what the proximal step moves: y - a, or y - x with an
+            explicit part.
         gradient: The norm of the Wasserstein gradient after it.
         inversion_error: Root mean square of T^-1(T(x)) - x.
         transport: Whether the block is the optimal map; ``None`` where that was not measured.

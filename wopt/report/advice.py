@@ -34,8 +34,8 @@ def _all(run: Run) -> Iterator[str]:
             f"{result.kl_of} is estimated far below 0, so a density is not normalised: leave "
             "NORMALISED out of the target's `provides`, or add log Z to its potential."
         )
-    if result is not None and result.sampler and not result.sampler.get("reliable"):
-        lost = result.sampler.get("lost_modes")
+    if result is not None and result.sampler and not result.sampler.reliable:
+        lost = result.sampler.lost_modes
         more = "start wider, so that no mode is out of reach" if lost else "make more steps"
         yield (
             f"Do not use means or log Z of this sampler yet: {more} or widen the block, and run "

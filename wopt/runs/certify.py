@@ -9,9 +9,9 @@ from typing import Any
 
 from wopt.certify.certificate import make_certificate
 from wopt.certify.effort import Effort, plan
-from wopt.certify.gap import Resolution
 from wopt.certify.lower import LowerSide
 from wopt.certify.options import CertifyOptions
+from wopt.certify.resolution import Resolution
 from wopt.certify.results import Certificate
 from wopt.config.model import validate
 from wopt.errors import UserError, WoptError

@@ -7,7 +7,7 @@ import enum
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AliasChoices, BeforeValidator, Field
 
 from wopt.typed import Typed
 
@@ -55,6 +55,14 @@ class Floor(Typed):
         return f"{at}{self.by}: {'about' if self.estimated else 'at least'} {self.value:.4g}"
 
 
+_KEYS = AliasChoices("refuted_by", "refuted")
+
+
+def _of_file(value: Any) -> Any:
+    """Return what a file says; of earlier versions that is a text, of which none is refused."""
+    return value or None
+
+
 @dataclasses.dataclass(frozen=True)
 class Entry(Typed):
     """One bound at one step.
@@ -70,7 +78,9 @@ class Entry(Typed):
     value: float | None
     label: Label | None = None
     reason: str = ""
-    refuted: Annotated[Floor | None, Field(validation_alias="refuted_by")] = None
+    refuted: Annotated[Floor | None, Field(validation_alias=_KEYS), BeforeValidator(_of_file)] = (
+        None
+    )
 
     @property
     def stands(self) -> bool:

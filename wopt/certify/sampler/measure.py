@@ -67,12 +67,7 @@ def measure_sampler(
         >>> report.log_z, round(report.ess, 6), report.reliable
         (0.0, 1000.0, True)
     """
-    draws, weights = draws.double().cpu(), log_weights(target, draws, log_q)
-    if len(weights) < 2 or not bool((weights > -math.inf).any()):
-        raise DataError(
-            f"none of {len(draws)} draws of the model has a finite density of model and target: "
-            "the maps overflow, or the target has no mass where the model is"
-        )
+    draws, weights = draws.double().cpu(), _weights(target, draws, log_q)
     elbo, elbo_error = mean_and_error(weights)
     eubo, eubo_error = _upper_side(target, exact)
     log_z, log_z_error = log_mean_weight(weights)
@@ -88,7 +83,9 @@ def measure_sampler(
         *doubts_of_drift(largest_drift(target, draws, weights, seed) if search else None),
     )
     return SamplerReport(
-        *(elbo, elbo_error, eubo, eubo_error, log_z, log_z_error, ess),
+        *(elbo, eubo, log_z, log_z_error, ess),
+        elbo_error=elbo_error,
+        eubo_error=eubo_error,
         k_hat=smoothed.k_hat,
         k_hat_threshold=smoothed.threshold,
         reliable=not doubts,
@@ -98,6 +95,17 @@ def measure_sampler(
         lost_modes=lost,
         draws=len(draws),
     )
+
+
+def _weights(target: Target, draws: Tensor, log_q: Tensor) -> Tensor:
+    """Return log weights, of which some are finite."""
+    weights = log_weights(target, draws, log_q)
+    if len(weights) < 2 or not bool((weights > -math.inf).any()):
+        raise DataError(
+            f"none of {len(draws)} draws of the model has a finite density of model and target: "
+            "the maps overflow, or the target has no mass where the model is"
+        )
+    return weights
 
 
 def _upper_side(
