@@ -173,3 +173,12 @@ def test_the_note_names_who_claims_what_is_false():
     assert "the target is not normalised" in notes[0]
     assert "GaussianTarget" in notes[0] or "Gaussian" in notes[0]
     assert notes[1] == "a remark"
+
+
+def test_a_refuted_bound_that_is_told_in_words_alone_is_not_read_as_standing():
+    """Certificates of before had no ``refuted_by``."""
+    table = Entry(0.1, Label.GIVEN_SEEN).to_dict()
+    del table["refuted_by"]
+    assert Entry.from_dict(table) == Entry(0.1, Label.GIVEN_SEEN)
+    with pytest.raises(RunError, match="refuted: Input should be an object"):
+        Entry.from_dict(table | {"refuted": "a fact: at least 0.5"})

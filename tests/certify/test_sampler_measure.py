@@ -15,6 +15,7 @@ from wopt.certify.sampler.psis import Smoothed
 from wopt.testing import GaussianTarget, gaussian_kl
 
 KEYS = {
+    "elbo_error", "eubo_error",
     "elbo", "eubo", "log_z", "log_z_error", "ess", "k_hat", "k_hat_threshold", "reliable",
     "means", "means_error", "sds", "sds_error", "mode_weights", "lost_modes", "doubts", "draws",
 }  # fmt: skip
@@ -104,6 +105,7 @@ def test_what_is_written(pair):
     found, *_ = pair
     table = json.loads(json.dumps(found.to_dict()))
     assert set(table) == KEYS
+    assert SamplerReport.from_dict(table) == found
     assert table["reliable"] is True
     assert table["mode_weights"] is None
     assert table["k_hat_threshold"] == 0.7
