@@ -48,7 +48,7 @@ def cells(step: StepCertificate) -> tuple[str, ...]:
         _interval(step.gap),
         _interval(step.residual),
         f"{step.movement.value / step.effective_step_size:.3g}",
-        "-" if best is None else f"{best[1]:.3g}",
+        "-" if best is None else f"{best[1]:.4g}",
         ("all refuted" if refuted else "") if best is None else best[0],
     )
 
