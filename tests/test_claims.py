@@ -248,7 +248,7 @@ def test_an_energy_below_a_declared_minimum_says_whose_claim_is_false():
     (found,) = false_claims(Higher(), 0.2, 0.01, start_known=False)
     assert (found.who, found.claim) == ("Higher", "minimum = 0.5")
     assert "Higher claims minimum = 0.5" in found.text()
-    assert found.to_dict()["energy"] == 0.2
+    assert found.energy == 0.2
     assert false_claims(Higher(), 0.46, 0.01, start_known=False) == []  # within five errors
     assert false_claims(Well(), 0.0, 0.0, start_known=False) == []
 

@@ -35,7 +35,7 @@ def test_the_page_shows_both(finished_run, tmp_path, command):
     result = json.loads((first / "result.json").read_text())
     # once for either run
     assert text.count(f'<data value="{result["nll_test"]}">') == 2
-    assert "<th>KL at least</th>" in text
+    assert '<th scope="col">KL at least</th>' in text
     assert "certified bound" not in text + answer.out
     head = next(line for line in answer.out.splitlines() if "KL at least" in line)
     assert all(heading in head for _, heading in COLUMNS)

@@ -52,7 +52,7 @@ def test_a_poor_step_is_certified_truly(tiny):
     tiny["certify"] = {"particles": 2000, "iterations": 25, "transport_rows": 0}
     prepared, dataset = ready(tiny, log_density=None, entropy=None)
     solution = advance(prepared, prepared.problem.begin(prepared.train, prepared.valid), False)
-    found = certify(prepared, solution.flow.blocks, solution.state, seconds=6.0)
+    found = certify(prepared, solution.state, seconds=6.0)
 
     fresh = dataset.sample(20_000, torch.Generator().manual_seed(99))
     ratio = dataset.log_density(fresh) - solution.flow.log_prob(fresh, audit=True).double()

@@ -7,7 +7,7 @@ import functools
 import inspect
 import typing
 from collections.abc import Callable
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
@@ -101,6 +101,10 @@ class Component:
         if options is None:
             return {}
         return {name: getattr(options, name) for name in type(options).model_fields}
+
+    def with_options(self, **options: Any) -> Self:
+        """Return a component of the same class with other options, checked anew."""
+        return type(self)(**{**self.options, **options})
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> core_schema.CoreSchema:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import functools
 import json
 import math
@@ -82,7 +83,7 @@ def _plain(value: Any) -> Any:
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
-    return finite(value)
+    return value.value if isinstance(value, enum.Enum) else finite(value)
 
 
 def _first(error: ValidationError) -> str:

@@ -28,7 +28,7 @@ def column(rows, of, name):
 def test_every_column_is_its_function():
     lam = 0.8
     rows = bounds.chain(H, EPS, lam, **ALL)
-    assert [row.step for row in rows] == [1, 2, 3]
+    assert len(rows) == 3
     last = bounds.a_posteriori(np.array(MOVED), np.array(H), np.array(EPS), lam)
     expected = {
         ("w2", "theorem_s"): bounds.theorem_s(3.0, H, EPS, lam),

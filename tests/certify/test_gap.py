@@ -1,46 +1,46 @@
 """The headline: what is known from below beats what is bounded from above."""
 
+import dataclasses
+
 import pytest
 import torch
 
 import wopt
-from wopt.certify.bounds import chain
+from wopt.certify.bounds import Entry, Floor, Label, StepBounds, chain
 from wopt.certify.estimate import Estimate
-from wopt.certify.gap import (
-    BY_ESTIMATE,
-    Floor,
-    Gap,
-    NamedBound,
-    assemble,
-    estimate_floor,
-    floor_of,
-)
+from wopt.certify.findings import Findings
+from wopt.certify.gap import Gap, floors_of
 from wopt.certify.lower import LowerSide, Rung
 from wopt.certify.notes import notes_of
+from wopt.certify.quantity import Quantity
 from wopt.certify.refute import later_fall, refute
+from wopt.certify.start import Start
 from wopt.errors import RunError
 
 SIDE = LowerSide(1.84, 0.02, 1.81, 0.95, "autoregressive", 2000, (Rung("ode", 3.0, 0.5, 0.1),))
+DATA, TARGET = Quantity.KL_DATA_MODEL, Quantity.KL_MODEL_TARGET
 
 
-def upper(value, by="theorem_q"):
-    return NamedBound(value, "bound given the eps seen", by)
+def judged(bounds, of=DATA, label=Label.GIVEN_SEEN, lower=None, known=None):
+    """Return the gap where bounds have yielded to what is known from below."""
+    rows = [StepBounds({name: Entry(value, label) for name, value in bounds.items()})]
+    (row,) = refute(rows, [floors_of(lower, known)], 1.0)
+    return Gap.between(of, row.gap, needs="eps is as seen", lower=lower, known=known)
 
 
 def test_a_lower_side_refutes_what_lies_below_it():
-    found = assemble("KL(data | model)", [upper(0.19), upper(2.5, "paper")], lower=SIDE)
+    found = judged({"theorem_q": 0.19, "paper": 2.5}, lower=SIDE)
     assert (found.lower, found.estimate, found.upper, found.by) == (1.81, 1.84, 2.5, SIDE.by)
     assert [(r.name, r.value) for r in found.refuted] == [("theorem_q", 0.19)]
-    assert "at least 1.81" in found.refuted[0].by
+    assert found.refuted[0].by == Floor(1.81, "the lower side (autoregressive)")
+    assert str(found.refuted[0].by).endswith(": at least 1.81")
     assert found.text.startswith("KL(data | model) is at least 1.81 (95%, no assumption)")
     assert "best estimate 1.84 (estimate: the ladder of challengers by effort)" in found.text
-    assert "at most 2.5 only if every first-order error were as small as the largest seen" in (
-        found.text
-    )
+    assert "at most 2.5 only if eps is as seen" in found.text
 
 
 def test_where_all_are_refuted_none_is_the_headline():
-    found = assemble("KL(data | model)", [upper(0.19)], lower=SIDE)
+    found = judged({"theorem_q": 0.19}, lower=SIDE)
     assert found.upper is None
     assert found.upper_needs is None
     assert "no bound from above stands" in found.text
@@ -53,48 +53,48 @@ LEARNED = LowerSide(
 
 
 def test_a_bound_below_the_estimate_is_no_upper_side():
-    found = assemble("KL(data | model)", [upper(0.35)], lower=LEARNED)
+    found = judged({"theorem_q": 0.35}, lower=LEARNED)
     assert found.estimate == pytest.approx(0.4)
     assert found.upper is None
     assert [(r.name, r.value) for r in found.refuted] == [("theorem_q", 0.35)]
-    assert found.refuted[0].by == f"{BY_ESTIMATE}: about 0.4"
+    assert found.refuted[0].by.estimated
+    assert str(found.refuted[0].by) == "the best estimate, which is no fact: about 0.4"
     assert "no upper side: the estimate exceeds what the errors seen would allow" in found.text
     # What lies below the lower side is refuted by it, which is a fact.
-    by = [r.by for r in assemble("KL", [upper(0.2), upper(0.3)], lower=LEARNED).refuted]
-    assert by[0].startswith("the lower side (tree): at least 0.25")
-    assert by[1].startswith(BY_ESTIMATE)
+    by = [r.by for r in judged({"theorem_q": 0.2, "theorem_p": 0.3}, lower=LEARNED).refuted]
+    assert by == [floors_of(LEARNED, None)[0], floors_of(LEARNED, None)[1]]
+    assert [floor.estimated for floor in by] == [False, True]
 
 
 def test_an_estimate_does_not_refute_theorems_about_true_errors():
-    bound = NamedBound(0.35, "bound given eps", "theorem_q", "lambda = 1 holds")
-    found = assemble("KL(data | model)", [bound], lower=LEARNED)
+    found = judged({"theorem_q": 0.35}, label=Label.GIVEN_EPS, lower=LEARNED)
     assert (found.upper, found.refuted) == (0.35, ())
     known = Estimate.of(0.3, 0.01, 0.95)
-    assert estimate_floor(LEARNED, known) is None
-    assert assemble("KL(model | target)", [upper(0.35)], lower=LEARNED, known=known).upper == 0.35
+    assert not any(floor.estimated for floor in floors_of(LEARNED, known))
+    assert judged({"theorem_q": 0.35}, TARGET, lower=LEARNED, known=known).upper == 0.35
 
 
 def test_estimates_mark_the_bounds_of_the_last_step():
     rows = chain([1.0], [0.3], 1.0, kl0=0.5, moved=[0.2], seen={1})
-    floors = [[Floor(0.01, "a fact"), estimate_floor(LEARNED, None)]]
-    row = refute(rows, floors, 1.0)[0]
+    estimate = floors_of(LEARNED, None)[1]
+    row = refute(rows, [[Floor(0.01, "a fact"), estimate]], 1.0)[0]
     values = {n: e for n, e in row.gap.items() if e.value is not None}
     low = {n for n, e in values.items() if e.value < 0.4}
     assert low
-    assert {n for n, e in values.items() if e.refuted.startswith(BY_ESTIMATE)} == {
-        n for n in low if values[n].label == "bound given the eps seen"
+    assert {n for n, e in values.items() if e.refuted == estimate} == {
+        n for n in low if values[n].label is Label.GIVEN_SEEN
     }
 
 
 def test_without_a_challenger_it_is_said():
-    found = assemble("KL(data | model)", [upper(0.19)])
+    found = judged({"theorem_q": 0.19})
     assert (found.lower, found.estimate, found.by) == (None, None, None)
     assert "no lower side was measured" in found.text
 
 
 def test_a_negative_lower_side_refutes_nothing():
     side = LowerSide(-0.01, 0.02, -0.05, 0.95, "autoregressive", 100)
-    found = assemble("KL(data | model)", [upper(1e-9)], lower=side)
+    found = judged({"theorem_q": 1e-9}, lower=side)
     assert found.refuted == ()
     assert "at least 0 (95%" in found.text
     assert found.lower == -0.05
@@ -102,14 +102,14 @@ def test_a_negative_lower_side_refutes_nothing():
 
 def test_a_known_divergence_is_both_sides_and_an_impossible_one_is_none():
     known = Estimate.of(0.5, 0.01, 0.95)
-    found = assemble("KL(model | target)", [upper(0.1), upper(0.9, "paper")], known=known)
+    found = judged({"theorem_q": 0.1, "paper": 0.9}, TARGET, known=known)
     assert (found.lower, found.estimate, found.upper) == (known.low, 0.5, 0.9)
     assert "no assumption" not in found.text
     false = Estimate.of(-58.57, 0.1, 0.95)
     assert (false.value, false.raw, false.impossible) == (0.0, -58.57, True)
     assert not Estimate.of(-0.2, 0.1, 0.95).impossible
-    assert assemble("KL(model | target)", [upper(0.1)], known=false).estimate is None
-    assert floor_of(None, false) is None
+    assert judged({"theorem_q": 0.1}, TARGET, known=false).estimate is None
+    assert floors_of(None, false) == []
 
 
 def test_the_run_itself_refutes_by_a_later_fall():
@@ -130,16 +130,31 @@ def test_the_run_itself_refutes_by_a_later_fall():
     assert first.w2["theorem_q"].refuted
     assert first.w2["transport_entropy"].value is None
     # P is made of the errors before, Q of its own step's alone.
-    assert second.gap["theorem_p"].refuted.startswith("at step 1, ")
+    assert second.gap["theorem_p"].refuted == dataclasses.replace(fall, step=1)
+    assert str(second.gap["theorem_p"].refuted) == f"at step 1, {fall}"
     assert third.gap["theorem_p"].refuted == second.gap["theorem_p"].refuted
     assert second.best_gap == second.gap["theorem_q"]
-    assert Floor(1.0, "x") == Floor(1.0, "x")
+
+
+BY_SEEN = StepBounds(
+    {"theorem_q": Entry(0.1, Label.GIVEN_SEEN, refuted=Floor(0.5, "a fact", step=2))}
+)
 
 
 def test_it_is_read_back_and_checked():
-    found = assemble("KL(data | model)", [upper(0.19)], lower=SIDE)
+    found = judged({"theorem_q": 0.19, "paper": 2.5}, lower=SIDE)
     assert Gap.from_dict(found.to_dict()) == found
     assert LowerSide.from_dict(SIDE.to_dict()) == SIDE
+    assert StepBounds.from_dict(BY_SEEN.to_dict()) == BY_SEEN
+    written = BY_SEEN.to_dict()["gap"]["theorem_q"]
+    assert (written["label"], written["refuted"]) == (
+        "bound given the eps seen", "at step 2, a fact: at least 0.5",
+    )  # fmt: skip
+    told = found.to_dict()["refuted"][0]
+    assert {k: told[k] for k in ("name", "value", "by")} == {
+        "name": "theorem_q", "value": 0.19,
+        "by": "the lower side (autoregressive): at least 1.81",
+    }  # fmt: skip
     keys = {"lower", "level", "estimate", "upper", "upper_needs", "refuted", "by", "of"}
     assert keys <= set(found.to_dict())
     with pytest.raises(RunError, match="it has no `level`"):
@@ -152,8 +167,18 @@ def test_the_note_names_who_claims_what_is_false():
     objective = wopt.build("objective", "kl")
     false = [Estimate.of(-58.57, 0.1, 0.95)]
     evidence = type("E", (), {"remarks": ("a remark",)})()
-    notes = notes_of(objective, evidence, [], false, [], 1.0, "previous")
+    found = Findings(objective, evidence, 0.95, [], false, Start(), "previous", 1.0, None, None, [])
+    notes = notes_of(found)
     assert "-58.57" in notes[0]
     assert "the target is not normalised" in notes[0]
     assert "GaussianTarget" in notes[0] or "Gaussian" in notes[0]
     assert notes[1] == "a remark"
+
+
+def test_a_refuted_bound_that_is_told_in_words_alone_is_not_read_as_standing():
+    """Certificates of before had no ``refuted_by``."""
+    table = Entry(0.1, Label.GIVEN_SEEN).to_dict()
+    del table["refuted_by"]
+    assert Entry.from_dict(table) == Entry(0.1, Label.GIVEN_SEEN)
+    with pytest.raises(RunError, match="refuted: Input should be an object"):
+        Entry.from_dict(table | {"refuted": "a fact: at least 0.5"})

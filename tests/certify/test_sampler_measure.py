@@ -15,6 +15,7 @@ from wopt.certify.sampler.psis import Smoothed
 from wopt.testing import GaussianTarget, gaussian_kl
 
 KEYS = {
+    "elbo_error", "eubo_error",
     "elbo", "eubo", "log_z", "log_z_error", "ess", "k_hat", "k_hat_threshold", "reliable",
     "means", "means_error", "sds", "sds_error", "mode_weights", "lost_modes", "doubts", "draws",
 }  # fmt: skip
@@ -75,7 +76,7 @@ def pair():
     target = Shifted(n, s, 2.5)
     x, log_prob = of_gaussian(20_000, m, c)
     exact = target.sample(20_000, 3, torch.Generator().manual_seed(1))
-    found = measure_sampler(target, x, log_prob(x), exact=exact, exact_log_q=log_prob(exact))
+    found = measure_sampler(target, x, log_prob(x), exact=(exact, log_prob(exact)))
     reverse = gaussian_kl(m, c, target.mean, target.covariance)
     forward = gaussian_kl(target.mean, target.covariance, m, c)
     return found, target, reverse, forward
@@ -104,6 +105,7 @@ def test_what_is_written(pair):
     found, *_ = pair
     table = json.loads(json.dumps(found.to_dict()))
     assert set(table) == KEYS
+    assert SamplerReport.from_dict(table) == found
     assert table["reliable"] is True
     assert table["mode_weights"] is None
     assert table["k_hat_threshold"] == 0.7
@@ -125,7 +127,7 @@ def test_a_poor_funnel_is_caught():
     exact = target.sample(5000, 10, torch.Generator().manual_seed(2))
     c = torch.diag(torch.tensor([4.0] + [2.0] * 9).double())
     x, log_prob = of_gaussian(5000, torch.tensor([1.0] + [0.0] * 9).double(), c)
-    found = measure_sampler(target, x, log_prob(x), exact=exact, exact_log_q=log_prob(exact))
+    found = measure_sampler(target, x, log_prob(x), exact=(exact, log_prob(exact)))
     assert found.k_hat > 0.7
     assert found.eubo > 100
     assert not found.reliable
@@ -175,9 +177,7 @@ def test_exact_draws_and_a_known_constant_see_lost_modes():
     full = mixture(5)
     x, log_prob = of_gaussian(4000, full.law.parts[0].mean, torch.eye(5).double())
     exact = full.sample(4000, 5, torch.Generator().manual_seed(1))
-    found = measure_sampler(
-        full, x, log_prob(x), exact=exact, exact_log_q=log_prob(exact), search=False
-    )
+    found = measure_sampler(full, x, log_prob(x), exact=(exact, log_prob(exact)), search=False)
     assert found.lost_modes is None
     doubts = " ".join(found.doubts)
     assert "known to be 0" in doubts

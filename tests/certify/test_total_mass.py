@@ -59,7 +59,7 @@ def ready(tiny):
 
 def test_a_block_that_claims_too_much_is_told_of_first(tiny):
     prepared, solution, blocks = ready(tiny)
-    honest = certify(prepared, blocks, solution.state)
+    honest = certify(prepared, solution.state)
     assert honest.mass.is_one
     assert "integrates" not in honest.statement.text
     false = TooGood(2).to(blocks[0].move(prepared.train.points[:1]).dtype).freeze()
@@ -80,7 +80,7 @@ def test_the_certificate_of_a_false_log_det(tiny, monkeypatch):
         def warn(self, text):
             warned.append(text)
 
-    certificate = certify(prepared, blocks, solution.state, Told())
+    certificate = certify(prepared, solution.state, Told())
     assert not certificate.mass.is_one
     assert certificate.statement.text.startswith("The model's density integrates to 1.")
     assert "too high" in certificate.notes[0]

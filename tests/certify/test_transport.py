@@ -90,8 +90,8 @@ def test_the_bias_of_plans_is_shown_and_falls_with_size():
     x = normal(4000, 4)
     found = transport_gap(x, x + 0.5, size=500)
     small, large = found.plans
-    assert small.noise > 1.2 * large.noise > 0.3  # the true distance is 0
-    assert small.independent > large.independent > 1.2  # the true one is 1
+    assert small.w2_squared_noise > 1.2 * large.w2_squared_noise > 0.3  # the true distance is 0
+    assert small.w2_squared_independent > large.w2_squared_independent > 1.2  # the true one is 1
     assert small.gap < 1e-9
     assert abs(found.dual.value - 1) < 0.01
 

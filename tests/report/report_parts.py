@@ -14,21 +14,15 @@ import safetensors.torch
 import torch
 
 import wopt
-from wopt.certify.bounds import Entry
+from wopt.certify.bounds import Entry, Floor, Label, StepBounds
 from wopt.certify.effort import Effort
-from wopt.certify.estimate import Estimate
-from wopt.certify.gap import NamedBound, Refuted, Resolution, assemble
+from wopt.certify.estimate import Estimate, MethodEstimate
+from wopt.certify.gap import Gap
 from wopt.certify.inverse import RoundTrip
 from wopt.certify.lower import LowerSide, Rung
-from wopt.certify.results import (
-    Bounds,
-    Certificate,
-    Energy,
-    Final,
-    MethodEstimate,
-    Statement,
-    StepCertificate,
-)
+from wopt.certify.quantity import Quantity
+from wopt.certify.resolution import Resolution
+from wopt.certify.results import Certificate, Energy, Final, Statement, StepCertificate
 from wopt.certify.start import Smoothing, Start
 from wopt.certify.two_sample import (
     ClassifierTest,
@@ -95,15 +89,15 @@ SIDE = LowerSide(
     (Rung("closed <forms>", 0.5, 0.03, 0.01), Rung("200 iterations", 4.25, 0.05, 0.01)),
 )  # fmt: skip
 
-GAP = assemble(
-    "KL(data | model)",
-    [NamedBound(0.125, "bound given the eps seen", "theorem_q")],
-    lower=SIDE,
-    refuted=[Refuted("a_priori", 0.01, "the lower side")],
-)
+BOUNDS = {
+    "theorem_q": Entry(0.125, Label.GIVEN_SEEN),
+    "theorem_p": Entry(None, reason="kl0 is not known"),
+    "a_priori": Entry(0.01, Label.GIVEN_SEEN, refuted=Floor(0.02, "the lower side")),
+}
+
+GAP = Gap.between(Quantity.KL_DATA_MODEL, BOUNDS, needs="eps is as seen", lower=SIDE)
 
 CERTIFICATE = Certificate(
-    of="KL(p_n | q)",
     gap=GAP,
     resolution=(Resolution(0.1, 0.02, 0.04),),
     particles=100,
@@ -128,20 +122,13 @@ CERTIFICATE = Certificate(
             inversion_error=1e-6,
             transport=None,
             not_optimal="",
-            bounds=Bounds(
-                gap={
-                    "theorem_q": Entry(0.125, "bound given the eps seen"),
-                    "theorem_p": Entry(None, reason="kl0 is not known"),
-                    "a_priori": Entry(0.01, "bound given the eps seen", refuted="the lower side"),
-                },
-                w2={"theorem_q": Entry(0.5, "bound given the eps seen")},
-            ),
+            bounds=StepBounds(BOUNDS, {"theorem_q": Entry(0.5, Label.GIVEN_SEEN)}),
         ),
     ),
     final=Final(),
     round_trip=RoundTrip(estimate(1e-6), estimate(1e-6), None),
     smoothing=Smoothing(0.1, 0.25, 0.25),
-    statement=Statement(GAP.text, conditional=True, label="bound given the eps seen"),
+    statement=Statement(GAP.text, conditional=True, label=Label.GIVEN_SEEN),
     notes=("a note",),
     challengers=SIDE,
     two_sample=TwoSampleReport(

@@ -40,7 +40,7 @@ from wopt.report import render
         ),
         ("result.json", json.dumps(parts.RESULT | {"versions": 3}), "versions: "),
         ("certificate.json", "[]", "not a JSON object"),
-        ("certificate.json", "{}", "no `of`; make it again with `wopt certify"),
+        ("certificate.json", "{}", "no `gap`; make it again with `wopt certify"),
         (
             "certificate.json",
             json.dumps(parts.CERTIFICATE | {"steps": [{"step": 1}]}),

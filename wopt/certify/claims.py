@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 from wopt.capabilities import Capability
 from wopt.interfaces.objective import Objective
@@ -29,10 +28,6 @@ class FalseClaim:
     energy: float
     error: float
     what_to_do: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values."""
-        return dataclasses.asdict(self)
 
     def text(self) -> str:
         """Return the message for the log, the terminal and the report."""

@@ -16,8 +16,13 @@ from wopt.particles import Particles
 from wopt.statistics import mean_and_error
 from wopt.typed import Number, Typed
 
-__all__ = ["Estimate", "combine", "divergence", "root_mean_square"]
+__all__ = ["Estimate", "Method", "MethodEstimate", "combine", "divergence", "root_mean_square"]
 
+Method = Literal["gradient", "score", "critic", "affine", "record"]
+"""How a first-order error was found. ``gradient``: from the Wasserstein gradient at the particles,
+of an objective of the points alone. ``score``: with the pushed score of the start. ``critic``,
+``affine``: by test fields, so a lower bound up to sampling error. ``record``: the affine estimate
+of the run itself."""
 
 _FAR = 5.0
 """Standard errors below zero that no sampling noise explains."""
@@ -71,6 +76,27 @@ class Estimate(Typed):
         return cls(
             shown, error, max(value - half, 0.0), shown + half, None if value >= 0 else value
         )
+
+
+@dataclasses.dataclass(frozen=True)
+class MethodEstimate(Estimate):
+    """An estimate of a first-order error, with the method that gave it.
+
+    Attributes:
+        by: The method.
+    """
+
+    by: Method = dataclasses.field(kw_only=True)
+
+    @classmethod
+    def by_method(cls, method: Method, estimate: Estimate) -> MethodEstimate:
+        """Return the estimate with its method."""
+        return cls(**dataclasses.asdict(estimate), by=method)
+
+    @property
+    def by_fields(self) -> bool:
+        """Whether only what a class of test fields can see is in it."""
+        return self.by in ("critic", "affine", "record")
 
 
 def combine(parts: Sequence[tuple[float, float]], level: float) -> Estimate:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
 
 from torch import Tensor
 
+from wopt.certify.quantity import Quantity
 from wopt.data.transform import AffineTransform
 from wopt.particles import Particles
 
@@ -24,8 +24,7 @@ class Evidence:
         transform: The preprocessing.
         smooth_time: Of the smoothing that made the start from the data; 0 for none.
         data: The rows before smoothing, shape ``(n, d)``; the particles' points without it.
-        model: Which way the model looks: the target pulled back to the data, or the start pushed
-            forward to the target.
+        of: Of what KL(p_N | q) tells, the maps being inverted exactly.
         remarks: What was left out of the evidence, and why.
     """
 
@@ -35,10 +34,5 @@ class Evidence:
     transform: AffineTransform
     smooth_time: float
     data: Tensor
-    model: Literal["pull_back", "push_forward"] = "pull_back"
+    of: Quantity = Quantity.KL_DATA_MODEL
     remarks: tuple[str, ...] = ()
-
-    @property
-    def of(self) -> str:
-        """Of what KL(p_N | q) tells, the maps being inverted exactly."""
-        return "KL(model | target)" if self.model == "push_forward" else "KL(data | model)"

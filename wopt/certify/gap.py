@@ -4,60 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import Annotated, Any
 
+from pydantic import Field
+
+from wopt.certify.bounds import Entry, Floor, least
 from wopt.certify.estimate import Estimate
 from wopt.certify.lower import LowerSide, best_estimate
-from wopt.typed import Number, Typed
+from wopt.certify.quantity import Quantity
+from wopt.typed import Typed
 
-__all__ = [
-    "BY_ESTIMATE",
-    "Floor",
-    "Gap",
-    "NamedBound",
-    "Refuted",
-    "Resolution",
-    "assemble",
-    "estimate_floor",
-    "floor_of",
-]
+__all__ = ["Gap", "Refuted", "floors_of"]
 
-_SEEN = "every first-order error were as small as the largest seen"
-_SEEN_LABEL = "bound given the eps seen"
-BY_ESTIMATE = "the best estimate, which is no fact"
-_ESTIMATE_IS_MORE = "no upper side: the estimate exceeds what the errors seen would allow"
-KNOWN_BY = "both densities, which are known"
-
-
-@dataclasses.dataclass(frozen=True)
-class Resolution(Typed):
-    """Both sides at a resolution: of the laws blurred by N(0, sigma^2 I), without assumptions.
-
-    Attributes:
-        sigma: The blur, in the flow's coordinates.
-        kl_low, kl_high: Bounds of KL between the blurred laws, nats.
-    """
-
-    sigma: float
-    kl_low: Number
-    kl_high: Number
-
-
-@dataclasses.dataclass(frozen=True)
-class NamedBound(Typed):
-    """A bound with its name.
-
-    Attributes:
-        value: The bound.
-        label: How it is known.
-        by: Which bound it is.
-        needs: What it needs, besides its theorem's conditions.
-    """
-
-    value: float
-    label: str
-    by: str
-    needs: str = ""
+_BY_ESTIMATE = "the best estimate, which is no fact"
+_KNOWN_BY = "both densities, which are known"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,39 +28,20 @@ class Refuted(Typed):
     Attributes:
         name: Of the bound.
         value: What it said.
-        by: What contradicts it.
+        by: What contradicts it; in the file ``refuted_by``, and in words ``by``.
     """
 
     name: str
     value: float
-    by: str
+    by: Annotated[Floor, Field(validation_alias="refuted_by")]
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return what the file holds."""
+        return super().to_dict() | {"by": str(self.by)}
 
-@dataclasses.dataclass(frozen=True)
-class Floor:
-    """What a quantity is known, or estimated, to be at least.
-
-    Attributes:
-        value: At the stated level; an estimate has none.
-        by: How that is known.
-        estimated: Whether it is an estimate. It is no fact, but a bound from above whose errors
-            are those seen is not to be believed below it.
-    """
-
-    value: float
-    by: str
-    estimated: bool = False
-
-    def refutes(self, value: float | None, label: str | None) -> bool:
-        """Whether it contradicts a bound from above with this label."""
-        if value is None or value >= self.value:
-            return False
-        return not self.estimated or label == _SEEN_LABEL
-
-    @property
-    def text(self) -> str:
-        """It, in words."""
-        return f"{self.by}: {'about' if self.estimated else 'at least'} {self.value:.4g}"
+    @classmethod
+    def _key(cls, name: str) -> str:
+        return "refuted_by" if name == "by" else name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +49,7 @@ class Gap(Typed):
     """What is known of a gap: the first lines of a certificate.
 
     Attributes:
-        of: Of what: ``KL(data | model)``, ``KL(model | target)`` or ``G(p_N) - min G``.
+        of: Of what.
         lower: It is at least this, at the level, without assumptions; ``None`` where no lower
             side was measured.
         level: Confidence of the lower side.
@@ -117,9 +59,22 @@ class Gap(Typed):
         refuted: Bounds from above that facts, or the best estimate, contradict.
         by: What gave the lower side.
         estimate_by: What gave the estimate.
+        known: Whether the gap itself is known, up to sampling: both densities are, or the minimum.
+
+    Example:
+        >>> from wopt.certify.bounds import Label
+        >>> side = LowerSide(0.5, 0.01, 0.48, 0.95, "runs/other", 1000)
+        >>> low = Entry(0.01, Label.GIVEN_SEEN, refuted=floors_of(side, None)[0])
+        >>> bounds = {"theorem_q": low, "a_priori": Entry(0.9, Label.GIVEN_SEEN)}
+        >>> gap = Gap.between(Quantity.KL_DATA_MODEL, bounds, lower=side, needs="eps is as seen")
+        >>> gap.lower, gap.upper, [r.name for r in gap.refuted]
+        (0.48, 0.9, ['theorem_q'])
+        >>> print(gap.text)  # doctest: +NORMALIZE_WHITESPACE
+        KL(data | model) is at least 0.48 (95%, no assumption); best estimate 0.5 (estimate: the
+        gain of runs/other); at most 0.9 only if eps is as seen.
     """
 
-    of: str
+    of: Quantity
     lower: float | None
     level: float
     estimate: float | None
@@ -128,11 +83,49 @@ class Gap(Typed):
     refuted: tuple[Refuted, ...] = ()
     by: str | None = None
     estimate_by: str = ""
+    known: bool = False
 
-    @property
-    def in_nats(self) -> bool:
-        """Whether it is a divergence."""
-        return self.of.startswith("KL")
+    @classmethod
+    def between(
+        cls,
+        of: Quantity,
+        bounds: Mapping[str, Entry],
+        *,
+        needs: str = "",
+        lower: LowerSide | None = None,
+        known: Estimate | None = None,
+        level: float = 0.95,
+    ) -> Gap:
+        """Return the gap between what is known from below and the least bound that stands.
+
+        Args:
+            of: What it is of.
+            bounds: From above, those that something contradicts marked so.
+            needs: What the least of them needs.
+            lower: The challengers' side, where some were run.
+            known: The gap itself, where both densities (or the minimum) are known.
+            level: Confidence of ``known``.
+        """
+        best = least(bounds)
+        upper, needed = (None, None) if best is None else (best[1], needs)
+        refuted = tuple(
+            Refuted(name, e.value, e.refuted)
+            for name, e in bounds.items()
+            if e.value is not None and e.refuted is not None
+        )
+        gap = cls(of, None, level, None, upper, needed, refuted)
+        if known is not None and not known.impossible and math.isfinite(known.value):
+            return dataclasses.replace(
+                gap, lower=known.low, estimate=known.value, known=True, by=_KNOWN_BY,
+                estimate_by=_KNOWN_BY,
+            )  # fmt: skip
+        if lower is None:
+            return gap
+        by = "the ladder of challengers by effort" if lower.ladder else f"the gain of {lower.by}"
+        return dataclasses.replace(
+            gap, lower=lower.low, level=lower.level, estimate=best_estimate(lower).value,
+            by=lower.by, estimate_by=by,
+        )  # fmt: skip
 
     @property
     def text(self) -> str:
@@ -143,8 +136,8 @@ class Gap(Typed):
         if self.upper is not None:
             needs = f" only if {self.upper_needs}" if self.upper_needs else ""
             parts.append(f"at most {self.upper:.4g}{needs}")
-        elif any(one.by.startswith(BY_ESTIMATE) for one in self.refuted):
-            parts.append(_ESTIMATE_IS_MORE)
+        elif any(one.by.estimated for one in self.refuted):
+            parts.append("no upper side: the estimate exceeds what the errors seen would allow")
         elif self.refuted:
             parts.append("no bound from above stands")
         else:
@@ -154,88 +147,21 @@ class Gap(Typed):
     def _lower(self) -> str:
         if self.lower is None:
             return f"{self.of}: no lower side was measured (no challenger was run)"
-        known = "" if self.by == KNOWN_BY else ", no assumption"
+        known = "" if self.known else ", no assumption"
         return f"{self.of} is at least {max(self.lower, 0.0):.4g} ({self.level:.0%}{known})"
 
 
-def floor_of(lower: LowerSide | None, known: Estimate | None) -> Floor | None:
-    """Return the larger of a lower side and the lower end of a known divergence."""
+def floors_of(lower: LowerSide | None, known: Estimate | None) -> list[Floor]:
+    """Return what a gap is at least, by a lower side and by what is known of it.
+
+    The best estimate is among them where the gap itself is not known: a floor for bounds that stand
+    on the errors seen.
+    """
     floors = []
     if lower is not None and lower.low > 0:
         floors.append(Floor(lower.low, f"the lower side ({lower.by})"))
-    if known is not None and not known.impossible and known.low > 0:
-        floors.append(Floor(known.low, KNOWN_BY))
-    return max(floors, key=lambda floor: floor.value, default=None)
-
-
-def estimate_floor(lower: LowerSide | None, known: Estimate | None) -> Floor | None:
-    """Return the best estimate as a floor for bounds that stand on the errors seen."""
-    if lower is None or (known is not None and not known.impossible):
-        return None
-    return Floor(best_estimate(lower).value, BY_ESTIMATE, estimated=True)
-
-
-def assemble(
-    of: str,
-    upper: Sequence[NamedBound],
-    *,
-    lower: LowerSide | None = None,
-    known: Estimate | None = None,
-    refuted: Sequence[Refuted] = (),
-    level: float = 0.95,
-) -> Gap:
-    """Return the headline: bounds from above bow to what is known from below.
-
-    Args:
-        of: What it is of.
-        upper: Bounds from above that nothing has refuted yet.
-        lower: The challengers' side, where some were run.
-        known: The gap itself, where both densities (or the minimum) are known.
-        refuted: What is refuted already, by a later fall of the energy, say.
-        level: Confidence of ``known``.
-
-    Example:
-        >>> side = LowerSide(0.5, 0.01, 0.48, 0.95, "runs/other", 1000)
-        >>> bounds = [NamedBound(0.01, "bound given the eps seen", "theorem_q"),
-        ...     NamedBound(0.9, "bound given the eps seen", "a_priori", "eps is as seen")]
-        >>> gap = assemble("KL(data | model)", bounds, lower=side)
-        >>> gap.lower, gap.upper, [r.name for r in gap.refuted]
-        (0.48, 0.9, ['theorem_q'])
-        >>> print(gap.text)  # doctest: +NORMALIZE_WHITESPACE
-        KL(data | model) is at least 0.48 (95%, no assumption); best estimate 0.5 (estimate: the
-        gain of runs/other); at most 0.9 only if eps is as seen.
-    """
-    floors = [f for f in (floor_of(lower, known), estimate_floor(lower, known)) if f is not None]
-    contradicted = list(refuted)
-    standing = []
-    for bound in upper:
-        why = next((f.text for f in floors if f.refutes(bound.value, bound.label)), None)
-        if why is None:
-            standing.append(bound)
-        else:
-            contradicted.append(Refuted(bound.by, bound.value, why))
-    best = min(standing, key=lambda bound: bound.value, default=None)
-    below, estimate = _sides(lower, known)
-    return Gap(
-        of=of,
-        lower=below[0],
-        level=lower.level if lower is not None and below[1] == lower.by else level,
-        estimate=estimate[0],
-        upper=None if best is None else best.value,
-        upper_needs=None if best is None else best.needs or _SEEN,
-        refuted=tuple(contradicted),
-        by=below[1],
-        estimate_by=estimate[1],
-    )
-
-
-def _sides(
-    lower: LowerSide | None, known: Estimate | None
-) -> tuple[tuple[float | None, str | None], tuple[float | None, str]]:
-    """Return the lower side and the estimate, each with what gave it; what is known goes first."""
-    if known is not None and not known.impossible and math.isfinite(known.value):
-        return (known.low, KNOWN_BY), (known.value, KNOWN_BY)
+    if known is not None and not known.impossible:
+        return [*floors, Floor(known.low, _KNOWN_BY)] if known.low > 0 else floors
     if lower is not None:
-        by = "the ladder of challengers by effort" if lower.ladder else f"the gain of {lower.by}"
-        return (lower.low, lower.by), (best_estimate(lower).value, by)
-    return (None, None), (None, "")
+        floors.append(Floor(best_estimate(lower).value, _BY_ESTIMATE, estimated=True))
+    return floors

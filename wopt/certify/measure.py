@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from wopt.capabilities import Capability
-from wopt.certify.bounds import Base
+from wopt.certify.bounds import Base, StepBounds
 from wopt.certify.critic import CriticOptions, stein_norm
-from wopt.certify.estimate import Estimate, divergence, root_mean_square
+from wopt.certify.estimate import (
+    Estimate,
+    Method,
+    MethodEstimate,
+    divergence,
+    root_mean_square,
+)
+from wopt.certify.optimality import (
+    needs_optimal,
+    optimality_of,
+    symmetry_of,
+    why_not_optimal,
+)
 from wopt.certify.replay import Passage
+from wopt.certify.results import Energy, StepCertificate
 from wopt.certify.score import pushed_score
 from wopt.interfaces.derivatives import wasserstein_gradient
 from wopt.interfaces.objective import Objective
@@ -24,48 +36,32 @@ from wopt.stein.form import SteinForm
 from wopt.train.guard import INVERTED
 from wopt.train.problem import Problem
 
-__all__ = ["Method", "StepMeasure", "base_of", "measure_step"]
-
-Method = Literal["gradient", "score", "critic", "affine", "record"]
-"""How a first-order error was found. ``gradient``: from the Wasserstein gradient at the particles,
-of an objective of the points alone. ``score``: with the pushed score of the start. ``critic``,
-``affine``: by test fields, so a lower bound up to sampling error. ``record``: the affine estimate
-of the run itself."""
+__all__ = ["StepMeasure", "base_of", "measure_step", "second_moment"]
 
 
 @dataclasses.dataclass(frozen=True)
 class StepMeasure:
-    """What is measured of one step on certification particles.
+    """What is measured of one step, on particles that nothing was trained on.
 
     Attributes:
-        step: 1, 2, ...
-        step_size: h.
-        effective: h' of the subproblem, or h.
+        step: What the certificate says of it; the gap and the bounds follow from all steps.
         base: Where the proximal step begins.
-        residuals: The first-order error by every method that is possible.
-        movement: Root mean square of what the proximal step moves: y - a, or y - x with an
-            explicit part.
         divergence: KL to the target where both densities are known.
-        energy: The objective and its standard error.
-        inversion: Root mean square of T^-1(T(x)) - x.
-        fisher: The norm of the Wasserstein gradient after the step, and how it was found.
+        contributions: Of each particle to the energy, where that is a mean without weights.
+        second_moment: E|x|^2 after it.
     """
 
-    step: int
-    step_size: float
-    effective: float
+    step: StepCertificate
     base: Base
-    residuals: dict[Method, Estimate]
-    movement: Estimate
     divergence: Estimate | None
-    energy: tuple[float, float]
-    inversion: float | None
-    fisher: tuple[Method, Estimate]
+    contributions: Tensor | None
+    second_moment: float
 
     @property
-    def residual(self) -> tuple[Method, Estimate] | None:
-        """The best of the residuals, and how it was found."""
-        return _best(self.residuals) if self.residuals else None
+    def by_fields(self) -> bool:
+        """Whether the residual or the gradient is what test fields see of it."""
+        residual = self.step.residual
+        return self.step.gradient.by_fields or (residual is not None and residual.by_fields)
 
 
 @torch.no_grad()
@@ -74,6 +70,7 @@ def measure_step(
     passage: Passage,
     options: CriticOptions,
     score: Tensor | None = None,
+    plan_rows: int = 0,
 ) -> tuple[StepMeasure, Tensor | None]:
     """Measure one step.
 
@@ -82,6 +79,7 @@ def measure_step(
         passage: The step.
         options: Of the critic.
         score: The score of the law before the step at the first particles, if it is known.
+        plan_rows: Rows of each plan between samples; 0: none is made.
 
     Returns:
         The measurements, and the score after the step.
@@ -89,35 +87,62 @@ def measure_step(
     objective = problem.objective
     sub, before, after = passage.subproblem, passage.before, passage.after
     base = "none" if sub is None else base_of(objective, sub, before)
-    residuals: dict[Method, Estimate] = {}
-    moved = after.points - before.points
     pushed = None
     if score is not None and Capability.LOG_DET in passage.block.provides:
         pushed = pushed_score(passage.block, before.points[: len(score)], score)
-    condition = None if sub is None else sub.stationarity(passage.audited)
-    if condition is not None:
-        y = condition.particles.points
-        if base != "forward":
-            moved = condition.displacement
-        form = SteinForm.of_condition(condition)
-        known = pushed if torch.equal(y, after.points) else None
-        residuals = _residuals(form, condition.objective, options, known)
-    elif passage.record.residual is not None:
-        residuals = {"record": Estimate.of(passage.record.residual, 0.0, options.level)}
-    squares = moved.double().square().sum(1)
-    measure = StepMeasure(
+    residuals, moved = _first_order(passage, base, options, pushed)
+    residual = _best(residuals) if residuals else None
+    effective = passage.record.step_size if sub is None else sub.step_size
+    by_particle = objective.contributions(after)
+    optimal = needs_optimal(objective)
+    looked = symmetry_of(passage) if optimal or plan_rows else (None, "")
+    step = StepCertificate(
         step=passage.record.step,
         step_size=passage.record.step_size,
-        effective=passage.record.step_size if sub is None else sub.step_size,
-        base=base,
-        residuals=residuals,
-        movement=root_mean_square(squares, before.weights, options.level),
-        divergence=divergence(objective, after, options.level),
-        energy=_energy(objective, after),
-        inversion=inversion_error([passage.block], before.points[:INVERTED]),
-        fisher=_root_fisher(objective, after, options, pushed),
+        effective_step_size=effective,
+        gap=None,
+        energy=Energy(float(objective.energy(after)), _error(by_particle, after.weights)),
+        residual=residual,
+        residuals={str(method): value for method, value in residuals.items()},
+        movement=root_mean_square(moved.double().square().sum(1), before.weights, options.level),
+        gradient=_root_fisher(objective, after, options, pushed),
+        inversion_error=inversion_error([passage.block], before.points[:INVERTED]),
+        transport=optimality_of(
+            passage, looked, residual, effective, plan_rows, options.level, options.seed
+        ),
+        not_optimal=why_not_optimal(looked[0]) if optimal else "",
+        bounds=StepBounds(),
     )
-    return measure, pushed
+    known = divergence(objective, after, options.level)
+    by_particle = None if after.weights is not None else by_particle
+    return StepMeasure(step, base, known, by_particle, second_moment(after)), pushed
+
+
+def _first_order(
+    passage: Passage, base: Base, options: CriticOptions, score: Tensor | None
+) -> tuple[dict[Method, Estimate], Tensor]:
+    """Return the residuals of a step by every method, and what its proximal part moves."""
+    sub, moved = passage.subproblem, passage.after.points - passage.before.points
+    condition = None if sub is None else sub.stationarity(passage.audited)
+    if condition is None:
+        found = passage.record.residual
+        return {} if found is None else {"record": Estimate.of(found, 0.0, options.level)}, moved
+    known = score if torch.equal(condition.particles.points, passage.after.points) else None
+    form = SteinForm.of_condition(condition)
+    residuals = _residuals(form, condition.objective, options, known)
+    return residuals, moved if base == "forward" else condition.displacement
+
+
+def _error(values: Tensor | None, weights: Tensor | None) -> float:
+    """Return the standard error of an energy; none is known where that is no mean."""
+    return 0.0 if values is None else mean_and_error(values.double(), weights).error
+
+
+def second_moment(at: Particles) -> float:
+    """Return E|x|^2 without the conditions, in float64."""
+    moved = at.points[:, : at.dim - at.condition].double()
+    weights = None if at.weights is None else at.weights.double()
+    return float(Particles(moved, weights).mean(moved.square().sum(1)))
 
 
 def base_of(objective: Objective, sub: Subproblem, before: Particles) -> Base:
@@ -142,19 +167,17 @@ def base_of(objective: Objective, sub: Subproblem, before: Particles) -> Base:
 
 def _root_fisher(
     objective: Objective, at: Particles, options: CriticOptions, score: Tensor | None
-) -> tuple[Method, Estimate]:
+) -> MethodEstimate:
     """Return the norm of the Wasserstein gradient, the root of the relative Fisher information."""
     exact = dataclasses.replace(options, iterations=0) if score is not None else options
-    residuals = _residuals(SteinForm.of(objective, at), objective, exact, score)
-    return _best(residuals)
+    return _best(_residuals(SteinForm.of(objective, at), objective, exact, score))
 
 
-def _best(residuals: dict[Method, Estimate]) -> tuple[Method, Estimate]:
+def _best(residuals: dict[Method, Estimate]) -> MethodEstimate:
     """Return the value without a class's bias if there is one, else the largest."""
-    for method in ("gradient", "score"):
-        if method in residuals:
-            return method, residuals[method]
-    return max(residuals.items(), key=lambda pair: pair[1].value)
+    found = [MethodEstimate.by_method(*pair) for pair in residuals.items()]
+    exact = [one for one in found if not one.by_fields]
+    return exact[0] if exact else max(found, key=lambda one: one.value)
 
 
 def _residuals(
@@ -174,9 +197,3 @@ def _residuals(
         xi = form.by_point[: len(score)] - float(slope[0]) * score.to(form.by_point)
         residuals["score"] = root_mean_square(xi.square().sum(1), None, options.level)
     return residuals
-
-
-def _energy(objective: Objective, at: Particles) -> tuple[float, float]:
-    values = objective.contributions(at)
-    error = 0.0 if values is None else mean_and_error(values.double(), at.weights).error
-    return float(objective.energy(at)), error

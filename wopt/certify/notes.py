@@ -4,43 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wopt.certify.bounds import Base, StepBounds
+from wopt.certify.bounds import Floor, StepBounds
 from wopt.certify.estimate import Estimate
-from wopt.certify.evidence import Evidence
-from wopt.certify.headline import BY_FIELDS
-from wopt.certify.measure import StepMeasure
+from wopt.certify.findings import Findings
 from wopt.certify.refute import LOCAL
 from wopt.interfaces.objective import Objective
 
 __all__ = ["notes_of"]
 
 
-def notes_of(
-    objective: Objective,
-    evidence: Evidence,
-    measures: Sequence[StepMeasure],
-    gaps: Sequence[Estimate | None],
-    bounds: Sequence[StepBounds],
-    convexity: float | None,
-    base: Base,
-) -> tuple[str, ...]:
-    """Say what the bounds need, and what of it is estimated.
-
-    Args:
-        objective: What was minimised.
-        evidence: The particles.
-        measures: Of each step.
-        gaps: The gap after each step, where it is known.
-        bounds: After each step.
-        convexity: lambda.
-        base: Where the proximal steps begin.
-    """
-    notes = [*_impossible(objective, gaps), *evidence.remarks]
+def notes_of(found: Findings) -> tuple[str, ...]:
+    """Say what the bounds need, and what of it is estimated."""
+    objective, convexity = found.objective, found.convexity
+    notes = [*_impossible(objective, found.gaps), *found.evidence.remarks]
     notes.append(
         "Residuals, movements and moments are estimates from particles that nothing was trained "
         "on; their upper ends go into the bounds."
     )
-    if {m.residual[0] for m in measures if m.residual} & BY_FIELDS:
+    residuals = [m.step.residual for m in found.measures]
+    if any(one.by_fields for one in residuals if one is not None):
         notes.append(
             "eps by test fields is a lower bound of the true first-order error up to sampling "
             "error: what the fields cannot see is missing, however small the value. A bound given "
@@ -49,17 +31,17 @@ def notes_of(
         )
     if convexity is not None or objective.convexity is None:
         notes.append(_of_lambda(convexity))
-    if base in ("other", "none"):
+    if found.base in ("other", "none"):
         notes.append(
             "The steps do not chain as proximal steps from the law before (the scheme is not jko), "
             "so bounds along the run are left out."
         )
-    if base == "forward":
+    if found.base == "forward":
         notes.append(
             "The forward-backward bound needs the optimal map from the end of the explicit step, "
             "which is not checked."
         )
-    notes.extend(_refutations(bounds))
+    notes.extend(_refutations(found.bounds))
     return tuple(notes)
 
 
@@ -105,13 +87,13 @@ def _of_lambda(convexity: float | None) -> str:
 
 def _refutations(bounds: Sequence[StepBounds]) -> list[str]:
     refutations, carried_on = [], set[str]()
-    for row in bounds:
-        told: dict[str, list[str]] = {}
+    for step, row in enumerate(bounds, 1):
+        told: dict[Floor, list[str]] = {}
         for name, entry in row.gap.items():
             if entry.refuted and entry.value is not None and name not in carried_on:
                 told.setdefault(entry.refuted, []).append(f"{name} ({entry.value:.4g})")
                 if name not in LOCAL:
                     carried_on.add(name)
         for why, names in told.items():
-            refutations.append(f"Refuted after step {row.step}, by {why}: {', '.join(names)}.")
+            refutations.append(f"Refuted after step {step}, by {why}: {', '.join(names)}.")
     return refutations

@@ -1,40 +1,125 @@
-"""Whether a step's block is the optimal map of the theorems."""
+"""Whether a step's map is the optimal one, which the bounds along the run take it to be."""
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+from typing import Literal
 
 import torch
 
+from wopt.capabilities import Capability
 from wopt.certify.bounds import optimal_residual
 from wopt.certify.estimate import Estimate
 from wopt.certify.replay import Passage
 from wopt.certify.transport import Symmetry, TransportGap, jacobian_symmetry, transport_gap
 from wopt.errors import UserError
+from wopt.interfaces.objective import Objective
+from wopt.typed import Number, Typed
 
-__all__ = ["optimality_part"]
+__all__ = [
+    "Optimality",
+    "needs_optimal",
+    "optimality_of",
+    "symmetry_of",
+    "why_not_optimal",
+]
+
+_TOLERANCE = 0.5
+"""The largest share of DT - I that may be antisymmetric, in root mean square."""
 
 _POINTS = 100
 _MANY = 128
 """Dimensions up to which DT is computed, one backward pass each."""
 
 
-def optimality_part(
+@dataclasses.dataclass(frozen=True)
+class Residual(Typed):
+    """A first-order error that allows for the map not being optimal."""
+
+    value: Number
+    label: Literal["estimate"] = "estimate"
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimality(TransportGap):
+    """Whether a block is the optimal map. All are estimates.
+
+    The gap lies between what plans between samples leave (``plans``, with scipy) and what the best
+    quadratic potential leaves (``high``), which is far too large where laws are not Gaussian.
+
+    Attributes:
+        symmetry: Of DT.
+        residual_low, residual_high: The first-order error that allows for the gap.
+    """
+
+    symmetry: Symmetry | None = None
+    residual_low: Residual | None = None
+    residual_high: Residual | None = None
+
+
+def needs_optimal(objective: Objective) -> bool:
+    """Whether bounds along the run ask for optimal maps.
+
+    Objectives of the points alone are convex along all couplings and do not. Source:
+    docs/theory.md 4.2 (d).
+    """
+    return bool(objective.needs & (Capability.LOG_DET | Capability.LOG_DENSITY))
+
+
+def symmetry_of(passage: Passage) -> tuple[Symmetry | None, str]:
+    """Return the symmetry of DT at a few points, or why there is none.
+
+    With conditions the map is looked at for each of them.
+    """
+    x = passage.before.points[:_POINTS]
+    moved = x.shape[1] - passage.before.condition
+    if moved > _MANY:
+        return None, f"the derivative is not looked at in more than {_MANY} dimensions"
+
+    def move(inside: torch.Tensor) -> torch.Tensor:
+        return passage.block.move(torch.cat([inside, x[:, moved:]], dim=1))[:, :moved]
+
+    try:
+        return jacobian_symmetry(move, x[:, :moved]), ""
+    except UserError as error:  # a map that autograd cannot follow
+        return None, str(error)
+
+
+def why_not_optimal(symmetry: Symmetry | None) -> str:
+    """Return why a map is not optimal; nothing where no evidence speaks against it.
+
+    An optimal map is the gradient of a convex function, so DT is symmetric and has no negative
+    eigenvalue.
+    """
+    if symmetry is None:
+        return ""
+    if symmetry.least_eigenvalue < -1e-3:
+        return (
+            "the map is not optimal, sym(DT) has the negative eigenvalue "
+            f"{symmetry.least_eigenvalue:.3g}"
+        )
+    if symmetry.relative > _TOLERANCE:
+        return (
+            f"the map is not optimal, {symmetry.relative:.0%} of DT - I is antisymmetric "
+            f"(at most {_TOLERANCE:.0%} is tolerated)"
+        )
+    return ""
+
+
+def optimality_of(
     passage: Passage,
+    looked: tuple[Symmetry | None, str],
     residual: Estimate | None,
     step_size: float,
     rows: int,
     level: float,
     seed: int,
-) -> dict[str, Any] | None:
+) -> Optimality | None:
     """Return the transport gap, the symmetry of DT, and the residual that allows for the gap.
-
-    All are estimates. The gap lies between what plans between samples leave (``plans``, with POT)
-    and what the best quadratic potential leaves (``high``), which is far too large where the laws
-    are not Gaussian.
 
     Args:
         passage: The step.
+        looked: From :func:`symmetry_of`.
         residual: The first-order error, with the block as the map.
         step_size: h'.
         rows: Of each plan; 0 leaves all out.
@@ -47,49 +132,15 @@ def optimality_part(
     if passage.before.condition or weighted or rows == 0 or len(x) < max(8, 4 * (x.shape[1] + 1)):
         return None
     gap = transport_gap(x, y, size=max(4, min(rows, len(x) // 2)), level=level, seed=seed)
-    part: dict[str, Any] = {
-        "cost": gap.cost.to_dict(),
-        "dual": gap.dual.to_dict(),
-        "high": gap.high.to_dict(),
-        "plans": [_plan(gap, k) for k in range(len(gap.plans))],
-        "symmetry": None,
-    }
-    if x.shape[1] > _MANY:
-        why = f"the derivative is not looked at in more than {_MANY} dimensions"
-        return part | {"reason": f"{gap.reason}; {why}".lstrip("; ")}
-    try:
-        with torch.enable_grad():
-            symmetry = jacobian_symmetry(passage.block.move, x[:_POINTS])
-    except UserError as error:
-        return part | {"reason": str(error)}
-    part |= {"symmetry": _shown(symmetry), "reason": gap.reason}
-    if residual is None or symmetry.least_eigenvalue <= 0:
-        return part
-    return part | _corrected(residual.value, gap, step_size, 1 / symmetry.least_eigenvalue)
+    symmetry, why = looked
+    reason = "; ".join(filter(None, (gap.reason, why)))
+    made = Optimality(gap.cost, gap.dual, gap.high, gap.plans, reason, symmetry)
+    if symmetry is None or residual is None or symmetry.least_eigenvalue <= 0:
+        return made
 
+    def corrected(end: float) -> Residual:
+        steepest = 1 / symmetry.least_eigenvalue
+        return Residual(float(optimal_residual(residual.value, end, step_size, steepest)))
 
-def _corrected(residual: float, gap: TransportGap, h: float, steepest: float) -> dict[str, Any]:
-    """Return the residuals that allow for the least and the largest gap."""
-    ends = {"high": gap.high.value} | ({"low": gap.plans[-1].gap} if gap.plans else {})
-    values = {n: float(optimal_residual(residual, end, h, steepest)) for n, end in ends.items()}
-    return {f"residual_{n}": {"value": v, "label": "estimate"} for n, v in values.items()}
-
-
-def _shown(symmetry: Symmetry) -> dict[str, Any]:
-    return {
-        "relative": symmetry.relative,
-        "least_eigenvalue": symmetry.least_eigenvalue,
-        "points": symmetry.points,
-        "label": "estimate",
-    }
-
-
-def _plan(gap: TransportGap, k: int) -> dict[str, Any]:
-    plan = gap.plans[k]
-    return {
-        "size": plan.size,
-        "gap": plan.gap,
-        "w2_squared_independent": plan.independent,
-        "w2_squared_noise": plan.noise,
-        "label": "estimate",
-    }
+    low = corrected(gap.plans[-1].gap) if gap.plans else None
+    return dataclasses.replace(made, residual_low=low, residual_high=corrected(gap.high.value))

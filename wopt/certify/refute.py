@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from wopt.certify.bounds import Entry, StepBounds, with_transport_entropy
-from wopt.certify.gap import Floor
+from wopt.certify.bounds import Entry, Floor, StepBounds, with_transport_entropy
 
 __all__ = ["LOCAL", "later_fall", "refute"]
 
@@ -56,23 +55,23 @@ def refute(
         floors: What the gap after each step is known to be at least.
         pl: The log-Sobolev constant, for the distance that follows from the best bound.
     """
-    judged, earlier = list[StepBounds](), dict[str, str]()
-    for row, known in zip(bounds, floors, strict=True):
+    judged, earlier = list[StepBounds](), dict[str, Floor]()
+    for step, (row, known) in enumerate(zip(bounds, floors, strict=True), 1):
         # Facts come before estimates, and larger ones first.
         order = sorted((f for f in known if f), key=lambda f: (f.estimated, -f.value))
         told = {name: why for name, why in earlier.items() if row.gap[name].value is not None}
         for name, entry in row.gap.items():
-            why = next((f.text for f in order if f.refutes(entry.value, entry.label)), None)
+            why = next((floor for floor in order if floor.refutes(entry)), None)
             if why is not None and name not in told:
                 told[name] = why
                 if name not in LOCAL:
-                    earlier[name] = f"at step {row.step}, {why}"
-        marked = dataclasses.replace(row, gap=_marked(row.gap, told), w2=_marked(row.w2, told))
+                    earlier[name] = dataclasses.replace(why, step=step)
+        marked = StepBounds(_marked(row.gap, told), _marked(row.w2, told))
         judged.append(with_transport_entropy(marked, pl))
     return judged
 
 
-def _marked(entries: Mapping[str, Entry], told: Mapping[str, str]) -> dict[str, Entry]:
+def _marked(entries: Mapping[str, Entry], told: Mapping[str, Floor]) -> dict[str, Entry]:
     return {
         name: dataclasses.replace(entry, refuted=told[name])
         if name in told and entry.value is not None

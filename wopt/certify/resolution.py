@@ -18,6 +18,7 @@ from wopt.certify.challenge.stack import Stack
 from wopt.interfaces.target import Target
 from wopt.seeds import generator
 from wopt.statistics import mean_and_error
+from wopt.typed import Number, Typed
 
 __all__ = ["Blurs", "Resolution", "blurred", "resolutions"]
 
@@ -31,7 +32,7 @@ _ROWS = 4000
 
 
 @dataclasses.dataclass(frozen=True)
-class Resolution:
+class Resolution(Typed):
     """KL of the two laws blurred by N(0, sigma^2 I), in the target's coordinates.
 
     Attributes:
@@ -40,12 +41,8 @@ class Resolution:
     """
 
     sigma: float
-    kl_low: float
-    kl_high: float
-
-    def to_dict(self) -> dict[str, float]:
-        """Return the numbers."""
-        return dataclasses.asdict(self)
+    kl_low: Number
+    kl_high: Number
 
 
 @runtime_checkable

@@ -3,51 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from wopt.certify.bounds import Base, Entry
+from wopt.certify.bounds import Base, Entry, Label, StepBounds
 from wopt.certify.effort import Effort
-from wopt.certify.estimate import Estimate
-from wopt.certify.gap import Gap, NamedBound, Resolution
+from wopt.certify.estimate import Estimate, MethodEstimate
+from wopt.certify.gap import Gap
 from wopt.certify.inverse import RoundTrip
 from wopt.certify.lower import LowerSide
+from wopt.certify.optimality import Optimality
+from wopt.certify.resolution import Resolution
 from wopt.certify.start import Smoothing, Start
 from wopt.certify.total_mass import TotalMass
 from wopt.certify.two_sample import ConditionalReport, TwoSampleReport
 from wopt.typed import Number, Typed
 
 __all__ = [
-    "Bounds",
     "Certificate",
     "Energy",
     "Final",
-    "MethodEstimate",
-    "Optimality",
-    "Plan",
+    "NamedBound",
     "Statement",
     "StepCertificate",
     "StepsWished",
-    "Symmetry",
 ]
-
-
-@dataclasses.dataclass(frozen=True)
-class MethodEstimate(Estimate):
-    """An estimate with the method that gave it.
-
-    Attributes:
-        by: The method.
-    """
-
-    by: str = ""
-
-    @classmethod
-    def by_method(cls, method: str, estimate: Estimate) -> MethodEstimate:
-        """Return the estimate with its method."""
-        return cls(**(dataclasses.asdict(estimate) | {"by": method}))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,86 +46,6 @@ class Energy(Typed):
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan(Typed):
-    """An exact plan between samples.
-
-    Attributes:
-        size: Rows of each.
-        gap: E|x - Tx|^2 less the plan's cost.
-        w2_squared_independent, w2_squared_noise: The cost between independent samples, and of
-            samples of one law.
-        label: What it is.
-    """
-
-    size: int
-    gap: Number
-    w2_squared_independent: Number
-    w2_squared_noise: Number
-    label: Literal["estimate"] = "estimate"
-
-
-@dataclasses.dataclass(frozen=True)
-class Symmetry(Typed):
-    """How far DT is from that of an optimal map.
-
-    Attributes:
-        relative: The antisymmetric share of DT - I.
-        least_eigenvalue: Of sym(DT), at the points.
-        points: How many there were.
-        label: What it is.
-    """
-
-    relative: Number
-    least_eigenvalue: Number
-    points: int
-    label: Literal["estimate"] = "estimate"
-
-
-@dataclasses.dataclass(frozen=True)
-class Residual(Typed):
-    """A first-order error that allows for the map not being optimal."""
-
-    value: Number
-    label: Literal["estimate"] = "estimate"
-
-
-@dataclasses.dataclass(frozen=True)
-class Optimality(Typed):
-    """Whether a block is the optimal map.
-
-    Attributes:
-        cost: E|x - Tx|^2.
-        dual, high: By the best quadratic potential: a bound of W_2^2 and of the gap.
-        plans: Exact plans between samples.
-        reason: What was left out, and why.
-        symmetry: Of DT.
-        residual_low, residual_high: The first-order error that allows for the gap.
-    """
-
-    cost: Estimate
-    dual: Estimate
-    high: Estimate
-    plans: tuple[Plan, ...] = ()
-    reason: str = ""
-    symmetry: Symmetry | None = None
-    residual_low: Residual | None = None
-    residual_high: Residual | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Bounds(Typed):
-    """Every bound after a step, by name.
-
-    Attributes:
-        gap: Of the certificate's ``of``.
-        w2: Of W_2(p_n, q).
-    """
-
-    gap: dict[str, Entry] = dataclasses.field(default_factory=dict)
-    w2: dict[str, Entry] = dataclasses.field(default_factory=dict)
-
-
-@dataclasses.dataclass(frozen=True)
 class StepCertificate(Typed):
     """What is certified of one step.
 
@@ -156,7 +57,8 @@ class StepCertificate(Typed):
         energy: The objective.
         residual: The best estimate of the first-order error.
         residuals: By every method.
-        movement: Root mean square of what the step moves.
+        movement: Root mean square of what the proximal step moves: y - a, or y - x with an
+            explicit part.
         gradient: The norm of the Wasserstein gradient after it.
         inversion_error: Root mean square of T^-1(T(x)) - x.
         transport: Whether the block is the optimal map; ``None`` where that was not measured.
@@ -176,7 +78,24 @@ class StepCertificate(Typed):
     inversion_error: Number | None
     transport: Optimality | None
     not_optimal: str
-    bounds: Bounds
+    bounds: StepBounds
+
+
+@dataclasses.dataclass(frozen=True)
+class NamedBound(Typed):
+    """A bound with its name.
+
+    Attributes:
+        value: The bound.
+        label: How it is known.
+        by: Which bound it is.
+        needs: What it needs, besides its theorem's conditions.
+    """
+
+    value: float
+    label: Label
+    by: str
+    needs: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,7 +114,7 @@ class StepsWished(Typed):
     steps: int | None
     residual_needed: float | None
     text: str
-    label: str = "bound given eps"
+    label: Label = Label.GIVEN_EPS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -222,7 +141,7 @@ class Statement(Typed):
     """What is said of the model that is sampled.
 
     Attributes:
-        text: The headline.
+        text: The headline, with the distance ``w2`` and whether the model is a density.
         kl: The divergence is at most this, if what the headline says holds.
         w2: Of a law within this distance of the data, in their units.
         tv: A bound of the total variation that follows from ``kl``.
@@ -235,7 +154,7 @@ class Statement(Typed):
     w2: Number | None = None
     tv: float | None = None
     conditional: bool = False
-    label: str | None = None
+    label: Label | None = None
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -243,7 +162,6 @@ class Certificate(Typed):
     """What was measured of a run, what follows, and how each figure is known.
 
     Attributes:
-        of: What ``gap`` stands for in steps and bounds: ``KL(p_n | q)`` or ``G(p_n) - min G``.
         gap: The headline: lower side, estimate, upper side.
         resolution: Both sides at resolutions.
         particles: How many there were.
@@ -266,7 +184,6 @@ class Certificate(Typed):
         mass: The integral of the model's density; ``None`` where it was not estimated.
     """
 
-    of: str
     gap: Gap
     resolution: tuple[Resolution, ...]
     particles: int
@@ -289,9 +206,24 @@ class Certificate(Typed):
     mass: TotalMass | None = None
 
     @property
+    def of(self) -> str:
+        """What ``gap`` stands for in steps and bounds: ``KL(p_n | q)`` or ``G(p_n) - min G``."""
+        return self.gap.of.along
+
+    @property
     def kl(self) -> Gap | None:
         """The headline where the gap is a divergence, in nats."""
-        return self.gap if self.gap.in_nats else None
+        return self.gap if self.gap.of.in_nats else None
+
+    def changed(self, **changes: Any) -> Certificate:
+        """Return the certificate with other fields, and its statement in words made anew."""
+        made = dataclasses.replace(self, **changes)
+        near = ""
+        if made.statement.w2:
+            near = f" Samples: that of a law within W2 <= {made.statement.w2:.4g} of the data."
+        false = "" if made.mass is None or made.mass.is_one else f"{made.mass.text()} "
+        statement = dataclasses.replace(made.statement, text=f"{false}{made.gap.text}{near}")
+        return dataclasses.replace(made, statement=statement)
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the headline, the steps, the notes."""
@@ -301,7 +233,8 @@ class Certificate(Typed):
 
     def to_dict(self) -> dict[str, Any]:
         """Return what ``certificate.json`` holds; ``kl`` is the headline once more."""
-        return super().to_dict() | {"kl": None if self.kl is None else self.kl.to_dict()}
+        kl = None if self.kl is None else self.kl.to_dict()
+        return super().to_dict() | {"of": self.of, "kl": kl}
 
     @classmethod
     def _key(cls, name: str) -> str:
@@ -309,11 +242,3 @@ class Certificate(Typed):
 
     def __repr__(self) -> str:
         return f"Certificate(of {len(self.steps)} step(s): {self.statement.text})"
-
-
-def entries(table: Mapping[str, Entry]) -> dict[str, Entry]:
-    """Return entries as a certificate shows them: measured errors make no bound exact."""
-    return {
-        name: dataclasses.replace(e, label="bound given eps") if e.label == "exact" else e
-        for name, e in table.items()
-    }

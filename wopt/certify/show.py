@@ -1,16 +1,17 @@
-"""A certificate in a notebook."""
+"""A certificate in a notebook, and what a line of a table says of a step."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wopt.certify.bounds import least
 from wopt.html import paragraph, table
 
 if TYPE_CHECKING:
     from wopt.certify.estimate import Estimate
     from wopt.certify.results import Certificate, StepCertificate
 
-__all__ = ["html_of"]
+__all__ = ["cells", "html_of"]
 
 _HEAD = ("step", "h", "known", "eps seen", "movement/h", "least bound", "by")
 
@@ -26,25 +27,29 @@ def html_of(certificate: Certificate) -> str:
         for one in certificate.gap.refuted
     ]
     title = f"{certificate.of} after each step: estimates, and the least bound given what was seen"
-    parts.append(table(_HEAD, [_row(step) for step in certificate.steps], title))
+    parts.append(
+        table(
+            _HEAD,
+            [(str(step.step), f"{step.step_size:g}", *cells(step)) for step in certificate.steps],
+            title,
+        )
+    )
     if certificate.two_sample is not None:
         parts.append(paragraph(f"Samples: {certificate.two_sample.text()}"))
     parts += [paragraph(note) for note in certificate.notes]
     return "".join(parts)
 
 
-def _row(step: StepCertificate) -> tuple[str, ...]:
-    stands = {name: e.value for name, e in step.bounds.gap.items() if e.value is not None}
-    stands = {name: v for name, v in stands.items() if step.bounds.gap[name].stands}
-    least = min(stands, key=lambda name: stands[name], default="")
+def cells(step: StepCertificate) -> tuple[str, ...]:
+    """Return what a line says of a step: see the last five of the head."""
+    best = least(step.bounds.gap)
+    refuted = any(entry.refuted for entry in step.bounds.gap.values())
     return (
-        str(step.step),
-        f"{step.step_size:g}",
         _interval(step.gap),
         _interval(step.residual),
         f"{step.movement.value / step.effective_step_size:.3g}",
-        f"{stands[least]:.4g}" if least else "-",
-        least,
+        "-" if best is None else f"{best[1]:.4g}",
+        ("all refuted" if refuted else "") if best is None else best[0],
     )
 
 
@@ -52,5 +57,5 @@ def _interval(estimate: Estimate | None) -> str:
     if estimate is None:
         return "-"
     if estimate.impossible:
-        return f"{estimate.raw:.3g}: impossible"
-    return f"{estimate.value:.3g} [{estimate.low:.2g}, {estimate.high:.2g}]"
+        return f"{estimate.raw:.3g} (false)"
+    return f"{estimate.value:.3g} [{estimate.low:.3g}, {estimate.high:.3g}]"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -13,31 +13,35 @@ from wopt.certify.estimate import Estimate, combine
 from wopt.errors import DataError, UserError
 from wopt.jacobian import jacobians
 from wopt.statistics import mean_and_error
+from wopt.typed import Number, Typed
 
-__all__ = ["PlanStatistic", "Symmetry", "TransportGap", "jacobian_symmetry", "transport_gap"]
+__all__ = ["Plan", "Symmetry", "TransportGap", "jacobian_symmetry", "transport_gap"]
 
 
 @dataclasses.dataclass(frozen=True)
-class PlanStatistic:
+class Plan(Typed):
     """What exact plans between samples say, at one sample size; means over disjoint groups.
 
     Attributes:
         size: Rows in each sample.
         gap: mean |x - y|^2 minus the squared distance of the same x and y. Its mean is at most
             the gap of the laws and grows with the size; it is 0 for an optimal map at any size.
-        independent: The squared distance of x and y from different rows; too large in the mean.
-        noise: The squared distance of two independent samples of x, whose law is one: all bias.
-            ``independent`` says nothing below it.
+        w2_squared_independent: The squared distance of x and y from different rows; too large in
+            the mean.
+        w2_squared_noise: The squared distance of two independent samples of x, whose law is one:
+            all bias. ``w2_squared_independent`` says nothing below it.
+        label: What it is.
     """
 
     size: int
-    gap: float
-    independent: float
-    noise: float
+    gap: Number
+    w2_squared_independent: Number
+    w2_squared_noise: Number
+    label: Literal["estimate"] = "estimate"
 
 
 @dataclasses.dataclass(frozen=True)
-class TransportGap:
+class TransportGap(Typed):
     """E|x - T x|^2 - W_2^2, the gap of a map between the law of x and its image, from both sides.
 
     Attributes:
@@ -45,13 +49,13 @@ class TransportGap:
         dual: A lower bound of W_2^2, up to the sampling error that it states.
         high: An upper bound of the gap, likewise; cost - dual.
         plans: Lower bounds in the mean, at two sizes; empty without scipy.
-        reason: Why there are no plans, in one line.
+        reason: What was left out, and why, in one line.
     """
 
     cost: Estimate
     dual: Estimate
     high: Estimate
-    plans: tuple[PlanStatistic, ...]
+    plans: tuple[Plan, ...] = ()
     reason: str = ""
 
 
@@ -153,9 +157,7 @@ def _roots(matrix: Tensor) -> tuple[Tensor, Tensor]:
     return vectors * values @ vectors.T, vectors / values @ vectors.T
 
 
-def _plans(
-    x: Tensor, y: Tensor, size: int, groups: int, seed: int
-) -> tuple[tuple[PlanStatistic, ...], str]:
+def _plans(x: Tensor, y: Tensor, size: int, groups: int, seed: int) -> tuple[tuple[Plan, ...], str]:
     if x.shape[1] > 1 and _assignment() is None:
         return (), "plans need scipy, which is not installed: pip install scipy"
     size = min(size, len(x) // 2)
@@ -173,7 +175,7 @@ def _plans(
                     _squared_distance(x0, x1),
                 ]
             )
-        plans.append(PlanStatistic(rows, *torch.tensor(values).mean(0).tolist()))
+        plans.append(Plan(rows, *torch.tensor(values).mean(0).tolist()))
     return tuple(plans), ""
 
 
@@ -198,7 +200,7 @@ def _assignment() -> Callable[[Any], Any] | None:
 
 
 @dataclasses.dataclass(frozen=True)
-class Symmetry:
+class Symmetry(Typed):
     """How far a map's derivative J is from that of an optimal map: symmetric and positive.
 
     Attributes:
@@ -207,12 +209,14 @@ class Symmetry:
             [0, 1]. 0 for the identity.
         least_eigenvalue: The least of (J + J^T)/2 at the points.
         points: How many there were.
+        label: What it is.
     """
 
-    antisymmetric: float
-    relative: float
-    least_eigenvalue: float
+    antisymmetric: Number
+    relative: Number
+    least_eigenvalue: Number
     points: int
+    label: Literal["estimate"] = "estimate"
 
 
 def jacobian_symmetry(move: Callable[[Tensor], Tensor], points: Tensor) -> Symmetry:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from rich.console import Console
 from rich.table import Table
 
-from wopt.certify.bounds import Entry
-from wopt.certify.estimate import Estimate
 from wopt.certify.results import Certificate
+from wopt.certify.show import cells
 
 __all__ = ["show"]
 
@@ -59,35 +56,10 @@ def _table(certificate: Certificate) -> Table:
     table.add_column("by", no_wrap=True, min_width=11)
     table.add_column("paper's", justify="right")
     for step in certificate.steps:
-        name, best = _best(step.bounds.gap)
         paper = step.bounds.gap.get("paper")
-        table.add_row(
-            str(step.step),
-            _interval(step.gap),
-            _interval(step.residual),
-            _number(step.movement.value / step.effective_step_size),
-            _number(best),
-            name,
-            _number(None if paper is None else paper.value),
-        )
+        of_paper = None if paper is None else paper.value
+        table.add_row(str(step.step), *cells(step), _number(of_paper))
     return table
-
-
-def _best(entries: Mapping[str, Entry]) -> tuple[str, float | None]:
-    values = {k: e.value for k, e in entries.items() if e.value is not None and e.stands}
-    if not values:
-        refuted = any(e.refuted for e in entries.values())
-        return ("all refuted" if refuted else ""), None
-    name = min(values, key=lambda k: values[k])
-    return name, values[name]
-
-
-def _interval(estimate: Estimate | None) -> str:
-    if estimate is None:
-        return "-"
-    if estimate.impossible:
-        return f"{_number(estimate.raw)} (false)"
-    return f"{_number(estimate.value)} [{_number(estimate.low)}, {_number(estimate.high)}]"
 
 
 def _number(value: float | None) -> str:

@@ -74,35 +74,40 @@ def command(
 
     check_writable(out)
     run = load_run(directory)
-    flow = run.flow
-    generator = torch.Generator().manual_seed(seed)
-    if conditions is None:
-        x, log_density = flow.sample_and_log_prob(number, generator=generator, audit=True)
-    else:
-        given = _conditions(conditions, run, directory)
-        number = len(given)
-        y, log_density = flow.sample_and_log_prob(generator=generator, conditions=given, audit=True)
-        x = torch.cat([y.double(), given.to(y.device)], dim=1)
+    given = None if conditions is None else _conditions(conditions, run, directory)
+    x, log_density = _drawn(run.flow, number, seed, given)
     beside = {"log_density": log_density.double().cpu()}
     lost = int((~torch.isfinite(x).all(dim=1)).sum())
     if importance:
         from wopt.cli.importance import weight_columns
 
-        weights = weight_columns(run, directory, x, log_density)
-        weights = weights.double().cpu()
+        weights = weight_columns(run, directory, x, log_density).double().cpu()
         beside |= {"log_weight": weights[:, 0], "weight": weights[:, 1]}
-    _write(out, flow, x, beside)
+    _write(out, run.flow, x, beside)
     if lost:
         click.secho(
-            f"warning: {lost} of {number} samples are not finite: the maps overflowed there. "
+            f"warning: {lost} of {len(x)} samples are not finite: the maps overflowed there. "
             "Train longer, or with another block",
             fg="yellow",
             err=True,
         )
     if not quiet:
-        click.echo(f"{number} samples of {flow.dim} columns and {', '.join(beside)}: {out}")
+        click.echo(f"{len(x)} samples of {run.flow.dim} columns and {', '.join(beside)}: {out}")
     if bool(torch.isnan(log_density).all()):
         click.echo("log_density is NaN: this model has samples but no known density", err=True)
+
+
+def _drawn(flow: Flow, number: int, seed: int, conditions: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return samples, one for each row of conditions if there are any, and their log-density."""
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    if conditions is None:
+        return flow.sample_and_log_prob(number, generator=generator, audit=True)
+    y, log_density = flow.sample_and_log_prob(
+        generator=generator, conditions=conditions, audit=True
+    )
+    return torch.cat([y.double(), conditions.to(y.device)], dim=1), log_density
 
 
 def _write(out: Path, flow: Flow, x: Tensor, beside: dict[str, Tensor]) -> None:

@@ -80,4 +80,4 @@ def conditional(objective: Objective, conditions: Tensor) -> Objective:
             f"{type(objective).__name__} is none: choose kl, or leave out the source's `context`"
         )
     wrapped = ConditionalTarget(objective.target, conditions)
-    return type(objective)(**{**objective.options, "target": wrapped})
+    return objective.with_options(target=wrapped)

@@ -34,8 +34,8 @@ def _all(run: Run) -> Iterator[str]:
             f"{result.kl_of} is estimated far below 0, so a density is not normalised: leave "
             "NORMALISED out of the target's `provides`, or add log Z to its potential."
         )
-    if result is not None and result.sampler and not result.sampler.get("reliable"):
-        lost = result.sampler.get("lost_modes")
+    if result is not None and result.sampler and not result.sampler.reliable:
+        lost = result.sampler.lost_modes
         more = "start wider, so that no mode is out of reach" if lost else "make more steps"
         yield (
             f"Do not use means or log Z of this sampler yet: {more} or widen the block, and run "
@@ -67,7 +67,7 @@ def _of_certificate(certificate: Certificate, run: Run) -> Iterator[str]:
             "Test fields saw too little of the first-order errors, so bounds from above were "
             f"refuted: go by the lower side; `wopt certify {run.name} --budget 5min` tries harder."
         )
-    if gap.in_nats and gap.lower is None and run.pulls_back:
+    if gap.of.in_nats and gap.lower is None and run.pulls_back:
         yield (
             f"No lower side was measured: `wopt certify {run.name} --budget 1min` fits challengers "
             "where the model has a density."

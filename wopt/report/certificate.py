@@ -113,15 +113,15 @@ def bound_rows(run: Run) -> list[BoundRow]:
 def _row(name: str, needs: str, gap: Entry | None, w2: Entry | None) -> BoundRow:
     entries = [entry for entry in (gap, w2) if entry is not None]
     known = [entry for entry in entries if entry.value is not None]
-    refuted = next((entry.refuted for entry in known if entry.refuted), "")
+    refuted = next((entry.refuted for entry in known if entry.refuted), None)
     label = (known[0].label or "") if known else "not available"
     return BoundRow(
         name,
         None if gap is None else gap.value,
         None if w2 is None else w2.value,
         "refuted" if refuted else label,
-        refuted or (needs if known else entries[0].reason),
-        bool(refuted),
+        str(refuted or (needs if known else entries[0].reason)),
+        refuted is not None,
     )
 
 
@@ -154,7 +154,7 @@ def _bounds(axes: Axes, steps: Sequence[StepCertificate], certificate: Certifica
         if np.isfinite(values).any():
             dashed = "--" if name in ("paper", "convex") else "-"
             axes.plot(at, _positive(values), dashed, color=colour, marker=".", label=label)
-            wrong = np.array([e is not None and bool(e.refuted) for e in entries])
+            wrong = np.array([e is not None and e.refuted is not None for e in entries])
             axes.plot(np.array(at)[wrong], values[wrong], ls="", marker="x", ms=9, color=colour)
     known = [None if s.gap is None or s.gap.impossible else s.gap for s in steps]
     _with_interval(axes, at, known, "known (estimate)", INK, "o")
@@ -163,7 +163,7 @@ def _bounds(axes: Axes, steps: Sequence[StepCertificate], certificate: Certifica
             at[-1:], [certificate.gap.lower], ls="", marker="^", ms=9, color=INK, label="at least"
         )
     axes.set_title(f"Bounds of {certificate.of}")
-    axes.set_ylabel("nats" if certificate.gap.in_nats else "the objective's units")
+    axes.set_ylabel("nats" if certificate.gap.of.in_nats else "the objective's units")
     _finish(axes)
 
 

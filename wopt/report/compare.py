@@ -124,6 +124,7 @@ def compare(compared: Sequence[Row], path: Path, duels: Duels | None = None) -> 
         rows=compared,
         columns=COLUMNS,
         differing=list(compared[0].differs),
+        rivals=[f"by {row.name}" for row in compared],
         pictures=pictures,
         status=status,
         subtitle=subtitle,

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from wopt.certify.certificate import make_certificate
-from wopt.certify.effort import plan
-from wopt.certify.gap import Resolution
+from wopt.certify.effort import Effort, plan
 from wopt.certify.lower import LowerSide
 from wopt.certify.options import CertifyOptions
+from wopt.certify.resolution import Resolution
 from wopt.certify.results import Certificate
 from wopt.config.model import validate
 from wopt.errors import UserError, WoptError
@@ -64,9 +65,8 @@ def certify_run(
     config = validate(table, str(directory.config))
     prepared = prepare(config)
     state = load_state(directory, config, prepared.train.dim, prepared.train.condition)
-    blocks = list(state.blocks)
-    lower = None if against is None else rival_of(prepared, blocks, against)
-    certificate = certify(prepared, blocks, state, listener, lower=lower, seconds=seconds)
+    lower = None if against is None else rival_of(prepared, state.blocks, against)
+    certificate = certify(prepared, state, listener, lower=lower, seconds=seconds)
     certificate = with_sampler(certificate, directory)
     write_json(directory.certificate, certificate.to_dict())
     return certificate
@@ -74,7 +74,6 @@ def certify_run(
 
 def certify(
     prepared: Prepared,
-    blocks: list[FlowBlock],
     state: State,
     listener: Listener | None = None,
     *,
@@ -87,8 +86,7 @@ def certify(
 
     Args:
         prepared: The run's data and parts.
-        blocks: Its maps.
-        state: With a record a map.
+        state: With its maps, and a record a map.
         listener: Told of the work, and beforehand of what it will cost.
         particles: At the start, not trained on, to measure on instead of the run's choice.
         options: Options of [certify] to use instead of the run's.
@@ -98,39 +96,31 @@ def certify(
     Raises:
         UserError: The run has no steps.
     """
-    if not blocks:
+    if not state.blocks:
         raise UserError("there is nothing to certify: the run has no finished step")
-    told, settings = listener or Listener(), prepared.config.certify
-    if options:
-        settings = CertifyOptions(**{**settings.options, **options})
+    told = listener or Listener()
+    settings = prepared.config.certify.with_options(**(options or {}))
     by_rows = particles is None and prepared.dataset is not None
     scored = by_rows and is_scored(prepared, settings)
     challenged = by_rows and settings.challenge and can_be_challenged(prepared)
+    trained = _trained(state, settings, seconds)
     effort = plan(
-        settings, prepared.problem, blocks, prepared.valid, _trained(state, settings, seconds),
-        scored=scored, challenged=challenged and lower is None,
+        settings, prepared.problem, state.blocks, prepared.valid, trained, scored=scored,
+        challenged=challenged and lower is None,
         compared=by_rows and settings.two_sample and can_be_compared(prepared),
     )  # fmt: skip
     told.phase(effort.text)
-    resolution: tuple[Resolution, ...] = ()
+    resolution = tuple[Resolution, ...]()
     if challenged:
-        match = Challenge(prepared, blocks, state, max(_LEAST_JUDGES, effort.particles))
-        resolution = match.at_resolutions(settings.level, effort.particles)
-        lower = lower or _challenged(match, effort.challenge, settings.level, told)
+        lower, resolution = _challenged(prepared, state, effort, settings.level, lower, told)
+    evidence = evidence_of(prepared, particles, effort, scored)
     certificate = make_certificate(
-        prepared.problem,
-        blocks,
-        state.records,
-        evidence_of(prepared, particles, effort, scored),
-        settings,
-        effort=effort,
-        lower=lower,
-        resolution=resolution,
-        listener=told,
-    )
+        prepared.problem, state.blocks, state.records, evidence, settings,
+        effort=effort, lower=lower, resolution=resolution, listener=told,
+    )  # fmt: skip
     if by_rows:
-        certificate = with_mass(certificate, prepared, blocks, told)
-    return _compared(certificate, prepared, blocks, told) if effort.two_sample else certificate
+        certificate = with_mass(certificate, prepared, state.blocks, told)
+    return _compared(certificate, prepared, state.blocks, told)
 
 
 def _trained(state: State, settings: CertifyOptions, seconds: float | None) -> float:
@@ -141,23 +131,35 @@ def _trained(state: State, settings: CertifyOptions, seconds: float | None) -> f
 
 
 def _challenged(
-    match: Challenge, seconds: float | None, level: float, told: Listener
-) -> LowerSide | None:
-    """Return the lower side; where it cannot be had the certificate says so, and the run stands."""
-    if seconds is None:
-        return None
+    prepared: Prepared,
+    state: State,
+    effort: Effort,
+    level: float,
+    lower: LowerSide | None,
+    told: Listener,
+) -> tuple[LowerSide | None, tuple[Resolution, ...]]:
+    """Return the lower side, that known already or a new one, and both sides at resolutions.
+
+    Where a new one cannot be had the certificate says so, and the run stands.
+    """
+    match = Challenge(prepared, state.blocks, state, max(_LEAST_JUDGES, effort.particles))
+    resolution = match.at_resolutions(level, effort.particles)
+    if lower is not None or effort.challenge is None:
+        return lower, resolution
     told.phase("challenging the model")
     try:
-        return match.lower_side(seconds, level)
+        return match.lower_side(effort.challenge, level), resolution
     except WoptError as error:
         told.warn(f"no challengers: {error}")
-        return None
+        return None, resolution
 
 
 def _compared(
-    certificate: Certificate, prepared: Prepared, blocks: list[FlowBlock], told: Listener
+    certificate: Certificate, prepared: Prepared, blocks: Sequence[FlowBlock], told: Listener
 ) -> Certificate:
-    """Return the certificate with what two-sample tests say of the model's samples."""
+    """Return the certificate with what two-sample tests say of the samples, if there is time."""
+    if not certificate.effort.two_sample:
+        return certificate
     told.phase("comparing samples with held-out rows")
     try:
         alike = compare_samples(prepared, blocks, certificate.level)

@@ -11,9 +11,8 @@ from torch import Tensor
 
 from wopt.capabilities import Capability
 from wopt.certify.challenge import Options, Rows, block_for, challenge
-from wopt.certify.gap import Resolution
 from wopt.certify.lower import LowerSide
-from wopt.certify.resolution import resolutions
+from wopt.certify.resolution import Resolution, resolutions
 from wopt.data.dataset import one_of_each
 from wopt.data.smooth import smooth_dataset
 from wopt.interfaces.block import FlowBlock
@@ -104,8 +103,7 @@ class Challenge:
         if groups is not None:  # its limits are those of independent rows
             y = y[one_of_each(groups[1], seed).to(y.device)]
         rows = min(rows, _BLURRED)
-        intervals = resolutions(y[:rows], target, level=level, rows=rows // 3, seed=seed) or []
-        return tuple(Resolution(r.sigma, r.kl_low, r.kl_high) for r in intervals)
+        return tuple(resolutions(y[:rows], target, level=level, rows=rows // 3, seed=seed) or ())
 
     @functools.cached_property
     def _judges(self) -> tuple[Particles, Particles]:

@@ -171,7 +171,7 @@ def _of_training(config: RunConfig) -> Iterator[Cited]:
 def _of_sampler(result: RunResult) -> Iterator[Cited]:
     if result.sampler is not None:
         yield _cited("diagnostics of the sampler (k-hat, ESS, log Z)", _SAMPLER)
-        if result.sampler.get("lost_modes") is not None:
+        if result.sampler.lost_modes is not None:
             yield _cited("search for lost modes", _LOST)
 
 

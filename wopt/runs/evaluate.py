@@ -7,6 +7,7 @@ from torch import Tensor
 
 from wopt.capabilities import Capability
 from wopt.certify.challenge import error_of_mean
+from wopt.certify.quantity import Quantity
 from wopt.data.dataset import Dataset
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.objective import Objective
@@ -56,7 +57,7 @@ def evaluate(prepared: Prepared, blocks: list[FlowBlock], test: Particles) -> Ru
         entropy=dataset.entropy,
         kl=kl,
         kl_error=kl_error,
-        kl_of="KL(model | target)" if forward else "KL(data | model)",
+        kl_of=Quantity.of_model(forward),
         likelihood_error=_likelihood_error(objective, coarse, audited),
         inversion_error=inversion_error(blocks, test.points),
         parameters=sum(p.numel() for block in blocks for p in block.parameters()),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -12,6 +11,7 @@ from wopt.capabilities import Capability
 from wopt.certify.effort import Effort
 from wopt.certify.evidence import Evidence
 from wopt.certify.options import CertifyOptions
+from wopt.certify.quantity import Quantity
 from wopt.certify.score import obeys_stein, score_of
 from wopt.data.dataset import Dataset
 from wopt.data.smooth import smooth_dataset
@@ -46,11 +46,8 @@ def evidence_of(
 
 
 def _given(prepared: Prepared, at: Particles, origin: str) -> Evidence:
-    return Evidence(at, origin, None, prepared.transform, 0.0, at.points, _model(prepared))
-
-
-def _model(prepared: Prepared) -> Literal["pull_back", "push_forward"]:
-    return "push_forward" if prepared.pushes else "pull_back"
+    of = Quantity.of_model(prepared.pushes)
+    return Evidence(at, origin, None, prepared.transform, 0.0, at.points, of)
 
 
 def _evidence(prepared: Prepared, raw: Dataset, effort: Effort, scored: bool) -> Evidence:
@@ -81,7 +78,7 @@ def _evidence(prepared: Prepared, raw: Dataset, effort: Effort, scored: bool) ->
         transform=raw.transform,
         smooth_time=config.smooth_time,
         data=raw.transform(drawn),
-        model=_model(prepared),
+        of=Quantity.of_model(prepared.pushes),
         remarks=remarks,
     )
 

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 
 from wopt.capabilities import Capability
-from wopt.certify.sampler import BLIND, measure_flow
+from wopt.certify.sampler import BLIND, SamplerReport, measure_flow
 from wopt.config.model import RunConfig, to_table, validate
 from wopt.data.dataset import Dataset
 from wopt.errors import ConfigError, UserError, WoptError
-from wopt.files import finite, replacing, write_json
+from wopt.files import replacing, write_json
 from wopt.flow import Flow
 from wopt.host import host
 from wopt.interfaces.block import FlowBlock
@@ -205,7 +205,7 @@ class _Execution:
         sampler = self._sampler(flow)
         return dataclasses.replace(result, versions=versions(), sampler=sampler)
 
-    def _sampler(self, flow: Flow) -> dict[str, Any] | None:
+    def _sampler(self, flow: Flow) -> SamplerReport | None:
         """Measure a model that is to sample its target: both sides of log Z, the weights."""
         target = self.prepared.problem.objective.target
         if not self.prepared.pushes or target is None:
@@ -222,7 +222,7 @@ class _Execution:
         self.listener.phase(diagnostics.text())
         if not diagnostics.reliable:
             self.listener.warn(BLIND)
-        return finite(diagnostics.to_dict())
+        return diagnostics
 
     def _blocks(self) -> list[FlowBlock]:
         data = _dataset(self.prepared)
@@ -237,9 +237,7 @@ class _Execution:
             self.listener.warn(f"not certified; {again}")
             return
         try:
-            certificate = certify(
-                self.prepared, self._blocks(), ended.state, self.listener, lower=ended.lower
-            )
+            certificate = certify(self.prepared, ended.state, self.listener, lower=ended.lower)
             certificate = with_sampler(certificate, self.directory)
         except WoptError as error:
             self.listener.warn(f"no certificate: {error}")

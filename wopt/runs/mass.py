@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -31,7 +31,7 @@ _SHARE = 0.05
 
 
 def with_mass(
-    certificate: Certificate, prepared: Prepared, blocks: list[FlowBlock], told: Listener
+    certificate: Certificate, prepared: Prepared, blocks: Sequence[FlowBlock], told: Listener
 ) -> Certificate:
     """Return the certificate with the model's mass; where that is not one the headline says so.
 
@@ -54,17 +54,12 @@ def with_mass(
     if mass.is_one:
         return dataclasses.replace(certificate, mass=mass)
     told.warn(mass.text())
-    statement = dataclasses.replace(
-        certificate.statement, text=f"{mass.text()} {certificate.statement.text}"
-    )
-    return dataclasses.replace(
-        certificate, mass=mass, statement=statement, notes=(mass.text(), *certificate.notes)
-    )
+    return certificate.changed(mass=mass, notes=(mass.text(), *certificate.notes))
 
 
 @torch.no_grad()
 def mass_of(
-    prepared: Prepared, blocks: list[FlowBlock], seconds: float | None = None
+    prepared: Prepared, blocks: Sequence[FlowBlock], seconds: float | None = None
 ) -> TotalMass | None:
     """Return the integral of the model's audited density, where that can be estimated.
 

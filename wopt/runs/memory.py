@@ -86,7 +86,7 @@ class Rows(Source):
 
     def preprocessed(self, how: str) -> Rows:
         """Return the same rows with another preprocessing."""
-        return Rows(**{**self.options, "preprocess": how})
+        return self.with_options(preprocess=how)
 
     def _weights_name(self) -> str | None:
         return self.weights if self.weights is None or isinstance(self.weights, str) else _WEIGHTS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 from wopt.certify.results import Certificate
 from wopt.store.directory import RunDirectory
@@ -23,22 +24,17 @@ def with_sampler(certificate: Certificate, directory: RunDirectory) -> Certifica
         directory: Of the run, whose results hold what was measured of the sampler.
     """
     result = read_document(directory.result, RunResult)
-    if result is None:
+    if result is None or result.sampler is None:
         return certificate
-    sampler, gap = result.to_dict().get("sampler"), certificate.gap
+    sampler, gap = result.sampler, certificate.gap
+    estimate = sampler.log_z - sampler.elbo
     false = any(step.gap is not None and step.gap.impossible for step in certificate.steps)
-    if not sampler or false or gap.estimate is not None or not gap.in_nats:
+    if false or gap.estimate is not None or not gap.of.in_nats or not math.isfinite(estimate):
         return certificate
-    elbo, log_z = sampler.get("elbo"), sampler.get("log_z")
-    if elbo is None or log_z is None:  # not finite
-        return certificate
-    k_hat, threshold = sampler.get("k_hat"), sampler["k_hat_threshold"]
-    trust = "trusted" if sampler["reliable"] else "not to be trusted, so it may be far too small"
+    trust = "trusted" if sampler.reliable else "not to be trusted, so it may be far too small"
     by = (
-        f"log Z by importance sampling less ELBO, {trust}: k-hat "
-        f"{'infinite' if k_hat is None else format(k_hat, '.2g')}, threshold {threshold:.2g}"
+        f"log Z by importance sampling less ELBO, {trust}: k-hat {sampler.k_hat_text}, threshold "
+        f"{sampler.k_hat_threshold:.2g}"
     )
-    told = dataclasses.replace(gap, estimate=log_z - elbo, estimate_by=by)
-    text = certificate.statement.text.replace(gap.text, told.text)
-    statement = dataclasses.replace(certificate.statement, text=text)
-    return dataclasses.replace(certificate, gap=told, statement=statement)
+    told = dataclasses.replace(gap, estimate=estimate, estimate_by=by)
+    return certificate.changed(gap=told)

@@ -186,7 +186,6 @@ class Solution:
             options, particles = {**options, "particles": particles}, None
         return certify(
             self.prepared,
-            self.flow.blocks,
             self.state,
             particles=particles,
             options=options,

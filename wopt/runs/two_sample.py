@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -65,7 +66,7 @@ def can_be_compared(prepared: Prepared) -> bool:
 
 
 @torch.no_grad()
-def compare_samples(prepared: Prepared, blocks: list[FlowBlock], level: float) -> Alike:
+def compare_samples(prepared: Prepared, blocks: Sequence[FlowBlock], level: float) -> Alike:
     """Test whether held-out rows and samples come from one law, and say where they differ.
 
     A model of data: test rows (smoothed, if the data were) against its samples. A start pushed

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Literal
+from typing import Literal
 
+from wopt.certify.quantity import Quantity
+from wopt.certify.sampler.report import SamplerReport
 from wopt.typed import Typed
 
 __all__ = ["Losses", "RunResult"]
@@ -31,8 +33,7 @@ class RunResult(Typed):
         parameters: Of all blocks.
         model: Which way the model looks.
         versions: Of what made the run.
-        sampler: Of a start pushed forward: both sides of log Z, ESS, k-hat, moments, lost modes, as
-            :class:`~wopt.certify.sampler.SamplerReport` writes them.
+        sampler: Of a start pushed forward: both sides of log Z, ESS, k-hat, moments, lost modes.
         seconds, cpu_seconds: Of training and measuring, without certifying.
 
     Example:
@@ -50,13 +51,13 @@ class RunResult(Typed):
     entropy: float | None = None
     kl: float | None = None
     kl_error: float | None = None
-    kl_of: Literal["KL(data | model)", "KL(model | target)"] = "KL(data | model)"
+    kl_of: Quantity = Quantity.KL_DATA_MODEL
     likelihood_error: float | None = None
     inversion_error: float | None = None
     parameters: int | None = None
     model: Literal["auto", "pull_back", "push_forward"] = "pull_back"
     versions: dict[str, str] = dataclasses.field(default_factory=dict)
-    sampler: dict[str, Any] | None = None
+    sampler: SamplerReport | None = None
     seconds: float | None = None
     cpu_seconds: float | None = None
 

@@ -47,7 +47,7 @@ def check_needs(objective: Objective, dim: int, *, seed: int = 0) -> list[str]:
     target = objective.target
     if target is not None and "target" in objective.options:
         try:
-            narrow = type(objective)(**{**objective.options, "target": Restricted(target, needs)})
+            narrow = objective.with_options(target=Restricted(target, needs))
         except WoptError:  # its constructor asks for a target of another type
             return ["needs_are_declared"]
         try:

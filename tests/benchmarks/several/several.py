@@ -165,7 +165,7 @@ def row(prepared: Prepared, state: Any, dataset: Dataset, certified: bool) -> Ta
         "scores": [round(v, 3) for v in scores[:2000].tolist()],
     }
     if certified:
-        side = certify(prepared, blocks, state, seconds=15.0).to_dict()
+        side = certify(prepared, state, seconds=15.0).to_dict()
         made["certificate"] = {k: side.get(k) for k in ("kl", "lower", "statement")}
     return made
 

@@ -9,16 +9,11 @@ Each bound is a theorem *given* its arguments. A residual estimated from samples
 of test fields can be too low, and then what follows is an estimate: :func:`chain` labels it so.
 """
 
-from wopt.certify.bounds.chain import (
-    Base,
-    Entry,
-    Label,
-    StepBounds,
-    chain,
-    with_transport_entropy,
-)
+from wopt.certify.bounds._rules import Base
+from wopt.certify.bounds.chain import StepBounds, chain, with_transport_entropy
 from wopt.certify.bounds.convex import convex_best, convex_last
 from wopt.certify.bounds.entropy import log_sobolev, transport_entropy, tv
+from wopt.certify.bounds.entry import Entry, Floor, Label, least
 from wopt.certify.bounds.inversion import (
     MixedStatement,
     inverse_statement,
@@ -43,6 +38,7 @@ __all__ = [
     "Base",
     "Bound",
     "Entry",
+    "Floor",
     "Label",
     "MixedStatement",
     "PaperStatement",
@@ -56,6 +52,7 @@ __all__ = [
     "error_needed",
     "forward_backward",
     "inverse_statement",
+    "least",
     "log_sobolev",
     "mixed_statement",
     "optimal_residual",

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Collection, Mapping, Sequence
-from typing import Literal, get_args
+from collections.abc import Collection, Sequence
+from typing import get_args
 
 import numpy as np
 
 from wopt.certify.bounds._numbers import Array, steps_of
 from wopt.certify.bounds._rules import RULES, Base, Inputs, Rule
 from wopt.certify.bounds.entropy import transport_entropy, tv
+from wopt.certify.bounds.entry import Entry, Label, least
 from wopt.certify.bounds.start import start_distance
 from wopt.errors import UserError
 from wopt.typed import Typed
 
-__all__ = ["Base", "Entry", "Label", "StepBounds", "chain", "with_transport_entropy"]
+__all__ = ["StepBounds", "chain", "with_transport_entropy"]
 
-Label = Literal["exact", "bound given eps", "bound given the eps seen", "estimate"]
 PerStep = Sequence[float | None] | Array
 """A number a step, ``None`` or NaN where it is not known."""
 
@@ -37,49 +37,23 @@ _MEASURABLE = tuple(_NAMES.values())
 
 
 @dataclasses.dataclass(frozen=True)
-class Entry(Typed):
-    """One bound at one step.
-
-    Attributes:
-        value: The bound; ``None`` if it is not available.
-        label: "exact" if it needs no residual, or all are zero; "bound given eps" if it is a
-            theorem given the residuals; "bound given the eps seen" if these are lower bounds by
-            test fields; "estimate" if an input was measured on samples; ``None`` without a value.
-        reason: Why there is no value, in one line; empty with one.
-        refuted: By what the bound is contradicted; empty where by nothing.
-    """
-
-    value: float | None
-    label: Label | None = None
-    reason: str = ""
-    refuted: str = ""
-
-    @property
-    def stands(self) -> bool:
-        """Whether there is a value that nothing refutes."""
-        return self.value is not None and not self.refuted
-
-
-@dataclasses.dataclass(frozen=True)
-class StepBounds:
+class StepBounds(Typed):
     """Every bound after one step, by name.
 
     Attributes:
-        step: n, from 1.
-        w2: Bounds of W_2(p_n, q).
         gap: Bounds of G(p_n) - G(q), which is KL(p_n|q) for KL.
+        w2: Bounds of W_2(p_n, q).
     """
 
-    step: int
-    w2: Mapping[str, Entry]
-    gap: Mapping[str, Entry]
+    gap: dict[str, Entry] = dataclasses.field(default_factory=dict)
+    w2: dict[str, Entry] = dataclasses.field(default_factory=dict)
 
     @property
     def best_gap(self) -> Entry:
         """The smallest bound of the gap that nothing refutes."""
-        known = [e for e in self.gap.values() if e.stands]
+        best = least(self.gap)
         none = Entry(None, reason="no bound of the gap is available")
-        return min(known, key=lambda e: e.value or 0.0, default=none)
+        return none if best is None else self.gap[best[0]]
 
     @property
     def best_tv(self) -> Entry:
@@ -160,7 +134,7 @@ def chain(
         >>> last = chain([1.0, 1.0], [0.1, 0.1], lam=1.0, moved=[1.5, 0.8], w0=3.0)[-1]
         >>> {name: round(e.value, 3) for name, e in last.gap.items() if e.value is not None}
         {'theorem_s': 0.454, 'a_priori': 0.446, 'theorem_q': 0.405, 'convex': 2.568, 'paper': 3.017}
-        >>> round(last.best_gap.value, 3), last.best_gap.label, last.gap["theorem_p"].reason
+        >>> round(last.best_gap.value, 3), str(last.best_gap.label), last.gap["theorem_p"].reason
         (0.405, 'bound given eps', 'kl0 is not known')
     """
     _check(base, measured)
@@ -214,8 +188,8 @@ def _records(
         tables[rule.of][rule.name] = _seen(rule, entries, seen)
     records = []
     for n in range(len(run.h)):
-        w2, gap = ({name: column[n] for name, column in tables[of].items()} for of in tables)
-        records.append(with_transport_entropy(StepBounds(n + 1, w2, gap), run.pl))
+        row = {of: {k: column[n] for k, column in table.items()} for of, table in tables.items()}
+        records.append(with_transport_entropy(StepBounds(**row), run.pl))
     return records
 
 
@@ -242,7 +216,7 @@ def _seen(rule: Rule, entries: list[Entry], steps: frozenset[int]) -> list[Entry
     for n, entry in enumerate(entries, 1):
         looked = {n} if rule.local else set(range(1, n + 1))
         if entry.value is not None and looked & steps:
-            entry = dataclasses.replace(entry, label="bound given the eps seen")
+            entry = dataclasses.replace(entry, label=Label.GIVEN_SEEN)
         labelled.append(entry)
     return labelled
 
@@ -267,11 +241,11 @@ def _apply(rule: Rule, run: Inputs, estimates: set[str]) -> list[Entry]:
         if np.isnan(value):
             entries.append(Entry(None, reason=_unknown(rule, run, n)))
             continue
-        label: Label = "exact"
+        label = Label.EXACT
         if estimates & set(rule.uses):
-            label = "estimate"
+            label = Label.ESTIMATE
         elif "eps" in rule.uses and np.any(run.eps[n if rule.local else 0 : n + 1] > 0):
-            label = "bound given eps"
+            label = Label.GIVEN_EPS
         entries.append(Entry(float(value), label))
     return entries
 

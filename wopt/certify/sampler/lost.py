@@ -14,9 +14,9 @@ from wopt.certify.sampler.report import LostMode
 from wopt.interfaces.target import Target
 from wopt.seeds import generator
 
-__all__ = ["MANY", "lost_modes"]
+__all__ = ["lost_modes"]
 
-MANY = 300
+_MANY = 300
 """Dimensions above which no modes are looked for: a Hessian costs 2 d scores and d^3."""
 _FROM_MODEL, _WIDE, _ANNEALED = 100, 24, 64
 _MATTERS = 0.005
@@ -27,8 +27,12 @@ _NEAREST, _ON_THE_WAY, _DIP = 50, 33, 1.0
 
 
 @torch.no_grad()
-def lost_modes(target: Target, draws: Tensor, log_z: float, seed: int) -> tuple[LostMode, ...]:
+def lost_modes(
+    target: Target, draws: Tensor, log_z: float, seed: int
+) -> tuple[LostMode, ...] | None:
     """Return modes that hold mass and near which the model has almost no draws: suspicions.
+
+    ``None`` where there are too many dimensions, or too few draws, to look for any.
 
     Ascent on log p starts from draws of the model, from wider points and from ends of annealed
     chains. A mode is suspected where its share of the mass, by Laplace's approximation beside
@@ -45,6 +49,8 @@ def lost_modes(target: Target, draws: Tensor, log_z: float, seed: int) -> tuple[
         log_z: log Z by importance sampling at the draws.
         seed: Of the points from which the search ascends.
     """
+    if draws.shape[1] > _MANY or len(draws) < 2:
+        return None
     chance = generator(seed, "modes")
     potential, score = target.potential, target.score
     own = draws[torch.randperm(len(draws), generator=chance)[:_FROM_MODEL]]

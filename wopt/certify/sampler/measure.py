@@ -15,15 +15,15 @@ from wopt.certify.sampler.doubts import (
     doubts_of_weights,
 )
 from wopt.certify.sampler.invariance import largest_drift
-from wopt.certify.sampler.lost import MANY, lost_modes
+from wopt.certify.sampler.lost import lost_modes
 from wopt.certify.sampler.psis import smoothed_importance_weights
 from wopt.certify.sampler.report import ModeWeight, SamplerReport
-from wopt.certify.sampler.weights import effective_size, log_mean_weight, moments
+from wopt.certify.sampler.weights import effective_size, log_mean_weight, log_weights, moments
 from wopt.errors import DataError
 from wopt.interfaces.target import Target
 from wopt.statistics import mean_and_error
 
-__all__ = ["measure_sampler", "usable"]
+__all__ = ["measure_sampler"]
 
 
 @torch.no_grad()
@@ -32,8 +32,7 @@ def measure_sampler(
     draws: Tensor,
     log_q: Tensor,
     *,
-    exact: Tensor | None = None,
-    exact_log_q: Tensor | None = None,
+    exact: tuple[Tensor, Tensor] | None = None,
     search: bool = True,
     seed: int = 0,
 ) -> SamplerReport:
@@ -52,8 +51,8 @@ def measure_sampler(
         target: Known by its potential.
         draws: Of the model, shape ``(n, d)``.
         log_q: The model's log-density there, shape ``(n,)``.
-        exact: Draws of the target, shape ``(m, d)``, if there are any.
-        exact_log_q: The model's log-density there.
+        exact: Draws of the target, shape ``(m, d)``, if there are any, and the model's
+            log-density there.
         search: Look for modes that the model has lost.
         seed: Of the search.
 
@@ -68,54 +67,55 @@ def measure_sampler(
         >>> report.log_z, round(report.ess, 6), report.reliable
         (0.0, 1000.0, True)
     """
-    draws, log_q = draws.double().cpu(), log_q.double().cpu()
-    log_weights = usable(-target.potential(draws).double() - log_q, draws)
-    if len(log_weights) < 2 or not bool((log_weights > -math.inf).any()):
-        raise DataError(
-            f"none of {len(draws)} draws of the model has a finite density of model and target: "
-            "the maps overflow, or the target has no mass where the model is"
-        )
-    elbo, elbo_error = mean_and_error(log_weights)
-    eubo, eubo_error = _upper_side(target, exact, exact_log_q)
-    log_z, log_z_error = log_mean_weight(log_weights)
-    ess, smoothed = effective_size(log_weights), smoothed_importance_weights(log_weights)
+    draws, weights = draws.double().cpu(), _weights(target, draws, log_q)
+    elbo, elbo_error = mean_and_error(weights)
+    eubo, eubo_error = _upper_side(target, exact)
+    log_z, log_z_error = log_mean_weight(weights)
+    ess, smoothed = effective_size(weights), smoothed_importance_weights(weights)
     log_z_error = math.hypot(log_z_error, smoothed.tail_error)
     finite = draws[torch.isfinite(draws).all(1)]
-    lost = None
-    if search and draws.shape[1] <= MANY and len(finite) > 1:
-        lost = lost_modes(target, finite, log_z, seed)
+    lost = lost_modes(target, finite, log_z, seed) if search else None
     known = Capability.NORMALISED in target.provides
     doubts = (
         *doubts_of_weights(smoothed, log_z, log_z_error, normalised=known),
         *doubts_of_exact(log_z, log_z_error, ess / len(draws), eubo, eubo_error),
         *doubts_of_modes(lost),
-        *doubts_of_drift(largest_drift(target, draws, log_weights, seed) if search else None),
+        *doubts_of_drift(largest_drift(target, draws, weights, seed) if search else None),
     )
-    m, m_error, s, s_error = (tuple(v.tolist()) for v in moments(smoothed.weights, draws))
     return SamplerReport(
-        *(elbo, elbo_error, eubo, eubo_error, log_z, log_z_error),
-        *(ess, smoothed.k_hat, smoothed.threshold, not doubts, doubts),
-        *(m, m_error, s, s_error),
+        *(elbo, eubo, log_z, log_z_error, ess),
+        elbo_error=elbo_error,
+        eubo_error=eubo_error,
+        k_hat=smoothed.k_hat,
+        k_hat_threshold=smoothed.threshold,
+        reliable=not doubts,
+        doubts=doubts,
+        **moments(smoothed.weights, draws),
         mode_weights=_mode_weights(target, finite),
         lost_modes=lost,
         draws=len(draws),
     )
 
 
+def _weights(target: Target, draws: Tensor, log_q: Tensor) -> Tensor:
+    """Return log weights, of which some are finite."""
+    weights = log_weights(target, draws, log_q)
+    if len(weights) < 2 or not bool((weights > -math.inf).any()):
+        raise DataError(
+            f"none of {len(draws)} draws of the model has a finite density of model and target: "
+            "the maps overflow, or the target has no mass where the model is"
+        )
+    return weights
+
+
 def _upper_side(
-    target: Target, exact: Tensor | None, log_q: Tensor | None
+    target: Target, exact: tuple[Tensor, Tensor] | None
 ) -> tuple[float, float] | tuple[None, None]:
     """Return EUBO and its standard error, where there are exact draws."""
-    if exact is None or log_q is None:
+    if exact is None:
         return None, None
-    ratio = -target.potential(exact).double().cpu() - log_q.double().cpu()
+    ratio = -target.potential(exact[0]).double().cpu() - exact[1].double().cpu()
     return mean_and_error(torch.where(torch.isnan(ratio), math.inf, ratio))
-
-
-def usable(log_weights: Tensor, draws: Tensor) -> Tensor:
-    """Return log weights in which a draw that overflowed, or where V is infinite, has none."""
-    good = torch.isfinite(log_weights) & torch.isfinite(draws).all(1)
-    return torch.where(good, log_weights, -math.inf)
 
 
 def _mode_weights(target: Target, draws: Tensor) -> tuple[ModeWeight, ...] | None:

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from wopt.capabilities import Capability, require
-from wopt.certify.sampler.measure import measure_sampler, usable
+from wopt.certify.sampler.measure import measure_sampler
 from wopt.certify.sampler.report import SamplerReport
+from wopt.certify.sampler.weights import log_weights
 from wopt.errors import CapabilityError
 from wopt.flow import Flow
 from wopt.interfaces.target import Target
@@ -38,8 +39,7 @@ def log_weights_of(flow: Flow, target: Target | None, x: Tensor, log_q: Tensor) 
     provides = Capability.NOTHING if target is None else target.provides
     require("an importance weight", Capability.POTENTIAL, "the target", provides)
     assert target is not None
-    x = x.double().cpu()
-    return usable(-target.potential(x).double() - log_q.double().cpu(), x)
+    return log_weights(target, x, log_q)
 
 
 def measure_flow(
@@ -61,11 +61,11 @@ def measure_flow(
     """
     chance = generator(seed, "sampler")
     y, log_q = flow.sample_and_log_prob(draws, generator=chance, audit=True)
-    log_weights_of(flow, target, y[:1], log_q[:1])
+    log_weights_of(flow, target, y[:1], log_q[:1])  # raises where there are none
     assert target is not None
-    exact = exact_log_q = None
+    exact = None
     if Capability.TARGET_SAMPLES in target.provides and flow.chain.provides(Capability.INVERSE):
-        exact = target.sample(draws, flow.dim, chance).double().cpu()
+        x = target.sample(draws, flow.dim, chance).double().cpu()
         with torch.no_grad():
-            exact_log_q = flow.log_prob(exact)
-    return measure_sampler(target, y, log_q, exact=exact, exact_log_q=exact_log_q, seed=seed)
+            exact = x, flow.log_prob(x)
+    return measure_sampler(target, y, log_q, exact=exact, seed=seed)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
+
+from wopt.typed import Number, Typed
 
 __all__ = ["BLIND", "LostMode", "ModeWeight", "SamplerReport"]
 
@@ -17,7 +18,7 @@ BLIND = (
 
 
 @dataclasses.dataclass(frozen=True)
-class LostMode:
+class LostMode(Typed):
     """A mode of the target that was found and where the model has almost no draws.
 
     Attributes:
@@ -27,14 +28,14 @@ class LostMode:
         model_share: The share of the model's draws near it.
     """
 
-    location: tuple[float, ...]
-    log_density: float
-    share: float
-    model_share: float
+    location: tuple[Number, ...]
+    log_density: Number
+    share: Number
+    model_share: Number
 
 
 @dataclasses.dataclass(frozen=True)
-class ModeWeight:
+class ModeWeight(Typed):
     """The weight of a component of a target whose components are known.
 
     Attributes:
@@ -43,13 +44,13 @@ class ModeWeight:
         model_error: Its standard error.
     """
 
-    target: float
-    model: float
-    model_error: float
+    target: Number
+    model: Number
+    model_error: Number
 
 
 @dataclasses.dataclass(frozen=True)
-class SamplerReport:
+class SamplerReport(Typed):
     """Two sides of log Z, and what can be said of the target by importance weights.
 
     Attributes:
@@ -68,47 +69,35 @@ class SamplerReport:
         draws: S.
 
     Example:
-        >>> found = SamplerReport(-0.5, 0.01, None, None, 0.0, 0.02, 900.0, 0.2, 0.7, True, (),
-        ...     (0.0,), (0.1,), (1.0,), (0.1,), None, (), 1000)
+        >>> found = SamplerReport(-0.5, None, 0.0, 0.02, 900.0, 0.2, 0.7, True, (), (0.0,), (0.1,),
+        ...     (1.0,), (0.1,), None, (), 1000)
         >>> found.to_dict()["elbo"], found.text()
         (-0.5, 'log Z = 0 +- 0.02, ELBO -0.5 (at most log Z); ESS 900 of 1000, k-hat 0.2 (at most 0.7)')
     """  # noqa: E501
 
-    elbo: float
-    elbo_error: float
+    elbo: Number
     eubo: float | None
-    eubo_error: float | None
-    log_z: float
-    log_z_error: float
-    ess: float
-    k_hat: float
-    k_hat_threshold: float
+    log_z: Number
+    log_z_error: Number
+    ess: Number
+    k_hat: Number
+    k_hat_threshold: Number
     reliable: bool
     doubts: tuple[str, ...]
-    means: tuple[float, ...]
-    means_error: tuple[float, ...]
-    sds: tuple[float, ...]
-    sds_error: tuple[float, ...]
+    means: tuple[Number, ...]
+    means_error: tuple[Number, ...]
+    sds: tuple[Number, ...]
+    sds_error: tuple[Number, ...]
     mode_weights: tuple[ModeWeight, ...] | None
     lost_modes: tuple[LostMode, ...] | None
     draws: int
+    elbo_error: Number = math.nan
+    eubo_error: float | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return what ``result.json`` holds under "sampler"; a number may be infinite."""
-        keys = (
-            "elbo", "eubo", "log_z", "log_z_error", "ess", "k_hat", "k_hat_threshold", "reliable",
-            "draws", "means", "means_error", "sds", "sds_error",
-        )  # fmt: skip
-        document: dict[str, Any] = {key: getattr(self, key) for key in keys}
-        document["doubts"] = list(self.doubts)
-        for key in ("means", "means_error", "sds", "sds_error"):
-            document[key] = list(document[key])
-        for key in ("mode_weights", "lost_modes"):
-            rows = getattr(self, key)
-            document[key] = None if rows is None else [dataclasses.asdict(row) for row in rows]
-        for row in document["lost_modes"] or []:
-            row["location"] = list(row["location"])
-        return document
+    @property
+    def k_hat_text(self) -> str:
+        """k-hat in words; a file holds no infinity, so that is read back as NaN."""
+        return f"{self.k_hat:.2g}" if math.isfinite(self.k_hat) else "infinite"
 
     def text(self) -> str:
         """Return one sentence with the numbers; what speaks against them comes first."""
@@ -117,12 +106,8 @@ class SamplerReport:
         numbers = (
             f"log Z = {self.log_z:.3g} +- {self.log_z_error:.2g}, ELBO {self.elbo:.3g} (at most "
             f"log Z){eubo}; ESS {self.ess:.0f} of {self.draws}, k-hat "
-            f"{_number(self.k_hat)} ({against} {self.k_hat_threshold:.2g})"
+            f"{self.k_hat_text} ({against} {self.k_hat_threshold:.2g})"
         )
         if self.reliable:
             return numbers
         return f"not reliable: {'; '.join(self.doubts)}. {numbers}"
-
-
-def _number(value: float) -> str:
-    return f"{value:.2g}" if math.isfinite(value) else "infinite"

@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 import math
+from typing import TypedDict
 
 import torch
 from torch import Tensor
 
+from wopt.interfaces.target import Target
 from wopt.statistics import mean_and_error
 
-__all__ = ["effective_size", "log_mean_weight", "moments"]
+__all__ = ["Moments", "effective_size", "log_mean_weight", "log_weights", "moments"]
+
+
+def log_weights(target: Target, draws: Tensor, log_q: Tensor) -> Tensor:
+    """Return the log importance weights  -V - log q,  shape ``(n,)``, float64.
+
+    A draw that overflowed, or where V is infinite, has none.
+
+    Args:
+        target: Known by its potential V.
+        draws: Of the model, shape ``(n, d)``.
+        log_q: Its log-density there.
+    """
+    draws = draws.double().cpu()
+    values = -target.potential(draws).double() - log_q.double().cpu()
+    good = torch.isfinite(values) & torch.isfinite(draws).all(1)
+    return torch.where(good, values, -math.inf)
 
 
 def log_mean_weight(log_weights: Tensor) -> tuple[float, float]:
@@ -35,8 +53,17 @@ def effective_size(log_weights: Tensor) -> float:
     return float((2 * log_weights.logsumexp(0) - (2 * log_weights).logsumexp(0)).exp())
 
 
-def moments(weights: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return means, their errors, standard deviations and theirs, each of shape ``(d,)``.
+class Moments(TypedDict):
+    """Means and standard deviations by coordinate, with their errors."""
+
+    means: tuple[float, ...]
+    means_error: tuple[float, ...]
+    sds: tuple[float, ...]
+    sds_error: tuple[float, ...]
+
+
+def moments(weights: Tensor, x: Tensor) -> Moments:
+    """Return what weighted draws say of the target's moments.
 
     By the delta method for self-normalised weights: the error of sum w f is the root of
     sum w^2 (f - mean)^2, and that of a standard deviation s is the variance's over 2 s.
@@ -49,9 +76,9 @@ def moments(weights: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]
 
     Example:
         >>> w = torch.full((4,), 0.25).double()
-        >>> m, _, s, _ = moments(w, torch.tensor([[-1.0], [1.0], [-1.0], [1.0]]).double())
-        >>> float(m), float(s)
-        (0.0, 1.0)
+        >>> found = moments(w, torch.tensor([[-1.0], [1.0], [-1.0], [1.0]]).double())
+        >>> found["means"], found["sds"]
+        ((0.0,), (1.0,))
     """
     x = torch.where(weights[:, None] > 0, x, 0.0)  # draws without weight may be infinite
     means = weights @ x
@@ -61,4 +88,6 @@ def moments(weights: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]
     squared = weights.square()
     means_error = (squared @ squares).sqrt()
     variances_error = (squared @ (squares - variances).square()).sqrt()
-    return means, means_error, sds, variances_error / (2 * sds.clamp_min(1e-300))
+    sds_error = variances_error / (2 * sds.clamp_min(1e-300))
+    m, m_error, s, s_error = (tuple(v.tolist()) for v in (means, means_error, sds, sds_error))
+    return {"means": m, "means_error": m_error, "sds": s, "sds_error": s_error}

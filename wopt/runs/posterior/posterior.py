@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wopt.certify.sampler.measure import measure_sampler, usable
+from wopt.certify.sampler.measure import measure_sampler
 from wopt.certify.sampler.psis import smoothed_importance_weights
 from wopt.certify.sampler.report import SamplerReport
-from wopt.certify.sampler.weights import moments
+from wopt.certify.sampler.weights import log_weights, moments
 from wopt.component import build
 from wopt.flow import Flow
 from wopt.html import paragraph, table
@@ -61,9 +61,8 @@ class Posterior:
         report = measure_sampler(target, y, log_q, seed=derive(seed, "measure"))
         with torch.no_grad():
             x = density.support(y)[0]
-            smoothed = smoothed_importance_weights(usable(density(y) - log_q, y))
-        m, m_error, s, s_error = (tuple(v.tolist()) for v in moments(smoothed.weights, x))
-        report = dataclasses.replace(report, means=m, means_error=m_error, sds=s, sds_error=s_error)
+            smoothed = smoothed_importance_weights(log_weights(target, y, log_q))
+        report = dataclasses.replace(report, **moments(smoothed.weights, x))
         return cls(x, smoothed.log_weights, density.names, report, flow, density, how, seconds)
 
     @property
