@@ -16,7 +16,7 @@ from wopt.config.model import validate
 from wopt.errors import UserError, WoptError
 from wopt.files import write_json
 from wopt.interfaces.block import FlowBlock
-from wopt.interfaces.listener import Listener
+from wopt.interfaces.listener import SILENT, Listener
 from wopt.particles import Particles
 from wopt.runs.challenge import Challenge, can_be_challenged
 from wopt.runs.evidence import evidence_of, is_scored
@@ -41,7 +41,7 @@ def certify_run(
     options: dict[str, Any] | None = None,
     seconds: float | None = None,
     against: Path | None = None,
-    listener: Listener | None = None,
+    listener: Listener = SILENT,
 ) -> Certificate:
     """Certify a run directory anew, write ``certificate.json`` and return what it holds.
 
@@ -76,7 +76,7 @@ def certify(
     prepared: Prepared,
     blocks: list[FlowBlock],
     state: State,
-    listener: Listener | None = None,
+    listener: Listener = SILENT,
     *,
     particles: Particles | None = None,
     options: dict[str, Any] | None = None,
@@ -100,7 +100,7 @@ def certify(
     """
     if not blocks:
         raise UserError("there is nothing to certify: the run has no finished step")
-    told, settings = listener or Listener(), prepared.config.certify
+    settings = prepared.config.certify
     if options:
         settings = CertifyOptions(**{**settings.options, **options})
     by_rows = particles is None and prepared.dataset is not None
@@ -111,12 +111,12 @@ def certify(
         scored=scored, challenged=challenged and lower is None,
         compared=by_rows and settings.two_sample and can_be_compared(prepared),
     )  # fmt: skip
-    told.phase(effort.text)
+    listener.phase(effort.text)
     resolution: tuple[Resolution, ...] = ()
     if challenged:
         match = Challenge(prepared, blocks, state, max(_LEAST_JUDGES, effort.particles))
         resolution = match.at_resolutions(settings.level, effort.particles)
-        lower = lower or _challenged(match, effort.challenge, settings.level, told)
+        lower = lower or _challenged(match, effort.challenge, settings.level, listener)
     certificate = make_certificate(
         prepared.problem,
         blocks,
@@ -126,11 +126,11 @@ def certify(
         effort=effort,
         lower=lower,
         resolution=resolution,
-        listener=told,
+        listener=listener,
     )
     if by_rows:
-        certificate = with_mass(certificate, prepared, blocks, told)
-    return _compared(certificate, prepared, blocks, told) if effort.two_sample else certificate
+        certificate = with_mass(certificate, prepared, blocks, listener)
+    return _compared(certificate, prepared, blocks, listener) if effort.two_sample else certificate
 
 
 def _trained(state: State, settings: CertifyOptions, seconds: float | None) -> float:
