@@ -14,6 +14,7 @@ from wopt.config.model import RunConfig, validate
 from wopt.config.read import read_toml
 from wopt.data.transform import AffineTransform
 from wopt.interfaces.conditional import conditional
+from wopt.interfaces.listener import SILENT
 from wopt.interfaces.source import Source
 from wopt.particles import Particles, split_conditions
 from wopt.plan.facts import BUDGET
@@ -229,14 +230,14 @@ def run(
     Args:
         config: A configuration, a table as in a TOML file, or such a file.
         out: The run directory, which must not hold a run yet.
-        listener: Who is told of the work, as in :func:`solve`.
+        listener: Who is told of the work, as in :func:`solve`; warnings are in the log in any case.
 
     Raises:
         UserError: The configuration, data or parts cannot be used; nothing is written then.
     """
     from wopt.runs import execute
 
-    told = listener_of(listener)
+    told = listener_of(listener, SILENT)  # the run's log has all warnings
     if isinstance(config, RunConfig):
         return execute.run(config, Path(out), told)
     where = str(config) if isinstance(config, (str, Path)) else ""

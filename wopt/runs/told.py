@@ -38,8 +38,15 @@ class _Calls(_Quiet):
         self.function(step, what, done, total, loss)
 
 
-def listener_of(choice: ListenerLike) -> Listener:
+QUIET = _Quiet()
+
+
+def listener_of(choice: ListenerLike, nobody: Listener = QUIET) -> Listener:
     """Return the listener that a choice names.
+
+    Args:
+        choice: It.
+        nobody: Stands for nobody.
 
     Example:
         >>> type(listener_of(False)).__name__, type(listener_of(True)).__name__
@@ -53,7 +60,7 @@ def listener_of(choice: ListenerLike) -> Listener:
         return Notebook()
     console = Console(highlight=False, soft_wrap=True)
     seen = choice is None and console.is_terminal
-    return Terminal(console) if choice or seen else _Quiet()
+    return Terminal(console) if choice or seen else nobody
 
 
 def with_tracker(listener: Listener, tracker: Tracker | None) -> Listener:
