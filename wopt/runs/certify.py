@@ -100,9 +100,7 @@ def certify(
     """
     if not blocks:
         raise UserError("there is nothing to certify: the run has no finished step")
-    settings = prepared.config.certify
-    if options:
-        settings = CertifyOptions(**{**settings.options, **options})
+    settings = CertifyOptions(**{**prepared.config.certify.options, **(options or {})})
     by_rows = particles is None and prepared.dataset is not None
     scored = by_rows and is_scored(prepared, settings)
     challenged = by_rows and settings.challenge and can_be_challenged(prepared)
@@ -117,17 +115,11 @@ def certify(
         match = Challenge(prepared, blocks, state, max(_LEAST_JUDGES, effort.particles))
         resolution = match.at_resolutions(settings.level, effort.particles)
         lower = lower or _challenged(match, effort.challenge, settings.level, listener)
+    evidence = evidence_of(prepared, particles, effort, scored)
     certificate = make_certificate(
-        prepared.problem,
-        blocks,
-        state.records,
-        evidence_of(prepared, particles, effort, scored),
-        settings,
-        effort=effort,
-        lower=lower,
-        resolution=resolution,
-        listener=listener,
-    )
+        prepared.problem, blocks, state.records, evidence, settings,
+        effort=effort, lower=lower, resolution=resolution, listener=listener,
+    )  # fmt: skip
     if by_rows:
         certificate = with_mass(certificate, prepared, blocks, listener)
     return _compared(certificate, prepared, blocks, listener) if effort.two_sample else certificate

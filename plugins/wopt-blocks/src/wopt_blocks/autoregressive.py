@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from wopt import ConfigError, FlowBlock
 from wopt.component import fields
+from wopt.jacobian import linearised
 from wopt_blocks.jacobian import JacobianBlock
 from wopt_blocks.masked import Activation, MaskedNet
 from wopt_blocks.monotone import MonotoneName, monotone, reach
@@ -179,16 +180,7 @@ class Autoregressive(JacobianBlock):
 
     def linearise(self, z: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """Return T(z; c) and its derivative by z, with a backward pass per dimension."""
-        keep = torch.is_grad_enabled()
-        with torch.enable_grad():
-            z = z if z.requires_grad else z.detach().requires_grad_()
-            y = self.value(z, c)
-            rows = [
-                torch.autograd.grad(part.sum(), z, create_graph=keep, retain_graph=True)[0]
-                for part in y.unbind(1)
-            ]
-        derivative = torch.stack(rows, 1)
-        return (y, derivative) if keep else (y.detach(), derivative)
+        return linearised(lambda at: self.value(at, c), z)
 
     def floats_a_row(self) -> int:
         """Return how many numbers the largest tensor holds for one row."""
