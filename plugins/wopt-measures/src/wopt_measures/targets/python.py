@@ -10,7 +10,6 @@ from torch import Tensor
 
 from wopt import Capability, Target
 from wopt.capabilities import require
-from wopt.component import fields
 from wopt.targets.evaluate import log_density_at, validation
 from wopt_measures.code import absolute_address, load_function
 from wopt_measures.laws.gaussian import check_points
@@ -19,7 +18,6 @@ from wopt_measures.targets.checked import differentiable
 __all__ = ["PythonTarget"]
 
 
-@fields
 class PythonTarget(Target):
     """The measure with log-density log p(x) + const, a function in a Python file.
 
@@ -60,56 +58,64 @@ class PythonTarget(Target):
 
     cites = ()
 
-    log_prob: Annotated[
-        str,
-        AfterValidator(absolute_address),
-        Field(
-            description="FILE.py:FUNCTION, relative to the current directory: log p(x) up to a "
-            "constant, points (n, d) to (n,), in torch"
-        ),
-    ]
-    dim: Annotated[
-        int | None,
-        Field(ge=1, description="d, the dimension of the points; by default the source's"),
-    ] = None
-    normalised: Annotated[bool, Field(description="whether exp(log p) integrates to one")] = False
-    convexity: Annotated[
-        float | None,
-        Field(
-            allow_inf_nan=False,
-            description="a number lambda for which -log p - lambda |x|^2/2 is convex, if one "
-            "is known",
-        ),
-    ] = None
-    samples: Annotated[
-        Target | None,
-        Field(description="a target with the same law that can be sampled, for reference draws"),
-    ] = None
-    sha256: Annotated[
-        str | None,
-        Field(description="SHA-256 hash of the file; written by wopt and checked on loading"),
-    ] = None
-
-    def __post_init__(self) -> None:
-        self._function, self.sha256 = load_function(self.log_prob, self.sha256)
-        self.__dict__["_options"] = self._options.model_copy(update={"sha256": self.sha256})
+    def __init__(
+        self,
+        log_prob: Annotated[
+            str,
+            AfterValidator(absolute_address),
+            Field(
+                description="FILE.py:FUNCTION, relative to the current directory: log p(x) up to a "
+                "constant, points (n, d) to (n,), in torch"
+            ),
+        ],
+        dim: Annotated[
+            int | None,
+            Field(ge=1, description="d, the dimension of the points; by default the source's"),
+        ] = None,
+        normalised: Annotated[
+            bool, Field(description="whether exp(log p) integrates to one")
+        ] = False,
+        convexity: Annotated[
+            float | None,
+            Field(
+                allow_inf_nan=False,
+                description="a number lambda for which -log p - lambda |x|^2/2 is convex, if one "
+                "is known",
+            ),
+        ] = None,
+        samples: Annotated[
+            Target | None,
+            Field(
+                description="a target with the same law that can be sampled, for reference draws"
+            ),
+        ] = None,
+        sha256: Annotated[
+            str | None,
+            Field(description="SHA-256 hash of the file; written by wopt and checked on loading"),
+        ] = None,
+    ) -> None:
+        self._function, digest = load_function(log_prob, sha256)
+        self.__dict__["_options"] = self._options.model_copy(update={"sha256": digest})
+        self._address = log_prob
+        self.dim = dim
+        self.convexity = convexity
+        self.samples = samples
         self.provides = Capability.POTENTIAL | Capability.SCORE
-        if self.normalised:
+        if normalised:
             self.provides |= Capability.NORMALISED
-        if self.samples is not None:
-            provided = self.samples.provides
-            require("samples", Capability.TARGET_SAMPLES, "the target given", provided)
+        if samples is not None:
+            require("samples", Capability.TARGET_SAMPLES, "the target given", samples.provides)
             self.provides |= Capability.TARGET_SAMPLES
-        if self.dim is not None:  # a mistake is told now, not after a run
+        if dim is not None:  # a mistake is told now, not after a run
             for dtype in (torch.float32, torch.float64):
-                self.score(torch.zeros(2, self.dim, dtype=dtype))
+                self.score(torch.zeros(2, dim, dtype=dtype))
 
     def potential(self, x: Tensor) -> Tensor:
         """Return -log p, shape ``(n, d)`` to ``(n,)``, checked."""
         check_points(x, self.dim)
         with validation(on=False):
-            value = log_density_at(self._function, x, self.log_prob)
-        return -differentiable(value, x, self.log_prob)
+            value = log_density_at(self._function, x, self._address)
+        return -differentiable(value, x, self._address)
 
     def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
         """Return samples of the target that was given for them."""
