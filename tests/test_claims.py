@@ -286,14 +286,15 @@ def test_a_run_meets_the_claim_it_refutes():
 
 
 def test_who_declares_a_false_minimum_is_not_believed_in_lambda(gaussian_nodes_at_two):
-    solution = wopt.solve(
-        gaussian_nodes_at_two,
-        objective=Boastful(),
-        scheme={"name": "jko", "step_size": 1.0},
-        block="affine",
-        solver=wopt.InnerSolver(iterations=30),
-        stop=wopt.Stop(steps=1),
-    )
+    with pytest.warns(RuntimeWarning, match="minimum"):
+        solution = wopt.solve(
+            gaussian_nodes_at_two,
+            objective=Boastful(),
+            scheme={"name": "jko", "step_size": 1.0},
+            block="affine",
+            solver=wopt.InnerSolver(iterations=30),
+            stop=wopt.Stop(steps=1),
+        )
     certificate = solution.certificate(iterations=0)
     assert certificate.gap.upper is None
     assert certificate.final.gap is None

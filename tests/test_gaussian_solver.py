@@ -22,7 +22,7 @@ def solved(start, law, **options):
         objective={"name": "kl", "target": law},
         scheme={"name": "jko", "step_size": options.pop("step_size", 1e12)},
         dtype="float64",
-        progress=False,
+        listener=False,
         **options,
     )
 

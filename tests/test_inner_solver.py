@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from wopt import InnerSolver
+from wopt import InnerSolver, Listener
 from wopt.testing import AffineBlock
 
 
@@ -207,15 +207,20 @@ def test_adam_comes_near_a_quadratic_minimum():
 
 def test_it_draws_and_tells_at_every_iteration():
     calls, told = [], []
+
+    class Told(Listener):
+        def work(self, what, done, total, loss=math.nan):
+            told.append((what, done, total, math.isfinite(loss)))
+
     InnerSolver(iterations=4).minimise(
         AffineBlock(1),
         quadratic,
         10,
         before_each=lambda: calls.append(1),
-        progress=lambda done, total, loss: told.append((done, total, math.isfinite(loss))),
+        listener=Told(),
     )
     assert len(calls) == 4
-    assert told == [(k, 4, True) for k in (1, 2, 3, 4)]
+    assert told == [("training", k, 4, True) for k in (1, 2, 3, 4)]
 
 
 def distance(block):

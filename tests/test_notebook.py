@@ -49,7 +49,7 @@ def rows(n=300):
 
 @pytest.fixture(scope="module")
 def solution():
-    return wopt.fit(rows(), **SMALL, stop={"steps": 2}, progress=False)
+    return wopt.fit(rows(), **SMALL, stop={"steps": 2}, listener=False)
 
 
 class StopAt(Listener):
@@ -66,7 +66,7 @@ class StopAt(Listener):
 def test_a_live_table_grows_step_by_step(solution):
     shown = []
     told = Notebook(shown.append)
-    again = wopt.fit(rows(), **SMALL, stop={"steps": 2}, progress=told)
+    again = wopt.fit(rows(), **SMALL, stop={"steps": 2}, listener=told)
     pages = [Read(text) for text in shown]
     lengths = [len(page.rows) for page in pages]
     assert lengths == sorted(lengths)
@@ -109,20 +109,23 @@ def test_warnings_and_retries_stay_and_are_escaped():
 
 def test_who_is_told(monkeypatch):
     assert not notebook.in_notebook()
-    assert type(listener_of(None)) is Listener
+    assert not isinstance(listener_of(None), Notebook)
+    with pytest.warns(RuntimeWarning, match="the disk is full"):
+        listener_of(None).warn("the disk is full")
     monkeypatch.setattr("wopt.runs.told.in_notebook", lambda: True)
     monkeypatch.setattr(notebook, "_cell_output", lambda: lambda text: None)
     assert type(listener_of(None)) is Notebook
     assert type(listener_of(True)) is Notebook
-    assert type(listener_of(False)) is Listener
+    with pytest.warns(RuntimeWarning, match="the disk is full"):
+        listener_of(False).warn("the disk is full")
 
 
 def test_an_interrupt_leaves_a_solution_that_goes_on(solution):
-    stopped = wopt.fit(rows(), **SMALL, stop={"steps": 2}, progress=StopAt(2))
+    stopped = wopt.fit(rows(), **SMALL, stop={"steps": 2}, listener=StopAt(2))
     assert (stopped.status, stopped.state.step) == ("stopped", 1)
     assert "solution.resume()" in Read(stopped._repr_html_()).words
     assert len(stopped.flow.blocks) == 1
-    done = stopped.resume(progress=False)
+    done = stopped.resume(listener=False)
     assert done.status == "done"
     x = rows(5)
     assert torch.equal(done.flow.log_prob(x), solution.flow.log_prob(x))  # to the bit
@@ -132,7 +135,7 @@ def test_an_interrupted_posterior_is_the_best_map_there_is():
     def log_prob(x):  # a banana, of which a Gaussian is no good model
         return -x[:, 0].square() / 2 - (x[:, 1] - x[:, 0].square()).square() / 0.1
 
-    posterior = wopt.sample(log_prob, dim=2, n=200, iterations=50, progress=StopAt(1))
+    posterior = wopt.sample(log_prob, dim=2, n=200, iterations=50, listener=StopAt(1))
     assert "interrupted" in posterior.how
     assert posterior.draws.shape == (200, 2)
     assert not posterior.reliable
@@ -159,7 +162,7 @@ def test_a_flow_of_a_table_names_kinds_and_conditions():
     frame = pyarrow.table(
         {"<age>": [*range(60)] * 5, "sex": ["f", "m"] * 150, "t": [0.0, 1.5] * 150}
     )
-    made = wopt.fit(frame, context=["t"], **SMALL, stop={"steps": 1}, progress=False)
+    made = wopt.fit(frame, context=["t"], **SMALL, stop={"steps": 1}, listener=False)
     text = made.flow._repr_html_()
     assert "<age>" not in text
     cells = dict(Read(text).rows[1:4])
@@ -186,7 +189,7 @@ def test_a_certificate_in_html(solution):
 
 def test_a_posterior_in_html():
     posterior = wopt.sample(
-        lambda x: -(x - 1).square().sum(1) / 2, dim=2, n=200, names=["<a>", "b"], progress=False
+        lambda x: -(x - 1).square().sum(1) / 2, dim=2, n=200, names=["<a>", "b"], listener=False
     )
     page = Read(posterior._repr_html_())
     assert [row[0] for row in page.rows] == ["", "<a>", "b"]
@@ -221,7 +224,7 @@ class Interrupt(Notebook):
 x = torch.randn(300, 2, generator=torch.Generator().manual_seed(0)) + 2
 options = dict(block="affine", solver={"iterations": 200}, guard={"retries": 0}, stop={"steps": 2})
 """,
-    "solution = wopt.fit(x, **options, progress=Interrupt())",
+    "solution = wopt.fit(x, **options, listener=Interrupt())",
     "solution",
     "done = solution.resume()\nprint(done.status, done.state.step)",
     "wopt.fit(x, **options).flow",

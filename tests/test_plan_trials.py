@@ -36,7 +36,7 @@ def facts(x=BANANA, budget=2.0):
 def test_a_trial_reaches_what_the_run_reaches():
     problem, train, valid = ready(of_iterations(plan(facts()), 40))
     trial = tried(problem, train, valid)
-    stage = Stage(problem, 0, 0, 0, first_of(problem, train), first_of(problem, valid), None)
+    stage = Stage(problem, 0, 0, 0, first_of(problem, train), first_of(problem, valid))
     block, _ = stage.train(None)
     assert trial.held_out == stage.held_out(block)
     assert trial.iterations == 40

@@ -100,7 +100,7 @@ def test_a_round_with_a_rejected_step_is_dropped(monkeypatch):
     from wopt.errors import DivergenceError
     from wopt.train import respace as module
 
-    def rejected(problem, state, progress):
+    def rejected(problem, state, listener):
         raise DivergenceError("rejected")
 
     kept = solved(0).history

@@ -26,6 +26,7 @@ _PLACES = {
     "History": "wopt.interfaces.scheme",
     "InnerSolver": "wopt.train.solver",
     "Inverse": "wopt.flow",
+    "Listener": "wopt.interfaces.listener",
     "Objective": "wopt.interfaces.objective",
     "Particles": "wopt.particles",
     "PluginError": "wopt.errors",
@@ -80,6 +81,7 @@ if TYPE_CHECKING:
     from wopt.flow import Chain, Flow, Inverse
     from wopt.host import register
     from wopt.interfaces.block import FlowBlock
+    from wopt.interfaces.listener import Listener
     from wopt.interfaces.objective import Objective, Sum
     from wopt.interfaces.scheme import History, ProximalScheme
     from wopt.interfaces.source import Source
@@ -117,6 +119,7 @@ __all__ = [
     "History",
     "InnerSolver",
     "Inverse",
+    "Listener",
     "Objective",
     "Particles",
     "PluginError",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
-__all__ = ["jacobians"]
+__all__ = ["jacobians", "linearised"]
 
 
-def jacobians(y: Tensor, x: Tensor) -> Tensor:
+def jacobians(y: Tensor, x: Tensor, *, create_graph: bool = False) -> Tensor:
     """Return DT at each row, shape ``(n, k, d)``, of a map T that treats rows one by one.
 
     One backward pass an output; the graph is kept.
@@ -16,6 +18,7 @@ def jacobians(y: Tensor, x: Tensor) -> Tensor:
     Args:
         y: T(x), shape ``(n, k)``, computed with gradients enabled.
         x: Shape ``(n, d)``, which requires a gradient.
+        create_graph: Whether it is to be differentiable itself.
 
     Example:
         >>> x = torch.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
@@ -23,7 +26,28 @@ def jacobians(y: Tensor, x: Tensor) -> Tensor:
         [[6.0, 0.0], [0.0, 8.0]]
     """
     rows = [
-        torch.autograd.grad(y[:, j].sum(), x, retain_graph=True, materialize_grads=True)[0]
-        for j in range(y.shape[1])
+        torch.autograd.grad(
+            part.sum(), x, retain_graph=True, create_graph=create_graph, materialize_grads=True
+        )[0]
+        for part in y.unbind(1)
     ]
     return torch.stack(rows, dim=1)
+
+
+def linearised(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return T(x), shape ``(n, k)``, and DT there; differentiable where gradients are enabled.
+
+    Args:
+        function: T.
+        x: Shape ``(n, d)``.
+
+    Example:
+        >>> [t.tolist() for t in linearised(torch.square, torch.tensor([[3.0]]))]
+        [[[9.0]], [[[6.0]]]]
+    """
+    keep = torch.is_grad_enabled()
+    with torch.enable_grad():
+        x = x if x.requires_grad else x.detach().requires_grad_()
+        y = function(x)
+        derivative = jacobians(y, x, create_graph=keep)
+    return (y, derivative) if keep else (y.detach(), derivative)

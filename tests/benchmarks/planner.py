@@ -44,6 +44,7 @@ from wopt.interfaces.block import FlowBlock  # noqa: E402
 from wopt.plan import preprocess_of  # noqa: E402
 from wopt.runs.memory import Rows  # noqa: E402
 from wopt.runs.planned import prepared_run  # noqa: E402
+from wopt.runs.told import listener_of  # noqa: E402
 from wopt.seeds import derive  # noqa: E402
 from wopt.train.iterate import iterate  # noqa: E402
 
@@ -197,7 +198,7 @@ def measure_one(name: str, seed: int, budget: float, methods: Sequence[str]) -> 
     blocks: list[FlowBlock] = []
     reason, made = "", 0
     try:
-        for state, record in iterate(prepared.problem, begun, told):
+        for state, record in iterate(prepared.problem, begun, listener_of(told)):
             assert state.block is not None
             blocks.append(state.block)
             made += record.iterations

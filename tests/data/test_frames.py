@@ -71,8 +71,39 @@ def test_scores_of_a_frame_are_those_of_its_codes():
         wopt.DataError, match=r"'city' has categories.*'oslo'; known: 'bonn', 'rome'"
     ):
         found.flow.log_prob(data)
-    with pytest.raises(wopt.DataError, match="no column 'city'"):
-        found.flow.log_prob(data.drop(columns="city"))
+    with pytest.raises(wopt.DataError, match=r"has no column\(s\) city, grade, and the model's"):
+        found.flow.log_prob(data.drop(columns=["grade", "city"]))
+
+
+def test_a_model_of_an_array_takes_columns_by_position():
+    x = np.random.default_rng(1).normal(size=(N, 3))
+    flow = fit(x).flow
+    scores = flow.log_prob(x[:5])
+    rows = pd.DataFrame(x[:5], columns=["u", "v", "w"])
+    for kind in (rows, pl.from_pandas(rows), pyarrow.Table.from_pandas(rows)):
+        torch.testing.assert_close(flow.log_prob(kind), scores)
+    swapped = pd.DataFrame(x[:5], columns=["x0", "x1", "x2"])[["x2", "x0", "x1"]]
+    torch.testing.assert_close(flow.log_prob(swapped), scores)  # these names are the model's
+    for names in (["u", "x0", "w"], ["u", "v", "w", "more"]):
+        rows = pd.DataFrame(np.zeros((5, len(names))), columns=names)
+        with pytest.raises(wopt.DataError, match=r"not clear which of them are x.*needs 3"):
+            flow.log_prob(rows)
+    twice = pyarrow.table(list(x[:5].T), names=["u", "u", "w"])
+    with pytest.raises(wopt.DataError, match="several columns are named u; rename"):
+        flow.log_prob(twice)
+
+
+def test_conditions_with_names_beside_columns_without():
+    draw = np.random.default_rng(2)
+    given = pd.DataFrame({"time": draw.normal(size=N)})
+    x = draw.normal(size=(N, 2)) + given.to_numpy()
+    flow = fit(x, conditions=given).flow
+    scores = flow.log_prob(x[:5], conditions=given.to_numpy()[:5])
+    rows = pd.DataFrame({"u": x[:5, 0], "time": given.time[:5], "v": x[:5, 1]})
+    torch.testing.assert_close(flow.log_prob(rows), scores)
+    torch.testing.assert_close(flow.log_prob(rows[["u", "v"]], conditions=given[:5]), scores)
+    with pytest.raises(wopt.DataError, match=r"has no column\(s\) time"):
+        flow.log_prob(rows.rename(columns={"time": "when"}))
 
 
 def test_conditions_that_are_categories():

@@ -20,7 +20,7 @@ QUICK = {
     "scheme": {"name": "jko", "step_size": 100.0},
     "solver": {"iterations": 150, "learning_rate": 0.02},
     "stop": {"steps": 1},
-    "progress": False,
+    "listener": False,
 }
 
 

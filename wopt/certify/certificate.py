@@ -19,7 +19,7 @@ from wopt.certify.results import Certificate
 from wopt.certify.start import smoothing_part
 from wopt.errors import UserError
 from wopt.interfaces.block import FlowBlock
-from wopt.interfaces.listener import Listener
+from wopt.interfaces.listener import SILENT, Listener
 from wopt.seeds import derive
 from wopt.train.problem import Problem
 from wopt.train.record import StepRecord
@@ -37,7 +37,7 @@ def make_certificate(
     effort: Effort | None = None,
     lower: LowerSide | None = None,
     resolution: Sequence[Resolution] = (),
-    listener: Listener | None = None,
+    listener: Listener = SILENT,
 ) -> Certificate:
     """Measure a run and return what ``certificate.json`` holds.
 
@@ -90,16 +90,15 @@ def _measure(
     evidence: Evidence,
     options: CertifyOptions,
     effort: Effort,
-    listener: Listener | None,
+    listener: Listener,
 ) -> list[StepMeasure]:
     """Carry the particles through the run, and measure each step on the way."""
     score, measures = evidence.score, list[StepMeasure]()
-    told = listener or Listener()
-    told.work("certifying, step by step", 0, len(blocks))
+    listener.work("certifying, step by step", 0, len(blocks))
     for passage in replay(problem, blocks, records, evidence.particles):
         seed = derive(problem.seed, "certify", passage.record.step)
         critic = options.of_critic(effort.iterations, seed, effort.critic)
         step, score = measure_step(problem, passage, critic, score, options.transport_rows)
         measures.append(step)
-        told.work("certifying, step by step", len(measures), len(blocks))
+        listener.work("certifying, step by step", len(measures), len(blocks))
     return measures

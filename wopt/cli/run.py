@@ -42,9 +42,10 @@ def command(
     from wopt.runs.planned import prepared_run
 
     warn_of_plugins()
-    prepared = prepared_run(table_of(config, settings, budget), str(config))
+    listener = listener_for(quiet, as_json)
+    prepared = prepared_run(table_of(config, settings, budget), str(config), listener)
     path = out or Path("runs") / config.stem
-    result = begin(prepared, path, listener_for(quiet, as_json))
+    result = begin(prepared, path, listener)
     if as_json:
         print_json(result_table(result, path))
     return exit_status(result)

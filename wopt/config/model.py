@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticSerializationError
 
 from wopt.certify.options import CertifyOptions
-from wopt.component import Options, Spec, custom_error, describe, named
+from wopt.component import Options, Spec, custom_error, describe, name_of, named
 from wopt.config.shorthand import written_out
 from wopt.errors import ConfigError
 from wopt.interfaces.block import FlowBlock
@@ -23,7 +23,7 @@ from wopt.train.refinement import Refinement
 from wopt.train.solver import InnerSolver
 from wopt.train.stop import Stop
 
-__all__ = ["RunConfig", "to_table", "validate"]
+__all__ = ["RunConfig", "described", "to_table", "validate"]
 
 
 def _usable_device(name: str) -> str:
@@ -159,3 +159,26 @@ def to_table(config: RunConfig) -> dict[str, Any]:
         return config.model_dump(mode="json", exclude_none=True)
     except PydanticSerializationError as error:
         raise error.__cause__ or error from None
+
+
+def described(config: RunConfig) -> dict[str, Any]:
+    """Return what :func:`to_table` does; of a part that no file can hold the name alone.
+
+    Example:
+        >>> config = validate({"source": {"name": "toy", "shape": "moons"}, "seed": 3})
+        >>> described(config) == to_table(config)
+        True
+    """
+    table: dict[str, Any] = {}
+    for name in RunConfig.model_fields:
+        try:
+            table |= config.model_dump(mode="json", exclude_none=True, include={name})
+        except PydanticSerializationError:
+            part = getattr(config, name)
+            parts = [_name(each) for each in (part if isinstance(part, list) else [part])]
+            table[name] = parts if isinstance(part, list) else parts[0]
+    return table
+
+
+def _name(part: Any) -> dict[str, str]:
+    return {"name": part.cls.__name__ if isinstance(part, Spec) else name_of(part)}

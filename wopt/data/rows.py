@@ -14,7 +14,6 @@ from wopt.data.columns import Columns
 from wopt.data.frames import as_table, is_frame
 from wopt.data.kinds import numbers_of
 from wopt.data.missing import completed
-from wopt.data.tables import pick_columns
 from wopt.errors import DataError
 from wopt.registry import close_matches
 
@@ -80,47 +79,59 @@ def as_rows(
 def matched(table: Any, columns: Columns, *, named: bool, origin: str) -> Tensor:
     """Return the columns of an Arrow table that a model has, as numbers, found by name.
 
-    Columns are taken by position where the table or the model has made-up names (``x0``, ...).
+    A model of an array has made-up names (``x0``, ...; ``c0``, ... of conditions). Where a table
+    has none of these they are the columns that no other name of the model is found for, in their
+    order, if they are as many.
 
     Args:
-        table: The table; other columns in it are ignored.
+        table: The table; other columns in it are ignored where names are found.
         columns: The wanted ones.
-        named: Whether the table's names are its own.
+        named: Whether the table's names are its own; if not, all are taken by position.
         origin: The table's file, for messages.
 
     Raises:
-        DataError: Names disagree or columns are missing; or a value cannot be used.
+        DataError: Columns are missing, or it is not clear which they are; or a value cannot be
+            used.
 
     Example:
         >>> import pyarrow
         >>> table = pyarrow.table({"b": [3.0], "note": ["-"], "a": [4.0]})
         >>> matched(table, Columns.on_the_line(["a", "b"]), named=True, origin="t.csv").tolist()
         [[4.0, 3.0]]
+        >>> two = table.select(["b", "a"])
+        >>> matched(two, Columns.on_the_line(["x0", "x1"]), named=True, origin="t.csv").tolist()
+        [[3.0, 4.0]]
     """
     shown = [c for c in columns.columns if not c.mask or c.name in table.column_names]
     known, names = table.column_names, [column.name for column in shown]
-    missing = [name for name in names if name not in known]
-    made_up = all(re.fullmatch(r"[xc]\d+", name) for name in names)
-    if missing and named and not made_up:
+    if twice := sorted({name for name in known if known.count(name) > 1}):
+        raise DataError(f"{origin}: several columns are named {', '.join(twice)}; rename them")
+    own = [name for name in names if named and (name in known or not _MADE_UP.fullmatch(name))]
+    if missing := [name for name in own if name not in known]:
         raise DataError(
             f"{origin}: has no column(s) {', '.join(missing)}, and the model's columns are "
             f"{', '.join(names[:20])}; its own are {', '.join(known[:20])}"
-            f"{close_matches(missing[0], known)}: rename them, or give a file without names"
+            f"{close_matches(missing[0], known)}: rename them, or give rows without names"
         )
-    if not missing and named:
-        chosen = [table.column(name) for name in names]
-    elif table.num_columns == len(names):
-        chosen = table.columns
-    else:
+    rest = [name for name in known if name not in own]
+    wanted = [name for name in names if name not in own]
+    if wanted and (len(rest) != len(wanted) or any(_MADE_UP.fullmatch(name) for name in own)):
         raise DataError(
-            f"{origin}: has {table.num_columns} columns ({', '.join(known[:8])}), and the model "
-            f"needs {len(names)}: {', '.join(names[:8])}"
+            f"{origin}: has {len(known)} columns ({', '.join(known[:8])}), and it is not clear "
+            f"which of them are {', '.join(wanted[:8])} of the model, which needs {len(names)}: "
+            "give these alone, or under these names"
         )
-    pairs = zip(shown, chosen, strict=True)
+    place = dict(zip(wanted, rest, strict=True)) if wanted else {}
+    cells = (table.column(place.get(name, name)) for name in names)
+    pairs = zip(shown, cells, strict=True)
     rows = torch.stack(
         [numbers_of(column, values, origin, codes=not named) for column, values in pairs], dim=1
     )
     return completed(columns, rows)
+
+
+_MADE_UP = re.compile(r"[xc]\d+")
+"""Names of columns that have none."""
 
 
 def _numbers(x: Any, names: Sequence[str], columns: Columns | None) -> Tensor:
@@ -128,10 +139,7 @@ def _numbers(x: Any, names: Sequence[str], columns: Columns | None) -> Tensor:
     if isinstance(x, Tensor):
         return completed(wanted, x) if x.ndim else x
     if is_frame(x) and names:
-        table = as_table(x)
-        seen = [c.name for c in wanted.columns if not c.mask or c.name in table.column_names]
-        pick_columns(table.column_names, seen, "the table")
-        return matched(table, wanted, named=True, origin="the table")
+        return matched(as_table(x), wanted, named=True, origin="the table")
     try:
         rows = torch.as_tensor(np.asarray(x, dtype=np.float64))
     except (TypeError, ValueError) as error:

@@ -139,9 +139,10 @@ class Flow(nn.Module):
         """Return the model's log-density, nats; that given the conditions if there are some.
 
         Args:
-            x: Shape ``(..., d)``, a tensor, an array or a table with the model's column names, in
-                which categories are themselves, not codes. With ``conditions`` the other columns
-                alone, shape ``(..., d - c)``.
+            x: Shape ``(..., d)``, a tensor, an array or a table, in which categories are
+                themselves, not codes. A table's columns are found by name; those of a model of
+                unnamed columns by position, if they are as many. With ``conditions`` the other
+                columns alone, shape ``(..., d - c)``.
             conditions: Shape ``(..., c)``; broadcast against ``x``.
             audit: Use the blocks' finer, independent computation, where the map has one (inverses
                 have none).

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Beginning", "Listener", "Listeners"]
+__all__ = ["SILENT", "Beginning", "Listener", "Listeners", "OfStep"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +82,27 @@ class Listener:
 
     def end(self, result: Any, path: Path | None = None) -> None:
         """All is done, and written to the run directory ``path`` where there is one."""
+
+
+SILENT = Listener()
+"""Tells nobody."""
+
+
+class OfStep(Listener):
+    """Passes the work of a solver on as that of a step, whose name the solver does not know.
+
+    Args:
+        listener: Who is told.
+        step: 1, 2, ...
+        what: What is done in it.
+    """
+
+    def __init__(self, listener: Listener, step: int, what: str) -> None:
+        self.listener, self.step_made, self.what = listener, step, what
+
+    def work(self, what: str, done: int, total: int, loss: float = math.nan) -> None:
+        """Pass on the progress of the step."""
+        self.listener.progress(self.step_made, self.what, done, total, loss)
 
 
 def _to_all(event: str) -> Any:

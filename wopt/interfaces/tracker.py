@@ -30,7 +30,7 @@ class Tracker(Component, abc.ABC):
 
 
 class Tracked(Listener):
-    """A tracker as a listener: its errors are told, and never end the run.
+    """A tracker as a listener: its errors are told, once for each event, and never end the run.
 
     Args:
         tracker: Whom to tell.
@@ -40,6 +40,7 @@ class Tracked(Listener):
     def __init__(self, tracker: Tracker, failed: Callable[[str], None]) -> None:
         self.tracker = tracker
         self.failed = failed
+        self._told = set[str]()
 
     def begin(self, begun: Beginning) -> None:
         """Pass on the configuration."""
@@ -57,4 +58,6 @@ class Tracked(Listener):
         try:
             getattr(self.tracker, event)(value)
         except Exception as error:  # third-party code may raise anything
-            self.failed(f"the tracker failed at {event}: {type(error).__name__}: {error}")
+            if event not in self._told:
+                self.failed(f"the tracker failed at {event}: {type(error).__name__}: {error}")
+            self._told.add(event)

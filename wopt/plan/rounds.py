@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import statistics
 import time
 from typing import Any
 
-from wopt.interfaces.subproblem import Subproblem
 from wopt.particles import Particles
 from wopt.plan.plan import Plan
-from wopt.plan.speed import on_grid
-from wopt.train.problem import Problem, Trace
+from wopt.plan.speed import Clock, first_of, on_grid
+from wopt.train.problem import Problem
 from wopt.train.solver import InnerSolver
 from wopt.train.stage import Stage
 
 __all__ = ["Cost", "cost_of", "fixed", "in_rounds"]
-
-_WARM, _TIMED = 3, 9
-"""Iterations before the clock starts, and on it."""
 
 _ENDS = 0.9
 """Share of a budget that is planned with: the rest pays for guard and weights."""
@@ -57,19 +52,16 @@ def cost_of(problem: Problem, train: Particles, valid: Particles) -> Cost:
         valid: The held-out ones.
     """
     began = time.process_time()
-    stage = Stage(problem, 0, 0, 0, _first(problem, train), _first(problem, valid), None)
+    stage = Stage(problem, 0, 0, 0, first_of(problem, train), first_of(problem, valid))
     evaluation = 0.0
     for _ in range(2):  # the first pays for what is done once
         now = time.process_time()
         _, report = _brief(stage, 0, 2).train(None)
         evaluation = (time.process_time() - now) / max(1, report.iterations)
-    marks: list[float] = []
-    second = _brief(stage, 1, _WARM + _TIMED)
-    dataclasses.replace(second, progress=lambda *_: marks.append(time.process_time())).train(None)
-    laps = [b - a for a, b in zip(marks[_WARM - 1 :], marks[_WARM:], strict=False)]
+    clock = Clock()
+    dataclasses.replace(_brief(stage, 1, Clock.iterations), listener=clock).train(None)
     # Drawing anew and carrying by the first map is a tenth of an iteration.
-    iteration = 1.1 * statistics.median(laps) if laps else 0.0
-    return Cost(evaluation, iteration, time.process_time() - began)
+    return Cost(evaluation, 1.1 * clock.lap, time.process_time() - began)
 
 
 def _brief(stage: Stage, step: int, iterations: int) -> Stage:
@@ -78,14 +70,6 @@ def _brief(stage: Stage, step: int, iterations: int) -> Stage:
     solver = InnerSolver(**{**stage.problem.solver.of_step(step).options, **options})
     problem = dataclasses.replace(stage.problem, solver=solver)
     return dataclasses.replace(stage, problem=problem, step=step)
-
-
-def _first(problem: Problem, particles: Particles) -> Subproblem:
-    """Return the subproblem of the first step at particles."""
-    scheme, objective = problem.scheme, problem.objective
-    history = Trace(particles).history(0, scheme.step_size(0, None), None, {})
-    history = dataclasses.replace(history, plan=scheme.plan(history, objective))
-    return scheme.subproblem(history, objective)
 
 
 def in_rounds(chosen: Plan, cost: Cost) -> Plan:

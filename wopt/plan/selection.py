@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 
+from wopt.interfaces.listener import SILENT, Listener
 from wopt.particles import Particles
 from wopt.plan.plan import Plan
 from wopt.plan.speed import Speed, measure, on_grid, timed
@@ -53,7 +54,7 @@ class _Tried:
         return on_grid(max(_LEAST, (seconds - ends) / max(self.speed.iteration, 1e-6)))
 
 
-def choose(plans: Sequence[Plan], ready: Ready) -> Plan:
+def choose(plans: Sequence[Plan], ready: Ready, listener: Listener = SILENT) -> Plan:
     """Return the best of several plans on held-out rows, with the iterations that suit it.
 
     Every plan is tried for at most a tenth of the budget; where that is too short to tell, or four
@@ -66,11 +67,13 @@ def choose(plans: Sequence[Plan], ready: Ready) -> Plan:
     Args:
         plans: The first is that of the rules.
         ready: Makes the problem of a plan.
+        listener: Told of each.
     """
     budget = plans[0].facts.budget
     first = measure(*ready(plans[0]))
     rounds, spent = list[_Tried](), 0.0
-    for plan in plans:
+    for number, plan in enumerate(plans):
+        listener.work("trying plans", number, len(plans))
         speed = measure(*ready(plan)) if plan is not plans[0] else first
         spent += speed.spent
         one = _brief(plan, speed, ready)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import statistics
 import time
 
+from wopt.interfaces.listener import Listener
 from wopt.interfaces.subproblem import Subproblem
 from wopt.particles import Particles
 from wopt.plan.plan import Plan
@@ -14,10 +16,7 @@ from wopt.train.problem import Problem, Trace
 from wopt.train.solver import InnerSolver
 from wopt.train.stage import Stage
 
-__all__ = ["Speed", "first_of", "measure", "timed"]
-
-_WARM, _TIMED = 3, 9
-"""Iterations before the clock starts, and on it."""
+__all__ = ["Clock", "Speed", "first_of", "measure", "timed"]
 
 _ENDS = 0.9
 """Share of a budget that is planned with: the rest pays for guard and audits."""
@@ -43,6 +42,25 @@ class Speed:
     spent: float
 
 
+class Clock(Listener):
+    """Reads the CPU time at every iteration; the first ones are not counted."""
+
+    warm, iterations = 3, 12
+
+    def __init__(self) -> None:
+        self.marks: list[float] = []
+
+    def progress(self, step: int, what: str, done: int, total: int, loss: float) -> None:
+        """Read it."""
+        self.marks.append(time.process_time())
+
+    @property
+    def lap(self) -> float:
+        """CPU seconds of an iteration, the median; 0 where there were too few."""
+        laps = [b - a for a, b in itertools.pairwise(self.marks[self.warm - 1 :])]
+        return statistics.median(laps) if laps else 0.0
+
+
 def measure(problem: Problem, train: Particles, valid: Particles) -> Speed:
     """Return how long an iteration and a held-out check of the first step take.
 
@@ -55,18 +73,12 @@ def measure(problem: Problem, train: Particles, valid: Particles) -> Speed:
         valid: The held-out ones.
     """
     began = time.process_time()
-    count = _WARM + _TIMED
+    count, clock = Clock.iterations, Clock()
     options = {"iterations": count, "patience": None, "check_every": count}
     solver = InnerSolver(**{**problem.solver.options, **options})
     brief = dataclasses.replace(problem, solver=solver)
-    marks: list[float] = []
-
-    def mark(*_: object) -> None:
-        marks.append(time.process_time())
-
-    stage = Stage(brief, 0, 0, 0, first_of(problem, train), first_of(problem, valid), mark)
+    stage = Stage(brief, 0, 0, 0, first_of(problem, train), first_of(problem, valid), clock)
     block, _ = stage.train(None)
-    laps = [b - a for a, b in zip(marks[_WARM - 1 :], marks[_WARM:], strict=False)]
     looked = time.process_time()
     stage.held_out(block)
     now = time.process_time()
@@ -74,7 +86,7 @@ def measure(problem: Problem, train: Particles, valid: Particles) -> Speed:
     a_row = (now - looked) / rows
     # The guard moves the held-out particles three times: by both maps, and there and back.
     carry = a_row * (len(train) + 3 * len(valid))
-    return Speed(statistics.median(laps) if laps else 0.0, now - looked, carry, now - began)
+    return Speed(clock.lap, now - looked, carry, now - began)
 
 
 def first_of(problem: Problem, particles: Particles) -> Subproblem:

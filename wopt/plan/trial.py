@@ -71,7 +71,7 @@ def tried(problem: Problem, train: Particles, valid: Particles) -> Trial:
         valid: The held-out ones.
     """
     began = time.process_time()
-    stage = _Watched(problem, 0, 0, 0, first_of(problem, train), first_of(problem, valid), None)
+    stage = _Watched(problem, 0, 0, 0, first_of(problem, train), first_of(problem, valid))
     stage.train(None)
     values = [value if math.isfinite(value) else math.inf for value in stage.seen]
     best = min(range(len(values)), key=values.__getitem__) if values else 0

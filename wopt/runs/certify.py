@@ -17,7 +17,7 @@ from wopt.config.model import validate
 from wopt.errors import UserError, WoptError
 from wopt.files import write_json
 from wopt.interfaces.block import FlowBlock
-from wopt.interfaces.listener import Listener
+from wopt.interfaces.listener import SILENT, Listener
 from wopt.particles import Particles
 from wopt.runs.challenge import Challenge, can_be_challenged
 from wopt.runs.evidence import evidence_of, is_scored
@@ -42,7 +42,7 @@ def certify_run(
     options: dict[str, Any] | None = None,
     seconds: float | None = None,
     against: Path | None = None,
-    listener: Listener | None = None,
+    listener: Listener = SILENT,
 ) -> Certificate:
     """Certify a run directory anew, write ``certificate.json`` and return what it holds.
 
@@ -75,7 +75,7 @@ def certify_run(
 def certify(
     prepared: Prepared,
     state: State,
-    listener: Listener | None = None,
+    listener: Listener = SILENT,
     *,
     particles: Particles | None = None,
     options: dict[str, Any] | None = None,
@@ -98,7 +98,6 @@ def certify(
     """
     if not state.blocks:
         raise UserError("there is nothing to certify: the run has no finished step")
-    told = listener or Listener()
     settings = prepared.config.certify.with_options(**(options or {}))
     by_rows = particles is None and prepared.dataset is not None
     scored = by_rows and is_scored(prepared, settings)
@@ -109,18 +108,18 @@ def certify(
         challenged=challenged and lower is None,
         compared=by_rows and settings.two_sample and can_be_compared(prepared),
     )  # fmt: skip
-    told.phase(effort.text)
+    listener.phase(effort.text)
     resolution = tuple[Resolution, ...]()
     if challenged:
-        lower, resolution = _challenged(prepared, state, effort, settings.level, lower, told)
+        lower, resolution = _challenged(prepared, state, effort, settings.level, lower, listener)
     evidence = evidence_of(prepared, particles, effort, scored)
     certificate = make_certificate(
         prepared.problem, state.blocks, state.records, evidence, settings,
-        effort=effort, lower=lower, resolution=resolution, listener=told,
+        effort=effort, lower=lower, resolution=resolution, listener=listener,
     )  # fmt: skip
     if by_rows:
-        certificate = with_mass(certificate, prepared, state.blocks, told)
-    return _compared(certificate, prepared, state.blocks, told)
+        certificate = with_mass(certificate, prepared, state.blocks, listener)
+    return _compared(certificate, prepared, state.blocks, listener)
 
 
 def _trained(state: State, settings: CertifyOptions, seconds: float | None) -> float:
@@ -136,7 +135,7 @@ def _challenged(
     effort: Effort,
     level: float,
     lower: LowerSide | None,
-    told: Listener,
+    listener: Listener,
 ) -> tuple[LowerSide | None, tuple[Resolution, ...]]:
     """Return the lower side, that known already or a new one, and both sides at resolutions.
 
@@ -146,25 +145,25 @@ def _challenged(
     resolution = match.at_resolutions(level, effort.particles)
     if lower is not None or effort.challenge is None:
         return lower, resolution
-    told.phase("challenging the model")
+    listener.phase("challenging the model")
     try:
         return match.lower_side(effort.challenge, level), resolution
     except WoptError as error:
-        told.warn(f"no challengers: {error}")
+        listener.warn(f"no challengers: {error}")
         return None, resolution
 
 
 def _compared(
-    certificate: Certificate, prepared: Prepared, blocks: Sequence[FlowBlock], told: Listener
+    certificate: Certificate, prepared: Prepared, blocks: Sequence[FlowBlock], listener: Listener
 ) -> Certificate:
     """Return the certificate with what two-sample tests say of the samples, if there is time."""
     if not certificate.effort.two_sample:
         return certificate
-    told.phase("comparing samples with held-out rows")
+    listener.phase("comparing samples with held-out rows")
     try:
         alike = compare_samples(prepared, blocks, certificate.level)
     except WoptError as error:
-        told.warn(f"no two-sample tests: {error}")
+        listener.warn(f"no two-sample tests: {error}")
         return certificate
     return dataclasses.replace(
         certificate,

@@ -21,8 +21,7 @@ from wopt.files import replacing, write_json
 from wopt.flow import Flow
 from wopt.host import host
 from wopt.interfaces.block import FlowBlock
-from wopt.interfaces.listener import Listener, Listeners
-from wopt.interfaces.tracker import Tracked
+from wopt.interfaces.listener import SILENT, Listener, Listeners
 from wopt.report import collect, render
 from wopt.runs.certify import certify
 from wopt.runs.evaluate import evaluate
@@ -31,6 +30,7 @@ from wopt.runs.loop import Ended, make_steps
 from wopt.runs.losses import LossLog
 from wopt.runs.prepare import Prepared, conditions_of, particles_of, prepare
 from wopt.runs.sampler import with_sampler
+from wopt.runs.told import with_tracker
 from wopt.runs.two_sample import is_truth
 from wopt.seeds import derive, generator
 from wopt.store.checkpoint import load_blocks, load_state, save_state, save_transform
@@ -48,14 +48,14 @@ SAMPLES = 2000
 
 
 def run(
-    config: RunConfig, out: Path, listener: Listener | None = None, *, report: bool = True
+    config: RunConfig, out: Path, listener: Listener = SILENT, *, report: bool = True
 ) -> RunResult:
     """Make a run of a validated configuration, see :func:`begin`."""
     return begin(prepare(config), out, listener, report=report)
 
 
 def begin(
-    prepared: Prepared, out: Path, listener: Listener | None = None, *, report: bool = True
+    prepared: Prepared, out: Path, listener: Listener = SILENT, *, report: bool = True
 ) -> RunResult:
     """Make a run in a new directory and return what ``result.json`` holds.
 
@@ -83,7 +83,7 @@ def begin(
     return _Execution(directory, config, prepared, listener, began, report).go(state)
 
 
-def resume(out: Path, listener: Listener | None = None, *, report: bool = True) -> RunResult:
+def resume(out: Path, listener: Listener = SILENT, *, report: bool = True) -> RunResult:
     """Go on from the last finished step, to the same bits (CPU) as an unbroken run.
 
     A run that has ended is only given its results and report anew.
@@ -140,7 +140,7 @@ class _Execution:
         directory: RunDirectory,
         config: RunConfig,
         prepared: Prepared,
-        listener: Listener | None,
+        listener: Listener,
         began: tuple[float, float],
         report: bool,
     ) -> None:
@@ -150,12 +150,8 @@ class _Execution:
         self.began = began
         self.report = report
         self.log = RunLog(directory.log)
-        told: list[Listener] = [self.log, LossLog(directory.losses)]
-        told += [] if listener is None else [listener]
-        self.listener = Listeners(told)
-        if config.tracker is not None:
-            # What a tracker does wrong is told to the others, and it hears last.
-            self.listener = Listeners([*told, Tracked(config.tracker, self.listener.warn)])
+        told = Listeners([self.log, LossLog(directory.losses), listener])
+        self.listener = with_tracker(told, config.tracker)
 
     def go(self, state: State) -> RunResult:
         """Make the remaining steps and write the results."""
@@ -167,7 +163,6 @@ class _Execution:
             self.listener,
             go_on=f"go on with `wopt resume {self.directory.path}`",
             save=lambda state: save_state(self.directory, state, self.config),
-            config=to_table(self.config),
         )
         self.listener.phase("measuring on test data, drawing samples")
         result = dataclasses.replace(

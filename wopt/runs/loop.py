@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Iterator
+from typing import Literal
 
 import torch
 
 from wopt.certify.claims import FalseClaim, false_claims
 from wopt.certify.lower import LowerSide
 from wopt.component import name_of
+from wopt.config.model import described
 from wopt.errors import CapabilityError, Converged, DivergenceError
 from wopt.interfaces.listener import Beginning, Listener
 from wopt.runs.challenge import Challenge, can_be_challenged
@@ -65,7 +66,6 @@ def make_steps(
     *,
     go_on: str,
     save: Callable[[State], None] | None = None,
-    config: Mapping[str, Any] | None = None,
 ) -> Ended:
     """Make steps until they end, whatever ends them: a rule, a rejection, Ctrl-C.
 
@@ -75,9 +75,8 @@ def make_steps(
         listener: Told of the work.
         go_on: How to go on after Ctrl-C, in words.
         save: Called with the state after every step, before others are told.
-        config: The resolved configuration, for trackers.
     """
-    listener.begin(_beginning(prepared, state, config or {}))
+    listener.begin(_beginning(prepared, state))
     if prepared.config.plan is not None and not state.records:
         listener.phase(prepared.config.plan.told)
     status: Literal["done", "stopped", "failed"] = "done"
@@ -98,7 +97,7 @@ def make_steps(
     return Ended(state, status, reason or "", lower)
 
 
-def _beginning(prepared: Prepared, state: State, about: Mapping[str, Any]) -> Beginning:
+def _beginning(prepared: Prepared, state: State) -> Beginning:
     """Return what listeners are told before the first step."""
     config, data = prepared.config, prepared.dataset
     sizes = (len(prepared.train), len(prepared.valid), *(() if data is None else (len(data.test),)))
@@ -109,7 +108,7 @@ def _beginning(prepared: Prepared, state: State, about: Mapping[str, Any]) -> Be
         rows=sizes,
         dim=prepared.train.dim,
         records=state.records,
-        config=about,
+        config=described(config),
     )
 
 
@@ -132,10 +131,10 @@ def _steps(prepared: Prepared, state: State, listener: Listener) -> Iterator[_St
             "compared with, and this is none; leave it out"
         )
     told = set[str]()
-    for after, record in iterate(prepared.problem, state, listener.progress):
+    for after, record in iterate(prepared.problem, state, listener):
         if prepared.pushes:  # the rows are draws of the start: their likelihood is not the model's
-            record = dataclasses.replace(record, nll_valid=None)
-            after = dataclasses.replace(after, records=(*after.records[:-1], record))
+            records = tuple(dataclasses.replace(r, nll_valid=None) for r in after.records)
+            after, record = dataclasses.replace(after, records=records), records[-1]
         for false in _refuted(prepared, after):
             if false.claim not in told:
                 listener.warn(false.text())

@@ -8,6 +8,7 @@ from typing import Any
 from wopt.component import Component
 from wopt.config.model import RunConfig, validate
 from wopt.config.shorthand import written_out
+from wopt.interfaces.listener import SILENT, Listener
 from wopt.interfaces.source import Source
 from wopt.particles import Particles
 from wopt.plan import (
@@ -33,7 +34,9 @@ Ready = tuple[Problem, Particles, Particles]
 """What a plan is tried on."""
 
 
-def prepared_run(table: Mapping[str, Any], where: str = "") -> Prepared:
+def prepared_run(
+    table: Mapping[str, Any], where: str = "", listener: Listener = SILENT
+) -> Prepared:
     """Return a run that is ready to begin; with a ``plan``, what is not given is chosen.
 
     The rules choose from facts of the data, then an iteration is timed on this machine, and the
@@ -43,6 +46,7 @@ def prepared_run(table: Mapping[str, Any], where: str = "") -> Prepared:
     Args:
         table: As read from TOML; values may be components too.
         where: The file, for messages.
+        listener: Told of what is tried.
 
     Raises:
         UserError: The configuration, data or parts cannot be used.
@@ -65,7 +69,7 @@ def prepared_run(table: Mapping[str, Any], where: str = "") -> Prepared:
 
     plans = alternatives(facts)
     if _open(given) and len(plans) > 1:
-        best = choose(plans, ready)
+        best = choose(plans, ready, listener)
     elif _has(given.get("solver"), "iterations"):
         best = plans[0]
     else:

@@ -19,7 +19,8 @@ from wopt.particles import Particles
 from wopt.runs.loop import make_steps
 from wopt.runs.notebook import steps_table
 from wopt.runs.prepare import Prepared
-from wopt.runs.told import Progress, listener_of
+from wopt.runs.told import ListenerLike, listener_of, with_tracker
+from wopt.store.result import RunResult
 from wopt.train.problem import Problem, State
 from wopt.train.record import StepRecord
 from wopt.train.stop import Stop
@@ -111,13 +112,13 @@ class Solution:
         return frame_like(self.flow.table(x), like) if is_frame(like) else array_of(x, columns)
 
     def resume(
-        self, stop: Stop | dict[str, Any] | None = None, progress: Progress = None
+        self, stop: Stop | dict[str, Any] | None = None, listener: ListenerLike = None
     ) -> Solution:
         """Go on from the last finished step: after an interruption, or under a later stop rule.
 
         Args:
             stop: Another rule, such as ``{"steps": 8}``.
-            progress: As in :func:`wopt.solve`.
+            listener: As in :func:`wopt.solve`.
 
         Example:
             >>> import torch, wopt
@@ -132,7 +133,7 @@ class Solution:
             prepared = dataclasses.replace(
                 prepared, problem=dataclasses.replace(prepared.problem, stop=chosen)
             )
-        return advance(prepared, self.state, progress)
+        return advance(prepared, self.state, listener)
 
     def report(self, path: str | Path, certificate: Certificate | None = None) -> Path:
         """Write one HTML page: the flow in motion, samples beside rows, every step.
@@ -193,10 +194,19 @@ class Solution:
         )
 
 
-def advance(prepared: Prepared, state: State, progress: Progress = None) -> Solution:
+def advance(prepared: Prepared, state: State, listener: ListenerLike = None) -> Solution:
     """Make steps until a stop rule is met, a step is rejected for good, or an interrupt."""
-    listener = listener_of(progress)
-    ended = make_steps(prepared, state, listener, go_on="`solution.resume()` goes on")
-    listener.end(None)
+    told = with_tracker(listener_of(listener), prepared.config.tracker)
+    ended = make_steps(prepared, state, told, go_on="`solution.resume()` goes on")
     flow = prepared.flow(ended.state.blocks)
+    told.end(
+        RunResult(
+            ended.status,
+            ended.reason,
+            ended.state.step,
+            model="push_forward" if prepared.pushes else "pull_back",
+            seconds=sum(record.seconds for record in ended.state.records),
+            cpu_seconds=sum(record.cpu_seconds for record in ended.state.records),
+        )
+    )
     return Solution(flow, ended.state, ended.status, ended.reason, prepared, ended.lower)

@@ -14,7 +14,7 @@ from wopt.config.model import RunConfig, validate
 from wopt.config.read import read_toml
 from wopt.data.transform import AffineTransform
 from wopt.interfaces.conditional import conditional
-from wopt.interfaces.listener import Listener
+from wopt.interfaces.listener import SILENT
 from wopt.interfaces.source import Source
 from wopt.particles import Particles, split_conditions
 from wopt.plan.facts import BUDGET
@@ -22,7 +22,7 @@ from wopt.runs.memory import Rows
 from wopt.runs.planned import prepared_run
 from wopt.runs.prepare import Prepared, problem_of
 from wopt.runs.solution import Solution, advance
-from wopt.runs.told import Progress
+from wopt.runs.told import ListenerLike, listener_of
 from wopt.store.result import RunResult
 from wopt.train.check import check_parts
 from wopt.train.guard import Guard
@@ -55,7 +55,8 @@ def solve(
     valid: Particles | None = None,
     transform: AffineTransform | None = None,
     budget: float | str | None = None,
-    progress: Progress = None,
+    tracker: Any = None,
+    listener: ListenerLike = None,
 ) -> Solution:
     """Minimise an objective from a source, as ``wopt run`` does without a run directory.
 
@@ -81,8 +82,12 @@ def solve(
         transform: The preprocessing that was applied to particles, for the model's units.
         budget: CPU seconds, a number or ``"5min"``: every option that is not given is then chosen
             by the planner, see :mod:`wopt.plan`.
-        progress: Who is told of the work: a listener, a function, ``False`` for nobody; by default
-            a terminal or a notebook, if there is one.
+        tracker: Where records of steps are sent: an instance, a name, or a table with ``name`` and
+            options.
+        listener: Who is told of the work: a :class:`~wopt.interfaces.listener.Listener`, a function
+            of ``(step, what, done, total, loss)``, ``True`` for the terminal, ``False`` for nobody;
+            by default a terminal or a notebook, if there is one. Where nobody is told, what went
+            wrong is a warning of Python's.
 
     Returns:
         The solution, also when a step was rejected for good or on Ctrl-C (``status`` says so).
@@ -104,16 +109,17 @@ def solve(
         "objective": objective, "scheme": scheme, "block": block, "blocks": blocks,
         "solver": solver, "refine": refine, "guard": guard,
         "stop": stop, "certify": certify, "model": model, "smooth_time": smooth_time, "seed": seed,
-        "dtype": str(dtype).removeprefix("torch."), "device": device,
+        "dtype": str(dtype).removeprefix("torch."), "device": device, "tracker": tracker,
     }  # fmt: skip
     table = {key: value for key, value in given.items() if value is not None}
+    told = listener_of(listener)
     if isinstance(source, Particles):
         prepared = _from_particles(table, source, source if valid is None else valid, transform)
     else:
         planned = {} if budget is None else {"plan": {"budget": budget}}
-        prepared = prepared_run({**table, **planned, "source": source})
+        prepared = prepared_run({**table, **planned, "source": source}, listener=told)
     state = prepared.problem.begin(prepared.train, prepared.valid)
-    return advance(prepared, state, progress)
+    return advance(prepared, state, told)
 
 
 def fit(
@@ -144,7 +150,8 @@ def fit(
     dtype: str | torch.dtype = "float32",
     device: str = "cpu",
     budget: float | str | None = None,
-    progress: Progress = None,
+    tracker: Any = None,
+    listener: ListenerLike = None,
 ) -> Solution:
     """Fit a generative model to rows of data: the three-line way in.
 
@@ -184,7 +191,8 @@ def fit(
         dtype: Of the particles and maps.
         device: Where to train.
         budget: CPU seconds of training, a number or ``"5min"``; 60 by default.
-        progress: Who is told of the work.
+        tracker: Where records of steps are sent, as in :func:`solve`.
+        listener: Who is told of the work, likewise.
 
     Raises:
         DataError: The data cannot be used.
@@ -207,7 +215,7 @@ def fit(
         rows, budget=budget, objective=objective, scheme=scheme, block=block, blocks=blocks,
         solver=solver, refine=refine, guard=guard,
         stop=stop, certify=certify, model="pull_back", smooth_time=smooth_time, seed=seed,
-        dtype=dtype, device=device, progress=progress,
+        dtype=dtype, device=device, tracker=tracker, listener=listener,
     )  # fmt: skip
     if solution.status == "failed":
         warnings.warn(f"the fit failed: {solution.reason}", RuntimeWarning, stacklevel=2)
@@ -215,25 +223,26 @@ def fit(
 
 
 def run(
-    config: RunConfig | Table | str | Path, out: str | Path, listener: Listener | None = None
+    config: RunConfig | Table | str | Path, out: str | Path, listener: ListenerLike = None
 ) -> RunResult:
     """Make a run directory, as ``wopt run`` does, and return what ``result.json`` holds.
 
     Args:
         config: A configuration, a table as in a TOML file, or such a file.
         out: The run directory, which must not hold a run yet.
-        listener: Told of progress.
+        listener: Who is told of the work, as in :func:`solve`; warnings are in the log in any case.
 
     Raises:
         UserError: The configuration, data or parts cannot be used; nothing is written then.
     """
     from wopt.runs import execute
 
+    told = listener_of(listener, SILENT)  # the run's log has all warnings
     if isinstance(config, RunConfig):
-        return execute.run(config, Path(out), listener)
+        return execute.run(config, Path(out), told)
     where = str(config) if isinstance(config, (str, Path)) else ""
     table = read_toml(Path(config)) if isinstance(config, (str, Path)) else dict(config)
-    return execute.begin(prepared_run(table, where), Path(out), listener)
+    return execute.begin(prepared_run(table, where, told), Path(out), told)
 
 
 def _from_particles(

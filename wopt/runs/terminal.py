@@ -93,6 +93,7 @@ class Terminal(Listener):
 
     def begin(self, begun: Beginning) -> None:
         """Say what is about to happen, and the table's head."""
+        self._clear()
         self.console.print(introduction(begun), markup=False)
         if begun.records:
             self.console.print(f"going on after step {begun.records[-1].step}")

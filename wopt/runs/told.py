@@ -1,23 +1,33 @@
-"""Who is told of a solve from Python: a terminal or a notebook, a listener, a function, nobody."""
+"""Who is told of work called for from Python: a terminal, a notebook, a listener, nobody."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 from rich.console import Console
 
-from wopt.interfaces.listener import Listener
+from wopt.interfaces.listener import Listener, Listeners
+from wopt.interfaces.tracker import Tracked, Tracker
 from wopt.runs.notebook import Notebook, in_notebook
 from wopt.runs.terminal import Terminal
 
-__all__ = ["Progress", "listener_of"]
+__all__ = ["ListenerLike", "listener_of", "with_tracker"]
 
-Progress = Listener | Callable[[int, str, int, int, float], None] | bool | None
+ListenerLike = Listener | Callable[[int, str, int, int, float], None] | bool | None
 """A listener; a function of the step, what is done, how much of it, of how much, and the loss;
 whether to print; ``None`` prints where somebody looks: on a terminal and in a notebook."""
 
 
-class _Calls(Listener):
+class _Quiet(Listener):
+    """Shows nothing; what went wrong is a warning of Python's."""
+
+    def warn(self, text: str) -> None:
+        """Warn."""
+        warnings.warn(text, RuntimeWarning, stacklevel=2)
+
+
+class _Calls(_Quiet):
     """Calls a function as work goes on."""
 
     def __init__(self, function: Callable[[int, str, int, int, float], None]) -> None:
@@ -28,19 +38,38 @@ class _Calls(Listener):
         self.function(step, what, done, total, loss)
 
 
-def listener_of(progress: Progress) -> Listener:
+QUIET = _Quiet()
+
+
+def listener_of(choice: ListenerLike, nobody: Listener = QUIET) -> Listener:
     """Return the listener that a choice names.
+
+    Args:
+        choice: It.
+        nobody: Stands for nobody.
 
     Example:
         >>> type(listener_of(False)).__name__, type(listener_of(True)).__name__
-        ('Listener', 'Terminal')
+        ('_Quiet', 'Terminal')
     """
-    if isinstance(progress, Listener):
-        return progress
-    if callable(progress):
-        return _Calls(progress)
-    if progress is not False and in_notebook():
+    if isinstance(choice, Listener):
+        return choice
+    if callable(choice):
+        return _Calls(choice)
+    if choice is not False and in_notebook():
         return Notebook()
     console = Console(highlight=False, soft_wrap=True)
-    seen = progress is None and console.is_terminal
-    return Terminal(console) if progress or seen else Listener()
+    seen = choice is None and console.is_terminal
+    return Terminal(console) if choice or seen else nobody
+
+
+def with_tracker(listener: Listener, tracker: Tracker | None) -> Listener:
+    """Return a listener that tells a tracker too; the tracker's errors are told to the first.
+
+    Args:
+        listener: Told first.
+        tracker: Told after it, so that what it does wrong cannot keep anything from others.
+    """
+    if tracker is None:
+        return listener
+    return Listeners([listener, Tracked(tracker, listener.warn)])

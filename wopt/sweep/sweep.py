@@ -13,7 +13,7 @@ import tomli_w
 from wopt.config.read import override
 from wopt.errors import ConfigError, RunError, WoptError
 from wopt.files import write_json, write_text
-from wopt.interfaces.listener import Listener
+from wopt.interfaces.listener import SILENT, Listener
 from wopt.report.compare import compare
 from wopt.report.compare import rows as compare_rows
 from wopt.runs.execute import begin, resume
@@ -81,7 +81,7 @@ class Sweep:
         for setting in self.plan.settings():
             self.run(setting)
 
-    def run(self, setting: Setting, listener: Listener | None = None) -> Summary:
+    def run(self, setting: Setting, listener: Listener = SILENT) -> Summary:
         """Run one setting with every seed, and return what they say together.
 
         Raises:
@@ -128,9 +128,7 @@ class Sweep:
             raise RunError(f"{self.path}: cannot be made: {error.strerror}") from error
         write_json(about, now)
 
-    def _make(
-        self, setting: Setting, seed: int, known: Row | None, listener: Listener | None
-    ) -> Row:
+    def _make(self, setting: Setting, seed: int, known: Row | None, listener: Listener) -> Row:
         """Make or go on with a run; whatever goes wrong is its row's reason."""
         name = known.run if known else f"{len(self.rows):03d}"
         directory = self._directory(name)

@@ -9,12 +9,13 @@ import torch
 
 from wopt.errors import Converged, DivergenceError
 from wopt.interfaces.block import FlowBlock
+from wopt.interfaces.listener import Listener
 from wopt.interfaces.scheme import History
 from wopt.interfaces.subproblem import Subproblem
 from wopt.push import push
 from wopt.seeds import generator
 from wopt.train.guard import Verdict
-from wopt.train.problem import Problem, Progress, State, Trace
+from wopt.train.problem import Problem, State, Trace
 from wopt.train.record import Action, Retry
 from wopt.train.solver import InnerReport
 from wopt.train.stage import Stage
@@ -46,7 +47,7 @@ class Accepted:
     plan: Mapping[str, float]
 
 
-def make_step(problem: Problem, state: State, progress: Progress | None) -> Accepted:
+def make_step(problem: Problem, state: State, listener: Listener) -> Accepted:
     """Return the next step.
 
     Raises:
@@ -57,7 +58,7 @@ def make_step(problem: Problem, state: State, progress: Progress | None) -> Acce
     h = rule(state.step, state.step_size)
     retries: tuple[Retry, ...] = ()
     for number in range(problem.guard.retries + 1):
-        outcome = _Attempt(problem, state, h, number, progress).make()
+        outcome = _Attempt(problem, state, h, number, listener).make()
         if isinstance(outcome, Accepted):
             return dataclasses.replace(outcome, attempts=retries + outcome.attempts)
         *refinements, rejection = outcome.retries
@@ -133,7 +134,7 @@ class _Attempt:
     state: State
     step_size: float
     number: int
-    progress: Progress | None
+    listener: Listener
 
     def make(self) -> Accepted | Rejected:
         """Return the step, or why it was rejected."""
@@ -146,7 +147,7 @@ class _Attempt:
             train, valid = (scheme.subproblem(past, problem.objective) for past in histories)
             final = number == scheme.stages - 1
             fresh = self._fresh(plan) if problem.solver.of_step(step).fresh else None
-            stage = Stage(problem, step, number, self.number, train, valid, self.progress, fresh)
+            stage = Stage(problem, step, number, self.number, train, valid, self.listener, fresh)
             block, report = stage.train(block)
             if report.diverged:
                 reason = f"the loss became {report.loss}"

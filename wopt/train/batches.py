@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from wopt.interfaces.block import FlowBlock
-from wopt.train.inner import InnerReport, Loss, Progress
+from wopt.interfaces.listener import Listener
+from wopt.train.inner import InnerReport, Loss
 from wopt.train.optimisers import adam_and_muon
 from wopt.train.tolerance import Plateau, Tolerance
 
@@ -34,7 +35,7 @@ class BatchTraining:
     before_each: Callable[[], None]
     held_out: Callable[[FlowBlock], float] | None
     tolerance: Tolerance
-    progress: Progress | None
+    listener: Listener
 
     def run(self) -> InnerReport:
         """Train the block in place."""
@@ -57,8 +58,7 @@ class BatchTraining:
             if average:
                 average.update_parameters(block)
             smooth = now if math.isnan(smooth) else 0.95 * smooth + 0.05 * now
-            if self.progress:
-                self.progress(done, solver.iterations, smooth)
+            self.listener.work("training", done, solver.iterations, smooth)
             if done % solver.check_every == 0:
                 if plateau and self.held_out and plateau.over(candidate, self.held_out(candidate)):
                     break

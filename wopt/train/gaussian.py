@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from wopt.capabilities import Capability
 from wopt.errors import CapabilityError
 from wopt.interfaces.block import FlowBlock
+from wopt.interfaces.listener import SILENT, Listener
 from wopt.interfaces.subproblem import Subproblem
 from wopt.interfaces.target import Target
 from wopt.particles import Particles
-from wopt.train.inner import InnerReport, Progress
+from wopt.train.inner import InnerReport
 from wopt.train.laplace import laplace
 from wopt.train.robust import minimise_robustly
 
@@ -56,7 +57,7 @@ def become_gaussian(
     subproblem: Subproblem,
     target: Target | None,
     iterations: int,
-    progress: Progress | None = None,
+    listener: Listener = SILENT,
 ) -> InnerReport:
     """Make a block the affine map that minimises a subproblem on its particles.
 
@@ -76,7 +77,7 @@ def become_gaussian(
         subproblem: At the training particles.
         target: The objective's.
         iterations: Of L-BFGS from each beginning, at most.
-        progress: Called with evaluations done, those planned, and the loss.
+        listener: Told of evaluations done, those planned, and the loss.
 
     Raises:
         CapabilityError: The block cannot be affine, or particles have conditions.
@@ -96,7 +97,7 @@ def become_gaussian(
             beginnings.insert(0, _optimal(mean, root, *peak))
     total, least, best = 0, math.inf, beginnings[-1]
     for beginning in beginnings:
-        value, whole, calls = _descend(sub, beginning, iterations, progress)
+        value, whole, calls = _descend(sub, beginning, iterations, listener)
         total += calls
         if value < least:
             least, best = value, whole
@@ -144,7 +145,7 @@ def _descend(
     sub: Subproblem,
     beginning: tuple[Tensor, Tensor],
     iterations: int,
-    progress: Progress | None,
+    listener: Listener,
 ) -> tuple[float, tuple[Tensor, Tensor], int]:
     """Return the least loss from a beginning, slope and shift there, and evaluations made."""
     affine = _Affine(len(beginning[1])).to(sub.particles.points.device)
@@ -156,8 +157,7 @@ def _descend(
         nonlocal calls
         calls += 1
         value = sub.loss(affine)
-        if progress:
-            progress(min(calls, iterations), iterations, value.item())
+        listener.work("training", min(calls, iterations), iterations, value.item())
         return value
 
     finite = minimise_robustly([affine.generator, affine.step], loss, iterations)

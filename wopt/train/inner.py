@@ -9,7 +9,7 @@ from torch import Tensor
 
 from wopt.interfaces.block import FlowBlock
 
-__all__ = ["Accuracy", "InnerReport", "Loss", "Progress"]
+__all__ = ["Accuracy", "InnerReport", "Loss"]
 
 Accuracy = Callable[[FlowBlock], tuple[float, float] | None]
 """The first-order error of a block on held-out particles and the movement per h; ``None`` if
@@ -17,9 +17,6 @@ nothing is implicit."""
 
 Loss = Callable[[FlowBlock, Tensor | None], Tensor]
 """The loss of a block on the rows of an index, or on all of them."""
-
-Progress = Callable[[int, int, float], None]
-"""Called with iterations done, iterations planned and the smoothed loss."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wopt.train.problem import Problem, Progress, State
+from wopt.interfaces.listener import SILENT, Listener
+from wopt.train.problem import Problem, State
 from wopt.train.record import StepRecord
 from wopt.train.refine import pending, refine
 from wopt.train.step import next_state
@@ -13,14 +14,14 @@ __all__ = ["iterate"]
 
 
 def iterate(
-    problem: Problem, state: State, progress: Progress | None = None
+    problem: Problem, state: State, listener: Listener = SILENT
 ) -> Iterator[tuple[State, StepRecord]]:
     """Make steps until a stop rule is met; the last record says which.
 
     Args:
         problem: What is minimised and how.
         state: From :meth:`Problem.begin`, or from a checkpoint.
-        progress: Told of the work within a step.
+        listener: Told of the work within a step.
 
     Yields:
         The state after each step (what the next one needs) and its record (what people want); and
@@ -34,10 +35,10 @@ def iterate(
     """
     while True:
         if pending(problem, state):
-            state = refine(problem, state, progress)
+            state = refine(problem, state, listener)
             yield state, state.records[-1]
         # Asked anew, not read from the record, so that a run may go on under a later stop rule.
         if state.records and problem.stop.reason(state.records):
             return
-        state = next_state(problem, state, progress)
+        state = next_state(problem, state, listener)
         yield state, state.records[-1]

@@ -8,14 +8,15 @@ import torch
 from torch import Tensor
 
 from wopt.interfaces.block import FlowBlock
-from wopt.train.inner import InnerReport, Loss, Progress
+from wopt.interfaces.listener import Listener
+from wopt.train.inner import InnerReport, Loss
 from wopt.train.polish import polish
 
 __all__ = ["minimise_by_lbfgs"]
 
 
 def minimise_by_lbfgs(
-    block: FlowBlock, loss: Loss, iterations: int, progress: Progress | None
+    block: FlowBlock, loss: Loss, iterations: int, listener: Listener
 ) -> InnerReport:
     """Minimise the loss on all particles over the block's parameters, to the last digits."""
     parameters = [p for p in block.parameters() if p.requires_grad]
@@ -35,8 +36,7 @@ def minimise_by_lbfgs(
         optimiser.zero_grad()
         value = loss(block, None)
         value.backward()
-        if progress:
-            progress(min(calls, iterations), iterations, value.item())
+        listener.work("training", min(calls, iterations), iterations, value.item())
         return value
 
     def gradient() -> Tensor:

@@ -21,13 +21,10 @@ from wopt.train.refinement import Refinement
 from wopt.train.solver import InnerSolver
 from wopt.train.stop import Stop
 
-__all__ = ["Problem", "Progress", "State", "Trace"]
+__all__ = ["Problem", "State", "Trace"]
 
 Choice = Spec | FlowBlock
 """A block's class with its options, or a block to copy."""
-
-Progress = Callable[[int, str, int, int, float], None]
-"""Called with: step, what is done, how much of it, of how much, the loss."""
 
 
 @dataclasses.dataclass(frozen=True)

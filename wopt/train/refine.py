@@ -14,13 +14,14 @@ from torch.utils.checkpoint import checkpoint
 from wopt.errors import CapabilityError
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.change import energy_change
+from wopt.interfaces.listener import SILENT, Listener, OfStep
 from wopt.interfaces.subproblem import Subproblem
 from wopt.particles import Particles
 from wopt.push import push
 from wopt.seeds import derive, seeded
 from wopt.statistics import Mean
 from wopt.train.measure import record_of
-from wopt.train.problem import Problem, Progress, State, Trace
+from wopt.train.problem import Problem, State, Trace
 from wopt.train.record import StepRecord
 from wopt.train.respace import respaced
 from wopt.train.solver import InnerSolver
@@ -39,7 +40,7 @@ def pending(problem: Problem, state: State) -> bool:
     return problem.refine.when == "each" or bool(problem.stop.reason(state.records))
 
 
-def refine(problem: Problem, state: State, progress: Progress | None = None) -> State:
+def refine(problem: Problem, state: State, listener: Listener = SILENT) -> State:
     """Return the state after rounds of equal arc length and joint training of all its maps.
 
     Raises:
@@ -50,8 +51,8 @@ def refine(problem: Problem, state: State, progress: Progress | None = None) -> 
     if options.iterations:
         check_joint(problem, state)
     ended = bool(problem.stop.reason(state.records))
-    rounds = respaced(problem, state, progress) if options.respace and ended else state
-    after = _jointly(problem, rounds, progress) if options.iterations else rounds
+    rounds = respaced(problem, state, listener) if options.respace and ended else state
+    after = _jointly(problem, rounds, listener) if options.iterations else rounds
     if after is not state:
         return after
     # Nothing was let stand, and the record says so, or it would be tried again.
@@ -59,7 +60,7 @@ def refine(problem: Problem, state: State, progress: Progress | None = None) -> 
     return dataclasses.replace(state, records=(*state.records[:-1], last))
 
 
-def _jointly(problem: Problem, state: State, progress: Progress | None) -> State:
+def _jointly(problem: Problem, state: State, listener: Listener) -> State:
     """Return the state after joint training of all its maps, or as it was if that is no better.
 
     Like a step it is guarded: on the held-out particles and by the audited maps the joint value
@@ -73,7 +74,7 @@ def _jointly(problem: Problem, state: State, progress: Progress | None) -> State
     joint = Joint(problem, state.records)
     problem.redraw(state.start[1], "held_out")
     before = joint.value(state.blocks, state.start[1])
-    blocks = _train(problem, joint, state, progress)
+    blocks = _train(problem, joint, state, listener)
     problem.redraw(state.start[1], "held_out")
     accepted = None if blocks is None else _accept(problem, joint, state, blocks, before)
     if accepted is None:
@@ -156,7 +157,7 @@ class Joint:
 
 
 def _train(
-    problem: Problem, joint: Joint, state: State, progress: Progress | None
+    problem: Problem, joint: Joint, state: State, listener: Listener
 ) -> list[FlowBlock] | None:
     """Return copies of the maps, trained together; ``None`` if the loss became infinite."""
     assert state.start is not None
@@ -164,10 +165,6 @@ def _train(
     options = {"iterations": problem.refine.iterations, "tolerance": None}
     solver = InnerSolver(**{**problem.solver.options, **options, "relative_tolerance": None})
     maps = nn.ModuleList(copy.deepcopy(list(state.blocks))).requires_grad_()
-
-    def tell(done: int, total: int, loss: float) -> None:
-        if progress:
-            progress(state.step, REFINING, done, total, loss)
 
     @torch.no_grad()
     def held_out(_: nn.Module) -> float:
@@ -184,7 +181,7 @@ def _train(
             rate=problem.refine.rate,
             before_each=problem.draws(train, "refine", state.step),
             held_out=held_out,
-            progress=tell,
+            listener=OfStep(listener, state.step, REFINING),
         )
     if report.diverged:
         return None

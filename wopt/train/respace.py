@@ -6,11 +6,12 @@ import copy
 import dataclasses
 
 from wopt.errors import Converged, DivergenceError
+from wopt.interfaces.listener import SILENT, Listener
 from wopt.interfaces.scheme import ProximalScheme
 from wopt.interfaces.step_size import StepSize
 from wopt.seeds import derive
 from wopt.train.arc import respace
-from wopt.train.problem import Problem, Progress, State
+from wopt.train.problem import Problem, State
 from wopt.train.record import StepRecord
 from wopt.train.refinement import Refinement
 from wopt.train.solver import InnerSolver
@@ -29,7 +30,7 @@ class _Listed(StepSize):
         return self.values[step]
 
 
-def respaced(problem: Problem, state: State, progress: Progress | None = None) -> State:
+def respaced(problem: Problem, state: State, listener: Listener = SILENT) -> State:
     """Return the state after ``refine.respace`` rounds, or after those that were accepted.
 
     In a round the step sizes become those of equal arc length (:func:`~wopt.train.arc.respace`),
@@ -44,17 +45,17 @@ def respaced(problem: Problem, state: State, progress: Progress | None = None) -
     Args:
         problem: With ``refine.respace`` and ``refine.share``.
         state: After the last step.
-        progress: Told of the work.
+        listener: Told of the work.
     """
     for number in range(problem.refine.respace):
-        again = _round(problem, state, number, progress)
+        again = _round(problem, state, number, listener)
         if again is None:
             break
         state = again
     return state
 
 
-def _round(problem: Problem, state: State, number: int, progress: Progress | None) -> State | None:
+def _round(problem: Problem, state: State, number: int, listener: Listener) -> State | None:
     """Return the state after all steps of a round; ``None`` if a step is rejected for good."""
     records = state.records
     moved = [record.w2_step for record in records]
@@ -74,7 +75,7 @@ def _round(problem: Problem, state: State, number: int, progress: Progress | Non
     now = again.begin(*state.start)
     try:
         for _ in records:
-            now = next_state(again, now, progress)
+            now = next_state(again, now, listener)
     except (Converged, DivergenceError):
         return None
     summed = tuple(_sum(new, old) for new, old in zip(now.records, records, strict=True))

@@ -11,8 +11,9 @@ from pydantic import AfterValidator, Field
 from wopt.component import Component, fields
 from wopt.errors import ConfigError
 from wopt.interfaces.block import FlowBlock
+from wopt.interfaces.listener import SILENT, Listener
 from wopt.train.batches import BatchTraining
-from wopt.train.inner import Accuracy, InnerReport, Loss, Progress
+from wopt.train.inner import Accuracy, InnerReport, Loss
 from wopt.train.lbfgs import minimise_by_lbfgs
 from wopt.train.tolerance import Tolerance
 
@@ -203,7 +204,7 @@ class InnerSolver(Component):
         held_out: Callable[[FlowBlock], float] | None = None,
         accuracy: Accuracy | None = None,
         share: Callable[[FlowBlock], float | None] | None = None,
-        progress: Progress | None = None,
+        listener: Listener = SILENT,
     ) -> InnerReport:
         """Train the block in place, drawing from torch's global generator.
 
@@ -219,7 +220,7 @@ class InnerSolver(Component):
             held_out: The held-out loss, for stopping on a plateau.
             accuracy: The held-out first-order error, for the tolerances.
             share: The effective share of held-out importance weights, for ``weights``.
-            progress: Called with iterations done, iterations planned and the smoothed loss.
+            listener: Told of iterations done, those planned and the smoothed loss.
         """
         within = Tolerance(accuracy, self.tolerance, self.relative_tolerance, share, self.weights)
         total, report = 0, InnerReport(0, math.nan, diverged=False)
@@ -227,10 +228,10 @@ class InnerSolver(Component):
             block.train()
             now = self._round(number)
             if self.optimiser == "lbfgs":
-                report = minimise_by_lbfgs(block, loss, now.iterations, progress)
+                report = minimise_by_lbfgs(block, loss, now.iterations, listener)
             else:
                 report = BatchTraining(
-                    now, block, loss, n, rate, before_each, held_out, within, progress
+                    now, block, loss, n, rate, before_each, held_out, within, listener
                 ).run()
             total += report.iterations
             if report.diverged or (within.asked and within.met(block)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import functools
+import math
 from collections.abc import Callable
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 from wopt.component import Spec
 from wopt.errors import CapabilityError
 from wopt.interfaces.block import FlowBlock, new_block
+from wopt.interfaces.listener import SILENT, Listener, OfStep
 from wopt.interfaces.subproblem import Subproblem
 from wopt.particles import Particles
 from wopt.seeds import derive, seeded
@@ -21,7 +23,7 @@ from wopt.train.gaussian import become_gaussian
 from wopt.train.guard import Verdict
 from wopt.train.importance import effective_share
 from wopt.train.noise import blurred
-from wopt.train.problem import Problem, Progress
+from wopt.train.problem import Problem
 from wopt.train.solver import InnerReport, InnerSolver
 
 __all__ = ["Stage"]
@@ -38,7 +40,7 @@ class Stage:
         attempt: How often this step was tried before: each time finer, and at half the rate.
         sub: The subproblem at the training particles.
         valid: The same at the held-out particles.
-        progress: Told of the work.
+        listener: Told of the work.
         fresh: Draws the subproblem at new training particles, a batch of them.
     """
 
@@ -48,7 +50,7 @@ class Stage:
     attempt: int
     sub: Subproblem
     valid: Subproblem
-    progress: Progress | None
+    listener: Listener = SILENT
     fresh: Callable[[], Subproblem] | None = None
 
     def train(self, previous: FlowBlock | None) -> tuple[FlowBlock, InnerReport]:
@@ -72,11 +74,11 @@ class Stage:
         return self.problem.solver.of_step(self.step)
 
     def _minimise(self, block: FlowBlock, before_each: Callable[[], None]) -> InnerReport:
-        tell = self._tell if self.progress else None
+        told = OfStep(self.listener, self.step + 1, "training")
         if self.solver.optimiser == "gaussian":
             before_each()
             target, iterations = self.problem.objective.target, self.solver.iterations
-            return become_gaussian(block, self.sub, target, iterations, tell)
+            return become_gaussian(block, self.sub, target, iterations, told)
         return self.solver.minimise(
             block,
             self._loss,
@@ -86,7 +88,7 @@ class Stage:
             held_out=self.held_out,
             accuracy=self._accuracy,
             share=self._share if self.solver.weights is not None else None,
-            progress=tell,
+            listener=told,
         )
 
     def judge(self, block: FlowBlock, *, final: bool) -> tuple[Verdict, list[str]]:
@@ -101,8 +103,7 @@ class Stage:
         """
         problem, guard = self.problem, self.problem.guard
         problem.redraw(self.valid.particles, "held_out")
-        if self.progress:
-            self.progress(self.step + 1, "checking", 0, 1, float("nan"))
+        self.listener.progress(self.step + 1, "checking", 0, 1, math.nan)
         coarse: list[str] = []
         while True:
             verdict = guard.judge(self.valid, problem.objective, block, final=final)
@@ -142,10 +143,6 @@ class Stage:
                 "and blocks with a log-det; leave it out, or use `tolerance`"
             )
         return share
-
-    def _tell(self, done: int, total: int, loss: float) -> None:
-        assert self.progress is not None
-        self.progress(self.step + 1, "training", done, total, loss)
 
 
 def _alike(block: FlowBlock, previous: FlowBlock) -> bool:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import dataclasses
 import time
 
+from wopt.interfaces.listener import Listener
 from wopt.push import push
 from wopt.train.attempt import make_step
 from wopt.train.measure import record_of
-from wopt.train.problem import Problem, Progress, State
+from wopt.train.problem import Problem, State
 
 __all__ = ["next_state"]
 
 
-def next_state(problem: Problem, state: State, progress: Progress | None) -> State:
+def next_state(problem: Problem, state: State, listener: Listener) -> State:
     """Return the state after the next step, with its record.
 
     Raises:
@@ -21,7 +22,7 @@ def next_state(problem: Problem, state: State, progress: Progress | None) -> Sta
         DivergenceError: Every retry was rejected.
     """
     wall, cpu = time.perf_counter(), time.process_time()
-    made = make_step(problem, state, progress)
+    made = make_step(problem, state, listener)
     parts = problem.scheme, problem.objective
     pushed = push(made.block, state.train.particles)
     train = state.train.after(*parts, made.train, pushed)

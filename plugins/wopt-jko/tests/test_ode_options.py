@@ -116,7 +116,7 @@ def points(dim, n=12, seed=2):
 def test_old_checkpoints_load():
     expected = {"steps", "net.time"} | {
         f"net.{layer}.{kind}"
-        for layer in ("first", "second", "last")
+        for layer in ("first", "hidden.0", "last")
         for kind in ("weight", "bias")
     }
     assert set(small().state_dict()) == expected
@@ -126,11 +126,16 @@ def test_old_checkpoints_load():
         "net.time": (7,),
         "net.first.weight": (7, 5),
         "net.first.bias": (7,),
-        "net.second.weight": (7, 7),
-        "net.second.bias": (7,),
+        "net.hidden.0.weight": (7, 7),
+        "net.hidden.0.bias": (7,),
         "net.last.weight": (5, 7),
         "net.last.bias": (5,),
     }
+    made, again = trained(), small(3).double()
+    old = {k.replace("hidden.0", "second"): v for k, v in made.state_dict().items()}
+    assert "net.second.weight" in old
+    again.load_state_dict(old)  # a run of the first versions
+    assert torch.equal(again(points(3))[0], made(points(3))[0])
 
 
 def test_the_default_is_two_layers_by_rk4():
@@ -268,7 +273,7 @@ def test_adaptive_training_differentiates_what_was_computed():
     """The gradient of the discrete map, by differences: the accepted steps do not move."""
     made = trained(integrator="dopri5", rtol=1e-9, atol=1e-9)
     x = points(3)
-    weight = made.net.second.weight
+    weight = made.net.hidden[0].weight
 
     def loss():
         y, log_det, action = made.forward_with_action(x)

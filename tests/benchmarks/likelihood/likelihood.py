@@ -35,6 +35,7 @@ from wopt.data.dataset import Dataset  # noqa: E402
 from wopt.interfaces.block import FlowBlock  # noqa: E402
 from wopt.runs.evaluate import evaluate  # noqa: E402
 from wopt.runs.prepare import Prepared, particles_of, prepare  # noqa: E402
+from wopt.runs.told import listener_of  # noqa: E402
 from wopt.seeds import derive  # noqa: E402
 from wopt.train.iterate import iterate  # noqa: E402
 
@@ -83,7 +84,7 @@ def wopt_row(
     blocks: list[FlowBlock] = []
     curve: list[tuple[float, float]] = []
     turns = Turns(config.stop.steps or 1, rivals)
-    for after, record in iterate(prepared.problem, state, turns):
+    for after, record in iterate(prepared.problem, state, listener_of(turns)):
         state = after
         assert state.block is not None
         blocks.append(state.block)

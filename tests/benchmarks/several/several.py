@@ -41,6 +41,7 @@ from wopt.interfaces.block import new_block  # noqa: E402
 from wopt.runs.certify import certify  # noqa: E402
 from wopt.runs.evaluate import evaluate  # noqa: E402
 from wopt.runs.prepare import Prepared, particles_of, prepare  # noqa: E402
+from wopt.runs.told import listener_of  # noqa: E402
 from wopt.seeds import derive, seeded  # noqa: E402
 from wopt.train.iterate import iterate  # noqa: E402
 from wopt.train.refine import Joint  # noqa: E402
@@ -133,7 +134,7 @@ def train(prepared: Prepared, rest: Callable[[], None]) -> tuple[Any, str]:
     state = begun = prepared.problem.begin(prepared.train, prepared.valid)
     ended = "done"
     try:
-        for after, _ in iterate(prepared.problem, begun, lambda *_: rest()):
+        for after, _ in iterate(prepared.problem, begun, listener_of(lambda *_: rest())):
             state = after
             rest()
     except Converged:

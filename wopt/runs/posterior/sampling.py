@@ -15,6 +15,7 @@ from wopt.runs.posterior.density import Density
 from wopt.runs.posterior.posterior import Posterior
 from wopt.runs.posterior.support import support_of
 from wopt.runs.solution import Solution, advance
+from wopt.runs.told import ListenerLike, listener_of
 from wopt.seeds import generator
 from wopt.targets.given import GivenModel
 
@@ -31,7 +32,8 @@ def sample(
     budget: float = 60.0,
     iterations: int | None = None,
     seed: int = 0,
-    progress: Any = None,
+    tracker: Any = None,
+    listener: ListenerLike = None,
 ) -> Posterior:
     """Sample the law with density proportional to exp(log_prob), and say how far to trust it.
 
@@ -56,7 +58,8 @@ def sample(
         budget: CPU seconds, of training; with it a result depends on the machine's speed.
         iterations: Of the map, in place of the budget: the same result for the same seed.
         seed: Of all draws.
-        progress: As in :func:`wopt.solve`.
+        tracker: Where records of the maps are sent, as in :func:`wopt.solve`.
+        listener: Who is told of the work, likewise.
 
     Returns:
         The draws, their weights and what is known of them. An interrupt (Ctrl-C, or a notebook's
@@ -93,9 +96,12 @@ def sample(
     table["objective"] = {"name": "kl", "target": target}
     if iterations is not None:
         table["solver"] = {"iterations": iterations}
-    prepared = prepared_run(table)
+    if tracker is not None:
+        table["tracker"] = tracker
+    told = listener_of(listener)
+    prepared = prepared_run(table, listener=told)
     state = prepared.problem.begin(prepared.train, prepared.valid)
-    solution = advance(prepared, state, progress)
+    solution = advance(prepared, state, told)
     flow = Flow(solution.flow.map, solution.flow.base, known)
     seconds = time.process_time() - began
     return Posterior.of(density, flow, n, seed, _how(solution), seconds)

@@ -9,6 +9,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from wopt import ConfigError, FlowBlock
+from wopt.component import fields
+from wopt.jacobian import linearised
 from wopt_blocks.jacobian import JacobianBlock
 from wopt_blocks.masked import Activation, MaskedNet
 from wopt_blocks.monotone import MonotoneName, monotone, reach
@@ -18,6 +20,7 @@ from wopt_blocks.white import White
 __all__ = ["Autoregressive"]
 
 
+@fields
 class Autoregressive(JacobianBlock):
     """Every coordinate goes through a monotone function given the coordinates before it.
 
@@ -78,74 +81,72 @@ class Autoregressive(JacobianBlock):
 
     cites = ("papamakarios2017", "durkan2019", "lyu2009", "germain2015")
 
-    def __init__(
-        self,
-        dim: int,
-        condition: int = 0,
-        univariate: Annotated[
-            MonotoneName | tuple[MonotoneName, ...],
-            Field(description="transform of every coordinate; a list gives one to each map"),
-        ] = "affine_spline",
-        transforms: Annotated[int, Field(ge=1, description="number of maps that are composed")] = 3,
-        bins: Annotated[int, Field(ge=2, le=500, description="number of bins of every spline")] = 8,
-        bound: Annotated[
-            float | None,
-            Field(
-                gt=0,
-                description="splines act on [-bound, bound] in every coordinate; by default "
-                "chosen from the particles",
-            ),
-        ] = None,
-        hidden: Annotated[
-            tuple[Annotated[int, Field(ge=1)], ...],
-            Field(min_length=1, description="widths of the hidden layers of the networks"),
-        ] = (64, 64),
-        activation: Annotated[
-            Activation, Field(description="activation function of the networks")
-        ] = "elu",
-        residual: Annotated[
-            bool,
-            Field(
-                description="whether hidden layers are residual: each is added to the one "
-                "before, and all have one width"
-            ),
-        ] = True,
-        magnitudes: Annotated[
-            bool, Field(description="whether the networks are given |x| beside x")
-        ] = False,
-        radial: Annotated[
-            bool, Field(description="whether every map begins with one along rays from the origin")
-        ] = False,
-        whiten: Annotated[
-            bool,
-            Field(
-                description="whether to act in coordinates in which a step's particles are white"
-            ),
-        ] = False,
-    ) -> None:
-        super().__init__(dim, condition)
-        names = [univariate] * transforms if isinstance(univariate, str) else univariate
-        if len(names) != transforms:
+    dim: int
+    condition: int = 0
+    univariate: Annotated[
+        MonotoneName | tuple[MonotoneName, ...],
+        Field(description="transform of every coordinate; a list gives one to each map"),
+    ] = "affine_spline"
+    transforms: Annotated[int, Field(ge=1, description="number of maps that are composed")] = 3
+    bins: Annotated[int, Field(ge=2, le=500, description="number of bins of every spline")] = 8
+    bound: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            description="splines act on [-bound, bound] in every coordinate; by default "
+            "chosen from the particles",
+        ),
+    ] = None
+    hidden: Annotated[
+        tuple[Annotated[int, Field(ge=1)], ...],
+        Field(min_length=1, description="widths of the hidden layers of the networks"),
+    ] = (64, 64)
+    activation: Annotated[Activation, Field(description="activation function of the networks")] = (
+        "elu"
+    )
+    residual: Annotated[
+        bool,
+        Field(
+            description="whether hidden layers are residual: each is added to the one "
+            "before, and all have one width"
+        ),
+    ] = True
+    magnitudes: Annotated[
+        bool, Field(description="whether the networks are given |x| beside x")
+    ] = False
+    radial: Annotated[
+        bool, Field(description="whether every map begins with one along rays from the origin")
+    ] = False
+    whiten: Annotated[
+        bool,
+        Field(description="whether to act in coordinates in which a step's particles are white"),
+    ] = False
+
+    def __post_init__(self) -> None:
+        super().__init__(self.dim, self.condition)
+        given, count = self.univariate, self.transforms
+        names = [given] * count if isinstance(given, str) else given
+        if len(names) != count:
             raise ConfigError(
-                f"univariate names {len(names)} functions for {transforms} transforms: give one "
-                "for each, or one name for all"
+                f"univariate names {len(names)} functions for {count} transforms: give one for "
+                "each, or one name for all"
             )
-        self.functions = nn.ModuleList(monotone(name, bins, bound) for name in names)
+        self.functions = nn.ModuleList(monotone(name, self.bins, self.bound) for name in names)
         ascending = range(self.moves)
         self.nets = nn.ModuleList(
             MaskedNet(
                 ascending[::-1] if k % 2 else ascending,
-                condition,
+                self.condition,
                 function.numbers,  # type: ignore[arg-type]
-                hidden,
-                activation,
-                residual,
-                magnitudes,
+                self.hidden,
+                self.activation,
+                self.residual,
+                self.magnitudes,
             )
             for k, function in enumerate(self.functions)
         )
-        self.radials = nn.ModuleList(Radial() for _ in names if radial)
-        self.white = White(self.moves) if whiten else None
+        self.radials = nn.ModuleList(Radial() for _ in names if self.radial)
+        self.white = White(self.moves) if self.whiten else None
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``(T(x), log-det)`` in one pass."""
@@ -179,16 +180,7 @@ class Autoregressive(JacobianBlock):
 
     def linearise(self, z: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """Return T(z; c) and its derivative by z, with a backward pass per dimension."""
-        keep = torch.is_grad_enabled()
-        with torch.enable_grad():
-            z = z if z.requires_grad else z.detach().requires_grad_()
-            y = self.value(z, c)
-            rows = [
-                torch.autograd.grad(part.sum(), z, create_graph=keep, retain_graph=True)[0]
-                for part in y.unbind(1)
-            ]
-        derivative = torch.stack(rows, 1)
-        return (y, derivative) if keep else (y.detach(), derivative)
+        return linearised(lambda at: self.value(at, c), z)
 
     def floats_a_row(self) -> int:
         """Return how many numbers the largest tensor holds for one row."""

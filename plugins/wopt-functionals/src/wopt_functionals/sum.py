@@ -8,11 +8,13 @@ from pydantic import Field
 
 import wopt
 from wopt import Component
+from wopt.component import fields
 
 __all__ = ["Part", "SumOfParts"]
 
 
 @final
+@fields
 class Part(Component):
     """One summand: a weight and an objective.
 
@@ -21,15 +23,10 @@ class Part(Component):
         0.5
     """
 
-    def __init__(
-        self,
-        objective: Annotated[wopt.Objective, Field(description="G_i")],
-        weight: Annotated[
-            float, Field(allow_inf_nan=False, description="w_i; it may be negative")
-        ] = 1.0,
-    ) -> None:
-        self.objective = objective
-        self.weight = weight
+    objective: Annotated[wopt.Objective, Field(description="G_i")]
+    weight: Annotated[float, Field(allow_inf_nan=False, description="w_i; it may be negative")] = (
+        1.0
+    )
 
 
 @final

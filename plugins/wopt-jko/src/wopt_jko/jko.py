@@ -9,6 +9,7 @@ from torch import Tensor
 
 import wopt
 from wopt import Capability, FlowBlock, History, Subproblem
+from wopt.component import fields
 
 __all__ = ["JKO", "ByAction"]
 
@@ -16,6 +17,7 @@ Transport = Literal["displacement", "action"]
 """The transport term: E |T(x) - x|^2, or the block's action, its upper bound for flows in time."""
 
 
+@fields
 class JKO(wopt.ProximalScheme):
     """The minimising-movement scheme of Jordan, Kinderlehrer and Otto.
 
@@ -39,20 +41,17 @@ class JKO(wopt.ProximalScheme):
     order = 1
     looks_back = False
 
-    def __init__(
-        self,
-        step_size: wopt.StepSizeOption = wopt.named("constant"),
-        transport: Annotated[
-            Transport,
-            Field(
-                description="cost of a step: displacement (the mean of |T(x) - x|^2) or action "
-                "(that of the block's paths, an upper bound of it)"
-            ),
-        ] = "displacement",
-    ) -> None:
-        self.step_size = step_size
-        self.transport = transport
-        self.needs = Capability.ACTION if transport == "action" else Capability.NOTHING
+    step_size: wopt.StepSizeOption = wopt.named("constant")
+    transport: Annotated[
+        Transport,
+        Field(
+            description="cost of a step: displacement (the mean of |T(x) - x|^2) or action "
+            "(that of the block's paths, an upper bound of it)"
+        ),
+    ] = "displacement"
+
+    def __post_init__(self) -> None:
+        self.needs = Capability.ACTION if self.transport == "action" else Capability.NOTHING
 
     def subproblem(self, history: History, objective: wopt.Objective) -> Subproblem:
         """Anchor at the particles, all of the objective implicit."""

@@ -9,10 +9,12 @@ from torch import Tensor
 
 import wopt
 from wopt import Capability, Particles
+from wopt.component import fields
 
 __all__ = ["KL"]
 
 
+@fields
 class KL(wopt.Objective):
     """The divergence KL(rho | q) to q = exp(-V)/Z.
 
@@ -41,18 +43,16 @@ class KL(wopt.Objective):
     needs = Capability.POTENTIAL | Capability.LOG_DET
     gap_is_kl = True
 
-    def __init__(
-        self,
-        target: Annotated[
-            wopt.Target,
-            Field(
-                description="the measure to approach, known by its potential (minus its "
-                "log-density, up to a constant)"
-            ),
-        ] = wopt.named("gaussian"),
-    ) -> None:
-        self.target = target
-        self.convexity = target.convexity
+    target: Annotated[
+        wopt.Target,
+        Field(
+            description="the measure to approach, known by its potential (minus its "
+            "log-density, up to a constant)"
+        ),
+    ] = wopt.named("gaussian")
+
+    def __post_init__(self) -> None:
+        self.convexity = self.target.convexity
 
     def contributions(self, particles: Particles) -> Tensor:
         """Return V(y) - log |det DT| + log rho_0 of each particle."""

@@ -7,12 +7,14 @@ from typing import Annotated
 from pydantic import Field
 
 import wopt
+from wopt.component import fields
 
 __all__ = ["Constant", "Geometric", "Sequence"]
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
+@fields
 class Constant(wopt.StepSize):
     """h_n = value. A bare number in a configuration means this rule.
 
@@ -23,16 +25,14 @@ class Constant(wopt.StepSize):
 
     cites = ()
 
-    def __init__(
-        self, value: Annotated[Positive, Field(description="the step size h of every step")] = 1.0
-    ) -> None:
-        self.value = value
+    value: Annotated[Positive, Field(description="the step size h of every step")] = 1.0
 
     def __call__(self, step: int, previous: float | None = None) -> float:
         """Return the constant."""
         return self.value
 
 
+@fields
 class Geometric(wopt.StepSize):
     """h_n = min(initial * ratio^n, largest), as in JKO-iFlow (Xu, Cheng, Xie, 2023).
 
@@ -44,15 +44,9 @@ class Geometric(wopt.StepSize):
 
     cites = ("xu2023",)
 
-    def __init__(
-        self,
-        initial: Annotated[Positive, Field(description="h of the first step")] = 0.25,
-        ratio: Annotated[Positive, Field(description="factor from step to step")] = 1.4,
-        largest: Annotated[Positive | None, Field(description="upper limit of h")] = None,
-    ) -> None:
-        self.initial = initial
-        self.ratio = ratio
-        self.largest = largest
+    initial: Annotated[Positive, Field(description="h of the first step")] = 0.25
+    ratio: Annotated[Positive, Field(description="factor from step to step")] = 1.4
+    largest: Annotated[Positive | None, Field(description="upper limit of h")] = None
 
     def __call__(self, step: int, previous: float | None = None) -> float:
         """Return the step's term of the progression."""
@@ -60,6 +54,7 @@ class Geometric(wopt.StepSize):
         return value if self.largest is None else min(value, self.largest)
 
 
+@fields
 class Sequence(wopt.StepSize):
     """h_n as listed; the last one repeats. A bare list in a configuration means this rule.
 
@@ -70,13 +65,9 @@ class Sequence(wopt.StepSize):
 
     cites = ()
 
-    def __init__(
-        self,
-        values: Annotated[
-            list[Positive], Field(min_length=1, description="the step sizes h_0, h_1, ...")
-        ],
-    ) -> None:
-        self.values = values
+    values: Annotated[
+        list[Positive], Field(min_length=1, description="the step sizes h_0, h_1, ...")
+    ]
 
     def __call__(self, step: int, previous: float | None = None) -> float:
         """Return the step's entry, or the last one."""

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 import wopt
+from wopt.component import fields
 
 __all__ = ["MLflow"]
 
@@ -18,6 +19,7 @@ _LONGEST = 500
 _STATUS = {"done": "FINISHED", "stopped": "KILLED"}
 
 
+@fields
 class MLflow(wopt.Tracker):
     """Sends a run to MLflow: options as parameters, steps as metrics, the result at the end.
 
@@ -32,32 +34,27 @@ class MLflow(wopt.Tracker):
 
     cites = ()
 
-    def __init__(
-        self,
-        uri: Annotated[
-            str | None,
-            Field(
-                description="URI of the tracking server or store, such as http://127.0.0.1:5000 "
-                "or sqlite:///mlflow.db; by default that for which MLflow is set up "
-                "(MLFLOW_TRACKING_URI)"
-            ),
-        ] = None,
-        experiment: Annotated[
-            str,
-            Field(
-                min_length=1,
-                description="name of the experiment, which is created if there is none",
-            ),
-        ] = "wopt",
-        run: Annotated[
-            str | None, Field(description="name of the run; by default chosen by MLflow")
-        ] = None,
-        tags: Annotated[dict[str, str] | None, Field(description="further tags of the run")] = None,
-    ) -> None:
-        self.uri = uri
-        self.experiment = experiment
-        self.run = run
-        self.tags = tags
+    uri: Annotated[
+        str | None,
+        Field(
+            description="URI of the tracking server or store, such as http://127.0.0.1:5000 "
+            "or sqlite:///mlflow.db; by default that for which MLflow is set up "
+            "(MLFLOW_TRACKING_URI)"
+        ),
+    ] = None
+    experiment: Annotated[
+        str,
+        Field(
+            min_length=1,
+            description="name of the experiment, which is created if there is none",
+        ),
+    ] = "wopt"
+    run: Annotated[
+        str | None, Field(description="name of the run; by default chosen by MLflow")
+    ] = None
+    tags: Annotated[dict[str, str] | None, Field(description="further tags of the run")] = None
+
+    def __post_init__(self) -> None:
         self._client: Any = None
         self._id = ""
         self._step = 0

@@ -9,10 +9,12 @@ from pydantic import Field
 
 import wopt
 from wopt import History, Objective, Subproblem
+from wopt.component import fields
 
 __all__ = ["Accelerated"]
 
 
+@fields
 class Accelerated(wopt.ProximalScheme):
     """The accelerated proximal point scheme: extrapolate the labels, then a jko step from there.
 
@@ -48,23 +50,17 @@ class Accelerated(wopt.ProximalScheme):
     cites = ("nesterov2004", "beck2009", "odonoghue2015")
     order = None
 
-    def __init__(
-        self,
-        step_size: wopt.StepSizeOption = wopt.named("constant"),
-        convexity: Annotated[
-            Annotated[float, Field(ge=0)] | None,
-            Field(
-                description="lambda, the modulus of convexity; by default that of the objective; "
-                "0: FISTA"
-            ),
-        ] = None,
-        restart: Annotated[
-            bool, Field(description="whether FISTA restarts when its momentum points uphill")
-        ] = True,
-    ) -> None:
-        self.step_size = step_size
-        self.convexity = convexity
-        self.restart = restart
+    step_size: wopt.StepSizeOption = wopt.named("constant")
+    convexity: Annotated[
+        Annotated[float, Field(ge=0)] | None,
+        Field(
+            description="lambda, the modulus of convexity; by default that of the objective; "
+            "0: FISTA"
+        ),
+    ] = None
+    restart: Annotated[
+        bool, Field(description="whether FISTA restarts when its momentum points uphill")
+    ] = True
 
     def plan(self, history: History, objective: Objective) -> dict[str, float]:
         """Return the momentum of the step, and FISTA's t for the next."""

@@ -7,12 +7,14 @@ from typing import Annotated
 from pydantic import Field
 
 import wopt
+from wopt.component import fields
 
 __all__ = ["Backtracking"]
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
+@fields
 class Backtracking(wopt.StepSize):
     """Backtracking on the guard's sufficient decrease.
 
@@ -34,25 +36,16 @@ class Backtracking(wopt.StepSize):
 
     cites = ("armijo1966", "nocedal2006")
 
-    def __init__(
-        self,
-        initial: Annotated[
-            Positive, Field(description="h of the first step, which is also the largest")
-        ] = 1.0,
-        shrink: Annotated[
-            float, Field(gt=0, lt=1, description="factor after a rejected step")
-        ] = 0.5,
-        grow: Annotated[
-            float, Field(ge=1, allow_inf_nan=False, description="factor after an accepted step")
-        ] = 1.5,
-        smallest: Annotated[
-            Positive, Field(description="smallest h, which is not reduced further")
-        ] = 1e-6,
-    ) -> None:
-        self.initial = initial
-        self.shrink = shrink
-        self.grow = grow
-        self.smallest = smallest
+    initial: Annotated[
+        Positive, Field(description="h of the first step, which is also the largest")
+    ] = 1.0
+    shrink: Annotated[float, Field(gt=0, lt=1, description="factor after a rejected step")] = 0.5
+    grow: Annotated[
+        float, Field(ge=1, allow_inf_nan=False, description="factor after an accepted step")
+    ] = 1.5
+    smallest: Annotated[Positive, Field(description="smallest h, which is not reduced further")] = (
+        1e-6
+    )
 
     def __call__(self, step: int, previous: float | None = None) -> float:
         """Return the last step size, grown up to the initial one."""

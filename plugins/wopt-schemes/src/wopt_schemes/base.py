@@ -7,10 +7,12 @@ import dataclasses
 
 import wopt
 from wopt import History, Objective
+from wopt.component import fields
 
 __all__ = ["Limit", "LimitedScheme", "Stepped"]
 
 
+@fields
 class Stepped(wopt.ProximalScheme, abc.ABC):
     """A scheme whose one option is its step size.
 
@@ -18,11 +20,7 @@ class Stepped(wopt.ProximalScheme, abc.ABC):
         step_size: h, or a rule for it.
     """
 
-    def __init__(
-        self,
-        step_size: wopt.StepSizeOption = wopt.named("constant"),
-    ) -> None:
-        self.step_size = step_size
+    step_size: wopt.StepSizeOption = wopt.named("constant")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 import wopt
 from wopt import History, Objective, Particles, Subproblem
+from wopt.component import fields
 from wopt.interfaces.derivatives import wasserstein_gradient
 from wopt_schemes.base import Stepped
 
@@ -25,6 +26,7 @@ class SecondMoment(wopt.Objective):
         return particles.points.square().sum(1) / 2
 
 
+@fields
 class SemiForwardBackward(Stepped):
     """The scheme for a difference of convex functionals, G = rest - c: the concave part explicit.
 
@@ -55,20 +57,14 @@ class SemiForwardBackward(Stepped):
     cites = ("luu2024",)
     order = 1
 
-    def __init__(
-        self,
-        step_size: wopt.StepSizeOption = wopt.named("constant"),
-        curvature: Annotated[
-            Annotated[float, Field(gt=0)] | None,
-            Field(
-                description="k in the splitting that adds and subtracts k E|x|^2/2; by default "
-                "the splitting that the objective has itself, or else k = -lambda for a "
-                "lambda-convex one"
-            ),
-        ] = None,
-    ) -> None:
-        self.step_size = step_size
-        self.curvature = curvature
+    curvature: Annotated[
+        Annotated[float, Field(gt=0)] | None,
+        Field(
+            description="k in the splitting that adds and subtracts k E|x|^2/2; by default "
+            "the splitting that the objective has itself, or else k = -lambda for a "
+            "lambda-convex one"
+        ),
+    ] = None
 
     def check(self, objective: Objective) -> None:
         """Refuse an objective of which no difference is known.

@@ -12,10 +12,12 @@ from torch import Tensor
 
 import wopt
 from wopt import History, Objective, Particles, Subproblem
+from wopt.component import fields
 
 __all__ = ["Sliced", "SlicedJKO", "directions"]
 
 
+@fields
 class SlicedJKO(wopt.ProximalScheme):
     """The JKO scheme with the sliced Wasserstein distance in place of the displacement.
 
@@ -43,17 +45,11 @@ class SlicedJKO(wopt.ProximalScheme):
     cites = ("bonet2022",)
     order = None
 
-    def __init__(
-        self,
-        step_size: wopt.StepSizeOption = wopt.named("constant"),
-        frames: Annotated[
-            int, Field(ge=1, description="number of orthonormal frames of directions")
-        ] = 16,
-        seed: Annotated[int, Field(ge=0, description="seed of the directions")] = 0,
-    ) -> None:
-        self.step_size = step_size
-        self.frames = frames
-        self.seed = seed
+    step_size: wopt.StepSizeOption = wopt.named("constant")
+    frames: Annotated[
+        int, Field(ge=1, description="number of orthonormal frames of directions")
+    ] = 16
+    seed: Annotated[int, Field(ge=0, description="seed of the directions")] = 0
 
     def subproblem(self, history: History, objective: Objective) -> Subproblem:
         """Anchor at the particles, all of the objective implicit."""

@@ -12,10 +12,12 @@ from typing import Annotated, Any
 from pydantic import Field
 
 import wopt
+from wopt.component import fields
 
 __all__ = ["TensorBoard", "numbers"]
 
 
+@fields
 class TensorBoard(wopt.Tracker):
     """Writes event files that ``tensorboard --logdir FOLDER`` shows.
 
@@ -29,20 +31,15 @@ class TensorBoard(wopt.Tracker):
 
     cites = ()
 
-    def __init__(
-        self,
-        folder: Annotated[
-            str, Field(description="folder of the event files, with one folder for each run")
-        ] = "runs/tensorboard",
-        run: Annotated[
-            str | None,
-            Field(
-                min_length=1, description="name of the run's folder; by default its date and time"
-            ),
-        ] = None,
-    ) -> None:
-        self.folder = folder
-        self.run = run
+    folder: Annotated[
+        str, Field(description="folder of the event files, with one folder for each run")
+    ] = "runs/tensorboard"
+    run: Annotated[
+        str | None,
+        Field(min_length=1, description="name of the run's folder; by default its date and time"),
+    ] = None
+
+    def __post_init__(self) -> None:
         self._writer: Any = None
         self._step = 0
 

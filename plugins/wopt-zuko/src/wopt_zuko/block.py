@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -9,7 +10,9 @@ from torch import Tensor
 
 import wopt
 from wopt import Capability
-from wopt_zuko.univariate import Boxed
+from wopt.jacobian import linearised
+from wopt_zuko.stack import Activation, Structure, stack
+from wopt_zuko.univariate import Boxed, Univariate
 
 __all__ = ["ZukoBlock"]
 
@@ -18,7 +21,7 @@ _FEW = 12
 
 
 class ZukoBlock(wopt.FlowBlock):
-    """Base of the blocks of this plugin; a subclass's constructor calls :meth:`hold`.
+    """Base of this plugin's blocks; a subclass's constructor calls :meth:`compose` or :meth:`hold`.
 
     Log-dets are exact, in closed form. Conditions are zuko's context: the last coordinates of x
     come back as they are and the others move given them. In few dimensions (d <= 12) the whole
@@ -27,6 +30,25 @@ class ZukoBlock(wopt.FlowBlock):
     """
 
     provides = Capability.LOG_DET | Capability.INVERSE | Capability.CONDITION
+
+    def compose(
+        self,
+        structure: Structure,
+        univariate: Callable[[], Univariate],
+        dim: int,
+        condition: int,
+        transforms: int,
+        hidden: Sequence[int],
+        activation: Activation,
+        passes: int | None = None,
+    ) -> None:
+        """Take a composition of lazy transforms; arguments as for :func:`~wopt_zuko.stack.stack`.
+
+        Raises:
+            ConfigError: All coordinates are conditions.
+        """
+        shape = (transforms, hidden, activation, passes)
+        self.hold(stack(structure, univariate, dim - condition, condition, *shape), dim, condition)
 
     def hold(self, transform: Any, dim: int, condition: int) -> None:
         """Take a ``zuko.lazy.LazyTransform`` of ``dim - condition`` features.
@@ -64,13 +86,13 @@ class ZukoBlock(wopt.FlowBlock):
 
     def half_way(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``((x + T(x))/2, log |det (I + DT)/2|)``, by the whole Jacobian."""
-        y, jacobian = self._jacobian(x)
+        y, jacobian = linearised(self.move, x)
         half = (jacobian + torch.eye(x.shape[1]).to(x)) / 2
         return (x + y) / 2, torch.linalg.slogdet(half)[1]
 
     def velocity(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``(u, div u)`` of u = T - id, by the whole Jacobian."""
-        y, jacobian = self._jacobian(x)
+        y, jacobian = linearised(self.move, x)
         return y - x, jacobian.diagonal(dim1=1, dim2=2).sum(1) - x.shape[1]
 
     def see(self, points: Tensor) -> None:
@@ -103,16 +125,3 @@ class ZukoBlock(wopt.FlowBlock):
         """
         asked = x.requires_grad or any(p.requires_grad for p in self.parameters())
         return value if asked and torch.is_grad_enabled() else value.detach()
-
-    def _jacobian(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(T(x), DT(x))``, shapes ``(n, d)`` and ``(n, d, d)``: a pass per dimension."""
-        keep = torch.is_grad_enabled()
-        with torch.enable_grad():
-            x = x if x.requires_grad else x.detach().requires_grad_()
-            y = self.move(x)
-            rows = [
-                torch.autograd.grad(part.sum(), x, create_graph=keep, retain_graph=True)[0]
-                for part in y.unbind(1)
-            ]
-        jacobian = torch.stack(rows, 1)
-        return (y, jacobian) if keep else (y.detach(), jacobian)

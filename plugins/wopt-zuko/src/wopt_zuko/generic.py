@@ -9,7 +9,7 @@ from pydantic import Field
 
 from wopt_zuko import options as opt
 from wopt_zuko.block import ZukoBlock
-from wopt_zuko.stack import Structure, stack
+from wopt_zuko.stack import Structure
 from wopt_zuko.univariate import UnivariateName, make
 
 __all__ = ["ZukoTransformBlock"]
@@ -69,14 +69,7 @@ class ZukoTransformBlock(ZukoBlock):
         passes: opt.Passes = None,
     ) -> None:
         super().__init__()
-        made = stack(
-            transform,
-            partial(make, univariate, pieces, bound),
-            features=dim - condition,
-            context=condition,
-            transforms=transforms,
-            hidden=hidden,
-            activation=activation,
-            passes=passes,
-        )
-        self.hold(made, dim, condition)
+        self.compose(
+            transform, partial(make, univariate, pieces, bound),
+            dim, condition, transforms, hidden, activation, passes,
+        )  # fmt: skip

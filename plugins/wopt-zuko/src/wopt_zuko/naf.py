@@ -14,7 +14,6 @@ from wopt_zuko import options as opt
 from wopt_zuko.audit import slopes
 from wopt_zuko.block import ZukoBlock
 from wopt_zuko.neural import Neural
-from wopt_zuko.stack import stack
 
 __all__ = ["NAFBlock"]
 
@@ -70,17 +69,10 @@ class NAFBlock(ZukoBlock):
         passes: opt.Passes = None,
     ) -> None:
         super().__init__()
-        made = stack(
-            "MaskedAutoregressiveTransform",
-            partial(Neural, dim - condition, signal, monotone),
-            features=dim - condition,
-            context=condition,
-            transforms=transforms,
-            hidden=hidden,
-            activation=activation,
-            passes=passes,
-        )
-        self.hold(made, dim, condition)
+        self.compose(
+            "MaskedAutoregressiveTransform", partial(Neural, dim - condition, signal, monotone),
+            dim, condition, transforms, hidden, activation, passes,
+        )  # fmt: skip
 
     @torch.no_grad()
     def audit(self, x: Tensor) -> tuple[Tensor, Tensor]:

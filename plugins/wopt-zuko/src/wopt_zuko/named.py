@@ -6,7 +6,6 @@ from functools import partial
 
 from wopt_zuko import options as opt
 from wopt_zuko.block import ZukoBlock
-from wopt_zuko.stack import stack
 from wopt_zuko.univariate import Affine, Spline
 
 __all__ = ["CouplingBlock", "MAFBlock", "SplineBlock"]
@@ -49,16 +48,10 @@ class CouplingBlock(ZukoBlock):
         activation: opt.ActivationOption = "silu",
     ) -> None:
         super().__init__()
-        made = stack(
-            "GeneralCouplingTransform",
-            Affine,
-            features=dim - condition,
-            context=condition,
-            transforms=transforms,
-            hidden=hidden,
-            activation=activation,
-        )
-        self.hold(made, dim, condition)
+        self.compose(
+            "GeneralCouplingTransform", Affine,
+            dim, condition, transforms, hidden, activation,
+        )  # fmt: skip
 
 
 class MAFBlock(ZukoBlock):
@@ -100,17 +93,10 @@ class MAFBlock(ZukoBlock):
         passes: opt.Passes = None,
     ) -> None:
         super().__init__()
-        made = stack(
-            "MaskedAutoregressiveTransform",
-            Affine,
-            features=dim - condition,
-            context=condition,
-            transforms=transforms,
-            hidden=hidden,
-            activation=activation,
-            passes=passes,
-        )
-        self.hold(made, dim, condition)
+        self.compose(
+            "MaskedAutoregressiveTransform", Affine,
+            dim, condition, transforms, hidden, activation, passes,
+        )  # fmt: skip
 
 
 class SplineBlock(ZukoBlock):
@@ -160,14 +146,7 @@ class SplineBlock(ZukoBlock):
         passes: opt.Passes = None,
     ) -> None:
         super().__init__()
-        made = stack(
-            "MaskedAutoregressiveTransform",
-            partial(Spline, bins, bound),
-            features=dim - condition,
-            context=condition,
-            transforms=transforms,
-            hidden=hidden,
-            activation=activation,
-            passes=passes,
-        )
-        self.hold(made, dim, condition)
+        self.compose(
+            "MaskedAutoregressiveTransform", partial(Spline, bins, bound),
+            dim, condition, transforms, hidden, activation, passes,
+        )  # fmt: skip

@@ -37,7 +37,6 @@ Structure = Literal[
 def stack(
     structure: Structure,
     univariate: Callable[[], Univariate],
-    *,
     features: int,
     context: int,
     transforms: int,

@@ -11,12 +11,14 @@ from torch import Tensor
 
 import wopt
 from wopt import Capability, Particles
+from wopt.component import fields
 from wopt_functionals.points.score import score_of
 
 __all__ = ["FisherInformation"]
 
 
 @final
+@fields
 class FisherInformation(wopt.Objective):
     """The Fisher information  J(rho) = E |grad log rho|^2,  or  E |grad log rho/q|^2.
 
@@ -58,32 +60,27 @@ class FisherInformation(wopt.Objective):
 
     cites = ("gianazza2009",)
 
-    def __init__(
-        self,
-        target: Annotated[
-            wopt.Target | None,
-            Field(description="the measure to approach, known by its score; by default none"),
-        ] = None,
-        features: Annotated[int, Field(ge=0, description="number of random cosine features")] = 50,
-        bandwidth: Annotated[
-            float,
-            Field(gt=0, allow_inf_nan=False, description="length scale of the cosine features"),
-        ] = 1.0,
-        ridge: Annotated[
-            float,
-            Field(
-                gt=0,
-                allow_inf_nan=False,
-                description="factor of the squared penalty on the coefficients",
-            ),
-        ] = 1e-6,
-    ) -> None:
-        self.target = target
-        self.needs = Capability.SCORE if target is not None else Capability.NOTHING
-        self.minimum = None if target is None else 0.0
-        self.features = features
-        self.bandwidth = bandwidth
-        self.ridge = ridge
+    target: Annotated[
+        wopt.Target | None,
+        Field(description="the measure to approach, known by its score; by default none"),
+    ] = None
+    features: Annotated[int, Field(ge=0, description="number of random cosine features")] = 50
+    bandwidth: Annotated[
+        float,
+        Field(gt=0, allow_inf_nan=False, description="length scale of the cosine features"),
+    ] = 1.0
+    ridge: Annotated[
+        float,
+        Field(
+            gt=0,
+            allow_inf_nan=False,
+            description="factor of the squared penalty on the coefficients",
+        ),
+    ] = 1e-6
+
+    def __post_init__(self) -> None:
+        self.needs = Capability.SCORE if self.target is not None else Capability.NOTHING
+        self.minimum = None if self.target is None else 0.0
 
     def contributions(self, particles: Particles) -> Tensor:
         """Return -2 <s, phi> - 2 div phi - |phi|^2 at each particle, for the best phi.

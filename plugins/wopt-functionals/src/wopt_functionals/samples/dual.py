@@ -11,6 +11,7 @@ from torch import Tensor
 
 import wopt
 from wopt import Capability, Particles
+from wopt.component import fields
 from wopt.interfaces.draws import Draws
 from wopt_functionals.options import SampledTarget, Samples
 from wopt_functionals.samples.critics import DUALS, DualName
@@ -20,6 +21,7 @@ __all__ = ["DualFDivergence"]
 
 
 @final
+@fields
 class DualFDivergence(wopt.Objective):
     """An f-divergence to a target known by samples only, by its variational form.
 
@@ -49,35 +51,29 @@ class DualFDivergence(wopt.Objective):
     needs = Capability.TARGET_SAMPLES
     minimum = 0.0
 
-    def __init__(
-        self,
-        target: SampledTarget = wopt.named("gaussian"),
-        divergence: Annotated[DualName, Field(description="which f-divergence")] = "kl",
-        features: Annotated[int, Field(ge=1, description="number of random cosine features")] = 50,
-        bandwidth: Annotated[
-            float,
-            Field(
-                gt=0,
-                allow_inf_nan=False,
-                description="length scale of the critics, in standard deviations of the target",
-            ),
-        ] = 1.0,
-        ridge: Annotated[
-            float,
-            Field(
-                gt=0,
-                allow_inf_nan=False,
-                description="factor of the squared penalty on the critic's coefficients",
-            ),
-        ] = 1e-3,
-        samples: Samples = 2000,
-    ) -> None:
-        self.target = target
-        self.divergence: DualName = divergence
-        self.features = features
-        self.bandwidth = bandwidth
-        self.ridge = ridge
-        self.draws = Draws(target, samples)
+    target: SampledTarget = wopt.named("gaussian")
+    divergence: Annotated[DualName, Field(description="which f-divergence")] = "kl"
+    features: Annotated[int, Field(ge=1, description="number of random cosine features")] = 50
+    bandwidth: Annotated[
+        float,
+        Field(
+            gt=0,
+            allow_inf_nan=False,
+            description="length scale of the critics, in standard deviations of the target",
+        ),
+    ] = 1.0
+    ridge: Annotated[
+        float,
+        Field(
+            gt=0,
+            allow_inf_nan=False,
+            description="factor of the squared penalty on the critic's coefficients",
+        ),
+    ] = 1e-3
+    samples: Samples = 2000
+
+    def __post_init__(self) -> None:
+        self.draws = Draws(self.target, self.samples)
 
     def contributions(self, particles: Particles) -> Tensor:
         """Return a(g(x)) at each particle less the other terms, for the best critic g.

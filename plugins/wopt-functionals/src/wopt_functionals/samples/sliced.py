@@ -10,6 +10,7 @@ from torch import Tensor
 
 import wopt
 from wopt import Capability, Particles
+from wopt.component import fields
 from wopt.interfaces.draws import Draws
 from wopt_functionals.options import SampledTarget, Samples
 
@@ -17,6 +18,7 @@ __all__ = ["SlicedWasserstein"]
 
 
 @final
+@fields
 class SlicedWasserstein(wopt.Objective):
     """Half the squared sliced Wasserstein distance to samples of a target q.
 
@@ -41,15 +43,12 @@ class SlicedWasserstein(wopt.Objective):
     needs = Capability.TARGET_SAMPLES
     minimum = 0.0
 
-    def __init__(
-        self,
-        target: SampledTarget = wopt.named("gaussian"),
-        projections: Annotated[int, Field(ge=1, description="number of random directions")] = 100,
-        samples: Samples = 1000,
-    ) -> None:
-        self.target = target
-        self.projections = projections
-        self.draws = Draws(target, samples)
+    target: SampledTarget = wopt.named("gaussian")
+    projections: Annotated[int, Field(ge=1, description="number of random directions")] = 100
+    samples: Samples = 1000
+
+    def __post_init__(self) -> None:
+        self.draws = Draws(self.target, self.samples)
 
     def energy(self, particles: Particles) -> Tensor:
         """Return the mean over the directions in use."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 import wopt
 from wopt import DivergenceError, History, Objective, Particles, Subproblem
+from wopt.component import fields
 from wopt_geomloss.entropic.plan import NotConverged, solve_between
 
 __all__ = ["EntropicJKO", "EntropicStep", "transport_shares"]
@@ -20,6 +21,7 @@ _ACCEPTED = 1e-2
 """Error of the marginals, in L1, that is enough to train; the value's is its square."""
 
 
+@fields
 class EntropicJKO(wopt.ProximalScheme):
     """The JKO scheme with the entropic transport cost in place of the displacement.
 
@@ -52,23 +54,17 @@ class EntropicJKO(wopt.ProximalScheme):
     cites = ("peyre2015", "cuturi2013", "feydy2019")
     order = None
 
-    def __init__(
-        self,
-        step_size: wopt.StepSizeOption = wopt.named("constant"),
-        epsilon: Annotated[
-            float,
-            Field(
-                gt=0,
-                description="weight eps of the entropy, a squared length; small compared with h",
-            ),
-        ] = 0.05,
-        rows: Annotated[
-            int, Field(ge=2, description="number of particles that are coupled at a time")
-        ] = 250,
-    ) -> None:
-        self.step_size = step_size
-        self.epsilon = epsilon
-        self.rows = rows
+    step_size: wopt.StepSizeOption = wopt.named("constant")
+    epsilon: Annotated[
+        float,
+        Field(
+            gt=0,
+            description="weight eps of the entropy, a squared length; small compared with h",
+        ),
+    ] = 0.05
+    rows: Annotated[
+        int, Field(ge=2, description="number of particles that are coupled at a time")
+    ] = 250
 
     def subproblem(self, history: History, objective: Objective) -> Subproblem:
         """Anchor at the particles, all of the objective implicit."""

@@ -8,6 +8,7 @@ from pydantic import Field
 
 import wopt
 from wopt import Capability, CapabilityError, Component, ConfigError
+from wopt.component import fields
 from wopt_geomloss.exact.wasserstein import Wasserstein
 from wopt_geomloss.options import SampledTarget, Samples
 
@@ -15,6 +16,7 @@ __all__ = ["Barycenter", "WeightedTarget"]
 
 
 @final
+@fields
 class WeightedTarget(Component):
     """One of a barycentre's targets, with its weight.
 
@@ -23,15 +25,10 @@ class WeightedTarget(Component):
         2.0
     """
 
-    def __init__(
-        self,
-        target: SampledTarget,
-        weight: Annotated[
-            float, Field(gt=0, allow_inf_nan=False, description="w_i, before normalisation")
-        ] = 1.0,
-    ) -> None:
-        self.target = target
-        self.weight = weight
+    target: SampledTarget
+    weight: Annotated[
+        float, Field(gt=0, allow_inf_nan=False, description="w_i, before normalisation")
+    ] = 1.0
 
 
 @final

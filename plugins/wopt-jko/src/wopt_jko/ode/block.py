@@ -31,7 +31,7 @@ class ODEBlock(wopt.FlowBlock):
     v is a net whose divergence is exact:
 
     - ``two_layer``: two hidden layers, a closed form in any dimension, see
-      :class:`~wopt_jko.ode.velocity.TwoLayerVelocity`;
+      :class:`~wopt_jko.ode.deep.DeepVelocity`;
     - ``gradient``: the gradient of a potential, so that a step is closer to an optimal map; a
       closed form for one hidden layer, see :class:`~wopt_jko.ode.gradient.GradientVelocity`;
     - ``deep``: any number of hidden layers; beyond two the divergence costs about min(d, width)

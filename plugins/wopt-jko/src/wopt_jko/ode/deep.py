@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from wopt_jko.ode import activation as act
 from wopt_jko.ode.tangents import by_rows
-from wopt_jko.ode.velocity import Field, Velocity
+from wopt_jko.ode.velocity import Field, Shape, Velocity
 
 __all__ = ["DeepVelocity"]
 
@@ -19,8 +21,9 @@ class DeepVelocity(Velocity):
 
         tr(W_{L+1} D_L W_L ... D_1 W_1).
 
-    For L = 1 and 2 it is a closed form (one vector, one matrix product). Beyond, tangents are
-    carried forward through the layers, exactly: those of the m coordinates, or, since a trace is
+    For L = 1 and 2 it is a closed form (one vector, one matrix product): no autograd, no noise. So
+    two layers are the net ``two_layer``. Beyond, tangents are carried forward through the layers,
+    exactly: those of the m coordinates, or, since a trace is
     cyclic, those of the first hidden layer, whichever costs less. That is about
     min(m, width) times the work of v; a probe takes a single tangent a row.
 
@@ -28,38 +31,30 @@ class DeepVelocity(Velocity):
     stochastic estimator of the trace of the influence matrix*, 1989 (the probe).
 
     Args:
-        dim: How many coordinates move.
-        width: Width of the hidden layers.
-        activation: ``softplus``, ``silu`` or ``tanh``.
-        sharpness: Factor inside the activation.
-        time: Whether the velocity depends on t.
-        condition: How many coordinates are conditions.
+        shape: What it is made of.
         depth: L.
     """
 
-    def __init__(
-        self,
-        dim: int,
-        width: int,
-        activation: act.Activation,
-        sharpness: float,
-        time: bool,
-        condition: int = 0,
-        depth: int = 3,
-    ) -> None:
-        super().__init__(dim, width, activation, sharpness, time, condition)
-        self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(depth - 1))
-        self.last = nn.Linear(width, dim)
+    def __init__(self, shape: Shape, depth: int = 3) -> None:
+        super().__init__(shape, depth)
+        self.last = nn.Linear(shape.width, shape.dim)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
         self.closed = depth <= 2
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *how: Any) -> None:
+        # The net of two layers was a class of its own, whose second layer had this name.
+        for part in ("weight", "bias"):
+            if (old := f"{prefix}second.{part}") in state_dict:
+                state_dict[f"{prefix}hidden.0.{part}"] = state_dict.pop(old)
+        super()._load_from_state_dict(state_dict, prefix, *how)
 
     def field(
         self, divergence: bool, given: Tensor | None = None, probe: Tensor | None = None
     ) -> Field:
         """Return v, or v with its divergence, as a function of (t, z)."""
         w1, shift = self.begin(given)
-        weights, biases = self.scaled(self.hidden)
+        weights, biases = self.scaled()
         last, bias = (self.gain * self.last.weight).T, self.last.bias
         trace = _Trace(w1, weights, last, probe) if divergence else None
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from wopt_jko.ode import activation as act
 from wopt_jko.ode.tangents import by_rows
-from wopt_jko.ode.velocity import Field, Velocity
+from wopt_jko.ode.velocity import Field, Shape, Velocity
 
 __all__ = ["GradientVelocity"]
 
@@ -34,29 +34,14 @@ class GradientVelocity(Velocity):
     *OT-Flow*, 2021; the formula above is derived by differentiating v once more.
 
     Args:
-        dim: How many coordinates move.
-        width: Width of the hidden layers.
-        activation: s: ``softplus``, ``silu`` or ``tanh``.
-        sharpness: Factor inside the activation.
-        time: Whether the velocity depends on t.
-        condition: How many coordinates are conditions.
+        shape: What it is made of.
         depth: L.
     """
 
-    def __init__(
-        self,
-        dim: int,
-        width: int,
-        activation: act.Activation,
-        sharpness: float,
-        time: bool,
-        condition: int = 0,
-        depth: int = 1,
-    ) -> None:
-        super().__init__(dim, width, activation, sharpness, time, condition)
-        self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(depth - 1))
-        self.outer = nn.Parameter(torch.zeros(width))
-        self.shift = nn.Parameter(torch.zeros(dim))
+    def __init__(self, shape: Shape, depth: int = 1) -> None:
+        super().__init__(shape, depth)
+        self.outer = nn.Parameter(torch.zeros(shape.width))
+        self.shift = nn.Parameter(torch.zeros(shape.dim))
         self.closed = depth == 1
 
     def field(
@@ -64,7 +49,7 @@ class GradientVelocity(Velocity):
     ) -> Field:
         """Return v, or v with its divergence, as a function of (t, z)."""
         w1, shift = self.begin(given)
-        weights, biases = self.scaled(self.hidden)
+        weights, biases = self.scaled()
         outer, constant = self.outer * (self.gain / self.sharpness), self.shift
         back = w1.T.contiguous()
         squares = w1.square().sum(0) if divergence else None

@@ -8,7 +8,7 @@ from wopt import ConfigError
 from wopt_jko.ode import activation as act
 from wopt_jko.ode.deep import DeepVelocity
 from wopt_jko.ode.gradient import GradientVelocity
-from wopt_jko.ode.velocity import TwoLayerVelocity, Velocity
+from wopt_jko.ode.velocity import Shape, Velocity
 
 __all__ = ["Net", "make_net"]
 
@@ -40,14 +40,14 @@ def make_net(
     Raises:
         ConfigError: The net has no such depth.
     """
-    shape = (dim, width, activation, sharpness, time, condition)
+    shape = Shape(dim, width, activation, sharpness, time, condition)
     if name == "gradient":
-        return GradientVelocity(*shape, depth=depth or 1)
+        return GradientVelocity(shape, depth or 1)
     if name == "deep":
-        return DeepVelocity(*shape, depth=depth or 3)
+        return DeepVelocity(shape, depth or 3)
     if depth not in (None, 2):
         raise ConfigError(
             f"ODEBlock: depth = {depth}: net two_layer has two hidden layers, which is what makes "
             'its divergence a closed form; choose net = "deep" or net = "gradient"'
         )
-    return TwoLayerVelocity(*shape)
+    return DeepVelocity(shape, 2)

@@ -1,16 +1,17 @@
-"""Velocity nets: what they share, and the net of two hidden layers."""
+"""Velocity nets: what they share."""
 
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Iterable
+import dataclasses
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from wopt_jko.ode import activation as act
 
-__all__ = ["Field", "TwoLayerVelocity", "Velocity"]
+__all__ = ["Field", "Shape", "Velocity"]
 
 Field = Callable[[float | Tensor, Tensor], tuple[Tensor, Tensor | None]]
 """(t, z) to (v(t, z), div v(t, z)); the divergence is None where it was not asked for.
@@ -18,12 +19,11 @@ Field = Callable[[float | Tensor, Tensor], tuple[Tensor, Tensor | None]]
 The time is one number, or a column ``(n, 1)``."""
 
 
-class Velocity(nn.Module, abc.ABC):
-    """A velocity v(t, z; c) of the coordinates z that move, given conditions c; zero when new.
+@dataclasses.dataclass(frozen=True)
+class Shape:
+    """What all nets are made of.
 
-    All nets begin with a layer u1 = W1 (z, c) + w t + b1. The divergence is by z.
-
-    Args:
+    Attributes:
         dim: How many coordinates move.
         width: Width of the hidden layers.
         activation: ``softplus``, ``silu`` or ``tanh``.
@@ -32,24 +32,35 @@ class Velocity(nn.Module, abc.ABC):
         condition: How many coordinates are conditions.
     """
 
+    dim: int
+    width: int
+    activation: act.Activation
+    sharpness: float
+    time: bool
+    condition: int = 0
+
+
+class Velocity(nn.Module, abc.ABC):
+    """A velocity v(t, z; c) of the coordinates z that move, given conditions c; zero when new.
+
+    All nets begin with a layer u1 = W1 (z, c) + w t + b1. The divergence is by z.
+
+    Args:
+        shape: What it is made of.
+        depth: L, the number of hidden layers.
+    """
+
     closed: bool
     """Whether the divergence is in closed form in any dimension, so that no estimate is needed."""
 
-    def __init__(
-        self,
-        dim: int,
-        width: int,
-        activation: act.Activation,
-        sharpness: float,
-        time: bool,
-        condition: int = 0,
-    ) -> None:
+    def __init__(self, shape: Shape, depth: int) -> None:
         super().__init__()
-        self.dim = dim
-        self.activation: act.Activation = activation
-        self.sharpness = sharpness
-        self.first = nn.Linear(dim + condition, width)
-        self.time = nn.Parameter(torch.zeros(width)) if time else None
+        self.dim = shape.dim
+        self.activation: act.Activation = shape.activation
+        self.sharpness = shape.sharpness
+        self.first = nn.Linear(shape.dim + shape.condition, shape.width)
+        self.time = nn.Parameter(torch.zeros(shape.width)) if shape.time else None
+        self.hidden = nn.ModuleList(nn.Linear(shape.width, shape.width) for _ in range(depth - 1))
 
     @abc.abstractmethod
     def field(
@@ -82,59 +93,11 @@ class Velocity(nn.Module, abc.ABC):
         # Row-major, since products with a d x width factor are several times slower otherwise.
         return weight.T.contiguous(), lambda t: bias if drift is None else bias + t * drift
 
-    def scaled(self, layers: Iterable[nn.Module]) -> tuple[list[Tensor], list[Tensor]]:
-        """Return W^T and b of hidden layers after the first, from a(u) to the next u."""
+    def scaled(self) -> tuple[list[Tensor], list[Tensor]]:
+        """Return W^T and b of the hidden layers after the first, from a(u) to the next u."""
         weights, biases = [], []
-        for layer in layers:
+        for layer in self.hidden:
             assert isinstance(layer, nn.Linear)
             weights.append((self.sharpness * self.gain * layer.weight).T)
             biases.append(self.sharpness * layer.bias)
         return weights, biases
-
-
-class TwoLayerVelocity(Velocity):
-    """v(t, x) = W3 s(W2 s(W1 x + w t + b1) + b2) + b3, zero when new.
-
-    With z1, z2 the arguments of the two activations, the divergence is
-
-        div v = s'(z2) . ((W2 * (W1 W3)^T) s'(z1)),
-
-    one more matrix product at any dimension: no autograd, no noise.
-    """
-
-    closed = True
-
-    def __init__(
-        self,
-        dim: int,
-        width: int,
-        activation: act.Activation,
-        sharpness: float,
-        time: bool,
-        condition: int = 0,
-    ) -> None:
-        super().__init__(dim, width, activation, sharpness, time, condition)
-        self.second = nn.Linear(width, width)
-        self.last = nn.Linear(width, dim)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
-
-    def field(
-        self, divergence: bool, given: Tensor | None = None, probe: Tensor | None = None
-    ) -> Field:
-        """Return v, or v with its exact divergence, as a function of (t, z)."""
-        w1, shift = self.begin(given)
-        (w2,), (b2,) = self.scaled([self.second])
-        w3, b3 = (self.gain * self.last.weight).T, self.last.bias
-        mixed = w2 * (w3 @ w1).T if divergence else None
-
-        def velocity(t: float | Tensor, z: Tensor) -> tuple[Tensor, Tensor | None]:
-            u1 = torch.addmm(shift(t), z, w1)
-            if mixed is None:
-                u2 = torch.addmm(b2, act.value(self.activation, u1), w2)
-                return torch.addmm(b3, act.value(self.activation, u2), w3), None
-            a1, s1 = act.value_and_slope(self.activation, u1)
-            a2, s2 = act.value_and_slope(self.activation, torch.addmm(b2, a1, w2))
-            return torch.addmm(b3, a2, w3), ((s1 @ mixed) * s2).sum(1)
-
-        return velocity

@@ -13,6 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from wopt import DataError, Dataset, Source
+from wopt.component import fields
 from wopt.data.assemble import Splits, assemble, coordinates, dequantised
 from wopt.data.tables import column_names, read_table
 from wopt.seeds import generator
@@ -24,6 +25,7 @@ _CELL = 2
 """Side of the cells that are given to one split, in patches."""
 
 
+@fields
 class PatchesSource(Source):
     """Small grey patches of photographs: noise U(0, 1), / 256, minus the mean, last pixel dropped.
 
@@ -52,24 +54,19 @@ class PatchesSource(Source):
 
     cites = ("papamakarios2017",)
 
-    def __init__(
-        self,
-        size: Annotated[int, Field(ge=2, le=16, description="side of a patch, in pixels")] = 8,
-        path: Annotated[
-            File | None,
-            Field(description="a table of raw patches to use instead of the bundled photographs"),
-        ] = None,
-        key: Key = None,
-        n_train: Size = 50_000,
-        n_valid: Size = 5_000,
-        n_test: Size = 5_000,
-        preprocess: Preprocess = "whiten",
-    ) -> None:
-        self.size = size
-        self.path = path
-        self.key = key
-        self.sizes = (n_train, n_valid, n_test)
-        self.preprocess = preprocess
+    size: Annotated[int, Field(ge=2, le=16, description="side of a patch, in pixels")] = 8
+    path: Annotated[
+        File | None,
+        Field(description="a table of raw patches to use instead of the bundled photographs"),
+    ] = None
+    key: Key = None
+    n_train: Size = 50_000
+    n_valid: Size = 5_000
+    n_test: Size = 5_000
+    preprocess: Preprocess = "whiten"
+
+    def __post_init__(self) -> None:
+        self.sizes = (self.n_train, self.n_valid, self.n_test)
 
     def check(self) -> None:
         """Raise for a missing file, or one that is no table of patches of this size."""

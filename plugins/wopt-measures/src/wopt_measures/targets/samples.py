@@ -9,11 +9,13 @@ from pydantic import BeforeValidator, Field
 from torch import Tensor
 
 from wopt import Capability, ConfigError, DataError, Source, Target
+from wopt.component import fields
 from wopt_measures.options import plain
 
 __all__ = ["SamplesTarget"]
 
 
+@fields
 class SamplesTarget(Target):
     """The law of given samples: rows of data, drawn again, or all of them.
 
@@ -41,38 +43,33 @@ class SamplesTarget(Target):
 
     example: ClassVar[dict[str, Any]] = {"source": {"name": "toy"}}
 
-    def __init__(
-        self,
-        source: Annotated[
-            Source | None, Field(description="where the samples come from: any source")
-        ] = None,
-        points: Annotated[
-            list[list[float]] | None,
-            BeforeValidator(plain),
-            Field(description="the samples themselves, n rows of d numbers; instead of a source"),
-        ] = None,
-        split: Annotated[
-            Literal["train", "valid", "test"],
-            Field(description="which split of the source serves as the target"),
-        ] = "train",
-        seed: Annotated[int, Field(ge=0, description="seed with which the source is loaded")] = 0,
-        draw: Annotated[
-            Literal["with_replacement", "all"],
-            Field(
-                description="as many rows as needed, drawn with replacement; or always all "
-                "rows, which leaves no noise"
-            ),
-        ] = "with_replacement",
-    ) -> None:
-        if (source is None) == (points is None):
+    source: Annotated[
+        Source | None, Field(description="where the samples come from: any source")
+    ] = None
+    points: Annotated[
+        list[list[float]] | None,
+        BeforeValidator(plain),
+        Field(description="the samples themselves, n rows of d numbers; instead of a source"),
+    ] = None
+    split: Annotated[
+        Literal["train", "valid", "test"],
+        Field(description="which split of the source serves as the target"),
+    ] = "train"
+    seed: Annotated[int, Field(ge=0, description="seed with which the source is loaded")] = 0
+    draw: Annotated[
+        Literal["with_replacement", "all"],
+        Field(
+            description="as many rows as needed, drawn with replacement; or always all "
+            "rows, which leaves no noise"
+        ),
+    ] = "with_replacement"
+
+    def __post_init__(self) -> None:
+        if (self.source is None) == (self.points is None):
             raise ConfigError("a samples target needs either `source` or `points`")
-        self.source = source
-        self.split = split
-        self.seed = seed
-        self.draw = draw
         self._rows: Tensor | None = None
-        if points is not None:
-            self._rows = _rows(points)
+        if self.points is not None:
+            self._rows = _rows(self.points)
             self.dim = self._rows.shape[1]
 
     @property
