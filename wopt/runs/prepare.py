@@ -97,7 +97,9 @@ def prepare(config: RunConfig, dataset: Dataset | None = None) -> Prepared:
         condition=dataset.condition,
     )
     _check(config, dataset)
-    objective = config.objective
+    objective, pushes = config.objective, _pushes(config, dataset)
+    if pushes and objective.target is not None and objective.target.names:
+        dataset = dataclasses.replace(dataset, names=objective.target.names)
     if dataset.condition:
         objective = conditional(objective, conditions_of(dataset))
     # A density on the training particles costs time and is a constant to most objectives.
@@ -112,7 +114,7 @@ def prepare(config: RunConfig, dataset: Dataset | None = None) -> Prepared:
         particles_of(start, start.valid, config, known=True),
         dataset.transform,
         dataset,
-        _pushes(config, dataset),
+        pushes,
         dataset.names,
     )
 

@@ -14,6 +14,7 @@ from wopt.data.columns import Columns
 from wopt.data.frames import array_of, frame_like, is_frame
 from wopt.data.rows import as_rows
 from wopt.flow import Flow
+from wopt.flow.own import in_own_units
 from wopt.html import paragraph
 from wopt.particles import Particles
 from wopt.runs.loop import make_steps
@@ -199,5 +200,6 @@ def advance(prepared: Prepared, state: State, progress: Progress = None) -> Solu
     listener = listener_of(progress)
     ended = make_steps(prepared, state, listener, go_on="`solution.resume()` goes on")
     listener.end(None)
-    flow = prepared.flow(ended.state.blocks)
+    target = prepared.problem.objective.target
+    flow = in_own_units(prepared.flow(ended.state.blocks), target)
     return Solution(flow, ended.state, ended.status, ended.reason, prepared, ended.lower)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from wopt.errors import DataError
-from wopt.runs.posterior.support import Support
+from wopt.interfaces.support import Support
 from wopt.targets.evaluate import log_density_at, validation
 
 __all__ = ["Density"]

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from wopt.certify.sampler.measure import measure_sampler, usable
+from wopt.certify.sampler.of_flow import report_within
 from wopt.certify.sampler.psis import smoothed_importance_weights
 from wopt.certify.sampler.report import SamplerReport
-from wopt.certify.sampler.weights import moments
 from wopt.component import build
 from wopt.flow import Flow
 from wopt.html import paragraph, table
@@ -61,9 +61,9 @@ class Posterior:
         report = measure_sampler(target, y, log_q, seed=derive(seed, "measure"))
         with torch.no_grad():
             x = density.support(y)[0]
-            smoothed = smoothed_importance_weights(usable(density(y) - log_q, y))
-        m, m_error, s, s_error = (tuple(v.tolist()) for v in moments(smoothed.weights, x))
-        report = dataclasses.replace(report, means=m, means_error=m_error, sds=s, sds_error=s_error)
+            log_weights = usable(density(y) - log_q, y)
+            report = report_within(density.support, report, y, log_weights)
+            smoothed = smoothed_importance_weights(log_weights)
         return cls(x, smoothed.log_weights, density.names, report, flow, density, how, seconds)
 
     @property
