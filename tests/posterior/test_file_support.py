@@ -151,3 +151,23 @@ def test_a_support_that_cannot_be_is_told(options, says, tmp_path):
     table = {"name": "python", "log_prob": f"{tmp_path}/m.py:log_prob", **options}
     with wopt.allow_code(), pytest.raises(wopt.ConfigError, match=says):
         wopt.build("target", table)
+
+
+def test_a_density_that_lacks_its_support_is_told_so_before_any_work(command, tmp_path):
+    """Gamma on all of the line: by `wopt.sample`, `wopt validate` and `wopt run`."""
+    with pytest.raises(wopt.DataError, match="refuses a value or parameter there: if a coord") as e:
+        wopt.sample(lambda x: Gamma(2.0, 1.0).log_prob(x[:, 0]), dim=1)
+    assert 'support = {"0": "positive"' in str(e.value)
+    (tmp_path / "m.py").write_text(
+        "from torch.distributions import Gamma\n"
+        "def log_prob(x): return Gamma(2.0, 1.0).log_prob(x[:, 0])"
+    )
+    path = tmp_path / "gamma.toml"
+    path.write_text(tomli_w.dumps({"target": {"python": f"{tmp_path}/m.py:log_prob", "dim": 1}}))
+    for words in (["validate", path], ["run", path, "--out", tmp_path / "run"]):
+        answer = command(*words, "--allow-code")
+        assert answer.is_mistake("log_prob is nan at", "x0 = -", 'support = { 0 = "positive"')
+    assert not (tmp_path / "run").exists()
+    setting = "target.support={0='positive'}"
+    answer = command("validate", path, "--allow-code", "--set", setting)
+    assert answer.status == 0, answer.err

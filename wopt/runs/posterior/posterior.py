@@ -16,8 +16,8 @@ from wopt.component import build
 from wopt.flow import Flow
 from wopt.html import paragraph, table
 from wopt.runs.posterior.arviz import to_arviz
-from wopt.runs.posterior.density import Density
 from wopt.seeds import derive, generator
+from wopt.targets.density import Density
 
 __all__ = ["Posterior"]
 

@@ -12,10 +12,10 @@ from wopt.errors import ConfigError
 from wopt.flow import Flow
 from wopt.interfaces.support import support_of
 from wopt.runs.planned import prepared_run
-from wopt.runs.posterior.density import Density
 from wopt.runs.posterior.posterior import Posterior
 from wopt.runs.solution import Solution, advance
 from wopt.seeds import generator
+from wopt.targets.density import Density
 from wopt.targets.given import GivenModel
 
 __all__ = ["sample"]
