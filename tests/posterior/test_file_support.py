@@ -97,9 +97,10 @@ def test_the_commands_speak_of_the_same_coordinates(command, run, tmp_path):
     def call(*words):
         answer = command(*words, "--allow-code")
         assert answer.status == 0, answer.err
+        return answer.out
 
     out, scores = tmp_path / "draws.csv", tmp_path / "scores.csv"
-    call("sample", run, "-n", 2000, "-o", out, "--importance")
+    assert call("sample", run, "-n", 2000, "-o", out, "--importance", "-q") == ""
     drawn = pyarrow.csv.read_csv(out).to_pandas()
     assert list(drawn) == [*NAMES, "log_density", "log_weight", "weight"]
     x = torch.from_numpy(drawn[NAMES].to_numpy())
