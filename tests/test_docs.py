@@ -114,6 +114,12 @@ def test_readmes_name_every_component(plugin):
     assert not [name for name in names if f"`{name}`" not in page]
 
 
+def test_the_readme_lists_every_package():
+    text = (ROOT / "README.md").read_text()
+    folders = [path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml")]
+    assert not [name for name in folders if f"plugins/{name}/" not in text]
+
+
 def test_every_command_and_option_of_it_has_a_section(reference):
     page = reference["commands.md"]
     sections = dict(re.findall(r"^## `wopt ([\w-]+)`\n(.*?)(?=^## |\Z)", page, re.M | re.S))

@@ -10,6 +10,9 @@ import matplotlib.pyplot as plt
 import pytest
 
 ROOT = Path(__file__).parents[1]
+NAMES = ["laws", "planner", "several", "arcs", "cells", "likelihood"]
+NOT_SHOWN: dict[str, str] = {}
+"""Stored measurements without a part of a page, each with the reason why."""
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +26,7 @@ def evidence():
         plt.rcdefaults()
 
 
-@pytest.mark.parametrize("name", ["laws", "planner", "several", "likelihood"])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_page_includes_each_part(evidence, name):
     (one,) = [e for e in evidence.EVIDENCE if e.name == name]
     assert one.path.exists()
@@ -32,7 +35,7 @@ def test_a_page_includes_each_part(evidence, name):
 
 
 @pytest.mark.parametrize("share", [1.0, 0.3])
-@pytest.mark.parametrize("name", ["laws", "planner", "several", "likelihood"])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_part_of_the_rows_makes_a_page(evidence, name, share, tmp_path):
     (one,) = [e for e in evidence.EVIDENCE if e.name == name]
     rows = evidence.rows_of(one.path)
@@ -46,6 +49,20 @@ def test_a_part_of_the_rows_makes_a_page(evidence, name, share, tmp_path):
     assert (tmp_path / f"{name}_dark.png").exists()
     assert len(re.search(":alt: (.*)", text)[1]) > 60
     assert not plt.get_fignums()
+
+
+def test_what_is_stored_is_shown(evidence):
+    """Every file of measurements has a line in EVIDENCE, or is known not to, with a reason."""
+    there = {
+        str(path.relative_to(evidence.BENCHMARKS))
+        for pattern in ("*.jsonl", "*.json")
+        for path in evidence.BENCHMARKS.rglob(pattern)
+    }
+    shown = {one.file for one in evidence.EVIDENCE}
+    assert [one.name for one in evidence.EVIDENCE] == NAMES
+    assert there == shown | NOT_SHOWN.keys()
+    assert not shown & NOT_SHOWN.keys()
+    assert all(len(reason) > 20 for reason in NOT_SHOWN.values())
 
 
 def test_nothing_stored_is_said(evidence, tmp_path):

@@ -64,6 +64,20 @@ def test_score_and_sample(command, finished, tmp_path):
     assert (answer.status, answer.out, answer.err) == (0, "", "")
     answer = command("sample", finished, "-n", 5, "-o", x, "-q")
     assert (answer.status, answer.out, answer.err) == (0, "", "")
+    told = json.loads(command("sample", finished, "-n", 5, "-o", x, "--json").out)
+    assert told == {"out": str(x), "samples": 5, "not_finite": 0}
+
+
+def test_validate_and_plan(command, config, quick):
+    path = config(quick)
+    told = json.loads(command("validate", path, "--json").out)
+    assert told["valid"]
+    assert told["config"]["seed"] == quick["seed"]
+    assert told["about"][0].startswith("data: 300 + 200 + 200 rows")
+    plain = {key: value for key, value in quick.items() if key in ("seed", "source")}
+    told = json.loads(command("plan", config(plain), "--budget", "2s", "--json").out)
+    assert told["config"]["plan"]["budget"] in (2, "2s")
+    assert told["config"]["plan"]["told"] == told["told"]
 
 
 def test_compare(command, finished, finished_run, tmp_path):

@@ -57,8 +57,8 @@ def test_who_samples_the_law_of_the_data_is_told_how_to_sample_the_target():
 
 
 def test_an_option_at_the_wrong_place_is_told_its_own(command, config):
-    path = config({"source": {"name": "toy"}, "target": {"python": "my.py:f"}})
-    assert command("validate", path).is_mistake("target", "belongs to [objective.target]")
+    path = config({"source": {"name": "toy"}, "step_size": 1.0})
+    assert command("validate", path).is_mistake("step_size", "belongs to [scheme]")
 
 
 @pytest.mark.parametrize("sign", [";", "\t"])

@@ -125,7 +125,9 @@ def test_arrays_of_an_archive(tmp_path):
     assert column_names(path, "train") == ("x0", "x1", "x2")
     assert read_table(path, "labels")[0].shape == (50, 1)
     for act in (read_table, column_names):
-        with pytest.raises(DataError, match=r"several arrays; pick one with `key`.*train, labels"):
+        with pytest.raises(
+            DataError, match=r"several arrays; pick one with `key` .of a source.*train, labels"
+        ):
             act(path)
         with pytest.raises(DataError, match=r"no array 'trian'.*did you mean 'train'"):
             act(path, "trian")

@@ -24,7 +24,12 @@ C = TypeVar("C", bound="Component")
 class Options(BaseModel):
     """Base of the models derived from constructors: unknown keys are refused with a hint."""
 
-    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, validate_default=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        arbitrary_types_allowed=True,
+        validate_default=True,
+        ser_json_inf_nan="constants",  # TOML has inf: a support without an end
+    )
     component: ClassVar[type[Component] | None] = None
     """Whose options these are; the class itself is made, so it cannot be pickled by name."""
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
+from wopt_evidence_cells import cells
 from wopt_evidence_curves import likelihood
 from wopt_evidence_pictures import laws, planner, several
 from wopt_evidence_tables import laws_by_model, of_likelihood
@@ -68,6 +69,13 @@ EVIDENCE = (
     ),
     Evidence("planner", "planner.jsonl", ("planner.py",), planner),
     Evidence("several", "several/results.jsonl", ("several/several.py",), several),
+    Evidence(
+        "arcs",
+        "several/arcs.jsonl",
+        ("several/several.py", "--out", "several/arcs.jsonl"),
+        several,
+    ),
+    Evidence("cells", "cells.jsonl", ("cells.py",), cells),
     Evidence("likelihood", "likelihood/results.json", (), likelihood, of_likelihood),
 )
 

@@ -314,8 +314,8 @@ def test_a_rival_that_excludes_rows_is_no_disaster():
     ("rival", "model", "words"),
     [
         (torch.zeros(50), torch.zeros(60), "evaluate both at the same rows"),
-        (torch.zeros(5), torch.zeros(5), "at least 40 rows"),
-        (torch.full((50,), math.nan), torch.zeros(50), "without NaN"),
+        (torch.zeros(5), torch.zeros(5), "at least 40 test rows"),
+        (torch.full((50,), math.nan), torch.zeros(50), "50 of them NaN"),
     ],
 )
 def test_files_that_do_not_fit_are_refused(rival, model, words):

@@ -156,3 +156,11 @@ def test_the_test_likelihood_is_in_the_units_of_the_data():
     error = float(found.flow.log_prob(test).std()) / len(test) ** 0.5
     assert abs(nll - entropy) < 4 * error
     assert abs(found.history[-1].nll_valid - entropy) < 4 * error
+
+
+def test_what_holds_rows_but_is_none_is_told_what_to_do():
+    with pytest.raises(wopt.DataError, match=r"this str is neither: .*`wopt run wine\.csv`"):
+        wopt.fit("wine.csv", block="affine")
+    anndata = pytest.importorskip("anndata")
+    with pytest.raises(wopt.DataError, match=r"this AnnData is neither: .*x\.obsm"):
+        wopt.fit(anndata.AnnData(np.zeros((3, 2))), block="affine")

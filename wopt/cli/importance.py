@@ -15,7 +15,9 @@ from wopt.runs.load import LoadedRun
 __all__ = ["weight_columns"]
 
 
-def weight_columns(run: LoadedRun, directory: Path, x: Tensor, log_density: Tensor) -> Tensor:
+def weight_columns(
+    run: LoadedRun, directory: Path, x: Tensor, log_density: Tensor, *, quiet: bool
+) -> Tensor:
     """Return log weights and smoothed weights, shape ``(n, 2)``, and say whether to trust them.
 
     Args:
@@ -23,6 +25,7 @@ def weight_columns(run: LoadedRun, directory: Path, x: Tensor, log_density: Tens
         directory: Of the run, for messages.
         x: Samples by the audited maps, shape ``(n, d)``.
         log_density: The model's there.
+        quiet: Say it only where they are not to be trusted.
 
     Raises:
         CapabilityError: The model has no such weights.
@@ -37,7 +40,8 @@ def weight_columns(run: LoadedRun, directory: Path, x: Tensor, log_density: Tens
     ess = effective_size(log_weights)
     told = f"importance weights: ESS {ess:.0f} of {len(x)}, k-hat {smoothed.k_hat:.2g}"
     if smoothed.k_hat <= smoothed.threshold:
-        click.echo(f"{told}, at most {smoothed.threshold:.2g}")
+        if not quiet:
+            click.echo(f"{told}, at most {smoothed.threshold:.2g}")
     else:
         click.secho(
             f"warning: {told}, above {smoothed.threshold:.2g}: what is averaged with them is not "

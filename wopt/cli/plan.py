@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from wopt.cli.output import json_option, print_json
+
 __all__ = ["command"]
 
 
@@ -15,7 +17,8 @@ __all__ = ["command"]
     "--budget", metavar="TIME", help="Processor time, such as 90s or 5min [default: 60s]."
 )
 @click.option("--set", "settings", multiple=True, metavar="K=V", help="Give an option.")
-def command(data: Path, budget: str | None, settings: tuple[str, ...]) -> None:
+@json_option
+def command(data: Path, budget: str | None, settings: tuple[str, ...], as_json: bool) -> None:
     """Show what would be chosen for DATA, a data file or a configuration, and why; run nothing.
 
     The options are printed as a configuration that `wopt run` takes. A dozen iterations are timed,
@@ -31,5 +34,8 @@ def command(data: Path, budget: str | None, settings: tuple[str, ...]) -> None:
     table = table_of(data, settings, budget)
     prepared = prepared_run({"plan": {}, **table}, str(data))
     assert prepared.config.plan is not None
+    if as_json:
+        print_json({"told": prepared.config.plan.told, "config": to_table(prepared.config)})
+        return
     click.echo(f"# {prepared.config.plan.told}")
     click.echo(tomli_w.dumps(to_table(prepared.config)))

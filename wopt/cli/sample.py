@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wopt.cli.output import quiet_option
+from wopt.cli.output import json_option, print_json, quiet_option
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,6 +50,7 @@ __all__ = ["command"]
     "constant, and weight, Pareto-smoothed, summing to one.",
 )
 @quiet_option
+@json_option
 def command(
     directory: Path,
     number: int,
@@ -58,6 +59,7 @@ def command(
     seed: int,
     importance: bool,
     quiet: bool,
+    as_json: bool,
 ) -> None:
     """Draw samples of the model in DIRECTORY, with their log-density as the last column.
 
@@ -81,7 +83,8 @@ def command(
     if importance:
         from wopt.cli.importance import weight_columns
 
-        weights = weight_columns(run, directory, x, log_density).double().cpu()
+        weights = weight_columns(run, directory, x, log_density, quiet=quiet or as_json)
+        weights = weights.double().cpu()
         beside |= {"log_weight": weights[:, 0], "weight": weights[:, 1]}
     _write(out, run.flow, x, beside)
     if lost:
@@ -91,7 +94,9 @@ def command(
             fg="yellow",
             err=True,
         )
-    if not quiet:
+    if as_json:
+        print_json({"out": out, "samples": len(x), "not_finite": lost})
+    elif not quiet:
         click.echo(f"{len(x)} samples of {run.flow.dim} columns and {', '.join(beside)}: {out}")
     if bool(torch.isnan(log_density).all()):
         click.echo("log_density is NaN: this model has samples but no known density", err=True)

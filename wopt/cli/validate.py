@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from wopt.cli.output import json_option, print_json
+
 if TYPE_CHECKING:
     from wopt.runs.prepare import Prepared
 
@@ -17,7 +19,8 @@ __all__ = ["command"]
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("--set", "settings", multiple=True, metavar="K=V", help="Override an option.")
 @click.option("--show", is_flag=True, help="Print the resolved configuration.")
-def command(config: Path, settings: tuple[str, ...], show: bool) -> None:
+@json_option
+def command(config: Path, settings: tuple[str, ...], show: bool, as_json: bool) -> None:
     """Check CONFIG without running it: whatever `wopt run` would refuse before its first step.
 
     Names, options and whether the parts fit are checked, the data are read and preprocessed, and
@@ -35,6 +38,9 @@ def command(config: Path, settings: tuple[str, ...], show: bool) -> None:
     prepared = prepare(chosen)
     if show:
         click.echo(tomli_w.dumps(to_table(chosen)))
+        return
+    if as_json:
+        print_json({"valid": True, "about": _about(prepared), "config": to_table(chosen)})
         return
     click.echo(f"{config}: valid")
     for line in _about(prepared):

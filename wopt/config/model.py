@@ -127,7 +127,7 @@ class RunConfig(Options):
         return self.block_specs[min(step, len(self.block_specs) - 1)]
 
 
-_INSIDE = {"target": "objective.target", "step_size": "scheme", "iterations": "solver"}
+_INSIDE = {"step_size": "scheme", "iterations": "solver"}
 """Where options belong that one may look for at the top."""
 
 

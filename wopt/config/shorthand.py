@@ -14,8 +14,8 @@ def written_out(table: Mapping[str, Any]) -> dict[str, Any]:
     """Return a configuration in which shorthands are written out.
 
     ``[target]`` is that of the objective ``kl``, and ``python = "FILE.py:FUNCTION"`` in it is the
-    target ``python`` with that ``log_prob``. A target of known ``dim`` without a ``[source]`` is
-    reached from N(0, I).
+    target ``python`` with that ``log_prob``. A target of known ``dim``, or ``names``, without a
+    ``[source]`` is reached from N(0, I).
 
     Args:
         table: As read from TOML.
@@ -35,7 +35,10 @@ def written_out(table: Mapping[str, Any]) -> dict[str, Any]:
         full["objective"] = _with_target(full.get("objective", "kl"), full.pop("target"))
     objective = full.get("objective")
     target = objective.get("target") if isinstance(objective, Mapping) else None
-    dim = target.get("dim") if isinstance(target, Mapping) else getattr(target, "dim", None)
+    if isinstance(target, Mapping):
+        dim = target.get("dim", len(target.get("names") or ()) or None)
+    else:
+        dim = getattr(target, "dim", None)
     if "source" not in full and isinstance(dim, int):
         full["source"] = {"name": "gaussian", "dim": dim}
     return full

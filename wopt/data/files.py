@@ -159,7 +159,10 @@ def _member(path: Path, archive: zipfile.ZipFile, key: str | None) -> str:
         known = ", ".join(keys) or "none"
         wrong = f"has no array {key!r}" if key is not None else "holds several arrays"
         close = close_matches(key or "", keys)
-        raise DataError(f"{path} {wrong}; pick one with `key`; its arrays: {known}{close}")
+        raise DataError(
+            f"{path} {wrong}; pick one with `key` (of a source: --set source.key=NAME); its "
+            f"arrays: {known}{close}"
+        )
     return archive.namelist()[keys.index(key)]
 
 

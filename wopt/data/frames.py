@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -50,9 +51,22 @@ def as_table(x: Any) -> Any:
         return _of_array(x, pyarrow)
     except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, TypeError, ValueError) as error:
         text = " ".join(str(error).split())
-        raise DataError(f"rows are numbers or a table of columns, and these are not: {text}") from (
-            None
+        raise DataError(
+            f"rows are numbers or a table of columns, and this {type(x).__name__} is neither: "
+            f"{_instead(x) or text}"
+        ) from None
+
+
+def _instead(x: Any) -> str:
+    """Return what to do with things that hold rows but are none."""
+    if isinstance(x, (str, PathLike)):
+        return (
+            f"a file is read by `wopt run {x}`, by pandas or polars, or by "
+            f"wopt.solve({{'name': 'array', 'path': {str(x)!r}}})"
         )
+    if type(x).__name__ == "AnnData":
+        return "give one of its arrays (x.obsm['X_pca']), or write it and use the source `anndata`"
+    return ""
 
 
 def _of_array(x: Any, pyarrow: Any) -> Any:

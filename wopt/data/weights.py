@@ -63,8 +63,8 @@ def thinned(w: Tensor, noise: torch.Generator, what: str) -> Tensor:
     kept = (torch.rand(len(w), generator=noise, dtype=torch.float64) * w.max() < w).nonzero()[:, 0]
     if len(kept) < min(_FEWEST, len(w)):
         raise DataError(
-            f"the weights are so unlike that {len(kept)} of {len(w)} rows of the {what} split "
-            f"stand for all, and at least {_FEWEST} are needed; give more rows, a larger share "
-            "of them to this split (`split`), or cap the largest weights"
+            f"{len(kept)} of {len(w)} rows of the {what} split are left by the weights (each is "
+            f"kept in proportion to its own), and at least {_FEWEST} are needed; give more rows, a "
+            "larger share of them to this split (`split`), or cap the largest weights"
         )
     return kept

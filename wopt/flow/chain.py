@@ -10,16 +10,18 @@ from torch import Tensor, nn
 from wopt.capabilities import Capability
 from wopt.data.transform import AffineTransform
 from wopt.interfaces.block import FlowBlock
+from wopt.interfaces.support import Support
 
 __all__ = ["Chain", "Inverse"]
 
 
 class Chain(nn.Module):
-    """F = T_N o ... o T_1 o A: the preprocessing A, then the blocks.
+    """F = S o T_N o ... o T_1 o A: the preprocessing A, the blocks, and where a target ends S.
 
     Args:
         blocks: T_1, ..., T_N.
         transform: A, computed in float64.
+        support: S, from R^d to where a constrained target lives; ``None`` for all of R^d.
 
     Example:
         >>> from wopt.testing import AffineBlock
@@ -29,9 +31,15 @@ class Chain(nn.Module):
         (torch.Size([3, 2]), [0.0, 0.0, 0.0])
     """
 
-    def __init__(self, blocks: Iterable[FlowBlock], transform: AffineTransform) -> None:
+    def __init__(
+        self,
+        blocks: Iterable[FlowBlock],
+        transform: AffineTransform,
+        support: Support | None = None,
+    ) -> None:
         super().__init__()
         self.transform = transform
+        self.support = support
         self.blocks = nn.ModuleList(blocks)
 
     @property
@@ -54,15 +62,19 @@ class Chain(nn.Module):
         for block in self.blocks:
             y, log_det = block.audit(y) if audit else block(y)  # type: ignore[operator]
             total = total + log_det
+        if self.support is not None:
+            y, log_det = self.support(y)
+            total = total + log_det
         return y, total
 
     def inverse(self, y: Tensor, *, audit: bool = False) -> tuple[Tensor, Tensor]:
         """Return ``(F^-1(y), log |det DF^-1(y)|)``; inverses have no finer computation.
 
-        Gradients reach the parameters, by :meth:`FlowBlock.differentiable_inverse`.
+        Gradients reach the parameters, by :meth:`FlowBlock.differentiable_inverse`. A point outside
+        of the support has the log-det of minus infinity.
         """
-        x = y.to(self.like)
-        total = torch.zeros_like(x[:, 0]) - self.transform.log_det.to(x)
+        x, outside = self._free(y)
+        total = outside - self.transform.log_det.to(x)
         tracked = torch.is_grad_enabled() and (
             y.requires_grad or any(p.requires_grad for p in self.parameters())
         )
@@ -77,8 +89,19 @@ class Chain(nn.Module):
         # Not rounded to the blocks' precision: integers and ends of supports are exact.
         return rows, total - by_row.to(total)
 
+    def _free(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return free points, and the log-det of the way to them."""
+        if self.support is None:
+            x = y.to(self.like)
+            return x, torch.zeros_like(x[:, 0])
+        x, log_det = self.support.inverse(y)
+        return x.to(self.like), log_det.to(self.like)
+
     def trajectory(self, x: Tensor) -> Tensor:
-        """Return where rows are after the preprocessing and after each block, ``(N + 1, n, d)``."""
+        """Return where rows are after the preprocessing and after each block, ``(N + 1, n, d)``.
+
+        In the flow's coordinates, as what :meth:`inverse_trajectory` takes: before the support.
+        """
         positions = [self.transform(x).to(self.like)]
         for block in self.blocks:
             positions.append(block.move(positions[-1]))  # type: ignore[operator]

@@ -22,12 +22,13 @@ from wopt.flow.chain import Chain, Inverse
 from wopt.flow.flow import Flow
 from wopt.interfaces.block import new_block
 from wopt.interfaces.conditional import ConditionalTarget
+from wopt.interfaces.support import support_of
 
 __all__ = ["FORMAT", "load_flow", "save_flow"]
 
-FORMAT = 3
+FORMAT = 4
 """Of the file; a reader refuses a later one. Since 2 a flow may have columns of kinds, since 3
-conditions with masks."""
+conditions with masks, since 4 a support."""
 
 
 def save_flow(flow: Flow, path: Path) -> Path:
@@ -40,9 +41,10 @@ def save_flow(flow: Flow, path: Path) -> Path:
         PluginError: A block or the base is of a class that is not registered.
         RunError: The file cannot be written.
     """
-    columns = flow.transform.columns
+    columns, support = flow.transform.columns, flow.chain.support
+    least = 1 if columns is None else 2 if columns.shown == columns.columns else 3
     about = {
-        "format": 1 if columns is None else 2 if columns.shown == columns.columns else FORMAT,
+        "format": least if support is None else FORMAT,
         "wopt-core": version("wopt-core"),
         "names": list(flow.names),
         "dim": flow.dim,
@@ -50,6 +52,7 @@ def save_flow(flow: Flow, path: Path) -> Path:
         "blocks": [config_of(block) for block in flow.blocks],
         "base": _table_of(flow.base),
         "columns": None if columns is None else columns.to_json(),
+        "support": None if support is None else support.intervals(),
     }
     tensors = {k: v.detach().cpu().clone().contiguous() for k, v in flow.state_dict().items()}
     with replacing(path) as temporary:
@@ -82,7 +85,7 @@ def load_flow(path: Path) -> Flow:
 
 
 def _assemble(tensors: dict[str, torch.Tensor], about: dict[str, Any]) -> Flow:
-    dim, condition = int(about["dim"]), int(about["condition"])
+    dim, condition, names = int(about["dim"]), int(about["condition"]), about["names"]
     prefix = "map.of." if "source" in about["base"] else "map."
     shift, matrix, inverse = (
         tensors[f"{prefix}transform.{name}"] for name in ("shift", "matrix", "inverse_matrix")
@@ -96,9 +99,11 @@ def _assemble(tensors: dict[str, torch.Tensor], about: dict[str, Any]) -> Flow:
         block_tensors = [v for n, v in tensors.items() if n.startswith(f"{prefix}blocks.{k}.")]
         floats = [v for v in block_tensors if v.is_floating_point()]
         blocks.append(block.to(floats[0].dtype) if floats else block)
-    chain = Chain(blocks, transform)
+    ends = about.get("support")
+    support = None if ends is None else support_of(ends, [*map(str, range(dim))])
+    chain = Chain(blocks, transform, support)
     base = _base_of(about["base"], dim, tensors.get("base.conditions"))
-    return Flow(Inverse(chain) if isinstance(base, SourceBase) else chain, base, about["names"])
+    return Flow(Inverse(chain) if isinstance(base, SourceBase) else chain, base, names)
 
 
 def _table_of(base: Base) -> dict[str, Any]:

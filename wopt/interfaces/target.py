@@ -11,6 +11,7 @@ from torch import Tensor
 from wopt.capabilities import Capability
 from wopt.component import Component
 from wopt.errors import CapabilityError
+from wopt.interfaces.support import Support
 
 __all__ = ["Target"]
 
@@ -30,6 +31,11 @@ class Target(Component, abc.ABC):
     """lambda such that V - lambda |x|^2/2 is convex, where it is known."""
     smoothness: float | None = None
     """L such that L |x|^2/2 - V is convex, where it is known."""
+    support: Support | None = None
+    """The bijection from the coordinates of :meth:`potential`, all of R^d, to those of the target's
+    author, in which a model of it draws; ``None`` if they are the same."""
+    names: tuple[str, ...] = ()
+    """The author's names of the coordinates, if there are some."""
 
     def potential(self, x: Tensor) -> Tensor:
         """Return V at ``x``: shape ``(n, d)`` to ``(n,)``."""

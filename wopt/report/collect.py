@@ -81,14 +81,14 @@ def collect(
             arrays |= _grids(flow, dataset, target if known else None, seen)
     stored = {k: v.detach().to("cpu", torch.float32).contiguous() for k, v in arrays.items()}
     # Views that share memory are refused by safetensors.
-    return {k: v.clone() for k, v in stored.items()} | {"labels": _labels(dataset)}
+    return {k: v.clone() for k, v in stored.items()} | {"labels": _labels(flow, dataset)}
 
 
 def _backward(flow: Flow, target: Target | None, n: int, seed: int) -> Tensor | None:
     if not (_samples(target) and flow.chain.provides(Capability.INVERSE)):
         return None
     assert target is not None
-    z = draw(target, n, flow.dim, generator(seed, "report", "backward"))
+    z = draw(target, n, flow.dim, generator(seed, "report", "backward"))  # in free coordinates
     return flow.trajectory(z, reverse=True)
 
 
@@ -99,7 +99,7 @@ def _many(flow: Flow, dataset: Dataset, target: Target | None, seed: int) -> Ten
     if not _samples(target):
         return None
     assert target is not None
-    return draw(target, _MANY, flow.dim, generator(seed, "report", "real"))
+    return _own(flow, draw(target, _MANY, flow.dim, generator(seed, "report", "real")))
 
 
 def _generated(flow: Flow, n: int, seed: int) -> Tensor | None:
@@ -136,12 +136,25 @@ def _true_density(
         return in_batches(dataset.log_density, points, _GRID_ROWS)
     if target is None or Capability.POTENTIAL not in target.provides:
         return None
-    values: Tensor = -in_batches(target.potential, points.to(flow.chain.like), _GRID_ROWS).double()
+    values = _log_density(flow, target, points.to(flow.chain.like)).double()
     if Capability.NORMALISED in target.provides:
         return values
     # The constant is unknown; over the window it can be computed, which is enough for a picture.
     cell = (points.amax(0) - points.amin(0)).prod() / (GRID - 1) ** 2
     return values - values.logsumexp(0) - cell.log().to(values)
+
+
+def _own(flow: Flow, y: Tensor) -> Tensor:
+    """Return points of the target in its author's coordinates, in which the model draws."""
+    return y if flow.chain.support is None else flow.chain.support(y)[0]
+
+
+def _log_density(flow: Flow, target: Target, points: Tensor) -> Tensor:
+    """Return -V at points of the author's coordinates; nothing outside of a support."""
+    y, log_det = points, torch.zeros_like(points[:, 0])
+    if flow.chain.support is not None:
+        y, log_det = flow.chain.support.inverse(points)
+    return log_det - in_batches(target.potential, y, _GRID_ROWS)
 
 
 def _window(x: Tensor) -> Tensor:
@@ -157,7 +170,7 @@ def _samples(target: Target | None) -> bool:
     return target is not None and Capability.TARGET_SAMPLES in target.provides
 
 
-def _labels(dataset: Dataset) -> Tensor:
+def _labels(flow: Flow, dataset: Dataset) -> Tensor:
     matrix = dataset.transform.matrix
     if not torch.equal(matrix, torch.diag(matrix.diagonal())):
         coordinates = [f"whitened coordinate {j + 1}" for j in range(dataset.dim)]
@@ -165,5 +178,7 @@ def _labels(dataset: Dataset) -> Tensor:
         coordinates = list(dataset.names)
     else:
         coordinates = [f"{name} (standardised)" for name in dataset.names]
+    for j in () if flow.chain.support is None else flow.chain.support.within:
+        coordinates[j] += " (free)"
     text = json.dumps({"columns": list(dataset.names), "coordinates": coordinates})
     return torch.tensor(list(text.encode()), dtype=torch.uint8)

@@ -166,6 +166,7 @@ def marginals(axes: Axes, generated: Array, real: Array | None, ends: tuple[floa
 
 
 def column(run: Run, j: int) -> str:
-    """Return the name of a column of what the model stands for."""
+    """Return the name of a column of what the model stands for; a start's own say nothing of it."""
     names = run.labels.columns
-    return names[j] if j < len(names) and run.pulls_back else f"coordinate {j + 1}"
+    told = j < len(names) and (run.pulls_back or names[j] != f"x{j}")
+    return names[j] if told else f"coordinate {j + 1}"

@@ -19,6 +19,7 @@ from wopt.data.dataset import Dataset
 from wopt.errors import ConfigError, UserError, WoptError
 from wopt.files import replacing, write_json
 from wopt.flow import Flow
+from wopt.flow.own import free, in_own_units
 from wopt.host import host
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import SILENT, Listener, Listeners
@@ -185,7 +186,8 @@ class _Execution:
         dataset = _dataset(self.prepared)
         test = particles_of(dataset, dataset.test, self.config, known=False)
         result = evaluate(self.prepared, blocks, test)
-        flow = self.prepared.flow(blocks)
+        target = self.prepared.problem.objective.target
+        flow = in_own_units(self.prepared.flow(blocks), target)
         try:
             samples = flow.sample(SAMPLES, generator=generator(self.config.seed, "samples"))
         except WoptError as error:  # a model without samples is told of, not a failed run
@@ -195,7 +197,7 @@ class _Execution:
                 np.save(temporary, samples.cpu().numpy())
         objective, seed = self.prepared.problem.objective, derive(self.config.seed, "figures")
         truth = is_truth(objective)
-        figures = collect(flow, dataset, seed, objective.target, truth=truth)
+        figures = collect(flow, dataset, seed, target, truth=truth)
         write_tensors(self.directory.figures, figures, {})
         sampler = self._sampler(flow)
         return dataclasses.replace(result, versions=versions(), sampler=sampler)
@@ -210,7 +212,9 @@ class _Execution:
         ):
             return None
         try:
-            diagnostics = measure_flow(flow, target, _DRAWS, derive(self.config.seed, "sampler"))
+            diagnostics = measure_flow(
+                free(flow), target, _DRAWS, derive(self.config.seed, "sampler")
+            )
         except WoptError as error:
             self.log.write(f"no diagnostics of the sampler: {error}")
             return None

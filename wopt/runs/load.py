@@ -7,6 +7,7 @@ from pathlib import Path
 
 from wopt.config.model import RunConfig, validate
 from wopt.flow import Base, Chain, Flow, SourceBase, TargetBase
+from wopt.flow.own import in_own_units
 from wopt.flow.save import load_flow
 from wopt.interfaces.conditional import conditional
 from wopt.runs.prepare import model_of
@@ -71,4 +72,5 @@ def load_run(path: Path | str) -> LoadedRun:
     if config.model == "push_forward":
         base = SourceBase(config.source, config.seed)
     chain = Chain(blocks, transform).to(config.device)
-    return LoadedRun(config, model_of(chain, base, names), names)
+    flow = in_own_units(model_of(chain, base, names), config.objective.target)
+    return LoadedRun(config, flow, names)

@@ -20,7 +20,8 @@ from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.conditional import conditional
 from wopt.interfaces.objective import Objective
 from wopt.particles import Particles, split_conditions
-from wopt.seeds import derive
+from wopt.seeds import derive, generator
+from wopt.targets.density import density_of
 from wopt.train.check import check_parts
 from wopt.train.problem import Problem
 
@@ -97,7 +98,9 @@ def prepare(config: RunConfig, dataset: Dataset | None = None) -> Prepared:
         condition=dataset.condition,
     )
     _check(config, dataset)
-    objective = config.objective
+    objective, pushes = config.objective, _pushes(config, dataset)
+    if pushes and objective.target is not None and objective.target.names:
+        dataset = dataclasses.replace(dataset, names=objective.target.names)
     if dataset.condition:
         objective = conditional(objective, conditions_of(dataset))
     # A density on the training particles costs time and is a constant to most objectives.
@@ -112,7 +115,7 @@ def prepare(config: RunConfig, dataset: Dataset | None = None) -> Prepared:
         particles_of(start, start.valid, config, known=True),
         dataset.transform,
         dataset,
-        _pushes(config, dataset),
+        pushes,
         dataset.names,
     )
 
@@ -154,6 +157,8 @@ def _check(config: RunConfig, dataset: Dataset) -> None:
         rows = dataset.transform(dataset.train[:2])[:, :moved]
         with torch.no_grad():
             target.potential(rows.to(dtype=getattr(torch, config.dtype), device=config.device))
+        if "log_prob" in target.options and config.source.role == "start":
+            density_of(target, moved).check(generator(config.seed, "check"))
     if dataset.condition and config.smooth_time:
         raise CapabilityError(
             "smooth_time would smooth the conditions too; leave it out, or the source's `context`"

@@ -14,6 +14,7 @@ from wopt.data.columns import Columns
 from wopt.data.frames import array_of, frame_like, is_frame
 from wopt.data.rows import as_rows
 from wopt.flow import Flow
+from wopt.flow.own import in_own_units
 from wopt.html import paragraph
 from wopt.particles import Particles
 from wopt.runs.loop import make_steps
@@ -198,7 +199,6 @@ def advance(prepared: Prepared, state: State, listener: ListenerLike = None) -> 
     """Make steps until a stop rule is met, a step is rejected for good, or an interrupt."""
     told = with_tracker(listener_of(listener), prepared.config.tracker)
     ended = make_steps(prepared, state, told, go_on="`solution.resume()` goes on")
-    flow = prepared.flow(ended.state.blocks)
     told.end(
         RunResult(
             ended.status,
@@ -209,4 +209,6 @@ def advance(prepared: Prepared, state: State, listener: ListenerLike = None) -> 
             cpu_seconds=sum(record.cpu_seconds for record in ended.state.records),
         )
     )
+    target = prepared.problem.objective.target
+    flow = in_own_units(prepared.flow(ended.state.blocks), target)
     return Solution(flow, ended.state, ended.status, ended.reason, prepared, ended.lower)

@@ -57,10 +57,12 @@ def against(
             f"a rival's log-densities are one number a row: got {tuple(log_density_rows.shape)} "
             f"beside the model's {tuple(model.shape)}; evaluate both at the same rows"
         )
-    if len(model) < _LEAST_ROWS or bool(torch.isnan(rival).any() | torch.isnan(model).any()):
+    missing = int((torch.isnan(rival).any(1) | torch.isnan(model)).sum())
+    if len(model) < _LEAST_ROWS or missing:
         raise DataError(
-            f"a rival is judged on at least {_LEAST_ROWS} rows without NaN: got {len(model)} rows; "
-            "check the file of log-densities"
+            f"a rival is judged on at least {_LEAST_ROWS} test rows, of which none is scored NaN: "
+            f"got {len(model)} rows, {missing} of them NaN; give more test rows (`split` of the "
+            "source), or check the rival's log-densities"
         )
     logs = rival - model[:, None]
     first = _halves(len(model), groups, seed)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import torch
 from torch import Tensor
 
 from wopt.capabilities import Capability, require
 from wopt.certify.sampler.measure import measure_sampler
+from wopt.certify.sampler.psis import smoothed_importance_weights
 from wopt.certify.sampler.report import SamplerReport
-from wopt.certify.sampler.weights import log_weights
+from wopt.certify.sampler.weights import log_weights, moments
 from wopt.errors import CapabilityError
 from wopt.flow import Flow
+from wopt.interfaces.support import Support
 from wopt.interfaces.target import Target
 from wopt.seeds import generator
 
-__all__ = ["log_weights_of", "measure_flow"]
+__all__ = ["log_weights_of", "measure_flow", "report_within"]
 
 
 def log_weights_of(flow: Flow, target: Target | None, x: Tensor, log_q: Tensor) -> Tensor:
@@ -23,8 +27,8 @@ def log_weights_of(flow: Flow, target: Target | None, x: Tensor, log_q: Tensor) 
     Args:
         flow: The model, a start of known density pushed forward.
         target: The measure that it was carried to.
-        x: Draws of the model, by its audited maps: a coarse map has a false log_det, and weights
-            are its exponential.
+        x: Draws of the model, as it gives them, by its audited maps: a coarse map has a false
+            log_det, and weights are its exponential.
         log_q: Their log-density.
 
     Raises:
@@ -39,6 +43,10 @@ def log_weights_of(flow: Flow, target: Target | None, x: Tensor, log_q: Tensor) 
     provides = Capability.NOTHING if target is None else target.provides
     require("an importance weight", Capability.POTENTIAL, "the target", provides)
     assert target is not None
+    x, log_q = x.double().cpu(), log_q.double().cpu()
+    if flow.chain.support is not None:
+        x, log_det = flow.chain.support.inverse(x)
+        log_q = log_q - log_det
     return log_weights(target, x, log_q)
 
 
@@ -47,10 +55,11 @@ def measure_flow(
 ) -> SamplerReport:
     """Measure a push-forward model against its target, by the audited maps.
 
-    Exact draws of the target are used where it has them and the maps can be inverted.
+    Exact draws of the target are used where it has them and the maps can be inverted. Moments are
+    in the coordinates of the target's author, modes are looked for in free ones.
 
     Args:
-        flow: The model.
+        flow: The model, in free coordinates.
         target: The measure that it was carried to.
         draws: How many of the model, and of the target.
         seed: Of the draws.
@@ -68,4 +77,31 @@ def measure_flow(
         x = target.sample(draws, flow.dim, chance).double().cpu()
         with torch.no_grad():
             exact = x, flow.log_prob(x)
-    return measure_sampler(target, y, log_q, exact=exact, seed=seed)
+    report = measure_sampler(target, y, log_q, exact=exact, seed=seed)
+    return report_within(target.support, report, y, log_weights_of(flow, target, y, log_q))
+
+
+def report_within(
+    support: Support | None, report: SamplerReport, y: Tensor, log_weights: Tensor
+) -> SamplerReport:
+    """Return a report with moments and lost modes where a constrained target lives.
+
+    Args:
+        support: The bijection from free coordinates; ``None`` changes nothing.
+        report: Of free coordinates.
+        y: The draws in these, shape ``(n, d)``.
+        log_weights: Theirs, shape ``(n,)``.
+    """
+    if support is None:
+        return report
+    x = support(y.double().cpu())[0]
+    found = moments(smoothed_importance_weights(log_weights).weights, x)
+    lost = report.lost_modes and tuple(
+        dataclasses.replace(mode, location=_mapped(support, mode.location))
+        for mode in report.lost_modes
+    )
+    return dataclasses.replace(report, **found, lost_modes=lost)
+
+
+def _mapped(support: Support, location: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(support(torch.tensor([location], dtype=torch.float64))[0][0].tolist())

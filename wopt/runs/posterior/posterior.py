@@ -9,15 +9,16 @@ import torch
 from torch import Tensor
 
 from wopt.certify.sampler.measure import measure_sampler
+from wopt.certify.sampler.of_flow import report_within
 from wopt.certify.sampler.psis import smoothed_importance_weights
 from wopt.certify.sampler.report import SamplerReport
-from wopt.certify.sampler.weights import log_weights, moments
+from wopt.certify.sampler.weights import log_weights
 from wopt.component import build
 from wopt.flow import Flow
 from wopt.html import paragraph, table
 from wopt.runs.posterior.arviz import to_arviz
-from wopt.runs.posterior.density import Density
 from wopt.seeds import derive, generator
+from wopt.targets.density import Density
 
 __all__ = ["Posterior"]
 
@@ -61,8 +62,9 @@ class Posterior:
         report = measure_sampler(target, y, log_q, seed=derive(seed, "measure"))
         with torch.no_grad():
             x = density.support(y)[0]
-            smoothed = smoothed_importance_weights(log_weights(target, y, log_q))
-        report = dataclasses.replace(report, **moments(smoothed.weights, x))
+            weights = log_weights(target, y, log_q)
+            report = report_within(density.support, report, y, weights)
+            smoothed = smoothed_importance_weights(weights)
         return cls(x, smoothed.log_weights, density.names, report, flow, density, how, seconds)
 
     @property

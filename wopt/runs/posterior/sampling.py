@@ -10,13 +10,13 @@ from torch import Tensor
 
 from wopt.errors import ConfigError
 from wopt.flow import Flow
+from wopt.interfaces.support import support_of
 from wopt.runs.planned import prepared_run
-from wopt.runs.posterior.density import Density
 from wopt.runs.posterior.posterior import Posterior
-from wopt.runs.posterior.support import support_of
 from wopt.runs.solution import Solution, advance
 from wopt.runs.told import ListenerLike, listener_of
 from wopt.seeds import generator
+from wopt.targets.density import Density
 from wopt.targets.given import GivenModel
 
 __all__ = ["sample"]

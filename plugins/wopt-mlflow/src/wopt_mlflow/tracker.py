@@ -60,12 +60,24 @@ class MLflow(wopt.Tracker):
         self._step = 0
 
     def start(self, config: dict[str, Any]) -> None:
-        """Make a run with the options as parameters."""
-        from mlflow.entities import Param  # takes seconds to import
-        from mlflow.tracking import MlflowClient
+        """Make a run with the options as parameters.
 
-        client = MlflowClient(self.uri)
-        known = client.get_experiment_by_name(self.experiment)
+        Raises:
+            ConfigError: The store is a database or a file, and only ``mlflow-skinny`` is there.
+        """
+        from mlflow.entities import Param  # takes seconds to import
+        from mlflow.exceptions import MlflowException
+
+        try:
+            client = _client_of(self.uri)
+            known = client.get_experiment_by_name(self.experiment)
+        except MlflowException as error:
+            if "unsupported URI" not in str(error):
+                raise
+            raise wopt.ConfigError(
+                "MLflow's store is a file here, which needs all of MLflow: pip install mlflow; or "
+                'name a server: uri = "http://127.0.0.1:5000" in [tracker] (MLFLOW_TRACKING_URI)'
+            ) from None
         experiment = known.experiment_id if known else client.create_experiment(self.experiment)
         tags = {"wopt.seed": str(config.get("seed", 0)), **(self.tags or {})}
         self._id = client.create_run(experiment, tags=tags, run_name=self.run).info.run_id
@@ -101,6 +113,12 @@ class MLflow(wopt.Tracker):
         ]
         for part in _parts(metrics, 1000):
             self._client.log_batch(self._id, metrics=part)
+
+
+def _client_of(uri: str | None) -> Any:
+    from mlflow.tracking import MlflowClient
+
+    return MlflowClient(uri)
 
 
 def _flat(table: dict[str, Any], joint: str = ".") -> Iterator[tuple[str, Any]]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import AfterValidator, Field
 from torch import Tensor
 
-from wopt import Capability, Target
+from wopt import Capability, ConfigError, Target
 from wopt.capabilities import require
+from wopt.interfaces.support import Support, support_of
 from wopt.targets.evaluate import log_density_at, validation
 from wopt_measures.code import absolute_address, load_function
 from wopt_measures.laws.gaussian import check_points
@@ -40,8 +42,13 @@ class PythonTarget(Target):
 
     With a prior and a likelihood p is a posterior up to its constant: leave ``normalised`` false.
 
+    With ``support = { scale = "positive" }`` log p is the density of the constrained coordinates.
+    The maps lead to free ones, log scale, whose density has the log-det of the way; samples, means
+    and densities of a model are in the coordinates of log p again, and no sample is outside.
+
     Raises:
-        ConfigError: It is not allowed, the file has changed, it fails, or has no such function.
+        ConfigError: It is not allowed, the file has changed, it fails, or has no such function; or
+            the support names no coordinate.
         DataError: There is no such file; log p does not return one differentiable value a point.
 
     Example:
@@ -70,7 +77,22 @@ class PythonTarget(Target):
         ],
         dim: Annotated[
             int | None,
-            Field(ge=1, description="d, the dimension of the points; by default the source's"),
+            Field(
+                ge=1,
+                description="d, the dimension of the points; by default the number of names, or "
+                "the source's",
+            ),
+        ] = None,
+        names: Annotated[
+            list[str] | None, Field(min_length=1, description="of the coordinates")
+        ] = None,
+        support: Annotated[
+            dict[str, Literal["positive"] | tuple[float, float]] | None,
+            Field(
+                description='constraints, from a coordinate by name or index to "positive" or '
+                "[low, high] (inf for no end); log_prob is the density of the constrained "
+                "coordinates, and samples are theirs"
+            ),
         ] = None,
         normalised: Annotated[
             bool, Field(description="whether exp(log p) integrates to one")
@@ -80,7 +102,7 @@ class PythonTarget(Target):
             Field(
                 allow_inf_nan=False,
                 description="a number lambda for which -log p - lambda |x|^2/2 is convex, if one "
-                "is known",
+                "is known; with a support, in free coordinates",
             ),
         ] = None,
         samples: Annotated[
@@ -97,7 +119,9 @@ class PythonTarget(Target):
         self._function, digest = load_function(log_prob, sha256)
         self.__dict__["_options"] = self._options.model_copy(update={"sha256": digest})
         self._address = log_prob
-        self.dim = dim
+        self.dim = dim = dim or (None if names is None else len(names))
+        self.names = tuple(names or ())
+        self.support = _support(support, self.names, dim)
         self.convexity = convexity
         self.samples = samples
         self.provides = Capability.POTENTIAL | Capability.SCORE
@@ -113,21 +137,45 @@ class PythonTarget(Target):
     def potential(self, x: Tensor) -> Tensor:
         """Return -log p, shape ``(n, d)`` to ``(n,)``, checked."""
         check_points(x, self.dim)
+        own, log_det = x, None
+        if self.support is not None:
+            own, log_det = self.support(x)
         with validation(on=False):
-            value = log_density_at(self._function, x, self._address)
-        return -differentiable(value, x, self._address)
+            value = log_density_at(self._function, own, self._address)
+        value = differentiable(value, own, self._address)
+        return -value if log_det is None else -value - log_det
 
     def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
         """Return samples of the target that was given for them."""
         if self.samples is None:
             raise self._lacks(Capability.TARGET_SAMPLES)
-        return self.samples.sample(n, dim, generator)
+        x = self.samples.sample(n, dim, generator)
+        return x if self.support is None else self.support.inverse(x)[0]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> PythonTarget:
         return self  # nothing of it changes, and a copy would ask for permission again
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _again, (self.options,)  # unpickled where the file may be run, as any loading
+
+
+def _support(
+    wishes: Mapping[Any, Any] | None, names: Sequence[str], dim: int | None
+) -> Support | None:
+    """Return the bijection to where the density lives.
+
+    Raises:
+        ConfigError: Names or dimension are missing or do not agree, or there is no such coordinate.
+    """
+    if names and (len(names) != dim or len(set(names)) != len(names)):
+        raise ConfigError(f"names are {dim} different ones, one a coordinate, got {list(names)}")
+    if not wishes:
+        return None
+    if dim is None:
+        raise ConfigError(
+            "a support needs `names`, or `dim`, to know how many coordinates there are"
+        )
+    return support_of(wishes, names or [f"x{j}" for j in range(dim)])
 
 
 def _again(options: dict[str, Any]) -> PythonTarget:

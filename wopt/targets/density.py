@@ -8,13 +8,19 @@ import torch
 from torch import Tensor
 
 from wopt.errors import DataError
-from wopt.runs.posterior.support import Support
+from wopt.interfaces.support import Support
+from wopt.interfaces.target import Target
 from wopt.targets.evaluate import log_density_at, validation
 
-__all__ = ["Density"]
+__all__ = ["Density", "density_of"]
 
 _START = 64
 """Points at which a density is tried before any work."""
+
+_CONSTRAINED = (
+    'if a coordinate is constrained, say so: support = {"0": "positive", "1": [0, 1]} '
+    '(in a file: support = { 0 = "positive", 1 = [0, 1] })'
+)
 
 
 class Density:
@@ -57,7 +63,7 @@ class Density:
         """
         y = torch.randn(_START, len(self.names), dtype=torch.float64, generator=generator)
         y.requires_grad_()
-        value = self(y, validate=True)
+        value = self._tried(y)
         if not value.requires_grad:
             raise DataError(
                 "log_prob has no gradient: compute it with torch from its argument (no numpy, no "
@@ -76,6 +82,18 @@ class Density:
                 "or torch.where with a branch that is NaN"
             )
 
+    def _tried(self, y: Tensor) -> Tensor:
+        """Return log p, with what to do where a distribution of torch refuses an argument."""
+        try:
+            return self(y, validate=True)
+        except DataError as error:
+            self(y)  # the same mistake, unless it was the refusal
+            text = str(error)
+            raise DataError(
+                f"log_prob is tried at {_START} points of its support, and a distribution of torch "
+                f"refuses a value or parameter there: {_CONSTRAINED}. {text[text.find(':') + 2 :]}"
+            ) from None
+
     def _not_finite(self, y: Tensor, value: Tensor, bad: Tensor) -> str:
         kinds = ", ".join(sorted({str(v) for v in value[bad].tolist()}))
         count = int(bad.sum())
@@ -84,11 +102,27 @@ class Density:
             advice = "the density is zero there"
         return (
             f"log_prob is {kinds} at {count} of {_START} points of its support, first at "
-            f"{self._at(y, bad)}: {advice}; if a coordinate is constrained, say so: "
-            'support = {"0": "positive", "1": [0, 1]}'
+            f"{self._at(y, bad)}: {advice}; {_CONSTRAINED}"
         )
 
     def _at(self, y: Tensor, where: Tensor) -> str:
         x = self.support(y[where][:1])[0][0]
         shown = [f"{n} = {v:.3g}" for n, v in zip(self.names, x.tolist(), strict=True)]
         return ", ".join(shown[:8]) + (", ..." if len(shown) > 8 else "")
+
+
+def density_of(target: Target, dim: int) -> Density:
+    """Return the log-density of a target of which its author wrote ``log_prob``.
+
+    Args:
+        target: Known by its potential in free coordinates.
+        dim: d.
+    """
+    names = target.names or tuple(f"x{j}" for j in range(dim))
+    support = target.support or Support({})
+
+    def log_prob(x: Tensor) -> Tensor:
+        y, log_det = support.inverse(x)
+        return log_det - target.potential(y)
+
+    return Density(log_prob, support, names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,7 +22,7 @@ class Support:
     """A bijection R^d -> support, one coordinate at a time.
 
     Attributes:
-        maps: Of the coordinates that are constrained.
+        within: The constraints of the coordinates that have one, by index.
 
     Example:
         >>> x, log_det = support_of({"0": "positive"}, ("a", "b"))(torch.zeros(1, 2))
@@ -29,7 +30,12 @@ class Support:
         ([[1.0, 0.0]], [0.0])
     """
 
-    maps: Mapping[int, Transform]
+    within: Mapping[int, constraints.Constraint]
+
+    @functools.cached_property
+    def maps(self) -> Mapping[int, Transform]:
+        """The bijections of the coordinates that are constrained."""
+        return {j: biject_to(constraint) for j, constraint in self.within.items()}
 
     def __call__(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``(x, log |det dx/dy|)`` for free points ``(n, d)``."""
@@ -39,12 +45,42 @@ class Support:
             total = total + bijection.log_abs_det_jacobian(y[:, j], columns[j])
         return torch.stack(columns, 1), total
 
-    def inverse(self, x: Tensor) -> Tensor:
-        """Return the free points ``(n, d)`` of points of the support."""
-        columns = list(x.unbind(1))
+    def inverse(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``(y, log |det dy/dx|)`` for points ``(n, d)``.
+
+        A point outside, or on an end, has no free point: the origin stands for it, and the log-det
+        is minus infinity, so that densities are zero there.
+        """
+        inside, middle = self._contains(x)[:, None], self(torch.zeros_like(x))[0]
+        columns = list(x.where(inside, middle).unbind(1))
         for j, bijection in self.maps.items():
-            columns[j] = bijection.inv(x[:, j])
-        return torch.stack(columns, 1)
+            columns[j] = bijection.inv(columns[j])
+        y = torch.stack(columns, 1)
+        return y, (-self(y)[1]).where(inside[:, 0], -math.inf)
+
+    def _contains(self, x: Tensor) -> Tensor:
+        inside = torch.ones_like(x[:, 0], dtype=torch.bool)
+        for j, constraint in self.within.items():
+            low, high = _ends(constraint)
+            inside = inside & (x[:, j] > low) & (x[:, j] < high)
+        return inside
+
+    def intervals(self) -> dict[str, list[float | None]]:
+        """Return the ends by index, ``None`` where there is none: a wish that makes this support.
+
+        Example:
+            >>> support_of({"a": "positive"}, ("a",)).intervals()
+            {'0': [0.0, None]}
+        """
+        return {
+            str(j): [float(end) if math.isfinite(end) else None for end in _ends(constraint)]
+            for j, constraint in self.within.items()
+        }
+
+
+def _ends(constraint: constraints.Constraint) -> tuple[float, float]:
+    low = getattr(constraint, "lower_bound", -math.inf)
+    return low, getattr(constraint, "upper_bound", math.inf)
 
 
 def support_of(wishes: Mapping[str | int, Any] | None, names: Sequence[str]) -> Support:
@@ -58,12 +94,12 @@ def support_of(wishes: Mapping[str | int, Any] | None, names: Sequence[str]) -> 
     Raises:
         ConfigError: There is no such coordinate, or no such constraint.
     """
-    maps: dict[int, Transform] = {}
+    within: dict[int, constraints.Constraint] = {}
     for key, wish in (wishes or {}).items():
         constraint = _constraint(key, wish)
         if constraint is not None:
-            maps[_index(key, names)] = biject_to(constraint)
-    return Support(maps)
+            within[_index(key, names)] = constraint
+    return Support(within)
 
 
 def _index(key: str | int, names: Sequence[str]) -> int:
