@@ -63,7 +63,8 @@ def certify_run(
         table = table | {"certify": {**table.get("certify", {}), **options}}
     config = validate(table, str(directory.config))
     prepared = prepare(config)
-    state = load_state(directory, config, prepared.train.dim, prepared.train.condition)
+    start = prepared.train, prepared.valid
+    state = load_state(directory, config, prepared.train.dim, prepared.train.condition, start)
     blocks = list(state.blocks)
     lower = None if against is None else rival_of(prepared, blocks, against)
     certificate = certify(prepared, blocks, state, listener, lower=lower, seconds=seconds)

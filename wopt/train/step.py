@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import time
 
-from wopt.push import push
 from wopt.train.attempt import make_step
 from wopt.train.measure import record_of
 from wopt.train.problem import Problem, Progress, State
@@ -23,8 +22,7 @@ def next_state(problem: Problem, state: State, progress: Progress | None) -> Sta
     wall, cpu = time.perf_counter(), time.process_time()
     made = make_step(problem, state, progress)
     parts = problem.scheme, problem.objective
-    pushed = push(made.block, state.train.particles)
-    train = state.train.after(*parts, made.train, pushed)
+    train = state.train.carried(*parts, made.train, made.block)
     valid = state.valid.after(*parts, made.valid, made.verdict.moved)
     record = record_of(
         problem,
