@@ -134,7 +134,7 @@ def test_the_grid_has_ten_numbers_a_decade(value, expected):
 
 def test_iterations_fit_the_budget():
     facts = dataclasses.replace(SHAPES["plane"], budget=100)
-    speed = Speed(iteration=0.02, check=0.1, carry=3.0, spent=0.5)
+    speed = Speed(iteration=0.02, check=0.1, judge=3.0, spent=0.5)
     found = timed(plan(facts), speed)
     iterations = found.table["solver"]["iterations"]
     assert iterations == 4000

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from wopt.data.dataset import Dataset
 from wopt.seeds import generator
+from wopt.statistics import some
 
 __all__ = ["Facts", "Kind", "crowding", "facts_of", "preprocess_of"]
 
@@ -101,8 +102,8 @@ def facts_of(
         ('plane', 500, (0.0, 0.0))
     """
     moved = dataset.dim - dataset.condition
-    few = dataset.train[torch.randperm(len(dataset.train), generator=generator(seed, "plan"))]
-    few = few[: 10 * _ROWS]
+    order = torch.randperm(len(dataset.train), generator=generator(seed, "plan"))
+    few = dataset.train[order[: 10 * _ROWS]]
     return Facts(
         rows=len(dataset.train),
         held_out=len(dataset.valid),
@@ -146,7 +147,7 @@ def preprocess_of(rows: int, x: Tensor) -> Literal["whiten", "standardise"]:
         rows: How many of the rows train.
         x: Rows as they are, shape ``(n, d)``.
     """
-    x = x.double()
+    x = some(x).double()
     if rows < 3 * x.shape[1]:
         return "standardise"
     scale = x.std(0)
