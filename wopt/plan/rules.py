@@ -148,6 +148,14 @@ RULES: tuple[Rule, ...] = (
         lambda facts: data(facts) and facts.discrete,
     ),
     Rule(
+        "columns of columns",
+        "By argument: rows on a plane of fewer dimensions have no density.",
+        {},
+        "columns are linear functions of others, so likelihoods have no ceiling: leave them out, "
+        "or `smooth_time` gives a density",
+        lambda facts: data(facts) and facts.dependent,
+    ),
+    Rule(
         "not more passes than rows bear",
         "A schedule ends with its iterations, and a model overfits before a long one has come "
         "down: 300 rows of MAGIC train for 500 iterations (250 passes), MiniBooNE for 400 (84), "

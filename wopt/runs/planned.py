@@ -105,7 +105,7 @@ def _loaded(source: Any, config: RunConfig, seed: int) -> tuple[Any, Dataset]:
     except DataError:
         how, dataset = "none", _preprocessed(source, "none")[1].load(seed)
     moved = dataset.train[:, : dataset.dim - dataset.condition]
-    best = preprocess_of(len(moved), moved)
+    best = "standardise" if how == "none" else preprocess_of(len(moved), moved)
     given, chosen = _preprocessed(source, best)
     return given, dataset if how == best else chosen.load(seed)
 
