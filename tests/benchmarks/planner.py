@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch._dynamo  # what the first optimiser of a process imports, in a second or two
 from torch import Tensor, nn
 
 HERE = Path(__file__).parent
