@@ -176,6 +176,15 @@ def test_a_covariance_that_is_singular_is_not_whitened():
     assert preprocess_of(160, torch.cat([x, 0 * x[:, :1]], 1)) == "standardise"
 
 
+def test_nets_of_the_plane_are_narrow_where_time_is_short():
+    long, short = (
+        plan(dataclasses.replace(SHAPES["plane"], budget=budget)).table["block"]
+        for budget in (60.0, 20.0)
+    )
+    assert (long["hidden"], short["hidden"]) == ([128, 128], [64, 64])
+    assert {**long, "hidden": None} == {**short, "hidden": None}
+
+
 def test_columns_that_nearly_depend_on_each_other_are_whitened():
     """A copy with noise of 1e-4: nets would have to find an eigenvalue of 2.5e-9."""
     draw = torch.Generator().manual_seed(0)
