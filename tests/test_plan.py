@@ -134,7 +134,7 @@ def test_the_grid_has_ten_numbers_a_decade(value, expected):
 
 def test_iterations_fit_the_budget():
     facts = dataclasses.replace(SHAPES["plane"], budget=100)
-    speed = Speed(iteration=0.02, check=0.1, carry=3.0, spent=0.5)
+    speed = Speed(iteration=0.02, check=0.1, judge=3.0, spent=0.5)
     found = timed(plan(facts), speed)
     iterations = found.table["solver"]["iterations"]
     assert iterations == 4000
@@ -172,6 +172,32 @@ def test_a_covariance_that_is_singular_is_not_whitened():
     assert preprocess_of(160, x) == "whiten"
     assert preprocess_of(160, torch.cat([x, x[:, :1] + x[:, 1:2]], 1)) == "standardise"
     assert preprocess_of(10, x) == "standardise"
+    assert preprocess_of(160, x[:, :1]) == "standardise"
+    assert preprocess_of(160, torch.cat([x, 0 * x[:, :1]], 1)) == "standardise"
+
+
+def test_nets_of_the_plane_are_narrow_where_time_is_short():
+    long, short = (
+        plan(dataclasses.replace(SHAPES["plane"], budget=budget)).table["block"]
+        for budget in (60.0, 20.0)
+    )
+    assert (long["hidden"], short["hidden"]) == ([128, 128], [64, 64])
+    assert {**long, "hidden": None} == {**short, "hidden": None}
+
+
+def test_columns_that_nearly_depend_on_each_other_are_whitened():
+    """A copy with noise of 1e-4: nets would have to find an eigenvalue of 2.5e-9."""
+    draw = torch.Generator().manual_seed(0)
+    x = torch.randn(400, 3, generator=draw, dtype=torch.float64)
+    copy = x[:, :1] + 1e-4 * torch.randn(400, 1, generator=draw, dtype=torch.float64)
+    near, exact = torch.cat([x, copy], 1), torch.cat([x, 2 * x[:, :1]], 1)
+    assert preprocess_of(320, near) == "whiten"
+    found = [facts_of(Rows(rows, preprocess="standardise").load(0)) for rows in (near, exact)]
+    assert [facts.dependent for facts in found] == [False, True]
+    told = [plan(facts).told for facts in found]
+    assert ["linear functions of others" in text for text in told] == [False, True]
+    facts = facts_of(Rows(exact[:10], preprocess="standardise").load(0))
+    assert not facts.dependent  # of too few rows nothing is known
 
 
 def test_a_gaussian_stays_what_it_is():

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wopt.data.frames import columns_of
 from wopt.errors import DataError
 from wopt.registry import close_matches
 
@@ -38,8 +39,7 @@ def load_columns(path: str | Path, key: str | None = None) -> Any:
         array = array[:, None] if array.ndim == 1 else array
         array = array.astype(array.dtype.newbyteorder("="), copy=False)
         names = _numbered(array.shape[1])
-        columns = [np.ascontiguousarray(array[:, j]) for j in range(array.shape[1])]
-        return pyarrow.table(dict(zip(names, columns, strict=True)))
+        return pyarrow.table(dict(zip(names, columns_of(array), strict=True)))
     with _reading(path):
         return _load_named(path)
 

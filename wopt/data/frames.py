@@ -6,12 +6,16 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from wopt.data.columns import Column, Columns
 from wopt.errors import DataError
 
-__all__ = ["array_of", "as_table", "frame_like", "head_of", "is_frame", "table_of"]
+__all__ = ["array_of", "as_table", "columns_of", "frame_like", "head_of", "is_frame", "table_of"]
+
+_BLOCK = 4096
+"""Rows that are turned from rows into columns at a time."""
 
 
 def is_frame(x: Any) -> bool:
@@ -77,7 +81,18 @@ def _of_array(x: Any, pyarrow: Any) -> Any:
         array = array.astype(np.float64)
     if array.ndim != 2 or not array.shape[1]:
         raise DataError(f"x has rows, shape (n, d); got shape {array.shape}")
-    return pyarrow.table({f"x{j}": np.ascontiguousarray(array[:, j]) for j in range(len(array.T))})
+    return pyarrow.table({f"x{j}": column for j, column in enumerate(columns_of(array))})
+
+
+def columns_of(array: NDArray[Any]) -> NDArray[Any]:
+    """Return an array's columns as rows that are contiguous, made a block of rows at a time.
+
+    A column at a time would read the whole memory of the array for each.
+    """
+    columns = np.empty(array.shape[::-1], array.dtype)
+    for row in range(0, len(array), _BLOCK):
+        columns[:, row : row + _BLOCK] = array[row : row + _BLOCK].T
+    return columns
 
 
 def table_of(x: Tensor, columns: Columns) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,9 @@ def column_of(name: str, values: Any, kind: Kind | None, origin: str) -> Column:
     return Column(name, type=str(dtype) if types.is_floating(dtype) else "double")
 
 
-def numbers_of(column: Column, values: Any, origin: str, *, codes: bool = False) -> Tensor:
+def numbers_of(
+    column: Column, values: Any, origin: str, *, codes: bool = False, single: bool = False
+) -> Tensor:
     """Return an Arrow column as numbers, float64; NaN where a value is missing.
 
     Args:
@@ -70,6 +73,8 @@ def numbers_of(column: Column, values: Any, origin: str, *, codes: bool = False)
         values: The Arrow column.
         origin: The file, for messages.
         codes: Whether numbers may stand for texts that are categories, as in an array.
+        single: Whether the values are float32 and to stay it; they may be those of the column,
+            which nobody writes to.
 
     Raises:
         DataError: A value is no number, or a category that the column does not have.
@@ -80,7 +85,11 @@ def numbers_of(column: Column, values: Any, origin: str, *, codes: bool = False)
                 f"{origin}: column {column.name!r} should be numbers and holds {values.type}, "
                 f"first value {values[0].as_py()!r}"
             )
-        return torch.from_numpy(floats(values).copy())
+        if not single:
+            return torch.from_numpy(floats(values).copy())
+        with warnings.catch_warnings():  # torch warns of memory that is not to be written to
+            warnings.simplefilter("ignore", UserWarning)
+            return torch.from_numpy(np.asarray(values.to_numpy(), dtype=np.float32))
     known: list[Any] = list(column.categories)
     if codes and column.coded and is_numeric(values.type):
         known = list(range(len(known)))

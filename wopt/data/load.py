@@ -24,13 +24,17 @@ from wopt.seeds import generator
 
 __all__ = ["TableRows", "chosen_rows", "from_table", "to_dataset"]
 
+_BLOCK = 4096
+"""Rows that are made of columns at a time."""
+
 
 @dataclasses.dataclass(frozen=True)
 class TableRows:
     """A table as numbers: the rows that are used, with what their columns are.
 
     Attributes:
-        x: Shape ``(n, d)``, float64, the conditions last; integers and codes without noise.
+        x: Shape ``(n, d)``, float64, or float32 where the table is, the conditions last; integers
+            and codes without noise.
         columns: They.
         weights: Shape ``(n,)``, if there are some.
     """
@@ -61,7 +65,9 @@ def from_table(
         >>> [column.kind for column in data.transform.columns.columns]
         ['integer', 'categorical']
     """
-    return to_dataset(chosen_rows(table, choices, origin), fractions, preprocess, seed)
+    rows = [chosen_rows(table, choices, origin)]
+    del table  # what is not needed any more may be half of the memory
+    return to_dataset(rows.pop(), fractions, preprocess, seed)
 
 
 def chosen_rows(table: Any, choices: Choices, origin: str) -> TableRows:
@@ -80,7 +86,7 @@ def chosen_rows(table: Any, choices: Choices, origin: str) -> TableRows:
     order = [*(j for j in range(len(names)) if j not in given), *given]
     names, condition = tuple(names[j] for j in order), len(given)
     read = _read_all(table, names, condition, choices, origin)
-    x = torch.stack([values for _, values in read], dim=1)
+    x = _stacked([values for _, values in read])
     columns = Columns(tuple(column for column, _ in read), condition)
     weights = None if choices.weights is None else _weights(table, choices.weights, origin)
     if choices.nan == "drop":
@@ -117,11 +123,12 @@ def to_dataset(
         splits = _weighted(splits, seed)
     if len(splits[0]) < 2:
         raise DataError(f"{len(x)} row(s) leave one for training; give more data")
+    del rows, x, noisy
     try:
         return assemble(splits, preprocess, columns.names, columns=columns)
     except DataError as error:
         continuous = not any(column.width for column in columns.moved)
-        if continuous and bool((x == x.round()).all()):
+        if continuous and all(bool((part == part.round()).all()) for part in splits):
             raise DataError(
                 f"{error}; these are integers, so noise of one unit gives them a density: "
                 "`dequantise = 1`"
@@ -144,11 +151,11 @@ def _read_all(
     Raises:
         DataError: One cannot be used.
     """
-    read, refused = [], list[str]()
+    read, refused, single = [], list[str](), _single(table, choices)
     for j, name in enumerate(names):
         try:
             given = j >= len(names) - condition
-            read.append(_read(table.column(name), name, choices, origin, given))
+            read.append(_read(table.column(name), name, choices, origin, given, single))
         except DataError as error:
             refused.append(str(error).removeprefix(f"{origin}: "))
     if not refused:
@@ -158,14 +165,29 @@ def _read_all(
     raise DataError(f"{origin}: {'; '.join(refused)}{hint if choices.columns is None else ''}")
 
 
+def _stacked(columns: list[Tensor]) -> Tensor:
+    """Return columns as rows, made a block of rows at a time, which fits the cache."""
+    blocks = zip(*(column.split(_BLOCK) for column in columns), strict=True)
+    x = torch.empty(len(columns[0]), len(columns), dtype=columns[0].dtype)
+    for into, block in zip(x.split(_BLOCK), blocks, strict=True):
+        torch.stack(block, dim=1, out=into)
+    return x
+
+
+def _single(table: Any, choices: Choices) -> bool:
+    """Whether a table is in single precision and no more is done to it than to split it."""
+    plain = not (choices.kinds or choices.dequantise or choices.support or choices.nan == "mask")
+    return plain and all(str(kind) == "float" for kind in table.schema.types)
+
+
 def _read(
-    values: Any, name: str, choices: Choices, origin: str, given: bool
+    values: Any, name: str, choices: Choices, origin: str, given: bool, single: bool
 ) -> tuple[Column, Tensor]:
     wished = (choices.kinds or {}).get(name)
     if wished is None and choices.dequantise and is_numeric(values.type):
         wished = "continuous"
     column = column_of(name, values, wished, origin)
-    x = numbers_of(column, values, origin)
+    x = numbers_of(column, values, origin, single=single)
     if choices.dequantise and not given and column.kind == "continuous":
         column = gridded(column, x, choices.dequantise)
     return column, x

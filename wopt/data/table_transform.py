@@ -9,6 +9,8 @@ from torch import Tensor
 
 from wopt.data.columns import Columns
 from wopt.data.transform import AffineTransform
+from wopt.errors import DataError
+from wopt.statistics import some
 
 __all__ = ["TableTransform", "fit_transform"]
 
@@ -62,9 +64,24 @@ def fit_transform(
 ) -> AffineTransform:
     """Fit the preprocessing of columns on training rows, shape ``(n, d)``, in the data's units.
 
+    Of many rows some 100,000, evenly spaced, tell means and covariances to 0.3 % of a deviation;
+    all are looked at where a column does not vary in these.
+
     Raises:
         DataError: Columns have no density, or there are too few rows to whiten.
     """
+    few = some(train)
+    try:
+        return _fit(few, how, columns)
+    except DataError:
+        if len(few) == len(train):
+            raise
+        return _fit(train, how, columns)
+
+
+def _fit(
+    train: Tensor, how: Literal["none", "standardise", "whiten"], columns: Columns
+) -> AffineTransform:
     encoded = columns.encode(train.double())
     for j, column in enumerate(columns.columns):
         if column.mask and bool((encoded[:, j] == encoded[0, j]).all()):

@@ -12,8 +12,9 @@ from torch import Tensor
 from wopt.data.dataset import Dataset
 from wopt.plan.edges import edges
 from wopt.seeds import generator
+from wopt.statistics import some
 
-__all__ = ["Facts", "Kind", "crowding", "facts_of", "preprocess_of"]
+__all__ = ["Facts", "Kind", "crowding", "dependent", "facts_of", "preprocess_of"]
 
 Kind = Literal["plane", "table", "image", "conditional", "density_known", "posterior"]
 
@@ -22,6 +23,9 @@ BUDGET = 60.0
 
 _ROWS = 1500
 """Rows on which :func:`crowding` is measured: 0.1 CPU seconds."""
+
+_SINGULAR = 1e-10
+"""Least eigenvalue of a correlation matrix of columns that can be told apart."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +40,7 @@ class Facts:
         kind: What the data are: two columns, more, pictures, with conditions, or a start of known
             density that is to be carried to a target, or to one known by its potential.
         crowding: Of the training rows in the flow's coordinates, see :func:`crowding`.
+        dependent: Whether columns are linear functions of others: such rows have no density.
         repeated: For every column that is modelled the share of rows whose value occurs before.
         edges: What noise of 0.2 would cost the columns' own laws, nats; see :func:`edges`.
         budget: CPU seconds of training.
@@ -54,6 +59,7 @@ class Facts:
     crowding: float = 1.0
     repeated: tuple[float, ...] = ()
     edges: float = 0.0
+    dependent: bool = False
     budget: float = BUDGET
     seed: int = 0
 
@@ -104,8 +110,8 @@ def facts_of(
         ('plane', 500, (0.0, 0.0))
     """
     moved = dataset.dim - dataset.condition
-    few = dataset.train[torch.randperm(len(dataset.train), generator=generator(seed, "plan"))]
-    few = few[: 10 * _ROWS]
+    order = torch.randperm(len(dataset.train), generator=generator(seed, "plan"))
+    few = dataset.train[order[: 10 * _ROWS]]
     return Facts(
         rows=len(dataset.train),
         held_out=len(dataset.valid),
@@ -115,6 +121,7 @@ def facts_of(
         crowding=crowding(dataset.transform.forward(few[:_ROWS])[:, :moved], seed),
         repeated=tuple(1 - len(few[:, j].unique()) / len(few) for j in range(moved)),
         edges=edges(few[:, :moved]),
+        dependent=len(few) > 3 * moved > 3 and dependent(few[:, :moved]),
         budget=BUDGET if budget is None else budget,
         seed=seed,
     )
@@ -150,14 +157,30 @@ def preprocess_of(rows: int, x: Tensor) -> Literal["whiten", "standardise"]:
         rows: How many of the rows train.
         x: Rows as they are, shape ``(n, d)``.
     """
-    x = x.double()
-    if rows < 3 * x.shape[1]:
-        return "standardise"
+    whole = rows >= 3 * x.shape[1] and x.shape[1] > 1 and not dependent(x)
+    return "whiten" if whole else "standardise"
+
+
+def dependent(x: Tensor) -> bool:
+    """Return whether columns depend on each other linearly, to a part in 100,000 of a deviation.
+
+    Columns that nearly do are whitened: of 3,000 rows of eleven columns, of which three are sums of
+    others with noise of 1e-4 and 1e-3, a Gaussian reaches -9.4, nets on standardised ones 10.1.
+
+    Args:
+        x: Rows as they are, shape ``(n, d)``, n larger than d.
+
+    Example:
+        >>> x = torch.randn(500, 2, generator=torch.Generator().manual_seed(0)).double()
+        >>> dependent(x), dependent(torch.cat([x, x.sum(1, keepdim=True)], dim=1))
+        (False, True)
+    """
+    x = some(x).double()
     scale = x.std(0)
-    if x.shape[1] == 1 or not bool((scale > 0).all()):
-        return "standardise"
-    least = torch.linalg.eigvalsh(torch.cov((x / scale).T))[0]
-    return "whiten" if least > 1e-6 else "standardise"
+    if not bool((scale > 0).all()):
+        return True
+    correlation = torch.cov(((x - x.mean(0)) / scale).T).reshape(2 * x.shape[1:])
+    return float(torch.linalg.eigvalsh(correlation)[0]) < _SINGULAR
 
 
 def _kind(dataset: Dataset, moved: int, role: str) -> Kind:

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from wopt.plan.facts import Facts
 
-__all__ = ["WIDE", "data", "few", "plane", "spread", "table", "tiny"]
+__all__ = ["JUDGES", "WIDE", "data", "few", "judged", "plane", "spread", "table", "tiny"]
 
 WIDE = 32
 """Columns beyond which splines take most of the time."""
+
+JUDGES = 20_000
+"""Held-out, and test, rows that judge a model at most."""
 
 
 def data(facts: Facts) -> bool:
     """Return whether rows are data, and no start of known density."""
     return facts.kind != "density_known"
+
+
+def judged(facts: Facts) -> bool:
+    """Return whether more rows are held out than it takes to judge a model."""
+    return facts.held_out > JUDGES
 
 
 def tiny(facts: Facts) -> bool:

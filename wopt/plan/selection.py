@@ -46,7 +46,7 @@ class _Tried:
 
     def cost(self, iterations: int) -> float:
         """Return the CPU seconds of a run of so many iterations."""
-        return iterations * self.speed.iteration + self.speed.carry + 40 * self.speed.check
+        return iterations * self.speed.iteration + self.speed.judge + 40 * self.speed.check
 
     def affordable(self, seconds: float) -> int:
         """Return the iterations that fit so many CPU seconds."""

@@ -6,10 +6,13 @@ from typing import Any
 
 from wopt.plan.facts import Facts
 
-__all__ = ["blur", "decay", "of_plane", "of_wide", "passes", "shrinking", "smoothing"]
+__all__ = ["SHORT", "blur", "decay", "of_plane", "of_wide", "passes", "shrinking", "smoothing"]
 
 _EDGES = 0.05
 """Nats that noise of 0.2 may cost the columns: ringnorm, twonorm, waveform 0.003 at most."""
+
+SHORT = 30.0
+"""CPU seconds under which nets of the plane are narrow."""
 
 
 def decay(facts: Facts) -> float:
@@ -74,7 +77,7 @@ def passes(facts: Facts) -> int:
 
 
 def of_plane(facts: Facts) -> dict[str, Any]:
-    """Return the options for a plane: bins and nets by how many rows there are.
+    """Return the options for a plane: bins and nets by how many rows there are, and how much time.
 
     Noise that few rows are moved by shrinks with their fourth root: 0.03 at 4,000.
     """
@@ -84,7 +87,7 @@ def of_plane(facts: Facts) -> dict[str, Any]:
         "univariate": "spline",
         "transforms": 3,
         "bins": 16 if few else 48 if many else 32,
-        "hidden": [64, 64] if few else [128, 128],
+        "hidden": [64, 64] if few or facts.budget < SHORT else [128, 128],
         "activation": "relu",
         "residual": False,
     }

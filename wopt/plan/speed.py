@@ -32,14 +32,20 @@ class Speed:
     Attributes:
         iteration: Of an iteration.
         check: Of a held-out check.
-        carry: Of moving all particles by the finished map, and of judging it.
+        judge: Of judging the finished map on held-out particles.
         spent: By the measurement.
+        carry: Of moving the training particles by it, for another step.
     """
 
     iteration: float
     check: float
-    carry: float
+    judge: float
     spent: float
+    carry: float = 0.0
+
+    def ends(self, steps: int) -> float:
+        """Return what comes after the training of so many steps."""
+        return steps * self.judge + (steps - 1) * self.carry
 
 
 class Clock(Listener):
@@ -85,8 +91,8 @@ def measure(problem: Problem, train: Particles, valid: Particles) -> Speed:
     rows = min(len(valid), problem.solver.check_rows or len(valid))
     a_row = (now - looked) / rows
     # The guard moves the held-out particles three times: by both maps, and there and back.
-    carry = a_row * (len(train) + 3 * len(valid))
-    return Speed(clock.lap, now - looked, carry, now - began)
+    judge, carry = a_row * 3 * len(valid), a_row * len(train)
+    return Speed(clock.lap, now - looked, judge, now - began, carry)
 
 
 def first_of(problem: Problem, particles: Particles) -> Subproblem:
@@ -114,7 +120,7 @@ def timed(plan: Plan, speed: Speed, steps: int = 1) -> Plan:
         >>> timed(first, Speed(0.02, 0.03, 0.5, 0.5)).table["solver"]["iterations"]
         2500
     """
-    for_steps = _ENDS * plan.facts.budget - speed.spent - steps * (speed.carry + speed.check)
+    for_steps = _ENDS * plan.facts.budget - speed.spent - steps * speed.check - speed.ends(steps)
     allowed = _CHECKING * for_steps / steps / max(speed.check, 1e-6)
     checks = int(min(_CHECKS, max(_FEWEST, allowed)))
     left = for_steps / steps - checks * speed.check
@@ -126,7 +132,7 @@ def timed(plan: Plan, speed: Speed, steps: int = 1) -> Plan:
         "iterations": iterations,
         "check_every": max(5, iterations // checks),
     }
-    seconds = steps * (iterations * speed.iteration + speed.carry + checks * speed.check)
+    seconds = steps * (iterations * speed.iteration + checks * speed.check) + speed.ends(steps)
     why = f"{iterations} iterations of {1000 * speed.iteration:.3g} ms"
     if fits > most:
         why += ", as many as so few rows bear"

@@ -73,7 +73,7 @@ def _likelihoods(run: Run) -> Iterator[Card]:
 def _of_data(result: RunResult) -> Iterator[Card]:
     """Return the likelihoods of data; of a start pushed forward they mean nothing."""
     nll, gain = result.nll_test, result.gain
-    note = "audited, mean over test rows"
+    note = f"audited, mean over {'' if result.rows is None else f'{result.rows:,} '}test rows"
     if result.nll_error is not None:
         note += f"; standard error {number(result.nll_error, 2)}"
     yield Card("nll_test", "Test NLL", nll, "nats", note, True)

@@ -95,7 +95,7 @@ def _backward(flow: Flow, target: Target | None, n: int, seed: int) -> Tensor | 
 def _many(flow: Flow, dataset: Dataset, target: Target | None, seed: int) -> Tensor | None:
     """Return up to 20000 rows of what the model stands for, if there are any."""
     if flow.pulls_back:
-        return torch.cat([dataset.test, dataset.train])[:_MANY]
+        return torch.cat([dataset.test[:_MANY], dataset.train[:_MANY]])[:_MANY]
     if not _samples(target):
         return None
     assert target is not None

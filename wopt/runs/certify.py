@@ -64,7 +64,8 @@ def certify_run(
         table = table | {"certify": {**table.get("certify", {}), **options}}
     config = validate(table, str(directory.config))
     prepared = prepare(config)
-    state = load_state(directory, config, prepared.train.dim, prepared.train.condition)
+    start = prepared.train, prepared.valid
+    state = load_state(directory, config, prepared.train.dim, prepared.train.condition, start)
     lower = None if against is None else rival_of(prepared, state.blocks, against)
     certificate = certify(prepared, state, listener, lower=lower, seconds=seconds)
     certificate = with_sampler(certificate, directory)

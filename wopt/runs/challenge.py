@@ -80,8 +80,6 @@ class Challenge:
         assert target is not None
         pairs = (*self._fitted(), self._judges)
         fit, hold, judge = (Rows.of(target, start.points, moved) for start, moved in pairs)
-        if len(fit) > _FIT:
-            fit = fit.part(slice(_FIT))
         options = Options(
             block_for(), seconds, level, derive(prepared.config.seed, "challenge", self.state.step)
         )
@@ -127,8 +125,8 @@ class Challenge:
         if data is not None and data.sample is not None and self.rows >= _JUDGE:
             fit = self._drawn("fit", min(_FIT, len(prepared.train)))
             return fit, self._drawn("hold", min(_HOLD, len(prepared.valid)))
-        pairs = (prepared.train, state.train), (prepared.valid, state.valid)
-        return tuple((start, trace.particles) for start, trace in pairs)
+        fit = prepared.train.rows(slice(_FIT)), state.train.first(_FIT)
+        return fit, (prepared.valid, state.valid.particles)
 
     def _drawn(self, what: str, count: int) -> tuple[Particles, Particles]:
         """Return rows that nothing was fitted to, before and after the audited maps."""

@@ -14,9 +14,9 @@ from wopt.interfaces.objective import Objective
 from wopt.particles import Particles, split_conditions
 from wopt.push import inversion_error, push_all
 from wopt.runs.prepare import Prepared
-from wopt.statistics import mean_and_error
+from wopt.statistics import mean_and_error, some
 from wopt.store.result import RunResult
-from wopt.train.guard import nll
+from wopt.train.guard import INVERTED, nll
 
 __all__ = ["evaluate", "gaussian_nll"]
 
@@ -59,7 +59,8 @@ def evaluate(prepared: Prepared, blocks: list[FlowBlock], test: Particles) -> Ru
         kl_error=kl_error,
         kl_of=Quantity.of_model(forward),
         likelihood_error=_likelihood_error(objective, coarse, audited),
-        inversion_error=inversion_error(blocks, test.points),
+        inversion_error=inversion_error(blocks, test.points[:INVERTED]),
+        rows=len(test),
         parameters=sum(p.numel() for block in blocks for p in block.parameters()),
         model="push_forward" if forward else "pull_back",
     )
@@ -87,10 +88,11 @@ def _log_ratio(dataset: Dataset, objective: Objective, scores: Tensor | None) ->
 
 def _gaussian_nll(dataset: Dataset) -> float | None:
     """Return the Gaussian's NLL; given the conditions, that of the joint less that of them."""
-    joint = gaussian_nll(dataset.train, dataset.test)
+    few = some(dataset.train)
+    joint = gaussian_nll(few, dataset.test)
     if not dataset.condition or joint is None:
         return joint
-    given = (split_conditions(x, dataset.condition)[1] for x in (dataset.train, dataset.test))
+    given = (split_conditions(x, dataset.condition)[1] for x in (few, dataset.test))
     of_conditions = gaussian_nll(*given)
     return None if of_conditions is None else joint - of_conditions
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
 from typing import Any, Literal
 
 import numpy as np
@@ -76,13 +76,13 @@ class Rows(Source):
 
     def load(self, seed: int) -> Dataset:
         """Return the data, the same for the same seed."""
-        table, choices = as_table(self.x), self.choices
+        choices = self.choices
         if self.conditions is not None:
-            table, choices = self._beside(table)
-        if self.weights is not None and not isinstance(self.weights, str):
-            table = _append(table, _WEIGHTS, np.asarray(self.weights, dtype=np.float64), "weights")
+            given = self._given().column_names
+            choices = dataclasses.replace(choices, context=[*(choices.context or []), *given])
         how = "whiten" if self.preprocess == "auto" else self.preprocess
-        return from_table(table, choices, self.split, how, seed, "x")
+        # No name for the table, so that its memory goes once it is read.
+        return from_table(self._table(), choices, self.split, how, seed, "x")
 
     def preprocessed(self, how: str) -> Rows:
         """Return the same rows with another preprocessing."""
@@ -91,23 +91,28 @@ class Rows(Source):
     def _weights_name(self) -> str | None:
         return self.weights if self.weights is None or isinstance(self.weights, str) else _WEIGHTS
 
-    def _beside(self, table: Any) -> tuple[Any, Choices]:
-        """Return the table with the conditions given apart as its last columns."""
-        import dataclasses
+    def _table(self) -> Any:
+        """Return x as a table, with the conditions and weights that were given apart."""
+        table = as_table(self.x)
+        if self.conditions is not None:
+            given = self._given()
+            if given.num_rows != table.num_rows:
+                raise DataError(
+                    f"conditions are rows beside x, shape ({table.num_rows}, c); got "
+                    f"{(given.num_rows, given.num_columns)}"
+                )
+            for name, column in zip(given.column_names, given.columns, strict=True):
+                table = _append(table, name, column, "conditions")
+        if self.weights is not None and not isinstance(self.weights, str):
+            table = _append(table, _WEIGHTS, np.asarray(self.weights, dtype=np.float64), "weights")
+        return table
 
+    def _given(self) -> Any:
+        """Return the conditions as a table, whose columns are named ``c0``, ... in an array."""
         given = as_table(self.conditions)
-        names = given.column_names
-        if not is_frame(self.conditions):
-            names = [f"c{j}" for j in range(given.num_columns)]
-        if given.num_rows != table.num_rows:
-            raise DataError(
-                f"conditions are rows beside x, shape ({table.num_rows}, c); got "
-                f"{(given.num_rows, given.num_columns)}"
-            )
-        for name, column in zip(names, given.columns, strict=True):
-            table = _append(table, name, column, "conditions")
-        context: Sequence[str | int] = [*(self.choices.context or []), *names]
-        return table, dataclasses.replace(self.choices, context=context)
+        if is_frame(self.conditions):
+            return given
+        return given.rename_columns([f"c{j}" for j in range(given.num_columns)])
 
 
 _WEIGHTS = "sample weight"

@@ -8,6 +8,8 @@ from typing import Any
 from wopt.component import Component
 from wopt.config.model import RunConfig, validate
 from wopt.config.shorthand import written_out
+from wopt.data.dataset import Dataset
+from wopt.errors import DataError
 from wopt.interfaces.listener import SILENT, Listener
 from wopt.interfaces.source import Source
 from wopt.particles import Particles
@@ -58,13 +60,19 @@ def prepared_run(
         return planned_sampler(config, table, where)
     if config.plan is None or config.plan.told:
         return prepare(config, config.source.load(seed))
-    given = {**table, "source": _preprocessed(table["source"], config, seed)}
-    source = validate(given, where).source
-    dataset = source.load(seed)
-    facts = facts_of(dataset, config.plan.seconds, role=source.role, seed=config.seed)
+    source, dataset = _loaded(table["source"], config, seed)
+    given = {**table, "source": source}
+    facts = facts_of(dataset, config.plan.seconds, role=config.source.role, seed=config.seed)
+    placed: list[Particles] = []
+
+    def made(table: Mapping[str, Any]) -> Prepared:
+        at = (placed[0], placed[1]) if placed else None
+        prepared = prepare(validate(dict(table), where), dataset, at)
+        placed[:] = prepared.train, prepared.valid
+        return prepared
 
     def ready(candidate: Plan) -> Ready:
-        prepared = prepare(validate(apply(candidate, given), where), dataset)
+        prepared = made(apply(candidate, given))
         return prepared.problem, prepared.train, prepared.valid
 
     plans = alternatives(facts)
@@ -76,7 +84,7 @@ def prepared_run(
         problem, train, valid = ready(plans[0])
         best = timed(plans[0], measure(problem, train, valid), problem.stop.steps)
     planned = Planning(budget=best.facts.budget, told=best.told)
-    return prepare(validate({**apply(best, given), "plan": planned}, where), dataset)
+    return made({**apply(best, given), "plan": planned})
 
 
 def _open(given: Mapping[str, Any]) -> bool:
@@ -89,21 +97,36 @@ def _has(value: Any, option: str) -> bool:
     return isinstance(value, Component) or (isinstance(value, Mapping) and option in value)
 
 
-def _preprocessed(source: Any, config: RunConfig, seed: int) -> Any:
-    """Return the source with the preprocessing that its rows allow, where none is given."""
+def _loaded(source: Any, config: RunConfig, seed: int) -> tuple[Any, Dataset]:
+    """Return the source, with the preprocessing that its rows allow where none is given, and them.
+
+    Whitening is tried first, which most rows allow: they are then read once.
+    """
+    if not _is_open(source, config):
+        return source, config.source.load(seed)
+    try:
+        how, dataset = "whiten", _preprocessed(source, "whiten")[1].load(seed)
+    except DataError:
+        how, dataset = "none", _preprocessed(source, "none")[1].load(seed)
+    moved = dataset.train[:, : dataset.dim - dataset.condition]
+    best = "standardise" if how == "none" else preprocess_of(len(moved), moved)
+    given, chosen = _preprocessed(source, best)
+    return given, dataset if how == best else chosen.load(seed)
+
+
+def _is_open(source: Any, config: RunConfig) -> bool:
+    """Whether a source has a preprocessing, and which one is not given."""
     if isinstance(source, Rows):
-        if source.preprocess != "auto":
-            return source
-        return source.preprocessed(_of_rows(source.preprocessed("none"), seed))
-    if isinstance(source, str):
-        source = {"name": source}
-    open_ = isinstance(source, Mapping) and "preprocess" not in source
-    if not open_ or "preprocess" not in config.source.options or config.source.role == "start":
-        return source
-    raw = validate({"source": {**source, "preprocess": "none"}}).source
-    return {**source, "preprocess": _of_rows(raw, seed)}
+        return source.preprocess == "auto"
+    given = isinstance(source, Mapping) and "preprocess" in source
+    open_ = isinstance(source, str | Mapping) and not given
+    return open_ and "preprocess" in config.source.options and config.source.role != "start"
 
 
-def _of_rows(source: Source, seed: int) -> str:
-    data = source.load(seed)
-    return preprocess_of(len(data.train), data.train[:, : data.dim - data.condition])
+def _preprocessed(source: Any, how: str) -> tuple[Any, Source]:
+    """Return a source with a preprocessing, as a configuration has it and as a component."""
+    if isinstance(source, Rows):
+        return (made := source.preprocessed(how)), made
+    table = {"name": source} if isinstance(source, str) else source
+    given = {**table, "preprocess": how}
+    return given, validate({"source": given}).source

@@ -11,7 +11,7 @@ from torch import Tensor
 from wopt.capabilities import Capability
 from wopt.component import name_of
 from wopt.config.model import RunConfig
-from wopt.data.dataset import Dataset, check_finite
+from wopt.data.dataset import Dataset, check_finite, judged_by
 from wopt.data.smooth import smooth_dataset, smoothed
 from wopt.data.transform import AffineTransform
 from wopt.errors import CapabilityError, DataError
@@ -20,6 +20,7 @@ from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.conditional import conditional
 from wopt.interfaces.objective import Objective
 from wopt.particles import Particles, split_conditions
+from wopt.push import in_batches
 from wopt.seeds import derive, generator
 from wopt.targets.density import density_of
 from wopt.train.check import check_parts
@@ -27,6 +28,9 @@ from wopt.train.problem import Problem
 
 CONDITIONS = 10_000
 """Rows of conditions that a model keeps, for samples whose conditions are not given."""
+
+_VALUES = 2**21
+"""Values that are placed at a time, in float64."""
 
 __all__ = ["CONDITIONS", "Prepared", "conditions_of", "model_of", "particles_of", "prepare"]
 
@@ -75,12 +79,17 @@ def model_of(chain: Chain, base: Base, names: tuple[str, ...]) -> Flow:
     return Flow(Inverse(chain) if isinstance(base, SourceBase) else chain, base, names)
 
 
-def prepare(config: RunConfig, dataset: Dataset | None = None) -> Prepared:
+def prepare(
+    config: RunConfig,
+    dataset: Dataset | None = None,
+    placed: tuple[Particles, Particles] | None = None,
+) -> Prepared:
     """Check that parts and data fit together and place the particles.
 
     Args:
         config: The options.
         dataset: What the source loads with the run's seed, if that is at hand.
+        placed: The particles of it, training and held out, if they are at hand too.
 
     Raises:
         CapabilityError: Something is needed that nothing provides.
@@ -88,6 +97,7 @@ def prepare(config: RunConfig, dataset: Dataset | None = None) -> Prepared:
     """
     if dataset is None:
         dataset = config.source.load(derive(config.seed, "source"))
+    dataset = judged_by(dataset, config.guard.rows, derive(config.seed, "judges"))
     known = dataset.log_density is not None and config.smooth_time == 0
     check_parts(
         config.objective,
@@ -108,11 +118,15 @@ def prepare(config: RunConfig, dataset: Dataset | None = None) -> Prepared:
     start = smooth_dataset(dataset, config.smooth_time, derive(config.seed, "smooth"))
     able = dataset.sample is not None or config.smooth_time > 0
     draw = FreshParticles(config, dataset, everywhere) if able else None
+    train, valid = placed or (
+        particles_of(start, start.train, config, known=everywhere),
+        particles_of(start, start.valid, config, known=True),
+    )
     return Prepared(
         config,
         problem_of(config, objective, mean_log_det(dataset.transform, start.valid), draw),
-        particles_of(start, start.train, config, known=everywhere),
-        particles_of(start, start.valid, config, known=True),
+        train,
+        valid,
         dataset.transform,
         dataset,
         pushes,
@@ -173,7 +187,10 @@ def particles_of(dataset: Dataset, x: Tensor, config: RunConfig, *, known: bool)
         by_row = dataset.transform.row_log_det(x)
         known_at = dataset.log_density(x) - dataset.transform.log_det
         density = (known_at if by_row is None else known_at - by_row).to(**like)
-    particles = Particles.start(dataset.transform(x).to(**like), log_density=density)
+    z = in_batches(
+        lambda part: dataset.transform(part).to(**like), x, max(1, _VALUES // dataset.dim)
+    )
+    particles = Particles.start(z, log_density=density)
     return dataclasses.replace(particles, condition=dataset.condition)
 
 

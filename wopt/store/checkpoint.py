@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
@@ -34,7 +35,9 @@ def save_state(run: RunDirectory, state: State, config: RunConfig) -> None:
     """Write the newest blocks, the records and, last, the state, which makes the step count.
 
     A run that is killed in between resumes from the step before. Blocks that were refined together
-    are kept aside until the state says that they count.
+    are kept aside until the state says that they count. Training particles are written as they were
+    before the newest block, which carries them when they are read back; at the start, where the
+    source has them, not at all.
     """
     refined = bool(state.records) and state.records[-1].refined > 0
     if refined:
@@ -47,12 +50,18 @@ def save_state(run: RunDirectory, state: State, config: RunConfig) -> None:
     elif state.block is not None:
         _write_block(run, state.step, state.block.state(), config)
     run.write_steps(state.records)
+    splits = {"train": state.train, "valid": state.valid}
+    begun = None
+    if state.start is not None and state.train.before is state.start[0]:
+        begun = _mark(splits.pop("train").before)
     tensors = {
         f"{split}.{name}": value
-        for split, trace in (("train", state.train), ("valid", state.valid))
+        for split, trace in splits.items()
         for name, value in _tensors(trace).items()
     }
     metadata = {
+        "ahead": state.train.ahead is not None,
+        "begun": begun,
         "step": state.step,
         "step_size": state.step_size,
         "energy": state.energy,
@@ -78,27 +87,30 @@ def load_state(
         config: Its configuration.
         dim: The dimension d.
         condition: How many of the columns are conditions.
-        start: The particles before the first step, which refinement needs.
+        start: The particles before the first step, which refinement and the first step need.
 
     Raises:
-        RunError: A file is missing or damaged.
+        RunError: A file is missing or damaged, or the source has other rows now.
     """
     tensors, known = _known(run)
     step = known["step"]
+    blocks = tuple(load_blocks(run, config, dim, condition))
+    ahead = blocks[-1] if known.get("ahead") else None  # older runs have no such key
     try:
-        train, valid = (
-            _trace({k[6:]: v for k, v in tensors.items() if k.startswith(split)}, config, condition)
-            for split in ("train", "valid")
-        )
+        valid = _trace(tensors, "valid", config, condition)
+        if known.get("begun"):
+            train = Trace(_begun(run, start, known["begun"]))
+        else:
+            train = _trace(tensors, "train", config, condition)
     except (KeyError, ValueError, TypeError) as error:
         raise RunError(f"{run.state}: is damaged: {error!r}") from None
     return State(
         step,
-        train,
+        dataclasses.replace(train, ahead=ahead),
         valid,
         known["step_size"],
         known["energy"],
-        tuple(load_blocks(run, config, dim, condition)),
+        blocks,
         tuple(run.read_steps(step)),
         dict(known["plan"]),
         start,
@@ -217,14 +229,36 @@ def load_transform(
         raise RunError(f"{run.transform}: is damaged: {error!r}") from None
 
 
+def _mark(particles: Particles) -> list[float]:
+    """Return numbers that tell these particles at the start from others."""
+    points = particles.points
+    return [len(points), *points[:: max(1, len(points) // 1000)].double().sum(0).tolist()]
+
+
+def _begun(
+    run: RunDirectory, start: tuple[Particles, Particles] | None, mark: list[float]
+) -> Particles:
+    """Return the training particles of a run that stands at its start, or one block after it."""
+    if start is None or _mark(start[0]) != mark:
+        raise RunError(
+            f"{run.path}: its source does not give the rows any more with which the run began; "
+            "bring them back, or make the run anew"
+        )
+    return start[0]
+
+
 def _tensors(trace: Trace) -> dict[str, Tensor]:
-    tensors = {name: getattr(trace.particles, name) for name in _OF_PARTICLES}
+    tensors = {name: getattr(trace.before, name) for name in _OF_PARTICLES}
     tensors |= {"previous": trace.previous, "gradient": trace.gradient}
     return {name: value for name, value in tensors.items() if value is not None}
 
 
-def _trace(tensors: dict[str, Tensor], config: RunConfig, condition: int) -> Trace:
-    on_device = {name: value.to(config.device) for name, value in tensors.items()}
-    fields = {name: on_device.get(name) for name in _OF_PARTICLES}
-    particles = Particles(**fields, condition=condition)  # type: ignore[arg-type]
+def _trace(tensors: dict[str, Tensor], split: str, config: RunConfig, condition: int) -> Trace:
+    on_device = {
+        name.removeprefix(f"{split}."): value.to(config.device)
+        for name, value in tensors.items()
+        if name.startswith(f"{split}.")
+    }
+    known = {name: on_device.get(name) for name in _OF_PARTICLES[1:]}
+    particles = Particles(on_device["points"], **known, condition=condition)
     return Trace(particles, on_device.get("previous"), on_device.get("gradient"))

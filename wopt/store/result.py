@@ -29,7 +29,8 @@ class RunResult(Typed):
         kl_error: Its standard error.
         kl_of: ``KL(data | model)``, or ``KL(model | target)`` for a start pushed forward.
         likelihood_error: Mean |difference| of log-likelihoods, grid in use against audit.
-        inversion_error: Root mean square of F^-1(F(x)) - x.
+        inversion_error: Root mean square of F^-1(F(x)) - x, on a thousand of these rows.
+        rows: How many test rows there are.
         parameters: Of all blocks.
         model: Which way the model looks.
         versions: Of what made the run.
@@ -54,6 +55,7 @@ class RunResult(Typed):
     kl_of: Quantity = Quantity.KL_DATA_MODEL
     likelihood_error: float | None = None
     inversion_error: float | None = None
+    rows: int | None = None
     parameters: int | None = None
     model: Literal["auto", "pull_back", "push_forward"] = "pull_back"
     versions: dict[str, str] = dataclasses.field(default_factory=dict)

@@ -100,6 +100,14 @@ class Guard(Component):
     refinements: Annotated[
         int, Field(ge=0, description="how often the time grid of a block may be refined")
     ] = 4
+    rows: Annotated[
+        int | None,
+        Field(
+            ge=2,
+            description="held-out rows that steps are judged on, and test rows that the model is, "
+            "at most, chosen by the seed; by default all of a split",
+        ),
+    ] = None
 
     @torch.no_grad()
     def judge(

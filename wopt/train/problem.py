@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -14,6 +15,7 @@ from wopt.interfaces.objective import Objective
 from wopt.interfaces.scheme import History, ProximalScheme
 from wopt.interfaces.subproblem import Subproblem
 from wopt.particles import Particles
+from wopt.push import push
 from wopt.seeds import generator
 from wopt.train.guard import Guard
 from wopt.train.record import StepRecord
@@ -29,11 +31,30 @@ Choice = Spec | FlowBlock
 
 @dataclasses.dataclass(frozen=True)
 class Trace:
-    """The particles of one split with the short history that schemes look back on."""
+    """The particles of one split with the short history that schemes look back on.
 
-    particles: Particles
+    Attributes:
+        before: The particles, where the map ``ahead`` has not carried them yet.
+        previous: Where they were before the last step.
+        gradient: Of the objective there, as the scheme wants it.
+        ahead: The map that carries them when they are asked for: after the last step of many rows
+            nobody does.
+    """
+
+    before: Particles
     previous: Tensor | None = None
     gradient: Tensor | None = None
+    ahead: FlowBlock | None = None
+
+    @functools.cached_property
+    def particles(self) -> Particles:
+        """The particles where they stand."""
+        return self.before if self.ahead is None else push(self.ahead, self.before)
+
+    def first(self, rows: int) -> Particles:
+        """Return so many of the particles, where they stand."""
+        few = self.before.rows(slice(rows))
+        return few if self.ahead is None else push(self.ahead, few)
 
     def history(
         self,
@@ -73,6 +94,25 @@ class Trace:
         gradient = None if subproblem is None else subproblem.gradient(objective, moved)
         return Trace(moved, self.particles.points, gradient)
 
+    def carried(
+        self,
+        scheme: ProximalScheme,
+        objective: Objective,
+        subproblem: Subproblem,
+        block: FlowBlock,
+    ) -> Trace:
+        """Return the particles after a map, which moves them once they are asked for.
+
+        Args:
+            scheme: Where it looks back, they are moved at once.
+            objective: G.
+            subproblem: What the map solves at these particles.
+            block: The map.
+        """
+        if scheme.looks_back:
+            return self.after(scheme, objective, subproblem, push(block, self.particles))
+        return Trace(self.particles, ahead=block)
+
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class State:
@@ -102,7 +142,7 @@ class State:
     start: tuple[Particles, Particles] | None = None
 
     def __repr__(self) -> str:
-        particles = self.train.particles
+        particles = self.train.before
         return f"State(after {self.step} step(s), energy {self.energy:.6g}; {particles})"
 
     @property

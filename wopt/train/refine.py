@@ -236,10 +236,10 @@ def _measured(
         records.append(dataclasses.replace(record, **kept))
         with torch.no_grad():
             paid = paid + subs[1].cost(verdict.moved)
-        ends = [push(block, traces[0].particles), verdict.moved]
+        parts = problem.scheme, problem.objective
         traces = [
-            trace.after(problem.scheme, problem.objective, sub, end)
-            for trace, sub, end in zip(traces, subs, ends, strict=True)
+            traces[0].carried(*parts, subs[0], block),
+            traces[1].after(*parts, subs[1], verdict.moved),
         ]
         previous, energy = old.step_size, record.energy
     measured = dataclasses.replace(

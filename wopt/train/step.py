@@ -6,7 +6,6 @@ import dataclasses
 import time
 
 from wopt.interfaces.listener import Listener
-from wopt.push import push
 from wopt.train.attempt import make_step
 from wopt.train.measure import record_of
 from wopt.train.problem import Problem, State
@@ -24,8 +23,7 @@ def next_state(problem: Problem, state: State, listener: Listener) -> State:
     wall, cpu = time.perf_counter(), time.process_time()
     made = make_step(problem, state, listener)
     parts = problem.scheme, problem.objective
-    pushed = push(made.block, state.train.particles)
-    train = state.train.after(*parts, made.train, pushed)
+    train = state.train.carried(*parts, made.train, made.block)
     valid = state.valid.after(*parts, made.valid, made.verdict.moved)
     record = record_of(
         problem,

@@ -140,7 +140,9 @@ def test_particles_resume_to_the_same_bits(tmp_path):
     run = RunDirectory(tmp_path / "run")
     run.create(to_table(config))
     save_state(run, states[0], config)
-    resumed, _ = next(wopt.iterate(made.problem, load_state(run, config, dim=2)))
+    resumed, _ = next(
+        wopt.iterate(made.problem, load_state(run, config, 2, 0, (made.train, made.valid)))
+    )
     for split in ("train", "valid"):
         points, expected = (getattr(s, split).particles.points for s in (resumed, states[1]))
         assert torch.equal(points, expected)

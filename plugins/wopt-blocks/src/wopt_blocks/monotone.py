@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from wopt.statistics import some
 from wopt_blocks.rational import inverse_spline, log_slope, spline
 
 __all__ = ["Monotone", "MonotoneName", "monotone", "reach"]
@@ -120,7 +121,7 @@ class MonotoneAffineSpline(MonotoneSpline):
 
 def reach(points: Tensor) -> Tensor:
     """Return 1.5 times the 99.9 % quantile of the points' |coordinates|, and 5 at least."""
-    sizes = points.detach().abs().flatten()
+    sizes = some(points).detach().abs().flatten()
     rank = max(1, round(_SHARE * len(sizes)))
     return (_MARGIN * sizes.kthvalue(rank).values).clamp(min=_LEAST_BOUND)
 

@@ -12,6 +12,8 @@ from zuko.transforms import (
     MonotonicRQSTransform,
 )
 
+from wopt.statistics import some
+
 __all__ = [
     "SLOPE",
     "Affine",
@@ -77,7 +79,7 @@ class Boxed(Univariate):
     def see(self, points: Tensor) -> None:
         """Choose the bound, unless it was given."""
         if not self.fixed:
-            sizes = points.detach().abs().flatten()
+            sizes = some(points).detach().abs().flatten()
             rank = max(1, round(_SHARE * len(sizes)))
             self.bound.fill_((_MARGIN * sizes.kthvalue(rank).values).clamp(min=_LEAST_BOUND))
 

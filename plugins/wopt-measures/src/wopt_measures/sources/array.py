@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from wopt import Dataset, Source
 from wopt.data.choices import Choices
 from wopt.data.load import from_table
@@ -80,6 +78,12 @@ class ArraySource(Source):
 
     def load(self, seed: int) -> Dataset:
         """Return the data, the same for the same seed."""
-        table: Any = read_frame(self.path, self.key)
-        origin = str(self.path)
-        return from_table(table, self.choices, self.split, self.preprocess, seed, origin)
+        # No name for the table, so that its memory goes once it is read.
+        return from_table(
+            read_frame(self.path, self.key),
+            self.choices,
+            self.split,
+            self.preprocess,
+            seed,
+            str(self.path),
+        )
