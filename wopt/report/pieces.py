@@ -12,6 +12,7 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
+import matplotlib
 import matplotlib.image
 import numpy as np
 from matplotlib.axes import Axes
@@ -101,8 +102,12 @@ def _boxes(figure: Figure, rows: Rows | None) -> list[Bbox]:
 
     Legends of the figure, above all panels, come first.
     """
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+    # None and not "none", whose placeholder makes matplotlib draw whatever it saves twice.
+    with matplotlib.rc_context({"figure.constrained_layout.use": False}):
+        figure.set_layout_engine(None)
     if rows is None:
         return [Bbox([[0, 0], [1, 1]])]
     extents = [[_extent(figure, panel) for panel in row] for row in rows]
