@@ -24,7 +24,7 @@ def density(run: Run) -> Picture | None:
     width, height = extent[1] - extent[0], extent[3] - extent[2]
     square = 0.5 < width / max(height, 1e-300) < 2
     side = (WIDTH - 1.8) / len(panels) * (height / width if square else 1)
-    figure = Figure(figsize=(WIDTH, min(side, 5.5) + 0.6))
+    figure = Figure(figsize=(WIDTH, min(side, 5.5) + 0.6), layout="constrained")
     axes_row = figure.subplots(1, len(panels), squeeze=False)[0]
     for axes, (name, values) in zip(axes_row, panels, strict=True):
         shown = axes.imshow(
@@ -81,7 +81,7 @@ def scatter(run: Run) -> Picture | None:
     ratio = (ends[1][1] - ends[1][0]) / (ends[0][1] - ends[0][0])
     square = 0.5 < ratio < 2
     top = min((WIDTH - 1) / 2 * (ratio if square else 0.8), 5.2)
-    figure = Figure(figsize=(WIDTH, top + 2.8))
+    figure = Figure(figsize=(WIDTH, top + 2.8), layout="constrained")
     rows = figure.add_gridspec(2, 1, height_ratios=[top + 0.4, 2.4])
     upper, lower = (figure.add_subfigure(rows[i]) for i in range(2))
     row = upper.subplots(1, len(panels), squeeze=False, sharey=True)[0]

@@ -63,7 +63,6 @@ _RC: dict[str, Any] = {
     "axes.titlesize": 10.5,
     "axes.titleweight": "bold",
     "axes.titley": 1.0,  # nothing is above a panel, so nothing has to be looked for there
-    "figure.constrained_layout.use": True,
     "figure.facecolor": "none",
     "font.family": "DejaVu Sans",
     "font.size": 9.5,
