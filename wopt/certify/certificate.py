@@ -171,12 +171,12 @@ def _measure(
     told.work("certifying, step by step", 0, len(blocks))
     for passage in replay(problem, blocks, records, evidence.particles):
         seed = derive(problem.seed, "certify", passage.record.step)
-        critic = options.of_critic(effort.iterations, seed, effort.critic)
-        measure, score = measure_step(problem, passage, critic, score)
+        critic = options.of_critic(effort.iterations, seed, effort.rungs)
+        examined = not effort.last_only or len(measured) == len(blocks) - 1
+        measure, score = measure_step(problem, passage, critic, score, examined=examined)
         residual = measure.residual[1] if measure.residual else None
-        part = optimality_part(
-            passage, residual, measure.effective, options.transport_rows, options.level, seed
-        )
+        rows = 0 if effort.last_only else options.transport_rows
+        part = optimality_part(passage, residual, measure.effective, rows, options.level, seed)
         measured.append(
             _Measured(
                 measure,
@@ -234,14 +234,14 @@ def _bounds(measured: Sequence[_Measured], about: _About, evidence: Evidence) ->
     second = _second_moment(evidence.particles)
     return chain(
         [m.effective for m in measures],
-        [m.residual[1].high if m.residual else None for m in measures],
+        [m.residual[1].high if m.residual and m.examined else None for m in measures],
         about.convexity,
         moved=[m.movement.high for m in measures],
         w0=about.start.w2,
         kl0=about.start.kl,
         second_moments=[second, *(m.second for m in measured)],
         target_second_moment=about.start.second_moment,
-        fisher=[m.fisher[1].high ** 2 for m in measures],
+        fisher=[m.fisher[1].high ** 2 if m.examined else None for m in measures],
         base=about.base,
         smoothness=about.smoothness,
         measured=("fisher", "second_moments"),

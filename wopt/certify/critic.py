@@ -32,6 +32,7 @@ _BANDWIDTHS = (0.12, 0.35, 1.0)
 """Of waves, in units of a typical distance, sqrt(d) standard deviations."""
 _KERNEL_DIM = 5
 _KERNEL_WIDTHS = (0.05, 0.1, 0.2, 0.4)
+_RUNGS = 10
 _GROWTH = 1.05
 """A rung whose held-out value is less than so many times the best before it is the last."""
 
@@ -49,6 +50,7 @@ class CriticOptions:
         level: Confidence of the interval.
         seed: Of initialisation and batches.
         seconds: CPU seconds within which nets are trained; the first is trained in any case.
+        rungs: How many nets at most, instead of the seconds; the result then repeats.
         closed_forms: Whether waves and kernel scores take part.
     """
 
@@ -60,6 +62,7 @@ class CriticOptions:
     seed: int = 0
     seconds: float = 4.0
     closed_forms: bool = True
+    rungs: int | None = None
 
 
 def stein_norm(form: SteinForm, options: CriticOptions) -> Estimate:
@@ -97,7 +100,7 @@ def seen_by_fields(form: SteinForm, options: CriticOptions) -> dict[str, Estimat
         options: Of the critic.
     """
     if form.weights is not None:
-        plain = dataclasses.replace(options, seconds=0.0, closed_forms=False)
+        plain = dataclasses.replace(options, rungs=1, closed_forms=False)
         parts = [_judged(form, _fields(form, form, plain), form)]
     else:
         parts = []
@@ -158,7 +161,7 @@ def _fields(train: SteinForm, validation: SteinForm, options: CriticOptions) -> 
     if options.closed_forms:
         fields |= _closed_forms(train, validation, fields["affine"], options.seed)
     begun, best, iterations = time.process_time(), 0.0, options.iterations
-    for rung in range(10):
+    for rung in range(_RUNGS if options.rungs is None else options.rungs):
         rung_began = time.process_time()
         field = NetField(
             train,
@@ -174,7 +177,7 @@ def _fields(train: SteinForm, validation: SteinForm, options: CriticOptions) -> 
         growing = field.value > _GROWTH * best
         best, iterations = max(best, field.value), 2 * iterations
         left = options.seconds - (time.process_time() - begun)
-        if not growing or 2.5 * last > left:
+        if not growing or (options.rungs is None and 2.5 * last > left):
             break
     return fields
 

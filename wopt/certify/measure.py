@@ -49,6 +49,8 @@ class StepMeasure:
         energy: The objective and its standard error.
         inversion: Root mean square of T^-1(T(x)) - x.
         fisher: The norm of the Wasserstein gradient after the step, and how it was found.
+        examined: Whether test fields other than affine ones looked at the step, where they are
+            needed; if not, no bound is made of what was seen of it.
     """
 
     step: int
@@ -61,6 +63,7 @@ class StepMeasure:
     energy: tuple[float, float]
     inversion: float | None
     fisher: tuple[Method, Estimate]
+    examined: bool = True
 
     @property
     def residual(self) -> tuple[Method, Estimate] | None:
@@ -74,6 +77,8 @@ def measure_step(
     passage: Passage,
     options: CriticOptions,
     score: Tensor | None = None,
+    *,
+    examined: bool = True,
 ) -> tuple[StepMeasure, Tensor | None]:
     """Measure one step.
 
@@ -82,11 +87,13 @@ def measure_step(
         passage: The step.
         options: Of the critic.
         score: The score of the law before the step at the first particles, if it is known.
+        examined: Whether fields other than affine ones are to look at it.
 
     Returns:
         The measurements, and the score after the step.
     """
     objective = problem.objective
+    options = options if examined else dataclasses.replace(options, iterations=0)
     sub, before, after = passage.subproblem, passage.before, passage.after
     base = "none" if sub is None else base_of(objective, sub, before)
     residuals: dict[Method, Estimate] = {}
@@ -116,6 +123,7 @@ def measure_step(
         energy=_energy(objective, after),
         inversion=inversion_error([passage.block], before.points[:INVERTED]),
         fisher=_root_fisher(objective, after, options, pushed),
+        examined=examined or not objective.of_density or pushed is not None,
     )
     return measure, pushed
 

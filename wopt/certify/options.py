@@ -107,14 +107,20 @@ class CertifyOptions(Component):
         # Typed as the interface for the schema; a table is turned into a choice.
         return cast(Spec, self.critic)
 
-    def of_critic(self, iterations: int, seed: int, seconds: float) -> CriticOptions:
+    def of_critic(self, iterations: int, seed: int, rungs: int) -> CriticOptions:
         """Return the critic's options.
 
         Args:
             iterations: Of its first net.
             seed: Of the critic.
-            seconds: Processor time within which more nets may be trained.
+            rungs: Nets at most, each with twice the iterations of the one before.
         """
         return CriticOptions(
-            self.net, iterations, self.learning_rate, self.batch_size, self.level, seed, seconds
+            self.net,
+            iterations,
+            self.learning_rate,
+            self.batch_size,
+            self.level,
+            seed,
+            rungs=rungs,
         )

@@ -1,7 +1,7 @@
 """Room for the words around a grid of panels, by one look at them.
 
-matplotlib's constrained layout looks at every panel twice before a third look and the drawing, which
-was half the time of a report; a plain grid needs one.
+matplotlib's constrained layout looks at every panel twice, and pieces need a third look: more than
+half the time of a report. A plain grid needs one.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ class _Panel:
     @classmethod
     def of(cls, axes: Axes) -> _Panel:
         place, whole = axes.get_subplotspec(), axes.get_tightbbox()
-        assert place is not None and whole is not None
+        assert place is not None
+        assert whole is not None
         inside = axes.get_window_extent()
         return cls(
             axes,

@@ -12,6 +12,9 @@ from wopt.report.style import BLUE, MUTED, VERMILION, WIDTH, Array, Picture, lim
 
 __all__ = ["density", "scatter"]
 
+_COUNTED = ("Data", "Target's samples")
+"""How the title of a histogram begins."""
+
 
 def density(run: Run) -> Picture | None:
     """Draw a histogram of real rows, the model's density and the true one, in two dimensions."""
@@ -29,7 +32,8 @@ def density(run: Run) -> Picture | None:
     for axes, (name, values) in zip(axes_row, panels, strict=True):
         shown = axes.imshow(
             values, origin="lower", extent=tuple(extent), cmap="magma", vmin=0, vmax=top or None,
-            aspect="equal" if square else "auto", interpolation="nearest",
+            aspect="equal" if square else "auto",
+            interpolation="nearest" if name.startswith(_COUNTED) else "bilinear",
         )  # fmt: skip
         axes.set_title(name)
         axes.grid(False)
@@ -62,7 +66,7 @@ def _maps(run: Run, extent: Array) -> list[tuple[str, Array]]:
         counts, *_ = np.histogram2d(
             many[:, 0], many[:, 1], bins, extent.reshape(2, 2).tolist(), density=True
         )
-        what = "Data" if run.pulls_back else "Target's samples"
+        what = _COUNTED[0 if run.pulls_back else 1]
         panels.insert(0, (f"{what}, {len(many):,} rows", counts.T))
     return panels
 

@@ -15,7 +15,7 @@ from wopt.push import inversion_error, push_all
 from wopt.runs.prepare import Prepared
 from wopt.statistics import mean_and_error
 from wopt.store.result import RunResult
-from wopt.train.guard import nll
+from wopt.train.guard import INVERTED, nll
 
 __all__ = ["evaluate", "gaussian_nll"]
 
@@ -58,7 +58,7 @@ def evaluate(prepared: Prepared, blocks: list[FlowBlock], test: Particles) -> Ru
         kl_error=kl_error,
         kl_of="KL(model | target)" if forward else "KL(data | model)",
         likelihood_error=_likelihood_error(objective, coarse, audited),
-        inversion_error=inversion_error(blocks, test.points),
+        inversion_error=inversion_error(blocks, test.points[:INVERTED]),
         parameters=sum(p.numel() for block in blocks for p in block.parameters()),
         model="push_forward" if forward else "pull_back",
     )

@@ -160,7 +160,7 @@ def _steps(prepared: Prepared, state: State, listener: Listener) -> Iterator[_St
 def _challenge(prepared: Prepared, state: State, record: StepRecord) -> LowerSide:
     seconds = max(_SHARE * record.cpu_seconds, _LEAST)
     level = prepared.config.certify.level
-    return Challenge(prepared, state.blocks, state).lower_side(seconds, level)
+    return Challenge(prepared, state.blocks, state, fresh=True).lower_side(seconds, level)
 
 
 @torch.no_grad()
