@@ -295,6 +295,7 @@ def _step(measured: _Measured, gap: Estimate | None, bounds: StepBounds | None) 
         residuals={str(name): value for name, value in measure.residuals.items()},
         movement=measure.movement,
         gradient=MethodEstimate.by_method(*measure.fisher),
+        seen=measure.seen,
         inversion_error=measure.inversion,
         transport=measured.optimality,
         not_optimal=measured.not_optimal,

@@ -10,9 +10,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from wopt.certify.challenge.gaussians import Gaussians
 from wopt.certify.estimate import Estimate, combine
 from wopt.certify.fields.features import WaveField
 from wopt.certify.fields.kernel_score import KernelScore
+from wopt.certify.fields.mixture_score import MixtureScore
 from wopt.certify.fields.net import NetField, sharper
 from wopt.certify.fields.radial import RadialField
 from wopt.component import Spec
@@ -85,7 +87,8 @@ def seen_by_fields(form: SteinForm, options: CriticOptions) -> dict[str, Estimat
     """Return what each test field saw of |xi|, and the best combination of them.
 
     Fields: an affine one; one that depends on the distance from a centre; random waves at several
-    bandwidths and, in few dimensions, kernel scores, all in closed form; nets of growing effort,
+    bandwidths; the score of a mixture of Gaussians, a challenger on the noise's side; in few
+    dimensions kernel scores, all in closed form; nets of growing effort,
     until the held-out value stops growing or the seconds are spent. The effort does not depend on
     that of the run: a weak run must not get a weak critic.
 
@@ -191,7 +194,11 @@ def _closed_forms(
         for k, share in enumerate(_BANDWIDTHS)
     }
     fields["radial"] = RadialField(train, validation)
-    if d <= _KERNEL_DIM and not train.condition:
+    if train.condition:
+        return fields
+    mixture = Gaussians.best(train.points, validation.points, derive(seed, "mixture"))
+    fields["mixture score"] = MixtureScore(mixture)
+    if d <= _KERNEL_DIM:
         fields["kernel score"] = _kernel_score(train, validation, affine)
     return fields
 

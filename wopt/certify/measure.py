@@ -10,7 +10,7 @@ from torch import Tensor
 
 from wopt.capabilities import Capability
 from wopt.certify.bounds import Base
-from wopt.certify.critic import CriticOptions, stein_norm
+from wopt.certify.critic import TOGETHER, CriticOptions, seen_by_fields
 from wopt.certify.estimate import Estimate, divergence, root_mean_square
 from wopt.certify.replay import Passage
 from wopt.certify.score import pushed_score
@@ -49,6 +49,7 @@ class StepMeasure:
         energy: The objective and its standard error.
         inversion: Root mean square of T^-1(T(x)) - x.
         fisher: The norm of the Wasserstein gradient after the step, and how it was found.
+        seen: What each test field saw of the Wasserstein gradient after the step.
         examined: Whether test fields other than affine ones looked at the step, where they are
             needed; if not, no bound is made of what was seen of it.
     """
@@ -63,6 +64,7 @@ class StepMeasure:
     energy: tuple[float, float]
     inversion: float | None
     fisher: tuple[Method, Estimate]
+    seen: dict[str, Estimate]
     examined: bool = True
 
     @property
@@ -108,10 +110,11 @@ def measure_step(
             moved = condition.displacement
         form = SteinForm.of_condition(condition)
         known = pushed if torch.equal(y, after.points) else None
-        residuals = _residuals(form, condition.objective, options, known)
+        residuals, _ = _residuals(form, condition.objective, options, known)
     elif passage.record.residual is not None:
         residuals = {"record": Estimate.of(passage.record.residual, 0.0, options.level)}
     squares = moved.double().square().sum(1)
+    fisher, seen = _root_fisher(objective, after, options, pushed)
     measure = StepMeasure(
         step=passage.record.step,
         step_size=passage.record.step_size,
@@ -122,7 +125,8 @@ def measure_step(
         divergence=divergence(objective, after, options.level),
         energy=_energy(objective, after),
         inversion=inversion_error([passage.block], before.points[:INVERTED]),
-        fisher=_root_fisher(objective, after, options, pushed),
+        fisher=fisher,
+        seen=seen,
         examined=examined or not objective.of_density or pushed is not None,
     )
     return measure, pushed
@@ -150,11 +154,14 @@ def base_of(objective: Objective, sub: Subproblem, before: Particles) -> Base:
 
 def _root_fisher(
     objective: Objective, at: Particles, options: CriticOptions, score: Tensor | None
-) -> tuple[Method, Estimate]:
-    """Return the norm of the Wasserstein gradient, the root of the relative Fisher information."""
+) -> tuple[tuple[Method, Estimate], dict[str, Estimate]]:
+    """Return the norm of the Wasserstein gradient, the root of the relative Fisher information.
+
+    Beside it what each test field saw of it.
+    """
     exact = dataclasses.replace(options, iterations=0) if score is not None else options
-    residuals = _residuals(SteinForm.of(objective, at), objective, exact, score)
-    return _best(residuals)
+    residuals, seen = _residuals(SteinForm.of(objective, at), objective, exact, score)
+    return _best(residuals), seen
 
 
 def _best(residuals: dict[Method, Estimate]) -> tuple[Method, Estimate]:
@@ -167,21 +174,22 @@ def _best(residuals: dict[Method, Estimate]) -> tuple[Method, Estimate]:
 
 def _residuals(
     form: SteinForm, implicit: Objective, options: CriticOptions, score: Tensor | None
-) -> dict[Method, Estimate]:
+) -> tuple[dict[Method, Estimate], dict[str, Estimate]]:
+    """Return the error by every method, and what each test field saw."""
     if not implicit.of_density:
         squares = form.by_point.square().sum(1)
-        return {"gradient": root_mean_square(squares, form.weights, options.level)}
-    affine = stein_norm(form, dataclasses.replace(options, iterations=0))
-    residuals: dict[Method, Estimate] = {"affine": affine}
+        return {"gradient": root_mean_square(squares, form.weights, options.level)}, {}
+    seen = seen_by_fields(form, options)
+    residuals: dict[Method, Estimate] = {"affine": seen["affine"]}
     if options.iterations:
-        residuals["critic"] = stein_norm(form, options)
+        residuals["critic"] = seen[TOGETHER]
     slope = form.by_log_det
     constant = bool((slope - slope[0]).abs().max() <= 1e-4 * slope[0].abs())
     if score is not None and constant and form.weights is None:
         # E[l div phi] = -l E<score, phi> where l is a constant: then xi = g - l score.
         xi = form.by_point[: len(score)] - float(slope[0]) * score.to(form.by_point)
         residuals["score"] = root_mean_square(xi.square().sum(1), None, options.level)
-    return residuals
+    return residuals, seen
 
 
 def _energy(objective: Objective, at: Particles) -> tuple[float, float]:

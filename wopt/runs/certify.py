@@ -84,10 +84,12 @@ class Recorded:
     Attributes:
         effort: It.
         tries: What challengers were tried, where there were some.
+        mass: Draws and rows with which the model's density was integrated; none where it was not.
     """
 
     effort: Effort
     tries: Tries | None
+    mass: tuple[int, int]
 
 
 def _recorded(directory: RunDirectory) -> Recorded:
@@ -99,7 +101,8 @@ def _recorded(directory: RunDirectory) -> Recorded:
     made = read_document(directory.certificate, Certificate)
     if made is None:
         raise UserError(f"{directory.path} has no certificate that could be repeated")
-    return Recorded(made.effort, None if made.challengers is None else made.challengers.tries)
+    tries = None if made.challengers is None else made.challengers.tries
+    return Recorded(made.effort, tries, (made.mass.draws, made.mass.rows) if made.mass else (0, 0))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,7 +186,8 @@ def certify(
         listener=told,
     )
     if by_rows:
-        certificate = with_mass(certificate, prepared, blocks, told)
+        counts = None if recorded is None else recorded.mass
+        certificate = with_mass(certificate, prepared, blocks, told, counts)
     return _compared(certificate, prepared, blocks, told) if effort.two_sample else certificate
 
 

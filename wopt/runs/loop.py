@@ -22,7 +22,7 @@ from wopt.train.record import StepRecord
 
 __all__ = ["Ended", "make_steps"]
 
-_SHARE, _LEAST = 0.5, 3.0
+_SHARE, _LEAST = 0.5, 1.5
 """CPU seconds of a challenge between steps, as a share of the step's, and at the least."""
 
 
