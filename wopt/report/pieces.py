@@ -131,7 +131,8 @@ def _laid_out(figure: Figure) -> dict[Axes, Bbox]:
     """Lay a figure out for good; return the boxes of its panels where they are known by it."""
     engine = figure.get_layout_engine()
     if engine is None:
-        return arrange(figure)
+        # What has been arranged takes no part in another layout.
+        return arrange(figure) if any(axes.get_in_layout() for axes in figure.axes) else {}
     engine.execute(figure)
     # None and not "none", whose placeholder makes matplotlib draw whatever it saves twice.
     figure.set_layout_engine(None)
