@@ -29,7 +29,8 @@ class CertifyOptions(Component):
         float,
         Field(
             ge=0,
-            description="processor time for the certificate, as a share of that of training; "
+            description="processor time for figures on test rows, certificate and report, as a share "
+            "of that of training; "
             "options below that are not set are chosen to fit it; 0: no limit",
         ),
     ] = 0.25
@@ -43,7 +44,7 @@ class CertifyOptions(Component):
     two_sample: Annotated[
         bool,
         Field(
-            description="whether samples are compared with held-out rows, if the budget is 4 "
+            description="whether samples are compared with held-out rows, if the budget is 1.5 "
             "CPU seconds or more"
         ),
     ] = True
