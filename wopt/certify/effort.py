@@ -188,11 +188,14 @@ def plan(
     left_out = [_TOO_SMALL] if compared and tests is None else []
     if cost.examined < cost.steps:
         left_out.append("first-order errors of the last step alone")
+    particles, iterations, score_rows = sizes
     return Effort(
-        *sizes,
-        rungs=_rungs(share - expected, cost, sizes[1]) if options.iterations is None else 1,
+        particles,
+        iterations,
+        score_rows,
+        rungs=_rungs(share - expected, cost, iterations) if options.iterations is None else 1,
         last_only=cost.examined < cost.steps,
-        judges=min(cost.judges(sizes[0]), _JUDGES[1]),
+        judges=min(cost.judges(particles), _JUDGES[1]),
         two_sample=tests if compared else None,
         challenge=challenge,
         expected=expected + (challenge or 0.0) + (took if compared else 0.0),

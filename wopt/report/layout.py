@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -29,7 +30,7 @@ def arrange(figure: Figure) -> dict[Axes, Bbox]:
     (width, height), pad = figure.bbox.size, _PAD * figure.dpi
     height -= max((one.get_window_extent().height for one in figure.legends), default=0.0)
     panels = [_Panel.of(axes) for axes in figure.axes]
-    grid = panels[0].grid
+    grid: Any = panels[0].grid  # whose ratios are typed as anything
     sides = (
         _intervals(
             width, pad, [(p.column, p.left, p.right) for p in panels], grid.get_width_ratios()
