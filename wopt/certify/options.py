@@ -29,9 +29,9 @@ class CertifyOptions(Component):
         float,
         Field(
             ge=0,
-            description="processor time for figures on test rows, certificate and report, as a share "
-            "of that of training; "
-            "options below that are not set are chosen to fit it; 0: no limit",
+            description="processor time for figures on test rows, certificate and report, as a "
+            "share of that of training; options below that are not set are chosen to fit it; "
+            "0: no limit",
         ),
     ] = 0.25
     challenge: Annotated[
