@@ -102,23 +102,23 @@ def planned(prepared, trained, **options):
     )
 
 
-def test_the_budget_is_a_share_of_training(prepared):
-    rich, poor = planned(prepared, 1e6), planned(prepared, 0.0)
+def test_the_budget_decides(prepared):
+    rich, poor = planned(prepared, 1e6), planned(prepared, 1e-3)
     assert (rich.particles, rich.iterations) == (20_000, 300)
-    assert rich.budget == pytest.approx(0.25e6)
+    assert rich.budget == pytest.approx(1e6)
     assert (poor.particles, poor.iterations) == (1000, 25)  # the least there is
     assert poor.expected < rich.expected
-    between = planned(prepared, 4 * rich.expected * 0.4)
+    between = planned(prepared, rich.expected * 0.4)
     assert 0 < between.expected <= between.budget
     assert poor.particles < between.particles < rich.particles
     assert "of a budget of" in between.text
 
 
 def test_what_is_asked_for_is_obeyed_and_no_budget_is_none(prepared):
-    asked = planned(prepared, 0.0, particles=5000, iterations=77, score_rows=10)
+    asked = planned(prepared, 1e-3, particles=5000, iterations=77, score_rows=10)
     assert (asked.particles, asked.iterations, asked.score_rows) == (5000, 77, 10)
-    assert asked.critic == 0  # one net, of so many iterations
-    assert planned(prepared, 0.0, budget=0) == Effort(20_000, 300, 2000)
+    assert asked.rungs == 1  # one net, of so many iterations
+    assert planned(prepared, 0.0) == Effort(20_000, 300, 2000)
     assert Effort.full(CertifyOptions(iterations=0)).iterations == 0
 
 

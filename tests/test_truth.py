@@ -196,19 +196,20 @@ def test_the_budget_decides_and_it_is_told(gaussian):
 
     blocks = [wopt.build("block", "affine").build(dim=2).freeze()]
 
-    def planned(trained, compared=True):
+    def planned(budget, compared=True):
         return plan(
-            CertifyOptions(), prepared.problem, blocks, prepared.valid, trained, compared=compared
+            CertifyOptions(), prepared.problem, blocks, prepared.valid, budget, compared=compared
         )
 
-    poor, rich, not_asked = planned(4.0), planned(400.0), planned(4.0, compared=False)
+    poor, rich, not_asked = planned(1.0), planned(100.0), planned(1.0, compared=False)
     assert poor.two_sample is None
-    assert "no two-sample tests (they need a budget of 4 CPU s)" in poor.text
-    assert rich.two_sample == 1.5
+    assert "no two-sample tests (they need a budget of 1.5 CPU s)" in poor.text
+    assert rich.two_sample == 5000
+    assert planned(2.0).two_sample == 600
     assert rich.left_out == not_asked.left_out == ""
     assert "two-sample tests" in rich.text
     assert "two-sample" not in not_asked.text
-    assert Effort.full(CertifyOptions(), compared=True).two_sample == 1.5
+    assert Effort.full(CertifyOptions(), compared=True).two_sample == 5000
 
 
 def test_losses_are_thinned_and_trainings_counted_on(tmp_path):

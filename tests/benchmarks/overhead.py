@@ -1,9 +1,10 @@
 """What a run costs beside training: start, measuring, certificate and report.
 
-    python tests/benchmarks/overhead.py [--budget 60]
+    python tests/benchmarks/overhead.py [--budget 60] [--only WORDS]
 
-Every run is a process of its own, timed by what it tells its listener. *beside training* is the
-time of the certificate and of the report by that of training, planning included.
+Every run is a process of its own, timed by what it tells its listener. *measuring* is the figures
+on test rows, samples and what pictures need. *beside training* is measuring, certificate and report
+by training, planning included.
 """
 
 from __future__ import annotations
@@ -20,14 +21,40 @@ from typing import Any
 
 from bench import machine, one_thread, table
 
-ROWS = {"name": "toy", "shape": "moons", "n_train": 240, "n_valid": 30, "n_test": 30}
-MANY = {"name": "toy", "shape": "moons", "n_train": 20_000, "n_valid": 2000, "n_test": 2000}
+
+def moons(rows: int) -> dict[str, Any]:
+    """Return a source of moons, split 80 : 10 : 10."""
+    part = rows // 10
+    split = {"n_train": rows - 2 * part, "n_valid": part, "n_test": part}
+    return {"name": "toy", "shape": "moons", **split}
+
+
+FEW, MANY = moons(300), moons(24_000)
+ONE = {"block": {"name": "autoregressive"}, "stop": {"steps": 1}}
 
 RUNS: dict[str, dict[str, Any]] = {
-    "300 x 2, ode, 4 steps of 5 iterations": {"source": ROWS, "solver": {"iterations": 5}},
-    "300 x 2, planned": {"source": ROWS, "plan": {"budget": "{budget}"}},
+    "300 x 2, ode, 4 steps of 5 iterations": {"source": FEW, "solver": {"iterations": 5}},
+    "300 x 2, planned": {"source": FEW, "plan": {"budget": "{budget}"}},
     "24,000 x 2, planned": {"source": MANY, "plan": {"budget": "{budget}"}},
+    "4,000 x 2, ode, 4 steps of 40 iterations": {
+        "source": moons(4000),
+        "solver": {"iterations": 40},
+    },
+    "4,000 x 2, ode, 4 steps of 160 iterations": {
+        "source": moons(4000),
+        "solver": {"iterations": 160},
+    },
     "24,000 x 2, ode, 4 steps of 100 iterations": {"source": MANY, "solver": {"iterations": 100}},
+    "20,000 x 2, autoregressive, 400 iterations": {
+        **ONE,
+        "source": moons(20_000),
+        "solver": {"iterations": 400},
+    },
+    "20,000 x 2, autoregressive, 1,200 iterations": {
+        **ONE,
+        "source": moons(20_000),
+        "solver": {"iterations": 1200},
+    },
 }
 """Configurations by what they are."""
 
@@ -69,6 +96,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--budget", type=float, default=60.0, help="CPU s of planned runs")
     parser.add_argument("--quick", action="store_true", help="small, to see that it runs")
+    parser.add_argument("--only", default="", help="runs whose name holds these words")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.one:
@@ -76,7 +104,8 @@ def main() -> None:
         return
     budget = 3.0 if asked.quick else asked.budget
     rows = []
-    for name, config in list(RUNS.items())[: 2 if asked.quick else None]:
+    chosen = [(name, config) for name, config in RUNS.items() if asked.only in name]
+    for name, config in chosen[: 2 if asked.quick else None]:
         text = json.dumps(config).replace('"{budget}"', str(budget))
         done = subprocess.run(
             [sys.executable, __file__, "--one", text],
@@ -86,7 +115,7 @@ def main() -> None:
             check=True,
         )
         parts = json.loads(done.stdout.splitlines()[-1])
-        share = (parts["certificate"] + parts["report"]) / parts["training"]
+        share = sum(parts[p] for p in PARTS[2:]) / parts["training"]
         rows.append((name, *(round(parts[p], 2) for p in PARTS), round(share, 2)))
     print(machine())
     print()

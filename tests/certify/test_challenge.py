@@ -33,6 +33,23 @@ from wopt.testing.laws import laws
 NORMAL = torch.distributions.Normal
 
 
+def test_what_was_tried_repeats_without_a_clock():
+    """The counts of a challenge, and another budget, give the same numbers."""
+    law, parts = laws()["banana-2"], []
+    for k, n in enumerate((1500, 500, 800)):
+        x = law.sample(n, generator(k, "rows"))
+        parts.append(Rows.of(standard(2), x, Particles.start(x)))
+    short = Options(wopt.build("block", "affine"), 0.4)
+    first = challenge(standard(2), *parts, short)
+    assert len(first.tries.refits) == 10
+    assert first.tries.free or "tree on the data" not in first.tries.closed
+    long = dataclasses.replace(short, budget=50.0, tries=first.tries)
+    again = challenge(standard(2), *parts, long)
+    assert (again.value, again.low, again.error) == (first.value, first.low, first.error)
+    assert again.tries == first.tries
+    assert [r.gain for r in again.ladder] == [r.gain for r in first.ladder]
+
+
 def standard(dim):
     return GaussianTarget([0.0] * dim, torch.eye(dim).tolist())
 

@@ -8,12 +8,15 @@ import pytest
 import torch
 
 import wopt
+from wopt.certify.challenge.gaussians import Gaussians
 from wopt.certify.critic import TOGETHER, CriticOptions, seen_by_fields, stein_norm
 from wopt.certify.estimate import root_mean_square
 from wopt.certify.fields.features import WaveField
 from wopt.certify.fields.kernel_score import KernelScore
+from wopt.certify.fields.mixture_score import MixtureScore
 from wopt.certify.score import pushed_score, score_of
 from wopt.interfaces.block import FlowBlock
+from wopt.seeds import generator
 from wopt.stein.form import SteinForm
 from wopt.testing.laws import laws
 
@@ -203,6 +206,21 @@ def test_fields_see_most_of_a_ring_and_never_more_than_there_is():
     assert stein_norm(form, options(20)).value == pytest.approx(seen[TOGETHER].value, rel=0.05)
 
 
+def test_the_score_of_a_mixture_sees_most_of_a_ring():
+    form, true = ring_form(4000)
+    seen = seen_by_fields(form, options(20))
+    assert seen["mixture score"].value > 0.85 * true
+    assert seen["mixture score"].low < true
+
+
+def test_nets_by_number_repeat():
+    form, _ = problem(2, 1000)
+    counted = dataclasses.replace(options(5), rungs=2)
+    one, other = seen_by_fields(form, counted), seen_by_fields(form, counted)
+    assert one == other
+    assert sum(name.startswith("net") for name in one) <= 2
+
+
 def test_nets_grow_while_there_is_time():
     form, _ = problem(2, 2000)
     short = seen_by_fields(form, dataclasses.replace(options(5), seconds=0.0))
@@ -220,16 +238,21 @@ def test_fields_along_conditions_are_zero():
     assert float(field(form.points)[0][:, 0].abs().max()) > 0
 
 
-@pytest.mark.parametrize("kind", ["waves", "kernel"])
+FIELDS = {
+    "waves": lambda form: WaveField(form.rows(slice(600)), form.rows(slice(600, None)), 1.0, 0),
+    "kernel": lambda form: KernelScore(form.points, 0.3),
+    "mixture": lambda form: MixtureScore(Gaussians.best(form.points, form.points, 0)),
+}
+
+
+@pytest.mark.parametrize("kind", FIELDS)
 def test_divergences_are_exact(kind):
     form, _ = problem(3, 1000)
-    field = (
-        WaveField(form.rows(slice(600)), form.rows(slice(600, None)), 1.0, seed=0)
-        if kind == "waves"
-        else KernelScore(form.points, 0.3)
-    )
+    if kind == "mixture":  # of several parts
+        form = dataclasses.replace(form, points=laws()["mixture-2"].sample(1000, generator(0, "m")))
+    field = FIELDS[kind](form)
     y = form.points[:5].clone().requires_grad_()
     phi, divergence = field(y)
     traced = sum(torch.autograd.grad(phi[:, j].sum(), y, retain_graph=True)[0][:, j]
-                 for j in range(3))  # fmt: skip
+                 for j in range(y.shape[1]))  # fmt: skip
     assert torch.allclose(divergence, traced, rtol=1e-8, atol=1e-8)

@@ -45,7 +45,7 @@ def test_pieces_tile_the_figure(figure):
 
 def test_a_legend_has_a_row_for_itself(figure):
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper left")
+    figure.legend(handles, labels, loc="upper left")
     legend, *panels = png(figure, rows(figure))
     assert legend.alone
     assert legend.wide < 50

@@ -97,8 +97,10 @@ def _measure(
     listener.work("certifying, step by step", 0, len(blocks))
     for passage in replay(problem, blocks, records, evidence.particles):
         seed = derive(problem.seed, "certify", passage.record.step)
-        critic = options.of_critic(effort.iterations, seed, effort.critic)
-        step, score = measure_step(problem, passage, critic, score, options.transport_rows)
+        critic = options.of_critic(effort.iterations, seed, effort.rungs)
+        examined = not effort.last_only or len(measures) == len(blocks) - 1
+        rows = 0 if effort.last_only else options.transport_rows
+        step, score = measure_step(problem, passage, critic, score, rows, examined=examined)
         measures.append(step)
         listener.work("certifying, step by step", len(measures), len(blocks))
     return measures

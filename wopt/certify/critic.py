@@ -10,9 +10,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from wopt.certify.challenge.gaussians import Gaussians
 from wopt.certify.estimate import Estimate, combine
 from wopt.certify.fields.features import WaveField
 from wopt.certify.fields.kernel_score import KernelScore
+from wopt.certify.fields.mixture_score import MixtureScore
 from wopt.certify.fields.net import NetField, sharper
 from wopt.certify.fields.radial import RadialField
 from wopt.component import Spec
@@ -32,6 +34,7 @@ _BANDWIDTHS = (0.12, 0.35, 1.0)
 """Of waves, in units of a typical distance, sqrt(d) standard deviations."""
 _KERNEL_DIM = 5
 _KERNEL_WIDTHS = (0.05, 0.1, 0.2, 0.4)
+_RUNGS = 10
 _GROWTH = 1.05
 """A rung whose held-out value is less than so many times the best before it is the last."""
 
@@ -49,6 +52,7 @@ class CriticOptions:
         level: Confidence of the interval.
         seed: Of initialisation and batches.
         seconds: CPU seconds within which nets are trained; the first is trained in any case.
+        rungs: How many nets at most, instead of the seconds; the result then repeats.
         closed_forms: Whether waves and kernel scores take part.
     """
 
@@ -60,6 +64,7 @@ class CriticOptions:
     seed: int = 0
     seconds: float = 4.0
     closed_forms: bool = True
+    rungs: int | None = None
 
 
 def stein_norm(form: SteinForm, options: CriticOptions) -> Estimate:
@@ -82,7 +87,8 @@ def seen_by_fields(form: SteinForm, options: CriticOptions) -> dict[str, Estimat
     """Return what each test field saw of |xi|, and the best combination of them.
 
     Fields: an affine one; one that depends on the distance from a centre; random waves at several
-    bandwidths and, in few dimensions, kernel scores, all in closed form; nets of growing effort,
+    bandwidths; the score of a mixture of Gaussians, a challenger on the noise's side; in few
+    dimensions kernel scores, all in closed form; nets of growing effort,
     until the held-out value stops growing or the seconds are spent. The effort does not depend on
     that of the run: a weak run must not get a weak critic.
 
@@ -97,7 +103,7 @@ def seen_by_fields(form: SteinForm, options: CriticOptions) -> dict[str, Estimat
         options: Of the critic.
     """
     if form.weights is not None:
-        plain = dataclasses.replace(options, seconds=0.0, closed_forms=False)
+        plain = dataclasses.replace(options, rungs=1, closed_forms=False)
         parts = [_judged(form, _fields(form, form, plain), form)]
     else:
         parts = []
@@ -158,7 +164,7 @@ def _fields(train: SteinForm, validation: SteinForm, options: CriticOptions) -> 
     if options.closed_forms:
         fields |= _closed_forms(train, validation, fields["affine"], options.seed)
     begun, best, iterations = time.process_time(), 0.0, options.iterations
-    for rung in range(10):
+    for rung in range(_RUNGS if options.rungs is None else options.rungs):
         rung_began = time.process_time()
         field = NetField(
             train,
@@ -174,7 +180,7 @@ def _fields(train: SteinForm, validation: SteinForm, options: CriticOptions) -> 
         growing = field.value > _GROWTH * best
         best, iterations = max(best, field.value), 2 * iterations
         left = options.seconds - (time.process_time() - begun)
-        if not growing or 2.5 * last > left:
+        if not growing or (options.rungs is None and 2.5 * last > left):
             break
     return fields
 
@@ -188,7 +194,11 @@ def _closed_forms(
         for k, share in enumerate(_BANDWIDTHS)
     }
     fields["radial"] = RadialField(train, validation)
-    if d <= _KERNEL_DIM and not train.condition:
+    if train.condition:
+        return fields
+    mixture = Gaussians.best(train.points, validation.points, derive(seed, "mixture"))
+    fields["mixture score"] = MixtureScore(mixture)
+    if d <= _KERNEL_DIM:
         fields["kernel score"] = _kernel_score(train, validation, affine)
     return fields
 

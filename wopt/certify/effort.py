@@ -26,10 +26,12 @@ _MOST = (20_000, 300, 2_000)
 _LEAST = (1_000, 25, 50)
 """Particles, iterations of a critic, rows whose score is pushed: in full, and at the least."""
 
-_CRITIC = 4.0
-"""Processor seconds of a critic's nets where there is no budget."""
+_RUNGS = 3
+"""Nets of a critic where there is no budget."""
 
-_LEAST_SECONDS = 1.0
+_MANY_RUNGS = 10
+
+_LEAST_SECONDS = 0.5
 """No budget is smaller: below it nothing could be measured."""
 
 _CHALLENGE = 12.0
@@ -44,19 +46,20 @@ _LEAST_SHARE = 0.25
 _PLANNED = 0.9
 """Of a budget; the rest is for the resolutions and for what takes longer than it seemed."""
 
-_TWO_SAMPLE = 1.5
-"""Processor seconds of two-sample tests."""
+_TESTS = ((4.0, 5000, 1.2), (1.5, 600, 0.3))
+"""From which budget on two-sample tests compare how many rows, and their processor seconds."""
 
-_ENOUGH = 4.0
-"""The least budget of which two-sample tests get a part."""
+_TOO_SMALL = f"no two-sample tests (they need a budget of {_TESTS[-1][0]:g} CPU s)"
 
-_TOO_SMALL = f"no two-sample tests (they need a budget of {_ENOUGH:g} CPU s)"
+_JUDGES = (2_000, 20_000)
+"""Rows that judge challengers, at the least, however small the budget, and at most."""
 
 _TRIAL = 256
 _TRIAL_SCORE = 32
 _TRIAL_FORMS = 1000
-_ROUND_TRIPS, _TRIP_ROWS, _FEW_TRIP_ROWS = 2, 2000, 200
-"""Round trips of data and of noise go through the audited maps once each."""
+_TRIP_ROWS, _FEW_TRIP_ROWS = 2000, 200
+_QUICK = 0.02
+"""What takes less is timed again, since the first time warms up."""
 
 
 def trip_rows(particles: int) -> int:
@@ -75,26 +78,33 @@ def trip_rows(particles: int) -> int:
 class Effort(Typed):
     """What a certificate is measured with, and what it costs.
 
+    All are counts but the challengers' seconds, whose counts are noted as they are spent
+    (:class:`~wopt.certify.tries.Tries`). With these counts a certificate repeats.
+
     Attributes:
         particles: At most so many.
         iterations: Of the first net of each critic.
         score_rows: Rows whose score is pushed.
+        rungs: Nets of each critic at most, each with twice the iterations of the one before.
+        last_only: Whether first-order errors are measured after the last step alone.
+        judges: Rows that judge challengers at most.
+        two_sample: Rows that two-sample tests compare at most; ``None`` where there are none.
+        challenge: Processor seconds of the challengers; ``None`` where there are none.
         expected: Processor seconds that this should take; ``None`` if it was not asked.
         budget: Processor seconds that it may take; ``None`` for any.
-        challenge: Processor seconds of the challengers; ``None`` where there are none.
-        critic: Processor seconds of each critic's nets.
-        two_sample: Processor seconds of two-sample tests; ``None`` where there are none.
         left_out: What the budget is too small for, in words.
     """
 
     particles: int
     iterations: int
     score_rows: int
+    rungs: int = _RUNGS
+    last_only: bool = False
+    judges: int = _JUDGES[1]
+    two_sample: int | None = None
+    challenge: float | None = None
     expected: Number | None = None
     budget: float | None = None
-    challenge: float | None = None
-    critic: float = _CRITIC
-    two_sample: float | None = None
     left_out: str = ""
 
     @classmethod
@@ -106,12 +116,15 @@ class Effort(Typed):
         rows, iterations, score_rows = (
             most if value is None else value for value, most in zip(asked, _MOST, strict=True)
         )
-        # Iterations that are named are those of one net.
-        critic = _CRITIC if options.iterations is None else 0.0
-        challenge = _CHALLENGE if challenged else None
-        tests = _TWO_SAMPLE if compared else None
         return cls(
-            rows, iterations, score_rows, challenge=challenge, critic=critic, two_sample=tests
+            rows,
+            iterations,
+            score_rows,
+            # Iterations that are named are those of one net.
+            rungs=_RUNGS if options.iterations is None else 1,
+            judges=min(max(rows, _JUDGES[0]), _JUDGES[1]),
+            challenge=_CHALLENGE if challenged else None,
+            two_sample=_TESTS[0][1] if compared else None,
         )
 
     @property
@@ -132,11 +145,13 @@ def plan(
     problem: Problem,
     blocks: Sequence[FlowBlock],
     like: Particles,
-    trained: float,
+    budget: float,
     *,
     scored: bool = False,
     challenged: bool = False,
     compared: bool = False,
+    rows: int | None = None,
+    carried: int = 0,
 ) -> Effort:
     """Return the effort that fits the budget, by measuring what a little of it costs.
 
@@ -148,35 +163,44 @@ def plan(
         problem: What was minimised and how.
         blocks: The maps.
         like: Particles at the start.
-        trained: Processor seconds of the training.
+        budget: Processor seconds; 0 for any.
         scored: Whether the start's score is known.
         challenged: Whether challengers can be run.
         compared: Whether samples can be compared with held-out rows.
+        rows: How many particles there are; ``None`` where they can be drawn.
+        carried: Test rows that have gone through the audited maps already.
     """
     full = Effort.full(options, challenged=challenged, compared=compared)
-    if not options.budget or not blocks:
+    if not budget or not blocks:
         return full
-    whole = max(options.budget * trained, _LEAST_SECONDS)
-    tests = _TWO_SAMPLE if compared and whole >= _ENOUGH else None
-    rest = _PLANNED * whole - (tests or 0.0)
-    budget = (1 - _CHALLENGERS) * rest if challenged else rest
-    cost = _Cost(options, problem, blocks, like, scored)
-    sizes = _fitting(cost, options, full, budget)
+    whole = max(budget, _LEAST_SECONDS)
+    tests, took = next(((n, cost) for least, n, cost in _TESTS if whole >= least), (None, 0.0))
+    rest = _PLANNED * whole - (took if compared else 0.0)
+    share = (1 - _CHALLENGERS) * rest if challenged else rest
+    cost = _Cost(options, problem, blocks, like, scored, rows, carried, challenged)
+    sizes = _fitting(cost, options, full, share)
+    if cost(*sizes) > share and cost.steps > 1 and options.iterations is None:
+        cost.examined = 1
+        sizes = _fitting(cost, options, full, share)
     expected = cost(*sizes)
     # Where the least that can be measured is more than its share, challengers make room for it.
-    challenge = max(rest - max(budget, expected), _LEAST_SHARE * rest) if challenged else None
-    # What is left over goes to more nets, the critics one after the other.
-    spare = max(0.0, budget - expected) / (cost.forms * len(blocks))
+    challenge = max(rest - max(share, expected), _LEAST_SHARE * rest) if challenged else None
+    left_out = [_TOO_SMALL] if compared and tests is None else []
+    if cost.examined < cost.steps:
+        left_out.append("first-order errors of the last step alone")
+    particles, iterations, score_rows = sizes
     return Effort(
-        particles=sizes[0],
-        iterations=sizes[1],
-        score_rows=sizes[2],
-        expected=expected + (challenge or 0.0) + (tests or 0.0),
-        budget=whole,
+        particles,
+        iterations,
+        score_rows,
+        rungs=_rungs(share - expected, cost, iterations) if options.iterations is None else 1,
+        last_only=cost.examined < cost.steps,
+        judges=min(cost.judges(particles), _JUDGES[1]),
+        two_sample=tests if compared else None,
         challenge=challenge,
-        critic=spare if options.iterations is None else 0.0,
-        two_sample=tests,
-        left_out=_TOO_SMALL if compared and tests is None else "",
+        expected=expected + (challenge or 0.0) + (took if compared else 0.0),
+        budget=whole,
+        left_out="; ".join(left_out),
     )
 
 
@@ -195,6 +219,17 @@ def _fitting(cost: _Cost, options: CertifyOptions, full: Effort, budget: float) 
     return sizes
 
 
+def _rungs(spare: float, cost: _Cost, iterations: int) -> int:
+    """Return how many nets of each critic the time that is left pays for."""
+    each = spare / max(cost.critics, 1)
+    for rung in range(1, _MANY_RUNGS):
+        # Iterations double at each rung and widths at every second.
+        each -= 2 * cost.critic * iterations * 2 ** (rung + rung // 2)
+        if each < 0:
+            return rung
+    return _MANY_RUNGS
+
+
 class _Cost:
     """Processor seconds of a certificate, from those of a few rows and iterations."""
 
@@ -205,11 +240,14 @@ class _Cost:
         blocks: Sequence[FlowBlock],
         like: Particles,
         scored: bool,
+        rows: int | None,
+        carried: int,
+        challenged: bool,
     ) -> None:
         few = like if like.weights is not None else like.rows(slice(_TRIAL))
-        self.steps = len(blocks)
-        rows = len(few)
-        self.push = _seconds(lambda: push_all(blocks, few, audit=True)) / rows
+        self.steps = self.examined = len(blocks)
+        self.rows, self.carried, self.challenged = rows, carried, challenged
+        self.push = _seconds(lambda: push_all(blocks, few, audit=True)) / len(few)
         self.critic = self.closed = 0.0
         # Without the log-det no field is needed: the gradient at the particles is known.
         if problem.objective.needs & (Capability.LOG_DET | Capability.LOG_DENSITY):
@@ -224,12 +262,18 @@ class _Cost:
     @property
     def critics(self) -> int:
         """How many critics are fitted; none where no field is needed."""
-        return self.forms * self.steps if self.critic else 0
+        return self.forms * self.examined if self.critic else 0
+
+    def judges(self, particles: int) -> int:
+        """Return the rows that judge: those that were carried, if that is enough."""
+        return max(particles, self.carried or _JUDGES[0])
 
     def __call__(self, particles: int, iterations: int, score_rows: int) -> float:
-        carried = self.push * (particles + _ROUND_TRIPS * trip_rows(particles))
-        critics = self.critics * (2 * self.critic * iterations + self.closed * particles)
-        return carried + critics + self.steps * self.per_score_row * min(score_rows, particles)
+        some = particles if self.rows is None else min(particles, self.rows)
+        new = max(some, self.judges(some) if self.challenged else 0)
+        carried = self.push * ((new if new > self.carried else 0) + trip_rows(some))
+        critics = self.critics * (2 * self.critic * iterations + self.closed * some)
+        return carried + critics + self.steps * self.per_score_row * min(score_rows, some)
 
 
 def _of_critic(options: CertifyOptions, like: Particles) -> float:
@@ -253,18 +297,20 @@ def _of_closed_forms(options: CertifyOptions, problem: Problem, like: Particles)
         return 0.0
     at = like.rows(slice(_TRIAL_FORMS))
     at = at.moved(at.points, torch.zeros_like(at.points[:, 0]))
-    critic = options.of_critic(1, 0, 0.0)
+    critic = options.of_critic(1, 0, 1)
     with torch.no_grad():
         form = SteinForm.of(problem.objective, at)
         took = _seconds(lambda: stein_norm(form, critic))
-    return 2 * took / len(at)  # kernels cost more for more particles
+    # A part does not grow with the particles; kernels cost more for more.
+    return took / max(len(at), _TRIAL_FORMS // 2)
 
 
 def _seconds(work: Callable[[], object]) -> float:
-    """Return the least processor time of a piece of work; the first time warms up."""
-    seconds = []
+    """Return the processor time of a piece of work, without warming up."""
     for _ in range(2):
         began = time.process_time()
         work()
-        seconds.append(time.process_time() - began)
-    return min(seconds)
+        took = time.process_time() - began
+        if took > _QUICK:
+            break
+    return took

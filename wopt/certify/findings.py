@@ -128,14 +128,14 @@ def _bounds(found: Findings) -> list[StepBounds]:
     second = second_moment(found.evidence.particles)
     rows = chain(
         [s.effective_step_size for s in steps],
-        [s.residual.high if s.residual else None for s in steps],
+        [m.step.residual.high if m.step.residual and m.examined else None for m in measures],
         found.convexity,
         moved=[s.movement.high for s in steps],
         w0=found.start.w2,
         kl0=found.start.kl,
         second_moments=[second, *(m.second_moment for m in measures)],
         target_second_moment=found.start.second_moment,
-        fisher=[s.gradient.high**2 for s in steps],
+        fisher=[m.step.gradient.high**2 if m.examined else None for m in measures],
         base=found.base,
         smoothness=found.smoothness,
         measured=("fisher", "second_moments"),

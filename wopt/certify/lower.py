@@ -6,6 +6,7 @@ import dataclasses
 import math
 
 from wopt.certify.estimate import Estimate
+from wopt.certify.tries import Tries
 from wopt.typed import Number, Typed
 
 __all__ = ["LowerSide", "Rung", "best_estimate"]
@@ -42,6 +43,7 @@ class LowerSide(Typed):
         by: The challenger r.
         rows: How many fresh rows judged it.
         ladder: What was tried, by effort.
+        tries: The same in counts, by which it can be repeated.
 
     Source: docs/theory.md 4; the chain rule of KL with a density that is not the truth.
 
@@ -57,6 +59,7 @@ class LowerSide(Typed):
     by: str
     rows: int
     ladder: tuple[Rung, ...] = ()
+    tries: Tries | None = None
 
 
 def best_estimate(side: LowerSide) -> Estimate:

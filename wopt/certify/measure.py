@@ -9,7 +9,7 @@ from torch import Tensor
 
 from wopt.capabilities import Capability
 from wopt.certify.bounds import Base, StepBounds
-from wopt.certify.critic import CriticOptions, stein_norm
+from wopt.certify.critic import TOGETHER, CriticOptions, seen_by_fields
 from wopt.certify.estimate import (
     Estimate,
     Method,
@@ -49,6 +49,8 @@ class StepMeasure:
         divergence: KL to the target where both densities are known.
         contributions: Of each particle to the energy, where that is a mean without weights.
         second_moment: E|x|^2 after it.
+        examined: Whether test fields other than affine ones looked at the step, where they are
+            needed; if not, no bound is made of what was seen of it.
     """
 
     step: StepCertificate
@@ -56,6 +58,7 @@ class StepMeasure:
     divergence: Estimate | None
     contributions: Tensor | None
     second_moment: float
+    examined: bool = True
 
     @property
     def by_fields(self) -> bool:
@@ -71,6 +74,8 @@ def measure_step(
     options: CriticOptions,
     score: Tensor | None = None,
     plan_rows: int = 0,
+    *,
+    examined: bool = True,
 ) -> tuple[StepMeasure, Tensor | None]:
     """Measure one step.
 
@@ -80,11 +85,13 @@ def measure_step(
         options: Of the critic.
         score: The score of the law before the step at the first particles, if it is known.
         plan_rows: Rows of each plan between samples; 0: none is made.
+        examined: Whether fields other than affine ones are to look at it.
 
     Returns:
         The measurements, and the score after the step.
     """
     objective = problem.objective
+    options = options if examined else dataclasses.replace(options, iterations=0)
     sub, before, after = passage.subproblem, passage.before, passage.after
     base = "none" if sub is None else base_of(objective, sub, before)
     pushed = None
@@ -92,6 +99,7 @@ def measure_step(
         pushed = pushed_score(passage.block, before.points[: len(score)], score)
     residuals, moved = _first_order(passage, base, options, pushed)
     residual = _best(residuals) if residuals else None
+    gradient, seen = _root_fisher(objective, after, options, pushed)
     effective = passage.record.step_size if sub is None else sub.step_size
     by_particle = objective.contributions(after)
     optimal = needs_optimal(objective)
@@ -105,7 +113,8 @@ def measure_step(
         residual=residual,
         residuals={str(method): value for method, value in residuals.items()},
         movement=root_mean_square(moved.double().square().sum(1), before.weights, options.level),
-        gradient=_root_fisher(objective, after, options, pushed),
+        gradient=gradient,
+        seen=seen,
         inversion_error=inversion_error([passage.block], before.points[:INVERTED]),
         transport=optimality_of(
             passage, looked, residual, effective, plan_rows, options.level, options.seed
@@ -113,9 +122,15 @@ def measure_step(
         not_optimal=why_not_optimal(looked[0]) if optimal else "",
         bounds=StepBounds(),
     )
-    known = divergence(objective, after, options.level)
-    by_particle = None if after.weights is not None else by_particle
-    return StepMeasure(step, base, known, by_particle, second_moment(after)), pushed
+    measure = StepMeasure(
+        step=step,
+        base=base,
+        divergence=divergence(objective, after, options.level),
+        contributions=None if after.weights is not None else by_particle,
+        second_moment=second_moment(after),
+        examined=examined or not objective.of_density or pushed is not None,
+    )
+    return measure, pushed
 
 
 def _first_order(
@@ -129,7 +144,7 @@ def _first_order(
         return {} if found is None else {"record": Estimate.of(found, 0.0, options.level)}, moved
     known = score if torch.equal(condition.particles.points, passage.after.points) else None
     form = SteinForm.of_condition(condition)
-    residuals = _residuals(form, condition.objective, options, known)
+    residuals, _ = _residuals(form, condition.objective, options, known)
     return residuals, moved if base == "forward" else condition.displacement
 
 
@@ -167,10 +182,14 @@ def base_of(objective: Objective, sub: Subproblem, before: Particles) -> Base:
 
 def _root_fisher(
     objective: Objective, at: Particles, options: CriticOptions, score: Tensor | None
-) -> MethodEstimate:
-    """Return the norm of the Wasserstein gradient, the root of the relative Fisher information."""
+) -> tuple[MethodEstimate, dict[str, Estimate]]:
+    """Return the norm of the Wasserstein gradient, the root of the relative Fisher information.
+
+    Beside it what each test field saw of it.
+    """
     exact = dataclasses.replace(options, iterations=0) if score is not None else options
-    return _best(_residuals(SteinForm.of(objective, at), objective, exact, score))
+    residuals, seen = _residuals(SteinForm.of(objective, at), objective, exact, score)
+    return _best(residuals), seen
 
 
 def _best(residuals: dict[Method, Estimate]) -> MethodEstimate:
@@ -182,18 +201,19 @@ def _best(residuals: dict[Method, Estimate]) -> MethodEstimate:
 
 def _residuals(
     form: SteinForm, implicit: Objective, options: CriticOptions, score: Tensor | None
-) -> dict[Method, Estimate]:
+) -> tuple[dict[Method, Estimate], dict[str, Estimate]]:
+    """Return the error by every method, and what each test field saw."""
     if not implicit.of_density:
         squares = form.by_point.square().sum(1)
-        return {"gradient": root_mean_square(squares, form.weights, options.level)}
-    affine = stein_norm(form, dataclasses.replace(options, iterations=0))
-    residuals: dict[Method, Estimate] = {"affine": affine}
+        return {"gradient": root_mean_square(squares, form.weights, options.level)}, {}
+    seen = seen_by_fields(form, options)
+    residuals: dict[Method, Estimate] = {"affine": seen["affine"]}
     if options.iterations:
-        residuals["critic"] = stein_norm(form, options)
+        residuals["critic"] = seen[TOGETHER]
     slope = form.by_log_det
     constant = bool((slope - slope[0]).abs().max() <= 1e-4 * slope[0].abs())
     if score is not None and constant and form.weights is None:
         # E[l div phi] = -l E<score, phi> where l is a constant: then xi = g - l score.
         xi = form.by_point[: len(score)] - float(slope[0]) * score.to(form.by_point)
         residuals["score"] = root_mean_square(xi.square().sum(1), None, options.level)
-    return residuals
+    return residuals, seen

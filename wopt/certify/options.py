@@ -29,8 +29,9 @@ class CertifyOptions(Component):
         float,
         Field(
             ge=0,
-            description="processor time for the certificate, as a share of that of training; "
-            "options below that are not set are chosen to fit it; 0: no limit",
+            description="processor time for figures on test rows, certificate and report, as a "
+            "share of that of training; options below that are not set are chosen to fit it; "
+            "0: no limit",
         ),
     ] = 0.25
     challenge: Annotated[
@@ -43,7 +44,7 @@ class CertifyOptions(Component):
     two_sample: Annotated[
         bool,
         Field(
-            description="whether samples are compared with held-out rows, if the budget is 4 "
+            description="whether samples are compared with held-out rows, if the budget is 1.5 "
             "CPU seconds or more"
         ),
     ] = True
@@ -107,14 +108,20 @@ class CertifyOptions(Component):
         # Typed as the interface for the schema; a table is turned into a choice.
         return cast(Spec, self.critic)
 
-    def of_critic(self, iterations: int, seed: int, seconds: float) -> CriticOptions:
+    def of_critic(self, iterations: int, seed: int, rungs: int) -> CriticOptions:
         """Return the critic's options.
 
         Args:
             iterations: Of its first net.
             seed: Of the critic.
-            seconds: Processor time within which more nets may be trained.
+            rungs: Nets at most, each with twice the iterations of the one before.
         """
         return CriticOptions(
-            self.net, iterations, self.learning_rate, self.batch_size, self.level, seed, seconds
+            self.net,
+            iterations,
+            self.learning_rate,
+            self.batch_size,
+            self.level,
+            seed,
+            rungs=rungs,
         )

@@ -64,6 +64,8 @@ class StepCertificate(Typed):
         transport: Whether the block is the optimal map; ``None`` where that was not measured.
         not_optimal: Why the map is not optimal; empty where nothing speaks against it.
         bounds: What follows.
+        seen: What each test field saw of ``gradient``, and all ``together``; empty where none was
+            needed.
     """
 
     step: int
@@ -79,6 +81,7 @@ class StepCertificate(Typed):
     transport: Optimality | None
     not_optimal: str
     bounds: StepBounds
+    seen: dict[str, Estimate] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -33,6 +33,7 @@ class TotalMass(Typed):
         k_hat: Of the weights; above ``threshold`` the error is not to be trusted.
         threshold: min(1 - 1/log10 S, 0.7).
         label: What it is.
+        draws, rows: Points that integrated it, and rows of the model that said where it is.
     """
 
     value: Number
@@ -40,6 +41,8 @@ class TotalMass(Typed):
     k_hat: Number
     threshold: float
     label: str = "estimate"
+    draws: int = 0
+    rows: int = 0
 
     @property
     def is_one(self) -> bool:

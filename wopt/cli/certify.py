@@ -23,6 +23,10 @@ __all__ = ["command"]
     type=click.Path(path_type=Path),
     help="A rival: another run, a saved flow, or a table of its log-densities at the test rows.",
 )
+@click.option(
+    "--again", is_flag=True,
+    help="With the effort that certificate.json records, so that its numbers repeat.",
+)  # fmt: skip
 @quiet_option
 @json_option
 def command(
@@ -30,6 +34,7 @@ def command(
     settings: tuple[str, ...],
     budget: str | None,
     against: Path | None,
+    again: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -49,7 +54,12 @@ def command(
     listener = listener_for(quiet, as_json)
     seconds = None if budget is None else seconds_of(budget)
     certificate = certify_run(
-        directory, options=options, seconds=seconds, against=against, listener=listener
+        directory,
+        options=options,
+        seconds=seconds,
+        against=against,
+        again=again,
+        listener=listener,
     )
     report = render(directory)
     listener.certificate(certificate)

@@ -21,6 +21,8 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
+from wopt.report.layout import arrange
+
 __all__ = ["Piece", "both", "png", "svg"]
 
 Rows = Sequence[Sequence[Sequence[Axes]]]
@@ -51,7 +53,7 @@ def png(figure: Figure, rows: Rows | None = None) -> tuple[Piece, ...]:
     """Return a figure in PNG pieces, for pictures made of many points.
 
     Args:
-        figure: It, laid out by constrained layout.
+        figure: One grid of panels, or with a layout engine of matplotlib's.
         rows: Its panels; without them it is one piece.
     """
     boxes = _boxes(figure, rows)
@@ -101,11 +103,10 @@ def _boxes(figure: Figure, rows: Rows | None) -> list[Bbox]:
 
     Legends of the figure, above all panels, come first.
     """
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    boxes = _laid_out(figure)
     if rows is None:
         return [Bbox([[0, 0], [1, 1]])]
-    extents = [[_extent(figure, panel) for panel in row] for row in rows]
+    extents = [[_extent(figure, panel, boxes) for panel in row] for row in rows]
     tops = [max(box.y1 for box in row) for row in extents]
     bottoms = [min(box.y0 for box in row) for row in extents]
     ends = [1.0, *((b + t) / 2 for b, t in zip(bottoms, tops[1:], strict=False)), 0.0]
@@ -126,7 +127,21 @@ def _has_legend(figure: Figure, rows: Rows | None) -> bool:
     return rows is not None and bool(figure.legends)
 
 
-def _extent(figure: Figure, panel: Sequence[Axes]) -> Bbox:
+def _laid_out(figure: Figure) -> dict[Axes, Bbox]:
+    """Lay a figure out for good; return the boxes of its panels where they are known by it."""
+    engine = figure.get_layout_engine()
+    if engine is None:
+        # What has been arranged takes no part in another layout.
+        return arrange(figure) if any(axes.get_in_layout() for axes in figure.axes) else {}
+    engine.execute(figure)
+    # None and not "none", whose placeholder makes matplotlib draw whatever it saves twice.
+    figure.set_layout_engine(None)
+    return {}
+
+
+def _extent(figure: Figure, panel: Sequence[Axes], known: dict[Axes, Bbox]) -> Bbox:
+    if panel[0] in known:
+        return Bbox.union([known[axes] for axes in panel])
     boxes = [axes.get_tightbbox() for axes in panel]
     return _shares(figure, Bbox.union([box for box in boxes if box is not None]))
 

@@ -12,6 +12,9 @@ from wopt.report.style import BLUE, MUTED, VERMILION, WIDTH, Array, Picture, lim
 
 __all__ = ["density", "scatter"]
 
+_COUNTED = ("Data", "Target's samples")
+"""How the title of a histogram begins."""
+
 
 def density(run: Run) -> Picture | None:
     """Draw a histogram of real rows, the model's density and the true one, in two dimensions."""
@@ -24,12 +27,13 @@ def density(run: Run) -> Picture | None:
     width, height = extent[1] - extent[0], extent[3] - extent[2]
     square = 0.5 < width / max(height, 1e-300) < 2
     side = (WIDTH - 1.8) / len(panels) * (height / width if square else 1)
-    figure = Figure(figsize=(WIDTH, min(side, 5.5) + 0.6))
+    figure = Figure(figsize=(WIDTH, min(side, 5.5) + 0.6), layout="constrained")
     axes_row = figure.subplots(1, len(panels), squeeze=False)[0]
     for axes, (name, values) in zip(axes_row, panels, strict=True):
         shown = axes.imshow(
             values, origin="lower", extent=tuple(extent), cmap="magma", vmin=0, vmax=top or None,
-            aspect="equal" if square else "auto", interpolation="nearest",
+            aspect="equal" if square else "auto",
+            interpolation="nearest" if name.startswith(_COUNTED) else "bilinear",
         )  # fmt: skip
         axes.set_title(name)
         axes.grid(False)
@@ -62,7 +66,7 @@ def _maps(run: Run, extent: Array) -> list[tuple[str, Array]]:
         counts, *_ = np.histogram2d(
             many[:, 0], many[:, 1], bins, extent.reshape(2, 2).tolist(), density=True
         )
-        what = "Data" if run.pulls_back else "Target's samples"
+        what = _COUNTED[0 if run.pulls_back else 1]
         panels.insert(0, (f"{what}, {len(many):,} rows", counts.T))
     return panels
 
@@ -81,7 +85,7 @@ def scatter(run: Run) -> Picture | None:
     ratio = (ends[1][1] - ends[1][0]) / (ends[0][1] - ends[0][0])
     square = 0.5 < ratio < 2
     top = min((WIDTH - 1) / 2 * (ratio if square else 0.8), 5.2)
-    figure = Figure(figsize=(WIDTH, top + 2.8))
+    figure = Figure(figsize=(WIDTH, top + 2.8), layout="constrained")
     rows = figure.add_gridspec(2, 1, height_ratios=[top + 0.4, 2.4])
     upper, lower = (figure.add_subfigure(rows[i]) for i in range(2))
     row = upper.subplots(1, len(panels), squeeze=False, sharey=True)[0]

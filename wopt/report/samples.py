@@ -149,7 +149,8 @@ def legend(figure: Figure, run: Run, with_real: bool) -> None:
     if with_real:
         entries.insert(0, (BLUE, "real" if run.pulls_back else "target"))
     handles = [Line2D([], [], color=c, marker="o", ls="", ms=7, label=t) for c, t in entries]
-    figure.legend(handles=handles, loc="outside upper left", ncols=2, fontsize=10, frameon=False)
+    place: Any = "upper left" if figure.get_layout_engine() is None else "outside upper left"
+    figure.legend(handles=handles, loc=place, ncols=2, fontsize=10, frameon=False)
 
 
 def marginals(axes: Axes, generated: Array, real: Array | None, ends: tuple[float, float]) -> None:

@@ -62,7 +62,7 @@ _RC: dict[str, Any] = {
     "axes.titlelocation": "left",
     "axes.titlesize": 10.5,
     "axes.titleweight": "bold",
-    "figure.constrained_layout.use": True,
+    "axes.titley": 1.0,  # nothing is above a panel, so nothing has to be looked for there
     "figure.facecolor": "none",
     "font.family": "DejaVu Sans",
     "font.size": 9.5,

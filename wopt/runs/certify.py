@@ -11,8 +11,10 @@ from wopt.certify.certificate import make_certificate
 from wopt.certify.effort import Effort, plan
 from wopt.certify.lower import LowerSide
 from wopt.certify.options import CertifyOptions
+from wopt.certify.remember import remembering
 from wopt.certify.resolution import Resolution
 from wopt.certify.results import Certificate
+from wopt.certify.tries import Tries
 from wopt.config.model import validate
 from wopt.errors import UserError, WoptError
 from wopt.files import write_json
@@ -28,12 +30,10 @@ from wopt.runs.sampler import with_sampler
 from wopt.runs.two_sample import can_be_compared, compare_samples
 from wopt.store.checkpoint import load_state
 from wopt.store.directory import RunDirectory
+from wopt.store.documents import read_document
 from wopt.train.problem import State
 
-__all__ = ["certify", "certify_run"]
-
-_LEAST_JUDGES = 2_000
-"""Rows that judge challengers at the least, however small the budget."""
+__all__ = ["Carried", "certify", "certify_run"]
 
 
 def certify_run(
@@ -42,6 +42,7 @@ def certify_run(
     options: dict[str, Any] | None = None,
     seconds: float | None = None,
     against: Path | None = None,
+    again: bool = False,
     listener: Listener = SILENT,
 ) -> Certificate:
     """Certify a run directory anew, write ``certificate.json`` and return what it holds.
@@ -52,6 +53,7 @@ def certify_run(
         seconds: CPU seconds that it may take, instead of a share of training's.
         against: A rival: another run, a saved flow, or a table of its log-densities at the test
             rows, which then stands for the challengers.
+        again: With the effort that the certificate there records, so that its numbers repeat.
         listener: Told of the work.
 
     Raises:
@@ -67,10 +69,55 @@ def certify_run(
     start = prepared.train, prepared.valid
     state = load_state(directory, config, prepared.train.dim, prepared.train.condition, start)
     lower = None if against is None else rival_of(prepared, state.blocks, against)
-    certificate = certify(prepared, state, listener, lower=lower, seconds=seconds)
+    recorded = _recorded(directory) if again else None
+    certificate = certify(
+        prepared, state, listener, lower=lower, seconds=seconds, recorded=recorded
+    )
     certificate = with_sampler(certificate, directory)
     write_json(directory.certificate, certificate.to_dict())
     return certificate
+
+
+@dataclasses.dataclass(frozen=True)
+class Recorded:
+    """With what a certificate was made.
+
+    Attributes:
+        effort: It.
+        tries: What challengers were tried, where there were some.
+        mass: Draws and rows with which the model's density was integrated; none where it was not.
+    """
+
+    effort: Effort
+    tries: Tries | None
+    mass: tuple[int, int]
+
+
+def _recorded(directory: RunDirectory) -> Recorded:
+    """Return with what a run's certificate was made.
+
+    Raises:
+        UserError: There is none.
+    """
+    made = read_document(directory.certificate, Certificate)
+    if made is None:
+        raise UserError(f"{directory.path} has no certificate that could be repeated")
+    tries = None if made.challengers is None else made.challengers.tries
+    return Recorded(made.effort, tries, (made.mass.draws, made.mass.rows) if made.mass else (0, 0))
+
+
+@dataclasses.dataclass(frozen=True)
+class Carried:
+    """What a run has done before it is certified.
+
+    Attributes:
+        blocks: Its maps, which remember the audited images of all test rows.
+        seconds: Processor seconds since training, with those of the report to come: a part of the
+            budget.
+    """
+
+    blocks: list[FlowBlock]
+    seconds: float
 
 
 def certify(
@@ -82,6 +129,8 @@ def certify(
     options: dict[str, Any] | None = None,
     lower: LowerSide | None = None,
     seconds: float | None = None,
+    recorded: Recorded | None = None,
+    carried: Carried | None = None,
 ) -> Certificate:
     """Return the certificate of a run at a state, within the budget.
 
@@ -93,6 +142,8 @@ def certify(
         options: Options of [certify] to use instead of the run's.
         lower: What challengers found already.
         seconds: CPU seconds that it may take, instead of a share of training's.
+        recorded: With what to make it, instead of what fits the budget.
+        carried: What was done already.
 
     Raises:
         UserError: The run has no steps.
@@ -103,55 +154,69 @@ def certify(
     by_rows = particles is None and prepared.dataset is not None
     scored = by_rows and is_scored(prepared, settings)
     challenged = by_rows and settings.challenge and can_be_challenged(prepared)
-    trained = _trained(state, settings, seconds)
-    effort = plan(
-        settings, prepared.problem, state.blocks, prepared.valid, trained, scored=scored,
-        challenged=challenged and lower is None,
+    effort = recorded.effort if recorded else plan(
+        settings, prepared.problem, state.blocks, prepared.valid,
+        _budget(state, settings, seconds, carried),
+        scored=scored, challenged=challenged and lower is None,
         compared=by_rows and settings.two_sample and can_be_compared(prepared),
+        rows=_rows(prepared, particles),
+        carried=_test_rows(prepared) if by_rows and carried else 0,
     )  # fmt: skip
     listener.phase(effort.text)
+    # Challengers, resolutions and certificate look at the same rows.
+    known = remembering(state.blocks if carried is None else carried.blocks, parts=True)
     resolution = tuple[Resolution, ...]()
     if challenged:
-        lower, resolution = _challenged(prepared, state, effort, settings.level, lower, listener)
+        match = Challenge(prepared, known, state, effort.judges)
+        resolution = match.at_resolutions(settings.level, effort.particles)
+        tries = None if recorded is None else recorded.tries
+        lower = lower or _challenged(match, effort.challenge, settings.level, tries, listener)
     evidence = evidence_of(prepared, particles, effort, scored)
     certificate = make_certificate(
-        prepared.problem, state.blocks, state.records, evidence, settings,
+        prepared.problem, known, state.records, evidence, settings,
         effort=effort, lower=lower, resolution=resolution, listener=listener,
     )  # fmt: skip
     if by_rows:
-        certificate = with_mass(certificate, prepared, state.blocks, listener)
+        counts = None if recorded is None else recorded.mass
+        certificate = with_mass(certificate, prepared, state.blocks, listener, counts)
     return _compared(certificate, prepared, state.blocks, listener)
 
 
-def _trained(state: State, settings: CertifyOptions, seconds: float | None) -> float:
-    """Return the seconds of training of which a certificate takes its share."""
-    if seconds is not None:
-        return seconds / (settings.budget or 1.0)
-    return sum(record.cpu_seconds for record in state.records)
+def _test_rows(prepared: Prepared) -> int:
+    return 0 if prepared.dataset is None else len(prepared.dataset.test)
+
+
+def _rows(prepared: Prepared, particles: Particles | None) -> int | None:
+    """Return how many particles there are to measure on; ``None`` where they can be drawn."""
+    data = prepared.dataset
+    if particles is not None or data is None:
+        return len(prepared.valid if particles is None else particles)
+    return None if data.sample is not None else len(data.test) + len(data.valid)
+
+
+def _budget(
+    state: State, settings: CertifyOptions, seconds: float | None, carried: Carried | None
+) -> float:
+    """Return the seconds that a certificate may take; 0 for any."""
+    if seconds is not None or not settings.budget:
+        return seconds or 0.0
+    trained = sum(record.cpu_seconds for record in state.records)
+    spent = 0.0 if carried is None else carried.seconds
+    return max(settings.budget * trained - spent, 1e-3)
 
 
 def _challenged(
-    prepared: Prepared,
-    state: State,
-    effort: Effort,
-    level: float,
-    lower: LowerSide | None,
-    listener: Listener,
-) -> tuple[LowerSide | None, tuple[Resolution, ...]]:
-    """Return the lower side, that known already or a new one, and both sides at resolutions.
-
-    Where a new one cannot be had the certificate says so, and the run stands.
-    """
-    match = Challenge(prepared, state.blocks, state, max(_LEAST_JUDGES, effort.particles))
-    resolution = match.at_resolutions(level, effort.particles)
-    if lower is not None or effort.challenge is None:
-        return lower, resolution
+    match: Challenge, seconds: float | None, level: float, tries: Tries | None, listener: Listener
+) -> LowerSide | None:
+    """Return the lower side; where it cannot be had the certificate says so, and the run stands."""
+    if seconds is None:
+        return None
     listener.phase("challenging the model")
     try:
-        return match.lower_side(effort.challenge, level), resolution
+        return match.lower_side(seconds, level, tries)
     except WoptError as error:
         listener.warn(f"no challengers: {error}")
-        return None, resolution
+        return None
 
 
 def _compared(
@@ -162,7 +227,8 @@ def _compared(
         return certificate
     listener.phase("comparing samples with held-out rows")
     try:
-        alike = compare_samples(prepared, blocks, certificate.level)
+        rows = certificate.effort.two_sample or 0
+        alike = compare_samples(prepared, blocks, certificate.level, rows)
     except WoptError as error:
         listener.warn(f"no two-sample tests: {error}")
         return certificate

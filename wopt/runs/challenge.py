@@ -13,11 +13,12 @@ from wopt.capabilities import Capability
 from wopt.certify.challenge import Options, Rows, block_for, challenge
 from wopt.certify.lower import LowerSide
 from wopt.certify.resolution import Resolution, resolutions
+from wopt.certify.tries import Tries
 from wopt.data.dataset import one_of_each
-from wopt.data.smooth import smooth_dataset
 from wopt.interfaces.block import FlowBlock
 from wopt.particles import Particles
 from wopt.push import push_all
+from wopt.runs.evidence import as_test
 from wopt.runs.prepare import Prepared, particles_of
 from wopt.seeds import derive, generator
 from wopt.train.problem import State
@@ -26,6 +27,9 @@ __all__ = ["Challenge", "can_be_challenged"]
 
 _FIT, _HOLD, _JUDGE = 20_000, 5_000, 20_000
 """Rows at most that fit challengers, choose among them, and judge them."""
+
+_FEW = 1_000
+"""Where there are fewer test rows, and the source can be drawn from, so many draws judge."""
 
 _BLURRED = 6_000
 """Rows at most that are compared at resolutions: a pilot, and two samples."""
@@ -58,19 +62,23 @@ class Challenge:
         blocks: Its maps.
         state: Where its particles stand.
         rows: How many rows judge at most.
+        fresh: Whether rows that judge are drawn anew for this state, where they can be, and are
+            not test rows: what they say decides whether a run goes on.
     """
 
     prepared: Prepared
     blocks: Sequence[FlowBlock]
     state: State
     rows: int = 20_000
+    fresh: bool = False
 
-    def lower_side(self, seconds: float, level: float) -> LowerSide:
+    def lower_side(self, seconds: float, level: float, tries: Tries | None = None) -> LowerSide:
         """Return what KL(data | model) is at least.
 
         Args:
             seconds: CPU seconds for the challengers.
             level: Confidence.
+            tries: What to try instead of what there is time for.
 
         Raises:
             WoptError: There are too few rows, or a challenger cannot be made.
@@ -80,9 +88,10 @@ class Challenge:
         assert target is not None
         pairs = (*self._fitted(), self._judges)
         fit, hold, judge = (Rows.of(target, start.points, moved) for start, moved in pairs)
-        options = Options(
-            block_for(), seconds, level, derive(prepared.config.seed, "challenge", self.state.step)
-        )
+        if len(fit) > _FIT:
+            fit = fit.part(slice(_FIT))
+        seed = derive(prepared.config.seed, "challenge", self.state.step)
+        options = Options(block_for(), seconds, level, seed, tries=tries)
         return challenge(target, fit, hold, judge, options, self._groups())
 
     def at_resolutions(self, level: float, rows: int = _BLURRED) -> tuple[Resolution, ...]:
@@ -105,7 +114,12 @@ class Challenge:
 
     @functools.cached_property
     def _judges(self) -> tuple[Particles, Particles]:
-        return self._drawn("judge", min(self.rows, _JUDGE))
+        count = min(self.rows, _JUDGE)
+        data = self.prepared.dataset
+        assert data is not None
+        if data.sample is None or not (self.fresh or len(data.test) < _FEW):
+            return self._carried(data.test, count)
+        return self._drawn("judge", count)
 
     def _groups(self) -> tuple[Tensor, Tensor] | None:
         """Return the groups of the rows that choose and of those that judge, as they are taken."""
@@ -130,17 +144,16 @@ class Challenge:
 
     def _drawn(self, what: str, count: int) -> tuple[Particles, Particles]:
         """Return rows that nothing was fitted to, before and after the audited maps."""
-        start = self._fresh(what, count)
-        return start, push_all(self.blocks, start, audit=True)
+        data = self.prepared.dataset
+        assert data is not None
+        assert data.sample is not None
+        source = generator(self.prepared.config.seed, "challenge", what, self.state.step)
+        return self._carried(data.sample(min(count, max(len(data.test), _FEW)), source), count)
 
-    def _fresh(self, what: str, count: int) -> Particles:
+    @torch.no_grad()
+    def _carried(self, rows: Tensor, count: int) -> tuple[Particles, Particles]:
         config, data = self.prepared.config, self.prepared.dataset
         assert data is not None
-        rows: Tensor = data.test[:count]
-        if data.sample is not None:
-            source = generator(config.seed, "challenge", what, self.state.step)
-            rows = data.sample(min(count, max(len(data.test), 1000)), source)
-        part = dataclasses.replace(data, train=rows[:1], valid=rows[:1], test=rows)
-        smoothed = smooth_dataset(part, config.smooth_time, derive(config.seed, "challenge", "s"))
-        with torch.no_grad():
-            return particles_of(smoothed, smoothed.test, config, known=False)
+        smoothed = as_test(data, rows, config)
+        start = particles_of(smoothed, smoothed.test, config, known=False).rows(slice(count))
+        return start, push_all(self.blocks, start, audit=True)

@@ -13,6 +13,7 @@ from wopt.certify.evidence import Evidence
 from wopt.certify.options import CertifyOptions
 from wopt.certify.quantity import Quantity
 from wopt.certify.score import obeys_stein, score_of
+from wopt.config.model import RunConfig
 from wopt.data.dataset import Dataset
 from wopt.data.smooth import smooth_dataset
 from wopt.errors import WoptError
@@ -20,7 +21,7 @@ from wopt.particles import Particles
 from wopt.runs.prepare import Prepared, particles_of
 from wopt.seeds import derive, generator
 
-__all__ = ["evidence_of", "is_scored"]
+__all__ = ["as_test", "evidence_of", "is_scored"]
 
 _PAIRWISE_ROWS = 4000
 """Particles at most where the energy is no mean over particles, so its cost may be quadratic."""
@@ -33,8 +34,8 @@ def evidence_of(
 
     Args:
         prepared: The run's data and parts.
-        particles: Those that were asked for; ``None`` leaves the choice to the run: fresh draws of
-            its start, else held-out rows.
+        particles: Those that were asked for; ``None`` leaves the choice to the run: held-out rows,
+            or fresh draws of its start.
         effort: How many.
         scored: Whether the start's score is pushed through the maps too.
     """
@@ -51,7 +52,7 @@ def _given(prepared: Prepared, at: Particles, origin: str) -> Evidence:
 
 
 def _evidence(prepared: Prepared, raw: Dataset, effort: Effort, scored: bool) -> Evidence:
-    """Choose the particles: fresh ones if the start can be drawn from, else held-out rows.
+    """Choose the particles: test rows, where more are wanted fresh draws or other held-out rows.
 
     Never training rows: the maps were fitted to them, so their residual is too small.
     """
@@ -59,28 +60,35 @@ def _evidence(prepared: Prepared, raw: Dataset, effort: Effort, scored: bool) ->
     objective = prepared.problem.objective
     if objective.contributions(prepared.valid.rows(slice(2))) is None:
         count = min(count, _PAIRWISE_ROWS)
-    if raw.sample is not None:
-        drawn = raw.sample(count, generator(config.seed, "certify", "particles"))
-        origin = "fresh draws of the start"
-    else:
-        drawn = torch.cat([raw.test, raw.valid])[:count]
-        origin = "test and validation rows"
-    part = dataclasses.replace(raw, train=drawn[:1], valid=drawn[:1], test=drawn)
-    start = smooth_dataset(part, config.smooth_time, derive(config.seed, "certify", "smooth"))
-    rows = start.test
+    drawn, origin = raw.test, "test rows"
+    if count > len(raw.test):
+        if raw.sample is not None:
+            drawn = raw.sample(count, generator(config.seed, "certify", "particles"))
+            origin = "fresh draws of the start"
+        else:
+            drawn = torch.cat([raw.test, raw.valid])[:count]
+            origin = "test and validation rows"
+    # All are made particles and some are taken, so that those that judge are the same to the bit.
+    start = as_test(raw, drawn, config)
     score, remarks = None, tuple[str, ...]()
     if scored:
-        score, remarks = _score(raw, rows[: effort.score_rows])
+        score, remarks = _score(raw, start.test[: min(count, effort.score_rows)])
     return Evidence(
-        particles=particles_of(start, rows, config, known=True),
+        particles=particles_of(start, start.test, config, known=True).rows(slice(count)),
         origin=origin,
         score=score,
         transform=raw.transform,
         smooth_time=config.smooth_time,
-        data=raw.transform(drawn),
+        data=raw.transform(drawn[:count]),
         of=Quantity.of_model(prepared.pushes),
         remarks=remarks,
     )
+
+
+def as_test(raw: Dataset, rows: Tensor, config: RunConfig) -> Dataset:
+    """Return the dataset with these rows for its test rows, smoothed as the run's are."""
+    part = dataclasses.replace(raw, train=rows[:1], valid=rows[:1], test=rows)
+    return smooth_dataset(part, config.smooth_time, derive(config.seed, "certify", "smooth"))
 
 
 def is_scored(prepared: Prepared, options: CertifyOptions) -> bool:

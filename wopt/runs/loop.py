@@ -23,7 +23,7 @@ from wopt.train.record import StepRecord
 
 __all__ = ["Ended", "make_steps"]
 
-_SHARE, _LEAST = 0.5, 3.0
+_SHARE, _LEAST = 0.5, 1.5
 """CPU seconds of a challenge between steps, as a share of the step's, and at the least."""
 
 
@@ -159,7 +159,7 @@ def _steps(prepared: Prepared, state: State, listener: Listener) -> Iterator[_St
 def _challenge(prepared: Prepared, state: State, record: StepRecord) -> LowerSide:
     seconds = max(_SHARE * record.cpu_seconds, _LEAST)
     level = prepared.config.certify.level
-    return Challenge(prepared, state.blocks, state).lower_side(seconds, level)
+    return Challenge(prepared, state.blocks, state, fresh=True).lower_side(seconds, level)
 
 
 @torch.no_grad()

@@ -31,7 +31,11 @@ _SHARE = 0.05
 
 
 def with_mass(
-    certificate: Certificate, prepared: Prepared, blocks: Sequence[FlowBlock], told: Listener
+    certificate: Certificate,
+    prepared: Prepared,
+    blocks: Sequence[FlowBlock],
+    told: Listener,
+    counts: tuple[int, int] | None = None,
 ) -> Certificate:
     """Return the certificate with the model's mass; where that is not one the headline says so.
 
@@ -42,10 +46,12 @@ def with_mass(
         prepared: The run's data and parts.
         blocks: Its maps.
         told: Warned where the mass is not one.
+        counts: Draws and rows of the model, instead of what the budget allows.
     """
     try:
         budget = certificate.effort.budget
-        mass = mass_of(prepared, blocks, None if budget is None else _SHARE * budget)
+        seconds = None if budget is None else _SHARE * budget
+        mass = mass_of(prepared, blocks, seconds, counts)
     except WoptError as error:
         told.warn(f"the model's density was not integrated: {error}")
         return certificate
@@ -59,7 +65,10 @@ def with_mass(
 
 @torch.no_grad()
 def mass_of(
-    prepared: Prepared, blocks: Sequence[FlowBlock], seconds: float | None = None
+    prepared: Prepared,
+    blocks: Sequence[FlowBlock],
+    seconds: float | None = None,
+    counts: tuple[int, int] | None = None,
 ) -> TotalMass | None:
     """Return the integral of the model's audited density, where that can be estimated.
 
@@ -70,6 +79,7 @@ def mass_of(
         prepared: The run's data and parts.
         blocks: Its maps.
         seconds: CPU seconds that it may take; ``None`` for any.
+        counts: Draws and rows of the model, whatever they take; no draws leave it out.
 
     Raises:
         WoptError: Rows cannot be carried through the maps.
@@ -79,19 +89,23 @@ def mass_of(
         return None
     assert prepared.dataset is not None
     rows = prepared.dataset.test[:_ROWS]
-    draws = _affordable(lambda: flow.log_prob(rows[:_TRIAL], audit=True), _DRAWS, seconds)
+    draws, count = counts or (0, 0)
+    if counts is None:
+        draws = _affordable(lambda: flow.log_prob(rows[:_TRIAL], audit=True), _DRAWS, seconds)
     if draws < _LEAST_DRAWS:
         return None
     parts = [] if prepared.pushes else [rows]
     if flow.chain.provides(Capability.INVERSE):
-        source = generator(seed, "rows")
-        count = _affordable(lambda: flow.sample(_TRIAL, generator=source), _ROWS, seconds)
-        parts.append(flow.sample(count, generator=source))
+        if counts is None:
+            trial = generator(seed, "trial")
+            count = _affordable(lambda: flow.sample(_TRIAL, generator=trial), _ROWS, seconds)
+        parts.append(flow.sample(count, generator=generator(seed, "rows")))
     where = torch.cat([part.double().cpu() for part in parts]) if parts else torch.empty(0)
     where = where[torch.isfinite(where).all(dim=-1)]
     if len(where) <= 10 * flow.dim:
         return None
-    return total_mass(lambda x: flow.log_prob(x, audit=True), where, seed, draws)
+    mass = total_mass(lambda x: flow.log_prob(x, audit=True), where, seed, draws)
+    return dataclasses.replace(mass, draws=draws, rows=count)
 
 
 def _affordable(work: Callable[[], Any], most: int, seconds: float | None) -> int:

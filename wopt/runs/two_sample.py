@@ -28,6 +28,8 @@ from wopt.seeds import derive, generator
 __all__ = ["Alike", "can_be_compared", "compare_samples", "is_truth"]
 
 _ROWS = 5000
+_FEW, _QUICK = 1000, 100
+"""Where no more rows are compared, the classifier makes fewer iterations."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +68,9 @@ def can_be_compared(prepared: Prepared) -> bool:
 
 
 @torch.no_grad()
-def compare_samples(prepared: Prepared, blocks: Sequence[FlowBlock], level: float) -> Alike:
+def compare_samples(
+    prepared: Prepared, blocks: Sequence[FlowBlock], level: float, most: int = _ROWS
+) -> Alike:
     """Test whether held-out rows and samples come from one law, and say where they differ.
 
     A model of data: test rows (smoothed, if the data were) against its samples. A start pushed
@@ -77,6 +81,7 @@ def compare_samples(prepared: Prepared, blocks: Sequence[FlowBlock], level: floa
         prepared: The run's data and parts, which can be compared.
         blocks: Its maps.
         level: Confidence.
+        most: Rows of either kind at most.
 
     Raises:
         WoptError: There are too few rows, or samples cannot be drawn.
@@ -88,11 +93,12 @@ def compare_samples(prepared: Prepared, blocks: Sequence[FlowBlock], level: floa
     names: tuple[str, ...] | None = data.names
     notes = list[str]()
     if prepared.pushes:
-        rows = draw(target, _ROWS, flow.dim, generator(seed, "target"))
+        rows = draw(target, most, flow.dim, generator(seed, "target"))
         samples, names = flow.sample(len(rows), generator=generator(seed, "model")), None
         notes.append("Two-sample tests are of draws of the target, as rows, against the model's.")
     else:
         rows, note = _held_out(prepared, data)
+        rows = rows[:most]
         notes += note
         if flow.chain.provides(Capability.INVERSE):
             samples = _samples(flow, data, len(rows), seed)
@@ -105,8 +111,9 @@ def compare_samples(prepared: Prepared, blocks: Sequence[FlowBlock], level: floa
     # A finite population is drawn with repetitions, which independent rows do not have.
     samples = torch.unique(samples.double().cpu(), dim=0)
     samples = samples[torch.randperm(len(samples), generator=generator(seed, "order"))]
-    test = two_sample(rows.double().cpu(), samples, names, level=level, seed=seed)
-    return Alike(test, _conditional(flow, data, seed), tuple(notes))
+    quick = {"iterations": _QUICK, "kernel_rows": most // 2} if most <= _FEW else {}
+    test = two_sample(rows.double().cpu(), samples, names, level=level, seed=seed, **quick)
+    return Alike(test, _conditional(flow, data, seed, most), tuple(notes))
 
 
 def _held_out(prepared: Prepared, data: Dataset) -> tuple[Tensor, list[str]]:
@@ -141,10 +148,10 @@ def _carried(
     return flow(rows)[0], draw(target, len(rows), flow.dim, generator(seed, "target")), None
 
 
-def _conditional(flow: Flow, data: Dataset, seed: int) -> ConditionalReport | None:
+def _conditional(flow: Flow, data: Dataset, seed: int, most: int) -> ConditionalReport | None:
     if not data.condition or not flow.chain.provides(Capability.INVERSE):
         return None
     rows = data.test
     if data.groups is not None:
         rows = rows[one_of_each(data.groups[2], seed)]
-    return conditional_evidence(flow, rows, seed=seed)
+    return conditional_evidence(flow, rows[:most], seed=seed)

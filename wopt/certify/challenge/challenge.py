@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from torch import Tensor
 
 from wopt.certify import lower
@@ -89,6 +91,7 @@ def challenge(
         by=judged.by,
         rows=len(judge),
         ladder=tuple(ladder),
+        tries=dataclasses.replace(last.tries, refits=judged.refits),
     )
 
 
@@ -103,9 +106,10 @@ def _judge(
     if all(challenger.refit is None for challenger in last.challengers):
         return Judged(last.stack.ratio(logs), last.stack.least, last.stack.by())
     seconds = LEARNING * options.budget
+    refits = None if options.tries is None else options.tries.refits
     fit, hold, judge = rows
     return judge_in_turn(
-        last.challengers, last.stack, (fit, hold), judge, groups, options.seed, seconds
+        last.challengers, last.stack, (fit, hold), judge, groups, options.seed, seconds, refits
     )
 
 

@@ -36,7 +36,8 @@ class Effort:
         weight_decay: Of the matrices.
         checks: How often the held-out likelihood is looked at; the best state is kept.
         patience: Checks without a new best before it ends.
-        seconds: CPU seconds; fewer iterations are made where these would take longer.
+        seconds: CPU seconds; the iterations are cut to fewer where these would take longer.
+        cut: What they are cut to, whatever the time.
     """
 
     iterations: int = 200
@@ -47,6 +48,7 @@ class Effort:
     checks: int = 10
     patience: int = 4
     seconds: float = math.inf
+    cut: int | None = None
 
 
 class FreeStep:
@@ -62,6 +64,9 @@ class FreeStep:
         effort: How hard.
         condition: How many of the coordinates, the last ones, are conditions.
         seed: Of initialisation and batches.
+
+    Attributes:
+        iterations: What the effort's were cut to.
 
     Raises:
         CapabilityError: The block has no log-det, or cannot be conditional where it must be.
@@ -87,11 +92,10 @@ class FreeStep:
         seed: int = 0,
     ) -> None:
         self.target = target
-        self.seconds = 0.0
+        self.iterations = effort.iterations
         moved = fit.shape[1] - condition
         # The block starts on standardised rows, which is a part of the density.
         self.shift, self.scale = _standard(fit, moved)
-        begun = time.process_time()
         with seeded(derive(seed, "free step")), torch.enable_grad():
             self.block: FlowBlock = new_block(spec, fit.shape[1], condition)
             name = f"block {type(self.block).__name__}"
@@ -102,7 +106,6 @@ class FreeStep:
                 self.block.see(inside)
             self._train(inside, hold, effort)
         self.block.freeze()
-        self.seconds = time.process_time() - begun
 
     @torch.no_grad()
     def __call__(self, points: Tensor) -> Tensor:
@@ -137,6 +140,7 @@ class FreeStep:
             if not self._step(inside, effort, optimisers):
                 break
         self.block.load_state_dict(kept)
+        self.iterations = total
 
     def _step(
         self, inside: Tensor, effort: Effort, optimisers: list[torch.optim.Optimizer]
@@ -157,6 +161,8 @@ class FreeStep:
 
 def _affordable(effort: Effort, seconds: float) -> int:
     """Return how many iterations of so many seconds there is time for."""
+    if effort.cut is not None:
+        return effort.cut
     if not math.isfinite(effort.seconds) or seconds <= 0:
         return effort.iterations
     return max(_TIMED, min(effort.iterations, int(effort.seconds / seconds)))

@@ -60,15 +60,15 @@ class Gaussians:
         x, now = x.double(), self
         whole = _whole(x)
         for _ in range(_AGAIN if len(self.means) > 1 else 1):
-            shares = torch.cat([now._joint(part).softmax(1) for part in x.split(8192)])
+            shares = torch.cat([now.joint(part).softmax(1) for part in x.split(8192)])
             now = self._of(x, shares, whole)
         return now
 
     def __call__(self, points: Tensor) -> Tensor:
         """Return log p, shape ``(n, d)`` to ``(n,)``, float64."""
-        return torch.cat([self._joint(part).logsumexp(1) for part in points.double().split(8192)])
+        return torch.cat([self.joint(part).logsumexp(1) for part in points.double().split(8192)])
 
-    def _joint(self, x: Tensor) -> Tensor:
+    def joint(self, x: Tensor) -> Tensor:
         """Return log w_k N(x; m_k, S_k), shape ``(n, k)``."""
         d = x.shape[1]
         # P = U U^T: |U^T (x - m)|^2 by one product for each component.
@@ -93,7 +93,7 @@ class Gaussians:
                 kept, best = now, value
             elif value < best - 0.01:
                 break
-            joint = now._joint(fit)
+            joint = now.joint(fit)
             reached = float(joint.logsumexp(1).mean())
             if reached < last + _GROWTH * fit.shape[1]:
                 break

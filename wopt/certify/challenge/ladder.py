@@ -21,6 +21,7 @@ from wopt.certify.challenge.rows import Rows
 from wopt.certify.challenge.stack import Stack
 from wopt.certify.challenge.student import Student
 from wopt.certify.challenge.tree import Tree
+from wopt.certify.tries import FreeTry, Tries
 from wopt.component import Spec
 from wopt.interfaces.target import Target
 from wopt.seeds import derive
@@ -49,6 +50,7 @@ class Options:
             the ladder ends.
         sides: Where challengers live.
         quick: Whether densities that are not trained take part.
+        tries: What to do instead of what there is time for: a challenge that is repeated.
     """
 
     spec: Spec | None
@@ -59,6 +61,7 @@ class Options:
     gain: tuple[float, float] = (0.02, 0.001)
     sides: tuple[str, ...] = ("data", "noise")
     quick: bool = True
+    tries: Tries | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +74,7 @@ class Rung:
         challengers: All so far.
         stack: Their mixture, from held-out rows.
         gain: The mean of log r - log model at these held-out rows.
+        tries: What was done so far.
     """
 
     name: str
@@ -78,6 +82,7 @@ class Rung:
     challengers: tuple[Challenger, ...]
     stack: Stack
     gain: float
+    tries: Tries
 
 
 def climb(target: Target, fit: Rows, hold: Rows, options: Options) -> Iterator[Rung]:
@@ -123,6 +128,7 @@ class _Ladder:
         self.hold_ratios: list[Tensor] = []
         self.costs: dict[str, float] = {}
         self.gains: dict[str, float] = {}
+        self.free_tries: list[FreeTry] = []
         self.begun = time.process_time()
 
     @property
@@ -145,10 +151,14 @@ class _Ladder:
         )
         stack = Stack.fit([c.name for c in self.made], logs)
         gain = float(stack.ratio(logs).mean())
-        return Rung(name, self.spent, tuple(self.made), stack, gain)
+        closed = tuple(c.name for c in self.made if not isinstance(c.density, FreeStep))
+        tries = Tries(closed, tuple(self.free_tries))
+        return Rung(name, self.spent, tuple(self.made), stack, gain, tries)
 
     def sides(self, k: int) -> Sequence[str]:
         """Return on which sides rung k can be afforded, the better one if not on both."""
+        if self.options.tries is not None:
+            return [one.side for one in self.options.tries.free if one.rung == k]
         if k == 0:
             # Something has to challenge, however short the time.
             return () if self.made and self.left <= 0 else self.options.sides
@@ -166,14 +176,20 @@ class _Ladder:
             iterations=options.effort.iterations * 2**k,
             checks=options.effort.checks + 4 * k,
             seconds=math.inf if k else max(self.left, 0.0) / (2 - len(self.costs)),
+            cut=self._cut(side, k),
         )
         points = self.fit.views[side].points, self.hold.views[side].points
         seed = derive(options.seed, side, k)
         step = FreeStep(options.spec, self.target, *points, effort, self.fit.condition, seed)
         self.costs[side] = self.spent - begun
+        self.free_tries.append(FreeTry(k, side, step.iterations))
         challenger = Challenger(f"free step from the {side}, {effort.iterations}", side, step)
         self.gains[side] = float(challenger.ratio(self.hold).mean())
         return challenger
+
+    def _cut(self, side: str, k: int) -> int | None:
+        known = () if self.options.tries is None else self.options.tries.free
+        return next((t.iterations for t in known if (t.rung, t.side) == (k, side)), None)
 
 
 _Kind = tuple[str, Callable[[Tensor, Tensor, int], Density], int, int, float]
@@ -192,15 +208,20 @@ and most, and the least budget in CPU seconds."""
 
 
 def _quick(fit: Rows, hold: Rows, options: Options, ladder: _Ladder) -> Iterator[Challenger]:
-    """Yield densities in closed form while there is time."""
+    """Yield densities in closed form while there is time, or those that were tried."""
+    tries = options.tries
     order = sorted(itertools.product(_KINDS, options.sides), key=lambda pair: _turn(*pair))
     for (name, make, least, most, budget), side in order:
-        if not least <= fit.moves <= most or options.budget < budget:
+        title = f"{name} on the {side}"
+        if tries is None:
+            if not least <= fit.moves <= most or options.budget < budget:
+                continue
+            if ladder.spent > _QUICK_SHARE * options.budget:
+                return
+        elif title not in tries.closed:
             continue
-        if ladder.spent > _QUICK_SHARE * options.budget:
-            return
         points = fit.views[side].points, hold.views[side].points
-        yield Challenger(f"{name} on the {side}", side, make(*points, options.seed))
+        yield Challenger(title, side, make(*points, options.seed))
 
 
 def _turn(kind: _Kind, side: str) -> tuple[int, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -37,12 +38,14 @@ class Judged:
         floor: What no value can be below, known beforehand.
         by: The heaviest challengers at the end.
         seconds: Of processor time that learning took; ``None`` where nothing learns.
+        refits: How many challengers were fitted anew before each part.
     """
 
     values: Tensor
     floor: float
     by: str
     seconds: float | None = None
+    refits: tuple[int, ...] = ()
 
 
 def judge_in_turn(
@@ -53,6 +56,7 @@ def judge_in_turn(
     groups: Tensor | None = None,
     seed: int = 0,
     seconds: float = math.inf,
+    refits: Sequence[int] | None = None,
 ) -> Judged:
     """Judge rows part by part; after each part, challengers in closed form are fitted anew.
 
@@ -76,16 +80,17 @@ def judge_in_turn(
         seed: Of the order.
         seconds: CPU seconds of fitting anew; where they do not suffice the last challengers stay
             as they are.
+        refits: How many to fit anew before each part instead, whatever the time.
     """
     begun, (fit, hold) = time.process_time(), known
     logs, chosen = ratios(challengers, judge), ratios(challengers, hold)
     least = max(FLOOR, _KEPT * math.exp(stack.least))
     values, now = torch.zeros(len(judge), dtype=torch.float64), challengers
     seen, shares = torch.zeros(0, dtype=torch.long), torch.ones(len(hold), dtype=torch.float64)
-    parts, clock = _parts(len(judge), groups, seed), _Clock(seconds)
+    parts, clock = _parts(len(judge), groups, seed), _Clock(seconds, refits)
     for turn, part in enumerate(parts, 1):
         learned, here = judge.part(seen), judge.part(part)
-        clock.allow(turn / len(parts))
+        clock.allow(turn, len(parts))
         now = tuple(clock.anew(c, (fit, hold, learned)) for c in now)
         for k, challenger in enumerate(now):
             if challenger.refit is not None:
@@ -96,21 +101,32 @@ def judge_in_turn(
         values[part] = stack.ratio(logs[part])
         seen = torch.cat([seen, part])
         shares = torch.cat([_OLDER * shares, torch.ones(len(part)).double()])
-    return Judged(values, math.log(least), stack.by(), time.process_time() - begun)
+    took = time.process_time() - begun
+    return Judged(values, math.log(least), stack.by(), took, tuple(clock.made))
 
 
 class _Clock:
-    """Fits challengers anew for so many CPU seconds, shared evenly by the parts."""
+    """Fits challengers anew for so many CPU seconds, shared evenly by the parts, or so often."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, refits: Sequence[int] | None) -> None:
         self.seconds, self.spent, self.allowed = seconds, 0.0, 0.0
+        self.refits, self.made = refits, list[int]()
 
-    def allow(self, share: float) -> None:
-        self.allowed = self.seconds * share
+    def allow(self, turn: int, turns: int) -> None:
+        self.allowed = self.seconds * turn / turns
+        self.made.append(0)
+
+    @property
+    def over(self) -> bool:
+        if self.refits is None:
+            return self.spent >= self.allowed
+        turn = len(self.made) - 1
+        return turn >= len(self.refits) or self.made[turn] >= self.refits[turn]
 
     def anew(self, challenger: Challenger, rows: tuple[Rows, ...]) -> Challenger:
-        if challenger.refit is None or self.spent >= self.allowed:
+        if challenger.refit is None or self.over:
             return challenger
+        self.made[-1] += 1
         begun = time.process_time()
         points = torch.cat([part.views[challenger.side].points for part in rows])
         refitted = challenger.anew(points[torch.isfinite(points).all(1)])

@@ -29,6 +29,7 @@ def two_sample(
     level: float = 0.95,
     seed: int = 0,
     iterations: int = 300,
+    kernel_rows: int = 700,
 ) -> TwoSampleReport:
     """Test whether rows and samples come from one law, and say where they differ.
 
@@ -42,6 +43,7 @@ def two_sample(
         level: Confidence.
         seed: Of everything that is drawn.
         iterations: Of the classifier.
+        kernel_rows: Rows of each kind that the kernel test compares at most.
 
     Raises:
         DataError: There are fewer than 20 finite rows or samples, or their widths differ.
@@ -66,7 +68,7 @@ def two_sample(
         )
     names = names or [f"x{j}" for j in range(rows.shape[1])]
     classifier, judged = classifier_test(rows, samples, seed=seed, iterations=iterations)
-    mmd = mmd_test(rows, samples, seed=seed)
+    mmd = mmd_test(rows, samples, seed=seed, most=kernel_rows)
     return TwoSampleReport(
         classifier=classifier,
         mmd=mmd,

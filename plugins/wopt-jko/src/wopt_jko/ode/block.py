@@ -206,7 +206,7 @@ class ODEBlock(wopt.FlowBlock):
         """
         z, c = self._split(x)
         field = self.net.field(True, c)
-        steps = 2 * self._count
+        steps = self._count
         y, log_det, _ = integrate(field, z, uniform_grid(steps), DORMAND_PRINCE)
         while steps < options.FINEST:
             steps *= 2

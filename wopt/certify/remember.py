@@ -1,0 +1,59 @@
+"""Blocks that remember the audited images of rows, which cost too much to compute twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from wopt.interfaces.block import FlowBlock
+
+__all__ = ["remembering"]
+
+
+class _Remembered:
+    """A block beside the rows that it has audited."""
+
+    def __init__(self, block: FlowBlock, parts: bool) -> None:
+        self._block, self._parts = block, parts
+        self._seen: list[tuple[Tensor, tuple[Tensor, Tensor]]] = []
+
+    def audit(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``(T(x), log |det DT(x)|)`` by the block's finer computation."""
+        n = len(x)
+        for known, (y, log_det) in self._seen:
+            fits = n <= len(known) if self._parts else n == len(known)
+            if fits and torch.equal(known[:n], x):
+                return y[:n], log_det[:n]
+        image = self._block.audit(x)
+        self._seen.append((x, image))
+        return image
+
+    def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        image: tuple[Tensor, Tensor] = self._block(x)
+        return image
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._block, name)
+
+
+def remembering(blocks: Iterable[FlowBlock], *, parts: bool) -> list[FlowBlock]:
+    """Return blocks that audit the same rows once.
+
+    A grid that refines itself, and rounding, make an image depend a little on the rows beside it.
+    So what has to be the same whatever was computed before asks for whole tensors.
+
+    Args:
+        blocks: T_1, ..., T_N.
+        parts: Whether the first rows of a tensor count as known where the whole is.
+
+    Example:
+        >>> from wopt.testing import AffineBlock
+        >>> (block,) = remembering([AffineBlock(2)], parts=True)
+        >>> x = torch.randn(5, 2)
+        >>> block.audit(x)[0].data_ptr() == block.audit(x[:3])[0].data_ptr()
+        True
+    """
+    return [cast(FlowBlock, _Remembered(block, parts)) for block in blocks]
