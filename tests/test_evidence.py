@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import pytest
 
 ROOT = Path(__file__).parents[1]
-NAMES = ["laws", "planner", "several", "arcs", "cells", "likelihood"]
+NAMES = ["laws", "planner", "several", "arcs", "corrections", "cells", "likelihood"]
 NOT_SHOWN: dict[str, str] = {}
 """Stored measurements without a part of a page, each with the reason why."""
 

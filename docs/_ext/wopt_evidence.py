@@ -75,6 +75,12 @@ EVIDENCE = (
         ("several/several.py", "--out", "several/arcs.jsonl"),
         several,
     ),
+    Evidence(
+        "corrections",
+        "several/corrections.jsonl",
+        ("several/several.py", "--out", "several/corrections.jsonl"),
+        several,
+    ),
     Evidence("cells", "cells.jsonl", ("cells.py",), cells),
     Evidence("likelihood", "likelihood/results.json", (), likelihood, of_likelihood),
 )
