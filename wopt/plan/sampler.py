@@ -64,6 +64,7 @@ POSTERIOR: tuple[Rule, ...] = (
                 "check_every": 100_000,
                 "weights": 0.98,
                 "rounds": 3,
+                "chains": 1000,
                 "grow": 2.0,
             },
         },

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 
 import torch
+from torch import Tensor
 
 from wopt.errors import Converged, DivergenceError
 from wopt.interfaces.block import FlowBlock
@@ -13,6 +15,7 @@ from wopt.interfaces.scheme import History
 from wopt.interfaces.subproblem import Subproblem
 from wopt.push import push
 from wopt.seeds import generator
+from wopt.train.chains import Forward, log_density_at
 from wopt.train.guard import Verdict
 from wopt.train.problem import Problem, Progress, State, Trace
 from wopt.train.record import Action, Retry
@@ -34,6 +37,7 @@ class Accepted:
         report: What the inner solver did.
         attempts: What was retried, and why.
         plan: What the scheme planned.
+        chains: Where chains of the target are after training towards them, if it was.
     """
 
     block: FlowBlock
@@ -44,6 +48,7 @@ class Accepted:
     report: InnerReport
     attempts: tuple[Retry, ...]
     plan: Mapping[str, float]
+    chains: Tensor | None = None
 
 
 def make_step(problem: Problem, state: State, progress: Progress | None) -> Accepted:
@@ -146,7 +151,10 @@ class _Attempt:
             train, valid = (scheme.subproblem(past, problem.objective) for past in histories)
             final = number == scheme.stages - 1
             fresh = self._fresh(plan) if problem.solver.of_step(step).fresh else None
-            stage = Stage(problem, step, number, self.number, train, valid, self.progress, fresh)
+            forward = self._forward() if scheme.stages == 1 else None
+            stage = Stage(
+                problem, step, number, self.number, train, valid, self.progress, fresh, forward
+            )
             block, report = stage.train(block)
             if report.diverged:
                 reason = f"the loss became {report.loss}"
@@ -169,7 +177,9 @@ class _Attempt:
                 for past, particles in zip(histories, done, strict=True)
             ]
         assert block is not None
-        return Accepted(block, self.step_size, train, valid, verdict, report, tuple(retries), plan)
+        chains = None if forward is None else forward.points
+        made = (verdict, report, tuple(retries), plan, chains)
+        return Accepted(block, self.step_size, train, valid, *made)
 
     def _fresh(self, plan: Mapping[str, float]) -> Callable[[], Subproblem] | None:
         """Return what draws the subproblem at new training particles, for steps of one stage."""
@@ -192,6 +202,17 @@ class _Attempt:
             return scheme.subproblem(self._history(trace, plan), problem.objective)
 
         return draw
+
+    def _forward(self) -> Forward | None:
+        """Return chains of the target, to train towards, where they are asked for."""
+        problem, state = self.problem, self.state
+        if state.chains is None or problem.log_density is None:
+            return None
+        start, target = problem.log_density, problem.objective.target
+        assert target is not None
+        chance = generator(problem.seed, "chains", state.step + 1, self.number)
+        before = functools.partial(log_density_at, start, state.blocks)
+        return Forward(target, before, state.chains, chance)
 
     def _history(self, trace: Trace, plan: Mapping[str, float]) -> History:
         return trace.history(self.state.step, self.step_size, self.state.step_size, plan)

@@ -169,6 +169,15 @@ class InnerSolver(Component):
             "effective size of this share; for a start of known density and a target's potential",
         ),
     ] = None
+    chains: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="Metropolis chains of the target beside training, which find arms, tails "
+            "and modes that the model's own draws miss, and towards which it is then trained; for "
+            "a start of known density and a target's potential. 0: none",
+        ),
+    ] = 0
     rounds: Annotated[
         int, Field(ge=1, description="how often `iterations` may be run to reach a tolerance")
     ] = 4

@@ -7,6 +7,7 @@ import time
 
 from wopt.push import push
 from wopt.train.attempt import make_step
+from wopt.train.look import look
 from wopt.train.measure import record_of
 from wopt.train.problem import Problem, Progress, State
 
@@ -45,6 +46,10 @@ def next_state(problem: Problem, state: State, progress: Progress | None) -> Sta
         seconds=time.perf_counter() - wall,
         cpu_seconds=time.process_time() - cpu,
     )
+    blocks = (*state.blocks, made.block)
+    chains, seen = look(problem, state, made, blocks)
+    if seen is not None and record.weights is not None:
+        record = dataclasses.replace(record, weights=min(seen, record.weights))
     reason = problem.stop.reason([*state.records, record])
     return State(
         state.step + 1,
@@ -52,8 +57,9 @@ def next_state(problem: Problem, state: State, progress: Progress | None) -> Sta
         valid,
         made.step_size,
         record.energy,
-        (*state.blocks, made.block),
+        blocks,
         (*state.records, dataclasses.replace(record, stop=reason)),
         made.plan,
         state.start,
+        chains,
     )

@@ -1,0 +1,112 @@
+"""Training towards chains: the likelihood of points that a model's own draws may not reach."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from wopt.interfaces.block import FlowBlock
+from wopt.interfaces.target import Target
+from wopt.particles import Particles
+from wopt.train.chains.anneal import density_of
+from wopt.train.chains.moves import move
+from wopt.train.chains.seen import log_density_at, seen_by_chains
+
+__all__ = ["Forward"]
+
+_BATCH = 250
+_STEPS = 20
+"""Metropolis steps of all chains between two rounds of training."""
+
+
+@dataclasses.dataclass
+class Forward:
+    """Chains of the target beside a map that is trained, and the mean of -log q at them.
+
+    KL(q | p), which is estimated at draws of the model q, does not see what they do not reach, and
+    is small where q is one of several modes or lacks an arm. KL(p | q) = E_p[-log q] + constant is
+    estimated at the chains. These make local steps, and they may jump to draws of q:
+
+        from x to y ~ q with probability  min(1, w(y)/w(x)),    w = p/q,
+
+    so that the better q is, the faster they mix, and the masses of modes become right.
+
+    Attributes:
+        target: Of the chains, known by its potential.
+        start: The log-density of the particles that the map moves.
+        points: Where the chains are, shape ``(m, d)``.
+        chance: Draws proposals.
+        every: One iteration of so many is trained by the chains too, once they are needed.
+        needed: Whether they ever saw what the model's draws did not.
+
+    Source: Gabrie, Rotskoff, Vanden-Eijnden, *Adaptive Monte Carlo augmented with normalizing
+    flows*, PNAS 2022.
+    """
+
+    target: Target
+    start: Callable[[Tensor], Tensor]
+    points: Tensor
+    chance: torch.Generator
+    every: int = 3
+    needed: bool = False
+    count: int = 0
+
+    def loss(self, block: FlowBlock, particles: Particles) -> Tensor | None:
+        """Return -E log q at the next chains, or ``None`` where it is not their turn.
+
+        Args:
+            block: The map that makes q of the particles.
+            particles: Before the map: their images are what chains may jump to.
+        """
+        self.count += 1
+        if not self.needed or self.count % self.every:
+            return None
+        m = len(self.points)
+        rows = (torch.arange(min(_BATCH, m)) + self.count // self.every * _BATCH) % m
+        x = move(density_of(self.target), self.points[rows], self.points, self.chance)
+        log_q = log_density_at(self.start, [block], x)
+        usable = log_q.isfinite()
+        self.points = self.points.index_copy(
+            0, rows, self._jumped(block, particles.points, x, log_q.detach())
+        )
+        return -torch.where(usable, log_q, 0.0).sum() / usable.sum().clamp_min(1)
+
+    @torch.no_grad()
+    def renew(self, block: FlowBlock, particles: Particles) -> float:
+        """Move all chains, and return what they see: see :func:`seen_by_chains`.
+
+        Args:
+            block: The map.
+            particles: Before the map.
+        """
+        half = len(self.points) // 2
+        x, density = self.points[torch.randperm(len(self.points), generator=self.chance)], None
+        density = density_of(self.target)
+        left = move(density, x[:half], x[half:], self.chance, _STEPS)
+        x = torch.cat([left, move(density, x[half:], left, self.chance, _STEPS)])
+        log_q = log_density_at(self.start, [block], x)
+        of_chains = -self.target.potential(x).double() - log_q
+        self.points = self._jumped(block, particles.points, x, log_q)
+        y, log_det = block(particles.points)
+        of_draws = -self.target.potential(y) - (self.start(particles.points) - log_det)
+        return seen_by_chains(of_chains, torch.where(of_draws.isfinite(), of_draws, -torch.inf))
+
+    @torch.no_grad()
+    def gain(self, block: FlowBlock) -> float:
+        """Return by how much the mean of log q at the chains is above that without the map."""
+        now = log_density_at(self.start, [block], self.points)
+        return float((now - self.start(self.points)).mean())
+
+    @torch.no_grad()
+    def _jumped(self, block: FlowBlock, at: Tensor, x: Tensor, log_q: Tensor) -> Tensor:
+        """Return the chains after a jump to draws of the model, one for each."""
+        at = at[torch.randint(len(at), (len(x),), generator=self.chance)]
+        y, log_det = block(at)
+        there = -self.target.potential(y).double() - (self.start(at) - log_det)
+        here = -self.target.potential(x).double() - log_q
+        u = torch.rand(len(x), generator=self.chance, dtype=torch.float64)
+        good = (u.log() < there - here) & there.isfinite() & y.isfinite().all(1)
+        return torch.where(good[:, None], y, x)
