@@ -212,7 +212,8 @@ class _Attempt:
         assert target is not None
         chance = generator(problem.seed, "chains", state.step + 1, self.number)
         before = functools.partial(log_density_at, start, state.blocks)
-        return Forward(target, before, state.chains, chance)
+        cost = problem.solver.of_step(state.step).chains_cost
+        return Forward(target, before, state.chains, chance, cost)
 
     def _history(self, trace: Trace, plan: Mapping[str, float]) -> History:
         return trace.history(self.state.step, self.step_size, self.state.step_size, plan)

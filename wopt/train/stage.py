@@ -82,7 +82,7 @@ class Stage:
             before_each()
             target, iterations = self.problem.objective.target, self.solver.iterations
             return become_gaussian(block, self.sub, target, iterations, tell)
-        if self.forward is not None:  # whether chains see more than draws of what there is
+        if self.forward is not None and not self.forward.needed:
             self._share(block)
         return self.solver.minimise(
             block,
@@ -93,6 +93,7 @@ class Stage:
             held_out=self.held_out,
             accuracy=self._accuracy,
             share=self._share if self.solver.weights is not None else None,
+            cost=self._cost,
             progress=tell,
         )
 
@@ -168,6 +169,9 @@ class Stage:
         seen = self.forward.renew(block, self.valid.particles)
         self.forward.needed |= seen < share or share < 0.5
         return min(share, seen)
+
+    def _cost(self) -> float:
+        return 1.0 if self.forward is None else self.forward.mean_cost
 
     def _tell(self, done: int, total: int, loss: float) -> None:
         assert self.progress is not None

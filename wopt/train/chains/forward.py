@@ -17,7 +17,9 @@ from wopt.train.chains.seen import log_density_at, seen_by_chains
 
 __all__ = ["Forward"]
 
-_BATCH = 250
+_BATCH = 500
+_EXTRA = 0.5
+"""What chains may add to the cost of training, in the mean."""
 _STEPS = 20
 """Metropolis steps of all chains between two rounds of training."""
 
@@ -39,7 +41,8 @@ class Forward:
         start: The log-density of the particles that the map moves.
         points: Where the chains are, shape ``(m, d)``.
         chance: Draws proposals.
-        every: One iteration of so many is trained by the chains too, once they are needed.
+        cost: How many iterations one that is trained by the chains too counts as; the dearer, the
+            fewer there are.
         needed: Whether they ever saw what the model's draws did not.
 
     Source: Gabrie, Rotskoff, Vanden-Eijnden, *Adaptive Monte Carlo augmented with normalizing
@@ -50,7 +53,7 @@ class Forward:
     start: Callable[[Tensor], Tensor]
     points: Tensor
     chance: torch.Generator
-    every: int = 3
+    cost: float = 1.0
     needed: bool = False
     count: int = 0
 
@@ -73,6 +76,16 @@ class Forward:
             0, rows, self._jumped(block, particles.points, x, log_q.detach())
         )
         return -torch.where(usable, log_q, 0.0).sum() / usable.sum().clamp_min(1)
+
+    @property
+    def every(self) -> int:
+        """One iteration of so many is trained by the chains too, once they are needed."""
+        return max(1, round((self.cost - 1) / _EXTRA))
+
+    @property
+    def mean_cost(self) -> float:
+        """What an iteration counts as in the mean."""
+        return 1 + (self.cost - 1) / self.every if self.needed else 1.0
 
     @torch.no_grad()
     def renew(self, block: FlowBlock, particles: Particles) -> float:
