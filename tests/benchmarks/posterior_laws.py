@@ -179,7 +179,7 @@ def horseshoe(estimates, error):
     u = torch.linspace(-25, 25, 4001).double()
     step = float(u[1] - u[0])
     spread = (u[::4, None] + u).exp() ** 2  # tau down, lambda across
-    part, first, second, here = [], [], [], []
+    part, first, second = [], [], []
     for k in range(p):
         log_joint = half_cauchy(u) + normal(y[k], 0.0, (spread + error**2).sqrt())
         given = log_joint.logsumexp(1) + math.log(step)
@@ -232,9 +232,7 @@ HELD_OUT = {
     "two moons, d = 2": moons,
     "sphere, d = 5": lambda: shell(5, 4.0, 0.3),
     "9 modes, d = 2": lambda: mixture(NINE, [float(k) for k in range(1, 10)], 0.6),
-    "4 modes, d = 10": lambda: mixture(
-        4 * randn(4, 10, seed=5), [1.0, 2.0, 3.0, 4.0], 1.0
-    ),
+    "4 modes, d = 10": lambda: mixture(4 * randn(4, 10, seed=5), [1.0, 2.0, 3.0, 4.0], 1.0),
     "funnel, d = 10": lambda: funnel(10),
     "Student, 2 dof, d = 5": lambda: student(5),
     "Gaussian, condition 1e4, d = 20": lambda: gaussian(20, 1e4),

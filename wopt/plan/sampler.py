@@ -62,7 +62,7 @@ POSTERIOR: tuple[Rule, ...] = (
                 "fresh": True,
                 "warm_start": False,
                 "check_every": 100_000,
-                "weights": 0.98,
+                "weights": 0.985,
                 "rounds": 3,
                 "chains": 1000,
                 "grow": 2.0,

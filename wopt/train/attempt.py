@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable, Mapping
 
 import torch
@@ -15,7 +14,7 @@ from wopt.interfaces.scheme import History
 from wopt.interfaces.subproblem import Subproblem
 from wopt.push import push
 from wopt.seeds import generator
-from wopt.train.chains import Forward, log_density_at
+from wopt.train.beside import forward_of
 from wopt.train.guard import Verdict
 from wopt.train.problem import Problem, Progress, State, Trace
 from wopt.train.record import Action, Retry
@@ -151,7 +150,7 @@ class _Attempt:
             train, valid = (scheme.subproblem(past, problem.objective) for past in histories)
             final = number == scheme.stages - 1
             fresh = self._fresh(plan) if problem.solver.of_step(step).fresh else None
-            forward = self._forward() if scheme.stages == 1 else None
+            forward = forward_of(problem, self.state, self.number) if scheme.stages == 1 else None
             stage = Stage(
                 problem, step, number, self.number, train, valid, self.progress, fresh, forward
             )
@@ -177,7 +176,7 @@ class _Attempt:
                 for past, particles in zip(histories, done, strict=True)
             ]
         assert block is not None
-        chains = None if forward is None else forward.points
+        chains = self.state.chains if forward is None else forward.points
         made = (verdict, report, tuple(retries), plan, chains)
         return Accepted(block, self.step_size, train, valid, *made)
 
@@ -202,18 +201,6 @@ class _Attempt:
             return scheme.subproblem(self._history(trace, plan), problem.objective)
 
         return draw
-
-    def _forward(self) -> Forward | None:
-        """Return chains of the target, to train towards, where they are asked for."""
-        problem, state = self.problem, self.state
-        if state.chains is None or problem.log_density is None:
-            return None
-        start, target = problem.log_density, problem.objective.target
-        assert target is not None
-        chance = generator(problem.seed, "chains", state.step + 1, self.number)
-        before = functools.partial(log_density_at, start, state.blocks)
-        cost = problem.solver.of_step(state.step).chains_cost
-        return Forward(target, before, state.chains, chance, cost)
 
     def _history(self, trace: Trace, plan: Mapping[str, float]) -> History:
         return trace.history(self.state.step, self.step_size, self.state.step_size, plan)

@@ -166,9 +166,7 @@ class Stage:
             )
         if self.forward is None:
             return share
-        seen = self.forward.renew(block, self.valid.particles)
-        self.forward.needed |= seen < share or share < 0.5
-        return min(share, seen)
+        return self.forward.renew(block, self.valid.particles, share)
 
     def _cost(self) -> float:
         return 1.0 if self.forward is None else self.forward.mean_cost

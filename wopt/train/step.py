@@ -7,7 +7,7 @@ import time
 
 from wopt.push import push
 from wopt.train.attempt import make_step
-from wopt.train.look import look
+from wopt.train.beside import look
 from wopt.train.measure import record_of
 from wopt.train.problem import Problem, Progress, State
 
@@ -47,7 +47,7 @@ def next_state(problem: Problem, state: State, progress: Progress | None) -> Sta
         cpu_seconds=time.process_time() - cpu,
     )
     blocks = (*state.blocks, made.block)
-    chains, seen = look(problem, state, made, blocks)
+    chains, seen = look(problem, state.step + 1, blocks, made.verdict.moved, made.chains)
     if seen is not None and record.weights is not None:
         record = dataclasses.replace(record, weights=min(seen, record.weights))
     reason = problem.stop.reason([*state.records, record])

@@ -28,7 +28,7 @@ def annealed(target: Target, near: Tensor, count: int, chance: torch.Generator) 
 
     Args:
         target: Known by its potential V.
-        near: Draws of a first model, shape ``(n, d)``, in float64.
+        near: Draws of a first model, shape ``(n, d)``.
         count: How many points.
         chance: Draws them.
 
@@ -46,7 +46,8 @@ def annealed(target: Target, near: Tensor, count: int, chance: torch.Generator) 
     mean, d = near.mean(0), near.shape[1]
     wide = _WIDER**2 * torch.atleast_2d(torch.cov(near.T)) + _SPREAD**2 * torch.eye(d).to(near)
     root = torch.linalg.cholesky(wide)
-    x = mean + torch.randn(count, d, generator=chance, dtype=near.dtype) @ root.T
+    noise = torch.randn(count, d, generator=chance, dtype=near.dtype, device=near.device)
+    x = mean + noise @ root.T
     ends, precision = density_of(target), torch.cholesky_inverse(root)
 
     def first(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -66,7 +67,7 @@ def annealed(target: Target, near: Tensor, count: int, chance: torch.Generator) 
         for _ in range(_STEPS):  # each half by proposals that the other shapes
             left = move(law, x[:half], x[half:], chance)
             x = torch.cat([left, move(law, x[half:], left, chance)])
-        x = x[torch.randperm(count, generator=chance)]
+        x = x[torch.randperm(count, generator=chance, device=x.device)]
         if b >= 1:
             break
     return x
@@ -80,7 +81,7 @@ def density_of(target: Target) -> Density:
             points = x.detach().requires_grad_()
             value = -target.potential(points)
             (slope,) = torch.autograd.grad(value.sum(), points)
-        value = value.detach().double()
+        value = value.detach()
         return torch.where(value.isfinite(), value, -torch.inf), slope
 
     return density
@@ -112,5 +113,6 @@ def _next(gain: Tensor, b: float) -> float:
 
 def _drawn_again(w: Tensor, chance: torch.Generator) -> Tensor:
     """Return indices drawn by weights, systematically."""
-    levels = (torch.arange(len(w)) + torch.rand((), generator=chance)) / len(w)
+    first = torch.rand((), generator=chance, device=w.device)
+    levels = (torch.arange(len(w), device=w.device) + first) / len(w)
     return torch.searchsorted(w.cumsum(0), levels.to(w)).clamp_max(len(w) - 1)

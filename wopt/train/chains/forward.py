@@ -18,10 +18,12 @@ from wopt.train.chains.seen import log_density_at, seen_by_chains
 __all__ = ["Forward"]
 
 _BATCH = 500
-_EXTRA = 0.5
-"""What chains may add to the cost of training, in the mean."""
 _STEPS = 20
 """Metropolis steps of all chains between two rounds of training."""
+_EXTRA = 0.5
+"""What chains may add to the cost of training, in the mean."""
+_EVEN = 0.5
+"""Effective share of the weights below which a map may yet settle on a part of the target."""
 
 
 @dataclasses.dataclass
@@ -37,13 +39,15 @@ class Forward:
     so that the better q is, the faster they mix, and the masses of modes become right.
 
     Attributes:
-        target: Of the chains, known by its potential.
+        target: Of the chains, known by its potential V.
         start: The log-density of the particles that the map moves.
         points: Where the chains are, shape ``(m, d)``.
         chance: Draws proposals.
         cost: How many iterations one that is trained by the chains too counts as; the dearer, the
             fewer there are.
-        needed: Whether they ever saw what the model's draws did not.
+        needed: Whether the map has to be trained by them: where weights were very uneven, or the
+            chains ever saw what the model's draws did not.
+        count: Iterations so far.
 
     Source: Gabrie, Rotskoff, Vanden-Eijnden, *Adaptive Monte Carlo augmented with normalizing
     flows*, PNAS 2022.
@@ -57,6 +61,16 @@ class Forward:
     needed: bool = False
     count: int = 0
 
+    @property
+    def every(self) -> int:
+        """One iteration of so many is trained by the chains too, if they are needed."""
+        return max(1, round((self.cost - 1) / _EXTRA))
+
+    @property
+    def mean_cost(self) -> float:
+        """What an iteration counts as in the mean."""
+        return 1 + (self.cost - 1) / self.every if self.needed else 1.0
+
     def loss(self, block: FlowBlock, particles: Particles) -> Tensor | None:
         """Return -E log q at the next chains, or ``None`` where it is not their turn.
 
@@ -67,45 +81,33 @@ class Forward:
         self.count += 1
         if not self.needed or self.count % self.every:
             return None
-        m = len(self.points)
-        rows = (torch.arange(min(_BATCH, m)) + self.count // self.every * _BATCH) % m
+        rows = self._next_rows()
         x = move(density_of(self.target), self.points[rows], self.points, self.chance)
         log_q = log_density_at(self.start, [block], x)
+        moved = self._jumped(block, particles.points, x, log_q.detach())
+        self.points = self.points.index_copy(0, rows, moved)
         usable = log_q.isfinite()
-        self.points = self.points.index_copy(
-            0, rows, self._jumped(block, particles.points, x, log_q.detach())
-        )
         return -torch.where(usable, log_q, 0.0).sum() / usable.sum().clamp_min(1)
 
-    @property
-    def every(self) -> int:
-        """One iteration of so many is trained by the chains too, once they are needed."""
-        return max(1, round((self.cost - 1) / _EXTRA))
-
-    @property
-    def mean_cost(self) -> float:
-        """What an iteration counts as in the mean."""
-        return 1 + (self.cost - 1) / self.every if self.needed else 1.0
-
     @torch.no_grad()
-    def renew(self, block: FlowBlock, particles: Particles) -> float:
-        """Move all chains, and return what they see: see :func:`seen_by_chains`.
+    def renew(self, block: FlowBlock, particles: Particles, share: float) -> float:
+        """Move all chains, and return the share, or less if they see more than the draws.
 
         Args:
             block: The map.
             particles: Before the map.
+            share: The effective share of the weights of draws.
         """
-        half = len(self.points) // 2
-        x, density = self.points[torch.randperm(len(self.points), generator=self.chance)], None
-        density = density_of(self.target)
+        half, density = len(self.points) // 2, density_of(self.target)
+        x = self.points[torch.randperm(len(self.points), generator=self.chance, device=self._at)]
         left = move(density, x[:half], x[half:], self.chance, _STEPS)
         x = torch.cat([left, move(density, x[half:], left, self.chance, _STEPS)])
         log_q = log_density_at(self.start, [block], x)
-        of_chains = -self.target.potential(x).double() - log_q
+        _, of_draws = self._weighed(block, particles.points)
+        seen = seen_by_chains(self._value(x) - log_q, of_draws)
         self.points = self._jumped(block, particles.points, x, log_q)
-        y, log_det = block(particles.points)
-        of_draws = -self.target.potential(y) - (self.start(particles.points) - log_det)
-        return seen_by_chains(of_chains, torch.where(of_draws.isfinite(), of_draws, -torch.inf))
+        self.needed |= seen < share or share < _EVEN
+        return min(seen, share)
 
     @torch.no_grad()
     def gain(self, block: FlowBlock) -> float:
@@ -116,10 +118,27 @@ class Forward:
     @torch.no_grad()
     def _jumped(self, block: FlowBlock, at: Tensor, x: Tensor, log_q: Tensor) -> Tensor:
         """Return the chains after a jump to draws of the model, one for each."""
-        at = at[torch.randint(len(at), (len(x),), generator=self.chance)]
+        n, where = len(x), self._at
+        at = at[torch.randint(len(at), (n,), generator=self.chance, device=where)]
+        y, there = self._weighed(block, at)
+        u = torch.rand(n, generator=self.chance, device=where)
+        good = u.log() < there - (self._value(x) - log_q)  # not for NaN
+        return torch.where((good & there.isfinite())[:, None], y, x)
+
+    def _weighed(self, block: FlowBlock, at: Tensor) -> tuple[Tensor, Tensor]:
+        """Return draws of the model and their log weights, -infinity where they overflowed."""
         y, log_det = block(at)
-        there = -self.target.potential(y).double() - (self.start(at) - log_det)
-        here = -self.target.potential(x).double() - log_q
-        u = torch.rand(len(x), generator=self.chance, dtype=torch.float64)
-        good = (u.log() < there - here) & there.isfinite() & y.isfinite().all(1)
-        return torch.where(good[:, None], y, x)
+        log_w = self._value(y) - (self.start(at) - log_det)
+        return y, torch.where(log_w.isfinite() & y.isfinite().all(1), log_w, -torch.inf)
+
+    def _value(self, x: Tensor) -> Tensor:
+        return -self.target.potential(x)
+
+    def _next_rows(self) -> Tensor:
+        m = len(self.points)
+        rows = torch.arange(min(_BATCH, m), device=self._at)
+        return (rows + self.count // self.every * _BATCH) % m
+
+    @property
+    def _at(self) -> torch.device:
+        return self.points.device

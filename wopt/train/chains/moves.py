@@ -63,7 +63,7 @@ def _langevin(
     chance: torch.Generator,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the chains after  x + h^2 C g / 2 + h C^(1/2) z,  h drawn for each."""
-    h = _scale(len(x), x.shape[1] ** (-1 / 6), chance)
+    h = _scale(x, x.shape[1] ** (-1 / 6), chance)
     noise = _normal(x, chance)
     to = x + h * (noise + h * slope @ root / 2) @ root.T
     there, slope_there = density(to)
@@ -82,11 +82,12 @@ def _difference(
     chance: torch.Generator,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the chains after  x + g (a - b),  a and b other chains."""
-    a = torch.randint(len(others), (len(x),), generator=chance)
-    b = (a + torch.randint(1, len(others), (len(x),), generator=chance)) % len(others)
-    gain = _scale(len(x), 2.4 / math.sqrt(2 * x.shape[1]), chance)
-    whole = torch.rand(len(x), 1, generator=chance) < _FROM_MODE_TO_MODE
-    gain = torch.where(whole, torch.ones_like(gain), gain)
+    n, m, where = len(x), len(others), chance.device
+    a = torch.randint(m, (n,), generator=chance, device=where)
+    b = (a + torch.randint(1, m, (n,), generator=chance, device=where)) % m
+    gain = _scale(x, 2.4 / math.sqrt(2 * x.shape[1]), chance)
+    whole = torch.rand(n, 1, generator=chance, device=where) < _FROM_MODE_TO_MODE
+    gain = torch.where(whole, 1.0, gain)
     to = x + gain * (others[a] - others[b])
     there, slope_there = density(to)
     return _taken(there - value, chance, (x, value, slope), (to, there, slope_there))
@@ -99,7 +100,7 @@ def _taken(
     new: tuple[Tensor, Tensor, Tensor],
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the new state where it is accepted, and the old one elsewhere."""
-    u = torch.rand(len(log_ratio), generator=chance, dtype=torch.float64)
+    u = torch.rand(log_ratio.shape, generator=chance, device=chance.device)
     good = (u.log() < log_ratio) & new[1].isfinite() & new[2].isfinite().all(1)  # not for NaN
     x, value, slope = old
     return (
@@ -116,10 +117,11 @@ def _root(x: Tensor) -> Tensor:
     return torch.linalg.cholesky(covariance + least * torch.eye(x.shape[1]).to(x))
 
 
-def _scale(n: int, factor: float, chance: torch.Generator) -> Tensor:
+def _scale(x: Tensor, factor: float, chance: torch.Generator) -> Tensor:
     low, high = _SCALES
-    return factor * torch.exp(low + (high - low) * torch.rand(n, 1, generator=chance)).double()
+    share = torch.rand(len(x), 1, generator=chance, dtype=x.dtype, device=x.device)
+    return factor * torch.exp(low + (high - low) * share)
 
 
 def _normal(x: Tensor, chance: torch.Generator) -> Tensor:
-    return torch.randn(x.shape, generator=chance, dtype=x.dtype)
+    return torch.randn(x.shape, generator=chance, dtype=x.dtype, device=x.device)

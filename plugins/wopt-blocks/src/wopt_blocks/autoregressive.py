@@ -169,7 +169,7 @@ class Autoregressive(JacobianBlock):
             function.see(points)  # type: ignore[operator]
 
     def aim(self, points: Tensor) -> None:
-        """With ``whiten``, begin by spreading particles over the points, where those are far off."""
+        """With ``whiten``, begin by spreading particles over points that are far off."""
         if self.white is not None:
             self.image.towards(self.white, points[:, : self.moves])
 
@@ -229,7 +229,7 @@ class Autoregressive(JacobianBlock):
         return self._rows(z, y, self.white), log_det
 
     def _of_changes(self) -> Tensor:
-        """Return the log-det of whitening and, at the end, its contrary; 0 but after :meth:`aim`."""
+        """Return the log-det of whitening and its contrary at the end; 0 but after :meth:`aim`."""
         return self.white.log_det - self.image.log_det if self.white else torch.zeros(())
 
     def _columns(self, x: Tensor, white: White | None) -> tuple[Tensor, Tensor]:
