@@ -52,6 +52,8 @@ def save_state(run: RunDirectory, state: State, config: RunConfig) -> None:
         for split, trace in (("train", state.train), ("valid", state.valid))
         for name, value in _tensors(trace).items()
     }
+    if state.chains is not None:
+        tensors["chains"] = state.chains.cpu().contiguous()
     metadata = {
         "step": state.step,
         "step_size": state.step_size,
@@ -84,6 +86,7 @@ def load_state(
         RunError: A file is missing or damaged.
     """
     tensors, known = _known(run)
+    chains = tensors.pop("chains", None)
     step = known["step"]
     try:
         train, valid = (
@@ -102,6 +105,7 @@ def load_state(
         tuple(run.read_steps(step)),
         dict(known["plan"]),
         start,
+        None if chains is None else chains.to(train.particles.points),
     )
 
 

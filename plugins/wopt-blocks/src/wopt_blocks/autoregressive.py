@@ -159,7 +159,7 @@ class Autoregressive(JacobianBlock):
     def see(self, points: Tensor) -> None:
         """Let splines choose the box on which they act, nets how far they look, and ``whiten``."""
         points = points[:, : self.moves]
-        if self.white is not None:
+        if self.white is not None and self.image is not None:
             self.white.see(points)
             self.image.see(points)
             points = self.white(points)
@@ -170,7 +170,7 @@ class Autoregressive(JacobianBlock):
 
     def aim(self, points: Tensor) -> None:
         """With ``whiten``, begin by spreading particles over points that are far off."""
-        if self.white is not None:
+        if self.white is not None and self.image is not None:
             self.image.towards(self.white, points[:, : self.moves])
 
     def differentiable_inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -230,7 +230,9 @@ class Autoregressive(JacobianBlock):
 
     def _of_changes(self) -> Tensor:
         """Return the log-det of whitening and its contrary at the end; 0 but after :meth:`aim`."""
-        return self.white.log_det - self.image.log_det if self.white else torch.zeros(())
+        if self.white is None or self.image is None:
+            return next(self.parameters()).new_zeros(())
+        return self.white.log_det - self.image.log_det
 
     def _columns(self, x: Tensor, white: White | None) -> tuple[Tensor, Tensor]:
         """Return what moves, perhaps whitened, and what stays, points as columns."""
