@@ -153,7 +153,8 @@ def test_a_resumed_sampler_is_the_same(tmp_path):
     prepared = prepare(config)
     unbroken = advance(prepared, prepared.problem.begin(prepared.train, prepared.valid)).state
     run(validate(table(1)), tmp_path / "run", report=False)
-    stored = load_state(RunDirectory(tmp_path / "run"), config, 2)
+    begun = prepared.train, prepared.valid
+    stored = load_state(RunDirectory(tmp_path / "run"), config, 2, start=begun)
     resumed = advance(prepared, stored).state
     assert resumed.step == unbroken.step == 2
     assert torch.equal(resumed.valid.particles.points, unbroken.valid.particles.points)

@@ -98,10 +98,10 @@ def test_error_bars_of_moments_cover():
     for seed in range(200):
         x = 1.2 * normal(400, seed)
         log_weights = -((x - 0.5) ** 2) / 2 + (x / 1.2) ** 2 / 2
-        m, m_error, s, s_error = moments(log_weights.softmax(0), x[:, None])
-        means.append(float(m))
-        sds.append(float(s))
-        said.append((float(m_error), float(s_error)))
+        found = moments(log_weights.softmax(0), x[:, None])
+        means.append(found["means"][0])
+        sds.append(found["sds"][0])
+        said.append((found["means_error"][0], found["sds_error"][0]))
     for values, errors, truth in zip((means, sds), np.array(said).T, (0.5, 1.0), strict=True):
         spread = np.std(values)
         assert abs(np.mean(values) - truth) < 5 * spread / math.sqrt(200) + 0.005  # bias O(1/n)

@@ -118,19 +118,14 @@ def prepare(
     start = smooth_dataset(dataset, config.smooth_time, derive(config.seed, "smooth"))
     able = dataset.sample is not None or config.smooth_time > 0
     draw = FreshParticles(config, dataset, everywhere) if able else None
+    density = _log_density(dataset) if known and not dataset.condition else None
     train, valid = placed or (
         particles_of(start, start.train, config, known=everywhere),
         particles_of(start, start.valid, config, known=True),
     )
     return Prepared(
         config,
-        problem_of(
-            config,
-            objective,
-            mean_log_det(dataset.transform, start.valid),
-            draw,
-            _log_density(dataset) if known and not dataset.condition else None,
-        ),
+        problem_of(config, objective, mean_log_det(dataset.transform, start.valid), draw, density),
         train,
         valid,
         dataset.transform,

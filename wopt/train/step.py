@@ -26,15 +26,8 @@ def next_state(problem: Problem, state: State, listener: Listener) -> State:
     parts = problem.scheme, problem.objective
     train = state.train.carried(*parts, made.train, made.block)
     valid = state.valid.after(*parts, made.valid, made.verdict.moved)
-    record = record_of(
-        problem,
-        state.step + 1,
-        made.step_size,
-        state.energy,
-        made.valid,
-        made.block,
-        made.verdict,
-    )
+    numbers = state.step + 1, made.step_size, state.energy
+    record = record_of(problem, *numbers, made.valid, made.block, made.verdict)
     blocks = (*state.blocks, made.block)
     chains, seen = look(problem, state.step + 1, blocks, made.verdict.moved, made.chains)
     record = dataclasses.replace(
