@@ -141,7 +141,7 @@ def in_rounds(chosen: Plan, cost: Cost) -> Plan:
         >>> chosen = plan_of_posterior(facts)
         >>> solver = in_rounds(chosen, Cost(0.01, 0.02, 0.06, 0.002)).table["solver"]
         >>> solver["iterations"], solver["rounds"], solver["chains"], solver["chains_cost"]
-        (330, 3, 1000, 3.0)
+        (340, 3, 1000, 3.0)
     """
     budget = _ENDS * chosen.facts.budget
     most = round(max(50.0, min(500.0, _SHARE * budget / (2.5 * cost.evaluation))))

@@ -29,9 +29,8 @@ def log_density_at(
         y: The points, shape ``(n, d)``.
 
     Example:
-        >>> import wopt
-        >>> block = wopt.testing.AffineBlock(1)
-        >>> log_density_at(lambda x: -x[:, 0].square() / 2, [block], torch.ones(1, 1)).item()
+        >>> from wopt.testing import AffineBlock
+        >>> log_density_at(lambda x: -x[:, 0].square() / 2, [AffineBlock(1)], torch.ones(1, 1)).item()
         -0.5
     """
     total = y.new_zeros(len(y))
