@@ -30,7 +30,8 @@ def log_density_at(
 
     Example:
         >>> from wopt.testing import AffineBlock
-        >>> log_density_at(lambda x: -x[:, 0].square() / 2, [AffineBlock(1)], torch.ones(1, 1)).item()
+        >>> x, start = torch.ones(1, 1), lambda x: -x[:, 0].square() / 2
+        >>> log_density_at(start, [AffineBlock(1)], x).item()
         -0.5
     """
     total = y.new_zeros(len(y))
