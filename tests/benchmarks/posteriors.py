@@ -3,6 +3,11 @@
     python tests/benchmarks/posteriors.py [--budget 60] [--seeds 0 1] [NAME ...]
 
 prints a row a posterior: see docs/posteriors.md. Data: ../shared/data, or WOPT_DATA.
+
+    python tests/benchmarks/posteriors.py --laws [--held-out] [--out FILE] [--budget 20] [NAME ...]
+    python tests/benchmarks/posteriors.py --table
+
+stores a line a law of known log Z (posterior_laws.py), and prints the table of docs/samplers.md.
 """
 
 import argparse
@@ -15,9 +20,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from posterior_laws import HELD_OUT, LAWS
 
 import wopt
 
+LINES = Path(__file__).with_name("posterior_laws.jsonl")
 DATA = Path(os.environ.get("WOPT_DATA", "../shared/data"))
 SCHOOLS = [f"theta[{i}]" for i in range(1, 9)]
 
@@ -132,13 +139,76 @@ def row(name, budget, seed):
     )
 
 
+def line(name, budget, seed):
+    """Return what is stored of a law: how far log Z and moments are off, and what was said."""
+    law = LAWS[name]()
+    began = time.process_time()
+    found = wopt.sample(law.log_prob, law.dim, budget=budget, seed=seed)
+    spent = time.process_time() - began
+    mean, sd = law.truth()
+    w, x, report = found.log_weights.exp(), law.of(found.draws), found.report
+    m = w @ x
+    s = (w @ (x - m) ** 2).sqrt()
+    return {
+        "law": name,
+        "d": law.dim,
+        "budget": budget,
+        "seed": seed,
+        "rules": wopt.__version__,
+        "cpu": round(spent, 1),
+        "log_z_off": round(found.log_z - law.log_z, 4),
+        "log_z_error": round(found.log_z_error, 4),
+        "share": round(report.ess / len(x), 3),
+        "k_hat": round(found.k_hat, 2),
+        "mean_off": round(float(((m - mean) / sd).abs().max()), 3),
+        "sd_off": round(float((s / sd - 1).abs().max()), 3),
+        "reliable": found.reliable,
+        "doubts": [doubt[:60] for doubt in report.doubts],
+        "how": found.how[:120],
+    }
+
+
+def table(rows):
+    """Print for each law and rules the worst of its seeds, and how often it was wrong unsaid."""
+    print("| law | rules | log Z off, nats | ESS/S | mean off, sd | sd off | reliable | wrong |")
+    print("|---|---|---|---|---|---|---|---|")
+    for law, rules in dict.fromkeys((r["law"], r["rules"]) for r in rows):
+        those = [r for r in rows if (r["law"], r["rules"]) == (law, rules)]
+        off = max((r["log_z_off"] for r in those), key=abs)
+        share = min(r["share"] for r in those)
+        mean, sd = (max(r[k] for r in those) for k in ("mean_off", "sd_off"))
+        said = [r for r in those if r["reliable"]]
+        wrong = sum(is_wrong(r) for r in said)
+        print(
+            f"| {law} | {rules} | {off:.3f} | {share:.2f} | {mean:.2f} | {sd:.2f} "
+            f"| {len(said)} of {len(those)} | {wrong} |"
+        )
+
+
+def is_wrong(r):
+    """Whether log Z is more than three of its errors and 0.001 off, or a moment 0.2 deviations."""
+    off = abs(r["log_z_off"]) > max(3 * r["log_z_error"], 1e-3)
+    return off or max(r["mean_off"], r["sd_off"]) > 0.2
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     parser = argparse.ArgumentParser()
-    parser.add_argument("names", nargs="*", default=list(POSTERIORS))
+    parser.add_argument("names", nargs="*", default=[])
     parser.add_argument("--budget", type=float, default=60.0)
     parser.add_argument("--seeds", type=int, nargs="*", default=[0])
+    parser.add_argument("--laws", action="store_true")
+    parser.add_argument("--held-out", action="store_true")
+    parser.add_argument("--out", type=Path, default=LINES)
+    parser.add_argument("--table", action="store_true")
     asked = parser.parse_args()
-    for seed in asked.seeds:
+    if asked.table:
+        table([json.loads(text) for text in asked.out.read_text().splitlines()])
+    laws = asked.names if asked.laws and asked.names else HELD_OUT if asked.held_out else LAWS
+    for seed in asked.seeds if asked.laws else ():
+        for name in laws:
+            with asked.out.open("a") as file:
+                file.write(json.dumps(line(name, asked.budget, seed)) + "\n")
+    for seed in () if asked.laws or asked.table else asked.seeds:
         for name in asked.names or POSTERIORS:
             row(name, asked.budget, seed)

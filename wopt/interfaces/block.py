@@ -36,6 +36,12 @@ class FlowBlock(Component, nn.Module, abc.ABC):
         Called once, before :meth:`warm_start`; for blocks whose parameters depend on them.
         """
 
+    def aim(self, points: Tensor) -> None:
+        """Be told of points where images are to be, shape ``(n, d)``, after :meth:`see`.
+
+        A block may then begin at a map that spreads the particles over them, not at the identity.
+        """
+
     @abc.abstractmethod
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``(T(x), log |det DT(x)|)``, shapes ``(n, d)`` and ``(n,)``, in one pass."""

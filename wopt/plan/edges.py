@@ -30,6 +30,7 @@ def edges(x: Tensor) -> float:
         x: Rows in random order, in the data's units, shape ``(n, d)``.
 
     Example:
+        >>> import torch
         >>> draw = torch.Generator().manual_seed(0)
         >>> normal, uniform = (f(1000, 3, generator=draw) for f in (torch.randn, torch.rand))
         >>> edges(normal) < 0.02, 0.05 < edges(uniform) < 0.16

@@ -1,22 +1,31 @@
-"""How long a sampler is trained: measured on this machine, in rounds that double."""
+"""How long a sampler is trained: by the speed class of this machine, in rounds that double."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from typing import Any
 
+from torch import Tensor
+
+from wopt.interfaces.target import Target
 from wopt.particles import Particles
 from wopt.plan.plan import Plan
-from wopt.plan.speed import Clock, first_of, on_grid
+from wopt.plan.speed import Clock, first_of
+from wopt.seeds import generator
+from wopt.train.chains import Forward, density_of
 from wopt.train.problem import Problem
 from wopt.train.solver import InnerSolver
 from wopt.train.stage import Stage
 
-__all__ = ["Cost", "cost_of", "fixed", "in_rounds"]
+__all__ = ["Cost", "cost_of", "fixed", "in_rounds", "speed_class"]
+
+_FEW = 4
+"""Timed iterations of what takes longer."""
 
 _ENDS = 0.9
-"""Share of a budget that is planned with: the rest pays for guard and weights."""
+"""Share of a budget that is planned with: the rest pays for timing, guard and weights."""
 
 _SHARE = 1 / 3
 """Of a budget, for the Gaussian at most."""
@@ -27,20 +36,40 @@ _EVALUATIONS = 250
 _LEAST, _MOST = 300, 8000
 """Iterations of the first round at least, and of all rounds at most."""
 
+_CHAINS, _OF_CHAINS, _POINTS = (1000, 500, 250), 0.1, 500
+"""How many chains, which share of a budget they take at most, points of an evaluation."""
+
+_ANNEALING = 1000
+"""Densities with gradients at all chains that annealing and rounds take: 300 to 1,500 measured."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """CPU seconds on this machine.
+    """CPU seconds on this machine, each the middle of its class; see :func:`speed_class`.
 
     Attributes:
         evaluation: Of the loss of an affine map with its gradient.
         iteration: Of the second step's training.
-        spent: By the measurement.
+        with_chains: Of an iteration that is trained towards chains too.
+        density: Of the target's density with its gradient at 500 points.
     """
 
     evaluation: float
     iteration: float
-    spent: float
+    with_chains: float
+    density: float
+
+
+def speed_class(seconds: float) -> float:
+    """Return the power of the root of two (of a second) that is nearest to a time.
+
+    A plan made of classes is the same for the same seed, budget and class of machine.
+
+    Example:
+        >>> speed_class(0.25), round(speed_class(0.0181), 4), round(speed_class(0.0215), 4)
+        (0.25, 0.0156, 0.0221)
+    """
+    return 2.0 ** (round(2 * math.log2(max(seconds, 1e-6))) / 2)
 
 
 def cost_of(problem: Problem, train: Particles, valid: Particles) -> Cost:
@@ -51,22 +80,45 @@ def cost_of(problem: Problem, train: Particles, valid: Particles) -> Cost:
         train: The particles at the start.
         valid: The held-out ones.
     """
-    began = time.process_time()
     stage = Stage(problem, 0, 0, 0, first_of(problem, train), first_of(problem, valid))
     evaluation = 0.0
     for _ in range(2):  # the first pays for what is done once
         now = time.process_time()
         _, report = _brief(stage, 0, 2).train(None)
         evaluation = (time.process_time() - now) / max(1, report.iterations)
-    clock = Clock()
-    dataclasses.replace(_brief(stage, 1, Clock.iterations), listener=clock).train(None)
+    iteration, target = _lap(_brief(stage, 1, Clock.iterations)), problem.objective.target
+    both, density = iteration, 0.0
+    if target is not None and problem.log_density is not None:
+        chance = generator(problem.seed, "timing")
+        towards = Forward(target, problem.log_density, train.points, chance, needed=True)
+        both = _lap(dataclasses.replace(_brief(stage, 1, Clock.warm + _FEW), forward=towards))
+        density = _density(target, train.points)
     # Drawing anew and carrying by the first map is a tenth of an iteration.
-    return Cost(evaluation, 1.1 * clock.lap, time.process_time() - began)
+    times = evaluation, 1.1 * iteration, both + 0.1 * iteration, density
+    return Cost(*(speed_class(seconds) for seconds in times))
+
+
+def _density(target: Target, x: Tensor) -> float:
+    """Return what the density with its gradient takes at 500 points."""
+    density, laps = density_of(target), []
+    for _ in range(_FEW):
+        now = time.process_time()
+        density(x[:_POINTS])
+        laps.append(time.process_time() - now)
+    return min(laps) * _POINTS / len(x[:_POINTS])
+
+
+def _lap(stage: Stage) -> float:
+    """Return what an iteration takes, by the quicker ones: others were disturbed."""
+    clock = Clock()
+    dataclasses.replace(stage, listener=clock).train(None)
+    laps = sorted(clock.laps)
+    return laps[len(laps) // 4] if laps else 0.0
 
 
 def _brief(stage: Stage, step: int, iterations: int) -> Stage:
     """Return the stage of a step, of few iterations, at the same particles."""
-    options = {"iterations": iterations, "weights": None, "patience": None}
+    options = {"iterations": iterations, "weights": None, "patience": None, "chains": 0}
     solver = InnerSolver(**{**stage.problem.solver.of_step(step).options, **options})
     problem = dataclasses.replace(stage.problem, solver=solver)
     return dataclasses.replace(stage, problem=problem, step=step)
@@ -75,9 +127,9 @@ def _brief(stage: Stage, step: int, iterations: int) -> Stage:
 def in_rounds(chosen: Plan, cost: Cost) -> Plan:
     """Return the plan with the iterations that its budget allows, in rounds that double.
 
-    A round that leaves weights uneven is followed by one of twice the length, from where it ended;
-    n iterations are k rounds of n/(2^k - 1), twice that, ..., the first of 300 or more. Numbers
-    are rounded down to a grid, as those of data are.
+    A round that leaves weights uneven, or where chains see more than draws, is followed by one of
+    twice the length, from where it ended; n iterations are k rounds of n/(2^k - 1), twice that,
+    ..., the first of 300 or more. All numbers are functions of the budget and of speed classes.
 
     Args:
         chosen: The plan.
@@ -87,26 +139,32 @@ def in_rounds(chosen: Plan, cost: Cost) -> Plan:
         >>> from wopt.plan import Facts, plan_of_posterior
         >>> facts = Facts(rows=500, held_out=4000, columns=10, kind="posterior")
         >>> chosen = plan_of_posterior(facts)
-        >>> solver = in_rounds(chosen, Cost(0.01, 0.02, 0.3)).table["solver"]
-        >>> solver["iterations"], solver["rounds"], solver["by_step"][0]["iterations"]
-        (320, 3, 500)
+        >>> solver = in_rounds(chosen, Cost(0.01, 0.02, 0.06, 0.002)).table["solver"]
+        >>> solver["iterations"], solver["rounds"], solver["chains"], solver["chains_cost"]
+        (340, 3, 1000, 3.0)
     """
-    budget = _ENDS * chosen.facts.budget - cost.spent
-    most = on_grid(max(50.0, min(500.0, _SHARE * budget / (2.5 * max(cost.evaluation, 1e-6)))))
-    gaussian = min(_SHARE * budget, _EVALUATIONS * cost.evaluation)
-    total = min(float(_MOST), (budget - gaussian) / max(cost.iteration, 1e-6))
+    budget = _ENDS * chosen.facts.budget
+    most = round(max(50.0, min(500.0, _SHARE * budget / (2.5 * cost.evaluation))))
+    a_chain = _ANNEALING * cost.density / _POINTS
+    chains = next((n for n in _CHAINS if n * a_chain <= _OF_CHAINS * budget), 0)
+    spent = chains * a_chain + min(_SHARE * budget, _EVALUATIONS * cost.evaluation)
+    total = min(float(_MOST), (budget - spent) / cost.iteration)
     rounds = max([k for k in range(1, 6) if total / (2**k - 1) >= _LEAST], default=1)
-    iterations = on_grid(max(1.0, total / (2**rounds - 1)))
+    iterations = max(1, round(total / (2**rounds - 1), -1 if total > 100 else 0))
     solver = {
         **chosen.table["solver"],
-        "iterations": iterations,
+        "iterations": int(iterations),
         "rounds": rounds,
+        "chains": chains,
+        "chains_cost": round(max(1.0, cost.with_chains / cost.iteration), 2),
         "by_step": [{"optimiser": "gaussian", "iterations": most}, {}],
     }
-    why = f"{iterations} iterations of {1000 * cost.iteration:.3g} ms"
+    why = f"{iterations:.0f} iterations of {1000 * cost.iteration:.3g} ms"
     if rounds > 1:
         why += f", if need be {rounds} times, each time twice as many"
-    seconds = gaussian + (2**rounds - 1) * iterations * cost.iteration + cost.spent
+    if chains:
+        why += f", and {chains} chains to find what its draws miss"
+    seconds = spent + (2**rounds - 1) * iterations * cost.iteration
     return _with(chosen, solver, why, seconds)
 
 
@@ -119,7 +177,7 @@ def fixed(chosen: Plan, iterations: int) -> Plan:
     """
     drop = ("weights", "rounds", "grow", "check_every", "iterations")
     solver = {k: v for k, v in chosen.table["solver"].items() if k not in drop}
-    solver["by_step"] = [{"optimiser": "gaussian", "iterations": 500}, {}]
+    solver |= {"by_step": [{"optimiser": "gaussian", "iterations": 500}, {}], "chains_cost": 3.0}
     return _with(chosen, solver, f"{iterations} iterations, as given", chosen.seconds)
 
 

@@ -61,10 +61,14 @@ class Clock(Listener):
         self.marks.append(time.process_time())
 
     @property
+    def laps(self) -> list[float]:
+        """CPU seconds of every iteration that counts."""
+        return [b - a for a, b in itertools.pairwise(self.marks[self.warm - 1 :])]
+
+    @property
     def lap(self) -> float:
         """CPU seconds of an iteration, the median; 0 where there were too few."""
-        laps = [b - a for a, b in itertools.pairwise(self.marks[self.warm - 1 :])]
-        return statistics.median(laps) if laps else 0.0
+        return statistics.median(self.laps) if self.laps else 0.0
 
 
 def measure(problem: Problem, train: Particles, valid: Particles) -> Speed:

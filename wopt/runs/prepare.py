@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -118,13 +118,14 @@ def prepare(
     start = smooth_dataset(dataset, config.smooth_time, derive(config.seed, "smooth"))
     able = dataset.sample is not None or config.smooth_time > 0
     draw = FreshParticles(config, dataset, everywhere) if able else None
+    density = _log_density(dataset) if known and not dataset.condition else None
     train, valid = placed or (
         particles_of(start, start.train, config, known=everywhere),
         particles_of(start, start.valid, config, known=True),
     )
     return Prepared(
         config,
-        problem_of(config, objective, mean_log_det(dataset.transform, start.valid), draw),
+        problem_of(config, objective, mean_log_det(dataset.transform, start.valid), draw, density),
         train,
         valid,
         dataset.transform,
@@ -141,7 +142,11 @@ def mean_log_det(transform: AffineTransform, rows: Tensor) -> float:
 
 
 def problem_of(
-    config: RunConfig, objective: Objective, log_det: float, draw: FreshParticles | None = None
+    config: RunConfig,
+    objective: Objective,
+    log_det: float,
+    draw: FreshParticles | None = None,
+    log_density: Callable[[Tensor], Tensor] | None = None,
 ) -> Problem:
     """Return the problem that a configuration describes, for particles of some preprocessing."""
     return Problem(
@@ -155,7 +160,16 @@ def problem_of(
         log_det,
         config.refine,
         draw,
+        log_density,
     )
+
+
+def _log_density(dataset: Dataset) -> Callable[[Tensor], Tensor] | None:
+    """Return the start's log-density in the flow's coordinates, if its preprocessing is affine."""
+    known, transform = dataset.log_density, dataset.transform
+    if known is None or transform.row_log_det(dataset.valid[:1]) is not None:
+        return None
+    return lambda z: known(transform.inverse(z)) - transform.log_det
 
 
 def _check(config: RunConfig, dataset: Dataset) -> None:

@@ -59,6 +59,8 @@ def save_state(run: RunDirectory, state: State, config: RunConfig) -> None:
         for split, trace in splits.items()
         for name, value in _tensors(trace).items()
     }
+    if state.chains is not None:
+        tensors["chains"] = state.chains.cpu().contiguous()
     metadata = {
         "ahead": state.train.ahead is not None,
         "begun": begun,
@@ -93,6 +95,7 @@ def load_state(
         RunError: A file is missing or damaged, or the source has other rows now.
     """
     tensors, known = _known(run)
+    chains = tensors.pop("chains", None)
     step = known["step"]
     blocks = tuple(load_blocks(run, config, dim, condition))
     ahead = blocks[-1] if known.get("ahead") else None  # older runs have no such key
@@ -114,6 +117,7 @@ def load_state(
         tuple(run.read_steps(step)),
         dict(known["plan"]),
         start,
+        None if chains is None else chains.to(train.before.points),
     )
 
 

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 
 import torch
+from torch import Tensor
 
 from wopt.errors import Converged, DivergenceError
 from wopt.interfaces.block import FlowBlock
@@ -14,6 +15,7 @@ from wopt.interfaces.scheme import History
 from wopt.interfaces.subproblem import Subproblem
 from wopt.push import push
 from wopt.seeds import generator
+from wopt.train.beside import forward_of
 from wopt.train.guard import Verdict
 from wopt.train.problem import Problem, State, Trace
 from wopt.train.record import Action, Retry
@@ -35,6 +37,7 @@ class Accepted:
         report: What the inner solver did.
         attempts: What was retried, and why.
         plan: What the scheme planned.
+        chains: Where chains of the target are after training towards them, if it was.
     """
 
     block: FlowBlock
@@ -45,6 +48,7 @@ class Accepted:
     report: InnerReport
     attempts: tuple[Retry, ...]
     plan: Mapping[str, float]
+    chains: Tensor | None = None
 
 
 def make_step(problem: Problem, state: State, listener: Listener) -> Accepted:
@@ -147,7 +151,10 @@ class _Attempt:
             train, valid = (scheme.subproblem(past, problem.objective) for past in histories)
             final = number == scheme.stages - 1
             fresh = self._fresh(plan) if problem.solver.of_step(step).fresh else None
-            stage = Stage(problem, step, number, self.number, train, valid, self.listener, fresh)
+            forward = forward_of(problem, self.state, self.number) if scheme.stages == 1 else None
+            stage = Stage(
+                problem, step, number, self.number, train, valid, self.listener, fresh, forward
+            )
             block, report = stage.train(block)
             if report.diverged:
                 reason = f"the loss became {report.loss}"
@@ -170,7 +177,9 @@ class _Attempt:
                 for past, particles in zip(histories, done, strict=True)
             ]
         assert block is not None
-        return Accepted(block, self.step_size, train, valid, verdict, report, tuple(retries), plan)
+        chains = self.state.chains if forward is None else forward.points
+        made = (verdict, report, tuple(retries), plan, chains)
+        return Accepted(block, self.step_size, train, valid, *made)
 
     def _fresh(self, plan: Mapping[str, float]) -> Callable[[], Subproblem] | None:
         """Return what draws the subproblem at new training particles, for steps of one stage."""

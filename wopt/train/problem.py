@@ -129,6 +129,7 @@ class State:
         plan: What the scheme planned for the last step, its memory.
         start: The training and the held-out particles before the first step, for joint refinement
             of all maps.
+        chains: Where Metropolis chains of the target are, if there are any.
     """
 
     step: int
@@ -140,6 +141,7 @@ class State:
     records: tuple[StepRecord, ...] = ()
     plan: Mapping[str, float] = dataclasses.field(default_factory=dict)
     start: tuple[Particles, Particles] | None = None
+    chains: Tensor | None = None
 
     def __repr__(self) -> str:
         particles = self.train.before
@@ -167,6 +169,7 @@ class Problem:
         log_det: log |det| of the preprocessing, which turns likelihoods to the data's units.
         refine: Joint training of all maps.
         draw: Draws training particles at the start anew, where the source can be drawn from.
+        log_density: Of the start, at any points, where it is known.
     """
 
     objective: Objective
@@ -179,6 +182,7 @@ class Problem:
     log_det: float = 0.0
     refine: Refinement = dataclasses.field(default_factory=Refinement)
     draw: Callable[[int, torch.Generator], Particles] | None = None
+    log_density: Callable[[Tensor], Tensor] | None = None
 
     def block_of(self, step: int) -> Choice:
         """Return the choice for a step: 0, 1, ..."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
@@ -170,6 +171,23 @@ class InnerSolver(Component):
             "effective size of this share; for a start of known density and a target's potential",
         ),
     ] = None
+    chains: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="Metropolis chains of the target beside training, which find arms, tails "
+            "and modes that the model's own draws miss, and towards which it is then trained; for "
+            "a start of known density and a target's potential. 0: none",
+        ),
+    ] = 0
+    chains_cost: Annotated[
+        float,
+        Field(
+            ge=1,
+            description="how many iterations one that is trained towards chains counts as, so that "
+            "training takes as long with them as without",
+        ),
+    ] = 1.0
     rounds: Annotated[
         int, Field(ge=1, description="how often `iterations` may be run to reach a tolerance")
     ] = 4
@@ -204,6 +222,7 @@ class InnerSolver(Component):
         held_out: Callable[[FlowBlock], float] | None = None,
         accuracy: Accuracy | None = None,
         share: Callable[[FlowBlock], float | None] | None = None,
+        cost: Callable[[], float] = lambda: 1.0,
         listener: Listener = SILENT,
     ) -> InnerReport:
         """Train the block in place, drawing from torch's global generator.
@@ -220,13 +239,15 @@ class InnerSolver(Component):
             held_out: The held-out loss, for stopping on a plateau.
             accuracy: The held-out first-order error, for the tolerances.
             share: The effective share of held-out importance weights, for ``weights``.
+            cost: How many iterations one counts as in the round that begins.
             listener: Told of iterations done, those planned and the smoothed loss.
         """
         within = Tolerance(accuracy, self.tolerance, self.relative_tolerance, share, self.weights)
         total, report = 0, InnerReport(0, math.nan, diverged=False)
+        best, most = None, 0.0
         for number in range(self.rounds if within.asked else 1):
             block.train()
-            now = self._round(number)
+            now = self._round(number, cost())
             if self.optimiser == "lbfgs":
                 report = minimise_by_lbfgs(block, loss, now.iterations, listener)
             else:
@@ -236,13 +257,19 @@ class InnerSolver(Component):
             total += report.iterations
             if report.diverged or (within.asked and within.met(block)):
                 break
+            if within.reached is not None and within.reached >= most:
+                most, best = within.reached, copy.deepcopy(block.state_dict())
+        else:
+            if best is not None and most > (within.reached or 0.0):  # the last round was worse
+                block.load_state_dict(best)
         return InnerReport(total, report.loss, report.diverged, within.residual)
 
-    def _round(self, number: int) -> InnerSolver:
-        """Return the solver of a round: 0, 1, ..."""
-        if number == 0 or self.grow == 1:
+    def _round(self, number: int, cost: float) -> InnerSolver:
+        """Return the solver of a round, 0, 1, ..., whose iterations count as so many."""
+        factor = self.grow**number / cost
+        if factor == 1:
             return self
-        iterations = round(self.iterations * self.grow**number)
+        iterations = max(1, round(self.iterations * factor))
         return InnerSolver(**{**self.options, "iterations": iterations})
 
     def schedule(self, iteration: int) -> float:

@@ -19,6 +19,7 @@ from wopt.interfaces.subproblem import Subproblem
 from wopt.particles import Particles
 from wopt.seeds import derive, seeded
 from wopt.stein.residual import affine_residual
+from wopt.train.chains import Forward
 from wopt.train.gaussian import become_gaussian
 from wopt.train.guard import Verdict
 from wopt.train.importance import effective_share
@@ -42,6 +43,7 @@ class Stage:
         valid: The same at the held-out particles.
         listener: Told of the work.
         fresh: Draws the subproblem at new training particles, a batch of them.
+        forward: Chains of the target, towards which the map is trained too.
     """
 
     problem: Problem
@@ -52,6 +54,7 @@ class Stage:
     valid: Subproblem
     listener: Listener = SILENT
     fresh: Callable[[], Subproblem] | None = None
+    forward: Forward | None = None
 
     def train(self, previous: FlowBlock | None) -> tuple[FlowBlock, InnerReport]:
         """Return a block trained from that of the stage or step before, or from the identity."""
@@ -60,6 +63,8 @@ class Stage:
         with seeded(derive(problem.seed, *key)):
             block = _new_block(problem.block_of(self.step), particles)
             block.see(particles.points)
+            if self.forward is not None:
+                block.aim(self.forward.points)
             if previous is not None and self.solver.warm_start and _alike(block, previous):
                 block.warm_start(previous)
             for _ in range(self.attempt):
@@ -79,6 +84,8 @@ class Stage:
             before_each()
             target, iterations = self.problem.objective.target, self.solver.iterations
             return become_gaussian(block, self.sub, target, iterations, told)
+        if self.forward is not None and not self.forward.needed:
+            self._share(block)
         return self.solver.minimise(
             block,
             self._loss,
@@ -88,6 +95,7 @@ class Stage:
             held_out=self.held_out,
             accuracy=self._accuracy,
             share=self._share if self.solver.weights is not None else None,
+            cost=self._cost,
             listener=told,
         )
 
@@ -107,16 +115,31 @@ class Stage:
         coarse: list[str] = []
         while True:
             verdict = guard.judge(self.valid, problem.objective, block, final=final)
+            if verdict.lacks_decrease and self._gains_at_chains(block, verdict):
+                verdict = dataclasses.replace(verdict, lacks_decrease=None)
             lacks = None if verdict.lacks_decrease else verdict.lacks_accuracy
             if lacks is None or len(coarse) == guard.refinements or not block.refine():
                 return verdict, coarse
             coarse.append(lacks)
 
+    def _gains_at_chains(self, block: FlowBlock, verdict: Verdict) -> bool:
+        """Whether chains gain more log-density by the map than the held-out subproblem rises.
+
+        Where draws had lost a mode, KL(q | p) may well rise as KL(p | q) falls from infinity.
+        """
+        forward = self.forward
+        if forward is None or not forward.needed or verdict.inversion_error is None:
+            return False
+        return forward.gain(block) > verdict.decrease.value
+
     def _loss(self, block: FlowBlock, rows: Tensor | None) -> Tensor:
         if self.fresh is not None:
-            return self.fresh().loss(block)
-        sub = self.sub if rows is None else self.sub.rows(rows)
-        return blurred(sub, self.solver.noise).loss(block)
+            sub = self.fresh()
+        else:
+            sub = blurred(self.sub if rows is None else self.sub.rows(rows), self.solver.noise)
+        loss = sub.loss(block)
+        more = None if self.forward is None else self.forward.loss(block, sub.particles)
+        return loss if more is None else loss + more
 
     @torch.no_grad()
     def held_out(self, block: FlowBlock) -> float:
@@ -135,14 +158,19 @@ class Stage:
 
     @torch.no_grad()
     def _share(self, block: FlowBlock) -> float | None:
-        """Return the effective share of the held-out importance weights."""
+        """Return the effective share of the held-out importance weights, or less by chains."""
         share = effective_share(self.problem.objective.target, self.valid.at(block, audit=True))
         if share is None:
             raise CapabilityError(
                 "solver.weights needs a start whose density is known, a target with a potential "
                 "and blocks with a log-det; leave it out, or use `tolerance`"
             )
-        return share
+        if self.forward is None:
+            return share
+        return self.forward.renew(block, self.valid.particles, share)
+
+    def _cost(self) -> float:
+        return 1.0 if self.forward is None else self.forward.mean_cost
 
 
 def _alike(block: FlowBlock, previous: FlowBlock) -> bool:

@@ -7,6 +7,7 @@ import time
 
 from wopt.interfaces.listener import Listener
 from wopt.train.attempt import make_step
+from wopt.train.beside import look
 from wopt.train.measure import record_of
 from wopt.train.problem import Problem, State
 
@@ -25,15 +26,10 @@ def next_state(problem: Problem, state: State, listener: Listener) -> State:
     parts = problem.scheme, problem.objective
     train = state.train.carried(*parts, made.train, made.block)
     valid = state.valid.after(*parts, made.valid, made.verdict.moved)
-    record = record_of(
-        problem,
-        state.step + 1,
-        made.step_size,
-        state.energy,
-        made.valid,
-        made.block,
-        made.verdict,
-    )
+    numbers = state.step + 1, made.step_size, state.energy
+    record = record_of(problem, *numbers, made.valid, made.block, made.verdict)
+    blocks = (*state.blocks, made.block)
+    chains, seen = look(problem, state.step + 1, blocks, made.verdict.moved, made.chains)
     record = dataclasses.replace(
         record,
         retries=len(made.attempts),
@@ -44,6 +40,8 @@ def next_state(problem: Problem, state: State, listener: Listener) -> State:
         seconds=time.perf_counter() - wall,
         cpu_seconds=time.process_time() - cpu,
     )
+    if seen is not None and record.weights is not None:
+        record = dataclasses.replace(record, weights=min(seen, record.weights))
     reason = problem.stop.reason([*state.records, record])
     return State(
         state.step + 1,
@@ -51,8 +49,9 @@ def next_state(problem: Problem, state: State, listener: Listener) -> State:
         valid,
         made.step_size,
         record.energy,
-        (*state.blocks, made.block),
+        blocks,
         (*state.records, dataclasses.replace(record, stop=reason)),
         made.plan,
         state.start,
+        chains,
     )

@@ -38,6 +38,7 @@ class Tolerance:
         self.share = share if least is not None else None
         self.least = least
         self.residual: float | None = None
+        self.reached: float | None = None
 
     @property
     def asked(self) -> bool:
@@ -55,7 +56,7 @@ class Tolerance:
     def _even(self, block: FlowBlock) -> bool:
         if self.share is None or self.least is None:
             return True
-        share = self.share(block)
+        self.reached = share = self.share(block)
         return share is not None and share >= self.least
 
     def _accurate(self, block: FlowBlock) -> bool:

@@ -309,3 +309,19 @@ def test_mistakes_are_told_clearly(options, words):
         wopt.build("block", {"name": "autoregressive"} | options)
     for word in words:
         assert word in str(caught.value)
+
+
+def test_maps_saved_before_images_moved_are_the_same(new):
+    """Files of older maps hold one whitening, at both ends."""
+    table = {"name": "autoregressive", "whiten": True}
+    x = torch.randn(50, 3, generator=torch.Generator().manual_seed(0)).double() * 4 + 2
+    old = new(table)
+    old.see(x)
+    saved = {k: v for k, v in old.state_dict().items() if not k.startswith("image.")}
+    assert len(saved) == len(old.state_dict()) - 3
+    loaded = torch.nn.ModuleList([new(table)])
+    loaded.load_state_dict({f"0.{name}": value for name, value in saved.items()})
+    assert torch.equal(loaded[0](x)[0], old(x)[0])
+    assert torch.equal(loaded[0].inverse(x)[0], old.inverse(x)[0])
+    with pytest.raises(RuntimeError, match=r"white\.mean"):
+        new(table).load_state_dict({k: v for k, v in saved.items() if k != "white.mean"})

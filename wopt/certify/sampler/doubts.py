@@ -6,11 +6,20 @@ import math
 from collections.abc import Sequence
 from statistics import NormalDist
 
+from torch import Tensor
+
 from wopt.certify.sampler.invariance import Drift
 from wopt.certify.sampler.psis import Smoothed
 from wopt.certify.sampler.report import LostMode
+from wopt.train.chains import seen_by_chains
 
-__all__ = ["doubts_of_drift", "doubts_of_exact", "doubts_of_modes", "doubts_of_weights"]
+__all__ = [
+    "doubts_of_chains",
+    "doubts_of_drift",
+    "doubts_of_exact",
+    "doubts_of_modes",
+    "doubts_of_weights",
+]
 
 _ERRORS = 5.0
 """Standard errors beyond which two numbers disagree."""
@@ -84,6 +93,32 @@ def doubts_of_exact(
     return [
         f"EUBO {eubo:.3g} is more than log Z - log(ESS/S) = {most:.3g}, which it cannot exceed: "
         "the model's draws miss a part of the target"
+    ]
+
+
+def doubts_of_chains(of_chains: Tensor | None, of_draws: Tensor, efficiency: float) -> list[str]:
+    """Return whether chains that training left see more than the model's draws.
+
+    Args:
+        of_chains: log w where they are, shape ``(m,)``.
+        of_draws: log w at the draws, shape ``(n,)``.
+        efficiency: ESS/S.
+
+    Example:
+        >>> import torch
+        >>> w = torch.zeros(400)
+        >>> doubts_of_chains(w, w, 1.0), len(doubts_of_chains(w + 1, w, 1.0))
+        ([], 1)
+    """
+    if of_chains is None:
+        return []
+    seen = seen_by_chains(of_chains, of_draws)
+    if seen >= efficiency - _SLACK:
+        return []
+    least, most = -math.log(max(seen, 1e-300)), -math.log(efficiency)
+    return [
+        f"chains that were annealed to the target put KL(target | model) at {least:.2g} or more, "
+        f"and the weights allow {most:.2g}: the model's draws miss a part"
     ]
 
 

@@ -15,7 +15,8 @@ from wopt.seeds import generator
 __all__ = ["Drift", "largest_drift"]
 
 _CHAINS, _STEPS, _SECONDS = 10_000, 200, 3.0
-"""At most; the clock is that of the processor."""
+"""At most; how many steps fit the seconds is a power of two, so that the same machine makes the
+same ones."""
 _SCALES = math.log(0.03), math.log(1.5)
 """Of proposals, as shares of the standard deviations; each is drawn anew for each chain."""
 
@@ -99,10 +100,11 @@ def _features(target: Target, x: Tensor, mean: Tensor, spread: Tensor) -> Tensor
 
 def _walk(target: Target, x: Tensor, seed: int) -> Tensor:
     """Return the particles after Metropolis steps that leave exp(-V) as it is."""
-    chance, began = generator(seed, "walk"), time.process_time()
-    spread, potential = x.std(0), target.potential(x).double()
+    chance, spread = generator(seed, "walk"), x.std(0)
+    began = time.process_time()
+    potential = target.potential(x).double()
     low, high = _SCALES
-    for _ in range(_STEPS):
+    for _ in range(_fitting(time.process_time() - began)):
         shape = (len(x), 1)
         scale = torch.exp(low + (high - low) * torch.rand(shape, generator=chance)).double()
         noise = torch.randn(x.shape, generator=chance, dtype=torch.float64)
@@ -112,6 +114,15 @@ def _walk(target: Target, x: Tensor, seed: int) -> Tensor:
         accepted = uniform.log() < potential - there  # not where V is NaN or infinite
         x = torch.where(accepted[:, None], to, x)
         potential = torch.where(accepted, there, potential)
-        if time.process_time() - began > _SECONDS:
-            break
     return x
+
+
+def _fitting(lap: float) -> int:
+    """Return how many steps of so many seconds are made.
+
+    Example:
+        >>> _fitting(0.001), _fitting(0.02), _fitting(0.021), _fitting(9.0)
+        (200, 128, 128, 1)
+    """
+    fits = _SECONDS / max(lap, 1e-9)
+    return _STEPS if fits >= _STEPS else 2 ** int(math.log2(max(fits, 1.0)))

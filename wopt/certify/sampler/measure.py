@@ -9,6 +9,7 @@ from torch import Tensor
 
 from wopt.capabilities import Capability
 from wopt.certify.sampler.doubts import (
+    doubts_of_chains,
     doubts_of_drift,
     doubts_of_exact,
     doubts_of_modes,
@@ -33,6 +34,7 @@ def measure_sampler(
     log_q: Tensor,
     *,
     exact: tuple[Tensor, Tensor] | None = None,
+    chains: Tensor | None = None,
     search: bool = True,
     seed: int = 0,
 ) -> SamplerReport:
@@ -53,6 +55,8 @@ def measure_sampler(
         log_q: The model's log-density there, shape ``(n,)``.
         exact: Draws of the target, shape ``(m, d)``, if there are any, and the model's
             log-density there.
+        chains: -V - log q where Metropolis chains of the target are, shape ``(c,)``, if there are
+            any.
         search: Look for modes that the model has lost.
         seed: Of the search.
 
@@ -79,6 +83,7 @@ def measure_sampler(
     doubts = (
         *doubts_of_weights(smoothed, log_z, log_z_error, normalised=known),
         *doubts_of_exact(log_z, log_z_error, ess / len(draws), eubo, eubo_error),
+        *doubts_of_chains(chains, weights, ess / len(draws)),
         *doubts_of_modes(lost),
         *doubts_of_drift(largest_drift(target, draws, weights, seed) if search else None),
     )

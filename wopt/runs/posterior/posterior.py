@@ -49,9 +49,16 @@ class Posterior:
 
     @classmethod
     def of(
-        cls, density: Density, flow: Flow, n: int, seed: int, how: str, seconds: float
+        cls,
+        density: Density,
+        flow: Flow,
+        n: int,
+        seed: int,
+        how: str,
+        seconds: float,
+        chains: Tensor | None = None,
     ) -> Posterior:
-        """Draw from a fitted flow and measure it.
+        """Draw from a fitted flow and measure it, by chains of the target too if there are any.
 
         Raises:
             DataError: No draw has a finite weight.
@@ -59,7 +66,12 @@ class Posterior:
         chance = generator(seed, "posterior")
         y, log_q = flow.sample_and_log_prob(n, generator=chance, audit=True)
         target = build("target", {"name": "potential", "function": lambda z: -density(z)})
-        report = measure_sampler(target, y, log_q, seed=derive(seed, "measure"))
+        of_chains = None
+        if chains is not None:
+            with torch.no_grad():
+                of_chains = density(chains) - flow.log_prob(chains)
+        key = derive(seed, "measure")
+        report = measure_sampler(target, y, log_q, chains=of_chains, seed=key)
         with torch.no_grad():
             x = density.support(y)[0]
             weights = log_weights(target, y, log_q)

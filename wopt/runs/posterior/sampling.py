@@ -104,7 +104,8 @@ def sample(
     solution = advance(prepared, state, told)
     flow = Flow(solution.flow.map, solution.flow.base, known)
     seconds = time.process_time() - began
-    return Posterior.of(density, flow, n, seed, _how(solution), seconds)
+    chains = solution.state.chains
+    return Posterior.of(density, flow, n, seed, _how(solution), seconds, chains)
 
 
 def _start(dim: int) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field
@@ -147,6 +147,7 @@ class Autoregressive(JacobianBlock):
         )
         self.radials = nn.ModuleList(Radial() for _ in names if self.radial)
         self.white = White(self.moves) if self.whiten else None
+        self.image = White(self.moves) if self.whiten else None
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``(T(x), log-det)`` in one pass."""
@@ -159,13 +160,31 @@ class Autoregressive(JacobianBlock):
     def see(self, points: Tensor) -> None:
         """Let splines choose the box on which they act, nets how far they look, and ``whiten``."""
         points = points[:, : self.moves]
-        if self.white is not None:
+        if self.white is not None and self.image is not None:
             self.white.see(points)
+            self.image.see(points)
             points = self.white(points)
         far = reach(points)
         for net, function in zip(self.nets, self.functions, strict=True):
             net.reach.fill_(far)  # type: ignore[operator]
             function.see(points)  # type: ignore[operator]
+
+    def aim(self, points: Tensor) -> None:
+        """With ``whiten``, begin by spreading particles over points that are far off."""
+        if self.white is not None and self.image is not None:
+            self.image.towards(self.white, points[:, : self.moves])
+
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
+        # Maps saved before there was `image` ended in the coordinates that they began in.
+        if self.image is not None:
+            for name in self.image.state_dict():
+                if (own := f"{prefix}white.{name}") in state_dict:
+                    state_dict.setdefault(f"{prefix}image.{name}", state_dict[own])
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def differentiable_inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return :meth:`inverse`, which autograd can follow."""
+        return self.inverse(y)
 
     def warm_start(self, previous: FlowBlock) -> None:
         """Begin from the previous step's parameters, on this block's own boxes."""
@@ -188,35 +207,41 @@ class Autoregressive(JacobianBlock):
         return self.moves * max(self.moves, numbers)
 
     def _through(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        z, c = self._columns(x)
-        log_det = x.new_zeros(len(x))
+        z, c = self._columns(x, self.white)
+        log_det = self._of_changes().expand(len(x))
         for k, (net, function) in enumerate(zip(self.nets, self.functions, strict=True)):
             if self.radials:
                 z, stretch = self.radials[k](z)
                 log_det = log_det + stretch
             z, log_slopes = function(net(torch.cat([z, c])), z)
             log_det = log_det + log_slopes.sum(0)
-        return self._rows(z, x), log_det
+        return self._rows(z, x, self.image), log_det
 
     def _back(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        z, c = self._columns(y)
-        log_det = y.new_zeros(len(y))
+        z, c = self._columns(y, self.image)
+        log_det = -self._of_changes().expand(len(y))
         for k in reversed(range(len(self.nets))):
             z, log_slope = self.nets[k].unroll(z, c, self.functions[k].inverse)  # type: ignore[operator]
             log_det = log_det + log_slope
             if self.radials:
                 z, stretch = self.radials[k].inverse(z)  # type: ignore[operator]
                 log_det = log_det + stretch
-        return self._rows(z, y), log_det
+        return self._rows(z, y, self.white), log_det
 
-    def _columns(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what moves and what stays, points as columns."""
+    def _of_changes(self) -> Tensor:
+        """Return the log-det of whitening and its contrary at the end; 0 but after :meth:`aim`."""
+        if self.white is None or self.image is None:
+            return next(self.parameters()).new_zeros(())
+        return self.white.log_det - self.image.log_det
+
+    def _columns(self, x: Tensor, white: White | None) -> tuple[Tensor, Tensor]:
+        """Return what moves, perhaps whitened, and what stays, points as columns."""
         z, c = self.split(x)
-        if self.white is not None:
-            z = self.white(z)
+        if white is not None:
+            z = white(z)
         return z.T.contiguous(), c.T.contiguous()
 
-    def _rows(self, z: Tensor, x: Tensor) -> Tensor:
+    def _rows(self, z: Tensor, x: Tensor, white: White | None) -> Tensor:
         """Return the points of columns that moved, with what of x stays."""
-        rows = z.T if self.white is None else self.white.inverse(z.T)
+        rows = z.T if white is None else white.inverse(z.T)
         return self.joined(rows.contiguous(), x)

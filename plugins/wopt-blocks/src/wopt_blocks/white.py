@@ -9,6 +9,9 @@ from wopt import DataError
 
 __all__ = ["White"]
 
+_FAR, _MANY, _BULK = 5.0, 0.01, 0.9
+"""Beyond how many deviations a coordinate is far; which share of them is many; what is kept."""
+
 
 class White(nn.Module):
     """z = W (x - m), m the mean and W the inverse symmetric root of the covariance of particles.
@@ -59,6 +62,27 @@ class White(nn.Module):
         self.mean.copy_(mean)
         self.whitening.copy_(vectors * values.rsqrt() @ vectors.T)
         self.root.copy_(vectors * values.sqrt() @ vectors.T)
+
+    def towards(self, other: White, points: Tensor) -> None:
+        """Choose m and W by the bulk of points, or as another's where points are not far in those.
+
+        The bulk are the nine tenths nearest to the median, so that a heavy tail sets no scale.
+
+        Args:
+            other: The coordinates in which points are far or not.
+            points: Shape ``(n, d)``.
+        """
+        z = other(points)
+        if float((z.abs() > _FAR).double().mean()) < _MANY:
+            self.load_state_dict(other.state_dict())
+        else:
+            away = (z - z.median(0).values).square().sum(1)
+            self.see(points[away <= away.quantile(_BULK)])
+
+    @property
+    def log_det(self) -> Tensor:
+        """log |det W|."""
+        return torch.linalg.slogdet(self.whitening)[1]
 
     def forward(self, x: Tensor) -> Tensor:
         """Return z, shape ``(n, d)``."""

@@ -1,0 +1,194 @@
+"""Metropolis chains beside a sampler: against laws of known moments and masses."""
+
+import math
+
+import pytest
+import torch
+
+import wopt
+from wopt.config.model import validate
+from wopt.interfaces.block import new_block
+from wopt.plan import Facts, plan_of_posterior
+from wopt.plan.rounds import Cost, in_rounds, speed_class
+from wopt.push import push_all
+from wopt.runs.execute import run
+from wopt.runs.prepare import prepare
+from wopt.runs.solution import advance
+from wopt.store.checkpoint import load_state
+from wopt.store.directory import RunDirectory
+from wopt.testing import AffineBlock, GaussianTarget
+from wopt.train.chains import Forward, annealed, density_of, log_density_at, seen_by_chains
+from wopt.train.chains.moves import move
+
+MODES = torch.tensor([[6.0, 0.0], [-6.0, 0.0], [0.0, 7.0]]).double()
+MASSES = torch.tensor([0.5, 0.3, 0.2]).double()
+
+
+def modes(x):
+    """Three normal modes of deviation 0.7, times exp(1)."""
+    square = (x[:, None] - MODES).square().sum(2) / 0.49
+    return 1 + (MASSES.log() - square / 2 - math.log(2 * math.pi * 0.49)).logsumexp(1)
+
+
+def target_of(log_prob):
+    return wopt.build("target", {"name": "potential", "function": lambda x: -log_prob(x)})
+
+
+def normal_start(x):
+    return -x.square().sum(1) / 2 - x.shape[1] * math.log(2 * math.pi) / 2
+
+
+def chance(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def masses(x):
+    near = torch.cdist(x, MODES).argmin(1)
+    return torch.bincount(near, minlength=3) / len(x)
+
+
+def test_moves_leave_a_law_as_it_is():
+    law = GaussianTarget([1.0, -2.0], [[1.0, 0.9], [0.9, 2.0]])
+    x = law.sample(20_000, 2, chance())
+    after = move(density_of(law), x, x[:500], chance(1), steps=5)
+    assert (after != x).any(1).double().mean() > 0.9
+    error = 1 / math.sqrt(len(x))
+    assert torch.allclose(after.mean(0), torch.tensor([1.0, -2.0]).double(), atol=6 * error)
+    expected = torch.tensor([[1.0, 0.9], [0.9, 2.0]]).double()
+    assert torch.allclose(torch.cov(after.T), expected, atol=12 * error)
+
+
+def test_moves_refuse_what_is_not_finite():
+    def half(x):
+        return torch.where(x[:, 0] > 0, -x[:, 0], torch.nan), -torch.ones_like(x)
+
+    x = -torch.rand(400, 1, generator=chance(), dtype=torch.float64).log()
+    after = move(half, x, x[:100], chance(1), steps=20)
+    assert bool((after > 0).all())
+    assert abs(float(after.mean()) - 1) < 6 / math.sqrt(400)
+
+
+def test_annealing_finds_modes_and_their_masses():
+    near = MODES[0] + 0.7 * torch.randn(500, 2, generator=chance(), dtype=torch.float64)
+    x = annealed(target_of(modes), near, 1000, chance(1))
+    # Points were drawn again, and so are worth some hundred independent ones.
+    assert torch.allclose(masses(x), MASSES.float(), atol=4 * math.sqrt(0.25 / 250))
+    assert float((torch.cdist(x, MODES).amin(1) < 2.5).double().mean()) > 0.99
+
+
+def test_the_density_by_inverses_is_that_of_the_draws():
+    blocks = []
+    for k in range(2):
+        block = AffineBlock(2).double()
+        with torch.no_grad():
+            block.matrix += 0.3 * torch.randn(2, 2, generator=chance(k)).double()
+            block.shift += k
+        blocks.append(block)
+    x = torch.randn(50, 2, generator=chance(), dtype=torch.float64)
+    particles = wopt.Particles.start(x, log_density=normal_start(x))
+    moved = push_all(blocks, particles)
+    found = log_density_at(normal_start, blocks, moved.points)
+    assert torch.allclose(found, moved.log_density)
+
+
+def test_chains_see_what_draws_do_not():
+    """Weights of one of two modes are even; the other has a half of the mass."""
+    even = torch.zeros(500).double()
+    other = torch.cat([torch.zeros(500), 40 * torch.ones(500)]).double()
+    assert seen_by_chains(even, even) == 1
+    assert seen_by_chains(other, even) < 1e-6
+    assert seen_by_chains(torch.full((9,), torch.inf), even) == 0
+
+
+def test_training_towards_chains_follows_the_likelihood():
+    """The loss and its gradient are those of the mean of -log q at the chains."""
+    law = GaussianTarget([2.0], [[1.0]])
+    forward = Forward(law, normal_start, law.sample(500, 1, chance()), chance(1), needed=True)
+    block = AffineBlock(1).double()
+    start = torch.randn(500, 1, generator=chance(2), dtype=torch.float64)
+    loss = forward.loss(block, wopt.Particles.start(start))
+    loss.backward()
+    # -log q = (x - b)^2 / 2 + ..., whose derivative by b is minus the mean of x, here about 2.
+    assert float(block.shift.grad) == pytest.approx(-2, abs=4 / math.sqrt(500))
+
+
+def test_chains_jump_to_draws_and_their_masses_become_right():
+    law = target_of(modes)
+    wrong = MODES[torch.arange(600) % 3]
+    wrong = wrong + 0.7 * torch.randn(600, 2, generator=chance(), dtype=torch.float64)
+    forward = Forward(law, lambda x: modes(x) - 1, wrong, chance(1))
+    exact = MODES[torch.multinomial(MASSES, 4000, replacement=True, generator=chance(2))]
+    exact = exact + 0.7 * torch.randn(4000, 2, generator=chance(3), dtype=torch.float64)
+    for _ in range(3):
+        seen = forward.renew(AffineBlock(2).double(), wopt.Particles.start(exact), 1.0)
+    assert seen == pytest.approx(1.0, abs=1e-9)
+    assert torch.allclose(masses(forward.points), MASSES.float(), atol=4 * math.sqrt(0.25 / 600))
+
+
+def test_a_sampler_without_options_finds_modes_far_apart():
+    found = wopt.sample(modes, 2, n=2000, iterations=200)
+    x, w = found.draws, found.log_weights.exp()
+    near = torch.cdist(x, MODES).argmin(1)
+    weighed = torch.stack([w[near == k].sum() for k in range(3)])
+    assert torch.allclose(weighed, MASSES, atol=0.1)
+    assert abs(found.log_z - 1) < 5 * found.log_z_error + 0.02
+
+
+def test_a_resumed_sampler_is_the_same(tmp_path):
+    """Chains that were trained towards in a step are where they were."""
+
+    def table(steps):
+        return {
+            "objective": {"name": "kl", "target": {"name": "mixture", "means": MODES.tolist()}},
+            "source": {"name": "gaussian", "dim": 2, "n_train": 500, "n_valid": 500},
+            "scheme": {"name": "jko", "step_size": 1e6},
+            "blocks": [{"name": "affine", "symmetric": True}, {"name": "affine"}],
+            "solver": {"iterations": 6, "chains": 100, "fresh": True, "weights": 0.9, "rounds": 1},
+            "guard": {"standard_errors": 1e6},
+            "stop": {"steps": steps},
+            "dtype": "float64",
+        }
+
+    config = validate(table(2))
+    prepared = prepare(config)
+    unbroken = advance(prepared, prepared.problem.begin(prepared.train, prepared.valid)).state
+    run(validate(table(1)), tmp_path / "run", report=False)
+    begun = prepared.train, prepared.valid
+    stored = load_state(RunDirectory(tmp_path / "run"), config, 2, start=begun)
+    resumed = advance(prepared, stored).state
+    assert resumed.step == unbroken.step == 2
+    assert torch.equal(resumed.valid.particles.points, unbroken.valid.particles.points)
+    assert torch.equal(resumed.chains, unbroken.chains)
+
+
+def test_chains_need_a_density():
+    with pytest.raises(wopt.CapabilityError, match=r"solver\.chains needs"):
+        wopt.fit(torch.randn(300, 2), solver={"chains": 10, "iterations": 2}, block="affine")
+
+
+def test_plans_are_those_of_a_speed_class():
+    """A machine a tenth quicker or slower plans the same, but at the ends of a class."""
+    chosen = plan_of_posterior(Facts(rows=500, held_out=4000, columns=10, kind="posterior"))
+
+    def planned(factor):
+        times = (0.0105, 0.0221, 0.0625, 0.002)
+        return in_rounds(chosen, Cost(*(speed_class(factor * t) for t in times))).table
+
+    assert planned(1.0) == planned(1.08) == planned(0.92)
+    assert planned(1.0) != planned(2.0)
+
+
+def test_an_autoregressive_block_spreads_particles_over_points_far_off():
+    block = new_block(wopt.build("block", {"name": "autoregressive", "whiten": True}), 2).double()
+    x = torch.randn(500, 2, generator=chance(), dtype=torch.float64)
+    y = MODES[torch.arange(900) % 3] + torch.randn(900, 2, generator=chance(1)).double()
+    block.see(x)
+    assert torch.allclose(block(x)[0], x, atol=1e-9)
+    block.aim(y)
+    image, log_det = block(x)
+    assert torch.allclose(image.std(0), y.std(0), rtol=0.3)
+    jacobian = torch.autograd.functional.jacobian(lambda z: block(z[None])[0][0], x[0])
+    assert float(log_det[0].detach()) == pytest.approx(float(torch.linalg.slogdet(jacobian)[1]))
+    back, log_back = block.inverse(image)
+    assert torch.allclose(back, x)
+    assert torch.allclose(log_back, -log_det)
