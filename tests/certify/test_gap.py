@@ -1,6 +1,7 @@
 """The headline: what is known from below beats what is bounded from above."""
 
 import dataclasses
+import math
 
 import pytest
 import torch
@@ -58,8 +59,12 @@ def test_a_bound_below_the_estimate_is_no_upper_side():
     assert found.upper is None
     assert [(r.name, r.value) for r in found.refuted] == [("theorem_q", 0.35)]
     assert found.refuted[0].by.estimated
-    assert str(found.refuted[0].by) == "the best estimate, which is no fact: about 0.4"
-    assert "no upper side: the estimate exceeds what the errors seen would allow" in found.text
+    upper_end = 0.4 + 1.96 * math.hypot(0.02, 0.05)
+    assert found.refuted[0].by.value == pytest.approx(upper_end, rel=1e-3)
+    assert str(found.refuted[0].by).startswith("the upper end of the best estimate, which is no ")
+    assert "no upper side: what the errors seen would allow is within the error of" in found.text
+    assert judged({"theorem_q": 0.5}, lower=LEARNED).upper is None
+    assert judged({"theorem_q": 0.52}, lower=LEARNED).upper == 0.52
     # What lies below the lower side is refuted by it, which is a fact.
     by = [r.by for r in judged({"theorem_q": 0.2, "theorem_p": 0.3}, lower=LEARNED).refuted]
     assert by == [floors_of(LEARNED, None)[0], floors_of(LEARNED, None)[1]]
