@@ -18,6 +18,7 @@ from wopt.typed import Typed
 __all__ = ["Gap", "Refuted", "floors_of"]
 
 _BY_ESTIMATE = "the upper end of the best estimate, which is no fact"
+_WITHHELD = "no upper side: what the errors seen would allow is within the error of the estimate"
 _KNOWN_BY = "both densities, which are known"
 
 
@@ -137,7 +138,7 @@ class Gap(Typed):
             needs = f" only if {self.upper_needs}" if self.upper_needs else ""
             parts.append(f"at most {self.upper:.4g}{needs}")
         elif any(one.by.estimated for one in self.refuted):
-            parts.append("no upper side: what the errors seen would allow is within the error of the estimate")
+            parts.append(_WITHHELD)
         elif self.refuted:
             parts.append("no bound from above stands")
         else:
