@@ -8,6 +8,7 @@ import torch
 
 import wopt
 from wopt.certify.bounds import Entry, Floor, Label, StepBounds, chain
+from wopt.certify.effort import Effort
 from wopt.certify.estimate import Estimate
 from wopt.certify.findings import Findings
 from wopt.certify.gap import Gap, floors_of
@@ -69,6 +70,14 @@ def test_a_bound_below_the_estimate_is_no_upper_side():
     by = [r.by for r in judged({"theorem_q": 0.2, "theorem_p": 0.3}, lower=LEARNED).refuted]
     assert by == [floors_of(LEARNED, None)[0], floors_of(LEARNED, None)[1]]
     assert [floor.estimated for floor in by] == [False, True]
+
+
+def test_weak_critics_give_no_upper_side():
+    assert not Effort(1000, 25, 50, budget=1.0).telling
+    assert Effort(1000, 25, 50).telling and Effort(1000, 75, 50, budget=1.0).telling
+    found = Gap.between(Quantity.KL_DATA_MODEL, {}, lower=LEARNED, hidden=True)
+    assert found.upper is None
+    assert "no upper side: too little was looked for" in found.text
 
 
 def test_an_estimate_does_not_refute_theorems_about_true_errors():

@@ -60,7 +60,7 @@ def make_certificate(
     effort, objective, level = effort or Effort.full(options), problem.objective, options.level
     measures = _measure(problem, blocks, records, evidence, options, effort, listener)
     found = findings(objective, evidence, measures, lower, level)
-    gap, smoothing = gap_of(found), smoothing_part(evidence)
+    gap, smoothing = gap_of(found, effort.telling), smoothing_part(evidence)
     trips = round_trips(blocks, objective.target, evidence, level, trip_rows(effort.particles))
     return Certificate(
         gap=gap,

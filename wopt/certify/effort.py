@@ -31,6 +31,9 @@ _RUNGS = 3
 
 _MANY_RUNGS = 10
 
+_TELLING = 75
+"""Iterations of a critic below which bounds from above are no headline."""
+
 _LEAST_SECONDS = 0.5
 """No budget is smaller: below it nothing could be measured."""
 
@@ -126,6 +129,16 @@ class Effort(Typed):
             challenge=_CHALLENGE if challenged else None,
             two_sample=_TESTS[0][1] if compared else None,
         )
+
+    @property
+    def telling(self) -> bool:
+        """Whether test fields are looked for hard enough to state what they allow.
+
+        Critics of 25 iterations, for which a training of 7 s pays, allowed 0.05, 0.09 and 2.7 where
+        KL was 0.06, 0.21 and 4 (uniform, exponential and Cauchy columns, 6,000 rows); those of 150
+        were wrong in one of 147 runs. Without a budget nothing is held back.
+        """
+        return self.budget is None or self.iterations >= _TELLING
 
     @property
     def text(self) -> str:

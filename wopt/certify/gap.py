@@ -19,6 +19,7 @@ __all__ = ["Gap", "Refuted", "floors_of"]
 
 _BY_ESTIMATE = "the upper end of the best estimate, which is no fact"
 _WITHHELD = "no upper side: what the errors seen would allow is within the error of the estimate"
+_HIDDEN = "no upper side: too little was looked for (`wopt certify --budget` tries harder)"
 _KNOWN_BY = "both densities, which are known"
 
 
@@ -61,6 +62,7 @@ class Gap(Typed):
         by: What gave the lower side.
         estimate_by: What gave the estimate.
         known: Whether the gap itself is known, up to sampling: both densities are, or the minimum.
+        hidden: Whether bounds given the eps seen are not stated, since little was looked for.
 
     Example:
         >>> from wopt.certify.bounds import Label
@@ -85,6 +87,7 @@ class Gap(Typed):
     by: str | None = None
     estimate_by: str = ""
     known: bool = False
+    hidden: bool = False
 
     @classmethod
     def between(
@@ -96,6 +99,7 @@ class Gap(Typed):
         lower: LowerSide | None = None,
         known: Estimate | None = None,
         level: float = 0.95,
+        hidden: bool = False,
     ) -> Gap:
         """Return the gap between what is known from below and the least bound that stands.
 
@@ -106,6 +110,7 @@ class Gap(Typed):
             lower: The challengers' side, where some were run.
             known: The gap itself, where both densities (or the minimum) are known.
             level: Confidence of ``known``.
+            hidden: Whether bounds given the eps seen are left out.
         """
         best = least(bounds)
         upper, needed = (None, None) if best is None else (best[1], needs)
@@ -114,7 +119,7 @@ class Gap(Typed):
             for name, e in bounds.items()
             if e.value is not None and e.refuted is not None
         )
-        gap = cls(of, None, level, None, upper, needed, refuted)
+        gap = cls(of, None, level, None, upper, needed, refuted, hidden=hidden)
         if known is not None and not known.impossible and math.isfinite(known.value):
             return dataclasses.replace(
                 gap, lower=known.low, estimate=known.value, known=True, by=_KNOWN_BY,
@@ -137,6 +142,8 @@ class Gap(Typed):
         if self.upper is not None:
             needs = f" only if {self.upper_needs}" if self.upper_needs else ""
             parts.append(f"at most {self.upper:.4g}{needs}")
+        elif self.hidden:
+            parts.append(_HIDDEN)
         elif any(one.by.estimated for one in self.refuted):
             parts.append(_WITHHELD)
         elif self.refuted:

@@ -15,9 +15,16 @@ from wopt.certify.start import Smoothing
 __all__ = ["final_of", "gap_of", "statement_of"]
 
 
-def gap_of(found: Findings) -> Gap:
-    """Return the headline of a run."""
+def gap_of(found: Findings, telling: bool = True) -> Gap:
+    """Return the headline of a run.
+
+    Args:
+        found: What was found of it.
+        telling: Whether test fields were looked for hard enough to state what they allow.
+    """
     last = found.bounds[-1].gap
+    if not telling:
+        last = {name: e for name, e in last.items() if e.label != Label.GIVEN_SEEN or e.refuted}
     best = least(last)
     return Gap.between(
         found.of,
@@ -26,6 +33,7 @@ def gap_of(found: Findings) -> Gap:
         lower=found.lower,
         known=found.gaps[-1],
         level=found.level,
+        hidden=len(last) < len(found.bounds[-1].gap),
     )
 
 
