@@ -74,7 +74,8 @@ def test_a_bound_below_the_estimate_is_no_upper_side():
 
 def test_weak_critics_give_no_upper_side():
     assert not Effort(1000, 25, 50, budget=1.0).telling
-    assert Effort(1000, 25, 50).telling and Effort(1000, 75, 50, budget=1.0).telling
+    assert Effort(1000, 25, 50).telling
+    assert Effort(1000, 75, 50, budget=1.0).telling
     found = Gap.between(Quantity.KL_DATA_MODEL, {}, lower=LEARNED, hidden=True)
     assert found.upper is None
     assert "no upper side: too little was looked for" in found.text
