@@ -282,7 +282,7 @@ def test_what_is_no_run(command, tmp_path, words, there):
 def test_score_of_wrong_columns(command, finished, tmp_path):
     np.save(tmp_path / "x.npy", np.zeros((5, 5)))
     answer = command("score", finished, tmp_path / "x.npy", "-o", tmp_path / "o.npy")
-    assert answer.is_mistake("x.npy: has 5 columns", "needs 2: x0, x1")
+    assert answer.is_mistake("x.npy: has 5 columns", "not clear which of them are x0, x1")
     assert not (tmp_path / "o.npy").exists()
 
 

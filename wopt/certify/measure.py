@@ -122,15 +122,14 @@ def measure_step(
         not_optimal=why_not_optimal(looked[0]) if optimal else "",
         bounds=StepBounds(),
     )
-    measure = StepMeasure(
+    return StepMeasure(
         step=step,
         base=base,
         divergence=divergence(objective, after, options.level),
         contributions=None if after.weights is not None else by_particle,
         second_moment=second_moment(after),
         examined=examined or not objective.of_density or pushed is not None,
-    )
-    return measure, pushed
+    ), pushed
 
 
 def _first_order(
