@@ -90,4 +90,4 @@ plt.show()
 # What the certificate says of each:
 
 for bound in certificate.kl.refuted:
-    print(f"{bound.name:12} said {bound.value:.4f}: refuted by {bound.by.partition(' (')[0]}")
+    print(f"{bound.name:12} said {bound.value:.4f}: refuted by {bound.by.by.partition(' (')[0]}")
