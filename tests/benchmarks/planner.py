@@ -5,7 +5,8 @@
 wopt is given rows and a budget and nothing else. Its rivals have the settings that were tuned on
 the data set, or on the one of the four tuned that is most like it, and keep what was best on the
 held-out rows at forty checks. They train in turns with wopt, for the CPU seconds that it takes;
-where wopt ends early they get all that it had planned for. Every line of ``planner.jsonl`` (or
+where wopt ends early they get all that it had planned for, and with ``--whole`` the whole budget,
+also where the planner leaves some of it. Every line of ``planner.jsonl`` (or
 ``--out``) is one run of one method; what is there already is not measured again, so that the
 benchmark can be made in parts. ``--table`` only prints what is there.
 
@@ -168,7 +169,9 @@ def rivals_of(name: str, dataset: Dataset) -> dict[str, Rival]:
     return RIVALS[like]
 
 
-def measure_one(name: str, seed: int, budget: float, methods: Sequence[str]) -> list[Row]:
+def measure_one(
+    name: str, seed: int, budget: float, methods: Sequence[str], whole: bool
+) -> list[Row]:
     """Return the rows of one data set, seed and budget: wopt's first."""
     source, dataset = load(name, seed)
     began = time.process_time()
@@ -189,7 +192,7 @@ def measure_one(name: str, seed: int, budget: float, methods: Sequence[str]) -> 
         lap = time.process_time() - clock["mark"]
         clock["spent"] += lap
         for rival in rivals.values():  # the seconds that planning took, spread over the turns
-            rival.advance(lap + planning / TURNS, share)
+            rival.advance(budget / TURNS if whole else lap + planning / TURNS, share)
         clock["mark"] = time.process_time()
 
     def told(step: int, phase: str, done: int, total: int, loss: float) -> None:
@@ -211,6 +214,7 @@ def measure_one(name: str, seed: int, budget: float, methods: Sequence[str]) -> 
     reached = max(clock["turns"] / TURNS, 0.01)
     if made < planned:  # the rivals' schedules go to their end
         each = (clock["spent"] - planning) / max(clock["turns"], 1) + planning / TURNS
+        each = budget / TURNS if whole else each
         for turn in range(clock["turns"], TURNS):
             for rival in rivals.values():
                 rival.advance(each, (turn + 1) / TURNS)
@@ -313,6 +317,9 @@ def main() -> None:
     parser.add_argument(
         "--rivals", nargs="*", default=["NSF", "MAF"], help="which: NSF, MAF, CNF (slow)"
     )
+    parser.add_argument(
+        "--whole", action="store_true", help="rivals get the whole budget, also where wopt does not"
+    )
     parser.add_argument("--table", action="store_true", help="print what is there")
     parser.add_argument("--out", type=Path, default=HERE / "planner.jsonl")
     asked = parser.parse_args()
@@ -326,7 +333,7 @@ def main() -> None:
             key = (name, seed, asked.budget)
             if any((r["data"], r["seed"], r["budget"]) == key for r in rows):
                 continue
-            new = measure_one(name, seed, asked.budget, asked.rivals)
+            new = measure_one(name, seed, asked.budget, asked.rivals, asked.whole)
             with asked.out.open("a") as file:
                 file.writelines(json.dumps(r) + "\n" for r in new)
             rows += new
