@@ -18,6 +18,7 @@ from wopt.certify.estimate import (
     root_mean_square,
 )
 from wopt.certify.optimality import (
+    Optimality,
     needs_optimal,
     optimality_of,
     symmetry_of,
@@ -31,7 +32,6 @@ from wopt.interfaces.objective import Objective
 from wopt.interfaces.subproblem import Subproblem
 from wopt.particles import Particles
 from wopt.push import inversion_error
-from wopt.statistics import mean_and_error
 from wopt.stein.form import SteinForm
 from wopt.train.guard import INVERTED
 from wopt.train.problem import Problem
@@ -92,44 +92,33 @@ def measure_step(
     """
     objective = problem.objective
     options = options if examined else dataclasses.replace(options, iterations=0)
-    sub, before, after = passage.subproblem, passage.before, passage.after
-    base = "none" if sub is None else base_of(objective, sub, before)
-    pushed = None
-    if score is not None and Capability.LOG_DET in passage.block.provides:
-        pushed = pushed_score(passage.block, before.points[: len(score)], score)
+    before, after, pushed = passage.before, passage.after, _pushed(passage, score)
+    base = base_of(objective, passage.subproblem, before)
     residuals, moved = _first_order(passage, base, options, pushed)
     residual = _best(residuals) if residuals else None
     gradient, seen = _root_fisher(objective, after, options, pushed)
-    effective = passage.record.step_size if sub is None else sub.step_size
+    transport, not_optimal = _optimality(passage, objective, residual, plan_rows, options)
     by_particle = objective.contributions(after)
-    optimal = needs_optimal(objective)
-    looked = symmetry_of(passage) if optimal or plan_rows else (None, "")
     step = StepCertificate(
         step=passage.record.step,
         step_size=passage.record.step_size,
-        effective_step_size=effective,
+        effective_step_size=passage.step_size,
         gap=None,
-        energy=Energy(float(objective.energy(after)), _error(by_particle, after.weights)),
+        energy=Energy.of(objective, after, by_particle),
         residual=residual,
         residuals={str(method): value for method, value in residuals.items()},
         movement=root_mean_square(moved.double().square().sum(1), before.weights, options.level),
         gradient=gradient,
         seen=seen,
         inversion_error=inversion_error([passage.block], before.points[:INVERTED]),
-        transport=optimality_of(
-            passage, looked, residual, effective, plan_rows, options.level, options.seed
-        ),
-        not_optimal=why_not_optimal(looked[0]) if optimal else "",
+        transport=transport,
+        not_optimal=not_optimal,
         bounds=StepBounds(),
     )
-    return StepMeasure(
-        step=step,
-        base=base,
-        divergence=divergence(objective, after, options.level),
-        contributions=None if after.weights is not None else by_particle,
-        second_moment=second_moment(after),
-        examined=examined or not objective.of_density or pushed is not None,
-    ), pushed
+    by_mean = None if after.weights is not None else by_particle
+    known = divergence(objective, after, options.level)
+    examined = examined or not objective.of_density or pushed is not None
+    return StepMeasure(step, base, known, by_mean, second_moment(after), examined), pushed
 
 
 def _first_order(
@@ -147,9 +136,25 @@ def _first_order(
     return residuals, moved if base == "forward" else condition.displacement
 
 
-def _error(values: Tensor | None, weights: Tensor | None) -> float:
-    """Return the standard error of an energy; none is known where that is no mean."""
-    return 0.0 if values is None else mean_and_error(values.double(), weights).error
+def _pushed(passage: Passage, score: Tensor | None) -> Tensor | None:
+    """Return the score after a step, from the one before it."""
+    if score is None or Capability.LOG_DET not in passage.block.provides:
+        return None
+    return pushed_score(passage.block, passage.before.points[: len(score)], score)
+
+
+def _optimality(
+    passage: Passage,
+    objective: Objective,
+    residual: Estimate | None,
+    plan_rows: int,
+    options: CriticOptions,
+) -> tuple[Optimality | None, str]:
+    """Return how far the map is from the optimal one, and why it is not, if that matters."""
+    matters = needs_optimal(objective)
+    looked = symmetry_of(passage) if matters or plan_rows else (None, "")
+    gap = optimality_of(passage, looked, residual, plan_rows, options.level, options.seed)
+    return gap, why_not_optimal(looked[0]) if matters else ""
 
 
 def second_moment(at: Particles) -> float:
@@ -159,14 +164,14 @@ def second_moment(at: Particles) -> float:
     return float(Particles(moved, weights).mean(moved.square().sum(1)))
 
 
-def base_of(objective: Objective, sub: Subproblem, before: Particles) -> Base:
+def base_of(objective: Objective, sub: Subproblem | None, before: Particles) -> Base:
     """Return where the proximal step of a subproblem starts, which says what bounds hold.
 
     ``previous``: at the particles (jko). ``forward``: at the particles moved by an explicit step of
     a part of the objective. ``other``: elsewhere. ``none``: the step is not implicit, or its end
     is not where the implicit part is evaluated.
     """
-    if not sub.proximal or not torch.equal(sub.particles.points, before.points):
+    if sub is None or not sub.proximal or not torch.equal(sub.particles.points, before.points):
         return "none"
     if sub.implicit is objective:
         return "previous" if torch.equal(sub.anchor, before.points) else "other"

@@ -110,7 +110,6 @@ def optimality_of(
     passage: Passage,
     looked: tuple[Symmetry | None, str],
     residual: Estimate | None,
-    step_size: float,
     rows: int,
     level: float,
     seed: int,
@@ -121,7 +120,6 @@ def optimality_of(
         passage: The step.
         looked: From :func:`symmetry_of`.
         residual: The first-order error, with the block as the map.
-        step_size: h'.
         rows: Of each plan; 0 leaves all out.
         level: Confidence of the intervals.
         seed: Of the subsamples.
@@ -140,7 +138,7 @@ def optimality_of(
 
     def corrected(end: float) -> Residual:
         steepest = 1 / symmetry.least_eigenvalue
-        return Residual(float(optimal_residual(residual.value, end, step_size, steepest)))
+        return Residual(float(optimal_residual(residual.value, end, passage.step_size, steepest)))
 
     low = corrected(gap.plans[-1].gap) if gap.plans else None
     return dataclasses.replace(made, residual_low=low, residual_high=corrected(gap.high.value))

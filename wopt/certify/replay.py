@@ -40,6 +40,11 @@ class Passage:
     subproblem: Subproblem | None
     audited: FlowBlock
 
+    @property
+    def step_size(self) -> float:
+        """h': the step size that divides the transport term of the subproblem."""
+        return self.record.step_size if self.subproblem is None else self.subproblem.step_size
+
 
 class _Known:
     """A block that remembers the audited image of some points, expensive to compute twice."""

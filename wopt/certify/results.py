@@ -6,6 +6,7 @@ import dataclasses
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
+from torch import Tensor
 
 from wopt.certify.bounds import Base, Entry, Label, StepBounds
 from wopt.certify.effort import Effort
@@ -18,6 +19,9 @@ from wopt.certify.resolution import Resolution
 from wopt.certify.start import Smoothing, Start
 from wopt.certify.total_mass import TotalMass
 from wopt.certify.two_sample import ConditionalReport, TwoSampleReport
+from wopt.interfaces.objective import Objective
+from wopt.particles import Particles
+from wopt.statistics import mean_and_error
 from wopt.typed import Number, Typed
 
 __all__ = [
@@ -43,6 +47,13 @@ class Energy(Typed):
     value: Number
     error: Number
     label: Literal["estimate"] = "estimate"
+
+    @classmethod
+    def of(cls, objective: Objective, at: Particles, by_particle: Tensor | None) -> Energy:
+        """Return the energy; without contributions by particle no error is known (0)."""
+        values = None if by_particle is None else by_particle.double()
+        error = 0.0 if values is None else mean_and_error(values, at.weights).error
+        return cls(float(objective.energy(at)), error)
 
 
 @dataclasses.dataclass(frozen=True)

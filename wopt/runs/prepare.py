@@ -123,16 +123,9 @@ def prepare(
         particles_of(start, start.train, config, known=everywhere),
         particles_of(start, start.valid, config, known=True),
     )
-    return Prepared(
-        config,
-        problem_of(config, objective, mean_log_det(dataset.transform, start.valid), draw, density),
-        train,
-        valid,
-        dataset.transform,
-        dataset,
-        pushes,
-        dataset.names,
-    )
+    units, names = dataset.transform, dataset.names
+    problem = problem_of(config, objective, mean_log_det(units, start.valid), draw, density)
+    return Prepared(config, problem, train, valid, units, dataset, pushes, names)
 
 
 def mean_log_det(transform: AffineTransform, rows: Tensor) -> float:

@@ -205,20 +205,21 @@ def fit(
         >>> solution.status, solution.flow.sample(4).shape
         ('done', torch.Size([4, 2]))
     """
-    rows = Rows(
-        x, conditions, preprocess, split, dequantise, columns, context, kinds, support, nan,
-        weights, where,
-    )  # fmt: skip
+    table = (preprocess, split, dequantise, columns, context, kinds, support, nan, weights, where)
     if budget is None and block is None and blocks is None and solver is None:
         budget = BUDGET
-    solution = solve(
-        rows, budget=budget, objective=objective, scheme=scheme, block=block, blocks=blocks,
-        solver=solver, refine=refine, guard=guard,
-        stop=stop, certify=certify, model="pull_back", smooth_time=smooth_time, seed=seed,
-        dtype=dtype, device=device, tracker=tracker, listener=listener,
-    )  # fmt: skip
+    return _warned(solve(
+        Rows(x, conditions, *table), budget=budget, objective=objective, scheme=scheme, block=block,
+        blocks=blocks, solver=solver, refine=refine, guard=guard, stop=stop, certify=certify,
+        model="pull_back", smooth_time=smooth_time, seed=seed, dtype=dtype, device=device,
+        tracker=tracker, listener=listener,
+    ))  # fmt: skip
+
+
+def _warned(solution: Solution) -> Solution:
+    """Return a fit's solution, with a warning to the caller of ``fit`` where it failed."""
     if solution.status == "failed":
-        warnings.warn(f"the fit failed: {solution.reason}", RuntimeWarning, stacklevel=2)
+        warnings.warn(f"the fit failed: {solution.reason}", RuntimeWarning, stacklevel=3)
     return solution
 
 

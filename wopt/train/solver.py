@@ -133,10 +133,7 @@ class InnerSolver(Component):
     ] = 50
     check_rows: Annotated[
         int | None,
-        Field(
-            ge=1,
-            description="number of held-out particles in these evaluations; by default all",
-        ),
+        Field(ge=1, description="number of held-out particles in these evaluations; default: all"),
     ] = None
     patience: Annotated[
         int | None,

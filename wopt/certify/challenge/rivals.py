@@ -50,11 +50,37 @@ def against(
         >>> 0.35 < side.low < 0.5
         True
     """
-    rival = log_density_rows.double().reshape(len(log_density_rows), -1)
-    model = model_log_density_rows.double()
+    logs = _log_ratios(log_density_rows, model_log_density_rows)
+    first = _halves(len(logs), groups, seed)
+    values = torch.empty(len(logs), dtype=torch.float64)
+    stacks, limits = [], []
+    for chosen in (first, ~first):
+        stack = Stack.fit([f"{name} {k + 1}" for k in range(logs.shape[1])], logs[chosen])
+        values[~chosen] = stack.ratio(logs[~chosen])
+        stacks.append(stack)
+        parts = (None, None) if groups is None else (groups[chosen], groups[~chosen])
+        bet = Bet.on(stack.ratio(logs[chosen]), stack.least, parts[0])
+        # Two limits, of which the larger is used: each at half the error.
+        half = 1 - (1 - level) / 2
+        limits.append(lower_limit(values[~chosen], bet, half, parts[1]))
+    error = error_of_mean(values, groups)
+    value = float(values.mean())
+    by = name if logs.shape[1] == 1 else stacks[0].by()
+    return LowerSide(
+        value, error, max(limits), level, by, len(logs), (Rung(by, 0.0, value, error),)
+    )
+
+
+def _log_ratios(rivals: Tensor, model: Tensor) -> Tensor:
+    """Return log r - log model at the rows, shape ``(n, k)`` for k rivals.
+
+    Raises:
+        DataError: The shapes do not fit, rows are too few, or a value is NaN.
+    """
+    rival, model = rivals.double().reshape(len(rivals), -1), model.double()
     if model.ndim != 1 or len(rival) != len(model):
         raise DataError(
-            f"a rival's log-densities are one number a row: got {tuple(log_density_rows.shape)} "
+            f"a rival's log-densities are one number a row: got {tuple(rivals.shape)} "
             f"beside the model's {tuple(model.shape)}; evaluate both at the same rows"
         )
     missing = int((torch.isnan(rival).any(1) | torch.isnan(model)).sum())
@@ -64,26 +90,7 @@ def against(
             f"got {len(model)} rows, {missing} of them NaN; give more test rows (`split` of the "
             "source), or check the rival's log-densities"
         )
-    logs = rival - model[:, None]
-    first = _halves(len(model), groups, seed)
-    values, least = torch.empty(len(model), dtype=torch.float64), []
-    weights, limits = [], []
-    for chosen in (first, ~first):
-        stack = Stack.fit([f"{name} {k + 1}" for k in range(logs.shape[1])], logs[chosen])
-        values[~chosen] = stack.ratio(logs[~chosen])
-        least.append(stack.least)
-        weights.append(stack)
-        parts = (None, None) if groups is None else (groups[chosen], groups[~chosen])
-        bet = Bet.on(stack.ratio(logs[chosen]), stack.least, parts[0])
-        # Two limits, of which the larger is used: each at half the error.
-        half = 1 - (1 - level) / 2
-        limits.append(lower_limit(values[~chosen], bet, half, parts[1]))
-    error = error_of_mean(values, groups)
-    value = float(values.mean())
-    by = name if logs.shape[1] == 1 else weights[0].by()
-    return LowerSide(
-        value, error, max(limits), level, by, len(model), (Rung(by, 0.0, value, error),)
-    )
+    return rival - model[:, None]
 
 
 def _halves(n: int, groups: Tensor | None, seed: int) -> Tensor:

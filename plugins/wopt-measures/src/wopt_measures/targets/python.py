@@ -19,6 +19,49 @@ from wopt_measures.targets.checked import differentiable
 
 __all__ = ["PythonTarget"]
 
+Address = Annotated[
+    str,
+    AfterValidator(absolute_address),
+    Field(
+        description="FILE.py:FUNCTION, relative to the current directory: log p(x) up to a "
+        "constant, points (n, d) to (n,), in torch"
+    ),
+]
+Dimension = Annotated[
+    int | None,
+    Field(
+        ge=1,
+        description="d, the dimension of the points; by default the number of names, or "
+        "the source's",
+    ),
+]
+Names = Annotated[list[str] | None, Field(min_length=1, description="of the coordinates")]
+Constraints = Annotated[
+    dict[str, Literal["positive"] | tuple[float, float]] | None,
+    Field(
+        description='constraints, from a coordinate by name or index to "positive" or '
+        "[low, high] (inf for no end); log_prob is the density of the constrained "
+        "coordinates, and samples are theirs"
+    ),
+]
+Normalised = Annotated[bool, Field(description="whether exp(log p) integrates to one")]
+Convexity = Annotated[
+    float | None,
+    Field(
+        allow_inf_nan=False,
+        description="a number lambda for which -log p - lambda |x|^2/2 is convex, if one "
+        "is known; with a support, in free coordinates",
+    ),
+]
+SameLaw = Annotated[
+    Target | None,
+    Field(description="a target with the same law that can be sampled, for reference draws"),
+]
+Digest = Annotated[
+    str | None,
+    Field(description="SHA-256 hash of the file; written by wopt and checked on loading"),
+]
+
 
 class PythonTarget(Target):
     """The measure with log-density log p(x) + const, a function in a Python file.
@@ -67,54 +110,14 @@ class PythonTarget(Target):
 
     def __init__(
         self,
-        log_prob: Annotated[
-            str,
-            AfterValidator(absolute_address),
-            Field(
-                description="FILE.py:FUNCTION, relative to the current directory: log p(x) up to a "
-                "constant, points (n, d) to (n,), in torch"
-            ),
-        ],
-        dim: Annotated[
-            int | None,
-            Field(
-                ge=1,
-                description="d, the dimension of the points; by default the number of names, or "
-                "the source's",
-            ),
-        ] = None,
-        names: Annotated[
-            list[str] | None, Field(min_length=1, description="of the coordinates")
-        ] = None,
-        support: Annotated[
-            dict[str, Literal["positive"] | tuple[float, float]] | None,
-            Field(
-                description='constraints, from a coordinate by name or index to "positive" or '
-                "[low, high] (inf for no end); log_prob is the density of the constrained "
-                "coordinates, and samples are theirs"
-            ),
-        ] = None,
-        normalised: Annotated[
-            bool, Field(description="whether exp(log p) integrates to one")
-        ] = False,
-        convexity: Annotated[
-            float | None,
-            Field(
-                allow_inf_nan=False,
-                description="a number lambda for which -log p - lambda |x|^2/2 is convex, if one "
-                "is known; with a support, in free coordinates",
-            ),
-        ] = None,
-        samples: Annotated[
-            Target | None,
-            Field(
-                description="a target with the same law that can be sampled, for reference draws"
-            ),
-        ] = None,
-        sha256: Annotated[
-            str | None,
-            Field(description="SHA-256 hash of the file; written by wopt and checked on loading"),
-        ] = None,
+        log_prob: Address,
+        dim: Dimension = None,
+        names: Names = None,
+        support: Constraints = None,
+        normalised: Normalised = False,
+        convexity: Convexity = None,
+        samples: SameLaw = None,
+        sha256: Digest = None,
     ) -> None:
         self._function, digest = load_function(log_prob, sha256)
         self.__dict__["_options"] = self._options.model_copy(update={"sha256": digest})
