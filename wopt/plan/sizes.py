@@ -14,6 +14,9 @@ _EDGES = 0.05
 SHORT = 30.0
 """CPU seconds under which nets of the plane are narrow."""
 
+LONG = 150
+"""From which on those of many rows have a layer more."""
+
 
 def decay(facts: Facts) -> float:
     """Return the weight decay for so many rows: 0.5 at 15,000, with their cube root; 0.1 to 1.
@@ -83,11 +86,12 @@ def of_plane(facts: Facts) -> dict[str, Any]:
     """
     rows = facts.rows
     few, many = rows < 8000, rows >= 50_000
+    long = many and facts.budget >= LONG
     block = {
         "univariate": "spline",
         "transforms": 3,
         "bins": 16 if few else 48 if many else 32,
-        "hidden": [64, 64] if few or facts.budget < SHORT else [128, 128],
+        "hidden": [64, 64] if few or facts.budget < SHORT else [128] * (3 if long else 2),
         "activation": "relu",
         "residual": False,
     }

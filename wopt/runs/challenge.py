@@ -87,12 +87,20 @@ class Challenge:
         target = prepared.problem.objective.target
         assert target is not None
         pairs = (*self._fitted(), self._judges)
-        fit, hold, judge = (Rows.of(target, start.points, moved) for start, moved in pairs)
+        columns = self._columns()
+        fit, hold, judge = (Rows.of(target, start.points, moved, columns) for start, moved in pairs)
         if len(fit) > _FIT:
             fit = fit.part(slice(_FIT))
         seed = derive(prepared.config.seed, "challenge", self.state.step)
         options = Options(block_for(), seconds, level, seed, tries=tries)
         return challenge(target, fit, hold, judge, options, self._groups())
+
+    def _columns(self) -> tuple[Tensor, Tensor] | None:
+        """Return how the flow's coordinates are made into columns again, if it is not trivial."""
+        units = self.prepared.transform
+        if units.is_identity or units.condition:
+            return None
+        return units.inverse_matrix.cpu(), units.shift.cpu()
 
     def at_resolutions(self, level: float, rows: int = _BLURRED) -> tuple[Resolution, ...]:
         """Return both sides of KL between the blurred laws, where the target's blur is known.

@@ -59,7 +59,9 @@ class Bent:
         short = features[:, : _SPREAD + 1]
         gram = _regular(short.T @ short)
         spread = torch.zeros(_SPREAD + 1, len(others), dtype=torch.float64)
-        spread[0] = y.var(0).clamp(min=1e-12).log()
+        first = features @ torch.linalg.solve(_regular(features.T @ features), features.T @ y)
+        # A step of scoring lowers a logarithm by one at most, so it begins near where it ends.
+        spread[0] = (y - first).square().mean(0).clamp(min=1e-12).log()
         for _ in range(_ROUNDS):
             weights = (-(short @ spread)).exp()
             weighted = torch.einsum("np,nk,nq->kpq", features, weights, features)
@@ -68,6 +70,10 @@ class Bent:
             excess = ((y - features @ mean).square() * weights - 1).clamp(max=20.0)
             spread = spread + torch.linalg.solve(gram, short.T @ excess)
         return cls(i, tuple(others), shift, scale, mean, spread)
+
+    def refit(self, x: Tensor) -> Bent:
+        """Return the curves of the same coordinates, of rows anew."""
+        return Bent.of(x, self.i, self.others)
 
     def given(self, points: Tensor) -> Tensor:
         """Return the sum over j of log p(x_j | x_i), shape ``(n,)``."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +20,7 @@ from wopt.certify.challenge.rows import Rows
 from wopt.certify.challenge.stack import Stack
 from wopt.certify.challenge.student import Student
 from wopt.certify.challenge.tree import Tree
+from wopt.certify.challenge.warp import Warped
 from wopt.certify.tries import FreeTry, Tries
 from wopt.component import Spec
 from wopt.interfaces.target import Target
@@ -32,6 +32,8 @@ _QUICK_SHARE = 0.5
 """Of the budget, at most, for what is not trained; what is begun is finished."""
 LEARNING = 0.2
 """Of the budget, for what challengers learn while they are judged."""
+_CHEAP = 4
+"""Dimensions up to which a tree is tried in columns as they are beside one in bent columns."""
 _DOUBLED = 2.1
 """What twice the iterations cost."""
 
@@ -192,12 +194,13 @@ class _Ladder:
         return next((t.iterations for t in known if (t.rung, t.side) == (k, side)), None)
 
 
-_Kind = tuple[str, Callable[[Tensor, Tensor, int], Density], int, int, float]
+_Kind = tuple[str, Callable[[Tensor, Tensor, int], Density | None], int, int, float]
 _ALL = 10**9
 _KINDS: tuple[_Kind, ...] = (
     ("Student", lambda fit, hold, _: Student.best(fit, hold), 1, _ALL, 0.0),
     ("spheres", lambda fit, hold, _: Elliptical.best(fit, hold), 2, _ALL, 0.0),
     ("ellipsoids", lambda fit, hold, _: _ellipsoids(fit, hold), 2, _ALL, 0.0),
+    ("warped columns", Warped.best, 1, 24, 0.0),
     ("tree", lambda fit, hold, _: Tree(fit, hold), 2, 24, 0.0),
     ("Gaussians", Gaussians.best, 1, _ALL, 0.0),
     ("turned tree", TurnedTree, 2, 24, 1.5),
@@ -210,8 +213,9 @@ and most, and the least budget in CPU seconds."""
 def _quick(fit: Rows, hold: Rows, options: Options, ladder: _Ladder) -> Iterator[Challenger]:
     """Yield densities in closed form while there is time, or those that were tried."""
     tries = options.tries
-    order = sorted(itertools.product(_KINDS, options.sides), key=lambda pair: _turn(*pair))
-    for (name, make, least, most, budget), side in order:
+    bent = ""
+    pairs = ((kind, side) for kind in _KINDS for side in _sides(kind[0], fit, options))
+    for (name, make, least, most, budget), side in sorted(pairs, key=lambda pair: _turn(*pair)):
         title = f"{name} on the {side}"
         if tries is None:
             if not least <= fit.moves <= most or options.budget < budget:
@@ -221,13 +225,28 @@ def _quick(fit: Rows, hold: Rows, options: Options, ladder: _Ladder) -> Iterator
         elif title not in tries.closed:
             continue
         points = fit.views[side].points, hold.views[side].points
-        yield Challenger(title, side, make(*points, options.seed))
+        if name == "tree" and side == bent and fit.moves > _CHEAP:
+            continue  # one was tried there already, in better coordinates
+        density = make(*points, options.seed)
+        if density is not None:
+            yield Challenger(title, side, density)
+            bent = side if name == "warped columns" else bent
+
+
+def _sides(name: str, rows: Rows, options: Options) -> tuple[str, ...]:
+    """Return where densities of a kind live: what is told by columns, in the data's own."""
+    by_columns = name in ("warped columns", "tree") and "data" in options.sides
+    if not by_columns:
+        return options.sides
+    own = "columns" if "columns" in rows.views else "data"
+    rest = tuple(side for side in options.sides if side != "data")
+    return (own,) if name == "warped columns" else (own, *rest)
 
 
 def _turn(kind: _Kind, side: str) -> tuple[int, str]:
     """Return when a kind's turn is: trees and mixtures come together, the data's side first."""
     at = _KINDS.index(kind)
-    return (3, side) if kind[0] in ("tree", "Gaussians") else (at, side)
+    return (4, side) if kind[0] in ("tree", "Gaussians") else (at, side)
 
 
 def _ellipsoids(fit: Tensor, hold: Tensor) -> Density:

@@ -44,6 +44,7 @@ class Rows:
 
     Attributes:
         views: ``"data"``: x with log_det F(x) + log q(F x). ``"noise"``: F(x) with log q(F x).
+            ``"columns"``, where x is preprocessed: the columns that x was made of, in deviations.
         condition: How many of the coordinates, the last ones, are conditions.
 
     Example:
@@ -59,13 +60,20 @@ class Rows:
     condition: int = 0
 
     @classmethod
-    def of(cls, target: Target, start: Tensor, moved: Particles) -> Rows:
+    def of(
+        cls,
+        target: Target,
+        start: Tensor,
+        moved: Particles,
+        columns: tuple[Tensor, Tensor] | None = None,
+    ) -> Rows:
         """Return the rows of a flow.
 
         Args:
             target: q, normalised.
             start: x, shape ``(n, d)``, in the flow's coordinates.
             moved: F(x) with log_det.
+            columns: A and b of the columns A x + b that x was made of.
 
         Raises:
             CapabilityError: q is not normalised, or the maps give no log_det.
@@ -82,6 +90,8 @@ class Rows:
         log_model = moved.log_det.detach().double().cpu() + log_q
         x = start.detach().double().cpu()
         views = {"noise": View(y, log_q), "data": View(x, log_model)}
+        if columns is not None:
+            views["columns"] = _in_columns(views["data"], *columns)
         return cls(views, moved.condition)
 
     def __len__(self) -> int:
@@ -102,3 +112,11 @@ class Rows:
         for view in self.views.values():
             finite &= torch.isfinite(view.points).all(1) & torch.isfinite(view.log_model)
         return finite
+
+
+def _in_columns(view: View, matrix: Tensor, shift: Tensor) -> View:
+    """Return the view at A x + b by deviations, not centred: where 0 is stays known."""
+    scale = matrix.double().norm(dim=1)
+    matrix, shift = matrix.double() / scale[:, None], shift.double() / scale
+    log_det = torch.linalg.slogdet(matrix).logabsdet
+    return View(view.points @ matrix.T + shift, view.log_model - log_det)

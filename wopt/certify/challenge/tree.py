@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import itertools
 
 import torch
 from torch import Tensor
 
 from wopt.certify.challenge.bent import Bent
+from wopt.certify.challenge.curve import Curve
 from wopt.certify.challenge.grid import Axis, Line, Plane
 
 __all__ = ["Tree"]
@@ -20,15 +22,20 @@ _FIRST = 0.5
 _ROWS = 20_000
 _HOLD_ROWS = 2000
 _ON_LINES, _IN_PLANES = -1 / 5, -1 / 6
+_NODES = (12, 32, 96)
+_ROWS_A_NODE = 16
+_LOOKED, _FEW = 2000, 12
+"""Rows on which, and dimensions up to which, curves of the middle number of nodes choose edges."""
 
 
 class Tree:
     """p(x) = p(x_root) prod_j p(x_j | x_parent(j)),  the best tree by held-out likelihood.
 
-    Each conditional is a Gaussian whose mean and spread are curves, or the quotient of a density
-    in the plane and of its own marginal, both the bilinear interpolation of a kernel density on a
-    grid, mixed with the product of its coordinates' own and with a wide Gaussian; so p is
-    normalised exactly. Edges are a spanning tree of large held-out information (Chow and Liu).
+    Each conditional is a Gaussian whose mean and spread are polynomials or broken lines, or the
+    quotient of a density in the plane and of its own marginal, both the bilinear interpolation of a
+    kernel density on a grid, mixed with the product of its coordinates' own and with a wide
+    Gaussian; so p is normalised exactly. Edges are a spanning tree of large held-out information
+    (Chow and Liu).
 
     Source: Liu, Xu, Gu, Gupta, Lafferty, Wasserman, *Forest density estimation*, 2011.
 
@@ -67,17 +74,17 @@ class Tree:
                 gain[i, j], gain[j, i] = gain[i, j].clamp(min=told), gain[j, i].clamp(min=told)
         self.root = int(gain.clamp(min=0).sum(1).argmax())
         self.planes: list[tuple[float, Plane]] = []
-        curved: dict[int, list[int]] = {}
+        self.curves: list[Bent | Curve] = []
         for parent, child in spanning(gain, self.root):
             planes = {width: plane(parent, child, width) for width in _WIDTHS}
-            logs = {width: one.given(hold) for width, one in planes.items()}
-            width = _best(logs)
-            bent = Bent.of(fit, parent, [child]).given(hold)
-            if float(bent.mean()) > float(logs[width].mean()):
-                curved.setdefault(parent, []).append(child)
+            logs = {width: float(one.given(hold).mean()) for width, one in planes.items()}
+            width = max(logs, key=logs.__getitem__)
+            curves = [Bent.of(fit, parent, [child]), *_broken(fit, parent, child)]
+            curve = max(curves, key=lambda one: float(one.given(hold).mean()))
+            if float(curve.given(hold).mean()) > logs[width]:
+                self.curves.append(curve)
             else:
                 self.planes.append((width, planes[width]))
-        self.curves: list[Bent] = [Bent.of(fit, i, children) for i, children in curved.items()]
 
     def refit(self, x: Tensor) -> Tree:
         """Return the tree of the same edges, bandwidths' shares and weights, of rows anew."""
@@ -92,7 +99,7 @@ class Tree:
             one, other = anew.lines[old.first.j], anew.lines[old.second.j]
             plane = Plane.of(x, one, other, width * len(x) ** _IN_PLANES)
             anew.planes.append((width, dataclasses.replace(plane, like=old.like)))
-        anew.curves = [Bent.of(x, old.i, old.others) for old in self.curves]
+        anew.curves = [old.refit(x) for old in self.curves]
         return anew
 
     def __call__(self, points: Tensor) -> Tensor:
@@ -111,6 +118,12 @@ def _best(logs: dict[float, Tensor]) -> float:
     return max(logs, key=lambda width: float(logs[width].mean()))
 
 
+def _broken(fit: Tensor, i: int, j: int) -> list[Curve]:
+    """Return curves of coordinate i for j, of as many nodes as so many rows bear."""
+    most = len(fit) // _ROWS_A_NODE
+    return [Curve.of(fit, i, j, nodes) for nodes in _NODES if nodes <= most]
+
+
 def _told_by_curves(fit: Tensor, hold: Tensor, alone: list[float]) -> Tensor:
     """Return what a curve of coordinate i tells of j on other rows, shape ``(d, d)``."""
     d = fit.shape[1]
@@ -119,6 +132,11 @@ def _told_by_curves(fit: Tensor, hold: Tensor, alone: list[float]) -> Tensor:
         others = [j for j in range(d) if j != i]
         told = Bent.of(fit, i, others).each(hold).mean(0)
         gain[i, others] = told - torch.tensor([alone[j] for j in others], dtype=torch.float64)
+    few = fit[:_LOOKED]
+    if d <= _FEW and len(few) >= _NODES[1] * _ROWS_A_NODE:
+        for i, j in itertools.permutations(range(d), 2):
+            told = Curve.of(few, i, j, _NODES[1]).given(hold).mean()
+            gain[i, j] = gain[i, j].clamp(min=float(told) - alone[j])
     return gain
 
 
