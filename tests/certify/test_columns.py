@@ -1,5 +1,6 @@
 """Challengers by columns: bent ones, broken lines, and the columns that whitening has mixed."""
 
+import itertools
 import math
 
 import pytest
@@ -22,11 +23,11 @@ def uniform(n, d=1, seed=0):
 
 
 LAWS = {
-    "log-normal": (lambda n, s: normal(n, 1, s).exp(), 1.4189385),  # entropy of log x, whose mean
-    "beta(1/2, 1/2)": (lambda n, s: (math.pi / 2 * uniform(n, 1, s)).sin() ** 2, math.log(math.pi / 4)),
+    "log-normal": (lambda n, s: normal(n, 1, s).exp(), 1.4189385),  # that of log x, whose mean is 0
+    "arcsine": (lambda n, s: (math.pi / 2 * uniform(n, 1, s)).sin() ** 2, math.log(math.pi / 4)),
     "minus exponential": (lambda n, s: uniform(n, 1, s).log(), 1.0),
 }  # fmt: skip
-"""Draws, and entropies (of the logarithm's mean, 0, beside it)."""
+"""Draws, and the entropies of the laws."""
 
 
 @pytest.mark.parametrize("name", LAWS)
@@ -42,11 +43,10 @@ def test_what_is_bent_has_nearly_the_laws_likelihood(name):
 
 @pytest.mark.parametrize("name", LAWS)
 def test_bent_columns_integrate_to_one_and_so_they_do_fitted_anew(name):
-    """In u = x's own quantiles the integral is a mean: of p over the law's density, by its draws."""
+    """By Gauss-Legendre's rule on pieces that shrink towards where densities may be infinite."""
     draw, _ = LAWS[name]
     density = Warped.best(draw(2000, 1), draw(600, 2), 0)
     low, high = {"log-normal": (-2, 400), "minus exponential": (-40, 2)}.get(name, (-0.5, 1.5))
-    # A grid that is finest at the ends, by Gauss-Legendre on pieces that shrink towards them.
     pieces = [10.0**-k for k in range(14)]
     ends = sorted(
         {low, high, *(p for p in pieces), *(1 - p for p in pieces), *(-p for p in pieces)}
@@ -55,7 +55,7 @@ def test_bent_columns_integrate_to_one_and_so_they_do_fitted_anew(name):
     nodes, weights = legendre(60)
     for one in (density, density.refit(draw(3000, 4))):
         total = 0.0
-        for a, b in zip(edges, edges[1:], strict=False):
+        for a, b in itertools.pairwise(edges):
             x = (a + (b - a) * nodes)[:, None]
             total += float((one(x).exp() * weights).sum()) * (b - a)
         assert total == pytest.approx(1.0, abs=0.01)
