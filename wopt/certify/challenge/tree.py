@@ -79,7 +79,7 @@ class Tree:
             planes = {width: plane(parent, child, width) for width in _WIDTHS}
             logs = {width: float(one.given(hold).mean()) for width, one in planes.items()}
             width = max(logs, key=logs.__getitem__)
-            curves = [Bent.of(fit, parent, [child]), *_broken(fit, parent, child)]
+            curves = _curves(fit, parent, child)
             curve = max(curves, key=lambda one: float(one.given(hold).mean()))
             if float(curve.given(hold).mean()) > logs[width]:
                 self.curves.append(curve)
@@ -118,10 +118,11 @@ def _best(logs: dict[float, Tensor]) -> float:
     return max(logs, key=lambda width: float(logs[width].mean()))
 
 
-def _broken(fit: Tensor, i: int, j: int) -> list[Curve]:
-    """Return curves of coordinate i for j, of as many nodes as so many rows bear."""
+def _curves(fit: Tensor, i: int, j: int) -> list[Bent | Curve]:
+    """Return curves of coordinate i for j: polynomials, and of as many nodes as the rows bear."""
     most = len(fit) // _ROWS_A_NODE
-    return [Curve.of(fit, i, j, nodes) for nodes in _NODES if nodes <= most]
+    broken = [Curve.of(fit, i, j, nodes) for nodes in _NODES if nodes <= most]
+    return [Bent.of(fit, i, [j]), *broken]
 
 
 def _told_by_curves(fit: Tensor, hold: Tensor, alone: list[float]) -> Tensor:
