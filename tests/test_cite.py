@@ -53,7 +53,7 @@ def test_no_key_means_two_things():
 def test_every_entry_is_used():
     used = {key for e in ENTRIES for key in host().registry.load(e.kind, e.qualified).cites}
     used |= {key for keys in cite.BOUNDS.values() for key in keys}
-    tables = (cite._OPTIMISERS, cite._RUNGS)
+    tables = (cite._OPTIMISERS, cite._CHALLENGERS)
     used |= {key for table in tables for keys in table.values() for key in keys}
     source = Path(cite.__file__).read_text()
     for package in PACKAGES:

@@ -47,7 +47,13 @@ _APART = ("plan", "certify")
 
 _SAMPLER = ("vehtari2024", "zhang2009", "owen2013")
 _LOST = ("kirkpatrick1983", "roberts1996")
-_RUNGS = {"kernels": ("abramson1982",), "tree": ("liu2011",)}
+_CHALLENGERS = {
+    "Student": ("liu1995",),
+    "kernels": ("abramson1982",),
+    "tree": ("liu2011", "harvey1976"),
+    "turned tree": ("liu2011", "harvey1976", "hyvarinen1999"),
+    "warped columns": ("liu2009", "liu1995", "liu2011"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -188,8 +194,9 @@ def _of_certificate(made: Certificate, config: RunConfig) -> Iterator[Cited]:
     if any(step.transport is not None for step in made.steps):
         yield _cited("plans between samples", ["gelbrich1990", "flamary2021"])
     if made.challengers is not None:
-        tried = " ".join([made.challengers.by, *(rung.name for rung in made.challengers.ladder)])
-        keys = [key for word, found in _RUNGS.items() if word in tried for key in found]
+        tries = made.challengers.tries
+        kinds = [] if tries is None else [title.split(" on the ")[0] for title in tries.closed]
+        keys = dict.fromkeys(key for kind in kinds for key in _CHALLENGERS.get(kind, ()))
         yield _cited("challengers and their limits", [*keys, "waudby2024"])
     if made.two_sample is not None:
         yield _cited("two-sample tests", _TWO_SAMPLE)
