@@ -119,6 +119,9 @@ class Challenge:
         assert data is not None
         if data.sample is None or not (self.fresh or len(data.test) < _FEW):
             return self._carried(data.test, count)
+        if count <= _FEW and not self.fresh:  # the least: what the certificate looks at judges too
+            own = generator(self.prepared.config.seed, "certify", "particles")
+            return self._carried(data.sample(count, own), count)
         return self._drawn("judge", count)
 
     def _groups(self) -> tuple[Tensor, Tensor] | None:
