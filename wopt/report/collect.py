@@ -66,7 +66,12 @@ def collect(
     many = _many(flow, dataset, target, seed) if known else None
     if many is not None:
         arrays["real"] = rows if flow.pulls_back else many[: len(rows)]
-    generated = _generated(flow, max(len(rows), _IMAGES), seed)
+    shown = _IMAGES if dataset.images is not None else 0
+    if backward is not None and flow.pulls_back and len(rows) >= shown:
+        # Samples of the target, carried back, are the model's.
+        generated: Tensor | None = flow.transform.inverse(backward[-1])
+    else:
+        generated = _generated(flow, max(len(rows), shown), seed)
     if generated is not None:
         arrays["generated"] = generated[: len(rows)]
     if dataset.images is not None and flow.pulls_back:

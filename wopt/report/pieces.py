@@ -85,7 +85,9 @@ def _on_dark(figure: Figure, drawn: NDArray[np.uint8]) -> NDArray[np.uint8]:
     height, words = len(drawn), np.ones(drawn.shape[:2], dtype=bool)
     for axes in figure.axes:
         for part in (axes, *axes.patches):  # patches are the ends of a bar of colours
-            (left, bottom), (right, top) = np.rint(part.get_window_extent().get_points()).astype(int)
+            (left, bottom), (right, top) = np.rint(part.get_window_extent().get_points()).astype(
+                int
+            )
             words[max(height - top, 0) : height - bottom, max(left, 0) : right] = False
     dark = drawn.copy()
     dark[words, :3] = np.rint(255 * np.array(to_rgb(_LIGHT)))

@@ -1,4 +1,4 @@
-"""torch's optimisers without torch's compiler, whose import takes a second and is of no use here."""
+"""torch's optimisers without torch's compiler, a second to import and not used here."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ few values and a little noise of the clock does not change it.
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 
@@ -144,7 +145,7 @@ def _refits(kinds: list[str], dim: int, rows: int, work: float) -> tuple[int, ..
     passes = min(seconds / sum(costs), PARTS) if costs else 0.0
     if passes >= 1:
         done = [math.floor(part * passes / PARTS) for part in range(PARTS + 1)]
-        return tuple(len(costs) * (b - a) for a, b in zip(done, done[1:], strict=False))
+        return tuple(len(costs) * (b - a) for a, b in itertools.pairwise(done))
     some = sum(sum(costs[: k + 1]) <= seconds for k in range(len(costs)))
     return tuple(some if part == PARTS // 2 else 0 for part in range(PARTS))
 
