@@ -49,7 +49,7 @@ def make(name: str, iterations: int) -> dict[str, Any]:
             "solver": {"iterations": iterations},
             "stop": {"steps": 1},
         }
-        result = begin(prepare(validate(config)), out)
+        begin(prepare(validate(config)), out)
         steps = [json.loads(line) for line in (out / "steps.jsonl").read_text().splitlines()]
         made = json.loads((out / "certificate.json").read_text())
         x = law.sample(TRUTH, draw)
@@ -64,7 +64,6 @@ def make(name: str, iterations: int) -> dict[str, Any]:
         "value": side["value"],
         "rows": side["rows"],
         "trained": trained,
-        "beside": result.cpu_seconds,
     }
 
 
@@ -84,7 +83,7 @@ def main() -> None:
         print(shown(runs))
         return
     done = {(run["law"], run["iterations"]) for run in runs}
-    for name, iterations in itertools.product(LAWS, ITERATIONS):
+    for iterations, name in itertools.product(ITERATIONS, LAWS):
         if (name, iterations) in done:
             continue
         again = [sys.executable, __file__, str(asked.file), "--one", name, str(iterations)]

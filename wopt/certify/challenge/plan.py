@@ -7,6 +7,7 @@ few values and a little noise of the clock does not change it.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 import time
@@ -78,7 +79,8 @@ def planned(target: Target, fit: Rows, hold: Rows, judges: int, options: Options
     speed = _grid(_probe() / _PROBE)
     work = _grid(options.budget / speed)
     rows = len(fit), len(hold), judges
-    pairs = offered(options, fit.moves) if options.quick and not fit.condition else []
+    quick = options.quick and not fit.condition
+    pairs = offered(dataclasses.replace(options, budget=work), fit.moves) if quick else []
     closed, spent = _closed(pairs, fit.moves, rows, _CLOSED * work)
     free: tuple[FreeTry, ...] = ()
     left = (1 - _LEARNING) * work - spent
