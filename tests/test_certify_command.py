@@ -66,7 +66,7 @@ def same(one, other):
 
 
 def test_it_is_made_anew_the_same(command, finished):
-    # Challengers go on as long as the processor's clock lets them.
+    # How many challengers there are depends on the processor's clock.
     quiet = ("certify", finished, "--set", "challenge=false", "--set", "score_rows=50")
     assert command(*quiet).status == 0
     before = certificate(finished)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
-__all__ = ["Mean", "mean_and_error", "some"]
+__all__ = ["Mean", "mean_and_error", "normal_log_prob", "some"]
 
 _ENOUGH = 2**17
 """Rows that tell means and covariances to 0.3 % of a deviation."""
@@ -22,6 +23,26 @@ def some(x: Tensor) -> Tensor:
         (100, 100000)
     """
     return x[:: max(1, math.ceil(len(x) / _ENOUGH))]
+
+
+def normal_log_prob(x: Tensor, mean: Tensor, factor: Tensor) -> Tensor:
+    """Return log N(x; m, L L^T), shape ``(n, d)`` to ``(n,)``.
+
+    torch's ``MultivariateNormal`` imports its compiler's algebra (sympy), 0.3 s.
+
+    Args:
+        x: Points.
+        mean: m, shape ``(d,)``.
+        factor: L, lower triangular, shape ``(d, d)``.
+
+    Example:
+        >>> law = normal_log_prob(torch.zeros(1, 2), torch.zeros(2), 2 * torch.eye(2))
+        >>> round(float(law), 4)  # -log(2 pi) - log 4
+        -3.2242
+    """
+    white = torch.linalg.solve_triangular(factor, (x - mean).T, upper=False)
+    constant = factor.diagonal().log().sum() + len(mean) / 2 * math.log(2 * math.pi)
+    return -white.square().sum(0) / 2 - constant
 
 
 class Mean(NamedTuple):

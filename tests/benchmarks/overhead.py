@@ -2,9 +2,10 @@
 
     python tests/benchmarks/overhead.py [--budget 60] [--only WORDS]
 
-Every run is a process of its own, timed by what it tells its listener. *measuring* is the figures
-on test rows, samples and what pictures need. *beside training* is measuring, certificate and report
-by training, planning included.
+Every run is a process of its own, timed by what it tells its listener. *start* is imports and
+planning, *measuring* the figures on test rows, samples and what pictures need. *beside training* is
+measuring, certificate and report by training. The load of the machine is told: above the number of
+cores CPU seconds grow.
 """
 
 from __future__ import annotations
@@ -29,46 +30,51 @@ def moons(rows: int) -> dict[str, Any]:
     return {"name": "toy", "shape": "moons", **split}
 
 
-FEW, MANY = moons(300), moons(24_000)
+TABLE = {"name": "array", "path": "{table}"}
 ONE = {"block": {"name": "autoregressive"}, "stop": {"steps": 1}}
 
+
+def several(iterations: int) -> dict[str, Any]:
+    """Return a run of four ``ode`` blocks."""
+    return {"source": moons(10_000), "solver": {"iterations": iterations}}
+
+
+def one_step(iterations: int) -> dict[str, Any]:
+    """Return a run of one autoregressive step."""
+    return {**ONE, "source": moons(20_000), "solver": {"iterations": iterations}}
+
+
 RUNS: dict[str, dict[str, Any]] = {
-    "300 x 2, ode, 4 steps of 5 iterations": {"source": FEW, "solver": {"iterations": 5}},
-    "300 x 2, planned": {"source": FEW, "plan": {"budget": "{budget}"}},
-    "24,000 x 2, planned": {"source": MANY, "plan": {"budget": "{budget}"}},
-    "4,000 x 2, ode, 4 steps of 40 iterations": {
-        "source": moons(4000),
-        "solver": {"iterations": 40},
+    "a table of 300 x 3, ode, 4 steps of 5 iterations": {
+        "source": TABLE,
+        "solver": {"iterations": 5},
     },
-    "4,000 x 2, ode, 4 steps of 160 iterations": {
-        "source": moons(4000),
-        "solver": {"iterations": 160},
-    },
-    "24,000 x 2, ode, 4 steps of 100 iterations": {"source": MANY, "solver": {"iterations": 100}},
-    "20,000 x 2, autoregressive, 400 iterations": {
-        **ONE,
-        "source": moons(20_000),
-        "solver": {"iterations": 400},
-    },
-    "20,000 x 2, autoregressive, 1,200 iterations": {
-        **ONE,
-        "source": moons(20_000),
-        "solver": {"iterations": 1200},
-    },
+    "a table of 300 x 3, planned": {"source": TABLE, "plan": {"budget": "{budget}"}},
+    "10,000 x 2, ode, 4 steps of 10 iterations": several(10),
+    "10,000 x 2, ode, 4 steps of 25 iterations": several(25),
+    "10,000 x 2, ode, 4 steps of 70 iterations": several(70),
+    "10,000 x 2, ode, 4 steps of 150 iterations": several(150),
+    "20,000 x 2, autoregressive, 250 iterations": one_step(250),
+    "20,000 x 2, autoregressive, 650 iterations": one_step(650),
+    "20,000 x 2, autoregressive, 1,600 iterations": one_step(1600),
+    "20,000 x 2, autoregressive, 3,500 iterations": one_step(3500),
+    "20,000 x 2, autoregressive, 6,000 iterations": one_step(6000),
 }
-"""Configurations by what they are."""
+"""Configurations by what they are: of about 2, 5, 12, 25 and 40 seconds of training."""
 
 PARTS = ("start", "training", "measuring", "certificate", "report")
 
 
 def one(config: dict[str, Any]) -> dict[str, float]:
     """Make a run in this process; return the CPU seconds of its parts."""
+    import numpy as np
+
     from wopt.interfaces.listener import Listener
     from wopt.runs.execute import begin
     from wopt.runs.planned import prepared_run
 
     one_thread()
-    marks = {"start": time.process_time()}
+    marks = dict.fromkeys(PARTS[:1], 0.0)
 
     class Clock(Listener):
         """Notes when a part of the run is over."""
@@ -84,8 +90,14 @@ def one(config: dict[str, Any]) -> dict[str, float]:
             """Hear that the certificate is made."""
             marks["certificate"] = time.process_time()
 
-    prepared = prepared_run(config)
     with tempfile.TemporaryDirectory() as folder:
+        x = np.random.default_rng(0).standard_normal((300, 3))
+        x[:, 1] += x[:, 0] ** 2
+        np.save(Path(folder) / "table.npy", x)
+        if config["source"] == TABLE:
+            config["source"] = TABLE | {"path": str(Path(folder) / "table.npy")}
+        prepared = prepared_run(config)
+        marks["start"] = time.process_time()
         begin(prepared, Path(folder) / "run", Clock())
     marks["report"] = time.process_time()
     return {part: marks[part] - ([0.0, *marks.values()][k]) for k, part in enumerate(PARTS)}
@@ -117,7 +129,7 @@ def main() -> None:
         parts = json.loads(done.stdout.splitlines()[-1])
         share = sum(parts[p] for p in PARTS[2:]) / parts["training"]
         rows.append((name, *(round(parts[p], 2) for p in PARTS), round(share, 2)))
-    print(machine())
+    print(f"{machine()}, load {os.getloadavg()[2]:.0f} on {os.cpu_count()} cores")
     print()
     print(table(("run", *(f"{part}, CPU s" for part in PARTS), "beside training"), rows))
 

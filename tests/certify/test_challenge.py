@@ -19,6 +19,7 @@ from wopt.certify.challenge import (
     challenge,
     lower_limit,
 )
+from wopt.certify.challenge import plan as planning
 from wopt.certify.challenge.free_step import Effort, FreeStep
 from wopt.certify.challenge.gaussians import Gaussians
 from wopt.certify.challenge.kernel import KernelDensity
@@ -33,21 +34,49 @@ from wopt.testing.laws import laws
 NORMAL = torch.distributions.Normal
 
 
-def test_what_was_tried_repeats_without_a_clock():
+def test_what_was_tried_repeats_without_a_clock(monkeypatch):
     """The counts of a challenge, and another budget, give the same numbers."""
     law, parts = laws()["banana-2"], []
     for k, n in enumerate((1500, 500, 800)):
         x = law.sample(n, generator(k, "rows"))
         parts.append(Rows.of(standard(2), x, Particles.start(x)))
-    short = Options(wopt.build("block", "affine"), 0.4)
+    monkeypatch.setattr(planning, "_probe", lambda: planning._PROBE)
+    short = Options(wopt.build("block", "affine"), 2.0)
     first = challenge(standard(2), *parts, short)
     assert len(first.tries.refits) == 10
-    assert first.tries.free or "tree on the data" not in first.tries.closed
+    assert first.tries.free
+    assert "tree on the data" in first.tries.closed
     long = dataclasses.replace(short, budget=50.0, tries=first.tries)
     again = challenge(standard(2), *parts, long)
     assert (again.value, again.low, again.error) == (first.value, first.low, first.error)
     assert again.tries == first.tries
     assert [r.gain for r in again.ladder] == [r.gain for r in first.ladder]
+
+
+def test_a_plan_is_counts_that_grow_with_the_budget(monkeypatch):
+    """With the costs of a known machine the plan is a function of budget, rows and dimension."""
+    monkeypatch.setattr(planning, "_probe", lambda: planning._PROBE)
+    monkeypatch.setattr(planning, "_of_iteration", lambda *_: 0.008)
+    rows = [rows_of(normal(n, 2, n)) for n in (5000, 600)]
+
+    def plan(budget, **options):
+        return planning.planned(
+            standard(2), *rows, 600, Options(block_for(), budget, **options)
+        )  # fmt: skip
+
+    least, some, more, ample = (plan(budget) for budget in (0.01, 0.3, 3.0, 30.0))
+    assert least.closed == ("Student on the data",)
+    assert not least.free
+    assert "tree on the data" in some.closed
+    assert not some.free
+    assert {one.side for one in more.free} == {"data", "noise"}
+    assert all(one.iterations in (50, 100, 200) for one in more.free)
+    assert more == plan(3.1)  # on one place of the grid
+    assert set(some.closed) < set(more.closed) < set(ample.closed)
+    assert sum(least.refits) <= sum(some.refits) < sum(more.refits) < sum(ample.refits)
+    assert ample.refits == (12,) * 10
+    assert [one.iterations for one in ample.free[:4]] == [200, 200, 400, 400]
+    assert plan(0.01, quick=False).free  # something has to challenge
 
 
 def standard(dim):

@@ -106,7 +106,7 @@ def test_an_interrupted_run_has_a_page(tmp_path):
     assert "interrupted after step 1" in page.text
     assert 'class="badge open"' in page.source
     assert page.cards["nll_valid"].value == 3.0
-    assert set(page.images) == CURVES
+    assert page.images == {}  # what one step says is in the table
 
 
 def test_a_run_of_which_nothing_is_left_but_its_configuration(tmp_path):

@@ -99,7 +99,7 @@ def _measure(
         seed = derive(problem.seed, "certify", passage.record.step)
         critic = options.of_critic(effort.iterations, seed, effort.rungs)
         examined = not effort.last_only or len(measures) == len(blocks) - 1
-        rows = 0 if effort.last_only else options.transport_rows
+        rows = options.transport_rows if effort.plans else 0
         step, score = measure_step(problem, passage, critic, score, rows, examined=examined)
         measures.append(step)
         listener.work("certifying, step by step", len(measures), len(blocks))

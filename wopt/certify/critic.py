@@ -54,6 +54,8 @@ class CriticOptions:
         seconds: CPU seconds within which nets are trained; the first is trained in any case.
         rungs: How many nets at most, instead of the seconds; the result then repeats.
         closed_forms: Whether waves and kernel scores take part.
+        mixtures: Those fitted so far, with their rows and seed: the errors of a step and the
+            gradient after it are looked for on the same particles.
     """
 
     net: Spec
@@ -65,6 +67,9 @@ class CriticOptions:
     seconds: float = 4.0
     closed_forms: bool = True
     rungs: int | None = None
+    mixtures: list[tuple[Tensor, int, Gaussians]] = dataclasses.field(
+        default_factory=list, repr=False, compare=False
+    )
 
 
 def stein_norm(form: SteinForm, options: CriticOptions) -> Estimate:
@@ -162,7 +167,7 @@ def _fields(train: SteinForm, validation: SteinForm, options: CriticOptions) -> 
     if not options.iterations:
         return fields
     if options.closed_forms:
-        fields |= _closed_forms(train, validation, fields["affine"], options.seed)
+        fields |= _closed_forms(train, validation, fields["affine"], options)
     begun, best, iterations = time.process_time(), 0.0, options.iterations
     for rung in range(_RUNGS if options.rungs is None else options.rungs):
         rung_began = time.process_time()
@@ -186,8 +191,9 @@ def _fields(train: SteinForm, validation: SteinForm, options: CriticOptions) -> 
 
 
 def _closed_forms(
-    train: SteinForm, validation: SteinForm, affine: Field, seed: int
+    train: SteinForm, validation: SteinForm, affine: Field, options: CriticOptions
 ) -> dict[str, Field]:
+    seed = options.seed
     d = train.points.shape[1] - train.condition
     fields: dict[str, Field] = {
         f"waves {share:g}": WaveField(train, validation, share * math.sqrt(d), derive(seed, k))
@@ -196,11 +202,21 @@ def _closed_forms(
     fields["radial"] = RadialField(train, validation)
     if train.condition:
         return fields
-    mixture = Gaussians.best(train.points, validation.points, derive(seed, "mixture"))
-    fields["mixture score"] = MixtureScore(mixture)
+    fields["mixture score"] = MixtureScore(_mixture(train, validation, options))
     if d <= _KERNEL_DIM:
         fields["kernel score"] = _kernel_score(train, validation, affine)
     return fields
+
+
+def _mixture(train: SteinForm, validation: SteinForm, options: CriticOptions) -> Gaussians:
+    """Return the mixture fitted to these rows, once for all forms on them."""
+    seed = derive(options.seed, "mixture")
+    for rows, of_seed, known in options.mixtures:
+        if of_seed == seed and torch.equal(rows, train.points):
+            return known
+    made = Gaussians.best(train.points, validation.points, seed)
+    options.mixtures.append((train.points, seed, made))
+    return made
 
 
 def _kernel_score(train: SteinForm, validation: SteinForm, affine: Field) -> Field:

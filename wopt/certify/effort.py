@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import time
 from collections.abc import Callable, Sequence
 
@@ -43,6 +44,12 @@ _CHALLENGE = 12.0
 _CHALLENGERS = 0.5
 """Their share of a budget."""
 
+_LEAST_CHALLENGE = 0.25
+"""Processor seconds of challengers at the least: densities in closed form, on a few coordinates."""
+
+_PLANS, _WITHOUT = 0.4, "no plans between samples"
+"""Processor seconds of plans between samples: scipy's import, most of all."""
+
 _LEAST_SHARE = 0.25
 """Of what is planned, for challengers at the least."""
 
@@ -81,8 +88,8 @@ def trip_rows(particles: int) -> int:
 class Effort(Typed):
     """What a certificate is measured with, and what it costs.
 
-    All are counts but the challengers' seconds, whose counts are noted as they are spent
-    (:class:`~wopt.certify.tries.Tries`). With these counts a certificate repeats.
+    All are counts but the challengers' seconds, which are turned into counts before the first of
+    them is fitted (:class:`~wopt.certify.tries.Tries`). With these counts a certificate repeats.
 
     Attributes:
         particles: At most so many.
@@ -93,6 +100,7 @@ class Effort(Typed):
         judges: Rows that judge challengers at most.
         two_sample: Rows that two-sample tests compare at most; ``None`` where there are none.
         challenge: Processor seconds of the challengers; ``None`` where there are none.
+        plans: Whether maps are compared with plans between samples.
         expected: Processor seconds that this should take; ``None`` if it was not asked.
         budget: Processor seconds that it may take; ``None`` for any.
         left_out: What the budget is too small for, in words.
@@ -106,6 +114,7 @@ class Effort(Typed):
     judges: int = _JUDGES[1]
     two_sample: int | None = None
     challenge: float | None = None
+    plans: bool = True
     expected: Number | None = None
     budget: float | None = None
     left_out: str = ""
@@ -197,10 +206,14 @@ def plan(
         sizes = _fitting(cost, options, full, share)
     expected = cost(*sizes)
     # Where the least that can be measured is more than its share, challengers make room for it.
-    challenge = max(rest - max(share, expected), _LEAST_SHARE * rest) if challenged else None
+    least = max(_LEAST_SHARE * rest, _LEAST_CHALLENGE)
+    challenge = max(rest - max(share, expected), least) if challenged else None
     left_out = [_TOO_SMALL] if compared and tests is None else []
     if cost.examined < cost.steps:
         left_out.append("first-order errors of the last step alone")
+    plans = cost.plans(sizes[0])
+    if options.transport_rows and not plans:
+        left_out.append(_WITHOUT)
     particles, iterations, score_rows = sizes
     return Effort(
         particles,
@@ -211,6 +224,7 @@ def plan(
         judges=min(cost.judges(particles), _JUDGES[1]),
         two_sample=tests if compared else None,
         challenge=challenge,
+        plans=plans,
         expected=expected + (challenge or 0.0) + (took if compared else 0.0),
         budget=whole,
         left_out="; ".join(left_out),
@@ -260,6 +274,7 @@ class _Cost:
         few = like if like.weights is not None else like.rows(slice(_TRIAL))
         self.steps = self.examined = len(blocks)
         self.rows, self.carried, self.challenged = rows, carried, challenged
+        self.transport = bool(options.transport_rows) and "scipy.optimize" not in sys.modules
         self.push = _seconds(lambda: push_all(blocks, few, audit=True)) / len(few)
         self.critic = self.closed = 0.0
         # Without the log-det no field is needed: the gradient at the particles is known.
@@ -281,12 +296,18 @@ class _Cost:
         """Return the rows that judge: those that were carried, if that is enough."""
         return max(particles, self.carried or _JUDGES[0])
 
+    def plans(self, particles: int) -> bool:
+        """Whether plans between samples are made: not where only the least can be measured."""
+        return self.examined == self.steps and particles > _LEAST[0]
+
     def __call__(self, particles: int, iterations: int, score_rows: int) -> float:
         some = particles if self.rows is None else min(particles, self.rows)
         new = max(some, self.judges(some) if self.challenged else 0)
         carried = self.push * ((new if new > self.carried else 0) + trip_rows(some))
         critics = self.critics * (2 * self.critic * iterations + self.closed * some)
-        return carried + critics + self.steps * self.per_score_row * min(score_rows, some)
+        plans = _PLANS if self.transport and self.plans(particles) else 0.0
+        scores = self.steps * self.per_score_row * min(score_rows, some)
+        return carried + critics + plans + scores
 
 
 def _of_critic(options: CertifyOptions, like: Particles) -> float:

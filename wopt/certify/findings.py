@@ -144,10 +144,10 @@ def _bounds(found: Findings) -> list[StepBounds]:
     )
     end = measures[-1].contributions
     floors = [
-        [later_fall(m.contributions, end, found.level), *floors_of(None, gap)]
+        [later_fall(m.contributions, end, found.level), *floors_of(None, gap, found.of)]
         for m, gap in zip(measures, found.gaps, strict=True)
     ]
-    floors[-1] = [*floors_of(found.lower, found.gaps[-1])]
+    floors[-1] = [*floors_of(found.lower, found.gaps[-1], found.of)]
     return refute([_by_measured(row) for row in rows], floors, found.convexity)
 
 

@@ -20,7 +20,6 @@ __all__ = ["Gap", "Refuted", "floors_of"]
 _BY_ESTIMATE = "the upper end of the best estimate, which is no fact"
 _WITHHELD = "no upper side: what the errors seen would allow is within the error of the estimate"
 _HIDDEN = "no upper side: too little was looked for (`wopt certify --budget` tries harder)"
-_KNOWN_BY = "both densities, which are known"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,8 +121,8 @@ class Gap(Typed):
         gap = cls(of, None, level, None, upper, needed, refuted, hidden=hidden)
         if known is not None and not known.impossible and math.isfinite(known.value):
             return dataclasses.replace(
-                gap, lower=known.low, estimate=known.value, known=True, by=_KNOWN_BY,
-                estimate_by=_KNOWN_BY,
+                gap, lower=known.low, estimate=known.value, known=True, by=of.known_by,
+                estimate_by=of.known_by,
             )  # fmt: skip
         if lower is None:
             return gap
@@ -159,7 +158,9 @@ class Gap(Typed):
         return f"{self.of} is at least {max(self.lower, 0.0):.4g} ({self.level:.0%}{known})"
 
 
-def floors_of(lower: LowerSide | None, known: Estimate | None) -> list[Floor]:
+def floors_of(
+    lower: LowerSide | None, known: Estimate | None, of: Quantity = Quantity.KL_DATA_MODEL
+) -> list[Floor]:
     """Return what a gap is at least, by a lower side and by what is known of it.
 
     The upper end of the best estimate is among them where the gap itself is not known: a floor for
@@ -171,7 +172,7 @@ def floors_of(lower: LowerSide | None, known: Estimate | None) -> list[Floor]:
     if lower is not None and lower.low > 0:
         floors.append(Floor(lower.low, f"the lower side ({lower.by})"))
     if known is not None and not known.impossible:
-        return [*floors, Floor(known.low, _KNOWN_BY)] if known.low > 0 else floors
+        return [*floors, Floor(known.low, of.known_by)] if known.low > 0 else floors
     estimate = None if lower is None else best_estimate(lower)
     if estimate is not None and estimate.value > 0:
         floors.append(Floor(estimate.high, _BY_ESTIMATE, estimated=True))

@@ -30,6 +30,11 @@ class Quantity(enum.StrEnum):
         return "KL(p_n | q)" if self.in_nats else "G(p_n) - min G"
 
     @property
+    def known_by(self) -> str:
+        """What is known where its value is."""
+        return "both densities, which are known" if self.in_nats else "the minimum, which is known"
+
+    @property
     def short(self) -> str:
         """It in a formula."""
         return "KL" if self.in_nats else "G - min G"

@@ -1,4 +1,4 @@
-"""What challengers were tried, in counts: with these, and no clock, a challenge repeats."""
+"""What challengers are tried, in counts, planned before and noted after: so a challenge repeats."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class FreeTry(Typed):
 
     Attributes:
         rung: Of the ladder, from 0.
-        side: Where it begins.
-        iterations: That its schedule was cut to.
+        side: Where it begins; in a plan also ``best``, the one that has gained more.
+        iterations: Of its schedule.
     """
 
     rung: int
@@ -26,7 +26,7 @@ class FreeTry(Typed):
 
 @dataclasses.dataclass(frozen=True)
 class Tries(Typed):
-    """What a challenge did in its time.
+    """What a challenge does.
 
     Attributes:
         closed: Names of the densities in closed form.

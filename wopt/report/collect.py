@@ -18,7 +18,7 @@ from wopt.seeds import generator
 
 __all__ = ["GRID", "collect"]
 
-GRID = 64
+GRID = 48
 """Points along each side of the grids on which densities are drawn."""
 
 _ROWS, _MANY, _IMAGES = 1000, 20_000, 64
@@ -49,7 +49,7 @@ def collect(
         - ``real``, ``generated`` ``(m, d)``: in the units of what the model stands for (the data,
           or the target if the model is the start pushed forward);
         - ``real_images``, ``generated_images`` ``(64, h, w)``: if rows are pictures;
-        - ``grid_log_density`` and, where known, ``grid_true_log_density`` ``(64, 64)``, rows
+        - ``grid_log_density`` and, where known, ``grid_true_log_density`` ``(48, 48)``, rows
           along the second coordinate; ``grid_extent`` = (xmin, xmax, ymin, ymax); ``real_many``
           (up to 20000 rows): if d = 2;
         - ``labels``: names of columns and coordinates, JSON in UTF-8 bytes, uint8.
@@ -66,7 +66,12 @@ def collect(
     many = _many(flow, dataset, target, seed) if known else None
     if many is not None:
         arrays["real"] = rows if flow.pulls_back else many[: len(rows)]
-    generated = _generated(flow, max(len(rows), _IMAGES), seed)
+    shown = _IMAGES if dataset.images is not None else 0
+    if backward is not None and flow.pulls_back and len(rows) >= shown:
+        # Samples of the target, carried back, are the model's.
+        generated: Tensor | None = flow.transform.inverse(backward[-1])
+    else:
+        generated = _generated(flow, max(len(rows), shown), seed)
     if generated is not None:
         arrays["generated"] = generated[: len(rows)]
     if dataset.images is not None and flow.pulls_back:

@@ -17,6 +17,9 @@ from wopt.train.record import StepRecord
 
 __all__ = ["diagnostics", "progress"]
 
+_ROOM = 0.15
+"""What a line of a legend takes, as a share of the curves' height."""
+
 _Panel = tuple[str, str, list[tuple[str, str, str, np.ndarray[Any, Any]]], float | None]
 
 
@@ -135,7 +138,7 @@ def diagnostics(run: Run) -> Picture | None:
         _decades(axes)
         _by_step(axes)
         if axes.get_legend_handles_labels()[0]:
-            axes.legend(loc="best")
+            _legend_above(axes)
     return Picture(
         "diagnostics",
         "How well the steps were solved",
@@ -147,6 +150,15 @@ def diagnostics(run: Run) -> Picture | None:
         "logarithmic scale.",
         svg(figure, [[[one] for one in figure.axes]]),
     )
+
+
+def _legend_above(axes: Axes) -> None:
+    """Give the legend a part of the panel for itself: two words hide a point of a short run."""
+    low, high = axes.get_ylim()
+    room = _ROOM * len(axes.get_legend_handles_labels()[0])
+    if axes.get_yscale() == "log":
+        axes.set_ylim(low, high * (high / low) ** room)
+    axes.legend(loc="upper right")
 
 
 def _log_curve(

@@ -17,17 +17,19 @@ __all__ = ["pictures"]
 def pictures(run: Run) -> list[Picture]:
     """Return the pictures that this run's files allow."""
     with page_style():
+        # What one step says fits into the tables; curves are for several.
+        several = len(run.steps) > 1
         rows_are_pictures = "real_images" in run.arrays or "generated_images" in run.arrays
         drawn = [
             images(run),
             density(run),
             # Columns that are pixels say nothing one by one.
             None if rows_are_pictures else scatter(run) or pairs(run),
-            progress(run),
+            progress(run) if several else None,
             motion(run, "paths"),
             motion(run, "backward"),
-            diagnostics(run),
+            diagnostics(run) if several else None,
             losses(run),
-            certificate_picture(run),
+            certificate_picture(run) if several else None,
         ]
     return [picture for picture in drawn if picture is not None]

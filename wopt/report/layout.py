@@ -64,7 +64,7 @@ class _Panel:
 
     @classmethod
     def of(cls, axes: Axes) -> _Panel:
-        place, whole = axes.get_subplotspec(), axes.get_tightbbox()
+        place, whole = axes.get_subplotspec(), axes.get_tightbbox(bbox_extra_artists=[])
         assert place is not None
         assert whole is not None
         inside = axes.get_window_extent()

@@ -105,6 +105,7 @@ def _panels(
         axes.set_title(stage_title(k, n, run, forward), fontsize=9.5)
         if square:
             axes.set_aspect("equal")
+    grid[0].locator_params(nbins=4)  # of all, whose axes are shared
     for axes in grid[len(shown) :]:
         axes.remove()
     below = [grid[i : i + columns] for i in range(0, len(shown), columns)]

@@ -16,8 +16,8 @@ import matplotlib.image
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
@@ -56,6 +56,7 @@ def png(figure: Figure, rows: Rows | None = None) -> tuple[Piece, ...]:
         figure: One grid of panels, or with a layout engine of matplotlib's.
         rows: Its panels; without them it is one piece.
     """
+    figure.set_dpi(DPI)  # before it is laid out, so that letters are measured once
     boxes = _boxes(figure, rows)
     pixels = _drawn(figure)
     return tuple(
@@ -69,16 +70,28 @@ def both(figure: Figure, rows: Rows | None = None) -> tuple[Piece, ...]:
 
     A map of density or a photograph must not be inverted, as line drawings are on a dark page.
     """
+    figure.set_dpi(DPI)
     boxes = _boxes(figure, rows)
     drawn = _drawn(figure)
-    for text in figure.findobj(Text):
-        text.set_color(_LIGHT)
-    for axes in figure.axes:
-        axes.tick_params(color=_LIGHT, labelcolor=_LIGHT)
-        for spine in axes.spines.values():
-            spine.set_edgecolor(_LIGHT)
-    dark = _drawn(figure)
+    dark = _on_dark(figure, drawn)
     return tuple(Piece(_png(_cut(drawn, box)), _width(box), _png(_cut(dark, box))) for box in boxes)
+
+
+def _on_dark(figure: Figure, drawn: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the pixels with all that is outside of the panels, words and ticks, in a light tone.
+
+    The ground is transparent, so its tone is not seen, and edges of letters keep their opacity.
+    """
+    height, words = len(drawn), np.ones(drawn.shape[:2], dtype=bool)
+    for axes in figure.axes:
+        for part in (axes, *axes.patches):  # patches are the ends of a bar of colours
+            (left, bottom), (right, top) = np.rint(part.get_window_extent().get_points()).astype(
+                int
+            )
+            words[max(height - top, 0) : height - bottom, max(left, 0) : right] = False
+    dark = drawn.copy()
+    dark[words, :3] = np.rint(255 * np.array(to_rgb(_LIGHT)))
+    return dark
 
 
 def svg(figure: Figure, rows: Rows | None = None) -> tuple[Piece, ...]:
@@ -151,7 +164,6 @@ def _shares(figure: Figure, box: Bbox) -> Bbox:
 
 
 def _drawn(figure: Figure) -> NDArray[np.uint8]:
-    figure.set_dpi(DPI)
     canvas: Any = FigureCanvasAgg(figure)
     canvas.draw()
     return np.array(canvas.buffer_rgba())

@@ -15,6 +15,9 @@ __all__ = ["density", "scatter"]
 _COUNTED = ("Data", "Target's samples")
 """How the title of a histogram begins."""
 
+_BAR = 0.04
+"""Width of the bar of colours beside a map's."""
+
 
 def density(run: Run) -> Picture | None:
     """Draw a histogram of real rows, the model's density and the true one, in two dimensions."""
@@ -27,8 +30,9 @@ def density(run: Run) -> Picture | None:
     width, height = extent[1] - extent[0], extent[3] - extent[2]
     square = 0.5 < width / max(height, 1e-300) < 2
     side = (WIDTH - 1.8) / len(panels) * (height / width if square else 1)
-    figure = Figure(figsize=(WIDTH, min(side, 5.5) + 0.6), layout="constrained")
-    axes_row = figure.subplots(1, len(panels), squeeze=False)[0]
+    figure = Figure(figsize=(WIDTH, min(side, 5.5) + 0.6))
+    ratios = [1.0] * len(panels) + [_BAR]
+    *axes_row, bar_axes = figure.subplots(1, len(ratios), width_ratios=ratios)
     for axes, (name, values) in zip(axes_row, panels, strict=True):
         shown = axes.imshow(
             values, origin="lower", extent=tuple(extent), cmap="magma", vmin=0, vmax=top or None,
@@ -40,7 +44,7 @@ def density(run: Run) -> Picture | None:
         axes.set_xlabel(column(run, 0))
     axes_row[0].set_ylabel(column(run, 1))
     panel_axes = [[axes] for axes in axes_row]
-    bar = figure.colorbar(shown, ax=axes_row, location="right", shrink=0.8, aspect=30, extend="max")
+    bar = figure.colorbar(shown, cax=bar_axes, extend="max")
     bar.set_label("density", color=MUTED)
     bar.outline.set_visible(False)
     panel_axes[-1].append(bar.ax)
@@ -85,16 +89,18 @@ def scatter(run: Run) -> Picture | None:
     ratio = (ends[1][1] - ends[1][0]) / (ends[0][1] - ends[0][0])
     square = 0.5 < ratio < 2
     top = min((WIDTH - 1) / 2 * (ratio if square else 0.8), 5.2)
-    figure = Figure(figsize=(WIDTH, top + 2.8), layout="constrained")
-    rows = figure.add_gridspec(2, 1, height_ratios=[top + 0.4, 2.4])
-    upper, lower = (figure.add_subfigure(rows[i]) for i in range(2))
-    row = upper.subplots(1, len(panels), squeeze=False, sharey=True)[0]
-    for axes, (x, colour) in zip(row, panels, strict=True):
+    figure = Figure(figsize=(WIDTH, top + 2.8))
+    upper, lower = figure.subplots(2, 2, height_ratios=[top + 0.4, 2.4])
+    for axes, (x, colour) in zip(upper, panels, strict=False):
         axes.scatter(x[:, 0], x[:, 1], s=7, c=colour, lw=0, alpha=0.6)
         axes.set(xlim=ends[0], ylim=ends[1], xlabel=column(run, 0))
         axes.set_aspect("equal" if square else "auto")
-    row[0].set_ylabel(column(run, 1))
-    for j, axes in enumerate(lower.subplots(1, 2)):
+        axes.locator_params(nbins=6)
+    upper[0].set_ylabel(column(run, 1))
+    upper[1].tick_params(labelleft=False)
+    for axes in upper[len(panels) :]:
+        axes.remove()
+    for j, axes in enumerate(lower):
         marginals(axes, generated[:, j], None if real is None else real[:, j], ends[j])
         axes.set_xlabel(column(run, j))
     legend(figure, run, real is not None)
@@ -108,7 +114,7 @@ def scatter(run: Run) -> Picture | None:
         f"{len(generated)} generated"
         + (f" and {len(real)} real rows" if real is not None else " rows")
         + " as points, and marginal histograms.",
-        png(figure, [[[one] for one in part.axes] for part in (upper, lower)]),
+        png(figure, [[[one] for one in row] for row in (upper[: len(panels)], lower)]),
     )
 
 

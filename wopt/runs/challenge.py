@@ -31,6 +31,9 @@ _FIT, _HOLD, _JUDGE = 20_000, 5_000, 20_000
 _FEW = 1_000
 """Where there are fewer test rows, and the source can be drawn from, so many draws judge."""
 
+_LITTLE = 4_000
+"""Rows that fit where so few judge."""
+
 _BLURRED = 6_000
 """Rows at most that are compared at resolutions: a pilot, and two samples."""
 
@@ -127,6 +130,9 @@ class Challenge:
         assert data is not None
         if data.sample is None or not (self.fresh or len(data.test) < _FEW):
             return self._carried(data.test, count)
+        if count <= _FEW and not self.fresh:  # the least: what the certificate looks at judges too
+            own = generator(self.prepared.config.seed, "certify", "particles")
+            return self._carried(data.sample(count, own), count)
         return self._drawn("judge", count)
 
     def _groups(self) -> tuple[Tensor, Tensor] | None:
@@ -147,7 +153,9 @@ class Challenge:
         if data is not None and data.sample is not None and self.rows >= _JUDGE:
             fit = self._drawn("fit", min(_FIT, len(prepared.train)))
             return fit, self._drawn("hold", min(_HOLD, len(prepared.valid)))
-        fit = prepared.train.rows(slice(_FIT)), state.train.first(_FIT)
+        # Where few rows judge there is little time too, and images of many would take all of it.
+        most = _FIT if self.rows > _FEW else _LITTLE
+        fit = prepared.train.rows(slice(most)), state.train.first(most)
         return fit, (prepared.valid, state.valid.particles)
 
     def _drawn(self, what: str, count: int) -> tuple[Particles, Particles]:

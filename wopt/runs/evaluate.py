@@ -14,7 +14,7 @@ from wopt.interfaces.objective import Objective
 from wopt.particles import Particles, split_conditions
 from wopt.push import inversion_error, push_all
 from wopt.runs.prepare import Prepared
-from wopt.statistics import mean_and_error, some
+from wopt.statistics import mean_and_error, normal_log_prob, some
 from wopt.store.result import RunResult
 from wopt.train.guard import INVERTED, nll
 
@@ -111,8 +111,7 @@ def gaussian_nll(train: Tensor, test: Tensor) -> float | None:
     factor, info = torch.linalg.cholesky_ex(covariance)
     if info.item():
         return None
-    law = torch.distributions.MultivariateNormal(train.double().mean(0), scale_tril=factor)
-    return float(-law.log_prob(test.double()).mean())
+    return float(-normal_log_prob(test.double(), train.double().mean(0), factor).mean())
 
 
 def _nll(objective: Objective, moved: Particles, log_det: float) -> Tensor | None:

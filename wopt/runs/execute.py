@@ -45,8 +45,8 @@ __all__ = ["begin", "resume", "run", "versions"]
 _DRAWS = 10_000
 """Draws by which a sampler is measured."""
 
-_REPORT = 1.5
-"""Processor seconds of a report."""
+_REPORT, _PANELS = 0.9, 0.12
+"""Processor seconds of a report, and of a step's panels in it."""
 
 SAMPLES = 2000
 """Rows of ``samples.npy``."""
@@ -182,7 +182,7 @@ class _Execution:
             cpu_seconds=earlier[1] + time.process_time() - self.began[1],
         )
         self.directory.write_result(result.to_dict())
-        report = _REPORT if self.report else 0.0
+        report = _REPORT + _PANELS * min(len(blocks), 8) if self.report else 0.0
         carried = Carried(known, time.process_time() - trained + report)
         self._certify(ended, carried)
         if self.report:

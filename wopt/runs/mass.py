@@ -25,6 +25,10 @@ _ROWS, _DRAWS = 500, 2000
 """Rows of data, and of the model, that say where its density is; draws that integrate it."""
 
 _LEAST_DRAWS = 250
+_LEFT_OUT = (
+    "Whether the model's density integrates to one was not looked at: the budget does not pay for "
+    f"the least, {_LEAST_DRAWS} draws (`wopt certify --budget` tries harder)."
+)
 _TRIAL = 32
 _SHARE = 0.05
 """Of a certificate's budget, which this may take."""
@@ -57,6 +61,8 @@ def with_mass(
         return certificate
     if mass is None:
         return certificate
+    if isinstance(mass, str):
+        return dataclasses.replace(certificate, notes=(*certificate.notes, mass))
     if mass.is_one:
         return dataclasses.replace(certificate, mass=mass)
     told.warn(mass.text())
@@ -69,8 +75,10 @@ def mass_of(
     blocks: Sequence[FlowBlock],
     seconds: float | None = None,
     counts: tuple[int, int] | None = None,
-) -> TotalMass | None:
+) -> TotalMass | str | None:
     """Return the integral of the model's audited density, where that can be estimated.
+
+    Where there is no time for it, that is said.
 
     It cannot in many dimensions, where the density is not known, is conditional, or has columns
     that are discrete or end somewhere.
@@ -93,7 +101,7 @@ def mass_of(
     if counts is None:
         draws = _affordable(lambda: flow.log_prob(rows[:_TRIAL], audit=True), _DRAWS, seconds)
     if draws < _LEAST_DRAWS:
-        return None
+        return _LEFT_OUT
     parts = [] if prepared.pushes else [rows]
     if flow.chain.provides(Capability.INVERSE):
         if counts is None:

@@ -8,11 +8,13 @@ from torch import Tensor
 
 from wopt.certify import lower
 from wopt.certify.challenge.challenger import ratios
-from wopt.certify.challenge.ladder import LEARNING, Options, Rung, climb
+from wopt.certify.challenge.ladder import Options, Rung, climb
 from wopt.certify.challenge.limit import Bet, error_of_mean, lower_limit
+from wopt.certify.challenge.plan import planned
 from wopt.certify.challenge.rows import Rows
 from wopt.certify.challenge.sequence import Judged, judge_in_turn
 from wopt.certify.lower import LowerSide
+from wopt.certify.tries import Tries
 from wopt.component import Spec, build
 from wopt.errors import DataError, PluginError
 from wopt.host import host
@@ -71,13 +73,14 @@ def challenge(
             )
     fit, kept = fit.part(fit.finite()), hold.finite()
     hold = hold.part(kept)
-    rungs = list(climb(target, fit, hold, options))
+    tries = planned(target, fit, hold, len(judge), options)
+    rungs = list(climb(target, fit, hold, options, tries))
     if not rungs:
         raise DataError("no challenger takes part: name a block, or allow the closed forms")
     hold_groups = None if groups is None else groups[0][kept]
     judge_groups = None if groups is None else groups[1]
     last, logs = rungs[-1], ratios(rungs[-1].challengers, judge)
-    judged = _judge(last, (fit, hold, judge), logs, options, judge_groups)
+    judged = _judge(last, (fit, hold, judge), logs, options.seed, tries, judge_groups)
     ladder = [_rung(rung, logs, judge_groups) for rung in rungs]
     if judged.seconds is not None:
         gain = float(judged.values.mean()), error_of_mean(judged.values, judge_groups)
@@ -99,17 +102,16 @@ def _judge(
     last: Rung,
     rows: tuple[Rows, Rows, Rows],
     logs: Tensor,
-    options: Options,
+    seed: int,
+    tries: Tries,
     groups: Tensor | None,
 ) -> Judged:
     """Judge the last rung's mixture, which learns meanwhile if a challenger can."""
     if all(challenger.refit is None for challenger in last.challengers):
         return Judged(last.stack.ratio(logs), last.stack.least, last.stack.by())
-    seconds = LEARNING * options.budget
-    refits = None if options.tries is None else options.tries.refits
     fit, hold, judge = rows
     return judge_in_turn(
-        last.challengers, last.stack, (fit, hold), judge, groups, options.seed, seconds, refits
+        last.challengers, last.stack, (fit, hold), judge, groups, seed, tries.refits
     )
 
 

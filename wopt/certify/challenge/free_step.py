@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import time
 
 import torch
 from torch import Tensor
@@ -19,8 +18,6 @@ from wopt.train.optimisers import adam_and_muon
 
 __all__ = ["Effort", "FreeStep"]
 
-_TIMED = 8
-"""Iterations after which their time is known."""
 _RISE = 0.1
 
 
@@ -36,8 +33,6 @@ class Effort:
         weight_decay: Of the matrices.
         checks: How often the held-out likelihood is looked at; the best state is kept.
         patience: Checks without a new best before it ends.
-        seconds: CPU seconds; the iterations are cut to fewer where these would take longer.
-        cut: What they are cut to, whatever the time.
     """
 
     iterations: int = 200
@@ -47,8 +42,6 @@ class Effort:
     weight_decay: float = 0.3
     checks: int = 10
     patience: int = 4
-    seconds: float = math.inf
-    cut: int | None = None
 
 
 class FreeStep:
@@ -64,9 +57,6 @@ class FreeStep:
         effort: How hard.
         condition: How many of the coordinates, the last ones, are conditions.
         seed: Of initialisation and batches.
-
-    Attributes:
-        iterations: What the effort's were cut to.
 
     Raises:
         CapabilityError: The block has no log-det, or cannot be conditional where it must be.
@@ -92,7 +82,6 @@ class FreeStep:
         seed: int = 0,
     ) -> None:
         self.target = target
-        self.iterations = effort.iterations
         moved = fit.shape[1] - condition
         # The block starts on standardised rows, which is a part of the density.
         self.shift, self.scale = _standard(fit, moved)
@@ -123,10 +112,8 @@ class FreeStep:
         )
         peaks = [(g, g["lr"]) for o in optimisers for g in o.param_groups]
         best, kept, waited = -math.inf, self.block.state_dict(), 0
-        total, begun, next_check = effort.iterations, time.process_time(), 0
-        for iteration in range(effort.iterations + 1):
-            if iteration == _TIMED:
-                total = _affordable(effort, (time.process_time() - begun) / _TIMED)
+        total, next_check = effort.iterations, 0
+        for iteration in range(total + 1):
             if iteration >= min(next_check, total):
                 next_check = iteration + max(1, total // effort.checks)
                 value, waited = float(self(hold).mean()), waited + 1
@@ -140,7 +127,6 @@ class FreeStep:
             if not self._step(inside, effort, optimisers):
                 break
         self.block.load_state_dict(kept)
-        self.iterations = total
 
     def _step(
         self, inside: Tensor, effort: Effort, optimisers: list[torch.optim.Optimizer]
@@ -157,15 +143,6 @@ class FreeStep:
         for optimiser in optimisers:
             optimiser.step()
         return True
-
-
-def _affordable(effort: Effort, seconds: float) -> int:
-    """Return how many iterations of so many seconds there is time for."""
-    if effort.cut is not None:
-        return effort.cut
-    if not math.isfinite(effort.seconds) or seconds <= 0:
-        return effort.iterations
-    return max(_TIMED, min(effort.iterations, int(effort.seconds / seconds)))
 
 
 def _schedule(done: float) -> float:

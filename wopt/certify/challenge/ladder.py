@@ -1,11 +1,12 @@
-"""The ladder of challengers by effort, within a budget of CPU seconds."""
+"""The ladder of challengers by effort, in planned counts."""
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -26,16 +27,7 @@ from wopt.component import Spec
 from wopt.interfaces.target import Target
 from wopt.seeds import derive
 
-__all__ = ["LEARNING", "Options", "Rung", "climb"]
-
-_QUICK_SHARE = 0.5
-"""Of the budget, at most, for what is not trained; what is begun is finished."""
-LEARNING = 0.2
-"""Of the budget, for what challengers learn while they are judged."""
-_CHEAP = 4
-"""Dimensions up to which a tree is tried in columns as they are beside one in bent columns."""
-_DOUBLED = 2.1
-"""What twice the iterations cost."""
+__all__ = ["Options", "Rung", "climb", "offered"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +36,7 @@ class Options:
 
     Attributes:
         spec: The block of free steps; ``None`` for none.
-        budget: CPU seconds. What has been begun is finished, so it may be a little more.
+        budget: CPU seconds, about; what they pay for is decided beforehand, in counts.
         level: Confidence of the limit.
         seed: Of everything drawn.
         effort: Of the first free step; iterations double from rung to rung.
@@ -87,32 +79,27 @@ class Rung:
     tries: Tries
 
 
-def climb(target: Target, fit: Rows, hold: Rows, options: Options) -> Iterator[Rung]:
-    """Yield rungs of growing effort until the gain stops growing or the budget is spent.
+def climb(target: Target, fit: Rows, hold: Rows, options: Options, tries: Tries) -> Iterator[Rung]:
+    """Yield rungs of growing effort until the gain stops growing or all that is planned is tried.
 
-    First come densities in closed form, then free steps whose iterations double, on both sides
-    and, where the time left is too short for both, on the side that has gained more.
+    First come densities in closed form, then free steps whose iterations double.
 
     Args:
         target: q.
         fit: Rows to fit on.
         hold: Rows that choose states, bandwidths and weights.
         options: How hard to try.
+        tries: What that is, in counts.
     """
     ladder = _Ladder(target, fit, hold, options)
     if options.quick and not fit.condition:
-        for challenger in _quick(fit, hold, options, ladder):
+        for challenger in _quick(fit, hold, options, tries):
             ladder.take(challenger)
         yield ladder.rung("closed forms")
-    if options.spec is None:
-        return
     last = -math.inf
-    for k in range(20):
-        sides = ladder.sides(k)
-        for side in sides:
-            ladder.take(ladder.free(side, k))
-        if not sides:
-            return
+    for k, rung in itertools.groupby(tries.free, key=lambda one: one.rung):
+        for one in rung:
+            ladder.take(ladder.free(one))
         now = ladder.rung(f"{options.effort.iterations * 2**k} iterations")
         yield now
         share, least = options.gain
@@ -122,24 +109,15 @@ def climb(target: Target, fit: Rows, hold: Rows, options: Options) -> Iterator[R
 
 
 class _Ladder:
-    """The challengers so far, what they gain on held-out rows, and the time they took."""
+    """The challengers so far, and what they gain on held-out rows."""
 
     def __init__(self, target: Target, fit: Rows, hold: Rows, options: Options) -> None:
         self.target, self.fit, self.hold, self.options = target, fit, hold, options
         self.made: list[Challenger] = []
         self.hold_ratios: list[Tensor] = []
-        self.costs: dict[str, float] = {}
         self.gains: dict[str, float] = {}
         self.free_tries: list[FreeTry] = []
         self.begun = time.process_time()
-
-    @property
-    def spent(self) -> float:
-        return time.process_time() - self.begun
-
-    @property
-    def left(self) -> float:
-        return (1 - LEARNING) * self.options.budget - self.spent
 
     def take(self, challenger: Challenger) -> None:
         self.made.append(challenger)
@@ -154,44 +132,23 @@ class _Ladder:
         stack = Stack.fit([c.name for c in self.made], logs)
         gain = float(stack.ratio(logs).mean())
         closed = tuple(c.name for c in self.made if not isinstance(c.density, FreeStep))
-        tries = Tries(closed, tuple(self.free_tries))
-        return Rung(name, self.spent, tuple(self.made), stack, gain, tries)
+        tries, spent = Tries(closed, tuple(self.free_tries)), time.process_time() - self.begun
+        return Rung(name, spent, tuple(self.made), stack, gain, tries)
 
-    def sides(self, k: int) -> Sequence[str]:
-        """Return on which sides rung k can be afforded, the better one if not on both."""
-        if self.options.tries is not None:
-            return [one.side for one in self.options.tries.free if one.rung == k]
-        if k == 0:
-            # Something has to challenge, however short the time.
-            return () if self.made and self.left <= 0 else self.options.sides
-        left = self.left / _DOUBLED
-        if sum(self.costs.values()) <= left:
-            return self.options.sides
-        best = max(self.gains, key=lambda side: self.gains[side])
-        return (best,) if self.costs[best] <= left else ()
-
-    def free(self, side: str, k: int) -> Challenger:
-        options, begun = self.options, self.spent
+    def free(self, one: FreeTry) -> Challenger:
+        options, k = self.options, one.rung
         assert options.spec is not None
+        side = max(self.gains, key=lambda s: self.gains[s]) if one.side == "best" else one.side
         effort = dataclasses.replace(
-            options.effort,
-            iterations=options.effort.iterations * 2**k,
-            checks=options.effort.checks + 4 * k,
-            seconds=math.inf if k else max(self.left, 0.0) / (2 - len(self.costs)),
-            cut=self._cut(side, k),
+            options.effort, iterations=one.iterations, checks=options.effort.checks + 4 * k
         )
         points = self.fit.views[side].points, self.hold.views[side].points
         seed = derive(options.seed, side, k)
         step = FreeStep(options.spec, self.target, *points, effort, self.fit.condition, seed)
-        self.costs[side] = self.spent - begun
-        self.free_tries.append(FreeTry(k, side, step.iterations))
-        challenger = Challenger(f"free step from the {side}, {effort.iterations}", side, step)
+        self.free_tries.append(FreeTry(k, side, one.iterations))
+        challenger = Challenger(f"free step from the {side}, {one.iterations}", side, step)
         self.gains[side] = float(challenger.ratio(self.hold).mean())
         return challenger
-
-    def _cut(self, side: str, k: int) -> int | None:
-        known = () if self.options.tries is None else self.options.tries.free
-        return next((t.iterations for t in known if (t.rung, t.side) == (k, side)), None)
 
 
 _Kind = tuple[str, Callable[[Tensor, Tensor, int], Density | None], int, int, float]
@@ -210,27 +167,34 @@ _KINDS: tuple[_Kind, ...] = (
 and most, and the least budget in CPU seconds."""
 
 
-def _quick(fit: Rows, hold: Rows, options: Options, ladder: _Ladder) -> Iterator[Challenger]:
-    """Yield densities in closed form while there is time, or those that were tried."""
-    tries = options.tries
-    bent = ""
-    pairs = ((kind, side) for kind in _KINDS for side in _sides(kind[0], fit, options))
-    for (name, make, least, most, budget), side in sorted(pairs, key=lambda pair: _turn(*pair)):
+def offered(options: Options, rows: Rows) -> list[tuple[str, str]]:
+    """Return kind and side of the densities in closed form that may take part, in their turn.
+
+    Args:
+        options: How hard to try.
+        rows: Of the coordinates and their number.
+    """
+    return [
+        (kind[0], side)
+        for kind, side in _in_turn(options, rows)
+        if kind[2] <= rows.moves <= kind[3] and options.budget >= kind[4]
+    ]
+
+
+def _quick(fit: Rows, hold: Rows, options: Options, tries: Tries) -> Iterator[Challenger]:
+    """Yield the densities in closed form that are to be tried."""
+    for (name, make, *_), side in _in_turn(options, fit):
         title = f"{name} on the {side}"
-        if tries is None:
-            if not least <= fit.moves <= most or options.budget < budget:
-                continue
-            if ladder.spent > _QUICK_SHARE * options.budget:
-                return
-        elif title not in tries.closed:
-            continue
-        points = fit.views[side].points, hold.views[side].points
-        if name == "tree" and side == bent and fit.moves > _CHEAP:
-            continue  # one was tried there already, in better coordinates
-        density = make(*points, options.seed)
-        if density is not None:
-            yield Challenger(title, side, density)
-            bent = side if name == "warped columns" else bent
+        if title in tries.closed:
+            points = fit.views[side].points, hold.views[side].points
+            density = make(*points, options.seed)
+            if density is not None:
+                yield Challenger(title, side, density)
+
+
+def _in_turn(options: Options, rows: Rows) -> list[tuple[_Kind, str]]:
+    pairs = [(kind, side) for kind in _KINDS for side in _sides(kind[0], rows, options)]
+    return sorted(pairs, key=lambda pair: _turn(*pair))
 
 
 def _sides(name: str, rows: Rows, options: Options) -> tuple[str, ...]:

@@ -14,9 +14,9 @@ from wopt.certify.challenge.challenger import Challenger, ratios
 from wopt.certify.challenge.rows import Rows
 from wopt.certify.challenge.stack import FLOOR, Stack
 
-__all__ = ["Judged", "judge_in_turn"]
+__all__ = ["PARTS", "Judged", "judge_in_turn"]
 
-_PARTS = 10
+PARTS = 10
 """Rows are judged in so many parts."""
 _OLDER = 0.4
 """What a row counts in the choice of weights, beside one of the part after it: challengers get
@@ -55,7 +55,6 @@ def judge_in_turn(
     judge: Rows,
     groups: Tensor | None = None,
     seed: int = 0,
-    seconds: float = math.inf,
     refits: Sequence[int] | None = None,
 ) -> Judged:
     """Judge rows part by part; after each part, challengers in closed form are fitted anew.
@@ -78,20 +77,19 @@ def judge_in_turn(
         judge: Rows that nothing has seen.
         groups: A number for each row of ``judge``; a group is judged in one part.
         seed: Of the order.
-        seconds: CPU seconds of fitting anew; where they do not suffice the last challengers stay
-            as they are.
-        refits: How many to fit anew before each part instead, whatever the time.
+        refits: How many challengers, the first ones, are fitted anew before each part; all
+            without.
     """
     begun, (fit, hold) = time.process_time(), known
     logs, chosen = ratios(challengers, judge), ratios(challengers, hold)
     least = max(FLOOR, _KEPT * math.exp(stack.least))
     values, now = torch.zeros(len(judge), dtype=torch.float64), challengers
     seen, shares = torch.zeros(0, dtype=torch.long), torch.ones(len(hold), dtype=torch.float64)
-    parts, clock = _parts(len(judge), groups, seed), _Clock(seconds, refits)
-    for turn, part in enumerate(parts, 1):
+    parts, counter = _parts(len(judge), groups, seed), _Counter(refits)
+    for part in parts:
         learned, here = judge.part(seen), judge.part(part)
-        clock.allow(turn, len(parts))
-        now = tuple(clock.anew(c, (fit, hold, learned)) for c in now)
+        counter.made.append(0)
+        now = tuple(counter.anew(c, (fit, hold, learned)) for c in now)
         for k, challenger in enumerate(now):
             if challenger.refit is not None:
                 logs[part, k] = challenger.ratio(here)
@@ -102,24 +100,19 @@ def judge_in_turn(
         seen = torch.cat([seen, part])
         shares = torch.cat([_OLDER * shares, torch.ones(len(part)).double()])
     took = time.process_time() - begun
-    return Judged(values, math.log(least), stack.by(), took, tuple(clock.made))
+    return Judged(values, math.log(least), stack.by(), took, tuple(counter.made))
 
 
-class _Clock:
-    """Fits challengers anew for so many CPU seconds, shared evenly by the parts, or so often."""
+class _Counter:
+    """Fits challengers anew, before each part so many as are planned."""
 
-    def __init__(self, seconds: float, refits: Sequence[int] | None) -> None:
-        self.seconds, self.spent, self.allowed = seconds, 0.0, 0.0
+    def __init__(self, refits: Sequence[int] | None) -> None:
         self.refits, self.made = refits, list[int]()
-
-    def allow(self, turn: int, turns: int) -> None:
-        self.allowed = self.seconds * turn / turns
-        self.made.append(0)
 
     @property
     def over(self) -> bool:
         if self.refits is None:
-            return self.spent >= self.allowed
+            return False
         turn = len(self.made) - 1
         return turn >= len(self.refits) or self.made[turn] >= self.refits[turn]
 
@@ -127,19 +120,16 @@ class _Clock:
         if challenger.refit is None or self.over:
             return challenger
         self.made[-1] += 1
-        begun = time.process_time()
         points = torch.cat([part.views[challenger.side].points for part in rows])
-        refitted = challenger.anew(points[torch.isfinite(points).all(1)])
-        self.spent += time.process_time() - begun
-        return refitted
+        return challenger.anew(points[torch.isfinite(points).all(1)])
 
 
 def _parts(n: int, groups: Tensor | None, seed: int) -> list[Tensor]:
     """Return the rows of each part, in a random order that keeps groups together."""
     draw = torch.Generator().manual_seed(seed)
     if groups is None:
-        return [part for part in torch.randperm(n, generator=draw).chunk(_PARTS) if len(part)]
+        return [part for part in torch.randperm(n, generator=draw).chunk(PARTS) if len(part)]
     _, at = torch.unique(groups, return_inverse=True)
     count = int(at.max()) + 1
-    part_of = torch.randperm(count, generator=draw)[at] * _PARTS // count
-    return [rows for k in range(_PARTS) if len(rows := (part_of == k).nonzero()[:, 0])]
+    part_of = torch.randperm(count, generator=draw)[at] * PARTS // count
+    return [rows for k in range(PARTS) if len(rows := (part_of == k).nonzero()[:, 0])]

@@ -61,12 +61,14 @@ class Stack:
         if start is not None:  # EM never brings back a weight that is zero
             weights = 0.9 * start + 0.1 * weights
         for _ in range(iterations):
-            of_each = scaled * weights
+            before, of_each = weights, scaled * weights
             of_each = of_each / of_each.sum(1, keepdim=True)
             weights = of_each.mean(0) if shares is None else shares @ of_each / shares.sum()
             if float(weights[0]) < floor:
                 rest = weights[1:] / weights[1:].sum() * (1 - floor)
                 weights = torch.cat([weights.new_tensor([floor]), rest])
+            if torch.equal(weights, before):
+                break
         return cls(tuple(names), weights)
 
     @property
