@@ -74,7 +74,7 @@ def test_a_plan_is_counts_that_grow_with_the_budget(monkeypatch):
     assert more == plan(3.1)  # on one place of the grid
     assert set(some.closed) < set(more.closed) < set(ample.closed)
     assert sum(least.refits) <= sum(some.refits) < sum(more.refits) < sum(ample.refits)
-    assert ample.refits == (13,) * 10
+    assert ample.refits == (12,) * 10
     assert [one.iterations for one in ample.free[:4]] == [200, 200, 400, 400]
     assert plan(0.01, quick=False).free  # something has to challenge
 

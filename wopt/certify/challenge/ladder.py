@@ -29,9 +29,6 @@ from wopt.seeds import derive
 
 __all__ = ["Options", "Rung", "climb", "offered"]
 
-_CHEAP = 4
-"""Dimensions up to which a tree is tried in columns as they are beside one in bent columns."""
-
 
 @dataclasses.dataclass(frozen=True)
 class Options:
@@ -175,7 +172,7 @@ def offered(options: Options, rows: Rows) -> list[tuple[str, str]]:
 
     Args:
         options: How hard to try.
-        rows: That fit them.
+        rows: Of the coordinates and their number.
     """
     return [
         (kind[0], side)
@@ -186,22 +183,17 @@ def offered(options: Options, rows: Rows) -> list[tuple[str, str]]:
 
 def _quick(fit: Rows, hold: Rows, options: Options, tries: Tries) -> Iterator[Challenger]:
     """Yield the densities in closed form that are to be tried."""
-    bent = ""
     for (name, make, *_), side in _in_turn(options, fit):
         title = f"{name} on the {side}"
-        if title not in tries.closed:
-            continue
-        if name == "tree" and side == bent and fit.moves > _CHEAP:
-            continue  # one was tried there already, in better coordinates
-        points = fit.views[side].points, hold.views[side].points
-        density = make(*points, options.seed)
-        if density is not None:
-            yield Challenger(title, side, density)
-            bent = side if name == "warped columns" else bent
+        if title in tries.closed:
+            points = fit.views[side].points, hold.views[side].points
+            density = make(*points, options.seed)
+            if density is not None:
+                yield Challenger(title, side, density)
 
 
 def _in_turn(options: Options, rows: Rows) -> list[tuple[_Kind, str]]:
-    pairs = ((kind, side) for kind in _KINDS for side in _sides(kind[0], rows, options))
+    pairs = [(kind, side) for kind in _KINDS for side in _sides(kind[0], rows, options)]
     return sorted(pairs, key=lambda pair: _turn(*pair))
 
 

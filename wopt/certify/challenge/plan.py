@@ -18,6 +18,7 @@ from wopt.certify.challenge.free_step import Effort, FreeStep
 from wopt.certify.challenge.ladder import Options, offered
 from wopt.certify.challenge.rows import Rows
 from wopt.certify.challenge.sequence import PARTS
+from wopt.certify.challenge.warp import Warp
 from wopt.certify.tries import FreeTry, Tries
 from wopt.interfaces.target import Target
 
@@ -32,32 +33,37 @@ _MAKE: dict[str, tuple[_Cost, _Cost]] = {
     "Student": ((0.005, 0, 0), (0.0005, 0.0003, 0)),
     "spheres": ((0.005, 0, 0), (0.0006, 0, 0)),
     "ellipsoids": ((0.011, 0, 0), (0.0011, 0.0003, 0)),
-    "warped columns": ((0.005, 0.015, 0), (0, 0, 0)),  # of bent ones the tree is their own
     "tree": ((0, 0.012, 0.002), (0, 0, 0.00022)),
     "Gaussians": ((0.03, 0, 0), (0.075, 0, 0)),
+    "warped columns": ((0.06, 0.02, 0.002), (0.04, 0, 0.0004)),
     "turned tree": ((0.01, 0.012, 0.002), (0, 0, 0.00025)),
     "kernels": ((0, 0, 0), (0.2, 0, 0)),
 }
 """What fitting takes: in any case, and for a thousand rows."""
-_MOST_ROWS = {"warped columns": 8.0, "Gaussians": 8.0, "kernels": 6.0}
+_MOST_ROWS = {"Gaussians": 8.0, "kernels": 6.0}
 _AGAIN: dict[str, tuple[_Cost, _Cost]] = {
     "Student": ((0, 0, 0), (0.0002, 0.0001, 0)),
     "ellipsoids": ((0, 0, 0), (0.0004, 0.0001, 0)),
     "spheres": ((0, 0, 0), (0.00015, 0, 0)),
     "tree": ((0, 0.0011, 0), (0, 0.0002, 0)),
-    "warped columns": ((0, 0.0012, 0), (0.004, 0.0003, 0)),
     "Gaussians": ((0, 0, 0), (0.009, 0, 0)),
+    "warped columns": ((0, 0.0015, 0), (0, 0.0007, 0)),
     "turned tree": ((0, 0.0012, 0), (0, 0.00025, 0)),
 }
 """What fitting anew takes, likewise."""
 _AT: dict[str, _Cost] = {
     "tree": (0, 0.0005, 0),
+    "warped columns": (0, 0.0007, 0),
     "turned tree": (0, 0.0005, 0),
     "Gaussians": (0.001, 0, 0),
     "kernels": (0.09, 0, 0),
 }
 _ANY: _Cost = (0.0002, 0, 0)
 """What the density at a thousand rows takes."""
+
+_BENT = "warped columns"
+_CHEAP = 4
+"""Dimensions up to which a tree is tried in columns as they are beside one in bent columns."""
 
 _PROBE = 0.0009
 """CPU seconds of the probe where these were measured."""
@@ -82,7 +88,7 @@ def planned(target: Target, fit: Rows, hold: Rows, judges: int, options: Options
     work = _grid(options.budget / speed)
     rows = len(fit), len(hold), judges
     quick = options.quick and not fit.condition
-    pairs = offered(dataclasses.replace(options, budget=work), fit) if quick else []
+    pairs = _useful(offered(dataclasses.replace(options, budget=work), fit), fit, hold, quick)
     closed, spent = _closed(pairs, fit.moves, rows, _CLOSED * work)
     free: tuple[FreeTry, ...] = ()
     left = (1 - _LEARNING) * work - spent
@@ -93,6 +99,23 @@ def planned(target: Target, fit: Rows, hold: Rows, judges: int, options: Options
         closed, _ = _closed(pairs, fit.moves, rows, (1 - _LEARNING) * work)
     refits = _refits([kind for kind, _ in closed], fit.moves, sum(rows[:2]) + judges // 2, work)
     return Tries(tuple(f"{kind} on the {side}" for kind, side in closed), free, refits)
+
+
+def _useful(
+    pairs: list[tuple[str, str]], fit: Rows, hold: Rows, quick: bool
+) -> list[tuple[str, str]]:
+    """Return those that say something: bent columns where some bend, and then few trees beside."""
+    if not quick:
+        return []
+    bent = [side for kind, side in pairs if kind == _BENT and _bends(fit, hold, side)]
+    beside = [] if fit.moves <= _CHEAP else [("tree", side) for side in bent]
+    without = [(_BENT, side) for kind, side in pairs if kind == _BENT and side not in bent]
+    return [pair for pair in pairs if pair not in (*beside, *without)]
+
+
+def _bends(fit: Rows, hold: Rows, side: str) -> bool:
+    columns = zip(fit.views[side].points.T, hold.views[side].points.T, strict=True)
+    return any(Warp.best(one, other) != Warp() for one, other in columns)
 
 
 def _closed(
