@@ -8,7 +8,7 @@ import torch
 
 import wopt
 from wopt.certify.bounds import steps_needed
-from wopt.certify.effort import Effort, plan
+from wopt.certify.effort import Effort, Scope, plan
 from wopt.certify.options import CertifyOptions
 from wopt.certify.results import Certificate
 from wopt.config.model import validate
@@ -98,7 +98,7 @@ def prepared(tiny):
 def planned(prepared, trained, **options):
     blocks = [wopt.build("block", "ode").build(dim=2).freeze() for _ in range(2)]
     return plan(
-        CertifyOptions(**options), prepared.problem, blocks, prepared.valid, trained, scored=False
+        CertifyOptions(**options), prepared.problem, blocks, prepared.valid, trained, Scope()
     )
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import sys
 import time
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import torch
 
@@ -21,11 +22,13 @@ from wopt.stein.form import SteinForm
 from wopt.train.problem import Problem
 from wopt.typed import Number, Typed
 
-__all__ = ["Effort", "plan", "trip_rows"]
+__all__ = ["Effort", "Scope", "plan", "trip_rows"]
 
 _MOST = (20_000, 300, 2_000)
 _LEAST = (1_000, 25, 50)
 """Particles, iterations of a critic, rows whose score is pushed: in full, and at the least."""
+
+_Sizes = tuple[int, int, int]
 
 _RUNGS = 3
 """Nets of a critic where there is no budget."""
@@ -59,6 +62,7 @@ _PLANNED = 0.9
 _TESTS = ((4.0, 5000, 1.2), (1.5, 600, 0.3))
 """From which budget on two-sample tests compare how many rows, and their processor seconds."""
 
+_LAST_ONLY = "first-order errors of the last step alone"
 _TOO_SMALL = f"no two-sample tests (they need a budget of {_TESTS[-1][0]:g} CPU s)"
 
 _JUDGES = (2_000, 20_000)
@@ -162,18 +166,32 @@ class Effort(Typed):
         return said + (f"; {self.left_out}" if self.left_out else "")
 
 
+@dataclasses.dataclass(frozen=True)
+class Scope:
+    """What can be measured, and on how many rows.
+
+    Attributes:
+        scored: Whether the start's score is known.
+        challenged: Whether challengers can be run.
+        compared: Whether samples can be compared with held-out rows.
+        rows: How many particles there are; ``None`` where they can be drawn.
+        carried: Test rows that have gone through the audited maps already.
+    """
+
+    scored: bool = False
+    challenged: bool = False
+    compared: bool = False
+    rows: int | None = None
+    carried: int = 0
+
+
 def plan(
     options: CertifyOptions,
     problem: Problem,
     blocks: Sequence[FlowBlock],
     like: Particles,
     budget: float,
-    *,
-    scored: bool = False,
-    challenged: bool = False,
-    compared: bool = False,
-    rows: int | None = None,
-    carried: int = 0,
+    scope: Scope,
 ) -> Effort:
     """Return the effort that fits the budget, by measuring what a little of it costs.
 
@@ -186,63 +204,69 @@ def plan(
         blocks: The maps.
         like: Particles at the start.
         budget: Processor seconds; 0 for any.
-        scored: Whether the start's score is known.
-        challenged: Whether challengers can be run.
-        compared: Whether samples can be compared with held-out rows.
-        rows: How many particles there are; ``None`` where they can be drawn.
-        carried: Test rows that have gone through the audited maps already.
+        scope: What can be measured.
     """
+    challenged, compared = scope.challenged, scope.compared
     full = Effort.full(options, challenged=challenged, compared=compared)
     if not budget or not blocks:
         return full
     whole = max(budget, _LEAST_SECONDS)
-    tests, took = next(((n, cost) for least, n, cost in _TESTS if whole >= least), (None, 0.0))
-    rest = _PLANNED * whole - (took if compared else 0.0)
+    tests, took = _tests(whole) if compared else (None, 0.0)
+    rest = _PLANNED * whole - took
     share = (1 - _CHALLENGERS) * rest if challenged else rest
-    cost = _Cost(options, problem, blocks, like, scored, rows, carried, challenged)
+    cost = _Cost(options, problem, blocks, like, scope)
     sizes = _fitting(cost, options, full, share)
-    if cost(*sizes) > share and cost.steps > 1 and options.iterations is None:
-        cost.examined = 1
-        sizes = _fitting(cost, options, full, share)
     expected = cost(*sizes)
     # Where the least that can be measured is more than its share, challengers make room for it.
     least = max(_LEAST_SHARE * rest, _LEAST_CHALLENGE)
     challenge = max(rest - max(share, expected), least) if challenged else None
-    left_out = [_TOO_SMALL] if compared and tests is None else []
-    if cost.examined < cost.steps:
-        left_out.append("first-order errors of the last step alone")
     plans = cost.plans(sizes[0])
-    if options.transport_rows and not plans:
-        left_out.append(_WITHOUT)
-    particles, iterations, score_rows = sizes
+    left_out = {
+        _TOO_SMALL: compared and tests is None,
+        _LAST_ONLY: cost.examined < cost.steps,
+        _WITHOUT: options.transport_rows and not plans,
+    }
+    spare = share - expected
     return Effort(
-        particles,
-        iterations,
-        score_rows,
-        rungs=_rungs(share - expected, cost, iterations) if options.iterations is None else 1,
+        *sizes,
+        rungs=_rungs(spare, cost, sizes[1]) if options.iterations is None else 1,
         last_only=cost.examined < cost.steps,
-        judges=min(cost.judges(particles), _JUDGES[1]),
-        two_sample=tests if compared else None,
+        judges=min(cost.judges(sizes[0]), _JUDGES[1]),
+        two_sample=tests,
         challenge=challenge,
         plans=plans,
-        expected=expected + (challenge or 0.0) + (took if compared else 0.0),
+        expected=expected + (challenge or 0.0) + took,
         budget=whole,
-        left_out="; ".join(left_out),
+        left_out="; ".join(text for text, so in left_out.items() if so),
     )
 
 
-def _fitting(cost: _Cost, options: CertifyOptions, full: Effort, budget: float) -> list[int]:
-    """Return particles, iterations and score rows, halved where left open until they fit."""
+def _tests(budget: float) -> tuple[int | None, float]:
+    """Return the rows that two-sample tests compare at most, and their seconds."""
+    return next(((rows, cost) for least, rows, cost in _TESTS if budget >= least), (None, 0.0))
+
+
+def _fitting(cost: _Cost, options: CertifyOptions, full: Effort, budget: float) -> _Sizes:
+    """Return particles, iterations and score rows that fit, of the last step alone if need be."""
+    sizes = _halved(cost, options, full, budget)
+    if cost(*sizes) > budget and cost.steps > 1 and options.iterations is None:
+        cost.examined = 1
+        sizes = _halved(cost, options, full, budget)
+    return sizes
+
+
+def _halved(cost: _Cost, options: CertifyOptions, full: Effort, budget: float) -> _Sizes:
+    """Return the sizes, halved where left open until they fit."""
     open_ = [v is None for v in (options.particles, options.iterations, options.score_rows)]
-    sizes = [full.particles, full.iterations, full.score_rows]
+    sizes = (full.particles, full.iterations, full.score_rows)
     while cost(*sizes) > budget:
-        smaller = [
+        smaller = tuple(
             max(size // 2, least) if free and size > least else size
             for size, least, free in zip(sizes, _LEAST, open_, strict=True)
-        ]
+        )
         if smaller == sizes:
             break
-        sizes = smaller
+        sizes = cast(_Sizes, smaller)
     return sizes
 
 
@@ -266,14 +290,11 @@ class _Cost:
         problem: Problem,
         blocks: Sequence[FlowBlock],
         like: Particles,
-        scored: bool,
-        rows: int | None,
-        carried: int,
-        challenged: bool,
+        scope: Scope,
     ) -> None:
         few = like if like.weights is not None else like.rows(slice(_TRIAL))
         self.steps = self.examined = len(blocks)
-        self.rows, self.carried, self.challenged = rows, carried, challenged
+        self.scope = scope
         self.transport = bool(options.transport_rows) and "scipy.optimize" not in sys.modules
         self.push = _seconds(lambda: push_all(blocks, few, audit=True)) / len(few)
         self.critic = self.closed = 0.0
@@ -281,9 +302,9 @@ class _Cost:
         if problem.objective.needs & (Capability.LOG_DET | Capability.LOG_DENSITY):
             self.critic = _of_critic(options, few)
             self.closed = _of_closed_forms(options, problem, like)
-        self.forms = 1 if scored else 2
+        self.forms = 1 if scope.scored else 2
         self.per_score_row = 0.0
-        if scored:
+        if scope.scored:
             x = few.points[:_TRIAL_SCORE]
             self.per_score_row = _seconds(lambda: pushed_score(blocks[0], x, x)) / len(x)
 
@@ -294,16 +315,17 @@ class _Cost:
 
     def judges(self, particles: int) -> int:
         """Return the rows that judge: those that were carried, if that is enough."""
-        return max(particles, self.carried or _JUDGES[0])
+        return max(particles, self.scope.carried or _JUDGES[0])
 
     def plans(self, particles: int) -> bool:
         """Whether plans between samples are made: not where only the least can be measured."""
         return self.examined == self.steps and particles > _LEAST[0]
 
     def __call__(self, particles: int, iterations: int, score_rows: int) -> float:
-        some = particles if self.rows is None else min(particles, self.rows)
-        new = max(some, self.judges(some) if self.challenged else 0)
-        carried = self.push * ((new if new > self.carried else 0) + trip_rows(some))
+        scope = self.scope
+        some = particles if scope.rows is None else min(particles, scope.rows)
+        new = max(some, self.judges(some) if scope.challenged else 0)
+        carried = self.push * ((new if new > scope.carried else 0) + trip_rows(some))
         critics = self.critics * (2 * self.critic * iterations + self.closed * some)
         plans = _PLANS if self.transport and self.plans(particles) else 0.0
         scores = self.steps * self.per_score_row * min(score_rows, some)

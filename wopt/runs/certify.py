@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wopt.certify.certificate import make_certificate
-from wopt.certify.effort import Effort, plan
+from wopt.certify.effort import Effort, Scope, plan
 from wopt.certify.lower import LowerSide
 from wopt.certify.options import CertifyOptions
 from wopt.certify.remember import remembering
@@ -152,26 +152,23 @@ def certify(
         raise UserError("there is nothing to certify: the run has no finished step")
     settings = prepared.config.certify.with_options(**(options or {}))
     by_rows = particles is None and prepared.dataset is not None
-    scored = by_rows and is_scored(prepared, settings)
-    challenged = by_rows and settings.challenge and can_be_challenged(prepared)
-    effort = recorded.effort if recorded else plan(
-        settings, prepared.problem, state.blocks, prepared.valid,
-        _budget(state, settings, seconds, carried),
-        scored=scored, challenged=challenged and lower is None,
-        compared=by_rows and settings.two_sample and can_be_compared(prepared),
-        rows=_rows(prepared, particles),
-        carried=_test_rows(prepared) if by_rows and carried else 0,
-    )  # fmt: skip
+    scope = _scope(prepared, settings, particles, carried)
+    if recorded is None:
+        asked = dataclasses.replace(scope, challenged=scope.challenged and lower is None)
+        budget = _budget(state, settings, seconds, carried)
+        effort = plan(settings, prepared.problem, state.blocks, prepared.valid, budget, asked)
+    else:
+        effort = recorded.effort
     listener.phase(effort.text)
     # Challengers, resolutions and certificate look at the same rows.
     known = remembering(state.blocks if carried is None else carried.blocks, parts=True)
     resolution = tuple[Resolution, ...]()
-    if challenged:
+    if scope.challenged:
         match = Challenge(prepared, known, state, effort.judges)
         resolution = match.at_resolutions(settings.level, effort.particles)
         tries = None if recorded is None else recorded.tries
         lower = lower or _challenged(match, effort.challenge, settings.level, tries, listener)
-    evidence = evidence_of(prepared, particles, effort, scored)
+    evidence = evidence_of(prepared, particles, effort, scope.scored)
     certificate = make_certificate(
         prepared.problem, known, state.records, evidence, settings,
         effort=effort, lower=lower, resolution=resolution, listener=listener,
@@ -182,8 +179,23 @@ def certify(
     return _compared(certificate, prepared, state.blocks, listener)
 
 
-def _test_rows(prepared: Prepared) -> int:
-    return 0 if prepared.dataset is None else len(prepared.dataset.test)
+def _scope(
+    prepared: Prepared,
+    settings: CertifyOptions,
+    particles: Particles | None,
+    carried: Carried | None,
+) -> Scope:
+    """Return what can be measured of a run: on given particles first-order errors alone."""
+    data, rows = prepared.dataset, _rows(prepared, particles)
+    if particles is not None or data is None:
+        return Scope(rows=rows)
+    return Scope(
+        scored=is_scored(prepared, settings),
+        challenged=settings.challenge and can_be_challenged(prepared),
+        compared=settings.two_sample and can_be_compared(prepared),
+        rows=rows,
+        carried=0 if carried is None else len(data.test),
+    )
 
 
 def _rows(prepared: Prepared, particles: Particles | None) -> int | None:
