@@ -50,6 +50,7 @@ def largest_drift(
     log_weights: Tensor,
     seed: int,
     model: Callable[[Tensor], Tensor] | None = None,
+    steps: int = _STEPS,
 ) -> Drift | None:
     """Return what random-walk Metropolis steps from the draws change most.
 
@@ -77,6 +78,7 @@ def largest_drift(
         log_weights: -V - log q there.
         seed: Of the steps.
         model: log q at any points.
+        steps: How many at most, a power of two; fewer where they would take over three seconds.
 
     Returns:
         The change that is largest in its errors, or ``None`` where there is nothing to move.
@@ -85,10 +87,10 @@ def largest_drift(
         >>> from wopt.testing import GaussianTarget
         >>> p = GaussianTarget([0.0], [[1.0]])
         >>> x = p.sample(2000, 1, torch.Generator().manual_seed(0))
-        >>> drift = largest_drift(p, x, torch.zeros(2000), seed=0)
+        >>> drift = largest_drift(p, x, torch.zeros(2000), seed=0, steps=128)
         >>> abs(drift.value) < 4 * drift.error
         True
-        >>> drift = largest_drift(p, x.clamp(-1, 1), torch.zeros(2000), seed=0)
+        >>> drift = largest_drift(p, x.clamp(-1, 1), torch.zeros(2000), seed=0, steps=128)
         >>> drift.value > 10 * drift.error  # its tails are missing
         True
     """
@@ -96,7 +98,7 @@ def largest_drift(
     if len(rows) < 100:
         return None
     before, log_w = draws[rows].double(), log_weights[rows].double()
-    after, weights = _walk(target, before, seed), torch.softmax(log_w, 0)
+    after, weights = _walk(target, before, seed, steps), torch.softmax(log_w, 0)
     mean, spread = before.mean(0), before.std(0).clamp_min(1e-300)
     change = _features(target, after, mean, spread) - _features(target, before, mean, spread)
     names = ["V", *(f"({p} of coordinate {j + 1})/sd" for p in ("deviation", "squared deviation")
@@ -126,11 +128,11 @@ def _features(target: Target, x: Tensor, mean: Tensor, spread: Tensor) -> Tensor
     return torch.cat([target.potential(x).double()[:, None], z, z.square()], 1)
 
 
-def _walk(target: Target, x: Tensor, seed: int) -> Tensor:
+def _walk(target: Target, x: Tensor, seed: int, most: int) -> Tensor:
     """Return the particles after Metropolis steps that leave exp(-V) as it is."""
     chance, spread = generator(seed, "walk"), x.std(0)
     potential = target.potential(x).double()
-    made, steps, began = 0, _TIMED, time.process_time()
+    made, steps, began = 0, min(most, _TIMED), time.process_time()
     while made < steps:
         to = x + spread * _proposal(x, chance)
         there = target.potential(to).double()
@@ -140,7 +142,7 @@ def _walk(target: Target, x: Tensor, seed: int) -> Tensor:
         potential = torch.where(accepted, there, potential)
         made += 1
         if made == _TIMED:
-            steps = _fitting((time.process_time() - began) / _TIMED)
+            steps = min(most, _fitting((time.process_time() - began) / _TIMED))
     return x
 
 
