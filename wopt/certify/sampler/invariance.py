@@ -17,7 +17,7 @@ __all__ = ["Drift", "largest_drift"]
 
 _CHAINS, _STEPS, _SECONDS = 4000, 2048, 3.0
 """At most; how many steps fit the seconds is a power of two, so that the same machine makes the
-same ones. Drifts grow faster with steps than errors fall with chains."""
+same ones. Drifts grew as the root of the steps, as errors fall with that of the chains."""
 _ROUNDING = 1e-4
 """Least error of the mean of w/(w + Z): densities of float32 are no better."""
 _TIMED = 4
@@ -62,7 +62,7 @@ def largest_drift(
     Weights cannot tell that the model's draws lack an arm or a tail of p, since no draw is there;
     chains walk into it. Tried are V, every coordinate and its square about the mean, and, where the
     model's density q is known,  f = w/(w + Z),  w = exp(-V)/q, the share of p in an equal mixture
-    of both: of all bounded functions the one that tells p from q, near 1 where q has no draws.
+    of both: near 1 where q has no draws, and bounded, so that errors are honest.
 
     A proposal moves a random subset of coordinates, one at least, by a normal step whose scale is
     drawn log-uniformly: both are symmetric whatever the subset and scale. So chains enter a neck
