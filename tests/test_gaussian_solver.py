@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import wopt
+from wopt.psis import k_hat_threshold
 from wopt.testing import gaussian_nodes, moments
 from wopt.train.importance import effective_share
 
@@ -133,6 +134,28 @@ def test_the_effective_share_of_a_wrong_scale():
     law = wopt.build("target", {"name": "gaussian", "scale": s})
     exact = (2 * s**2 - s**4) ** 0.5
     assert effective_share(law, particles) == pytest.approx(exact, abs=0.02)
+
+
+@pytest.mark.parametrize(("k", "trusted"), [(0.1, True), (0.3, True), (0.9, False), (1.2, False)])
+def test_a_heavy_tail_of_nearly_even_weights_is_not_trusted(k, trusted):
+    """w(x) = 1 + 1e-4 u^-k, u = P(N(0, 1) > x) uniform: above any threshold a Pareto tail of k."""
+    x = torch.randn(4000, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    standard = wopt.build("target", "gaussian")
+
+    def potential(y):
+        tail = torch.special.ndtr(-y[:, 0]).pow(-k)
+        return standard.potential(y) - torch.log1p(1e-4 * tail)
+
+    law = wopt.build("target", {"name": "potential", "function": potential})
+    particles = wopt.Particles.start(x, log_density=-standard.potential(x))
+    w = 1 + 1e-4 * torch.special.ndtr(-x[:, 0]).pow(-k)
+    share = float(w.sum() ** 2 / (len(w) * w.square().sum()))
+    assert share > 0.99
+    # k-hat of 189 weights: its error (1 + k)/sqrt(189) is told twice and made once or twice more
+    error, most = (1 + k) / 189**0.5, k_hat_threshold(4000)
+    least = share * most / (k + 4 * error)
+    found = effective_share(law, particles)
+    assert found == pytest.approx(share) if trusted else least < found < 0.9 * share
 
 
 def test_training_goes_on_in_rounds_until_weights_are_even():

@@ -11,7 +11,7 @@ from wopt.certify.sampler import SamplerReport, measure_flow, measure_sampler
 from wopt.certify.sampler.climb import climb
 from wopt.certify.sampler.doubts import doubts_of_weights
 from wopt.certify.sampler.lost import lost_modes
-from wopt.certify.sampler.psis import Smoothed
+from wopt.psis import Smoothed
 from wopt.testing import GaussianTarget, gaussian_kl
 
 KEYS = {

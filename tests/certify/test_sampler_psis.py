@@ -7,9 +7,8 @@ import pytest
 import torch
 
 from wopt.certify.sampler import smoothed_importance_weights
-from wopt.certify.sampler.pareto import fit_pareto, pareto_quantiles
-from wopt.certify.sampler.psis import k_hat_threshold
 from wopt.certify.sampler.weights import effective_size, log_mean_weight, moments
+from wopt.psis import fit_pareto, k_hat_threshold, pareto_quantiles
 
 
 def normal(n, seed=0):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from wopt.certify.challenge.kernel import log_mean_kernel
-from wopt.certify.sampler.psis import smoothed_importance_weights
+from wopt.psis import smoothed_importance_weights
 from wopt.typed import Number, Typed
 
 __all__ = ["MOST_DIMENSIONS", "TotalMass", "total_mass"]

@@ -1,19 +1,25 @@
-"""How even the importance weights of particles are: how near a sampler is to its target."""
+"""How even the importance weights of particles are, as far as they can be trusted."""
 
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from wopt.capabilities import Capability
 from wopt.interfaces.target import Target
 from wopt.particles import Particles
+from wopt.psis import smoothed_importance_weights
 
-__all__ = ["effective_share"]
+__all__ = ["effective_share", "trusted_share"]
+
+_ERRORS = 2.0
+"""Standard errors by which k-hat has to be below its threshold: other draws give another k-hat, and
+a report allows one."""
 
 
 @torch.no_grad()
 def effective_share(target: Target | None, particles: Particles) -> float | None:
-    """Return (sum w)^2 / (n sum w^2) of the weights  w = exp(-V) / rho  at draws of rho.
+    """Return the trusted share of the weights  w = exp(-V) / rho  at draws of rho.
 
     One if rho is the target, near 0 far from it; an estimate, which cannot see what the particles
     miss. ``None`` where V or rho is not known, or the particles are no draws but nodes.
@@ -37,7 +43,32 @@ def effective_share(target: Target | None, particles: Particles) -> float | None
         return None
     w = (-target.potential(particles.points) - particles.log_density).double()
     good = w.isfinite() & particles.points.isfinite().all(1)
-    w = torch.where(good, w, -torch.inf)
-    if not bool(good.any()):
+    return trusted_share(torch.where(good, w, -torch.inf))
+
+
+def trusted_share(log_weights: Tensor) -> float:
+    """Return (sum w)^2 / (n sum w^2), or less where the weights' tail is too heavy to trust it.
+
+    It is multiplied by  t / (k + 2 e),  if that is below one: k-hat k with its standard error e and
+    its threshold t = min(1 - 1/log10 n, 0.7). Of a heavy tail the largest weights are rare and as
+    a rule not among the draws, so that these look more even than they are.
+
+    Args:
+        log_weights: Shape ``(n,)``; -infinity of a draw without a finite weight.
+
+    Source: Vehtari, Simpson, Gelman, Yao, Gabry, *Pareto smoothed importance sampling*, JMLR 2024.
+
+    Example:
+        >>> w = torch.rand(4000, generator=torch.Generator().manual_seed(0)).double()
+        >>> round(trusted_share(w.log()), 2)  # of uniform weights, (1/2)^2 / (1/3)
+        0.75
+        >>> trusted_share(-0.9 * w.log()) < 0.1  # a Pareto law of shape 0.9
+        True
+    """
+    w = log_weights.double()
+    if not bool((w > -torch.inf).any()):
         return 0.0
-    return float((2 * w.logsumexp(0) - (2 * w).logsumexp(0)).exp()) / len(w)
+    share = float((2 * w.logsumexp(0) - (2 * w).logsumexp(0)).exp()) / len(w)
+    tail = smoothed_importance_weights(w)
+    k = tail.k_hat + _ERRORS * tail.k_hat_error
+    return share if k <= tail.threshold else share * max(0.0, tail.threshold) / k

@@ -73,8 +73,9 @@ class StepRecord(Typed):
         plan: What the scheme planned for the step (a momentum, say).
         refined: Joint iterations of all maps after this step; negative where the guard did not let
             the result stand.
-        weights: Effective share of the importance weights exp(-V)/rho (an estimate); ``None`` where
-            they are not known.
+        weights: Effective share of the importance weights exp(-V)/rho as far as k-hat is trusted,
+            see :func:`wopt.train.importance.trusted_share` (an estimate); ``None`` where they are
+            not known.
     """
 
     step: int

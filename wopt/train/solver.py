@@ -165,7 +165,8 @@ class InnerSolver(Component):
             gt=0,
             lt=1,
             description="train until the importance weights of held-out particles have an "
-            "effective size of this share; for a start of known density and a target's potential",
+            "effective size of this share, and a tail that k-hat lets trust; for a start of known "
+            "density and a target's potential",
         ),
     ] = None
     chains: Annotated[

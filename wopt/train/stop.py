@@ -50,7 +50,8 @@ class Stop(Component):
             gt=0,
             lt=1,
             description="stop when the importance weights of the held-out particles have an "
-            "effective size of this share (a start of known density, a target's potential)",
+            "effective size of this share, and a tail that k-hat lets trust (a start of known "
+            "density, a target's potential)",
         ),
     ] = None
     nll_patience: Annotated[

@@ -2,8 +2,8 @@
 
 from wopt.certify.sampler.measure import measure_sampler
 from wopt.certify.sampler.of_flow import log_weights_of, measure_flow
-from wopt.certify.sampler.psis import Smoothed, smoothed_importance_weights
 from wopt.certify.sampler.report import BLIND, LostMode, ModeWeight, SamplerReport
+from wopt.psis import Smoothed, smoothed_importance_weights
 
 __all__ = [
     "BLIND",

@@ -9,8 +9,8 @@ from statistics import NormalDist
 from torch import Tensor
 
 from wopt.certify.sampler.invariance import Drift
-from wopt.certify.sampler.psis import Smoothed
 from wopt.certify.sampler.report import LostMode
+from wopt.psis import Smoothed
 from wopt.train.chains import seen_by_chains
 
 __all__ = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -14,10 +15,14 @@ from wopt.seeds import generator
 
 __all__ = ["Drift", "largest_drift"]
 
-_CHAINS, _STEPS, _SECONDS = 10_000, 200, 3.0
+_CHAINS, _STEPS, _SECONDS = 4000, 2048, 3.0
 """At most; how many steps fit the seconds is a power of two, so that the same machine makes the
-same ones."""
-_SCALES = math.log(0.03), math.log(1.5)
+same ones. Drifts grew as the root of the steps, as errors fall with that of the chains."""
+_ROUNDING = 1e-4
+"""Least error of the mean of w/(w + Z): densities of float32 are no better."""
+_TIMED = 4
+"""Steps that are timed."""
+_SCALES = math.log(0.003), math.log(1.5)
 """Of proposals, as shares of the standard deviations; each is drawn anew for each chain."""
 
 
@@ -39,7 +44,14 @@ class Drift:
 
 
 @torch.no_grad()
-def largest_drift(target: Target, draws: Tensor, log_weights: Tensor, seed: int) -> Drift | None:
+def largest_drift(
+    target: Target,
+    draws: Tensor,
+    log_weights: Tensor,
+    seed: int,
+    model: Callable[[Tensor], Tensor] | None = None,
+    steps: int = _STEPS,
+) -> Drift | None:
     """Return what random-walk Metropolis steps from the draws change most.
 
     If draws with their weights w represent the target p, so do the draws after steps of a Markov
@@ -48,18 +60,25 @@ def largest_drift(target: Target, draws: Tensor, log_weights: Tensor, seed: int)
         E_w[f(X_k) - f(X_0)] = 0.
 
     Weights cannot tell that the model's draws lack an arm or a tail of p, since no draw is there;
-    chains walk into it. Tried are V, every coordinate and its square about the mean. Proposals are
-    normal, symmetric whatever their scale, which is drawn log-uniformly. Steps are few, so no
-    change says little.
+    chains walk into it. Tried are V, every coordinate and its square about the mean, and, where the
+    model's density q is known,  f = w/(w + Z),  w = exp(-V)/q, the share of p in an equal mixture
+    of both: near 1 where q has no draws, and bounded, so that errors are honest.
+
+    A proposal moves a random subset of coordinates, one at least, by a normal step whose scale is
+    drawn log-uniformly: both are symmetric whatever the subset and scale. So chains enter a neck
+    that is narrow in most coordinates and long in one. They are few, so no change says little.
 
     Source: Metropolis et al., 1953; the test by paired differences follows Gorham, Mackey,
-    *Measuring sample quality with Stein's method*, 2015, with steps in place of the generator.
+    *Measuring sample quality with Stein's method*, 2015, with steps in place of the generator; f
+    is the optimal bridge of Meng, Wong, *Simulating ratios of normalizing constants*, 1996.
 
     Args:
         target: Known by its potential V.
         draws: Of the model, independent, shape ``(n, d)``, float64.
         log_weights: -V - log q there.
         seed: Of the steps.
+        model: log q at any points.
+        steps: How many at most, a power of two; fewer where they would take over three seconds.
 
     Returns:
         The change that is largest in its errors, or ``None`` where there is nothing to move.
@@ -68,29 +87,40 @@ def largest_drift(target: Target, draws: Tensor, log_weights: Tensor, seed: int)
         >>> from wopt.testing import GaussianTarget
         >>> p = GaussianTarget([0.0], [[1.0]])
         >>> x = p.sample(2000, 1, torch.Generator().manual_seed(0))
-        >>> drift = largest_drift(p, x, torch.zeros(2000), seed=0)
+        >>> drift = largest_drift(p, x, torch.zeros(2000), seed=0, steps=128)
         >>> abs(drift.value) < 4 * drift.error
         True
-        >>> drift = largest_drift(p, x.clamp(-1, 1), torch.zeros(2000), seed=0)
+        >>> drift = largest_drift(p, x.clamp(-1, 1), torch.zeros(2000), seed=0, steps=128)
         >>> drift.value > 10 * drift.error  # its tails are missing
         True
     """
     rows = torch.nonzero(torch.isfinite(log_weights))[:_CHAINS, 0]
     if len(rows) < 100:
         return None
-    before, weights = draws[rows].double(), torch.softmax(log_weights[rows].double(), 0)
-    after = _walk(target, before, seed)
+    before, log_w = draws[rows].double(), log_weights[rows].double()
+    after, weights = _walk(target, before, seed, steps), torch.softmax(log_w, 0)
     mean, spread = before.mean(0), before.std(0).clamp_min(1e-300)
-    change = torch.cat([_features(target, x, mean, spread) for x in (after, before)], 1)
-    half = change.shape[1] // 2
-    change = change[:, :half] - change[:, half:]
-    value = weights @ change
-    error = (weights.square() @ (change - value).square()).sqrt()
-    ratio = torch.where(error > 0, value.abs() / error, 0)
-    k = int(ratio.argmax())
+    change = _features(target, after, mean, spread) - _features(target, before, mean, spread)
     names = ["V", *(f"({p} of coordinate {j + 1})/sd" for p in ("deviation", "squared deviation")
                     for j in range(draws.shape[1]))]  # fmt: skip
-    return Drift(names[k], float(value[k]), float(error[k]), half)
+    if model is not None:
+        log_z = log_weights.double().logsumexp(0) - math.log(len(log_weights))
+        shares = [_share(target, model, x, log_z) for x in (after, before)]
+        change = torch.cat([change, (shares[0] - shares[1])[:, None]], 1)
+        names.append("p/(p + q), p the target and q the model,")
+    value = weights @ change
+    error = (weights.square() @ (change - value).square()).sqrt()
+    if model is not None:
+        error[-1] = error[-1].clamp_min(_ROUNDING)
+    ratio = torch.where(error > 0, value.abs() / error, 0)
+    k = int(ratio.argmax())
+    return Drift(names[k], float(value[k]), float(error[k]), len(names))
+
+
+def _share(target: Target, model: Callable[[Tensor], Tensor], x: Tensor, log_z: Tensor) -> Tensor:
+    """Return w/(w + Z); 1 where q is zero, or too small to be known."""
+    log_w = -target.potential(x).double() - model(x).double().cpu()
+    return torch.nan_to_num(torch.sigmoid(log_w - log_z), nan=1.0)
 
 
 def _features(target: Target, x: Tensor, mean: Tensor, spread: Tensor) -> Tensor:
@@ -98,31 +128,41 @@ def _features(target: Target, x: Tensor, mean: Tensor, spread: Tensor) -> Tensor
     return torch.cat([target.potential(x).double()[:, None], z, z.square()], 1)
 
 
-def _walk(target: Target, x: Tensor, seed: int) -> Tensor:
+def _walk(target: Target, x: Tensor, seed: int, most: int) -> Tensor:
     """Return the particles after Metropolis steps that leave exp(-V) as it is."""
     chance, spread = generator(seed, "walk"), x.std(0)
-    began = time.process_time()
     potential = target.potential(x).double()
-    low, high = _SCALES
-    for _ in range(_fitting(time.process_time() - began)):
-        shape = (len(x), 1)
-        scale = torch.exp(low + (high - low) * torch.rand(shape, generator=chance)).double()
-        noise = torch.randn(x.shape, generator=chance, dtype=torch.float64)
-        to = x + scale * spread * noise
+    made, steps, began = 0, min(most, _TIMED), time.process_time()
+    while made < steps:
+        to = x + spread * _proposal(x, chance)
         there = target.potential(to).double()
         uniform = torch.rand(len(x), generator=chance, dtype=torch.float64)
         accepted = uniform.log() < potential - there  # not where V is NaN or infinite
         x = torch.where(accepted[:, None], to, x)
         potential = torch.where(accepted, there, potential)
+        made += 1
+        if made == _TIMED:
+            steps = min(most, _fitting((time.process_time() - began) / _TIMED))
     return x
+
+
+def _proposal(x: Tensor, chance: torch.Generator) -> Tensor:
+    """Return steps in units of deviations: of a coordinate, and of each other by a random share."""
+    n, d = x.shape
+    low, high = _SCALES
+    scale = torch.exp(low + (high - low) * torch.rand((n, 1), generator=chance)).double()
+    share = torch.exp(-math.log(d) * torch.rand((n, 1), generator=chance))
+    moved = torch.rand((n, d), generator=chance) < share
+    one = torch.randint(d, (n, 1), generator=chance)
+    noise = torch.randn((n, d), generator=chance, dtype=torch.float64)
+    return scale * noise * moved.scatter(1, one, True)
 
 
 def _fitting(lap: float) -> int:
     """Return how many steps of so many seconds are made.
 
     Example:
-        >>> _fitting(0.001), _fitting(0.02), _fitting(0.021), _fitting(9.0)
-        (200, 128, 128, 1)
+        >>> _fitting(0.0001), _fitting(0.002), _fitting(0.02), _fitting(9.0)
+        (2048, 1024, 128, 1)
     """
-    fits = _SECONDS / max(lap, 1e-9)
-    return _STEPS if fits >= _STEPS else 2 ** int(math.log2(max(fits, 1.0)))
+    return min(_STEPS, 2 ** int(math.log2(max(_SECONDS / max(lap, 1e-9), 1.0))))

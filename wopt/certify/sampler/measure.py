@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -17,11 +18,11 @@ from wopt.certify.sampler.doubts import (
 )
 from wopt.certify.sampler.invariance import largest_drift
 from wopt.certify.sampler.lost import lost_modes
-from wopt.certify.sampler.psis import smoothed_importance_weights
 from wopt.certify.sampler.report import ModeWeight, SamplerReport
 from wopt.certify.sampler.weights import effective_size, log_mean_weight, log_weights, moments
 from wopt.errors import DataError
 from wopt.interfaces.target import Target
+from wopt.psis import smoothed_importance_weights
 from wopt.statistics import mean_and_error
 
 __all__ = ["measure_sampler"]
@@ -35,6 +36,7 @@ def measure_sampler(
     *,
     exact: tuple[Tensor, Tensor] | None = None,
     chains: Tensor | None = None,
+    model: Callable[[Tensor], Tensor] | None = None,
     search: bool = True,
     seed: int = 0,
 ) -> SamplerReport:
@@ -57,6 +59,7 @@ def measure_sampler(
             log-density there.
         chains: -V - log q where Metropolis chains of the target are, shape ``(c,)``, if there are
             any.
+        model: log q at any points, so that steps can be asked whether they lead to where it is low.
         search: Look for modes that the model has lost.
         seed: Of the search.
 
@@ -80,12 +83,13 @@ def measure_sampler(
     finite = draws[torch.isfinite(draws).all(1)]
     lost = lost_modes(target, finite, log_z, seed) if search else None
     known = Capability.NORMALISED in target.provides
+    drift = largest_drift(target, draws, weights, seed, model) if search else None
     doubts = (
         *doubts_of_weights(smoothed, log_z, log_z_error, normalised=known),
         *doubts_of_exact(log_z, log_z_error, ess / len(draws), eubo, eubo_error),
         *doubts_of_chains(chains, weights, ess / len(draws)),
         *doubts_of_modes(lost),
-        *doubts_of_drift(largest_drift(target, draws, weights, seed) if search else None),
+        *doubts_of_drift(drift),
     )
     return SamplerReport(
         *(elbo, eubo, log_z, log_z_error, ess),

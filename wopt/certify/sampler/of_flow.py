@@ -9,13 +9,13 @@ from torch import Tensor
 
 from wopt.capabilities import Capability, require
 from wopt.certify.sampler.measure import measure_sampler
-from wopt.certify.sampler.psis import smoothed_importance_weights
 from wopt.certify.sampler.report import SamplerReport
 from wopt.certify.sampler.weights import log_weights, moments
 from wopt.errors import CapabilityError
 from wopt.flow import Flow
 from wopt.interfaces.support import Support
 from wopt.interfaces.target import Target
+from wopt.psis import smoothed_importance_weights
 from wopt.seeds import generator
 
 __all__ = ["log_weights_of", "measure_flow", "report_within"]
@@ -72,12 +72,13 @@ def measure_flow(
     y, log_q = flow.sample_and_log_prob(draws, generator=chance, audit=True)
     log_weights_of(flow, target, y[:1], log_q[:1])  # raises where there are none
     assert target is not None
+    model = flow.log_prob if flow.chain.provides(Capability.INVERSE) else None
     exact = None
-    if Capability.TARGET_SAMPLES in target.provides and flow.chain.provides(Capability.INVERSE):
+    if model is not None and Capability.TARGET_SAMPLES in target.provides:
         x = target.sample(draws, flow.dim, chance).double().cpu()
         with torch.no_grad():
-            exact = x, flow.log_prob(x)
-    report = measure_sampler(target, y, log_q, exact=exact, seed=seed)
+            exact = x, model(x)
+    report = measure_sampler(target, y, log_q, exact=exact, model=model, seed=seed)
     return report_within(target.support, report, y, log_weights_of(flow, target, y, log_q))
 
 

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from wopt.certify.sampler.measure import measure_sampler
 from wopt.certify.sampler.of_flow import report_within
-from wopt.certify.sampler.psis import smoothed_importance_weights
 from wopt.certify.sampler.report import SamplerReport
 from wopt.certify.sampler.weights import log_weights
 from wopt.component import build
 from wopt.flow import Flow
 from wopt.html import paragraph, table
+from wopt.psis import smoothed_importance_weights
 from wopt.runs.posterior.arviz import to_arviz
 from wopt.seeds import derive, generator
 from wopt.targets.density import Density
@@ -71,7 +71,7 @@ class Posterior:
             with torch.no_grad():
                 of_chains = density(chains) - flow.log_prob(chains)
         key = derive(seed, "measure")
-        report = measure_sampler(target, y, log_q, chains=of_chains, seed=key)
+        report = measure_sampler(target, y, log_q, chains=of_chains, model=flow.log_prob, seed=key)
         with torch.no_grad():
             x = density.support(y)[0]
             weights = log_weights(target, y, log_q)

@@ -8,7 +8,7 @@ import math
 import torch
 from torch import Tensor
 
-from wopt.certify.sampler.pareto import fit_pareto, pareto_quantiles
+from wopt.psis.pareto import fit_pareto, pareto_quantiles
 
 __all__ = ["Smoothed", "k_hat_threshold", "smoothed_importance_weights"]
 

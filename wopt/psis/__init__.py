@@ -1,0 +1,12 @@
+"""Pareto-smoothed importance sampling: weights, and k-hat, which says whether they hold."""
+
+from wopt.psis.pareto import fit_pareto, pareto_quantiles
+from wopt.psis.smoothing import Smoothed, k_hat_threshold, smoothed_importance_weights
+
+__all__ = [
+    "Smoothed",
+    "fit_pareto",
+    "k_hat_threshold",
+    "pareto_quantiles",
+    "smoothed_importance_weights",
+]
