@@ -108,6 +108,8 @@ def test_the_budget_decides(prepared):
     assert rich.budget == pytest.approx(1e6)
     assert (poor.particles, poor.iterations) == (1000, 25)  # the least there is
     assert poor.expected < rich.expected
+    assert rich.plans
+    assert not poor.plans
     between = planned(prepared, rich.expected * 0.4)
     assert 0 < between.expected <= between.budget
     assert poor.particles < between.particles < rich.particles

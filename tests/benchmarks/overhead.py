@@ -2,10 +2,10 @@
 
     python tests/benchmarks/overhead.py [--budget 60] [--only WORDS]
 
-Every run is a process of its own, timed by what it tells its listener. *start* is imports and
-planning, *measuring* the figures on test rows, samples and what pictures need. *beside training* is
-measuring, certificate and report by training. The load of the machine is told: above the number of
-cores CPU seconds grow.
+Every run is a process of its own, timed by what it tells its listener. *start* is imports, *training*
+planning too, *measuring* the figures on test rows, samples and what pictures need. *beside training*
+is measuring, certificate and report by training. The load of the machine is told: above the number
+of cores CPU seconds grow.
 """
 
 from __future__ import annotations
@@ -96,9 +96,8 @@ def one(config: dict[str, Any]) -> dict[str, float]:
         np.save(Path(folder) / "table.npy", x)
         if config["source"] == TABLE:
             config["source"] = TABLE | {"path": str(Path(folder) / "table.npy")}
-        prepared = prepared_run(config)
-        marks["start"] = time.process_time()
-        begin(prepared, Path(folder) / "run", Clock())
+        marks["start"] = time.process_time()  # a plan's trials are training
+        begin(prepared_run(config), Path(folder) / "run", Clock())
     marks["report"] = time.process_time()
     return {part: marks[part] - ([0.0, *marks.values()][k]) for k, part in enumerate(PARTS)}
 

@@ -50,6 +50,9 @@ _CHALLENGERS = 0.5
 _LEAST_CHALLENGE = 0.25
 """Processor seconds of challengers at the least: densities in closed form, on a few coordinates."""
 
+_PLAN_ROWS = 500
+"""Rows of plans where they are not set."""
+
 _PLANS, _WITHOUT = 0.4, "no plans between samples"
 """Processor seconds of plans between samples: scipy's import, most of all."""
 
@@ -296,6 +299,7 @@ class _Cost:
         self.steps = self.examined = len(blocks)
         self.scope = scope
         self.transport = bool(options.transport_rows) and "scipy.optimize" not in sys.modules
+        self.asked = options.transport_rows != _PLAN_ROWS
         self.push = _seconds(lambda: push_all(blocks, few, audit=True)) / len(few)
         self.critic = self.closed = 0.0
         # Without the log-det no field is needed: the gradient at the particles is known.
@@ -319,7 +323,7 @@ class _Cost:
 
     def plans(self, particles: int) -> bool:
         """Whether plans between samples are made: not where only the least can be measured."""
-        return self.examined == self.steps and particles > _LEAST[0]
+        return self.examined == self.steps and (self.asked or particles > _LEAST[0])
 
     def __call__(self, particles: int, iterations: int, score_rows: int) -> float:
         scope = self.scope
