@@ -15,13 +15,6 @@ __all__ = ["LAWS", "source_of"]
 Law = Callable[[Generator, int], np.ndarray]
 
 
-def uniform(r: Generator, n: int) -> np.ndarray:
-    """Return six columns with edges: uniform, their products and sums of two, bounded all."""
-    u = r.random((n, 6))
-    u[:, 2], u[:, 4] = u[:, 0] * u[:, 2], (u[:, 1] + u[:, 4]) / 2
-    return u
-
-
 def tails(r: Generator, n: int) -> np.ndarray:
     """Return twelve columns with heavy tails: Student's, log-normal, scales that vary together."""
     z = r.normal(size=(n, 12)) @ np.linalg.qr(np.random.default_rng(5).normal(size=(12, 12)))[0]
@@ -30,15 +23,6 @@ def tails(r: Generator, n: int) -> np.ndarray:
     z[:, 6:9] = np.exp(0.7 * z[:, 6:9])
     z[:, 9] += np.tanh(2 * z[:, 0]) * z[:, 10]
     return z
-
-
-def images(r: Generator, n: int) -> np.ndarray:
-    """Return 32 columns of rank-one scales: smooth Gaussian rows times a common factor."""
-    place = np.arange(32)
-    smooth = np.linalg.cholesky(np.exp(-np.abs(place[:, None] - place) / 8) + 0.01 * np.eye(32))
-    rows = r.normal(size=(n, 32)) @ smooth.T * np.exp(0.6 * r.normal(size=(n, 1)))
-    edge = r.integers(0, 32, (n, 1))
-    return rows + np.where(place > edge, 1.0, 0.0) * r.normal(size=(n, 1))
 
 
 def planned(name: str) -> Law:
@@ -54,14 +38,11 @@ def planned(name: str) -> Law:
 
 
 LAWS: dict[str, tuple[Law | str, int, str]] = {
-    "moons": ("moons", 0, "rose"),
     "checkerboard": ("checkerboard", 0, "rose"),
     "mixed": (planned("mixed"), 16_000, "magic"),
     "clusters": (planned("clusters"), 16_000, "magic"),
-    "uniform": (uniform, 16_000, "magic"),
     "tails": (tails, 16_000, "magic"),
     "few tails": (tails, 1_500, "miniboone"),
-    "images": (images, 40_000, "patches"),
 }
 """By name: what draws rows, or a toy of wopt; how many; whose settings they are trained with."""
 
