@@ -70,6 +70,18 @@ EVIDENCE = (
     Evidence("planner", "planner.jsonl", ("planner.py",), planner),
     Evidence("several", "several/results.jsonl", ("several/several.py",), several),
     Evidence(
+        "light",
+        "several/light.jsonl",
+        ("several/several.py", "--out", "several/light.jsonl"),
+        several,
+    ),
+    Evidence(
+        "choosing",
+        "several/choosing.jsonl",
+        ("several/several.py", "--out", "several/choosing.jsonl"),
+        several,
+    ),
+    Evidence(
         "arcs",
         "several/arcs.jsonl",
         ("several/several.py", "--out", "several/arcs.jsonl"),

@@ -10,10 +10,13 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent / "several"))
 
 from arms import DATA, arms, base
+from laws import LAWS
+from light import RECIPE, light
 from measures import stretch
 from tables import difference, tell
 from turns import Turns
 
+from wopt.component import build
 from wopt.testing import AffineBlock
 
 
@@ -56,10 +59,23 @@ def test_the_stretch_of_the_inverse_is_one_over_the_least_singular_value():
     assert stretch(blocks, torch.randn(3, 2)).tolist() == pytest.approx([8.0] * 3)
 
 
-@pytest.mark.parametrize("data", DATA)
+@pytest.mark.parametrize("data", sorted(DATA.keys() - LAWS.keys()))
 def test_the_shares_of_each_arm_are_its_budget(data):
-    for arm in arms(base(data, "autoregressive")["block"]):
+    block = base(data, "autoregressive")["block"]
+    for arm in [*arms(block), *light(block)]:
         assert arm.whole == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("data", ["rose", "magic", "miniboone", "patches"])
+def test_the_light_step_takes_the_place_of_a_map(data):
+    full = base(data, "autoregressive")["block"]
+    (recipe,) = (arm for arm in light(full) if arm.name == RECIPE)
+    assert sum(block["transforms"] for block, _, _ in recipe.steps) == full["transforms"]
+    sizes = [
+        sum(p.numel() for p in build("block", table).build(dim=10).parameters())
+        for table, _, _ in recipe.steps
+    ]
+    assert 10 * sizes[0] < sizes[1]
 
 
 def test_differences_are_paired_by_seed():

@@ -8,7 +8,9 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-__all__ = ["DATA", "Arm", "arms", "base"]
+from laws import LAWS, source_of
+
+__all__ = ["DATA", "Arm", "arms", "base", "maps"]
 
 Table = dict[str, Any]
 
@@ -21,6 +23,7 @@ DATA: dict[str, Table] = {
     "magic1000": {"toml": "magic", "budget": 10.0, "rows": 1000},
     "miniboone": {"toml": "miniboone", "budget": 9.0},
     "patches": {"toml": "patches", "budget": 40.0},
+    **{name: {"toml": like, "budget": 10.0} for name, (_, _, like) in LAWS.items()},
 }
 """Data by name: the settings in ``likelihood/`` that they start from, CPU seconds, rows."""
 
@@ -48,6 +51,7 @@ class Arm:
         joint: The share that joint refinement has after the last step.
         rate: Factor on the learning rates in it.
         respace: Rounds of equal arc length before it, each as long as the steps.
+        own: The solver's options that differ, for each step; none: no step's do.
     """
 
     name: str
@@ -55,6 +59,7 @@ class Arm:
     joint: float = 0.0
     rate: float = 1.0
     respace: int = 0
+    own: tuple[Table, ...] = ()
 
     @property
     def whole(self) -> float:
@@ -67,6 +72,8 @@ def base(data: str, block: str) -> Table:
     about = DATA[data]
     table = tomllib.loads((LIKELIHOOD / f"{about['toml']}.toml").read_text())
     table["certify"] = {"enabled": False}
+    if data in LAWS:
+        table["source"] = source_of(data)
     if block == "ode":
         table["block"] = {"name": "ode", **_ODE[about["toml"]]}
         table["solver"] = dict(_ODE_SOLVER)
@@ -79,10 +86,10 @@ def arms(block: Table) -> list[Arm]:
 
 
 def _autoregressive(full: Table) -> list[Arm]:
-    one, rest = _maps(full, 0, 1), _maps(full, 1, None)
-    last = _maps(full, full["transforms"] - 1, None)
+    one, rest = maps(full, 0, 1), maps(full, 1, None)
+    last = maps(full, full["transforms"] - 1, None)
     half = full["transforms"] // 2
-    low, high = _maps(full, 0, half), _maps(full, half, None)
+    low, high = maps(full, 0, half), maps(full, half, None)
     return [
         Arm("one step", ((full, 100.0, 1.0),)),
         Arm("one step, a map less", ((rest, 100.0, 1.0),)),
@@ -115,7 +122,7 @@ def _ode(full: Table) -> list[Arm]:
     ]
 
 
-def _maps(full: Table, first: int, last: int | None) -> Table:
+def maps(full: Table, first: int, last: int | None) -> Table:
     """Return an autoregressive block with some of the maps of another."""
     found = copy.deepcopy(full)
     kinds = full.get("univariate")

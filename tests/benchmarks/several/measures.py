@@ -44,7 +44,7 @@ def measure(
     return {
         "transport": whole,
         "transport_by_step": moves,
-        "path": sum(move**0.5 for move in moves) / whole**0.5,
+        "path": sum(move**0.5 for move in moves) / whole**0.5 if whole else 1.0,
         **{f"lipschitz_{k}": v for k, v in _quantiles(stretch(blocks, points[:rows])).items()},
         "trip_from_noise": float((back - noise).square().sum(1).mean().sqrt()),
         **_samples(prepared, points),

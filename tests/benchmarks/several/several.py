@@ -29,6 +29,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from arms import DATA, Arm, Table, arms, base  # noqa: E402
 from bench import keep_memory, machine, one_thread  # noqa: E402
+from light import light  # noqa: E402
 from measures import measure  # noqa: E402
 from tables import tell  # noqa: E402
 from turns import Turns  # noqa: E402
@@ -112,7 +113,11 @@ def settings(arm: Arm, table: Table, costs: Costs, seconds: float) -> Table:
     blocks = [block for block, _, _ in arm.steps]
     planned = [max(1, round(share * seconds / costs.of([block]))) for block, _, share in arm.steps]
     longest = max(planned)
-    solver = {**table["solver"], "iterations": longest, "by_step": [n / longest for n in planned]}
+    by_step = [
+        {**own, "iterations": n, **({"check_every": max(1, n // 4)} if own else {})}
+        for own, n in zip(arm.own or [{}] * len(planned), planned, strict=True)
+    ]
+    solver = {**table["solver"], "iterations": longest, "by_step": by_step}
     joint = round(arm.joint * seconds / costs.of(blocks)) if arm.joint else 0
     return {
         **table,
@@ -156,6 +161,7 @@ def row(prepared: Prepared, state: Any, dataset: Dataset, certified: bool) -> Ta
         "step_sizes": [r.step_size for r in state.records],
         "refined": state.records[-1].refined,
         "retries": sum(r.retries for r in state.records),
+        "residual": state.records[-1].residual,
         "nll": found.nll_test,
         "nll_error": found.nll_error,
         "nll_valid": state.records[-1].nll_valid,
@@ -174,7 +180,8 @@ def row(prepared: Prepared, state: Any, dataset: Dataset, certified: bool) -> Ta
 def compare(name: str, block: str, seed: int, asked: argparse.Namespace) -> Iterable[Table]:
     """Train the arms of one data set, block and seed, and yield their rows."""
     table = {**base(name, block), "seed": seed}
-    chosen = [arm for arm in arms(table["block"]) if not asked.arms or arm.name in asked.arms]
+    ways = [*arms(table["block"]), *light(table["block"])]
+    chosen = [arm for arm in ways if not asked.arms or arm.name in asked.arms]
     seconds = asked.budget or DATA[name]["budget"]
     done = {key(r) for r in read(asked.out)}
     chosen = [arm for arm in chosen if (name, block, seconds, seed, arm.name) not in done]
