@@ -143,6 +143,13 @@ RULES: tuple[Rule, ...] = (
         lambda facts: data(facts) and judged(facts),
     ),
     Rule(
+        "columns that are not normal",
+        "MEASURED",
+        {},
+        lambda facts: f"curves make {facts.curves} of {facts.columns} columns nearly normal",
+        lambda facts: data(facts) and facts.curves > 0,
+    ),
+    Rule(
         "values that repeat",
         "Where a column has few values a likelihood is as high as its spikes are narrow: no model "
         "is right, and noise in training only loses. Diabetes (a column of two values): noise of "

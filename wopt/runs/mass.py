@@ -120,9 +120,9 @@ def _affordable(work: Callable[[], Any], most: int, seconds: float | None) -> in
 
 def _has_density(prepared: Prepared, flow: Flow) -> bool:
     assert prepared.dataset is not None
-    on_the_line = flow.transform.row_log_det(prepared.dataset.test[:1]) is None
-    discrete = flow.columns is not None and flow.columns.discrete
+    columns = () if flow.columns is None else flow.columns.moved
+    somewhere = any(column.discrete or column.bounded for column in columns)
     known = flow.chain.provides(Capability.LOG_DET) and flow.base.normalised
     if prepared.pushes:  # backwards through the maps
         known = known and flow.chain.provides(Capability.INVERSE)
-    return bool(known and on_the_line and not discrete)
+    return bool(known and not somewhere)
