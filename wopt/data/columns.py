@@ -169,7 +169,8 @@ class Columns:
         """Return E(x), shape ``(..., d)``; finite also at and beyond the ends of a support."""
         y = x.clone()
         for j, column in self._bent():
-            line = to_line(x[..., j], *column.ends) if column.bounded else x[..., j]
+            line = x[..., j].contiguous()
+            line = to_line(line, *column.ends) if column.bounded else line
             y[..., j] = line if column.curve is None else column.curve(line)
         return y
 

@@ -56,8 +56,9 @@ class Curve:
         up = piece.secant * t * t + piece.left * t * (1 - t)
         z = piece.z + piece.height * up / (piece.secant + piece.bend * t * (1 - t))
         for sign, x_end, z_end, slope in self._tails():
-            u = (sign * (x - x_end)).clamp_min(0)
-            z = torch.where(u > 0, z_end + sign * torch.log1p(_TAIL * slope * u) / _TAIL, z)
+            u = sign * (x - x_end)
+            far = (u > 0,)
+            z = z.index_put(far, z_end + sign * torch.log1p(_TAIL * slope * u[far]) / _TAIL)
         return z
 
     def inverse(self, z: Tensor) -> Tensor:
@@ -69,8 +70,9 @@ class Curve:
         root = (b * b + 4 * a * piece.secant * y).clamp_min(0).sqrt()
         x = piece.x + piece.width * 2 * piece.secant * y / (b + root)
         for sign, x_end, z_end, slope in self._tails():
-            v = (sign * (z - z_end)).clamp_min(0)
-            x = torch.where(v > 0, x_end + sign * torch.expm1(_TAIL * v) / (_TAIL * slope), x)
+            v = sign * (z - z_end)
+            far = (v > 0,)
+            x = x.index_put(far, x_end + sign * torch.expm1(_TAIL * v[far]) / (_TAIL * slope))
         return x
 
     def log_slope(self, x: Tensor) -> Tensor:
@@ -81,9 +83,9 @@ class Curve:
         under = piece.secant + piece.bend * t * (1 - t)
         value = 2 * piece.secant.log() + over.log() - 2 * under.log()
         for sign, x_end, _, slope in self._tails():
-            u = (sign * (x - x_end)).clamp_min(0)
-            far = math.log(slope) - torch.log1p(_TAIL * slope * u)
-            value = torch.where(u > 0, far, value)
+            u = sign * (x - x_end)
+            far = (u > 0,)
+            value = value.index_put(far, math.log(slope) - torch.log1p(_TAIL * slope * u[far]))
         return value
 
     def log_density(self, x: Tensor) -> Tensor:

