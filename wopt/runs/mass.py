@@ -120,8 +120,9 @@ def _affordable(work: Callable[[], Any], most: int, seconds: float | None) -> in
 
 def _has_density(prepared: Prepared, flow: Flow) -> bool:
     assert prepared.dataset is not None
-    columns = () if flow.columns is None else flow.columns.moved
-    somewhere = any(column.discrete or column.bounded for column in columns)
+    columns = flow.transform.columns
+    moved = () if columns is None else columns.moved
+    somewhere = any(column.discrete or column.bounded for column in moved)
     known = flow.chain.provides(Capability.LOG_DET) and flow.base.normalised
     if prepared.pushes:  # backwards through the maps
         known = known and flow.chain.provides(Capability.INVERSE)
