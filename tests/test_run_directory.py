@@ -97,7 +97,7 @@ def test_another_seed_makes_another_run(command, finished_run, tmp_path):
     assert (out / name).read_bytes() != (finished_run / name).read_bytes()
 
 
-@pytest.mark.parametrize("preprocess", ["none", "standardise", "whiten"])
+@pytest.mark.parametrize("preprocess", ["none", "standardise", "whiten", "gaussianise"])
 def test_every_preprocessing_can_be_saved(command, config, tiny, tmp_path, preprocess):
     tiny["source"] |= {"preprocess": preprocess}
     tiny["solver"] = {"iterations": 1}

@@ -46,7 +46,7 @@ class FlowDensity(DensityMixin, BaseEstimator):  # type: ignore[misc]
         learning_rate: Peak rate.
         batch_size: Rows an iteration.
         weight_decay: Against overfitting.
-        preprocess: ``whiten``, ``standardise`` or ``none``.
+        preprocess: ``whiten``, ``gaussianise``, ``standardise`` or ``none``.
         options: More arguments of :func:`wopt.fit`, which override these.
         random_state: Seed of splits, training and :meth:`sample`.
 

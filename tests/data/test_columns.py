@@ -34,7 +34,7 @@ def rows(n=200, seed=0):
     return MIXED.jitter(torch.stack(columns, 1), draw)
 
 
-@pytest.mark.parametrize("how", ["none", "standardise", "whiten"])
+@pytest.mark.parametrize("how", ["none", "standardise", "whiten", "gaussianise"])
 def test_the_log_det_is_that_of_autograd(how):
     x = rows()
     t = fit_transform(x, how, MIXED)

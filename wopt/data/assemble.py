@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -12,12 +11,12 @@ from wopt.data.columns import Columns
 from wopt.data.dataset import Dataset
 from wopt.data.table_transform import fit_transform
 from wopt.data.tables import pick_columns
+from wopt.data.transform import How
 from wopt.errors import DataError
 from wopt.seeds import generator
 
 __all__ = ["assemble", "check_context", "coordinates", "dequantised", "draw_splits"]
 
-How = Literal["none", "standardise", "whiten"]
 Splits = tuple[Tensor, Tensor, Tensor]
 Draw = Callable[[int, torch.Generator], Tensor]
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from wopt.data.curve import Curve
 from wopt.data.intervals import from_line, log_slope, to_line
 
 __all__ = ["Category", "Column", "Columns", "Kind"]
@@ -37,6 +38,7 @@ class Column:
         type: The values' type in Arrow's words, in which they are written.
         fill: The number that stands for a missing value, of a condition that has a mask.
         mask: The condition of which this one says whether its value is missing; empty if of none.
+        curve: By which its law, on the line, is nearly normal; ``None`` for none.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Column:
     type: str = "double"
     fill: float | None = None
     mask: str = ""
+    curve: Curve | None = None
 
     @property
     def discrete(self) -> bool:
@@ -65,9 +68,14 @@ class Column:
         return self.ends != (-math.inf, math.inf)
 
     @property
+    def bent(self) -> bool:
+        """Whether it is mapped to the line by more than itself."""
+        return self.bounded or self.curve is not None
+
+    @property
     def plain(self) -> bool:
         """Whether it is numbers on the whole line, which nothing is done to."""
-        return not (self.discrete or self.bounded or self.width or self.mask)
+        return not (self.discrete or self.bent or self.width or self.mask)
 
     def words(self) -> str:
         """Return what it is, for people.
@@ -93,8 +101,8 @@ class Columns:
 
         E(x) = log (x - a) on (a, oo),   log ((x - a) / (b - x)) on (a, b),   x on the line,
 
-    so that no sample leaves a support. Conditions, the last columns, are not mapped. Rows are
-    numbers here, float64: categories are codes.
+    so that no sample leaves a support; after it a column's curve, if it has one. Conditions, the
+    last columns, are not mapped. Rows are numbers here, float64: categories are codes.
 
     Attributes:
         columns: They, conditions last.
@@ -142,6 +150,16 @@ class Columns:
         """Whether one that is modelled is discrete: densities stand for masses there."""
         return any(column.discrete for column in self.moved)
 
+    @property
+    def curves(self) -> int:
+        """How many have a curve."""
+        return sum(column.curve is not None for column in self.columns)
+
+    def straight(self) -> Columns:
+        """Return them without curves."""
+        columns = tuple(dataclasses.replace(column, curve=None) for column in self.columns)
+        return dataclasses.replace(self, columns=columns)
+
     def pick(self, names: Sequence[str]) -> Columns:
         """Return some of them, none a condition."""
         by_name = {column.name: column for column in self.columns}
@@ -150,22 +168,30 @@ class Columns:
     def encode(self, x: Tensor) -> Tensor:
         """Return E(x), shape ``(..., d)``; finite also at and beyond the ends of a support."""
         y = x.clone()
-        for j, column in self._bounded():
-            y[..., j] = to_line(x[..., j], *column.ends)
+        for j, column in self._bent():
+            line = x[..., j].contiguous()
+            line = to_line(line, *column.ends) if column.bounded else line
+            y[..., j] = line if column.curve is None else column.curve(line)
         return y
 
     def decode(self, y: Tensor) -> Tensor:
         """Return E^-1(y); discrete columns are not rounded."""
         x = y.clone()
-        for j, column in self._bounded():
-            x[..., j] = from_line(y[..., j], *column.ends)
+        for j, column in self._bent():
+            line = y[..., j] if column.curve is None else column.curve.inverse(y[..., j])
+            x[..., j] = from_line(line, *column.ends) if column.bounded else line
         return x
 
     def log_det(self, x: Tensor) -> Tensor:
         """Return log |det DE(x)|, shape ``(...)``; minus infinity outside of a support."""
         total = torch.zeros_like(x[..., 0])
-        for j, column in self._bounded():
-            total = total + log_slope(x[..., j], *column.ends)
+        for j, column in self._bent():
+            line = x[..., j]
+            if column.bounded:
+                total = total + log_slope(line, *column.ends)
+                line = to_line(line, *column.ends)
+            if column.curve is not None:
+                total = total + column.curve.log_slope(line)
         return total
 
     def round(self, x: Tensor) -> Tensor:
@@ -194,6 +220,9 @@ class Columns:
     def to_json(self) -> str:
         """Return text from which :meth:`from_json` makes the same columns."""
         rows = [dataclasses.asdict(column) for column in self.columns]
+        for row in rows:
+            if row["curve"] is None:  # so that earlier versions read it
+                del row["curve"]
         return json.dumps({"columns": rows, "condition": self.condition})
 
     @classmethod
@@ -205,10 +234,15 @@ class Columns:
         """
         table: dict[str, Any] = json.loads(text)
         rows = (
-            {**row, "ends": tuple(row["ends"]), "categories": tuple(row["categories"])}
+            {
+                **row,
+                "ends": tuple(row["ends"]),
+                "categories": tuple(row["categories"]),
+                "curve": Curve.of(row["curve"]) if "curve" in row else None,
+            }
             for row in table["columns"]
         )
         return cls(tuple(Column(**row) for row in rows), int(table["condition"]))
 
-    def _bounded(self) -> list[tuple[int, Column]]:
-        return [(j, column) for j, column in enumerate(self.moved) if column.bounded]
+    def _bent(self) -> list[tuple[int, Column]]:
+        return [(j, column) for j, column in enumerate(self.moved) if column.bent]

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wopt.data.assemble import How, assemble, check_context
+from wopt.data.assemble import assemble, check_context
 from wopt.data.choices import Choices, with_conditions
 from wopt.data.columns import Column, Columns
 from wopt.data.dataset import Dataset, check_finite, split
@@ -17,6 +17,7 @@ from wopt.data.kinds import column_of, numbers_of
 from wopt.data.missing import masked
 from wopt.data.support import on_grid, support_of
 from wopt.data.tables import floats, is_numeric, pick_columns
+from wopt.data.transform import How
 from wopt.data.weights import check_weights, resampled, thinned
 from wopt.data.where import filtered
 from wopt.errors import DataError

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from wopt.data.columns import Kind
+from wopt.data.transform import How
 from wopt.data.where import parse_where
 from wopt.errors import DataError
 
@@ -109,10 +110,11 @@ Time = Annotated[
 At = Annotated[float | None, Field(description="the time whose rows are used; needs `time`")]
 
 Preprocess = Annotated[
-    Literal["none", "standardise", "whiten"],
+    How,
     Field(
         description="change of coordinates, fitted on the training split and undone for samples "
-        "and likelihoods: none, standardise (unit variances) or whiten (unit covariance)"
+        "and likelihoods: none, standardise (unit variances), whiten (unit covariance) or "
+        "gaussianise (columns made nearly normal by a curve each where that gains, then whitened)"
     ),
 ]
 Fractions = Annotated[

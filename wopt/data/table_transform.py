@@ -1,14 +1,13 @@
-"""The preprocessing of a table whose columns are bounded or discrete."""
+"""The preprocessing of a table whose columns are bounded, discrete or bent to be normal."""
 
 from __future__ import annotations
-
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from wopt.data.columns import Columns
-from wopt.data.transform import AffineTransform
+from wopt.data.gaussianise import gaussianised
+from wopt.data.transform import AffineTransform, How
 from wopt.errors import DataError
 from wopt.statistics import some
 
@@ -55,13 +54,11 @@ class TableTransform(AffineTransform):
     @property
     def is_identity(self) -> bool:
         """Whether it changes nothing."""
-        bounded = any(column.bounded for column in self.columns.moved)
-        return not bounded and super().is_identity
+        bent = any(column.bent for column in self.columns.moved)
+        return not bent and super().is_identity
 
 
-def fit_transform(
-    train: Tensor, how: Literal["none", "standardise", "whiten"], columns: Columns
-) -> AffineTransform:
+def fit_transform(train: Tensor, how: How, columns: Columns) -> AffineTransform:
     """Fit the preprocessing of columns on training rows, shape ``(n, d)``, in the data's units.
 
     Of many rows some 100,000, evenly spaced, tell means and covariances to 0.3 % of a deviation;
@@ -79,10 +76,11 @@ def fit_transform(
         return _fit(train, how, columns)
 
 
-def _fit(
-    train: Tensor, how: Literal["none", "standardise", "whiten"], columns: Columns
-) -> AffineTransform:
+def _fit(train: Tensor, how: How, columns: Columns) -> AffineTransform:
     encoded = columns.encode(train.double())
+    if how == "gaussianise":
+        columns, how = gaussianised(columns, encoded), "whiten"
+        encoded = columns.encode(train.double())
     for j, column in enumerate(columns.columns):
         if column.mask and bool((encoded[:, j] == encoded[0, j]).all()):
             # What is seldom missing may be missing in no training row: a scale for 0 and 1 then.

@@ -11,7 +11,10 @@ from wopt.data.columns import Columns
 from wopt.errors import DataError
 from wopt.particles import split_conditions
 
-__all__ = ["AffineTransform"]
+__all__ = ["Affine", "AffineTransform", "How"]
+
+Affine = Literal["none", "standardise", "whiten"]
+How = Literal["none", "standardise", "whiten", "gaussianise"]
 
 
 class AffineTransform(nn.Module):
@@ -62,7 +65,7 @@ class AffineTransform(nn.Module):
     def fit(
         cls,
         x: Tensor,
-        how: Literal["none", "standardise", "whiten"],
+        how: Affine,
         names: tuple[str, ...] | None = None,
         condition: int = 0,
     ) -> AffineTransform:
@@ -110,7 +113,7 @@ class AffineTransform(nn.Module):
     def _conditional(
         cls,
         x: Tensor,
-        how: Literal["none", "standardise", "whiten"],
+        how: Affine,
         names: tuple[str, ...] | None,
         condition: int,
     ) -> AffineTransform:

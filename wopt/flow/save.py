@@ -26,9 +26,9 @@ from wopt.interfaces.support import support_of
 
 __all__ = ["FORMAT", "load_flow", "save_flow"]
 
-FORMAT = 4
+FORMAT = 5
 """Of the file; a reader refuses a later one. Since 2 a flow may have columns of kinds, since 3
-conditions with masks, since 4 a support."""
+conditions with masks, since 4 a support, since 5 columns with curves."""
 
 
 def save_flow(flow: Flow, path: Path) -> Path:
@@ -42,9 +42,8 @@ def save_flow(flow: Flow, path: Path) -> Path:
         RunError: The file cannot be written.
     """
     columns, support = flow.transform.columns, flow.chain.support
-    least = 1 if columns is None else 2 if columns.shown == columns.columns else 3
     about = {
-        "format": least if support is None else FORMAT,
+        "format": _least_format(flow),
         "wopt-core": version("wopt-core"),
         "names": list(flow.names),
         "dim": flow.dim,
@@ -104,6 +103,15 @@ def _assemble(tensors: dict[str, torch.Tensor], about: dict[str, Any]) -> Flow:
     chain = Chain(blocks, transform, support)
     base = _base_of(about["base"], dim, tensors.get("base.conditions"))
     return Flow(Inverse(chain) if isinstance(base, SourceBase) else chain, base, names)
+
+
+def _least_format(flow: Flow) -> int:
+    columns = flow.transform.columns
+    if columns is not None and any(column.curve for column in columns.columns):
+        return 5
+    if flow.chain.support is not None:
+        return 4
+    return 1 if columns is None else 2 if columns.shown == columns.columns else 3
 
 
 def _table_of(base: Base) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from wopt.plan.alternatives import alternatives
 from wopt.plan.budget import seconds_of
-from wopt.plan.facts import Facts, facts_of, preprocess_of
+from wopt.plan.facts import Facts, facts_of
 from wopt.plan.plan import Plan, apply, plan
+from wopt.plan.preprocess import bends, preprocess_of
 from wopt.plan.rounds import Cost, cost_of, fixed, in_rounds
 from wopt.plan.sampler import plan_of_posterior
 from wopt.plan.selection import choose
@@ -16,6 +17,7 @@ __all__ = [
     "Speed",
     "alternatives",
     "apply",
+    "bends",
     "choose",
     "cost_of",
     "facts_of",

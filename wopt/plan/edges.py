@@ -27,7 +27,7 @@ def edges(x: Tensor) -> float:
     nothing is lost.
 
     Args:
-        x: Rows in random order, in the data's units, shape ``(n, d)``.
+        x: Rows in random order, each column on the line, shape ``(n, d)``.
 
     Example:
         >>> import torch

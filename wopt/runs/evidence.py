@@ -18,7 +18,7 @@ from wopt.data.dataset import Dataset
 from wopt.data.smooth import smooth_dataset
 from wopt.errors import WoptError
 from wopt.particles import Particles
-from wopt.runs.prepare import Prepared, particles_of
+from wopt.runs.prepare import Prepared, log_density_of, particles_of
 from wopt.seeds import derive, generator
 
 __all__ = ["as_test", "evidence_of", "is_scored"]
@@ -103,12 +103,17 @@ def _score(dataset: Dataset, rows: Tensor) -> tuple[Tensor | None, tuple[str, ..
     """Return the start's score in the flow's coordinates at the rows, or why there is none."""
     assert dataset.log_density is not None
     left_out = "The pushed score is left out, so eps is what test fields see: "
+    density, back = dataset.log_density, dataset.transform.inverse_matrix
+    if dataset.transform.row_log_det(rows[:1]) is not None:  # no affine map of the score
+        inside = log_density_of(dataset)
+        assert inside is not None
+        density, rows, back = inside, dataset.transform(rows), torch.eye(len(back)).to(back)
     try:
-        score = score_of(dataset.log_density, rows)
+        score = score_of(density, rows)
     except (RuntimeError, WoptError) as error:  # a density that autograd cannot follow
         return None, (f"{left_out}the start's density cannot be differentiated ({error}).",)
     if score is None:
         return None, (f"{left_out}the start's density has no finite gradient.",)
     if not obeys_stein(score, rows):
         return None, (f"{left_out}the start's density has jumps, its gradient is not its score.",)
-    return score @ dataset.transform.inverse_matrix, ()
+    return score @ back, ()

@@ -128,9 +128,10 @@ def _affordable(work: Callable[[], Any], most: int, seconds: float | None) -> in
 
 def _has_density(prepared: Prepared, flow: Flow) -> bool:
     assert prepared.dataset is not None
-    on_the_line = flow.transform.row_log_det(prepared.dataset.test[:1]) is None
-    discrete = flow.columns is not None and flow.columns.discrete
+    columns = flow.transform.columns
+    moved = () if columns is None else columns.moved
+    somewhere = any(column.discrete or column.bounded for column in moved)
     known = flow.chain.provides(Capability.LOG_DET) and flow.base.normalised
     if prepared.pushes:  # backwards through the maps
         known = known and flow.chain.provides(Capability.INVERSE)
-    return bool(known and on_the_line and not discrete)
+    return bool(known and not somewhere)

@@ -7,12 +7,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from wopt.data.assemble import How
 from wopt.data.choices import Choices
 from wopt.data.dataset import Dataset
 from wopt.data.frames import as_table, head_of, is_frame
 from wopt.data.load import from_table
 from wopt.data.options import Columns, Context, Kinds, Missing, Support, Where
+from wopt.data.transform import How
 from wopt.errors import DataError
 from wopt.interfaces.source import Source
 
@@ -25,7 +25,8 @@ class Rows(Source):
     Args:
         x: Data, shape ``(n, d)``: a tensor, an array, or a frame (pandas, polars, pyarrow).
         conditions: What the model is conditioned on, shape ``(n, c)``.
-        preprocess: ``none``, ``standardise`` or ``whiten``; ``auto`` leaves it to the planner.
+        preprocess: ``none``, ``standardise``, ``whiten`` or ``gaussianise``; ``auto`` leaves it to
+            the planner.
         split: Shares of the rows for training, validation and test.
         dequantise: Width of the uniform noise added to data on a grid.
         columns: The columns to use.

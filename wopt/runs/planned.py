@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from torch import Tensor
+
 from wopt.component import Component
 from wopt.config.model import RunConfig, validate
 from wopt.config.shorthand import written_out
 from wopt.data.dataset import Dataset
-from wopt.errors import DataError
+from wopt.data.transform import How
+from wopt.errors import ConfigError, DataError
 from wopt.interfaces.listener import SILENT, Listener
 from wopt.interfaces.source import Source
 from wopt.particles import Particles
@@ -17,6 +20,7 @@ from wopt.plan import (
     Plan,
     alternatives,
     apply,
+    bends,
     choose,
     facts_of,
     measure,
@@ -100,18 +104,36 @@ def _has(value: Any, option: str) -> bool:
 def _loaded(source: Any, config: RunConfig, seed: int) -> tuple[Any, Dataset]:
     """Return the source, with the preprocessing that its rows allow where none is given, and them.
 
-    Whitening is tried first, which most rows allow: they are then read once.
+    Gaussianising is tried first, which is whitening where no column is worth a curve: most rows
+    allow it, and they are then read once.
     """
     if not _is_open(source, config):
         return source, config.source.load(seed)
-    try:
-        how, dataset = "whiten", _preprocessed(source, "whiten")[1].load(seed)
-    except DataError:
-        how, dataset = "none", _preprocessed(source, "none")[1].load(seed)
+    how, dataset = _tried(source, seed)
     moved = dataset.train[:, : dataset.dim - dataset.condition]
-    best = "standardise" if how == "none" else preprocess_of(len(moved), moved)
+    best: How = preprocess_of(len(moved), moved) if how != "none" else "standardise"
+    columns = dataset.transform.columns
+    if how == "gaussianise" and (columns is None or not columns.curves):
+        how = "whiten"
+    elif how == "gaussianise" and not config.smooth_time and _whole(best, moved):
+        best = "gaussianise" if bends(dataset) else best
     given, chosen = _preprocessed(source, best)
     return given, dataset if how == best else chosen.load(seed)
+
+
+def _whole(best: How, moved: Tensor) -> bool:
+    """Whether columns can be whitened, or are one, which need not be."""
+    return best == "whiten" or moved.shape[1] == 1
+
+
+def _tried(source: Any, seed: int) -> tuple[str, Dataset]:
+    """Return the first preprocessing that a source has and its rows allow, and them."""
+    for how in ("gaussianise", "whiten"):
+        try:
+            return how, _preprocessed(source, how)[1].load(seed)
+        except (ConfigError, DataError):
+            pass
+    return "none", _preprocessed(source, "none")[1].load(seed)
 
 
 def _is_open(source: Any, config: RunConfig) -> bool:

@@ -118,7 +118,7 @@ def prepare(
     start = smooth_dataset(dataset, config.smooth_time, derive(config.seed, "smooth"))
     able = dataset.sample is not None or config.smooth_time > 0
     draw = FreshParticles(config, dataset, everywhere) if able else None
-    density = _log_density(dataset) if known and not dataset.condition else None
+    density = log_density_of(dataset) if known and not dataset.condition else None
     train, valid = placed or (
         particles_of(start, start.train, config, known=everywhere),
         particles_of(start, start.valid, config, known=True),
@@ -157,12 +157,19 @@ def problem_of(
     )
 
 
-def _log_density(dataset: Dataset) -> Callable[[Tensor], Tensor] | None:
-    """Return the start's log-density in the flow's coordinates, if its preprocessing is affine."""
+def log_density_of(dataset: Dataset) -> Callable[[Tensor], Tensor] | None:
+    """Return the start's log-density in the flow's coordinates, if it is known."""
     known, transform = dataset.log_density, dataset.transform
-    if known is None or transform.row_log_det(dataset.valid[:1]) is not None:
+    if known is None:
         return None
-    return lambda z: known(transform.inverse(z)) - transform.log_det
+
+    def at(z: Tensor) -> Tensor:
+        x = transform.inverse(z)
+        by_row = transform.row_log_det(x)
+        affine = known(x) - transform.log_det
+        return affine if by_row is None else affine - by_row
+
+    return at
 
 
 def _check(config: RunConfig, dataset: Dataset) -> None:

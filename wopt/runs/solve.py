@@ -12,7 +12,7 @@ import torch
 from wopt.certify.options import CertifyOptions
 from wopt.config.model import RunConfig, validate
 from wopt.config.read import read_toml
-from wopt.data.transform import AffineTransform
+from wopt.data.transform import AffineTransform, How
 from wopt.interfaces.conditional import conditional
 from wopt.interfaces.listener import SILENT
 from wopt.interfaces.source import Source
@@ -126,7 +126,7 @@ def fit(
     x: Any,
     *,
     conditions: Any = None,
-    preprocess: Literal["auto", "none", "standardise", "whiten"] = "auto",
+    preprocess: How | Literal["auto"] = "auto",
     split: tuple[float, float, float] = (0.8, 0.1, 0.1),
     dequantise: float = 0.0,
     columns: list[str | int] | None = None,
@@ -164,8 +164,8 @@ def fit(
             whose texts and truth values are categories and whose whole numbers are integers.
         conditions: What the model is conditioned on, shape ``(n, c)``: it is then the law of x
             given them.
-        preprocess: What is done to the columns first, part of the model; whitening by default, or
-            what the planner chooses.
+        preprocess: What is done to the columns first, part of the model: ``none``, ``standardise``,
+            ``whiten``, ``gaussianise``; whitening by default, or what the planner chooses.
         split: Shares of the rows that train, that accept or reject steps, and that test.
         dequantise: Width of the uniform noise added to data on a grid.
         columns: The columns to use; all by default.

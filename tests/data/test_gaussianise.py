@@ -1,0 +1,210 @@
+"""Columns made nearly normal by curves: closed forms, exact inverses, files, what has none."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+
+import wopt
+from wopt.config.model import validate
+from wopt.data.assemble import assemble
+from wopt.data.columns import Column, Columns
+from wopt.data.curve import Curve, normal_log_density
+from wopt.data.gaussianise import curve_of
+from wopt.data.table_transform import TableTransform, fit_transform
+from wopt.flow.save import _read
+from wopt.plan.preprocess import gain_of_distances
+from wopt.runs.evidence import _score
+from wopt.runs.execute import resume, run
+from wopt.runs.memory import Rows
+from wopt.runs.planned import prepared_run
+from wopt.runs.prepare import log_density_of, particles_of
+from wopt.seeds import derive
+from wopt.testing import AffineBlock
+
+STEEP = Curve((-3.0, -2.999, 0.0, 50.0), (-2.0, -0.5, 0.5, 2.0), (300.0, 20.0, 0.1, 0.01))
+
+
+def quantiles(n=4000):
+    """Return the normal quantiles of n rows, in random order."""
+    p = (torch.arange(n, dtype=torch.float64) + 0.5) / n
+    return torch.special.ndtri(p)[torch.randperm(n, generator=torch.Generator().manual_seed(0))]
+
+
+def normal(n, d, seed=0):
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def table(n=2000):
+    """Return columns: log-normal, normal, of a third zeros, a category, and a skewed condition."""
+    z = normal(n, 5)
+    zeros = torch.where(z[:, 2] < -0.43, 0.0, z[:, 2].exp())
+    columns = (
+        Column("skewed"), Column("normal"), Column("zeros"),
+        Column("city", "categorical", (-0.5, 1.5), 1.0, 0.0, ("a", "b"), "string"),
+        Column("given"),
+    )  # fmt: skip
+    city = (z[:, 3] > 1).double() + 0.9 * (torch.special.ndtr(z[:, 4]) - 0.5)
+    x = torch.stack([z[:, 0].exp(), z[:, 1], zeros, city, z[:, 4].exp()], 1)
+    return x, Columns(columns, condition=1)
+
+
+def test_the_curve_of_a_log_normal_column_is_the_logarithm():
+    z = quantiles()
+    curve = curve_of(z.exp())
+    inside = z[z.abs() < 2.5]
+    assert float((curve(inside.exp()) - inside).abs().max()) < 0.02  # a spline of 8 knots
+    # log |c'(x)| = log |d log x / dx| = -log x, which the density of a normal law follows.
+    assert float((curve.log_slope(inside.exp()) + inside).abs().mean()) < 0.02
+    kl = (normal_log_density(z) - z - curve.log_density(z.exp())).mean()
+    assert 0 <= float(kl) < 0.002
+
+
+@pytest.mark.parametrize("curve", [STEEP, curve_of(quantiles().exp()), curve_of(quantiles() ** 3)])
+def test_inverse_and_slope(curve):
+    z = torch.linspace(-9, 9, 2001, dtype=torch.float64)
+    x = curve.inverse(z)
+    assert bool((x.diff() > 0).all())
+    torch.testing.assert_close(curve(x), z, rtol=0, atol=1e-10)
+    torch.testing.assert_close(curve.inverse(curve(x)), x, rtol=1e-10, atol=1e-10)
+    step = 1e-6 * (curve.x[-1] - curve.x[0]) / (1 + curve.log_slope(x).exp())
+    differences = (curve(x + step) - curve(x - step)) / (2 * step)
+    torch.testing.assert_close(curve.log_slope(x).exp(), differences, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("curve", [STEEP, curve_of(quantiles().exp())])
+def test_the_slope_is_continuous_at_the_knots(curve):
+    knots = torch.tensor(curve.x, dtype=torch.float64)
+    sides = [curve.log_slope(knots + s * 1e-9 * (1e-3 + knots.abs())) for s in (-1, 1)]
+    exact = torch.tensor(curve.slopes, dtype=torch.float64).log()
+    for side in sides:
+        torch.testing.assert_close(side, exact, rtol=0, atol=1e-3)
+
+
+def test_columns_that_are_normal_categories_atoms_and_conditions_keep_their_line():
+    x, columns = table()
+    made = fit_transform(x, "gaussianise", columns)
+    assert [c.curve is not None for c in made.columns.columns] == [True, *[False] * 4]
+    assert made.columns.straight() == columns
+    torch.testing.assert_close(made.inverse(made(x)), x, rtol=1e-10, atol=1e-10)
+
+
+def test_rows_that_are_normal_are_whitened_to_the_bit():
+    x = normal(1000, 3)
+    one, other = (Rows(x, preprocess=how).load(0).transform for how in ("gaussianise", "whiten"))
+    assert one.columns is None
+    assert torch.equal(one.matrix, other.matrix)
+
+
+def test_a_density_through_curves_integrates_to_one():
+    columns = Columns((Column("a", curve=curve_of(quantiles().exp())), Column("b", curve=STEEP)))
+    units = TableTransform(wopt.AffineTransform.fit(torch.zeros(2, 2), "none"), columns)
+    block = AffineBlock(2).double()
+    with torch.no_grad():
+        block.matrix += torch.tensor([[0.1, 0.4], [-0.3, 0.2]])
+    chain = wopt.Chain([block.requires_grad_(False)], units)
+    flow = wopt.Flow(chain, wopt.build("target", "gaussian"), columns.names)
+    # Midpoints of the curves' values, where the density changes slowly: dx = dz / c'(x).
+    t = -7 + 14 * (torch.arange(700, dtype=torch.float64) + 0.5) / 700
+    x = columns.decode(torch.cartesian_prod(t, t))
+    mass = (flow.log_prob(x) - columns.log_det(x)).exp().sum() * (14 / 700) ** 2
+    assert float(mass) == pytest.approx(1, abs=1e-4)
+
+
+def test_a_saved_flow_is_the_same_law(tmp_path):
+    x = normal(600, 2).exp()
+    found = wopt.fit(
+        x, preprocess="gaussianise", block="affine", solver={"iterations": 5}, stop={"steps": 1}
+    )
+    assert found.flow.columns.curves == 2
+    path = found.flow.save(tmp_path / "flow.safetensors")
+    assert _read(path)[1]["format"] == 5
+    assert torch.equal(wopt.load(path).log_prob(x), found.flow.log_prob(x))
+    assert torch.equal(wopt.load(path).columns.encode(x), found.flow.columns.encode(x))
+
+
+def test_columns_without_curves_are_written_as_before():
+    x, columns = table()
+    assert all("curve" not in row for row in json.loads(columns.to_json())["columns"])
+    curved = fit_transform(x, "gaussianise", columns).columns
+    assert Columns.from_json(curved.to_json()) == curved
+
+
+def test_a_run_resumes_to_the_same_bits(tmp_path):
+    np.save(tmp_path / "rows.npy", normal(400, 2).exp().numpy())
+    source = {"name": "array", "path": tmp_path / "rows.npy", "preprocess": "gaussianise"}
+    options = {
+        "source": source, "block": {"name": "autoregressive", "transforms": 1, "hidden": [8]},
+        "solver": {"iterations": 10, "batch_size": 50}, "certify": {"enabled": False},
+    }  # fmt: skip
+    run(validate({**options, "stop": {"steps": 2}}), tmp_path / "whole")
+    run(validate({**options, "stop": {"steps": 1}}), tmp_path / "part")
+    config = tmp_path / "part" / "config.toml"
+    config.write_text(config.read_text().replace("[stop]\nsteps = 1", "[stop]\nsteps = 2"))
+    resume(tmp_path / "part")
+    assert (tmp_path / "part" / "blocks" / "002.safetensors").exists()
+    whole, part = (wopt.load(tmp_path / name) for name in ("whole", "part"))
+    assert whole.columns.curves > 0
+    x = normal(50, 2, seed=1)
+    assert torch.equal(whole.log_prob(x), part.log_prob(x))
+
+
+def test_a_known_start_has_its_density_in_bent_coordinates():
+    source = {"name": "mixture", "means": [[0.0, 0.0], [4.0, 1.0]], "n_train": 2000,
+              "n_valid": 300, "n_test": 300, "preprocess": "gaussianise"}  # fmt: skip
+    config = validate({"source": source, "dtype": "float64"})
+    data = config.source.load(0)
+    assert data.transform.columns.curves > 0
+    at = particles_of(data, data.test, config, known=True)
+    torch.testing.assert_close(log_density_of(data)(at.points), at.log_density_start)
+    score, remarks = _score(data, data.test)  # left out, with a remark, unless it obeys Stein
+    assert not remarks
+    step = 1e-6 * torch.eye(2, dtype=torch.float64)[0]
+    sides = [log_density_of(data)(at.points + s * step) for s in (1, -1)]
+    torch.testing.assert_close(score[:, 0], (sides[0] - sides[1]) / 2e-6, rtol=1e-3, atol=1e-3)
+
+
+CHOSEN = {
+    "log-normal": (lambda: normal(1000, 3).exp(), "gaussianise"),
+    "one column": (lambda: normal(1000, 1).exp(), "gaussianise"),
+    "bounded, in the plane": (lambda: (math.pi * normal(1000, 2)).sin(), "gaussianise"),
+    "normal": (lambda: normal(1000, 3), "whiten"),
+    "spherical": (lambda: normal(1000, 5) * normal(1000, 1, seed=1).exp(), "whiten"),
+    "uniform, in the plane": (lambda: torch.special.ndtr(normal(1000, 2)), "whiten"),
+    "dependent": (lambda: normal(1000, 2).exp() @ torch.ones(2, 3).double(), "standardise"),
+}
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_the_planner_chooses_curves_by_held_out_rows(name):
+    rows, how = CHOSEN[name]
+    found = prepared_run(
+        {"source": Rows(rows(), preprocess="auto"), "plan": {"budget": 1}, "block": "affine",
+         "solver": {"iterations": 1}}
+    )  # fmt: skip
+    assert found.config.source.preprocess == how
+    assert ("nearly normal" in found.config.plan.told) == (how == "gaussianise")
+    transform = Rows(rows(), preprocess=how).load(derive(0, "source")).transform
+    assert torch.equal(found.transform(rows()), transform(rows()))
+
+
+def test_the_planner_smooths_no_curved_columns():
+    table = {"source": Rows(normal(300, 2).exp() ** 2, preprocess="auto"), "smooth_time": 0.01}
+    found = prepared_run({**table, "plan": {"budget": 1}, "solver": {"iterations": 1}})
+    assert found.config.source.preprocess == "whiten"
+
+
+def test_a_spherical_law_gains_what_its_radius_is_off():
+    """Of z = s g, s = 1/2 or 2 for all columns: the Gaussian's KL from p is known by quadrature."""
+    sizes = torch.where(normal(20_000, 1, seed=1) > 0, 2.0, 0.5).double()
+    rows = normal(20_000, 8) * sizes
+    data = assemble(rows.split([16_000, 4_000, 0]), "whiten")
+    variance, square = (4 + 0.25) / 2, rows[16_000:].square().sum(1)
+    log_normal = -0.5 * square / variance - 4 * math.log(variance)
+    parts = [-0.5 * square / s**2 - 8 * math.log(s) - math.log(2) for s in (0.5, 2.0)]
+    exact = torch.logaddexp(*parts) - log_normal
+    found = gain_of_distances(data)
+    assert abs(found.value - float(exact.mean())) < 0.1 + 3 * found.error
+    assert found.value > 10 * found.error
