@@ -79,17 +79,16 @@ def measure_sampler(
     eubo, eubo_error = _upper_side(target, exact)
     log_z, log_z_error = log_mean_weight(weights)
     ess, smoothed = effective_size(weights), smoothed_importance_weights(weights)
-    log_z_error = math.hypot(log_z_error, smoothed.tail_error)
+    log_z_error, share = math.hypot(log_z_error, smoothed.tail_error), ess / len(draws)
     finite = draws[torch.isfinite(draws).all(1)]
     lost = lost_modes(target, finite, log_z, seed) if search else None
     known = Capability.NORMALISED in target.provides
     drift = largest_drift(target, draws, weights, seed, model) if search else None
     doubts = (
         *doubts_of_weights(smoothed, log_z, log_z_error, normalised=known),
-        *doubts_of_exact(log_z, log_z_error, ess / len(draws), eubo, eubo_error),
-        *doubts_of_chains(chains, weights, ess / len(draws)),
-        *doubts_of_modes(lost),
-        *doubts_of_drift(drift),
+        *doubts_of_exact(log_z, log_z_error, share, eubo, eubo_error),
+        *doubts_of_chains(chains, weights, share),
+        *(*doubts_of_modes(lost), *doubts_of_drift(drift)),
     )
     return SamplerReport(
         *(elbo, eubo, log_z, log_z_error, ess),
