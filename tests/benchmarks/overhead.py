@@ -2,10 +2,10 @@
 
     python tests/benchmarks/overhead.py [--budget 60] [--only WORDS]
 
-Every run is a process of its own, timed by what it tells its listener. *start* is imports, *training*
-planning too, *measuring* the figures on test rows, samples and what pictures need. *beside training*
-is measuring, certificate and report by training. The load of the machine is told: above the number
-of cores CPU seconds grow.
+Every run is a process of its own, timed by what it tells its listener. *start* is imports,
+*training* planning too, *measuring* the figures on test rows, samples and what pictures need.
+*beside training* is measuring, certificate and report by training. The load of the machine is told:
+above the number of cores CPU seconds grow.
 """
 
 from __future__ import annotations
