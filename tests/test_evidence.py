@@ -10,7 +10,17 @@ import matplotlib.pyplot as plt
 import pytest
 
 ROOT = Path(__file__).parents[1]
-NAMES = ["laws", "planner", "several", "light", "choosing", "arcs", "corrections", "cells", "likelihood"]
+NAMES = [
+    "laws",
+    "planner",
+    "several",
+    "light",
+    "choosing",
+    "arcs",
+    "corrections",
+    "cells",
+    "likelihood",
+]
 NOT_SHOWN = {
     "posterior_laws.jsonl": "samplers.md has its table (posteriors.py --table), worst of the seeds",
 }
