@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -12,6 +14,9 @@ from wopt.errors import DataError
 from wopt.statistics import some
 
 __all__ = ["TableTransform", "fit_transform"]
+
+_MOST_BENT, _LEAST_BENT = 2**21, 10_000
+"""Values that curves and what follows them are fitted to at most, a second of work, and rows."""
 
 
 class TableTransform(AffineTransform):
@@ -79,8 +84,10 @@ def fit_transform(train: Tensor, how: How, columns: Columns) -> AffineTransform:
 def _fit(train: Tensor, how: How, columns: Columns) -> AffineTransform:
     encoded = columns.encode(train.double())
     if how == "gaussianise":
-        columns, how = gaussianised(columns, encoded), "whiten"
-        encoded = columns.encode(train.double())
+        most = max(_LEAST_BENT, _MOST_BENT // train.shape[1])
+        few = train[:: max(1, math.ceil(len(train) / most))]
+        columns, how = gaussianised(columns, columns.encode(few.double())), "whiten"
+        encoded = columns.encode((few if columns.curves else train).double())
     for j, column in enumerate(columns.columns):
         if column.mask and bool((encoded[:, j] == encoded[0, j]).all()):
             # What is seldom missing may be missing in no training row: a scale for 0 and 1 then.

@@ -4,7 +4,7 @@ from wopt.plan.alternatives import alternatives
 from wopt.plan.budget import seconds_of
 from wopt.plan.facts import Facts, facts_of
 from wopt.plan.plan import Plan, apply, plan
-from wopt.plan.preprocess import bends, preprocess_of
+from wopt.plan.preprocess import bends, preprocess_of, without_curves
 from wopt.plan.rounds import Cost, cost_of, fixed, in_rounds
 from wopt.plan.sampler import plan_of_posterior
 from wopt.plan.selection import choose
@@ -29,4 +29,5 @@ __all__ = [
     "preprocess_of",
     "seconds_of",
     "timed",
+    "without_curves",
 ]

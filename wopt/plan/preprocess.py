@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Literal
 
@@ -16,7 +17,7 @@ from wopt.data.transform import AffineTransform
 from wopt.plan.facts import dependent
 from wopt.statistics import Mean, mean_and_error
 
-__all__ = ["bends", "gain_of_curves", "gain_of_distances", "preprocess_of"]
+__all__ = ["bends", "gain_of_curves", "gain_of_distances", "preprocess_of", "without_curves"]
 
 _ROWS = 5000
 """Held-out rows at most that judge curves."""
@@ -92,6 +93,15 @@ def gain_of_distances(dataset: Dataset) -> Mean:
     area = math.log(2) + moved / 2 * math.log(math.pi) - math.lgamma(moved / 2)
     normal = -0.5 * (judges.exp().square() + moved * math.log(2 * math.pi))
     return mean_and_error(curve.log_density(judges) - moved * judges - area - normal)
+
+
+def without_curves(dataset: Dataset) -> Dataset:
+    """Return the rows whitened alone, as if they had been loaded so.
+
+    Args:
+        dataset: Preprocessed by ``gaussianise``.
+    """
+    return dataclasses.replace(dataset, transform=_straight(dataset))
 
 
 def _straight(dataset: Dataset) -> AffineTransform:

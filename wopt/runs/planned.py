@@ -26,7 +26,9 @@ from wopt.plan import (
     measure,
     preprocess_of,
     timed,
+    without_curves,
 )
+from wopt.plan.facts import BUDGET
 from wopt.plan.planning import Planning
 from wopt.runs.memory import Rows
 from wopt.runs.planned_sampler import is_posterior, planned_sampler, wants_plan
@@ -38,6 +40,10 @@ __all__ = ["prepared_run"]
 
 Ready = tuple[Problem, Particles, Particles]
 """What a plan is tried on."""
+
+_PLACING, _PLACING_SHARE = 6e-7, 0.05
+"""CPU seconds in which a curve places a value (190,000 x 64: 6.8), and the share of a budget that
+all of them may take."""
 
 
 def prepared_run(
@@ -116,9 +122,13 @@ def _loaded(source: Any, config: RunConfig, seed: int) -> tuple[Any, Dataset]:
     if how == "gaussianise" and (columns is None or not columns.curves):
         how = "whiten"
     elif how == "gaussianise" and not config.smooth_time and _whole(best, moved):
-        best = "gaussianise" if bends(dataset) else best
+        assert config.plan is not None
+        quick = moved.numel() * _PLACING <= _PLACING_SHARE * (config.plan.seconds or BUDGET)
+        best = "gaussianise" if quick and bends(dataset) else best
     given, chosen = _preprocessed(source, best)
-    return given, dataset if how == best else chosen.load(seed)
+    if how == best:
+        return given, dataset
+    return given, without_curves(dataset) if best == "whiten" else chosen.load(seed)
 
 
 def _whole(best: How, moved: Tensor) -> bool:
