@@ -109,10 +109,24 @@ def test_without_a_challenger_it_is_said():
 
 def test_a_negative_lower_side_refutes_nothing():
     side = LowerSide(-0.01, 0.02, -0.05, 0.95, "autoregressive", 100)
-    found = judged({"theorem_q": 1e-9}, lower=side)
+    found = judged({"theorem_q": 0.13}, lower=side)
     assert found.refuted == ()
+    assert found.upper == 0.13
     assert "at least 0 (95%" in found.text
     assert found.lower == -0.05
+
+
+def test_what_the_rows_cannot_tell_from_nothing_is_no_upper_side():
+    """12.5/n: of N(m, 1) and N(0, 1) the log-ratio has mean m^2/2 and variance m^2 = 2 KL."""
+    side = LowerSide(0.0, 0.0, 0.0, 0.95, "autoregressive", 2500)
+    assert side.unseen == 0.005
+    m = math.sqrt(2 * side.unseen)
+    assert side.unseen == pytest.approx(2.5 * m / math.sqrt(side.rows))
+    found = judged({"theorem_q": 0.004, "paper": 0.006}, lower=side)
+    assert found.upper == 0.006
+    assert [(r.name, str(r.by)) for r in found.refuted] == [
+        ("theorem_q", "what 2,500 rows cannot tell from 0: about 0.005")
+    ]
 
 
 def test_a_known_divergence_is_both_sides_and_an_impossible_one_is_none():

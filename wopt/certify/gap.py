@@ -166,14 +166,19 @@ def floors_of(
     The upper end of the best estimate is among them where the gap itself is not known: a floor for
     bounds that stand on the errors seen. In 147 runs against laws of known density 4 bounds were
     printed below the truth with the estimate itself as floor, and 1 with its upper end, which
-    withholds ten more, five of them true.
+    withholds ten more, five of them true. What the rows could not tell from nothing is one too
+    (:attr:`~wopt.certify.lower.LowerSide.unseen`): all four that were printed below it were false
+    (``front_door.jsonl``, docs/certificates.md).
     """
     floors = []
     if lower is not None and lower.low > 0:
         floors.append(Floor(lower.low, f"the lower side ({lower.by})"))
     if known is not None and not known.impossible:
         return [*floors, Floor(known.low, of.known_by)] if known.low > 0 else floors
-    estimate = None if lower is None else best_estimate(lower)
-    if estimate is not None and estimate.value > 0:
-        floors.append(Floor(estimate.high, _BY_ESTIMATE, estimated=True))
-    return floors
+    if lower is None:
+        return floors
+    estimate = best_estimate(lower)
+    unseen = Floor(lower.unseen, f"what {lower.rows:,} rows cannot tell from 0", estimated=True)
+    if estimate.value > 0 and estimate.high > unseen.value:
+        return [*floors, Floor(estimate.high, _BY_ESTIMATE, estimated=True)]
+    return [*floors, unseen]

@@ -11,6 +11,9 @@ from wopt.typed import Number, Typed
 
 __all__ = ["LowerSide", "Rung", "best_estimate"]
 
+_ERRORS = 2.5
+"""Standard errors that a lower limit at 95 % loses."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Rung(Typed):
@@ -60,6 +63,19 @@ class LowerSide(Typed):
     rows: int
     ladder: tuple[Rung, ...] = ()
     tries: Tries | None = None
+
+    @property
+    def unseen(self) -> float:
+        """A KL that the truth itself as challenger would not tell from 0 on so many rows, 12.5/n.
+
+        For a small KL the log-ratio of two densities has the variance 2 KL, and a limit at 95 %
+        loses some 2.5 standard errors:  KL - 2.5 sqrt(2 KL/n) > 0  where  KL > 12.5/n. An estimate.
+
+        Example:
+            >>> LowerSide(0.0, 0.001, 0.0, 0.95, "", 2500).unseen
+            0.005
+        """
+        return 2 * _ERRORS**2 / self.rows
 
 
 def best_estimate(side: LowerSide) -> Estimate:
