@@ -163,17 +163,21 @@ def _free(
 
 
 def _refits(kinds: list[str], dim: int, rows: int, work: float) -> tuple[int, ...]:
-    """Return how many densities are fitted anew before each part: all of them, as often as it pays.
+    """Return how many densities are fitted anew before each part, the first ones of the order.
 
-    Where not even once, the first ones are, halfway.
+    Before every part those that half of the time pays for, which have few parameters and so the
+    most to learn; all of them as often as the rest pays for. Where it pays for none, some halfway.
     """
     costs = [_of(_AGAIN[kind], dim, rows / 1e3) for kind in kinds if kind in _AGAIN]
-    seconds = _LEARNING * work
-    passes = min(seconds / sum(costs), PARTS) if costs else 0.0
-    if passes >= 1:
-        done = [math.floor(part * passes / PARTS) for part in range(PARTS + 1)]
-        return tuple(len(costs) * (b - a) for a, b in itertools.pairwise(done))
-    some = sum(sum(costs[: k + 1]) <= seconds for k in range(len(costs)))
+    seconds, sums = _LEARNING * work, [0.0, *itertools.accumulate(costs)]
+    always = max(k for k, one in enumerate(sums) if PARTS * one <= seconds / 2)
+    if PARTS * sums[-1] <= seconds:
+        return (len(costs),) * PARTS
+    passes = math.floor((seconds - PARTS * sums[always]) / (sums[-1] - sums[always]))
+    done = [math.floor(part * passes / PARTS) for part in range(PARTS + 1)]
+    if always or passes:
+        return tuple(len(costs) if b > a else always for a, b in itertools.pairwise(done))
+    some = max(k for k, one in enumerate(sums) if one <= seconds)
     return tuple(some if part == PARTS // 2 else 0 for part in range(PARTS))
 
 
