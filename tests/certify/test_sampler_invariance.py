@@ -5,6 +5,7 @@ import math
 import torch
 
 import wopt
+from wopt.certify.sampler import invariance
 from wopt.certify.sampler.doubts import doubts_of_drift
 from wopt.certify.sampler.invariance import largest_drift
 from wopt.certify.sampler.measure import measure_sampler
@@ -50,8 +51,9 @@ class Neck(wopt.Target):
         return torch.cat([t, t.exp() * torch.randn(n, 5, generator=chance).double()], 1)
 
 
-def test_a_neck_that_the_model_lacks():
+def test_a_neck_that_the_model_lacks(monkeypatch):
     """exp(-2.5) = 0.08 of the mass; the model is the law without it, so weights are equal."""
+    monkeypatch.setattr(invariance, "_STEPS", 512)
     law, log_kept = Neck(), math.log(1 - math.exp(-2.5))
     x = law.draw(0, 4000)
     x = x[x[:, 0] > -2.5]

@@ -76,6 +76,7 @@ def test_a_file_without_options_gives_what_sample_gives(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_eight_schools_from_a_file(tmp_path):
     """In the free coordinate log tau: the weights' means are those of the reference draws."""
     place = Path(os.environ.get("WOPT_DATA", "../shared/data")).absolute() / "posteriors"

@@ -162,7 +162,7 @@ def _fitting(lap: float) -> int:
     """Return how many steps of so many seconds are made.
 
     Example:
-        >>> _fitting(0.0001), _fitting(0.002), _fitting(0.02), _fitting(9.0)
-        (2048, 1024, 128, 1)
+        >>> _fitting(0.01), _fitting(0.02), _fitting(0.021), _fitting(9.0)
+        (256, 128, 128, 1)
     """
     return min(_STEPS, 2 ** int(math.log2(max(_SECONDS / max(lap, 1e-9), 1.0))))
