@@ -69,29 +69,10 @@ EVIDENCE = (
     ),
     Evidence("planner", "planner.jsonl", ("planner.py",), planner),
     Evidence("several", "several/results.jsonl", ("several/several.py",), several),
-    Evidence(
-        "light",
-        "several/light.jsonl",
-        ("several/several.py", "--out", "several/light.jsonl"),
-        several,
-    ),
-    Evidence(
-        "choosing",
-        "several/choosing.jsonl",
-        ("several/several.py", "--out", "several/choosing.jsonl"),
-        several,
-    ),
-    Evidence(
-        "arcs",
-        "several/arcs.jsonl",
-        ("several/several.py", "--out", "several/arcs.jsonl"),
-        several,
-    ),
-    Evidence(
-        "corrections",
-        "several/corrections.jsonl",
-        ("several/several.py", "--out", "several/corrections.jsonl"),
-        several,
+    *(
+        Evidence(name, file, ("several/several.py", "--out", file), several)
+        for name in ("light", "choosing", "arcs", "corrections")
+        for file in (f"several/{name}.jsonl",)
     ),
     Evidence("cells", "cells.jsonl", ("cells.py",), cells),
     Evidence("likelihood", "likelihood/results.json", (), likelihood, of_likelihood),

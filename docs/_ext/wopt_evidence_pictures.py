@@ -123,10 +123,7 @@ def gaps_to_reference(rows: Iterable[Row], reference: str = "one step") -> list[
     bars = []
     for name, pairs in sorted(groups.items()):
         gaps = [row["nll"] - other["nll"] for row, other in pairs]
-        by_row = np.nan  # only rows of one seed keep the scores of test rows
-        if len(pairs) == 1 and all("scores" in row for row in pairs[0]):
-            scores = np.subtract(*(np.array(row["scores"]) for row in pairs[0]))
-            by_row = float(scores.std(ddof=1)) / len(scores) ** 0.5
+        by_row = pairs[0][0].get("by_row", np.nan)  # several.py --thin keeps it
         bars.append((name, statistics.mean(gaps), 2 * spread(gaps, by_row)))
     return bars
 

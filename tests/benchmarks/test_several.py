@@ -13,7 +13,7 @@ from arms import DATA, arms, base
 from laws import LAWS
 from light import RECIPE, light
 from measures import stretch
-from tables import difference, tell
+from tables import difference, tell, thinned
 from turns import Turns
 
 from wopt.component import build
@@ -93,3 +93,16 @@ def test_differences_are_paired_by_seed():
 def test_the_error_of_one_seed_is_that_over_rows():
     pair = {"nll": 2.0, "scores": [1.0, 3.0]}, {"nll": 1.5, "scores": [1.0, 2.0]}
     assert difference([pair]) == "+0.500 (rows: +- 0.500)"
+
+
+def test_the_error_over_rows_is_kept_without_the_rows():
+    where = {"data": "d", "block": "b", "budget": 9.0, "seed": 0}
+    rows = [
+        {**where, "arm": "one step", "nll": 1.5, "scores": [1.0, 2.0]},
+        {**where, "arm": "late", "nll": 2.0, "scores": [1.0, 3.0]},
+    ]
+    base, late = thinned(rows)
+    assert not base.keys() & {"scores", "by_row"}
+    assert (late["by_row"], "scores" in late) == (0.5, False)
+    assert difference([(late, base)]) == difference([(rows[1], rows[0])])
+    assert thinned([base, late]) == [base, late]

@@ -31,7 +31,7 @@ from arms import DATA, Arm, Table, arms, base  # noqa: E402
 from bench import keep_memory, machine, one_thread  # noqa: E402
 from light import light  # noqa: E402
 from measures import measure  # noqa: E402
-from tables import tell  # noqa: E402
+from tables import tell, thinned  # noqa: E402
 from turns import Turns  # noqa: E402
 
 from wopt.component import Spec  # noqa: E402
@@ -226,10 +226,15 @@ def main() -> None:
     parser.add_argument("--certify", action="store_true", help="certify each run, 15 s each")
     parser.add_argument("--out", type=Path, default=HERE / "results.jsonl")
     parser.add_argument("--table", action="store_true", help="only print what is there")
+    parser.add_argument(
+        "--thin", action="store_true", help="keep errors over test rows, not the scores of each"
+    )
     asked = parser.parse_args()
     one_thread()
     keep_memory()
-    for seed in asked.seeds if not asked.table else []:
+    if asked.thin:
+        asked.out.write_text("".join(json.dumps(r) + "\n" for r in thinned(read(asked.out))))
+    for seed in [] if asked.table or asked.thin else asked.seeds:
         for name in asked.names:
             for made in compare(name, asked.block, seed, asked):
                 with asked.out.open("a") as file:

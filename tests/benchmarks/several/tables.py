@@ -7,7 +7,7 @@ from typing import Any
 
 from bench import table
 
-__all__ = ["tell"]
+__all__ = ["tell", "thinned"]
 
 Row = dict[str, Any]
 _FIGURES = ("transport", "path", "lipschitz_median", "lipschitz_largest", "trip", "trip_from_noise",
@@ -16,16 +16,9 @@ _FIGURES = ("transport", "path", "lipschitz_median", "lipschitz_largest", "trip"
 
 def tell(rows: list[Row], reference: str = "one step") -> str:
     """Return two Markdown tables of rows, by data, block, budget and arm, over seeds."""
-    groups: dict[tuple[str, str, float, str], list[Row]] = {}
-    for row in rows:
-        if "nll" in row:
-            groups.setdefault((row["data"], row["block"], row["budget"], row["arm"]), []).append(
-                row
-            )
-    first, second = [], []
+    groups, first, second = grouped(rows), [], []
     for (data, block, budget, arm), mine in groups.items():
-        base = {r["seed"]: r for r in groups.get((data, block, budget, reference), [])}
-        pairs = [(r, base[r["seed"]]) for r in mine if r["seed"] in base]
+        pairs = paired(mine, groups.get((data, block, budget, reference), []))
         seconds = statistics.mean(r["seconds"] for r in mine)
         nll = statistics.mean(r["nll"] for r in mine)
         gap = "" if arm == reference else difference(pairs)
@@ -36,6 +29,48 @@ def tell(rows: list[Row], reference: str = "one step") -> str:
         second.append((data, block, arm, *figures))
     head = ("data", "block", "arm", "seeds", "CPU s", "iterations", "test NLL", "above one step")
     return table(head, first) + "\n\n" + table(("data", "block", "arm", *_FIGURES), second)
+
+
+def grouped(rows: list[Row]) -> dict[tuple[str, str, float, str], list[Row]]:
+    """Return rows by data, block, budget and arm."""
+    groups: dict[tuple[str, str, float, str], list[Row]] = {}
+    for row in rows:
+        if "nll" in row:
+            key = row["data"], row["block"], row["budget"], row["arm"]
+            groups.setdefault(key, []).append(row)
+    return groups
+
+
+def paired(mine: list[Row], base: list[Row]) -> list[tuple[Row, Row]]:
+    """Return rows of an arm beside those of the same seed of another."""
+    by_seed = {r["seed"]: r for r in base}
+    return [(r, by_seed[r["seed"]]) for r in mine if r["seed"] in by_seed]
+
+
+def thinned(rows: list[Row], reference: str = "one step") -> list[Row]:
+    """Return rows with the error over test rows in place of the scores that it comes from.
+
+    ``by_row`` of an arm is that of its difference from the reference of the same seed.
+    """
+    groups, errors = grouped(rows), dict[int, float]()
+    for (data, block, budget, arm), mine in groups.items():
+        if arm != reference:
+            for pair in paired(mine, groups.get((data, block, budget, reference), [])):
+                if "by_row" in pair[0] or all("scores" in one for one in pair):
+                    errors[id(pair[0])] = over_rows(pair)
+    kept = [{k: v for k, v in row.items() if k != "scores"} for row in rows]
+    return [
+        new | {"by_row": errors[id(old)]} if id(old) in errors else new
+        for old, new in zip(rows, kept, strict=True)
+    ]
+
+
+def over_rows(pair: tuple[Row, Row]) -> float:
+    """Return the standard error of a difference over test rows, kept or from both's scores."""
+    if "by_row" in pair[0]:
+        return float(pair[0]["by_row"])
+    by_row = [a - b for a, b in zip(*(one["scores"] for one in pair), strict=True)]
+    return statistics.stdev(by_row) / len(by_row) ** 0.5
 
 
 def difference(pairs: list[tuple[Row, Row]]) -> str:
@@ -49,5 +84,4 @@ def difference(pairs: list[tuple[Row, Row]]) -> str:
         return f"{statistics.mean(gaps):+.3f} +- {error:.3f}"
     if not gaps:
         return ""
-    by_row = [a - b for a, b in zip(*(pair["scores"] for pair in pairs[0]), strict=True)]
-    return f"{gaps[0]:+.3f} (rows: +- {statistics.stdev(by_row) / len(by_row) ** 0.5:.3f})"
+    return f"{gaps[0]:+.3f} (rows: +- {over_rows(pairs[0]):.3f})"
