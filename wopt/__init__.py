@@ -48,6 +48,7 @@ _PLACES = {
     "Tracker": "wopt.interfaces.tracker",
     "UserError": "wopt.errors",
     "WoptError": "wopt.errors",
+    "allow_changed_data": "wopt.permission",
     "allow_code": "wopt.permission",
     "build": "wopt.component",
     "config_of": "wopt.component",
@@ -90,7 +91,7 @@ if TYPE_CHECKING:
     from wopt.interfaces.target import Target
     from wopt.interfaces.tracker import Tracker
     from wopt.particles import Particles
-    from wopt.permission import allow_code
+    from wopt.permission import allow_changed_data, allow_code
     from wopt.plugin import hookimpl
     from wopt.runs.load import load
     from wopt.runs.posterior import Posterior, sample
@@ -141,6 +142,7 @@ __all__ = [
     "Tracker",
     "UserError",
     "WoptError",
+    "allow_changed_data",
     "allow_code",
     "build",
     "config_of",

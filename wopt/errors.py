@@ -1,9 +1,11 @@
 """The errors that wopt raises: one root, teaching messages (what, why, what to do)."""
 
 __all__ = [
+    "BusyError",
     "CapabilityError",
     "ConfigError",
     "Converged",
+    "DamagedError",
     "DataError",
     "DivergenceError",
     "PluginError",
@@ -43,6 +45,16 @@ class PluginError(UserError):
 
 class RunError(WoptError):
     """A run directory that is damaged or cannot be written."""
+
+
+class DamagedError(RunError):
+    """A file that cannot be used: damaged, of another version, a link; exit status 2."""
+
+    exit_code = 2
+
+
+class BusyError(RunError):
+    """A run directory that another process writes now."""
 
 
 class Converged(WoptError):

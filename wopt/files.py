@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 from wopt.errors import RunError
 
-__all__ = ["finite", "replacing", "write_json", "write_text"]
+__all__ = ["cannot_write", "finite", "remove_leftovers", "replacing", "write_json", "write_text"]
 
 
 @contextlib.contextmanager
@@ -45,14 +46,50 @@ def replacing(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        why = "the disk is full" if error.errno == errno.ENOSPC else str(error)
-        raise RunError(
-            f"cannot write {path}: {why}; what was there before is untouched. Free space or choose "
-            "another place and try again (a run goes on with `wopt resume`)"
-        ) from error
+        raise cannot_write(path, error) from error
     finally:
         if temporary is not None:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # the folder may be gone
+                temporary.unlink(missing_ok=True)
+
+
+def cannot_write(path: Path, error: OSError) -> RunError:
+    """Return the error of a file that could not be written, with what to do."""
+    why = str(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        why = "the disk is full"
+    elif not path.parent.is_dir():
+        why = f"{path.parent} is gone"
+    elif error.errno == errno.EROFS:
+        why = "its disk is read-only"
+    return RunError(
+        f"cannot write {path}: {why}; what was there before is untouched. Free space or choose "
+        "another place and try again (a run goes on with `wopt resume`)"
+    )
+
+
+_LEFTOVER = re.compile(r"\.(.+)\.[a-z0-9_]{8}(\.[a-z]+)")
+
+
+def remove_leftovers(folder: Path) -> list[Path]:
+    """Remove what writers that were killed have left half written in a folder.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = Path(folder, ".a.json.x1y2z3_w.json").write_text("{")
+        ...     _ = Path(folder, ".hidden").write_text("kept")
+        ...     [path.name for path in remove_leftovers(Path(folder))]
+        ['.a.json.x1y2z3_w.json']
+    """
+    removed = []
+    for path in sorted(folder.glob(".*")):
+        found = _LEFTOVER.fullmatch(path.name)
+        if found and found[1].endswith(found[2]):
+            with contextlib.suppress(OSError):
+                path.unlink()
+                removed.append(path)
+    return removed
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Permission to run code that a configuration names: given by a person, never by a file."""
+"""Permission for code that a configuration names, and for other data: a person's, not a file's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from wopt.errors import ConfigError
 
-__all__ = ["allow_code", "check_code"]
+__all__ = ["allow_changed_data", "allow_code", "changed_data_allowed", "check_code"]
 
 
 class _Permission:
@@ -16,10 +16,12 @@ class _Permission:
     Attributes:
         code: The files that configurations name.
         changed: Also such that are not what a run recorded.
+        data: Whether runs go on with other data than they were made from.
     """
 
     code = False
     changed = False
+    data = False
 
 
 _PERMISSION = _Permission()
@@ -47,6 +49,37 @@ def allow_code(*, changed: bool = False) -> Iterator[None]:
         yield
     finally:
         _PERMISSION.code, _PERMISSION.changed = before
+
+
+@contextlib.contextmanager
+def allow_changed_data() -> Iterator[None]:
+    """Let runs go on with other data than they were made from, until the block ends.
+
+    A run directory knows its data by their hash. Others are refused, since rows that the model was
+    trained on could then judge it; here and by ``--allow-changed-data`` one says that they are
+    meant. The log, and a certificate that is made of them, say so.
+
+    Example:
+        >>> with allow_changed_data():
+        ...     changed_data_allowed()
+        True
+    """
+    before = _PERMISSION.data
+    _PERMISSION.data = True
+    try:
+        yield
+    finally:
+        _PERMISSION.data = before
+
+
+def changed_data_allowed() -> bool:
+    """Return whether other data are allowed.
+
+    Example:
+        >>> changed_data_allowed()
+        False
+    """
+    return _PERMISSION.data
 
 
 def check_code(path: str, sha256: str, recorded: str | None) -> None:

@@ -49,13 +49,14 @@ def print_json(value: Any) -> None:
 
 def result_table(result: Any, path: Path) -> dict[str, Any]:
     """Return what ``--json`` prints of a run: its result, the certificate's headline, its place."""
+    from wopt.certify.results import Certificate
     from wopt.store.directory import RunDirectory
+    from wopt.store.documents import read_document
 
     run = RunDirectory(path)
-    headline = None
-    if run.certificate.is_file():
-        stored = json.loads(run.certificate.read_text(encoding="utf-8"))
-        headline = {"statement": stored["statement"], "gap": stored["gap"]}
+    made = read_document(run.certificate, Certificate)
+    stored = None if made is None else made.to_dict()
+    headline = None if stored is None else {key: stored[key] for key in ("statement", "gap")}
     return {
         "directory": str(path),
         "report": str(run.report),

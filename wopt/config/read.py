@@ -8,18 +8,24 @@ from pathlib import Path
 from typing import Any
 
 from wopt.errors import ConfigError
+from wopt.reading import MOST_TEXT, parsed_toml, read_text
 
 __all__ = ["override", "read_toml"]
 
 
-def read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path, *, own: bool = True) -> dict[str, Any]:
     """Return the table in a TOML file.
+
+    Args:
+        path: The file.
+        own: Whether who runs this names it; a file of a run directory may be no link and no pipe.
 
     Raises:
         ConfigError: The file is missing or is no TOML; the message has the line.
+        DamagedError: It is none of one's own, and no regular file.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return parsed_toml(_text(path) if own else read_text(path))
     except FileNotFoundError:
         near = ", ".join(sorted(p.name for p in path.parent.glob("*.toml"))[:5])
         hint = f"; in {path.parent} there are: {near}" if near else ""
@@ -28,8 +34,14 @@ def read_toml(path: Path) -> dict[str, Any]:
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
         raise ConfigError(f"{path}: is not valid TOML: {error}") from None
+
+
+def _text(path: Path) -> str:
+    """Return the text of a file that may be a link or a pipe, and not without end."""
+    with path.open("rb") as file:
+        return file.read(MOST_TEXT).decode("utf-8")
 
 
 def override(table: dict[str, Any], settings: Sequence[str]) -> dict[str, Any]:
@@ -72,6 +84,8 @@ def _copy(value: Any) -> Any:
 
 def _value(text: str) -> Any:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        return parsed_toml(f"value = {text}")["value"]
+    except (tomllib.TOMLDecodeError, KeyError):
         return text
+    except ValueError as error:
+        raise ConfigError(f"--set {text[:40]} ...: {error}") from None

@@ -11,8 +11,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from wopt.data.checks import check_column
 from wopt.data.curve import Curve
 from wopt.data.intervals import from_line, log_slope, to_line
+from wopt.reading import parsed_json
 
 __all__ = ["Category", "Column", "Columns", "Kind"]
 
@@ -232,7 +234,7 @@ class Columns:
         Raises:
             ValueError: It describes none; so do KeyError and TypeError say.
         """
-        table: dict[str, Any] = json.loads(text)
+        table: dict[str, Any] = parsed_json(text)
         rows = (
             {
                 **row,
@@ -242,7 +244,12 @@ class Columns:
             }
             for row in table["columns"]
         )
-        return cls(tuple(Column(**row) for row in rows), int(table["condition"]))
+        made = cls(tuple(Column(**row) for row in rows), int(table["condition"]))
+        for column in made.columns:
+            check_column(column)
+        if len(set(made.names)) < len(made.names) or not 0 <= made.condition < len(made.columns):
+            raise ValueError("columns have the same name, or all are conditions")
+        return made
 
     def _bent(self) -> list[tuple[int, Column]]:
         return [(j, column) for j, column in enumerate(self.moved) if column.bent]

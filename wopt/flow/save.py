@@ -7,22 +7,21 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import safetensors
-import safetensors.torch
 import torch
 
 from wopt.component import build, config_of
 from wopt.data.columns import Columns
 from wopt.data.table_transform import TableTransform
 from wopt.data.transform import AffineTransform
-from wopt.errors import CapabilityError, ConfigError, RunError, WoptError
-from wopt.files import replacing
+from wopt.errors import CapabilityError, ConfigError, DamagedError, WoptError
 from wopt.flow.base import Base, SourceBase, TargetBase
 from wopt.flow.chain import Chain, Inverse
 from wopt.flow.flow import Flow
 from wopt.interfaces.block import new_block
 from wopt.interfaces.conditional import ConditionalTarget
 from wopt.interfaces.support import support_of
+from wopt.reading import parsed_json
+from wopt.tensors import read_tensors, write_tensors
 
 __all__ = ["FORMAT", "load_flow", "save_flow"]
 
@@ -53,9 +52,7 @@ def save_flow(flow: Flow, path: Path) -> Path:
         "columns": None if columns is None else columns.to_json(),
         "support": None if support is None else support.intervals(),
     }
-    tensors = {k: v.detach().cpu().clone().contiguous() for k, v in flow.state_dict().items()}
-    with replacing(path) as temporary:
-        temporary.write_bytes(safetensors.torch.save(tensors, {"flow": json.dumps(about)}))
+    write_tensors(path, flow.state_dict(), {"flow": json.dumps(about)})
     return path
 
 
@@ -64,7 +61,7 @@ def load_flow(path: Path) -> Flow:
 
     Raises:
         ConfigError: There is no such file, it is no flow, or of a later format.
-        RunError: It is damaged.
+        DamagedError: It is damaged.
     """
     tensors, about = _read(path)
     if about.get("format") not in range(1, FORMAT + 1):
@@ -79,7 +76,7 @@ def load_flow(path: Path) -> Flow:
         raise
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         text = " ".join(str(error).split())
-        raise RunError(f"{path}: is damaged: {text}") from None
+        raise DamagedError(f"{path}: is damaged: {text}") from None
     return flow.requires_grad_(False).eval()
 
 
@@ -136,14 +133,15 @@ def _base_of(table: dict[str, Any], dim: int, conditions: torch.Tensor | None) -
 
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
-            metadata = file.metadata() or {}
-        about = json.loads(metadata["flow"])
-    except KeyError:
-        raise ConfigError(f"{path}: is no flow that wopt saved") from None
-    except (OSError, ValueError, safetensors.SafetensorError) as error:
-        raise RunError(
-            f"{path}: is no flow that wopt saved, or damaged or truncated ({error})"
-        ) from None
+        tensors, metadata = read_tensors(path)
+    except DamagedError as error:
+        raise DamagedError(f"{path}: is no flow that wopt saved, or damaged ({error})") from None
+    if "flow" not in metadata:
+        raise ConfigError(f"{path}: is no flow that wopt saved")
+    try:
+        about = parsed_json(metadata["flow"])
+    except ValueError as error:
+        raise DamagedError(f"{path}: is damaged: {error}") from None
+    if not isinstance(about, dict):
+        raise DamagedError(f"{path}: is damaged: it describes no flow")
     return tensors, about

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load
+from torch import Tensor
 
 from wopt.certify.results import Certificate
+from wopt.reading import printable, read_text, parsed_json
 from wopt.store.directory import RunDirectory
 from wopt.store.documents import damaged, read_document, read_lines
 from wopt.store.result import Losses, RunResult
+from wopt.tensors import read_tensors
 from wopt.train.record import StepRecord
 
 __all__ = ["Labels", "Run", "read_run"]
@@ -31,6 +32,8 @@ _DIMENSIONS = {
     "grid_extent": 1,
     "real_many": 2,
 }
+_TOGETHER = (("real", "generated"), ("real_images", "generated_images"))
+"""Figures that are drawn with the same columns."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +82,7 @@ def read_run(path: Path) -> Run:
 
     Raises:
         ConfigError: There is no run.
-        RunError: A file is damaged.
+        DamagedError: A file is damaged.
     """
     directory = RunDirectory(path)
     config = directory.read_config()
@@ -87,7 +90,7 @@ def read_run(path: Path) -> Run:
     return Run(
         path.resolve().name,
         config,
-        directory.config.read_text(encoding="utf-8"),
+        printable(read_text(directory.config)),
         directory.read_steps(),
         read_document(directory.result, RunResult),
         read_document(
@@ -108,19 +111,40 @@ def _losses(path: Path) -> list[Losses]:
 
 
 def _arrays(path: Path) -> tuple[dict[str, np.ndarray[Any, np.dtype[np.float64]]], Labels]:
-    if not path.is_file():
+    if not path.exists():
         return {}, Labels([], [])
+    tensors, _ = read_tensors(path)
+    raw = tensors.pop("labels", None)
     try:
-        stored = load(path.read_bytes())
-        raw = stored.pop("labels", None)
-        labels = Labels([], []) if raw is None else _labels(json.loads(raw.tobytes()))
-    except (SafetensorError, ValueError, TypeError, KeyError) as error:
-        raise damaged(path, str(error)) from error
-    for key, array in stored.items():
-        if array.ndim != _DIMENSIONS.get(key, array.ndim) or array.size == 0:
-            raise damaged(path, f"`{key}` has shape {array.shape}")
-    return {k: v.astype(np.float64) for k, v in stored.items() if k in _DIMENSIONS}, labels
+        labels = Labels([], []) if raw is None else _labels(parsed_json(bytes(raw.numpy())))
+    except (ValueError, TypeError, KeyError) as error:
+        raise damaged(path, f"`labels`: {error}") from None
+    for key, tensor in tensors.items():
+        if tensor.ndim != _DIMENSIONS.get(key, tensor.ndim) or not tensor.numel():
+            raise damaged(path, f"`{key}` has shape {tuple(tensor.shape)}")
+        if key in _DIMENSIONS and not tensor.is_floating_point():
+            raise damaged(path, f"`{key}` is {tensor.dtype}")
+    _check_shapes(path, tensors, labels)
+    return {k: v.double().numpy() for k, v in tensors.items() if k in _DIMENSIONS}, labels
 
 
-def _labels(document: dict[str, list[str]]) -> Labels:
-    return Labels(*([str(name) for name in document[k]] for k in ("columns", "coordinates")))
+def _check_shapes(path: Path, tensors: Mapping[str, Tensor], labels: Labels) -> None:
+    """Raise unless what is shown together has the same columns.
+
+    Raises:
+        DamagedError: It has not.
+    """
+    for keys in _TOGETHER:
+        widths = {tensors[key].shape[-1] for key in keys if key in tensors}
+        if len(widths) > 1:
+            raise damaged(path, f"{' and '.join(keys)} have other numbers of columns")
+    extent = tensors.get("grid_extent")
+    if extent is not None and len(extent) != 4:
+        raise damaged(path, "`grid_extent` has no four ends")
+
+
+def _labels(document: Any) -> Labels:
+    columns, coordinates = (document[k] for k in ("columns", "coordinates"))
+    if not isinstance(columns, list) or not isinstance(coordinates, list):
+        raise TypeError("no lists of names")
+    return Labels(*([printable(str(name)) for name in names] for names in (columns, coordinates)))

@@ -22,6 +22,7 @@ from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import SILENT, Listener
 from wopt.particles import Particles
 from wopt.runs.challenge import Challenge, can_be_challenged
+from wopt.runs.fingerprint import check_data
 from wopt.runs.evidence import evidence_of, is_scored
 from wopt.runs.mass import with_mass
 from wopt.runs.prepare import Prepared, prepare
@@ -57,24 +58,29 @@ def certify_run(
         listener: Told of the work.
 
     Raises:
-        UserError: There is no run, it has no finished step, or its data are gone.
-        RunError: It is damaged.
+        UserError: There is no run, it has no finished step, its data are gone or others.
+        DamagedError: It is damaged.
     """
     directory = RunDirectory(path)
     table = directory.read_config()
     if options:
         table = table | {"certify": {**table.get("certify", {}), **options}}
     config = validate(table, str(directory.config))
-    prepared = prepare(config)
-    start = prepared.train, prepared.valid
-    state = load_state(directory, config, prepared.train.dim, prepared.train.condition, start)
-    lower = None if against is None else rival_of(prepared, state.blocks, against)
-    recorded = _recorded(directory) if again else None
-    certificate = certify(
-        prepared, state, listener, lower=lower, seconds=seconds, recorded=recorded
-    )
-    certificate = with_sampler(certificate, directory)
-    write_json(directory.certificate, certificate.to_dict())
+    with directory.lock():
+        prepared = prepare(config)
+        changed = None if prepared.loaded is None else check_data(directory, prepared.loaded)
+        start = prepared.train, prepared.valid
+        state = load_state(directory, config, prepared.train.dim, prepared.train.condition, start)
+        lower = None if against is None else rival_of(prepared, state.blocks, against)
+        recorded = _recorded(directory) if again else None
+        certificate = certify(
+            prepared, state, listener, lower=lower, seconds=seconds, recorded=recorded
+        )
+        certificate = with_sampler(certificate, directory)
+        if changed is not None:
+            listener.warn(changed)
+            certificate = dataclasses.replace(certificate, notes=(*certificate.notes, changed))
+        write_json(directory.certificate, certificate.to_dict())
     return certificate
 
 

@@ -16,6 +16,7 @@ from wopt.config.model import validate
 from wopt.data.dataset import Dataset
 from wopt.errors import UserError, WoptError
 from wopt.report.duels import Duels
+from wopt.runs.fingerprint import check_data
 from wopt.runs.load import load_run
 from wopt.seeds import derive
 from wopt.store.directory import RunDirectory
@@ -86,6 +87,7 @@ def _scored(path: Path, data: dict[str, Dataset]) -> _Scored:
     if split not in data:
         config = validate(table, str(directory.config))
         data[split] = config.source.load(derive(config.seed, "source"))
+    check_data(directory, data[split])
     rows = data[split].test[:_ROWS]
     return _Scored(split, run.flow.log_prob(rows, audit=True).double().cpu())
 

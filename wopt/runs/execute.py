@@ -27,6 +27,7 @@ from wopt.interfaces.listener import SILENT, Listener, Listeners
 from wopt.report import collect, render
 from wopt.runs.certify import Carried, certify
 from wopt.runs.evaluate import evaluate
+from wopt.runs.fingerprint import check_data, remember_data
 from wopt.runs.log import RunLog
 from wopt.runs.loop import Ended, make_steps
 from wopt.runs.losses import LossLog
@@ -35,7 +36,7 @@ from wopt.runs.sampler import with_sampler
 from wopt.runs.told import with_tracker
 from wopt.runs.two_sample import is_truth
 from wopt.seeds import derive, generator
-from wopt.store.checkpoint import load_blocks, load_state, save_state, save_transform
+from wopt.store.checkpoint import load_blocks, load_state, save_state, save_transform, settle
 from wopt.store.directory import RunDirectory, write_tensors
 from wopt.store.result import RunResult
 from wopt.train.problem import State
@@ -79,13 +80,18 @@ def begin(
     table = to_table(config) | {"model": model, "versions": versions()}
     _check_readable(table, out)
     directory = RunDirectory(out)
-    directory.create(table)
-    dataset = _dataset(prepared)
-    conditions = conditions_of(dataset) if dataset.condition else None
-    save_transform(directory, dataset.transform, dataset.names, conditions)
-    state = prepared.problem.begin(prepared.train, prepared.valid)
-    save_state(directory, state, config)
-    return _Execution(directory, config, prepared, listener, began, report).go(state)
+    directory.check_free()
+    directory.check_links()
+    directory.make()
+    with directory.lock():
+        directory.create(table)
+        dataset = _dataset(prepared)
+        remember_data(directory, prepared.loaded or dataset)
+        conditions = conditions_of(dataset) if dataset.condition else None
+        save_transform(directory, dataset.transform, dataset.names, conditions)
+        state = prepared.problem.begin(prepared.train, prepared.valid)
+        save_state(directory, state, config)
+        return _Execution(directory, config, prepared, listener, began, report).go(state)
 
 
 def resume(out: Path, listener: Listener = SILENT, *, report: bool = True) -> RunResult:
@@ -94,16 +100,23 @@ def resume(out: Path, listener: Listener = SILENT, *, report: bool = True) -> Ru
     A run that has ended is only given its results and report anew.
 
     Raises:
-        RunError: The directory is damaged.
-        UserError: There is no run, or its data are gone.
+        BusyError: Another process makes it.
+        DamagedError: The directory is damaged.
+        UserError: There is no run, its data are gone, or they are others.
     """
     began = time.perf_counter(), time.process_time()
     directory = RunDirectory(out)
     config = validate(directory.read_config(), str(directory.config))
-    prepared = prepare(config)
-    dataset, start = _dataset(prepared), (prepared.train, prepared.valid)
-    state = load_state(directory, config, dataset.dim, dataset.condition, start)
-    return _Execution(directory, config, prepared, listener, began, report).go(state)
+    with directory.lock():
+        prepared = prepare(config)
+        dataset, start = _dataset(prepared), (prepared.train, prepared.valid)
+        changed = check_data(directory, prepared.loaded or dataset)
+        state = load_state(directory, config, dataset.dim, dataset.condition, start)
+        settle(directory, config)
+        execution = _Execution(directory, config, prepared, listener, began, report)
+        if changed is not None:
+            execution.changed(changed)
+        return execution.go(state)
 
 
 def _check_readable(table: dict[str, Any], out: Path) -> None:
@@ -155,8 +168,19 @@ class _Execution:
         self.began = began
         self.report = report
         self.log = RunLog(directory.log)
-        told = Listeners([self.log, LossLog(directory.losses), listener])
+        self.losses = LossLog(directory.losses)
+        self.notes: tuple[str, ...] = ()
+        told = Listeners([self.log, self.losses, listener])
         self.listener = with_tracker(told, config.tracker)
+
+    def changed(self, note: str) -> None:
+        """Say that the data have changed: now, in the log, and in the certificate."""
+        self.notes = (note,)
+        self.listener.warn(note)
+
+    def _save(self, state: State) -> None:
+        self.losses.keep(state.step)
+        save_state(self.directory, state, self.config)
 
     def go(self, state: State) -> RunResult:
         """Make the remaining steps and write the results."""
@@ -167,7 +191,7 @@ class _Execution:
             state,
             self.listener,
             go_on=f"go on with `wopt resume {self.directory.path}`",
-            save=lambda state: save_state(self.directory, state, self.config),
+            save=self._save,
         )
         self.listener.phase("measuring on test data, drawing samples")
         trained = time.process_time()
@@ -249,6 +273,7 @@ class _Execution:
                 self.prepared, ended.state, self.listener, lower=ended.lower, carried=carried
             )
             certificate = with_sampler(certificate, self.directory)
+            certificate = dataclasses.replace(certificate, notes=(*certificate.notes, *self.notes))
         except WoptError as error:
             self.listener.warn(f"no certificate: {error}")
         except KeyboardInterrupt:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from wopt.files import cannot_write
 from wopt.interfaces.listener import Listener
+from wopt.reading import appending, printable
 from wopt.store.result import RunResult
 from wopt.train.record import StepRecord
 
@@ -42,7 +44,13 @@ class RunLog(Listener):
         self.write(f"{result.status}: {result.reason}")
 
     def write(self, text: str) -> None:
-        """Write a line with the time."""
+        """Write a line with the time; line breaks and control characters are escaped.
+
+        Raises:
+            RunError: It cannot be written, or the file is a link.
+        """
         stamp = time.strftime("%Y-%m-%d %H:%M:%S")
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(f"{stamp} {text}\n")
+        try:
+            appending(self.path, f"{stamp} {printable(text, one_line=True)}\n")
+        except OSError as error:
+            raise cannot_write(self.path, error) from error

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from wopt.interfaces.listener import Listener
+from wopt.store.documents import read_lines, write_lines
 from wopt.store.result import Losses
-from wopt.train.record import StepRecord
 
 __all__ = ["LossLog", "thinned"]
 
@@ -20,11 +19,15 @@ class LossLog(Listener):
     A step that was trained again has all its trainings in one line, the iterations counted on.
 
     Args:
-        path: The file, which is added to.
+        path: The file, which is added to; lines of steps that are made again are replaced.
+
+    Raises:
+        DamagedError: The file is damaged.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._lines = read_lines(path, Losses, "delete it: only the curves of the loss are lost")
         self._of = (0, "")
         self._before = self._last = 0
         self._seen: list[tuple[int, float]] = []
@@ -40,14 +43,14 @@ class LossLog(Listener):
         self._last = done
         self._seen.append((self._before + done, loss))
 
-    def step(self, record: StepRecord) -> None:
-        """Write what the accepted step was trained with."""
-        step, what = self._of
-        if step == record.step and self._seen:
+    def keep(self, step: int) -> None:
+        """Write what a step was trained with; called before the step counts, so none is lost."""
+        of, what = self._of
+        if of == step and self._seen:
             iterations, losses = zip(*thinned(self._seen, _POINTS), strict=True)
-            line = Losses(step, what, iterations, losses)
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line.to_dict()) + "\n")
+            before = [line for line in self._lines if line.step < step]
+            self._lines = [*before, Losses(step, what, iterations, losses)]
+            write_lines(self.path, self._lines)
         self._begin(0, "")
 
     def _begin(self, step: int, what: str) -> None:

@@ -48,6 +48,7 @@ class Prepared:
         pushes: Whether the model is the start carried to the target, and not the target carried
             back to the data.
         names: The columns' names.
+        loaded: What the source loaded, before rows to judge by were chosen of it.
     """
 
     config: RunConfig
@@ -58,6 +59,7 @@ class Prepared:
     dataset: Dataset | None
     pushes: bool
     names: tuple[str, ...]
+    loaded: Dataset | None = None
 
     def __repr__(self) -> str:
         objective, scheme = (name_of(c) for c in (self.problem.objective, self.problem.scheme))
@@ -97,6 +99,7 @@ def prepare(
     """
     if dataset is None:
         dataset = config.source.load(derive(config.seed, "source"))
+    loaded = dataset
     dataset = judged_by(dataset, config.guard.rows, derive(config.seed, "judges"))
     known = dataset.log_density is not None and config.smooth_time == 0
     check_parts(
@@ -125,7 +128,7 @@ def prepare(
     )
     units, names = dataset.transform, dataset.names
     problem = problem_of(config, objective, mean_log_det(units, start.valid), draw, density)
-    return Prepared(config, problem, train, valid, units, dataset, pushes, names)
+    return Prepared(config, problem, train, valid, units, dataset, pushes, names, loaded)
 
 
 def mean_log_det(transform: AffineTransform, rows: Tensor) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,10 +15,13 @@ from wopt.config.model import RunConfig
 from wopt.data.columns import Columns
 from wopt.data.table_transform import TableTransform
 from wopt.data.transform import AffineTransform
-from wopt.errors import RunError
+from wopt.errors import DamagedError, RunError
 from wopt.interfaces.block import FlowBlock, new_block
 from wopt.particles import Particles
-from wopt.store.directory import RunDirectory, read_tensors, write_tensors
+from wopt.reading import parsed_json, printable
+from wopt.store.checks import Kept, check_particles, check_transform, parsed_names, same_kinds
+from wopt.store.directory import RunDirectory
+from wopt.tensors import read_tensors, write_tensors
 from wopt.train.problem import State, Trace
 
 __all__ = [
@@ -26,6 +30,7 @@ __all__ = [
     "load_transform",
     "save_state",
     "save_transform",
+    "settle",
 ]
 
 _OF_PARTICLES = ("points", "weights", "log_det", "log_density_start")
@@ -72,7 +77,7 @@ def save_state(run: RunDirectory, state: State, config: RunConfig) -> None:
     }
     write_tensors(run.state, tensors, {"state": json.dumps(metadata)})
     if refined:
-        _settle(run, metadata, config)
+        settle(run, config)
 
 
 def load_state(
@@ -92,30 +97,30 @@ def load_state(
         start: The particles before the first step, which refinement and the first step need.
 
     Raises:
-        RunError: A file is missing or damaged, or the source has other rows now.
+        DamagedError: A file is missing or damaged, or the source has other rows now.
     """
     tensors, known = _known(run)
     chains = tensors.pop("chains", None)
-    step = known["step"]
+    check_particles(run.state, tensors, ("train", "valid"), dim, config.dtype)
     blocks = tuple(load_blocks(run, config, dim, condition))
-    ahead = blocks[-1] if known.get("ahead") else None  # older runs have no such key
+    ahead = blocks[-1] if known.ahead and blocks else None
     try:
         valid = _trace(tensors, "valid", config, condition)
-        if known.get("begun"):
-            train = Trace(_begun(run, start, known["begun"]))
+        if known.begun:
+            train = Trace(_begun(run, start, list(known.begun)))
         else:
             train = _trace(tensors, "train", config, condition)
     except (KeyError, ValueError, TypeError) as error:
-        raise RunError(f"{run.state}: is damaged: {error!r}") from None
+        raise DamagedError(f"{run.state}: is damaged: {error!r}") from None
     return State(
-        step,
+        known.step,
         dataclasses.replace(train, ahead=ahead),
         valid,
-        known["step_size"],
-        known["energy"],
+        known.step_size,
+        known.energy,
         blocks,
-        tuple(run.read_steps(step)),
-        dict(known["plan"]),
+        tuple(run.read_steps(known.step)),
+        dict(known.plan),
         start,
         None if chains is None else chains.to(train.before.points),
     )
@@ -124,25 +129,29 @@ def load_state(
 def load_blocks(
     run: RunDirectory, config: RunConfig, dim: int, condition: int = 0
 ) -> list[FlowBlock]:
-    """Read the blocks of all finished steps.
+    """Read the blocks of all finished steps; nothing is written.
 
     Raises:
-        RunError: A file is missing or damaged.
+        DamagedError: A file is missing or damaged.
     """
-    _, known = _known(run)
-    _settle(run, known, config)
-    count = known["step"]
-    return [load_block(run, config, step, dim, condition) for step in range(1, count + 1)]
+    known = _known(run)[1]
+    refined = _refined(run, known)
+    blocks = []
+    for step in range(1, known.step + 1):
+        tensors = read_tensors(run.block(step))[0] if refined is None else _of_step(refined, step)
+        at = run.block(step) if refined is None else run.refined
+        blocks.append(_block(run, at, tensors, config, step, dim, condition))
+    return blocks
 
 
-def _known(run: RunDirectory) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _known(run: RunDirectory) -> tuple[dict[str, Tensor], Kept]:
     """Return the tensors of the state and what is beside them."""
     tensors, metadata = read_tensors(run.state)
     try:
-        known = json.loads(metadata["state"])
-        return tensors, {**known, "step": int(known["step"])}
-    except (KeyError, ValueError, TypeError) as error:
-        raise RunError(f"{run.state}: is damaged: {error!r}") from None
+        return tensors, Kept.from_dict(parsed_json(metadata["state"]))
+    except (KeyError, ValueError, TypeError, RunError) as error:
+        text = printable(str(error), one_line=True)[:200]
+        raise DamagedError(f"{run.state}: is damaged: {text}") from None
 
 
 def load_block(
@@ -151,17 +160,30 @@ def load_block(
     """Read the block of one step.
 
     Raises:
-        RunError: The file is missing, damaged, or of another block than the configuration's.
+        DamagedError: The file is missing, damaged, or of another block than the configuration's.
     """
-    tensors, _ = read_tensors(run.block(step))
+    at = run.block(step)
+    return _block(run, at, read_tensors(at)[0], config, step, dim, condition)
+
+
+def _block(
+    run: RunDirectory,
+    at: Path,
+    tensors: dict[str, Tensor],
+    config: RunConfig,
+    step: int,
+    dim: int,
+    condition: int,
+) -> FlowBlock:
     block = new_block(config.block_spec(step - 1), dim, condition)
     block.to(device=config.device, dtype=getattr(torch, config.dtype))
     try:
+        same_kinds(block.state_dict(), tensors)
         block.load_state_dict(tensors)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise RunError(
-            f"{run.block(step)}: does not fit the block in {run.config.name}: {reason}"
+    except (RuntimeError, ValueError) as error:
+        reason = printable(" ".join(str(error).split()))
+        raise DamagedError(
+            f"{at}: does not fit the block in {run.config.name}: {reason}"
         ) from None
     block.freeze()
     return block
@@ -174,16 +196,31 @@ def _write_block(
     write_tensors(run.block(step), tensors, about)
 
 
-def _settle(run: RunDirectory, state: dict[str, Any], config: RunConfig) -> None:
-    """Let refined blocks that were kept aside take their places, or drop what does not count."""
+def settle(run: RunDirectory, config: RunConfig) -> None:
+    """Let refined blocks that were kept aside take their places, or drop what does not count.
+
+    Only who holds the lock may; others read them where they are.
+    """
     if not run.refined.exists():
         return
-    tensors, metadata = read_tensors(run.refined)
-    if state.get("refined") and metadata.get("step") == str(state["step"]):
-        for step in range(1, int(state["step"]) + 1):
-            own = {k.split(".", 1)[1]: v for k, v in tensors.items() if k.startswith(f"{step}.")}
-            _write_block(run, step, own, config)
+    known = _known(run)[1]
+    tensors = _refined(run, known)
+    if tensors is not None:
+        for step in range(1, known.step + 1):
+            _write_block(run, step, _of_step(tensors, step), config)
     run.refined.unlink()
+
+
+def _refined(run: RunDirectory, known: Kept) -> dict[str, Tensor] | None:
+    """Return the refined blocks that were kept aside, if they count and have no places yet."""
+    if not known.refined or not run.refined.exists():
+        return None
+    tensors, metadata = read_tensors(run.refined)
+    return tensors if metadata.get("step") == str(known.step) else None
+
+
+def _of_step(tensors: dict[str, Tensor], step: int) -> dict[str, Tensor]:
+    return {k.split(".", 1)[1]: v for k, v in tensors.items() if k.startswith(f"{step}.")}
 
 
 def save_transform(
@@ -223,14 +260,18 @@ def load_transform(
     """
     tensors, metadata = read_tensors(run.transform)
     try:
+        names = parsed_names(metadata["names"])
+        columns = Columns.from_json(metadata["columns"]) if "columns" in metadata else None
+        check_transform(tensors, names, columns)
         conditions = tensors.pop("conditions", None)
         width = 0 if conditions is None else conditions.shape[1]
         transform = AffineTransform(**tensors, condition=width)
-        if "columns" in metadata:
-            transform = TableTransform(transform, Columns.from_json(metadata["columns"]))
-        return transform, tuple(json.loads(metadata["names"])), conditions
+        if columns is not None:
+            transform = TableTransform(transform, columns)
+        return transform, names, conditions
     except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{run.transform}: is damaged: {error!r}") from None
+        text = printable(f"{error}", one_line=True)[:200]
+        raise DamagedError(f"{run.transform}: is damaged: {text}") from None
 
 
 def _mark(particles: Particles) -> list[float]:
@@ -244,7 +285,7 @@ def _begun(
 ) -> Particles:
     """Return the training particles of a run that stands at its start, or one block after it."""
     if start is None or _mark(start[0]) != mark:
-        raise RunError(
+        raise DamagedError(
             f"{run.path}: its source does not give the rows any more with which the run began; "
             "bring them back, or make the run anew"
         )

@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import safetensors
-import safetensors.torch
 import tomli_w
-from torch import Tensor
 
 from wopt.config.read import read_toml
-from wopt.errors import ConfigError, RunError
-from wopt.files import replacing, write_json, write_text
+from wopt.errors import ConfigError, DamagedError, RunError
+from wopt.files import remove_leftovers, write_json, write_text
+from wopt.locks import locked
+from wopt.reading import check_no_link
 from wopt.store.documents import read_lines, write_lines
+from wopt.tensors import read_tensors, write_tensors
 from wopt.train.record import StepRecord
 
-__all__ = ["RunDirectory", "read_tensors", "write_tensors"]
+__all__ = ["FORMAT", "RunDirectory", "read_tensors", "write_tensors"]
+
+FORMAT = 1
+"""Of the directory, in ``config.toml`` as ``versions.run-directory``; a later one is refused.
+
+Directories from before it was written count as 0, and are read: they lack ``data.json``.
+"""
+
+_FORMAT_KEY = "run-directory"
 
 
 class RunDirectory:
     """Paths and files of one run.
 
-    Tensors are safetensors and the rest JSON or TOML, so nothing that is loaded can run code.
+    Tensors are safetensors and the rest JSON or TOML, so nothing that is loaded can run code. No
+    file of it may be a link.
 
     Example:
         >>> RunDirectory(Path("runs/demo")).block(3).as_posix()
@@ -33,6 +43,7 @@ class RunDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.config = path / "config.toml"
+        self.data = path / "data.json"
         self.steps = path / "steps.jsonl"
         self.losses = path / "losses.jsonl"
         self.result = path / "result.json"
@@ -44,17 +55,63 @@ class RunDirectory:
         self.samples = path / "samples.npy"
         self.report = path / "report.html"
         self.log = path / "log.txt"
+        self.blocks = path / "blocks"
 
     def block(self, step: int) -> Path:
         """Return the place of the block made by a step (1, 2, ...)."""
-        return self.path / "blocks" / f"{step:03d}.safetensors"
+        return self.blocks / f"{step:03d}.safetensors"
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All files that a run can have but its blocks."""
+        return (
+            self.config, self.data, self.transform, self.state, self.refined, self.steps,
+            self.losses, self.result, self.certificate, self.figures, self.samples, self.report,
+            self.log,
+        )  # fmt: skip
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other processes from writing here; what a killed one left half written is removed.
+
+        Raises:
+            BusyError: Another process does; its lock ends with it, however it ends.
+        """
+        with locked(self.path):
+            for folder in (self.path, self.blocks):
+                check_no_link(self.blocks)
+                remove_leftovers(folder)
+            yield
 
     def create(self, config: dict[str, Any]) -> None:
-        """Make the directory and write the resolved configuration.
+        """Make the directory and write the resolved configuration; see :meth:`check_free`.
 
         Raises:
             ConfigError: There is a run already, or the place is no directory.
             RunError: The place cannot be written.
+        """
+        self.check_free()
+        self.check_links()
+        self.make()
+        versions = {**config.get("versions", {}), _FORMAT_KEY: str(FORMAT)}
+        write_text(self.config, tomli_w.dumps({**config, "versions": versions}))
+
+    def make(self) -> None:
+        """Make the folders.
+
+        Raises:
+            RunError: That is not possible.
+        """
+        try:
+            self.blocks.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"{self.path}: cannot be made: {error.strerror}") from error
+
+    def check_free(self) -> None:
+        """Raise if no run can be kept here.
+
+        Raises:
+            ConfigError: There is a run already, or the place is no directory.
         """
         if self.path.exists() and not self.path.is_dir():
             raise ConfigError(f"{self.path}: is a file, so no run can be kept there; use --out")
@@ -63,25 +120,46 @@ class RunDirectory:
                 f"{self.path}: holds a run already, which is not overwritten; choose another place "
                 f"with --out, go on with `wopt resume {self.path}`, or delete it"
             )
-        try:
-            (self.path / "blocks").mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise RunError(f"{self.path}: cannot be made: {error.strerror}") from error
-        write_text(self.config, tomli_w.dumps(config))
+
+    def check_links(self) -> None:
+        """Raise if a file of the run is a link.
+
+        Raises:
+            DamagedError: It is.
+        """
+        for path in (self.blocks, *self.files):
+            check_no_link(path)
 
     def read_config(self) -> dict[str, Any]:
         """Return the resolved configuration.
 
         Raises:
-            ConfigError: There is no run here.
-            RunError: It is damaged.
+            ConfigError: There is no run here, or it is of a later format.
+            DamagedError: It is damaged.
         """
-        if not self.path.is_dir() or not self.config.is_file():
+        if not self.path.is_dir():
+            raise ConfigError(f"{self.path}: is no run directory (it has no config.toml)")
+        self.check_links()
+        if not self.config.exists():
             raise ConfigError(f"{self.path}: is no run directory (it has no config.toml)")
         try:
-            return read_toml(self.config)
+            table = read_toml(self.config, own=False)
         except ConfigError as error:
-            raise RunError(f"this run is damaged: {error}") from None
+            raise DamagedError(f"this run is damaged: {error}") from None
+        self._check_format(table.get("versions"))
+        return table
+
+    def _check_format(self, versions: object) -> None:
+        known = versions if isinstance(versions, dict) else {}
+        text = str(known.get(_FORMAT_KEY, "0"))
+        if text.isascii() and text.isdigit() and len(text) < 9 and int(text) <= FORMAT:
+            return
+        by = known.get("wopt-core", "a later version")
+        raise ConfigError(
+            f"{self.path}: is a run directory of format {text[:20]!r}, written by wopt-core "
+            f"{str(by)[:20]!r}, and this wopt-core reads formats up to {FORMAT}; install the "
+            "version that wrote it"
+        )
 
     def write_steps(self, records: Sequence[StepRecord]) -> None:
         """Write ``steps.jsonl`` anew."""
@@ -91,11 +169,11 @@ class RunDirectory:
         """Return the records, or the first ``count`` of them.
 
         Raises:
-            RunError: Some are missing or damaged.
+            DamagedError: Some are missing or damaged.
         """
         records = read_lines(self.steps, StepRecord)[:count]
         if count is not None and len(records) < count:
-            raise RunError(
+            raise DamagedError(
                 f"{self.steps}: has {len(records)} records where the checkpoint has {count} steps; "
                 "the run is damaged"
             )
@@ -104,28 +182,3 @@ class RunDirectory:
     def write_result(self, result: dict[str, Any]) -> None:
         """Write ``result.json``."""
         write_json(self.result, result)
-
-
-def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write a safetensors file atomically."""
-    # Copies, since safetensors refuses tensors that share memory (tied parameters, say).
-    copies = {k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}
-    with replacing(path) as temporary:
-        temporary.write_bytes(safetensors.torch.save(copies, metadata))
-
-
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Return a safetensors file's tensors and metadata.
-
-    Raises:
-        RunError: It is missing, truncated or damaged.
-    """
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            return {k: file.get_tensor(k) for k in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
-    except FileNotFoundError:
-        raise RunError(f"{path}: is missing, so the run is damaged") from None
-    except (OSError, safetensors.SafetensorError) as error:
-        raise RunError(
-            f"{path}: is damaged or truncated ({error}); restore it from a copy, or run again"
-        ) from None

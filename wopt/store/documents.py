@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeVar
 
-from wopt.errors import RunError
+from wopt.errors import DamagedError, RunError
 from wopt.files import write_text
+from wopt.reading import parsed_json, printable, read_text
 from wopt.typed import Typed
 
 __all__ = ["damaged", "read_document", "read_lines", "write_lines"]
@@ -30,12 +31,13 @@ def read_document(path: Path, of: type[T], remedy: str = "") -> T | None:
         remedy: What to do where it is damaged; for files of a run there is a default.
 
     Raises:
-        RunError: It is damaged.
+        DamagedError: It is damaged.
     """
-    if not path.is_file():
+    text = _text(path)
+    if text is None:
         return None
     try:
-        return _parsed(_text(path), of)
+        return _parsed(text, of)
     except RunError as error:
         raise damaged(path, error, remedy) from None
 
@@ -44,34 +46,38 @@ def read_lines(path: Path, of: type[T], remedy: str = "") -> list[T]:
     """Return what each line of a file holds, nothing if there is no such file; see above.
 
     Raises:
-        RunError: It is damaged.
+        DamagedError: It is damaged.
     """
-    if not path.is_file():
-        return []
+    lines = (_text(path) or "").splitlines()
     try:
-        lines = _text(path).splitlines()
         return [_parsed(line, of, f"line {number}") for number, line in enumerate(lines, 1)]
     except RunError as error:
         raise damaged(path, error, remedy) from None
 
 
-def damaged(path: Path, why: object, remedy: str = "") -> RunError:
-    """Return the error of a file that cannot be used."""
+def damaged(path: Path, why: object, remedy: str = "") -> DamagedError:
+    """Return the error of a file that cannot be used, in a line."""
     remedy = remedy or f"restore it, or make it again with `wopt resume {path.parent}`"
-    return RunError(f"{path} is damaged, or of another version of wopt: {why}; {remedy}")
+    what = printable(f"{why}", one_line=True)
+    return DamagedError(
+        f"{path} is damaged, or of another version of wopt: {what[:_LONGEST]}; {remedy}"
+    )
 
 
-def _text(path: Path) -> str:
+_LONGEST = 400
+
+
+def _text(path: Path) -> str | None:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RunError(str(error)) from None
+        return read_text(path)
+    except FileNotFoundError:
+        return None
 
 
 def _parsed(text: str, of: type[T], line: str = "") -> T:
     try:
-        table = json.loads(text)
-    except json.JSONDecodeError as error:
+        table = parsed_json(text)
+    except ValueError as error:
         raise RunError(f"{line or 'it'} is not JSON ({error})") from None
     if not isinstance(table, dict):
         raise RunError(f"{line or 'it'} is not a JSON object")

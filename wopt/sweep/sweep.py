@@ -11,9 +11,10 @@ from typing import Any
 import tomli_w
 
 from wopt.config.read import override
-from wopt.errors import ConfigError, RunError, WoptError
+from wopt.errors import ConfigError, DamagedError, RunError, WoptError
 from wopt.files import write_json, write_text
 from wopt.interfaces.listener import SILENT, Listener
+from wopt.reading import parsed_json, read_text
 from wopt.report.compare import compare
 from wopt.report.compare import rows as compare_rows
 from wopt.runs.execute import begin, resume
@@ -113,9 +114,9 @@ class Sweep:
         now = json.loads(json.dumps(now, default=str))
         if about.exists():
             try:
-                before = json.loads(about.read_text(encoding="utf-8"))
+                before = parsed_json(read_text(about))
             except ValueError as error:
-                raise RunError(f"{about}: is damaged: {error}") from None
+                raise DamagedError(f"{about}: is damaged: {error}") from None
             if before != now:
                 raise ConfigError(
                     f"{self.path}: holds a sweep of another configuration, grid or number of "

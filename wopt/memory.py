@@ -1,0 +1,82 @@
+"""Sizes that no machine has are refused before anything is allocated."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TypeVar
+
+from wopt.errors import UserError
+
+__all__ = ["check_room", "physical", "within_memory"]
+
+T = TypeVar("T")
+
+_UNKNOWN = 2**36
+"""Bytes of memory where the system does not say."""
+
+
+def physical() -> int:
+    """Return the bytes of memory of this machine.
+
+    Example:
+        >>> physical() > 2**28
+        True
+    """
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return _UNKNOWN
+
+
+def check_room(needed: float, what: str) -> None:
+    """Raise if something takes more memory than this machine has.
+
+    Args:
+        needed: Bytes.
+        what: It, in words, with the option that makes it smaller.
+
+    Raises:
+        UserError: It does.
+
+    Example:
+        >>> check_room(1e15, "samples; ask for fewer with -n")
+        Traceback (most recent call last):
+        wopt.errors.UserError: ...
+    """
+    if needed > physical():
+        raise UserError(
+            f"{what}: that takes {needed / 2**30:,.0f} GiB of memory, and this machine has "
+            f"{physical() / 2**30:,.1f} GiB"
+        )
+
+
+def within_memory(make: Callable[[], T], what: str, share: float = 1.0) -> T:
+    """Return what a function makes, unless one of the tensors that it asks for is impossible.
+
+    Each is looked at before it is made, on the CPU, so nothing is allocated in vain.
+
+    Args:
+        make: The function; its tensors are not to be counted by itself.
+        what: What it makes, with the option that makes it smaller.
+        share: Of the memory that all tensors together may take.
+
+    Raises:
+        UserError: They take more.
+
+    Example:
+        >>> import torch
+        >>> within_memory(lambda: torch.zeros(3), "a vector").tolist()
+        [0.0, 0.0, 0.0]
+        >>> within_memory(lambda: torch.randn(10**9, 10**9), "a layer; set `width` lower")
+        Traceback (most recent call last):
+        wopt.errors.UserError: ...
+    """
+    from wopt.allocations import Allocations
+
+    watching = Allocations(lambda needed: check_room(needed / share, what))
+    try:
+        with watching:
+            return make()
+    except MemoryError:
+        raise UserError(f"{what}: there is not enough memory for it") from None

@@ -1,0 +1,135 @@
+"""The data that a run was made from, told from others by what was read."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+
+import torch
+from torch import Tensor
+
+from wopt.data.dataset import Dataset
+from wopt.errors import DataError
+from wopt.files import write_json
+from wopt.permission import changed_data_allowed
+from wopt.reading import printable
+from wopt.store.directory import RunDirectory
+from wopt.store.documents import read_document
+from wopt.typed import Typed
+
+__all__ = ["Fingerprint", "check_data", "remember_data"]
+
+_MOST = 256
+"""Columns that have a hash of their own; of more, all together have one."""
+
+_VALUES = 2**18
+"""Values that are hashed at a time, which fit the cache."""
+
+_SPLITS = ("train", "valid", "test")
+
+
+@dataclasses.dataclass(frozen=True)
+class Fingerprint(Typed):
+    """What was read: ``data.json`` of a run directory.
+
+    Attributes:
+        rows: Of the training, validation and test rows.
+        columns: Names.
+        sha256: Of each column's values, split by split, or of all where there are more than 256:
+            the first 128 bits of the hash, in hexadecimal digits.
+
+    Example:
+        >>> from wopt.data.dataset import Dataset
+        >>> from wopt.data.transform import AffineTransform
+        >>> x = torch.arange(6.0).double()[:, None]
+        >>> unit = AffineTransform.fit(x, "none")
+        >>> one, other = (
+        ...     Fingerprint.of(Dataset(part, x, x, unit, ("a",))) for part in (x, x.flip(0))
+        ... )
+        >>> one.differs(other)
+        'other values in column(s) a'
+    """
+
+    rows: tuple[int, ...]
+    columns: tuple[str, ...]
+    sha256: tuple[str, ...]
+
+    @classmethod
+    def of(cls, data: Dataset) -> Fingerprint:
+        """Return the fingerprint of a dataset, as it was split."""
+        parts = [getattr(data, name) for name in _SPLITS]
+        rows = tuple(len(part) for part in parts)
+        return cls(rows, tuple(data.names), tuple(_hashes(parts, data.dim)))
+
+    def differs(self, other: Fingerprint) -> str:
+        """Return in words in what other data differ from these; nothing if they are the same."""
+        if self.columns != other.columns:
+            return f"columns {_listed(other.columns)} in place of {_listed(self.columns)}"
+        if self.rows != other.rows:
+            return f"{sum(other.rows)} rows in place of {sum(self.rows)}"
+        if len(self.sha256) != len(self.columns):
+            return "" if self.sha256 == other.sha256 else "other values"
+        both = zip(self.columns, self.sha256, other.sha256, strict=True)
+        names = [name for name, mine, yours in both if mine != yours]
+        return f"other values in column(s) {_listed(names)}" if names else ""
+
+
+def remember_data(run: RunDirectory, data: Dataset) -> None:
+    """Write the fingerprint of a run's data."""
+    write_json(run.data, Fingerprint.of(data).to_dict())
+
+
+def check_data(run: RunDirectory, data: Dataset) -> str | None:
+    """Raise if data are not those that a run was made from.
+
+    Args:
+        run: The run directory; from before there were fingerprints it has none, and all will do.
+        data: What its source gives now, before rows to judge by are chosen.
+
+    Returns:
+        What differs where that is allowed (:func:`wopt.allow_changed_data`), a note; ``None`` if
+        nothing does.
+
+    Raises:
+        DataError: They are others.
+        DamagedError: The fingerprint is damaged.
+    """
+    known = read_document(run.data, Fingerprint, _REMEDY)
+    if known is None:
+        return None
+    differs = known.differs(Fingerprint.of(data))
+    if not differs:
+        return None
+    what = printable(differs, one_line=True)
+    if changed_data_allowed():
+        return (
+            f"the data have changed since the run began ({what}): held-out and test rows may be "
+            "such that it was trained on, and figures on them are then too good"
+        )
+    raise DataError(
+        f"{run.path}: its source gives other data than the run was made from: {what}. Bring the "
+        "data back; or start afresh with `wopt run` and another --out; or go on with these all the "
+        "same by --allow-changed-data (in Python: with wopt.allow_changed_data():)"
+    )
+
+
+_REMEDY = "restore it; without it (delete it) the data are taken on trust"
+
+
+def _hashes(parts: list[Tensor], dim: int) -> list[str]:
+    """Return the hash of each column, or that of all."""
+    apart = dim <= _MOST
+    made = [hashlib.sha256() for _ in range(dim if apart else 1)]
+    for part in parts:
+        for rows in part.split(max(1, _VALUES // dim)):
+            values = rows.to("cpu", torch.float64)
+            for one, column in zip(made, values.T.contiguous() if apart else [values], strict=True):
+                one.update(column.contiguous().numpy().tobytes())
+        for one in made:
+            one.update(b"|")
+    return [one.hexdigest()[:32] for one in made]
+
+
+def _listed(names: tuple[str, ...] | list[str]) -> str:
+    shown = ", ".join(names[:5])
+    return shown + (f" and {len(names) - 5} more" if len(names) > 5 else "")

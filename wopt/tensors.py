@@ -1,0 +1,56 @@
+"""Files of tensors (safetensors), which run no code when they are read."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+from torch import Tensor
+
+from wopt.errors import DamagedError
+from wopt.files import replacing
+from wopt.memory import physical
+from wopt.reading import opened
+
+__all__ = ["read_tensors", "write_tensors"]
+
+_SHARE = 2
+"""A file may have the machine's memory divided by this."""
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write a safetensors file atomically."""
+    # Copies, since safetensors refuses tensors that share memory (tied parameters, say).
+    copies = {k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}
+    with replacing(path) as temporary:
+        temporary.write_bytes(safetensors.torch.save(copies, metadata))
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return a safetensors file's tensors and metadata.
+
+    Raises:
+        DamagedError: It is missing, truncated, damaged, no regular file, or larger than half of the
+            memory.
+    """
+    try:
+        with opened(path, physical() // _SHARE) as handle:
+            # By its descriptor, so that what was checked is what is read.
+            name = f"/dev/fd/{handle}"
+            with safetensors.safe_open(name if os.path.exists(name) else path, "pt") as file:
+                return {k: file.get_tensor(k) for k in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+    except FileNotFoundError:
+        raise DamagedError(
+            f"{path}: is missing, so the run is damaged; `wopt doctor {path.parent}` says what can "
+            "be rescued"
+        ) from None
+    except DamagedError:
+        raise
+    # Rust's errors and those of torch, of damaged headers and strange types.
+    except (OSError, safetensors.SafetensorError, ValueError, TypeError, KeyError, RuntimeError) as e:
+        raise DamagedError(
+            f"{path}: is damaged or truncated ({' '.join(str(e).split())}); restore it from a copy, "
+            "or run again"
+        ) from None
