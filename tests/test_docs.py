@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from wopt.cli.main import COMMANDS
+from wopt.cli.commands import COMMANDS
 from wopt.component import options_model
 from wopt.config.model import RunConfig, validate
 from wopt.host import host

@@ -76,7 +76,7 @@ def test_the_shell_completes_commands_and_options():
     ):
         about = {"COMP_WORDS": words, "COMP_CWORD": str(index), "_WOPT_COMPLETE": "bash_complete"}
         asked = (
-            "import sys; sys.argv[0] = 'wopt'; from wopt.cli.main import cli; cli(prog_name='wopt')"
+            "import sys; sys.argv[0] = 'wopt'; from wopt.cli.commands import cli; cli(prog_name='wopt')"
         )
         answer = subprocess.run(
             [sys.executable, "-c", asked],

@@ -6,7 +6,7 @@ import tomllib
 import pytest
 
 import wopt
-from wopt.cli.main import cli
+from wopt.cli.commands import cli
 from wopt.sweep import Interrupted, Plan, Range, Row, Sweep, grid_of, ranges_of, search, summaries
 from wopt.sweep import sweep as module
 

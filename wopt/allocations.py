@@ -19,15 +19,17 @@ _COUNTED = frozenset({"arange", "randperm", "linspace", "eye"})
 
 
 class Allocations(TorchFunctionMode):
-    """Calls a function with the bytes of all tensors made so far, before the next is made.
+    """Calls a function with the bytes of tensors before they are made.
 
     Args:
         check: It, which may raise.
+        together: Whether those that were made before count too.
     """
 
-    def __init__(self, check: Callable[[float], None]) -> None:
+    def __init__(self, check: Callable[[float], None], *, together: bool) -> None:
         super().__init__()
         self.check = check
+        self.together = together
         self.made = 0.0
 
     def __torch_function__(
@@ -38,7 +40,7 @@ class Allocations(TorchFunctionMode):
         size = _numbers(getattr(func, "__name__", ""), args, options)
         if size:
             dtype = options.get("dtype") or torch.get_default_dtype()
-            self.made += size * dtype.itemsize
+            self.made = size * dtype.itemsize + self.made * self.together
             self.check(self.made)
         return func(*args, **options)
 

@@ -51,7 +51,9 @@ def check_room(needed: float, what: str) -> None:
         )
 
 
-def within_memory(make: Callable[[], T], what: str, share: float = 1.0) -> T:
+def within_memory(
+    make: Callable[[], T], what: str, *, share: float = 1.0, together: bool = False
+) -> T:
     """Return what a function makes, unless one of the tensors that it asks for is impossible.
 
     Each is looked at before it is made, on the CPU, so nothing is allocated in vain.
@@ -59,7 +61,8 @@ def within_memory(make: Callable[[], T], what: str, share: float = 1.0) -> T:
     Args:
         make: The function; its tensors are not to be counted by itself.
         what: What it makes, with the option that makes it smaller.
-        share: Of the memory that all tensors together may take.
+        share: Of the memory that one tensor may take.
+        together: Whether it is what all of them may take: where they are kept.
 
     Raises:
         UserError: They take more.
@@ -74,7 +77,7 @@ def within_memory(make: Callable[[], T], what: str, share: float = 1.0) -> T:
     """
     from wopt.allocations import Allocations
 
-    watching = Allocations(lambda needed: check_room(needed / share, what))
+    watching = Allocations(lambda needed: check_room(needed / share, what), together=together)
     try:
         with watching:
             return make()

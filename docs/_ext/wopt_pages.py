@@ -20,7 +20,7 @@ from wopt_uses import in_gallery
 
 from wopt.capabilities import Capability
 from wopt.citations import find, in_words
-from wopt.cli.main import COMMANDS
+from wopt.cli.commands import COMMANDS
 from wopt.component import Component, article, options_model
 from wopt.config.model import RunConfig
 from wopt.host import host

@@ -75,7 +75,7 @@ def test_a_truncated_file_of_tensors(tmp_path):
     folder = parts.write_run(tmp_path, tensors={"paths": torch.randn(3, 50, 2)})
     path = folder / "figures.safetensors"
     path.write_bytes(path.read_bytes()[:-40])
-    with pytest.raises(RunError, match=r"figures\.safetensors is damaged"):
+    with pytest.raises(RunError, match=r"figures\.safetensors: is damaged"):
         render(folder)
 
 

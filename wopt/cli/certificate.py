@@ -7,6 +7,7 @@ from rich.table import Table
 
 from wopt.certify.results import Certificate
 from wopt.certify.show import cells
+from wopt.reading import printable
 
 __all__ = ["show"]
 
@@ -20,9 +21,9 @@ def show(certificate: Certificate, console: Console | None = None) -> None:
     """
     to = console or Console(highlight=False)
     to.print(_table(certificate))
-    to.print(certificate.statement.text, style="bold", markup=False)
+    to.print(printable(certificate.statement.text), style="bold", markup=False)
     for one in certificate.gap.refuted:
-        to.print(f"refuted: {one.name} <= {one.value:.4g}, by {one.by}", markup=False)
+        to.print(printable(f"refuted: {one.name} <= {one.value:.4g}, by {one.by}"), markup=False)
     for each in certificate.resolution:
         to.print(
             f"at resolution {each.sigma:g}: KL in [{_number(each.kl_low)}, "
@@ -30,9 +31,9 @@ def show(certificate: Certificate, console: Console | None = None) -> None:
             markup=False,
         )
     if certificate.two_sample is not None:
-        to.print(f"samples: {certificate.two_sample.text()}", markup=False)
+        to.print(printable(f"samples: {certificate.two_sample.text()}"), markup=False)
     if certificate.conditional is not None:
-        to.print(f"given the conditions: {certificate.conditional.text()}", markup=False)
+        to.print(printable(f"given the conditions: {certificate.conditional.text()}"), markup=False)
     if certificate.round_trip is not None:
         trips, noise = certificate.round_trip, certificate.round_trip.noise
         to.print(
@@ -40,9 +41,9 @@ def show(certificate: Certificate, console: Console | None = None) -> None:
             + (f", noise {_number(noise.value)}" if noise else "")
         )
     if plan := certificate.final.steps_needed:
-        to.print(f"from here on: {plan.text} ({plan.label})", markup=False)
+        to.print(printable(f"from here on: {plan.text} ({plan.label})"), markup=False)
     for note in certificate.notes:
-        to.print(note, style="dim", markup=False)
+        to.print(printable(note), style="dim", markup=False)
 
 
 def _table(certificate: Certificate) -> Table:

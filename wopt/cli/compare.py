@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wopt.cli.output import json_option, print_json
+from wopt.reading import printable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -84,14 +85,15 @@ def _print(runs: Sequence[Row], pairs: Duels) -> None:
                     soft_wrap=True,
                 )
     for reason in pairs.reasons:
-        console.print(reason, style="dim", markup=False, soft_wrap=True)
+        console.print(printable(reason), style="dim", markup=False, soft_wrap=True)
     for key in runs[0].differs:
         values = ", ".join(f"{row.name}: {row.differs[key]}" for row in runs)
-        console.print(f"{key}  {values}", markup=False, soft_wrap=True)
+        console.print(printable(f"{key}  {values}"), markup=False, soft_wrap=True)
 
 
 def _table(rows: Sequence[Row]) -> Table:
     from rich.table import Table
+    from rich.text import Text
 
     from wopt.report.compare import COLUMNS
 
@@ -101,5 +103,5 @@ def _table(rows: Sequence[Row]) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         shown = (row.values[key] for key, _ in COLUMNS)
-        table.add_row(row.name, *("-" if v is None else f"{v:.4g}" for v in shown))
+        table.add_row(Text(printable(row.name)), *("-" if v is None else f"{v:.4g}" for v in shown))
     return table

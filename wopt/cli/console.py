@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from rich.table import Table
+from rich.text import Text
 
 from wopt.certify.results import Certificate
 from wopt.cli.certificate import show
+from wopt.reading import printable
 from wopt.runs.terminal import Terminal
 from wopt.store.directory import RunDirectory
 from wopt.store.result import RunResult
@@ -26,11 +28,11 @@ class RunTerminal(Terminal):
     def end(self, result: RunResult, path: Path | None = None) -> None:
         """Print the summary."""
         self._clear()
-        table = Table(title="" if path is None else str(path), title_justify="left")
+        table = Table(title=Text("" if path is None else printable(str(path))), title_justify="left")
         table.show_header = False
         colour = {"done": "green", "stopped": "yellow"}.get(result.status, "red")
-        table.add_row("status", f"[{colour}]{result.status}[/]")
-        table.add_row("reason", result.reason)
+        table.add_row("status", Text(result.status, style=colour))
+        table.add_row("reason", Text(printable(result.reason)))
         for key, label in _SUMMARY:
             value = getattr(result, key)
             if value is not None:
@@ -39,7 +41,7 @@ class RunTerminal(Terminal):
         if result.gain is not None:
             table.add_row("better than the Gaussian by, nats", f"{result.gain:.4g}")
         if path is not None:
-            table.add_row("report", str(RunDirectory(path).report))
+            table.add_row("report", Text(printable(str(RunDirectory(path).report))))
         self.console.print(table)
         if result.impossible:
             self.warn(

@@ -1,95 +1,73 @@
-"""The command ``wopt``: its subcommands, imported when used, and how errors are shown."""
+"""How the command ``wopt`` begins and ends: Ctrl-C at any time, errors in one message each.
+
+Nothing is imported here that takes time, so that Ctrl-C is answered from the first moment on.
+"""
 
 from __future__ import annotations
 
 import errno
-import importlib
 import sys
+from typing import Any
 
-import click
-
+from wopt.cli.interrupts import quit_while_importing
 from wopt.errors import WoptError
 
 __all__ = ["main"]
-
-COMMANDS = {
-    "run": "train a flow from a configuration file",
-    "sweep": "run several settings and seeds, and write the best",
-    "plan": "show what would be chosen for data, and why",
-    "resume": "go on with an interrupted run",
-    "sample": "draw samples with their log-density",
-    "score": "log-likelihoods of data under a run's model",
-    "certify": "measure what a run guarantees, and how each figure is known",
-    "report": "rewrite a run's HTML page",
-    "compare": "show runs side by side",
-    "cite": "print BibTeX of what a run used",
-    "validate": "check a configuration without running it",
-    "schema": "print the JSON Schema of all installed options",
-    "init": "write a commented configuration to begin with",
-    "plugins": "list plugins and what they bring",
-    "show": "show a component's options",
-    "check": "check a plugin against the laws of its interfaces",
-    "new-plugin": "write a plugin package to begin with",
-    "doctor": "report versions, devices and failing plugins",
-}
-
-_READ_CONFIGURATIONS = (
-    "run", "plan", "sweep", "resume", "sample", "score", "certify", "report", "compare", "cite",
-    "validate",
-)  # fmt: skip
-
-
-class _Lazy(click.Group):
-    """A group that imports a subcommand only when it is asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in COMMANDS:
-            return None
-        command: click.Command = importlib.import_module(
-            f"wopt.cli.{name.replace('-', '_')}"
-        ).command
-        if name in _READ_CONFIGURATIONS:
-            from wopt.cli.permission import with_permission
-
-            return with_permission(command)
-        return command
-
-
-@click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="wopt-core", prog_name="wopt")
-def cli() -> None:
-    """Optimise over probability measures, in Wasserstein space, on flow networks.
-
-    `wopt init` writes a configuration to begin with; `wopt run` trains from it.
-    """
 
 
 def main() -> None:
     """Run the command line; a mistake is answered by one message and exit status 2."""
     try:
-        status = cli(standalone_mode=False)
-    except click.exceptions.Abort:
-        status = _fail("interrupted", 130)
-    except click.ClickException as error:
-        error.show()
-        status = error.exit_code
-    except WoptError as error:
-        status = _fail(str(error), error.exit_code)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader has gone; Python would complain at exit
-        status = 0
+        with quit_while_importing():
+            status = _run()
     except KeyboardInterrupt:
         status = _fail("interrupted", 130)
-    except OSError as error:
-        why = "the disk is full" if error.errno == errno.ENOSPC else str(error)
-        status = _fail(f"{why}; files already written are complete", 1)
     sys.exit(status if isinstance(status, int) else 0)
 
 
+def _run() -> Any:
+    import click
+
+    from wopt.cli.commands import cli
+
+    try:
+        return cli(standalone_mode=False)
+    except click.exceptions.Abort:
+        return _fail("interrupted", 130)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except WoptError as error:
+        return _fail(str(error), error.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader has gone; Python would complain at exit
+        return 0
+    except OSError as error:
+        why = "the disk is full" if error.errno == errno.ENOSPC else str(error)
+        return _fail(f"{why}; files already written are complete", 1)
+    except (MemoryError, RuntimeError) as error:
+        if not _of_memory(error):
+            raise
+        return _fail(
+            "there is not enough memory for this; make the sizes smaller that were asked for (rows, "
+            "samples, width, batch_size, particles). Files already written are complete", 2
+        )  # fmt: skip
+
+
+_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "overflowed")
+
+
+def _of_memory(error: Exception) -> bool:
+    """Whether torch, or Python, could not get the memory that something needs."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in text for words in _OF_MEMORY)
+
+
 def _fail(message: str, status: int) -> int:
+    import click
+
+    from wopt.reading import printable
+
     click.secho("error: ", fg="red", bold=True, nl=False, err=True)
-    click.echo(message, err=True)
+    click.echo(printable(message), err=True)
     return status

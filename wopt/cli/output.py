@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from wopt.interfaces.listener import Listener
+from wopt.reading import printable
 
 __all__ = ["Quiet", "json_option", "listener_for", "print_json", "quiet_option", "result_table"]
 
@@ -23,12 +24,12 @@ class Quiet(Listener):
 
     def warn(self, text: str) -> None:
         """Print a warning."""
-        click.secho(f"warning: {text}", fg="yellow", err=True)
+        click.secho(f"warning: {printable(text)}", fg="yellow", err=True)
 
     def end(self, result: Any, path: Path | None = None) -> None:
         """Say why a run is not done."""
         if result is not None and result.status != "done":
-            click.secho(f"{result.status}: {result.reason}", fg="red", err=True)
+            click.secho(printable(f"{result.status}: {result.reason}"), fg="red", err=True)
 
 
 def listener_for(quiet: bool, as_json: bool = False) -> Listener:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+_COPIES = 3
+"""Of the samples that there are at a time, at the least: noise, images, the table."""
+
 
 @click.command("sample")
 @click.argument("directory", type=click.Path(path_type=Path))
@@ -72,10 +75,12 @@ def command(
     import torch
 
     from wopt.data.tables import check_writable
+    from wopt.memory import check_room
     from wopt.runs.load import load_run
 
     check_writable(out)
     run = load_run(directory)
+    check_room(_COPIES * 8.0 * number * (run.flow.dim + 1), f"{number} samples; ask for fewer (-n)")
     given = None if conditions is None else _conditions(conditions, run, directory)
     x, log_density = _drawn(run.flow, number, seed, given)
     beside = {"log_density": log_density.double().cpu()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import math
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wopt.data.frames import columns_of
-from wopt.errors import DataError
+from wopt.errors import DataError, UserError
+from wopt.memory import check_room
 from wopt.registry import close_matches
 
 __all__ = ["READABLE", "column_names", "existing_file", "has_names", "is_number", "load_columns"]
@@ -108,7 +110,7 @@ def _reading(path: Path) -> Iterator[None]:
     """Turn whatever a parser says about damaged bytes into one message that names the file."""
     try:
         yield
-    except DataError:
+    except UserError:
         raise
     except Exception as error:  # numpy, zipfile, zlib, pandas and pyarrow each have their own
         text = " ".join(str(error).split()) or type(error).__name__
@@ -123,6 +125,7 @@ def _numbered(d: int) -> tuple[str, ...]:
 
 
 def _load_array(path: Path, key: str | None) -> NDArray[Any]:
+    _array_header(path, key)  # before as much memory is asked for as it says
     # Pickled objects could run code when loaded, so they are never accepted.
     with path.open("rb") as stream:
         if path.suffix.lower() == ".npy":
@@ -134,14 +137,31 @@ def _load_array(path: Path, key: str | None) -> NDArray[Any]:
 def _array_header(path: Path, key: str | None) -> tuple[tuple[int, ...], np.dtype[Any]]:
     with path.open("rb") as stream:
         if path.suffix.lower() == ".npz":
-            archive = zipfile.ZipFile(stream)
-            with archive, archive.open(_member(path, archive, key)) as part:
-                return _shape_and_type(part)
-        shape, dtype = _shape_and_type(stream)
-        missing = stream.tell() + dtype.itemsize * int(np.prod(shape)) - path.stat().st_size
-        if missing > 0:
-            raise ValueError(f"{missing} bytes are missing at the end")
-        return shape, dtype
+            with zipfile.ZipFile(stream) as archive:
+                name = _member(path, archive, key)
+                with archive.open(name) as part:
+                    return _announced(part, archive.getinfo(name).file_size)
+        return _announced(stream, path.stat().st_size)
+
+
+def _announced(stream: Any, size: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return shape and type of an array that has all its bytes.
+
+    Args:
+        stream: At its beginning.
+        size: Of all of it, bytes.
+
+    Raises:
+        ValueError: It has not.
+        UserError: It has, and they are more than this machine's memory.
+    """
+    shape, dtype = _shape_and_type(stream)
+    needed = dtype.itemsize * math.prod(shape)
+    missing = stream.tell() + needed - size
+    if missing > 0 or min(shape, default=0) < 0:
+        raise ValueError(f"{missing} bytes are missing at the end")
+    check_room(needed, "an array; give fewer rows")
+    return shape, dtype
 
 
 def _shape_and_type(stream: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
@@ -200,6 +220,8 @@ def _load_named(path: Path) -> Any:
     import pyarrow.parquet
 
     if path.suffix.lower() == ".parquet":
+        about = pyarrow.parquet.read_metadata(path)
+        check_room(8 * about.num_rows * about.num_columns, f"the rows of {path}; give fewer")
         return pyarrow.parquet.read_table(path)
     names, named = _csv_header(path)
     options = pyarrow.csv.ReadOptions(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -119,17 +120,25 @@ class SourceBase(Base):
         source: The source.
         seed: Of the run, as for its data.
         dataset: What the source loaded; loaded here if not given.
+        check: Called with what is loaded here, which it may refuse.
     """
 
-    def __init__(self, source: Source, seed: int, dataset: Dataset | None = None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        seed: int,
+        dataset: Dataset | None = None,
+        check: Callable[[Dataset], object] | None = None,
+    ) -> None:
         super().__init__()
         self.source = source
         self.seed = seed
         self._loaded = dataset
+        self._check = check
 
     def __getstate__(self) -> dict[str, Any]:
         # A source's functions cannot be pickled; the source itself can, and loads them anew.
-        return {**self.__dict__, "_loaded": None}
+        return {**self.__dict__, "_loaded": None, "_check": None}
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Return the source's log-density."""
@@ -152,7 +161,10 @@ class SourceBase(Base):
 
     def _dataset(self) -> Dataset:
         if self._loaded is None:
-            self._loaded = self.source.load(derive(self.seed, "source"))
+            loaded = self.source.loaded(derive(self.seed, "source"))
+            if self._check is not None:
+                self._check(loaded)
+            self._loaded = loaded
         return self._loaded
 
 

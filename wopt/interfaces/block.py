@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import abc
+import functools
+from collections.abc import Callable
 from typing import ClassVar
 
 import torch
@@ -12,6 +14,7 @@ from wopt.capabilities import Capability, require
 from wopt.component import Component, Spec
 from wopt.errors import CapabilityError
 from wopt.jacobian import jacobians
+from wopt.memory import within_memory
 
 __all__ = ["FlowBlock", "new_block"]
 
@@ -146,9 +149,19 @@ def new_block(chosen: Spec, dim: int, condition: int = 0) -> FlowBlock:
     Raises:
         CapabilityError: There are conditions, and the block cannot be conditional.
     """
-    made: FlowBlock = chosen.build(dim=dim)
+    made: FlowBlock = _within_memory(chosen, dim=dim)
     if condition:
         name = f"block {type(made).__name__}"
         require("a conditional flow", Capability.CONDITION, name, made.provides)
-        made = chosen.build(dim=dim, condition=condition)
+        made = _within_memory(chosen, dim=dim, condition=condition)
     return made
+
+
+_COPIES = 4
+"""Of its parameters that training holds: they, their gradients, two averages of these."""
+
+
+def _within_memory(chosen: Spec, **supplied: int) -> FlowBlock:
+    what = f"training block {chosen.cls.__name__}; make its sizes smaller (width, ...)"
+    make: Callable[[], FlowBlock] = functools.partial(chosen.build, **supplied)
+    return within_memory(make, what, share=1 / _COPIES, together=True)

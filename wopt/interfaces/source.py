@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 from wopt.component import Component
 from wopt.data.dataset import Dataset
 from wopt.errors import DataError
+from wopt.memory import within_memory
 
 __all__ = ["Source"]
 
@@ -30,6 +31,16 @@ class Source(Component, abc.ABC):
         Raises:
             DataError: The data cannot be used; the message says where and what to do.
         """
+
+    def loaded(self, seed: int) -> Dataset:
+        """Return what :meth:`load` does, unless it would be more than this machine's memory.
+
+        Raises:
+            DataError: As :meth:`load`.
+            UserError: It would be.
+        """
+        name = type(self).__name__
+        return within_memory(lambda: self.load(seed), f"the rows of source {name}; ask for fewer")
 
     suffixes: ClassVar[tuple[str, ...]] = ()
     """Of files that :meth:`table` reads, beside those that every command reads."""

@@ -86,7 +86,7 @@ def _scored(path: Path, data: dict[str, Dataset]) -> _Scored:
         raise UserError("it is a start pushed forward, no model of data")
     if split not in data:
         config = validate(table, str(directory.config))
-        data[split] = config.source.load(derive(config.seed, "source"))
+        data[split] = config.source.loaded(derive(config.seed, "source"))
     check_data(directory, data[split])
     rows = data[split].test[:_ROWS]
     return _Scored(split, run.flow.log_prob(rows, audit=True).double().cpu())

@@ -10,6 +10,7 @@ from wopt.flow import Base, Chain, Flow, SourceBase, TargetBase
 from wopt.flow.own import in_own_units
 from wopt.flow.save import load_flow
 from wopt.interfaces.conditional import conditional
+from wopt.runs.fingerprint import check_data
 from wopt.runs.prepare import model_of
 from wopt.store.checkpoint import load_blocks, load_transform
 from wopt.store.directory import RunDirectory
@@ -70,7 +71,7 @@ def load_run(path: Path | str) -> LoadedRun:
         objective = conditional(objective, conditions)
     base: Base = TargetBase(objective.target, len(transform.shift))
     if config.model == "push_forward":
-        base = SourceBase(config.source, config.seed)
+        base = SourceBase(config.source, config.seed, check=lambda data: check_data(run, data))
     chain = Chain(blocks, transform).to(config.device)
     flow = in_own_units(model_of(chain, base, names), config.objective.target)
     return LoadedRun(config, flow, names)

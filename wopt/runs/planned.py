@@ -69,7 +69,7 @@ def prepared_run(
     if is_posterior(config) and wants_plan(config, table):
         return planned_sampler(config, table, where)
     if config.plan is None or config.plan.told:
-        return prepare(config, config.source.load(seed))
+        return prepare(config, config.source.loaded(seed))
     source, dataset = _loaded(table["source"], config, seed)
     given = {**table, "source": source}
     facts = facts_of(dataset, config.plan.seconds, role=config.source.role, seed=config.seed)
@@ -114,7 +114,7 @@ def _loaded(source: Any, config: RunConfig, seed: int) -> tuple[Any, Dataset]:
     allow it, and they are then read once.
     """
     if not _is_open(source, config):
-        return source, config.source.load(seed)
+        return source, config.source.loaded(seed)
     how, dataset = _tried(source, seed)
     moved = dataset.train[:, : dataset.dim - dataset.condition]
     best: How = preprocess_of(len(moved), moved) if how != "none" else "standardise"

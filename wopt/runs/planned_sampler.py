@@ -65,11 +65,11 @@ def planned_sampler(config: RunConfig, table: Mapping[str, Any], where: str = ""
         derive(config.seed, "source"),
         None if config.plan is None else config.plan.seconds,
     )
-    dataset = config.source.load(seed)
+    dataset = config.source.loaded(seed)
     facts = facts_of(dataset, budget, posterior=True, seed=config.seed)
     chosen = plan_of_posterior(facts)
     full = validate(apply(chosen, table), where)
-    dataset = full.source.load(seed)
+    dataset = full.source.loaded(seed)
     solver = table.get("solver")
     if isinstance(solver, Mapping) and "iterations" in solver:
         chosen = fixed(chosen, solver["iterations"])

@@ -98,7 +98,7 @@ def prepare(
         DataError: The data are not usable.
     """
     if dataset is None:
-        dataset = config.source.load(derive(config.seed, "source"))
+        dataset = config.source.loaded(derive(config.seed, "source"))
     loaded = dataset
     dataset = judged_by(dataset, config.guard.rows, derive(config.seed, "judges"))
     known = dataset.log_density is not None and config.smooth_time == 0

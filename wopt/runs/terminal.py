@@ -16,6 +16,7 @@ from rich.progress import (
 )
 
 from wopt.interfaces.listener import Beginning, Listener
+from wopt.reading import printable
 from wopt.store.result import RunResult
 from wopt.train.record import StepRecord
 
@@ -94,7 +95,7 @@ class Terminal(Listener):
     def begin(self, begun: Beginning) -> None:
         """Say what is about to happen, and the table's head."""
         self._clear()
-        self.console.print(introduction(begun), markup=False)
+        self.console.print(printable(introduction(begun)), markup=False)
         if begun.records:
             self.console.print(f"going on after step {begun.records[-1].step}")
         self.console.print("  ".join(f"{n:>{width}}" for n, width in COLUMNS), style="bold")
@@ -119,11 +120,11 @@ class Terminal(Listener):
     def phase(self, what: str) -> None:
         """Say what the time now goes to."""
         self._clear()
-        self.console.print(f"{what} ...", style="dim", markup=False)
+        self.console.print(f"{printable(what)} ...", style="dim", markup=False)
 
     def warn(self, text: str) -> None:
         """Print a warning."""
-        self.console.print(f"warning: {text}", style="yellow", markup=False)
+        self.console.print(f"warning: {printable(text)}", style="yellow", markup=False)
 
     def end(self, result: RunResult, path: Path | None = None) -> None:
         """Take the bar away."""
@@ -140,7 +141,7 @@ class Terminal(Listener):
         row = "  ".join(f"{cell:>{width}}" for cell, width in zip(cells(r), widths, strict=True))
         self.console.print(row, markup=False)
         for attempt in r.attempts:
-            self.console.print(f"      {attempt}", style="dim", markup=False)
+            self.console.print(f"      {printable(str(attempt))}", style="dim", markup=False)
 
 
 def _shown(value: float | None, form: str) -> str:

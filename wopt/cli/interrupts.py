@@ -1,0 +1,54 @@
+"""Ctrl-C while modules are imported, where an exception would be lost or shown as a traceback."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+__all__ = ["quit_while_importing"]
+
+_IMPORTING = "<frozen importlib"
+
+
+@contextlib.contextmanager
+def quit_while_importing() -> Iterator[None]:
+    """End the process with status 130 on Ctrl-C within an import; elsewhere it is as ever.
+
+    Importing torch takes seconds, in C for the most part, and KeyboardInterrupt is swallowed there,
+    or comes out as an ImportError. While modules are imported there is nothing to put in order.
+
+    Example:
+        >>> with quit_while_importing():
+        ...     pass
+    """
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, _interrupted)
+    atexit.register(_no_more_exceptions)
+    try:
+        yield
+    finally:
+        atexit.unregister(_no_more_exceptions)
+        atexit.register(_no_more_exceptions)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _interrupted(number: int, frame: FrameType | None) -> None:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith(_IMPORTING):
+            os.write(2, b"error: interrupted\n")
+            os._exit(130)
+        frame = frame.f_back
+    raise KeyboardInterrupt
+
+
+def _no_more_exceptions() -> None:
+    """While Python ends, Ctrl-C ends it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
