@@ -26,12 +26,12 @@ COMMANDS = {
     "show": "show a component's options",
     "check": "check a plugin against the laws of its interfaces",
     "new-plugin": "write a plugin package to begin with",
-    "doctor": "report versions, devices and failing plugins",
+    "doctor": "say what is wrong with an installation, or with a run and how to rescue it",
 }
 
 _READ_CONFIGURATIONS = (
     "run", "plan", "sweep", "resume", "sample", "score", "certify", "report", "compare", "cite",
-    "validate",
+    "validate", "doctor",
 )  # fmt: skip
 
 

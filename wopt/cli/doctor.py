@@ -6,10 +6,13 @@ import os
 import platform
 import shutil
 from importlib.metadata import version
+from pathlib import Path
 
 import click
 
 from wopt.distributions import SHIPPED, foreign, how_to_get, installed
+from wopt.errors import ConfigError
+from wopt.reading import printable
 
 __all__ = ["command"]
 
@@ -17,8 +20,48 @@ _PACKAGES = ("wopt-core", "torch", "numpy", "pydantic", "pluggy", "safetensors",
 
 
 @click.command("doctor")
-def command() -> int:
-    """Report versions, devices, and every plugin or component that does not load, and why."""
+@click.argument("directory", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--rescue",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Save the model of all steps of DIRECTORY that can be read, for wopt.load.",
+)
+def command(directory: Path | None, rescue: Path | None) -> int:
+    """Report versions, devices, and every plugin or component that does not load, and why.
+
+    With the DIRECTORY of a run: which of its files are damaged, what can be rescued, and how.
+
+    Exit status: 0 all is well, 1 something is not, 2 there is no such directory.
+    """
+    if directory is not None:
+        return _of_run(directory, rescue)
+    if rescue is not None:
+        raise ConfigError("--rescue needs the DIRECTORY of a run")
+    return _of_installation()
+
+
+def _of_run(directory: Path, rescue: Path | None) -> int:
+    from wopt.runs.examine import examine, rescued
+
+    if rescue is not None:
+        click.echo(str(rescued(directory).save(rescue)))
+        return 0
+    found = examine(directory)
+    for path, why in found.damaged.items():
+        name = path.relative_to(directory)
+        click.secho(printable(f"{name}: {why}", one_line=True), fg="red")
+    steps = "an unknown number of" if found.steps is None else found.steps
+    click.echo(f"{steps} step(s) finished, the maps of the first {found.whole} can be read")
+    click.echo(f"sample and score: {'yes' if found.sampled else 'no'}")
+    click.echo(f"resume: {'yes' if found.resumed else 'no'}")
+    for line in found.advice:
+        click.echo(printable(line, one_line=True))
+    click.echo("all is well" if not found.damaged else f"{len(found.damaged)} problem(s) found")
+    return 1 if found.damaged else 0
+
+
+def _of_installation() -> int:
     import torch
 
     from wopt.errors import WoptError

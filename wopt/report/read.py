@@ -18,7 +18,7 @@ from wopt.store.result import Losses, RunResult
 from wopt.tensors import read_tensors
 from wopt.train.record import StepRecord
 
-__all__ = ["Labels", "Run", "read_run"]
+__all__ = ["Labels", "Run", "read_figures", "read_losses", "read_run"]
 
 _DIMENSIONS = {
     "paths": 3,
@@ -32,7 +32,11 @@ _DIMENSIONS = {
     "grid_extent": 1,
     "real_many": 2,
 }
-_TOGETHER = (("real", "generated"), ("real_images", "generated_images"))
+_TOGETHER = (
+    ("real", "generated"),
+    ("real_images", "generated_images"),
+    ("paths", "backward"),
+)
 """Figures that are drawn with the same columns."""
 
 
@@ -86,7 +90,7 @@ def read_run(path: Path) -> Run:
     """
     directory = RunDirectory(path)
     config = directory.read_config()
-    arrays, labels = _arrays(directory.figures)
+    arrays, labels = read_figures(directory.figures)
     return Run(
         path.resolve().name,
         config,
@@ -98,11 +102,16 @@ def read_run(path: Path) -> Run:
         ),
         arrays,
         labels,
-        _losses(directory.losses),
+        read_losses(directory.losses),
     )
 
 
-def _losses(path: Path) -> list[Losses]:
+def read_losses(path: Path) -> list[Losses]:
+    """Return the lines of ``losses.jsonl``; nothing if there is no such file.
+
+    Raises:
+        DamagedError: It is damaged.
+    """
     curves = read_lines(path, Losses)
     for number, one in enumerate(curves, 1):
         if not one.iterations or len(one.iterations) != len(one.losses):
@@ -110,7 +119,12 @@ def _losses(path: Path) -> list[Losses]:
     return curves
 
 
-def _arrays(path: Path) -> tuple[dict[str, np.ndarray[Any, np.dtype[np.float64]]], Labels]:
+def read_figures(path: Path) -> tuple[dict[str, np.ndarray[Any, np.dtype[np.float64]]], Labels]:
+    """Return the arrays of ``figures.safetensors``, float64, and names of columns.
+
+    Raises:
+        DamagedError: It is damaged, or arrays do not fit each other.
+    """
     if not path.exists():
         return {}, Labels([], [])
     tensors, _ = read_tensors(path)
@@ -138,6 +152,12 @@ def _check_shapes(path: Path, tensors: Mapping[str, Tensor], labels: Labels) -> 
         widths = {tensors[key].shape[-1] for key in keys if key in tensors}
         if len(widths) > 1:
             raise damaged(path, f"{' and '.join(keys)} have other numbers of columns")
+    stages = {len(tensors[key]) for key in ("paths", "backward") if key in tensors}
+    if len(stages) > 1:
+        raise damaged(path, "paths and backward have other numbers of steps")
+    for key, named in (("real", labels.columns), ("paths", labels.coordinates)):
+        if named and key in tensors and tensors[key].shape[-1] > len(named):
+            raise damaged(path, f"`labels` has too few names for `{key}`")
     extent = tensors.get("grid_extent")
     if extent is not None and len(extent) != 4:
         raise damaged(path, "`grid_extent` has no four ends")

@@ -25,6 +25,7 @@ from wopt.tensors import read_tensors, write_tensors
 from wopt.train.problem import State, Trace
 
 __all__ = [
+    "known_steps",
     "load_blocks",
     "load_state",
     "load_transform",
@@ -86,6 +87,8 @@ def load_state(
     dim: int,
     condition: int = 0,
     start: tuple[Particles, Particles] | None = None,
+    *,
+    lenient: bool = False,
 ) -> State:
     """Read the state of the last finished step.
 
@@ -95,6 +98,7 @@ def load_state(
         dim: The dimension d.
         condition: How many of the columns are conditions.
         start: The particles before the first step, which refinement and the first step need.
+        lenient: Do without these where they are needed: to look, not to go on.
 
     Raises:
         DamagedError: A file is missing or damaged, or the source has other rows now.
@@ -106,7 +110,9 @@ def load_state(
     ahead = blocks[-1] if known.ahead and blocks else None
     try:
         valid = _trace(tensors, "valid", config, condition)
-        if known.begun:
+        if known.begun and lenient and start is None:
+            train = valid
+        elif known.begun:
             train = Trace(_begun(run, start, list(known.begun)))
         else:
             train = _trace(tensors, "train", config, condition)
@@ -142,6 +148,15 @@ def load_blocks(
         at = run.block(step) if refined is None else run.refined
         blocks.append(_block(run, at, tensors, config, step, dim, condition))
     return blocks
+
+
+def known_steps(run: RunDirectory) -> int:
+    """Return how many steps a run has finished.
+
+    Raises:
+        DamagedError: Its state is missing or damaged.
+    """
+    return _known(run)[1].step
 
 
 def _known(run: RunDirectory) -> tuple[dict[str, Tensor], Kept]:

@@ -1,0 +1,198 @@
+"""What is damaged in a run directory, and what can be rescued from it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from wopt.certify.results import Certificate
+from wopt.config.model import RunConfig, validate
+from wopt.errors import ConfigError, WoptError
+from wopt.flow import Chain, Flow, TargetBase
+from wopt.flow.own import in_own_units
+from wopt.interfaces.conditional import conditional
+from wopt.reading import opened, printable
+from wopt.report.read import read_figures, read_losses
+from wopt.runs.fingerprint import Fingerprint, check_data
+from wopt.seeds import derive
+from wopt.store.checkpoint import known_steps, load_block, load_state, load_transform
+from wopt.store.directory import RunDirectory
+from wopt.store.documents import read_document
+from wopt.store.result import RunResult
+
+__all__ = ["Examined", "examine", "rescued"]
+
+_MADE_AGAIN = ("result", "certificate", "figures", "samples", "report", "losses", "log")
+"""Files without which a run goes on."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Examined:
+    """What :func:`examine` found.
+
+    Attributes:
+        damaged: What is wrong, by file.
+        steps: How many are finished, as far as that is known.
+        whole: How many of the first steps have maps that can be read.
+        sampled: Whether `wopt sample` and `wopt score` can read it.
+        resumed: Whether `wopt resume` can.
+        advice: What to do, a line each.
+    """
+
+    damaged: dict[Path, str]
+    steps: int | None
+    whole: int
+    sampled: bool
+    resumed: bool
+    advice: tuple[str, ...]
+
+
+def examine(path: Path, *, data: bool = True) -> Examined:
+    """Read every file of a run directory and say what is damaged and what can be rescued.
+
+    Nothing is written.
+
+    Args:
+        path: The run directory.
+        data: Whether the run's data are read too, as `wopt resume` would.
+
+    Raises:
+        ConfigError: There is no run directory.
+    """
+    run = RunDirectory(path)
+    if not path.is_dir():
+        raise ConfigError(f"{path}: is no run directory")
+    found = _Findings()
+    found.read(run.blocks, lambda: run.check_links())
+    table = found.read(run.config, lambda: run.read_config())
+    config = found.read(run.config, lambda: validate(table, str(run.config)) if table else None)
+    shape = found.read(run.transform, lambda: _shape(run))
+    steps = found.read(run.state, lambda: known_steps(run))
+    whole = 0 if config is None or shape is None else _whole(run, config, shape, steps, found)
+    _documents(run, steps, found)
+    model = config is not None and shape is not None and steps is not None and whole == steps
+    if model and config is not None and shape is not None:
+        found.read(run.state, lambda: load_state(run, config, *shape, start=None, lenient=True))
+    if data and config is not None:
+        found.read(run.data, lambda: _data(run, config))
+    resumed = model and not found.keeps(run.state, run.steps, run.data, run.losses, run.log)
+    sampled = model and not found.keeps(run.blocks)
+    return Examined(
+        found.damaged, steps, whole, sampled, resumed and sampled,
+        tuple(_advice(run, found, steps, whole, sampled)),
+    )  # fmt: skip
+
+
+class _Findings:
+    """What went wrong, by file; the first thing alone."""
+
+    def __init__(self) -> None:
+        self.damaged: dict[Path, str] = {}
+
+    def read(self, path: Path, work: Callable[[], Any]) -> Any:
+        """Return what a reader returns, or ``None`` where it finds damage."""
+        try:
+            return work()
+        except WoptError as error:
+            text = printable(str(error), one_line=True)
+            self.damaged.setdefault(path, text.removeprefix(f"{path}: "))
+        except OSError as error:
+            self.damaged.setdefault(path, error.strerror or str(error))
+        return None
+
+    def keeps(self, *paths: Path) -> bool:
+        """Whether one of these is damaged."""
+        return any(path in self.damaged for path in paths)
+
+
+def _shape(run: RunDirectory) -> tuple[int, int]:
+    transform = load_transform(run)[0]
+    return len(transform.shift), transform.condition
+
+
+def _whole(
+    run: RunDirectory,
+    config: RunConfig,
+    shape: tuple[int, int],
+    steps: int | None,
+    found: _Findings,
+) -> int:
+    """Return how many of the first maps can be read."""
+    step = 1
+    while steps is None or step <= steps:
+        at = run.block(step)
+        if steps is None and not at.exists():
+            break
+        if found.read(at, lambda: load_block(run, config, step, *shape)) is None:  # noqa: B023
+            break
+        step += 1
+    return step - 1
+
+
+def _documents(run: RunDirectory, steps: int | None, found: _Findings) -> None:
+    found.read(run.steps, lambda: run.read_steps(steps))
+    found.read(run.losses, lambda: read_losses(run.losses))
+    found.read(run.result, lambda: read_document(run.result, RunResult))
+    found.read(run.certificate, lambda: read_document(run.certificate, Certificate))
+    found.read(run.figures, lambda: read_figures(run.figures))
+    found.read(run.data, lambda: read_document(run.data, Fingerprint))
+    for path in (run.samples, run.report, run.log):
+        if path.exists():
+            found.read(path, lambda: _regular(path))  # noqa: B023
+
+
+def _regular(path: Path) -> None:
+    with opened(path):
+        pass
+
+
+def _data(run: RunDirectory, config: RunConfig) -> None:
+    check_data(run, config.source.loaded(derive(config.seed, "source")))
+
+
+def _advice(
+    run: RunDirectory, found: _Findings, steps: int | None, whole: int, sampled: bool
+) -> Iterator[str]:
+    """Yield what to do."""
+    again = [name for name in _MADE_AGAIN if getattr(run, name) in found.damaged]
+    if again:
+        names = " ".join(getattr(run, name).name for name in again)
+        yield f"delete {names}, then `wopt resume {run.path}` makes anew what it can"
+    if found.keeps(run.config):
+        yield "config.toml has to be restored from a copy, or written by hand: all else needs it"
+    if found.keeps(run.transform):
+        yield "transform.safetensors has to be restored: without it the maps have no units"
+    if not sampled and whole and not found.keeps(run.config, run.transform):
+        yield (
+            f"the model after {whole} step(s) can be saved: `wopt doctor {run.path} --rescue "
+            "model.wopt`, which wopt.load reads"
+        )
+    if steps is not None and found.keeps(run.steps) and sampled:
+        yield "steps.jsonl has to be restored to go on; samples and scores do not need it"
+    if found.keeps(run.data):
+        yield (
+            "bring the data back; or go on with what there is now, by --allow-changed-data where "
+            f"they are others, and without {run.data.name} (delete it) where that is damaged"
+        )
+
+
+def rescued(path: Path) -> Flow:
+    """Return the model of all steps whose maps can be read.
+
+    Raises:
+        ConfigError: It has none, or its model is a start pushed forward.
+        DamagedError: Configuration or preprocessing cannot be read.
+    """
+    run = RunDirectory(path)
+    config = validate(run.read_config(), str(run.config))
+    transform, names, conditions = load_transform(run)
+    whole = examine(path, data=False).whole
+    if not whole or config.model == "push_forward":
+        raise ConfigError(f"{path}: there is no model of data that could be rescued")
+    shape = len(transform.shift), transform.condition
+    blocks = [load_block(run, config, step, *shape) for step in range(1, whole + 1)]
+    objective = config.objective if conditions is None else conditional(config.objective, conditions)
+    flow = Flow(Chain(blocks, transform), TargetBase(objective.target, shape[0]), names)
+    return in_own_units(flow, config.objective.target)
