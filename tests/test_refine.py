@@ -188,7 +188,7 @@ def test_a_run_at_the_minimum_is_done_not_failed():
         solver={"iterations": 150, "learning_rate": 0.01}, scheme={"name": "jko", "step_size": 8.0},
     )  # fmt: skip
     assert found.status == "done"
-    assert "gain nothing more" in found.reason
+    assert "nothing is left to gain" in found.reason
 
 
 def test_a_step_that_cannot_be_trained_has_failed():

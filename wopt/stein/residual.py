@@ -29,6 +29,8 @@ def affine_residual(condition: Stationarity) -> float:
     if condition.particles.weights is not None:
         whole = SteinForm.of_condition(condition)
         return max(0.0, whole.size(*AffineField(whole)(whole.points))[0])
+    if len(condition.particles) < 2:
+        return 0.0  # a single particle tells nothing
     first, second = (SteinForm.of_condition(condition.rows(slice(k, None, 2))) for k in (0, 1))
     sizes = [
         on.size(*AffineField(fitted)(on.points))[0]

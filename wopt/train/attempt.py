@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 
 import torch
@@ -61,6 +62,7 @@ def make_step(problem: Problem, state: State, listener: Listener) -> Accepted:
     rule = problem.scheme.step_size
     h = rule(state.step, state.step_size)
     retries: tuple[Retry, ...] = ()
+    rose = False
     for number in range(problem.guard.retries + 1):
         outcome = _Attempt(problem, state, h, number, listener).make()
         if isinstance(outcome, Accepted):
@@ -72,7 +74,9 @@ def make_step(problem: Problem, state: State, listener: Listener) -> Accepted:
         smaller = rule.after_rejection(h) or h
         rejection = dataclasses.replace(rejection, next_step_size=smaller)
         retries = (*retries, *refinements, rejection)
-        h = smaller
+        h, rose = smaller, outcome.rose
+    if rose and problem.guard.retries and _at_minimum(problem, state, h, listener):
+        raise Converged(_CONVERGED.format(state.step + 1, retries[-1].reason))
     raise DivergenceError(
         f"step {state.step + 1} was rejected {problem.guard.retries + 1} time(s), the last time "
         f"because {retries[-1].reason}; the {state.step} step(s) before it stand. Try "
@@ -81,9 +85,36 @@ def make_step(problem: Problem, state: State, listener: Listener) -> Accepted:
 
 
 _CONVERGED = (
-    "such steps gain nothing more: the best map of step {} lowers the subproblem on the training "
-    "particles and on others the identity is better ({})"
+    "nothing is left to gain by such steps: the best map of step {} lowers the subproblem on the "
+    "training particles and on others the identity is better ({})"
 )
+
+_RATE, _ITERATIONS = 64, 4
+"""Divisors of a look near the identity, after training at the usual rates was rejected."""
+
+
+def _at_minimum(problem: Problem, state: State, h: float, listener: Listener) -> bool:
+    """Whether training from the identity at a very small rate finds nothing that holds on others.
+
+    So close to the identity it lowers the subproblem on its own particles wherever there is a
+    slope: this tells a minimum from a rate that was too large.
+    """
+    solver = problem.solver.of_step(state.step)
+    if solver.optimiser not in ("adam", "muon"):
+        return False
+    slow = solver.with_options(
+        learning_rate=solver.learning_rate / _RATE,
+        matrix_rate=solver.matrix_rate / _RATE,
+        iterations=max(1, solver.iterations // _ITERATIONS),
+        warm_start=False,
+        by_step=None,
+    )
+    near = dataclasses.replace(problem, solver=slow)
+    outcome = _Attempt(near, state, h, 0, listener).make()
+    if isinstance(outcome, Rejected):
+        return outcome.overfits
+    decrease = outcome.verdict.decrease
+    return decrease.value >= -max(decrease.error, 0.0)
 
 
 def _advice(problem: Problem, state: State) -> list[str]:
@@ -111,12 +142,15 @@ class Rejected:
         retries: What was refined, and last why it was rejected all the same.
         overfits: Whether its map lowers the subproblem on the training particles, so that training
             worked and what it found does not hold on others.
-        within_noise: Whether the rise on others is a few standard errors at most.
+        within_noise: Whether the rise on others is a few standard errors at most, or a single row
+            that says nothing of noise.
+        rose: Whether it was rejected because a finite value rose.
     """
 
     retries: tuple[Retry, ...]
     overfits: bool = False
     within_noise: bool = False
+    rose: bool = False
 
 
 _NOISE = 4.0
@@ -168,7 +202,8 @@ class _Attempt:
                     return Rejected(rejected)
                 rise = verdict.decrease  # not of the energy alone: then the step was too large
                 overfits = rise.value > 0 and _lowers(train, block)
-                return Rejected(rejected, overfits, rise.value <= _NOISE * rise.error)
+                noise = math.isnan(rise.error) or rise.value <= _NOISE * rise.error
+                return Rejected(rejected, overfits, noise, math.isfinite(rise.value))
             if final:
                 break
             done = push(block, train.particles), verdict.moved

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Annotated
 
 import torch
@@ -159,15 +160,19 @@ class Guard(Component):
         )
 
     def rises(self, what: str, change: Mean, rounding: float = 0.0) -> str | None:
-        """Return in words that a held-out value rose by more than noise, or ``None``."""
+        """Return in words that a held-out value rose by more than noise, or ``None``.
+
+        Of a single held-out row no noise is known, and none is allowed for.
+        """
+        if not math.isfinite(change.value):
+            return f"the held-out {what} became {change.value}"
+        known = math.isfinite(change.error)
         resolution = max(1e-9, rounding) * max(1.0, abs(change.value))
-        limit = self.standard_errors * change.error + resolution
-        if change.value <= limit:  # false for NaN
+        limit = self.standard_errors * (change.error if known else 0.0) + resolution
+        if change.value <= limit:
             return None
-        return (
-            f"the held-out {what} rose by {change.value:.4g} (standard error {change.error:.2g}) "
-            "instead of falling"
-        )
+        noise = f"standard error {change.error:.2g}" if known else "its standard error is not known"
+        return f"the held-out {what} rose by {change.value:.4g} ({noise}) instead of falling"
 
 
 def nll(objective: Objective, particles: Particles) -> Tensor | None:
