@@ -12,6 +12,7 @@ from PIL import Image
 
 import wopt
 from wopt.component import options_model
+from wopt.flow import Inverse, SourceBase
 from wopt.host import host
 
 MEANS = [[-2.0, 0.0], [2.0, 0.0]]
@@ -26,6 +27,7 @@ OPTIONS = {
     ("target", "many_wells"): {"dim": 4},
     ("target", "logistic"): {"path": "labels.csv", "held_out": 0.25, "seed": 1},
     ("target", "posteriordb"): {"posterior": "eight_schools_centered", "folder": "posteriors"},
+    ("target", "tempered"): {"inverse_temperature": 0.3},
     ("target", "potential"): {"function": lambda x: x.square().sum(1)},
     ("target", "python"): {"log_prob": "model.py:log_prob", "dim": 2},
     ("target", "samples"): {"source": {"name": "toy", "shape": "moons", **SMALL}, "draw": "all"},
@@ -35,6 +37,7 @@ OPTIONS = {
     ("source", "picture"): {"path": "drawing.png", **SMALL},
     ("source", "gaussian"): {"dim": 3, **SMALL},
     ("source", "mixture"): {"means": MEANS, **SMALL},
+    ("source", "rejection"): {"flow": "wide.wopt", "steps": 2, "pilots": 1000, **SMALL},
     ("source", "toy"): {"shape": "pinwheel", **SMALL},
 }
 
@@ -49,6 +52,10 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "posteriors").mkdir()
     with zipfile.ZipFile("posteriors/data__eight_schools.json.zip", "w") as file:
         file.writestr("eight_schools.json", json.dumps(schools))
+    start = wopt.build("source", {"name": "gaussian", "dim": 2, "scale": 1.2, **SMALL})
+    units = wopt.AffineTransform.fit(torch.eye(2).double(), "none")
+    flow = wopt.Flow(Inverse(wopt.Chain([], units)), SourceBase(start, 0))
+    flow.save("wide.wopt")
     Image.fromarray(np.arange(120, dtype=np.uint8).reshape(10, 12)).save("drawing.png")
     with wopt.allow_code():
         yield

@@ -29,8 +29,10 @@ _PLACES = {
     "PotentialTarget": "wopt_measures.targets.potential",
     "PythonTarget": "wopt_measures.targets.python",
     "RandomMixtureTarget": "wopt_measures.targets.modes",
+    "RejectionSource": "wopt_measures.sources.rejection",
     "SamplesTarget": "wopt_measures.targets.samples",
     "SklearnSource": "wopt_measures.sources.bundled",
+    "TemperedTarget": "wopt_measures.targets.tempered",
     "ToySource": "wopt_measures.sources.toy",
 }
 
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from wopt_measures.sources.mixture import MixtureSource
     from wopt_measures.sources.patches import PatchesSource
     from wopt_measures.sources.picture import PictureSource
+    from wopt_measures.sources.rejection import RejectionSource
     from wopt_measures.sources.toy import ToySource
     from wopt_measures.targets.bent import FunnelTarget, MustacheTarget
     from wopt_measures.targets.gaussian import GaussianTarget
@@ -54,6 +57,7 @@ if TYPE_CHECKING:
     from wopt_measures.targets.potential import PotentialTarget
     from wopt_measures.targets.python import PythonTarget
     from wopt_measures.targets.samples import SamplesTarget
+    from wopt_measures.targets.tempered import TemperedTarget
     from wopt_measures.targets.wells import ManyWellsTarget
 
 __all__ = [
@@ -76,8 +80,10 @@ __all__ = [
     "PotentialTarget",
     "PythonTarget",
     "RandomMixtureTarget",
+    "RejectionSource",
     "SamplesTarget",
     "SklearnSource",
+    "TemperedTarget",
     "ToySource",
 ]
 
