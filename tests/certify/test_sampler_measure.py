@@ -18,6 +18,7 @@ KEYS = {
     "elbo_error", "eubo_error",
     "elbo", "eubo", "log_z", "log_z_error", "ess", "k_hat", "k_hat_threshold", "reliable",
     "means", "means_error", "sds", "sds_error", "mode_weights", "lost_modes", "doubts", "draws",
+    "truth", "corrected", "figures",
 }  # fmt: skip
 
 
@@ -285,5 +286,5 @@ def test_what_cannot_be_measured_is_refused(flow):
 def test_a_k_hat_near_its_threshold_is_doubted():
     """Neal's funnel by three steps had 0.67 of 0.7, and log Z was fourteen errors off."""
     near, far = (Smoothed(torch.zeros(10_000), k, 0.7) for k in (0.67, 0.5))
-    assert "within its own standard error" in doubts_of_weights(near, 0.0, 0.1, normalised=False)[0]
-    assert doubts_of_weights(far, 0.0, 0.1, normalised=False) == []
+    assert "within its own standard error" in doubts_of_weights(near, 0.0, 0.1, known=None)[0]
+    assert doubts_of_weights(far, 0.0, 0.1, known=None) == []

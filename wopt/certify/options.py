@@ -93,6 +93,25 @@ class CertifyOptions(Component):
             description="number of particles in each optimal-transport problem; 0: none is solved",
         ),
     ] = 500
+    draws: Annotated[
+        int,
+        Field(
+            ge=100,
+            description="draws by which a sampler is measured, and exact ones of its target",
+        ),
+    ] = 10_000
+    rejection: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=40,
+            description="steps of rejection and resampling after which a sampler is measured too, "
+            "beside itself",
+        ),
+    ] = 0
+    rejection_rate: Annotated[
+        float, Field(gt=0, lt=1, description="share of the draws that each of these steps rejects")
+    ] = 0.2
     wish: Annotated[
         float,
         Field(

@@ -36,6 +36,8 @@ class Target(Component, abc.ABC):
     author, in which a model of it draws; ``None`` if they are the same."""
     names: tuple[str, ...] = ()
     """The author's names of the coordinates, if there are some."""
+    log_z: float | None = None
+    """log of the integral of exp(-V), where it is known; 0 is understood where NORMALISED."""
 
     def potential(self, x: Tensor) -> Tensor:
         """Return V at ``x``: shape ``(n, d)`` to ``(n,)``."""
@@ -58,11 +60,23 @@ class Target(Component, abc.ABC):
         raise self._lacks(Capability.TARGET_SAMPLES)
 
     def components(self, x: Tensor) -> tuple[Tensor, Tensor] | None:
-        """Return a mixture's weights ``(k,)`` and the components' posterior at x ``(n, k)``.
+        """Return the weights of known modes ``(k,)`` and how far points are in them ``(n, k)``.
 
-        ``None`` where the target is no mixture whose components are known.
+        Of a mixture the components' weights and their posterior at x. ``None`` where no modes are
+        known.
         """
         return None
+
+    def figures(self, draws: Tensor, weights: Tensor) -> dict[str, float]:
+        """Return what this target alone can say of a model's draws: figures by name.
+
+        Accuracy and likelihood of a regression, errors against reference draws, ...
+
+        Args:
+            draws: In the author's coordinates, shape ``(n, d)``, float64.
+            weights: Of the draws, for the target, summing to one, shape ``(n,)``.
+        """
+        return {}
 
     def _lacks(self, need: Capability) -> CapabilityError:
         return CapabilityError(

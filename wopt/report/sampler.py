@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 from wopt.certify.sampler import BLIND, ModeWeight, SamplerReport
@@ -40,6 +41,7 @@ class SamplerPart:
         modes: Weights of known components.
         lost: Suspected lost modes: location, share of the target, share of the model.
         searched: Whether lost modes were looked for.
+        truth: Errors, where something is known of the target: name, value, remark.
         blind: What these diagnostics cannot see.
     """
 
@@ -50,6 +52,7 @@ class SamplerPart:
     modes: Sequence[ModeWeight]
     lost: list[tuple[str, float, float]]
     searched: bool
+    truth: list[tuple[str, float, str]]
     blind: str = BLIND
 
 
@@ -67,6 +70,7 @@ def sampler_part(run: Run) -> SamplerPart | None:
         modes=found.mode_weights or (),
         lost=[(_coordinates(m.location), m.share, m.model_share) for m in found.lost_modes or ()],
         searched=found.lost_modes is not None,
+        truth=[row for row in _truth(found) if math.isfinite(row[1])],
     )
 
 
@@ -82,6 +86,35 @@ def _numbers(found: SamplerReport) -> list[tuple[str, float | None, float | None
         ("ESS", found.ess, None, f"of {found.draws:,} draws"),
         ("k-hat", found.k_hat, None, trusted),
     ]
+
+
+def _truth(found: SamplerReport) -> list[tuple[str, float, str]]:
+    """Return errors that are known, what rejection makes of them, and the target's own figures."""
+    rows: list[tuple[str, float | None, str]] = []
+    if found.truth is not None:
+        truth = found.truth
+        perfect = truth.energy_distance_exact
+        beside = "" if perfect is None else f"; that of exact draws is {perfect:.2g}"
+        samples = f"{truth.draws:,} draws of either"
+        rows += [
+            ("log Z, error", truth.log_z_error, "by importance sampling, nats"),
+            ("log Z by ELBO, error", truth.elbo_error, "the model's draws alone, nats"),
+            ("energy distance", truth.energy_distance, f"{samples}{beside}"),
+            ("energy distance by weights", truth.energy_distance_weighted, "drawn again by them"),
+            ("mode weights, largest error", truth.mode_error, "the model's draws"),
+            ("mode weights by weights", truth.mode_error_weighted, "largest error"),
+        ]
+    if found.corrected is not None:
+        told = found.corrected
+        how = f"after {told.steps} steps of rejection, {told.proposals:.2g} draws for one"
+        rows += [
+            ("rejection: ELBO", told.elbo, how),
+            ("rejection: log Z by ELBO, error", told.log_z_error, how),
+            ("rejection: energy distance", told.energy_distance, how),
+            ("rejection: mode weights", told.mode_error, "largest error"),
+        ]
+    rows += [(name.replace("_", " "), value, "") for name, value in found.figures.items()]
+    return [(name, value, remark) for name, value, remark in rows if value is not None]
 
 
 def _coordinates(location: Sequence[float]) -> str:

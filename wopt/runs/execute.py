@@ -43,9 +43,6 @@ from wopt.train.problem import State
 
 __all__ = ["begin", "resume", "run", "versions"]
 
-_DRAWS = 10_000
-"""Draws by which a sampler is measured."""
-
 _REPORT, _PANELS = 0.9, 0.12
 """Processor seconds of a report, and of a step's panels in it."""
 
@@ -245,8 +242,14 @@ class _Execution:
         ):
             return None
         try:
+            asked = self.config.certify
             diagnostics = measure_flow(
-                free(flow), target, _DRAWS, derive(self.config.seed, "sampler")
+                free(flow),
+                target,
+                asked.draws,
+                derive(self.config.seed, "sampler"),
+                steps=asked.rejection,
+                rate=asked.rejection_rate,
             )
         except WoptError as error:
             self.log.write(f"no diagnostics of the sampler: {error}")

@@ -38,7 +38,8 @@ def _of_steps(entries: list[Any] | None) -> list[Any] | None:
 class InnerSolver(Component):
     """Adam or Muon on mini-batches with warm-up and a cosine schedule, or L-BFGS on all particles.
 
-    ``gaussian`` is for the block ``affine`` alone, see :func:`wopt.train.gaussian.become_gaussian`.
+    ``gaussian`` is for the block ``affine`` alone, see :func:`wopt.train.gaussian.become_gaussian`;
+    ``variance`` is for samplers, see :class:`wopt.train.variance.LogVariance`.
     ``muon`` trains the matrices with more than 16 rows and columns by Muon at ``matrix_rate``, and
     everything else by Adam.
 
@@ -48,12 +49,13 @@ class InnerSolver(Component):
     """
 
     optimiser: Annotated[
-        Literal["adam", "muon", "lbfgs", "gaussian"],
+        Literal["adam", "muon", "lbfgs", "gaussian", "variance"],
         Field(
             description="adam (on mini-batches), muon (the same with orthogonalised steps for "
             "weight matrices, quicker on sharp features), lbfgs (on all particles, for small "
-            "problems) or gaussian (lbfgs in float64 for the block affine, also begun from the "
-            "target's mode and the curvature there)"
+            "problems), gaussian (lbfgs in float64 for the block affine, also begun from the "
+            "target's mode and the curvature there) or variance (lbfgs on the variance of log "
+            "importance weights at draws of the model and at chains, for a sampler's free steps)"
         ),
     ] = "adam"
     learning_rate: Annotated[float, Field(gt=0, description="peak learning rate")] = 2e-3
@@ -221,6 +223,7 @@ class InnerSolver(Component):
         accuracy: Accuracy | None = None,
         share: Callable[[FlowBlock], float | None] | None = None,
         cost: Callable[[], float] = lambda: 1.0,
+        each_round: Callable[[], None] = lambda: None,
         listener: Listener = SILENT,
     ) -> InnerReport:
         """Train the block in place, drawing from torch's global generator.
@@ -238,6 +241,7 @@ class InnerSolver(Component):
             accuracy: The held-out first-order error, for the tolerances.
             share: The effective share of held-out importance weights, for ``weights``.
             cost: How many iterations one counts as in the round that begins.
+            each_round: Called when a round begins.
             listener: Told of iterations done, those planned and the smoothed loss.
         """
         within = Tolerance(accuracy, self.tolerance, self.relative_tolerance, share, self.weights)
@@ -245,8 +249,9 @@ class InnerSolver(Component):
         best, most = None, 0.0
         for number in range(self.rounds if within.asked else 1):
             block.train()
+            each_round()
             now = self._round(number, cost())
-            if self.optimiser == "lbfgs":
+            if self.optimiser in ("lbfgs", "variance"):
                 report = minimise_by_lbfgs(block, loss, now.iterations, listener)
             else:
                 report = BatchTraining(

@@ -26,6 +26,7 @@ from wopt.train.importance import effective_share
 from wopt.train.noise import blurred
 from wopt.train.problem import Problem
 from wopt.train.solver import InnerReport, InnerSolver
+from wopt.train.variance import LogVariance
 
 __all__ = ["Stage"]
 
@@ -86,9 +87,12 @@ class Stage:
             return become_gaussian(block, self.sub, target, iterations, told)
         if self.forward is not None and not self.forward.needed:
             self._share(block)
+        variance = None
+        if self.solver.optimiser == "variance":
+            variance = LogVariance.of(self.forward, block, self.sub)
         return self.solver.minimise(
             block,
-            self._loss,
+            self._loss if variance is None else variance,
             len(self.sub.particles),
             rate=0.5**self.attempt,
             before_each=before_each,
@@ -96,6 +100,7 @@ class Stage:
             accuracy=self._accuracy,
             share=self._share if self.solver.weights is not None else None,
             cost=self._cost,
+            each_round=_nothing if variance is None else variance.renew,
             listener=told,
         )
 
@@ -171,6 +176,10 @@ class Stage:
 
     def _cost(self) -> float:
         return 1.0 if self.forward is None else self.forward.mean_cost
+
+
+def _nothing() -> None:
+    pass
 
 
 def _alike(block: FlowBlock, previous: FlowBlock) -> bool:

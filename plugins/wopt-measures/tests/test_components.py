@@ -1,7 +1,9 @@
 """What holds for every component of this plugin, by name from the registry."""
 
+import json
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from PIL import Image
 
 import wopt
 from wopt.component import options_model
+from wopt.flow import Inverse, SourceBase
 from wopt.host import host
 
 MEANS = [[-2.0, 0.0], [2.0, 0.0]]
@@ -17,6 +20,14 @@ SMALL = {"n_train": 50, "n_valid": 20, "n_test": 20}
 OPTIONS = {
     ("target", "gaussian"): {"mean": [1.0, 2.0], "scale": 2.0},
     ("target", "mixture"): {"means": MEANS, "scale": [0.5, 1.0]},
+    ("target", "circle"): {"components": 5, "variance": 0.005},
+    ("target", "random_mixture"): {"dim": 3, "seed": 2},
+    ("target", "mustache"): {"correlation": 0.5},
+    ("target", "funnel"): {"dim": 3, "scale": 2.0},
+    ("target", "many_wells"): {"dim": 4},
+    ("target", "logistic"): {"path": "labels.csv", "held_out": 0.25, "seed": 1},
+    ("target", "posteriordb"): {"posterior": "eight_schools_centered", "folder": "posteriors"},
+    ("target", "tempered"): {"inverse_temperature": 0.3},
     ("target", "potential"): {"function": lambda x: x.square().sum(1)},
     ("target", "python"): {"log_prob": "model.py:log_prob", "dim": 2},
     ("target", "samples"): {"source": {"name": "toy", "shape": "moons", **SMALL}, "draw": "all"},
@@ -26,6 +37,7 @@ OPTIONS = {
     ("source", "picture"): {"path": "drawing.png", **SMALL},
     ("source", "gaussian"): {"dim": 3, **SMALL},
     ("source", "mixture"): {"means": MEANS, **SMALL},
+    ("source", "rejection"): {"flow": "wide.wopt", "steps": 2, "pilots": 1000, **SMALL},
     ("source", "toy"): {"shape": "pinwheel", **SMALL},
 }
 
@@ -35,6 +47,15 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "model.py").write_text("def log_prob(x): return -x.square().sum(1)")
     np.save("rows.npy", np.random.default_rng(0).normal(size=(100, 3)))
+    (tmp_path / "labels.csv").write_text("a,y\n" + "".join(f"{k % 7},{k % 2}\n" for k in range(20)))
+    schools = {"y": [28, 8, -3, 7, -1, 1, 18, 12], "sigma": [15, 10, 16, 11, 9, 11, 10, 18]}
+    (tmp_path / "posteriors").mkdir()
+    with zipfile.ZipFile("posteriors/data__eight_schools.json.zip", "w") as file:
+        file.writestr("eight_schools.json", json.dumps(schools))
+    start = wopt.build("source", {"name": "gaussian", "dim": 2, "scale": 1.2, **SMALL})
+    units = wopt.AffineTransform.fit(torch.eye(2).double(), "none")
+    flow = wopt.Flow(Inverse(wopt.Chain([], units)), SourceBase(start, 0))
+    flow.save("wide.wopt")
     Image.fromarray(np.arange(120, dtype=np.uint8).reshape(10, 12)).save("drawing.png")
     with wopt.allow_code():
         yield

@@ -30,14 +30,14 @@ _SLACK = 0.05
 
 
 def doubts_of_weights(
-    smoothed: Smoothed, log_z: float, error: float, *, normalised: bool
+    smoothed: Smoothed, log_z: float, error: float, *, known: float | None
 ) -> list[str]:
-    """Return what the weights' tail, and a log Z that is known to be 0, speak against.
+    """Return what the weights' tail, and a log Z that is known, speak against.
 
     Example:
         >>> import torch
         >>> weights = Smoothed(torch.zeros(10_000), 0.1, 0.7)
-        >>> doubts_of_weights(weights, 0.0, 0.01, normalised=True)
+        >>> doubts_of_weights(weights, 0.0, 0.01, known=0.0)
         []
     """
     doubts = []
@@ -52,10 +52,10 @@ def doubts_of_weights(
             f"{smoothed.k_hat_error:.1g}, of {smoothed.threshold:.2g}, above which log Z, moments "
             "and their errors may be far off"
         )
-    if normalised and abs(log_z) > math.hypot(_ERRORS * error, 1e-3):
+    if known is not None and abs(log_z - known) > math.hypot(_ERRORS * error, 1e-3):
         doubts.append(
-            f"log Z is known to be 0 and {log_z:.3g} +- {error:.2g} was found: the model's draws "
-            "do not see all of the target, or the target is not normalised"
+            f"log Z is known to be {known:.6g} and {log_z:.3g} +- {error:.2g} was found: the "
+            "model's draws do not see all of the target, or what it says of itself is false"
         )
     return doubts
 

@@ -8,7 +8,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from wopt.capabilities import Capability
 from wopt.certify.sampler.doubts import (
     doubts_of_chains,
     doubts_of_drift,
@@ -19,6 +18,7 @@ from wopt.certify.sampler.doubts import (
 from wopt.certify.sampler.invariance import largest_drift
 from wopt.certify.sampler.lost import lost_modes
 from wopt.certify.sampler.report import ModeWeight, SamplerReport
+from wopt.certify.sampler.truth import known_log_z
 from wopt.certify.sampler.weights import effective_size, log_mean_weight, log_weights, moments
 from wopt.errors import DataError
 from wopt.interfaces.target import Target
@@ -82,10 +82,9 @@ def measure_sampler(
     log_z_error, share = math.hypot(log_z_error, smoothed.tail_error), ess / len(draws)
     finite = draws[torch.isfinite(draws).all(1)]
     lost = lost_modes(target, finite, log_z, seed) if search else None
-    known = Capability.NORMALISED in target.provides
     drift = largest_drift(target, draws, weights, seed, model) if search else None
     doubts = (
-        *doubts_of_weights(smoothed, log_z, log_z_error, normalised=known),
+        *doubts_of_weights(smoothed, log_z, log_z_error, known=known_log_z(target)),
         *doubts_of_exact(log_z, log_z_error, share, eubo, eubo_error),
         *doubts_of_chains(chains, weights, share),
         *(*doubts_of_modes(lost), *doubts_of_drift(drift)),
@@ -99,7 +98,7 @@ def measure_sampler(
         reliable=not doubts,
         doubts=doubts,
         **moments(smoothed.weights, draws),
-        mode_weights=_mode_weights(target, finite),
+        mode_weights=_mode_weights(target, draws, smoothed.weights),
         lost_modes=lost,
         draws=len(draws),
     )
@@ -126,12 +125,16 @@ def _upper_side(
     return mean_and_error(torch.where(torch.isnan(ratio), math.inf, ratio))
 
 
-def _mode_weights(target: Target, draws: Tensor) -> tuple[ModeWeight, ...] | None:
-    components = target.components(draws) if len(draws) > 1 else None
+def _mode_weights(target: Target, draws: Tensor, of_draws: Tensor) -> tuple[ModeWeight, ...] | None:
+    good = torch.isfinite(draws).all(1)
+    if int(good.sum()) < 2:
+        return None
+    components = target.components(draws[good])
     if components is None:
         return None
     weights, posterior = components
+    weighted = of_draws[good] @ posterior.double()
     return tuple(
-        ModeWeight(float(weight), *mean_and_error(posterior[:, k].double()))
+        ModeWeight(float(weight), *mean_and_error(posterior[:, k].double()), float(weighted[k]))
         for k, weight in enumerate(weights)
     )

@@ -10,6 +10,7 @@ from torch import Tensor
 from wopt.capabilities import Capability, require
 from wopt.certify.sampler.measure import measure_sampler
 from wopt.certify.sampler.report import SamplerReport
+from wopt.certify.sampler.truth import Corrected, corrected, truth_of
 from wopt.certify.sampler.weights import log_weights, moments
 from wopt.errors import CapabilityError
 from wopt.flow import Flow
@@ -51,7 +52,13 @@ def log_weights_of(flow: Flow, target: Target | None, x: Tensor, log_q: Tensor) 
 
 
 def measure_flow(
-    flow: Flow, target: Target | None, draws: int = 10_000, seed: int = 0
+    flow: Flow,
+    target: Target | None,
+    draws: int = 10_000,
+    seed: int = 0,
+    *,
+    steps: int = 0,
+    rate: float = 0.2,
 ) -> SamplerReport:
     """Measure a push-forward model against its target, by the audited maps.
 
@@ -63,6 +70,8 @@ def measure_flow(
         target: The measure that it was carried to.
         draws: How many of the model, and of the target.
         seed: Of the draws.
+        steps: Of rejection and resampling, whose result is measured too; 0: none.
+        rate: The share of the draws that each of them rejects.
 
     Raises:
         CapabilityError: The model is no push-forward, or the target has no potential.
@@ -73,13 +82,58 @@ def measure_flow(
     log_weights_of(flow, target, y[:1], log_q[:1])  # raises where there are none
     assert target is not None
     model = flow.log_prob if flow.chain.provides(Capability.INVERSE) else None
-    exact = None
-    if model is not None and Capability.TARGET_SAMPLES in target.provides:
-        x = target.sample(draws, flow.dim, chance).double().cpu()
+    samples, exact = None, None
+    if Capability.TARGET_SAMPLES in target.provides:
+        first, second = (target.sample(draws, flow.dim, chance).double().cpu() for _ in range(2))
+        samples = first, second
         with torch.no_grad():
-            exact = x, model(x)
+            exact = None if model is None else (first, model(first))
     report = measure_sampler(target, y, log_q, exact=exact, model=model, seed=seed)
-    return report_within(target.support, report, y, log_weights_of(flow, target, y, log_q))
+    log_w = log_weights_of(flow, target, y, log_q)
+    report = _against_truth(target, report, y, log_w, samples, seed)
+    if steps:
+        fit = _Correction(flow, target, steps, rate, generator(seed, "rejection"))
+        report = dataclasses.replace(report, corrected=fit(log_w, samples))
+    return report_within(target.support, report, y, log_w)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Correction:
+    """Rejection and resampling of a model's draws."""
+
+    flow: Flow
+    target: Target
+    steps: int
+    rate: float
+    chance: torch.Generator
+
+    def __call__(self, log_w: Tensor, samples: tuple[Tensor, Tensor] | None) -> Corrected | None:
+        exact = None if samples is None else samples[0]
+        how = self.steps, self.rate, self.chance
+        return corrected(self.target, self._draw, log_w, exact, *how)
+
+    def _draw(self, n: int) -> tuple[Tensor, Tensor]:
+        y, log_q = self.flow.sample_and_log_prob(n, generator=self.chance, audit=True)
+        return y.double().cpu(), log_weights_of(self.flow, self.target, y, log_q)
+
+
+def _against_truth(
+    target: Target,
+    report: SamplerReport,
+    y: Tensor,
+    log_weights: Tensor,
+    samples: tuple[Tensor, Tensor] | None,
+    seed: int,
+) -> SamplerReport:
+    """Return a report with errors, where there is a truth, and the target's own figures."""
+    y = y.double().cpu()
+    good = y.isfinite().all(1)
+    weights = smoothed_importance_weights(log_weights).weights
+    own = y if target.support is None else target.support(y)[0]
+    figures = target.figures(own[good], weights[good])
+    found = report.log_z, report.elbo
+    truth = truth_of(target, y[good], weights[good], found, samples, seed)
+    return dataclasses.replace(report, truth=truth, figures=figures)
 
 
 def report_within(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
+from wopt.certify.sampler.truth import Corrected, SamplerTruth
 from wopt.typed import Number, Typed
 
 __all__ = ["BLIND", "LostMode", "ModeWeight", "SamplerReport"]
@@ -42,11 +43,13 @@ class ModeWeight(Typed):
         target: The true weight.
         model: The model's, the mean posterior probability of the component at its draws.
         model_error: Its standard error.
+        weighted: By smoothed importance weights.
     """
 
     target: Number
     model: Number
     model_error: Number
+    weighted: Number = math.nan
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +70,9 @@ class SamplerReport(Typed):
         mode_weights: Of a target with known components.
         lost_modes: Suspected ones; empty if none was found, ``None`` if none was looked for.
         draws: S.
+        truth: Errors, where log Z, exact draws or the modes' weights are known.
+        corrected: The model after rejection and resampling, if that was asked for.
+        figures: Of the target's own: accuracy, errors against reference draws, ...
 
     Example:
         >>> found = SamplerReport(-0.5, None, 0.0, 0.02, 900.0, 0.2, 0.7, True, (), (0.0,), (0.1,),
@@ -93,6 +99,9 @@ class SamplerReport(Typed):
     draws: int
     elbo_error: Number = math.nan
     eubo_error: float | None = None
+    truth: SamplerTruth | None = None
+    corrected: Corrected | None = None
+    figures: dict[str, float] = dataclasses.field(default_factory=dict)
 
     @property
     def k_hat_text(self) -> str:

@@ -1,4 +1,4 @@
-"""Blocks: affine, autoregressive and residual maps, gradients of convex potentials, particles.
+"""Blocks: affine, autoregressive and residual maps, gradients of convex nets, mixtures, particles.
 
 Names are imported when first used, so that finding the plugin costs nothing.
 """
@@ -14,6 +14,7 @@ _PLACES = {
     "Autoregressive": "wopt_blocks.autoregressive",
     "FreeParticles": "wopt_blocks.particles",
     "GradientOfConvex": "wopt_blocks.icnn",
+    "Mixture": "wopt_blocks.mixture",
     "Residual": "wopt_blocks.residual",
 }
 
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
     from wopt_blocks.affine import Affine
     from wopt_blocks.autoregressive import Autoregressive
     from wopt_blocks.icnn import GradientOfConvex
+    from wopt_blocks.mixture import Mixture
     from wopt_blocks.particles import FreeParticles
     from wopt_blocks.residual import Residual
 
-__all__ = ["Affine", "Autoregressive", "FreeParticles", "GradientOfConvex", "Residual"]
+__all__ = ["Affine", "Autoregressive", "FreeParticles", "GradientOfConvex", "Mixture", "Residual"]
 
 __getattr__, __dir__ = exports(__name__, _PLACES)

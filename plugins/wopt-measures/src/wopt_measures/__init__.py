@@ -11,19 +11,28 @@ from wopt.lazy import exports
 
 _PLACES = {
     "ArraySource": "wopt_measures.sources.array",
+    "CircleTarget": "wopt_measures.targets.modes",
+    "FunnelTarget": "wopt_measures.targets.bent",
     "GaussianLaw": "wopt_measures.laws.gaussian",
     "GaussianSource": "wopt_measures.sources.gaussian",
     "GaussianTarget": "wopt_measures.targets.gaussian",
+    "LogisticTarget": "wopt_measures.targets.logistic",
+    "ManyWellsTarget": "wopt_measures.targets.wells",
     "MixtureLaw": "wopt_measures.laws.mixture",
     "MixtureSource": "wopt_measures.sources.mixture",
     "MixtureTarget": "wopt_measures.targets.mixture",
+    "MustacheTarget": "wopt_measures.targets.bent",
     "PatchesSource": "wopt_measures.sources.patches",
     "PictureSource": "wopt_measures.sources.picture",
     "PixelLaw": "wopt_measures.laws.pixels",
+    "PosteriordbTarget": "wopt_measures.targets.posteriordb",
     "PotentialTarget": "wopt_measures.targets.potential",
     "PythonTarget": "wopt_measures.targets.python",
+    "RandomMixtureTarget": "wopt_measures.targets.modes",
+    "RejectionSource": "wopt_measures.sources.rejection",
     "SamplesTarget": "wopt_measures.targets.samples",
     "SklearnSource": "wopt_measures.sources.bundled",
+    "TemperedTarget": "wopt_measures.targets.tempered",
     "ToySource": "wopt_measures.sources.toy",
 }
 
@@ -37,28 +46,44 @@ if TYPE_CHECKING:
     from wopt_measures.sources.mixture import MixtureSource
     from wopt_measures.sources.patches import PatchesSource
     from wopt_measures.sources.picture import PictureSource
+    from wopt_measures.sources.rejection import RejectionSource
     from wopt_measures.sources.toy import ToySource
+    from wopt_measures.targets.bent import FunnelTarget, MustacheTarget
     from wopt_measures.targets.gaussian import GaussianTarget
+    from wopt_measures.targets.logistic import LogisticTarget
     from wopt_measures.targets.mixture import MixtureTarget
+    from wopt_measures.targets.modes import CircleTarget, RandomMixtureTarget
+    from wopt_measures.targets.posteriordb import PosteriordbTarget
     from wopt_measures.targets.potential import PotentialTarget
     from wopt_measures.targets.python import PythonTarget
     from wopt_measures.targets.samples import SamplesTarget
+    from wopt_measures.targets.tempered import TemperedTarget
+    from wopt_measures.targets.wells import ManyWellsTarget
 
 __all__ = [
     "ArraySource",
+    "CircleTarget",
+    "FunnelTarget",
     "GaussianLaw",
     "GaussianSource",
     "GaussianTarget",
+    "LogisticTarget",
+    "ManyWellsTarget",
     "MixtureLaw",
     "MixtureSource",
     "MixtureTarget",
+    "MustacheTarget",
     "PatchesSource",
     "PictureSource",
     "PixelLaw",
+    "PosteriordbTarget",
     "PotentialTarget",
     "PythonTarget",
+    "RandomMixtureTarget",
+    "RejectionSource",
     "SamplesTarget",
     "SklearnSource",
+    "TemperedTarget",
     "ToySource",
 ]
 

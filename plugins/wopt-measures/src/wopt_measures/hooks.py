@@ -14,6 +14,14 @@ WOPT_API = (1, 0)
 _COMPONENTS = (
     ("target", "gaussian", "targets.gaussian:GaussianTarget", "a Gaussian, standard by default"),
     ("target", "mixture", "targets.mixture:MixtureTarget", "a mixture of Gaussians"),
+    ("target", "circle", "targets.modes:CircleTarget", "equal Gaussians on a circle: 8 modes"),
+    ("target", "random_mixture", "targets.modes:RandomMixtureTarget", "Gaussians at random places"),
+    ("target", "mustache", "targets.bent:MustacheTarget", "a bent Gaussian with two thin tails"),
+    ("target", "funnel", "targets.bent:FunnelTarget", "Neal's funnel"),
+    ("target", "many_wells", "targets.wells:ManyWellsTarget", "d/2 double wells, 2^(d/2) modes"),
+    ("target", "logistic", "targets.logistic:LogisticTarget", "Bayesian logistic regression"),
+    ("target", "posteriordb", "targets.posteriordb:PosteriordbTarget", "of posteriordb's files"),
+    ("target", "tempered", "targets.tempered:TemperedTarget", "between a Gaussian and a target"),
     ("target", "potential", "targets.potential:PotentialTarget", "exp(-V) of any Python V(x)"),
     ("target", "python", "targets.python:PythonTarget", "log p(x) of a Python file (--allow-code)"),
     ("target", "samples", "targets.samples:SamplesTarget", "known by rows of data only"),
@@ -23,6 +31,7 @@ _COMPONENTS = (
     ("source", "picture", "sources.picture:PictureSource", "a drawing as a 2-D density"),
     ("source", "gaussian", "sources.gaussian:GaussianSource", "a Gaussian start of known density"),
     ("source", "mixture", "sources.mixture:MixtureSource", "samples of a mixture of Gaussians"),
+    ("source", "rejection", "sources.rejection:RejectionSource", "a sampler's model, corrected"),
     ("source", "toy", "sources.toy:ToySource", "2-D toys: checkerboard, moons, spirals, ..."),
 )
 

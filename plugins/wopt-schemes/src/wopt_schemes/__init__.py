@@ -11,6 +11,7 @@ from wopt.lazy import exports
 
 _PLACES = {
     "Accelerated": "wopt_schemes.accelerated",
+    "Annealed": "wopt_schemes.annealed",
     "ArcLength": "wopt_schemes.arc_length",
     "BDF2": "wopt_schemes.bdf2",
     "Backtracking": "wopt_schemes.backtracking",
@@ -28,6 +29,7 @@ _PLACES = {
 
 if TYPE_CHECKING:
     from wopt_schemes.accelerated import Accelerated
+    from wopt_schemes.annealed import Annealed
     from wopt_schemes.arc_length import ArcLength
     from wopt_schemes.backtracking import Backtracking
     from wopt_schemes.bdf2 import BDF2
@@ -45,6 +47,7 @@ __all__ = [
     "BDF2",
     "SDIRK2",
     "Accelerated",
+    "Annealed",
     "ArcLength",
     "Backtracking",
     "CrankNicolson",

@@ -1,0 +1,158 @@
+"""A mixture of Gaussians, coordinate by coordinate: laws on the line given earlier coordinates."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import torch
+from torch import Tensor
+
+from wopt import DivergenceError
+
+__all__ = ["Gaussians", "Line", "State", "normal_score", "quantile"]
+
+_MOST, _HALVE = 400, 3
+"""Iterations of a search, and every which of them halves the bracket."""
+_FAR = 37.0
+"""Normal scores beyond have tails that float64 does not hold."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """A mixture of normal laws on the line, one for each of n points.
+
+    Attributes:
+        log_weights: Shape ``(n, k)``, log-sum-exp 0.
+        means: Shape ``(n, k)``.
+        sds: Shape ``(k,)``.
+    """
+
+    log_weights: Tensor
+    means: Tensor
+    sds: Tensor
+
+    def tails(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return F(x) and 1 - F(x), each without cancellation, shapes ``(n,)``."""
+        u = (x[:, None] - self.means) / self.sds
+        w = self.log_weights.exp()
+        return (w * _ndtr(u)).sum(1), (w * _ndtr(-u)).sum(1)
+
+    def density(self, x: Tensor) -> Tensor:
+        """Return F'(x), shape ``(n,)``."""
+        u = (x[:, None] - self.means) / self.sds
+        logs = self.log_weights - u.square() / 2 - self.sds.log() - math.log(2 * math.pi) / 2
+        return logs.logsumexp(1).exp()
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+    """What coordinates before one say: of each point and component.
+
+    Attributes:
+        joint: log w_k + log density of them, shape ``(n, k)``.
+        noise: L_k^-1 (x - mu_k) of them, in order, each of shape ``(n, k)``.
+    """
+
+    joint: Tensor
+    noise: tuple[Tensor, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Gaussians:
+    """sum_k w_k N(mu_k, L_k L_k^T).
+
+    Attributes:
+        log_weights: Shape ``(k,)``.
+        means: mu, shape ``(k, d)``.
+        factors: L, lower triangular with a positive diagonal, shape ``(k, d, d)``.
+    """
+
+    log_weights: Tensor
+    means: Tensor
+    factors: Tensor
+
+    def beginning(self, n: int) -> State:
+        """Return what is known of n points before their first coordinate."""
+        return State(self.log_weights.expand(n, -1), ())
+
+    def given(self, state: State, i: int) -> Line:
+        """Return the law of coordinate i given those before."""
+        means = self.means[:, i].expand_as(state.joint)
+        if state.noise:
+            before = torch.stack(state.noise, 2)
+            means = means + (before * self.factors[:, i, :i]).sum(2)
+        return Line(state.joint.log_softmax(1), means, self.factors[:, i, i])
+
+    def after(self, state: State, line: Line, x: Tensor) -> State:
+        """Return what is known with the next coordinate too, x of shape ``(n,)``."""
+        u = (x[:, None] - line.means) / line.sds
+        gain = -u.square() / 2 - line.sds.log() - math.log(2 * math.pi) / 2
+        return State(state.joint + gain, (*state.noise, u))
+
+    def log_prob(self, state: State) -> Tensor:
+        """Return the log-density of the coordinates so far, shape ``(n,)``."""
+        return state.joint.logsumexp(1)
+
+
+def _ndtr(u: Tensor) -> Tensor:
+    """Return Phi(u), also where it is tiny: torch.special.ndtr is 0 below -8."""
+    return torch.erfc(-u * math.sqrt(0.5)) / 2
+
+
+def normal_score(line: Line, x: Tensor) -> Tensor:
+    """Return Phi^-1(F(x)), by the smaller tail, shape ``(n,)``.
+
+    Example:
+        >>> zero = torch.zeros(1, 2).double()
+        >>> line = Line(zero - math.log(2), zero, torch.ones(2).double())
+        >>> round(float(normal_score(line, torch.tensor([8.5]).double())), 9)
+        8.5
+    """
+    below, above = line.tails(x)
+    lower = below < above
+    tail = torch.where(lower, below, above).clamp_min(torch.finfo(x.dtype).tiny)
+    score = torch.special.ndtri(tail)
+    return torch.where(lower, score, -score)
+
+
+def quantile(line: Line, z: Tensor) -> Tensor:
+    """Return F^-1(Phi(z)), with the derivatives by z and by the law, shape ``(n,)``.
+
+    It is between the least and the largest mu_k + s_k z, where Newton's steps for Phi^-1(F(x)) = z
+    are safeguarded by bisection. The derivatives are those of the implicit function theorem.
+
+    Raises:
+        DivergenceError: It did not end.
+    """
+    with torch.no_grad():
+        x = _searched(line, z.detach().clamp(-_FAR, _FAR))
+    if not torch.is_grad_enabled():
+        return x
+    (below, above), slope = line.tails(x), line.density(x).detach()
+    rest = torch.where(z < 0, below - _ndtr(z), _ndtr(-z) - above)
+    # Where nothing is, a derivative would be infinite.
+    return x - rest / slope.clamp_min(torch.finfo(x.dtype).tiny ** 0.25)
+
+
+def _searched(line: Line, z: Tensor) -> Tensor:
+    ends = line.means + line.sds * z[:, None]
+    low, high = ends.amin(1), ends.amax(1)
+    x = (line.log_weights.exp() * ends).sum(1)
+    close = 4 * torch.finfo(z.dtype).eps
+    for number in range(1, _MOST):
+        score = normal_score(line, x)
+        over = score > z
+        low, high = torch.where(over, low, x), torch.where(over, x, high)
+        slope = line.density(x) * math.sqrt(2 * math.pi) * (score.square() / 2).exp()
+        to = x - (score - z) / slope
+        middle = (low + high) / 2
+        inside = (to >= low) & (to <= high)  # not for NaN
+        to = torch.where(inside & torch.tensor(bool(number % _HALVE)), to, middle)
+        done = ((to - x).abs() <= close * (1 + x.abs())) | (high - low <= close * (1 + x.abs()))
+        x = to
+        if bool(done.all()):
+            return x
+    raise DivergenceError(
+        "the search for quantiles of a mixture did not end: points are not finite"
+    )

@@ -1,0 +1,83 @@
+"""A mixture of Gaussians fitted to points by expectation and maximisation."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+__all__ = ["fitted_mixture"]
+
+_ITERATIONS, _RIDGE = 100, 1e-3
+"""Of EM; and what is added to a covariance, as a share of the mean variance of a component."""
+_LEAST = 1e-9
+
+
+def fitted_mixture(x: Tensor, components: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return weights ``(k,)``, means ``(k, d)`` and lower factors ``(k, d, d)`` of covariances.
+
+    It begins at points each of which is the farthest from those before, so that modes far apart
+    have one each, with the covariance of their neighbours.
+
+    Args:
+        x: Points, shape ``(n, d)``, float64.
+        components: k.
+
+    Source: Dempster, Laird, Rubin, *Maximum likelihood from incomplete data via the EM algorithm*,
+    1977; Gonzalez, *Clustering to minimize the maximum intercluster distance*, 1985.
+
+    Example:
+        >>> z = torch.randn(2000, 2, generator=torch.Generator().manual_seed(0)).double()
+        >>> x = torch.cat([0.1 * z[:500] - 1, 0.2 * z[500:] + 1])
+        >>> weights, means, factors = fitted_mixture(x, 2)
+        >>> sorted(round(w, 2) for w in weights.tolist())
+        [0.25, 0.75]
+    """
+    centres = _far_apart(x, components)
+    owner = torch.cdist(x, centres).argmin(1)
+    posterior = torch.nn.functional.one_hot(owner, components).to(x)
+    before = -math.inf
+    for _ in range(_ITERATIONS):
+        weights, means, factors = _maximised(x, posterior)
+        joint = weights.log() + _log_normal(x, means, factors)
+        posterior = joint.softmax(1)
+        now = float(joint.logsumexp(1).mean())
+        if now < before + _LEAST:
+            break
+        before = now
+    return weights, means, factors
+
+
+def _far_apart(x: Tensor, count: int) -> Tensor:
+    chosen = [int((x - x.mean(0)).square().sum(1).argmin())]
+    away = (x - x[chosen[0]]).square().sum(1)
+    while len(chosen) < count:
+        chosen.append(int(away.argmax()))
+        away = torch.minimum(away, (x - x[chosen[-1]]).square().sum(1))
+    return x[chosen]
+
+
+def _maximised(x: Tensor, posterior: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    d = x.shape[1]
+    count = posterior.sum(0) + 1e-3
+    means = posterior.T @ x / count[:, None]
+    away = x[:, None] - means
+    covariances = torch.einsum("nk,nki,nkj->kij", posterior, away, away) / count[:, None, None]
+    mean_variance = covariances.diagonal(dim1=1, dim2=2).mean(1)
+    ridge = _RIDGE * mean_variance + 1e-6 * float(mean_variance.max()) + 1e-12
+    # A component of few points is nearly round: as many pseudo-observations as dimensions.
+    share = (count / (count + d))[:, None, None]
+    eye = torch.eye(d).to(x)
+    round_ones = mean_variance[:, None, None] * eye
+    covariances = share * covariances + (1 - share) * round_ones + ridge[:, None, None] * eye
+    return count / count.sum(), means, torch.linalg.cholesky(covariances)
+
+
+def _log_normal(x: Tensor, means: Tensor, factors: Tensor) -> Tensor:
+    """Return the log-densities of the components, shape ``(n, k)``."""
+    away = (x[:, None] - means).permute(1, 2, 0)
+    z = torch.linalg.solve_triangular(factors, away, upper=False)
+    log_det = factors.diagonal(dim1=1, dim2=2).log().sum(1)
+    d = x.shape[1]
+    return (-z.square().sum(1) / 2).T - log_det - d / 2 * math.log(2 * math.pi)

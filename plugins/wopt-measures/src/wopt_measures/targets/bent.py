@@ -1,0 +1,110 @@
+"""Gaussians that were bent: targets with narrow arms and necks, of known constant, with samples."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from wopt import Capability, Target
+from wopt_measures.laws.gaussian import check_dim, check_points
+
+__all__ = ["FunnelTarget", "MustacheTarget"]
+
+_KNOWN = Capability.POTENTIAL | Capability.SCORE | Capability.TARGET_SAMPLES | Capability.NORMALISED
+
+
+class MustacheTarget(Target):
+    """A correlated Gaussian in the plane, bent by a polynomial of degree four: two long thin tails.
+
+        (x_1, x_2 - (x_1^2 - 1)^2)  ~  N(0, [[1, rho], [rho, 1]]).
+
+    The bend keeps areas, so the density is normalised.
+
+    Source: Hertrich, Gruhlke, *Importance corrected neural JKO sampling*, 2025 (rho = 0.9).
+
+    Raises:
+        DataError: Points of another dimension than two are met.
+
+    Example:
+        >>> target = MustacheTarget()
+        >>> round(float(target.potential(torch.tensor([[0.0, 1.0]]).double())), 4)
+        1.0075
+        >>> round(math.log(2 * math.pi * (1 - 0.9**2) ** 0.5), 4)  # of the Gaussian's mean
+        1.0075
+    """
+
+    cites = ("hertrich2025",)
+    provides = _KNOWN
+    dim = 2
+
+    def __init__(
+        self,
+        correlation: Annotated[
+            float, Field(gt=-1, lt=1, description="rho; the nearer to one, the narrower the tails")
+        ] = 0.9,
+    ) -> None:
+        self.rho = correlation
+        self.across = math.sqrt(1 - correlation**2)
+
+    def potential(self, x: Tensor) -> Tensor:
+        """Return V = -log density, constant included: shape ``(n, 2)`` to ``(n,)``."""
+        check_points(x, self.dim)
+        u = x[:, 0]
+        v = x[:, 1] - (u.square() - 1).square()
+        w = (v - self.rho * u) / self.across
+        return (u.square() + w.square()) / 2 + math.log(2 * math.pi * self.across)
+
+    def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
+        """Return ``n`` samples, shape ``(n, 2)``, in the generator's device, float64."""
+        check_dim(dim, self.dim)
+        u, w = torch.randn(2, n, generator=generator, device=generator.device, dtype=torch.float64)
+        return torch.stack([u, self.rho * u + self.across * w + (u.square() - 1).square()], dim=1)
+
+
+class FunnelTarget(Target):
+    """Neal's funnel:  v ~ N(0, s^2),  x_2, ..., x_d ~ N(0, exp(v)) given v = x_1.
+
+    A neck that is narrow in d - 1 coordinates leads into a mouth as wide as exp(v/2): what is
+    lost of either shows in the deviation of v, s.
+
+    Source: Neal, *Slice sampling*, Annals of Statistics 2003 (s = 3).
+
+    Raises:
+        DataError: Points of another dimension are met.
+
+    Example:
+        >>> target = FunnelTarget(dim=3)
+        >>> x = target.sample(4000, 3, torch.Generator().manual_seed(0))
+        >>> abs(float(x[:, 0].std()) - 3) < 0.15  # an error is 0.034
+        True
+    """
+
+    cites = ("neal2003",)
+    provides = _KNOWN
+
+    def __init__(
+        self,
+        dim: Annotated[int, Field(ge=2, description="the dimension d")] = 10,
+        scale: Annotated[float, Field(gt=0, description="s, the standard deviation of v")] = 3.0,
+    ) -> None:
+        self.dim, self.scale = dim, scale
+        self.names = ("v", *(f"x{j}" for j in range(2, dim + 1)))
+
+    def potential(self, x: Tensor) -> Tensor:
+        """Return V = -log density, constant included: shape ``(n, d)`` to ``(n,)``."""
+        check_points(x, self.dim)
+        v, rest = x[:, 0], x[:, 1:].square().sum(1)
+        others = x.shape[1] - 1
+        constant = x.shape[1] / 2 * math.log(2 * math.pi) + math.log(self.scale)
+        return (v / self.scale).square() / 2 + (rest * (-v).exp() + others * v) / 2 + constant
+
+    def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
+        """Return ``n`` samples, shape ``(n, d)``, in the generator's device, float64."""
+        check_dim(dim, self.dim)
+        z = torch.randn(n, dim, generator=generator, device=generator.device, dtype=torch.float64)
+        v = self.scale * z[:, :1]
+        return torch.cat([v, (v / 2).exp() * z[:, 1:]], dim=1)

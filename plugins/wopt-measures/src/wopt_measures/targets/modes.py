@@ -1,0 +1,87 @@
+"""Mixtures that samplers are tried on: modes on a circle, and at random places."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+import torch
+from pydantic import Field
+
+from wopt_measures.targets.mixture import MixtureTarget
+
+__all__ = ["CircleTarget", "RandomMixtureTarget"]
+
+Components = Annotated[int, Field(ge=1, description="number of components, of equal weight")]
+Variance = Annotated[float, Field(gt=0, description="variance of every coordinate of a component")]
+
+
+class CircleTarget(MixtureTarget):
+    """Equal Gaussians on a circle:  V(x) = -log (1/K) sum_k N(x; m_k, s^2 I).
+
+    The means are  m_k = c + r (cos, sin)(2 pi k/K),  k = 0, ..., K - 1. By default the eight modes
+    of the source, s^2 = 0.01 around (-1, 0); its peaky ones have s^2 = 0.005. As the circle's
+    middle is not that of the usual start N(0, I), the modes are not met in equal shares by whoever
+    goes downhill.
+
+    Source: Hertrich, Gruhlke, *Importance corrected neural JKO sampling*, 2025.
+
+    Raises:
+        DataError: Points of another dimension than two are met.
+
+    Example:
+        >>> target = CircleTarget(variance=0.005)
+        >>> x = target.sample(1000, 2, torch.Generator().manual_seed(0))
+        >>> weights, posterior = target.components(x)
+        >>> weights.tolist() == [0.125] * 8, bool((posterior.mean(0) - weights).abs().max() < 0.05)
+        (True, True)
+    """
+
+    cites = ("hertrich2025",)
+
+    def __init__(
+        self,
+        components: Components = 8,
+        variance: Variance = 0.01,
+        radius: Annotated[float, Field(gt=0, description="radius of the circle")] = 1.0,
+        centre: Annotated[tuple[float, float], Field(description="its middle, two coordinates")] = (
+            -1.0,
+            0.0,
+        ),
+    ) -> None:
+        angles = [2 * math.pi * k / components for k in range(components)]
+        means = [
+            [centre[0] + radius * math.cos(a), centre[1] + radius * math.sin(a)] for a in angles
+        ]
+        super().__init__(means, math.sqrt(variance))
+
+
+class RandomMixtureTarget(MixtureTarget):
+    """Equal Gaussians at random places:  V(x) = -log (1/K) sum_k N(x; m_k, s^2 I).
+
+    The means, uniform in [-1, 1]^d, are drawn by ``seed``, which is the target's own and not the
+    run's, so a configuration names one target. The source draws other means by the same law.
+
+    Source: Hertrich, Gruhlke, *Importance corrected neural JKO sampling*, 2025.
+
+    Raises:
+        DataError: Points of another dimension are met.
+
+    Example:
+        >>> target = RandomMixtureTarget(dim=20)
+        >>> target.dim, len(target.law.parts), bool(target.law.parts[0].mean.abs().max() < 1)
+        (20, 10, True)
+    """
+
+    cites = ("hertrich2025",)
+
+    def __init__(
+        self,
+        dim: Annotated[int, Field(ge=1, description="the dimension d")] = 10,
+        components: Components = 10,
+        variance: Variance = 0.01,
+        seed: Annotated[int, Field(ge=0, description="of the means")] = 0,
+    ) -> None:
+        chance = torch.Generator().manual_seed(seed)
+        means = 2 * torch.rand(components, dim, generator=chance, dtype=torch.float64) - 1
+        super().__init__(means.tolist(), math.sqrt(variance))

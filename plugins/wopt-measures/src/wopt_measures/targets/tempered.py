@@ -1,0 +1,5 @@
+"""The target between a wide Gaussian and another target."""
+
+from wopt.targets.tempered import TemperedTarget
+
+__all__ = ["TemperedTarget"]

@@ -1,0 +1,122 @@
+"""Rejection and resampling by importance weights: a sampler brought nearer to its target."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from wopt.typed import Typed
+
+__all__ = ["Draw", "Rejection"]
+
+Draw = Callable[[int], tuple[Tensor, Tensor]]
+"""Of a number n: n independent draws of p, shape ``(n, d)``, and their log w, ``(n,)``."""
+
+_HALVINGS = 60
+
+
+@dataclasses.dataclass(frozen=True)
+class Rejection(Typed):
+    """Steps that reject draws where p is too large for r, and draw again: p_0 = p, p_1, ...
+
+    With weights  w_k = r/p_k  of an unnormalised target r a draw x of p_k stays with probability
+    alpha_k(x) = min(1, w_k(x)/c_k);  else another draw of p_k takes its place, whatever it is. So
+
+        p_(k+1) = p_k (alpha_k + 1 - E alpha_k),    KL(p_(k+1) | r/Z) <= KL(p_k | r/Z),
+
+    since the factor rises with w_k. As p_k/p is a function of w = r/p alone, the density of
+    p_1, p_2, ... costs nothing beyond that of p and r. Draws are independent. c_k is such that a
+    given share is rejected; E alpha_k is estimated at the draws by which it is chosen, and the
+    density is exact up to that.
+
+    Attributes:
+        log_c: log c_k of each step.
+        kept: E alpha_k of each step.
+
+    Source: Hertrich, Gruhlke, *Importance corrected neural JKO sampling*, 2025, Theorem 4.
+
+    Example:
+        >>> one = Rejection((0.0,), (0.75,))  # r uniform on [0, 1], p = 1/2 on [0, 2]
+        >>> one.log_factor(torch.tensor([2.0, 0.5]).log()).exp()  # alpha 1 and 1/2
+        tensor([1.2500, 0.7500])
+    """
+
+    log_c: tuple[float, ...]
+    kept: tuple[float, ...]
+
+    @classmethod
+    def fitted(cls, log_w: Tensor, steps: int, rate: float = 0.2) -> Rejection:
+        """Return so many steps, each of which rejects a share of its draws.
+
+        Args:
+            log_w: log w at independent draws of p, shape ``(n,)``; -infinity where r is 0.
+            steps: How many.
+            rate: The share, 1 - E alpha_k.
+
+        Example:
+            >>> log_w = torch.randn(1000, generator=torch.Generator().manual_seed(0)).double()
+            >>> [round(share, 6) for share in Rejection.fitted(log_w, 2, 0.2).kept]
+            [0.8, 0.8]
+        """
+        found = cls((), ())
+        for _ in range(steps):
+            log_factor = found.log_factor(log_w.double())
+            at, law = log_w.double() - log_factor, log_factor.softmax(0)
+            low, high = float(at[at.isfinite()].min()), float(at.max()) - math.log1p(-rate)
+            for _ in range(_HALVINGS):
+                middle = (low + high) / 2
+                enough = _kept(at, law, middle) < 1 - rate
+                low, high = (low, middle) if enough else (middle, high)
+            found = cls((*found.log_c, high), (*found.kept, _kept(at, law, high)))
+        return found
+
+    def log_factor(self, log_w: Tensor) -> Tensor:
+        """Return log(p_K/p) where log(r/p) is ``log_w``, of the same shape."""
+        total = torch.zeros_like(log_w)
+        for log_c, kept in zip(self.log_c, self.kept, strict=True):
+            total = total + torch.log(_stays(log_w - total, log_c) + (1 - kept))
+        return total
+
+    def sample(self, draw: Draw, n: int, chance: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return n independent draws of p_K, and log(r/p) there.
+
+        p is drawn n prod_k (2 - E alpha_k) times on average.
+
+        Args:
+            draw: Draws p.
+            n: How many.
+            chance: Decides which are rejected.
+        """
+        return self._sample(draw, n, chance, len(self.log_c))
+
+    @property
+    def proposals(self) -> float:
+        """How many draws of p one of p_K takes on average."""
+        return math.prod(2 - kept for kept in self.kept)
+
+    def _sample(
+        self, draw: Draw, n: int, chance: torch.Generator, steps: int
+    ) -> tuple[Tensor, Tensor]:
+        if steps == 0 or n == 0:
+            return draw(n)
+        x, log_w = self._sample(draw, n, chance, steps - 1)
+        before = Rejection(self.log_c[: steps - 1], self.kept[: steps - 1])
+        stays = _stays(log_w - before.log_factor(log_w), self.log_c[steps - 1])
+        u = torch.rand(n, generator=chance, device=chance.device, dtype=torch.float64)
+        again = (u >= stays.to(u)).nonzero()[:, 0].to(x.device)
+        if len(again):
+            y, of_y = self._sample(draw, len(again), chance, steps - 1)
+            x, log_w = x.index_copy(0, again, y), log_w.index_copy(0, again, of_y)
+        return x, log_w
+
+
+def _stays(log_w: Tensor, log_c: float) -> Tensor:
+    return (log_w - log_c).clamp_max(0.0).exp()
+
+
+def _kept(log_w: Tensor, law: Tensor, log_c: float) -> float:
+    return float(law @ _stays(log_w, log_c))

@@ -1,0 +1,84 @@
+"""The variance of log importance weights, as what a sampler's step minimises."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from wopt.errors import CapabilityError
+from wopt.interfaces.block import FlowBlock
+from wopt.interfaces.subproblem import Subproblem
+from wopt.train.chains import Forward
+
+__all__ = ["LogVariance"]
+
+_FREE = 1e6
+"""Step sizes above which nothing is paid for transport."""
+_FAR = 30.0
+"""Nats below the median at which a log weight says only that nobody should be there."""
+
+
+@dataclasses.dataclass
+class LogVariance:
+    """Var[log q(y) + V(y)] over fixed points y, for a map whose image q is to be exp(-V)/Z.
+
+    The images of the particles under the map as it stands when a round begins, and chains of the
+    target, are the points. Zero only where q is the target at all of them, and then the gradient is
+    zero at each point, so that a target which the family holds is found to rounding, without the
+    noise of draws. Neither the target nor the map is differentiated by the points, which is what
+    makes KL hard to minimise where a map has steep pieces between modes.
+
+    It replaces the proximal subproblem, so the step has to be free (h of 10^6 or more).
+
+    Attributes:
+        forward: The chains, the target, and the density of the particles.
+        block: The map.
+        particles: Shape ``(n, d)``.
+
+    Source: Richter, Boustati, Nuesken, Ruiz, Akyildiz, *VarGrad: a low-variance gradient estimator
+    for variational inference*, 2020.
+    """
+
+    forward: Forward
+    block: FlowBlock
+    particles: Tensor
+    points: Tensor = dataclasses.field(default_factory=lambda: torch.zeros(0))
+    potential: Tensor = dataclasses.field(default_factory=lambda: torch.zeros(0))
+
+    @classmethod
+    def of(cls, forward: Forward | None, block: FlowBlock, sub: Subproblem) -> LogVariance:
+        """Return the loss of a step.
+
+        Raises:
+            CapabilityError: There are no chains, or the step is not free.
+        """
+        if forward is None:
+            raise CapabilityError(
+                'solver.optimiser = "variance" is for samplers with chains of their target beside '
+                "them: give solver.chains, or choose adam, muon or lbfgs"
+            )
+        if sub.step_size < _FREE:
+            raise CapabilityError(
+                'solver.optimiser = "variance" pays nothing for transport, and the step size is '
+                f"{sub.step_size:g}: give step_size = 1e12, or choose adam, muon or lbfgs"
+            )
+        return cls(forward, block, sub.particles.points)
+
+    @torch.no_grad()
+    def renew(self) -> None:
+        """Choose the points anew."""
+        images = self.block(self.particles)[0]
+        points = torch.cat([images, self.forward.points])
+        potential = self.forward.target.potential(points)
+        good = points.isfinite().all(1) & potential.isfinite()
+        self.points, self.potential = points[good], potential[good]
+
+    def __call__(self, block: FlowBlock, rows: Tensor | None = None) -> Tensor:
+        """Return the variance of a map, at all points."""
+        back, log_det = block.differentiable_inverse(self.points)
+        gap = self.forward.start(back) + log_det + self.potential
+        middle = gap.detach().nanmedian()
+        near = gap.isfinite() & ((gap - middle).abs() < _FAR)
+        return torch.where(near, gap, middle).var()
