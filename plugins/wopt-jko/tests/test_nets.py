@@ -9,7 +9,9 @@ import torch
 import wopt
 from wopt_jko.ode import tangents
 from wopt_jko.ode.activation import curvature, value_and_slope
+from wopt_jko.ode.conv import Window
 from wopt_jko.ode.nets import make_net
+from wopt_jko.ode.velocity import Shape
 
 # name, depth, dim, width: deep nets of more than two layers carry the tangents of the coordinates,
 # or those of the first hidden layer where these are fewer (the second-last two).
@@ -24,6 +26,9 @@ NETS = [
     ("deep", 3, 5, 4),
     ("deep", 4, 7, 4),
     ("deep", 4, 2, 5),
+    ("conv", 1, 4, 5),
+    ("conv", 2, 9, 4),
+    ("conv", 3, 4, 4),
 ]
 each = pytest.mark.parametrize(
     ("name", "depth", "dim", "width"), NETS, ids=lambda v: str(v) if isinstance(v, str) else ""
@@ -34,7 +39,7 @@ activations = pytest.mark.parametrize("activation", ["softplus", "silu", "tanh"]
 @pytest.fixture
 def make(shaken):
     def made(name, depth, dim, width, activation="silu", time=True, condition=0, sharpness=2.0):
-        net = make_net(name, dim, width, activation, sharpness, time, condition, depth)
+        net = make_net(name, Shape(dim, width, activation, sharpness, time, condition), depth)
         return shaken(net, 0.4)
 
     return made
@@ -148,7 +153,7 @@ def test_chunks_of_rows_change_nothing(make, monkeypatch, name):
 
 @each
 def test_a_new_net_stands_still(name, depth, dim, width):
-    net = make_net(name, dim, width, "softplus", 20.0, True, 1, depth)
+    net = make_net(name, Shape(dim, width, "softplus", 20.0, True, 1), depth)
     v, divergence = net.field(True, torch.randn(5, 1))(0.3, torch.randn(5, dim))
     assert not v.any()
     assert not divergence.any()
@@ -178,7 +183,7 @@ def test_times_may_differ_by_row(make, name, depth, dim, width):
 @each
 @activations
 def test_nothing_overflows_far_out(name, depth, dim, width, activation):
-    net = make_net(name, dim, width, activation, 50.0, True, 0, depth)
+    net = make_net(name, Shape(dim, width, activation, 50.0, True), depth)
     last = net.outer if name == "gradient" else net.last.weight
     torch.nn.init.normal_(last)
     x = torch.tensor([[0.0], [1e2], [-1e4]]).expand(3, dim).contiguous().requires_grad_()
@@ -266,6 +271,47 @@ def test_two_layers_have_one_formula(make):
 
 
 def test_the_number_of_layers_of_two_layer_is_no_option():
-    make_net("two_layer", 2, 4, "tanh", 1.0, True, 0, 2)
+    make_net("two_layer", Shape(2, 4, "tanh", 1.0, True), 2)
     with pytest.raises(wopt.ConfigError, match=r'depth = 3.*choose net = "deep"'):
-        make_net("two_layer", 2, 4, "tanh", 1.0, True, 0, 3)
+        make_net("two_layer", Shape(2, 4, "tanh", 1.0, True), 3)
+
+
+def test_a_convolution_is_the_formula_of_its_docstring(make):
+    """Loops over pixels and taps, in a 2 x 3 image, two kernels."""
+    window = Window((2, 3), 3, (1, 2))
+    shape, sharpness = Shape(6, 4, "softplus", 1.5, True), 1.5
+    net = make_net("conv", shape, 2, window).double()
+    for number, parameter in enumerate(net.parameters()):
+        draw = torch.Generator().manual_seed(number)
+        torch.nn.init.normal_(parameter, std=0.4, generator=draw)
+    (z,) = points((1, 6))
+    image, kernels = z.reshape(2, 3), net.first.weight.reshape(4, 2, 3, 3)
+
+    def s(y):
+        return torch.log1p((sharpness * y).exp()) / sharpness
+
+    expected = []
+    for row, column in itertools.product(range(2), range(3)):
+        u = net.first.bias + 0.3 * net.time + net.place[3 * row + column]
+        for k, step in enumerate(window.dilations):
+            for i, j in itertools.product((-1, 0, 1), repeat=2):
+                at = (row + step * i, column + step * j)
+                if 0 <= at[0] < 2 and 0 <= at[1] < 3:
+                    u = u + kernels[:, k, i + 1, j + 1] * image[at]
+        expected.append(net.last(s(net.hidden[0](s(u)))))
+    found = net.field(False)(0.3, z)[0][0]
+    torch.testing.assert_close(found, torch.cat(expected), rtol=1e-12, atol=1e-12)
+
+
+def test_windows_that_are_none():
+    shape = Shape(6, 4, "tanh", 1.0, True)
+    with pytest.raises(wopt.ConfigError, match="a row of 6 coordinates is no square; set `image"):
+        make_net("conv", shape)
+    with pytest.raises(wopt.ConfigError, match="is not 2 x 2 pixels"):
+        make_net("conv", shape, None, Window((2, 2)))
+    with pytest.raises(wopt.ConfigError, match="kernel = 4: it must be odd"):
+        Window(kernel=4)
+    with pytest.raises(wopt.ConfigError, match="dilations"):
+        Window(dilations=())
+    with pytest.raises(wopt.ConfigError, match=r'net deep sees no window.*net = "conv"'):
+        make_net("deep", shape, 3, Window())

@@ -10,6 +10,7 @@ from wopt import Capability
 from wopt.testing import check_block
 from wopt_jko import ODEBlock
 from wopt_jko.ode import block as module
+from wopt_jko.ode.conv import Window
 
 NETS = [
     {"net": "two_layer"},
@@ -46,6 +47,20 @@ def obeys(integrator, options, condition=1):
 @nets
 def test_every_net_obeys_the_laws(options):
     obeys("rk4", options)
+
+
+@pytest.mark.parametrize("condition", [0, 1])
+def test_a_convolution_obeys_the_laws(condition):
+    window = Window((2, 3), 3, (1, 2))
+    made = small(6 + condition, condition=condition, net="conv", window=window)
+    done = check_block(made, 6 + condition, tolerance=TOLERANCE["rk4"])
+    assert {"log_det_is_exact", "inverse_returns", "divergence_is_exact"} <= set(done)
+
+
+def test_a_window_of_a_file():
+    table = {"name": "ode", "net": "conv", "width": 6, "window": {"image": [2, 3], "kernel": 3}}
+    block = wopt.build("block", table).build(dim=6)
+    assert block.net.window == Window((2, 3), 3)
 
 
 @pytest.mark.parametrize("integrator", ["euler", "midpoint", DOPRI5])

@@ -12,7 +12,7 @@ from wopt import Capability, ConfigError
 from wopt_jko.ode import adaptive, options
 from wopt_jko.ode.integrate import DORMAND_PRINCE, EULER, MIDPOINT, RK4, integrate, uniform_grid
 from wopt_jko.ode.nets import make_net
-from wopt_jko.ode.velocity import Field
+from wopt_jko.ode.velocity import Field, Shape
 
 __all__ = ["ODEBlock"]
 
@@ -35,7 +35,10 @@ class ODEBlock(wopt.FlowBlock):
     - ``gradient``: the gradient of a potential, so that a step is closer to an optimal map; a
       closed form for one hidden layer, see :class:`~wopt_jko.ode.gradient.GradientVelocity`;
     - ``deep``: any number of hidden layers; beyond two the divergence costs about min(d, width)
-      times the velocity, see :class:`~wopt_jko.ode.deep.DeepVelocity`.
+      times the velocity, see :class:`~wopt_jko.ode.deep.DeepVelocity`;
+    - ``conv``: for rows that are grey images, pixel by pixel (``preprocess`` must not mix pixels:
+      "standardise" or "none"): a convolution and the same net at all pixels; a closed form, see
+      :class:`~wopt_jko.ode.conv.ConvVelocity`.
 
     ``divergence = "hutchinson"`` replaces the divergence **in training** by an unbiased estimate
     with one random probe a particle, drawn anew for every pass and kept along the flow. Evaluation,
@@ -61,12 +64,13 @@ class ODEBlock(wopt.FlowBlock):
         time: Whether the velocity depends on time.
         steps: Steps of the grid; for ``dopri5`` the first step tried is one of them.
         jitter: Random shift of inner grid points in training, as a share of their distance.
-        net: ``two_layer``, ``gradient`` or ``deep``.
-        depth: Hidden layers of ``gradient`` (1 if not given) or ``deep`` (3 if not given).
+        net: ``two_layer``, ``gradient``, ``deep`` or ``conv``.
+        depth: Hidden layers of ``gradient`` (1 if not given), ``deep`` (3) or ``conv`` (2).
         divergence: ``exact``, or ``hutchinson`` for an estimate in training.
         integrator: ``euler``, ``midpoint``, ``rk4``, or ``dopri5`` (needs torchdiffeq).
         rtol: Relative tolerance of ``dopri5``.
         atol: Absolute tolerance of ``dopri5``.
+        window: What a pixel sees, of ``conv``: 5 x 5 pixels of a square if not given.
 
     Raises:
         ConfigError: Options that do not fit together, or torchdiffeq is asked for and missing.
@@ -109,16 +113,18 @@ class ODEBlock(wopt.FlowBlock):
         integrator: options.Integrator = "rk4",
         rtol: options.Rtol = 1e-5,
         atol: options.Atol = 1e-5,
+        window: options.Window = None,
     ) -> None:
         super().__init__()
         self.moves = _moving(dim, condition)
-        self.net = make_net(net, self.moves, width, activation, sharpness, time, condition, depth)
-        if divergence == "hutchinson" and self.net.closed:
+        shape = Shape(self.moves, width, activation, sharpness, time, condition)
+        self.net = make_net(net, shape, depth, window)
+        self.estimates = divergence == "hutchinson"
+        if self.estimates and self.net.closed:
             raise ConfigError(
                 f'ODEBlock: divergence = "hutchinson": net {net} of this depth has its divergence '
                 'in closed form, cheaper than an estimate and without its noise; leave it "exact"'
             )
-        self.estimates = divergence == "hutchinson"
         self.jitter = jitter
         self.tableau = _ON_GRIDS.get(integrator)
         self.rtol, self.atol = rtol, atol

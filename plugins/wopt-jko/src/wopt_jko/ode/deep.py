@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -33,11 +34,12 @@ class DeepVelocity(Velocity):
     Args:
         shape: What it is made of.
         depth: L.
+        outputs: Numbers that v has; ``None``: m of them.
     """
 
-    def __init__(self, shape: Shape, depth: int = 3) -> None:
+    def __init__(self, shape: Shape, depth: int = 3, outputs: int | None = None) -> None:
         super().__init__(shape, depth)
-        self.last = nn.Linear(shape.width, shape.dim)
+        self.last = nn.Linear(shape.width, outputs or shape.dim)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
         self.closed = depth <= 2
@@ -54,12 +56,27 @@ class DeepVelocity(Velocity):
     ) -> Field:
         """Return v, or v with its divergence, as a function of (t, z)."""
         w1, shift = self.begin(given)
-        weights, biases = self.scaled()
-        last, bias = (self.gain * self.last.weight).T, self.last.bias
-        trace = _Trace(w1, weights, last, probe) if divergence else None
+        layers = self.layers(w1 if divergence else None, probe)
 
         def velocity(t: float | Tensor, z: Tensor) -> tuple[Tensor, Tensor | None]:
-            u = torch.addmm(shift(t), z, w1)
+            return layers(torch.addmm(shift(t), z, w1))
+
+        return velocity
+
+    def layers(
+        self, first: Tensor | None, probe: Tensor | None = None
+    ) -> Callable[[Tensor], tuple[Tensor, Tensor | None]]:
+        """Return u1, shape ``(n, width)``, to v and, where ``first`` is given, its divergence.
+
+        Args:
+            first: The derivative of u1 by the coordinates, shape ``(m, width)``.
+            probe: Signs, shape ``(n, m)``.
+        """
+        weights, biases = self.scaled()
+        last, bias = (self.gain * self.last.weight).T, self.last.bias
+        trace = None if first is None else _Trace(first, weights, last, probe)
+
+        def through(u: Tensor) -> tuple[Tensor, Tensor | None]:
             if trace is None:
                 a = act.value(self.activation, u)
                 for w, b in zip(weights, biases, strict=True):
@@ -72,7 +89,7 @@ class DeepVelocity(Velocity):
                 slopes.append(slope)
             return torch.addmm(bias, a, last), trace(slopes)
 
-        return velocity
+        return through
 
 
 class _Trace:

@@ -5,46 +5,38 @@ from __future__ import annotations
 from typing import Literal
 
 from wopt import ConfigError
-from wopt_jko.ode import activation as act
+from wopt_jko.ode.conv import ConvVelocity, Window
 from wopt_jko.ode.deep import DeepVelocity
 from wopt_jko.ode.gradient import GradientVelocity
 from wopt_jko.ode.velocity import Shape, Velocity
 
 __all__ = ["Net", "make_net"]
 
-Net = Literal["two_layer", "gradient", "deep"]
+Net = Literal["two_layer", "gradient", "deep", "conv"]
 
 
 def make_net(
-    name: Net,
-    dim: int,
-    width: int,
-    activation: act.Activation,
-    sharpness: float,
-    time: bool,
-    condition: int = 0,
-    depth: int | None = None,
+    name: Net, shape: Shape, depth: int | None = None, window: Window | None = None
 ) -> Velocity:
     """Return a new velocity net.
 
     Args:
         name: Which.
-        dim: How many coordinates move.
-        width: Width of the hidden layers.
-        activation: Of the hidden layers.
-        sharpness: Factor inside the activation.
-        time: Whether the velocity depends on t.
-        condition: How many coordinates are conditions.
+        shape: What all nets are made of.
         depth: Hidden layers; ``None`` for the net's own default.
+        window: What a pixel sees, of ``conv`` alone.
 
     Raises:
-        ConfigError: The net has no such depth.
+        ConfigError: The net has no such depth or window, or its rows are no such images.
     """
-    shape = Shape(dim, width, activation, sharpness, time, condition)
+    if window is not None and name != "conv":
+        raise ConfigError(f'ODEBlock: net {name} sees no window; it is an option of net = "conv"')
     if name == "gradient":
         return GradientVelocity(shape, depth or 1)
     if name == "deep":
         return DeepVelocity(shape, depth or 3)
+    if name == "conv":
+        return ConvVelocity(shape, depth or 2, window or Window())
     if depth not in (None, 2):
         raise ConfigError(
             f"ODEBlock: depth = {depth}: net two_layer has two hidden layers, which is what makes "

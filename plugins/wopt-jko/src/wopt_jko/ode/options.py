@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from wopt_jko.ode import activation, nets
+from wopt_jko.ode import activation, conv, nets
 
 __all__ = [
     "FINEST",
@@ -22,6 +22,7 @@ __all__ = [
     "Steps",
     "Time",
     "Width",
+    "Window",
 ]
 
 FINEST = 512
@@ -59,14 +60,16 @@ Net = Annotated[
     nets.Net,
     Field(
         description="network of the velocity: two_layer (divergence in closed form), gradient "
-        "(that of a potential, closer to optimal maps) or deep (any number of layers)"
+        "(that of a potential, closer to optimal maps), deep (any number of layers) or conv (a "
+        "convolution over grey images, divergence in closed form)"
     ),
 ]
 Depth = Annotated[
     int | None,
     Field(
         ge=1,
-        description="number of hidden layers of gradient (by default 1) or deep (by default 3)",
+        description="number of hidden layers of gradient (by default 1), deep (by default 3) or "
+        "conv (by default 2)",
     ),
 ]
 Divergence = Annotated[
@@ -86,3 +89,10 @@ Integrator = Annotated[
 ]
 Rtol = Annotated[float, Field(gt=0, lt=1, description="relative tolerance of dopri5")]
 Atol = Annotated[float, Field(gt=0, lt=1, description="absolute tolerance of dopri5")]
+Window = Annotated[
+    conv.Window | None,
+    Field(
+        description="what a pixel sees, of net conv: {image = [height, width], kernel = 5, "
+        "dilations = [1]}; images are squares if not given"
+    ),
+]
