@@ -8,6 +8,7 @@ __all__ = [
     "DivergenceError",
     "PluginError",
     "RunError",
+    "TeamError",
     "UserError",
     "WoptError",
 ]
@@ -43,6 +44,10 @@ class PluginError(UserError):
 
 class RunError(WoptError):
     """A run directory that is damaged or cannot be written."""
+
+
+class TeamError(WoptError):
+    """A process of a run of several that ended or does not answer."""
 
 
 class Converged(WoptError):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from wopt.capabilities import Capability
 from wopt.interfaces.block import FlowBlock
+from wopt.parallel import alone, team
 from wopt.particles import Particles
 
 __all__ = [
@@ -33,22 +35,50 @@ ROWS = 8192
 def in_batches(function: Callable[[Tensor], Any], x: Tensor, rows: int = ROWS) -> Any:
     """Return ``function(x)``, a tensor or a tuple of them, computed on chunks of rows.
 
-    Where ``x`` lies in a shared mapped file (``torch.from_file``), so do results of more than one
-    chunk, in files without a name under ``TMPDIR`` that live as long as the tensors.
+    A team computes together: each process its shards, and all receive all rows. Where ``x`` lies in
+    a shared mapped file (``torch.from_file``), so do results of more than one chunk, in files
+    without a name under ``TMPDIR`` that live as long as the tensors.
     """
-    first = function(x[:rows])
-    if len(x) <= rows:
-        return first
-    single = isinstance(first, Tensor)
-    parts = (first,) if single else first
-    whole = tuple(_room(part, x) for part in parts)
-    for offset in range(0, len(x), rows):
-        if offset:
-            output = function(x[offset : offset + rows])
-            parts = (output,) if single else output
-        for into, part in zip(whole, parts, strict=True):
-            into[offset : offset + rows] = part
+    of = team()
+    if len(x) <= rows and not of.shares(len(x)):
+        return function(x)
+    shared, seed = of.shares(len(x)), None
+    if shared:  # a map may draw: as many numbers on every process
+        seed = int(torch.randint(2**62, ()))
+    bounds = of.bounds(len(x)) if shared else [slice(0, len(x))]
+    single, whole = False, tuple[Tensor, ...]()
+    with alone(), _drawing(seed):
+        for shard in of.mine if shared else (0,):
+            if seed is not None:
+                torch.manual_seed(seed + shard)
+            for at in _chunks(bounds[shard], rows):
+                output = function(x[at])
+                single = isinstance(output, Tensor)
+                parts = (output,) if single else tuple(output)
+                whole = whole or tuple(_room(part, x) for part in parts)
+                for into, part in zip(whole, parts, strict=True):
+                    into[at] = part
+    if shared:
+        for into in whole:
+            of.fill(into)
     return whole[0] if single else whole
+
+
+def _chunks(of: slice, rows: int) -> Iterator[slice]:
+    """Yield chunks of a span of rows."""
+    for start in range(of.start, of.stop, rows):
+        yield slice(start, min(start + rows, of.stop))
+
+
+@contextlib.contextmanager
+def _drawing(seed: int | None) -> Iterator[None]:
+    """Restore torch's global generator afterwards, if it is seeded inside."""
+    state = None if seed is None else torch.get_rng_state()
+    try:
+        yield
+    finally:
+        if state is not None:
+            torch.set_rng_state(state)
 
 
 def _room(part: Tensor, x: Tensor) -> Tensor:

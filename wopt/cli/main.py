@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import os
 import sys
 
 import click
@@ -90,6 +91,8 @@ def main() -> None:
 
 
 def _fail(message: str, status: int) -> int:
+    if os.environ.get("WORLD_SIZE", "1") != "1":  # one of the processes that torchrun started
+        message = f"(process {os.environ.get('RANK')}) {message}"
     click.secho("error: ", fg="red", bold=True, nl=False, err=True)
     click.echo(message, err=True)
     return status

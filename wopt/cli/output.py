@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,15 @@ import click
 
 from wopt.interfaces.listener import Listener
 
-__all__ = ["Quiet", "json_option", "listener_for", "print_json", "quiet_option", "result_table"]
+__all__ = [
+    "Quiet",
+    "first",
+    "json_option",
+    "listener_for",
+    "print_json",
+    "quiet_option",
+    "result_table",
+]
 
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print warnings and errors alone.")
 json_option = click.option(
@@ -31,9 +40,14 @@ class Quiet(Listener):
             click.secho(f"{result.status}: {result.reason}", fg="red", err=True)
 
 
+def first() -> bool:
+    """Whether this is the process that prints, of those that ``torchrun`` started."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def listener_for(quiet: bool, as_json: bool = False) -> Listener:
     """Return who is told of a run on the command line."""
-    if quiet or as_json:
+    if quiet or as_json or not first():
         return Quiet()
     from wopt.cli.console import RunTerminal
 

@@ -24,6 +24,9 @@ from wopt.flow.own import free, in_own_units
 from wopt.host import host
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import SILENT, Listener, Listeners
+from wopt.parallel import alone, team
+from wopt.parallel.interrupt import noting
+from wopt.parallel.launch import by_first, launched
 from wopt.report import collect, render
 from wopt.runs.certify import Carried, certify
 from wopt.runs.evaluate import evaluate
@@ -49,6 +52,8 @@ _REPORT, _PANELS = 0.9, 0.12
 """Processor seconds of a report, and of a step's panels in it."""
 
 SAMPLES = 2000
+
+_GO_ON = "go on with `wopt resume {}`"
 """Rows of ``samples.npy``."""
 
 
@@ -78,14 +83,18 @@ def begin(
     model = "push_forward" if prepared.pushes else "pull_back"
     table = to_table(config) | {"model": model, "versions": versions()}
     _check_readable(table, out)
-    directory = RunDirectory(out)
-    directory.create(table)
-    dataset = _dataset(prepared)
-    conditions = conditions_of(dataset) if dataset.condition else None
-    save_transform(directory, dataset.transform, dataset.names, conditions)
-    state = prepared.problem.begin(prepared.train, prepared.valid)
-    save_state(directory, state, config)
-    return _Execution(directory, config, prepared, listener, began, report).go(state)
+    directory, dataset = RunDirectory(out), _dataset(prepared)
+
+    def write() -> None:
+        directory.create(table)
+        conditions = conditions_of(dataset) if dataset.condition else None
+        save_transform(directory, dataset.transform, dataset.names, conditions)
+
+    with launched(config.run.shards, config.run.timeout, config.device):
+        by_first(write)
+        state = prepared.problem.begin(prepared.train, prepared.valid)
+        by_first(lambda: save_state(directory, state, config))
+        return _carried_out(directory, config, prepared, state, listener, began, report)
 
 
 def resume(out: Path, listener: Listener = SILENT, *, report: bool = True) -> RunResult:
@@ -100,10 +109,29 @@ def resume(out: Path, listener: Listener = SILENT, *, report: bool = True) -> Ru
     began = time.perf_counter(), time.process_time()
     directory = RunDirectory(out)
     config = validate(directory.read_config(), str(directory.config))
-    prepared = prepare(config)
-    dataset, start = _dataset(prepared), (prepared.train, prepared.valid)
-    state = load_state(directory, config, dataset.dim, dataset.condition, start)
-    return _Execution(directory, config, prepared, listener, began, report).go(state)
+    with launched(config.run.shards, config.run.timeout, config.device):
+        with alone():
+            prepared = prepare(config)
+        dataset, start = _dataset(prepared), (prepared.train, prepared.valid)
+        state = load_state(directory, config, dataset.dim, dataset.condition, start)
+        return _carried_out(directory, config, prepared, state, listener, began, report)
+
+
+def _carried_out(
+    directory: RunDirectory,
+    config: RunConfig,
+    prepared: Prepared,
+    state: State,
+    listener: Listener,
+    began: tuple[float, float],
+    report: bool,
+) -> RunResult:
+    """Make the steps with the team; the first process measures and writes the results."""
+    if team().first:
+        return _Execution(directory, config, prepared, listener, began, report).go(state)
+    with noting():
+        ended = make_steps(prepared, state, SILENT, go_on=_GO_ON.format(directory.path))
+    return RunResult(ended.status, ended.reason, len(ended.state.blocks))
 
 
 def _check_readable(table: dict[str, Any], out: Path) -> None:
@@ -162,13 +190,19 @@ class _Execution:
         """Make the remaining steps and write the results."""
         earlier = sum(r.seconds for r in state.records), sum(r.cpu_seconds for r in state.records)
         self.log.write(f"begins at step {state.step + 1} with {', '.join(_flat(versions()))}")
-        ended = make_steps(
-            self.prepared,
-            state,
-            self.listener,
-            go_on=f"go on with `wopt resume {self.directory.path}`",
-            save=lambda state: save_state(self.directory, state, self.config),
-        )
+        with noting():
+            ended = make_steps(
+                self.prepared,
+                state,
+                self.listener,
+                go_on=_GO_ON.format(self.directory.path),
+                save=lambda state: save_state(self.directory, state, self.config),
+            )
+        with alone():
+            return self._measured(ended, earlier)
+
+    def _measured(self, ended: Ended, earlier: tuple[float, float]) -> RunResult:
+        """Measure and write the results: on this process alone, the others have ended."""
         self.listener.phase("measuring on test data, drawing samples")
         trained = time.process_time()
         blocks = self._blocks()

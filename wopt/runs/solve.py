@@ -16,6 +16,7 @@ from wopt.data.transform import AffineTransform, How
 from wopt.interfaces.conditional import conditional
 from wopt.interfaces.listener import SILENT
 from wopt.interfaces.source import Source
+from wopt.parallel.launch import launched
 from wopt.particles import Particles, split_conditions
 from wopt.plan.facts import BUDGET
 from wopt.runs.memory import Rows
@@ -237,13 +238,15 @@ def run(
         UserError: The configuration, data or parts cannot be used; nothing is written then.
     """
     from wopt.runs import execute
+    from wopt.runs.together import run_table
 
     told = listener_of(listener, SILENT)  # the run's log has all warnings
     if isinstance(config, RunConfig):
-        return execute.run(config, Path(out), told)
+        with launched(config.run.shards, config.run.timeout, config.device):
+            return execute.run(config, Path(out), told)
     where = str(config) if isinstance(config, (str, Path)) else ""
     table = read_toml(Path(config)) if isinstance(config, (str, Path)) else dict(config)
-    return execute.begin(prepared_run(table, where, told), Path(out), told)
+    return run_table(table, where, Path(out), told)
 
 
 def _from_particles(
