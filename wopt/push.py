@@ -12,7 +12,7 @@ from torch import Tensor
 
 from wopt.capabilities import Capability
 from wopt.interfaces.block import FlowBlock
-from wopt.parallel import alone, team
+from wopt.parallel import team
 from wopt.particles import Particles
 
 __all__ = [
@@ -39,15 +39,16 @@ def in_batches(function: Callable[[Tensor], Any], x: Tensor, rows: int = ROWS) -
     a shared mapped file (``torch.from_file``), so do results of more than one chunk, in files
     without a name under ``TMPDIR`` that live as long as the tensors.
     """
-    of = team()
-    if len(x) <= rows and not of.shares(len(x)):
+    of, single = team(), False
+    shared = of.shares(len(x))
+    if len(x) <= rows and not shared:
         return function(x)
-    shared, seed = of.shares(len(x)), None
-    if shared:  # a map may draw: as many numbers on every process
-        seed = int(torch.randint(2**62, ()))
     bounds = of.bounds(len(x)) if shared else [slice(0, len(x))]
-    single, whole = False, tuple[Tensor, ...]()
-    with alone(), _drawing(seed):
+    seed = int(torch.randint(2**62, ())) if shared else None  # on every process, if a map draws
+
+    def compute() -> tuple[Tensor, ...]:
+        nonlocal single
+        whole: tuple[Tensor, ...] = ()
         for shard in of.mine if shared else (0,):
             if seed is not None:
                 torch.manual_seed(seed + shard)
@@ -58,7 +59,13 @@ def in_batches(function: Callable[[Tensor], Any], x: Tensor, rows: int = ROWS) -
                 whole = whole or tuple(_room(part, x) for part in parts)
                 for into, part in zip(whole, parts, strict=True):
                     into[at] = part
-    if shared:
+        return whole
+
+    if not shared:
+        whole = compute()
+    else:
+        with _undrawn():
+            whole = of.together(compute)
         for into in whole:
             of.fill(into)
     return whole[0] if single else whole
@@ -71,14 +78,13 @@ def _chunks(of: slice, rows: int) -> Iterator[slice]:
 
 
 @contextlib.contextmanager
-def _drawing(seed: int | None) -> Iterator[None]:
-    """Restore torch's global generator afterwards, if it is seeded inside."""
-    state = None if seed is None else torch.get_rng_state()
+def _undrawn() -> Iterator[None]:
+    """Restore torch's global generator afterwards."""
+    state = torch.get_rng_state()
     try:
         yield
     finally:
-        if state is not None:
-            torch.set_rng_state(state)
+        torch.set_rng_state(state)
 
 
 def _room(part: Tensor, x: Tensor) -> Tensor:

@@ -8,9 +8,13 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from wopt.errors import TeamError
+from wopt import errors
+from wopt.errors import TeamError, WoptError
 
-__all__ = ["all_gather", "all_reduce", "broadcast", "exchange"]
+__all__ = ["all_gather", "all_reduce", "broadcast", "exchange", "raise_first"]
+
+_TEXT = 2048
+"""Bytes of an error that is told to others."""
 
 _SMALL = 2**20
 """Elements up to which rows are exchanged in one message, for which they are copied."""
@@ -76,3 +80,23 @@ def exchange(whole: Tensor, spans: Sequence[slice], rank: int) -> None:
     padded[: len(own)] = own
     for span, rows in zip(spans, all_gather(padded, len(spans)), strict=True):
         whole[span] = rows[: span.stop - span.start]
+
+
+def raise_first(own: WoptError | None, size: int) -> None:
+    """Raise on every process the error of the first that has one.
+
+    Args:
+        own: This process's error, if it has one.
+        size: How many processes there are.
+
+    Raises:
+        WoptError: Of the same class, with the same text.
+    """
+    told = b"" if own is None else f"{type(own).__name__}: {own}".encode()[:_TEXT]
+    padded = torch.zeros(_TEXT, dtype=torch.uint8)
+    padded[: len(told)] = torch.tensor(list(told), dtype=torch.uint8)
+    for received in all_gather(padded, size):
+        text = bytes(received.tolist()).rstrip(b"\0").decode(errors="ignore")
+        if text:
+            name, _, message = text.partition(": ")
+            raise getattr(errors, name, WoptError)(message)

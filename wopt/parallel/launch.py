@@ -74,8 +74,8 @@ def _processes(of: Team, timeout: float, device: str) -> Iterator[None]:
 def _told_to_end(_: int, __: FrameType | None) -> None:
     raise TeamError(
         "told to end (SIGTERM), as torchrun does once another process has ended. Finished steps "
-        "are kept: go on with `wopt resume DIRECTORY`, with any number of processes that run.shards "
-        "allows"
+        "are kept: go on with `wopt resume DIRECTORY`, with any number of processes that "
+        "run.shards allows"
     )
 
 

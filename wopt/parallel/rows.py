@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from wopt.parallel.team import Team, alone, team
+from wopt.parallel.team import Team, team
 
 __all__ = ["over_rows"]
 
@@ -52,7 +52,8 @@ def over_rows(
     if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
         made = _OverRows.apply(of, function, seed, len(inputs), *tensors)
     else:
-        made = _gathered(of, _own(of, function, seed, inputs), len(inputs[0]))
+        own = of.together(lambda: _own(of, function, seed, inputs))
+        made = _gathered(of, own, len(inputs[0]))
     return made if len(made) > 1 else made[0]
 
 
@@ -61,11 +62,10 @@ def _own(of: Team, function: Rowwise, seed: int, inputs: Sequence[Tensor]) -> li
     state, outputs = torch.get_rng_state(), []
     bounds = of.bounds(len(inputs[0]))
     try:
-        with alone():
-            for shard in of.mine:
-                torch.manual_seed(seed + shard)
-                made = function(*(x[bounds[shard]] for x in inputs))
-                outputs.append([made] if isinstance(made, Tensor) else list(made))
+        for shard in of.mine:
+            torch.manual_seed(seed + shard)
+            made = function(*(x[bounds[shard]] for x in inputs))
+            outputs.append([made] if isinstance(made, Tensor) else list(made))
     finally:
         torch.set_rng_state(state)
     return outputs
@@ -97,7 +97,7 @@ class _OverRows(torch.autograd.Function):
             return function(*own)
 
         with torch.enable_grad():
-            outputs = _own(of, kept, seed, inputs)
+            outputs = of.together(lambda: _own(of, kept, seed, inputs))
         ctx.of, ctx.outputs, ctx.leaves, ctx.wanted = of, outputs, leaves, wanted
         ctx.parameters = [p for p, w in zip(parameters, wanted[count:], strict=True) if w]
         ctx.n, ctx.count = len(inputs[0]), count

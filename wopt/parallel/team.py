@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor
 
-from wopt.errors import ConfigError
+from wopt.errors import ConfigError, WoptError
 from wopt.parallel import collective, interrupt
 from wopt.parallel.agreement import numbers_in, with_numbers
 
@@ -132,7 +132,6 @@ class Team:
             return
         spans = [self.span(len(whole), rank) for rank in range(self.size)]
         collective.exchange(whole, spans, self.rank)
-        self.look()
 
     def agreed(self, value: T) -> T:
         """Return a value with the first process's numbers in it, so that all decide alike.
@@ -156,15 +155,31 @@ class Team:
             for tensor in tensors:
                 collective.broadcast(tensor)
 
-    def look(self) -> None:
-        """Raise on every process alike if one was interrupted.
+    def together(self, compute: Callable[[], T]) -> T:
+        """Return what this process computes for its share; if any cannot, all fail alike.
+
+        Args:
+            compute: What no other process is asked in, see :func:`alone`.
 
         Raises:
-            KeyboardInterrupt: One was.
+            KeyboardInterrupt: On every process alike, once one of them was interrupted.
+            WoptError: On every process the error of the first that had one.
         """
+        failed, made = None, None
+        try:
+            with alone():
+                made = compute()
+        except WoptError as error:
+            failed = error
+            if self.size == 1:
+                raise
         if self.size > 1:
-            flag = collective.all_reduce(torch.tensor([float(interrupt.wanted())]))
-            interrupt.heed(bool(flag > 0))
+            flags = torch.tensor([float(interrupt.wanted()), float(failed is not None)])
+            flags = collective.all_reduce(flags)
+            interrupt.heed(bool(flags[0] > 0))
+            if flags[1] > 0:
+                collective.raise_first(failed, self.size)
+        return cast(T, made)
 
 
 SOLO = Team()

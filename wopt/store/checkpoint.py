@@ -18,6 +18,7 @@ from wopt.errors import RunError
 from wopt.interfaces.block import FlowBlock, new_block
 from wopt.particles import Particles
 from wopt.store.directory import RunDirectory, read_tensors, write_tensors
+from wopt.store.pieces import count_pieces, drop_pieces, read_pieces, write_pieces
 from wopt.train.problem import State, Trace
 
 __all__ = [
@@ -37,7 +38,8 @@ def save_state(run: RunDirectory, state: State, config: RunConfig) -> None:
     A run that is killed in between resumes from the step before. Blocks that were refined together
     are kept aside until the state says that they count. Training particles are written as they were
     before the newest block, which carries them when they are read back; at the start, where the
-    source has them, not at all.
+    source has them, not at all. With ``run.shards``, or where they are many, they are in files of
+    their own, ``state/003-00001-of-00004.safetensors``, with an index ``state/003.json``.
     """
     refined = bool(state.records) and state.records[-1].refined > 0
     if refined:
@@ -54,6 +56,13 @@ def save_state(run: RunDirectory, state: State, config: RunConfig) -> None:
     begun = None
     if state.start is not None and state.train.before is state.start[0]:
         begun = _mark(splits.pop("train").before)
+    index = None
+    if "train" in splits:
+        rows = _tensors(state.train)
+        count = count_pieces(rows, config.run.shards)
+        if count > 1:
+            index = write_pieces(run.pieces, f"{state.step:03d}", rows, count)
+            splits.pop("train")
     tensors = {
         f"{split}.{name}": value
         for split, trace in splits.items()
@@ -64,6 +73,7 @@ def save_state(run: RunDirectory, state: State, config: RunConfig) -> None:
     metadata = {
         "ahead": state.train.ahead is not None,
         "begun": begun,
+        "pieces": index,
         "step": state.step,
         "step_size": state.step_size,
         "energy": state.energy,
@@ -71,6 +81,7 @@ def save_state(run: RunDirectory, state: State, config: RunConfig) -> None:
         "refined": refined,
     }
     write_tensors(run.state, tensors, {"state": json.dumps(metadata)})
+    drop_pieces(run.pieces, index)
     if refined:
         _settle(run, metadata, config)
 
@@ -99,6 +110,9 @@ def load_state(
     step = known["step"]
     blocks = tuple(load_blocks(run, config, dim, condition))
     ahead = blocks[-1] if known.get("ahead") else None  # older runs have no such key
+    if known.get("pieces"):
+        rows = read_pieces(run.pieces, known["pieces"], _empty)
+        tensors |= {f"train.{name}": value for name, value in rows.items()}
     try:
         valid = _trace(tensors, "valid", config, condition)
         if known.get("begun"):
@@ -249,6 +263,10 @@ def _begun(
             "bring them back, or make the run anew"
         )
     return start[0]
+
+
+def _empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    return torch.empty(shape, dtype=dtype)
 
 
 def _tensors(trace: Trace) -> dict[str, Tensor]:

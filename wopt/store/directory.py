@@ -37,6 +37,7 @@ class RunDirectory:
         self.losses = path / "losses.jsonl"
         self.result = path / "result.json"
         self.state = path / "state.safetensors"
+        self.pieces = path / "state"
         self.refined = path / "refined.safetensors"
         self.transform = path / "transform.safetensors"
         self.certificate = path / "certificate.json"
