@@ -1,0 +1,101 @@
+"""Many rows of a checkpoint: safetensors files of some rows each, and a JSON index of them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from wopt.errors import RunError
+from wopt.files import write_json
+from wopt.store.directory import read_tensors, write_tensors
+
+__all__ = ["count_pieces", "drop_pieces", "read_pieces", "write_pieces"]
+
+BYTES = 2**28
+"""Bytes of a file, at most: writing one takes as much memory again."""
+
+Room = Callable[[tuple[int, ...], torch.dtype], Tensor]
+"""Makes an empty tensor."""
+
+
+def count_pieces(tensors: dict[str, Tensor], shards: int | None) -> int:
+    """Return in how many files rows are written: one a shard, or more where there is much.
+
+    Example:
+        >>> count_pieces({"points": torch.zeros(10, 2)}, None)
+        1
+        >>> count_pieces({"points": torch.zeros(10, 2)}, 4)
+        4
+    """
+    size = sum(t.numel() * t.element_size() for t in tensors.values())
+    return max(shards or 1, math.ceil(size / BYTES))
+
+
+def write_pieces(folder: Path, name: str, tensors: dict[str, Tensor], count: int) -> str:
+    """Write tensors of n rows each; return the index' name, which the reader is to be told.
+
+    Args:
+        folder: Where; made if it is not there.
+        name: Of this checkpoint, such as ``003``: files of others are left alone.
+        tensors: By name, shapes ``(n, ...)``.
+        count: How many files.
+    """
+    folder.mkdir(exist_ok=True)
+    n = len(next(iter(tensors.values())))
+    files: dict[str, int] = {}
+    for k in range(count):
+        rows = slice(n * k // count, n * (k + 1) // count)
+        file = f"{name}-{k + 1:05d}-of-{count:05d}.safetensors"
+        write_tensors(folder / file, {key: t[rows] for key, t in tensors.items()}, {})
+        files[file] = rows.stop - rows.start
+    about = {key: [list(t.shape), str(t.dtype)] for key, t in tensors.items()}
+    write_json(folder / f"{name}.json", {"files": files, "tensors": about})
+    return f"{name}.json"
+
+
+def read_pieces(folder: Path, index: str, room: Room) -> dict[str, Tensor]:
+    """Return the tensors of an index, read a file at a time.
+
+    Args:
+        folder: Where it is.
+        index: Its name.
+        room: Makes the tensors that are filled: in memory, or in mapped files.
+
+    Raises:
+        RunError: The index or a file is missing or damaged.
+    """
+    path = folder / index
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+        whole = {
+            key: room(tuple(shape), getattr(torch, dtype.removeprefix("torch.")))
+            for key, (shape, dtype) in known["tensors"].items()
+        }
+        start = 0
+        for file, count in known["files"].items():
+            parts, _ = read_tensors(folder / file)
+            for key, into in whole.items():
+                into[start : start + count] = parts[key]
+            start += count
+        if any(start != len(t) for t in whole.values()):
+            raise ValueError("rows are missing")
+    except FileNotFoundError:
+        raise RunError(f"{path}: is missing, so the run is damaged") from None
+    except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+        raise RunError(f"{path}: is damaged: {error!r}") from None
+    return whole
+
+
+def drop_pieces(folder: Path, keep: str | None) -> None:
+    """Delete the files of other checkpoints than the one of an index."""
+    if not folder.is_dir():
+        return
+    name = None if keep is None else keep.removesuffix(".json")
+    for file in folder.iterdir():
+        if name is None or file.name.split(".")[0].split("-")[0] != name:
+            file.unlink()
