@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -13,6 +12,7 @@ from torch import Tensor
 from wopt.capabilities import Capability
 from wopt.interfaces.block import FlowBlock
 from wopt.parallel import team
+from wopt.parallel.draws import ShardDraws
 from wopt.particles import Particles
 
 __all__ = [
@@ -44,14 +44,12 @@ def in_batches(function: Callable[[Tensor], Any], x: Tensor, rows: int = ROWS) -
     if len(x) <= rows and not shared:
         return function(x)
     bounds = of.bounds(len(x)) if shared else [slice(0, len(x))]
-    seed = int(torch.randint(2**62, ())) if shared else None  # on every process, if a map draws
 
-    def compute() -> tuple[Tensor, ...]:
+    def compute(begin: Callable[[int], None] = lambda _: None) -> tuple[Tensor, ...]:
         nonlocal single
         whole: tuple[Tensor, ...] = ()
         for shard in of.mine if shared else (0,):
-            if seed is not None:
-                torch.manual_seed(seed + shard)
+            begin(shard)
             for at in _chunks(bounds[shard], rows):
                 output = function(x[at])
                 single = isinstance(output, Tensor)
@@ -64,8 +62,8 @@ def in_batches(function: Callable[[Tensor], Any], x: Tensor, rows: int = ROWS) -
     if not shared:
         whole = compute()
     else:
-        with _undrawn():
-            whole = of.together(compute)
+        with ShardDraws() as draws:
+            whole = of.together(lambda: compute(draws.begin))
         for into in whole:
             of.fill(into)
     return whole[0] if single else whole
@@ -75,16 +73,6 @@ def _chunks(of: slice, rows: int) -> Iterator[slice]:
     """Yield chunks of a span of rows."""
     for start in range(of.start, of.stop, rows):
         yield slice(start, min(start + rows, of.stop))
-
-
-@contextlib.contextmanager
-def _undrawn() -> Iterator[None]:
-    """Restore torch's global generator afterwards."""
-    state = torch.get_rng_state()
-    try:
-        yield
-    finally:
-        torch.set_rng_state(state)
 
 
 def _room(part: Tensor, x: Tensor) -> Tensor:

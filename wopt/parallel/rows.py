@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from wopt.parallel.draws import ShardDraws
 from wopt.parallel.team import Team, team
 
 __all__ = ["over_rows"]
@@ -27,7 +28,7 @@ def over_rows(
     made of the rows must be the same on every process too. Second derivatives are not known.
 
     A function that draws from torch's global generator draws for every shard from a seed of its
-    own, which is drawn from that generator: as many numbers on every process.
+    own, see :class:`~wopt.parallel.draws.ShardDraws`.
 
     Args:
         function: Of rows.
@@ -47,27 +48,23 @@ def over_rows(
     of = team()
     if not of.shares(len(inputs[0])):
         return function(*inputs)
-    seed = int(torch.randint(2**62, ()))
     tensors = (*inputs, *parameters)
     if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
-        made = _OverRows.apply(of, function, seed, len(inputs), *tensors)
+        made = _OverRows.apply(of, function, len(inputs), *tensors)
     else:
-        own = of.together(lambda: _own(of, function, seed, inputs))
+        own = of.together(lambda: _own(of, function, inputs))
         made = _gathered(of, own, len(inputs[0]))
     return made if len(made) > 1 else made[0]
 
 
-def _own(of: Team, function: Rowwise, seed: int, inputs: Sequence[Tensor]) -> list[list[Tensor]]:
+def _own(of: Team, function: Rowwise, inputs: Sequence[Tensor]) -> list[list[Tensor]]:
     """Return the outputs at each of this process's shards."""
-    state, outputs = torch.get_rng_state(), []
-    bounds = of.bounds(len(inputs[0]))
-    try:
+    bounds, outputs = of.bounds(len(inputs[0])), []
+    with ShardDraws() as draws:
         for shard in of.mine:
-            torch.manual_seed(seed + shard)
+            draws.begin(shard)
             made = function(*(x[bounds[shard]] for x in inputs))
             outputs.append([made] if isinstance(made, Tensor) else list(made))
-    finally:
-        torch.set_rng_state(state)
     return outputs
 
 
@@ -85,10 +82,10 @@ class _OverRows(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, of: Team, function: Rowwise, seed: int, count: int, *tensors: Tensor
+        ctx: Any, of: Team, function: Rowwise, count: int, *tensors: Tensor
     ) -> tuple[Tensor, ...]:
         inputs, parameters = tensors[:count], tensors[count:]
-        wanted = ctx.needs_input_grad[4:]
+        wanted = ctx.needs_input_grad[3:]
         leaves: list[list[Tensor]] = []
 
         def kept(*rows: Tensor) -> Any:
@@ -97,7 +94,7 @@ class _OverRows(torch.autograd.Function):
             return function(*own)
 
         with torch.enable_grad():
-            outputs = of.together(lambda: _own(of, kept, seed, inputs))
+            outputs = of.together(lambda: _own(of, kept, inputs))
         ctx.of, ctx.outputs, ctx.leaves, ctx.wanted = of, outputs, leaves, wanted
         ctx.parameters = [p for p, w in zip(parameters, wanted[count:], strict=True) if w]
         ctx.n, ctx.count = len(inputs[0]), count
@@ -130,7 +127,7 @@ class _OverRows(torch.autograd.Function):
             next(rows if k < ctx.count else of_parameters) if wanted else None
             for k, wanted in enumerate(ctx.wanted)
         ]
-        return None, None, None, None, *found
+        return None, None, None, *found
 
 
 def _flat(tensors: Sequence[Tensor]) -> Tensor:
