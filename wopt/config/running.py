@@ -7,6 +7,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from wopt.component import Component, fields
+from wopt.errors import ConfigError
+from wopt.mapped import bytes_of
 
 __all__ = ["Running"]
 
@@ -15,6 +17,15 @@ def _power_of_two(shards: int | None) -> int | None:
     if shards is not None and shards & (shards - 1):
         raise ValueError(f"{shards} is no power of two; choose 2, 4, 8, ...")
     return shards
+
+
+def _amount(text: str | None) -> str | None:
+    try:
+        if text is not None:
+            bytes_of(text)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+    return text
 
 
 @fields
@@ -41,6 +52,15 @@ class Running(Component):
             "process",
         ),
         AfterValidator(_power_of_two),
+    ] = None
+    memory: Annotated[
+        str | None,
+        Field(
+            description='budget for particles and data, such as "2GB": tensors above a sixteenth '
+            "of it are in mapped files of the run directory, and tables above that are streamed "
+            "from .npy and .parquet files; by default everything is in memory"
+        ),
+        AfterValidator(_amount),
     ] = None
     timeout: Annotated[
         float,

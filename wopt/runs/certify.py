@@ -20,6 +20,7 @@ from wopt.errors import UserError, WoptError
 from wopt.files import write_json
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import SILENT, Listener
+from wopt.mapped import rooms
 from wopt.particles import Particles
 from wopt.runs.challenge import Challenge, can_be_challenged
 from wopt.runs.evidence import evidence_of, is_scored
@@ -65,9 +66,10 @@ def certify_run(
     if options:
         table = table | {"certify": {**table.get("certify", {}), **options}}
     config = validate(table, str(directory.config))
-    prepared = prepare(config)
-    start = prepared.train, prepared.valid
-    state = load_state(directory, config, prepared.train.dim, prepared.train.condition, start)
+    with rooms(directory.particles, config.run.memory):
+        prepared = prepare(config)
+        start = prepared.train, prepared.valid
+        state = load_state(directory, config, prepared.train.dim, prepared.train.condition, start)
     lower = None if against is None else rival_of(prepared, state.blocks, against)
     recorded = _recorded(directory) if again else None
     certificate = certify(

@@ -26,8 +26,9 @@ from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import SILENT, Listener, Listeners
 from wopt.parallel import alone, team
 from wopt.parallel.interrupt import noting
-from wopt.parallel.launch import by_first, launched
+from wopt.parallel.launch import by_first
 from wopt.report import collect, render
+from wopt.runs.carry import carried_out
 from wopt.runs.certify import Carried, certify
 from wopt.runs.evaluate import evaluate
 from wopt.runs.log import RunLog
@@ -90,7 +91,7 @@ def begin(
         conditions = conditions_of(dataset) if dataset.condition else None
         save_transform(directory, dataset.transform, dataset.names, conditions)
 
-    with launched(config.run.shards, config.run.timeout, config.device):
+    with carried_out(config, out):
         by_first(write)
         state = prepared.problem.begin(prepared.train, prepared.valid)
         by_first(lambda: save_state(directory, state, config))
@@ -109,7 +110,7 @@ def resume(out: Path, listener: Listener = SILENT, *, report: bool = True) -> Ru
     began = time.perf_counter(), time.process_time()
     directory = RunDirectory(out)
     config = validate(directory.read_config(), str(directory.config))
-    with launched(config.run.shards, config.run.timeout, config.device):
+    with carried_out(config, out):
         with alone():
             prepared = prepare(config)
         dataset, start = _dataset(prepared), (prepared.train, prepared.valid)

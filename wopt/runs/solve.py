@@ -16,7 +16,6 @@ from wopt.data.transform import AffineTransform, How
 from wopt.interfaces.conditional import conditional
 from wopt.interfaces.listener import SILENT
 from wopt.interfaces.source import Source
-from wopt.parallel.launch import launched
 from wopt.particles import Particles, split_conditions
 from wopt.plan.facts import BUDGET
 from wopt.runs.memory import Rows
@@ -238,11 +237,12 @@ def run(
         UserError: The configuration, data or parts cannot be used; nothing is written then.
     """
     from wopt.runs import execute
+    from wopt.runs.carry import carried_out
     from wopt.runs.together import run_table
 
     told = listener_of(listener, SILENT)  # the run's log has all warnings
     if isinstance(config, RunConfig):
-        with launched(config.run.shards, config.run.timeout, config.device):
+        with carried_out(config, Path(out)):
             return execute.run(config, Path(out), told)
     where = str(config) if isinstance(config, (str, Path)) else ""
     table = read_toml(Path(config)) if isinstance(config, (str, Path)) else dict(config)

@@ -9,8 +9,9 @@ from typing import Any
 
 from wopt.config.model import to_table, validate
 from wopt.interfaces.listener import SILENT, Listener
-from wopt.parallel.launch import launched, restarted, told_by_first
+from wopt.parallel.launch import restarted, told_by_first
 from wopt.parallel.team import alone, team
+from wopt.runs.carry import carried_out
 from wopt.runs.execute import begin, resume
 from wopt.runs.planned import prepared_run
 from wopt.runs.prepare import Prepared, prepare
@@ -34,7 +35,7 @@ def run_table(table: Mapping[str, Any], where: str, out: Path, listener: Listene
         TeamError: Another process ended or did not answer.
     """
     config = validate(dict(table), where)
-    with launched(config.run.shards, config.run.timeout, config.device):
+    with carried_out(config, out):
         told = listener if team().first else SILENT
         if restarted() and RunDirectory(out).state.exists():
             return resume(out, told)
@@ -45,7 +46,7 @@ def resume_table(out: Path, listener: Listener) -> RunResult:
     """Go on with a run directory, by as many processes as there are now."""
     directory = RunDirectory(out)
     config = validate(directory.read_config(), str(directory.config))
-    with launched(config.run.shards, config.run.timeout, config.device):
+    with carried_out(config, out):
         return resume(out, listener if team().first else SILENT)
 
 

@@ -111,7 +111,7 @@ def load_state(
     blocks = tuple(load_blocks(run, config, dim, condition))
     ahead = blocks[-1] if known.get("ahead") else None  # older runs have no such key
     if known.get("pieces"):
-        rows = read_pieces(run.pieces, known["pieces"], _empty)
+        rows = read_pieces(run.pieces, known["pieces"])
         tensors |= {f"train.{name}": value for name, value in rows.items()}
     try:
         valid = _trace(tensors, "valid", config, condition)
@@ -263,10 +263,6 @@ def _begun(
             "bring them back, or make the run anew"
         )
     return start[0]
-
-
-def _empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    return torch.empty(shape, dtype=dtype)
 
 
 def _tensors(trace: Trace) -> dict[str, Tensor]:

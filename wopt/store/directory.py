@@ -38,6 +38,7 @@ class RunDirectory:
         self.result = path / "result.json"
         self.state = path / "state.safetensors"
         self.pieces = path / "state"
+        self.particles = path / "particles"
         self.refined = path / "refined.safetensors"
         self.transform = path / "transform.safetensors"
         self.certificate = path / "certificate.json"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -12,15 +11,13 @@ from torch import Tensor
 
 from wopt.errors import RunError
 from wopt.files import write_json
+from wopt.mapped import room
 from wopt.store.directory import read_tensors, write_tensors
 
 __all__ = ["count_pieces", "drop_pieces", "read_pieces", "write_pieces"]
 
 BYTES = 2**28
 """Bytes of a file, at most: writing one takes as much memory again."""
-
-Room = Callable[[tuple[int, ...], torch.dtype], Tensor]
-"""Makes an empty tensor."""
 
 
 def count_pieces(tensors: dict[str, Tensor], shards: int | None) -> int:
@@ -58,13 +55,12 @@ def write_pieces(folder: Path, name: str, tensors: dict[str, Tensor], count: int
     return f"{name}.json"
 
 
-def read_pieces(folder: Path, index: str, room: Room) -> dict[str, Tensor]:
-    """Return the tensors of an index, read a file at a time.
+def read_pieces(folder: Path, index: str) -> dict[str, Tensor]:
+    """Return the tensors of an index, read a file at a time; large ones are mapped.
 
     Args:
         folder: Where it is.
         index: Its name.
-        room: Makes the tensors that are filled: in memory, or in mapped files.
 
     Raises:
         RunError: The index or a file is missing or damaged.
@@ -73,7 +69,7 @@ def read_pieces(folder: Path, index: str, room: Room) -> dict[str, Tensor]:
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
         whole = {
-            key: room(tuple(shape), getattr(torch, dtype.removeprefix("torch.")))
+            key: room(shape, getattr(torch, dtype.removeprefix("torch.")))[0]
             for key, (shape, dtype) in known["tensors"].items()
         }
         start = 0
