@@ -62,7 +62,10 @@ def run(
     config: RunConfig, out: Path, listener: Listener = SILENT, *, report: bool = True
 ) -> RunResult:
     """Make a run of a validated configuration, see :func:`begin`."""
-    return begin(prepare(config), out, listener, report=report)
+    with carried_out(config, out):
+        with alone():
+            prepared = prepare(config)
+        return begin(prepared, out, listener, report=report)
 
 
 def begin(

@@ -237,13 +237,11 @@ def run(
         UserError: The configuration, data or parts cannot be used; nothing is written then.
     """
     from wopt.runs import execute
-    from wopt.runs.carry import carried_out
     from wopt.runs.together import run_table
 
     told = listener_of(listener, SILENT)  # the run's log has all warnings
     if isinstance(config, RunConfig):
-        with carried_out(config, Path(out)):
-            return execute.run(config, Path(out), told)
+        return execute.run(config, Path(out), told)
     where = str(config) if isinstance(config, (str, Path)) else ""
     table = read_toml(Path(config)) if isinstance(config, (str, Path)) else dict(config)
     return run_table(table, where, Path(out), told)
