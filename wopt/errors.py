@@ -10,6 +10,7 @@ __all__ = [
     "DivergenceError",
     "PluginError",
     "RunError",
+    "TeamError",
     "UserError",
     "WoptError",
 ]
@@ -55,6 +56,10 @@ class DamagedError(RunError):
 
 class BusyError(RunError):
     """A run directory that another process writes now."""
+
+
+class TeamError(WoptError):
+    """A process of a run of several that ended or does not answer."""
 
 
 class Converged(WoptError):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,6 +12,9 @@ from torch import Tensor
 
 from wopt.capabilities import Capability
 from wopt.interfaces.block import FlowBlock
+from wopt.mapped import is_large, room
+from wopt.parallel import Team, team
+from wopt.parallel.draws import ShardDraws
 from wopt.particles import Particles
 
 __all__ = [
@@ -28,37 +32,95 @@ __all__ = [
 ROWS = 8192
 """Rows that go through a map at a time, so that memory does not grow with the particles."""
 
+_calls = 0
+
 
 @torch.no_grad()
 def in_batches(function: Callable[[Tensor], Any], x: Tensor, rows: int = ROWS) -> Any:
     """Return ``function(x)``, a tensor or a tuple of them, computed on chunks of rows.
 
-    Where ``x`` lies in a shared mapped file (``torch.from_file``), so do results of more than one
-    chunk, in files without a name under ``TMPDIR`` that live as long as the tensors.
+    A team computes together: each process its shards, and all receive all rows. Results above the
+    budget of :func:`wopt.mapped.rooms` are in mapped files, which the processes of a team share;
+    without a budget so are those of an ``x`` that lies in one (``torch.from_file``), under
+    ``TMPDIR``.
     """
-    first = function(x[:rows])
+    of = team()
+    if of.shares(len(x)):
+        return _shared(of, function, x, rows)
     if len(x) <= rows:
-        return first
-    single = isinstance(first, Tensor)
-    parts = (first,) if single else first
-    whole = tuple(_room(part, x) for part in parts)
-    for offset in range(0, len(x), rows):
-        if offset:
-            output = function(x[offset : offset + rows])
-            parts = (output,) if single else output
-        for into, part in zip(whole, parts, strict=True):
-            into[offset : offset + rows] = part
-    return whole[0] if single else whole
+        return function(x)
+    whole = _Rows(x, "")
+    whole.compute(function, slice(0, len(x)), rows)
+    return whole.all
 
 
-def _room(part: Tensor, x: Tensor) -> Tensor:
-    """Return an empty tensor for all rows, in a mapped file if ``x`` is in one."""
+def _shared(of: Team, function: Callable[[Tensor], Any], x: Tensor, rows: int) -> Any:
+    global _calls
+    _calls += 1  # on every process alike, so that files have the same names
+    whole, bounds = _Rows(x, f"shared-{_calls}"), of.bounds(len(x))
+
+    def compute() -> None:
+        for shard in of.mine:
+            draws.begin(shard)
+            whole.compute(function, bounds[shard], rows)
+
+    with ShardDraws() as draws:
+        of.together(compute)
+    for into, path in zip(whole.parts, whole.paths, strict=True):
+        if path is None:
+            of.fill(into)
+        else:  # all have it, and what others wrote is there
+            path.unlink(missing_ok=True)
+    return whole.all
+
+
+class _Rows:
+    """The results at all rows, which are made when the first chunk says of what shape they are."""
+
+    def __init__(self, x: Tensor, name: str) -> None:
+        self.x, self.name, self.single = x, name, False
+        self.parts: list[Tensor] = []
+        self.paths: list[Path | None] = []
+
+    @property
+    def all(self) -> Any:
+        """What the function returns of all rows."""
+        return self.parts[0] if self.single else tuple(self.parts)
+
+    def compute(self, function: Callable[[Tensor], Any], span: slice, rows: int) -> None:
+        """Fill a span of rows, a chunk at a time."""
+        for at in _chunks(span, rows):
+            output = function(self.x[at])
+            self.single = isinstance(output, Tensor)
+            made = (output,) if self.single else tuple(output)
+            for part in made if not self.parts else ():
+                name = f"{self.name}-{len(self.paths)}" if self.name else None
+                whole, path = _room(part, self.x, name)
+                self.parts.append(whole)
+                self.paths.append(path)
+            for into, part in zip(self.parts, made, strict=True):
+                into[at] = part
+
+
+def _chunks(of: slice, rows: int) -> Iterator[slice]:
+    """Yield chunks of a span of rows."""
+    for start in range(of.start, of.stop, rows):
+        yield slice(start, min(start + rows, of.stop))
+
+
+def _room(part: Tensor, x: Tensor, name: str | None) -> tuple[Tensor, Path | None]:
+    """Return an empty tensor for all rows, and its file if others are to find it by a name."""
     shape = (len(x), *part.shape[1:])
-    if x.device.type != "cpu" or x.untyped_storage().filename is None:
-        return part.new_empty(shape)
+    if x.device.type != "cpu":
+        return part.new_empty(shape), None
+    if is_large(len(x) * part[0].numel() * part.element_size()):
+        return room(shape, part.dtype, name=name)
+    if x.untyped_storage().filename is None:
+        return part.new_empty(shape), None
     with tempfile.NamedTemporaryFile() as file:  # lives on, nameless, as long as the tensor
         size = len(x) * part[0].numel()
-        return torch.from_file(file.name, shared=True, size=size, dtype=part.dtype).view(shape)
+        whole = torch.from_file(file.name, shared=True, size=size, dtype=part.dtype)
+    return whole.view(shape), None
 
 
 def push(block: FlowBlock, particles: Particles, *, audit: bool = False) -> Particles:

@@ -6,6 +6,7 @@ Nothing is imported here that takes time, so that Ctrl-C is answered from the fi
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from typing import Any
 
@@ -68,6 +69,8 @@ def _fail(message: str, status: int) -> int:
 
     from wopt.reading import printable
 
+    if os.environ.get("WORLD_SIZE", "1") != "1":  # one of the processes that torchrun started
+        message = f"(process {os.environ.get('RANK')}) {message}"
     click.secho("error: ", fg="red", bold=True, nl=False, err=True)
     click.echo(printable(message), err=True)
     return status

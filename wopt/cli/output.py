@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,15 @@ import click
 from wopt.interfaces.listener import Listener
 from wopt.reading import printable
 
-__all__ = ["Quiet", "json_option", "listener_for", "print_json", "quiet_option", "result_table"]
+__all__ = [
+    "Quiet",
+    "first",
+    "json_option",
+    "listener_for",
+    "print_json",
+    "quiet_option",
+    "result_table",
+]
 
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print warnings and errors alone.")
 json_option = click.option(
@@ -32,9 +41,14 @@ class Quiet(Listener):
             click.secho(printable(f"{result.status}: {result.reason}"), fg="red", err=True)
 
 
+def first() -> bool:
+    """Whether this is the process that prints, of those that ``torchrun`` started."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def listener_for(quiet: bool, as_json: bool = False) -> Listener:
     """Return who is told of a run on the command line."""
-    if quiet or as_json:
+    if quiet or as_json or not first():
         return Quiet()
     from wopt.cli.console import RunTerminal
 

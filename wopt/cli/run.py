@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from wopt.cli.output import json_option, listener_for, print_json, quiet_option, result_table
+from wopt.cli.output import first, json_option, listener_for, print_json, quiet_option, result_table
 
 __all__ = ["command"]
 
@@ -38,14 +38,12 @@ def command(
     Exit status: 0 done, 1 a failed run, 2 a mistake in the input, 130 interrupted.
     """
     from wopt.cli.common import exit_status, table_of, warn_of_plugins
-    from wopt.runs.execute import begin
-    from wopt.runs.planned import prepared_run
+    from wopt.runs.together import run_table
 
     warn_of_plugins()
     listener = listener_for(quiet, as_json)
-    prepared = prepared_run(table_of(config, settings, budget), str(config), listener)
     path = out or Path("runs") / config.stem
-    result = begin(prepared, path, listener)
-    if as_json:
+    result = run_table(table_of(config, settings, budget), str(config), path, listener)
+    if as_json and first():
         print_json(result_table(result, path))
     return exit_status(result)

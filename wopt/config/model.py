@@ -10,6 +10,7 @@ from pydantic_core import PydanticSerializationError
 
 from wopt.certify.options import CertifyOptions
 from wopt.component import Options, Spec, custom_error, describe, name_of, named
+from wopt.config.running import Running
 from wopt.config.shorthand import written_out
 from wopt.errors import ConfigError
 from wopt.interfaces.block import FlowBlock
@@ -75,6 +76,9 @@ class RunConfig(Options):
     ] = None
     certify: Annotated[CertifyOptions, Field(description="how the certificate is measured")] = (
         Field(default_factory=CertifyOptions)
+    )
+    run: Annotated[Running, Field(description="how the run is carried out: by how many shards")] = (
+        Field(default_factory=Running)
     )
     tracker: Annotated[
         Tracker | None,

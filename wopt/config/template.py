@@ -17,7 +17,18 @@ from wopt.registry import KINDS
 
 __all__ = ["template"]
 
-_TABLES = ("source", "objective", "scheme", "block", "solver", "guard", "stop", "certify", "refine")
+_TABLES = (
+    "source",
+    "objective",
+    "scheme",
+    "block",
+    "solver",
+    "guard",
+    "stop",
+    "certify",
+    "refine",
+    "run",
+)
 
 
 def template(

@@ -20,6 +20,7 @@ from wopt.errors import UserError, WoptError
 from wopt.files import write_json
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import SILENT, Listener
+from wopt.mapped import rooms
 from wopt.particles import Particles
 from wopt.runs.challenge import Challenge, can_be_challenged
 from wopt.runs.fingerprint import check_data
@@ -67,10 +68,12 @@ def certify_run(
         table = table | {"certify": {**table.get("certify", {}), **options}}
     config = validate(table, str(directory.config))
     with directory.lock():
-        prepared = prepare(config)
-        changed = None if prepared.loaded is None else check_data(directory, prepared.loaded)
-        start = prepared.train, prepared.valid
-        state = load_state(directory, config, prepared.train.dim, prepared.train.condition, start)
+        with rooms(directory.particles, config.run.memory):
+            prepared = prepare(config)
+            changed = None if prepared.loaded is None else check_data(directory, prepared.loaded)
+            start = prepared.train, prepared.valid
+            dim, condition = prepared.train.dim, prepared.train.condition
+            state = load_state(directory, config, dim, condition, start)
         lower = None if against is None else rival_of(prepared, state.blocks, against)
         recorded = _recorded(directory) if again else None
         certificate = certify(

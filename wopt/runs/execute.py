@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import platform
 import time
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,11 @@ from wopt.flow.own import free, in_own_units
 from wopt.host import host
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import SILENT, Listener, Listeners
+from wopt.parallel import alone, team
+from wopt.parallel.interrupt import noting
+from wopt.parallel.launch import by_first
 from wopt.report import collect, render
+from wopt.runs.carry import carried_out
 from wopt.runs.certify import Carried, certify
 from wopt.runs.evaluate import evaluate
 from wopt.runs.fingerprint import check_data, remember_data
@@ -47,6 +53,8 @@ _REPORT, _PANELS = 0.9, 0.12
 """Processor seconds of a report, and of a step's panels in it."""
 
 SAMPLES = 2000
+
+_GO_ON = "go on with `wopt resume {}`"
 """Rows of ``samples.npy``."""
 
 
@@ -54,7 +62,10 @@ def run(
     config: RunConfig, out: Path, listener: Listener = SILENT, *, report: bool = True
 ) -> RunResult:
     """Make a run of a validated configuration, see :func:`begin`."""
-    return begin(prepare(config), out, listener, report=report)
+    with carried_out(config, out):
+        with alone():
+            prepared = prepare(config)
+        return begin(prepared, out, listener, report=report)
 
 
 def begin(
@@ -76,19 +87,19 @@ def begin(
     model = "push_forward" if prepared.pushes else "pull_back"
     table = to_table(config) | {"model": model, "versions": versions()}
     _check_readable(table, out)
-    directory = RunDirectory(out)
-    directory.check_free()
-    directory.check_links()
-    directory.make()
-    with directory.lock():
+    directory, dataset = RunDirectory(out), _dataset(prepared)
+
+    def write() -> None:
         directory.create(table)
-        dataset = _dataset(prepared)
         remember_data(directory, prepared.loaded or dataset)
         conditions = conditions_of(dataset) if dataset.condition else None
         save_transform(directory, dataset.transform, dataset.names, conditions)
+
+    with carried_out(config, out), _claimed(directory, new=True):
+        by_first(write)
         state = prepared.problem.begin(prepared.train, prepared.valid)
-        save_state(directory, state, config)
-        return _Execution(directory, config, prepared, listener, began, report).go(state)
+        by_first(lambda: save_state(directory, state, config))
+        return _carried_out(directory, config, prepared, state, listener, began, report)
 
 
 def resume(out: Path, listener: Listener = SILENT, *, report: bool = True) -> RunResult:
@@ -104,16 +115,51 @@ def resume(out: Path, listener: Listener = SILENT, *, report: bool = True) -> Ru
     began = time.perf_counter(), time.process_time()
     directory = RunDirectory(out)
     config = validate(directory.read_config(), str(directory.config))
-    with directory.lock():
-        prepared = prepare(config)
+    with carried_out(config, out), _claimed(directory):
+        with alone():
+            prepared = prepare(config)
         dataset, start = _dataset(prepared), (prepared.train, prepared.valid)
         changed = check_data(directory, prepared.loaded or dataset)
         state = load_state(directory, config, dataset.dim, dataset.condition, start)
-        settle(directory, config)
+        by_first(lambda: settle(directory, config))
+        return _carried_out(directory, config, prepared, state, listener, began, report, changed)
+
+
+@contextlib.contextmanager
+def _claimed(directory: RunDirectory, *, new: bool = False) -> Iterator[None]:
+    """Keep processes that are not of this run from writing here."""
+    with contextlib.ExitStack() as held:
+
+        def claim() -> None:
+            if new:
+                directory.check_free()
+                directory.check_links()
+                directory.make()
+            held.enter_context(directory.lock())
+
+        by_first(claim)
+        yield
+
+
+def _carried_out(
+    directory: RunDirectory,
+    config: RunConfig,
+    prepared: Prepared,
+    state: State,
+    listener: Listener,
+    began: tuple[float, float],
+    report: bool,
+    changed: str | None = None,
+) -> RunResult:
+    """Make the steps with the team; the first process measures and writes the results."""
+    if team().first:
         execution = _Execution(directory, config, prepared, listener, began, report)
         if changed is not None:
             execution.changed(changed)
         return execution.go(state)
+    with noting():
+        ended = make_steps(prepared, state, SILENT, go_on=_GO_ON.format(directory.path))
+    return RunResult(ended.status, ended.reason, len(ended.state.blocks))
 
 
 def _check_readable(table: dict[str, Any], out: Path) -> None:
@@ -183,13 +229,19 @@ class _Execution:
         """Make the remaining steps and write the results."""
         earlier = sum(r.seconds for r in state.records), sum(r.cpu_seconds for r in state.records)
         self.log.write(f"begins at step {state.step + 1} with {', '.join(_flat(versions()))}")
-        ended = make_steps(
-            self.prepared,
-            state,
-            self.listener,
-            go_on=f"go on with `wopt resume {self.directory.path}`",
-            save=self._save,
-        )
+        with noting():
+            ended = make_steps(
+                self.prepared,
+                state,
+                self.listener,
+                go_on=_GO_ON.format(self.directory.path),
+                save=self._save,
+            )
+        with alone():
+            return self._measured(ended, earlier)
+
+    def _measured(self, ended: Ended, earlier: tuple[float, float]) -> RunResult:
+        """Measure and write the results: on this process alone, the others have ended."""
         self.listener.phase("measuring on test data, drawing samples")
         trained = time.process_time()
         blocks = self._blocks()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable, Iterator
 from typing import Literal
 
@@ -14,6 +15,7 @@ from wopt.component import name_of
 from wopt.config.model import described
 from wopt.errors import CapabilityError, Converged, DivergenceError
 from wopt.interfaces.listener import Beginning, Listener
+from wopt.parallel.launch import told_by_first
 from wopt.runs.challenge import Challenge, can_be_challenged
 from wopt.runs.prepare import Prepared
 from wopt.statistics import mean_and_error
@@ -157,9 +159,18 @@ def _steps(prepared: Prepared, state: State, listener: Listener) -> Iterator[_St
 
 
 def _challenge(prepared: Prepared, state: State, record: StepRecord) -> LowerSide:
+    """Return what a challenge finds, which goes by a clock: that of the first process."""
     seconds = max(_SHARE * record.cpu_seconds, _LEAST)
     level = prepared.config.certify.level
-    return Challenge(prepared, state.blocks, state, fresh=True).lower_side(seconds, level)
+    found: list[LowerSide] = []
+
+    def challenge() -> str:
+        challenger = Challenge(prepared, state.blocks, state, fresh=True)
+        found.append(challenger.lower_side(seconds, level))
+        return json.dumps(found[0].to_dict())
+
+    told = told_by_first(f"challenge {state.step}", challenge)
+    return found[0] if found else LowerSide.from_dict(json.loads(told))
 
 
 @torch.no_grad()

@@ -237,13 +237,14 @@ def run(
         UserError: The configuration, data or parts cannot be used; nothing is written then.
     """
     from wopt.runs import execute
+    from wopt.runs.together import run_table
 
     told = listener_of(listener, SILENT)  # the run's log has all warnings
     if isinstance(config, RunConfig):
         return execute.run(config, Path(out), told)
     where = str(config) if isinstance(config, (str, Path)) else ""
     table = read_toml(Path(config)) if isinstance(config, (str, Path)) else dict(config)
-    return execute.begin(prepared_run(table, where, told), Path(out), told)
+    return run_table(table, where, Path(out), told)
 
 
 def _from_particles(

@@ -21,6 +21,7 @@ from wopt.particles import Particles
 from wopt.reading import parsed_json, printable
 from wopt.store.checks import Kept, check_particles, check_transform, parsed_names, same_kinds
 from wopt.store.directory import RunDirectory
+from wopt.store.pieces import count_pieces, drop_pieces, read_pieces, write_pieces
 from wopt.tensors import read_tensors, write_tensors
 from wopt.train.problem import State, Trace
 
@@ -43,7 +44,8 @@ def save_state(run: RunDirectory, state: State, config: RunConfig) -> None:
     A run that is killed in between resumes from the step before. Blocks that were refined together
     are kept aside until the state says that they count. Training particles are written as they were
     before the newest block, which carries them when they are read back; at the start, where the
-    source has them, not at all.
+    source has them, not at all. With ``run.shards``, or where they are many, they are in files of
+    their own, ``state/003-00001-of-00004.safetensors``, with an index ``state/003.json``.
     """
     refined = bool(state.records) and state.records[-1].refined > 0
     if refined:
@@ -60,6 +62,13 @@ def save_state(run: RunDirectory, state: State, config: RunConfig) -> None:
     begun = None
     if state.start is not None and state.train.before is state.start[0]:
         begun = _mark(splits.pop("train").before)
+    index = None
+    if "train" in splits:
+        rows = _tensors(state.train)
+        count = count_pieces(rows, config.run.shards)
+        if count > 1:
+            index = write_pieces(run.pieces, f"{state.step:03d}", rows, count)
+            splits.pop("train")
     tensors = {
         f"{split}.{name}": value
         for split, trace in splits.items()
@@ -70,6 +79,7 @@ def save_state(run: RunDirectory, state: State, config: RunConfig) -> None:
     metadata = {
         "ahead": state.train.ahead is not None,
         "begun": begun,
+        "pieces": index,
         "step": state.step,
         "step_size": state.step_size,
         "energy": state.energy,
@@ -77,6 +87,7 @@ def save_state(run: RunDirectory, state: State, config: RunConfig) -> None:
         "refined": refined,
     }
     write_tensors(run.state, tensors, {"state": json.dumps(metadata)})
+    drop_pieces(run.pieces, index)
     if refined:
         settle(run, config)
 
@@ -105,9 +116,12 @@ def load_state(
     """
     tensors, known = _known(run)
     chains = tensors.pop("chains", None)
-    check_particles(run.state, tensors, ("train", "valid"), dim, config.dtype)
     blocks = tuple(load_blocks(run, config, dim, condition))
     ahead = blocks[-1] if known.ahead and blocks else None
+    if known.pieces is not None:
+        rows = read_pieces(run.pieces, known.pieces)
+        tensors |= {f"train.{name}": value for name, value in rows.items()}
+    check_particles(run.state, tensors, ("train", "valid"), dim, config.dtype)
     try:
         valid = _trace(tensors, "valid", config, condition)
         if known.begun and lenient and start is None:

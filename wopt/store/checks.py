@@ -35,6 +35,7 @@ class Kept(Typed):
         ahead: Whether the newest block has not carried the training particles yet.
         begun: Numbers that tell the training particles at the start from others, where they are
             not stored.
+        pieces: The index of the files that hold the training particles, where they are not here.
     """
 
     step: int
@@ -44,6 +45,7 @@ class Kept(Typed):
     refined: bool = False
     ahead: bool = False
     begun: tuple[float, ...] | None = None
+    pieces: str | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.step <= _MOST_STEPS:

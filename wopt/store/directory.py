@@ -48,6 +48,8 @@ class RunDirectory:
         self.losses = path / "losses.jsonl"
         self.result = path / "result.json"
         self.state = path / "state.safetensors"
+        self.pieces = path / "state"
+        self.particles = path / "particles"
         self.refined = path / "refined.safetensors"
         self.transform = path / "transform.safetensors"
         self.certificate = path / "certificate.json"
@@ -127,7 +129,7 @@ class RunDirectory:
         Raises:
             DamagedError: It is.
         """
-        for path in (self.blocks, *self.files):
+        for path in (self.blocks, self.pieces, self.particles, *self.files):
             check_no_link(path)
 
     def read_config(self) -> dict[str, Any]:

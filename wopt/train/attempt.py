@@ -14,6 +14,7 @@ from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import Listener
 from wopt.interfaces.scheme import History
 from wopt.interfaces.subproblem import Subproblem
+from wopt.parallel import team
 from wopt.push import push
 from wopt.seeds import generator
 from wopt.train.beside import forward_of
@@ -21,6 +22,7 @@ from wopt.train.guard import Verdict
 from wopt.train.problem import Problem, State, Trace
 from wopt.train.record import Action, Retry
 from wopt.train.solver import InnerReport
+from wopt.train.spread import spread
 from wopt.train.stage import Stage
 
 __all__ = ["Accepted", "make_step"]
@@ -160,8 +162,8 @@ _NOISE = 4.0
 @torch.no_grad()
 def _lowers(subproblem: Subproblem, block: FlowBlock) -> bool:
     """Whether a map lowers a subproblem at its own particles."""
-    change = subproblem.change(block, push(block, subproblem.particles, audit=True))
-    return change.value < 0
+    change = subproblem.change(spread(block), push(block, subproblem.particles, audit=True))
+    return team().agreed(change.value) < 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,7 +180,8 @@ class _Attempt:
         """Return the step, or why it was rejected."""
         problem, scheme, step = self.problem, self.problem.scheme, self.state.step
         problem.redraw(self.state.train.particles, f"step {step + 1}")
-        plan = scheme.plan(self._history(self.state.train, self.state.plan), problem.objective)
+        past = self._history(self.state.train, self.state.plan)
+        plan = team().agreed(scheme.plan(past, problem.objective))
         histories = [self._history(of, plan) for of in (self.state.train, self.state.valid)]
         block, retries = self.state.block, list[Retry]()
         for number in range(scheme.stages):

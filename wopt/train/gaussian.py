@@ -18,6 +18,7 @@ from wopt.particles import Particles
 from wopt.train.inner import InnerReport
 from wopt.train.laplace import laplace
 from wopt.train.robust import minimise_robustly
+from wopt.train.spread import spread
 
 __all__ = ["become_gaussian"]
 
@@ -156,7 +157,7 @@ def _descend(
     def loss() -> Tensor:
         nonlocal calls
         calls += 1
-        value = sub.loss(affine)
+        value = sub.loss(spread(affine))
         listener.work("training", min(calls, iterations), iterations, value.item())
         return value
 

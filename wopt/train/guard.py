@@ -17,9 +17,11 @@ from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.change import energy_change
 from wopt.interfaces.objective import Objective
 from wopt.interfaces.subproblem import Subproblem
+from wopt.parallel import team
 from wopt.particles import Particles
 from wopt.push import inversion_error, push
 from wopt.statistics import Mean
+from wopt.train.spread import spread
 
 __all__ = ["INVERTED", "Guard", "Verdict", "nll"]
 
@@ -129,21 +131,23 @@ class Guard(Component):
         """
         before = subproblem.particles
         moved = push(block, before, audit=True)
-        decrease = subproblem.change(block, moved)
+        decrease = team().agreed(subproblem.change(spread(block), moved))
         # The identity, where training found nothing better, moves by rounding alone.
         rounding = 8 * torch.finfo(before.points.dtype).eps
         lacks = self.rises("subproblem", decrease, rounding)
         if final and subproblem.explicit and not lacks:
-            lacks = self.rises("energy", energy_change(objective, before, moved), rounding)
+            lacks = self.rises(
+                "energy", team().agreed(energy_change(objective, before, moved)), rounding
+            )
         inversion = None
         try:
-            inversion = inversion_error([block], before.points[:INVERTED])
+            inversion = team().agreed(inversion_error([block], before.points[:INVERTED]))
         except DivergenceError as error:  # not one to one: a smaller learning rate may help
             lacks = lacks or str(error)
-        inexact = _likelihood_error(objective, block, before, moved)
+        inexact = team().agreed(_likelihood_error(objective, block, before, moved))
         return Verdict(
             moved=moved,
-            energy=float(objective.energy(moved)),
+            energy=team().agreed(float(objective.energy(moved))),
             decrease=decrease,
             likelihood_error=inexact,
             inversion_error=inversion,

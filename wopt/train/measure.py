@@ -11,6 +11,7 @@ from wopt.train.guard import Verdict, nll
 from wopt.train.importance import effective_share
 from wopt.train.problem import Problem
 from wopt.train.record import StepRecord
+from wopt.train.spread import spread
 
 __all__ = ["record_of"]
 
@@ -37,7 +38,7 @@ def record_of(
     """
     before, moved = subproblem.particles, verdict.moved
     squared = (moved.points - before.points).square().sum(1)
-    stationarity = subproblem.stationarity(block)
+    stationarity = subproblem.stationarity(spread(block))
     return StepRecord(
         step=step,
         step_size=step_size,

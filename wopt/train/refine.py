@@ -16,6 +16,7 @@ from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.change import energy_change
 from wopt.interfaces.listener import SILENT, Listener, OfStep
 from wopt.interfaces.subproblem import Subproblem
+from wopt.parallel import team
 from wopt.particles import Particles
 from wopt.push import push
 from wopt.seeds import derive, seeded
@@ -25,6 +26,7 @@ from wopt.train.problem import Problem, State, Trace
 from wopt.train.record import StepRecord
 from wopt.train.respace import respaced
 from wopt.train.solver import InnerSolver
+from wopt.train.spread import spread
 
 __all__ = ["REFINING", "Joint", "pending", "refine"]
 
@@ -127,9 +129,9 @@ class Joint:
             if audit:
                 moved = push(block, sub.particles, audit=True)
             elif self.problem.refine.recompute:
-                moved = checkpoint(sub.at, block, use_reentrant=False)
+                moved = checkpoint(sub.at, spread(block), use_reentrant=False)
             else:
-                moved = sub.at(block)
+                moved = sub.at(spread(block))
             yield sub, moved
             trace = trace.after(scheme, objective, sub, moved)
             previous = record.step_size
@@ -171,7 +173,7 @@ def _train(
         maps.eval()
         value = float(joint.loss(maps, valid))  # type: ignore[arg-type]
         maps.train()
-        return value
+        return team().agreed(value)
 
     with seeded(derive(problem.seed, "refine", state.step)):
         report = solver.minimise(
@@ -185,6 +187,7 @@ def _train(
         )
     if report.diverged:
         return None
+    team().same(list(maps.state_dict().values()))
     return [block.freeze() for block in maps]  # type: ignore[operator]
 
 
@@ -198,7 +201,7 @@ def _accept(
     """Return the state of the new maps, or ``None`` if the guard does not let them stand."""
     for _ in range(problem.guard.refinements + 1):
         candidate, after = _measured(problem, state, blocks)
-        if problem.guard.rises("joint value", joint.change(before, after)):
+        if problem.guard.rises("joint value", team().agreed(joint.change(before, after))):
             return None
         coarse = [
             block
@@ -233,7 +236,7 @@ def _measured(
         record = record_of(problem, old.step, old.step_size, energy, subs[1], block, verdict)
         keep = ("retries", "attempts", "loss", "iterations", "seconds", "cpu_seconds", "stop")
         kept = {name: getattr(old, name) for name in (*keep, "plan", "refined")}
-        records.append(dataclasses.replace(record, **kept))
+        records.append(team().agreed(dataclasses.replace(record, **kept)))
         with torch.no_grad():
             paid = paid + subs[1].cost(verdict.moved)
         parts = problem.scheme, problem.objective

@@ -16,6 +16,7 @@ from wopt.errors import CapabilityError
 from wopt.interfaces.block import FlowBlock, new_block
 from wopt.interfaces.listener import SILENT, Listener, OfStep
 from wopt.interfaces.subproblem import Subproblem
+from wopt.parallel import team
 from wopt.particles import Particles
 from wopt.seeds import derive, seeded
 from wopt.stein.residual import affine_residual
@@ -26,6 +27,7 @@ from wopt.train.importance import effective_share
 from wopt.train.noise import blurred
 from wopt.train.problem import Problem
 from wopt.train.solver import InnerReport, InnerSolver
+from wopt.train.spread import spread
 from wopt.train.variance import LogVariance
 
 __all__ = ["Stage"]
@@ -71,6 +73,7 @@ class Stage:
             for _ in range(self.attempt):
                 block.refine()
             report = self._minimise(block, problem.draws(particles, *key))
+        team().same(list(block.state_dict().values()))
         block.freeze()
         return block, report
 
@@ -135,15 +138,16 @@ class Stage:
         forward = self.forward
         if forward is None or not forward.needed or verdict.inversion_error is None:
             return False
-        return forward.gain(block) > verdict.decrease.value
+        return team().agreed(forward.gain(spread(block))) > verdict.decrease.value
 
     def _loss(self, block: FlowBlock, rows: Tensor | None) -> Tensor:
         if self.fresh is not None:
             sub = self.fresh()
         else:
             sub = blurred(self.sub if rows is None else self.sub.rows(rows), self.solver.noise)
-        loss = sub.loss(block)
-        more = None if self.forward is None else self.forward.loss(block, sub.particles)
+        shared = spread(block)
+        loss = sub.loss(shared)
+        more = None if self.forward is None else self.forward.loss(shared, sub.particles)
         return loss if more is None else loss + more
 
     @torch.no_grad()
@@ -151,28 +155,31 @@ class Stage:
         """Return the subproblem's value on held-out particles, on those that checks look at."""
         block.eval()
         few = self.solver.check_rows
-        value = (self.valid if few is None else self.valid.rows(slice(few))).loss(block)
+        value = (self.valid if few is None else self.valid.rows(slice(few))).loss(spread(block))
         block.train()
-        return float(value)
+        return team().agreed(float(value))
 
     @torch.no_grad()
     def _accuracy(self, block: FlowBlock) -> tuple[float, float] | None:
         """Return the held-out first-order error and the movement per h', if any is implicit."""
-        stationarity = self.valid.stationarity(block)
-        return None if stationarity is None else (affine_residual(stationarity), stationarity.speed)
+        condition = self.valid.stationarity(spread(block))
+        if condition is None:
+            return None
+        return team().agreed((affine_residual(condition), condition.speed))
 
     @torch.no_grad()
     def _share(self, block: FlowBlock) -> float | None:
         """Return the effective share of the held-out importance weights, or less by chains."""
-        share = effective_share(self.problem.objective.target, self.valid.at(block, audit=True))
+        shared = spread(block)
+        share = effective_share(self.problem.objective.target, self.valid.at(shared, audit=True))
         if share is None:
             raise CapabilityError(
                 "solver.weights needs a start whose density is known, a target with a potential "
                 "and blocks with a log-det; leave it out, or use `tolerance`"
             )
-        if self.forward is None:
-            return share
-        return self.forward.renew(block, self.valid.particles, share)
+        if self.forward is not None:
+            share = self.forward.renew(shared, self.valid.particles, share)
+        return team().agreed(share)
 
     def _cost(self) -> float:
         return 1.0 if self.forward is None else self.forward.mean_cost

@@ -6,6 +6,7 @@ import dataclasses
 import time
 
 from wopt.interfaces.listener import Listener
+from wopt.parallel import team
 from wopt.train.attempt import make_step
 from wopt.train.beside import look
 from wopt.train.measure import record_of
@@ -42,6 +43,7 @@ def next_state(problem: Problem, state: State, listener: Listener) -> State:
     )
     if seen is not None and record.weights is not None:
         record = dataclasses.replace(record, weights=min(seen, record.weights))
+    record = team().agreed(record)
     reason = problem.stop.reason([*state.records, record])
     return State(
         state.step + 1,

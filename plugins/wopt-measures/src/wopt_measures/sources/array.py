@@ -16,6 +16,7 @@ from wopt.data.options import (
     Weights,
     Where,
 )
+from wopt.data.stream import streamed
 from wopt.data.tables import column_names, read_frame
 from wopt_measures.options import Dequantise, File, Fractions, Key, Preprocess
 
@@ -77,7 +78,10 @@ class ArraySource(Source):
         self.choices.check(column_names(self.path, self.key), str(self.path))
 
     def load(self, seed: int) -> Dataset:
-        """Return the data, the same for the same seed."""
+        """Return the data, the same for the same seed; above ``run.memory`` in a mapped file."""
+        rows = streamed(self.path, self.choices, self.split, self.preprocess, seed)
+        if rows is not None:
+            return rows
         # No name for the table, so that its memory goes once it is read.
         return from_table(
             read_frame(self.path, self.key),

@@ -1,0 +1,134 @@
+"""Tables larger than memory: the same dataset as in memory, in mapped files; the same run."""
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import pytest
+import torch
+
+import wopt
+from wopt.config.model import validate
+from wopt.data.choices import Choices
+from wopt.data.load import from_table
+from wopt.data.stream import streamed
+from wopt.data.tables import read_frame
+from wopt.errors import ConfigError, DataError
+from wopt.mapped import bytes_of, room, rooms
+from wopt.push import in_batches
+from wopt.runs.execute import resume, run
+from wopt.store.directory import RunDirectory, read_tensors
+
+SPLIT = (0.8, 0.1, 0.1)
+ROWS = 140_000
+"""Two pieces of 65,536 rows and a part of one."""
+
+
+@pytest.fixture(scope="module")
+def x():
+    return np.random.default_rng(0).normal(size=(ROWS, 3)).astype(np.float32) + [0, 1, 2]
+
+
+def written(x, path, dtype):
+    x = x.astype(dtype)
+    if path.suffix == ".npy":
+        np.save(path, x)
+    else:
+        table = pyarrow.table({name: x[:, j] for j, name in enumerate("abc")})
+        pyarrow.parquet.write_table(table, path, row_group_size=50_000)
+    return path
+
+
+def mapped(x):
+    return x.untyped_storage().filename is not None
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ["x.npy", "x.parquet"])
+def test_it_is_the_dataset_that_is_made_in_memory(x, name, dtype, tmp_path):
+    path = written(x, tmp_path / name, dtype)
+    choices = Choices(columns=[2, 0]) if name == "x.npy" else Choices(context=["b"])
+    with rooms(tmp_path / "rooms", "1MB"):
+        found = streamed(path, choices, SPLIT, "whiten", 7)
+    expected = from_table(read_frame(path), choices, SPLIT, "whiten", 7, str(path))
+    assert mapped(found.train)
+    assert not list((tmp_path / "rooms").iterdir())  # its file has no name
+    assert (found.names, found.condition) == (expected.names, expected.condition)
+    for split in ("train", "valid", "test"):
+        one, other = getattr(found, split), getattr(expected, split)
+        assert one.dtype == other.dtype
+        assert torch.equal(one, other)
+    assert torch.equal(found.transform.matrix, expected.transform.matrix)
+
+
+def test_what_fits_is_read_as_ever(x, tmp_path):
+    path = written(x, tmp_path / "x.npy", "float32")
+    assert streamed(path, Choices(), SPLIT, "whiten", 0) is None
+    with rooms(tmp_path / "rooms", "1GB"):
+        assert streamed(path, Choices(), SPLIT, "whiten", 0) is None
+    assert not (tmp_path / "rooms").exists()
+
+
+def test_what_has_to_see_all_rows_is_refused_by_name(x, tmp_path):
+    path = written(x, tmp_path / "x.parquet", "float32")
+    whole = pyarrow.table({"a": np.arange(ROWS), "b": x[:, 0]})
+    pyarrow.parquet.write_table(whole, tmp_path / "whole.parquet")
+    with rooms(tmp_path / "rooms", "1MB"):
+        with pytest.raises(DataError, match="cannot be streamed with support, weights"):
+            streamed(path, Choices(support={"a": "infer"}, weights="c"), SPLIT, "whiten", 0)
+        with pytest.raises(DataError, match="with columns of type int64"):
+            streamed(tmp_path / "whole.parquet", Choices(), SPLIT, "whiten", 0)
+
+
+def test_a_value_that_is_not_finite_is_found(x, tmp_path):
+    bad = x.copy()
+    bad[70_000, 1] = np.nan
+    path = written(bad, tmp_path / "x.npy", "float32")
+    with rooms(tmp_path / "rooms", "1MB"), pytest.raises(DataError, match="column.s. x1"):
+        streamed(path, Choices(), SPLIT, "whiten", 0)
+
+
+def test_results_of_many_rows_are_mapped_above_the_budget(tmp_path):
+    x = torch.arange(100_000.0)[:, None]
+    with rooms(tmp_path / "rooms", "2MB"):
+        made = in_batches(lambda part: (part + 1, part[:2, 0] * 0 if len(part) < 2 else part), x)
+    assert all(map(mapped, made))
+    assert torch.equal(made[0], x + 1)
+    assert not mapped(in_batches(lambda part: part + 1, x))
+
+
+@pytest.mark.parametrize("text", ["2", "much", "-1GB", "0GB", "1.2.3GB"])
+def test_what_is_no_amount_of_memory_is_said(text):
+    with pytest.raises(ConfigError, match="is no amount of memory"):
+        bytes_of(text)
+    with pytest.raises(ConfigError, match=r"run\.memory"):
+        validate({"source": "toy", "run": {"memory": text}})
+
+
+def test_without_a_budget_there_is_memory():
+    whole, path = room((10, 2), torch.float64)
+    assert (whole.shape, path, mapped(whole)) == ((10, 2), None, False)
+
+
+def test_a_run_within_a_budget_is_the_run_without_and_resumes(x, tmp_path):
+    path = written(x[:20_000], tmp_path / "x.npy", "float32")
+    table = {
+        "source": {"name": "array", "path": str(path), "preprocess": "none"},
+        "scheme": {"name": "jko", "step_size": 0.2},
+        "block": {"name": "affine"},
+        "solver": {"iterations": 10, "batch_size": 100, "learning_rate": 0.02},
+        "guard": {"rows": 200},
+        "stop": {"steps": 3},
+        "certify": {"enabled": False},
+    }
+    one, two = tmp_path / "one", tmp_path / "two"
+    run(validate(table), one, report=False)
+    small = {**table, "run": {"memory": "1MB"}}
+    run(validate({**small, "stop": {"steps": 2}}), two, report=False)
+    config = RunDirectory(two).config
+    config.write_text(config.read_text().replace("steps = 2\n", "steps = 3\n"))
+    resume(two, report=False)
+    assert not (two / "particles").exists()
+    for step in (1, 2, 3):
+        blocks = [read_tensors(RunDirectory(at).block(step))[0] for at in (one, two)]
+        assert all(torch.equal(blocks[0][key], blocks[1][key]) for key in blocks[0])
+    assert wopt.load(two).sample(3).shape == (3, 3)

@@ -1,0 +1,72 @@
+"""The options of how a run is carried out: by how many shards, in how much memory."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from wopt.component import Component, fields
+from wopt.errors import ConfigError
+from wopt.mapped import bytes_of
+
+__all__ = ["Running"]
+
+
+def _power_of_two(shards: int | None) -> int | None:
+    if shards is not None and shards & (shards - 1):
+        raise ValueError(f"{shards} is no power of two; choose 2, 4, 8, ...")
+    return shards
+
+
+def _amount(text: str | None) -> str | None:
+    try:
+        if text is not None:
+            bytes_of(text)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+@fields
+class Running(Component):
+    """How a run is carried out, by one process or by those that ``torchrun`` starts.
+
+    With ``shards`` every sum over particles is made over so many parts in a fixed order, each on
+    one thread, so that 1, 2, 4, ... processes give the same bits on CPUs of one kind. Without it
+    they agree to rounding.
+
+    Source: docs/scaling.md.
+
+    Example:
+        >>> Running(shards=4).shards
+        4
+    """
+
+    shards: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            description="parts, a power of two, over which sums are made in a fixed order: the "
+            "number of processes, any that divides it, then changes no bit; by default one part a "
+            "process",
+        ),
+        AfterValidator(_power_of_two),
+    ] = None
+    memory: Annotated[
+        str | None,
+        Field(
+            description='budget for particles and data, such as "2GB": tensors above a sixteenth '
+            "of it are in mapped files of the run directory, and tables above that are streamed "
+            "from .npy and .parquet files; by default everything is in memory"
+        ),
+        AfterValidator(_amount),
+    ] = None
+    timeout: Annotated[
+        float,
+        Field(
+            gt=0,
+            description="seconds after which a process that does not answer ends the others; more "
+            "than any step of one process alone, such as writing a checkpoint, may take",
+        ),
+    ] = 120.0

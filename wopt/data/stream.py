@@ -1,0 +1,156 @@
+"""Tables larger than memory: read a piece at a time into a mapped file, shuffled on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from wopt.data.assemble import assemble, check_context
+from wopt.data.choices import Choices, with_conditions
+from wopt.data.columns import Column, Columns
+from wopt.data.dataset import Dataset, check_finite
+from wopt.data.files import existing_file
+from wopt.data.tables import pick_columns
+from wopt.data.transform import How
+from wopt.errors import DataError
+from wopt.mapped import is_large, room
+
+__all__ = ["streamed"]
+
+_ROWS = 2**16
+"""Rows that are read at a time."""
+
+
+def streamed(
+    path: str | Path,
+    choices: Choices,
+    fractions: tuple[float, float, float],
+    preprocess: How,
+    seed: int,
+) -> Dataset | None:
+    """Return the dataset of a table that does not fit ``run.memory``; ``None`` if it fits.
+
+    It is that of :func:`wopt.data.load.from_table`, to the bit. The rows go once from the file,
+    memory-mapped or a row group at a time, into one mapped file in the splits' order.
+
+    Args:
+        path: A ``.npy`` or ``.parquet`` file of floating-point numbers.
+        choices: Which columns, which of them conditions.
+        fractions: Shares of the splits.
+        preprocess: What is fitted.
+        seed: Of the shuffle.
+
+    Raises:
+        DataError: The table is too large, and of a kind that cannot be streamed; or as there.
+    """
+    path = existing_file(path)
+    opened = _opened(path)
+    if opened is None:
+        return None
+    known, types, n, pieces = opened
+    names, condition = _chosen(known, choices, str(path))
+    kinds = {types[name] for name in names}
+    wide = "float" if kinds == {"float"} else "double"
+    dtype = torch.float32 if wide == "float" else torch.float64
+    if not is_large(n * len(names) * dtype.itemsize):
+        return None
+    _check(path, choices, kinds)
+    columns = Columns(tuple(Column(name, type=types[name]) for name in names), condition)
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
+    place = torch.empty_like(order)
+    place[order] = torch.arange(n)
+    del order
+    (x, _), start = room((n, len(names)), dtype), 0
+    for piece in pieces(names):
+        rows = torch.from_numpy(piece).to(dtype)
+        check_finite(rows, names, f"{path}, rows from {start}")
+        x[place[start : start + len(rows)]] = rows
+        start += len(rows)
+    ends = [round(sum(fractions[: k + 1]) * n) for k in range(len(fractions) - 1)]
+    splits = torch.tensor_split(x, ends)
+    return assemble(splits, preprocess, names, columns=columns)
+
+
+def _chosen(known: Sequence[str], choices: Choices, origin: str) -> tuple[tuple[str, ...], int]:
+    """Return the columns that are used, conditions last, and how many these are."""
+    choices.check(list(known), origin)
+    picked = choices.default_columns(known) if choices.columns is None else choices.columns
+    names = [known[j] for j in pick_columns(known, picked, origin)]
+    used = with_conditions(names, choices.conditions, known)
+    given = check_context(used, choices.conditions)
+    order = [*(j for j in range(len(used)) if j not in given), *given]
+    return tuple(used[j] for j in order), len(given)
+
+
+def _check(path: Path, choices: Choices, kinds: set[str]) -> None:
+    """Raise for what has to see all rows at once.
+
+    Raises:
+        DataError: By name.
+    """
+    asked = {
+        "kinds": choices.kinds, "dequantise": choices.dequantise, "support": choices.support,
+        "weights": choices.weights, "where": choices.where, "time": choices.time,
+        "nan": choices.nan != "refuse",
+    }  # fmt: skip
+    wrong = [name for name, value in asked.items() if value]
+    wrong += [f"columns of type {kind}" for kind in sorted(kinds - {"float", "double"})]
+    if wrong:
+        raise DataError(
+            f"{path} does not fit run.memory and cannot be streamed with {', '.join(wrong)}: write "
+            "the rows and columns that are used to a .npy or .parquet file of floating-point "
+            "numbers first, or raise run.memory"
+        )
+
+
+def _opened(path: Path) -> tuple[tuple[str, ...], dict[str, str], int, Any] | None:
+    """Return the names and types of the columns, the number of rows, and what reads pieces."""
+    if path.suffix.lower() == ".npy":
+        array = _mapped(path)
+        if array is None:
+            return None
+        names = tuple(f"x{j}" for j in range(array.shape[1]))
+        kind = {"f4": "float", "f8": "double"}.get(array.dtype.str[1:], str(array.dtype))
+
+        def pieces(chosen: Sequence[str]) -> Iterator[NDArray[Any]]:
+            at = [names.index(name) for name in chosen]
+            for start in range(0, len(array), _ROWS):
+                yield np.ascontiguousarray(array[start : start + _ROWS][:, at])
+
+        return names, dict.fromkeys(names, kind), len(array), pieces
+    if path.suffix.lower() == ".parquet":
+        return _parquet(path)
+    return None
+
+
+def _mapped(path: Path) -> NDArray[Any] | None:
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError):  # who reads it whole says what is wrong with it
+        return None
+    plain = array.ndim == 2 and array.dtype.isnative and array.shape[1] > 0
+    return array if plain else None
+
+
+def _parquet(path: Path) -> tuple[tuple[str, ...], dict[str, str], int, Any] | None:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        file = pyarrow.parquet.ParquetFile(path, memory_map=True)
+    except (pyarrow.ArrowException, OSError):
+        return None
+    schema = file.schema_arrow
+
+    def pieces(chosen: Sequence[str]) -> Iterator[NDArray[Any]]:
+        for batch in file.iter_batches(batch_size=_ROWS, columns=list(chosen)):
+            columns = [batch.column(name).to_numpy(zero_copy_only=False) for name in chosen]
+            yield np.stack(columns, axis=1)
+
+    types = {name: str(schema.field(name).type) for name in schema.names}
+    return tuple(schema.names), types, file.metadata.num_rows, pieces

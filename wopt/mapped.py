@@ -1,0 +1,103 @@
+"""Room for many rows: in memory, or in mapped files of a run's directory above a budget."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from wopt.errors import ConfigError
+
+__all__ = ["bytes_of", "is_large", "room", "rooms"]
+
+SHARE = 16
+"""Tensors above this part of the budget are mapped; a run has a few of such at a time."""
+
+_UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+
+_folder: Path | None = None
+_most = math.inf
+_made = 0
+
+
+def bytes_of(text: str) -> int:
+    """Return a number of bytes.
+
+    Raises:
+        ConfigError: The text is none.
+
+    Example:
+        >>> bytes_of("2GB"), bytes_of("500 MB")
+        (2000000000, 500000000)
+    """
+    found = re.fullmatch(r"\s*([0-9.]+)\s*([KMGT]B)\s*", text, re.IGNORECASE)
+    try:
+        size = float(found[1]) * _UNITS[found[2].upper()] if found else 0.0
+    except ValueError:
+        size = 0.0
+    if not size > 0:
+        raise ConfigError(f"{text!r} is no amount of memory; write a number with KB, MB, GB or TB")
+    return int(size)
+
+
+@contextlib.contextmanager
+def rooms(folder: Path, memory: str | None) -> Iterator[None]:
+    """Keep large tensors in mapped files of a folder inside.
+
+    The files have no name once they are mapped, so that nothing is left of them, whatever ends the
+    process, and they live as long as their tensors.
+
+    Args:
+        folder: Where; made if it is needed.
+        memory: The budget, ``"2GB"``; ``None`` to keep everything in memory.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder, rooms(Path(folder), "16MB"):
+        ...     large, small = (room((n, 2), torch.float32)[0] for n in (200_000, 100))
+        >>> large.untyped_storage().filename is not None, small.untyped_storage().filename
+        (True, None)
+    """
+    global _folder, _most
+    before = _folder, _most
+    _folder, _most = (None, math.inf) if memory is None else (folder, bytes_of(memory) / SHARE)
+    try:
+        yield
+    finally:
+        _folder, _most = before
+
+
+def is_large(size: float) -> bool:
+    """Whether so many bytes are to be mapped."""
+    return size > _most
+
+
+def room(
+    shape: Sequence[int], dtype: torch.dtype, *, name: str | None = None
+) -> tuple[Tensor, Path | None]:
+    """Return an empty tensor on the CPU, in a mapped file if it is large, and that file.
+
+    Args:
+        shape: Of it.
+        dtype: Of it.
+        name: By which other processes find the same file, until the caller removes it; by default
+            the file loses its name at once, and no path is returned.
+    """
+    global _made
+    count = math.prod(shape)
+    if _folder is None or not is_large(count * dtype.itemsize):
+        return torch.empty(tuple(shape), dtype=dtype), None
+    _folder.mkdir(parents=True, exist_ok=True)
+    _made += 1
+    path = _folder / f"{name or f'{os.getpid()}-{_made}'}.rows"
+    whole = torch.from_file(str(path), shared=True, size=count, dtype=dtype).view(tuple(shape))
+    if name is not None:
+        return whole, path
+    path.unlink()
+    return whole, None

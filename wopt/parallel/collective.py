@@ -1,0 +1,102 @@
+"""What processes send each other, and how it is said that one of them does not answer."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from wopt import errors
+from wopt.errors import TeamError, WoptError
+
+__all__ = ["all_gather", "all_reduce", "broadcast", "exchange", "raise_first"]
+
+_TEXT = 2048
+"""Bytes of an error that is told to others."""
+
+_SMALL = 2**20
+"""Elements up to which rows are exchanged in one message, for which they are copied."""
+
+
+@contextlib.contextmanager
+def _answered() -> Iterator[None]:
+    """Turn what a library says about a lost process into one message.
+
+    Raises:
+        TeamError: A process ended, or did not answer in time.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        late = "timed out" in reason.lower() or "timeout" in reason.lower()
+        what = "did not answer within run.timeout" if late else "has ended"
+        raise TeamError(
+            f"another process of this run {what}, so this one ends too ({reason[:160]}). Finished "
+            "steps are kept: go on with `wopt resume DIRECTORY`, with any number of processes that "
+            "run.shards allows"
+        ) from None
+
+
+def all_reduce(flat: Tensor) -> Tensor:
+    """Return the sum of a vector over all processes, the same bits on each."""
+    with _answered():
+        torch.distributed.all_reduce(flat)
+    return flat
+
+
+def all_gather(flat: Tensor, size: int) -> list[Tensor]:
+    """Return the vectors of all processes, in the order of their ranks."""
+    received = [torch.empty_like(flat) for _ in range(size)]
+    with _answered():
+        torch.distributed.all_gather(received, flat)
+    return received
+
+
+def broadcast(tensor: Tensor, rank: int = 0) -> None:
+    """Give every process the tensor of one, in place."""
+    whole = tensor if tensor.is_contiguous() else tensor.contiguous()
+    with _answered():
+        torch.distributed.broadcast(whole, rank)
+    if whole is not tensor:
+        tensor.copy_(whole)
+
+
+def exchange(whole: Tensor, spans: Sequence[slice], rank: int) -> None:
+    """Give every process all rows of a tensor, of which each has one span, in place.
+
+    Few rows are padded to equal numbers and sent in one message; many are sent as they lie, which
+    needs no second copy in memory.
+    """
+    if whole.numel() > _SMALL:
+        for source, span in enumerate(spans):
+            broadcast(whole[span], source)
+        return
+    most = max(span.stop - span.start for span in spans)
+    own = whole[spans[rank]]
+    padded = whole.new_zeros(most, *whole.shape[1:])
+    padded[: len(own)] = own
+    for span, rows in zip(spans, all_gather(padded, len(spans)), strict=True):
+        whole[span] = rows[: span.stop - span.start]
+
+
+def raise_first(own: WoptError | None, size: int) -> None:
+    """Raise on every process the error of the first that has one.
+
+    Args:
+        own: This process's error, if it has one.
+        size: How many processes there are.
+
+    Raises:
+        WoptError: Of the same class, with the same text.
+    """
+    told = b"" if own is None else f"{type(own).__name__}: {own}".encode()[:_TEXT]
+    padded = torch.zeros(_TEXT, dtype=torch.uint8)
+    padded[: len(told)] = torch.tensor(list(told), dtype=torch.uint8)
+    for received in all_gather(padded, size):
+        text = bytes(received.tolist()).rstrip(b"\0").decode(errors="ignore")
+        if text:
+            name, _, message = text.partition(": ")
+            raise getattr(errors, name, WoptError)(message)

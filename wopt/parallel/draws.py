@@ -1,0 +1,52 @@
+"""What shards draw: numbers that depend on the shard, not on which process computes it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+__all__ = ["ShardDraws"]
+
+
+class ShardDraws:
+    """Seeds torch's global generator for every shard, from where it stands.
+
+    Afterwards it stands where it did, one draw further if a shard drew anything, so that what does
+    not draw leaves all later draws as they are in one process.
+
+    Example:
+        >>> _ = torch.manual_seed(0)
+        >>> with ShardDraws() as draws:
+        ...     both = [float(torch.rand(())) for k in (0, 1) if not draws.begin(k)]
+        >>> _ = torch.manual_seed(0)
+        >>> with ShardDraws() as draws:
+        ...     draws.begin(1)
+        ...     float(torch.rand(())) == both[1]
+        True
+    """
+
+    def __init__(self) -> None:
+        self._before = torch.get_rng_state()
+        peek = torch.Generator()
+        peek.set_state(self._before)
+        self._seed = int(torch.randint(2**62, (), generator=peek))
+        self._further = peek.get_state()
+        self._begun: Tensor | None = None
+        self._drew = False
+
+    def __enter__(self) -> ShardDraws:
+        return self
+
+    def begin(self, shard: int) -> None:
+        """Seed the generator for a shard."""
+        self._look()
+        torch.manual_seed(self._seed + shard)
+        self._begun = torch.get_rng_state()
+
+    def _look(self) -> None:
+        if self._begun is not None and not self._drew:
+            self._drew = not torch.equal(self._begun, torch.get_rng_state())
+
+    def __exit__(self, *_: object) -> None:
+        self._look()
+        torch.set_rng_state(self._further if self._drew else self._before)

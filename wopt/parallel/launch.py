@@ -1,0 +1,138 @@
+"""Joining the processes that ``torchrun`` started."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+import torch
+
+from wopt.errors import TeamError, WoptError
+from wopt.parallel.team import Team, alone, joined, team
+
+__all__ = ["by_first", "launched", "restarted", "told_by_first"]
+
+_POLL = 0.05
+
+
+@contextlib.contextmanager
+def launched(shards: int | None, timeout: float, device: str = "cpu") -> Iterator[Team]:
+    """Join the team of this process inside; where there is one already, that stays.
+
+    Args:
+        shards: ``run.shards``.
+        timeout: Seconds after which a process that does not answer ends the others.
+        device: Where the run computes: gloo serves CPUs, nccl CUDA devices beside it.
+
+    Raises:
+        ConfigError: So many processes cannot share so many shards.
+        TeamError: The processes do not find each other.
+    """
+    size, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
+    if team().shards > 1 or team().size > 1:
+        yield team()
+        return
+    of = Team(rank, size, shards)
+    threads = torch.get_num_threads()
+    if shards is not None:  # bits depend on how many threads share a sum
+        torch.set_num_threads(1)
+    try:
+        with _processes(of, timeout, device), joined(of):
+            yield of
+    finally:
+        torch.set_num_threads(threads)
+
+
+@contextlib.contextmanager
+def _processes(of: Team, timeout: float, device: str) -> Iterator[None]:
+    if of.size == 1:
+        yield
+        return
+    backend = "cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo"
+    try:
+        torch.distributed.init_process_group(
+            backend, timeout=datetime.timedelta(seconds=timeout), rank=of.rank, world_size=of.size
+        )
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise TeamError(
+            f"process {of.rank} of {of.size} cannot join the others: {reason}"
+        ) from None
+    before = signal.signal(signal.SIGTERM, _told_to_end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        torch.distributed.destroy_process_group()
+
+
+def _told_to_end(_: int, __: FrameType | None) -> None:
+    raise TeamError(
+        "told to end (SIGTERM), as torchrun does once another process has ended. Finished steps "
+        "are kept: go on with `wopt resume DIRECTORY`, with any number of processes that "
+        "run.shards allows"
+    )
+
+
+def restarted() -> bool:
+    """Whether ``torchrun --max-restarts`` started these processes anew, after a failure."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+
+
+def by_first(action: Callable[[], None]) -> None:
+    """Do on the first process what writes; if it fails, end all.
+
+    Raises:
+        WoptError: On the first process what the action raised.
+        SystemExit: On the others then, with the same exit status.
+    """
+    of, failed = team(), None
+    if of.first:
+        try:
+            with alone():
+                action()
+        except WoptError as error:
+            failed = error
+    status = of.agreed(0 if failed is None else failed.exit_code)
+    if failed is not None:
+        raise failed
+    if status:
+        raise SystemExit(status)
+
+
+def told_by_first(key: str, make: Callable[[], str]) -> str:
+    """Return a text that the first process makes, which may take as long as it wants.
+
+    Others ask for it again and again, so that signals reach them meanwhile.
+
+    Args:
+        key: Its name, another one each time.
+        make: Called on the first process, alone.
+
+    Raises:
+        SystemExit: On the others, if it could not be made.
+    """
+    of = team()
+    if of.size == 1:
+        with alone():
+            return make()
+    store = torch.distributed.distributed_c10d._get_default_store()
+    if of.first:
+        text = ""
+        try:
+            with alone():
+                text = make()
+        finally:
+            store.set(f"wopt/{key}", "made " + text if text else "failed")
+        return text
+    while not store.check([f"wopt/{key}"]):
+        time.sleep(_POLL)
+    made: str = store.get(f"wopt/{key}").decode()
+    if made == "failed":
+        raise SystemExit(2)
+    return made.removeprefix("made ")

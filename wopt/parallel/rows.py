@@ -1,0 +1,139 @@
+"""A function of rows, computed by all processes together, with gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from wopt.parallel.draws import ShardDraws
+from wopt.parallel.team import Team, team
+
+__all__ = ["over_rows"]
+
+Rowwise = Callable[..., Any]
+"""Of tensors with n rows, each output row a function of the same input row; it may draw."""
+
+
+def over_rows(
+    function: Rowwise, inputs: Sequence[Tensor], parameters: Sequence[Tensor] = ()
+) -> Any:
+    """Return ``function(*inputs)``, a tensor or a tuple, each process computing its shards.
+
+    All have all rows of the result. Its backward pass sums the parameters' gradients over shards in
+    one message, so that they are those of all rows, and the same bits, on every process. The loss
+    made of the rows must be the same on every process too. Second derivatives are not known.
+
+    A function that draws from torch's global generator draws for every shard from a seed of its
+    own, see :class:`~wopt.parallel.draws.ShardDraws`.
+
+    Args:
+        function: Of rows.
+        inputs: Tensors of n rows each, the same on every process.
+        parameters: What else gradients go to.
+
+    Example:
+        >>> from wopt.parallel.team import Team, joined
+        >>> w = torch.tensor(2.0, requires_grad=True)
+        >>> x = torch.arange(64.0)[:, None]
+        >>> with joined(Team(fixed=4)):
+        ...     y = over_rows(lambda x: w * x, [x], [w])
+        ...     y.mean().backward()
+        >>> torch.equal(y, 2 * x), float(w.grad)
+        (True, 31.5)
+    """
+    of = team()
+    if not of.shares(len(inputs[0])):
+        return function(*inputs)
+    tensors = (*inputs, *parameters)
+    if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
+        made = _OverRows.apply(of, function, len(inputs), *tensors)
+    else:
+        own = of.together(lambda: _own(of, function, inputs))
+        made = _gathered(of, own, len(inputs[0]))
+    return made if len(made) > 1 else made[0]
+
+
+def _own(of: Team, function: Rowwise, inputs: Sequence[Tensor]) -> list[list[Tensor]]:
+    """Return the outputs at each of this process's shards."""
+    bounds, outputs = of.bounds(len(inputs[0])), []
+    with ShardDraws() as draws:
+        for shard in of.mine:
+            draws.begin(shard)
+            made = function(*(x[bounds[shard]] for x in inputs))
+            outputs.append([made] if isinstance(made, Tensor) else list(made))
+    return outputs
+
+
+def _gathered(of: Team, outputs: list[list[Tensor]], n: int) -> tuple[Tensor, ...]:
+    """Return the outputs of all rows, sent in one message."""
+    parts = [torch.cat(each).detach() for each in zip(*outputs, strict=True)]
+    flat = torch.cat([part.reshape(len(part), -1) for part in parts], dim=1)
+    columns = of.gather(flat, n).split([part[0].numel() for part in parts], dim=1)
+    shapes = [part.shape[1:] for part in parts]
+    return tuple(c.reshape(n, *s).to(p) for c, s, p in zip(columns, shapes, parts, strict=True))
+
+
+class _OverRows(torch.autograd.Function):
+    """Every shard keeps a graph of its own, so that its gradients can be summed in order."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, of: Team, function: Rowwise, count: int, *tensors: Tensor
+    ) -> tuple[Tensor, ...]:
+        inputs, parameters = tensors[:count], tensors[count:]
+        wanted = ctx.needs_input_grad[3:]
+        leaves: list[list[Tensor]] = []
+
+        def kept(*rows: Tensor) -> Any:
+            own = [x.detach().requires_grad_(w) for x, w in zip(rows, wanted, strict=False)]
+            leaves.append(own)
+            return function(*own)
+
+        with torch.enable_grad():
+            outputs = of.together(lambda: _own(of, kept, inputs))
+        ctx.of, ctx.outputs, ctx.leaves, ctx.wanted = of, outputs, leaves, wanted
+        ctx.parameters = [p for p, w in zip(parameters, wanted[count:], strict=True) if w]
+        ctx.n, ctx.count = len(inputs[0]), count
+        return _gathered(of, outputs, ctx.n)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        of, parameters, bounds = ctx.of, ctx.parameters, ctx.of.bounds(ctx.n)
+        own, sums = [], []
+        for shard, outputs, leaves in zip(of.mine, ctx.outputs, ctx.leaves, strict=True):
+            asked = [leaf for leaf in leaves if leaf.requires_grad]
+            pairs = [
+                (out, g[bounds[shard]])
+                for out, g in zip(outputs, gradients, strict=True)
+                if out.requires_grad
+            ]
+            found = torch.autograd.grad(
+                [out for out, _ in pairs],
+                [*asked, *parameters],
+                [g for _, g in pairs],
+                allow_unused=True,
+                materialize_grads=True,
+            )
+            own.append(found[: len(asked)])
+            sums.append(_flat(found[len(asked) :]))
+        rows = iter([of.gather(torch.cat(part), ctx.n) for part in zip(*own, strict=True)])
+        of_parameters = iter(_split(of.sum(sums), parameters) if parameters else ())
+        found = [
+            next(rows if k < ctx.count else of_parameters) if wanted else None
+            for k, wanted in enumerate(ctx.wanted)
+        ]
+        return None, None, None, *found
+
+
+def _flat(tensors: Sequence[Tensor]) -> Tensor:
+    return torch.cat([t.reshape(-1) for t in tensors]) if tensors else torch.zeros(0)
+
+
+def _split(flat: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
+    parts = flat.split([p.numel() for p in like])
+    return [part.view_as(p) for part, p in zip(parts, like, strict=True)]

@@ -1,0 +1,223 @@
+"""The processes of a run: who this one is, what is its share, and what all have to agree on."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar, cast
+
+import torch
+from torch import Tensor
+
+from wopt.errors import ConfigError, WoptError
+from wopt.parallel import collective, interrupt
+from wopt.parallel.agreement import numbers_in, with_numbers
+
+__all__ = ["SOLO", "Team", "alone", "joined", "team"]
+
+T = TypeVar("T")
+
+_FEW = 16
+"""Rows a shard below which every process computes all of them: sending costs more."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Team:
+    """The processes of one run, each with the same particles and a share of the work on them.
+
+    Rows are cut into contiguous *shards*, and each process computes an equal number of them. Sums
+    are made over shards in the order of a binary tree,
+
+        ((s_0 + s_1) + (s_2 + s_3)) + ...,
+
+    whose subtrees are the processes' own sums. So for a fixed number of shards the bits do not
+    depend on the number of processes. Every method but the properties is collective: all processes
+    call it, in the same order.
+
+    Attributes:
+        rank: Which of the processes this is: 0, 1, ...
+        size: How many there are.
+        fixed: Shards whatever the number of processes, a power of two; ``None`` for one a process,
+            whose sums agree to rounding.
+
+    Raises:
+        ConfigError: So many processes cannot share so many shards.
+
+    Example:
+        >>> Team(fixed=4).bounds(10)
+        [slice(0, 2, None), slice(2, 5, None), slice(5, 7, None), slice(7, 10, None)]
+        >>> Team(rank=1, size=2, fixed=4).mine
+        range(2, 4)
+    """
+
+    rank: int = 0
+    size: int = 1
+    fixed: int | None = None
+
+    def __post_init__(self) -> None:
+        shards = self.fixed
+        if shards is not None and (shards & (shards - 1) or shards % self.size):
+            raise ConfigError(
+                f"run.shards = {shards} cannot be shared by {self.size} processes to the same bits:"
+                " it must be a power of two, and the number of processes one that divides it; "
+                "start another number of processes, or leave it out (sums then agree to rounding)"
+            )
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that writes and tells."""
+        return self.rank == 0
+
+    @property
+    def shards(self) -> int:
+        """How many shards rows are cut into; 1 if nothing is shared."""
+        return self.fixed or self.size
+
+    @property
+    def mine(self) -> range:
+        """The shards that this process computes."""
+        own = self.shards // self.size
+        return range(self.rank * own, (self.rank + 1) * own)
+
+    def shares(self, n: int) -> bool:
+        """Whether work on so many rows is divided, or done by every process."""
+        return self.shards > 1 and n >= _FEW * self.shards
+
+    def bounds(self, n: int) -> list[slice]:
+        """Return the rows of every shard."""
+        ends = [n * k // self.shards for k in range(self.shards + 1)]
+        return [slice(a, b) for a, b in itertools.pairwise(ends)]
+
+    def span(self, n: int, rank: int | None = None) -> slice:
+        """Return the rows of a process, by default of this one."""
+        at, own = self.rank if rank is None else rank, self.shards // self.size
+        return slice(n * at * own // self.shards, n * (at + 1) * own // self.shards)
+
+    def sum(self, parts: Sequence[Tensor]) -> Tensor:
+        """Return the sum over all shards of vectors, given this process's own, shape ``(p,)``.
+
+        One message of p numbers to and from every process.
+
+        Raises:
+            KeyboardInterrupt: On every process alike, once one of them was interrupted.
+        """
+        total = _tree(list(parts))
+        if self.size == 1:
+            return total
+        flat = torch.cat([total, total.new_tensor([float(interrupt.wanted())])])
+        if self.fixed is None:
+            flat = collective.all_reduce(flat)
+        else:
+            flat = _tree(collective.all_gather(flat, self.size))
+        interrupt.heed(bool(flat[-1] > 0))
+        return flat[:-1]
+
+    def gather(self, own: Tensor, n: int) -> Tensor:
+        """Return rows of all processes, shape ``(n, ...)``, given those of this one's span.
+
+        Every process receives n rows.
+        """
+        if self.size == 1:
+            return own
+        whole = own.new_empty(n, *own.shape[1:])
+        whole[self.span(n)] = own
+        self.fill(whole)
+        return whole
+
+    def fill(self, whole: Tensor) -> None:
+        """Fetch what other processes have computed into their rows of a tensor."""
+        if self.size == 1:
+            return
+        spans = [self.span(len(whole), rank) for rank in range(self.size)]
+        collective.exchange(whole, spans, self.rank)
+
+    def agreed(self, value: T) -> T:
+        """Return a value with the first process's numbers in it, so that all decide alike.
+
+        They are the same anyway where all compute with the same bits: one kind of processor.
+
+        Args:
+            value: A number, ``None``, or what holds them, see :func:`numbers_in`.
+        """
+        if self.size == 1:
+            return value
+        own = numbers_in(value)
+        known = [0.0 if v is None else float(v) for v in own]
+        flat = torch.tensor([known, [float(v is not None) for v in own]], dtype=torch.float64)
+        collective.broadcast(flat)
+        return with_numbers(value, (v if t else None for v, t in zip(*flat.tolist(), strict=True)))
+
+    def same(self, tensors: Sequence[Tensor]) -> None:
+        """Give every process the first one's tensors."""
+        if self.size > 1:
+            for tensor in tensors:
+                collective.broadcast(tensor)
+
+    def together(self, compute: Callable[[], T]) -> T:
+        """Return what this process computes for its share; if any cannot, all fail alike.
+
+        Args:
+            compute: What no other process is asked in, see :func:`alone`.
+
+        Raises:
+            KeyboardInterrupt: On every process alike, once one of them was interrupted.
+            WoptError: On every process the error of the first that had one.
+        """
+        failed, made = None, None
+        try:
+            with alone():
+                made = compute()
+        except WoptError as error:
+            failed = error
+            if self.size == 1:
+                raise
+        if self.size > 1:
+            flags = torch.tensor([float(interrupt.wanted()), float(failed is not None)])
+            flags = collective.all_reduce(flags)
+            interrupt.heed(bool(flags[0] > 0))
+            if flags[1] > 0:
+                collective.raise_first(failed, self.size)
+        return cast(T, made)
+
+
+SOLO = Team()
+"""One process that shares nothing."""
+
+_current = SOLO
+
+
+def team() -> Team:
+    """Return the team that this process works in now; :data:`SOLO` by default."""
+    return _current
+
+
+@contextlib.contextmanager
+def joined(of: Team) -> Iterator[Team]:
+    """Work in a team inside.
+
+    Example:
+        >>> with joined(Team(fixed=2)):
+        ...     team().shards
+        2
+    """
+    global _current
+    before, _current = _current, of
+    try:
+        yield of
+    finally:
+        _current = before
+
+
+def alone() -> contextlib.AbstractContextManager[Team]:
+    """Work inside as if there were no other process: nothing is shared, nobody waited for."""
+    return joined(SOLO)
+
+
+def _tree(parts: list[Tensor]) -> Tensor:
+    """Return a sum in the order of a binary tree."""
+    if len(parts) == 1:
+        return parts[0]
+    half = len(parts) // 2
+    return _tree(parts[:half]) + _tree(parts[half:])

@@ -1,0 +1,33 @@
+"""How a run is carried out: by which processes, and where its particles live."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from wopt.config.model import RunConfig
+from wopt.mapped import rooms
+from wopt.parallel.launch import launched
+from wopt.store.directory import RunDirectory
+
+__all__ = ["carried_out"]
+
+
+@contextlib.contextmanager
+def carried_out(config: RunConfig, out: Path) -> Iterator[None]:
+    """Join the run's processes and keep what is large in mapped files of its directory, inside.
+
+    Args:
+        config: Its options, of which ``[run]`` matters here.
+        out: The run directory.
+
+    Raises:
+        ConfigError: So many processes cannot share ``run.shards``.
+        TeamError: They do not find each other.
+    """
+    run, folder = config.run, RunDirectory(out).particles
+    with launched(run.shards, run.timeout, config.device), rooms(folder, run.memory):
+        yield
+    with contextlib.suppress(OSError):  # what is left of a process that was killed stays
+        folder.rmdir()

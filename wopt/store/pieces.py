@@ -1,0 +1,126 @@
+"""Many rows of a checkpoint: safetensors files of some rows each, and a JSON index of them."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wopt.errors import DamagedError
+from wopt.files import write_json
+from wopt.mapped import room
+from wopt.reading import check_no_link, parsed_json, read_text
+from wopt.tensors import read_tensors, write_tensors
+
+__all__ = ["count_pieces", "drop_pieces", "read_pieces", "write_pieces"]
+
+_DTYPES = {"torch.float32": torch.float32, "torch.float64": torch.float64}
+
+BYTES = 2**28
+"""Bytes of a file, at most: writing one takes as much memory again."""
+
+
+def count_pieces(tensors: dict[str, Tensor], shards: int | None) -> int:
+    """Return in how many files rows are written: one a shard, or more where there is much.
+
+    Example:
+        >>> count_pieces({"points": torch.zeros(10, 2)}, None)
+        1
+        >>> count_pieces({"points": torch.zeros(10, 2)}, 4)
+        4
+    """
+    size = sum(t.numel() * t.element_size() for t in tensors.values())
+    return max(shards or 1, math.ceil(size / BYTES))
+
+
+def write_pieces(folder: Path, name: str, tensors: dict[str, Tensor], count: int) -> str:
+    """Write tensors of n rows each; return the index' name, which the reader is to be told.
+
+    Args:
+        folder: Where; made if it is not there.
+        name: Of this checkpoint, such as ``003``: files of others are left alone.
+        tensors: By name, shapes ``(n, ...)``.
+        count: How many files.
+    """
+    folder.mkdir(exist_ok=True)
+    n = len(next(iter(tensors.values())))
+    files: dict[str, int] = {}
+    for k in range(count):
+        rows = slice(n * k // count, n * (k + 1) // count)
+        file = f"{name}-{k + 1:05d}-of-{count:05d}.safetensors"
+        write_tensors(folder / file, {key: t[rows] for key, t in tensors.items()}, {})
+        files[file] = rows.stop - rows.start
+    about = {key: [list(t.shape), str(t.dtype)] for key, t in tensors.items()}
+    write_json(folder / f"{name}.json", {"files": files, "tensors": about})
+    return f"{name}.json"
+
+
+def read_pieces(folder: Path, index: str) -> dict[str, Tensor]:
+    """Return the tensors of an index, read a file at a time; large ones are mapped.
+
+    Args:
+        folder: Where it is.
+        index: Its name.
+
+    Raises:
+        DamagedError: The index or a file is missing or damaged.
+    """
+    check_no_link(folder)
+    path = folder / _own(folder, index)
+    try:
+        known = parsed_json(read_text(path))
+        _check_sizes(folder, known)
+        whole = {
+            key: room(shape, _DTYPES[dtype])[0] for key, (shape, dtype) in known["tensors"].items()
+        }
+        start = 0
+        for file, count in known["files"].items():
+            parts, _ = read_tensors(folder / file)
+            for key, into in whole.items():
+                into[start : start + count] = parts[key]
+            start += count
+        if any(start != len(t) for t in whole.values()):
+            raise ValueError("rows are missing")
+    except FileNotFoundError:
+        raise DamagedError(f"{path}: is missing, so the run is damaged") from None
+    except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+        raise DamagedError(f"{path}: is damaged: {error!r}") from None
+    return whole
+
+
+def _own(folder: Path, name: object) -> str:
+    """Return the name of a file of a folder, which leads nowhere else.
+
+    Raises:
+        DamagedError: It is none.
+    """
+    if not isinstance(name, str) or not name or Path(name).name != name:
+        raise DamagedError(f"{folder}: is damaged: {name!r} is no file of it")
+    return name
+
+
+def _check_sizes(folder: Path, known: dict[str, Any]) -> None:
+    """Raise unless the tensors are as large as the files, so that no room is made in vain.
+
+    Raises:
+        ValueError: They are not.
+    """
+    there = sum((folder / _own(folder, file)).stat().st_size for file in known["files"])
+    asked = sum(
+        math.prod(shape) * _DTYPES[dtype].itemsize for shape, dtype in known["tensors"].values()
+    )
+    if any(n < 0 for shape, _ in known["tensors"].values() for n in shape) or asked > there:
+        raise ValueError("its tensors are larger than its files")
+
+
+def drop_pieces(folder: Path, keep: str | None) -> None:
+    """Delete the files of other checkpoints than the one of an index."""
+    if not folder.is_dir():
+        return
+    name = None if keep is None else keep.removesuffix(".json")
+    for file in folder.iterdir():
+        if name is None or file.name.split(".")[0].split("-")[0] != name:
+            file.unlink()
