@@ -25,8 +25,10 @@ SHIPPED = {
         "step_size": "constant geometric sequence",
     },
     "wopt-measures": {
-        "target": "gaussian mixture potential python samples",
-        "source": "array gaussian mixture patches picture sklearn toy",
+        "exact": "barenblatt equilibrium ornstein_uhlenbeck second_moment",
+        "target": "barenblatt gaussian mixture mixture_in_cube potential python random_gaussian "
+        "samples",
+        "source": "array density gaussian mixture patches picture sklearn toy",
     },
     "wopt-mlflow": {"tracker": "mlflow"},
     "wopt-schemes": {

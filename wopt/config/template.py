@@ -17,7 +17,7 @@ from wopt.registry import KINDS
 
 __all__ = ["template"]
 
-_TABLES = ("source", "objective", "scheme", "block", "solver", "guard", "stop", "certify", "refine")
+_TABLES = ("source", "objective", "scheme", "block", "solver", "guard", "stop", "certify", "refine", "snapshots")
 
 
 def template(
@@ -41,7 +41,7 @@ def template(
         "",
     ]
     for name, field in RunConfig.model_fields.items():
-        if name not in (*_TABLES, "tracker", "versions"):
+        if name not in (*_TABLES, "tracker", "exact", "versions"):
             lines += _option(name, field)
     for table in _TABLES:
         field = RunConfig.model_fields[table]

@@ -72,6 +72,8 @@ class ProximalScheme(Component, abc.ABC):
     looks_back: ClassVar[bool] = True
     """Whether :meth:`subproblem` or :meth:`plan` looks at where particles stood before, or at their
     gradient; a scheme that does not saves the memory."""
+    equal_steps: ClassVar[bool] = False
+    """Whether all steps must be of one size, so that none may be shortened to end at a time."""
     step_size: StepSize
 
     @abc.abstractmethod

@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load
 
 from wopt.certify.results import Certificate
+from wopt.report.evolution import Snapshot, read_snapshot
 from wopt.store.directory import RunDirectory
 from wopt.store.documents import damaged, read_document, read_lines
 from wopt.store.result import Losses, RunResult
@@ -55,6 +56,7 @@ class Run:
         arrays: ``figures.safetensors``, float64; empty if there is none.
         labels: Names of columns and coordinates.
         losses: The lines of ``losses.jsonl``.
+        snapshots: Of particles, in the order of time.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Run:
     arrays: dict[str, np.ndarray[Any, np.dtype[np.float64]]]
     labels: Labels
     losses: list[Losses] = dataclasses.field(default_factory=list)
+    snapshots: list[Snapshot] = dataclasses.field(default_factory=list)
 
     @property
     def pulls_back(self) -> bool:
@@ -96,6 +99,7 @@ def read_run(path: Path) -> Run:
         arrays,
         labels,
         _losses(directory.losses),
+        [read_snapshot(path) for path in directory.snapshots()],
     )
 
 

@@ -27,6 +27,7 @@ from wopt.interfaces.listener import SILENT, Listener, Listeners
 from wopt.report import collect, render
 from wopt.runs.certify import Carried, certify
 from wopt.runs.evaluate import evaluate
+from wopt.runs.evolution import Evolution, check_exact
 from wopt.runs.log import RunLog
 from wopt.runs.loop import Ended, make_steps
 from wopt.runs.losses import LossLog
@@ -76,6 +77,7 @@ def begin(
     began = time.perf_counter(), time.process_time()
     config = prepared.config
     model = "push_forward" if prepared.pushes else "pull_back"
+    check_exact(prepared)
     table = to_table(config) | {"model": model, "versions": versions()}
     _check_readable(table, out)
     directory = RunDirectory(out)
@@ -162,12 +164,14 @@ class _Execution:
         """Make the remaining steps and write the results."""
         earlier = sum(r.seconds for r in state.records), sum(r.cpu_seconds for r in state.records)
         self.log.write(f"begins at step {state.step + 1} with {', '.join(_flat(versions()))}")
+        evolution = Evolution(self.directory, self.prepared)
+        evolution.see(state)
         ended = make_steps(
             self.prepared,
             state,
             self.listener,
             go_on=f"go on with `wopt resume {self.directory.path}`",
-            save=lambda state: save_state(self.directory, state, self.config),
+            save=lambda state: self._save(evolution, state),
         )
         self.listener.phase("measuring on test data, drawing samples")
         trained = time.process_time()
@@ -176,6 +180,7 @@ class _Execution:
         known = remembering(blocks, parts=False)
         result = dataclasses.replace(
             self._finish(blocks, known),
+            **_compared(evolution, ended.state),
             status=ended.status,
             reason=ended.reason,
             seconds=earlier[0] + time.perf_counter() - self.began[0],
@@ -189,6 +194,10 @@ class _Execution:
             render(self.directory.path)
         self.listener.end(result, self.directory.path)
         return result
+
+    def _save(self, evolution: Evolution, state: State) -> None:
+        save_state(self.directory, state, self.config)
+        evolution.see(state)
 
     def _finish(self, blocks: list[FlowBlock], known: list[FlowBlock]) -> RunResult:
         """Measure on test data, draw samples and save what the pictures need."""
@@ -256,6 +265,12 @@ class _Execution:
         else:
             write_json(self.directory.certificate, certificate.to_dict())
             self.listener.certificate(certificate)
+
+
+def _compared(evolution: Evolution, state: State) -> dict[str, Any]:
+    """Return what a result says of the exact solution."""
+    by_time = evolution.end(state)
+    return {"exact": by_time[-1] if by_time else None, "exact_by_time": by_time}
 
 
 def _flat(table: dict[str, str]) -> list[str]:

@@ -49,6 +49,14 @@ class RunDirectory:
         """Return the place of the block made by a step (1, 2, ...)."""
         return self.path / "blocks" / f"{step:03d}.safetensors"
 
+    def snapshot(self, step: int) -> Path:
+        """Return the place of the particles after so many steps."""
+        return self.path / "snapshots" / f"{step:03d}.safetensors"
+
+    def snapshots(self) -> list[Path]:
+        """Return the snapshots that there are, in the order of time."""
+        return sorted((self.path / "snapshots").glob("*.safetensors"), key=lambda p: int(p.stem))
+
     def create(self, config: dict[str, Any]) -> None:
         """Make the directory and write the resolved configuration.
 

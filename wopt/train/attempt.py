@@ -16,6 +16,7 @@ from wopt.interfaces.subproblem import Subproblem
 from wopt.push import push
 from wopt.seeds import generator
 from wopt.train.beside import forward_of
+from wopt.train.clock import elapsed, landed
 from wopt.train.guard import Verdict
 from wopt.train.problem import Problem, State, Trace
 from wopt.train.record import Action, Retry
@@ -59,7 +60,7 @@ def make_step(problem: Problem, state: State, listener: Listener) -> Accepted:
         DivergenceError: Every retry was rejected.
     """
     rule = problem.scheme.step_size
-    h = rule(state.step, state.step_size)
+    h = landed(rule(state.step, state.step_size), elapsed(state.records), problem.ends)
     retries: tuple[Retry, ...] = ()
     for number in range(problem.guard.retries + 1):
         outcome = _Attempt(problem, state, h, number, listener).make()

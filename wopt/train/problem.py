@@ -170,6 +170,7 @@ class Problem:
         refine: Joint training of all maps.
         draw: Draws training particles at the start anew, where the source can be drawn from.
         log_density: Of the start, at any points, where it is known.
+        times: At which particles are looked at, so that steps end there.
     """
 
     objective: Objective
@@ -183,6 +184,12 @@ class Problem:
     refine: Refinement = dataclasses.field(default_factory=Refinement)
     draw: Callable[[int, torch.Generator], Particles] | None = None
     log_density: Callable[[Tensor], Tensor] | None = None
+    times: tuple[float, ...] = ()
+
+    @property
+    def ends(self) -> tuple[float, ...]:
+        """The times at which a step is to end."""
+        return self.times if self.stop.time is None else (*self.times, self.stop.time)
 
     def block_of(self, step: int) -> Choice:
         """Return the choice for a step: 0, 1, ..."""

@@ -8,6 +8,7 @@ import time
 from wopt.interfaces.listener import Listener
 from wopt.train.attempt import make_step
 from wopt.train.beside import look
+from wopt.train.clock import elapsed
 from wopt.train.measure import record_of
 from wopt.train.problem import Problem, State
 
@@ -37,6 +38,7 @@ def next_state(problem: Problem, state: State, listener: Listener) -> State:
         loss=made.report.loss,
         iterations=made.report.iterations,
         plan=dict(made.plan),
+        time=elapsed(state.records, made.step_size),
         seconds=time.perf_counter() - wall,
         cpu_seconds=time.process_time() - cpu,
     )

@@ -11,53 +11,79 @@ from wopt.lazy import exports
 
 _PLACES = {
     "ArraySource": "wopt_measures.sources.array",
+    "Barenblatt": "wopt_measures.exact.barenblatt",
+    "BarenblattLaw": "wopt_measures.laws.barenblatt",
+    "BarenblattTarget": "wopt_measures.targets.barenblatt",
+    "DensitySource": "wopt_measures.sources.density",
+    "Equilibrium": "wopt_measures.exact.equilibrium",
     "GaussianLaw": "wopt_measures.laws.gaussian",
     "GaussianSource": "wopt_measures.sources.gaussian",
     "GaussianTarget": "wopt_measures.targets.gaussian",
+    "MixtureInCube": "wopt_measures.targets.random",
     "MixtureLaw": "wopt_measures.laws.mixture",
     "MixtureSource": "wopt_measures.sources.mixture",
     "MixtureTarget": "wopt_measures.targets.mixture",
+    "OrnsteinUhlenbeck": "wopt_measures.exact.ornstein_uhlenbeck",
     "PatchesSource": "wopt_measures.sources.patches",
     "PictureSource": "wopt_measures.sources.picture",
     "PixelLaw": "wopt_measures.laws.pixels",
     "PotentialTarget": "wopt_measures.targets.potential",
     "PythonTarget": "wopt_measures.targets.python",
+    "RandomGaussian": "wopt_measures.targets.random",
     "SamplesTarget": "wopt_measures.targets.samples",
+    "SecondMoment": "wopt_measures.exact.second_moment",
     "SklearnSource": "wopt_measures.sources.bundled",
     "ToySource": "wopt_measures.sources.toy",
 }
 
 if TYPE_CHECKING:
+    from wopt_measures.exact.barenblatt import Barenblatt
+    from wopt_measures.exact.equilibrium import Equilibrium
+    from wopt_measures.exact.ornstein_uhlenbeck import OrnsteinUhlenbeck
+    from wopt_measures.exact.second_moment import SecondMoment
+    from wopt_measures.laws.barenblatt import BarenblattLaw
     from wopt_measures.laws.gaussian import GaussianLaw
     from wopt_measures.laws.mixture import MixtureLaw
     from wopt_measures.laws.pixels import PixelLaw
     from wopt_measures.sources.array import ArraySource
     from wopt_measures.sources.bundled import SklearnSource
+    from wopt_measures.sources.density import DensitySource
     from wopt_measures.sources.gaussian import GaussianSource
     from wopt_measures.sources.mixture import MixtureSource
     from wopt_measures.sources.patches import PatchesSource
     from wopt_measures.sources.picture import PictureSource
     from wopt_measures.sources.toy import ToySource
+    from wopt_measures.targets.barenblatt import BarenblattTarget
     from wopt_measures.targets.gaussian import GaussianTarget
     from wopt_measures.targets.mixture import MixtureTarget
     from wopt_measures.targets.potential import PotentialTarget
     from wopt_measures.targets.python import PythonTarget
+    from wopt_measures.targets.random import MixtureInCube, RandomGaussian
     from wopt_measures.targets.samples import SamplesTarget
 
 __all__ = [
     "ArraySource",
+    "Barenblatt",
+    "BarenblattLaw",
+    "BarenblattTarget",
+    "DensitySource",
+    "Equilibrium",
     "GaussianLaw",
     "GaussianSource",
     "GaussianTarget",
+    "MixtureInCube",
     "MixtureLaw",
     "MixtureSource",
     "MixtureTarget",
+    "OrnsteinUhlenbeck",
     "PatchesSource",
     "PictureSource",
     "PixelLaw",
     "PotentialTarget",
     "PythonTarget",
+    "RandomGaussian",
     "SamplesTarget",
+    "SecondMoment",
     "SklearnSource",
     "ToySource",
 ]
