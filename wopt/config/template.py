@@ -17,7 +17,18 @@ from wopt.registry import KINDS
 
 __all__ = ["template"]
 
-_TABLES = ("source", "objective", "scheme", "block", "solver", "guard", "stop", "certify", "refine", "snapshots")
+_TABLES = (
+    "source",
+    "objective",
+    "scheme",
+    "block",
+    "solver",
+    "guard",
+    "stop",
+    "certify",
+    "refine",
+    "snapshots",
+)
 
 
 def template(

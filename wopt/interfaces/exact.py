@@ -28,11 +28,14 @@ class ExactLaws:
             ``None`` where no such map is known. Errors are then measured with one set of particles
             on both sides, so most noise cancels, and none is left with quadrature nodes.
         second_moment: E |X_t|^2, at a time; ``None`` where it is not known.
+        positive: Whether the density is positive everywhere. KL from a law that is not is infinite
+            as soon as a particle leaves its support, so it is not measured.
     """
 
     law: Callable[[float], Target] | None = None
     carry: Callable[[Tensor, float], Tensor] | None = None
     second_moment: Callable[[float], float] | None = None
+    positive: bool = True
 
 
 class ExactSolution(Component, abc.ABC):

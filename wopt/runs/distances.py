@@ -52,7 +52,11 @@ def distances(
         gap = (now.points - carried.to(now.points)).double().square().sum(1)
         numbers["w2_at_most"] = math.sqrt(float(_as_double(now).mean(gap)))
     if exact.law is not None:
-        numbers |= _of_densities(exact.law(time), now, carried, density, generator)
+        forward = _log_ratio(exact.law(time), now)
+        if forward is not None:
+            numbers |= _l1(forward, now)
+        if forward is not None and exact.positive:
+            numbers |= _divergences(exact.law(time), forward, now, carried, density, generator)
     return Distances(**{**found.to_dict(), **numbers})
 
 
@@ -68,32 +72,44 @@ def _second_moments(exact: ExactLaws, now: Particles, time: float) -> dict[str, 
     }
 
 
-def _of_densities(
-    law: Target, now: Particles, carried: Tensor | None, density: Density, source: torch.Generator
-) -> dict[str, float]:
-    """Return divergences of p from p* by particles of p, and back by carried ones, or by draws."""
+def _log_ratio(law: Target, now: Particles) -> Tensor | None:
+    """Return log p/p* at particles of p."""
     if now.log_density_start is None or now.log_det is None:
-        return {}
-    forward = now.log_density.double() + law.potential(now.points.double())
-    weights = None if now.weights is None else now.weights.double()
-    numbers = _named("kl", forward, weights)
-    numbers |= _named("l1", 2 * (1 - (-forward).exp()).clamp(min=0), weights)
+        return None
+    return (now.log_density.double() + law.potential(now.points.double())).cpu()
+
+
+def _l1(log_ratio: Tensor, now: Particles) -> dict[str, float]:
+    return _named("l1", 2 * (1 - (-log_ratio).exp()).clamp(min=0), now)
+
+
+def _divergences(
+    law: Target,
+    log_ratio: Tensor,
+    now: Particles,
+    carried: Tensor | None,
+    density: Density,
+    source: torch.Generator,
+) -> dict[str, float]:
+    """Return KL from p* by particles of p, and back by those that it carries, or by draws."""
+    numbers = _named("kl", log_ratio, now)
     draws = law.sample(_DRAWS, now.dim, source) if carried is None else carried
     try:
-        back = -law.potential(draws) - density(draws).double().cpu()
+        back = -(law.potential(draws).cpu() + density(draws).double().cpu())
     except WoptError:  # a map without inverse has no density at given points
         return numbers
-    if carried is None:
-        numbers |= _named("kl_back", back, None)
-        numbers |= {"sym_kl": numbers["kl"] + numbers["kl_back"]}
-        return numbers | {"sym_kl_error": math.hypot(numbers["kl_error"], numbers["kl_back_error"])}
-    numbers |= _named("kl_back", back, weights)
-    # Row by row, since the particles are paired: their noise is common, and cancels.
-    return numbers | _named("sym_kl", forward.cpu() + back, weights)
+    if carried is not None:
+        numbers |= _named("kl_back", back, now)
+        # Row by row, since the particles are paired: their noise is common, and cancels.
+        return numbers | _named("sym_kl", log_ratio + back, now)
+    numbers |= _named("kl_back", back)
+    error = math.hypot(numbers["kl_error"], numbers["kl_back_error"])
+    return numbers | {"sym_kl": numbers["kl"] + numbers["kl_back"], "sym_kl_error": error}
 
 
-def _named(name: str, values: Tensor, weights: Tensor | None) -> dict[str, float]:
-    mean, error = mean_and_error(values.cpu(), None if weights is None else weights.cpu())
+def _named(name: str, values: Tensor, of: Particles | None = None) -> dict[str, float]:
+    weights = None if of is None or of.weights is None else of.weights.double().cpu()
+    mean, error = mean_and_error(values, weights)
     return {name: mean, f"{name}_error": error}
 
 

@@ -37,8 +37,7 @@ def check_exact(prepared: Prepared) -> None:
         )
     if data is not None and not data.transform.is_identity:
         raise ConfigError(
-            "[exact] needs the evolution in the source's own units; set source.preprocess = "
-            '"none"'
+            '[exact] needs the evolution in the source\'s own units; set source.preprocess = "none"'
         )
     config.exact.of(config.source, prepared.problem.objective, prepared.train.dim)
 
@@ -98,7 +97,9 @@ class Evolution:
         if self.exact is None or self.exact.law is None:
             return {}
         law = self.exact.law(time)
-        draws = law.sample(len(few), few.dim, generator(self.config.seed, "exact", "shown"))
+        draws = law.sample(
+            self.config.snapshots.particles, few.dim, generator(self.config.seed, "exact", "shown")
+        )
         with torch.no_grad():
             return {"exact_log_density": -law.potential(few.points.double()), "exact": draws}
 

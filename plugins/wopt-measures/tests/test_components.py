@@ -15,6 +15,13 @@ from wopt.host import host
 MEANS = [[-2.0, 0.0], [2.0, 0.0]]
 SMALL = {"n_train": 50, "n_valid": 20, "n_test": 20}
 OPTIONS = {
+    ("exact", "barenblatt"): {},
+    ("exact", "equilibrium"): {},
+    ("exact", "ornstein_uhlenbeck"): {},
+    ("exact", "second_moment"): {},
+    ("target", "barenblatt"): {"m": 3.0, "dim": 3, "radius": 2.0},
+    ("target", "mixture_in_cube"): {"dim": 3, "components": 4, "draw": 1},
+    ("target", "random_gaussian"): {"dim": 3, "draw": 2},
     ("target", "gaussian"): {"mean": [1.0, 2.0], "scale": 2.0},
     ("target", "mixture"): {"means": MEANS, "scale": [0.5, 1.0]},
     ("target", "potential"): {"function": lambda x: x.square().sum(1)},
@@ -24,6 +31,7 @@ OPTIONS = {
     ("source", "sklearn"): {"dataset": "wine", "columns": [0, 1]},
     ("source", "patches"): {"size": 4, "n_train": 500, "n_valid": 50, "n_test": 50},
     ("source", "picture"): {"path": "drawing.png", **SMALL},
+    ("source", "density"): {"law": {"name": "barenblatt", "dim": 3}, **SMALL},
     ("source", "gaussian"): {"dim": 3, **SMALL},
     ("source", "mixture"): {"means": MEANS, **SMALL},
     ("source", "toy"): {"shape": "pinwheel", **SMALL},

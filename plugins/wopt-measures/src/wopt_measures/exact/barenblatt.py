@@ -63,4 +63,5 @@ class Barenblatt(ExactSolution):
             lambda t: BarenblattTarget(m, dim, law.radius * dilation(t)),
             lambda x, t: dilation(t) * x,
             lambda t: dilation(t) ** 2 * law.second_moment,
+            positive=False,
         )

@@ -33,4 +33,4 @@ class Equilibrium(ExactSolution):
                 "[exact] equilibrium needs an objective whose target has a normalised density and "
                 "samples, such as kl to a gaussian or a mixture"
             )
-        return ExactLaws(lambda t: target)
+        return ExactLaws(lambda _: target)

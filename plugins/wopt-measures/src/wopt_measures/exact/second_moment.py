@@ -43,7 +43,9 @@ class SecondMoment(ExactSolution):
         law = start_of(source, who, kinds, "a centred Gaussian or Barenblatt's law")
         forces = forces_of(objective, dim, who)
         if forces.internal is not None:
-            raise ConfigError(f"[exact] {who}: the moment's law is not closed for objective internal")
+            raise ConfigError(
+                f"[exact] {who}: the moment's law is not closed for objective internal"
+            )
         rate = 2 * dim * forces.entropy + forces.logarithm
         decay = 2 * (forces.pull(who) + forces.attraction)
         start = _second_moment(law, dim, who)

@@ -62,9 +62,7 @@ class DensitySource(Source):
         ] = "random",
         nodes: Annotated[
             int,
-            Field(
-                ge=1, description="nodes: in all (sobol), along an axis (gauss), of the radius"
-            ),
+            Field(ge=1, description="nodes: in all (sobol), along an axis (gauss), of the radius"),
         ] = 3,
         n_train: Size = 10_000,
         n_valid: Size = 2_000,
