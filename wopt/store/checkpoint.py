@@ -73,6 +73,8 @@ def save_state(run: RunDirectory, state: State, config: RunConfig) -> None:
     write_tensors(run.state, tensors, {"state": json.dumps(metadata)})
     if refined:
         _settle(run, metadata, config)
+    if config.scheme.replaces:
+        run.block(state.step - 1).unlink(missing_ok=True)
 
 
 def load_state(
@@ -132,7 +134,8 @@ def load_blocks(
     _, known = _known(run)
     _settle(run, known, config)
     count = known["step"]
-    return [load_block(run, config, step, dim, condition) for step in range(1, count + 1)]
+    first = max(1, count) if config.scheme.replaces else 1
+    return [load_block(run, config, step, dim, condition) for step in range(first, count + 1)]
 
 
 def _known(run: RunDirectory) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -13,6 +13,7 @@ from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import Listener
 from wopt.interfaces.scheme import History
 from wopt.interfaces.subproblem import Subproblem
+from wopt.particles import Particles
 from wopt.push import push
 from wopt.seeds import generator
 from wopt.train.beside import forward_of
@@ -146,7 +147,9 @@ class _Attempt:
         problem, scheme, step = self.problem, self.problem.scheme, self.state.step
         problem.redraw(self.state.train.particles, f"step {step + 1}")
         plan = scheme.plan(self._history(self.state.train, self.state.plan), problem.objective)
-        histories = [self._history(of, plan) for of in (self.state.train, self.state.valid)]
+        starts = self.state.start or (None, None)
+        splits = zip((self.state.train, self.state.valid), starts, strict=True)
+        histories = [self._history(of, plan, start) for of, start in splits]
         block, retries = self.state.block, list[Retry]()
         for number in range(scheme.stages):
             train, valid = (scheme.subproblem(past, problem.objective) for past in histories)
@@ -193,7 +196,11 @@ class _Attempt:
         @torch.no_grad()
         def draw() -> Subproblem:
             assert problem.draw is not None
-            trace = Trace(problem.draw(batch_size, source))
+            start = problem.draw(batch_size, source)
+            trace = Trace(start)
+            if scheme.replaces:
+                trace = Trace(start, ahead=state.block)
+                return scheme.subproblem(self._history(trace, plan, start), problem.objective)
             previous: float | None = None
             for block, record in zip(state.blocks, state.records, strict=True):
                 past = trace.history(record.step - 1, record.step_size, previous, record.plan)
@@ -204,8 +211,11 @@ class _Attempt:
 
         return draw
 
-    def _history(self, trace: Trace, plan: Mapping[str, float]) -> History:
-        return trace.history(self.state.step, self.step_size, self.state.step_size, plan)
+    def _history(
+        self, trace: Trace, plan: Mapping[str, float], start: Particles | None = None
+    ) -> History:
+        numbers = self.state.step, self.step_size, self.state.step_size
+        return trace.history(*numbers, plan, start)
 
     def _retry(self, action: Action, reason: str) -> Retry:
         return Retry(self.number + 1, action, reason, self.step_size, self.step_size)

@@ -62,6 +62,7 @@ class Trace:
         step_size: float,
         previous_step_size: float | None,
         plan: Mapping[str, float],
+        start: Particles | None = None,
     ) -> History:
         """Return what a scheme may look back on when it makes a step.
 
@@ -70,9 +71,10 @@ class Trace:
             step_size: h of it.
             previous_step_size: h of the step before.
             plan: What the scheme planned: for this step, or last, if that is to be decided.
+            start: The particles before the first step.
         """
         past = self.particles, self.previous, self.gradient
-        return History(*past, step, step_size, previous_step_size, plan)
+        return History(*past, step, step_size, previous_step_size, plan, start=start)
 
     def after(
         self,
@@ -109,9 +111,10 @@ class Trace:
             subproblem: What the map solves at these particles.
             block: The map.
         """
+        at = subproblem.particles if scheme.replaces else self.particles
         if scheme.looks_back:
-            return self.after(scheme, objective, subproblem, push(block, self.particles))
-        return Trace(self.particles, ahead=block)
+            return self.after(scheme, objective, subproblem, push(block, at))
+        return Trace(at, ahead=block)
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

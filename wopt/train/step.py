@@ -29,7 +29,7 @@ def next_state(problem: Problem, state: State, listener: Listener) -> State:
     valid = state.valid.after(*parts, made.valid, made.verdict.moved)
     numbers = state.step + 1, made.step_size, state.energy
     record = record_of(problem, *numbers, made.valid, made.block, made.verdict)
-    blocks = (*state.blocks, made.block)
+    blocks = (made.block,) if problem.scheme.replaces else (*state.blocks, made.block)
     chains, seen = look(problem, state.step + 1, blocks, made.verdict.moved, made.chains)
     record = dataclasses.replace(
         record,
