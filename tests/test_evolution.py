@@ -8,6 +8,7 @@ import torch
 
 import wopt
 from wopt.config.model import validate
+from wopt.report.compare import compare, rows
 from wopt.runs.execute import resume, run
 from wopt.store.directory import RunDirectory, read_tensors
 from wopt.train.clock import landed
@@ -136,3 +137,27 @@ def test_exact_solutions_of_other_flows_are_refused(tmp_path, changes, words):
     with pytest.raises(wopt.UserError, match=words):
         made(tmp_path / "run", **changes)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("exact", ["ornstein_uhlenbeck", None])
+def test_evolutions_are_compared_with_a_reference(tmp_path, exact):
+    """The exact solution where it is named, else the run with the most steps."""
+    table = {k: v for k, v in HEAT.items() if k != "exact"} | ({"exact": exact} if exact else {})
+    steps = {"coarse": [0.4, 0.4], "fine": [0.2] * 4}
+    for name, sizes in steps.items():
+        scheme = {"name": "jko", "step_size": sizes}
+        changes = {"scheme": scheme, "stop": {"time": 0.8}, "snapshots": {"times": [0.8]}}
+        run(validate({**table, **changes}), tmp_path / name, report=False)
+    compared = rows([tmp_path / name for name in steps])
+    coarse, fine = (row.values["distance"] for row in compared)
+    sigma = {name: jko_deviation(sizes) for name, sizes in steps.items()}
+    if exact:
+        target = 1 + 3 * math.exp(-1.6)
+        ratios = [sigma[name] ** 2 / target for name in steps]
+        assert [coarse, fine] == pytest.approx([(r + 1 / r - 2) / 2 for r in ratios], rel=1e-5)
+        assert compared[0].reference.startswith("KL both ways from the exact solution")
+    else:
+        assert coarse == pytest.approx(abs(sigma["coarse"] - sigma["fine"]), rel=1e-5)
+        assert fine is None
+        assert "from fine, the run with the most steps (4), at t = 0.8" in compared[0].reference
+    assert compared[0].reference in compare(compared, tmp_path / "page.html").read_text()

@@ -7,7 +7,6 @@ from typing import Self
 
 from torch import Tensor
 
-import wopt
 from wopt import History, Objective, Particles, Subproblem
 from wopt_schemes.base import Stepped
 
@@ -30,7 +29,7 @@ class Replace(Stepped):
     and nothing step by step. Joint training ([refine]) has nothing to do.
 
     Source: *A unifying view of variational generative Wasserstein flows*, 2026 (arXiv
-    2605.31369), in whose algorithms a generator is updated so; docs/theory.md 3.8, with proof.
+    2605.31369), in whose algorithms a generator is updated so; docs/theory.md 3.6, with proof.
 
     Args:
         step_size: h, or a rule for it.

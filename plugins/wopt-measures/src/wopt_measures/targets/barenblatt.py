@@ -21,7 +21,7 @@ class BarenblattTarget(Target):
     no other way. As a start it is given to the source ``density``; the potential is infinite off
     the ball.
 
-    Source: Barenblatt, 1952; Vazquez, *The Porous Medium Equation*, 2007; docs/theory.md 5.
+    Source: Barenblatt, 1952; Vazquez, *The Porous Medium Equation*, 2007; docs/theory.md 5.3.
 
     Raises:
         DataError: Points of another dimension are met.
