@@ -118,8 +118,8 @@ def _draw(axes: Axes, at: Snapshot) -> None:
         return
     exact = at.arrays.get("exact")
     if exact is not None:
-        axes.scatter(*exact[:_SHOWN, :2].T, s=5, color="0.7", lw=0)
-    axes.scatter(*x[:_SHOWN, :2].T, s=5, color=BLUE, lw=0)
+        axes.scatter(exact[:_SHOWN, 0], exact[:_SHOWN, 1], s=5, color="0.7", lw=0)
+    axes.scatter(x[:_SHOWN, 0], x[:_SHOWN, 1], s=5, color=BLUE, lw=0)
     axes.set_xlabel("coordinate 1", color=MUTED)
     axes.set_ylabel("coordinate 2", color=MUTED)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -76,7 +77,7 @@ class BarenblattLaw:
     def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
         """Return ``n`` samples, shape ``(n, dim)``, float64 on the generator's device."""
         check_dim(dim, self.dim)
-        like = {"dtype": torch.float64, "device": generator.device}
+        like: dict[str, Any] = {"dtype": torch.float64, "device": generator.device}
         a, b = (
             torch._standard_gamma(torch.full((n,), shape, **like), generator=generator)
             for shape in self.shape

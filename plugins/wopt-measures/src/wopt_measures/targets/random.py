@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -30,11 +30,11 @@ class RandomGaussian(GaussianTarget):
         True
     """
 
-    cites = ("mokrov2021",)
+    cites: ClassVar[tuple[str, ...]] = ("mokrov2021",)
 
     def __init__(self, dim: Dim = 2, draw: Draw = 0) -> None:
         source = generator(draw, "random_gaussian", dim)
-        like = {"dtype": torch.float64, "generator": source}
+        like: dict[str, Any] = {"dtype": torch.float64, "generator": source}
         mean = torch.randn(dim, **like)
         turn, _ = torch.linalg.qr(torch.randn(dim, dim, **like))
         variances = 1 + torch.rand(dim, **like)
@@ -55,7 +55,7 @@ class MixtureInCube(MixtureTarget):
         4
     """
 
-    cites = ("mokrov2021",)
+    cites: ClassVar[tuple[str, ...]] = ("mokrov2021",)
 
     def __init__(
         self,
