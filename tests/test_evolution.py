@@ -1,16 +1,22 @@
 """Time, snapshots and exact solutions: runs against closed forms."""
 
+import dataclasses
 import json
 import math
+import tomllib
+from pathlib import Path
 
 import pytest
 import torch
 
 import wopt
 from wopt.config.model import validate
+from wopt.config.read import override
 from wopt.report.compare import compare, rows
 from wopt.runs.execute import resume, run
 from wopt.store.directory import RunDirectory, read_tensors
+from wopt.store.distances import Distances
+from wopt.store.result import RunResult
 from wopt.train.clock import landed
 
 HEAT = {
@@ -52,7 +58,7 @@ def test_a_run_ends_at_a_time_and_says_how_far_it_is_from_exact(tmp_path):
     ratio = (sigma / exact) ** 2
     assert last.kl == pytest.approx((ratio - 1 - math.log(ratio)) / 2, rel=1e-6)
     assert last.sym_kl == pytest.approx((ratio + 1 / ratio - 2) / 2, rel=1e-6)
-    assert last.second_moment_error == pytest.approx(ratio - 1, rel=1e-6)
+    assert last.second_moment_error == pytest.approx(abs(ratio - 1), rel=1e-6)
     written = json.loads((tmp_path / "result.json").read_text())
     assert written["exact"]["sym_kl"] == last.sym_kl
 
@@ -161,3 +167,21 @@ def test_evolutions_are_compared_with_a_reference(tmp_path, exact):
         assert fine is None
         assert "from fine, the run with the most steps (4), at t = 0.8" in compared[0].reference
     assert compared[0].reference in compare(compared, tmp_path / "page.html").read_text()
+
+
+EVIDENCE = Path(__file__).parents[1] / "examples" / "evidence"
+CATALOGUE = tomllib.loads((EVIDENCE / "evolution.catalogue.toml").read_text())["row"]
+
+
+@pytest.mark.parametrize("row", CATALOGUE, ids=lambda row: row["problem"])
+def test_rows_of_evidence_name_what_a_run_writes(row):
+    """Each configuration with its settings is one, and each measure a number of its results."""
+    table = override(tomllib.loads((EVIDENCE / row["config"]).read_text()), row["set"])
+    validate(table, row["config"])
+    for measure in row["measure"]:
+        file, path = measure["value"].split(":")
+        assert file == "result.json"
+        known = {f.name for f in dataclasses.fields(RunResult)}
+        first, *rest = path.split(".")
+        assert first in known
+        assert set(rest) <= {f.name for f in dataclasses.fields(Distances)}

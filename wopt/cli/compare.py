@@ -75,7 +75,7 @@ def _print(runs: Sequence[Row], pairs: Duels) -> None:
 
     console = Console(highlight=False)
     longest = max(len(row.name) for row in runs)
-    console.width = max(console.width, 116 + longest)  # no heading or name is cut short
+    console.width = max(console.width, 127 + longest)  # no heading or name is cut short
     console.print(_table(runs))
     for k, row in enumerate(runs):
         for j, side in enumerate(pairs.sides[k]):

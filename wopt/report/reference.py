@@ -38,7 +38,7 @@ def against_reference(runs: Sequence[Run], names: Sequence[str]) -> tuple[str, l
     known = [one for one in exact if one is not None]
     for key, words in _METRICS:
         if known and all(_finite(getattr(one, key)) for one in known):
-            return words, [None if one is None else abs(getattr(one, key)) for one in exact]
+            return words, [None if one is None else getattr(one, key) for one in exact]
     return _against_finest(runs, names)
 
 

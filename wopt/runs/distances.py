@@ -68,7 +68,7 @@ def _second_moments(exact: ExactLaws, now: Particles, time: float) -> dict[str, 
     return {
         "second_moment": seen,
         "second_moment_exact": known,
-        "second_moment_error": (seen - known) / known,
+        "second_moment_error": abs(seen - known) / known,
     }
 
 

@@ -28,7 +28,7 @@ class Distances(Typed):
             carries the point it came from: W_2 is at most that, and equal for dilations.
         second_moment: E_p |x|^2.
         second_moment_exact: E_p* |x|^2.
-        second_moment_error: Their difference, as a share of the exact one.
+        second_moment_error: How far they are apart, as a share of the exact one.
 
     Example:
         >>> Distances(step=3, time=0.9, kl=0.01).sym_kl is None

@@ -147,9 +147,7 @@ class _Attempt:
         problem, scheme, step = self.problem, self.problem.scheme, self.state.step
         problem.redraw(self.state.train.particles, f"step {step + 1}")
         plan = scheme.plan(self._history(self.state.train, self.state.plan), problem.objective)
-        starts = self.state.start or (None, None)
-        splits = zip((self.state.train, self.state.valid), starts, strict=True)
-        histories = [self._history(of, plan, start) for of, start in splits]
+        histories = self._histories(plan)
         block, retries = self.state.block, list[Retry]()
         for number in range(scheme.stages):
             train, valid = (scheme.subproblem(past, problem.objective) for past in histories)
@@ -210,6 +208,11 @@ class _Attempt:
             return scheme.subproblem(self._history(trace, plan), problem.objective)
 
         return draw
+
+    def _histories(self, plan: Mapping[str, float]) -> list[History]:
+        """Return what the scheme may look back on in the training and the held-out split."""
+        splits, starts = (self.state.train, self.state.valid), self.state.start or (None, None)
+        return [self._history(of, plan, at) for of, at in zip(splits, starts, strict=True)]
 
     def _history(
         self, trace: Trace, plan: Mapping[str, float], start: Particles | None = None

@@ -28,8 +28,8 @@ class Replace(Stepped):
     made. The maps before the last are not kept: a certificate says what is known of the last law
     and nothing step by step. Joint training ([refine]) has nothing to do.
 
-    Source: *A unifying view of variational generative Wasserstein flows*, 2026 (arXiv
-    2605.31369), in whose algorithms a generator is updated so; docs/theory.md 3.6, with proof.
+    Source: docs/theory.md 3.6, with proof. Generators are updated so in *A Unifying View of
+    Variational Generative Wasserstein Flows* (arXiv 2605.31369).
 
     Args:
         step_size: h, or a rule for it.
@@ -43,7 +43,7 @@ class Replace(Stepped):
         ([[0.0]], [[2.0]])
     """
 
-    cites = ("gwf2026",)
+    cites = ()
     order = 1
     looks_back = False
     replaces = True

@@ -40,7 +40,7 @@ class OrnsteinUhlenbeck(ExactSolution):
         1.1036
     """
 
-    cites = ()
+    cites = ("risken1989",)
 
     def of(self, source: Source, objective: Objective, dim: int) -> ExactLaws:
         """Return the laws at all times."""
