@@ -42,6 +42,7 @@ PLACE = {
     "target": "objective.target.name",
     "source": "source",
     "step_size": "scheme.step_size.name",
+    "exact": "exact.name",
     "tracker": "tracker.name",
 }
 

@@ -25,13 +25,16 @@ SHIPPED = {
         "step_size": "constant geometric sequence",
     },
     "wopt-measures": {
-        "target": "gaussian mixture potential python samples",
-        "source": "array gaussian mixture patches picture sklearn toy",
+        "exact": "barenblatt equilibrium ornstein_uhlenbeck second_moment",
+        "target": "barenblatt gaussian mixture mixture_in_cube potential python random_gaussian "
+        "samples",
+        "source": "array density gaussian mixture patches picture sklearn toy",
     },
     "wopt-mlflow": {"tracker": "mlflow"},
     "wopt-schemes": {
         "scheme": "accelerated bdf2 crank_nicolson explicit explicit_midpoint extragradient "
-        "forward_backward local_flow_matching midpoint sdirk2 semi_forward_backward sliced_jko",
+        "forward_backward local_flow_matching midpoint replace sdirk2 semi_forward_backward "
+        "sliced_jko",
         "step_size": "arc_length backtracking",
     },
     "wopt-tensorboard": {"tracker": "tensorboard"},

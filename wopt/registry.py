@@ -46,6 +46,7 @@ KINDS = {
             number=("constant", "value"),
             sequence=("sequence", "values"),
         ),
+        Kind("exact", "wopt.interfaces.exact:ExactSolution"),
         Kind("tracker", "wopt.interfaces.tracker:Tracker"),
     )
 }

@@ -49,7 +49,14 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     except DamagedError:
         raise
     # Rust's errors and those of torch, of damaged headers and strange types.
-    except (OSError, safetensors.SafetensorError, ValueError, TypeError, KeyError, RuntimeError) as e:
+    except (
+        OSError,
+        safetensors.SafetensorError,
+        ValueError,
+        TypeError,
+        KeyError,
+        RuntimeError,
+    ) as e:
         raise DamagedError(
             f"{path}: is damaged or truncated ({' '.join(str(e).split())}); restore it from a copy, "
             "or run again"

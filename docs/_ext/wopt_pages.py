@@ -34,6 +34,7 @@ PLURAL = {
     "target": "Targets: the measure to approach",
     "source": "Sources: where the start comes from",
     "step_size": "Step sizes: how long each step is",
+    "exact": "Exact solutions: what an evolution is compared with",
     "tracker": "Trackers: where records are sent",
 }
 

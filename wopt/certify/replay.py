@@ -29,7 +29,7 @@ class Passage:
         block: Its map.
         before, after: The particles, moved by the audited map.
         subproblem: What the map solves at these particles; ``None`` for schemes of several
-            stages, whose earlier maps are not kept.
+            stages, or whose maps replace each other, since earlier maps are not kept.
         audited: The block, which remembers its audited image of ``before``.
     """
 
@@ -78,17 +78,19 @@ def replay(
     Args:
         problem: What was minimised and how.
         blocks: The maps.
-        records: A record a map: its step size and what its scheme planned.
+        records: A record a step: its step size and what its scheme planned.
         start: The particles at the start.
     """
     scheme = problem.scheme
     trace = Trace(start)
     previous_h: float | None = None
+    if scheme.replaces:  # of the maps before the last none is kept, nor what it was trained from
+        records = records[-1:]
     for block, record in zip(blocks, records, strict=True):
         problem.redraw(trace.particles, "held_out")
         before = trace.particles
         sub = None
-        if scheme.stages == 1:
+        if scheme.stages == 1 and not scheme.replaces:
             history = trace.history(record.step - 1, record.step_size, previous_h, record.plan)
             sub = scheme.subproblem(history, problem.objective)
         known = _Known(block, before.points)

@@ -36,6 +36,8 @@ def command(directories: tuple[Path, ...], out: Path, as_json: bool) -> None:
 
     Runs of the same source and seed challenge each other on their common test rows: "KL at least"
     is the most that another run's density, or the certificate, proves KL(data | model) to be.
+    "distance" of evolutions is that from the exact solution at the end or, where no run names one,
+    from the run with the most steps.
     """
     from wopt.report.compare import challenged, compare, rows
     from wopt.runs.duels import duels
@@ -64,6 +66,7 @@ def _plain(runs: Sequence[Row], pairs: Duels) -> dict[str, Any]:
     return {
         "runs": [{"name": row.name, **row.values, "settings": row.differs} for row in runs],
         "duels": sides,
+        "reference": runs[0].reference,
         "reasons": list(pairs.reasons),
     }
 
@@ -73,7 +76,7 @@ def _print(runs: Sequence[Row], pairs: Duels) -> None:
 
     console = Console(highlight=False)
     longest = max(len(row.name) for row in runs)
-    console.width = max(console.width, 116 + longest)  # no heading or name is cut short
+    console.width = max(console.width, 127 + longest)  # no heading or name is cut short
     console.print(_table(runs))
     for k, row in enumerate(runs):
         for j, side in enumerate(pairs.sides[k]):
@@ -84,6 +87,8 @@ def _print(runs: Sequence[Row], pairs: Duels) -> None:
                     markup=False,
                     soft_wrap=True,
                 )
+    if runs[0].reference:
+        console.print(f"distance: {runs[0].reference}", markup=False, soft_wrap=True)
     for reason in pairs.reasons:
         console.print(printable(reason), style="dim", markup=False, soft_wrap=True)
     for key in runs[0].differs:

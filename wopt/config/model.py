@@ -14,6 +14,7 @@ from wopt.config.running import Running
 from wopt.config.shorthand import written_out
 from wopt.errors import ConfigError
 from wopt.interfaces.block import FlowBlock
+from wopt.interfaces.exact import ExactSolution
 from wopt.interfaces.objective import Objective
 from wopt.interfaces.scheme import ProximalScheme
 from wopt.interfaces.source import Source
@@ -21,6 +22,7 @@ from wopt.interfaces.tracker import Tracker
 from wopt.plan.planning import Planning
 from wopt.train.guard import Guard
 from wopt.train.refinement import Refinement
+from wopt.train.snapshots import Snapshots
 from wopt.train.solver import InnerSolver
 from wopt.train.stop import Stop
 
@@ -70,6 +72,13 @@ class RunConfig(Options):
     refine: Annotated[
         Refinement, Field(description="joint training of all blocks after the steps")
     ] = Field(default_factory=Refinement)
+    snapshots: Annotated[
+        Snapshots, Field(description="when the particles of an evolution are kept")
+    ] = Field(default_factory=Snapshots)
+    exact: Annotated[
+        ExactSolution | None,
+        Field(description="the exact solution with which an evolution is compared"),
+    ] = None
     plan: Annotated[
         Planning | None,
         Field(description="choose every option that is not given here, within a time budget"),

@@ -28,6 +28,7 @@ _TABLES = (
     "certify",
     "refine",
     "run",
+    "snapshots",
 )
 
 
@@ -52,7 +53,7 @@ def template(
         "",
     ]
     for name, field in RunConfig.model_fields.items():
-        if name not in (*_TABLES, "tracker", "versions"):
+        if name not in (*_TABLES, "tracker", "exact", "versions"):
             lines += _option(name, field)
     for table in _TABLES:
         field = RunConfig.model_fields[table]

@@ -35,6 +35,8 @@ class Dataset:
         groups: A number for each row of train, valid and test, shapes ``(n,)``, where the source
             knows that rows with one number depend on each other (patches that overlap, say):
             standard errors and limits then count groups. ``None`` for independent rows.
+        weights: Of the training and the validation rows, summing to one, where these are nodes of
+            a quadrature rule.
     """
 
     train: Tensor
@@ -48,6 +50,7 @@ class Dataset:
     images: Callable[[Tensor], Tensor] | None = None
     condition: int = 0
     groups: tuple[Tensor, Tensor, Tensor] | None = None
+    weights: tuple[Tensor, Tensor] | None = None
 
     def __repr__(self) -> str:
         sizes = f"{len(self.train)} + {len(self.valid)} + {len(self.test)} rows"
@@ -103,7 +106,9 @@ def judged_by(dataset: Dataset, rows: int | None, seed: int) -> Dataset:
         torch.randperm(len(part), generator=noise)[:rows].sort().values
         for part in (dataset.valid, dataset.test)
     )
-    groups = dataset.groups
+    groups, weights = dataset.groups, dataset.weights
+    if weights is not None:  # a rule that is cut is none
+        return dataclasses.replace(dataset, test=dataset.test.double()[test])
     if groups is not None:
         groups = groups[0], groups[1][valid], groups[2][test]
     return dataclasses.replace(

@@ -33,6 +33,7 @@ class History:
         previous_step_size: h of the step before; ``None`` at the start.
         plan: The numbers that :meth:`ProximalScheme.plan` decided on for this step.
         stages: The particles after each stage of this step that is done.
+        start: Where they stood before the first step.
     """
 
     particles: Particles
@@ -43,6 +44,7 @@ class History:
     previous_step_size: float | None
     plan: Mapping[str, float] = dataclasses.field(default_factory=dict)
     stages: tuple[Particles, ...] = ()
+    start: Particles | None = None
 
 
 class ProximalScheme(Component, abc.ABC):
@@ -72,6 +74,11 @@ class ProximalScheme(Component, abc.ABC):
     looks_back: ClassVar[bool] = True
     """Whether :meth:`subproblem` or :meth:`plan` looks at where particles stood before, or at their
     gradient; a scheme that does not saves the memory."""
+    replaces: ClassVar[bool] = False
+    """Whether a step's map takes the place of the one before, so that the flow keeps one: its
+    subproblem is then posed at :attr:`History.start`, and begins from the map before."""
+    equal_steps: ClassVar[bool] = False
+    """Whether all steps must be of one size, so that none may be shortened to end at a time."""
     step_size: StepSize
 
     @abc.abstractmethod

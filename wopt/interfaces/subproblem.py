@@ -90,6 +90,11 @@ class Subproblem:
     """Whether F is G' at the new particles plus the mean of :meth:`cost`, so that the subproblems
     of several steps add up to one problem of all their maps."""
 
+    @property
+    def stays(self) -> Particles:
+        """Where the particles are if the step is not made, with which F is compared."""
+        return self.particles
+
     def rows(self, index: Tensor | slice) -> Self:
         """Return the subproblem on some of the particles."""
         return dataclasses.replace(
@@ -125,14 +130,14 @@ class Subproblem:
         return self.implicit.energy(moved) + cost
 
     def change(self, block: FlowBlock, moved: Particles) -> Mean:
-        """Return F(T) - F(id) with its standard error.
+        """Return F(T) - F(no step) with its standard error.
 
         Args:
             block: T.
             moved: The particles' image under the audited T.
         """
-        cost = self.cost(moved) - self.cost(self.particles)
-        return energy_change(self.implicit, self.particles, moved, cost)
+        cost = self.cost(moved) - self.cost(self.stays)
+        return energy_change(self.implicit, self.stays, moved, cost)
 
     @torch.no_grad()
     def stationarity(self, block: FlowBlock) -> Stationarity | None:

@@ -17,6 +17,7 @@ from wopt.report.duels import Duels
 from wopt.report.page import page
 from wopt.report.pieces import svg
 from wopt.report.read import Run, read_run
+from wopt.report.reference import against_reference
 from wopt.report.style import (
     BLUE,
     GREEN,
@@ -51,12 +52,14 @@ class Row:
         run: What the directory says.
         differs: The settings in which the runs differ, as this run has them.
         values: The columns of :data:`COLUMNS`.
+        reference: What `distance` is measured from, in words; empty where there is nothing.
     """
 
     name: str
     run: Run
     differs: dict[str, str]
     values: dict[str, float | None]
+    reference: str = ""
 
 
 COLUMNS = (
@@ -66,6 +69,7 @@ COLUMNS = (
     ("gain", "vs Gaussian"),
     ("kl", "KL"),
     ("lower", "KL at least"),
+    ("distance", "distance"),
     ("residual", "residual >="),
     ("likelihood_error", "lik. error"),
     ("retries", "retries"),
@@ -90,9 +94,16 @@ def rows(directories: Sequence[Path]) -> list[Row]:
     tables = [dict(flat({k: v for k, v in r.config.items() if k != "versions"})) for r in runs]
     keys = list(dict.fromkeys(key for table in tables for key in table))
     differing = [k for k in keys if len({table.get(k) for table in tables}) > 1]
+    words, distances = against_reference(runs, names)
     return [
-        Row(name, run, {k: table.get(k, "-") for k in differing}, _values(run))
-        for name, run, table in zip(names, runs, tables, strict=True)
+        Row(
+            name,
+            run,
+            {k: table.get(k, "-") for k in differing},
+            _values(run) | {"distance": distance},
+            words,
+        )
+        for name, run, table, distance in zip(names, runs, tables, distances, strict=True)
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wopt.report.certificate import certificate_picture
 from wopt.report.curves import diagnostics, progress
+from wopt.report.evolution import evolution, exactness
 from wopt.report.losses import losses
 from wopt.report.motion import motion
 from wopt.report.plane import density, scatter
@@ -21,6 +22,8 @@ def pictures(run: Run) -> list[Picture]:
         several = len(run.steps) > 1
         rows_are_pictures = "real_images" in run.arrays or "generated_images" in run.arrays
         drawn = [
+            evolution(run.snapshots),
+            None if run.result is None else exactness(run.result.exact_by_time),
             images(run),
             density(run),
             # Columns that are pixels say nothing one by one.

@@ -11,7 +11,8 @@ import numpy as np
 from torch import Tensor
 
 from wopt.certify.results import Certificate
-from wopt.reading import printable, read_text, parsed_json
+from wopt.reading import parsed_json, printable, read_text
+from wopt.report.evolution import Snapshot, read_snapshot
 from wopt.store.directory import RunDirectory
 from wopt.store.documents import damaged, read_document, read_lines
 from wopt.store.result import Losses, RunResult
@@ -62,6 +63,7 @@ class Run:
         arrays: ``figures.safetensors``, float64; empty if there is none.
         labels: Names of columns and coordinates.
         losses: The lines of ``losses.jsonl``.
+        snapshots: Of particles, in the order of time.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Run:
     arrays: dict[str, np.ndarray[Any, np.dtype[np.float64]]]
     labels: Labels
     losses: list[Losses] = dataclasses.field(default_factory=list)
+    snapshots: list[Snapshot] = dataclasses.field(default_factory=list)
 
     @property
     def pulls_back(self) -> bool:
@@ -103,6 +106,7 @@ def read_run(path: Path) -> Run:
         arrays,
         labels,
         read_losses(directory.losses),
+        [read_snapshot(path) for path in directory.snapshots()],
     )
 
 

@@ -23,8 +23,8 @@ from wopt.interfaces.listener import SILENT, Listener
 from wopt.mapped import rooms
 from wopt.particles import Particles
 from wopt.runs.challenge import Challenge, can_be_challenged
-from wopt.runs.fingerprint import check_data
 from wopt.runs.evidence import evidence_of, is_scored
+from wopt.runs.fingerprint import check_data
 from wopt.runs.mass import with_mass
 from wopt.runs.prepare import Prepared, prepare
 from wopt.runs.rival import rival_of

@@ -33,6 +33,7 @@ from wopt.report import collect, render
 from wopt.runs.carry import carried_out
 from wopt.runs.certify import Carried, certify
 from wopt.runs.evaluate import evaluate
+from wopt.runs.evolution import Evolution, check_exact
 from wopt.runs.fingerprint import check_data, remember_data
 from wopt.runs.log import RunLog
 from wopt.runs.loop import Ended, make_steps
@@ -85,6 +86,7 @@ def begin(
     began = time.perf_counter(), time.process_time()
     config = prepared.config
     model = "push_forward" if prepared.pushes else "pull_back"
+    check_exact(prepared)
     table = to_table(config) | {"model": model, "versions": versions()}
     _check_readable(table, out)
     directory, dataset = RunDirectory(out), _dataset(prepared)
@@ -221,26 +223,26 @@ class _Execution:
         self.notes = (note,)
         self.listener.warn(note)
 
-    def _save(self, state: State) -> None:
-        self.losses.keep(state.step)
-        save_state(self.directory, state, self.config)
-
     def go(self, state: State) -> RunResult:
         """Make the remaining steps and write the results."""
         earlier = sum(r.seconds for r in state.records), sum(r.cpu_seconds for r in state.records)
         self.log.write(f"begins at step {state.step + 1} with {', '.join(_flat(versions()))}")
+        evolution = Evolution(self.directory, self.prepared)
+        evolution.see(state)
         with noting():
             ended = make_steps(
                 self.prepared,
                 state,
                 self.listener,
                 go_on=_GO_ON.format(self.directory.path),
-                save=self._save,
+                save=lambda state: self._save(evolution, state),
             )
         with alone():
-            return self._measured(ended, earlier)
+            return self._measured(ended, earlier, _compared(evolution, ended.state))
 
-    def _measured(self, ended: Ended, earlier: tuple[float, float]) -> RunResult:
+    def _measured(
+        self, ended: Ended, earlier: tuple[float, float], compared: dict[str, Any]
+    ) -> RunResult:
         """Measure and write the results: on this process alone, the others have ended."""
         self.listener.phase("measuring on test data, drawing samples")
         trained = time.process_time()
@@ -249,6 +251,7 @@ class _Execution:
         known = remembering(blocks, parts=False)
         result = dataclasses.replace(
             self._finish(blocks, known),
+            **compared,
             status=ended.status,
             reason=ended.reason,
             seconds=earlier[0] + time.perf_counter() - self.began[0],
@@ -262,6 +265,11 @@ class _Execution:
             render(self.directory.path)
         self.listener.end(result, self.directory.path)
         return result
+
+    def _save(self, evolution: Evolution, state: State) -> None:
+        self.losses.keep(state.step)
+        save_state(self.directory, state, self.config)
+        evolution.see(state)
 
     def _finish(self, blocks: list[FlowBlock], known: list[FlowBlock]) -> RunResult:
         """Measure on test data, draw samples and save what the pictures need."""
@@ -336,6 +344,12 @@ class _Execution:
         else:
             write_json(self.directory.certificate, certificate.to_dict())
             self.listener.certificate(certificate)
+
+
+def _compared(evolution: Evolution, state: State) -> dict[str, Any]:
+    """Return what a result says of the exact solution."""
+    by_time = evolution.end(state)
+    return {"exact": by_time[-1] if by_time else None, "exact_by_time": by_time}
 
 
 def _flat(table: dict[str, str]) -> list[str]:

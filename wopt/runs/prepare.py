@@ -24,6 +24,7 @@ from wopt.push import in_batches
 from wopt.seeds import derive, generator
 from wopt.targets.density import density_of
 from wopt.train.check import check_parts
+from wopt.train.clock import check_times
 from wopt.train.problem import Problem
 
 CONDITIONS = 10_000
@@ -122,12 +123,14 @@ def prepare(
     able = dataset.sample is not None or config.smooth_time > 0
     draw = FreshParticles(config, dataset, everywhere) if able else None
     density = log_density_of(dataset) if known and not dataset.condition else None
+    weights = dataset.weights or (None, None)
     train, valid = placed or (
-        particles_of(start, start.train, config, known=everywhere),
-        particles_of(start, start.valid, config, known=True),
+        particles_of(start, start.train, config, known=everywhere, weights=weights[0]),
+        particles_of(start, start.valid, config, known=True, weights=weights[1]),
     )
     units, names = dataset.transform, dataset.names
     problem = problem_of(config, objective, mean_log_det(units, start.valid), draw, density)
+    check_times(config.scheme, problem.ends)
     return Prepared(config, problem, train, valid, units, dataset, pushes, names, loaded)
 
 
@@ -157,6 +160,7 @@ def problem_of(
         config.refine,
         draw,
         log_density,
+        tuple(config.snapshots.times or ()),
     )
 
 
@@ -196,7 +200,14 @@ def _check(config: RunConfig, dataset: Dataset) -> None:
         )
 
 
-def particles_of(dataset: Dataset, x: Tensor, config: RunConfig, *, known: bool) -> Particles:
+def particles_of(
+    dataset: Dataset,
+    x: Tensor,
+    config: RunConfig,
+    *,
+    known: bool,
+    weights: Tensor | None = None,
+) -> Particles:
     """Return rows as particles in the flow's coordinates, with their density if ``known``."""
     like = {"dtype": getattr(torch, config.dtype), "device": config.device}
     density = None
@@ -207,7 +218,8 @@ def particles_of(dataset: Dataset, x: Tensor, config: RunConfig, *, known: bool)
     z = in_batches(
         lambda part: dataset.transform(part).to(**like), x, max(1, _VALUES // dataset.dim)
     )
-    particles = Particles.start(z, log_density=density)
+    weights = None if weights is None else weights.to(**like)
+    particles = Particles.start(z, weights, density)
     return dataclasses.replace(particles, condition=dataset.condition)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -90,6 +89,8 @@ def save_state(run: RunDirectory, state: State, config: RunConfig) -> None:
     drop_pieces(run.pieces, index)
     if refined:
         settle(run, config)
+    if config.scheme.replaces:
+        run.block(state.step - 1).unlink(missing_ok=True)
 
 
 def load_state(
@@ -157,7 +158,8 @@ def load_blocks(
     known = _known(run)[1]
     refined = _refined(run, known)
     blocks = []
-    for step in range(1, known.step + 1):
+    first = max(1, known.step) if config.scheme.replaces else 1
+    for step in range(first, known.step + 1):
         tensors = read_tensors(run.block(step))[0] if refined is None else _of_step(refined, step)
         at = run.block(step) if refined is None else run.refined
         blocks.append(_block(run, at, tensors, config, step, dim, condition))
@@ -211,9 +213,7 @@ def _block(
         block.load_state_dict(tensors)
     except (RuntimeError, ValueError) as error:
         reason = printable(" ".join(str(error).split()))
-        raise DamagedError(
-            f"{at}: does not fit the block in {run.config.name}: {reason}"
-        ) from None
+        raise DamagedError(f"{at}: does not fit the block in {run.config.name}: {reason}") from None
     block.freeze()
     return block
 

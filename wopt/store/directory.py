@@ -64,6 +64,11 @@ class RunDirectory:
         return self.blocks / f"{step:03d}.safetensors"
 
     @property
+    def folders(self) -> tuple[Path, ...]:
+        """All folders that a run can have."""
+        return self.blocks, self.pieces, self.particles, self.path / "snapshots"
+
+    @property
     def files(self) -> tuple[Path, ...]:
         """All files that a run can have but its blocks."""
         return (
@@ -80,10 +85,19 @@ class RunDirectory:
             BusyError: Another process does; its lock ends with it, however it ends.
         """
         with locked(self.path):
-            for folder in (self.path, self.blocks):
-                check_no_link(self.blocks)
+            remove_leftovers(self.path)
+            for folder in self.folders:
+                check_no_link(folder)
                 remove_leftovers(folder)
             yield
+
+    def snapshot(self, step: int) -> Path:
+        """Return the place of the particles after so many steps."""
+        return self.path / "snapshots" / f"{step:03d}.safetensors"
+
+    def snapshots(self) -> list[Path]:
+        """Return the snapshots that there are, in the order of time."""
+        return sorted((self.path / "snapshots").glob("*.safetensors"), key=lambda p: int(p.stem))
 
     def create(self, config: dict[str, Any]) -> None:
         """Make the directory and write the resolved configuration; see :meth:`check_free`.
@@ -129,7 +143,7 @@ class RunDirectory:
         Raises:
             DamagedError: It is.
         """
-        for path in (self.blocks, self.pieces, self.particles, *self.files):
+        for path in (*self.folders, *self.files):
             check_no_link(path)
 
     def read_config(self) -> dict[str, Any]:

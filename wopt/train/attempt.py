@@ -15,9 +15,11 @@ from wopt.interfaces.listener import Listener
 from wopt.interfaces.scheme import History
 from wopt.interfaces.subproblem import Subproblem
 from wopt.parallel import team
+from wopt.particles import Particles
 from wopt.push import push
 from wopt.seeds import generator
 from wopt.train.beside import forward_of
+from wopt.train.clock import elapsed, landed
 from wopt.train.guard import Verdict
 from wopt.train.problem import Problem, State, Trace
 from wopt.train.record import Action, Retry
@@ -62,7 +64,7 @@ def make_step(problem: Problem, state: State, listener: Listener) -> Accepted:
         DivergenceError: Every retry was rejected.
     """
     rule = problem.scheme.step_size
-    h = rule(state.step, state.step_size)
+    h = landed(rule(state.step, state.step_size), elapsed(state.records), problem.ends)
     retries: tuple[Retry, ...] = ()
     rose = False
     for number in range(problem.guard.retries + 1):
@@ -182,7 +184,7 @@ class _Attempt:
         problem.redraw(self.state.train.particles, f"step {step + 1}")
         past = self._history(self.state.train, self.state.plan)
         plan = team().agreed(scheme.plan(past, problem.objective))
-        histories = [self._history(of, plan) for of in (self.state.train, self.state.valid)]
+        histories = self._histories(plan)
         block, retries = self.state.block, list[Retry]()
         for number in range(scheme.stages):
             train, valid = (scheme.subproblem(past, problem.objective) for past in histories)
@@ -230,7 +232,11 @@ class _Attempt:
         @torch.no_grad()
         def draw() -> Subproblem:
             assert problem.draw is not None
-            trace = Trace(problem.draw(batch_size, source))
+            start = problem.draw(batch_size, source)
+            trace = Trace(start)
+            if scheme.replaces:
+                trace = Trace(start, ahead=state.block)
+                return scheme.subproblem(self._history(trace, plan, start), problem.objective)
             previous: float | None = None
             for block, record in zip(state.blocks, state.records, strict=True):
                 past = trace.history(record.step - 1, record.step_size, previous, record.plan)
@@ -241,8 +247,16 @@ class _Attempt:
 
         return draw
 
-    def _history(self, trace: Trace, plan: Mapping[str, float]) -> History:
-        return trace.history(self.state.step, self.step_size, self.state.step_size, plan)
+    def _histories(self, plan: Mapping[str, float]) -> list[History]:
+        """Return what the scheme may look back on in the training and the held-out split."""
+        splits, starts = (self.state.train, self.state.valid), self.state.start or (None, None)
+        return [self._history(of, plan, at) for of, at in zip(splits, starts, strict=True)]
+
+    def _history(
+        self, trace: Trace, plan: Mapping[str, float], start: Particles | None = None
+    ) -> History:
+        numbers = self.state.step, self.step_size, self.state.step_size
+        return trace.history(*numbers, plan, start)
 
     def _retry(self, action: Action, reason: str) -> Retry:
         return Retry(self.number + 1, action, reason, self.step_size, self.step_size)

@@ -36,7 +36,8 @@ def forward_of(problem: Problem, state: State, attempt: int) -> Forward | None:
     if points is None:
         points = _made(problem, target, state.step, state.valid.particles)
     chance = generator(problem.seed, "chains", state.step + 1, attempt, device=points.device)
-    before = functools.partial(log_density_at, start, state.blocks)
+    kept = () if problem.scheme.replaces else state.blocks
+    before = functools.partial(log_density_at, start, kept)
     return Forward(target, before, points, chance, solver.chains_cost)
 
 

@@ -36,7 +36,7 @@ def record_of(
         block: The map.
         verdict: What the guard measured.
     """
-    before, moved = subproblem.particles, verdict.moved
+    before, moved = subproblem.stays, verdict.moved
     squared = (moved.points - before.points).square().sum(1)
     stationarity = subproblem.stationarity(spread(block))
     return StepRecord(

@@ -62,6 +62,7 @@ class Trace:
         step_size: float,
         previous_step_size: float | None,
         plan: Mapping[str, float],
+        start: Particles | None = None,
     ) -> History:
         """Return what a scheme may look back on when it makes a step.
 
@@ -70,9 +71,10 @@ class Trace:
             step_size: h of it.
             previous_step_size: h of the step before.
             plan: What the scheme planned: for this step, or last, if that is to be decided.
+            start: The particles before the first step.
         """
         past = self.particles, self.previous, self.gradient
-        return History(*past, step, step_size, previous_step_size, plan)
+        return History(*past, step, step_size, previous_step_size, plan, start=start)
 
     def after(
         self,
@@ -109,9 +111,10 @@ class Trace:
             subproblem: What the map solves at these particles.
             block: The map.
         """
+        at = subproblem.particles if scheme.replaces else self.particles
         if scheme.looks_back:
-            return self.after(scheme, objective, subproblem, push(block, self.particles))
-        return Trace(self.particles, ahead=block)
+            return self.after(scheme, objective, subproblem, push(block, at))
+        return Trace(at, ahead=block)
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -170,6 +173,7 @@ class Problem:
         refine: Joint training of all maps.
         draw: Draws training particles at the start anew, where the source can be drawn from.
         log_density: Of the start, at any points, where it is known.
+        times: At which particles are looked at, so that steps end there.
     """
 
     objective: Objective
@@ -183,6 +187,12 @@ class Problem:
     refine: Refinement = dataclasses.field(default_factory=Refinement)
     draw: Callable[[int, torch.Generator], Particles] | None = None
     log_density: Callable[[Tensor], Tensor] | None = None
+    times: tuple[float, ...] = ()
+
+    @property
+    def ends(self) -> tuple[float, ...]:
+        """The times at which a step is to end."""
+        return self.times if self.stop.time is None else (*self.times, self.stop.time)
 
     def block_of(self, step: int) -> Choice:
         """Return the choice for a step: 0, 1, ..."""

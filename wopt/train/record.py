@@ -73,6 +73,7 @@ class StepRecord(Typed):
         plan: What the scheme planned for the step (a momentum, say).
         refined: Joint iterations of all maps after this step; negative where the guard did not let
             the result stand.
+        time: t after the step, the sum of the step sizes; ``None`` in runs of older versions.
         weights: Effective share of the importance weights exp(-V)/rho as far as k-hat is trusted,
             see :func:`wopt.train.importance.trusted_share` (an estimate); ``None`` where they are
             not known.
@@ -100,3 +101,4 @@ class StepRecord(Typed):
     plan: dict[str, Number] = dataclasses.field(default_factory=dict)
     refined: int = 0
     weights: Number | None = None
+    time: float | None = None

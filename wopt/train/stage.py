@@ -68,7 +68,8 @@ class Stage:
             block.see(particles.points)
             if self.forward is not None:
                 block.aim(self.forward.points)
-            if previous is not None and self.solver.warm_start and _alike(block, previous):
+            warm = self.solver.warm_start or self.problem.scheme.replaces
+            if previous is not None and warm and _alike(block, previous):
                 block.warm_start(previous)
             for _ in range(self.attempt):
                 block.refine()

@@ -9,6 +9,7 @@ from wopt.interfaces.listener import Listener
 from wopt.parallel import team
 from wopt.train.attempt import make_step
 from wopt.train.beside import look
+from wopt.train.clock import elapsed
 from wopt.train.measure import record_of
 from wopt.train.problem import Problem, State
 
@@ -29,7 +30,7 @@ def next_state(problem: Problem, state: State, listener: Listener) -> State:
     valid = state.valid.after(*parts, made.valid, made.verdict.moved)
     numbers = state.step + 1, made.step_size, state.energy
     record = record_of(problem, *numbers, made.valid, made.block, made.verdict)
-    blocks = (*state.blocks, made.block)
+    blocks = (made.block,) if problem.scheme.replaces else (*state.blocks, made.block)
     chains, seen = look(problem, state.step + 1, blocks, made.verdict.moved, made.chains)
     record = dataclasses.replace(
         record,
@@ -38,6 +39,7 @@ def next_state(problem: Problem, state: State, listener: Listener) -> State:
         loss=made.report.loss,
         iterations=made.report.iterations,
         plan=dict(made.plan),
+        time=elapsed(state.records, made.step_size),
         seconds=time.perf_counter() - wall,
         cpu_seconds=time.process_time() - cpu,
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import Field
 
 from wopt.component import Component, fields
+from wopt.train.clock import is_at
 from wopt.train.record import StepRecord
 
 __all__ = ["Stop"]
@@ -22,7 +24,22 @@ class Stop(Component):
         3
     """
 
-    steps: Annotated[int, Field(ge=1, description="largest number of steps")] = 4
+    steps: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            description="largest number of steps; by default 4, or as many as `time` takes",
+        ),
+    ] = None
+    time: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            allow_inf_nan=False,
+            description="stop at this time, the sum of the step sizes; the last step is shortened "
+            "to end there",
+        ),
+    ] = None
     movement: Annotated[
         float | None,
         Field(gt=0, description="stop when E|T(x)-x|^2 of a step falls below this"),
@@ -67,6 +84,13 @@ class Stop(Component):
         Field(ge=0, description="smallest fall of the NLL that counts as an improvement, in nats"),
     ] = 1e-3
 
+    @property
+    def most(self) -> float:
+        """The largest number of steps; infinite where a time ends the run."""
+        if self.steps is not None:
+            return self.steps
+        return 4 if self.time is None else math.inf
+
     def reason(self, records: Sequence[StepRecord]) -> str | None:
         """Return why to stop after these steps, or ``None`` to go on."""
         last = records[-1]
@@ -94,6 +118,8 @@ class Stop(Component):
                         f"the held-out NLL did not fall by {self.nll_tolerance:g} "
                         f"in {self.nll_patience} step(s)"
                     )
-        if last.step >= self.steps:
-            return f"all {self.steps} steps are made" if self.steps > 1 else "the one step is made"
+        if self.time is not None and last.time is not None and is_at(last.time, self.time):
+            return f"the time {self.time:g} is reached"
+        if last.step >= self.most:
+            return f"all {self.most} steps are made" if self.most > 1 else "the one step is made"
         return None

@@ -18,6 +18,13 @@ from wopt.host import host
 MEANS = [[-2.0, 0.0], [2.0, 0.0]]
 SMALL = {"n_train": 50, "n_valid": 20, "n_test": 20}
 OPTIONS = {
+    ("exact", "barenblatt"): {},
+    ("exact", "equilibrium"): {},
+    ("exact", "ornstein_uhlenbeck"): {},
+    ("exact", "second_moment"): {},
+    ("target", "barenblatt"): {"m": 3.0, "dim": 3, "radius": 2.0},
+    ("target", "mixture_in_cube"): {"dim": 3, "components": 4, "draw": 1},
+    ("target", "random_gaussian"): {"dim": 3, "draw": 2},
     ("target", "gaussian"): {"mean": [1.0, 2.0], "scale": 2.0},
     ("target", "mixture"): {"means": MEANS, "scale": [0.5, 1.0]},
     ("target", "circle"): {"components": 5, "variance": 0.005},
@@ -35,6 +42,7 @@ OPTIONS = {
     ("source", "sklearn"): {"dataset": "wine", "columns": [0, 1]},
     ("source", "patches"): {"size": 4, "n_train": 500, "n_valid": 50, "n_test": 50},
     ("source", "picture"): {"path": "drawing.png", **SMALL},
+    ("source", "density"): {"law": {"name": "barenblatt", "dim": 3}, **SMALL},
     ("source", "gaussian"): {"dim": 3, **SMALL},
     ("source", "mixture"): {"means": MEANS, **SMALL},
     ("source", "rejection"): {"flow": "wide.wopt", "steps": 2, "pilots": 1000, **SMALL},

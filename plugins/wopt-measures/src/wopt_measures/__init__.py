@@ -11,43 +11,59 @@ from wopt.lazy import exports
 
 _PLACES = {
     "ArraySource": "wopt_measures.sources.array",
+    "Barenblatt": "wopt_measures.exact.barenblatt",
+    "BarenblattLaw": "wopt_measures.laws.barenblatt",
+    "BarenblattTarget": "wopt_measures.targets.barenblatt",
     "CircleTarget": "wopt_measures.targets.modes",
+    "DensitySource": "wopt_measures.sources.density",
+    "Equilibrium": "wopt_measures.exact.equilibrium",
     "FunnelTarget": "wopt_measures.targets.bent",
     "GaussianLaw": "wopt_measures.laws.gaussian",
     "GaussianSource": "wopt_measures.sources.gaussian",
     "GaussianTarget": "wopt_measures.targets.gaussian",
     "LogisticTarget": "wopt_measures.targets.logistic",
     "ManyWellsTarget": "wopt_measures.targets.wells",
+    "MixtureInCube": "wopt_measures.targets.random",
     "MixtureLaw": "wopt_measures.laws.mixture",
     "MixtureSource": "wopt_measures.sources.mixture",
     "MixtureTarget": "wopt_measures.targets.mixture",
     "MustacheTarget": "wopt_measures.targets.bent",
+    "OrnsteinUhlenbeck": "wopt_measures.exact.ornstein_uhlenbeck",
     "PatchesSource": "wopt_measures.sources.patches",
     "PictureSource": "wopt_measures.sources.picture",
     "PixelLaw": "wopt_measures.laws.pixels",
     "PosteriordbTarget": "wopt_measures.targets.posteriordb",
     "PotentialTarget": "wopt_measures.targets.potential",
     "PythonTarget": "wopt_measures.targets.python",
+    "RandomGaussian": "wopt_measures.targets.random",
     "RandomMixtureTarget": "wopt_measures.targets.modes",
     "RejectionSource": "wopt_measures.sources.rejection",
     "SamplesTarget": "wopt_measures.targets.samples",
+    "SecondMoment": "wopt_measures.exact.second_moment",
     "SklearnSource": "wopt_measures.sources.bundled",
     "TemperedTarget": "wopt_measures.targets.tempered",
     "ToySource": "wopt_measures.sources.toy",
 }
 
 if TYPE_CHECKING:
+    from wopt_measures.exact.barenblatt import Barenblatt
+    from wopt_measures.exact.equilibrium import Equilibrium
+    from wopt_measures.exact.ornstein_uhlenbeck import OrnsteinUhlenbeck
+    from wopt_measures.exact.second_moment import SecondMoment
+    from wopt_measures.laws.barenblatt import BarenblattLaw
     from wopt_measures.laws.gaussian import GaussianLaw
     from wopt_measures.laws.mixture import MixtureLaw
     from wopt_measures.laws.pixels import PixelLaw
     from wopt_measures.sources.array import ArraySource
     from wopt_measures.sources.bundled import SklearnSource
+    from wopt_measures.sources.density import DensitySource
     from wopt_measures.sources.gaussian import GaussianSource
     from wopt_measures.sources.mixture import MixtureSource
     from wopt_measures.sources.patches import PatchesSource
     from wopt_measures.sources.picture import PictureSource
     from wopt_measures.sources.rejection import RejectionSource
     from wopt_measures.sources.toy import ToySource
+    from wopt_measures.targets.barenblatt import BarenblattTarget
     from wopt_measures.targets.bent import FunnelTarget, MustacheTarget
     from wopt_measures.targets.gaussian import GaussianTarget
     from wopt_measures.targets.logistic import LogisticTarget
@@ -56,32 +72,42 @@ if TYPE_CHECKING:
     from wopt_measures.targets.posteriordb import PosteriordbTarget
     from wopt_measures.targets.potential import PotentialTarget
     from wopt_measures.targets.python import PythonTarget
+    from wopt_measures.targets.random import MixtureInCube, RandomGaussian
     from wopt_measures.targets.samples import SamplesTarget
     from wopt_measures.targets.tempered import TemperedTarget
     from wopt_measures.targets.wells import ManyWellsTarget
 
 __all__ = [
     "ArraySource",
+    "Barenblatt",
+    "BarenblattLaw",
+    "BarenblattTarget",
     "CircleTarget",
+    "DensitySource",
+    "Equilibrium",
     "FunnelTarget",
     "GaussianLaw",
     "GaussianSource",
     "GaussianTarget",
     "LogisticTarget",
     "ManyWellsTarget",
+    "MixtureInCube",
     "MixtureLaw",
     "MixtureSource",
     "MixtureTarget",
     "MustacheTarget",
+    "OrnsteinUhlenbeck",
     "PatchesSource",
     "PictureSource",
     "PixelLaw",
     "PosteriordbTarget",
     "PotentialTarget",
     "PythonTarget",
+    "RandomGaussian",
     "RandomMixtureTarget",
     "RejectionSource",
     "SamplesTarget",
+    "SecondMoment",
     "SklearnSource",
     "TemperedTarget",
     "ToySource",

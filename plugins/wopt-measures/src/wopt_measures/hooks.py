@@ -12,6 +12,21 @@ if TYPE_CHECKING:
 WOPT_API = (1, 0)
 
 _COMPONENTS = (
+    ("exact", "barenblatt", "exact.barenblatt:Barenblatt", "porous medium, also with a pull"),
+    ("exact", "equilibrium", "exact.equilibrium:Equilibrium", "the target, at all times"),
+    (
+        "exact",
+        "ornstein_uhlenbeck",
+        "exact.ornstein_uhlenbeck:OrnsteinUhlenbeck",
+        "Gaussians and mixtures in a quadratic potential",
+    ),
+    (
+        "exact",
+        "second_moment",
+        "exact.second_moment:SecondMoment",
+        "the moment alone: Keller-Segel, aggregation-diffusion",
+    ),
+    ("target", "barenblatt", "targets.barenblatt:BarenblattTarget", "the porous medium's profile"),
     ("target", "gaussian", "targets.gaussian:GaussianTarget", "a Gaussian, standard by default"),
     ("target", "mixture", "targets.mixture:MixtureTarget", "a mixture of Gaussians"),
     ("target", "circle", "targets.modes:CircleTarget", "equal Gaussians on a circle: 8 modes"),
@@ -22,6 +37,8 @@ _COMPONENTS = (
     ("target", "logistic", "targets.logistic:LogisticTarget", "Bayesian logistic regression"),
     ("target", "posteriordb", "targets.posteriordb:PosteriordbTarget", "of posteriordb's files"),
     ("target", "tempered", "targets.tempered:TemperedTarget", "between a Gaussian and a target"),
+    ("target", "mixture_in_cube", "targets.random:MixtureInCube", "a mixture with random means"),
+    ("target", "random_gaussian", "targets.random:RandomGaussian", "a Gaussian drawn at random"),
     ("target", "potential", "targets.potential:PotentialTarget", "exp(-V) of any Python V(x)"),
     ("target", "python", "targets.python:PythonTarget", "log p(x) of a Python file (--allow-code)"),
     ("target", "samples", "targets.samples:SamplesTarget", "known by rows of data only"),
@@ -29,6 +46,7 @@ _COMPONENTS = (
     ("source", "sklearn", "sources.bundled:SklearnSource", "a data set bundled with scikit-learn"),
     ("source", "patches", "sources.patches:PatchesSource", "grey patches of photographs"),
     ("source", "picture", "sources.picture:PictureSource", "a drawing as a 2-D density"),
+    ("source", "density", "sources.density:DensitySource", "a start by formula: draws or nodes"),
     ("source", "gaussian", "sources.gaussian:GaussianSource", "a Gaussian start of known density"),
     ("source", "mixture", "sources.mixture:MixtureSource", "samples of a mixture of Gaussians"),
     ("source", "rejection", "sources.rejection:RejectionSource", "a sampler's model, corrected"),

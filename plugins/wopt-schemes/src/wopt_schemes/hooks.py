@@ -37,6 +37,7 @@ _COMPONENTS = (
         "the Ornstein-Uhlenbeck step by regression",
     ),
     ("scheme", "midpoint", "midpoint:Midpoint", "implicit midpoint rule, order 2"),
+    ("scheme", "replace", "replace:Replace", "one map, replaced at each step: constant depth"),
     ("scheme", "sdirk2", "sdirk2:SDIRK2", "two proximal steps, order 2, L-stable"),
     (
         "scheme",

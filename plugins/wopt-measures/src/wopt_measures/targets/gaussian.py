@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -31,7 +33,7 @@ class GaussianTarget(Target):
         [[-0.5, -2.0]]
     """
 
-    cites = ()
+    cites: ClassVar[tuple[str, ...]] = ()
     provides = (
         Capability.POTENTIAL | Capability.SCORE | Capability.TARGET_SAMPLES | Capability.NORMALISED
     )

@@ -1,0 +1,36 @@
+"""The law that a flow converges to, as a solution at all times."""
+
+from __future__ import annotations
+
+from wopt import Capability, ConfigError, Objective, Source
+from wopt.interfaces.exact import ExactLaws, ExactSolution
+
+__all__ = ["Equilibrium"]
+
+
+class Equilibrium(ExactSolution):
+    """The objective's target, from which the distance of an evolution falls in time.
+
+    The stationary solution: what is compared is how far the evolution is from its end, as papers on
+    convergence to a known law report. The target has a normalised density and samples.
+
+    Example:
+        >>> import wopt
+        >>> start = wopt.build("source", "gaussian")
+        >>> laws = Equilibrium().of(start, wopt.build("objective", "kl"), dim=2)
+        >>> type(laws.law(3.0)).__name__
+        'GaussianTarget'
+    """
+
+    cites = ()
+
+    def of(self, source: Source, objective: Objective, dim: int) -> ExactLaws:
+        """Return the target at all times."""
+        target = objective.target
+        needs = Capability.POTENTIAL | Capability.NORMALISED | Capability.TARGET_SAMPLES
+        if target is None or needs & ~target.provides:
+            raise ConfigError(
+                "[exact] equilibrium needs an objective whose target has a normalised density and "
+                "samples, such as kl to a gaussian or a mixture"
+            )
+        return ExactLaws(lambda _: target)

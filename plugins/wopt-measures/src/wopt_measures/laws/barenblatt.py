@@ -1,0 +1,112 @@
+"""Barenblatt's law: the profile that porous media keep, dilated in time."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wopt_measures.laws.gaussian import check_dim, check_points
+
+__all__ = ["BarenblattLaw"]
+
+
+@dataclasses.dataclass(frozen=True)
+class BarenblattLaw:
+    """The law  p(x) = (C - c |x|^2)_+^(1/(m-1)),  of mass one, on the ball of radius R.
+
+    |x|^2/R^2 has the law Beta(d/2, m/(m-1)), which gives samples, moments and quadrature rules.
+
+    Attributes:
+        m: The power, above 1.
+        dim: The dimension d.
+        radius: R.
+
+    Example:
+        >>> law = BarenblattLaw(m=2.0, dim=1, radius=1.0)  # 3/4 (1 - x^2)
+        >>> round(float(law.log_prob(torch.zeros(1, 1).double()).exp()), 6)
+        0.75
+        >>> round(law.second_moment, 6)
+        0.2
+    """
+
+    m: float
+    dim: int
+    radius: float
+
+    @property
+    def shape(self) -> tuple[float, float]:
+        """The parameters of the law of |x|^2/R^2."""
+        return self.dim / 2, self.m / (self.m - 1)
+
+    @property
+    def second_moment(self) -> float:
+        """E |x|^2."""
+        a, b = self.shape
+        return self.radius**2 * a / (a + b)
+
+    @functools.cached_property
+    def coefficient(self) -> float:
+        """c; C is c R^2."""
+        a, b = self.shape
+        sphere = math.log(2) + a * math.log(math.pi) - math.lgamma(a)
+        mass = sphere + math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b) - math.log(2)
+        power = self.dim + 2 / (self.m - 1)
+        return math.exp(-(self.m - 1) * (mass + power * math.log(self.radius)))
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Return log p, minus infinity off the ball: shape ``(n, d)`` to ``(n,)``."""
+        check_points(x, self.dim)
+        inside = self.coefficient * (self.radius**2 - x.square().sum(1))
+        return inside.clamp(min=0).log() / (self.m - 1)
+
+    def score(self, x: Tensor) -> Tensor:
+        """Return grad log p inside of the ball: shape ``(n, d)`` to ``(n, d)``."""
+        inside = self.radius**2 - x.square().sum(1, keepdim=True)
+        return -2 * x / inside / (self.m - 1)
+
+    def dilated(self, s: float) -> BarenblattLaw:
+        """Return the law of s X."""
+        return dataclasses.replace(self, radius=self.radius * s)
+
+    def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
+        """Return ``n`` samples, shape ``(n, dim)``, float64 on the generator's device."""
+        check_dim(dim, self.dim)
+        like: dict[str, Any] = {"dtype": torch.float64, "device": generator.device}
+        a, b = (
+            torch._standard_gamma(torch.full((n,), shape, **like), generator=generator)
+            for shape in self.shape
+        )
+        z = torch.randn(n, dim, generator=generator, **like)
+        return self._at(a / (a + b), z)
+
+    def from_cube(self, u: Tensor) -> Tensor:
+        """Carry the unit cube's uniform law here: shape ``(n, d + 1)``; ``(n, 1)`` on the line."""
+        from scipy.special import betaincinv, ndtri
+
+        q = u[:, 0].numpy()
+        if self.dim == 1:
+            side = np.sign(q - 0.5)
+            share = torch.from_numpy(betaincinv(*self.shape, np.abs(2 * q - 1)))
+            return self._at(share, torch.from_numpy(side)[:, None])
+        return self._at(
+            torch.from_numpy(betaincinv(*self.shape, q)), torch.from_numpy(ndtri(u[:, 1:].numpy()))
+        )
+
+    def radial_rule(self, n: int) -> tuple[Tensor, Tensor]:
+        """Return radii and weights, exact for polynomials of degree 2 n - 1 in |x|^2."""
+        from scipy.special import roots_jacobi
+
+        a, b = self.shape
+        nodes, weights = roots_jacobi(n, b - 1, a - 1)
+        shares, weights = torch.from_numpy((1 + nodes) / 2), torch.from_numpy(weights)
+        return self.radius * shares.sqrt(), weights / weights.sum()
+
+    def _at(self, share: Tensor, along: Tensor) -> Tensor:
+        unit = along / along.norm(dim=1, keepdim=True)
+        return self.radius * share.sqrt()[:, None] * unit

@@ -1,0 +1,59 @@
+"""The target that is Barenblatt's law."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from wopt import Capability, Target
+from wopt_measures.laws.barenblatt import BarenblattLaw
+
+__all__ = ["BarenblattTarget"]
+
+
+class BarenblattTarget(Target):
+    """Barenblatt's law  (C - c |x|^2)_+^(1/(m-1)) on a ball, of mass one.
+
+    The gradient flow of int rho^m/(m-1), the porous medium equation, dilates it and changes it in
+    no other way. As a start it is given to the source ``density``; the potential is infinite off
+    the ball.
+
+    Source: Barenblatt, 1952; Vazquez, *The Porous Medium Equation*, 2007; docs/theory.md 5.3.
+
+    Raises:
+        DataError: Points of another dimension are met.
+
+    Example:
+        >>> target = BarenblattTarget(m=2.0, dim=1, radius=1.0)
+        >>> [round(v, 4) for v in target.potential(torch.tensor([[0.0]]).double()).tolist()]
+        [0.2877]
+    """
+
+    cites = ("vazquez2007",)
+    provides = (
+        Capability.POTENTIAL | Capability.SCORE | Capability.TARGET_SAMPLES | Capability.NORMALISED
+    )
+
+    def __init__(
+        self,
+        m: Annotated[float, Field(gt=1, description="the power m of the porous medium")] = 2.0,
+        dim: Annotated[int, Field(ge=1, description="the dimension")] = 2,
+        radius: Annotated[float, Field(gt=0, description="radius of the ball")] = 1.0,
+    ) -> None:
+        self.law = BarenblattLaw(m, dim, radius)
+        self.dim = dim
+
+    def potential(self, x: Tensor) -> Tensor:
+        """Return V = -log density: shape ``(n, d)`` to ``(n,)``."""
+        return -self.law.log_prob(x)
+
+    def score(self, x: Tensor) -> Tensor:
+        """Return grad log density inside of the ball: shape ``(n, d)`` to ``(n, d)``."""
+        return self.law.score(x)
+
+    def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
+        """Return ``n`` samples, shape ``(n, dim)``, in the generator's device, float64."""
+        return self.law.sample(n, dim, generator)

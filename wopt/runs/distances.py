@@ -1,0 +1,118 @@
+"""Distances of an evolution from its exact solution, on held-out particles."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from wopt.errors import WoptError
+from wopt.interfaces.exact import ExactLaws
+from wopt.interfaces.target import Target
+from wopt.particles import Particles
+from wopt.statistics import mean_and_error
+from wopt.store.distances import Distances
+
+__all__ = ["distances"]
+
+_DRAWS = 20_000
+"""Of the exact law, where particles cannot be carried by it."""
+
+Density = Callable[[Tensor], Tensor]
+
+
+@torch.no_grad()
+def distances(
+    exact: ExactLaws,
+    start: Particles,
+    now: Particles,
+    density: Density,
+    step: int,
+    time: float,
+    generator: torch.Generator,
+) -> Distances:
+    """Return how far particles, and the density of the law they stand for, are from the exact one.
+
+    Args:
+        exact: What is known of it.
+        start: The particles at time 0.
+        now: The same at ``time``, in the same order.
+        density: The log-density of their law at any points; it may raise
+            :class:`~wopt.errors.WoptError` where that is not known.
+        step: Steps made.
+        time: t.
+        generator: Draws from the exact law, where it carries no particles.
+    """
+    found = Distances(step, time, **_second_moments(exact, now, time))
+    carried = None if exact.carry is None else exact.carry(start.points.double(), time)
+    numbers: dict[str, float] = {}
+    if carried is not None:
+        gap = (now.points - carried.to(now.points)).double().square().sum(1)
+        numbers["w2_at_most"] = math.sqrt(float(_as_double(now).mean(gap)))
+    if exact.law is not None:
+        forward = _log_ratio(exact.law(time), now)
+        if forward is not None:
+            numbers |= _l1(forward, now)
+        if forward is not None and exact.positive:
+            numbers |= _divergences(exact.law(time), forward, now, carried, density, generator)
+    return Distances(**{**found.to_dict(), **numbers})
+
+
+def _second_moments(exact: ExactLaws, now: Particles, time: float) -> dict[str, float]:
+    if exact.second_moment is None:
+        return {}
+    known = exact.second_moment(time)
+    seen = float(_as_double(now).mean(now.points.double().square().sum(1)))
+    return {
+        "second_moment": seen,
+        "second_moment_exact": known,
+        "second_moment_error": abs(seen - known) / known,
+    }
+
+
+def _log_ratio(law: Target, now: Particles) -> Tensor | None:
+    """Return log p/p* at particles of p."""
+    if now.log_density_start is None or now.log_det is None:
+        return None
+    return (now.log_density.double() + law.potential(now.points.double())).cpu()
+
+
+def _l1(log_ratio: Tensor, now: Particles) -> dict[str, float]:
+    return _named("l1", 2 * (1 - (-log_ratio).exp()).clamp(min=0), now)
+
+
+def _divergences(
+    law: Target,
+    log_ratio: Tensor,
+    now: Particles,
+    carried: Tensor | None,
+    density: Density,
+    source: torch.Generator,
+) -> dict[str, float]:
+    """Return KL from p* by particles of p, and back by those that it carries, or by draws."""
+    numbers = _named("kl", log_ratio, now)
+    draws = law.sample(_DRAWS, now.dim, source) if carried is None else carried
+    try:
+        back = -(law.potential(draws).cpu() + density(draws).double().cpu())
+    except WoptError:  # a map without inverse has no density at given points
+        return numbers
+    if carried is not None:
+        numbers |= _named("kl_back", back, now)
+        # Row by row, since the particles are paired: their noise is common, and cancels.
+        return numbers | _named("sym_kl", log_ratio + back, now)
+    numbers |= _named("kl_back", back)
+    error = math.hypot(numbers["kl_error"], numbers["kl_back_error"])
+    return numbers | {"sym_kl": numbers["kl"] + numbers["kl_back"], "sym_kl_error": error}
+
+
+def _named(name: str, values: Tensor, of: Particles | None = None) -> dict[str, float]:
+    weights = None if of is None or of.weights is None else of.weights.double().cpu()
+    mean, error = mean_and_error(values, weights)
+    return {name: mean, f"{name}_error": error}
+
+
+def _as_double(particles: Particles) -> Particles:
+    weights = particles.weights
+    return Particles(particles.points.double(), None if weights is None else weights.double())
