@@ -7,6 +7,7 @@ from typing import Literal
 
 from wopt.certify.quantity import Quantity
 from wopt.certify.sampler.report import SamplerReport
+from wopt.data.snapshots import PopulationsReport
 from wopt.typed import Typed
 
 __all__ = ["Losses", "RunResult"]
@@ -35,6 +36,8 @@ class RunResult(Typed):
         model: Which way the model looks.
         versions: Of what made the run.
         sampler: Of a start pushed forward: both sides of log Z, ESS, k-hat, moments, lost modes.
+        populations: Of a flow through snapshots: how far what arrives is from each of them, and
+            guesses from populations that were left out.
         seconds, cpu_seconds: Of training and measuring, without certifying.
 
     Example:
@@ -60,6 +63,7 @@ class RunResult(Typed):
     model: Literal["auto", "pull_back", "push_forward"] = "pull_back"
     versions: dict[str, str] = dataclasses.field(default_factory=dict)
     sampler: SamplerReport | None = None
+    populations: PopulationsReport | None = None
     seconds: float | None = None
     cpu_seconds: float | None = None
 

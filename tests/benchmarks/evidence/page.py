@@ -166,14 +166,12 @@ def section(group: Group, lines: Sequence[Line], folder: Path = CONFIGS) -> str:
     ]
     parts.append("\n".join([":::{container} evidence", *table, ":::"]))
     parts.append("\n".join(text for row, some in by_row for text in _words(row, some)))
-    sources = dict.fromkeys(
-        f"{one.who}: {one.source}"
-        for row in group.row
-        for measure in row.measure
-        for one in measure.published
-    )
+    sources: dict[str, dict[str, None]] = {}
+    for one in (one for row in group.row for measure in row.measure for one in measure.published):
+        sources.setdefault(one.source, {})[one.who] = None
     if sources:
-        parts.append("*Published: " + "; ".join(sources) + ".*")
+        told = (f"{', '.join(names)}: {source}" for source, names in sources.items())
+        parts.append("*Published: " + "; ".join(told) + ".*")
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
