@@ -35,6 +35,8 @@ class Dataset:
         groups: A number for each row of train, valid and test, shapes ``(n,)``, where the source
             knows that rows with one number depend on each other (patches that overlap, say):
             standard errors and limits then count groups. ``None`` for independent rows.
+        cell: The width of the cells over which noise has spread values on a grid, the same for
+            every column; ``None`` where there are none, or of several widths.
     """
 
     train: Tensor
@@ -48,6 +50,7 @@ class Dataset:
     images: Callable[[Tensor], Tensor] | None = None
     condition: int = 0
     groups: tuple[Tensor, Tensor, Tensor] | None = None
+    cell: float | None = None
 
     def __repr__(self) -> str:
         sizes = f"{len(self.train)} + {len(self.valid)} + {len(self.test)} rows"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 
-import torch
 from torch import Tensor
 
 from wopt.errors import DataError

@@ -1,4 +1,4 @@
-"""The section of a report on a flow through populations: arrivals, and guesses of those left out."""
+"""The section of a report on a flow through populations: arrivals, and those left out."""
 
 from __future__ import annotations
 

@@ -24,6 +24,8 @@ class RunResult(Typed):
         nll_test, nll_error: Test NLL by the audited maps with its standard error, nats; ``None``
             for a start pushed forward, whose rows are no data.
         nll_gaussian: That of a fitted Gaussian.
+        bits_per_dim: Of data on a grid of cells of width w, (NLL/d - log w)/log 2: an upper bound
+            of the bits that the model needs for a column of a row, in the mean.
         entropy: Of the source, nats, where it is known.
         kl: The divergence ``kl_of``, nats, where both densities are known (an estimate, which
             noise, or a density that is not normalised, can make negative).
@@ -52,6 +54,7 @@ class RunResult(Typed):
     nll_test: float | None = None
     nll_error: float | None = None
     nll_gaussian: float | None = None
+    bits_per_dim: float | None = None
     entropy: float | None = None
     kl: float | None = None
     kl_error: float | None = None

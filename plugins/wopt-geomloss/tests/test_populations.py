@@ -27,7 +27,7 @@ def write(path, populations):
     return path
 
 
-@pytest.fixture()
+@pytest.fixture
 def cells(tmp_path):
     """Return a table of a normal population that moves by SHIFT in two days."""
     first = np.random.default_rng(0).normal(size=(150, 2))
@@ -35,7 +35,7 @@ def cells(tmp_path):
     return write(tmp_path / "cells.csv", days)
 
 
-@pytest.fixture()
+@pytest.fixture
 def command(monkeypatch, capsys):
     """Return the command ``wopt`` as a function of its words: exit status and what it complains."""
 
