@@ -6,7 +6,7 @@ PLUGINS := $(patsubst %/,%,$(dir $(wildcard plugins/*/pyproject.toml)))
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow benchmark docs lint format clean
+.PHONY: help setup demo test test-slow benchmark evidence docs lint format clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -31,6 +31,9 @@ test-slow: $(STAMP)  ## the tests that train for minutes
 
 benchmark: $(STAMP)  ## what wopt costs against its rivals, as ratios (about half an hour)
 	$(BIN)/python tests/benchmarks/run.py
+
+evidence: $(STAMP)  ## the field's own problems beside published figures, and docs/evidence.md (hours at first; ARGS=)
+	$(BIN)/python tests/benchmarks/evidence/evidence.py $(ARGS)
 
 docs: $(STAMP)  ## the documentation, offline, to docs/_build/html (two to three minutes)
 	@$(BIN)/python -c "import furo, latex2mathml, myst_parser, sphinx_gallery" 2>/dev/null || \

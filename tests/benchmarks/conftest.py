@@ -5,4 +5,4 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 # Scripts, whose modules know each other as they do when run.
-collect_ignore = ["likelihood", "several"]
+collect_ignore = ["evidence", "likelihood", "several"]

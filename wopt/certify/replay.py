@@ -92,7 +92,7 @@ def replay(
         sub = None
         if scheme.stages == 1 and not scheme.replaces:
             history = trace.history(record.step - 1, record.step_size, previous_h, record.plan)
-            sub = scheme.subproblem(history, problem.objective)
+            sub = scheme.subproblem(history, problem.objective.of_step(history.step))
         known = _Known(block, before.points)
         after = before.moved(*known.image)
         yield Passage(record, block, before, after, sub, cast(FlowBlock, known))

@@ -56,6 +56,7 @@ _SUMMARY = (
     ("steps", "steps"),
     ("nll_test", "test NLL (audited), nats"),
     ("nll_error", "its standard error"),
+    ("bits_per_dim", "bits per dimension"),
     ("rows", "on test rows"),
     ("nll_gaussian", "NLL of a fitted Gaussian, nats"),
     ("entropy", "entropy of the source, nats"),

@@ -52,6 +52,14 @@ _COPIES = 3
     help="Two more columns: log_weight, the target's log-density less the model's, up to a "
     "constant, and weight, Pareto-smoothed, summing to one.",
 )
+@click.option(
+    "--time",
+    "times",
+    type=float,
+    multiple=True,
+    help="When, of a run through snapshots; several times give trajectories.",
+)
+@click.option("--velocities", is_flag=True, help="More columns: the velocity, with --time.")
 @quiet_option
 @json_option
 def command(
@@ -61,6 +69,8 @@ def command(
     conditions: Path | None,
     seed: int,
     importance: bool,
+    times: tuple[float, ...],
+    velocities: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -70,7 +80,9 @@ def command(
     numbers alone, the array has shape (n, d + 1), or (n, d + 3) with --importance, and texts are
     codes. A conditional model draws for the rows of --conditions, or for conditions of the training
     data. A model that carries the rows of one population to another draws from rows it was not
-    trained on, without a density.
+    trained on, without a density. With --time it draws from all rows of the population before that
+    time and carries them on: columns particle, time, the data's, and with --velocities those of the
+    velocity; a particle has one row a time.
     """
     import torch
 
@@ -81,6 +93,15 @@ def command(
     check_writable(out)
     run = load_run(directory)
     check_room(_COPIES * 8.0 * number * (run.flow.dim + 1), f"{number} samples; ask for fewer (-n)")
+    if times or velocities:
+        from wopt.cli.sample_times import write_times
+
+        rows = write_times(run, directory, out, number, times, seed, velocities=velocities)
+        if as_json:
+            print_json({"out": out, "samples": number, "times": len(times), "rows": rows})
+        elif not quiet:
+            click.echo(f"{number} particles at {len(times)} time(s), {rows} rows: {out}")
+        return
     given = None if conditions is None else _conditions(conditions, run, directory)
     x, log_density = _drawn(run.flow, number, seed, given)
     beside = {"log_density": log_density.double().cpu()}

@@ -37,6 +37,8 @@ class Dataset:
             standard errors and limits then count groups. ``None`` for independent rows.
         weights: Of the training and the validation rows, summing to one, where these are nodes of
             a quadrature rule.
+        cell: The width of the cells over which noise has spread values on a grid, the same for
+            every column; ``None`` where there are none, or of several widths.
     """
 
     train: Tensor
@@ -51,6 +53,7 @@ class Dataset:
     condition: int = 0
     groups: tuple[Tensor, Tensor, Tensor] | None = None
     weights: tuple[Tensor, Tensor] | None = None
+    cell: float | None = None
 
     def __repr__(self) -> str:
         sizes = f"{len(self.train)} + {len(self.valid)} + {len(self.test)} rows"

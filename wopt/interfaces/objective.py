@@ -108,6 +108,14 @@ class Objective(Component, abc.ABC):
     def resample(self, generator: torch.Generator) -> None:
         """Draw anew what a stochastic energy holds fixed between calls, such as projections."""
 
+    def of_step(self, step: int) -> Objective:
+        """Return what a step (0, 1, ...) minimises, where steps differ; by default this objective.
+
+        Raises:
+            Converged: There is nothing more to do.
+        """
+        return self
+
     def __add__(self, other: Objective) -> Sum:
         return Sum([*_parts(self), *_parts(other)])
 

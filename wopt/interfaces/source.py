@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from torch import Tensor
+
 from wopt.component import Component
 from wopt.data.dataset import Dataset
+from wopt.data.snapshots import PopulationsReport, Snapshots
 from wopt.errors import DataError
+from wopt.interfaces.objective import Objective
+from wopt.interfaces.scheme import ProximalScheme
 from wopt.memory import within_memory
 
-__all__ = ["Source"]
+__all__ = ["Carry", "Source"]
+
+Carry = Callable[[Tensor, float, float], Tensor]
+"""Rows ``(n, d)`` in the data's units at one time, that time and another: rows at the other."""
 
 
 class Source(Component, abc.ABC):
@@ -58,6 +67,36 @@ class Source(Component, abc.ABC):
             DataError: It cannot be read.
         """
         raise DataError(f"{path}: {type(self).__name__} reads no such file")
+
+    def snapshots(self) -> Snapshots | None:
+        """Return the populations of a source that knows several times; ``None`` for others."""
+        return None
+
+    def aims(self, objective: Objective, scheme: ProximalScheme, dataset: Dataset) -> Objective:
+        """Return the objective as this source means it: by default as it is configured.
+
+        A source that knows where its rows go, such as one of snapshots, gives the objective its
+        targets.
+
+        Args:
+            objective: As configured.
+            scheme: How steps are made.
+            dataset: What :meth:`load` returned.
+
+        Raises:
+            UserError: The objective or the scheme is of no use with this source.
+        """
+        return objective
+
+    def judge(self, carry: Carry, blocks: int, seed: int) -> PopulationsReport | None:
+        """Return what is measured of a flow through :meth:`snapshots`; ``None`` for others.
+
+        Args:
+            carry: Rows ``(n, d)`` at one time, that time and another to rows at the other.
+            blocks: How many steps were made.
+            seed: Of the choice of rows.
+        """
+        return None
 
     def check(self) -> None:
         """Raise :class:`~wopt.errors.DataError` for what can be seen without loading."""

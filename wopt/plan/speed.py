@@ -101,7 +101,7 @@ def measure(problem: Problem, train: Particles, valid: Particles) -> Speed:
 
 def first_of(problem: Problem, particles: Particles) -> Subproblem:
     """Return the subproblem of the first step (its first stage) at particles."""
-    scheme, objective = problem.scheme, problem.objective
+    scheme, objective = problem.scheme, problem.objective.of_step(0)
     history = Trace(particles).history(0, scheme.step_size(0, None), None, {})
     history = dataclasses.replace(history, plan=scheme.plan(history, objective))
     return scheme.subproblem(history, objective)

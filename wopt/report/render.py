@@ -13,6 +13,7 @@ from wopt.report.cards import cards
 from wopt.report.certificate import bound_rows
 from wopt.report.figures import pictures
 from wopt.report.page import page
+from wopt.report.populations import populations_part
 from wopt.report.read import read_run
 from wopt.report.sampler import sampler_part
 from wopt.report.tables import flat, settings, status, subtitle
@@ -50,6 +51,7 @@ def render(directory: Path) -> Path:
         bounds=bound_rows(run),
         advice=advice(run),
         sampler=sampler_part(run),
+        populations=populations_part(run),
         animation=moving,
         animation_css=Markup(moving.css if moving else ""),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -18,7 +20,7 @@ from wopt.statistics import mean_and_error, normal_log_prob, some
 from wopt.store.result import RunResult
 from wopt.train.guard import INVERTED, nll
 
-__all__ = ["evaluate", "gaussian_nll"]
+__all__ = ["bits_per_dim", "evaluate", "gaussian_nll"]
 
 
 @torch.no_grad()
@@ -54,6 +56,7 @@ def evaluate(prepared: Prepared, blocks: list[FlowBlock], test: Particles) -> Ru
         nll_test=nll_mean,
         nll_error=nll_error,
         nll_gaussian=None if forward else _gaussian_nll(dataset),
+        bits_per_dim=bits_per_dim(nll_mean, dataset.dim, dataset.cell),
         entropy=dataset.entropy,
         kl=kl,
         kl_error=kl_error,
@@ -64,6 +67,22 @@ def evaluate(prepared: Prepared, blocks: list[FlowBlock], test: Particles) -> Ru
         parameters=sum(p.numel() for block in blocks for p in block.parameters()),
         model="push_forward" if forward else "pull_back",
     )
+
+
+def bits_per_dim(nll: float | None, dim: int, cell: float | None) -> float | None:
+    """Return (NLL/d - log w)/log 2, of data that noise has spread over cells of width w.
+
+    The mean log-density over a cell, plus log w, is at most the log-probability of its value.
+
+    Source: Theis, van den Oord, Bethge, *A note on the evaluation of generative models*, 2016.
+
+    Example:
+        >>> bits_per_dim(2 * math.log(256), 2, 1.0)  # every level of a pixel as likely
+        8.0
+    """
+    if nll is None or cell is None:
+        return None
+    return (nll / dim - math.log(cell)) / math.log(2)
 
 
 def _mean_and_error(

@@ -13,15 +13,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from wopt.capabilities import Capability
 from wopt.certify.remember import remembering
 from wopt.certify.sampler import BLIND, SamplerReport, measure_flow
 from wopt.config.model import RunConfig, to_table, validate
 from wopt.data.dataset import Dataset
+from wopt.data.snapshots import PopulationsReport
 from wopt.errors import ConfigError, UserError, WoptError
 from wopt.files import replacing, write_json
 from wopt.flow import Flow
+from wopt.flow.at_time import at_times
 from wopt.flow.own import free, in_own_units
 from wopt.host import host
 from wopt.interfaces.block import FlowBlock
@@ -289,8 +292,25 @@ class _Execution:
         truth = is_truth(objective)
         figures = collect(flow, dataset, seed, target, truth=truth)
         write_tensors(self.directory.figures, figures, {})
-        sampler = self._sampler(flow)
-        return dataclasses.replace(result, versions=versions(), sampler=sampler)
+        return dataclasses.replace(
+            result,
+            versions=versions(),
+            sampler=self._sampler(flow),
+            populations=self._populations(flow),
+        )
+
+    def _populations(self, flow: Flow) -> PopulationsReport | None:
+        """Measure a flow through snapshots: what arrives, and guesses of what was left out."""
+        source, seed = self.config.source, derive(self.config.seed, "populations")
+        snapshots, blocks = source.snapshots(), len(flow.blocks)
+        if snapshots is None or not blocks:
+            return None
+        clock = snapshots.clock(blocks)
+
+        def carry(x: Tensor, begin: float, time: float) -> Tensor:
+            return at_times(flow, clock, x, begin, [time])[0][0].cpu()
+
+        return source.judge(carry, blocks, seed)
 
     def _sampler(self, flow: Flow) -> SamplerReport | None:
         """Measure a model that is to sample its target: both sides of log Z, the weights."""

@@ -111,8 +111,9 @@ def prepare(
         dim=dataset.dim,
         condition=dataset.condition,
     )
-    _check(config, dataset)
-    objective, pushes = config.objective, _pushes(config, dataset)
+    objective = config.source.aims(config.objective, config.scheme, dataset)
+    _check(config, objective, dataset)
+    pushes = _pushes(config, objective, dataset)
     if pushes and objective.target is not None and objective.target.names:
         dataset = dataclasses.replace(dataset, names=objective.target.names)
     if dataset.condition:
@@ -179,10 +180,10 @@ def log_density_of(dataset: Dataset) -> Callable[[Tensor], Tensor] | None:
     return at
 
 
-def _check(config: RunConfig, dataset: Dataset) -> None:
+def _check(config: RunConfig, objective: Objective, dataset: Dataset) -> None:
     for name in ("train", "valid", "test"):
         check_finite(getattr(dataset, name), dataset.names, f"source, {name} split")
-    target, moved = config.objective.target, dataset.dim - dataset.condition
+    target, moved = objective.target, dataset.dim - dataset.condition
     if target is not None and target.dim not in (None, moved):
         raise DataError(
             f"the target has dimension {target.dim} and the source {moved}; they must agree"
@@ -256,7 +257,7 @@ def conditions_of(dataset: Dataset) -> Tensor:
     return split_conditions(rows, dataset.condition)[1]
 
 
-def _pushes(config: RunConfig, dataset: Dataset) -> bool:
+def _pushes(config: RunConfig, objective: Objective, dataset: Dataset) -> bool:
     """Return whether the model is a push-forward: as wished, or as source and target allow.
 
     Data are modelled by pulling the target back. A start is pushed forward, and so is everything
@@ -267,7 +268,7 @@ def _pushes(config: RunConfig, dataset: Dataset) -> bool:
         CapabilityError: ``push_forward`` is configured and the start's density is not known, while
             the target's is; or start and target are in other units.
     """
-    target, still = config.objective.target, config.smooth_time == 0
+    target, still = objective.target, config.smooth_time == 0
     able = dataset.log_density is not None and dataset.sample is not None and still
     by_rows = still and (target is None or Capability.POTENTIAL not in target.provides)
     if config.model == "push_forward" and not (able or by_rows):

@@ -7,6 +7,7 @@ from typing import Literal
 
 from wopt.certify.quantity import Quantity
 from wopt.certify.sampler.report import SamplerReport
+from wopt.data.snapshots import PopulationsReport
 from wopt.store.distances import Distances
 from wopt.typed import Typed
 
@@ -24,6 +25,8 @@ class RunResult(Typed):
         nll_test, nll_error: Test NLL by the audited maps with its standard error, nats; ``None``
             for a start pushed forward, whose rows are no data.
         nll_gaussian: That of a fitted Gaussian.
+        bits_per_dim: Of data on a grid of cells of width w, (NLL/d - log w)/log 2: an upper bound
+            of the bits that the model needs for a column of a row, in the mean.
         entropy: Of the source, nats, where it is known.
         kl: The divergence ``kl_of``, nats, where both densities are known (an estimate, which
             noise, or a density that is not normalised, can make negative).
@@ -38,6 +41,8 @@ class RunResult(Typed):
         sampler: Of a start pushed forward: both sides of log Z, ESS, k-hat, moments, lost modes.
         exact: How far the law at the end is from the exact solution, where one is named.
         exact_by_time: The same at each snapshot.
+        populations: Of a flow through snapshots: how far what arrives is from each of them, and
+            guesses from populations that were left out.
         seconds, cpu_seconds: Of training and measuring, without certifying.
 
     Example:
@@ -52,6 +57,7 @@ class RunResult(Typed):
     nll_test: float | None = None
     nll_error: float | None = None
     nll_gaussian: float | None = None
+    bits_per_dim: float | None = None
     entropy: float | None = None
     kl: float | None = None
     kl_error: float | None = None
@@ -65,6 +71,7 @@ class RunResult(Typed):
     sampler: SamplerReport | None = None
     exact: Distances | None = None
     exact_by_time: tuple[Distances, ...] = ()
+    populations: PopulationsReport | None = None
     seconds: float | None = None
     cpu_seconds: float | None = None
 

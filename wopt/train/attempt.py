@@ -182,12 +182,13 @@ class _Attempt:
         """Return the step, or why it was rejected."""
         problem, scheme, step = self.problem, self.problem.scheme, self.state.step
         problem.redraw(self.state.train.particles, f"step {step + 1}")
+        objective = problem.objective.of_step(step)
         past = self._history(self.state.train, self.state.plan)
-        plan = team().agreed(scheme.plan(past, problem.objective))
+        plan = team().agreed(scheme.plan(past, objective))
         histories = self._histories(plan)
         block, retries = self.state.block, list[Retry]()
         for number in range(scheme.stages):
-            train, valid = (scheme.subproblem(past, problem.objective) for past in histories)
+            train, valid = (scheme.subproblem(past, objective) for past in histories)
             final = number == scheme.stages - 1
             fresh = self._fresh(plan) if problem.solver.of_step(step).fresh else None
             forward = forward_of(problem, self.state, self.number) if scheme.stages == 1 else None
@@ -240,10 +241,11 @@ class _Attempt:
             previous: float | None = None
             for block, record in zip(state.blocks, state.records, strict=True):
                 past = trace.history(record.step - 1, record.step_size, previous, record.plan)
-                sub = scheme.subproblem(past, problem.objective)
+                sub = scheme.subproblem(past, problem.objective.of_step(record.step - 1))
                 trace = trace.after(scheme, problem.objective, sub, push(block, sub.particles))
                 previous = record.step_size
-            return scheme.subproblem(self._history(trace, plan), problem.objective)
+            objective = problem.objective.of_step(state.step)
+            return scheme.subproblem(self._history(trace, plan), objective)
 
         return draw
 

@@ -101,7 +101,7 @@ def check_joint(problem: Problem, state: State) -> None:
     scheme = problem.scheme
     assert state.start is not None
     history = Trace(state.start[1]).history(0, state.records[0].step_size, None, {})
-    sub = None if scheme.stages > 1 else scheme.subproblem(history, problem.objective)
+    sub = None if scheme.stages > 1 else scheme.subproblem(history, problem.objective.of_step(0))
     if sub is None or not sub.joint or sub.implicit is not problem.objective:
         raise CapabilityError(
             f"the steps of {type(scheme).__name__} do not add up to one problem of all their maps "

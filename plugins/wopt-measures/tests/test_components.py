@@ -41,6 +41,7 @@ OPTIONS = {
     ("source", "array"): {"path": "rows.npy", "columns": ["x1", 0]},
     ("source", "sklearn"): {"dataset": "wine", "columns": [0, 1]},
     ("source", "patches"): {"size": 4, "n_train": 500, "n_valid": 50, "n_test": 50},
+    ("source", "idx"): {"path": "digits.idx", "pool": 2},
     ("source", "picture"): {"path": "drawing.png", **SMALL},
     ("source", "density"): {"law": {"name": "barenblatt", "dim": 3}, **SMALL},
     ("source", "gaussian"): {"dim": 3, **SMALL},
@@ -65,6 +66,9 @@ def folder(tmp_path, monkeypatch):
     flow = wopt.Flow(Inverse(wopt.Chain([], units)), SourceBase(start, 0))
     flow.save("wide.wopt")
     Image.fromarray(np.arange(120, dtype=np.uint8).reshape(10, 12)).save("drawing.png")
+    head = bytes([0, 0, 8, 3, 0, 0, 0, 50, 0, 0, 0, 4, 0, 0, 0, 6])
+    levels = np.random.default_rng(0).integers(0, 256, 1200).astype(np.uint8)
+    (tmp_path / "digits.idx").write_bytes(head + levels.tobytes())
     with wopt.allow_code():
         yield
 

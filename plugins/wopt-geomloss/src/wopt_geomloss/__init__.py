@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 from wopt.lazy import exports
 
 _PLACES = {
+    "Arrival": "wopt_geomloss.populations.arrival",
     "Barycenter": "wopt_geomloss.exact.barycenter",
     "EntropicJKO": "wopt_geomloss.entropic.jko",
     "Sinkhorn": "wopt_geomloss.entropic.sinkhorn",
+    "SnapshotsSource": "wopt_geomloss.populations.source",
     "Wasserstein": "wopt_geomloss.exact.wasserstein",
     "WeightedTarget": "wopt_geomloss.exact.barycenter",
 }
@@ -22,7 +24,17 @@ if TYPE_CHECKING:
     from wopt_geomloss.entropic.sinkhorn import Sinkhorn
     from wopt_geomloss.exact.barycenter import Barycenter, WeightedTarget
     from wopt_geomloss.exact.wasserstein import Wasserstein
+    from wopt_geomloss.populations.arrival import Arrival
+    from wopt_geomloss.populations.source import SnapshotsSource
 
-__all__ = ["Barycenter", "EntropicJKO", "Sinkhorn", "Wasserstein", "WeightedTarget"]
+__all__ = [
+    "Arrival",
+    "Barycenter",
+    "EntropicJKO",
+    "Sinkhorn",
+    "SnapshotsSource",
+    "Wasserstein",
+    "WeightedTarget",
+]
 
 __getattr__, __dir__ = exports(__name__, _PLACES)

@@ -29,3 +29,15 @@ def wopt_register(registry: Registry) -> None:
         "wopt_geomloss.entropic.jko:EntropicJKO",
         summary="jko with entropic transport",
     )
+    registry.add(
+        "source",
+        "snapshots",
+        "wopt_geomloss.populations.source:SnapshotsSource",
+        summary="populations measured at several times, one after the other",
+    )
+    registry.add(
+        "step_size",
+        "arrival",
+        "wopt_geomloss.populations.arrival:Arrival",
+        summary="JKO steps that arrive at each population in time",
+    )

@@ -45,6 +45,7 @@ _COMPONENTS = (
     ("source", "array", "sources.array:ArraySource", "rows of a npy, npz, csv or parquet file"),
     ("source", "sklearn", "sources.bundled:SklearnSource", "a data set bundled with scikit-learn"),
     ("source", "patches", "sources.patches:PatchesSource", "grey patches of photographs"),
+    ("source", "idx", "sources.idx:IdxSource", "grey pictures of an idx file, such as MNIST's"),
     ("source", "picture", "sources.picture:PictureSource", "a drawing as a 2-D density"),
     ("source", "density", "sources.density:DensitySource", "a start by formula: draws or nodes"),
     ("source", "gaussian", "sources.gaussian:GaussianSource", "a Gaussian start of known density"),

@@ -1,0 +1,107 @@
+"""Exact distances of guesses to populations, beside those of guesses without a flow."""
+
+from __future__ import annotations
+
+import numpy as np
+import ot
+import torch
+from torch import Tensor
+
+from wopt.data.snapshots import LeftOut, PopulationsReport, Snapshots
+from wopt.interfaces.source import Carry
+from wopt.seeds import generator
+
+__all__ = ["between", "distances", "judged"]
+
+_PIVOTS = 10_000_000
+
+
+def judged(
+    snapshots: Snapshots, carry: Carry, blocks: int, most: int, seed: int
+) -> PopulationsReport:
+    """Return how far what a flow makes of populations is from others.
+
+    Args:
+        snapshots: They.
+        carry: Rows, their time and another to rows at that time.
+        blocks: Steps that were made.
+        most: Rows of a population that are compared.
+        seed: Of their choice.
+    """
+    end = snapshots.clock(blocks).times[-1]
+    chosen = [few(x, most, seed, str(k)) for k, x in enumerate(snapshots.rows)]
+    arrivals = []
+    for k in range(1, len(snapshots.times)):
+        if snapshots.times[k] <= end:
+            there = carry(chosen[k - 1], *snapshots.times[k - 1 : k + 1])
+            arrivals.append(distances(there, chosen[k])[1])
+    left = [
+        left_out(snapshots, chosen, carry, time, few(rows, most, seed, f"left out {time}"))
+        for time, rows in snapshots.left_out
+        if snapshots.times[0] < time < end
+    ]
+    return PopulationsReport(snapshots.times, tuple(arrivals), tuple(left))
+
+
+def few(x: Tensor, most: int, seed: int, name: str) -> Tensor:
+    """Return at most so many rows, chosen by the seed."""
+    order = torch.randperm(len(x), generator=generator(seed, "judge", name))
+    return x[order[:most]]
+
+
+def left_out(
+    snapshots: Snapshots, chosen: list[Tensor], carry: Carry, time: float, rows: Tensor
+) -> LeftOut:
+    """Return how far guesses of a population between two others are from it."""
+    k = sum(t < time for t in snapshots.times) - 1
+    begin, end = snapshots.times[k : k + 2]
+    before, after = chosen[k : k + 2]
+    middle, mass = between(before, after, (time - begin) / (end - begin))
+    own = distances(carry(before, begin, time), rows)
+    straight = distances(middle, rows, mass)
+    half = len(rows) // 2
+    noise = distances(rows[:half], rows[half : 2 * half])
+    return LeftOut(
+        time, len(rows), *own, *straight, *distances(before, rows), *distances(after, rows), *noise
+    )
+
+
+def distances(x: Tensor, y: Tensor, mass: Tensor | None = None) -> tuple[float, float]:
+    """Return the exact W_1 and W_2 between two sets of rows.
+
+    Args:
+        x, y: Shapes ``(n, d)`` and ``(m, d)``.
+        mass: Of each row of x, summing to one; equal by default.
+
+    Example:
+        >>> x = torch.zeros(2, 2).double()
+        >>> distances(x, x + torch.tensor([3.0, 4.0]))
+        (5.0, 5.0)
+    """
+    a, b = x.double().numpy(), y.double().numpy()
+    weights = [] if mass is None else mass.numpy()
+    apart = ot.dist(a, b, "euclidean")
+    squared = ot.emd2(weights, [], np.square(apart), numItermax=_PIVOTS)
+    return float(ot.emd2(weights, [], apart, numItermax=_PIVOTS)), float(max(squared, 0.0) ** 0.5)
+
+
+def between(before: Tensor, after: Tensor, share: float) -> tuple[Tensor, Tensor]:
+    """Return displacement interpolation: (1 - s) x + s y for pairs of an optimal plan.
+
+    Args:
+        before, after: Shapes ``(n, d)`` and ``(m, d)``.
+        share: s.
+
+    Returns:
+        The pairs' middles, at most n + m - 1 of them, and their masses.
+
+    Example:
+        >>> x = torch.tensor([[0.0], [1.0]]).double()
+        >>> between(x, x + 4, 0.25)[0].flatten().tolist()
+        [1.0, 2.0]
+    """
+    x, y = before.double().numpy(), after.double().numpy()
+    plan = ot.emd([], [], ot.dist(x, y), numItermax=_PIVOTS)
+    i, j = np.nonzero(plan)
+    middle = (1 - share) * x[i] + share * y[j]
+    return torch.from_numpy(middle), torch.from_numpy(plan[i, j] / plan.sum())

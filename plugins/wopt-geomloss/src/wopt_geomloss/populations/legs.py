@@ -1,0 +1,100 @@
+"""An objective for each leg of a way through populations."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+import wopt
+from wopt import Capability, ConfigError, Particles
+from wopt.errors import Converged
+
+__all__ = ["Legs", "RowsTarget", "legs_of"]
+
+
+class RowsTarget(wopt.Target):
+    """The law of given rows, drawn with replacement.
+
+    Args:
+        rows: Shape ``(n, d)``, float64, in the flow's coordinates.
+    """
+
+    provides = Capability.TARGET_SAMPLES
+
+    def __init__(self, rows: object) -> None:
+        assert isinstance(rows, Tensor)
+        self.rows = rows
+        self.dim = rows.shape[1]
+
+    def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
+        """Return ``n`` rows drawn with replacement, on the generator's device."""
+        rows = self.rows.to(generator.device)
+        return rows[torch.randint(len(rows), (n,), generator=generator, device=rows.device)]
+
+
+class Legs(wopt.Objective):
+    """G_1 in the steps of the first leg, G_2 in those of the second, ...
+
+    As an energy it is that of the last leg: how far particles are from the last population.
+
+    Args:
+        parts: The objective of each leg.
+        steps: How many steps a leg has.
+
+    Example:
+        >>> part = wopt.build("objective", "sinkhorn")
+        >>> legs = Legs([part, 2 * part], 3)
+        >>> legs.of_step(2) is part, legs.of_step(3) is part
+        (True, False)
+    """
+
+    minimum = 0.0
+
+    def __init__(self, parts: list[wopt.Objective], steps: int) -> None:
+        self.parts = parts
+        self.steps = steps
+
+    def energy(self, particles: Particles) -> Tensor:
+        """Return the energy of the last leg."""
+        return self.parts[-1].energy(particles)
+
+    def contributions(self, particles: Particles) -> Tensor | None:
+        """Return those of the last leg."""
+        return self.parts[-1].contributions(particles)
+
+    def of_step(self, step: int) -> wopt.Objective:
+        """Return the objective of the leg of a step.
+
+        Raises:
+            Converged: All legs are behind it.
+        """
+        leg = step // self.steps
+        if leg >= len(self.parts):
+            raise Converged(f"the last population is reached, after {step} steps")
+        return self.parts[leg]
+
+    def resample(self, generator: torch.Generator) -> None:
+        """Draw new samples of all populations."""
+        for part in self.parts:
+            part.resample(generator)
+
+
+def legs_of(objective: wopt.Objective, populations: list[Tensor], steps: int) -> Legs:
+    """Return an objective towards one population after the other.
+
+    Args:
+        objective: Whose target is replaced by each of them.
+        populations: Rows in the flow's coordinates, float64.
+        steps: Of each leg.
+
+    Raises:
+        ConfigError: The objective does not know its target by samples alone.
+    """
+    sampled = objective.target is not None and Capability.TARGET_SAMPLES in objective.needs
+    if not sampled or objective.of_density or "target" not in objective.options:
+        raise ConfigError(
+            f"the source `snapshots` leads a flow to populations, which are samples, and "
+            f"{type(objective).__name__} needs more than the samples of a target; choose the "
+            "objective sinkhorn, wasserstein, energy_distance or mmd"
+        )
+    return Legs([objective.with_options(target=RowsTarget(rows)) for rows in populations], steps)

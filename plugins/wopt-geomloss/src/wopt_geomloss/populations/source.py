@@ -1,0 +1,145 @@
+"""The source of populations that were measured at several times."""
+
+from __future__ import annotations
+
+import functools
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+import wopt
+from wopt import AffineTransform, ConfigError, DataError, Dataset, Objective, ProximalScheme
+from wopt.component import fields
+from wopt.data.choices import Choices
+from wopt.data.dataset import split
+from wopt.data.load import chosen_rows
+from wopt.data.options import Columns, File, Fractions, Key, Missing
+from wopt.data.snapshots import PopulationsReport, Snapshots
+from wopt.data.tables import column_names, pick_columns, read_frame
+from wopt.interfaces.source import Carry
+from wopt_geomloss.populations.arrival import Arrival
+from wopt_geomloss.populations.legs import legs_of
+
+__all__ = ["SnapshotsSource"]
+
+
+@fields
+class SnapshotsSource(wopt.Source):
+    """Rows of a table with a column of times: populations, each measured once, of other rows.
+
+    The flow begins with the rows of the first time and is led to each later population in turn, by
+    ``steps`` steps that are equally long in time. Towards the population k + 1 a step minimises
+
+        G(T_# rho_n, q_{k+1}) + E |T(x) - x|^2 / (2 h_n),
+
+    G the configured objective (``sinkhorn``, ``wasserstein``, ``energy_distance``, ``mmd``) with
+    that population for its target; with the step sizes ``arrival`` this is displacement
+    interpolation at constant speed. Within a step particles go straight. So every particle has a
+    place and a velocity at every time (``wopt sample RUN --time 1.5``).
+
+    Coordinates are those of the data over one number for all columns, the mean deviation, so
+    distances are in proportion. Populations of ``leave_out`` are not looked at; at the end of the
+    run they are guessed by the rows of the time before, carried on, and compared, beside exact
+    displacement interpolation and the populations before and after (``result.json``, report).
+
+    It cannot be known from populations alone which row of one became which of the other, how fast
+    they went in between, nor whether rows multiplied: these are what the transport cost, the
+    constant speed and equal weights assume.
+
+    Source: Tong, Huang, Wolf, van Dijk, Krishnaswamy, *TrajectoryNet*, 2020, for the question;
+    docs/evidence-cells.md.
+
+    Raises:
+        DataError: There is no such column, or there are rows of fewer than two times.
+    """
+
+    cites = ("tong2020",)
+
+    path: File
+    time: Annotated[str, Field(description="the column of times, numbers")] = "time"
+    key: Key = None
+    columns: Columns = None
+    nan: Missing = "refuse"
+    leave_out: Annotated[
+        tuple[float, ...],
+        Field(description="times whose rows are not used, but guessed at the end of the run"),
+    ] = ()
+    steps: Annotated[
+        int, Field(ge=1, description="steps of the flow from one population to the next")
+    ] = 4
+    judged: Annotated[
+        int, Field(ge=10, description="rows of a population that are compared exactly, at most")
+    ] = 1000
+    split: Fractions = (0.8, 0.1, 0.1)
+
+    def check(self) -> None:
+        """Raise for a missing file or column."""
+        names = column_names(self.path, self.key)
+        pick_columns(names, [self.time, *(self.columns or [])], str(self.path))
+
+    @functools.cached_property
+    def _populations(self) -> tuple[tuple[str, ...], dict[float, Tensor]]:
+        """Names of columns, and the rows of every time, float64."""
+        origin = str(self.path)
+        table = read_frame(self.path, self.key)
+        names = [name for name in table.column_names if name and name != self.time]
+        picked = [names[j] for j in pick_columns(names, self.columns, origin)]
+        kinds = {self.time: "continuous"} | dict.fromkeys(picked, "continuous")
+        choices = Choices([*picked, self.time], self.nan, kinds=kinds)  # type: ignore[arg-type]
+        x = chosen_rows(table, choices, origin).x.double()
+        times = x[:, -1].unique().tolist()
+        absent = [time for time in self.leave_out if time not in times]
+        if absent:
+            raise DataError(
+                f"{origin}: leave_out: there are no rows of time {absent[0]:g}; there are those "
+                f"of {', '.join(f'{time:g}' for time in times)}"
+            )
+        if len(times) < 2 + len(set(self.leave_out)):
+            raise DataError(
+                f"{origin}: a flow leads from one population to another, and there is "
+                f"{len(times) - len(set(self.leave_out))} time to train on; name the column of "
+                "times (`time`), or leave out fewer"
+            )
+        return tuple(picked), {time: x[x[:, -1] == time, :-1] for time in times}
+
+    def snapshots(self) -> Snapshots:
+        """Return the populations."""
+        rows = self._populations[1]
+        kept = [time for time in rows if time not in self.leave_out]
+        left = tuple((time, rows[time]) for time in rows if time in self.leave_out)
+        return Snapshots(tuple(kept), tuple(rows[t] for t in kept), self.steps, left)
+
+    def load(self, seed: int) -> Dataset:
+        """Return the rows of the first time, in coordinates of all times that are not left out."""
+        found, names = self.snapshots(), self._populations[0]
+        pooled = torch.cat(found.rows)
+        scale = float(pooled.std(0).mean())
+        if not scale > 0:
+            raise DataError(f"{self.path}: no column varies, so there is nothing to transport")
+        eye = torch.eye(pooled.shape[1], dtype=torch.float64)
+        units = AffineTransform(pooled.mean(0), eye / scale, eye * scale)
+        train, valid, test = split(found.rows[0], self.split, seed)
+        return Dataset(train, valid, test, units, names)
+
+    def aims(self, objective: Objective, scheme: ProximalScheme, dataset: Dataset) -> Objective:
+        """Return the objective towards one population after the other.
+
+        Raises:
+            ConfigError: It needs more than samples of a target, or ``arrival`` has other steps.
+        """
+        rule = scheme.step_size
+        if isinstance(rule, Arrival) and rule.steps != self.steps:
+            raise ConfigError(
+                f"the source makes {self.steps} steps from one population to the next and "
+                f"step_size arrival {rule.steps}; give both the same number (steps)"
+            )
+        later = [dataset.transform(rows) for rows in self.snapshots().rows[1:]]
+        return legs_of(objective, later, self.steps)
+
+    def judge(self, carry: Carry, blocks: int, seed: int) -> PopulationsReport:
+        """Return how far what arrives is from each population, and guesses from those left out."""
+        from wopt_geomloss.populations.judge import judged
+
+        return judged(self.snapshots(), carry, blocks, self.judged, seed)

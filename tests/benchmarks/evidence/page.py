@@ -1,0 +1,185 @@
+"""The page of evidence: catalogues and stored runs to ``docs/evidence.md``."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import statistics
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from catalogue import CONFIGS, Group, Measure, Row, digest_of, slug
+from runner import FORMAT
+
+__all__ = ["Figures", "figures", "number", "page"]
+
+BENCHMARKS = Path(__file__).parents[1]
+Line = dict[str, Any]
+
+HEAD = Path(__file__).parent / "head.md"
+"""The beginning of the page."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Figures:
+    """The numbers of a row and a measure.
+
+    Attributes:
+        values: wopt's, by seed.
+        others: Name, value and note of every figure beside them; published ones first.
+        published: How many of these are published.
+    """
+
+    values: tuple[float, ...]
+    others: tuple[tuple[str, float, str], ...]
+    published: int
+
+    @property
+    def error(self) -> float:
+        """The standard error of the mean; 0 of one seed."""
+        if len(self.values) < 2:
+            return 0.0
+        return statistics.stdev(self.values) / len(self.values) ** 0.5
+
+
+def current(row: Row, lines: Sequence[Line], group: str, folder: Path = CONFIGS) -> list[Line]:
+    """Return the stored runs of a row as it is now, by seed."""
+    digest = digest_of(row, folder)
+    found = {
+        line["seed"]: line
+        for line in lines
+        if (line["group"], line["problem"], line["digest"]) == (group, row.problem, digest)
+    }
+    return [found[seed] for seed in row.seeds if seed in found]
+
+
+def figures(measure: Measure, lines: Sequence[Line]) -> Figures:
+    """Return the numbers of a measure: wopt's, the published ones, those of rivals."""
+    done = [line for line in lines if line["status"] == "done"]
+    mine = tuple(line["values"][measure.name] for line in done if measure.name in line["values"])
+    others = [(one.who, one.value, one.note) for one in measure.published]
+    for rival in measure.rivals:
+        name = f"{measure.name}: {rival.who}"
+        found = [line["values"][name] for line in done if name in line["values"]]
+        if found:
+            others.append((rival.who, statistics.mean(found), rival.note or "run here"))
+    for one in measure.stored:
+        found = list(_stored(one.file, one.where, one.value))
+        if found:
+            others.append((one.who, statistics.mean(found), one.note or "run here"))
+    return Figures(mine, tuple(others), len(measure.published))
+
+
+def _stored(file: str, where: dict[str, Any], value: str) -> Iterator[float]:
+    for text in (BENCHMARKS / file).read_text().splitlines():
+        line = json.loads(text)
+        if all(line.get(key) == wanted for key, wanted in where.items()) and value in line:
+            yield line[value]
+
+
+def number(value: float) -> str:
+    """Return a number with three figures.
+
+    Example:
+        >>> number(0.000123456), number(2.4855), number(164.6957), number(0.0)
+        ('1.23e-04', '2.49', '164.7', '0')
+    """
+    if value == 0:
+        return "0"
+    if not 1e-3 <= abs(value) < 1e5:
+        return f"{value:.2e}"
+    return f"{value:.4g}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def verdict(measure: Measure, found: Figures) -> str:
+    """Return whether wopt is better than the figures beside it, in a word or two."""
+    if not found.values or not found.others:
+        return ""
+    mean = statistics.mean(found.values)
+    sign = 1 if measure.better == "lower" else -1
+    gaps = [sign * (value - mean) for _, value, _ in found.others]
+    level = [abs(gap) <= 2 * found.error for gap in gaps]
+    won = sum(gap > 0 and not same for gap, same in zip(gaps, level, strict=True))
+    if won == len(gaps):
+        return "yes"
+    lost = sum(gap < 0 and not same for gap, same in zip(gaps, level, strict=True))
+    if lost == len(gaps):
+        return "no"
+    if not won and not lost:
+        return "level"
+    parts = [f"than {won} of {len(gaps)}"] if won else []
+    return ", ".join([*parts, *([f"level with {sum(level)}"] if any(level) else [])])
+
+
+def _mean(values: Sequence[float]) -> str:
+    if not values:
+        return "-"
+    text = number(statistics.mean(values))
+    return text if len(values) < 2 else f"{text} +- {number(statistics.stdev(values))}"
+
+
+def _lines(row: Row, lines: Sequence[Line]) -> Iterator[str]:
+    """Yield the lines of a row's table."""
+    done = [line for line in lines if line["status"] == "done"]
+    seconds = [line["cpu_seconds"] for line in done]
+    for k, measure in enumerate(row.measure):
+        found = figures(measure, lines)
+        others = "; ".join(
+            f"{number(value)} {who}" + (f" ({note})" if note else "")
+            for who, value, note in found.others
+        )
+        sense = "" if measure.better == "lower" else ", higher is better"
+        cells = [
+            row.problem if not k else "", measure.name + sense, _mean(found.values), others or "-",
+            verdict(measure, found), str(len(found.values)),
+            f"{statistics.mean(seconds):.0f}" if seconds and not k else "",
+        ]  # fmt: skip
+        yield "| " + " | ".join(cells) + " |"
+
+
+def _words(row: Row, lines: Sequence[Line]) -> Iterator[str]:
+    """Yield why a row is as it is, and what failed."""
+    yield f"- **{row.problem}** (`{row.config}`): {row.why.strip()}"
+    for line in lines:
+        if line["status"] != "done":
+            why = line["why"].rstrip(".")
+            yield f"  - seed {line['seed']} **failed** after {line['cpu_seconds']:.0f} s: {why}."
+    missing = [seed for seed in row.seeds if seed not in {line["seed"] for line in lines}]
+    if missing:
+        yield f"  - not run yet: {'seeds' if len(missing) > 1 else 'seed'} " + ", ".join(
+            map(str, missing)
+        )
+
+
+def section(group: Group, lines: Sequence[Line], folder: Path = CONFIGS) -> str:
+    """Return the section of a group: words, picture, table, reasons, sources."""
+    by_row = [(row, current(row, lines, group.name, folder)) for row in group.row]
+    parts = [f"## {group.title or group.name.capitalize()}", group.text.strip()]
+    if any(line["status"] == "done" for _, some in by_row for line in some):
+        alt = f"{group.title or group.name}: every run of wopt beside published figures and rivals"
+        parts.append(f"![{alt}](images/evidence-{slug(group.name)}.svg)")
+    table = [
+        "| problem | measure | wopt | published, and rivals | better | seeds | CPU s |",
+        "|---|---|---|---|---|---|---|",
+        *(text for row, some in by_row for text in _lines(row, some)),
+    ]
+    parts.append("\n".join([":::{container} evidence", *table, ":::"]))
+    parts.append("\n".join(text for row, some in by_row for text in _words(row, some)))
+    sources: dict[str, dict[str, None]] = {}
+    for one in (one for row in group.row for measure in row.measure for one in measure.published):
+        sources.setdefault(one.source, {})[one.who] = None
+    if sources:
+        told = (f"{', '.join(names)}: {source}" for source, names in sources.items())
+        parts.append("*Published: " + "; ".join(told) + ".*")
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def page(found: Sequence[Group], lines: Sequence[Line], folder: Path = CONFIGS) -> str:
+    """Return the page."""
+    head = HEAD.read_text().format(
+        format=FORMAT,
+        machines="; ".join(sorted({line["machine"] for line in lines})) or "no machine yet",
+        versions=", ".join(sorted({line["wopt"] for line in lines})) or "has not run yet",
+    )
+    return "\n".join([head, *(section(group, lines, folder) for group in found)])
