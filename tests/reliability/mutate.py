@@ -126,7 +126,9 @@ def tensors(path, draw, _):
     head, rest = json.loads(data[8 : 8 + size]), bytearray(data[8 + size :])
     names = [name for name in head if name != "__metadata__"]
     about = head.get("__metadata__", {})
-    what = draw.choice(["about", "about", "dtype", "shape", "name", "values", "drop", "swap", "head"])
+    what = draw.choice(
+        ["about", "about", "dtype", "shape", "name", "values", "drop", "swap", "head"]
+    )
     one = draw.choice(names)
     if what == "about" and about:
         key = draw.choice(list(about))
@@ -137,9 +139,21 @@ def tensors(path, draw, _):
         if draw.random() < 0.1:
             about[key] = draw.choice(RAW)
     elif what == "dtype":
-        head[one]["dtype"] = draw.choice(["F16", "F32", "F64", "I32", "I64", "U8", "BOOL", "BF16", "C64"])
+        head[one]["dtype"] = draw.choice(
+            ["F16", "F32", "F64", "I32", "I64", "U8", "BOOL", "BF16", "C64"]
+        )
         if draw.random() < 0.7:  # with as many bytes
-            width = {"F16": 2, "F32": 4, "F64": 8, "I32": 4, "I64": 8, "U8": 1, "BOOL": 1, "BF16": 2, "C64": 8}
+            width = {
+                "F16": 2,
+                "F32": 4,
+                "F64": 8,
+                "I32": 4,
+                "I64": 8,
+                "U8": 1,
+                "BOOL": 1,
+                "BF16": 2,
+                "C64": 8,
+            }
             begin, end = head[one]["data_offsets"]
             head[one]["shape"] = [(end - begin) // width[head[one]["dtype"]]]
     elif what == "shape":
@@ -147,7 +161,9 @@ def tensors(path, draw, _):
         total = 1
         for n in shape:
             total *= n
-        head[one]["shape"] = draw.choice([[total], [total, 1], [1, total], shape[::-1], [2**40], []])
+        head[one]["shape"] = draw.choice(
+            [[total], [total, 1], [1, total], shape[::-1], [2**40], []]
+        )
     elif what == "name":
         head[draw.choice(["x", "valid.points", *names])] = head.pop(one)
     elif what == "values":
@@ -157,7 +173,11 @@ def tensors(path, draw, _):
         if form and end > begin:
             width = struct.calcsize(form)
             at = begin + width * draw.randrange((end - begin) // width)
-            odd = [0, -1, 10**9, 2**62] if form == "<q" else [0.0, float("nan"), float("inf"), 1e30, -1e30]
+            odd = (
+                [0, -1, 10**9, 2**62]
+                if form == "<q"
+                else [0.0, float("nan"), float("inf"), 1e30, -1e30]
+            )
             rest[at : at + width] = struct.pack(form, draw.choice(odd))
     elif what == "drop" and len(names) > 1:
         begin, end = head.pop(one)["data_offsets"]
@@ -170,7 +190,9 @@ def tensors(path, draw, _):
         head[one], head[other] = head[other], head[one]
     text = json.dumps(head).encode()
     if what == "head":
-        text = draw.choice([b"[" * 5000, b"{", text.replace(b"[", b"[1208925819614629174706176,", 1)])
+        text = draw.choice(
+            [b"[" * 5000, b"{", text.replace(b"[", b"[1208925819614629174706176,", 1)]
+        )
     text += b" " * (-len(text) % 8)
     path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(rest))
     return f"{what} {one}"
@@ -179,5 +201,7 @@ def tensors(path, draw, _):
 def header(path, draw, _):
     """Let an array say another shape."""
     data = path.read_bytes()
-    path.write_bytes(data.replace(b"(2000, ", draw.choice([b"(2**80, ", b"(-1, ", b"(9" + b"9" * 24 + b","]), 1))
+    path.write_bytes(
+        data.replace(b"(2000, ", draw.choice([b"(2**80, ", b"(-1, ", b"(9" + b"9" * 24 + b","]), 1)
+    )
     return "shape"

@@ -73,4 +73,4 @@ def _check_curve(name: str, curve: Curve) -> None:
 def _number(value: Any, *, infinite: bool = False) -> bool:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
-    return infinite and not math.isnan(value) or math.isfinite(value)
+    return (infinite and not math.isnan(value)) or math.isfinite(value)

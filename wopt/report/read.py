@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from wopt.certify.results import Certificate
-from wopt.reading import printable, read_text, parsed_json
+from wopt.reading import parsed_json, printable, read_text
 from wopt.store.directory import RunDirectory
 from wopt.store.documents import damaged, read_document, read_lines
 from wopt.store.result import Losses, RunResult

@@ -22,8 +22,8 @@ from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import SILENT, Listener
 from wopt.particles import Particles
 from wopt.runs.challenge import Challenge, can_be_challenged
-from wopt.runs.fingerprint import check_data
 from wopt.runs.evidence import evidence_of, is_scored
+from wopt.runs.fingerprint import check_data
 from wopt.runs.mass import with_mass
 from wopt.runs.prepare import Prepared, prepare
 from wopt.runs.rival import rival_of
@@ -68,7 +68,9 @@ def certify_run(
     config = validate(table, str(directory.config))
     with directory.lock():
         prepared = prepare(config)
-        changed = None if prepared.loaded is None else check_data(directory, prepared.loaded)
+        changed = None
+        if prepared.loaded is not None:
+            changed = check_data(directory, config.source, prepared.loaded)
         start = prepared.train, prepared.valid
         state = load_state(directory, config, prepared.train.dim, prepared.train.condition, start)
         lower = None if against is None else rival_of(prepared, state.blocks, against)

@@ -110,7 +110,7 @@ def resume(out: Path, listener: Listener = SILENT, *, report: bool = True) -> Ru
     with directory.lock():
         prepared = prepare(config)
         dataset, start = _dataset(prepared), (prepared.train, prepared.valid)
-        changed = check_data(directory, prepared.loaded or dataset)
+        changed = check_data(directory, config.source, prepared.loaded or dataset)
         state = load_state(directory, config, dataset.dim, dataset.condition, start)
         settle(directory, config)
         execution = _Execution(directory, config, prepared, listener, began, report)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -197,9 +196,7 @@ def _block(
         block.load_state_dict(tensors)
     except (RuntimeError, ValueError) as error:
         reason = printable(" ".join(str(error).split()))
-        raise DamagedError(
-            f"{at}: does not fit the block in {run.config.name}: {reason}"
-        ) from None
+        raise DamagedError(f"{at}: does not fit the block in {run.config.name}: {reason}") from None
     block.freeze()
     return block
 
