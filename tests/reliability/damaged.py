@@ -110,7 +110,11 @@ def wrong(status, out, err, outside, before):
     return ""
 
 
-def trial(originals, folder, draw, seconds=20.0):
+HEAVY = {"resume": 0.15, "report": 0.4, "compare": 0.4, "certify": 0.3}
+"""How often commands are called that take a second or more."""
+
+
+def trial(originals, folder, draw, seconds=20.0, *, heavy=True):
     """Damage a file of a run, call a command or two; return what they were and what was wrong."""
     shutil.rmtree(folder, ignore_errors=True)
     outside = folder / "outside"
@@ -123,12 +127,13 @@ def trial(originals, folder, draw, seconds=20.0):
     files = sorted(p for p in run.rglob("*") if p.is_file() and p.name in READERS)
     path = draw.choice(files)
     how = damage(path, draw, outside)
-    before, others = seen(outside), [k for k in originals if k != kind]
+    before, others = seen(outside), [k for k in originals if k != kind] or [kind]
     done = []
     verbs = ["doctor"] if draw.random() < 0.7 else []
     verb = draw.choice(READERS[path.name])
-    often = {"resume": 0.15, "report": 0.4, "compare": 0.4, "certify": 0.3}.get(verb, 1.0)
-    verbs += [verb] if not verbs or draw.random() < often else []
+    often = HEAVY.get(verb, 1.0)
+    if (not verbs or draw.random() < often) and (heavy or verb not in HEAVY):
+        verbs.append(verb)
     for verb in verbs:
         line = words(verb, run, originals[draw.choice(others)], folder)
         status, out, err, took = called(line, seconds)

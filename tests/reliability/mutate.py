@@ -64,7 +64,7 @@ def no_file(path, draw, outside):
         path.mkdir()
     elif what == "huge":
         with path.open("wb") as file:
-            file.truncate(2**44)
+            file.truncate(2**42)
     elif what == "hard link":
         os.link(outside / "precious.txt", path)
     return what
