@@ -19,7 +19,8 @@ def damage(path, draw, outside):
     """Change a file in a random way; return in words how."""
     ways = [bytes_of, bytes_of, no_file]
     structured = {
-        ".json": document, ".jsonl": document, ".toml": toml, ".safetensors": tensors, ".npy": header,
+        ".json": document, ".jsonl": document, ".toml": toml, ".safetensors": tensors,
+        ".npy": header,
     }  # fmt: skip
     if path.suffix in structured:
         ways += [structured[path.suffix]] * 6

@@ -50,7 +50,9 @@ def test_what_is_no_file_is_named(command, stranger, tmp_path, name, kind):
     assert precious.read_text() == "precious"
 
 
-@pytest.mark.parametrize("name", ["log.txt", "blocks", "losses.jsonl", "result.json", "report.html"])
+@pytest.mark.parametrize(
+    "name", ["log.txt", "blocks", "losses.jsonl", "result.json", "report.html"]
+)
 def test_a_link_is_refused_before_anything_is_written(command, stranger, name):
     run, precious = stranger
     target = run / name
