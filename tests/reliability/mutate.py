@@ -11,6 +11,7 @@ STRANGE = [
     None, True, False, 0, -1, 1, 2**31, 2**62, -(2**62), 1e308, -1e308, 1e-320, -0.0, "", "x",
     "\x1b]0;owned\x07", "two\nlines", "[/bold]", "<script>alert(1)</script>", "../../outside",
     "\u202egnp.exe", [], {}, [[]], [None], {"name": "x"}, ["a", 1], "nan", 10**18, "é" * 300,
+    "$\\frac{1$",
 ]  # fmt: skip
 RAW = ["NaN", "Infinity", "-Infinity", "1e999", "9" * 400, '"\\ud800"', "[" * 3000 + "]" * 3000]
 

@@ -4,7 +4,8 @@
     python tests/reliability/soak.py files --count 10000
 
 Each trial has a seed of its own and leaves a line in --out, so that the same command goes on where
-it was stopped; --seconds ends it after so much processor time. Exit status 1: something was wrong.
+it was stopped, with the same unbroken runs; --seconds ends it after so much processor time.
+Exit status 1: something was wrong.
 """
 
 import argparse
@@ -14,7 +15,6 @@ import random
 import resource
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 import torch
@@ -38,12 +38,16 @@ def kills(seeds, folder):
     for seed in seeds:
         draw = random.Random(seed)
         dtype, threads = KINDS[seed % len(KINDS)]
-        if (dtype, threads) not in known:
-            place = folder / f"{dtype}-{threads}"
-            place.mkdir()
-            config = kills.write(place / "config.toml", kills.table(dtype))
-            known[dtype, threads] = (config, *kills.unbroken(config, place, threads))
-        config, reference, seconds = known[dtype, threads]
+        place = folder / f"{dtype}-{threads}"
+        if place not in known:
+            config = place / "config.toml"
+            if not (place / "run/report.html").exists():  # else of a soak that was stopped
+                shutil.rmtree(place, ignore_errors=True)
+                place.mkdir(parents=True)
+                kills.unbroken(kills.write(config, kills.table(dtype)), place, threads)
+            about = json.loads((place / "run/result.json").read_text())
+            known[place] = config, place / "run", about["seconds"] + 2.0
+        config, reference, seconds = known[place]
         times = draw.choice([1, 2, 2, 3])
         trial = folder / "trial"
         told, differing, text = kills.trial(
@@ -60,7 +64,10 @@ def files(seeds, folder):
     import damaged
     import small_runs
 
-    originals = small_runs.make(folder)
+    if (folder / "pushed/report.html").exists():
+        originals = {path.parent.name: path.parent for path in folder.glob("*/config.toml")}
+    else:
+        originals = small_runs.make(folder)
     damaged.limit_memory()
     for seed in seeds:
         kind, how, done, problem = damaged.trial(originals, folder / "trial", random.Random(seed))
@@ -85,21 +92,20 @@ def main():
     out.parent.mkdir(parents=True, exist_ok=True)
     count = asked.count or {"kills": 100, "files": 10_000}[asked.what]
     before = told(out)
-    folder = Path(tempfile.mkdtemp(prefix="wopt-soak-"))
+    folder = out.with_suffix(".runs")
+    folder.mkdir(exist_ok=True)
     seeds = iter(range(max((line["seed"] for line in before), default=-1) + 1, 10**9))
     size = sum(line.get("kills", 1) for line in before)
-    try:
-        with out.open("a") as lines:
-            trials = {"kills": kills, "files": files}[asked.what](seeds, folder)
-            while size < count and spent() < asked.seconds:
-                line = next(trials)
-                size += line.get("kills", 1)
-                lines.write(json.dumps(line) + "\n")
-                lines.flush()
-                if line["problem"] or line.get("differing"):
-                    print(json.dumps(line), flush=True)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with out.open("a") as lines:
+        trials = {"kills": kills, "files": files}[asked.what](seeds, folder)
+        while size < count and spent() < asked.seconds:
+            line = next(trials)
+            size += line.get("kills", 1)
+            lines.write(json.dumps(line) + "\n")
+            lines.flush()
+            if line["problem"] or line.get("differing"):
+                print(json.dumps(line), flush=True)
+    shutil.rmtree(folder / "trial", ignore_errors=True)
     every = told(out)
     wrong = [line for line in every if line["problem"] or line.get("differing")]
     calls = collections.Counter(c[0] for line in every for c in line.get("commands", []))

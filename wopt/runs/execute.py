@@ -25,7 +25,7 @@ from wopt.host import host
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import SILENT, Listener, Listeners
 from wopt.report import collect, render
-from wopt.runs.certify import Carried, certify
+from wopt.runs.certify import Carried, certify, kept_effort
 from wopt.runs.evaluate import evaluate
 from wopt.runs.fingerprint import check_data, remember_data
 from wopt.runs.log import RunLog
@@ -268,10 +268,13 @@ class _Execution:
         if ended.status == "stopped":  # who interrupts does not want to wait
             self.listener.warn(f"not certified; {again}")
             return
+        step = ended.state.records[-1].step
+        recorded = kept_effort(self.directory, self.config.certify, step)
         try:
             certificate = certify(
-                self.prepared, ended.state, self.listener, lower=ended.lower, carried=carried
-            )
+                self.prepared, ended.state, self.listener,
+                lower=ended.lower, recorded=recorded, carried=carried,
+            )  # fmt: skip
             certificate = with_sampler(certificate, self.directory)
             certificate = dataclasses.replace(certificate, notes=(*certificate.notes, *self.notes))
         except WoptError as error:
