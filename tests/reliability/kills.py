@@ -122,9 +122,8 @@ def broken(config, folder, draw, seconds, threads, kills, writes):
     run, told = folder / "run", []
     while True:
         before = finished_steps(run)
-        if before < 0 and run.exists():
-            shutil.rmtree(run)  # killed before it began; `wopt resume` says so
-        words = ["run", config, "--out", run] if before < 0 else ["resume", run]
+        begun = (run / "config.toml").exists()
+        words = ["resume", run] if begun else ["run", config, "--out", run]
         last = len(told) >= kills
         at_write = None
         if not last and draw.random() < writes:

@@ -85,13 +85,19 @@ def begin(
     directory.make()
     with directory.lock():
         directory.create(table)
-        dataset = _dataset(prepared)
-        remember_data(directory, prepared.loaded or dataset)
-        conditions = conditions_of(dataset) if dataset.condition else None
-        save_transform(directory, dataset.transform, dataset.names, conditions)
-        state = prepared.problem.begin(prepared.train, prepared.valid)
-        save_state(directory, state, config)
+        state = _first(directory, prepared)
         return _Execution(directory, config, prepared, listener, began, report).go(state)
+
+
+def _first(directory: RunDirectory, prepared: Prepared) -> State:
+    """Write what a run begins with, and return its state before the first step."""
+    dataset = _dataset(prepared)
+    remember_data(directory, prepared.loaded or dataset)
+    conditions = conditions_of(dataset) if dataset.condition else None
+    save_transform(directory, dataset.transform, dataset.names, conditions)
+    state = prepared.problem.begin(prepared.train, prepared.valid)
+    save_state(directory, state, prepared.config)
+    return state
 
 
 def resume(out: Path, listener: Listener = SILENT, *, report: bool = True) -> RunResult:
@@ -111,8 +117,11 @@ def resume(out: Path, listener: Listener = SILENT, *, report: bool = True) -> Ru
         prepared = prepare(config)
         dataset, start = _dataset(prepared), (prepared.train, prepared.valid)
         changed = check_data(directory, config.source, prepared.loaded or dataset)
-        state = load_state(directory, config, dataset.dim, dataset.condition, start)
-        settle(directory, config)
+        if directory.begun:
+            state = load_state(directory, config, dataset.dim, dataset.condition, start)
+            settle(directory, config)
+        else:  # it was killed before its first state was written
+            state = _first(directory, prepared)
         execution = _Execution(directory, config, prepared, listener, began, report)
         if changed is not None:
             execution.changed(changed)
