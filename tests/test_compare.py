@@ -21,6 +21,7 @@ def two(finished_run, folder):
         shutil.copytree(finished_run, path)
     text = (second / "config.toml").read_text()
     (second / "config.toml").write_text(text.replace("seed = 3", "seed = 4"))
+    (second / "data.json").unlink()  # by which these would be other data
     return first, second
 
 
