@@ -6,7 +6,7 @@ PLUGINS := $(patsubst %/,%,$(dir $(wildcard plugins/*/pyproject.toml)))
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow benchmark evidence docs lint format clean
+.PHONY: help setup demo test test-slow soak benchmark evidence docs lint format clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -28,6 +28,11 @@ test: $(STAMP)  ## the fast tests of the core and of every plugin
 
 test-slow: $(STAMP)  ## the tests that train for minutes
 	$(BIN)/python -m pytest -q -m slow
+
+SOAK ?= --seconds 100000
+soak: $(STAMP)  ## kill 100 runs and damage 10,000 files; goes on where it was stopped (SOAK="--seconds 600")
+	OMP_NUM_THREADS=1 $(BIN)/python tests/reliability/soak.py kills $(SOAK)
+	OMP_NUM_THREADS=1 $(BIN)/python tests/reliability/soak.py files $(SOAK)
 
 benchmark: $(STAMP)  ## what wopt costs against its rivals, as ratios (about half an hour)
 	$(BIN)/python tests/benchmarks/run.py

@@ -335,7 +335,7 @@ def test_init_does_not_overwrite(command, tmp_path):
     assert command("init", path, "--force").status == 0
 
 
-# A damaged run is no mistake of the user's: exit status 1, and the file is named.
+# A damaged run: exit status 2, and the file is named.
 
 
 def cut(path):
@@ -360,7 +360,7 @@ def test_a_damaged_file_is_named(command, finished, tmp_path, file, damage):
     damage(finished / file)
     sample = ["sample", finished, "-o", tmp_path / "x.npy"]
     for words in (sample, ["resume", finished]):
-        assert command(*words).is_mistake(str(finished / file), status=1)
+        assert command(*words).is_mistake(str(finished / file))
     assert not (tmp_path / "x.npy").exists()
 
 
@@ -368,7 +368,7 @@ def test_a_damaged_file_is_named(command, finished, tmp_path, file, damage):
 def test_a_damaged_preprocessing_is_named(command, finished, tmp_path, damage):
     damage(finished / "transform.safetensors")
     answer = command("sample", finished, "-o", tmp_path / "x.npy")
-    assert answer.is_mistake(str(finished / "transform.safetensors"), status=1)
+    assert answer.is_mistake(str(finished / "transform.safetensors"))
 
 
 @pytest.mark.parametrize(
@@ -376,7 +376,7 @@ def test_a_damaged_preprocessing_is_named(command, finished, tmp_path, damage):
 )  # fmt: skip
 def test_damaged_records_are_named(command, finished, text):
     (finished / "steps.jsonl").write_text(text, encoding="latin-1")
-    assert command("resume", finished).is_mistake(str(finished / "steps.jsonl"), status=1)
+    assert command("resume", finished).is_mistake(str(finished / "steps.jsonl"))
 
 
 @pytest.mark.parametrize("damage", [garble, remove, empty])
@@ -389,31 +389,31 @@ def test_missing_records_do_not_matter_to_sampling(command, finished, tmp_path, 
 def test_a_damaged_configuration_is_named(command, finished, tmp_path):
     (finished / "config.toml").write_text("seed = = 1")
     answer = command("resume", finished)
-    assert answer.is_mistake(str(finished / "config.toml"), "damaged", status=1)
+    assert answer.is_mistake(str(finished / "config.toml"), "damaged")
 
 
 def test_a_block_of_another_shape(command, finished, tmp_path):
     text = (finished / "config.toml").read_text()
     (finished / "config.toml").write_text(text.replace("width = 8", "width = 9"))
     answer = command("sample", finished, "-o", tmp_path / "x.npy")
-    assert answer.is_mistake("001.safetensors", "does not fit the block", "config.toml", status=1)
+    assert answer.is_mistake("001.safetensors", "does not fit the block", "config.toml")
 
 
 @pytest.mark.parametrize("damage", [garble, empty])
 def test_a_report_of_damaged_results(command, finished, damage):
     damage(finished / "result.json")
-    assert command("report", finished).is_mistake(str(finished / "result.json"), status=1)
+    assert command("report", finished).is_mistake(str(finished / "result.json"))
 
 
 def test_the_report_of_a_run_without_figures_is_no_traceback(command, finished):
     (finished / "figures.safetensors").unlink()
     answer = command("report", finished)
     assert answer.status in (0, 1)
-    assert answer.status == 0 or answer.is_mistake("figures.safetensors", status=1)
+    assert answer.status == 0 or answer.is_mistake("figures.safetensors")
 
 
 def test_the_last_block_is_missing_but_the_state_is_whole(command, finished):
     (finished / "blocks/002.safetensors").unlink()
     answer = command("resume", finished)
-    assert answer.is_mistake("002.safetensors: is missing", status=1)
+    assert answer.is_mistake("002.safetensors: is missing")
     assert json.loads((finished / "result.json").read_text())["status"] == "done"

@@ -129,6 +129,10 @@ def test_a_finished_run_stays_as_it_is(command, finished, finished_run):
     for name in ("state.safetensors", "samples.npy", "steps.jsonl", "blocks/002.safetensors"):
         assert (finished / name).read_bytes() == (finished_run / name).read_bytes(), name
     assert figures(finished) == figures(finished_run)
+    # Its effort was chosen by the clock, and is not chosen again.
+    one, two = (json.loads((p / "certificate.json").read_text()) for p in (finished, finished_run))
+    assert one["effort"] == two["effort"]
+    assert one["gap"]["lower"] == pytest.approx(two["gap"]["lower"], rel=1e-9)
 
 
 def test_a_run_may_go_on_under_a_later_stop_rule(command, config, tiny, finished, tmp_path):

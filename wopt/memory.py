@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from wopt.errors import UserError
 
-__all__ = ["check_room", "physical", "within_memory"]
+__all__ = ["check_room", "of_memory", "physical", "within_memory"]
 
 T = TypeVar("T")
 
@@ -81,5 +81,21 @@ def within_memory(
     try:
         with watching:
             return make()
-    except MemoryError:
+    except (MemoryError, RuntimeError) as error:
+        if not of_memory(error):
+            raise
         raise UserError(f"{what}: there is not enough memory for it") from None
+
+
+_SAID = ("can't allocate memory", "not enough memory", "out of memory", "storage size calculation")
+
+
+def of_memory(error: Exception) -> bool:
+    """Whether an error says that Python or torch could not get memory.
+
+    Example:
+        >>> of_memory(MemoryError()), of_memory(RuntimeError("shapes do not fit"))
+        (True, False)
+    """
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in text for words in _SAID)

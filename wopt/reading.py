@@ -1,4 +1,4 @@
-"""Reading files that others may have made: no links, no devices, bounded size, depth and numbers."""
+"""Reading files that others may have made: no links or devices, bounded size and depth."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _DEPTH = 64
 
 _LARGEST = 2**63
 _PARTS, _HEADERS = 64, 2000
-"""Parts of a dotted key and headers of tables at most: the parser's time grows with their square."""
+"""Parts of a dotted key and headers at most: the parser's time grows with their square."""
 
 _QUOTED = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'")
 _AROUND_DOTS = re.compile(r"[ \t]*\.[ \t]*")
@@ -181,8 +181,8 @@ def appending(path: Path, text: str) -> None:
             raise DamagedError(f"{path}: is no regular file, but {_kind(about.st_mode)}; remove it")
         if about.st_nlink > 1:
             raise DamagedError(
-                f"{path}: has another name too (a hard link), and what is added would appear there; "
-                "put a copy in its place"
+                f"{path}: has another name too (a hard link), and what is added would appear "
+                "there; put a copy in its place"
             )
         os.write(handle, text.encode("utf-8", "backslashreplace"))
     finally:

@@ -12,7 +12,7 @@ from torch import Tensor
 from wopt.errors import DamagedError
 from wopt.files import replacing
 from wopt.memory import physical
-from wopt.reading import opened
+from wopt.reading import opened, printable
 
 __all__ = ["read_tensors", "write_tensors"]
 
@@ -48,16 +48,14 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         ) from None
     except DamagedError:
         raise
-    # Rust's errors and those of torch, of damaged headers and strange types.
-    except (
-        OSError,
-        safetensors.SafetensorError,
-        ValueError,
-        TypeError,
-        KeyError,
-        RuntimeError,
-    ) as e:
+    except _OF_READERS as error:
+        text = printable(" ".join(str(error).split()))[:200]
         raise DamagedError(
-            f"{path}: is damaged or truncated ({' '.join(str(e).split())}); restore it from a copy, "
-            "or run again"
+            f"{path}: is damaged or truncated ({text}); restore it from a copy, or run again"
         ) from None
+
+
+_OF_READERS = (
+    OSError, safetensors.SafetensorError, ValueError, TypeError, KeyError, RuntimeError,
+)  # fmt: skip
+"""Errors of safetensors and torch where headers are damaged or types strange."""

@@ -52,15 +52,18 @@ def words(verb, run, other, folder):
 
 
 def called(line, seconds):
-    """Run a command in this process: its status, what it printed, and for how long."""
+    """Run a command in this process: its status, what it printed, its processor seconds."""
     out, err, status = io.StringIO(), io.StringIO(), None
 
     def late(*_):
         raise TooLong
 
-    before, began = signal.signal(signal.SIGALRM, late), time.perf_counter()
+    # A hang in the processor, and one that waits for a pipe.
+    before = [signal.signal(number, late) for number in (signal.SIGPROF, signal.SIGALRM)]
+    began = time.process_time()
     arguments, sys.argv = sys.argv, ["wopt", *map(str, line)]
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    signal.setitimer(signal.ITIMER_REAL, 20 * seconds)
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             main()
@@ -71,10 +74,12 @@ def called(line, seconds):
     except BaseException:
         err.write(traceback.format_exc())
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGPROF, before[0])
+        signal.signal(signal.SIGALRM, before[1])
         sys.argv = arguments
-    return status, out.getvalue(), err.getvalue(), time.perf_counter() - began
+    return status, out.getvalue(), err.getvalue(), time.process_time() - began
 
 
 def limit_memory(more=4 * 2**30):
@@ -105,7 +110,11 @@ def wrong(status, out, err, outside, before):
     return ""
 
 
-def trial(originals, folder, draw, seconds=20.0):
+HEAVY = {"resume": 0.15, "report": 0.4, "compare": 0.4, "certify": 0.3}
+"""How often commands are called that take a second or more."""
+
+
+def trial(originals, folder, draw, seconds=20.0, *, heavy=True):
     """Damage a file of a run, call a command or two; return what they were and what was wrong."""
     shutil.rmtree(folder, ignore_errors=True)
     outside = folder / "outside"
@@ -118,10 +127,13 @@ def trial(originals, folder, draw, seconds=20.0):
     files = sorted(p for p in run.rglob("*") if p.is_file() and p.name in READERS)
     path = draw.choice(files)
     how = damage(path, draw, outside)
-    before, others = seen(outside), [k for k in originals if k != kind]
+    before, others = seen(outside), [k for k in originals if k != kind] or [kind]
     done = []
     verbs = ["doctor"] if draw.random() < 0.7 else []
-    verbs += [draw.choice(READERS[path.name])] if draw.random() < 0.5 or not verbs else []
+    verb = draw.choice(READERS[path.name])
+    often = HEAVY.get(verb, 1.0)
+    if (not verbs or draw.random() < often) and (heavy or verb not in HEAVY):
+        verbs.append(verb)
     for verb in verbs:
         line = words(verb, run, originals[draw.choice(others)], folder)
         status, out, err, took = called(line, seconds)

@@ -11,6 +11,7 @@ STRANGE = [
     None, True, False, 0, -1, 1, 2**31, 2**62, -(2**62), 1e308, -1e308, 1e-320, -0.0, "", "x",
     "\x1b]0;owned\x07", "two\nlines", "[/bold]", "<script>alert(1)</script>", "../../outside",
     "\u202egnp.exe", [], {}, [[]], [None], {"name": "x"}, ["a", 1], "nan", 10**18, "é" * 300,
+    "$\\frac{1$",
 ]  # fmt: skip
 RAW = ["NaN", "Infinity", "-Infinity", "1e999", "9" * 400, '"\\ud800"', "[" * 3000 + "]" * 3000]
 
@@ -19,7 +20,8 @@ def damage(path, draw, outside):
     """Change a file in a random way; return in words how."""
     ways = [bytes_of, bytes_of, no_file]
     structured = {
-        ".json": document, ".jsonl": document, ".toml": toml, ".safetensors": tensors, ".npy": header,
+        ".json": document, ".jsonl": document, ".toml": toml, ".safetensors": tensors,
+        ".npy": header,
     }  # fmt: skip
     if path.suffix in structured:
         ways += [structured[path.suffix]] * 6
@@ -64,7 +66,7 @@ def no_file(path, draw, outside):
         path.mkdir()
     elif what == "huge":
         with path.open("wb") as file:
-            file.truncate(2**44)
+            file.truncate(2**42)
     elif what == "hard link":
         os.link(outside / "precious.txt", path)
     return what
@@ -126,7 +128,9 @@ def tensors(path, draw, _):
     head, rest = json.loads(data[8 : 8 + size]), bytearray(data[8 + size :])
     names = [name for name in head if name != "__metadata__"]
     about = head.get("__metadata__", {})
-    what = draw.choice(["about", "about", "dtype", "shape", "name", "values", "drop", "swap", "head"])
+    what = draw.choice(
+        ["about", "about", "dtype", "shape", "name", "values", "drop", "swap", "head"]
+    )
     one = draw.choice(names)
     if what == "about" and about:
         key = draw.choice(list(about))
@@ -137,9 +141,21 @@ def tensors(path, draw, _):
         if draw.random() < 0.1:
             about[key] = draw.choice(RAW)
     elif what == "dtype":
-        head[one]["dtype"] = draw.choice(["F16", "F32", "F64", "I32", "I64", "U8", "BOOL", "BF16", "C64"])
+        head[one]["dtype"] = draw.choice(
+            ["F16", "F32", "F64", "I32", "I64", "U8", "BOOL", "BF16", "C64"]
+        )
         if draw.random() < 0.7:  # with as many bytes
-            width = {"F16": 2, "F32": 4, "F64": 8, "I32": 4, "I64": 8, "U8": 1, "BOOL": 1, "BF16": 2, "C64": 8}
+            width = {
+                "F16": 2,
+                "F32": 4,
+                "F64": 8,
+                "I32": 4,
+                "I64": 8,
+                "U8": 1,
+                "BOOL": 1,
+                "BF16": 2,
+                "C64": 8,
+            }
             begin, end = head[one]["data_offsets"]
             head[one]["shape"] = [(end - begin) // width[head[one]["dtype"]]]
     elif what == "shape":
@@ -147,7 +163,9 @@ def tensors(path, draw, _):
         total = 1
         for n in shape:
             total *= n
-        head[one]["shape"] = draw.choice([[total], [total, 1], [1, total], shape[::-1], [2**40], []])
+        head[one]["shape"] = draw.choice(
+            [[total], [total, 1], [1, total], shape[::-1], [2**40], []]
+        )
     elif what == "name":
         head[draw.choice(["x", "valid.points", *names])] = head.pop(one)
     elif what == "values":
@@ -157,7 +175,11 @@ def tensors(path, draw, _):
         if form and end > begin:
             width = struct.calcsize(form)
             at = begin + width * draw.randrange((end - begin) // width)
-            odd = [0, -1, 10**9, 2**62] if form == "<q" else [0.0, float("nan"), float("inf"), 1e30, -1e30]
+            odd = (
+                [0, -1, 10**9, 2**62]
+                if form == "<q"
+                else [0.0, float("nan"), float("inf"), 1e30, -1e30]
+            )
             rest[at : at + width] = struct.pack(form, draw.choice(odd))
     elif what == "drop" and len(names) > 1:
         begin, end = head.pop(one)["data_offsets"]
@@ -170,7 +192,9 @@ def tensors(path, draw, _):
         head[one], head[other] = head[other], head[one]
     text = json.dumps(head).encode()
     if what == "head":
-        text = draw.choice([b"[" * 5000, b"{", text.replace(b"[", b"[1208925819614629174706176,", 1)])
+        text = draw.choice(
+            [b"[" * 5000, b"{", text.replace(b"[", b"[1208925819614629174706176,", 1)]
+        )
     text += b" " * (-len(text) % 8)
     path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(rest))
     return f"{what} {one}"
@@ -179,5 +203,7 @@ def tensors(path, draw, _):
 def header(path, draw, _):
     """Let an array say another shape."""
     data = path.read_bytes()
-    path.write_bytes(data.replace(b"(2000, ", draw.choice([b"(2**80, ", b"(-1, ", b"(9" + b"9" * 24 + b","]), 1))
+    path.write_bytes(
+        data.replace(b"(2000, ", draw.choice([b"(2**80, ", b"(-1, ", b"(9" + b"9" * 24 + b","]), 1)
+    )
     return "shape"

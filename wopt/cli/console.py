@@ -28,9 +28,8 @@ class RunTerminal(Terminal):
     def end(self, result: RunResult, path: Path | None = None) -> None:
         """Print the summary."""
         self._clear()
-        table = Table(
-            title=Text("" if path is None else printable(str(path))), title_justify="left"
-        )
+        title = Text("" if path is None else printable(str(path)))
+        table = Table(title=title, title_justify="left")
         table.show_header = False
         colour = {"done": "green", "stopped": "yellow"}.get(result.status, "red")
         table.add_row("status", Text(result.status, style=colour))

@@ -40,7 +40,7 @@ def quit_while_importing() -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _interrupted(number: int, frame: FrameType | None) -> None:
+def _interrupted(_: int, frame: FrameType | None) -> None:
     while frame is not None:
         if frame.f_code.co_filename.startswith(_IMPORTING):
             os.write(2, b"error: interrupted\n")

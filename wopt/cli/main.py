@@ -47,21 +47,17 @@ def _run() -> Any:
         why = "the disk is full" if error.errno == errno.ENOSPC else str(error)
         return _fail(f"{why}; files already written are complete", 1)
     except (MemoryError, RuntimeError) as error:
-        if not _of_memory(error):
+        from wopt.memory import of_memory
+
+        if not of_memory(error):
             raise
-        return _fail(
-            "there is not enough memory for this; make the sizes smaller that were asked for (rows, "
-            "samples, width, batch_size, particles). Files already written are complete", 2
-        )  # fmt: skip
+        return _fail(_NO_MEMORY, 2)
 
 
-_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "overflowed")
-
-
-def _of_memory(error: Exception) -> bool:
-    """Whether torch, or Python, could not get the memory that something needs."""
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or any(words in text for words in _OF_MEMORY)
+_NO_MEMORY = (
+    "there is not enough memory for this; make the sizes smaller that were asked for (rows, "
+    "samples, width, batch_size, particles). Files already written are complete"
+)
 
 
 def _fail(message: str, status: int) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from wopt.cli.output import json_option, print_json, quiet_option
+from wopt.reading import printable
 
 if TYPE_CHECKING:
     from wopt.sweep import Row, Summary
@@ -80,7 +81,7 @@ def _tell(row: Row) -> None:
     value = "" if row.value is None else f", {row.value:.6g}"
     name = " ".join(row.setting) or "as it is"
     reason = "" if row.status == "done" else f": {row.reason}"
-    click.echo(f"{row.run}  {name}  seed {row.seed}  {row.status}{value}{reason}")
+    click.echo(printable(f"{row.run}  {name}  seed {row.seed}  {row.status}{value}{reason}"))
 
 
 def _tell_nobody(_: Row) -> None:

@@ -22,6 +22,9 @@ __all__ = ["Carry", "Source"]
 Carry = Callable[[Tensor, float, float], Tensor]
 """Rows ``(n, d)`` in the data's units at one time, that time and another: rows at the other."""
 
+_COPIES = 3
+"""Of a split that there are at a time, at the least: as loaded, as particles, moved."""
+
 
 class Source(Component, abc.ABC):
     """Loads or generates the start: splits, preprocessing, and what is known of its density.
@@ -48,8 +51,8 @@ class Source(Component, abc.ABC):
             DataError: As :meth:`load`.
             UserError: It would be.
         """
-        name = type(self).__name__
-        return within_memory(lambda: self.load(seed), f"the rows of source {name}; ask for fewer")
+        what = f"the rows of source {type(self).__name__}; ask for fewer"
+        return within_memory(lambda: self.load(seed), what, share=1 / _COPIES)
 
     suffixes: ClassVar[tuple[str, ...]] = ()
     """Of files that :meth:`table` reads, beside those that every command reads."""

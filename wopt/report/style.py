@@ -49,6 +49,7 @@ ANGLES = LinearSegmentedColormap.from_list(
 )
 
 _RC: dict[str, Any] = {
+    "text.parse_math": False,  # names of columns are no formulas
     "axes.axisbelow": True,
     "axes.edgecolor": "#9aa5b1",
     "axes.facecolor": "none",

@@ -35,7 +35,7 @@ from wopt.store.directory import RunDirectory
 from wopt.store.documents import read_document
 from wopt.train.problem import State
 
-__all__ = ["Carried", "certify", "certify_run"]
+__all__ = ["Carried", "certify", "certify_run", "kept_effort"]
 
 
 def certify_run(
@@ -70,7 +70,9 @@ def certify_run(
     with directory.lock():
         with rooms(directory.particles, config.run.memory):
             prepared = prepare(config)
-            changed = None if prepared.loaded is None else check_data(directory, prepared.loaded)
+            changed = None
+            if prepared.loaded is not None:
+                changed = check_data(directory, config.source, prepared.loaded)
             start = prepared.train, prepared.valid
             dim, condition = prepared.train.dim, prepared.train.condition
             state = load_state(directory, config, dim, condition, start)
@@ -113,6 +115,31 @@ def _recorded(directory: RunDirectory) -> Recorded:
         raise UserError(f"{directory.path} has no certificate that could be repeated")
     tries = None if made.challengers is None else made.challengers.tries
     return Recorded(made.effort, tries, (made.mass.draws, made.mass.rows) if made.mass else (0, 0))
+
+
+def kept_effort(directory: RunDirectory, options: CertifyOptions, step: int) -> Recorded | None:
+    """Return with what the certificate of a run that has ended was made, so that it repeats.
+
+    Efforts are chosen by the clock: another one would be another certificate of the same run.
+
+    Args:
+        directory: The run.
+        options: What is asked for now; where that is something else there is none.
+        step: Of its last step.
+    """
+    try:
+        made = read_document(directory.certificate, Certificate)
+    except WoptError:  # it is made anew
+        return None
+    if made is None or not made.steps or made.steps[-1].step != step:
+        return None
+    effort = made.effort
+    wishes = (options.particles, options.iterations, options.score_rows)
+    had = (effort.particles, effort.iterations, effort.score_rows)
+    fits = all(wish in (None, one) for wish, one in zip(wishes, had, strict=True))
+    if not fits or (effort.challenge is not None and not options.challenge):
+        return None
+    return _recorded(directory)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -87,7 +87,7 @@ def _scored(path: Path, data: dict[str, Dataset]) -> _Scored:
     if split not in data:
         config = validate(table, str(directory.config))
         data[split] = config.source.loaded(derive(config.seed, "source"))
-    check_data(directory, data[split])
+    check_data(directory, run.config.source, data[split])
     rows = data[split].test[:_ROWS]
     return _Scored(split, run.flow.log_prob(rows, audit=True).double().cpu())
 

@@ -17,11 +17,15 @@ from wopt.config.model import RunConfig
 from wopt.data.dataset import Dataset
 from wopt.data.smooth import smooth_dataset
 from wopt.errors import WoptError
+from wopt.memory import check_room
 from wopt.particles import Particles
 from wopt.runs.prepare import Prepared, log_density_of, particles_of
 from wopt.seeds import derive, generator
 
 __all__ = ["as_test", "evidence_of", "is_scored"]
+
+_COPIES = 6
+"""Of the particles that there are at a time, at the least."""
 
 _PAIRWISE_ROWS = 4000
 """Particles at most where the energy is no mean over particles, so its cost may be quadratic."""
@@ -63,6 +67,8 @@ def _evidence(prepared: Prepared, raw: Dataset, effort: Effort, scored: bool) ->
     drawn, origin = raw.test, "test rows"
     if count > len(raw.test):
         if raw.sample is not None:
+            what = f"certifying on {count} particles; set certify.particles lower"
+            check_room(_COPIES * 8.0 * count * raw.dim, what)
             drawn = raw.sample(count, generator(config.seed, "certify", "particles"))
             origin = "fresh draws of the start"
         else:

@@ -149,7 +149,7 @@ def _regular(path: Path) -> None:
 
 
 def _data(run: RunDirectory, config: RunConfig) -> None:
-    check_data(run, config.source.loaded(derive(config.seed, "source")))
+    check_data(run, config.source, config.source.loaded(derive(config.seed, "source")))
 
 
 def _advice(
@@ -193,8 +193,8 @@ def rescued(path: Path) -> Flow:
         raise ConfigError(f"{path}: there is no model of data that could be rescued")
     shape = len(transform.shift), transform.condition
     blocks = [load_block(run, config, step, *shape) for step in range(1, whole + 1)]
-    objective = (
-        config.objective if conditions is None else conditional(config.objective, conditions)
-    )
+    objective = config.objective
+    if conditions is not None:
+        objective = conditional(objective, conditions)
     flow = Flow(Chain(blocks, transform), TargetBase(objective.target, shape[0]), names)
     return in_own_units(flow, config.objective.target)

@@ -34,7 +34,7 @@ from wopt.parallel.interrupt import noting
 from wopt.parallel.launch import by_first
 from wopt.report import collect, render
 from wopt.runs.carry import carried_out
-from wopt.runs.certify import Carried, certify
+from wopt.runs.certify import Carried, certify, kept_effort
 from wopt.runs.evaluate import evaluate
 from wopt.runs.evolution import Evolution, check_exact
 from wopt.runs.fingerprint import check_data, remember_data
@@ -92,19 +92,26 @@ def begin(
     check_exact(prepared)
     table = to_table(config) | {"model": model, "versions": versions()}
     _check_readable(table, out)
-    directory, dataset = RunDirectory(out), _dataset(prepared)
+    directory = RunDirectory(out)
+    with carried_out(config, out), _claimed(directory, new=True):
+        by_first(lambda: directory.create(table))
+        state = _first(directory, prepared)
+        return _carried_out(directory, config, prepared, state, listener, began, report)
+
+
+def _first(directory: RunDirectory, prepared: Prepared) -> State:
+    """Write what a run begins with, and return its state before the first step."""
+    dataset = _dataset(prepared)
 
     def write() -> None:
-        directory.create(table)
         remember_data(directory, prepared.loaded or dataset)
         conditions = conditions_of(dataset) if dataset.condition else None
         save_transform(directory, dataset.transform, dataset.names, conditions)
 
-    with carried_out(config, out), _claimed(directory, new=True):
-        by_first(write)
-        state = prepared.problem.begin(prepared.train, prepared.valid)
-        by_first(lambda: save_state(directory, state, config))
-        return _carried_out(directory, config, prepared, state, listener, began, report)
+    by_first(write)
+    state = prepared.problem.begin(prepared.train, prepared.valid)
+    by_first(lambda: save_state(directory, state, prepared.config))
+    return state
 
 
 def resume(out: Path, listener: Listener = SILENT, *, report: bool = True) -> RunResult:
@@ -124,9 +131,12 @@ def resume(out: Path, listener: Listener = SILENT, *, report: bool = True) -> Ru
         with alone():
             prepared = prepare(config)
         dataset, start = _dataset(prepared), (prepared.train, prepared.valid)
-        changed = check_data(directory, prepared.loaded or dataset)
-        state = load_state(directory, config, dataset.dim, dataset.condition, start)
-        by_first(lambda: settle(directory, config))
+        changed = check_data(directory, config.source, prepared.loaded or dataset)
+        if team().agreed(directory.begun):
+            state = load_state(directory, config, dataset.dim, dataset.condition, start)
+            by_first(lambda: settle(directory, config))
+        else:  # it was killed before its first state was written
+            state = _first(directory, prepared)
         return _carried_out(directory, config, prepared, state, listener, began, report, changed)
 
 
@@ -351,10 +361,13 @@ class _Execution:
         if ended.status == "stopped":  # who interrupts does not want to wait
             self.listener.warn(f"not certified; {again}")
             return
+        step = ended.state.records[-1].step
+        recorded = kept_effort(self.directory, self.config.certify, step)
         try:
             certificate = certify(
-                self.prepared, ended.state, self.listener, lower=ended.lower, carried=carried
-            )
+                self.prepared, ended.state, self.listener,
+                lower=ended.lower, recorded=recorded, carried=carried,
+            )  # fmt: skip
             certificate = with_sampler(certificate, self.directory)
             certificate = dataclasses.replace(certificate, notes=(*certificate.notes, *self.notes))
         except WoptError as error:

@@ -11,11 +11,12 @@ from torch import Tensor
 from wopt.data.dataset import Dataset
 from wopt.errors import DataError
 from wopt.files import write_json
+from wopt.interfaces.source import Source
 from wopt.permission import changed_data_allowed
 from wopt.reading import printable
 from wopt.store.directory import RunDirectory
 from wopt.store.documents import read_document
-from wopt.typed import Typed
+from wopt.typed import Number, Typed
 
 __all__ = ["Fingerprint", "check_data", "remember_data"]
 
@@ -24,6 +25,8 @@ _MOST = 256
 
 _VALUES = 2**18
 """Values that are hashed at a time, which fit the cache."""
+
+_GOLDEN, _ROUNDED = 0.6180339887498949, 1e-9
 
 _SPLITS = ("train", "valid", "test")
 
@@ -37,6 +40,8 @@ class Fingerprint(Typed):
         columns: Names.
         sha256: Of each column's values, split by split, or of all where there are more than 256:
             the first 128 bits of the hash, in hexadecimal digits.
+        sums: Of each column (or of all), its values by weights in no pattern, over their root
+            sum of squares: what rounding leaves as it is, and another order does not.
 
     Example:
         >>> from wopt.data.dataset import Dataset
@@ -53,25 +58,39 @@ class Fingerprint(Typed):
     rows: tuple[int, ...]
     columns: tuple[str, ...]
     sha256: tuple[str, ...]
+    sums: tuple[Number, ...] = ()
 
     @classmethod
     def of(cls, data: Dataset) -> Fingerprint:
         """Return the fingerprint of a dataset, as it was split."""
         parts = [getattr(data, name) for name in _SPLITS]
         rows = tuple(len(part) for part in parts)
-        return cls(rows, tuple(data.names), tuple(_hashes(parts, data.dim)))
+        return cls(rows, tuple(data.names), *_marks(parts, data.dim))
 
-    def differs(self, other: Fingerprint) -> str:
-        """Return in words in what other data differ from these; nothing if they are the same."""
+    def differs(self, other: Fingerprint, *, made: bool = False) -> str:
+        """Return in words in what other data differ from these; nothing if they are the same.
+
+        Args:
+            other: Those of the others.
+            made: Whether the values are computed and not read, so that another processor may
+                round them otherwise.
+        """
         if self.columns != other.columns:
             return f"columns {_listed(other.columns)} in place of {_listed(self.columns)}"
         if self.rows != other.rows:
             return f"{sum(other.rows)} rows in place of {sum(self.rows)}"
+        if made and self._near(other):
+            return ""
         if len(self.sha256) != len(self.columns):
             return "" if self.sha256 == other.sha256 else "other values"
         both = zip(self.columns, self.sha256, other.sha256, strict=True)
         names = [name for name, mine, yours in both if mine != yours]
         return f"other values in column(s) {_listed(names)}" if names else ""
+
+    def _near(self, other: Fingerprint) -> bool:
+        if len(self.sums) != len(other.sums) or not self.sums:
+            return False
+        return all(abs(a - b) < _ROUNDED for a, b in zip(self.sums, other.sums, strict=True))
 
 
 def remember_data(run: RunDirectory, data: Dataset) -> None:
@@ -79,12 +98,13 @@ def remember_data(run: RunDirectory, data: Dataset) -> None:
     write_json(run.data, Fingerprint.of(data).to_dict())
 
 
-def check_data(run: RunDirectory, data: Dataset) -> str | None:
+def check_data(run: RunDirectory, source: Source, data: Dataset) -> str | None:
     """Raise if data are not those that a run was made from.
 
     Args:
         run: The run directory; from before there were fingerprints it has none, and all will do.
-        data: What its source gives now, before rows to judge by are chosen.
+        source: Of the run.
+        data: What it gives now, before rows to judge by are chosen.
 
     Returns:
         What differs where that is allowed (:func:`wopt.allow_changed_data`), a note; ``None`` if
@@ -97,7 +117,8 @@ def check_data(run: RunDirectory, data: Dataset) -> str | None:
     known = read_document(run.data, Fingerprint, _REMEDY)
     if known is None:
         return None
-    differs = known.differs(Fingerprint.of(data))
+    made = source.options.get("path") is None
+    differs = known.differs(Fingerprint.of(data), made=made)
     if not differs:
         return None
     what = printable(differs, one_line=True)
@@ -116,18 +137,30 @@ def check_data(run: RunDirectory, data: Dataset) -> str | None:
 _REMEDY = "restore it; without it (delete it) the data are taken on trust"
 
 
-def _hashes(parts: list[Tensor], dim: int) -> list[str]:
-    """Return the hash of each column, or that of all."""
+def _marks(parts: list[Tensor], dim: int) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    """Return hashes and sums of each column, or of all values."""
     apart = dim <= _MOST
-    made = [hashlib.sha256() for _ in range(dim if apart else 1)]
+    hashes = [hashlib.sha256() for _ in range(dim if apart else 1)]
+    sums, squares = torch.zeros(2, dim, dtype=torch.float64)
+    begun = 0
     for part in parts:
         for rows in part.split(max(1, _VALUES // dim)):
             values = rows.to("cpu", torch.float64)
-            for one, column in zip(made, values.T.contiguous() if apart else [values], strict=True):
-                one.update(column.contiguous().numpy().tobytes())
-        for one in made:
+            for one, column in zip(
+                hashes, values.T.contiguous() if apart else [values.contiguous()], strict=True
+            ):
+                one.update(column.numpy().tobytes())
+            at = torch.arange(begun + 1, begun + len(values) + 1, dtype=torch.float64)
+            weights = (at * _GOLDEN).frac() - 0.5
+            sums += weights @ values
+            squares += values.square().sum(0)
+            begun += len(values)
+        for one in hashes:
             one.update(b"|")
-    return [one.hexdigest()[:32] for one in made]
+    if not apart:
+        sums, squares = sums.sum(0, keepdim=True), squares.sum(0, keepdim=True)
+    near = sums / squares.sqrt().clamp_min(1e-300)
+    return tuple(one.hexdigest()[:32] for one in hashes), tuple(near.tolist())
 
 
 def _listed(names: tuple[str, ...] | list[str]) -> str:

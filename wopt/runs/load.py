@@ -71,7 +71,9 @@ def load_run(path: Path | str) -> LoadedRun:
         objective = conditional(objective, conditions)
     base: Base = TargetBase(objective.target, len(transform.shift))
     if config.model == "push_forward":
-        base = SourceBase(config.source, config.seed, check=lambda data: check_data(run, data))
+        base = SourceBase(
+            config.source, config.seed, check=lambda data: check_data(run, config.source, data)
+        )
     chain = Chain(blocks, transform).to(config.device)
     flow = in_own_units(model_of(chain, base, names), config.objective.target)
     return LoadedRun(config, flow, names)

@@ -28,7 +28,7 @@ class Kept(Typed):
 
     Attributes:
         step: Of the last finished step.
-        step_size: Its h.
+        step_size: Its h; ``None`` before the first.
         energy: The objective there.
         plan: What the scheme planned for the next step.
         refined: Whether all blocks were trained together after it.
@@ -39,7 +39,7 @@ class Kept(Typed):
     """
 
     step: int
-    step_size: float
+    step_size: float | None
     energy: Number
     plan: dict[str, Number]
     refined: bool = False

@@ -77,6 +77,12 @@ class RunDirectory:
             self.log,
         )  # fmt: skip
 
+    @property
+    def begun(self) -> bool:
+        """Whether anything is there of a run that has come as far as its first state."""
+        steps = self.steps.is_file() and self.steps.stat().st_size > 0
+        return self.state.exists() or steps or self.block(1).exists()
+
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """Keep other processes from writing here; what a killed one left half written is removed.

@@ -87,7 +87,9 @@ class Autoregressive(JacobianBlock):
         MonotoneName | tuple[MonotoneName, ...],
         Field(description="transform of every coordinate; a list gives one to each map"),
     ] = "affine_spline"
-    transforms: Annotated[int, Field(ge=1, description="number of maps that are composed")] = 3
+    transforms: Annotated[
+        int, Field(ge=1, le=1000, description="number of maps that are composed")
+    ] = 3
     bins: Annotated[int, Field(ge=2, le=500, description="number of bins of every spline")] = 8
     bound: Annotated[
         float | None,

@@ -65,7 +65,7 @@ class GradientOfConvex(JacobianBlock):
         dim: int,
         condition: int = 0,
         width: Annotated[int, Field(ge=1, description="width of the hidden layers")] = 64,
-        depth: Annotated[int, Field(ge=1, description="number of hidden layers")] = 2,
+        depth: Annotated[int, Field(ge=1, le=1000, description="number of hidden layers")] = 2,
         sharpness: Annotated[
             float,
             Field(gt=0, description="factor by which the argument of the softplus is multiplied"),

@@ -61,7 +61,7 @@ class Residual(JacobianBlock):
         dim: int,
         condition: int = 0,
         width: Annotated[int, Field(ge=1, description="width of the hidden layers")] = 64,
-        depth: Annotated[int, Field(ge=1, description="number of hidden layers")] = 2,
+        depth: Annotated[int, Field(ge=1, le=1000, description="number of hidden layers")] = 2,
         activation: Annotated[Activation, Field(description="activation function")] = "silu",
         lipschitz: Annotated[
             float,

@@ -36,7 +36,11 @@ SampledTarget = Annotated[
 ]
 Samples = Annotated[
     int,
-    Field(ge=2, description="number of samples of the target, drawn anew at every iteration"),
+    Field(
+        ge=2,
+        le=10_000_000,
+        description="number of samples of the target, drawn anew at every iteration",
+    ),
 ]
 Estimator = Annotated[
     Literal["v", "u"],

@@ -47,7 +47,7 @@ class SlicedJKO(wopt.ProximalScheme):
 
     step_size: wopt.StepSizeOption = wopt.named("constant")
     frames: Annotated[
-        int, Field(ge=1, description="number of orthonormal frames of directions")
+        int, Field(ge=1, le=1_000_000, description="number of orthonormal frames of directions")
     ] = 16
     seed: Annotated[int, Field(ge=0, description="seed of the directions")] = 0
 

@@ -15,7 +15,9 @@ Hidden = Annotated[
     Field(min_length=1, description="widths of the hidden layers of the networks"),
 ]
 ActivationOption = Annotated[Activation, Field(description="activation function of the networks")]
-Transforms = Annotated[int, Field(ge=1, description="number of transforms that are composed")]
+Transforms = Annotated[
+    int, Field(ge=1, le=1000, description="number of transforms that are composed")
+]
 Bins = Annotated[int, Field(ge=2, description="number of bins of every spline")]
 Bound = Annotated[
     float | None,

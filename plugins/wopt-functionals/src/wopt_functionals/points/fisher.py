@@ -64,7 +64,9 @@ class FisherInformation(wopt.Objective):
         wopt.Target | None,
         Field(description="the measure to approach, known by its score; by default none"),
     ] = None
-    features: Annotated[int, Field(ge=0, description="number of random cosine features")] = 50
+    features: Annotated[
+        int, Field(ge=0, le=1_000_000, description="number of random cosine features")
+    ] = 50
     bandwidth: Annotated[
         float,
         Field(gt=0, allow_inf_nan=False, description="length scale of the cosine features"),

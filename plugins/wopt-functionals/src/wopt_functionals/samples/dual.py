@@ -53,7 +53,9 @@ class DualFDivergence(wopt.Objective):
 
     target: SampledTarget = wopt.named("gaussian")
     divergence: Annotated[DualName, Field(description="which f-divergence")] = "kl"
-    features: Annotated[int, Field(ge=1, description="number of random cosine features")] = 50
+    features: Annotated[
+        int, Field(ge=1, le=1_000_000, description="number of random cosine features")
+    ] = 50
     bandwidth: Annotated[
         float,
         Field(

@@ -44,7 +44,9 @@ class SlicedWasserstein(wopt.Objective):
     minimum = 0.0
 
     target: SampledTarget = wopt.named("gaussian")
-    projections: Annotated[int, Field(ge=1, description="number of random directions")] = 100
+    projections: Annotated[
+        int, Field(ge=1, le=1_000_000, description="number of random directions")
+    ] = 100
     samples: Samples = 1000
 
     def __post_init__(self) -> None:

@@ -63,7 +63,8 @@ class EntropicJKO(wopt.ProximalScheme):
         ),
     ] = 0.05
     rows: Annotated[
-        int, Field(ge=2, description="number of particles that are coupled at a time")
+        int,
+        Field(ge=2, le=100_000, description="number of particles that are coupled at a time"),
     ] = 250
 
     def subproblem(self, history: History, objective: Objective) -> Subproblem:
