@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from wopt.capabilities import Capability, require
 from wopt.component import Component, Spec
 from wopt.errors import CapabilityError
+from wopt.interfaces import returns
 from wopt.jacobian import jacobians
 
 __all__ = ["FlowBlock", "new_block"]
@@ -27,6 +28,7 @@ class FlowBlock(Component, nn.Module, abc.ABC):
     """
 
     kind: ClassVar[str] = "block"
+    returns = returns.BLOCK
     supplied: ClassVar[tuple[str, ...]] = ("dim", "condition")
     provides: Capability = Capability.NOTHING
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 from wopt.component import Component
 from wopt.data.dataset import Dataset
 from wopt.errors import DataError
+from wopt.interfaces import returns
 
 __all__ = ["Source"]
 
@@ -20,6 +21,7 @@ class Source(Component, abc.ABC):
     """
 
     kind: ClassVar[str] = "source"
+    returns = returns.SOURCE
     role: ClassVar[Literal["data", "start"]] = "data"
     """``data`` is to be modelled; a ``start`` is a simple law to be carried to the target."""
 

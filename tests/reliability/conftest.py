@@ -1,0 +1,15 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+# --import-mode=importlib leaves sys.path alone, and these tests share these modules.
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture(scope="session")
+def originals(tmp_path_factory):
+    """Return directories of tiny runs of all kinds; do not change them."""
+    import small_runs
+
+    return small_runs.make(tmp_path_factory.mktemp("originals"))
