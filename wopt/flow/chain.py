@@ -96,7 +96,7 @@ class Chain(nn.Module):
         rows = self.transform.inverse(x)
         by_row = self.transform.row_log_det(rows)
         if by_row is None:
-            return rows.to(like), total
+            return (rows if self.transform.coarse else rows.to(like)), total
         # Not rounded to the blocks' precision: integers and ends of supports are exact.
         return rows, total - by_row.to(total)
 
