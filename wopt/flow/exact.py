@@ -49,8 +49,10 @@ def warn_of_missed(at: Tensor, y: Tensor) -> None:
     off = missed(at, y) & at.isfinite().all(1)
     if off.any():
         share = (_distance(at, y) / (1 + torch.linalg.vector_norm(y, dim=1)))[off]
+        first = ", ".join(str(row) for row in off.nonzero()[:3, 0].tolist())
         warnings.warn(
-            f"{int(off.sum())} of {len(y)} samples are not where the model wants them: the map "
+            f"{int(off.sum())} of {len(y)} samples, first in row(s) {first} (from 0), are not "
+            "where the model wants them: the map "
             f"carries them up to {float(share.max()):.2g} of 1 + |y| away from their draws y of "
             "the base law, being too steep to be inverted in this precision. Their log-density is "
             'that of the rows as they are; train with dtype = "float64", a smaller '
