@@ -151,7 +151,7 @@ class Flat(AffineBlock):
         (OtherAudit, "audit_agrees"),
         (Forgets, "saves_and_loads"),
         (ShortAction, "action_bounds_displacement"),
-        (Flat, "log_det_shape"),
+        (Flat, "shapes"),
     ],
 )
 def test_a_block_that_breaks_a_law_is_caught(block, law):
@@ -212,7 +212,7 @@ def test_a_correct_objective_passes(nodes):
         (WrongTerms, "terms_add_up"),
         (WrongContributions, "contributions_average"),
         (Random, "energy_is_deterministic"),
-        (NoScalar, "energy_is_a_scalar"),
+        (NoScalar, "shapes"),
     ],
 )
 def test_an_objective_that_breaks_a_law_is_caught(nodes, objective, law):

@@ -65,7 +65,7 @@ def test_score_and_sample(command, finished, tmp_path):
     answer = command("sample", finished, "-n", 5, "-o", x, "-q")
     assert (answer.status, answer.out, answer.err) == (0, "", "")
     told = json.loads(command("sample", finished, "-n", 5, "-o", x, "--json").out)
-    assert told == {"out": str(x), "samples": 5, "not_finite": 0}
+    assert told == {"out": str(x), "samples": 5, "not_finite": 0, "warnings": []}
 
 
 def test_validate_and_plan(command, config, quick):

@@ -183,10 +183,12 @@ def test_fresh_draws_do_not_depend_on_the_training_rows():
 
 def test_a_run_at_the_minimum_is_done_not_failed():
     x = torch.randn(400, 5, generator=torch.Generator().manual_seed(0))
-    found = wopt.fit(
-        x, block={"name": "ode", "width": 64}, preprocess="none",
-        solver={"iterations": 150, "learning_rate": 0.01}, scheme={"name": "jko", "step_size": 8.0},
-    )  # fmt: skip
+    with pytest.warns(RuntimeWarning, match="the fit made no step"):
+        found = wopt.fit(
+            x, block={"name": "ode", "width": 64}, preprocess="none",
+            solver={"iterations": 150, "learning_rate": 0.01},
+            scheme={"name": "jko", "step_size": 8.0},
+        )  # fmt: skip
     assert found.status == "done"
     assert "nothing is left to gain" in found.reason
 

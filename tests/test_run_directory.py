@@ -142,7 +142,7 @@ def test_sample_and_score_agree(command, finished, tmp_path):
 
 
 def test_samples_that_overflowed_are_told(command, finished, tmp_path, monkeypatch):
-    def overflowing(flow, n, generator, audit):
+    def overflowing(flow, n, generator, conditions, audit):
         return torch.full((n, 2), 1.0).index_fill(0, torch.arange(3), torch.inf), torch.zeros(n)
 
     monkeypatch.setattr(wopt.Flow, "sample_and_log_prob", overflowing)

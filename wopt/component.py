@@ -14,6 +14,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
 from wopt.errors import ConfigError, WoptError
 from wopt.host import host
+from wopt.origin import returning
 from wopt.registry import KINDS, close_matches
 
 __all__ = ["Component", "Spec", "build", "config_of", "fields", "name_of", "named", "options_model"]
@@ -85,6 +86,8 @@ class Component:
     supplied: ClassVar[tuple[str, ...]] = ()
     example: ClassVar[dict[str, Any]] = {}
     """Options with which checks make the component, where it needs some."""
+    returns: ClassVar[dict[str, Callable[..., str | None]]] = {}
+    """What is wrong, in words, with what methods return: checked at every call."""
     cites: ClassVar[tuple[str, ...] | None] = None
     """BibTeX keys of its sources, in its package's ``citations.toml`` or wopt's: see
     :mod:`wopt.citations`; ``()`` says that it needs none, ``None`` that nobody has said."""
@@ -94,6 +97,9 @@ class Component:
         super().__init_subclass__(**kwargs)
         if "__init__" in cls.__dict__:
             cls.__init__ = _validated(cls.__init__)  # type: ignore[method-assign]
+        for name, wrong in cls.returns.items():
+            if name in cls.__dict__:
+                setattr(cls, name, returning(cls.__dict__[name], wrong))
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={value!r}" for name, value in self.options.items())

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import importlib.metadata
 import os
+import time
 import traceback
 from collections.abc import Iterable
 from typing import Any
@@ -31,6 +32,7 @@ class PluginInfo:
         error: Why it failed, in one line.
         traceback: The same in full, for ``wopt doctor``.
         components: What it registered.
+        seconds: Wall-clock time of its import.
     """
 
     name: str
@@ -40,6 +42,7 @@ class PluginInfo:
     error: str | None = None
     traceback: str | None = None
     components: list[Entry] = dataclasses.field(default_factory=list)
+    seconds: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the row that ``wopt plugins --json`` prints."""
@@ -83,10 +86,13 @@ class Host:
     def _load(self, point: importlib.metadata.EntryPoint) -> None:
         info = PluginInfo(point.name, *_distribution(point))
         self.plugins.append(info)
+        self.registry.distributions.setdefault(info.name, f"{info.distribution!r} {info.version}")
         module: Any = None
+        began = time.perf_counter()
         try:
             self._check_free(info)
             module = point.load()
+            info.seconds = time.perf_counter() - began
             _check_api(module)
             with self.registry.registering(point.name):
                 self._manager.register(module, name=point.name)

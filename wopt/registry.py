@@ -92,6 +92,8 @@ class Registry:
         self._entries: dict[tuple[str, str, str], Entry] = {}
         self._plugin = "session"
         self.failures: dict[str, str] = {}
+        self.distributions: dict[str, str] = {}
+        """Of plugins, by their name: the pip package with its version."""
 
     @contextlib.contextmanager
     def registering(self, plugin: str) -> Iterator[None]:
@@ -191,7 +193,8 @@ class Registry:
             PluginError: Unknown name, failing import, or a class of the wrong type.
         """
         entry = self.find(kind, name)
-        cls = entry.cls if entry.cls is not None else _import(entry)
+        brought = self.distributions.get(entry.plugin, "")
+        cls = entry.cls if entry.cls is not None else _import(entry, brought)
         interface = _resolve(KINDS[kind].interface)
         if not (isinstance(cls, type) and issubclass(cls, interface)):
             self.failures[entry.plugin] = (
@@ -230,11 +233,12 @@ def _resolve(path: str) -> type:
     return resolved  # type: ignore[return-value]
 
 
-def _import(entry: Entry) -> type:
+def _import(entry: Entry, distribution: str = "") -> type:
     try:
         return _resolve(entry.path)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a module may do anything when it is imported
+        brought = f" (distribution {distribution})" if distribution else ""
         raise PluginError(
-            f"{entry.kind} {entry.name!r} of plugin {entry.plugin!r} cannot be imported from "
-            f"{entry.path!r}: {type(error).__name__}: {error}"
+            f"{entry.kind} {entry.name!r} of plugin {entry.plugin!r}{brought} cannot be imported "
+            f"from {entry.path!r}: {type(error).__name__}: {error}"
         ) from error

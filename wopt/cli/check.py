@@ -16,6 +16,7 @@ def command(plugin: str) -> int:
     """
     from wopt.errors import PluginError, WoptError
     from wopt.host import host
+    from wopt.origin import culprit, in_words
     from wopt.registry import close_matches
     from wopt.testing import check_component
 
@@ -38,6 +39,11 @@ def command(plugin: str) -> int:
         except WoptError as error:
             broken += 1
             click.secho(f"broken: {error}", fg="red")
+        except (Exception, SystemExit) as error:  # a component may raise anything
+            broken += 1
+            who = culprit(error)
+            where = "" if who is None else f"{who.rpartition(', ')[2]}: "
+            click.secho(f"broken: {where}{in_words(error)}", fg="red")
         else:
             click.secho("ok", fg="green", nl=False)
             click.echo(f"  {', '.join(laws)}")

@@ -57,12 +57,22 @@ def exit_status(result: RunResult) -> int:
     return {"done": 0, "stopped": 130}.get(result.status, 1)
 
 
+_SLOW = 3.0
+"""Seconds from which on the import of a plugin is worth a line."""
+
+
 def warn_of_plugins() -> None:
-    """Print one line for every plugin that failed to load."""
+    """Print one line for every plugin that failed to load, or took long."""
     for plugin in host().plugins:
+        of = f"(distribution {plugin.distribution!r} {plugin.version})"
+        told = None
         if plugin.status == "failed":
-            click.secho(
-                f"warning: plugin {plugin.name!r} failed to load: {plugin.error}",
-                fg="yellow",
-                err=True,
+            told = f"plugin {plugin.name!r} failed to load: {plugin.error} {of}"
+        elif plugin.seconds > _SLOW:
+            told = (
+                f"plugin {plugin.name!r} took {plugin.seconds:.1f} s to import {of}, as it does at "
+                "every command: its entry point should name a light module. WOPT_PLUGINS=a,b loads "
+                "only these"
             )
+        if told:
+            click.secho(f"warning: {told}", fg="yellow", err=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import traceback
 from typing import Any
 
 from wopt.cli.interrupts import quit_while_importing
@@ -23,6 +24,8 @@ def main() -> None:
             status = _run()
     except KeyboardInterrupt:
         status = _fail("interrupted", 130)
+    except (Exception, SystemExit) as error:  # of a plugin, or of wopt itself
+        status = _fail(_unexpected(error), 1)
     sys.exit(status if isinstance(status, int) else 0)
 
 
@@ -58,6 +61,23 @@ _NO_MEMORY = (
     "there is not enough memory for this; make the sizes smaller that were asked for (rows, "
     "samples, width, batch_size, particles). Files already written are complete"
 )
+
+
+def _unexpected(error: BaseException) -> str:
+    """Return an error that is no message of wopt's in one line: whose it is, and what it says."""
+    from wopt.origin import culprit, in_words
+
+    if os.environ.get("WOPT_TRACEBACK", "") not in ("", "0"):
+        traceback.print_exception(error)
+    who = culprit(error)
+    if who is None and isinstance(error, SystemExit):
+        raise error
+    more = "WOPT_TRACEBACK=1 shows the traceback"
+    if who is not None:
+        return f"{who}: {in_words(error)}; this is for its authors to mend ({more})"
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{os.path.basename(last.filename)}, line {last.lineno}"
+    return f"wopt did not expect {in_words(error)} ({where}); please report it ({more})"
 
 
 def _fail(message: str, status: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,10 +80,12 @@ def command(
     Columns are in the data's units, integers and categories as such; in an npy file, which holds
     numbers alone, the array has shape (n, d + 1), or (n, d + 3) with --importance, and texts are
     codes. A conditional model draws for the rows of --conditions, or for conditions of the training
-    data. A model that carries the rows of one population to another draws from rows it was not
-    trained on, without a density. With --time it draws from all rows of the population before that
-    time and carries them on: columns particle, time, the data's, and with --velocities those of the
-    velocity; a particle has one row a time.
+    data. Of integers and categories the log-density is the lower bound that `wopt score` gives.
+    Samples are drawn and scored in float64; where the maps' inverses miss they are mended, and a
+    warning counts those that cannot be. A model that carries the rows of one population to another
+    draws from rows it was not trained on, without a density. With --time it draws from all rows of
+    the population before that time and carries them on: columns particle, time, the data's, and
+    with --velocities those of the velocity; a particle has one row a time.
     """
     import torch
 
@@ -103,7 +106,8 @@ def command(
             click.echo(f"{number} particles at {len(times)} time(s), {rows} rows: {out}")
         return
     given = None if conditions is None else _conditions(conditions, run, directory)
-    x, log_density = _drawn(run.flow, number, seed, given)
+    # In float64, whatever it was trained in: a steep map amplifies what is rounded away.
+    x, log_density, warned = _drawn(run.flow.double(), number, seed, given)
     beside = {"log_density": log_density.double().cpu()}
     lost = int((~torch.isfinite(x).all(dim=1)).sum())
     if importance:
@@ -114,31 +118,44 @@ def command(
         beside |= {"log_weight": weights[:, 0], "weight": weights[:, 1]}
     _write(out, run.flow, x, beside)
     if lost:
-        click.secho(
-            f"warning: {lost} of {len(x)} samples are not finite: the maps overflowed there. "
-            "Train longer, or with another block",
-            fg="yellow",
-            err=True,
+        warned.append(
+            f"{lost} of {len(x)} samples are not finite: the maps overflowed there. "
+            "Train longer, or with another block"
         )
+    for message in warned:
+        click.secho(f"warning: {message}", fg="yellow", err=True)
     if as_json:
-        print_json({"out": out, "samples": len(x), "not_finite": lost})
+        print_json({"out": out, "samples": len(x), "not_finite": lost, "warnings": warned})
     elif not quiet:
         click.echo(f"{len(x)} samples of {run.flow.dim} columns and {', '.join(beside)}: {out}")
     if bool(torch.isnan(log_density).all()):
         click.echo("log_density is NaN: this model has samples but no known density", err=True)
 
 
-def _drawn(flow: Flow, number: int, seed: int, conditions: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Return samples, one for each row of conditions if there are any, and their log-density."""
+def _drawn(
+    flow: Flow, number: int, seed: int, conditions: Tensor | None
+) -> tuple[Tensor, Tensor, list[str]]:
+    """Return samples, with conditions one for each row, their log-density, and warnings."""
     import torch
 
+    from wopt.flow.exact import InexactInverse
+    from wopt.flow.mass import log_mass_bound
+
     generator = torch.Generator().manual_seed(seed)
-    if conditions is None:
-        return flow.sample_and_log_prob(number, generator=generator, audit=True)
-    y, log_density = flow.sample_and_log_prob(
-        generator=generator, conditions=conditions, audit=True
-    )
-    return torch.cat([y.double(), conditions.to(y.device)], dim=1), log_density
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", InexactInverse)
+        x, log_density = flow.sample_and_log_prob(
+            number if conditions is None else (),
+            generator=generator,
+            conditions=conditions,
+            audit=True,
+        )
+    if conditions is not None:
+        x = torch.cat([x.double(), conditions.to(x.device)], dim=1)
+    if flow.columns is not None and flow.columns.discrete and not log_density.isnan().all():
+        log_density = log_mass_bound(flow, x, audit=True)  # as `wopt score`: of whole cells
+    told = [str(one.message) for one in caught if one.category is InexactInverse]
+    return x, log_density, told
 
 
 def _write(out: Path, flow: Flow, x: Tensor, beside: dict[str, Tensor]) -> None:

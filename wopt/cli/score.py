@@ -48,20 +48,23 @@ def command(
 
     check_writable(out)
     loaded = load_run(directory)
-    flow = loaded.flow
+    flow = loaded.flow.double()  # as `wopt sample`: a steep map amplifies what is rounded away
     x = _rows(loaded, data, key)
     whole = torch.isfinite(x).all(1)
     scores = torch.full((len(x),), torch.nan, dtype=torch.float64)
     scores[whole] = log_mass_bound(flow, x[whole], audit=True).double().cpu()
     write_table(out, scores[:, None].numpy(), ("log_likelihood",))
     values = scores[whole]
+    lost = values.isnan()
+    values = values[~lost]
     mean, error = mean_and_error(values)
     bound = flow.columns is not None and flow.columns.discrete
     left = int((~whole).sum())
     if as_json:
         print_json(
             {
-                "out": out, "rows": len(x), "missing": left, "lower_bound": bound,
+                "out": out, "rows": len(x), "missing": left, "not_inverted": int(lost.sum()),
+                "lower_bound": bound,
                 "mean_log_likelihood": mean, "standard_error": error,
             }
         )  # fmt: skip
@@ -70,8 +73,20 @@ def command(
             f"{len(values)} rows, {'a lower bound of the ' if bound else ''}mean log-likelihood "
             f"{mean:.5g} nats (standard error {error:.2g}): {out}"
         )
-    if left:
-        click.echo(f"{left} of {len(x)} rows have a missing value and are scored NaN", err=True)
+    _tell(int(lost.sum()), left, len(x))
+
+
+def _tell(lost: int, missing: int, rows: int) -> None:
+    """Say which rows are scored NaN, and why."""
+    if lost:
+        click.secho(
+            f"warning: {lost} of {rows} rows are scored NaN: no point was found that the maps "
+            "carry there, so their inverse is not known; train longer, or with another block",
+            fg="yellow",
+            err=True,
+        )
+    if missing:
+        click.echo(f"{missing} of {rows} rows have a missing value and are scored NaN", err=True)
 
 
 def _rows(loaded: LoadedRun, data: Path, key: str | None) -> Tensor:

@@ -106,8 +106,10 @@ class RunConfig(Options):
         float,
         Field(
             ge=0,
+            le=20,
             description="time for which an Ornstein-Uhlenbeck process smooths the data, in the "
-            "flow's coordinates, so that data without a density have one; 0: none",
+            "flow's coordinates, so that data without a density have one, and of which exp(-time) "
+            "is left; 0: none",
         ),
     ] = 0.0
     model: Annotated[

@@ -129,12 +129,17 @@ def to_dataset(
         return assemble(splits, preprocess, columns.names, columns=columns)
     except DataError as error:
         continuous = not any(column.width for column in columns.moved)
-        if continuous and all(bool((part == part.round()).all()) for part in splits):
+        if continuous and all(_whole(part) for part in splits):
             raise DataError(
                 f"{error}; these are integers, so noise of one unit gives them a density: "
                 "`dequantise = 1`"
             ) from None
         raise
+
+
+def _whole(x: Tensor) -> bool:
+    """Whether all are integers that float64 can tell from their neighbours."""
+    return bool(((x == x.round()) & (x.abs() < 2**53)).all())
 
 
 def _names(table: Any, choices: Choices, origin: str) -> tuple[str, ...]:

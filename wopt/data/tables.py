@@ -221,14 +221,25 @@ def is_numeric(kind: Any) -> bool:
 
 
 def floats(column: Any) -> NDArray[np.float64]:
-    """Return a column of numbers or truth values as float64, NaN where a value is missing."""
+    """Return a column of numbers or truth values as float64, NaN where a value is missing.
+
+    Raises:
+        DataError: Integers are so large that float64 does not tell them from their neighbours.
+    """
     import pyarrow
     import pyarrow.types
 
     if pyarrow.types.is_boolean(column.type):  # which Arrow casts to whole numbers alone
         column = column.cast(pyarrow.int8())
 
-    return np.asarray(column.cast(pyarrow.float64()).to_numpy(), dtype=np.float64)
+    try:
+        column = column.cast(pyarrow.float64())
+    except pyarrow.ArrowInvalid as error:
+        raise DataError(
+            f"a column has integers beyond 2^53, which float64 does not tell from their neighbours "
+            f"({error}); if it is an identifier leave it out (`columns`), else divide it"
+        ) from None
+    return np.asarray(column.to_numpy(), dtype=np.float64)
 
 
 def _numeric_columns(path: Path, table: Any) -> list[int]:

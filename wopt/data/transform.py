@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from wopt.data.columns import Columns
+from wopt.data.sizes import check_size
 from wopt.errors import DataError
 from wopt.particles import split_conditions
 
@@ -88,9 +89,10 @@ class AffineTransform(nn.Module):
         if how == "none":
             return cls(torch.zeros(d, dtype=torch.float64), eye, eye)
         x = x.double()
-        shift, scale = x.mean(0), x.std(0)
         names = names or tuple(f"x{j}" for j in range(d))
-        constant = [names[j] for j in range(d) if not scale[j] > 1e-12 * (1 + shift[j].abs())]
+        check_size(x, names)
+        shift, scale = x.mean(0), x.std(0)
+        constant = [names[j] for j in range(d) if not scale[j] > 1e-12 * shift[j].abs()]
         if constant:
             raise DataError(
                 f"column(s) {', '.join(constant)} do not vary, so they have no density; leave them "
@@ -142,6 +144,12 @@ class AffineTransform(nn.Module):
         """Whether it changes nothing."""
         eye = torch.eye(len(self.shift)).to(self.matrix)
         return not bool(self.shift.any()) and torch.equal(self.matrix, eye)
+
+    @property
+    def coarse(self) -> bool:
+        """Whether float32 resolves a column to worse than 1e-4 of its spread: it lies far off."""
+        spread = torch.linalg.vector_norm(self.inverse_matrix, dim=1)
+        return bool((self.shift.abs() * torch.finfo(torch.float32).eps > 1e-4 * spread).any())
 
     def row_log_det(self, x: Tensor) -> Tensor | None:
         """Return the part of log |det| that depends on the row, ``(n,)``; ``None``: there is none.

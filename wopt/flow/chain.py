@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from wopt.capabilities import Capability
 from wopt.data.transform import AffineTransform
+from wopt.flow.exact import exact_inverse
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.support import Support
 
@@ -68,24 +69,34 @@ class Chain(nn.Module):
         return y, total
 
     def inverse(self, y: Tensor, *, audit: bool = False) -> tuple[Tensor, Tensor]:
-        """Return ``(F^-1(y), log |det DF^-1(y)|)``; inverses have no finer computation.
+        """Return ``(F^-1(y), log |det DF^-1(y)|)``.
 
         Gradients reach the parameters, by :meth:`FlowBlock.differentiable_inverse`. A point outside
         of the support has the log-det of minus infinity.
+
+        Args:
+            y: Shape ``(n, d)``.
+            audit: Invert the audited map: where the blocks' inverses miss, x is mended in float64;
+                the log-det is NaN where none was found. Without gradients.
         """
         x, outside = self._free(y)
         total = outside - self.transform.log_det.to(x)
         tracked = torch.is_grad_enabled() and (
             y.requires_grad or any(p.requires_grad for p in self.parameters())
         )
-        for block in reversed(self.blocks):
-            back = block.differentiable_inverse if tracked else block.inverse
-            x, log_det = back(x)  # type: ignore[operator]
+        like = x
+        if audit and not tracked and self.provides(Capability.LOG_DET | Capability.INVERSE):
+            x, log_det = exact_inverse(list(self.blocks), x)  # type: ignore[arg-type]
             total = total + log_det
+        else:
+            for block in reversed(self.blocks):
+                back = block.differentiable_inverse if tracked else block.inverse
+                x, log_det = back(x)  # type: ignore[operator]
+                total = total + log_det
         rows = self.transform.inverse(x)
         by_row = self.transform.row_log_det(rows)
         if by_row is None:
-            return rows.to(x), total
+            return (rows if self.transform.coarse else rows.to(like)), total
         # Not rounded to the blocks' precision: integers and ends of supports are exact.
         return rows, total - by_row.to(total)
 

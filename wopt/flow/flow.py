@@ -20,6 +20,7 @@ from wopt.errors import CapabilityError, DataError
 from wopt.flow.base import Base, as_base
 from wopt.flow.chain import Chain, Inverse
 from wopt.flow.distribution import FlowDistribution
+from wopt.flow.exact import warn_of_missed
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.target import Target
 from wopt.push import in_batches
@@ -218,7 +219,9 @@ class Flow(nn.Module):
             shape: How many.
             generator: Draws them.
             conditions: Of a conditional model.
-            audit: Score the samples by the blocks' finer, independent computation.
+            audit: Score the samples by the blocks' finer, independent computation, at the rows that
+                are returned. Where inverses miss they are mended first, in float64; a warning,
+                :class:`InexactInverse`, says at how many samples that was in vain.
         """
         return self._draw(shape, generator, conditions, audit=audit)
 
@@ -330,7 +333,10 @@ class Flow(nn.Module):
         if not self.base.normalised:
             log_density = torch.full_like(log_det, torch.nan)
         elif rounded or (audit and self.pulls_back):
-            log_density = self.log_prob(x, audit=audit)
+            there, log_det = self._carry(lambda part: self.map(part, audit=audit), x)
+            log_density = log_det + self.base.log_prob(there).to(log_det)
+            if audit and not rounded:
+                warn_of_missed(there, z)
         else:
             log_density = self.base.log_prob(z).to(log_det) - log_det
         kept = self.dim if given is None else self.dim - self.condition

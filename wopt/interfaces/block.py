@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from wopt.capabilities import Capability, require
 from wopt.component import Component, Spec
 from wopt.errors import CapabilityError
+from wopt.interfaces import returns
 from wopt.jacobian import jacobians
 from wopt.memory import within_memory
 
@@ -30,6 +31,7 @@ class FlowBlock(Component, nn.Module, abc.ABC):
     """
 
     kind: ClassVar[str] = "block"
+    returns = returns.BLOCK
     supplied: ClassVar[tuple[str, ...]] = ("dim", "condition")
     provides: Capability = Capability.NOTHING
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from wopt.capabilities import Capability
 from wopt.component import Component
 from wopt.errors import PluginError
+from wopt.interfaces import returns
 from wopt.interfaces.target import Target
 from wopt.particles import Particles
 
@@ -39,6 +40,7 @@ class Objective(Component, abc.ABC):
     """
 
     kind: ClassVar[str] = "objective"
+    returns = returns.OBJECTIVE
     needs: Capability = Capability.NOTHING
     """What the energy asks of the target, the block and the start."""
     convexity: float | None = None

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from wopt.capabilities import Capability
 from wopt.component import Component
+from wopt.interfaces import returns
 from wopt.interfaces.objective import Objective
 from wopt.interfaces.step_size import StepSize
 from wopt.interfaces.subproblem import Subproblem
@@ -67,6 +68,7 @@ class ProximalScheme(Component, abc.ABC):
     """
 
     kind: ClassVar[str] = "scheme"
+    returns = returns.SCHEME
     needs: Capability = Capability.NOTHING
     order: ClassVar[int | None] = None
     """Order of accuracy with respect to the exact gradient flow; ``None`` if it follows another."""

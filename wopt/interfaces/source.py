@@ -13,6 +13,7 @@ from wopt.component import Component
 from wopt.data.dataset import Dataset
 from wopt.data.snapshots import PopulationsReport, Snapshots
 from wopt.errors import DataError
+from wopt.interfaces import returns
 from wopt.interfaces.objective import Objective
 from wopt.interfaces.scheme import ProximalScheme
 from wopt.memory import within_memory
@@ -33,6 +34,7 @@ class Source(Component, abc.ABC):
     """
 
     kind: ClassVar[str] = "source"
+    returns = returns.SOURCE
     role: ClassVar[Literal["data", "start"]] = "data"
     """``data`` is to be modelled; a ``start`` is a simple law to be carried to the target."""
 

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from wopt.component import Component
+from wopt.interfaces import returns
 
 __all__ = ["StepSize", "StepSizeOption"]
 
@@ -16,6 +17,7 @@ class StepSize(Component, abc.ABC):
     """A rule for the step sizes h_n > 0, usable by any scheme."""
 
     kind: ClassVar[str] = "step_size"
+    returns = returns.STEP_SIZE
 
     @abc.abstractmethod
     def __call__(self, step: int, previous: float | None = None) -> float:

@@ -11,6 +11,7 @@ from torch import Tensor
 from wopt.capabilities import Capability
 from wopt.component import Component
 from wopt.errors import CapabilityError
+from wopt.interfaces import returns
 from wopt.interfaces.support import Support
 
 __all__ = ["Target"]
@@ -24,6 +25,7 @@ class Target(Component, abc.ABC):
     """
 
     kind: ClassVar[str] = "target"
+    returns = returns.TARGET
     provides: Capability = Capability.NOTHING
     dim: int | None = None
     """The dimension; ``None`` if any will do."""

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from wopt.component import Component
 from wopt.interfaces.listener import Beginning, Listener
+from wopt.origin import in_words, origin
 
 __all__ = ["Tracked", "Tracker"]
 
@@ -57,7 +58,8 @@ class Tracked(Listener):
     def _tell(self, event: str, value: dict[str, Any]) -> None:
         try:
             getattr(self.tracker, event)(value)
-        except Exception as error:  # third-party code may raise anything
+        except (Exception, SystemExit) as error:  # third-party code may raise anything
             if event not in self._told:
-                self.failed(f"the tracker failed at {event}: {type(error).__name__}: {error}")
+                whose = origin(type(self.tracker))
+                self.failed(f"the tracker failed at {event}: {in_words(error)} ({whose})")
             self._told.add(event)

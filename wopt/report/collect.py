@@ -22,6 +22,9 @@ GRID = 48
 """Points along each side of the grids on which densities are drawn."""
 
 _ROWS, _MANY, _IMAGES = 1000, 20_000, 64
+_LARGEST = 1e30
+"""Of coordinates in figures, which are stored in float32."""
+
 _GRID_ROWS = 2048  # a known density may be a mixture with many parts, so few points at a time
 
 
@@ -84,7 +87,12 @@ def collect(
         seen = many if many is not None else generated
         if seen is not None:
             arrays |= _grids(flow, dataset, target if known else None, seen)
-    stored = {k: v.detach().to("cpu", torch.float32).contiguous() for k, v in arrays.items()}
+    # What float32 cannot hold would be infinite, and no axis ends there.
+    held = {
+        k: v.detach() if k.startswith("grid") else v.detach().clamp(-_LARGEST, _LARGEST)
+        for k, v in arrays.items()
+    }
+    stored = {k: v.to("cpu", torch.float32).contiguous() for k, v in held.items()}
     # Views that share memory are refused by safetensors.
     return {k: v.clone() for k, v in stored.items()} | {"labels": _labels(flow, dataset)}
 

@@ -71,7 +71,7 @@ def _maps(run: Run, extent: Array) -> list[tuple[str, Array]]:
             many[:, 0], many[:, 1], bins, extent.reshape(2, 2).tolist(), density=True
         )
         what = _COUNTED[0 if run.pulls_back else 1]
-        panels.insert(0, (f"{what}, {len(many):,} rows", counts.T))
+        panels.insert(0, (f"{what}, {len(many):,} rows", np.nan_to_num(counts.T)))
     return panels
 
 

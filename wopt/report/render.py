@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 from markupsafe import Markup
 
 from wopt.files import write_text
@@ -22,6 +26,22 @@ from wopt.store.directory import RunDirectory
 __all__ = ["render"]
 
 
+def _pictured(function: Callable[[Path], Path]) -> Callable[[Path], Path]:
+    """Keep to itself what numpy and matplotlib say of columns without spread: 0/0, empty axes."""
+
+    @functools.wraps(function)
+    def quiet(directory: Path) -> Path:
+        with (
+            np.errstate(divide="ignore", invalid="ignore", over="ignore"),
+            warnings.catch_warnings(),
+        ):
+            warnings.filterwarnings("ignore", "Attempting to set identical")
+            return function(directory)
+
+    return quiet
+
+
+@_pictured
 def render(directory: Path) -> Path:
     """Write ``report.html`` from the files of a run directory, and return its path.
 

@@ -159,6 +159,7 @@ def marginals(axes: Axes, generated: Array, real: Array | None, ends: tuple[floa
         if x is not None:
             # Edges of the bins and their heights, drawn once filled and once as an outline.
             heights, edges = np.histogram(x, 36, ends, density=True)
+            heights = np.nan_to_num(heights)  # where no value is within
             axes.stairs(heights, edges, fill=True, color=colour, alpha=0.18, lw=0)
             axes.stairs(heights, edges, color=colour, lw=1.6)
     axes.set_yticks([])

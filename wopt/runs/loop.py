@@ -13,6 +13,7 @@ from wopt.certify.claims import FalseClaim, false_claims
 from wopt.certify.lower import LowerSide
 from wopt.component import name_of
 from wopt.config.model import described
+from wopt.data.sizes import far_from_unit
 from wopt.errors import CapabilityError, Converged, DivergenceError
 from wopt.interfaces.listener import Beginning, Listener
 from wopt.parallel.launch import told_by_first
@@ -81,6 +82,9 @@ def make_steps(
     listener.begin(_beginning(prepared, state))
     if prepared.config.plan is not None and not state.records:
         listener.phase(prepared.config.plan.told)
+    far = None if prepared.dataset is None else far_from_unit(prepared.dataset)
+    if far is not None and not state.records and prepared.config.source.role == "data":
+        listener.warn(far)
     status: Literal["done", "stopped", "failed"] = "done"
     reason = state.records[-1].stop if state.records else None
     lower: LowerSide | None = None

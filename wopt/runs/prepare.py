@@ -12,6 +12,7 @@ from wopt.capabilities import Capability
 from wopt.component import name_of
 from wopt.config.model import RunConfig
 from wopt.data.dataset import Dataset, check_finite, judged_by
+from wopt.data.sizes import check_size
 from wopt.data.smooth import smooth_dataset, smoothed
 from wopt.data.transform import AffineTransform
 from wopt.errors import CapabilityError, DataError
@@ -182,7 +183,10 @@ def log_density_of(dataset: Dataset) -> Callable[[Tensor], Tensor] | None:
 
 def _check(config: RunConfig, objective: Objective, dataset: Dataset) -> None:
     for name in ("train", "valid", "test"):
-        check_finite(getattr(dataset, name), dataset.names, f"source, {name} split")
+        rows, where = getattr(dataset, name), f"source, {name} split"
+        check_finite(rows, dataset.names, where)
+        if dataset.transform.row_log_det(rows[:1]) is None:
+            check_size(rows, dataset.names, where)
     target, moved = objective.target, dataset.dim - dataset.condition
     if target is not None and target.dim not in (None, moved):
         raise DataError(

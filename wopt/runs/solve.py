@@ -217,9 +217,17 @@ def fit(
 
 
 def _warned(solution: Solution) -> Solution:
-    """Return a fit's solution, with a warning to the caller of ``fit`` where it failed."""
+    """Return a fit's solution, with a warning to the caller of ``fit`` where it has no maps."""
     if solution.status == "failed":
         warnings.warn(f"the fit failed: {solution.reason}", RuntimeWarning, stacklevel=3)
+    elif solution.status == "done" and not solution.history:
+        warnings.warn(
+            "the fit made no step, so the model is the target's law in the coordinates of the "
+            f"preprocessing (with whitening a fitted Gaussian): {solution.reason}. That is right "
+            "for Gaussian data; else give more rows, or another block",
+            RuntimeWarning,
+            stacklevel=3,
+        )
     return solution
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from wopt.capabilities import Capability
-from wopt.errors import WoptError
+from wopt.errors import PluginError, WoptError
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.objective import Objective
 from wopt.jacobian import jacobians
@@ -54,15 +54,20 @@ def check_block(block: FlowBlock, dim: int, *, tolerance: float = 1e-8, seed: in
         if not block.refine():
             break
     laws = Laws(type(block).__name__, tolerance)
-    with torch.no_grad():
-        laws("identity_when_new", _largest(block.move(x) - x))
-    for parameter in block.parameters():
-        parameter.data += 0.1 * torch.randn(parameter.shape, dtype=torch.float64, generator=draw)
-    _check_map(block, x, laws)
-    _check_log_det(block, x, laws)
-    _check_inverse(block, x, laws)
-    _check_other_capabilities(block, x, laws)
-    _check_state(block, x, laws)
+    try:
+        with torch.no_grad():
+            laws("identity_when_new", _largest(block.move(x) - x))
+        for parameter in block.parameters():
+            parameter.data += 0.1 * torch.randn(
+                parameter.shape, dtype=torch.float64, generator=draw
+            )
+        _check_map(block, x, laws)
+        _check_log_det(block, x, laws)
+        _check_inverse(block, x, laws)
+        _check_other_capabilities(block, x, laws)
+        _check_state(block, x, laws)
+    except PluginError as error:  # of what a method returned
+        raise LawError(f"{type(block).__name__} breaks shapes: {error}") from None
     return laws.done
 
 
@@ -170,7 +175,10 @@ def check_objective(
     """
     draw = torch.Generator().manual_seed(seed)
     law = Laws(type(objective).__name__, tolerance)
-    energy = objective.energy(particles)
+    try:
+        energy = objective.energy(particles)
+    except PluginError as error:  # of what it returned
+        raise LawError(f"{law.of} breaks shapes: {error}") from None
     law("energy_is_a_scalar", float(energy.ndim), 0)
     law("energy_is_deterministic", float((objective.energy(particles) - energy).abs()), 0)
     total = sum(float(v) for v in objective.terms(particles).values())

@@ -142,4 +142,6 @@ def reverse_error_uniform(round_trip: float, step_size: float, slope: float, ste
     growth = step_size * slope
     if growth == 0:
         return round_trip * steps
+    if growth * (steps + 1) > 700:  # exp ends at 709
+        return math.inf if round_trip > 0 else 0.0
     return round_trip * math.exp(growth) * math.expm1(growth * steps) / math.expm1(growth)

@@ -16,6 +16,9 @@ __all__ = [
     "start_distance",
 ]
 
+_LARGEST = 700.0
+"""Arguments of exp beyond which float64 ends; what is divided by it is 0 to 300 digits."""
+
 
 def start_distance(
     second_moment: float,
@@ -115,4 +118,4 @@ def smoothed_kl_from_distance(w2: Real, delta: float, lam: float = 1.0) -> Real:
     """
     require_positive("the time delta", delta, "smoothing", "data may have no density without")
     require_positive("lambda", lam, "this bound", "use smoothed_kl for a Gaussian target")
-    return lam * w2 * w2 / (2 * math.expm1(2 * lam * delta))
+    return lam * w2 * w2 / (2 * math.expm1(min(2 * lam * delta, _LARGEST)))

@@ -1,0 +1,179 @@
+"""Inverses of trained maps, checked by the audited map and mended in float64 where they miss."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from wopt.errors import DivergenceError
+from wopt.interfaces.block import FlowBlock
+from wopt.jacobian import linearised
+
+__all__ = ["FAR", "InexactInverse", "exact_inverse", "missed", "warn_of_missed"]
+
+
+class InexactInverse(RuntimeWarning):
+    """Samples that a flow does not carry back to what they were drawn from."""
+
+
+FAR = 1e-2
+"""By how much F(x) may miss y, as a share of 1 + |y|, before x is called no inverse of it."""
+
+_NEAR = {torch.float64: 1e-8}
+_NEAR_SINGLE = 1e-4
+_REFINEMENTS, _NEWTON, _HALVINGS = 5, 30, 12
+
+_FEW = 64
+"""Coordinates up to which Newton's method has the whole Jacobian."""
+
+
+def missed(at: Tensor, y: Tensor, share: float = FAR) -> Tensor:
+    """Return where ``at`` is not ``y`` within a share of 1 + |y|; what is not finite is missed.
+
+    Example:
+        >>> missed(torch.tensor([[1.0], [1.5], [torch.nan]]), torch.ones(3, 1)).tolist()
+        [False, True, True]
+    """
+    return ~(_distance(at, y) <= share * (1 + torch.linalg.vector_norm(y, dim=1)))
+
+
+def warn_of_missed(at: Tensor, y: Tensor) -> None:
+    """Warn, with a count, of samples that the flow carries to ``at`` and not to their draws y.
+
+    Samples that are not finite are no part of it.
+    """
+    off = missed(at, y) & at.isfinite().all(1)
+    if off.any():
+        share = (_distance(at, y) / (1 + torch.linalg.vector_norm(y, dim=1)))[off]
+        first = ", ".join(str(row) for row in off.nonzero()[:3, 0].tolist())
+        warnings.warn(
+            f"{int(off.sum())} of {len(y)} samples, first in row(s) {first} (from 0), are not "
+            "where the model wants them: the map "
+            f"carries them up to {float(share.max()):.2g} of 1 + |y| away from their draws y of "
+            "the base law, being too steep to be inverted in this precision. Their log-density is "
+            'that of the rows as they are; train with dtype = "float64", a smaller '
+            "solver.learning_rate, or another block",
+            InexactInverse,
+            stacklevel=2,
+        )
+
+
+@torch.no_grad()
+def exact_inverse(blocks: Sequence[FlowBlock], y: Tensor) -> tuple[Tensor, Tensor]:
+    """Return x with F(x) = y, and  -log |det DF(x)|, for F the audited maps one after another.
+
+    The blocks' own inverses come first. Where F misses y, copies in float64 invert anew, with finer
+    grids if they have some, and then Newton's method, with step halving, does what is left.
+
+    Args:
+        blocks: T_1, ..., T_N, which provide LOG_DET and INVERSE.
+        y: Shape ``(n, d)``.
+
+    Returns:
+        x in float64, and the log-det, NaN where no x was found.
+
+    Raises:
+        DivergenceError: A block refuses to invert, in float64 as well.
+
+    Example:
+        >>> import wopt
+        >>> block = wopt.build("block", "affine").build(dim=2)
+        >>> x, log_det = exact_inverse([block], torch.ones(3, 2))
+        >>> x[0].tolist(), log_det.tolist()
+        ([1.0, 1.0], [0.0, 0.0, 0.0])
+    """
+    try:
+        x = _undone(blocks, y)
+        at, log_det = _audited(blocks, x)
+        off = missed(at, y, _NEAR.get(y.dtype, _NEAR_SINGLE))
+        x = x.double()
+    except DivergenceError:  # in float64 it may be within reach
+        x, log_det = torch.full_like(y, torch.nan).double(), torch.zeros_like(y[:, 0])
+        off = torch.ones_like(log_det, dtype=torch.bool)
+    if not len(y) or not off.any():
+        return x, -log_det
+    log_det = log_det.double()
+    x[off], log_det[off] = _mended(blocks, y[off].double(), x[off])
+    return x, -log_det.to(y.dtype)
+
+
+def _mended(blocks: Sequence[FlowBlock], y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return better inverses than ``x`` and log |det DF| there, NaN where F still misses y."""
+    finer = [copy.deepcopy(block).double() for block in blocks]
+    at, log_det = _audited(finer, x)
+    for _ in range(_REFINEMENTS + 1):
+        rows = missed(at, y, _NEAR[torch.float64]).nonzero()[:, 0]
+        if not len(rows):
+            return x, log_det
+        _take(rows, finer, _undone(finer, y[rows]), x, y, at, log_det)
+        if not sum(block.refine() for block in finer):
+            break
+    for _ in range(_NEWTON if y.shape[1] <= _FEW else 0):
+        rows = missed(at, y, _NEAR[torch.float64]).nonzero()[:, 0]
+        if not len(rows) or not _newton_step(rows, finer, x, y, at, log_det):
+            break
+    lost = missed(at, y)
+    return x, torch.where(lost, torch.nan, log_det)
+
+
+def _newton_step(
+    rows: Tensor, blocks: Sequence[FlowBlock], x: Tensor, y: Tensor, at: Tensor, log_det: Tensor
+) -> bool:
+    """Make a step at some rows, halved until it gains, in place; return whether any gains."""
+    jacobian = linearised(lambda z: _moved(blocks, z), x[rows])[1]
+    miss = (at - y)[rows]
+    step = torch.linalg.solve_ex(jacobian, miss.nan_to_num())[0].nan_to_num()
+    left, gained = rows, False
+    for _ in range(_HALVINGS):
+        better = _take(left, blocks, x[left] - step, x, y, at, log_det)
+        gained = gained or bool(better.any())
+        left, step = left[~better], step[~better] / 2
+        if not len(left):
+            break
+    return gained
+
+
+def _take(
+    rows: Tensor,
+    blocks: Sequence[FlowBlock],
+    new: Tensor,
+    x: Tensor,
+    y: Tensor,
+    at: Tensor,
+    log_det: Tensor,
+) -> Tensor:
+    """Put new inverses in the place of those at some rows where F misses less; return where."""
+    reached, changed = _audited(blocks, new)
+    new_miss, old_miss = _distance(reached, y[rows]), _distance(at[rows], y[rows])
+    better = (new_miss < 0.999 * old_miss) | (old_miss.isnan() & new_miss.isfinite())
+    kept = rows[better]
+    x[kept], at[kept], log_det[kept] = new[better], reached[better], changed[better]
+    return better
+
+
+def _distance(a: Tensor, b: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(a - b, dim=1)
+
+
+def _undone(blocks: Sequence[FlowBlock], y: Tensor) -> Tensor:
+    for block in reversed(blocks):
+        y = block.inverse(y)[0]
+    return y
+
+
+def _moved(blocks: Sequence[FlowBlock], x: Tensor) -> Tensor:
+    for block in blocks:
+        x = block.move(x)
+    return x
+
+
+def _audited(blocks: Sequence[FlowBlock], x: Tensor) -> tuple[Tensor, Tensor]:
+    total = torch.zeros_like(x[:, 0])
+    for block in blocks:
+        x, log_det = block.audit(x)
+        total = total + log_det
+    return x, total

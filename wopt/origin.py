@@ -1,0 +1,123 @@
+"""Whose component it is: the plugin, its distribution, and the method at which an error arose."""
+
+from __future__ import annotations
+
+import functools
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from wopt.errors import PluginError, WoptError
+from wopt.host import host
+from wopt.registry import KINDS
+
+__all__ = ["a_value", "culprit", "in_words", "origin", "returning"]
+
+_CORE = Path(__file__).parent
+_FOREIGN = ("torch", "functools.py", "contextlib.py")
+
+
+def origin(cls: type) -> str:
+    """Return a component's class in words: its kind, name, plugin, distribution.
+
+    Example:
+        >>> from wopt.testing import AffineBlock
+        >>> origin(AffineBlock)
+        'block AffineBlock (wopt.testing.affine)'
+    """
+    kind = str(getattr(cls, "kind", ""))
+    registry = host().registry
+    try:
+        name = registry.name_of(kind, cls)
+        entry = registry.find(kind, name)
+    except WoptError:  # a class of the user's own
+        return f"{kind} {cls.__name__} ({cls.__module__})"
+    for plugin in host().plugins:
+        if plugin.name == entry.plugin:
+            where = f"distribution {plugin.distribution!r} {plugin.version}"
+            return f"{kind} {name!r} of plugin {plugin.name!r} ({where})"
+    return f"{kind} {name!r} of this session ({cls.__module__})"
+
+
+def in_words(error: BaseException) -> str:
+    """Return an error on one line, with its type.
+
+    Example:
+        >>> in_words(ValueError("two", "lines"))
+        "ValueError: ('two', 'lines')"
+    """
+    text = " ".join(str(error).split()) or "no message"
+    return f"{type(error).__name__}: {text[:500]}"
+
+
+def culprit(error: BaseException) -> str | None:
+    """Return in words the component, and its method, in which an error arose, if it was in one.
+
+    The innermost component on the stack is meant, unless it is one of wopt's own.
+    """
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    at = next((f for f in reversed(frames) if _component(f) and not _is_core(f)), None)
+    if at is None:
+        return None
+    of = at.f_locals["self"]
+    methods = [
+        f.f_code.co_name
+        for f in frames
+        if f.f_locals.get("self") is of and not _is_core(f) and _is_public(f.f_code.co_name)
+    ]
+    return f"{origin(type(of))}, method {methods[0] if methods else at.f_code.co_name}"
+
+
+def a_value(what: Any) -> str:
+    """Return a value in words: its type, and the shape of a tensor or an array.
+
+    Example:
+        >>> import torch
+        >>> a_value([1, 2, 3]), a_value(torch.zeros(3, 2))
+        ('list', 'Tensor of shape (3, 2), float32')
+    """
+    name = type(what).__name__
+    if hasattr(what, "shape") and hasattr(what, "dtype"):
+        return f"{name} of shape {tuple(what.shape)}, {str(what.dtype).removeprefix('torch.')}"
+    if isinstance(what, (tuple, list)) and len(what) == 2:
+        return f"{name} of ({a_value(what[0])}, {a_value(what[1])})"
+    return repr(what) if isinstance(what, (bool, int, float, type(None))) else name
+
+
+def returning(method: Callable[..., Any], lacking: Callable[..., str | None]) -> Callable[..., Any]:
+    """Wrap a method so that what it returns is checked.
+
+    Args:
+        method: Of a component.
+        lacking: Takes the component, the method's arguments and what it returned, and says what is
+            wanted instead, if that is wrong.
+    """
+
+    @functools.wraps(method)
+    def checked(self: Any, *args: Any, **kwargs: Any) -> Any:
+        given = method(self, *args, **kwargs)
+        wanted = lacking(self, args, given)
+        if wanted:
+            raise PluginError(
+                f"{origin(type(self))}, method {method.__name__}: returned {a_value(given)}; "
+                f"wanted is {wanted}"
+            )
+        return given
+
+    return checked
+
+
+def _component(frame: FrameType) -> bool:
+    of: Any = frame.f_locals.get("self")
+    return of is not None and getattr(type(of), "kind", None) in KINDS
+
+
+def _is_core(frame: FrameType) -> bool:
+    path = Path(frame.f_code.co_filename)
+    return _CORE in path.parents or path.name in _FOREIGN or "torch" in path.parts
+
+
+def _is_public(name: str) -> bool:
+    return not name.startswith("_") or name in ("__call__", "__init__")
