@@ -239,6 +239,11 @@ def test_what_one_cannot_compute_is_told_to_all(tmp_path):
     assert [(type(e), str(e)) for e in together(task)] == [(RunError, "no inverse here")] * 2
 
 
+def test_other_commands_are_for_one_process(command, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    command("sweep", "x.toml").is_mistake("`wopt sweep` is for one process", "`wopt run`")
+
+
 @pytest.mark.slow
 def test_the_first_plans_for_all(tmp_path):
     table = {"source": TABLE["source"], "plan": {"budget": 1}, "certify": {"enabled": False}}
