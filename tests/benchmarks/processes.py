@@ -22,8 +22,8 @@ from wopt.particles import Particles
 from wopt.train.optimisers import adam_and_muon
 from wopt.train.spread import spread
 
-DIM, WIDTH, REPEATS, ITERATIONS = 32, 64, 5, 4
-SIZES = (500, 2000, 8000)
+DIM, WIDTH, REPEATS, ITERATIONS = 32, 64, 4, 3
+SIZES = (500, 2000, 4000)
 
 
 def least(action, count=ITERATIONS, repeats=REPEATS):
@@ -106,9 +106,10 @@ def processes(count, shards):
 
 
 def main():
-    """Print one JSON object: by processes and shards, milliseconds of wall and processor."""
-    cases = [(1, None), (1, 4), (2, None), (2, 4)]
-    print(json.dumps({f"{k} processes, shards {s}": processes(k, s) for k, s in cases}, indent=1))
+    """Print a line of JSON a case: milliseconds of wall and processor."""
+    for count, shards in ((1, None), (2, None), (1, 4), (2, 4)):
+        case = {"processes": count, "shards": shards, **processes(count, shards)}
+        print(json.dumps(case), flush=True)
 
 
 if __name__ == "__main__":

@@ -149,7 +149,9 @@ def test_every_way_to_train_makes_the_same_map_in_shards(options):
         assert solution.status == "done", solution.reason
         ends[of.shards] = [t for b in solution.state.blocks for t in b.state_dict().values()]
         ends[-of.shards] = solution.state.records[-1]
-    assert all(torch.allclose(a, b, rtol=1e-6, atol=1e-8) for a, b in zip(ends[1], ends[4]))
+    assert all(
+        torch.allclose(a, b, rtol=1e-6, atol=1e-8) for a, b in zip(ends[1], ends[4], strict=True)
+    )
     assert ends[-1].energy == pytest.approx(ends[-4].energy, rel=1e-6)
     assert ends[-1].refined == ends[-4].refined
 
