@@ -121,6 +121,41 @@ def test_every_scheme_makes_the_same_step_in_shards(entry):
     assert ends[1].energy == pytest.approx(ends[4].energy, rel=1e-9)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"solver": {"optimiser": "muon"}},
+        {"solver": {"optimiser": "lbfgs"}},
+        {"solver": {"optimiser": "gaussian"}, "block": "affine"},
+        {"solver": {"ema": 0.5, "check_every": 2, "patience": 1, "tolerance": 1e-9, "rounds": 2}},
+        {"refine": {"iterations": 2}, "stop": {"steps": 2}},
+        {"refine": {"iterations": 2, "recompute": True}, "stop": {"steps": 2}},
+    ],
+    ids=["muon", "lbfgs", "gaussian", "checks", "refined", "recomputed"],
+)
+def test_every_way_to_train_makes_the_same_map_in_shards(options):
+    """Loops know nothing of shards: what they are given are the gradients of all rows."""
+    x = normal(100, 2) * torch.tensor([1.0, 2.0]) + 1
+    start, ends = Particles.start(x), {}
+    block = {"name": "ode", "width": 18, "sharpness": 1.0, "steps": 1}
+    solver = {"iterations": 4, "batch_size": 70, **options.get("solver", {})}
+    for of in (SOLO, Team(fixed=4)):
+        with joined(of):
+            solution = wopt.solve(
+                start, scheme={"name": "jko", "step_size": 0.3}, guard={"standard_errors": 9.0},
+                **{"block": block, "stop": {"steps": 1}, **options, "solver": solver},
+                listener=False,
+            )  # fmt: skip
+        assert solution.status == "done", solution.reason
+        ends[of.shards] = [t for b in solution.state.blocks for t in b.state_dict().values()]
+        ends[-of.shards] = solution.state.records[-1]
+    assert all(
+        torch.allclose(a, b, rtol=1e-6, atol=1e-8) for a, b in zip(ends[1], ends[4], strict=True)
+    )
+    assert ends[-1].energy == pytest.approx(ends[-4].energy, rel=1e-6)
+    assert ends[-1].refined == ends[-4].refined
+
+
 def test_a_block_that_sees_other_rows_is_refused_by_name():
     class Normalised(AffineBlock):
         def __init__(self, dim):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 
 import click
 
@@ -35,6 +36,10 @@ _READ_CONFIGURATIONS = (
 )  # fmt: skip
 
 
+_OF_SEVERAL = ("run", "resume")
+"""What the processes that ``torchrun`` starts can do together."""
+
+
 class _Lazy(click.Group):
     """A group that imports a subcommand only when it is asked for."""
 
@@ -44,6 +49,11 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
+        if name not in _OF_SEVERAL and os.environ.get("WORLD_SIZE", "1") != "1":
+            raise click.UsageError(
+                f"`wopt {name}` is for one process, and torchrun started several; they share "
+                f"{' and '.join(f'`wopt {each}`' for each in _OF_SEVERAL)} alone"
+            )
         command: click.Command = importlib.import_module(
             f"wopt.cli.{name.replace('-', '_')}"
         ).command

@@ -53,7 +53,10 @@ def _processes(of: Team, timeout: float, device: str) -> Iterator[None]:
     if of.size == 1:
         yield
         return
-    backend = "cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo"
+    backend = "gloo"
+    if device.startswith("cuda"):
+        backend = "cpu:gloo,cuda:nccl"
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     try:
         torch.distributed.init_process_group(
             backend, timeout=datetime.timedelta(seconds=timeout), rank=of.rank, world_size=of.size

@@ -46,16 +46,7 @@ def save_state(run: RunDirectory, state: State, config: RunConfig) -> None:
     source has them, not at all. With ``run.shards``, or where they are many, they are in files of
     their own, ``state/003-00001-of-00004.safetensors``, with an index ``state/003.json``.
     """
-    refined = bool(state.records) and state.records[-1].refined > 0
-    if refined:
-        tensors = {
-            f"{step}.{name}": value
-            for step, block in enumerate(state.blocks, 1)
-            for name, value in block.state().items()
-        }
-        write_tensors(run.refined, tensors, {"step": str(state.step)})
-    elif state.block is not None:
-        _write_block(run, state.step, state.block.state(), config)
+    refined = _write_blocks(run, state, config)
     run.write_steps(state.records)
     splits = {"train": state.train, "valid": state.valid}
     begun = None
@@ -67,7 +58,7 @@ def save_state(run: RunDirectory, state: State, config: RunConfig) -> None:
         count = count_pieces(rows, config.run.shards)
         if count > 1:
             index = write_pieces(run.pieces, f"{state.step:03d}", rows, count)
-            splits.pop("train")
+            del splits["train"]
     tensors = {
         f"{split}.{name}": value
         for split, trace in splits.items()
@@ -91,6 +82,21 @@ def save_state(run: RunDirectory, state: State, config: RunConfig) -> None:
         settle(run, config)
     if config.scheme.replaces:
         run.block(state.step - 1).unlink(missing_ok=True)
+
+
+def _write_blocks(run: RunDirectory, state: State, config: RunConfig) -> bool:
+    """Write the newest block; or all, aside, if they were refined, and return whether they were."""
+    refined = bool(state.records) and state.records[-1].refined > 0
+    if refined:
+        tensors = {
+            f"{step}.{name}": value
+            for step, block in enumerate(state.blocks, 1)
+            for name, value in block.state().items()
+        }
+        write_tensors(run.refined, tensors, {"step": str(state.step)})
+    elif state.block is not None:
+        _write_block(run, state.step, state.block.state(), config)
+    return refined
 
 
 def load_state(

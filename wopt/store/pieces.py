@@ -19,8 +19,8 @@ __all__ = ["count_pieces", "drop_pieces", "read_pieces", "write_pieces"]
 
 _DTYPES = {"torch.float32": torch.float32, "torch.float64": torch.float64}
 
-BYTES = 2**28
-"""Bytes of a file, at most: writing one takes as much memory again."""
+BYTES = 2**26
+"""Bytes of a file, at most: writing one takes three times as much memory."""
 
 
 def count_pieces(tensors: dict[str, Tensor], shards: int | None) -> int:
