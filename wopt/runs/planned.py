@@ -92,7 +92,7 @@ def prepared_run(
         best = plans[0]
     else:
         problem, train, valid = ready(plans[0])
-        best = timed(plans[0], measure(problem, train, valid), int(min(problem.stop.most, 4)))
+        best = timed(plans[0], measure(problem, train, valid), problem.stop.steps or 4)
     planned = Planning(budget=best.facts.budget, told=best.told)
     return made({**apply(best, given), "plan": planned})
 
