@@ -9,10 +9,13 @@ from torch import Tensor
 
 from wopt.errors import CapabilityError
 from wopt.interfaces.block import FlowBlock
+from wopt.interfaces.listener import Listener
 from wopt.interfaces.subproblem import Subproblem
 from wopt.train.chains import Forward
+from wopt.train.inner import InnerReport, Loss
+from wopt.train.robust import minimise_robustly
 
-__all__ = ["LogVariance"]
+__all__ = ["LogVariance", "minimise_variance"]
 
 _FREE = 1e6
 """Step sizes above which nothing is paid for transport."""
@@ -82,3 +85,28 @@ class LogVariance:
         middle = gap.detach().nanmedian()
         near = gap.isfinite() & ((gap - middle).abs() < _FAR)
         return torch.where(near, gap, middle).var()
+
+
+def minimise_variance(
+    block: FlowBlock, loss: Loss, iterations: int, listener: Listener
+) -> InnerReport:
+    """Minimise a log-variance by L-BFGS over the block's parameters; those of the least are kept.
+
+    Args:
+        block: The map.
+        loss: Of it, at fixed points.
+        iterations: At most.
+        listener: Told of evaluations done, those planned, and the loss.
+    """
+    calls = 0
+
+    def told() -> Tensor:
+        nonlocal calls
+        calls += 1
+        value = loss(block, None)
+        listener.work("training", min(calls, iterations), iterations, value.item())
+        return value
+
+    parameters = [p for p in block.parameters() if p.requires_grad]
+    finite = minimise_robustly(parameters, told, iterations)
+    return InnerReport(calls, loss(block, None).item(), diverged=not finite)
