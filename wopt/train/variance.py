@@ -107,6 +107,6 @@ def minimise_variance(
         listener.work("training", min(calls, iterations), iterations, value.item())
         return value
 
-    parameters = [p for p in block.parameters() if p.requires_grad]
+    parameters: list[Tensor] = [p for p in block.parameters() if p.requires_grad]
     finite = minimise_robustly(parameters, told, iterations)
     return InnerReport(calls, loss(block, None).item(), diverged=not finite)

@@ -100,15 +100,25 @@ def truth_of(
     log_z, modes = known_log_z(target), target.components(draws[:1])
     if log_z is None and exact is None and modes is None:
         return None
-    off = [None if log_z is None else abs(value - log_z) for value in estimates]
-    distances: tuple[float | None, ...] = (None,) * 3
+    by_weights, elbo = (None if log_z is None else abs(value - log_z) for value in estimates)
+    distances: list[float | None] = [None, None, None]
     if exact is not None:
         chance = torch.Generator().manual_seed(seed)
         rows = torch.multinomial(weights, len(draws), replacement=True, generator=chance)
         others = draws, draws[rows], exact[1]
-        distances = tuple(sliced_energy_distance(x, exact[0], seed=seed) for x in others)
-    by_mode = [mode_error(target, draws, w) for w in (None, weights)]
-    return SamplerTruth(log_z, *off, *distances, *by_mode, draws=len(draws))
+        distances = [sliced_energy_distance(x, exact[0], seed=seed) for x in others]
+    model, weighted, perfect = distances
+    return SamplerTruth(
+        log_z,
+        by_weights,
+        elbo,
+        energy_distance=model,
+        energy_distance_weighted=weighted,
+        energy_distance_exact=perfect,
+        mode_error=mode_error(target, draws, None),
+        mode_error_weighted=mode_error(target, draws, weights),
+        draws=len(draws),
+    )
 
 
 def mode_error(target: Target, draws: Tensor, weights: Tensor | None) -> float | None:

@@ -36,7 +36,7 @@ class MixtureTarget(Target):
         [2.918939]
     """
 
-    cites = ()
+    cites: ClassVar[tuple[str, ...]] = ()
     provides = (
         Capability.POTENTIAL | Capability.SCORE | Capability.TARGET_SAMPLES | Capability.NORMALISED
     )
