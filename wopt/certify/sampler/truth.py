@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import torch
 from torch import Tensor
 
 from wopt.capabilities import Capability
 from wopt.certify.sampler.sliced import sliced_energy_distance
+from wopt.certify.sampler.weights import log_mean_weight
 from wopt.flow.rejection import Draw, Rejection
 from wopt.interfaces.target import Target
 from wopt.statistics import mean_and_error
@@ -29,7 +31,9 @@ class Corrected(Typed):
         rate: See above.
         proposals: Draws of the model that one takes, on average.
         draws: How many were made.
-        elbo, elbo_error: E[-V - log p_K], at most log Z, with its standard error.
+        elbo, elbo_error: E[-V - log p_K], at most log Z but for the error of E alpha, with its
+            standard error: that of the mean, and that of log Z by the draws that E alpha is from,
+            which it tends to as p_K tends to the target.
         log_z_error: |ELBO - log Z|, where log Z is known.
         energy_distance: To exact draws of the target, where there are any.
         mode_error: The largest error of a mode's weight, where they are known.
@@ -164,7 +168,7 @@ def corrected(
         fit.proposals,
         len(x),
         elbo,
-        error,
+        math.hypot(error, log_mean_weight(log_w.double())[1]),
         None if log_z is None else abs(elbo - log_z),
         None if exact is None else sliced_energy_distance(x, exact),
         mode_error(target, x, None),
