@@ -19,8 +19,8 @@ __all__ = ["LogVariance", "minimise_variance"]
 
 _FREE = 1e6
 """Step sizes above which nothing is paid for transport."""
-_FAR = 30.0
-"""Nats below the median at which a log weight says only that nobody should be there."""
+_FAR = 5.0
+"""Nats from the centre beyond which deviations count linearly."""
 
 
 @dataclasses.dataclass
@@ -82,9 +82,12 @@ class LogVariance:
         """Return the variance of a map, at all points."""
         back, log_det = block.differentiable_inverse(self.points)
         gap = self.forward.start(back) + log_det + self.potential
-        middle = gap.detach().nanmedian()
-        near = gap.isfinite() & ((gap - middle).abs() < _FAR)
-        return torch.where(near, gap, middle).var()
+        gap = gap[gap.isfinite()]
+        middle = gap.detach().median()
+        centre = middle + (gap - middle).clamp(-_FAR, _FAR).mean()
+        # Twice Huber's function: the variance near the centre, and linear where a square would
+        # let the few points that are far off decide.
+        return 2 * torch.nn.functional.huber_loss(gap, centre.expand_as(gap), delta=_FAR)
 
 
 def minimise_variance(
