@@ -76,6 +76,26 @@ def test_a_reliable_sampler(tmp_path):
     assert "Do not use" not in page.text
 
 
+def test_a_sampler_beside_what_is_known(tmp_path):
+    truth = {
+        "log_z": 0.0, "log_z_error": 0.00390625, "elbo_error": 0.5, "energy_distance": 0.01171875,
+        "energy_distance_weighted": None, "energy_distance_exact": 0.001, "mode_error": 0.28125,
+        "mode_error_weighted": 0.02, "draws": 5000,
+    }  # fmt: skip
+    corrected = {
+        "steps": 4, "rate": 0.2, "proposals": 2.0736, "draws": 5000, "elbo": -0.0078125,
+        "elbo_error": 0.001, "log_z_error": 0.0078125,
+    }  # fmt: skip
+    known = parts.SAMPLER | {"truth": truth, "corrected": corrected, "figures": {"accuracy": 0.875}}
+    page = shown(tmp_path, result=parts.RESULT | {"model": "push_forward", "sampler": known})
+    section = page.source[page.source.index('id="sampler"') :]
+    for value in (0.00390625, 0.5, 0.01171875, 0.28125, -0.0078125, 0.0078125, 0.875):
+        assert f'<data value="{value}">' in section, value
+    assert "that of exact draws is 0.001" in page.text
+    assert "after 4 steps of rejection, 2.1 draws for one" in page.text
+    assert "energy distance by weights" not in page.text  # not known
+
+
 def test_a_damaged_sampler_is_said_to_be_so(tmp_path):
     parts.write_run(tmp_path, result=parts.RESULT | {"sampler": {"means": 3}})
     with pytest.raises(RunError, match="sampler"):

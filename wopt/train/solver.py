@@ -17,6 +17,7 @@ from wopt.train.batches import BatchTraining
 from wopt.train.inner import Accuracy, InnerReport, Loss
 from wopt.train.lbfgs import minimise_by_lbfgs
 from wopt.train.tolerance import Tolerance
+from wopt.train.variance import minimise_variance
 
 __all__ = ["InnerReport", "InnerSolver"]
 
@@ -251,7 +252,9 @@ class InnerSolver(Component):
             block.train()
             each_round()
             now = self._round(number, cost())
-            if self.optimiser in ("lbfgs", "variance"):
+            if self.optimiser == "variance":
+                report = minimise_variance(block, loss, now.iterations, listener)
+            elif self.optimiser == "lbfgs":
                 report = minimise_by_lbfgs(block, loss, now.iterations, listener)
             else:
                 report = BatchTraining(

@@ -9,15 +9,18 @@ from torch import Tensor
 
 from wopt.errors import CapabilityError
 from wopt.interfaces.block import FlowBlock
+from wopt.interfaces.listener import Listener
 from wopt.interfaces.subproblem import Subproblem
 from wopt.train.chains import Forward
+from wopt.train.inner import InnerReport, Loss
+from wopt.train.robust import minimise_robustly
 
-__all__ = ["LogVariance"]
+__all__ = ["LogVariance", "minimise_variance"]
 
 _FREE = 1e6
 """Step sizes above which nothing is paid for transport."""
-_FAR = 30.0
-"""Nats below the median at which a log weight says only that nobody should be there."""
+_FAR = 5.0
+"""Nats from the centre beyond which deviations count linearly."""
 
 
 @dataclasses.dataclass
@@ -79,6 +82,34 @@ class LogVariance:
         """Return the variance of a map, at all points."""
         back, log_det = block.differentiable_inverse(self.points)
         gap = self.forward.start(back) + log_det + self.potential
-        middle = gap.detach().nanmedian()
-        near = gap.isfinite() & ((gap - middle).abs() < _FAR)
-        return torch.where(near, gap, middle).var()
+        gap = gap[gap.isfinite()]
+        middle = gap.detach().median()
+        centre = middle + (gap - middle).clamp(-_FAR, _FAR).mean()
+        # Twice Huber's function: the variance near the centre, and linear where a square would
+        # let the few points that are far off decide.
+        return 2 * torch.nn.functional.huber_loss(gap, centre.expand_as(gap), delta=_FAR)
+
+
+def minimise_variance(
+    block: FlowBlock, loss: Loss, iterations: int, listener: Listener
+) -> InnerReport:
+    """Minimise a log-variance by L-BFGS over the block's parameters; those of the least are kept.
+
+    Args:
+        block: The map.
+        loss: Of it, at fixed points.
+        iterations: At most.
+        listener: Told of evaluations done, those planned, and the loss.
+    """
+    calls = 0
+
+    def told() -> Tensor:
+        nonlocal calls
+        calls += 1
+        value = loss(block, None)
+        listener.work("training", min(calls, iterations), iterations, value.item())
+        return value
+
+    parameters: list[Tensor] = [p for p in block.parameters() if p.requires_grad]
+    finite = minimise_robustly(parameters, told, iterations)
+    return InnerReport(calls, loss(block, None).item(), diverged=not finite)

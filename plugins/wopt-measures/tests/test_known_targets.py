@@ -79,6 +79,14 @@ def test_constants_of_many_wells():
         ManyWellsTarget(dim=3)
 
 
+def test_a_funnel_tells_of_its_neck():
+    target = FunnelTarget(dim=3)
+    x = target.sample(20_000, 3, chance())
+    even = torch.full((20_000,), 1 / 20_000, dtype=torch.float64)
+    assert target.figures(x, even)["sd_of_v_error"] < 4 / math.sqrt(2 * 20_000)
+    assert target.figures(x / 2, even)["sd_of_v_error"] == pytest.approx(0.5, abs=0.02)
+
+
 def test_normalised_claims_hold():
     assert "normalised" in check_target_claims(PLANAR["circle"], 2)
 

@@ -12,7 +12,7 @@ from wopt.seeds import generator
 __all__ = ["sliced_energy_distance", "sliced_w2"]
 
 
-def sliced_energy_distance(x: Tensor, y: Tensor, projections: int = 200, seed: int = 0) -> float:
+def sliced_energy_distance(x: Tensor, y: Tensor, projections: int = 100, seed: int = 0) -> float:
     """Return  E|X - Y| - E|X - X'|/2 - E|Y - Y'|/2  of two samples, without pairs.
 
     On a line it is the integral of (F_x - F_y)^2, and |z| is a mean of |<u, z>| over directions u,
@@ -46,7 +46,7 @@ def sliced_energy_distance(x: Tensor, y: Tensor, projections: int = 200, seed: i
     return factor * total / projections
 
 
-def sliced_w2(x: Tensor, y: Tensor, projections: int = 200, seed: int = 0) -> float:
+def sliced_w2(x: Tensor, y: Tensor, projections: int = 100, seed: int = 0) -> float:
     """Return the root mean square over directions of W2 of the projections of two samples.
 
     Args:

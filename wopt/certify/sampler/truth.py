@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import torch
 from torch import Tensor
 
 from wopt.capabilities import Capability
 from wopt.certify.sampler.sliced import sliced_energy_distance
+from wopt.certify.sampler.weights import log_mean_weight
 from wopt.flow.rejection import Draw, Rejection
 from wopt.interfaces.target import Target
 from wopt.statistics import mean_and_error
@@ -29,7 +31,9 @@ class Corrected(Typed):
         rate: See above.
         proposals: Draws of the model that one takes, on average.
         draws: How many were made.
-        elbo, elbo_error: E[-V - log p_K], at most log Z, with its standard error.
+        elbo, elbo_error: E[-V - log p_K], at most log Z but for the error of E alpha, with its
+            standard error: that of the mean, and that of log Z by the draws that E alpha is from,
+            which it tends to as p_K tends to the target.
         log_z_error: |ELBO - log Z|, where log Z is known.
         energy_distance: To exact draws of the target, where there are any.
         mode_error: The largest error of a mode's weight, where they are known.
@@ -100,15 +104,25 @@ def truth_of(
     log_z, modes = known_log_z(target), target.components(draws[:1])
     if log_z is None and exact is None and modes is None:
         return None
-    off = [None if log_z is None else abs(value - log_z) for value in estimates]
-    distances: tuple[float | None, ...] = (None,) * 3
+    by_weights, elbo = (None if log_z is None else abs(value - log_z) for value in estimates)
+    distances: list[float | None] = [None, None, None]
     if exact is not None:
         chance = torch.Generator().manual_seed(seed)
         rows = torch.multinomial(weights, len(draws), replacement=True, generator=chance)
         others = draws, draws[rows], exact[1]
-        distances = tuple(sliced_energy_distance(x, exact[0], seed=seed) for x in others)
-    by_mode = [mode_error(target, draws, w) for w in (None, weights)]
-    return SamplerTruth(log_z, *off, *distances, *by_mode, draws=len(draws))
+        distances = [sliced_energy_distance(x, exact[0], seed=seed) for x in others]
+    model, weighted, perfect = distances
+    return SamplerTruth(
+        log_z,
+        by_weights,
+        elbo,
+        energy_distance=model,
+        energy_distance_weighted=weighted,
+        energy_distance_exact=perfect,
+        mode_error=mode_error(target, draws, None),
+        mode_error_weighted=mode_error(target, draws, weights),
+        draws=len(draws),
+    )
 
 
 def mode_error(target: Target, draws: Tensor, weights: Tensor | None) -> float | None:
@@ -154,7 +168,7 @@ def corrected(
         fit.proposals,
         len(x),
         elbo,
-        error,
+        math.hypot(error, log_mean_weight(log_w.double())[1]),
         None if log_z is None else abs(elbo - log_z),
         None if exact is None else sliced_energy_distance(x, exact),
         mode_error(target, x, None),

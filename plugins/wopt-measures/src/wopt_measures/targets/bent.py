@@ -108,3 +108,9 @@ class FunnelTarget(Target):
         z = torch.randn(n, dim, generator=generator, device=generator.device, dtype=torch.float64)
         v = self.scale * z[:, :1]
         return torch.cat([v, (v / 2).exp() * z[:, 1:]], dim=1)
+
+    def figures(self, draws: Tensor, weights: Tensor) -> dict[str, float]:
+        """Return ``sd_of_v_error``, the relative error of the standard deviation of v."""
+        v = draws[:, 0]
+        spread = (weights @ (v - weights @ v).square()).sqrt()
+        return {"sd_of_v_error": abs(float(spread) / self.scale - 1)}

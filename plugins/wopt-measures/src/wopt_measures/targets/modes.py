@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
@@ -37,7 +37,7 @@ class CircleTarget(MixtureTarget):
         (True, True)
     """
 
-    cites = ("hertrich2025",)
+    cites: ClassVar[tuple[str, ...]] = ("hertrich2025",)
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class RandomMixtureTarget(MixtureTarget):
         (20, 10, True)
     """
 
-    cites = ("hertrich2025",)
+    cites: ClassVar[tuple[str, ...]] = ("hertrich2025",)
 
     def __init__(
         self,

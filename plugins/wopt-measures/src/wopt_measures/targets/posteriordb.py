@@ -89,6 +89,7 @@ class PosteriordbTarget(Target):
     def potential(self, x: Tensor) -> Tensor:
         """Return V in free coordinates: shape ``(n, d)`` to ``(n,)``."""
         check_points(x, self.dim)
+        assert self.support is not None
         own, log_det = self.support(x)
         return -self._log_prob(own) - log_det
 

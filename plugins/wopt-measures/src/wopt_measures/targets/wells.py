@@ -56,14 +56,14 @@ class ManyWellsTarget(Target):
     ) -> None:
         if dim % 2:
             raise ConfigError(f"`dim` is even, two coordinates a well, got {dim}")
-        self.dim = dim
+        self.dim, self.wells = dim, dim // 2
 
     @property
     def log_z(self) -> float:  # type: ignore[override]
         """log of the integral of exp(-V)."""
         u, density = _quadrature()
         of_u = math.log(float(torch.trapezoid(density, u)))
-        return self.dim / 2 * (of_u + math.log(2 * math.pi) / 2)
+        return self.wells * (of_u + math.log(2 * math.pi) / 2)
 
     @property
     def right(self) -> float:
@@ -82,9 +82,9 @@ class ManyWellsTarget(Target):
     def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
         """Return ``n`` samples, shape ``(n, d)``, in the generator's device, float64."""
         check_dim(dim, self.dim)
-        of = {"generator": generator, "device": generator.device, "dtype": torch.float64}
-        x = torch.randn(n, dim, **of)
-        x[:, ::2] = _inverse_distribution(torch.rand(n, dim // 2, **of))
+        x = torch.randn(n, dim, generator=generator, device=generator.device, dtype=torch.float64)
+        share = torch.rand(x[:, ::2].shape, generator=generator, device=x.device, dtype=x.dtype)
+        x[:, ::2] = _inverse_distribution(share)
         return x
 
     def components(self, x: Tensor) -> tuple[Tensor, Tensor]:
