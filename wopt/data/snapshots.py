@@ -61,6 +61,7 @@ class Snapshots:
         left_out: Times, with their rows, that nothing is trained on.
 
     Example:
+        >>> import torch
         >>> two = Snapshots((0.0, 2.0), (torch.zeros(3, 1), torch.ones(4, 1)), 4)
         >>> two.clock(3).times, two.before(1.9)[0]
         ((0.0, 0.5, 1.0, 1.5), 0.0)

@@ -73,6 +73,10 @@ def main() -> None:
     asked = parser.parse_args()
     one_thread()
     found = groups()
+    unknown = set(asked.group) - {group.name for group in found}
+    if unknown:
+        known = ", ".join(group.name for group in found)
+        parser.error(f"no catalogue {', '.join(sorted(unknown))}; there are: {known}")
     chosen = jobs(found, names=asked.group, problems=asked.row, seeds=asked.seeds)
     lines = [] if asked.again else read(asked.out)
     todo = [] if asked.page else needed(chosen, lines, failed=asked.failed)

@@ -48,10 +48,9 @@ class Legs(wopt.Objective):
         (True, False)
     """
 
-    minimum = 0.0
-
     def __init__(self, parts: list[wopt.Objective], steps: int) -> None:
         self.parts = parts
+        self.minimum = parts[-1].minimum
         self.steps = steps
 
     def energy(self, particles: Particles) -> Tensor:

@@ -49,7 +49,7 @@ class SnapshotsSource(wopt.Source):
     constant speed and equal weights assume.
 
     Source: Tong, Huang, Wolf, van Dijk, Krishnaswamy, *TrajectoryNet*, 2020, for the question;
-    docs/evidence-cells.md.
+    docs/theory.md 5.7.
 
     Raises:
         DataError: There is no such column, or there are rows of fewer than two times.

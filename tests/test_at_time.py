@@ -1,0 +1,69 @@
+"""Particles at any time of a flow whose steps have times: places, velocities, mistakes."""
+
+import pytest
+import torch
+
+import wopt
+from wopt.cli.sample_times import write_times
+from wopt.config.model import validate
+from wopt.data.snapshots import Clock, LeftOut, PopulationsReport, Snapshots
+from wopt.flow.at_time import at_times
+from wopt.runs.load import LoadedRun
+from wopt.testing import AffineBlock
+
+UNITS = wopt.AffineTransform(
+    torch.tensor([1.0, 2.0]).double(), torch.eye(2).double() / 4, torch.eye(2).double() * 4
+)
+
+
+@pytest.fixture
+def flow():
+    """Return a flow that moves by (4, 0) in a first step and by (0, 8) in a second."""
+    blocks = [AffineBlock(2).double(), AffineBlock(2).double()]
+    blocks[0].shift.data[0] = 1.0  # in coordinates of four units
+    blocks[1].shift.data[1] = 2.0
+    return wopt.Flow(wopt.Chain(blocks, UNITS), None)
+
+
+def test_places_and_velocities_of_two_shifts(flow):
+    clock, x = Clock((0.0, 2.0, 6.0)), torch.zeros(3, 2).double()
+    where, speed = at_times(flow, clock, x, 0.0, [0.0, 1.0, 2.0, 3.0, 6.0])
+    assert where[:, 0].tolist() == [[0, 0], [2, 0], [4, 0], [4, 2], [4, 8]]
+    assert speed[:, 1].tolist() == [[2, 0], [2, 0], [2, 0], [0, 2], [0, 2]]
+
+
+def test_particles_that_begin_later_skip_the_steps_before(flow):
+    clock, x = Clock((0.0, 2.0, 6.0)), torch.zeros(1, 2).double()
+    where, speed = at_times(flow, clock, x, 2.0, [4.0, 2.0])
+    assert where[:, 0].tolist() == [[0, 4], [0, 0]]
+    assert speed[0, 0].tolist() == [0, 2]
+
+
+def test_times_that_are_not_covered(flow):
+    clock, x = Clock((0.0, 2.0, 6.0)), torch.zeros(1, 2)
+    for times, says in (([7.0], "0 to 6"), ([-1.0], "0 to 6"), ([1.0], "is before 2")):
+        with pytest.raises(wopt.DataError, match=says):
+            at_times(flow, clock, x, 2.0, times)
+    with pytest.raises(wopt.DataError, match="0 to 0"):
+        Clock((0.0,)).place(0.0)
+
+
+def test_a_clock_ends_where_the_steps_do():
+    rows = torch.zeros(1, 1)
+    three = Snapshots((0.0, 1.0, 4.0), (rows, rows + 1, rows + 2), 2)
+    assert three.clock(4).times == (0.0, 0.5, 1.0, 2.5, 4.0)
+    assert three.clock(3).times == (0.0, 0.5, 1.0, 2.5)
+    assert three.clock(9).times == three.clock(4).times
+    assert [three.before(t)[0] for t in (-1.0, 0.0, 1.0, 3.9, 4.0)] == [0.0, 0.0, 1.0, 1.0, 4.0]
+
+
+def test_a_run_without_snapshots_has_no_times(flow, tmp_path):
+    run = LoadedRun(validate({"source": {"name": "toy"}}), flow, ("a", "b"))
+    with pytest.raises(wopt.CapabilityError, match="`snapshots`"):
+        write_times(run, tmp_path, tmp_path / "x.csv", 5, [1.0], 0, velocities=False)
+
+
+def test_what_is_measured_is_read_back():
+    left = LeftOut(1.0, 9, *(float(k) for k in range(10)))
+    report = PopulationsReport((0.0, 2.0), (0.5,), (left,))
+    assert PopulationsReport.from_dict(report.to_dict()) == report
