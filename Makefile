@@ -33,6 +33,7 @@ SOAK ?= --seconds 100000
 soak: $(STAMP)  ## kill 100 runs and damage 10,000 files; goes on where it was stopped (SOAK="--seconds 600")
 	OMP_NUM_THREADS=1 $(BIN)/python tests/reliability/soak.py kills $(SOAK)
 	OMP_NUM_THREADS=1 $(BIN)/python tests/reliability/soak.py files $(SOAK)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m soak
 
 benchmark: $(STAMP)  ## what wopt costs against its rivals, as ratios (about half an hour)
 	$(BIN)/python tests/benchmarks/run.py

@@ -75,7 +75,10 @@ def test_the_shell_completes_commands_and_options():
         ("wopt run --q", 2, "plain,--quiet"),
     ):
         about = {"COMP_WORDS": words, "COMP_CWORD": str(index), "_WOPT_COMPLETE": "bash_complete"}
-        asked = "import sys; sys.argv[0] = 'wopt'; from wopt.cli.commands import cli; cli(prog_name='wopt')"
+        asked = (
+            "import sys; sys.argv[0] = 'wopt'; from wopt.cli.commands import cli; "
+            "cli(prog_name='wopt')"
+        )
         answer = subprocess.run(
             [sys.executable, "-c", asked],
             env=os.environ | about, capture_output=True, text=True, check=True,

@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from wopt.errors import BusyError, RunError
 
-try:
+if sys.platform != "win32":
     import fcntl
-except ImportError:  # pragma: no cover - Windows has none
-    fcntl = None  # type: ignore[assignment]
 
 __all__ = ["locked"]
 
@@ -36,7 +35,7 @@ def locked(folder: Path) -> Iterator[None]:
         Traceback (most recent call last):
         wopt.errors.BusyError: ...
     """
-    if fcntl is None:  # pragma: no cover
+    if sys.platform == "win32":  # which has no flock
         yield
         return
     try:

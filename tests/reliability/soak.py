@@ -11,17 +11,20 @@ Exit status 1: something was wrong.
 import argparse
 import collections
 import json
+import os
 import random
 import resource
 import shutil
 import sys
 from pathlib import Path
 
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # two threads may have one processor
+
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-KINDS = [(dtype, threads) for dtype in ("float32", "float64") for threads in (1, 2)]
+KINDS = [(dtype, threads) for threads in (1, 1, 2) for dtype in ("float32", "float64")]
 
 
 def spent():
@@ -30,7 +33,7 @@ def spent():
     return sum(one.ru_utime + one.ru_stime for one in every)
 
 
-def kills(seeds, folder):
+def kills(seeds, folder, light=False):
     """Yield a line for each run that was killed: one to three times, in each precision."""
     import kills
 
@@ -59,7 +62,7 @@ def kills(seeds, folder):
         }  # fmt: skip
 
 
-def files(seeds, folder):
+def files(seeds, folder, light=False):
     """Yield a line for each damaged file."""
     import damaged
     import small_runs
@@ -70,7 +73,9 @@ def files(seeds, folder):
         originals = small_runs.make(folder)
     damaged.limit_memory()
     for seed in seeds:
-        kind, how, done, problem = damaged.trial(originals, folder / "trial", random.Random(seed))
+        kind, how, done, problem = damaged.trial(
+            originals, folder / "trial", random.Random(seed), heavy=not light
+        )
         yield {"seed": seed, "run": kind, "how": how, "commands": done, "problem": problem}
 
 
@@ -84,6 +89,7 @@ def main():
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("what", choices=["kills", "files"])
     words.add_argument("--count", type=int, help="kills or files in all")
+    words.add_argument("--light", action="store_true", help="no commands that take a second")
     words.add_argument("--seconds", type=float, default=float("inf"), help="of processor time")
     words.add_argument("--out", type=Path, help="lines of trials, which is added to")
     asked = words.parse_args()
@@ -97,7 +103,7 @@ def main():
     seeds = iter(range(max((line["seed"] for line in before), default=-1) + 1, 10**9))
     size = sum(line.get("kills", 1) for line in before)
     with out.open("a") as lines:
-        trials = {"kills": kills, "files": files}[asked.what](seeds, folder)
+        trials = {"kills": kills, "files": files}[asked.what](seeds, folder, asked.light)
         while size < count and spent() < asked.seconds:
             line = next(trials)
             size += line.get("kills", 1)

@@ -74,7 +74,9 @@ def examine(path: Path, *, data: bool = True) -> Examined:
     _documents(run, steps, found)
     model = config is not None and shape is not None and steps is not None and whole == steps
     if model and config is not None and shape is not None:
-        found.read(run.state, lambda: load_state(run, config, *shape, start=None, lenient=True))
+        found.read(
+            run.state, lambda: load_state(run, config, shape[0], shape[1], None, lenient=True)
+        )
     if data and config is not None:
         found.read(run.data, lambda: _data(run, config))
     resumed = model and not found.keeps(run.state, run.steps, run.data, run.losses, run.log)
