@@ -116,7 +116,7 @@ def agree(command, out, tmp_path):
 
 
 QUICK = ("NaN", "a column of zeros", "1e150", "1e-300", "integers beyond 2^53", "five rows")
-QUICK += ("1e30 beside 1e-30", "ten rows")
+QUICK += ("ten rows",)
 
 
 @pytest.mark.parametrize("name", QUICK)
@@ -185,7 +185,7 @@ def ends_done(x, block, **solver):
     return found
 
 
-@pytest.mark.parametrize("block", ["ode", "coupling", "spline", "autoregressive"])
+@pytest.mark.parametrize("block", ["ode", "coupling", "spline"])
 def test_gaussian_data_end_as_done(block):
     x = torch.randn(200, 2, generator=torch.Generator().manual_seed(0)) * 3 + 1
     ends_done(x, block)

@@ -90,6 +90,7 @@ def command(
     import torch
 
     from wopt.data.tables import check_writable
+    from wopt.flow.exact import precise
     from wopt.memory import check_room
     from wopt.runs.load import load_run
 
@@ -106,8 +107,7 @@ def command(
             click.echo(f"{number} particles at {len(times)} time(s), {rows} rows: {out}")
         return
     given = None if conditions is None else _conditions(conditions, run, directory)
-    # In float64, whatever it was trained in: a steep map amplifies what is rounded away.
-    x, log_density, warned = _drawn(run.flow.double(), number, seed, given)
+    x, log_density, warned = _drawn(precise(run.flow), number, seed, given)
     beside = {"log_density": log_density.double().cpu()}
     lost = int((~torch.isfinite(x).all(dim=1)).sum())
     if importance:

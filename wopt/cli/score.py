@@ -42,13 +42,14 @@ def command(
     import torch
 
     from wopt.data.tables import check_writable, write_table
+    from wopt.flow.exact import precise
     from wopt.flow.mass import log_mass_bound
     from wopt.runs.load import load_run
     from wopt.statistics import mean_and_error
 
     check_writable(out)
     loaded = load_run(directory)
-    flow = loaded.flow.double()  # as `wopt sample`: a steep map amplifies what is rounded away
+    flow = precise(loaded.flow)
     x = _rows(loaded, data, key)
     whole = torch.isfinite(x).all(1)
     scores = torch.full((len(x),), torch.nan, dtype=torch.float64)

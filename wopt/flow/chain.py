@@ -85,7 +85,8 @@ class Chain(nn.Module):
             y.requires_grad or any(p.requires_grad for p in self.parameters())
         )
         like = x
-        if audit and not tracked and self.provides(Capability.LOG_DET | Capability.INVERSE):
+        able = not tracked and x.device.type != "mps"  # which has no float64
+        if audit and able and self.provides(Capability.LOG_DET | Capability.INVERSE):
             x, log_det = exact_inverse(list(self.blocks), x)  # type: ignore[arg-type]
             total = total + log_det
         else:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor
+from torch.nn import Module
 
 from wopt.errors import DivergenceError
 from wopt.interfaces.block import FlowBlock
 from wopt.jacobian import linearised
 
-__all__ = ["FAR", "InexactInverse", "exact_inverse", "missed", "warn_of_missed"]
+__all__ = ["FAR", "InexactInverse", "exact_inverse", "missed", "precise", "warn_of_missed"]
 
 
 class InexactInverse(RuntimeWarning):
@@ -26,6 +28,8 @@ FAR = 1e-2
 _NEAR = {torch.float64: 1e-8}
 _NEAR_SINGLE = 1e-4
 _REFINEMENTS, _NEWTON, _HALVINGS = 5, 30, 12
+
+M = TypeVar("M", bound=Module)
 
 _FEW = 64
 """Coordinates up to which Newton's method has the whole Jacobian."""
@@ -60,6 +64,15 @@ def warn_of_missed(at: Tensor, y: Tensor) -> None:
             InexactInverse,
             stacklevel=2,
         )
+
+
+def precise(flow: M) -> M:
+    """Return a flow that computes in float64, itself, where its device can.
+
+    Whatever it was trained in: a steep map amplifies what is rounded away.
+    """
+    device = next((t.device.type for t in flow.buffers()), "cpu")
+    return flow if device == "mps" else flow.double()
 
 
 @torch.no_grad()
