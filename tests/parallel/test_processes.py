@@ -22,9 +22,12 @@ from wopt.store.directory import RunDirectory, read_tensors
 from wopt.store.pieces import read_pieces
 from wopt.train.stage import Stage
 
-pytestmark = pytest.mark.skipif(
-    not torch.distributed.is_gloo_available(), reason="torch was built without gloo"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        not torch.distributed.is_gloo_available(), reason="torch was built without gloo"
+    ),
+    pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),  # Python 3.12, of threads
+]
 
 LIMIT = 60.0
 """Seconds after which a process is taken to hang, which fails a test."""
