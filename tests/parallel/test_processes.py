@@ -213,7 +213,7 @@ def test_without_shards_two_processes_agree_with_one_to_rounding(tmp_path):
 
 
 def test_pushed_particles_are_shared_in_mapped_files(tmp_path):
-    source = {**TABLE["source"], "n_train": 20_000}
+    source = {**TABLE["source"], "n_train": 9000}
     table = {**TABLE, "source": source, "stop": {"steps": 2}}
     small = {**table, "run": {**TABLE["run"], "memory": "1MB"}}
     one, two = tmp_path / "one", tmp_path / "two"
