@@ -35,14 +35,15 @@ DRAWS = {
 }
 """What draws on the device, for which ``meta`` has no generator."""
 
-SLOW = ("naf", "barycenter")
+FAST = ("ode", "residual", "kl", "potential", "entropy")
+"""Of which the fast suite makes sure; the others are slow for their number."""
 
 
 def entries(kind):
     found = [e for e in host().registry.entries(kind) if e.plugin != "session"]
     marked = []
     for entry in found:
-        marks = [pytest.mark.slow] * (entry.name in SLOW)
+        marks = [pytest.mark.slow] * (entry.name not in FAST)
         if kind == "block" and entry.name in FETCHES:
             raised = NotImplementedError, RuntimeError
             marks.append(pytest.mark.xfail(raises=raised, reason=FETCHES[entry.name]))

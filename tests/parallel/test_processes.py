@@ -19,11 +19,15 @@ from wopt.interfaces.listener import SILENT
 from wopt.runs.execute import resume, run
 from wopt.runs.together import run_table
 from wopt.store.directory import RunDirectory, read_tensors
+from wopt.store.pieces import read_pieces
 from wopt.train.stage import Stage
 
-pytestmark = pytest.mark.skipif(
-    not torch.distributed.is_gloo_available(), reason="torch was built without gloo"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        not torch.distributed.is_gloo_available(), reason="torch was built without gloo"
+    ),
+    pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),  # Python 3.12, of threads
+]
 
 LIMIT = 60.0
 """Seconds after which a process is taken to hang, which fails a test."""
@@ -206,6 +210,31 @@ def test_without_shards_two_processes_agree_with_one_to_rounding(tmp_path):
     assert together(lambda _: run(validate(table), two, report=False).steps) == [1, 1]
     first, second = (read_tensors(at / "blocks" / "001.safetensors")[0] for at in (one, two))
     assert all(torch.allclose(first[key], second[key], rtol=1e-7, atol=1e-9) for key in first)
+
+
+def test_pushed_particles_are_shared_in_mapped_files(tmp_path):
+    source = {**TABLE["source"], "n_train": 9000}
+    table = {**TABLE, "source": source, "stop": {"steps": 2}}
+    small = {**table, "run": {**TABLE["run"], "memory": "1MB"}}
+    one, two = tmp_path / "one", tmp_path / "two"
+
+    def task(rank):
+        mapped = []
+
+        def seen(self, previous):
+            mapped.append(self.sub.particles.points.untyped_storage().filename is not None)
+            return before(self, previous)
+
+        before, Stage.train = Stage.train, seen
+        return run(validate(small), two, report=False).status, mapped
+
+    run(validate(table), one, report=False)
+    # The first step sees rows that were placed in one piece, the second what both have pushed.
+    assert together(task) == [("done", [False, True])] * 2
+    assert not (two / "particles").exists()
+    same(one, two, FILES[:2])
+    points = [read_pieces(at / "state", "002.json")["points"] for at in (one, two)]
+    assert torch.equal(*points)
 
 
 def test_what_the_first_cannot_do_ends_all(whole):

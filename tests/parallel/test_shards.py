@@ -34,7 +34,8 @@ SMALL = {
     "ode": {"width": 4, "sharpness": 1.0, "steps": 1},
     "autoregressive": {"transforms": 1, "hidden": [4]},
 }
-SLOW = ("naf", "barycenter", "entropic_jko")
+SLOW = ("naf", "coupling", "maf", "spline", "barycenter", "entropic_jko")
+"""Slow, or zuko's as `zuko` is."""
 
 
 def entries(kind):
@@ -125,11 +126,14 @@ def test_every_scheme_makes_the_same_step_in_shards(entry):
     "options",
     [
         {"solver": {"optimiser": "muon"}},
-        {"solver": {"optimiser": "lbfgs"}},
+        pytest.param({"solver": {"optimiser": "lbfgs"}}, marks=pytest.mark.slow),
         {"solver": {"optimiser": "gaussian"}, "block": "affine"},
         {"solver": {"ema": 0.5, "check_every": 2, "patience": 1, "tolerance": 1e-9, "rounds": 2}},
-        {"refine": {"iterations": 2}, "stop": {"steps": 2}},
-        {"refine": {"iterations": 2, "recompute": True}, "stop": {"steps": 2}},
+        pytest.param({"refine": {"iterations": 2}, "stop": {"steps": 2}}, marks=pytest.mark.slow),
+        pytest.param(
+            {"refine": {"iterations": 2, "recompute": True}, "stop": {"steps": 2}},
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["muon", "lbfgs", "gaussian", "checks", "refined", "recomputed"],
 )

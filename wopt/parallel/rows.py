@@ -50,7 +50,7 @@ def over_rows(
         return function(*inputs)
     tensors = (*inputs, *parameters)
     if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
-        made = _OverRows.apply(of, function, len(inputs), *tensors)
+        made = _OverRows.apply(of, function, len(inputs), *tensors)  # type: ignore[no-untyped-call]
     else:
         own = of.together(lambda: _own(of, function, inputs))
         made = _gathered(of, own, len(inputs[0]))
@@ -123,11 +123,11 @@ class _OverRows(torch.autograd.Function):
             sums.append(_flat(found[len(asked) :]))
         rows = iter([of.gather(torch.cat(part), ctx.n) for part in zip(*own, strict=True)])
         of_parameters = iter(_split(of.sum(sums), parameters) if parameters else ())
-        found = [
+        back = [
             next(rows if k < ctx.count else of_parameters) if wanted else None
             for k, wanted in enumerate(ctx.wanted)
         ]
-        return None, None, None, *found
+        return None, None, None, *back
 
 
 def _flat(tensors: Sequence[Tensor]) -> Tensor:
