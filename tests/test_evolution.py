@@ -75,6 +75,7 @@ def test_snapshots_hold_particles_with_densities(tmp_path):
     assert torch.allclose(kept["log_density"], law.log_prob(kept["points"][:, 0]), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_order_two_is_seen_with_nodes(tmp_path):
     """Halving h divides the error by four."""
     errors = []

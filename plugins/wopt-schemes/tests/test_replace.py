@@ -106,6 +106,7 @@ def test_a_certificate_says_what_is_known_of_the_last_law(tmp_path):
     assert step.gradient.value > 0
 
 
+@pytest.mark.slow
 def test_fresh_particles_are_carried_by_the_map_before():
     table = copy.deepcopy(RUN)
     table["solver"]["fresh"] = True
