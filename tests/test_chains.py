@@ -76,6 +76,14 @@ def test_annealing_finds_modes_and_their_masses():
     assert float((torch.cdist(x, MODES).amin(1) < 2.5).double().mean()) > 0.99
 
 
+def test_annealing_to_narrow_modes_loses_none():
+    """Temperatures rise by factors: a first step to 1/80 leaves two of these modes or fewer."""
+    four = wopt.build("target", {"name": "random_mixture", "dim": 8, "components": 4})
+    x = annealed(four, torch.randn(500, 8, generator=chance()).double(), 600, chance(1))
+    shares = four.components(x)[1].mean(0)
+    assert float((shares - 1 / 4).abs().max()) < 0.15  # worth some fifty independent points
+
+
 def test_the_density_by_inverses_is_that_of_the_draws():
     blocks = []
     for k in range(2):

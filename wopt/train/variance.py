@@ -27,8 +27,9 @@ _FAR = 5.0
 class LogVariance:
     """Var[log q(y) + V(y)] over fixed points y, for a map whose image q is to be exp(-V)/Z.
 
-    The images of the particles under the map as it stands when a round begins, and chains of the
-    target, are the points. Zero only where q is the target at all of them, and then the gradient is
+    The points are chains of the target and the particles' images under the map as it stood when
+    each round so far began, so that a fit that is bad off its points is corrected by the next.
+    Zero only where q is the target at all of them, and then the gradient is
     zero at each point, so that a target which the family holds is found to rounding, without the
     noise of draws. Neither the target nor the map is differentiated by the points, which is what
     makes KL hard to minimise where a map has steep pieces between modes.
@@ -71,12 +72,16 @@ class LogVariance:
 
     @torch.no_grad()
     def renew(self) -> None:
-        """Choose the points anew."""
+        """Add where the map leads now, and where chains are: what an earlier round fitted stays."""
         images = self.block(self.particles)[0]
         points = torch.cat([images, self.forward.points])
         potential = self.forward.target.potential(points)
         good = points.isfinite().all(1) & potential.isfinite()
-        self.points, self.potential = points[good], potential[good]
+        if len(self.points):
+            self.points = torch.cat([self.points, points[good]])
+            self.potential = torch.cat([self.potential, potential[good]])
+        else:
+            self.points, self.potential = points[good], potential[good]
 
     def __call__(self, block: FlowBlock, rows: Tensor | None = None) -> Tensor:
         """Return the variance of a map, at all points."""

@@ -58,7 +58,7 @@ def annealed(target: Target, near: Tensor, count: int, chance: torch.Generator) 
     for level in range(_LEVELS):
         gain = ends(x)[0] - first(x)[0]
         gain = torch.where(gain.isfinite(), gain, -torch.inf)
-        least = b + (1 - b) / (_LEVELS - level)  # so that it ends
+        least = b ** (1 - 1 / (_LEVELS - level))  # so that it ends, by equal factors
         after = max(least, _next(gain, b))
         x = x[_drawn_again(((after - b) * gain).softmax(0), chance)]
         b = after
