@@ -53,6 +53,17 @@ class SnapshotsSource(wopt.Source):
 
     Raises:
         DataError: There is no such column, or there are rows of fewer than two times.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> rows = [f"{day},{day + k / 10}" for day in (0, 1, 2) for k in range(10)]
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder) / "cells.csv"
+        ...     _ = path.write_text(chr(10).join(["day,x", *rows]))
+        ...     source = SnapshotsSource(path, time="day", leave_out=[1])
+        ...     data, known = source.load(seed=0), source.snapshots()
+        >>> len(data.train), known.times, known.left_out[0][0]
+        (8, (0.0, 2.0), 1.0)
     """
 
     cites = ("tong2020",)
