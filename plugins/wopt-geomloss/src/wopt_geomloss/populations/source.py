@@ -98,7 +98,7 @@ class SnapshotsSource(wopt.Source):
         names = [name for name in table.column_names if name and name != self.time]
         picked = [names[j] for j in pick_columns(names, self.columns, origin)]
         kinds = {self.time: "continuous"} | dict.fromkeys(picked, "continuous")
-        choices = Choices([*picked, self.time], self.nan, kinds=kinds)  # type: ignore[arg-type]
+        choices = Choices([*picked, self.time], self.nan, kinds=kinds)
         x = chosen_rows(table, choices, origin).x.double()
         times = x[:, -1].unique().tolist()
         absent = [time for time in self.leave_out if time not in times]
