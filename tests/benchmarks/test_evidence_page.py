@@ -103,6 +103,24 @@ def test_a_run_is_stored_and_not_repeated(folder):
     assert len(runner.needed(catalogue.jobs(catalogue.groups(folder), folder), [done])) == 2
 
 
+def test_jobs_are_chosen_by_group_problem_and_seed(folder):
+    text = CATALOGUE + CATALOGUE.split('title = "Normal laws"')[1].replace(
+        "a plane", "a plane, twice"
+    )
+    (folder / "normal.catalogue.toml").write_text(text)
+    found = catalogue.groups(folder)
+
+    def chosen(**options):
+        return [(j.row.problem, j.seed) for j in catalogue.jobs(found, folder, **options)]
+
+    once, twice = "a plane", "a plane, twice"
+    assert chosen() == [(once, 3), (twice, 3), (once, 4), (twice, 4)]
+    assert chosen(problems=["a plane"], seeds=[4]) == [(once, 4)]
+    assert chosen(problems=["PLANE"], seeds=[4]) == [(once, 4), (twice, 4)]
+    assert chosen(problems=["twice"]) == [(twice, 3), (twice, 4)]
+    assert chosen(names=["other"]) == []
+
+
 def test_a_run_that_fails_is_told(folder):
     (folder / "plane.toml").write_text(CONFIG.replace("gaussian", "nonsense"))
     found = catalogue.groups(folder)

@@ -101,10 +101,7 @@ def command(
         from wopt.cli.sample_times import write_times
 
         rows = write_times(run, directory, out, number, times, seed, velocities=velocities)
-        if as_json:
-            print_json({"out": out, "samples": number, "times": len(times), "rows": rows})
-        elif not quiet:
-            click.echo(f"{number} particles at {len(times)} time(s), {rows} rows: {out}")
+        _tell_times(out, number, len(times), rows, quiet, as_json)
         return
     given = None if conditions is None else _conditions(conditions, run, directory)
     x, log_density, warned = _drawn(precise(run.flow), number, seed, given)
@@ -118,10 +115,7 @@ def command(
         beside |= {"log_weight": weights[:, 0], "weight": weights[:, 1]}
     _write(out, run.flow, x, beside)
     if lost:
-        warned.append(
-            f"{lost} of {len(x)} samples are not finite: the maps overflowed there. "
-            "Train longer, or with another block"
-        )
+        warned.append(_lost(lost, len(x)))
     for message in warned:
         click.secho(f"warning: {message}", fg="yellow", err=True)
     if as_json:
@@ -130,6 +124,22 @@ def command(
         click.echo(f"{len(x)} samples of {run.flow.dim} columns and {', '.join(beside)}: {out}")
     if bool(torch.isnan(log_density).all()):
         click.echo("log_density is NaN: this model has samples but no known density", err=True)
+
+
+def _lost(lost: int, number: int) -> str:
+    """Return how many samples are of no use."""
+    return (
+        f"{lost} of {number} samples are not finite: the maps overflowed there. "
+        "Train longer, or with another block"
+    )
+
+
+def _tell_times(out: Path, number: int, times: int, rows: int, quiet: bool, as_json: bool) -> None:
+    """Say what was written."""
+    if as_json:
+        print_json({"out": out, "samples": number, "times": times, "rows": rows})
+    elif not quiet:
+        click.echo(f"{number} particles at {times} time(s), {rows} rows: {out}")
 
 
 def _drawn(

@@ -151,15 +151,21 @@ def jobs(
         found: The catalogues.
         folder: Where their configurations are.
         names: Only these groups; all without any.
-        problems: Only rows whose problem has one of these words in it.
+        problems: Only rows of these problems; a word that is none stands for those that have it.
         seeds: Only these seeds, of those that a row names.
     """
+    whole = {row.problem.lower() for group in found for row in group.row}
+    wanted = [word.lower() for word in problems]
+
+    def chosen(problem: str) -> bool:
+        named = problem in wanted or any(w in problem for w in wanted if w not in whole)
+        return named or not wanted
+
     rows = [
         (group.name, row)
         for group in found
         for row in group.row
-        if (not names or group.name in names)
-        and (not problems or any(word.lower() in row.problem.lower() for word in problems))
+        if (not names or group.name in names) and chosen(row.problem.lower())
     ]
     for turn in range(max((len(row.seeds) for _, row in rows), default=0)):
         for name, row in rows:

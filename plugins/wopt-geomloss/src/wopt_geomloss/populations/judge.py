@@ -79,7 +79,7 @@ def distances(x: Tensor, y: Tensor, mass: Tensor | None = None) -> tuple[float, 
         (5.0, 5.0)
     """
     a, b = x.double().numpy(), y.double().numpy()
-    weights = [] if mass is None else mass.numpy()
+    weights = np.full(len(a), 1 / len(a)) if mass is None else mass.numpy()
     apart = ot.dist(a, b, "euclidean")
     squared = ot.emd2(weights, [], np.square(apart), numItermax=_PIVOTS)
     return float(ot.emd2(weights, [], apart, numItermax=_PIVOTS)), float(max(squared, 0.0) ** 0.5)

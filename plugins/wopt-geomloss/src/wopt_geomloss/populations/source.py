@@ -53,6 +53,17 @@ class SnapshotsSource(wopt.Source):
 
     Raises:
         DataError: There is no such column, or there are rows of fewer than two times.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> rows = [f"{day},{day + k / 10}" for day in (0, 1, 2) for k in range(10)]
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder) / "cells.csv"
+        ...     _ = path.write_text(chr(10).join(["day,x", *rows]))
+        ...     source = SnapshotsSource(path, time="day", leave_out=[1])
+        ...     data, known = source.load(seed=0), source.snapshots()
+        >>> len(data.train), known.times, known.left_out[0][0]
+        (8, (0.0, 2.0), 1.0)
     """
 
     cites = ("tong2020",)
@@ -87,7 +98,7 @@ class SnapshotsSource(wopt.Source):
         names = [name for name in table.column_names if name and name != self.time]
         picked = [names[j] for j in pick_columns(names, self.columns, origin)]
         kinds = {self.time: "continuous"} | dict.fromkeys(picked, "continuous")
-        choices = Choices([*picked, self.time], self.nan, kinds=kinds)  # type: ignore[arg-type]
+        choices = Choices([*picked, self.time], self.nan, kinds=kinds)
         x = chosen_rows(table, choices, origin).x.double()
         times = x[:, -1].unique().tolist()
         absent = [time for time in self.leave_out if time not in times]
