@@ -181,3 +181,19 @@ def test_json_output_reads_the_certificate_with_checks(finished):
     (finished / "certificate.json").write_text(json.dumps(made | {"gap": 3}))
     with pytest.raises(wopt.RunError, match=r"certificate\.json is damaged"):
         result_table(RunResult("done", "", 2), finished)
+
+
+def test_what_mutations_found(command, finished, tmp_path):
+    """A grid of no steps divided by zero; a picture of a window without ends was no picture."""
+    block = finished / "blocks/001.safetensors"
+    tensors, about = read_tensors(block)
+    for steps in (0, -3, 2**40):
+        write_tensors(block, tensors | {"steps": torch.tensor(steps)}, about)
+        answer = command("sample", finished, "-o", tmp_path / "x.npy")
+        assert answer.is_mistake(str(block), "`steps` is")
+    figures = finished / "figures.safetensors"
+    arrays, about = read_tensors(figures)
+    extent = arrays["grid_extent"].clone()
+    extent[0] = torch.nan
+    write_tensors(figures, arrays | {"grid_extent": extent}, about)
+    assert command("report", finished).is_mistake(str(figures), "grid_extent")

@@ -163,8 +163,12 @@ def _check_shapes(path: Path, tensors: Mapping[str, Tensor], labels: Labels) -> 
         if named and key in tensors and tensors[key].shape[-1] > len(named):
             raise damaged(path, f"`labels` has too few names for `{key}`")
     extent = tensors.get("grid_extent")
-    if extent is not None and len(extent) != 4:
-        raise damaged(path, "`grid_extent` has no four ends")
+    if extent is not None:
+        ends = extent.tolist()
+        if len(ends) != 4 or not (ends[0] < ends[1] and ends[2] < ends[3]):
+            raise damaged(path, "`grid_extent` is no window")
+        if not bool(extent.isfinite().all()):
+            raise damaged(path, "`grid_extent` is not finite")
 
 
 def _labels(document: Any) -> Labels:

@@ -25,6 +25,13 @@ _TIGHTEST = 1e-13
 _ON_GRIDS = {"euler": EULER, "midpoint": MIDPOINT, "rk4": RK4}
 
 
+_MOST_STEPS = 2**16
+"""Of a grid that is read from a file; refinement stops long before."""
+
+_MOST_DIGITS = 32
+"""By which tolerances were made finer, likewise."""
+
+
 class ODEBlock(wopt.FlowBlock):
     """T(x) = x(1) for  dx/dt = v(t, x), x(0) = x,  log |det DT| = int_0^1 div v(t, x(t)) dt.
 
@@ -272,6 +279,10 @@ class ODEBlock(wopt.FlowBlock):
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         super()._load_from_state_dict(*args, **kwargs)
         self._read_buffers()
+        if not 1 <= self._count <= _MOST_STEPS:
+            raise ValueError(f"`steps` is {self._count}, and no grid has so many")
+        if not 0 <= self._digits <= _MOST_DIGITS:
+            raise ValueError(f"`tightened` is {self._digits}, and no tolerance has so many digits")
 
     def _solve(
         self, x: Tensor, divergence: bool = True, reverse: bool = False, action: bool = False
