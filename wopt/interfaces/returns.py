@@ -134,8 +134,9 @@ def _dataset(source: Any, arguments: tuple[Any, ...], given: Any) -> str | None:
             )
         if not len(part):
             return f"a Dataset with rows: {name} has none"
-    if not isinstance(given.transform, AffineTransform):
-        return f"a Dataset whose transform is an AffineTransform, not {a_value(given.transform)}"
+    transform: Any = given.transform
+    if not isinstance(transform, AffineTransform):
+        return f"a Dataset whose transform is an AffineTransform, not {a_value(transform)}"
     return None
 
 

@@ -177,8 +177,8 @@ def check_objective(
     law = Laws(type(objective).__name__, tolerance)
     try:
         energy = objective.energy(particles)
-    except PluginError as error:  # of what it returned
-        raise LawError(f"{law.of} breaks shapes: {error}") from None
+    except PluginError as wrong:  # of what it returned
+        raise LawError(f"{law.of} breaks shapes: {wrong}") from None
     law("energy_is_a_scalar", float(energy.ndim), 0)
     law("energy_is_deterministic", float((objective.energy(particles) - energy).abs()), 0)
     total = sum(float(v) for v in objective.terms(particles).values())
