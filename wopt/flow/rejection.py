@@ -26,18 +26,18 @@ class Rejection(Typed):
     With weights  w_k = r/p_k  of an unnormalised target r a draw x of p_k stays with probability
     alpha_k(x) = min(1, w_k(x)/c_k);  else another draw of p_k takes its place, whatever it is. So
 
-        p_(k+1) = p_k (alpha_k + 1 - E alpha_k),    KL(p_(k+1) | r/Z) <= KL(p_k | r/Z),
+        p_(k+1) = p_k (alpha_k + 1 - E alpha_k),    KL(p_(k+1) | r/Z) <= KL(p_k | r/Z).
 
-    since the factor rises with w_k. As p_k/p is a function of w = r/p alone, the density of
-    p_1, p_2, ... costs nothing beyond that of p and r. Draws are independent. c_k is such that a
-    given share is rejected; E alpha_k is estimated at the draws by which it is chosen, and the
-    density is exact up to that.
+    As p_k/p is a function of w = r/p alone, the density of p_1, p_2, ... costs nothing beyond that
+    of p and r. Draws are independent. c_k is such that a given share is rejected; E alpha_k is
+    estimated at the draws by which it is chosen, and the density is exact up to that.
 
     Attributes:
         log_c: log c_k of each step.
         kept: E alpha_k of each step.
 
-    Source: Hertrich, Gruhlke, *Importance corrected neural JKO sampling*, 2025, Theorem 4.
+    Source: docs/theory.md (3.1); Hertrich, Gruhlke, *Importance corrected neural JKO sampling*,
+    2025.
 
     Example:
         >>> one = Rejection((0.0,), (0.75,))  # r uniform on [0, 1], p = 1/2 on [0, 2]
