@@ -142,8 +142,7 @@ def test_what_a_page_says(folder):
     lines = [line(job) for job in catalogue.jobs(found, folder)]
     text = pages.page(found, lines, folder)
     assert (
-        "| a plane | NLL | 2.35 +- 0.0707 | 9.5 Them (by hand); 1 KL left (run here) | than 1 of 2 "
-        "| 2 | 3 |"
+        "| a plane | NLL | 2.35 +- 0.07 | 9.5 Them (by hand); 1 KL left | than 1 of 2 | 2 | 3 |"
     ) in text
     assert "*Published: Them: a paper.*" in text
     assert "not run yet: seed 4" in pages.page(found, lines[:1], folder)
@@ -152,6 +151,18 @@ def test_what_a_page_says(folder):
     assert picture.stamp(picture.panels(found[0], lines, folder)) in path.read_text()
     assert picture.draw(found[0], [], folder, folder) is None
     assert not plt.get_fignums()
+
+
+def test_rivals_of_the_same_run_are_compared_by_seed(folder):
+    """Both vary by 1, their difference by 0.02 and is 0.1: no level."""
+    (group,) = catalogue.groups(folder)
+    lines = [line(job) for job in catalogue.jobs([group], folder)]
+    for one, value, rival in zip(lines, (2.0, 3.0), (2.11, 3.09), strict=True):
+        one["values"] = {"NLL": value, "NLL: KL left": rival}
+    measure = group.row[0].measure[0].model_copy(update={"published": ()})
+    found = pages.figures(measure, lines)
+    assert found.errors == (pytest.approx(0.01),)
+    assert pages.verdict(measure, found) == "yes"
 
 
 @pytest.mark.parametrize(
@@ -168,7 +179,8 @@ def test_what_a_page_says(folder):
 def test_better(values, others, better, said):
     measure = catalogue.Measure(name="m", value="a:b", better=better)
     others = tuple(("who", value, "") for value in others)
-    assert pages.verdict(measure, pages.Figures(values, others, 0)) == said
+    errors = (pages.error_of(values),) * len(others)
+    assert pages.verdict(measure, pages.Figures(values, others, errors)) == said
 
 
 def test_numbers_of_a_run_directory(tmp_path):

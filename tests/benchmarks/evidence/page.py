@@ -28,19 +28,18 @@ class Figures:
     Attributes:
         values: wopt's, by seed.
         others: Name, value and note of every figure beside them; published ones first.
-        published: How many of these are published.
+        errors: The standard error of wopt's mean less each of these; that of rivals which the same
+            run measured is of differences by seed.
     """
 
     values: tuple[float, ...]
     others: tuple[tuple[str, float, str], ...]
-    published: int
+    errors: tuple[float, ...]
 
-    @property
-    def error(self) -> float:
-        """The standard error of the mean; 0 of one seed."""
-        if len(self.values) < 2:
-            return 0.0
-        return statistics.stdev(self.values) / len(self.values) ** 0.5
+
+def error_of(values: Sequence[float]) -> float:
+    """Return the standard error of a mean; 0 of one value."""
+    return statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0.0
 
 
 def current(row: Row, lines: Sequence[Line], group: str, folder: Path = CONFIGS) -> list[Line]:
@@ -58,17 +57,22 @@ def figures(measure: Measure, lines: Sequence[Line]) -> Figures:
     """Return the numbers of a measure: wopt's, the published ones, those of rivals."""
     done = [line for line in lines if line["status"] == "done"]
     mine = tuple(line["values"][measure.name] for line in done if measure.name in line["values"])
+    own = error_of(mine)
     others = [(one.who, one.value, one.note) for one in measure.published]
+    errors = [own] * len(others)
     for rival in measure.rivals:
-        name = f"{measure.name}: {rival.who}"
-        found = [line["values"][name] for line in done if name in line["values"]]
+        pair = measure.name, f"{measure.name}: {rival.who}"
+        both = [line["values"] for line in done if line["values"].keys() >= set(pair)]
+        found = [[values[name] for name in pair] for values in both]
         if found:
-            others.append((rival.who, statistics.mean(found), rival.note or "run here"))
+            others.append((rival.who, statistics.mean(o for _, o in found), rival.note))
+            errors.append(error_of([value - other for value, other in found]))
     for one in measure.stored:
-        found = list(_stored(one.file, one.where, one.value))
-        if found:
-            others.append((one.who, statistics.mean(found), one.note or "run here"))
-    return Figures(mine, tuple(others), len(measure.published))
+        values = list(_stored(one.file, one.where, one.value))
+        if values:
+            others.append((one.who, statistics.mean(values), one.note))
+            errors.append(own)
+    return Figures(mine, tuple(others), tuple(errors))
 
 
 def _stored(file: str, where: dict[str, Any], value: str) -> Iterator[float]:
@@ -99,7 +103,7 @@ def verdict(measure: Measure, found: Figures) -> str:
     mean = statistics.mean(found.values)
     sign = 1 if measure.better == "lower" else -1
     gaps = [sign * (value - mean) for _, value, _ in found.others]
-    level = [abs(gap) <= 2 * found.error for gap in gaps]
+    level = [abs(gap) <= 2 * error for gap, error in zip(gaps, found.errors, strict=True)]
     won = sum(gap > 0 and not same for gap, same in zip(gaps, level, strict=True))
     if won == len(gaps):
         return "yes"
@@ -116,7 +120,7 @@ def _mean(values: Sequence[float]) -> str:
     if not values:
         return "-"
     text = number(statistics.mean(values))
-    return text if len(values) < 2 else f"{text} +- {number(statistics.stdev(values))}"
+    return text if len(values) < 2 else f"{text} +- {statistics.stdev(values):.1g}"
 
 
 def _lines(row: Row, lines: Sequence[Line]) -> Iterator[str]:

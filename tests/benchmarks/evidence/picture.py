@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import statistics
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -112,4 +113,4 @@ def _panel(
         axes.set_xscale("log")
     axes.set_yticks(range(len(problems)), problems)
     axes.set_ylim(len(problems) - 0.5, -0.5)
-    axes.set_title(name)
+    axes.set_title("\n".join(textwrap.wrap(name, 30)))
