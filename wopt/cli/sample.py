@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -114,16 +115,18 @@ def command(
         weights = weights.double().cpu()
         beside |= {"log_weight": weights[:, 0], "weight": weights[:, 1]}
     _write(out, run.flow, x, beside)
-    if lost:
-        warned.append(_lost(lost, len(x)))
-    for message in warned:
-        click.secho(f"warning: {message}", fg="yellow", err=True)
+    _warn([*warned, _lost(lost, len(x))] if lost else warned)
     if as_json:
         print_json({"out": out, "samples": len(x), "not_finite": lost, "warnings": warned})
     elif not quiet:
         click.echo(f"{len(x)} samples of {run.flow.dim} columns and {', '.join(beside)}: {out}")
     if bool(torch.isnan(log_density).all()):
         click.echo("log_density is NaN: this model has samples but no known density", err=True)
+
+
+def _warn(messages: Sequence[str]) -> None:
+    for message in messages:
+        click.secho(f"warning: {message}", fg="yellow", err=True)
 
 
 def _lost(lost: int, number: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -202,14 +202,7 @@ class _Attempt:
             verdict, coarse = stage.judge(block, final=final)
             retries += [self._retry("grid made finer", reason) for reason in coarse]
             if not verdict.accepted:
-                action: Action = "trained again, finer and at half the rate"
-                rejected = (*retries, self._retry(action, verdict.why_not))
-                if verdict.lacks_decrease is None or verdict.inversion_error is None:
-                    return Rejected(rejected)
-                rise = verdict.decrease  # not of the energy alone: then the step was too large
-                overfits = rise.value > 0 and _lowers(train, block)
-                noise = math.isnan(rise.error) or rise.value <= _NOISE * rise.error
-                return Rejected(rejected, overfits, noise, math.isfinite(rise.value))
+                return self._rejected(verdict, retries, train, block)
             if final:
                 break
             done = push(block, train.particles), verdict.moved
@@ -222,6 +215,19 @@ class _Attempt:
         made = (verdict, report, tuple(retries), plan, chains)
         return Accepted(block, self.step_size, train, valid, *made)
 
+    def _rejected(
+        self, verdict: Verdict, retries: Sequence[Retry], train: Subproblem, block: FlowBlock
+    ) -> Rejected:
+        """Return what the guard's verdict says of a step that may not stand."""
+        action: Action = "trained again, finer and at half the rate"
+        rejected = (*retries, self._retry(action, verdict.why_not))
+        if verdict.lacks_decrease is None or verdict.inversion_error is None:
+            return Rejected(rejected)
+        rise = verdict.decrease  # not of the energy alone: then the step was too large
+        overfits = rise.value > 0 and _lowers(train, block)
+        noise = math.isnan(rise.error) or rise.value <= _NOISE * rise.error
+        return Rejected(rejected, overfits, noise, math.isfinite(rise.value))
+
     def _fresh(self, plan: Mapping[str, float]) -> Callable[[], Subproblem] | None:
         """Return what draws the subproblem at new training particles, for steps of one stage."""
         problem, state, scheme = self.problem, self.state, self.problem.scheme
@@ -233,18 +239,20 @@ class _Attempt:
         @torch.no_grad()
         def draw() -> Subproblem:
             assert problem.draw is not None
-            start = problem.draw(batch_size, source)
+            start, objective = (
+                problem.draw(batch_size, source),
+                problem.objective.of_step(state.step),
+            )
             trace = Trace(start)
             if scheme.replaces:
                 trace = Trace(start, ahead=state.block)
-                return scheme.subproblem(self._history(trace, plan, start), problem.objective)
+                return scheme.subproblem(self._history(trace, plan, start), objective)
             previous: float | None = None
             for block, record in zip(state.blocks, state.records, strict=True):
                 past = trace.history(record.step - 1, record.step_size, previous, record.plan)
                 sub = scheme.subproblem(past, problem.objective.of_step(record.step - 1))
                 trace = trace.after(scheme, problem.objective, sub, push(block, sub.particles))
                 previous = record.step_size
-            objective = problem.objective.of_step(state.step)
             return scheme.subproblem(self._history(trace, plan), objective)
 
         return draw
