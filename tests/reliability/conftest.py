@@ -7,9 +7,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 
-@pytest.fixture(scope="session")
-def originals(tmp_path_factory):
-    """Return directories of tiny runs of all kinds; do not change them."""
-    import small_runs
-
-    return small_runs.make(tmp_path_factory.mktemp("originals"))
+@pytest.fixture
+def stranger(finished, tmp_path):
+    """Return a run directory as from a stranger, beside a file that nobody may touch."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "precious.txt").write_text("precious")
+    return finished, outside / "precious.txt"
