@@ -14,11 +14,3 @@ def stranger(finished, tmp_path):
     outside.mkdir()
     (outside / "precious.txt").write_text("precious")
     return finished, outside / "precious.txt"
-
-
-@pytest.fixture(scope="session")
-def originals(tmp_path_factory):
-    """Return directories of tiny runs of all kinds; do not change them."""
-    import small_runs
-
-    return small_runs.make(tmp_path_factory.mktemp("originals"))

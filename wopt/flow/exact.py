@@ -96,8 +96,8 @@ def exact_inverse(blocks: Sequence[FlowBlock], y: Tensor) -> tuple[Tensor, Tenso
         >>> import wopt
         >>> block = wopt.build("block", "affine").build(dim=2)
         >>> x, log_det = exact_inverse([block], torch.ones(3, 2))
-        >>> x[0].tolist(), log_det.tolist()
-        ([1.0, 1.0], [0.0, 0.0, 0.0])
+        >>> x[0].tolist(), bool((log_det == 0).all())
+        ([1.0, 1.0], True)
     """
     try:
         x = _undone(blocks, y)
