@@ -37,6 +37,7 @@ def reference():
         sys.path.pop(0)
 
 
+@pytest.mark.filterwarnings("ignore:the fit made no step")  # of columns that are drawn at random
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_python(page, tmp_path, monkeypatch, session):
     """The blocks of a page share their names, as its reader would run them."""

@@ -219,9 +219,9 @@ def test_losses_are_thinned_and_trainings_counted_on(tmp_path):
     for done in range(1, 11):  # trained again
         log.progress(1, "training", done, 600, 0.5)
     log.progress(1, "checking", 0, 1, float("nan"))  # which comes last, and forgets nothing
-    log.step(type("Record", (), {"step": 1}))
+    log.keep(1)
     log.progress(2, "training", 1, 1, float("nan"))
-    log.step(type("Record", (), {"step": 2}))
+    log.keep(2)
     first, second = map(json.loads, (tmp_path / "losses.jsonl").read_text().splitlines())
     assert (first["step"], first["what"], len(first["losses"])) == (1, "training", 200)
     assert (first["iterations"][0], first["iterations"][-1]) == (1, 610)

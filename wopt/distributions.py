@@ -11,13 +11,18 @@ CORE = "wopt-core"
 
 SHIPPED = {
     "wopt-anndata": {"source": "anndata"},
-    "wopt-blocks": {"block": "affine autoregressive icnn particles residual"},
+    "wopt-blocks": {"block": "affine autoregressive icnn mixture particles residual"},
     "wopt-functionals": {
         "objective": "chi2 dual_f_divergence energy_distance entropy f_divergence "
         "fisher_information forward_kl interaction internal ksd mmd potential renyi_divergence "
         "renyi_entropy sliced_wasserstein sum"
     },
-    "wopt-geomloss": {"objective": "barycenter sinkhorn wasserstein", "scheme": "entropic_jko"},
+    "wopt-geomloss": {
+        "objective": "barycenter sinkhorn wasserstein",
+        "scheme": "entropic_jko",
+        "source": "snapshots",
+        "step_size": "arrival",
+    },
     "wopt-jko": {
         "objective": "kl",
         "scheme": "jko",
@@ -26,13 +31,13 @@ SHIPPED = {
     },
     "wopt-measures": {
         "exact": "barenblatt equilibrium ornstein_uhlenbeck second_moment",
-        "target": "barenblatt gaussian mixture mixture_in_cube potential python random_gaussian "
-        "samples",
-        "source": "array density gaussian mixture patches picture sklearn toy",
+        "target": "barenblatt circle funnel gaussian logistic many_wells mixture mixture_in_cube "
+        "mustache posteriordb potential python random_gaussian random_mixture samples tempered",
+        "source": "array density gaussian idx mixture patches picture rejection sklearn toy",
     },
     "wopt-mlflow": {"tracker": "mlflow"},
     "wopt-schemes": {
-        "scheme": "accelerated bdf2 crank_nicolson explicit explicit_midpoint extragradient "
+        "scheme": "accelerated annealed bdf2 crank_nicolson explicit explicit_midpoint extragradient "
         "forward_backward local_flow_matching midpoint replace sdirk2 semi_forward_backward "
         "sliced_jko",
         "step_size": "arc_length backtracking",

@@ -35,6 +35,7 @@ def fit(x, **options):
     return wopt.fit(x, **QUICK, **options)
 
 
+@pytest.mark.filterwarnings("ignore:the fit made no step")
 @pytest.mark.parametrize("make", [lambda x: x, pl.from_pandas, pyarrow.Table.from_pandas])
 def test_samples_are_such_a_frame(make):
     data = make(frame())

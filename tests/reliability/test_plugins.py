@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import types
 import warnings
 
 import hostile
@@ -165,10 +166,10 @@ def test_a_component_that_exits_when_imported_is_told_with_its_distribution(sess
 
 def test_a_slow_import_is_told(command, config, monkeypatch, tmp_path):
     from wopt.cli import common
-    from wopt.host import PluginInfo, host
+    from wopt.host import PluginInfo
 
     slow = PluginInfo("slow", "wopt-slow", "1.0", seconds=common._SLOW + 1)
-    monkeypatch.setattr(host(), "plugins", [*host().plugins, slow])
+    monkeypatch.setattr(common, "host", lambda: types.SimpleNamespace(plugins=[slow]))
     answer = command("run", config({"source": {"name": "no"}}), "--out", tmp_path / "out")
     assert "plugin 'slow' took 4.0 s to import (distribution 'wopt-slow' 1.0)" in answer.err
 

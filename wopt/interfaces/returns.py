@@ -85,8 +85,12 @@ def _samples(target: Any, arguments: tuple[Any, ...], given: Any) -> str | None:
     """Return what is wrong with samples of a target, or ``None``."""
     if len(arguments) < 2:
         return None
-    n, dim = arguments[:2]
-    if isinstance(given, Tensor) and given.shape == (n, dim) and given.is_floating_point():
+    n, dim = arguments[:2]  # a target that is known by rows gives those that it has
+    if isinstance(given, Tensor) and given.is_floating_point() and given.ndim == 2:
+        rows, columns = given.shape
+    else:
+        rows, columns = 0, 0
+    if rows and columns == dim:
         return None
     return f"a tensor of shape ({n}, {dim})"
 

@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 
 from wopt.config.model import RunConfig, validate
+from wopt.errors import ConfigError
 from wopt.flow import Base, Chain, Flow, SourceBase, TargetBase
 from wopt.flow.own import in_own_units
 from wopt.flow.save import load_flow
@@ -52,6 +53,8 @@ def load(path: Path | str) -> Flow:
         True
     """
     path = Path(path)
+    if not path.exists():
+        raise ConfigError(f"{path}: there is no such file or run directory")
     return load_flow(path) if path.is_file() else load_run(path).flow
 
 

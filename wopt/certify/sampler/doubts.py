@@ -23,6 +23,8 @@ __all__ = [
 
 _ERRORS = 5.0
 """Standard errors beyond which two numbers disagree."""
+_EVEN = 1e-3
+"""Nats above their mean of the largest weight up to which no tail of the drawn ones matters."""
 _LEVEL = 1e-3
 """Chance that steps seem to change a mean which they do not."""
 _SLACK = 0.05
@@ -41,7 +43,9 @@ def doubts_of_weights(
         []
     """
     doubts = []
-    if not smoothed.k_hat <= smoothed.threshold:
+    if _even(smoothed.log_weights):
+        pass  # k-hat has no scale: it is the shape of a tail, however little that is
+    elif not smoothed.k_hat <= smoothed.threshold:
         doubts.append(
             f"k-hat {smoothed.k_hat:.2g} is above {smoothed.threshold:.2g}: the weights have no "
             "finite variance or too few draws, so log Z, moments and their errors may be far off"
@@ -58,6 +62,11 @@ def doubts_of_weights(
             "model's draws do not see all of the target, or what it says of itself is false"
         )
     return doubts
+
+
+def _even(log_weights: Tensor) -> bool:
+    """Whether the largest of the normalised weights is their mean, but for a thousandth."""
+    return float(log_weights.max()) + math.log(len(log_weights)) < _EVEN
 
 
 def doubts_of_exact(

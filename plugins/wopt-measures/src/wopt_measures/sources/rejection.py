@@ -41,7 +41,7 @@ class RejectionSource(Source):
     Example:
         >>> RejectionSource(flow="nowhere.safetensors").load(seed=0)
         Traceback (most recent call last):
-        wopt.errors.ConfigError: .../nowhere.safetensors: there is no such file
+        wopt.errors.ConfigError: .../nowhere.safetensors: there is no such file or run directory
     """
 
     cites = ("hertrich2025",)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -38,6 +38,7 @@ class CircleTarget(MixtureTarget):
     """
 
     cites: ClassVar[tuple[str, ...]] = ("hertrich2025",)
+    example: ClassVar[dict[str, Any]] = {}
 
     def __init__(
         self,
@@ -74,6 +75,7 @@ class RandomMixtureTarget(MixtureTarget):
     """
 
     cites: ClassVar[tuple[str, ...]] = ("hertrich2025",)
+    example: ClassVar[dict[str, Any]] = {}
 
     def __init__(
         self,

@@ -56,6 +56,7 @@ class MixtureInCube(MixtureTarget):
     """
 
     cites: ClassVar[tuple[str, ...]] = ("mokrov2021",)
+    example: ClassVar[dict[str, Any]] = {}
 
     def __init__(
         self,
