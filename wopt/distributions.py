@@ -37,9 +37,9 @@ SHIPPED = {
     },
     "wopt-mlflow": {"tracker": "mlflow"},
     "wopt-schemes": {
-        "scheme": "accelerated annealed bdf2 crank_nicolson explicit explicit_midpoint extragradient "
-        "forward_backward local_flow_matching midpoint replace sdirk2 semi_forward_backward "
-        "sliced_jko",
+        "scheme": "accelerated annealed bdf2 crank_nicolson explicit explicit_midpoint "
+        "extragradient forward_backward local_flow_matching midpoint replace sdirk2 "
+        "semi_forward_backward sliced_jko",
         "step_size": "arc_length backtracking",
     },
     "wopt-tensorboard": {"tracker": "tensorboard"},
