@@ -82,6 +82,7 @@ def test_it_is_made_anew_the_same(command, finished):
     assert before["statement"]["text"] in " ".join(answer.out.split())
 
 
+@pytest.mark.slow
 def test_again_repeats(command, finished):
     """Given the counts of a certificate, no clock is asked: the numbers are those of before."""
     answer = command("certify", finished, "--budget", "4s", "--json")

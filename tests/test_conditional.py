@@ -40,10 +40,15 @@ def table(path, block, **solver):
     }
 
 
-BLOCKS = [{"name": "affine"}, {"name": "ode", "width": 16, "sharpness": 1.0, "steps": 2}]
+BLOCKS = [
+    pytest.param({"name": "affine"}, id="affine"),
+    pytest.param(
+        {"name": "ode", "width": 16, "sharpness": 1.0, "steps": 2}, id="ode", marks=pytest.mark.slow
+    ),
+]
 
 
-@pytest.fixture(scope="module", params=BLOCKS, ids=lambda b: b["name"])
+@pytest.fixture(scope="module", params=BLOCKS)
 def trained(request, tmp_path_factory):
     from wopt.config.model import validate
     from wopt.runs.execute import run

@@ -91,6 +91,7 @@ def same(one, other):
     assert left == right
 
 
+@pytest.mark.slow  # tests/reliability kills in the middle of writes, and `make soak` anywhere
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signals")
 def test_killed_in_the_middle_of_a_step(command, config, table, unbroken, tmp_path):
     out = tmp_path / "out"

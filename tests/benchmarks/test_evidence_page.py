@@ -84,6 +84,7 @@ def test_results_have_one_format_and_a_line_a_run():
     assert len(set(keys)) == len(keys)
 
 
+@pytest.mark.slow
 def test_a_run_is_stored_and_not_repeated(folder):
     """By the public command, with the row's seed and settings; a run that fails is a line too."""
     (first, second) = catalogue.jobs(catalogue.groups(folder), folder)

@@ -196,7 +196,7 @@ def test_kernels_follow_what_is_sharp():
 
 
 @pytest.mark.parametrize(
-    ("number", "budget"), [(30, 0.5), pytest.param(60, 5.0, marks=pytest.mark.slow)]
+    ("number", "budget"), [(12, 0.5), pytest.param(60, 5.0, marks=pytest.mark.slow)]
 )
 def test_exact_models_are_not_accused(number, budget):
     """Under the null, at most 5 % and 2 standard errors of so many challenges may find L > 0."""

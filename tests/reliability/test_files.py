@@ -20,7 +20,9 @@ from wopt.tensors import read_tensors, write_tensors
 FILES = ("state.safetensors", "transform.safetensors", "blocks/001.safetensors", "config.toml")
 
 
-@pytest.mark.parametrize("block", range(6))
+@pytest.mark.parametrize(
+    "block", [0, 1, *(pytest.param(k, marks=pytest.mark.slow) for k in range(2, 6))]
+)
 def test_mutated_files(finished_run, tmp_path, block):
     """A sample of what `make soak` does; seeds are fixed."""
     for seed in range(8 * block, 8 * block + 8):
