@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -33,6 +33,8 @@ class BarenblattTarget(Target):
     """
 
     cites = ("vazquez2007",)
+    # Laws are checked at points of order one, where the density has to be positive.
+    example: ClassVar[dict[str, Any]] = {"radius": 20.0}
     provides = (
         Capability.POTENTIAL | Capability.SCORE | Capability.TARGET_SAMPLES | Capability.NORMALISED
     )
