@@ -174,6 +174,7 @@ def test_data_without_a_density_get_the_mixed_statement(command, config, tiny, t
     assert result["nll_gaussian"] is None or kind == "two points"
 
 
+@pytest.mark.slow
 def test_a_coarse_inverse_shows_in_the_round_trip_and_in_the_statement(
     command, config, tiny, tmp_path
 ):
@@ -208,6 +209,7 @@ def test_smoothing_leaves_no_density_to_push(command, config, tiny, tmp_path):
     assert answer.is_mistake("push_forward", "smooth_time")
 
 
+@pytest.mark.slow
 def test_the_true_divergence_of_a_mixture_lies_below_every_bound(command, config, tiny, tmp_path):
     tiny["source"] = {
         "name": "mixture", "means": [[-2.0, 0.0], [2.0, 1.0]], "n_train": 2000, "n_valid": 500,

@@ -231,6 +231,7 @@ options = dict(block="affine", solver={"iterations": 200}, guard={"retries": 0},
 ]
 
 
+@pytest.mark.slow
 def test_a_real_notebook(tmp_path):
     """In a kernel: the table is one output that is rewritten, and an interrupt is no error."""
     nbclient = pytest.importorskip("nbclient")

@@ -117,6 +117,7 @@ def test_recomputing_blocks_changes_nothing_but_memory():
     torch.testing.assert_close(one.flow.log_prob(x), two.flow.log_prob(x), rtol=0, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_an_interrupted_refinement_goes_on_to_the_same_bits(tmp_path, command, monkeypatch):
     from wopt.train import refine as room
 

@@ -195,6 +195,7 @@ def ring_form(n=8000):
     return form, float(xi.square().sum(1).mean().sqrt())
 
 
+@pytest.mark.slow
 def test_fields_see_most_of_a_ring_and_never_more_than_there_is():
     """Where affine fields are blind; and a run of few iterations gets no weaker critic."""
     form, true = ring_form(4000)

@@ -132,6 +132,7 @@ def test_columns_without_curves_are_written_as_before():
     assert Columns.from_json(curved.to_json()) == curved
 
 
+@pytest.mark.slow
 def test_a_run_resumes_to_the_same_bits(tmp_path):
     np.save(tmp_path / "rows.npy", normal(400, 2).exp().numpy())
     source = {"name": "array", "path": tmp_path / "rows.npy", "preprocess": "gaussianise"}

@@ -44,6 +44,7 @@ def growth(n, *names):
     return float(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
 
 
+@pytest.mark.slow
 def test_4000_particles_take_less_than_one_matrix_of_pairs():
     """4000 x 4000 numbers are 128 MB, and autograd would keep several of them."""
     assert growth(4000, "mmd", "interaction", "ksd") < 120

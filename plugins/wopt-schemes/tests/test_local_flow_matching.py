@@ -38,6 +38,7 @@ def test_the_process_is_drawn_exactly():
     assert torch.allclose(torch.cov(end.T), covariance, atol=4 * 1.5 / 200)
 
 
+@pytest.mark.slow
 def test_a_trained_step_meets_the_exact_flow():
     """Moments of 4,000 moved samples against the flow of their own moments, to 2 %."""
     draw = torch.Generator().manual_seed(0)
