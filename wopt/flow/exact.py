@@ -25,8 +25,8 @@ class InexactInverse(RuntimeWarning):
 FAR = 1e-2
 """By how much F(x) may miss y, as a share of 1 + |y|, before x is called no inverse of it."""
 
-_NEAR = {torch.float64: 1e-6}
-_NEAR_SINGLE = 1e-4
+_NEAR = {torch.float64: 2e-4}
+_NEAR_SINGLE = 2e-4
 _REFINEMENTS, _NEWTON, _HALVINGS = 5, 10, 6
 
 M = TypeVar("M", bound=Module)
