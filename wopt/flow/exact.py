@@ -25,8 +25,8 @@ class InexactInverse(RuntimeWarning):
 FAR = 1e-2
 """By how much F(x) may miss y, as a share of 1 + |y|, before x is called no inverse of it."""
 
-_NEAR = {torch.float64: 2e-4}
-_NEAR_SINGLE = 2e-4
+_NEAR = 2e-4
+"""The same share up to which an inverse is left as it is: its log-density is that of the row."""
 _REFINEMENTS, _NEWTON, _HALVINGS = 5, 10, 6
 
 M = TypeVar("M", bound=Module)
@@ -102,7 +102,7 @@ def exact_inverse(blocks: Sequence[FlowBlock], y: Tensor) -> tuple[Tensor, Tenso
     try:
         x = _undone(blocks, y)
         at, log_det = _audited(blocks, x)
-        off = missed(at, y, _NEAR.get(y.dtype, _NEAR_SINGLE))
+        off = missed(at, y, _NEAR)
         x = x.double()
     except DivergenceError:  # in float64 it may be within reach
         x, log_det = torch.full_like(y, torch.nan).double(), torch.zeros_like(y[:, 0])
@@ -119,14 +119,14 @@ def _mended(blocks: Sequence[FlowBlock], y: Tensor, x: Tensor) -> tuple[Tensor, 
     finer = [copy.deepcopy(block).double() for block in blocks]
     at, log_det = _audited(finer, x)
     for _ in range(_REFINEMENTS + 1):
-        rows = missed(at, y, _NEAR[torch.float64]).nonzero()[:, 0]
+        rows = missed(at, y, _NEAR).nonzero()[:, 0]
         if not len(rows):
             return x, log_det
         _take(rows, finer, _undone(finer, y[rows]), x, y, at, log_det)
         if not sum(block.refine() for block in finer):
             break
     for _ in range(_NEWTON if y.shape[1] <= _FEW else 0):
-        rows = missed(at, y, _NEAR[torch.float64]).nonzero()[:, 0]
+        rows = missed(at, y, _NEAR).nonzero()[:, 0]
         if not len(rows) or not _newton_step(rows, finer, x, y, at, log_det):
             break
     lost = missed(at, y)
