@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
 import click
 
 from wopt.permission import allow_changed_data, allow_code
@@ -10,45 +15,34 @@ __all__ = ["with_permission"]
 
 
 def with_permission(command: click.Command) -> click.Command:
-    """Return the command with the options ``--allow-code`` and ``--allow-changed-code``."""
+    """Return the command with the options that allow code and changed data."""
     known = {option for parameter in command.params for option in parameter.opts}
     if "--allow-code" not in known:
         command.params += [
-            click.Option(
-                ["--allow-code"],
-                is_flag=True,
-                expose_value=False,
-                callback=_allow,
-                help="Run the Python file that the configuration names, such as a target's.",
+            _flag(
+                "--allow-code",
+                allow_code,
+                "Run the Python file that the configuration names, such as a target's.",
             ),
-            click.Option(
-                ["--allow-changed-code"],
-                is_flag=True,
-                expose_value=False,
-                callback=_allow_changed,
-                help="The same, also if the file is not the one that the run recorded.",
+            _flag(
+                "--allow-changed-code",
+                functools.partial(allow_code, changed=True),
+                "The same, also if the file is not the one that the run recorded.",
             ),
-            click.Option(
-                ["--allow-changed-data"],
-                is_flag=True,
-                expose_value=False,
-                callback=_allow_data,
-                help="Go on if the source gives other data than the run was made from.",
+            _flag(
+                "--allow-changed-data",
+                allow_changed_data,
+                "Go on if the source gives other data than the run was made from.",
             ),
         ]
     return command
 
 
-def _allow(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
-    if value:
-        ctx.with_resource(allow_code())
+def _flag(name: str, allow: Callable[[], AbstractContextManager[Any]], words: str) -> click.Option:
+    """Return an option that allows something until the command ends."""
 
+    def given(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
+        if value:
+            ctx.with_resource(allow())
 
-def _allow_changed(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
-    if value:
-        ctx.with_resource(allow_code(changed=True))
-
-
-def _allow_data(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
-    if value:
-        ctx.with_resource(allow_changed_data())
+    return click.Option([name], is_flag=True, expose_value=False, callback=given, help=words)
