@@ -213,3 +213,5 @@ def test_times_that_are_not_there_are_told(cells, command, monkeypatch):
     assert (status, "0 to 2" in said) == (2, True)
     status, said = command("sample", "out", "--velocities", "-o", "x.csv")
     assert (status, "--time 1.5" in said) == (2, True)
+    status, said = command("sample", "out", "--time", "1", "--importance", "-o", "x.csv")
+    assert (status, "no use for --importance" in said) == (2, True)
