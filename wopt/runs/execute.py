@@ -57,9 +57,9 @@ _REPORT, _PANELS = 0.9, 0.12
 """Processor seconds of a report, and of a step's panels in it."""
 
 SAMPLES = 2000
+"""Rows of ``samples.npy``."""
 
 _GO_ON = "go on with `wopt resume {}`"
-"""Rows of ``samples.npy``."""
 
 
 def run(
@@ -104,7 +104,7 @@ def _first(directory: RunDirectory, prepared: Prepared) -> State:
     dataset = _dataset(prepared)
 
     def write() -> None:
-        remember_data(directory, prepared.loaded or dataset)
+        remember_data(directory, prepared.config.source, prepared.loaded or dataset)
         conditions = conditions_of(dataset) if dataset.condition else None
         save_transform(directory, dataset.transform, dataset.names, conditions)
 
