@@ -12,9 +12,12 @@ import torch
 import wopt
 from wopt.config.model import validate
 from wopt.config.read import override
+from wopt.parallel import Team, joined
 from wopt.report.compare import compare, rows
+from wopt.runs.evolution import Evolution
 from wopt.runs.examine import examine
 from wopt.runs.execute import resume, run
+from wopt.runs.prepare import prepare
 from wopt.store.directory import RunDirectory, read_tensors
 from wopt.store.distances import Distances
 from wopt.store.result import RunResult
@@ -82,6 +85,17 @@ def test_snapshots_hold_particles_with_densities(tmp_path):
     assert [path.name for path in found.damaged] == ["002.safetensors"]
     assert (found.sampled, found.resumed) == (True, False)
     assert "delete the damaged snapshots" in found.advice[0]
+
+
+def test_the_first_process_of_several_looks_by_itself(tmp_path):
+    """The others are at the next step by then, so nothing may be shared with them."""
+    drawn = {**HEAT["source"], "rule": "random", "n_train": 40, "n_valid": 40}
+    config = validate({**HEAT, "source": drawn, "snapshots": {"times": [0.0]}})
+    prepared, directory = prepare(config), RunDirectory(tmp_path)
+    state = prepared.problem.begin(prepared.train, prepared.valid)
+    with joined(Team(size=2)):
+        Evolution(directory, prepared).see(state)
+    assert directory.snapshot(0).exists()
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from wopt.errors import ConfigError, RunError
+from wopt.parallel import alone
 from wopt.particles import Particles
 from wopt.reading import parsed_json
 from wopt.runs.distances import distances
@@ -67,7 +68,8 @@ class Evolution:
         """Keep a snapshot if the state stands at a time that was asked for."""
         time = elapsed(state.records)
         if self._is_asked(time):
-            self._keep(state, time)
+            with alone():  # only the first process looks
+                self._keep(state, time)
 
     def end(self, state: State) -> tuple[Distances, ...]:
         """Keep the last snapshot, and return how far the evolution was from exact, by time."""
