@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from wopt.report.pieces import png, svg
 from wopt.report.style import BLUE, GREEN, MUTED, ORANGE, VERMILION, WIDTH, Array, Picture
 from wopt.store.distances import Distances
-from wopt.store.documents import damaged
+from wopt.store.documents import SPARE, damaged
 from wopt.tensors import read_tensors
 
 __all__ = ["Snapshot", "evolution", "exactness", "read_snapshot"]
@@ -54,7 +54,7 @@ def read_snapshot(path: Path) -> Snapshot:
         if "exact" in arrays and arrays["exact"].shape[1:] != points.shape[1:]:
             raise ValueError("`exact` is of another dimension")
     except (KeyError, ValueError, TypeError) as error:
-        raise damaged(path, str(error)) from None
+        raise damaged(path, str(error), SPARE) from None
     return Snapshot(time, arrays)
 
 

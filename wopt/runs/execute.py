@@ -57,9 +57,9 @@ _REPORT, _PANELS = 0.9, 0.12
 """Processor seconds of a report, and of a step's panels in it."""
 
 SAMPLES = 2000
+"""Rows of ``samples.npy``."""
 
 _GO_ON = "go on with `wopt resume {}`"
-"""Rows of ``samples.npy``."""
 
 
 def run(
@@ -96,7 +96,7 @@ def begin(
     with carried_out(config, out), _claimed(directory, new=True):
         by_first(lambda: directory.create(table))
         state = _first(directory, prepared)
-        return _carried_out(directory, config, prepared, state, listener, began, report)
+        return _completed(directory, config, prepared, state, listener, began, report)
 
 
 def _first(directory: RunDirectory, prepared: Prepared) -> State:
@@ -104,7 +104,7 @@ def _first(directory: RunDirectory, prepared: Prepared) -> State:
     dataset = _dataset(prepared)
 
     def write() -> None:
-        remember_data(directory, prepared.loaded or dataset)
+        remember_data(directory, prepared.config.source, prepared.loaded or dataset)
         conditions = conditions_of(dataset) if dataset.condition else None
         save_transform(directory, dataset.transform, dataset.names, conditions)
 
@@ -137,7 +137,7 @@ def resume(out: Path, listener: Listener = SILENT, *, report: bool = True) -> Ru
             by_first(lambda: settle(directory, config))
         else:  # it was killed before its first state was written
             state = _first(directory, prepared)
-        return _carried_out(directory, config, prepared, state, listener, began, report, changed)
+        return _completed(directory, config, prepared, state, listener, began, report, changed)
 
 
 @contextlib.contextmanager
@@ -156,7 +156,7 @@ def _claimed(directory: RunDirectory, *, new: bool = False) -> Iterator[None]:
         yield
 
 
-def _carried_out(
+def _completed(
     directory: RunDirectory,
     config: RunConfig,
     prepared: Prepared,

@@ -25,6 +25,7 @@ from wopt.tensors import read_tensors, write_tensors
 from wopt.train.problem import State, Trace
 
 __all__ = [
+    "kept_steps",
     "known_steps",
     "load_blocks",
     "load_state",
@@ -164,12 +165,16 @@ def load_blocks(
     known = _known(run)[1]
     refined = _refined(run, known)
     blocks = []
-    first = max(1, known.step) if config.scheme.replaces else 1
-    for step in range(first, known.step + 1):
+    for step in kept_steps(config, known.step):
         tensors = read_tensors(run.block(step))[0] if refined is None else _of_step(refined, step)
         at = run.block(step) if refined is None else run.refined
         blocks.append(_block(run, at, tensors, config, step, dim, condition))
     return blocks
+
+
+def kept_steps(config: RunConfig, steps: int) -> range:
+    """Return the steps whose maps make up the model after so many of them."""
+    return range(max(1, steps) if config.scheme.replaces else 1, steps + 1)
 
 
 def known_steps(run: RunDirectory) -> int:

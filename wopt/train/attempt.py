@@ -239,14 +239,12 @@ class _Attempt:
         @torch.no_grad()
         def draw() -> Subproblem:
             assert problem.draw is not None
-            start, objective = (
-                problem.draw(batch_size, source),
-                problem.objective.of_step(state.step),
-            )
-            trace = Trace(start)
+            start = problem.draw(batch_size, source)
+            objective = problem.objective.of_step(state.step)
             if scheme.replaces:
                 trace = Trace(start, ahead=state.block)
                 return scheme.subproblem(self._history(trace, plan, start), objective)
+            trace = Trace(start)
             previous: float | None = None
             for block, record in zip(state.blocks, state.records, strict=True):
                 past = trace.history(record.step - 1, record.step_size, previous, record.plan)

@@ -104,7 +104,7 @@ class Stage:
             accuracy=self._accuracy,
             share=self._share if self.solver.weights is not None else None,
             cost=self._cost,
-            each_round=_nothing if variance is None else variance.renew,
+            each_round=None if variance is None else variance.renew,
             listener=told,
         )
 
@@ -184,10 +184,6 @@ class Stage:
 
     def _cost(self) -> float:
         return 1.0 if self.forward is None else self.forward.mean_cost
-
-
-def _nothing() -> None:
-    pass
 
 
 def _alike(block: FlowBlock, previous: FlowBlock) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import ot
 import torch
@@ -60,7 +62,7 @@ def left_out(
     own = distances(carry(before, begin, time), rows)
     straight = distances(middle, rows, mass)
     half = len(rows) // 2
-    noise = distances(rows[:half], rows[half : 2 * half])
+    noise = distances(rows[:half], rows[half : 2 * half]) if half else (math.nan, math.nan)
     return LeftOut(
         time, len(rows), *own, *straight, *distances(before, rows), *distances(after, rows), *noise
     )

@@ -9,7 +9,6 @@ from pydantic import Field
 
 from wopt.seeds import generator
 from wopt_measures.laws.gaussian import GaussianLaw
-from wopt_measures.laws.mixture import MixtureLaw
 from wopt_measures.targets.gaussian import GaussianTarget
 from wopt_measures.targets.mixture import MixtureTarget
 
@@ -68,6 +67,4 @@ class MixtureInCube(MixtureTarget):
     ) -> None:
         source = generator(draw, "mixture_in_cube", dim, components)
         means = (2 * torch.rand(components, dim, dtype=torch.float64, generator=source) - 1) * span
-        self.law = MixtureLaw.make(means.tolist(), scale)
-        self.dim = dim
-        self.convexity = self.law.convexity
+        super().__init__(means.tolist(), scale)
