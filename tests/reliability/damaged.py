@@ -123,7 +123,7 @@ DRAWN = 0.15
 
 @contextlib.contextmanager
 def undrawn():
-    """Make pictures without letting matplotlib lay them out and draw them, most of a page's time."""
+    """Make pictures without laying them out and drawing them, which is most of a page's time."""
 
     def boxes(figure, rows):
         panels = 1 if rows is None else sum(map(len, rows)) + bool(figure.legends)
