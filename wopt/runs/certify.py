@@ -161,7 +161,7 @@ class Carried:
 
 @contextlib.contextmanager
 def _solvable() -> Iterator[None]:
-    """Say of equations without a solution that there is no certificate: the run stands all the same.
+    """Say of equations without a solution that there is no certificate; the run stands.
 
     Raises:
         CertificateError: Equations of a measurement are singular, or not finite.

@@ -78,7 +78,7 @@ class RadialField:
         kept = self.coefficients
         for ridge in _RIDGES:
             self.coefficients, singular = torch.linalg.solve_ex(gram + ridge * size * eye, linear)
-            if singular:  # the bumps' sizes have nothing in common, as of rows of sizes 1 and 1e30
+            if singular:  # all rows in one point, as those of size one are beside 1e30
                 continue
             phi, divergence = self(validation.points)
             squares = phi.square().sum(1)
