@@ -114,7 +114,7 @@ def wrong(status, out, err, outside, before):
     return ""
 
 
-HEAVY = {"resume": 0.15, "report": 0.4, "compare": 0.4, "certify": 0.3}
+HEAVY = {"resume": 0.04, "report": 0.1, "compare": 0.2, "certify": 0.1}
 """How often commands are called that make a page."""
 
 DRAWN = 0.15
