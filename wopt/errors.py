@@ -3,6 +3,7 @@
 __all__ = [
     "BusyError",
     "CapabilityError",
+    "CertificateError",
     "ConfigError",
     "Converged",
     "DamagedError",
@@ -60,6 +61,10 @@ class BusyError(RunError):
 
 class TeamError(WoptError):
     """A process of a run of several that ended or does not answer."""
+
+
+class CertificateError(WoptError):
+    """A certificate that cannot be measured; the run that it is of stands."""
 
 
 class Converged(WoptError):

@@ -14,7 +14,10 @@ from typing import Any
 
 from wopt.errors import RunError
 
-__all__ = ["cannot_write", "finite", "remove_leftovers", "replacing", "write_json", "write_text"]
+__all__ = [
+    "cannot_write", "check_takes_files", "finite", "remove_leftovers", "replacing", "write_json",
+    "write_text",
+]  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -53,10 +56,34 @@ def replacing(path: Path) -> Iterator[Path]:
                 temporary.unlink(missing_ok=True)
 
 
+def check_takes_files(path: Path) -> None:
+    """Raise if no file can be made where ``path`` is to be, before work is done that would be lost.
+
+    Raises:
+        RunError: The disk is full, or the folder cannot be written.
+
+    Example:
+        >>> check_takes_files(Path("/not/there.txt"))
+        Traceback (most recent call last):
+        wopt.errors.RunError: cannot write /not/there.txt: /not is gone; ...
+    """
+    try:
+        handle, name = tempfile.mkstemp(
+            dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix
+        )
+        try:
+            os.write(handle, b"x")  # a full disk still takes empty files
+        finally:
+            os.close(handle)
+            os.unlink(name)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
 def cannot_write(path: Path, error: OSError) -> RunError:
     """Return the error of a file that could not be written, with what to do."""
     why = str(error)
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or _SHORT.search(why):
         why = "the disk is full"
     elif not path.parent.is_dir():
         why = f"{path.parent} is gone"
@@ -67,6 +94,9 @@ def cannot_write(path: Path, error: OSError) -> RunError:
         "another place and try again (a run goes on with `wopt resume`)"
     )
 
+
+_SHORT = re.compile(r"requested and \d+ written")
+"""What numpy says of a full disk, without a number of the error."""
 
 _LEFTOVER = re.compile(r"\.(.+)\.[a-z0-9_]{8}(\.[a-z]+)")
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import importlib.metadata
 import os
+import sys
 import time
 import traceback
 from collections.abc import Iterable
@@ -15,6 +17,7 @@ import pluggy
 
 from wopt.errors import PluginError
 from wopt.plugin import API_VERSION, GROUP, Hooks
+from wopt.reading import printable
 from wopt.registry import Entry, Registry
 
 __all__ = ["Host", "PluginInfo", "host", "register"]
@@ -91,7 +94,8 @@ class Host:
         began = time.perf_counter()
         try:
             self._check_free(info)
-            module = point.load()
+            with contextlib.redirect_stdout(sys.stderr):  # which `--json` has for itself
+                module = point.load()
             info.seconds = time.perf_counter() - began
             _check_api(module)
             with self.registry.registering(point.name):
@@ -101,8 +105,10 @@ class Host:
                 hook = self._manager.subset_hook_caller("wopt_register", remove_plugins=others)
                 hook(registry=self.registry)
             info.components = [e for e in self.registry.entries() if e.plugin == point.name]
+        except KeyboardInterrupt:
+            raise
         # A plugin must not be able to end the host, whatever it does at import.
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             if module is not None and self._manager.is_registered(module):
                 self._manager.unregister(module)
             info.status = "failed"
@@ -167,5 +173,5 @@ def _check_api(module: Any) -> None:
 
 
 def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or "no message"
+    text = printable(" ".join(str(error).split())) or "no message"
     return text if isinstance(error, PluginError) else f"{type(error).__name__}: {text}"

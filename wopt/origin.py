@@ -11,6 +11,7 @@ from typing import Any
 
 from wopt.errors import PluginError, WoptError
 from wopt.host import host
+from wopt.reading import printable
 from wopt.registry import KINDS
 
 __all__ = ["a_value", "culprit", "in_words", "origin", "returning"]
@@ -48,7 +49,7 @@ def in_words(error: BaseException) -> str:
         >>> in_words(ValueError("two", "lines"))
         "ValueError: ('two', 'lines')"
     """
-    text = " ".join(str(error).split()) or "no message"
+    text = printable(" ".join(str(error).split())) or "no message"
     return f"{type(error).__name__}: {text[:500]}"
 
 

@@ -184,7 +184,10 @@ def appending(path: Path, text: str) -> None:
                 f"{path}: has another name too (a hard link), and what is added would appear "
                 "there; put a copy in its place"
             )
-        os.write(handle, text.encode("utf-8", "backslashreplace"))
+        data = text.encode("utf-8", "backslashreplace")
+        if os.write(handle, data) < len(data):  # the disk is full: no half a line
+            os.ftruncate(handle, about.st_size)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     finally:
         os.close(handle)
 

@@ -236,7 +236,9 @@ def _resolve(path: str) -> type:
 def _import(entry: Entry, distribution: str = "") -> type:
     try:
         return _resolve(entry.path)
-    except (Exception, SystemExit) as error:  # a module may do anything when it is imported
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a module may do anything when it is imported
         brought = f" (distribution {distribution})" if distribution else ""
         raise PluginError(
             f"{entry.kind} {entry.name!r} of plugin {entry.plugin!r}{brought} cannot be imported "

@@ -131,6 +131,31 @@ def test_all_odd_tables(name, preprocess, command, config, tmp_path):
     judge(name, command, config, tmp_path, preprocess)
 
 
+@pytest.mark.parametrize("kind", ["complex128", "datetime64[D]"])
+def test_values_that_are_no_real_numbers_are_refused(kind):
+    """numpy makes floats of them, with a warning that half is lost, or with none."""
+    with pytest.raises(wopt.DataError, match="not numbers"):
+        wopt.fit(np.arange(40).reshape(20, 2).astype(kind), listener=False)
+
+
+def test_rows_of_sizes_far_apart_have_no_certificate_and_end_well():
+    """Equations of its fits are singular: that is said, and the run stands."""
+    from wopt.certify.fields.radial import RadialField
+    from wopt.errors import CertificateError
+    from wopt.stein.form import SteinForm
+
+    y = torch.full((60, 2), 0.25).double()  # of which rows of size one look beside 1e30
+    form = SteinForm(y, y / 2, -torch.ones(60).double(), None)
+    assert RadialField(form, form).coefficients.tolist() == [0.0] * 10
+    rows = np.exp(25 * np.random.default_rng(2).normal(size=(300, 2)))
+    made = wopt.fit(
+        rows, block={"name": "ode", "width": 4, "steps": 1}, scheme={"name": "jko", "step_size": 1},
+        solver={"iterations": 3}, stop={"steps": 1}, preprocess="whiten", listener=False,
+    )  # fmt: skip
+    with pytest.raises(CertificateError, match="many sizes apart"):
+        made.certificate()
+
+
 # What was not whitened, and is far off.
 
 

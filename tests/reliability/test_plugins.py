@@ -132,7 +132,7 @@ class _Point:
         return self.act()
 
 
-def test_import_errors_exits_and_versions_leave_the_others(module):
+def test_import_errors_exits_and_versions_leave_the_others(module, capsys):
     good = "import wopt\n@wopt.hookimpl\ndef wopt_register(registry):\n"
     good += "    registry.add('block', 'fine', 'torch.nn:Linear')\n"
     texts = {
@@ -140,6 +140,8 @@ def test_import_errors_exits_and_versions_leave_the_others(module):
         "fails": "import not_there\n",
         "newer": "WOPT_API = (99, 0)\n" + good,
         "odd": "WOPT_API = 'one'\n" + good,
+        "base": "raise BaseException('\\x1b[2J gone')\n",
+        "talks": "print('hello')\n" + good.replace("fine", "other"),
         "works": good,
     }
     points = [
@@ -147,7 +149,9 @@ def test_import_errors_exits_and_versions_leave_the_others(module):
         for name, text in texts.items()
     ]
     found = {info.name: info for info in Host(points).plugins}
-    assert {name for name, info in found.items() if info.status == "ok"} == {"works"}
+    assert {name for name, info in found.items() if info.status == "ok"} == {"works", "talks"}
+    assert "BaseException: \\x1b[2J gone" in found["base"].error
+    assert capsys.readouterr().out == ""  # which is of the command's, JSON say
     assert "99.0" in found["newer"].error
     assert "not_there" in found["fails"].error
     assert "SystemExit" in found["exits"].error

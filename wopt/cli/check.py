@@ -39,7 +39,9 @@ def command(plugin: str) -> int:
         except WoptError as error:
             broken += 1
             click.secho(f"broken: {error}", fg="red")
-        except (Exception, SystemExit) as error:  # a component may raise anything
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a component may raise anything
             broken += 1
             who = culprit(error)
             where = "" if who is None else f"{who.rpartition(', ')[2]}: "

@@ -24,7 +24,7 @@ def main() -> None:
             status = _run()
     except KeyboardInterrupt:
         status = _fail("interrupted", 130)
-    except (Exception, SystemExit) as error:  # of a plugin, or of wopt itself
+    except BaseException as error:  # of a plugin, or of wopt itself
         status = _fail(_unexpected(error), 1)
     sys.exit(status if isinstance(status, int) else 0)
 

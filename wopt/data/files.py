@@ -86,6 +86,8 @@ def existing_file(path: str | Path) -> Path:
     where = "" if path.is_absolute() else f" (looked in {Path.cwd()})"
     if path.is_dir():
         raise DataError(f"{path} is a folder; name a file in it{where}")
+    if path.exists():
+        raise DataError(f"{path} is a pipe, a socket or a device; write it to a file first{where}")
     if not path.parent.is_dir():
         raise DataError(f"{path} does not exist, nor does the folder {path.parent}{where}")
     beside = sorted(other.name for other in path.parent.iterdir())

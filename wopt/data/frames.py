@@ -77,6 +77,11 @@ def _of_array(x: Any, pyarrow: Any) -> Any:
     if hasattr(x, "detach"):
         x = x.detach().cpu()
     array = np.asarray(x)
+    if array.dtype.kind in "cmM":  # numpy would drop imaginary parts, and count nanoseconds
+        raise DataError(
+            f"x holds values of type {array.dtype}, not numbers; make them real: parts, or times "
+            "since a moment"
+        )
     if array.dtype.kind not in "biuf":
         array = array.astype(np.float64)
     if array.ndim != 2 or not array.shape[1]:

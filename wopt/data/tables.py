@@ -20,7 +20,7 @@ from wopt.data.files import (
     load_columns,
 )
 from wopt.errors import DataError
-from wopt.files import replacing
+from wopt.files import check_takes_files, replacing
 from wopt.registry import close_matches
 
 __all__ = [
@@ -197,10 +197,11 @@ def _put(path: Path, content: io.BytesIO) -> None:
 
 
 def check_writable(path: str | Path) -> None:
-    """Raise unless :func:`write_table` knows the file's suffix and its folder exists.
+    """Raise unless :func:`write_table` knows the file's suffix and its folder takes files.
 
     Raises:
-        DataError: It does not.
+        DataError: The suffix is unknown, or there is no folder.
+        RunError: The folder cannot be written.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in WRITABLE:
@@ -210,6 +211,7 @@ def check_writable(path: str | Path) -> None:
         )
     if not Path(path).parent.is_dir():
         raise DataError(f"{path} cannot be written: the folder {Path(path).parent} does not exist")
+    check_takes_files(Path(path))
 
 
 def is_numeric(kind: Any) -> bool:

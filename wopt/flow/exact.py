@@ -27,7 +27,7 @@ FAR = 1e-2
 
 _NEAR = 2e-4
 """The same share up to which an inverse is left as it is: its log-density is that of the row."""
-_REFINEMENTS, _NEWTON, _HALVINGS = 5, 10, 6
+_CORRECTIONS, _REFINEMENTS, _NEWTON, _HALVINGS = 3, 5, 10, 6
 
 M = TypeVar("M", bound=Module)
 
@@ -79,8 +79,16 @@ def precise(flow: M) -> M:
 def exact_inverse(blocks: Sequence[FlowBlock], y: Tensor) -> tuple[Tensor, Tensor]:
     """Return x with F(x) = y, and  -log |det DF(x)|, for F the audited maps one after another.
 
-    The blocks' own inverses come first. Where F misses y, copies in float64 invert anew, with finer
-    grids if they have some, and then Newton's method, with step halving, does what is left.
+    The blocks' own inverses come first. Where F misses y, copies in float64 go on, rows by rows:
+
+    1. they invert what they should have been given instead, z + (y - F(G(z))) for their inverse G
+       and z that was given so far, beginning with y. Where G is nearly F^-1 each such step costs
+       one inverse and one audit and gains about as many digits as G has;
+    2. they invert with finer grids, if they have some;
+    3. Newton's method, with step halving, does what is left.
+
+    Source: of the first, Stetter, *The defect correction principle and discretization methods*,
+    Numerische Mathematik 29, 1978.
 
     Args:
         blocks: T_1, ..., T_N, which provide LOG_DET and INVERSE.
@@ -105,26 +113,49 @@ def exact_inverse(blocks: Sequence[FlowBlock], y: Tensor) -> tuple[Tensor, Tenso
         off = missed(at, y, _NEAR)
         x = x.double()
     except DivergenceError:  # in float64 it may be within reach
-        x, log_det = torch.full_like(y, torch.nan).double(), torch.zeros_like(y[:, 0])
+        x, at = torch.full_like(y, torch.nan).double(), torch.full_like(y, torch.nan)
+        log_det = torch.zeros_like(y[:, 0])
         off = torch.ones_like(log_det, dtype=torch.bool)
     if not len(y) or not off.any():
         return x, -log_det
     log_det = log_det.double()
-    x[off], log_det[off] = _mended(blocks, y[off].double(), x[off])
+    known = x[off], at[off], log_det[off]
+    x[off], log_det[off] = _mended(blocks, y[off].double(), *known, whole=y.dtype == torch.float64)
     return x, -log_det.to(y.dtype)
 
 
-def _mended(blocks: Sequence[FlowBlock], y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return better inverses than ``x`` and log |det DF| there, NaN where F still misses y."""
+def _mended(
+    blocks: Sequence[FlowBlock], y: Tensor, x: Tensor, at: Tensor, log_det: Tensor, *, whole: bool
+) -> tuple[Tensor, Tensor]:
+    """Return better inverses than ``x`` and log |det DF| there, NaN where F still misses y.
+
+    Args:
+        blocks: T_1, ..., T_N.
+        y: What is to be inverted.
+        x: Inverses so far.
+        at: F(x).
+        log_det: log |det DF(x)|.
+        whole: Whether these were computed in float64.
+    """
     finer = [copy.deepcopy(block).double() for block in blocks]
-    at, log_det = _audited(finer, x)
-    for _ in range(_REFINEMENTS + 1):
+    if not whole or not x.isfinite().any():
+        x = _undone(finer, y)
+        at, log_det = _audited(finer, x)
+    given = y.clone()
+    for _ in range(_CORRECTIONS):
         rows = missed(at, y, _NEAR).nonzero()[:, 0]
         if not len(rows):
             return x, log_det
-        _take(rows, finer, _undone(finer, y[rows]), x, y, at, log_det)
+        given[rows] += y[rows] - at[rows]
+        if not _take(rows, finer, _undone(finer, given[rows]), x, y, at, log_det).any():
+            break
+    for _ in range(_REFINEMENTS):
+        rows = missed(at, y, _NEAR).nonzero()[:, 0]
+        if not len(rows):
+            return x, log_det
         if not sum(block.refine() for block in finer):
             break
+        _take(rows, finer, _undone(finer, y[rows]), x, y, at, log_det)
     for _ in range(_NEWTON if y.shape[1] <= _FEW else 0):
         rows = missed(at, y, _NEAR).nonzero()[:, 0]
         if not len(rows) or not _newton_step(rows, finer, x, y, at, log_det):

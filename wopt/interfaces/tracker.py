@@ -58,7 +58,9 @@ class Tracked(Listener):
     def _tell(self, event: str, value: dict[str, Any]) -> None:
         try:
             getattr(self.tracker, event)(value)
-        except (Exception, SystemExit) as error:  # third-party code may raise anything
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # third-party code may raise anything
             if event not in self._told:
                 whose = origin(type(self.tracker))
                 self.failed(f"the tracker failed at {event}: {in_words(error)} ({whose})")

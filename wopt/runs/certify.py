@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from wopt.certify.certificate import make_certificate
 from wopt.certify.effort import Effort, Scope, plan
@@ -16,7 +19,7 @@ from wopt.certify.resolution import Resolution
 from wopt.certify.results import Certificate
 from wopt.certify.tries import Tries
 from wopt.config.model import validate
-from wopt.errors import UserError, WoptError
+from wopt.errors import CertificateError, UserError, WoptError
 from wopt.files import write_json
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import SILENT, Listener
@@ -156,6 +159,24 @@ class Carried:
     seconds: float
 
 
+@contextlib.contextmanager
+def _solvable() -> Iterator[None]:
+    """Say of equations without a solution that there is no certificate; the run stands.
+
+    Raises:
+        CertificateError: Equations of a measurement are singular, or not finite.
+    """
+    try:
+        yield
+    except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
+        raise CertificateError(
+            "particles lie so that what is fitted to them has no solution "
+            f"({str(error).removeprefix('torch.')[:200]}): values that are many sizes apart, or as "
+            "many columns as rows. Take logarithms, more rows, or a stop after fewer steps"
+        ) from error
+
+
+@_solvable()
 def certify(
     prepared: Prepared,
     state: State,
@@ -182,6 +203,7 @@ def certify(
         carried: What was done already.
 
     Raises:
+        CertificateError: What is fitted to the particles has no solution.
         UserError: The run has no steps.
     """
     if not state.blocks:

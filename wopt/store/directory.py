@@ -11,7 +11,7 @@ import tomli_w
 
 from wopt.config.read import read_toml
 from wopt.errors import ConfigError, DamagedError, RunError
-from wopt.files import remove_leftovers, write_json, write_text
+from wopt.files import check_takes_files, remove_leftovers, write_json, write_text
 from wopt.locks import locked
 from wopt.reading import check_no_link
 from wopt.store.documents import read_lines, write_lines
@@ -89,9 +89,11 @@ class RunDirectory:
 
         Raises:
             BusyError: Another process does; its lock ends with it, however it ends.
+            RunError: Nothing can be written here.
         """
         with locked(self.path):
             remove_leftovers(self.path)
+            check_takes_files(self.state)
             for folder in self.folders:
                 check_no_link(folder)
                 remove_leftovers(folder)

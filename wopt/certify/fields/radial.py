@@ -77,7 +77,9 @@ class RadialField:
         size, eye, best = float(gram.diagonal().mean()), torch.eye(len(gram)).to(gram), 0.0
         kept = self.coefficients
         for ridge in _RIDGES:
-            self.coefficients = torch.linalg.solve(gram + ridge * size * eye, linear)
+            self.coefficients, singular = torch.linalg.solve_ex(gram + ridge * size * eye, linear)
+            if singular:  # all rows in one point, as those of size one are beside 1e30
+                continue
             phi, divergence = self(validation.points)
             squares = phi.square().sum(1)
             gain = float(validation.mean(2 * validation.along(phi, divergence) - squares))
