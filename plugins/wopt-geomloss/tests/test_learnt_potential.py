@@ -105,9 +105,7 @@ def test_a_flow_down_what_was_learnt(tmp_path, monkeypatch, capsys):
     times = (0.0, 0.5, 2.0)
     rows = populations(times, 200)
     lines = [
-        f"{x},{y},{time}"
-        for time, some in zip(times, rows, strict=True)
-        for x, y in some.tolist()
+        f"{x},{y},{time}" for time, some in zip(times, rows, strict=True) for x, y in some.tolist()
     ]
     (tmp_path / "cells.csv").write_text("\n".join(["a,b,day", *lines]))
     (tmp_path / "cells.toml").write_text(CONFIG)
