@@ -22,7 +22,7 @@ title = "Normal laws"
 [[row]]
 problem = "a plane"
 config = "plane.toml"
-set = ["source.dim=2"]
+set = ["source.dim=2", "certify.draws=100{seed}"]
 seeds = [3, 4]
 why = "Because."
 [[row.measure]]
@@ -90,7 +90,8 @@ def test_a_run_is_stored_and_not_repeated(folder):
     (first, second) = catalogue.jobs(catalogue.groups(folder), folder)
     assert (first.seed, second.seed) == (3, 4)
     command = runner.command_of(first, folder / "out", folder)
-    assert command[-4:] == ["--set", "source.dim=2", "--set", "seed=3"]
+    assert command[-6::2] == ["--set"] * 3
+    assert command[-5::2] == ["source.dim=2", "certify.draws=1003", "seed=3"]
     done = runner.measured(first, folder, folder / "runs")
     assert done["status"] == "done", done["why"]
     assert done["values"].keys() == {"NLL", "NLL: KL left"}

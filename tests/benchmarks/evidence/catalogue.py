@@ -8,7 +8,7 @@ A catalogue, ``examples/evidence/GROUP.catalogue.toml``, is a group of rows: ::
     [[row]]
     problem = "8 modes"
     config = "sampling_eight_modes.toml"   # beside the catalogue
-    set = ["source.dim=8"]                 # as `wopt run --set`, optional
+    set = ["source.dim=8"]                 # as `wopt run --set`, optional; {seed}: the run's seed
     seeds = [0, 1, 2, 3, 4]
     why = "Words, without a number that was measured."
 
