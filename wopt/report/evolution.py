@@ -124,6 +124,11 @@ def _draw(axes: Axes, at: Snapshot) -> None:
     if exact is not None:
         axes.scatter(exact[:_SHOWN, 0], exact[:_SHOWN, 1], s=5, color="0.7", lw=0)
     axes.scatter(x[:_SHOWN, 0], x[:_SHOWN, 1], s=5, color=BLUE, lw=0)
+    shown = (
+        x[:_SHOWN, :2] if exact is None else np.concatenate([x[:_SHOWN, :2], exact[:_SHOWN, :2]])
+    )
+    width, height = np.ptp(shown, 0)
+    axes.set_aspect("equal" if 0.5 < width / max(height, 1e-300) < 2 else "auto")
     axes.set_xlabel("coordinate 1", color=MUTED)
     axes.set_ylabel("coordinate 2", color=MUTED)
 

@@ -60,7 +60,8 @@ def make_step(problem: Problem, state: State, listener: Listener) -> Accepted:
     """Return the next step.
 
     Raises:
-        Converged: What lowers the subproblem on the training particles does not on others.
+        Converged: What lowers the subproblem on the training particles does not on others; or every
+            retry was rejected, and the steps before are to be kept.
         DivergenceError: Every retry was rejected.
     """
     rule = problem.scheme.step_size
@@ -79,6 +80,11 @@ def make_step(problem: Problem, state: State, listener: Listener) -> Accepted:
         rejection = dataclasses.replace(rejection, next_step_size=smaller)
         retries = (*retries, *refinements, rejection)
         h, rose = smaller, outcome.rose
+    if problem.guard.keep and state.step:
+        raise Converged(
+            f"no step {state.step + 1} was found that holds on others ({retries[-1].reason}); the "
+            f"{state.step} step(s) before it are kept (guard.keep)"
+        )
     if rose and problem.guard.retries and _at_minimum(problem, state, h, listener):
         raise Converged(_CONVERGED.format(state.step + 1, retries[-1].reason))
     raise DivergenceError(
