@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from wopt.capabilities import Capability
-from wopt.interfaces.block import FlowBlock
+from wopt.interfaces.block import FlowBlock, audit_of
 from wopt.mapped import is_large, room
 from wopt.parallel import Team, team
 from wopt.parallel.draws import ShardDraws
@@ -127,7 +127,7 @@ def push(block: FlowBlock, particles: Particles, *, audit: bool = False) -> Part
     """Return the particles' image under a block."""
     if Capability.LOG_DET not in block.provides:
         return particles.moved(in_batches(block.move, particles.points), None)
-    return particles.moved(*in_batches(block.audit if audit else block, particles.points))
+    return particles.moved(*in_batches(audit_of(block) if audit else block, particles.points))
 
 
 def push_all(

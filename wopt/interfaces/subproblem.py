@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from wopt.capabilities import Capability
-from wopt.interfaces.block import FlowBlock
+from wopt.interfaces.block import FlowBlock, audit_of
 from wopt.interfaces.change import energy_change
 from wopt.interfaces.objective import Objective
 from wopt.particles import Particles
@@ -110,7 +110,7 @@ class Subproblem:
         """
         x = self.particles.points
         if Capability.LOG_DET in block.provides and (audit or self.implicit.of_density):
-            return self.particles.moved(*(block.audit if audit else block)(x))
+            return self.particles.moved(*(audit_of(block) if audit else block)(x))
         return self.particles.moved(block.move(x), None)
 
     def cost(self, moved: Particles) -> Tensor:

@@ -41,6 +41,7 @@ from wopt.runs.fingerprint import check_data, remember_data
 from wopt.runs.log import RunLog
 from wopt.runs.loop import Ended, make_steps
 from wopt.runs.losses import LossLog
+from wopt.runs.precise import audited
 from wopt.runs.prepare import Prepared, conditions_of, particles_of, prepare
 from wopt.runs.sampler import with_sampler
 from wopt.runs.told import with_tracker
@@ -259,11 +260,14 @@ class _Execution:
         """Measure and write the results: on this process alone, the others have ended."""
         self.listener.phase("measuring on test data, drawing samples")
         trained = time.process_time()
+        prepared, state = audited(self.prepared, ended.state)
         blocks = self._blocks()
+        if prepared is not self.prepared:
+            blocks = [block.double() for block in blocks]
         # Test rows go through the audited maps once, for the figures and for the certificate.
         known = remembering(blocks, parts=False)
         result = dataclasses.replace(
-            self._finish(blocks, known),
+            self._finish(prepared, blocks, known),
             **compared,
             status=ended.status,
             reason=ended.reason,
@@ -273,7 +277,7 @@ class _Execution:
         self.directory.write_result(result.to_dict())
         report = _REPORT + _PANELS * min(len(blocks), 8) if self.report else 0.0
         carried = Carried(known, time.process_time() - trained + report)
-        self._certify(ended, carried)
+        self._certify(dataclasses.replace(ended, state=state), prepared, carried)
         if self.report:
             render(self.directory.path)
         self.listener.end(result, self.directory.path)
@@ -284,11 +288,13 @@ class _Execution:
         save_state(self.directory, state, self.config)
         evolution.see(state)
 
-    def _finish(self, blocks: list[FlowBlock], known: list[FlowBlock]) -> RunResult:
+    def _finish(
+        self, prepared: Prepared, blocks: list[FlowBlock], known: list[FlowBlock]
+    ) -> RunResult:
         """Measure on test data, draw samples and save what the pictures need."""
-        dataset = _dataset(self.prepared)
-        test = particles_of(dataset, dataset.test, self.config, known=False)
-        result = evaluate(self.prepared, known, test)
+        dataset = _dataset(prepared)
+        test = particles_of(dataset, dataset.test, prepared.config, known=False)
+        result = evaluate(prepared, known, test)
         target = self.prepared.problem.objective.target
         flow = in_own_units(self.prepared.flow(blocks), target)
         try:
@@ -353,7 +359,7 @@ class _Execution:
         data = _dataset(self.prepared)
         return load_blocks(self.directory, self.config, data.dim, data.condition)
 
-    def _certify(self, ended: Ended, carried: Carried) -> None:
+    def _certify(self, ended: Ended, prepared: Prepared, carried: Carried) -> None:
         """Write the certificate; where that is not possible, say so: the run stands."""
         if not ended.state.records or not self.config.certify.enabled:
             return
@@ -365,7 +371,7 @@ class _Execution:
         recorded = kept_effort(self.directory, self.config.certify, step)
         try:
             certificate = certify(
-                self.prepared, ended.state, self.listener,
+                prepared, ended.state, self.listener,
                 lower=ended.lower, recorded=recorded, carried=carried,
             )  # fmt: skip
             certificate = with_sampler(certificate, self.directory)

@@ -181,7 +181,7 @@ class _Attempt:
     def make(self) -> Accepted | Rejected:
         """Return the step, or why it was rejected."""
         problem, scheme, step = self.problem, self.problem.scheme, self.state.step
-        problem.redraw(self.state.train.particles, f"step {step + 1}")
+        problem.redraw(f"step {step + 1}")
         objective = problem.objective.of_step(step)
         past = self._history(self.state.train, self.state.plan)
         plan = team().agreed(scheme.plan(past, objective))

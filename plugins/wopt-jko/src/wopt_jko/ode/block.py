@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 import wopt
 from wopt import Capability, ConfigError
+from wopt.interfaces.block import Compiler
 from wopt_jko.ode import adaptive, options
 from wopt_jko.ode.integrate import DORMAND_PRINCE, EULER, MIDPOINT, RK4, integrate, uniform_grid
 from wopt_jko.ode.nets import make_net
@@ -24,6 +26,8 @@ _TIGHTEST = 1e-13
 
 _ON_GRIDS = {"euler": EULER, "midpoint": MIDPOINT, "rk4": RK4}
 
+
+Call = Callable[[Field, float | Tensor, Tensor], tuple[Tensor, Tensor | None]]
 
 _MOST_STEPS = 2**16
 """Of a grid that is read from a file; refinement stops long before."""
@@ -100,6 +104,7 @@ class ODEBlock(wopt.FlowBlock):
         | Capability.VELOCITY
         | Capability.FIELD
         | Capability.CONDITION
+        | Capability.ROUNDED
     )
     steps: Tensor
     tightened: Tensor
@@ -142,7 +147,12 @@ class ODEBlock(wopt.FlowBlock):
         if self.tableau is None:
             adaptive.check_installed()
             self.register_buffer("tightened", torch.tensor(0))
+        self._call: Call | None = None
         self._read_buffers()
+
+    def compile_training(self, compiler: Compiler | None) -> None:
+        """Let a compiler make the code of the velocity, which a pass calls again and again."""
+        self._call = None if compiler is None else compiler(_called)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``(T(x), log-det)``; with ``hutchinson`` in training an estimate of it."""
@@ -173,7 +183,7 @@ class ODEBlock(wopt.FlowBlock):
         z, c = self._split(x)
         each = (0, None if c is None else 0)
         jacobian, y = torch.func.vmap(torch.func.jacrev(one, has_aux=True), each)(z, c)
-        half = (jacobian + torch.eye(self.moves).to(x)) / 2
+        half = (jacobian + torch.eye(self.moves, dtype=x.dtype, device=x.device)) / 2
         return self._joined((z + y) / 2, c), torch.linalg.slogdet(half)[1]
 
     def velocity(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -289,7 +299,7 @@ class ODEBlock(wopt.FlowBlock):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return positions, log-det and action at the other end."""
         z, c = self._split(x)
-        field = self._field(z, c) if divergence else self.net.field(False, c)
+        field = self._field(z, c) if divergence else self._compiled(self.net.field(False, c))
         if self.tableau is None:
             z, log_det, cost = adaptive.integrate_adaptively(
                 field,
@@ -314,8 +324,16 @@ class ODEBlock(wopt.FlowBlock):
         """Return the velocity with its divergence, or with an estimate of it in training."""
         probe = None
         if self.estimates and self.training:
-            probe = torch.randint(0, 2, z.shape).to(z) * 2 - 1
-        return self.net.field(True, given, probe)
+            probe = torch.randint(0, 2, z.shape, device=z.device).to(z) * 2 - 1
+        return self._compiled(self.net.field(True, given, probe))
+
+    def _compiled(self, field: Field) -> Field:
+        """Return the same velocity, in training as a compiler made it, if one did."""
+        call = self._call
+        if call is None or not self.training:
+            return field
+        # A time that is a number would be a constant of the code.
+        return lambda t, z: call(field, torch.tensor(t, dtype=z.dtype), z)
 
     def _split(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return what moves and what stays, if anything does."""
@@ -336,6 +354,11 @@ class ODEBlock(wopt.FlowBlock):
             shifts = (torch.rand(len(grid) - 2) - 0.5) * self.jitter / self._count
             grid[1:-1] = [t + s for t, s in zip(grid[1:-1], shifts.tolist(), strict=True)]
         return grid
+
+
+def _called(field: Field, t: float | Tensor, z: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Return a velocity at a time: what is compiled."""
+    return field(t, z)
 
 
 def _moving(dim: int, condition: int) -> int:
