@@ -158,6 +158,50 @@ def test_a_block_without_such_a_net_is_refused_by_name():
         prepare(validate(table))
 
 
+def test_a_block_that_is_not_written_for_a_compiler_is_refused_by_name():
+    table = {**TABLE, "block": "affine", "run": {"compile": True}}
+    with pytest.raises(CapabilityError, match=r"block Affine is not written for run\.compile"):
+        prepare(validate(table))
+
+
+@pytest.mark.parametrize("net", ["two_layer", "gradient", "conv"])
+def test_what_is_compiled_is_the_velocity_in_training(net):
+    block = wopt.build("block", {"name": "ode", "width": 8, "net": net}).build(dim=4)
+    for parameter in block.parameters():
+        parameter.data += 0.1 * normal(*parameter.shape)
+    x, calls = normal(5, 4), []
+
+    def compiler(function):
+        return lambda *given: calls.append(given) or function(*given)
+
+    def mapped():
+        torch.manual_seed(0)
+        return [*block.train()(x), block.train().move(x)]
+
+    exact = mapped()
+    block.compile_training(compiler)
+    made = mapped()
+    assert len(calls) == 32  # two passes of four steps of four stages
+    assert all(isinstance(time, torch.Tensor) for _, time, _ in calls)  # no constants of the code
+    block.eval()(x)
+    block.compile_training(None)
+    block.train()(x)
+    assert len(calls) == 32
+    for one, other in zip(exact, made, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of the compiler's own
+def test_a_compiled_run_agrees_to_rounding(tmp_path):
+    ends = []
+    for number, code in enumerate((False, True)):
+        told = {**TABLE, "run": {"compile": code}, "certify": {"enabled": False}}
+        ends.append(run(validate(told), tmp_path / str(number), report=False))
+    assert ends[0].nll_test == pytest.approx(ends[1].nll_test, abs=1e-3)
+    assert ends[0].nll_test != ends[1].nll_test
+
+
 def test_tf32_is_asked_of_the_device_in_products_alone():
     class Seen(TorchFunctionMode):
         def __torch_function__(self, function, types, args=(), kwargs=None):

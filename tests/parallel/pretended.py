@@ -1,9 +1,9 @@
 """A device with values and without silent transfers: ``meta``, whose tensors hold numbers here.
 
 PyTorch's ``meta`` device has shapes and no values. Inside :class:`Device` its tensors have both: an
-operation on them is made on the CPU, on the tensors that they wrap, so that results are those of the
-CPU to the bit. What a CUDA device would do with a copy between it and the host, or with a wait for
-it, raises :class:`Transfer` where :meth:`Device.loop` forbids that:
+operation on them is made on the CPU, on the tensors that they wrap, so that results are the CPU's.
+What a CUDA device would do with a copy between it and the host, or with a wait for it, raises
+:class:`Transfer` where :meth:`Device.loop` forbids that:
 
 - a tensor is copied to the host, or from it;
 - a number is read: ``item``, ``float``, ``bool``, ``tolist``, a branch;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -67,6 +67,14 @@ class Running(Component):
         ),
         AfterValidator(_amount),
     ] = None
+    hold: Annotated[
+        Literal["all", "shard"],
+        Field(
+            description="what each process holds in memory: all training particles, or those of "
+            "its shards, from which batches are then sent; for scheme jko, and blocks that do not "
+            "look at all particles"
+        ),
+    ] = "all"
     precision: Annotated[
         Precision | None,
         Field(

@@ -97,9 +97,11 @@ class Subproblem:
 
     def rows(self, index: Tensor | slice) -> Self:
         """Return the subproblem on some of the particles."""
-        return dataclasses.replace(
-            self, particles=self.particles.rows(index), anchor=self.anchor[index]
-        )
+        at = self.particles
+        some = at.rows(index)
+        still = self.anchor is at.points  # as those of jko are: no second look-up
+        anchor = some.points if still else at.pick(self.anchor, index)
+        return dataclasses.replace(self, particles=some, anchor=anchor)
 
     def at(self, block: FlowBlock, *, audit: bool = False) -> Particles:
         """Return the particles at which G' is evaluated: those that T moved.

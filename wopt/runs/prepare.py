@@ -114,6 +114,7 @@ def prepare(
         dim=dataset.dim,
         condition=dataset.condition,
         rounded=config.run.precision is not None,
+        compiled=config.run.compile,
     )
     objective = config.source.aims(config.objective, config.scheme, dataset)
     _check(config, objective, dataset)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Sequence
 
@@ -29,6 +30,7 @@ def check_parts(
     dim: int = 2,
     condition: int = 0,
     rounded: bool = False,
+    compiled: bool = False,
 ) -> None:
     """Raise unless target, block and start provide what objective and scheme need.
 
@@ -40,6 +42,7 @@ def check_parts(
         dim: The dimension, on which what a block provides may depend.
         condition: How many of the coordinates are conditions.
         rounded: Whether nets are to be trained in another precision.
+        compiled: Whether maps are to be compiled in training.
 
     Raises:
         CapabilityError: What is missing, who would give it, which objectives would fit.
@@ -49,7 +52,7 @@ def check_parts(
         for choice in block:
             check_parts(
                 objective, scheme, choice, log_density=log_density, dim=dim, condition=condition,
-                rounded=rounded,
+                rounded=rounded, compiled=compiled,
             )  # fmt: skip
         return
     maps = new_block(block, dim, condition) if isinstance(block, Spec) else block
@@ -60,6 +63,8 @@ def check_parts(
     provider = f"block {type(maps).__name__}"
     if rounded:
         require("run.precision", Capability.ROUNDED, provider, maps.provides)
+    if compiled:
+        copy.deepcopy(maps).compile_training(lambda function: function)
     require(f"scheme {type(scheme).__name__}", scheme.needs & of_block, provider, maps.provides)
 
 
