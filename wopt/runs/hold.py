@@ -50,7 +50,8 @@ def _needs_all(config: RunConfig, n: int) -> list[tuple[str, str]]:
         found.append((f"scheme {name_of(config.scheme)}", "looks at all training particles"))
     for spec in config.block_specs:
         if spec.cls.see is not FlowBlock.see:  # type: ignore[attr-defined]
-            found.append((f"block {host().registry.name_of("block", spec.cls)}", "is made for all training particles"))
+            name = host().registry.name_of("block", spec.cls)
+            found.append((f"block {name}", "is made for all training particles"))
     steps = range(len(config.solver.by_step or (None,)))
     for solver in (config.solver.of_step(step) for step in steps):
         if solver.optimiser not in ("adam", "muon"):
