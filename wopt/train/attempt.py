@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -10,11 +11,12 @@ import torch
 from torch import Tensor
 
 from wopt.errors import Converged, DivergenceError
+from wopt.held import HeldParticles
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import Listener
 from wopt.interfaces.scheme import History
 from wopt.interfaces.subproblem import Subproblem
-from wopt.parallel import team
+from wopt.parallel import alone, team
 from wopt.particles import Particles
 from wopt.push import push
 from wopt.seeds import generator
@@ -170,7 +172,10 @@ _NOISE = 4.0
 @torch.no_grad()
 def _lowers(subproblem: Subproblem, block: FlowBlock) -> bool:
     """Whether a map lowers a subproblem at its own particles."""
-    change = subproblem.change(spread(block), push(block, subproblem.particles, audit=True))
+    at = subproblem.particles
+    # Of particles that are held by several processes the first looks at its own.
+    with alone() if isinstance(at, HeldParticles) else contextlib.nullcontext():
+        change = subproblem.change(spread(block), push(block, at, audit=True))
     return team().agreed(change.value) < 0
 
 
@@ -187,7 +192,7 @@ class _Attempt:
     def make(self) -> Accepted | Rejected:
         """Return the step, or why it was rejected."""
         problem, scheme, step = self.problem, self.problem.scheme, self.state.step
-        problem.redraw(self.state.train.particles, f"step {step + 1}")
+        problem.redraw(f"step {step + 1}")
         objective = problem.objective.of_step(step)
         past = self._history(self.state.train, self.state.plan)
         plan = team().agreed(scheme.plan(past, objective))
