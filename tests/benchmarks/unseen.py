@@ -1,4 +1,4 @@
-"""Tables for checking the planner that no rule or recipe was chosen on: laws, and colours of photographs.
+"""Tables for checking the planner: laws that no rule was chosen on, and colours of photographs.
 
 Each was written down, and measured once, after the rules were.
 """
