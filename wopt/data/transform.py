@@ -50,6 +50,8 @@ class AffineTransform(nn.Module):
     ) -> None:
         super().__init__()
         self.condition = condition
+        moved = len(shift) - condition  # asked once: torch.export follows no branch on numbers
+        self._triangular = not bool(matrix[:moved, :moved].triu(1).any())
         self.register_buffer("shift", shift)
         self.register_buffer("matrix", matrix)
         self.register_buffer("inverse_matrix", inverse_matrix)
@@ -147,9 +149,9 @@ class AffineTransform(nn.Module):
         """log |det| of the map, a scalar, which the likelihood in the data's units needs."""
         moved = len(self.shift) - self.condition
         matrix = self.matrix[:moved, :moved]
-        if matrix.triu(1).any():
-            return torch.linalg.slogdet(matrix)[1]
-        return matrix.diagonal().abs().log().sum()
+        if self._triangular:
+            return matrix.diagonal().abs().log().sum()
+        return torch.linalg.slogdet(matrix)[1]
 
     @property
     def is_identity(self) -> bool:
