@@ -10,7 +10,6 @@ import pytest
 import tomli_w
 import torch
 
-from wopt.certify.sampler import invariance
 from wopt.cli.main import main
 from wopt.config.model import validate
 from wopt.host import host
@@ -51,14 +50,6 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def few_steps():
-    """Reports of samplers walk less far than the 3 seconds that they may take."""
-    before, invariance._STEPS = invariance._STEPS, 256
-    yield
-    invariance._STEPS = before
 
 
 @pytest.fixture

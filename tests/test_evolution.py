@@ -33,7 +33,7 @@ HEAT = {
     "solver": {"optimiser": "lbfgs", "iterations": 40},
     "stop": {"time": 0.9},
     "exact": "ornstein_uhlenbeck",
-    "certify": {"enabled": False},
+    "certify": {"enabled": False, "draws": 500},
 }  # fmt: skip
 
 

@@ -81,7 +81,8 @@ def test_the_command_makes_the_same_run(command, rows, run_of_rows):
 
 def test_a_known_start_is_pushed_forward_from_python_too(tmp_path):
     source = {"name": "gaussian", "dim": 2, "n_train": 300, "n_valid": 100, "n_test": 100}
-    options = {**OPTIONS, "objective": {"name": "kl", "target": "gaussian"}}
+    few = {"enabled": False, "draws": 500}
+    options = {**OPTIONS, "objective": {"name": "kl", "target": "gaussian"}, "certify": few}
     found = wopt.solve(source, **options)
     assert isinstance(found.flow.map, wopt.Inverse)
     wopt.run({"source": source, **options}, tmp_path / "out")

@@ -17,6 +17,14 @@ SMALL = [
     (r'("iterations": |iterations=)\d+', r"\g<1>8"),
     (r'("n_train": )\d+_?\d*', r"\g<1>600"),
     (r"(?m)^(steps = )\d+$", r"\g<1>4"),
+    (r'("steps": )24', r"\g<1>6"),
+    (r"range\(1, 25\)", "range(1, 7)"),
+    (r"\(2, 4, 8\)", "(1, 2, 3)"),
+    (r"\(0\.5, 0\.25, 0\.125, 0\.0625\)", "(0.5, 0.0625)"),
+    (r"n=2000", "n=500"),
+    (r"sample\(6000, ", "sample(1500, "),
+    (r"(table\.data)\[:, ", r"\g<1>[:60, "),
+    (r"table\.target\b", "table.target[:60]"),
 ]
 """What makes a script quick: a few iterations and steps, some hundred rows."""
 

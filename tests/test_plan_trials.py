@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import pytest
 import torch
 
 import wopt
@@ -66,7 +65,7 @@ def test_few_rows_have_alternatives_and_many_have_none():
 def test_trials_choose_the_plan_that_learns(monkeypatch):
     """A plan that cannot move loses to one that can, wherever it stands."""
     monkeypatch.setattr("wopt.plan.selection._TELLING", 5)
-    able = plan(facts(budget=8.0))
+    able = plan(facts(budget=4.0))
     slow = {**able.table["solver"], "learning_rate": 1e-12, "matrix_rate": 1e-12}
     unable = dataclasses.replace(able, table={**able.table, "solver": slow})
     for plans in ((able, unable), (unable, able)):
@@ -89,11 +88,11 @@ def test_what_trials_hold_out_is_apart_and_the_same_for_the_same_seed():
     assert apart(many, valid, seed=3)[0] is many
 
 
-@pytest.mark.parametrize("given", [{"block": "affine"}, {"solver": {"iterations": 3}}])
-def test_nothing_is_tried_where_something_to_choose_is_given(given, monkeypatch):
+def test_nothing_is_tried_where_something_to_choose_is_given(monkeypatch):
     monkeypatch.setattr("wopt.plan.selection._TELLING", 5)
-    prepared = prepared_run({"source": Rows(BANANA), "plan": {"budget": 4}, **given})
-    assert "tried" not in prepared.config.plan.told
+    for given in ({"block": "affine"}, {"solver": {"iterations": 3}}):
+        prepared = prepared_run({"source": Rows(BANANA), "plan": {"budget": 4}, **given})
+        assert "tried" not in prepared.config.plan.told
     told = prepared_run({"source": Rows(BANANA), "plan": {"budget": 4}}).config.plan.told
     assert "tried briefly" in told
 

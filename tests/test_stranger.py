@@ -123,6 +123,7 @@ CONFIG = {
     "solver": {"optimiser": "lbfgs", "iterations": 20},
     "stop": {"steps": 2},
     "tracker": {"name": "diary", "path": "diary.jsonl"},
+    "certify": {"enabled": False},
 }
 
 
@@ -170,22 +171,68 @@ def wopt_with(installed, tmp_path):
     return call
 
 
+SEVERAL = """
+import contextlib, io, json, sys
+from wopt.cli.main import main
+answers = []
+for words in json.loads(sys.argv[1]):
+    sys.argv, out, err = ["wopt", *words], io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            main()
+        except SystemExit as ended:
+            answers.append([ended.code, out.getvalue(), err.getvalue()])
+print(json.dumps(answers))
+"""
+
+
+@pytest.fixture
+def one_after_the_other(installed, tmp_path):
+    """Return what several commands answer in one process: importing torch takes seconds."""
+    environment = os.environ | {"PYTHONPATH": str(installed), "OMP_NUM_THREADS": "1"}
+
+    def call(*commands):
+        done = subprocess.run(
+            [sys.executable, "-c", SEVERAL, json.dumps(commands)],
+            env=environment, cwd=tmp_path, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        return json.loads(done.stdout)
+
+    return call
+
+
 def lines(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def write_config(tmp_path, **changes):
-    table = {name: dict(value) if isinstance(value, dict) else value
-             for name, value in CONFIG.items()}  # fmt: skip
-    for name, change in changes.items():
-        table[name] |= change
-    (tmp_path / "config.toml").write_text(tomli_w.dumps(table))
+def write_config(tmp_path, name="config.toml", **changes):
+    table = {key: dict(value) if isinstance(value, dict) else value
+             for key, value in CONFIG.items()}  # fmt: skip
+    for key, change in changes.items():
+        table[key] |= change
+    (tmp_path / name).write_text(tomli_w.dumps(table))
 
 
-def test_the_listing_has_the_good_one_and_the_broken_one(wopt_with):
-    done = wopt_with("plugins", "--json")
-    assert done.returncode == 0
-    rows = {row["name"]: row for row in json.loads(done.stdout)}
+def test_what_is_listed_and_what_is_refused(one_after_the_other, tmp_path):
+    wrong = {"stiffness": -1.0}, {"shar": 0.5}, {"gain": "big"}
+    write_config(tmp_path, **dict(zip(("objective", "scheme", "block"), wrong, strict=True)))
+    write_config(tmp_path, "misspelt.toml", objective={"name": "sprong"})
+    listed, refused, unknown = one_after_the_other(
+        ["plugins", "--json"],
+        ["run", "config.toml", "--out", "out"],
+        ["validate", "misspelt.toml"],
+    )
+    assert listed[0] == 0
+    has_the_good_one_and_the_broken_one(json.loads(listed[1]))
+    assert not (tmp_path / "out").exists()
+    names_wrong_options(*refused)
+    assert unknown[0] == 2
+    for word in ("no objective named 'sprong'", "'spring'", "failed to load: wreck"):
+        assert word in unknown[2]
+
+
+def has_the_good_one_and_the_broken_one(listing):
+    rows = {row["name"]: row for row in listing}
     stranger, wreck = rows["stranger"], rows["wreck"]
     assert (stranger["distribution"], stranger["version"]) == ("wopt-stranger", "2.7")
     assert (stranger["status"], stranger["error"]) == ("ok", None)
@@ -219,27 +266,15 @@ def test_a_run_uses_all_of_it_by_name(wopt_with, tmp_path):
     assert wopt_with("resume", "out").returncode == 0
 
 
-def test_wrong_options_of_the_strangers_are_named(wopt_with, tmp_path):
-    wrong = {"stiffness": -1.0}, {"shar": 0.5}, {"gain": "big"}
-    write_config(tmp_path, **dict(zip(("objective", "scheme", "block"), wrong, strict=True)))
-    done = wopt_with("run", "config.toml", "--out", "out")
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr
-    assert not (tmp_path / "out").exists()
+def names_wrong_options(status, _, told):
+    assert status == 2
+    assert "Traceback" not in told
     for words in (
         ["config.toml: objective.stiffness", "got -1.0"],
         ["config.toml: scheme.shar: unknown option", "did you mean 'share'"],
         ["config.toml: block.gain", "got 'big'"],
     ):
-        assert any(all(w in line for w in words) for line in done.stderr.splitlines()), words
-
-
-def test_a_misspelt_name_mentions_the_plugin_that_failed(wopt_with, tmp_path):
-    write_config(tmp_path, objective={"name": "sprong"})
-    done = wopt_with("validate", "config.toml")
-    assert done.returncode == 2
-    for word in ("no objective named 'sprong'", "'spring'", "failed to load: wreck"):
-        assert word in done.stderr
+        assert any(all(w in line for w in words) for line in told.splitlines()), words
 
 
 def test_a_tracker_that_raises_does_not_end_the_run(wopt_with, tmp_path):

@@ -16,7 +16,7 @@ import pytest
 from wopt.certify import bounds
 
 TOLERANCE = 1e-9
-DIMS = (1, 2, 3, 5, 10)
+DIMS = (1, 2, 3, 5, pytest.param(10, marks=pytest.mark.slow))
 CHAINS, STEPS = 200, 10  # times five dimensions: 10,000 steps, each against 7 rivals
 
 

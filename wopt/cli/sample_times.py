@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import torch
+
+from wopt.data.tables import write_table
 from wopt.errors import CapabilityError, ConfigError
-
-if TYPE_CHECKING:
-    from wopt.runs.load import LoadedRun
+from wopt.flow.at_time import at_times
+from wopt.runs.fingerprint import check_data
+from wopt.runs.load import LoadedRun
+from wopt.seeds import derive
+from wopt.store.directory import RunDirectory
 
 __all__ = ["write_times"]
 
@@ -40,14 +44,6 @@ def write_times(
         ConfigError: No time is given.
         DataError: A time is not covered, or the data are not those of the run.
     """
-    import torch
-
-    from wopt.data.tables import write_table
-    from wopt.flow.at_time import at_times
-    from wopt.runs.fingerprint import check_data
-    from wopt.seeds import derive
-    from wopt.store.directory import RunDirectory
-
     source = run.config.source
     if not times:
         raise ConfigError("--velocities are those at a time; give one, such as --time 1.5")

@@ -21,7 +21,7 @@ RUN = {
     "block": {"name": "ode", "width": 12, "sharpness": 1.0, "steps": 2},
     "solver": {"iterations": 25, "batch_size": 100},
     "stop": {"steps": 3},
-    "certify": {"particles": 300, "iterations": 10, "transport_rows": 30},
+    "certify": {"particles": 300, "iterations": 10, "transport_rows": 30, "draws": 500},
 }  # fmt: skip
 
 
