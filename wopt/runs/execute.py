@@ -43,7 +43,7 @@ from wopt.runs.loop import Ended, make_steps
 from wopt.runs.losses import LossLog
 from wopt.runs.prepare import Prepared, conditions_of, particles_of, prepare
 from wopt.runs.sampler import with_sampler
-from wopt.runs.told import with_tracker
+from wopt.runs.told import permitted, with_tracker
 from wopt.runs.two_sample import is_truth
 from wopt.seeds import derive, generator
 from wopt.store.checkpoint import load_blocks, load_state, save_state, save_transform, settle
@@ -130,6 +130,7 @@ def resume(out: Path, listener: Listener = SILENT, *, report: bool = True) -> Ru
     with carried_out(config, out), _claimed(directory):
         with alone():
             prepared = prepare(config)
+        config = permitted(config, listener, directory.config)
         dataset, start = _dataset(prepared), (prepared.train, prepared.valid)
         changed = check_data(directory, config.source, prepared.loaded or dataset)
         if team().agreed(directory.begun):
