@@ -36,7 +36,13 @@ def test_particles_that_begin_later_skip_the_steps_before(flow):
     clock, x = Clock((0.0, 2.0, 6.0)), torch.zeros(1, 2).double()
     where, speed = at_times(flow, clock, x, 2.0, [4.0, 2.0])
     assert where[:, 0].tolist() == [[0, 4], [0, 0]]
-    assert speed[0, 0].tolist() == [0, 2]
+    assert speed[:, 0].tolist() == [[0, 2], [0, 2]]  # also at once: no step has led there
+
+
+def test_particles_that_begin_at_the_end_stay(flow):
+    where, speed = at_times(flow, Clock((0.0, 2.0, 6.0)), torch.ones(3, 2), 6.0, [6.0])
+    assert where.tolist() == torch.ones(1, 3, 2).tolist()
+    assert speed.tolist() == torch.zeros(1, 3, 2).tolist()
 
 
 def test_times_that_are_not_covered(flow):

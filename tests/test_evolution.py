@@ -12,8 +12,12 @@ import torch
 import wopt
 from wopt.config.model import validate
 from wopt.config.read import override
+from wopt.parallel import Team, joined
 from wopt.report.compare import compare, rows
+from wopt.runs.evolution import Evolution
+from wopt.runs.examine import examine
 from wopt.runs.execute import resume, run
+from wopt.runs.prepare import prepare
 from wopt.store.directory import RunDirectory, read_tensors
 from wopt.store.distances import Distances
 from wopt.store.result import RunResult
@@ -73,6 +77,25 @@ def test_snapshots_hold_particles_with_densities(tmp_path):
     sigma = jko_deviation([0.25, 0.15])
     law = torch.distributions.Normal(torch.tensor(0.0).double(), sigma)
     assert torch.allclose(kept["log_density"], law.log_prob(kept["points"][:, 0]), atol=1e-6)
+    snapshots = RunDirectory(tmp_path).snapshot(2).parent
+    (snapshots / ".003.safetensors.x1y2z3_w.safetensors").write_text("half")
+    assert len(RunDirectory(tmp_path).snapshots()) == 2
+    (snapshots / "002.safetensors").write_text("nothing")
+    found = examine(tmp_path)
+    assert [path.name for path in found.damaged] == ["002.safetensors"]
+    assert (found.sampled, found.resumed) == (True, False)
+    assert "delete the damaged snapshots" in found.advice[0]
+
+
+def test_the_first_process_of_several_looks_by_itself(tmp_path):
+    """The others are at the next step by then, so nothing may be shared with them."""
+    drawn = {**HEAT["source"], "rule": "random", "n_train": 40, "n_valid": 40}
+    config = validate({**HEAT, "source": drawn, "snapshots": {"times": [0.0]}})
+    prepared, directory = prepare(config), RunDirectory(tmp_path)
+    state = prepared.problem.begin(prepared.train, prepared.valid)
+    with joined(Team(size=2)):
+        Evolution(directory, prepared).see(state)
+    assert directory.snapshot(0).exists()
 
 
 @pytest.mark.slow
@@ -87,13 +110,13 @@ def test_order_two_is_seen_with_nodes(tmp_path):
 
 def test_resumed_runs_keep_their_snapshots(tmp_path):
     whole = made(tmp_path / "whole", snapshots={"times": [0.4]})
-    made(tmp_path / "part", snapshots={"times": [0.4]}, stop={"steps": 2})
+    made(tmp_path / "part", snapshots={"times": [0.4]}, stop={"steps": 1})
     config = tmp_path / "part" / "config.toml"
-    config.write_text(config.read_text().replace("[stop]\nsteps = 2", "[stop]\ntime = 0.9"))
+    config.write_text(config.read_text().replace("[stop]\nsteps = 1", "[stop]\ntime = 0.9"))
     again = resume(tmp_path / "part", report=False)
     times = [d.time for d in again.exact_by_time]
     assert times == [d.time for d in whole.exact_by_time]
-    # Without the end at 0.9 the third step was not shortened either way: the same bits.
+    # No step was shortened but to end at 0.4, and the end after one step is none: the same bits.
     assert again.exact_by_time == whole.exact_by_time
 
 

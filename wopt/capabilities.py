@@ -43,6 +43,8 @@ class Capability(enum.Flag):
     """A block that is the flow, for unit time, of a velocity field v(t, x)."""
     CONDITION = enum.auto()
     """A block that leaves the last coordinates as they are, and moves the others given them."""
+    ROUNDED = enum.auto()
+    """A block whose nets are trained in ``run.precision``, its log-dets being float32 ones."""
 
     def describe(self) -> str:
         """Return the names, in order."""
@@ -62,6 +64,8 @@ _WHO = {
     Capability.VELOCITY: "choose a block that provides VELOCITY",
     Capability.FIELD: "choose a block that is the flow of a field, such as ode",
     Capability.CONDITION: "choose a block that provides CONDITION, such as ode",
+    Capability.ROUNDED: "leave run.precision out, or choose a block that provides ROUNDED, such as "
+    "ode",
 }
 
 

@@ -18,7 +18,7 @@ SHIPPED = {
         "renyi_entropy sliced_wasserstein sum"
     },
     "wopt-geomloss": {
-        "objective": "barycenter sinkhorn wasserstein",
+        "objective": "barycenter learnt_potential sinkhorn wasserstein",
         "scheme": "entropic_jko",
         "source": "snapshots",
         "step_size": "arrival",
@@ -31,7 +31,7 @@ SHIPPED = {
     },
     "wopt-measures": {
         "exact": "barenblatt equilibrium ornstein_uhlenbeck second_moment",
-        "target": "barenblatt circle funnel gaussian logistic many_wells mixture mixture_in_cube "
+        "target": "barenblatt circle funnel gaussian logistic many_wells mixture "
         "mustache posteriordb potential python random_gaussian random_mixture samples tempered",
         "source": "array density gaussian idx mixture patches picture rejection sklearn toy",
     },

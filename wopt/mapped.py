@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
 import os
 import re
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -88,12 +90,17 @@ def room(
         dtype: Of it.
         name: By which other processes find the same file, until the caller removes it; by default
             the file loses its name at once, and no path is returned.
+
+    Raises:
+        OSError: The disk has no room for it: writing to the map would kill the process (SIGBUS).
     """
     global _made
     count = math.prod(shape)
     if _folder is None or not is_large(count * dtype.itemsize):
         return torch.empty(tuple(shape), dtype=dtype), None
     _folder.mkdir(parents=True, exist_ok=True)
+    if count * dtype.itemsize > shutil.disk_usage(_folder).free:
+        raise OSError(errno.ENOSPC, "no room for the particles", str(_folder))
     _made += 1
     path = _folder / f"{name or f'{os.getpid()}-{_made}'}.rows"
     whole = torch.from_file(str(path), shared=True, size=count, dtype=dtype).view(tuple(shape))

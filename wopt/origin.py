@@ -17,7 +17,7 @@ from wopt.registry import KINDS
 __all__ = ["a_value", "culprit", "in_words", "origin", "returning"]
 
 _CORE = Path(__file__).parent
-_FOREIGN = ("torch", "functools.py", "contextlib.py")
+_FOREIGN = ("functools.py", "contextlib.py")
 
 
 def origin(cls: type) -> str:

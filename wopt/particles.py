@@ -122,6 +122,20 @@ class Particles:
         total = None if log_det is None or self.log_det is None else self.log_det + log_det
         return dataclasses.replace(self, points=points, log_det=total)
 
+    def mark(self) -> list[float]:
+        """Return numbers that tell these particles from others: how many, and sums of some.
+
+        Example:
+            >>> Particles(torch.ones(3, 2)).mark()
+            [3, 3.0, 3.0]
+        """
+        few = self.points[:: max(1, len(self.points) // 1000)]
+        return [len(self.points), *few.double().sum(0).tolist()]
+
+    def pick(self, values: Tensor, index: Tensor | slice) -> Tensor:
+        """Return values, one of each particle, at some of them."""
+        return values[index]
+
     def rows(self, index: Tensor | slice) -> Particles:
         """Return a subset; weights are renormalised."""
         weights = None if self.weights is None else self.weights[index]

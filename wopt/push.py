@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from wopt.capabilities import Capability
-from wopt.interfaces.block import FlowBlock
+from wopt.held import HeldParticles
+from wopt.interfaces.block import FlowBlock, audit_of
 from wopt.mapped import is_large, room
 from wopt.parallel import Team, team
 from wopt.parallel.draws import ShardDraws
@@ -125,9 +126,20 @@ def _room(part: Tensor, x: Tensor, name: str | None) -> tuple[Tensor, Path | Non
 
 def push(block: FlowBlock, particles: Particles, *, audit: bool = False) -> Particles:
     """Return the particles' image under a block."""
+    if isinstance(particles, HeldParticles) and team().size > 1:
+        return _pushed_where_held(block, particles, audit)
     if Capability.LOG_DET not in block.provides:
         return particles.moved(in_batches(block.move, particles.points), None)
-    return particles.moved(*in_batches(block.audit if audit else block, particles.points))
+    return particles.moved(*in_batches(audit_of(block) if audit else block, particles.points))
+
+
+@torch.no_grad()
+def _pushed_where_held(block: FlowBlock, particles: HeldParticles, audit: bool) -> Particles:
+    """Return the image of the rows of this process; nothing is sent."""
+    known = Capability.LOG_DET in block.provides
+    function = (audit_of(block) if audit else block) if known else block.move
+    made = particles.through(lambda x: in_batches(function, x))
+    return particles.moved(made[0], made[1] if known else None)
 
 
 def push_all(

@@ -46,8 +46,6 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             f"{path}: is missing, so the run is damaged; `wopt doctor {path.parent}` says what can "
             "be rescued"
         ) from None
-    except DamagedError:
-        raise
     except _OF_READERS as error:
         text = printable(" ".join(str(error).split()))[:200]
         raise DamagedError(

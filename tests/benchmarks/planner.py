@@ -39,6 +39,7 @@ from bench import keep_memory, one_thread, table  # noqa: E402
 from planes import PLANES  # noqa: E402
 from rivals import Rival, Training, score  # noqa: E402
 from settings import RIVALS  # noqa: E402
+from unseen import UNSEEN  # noqa: E402
 
 from wopt.component import build  # noqa: E402
 from wopt.data.dataset import Dataset  # noqa: E402
@@ -140,6 +141,10 @@ CHECKED: dict[str, tuple[Callable[[], Tensor], float]] = {
     "diabetes": (bundled("diabetes"), 0.0),
     "linnerud": (bundled("linnerud"), 1.0),
     **{name: (lambda law=law: law(np.random.default_rng(3)), 0.0) for name, law in PLANES.items()},
+    **{
+        name: (lambda law=law: law(np.random.default_rng(4)), width)
+        for name, (law, width) in UNSEEN.items()
+    },
 }
 """For checking only: features, and the width of the noise that gives rounded ones a density."""
 

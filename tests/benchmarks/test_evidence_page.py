@@ -22,7 +22,7 @@ title = "Normal laws"
 [[row]]
 problem = "a plane"
 config = "plane.toml"
-set = ["source.dim=2"]
+set = ["source.dim=2", "certify.draws=100{seed}"]
 seeds = [3, 4]
 why = "Because."
 [[row.measure]]
@@ -90,7 +90,8 @@ def test_a_run_is_stored_and_not_repeated(folder):
     (first, second) = catalogue.jobs(catalogue.groups(folder), folder)
     assert (first.seed, second.seed) == (3, 4)
     command = runner.command_of(first, folder / "out", folder)
-    assert command[-4:] == ["--set", "source.dim=2", "--set", "seed=3"]
+    assert command[-6::2] == ["--set"] * 3
+    assert command[-5::2] == ["source.dim=2", "certify.draws=1003", "seed=3"]
     done = runner.measured(first, folder, folder / "runs")
     assert done["status"] == "done", done["why"]
     assert done["values"].keys() == {"NLL", "NLL: KL left"}
@@ -162,7 +163,7 @@ def test_rivals_of_the_same_run_are_compared_by_seed(folder):
         one["values"] = {"NLL": value, "NLL: KL left": rival}
     measure = group.row[0].measure[0].model_copy(update={"published": ()})
     found = pages.figures(measure, lines)
-    assert found.errors == (pytest.approx(0.01),)
+    assert [one.error for one in found.others] == [pytest.approx(0.01)]
     assert pages.verdict(measure, found) == "yes"
 
 
@@ -179,9 +180,17 @@ def test_rivals_of_the_same_run_are_compared_by_seed(folder):
 )
 def test_better(values, others, better, said):
     measure = catalogue.Measure(name="m", value="a:b", better=better)
-    others = tuple(("who", value, "") for value in others)
-    errors = (pages.error_of(values),) * len(others)
-    assert pages.verdict(measure, pages.Figures(values, others, errors)) == said
+    others = tuple(pages.Beside("who", v, error=pages.error_of(values)) for v in others)
+    assert pages.verdict(measure, pages.Figures(values, others)) == said
+
+
+def test_figures_of_other_data_are_shown_and_not_compared():
+    measure = catalogue.Measure(name="m", value="a:b", better="lower")
+    other = pages.Beside("Them", 9.0, "other rows", comparable=False)
+    assert str(other) == "9 Them (other rows; not comparable)"
+    assert pages.verdict(measure, pages.Figures((1.0,), (other,))) == "not comparable"
+    both = (other, pages.Beside("We", 0.5))
+    assert pages.verdict(measure, pages.Figures((1.0,), both)) == "no"
 
 
 def test_numbers_of_a_run_directory(tmp_path):
@@ -198,13 +207,15 @@ def test_stored_rivals_are_the_mean_of_their_lines():
     where = {"data": "rose", "method": "NSF", "budget": 300.0}
     one = {"who": "NSF", "file": "planner.jsonl", "where": where, "value": "nll"}
     measure = catalogue.Measure(name="m", value="a:b", better="lower", stored=[one])
-    ((who, value, _),) = pages.figures(measure, []).others
-    assert who == "NSF"
-    assert 2.48 < value < 2.7
+    (found,) = pages.figures(measure, []).others
+    assert found.who == "NSF"
+    assert 2.48 < found.value < 2.7
 
 
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.name)
 def test_a_catalogue_has_words_without_measured_numbers(group):
+    assert group.title
+    assert len(group.text) > 60
     for row in group.row:
         assert len(row.why) > 20
         assert row.measure

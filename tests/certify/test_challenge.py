@@ -172,17 +172,17 @@ def planes(name):
 @pytest.mark.parametrize("name", ["free step", "Gaussians", "kernels", "tree"])
 def test_challengers_integrate_to_one(name):
     """A density that integrates to more could be above the truth: the midpoint rule on a square."""
-    side = torch.linspace(-14, 14, 351, dtype=torch.float64)
+    side = torch.linspace(-14, 14, 281, dtype=torch.float64)
     grid = torch.cartesian_prod(side, side)
-    total = float(planes(name)(grid).exp().sum()) * 0.08**2
+    total = float(planes(name)(grid).exp().sum()) * 0.1**2
     assert total == pytest.approx(1.0, abs=0.01)
 
 
 def test_a_tree_of_three_integrates_to_one():
     x = laws()["mixture-5"].sample(1500, torch.Generator().manual_seed(0))[:, :3]
-    side = torch.linspace(-15, 15, 121, dtype=torch.float64)
+    side = torch.linspace(-15, 15, 91, dtype=torch.float64)
     total = float(Tree(x[:1000], x[1000:])(torch.cartesian_prod(side, side, side)).exp().sum())
-    assert total * 0.25**3 == pytest.approx(1.0, abs=0.02)
+    assert total / 27 == pytest.approx(1.0, abs=0.02)
 
 
 def test_kernels_follow_what_is_sharp():
@@ -196,7 +196,7 @@ def test_kernels_follow_what_is_sharp():
 
 
 @pytest.mark.parametrize(
-    ("number", "budget"), [(12, 0.5), pytest.param(60, 5.0, marks=pytest.mark.slow)]
+    ("number", "budget"), [(6, 0.5), pytest.param(60, 5.0, marks=pytest.mark.slow)]
 )
 def test_exact_models_are_not_accused(number, budget):
     """Under the null, at most 5 % and 2 standard errors of so many challenges may find L > 0."""
@@ -252,9 +252,9 @@ def test_a_free_step_finds_what_it_can_do():
 def test_effort_doubles_and_the_ladder_is_kept():
     law = laws()["banana-2"]
     draw = torch.Generator().manual_seed(0)
-    rows = [rows_of(law.sample(n, draw)) for n in (1500, 500, 1000)]
+    rows = [rows_of(law.sample(n, draw)) for n in (800, 300, 500)]
     options = Options(
-        block_for(), budget=60.0, quick=False, effort=Effort(iterations=5, patience=99)
+        block_for(), budget=2.0, quick=False, effort=Effort(iterations=5, patience=99)
     )
     names = [rung.name for rung in challenge(standard(2), *rows, options).ladder]
     assert names[:2] == ["5 iterations", "10 iterations"]
@@ -263,11 +263,11 @@ def test_effort_doubles_and_the_ladder_is_kept():
 
 
 def test_a_short_budget_is_kept():
-    """Two seconds and twenty thousand iterations: what is planned does not fit, so less is done."""
+    """A second and twenty thousand iterations: what is planned does not fit, so less is done."""
     law = laws()["banana-5"]
     draw = torch.Generator().manual_seed(0)
     rows = [rows_of(law.sample(n, draw)) for n in (2000, 500, 1000)]
-    options = Options(block_for(), budget=2.0, effort=Effort(iterations=20_000))
+    options = Options(block_for(), budget=1.0, effort=Effort(iterations=20_000))
     begun = time.process_time()
     side = challenge(standard(5), *rows, options)
     assert time.process_time() - begun < 2 * options.budget
@@ -345,11 +345,11 @@ def test_a_rival_with_the_truth_gives_the_truth():
 
 def test_rivals_that_are_worse_say_nothing():
     accused = 0
-    for seed in range(100):
+    for seed in range(50):
         x = normal(300, 1, seed)[:, 0]
         rivals = torch.stack([NORMAL(0.3, 1.0).log_prob(x), NORMAL(0.0, 1.4).log_prob(x)], dim=1)
         accused += against(rivals, NORMAL(0.0, 1.0).log_prob(x)).low > 0
-    assert accused <= 100 * 0.05 + 2 * math.sqrt(100 * 0.05 * 0.95)
+    assert accused <= 50 * 0.05 + 2 * math.sqrt(50 * 0.05 * 0.95)
 
 
 def test_a_rival_that_excludes_rows_is_no_disaster():

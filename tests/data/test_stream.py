@@ -1,5 +1,8 @@
 """Tables larger than memory: the same dataset as in memory, in mapped files; the same run."""
 
+import errno
+from types import SimpleNamespace
+
 import numpy as np
 import pyarrow
 import pyarrow.parquet
@@ -132,3 +135,12 @@ def test_a_run_within_a_budget_is_the_run_without_and_resumes(x, tmp_path):
         blocks = [read_tensors(RunDirectory(at).block(step))[0] for at in (one, two)]
         assert all(torch.equal(blocks[0][key], blocks[1][key]) for key in blocks[0])
     assert wopt.load(two).sample(3).shape == (3, 3)
+
+
+def test_a_disk_without_room_is_told_before_it_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=10**6))
+    with rooms(tmp_path / "rooms", "1MB"):
+        room((10_000, 10), torch.float64)
+        with pytest.raises(OSError, match="no room") as told:
+            room((10_000, 20), torch.float64)
+    assert told.value.errno == errno.ENOSPC

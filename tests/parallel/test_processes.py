@@ -1,24 +1,25 @@
 """Two real processes over gloo: the same bits, one that is killed, Ctrl-C, other counts."""
 
 import json
-import multiprocessing
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+import tomllib
 
 import pytest
 import tomli_w
 import torch
+from teams import FILES, LIMIT, TABLE, same, together
 
 from wopt.config.model import validate
 from wopt.errors import RunError, TeamError
 from wopt.interfaces.listener import SILENT
 from wopt.runs.execute import resume, run
 from wopt.runs.together import run_table
-from wopt.store.directory import RunDirectory, read_tensors
+from wopt.store.directory import read_tensors
 from wopt.store.pieces import read_pieces
 from wopt.train.stage import Stage
 
@@ -29,68 +30,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),  # Python 3.12, of threads
 ]
 
-LIMIT = 60.0
-"""Seconds after which a process is taken to hang, which fails a test."""
-
-TABLE = {
-    "seed": 5,
-    "source": {"name": "toy", "n_train": 300, "n_valid": 100, "n_test": 60},
-    "block": {"name": "ode", "width": 8, "steps": 1},
-    "solver": {"iterations": 6, "batch_size": 70, "check_every": 3, "patience": 2},
-    "stop": {"steps": 3},
-    "certify": {"enabled": False},
-    "run": {"shards": 4, "timeout": 30.0},
-}
-FILES = ("blocks/001", "blocks/002", "blocks/003", "state")
-
-
-def together(task, count=2, **environment):
-    """Run a task in forked processes of one team; return what each returned, or its signal."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    context = multiprocessing.get_context("fork")
-    answers = [context.Queue() for _ in range(count)]
-
-    def work(rank):
-        os.environ |= {
-            "RANK": str(rank), "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo", **environment,
-        }  # fmt: skip
-        try:
-            answer = task(rank)
-        except (Exception, SystemExit) as error:
-            answer = error
-        answers[rank].put(answer)
-
-    processes = [context.Process(target=work, args=(rank,)) for rank in range(count)]
-    end = time.monotonic() + LIMIT
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(max(0.0, end - time.monotonic()))
-    late = [process for process in processes if process.exitcode is None]
-    for process in late:
-        process.kill()
-        process.join()
-    assert not late, f"{len(late)} of {count} processes hang"
-    return [
-        answer.get(timeout=5) if process.exitcode == 0 else process.exitcode
-        for answer, process in zip(answers, processes, strict=True)
-    ]
-
-
-def same(one, other, files=FILES):
-    """Check that two runs left the same bits, and made the same records but for time."""
-    for file in files:
-        first, second = (read_tensors(at / f"{file}.safetensors")[0] for at in (one, other))
-        assert first.keys() == second.keys()
-        assert all(torch.equal(first[key], second[key]) for key in first), file
-    for first, second in zip(*(RunDirectory(at).read_steps() for at in (one, other)), strict=True):
-        assert (first.energy, first.decrease, first.nll_valid, first.loss, first.iterations) == (
-            second.energy, second.decrease, second.nll_valid, second.loss, second.iterations
-        )  # fmt: skip
-
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
@@ -100,13 +39,22 @@ def whole(tmp_path_factory):
     return path
 
 
-def copied(run, path, steps):
-    """Return a copy of a run as it stood after some steps."""
-    config = {**TABLE, "stop": {"steps": steps}}
-    run(validate(config), path, report=False)
-    text = (path / "config.toml").read_text()
-    (path / "config.toml").write_text(text.replace(f"steps = {steps}\n", "steps = 3\n"))
-    return path
+def by(count, task):
+    """Run a task in so many processes; one is this one."""
+    return [task(0)] if count == 1 else together(task, count)
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1)])
+def test_a_run_resumes_with_another_number_of_processes(before, after, whole, tmp_path):
+    out = tmp_path / "run"
+    early = validate({**TABLE, "stop": {"steps": 1}})
+    assert by(before, lambda _: run(early, out, report=False).steps) == [1] * before
+    config = out / "config.toml"
+    table = tomllib.loads(config.read_text())
+    table["stop"]["steps"] = 3
+    config.write_text(tomli_w.dumps(table))
+    assert by(after, lambda _: resume(out, report=False).steps) == [3] * after
+    same(whole, out)
 
 
 def test_two_processes_give_the_bits_of_one_and_agree(whole, tmp_path):
@@ -329,4 +277,65 @@ def test_torchrun_ends_all_and_what_it_starts_again_goes_on(how, whole, tmp_path
     else:
         assert done.returncode == 0, done.stderr[-2000:]
         assert "go on with `wopt resume" in done.stderr
+    same(whole, out)
+
+
+AGENT = """
+import os, signal
+from wopt.cli.main import main
+from wopt.train.stage import Stage
+before = Stage.train
+def train(self, previous):
+    if os.path.exists({flag!r}) and os.environ["RANK"] == "1" and self.step == 1:
+        os.remove({flag!r})
+        os.kill(os.getppid(), signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return before(self, previous)
+Stage.train = train
+main()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dies", [False, True], ids=["both", "one-agent-dies"])
+def test_two_agents_as_on_two_machines(dies, whole, tmp_path):
+    """Two launchers that meet at an address, as on two machines; one may go on without the other.
+
+    The address is served by the first, so it is the second that dies, with its process.
+    """
+    script, config, out = tmp_path / "task.py", tmp_path / "run.toml", tmp_path / "run"
+    config.write_text(tomli_w.dumps({**TABLE, "run": {"shards": 4, "timeout": 10.0}}))
+    flag = tmp_path / "dies"
+    script.write_text(AGENT.format(flag=str(flag)))
+    if dies:
+        flag.touch()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    launcher = [
+        sys.executable, "-m", "torch.distributed.run", "--nnodes", "1:2" if dies else "2",
+        "--nproc-per-node", "1", "--max-restarts", "2", "--rdzv-backend", "c10d",
+        "--rdzv-id", "two", "--rdzv-endpoint", f"localhost:{port}", "--local-addr", "127.0.0.1",
+    ]  # fmt: skip
+    environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
+
+    def agent(conf):
+        return subprocess.Popen(
+            [*launcher, "--rdzv-conf", conf, str(script), "run", str(config), "--out", str(out)],
+            env=environment, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    first = agent("is_host=1,last_call_timeout=5")
+    second = agent("is_host=0,last_call_timeout=5")
+    try:
+        told = first.communicate(timeout=240)[1]
+        assert first.returncode == 0, told[-2000:]
+        assert second.wait(60) == (-signal.SIGKILL if dies else 0)
+    finally:
+        for process in (first, second):
+            process.kill()
+            process.wait()
+            process.stderr.close()
+    assert dies == ("go on with `wopt resume" in told)
+    assert not flag.exists()
     same(whole, out)

@@ -7,7 +7,7 @@ import pytest
 import report_parts as parts
 import torch
 
-from wopt.report import collect, render
+from wopt.report import collect
 from wopt.report.animation import animation
 from wopt.report.read import read_run
 
@@ -80,13 +80,11 @@ def test_without_a_block_or_particles_there_is_none(tmp_path):
     assert animation(run_of(tmp_path, real=torch.zeros(5, 2))) is None
 
 
-def test_on_the_page(tmp_path):
-    data = parts.dataset()
-    tensors = collect(parts.flow(data), data, seed=0)
-    source = render(parts.write_run(tmp_path, tensors=tensors)).read_text()
-    page = parts.Page(tmp_path / "report.html")
+def test_on_the_page(plane):
+    page = parts.Page(plane / "report.html")
+    source = page.source
     assert "script" not in page.tags
-    assert page.tags.count("circle") == 2 * len(animation(read_run(tmp_path)).there)
+    assert page.tags.count("circle") == 2 * len(animation(read_run(plane)).there)
     section = source.split('id="motion-title"')[1].split("</section>")[0]
     for control in ("motion-play", "motion-pause", "motion-0", "motion-5"):
         assert f'id="{control}"' in section

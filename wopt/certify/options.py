@@ -106,7 +106,7 @@ class CertifyOptions(Component):
             ge=0,
             le=40,
             description="steps of rejection and resampling after which a sampler is measured too, "
-            "beside itself",
+            "beside itself; needs 1,000 draws or more",
         ),
     ] = 0
     rejection_rate: Annotated[

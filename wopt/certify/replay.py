@@ -87,7 +87,7 @@ def replay(
     if scheme.replaces:  # of the maps before the last none is kept, nor what it was trained from
         records = records[-1:]
     for block, record in zip(blocks, records, strict=True):
-        problem.redraw(trace.particles, "held_out")
+        problem.redraw("held_out")
         before = trace.particles
         sub = None
         if scheme.stages == 1 and not scheme.replaces:

@@ -31,11 +31,10 @@ def quit_while_importing() -> Iterator[None]:
         yield
         return
     signal.signal(signal.SIGINT, _interrupted)
-    atexit.register(_no_more_exceptions)
     try:
         yield
     finally:
-        atexit.unregister(_no_more_exceptions)
+        atexit.unregister(_no_more_exceptions)  # so that it is the first to be called
         atexit.register(_no_more_exceptions)
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from wopt.cli.output import json_option, print_json, quiet_option
+from wopt.errors import ConfigError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -85,11 +86,9 @@ def command(
     Samples are drawn and scored in float64; where the maps' inverses miss they are mended, and a
     warning counts those that cannot be. A model that carries the rows of one population to another
     draws from rows it was not trained on, without a density. With --time it draws from all rows of
-    the population before that time and carries them on: columns particle, time, the data's, and
-    with --velocities those of the velocity; a particle has one row a time.
+    the last population at or before the first of the times and carries them on: columns particle,
+    time, the data's, and with --velocities those of the velocity; a particle has one row a time.
     """
-    import torch
-
     from wopt.data.tables import check_writable
     from wopt.flow.exact import precise
     from wopt.memory import check_room
@@ -101,18 +100,19 @@ def command(
     if times or velocities:
         from wopt.cli.sample_times import write_times
 
+        if importance or conditions is not None:
+            raise ConfigError("--time has no use for --importance and --conditions; leave them out")
         rows = write_times(run, directory, out, number, times, seed, velocities=velocities)
         _tell_times(out, number, len(times), rows, quiet, as_json)
         return
     given = None if conditions is None else _conditions(conditions, run, directory)
     x, log_density, warned = _drawn(precise(run.flow), number, seed, given)
     beside = {"log_density": log_density.double().cpu()}
-    lost = int((~torch.isfinite(x).all(dim=1)).sum())
+    lost = int((~x.isfinite().all(dim=1)).sum())
     if importance:
         from wopt.cli.importance import weight_columns
 
         weights = weight_columns(run, directory, x, log_density, quiet=quiet or as_json)
-        weights = weights.double().cpu()
         beside |= {"log_weight": weights[:, 0], "weight": weights[:, 1]}
     _write(out, run.flow, x, beside)
     _warn([*warned, _lost(lost, len(x))] if lost else warned)
@@ -120,7 +120,7 @@ def command(
         print_json({"out": out, "samples": len(x), "not_finite": lost, "warnings": warned})
     elif not quiet:
         click.echo(f"{len(x)} samples of {run.flow.dim} columns and {', '.join(beside)}: {out}")
-    if bool(torch.isnan(log_density).all()):
+    if bool(log_density.isnan().all()):
         click.echo("log_density is NaN: this model has samples but no known density", err=True)
 
 

@@ -38,21 +38,26 @@ def write_times(
     Raises:
         CapabilityError: The run is none through snapshots.
         ConfigError: No time is given.
-        DataError: A time is not covered.
+        DataError: A time is not covered, or the data are not those of the run.
     """
     import torch
 
     from wopt.data.tables import write_table
     from wopt.flow.at_time import at_times
+    from wopt.runs.fingerprint import check_data
+    from wopt.seeds import derive
+    from wopt.store.directory import RunDirectory
 
+    source = run.config.source
     if not times:
         raise ConfigError("--velocities are those at a time; give one, such as --time 1.5")
-    snapshots = run.config.source.snapshots()
+    snapshots = source.snapshots()
     if snapshots is None:
         raise CapabilityError(
             f"{directory}: --time is for runs through populations at several times, whose source "
             "is `snapshots`; leave it out"
         )
+    check_data(RunDirectory(directory), source, source.loaded(derive(run.config.seed, "source")))
     clock = snapshots.clock(len(run.flow.blocks))
     clock.place(min(times))  # before anything is carried
     begin, rows = snapshots.before(min(times))

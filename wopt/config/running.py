@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
 from wopt.component import Component, fields
 from wopt.errors import ConfigError
 from wopt.mapped import bytes_of
+from wopt.precision import Precision
 
 __all__ = ["Running"]
 
@@ -36,6 +37,10 @@ class Running(Component):
     one thread, so that 1, 2, 4, ... processes give the same bits on CPUs of one kind. Without it
     they agree to rounding.
 
+    With ``precision`` the nets of blocks that provide ROUNDED multiply rounded matrices while they
+    are trained by adam or muon; log-dets, and maps that are not being trained, stay in float32, and
+    the guard, likelihoods and the certificate use maps audited in float64.
+
     Source: docs/scaling.md.
 
     Example:
@@ -62,6 +67,29 @@ class Running(Component):
         ),
         AfterValidator(_amount),
     ] = None
+    hold: Annotated[
+        Literal["all", "shard"],
+        Field(
+            description="what each process holds in memory: all training particles, or those of "
+            "its shards, from which batches are then sent; for scheme jko, and blocks that do not "
+            "look at all particles"
+        ),
+    ] = "all"
+    precision: Annotated[
+        Precision | None,
+        Field(
+            description="to what nets round the matrices that they multiply in training: tf32 (10 "
+            "bits, on CUDA devices) or bf16 (7 bits, on all); log-dets stay in float32, and audits "
+            "are then in float64; by default nothing is rounded"
+        ),
+    ] = None
+    compile: Annotated[
+        bool,
+        Field(
+            description="whether torch.compile makes the code of maps in training, by adam or "
+            "muon: it takes a minute or so for each kind of block, and pays in long runs"
+        ),
+    ] = False
     timeout: Annotated[
         float,
         Field(

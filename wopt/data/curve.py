@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from typing import Any
 
@@ -56,9 +57,9 @@ class Curve:
         up = piece.secant * t * t + piece.left * t * (1 - t)
         z = piece.z + piece.height * up / (piece.secant + piece.bend * t * (1 - t))
         for sign, x_end, z_end, slope in self._tails():
-            u = sign * (x - x_end)
-            far = (u > 0,)
-            z = z.index_put(far, z_end + sign * torch.log1p(_TAIL * slope * u[far]) / _TAIL)
+            u = (sign * (x - x_end)).clamp_min(0)
+            far = z_end + sign * torch.log1p(_TAIL * slope * u) / _TAIL
+            z = torch.where(u > 0, far, z)
         return z
 
     def inverse(self, z: Tensor) -> Tensor:
@@ -70,9 +71,9 @@ class Curve:
         root = (b * b + 4 * a * piece.secant * y).clamp_min(0).sqrt()
         x = piece.x + piece.width * 2 * piece.secant * y / (b + root)
         for sign, x_end, z_end, slope in self._tails():
-            v = sign * (z - z_end)
-            far = (v > 0,)
-            x = x.index_put(far, x_end + sign * torch.expm1(_TAIL * v[far]) / (_TAIL * slope))
+            v = (sign * (z - z_end)).clamp_min(0)
+            far = x_end + sign * torch.expm1(_TAIL * v) / (_TAIL * slope)
+            x = torch.where(v > 0, far, x)
         return x
 
     def log_slope(self, x: Tensor) -> Tensor:
@@ -83,9 +84,9 @@ class Curve:
         under = piece.secant + piece.bend * t * (1 - t)
         value = 2 * piece.secant.log() + over.log() - 2 * under.log()
         for sign, x_end, _, slope in self._tails():
-            u = sign * (x - x_end)
-            far = (u > 0,)
-            value = value.index_put(far, math.log(slope) - torch.log1p(_TAIL * slope * u[far]))
+            u = (sign * (x - x_end)).clamp_min(0)
+            far = math.log(slope) - torch.log1p(_TAIL * slope * u)
+            value = torch.where(u > 0, far, value)
         return value
 
     def log_density(self, x: Tensor) -> Tensor:
@@ -110,13 +111,22 @@ def normal_log_density(z: Tensor) -> Tensor:
     return -0.5 * (z.square() + math.log(2 * math.pi))
 
 
+@functools.lru_cache(maxsize=256)
+def _knots(curve: Curve, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, ...]:
+    """Return knots, values and slopes as tensors, which are sent to a device once."""
+    return tuple(
+        torch.tensor(v, dtype=dtype, device=device) for v in (curve.x, curve.z, curve.slopes)
+    )
+
+
 class _Piece:
     """The pieces between two knots that values lie in."""
 
     def __init__(self, curve: Curve, values: Tensor, ends: tuple[float, ...]) -> None:
         # Once for all pieces, so that a value only looks its own up.
-        x, z, slopes = (values.new_tensor(v) for v in (curve.x, curve.z, curve.slopes))
-        k = torch.bucketize(values.detach().contiguous(), values.new_tensor(ends[1:-1]), right=True)
+        x, z, slopes = _knots(curve, values.dtype, values.device)
+        inner = (x if ends is curve.x else z)[1:-1].contiguous()
+        k = torch.bucketize(values.detach().contiguous(), inner, right=True)
         width, height = x.diff(), z.diff()
         secant = height / width
         self.x, self.z, self.width, self.height = x[k], z[k], width[k], height[k]

@@ -113,8 +113,10 @@ Preprocess = Annotated[
     How,
     Field(
         description="change of coordinates, fitted on the training split and undone for samples "
-        "and likelihoods: none, standardise (unit variances), whiten (unit covariance) or "
-        "gaussianise (columns made nearly normal by a curve each where that gains, then whitened)"
+        "and likelihoods: none, standardise (unit variances), whiten (unit covariance), "
+        "gaussianise (columns made nearly normal by a curve each where that gains, then whitened), "
+        "marginals (the same curves, then standardised: pixels stay pixels) or principal (the same "
+        "curves, then the principal components, white, in falling order of their variance)"
     ),
 ]
 Fractions = Annotated[

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from wopt.data.columns import Columns
 from wopt.data.gaussianise import gaussianised
-from wopt.data.transform import AffineTransform, How
+from wopt.data.transform import Affine, AffineTransform, How
 from wopt.errors import DataError
 from wopt.statistics import some
 
@@ -81,12 +81,18 @@ def fit_transform(train: Tensor, how: How, columns: Columns) -> AffineTransform:
         return _fit(train, how, columns)
 
 
+_AFTER: dict[How, Affine] = {
+    "gaussianise": "whiten", "marginals": "standardise", "principal": "rotate",
+}  # fmt: skip
+"""What follows the curves of columns."""
+
+
 def _fit(train: Tensor, how: How, columns: Columns) -> AffineTransform:
     encoded = columns.encode(train.double())
-    if how == "gaussianise":
+    if how in ("gaussianise", "marginals", "principal"):
         most = max(_LEAST_BENT, _MOST_BENT // train.shape[1])
         few = train[:: max(1, math.ceil(len(train) / most))]
-        columns, how = gaussianised(columns, columns.encode(few.double())), "whiten"
+        columns, how = gaussianised(columns, columns.encode(few.double())), _AFTER[how]
         encoded = columns.encode((few if columns.curves else train).double())
     for j, column in enumerate(columns.columns):
         if column.mask and bool((encoded[:, j] == encoded[0, j]).all()):

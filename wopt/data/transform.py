@@ -14,8 +14,8 @@ from wopt.particles import split_conditions
 
 __all__ = ["Affine", "AffineTransform", "How"]
 
-Affine = Literal["none", "standardise", "whiten"]
-How = Literal["none", "standardise", "whiten", "gaussianise"]
+Affine = Literal["none", "standardise", "whiten", "rotate"]
+How = Literal["none", "standardise", "whiten", "gaussianise", "marginals", "principal"]
 
 
 class AffineTransform(nn.Module):
@@ -25,7 +25,7 @@ class AffineTransform(nn.Module):
 
     Args:
         shift: Shape ``(d,)``.
-        matrix: Shape ``(d, d)``, lower triangular or diagonal.
+        matrix: Shape ``(d, d)``; the log-det of a triangular one is cheap.
         inverse_matrix: Its inverse.
         condition: How many of the columns, the last ones, are conditions, which are standardised
             by themselves and do not count in :attr:`log_det`.
@@ -50,6 +50,8 @@ class AffineTransform(nn.Module):
     ) -> None:
         super().__init__()
         self.condition = condition
+        moved = len(shift) - condition  # asked once: torch.export follows no branch on numbers
+        self._triangular = not bool(matrix[:moved, :moved].triu(1).any())
         self.register_buffer("shift", shift)
         self.register_buffer("matrix", matrix)
         self.register_buffer("inverse_matrix", inverse_matrix)
@@ -75,7 +77,9 @@ class AffineTransform(nn.Module):
         Args:
             x: Training rows.
             how: ``none``; ``standardise`` each column to mean 0 and variance 1; ``whiten`` to
-                mean 0 and identity covariance (by the inverse Cholesky factor).
+                mean 0 and identity covariance (by the inverse Cholesky factor); ``rotate``
+                likewise, to the principal components of the standardised columns in falling order
+                of their variance.
             names: Column names, for messages.
             condition: How many columns, the last ones, are conditions.
 
@@ -108,6 +112,13 @@ class AffineTransform(nn.Module):
                 "column is a linear combination of others, or there are too few rows), so there "
                 'is no density to whiten; leave columns out or use preprocess = "standardise"'
             )
+        if how == "rotate":
+            values, vectors = (part.flip(-1) for part in torch.linalg.eigh(correlation))
+            # A component's sign is nobody's: its largest weight is to be positive.
+            peaks = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))
+            vectors, root = vectors * peaks.sign(), values.sqrt()
+            matrix, back = (vectors / root).T / scale, scale[:, None] * vectors * root
+            return cls(shift, matrix.contiguous(), back.contiguous())
         factor = torch.diag(scale) @ torch.linalg.cholesky(correlation)
         return cls(shift, torch.linalg.solve_triangular(factor, eye, upper=False), factor)
 
@@ -137,7 +148,10 @@ class AffineTransform(nn.Module):
     def log_det(self) -> Tensor:
         """log |det| of the map, a scalar, which the likelihood in the data's units needs."""
         moved = len(self.shift) - self.condition
-        return self.matrix.diagonal()[:moved].abs().log().sum()
+        matrix = self.matrix[:moved, :moved]
+        if self._triangular:
+            return matrix.diagonal().abs().log().sum()
+        return torch.linalg.slogdet(matrix)[1]
 
     @property
     def is_identity(self) -> bool:

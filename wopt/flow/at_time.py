@@ -32,7 +32,8 @@ def at_times(
 
     Returns:
         Positions and velocities, each of shape ``(len(times), n, d)``, in the data's units; at the
-        border of two steps the velocity is that of the step before.
+        border of two steps the velocity is that of the step before, at ``begin`` that of the step
+        that begins there, and 0 where none does.
 
     Raises:
         DataError: A time is before ``begin`` or not covered.
@@ -54,18 +55,16 @@ def at_times(
     places = [clock.place(time) for time in times]
     if min(times) < begin:
         raise DataError(f"time {min(times):g} is before {begin:g}, when these particles begin")
+    if first == len(clock.times) - 1:  # the end, where nothing moves on
+        return torch.stack([x] * len(times)), torch.zeros(len(times), *x.shape).to(x)
+    places = [place if place[0] >= first else (first, 0.0) for place in places]
     path = [flow.transform(x).to(flow.chain.like)]
     for block in flow.blocks[first : max(step for step, _ in places) + 1]:
         path.append(block.move(path[-1]))
     ends = [flow.transform.inverse(z) for z in path]
     where, speed = [], []
     for step, share in places:
-        k = max(step - first, 0)
-        if k + 1 == len(ends) or step < first:  # they have not begun to move
-            where.append(ends[0])
-            speed.append(torch.zeros_like(ends[0]))
-            continue
-        where.append(torch.lerp(ends[k], ends[k + 1], share))
-        length = clock.times[step + 1] - clock.times[step]
-        speed.append((ends[k + 1] - ends[k]) / length)
+        before, after = ends[step - first : step - first + 2]
+        where.append(torch.lerp(before, after, share))
+        speed.append((after - before) / (clock.times[step + 1] - clock.times[step]))
     return torch.stack(where), torch.stack(speed)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import abc
+import copy
 import functools
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from wopt import precision
 from wopt.capabilities import Capability, require
 from wopt.component import Component, Spec
 from wopt.errors import CapabilityError
@@ -17,7 +19,10 @@ from wopt.interfaces import returns
 from wopt.jacobian import jacobians
 from wopt.memory import within_memory
 
-__all__ = ["FlowBlock", "new_block"]
+__all__ = ["Compiler", "FlowBlock", "audit_of", "new_block"]
+
+Map = Callable[[Tensor], tuple[Tensor, Tensor]]
+Compiler = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 class FlowBlock(Component, nn.Module, abc.ABC):
@@ -111,6 +116,22 @@ class FlowBlock(Component, nn.Module, abc.ABC):
         """Make the discretisation finer, in place; return whether that was possible."""
         return False
 
+    def compile_training(self, compiler: Compiler | None) -> None:
+        """Let a compiler make the code of maps in training, as ``run.compile`` asks.
+
+        Args:
+            compiler: Of a function to a faster one of the same values; ``None`` at the end.
+
+        Raises:
+            CapabilityError: The block is not written for that.
+        """
+        if compiler is None:
+            return
+        raise CapabilityError(
+            f"block {type(self).__name__} is not written for run.compile = true (ode is); leave it "
+            "out, or choose another block"
+        )
+
     def warm_start(self, previous: FlowBlock) -> None:
         """Begin from the previous step's map."""
         self.load_state_dict(previous.state_dict())
@@ -138,6 +159,22 @@ class FlowBlock(Component, nn.Module, abc.ABC):
     def freeze(self) -> FlowBlock:
         """Make the parameters constant and return the block, in evaluation mode."""
         return self.requires_grad_(False).eval()
+
+
+def audit_of(block: FlowBlock) -> Map:
+    """Return a block's audit: by a copy in float64 where ``run.precision`` rounds its training.
+
+    What comes back has the dtype of the points.
+    """
+    if precision.asked() is None:
+        return block.audit
+    finer = copy.deepcopy(block).double()
+
+    def audit(x: Tensor) -> tuple[Tensor, Tensor]:
+        y, log_det = finer.audit(x.double())
+        return y.to(x), log_det.to(x)
+
+    return audit
 
 
 def new_block(chosen: Spec, dim: int, condition: int = 0) -> FlowBlock:

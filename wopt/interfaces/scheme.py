@@ -81,6 +81,9 @@ class ProximalScheme(Component, abc.ABC):
     subproblem is then posed at :attr:`History.start`, and begins from the map before."""
     equal_steps: ClassVar[bool] = False
     """Whether all steps must be of one size, so that none may be shortened to end at a time."""
+    by_row: ClassVar[bool] = False
+    """Whether what a step asks of a particle depends on that particle alone, so that the particles
+    may be held by several processes."""
     step_size: StepSize
 
     @abc.abstractmethod

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from wopt.capabilities import Capability
-from wopt.interfaces.block import FlowBlock
+from wopt.interfaces.block import FlowBlock, audit_of
 from wopt.interfaces.change import energy_change
 from wopt.interfaces.objective import Objective
 from wopt.particles import Particles
@@ -97,9 +97,11 @@ class Subproblem:
 
     def rows(self, index: Tensor | slice) -> Self:
         """Return the subproblem on some of the particles."""
-        return dataclasses.replace(
-            self, particles=self.particles.rows(index), anchor=self.anchor[index]
-        )
+        at = self.particles
+        some = at.rows(index)
+        still = self.anchor is at.points  # as those of jko are: no second look-up
+        anchor = some.points if still else at.pick(self.anchor, index)
+        return dataclasses.replace(self, particles=some, anchor=anchor)
 
     def at(self, block: FlowBlock, *, audit: bool = False) -> Particles:
         """Return the particles at which G' is evaluated: those that T moved.
@@ -110,7 +112,7 @@ class Subproblem:
         """
         x = self.particles.points
         if Capability.LOG_DET in block.provides and (audit or self.implicit.of_density):
-            return self.particles.moved(*(block.audit if audit else block)(x))
+            return self.particles.moved(*(audit_of(block) if audit else block)(x))
         return self.particles.moved(block.move(x), None)
 
     def cost(self, moved: Particles) -> Tensor:

@@ -42,7 +42,7 @@ POSTERIOR: tuple[Rule, ...] = (
             "scheme": {"name": "jko", "step_size": FREE},
             "blocks": [{"name": "affine", "symmetric": True}, _MAP],
             "solver": {"by_step": [{"optimiser": "gaussian"}, {}]},
-            "guard": {"retries": 1},
+            "guard": {"retries": 1, "keep": True},
             "stop": {"steps": 2, "weights": 0.99},
             "dtype": "float64",
         },

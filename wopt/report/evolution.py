@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from wopt.report.pieces import png, svg
 from wopt.report.style import BLUE, GREEN, MUTED, ORANGE, VERMILION, WIDTH, Array, Picture
 from wopt.store.distances import Distances
-from wopt.store.documents import damaged
+from wopt.store.documents import SPARE, damaged
 from wopt.tensors import read_tensors
 
 __all__ = ["Snapshot", "evolution", "exactness", "read_snapshot"]
@@ -54,7 +54,7 @@ def read_snapshot(path: Path) -> Snapshot:
         if "exact" in arrays and arrays["exact"].shape[1:] != points.shape[1:]:
             raise ValueError("`exact` is of another dimension")
     except (KeyError, ValueError, TypeError) as error:
-        raise damaged(path, str(error)) from None
+        raise damaged(path, str(error), SPARE) from None
     return Snapshot(time, arrays)
 
 
@@ -124,6 +124,11 @@ def _draw(axes: Axes, at: Snapshot) -> None:
     if exact is not None:
         axes.scatter(exact[:_SHOWN, 0], exact[:_SHOWN, 1], s=5, color="0.7", lw=0)
     axes.scatter(x[:_SHOWN, 0], x[:_SHOWN, 1], s=5, color=BLUE, lw=0)
+    shown = (
+        x[:_SHOWN, :2] if exact is None else np.concatenate([x[:_SHOWN, :2], exact[:_SHOWN, :2]])
+    )
+    width, height = np.ptp(shown, 0)
+    axes.set_aspect("equal" if 0.5 < width / max(height, 1e-300) < 2 else "auto")
     axes.set_xlabel("coordinate 1", color=MUTED)
     axes.set_ylabel("coordinate 2", color=MUTED)
 

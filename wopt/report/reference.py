@@ -44,7 +44,7 @@ def against_reference(runs: Sequence[Run], names: Sequence[str]) -> tuple[str, l
 
 def _against_finest(runs: Sequence[Run], names: Sequence[str]) -> tuple[str, list[float | None]]:
     nothing: tuple[str, list[float | None]] = "", [None] * len(runs)
-    if not all(run.snapshots for run in runs):
+    if len(runs) < 2 or not all(run.snapshots for run in runs):
         return nothing
     same = [{k: run.config.get(k) for k in ("source", "seed", "guard")} for run in runs]
     last = [run.snapshots[-1] for run in runs]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -26,22 +26,15 @@ from wopt.store.directory import RunDirectory
 __all__ = ["render"]
 
 
-def _pictured(function: Callable[[Path], Path]) -> Callable[[Path], Path]:
-    """Keep to itself what numpy and matplotlib say of columns without spread: 0/0, empty axes."""
-
-    @functools.wraps(function)
-    def quiet(directory: Path) -> Path:
-        with (
-            np.errstate(divide="ignore", invalid="ignore", over="ignore"),
-            warnings.catch_warnings(),
-        ):
-            warnings.filterwarnings("ignore", "Attempting to set identical")
-            return function(directory)
-
-    return quiet
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Hear nothing of what numpy and matplotlib say of columns without spread: 0/0, empty axes."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Attempting to set identical")
+        yield
 
 
-@_pictured
+@_quiet()
 def render(directory: Path) -> Path:
     """Write ``report.html`` from the files of a run directory, and return its path.
 

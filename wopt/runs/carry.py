@@ -27,7 +27,10 @@ def carried_out(config: RunConfig, out: Path) -> Iterator[None]:
         TeamError: They do not find each other.
     """
     run, folder = config.run, RunDirectory(out).particles
-    with launched(run.shards, run.timeout, config.device), rooms(folder, run.memory):
-        yield
-    with contextlib.suppress(OSError):  # what is left of a process that was killed stays
-        folder.rmdir()
+    with launched(run.shards, run.timeout, config.device) as of, rooms(folder, run.memory):
+        try:
+            yield
+        finally:
+            if of.first:  # the others end while it still measures
+                with contextlib.suppress(OSError):  # what a killed process has left stays
+                    folder.rmdir()

@@ -29,6 +29,7 @@ from wopt.runs.challenge import Challenge, can_be_challenged
 from wopt.runs.evidence import evidence_of, is_scored
 from wopt.runs.fingerprint import check_data
 from wopt.runs.mass import with_mass
+from wopt.runs.precise import audited
 from wopt.runs.prepare import Prepared, prepare
 from wopt.runs.rival import rival_of
 from wopt.runs.sampler import with_sampler
@@ -79,6 +80,7 @@ def certify_run(
             start = prepared.train, prepared.valid
             dim, condition = prepared.train.dim, prepared.train.condition
             state = load_state(directory, config, dim, condition, start)
+        prepared, state = audited(prepared, state)
         lower = None if against is None else rival_of(prepared, state.blocks, against)
         recorded = _recorded(directory) if again else None
         certificate = certify(

@@ -45,19 +45,18 @@ def distances(
         time: t.
         generator: Draws from the exact law, where it carries no particles.
     """
-    found = Distances(step, time, **_second_moments(exact, now, time))
+    numbers = _second_moments(exact, now, time)
     carried = None if exact.carry is None else exact.carry(start.points.double(), time)
-    numbers: dict[str, float] = {}
     if carried is not None:
         gap = (now.points - carried.to(now.points)).double().square().sum(1)
         numbers["w2_at_most"] = math.sqrt(float(_as_double(now).mean(gap)))
-    if exact.law is not None:
-        forward = _log_ratio(exact.law(time), now)
-        if forward is not None:
-            numbers |= _l1(forward, now)
-        if forward is not None and exact.positive:
-            numbers |= _divergences(exact.law(time), forward, now, carried, density, generator)
-    return Distances(**{**found.to_dict(), **numbers})
+    law = None if exact.law is None else exact.law(time)
+    if law is not None and now.log_density_start is not None and now.log_det is not None:
+        log_ratio = (now.log_density.double() + law.potential(now.points.double())).cpu()
+        numbers |= _named("l1", 2 * (1 - (-log_ratio).exp()).clamp(min=0), now)
+        if exact.positive:
+            numbers |= _divergences(law, log_ratio, now, carried, density, generator)
+    return Distances(step, time, **numbers)
 
 
 def _second_moments(exact: ExactLaws, now: Particles, time: float) -> dict[str, float]:
@@ -70,17 +69,6 @@ def _second_moments(exact: ExactLaws, now: Particles, time: float) -> dict[str, 
         "second_moment_exact": known,
         "second_moment_error": abs(seen - known) / known,
     }
-
-
-def _log_ratio(law: Target, now: Particles) -> Tensor | None:
-    """Return log p/p* at particles of p."""
-    if now.log_density_start is None or now.log_det is None:
-        return None
-    return (now.log_density.double() + law.potential(now.points.double())).cpu()
-
-
-def _l1(log_ratio: Tensor, now: Particles) -> dict[str, float]:
-    return _named("l1", 2 * (1 - (-log_ratio).exp()).clamp(min=0), now)
 
 
 def _divergences(

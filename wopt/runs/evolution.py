@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from wopt.errors import ConfigError, RunError
+from wopt.parallel import alone
 from wopt.particles import Particles
 from wopt.reading import parsed_json
 from wopt.runs.distances import distances
@@ -16,7 +17,7 @@ from wopt.runs.prepare import Prepared
 from wopt.seeds import generator
 from wopt.store.directory import RunDirectory
 from wopt.store.distances import Distances
-from wopt.store.documents import damaged
+from wopt.store.documents import SPARE, damaged
 from wopt.tensors import read_tensors, write_tensors
 from wopt.train.clock import elapsed, is_at
 from wopt.train.problem import State
@@ -66,8 +67,9 @@ class Evolution:
     def see(self, state: State) -> None:
         """Keep a snapshot if the state stands at a time that was asked for."""
         time = elapsed(state.records)
-        if any(is_at(time, asked) for asked in self.config.snapshots.times or ()):
-            self._keep(state, time)
+        if self._is_asked(time):
+            with alone():  # only the first process looks
+                self._keep(state, time)
 
     def end(self, state: State) -> tuple[Distances, ...]:
         """Keep the last snapshot, and return how far the evolution was from exact, by time."""
@@ -75,9 +77,16 @@ class Evolution:
             return ()
         if not self.directory.snapshot(state.step).is_file():
             self._keep(state, elapsed(state.records))
+        for path in self.directory.snapshots():
+            step = int(path.stem)
+            if step != state.step and not self._is_asked(elapsed(state.records[:step])):
+                path.unlink()  # of an end from which the run went on
         return tuple(
             _distances_of(path) for path in self.directory.snapshots() if self.exact is not None
         )
+
+    def _is_asked(self, time: float) -> bool:
+        return any(is_at(time, asked) for asked in self.config.snapshots.times or ())
 
     def _keep(self, state: State, time: float) -> None:
         now, metadata = state.valid.particles, {"time": repr(time)}
@@ -124,4 +133,4 @@ def _distances_of(path: Path) -> Distances:
     try:
         return Distances.from_dict(parsed_json(metadata["distances"]))
     except (KeyError, ValueError, TypeError, RunError) as error:
-        raise damaged(path, error) from None
+        raise damaged(path, error, SPARE) from None

@@ -14,10 +14,11 @@ from wopt.flow import Chain, Flow, TargetBase
 from wopt.flow.own import in_own_units
 from wopt.interfaces.conditional import conditional
 from wopt.reading import opened, printable
+from wopt.report.evolution import read_snapshot
 from wopt.report.read import read_figures, read_losses
 from wopt.runs.fingerprint import Fingerprint, check_data
 from wopt.seeds import derive
-from wopt.store.checkpoint import known_steps, load_block, load_state, load_transform
+from wopt.store.checkpoint import kept_steps, known_steps, load_block, load_state, load_transform
 from wopt.store.directory import RunDirectory
 from wopt.store.documents import read_document
 from wopt.store.result import RunResult
@@ -79,7 +80,8 @@ def examine(path: Path, *, data: bool = True) -> Examined:
         )
     if data and config is not None:
         found.read(run.data, lambda: _data(run, config))
-    resumed = model and not found.keeps(run.state, run.steps, run.data, run.losses, run.log)
+    read = run.state, run.steps, run.data, run.losses, run.log, *run.snapshots()
+    resumed = model and not found.keeps(*read)
     sampled = model and not found.keeps(run.blocks)
     return Examined(
         found.damaged, steps, whole, sampled, resumed and sampled,
@@ -122,7 +124,7 @@ def _whole(
     found: _Findings,
 ) -> int:
     """Return how many of the first maps can be read."""
-    step = 1
+    step = first = 1 if steps is None else kept_steps(config, steps).start
     while steps is None or step <= steps:
         at = run.block(step)
         if steps is None and not at.exists():
@@ -130,7 +132,7 @@ def _whole(
         if found.read(at, lambda: load_block(run, config, step, *shape)) is None:  # noqa: B023
             break
         step += 1
-    return step - 1
+    return 0 if step == first else step - 1
 
 
 def _documents(run: RunDirectory, steps: int | None, found: _Findings) -> None:
@@ -140,6 +142,8 @@ def _documents(run: RunDirectory, steps: int | None, found: _Findings) -> None:
     found.read(run.certificate, lambda: read_document(run.certificate, Certificate))
     found.read(run.figures, lambda: read_figures(run.figures))
     found.read(run.data, lambda: read_document(run.data, Fingerprint))
+    for path in run.snapshots():
+        found.read(path, lambda: read_snapshot(path))  # noqa: B023
     for path in (run.samples, run.report, run.log):
         if path.exists():
             found.read(path, lambda: _regular(path))  # noqa: B023
@@ -162,6 +166,8 @@ def _advice(
     if again:
         names = " ".join(getattr(run, name).name for name in again)
         yield f"delete {names}, then `wopt resume {run.path}` makes anew what it can"
+    if found.keeps(*run.snapshots()):
+        yield "delete the damaged snapshots: the run goes on without them"
     if found.keeps(run.config):
         yield "config.toml has to be restored from a copy, or written by hand: all else needs it"
     if found.keeps(run.transform):
@@ -194,7 +200,7 @@ def rescued(path: Path) -> Flow:
     if not whole or config.model == "push_forward":
         raise ConfigError(f"{path}: there is no model of data that could be rescued")
     shape = len(transform.shift), transform.condition
-    blocks = [load_block(run, config, step, *shape) for step in range(1, whole + 1)]
+    blocks = [load_block(run, config, step, *shape) for step in kept_steps(config, whole)]
     objective = config.objective
     if conditions is not None:
         objective = conditional(objective, conditions)

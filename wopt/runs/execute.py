@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import platform
+import functools
 import time
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from wopt.capabilities import Capability
@@ -26,7 +24,6 @@ from wopt.files import replacing, write_json
 from wopt.flow import Flow
 from wopt.flow.at_time import at_times
 from wopt.flow.own import free, in_own_units
-from wopt.host import host
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import SILENT, Listener, Listeners
 from wopt.parallel import alone, team
@@ -38,15 +35,25 @@ from wopt.runs.certify import Carried, certify, kept_effort
 from wopt.runs.evaluate import evaluate
 from wopt.runs.evolution import Evolution, check_exact
 from wopt.runs.fingerprint import check_data, remember_data
+from wopt.runs.hold import hold
 from wopt.runs.log import RunLog
 from wopt.runs.loop import Ended, make_steps
 from wopt.runs.losses import LossLog
+from wopt.runs.precise import audited
 from wopt.runs.prepare import Prepared, conditions_of, particles_of, prepare
 from wopt.runs.sampler import with_sampler
 from wopt.runs.told import permitted, with_tracker
 from wopt.runs.two_sample import is_truth
+from wopt.runs.versions import versions
 from wopt.seeds import derive, generator
-from wopt.store.checkpoint import load_blocks, load_state, save_state, save_transform, settle
+from wopt.store.checkpoint import (
+    load_blocks,
+    load_state,
+    save_share,
+    save_state,
+    save_transform,
+    settle,
+)
 from wopt.store.directory import RunDirectory, write_tensors
 from wopt.store.result import RunResult
 from wopt.train.problem import State
@@ -57,9 +64,9 @@ _REPORT, _PANELS = 0.9, 0.12
 """Processor seconds of a report, and of a step's panels in it."""
 
 SAMPLES = 2000
+"""Rows of ``samples.npy``."""
 
 _GO_ON = "go on with `wopt resume {}`"
-"""Rows of ``samples.npy``."""
 
 
 def run(
@@ -67,9 +74,12 @@ def run(
 ) -> RunResult:
     """Make a run of a validated configuration, see :func:`begin`."""
     with carried_out(config, out):
-        with alone():
-            prepared = prepare(config)
-        return begin(prepared, out, listener, report=report)
+        return begin(_alone(config), out, listener, report=report)
+
+
+def _alone(config: RunConfig) -> Prepared:
+    with alone():
+        return prepare(config)
 
 
 def begin(
@@ -94,9 +104,10 @@ def begin(
     _check_readable(table, out)
     directory = RunDirectory(out)
     with carried_out(config, out), _claimed(directory, new=True):
+        prepared = hold(prepared)
         by_first(lambda: directory.create(table))
         state = _first(directory, prepared)
-        return _carried_out(directory, config, prepared, state, listener, began, report)
+        return _completed(directory, config, prepared, state, listener, began, report)
 
 
 def _first(directory: RunDirectory, prepared: Prepared) -> State:
@@ -104,7 +115,7 @@ def _first(directory: RunDirectory, prepared: Prepared) -> State:
     dataset = _dataset(prepared)
 
     def write() -> None:
-        remember_data(directory, prepared.loaded or dataset)
+        remember_data(directory, prepared.config.source, prepared.loaded or dataset)
         conditions = conditions_of(dataset) if dataset.condition else None
         save_transform(directory, dataset.transform, dataset.names, conditions)
 
@@ -128,17 +139,17 @@ def resume(out: Path, listener: Listener = SILENT, *, report: bool = True) -> Ru
     directory = RunDirectory(out)
     config = validate(directory.read_config(), str(directory.config))
     with carried_out(config, out), _claimed(directory):
-        with alone():
-            prepared = prepare(config)
+        prepared = _alone(config)
+        changed = check_data(directory, config.source, prepared.loaded or _dataset(prepared))
+        prepared = hold(prepared)
         config = permitted(config, listener, directory.config)
         dataset, start = _dataset(prepared), (prepared.train, prepared.valid)
-        changed = check_data(directory, config.source, prepared.loaded or dataset)
         if team().agreed(directory.begun):
             state = load_state(directory, config, dataset.dim, dataset.condition, start)
             by_first(lambda: settle(directory, config))
         else:  # it was killed before its first state was written
             state = _first(directory, prepared)
-        return _carried_out(directory, config, prepared, state, listener, began, report, changed)
+        return _completed(directory, config, prepared, state, listener, began, report, changed)
 
 
 @contextlib.contextmanager
@@ -157,7 +168,7 @@ def _claimed(directory: RunDirectory, *, new: bool = False) -> Iterator[None]:
         yield
 
 
-def _carried_out(
+def _completed(
     directory: RunDirectory,
     config: RunConfig,
     prepared: Prepared,
@@ -174,7 +185,8 @@ def _carried_out(
             execution.changed(changed)
         return execution.go(state)
     with noting():
-        ended = make_steps(prepared, state, SILENT, go_on=_GO_ON.format(directory.path))
+        save = functools.partial(save_share, directory)
+        ended = make_steps(prepared, state, SILENT, go_on=_GO_ON.format(directory.path), save=save)
     return RunResult(ended.status, ended.reason, len(ended.state.blocks))
 
 
@@ -191,16 +203,6 @@ def _check_readable(table: dict[str, Any], out: Path) -> None:
             f"{out}: a run is read back from its config.toml, which cannot hold this one: {error}. "
             "Without a run directory it can be made: wopt.solve, and wopt.sample for a posterior"
         ) from None
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of what makes a run: Python, torch, the core, the plugins."""
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "wopt-core": version("wopt-core"),
-        **host().versions(),
-    }
 
 
 def _dataset(prepared: Prepared) -> Dataset:
@@ -260,11 +262,14 @@ class _Execution:
         """Measure and write the results: on this process alone, the others have ended."""
         self.listener.phase("measuring on test data, drawing samples")
         trained = time.process_time()
+        prepared, state = audited(self.prepared, ended.state)
         blocks = self._blocks()
+        if prepared is not self.prepared:
+            blocks = [block.double() for block in blocks]
         # Test rows go through the audited maps once, for the figures and for the certificate.
         known = remembering(blocks, parts=False)
         result = dataclasses.replace(
-            self._finish(blocks, known),
+            self._finish(prepared, blocks, known),
             **compared,
             status=ended.status,
             reason=ended.reason,
@@ -274,7 +279,7 @@ class _Execution:
         self.directory.write_result(result.to_dict())
         report = _REPORT + _PANELS * min(len(blocks), 8) if self.report else 0.0
         carried = Carried(known, time.process_time() - trained + report)
-        self._certify(ended, carried)
+        self._certify(dataclasses.replace(ended, state=state), prepared, carried)
         if self.report:
             render(self.directory.path)
         self.listener.end(result, self.directory.path)
@@ -282,14 +287,17 @@ class _Execution:
 
     def _save(self, evolution: Evolution, state: State) -> None:
         self.losses.keep(state.step)
+        save_share(self.directory, state)
         save_state(self.directory, state, self.config)
         evolution.see(state)
 
-    def _finish(self, blocks: list[FlowBlock], known: list[FlowBlock]) -> RunResult:
+    def _finish(
+        self, prepared: Prepared, blocks: list[FlowBlock], known: list[FlowBlock]
+    ) -> RunResult:
         """Measure on test data, draw samples and save what the pictures need."""
-        dataset = _dataset(self.prepared)
-        test = particles_of(dataset, dataset.test, self.config, known=False)
-        result = evaluate(self.prepared, known, test)
+        dataset = _dataset(prepared)
+        test = particles_of(dataset, dataset.test, prepared.config, known=False)
+        result = evaluate(prepared, known, test)
         target = self.prepared.problem.objective.target
         flow = in_own_units(self.prepared.flow(blocks), target)
         try:
@@ -354,7 +362,7 @@ class _Execution:
         data = _dataset(self.prepared)
         return load_blocks(self.directory, self.config, data.dim, data.condition)
 
-    def _certify(self, ended: Ended, carried: Carried) -> None:
+    def _certify(self, ended: Ended, prepared: Prepared, carried: Carried) -> None:
         """Write the certificate; where that is not possible, say so: the run stands."""
         if not ended.state.records or not self.config.certify.enabled:
             return
@@ -366,7 +374,7 @@ class _Execution:
         recorded = kept_effort(self.directory, self.config.certify, step)
         try:
             certificate = certify(
-                self.prepared, ended.state, self.listener,
+                prepared, ended.state, self.listener,
                 lower=ended.lower, recorded=recorded, carried=carried,
             )  # fmt: skip
             certificate = with_sampler(certificate, self.directory)

@@ -28,15 +28,13 @@ _VALUES = 2**18
 
 _GOLDEN, _ROUNDED = 0.6180339887498949, 1e-9
 
-_SPLITS = ("train", "valid", "test")
-
 
 @dataclasses.dataclass(frozen=True)
 class Fingerprint(Typed):
     """What was read: ``data.json`` of a run directory.
 
     Attributes:
-        rows: Of the training, validation and test rows.
+        rows: Of the training, validation and test rows, and of later populations.
         columns: Names.
         sha256: Of each column's values, split by split, or of all where there are more than 256:
             the first 128 bits of the hash, in hexadecimal digits.
@@ -61,9 +59,16 @@ class Fingerprint(Typed):
     sums: tuple[Number, ...] = ()
 
     @classmethod
-    def of(cls, data: Dataset) -> Fingerprint:
-        """Return the fingerprint of a dataset, as it was split."""
-        parts = [getattr(data, name) for name in _SPLITS]
+    def of(cls, data: Dataset, source: Source | None = None) -> Fingerprint:
+        """Return the fingerprint of a dataset, as it was split, and of what else is trained on.
+
+        Args:
+            data: What the source loaded.
+            source: Which may know populations of later times.
+        """
+        known = None if source is None else source.snapshots()
+        later = () if known is None else known.rows[1:]
+        parts = [data.train, data.valid, data.test, *later]
         rows = tuple(len(part) for part in parts)
         return cls(rows, tuple(data.names), *_marks(parts, data.dim))
 
@@ -93,9 +98,9 @@ class Fingerprint(Typed):
         return all(abs(a - b) < _ROUNDED for a, b in zip(self.sums, other.sums, strict=True))
 
 
-def remember_data(run: RunDirectory, data: Dataset) -> None:
+def remember_data(run: RunDirectory, source: Source, data: Dataset) -> None:
     """Write the fingerprint of a run's data."""
-    write_json(run.data, Fingerprint.of(data).to_dict())
+    write_json(run.data, Fingerprint.of(data, source).to_dict())
 
 
 def check_data(run: RunDirectory, source: Source, data: Dataset) -> str | None:
@@ -118,7 +123,7 @@ def check_data(run: RunDirectory, source: Source, data: Dataset) -> str | None:
     if known is None:
         return None
     made = source.options.get("path") is None
-    differs = known.differs(Fingerprint.of(data), made=made)
+    differs = known.differs(Fingerprint.of(data, source), made=made)
     if not differs:
         return None
     what = printable(differs, one_line=True)

@@ -17,9 +17,11 @@ from wopt.data.sizes import far_from_unit
 from wopt.errors import CapabilityError, Converged, DivergenceError
 from wopt.interfaces.listener import Beginning, Listener
 from wopt.parallel.launch import told_by_first
+from wopt.precision import training_in
 from wopt.runs.challenge import Challenge, can_be_challenged
 from wopt.runs.prepare import Prepared
 from wopt.statistics import mean_and_error
+from wopt.train.compiled import compiling
 from wopt.train.iterate import iterate
 from wopt.train.problem import State
 from wopt.train.record import StepRecord
@@ -89,11 +91,13 @@ def make_steps(
     reason = state.records[-1].stop if state.records else None
     lower: LowerSide | None = None
     try:
-        for made in _steps(prepared, state, listener):
-            if save is not None:
-                save(made.state)
-            state, reason, lower = made.state, made.record.stop, made.lower
-            listener.step(made.record)
+        told = prepared.config.run
+        with training_in(told.precision), compiling(told.compile):
+            for made in _steps(prepared, state, listener):
+                if save is not None:
+                    save(made.state)
+                state, reason, lower = made.state, made.record.stop, made.lower
+                listener.step(made.record)
     except Converged as error:
         reason = str(error)
     except DivergenceError as error:

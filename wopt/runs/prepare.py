@@ -11,6 +11,7 @@ from torch import Tensor
 from wopt.capabilities import Capability
 from wopt.component import name_of
 from wopt.config.model import RunConfig
+from wopt.config.precision import check_precision
 from wopt.data.dataset import Dataset, check_finite, judged_by
 from wopt.data.sizes import check_size
 from wopt.data.smooth import smooth_dataset, smoothed
@@ -99,6 +100,7 @@ def prepare(
         CapabilityError: Something is needed that nothing provides.
         DataError: The data are not usable.
     """
+    check_precision(config)
     if dataset is None:
         dataset = config.source.loaded(derive(config.seed, "source"))
     loaded = dataset
@@ -111,6 +113,8 @@ def prepare(
         log_density=known,
         dim=dataset.dim,
         condition=dataset.condition,
+        rounded=config.run.precision is not None,
+        compiled=config.run.compile,
     )
     objective = config.source.aims(config.objective, config.scheme, dataset)
     _check(config, objective, dataset)

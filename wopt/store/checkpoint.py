@@ -15,20 +15,31 @@ from wopt.data.columns import Columns
 from wopt.data.table_transform import TableTransform
 from wopt.data.transform import AffineTransform
 from wopt.errors import DamagedError, RunError
+from wopt.held import HeldParticles, held
 from wopt.interfaces.block import FlowBlock, new_block
+from wopt.parallel import team
 from wopt.particles import Particles
 from wopt.reading import parsed_json, printable
 from wopt.store.checks import Kept, check_particles, check_transform, parsed_names, same_kinds
 from wopt.store.directory import RunDirectory
-from wopt.store.pieces import count_pieces, drop_pieces, read_pieces, write_pieces
+from wopt.store.pieces import (
+    count_pieces,
+    drop_pieces,
+    read_pieces,
+    write_pieces,
+    write_share,
+    write_share_index,
+)
 from wopt.tensors import read_tensors, write_tensors
 from wopt.train.problem import State, Trace
 
 __all__ = [
+    "kept_steps",
     "known_steps",
     "load_blocks",
     "load_state",
     "load_transform",
+    "save_share",
     "save_state",
     "save_transform",
     "settle",
@@ -51,12 +62,16 @@ def save_state(run: RunDirectory, state: State, config: RunConfig) -> None:
     splits = {"train": state.train, "valid": state.valid}
     begun = None
     if state.start is not None and state.train.before is state.start[0]:
-        begun = _mark(splits.pop("train").before)
+        begun = splits.pop("train").before.mark()
     index = None
     if "train" in splits:
-        rows = _tensors(state.train)
+        rows, before = _tensors(state.train), state.train.before
         count = count_pieces(rows, config.run.shards)
-        if count > 1:
+        if isinstance(before, HeldParticles):  # save_share has written them
+            index = f"{state.step:03d}.json"
+            write_share_index(run.pieces, f"{state.step:03d}", rows, before.total, team())
+            del splits["train"]
+        elif count > 1:
             index = write_pieces(run.pieces, f"{state.step:03d}", rows, count)
             del splits["train"]
     tensors = {
@@ -82,6 +97,19 @@ def save_state(run: RunDirectory, state: State, config: RunConfig) -> None:
         settle(run, config)
     if config.scheme.replaces:
         run.block(state.step - 1).unlink(missing_ok=True)
+
+
+def save_share(run: RunDirectory, state: State) -> None:
+    """Write the training particles that this process holds, before the first saves the state.
+
+    All processes do it together; where each holds all there is nothing to do.
+    """
+    before, of = state.train.before, team()
+    begun = state.start is not None and before is state.start[0]
+    if begun or not isinstance(before, HeldParticles):
+        return
+    name, rows, total = f"{state.step:03d}", _tensors(state.train), before.total
+    of.together(lambda: write_share(run.pieces, name, rows, total, of))
 
 
 def _write_blocks(run: RunDirectory, state: State, config: RunConfig) -> bool:
@@ -137,6 +165,8 @@ def load_state(
             train = Trace(_begun(run, start, list(known.begun)))
         else:
             train = _trace(tensors, "train", config, condition)
+            if config.run.hold == "shard":
+                train = dataclasses.replace(train, before=held(train.before))
     except (KeyError, ValueError, TypeError) as error:
         raise DamagedError(f"{run.state}: is damaged: {error!r}") from None
     return State(
@@ -164,12 +194,16 @@ def load_blocks(
     known = _known(run)[1]
     refined = _refined(run, known)
     blocks = []
-    first = max(1, known.step) if config.scheme.replaces else 1
-    for step in range(first, known.step + 1):
+    for step in kept_steps(config, known.step):
         tensors = read_tensors(run.block(step))[0] if refined is None else _of_step(refined, step)
         at = run.block(step) if refined is None else run.refined
         blocks.append(_block(run, at, tensors, config, step, dim, condition))
     return blocks
+
+
+def kept_steps(config: RunConfig, steps: int) -> range:
+    """Return the steps whose maps make up the model after so many of them."""
+    return range(max(1, steps) if config.scheme.replaces else 1, steps + 1)
 
 
 def known_steps(run: RunDirectory) -> int:
@@ -309,17 +343,11 @@ def load_transform(
         raise DamagedError(f"{run.transform}: is damaged: {text}") from None
 
 
-def _mark(particles: Particles) -> list[float]:
-    """Return numbers that tell these particles at the start from others."""
-    points = particles.points
-    return [len(points), *points[:: max(1, len(points) // 1000)].double().sum(0).tolist()]
-
-
 def _begun(
     run: RunDirectory, start: tuple[Particles, Particles] | None, mark: list[float]
 ) -> Particles:
     """Return the training particles of a run that stands at its start, or one block after it."""
-    if start is None or _mark(start[0]) != mark:
+    if start is None or start[0].mark() != mark:
         raise DamagedError(
             f"{run.path}: its source does not give the rows any more with which the run began; "
             "bring them back, or make the run anew"

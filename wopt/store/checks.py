@@ -103,7 +103,7 @@ def check_transform(
             raise ValueError(f"`{name}` has shape {tuple(value.shape)}, not {shape}")
         if value.dtype not in (torch.float32, torch.float64) or not bool(value.isfinite().all()):
             raise ValueError(f"`{name}` is not finite, or no floating point")
-    if not bool((tensors["matrix"].diagonal() != 0).all()):
+    if not bool(torch.linalg.slogdet(tensors["matrix"].double())[1].isfinite()):
         raise ValueError("`matrix` is singular")
     given = tensors.get("conditions")
     if given is not None and (

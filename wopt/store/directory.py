@@ -105,7 +105,8 @@ class RunDirectory:
 
     def snapshots(self) -> list[Path]:
         """Return the snapshots that there are, in the order of time."""
-        return sorted((self.path / "snapshots").glob("*.safetensors"), key=lambda p: int(p.stem))
+        there = (self.path / "snapshots").glob("*.safetensors")  # also half written ones
+        return sorted((p for p in there if p.stem.isdecimal()), key=lambda p: int(p.stem))
 
     def create(self, config: dict[str, Any]) -> None:
         """Make the directory and write the resolved configuration; see :meth:`check_free`.

@@ -12,7 +12,10 @@ from wopt.files import write_text
 from wopt.reading import parsed_json, printable, read_text
 from wopt.typed import Typed
 
-__all__ = ["damaged", "read_document", "read_lines", "write_lines"]
+__all__ = ["SPARE", "damaged", "read_document", "read_lines", "write_lines"]
+
+SPARE = "delete it: only what it shows of its time is lost"
+"""What to do about a damaged snapshot."""
 
 T = TypeVar("T", bound=Typed)
 

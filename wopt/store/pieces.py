@@ -12,10 +12,18 @@ from torch import Tensor
 from wopt.errors import DamagedError
 from wopt.files import write_json
 from wopt.mapped import room
+from wopt.parallel import Team
 from wopt.reading import check_no_link, parsed_json, read_text
 from wopt.tensors import read_tensors, write_tensors
 
-__all__ = ["count_pieces", "drop_pieces", "read_pieces", "write_pieces"]
+__all__ = [
+    "count_pieces",
+    "drop_pieces",
+    "read_pieces",
+    "write_pieces",
+    "write_share",
+    "write_share_index",
+]
 
 _DTYPES = {"torch.float32": torch.float32, "torch.float64": torch.float64}
 
@@ -56,6 +64,54 @@ def write_pieces(folder: Path, name: str, tensors: dict[str, Tensor], count: int
     about = {key: [list(t.shape), str(t.dtype)] for key, t in tensors.items()}
     write_json(folder / f"{name}.json", {"files": files, "tensors": about})
     return f"{name}.json"
+
+
+def write_share(folder: Path, name: str, tensors: dict[str, Tensor], total: int, of: Team) -> str:
+    """Write the rows that this process holds of n; return the index' name.
+
+    The files are those that :func:`write_pieces` writes, a whole number of them a shard. The index
+    is for the first process to write, once all have written.
+
+    Args:
+        folder: Where.
+        name: Of this checkpoint.
+        tensors: This process's rows by name, shapes ``(own, ...)``.
+        total: n.
+        of: The team.
+    """
+    folder.mkdir(exist_ok=True)
+    first = of.span(total).start
+    for k, (file, rows) in enumerate(_files(name, tensors, total, of)):
+        if k * of.shards // _count(tensors, total, of) in of.mine:
+            own = slice(rows.start - first, rows.stop - first)
+            write_tensors(folder / file, {key: t[own] for key, t in tensors.items()}, {})
+    return f"{name}.json"
+
+
+def write_share_index(
+    folder: Path, name: str, tensors: dict[str, Tensor], total: int, of: Team
+) -> None:
+    """Write the index of what all processes have written by :func:`write_share`."""
+    files = {file: rows.stop - rows.start for file, rows in _files(name, tensors, total, of)}
+    about = {key: [[total, *t.shape[1:]], str(t.dtype)] for key, t in tensors.items()}
+    write_json(folder / f"{name}.json", {"files": files, "tensors": about})
+
+
+def _count(tensors: dict[str, Tensor], total: int, of: Team) -> int:
+    """Return in how many files n rows are written: the same on every process."""
+    row = sum(t[:1].numel() * t.element_size() for t in tensors.values())
+    return of.shards * max(1, math.ceil(row * total / of.shards / BYTES))
+
+
+def _files(name: str, tensors: dict[str, Tensor], total: int, of: Team) -> list[tuple[str, slice]]:
+    count = _count(tensors, total, of)
+    return [
+        (
+            f"{name}-{k + 1:05d}-of-{count:05d}.safetensors",
+            slice(total * k // count, total * (k + 1) // count),
+        )
+        for k in range(count)
+    ]
 
 
 def read_pieces(folder: Path, index: str) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -10,11 +11,12 @@ import torch
 from torch import Tensor
 
 from wopt.errors import Converged, DivergenceError
+from wopt.held import HeldParticles
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import Listener
 from wopt.interfaces.scheme import History
 from wopt.interfaces.subproblem import Subproblem
-from wopt.parallel import team
+from wopt.parallel import alone, team
 from wopt.particles import Particles
 from wopt.push import push
 from wopt.seeds import generator
@@ -60,7 +62,8 @@ def make_step(problem: Problem, state: State, listener: Listener) -> Accepted:
     """Return the next step.
 
     Raises:
-        Converged: What lowers the subproblem on the training particles does not on others.
+        Converged: What lowers the subproblem on the training particles does not on others; or every
+            retry was rejected, and the steps before are to be kept.
         DivergenceError: Every retry was rejected.
     """
     rule = problem.scheme.step_size
@@ -79,6 +82,11 @@ def make_step(problem: Problem, state: State, listener: Listener) -> Accepted:
         rejection = dataclasses.replace(rejection, next_step_size=smaller)
         retries = (*retries, *refinements, rejection)
         h, rose = smaller, outcome.rose
+    if problem.guard.keep and state.step:
+        raise Converged(
+            f"no step {state.step + 1} was found that holds on others ({retries[-1].reason}); the "
+            f"{state.step} step(s) before it are kept (guard.keep)"
+        )
     if rose and problem.guard.retries and _at_minimum(problem, state, h, listener):
         raise Converged(_CONVERGED.format(state.step + 1, retries[-1].reason))
     raise DivergenceError(
@@ -164,7 +172,10 @@ _NOISE = 4.0
 @torch.no_grad()
 def _lowers(subproblem: Subproblem, block: FlowBlock) -> bool:
     """Whether a map lowers a subproblem at its own particles."""
-    change = subproblem.change(spread(block), push(block, subproblem.particles, audit=True))
+    at = subproblem.particles
+    # Of particles that are held by several processes the first looks at its own.
+    with alone() if isinstance(at, HeldParticles) else contextlib.nullcontext():
+        change = subproblem.change(spread(block), push(block, at, audit=True))
     return team().agreed(change.value) < 0
 
 
@@ -181,7 +192,7 @@ class _Attempt:
     def make(self) -> Accepted | Rejected:
         """Return the step, or why it was rejected."""
         problem, scheme, step = self.problem, self.problem.scheme, self.state.step
-        problem.redraw(self.state.train.particles, f"step {step + 1}")
+        problem.redraw(f"step {step + 1}")
         objective = problem.objective.of_step(step)
         past = self._history(self.state.train, self.state.plan)
         plan = team().agreed(scheme.plan(past, objective))
@@ -239,14 +250,12 @@ class _Attempt:
         @torch.no_grad()
         def draw() -> Subproblem:
             assert problem.draw is not None
-            start, objective = (
-                problem.draw(batch_size, source),
-                problem.objective.of_step(state.step),
-            )
-            trace = Trace(start)
+            start = problem.draw(batch_size, source)
+            objective = problem.objective.of_step(state.step)
             if scheme.replaces:
                 trace = Trace(start, ahead=state.block)
                 return scheme.subproblem(self._history(trace, plan, start), objective)
+            trace = Trace(start)
             previous: float | None = None
             for block, record in zip(state.blocks, state.records, strict=True):
                 past = trace.history(record.step - 1, record.step_size, previous, record.plan)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Sequence
 
@@ -28,6 +29,8 @@ def check_parts(
     log_density: bool,
     dim: int = 2,
     condition: int = 0,
+    rounded: bool = False,
+    compiled: bool = False,
 ) -> None:
     """Raise unless target, block and start provide what objective and scheme need.
 
@@ -38,6 +41,8 @@ def check_parts(
         log_density: Whether the start's density is known.
         dim: The dimension, on which what a block provides may depend.
         condition: How many of the coordinates are conditions.
+        rounded: Whether nets are to be trained in another precision.
+        compiled: Whether maps are to be compiled in training.
 
     Raises:
         CapabilityError: What is missing, who would give it, which objectives would fit.
@@ -46,8 +51,9 @@ def check_parts(
     if not isinstance(block, Spec | FlowBlock):  # blocks by step, each of which has to fit
         for choice in block:
             check_parts(
-                objective, scheme, choice, log_density=log_density, dim=dim, condition=condition
-            )
+                objective, scheme, choice, log_density=log_density, dim=dim, condition=condition,
+                rounded=rounded, compiled=compiled,
+            )  # fmt: skip
         return
     maps = new_block(block, dim, condition) if isinstance(block, Spec) else block
     start_provides = Capability.LOG_DENSITY if log_density else Capability.NOTHING
@@ -55,6 +61,10 @@ def check_parts(
         _check_objective(part, maps, start_provides)
     of_block = ~(_OF_TARGET | Capability.LOG_DENSITY)
     provider = f"block {type(maps).__name__}"
+    if rounded:
+        require("run.precision", Capability.ROUNDED, provider, maps.provides)
+    if compiled:
+        copy.deepcopy(maps).compile_training(lambda function: function)
     require(f"scheme {type(scheme).__name__}", scheme.needs & of_block, provider, maps.provides)
 
 

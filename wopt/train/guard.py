@@ -103,6 +103,13 @@ class Guard(Component):
     refinements: Annotated[
         int, Field(ge=0, description="how often the time grid of a block may be refined")
     ] = 4
+    keep: Annotated[
+        bool,
+        Field(
+            description="whether a run ends as done, with the steps before, where a step after the "
+            "first is rejected for good; otherwise it fails",
+        ),
+    ] = False
     rows: Annotated[
         int | None,
         Field(

@@ -203,19 +203,19 @@ class Problem:
     def begin(self, train: Particles, valid: Particles | None = None) -> State:
         """Return the state before the first step; without ``valid``, ``train`` serves as both."""
         held_out = train if valid is None else valid
-        self.redraw(held_out, "held_out")
+        self.redraw("held_out")
         with torch.no_grad():
             energy = float(self.objective.energy(held_out))
         return State(0, Trace(train), Trace(held_out), None, energy, (), start=(train, held_out))
 
-    def redraw(self, like: Particles, *key: str | int) -> None:
+    def redraw(self, *key: str | int) -> None:
         """Give a stochastic objective the first draw of a key; see :meth:`draws`.
 
         All held-out energies of a run use one key, so that they can be compared.
         """
-        self.draws(like, *key)()
+        self.draws(*key)()
 
-    def draws(self, like: Particles, *key: str | int) -> Callable[[], None]:
+    def draws(self, *key: str | int) -> Callable[[], None]:
         """Return a function that gives a stochastic objective the next draw of a key.
 
         This is the one way in which draws change: as a function of the seed and the key, so
@@ -223,9 +223,11 @@ class Problem:
         evaluation, because a scheme may split it (:meth:`Objective.split`): the parts, the
         anchors made of them and the whole must see the same numbers, whoever asks.
 
+        What is drawn here, a seed of the numbers that follow, is drawn on the host: a device that
+        is asked for one at every iteration would be waited for.
+
         Args:
-            like: Particles on the device where numbers are drawn.
             key: What the draws are for.
         """
-        source = generator(self.seed, "objective", *key, device=like.points.device)
+        source = generator(self.seed, "objective", *key)
         return lambda: self.objective.resample(source)

@@ -74,10 +74,10 @@ def _jointly(problem: Problem, state: State, listener: Listener) -> State:
     wall, cpu = time.perf_counter(), time.process_time()
     assert state.start is not None
     joint = Joint(problem, state.records)
-    problem.redraw(state.start[1], "held_out")
+    problem.redraw("held_out")
     before = joint.value(state.blocks, state.start[1])
     blocks = _train(problem, joint, state, listener)
-    problem.redraw(state.start[1], "held_out")
+    problem.redraw("held_out")
     accepted = None if blocks is None else _accept(problem, joint, state, blocks, before)
     if accepted is None:
         return state
@@ -181,7 +181,7 @@ def _train(
             lambda _, rows: joint.loss(maps, train if rows is None else train.rows(rows)),  # type: ignore[arg-type]
             len(train),
             rate=problem.refine.rate,
-            before_each=problem.draws(train, "refine", state.step),
+            before_each=problem.draws("refine", state.step),
             held_out=held_out,
             listener=OfStep(listener, state.step, REFINING),
         )

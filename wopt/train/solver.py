@@ -224,7 +224,7 @@ class InnerSolver(Component):
         accuracy: Accuracy | None = None,
         share: Callable[[FlowBlock], float | None] | None = None,
         cost: Callable[[], float] = lambda: 1.0,
-        each_round: Callable[[], None] = lambda: None,
+        each_round: Callable[[], None] | None = None,
         listener: Listener = SILENT,
     ) -> InnerReport:
         """Train the block in place, drawing from torch's global generator.
@@ -250,7 +250,8 @@ class InnerSolver(Component):
         best, most = None, 0.0
         for number in range(self.rounds if within.asked else 1):
             block.train()
-            each_round()
+            if each_round is not None:
+                each_round()
             now = self._round(number, cost())
             if self.optimiser == "variance":
                 report = minimise_variance(block, loss, now.iterations, listener)

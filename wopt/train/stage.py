@@ -21,6 +21,7 @@ from wopt.particles import Particles
 from wopt.seeds import derive, seeded
 from wopt.stein.residual import affine_residual
 from wopt.train.chains import Forward
+from wopt.train.compiled import compiled
 from wopt.train.gaussian import become_gaussian
 from wopt.train.guard import Verdict
 from wopt.train.importance import effective_share
@@ -73,7 +74,8 @@ class Stage:
                 block.warm_start(previous)
             for _ in range(self.attempt):
                 block.refine()
-            report = self._minimise(block, problem.draws(particles, *key))
+            with compiled(block):
+                report = self._minimise(block, problem.draws(*key))
         team().same(list(block.state_dict().values()))
         block.freeze()
         return block, report
@@ -104,7 +106,7 @@ class Stage:
             accuracy=self._accuracy,
             share=self._share if self.solver.weights is not None else None,
             cost=self._cost,
-            each_round=_nothing if variance is None else variance.renew,
+            each_round=None if variance is None else variance.renew,
             listener=told,
         )
 
@@ -119,7 +121,7 @@ class Stage:
             The verdict, and for each time that the grid was made finer, why.
         """
         problem, guard = self.problem, self.problem.guard
-        problem.redraw(self.valid.particles, "held_out")
+        problem.redraw("held_out")
         self.listener.progress(self.step + 1, "checking", 0, 1, math.nan)
         coarse: list[str] = []
         while True:
@@ -184,10 +186,6 @@ class Stage:
 
     def _cost(self) -> float:
         return 1.0 if self.forward is None else self.forward.mean_cost
-
-
-def _nothing() -> None:
-    pass
 
 
 def _alike(block: FlowBlock, previous: FlowBlock) -> bool:

@@ -49,7 +49,12 @@ def points(n, seed=0):
 def test_this_list_is_complete():
     registered = [e for e in host().registry.entries() if e.plugin == "geomloss"]
     names = {(e.kind, e.name) for e in registered}
-    others = {("scheme", "entropic_jko"), ("source", "snapshots"), ("step_size", "arrival")}
+    others = {
+        ("objective", "learnt_potential"),  # in test_learnt_potential.py
+        ("scheme", "entropic_jko"),
+        ("source", "snapshots"),
+        ("step_size", "arrival"),
+    }
     assert names == others | {("objective", name) for name, _ in CASES}
     assert all(e.summary for e in registered)
 

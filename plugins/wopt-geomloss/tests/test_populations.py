@@ -1,7 +1,9 @@
 """Populations in time: the way to them, what is measured of it, and what nobody may look at."""
 
 import csv
+import dataclasses
 import json
+import math
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ import wopt
 from wopt.cli.main import main
 from wopt.data.snapshots import Snapshots
 from wopt.errors import Converged
+from wopt.runs.fingerprint import Fingerprint
 from wopt_geomloss.populations.arrival import Arrival
 from wopt_geomloss.populations.judge import between, distances, judged
 from wopt_geomloss.populations.legs import legs_of
@@ -89,6 +92,18 @@ def test_coordinates_keep_ratios_of_distances(cells):
     assert torch.allclose(apart / inside, (apart / inside)[0])
 
 
+def test_other_later_populations_are_other_data(cells, tmp_path):
+    made = source(cells, leave_out=[1])
+    before = Fingerprint.of(made.load(0), made)
+    first, last = (rows.tolist() for rows in made.snapshots().rows)
+    other = source(write(tmp_path / "b.csv", {0: first, 1: first, 2: last[1:]}), leave_out=[1])
+    assert before.differs(Fingerprint.of(other.load(0), other)) == "299 rows in place of 300"
+    other = source(write(tmp_path / "b.csv", {0: first, 1: first, 2: last[::-1]}), leave_out=[1])
+    assert before.differs(Fingerprint.of(other.load(0), other)) == "other values in column(s) a, b"
+    same = source(write(tmp_path / "c.csv", {0: first, 1: last, 2: last}), leave_out=[1])
+    assert not before.differs(Fingerprint.of(same.load(0), same))
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
@@ -139,6 +154,10 @@ def test_what_is_measured_of_a_shift():
     assert stays.left_out[0].w1 == pytest.approx(1.25)
     assert judged(snapshots, lambda x, begin, time: x, 1, 60, 0).left_out[0].w1 > 0
     assert judged(snapshots, lambda x, begin, time: x, 1, 60, 0).arrival_w2 == ()
+    single = dataclasses.replace(snapshots, left_out=((1.0, first[:1]),))
+    (left,) = judged(single, lambda x, begin, time: x, 2, 60, 0).left_out
+    assert math.isnan(left.noise_w1)
+    assert left.w1 > 0
 
 
 def test_displacement_interpolation_of_unequal_numbers_keeps_the_mass():
@@ -211,5 +230,9 @@ def test_times_that_are_not_there_are_told(cells, command, monkeypatch):
     assert command("run", "cells.toml", "--out", "out", "--quiet")[0] == 0
     status, said = command("sample", "out", "--time", "3", "-o", "x.csv")
     assert (status, "0 to 2" in said) == (2, True)
+    write(cells, {0: [[0.0, 1.0]] * 150, 1: [[5.0, 6.0]], 2: [[1.0, 2.0]] * 150})
+    assert "gives other data" in command("sample", "out", "--time", "1", "-o", "x.csv")[1]
     status, said = command("sample", "out", "--velocities", "-o", "x.csv")
     assert (status, "--time 1.5" in said) == (2, True)
+    status, said = command("sample", "out", "--time", "1", "--importance", "-o", "x.csv")
+    assert (status, "no use for --importance" in said) == (2, True)

@@ -149,6 +149,15 @@ def test_labels_that_are_not_two_classes_are_told(tmp_path):
         LogisticTarget(tmp_path / "b.csv")
 
 
+def test_damaged_files_are_told(tmp_path):
+    (tmp_path / "a.mat").write_bytes(b"MATLAB 7.3 MAT-file" + bytes(105) + b"\x00\x02IM")
+    with pytest.raises(wopt.DataError, match="no Matlab file"):
+        LogisticTarget(tmp_path / "a.mat")
+    (tmp_path / "data__arK.json.zip").write_text("nothing")
+    with pytest.raises(wopt.DataError, match="is damaged"):
+        PosteriordbTarget("arK", tmp_path)
+
+
 @needs_data
 @pytest.mark.parametrize(("file", "dim"), [("banana", 4), ("ringnorm", 22), ("covertype_5000", 12)])
 def test_files_of_matlab_are_read(file, dim):

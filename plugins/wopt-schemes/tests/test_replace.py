@@ -8,6 +8,7 @@ import torch
 import wopt
 from wopt.config.model import validate
 from wopt.runs.certify import certify_run
+from wopt.runs.examine import examine
 from wopt.runs.execute import resume, run
 from wopt.runs.load import load
 from wopt.testing import AffineBlock, gaussian_nodes, gaussian_problems
@@ -90,6 +91,8 @@ def test_the_flow_keeps_one_block_and_resumes_to_the_same_bits(tmp_path):
     again = resume(tmp_path / "part", report=False)
     assert again.kl == whole.kl
     assert again.steps == whole.steps == 1
+    found = examine(tmp_path / "part")
+    assert (found.damaged, found.whole, found.sampled, found.resumed) == ({}, 3, True, True)
     flow = load(tmp_path / "part")
     draws = flow.sample(50, generator=torch.Generator().manual_seed(0))
     assert bool(flow.log_prob(draws).isfinite().all())

@@ -8,7 +8,7 @@ A catalogue, ``examples/evidence/GROUP.catalogue.toml``, is a group of rows: ::
     [[row]]
     problem = "8 modes"
     config = "sampling_eight_modes.toml"   # beside the catalogue
-    set = ["source.dim=8"]                 # as `wopt run --set`, optional
+    set = ["source.dim=8"]                 # as `wopt run --set`, optional; {seed}: the run's seed
     seeds = [0, 1, 2, 3, 4]
     why = "Words, without a number that was measured."
 
@@ -21,7 +21,9 @@ A catalogue, ``examples/evidence/GROUP.catalogue.toml``, is a group of rows: ::
     stored = [{who = "NSF", file = "planner.jsonl", where = {data = "rose"}, value = "nll"}]
 
 ``stored`` are rivals that another benchmark measured: the mean over the lines of its file that are
-as ``where`` says. A number of a path is an index of a list, of a ``.jsonl`` file a line.
+as ``where`` says. A number of a path is an index of a list, of a ``.jsonl`` file a line. A figure
+of other data, or of another problem, has ``comparable = false``: it is shown, and not compared.
+``panels = "problem"`` gives every problem a panel of its own in the picture of the group.
 """
 
 from __future__ import annotations
@@ -52,6 +54,7 @@ class Published(_Table):
     value: float
     note: str = ""
     source: str
+    comparable: bool = True
 
 
 class Rival(_Table):
@@ -60,6 +63,7 @@ class Rival(_Table):
     who: str
     value: str = Field(pattern=r"^[^:]+:.+$")
     note: str = ""
+    comparable: bool = True
 
 
 class Stored(_Table):
@@ -70,6 +74,7 @@ class Stored(_Table):
     where: dict[str, str | float | int] = {}
     value: str
     note: str = ""
+    comparable: bool = True
 
 
 class Measure(_Table):
@@ -100,6 +105,7 @@ class Group(_Table):
     name: str
     title: str = ""
     text: str = ""
+    panels: Literal["measure", "problem"] = "measure"
     row: tuple[Row, ...] = ()
 
 

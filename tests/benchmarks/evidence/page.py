@@ -12,7 +12,7 @@ from typing import Any
 from catalogue import CONFIGS, Group, Measure, Row, digest_of, slug
 from runner import FORMAT
 
-__all__ = ["Figures", "figures", "number", "page"]
+__all__ = ["Beside", "Figures", "figures", "number", "page"]
 
 BENCHMARKS = Path(__file__).parents[1]
 Line = dict[str, Any]
@@ -22,19 +22,42 @@ HEAD = Path(__file__).parent / "head.md"
 
 
 @dataclasses.dataclass(frozen=True)
+class Beside:
+    """A figure beside wopt's.
+
+    Attributes:
+        who: Whose.
+        value: It.
+        note: What it is of.
+        error: The standard error of wopt's mean less this; that of a rival which the same run
+            measured is of differences by seed.
+        comparable: Whether it is of the same problem and data.
+    """
+
+    who: str
+    value: float
+    note: str = ""
+    error: float = 0.0
+    comparable: bool = True
+
+    def __str__(self) -> str:
+        notes = [self.note] if self.note else []
+        notes += [] if self.comparable else ["not comparable"]
+        told = f" ({'; '.join(notes)})" if notes else ""
+        return f"{number(self.value)} {self.who}{told}"
+
+
+@dataclasses.dataclass(frozen=True)
 class Figures:
     """The numbers of a row and a measure.
 
     Attributes:
         values: wopt's, by seed.
-        others: Name, value and note of every figure beside them; published ones first.
-        errors: The standard error of wopt's mean less each of these; that of rivals which the same
-            run measured is of differences by seed.
+        others: Those beside them; published ones first.
     """
 
     values: tuple[float, ...]
-    others: tuple[tuple[str, float, str], ...]
-    errors: tuple[float, ...]
+    others: tuple[Beside, ...]
 
 
 def error_of(values: Sequence[float]) -> float:
@@ -58,21 +81,20 @@ def figures(measure: Measure, lines: Sequence[Line]) -> Figures:
     done = [line for line in lines if line["status"] == "done"]
     mine = tuple(line["values"][measure.name] for line in done if measure.name in line["values"])
     own = error_of(mine)
-    others = [(one.who, one.value, one.note) for one in measure.published]
-    errors = [own] * len(others)
+    others = [Beside(o.who, o.value, o.note, own, o.comparable) for o in measure.published]
     for rival in measure.rivals:
         pair = measure.name, f"{measure.name}: {rival.who}"
         both = [line["values"] for line in done if line["values"].keys() >= set(pair)]
         found = [[values[name] for name in pair] for values in both]
         if found:
-            others.append((rival.who, statistics.mean(o for _, o in found), rival.note))
-            errors.append(error_of([value - other for value, other in found]))
+            mean, error = statistics.mean(o for _, o in found), error_of([v - o for v, o in found])
+            others.append(Beside(rival.who, mean, rival.note, error, rival.comparable))
     for one in measure.stored:
         values = list(_stored(one.file, one.where, one.value))
         if values:
-            others.append((one.who, statistics.mean(values), one.note))
-            errors.append(own)
-    return Figures(mine, tuple(others), tuple(errors))
+            mean = statistics.mean(values)
+            others.append(Beside(one.who, mean, one.note, own, one.comparable))
+    return Figures(mine, tuple(others))
 
 
 def _stored(file: str, where: dict[str, Any], value: str) -> Iterator[float]:
@@ -100,10 +122,13 @@ def verdict(measure: Measure, found: Figures) -> str:
     """Return whether wopt is better than the figures beside it, in a word or two."""
     if not found.values or not found.others:
         return ""
+    others = [one for one in found.others if one.comparable]
+    if not others:
+        return "not comparable"
     mean = statistics.mean(found.values)
     sign = 1 if measure.better == "lower" else -1
-    gaps = [sign * (value - mean) for _, value, _ in found.others]
-    level = [abs(gap) <= 2 * error for gap, error in zip(gaps, found.errors, strict=True)]
+    gaps = [sign * (one.value - mean) for one in others]
+    level = [abs(gap) <= 2 * one.error for gap, one in zip(gaps, others, strict=True)]
     won = sum(gap > 0 and not same for gap, same in zip(gaps, level, strict=True))
     if won == len(gaps):
         return "yes"
@@ -129,10 +154,7 @@ def _lines(row: Row, lines: Sequence[Line]) -> Iterator[str]:
     seconds = [line["cpu_seconds"] for line in done]
     for k, measure in enumerate(row.measure):
         found = figures(measure, lines)
-        others = "; ".join(
-            f"{number(value)} {who}" + (f" ({note})" if note else "")
-            for who, value, note in found.others
-        )
+        others = "; ".join(map(str, found.others))
         sense = "" if measure.better == "lower" else ", higher is better"
         cells = [
             row.problem if not k else "", measure.name + sense, _mean(found.values), others or "-",

@@ -109,7 +109,7 @@ def value_of(folder: Path, place: str) -> float:
 
 def command_of(job: Job, out: Path, folder: Path = CONFIGS) -> list[str]:
     """Return the command of a run, as a user would type it."""
-    settings = [*job.row.set, f"seed={job.seed}"]
+    settings = [*(one.replace("{seed}", str(job.seed)) for one in job.row.set), f"seed={job.seed}"]
     config = str(folder / job.row.config)
     return [
         sys.executable, "-m", "wopt", "run", config, "--out", str(out), "--quiet", "--allow-code",

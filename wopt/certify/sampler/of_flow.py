@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import torch
 from torch import Tensor
@@ -10,7 +11,7 @@ from torch import Tensor
 from wopt.capabilities import Capability, require
 from wopt.certify.sampler.measure import measure_sampler
 from wopt.certify.sampler.report import SamplerReport
-from wopt.certify.sampler.truth import Corrected, corrected, truth_of
+from wopt.certify.sampler.truth import corrected, truth_of
 from wopt.certify.sampler.weights import log_weights, moments
 from wopt.errors import CapabilityError
 from wopt.flow import Flow
@@ -92,29 +93,19 @@ def measure_flow(
     log_w = log_weights_of(flow, target, y, log_q)
     report = _against_truth(target, report, y, log_w, samples, seed)
     if steps:
-        fit = _Correction(flow, target, steps, rate, generator(seed, "rejection"))
-        report = dataclasses.replace(report, corrected=fit(log_w, samples))
+        again = generator(seed, "rejection")
+        draw, known = functools.partial(_drawn, flow, target, again), samples and samples[0]
+        better = corrected(target, draw, log_w, known, steps, rate, again)
+        report = dataclasses.replace(report, corrected=better)
     return report_within(target.support, report, y, log_w)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Correction:
-    """Rejection and resampling of a model's draws."""
-
-    flow: Flow
-    target: Target
-    steps: int
-    rate: float
-    chance: torch.Generator
-
-    def __call__(self, log_w: Tensor, samples: tuple[Tensor, Tensor] | None) -> Corrected | None:
-        exact = None if samples is None else samples[0]
-        how = self.steps, self.rate, self.chance
-        return corrected(self.target, self._draw, log_w, exact, *how)
-
-    def _draw(self, n: int) -> tuple[Tensor, Tensor]:
-        y, log_q = self.flow.sample_and_log_prob(n, generator=self.chance, audit=True)
-        return y.double().cpu(), log_weights_of(self.flow, self.target, y, log_q)
+def _drawn(
+    flow: Flow, target: Target, chance: torch.Generator, number: int
+) -> tuple[Tensor, Tensor]:
+    """Return draws of a model and their log importance weights."""
+    y, log_q = flow.sample_and_log_prob(number, generator=chance, audit=True)
+    return y.double().cpu(), log_weights_of(flow, target, y, log_q)
 
 
 def _against_truth(

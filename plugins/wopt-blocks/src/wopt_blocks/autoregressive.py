@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from wopt import ConfigError, FlowBlock
+from wopt import Capability, ConfigError, FlowBlock
 from wopt.component import fields
 from wopt.jacobian import linearised
 from wopt_blocks.jacobian import JacobianBlock
@@ -80,6 +80,7 @@ class Autoregressive(JacobianBlock):
     """
 
     cites = ("papamakarios2017", "durkan2019", "lyu2009", "germain2015")
+    provides = JacobianBlock.provides | Capability.ROUNDED
 
     dim: int
     condition: int = 0

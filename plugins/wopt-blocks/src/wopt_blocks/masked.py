@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from wopt import ConfigError
+from wopt.precision import product
 
 __all__ = ["Activation", "MaskedNet"]
 
@@ -179,7 +180,7 @@ class _MaskedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return all outputs."""
-        return torch.addmm(self.bias[:, None], self.weight * self.mask, x)
+        return product(self.weight * self.mask, x, self.bias[:, None])
 
     def of(self, units: slice, inputs: slice | list[int], x: Tensor) -> Tensor:
         """Return some outputs from the inputs that they see, all others being masked."""

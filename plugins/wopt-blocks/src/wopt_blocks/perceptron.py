@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from wopt.precision import linear
+
 __all__ = ["Activation", "Derivative", "Perceptron"]
 
 Activation = Literal["silu", "softplus", "tanh"]
@@ -112,8 +114,8 @@ class Perceptron(nn.Module):
         *inner, last = self._weights()
         h = torch.cat([z, c], dim=1)
         for weight, layer in zip(inner, self.layers, strict=False):
-            h = _value(self.activation, F.linear(h, weight, layer.bias))  # type: ignore[arg-type]
-        return F.linear(h, last, self.layers[-1].bias)  # type: ignore[arg-type]
+            h = _value(self.activation, linear(h, weight, layer.bias))  # type: ignore[arg-type]
+        return linear(h, last, self.layers[-1].bias)  # type: ignore[arg-type]
 
     def linearise(self, z: Tensor, c: Tensor) -> tuple[Tensor, Derivative]:
         """Return f(z; c) with its derivative by z."""
@@ -122,10 +124,10 @@ class Perceptron(nn.Module):
         for weight, layer in zip(weights[:-1], self.layers, strict=False):
             h, slope = _value_and_slope(
                 self.activation,
-                F.linear(h, weight, layer.bias),  # type: ignore[arg-type]
+                linear(h, weight, layer.bias),  # type: ignore[arg-type]
             )
             slopes.append(slope)
-        value = F.linear(h, weights[-1], self.layers[-1].bias)  # type: ignore[arg-type]
+        value = linear(h, weights[-1], self.layers[-1].bias)  # type: ignore[arg-type]
         return value, Derivative([weights[0][:, : self.moves], *weights[1:]], slopes)
 
     def _weights(self) -> list[Tensor]:

@@ -55,6 +55,7 @@ class Residual(JacobianBlock):
     """
 
     cites = ("behrmann2019", "chen2019")
+    provides = JacobianBlock.provides | Capability.ROUNDED
 
     def __init__(
         self,

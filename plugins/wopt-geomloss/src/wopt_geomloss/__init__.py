@@ -13,6 +13,7 @@ _PLACES = {
     "Arrival": "wopt_geomloss.populations.arrival",
     "Barycenter": "wopt_geomloss.exact.barycenter",
     "EntropicJKO": "wopt_geomloss.entropic.jko",
+    "LearntPotential": "wopt_geomloss.populations.potential",
     "Sinkhorn": "wopt_geomloss.entropic.sinkhorn",
     "SnapshotsSource": "wopt_geomloss.populations.source",
     "Wasserstein": "wopt_geomloss.exact.wasserstein",
@@ -25,12 +26,14 @@ if TYPE_CHECKING:
     from wopt_geomloss.exact.barycenter import Barycenter, WeightedTarget
     from wopt_geomloss.exact.wasserstein import Wasserstein
     from wopt_geomloss.populations.arrival import Arrival
+    from wopt_geomloss.populations.potential import LearntPotential
     from wopt_geomloss.populations.source import SnapshotsSource
 
 __all__ = [
     "Arrival",
     "Barycenter",
     "EntropicJKO",
+    "LearntPotential",
     "Sinkhorn",
     "SnapshotsSource",
     "Wasserstein",

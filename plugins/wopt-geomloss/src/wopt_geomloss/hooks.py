@@ -13,6 +13,11 @@ WOPT_API = (1, 0)
 
 _OBJECTIVES = (
     ("barycenter", "exact.barycenter:Barycenter", "sum_i w_i W2^2(rho, q_i)/2 to several targets"),
+    (
+        "learnt_potential",
+        "populations.potential:LearntPotential",
+        "E V, V learnt from populations in time as JKOnet* does",
+    ),
     ("sinkhorn", "entropic.sinkhorn:Sinkhorn", "debiased Sinkhorn divergence to target samples"),
     ("wasserstein", "exact.wasserstein:Wasserstein", "half squared W2, by exact plans"),
 )

@@ -40,6 +40,7 @@ class JKO(wopt.ProximalScheme):
     cites = ("jordan1998",)
     order = 1
     looks_back = False
+    by_row = True
 
     step_size: wopt.StepSizeOption = wopt.named("constant")
     transport: Annotated[

@@ -23,7 +23,6 @@ _PLACES = {
     "GaussianTarget": "wopt_measures.targets.gaussian",
     "LogisticTarget": "wopt_measures.targets.logistic",
     "ManyWellsTarget": "wopt_measures.targets.wells",
-    "MixtureInCube": "wopt_measures.targets.random",
     "MixtureLaw": "wopt_measures.laws.mixture",
     "MixtureSource": "wopt_measures.sources.mixture",
     "MixtureTarget": "wopt_measures.targets.mixture",
@@ -72,7 +71,7 @@ if TYPE_CHECKING:
     from wopt_measures.targets.posteriordb import PosteriordbTarget
     from wopt_measures.targets.potential import PotentialTarget
     from wopt_measures.targets.python import PythonTarget
-    from wopt_measures.targets.random import MixtureInCube, RandomGaussian
+    from wopt_measures.targets.random import RandomGaussian
     from wopt_measures.targets.samples import SamplesTarget
     from wopt_measures.targets.tempered import TemperedTarget
     from wopt_measures.targets.wells import ManyWellsTarget
@@ -91,7 +90,6 @@ __all__ = [
     "GaussianTarget",
     "LogisticTarget",
     "ManyWellsTarget",
-    "MixtureInCube",
     "MixtureLaw",
     "MixtureSource",
     "MixtureTarget",

@@ -37,7 +37,6 @@ _COMPONENTS = (
     ("target", "logistic", "targets.logistic:LogisticTarget", "Bayesian logistic regression"),
     ("target", "posteriordb", "targets.posteriordb:PosteriordbTarget", "of posteriordb's files"),
     ("target", "tempered", "targets.tempered:TemperedTarget", "between a Gaussian and a target"),
-    ("target", "mixture_in_cube", "targets.random:MixtureInCube", "a mixture with random means"),
     ("target", "random_gaussian", "targets.random:RandomGaussian", "a Gaussian drawn at random"),
     ("target", "potential", "targets.potential:PotentialTarget", "exp(-V) of any Python V(x)"),
     ("target", "python", "targets.python:PythonTarget", "log p(x) of a Python file (--allow-code)"),

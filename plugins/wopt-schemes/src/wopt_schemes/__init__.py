@@ -22,6 +22,7 @@ _PLACES = {
     "ForwardBackward": "wopt_schemes.forward_backward",
     "LocalFlowMatching": "wopt_schemes.local_flow_matching",
     "Midpoint": "wopt_schemes.midpoint",
+    "Replace": "wopt_schemes.replace",
     "SDIRK2": "wopt_schemes.sdirk2",
     "SemiForwardBackward": "wopt_schemes.semi_forward_backward",
     "SlicedJKO": "wopt_schemes.sliced_jko",
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from wopt_schemes.forward_backward import ForwardBackward
     from wopt_schemes.local_flow_matching import LocalFlowMatching
     from wopt_schemes.midpoint import Midpoint
+    from wopt_schemes.replace import Replace
     from wopt_schemes.sdirk2 import SDIRK2
     from wopt_schemes.semi_forward_backward import SemiForwardBackward
     from wopt_schemes.sliced_jko import SlicedJKO
@@ -57,6 +59,7 @@ __all__ = [
     "ForwardBackward",
     "LocalFlowMatching",
     "Midpoint",
+    "Replace",
     "SemiForwardBackward",
     "SlicedJKO",
 ]

@@ -78,10 +78,21 @@ class OrnsteinUhlenbeck(Regression):
     Attributes:
         mean: n of the law N(n, S) that the process approaches, shape ``(d,)``.
         covariance: S, shape ``(d, d)``.
+        process: e^(-h' S^-1) and L of the noise's covariance L L^T, made of these.
     """
 
     mean: Tensor
     covariance: Tensor
+    process: tuple[Tensor, Tensor] | None = None
+
+    def __post_init__(self) -> None:
+        if self.process is None:  # once a step: subproblems at its batches are given it
+            object.__setattr__(self, "process", self._process())
+
+    def _process(self) -> tuple[Tensor, Tensor]:
+        decay = torch.linalg.matrix_exp(-self.step_size * torch.linalg.inv(self.covariance))
+        noise = self.covariance - decay @ self.covariance @ decay
+        return decay, torch.linalg.cholesky((noise + noise.T) / 2)
 
     def cost(self, moved: Particles) -> Tensor:
         """There is no transport cost, so the guard compares energies only."""
@@ -97,9 +108,8 @@ class OrnsteinUhlenbeck(Regression):
 
     def end(self, x: Tensor) -> Tensor:
         """Draw where the process leads from ``x``."""
-        decay = torch.linalg.matrix_exp(-self.step_size * torch.linalg.inv(self.covariance))
-        noise = self.covariance - decay @ self.covariance @ decay
-        factor = torch.linalg.cholesky((noise + noise.T) / 2)
+        assert self.process is not None
+        decay, factor = self.process
         z = torch.randn(x.shape, dtype=x.dtype, device=x.device)
         return self.mean + (x - self.mean) @ decay.T + z @ factor.T
 

@@ -87,7 +87,7 @@ class ZukoBlock(wopt.FlowBlock):
     def half_way(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``((x + T(x))/2, log |det (I + DT)/2|)``, by the whole Jacobian."""
         y, jacobian = linearised(self.move, x)
-        half = (jacobian + torch.eye(x.shape[1]).to(x)) / 2
+        half = (jacobian + torch.eye(x.shape[1], dtype=x.dtype, device=x.device)) / 2
         return (x + y) / 2, torch.linalg.slogdet(half)[1]
 
     def velocity(self, x: Tensor) -> tuple[Tensor, Tensor]:

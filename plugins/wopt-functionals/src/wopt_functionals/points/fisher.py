@@ -82,6 +82,7 @@ class FisherInformation(wopt.Objective):
 
     def __post_init__(self) -> None:
         self.needs = Capability.SCORE if self.target is not None else Capability.NOTHING
+        self._kept: dict[tuple[int, torch.dtype, torch.device], tuple[Tensor, Tensor]] = {}
         self.minimum = None if self.target is None else 0.0
 
     def contributions(self, particles: Particles) -> Tensor:
@@ -99,8 +100,9 @@ class FisherInformation(wopt.Objective):
             if score is not None:
                 linear = linear - (weights[:, None] * wide).T @ score.double()
             gram = (weights[:, None] * wide).T @ wide
-            eye = torch.eye(len(gram)).to(gram)
-            best = torch.linalg.solve(gram + self.ridge * eye, linear)
+            eye = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+            # No check, for which a device would be waited: the ridge makes it regular.
+            best = torch.linalg.solve_ex(gram + self.ridge * eye, linear)[0]
             penalty = self.ridge * best.square().sum()
         c = best.to(x)
         phi = psi @ c
@@ -108,16 +110,25 @@ class FisherInformation(wopt.Objective):
         values = -2 * divergence - phi.square().sum(1) - penalty.to(x)
         return values if score is None else values - 2 * (score * phi).sum(1)
 
+    def _waves(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Return directions ``(D, d)`` and phases ``(D,)``, the same for ever, drawn once."""
+        d = like.shape[1]
+        key = (d, like.dtype, like.device)
+        if key not in self._kept:
+            draw = torch.Generator().manual_seed(d)
+            omega = torch.randn(self.features, d, generator=draw, dtype=torch.float64).to(like)
+            phase = torch.rand(self.features, generator=draw, dtype=torch.float64).to(like)
+            self._kept[key] = omega, 2 * math.pi * phase
+        return self._kept[key]
+
     def _psi(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the features ``(n, K)`` and their derivatives ``(n, K, d)``."""
         n, d = x.shape
         one, zero = x.new_ones(n, 1), x.new_zeros(n, 1, d)
-        coordinates = torch.eye(d).to(x).expand(n, d, d)
+        coordinates = torch.eye(d, dtype=x.dtype, device=x.device).expand(n, d, d)
         if self.features == 0:
             return torch.cat([one, x], 1), torch.cat([zero, coordinates], 1)
-        draw = torch.Generator().manual_seed(d)
-        omega = torch.randn(self.features, d, generator=draw, dtype=torch.float64).to(x)
-        phase = 2 * math.pi * torch.rand(self.features, generator=draw, dtype=torch.float64).to(x)
+        omega, phase = self._waves(x)
         omega = omega / self.bandwidth
         angle = x @ omega.T + phase
         scale = math.sqrt(2 / self.features)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import ot
 import torch
@@ -11,7 +13,7 @@ from wopt.data.snapshots import LeftOut, PopulationsReport, Snapshots
 from wopt.interfaces.source import Carry
 from wopt.seeds import generator
 
-__all__ = ["between", "distances", "judged"]
+__all__ = ["between", "distances", "judged", "optimal_pairs"]
 
 _PIVOTS = 10_000_000
 
@@ -60,7 +62,7 @@ def left_out(
     own = distances(carry(before, begin, time), rows)
     straight = distances(middle, rows, mass)
     half = len(rows) // 2
-    noise = distances(rows[:half], rows[half : 2 * half])
+    noise = distances(rows[:half], rows[half : 2 * half]) if half else (math.nan, math.nan)
     return LeftOut(
         time, len(rows), *own, *straight, *distances(before, rows), *distances(after, rows), *noise
     )
@@ -100,8 +102,22 @@ def between(before: Tensor, after: Tensor, share: float) -> tuple[Tensor, Tensor
         >>> between(x, x + 4, 0.25)[0].flatten().tolist()
         [1.0, 2.0]
     """
-    x, y = before.double().numpy(), after.double().numpy()
-    plan = ot.emd([], [], ot.dist(x, y), numItermax=_PIVOTS)
+    x, y, mass = optimal_pairs(before, after)
+    return (1 - share) * x + share * y, mass
+
+
+def optimal_pairs(before: Tensor, after: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the pairs of an optimal plan for the squared distance: x, y and their masses.
+
+    Args:
+        before, after: Shapes ``(n, d)`` and ``(m, d)``.
+
+    Example:
+        >>> x = torch.tensor([[0.0], [1.0]]).double()
+        >>> optimal_pairs(x, x.flip(0) + 4)[1].flatten().tolist()
+        [4.0, 5.0]
+    """
+    x, y = before.double(), after.double()
+    plan = ot.emd([], [], ot.dist(x.numpy(), y.numpy()), numItermax=_PIVOTS)
     i, j = np.nonzero(plan)
-    middle = (1 - share) * x[i] + share * y[j]
-    return torch.from_numpy(middle), torch.from_numpy(plan[i, j] / plan.sum())
+    return x[i], y[j], torch.from_numpy(plan[i, j] / plan.sum())

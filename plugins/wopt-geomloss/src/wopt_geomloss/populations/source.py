@@ -20,7 +20,8 @@ from wopt.data.snapshots import PopulationsReport, Snapshots
 from wopt.data.tables import column_names, pick_columns, read_frame
 from wopt.interfaces.source import Carry
 from wopt_geomloss.populations.arrival import Arrival
-from wopt_geomloss.populations.legs import legs_of
+from wopt_geomloss.populations.legs import Legs, legs_of
+from wopt_geomloss.populations.potential import LearntPotential, taught
 
 __all__ = ["SnapshotsSource"]
 
@@ -36,7 +37,8 @@ class SnapshotsSource(wopt.Source):
 
     G the configured objective (``sinkhorn``, ``wasserstein``, ``energy_distance``, ``mmd``) with
     that population for its target; with the step sizes ``arrival`` this is displacement
-    interpolation at constant speed. Within a step particles go straight. So every particle has a
+    interpolation at constant speed. Or one objective leads through all, ``learnt_potential``, which
+    it learns from them. Within a step particles go straight. So every particle has a
     place and a velocity at every time (``wopt sample RUN --time 1.5``).
 
     Coordinates are those of the data over one number for all columns, the mean deviation, so
@@ -135,19 +137,22 @@ class SnapshotsSource(wopt.Source):
         return Dataset(train, valid, test, units, names)
 
     def aims(self, objective: Objective, scheme: ProximalScheme, dataset: Dataset) -> Objective:
-        """Return the objective towards one population after the other.
+        """Return the objective towards one population after the other, or one learnt from all.
 
         Raises:
-            ConfigError: It needs more than samples of a target, or ``arrival`` has other steps.
+            ConfigError: It needs more than samples of a target, or ``arrival`` has other steps; or
+                a learnt potential is to be descended by steps of other sizes than time's.
         """
-        rule = scheme.step_size
+        known, rule = self.snapshots(), scheme.step_size
+        rows = [dataset.transform(rows) for rows in known.rows]
+        if isinstance(objective, LearntPotential):
+            return Legs([taught(objective, known, rows, scheme)] * (len(rows) - 1), self.steps)
         if isinstance(rule, Arrival) and rule.steps != self.steps:
             raise ConfigError(
                 f"the source makes {self.steps} steps from one population to the next and "
                 f"step_size arrival {rule.steps}; give both the same number (steps)"
             )
-        later = [dataset.transform(rows) for rows in self.snapshots().rows[1:]]
-        return legs_of(objective, later, self.steps)
+        return legs_of(objective, rows[1:], self.steps)
 
     def judge(self, carry: Carry, blocks: int, seed: int) -> PopulationsReport:
         """Return how far what arrives is from each population, and guesses from those left out."""

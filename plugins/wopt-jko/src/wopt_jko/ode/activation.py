@@ -35,6 +35,8 @@ def value(name: Activation, u: Tensor) -> Tensor:
 def value_and_slope(name: Activation, u: Tensor) -> tuple[Tensor, Tensor]:
     """Return ``(a(u), a'(u))``, both differentiable."""
     if name == "softplus":
+        if torch.compiler.is_compiling():  # which writes code of its own, and none of a jvp's
+            return value(name, u), torch.sigmoid(u)
         return _Softplus.apply(u)  # type: ignore[no-untyped-call]
     if name == "silu":
         gate = torch.sigmoid(u)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 import wopt
 from wopt import Capability, ConfigError
+from wopt.interfaces.block import Compiler
 from wopt_jko.ode import adaptive, options
 from wopt_jko.ode.integrate import DORMAND_PRINCE, EULER, MIDPOINT, RK4, integrate, uniform_grid
 from wopt_jko.ode.nets import make_net
@@ -24,6 +26,8 @@ _TIGHTEST = 1e-13
 
 _ON_GRIDS = {"euler": EULER, "midpoint": MIDPOINT, "rk4": RK4}
 
+
+Call = Callable[[Field, float | Tensor, Tensor], tuple[Tensor, Tensor | None]]
 
 _MOST_STEPS = 2**16
 """Of a grid that is read from a file; refinement stops long before."""
@@ -57,10 +61,15 @@ class ODEBlock(wopt.FlowBlock):
     tolerance. :meth:`audit` integrates by Dormand and Prince's method on fixed grids instead,
     doubling the grid until the log-det stands still.
 
-    The last ``condition`` coordinates stay; the velocity of the others depends on them.
+    The last ``condition`` coordinates stay; the velocity of the others depends on them. With
+    ``latent`` k only the first k coordinates move, and what is behind them stays and has no say.
+    Where the coordinates are white principal components (``preprocess = "principal"``) and the
+    target is normal, the model is then a flow of k components times the Gaussian that is fitted in
+    their orthogonal complement: a density of all coordinates, whose likelihood is exact.
 
     Source: Chen, Rubanova, Bettencourt, Duvenaud, *Neural ODEs*, 2018; Grathwohl et al., *FFJORD*,
-    2019 (the probe that is kept along the flow).
+    2019 (the probe that is kept along the flow); Tipping, Bishop, *Probabilistic principal
+    component analysis*, 1999 (the Gaussian in the complement, there of one variance).
 
     Args:
         dim: Dimension d, supplied by wopt.
@@ -78,6 +87,7 @@ class ODEBlock(wopt.FlowBlock):
         rtol: Relative tolerance of ``dopri5``.
         atol: Absolute tolerance of ``dopri5``.
         window: What a pixel sees, of ``conv``: 5 x 5 pixels of a square if not given.
+        latent: k, how many coordinates move; all if not given.
 
     Raises:
         ConfigError: Options that do not fit together, or torchdiffeq is asked for and missing.
@@ -100,6 +110,7 @@ class ODEBlock(wopt.FlowBlock):
         | Capability.VELOCITY
         | Capability.FIELD
         | Capability.CONDITION
+        | Capability.ROUNDED
     )
     steps: Tensor
     tightened: Tensor
@@ -121,9 +132,11 @@ class ODEBlock(wopt.FlowBlock):
         rtol: options.Rtol = 1e-5,
         atol: options.Atol = 1e-5,
         window: options.Window = None,
+        latent: options.Latent = None,
     ) -> None:
         super().__init__()
-        self.moves = _moving(dim, condition)
+        self.moves = _moving(dim, condition, latent)
+        self.condition = condition
         shape = Shape(self.moves, width, activation, sharpness, time, condition)
         self.net = make_net(net, shape, depth, window)
         self.estimates = divergence == "hutchinson"
@@ -142,7 +155,12 @@ class ODEBlock(wopt.FlowBlock):
         if self.tableau is None:
             adaptive.check_installed()
             self.register_buffer("tightened", torch.tensor(0))
+        self._call: Call | None = None
         self._read_buffers()
+
+    def compile_training(self, compiler: Compiler | None) -> None:
+        """Let a compiler make the code of the velocity, which a pass calls again and again."""
+        self._call = None if compiler is None else compiler(_called)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``(T(x), log-det)``; with ``hutchinson`` in training an estimate of it."""
@@ -173,8 +191,8 @@ class ODEBlock(wopt.FlowBlock):
         z, c = self._split(x)
         each = (0, None if c is None else 0)
         jacobian, y = torch.func.vmap(torch.func.jacrev(one, has_aux=True), each)(z, c)
-        half = (jacobian + torch.eye(self.moves).to(x)) / 2
-        return self._joined((z + y) / 2, c), torch.linalg.slogdet(half)[1]
+        half = (jacobian + torch.eye(self.moves, dtype=x.dtype, device=x.device)) / 2
+        return self._joined((z + y) / 2, x), torch.linalg.slogdet(half)[1]
 
     def velocity(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``(u, div u)`` for the mean u over time of v, by Simpson's rule.
@@ -187,18 +205,18 @@ class ODEBlock(wopt.FlowBlock):
         if self.net.time is None:
             u, divergence = field(0.0, z)
             assert divergence is not None  # it was asked for
-            return self._still(u, c), divergence
+            return self._still(u, x), divergence
         u, divergence = torch.zeros_like(z), z.new_zeros(len(z))
         for t, weight in ((0.0, 1 / 6), (0.5, 4 / 6), (1.0, 1 / 6)):
             v, rate = field(t, z)
             assert rate is not None
             u, divergence = u + weight * v, divergence + weight * rate
-        return self._still(u, c), divergence
+        return self._still(u, x), divergence
 
     def field(self, t: Tensor, x: Tensor) -> Tensor:
         """Return v(t, x), times of shape ``(n,)``; zero for the conditions."""
         z, c = self._split(x)
-        return self._still(self.net.field(False, c)(t[:, None], z)[0], c)
+        return self._still(self.net.field(False, c)(t[:, None], z)[0], x)
 
     def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``(T^-1(y), its log-det)``, by the same method backwards in time."""
@@ -233,7 +251,7 @@ class ODEBlock(wopt.FlowBlock):
                 break
             if len(rows) < len(z) or change.mean() < tolerance:
                 rows = rows[change > 10 * tolerance]
-        return self._joined(y, c), log_det
+        return self._joined(y, x), log_det
 
     def _fine(self, z: Tensor, c: Tensor | None, steps: int) -> tuple[Tensor, Tensor]:
         """Return where points end, and the log-det, by the audit's method on a grid."""
@@ -289,7 +307,7 @@ class ODEBlock(wopt.FlowBlock):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return positions, log-det and action at the other end."""
         z, c = self._split(x)
-        field = self._field(z, c) if divergence else self.net.field(False, c)
+        field = self._field(z, c) if divergence else self._compiled(self.net.field(False, c))
         if self.tableau is None:
             z, log_det, cost = adaptive.integrate_adaptively(
                 field,
@@ -303,7 +321,7 @@ class ODEBlock(wopt.FlowBlock):
         else:
             grid = uniform_grid(self._count, reverse=True) if reverse else self._grid()
             z, log_det, cost = integrate(field, z, grid, self.tableau, action)
-        return self._joined(z, c), log_det, cost
+        return self._joined(z, x), log_det, cost
 
     def _tightened(self, tolerance: float, dtype: torch.dtype) -> float:
         """Return a tolerance after :meth:`refine`, as far as the dtype can meet it."""
@@ -314,21 +332,29 @@ class ODEBlock(wopt.FlowBlock):
         """Return the velocity with its divergence, or with an estimate of it in training."""
         probe = None
         if self.estimates and self.training:
-            probe = torch.randint(0, 2, z.shape).to(z) * 2 - 1
-        return self.net.field(True, given, probe)
+            probe = torch.randint(0, 2, z.shape, device=z.device).to(z) * 2 - 1
+        return self._compiled(self.net.field(True, given, probe))
+
+    def _compiled(self, field: Field) -> Field:
+        """Return the same velocity, in training as a compiler made it, if one did."""
+        call = self._call
+        if call is None or not self.training:
+            return field
+        # A time that is a number would be a constant of the code.
+        return lambda t, z: call(field, torch.tensor(t, dtype=z.dtype), z)
 
     def _split(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return what moves and what stays, if anything does."""
-        if x.shape[1] == self.moves:
-            return x, None
-        return x[:, : self.moves], x[:, self.moves :]
+        """Return what moves, and the conditions if there are any."""
+        given = x[:, x.shape[1] - self.condition :] if self.condition else None
+        return x[:, : self.moves], given
 
-    def _joined(self, z: Tensor, given: Tensor | None) -> Tensor:
-        return z if given is None else torch.cat([z, given], dim=1)
+    def _joined(self, z: Tensor, x: Tensor) -> Tensor:
+        """Return where points are, given where those coordinates are that move."""
+        return z if x.shape[1] == self.moves else torch.cat([z, x[:, self.moves :]], dim=1)
 
-    def _still(self, v: Tensor, given: Tensor | None) -> Tensor:
-        """Return a velocity of all coordinates: that of the conditions is zero."""
-        return v if given is None else torch.nn.functional.pad(v, (0, given.shape[1]))
+    def _still(self, v: Tensor, x: Tensor) -> Tensor:
+        """Return a velocity of all coordinates: zero of those that stay."""
+        return torch.nn.functional.pad(v, (0, x.shape[1] - self.moves))
 
     def _grid(self) -> list[float]:
         grid = uniform_grid(self._count)
@@ -338,11 +364,21 @@ class ODEBlock(wopt.FlowBlock):
         return grid
 
 
-def _moving(dim: int, condition: int) -> int:
+def _called(field: Field, t: float | Tensor, z: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Return a velocity at a time: what is compiled."""
+    return field(t, z)
+
+
+def _moving(dim: int, condition: int, latent: int | None) -> int:
     """Return how many coordinates move."""
     if not 0 <= condition < dim:
         raise ConfigError(
             f"ODEBlock: {condition} of {dim} coordinates cannot be conditions: at least one "
             "must be left to move"
         )
-    return dim - condition
+    if latent is not None and latent > dim - condition:
+        raise ConfigError(
+            f"ODEBlock: latent = {latent}: only {dim - condition} coordinates can move; make it "
+            "smaller, or leave it out"
+        )
+    return latent or dim - condition

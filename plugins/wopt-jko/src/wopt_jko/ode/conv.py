@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from wopt import ConfigError
+from wopt.precision import product
 from wopt_jko.ode.deep import DeepVelocity
 from wopt_jko.ode.velocity import Field, Shape
 
@@ -113,8 +114,9 @@ class ConvVelocity(DeepVelocity):
         layers = self.layers(self._middle(w1) if divergence else None)
 
         def velocity(t: float | Tensor, z: Tensor) -> tuple[Tensor, Tensor | None]:
-            u = self.window.of(z, self.sides) @ w1 + place + shift(t).unsqueeze(-2)
-            v, rate = layers(u.flatten(0, 1))
+            seen = self.window.of(z, self.sides)
+            u = product(seen.flatten(0, 1), w1).view(*seen.shape[:2], -1)
+            v, rate = layers((u + place + shift(t).unsqueeze(-2)).flatten(0, 1))
             return v.reshape(z.shape), None if rate is None else rate.reshape(z.shape).sum(1)
 
         return velocity

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
+from wopt.precision import product
 from wopt_jko.ode import activation as act
 from wopt_jko.ode.tangents import by_rows
 from wopt_jko.ode.velocity import Field, Shape, Velocity
@@ -59,7 +59,7 @@ class DeepVelocity(Velocity):
         layers = self.layers(w1 if divergence else None, probe)
 
         def velocity(t: float | Tensor, z: Tensor) -> tuple[Tensor, Tensor | None]:
-            return layers(torch.addmm(shift(t), z, w1))
+            return layers(product(z, w1, shift(t)))
 
         return velocity
 
@@ -80,14 +80,14 @@ class DeepVelocity(Velocity):
             if trace is None:
                 a = act.value(self.activation, u)
                 for w, b in zip(weights, biases, strict=True):
-                    a = act.value(self.activation, torch.addmm(b, a, w))
-                return torch.addmm(bias, a, last), None
+                    a = act.value(self.activation, product(a, w, b))
+                return product(a, last, bias), None
             a, slope = act.value_and_slope(self.activation, u)
             slopes = [slope]
             for w, b in zip(weights, biases, strict=True):
-                a, slope = act.value_and_slope(self.activation, torch.addmm(b, a, w))
+                a, slope = act.value_and_slope(self.activation, product(a, w, b))
                 slopes.append(slope)
-            return torch.addmm(bias, a, last), trace(slopes)
+            return product(a, last, bias), trace(slopes)
 
         return through
 

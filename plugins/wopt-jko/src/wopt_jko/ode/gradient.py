@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from wopt.precision import product
 from wopt_jko.ode import activation as act
 from wopt_jko.ode.tangents import by_rows
 from wopt_jko.ode.velocity import Field, Shape, Velocity
@@ -56,11 +57,11 @@ class GradientVelocity(Velocity):
         tangent = None if probe is None or self.closed else probe @ w1
 
         def velocity(t: float | Tensor, z: Tensor) -> tuple[Tensor, Tensor | None]:
-            u = torch.addmm(shift(t), z, w1)
+            u = product(z, w1, shift(t))
             arguments, values, slopes = [u], [], []
             for w, b in zip(weights, biases, strict=True):
                 a, slope = act.value_and_slope(self.activation, u)
-                u = torch.addmm(b, a, w)
+                u = product(a, w, b)
                 arguments.append(u)
                 values.append(a)
                 slopes.append(slope)
@@ -71,12 +72,12 @@ class GradientVelocity(Velocity):
                 pulled = outer * a
                 bends = [outer * slope]
             for k in reversed(range(len(weights))):
-                pulled = pulled @ weights[k].T
+                pulled = product(pulled, weights[k].T)
                 if squares is not None:
                     bend = act.curvature(self.activation, arguments[k], values[k], slopes[k])
                     bends.append(pulled * bend)
                 pulled = pulled * slopes[k]
-            v = torch.addmm(constant, pulled, back)
+            v = product(pulled, back, constant)
             if squares is None:
                 return v, None
             return v, _laplacian(squares, w1, weights, slopes, bends[::-1], tangent)

@@ -16,6 +16,7 @@ __all__ = [
     "Divergence",
     "Integrator",
     "Jitter",
+    "Latent",
     "Net",
     "Rtol",
     "Sharpness",
@@ -89,6 +90,14 @@ Integrator = Annotated[
 ]
 Rtol = Annotated[float, Field(gt=0, lt=1, description="relative tolerance of dopri5")]
 Atol = Annotated[float, Field(gt=0, lt=1, description="absolute tolerance of dopri5")]
+Latent = Annotated[
+    int | None,
+    Field(
+        ge=1,
+        description='how many coordinates move, the first ones: after preprocess = "principal" the '
+        "leading components, while the others stay normal; by default all",
+    ),
+]
 Window = Annotated[
     conv.Window | None,
     Field(

@@ -106,9 +106,7 @@ def _parts(objective: Objective) -> list[tuple[float, Objective]]:
 
 
 def _add_potential(forces: Forces, weight: float, law: GaussianLaw, dim: int) -> None:
-    eye = torch.eye(dim, dtype=torch.float64)
-    factor = law.factor if law.factor.ndim == 2 else law.factor * eye
-    precision = weight * torch.linalg.inv(factor @ factor.T)
+    precision = weight * torch.linalg.inv(law.covariance(dim))
     forces.precision = forces.precision + precision
     forces.linear = forces.linear + precision @ law.mean.expand(dim)
 

@@ -114,10 +114,8 @@ class _Moments:
 
     @classmethod
     def of(cls, weights: Tensor, parts: tuple[GaussianLaw, ...], dim: int) -> _Moments:
-        eye = torch.eye(dim, dtype=torch.float64)
-        factors = [p.factor if p.factor.ndim == 2 else p.factor * eye for p in parts]
         means = torch.stack([p.mean.expand(dim) for p in parts])
-        return cls(weights, means, torch.stack([f @ f.T for f in factors]))
+        return cls(weights, means, torch.stack([p.covariance(dim) for p in parts]))
 
     def at(self, process: _Process, t: float) -> _Moments:
         middle = self.weights @ self.means

@@ -63,6 +63,4 @@ def _second_moment(law: GaussianLaw | BarenblattLaw, dim: int, who: str) -> floa
         return law.second_moment
     if float(law.mean.abs().max()) > 0:
         raise ConfigError(f"[exact] {who} needs a centred start: source.mean = 0")
-    if law.factor.ndim == 2:
-        return float(law.factor.square().sum())
-    return float(law.factor.square().expand(dim).sum())
+    return float(law.covariance(dim).trace())

@@ -54,8 +54,7 @@ class BarenblattLaw:
     def coefficient(self) -> float:
         """c; C is c R^2."""
         a, b = self.shape
-        sphere = math.log(2) + a * math.log(math.pi) - math.lgamma(a)
-        mass = sphere + math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b) - math.log(2)
+        mass = a * math.log(math.pi) + math.lgamma(b) - math.lgamma(a + b)
         power = self.dim + 2 / (self.m - 1)
         return math.exp(-(self.m - 1) * (mass + power * math.log(self.radius)))
 
@@ -69,10 +68,6 @@ class BarenblattLaw:
         """Return grad log p inside of the ball: shape ``(n, d)`` to ``(n, d)``."""
         inside = self.radius**2 - x.square().sum(1, keepdim=True)
         return -2 * x / inside / (self.m - 1)
-
-    def dilated(self, s: float) -> BarenblattLaw:
-        """Return the law of s X."""
-        return dataclasses.replace(self, radius=self.radius * s)
 
     def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
         """Return ``n`` samples, shape ``(n, dim)``, float64 on the generator's device."""
@@ -91,7 +86,7 @@ class BarenblattLaw:
 
         q = u[:, 0].numpy()
         if self.dim == 1:
-            side = np.sign(q - 0.5)
+            side = np.where(q < 0.5, -1.0, 1.0)  # the middle, where q is 1/2, has one too
             share = torch.from_numpy(betaincinv(*self.shape, np.abs(2 * q - 1)))
             return self._at(share, torch.from_numpy(side)[:, None])
         return self._at(

@@ -123,6 +123,12 @@ class GaussianLaw:
         check_dim(dim, self.dim)
         return dim / 2 * math.log(2 * math.pi * math.e) + self._log_det(dim)
 
+    def covariance(self, dim: int) -> Tensor:
+        """Return S, shape ``(dim, dim)``, float64."""
+        eye = torch.eye(dim, dtype=torch.float64)
+        factor = self.factor if self.factor.ndim == 2 else self.factor * eye
+        return factor @ factor.T
+
     @property
     def variances(self) -> tuple[float, float]:
         """The least and the largest variance along any direction."""

@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 import wopt
-from wopt import Capability, ConfigError, Dataset, Source, Target
+from wopt import Capability, Dataset, Source, Target
 from wopt.capabilities import require
 from wopt.certify.sampler import log_weights_of
 from wopt.data.assemble import assemble, draw_splits
@@ -81,10 +81,7 @@ class _Corrected:
 
     def __init__(self, source: RejectionSource, seed: int) -> None:
         self.made_of = source, seed
-        loaded = wopt.load(source.path)
-        if not isinstance(loaded, wopt.Flow):
-            raise ConfigError(f"{source.path}: is no flow; `flow.save(path)` writes one")
-        self.flow, self.target = free(loaded), source.target
+        self.flow, self.target = free(wopt.load(source.path)), source.target
         chance = generator(seed, "pilots")
         self.fit = Rejection.fitted(self._draw(source.pilots, chance)[1], source.steps, source.rate)
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
-import torch
 from pydantic import Field
-from torch import Tensor
 
-from wopt import Capability, Target
 from wopt_measures.laws.barenblatt import BarenblattLaw
+from wopt_measures.targets.of_law import LawTarget
 
 __all__ = ["BarenblattTarget"]
 
 
-class BarenblattTarget(Target):
+class BarenblattTarget(LawTarget):
     """Barenblatt's law  (C - c |x|^2)_+^(1/(m-1)) on a ball, of mass one.
 
     The gradient flow of int rho^m/(m-1), the porous medium equation, dilates it and changes it in
@@ -27,6 +25,7 @@ class BarenblattTarget(Target):
         DataError: Points of another dimension are met.
 
     Example:
+        >>> import torch
         >>> target = BarenblattTarget(m=2.0, dim=1, radius=1.0)
         >>> [round(v, 4) for v in target.potential(torch.tensor([[0.0]]).double()).tolist()]
         [0.2877]
@@ -35,9 +34,7 @@ class BarenblattTarget(Target):
     cites = ("vazquez2007",)
     # Laws are checked at points of order one, where the density has to be positive.
     example: ClassVar[dict[str, Any]] = {"radius": 20.0}
-    provides = (
-        Capability.POTENTIAL | Capability.SCORE | Capability.TARGET_SAMPLES | Capability.NORMALISED
-    )
+    law: BarenblattLaw
 
     def __init__(
         self,
@@ -47,15 +44,3 @@ class BarenblattTarget(Target):
     ) -> None:
         self.law = BarenblattLaw(m, dim, radius)
         self.dim = dim
-
-    def potential(self, x: Tensor) -> Tensor:
-        """Return V = -log density: shape ``(n, d)`` to ``(n,)``."""
-        return -self.law.log_prob(x)
-
-    def score(self, x: Tensor) -> Tensor:
-        """Return grad log density inside of the ball: shape ``(n, d)`` to ``(n, d)``."""
-        return self.law.score(x)
-
-    def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
-        """Return ``n`` samples, shape ``(n, dim)``, in the generator's device, float64."""
-        return self.law.sample(n, dim, generator)

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
-from torch import Tensor
-
-from wopt import Capability, Target
 from wopt_measures.laws.gaussian import GaussianLaw
 from wopt_measures.options import Covariance, Mean, Scale
+from wopt_measures.targets.of_law import LawTarget
 
 __all__ = ["GaussianTarget"]
 
 
-class GaussianTarget(Target):
+class GaussianTarget(LawTarget):
     """The Gaussian N(m, S): V(x) = (x - m)^T S^-1 (x - m)/2 + log det(S)/2 + (d/2) log 2 pi.
 
     Standard normal by default, in any dimension. ``convexity`` is 1 over the
@@ -26,6 +23,7 @@ class GaussianTarget(Target):
         DataError: Points of another dimension are met.
 
     Example:
+        >>> import torch
         >>> target = GaussianTarget(mean=[1.0, 0.0], covariance=[[4.0, 0.0], [0.0, 1.0]])
         >>> target.convexity
         0.25
@@ -34,24 +32,10 @@ class GaussianTarget(Target):
     """
 
     cites: ClassVar[tuple[str, ...]] = ()
-    provides = (
-        Capability.POTENTIAL | Capability.SCORE | Capability.TARGET_SAMPLES | Capability.NORMALISED
-    )
+    law: GaussianLaw
 
     def __init__(self, mean: Mean = 0.0, scale: Scale = 1.0, covariance: Covariance = None) -> None:
         self.law = GaussianLaw.make(mean, scale, covariance)
         self.dim = self.law.dim
         self.convexity = 1 / self.law.variances[1]
         self.smoothness = 1 / self.law.variances[0]
-
-    def potential(self, x: Tensor) -> Tensor:
-        """Return V = -log density, constant included: shape ``(n, d)`` to ``(n,)``."""
-        return -self.law.log_prob(x)
-
-    def score(self, x: Tensor) -> Tensor:
-        """Return -S^-1 (x - m): shape ``(n, d)`` to ``(n, d)``."""
-        return self.law.score(x)
-
-    def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
-        """Return ``n`` samples, shape ``(n, dim)``, in the generator's device, float64."""
-        return self.law.sample(n, dim, generator)

@@ -128,7 +128,11 @@ def _read(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         return np.ascontiguousarray(rows[:, :-1]), rows[:, -1]
     import scipy.io
 
-    found = scipy.io.loadmat(existing_file(path))
+    there = existing_file(path)
+    try:
+        found = scipy.io.loadmat(there)
+    except Exception as error:  # scipy and zlib each have their own, and one is for version 7.3
+        raise DataError(f"{path}: is no Matlab file that scipy reads: {error}") from None
     table, labels = (
         next((np.asarray(found[key], dtype=np.float64) for key in keys if key in found), None)
         for keys in (_TABLES, _LABELS)

@@ -8,15 +8,15 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from wopt import Capability, Target
 from wopt_measures.laws.gaussian import GaussianLaw
 from wopt_measures.laws.mixture import MixtureLaw
 from wopt_measures.options import Covariances, Means, Scales, Weights
+from wopt_measures.targets.of_law import LawTarget
 
 __all__ = ["MixtureTarget"]
 
 
-class MixtureTarget(Target):
+class MixtureTarget(LawTarget):
     """The mixture  sum_k w_k N(m_k, S_k):  V(x) = -log sum_k w_k N(x; m_k, S_k).
 
     With one covariance for all, ``convexity`` is a lower bound, 1/s^2 - R^2/s^4 for S = s^2 I
@@ -37,10 +37,7 @@ class MixtureTarget(Target):
     """
 
     cites: ClassVar[tuple[str, ...]] = ()
-    provides = (
-        Capability.POTENTIAL | Capability.SCORE | Capability.TARGET_SAMPLES | Capability.NORMALISED
-    )
-
+    law: MixtureLaw
     example: ClassVar[dict[str, Any]] = {"means": [[-1.0, 0.0], [1.0, 0.0]]}
 
     def __init__(
@@ -53,18 +50,6 @@ class MixtureTarget(Target):
         self.law = MixtureLaw.make(means, scale, covariances, weights)
         self.dim = self.law.dim
         self.convexity = self.law.convexity
-
-    def potential(self, x: Tensor) -> Tensor:
-        """Return V = -log density, constant included: shape ``(n, d)`` to ``(n,)``."""
-        return -self.law.log_prob(x)
-
-    def score(self, x: Tensor) -> Tensor:
-        """Return grad log density: shape ``(n, d)`` to ``(n, d)``."""
-        return self.law.score(x)
-
-    def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
-        """Return ``n`` samples, shape ``(n, dim)``, in the generator's device, float64."""
-        return self.law.sample(n, dim, generator)
 
     def components(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the weights w, ``(k,)``, and each component's posterior at x, ``(n, k)``."""
@@ -80,10 +65,8 @@ class MixtureTarget(Target):
         """
         d = self.law.dim
         eye = torch.eye(d, dtype=torch.float64)
-        parts = []
-        for part in self.law.parts:
-            factor = part.factor.diag() if part.factor.ndim == 1 else part.factor * eye
-            factor = part.factor if part.factor.ndim == 2 else factor
-            wide = torch.linalg.cholesky(factor @ factor.T + sigma**2 * eye)
-            parts.append(GaussianLaw(part.mean, wide))
-        return MixtureLaw(self.law.weights, tuple(parts)).log_prob
+        parts = tuple(
+            GaussianLaw(part.mean, torch.linalg.cholesky(part.covariance(d) + sigma**2 * eye))
+            for part in self.law.parts
+        )
+        return MixtureLaw(self.law.weights, parts).log_prob

@@ -60,10 +60,13 @@ class CircleTarget(MixtureTarget):
 class RandomMixtureTarget(MixtureTarget):
     """Equal Gaussians at random places:  V(x) = -log (1/K) sum_k N(x; m_k, s^2 I).
 
-    The means, uniform in [-1, 1]^d, are drawn by ``seed``, which is the target's own and not the
-    run's, so a configuration names one target. The source draws other means by the same law.
+    The means, uniform in [-span, span]^d, are drawn by ``seed``, which is the target's own and not
+    the run's, so a configuration names one target. By default the sampling problem of the first
+    source, which draws other means by the same law; ``span = 5``, ``variance = 1`` are those of
+    the convergence to equilibrium of the second.
 
-    Source: Hertrich, Gruhlke, *Importance corrected neural JKO sampling*, 2025.
+    Source: Hertrich, Gruhlke, *Importance corrected neural JKO sampling*, 2025; Mokrov et al.,
+    *Large-Scale Wasserstein Gradient Flows*, 2021.
 
     Raises:
         DataError: Points of another dimension are met.
@@ -74,7 +77,7 @@ class RandomMixtureTarget(MixtureTarget):
         (20, 10, True)
     """
 
-    cites: ClassVar[tuple[str, ...]] = ("hertrich2025",)
+    cites: ClassVar[tuple[str, ...]] = ("hertrich2025", "mokrov2021")
     example: ClassVar[dict[str, Any]] = {}
 
     def __init__(
@@ -83,7 +86,8 @@ class RandomMixtureTarget(MixtureTarget):
         components: Components = 10,
         variance: Variance = 0.01,
         seed: Annotated[int, Field(ge=0, description="of the means")] = 0,
+        span: Annotated[float, Field(gt=0, description="half the side of their cube")] = 1.0,
     ) -> None:
         chance = torch.Generator().manual_seed(seed)
         means = 2 * torch.rand(components, dim, generator=chance, dtype=torch.float64) - 1
-        super().__init__(means.tolist(), math.sqrt(variance))
+        super().__init__((span * means).tolist(), math.sqrt(variance))

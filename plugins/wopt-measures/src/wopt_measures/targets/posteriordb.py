@@ -77,7 +77,7 @@ class PosteriordbTarget(Target):
             Path,
             AfterValidator(lambda path: path.expanduser().absolute()),
             Field(description="where the files are, relative to the current directory"),
-        ] = Path("../shared/data/posteriors"),
+        ],
     ) -> None:
         self.posterior, self.folder = posterior, folder
         self.names = tuple(_NAMES[posterior])
@@ -131,8 +131,11 @@ class PosteriordbTarget(Target):
 def _unzipped(path: Path) -> Any:
     if not path.is_file():
         raise DataError(f"no posteriordb file {path}; `folder` is where they are")
-    with zipfile.ZipFile(path) as file:
-        return json.loads(file.read(file.namelist()[0]))
+    try:
+        with zipfile.ZipFile(path) as file:
+            return json.loads(file.read(file.namelist()[0]))
+    except (zipfile.BadZipFile, ValueError, IndexError, OSError) as error:
+        raise DataError(f"{path}: is damaged: {error}; download it again") from None
 
 
 def _normal(x: Tensor, mean: Tensor | float, sd: Tensor | float) -> Tensor:

@@ -1,0 +1,102 @@
+"""Functions that a potential is a sum of, and the least squares that find it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+__all__ = ["Features", "least_squares"]
+
+_CHUNK = 256
+"""Points whose gradients of all features are held at a time."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Features:
+    """Linear functions, products of two coordinates, and Gaussian bumps.
+
+        x_i,    x_i x_j (i < j) and x_i^2/2,    exp(-|x - z_k|^2 / (2 s^2)),
+
+    p = d + d(d + 1)/2 + K functions on R^d.
+
+    Attributes:
+        centres: z_k, shape ``(K, d)``.
+        width: s.
+
+    Example:
+        >>> x = torch.tensor([[2.0, 3.0]])
+        >>> Features(torch.zeros(0, 2), 1.0).values(x).tolist()
+        [[2.0, 3.0, 2.0, 6.0, 4.5]]
+    """
+
+    centres: Tensor
+    width: float
+
+    @property
+    def bumps(self) -> int:
+        """K, the last of the features."""
+        return len(self.centres)
+
+    def values(self, x: Tensor) -> Tensor:
+        """Return every feature at every point: shape ``(n, p)``."""
+        i, j = self._pairs(x)
+        products = x[:, i] * x[:, j] * self._half(i, j).to(x)
+        return torch.cat([x, products, self._bumps(x)], 1)
+
+    def gradients(self, x: Tensor) -> Tensor:
+        """Return the gradient of every feature at every point: shape ``(n, d, p)``."""
+        i, j = self._pairs(x)
+        eye = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
+        products = eye[:, i] * x[:, None, j] + eye[:, j] * x[:, None, i]
+        away = x[:, :, None] - self.centres.T.to(x)
+        bumps = -away / self.width**2 * self._bumps(x)[:, None]
+        linear = eye.expand(len(x), -1, -1)
+        return torch.cat([linear, products * self._half(i, j).to(x), bumps], 2)
+
+    def _pairs(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        i, j = torch.triu_indices(x.shape[1], x.shape[1], device=x.device)
+        return i, j
+
+    @staticmethod
+    def _half(i: Tensor, j: Tensor) -> Tensor:
+        return 1 - (i == j) / 2
+
+    def _bumps(self, x: Tensor) -> Tensor:
+        away = x[:, None] - self.centres.to(x)
+        return torch.exp(-away.square().sum(2) / (2 * self.width**2))
+
+
+def least_squares(
+    features: Features, x: Tensor, velocity: Tensor, mass: Tensor, ridge: float
+) -> Tensor:
+    """Return theta, shape ``(p,)``, that minimises
+
+        sum_n m_n |sum_k theta_k grad phi_k(x_n) + v_n|^2 / sum_n m_n  +  r sum_bumps theta_k^2,
+
+    r a share of the mean diagonal of the first term's matrix; of several minimisers the shortest.
+
+    Args:
+        features: phi_k.
+        x: Shape ``(n, d)``.
+        velocity: v_n, shape ``(n, d)``.
+        mass: m_n >= 0, shape ``(n,)``.
+        ridge: The share.
+
+    Example:
+        >>> x = torch.tensor([[1.0], [2.0], [4.0]]).double()
+        >>> theta = least_squares(Features(x[:0], 1.0), x, 1 - 3 * x, torch.ones(3).double(), 0.0)
+        >>> [round(float(t), 6) for t in theta]
+        [-1.0, 3.0]
+    """  # noqa: D400
+    p = features.values(x[:1]).shape[1]
+    gram, right = x.new_zeros(p, p), x.new_zeros(p)
+    mass = mass / mass.sum()
+    for rows in torch.arange(len(x)).split(_CHUNK):
+        g = features.gradients(x[rows])
+        gram += torch.einsum("n,ndp,ndq->pq", mass[rows], g, g)
+        right -= torch.einsum("n,ndp,nd->p", mass[rows], g, velocity[rows])
+    if features.bumps:
+        gram.diagonal()[-features.bumps :] += ridge * gram.diagonal().mean()
+    return torch.linalg.lstsq(gram, right[:, None], driver="gelsd").solution[:, 0]

@@ -1,0 +1,72 @@
+"""A small run, made by several forked processes, and what it is to leave."""
+
+import multiprocessing
+import os
+import socket
+import time
+
+import torch
+
+from wopt.store.directory import RunDirectory, read_tensors
+
+LIMIT = 60.0
+"""Seconds after which a process is taken to hang, which fails a test."""
+
+TABLE = {
+    "seed": 5,
+    "source": {"name": "toy", "n_train": 300, "n_valid": 100, "n_test": 60},
+    "block": {"name": "ode", "width": 8, "steps": 1},
+    "solver": {"iterations": 6, "batch_size": 70, "check_every": 3, "patience": 2},
+    "stop": {"steps": 3},
+    "certify": {"enabled": False},
+    "run": {"shards": 4, "timeout": 30.0},
+}
+FILES = ("blocks/001", "blocks/002", "blocks/003", "state")
+
+
+def together(task, count=2, **environment):
+    """Run a task in forked processes of one team; return what each returned, or its signal."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    context = multiprocessing.get_context("fork")
+    answers = [context.Queue() for _ in range(count)]
+
+    def work(rank):
+        os.environ |= {
+            "RANK": str(rank), "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo", **environment,
+        }  # fmt: skip
+        try:
+            answer = task(rank)
+        except (Exception, SystemExit) as error:
+            answer = error
+        answers[rank].put(answer)
+
+    processes = [context.Process(target=work, args=(rank,)) for rank in range(count)]
+    end = time.monotonic() + LIMIT
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(max(0.0, end - time.monotonic()))
+    late = [process for process in processes if process.exitcode is None]
+    for process in late:
+        process.kill()
+        process.join()
+    assert not late, f"{len(late)} of {count} processes hang"
+    return [
+        answer.get(timeout=5) if process.exitcode == 0 else process.exitcode
+        for answer, process in zip(answers, processes, strict=True)
+    ]
+
+
+def same(one, other, files=FILES):
+    """Check that two runs left the same bits, and made the same records but for time."""
+    for file in files:
+        first, second = (read_tensors(at / f"{file}.safetensors")[0] for at in (one, other))
+        assert first.keys() == second.keys()
+        assert all(torch.equal(first[key], second[key]) for key in first), file
+    for first, second in zip(*(RunDirectory(at).read_steps() for at in (one, other)), strict=True):
+        assert (first.energy, first.decrease, first.nll_valid, first.loss, first.iterations) == (
+            second.energy, second.decrease, second.nll_valid, second.loss, second.iterations
+        )  # fmt: skip

@@ -1,0 +1,114 @@
+"""Particles held by the process that maps them: the same run, in less memory."""
+
+import tomllib
+
+import pytest
+import tomli_w
+import torch
+from teams import FILES, TABLE, same, together
+
+from wopt import CapabilityError
+from wopt.config.model import validate
+from wopt.held import HeldParticles, held
+from wopt.parallel.launch import launched
+from wopt.particles import Particles
+from wopt.runs.execute import resume, run
+from wopt.runs.hold import hold
+from wopt.runs.prepare import prepare
+from wopt.store.pieces import read_pieces
+from wopt.train.stage import Stage
+
+pytestmark = [
+    pytest.mark.skipif(
+        not torch.distributed.is_gloo_available(), reason="torch was built without gloo"
+    ),
+    pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),
+]
+
+HELD = {**TABLE, "run": {**TABLE["run"], "hold": "shard"}}
+
+
+def shown(out):
+    """Make the run and return what its processes held at each step, of how many."""
+
+    def task(_):
+        seen, before = [], Stage.train
+
+        def train(self, previous):
+            points = self.sub.particles.points
+            seen.append((type(self.sub.particles), len(points), len(self.sub.particles)))
+            return before(self, previous)
+
+        Stage.train = train
+        return run(validate(HELD), out, report=False).status, seen
+
+    return task
+
+
+def test_processes_hold_their_shards_and_make_the_same_run(tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    run(validate(TABLE), one, report=False)
+    assert together(shown(two)) == [("done", [(HeldParticles, 150, 300)] * 3)] * 2
+    same(one, two, FILES[:3])
+    pieces = [read_pieces(at / "state", "003.json") for at in (one, two)]
+    assert pieces[0].keys() == pieces[1].keys()
+    assert all(torch.equal(pieces[0][key], pieces[1][key]) for key in pieces[0])
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1)])
+def test_what_is_held_is_read_by_another_number_of_processes(before, after, tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    run(validate(TABLE), one, report=False)
+    early = validate({**HELD, "stop": {"steps": 2}})
+
+    def by(count, task):
+        return [task(0)] if count == 1 else together(task, count)
+
+    assert by(before, lambda _: run(early, two, report=False).steps) == [2] * before
+    config = two / "config.toml"
+    table = tomllib.loads(config.read_text())
+    table["stop"]["steps"] = 3
+    config.write_text(tomli_w.dumps(table))
+    assert by(after, lambda _: resume(two, report=False).steps) == [3] * after
+    same(one, two, FILES[:3])
+
+
+def test_rows_and_values_are_sent_by_who_holds_them():
+    x = torch.randn(40, 3, generator=torch.Generator().manual_seed(0))
+    whole = Particles(x, torch.full((40,), 1 / 40), x[:, 0].clone(), None)
+    index = torch.tensor([3, 39, 3, 20, 19])
+
+    def task(_):
+        with launched(None, 30.0):
+            own = held(whole)
+            some = own.rows(index)
+            values = own.pick(own.points[:, :2].square(), index)
+            return {
+                "own": len(own.points) == 20,
+                "mark": own.mark() == whole.mark(),
+                "type": type(some) is Particles,
+                "points": torch.equal(some.points, x[index]),
+                "log_det": torch.equal(some.log_det, x[index, 0]),
+                "weights": torch.allclose(some.weights, torch.full((5,), 0.2)),
+                "values": torch.equal(values, x[index, :2].square()),
+                "first": torch.equal(own.rows(slice(25)).points, x[:25]),
+            }
+
+    for found in together(task):
+        assert all(found.values()), found
+
+
+@pytest.mark.parametrize(
+    ("change", "who"),
+    [
+        ({"scheme": "forward_backward"}, "scheme forward_backward looks at all"),
+        ({"block": {"name": "autoregressive", "hidden": [4]}}, "block autoregressive is made for"),
+        ({"solver": {"optimiser": "lbfgs"}}, r'solver.optimiser = "lbfgs" trains on all'),
+        ({"solver": {"batch_size": 300}}, "solver.batch_size = 300 asks for all 300 rows"),
+        ({"solver": {"fresh": True, "batch_size": 20}}, "solver.fresh draws among all"),
+        ({"refine": {"iterations": 5}}, r"\[refine\] carries all particles"),
+    ],
+)
+def test_what_needs_all_particles_is_refused_by_name(change, who):
+    with pytest.raises(CapabilityError, match=who):
+        hold(prepare(validate({**HELD, **change})))

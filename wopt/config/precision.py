@@ -1,0 +1,44 @@
+"""What the precision of training, and its compiler, go with."""
+
+from __future__ import annotations
+
+from wopt.config.model import RunConfig
+from wopt.errors import ConfigError
+
+__all__ = ["check_precision"]
+
+_TRAINED = ("adam", "muon")
+"""Optimisers that bear rounded gradients."""
+
+
+def check_precision(config: RunConfig) -> None:
+    """Raise unless ``run.precision`` and ``run.compile`` go with the other options.
+
+    Raises:
+        ConfigError: Says with which they do not, and what to do.
+    """
+    precision, kind = config.run.precision, config.device.split(":")[0]
+    if config.run.compile and config.run.shards is not None:
+        raise ConfigError(
+            "run.compile = true: what a compiler makes of a shard depends on its rows, so "
+            "run.shards could not promise the same bits; leave one of them out"
+        )
+    if precision is None:
+        return
+    told = f'run.precision = "{precision}"'
+    if config.dtype != "float32":
+        raise ConfigError(f'{told} is of nets in float32, not dtype = "{config.dtype}"')
+    if precision == "tf32" and kind != "cuda":
+        raise ConfigError(
+            f'{told} is a format of CUDA devices, and device = "{config.device}" has none; leave '
+            'it out, or use "bf16"'
+        )
+    if kind == "mps":
+        raise ConfigError(f'{told} audits in float64, which device = "mps" does not have')
+    steps = range(len(config.solver.by_step or (None,)))
+    for used in (config.solver.of_step(step).optimiser for step in steps):
+        if used not in _TRAINED:
+            raise ConfigError(
+                f'{told} rounds gradients, which solver.optimiser = "{used}" does not bear; use '
+                "adam or muon"
+            )

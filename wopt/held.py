@@ -1,0 +1,108 @@
+"""Particles of which every process of a team holds its own rows alone."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wopt.parallel import collective, team
+from wopt.parallel.draws import ShardDraws
+from wopt.particles import Particles
+
+__all__ = ["HeldParticles", "held"]
+
+_NAMES = ("points", "weights", "log_det", "log_density_start")
+
+
+@dataclasses.dataclass(frozen=True)
+class HeldParticles(Particles):
+    """The rows of this process, those of its shards, of particles that all share.
+
+    Rows that are asked for, a batch, are sent by who holds them: every process receives the B rows,
+    one message of B (d + 3) numbers at most, and then all is as if each held all. Where a process
+    works alone (:func:`wopt.parallel.alone`) these particles are its own rows.
+
+    Attributes:
+        total: How many there are, over all processes.
+        marked: What tells all of them from others, see :meth:`Particles.mark`.
+    """
+
+    total: int = 0
+    marked: tuple[float, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.points) if team().size == 1 else self.total
+
+    def mark(self) -> list[float]:
+        """Return numbers that tell all the particles from others."""
+        return list(self.marked)
+
+    def rows(self, index: Tensor | slice) -> Particles:
+        """Return some of the particles, which every process then has."""
+        if team().size == 1:
+            own = {name: getattr(self, name) for name in _NAMES}
+            return Particles(**own, condition=self.condition).rows(index)
+        values = [getattr(self, name) for name in _NAMES]
+        found = iter(self._fetched(index, [v for v in values if v is not None]))
+        points, weights, *rest = (None if v is None else next(found) for v in values)
+        assert points is not None
+        shares = None if weights is None else weights / weights.sum()
+        return Particles(points, shares, *rest, condition=self.condition)
+
+    def pick(self, values: Tensor, index: Tensor | slice) -> Tensor:
+        """Return values at some of the particles, given those at the rows of this process."""
+        if team().size == 1:
+            return values[index]
+        return self._fetched(index, [values])[0]
+
+    def through(self, function: Callable[[Tensor], Any]) -> list[Tensor]:
+        """Return what a function makes of the rows of this process, a shard after another.
+
+        Nothing is sent; if any process cannot, all fail alike.
+        """
+        of, first = team(), team().span(self.total).start
+        bounds = of.bounds(self.total)
+
+        def compute() -> list[Tensor]:
+            parts = []
+            for shard in of.mine:
+                draws.begin(shard)
+                at = bounds[shard]
+                made = function(self.points[at.start - first : at.stop - first])
+                parts.append([made] if isinstance(made, Tensor) else list(made))
+            return [torch.cat(each) for each in zip(*parts, strict=True)]
+
+        with ShardDraws() as draws:
+            return of.together(compute)
+
+    def _fetched(self, index: Tensor | slice, values: list[Tensor]) -> list[Tensor]:
+        """Return rows of tensors of which each process has a span, sent in one message."""
+        of = team()
+        if isinstance(index, slice):
+            index = torch.arange(self.total, device=self.points.device)[index]
+        span = of.span(self.total)
+        here = (index >= span.start) & (index < span.stop)
+        own = index[here] - span.start
+        flat = torch.cat([v.reshape(len(v), -1)[own] for v in values], dim=1)
+        whole = flat.new_zeros(len(index), flat.shape[1])
+        whole[here] = flat
+        collective.all_reduce(whole)  # of one process' number and zeros: exact
+        columns = whole.split([v[:1].numel() or 1 for v in values], dim=1)
+        return [c.reshape(-1, *v.shape[1:]) for c, v in zip(columns, values, strict=True)]
+
+
+def held(particles: Particles) -> Particles:
+    """Return what this process of the team is to hold of particles; all of them if it is alone."""
+    of = team()
+    if of.size == 1 or isinstance(particles, HeldParticles):
+        return particles
+    span = of.span(len(particles))
+    values = {name: getattr(particles, name) for name in _NAMES}
+    own = {name: None if v is None else v[span].clone() for name, v in values.items()}
+    return HeldParticles(
+        **own, condition=particles.condition, total=len(particles), marked=tuple(particles.mark())
+    )

@@ -1,0 +1,65 @@
+"""Runs whose processes hold their own shards of the training particles, and what cannot do so."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from wopt.component import name_of
+from wopt.config.model import RunConfig
+from wopt.errors import CapabilityError
+from wopt.held import held
+from wopt.host import host
+from wopt.interfaces.block import FlowBlock
+from wopt.parallel import team
+from wopt.runs.prepare import Prepared
+
+__all__ = ["hold"]
+
+
+def hold(prepared: Prepared) -> Prepared:
+    """Return a run of which this process holds what ``run.hold`` says; others are let go.
+
+    The first process keeps the source's rows, on which it measures; the others keep a few.
+
+    Raises:
+        CapabilityError: A component needs all particles; says which.
+    """
+    config = prepared.config
+    if config.run.hold == "all":
+        return prepared
+    for what, why in _needs_all(config, len(prepared.train)):
+        raise CapabilityError(
+            f'run.hold = "shard": {what} {why}, and no process has all of them; set run.hold = '
+            '"all", or choose another'
+        )
+    of = team()
+    if of.size == 1:
+        return prepared
+    problem = dataclasses.replace(prepared.problem, draw=None)
+    made = dataclasses.replace(prepared, problem=problem, train=held(prepared.train))
+    if of.first or made.dataset is None:
+        return made
+    few = dataclasses.replace(made.dataset, train=made.dataset.train[:2].clone())
+    return dataclasses.replace(made, dataset=few, loaded=None)
+
+
+def _needs_all(config: RunConfig, n: int) -> list[tuple[str, str]]:
+    """Return what needs all particles, and why."""
+    found = []
+    if not config.scheme.by_row:
+        found.append((f"scheme {name_of(config.scheme)}", "looks at all training particles"))
+    for spec in config.block_specs:
+        if spec.cls.see is not FlowBlock.see:  # type: ignore[attr-defined]
+            name = host().registry.name_of("block", spec.cls)
+            found.append((f"block {name}", "is made for all training particles"))
+    steps = range(len(config.solver.by_step or (None,)))
+    for solver in (config.solver.of_step(step) for step in steps):
+        if solver.optimiser not in ("adam", "muon"):
+            found.append((f'solver.optimiser = "{solver.optimiser}"', "trains on all particles"))
+        if solver.batch_size >= n:
+            found.append((f"solver.batch_size = {solver.batch_size}", f"asks for all {n} rows"))
+        if solver.fresh or solver.chains:
+            found.append((f"solver.{'fresh' if solver.fresh else 'chains'}", "draws among all"))
+    if config.refine.iterations:
+        found.append(("[refine]", "carries all particles from the start again"))
+    return found

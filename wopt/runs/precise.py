@@ -1,0 +1,43 @@
+"""What is measured of a run whose training was rounded: maps in float64."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+
+import torch
+
+from wopt.particles import Particles
+from wopt.runs.prepare import Prepared
+from wopt.train.problem import State
+
+__all__ = ["audited"]
+
+
+def audited(prepared: Prepared, state: State) -> tuple[Prepared, State]:
+    """Return a run and its state as they are measured: in float64 where training was rounded.
+
+    Training particles, on which nothing is measured, stay as they are.
+    """
+    if prepared.config.run.precision is None:
+        return prepared, state
+    blocks = [copy.deepcopy(block).double() for block in state.blocks]
+    trace = state.valid
+    valid = dataclasses.replace(
+        trace,
+        before=_doubled(trace.before),
+        ahead=None if trace.ahead is None else blocks[-1],
+    )
+    config = prepared.config.model_copy(update={"dtype": "float64"})
+    return (
+        dataclasses.replace(prepared, config=config, valid=_doubled(prepared.valid)),
+        dataclasses.replace(state, blocks=tuple(blocks), valid=valid),
+    )
+
+
+def _doubled(particles: Particles) -> Particles:
+    names = ("points", "weights", "log_det", "log_density_start")
+    tensors = {name: getattr(particles, name) for name in names}
+    return dataclasses.replace(
+        particles, **{name: t.to(torch.float64) for name, t in tensors.items() if t is not None}
+    )

@@ -1,0 +1,22 @@
+"""The versions of what makes a run."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+
+import torch
+
+from wopt.host import host
+
+__all__ = ["versions"]
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what makes a run: Python, torch, the core, the plugins."""
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "wopt-core": version("wopt-core"),
+        **host().versions(),
+    }

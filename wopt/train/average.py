@@ -1,0 +1,60 @@
+"""The exponential moving average of a block's parameters."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor
+
+from wopt.interfaces.block import FlowBlock
+
+__all__ = ["Average"]
+
+
+class Average:
+    """A copy of a block, its parameters the average of those that it had, its buffers the last.
+
+    What torch's ``AveragedModel`` computes, which counts in a tensor that it asks at every update,
+    and for which a device would be waited.
+
+    Args:
+        block: To copy.
+        decay: Of the average; it begins at the first parameters that it is shown.
+
+    Example:
+        >>> from wopt.testing import AffineBlock
+        >>> block = AffineBlock(1)
+        >>> average = Average(block, 0.75)
+        >>> for shift in (0.0, 4.0):
+        ...     _ = block.shift.data.fill_(shift)
+        ...     average.update(block)
+        >>> average.block.shift.tolist()
+        [1.0]
+    """
+
+    def __init__(self, block: FlowBlock, decay: float) -> None:
+        self.block, self.decay = copy.deepcopy(block), decay
+        self._begun = False
+
+    @torch.no_grad()
+    def update(self, block: FlowBlock) -> None:
+        """Take in the parameters of a block."""
+        own, new = ([p.detach() for p in of.parameters()] for of in (self.block, block))
+        if self._begun:
+            for of_kind in _by_dtype(own, new):
+                torch._foreach_lerp_(*of_kind, 1 - self.decay)
+        else:
+            torch._foreach_copy_(own, new)
+            self._begun = True
+        for mine, theirs in zip(self.block.buffers(), block.buffers(), strict=True):
+            mine.copy_(theirs)
+
+
+def _by_dtype(own: list[Tensor], new: list[Tensor]) -> list[tuple[list[Tensor], list[Tensor]]]:
+    groups: dict[torch.dtype, tuple[list[Tensor], list[Tensor]]] = {}
+    for mine, theirs in zip(own, new, strict=True):
+        group = groups.setdefault(mine.dtype, ([], []))
+        group[0].append(mine)
+        group[1].append(theirs)
+    return list(groups.values())
