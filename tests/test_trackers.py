@@ -99,6 +99,25 @@ def test_a_solve_and_a_run_tell_the_same(tmp_path):
         assert same(json.loads(line), record)
 
 
+def test_a_run_directory_may_not_choose_who_is_told(command, tmp_path):
+    """It may be a stranger's, and a tracker writes where its options say."""
+    wopt.register("tracker", "lines", Lines)
+    table = {"source": {"name": "gaussian", "dim": 2, "mean": 1.0, "n_train": 300}, **OPTIONS}
+    table["certify"] = {"enabled": False}
+    lines = tmp_path / "lines"
+    wopt.run({**table, "tracker": {"name": "lines", "path": str(lines)}}, tmp_path / "out",
+             listener=False)  # fmt: skip
+    before = lines.read_text()
+    answer = command("resume", tmp_path / "out")
+    assert answer.status == 0
+    assert "the tracker 'lines' is not told" in answer.out + answer.err
+    assert lines.read_text() == before
+    assert 'name = "lines"' in (tmp_path / "out/config.toml").read_text()
+    answer = command("resume", tmp_path / "out", "--allow-tracker")
+    assert "is not told" not in answer.out + answer.err
+    assert len(lines.read_text()) > len(before)
+
+
 def test_a_tracker_that_fails_is_told_of_once_and_loses_nothing():
     with pytest.warns(RuntimeWarning, match="tracker failed at step: OSError: no server") as seen:
         fitted = wopt.fit(rows(), **OPTIONS, tracker=Broken(), listener=False)

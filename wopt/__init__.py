@@ -50,6 +50,7 @@ _PLACES = {
     "WoptError": "wopt.errors",
     "allow_changed_data": "wopt.permission",
     "allow_code": "wopt.permission",
+    "allow_tracker": "wopt.permission",
     "build": "wopt.component",
     "config_of": "wopt.component",
     "fit": "wopt.runs.solve",
@@ -91,7 +92,7 @@ if TYPE_CHECKING:
     from wopt.interfaces.target import Target
     from wopt.interfaces.tracker import Tracker
     from wopt.particles import Particles
-    from wopt.permission import allow_changed_data, allow_code
+    from wopt.permission import allow_changed_data, allow_code, allow_tracker
     from wopt.plugin import hookimpl
     from wopt.runs.load import load
     from wopt.runs.posterior import Posterior, sample
@@ -144,6 +145,7 @@ __all__ = [
     "WoptError",
     "allow_changed_data",
     "allow_code",
+    "allow_tracker",
     "build",
     "config_of",
     "fit",

@@ -7,7 +7,10 @@ from collections.abc import Iterator
 
 from wopt.errors import ConfigError
 
-__all__ = ["allow_changed_data", "allow_code", "changed_data_allowed", "check_code"]
+__all__ = [
+    "allow_changed_data", "allow_code", "allow_tracker", "changed_data_allowed", "check_code",
+    "tracker_allowed",
+]  # fmt: skip
 
 
 class _Permission:
@@ -17,11 +20,13 @@ class _Permission:
         code: The files that configurations name.
         changed: Also such that are not what a run recorded.
         data: Whether runs go on with other data than they were made from.
+        tracker: Whether runs that go on tell the tracker that their directory names.
     """
 
     code = False
     changed = False
     data = False
+    tracker = False
 
 
 _PERMISSION = _Permission()
@@ -70,6 +75,36 @@ def allow_changed_data() -> Iterator[None]:
         yield
     finally:
         _PERMISSION.data = before
+
+
+@contextlib.contextmanager
+def allow_tracker() -> Iterator[None]:
+    """Let runs that go on tell the tracker that their directory names, until the block ends.
+
+    A tracker writes where its options say, or sends records there, and the directory may be
+    somebody else's. Read its ``config.toml`` first.
+
+    Example:
+        >>> with allow_tracker():
+        ...     tracker_allowed()
+        True
+    """
+    before = _PERMISSION.tracker
+    _PERMISSION.tracker = True
+    try:
+        yield
+    finally:
+        _PERMISSION.tracker = before
+
+
+def tracker_allowed() -> bool:
+    """Return whether trackers that a run directory names are told.
+
+    Example:
+        >>> tracker_allowed()
+        False
+    """
+    return _PERMISSION.tracker
 
 
 def changed_data_allowed() -> bool:

@@ -153,17 +153,6 @@ def without_times(value):
     return [without_times(v) for v in value] if isinstance(value, list) else value
 
 
-def near(one, other, most=1e-9):
-    """Whether two documents are alike but for the last bits of floats."""
-    if isinstance(one, float) and isinstance(other, float):
-        return abs(one - other) <= most * max(abs(one), abs(other), 1e-6)
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(near(v, other[k], most) for k, v in one.items())
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(near, one, other, [most] * len(one)))
-    return one == other
-
-
 def documents(path):
     """Return the lines of a JSON file, without times."""
     text = path.read_text()
@@ -171,12 +160,8 @@ def documents(path):
     return [without_times(json.loads(line)) for line in lines]
 
 
-def differing(run, other, exact=False):
-    """Return the names of files in which two runs differ.
-
-    BLAS rounds the last bits by where memory lies: of what is only reported, float64 figures in
-    JSON, these may differ (by 1e-9 at most), unless ``exact``.
-    """
+def differing(run, other):
+    """Return the names of files in which two runs differ, by a bit or more; times apart."""
     names = [n for n in EXACT if (run / n).read_bytes() != (other / n).read_bytes()]
     blocks = {p.name for folder in (run, other) for p in (folder / "blocks").iterdir()}
     for name in sorted(blocks):
@@ -187,7 +172,7 @@ def differing(run, other, exact=False):
         one, two = (
             documents(each / name) if (each / name).exists() else None for each in (run, other)
         )
-        if one != two and (exact or not near(one, two)):
+        if one != two:
             names.append(name)
     half = [p.name for p in run.rglob(".*")]
     return names + half

@@ -189,7 +189,7 @@ def _gaussian(target: Target, dim: int) -> tuple[Tensor, Tensor] | None:
     points = 3 * torch.randn(2 * dim + 8, dim, generator=draw, dtype=torch.float64)
     score = target.score(points).double()
     ones = torch.cat([points, torch.ones(len(points), 1, dtype=torch.float64)], dim=1)
-    matrix = torch.linalg.lstsq(ones, score).solution
+    matrix = torch.linalg.lstsq(ones, score, driver="gels").solution
     if not torch.allclose(ones @ matrix, score, rtol=1e-6, atol=1e-6):
         return None
     precision = -matrix[:dim]

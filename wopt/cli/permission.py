@@ -1,4 +1,4 @@
-"""The options with which a person allows code that a configuration names, and other data."""
+"""The options with which a person allows what a configuration or a run directory names."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 import click
 
-from wopt.permission import allow_changed_data, allow_code
+from wopt.permission import allow_changed_data, allow_code, allow_tracker
 
 __all__ = ["with_permission"]
 
 
 def with_permission(command: click.Command) -> click.Command:
-    """Return the command with the options that allow code and changed data."""
+    """Return the command with the options that allow code, changed data and trackers."""
     known = {option for parameter in command.params for option in parameter.opts}
     if "--allow-code" not in known:
         command.params += [
@@ -33,6 +33,11 @@ def with_permission(command: click.Command) -> click.Command:
                 "--allow-changed-data",
                 allow_changed_data,
                 "Go on if the source gives other data than the run was made from.",
+            ),
+            _flag(
+                "--allow-tracker",
+                allow_tracker,
+                "Go on with the tracker that the run directory names.",
             ),
         ]
     return command

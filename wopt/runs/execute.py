@@ -42,7 +42,7 @@ from wopt.runs.losses import LossLog
 from wopt.runs.precise import audited
 from wopt.runs.prepare import Prepared, conditions_of, particles_of, prepare
 from wopt.runs.sampler import with_sampler
-from wopt.runs.told import with_tracker
+from wopt.runs.told import permitted, with_tracker
 from wopt.runs.two_sample import is_truth
 from wopt.runs.versions import versions
 from wopt.seeds import derive, generator
@@ -142,6 +142,7 @@ def resume(out: Path, listener: Listener = SILENT, *, report: bool = True) -> Ru
         prepared = _alone(config)
         changed = check_data(directory, config.source, prepared.loaded or _dataset(prepared))
         prepared = hold(prepared)
+        config = permitted(config, listener, directory.config)
         dataset, start = _dataset(prepared), (prepared.train, prepared.valid)
         if team().agreed(directory.begun):
             state = load_state(directory, config, dataset.dim, dataset.condition, start)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 from rich.console import Console
 
+from wopt.component import name_of
+from wopt.config.model import RunConfig
 from wopt.interfaces.listener import Listener, Listeners
 from wopt.interfaces.tracker import Tracked, Tracker
+from wopt.permission import tracker_allowed
 from wopt.runs.notebook import Notebook, in_notebook
 from wopt.runs.terminal import Terminal
 
-__all__ = ["ListenerLike", "listener_of", "with_tracker"]
+__all__ = ["ListenerLike", "listener_of", "permitted", "with_tracker"]
 
 ListenerLike = Listener | Callable[[int, str, int, int, float], None] | bool | None
 """A listener; a function of the step, what is done, how much of it, of how much, and the loss;
@@ -73,3 +77,21 @@ def with_tracker(listener: Listener, tracker: Tracker | None) -> Listener:
     if tracker is None:
         return listener
     return Listeners([listener, Tracked(tracker, listener.warn)])
+
+
+def permitted(config: RunConfig, listener: Listener, path: Path) -> RunConfig:
+    """Return the configuration of a run that goes on, without a tracker unless that is allowed.
+
+    Args:
+        config: It.
+        listener: Told of a tracker that is left out.
+        path: Where the configuration was read.
+    """
+    if config.tracker is None or tracker_allowed():
+        return config
+    listener.warn(
+        f"the tracker {name_of(config.tracker)!r} is not told: {path} names it, which may be "
+        "another's, and a tracker writes where its options say. Read them, then allow it with "
+        "--allow-tracker (in Python: with wopt.allow_tracker():)"
+    )
+    return config.model_copy(update={"tracker": None})

@@ -27,7 +27,7 @@ class AffineField:
         linear = weighted.T @ form.by_point[:, :d] / scale
         linear[:d] += float(form.mean(form.by_log_det)) * torch.eye(d).to(linear)
         self.condition = form.condition
-        self.matrix: Tensor = torch.linalg.lstsq(weighted.T @ features / scale, linear).solution
+        self.matrix: Tensor = _solved(weighted.T @ features / scale, linear)
 
     def __call__(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``(phi, div phi)`` at ``y``, shapes ``(n, d)`` and ``(n,)``."""
@@ -39,3 +39,18 @@ class AffineField:
     @staticmethod
     def _features(y: Tensor) -> Tensor:
         return torch.cat([y, y.new_ones(len(y), 1)], dim=1)
+
+
+def _solved(gram: Tensor, right: Tensor) -> Tensor:
+    """Return the solution of least norm, by the eigenvalues of a positive semidefinite matrix.
+
+    ``torch.linalg.lstsq`` would take QR with pivots, which begins with such pivots as lie in memory
+    (in torch 2.13 still): other last bits each time, and now and then another rank
+    (https://github.com/pytorch/pytorch/issues/187411).
+    """
+    if not gram.isfinite().all():
+        return torch.full_like(right, torch.nan)
+    values, vectors = torch.linalg.eigh(gram)
+    least = len(gram) * torch.finfo(gram.dtype).eps * values.abs().amax()
+    inverse = torch.where(values > least, 1 / values, 0)
+    return vectors @ (inverse[:, None] * (vectors.T @ right))

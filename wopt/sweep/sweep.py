@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from wopt.config.read import override
 from wopt.errors import ConfigError, DamagedError, RunError, WoptError
 from wopt.files import write_json, write_text
 from wopt.interfaces.listener import SILENT, Listener
+from wopt.permission import allow_tracker
 from wopt.reading import parsed_json, read_text
 from wopt.report.compare import compare
 from wopt.report.compare import rows as compare_rows
@@ -135,7 +137,9 @@ class Sweep:
         directory = self._directory(name)
         try:
             if directory.config.exists() and directory.state.exists():
-                result = resume(directory.path, listener, report=False)
+                named = allow_tracker() if "tracker" in self.base else contextlib.nullcontext()
+                with named:
+                    result = resume(directory.path, listener, report=False)
             else:
                 prepared = prepared_run(self._config(setting, seed))
                 result = begin(prepared, directory.path, listener, report=False)
