@@ -1,5 +1,6 @@
 """A potential learnt from populations: recovered where it can be, and descended in time."""
 
+import itertools
 import json
 
 import numpy as np
@@ -24,7 +25,7 @@ def stepped(x, tau):
 def populations(times, n=40):
     x = torch.randn(n, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     found = [x]
-    for begin, end in zip(times, times[1:], strict=False):
+    for begin, end in itertools.pairwise(times):
         found.append(stepped(found[-1], end - begin))
     order = torch.randperm(n, generator=torch.Generator().manual_seed(1))
     return [found[0], *(rows[order] for rows in found[1:])]  # nobody knows who is who
