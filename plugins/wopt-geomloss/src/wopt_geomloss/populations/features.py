@@ -73,7 +73,7 @@ def least_squares(
 ) -> Tensor:
     """Return the coefficients theta whose gradient field is nearest to minus the velocities.
 
-        theta = argmin  sum_n m_n |sum_k theta_k grad phi_k(x_n) + v_n|^2 / sum_n m_n  +  r sum_bumps theta_k^2,
+        argmin over theta of  E_m |sum_k theta_k grad phi_k(x) + v|^2  +  r sum_bumps theta_k^2,
 
     shape ``(p,)``; r is a share of the mean diagonal of the first term's matrix. Of several
     minimisers it is the shortest.
