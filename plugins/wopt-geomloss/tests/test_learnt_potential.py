@@ -57,6 +57,23 @@ def test_places_on_the_way_see_the_speed_of_straight_lines():
         assert g.theta.tolist() == pytest.approx([-1.5, -0.5, 0, 0, 0], abs=1e-9)
 
 
+def test_chance_repels_at_ends_and_not_in_the_middle():
+    """Two draws of one law in ten dimensions, which does not move: V should be about flat.
+
+    With v = y - x of variance s^2 that is chance, the slope at ends is near -s^2/2, here -0.3; in
+    the middle it has mean 0 and, of 300 rows and ten slopes, a standard error of some 0.02.
+    """
+    draw = torch.Generator().manual_seed(3)
+    x, y = torch.randn(2, 300, 10, dtype=torch.float64, generator=draw)
+    slopes = {}
+    for place in ("end", "middle"):
+        g = learnt([x, y], (0.0, 1.0), bumps=0, place=place)
+        i, j = torch.triu_indices(10, 10)
+        slopes[place] = float(g.theta[10:][i == j].mean())
+    assert slopes["end"] < -0.2
+    assert abs(slopes["middle"]) < 0.08
+
+
 def test_gradients_of_features_are_theirs():
     x = torch.randn(5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
     features = Features(x[:2] + 0.5, 1.3)
