@@ -60,8 +60,8 @@ def test_places_on_the_way_see_the_speed_of_straight_lines():
 def test_chance_repels_at_ends_and_not_in_the_middle():
     """Two draws of one law in ten dimensions, which does not move: V should be about flat.
 
-    With v = y - x of variance s^2 that is chance, the slope at ends is near -s^2/2, here -0.3; in
-    the middle it has mean 0 and, of 300 rows and ten slopes, a standard error of some 0.02.
+    With v = y - x of variance s^2 that is chance, the slope at ends is -s^2/2, of other seeds -0.26
+    too; in the middle it has mean 0 and, of three seeds, values up to 0.004.
     """
     draw = torch.Generator().manual_seed(3)
     x, y = torch.randn(2, 300, 10, dtype=torch.float64, generator=draw)
@@ -71,7 +71,7 @@ def test_chance_repels_at_ends_and_not_in_the_middle():
         i, j = torch.triu_indices(10, 10)
         slopes[place] = float(g.theta[10:][i == j].mean())
     assert slopes["end"] < -0.2
-    assert abs(slopes["middle"]) < 0.08
+    assert abs(slopes["middle"]) < 0.03
 
 
 def test_gradients_of_features_are_theirs():
