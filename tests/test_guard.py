@@ -174,7 +174,7 @@ def test_a_step_that_rises_is_rejected_and_the_last_good_state_stands():
 
 
 def test_steps_before_a_rejected_one_may_be_the_end():
-    """With guard.keep the run is done with them; a first step that is rejected fails all the same."""
+    """With guard.keep the run is done with them; a first step that is rejected fails it."""
     options = {"solver": InnerSolver(iterations=20, batch_size=100)}
     kept = wopt.solve(
         samples(), valid=samples(seed=1), block=Runaway(2), guard=Guard(keep=True), **options

@@ -71,11 +71,12 @@ class Features:
 def least_squares(
     features: Features, x: Tensor, velocity: Tensor, mass: Tensor, ridge: float
 ) -> Tensor:
-    """Return theta, shape ``(p,)``, that minimises
+    """Return the coefficients theta whose gradient field is nearest to minus the velocities.
 
-        sum_n m_n |sum_k theta_k grad phi_k(x_n) + v_n|^2 / sum_n m_n  +  r sum_bumps theta_k^2,
+        argmin over theta of  E_m |sum_k theta_k grad phi_k(x) + v|^2  +  r sum_bumps theta_k^2,
 
-    r a share of the mean diagonal of the first term's matrix; of several minimisers the shortest.
+    shape ``(p,)``; r is a share of the mean diagonal of the first term's matrix. Of several
+    minimisers it is the shortest.
 
     Args:
         features: phi_k.
@@ -89,7 +90,7 @@ def least_squares(
         >>> theta = least_squares(Features(x[:0], 1.0), x, 1 - 3 * x, torch.ones(3).double(), 0.0)
         >>> [round(float(t), 6) for t in theta]
         [-1.0, 3.0]
-    """  # noqa: D400
+    """
     p = features.values(x[:1]).shape[1]
     gram, right = x.new_zeros(p, p), x.new_zeros(p)
     mass = mass / mass.sum()

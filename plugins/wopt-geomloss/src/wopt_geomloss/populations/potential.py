@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, final
+from typing import Annotated, Any, ClassVar, Literal, final
 
 import torch
 from pydantic import Field
@@ -41,7 +41,13 @@ class LearntPotential(wopt.Objective):
     in closed form: no network is trained, and no step is made to learn it. With ``steps`` = m the
     condition is asked at m places of every pair's way, y_j = x + (y - x) j/m, each as the end of a
     step of size tau/m from the one before: populations that are far apart then tell V in between
-    too. The functions phi_i are x_i, x_i x_j and Gaussian bumps at rows of all populations, as wide
+    too.
+
+    Partners of a plan between finite samples are apart by chance, by much in many dimensions, and
+    who ends further out has come further: asked at ends, V repels, and what arrives is spread too
+    wide. ``place = "middle"`` asks at the middle of each step, where chance has no such side.
+
+    The functions phi_i are x_i, x_i x_j and Gaussian bumps at rows of all populations, as wide
     as the median distance of two of these.
 
     With the source ``snapshots`` V is learnt from its populations (in the flow's coordinates, with
@@ -86,6 +92,13 @@ class LearntPotential(wopt.Objective):
         int,
         Field(ge=1, description="places of a pair's way where the condition is asked; as a source"),
     ] = 1
+    place: Annotated[
+        Literal["end", "middle"],
+        Field(
+            description="where of a step the condition is asked: at its end, as a JKO step has it, "
+            "or in its middle, where that partners are apart by chance makes no repulsion"
+        ),
+    ] = "end"
     populations: Annotated[
         list[Rows] | None,
         Field(description="rows of each time; by default those of the source `snapshots`"),
@@ -108,7 +121,8 @@ class LearntPotential(wopt.Objective):
             few = [_few(rows, self.pairs, f"{k}") for rows in populations[k : k + 2]]
             x, y, mass = optimal_pairs(*few)
             velocity = (y - x) / (end - begin)
-            shares = [(j + 1) / self.steps for j in range(self.steps)]
+            back = 0.0 if self.place == "end" else 0.5
+            shares = [(j + 1 - back) / self.steps for j in range(self.steps)]
             found += [(x + share * (y - x), velocity, mass) for share in shares]
         places, velocities, masses = (torch.cat(parts) for parts in zip(*found, strict=True))
         return least_squares(self._features, places, velocities, masses, self.ridge)
