@@ -48,10 +48,11 @@ class HeldParticles(Particles):
             return Particles(**own, condition=self.condition).rows(index)
         values = [getattr(self, name) for name in _NAMES]
         found = iter(self._fetched(index, [v for v in values if v is not None]))
-        points, weights, *rest = (None if v is None else next(found) for v in values)
-        assert points is not None
-        shares = None if weights is None else weights / weights.sum()
-        return Particles(points, shares, *rest, condition=self.condition)
+        some = {n: None if v is None else next(found) for n, v in zip(_NAMES, values, strict=True)}
+        weights = some["weights"]
+        if weights is not None:
+            some["weights"] = weights / weights.sum()
+        return Particles(**some, condition=self.condition)  # type: ignore[arg-type]
 
     def pick(self, values: Tensor, index: Tensor | slice) -> Tensor:
         """Return values at some of the particles, given those at the rows of this process."""
@@ -103,6 +104,5 @@ def held(particles: Particles) -> Particles:
     span = of.span(len(particles))
     values = {name: getattr(particles, name) for name in _NAMES}
     own = {name: None if v is None else v[span].clone() for name, v in values.items()}
-    return HeldParticles(
-        **own, condition=particles.condition, total=len(particles), marked=tuple(particles.mark())
-    )
+    about = {"condition": particles.condition, "total": len(particles)}
+    return HeldParticles(**own, **about, marked=tuple(particles.mark()))  # type: ignore[arg-type]

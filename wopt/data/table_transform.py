@@ -89,14 +89,16 @@ _AFTER: dict[How, Affine] = {
 
 def _fit(train: Tensor, how: How, columns: Columns) -> AffineTransform:
     encoded = columns.encode(train.double())
-    if how in ("gaussianise", "marginals", "principal"):
+    if how == "gaussianise" or how == "marginals" or how == "principal":
         most = max(_LEAST_BENT, _MOST_BENT // train.shape[1])
         few = train[:: max(1, math.ceil(len(train) / most))]
-        columns, how = gaussianised(columns, columns.encode(few.double())), _AFTER[how]
+        columns, then = gaussianised(columns, columns.encode(few.double())), _AFTER[how]
         encoded = columns.encode((few if columns.curves else train).double())
+    else:
+        then = how
     for j, column in enumerate(columns.columns):
         if column.mask and bool((encoded[:, j] == encoded[0, j]).all()):
             # What is seldom missing may be missing in no training row: a scale for 0 and 1 then.
             encoded[:, j] = torch.arange(len(encoded)) % 2
-    affine = AffineTransform.fit(encoded, how, columns.names, columns.condition)
+    affine = AffineTransform.fit(encoded, then, columns.names, columns.condition)
     return affine if columns.plain else TableTransform(affine, columns)

@@ -65,14 +65,8 @@ def save_state(run: RunDirectory, state: State, config: RunConfig) -> None:
         begun = splits.pop("train").before.mark()
     index = None
     if "train" in splits:
-        rows, before = _tensors(state.train), state.train.before
-        count = count_pieces(rows, config.run.shards)
-        if isinstance(before, HeldParticles):  # save_share has written them
-            index = f"{state.step:03d}.json"
-            write_share_index(run.pieces, f"{state.step:03d}", rows, before.total, team())
-            del splits["train"]
-        elif count > 1:
-            index = write_pieces(run.pieces, f"{state.step:03d}", rows, count)
+        index = _write_rows(run, state, config)
+        if index is not None:
             del splits["train"]
     tensors = {
         f"{split}.{name}": value
@@ -97,6 +91,15 @@ def save_state(run: RunDirectory, state: State, config: RunConfig) -> None:
         settle(run, config)
     if config.scheme.replaces:
         run.block(state.step - 1).unlink(missing_ok=True)
+
+
+def _write_rows(run: RunDirectory, state: State, config: RunConfig) -> str | None:
+    """Write the training particles in files of their own; ``None`` where one file holds all."""
+    name, rows, before = f"{state.step:03d}", _tensors(state.train), state.train.before
+    if isinstance(before, HeldParticles):  # what save_share has written
+        return write_share_index(run.pieces, name, rows, before.total, team())
+    count = count_pieces(rows, config.run.shards)
+    return write_pieces(run.pieces, name, rows, count) if count > 1 else None
 
 
 def save_share(run: RunDirectory, state: State) -> None:

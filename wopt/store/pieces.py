@@ -66,8 +66,8 @@ def write_pieces(folder: Path, name: str, tensors: dict[str, Tensor], count: int
     return f"{name}.json"
 
 
-def write_share(folder: Path, name: str, tensors: dict[str, Tensor], total: int, of: Team) -> str:
-    """Write the rows that this process holds of n; return the index' name.
+def write_share(folder: Path, name: str, tensors: dict[str, Tensor], total: int, of: Team) -> None:
+    """Write the rows that this process holds of n.
 
     The files are those that :func:`write_pieces` writes, a whole number of them a shard. The index
     is for the first process to write, once all have written.
@@ -85,16 +85,16 @@ def write_share(folder: Path, name: str, tensors: dict[str, Tensor], total: int,
         if k * of.shards // _count(tensors, total, of) in of.mine:
             own = slice(rows.start - first, rows.stop - first)
             write_tensors(folder / file, {key: t[own] for key, t in tensors.items()}, {})
-    return f"{name}.json"
 
 
 def write_share_index(
     folder: Path, name: str, tensors: dict[str, Tensor], total: int, of: Team
-) -> None:
-    """Write the index of what all processes have written by :func:`write_share`."""
+) -> str:
+    """Write the index of what all have written by :func:`write_share`, and return its name."""
     files = {file: rows.stop - rows.start for file, rows in _files(name, tensors, total, of)}
     about = {key: [[total, *t.shape[1:]], str(t.dtype)] for key, t in tensors.items()}
     write_json(folder / f"{name}.json", {"files": files, "tensors": about})
+    return f"{name}.json"
 
 
 def _count(tensors: dict[str, Tensor], total: int, of: Team) -> int:
