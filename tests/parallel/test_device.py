@@ -35,7 +35,7 @@ READS = {
 }
 """What reads values at every evaluation, and why: there a device is waited for."""
 
-FAST = ("ode", "autoregressive", "kl", "potential", "mmd", "jko", "local_flow_matching")
+FAST = ("ode", "kl", "mmd", "jko")
 """Of which the fast suite makes sure; the others are slow for their number."""
 
 

@@ -55,6 +55,7 @@ def test_processes_hold_their_shards_and_make_the_same_run(tmp_path):
     assert all(torch.equal(pieces[0][key], pieces[1][key]) for key in pieces[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1)])
 def test_what_is_held_is_read_by_another_number_of_processes(before, after, tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
