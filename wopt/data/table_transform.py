@@ -9,6 +9,7 @@ from torch import Tensor
 
 from wopt.data.columns import Columns
 from wopt.data.gaussianise import gaussianised
+from wopt.data.sizes import check_size
 from wopt.data.transform import Affine, AffineTransform, How
 from wopt.errors import DataError
 from wopt.statistics import some
@@ -90,6 +91,7 @@ _AFTER: dict[How, Affine] = {
 def _fit(train: Tensor, how: How, columns: Columns) -> AffineTransform:
     encoded = columns.encode(train.double())
     if how == "gaussianise" or how == "marginals" or how == "principal":
+        check_size(encoded, columns.names)  # curves have straight ends: samples are as large
         most = max(_LEAST_BENT, _MOST_BENT // train.shape[1])
         few = train[:: max(1, math.ceil(len(train) / most))]
         columns, then = gaussianised(columns, columns.encode(few.double())), _AFTER[how]

@@ -176,7 +176,9 @@ def _window(x: Tensor) -> Tensor:
     # A few outliers would make the picture of all others small.
     ends = torch.quantile(x, torch.tensor([0.0005, 0.9995], dtype=x.dtype), dim=0).T
     width = (ends[:, 1] - ends[:, 0]).clamp(min=1e-6)
-    return torch.stack([ends[:, 0] - 0.06 * width, ends[:, 1] + 0.06 * width], dim=1)
+    # Of a column that hardly varies the ends must differ in float32 all the same.
+    pad = torch.maximum(0.06 * width, 1e-5 * ends.abs().amax(1))
+    return torch.stack([ends[:, 0] - pad, ends[:, 1] + pad], dim=1)
 
 
 def _samples(target: Target | None) -> bool:
