@@ -9,6 +9,7 @@ import torch
 import wopt
 from wopt import ConfigError
 from wopt.config.model import to_table, validate
+from wopt.data.assemble import assemble
 from wopt.plan import (
     Facts,
     Speed,
@@ -20,6 +21,7 @@ from wopt.plan import (
     seconds_of,
     timed,
 )
+from wopt.plan.facts import crowding
 from wopt.plan.rules import RULES
 from wopt.plan.speed import on_grid
 from wopt.runs.memory import Rows
@@ -224,3 +226,15 @@ def test_the_command_shows_a_configuration_that_validates(tmp_path, command):
     shown.write_text(answer.out)
     assert command("validate", shown).status == 0
     assert command("plan", path, "--budget", "soon").is_mistake("no positive time")
+
+
+def test_crowding_is_that_of_rows_without_curves():
+    """A curve of each column spreads rows out that crowd all the same."""
+    x = torch.randn(3000, 3, generator=torch.Generator().manual_seed(0)).double()
+    x = torch.cat([(2 * x[:, :1]).exp(), x[:, 1:]], 1)
+    parts = x.split([2400, 300, 300])
+    bent, straight = (assemble(parts, how) for how in ("gaussianise", "whiten"))
+    assert bent.transform.columns.curves == 1
+    assert crowding(bent.transform(bent.train[:1500])) > 0.9
+    assert facts_of(bent).crowding == pytest.approx(facts_of(straight).crowding, abs=0.02)
+    assert facts_of(bent).crowding < 0.8
