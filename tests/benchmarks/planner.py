@@ -45,7 +45,6 @@ from wopt.component import build  # noqa: E402
 from wopt.data.dataset import Dataset  # noqa: E402
 from wopt.errors import Converged, DivergenceError  # noqa: E402
 from wopt.interfaces.block import FlowBlock  # noqa: E402
-from wopt.plan import preprocess_of  # noqa: E402
 from wopt.runs.memory import Rows  # noqa: E402
 from wopt.runs.planned import prepared_run  # noqa: E402
 from wopt.runs.told import listener_of  # noqa: E402
@@ -156,8 +155,7 @@ def load(name: str, seed: int) -> tuple[Any, Dataset]:
     else:
         make, width = CHECKED[name]
         x = make()
-        rows = round(0.8 * len(x))
-        source = Rows(x, preprocess=preprocess_of(rows, x), dequantise=width)
+        source = Rows(x, preprocess="auto", dequantise=width)
     return source, source.load(derive(seed, "source"))
 
 
