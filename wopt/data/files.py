@@ -159,8 +159,10 @@ def _announced(stream: Any, size: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """
     shape, dtype = _shape_and_type(stream)
     needed = dtype.itemsize * math.prod(shape)
+    if min(shape, default=0) < 0:
+        raise ValueError(f"its header tells of a negative size, {shape}")
     missing = stream.tell() + needed - size
-    if missing > 0 or min(shape, default=0) < 0:
+    if missing > 0:
         raise ValueError(f"{missing} bytes are missing at the end")
     check_room(needed, "an array; give fewer rows")
     return shape, dtype

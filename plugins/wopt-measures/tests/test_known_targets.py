@@ -144,6 +144,8 @@ def test_labels_that_are_not_two_classes_are_told(tmp_path):
     with pytest.raises(wopt.DataError, match="positive"):
         LogisticTarget(tmp_path / "a.csv")
     assert LogisticTarget(tmp_path / "a.csv", positive=2, held_out=0.3).dim == 3
+    with pytest.raises(wopt.DataError, match="none to train on"):
+        LogisticTarget(tmp_path / "a.csv", positive=2, held_out=0.9)
     (tmp_path / "b.csv").write_text("1\n2\n")
     with pytest.raises(wopt.DataError, match="one column"):
         LogisticTarget(tmp_path / "b.csv")

@@ -84,6 +84,11 @@ class LogisticTarget(Target):
         sign = torch.from_numpy(_signs(labels, positive, path))
         order = torch.randperm(len(sign), generator=torch.Generator().manual_seed(seed))
         cut = max(1, round(held_out * len(sign)))
+        if cut >= len(sign):
+            raise DataError(
+                f"{path}: held_out = {held_out:g} of {len(sign)} rows leaves none to train on; "
+                "give a smaller share, or more rows"
+            )
         test, train = order[:cut], order[cut:]
         x = _with_constant(torch.from_numpy(table), train)
         self._rows, self._sign = x[train], sign[train]
