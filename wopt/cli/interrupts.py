@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType
@@ -13,6 +14,9 @@ from types import FrameType
 __all__ = ["quit_while_importing"]
 
 _IMPORTING = "<frozen importlib"
+
+_SOON = 0.02
+"""Seconds after which Ctrl-C is repeated that came where no exception can be raised."""
 
 
 @contextlib.contextmanager
@@ -31,9 +35,11 @@ def quit_while_importing() -> Iterator[None]:
         yield
         return
     signal.signal(signal.SIGINT, _interrupted)
+    before, sys.unraisablehook = sys.unraisablehook, _again
     try:
         yield
     finally:
+        sys.unraisablehook = before
         atexit.unregister(_no_more_exceptions)  # so that it is the first to be called
         atexit.register(_no_more_exceptions)
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -46,6 +52,14 @@ def _interrupted(_: int, frame: FrameType | None) -> None:
             os._exit(130)
         frame = frame.f_back
     raise KeyboardInterrupt
+
+
+def _again(lost: sys.UnraisableHookArgs) -> None:
+    """Interrupt once more where Python drops the exception: in a callback of its garbage."""
+    if lost.exc_type is KeyboardInterrupt:
+        threading.Timer(_SOON, os.kill, (os.getpid(), signal.SIGINT)).start()
+    else:
+        sys.__unraisablehook__(lost)
 
 
 def _no_more_exceptions() -> None:

@@ -67,6 +67,11 @@ class Objective(Component, abc.ABC):
         """Whether the energy looks at the particles' density, not at their points alone."""
         return bool(self.needs & (Capability.LOG_DET | Capability.LOG_DENSITY))
 
+    @property
+    def dim(self) -> int | None:
+        """The dimension of the particles that it is made for; ``None``: any, or its target's."""
+        return None
+
     def energy(self, particles: Particles) -> Tensor:
         """Return G as a scalar, correct up to a constant that no map can change.
 

@@ -30,7 +30,8 @@ def check_claims(objective: Objective, *, seed: int = 0) -> list[str]:
         ['needs_are_declared', 'convexity_is_1']
     """
     target = objective.target
-    dims = (1, 2) if target is None or target.dim is None else (target.dim,)
+    bound = objective.dim if target is None else target.dim
+    dims = (1, 2) if bound is None else (bound,)
     done = []
     for dim in dims:
         checked = [

@@ -107,6 +107,11 @@ class LearntPotential(wopt.Objective):
         list[float] | None, Field(description="of the populations, rising; as the source's")
     ] = None
 
+    @property
+    def dim(self) -> int | None:
+        """That of the populations, where they are given."""
+        return len(self.populations[0][0]) if self.populations else None
+
     def contributions(self, particles: Particles) -> Tensor:
         """Return V at each particle."""
         x = particles.points
