@@ -8,7 +8,6 @@ import torch
 
 import wopt
 from wopt import Capability
-from wopt.component import options_model
 from wopt.errors import CapabilityError, ConfigError
 from wopt.host import host
 from wopt.interfaces.subproblem import Subproblem
@@ -85,8 +84,6 @@ def test_every_block_maps_rows_in_shards(entry):
 def test_every_objective_has_the_same_gradient_in_shards(entry):
     """Over pairs, over samples, over sorted projections: it sees all rows, whoever mapped them."""
     cls = host().registry.load("objective", entry.qualified)
-    if any(f.is_required() for f in options_model(cls).model_fields.values()):
-        pytest.skip("has no defaults; it is made of others")
     objective = wopt.build("objective", {"name": entry.qualified, **cls.example})
     x = normal(N, 2)
     start = Particles.start(x, log_density=-x.square().sum(1) / 2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, final
+from typing import Annotated, Any, ClassVar, final
 
 from pydantic import Field
 
@@ -56,6 +56,9 @@ class SumOfParts(wopt.Sum):
     """
 
     cites = ()
+    example: ClassVar[dict[str, Any]] = {
+        "parts": [{"objective": "entropy"}, {"weight": 0.5, "objective": {"name": "interaction"}}]
+    }
 
     def __init__(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 from collections.abc import Sequence
@@ -114,8 +115,21 @@ class LearntPotential(wopt.Objective):
 
     def contributions(self, particles: Particles) -> Tensor:
         """Return V at each particle."""
-        x = particles.points
-        return self._features.values(x) @ self.theta.to(x)
+        features, theta = self._beside(particles.points)
+        return features.values(particles.points) @ theta
+
+    def _beside(self, x: Tensor) -> tuple[Features, Tensor]:
+        """Return the functions and their coefficients, sent once to each device."""
+        place = x.device, x.dtype
+        if place not in self._sent:
+            known = self._features
+            there = dataclasses.replace(known, centres=known.centres.to(x))
+            self._sent[place] = there, self.theta.to(x)
+        return self._sent[place]
+
+    @functools.cached_property
+    def _sent(self) -> dict[tuple[torch.device, torch.dtype], tuple[Features, Tensor]]:
+        return {}
 
     @functools.cached_property
     def theta(self) -> Tensor:
