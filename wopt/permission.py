@@ -33,6 +33,17 @@ _PERMISSION = _Permission()
 
 
 @contextlib.contextmanager
+def _allowing(**what: bool) -> Iterator[None]:
+    """Set permissions by name until the block ends."""
+    before = {name: getattr(_PERMISSION, name) for name in what}
+    vars(_PERMISSION).update(what)
+    try:
+        yield
+    finally:
+        vars(_PERMISSION).update(before)
+
+
+@contextlib.contextmanager
 def allow_code(*, changed: bool = False) -> Iterator[None]:
     """Allow the code that configurations name to run, in this process, until the block ends.
 
@@ -48,12 +59,8 @@ def allow_code(*, changed: bool = False) -> Iterator[None]:
         >>> with allow_code():
         ...     check_code("model.py", "abc", None)
     """
-    before = _PERMISSION.code, _PERMISSION.changed
-    _PERMISSION.code, _PERMISSION.changed = True, before[1] or changed
-    try:
+    with _allowing(code=True, changed=_PERMISSION.changed or changed):
         yield
-    finally:
-        _PERMISSION.code, _PERMISSION.changed = before
 
 
 @contextlib.contextmanager
@@ -69,12 +76,8 @@ def allow_changed_data() -> Iterator[None]:
         ...     changed_data_allowed()
         True
     """
-    before = _PERMISSION.data
-    _PERMISSION.data = True
-    try:
+    with _allowing(data=True):
         yield
-    finally:
-        _PERMISSION.data = before
 
 
 @contextlib.contextmanager
@@ -89,12 +92,8 @@ def allow_tracker() -> Iterator[None]:
         ...     tracker_allowed()
         True
     """
-    before = _PERMISSION.tracker
-    _PERMISSION.tracker = True
-    try:
+    with _allowing(tracker=True):
         yield
-    finally:
-        _PERMISSION.tracker = before
 
 
 def tracker_allowed() -> bool:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
 import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import Any
 
 __all__ = ["quit_while_importing"]
 
@@ -35,7 +37,8 @@ def quit_while_importing() -> Iterator[None]:
         yield
         return
     signal.signal(signal.SIGINT, _interrupted)
-    before, sys.unraisablehook = sys.unraisablehook, _again
+    before = sys.unraisablehook
+    sys.unraisablehook = functools.partial(_again, before)
     try:
         yield
     finally:
@@ -54,12 +57,12 @@ def _interrupted(_: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _again(lost: sys.UnraisableHookArgs) -> None:
+def _again(others: Callable[[Any], Any], lost: sys.UnraisableHookArgs) -> None:
     """Interrupt once more where Python drops the exception: in a callback of its garbage."""
     if lost.exc_type is KeyboardInterrupt:
         threading.Timer(_SOON, os.kill, (os.getpid(), signal.SIGINT)).start()
     else:
-        sys.__unraisablehook__(lost)
+        others(lost)
 
 
 def _no_more_exceptions() -> None:

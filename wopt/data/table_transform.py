@@ -82,25 +82,26 @@ def fit_transform(train: Tensor, how: How, columns: Columns) -> AffineTransform:
         return _fit(train, how, columns)
 
 
-_AFTER: dict[How, Affine] = {
-    "gaussianise": "whiten", "marginals": "standardise", "principal": "rotate",
+_AFFINE: dict[How, Affine] = {
+    "none": "none", "standardise": "standardise", "whiten": "whiten", "gaussianise": "whiten",
+    "marginals": "standardise", "principal": "rotate",
 }  # fmt: skip
-"""What follows the curves of columns."""
+"""The affine map of each, which comes after the curves of columns where there are some."""
+
+_CURVED = ("gaussianise", "marginals", "principal")
 
 
 def _fit(train: Tensor, how: How, columns: Columns) -> AffineTransform:
     encoded = columns.encode(train.double())
-    if how == "gaussianise" or how == "marginals" or how == "principal":
+    if how in _CURVED:
         check_size(encoded, columns.names)  # curves have straight ends: samples are as large
         most = max(_LEAST_BENT, _MOST_BENT // train.shape[1])
         few = train[:: max(1, math.ceil(len(train) / most))]
-        columns, then = gaussianised(columns, columns.encode(few.double())), _AFTER[how]
+        columns = gaussianised(columns, columns.encode(few.double()))
         encoded = columns.encode((few if columns.curves else train).double())
-    else:
-        then = how
     for j, column in enumerate(columns.columns):
         if column.mask and bool((encoded[:, j] == encoded[0, j]).all()):
             # What is seldom missing may be missing in no training row: a scale for 0 and 1 then.
             encoded[:, j] = torch.arange(len(encoded)) % 2
-    affine = AffineTransform.fit(encoded, then, columns.names, columns.condition)
+    affine = AffineTransform.fit(encoded, _AFFINE[how], columns.names, columns.condition)
     return affine if columns.plain else TableTransform(affine, columns)

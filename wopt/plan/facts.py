@@ -9,13 +9,15 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from wopt.data.columns import Columns
 from wopt.data.dataset import Dataset
 from wopt.data.table_transform import fit_transform
+from wopt.data.transform import AffineTransform
 from wopt.plan.edges import edges
 from wopt.seeds import generator
 from wopt.statistics import some
 
-__all__ = ["Facts", "Kind", "crowding", "dependent", "facts_of"]
+__all__ = ["Facts", "Kind", "crowding", "dependent", "facts_of", "straight"]
 
 Kind = Literal["plane", "table", "image", "conditional", "density_known", "posterior"]
 
@@ -117,15 +119,19 @@ def facts_of(
     few = dataset.train[order[: 10 * _ROWS]]
     columns = dataset.transform.columns
     line = few if columns is None else columns.encode(few.double())
+    # Curves spread rows out that crowd all the same: mixed marginals (0.71, with curves 0.86), 60
+    # CPU s with curves: nets for tables 6.37, those for rows that are spread out 6.63, MAF 6.46.
+    curves = 0 if columns is None else columns.curves
+    transform = straight(dataset) if curves else dataset.transform
     return Facts(
         rows=len(dataset.train),
         held_out=len(dataset.valid),
         columns=moved,
         conditions=dataset.condition,
         kind="posterior" if posterior else _kind(dataset, moved, role),
-        crowding=crowding(_as_lines(dataset, few)[:_ROWS, :moved], seed),
+        crowding=crowding(transform(few[:_ROWS])[:, :moved], seed),
         repeated=tuple(1 - len(few[:, j].unique()) / len(few) for j in range(moved)),
-        curves=0 if columns is None else columns.curves,
+        curves=curves,
         edges=edges(line[:, :moved]),
         dependent=len(few) > 3 * moved > 3 and dependent(few[:, :moved]),
         budget=BUDGET if budget is None else budget,
@@ -133,16 +139,14 @@ def facts_of(
     )
 
 
-def _as_lines(dataset: Dataset, rows: Tensor) -> Tensor:
-    """Return rows preprocessed without curves, by which rules on crowding were measured.
+def straight(dataset: Dataset) -> AffineTransform:
+    """Return the preprocessing without curves: whitening.
 
-    Curves spread rows out that crowd all the same: mixed marginals (0.71, with curves 0.86), 60 CPU
-    s with curves: nets for tables 6.37, those for rows that are spread out 6.63, MAF 6.46.
+    Args:
+        dataset: Preprocessed by ``gaussianise``.
     """
-    columns = dataset.transform.columns
-    if columns is None or not columns.curves:
-        return dataset.transform.forward(rows)
-    return fit_transform(rows, "whiten", columns.straight()).forward(rows)
+    columns = dataset.transform.columns or Columns.on_the_line(dataset.names, dataset.condition)
+    return fit_transform(dataset.train, "whiten", columns.straight())
 
 
 def crowding(z: Tensor, seed: int = 0) -> float:

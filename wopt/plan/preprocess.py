@@ -8,13 +8,11 @@ from typing import Literal
 
 from torch import Tensor
 
-from wopt.data.columns import Columns
 from wopt.data.curve import normal_log_density
 from wopt.data.dataset import Dataset
 from wopt.data.gaussianise import through_quantiles
-from wopt.data.table_transform import fit_transform
 from wopt.data.transform import AffineTransform
-from wopt.plan.facts import dependent
+from wopt.plan.facts import dependent, straight
 from wopt.statistics import Mean, mean_and_error
 
 __all__ = ["bends", "gain_of_curves", "gain_of_distances", "preprocess_of", "without_curves"]
@@ -68,8 +66,8 @@ def gain_of_curves(dataset: Dataset) -> Mean:
         True
     """
     judges = dataset.valid[:_ROWS].double()
-    curved, straight = (_log_density(t, judges) for t in (dataset.transform, _straight(dataset)))
-    return mean_and_error(curved - straight)
+    curved, lines = (_log_density(t, judges) for t in (dataset.transform, straight(dataset)))
+    return mean_and_error(curved - lines)
 
 
 def gain_of_distances(dataset: Dataset) -> Mean:
@@ -82,9 +80,9 @@ def gain_of_distances(dataset: Dataset) -> Mean:
     Args:
         dataset: Preprocessed by ``gaussianise``.
     """
-    straight, moved = _straight(dataset), dataset.dim - dataset.condition
+    whitened, moved = straight(dataset), dataset.dim - dataset.condition
     known, judges = (
-        straight(x[:rows].double())[:, :moved].norm(dim=1).clamp_min(1e-300).log()
+        whitened(x[:rows].double())[:, :moved].norm(dim=1).clamp_min(1e-300).log()
         for x, rows in ((dataset.train, 4 * _ROWS), (dataset.valid, _ROWS))
     )
     curve = through_quantiles(known.sort().values)
@@ -101,13 +99,7 @@ def without_curves(dataset: Dataset) -> Dataset:
     Args:
         dataset: Preprocessed by ``gaussianise``.
     """
-    return dataclasses.replace(dataset, transform=_straight(dataset))
-
-
-def _straight(dataset: Dataset) -> AffineTransform:
-    """Return the whitening without curves."""
-    columns = dataset.transform.columns or Columns.on_the_line(dataset.names, dataset.condition)
-    return fit_transform(dataset.train, "whiten", columns.straight())
+    return dataclasses.replace(dataset, transform=straight(dataset))
 
 
 def _log_density(transform: AffineTransform, x: Tensor) -> Tensor:
