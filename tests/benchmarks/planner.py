@@ -8,7 +8,8 @@ held-out rows at forty checks. They train in turns with wopt, for the CPU second
 where wopt ends early they get all that it had planned for, and with ``--whole`` the whole budget,
 also where the planner leaves some of it. Every line of ``planner.jsonl`` (or
 ``--out``) is one run of one method; what is there already is not measured again, so that the
-benchmark can be made in parts. ``--table`` only prints what is there.
+benchmark can be made in parts. ``--table`` only prints what is
+there, ``--page`` puts it into ``docs/benchmarks.md``.
 
 With ``--rivals NSF MAF CNF`` zuko's CNF is a rival too. It trains with an unbiased estimate of the
 trace (the exact one in the plane) at a tolerance of 1e-4, and is scored by the exact trace at 1e-5.
@@ -22,7 +23,6 @@ import math
 import os
 import sys
 import time
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,8 +35,9 @@ from torch import Tensor, nn
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE / "likelihood")]
 
-from bench import keep_memory, one_thread, table  # noqa: E402
+from bench import keep_memory, one_thread  # noqa: E402
 from planes import PLANES  # noqa: E402
+from planner_table import PAGE, paged, summary  # noqa: E402
 from rivals import Rival, Training, score  # noqa: E402
 from settings import RIVALS  # noqa: E402
 from unseen import UNSEEN  # noqa: E402
@@ -274,43 +275,6 @@ def gaussian(dataset: Dataset) -> float:
     return math.nan if found is None else found
 
 
-def summary(rows: list[Row]) -> str:
-    """Return the table: wopt's mean NLL and the best rival's by seed, and how far it is above.
-
-    The standard error of a difference is over seeds where there are two or more, or else over test
-    rows.
-    """
-    groups: dict[tuple[str, float], list[Row]] = defaultdict(list)
-    for r in rows:
-        groups[r["data"], r["budget"]].append(r)
-    lines, wins, losses = [], 0, 0
-    for (name, budget), group in groups.items():
-        ours = {r["seed"]: r for r in group if r["method"] == "wopt"}
-        by_method: dict[str, list[Row]] = defaultdict(list)
-        for r in group:
-            if r["method"] != "wopt":
-                by_method[r["method"]].append(r)
-        means = {m: float(np.mean([r["nll"] for r in rs])) for m, rs in by_method.items()}
-        # By the difference: a CNF in many columns is scored on a few test rows alone.
-        best = min(means, key=lambda m: np.mean([r["above"] for r in by_method[m]]))
-        gaps = [r["above"] for r in by_method[best]]
-        several = len(gaps) > 1
-        error = float(np.std(gaps, ddof=1) / len(gaps) ** 0.5) if several else None
-        error = by_method[best][0]["above_error"] if error is None else error
-        gap = float(np.mean(gaps))
-        wins, losses = wins + (gap >= 0), losses + (gap < 0)
-        mean = float(np.mean([r["nll"] for r in ours.values()]))
-        used = float(np.mean([r["seconds"] for r in ours.values()]))
-        lines.append((
-            name, f"{budget:g}", len(ours), f"{used:.1f}", f"{mean:.3f}",
-            f"{means[best]:.3f} ({best})", f"{gap:+.3f} +- {error:.3f}",
-            "wins" if gap > 2 * error else "loses" if gap < -2 * error else "tie",
-            f"{np.mean([r['gaussian'] for r in ours.values()]):.3f}",
-        ))  # fmt: skip
-    head = ("data", "budget", "seeds", "CPU s", "wopt", "best rival", "rival above", "", "Gaussian")
-    return table(head, lines) + f"\n\nat or below the best rival: {wins}; above: {losses}"
-
-
 def main() -> None:
     """Measure what is asked for and not there yet, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -324,13 +288,16 @@ def main() -> None:
         "--whole", action="store_true", help="rivals get the whole budget, also where wopt does not"
     )
     parser.add_argument("--table", action="store_true", help="print what is there")
+    parser.add_argument(
+        "--page", action="store_true", help="put the table of what is there in place"
+    )
     parser.add_argument("--out", type=Path, default=HERE / "planner.jsonl")
     asked = parser.parse_args()
     one_thread()
     keep_memory()
     lines = asked.out.read_text().splitlines() if asked.out.exists() else []
     rows = [json.loads(line) for line in lines]
-    names = [] if asked.table else asked.names or [*TUNED, *CHECKED]
+    names = [] if asked.table or asked.page else asked.names or [*TUNED, *CHECKED]
     for seed in asked.seeds:
         for name in names:
             key = (name, seed, asked.budget)
@@ -342,6 +309,8 @@ def main() -> None:
             rows += new
             for r in new:
                 print({k: v for k, v in r.items() if k != "plan"}, flush=True)
+    if asked.page:
+        PAGE.write_text(paged(rows, PAGE.read_text()))
     print(summary(rows))
 
 
