@@ -153,13 +153,16 @@ CHECKED: dict[str, tuple[Callable[[], Tensor], float]] = {
 
 
 def load(name: str, seed: int) -> tuple[Any, Dataset]:
-    """Return a data set's source, as ``wopt.fit`` or ``wopt run`` would make it, and its splits."""
+    """Return a data set's source, as ``wopt.fit`` or ``wopt run`` is given it, and its splits.
+
+    The splits have the preprocessing of the source, which the rivals are given: whitening, unless
+    the planner, who may choose another for wopt, is told otherwise.
+    """
     if name in TUNED:
-        source = build("source", TUNED[name])
-    else:
-        make, width = CHECKED[name]
-        x = make()
-        source = Rows(x, preprocess="auto", dequantise=width)
+        source: Any = TUNED[name]
+        return source, build("source", source).load(derive(seed, "source"))
+    make, width = CHECKED[name]
+    source = Rows(make(), preprocess="auto", dequantise=width)
     return source, source.load(derive(seed, "source"))
 
 
