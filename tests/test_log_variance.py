@@ -48,9 +48,11 @@ def test_a_map_gains_nothing_by_losing_points():
 
 def test_points_without_a_density_are_left_out_where_points_are_renewed():
     loss, block = loss_at(torch.tensor([0.0, 3.0, math.nan, math.inf]))
-    assert len(loss.points) == 6 and loss.points.abs().max() == 1
+    assert len(loss.points) == 6
+    assert loss.points.abs().max() == 1
     assert math.isfinite(loss(block).item())
     scaled(block, 0.5)
     loss.renew()  # 3 stays out; -1 and 1 go; five images and a chain at 0 come
-    assert len(loss.points) == 4 + 6 and loss.points.abs().max() == 0.5
+    assert len(loss.points) == 4 + 6
+    assert loss.points.abs().max() == 0.5
     assert math.isfinite(loss(block).item())
