@@ -78,8 +78,8 @@ def _clock_of_evolution(run: LoadedRun, directory: Path) -> Clock:
     if flow.pulls_back or flow.chain.support is not None or len(known) != len(flow.blocks):
         raise CapabilityError(
             f"{directory}: --time is for runs through populations at several times, whose source "
-            "is `snapshots`, and for evolutions: a start that each step carries on, in the target's "
-            "own coordinates; leave it out"
+            "is `snapshots`, and for evolutions, in which each step carries a start on to a target "
+            "without constraints; leave it out"
         )
     return Clock((0.0, *known))
 
