@@ -65,8 +65,9 @@ def sharpest_edge(
     p_j the density of the coordinate, and likewise above. So weighted draws tell by the slope of V
     where they are that mass goes on where none of them is: what the weights cannot show, nor steps
     from the draws if the way is narrow, as into the neck of a hierarchical model. Tails of three
-    masses are looked at, by up to 16 times as many draws as are given, at most 64,000. Ends where V is infinite just beyond the draws are
-    the target's own, and are left out; a jump of its density inside would be taken for a cut.
+    masses are looked at, by up to 16 times as many draws as are given, at most 64,000. Ends where V
+    is infinite just beyond the draws are the target's own, and are left out; a jump of its density
+    inside would be taken for a cut.
 
     Source: Stein, 1972; Gorham, Mackey, *Measuring sample quality with Stein's method*, 2015.
 
@@ -172,7 +173,9 @@ def _ends(target: Target, x: Tensor, j: int, outwards: Tensor | float) -> bool:
     return not bool(target.potential(beyond).isfinite().all())
 
 
-def _drawn(target: Target, more: Callable[[int], tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+def _drawn(
+    target: Target, more: Callable[[int], tuple[Tensor, Tensor]], batch: int
+) -> tuple[Tensor, Tensor]:
     """Return as many draws as there is time for, with their log weights."""
     parts, count = [], 1
     while len(parts) < count:
