@@ -7,6 +7,7 @@ from rich.console import Console
 
 from wopt.certify.sampler import SamplerReport
 from wopt.cli.console import RunTerminal
+from wopt.data.snapshots import LeftOut, PopulationsReport
 from wopt.store.distances import Distances
 from wopt.store.result import RunResult
 
@@ -38,3 +39,10 @@ def test_an_evolution_says_how_far_it_is_from_the_exact_solution():
     told = shown(exact=Distances(step=3, time=0.9, l1=0.02, l1_error=0.0, kl=float("nan")))
     assert "L1 from the exact solution" in told
     assert "+-" not in told
+
+
+def test_a_flow_through_populations_says_how_near_its_guesses_are():
+    left = LeftOut(1.5, 150, 0.52, 0.54, 0.53, 0.55, 2.1, 2.2, 2.5, 2.6, 0.2, 0.3)
+    told = shown(populations=PopulationsReport((0.0, 2.0), (0.1,), (left,)))
+    assert "W1 from the left-out population at t = 1.5" in told
+    assert "0.52 (displacement interpolation 0.53)" in told

@@ -43,7 +43,11 @@ class RunTerminal(Terminal):
                 table.add_row(label.format(of=result.kl_of), shown)
         if result.gain is not None:
             table.add_row("better than the Gaussian by, nats", f"{result.gain:.4g}")
-        for label, words in (*_of_evolution(result), *_of_sampler(result)):
+        for label, words in (
+            *_of_evolution(result),
+            *_of_populations(result),
+            *_of_sampler(result),
+        ):
             table.add_row(label, Text(printable(words)))
         if path is not None:
             table.add_row("report", Text(printable(str(RunDirectory(path).report))))
@@ -63,6 +67,18 @@ def _of_evolution(result: RunResult) -> list[tuple[str, str]]:
         if value is not None and math.isfinite(value):
             return [(words, f"{value:.4g}" + (f" +- {error:.2g}" if error else ""))]
     return []
+
+
+def _of_populations(result: RunResult) -> list[tuple[str, str]]:
+    """Return how far guesses are from populations that were left out."""
+    left = () if result.populations is None else result.populations.left_out
+    return [
+        (
+            f"W1 from the left-out population at t = {one.time:g}",
+            f"{one.w1:.4g} (displacement interpolation {one.displacement_w1:.4g})",
+        )
+        for one in left
+    ]
 
 
 def _of_sampler(result: RunResult) -> list[tuple[str, str]]:
