@@ -11,7 +11,6 @@ from rich.text import Text
 from wopt.certify.results import Certificate
 from wopt.cli.certificate import show
 from wopt.reading import printable
-from wopt.report.reference import METRICS
 from wopt.runs.terminal import Terminal
 from wopt.store.directory import RunDirectory
 from wopt.store.result import RunResult
@@ -61,8 +60,11 @@ class RunTerminal(Terminal):
 
 def _of_evolution(result: RunResult) -> list[tuple[str, str]]:
     """Return how far the end is from the exact solution, by the measure that says most."""
-    found = result.exact
-    for key, words in METRICS if found is not None else ():
+    if (found := result.exact) is None:
+        return []
+    from wopt.report.reference import METRICS  # draws too: not before a run has something to show
+
+    for key, words in METRICS:
         value, error = getattr(found, key), getattr(found, f"{key}_error", None)
         if value is not None and math.isfinite(value):
             return [(words, f"{value:.4g}" + (f" +- {error:.2g}" if error else ""))]

@@ -177,7 +177,8 @@ def _drawn(
     target: Target, more: Callable[[int], tuple[Tensor, Tensor]], batch: int
 ) -> tuple[Tensor, Tensor]:
     """Return as many draws as there is time for, with their log weights."""
-    parts, count = [], 1
+    parts: list[tuple[Tensor, Tensor]] = []
+    count = 1
     while len(parts) < count:
         began = time.process_time()
         y, log_q = more(batch)
