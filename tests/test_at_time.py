@@ -1,5 +1,8 @@
 """Particles at any time of a flow whose steps have times: places, velocities, mistakes."""
 
+import math
+
+import numpy as np
 import pytest
 import torch
 
@@ -67,6 +70,36 @@ def test_a_run_without_snapshots_has_no_times(flow, tmp_path):
     run = LoadedRun(validate({"source": {"name": "toy"}}), flow, ("a", "b"))
     with pytest.raises(wopt.CapabilityError, match="`snapshots`"):
         write_times(run, tmp_path, tmp_path / "x.csv", 5, [1.0], 0, velocities=False)
+
+
+EVOLUTION = {
+    "dtype": "float64",
+    "source": {"name": "density", "law": {"name": "gaussian"}, "rule": "radial", "nodes": 2},
+    "objective": {"name": "kl", "target": {"name": "gaussian", "scale": 0.5}},
+    "scheme": {"name": "jko", "step_size": 0.5},
+    "block": {"name": "affine"},
+    "solver": {"optimiser": "lbfgs", "iterations": 40},
+    "stop": {"time": 1.0},
+    "certify": {"enabled": False},
+}
+
+
+def test_particles_of_an_evolution(command, config, tmp_path):
+    run, out = tmp_path / "run", tmp_path / "x.npy"
+    assert command("run", config(EVOLUTION), "--out", run, "-q").status == 0
+    wanted = "--time", 0, "--time", 0.25, "--time", 0.5, "--velocities"
+    assert command("sample", run, "-n", 50, "-o", out, *wanted).status == 0
+    rows = np.load(out).reshape(3, 50, 6)
+    assert rows[:, 0, 1].tolist() == [0.0, 0.25, 0.5]
+    # The step from N(0, I) with h = 1/2 to N(0, I/4): (s - 1)/h = 1/s - 4 s.
+    s = (1 + math.sqrt(1 + 6)) / 6
+    start, middle, end = rows[..., 2:4]
+    assert np.allclose(end, s * start, atol=1e-6)
+    assert np.allclose(middle, (1 + s) / 2 * start, atol=1e-6)
+    assert np.allclose(rows[..., 4:], (end - start) / 0.5, atol=1e-6)
+    answer = command("sample", run, "-n", 5, "-o", out, "--time", 1.5)
+    assert answer.status == 2
+    assert "0 to 1" in answer.err
 
 
 def test_what_is_measured_is_read_back():

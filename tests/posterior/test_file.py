@@ -117,6 +117,13 @@ def test_the_plan_is_in_the_configuration_and_is_not_planned_again(tmp_path):
     assert again.solver.options == config.solver.options
 
 
+def test_a_target_with_samples_is_planned_alike_where_a_plan_is_asked_for():
+    table = {"target": {"name": "funnel", "dim": 3}, "plan": {}, "solver": {"iterations": 3}}
+    config = prepared_run(table).config
+    assert [spec.cls.__name__ for spec in config.block_specs] == ["Affine", "Autoregressive"]
+    assert config.solver.of_step(0).optimiser == "gaussian"
+
+
 def test_a_given_block_follows_the_gaussian(tmp_path):
     block = {"name": "autoregressive", "hidden": [8], "whiten": True}
     path = written(tmp_path, BANANA, 2, block=block, plan={}, solver={"iterations": 3})

@@ -60,7 +60,7 @@ _COPIES = 3
     "times",
     type=float,
     multiple=True,
-    help="When, of a run through snapshots; several times give trajectories.",
+    help="When, of a run through snapshots or an evolution; several times give trajectories.",
 )
 @click.option("--velocities", is_flag=True, help="More columns: the velocity, with --time.")
 @quiet_option
@@ -88,6 +88,7 @@ def command(
     draws from rows it was not trained on, without a density. With --time it draws from all rows of
     the last population at or before the first of the times and carries them on: columns particle,
     time, the data's, and with --velocities those of the velocity; a particle has one row a time.
+    Of an evolution, a start carried by steps of times t_n, it draws from the start, at time 0.
     """
     from wopt.data.tables import check_writable
     from wopt.flow.exact import precise

@@ -1,4 +1,4 @@
-"""``wopt sample --time``: particles of a run through snapshots, at times."""
+"""``wopt sample --time``: particles at times, of a run through snapshots or of an evolution."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
+from wopt.data.snapshots import Clock, Snapshots
 from wopt.data.tables import write_table
 from wopt.errors import CapabilityError, ConfigError
 from wopt.flow.at_time import at_times
@@ -40,29 +42,22 @@ def write_times(
         velocities: Also write them.
 
     Raises:
-        CapabilityError: The run is none through snapshots.
+        CapabilityError: The run's steps have no times that its particles go through.
         ConfigError: No time is given.
         DataError: A time is not covered, or the data are not those of the run.
     """
-    source = run.config.source
     if not times:
         raise ConfigError("--velocities are those at a time; give one, such as --time 1.5")
-    snapshots = source.snapshots()
+    snapshots, draw = run.config.source.snapshots(), torch.Generator().manual_seed(seed)
     if snapshots is None:
-        raise CapabilityError(
-            f"{directory}: --time is for runs through populations at several times, whose source "
-            "is `snapshots`; leave it out"
-        )
-    check_data(RunDirectory(directory), source, source.loaded(derive(run.config.seed, "source")))
-    clock = snapshots.clock(len(run.flow.blocks))
-    clock.place(min(times))  # before anything is carried
-    begin, rows = snapshots.before(min(times))
-    draw = torch.Generator().manual_seed(seed)
-    if number <= len(rows):
-        chosen = torch.randperm(len(rows), generator=draw)[:number]
+        clock, begin = _clock_of_evolution(run, directory), 0.0
+        clock.place(min(times))  # before anything is carried
+        rows = run.flow.base.sample(number, draw)
     else:
-        chosen = torch.randint(len(rows), (number,), generator=draw)
-    x, v = at_times(run.flow, clock, rows[chosen], begin, times)
+        clock = snapshots.clock(len(run.flow.blocks))
+        clock.place(min(times))
+        begin, rows = _rows_of_population(run, directory, snapshots, min(times), number, draw)
+    x, v = at_times(run.flow, clock, rows, begin, times)
     parts = [
         torch.arange(number).repeat(len(times))[:, None].to(x),
         torch.tensor(times).repeat_interleave(number)[:, None].to(x),
@@ -73,3 +68,34 @@ def write_times(
     table = torch.cat([part.double().cpu() for part in parts], dim=1)
     write_table(out, table.numpy(), names)
     return len(table)
+
+
+def _clock_of_evolution(run: LoadedRun, directory: Path) -> Clock:
+    """Return the times t_n = h_1 + ... + h_n at which the steps of an evolution end."""
+    flow = run.flow
+    times = [record.time for record in RunDirectory(directory).read_steps()]
+    known = tuple(time for time in times if time is not None)
+    if flow.pulls_back or flow.chain.support is not None or len(known) != len(flow.blocks):
+        raise CapabilityError(
+            f"{directory}: --time is for runs through populations at several times, whose source "
+            "is `snapshots`, and for evolutions, in which each step carries a start on to a target "
+            "without constraints; leave it out"
+        )
+    return Clock((0.0, *known))
+
+
+def _rows_of_population(
+    run: LoadedRun,
+    directory: Path,
+    snapshots: Snapshots,
+    time: float,
+    number: int,
+    draw: torch.Generator,
+) -> tuple[float, Tensor]:
+    """Return when the last population at or before a time was, and rows of it."""
+    source = run.config.source
+    check_data(RunDirectory(directory), source, source.loaded(derive(run.config.seed, "source")))
+    begin, rows = snapshots.before(time)
+    if number <= len(rows):
+        return begin, rows[torch.randperm(len(rows), generator=draw)[:number]]
+    return begin, rows[torch.randint(len(rows), (number,), generator=draw)]

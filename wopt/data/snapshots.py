@@ -43,7 +43,7 @@ class Clock:
         if not first <= time <= last or len(self.times) < 2:
             raise DataError(
                 f"time {time:g} is not in what this run covers, {first:g} to {last:g}; ask for one "
-                "in between, or train to later populations"
+                "in between, or train to a later time"
             )
         step = min(max(sum(t < time for t in self.times) - 1, 0), len(self.times) - 2)
         begin, end = self.times[step : step + 2]

@@ -9,14 +9,15 @@ import numpy as np
 
 from wopt.report.read import Run
 
-__all__ = ["against_reference"]
+__all__ = ["METRICS", "against_reference"]
 
-_METRICS = (
+METRICS = (
     ("sym_kl", "KL both ways from the exact solution, nats"),
     ("l1", "L1 from the exact solution"),
     ("w2_at_most", "W2 at most from the exact solution"),
     ("second_moment_error", "second moment against the exact one, relative"),
 )
+"""Distances from an exact law, the one that says most first: the name of the field, and words."""
 
 
 def against_reference(runs: Sequence[Run], names: Sequence[str]) -> tuple[str, list[float | None]]:
@@ -36,7 +37,7 @@ def against_reference(runs: Sequence[Run], names: Sequence[str]) -> tuple[str, l
     """
     exact = [None if run.result is None else run.result.exact for run in runs]
     known = [one for one in exact if one is not None]
-    for key, words in _METRICS:
+    for key, words in METRICS:
         if known and all(_finite(getattr(one, key)) for one in known):
             return words, [None if one is None else getattr(one, key) for one in exact]
     return _against_finest(runs, names)

@@ -23,14 +23,15 @@ def is_posterior(config: RunConfig) -> bool:
     """Whether a start is carried to a target that is known by its potential and no samples.
 
     And by ``kl`` alone, whose minimiser is that target. One in a Python file counts even with
-    samples for reference.
+    samples for reference, and so does every target where ``[plan]`` asks for a plan: one for rows
+    of data would not look for modes, nor go on until weights are even.
     """
     target = config.objective.target
     if config.source.role != "start" or target is None or config.smooth_time:
         return False
     known = Capability.POTENTIAL in target.provides and config.objective.of_density
     drawn = Capability.TARGET_SAMPLES in target.provides and not hasattr(target, "samples")
-    return known and not drawn and config.model != "pull_back"
+    return known and (config.plan is not None or not drawn) and config.model != "pull_back"
 
 
 def wants_plan(config: RunConfig, table: Mapping[str, Any]) -> bool:

@@ -72,27 +72,37 @@ class LogVariance:
 
     @torch.no_grad()
     def renew(self) -> None:
-        """Add where the map leads now, and where chains are: what an earlier round fitted stays."""
+        """Add where the map leads now, and where chains are: what an earlier round fitted stays.
+
+        Points at which the map's density, or the target's, is not finite are left out here, and
+        only here.
+        """
         images = self.block(self.particles)[0]
         points = torch.cat([images, self.forward.points])
         potential = self.forward.target.potential(points)
         good = points.isfinite().all(1) & potential.isfinite()
+        points, potential = points[good], potential[good]
         if len(self.points):
-            self.points = torch.cat([self.points, points[good]])
-            self.potential = torch.cat([self.potential, potential[good]])
-        else:
-            self.points, self.potential = points[good], potential[good]
+            points = torch.cat([self.points, points])
+            potential = torch.cat([self.potential, potential])
+        good = self._gap(self.block, points, potential).isfinite()
+        self.points, self.potential = points[good], potential[good]
 
     def __call__(self, block: FlowBlock, rows: Tensor | None = None) -> Tensor:
-        """Return the variance of a map, at all points."""
-        back, log_det = block.differentiable_inverse(self.points)
-        gap = self.forward.start(back) + log_det + self.potential
-        gap = gap[gap.isfinite()]
+        """Return the variance of a map at all points, not finite if its density at one is not.
+
+        No point is dropped here: a map could seem better by losing those that it is worst at.
+        """
+        gap = self._gap(block, self.points, self.potential)
         middle = gap.detach().median()
         centre = middle + (gap - middle).clamp(-_FAR, _FAR).mean()
         # Twice Huber's function: the variance near the centre, and linear where a square would
         # let the few points that are far off decide.
         return 2 * torch.nn.functional.huber_loss(gap, centre.expand_as(gap), delta=_FAR)
+
+    def _gap(self, block: FlowBlock, points: Tensor, potential: Tensor) -> Tensor:
+        back, log_det = block.differentiable_inverse(points)
+        return self.forward.start(back) + log_det + potential
 
 
 def minimise_variance(

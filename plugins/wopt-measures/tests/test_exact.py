@@ -157,6 +157,12 @@ def test_what_is_not_known_is_refused(name, source, objective, words):
         laws(name, source, objective)
 
 
+def test_an_equilibrium_with_an_edge_is_not_positive():
+    to = {"name": "kl", "target": {"name": "barenblatt", "radius": 3.0}}
+    assert not laws("equilibrium", GaussianSource(), to).positive
+    assert laws("equilibrium", GaussianSource(), "kl").positive
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -8,6 +8,7 @@ from statistics import NormalDist
 
 from torch import Tensor
 
+from wopt.certify.sampler.edges import Edge
 from wopt.certify.sampler.invariance import Drift
 from wopt.certify.sampler.report import LostMode
 from wopt.psis import Smoothed
@@ -16,6 +17,7 @@ from wopt.train.chains import seen_by_chains
 __all__ = [
     "doubts_of_chains",
     "doubts_of_drift",
+    "doubts_of_edge",
     "doubts_of_exact",
     "doubts_of_modes",
     "doubts_of_weights",
@@ -26,7 +28,13 @@ _ERRORS = 5.0
 _EVEN = 1e-3
 """Nats above their mean of the largest weight up to which no tail of the drawn ones matters."""
 _LEVEL = 1e-3
-"""Chance that steps seem to change a mean which they do not."""
+"""Chance that steps seem to change a mean which they do not, or draws to be cut off."""
+_HEAVY = 1.5
+"""Factor on the errors of a density at a cut, whose tails are heavier than normal ones: of exact
+draws (14 laws, 33 times 20,000) the largest was 4.5 errors, where 4.2 is passed by one in 1,000."""
+_CUT = 2e-3
+"""Density at a cut, in units of one over the deviation, up to which what is lost is too little to
+matter: that of a normal law at 3.3 deviations, beyond which are 0.05 %."""
 _SLACK = 0.05
 """Nats by which the estimate of log(1 + chi^2) may be too small in passing."""
 
@@ -158,4 +166,25 @@ def doubts_of_drift(drift: Drift | None) -> list[str]:
         f"Metropolis steps, which leave the target as it is, change the mean of {drift.of} by "
         f"{drift.value:.2g} +- {drift.error:.1g}: the model's draws miss a part of the target (an "
         "arm, a tail), which their weights cannot show, so log Z and moments are off"
+    ]
+
+
+def doubts_of_edge(edge: Edge | None) -> list[str]:
+    """Return whether draws end where the target goes on.
+
+    Example:
+        >>> doubts_of_edge(Edge(0, True, -2.0, 0.02, 0.01, 1.0, 6))
+        []
+    """
+    if edge is None:
+        return []
+    errors = _HEAVY * NormalDist().inv_cdf(1 - _LEVEL / edge.ends)  # the largest of so many
+    if edge.density <= max(errors * edge.error, _CUT / edge.spread):
+        return []
+    side = "lower" if edge.below else "upper"
+    return [
+        f"the model's draws end where the target does not, at the {side} end of coordinate "
+        f"{edge.coordinate + 1} (beyond {edge.at:.3g}), where its density is {edge.density:.2g} "
+        f"+- {edge.error:.1g}: a part of the target is cut off (a neck, a tail), which their "
+        "weights cannot show, so log Z and moments are off"
     ]

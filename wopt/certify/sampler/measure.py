@@ -11,10 +11,12 @@ from torch import Tensor
 from wopt.certify.sampler.doubts import (
     doubts_of_chains,
     doubts_of_drift,
+    doubts_of_edge,
     doubts_of_exact,
     doubts_of_modes,
     doubts_of_weights,
 )
+from wopt.certify.sampler.edges import sharpest_edge
 from wopt.certify.sampler.invariance import largest_drift
 from wopt.certify.sampler.lost import lost_modes
 from wopt.certify.sampler.report import ModeWeight, SamplerReport
@@ -37,6 +39,7 @@ def measure_sampler(
     exact: tuple[Tensor, Tensor] | None = None,
     chains: Tensor | None = None,
     model: Callable[[Tensor], Tensor] | None = None,
+    more: Callable[[int], tuple[Tensor, Tensor]] | None = None,
     search: bool = True,
     seed: int = 0,
 ) -> SamplerReport:
@@ -60,7 +63,9 @@ def measure_sampler(
         chains: -V - log q where Metropolis chains of the target are, shape ``(c,)``, if there are
             any.
         model: log q at any points, so that steps can be asked whether they lead to where it is low.
-        search: Look for modes that the model has lost.
+        more: Makes so many other draws, and log q there, so that ends of the draws that are no ends
+            of the target are seen.
+        search: Look for modes, and parts beyond the draws, that the model has lost.
         seed: Of the search.
 
     Raises:
@@ -83,11 +88,12 @@ def measure_sampler(
     finite = draws[torch.isfinite(draws).all(1)]
     lost = lost_modes(target, finite, log_z, seed) if search else None
     drift = largest_drift(target, draws, weights, seed, model) if search else None
+    edge = sharpest_edge(target, draws, weights, more) if search else None
     doubts = (
         *doubts_of_weights(smoothed, log_z, log_z_error, known=known_log_z(target)),
         *doubts_of_exact(log_z, log_z_error, share, eubo, eubo_error),
         *doubts_of_chains(chains, weights, share),
-        *(*doubts_of_modes(lost), *doubts_of_drift(drift)),
+        *(*doubts_of_modes(lost), *doubts_of_drift(drift), *doubts_of_edge(edge)),
     )
     return SamplerReport(
         *(elbo, eubo, log_z, log_z_error, ess),

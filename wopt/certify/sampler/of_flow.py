@@ -89,7 +89,8 @@ def measure_flow(
         samples = first, second
         with torch.no_grad():
             exact = None if model is None else (first, model(first))
-    report = measure_sampler(target, y, log_q, exact=exact, model=model, seed=seed)
+    more = functools.partial(flow.sample_and_log_prob, generator=generator(seed, "more"))
+    report = measure_sampler(target, y, log_q, exact=exact, model=model, more=more, seed=seed)
     log_w = log_weights_of(flow, target, y, log_q)
     report = _against_truth(target, report, y, log_w, samples, seed)
     if steps:

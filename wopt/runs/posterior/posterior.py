@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any
 
 import torch
@@ -71,7 +72,10 @@ class Posterior:
             with torch.no_grad():
                 of_chains = density(chains) - flow.log_prob(chains)
         key = derive(seed, "measure")
-        report = measure_sampler(target, y, log_q, chains=of_chains, model=flow.log_prob, seed=key)
+        more = functools.partial(flow.sample_and_log_prob, generator=generator(key, "more"))
+        report = measure_sampler(
+            target, y, log_q, chains=of_chains, model=flow.log_prob, more=more, seed=key
+        )
         with torch.no_grad():
             x = density.support(y)[0]
             weights = log_weights(target, y, log_q)

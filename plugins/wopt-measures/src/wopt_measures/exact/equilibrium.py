@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wopt import Capability, ConfigError, Objective, Source
 from wopt.interfaces.exact import ExactLaws, ExactSolution
+from wopt_measures.targets.barenblatt import BarenblattTarget
 
 __all__ = ["Equilibrium"]
 
@@ -12,7 +13,8 @@ class Equilibrium(ExactSolution):
     """The objective's target, from which the distance of an evolution falls in time.
 
     The stationary solution: what is compared is how far the evolution is from its end, as papers on
-    convergence to a known law report. The target has a normalised density and samples.
+    convergence to a known law report. The target has a normalised density and samples. Barenblatt's
+    has none off its ball, so no KL from it is measured.
 
     Example:
         >>> import wopt
@@ -33,4 +35,4 @@ class Equilibrium(ExactSolution):
                 "[exact] equilibrium needs an objective whose target has a normalised density and "
                 "samples, such as kl to a gaussian or a mixture"
             )
-        return ExactLaws(lambda _: target)
+        return ExactLaws(lambda _: target, positive=not isinstance(target, BarenblattTarget))
