@@ -22,7 +22,8 @@ class Window:
     """What a pixel sees of its image.
 
     Attributes:
-        image: Height and width, in pixels; ``None``: a square.
+        image: Height and width, in pixels; ``None``: a square. Rows may lack some of its last
+            row's last pixels, as those of patches do whose mean was taken away.
         kernel: Side of a kernel, odd.
         dilations: Distances of neighbouring taps, one kernel each.
 
@@ -46,29 +47,35 @@ class Window:
         return len(self.dilations) * self.kernel**2
 
     def sides(self, pixels: int) -> tuple[int, int]:
-        """Return height and width of images of so many pixels.
+        """Return height and width of images of so many pixels, or of some more in the last row.
 
         Raises:
             ConfigError: There are no such images.
         """
         side = math.isqrt(pixels)
         height, width = self.image or (side, side)
-        if height * width != pixels:
+        lacking = height * width - pixels
+        if lacking if self.image is None else not 0 <= lacking < width:
             told = "is no square" if self.image is None else f"is not {height} x {width} pixels"
             raise ConfigError(
                 f'ODEBlock: net = "conv": a row of {pixels} coordinates {told}; set '
-                "`image = [height, width]`, with rows that hold every pixel"
+                "`window.image = [height, width]`, with rows that hold every pixel but for some of "
+                "the last row's last ones"
             )
         return height, width
 
     def of(self, z: Tensor, sides: tuple[int, int]) -> Tensor:
-        """Return the windows of images ``(n, m)``, zero beyond the edge, ``(n, m, taps)``."""
-        images = z.reshape(-1, 1, *sides)
+        """Return the windows of the m pixels of images ``(n, m)``, shape ``(n, m, taps)``.
+
+        Beyond the edge, and at pixels that rows lack, there are zeros.
+        """
+        pixels = z.shape[1]
+        images = F.pad(z, (0, sides[0] * sides[1] - pixels)).reshape(-1, 1, *sides)
         seen = [
             F.unfold(images, self.kernel, dilation=step, padding=step * (self.kernel // 2))
             for step in self.dilations
         ]
-        return torch.cat(seen, dim=1).transpose(1, 2)
+        return torch.cat(seen, dim=1)[..., :pixels].transpose(1, 2)
 
 
 class ConvVelocity(DeepVelocity):
@@ -91,7 +98,7 @@ class ConvVelocity(DeepVelocity):
     Duvenaud, *Neural networks with cheap differential operators* (HollowNet), 2019.
 
     Args:
-        shape: What it is made of; m is the number of pixels.
+        shape: What it is made of; m is the number of pixels that rows hold.
         depth: L.
         window: What a pixel sees.
 
