@@ -68,7 +68,7 @@ def rooms(folder: Path, memory: str | None) -> Iterator[None]:
     """
     global _folder, _most
     before = _folder, _most
-    _folder, _most = (None, math.inf) if memory is None else (folder, bytes_of(memory) / SHARE)
+    _folder, _most = folder, math.inf if memory is None else bytes_of(memory) / SHARE
     try:
         yield
     finally:
@@ -81,7 +81,7 @@ def is_large(size: float) -> bool:
 
 
 def room(
-    shape: Sequence[int], dtype: torch.dtype, *, name: str | None = None
+    shape: Sequence[int], dtype: torch.dtype, *, name: str | None = None, mapped: bool = False
 ) -> tuple[Tensor, Path | None]:
     """Return an empty tensor on the CPU, in a mapped file if it is large, and that file.
 
@@ -90,13 +90,14 @@ def room(
         dtype: Of it.
         name: By which other processes find the same file, until the caller removes it; by default
             the file loses its name at once, and no path is returned.
+        mapped: Whether it is in a file whatever its size, where there is a folder for it.
 
     Raises:
         OSError: The disk has no room for it: writing to the map would kill the process (SIGBUS).
     """
     global _made
     count = math.prod(shape)
-    if _folder is None or not is_large(count * dtype.itemsize):
+    if _folder is None or not count or not (mapped or is_large(count * dtype.itemsize)):
         return torch.empty(tuple(shape), dtype=dtype), None
     _folder.mkdir(parents=True, exist_ok=True)
     if count * dtype.itemsize > shutil.disk_usage(_folder).free:

@@ -17,6 +17,7 @@ from wopt.data.stream import streamed
 from wopt.data.tables import read_frame
 from wopt.errors import ConfigError, DataError
 from wopt.mapped import bytes_of, room, rooms
+from wopt.parallel import Team, sharing
 from wopt.push import in_batches
 from wopt.runs.execute import resume, run
 from wopt.store.directory import RunDirectory, read_tensors
@@ -43,6 +44,41 @@ def written(x, path, dtype):
 
 def mapped(x):
     return x.untyped_storage().filename is not None
+
+
+@pytest.mark.parametrize("name", ["x.npy", "x.parquet"])
+def test_a_process_reads_its_own_training_rows(x, name, tmp_path):
+    """The first all, in a mapped file; the third of four its shard, with the same preprocessing."""
+    path, choices = written(x, tmp_path / name, "float32"), Choices(columns=[2, 0])
+    expected = from_table(read_frame(path), choices, SPLIT, "whiten", 7, str(path))
+    with rooms(tmp_path / "rooms", None):
+        with sharing(Team(0, 4)):
+            first = streamed(path, choices, SPLIT, "whiten", 7)
+        with sharing(Team(2, 4)):
+            third = streamed(path, choices, SPLIT, "whiten", 7)
+        assert streamed(path, choices, SPLIT, "whiten", 7) is None
+    assert mapped(first.train)
+    assert not mapped(third.train)
+    assert (first.shared, third.shared) == (None, len(expected.train))
+    assert torch.equal(first.train.double(), expected.train)
+    own = Team(2, 4).span(len(expected.train))
+    assert torch.equal(third.train.double(), expected.train[own])
+    assert torch.equal(third.test.double(), expected.test)
+    assert torch.equal(third.valid.double(), expected.valid)
+    for found in (first, third):
+        assert torch.equal(found.transform.matrix, expected.transform.matrix)
+
+
+def test_what_cannot_be_read_in_pieces_is_read_whole_where_it_fits(x, tmp_path):
+    path = written(x[:300], tmp_path / "x.npy", "float32")
+    late = np.zeros((300, 1), np.float32)
+    np.save(tmp_path / "constant.npy", late)
+    with rooms(tmp_path / "rooms", None), sharing(Team(1, 2)):
+        assert streamed(path, Choices(context=["x0"]), SPLIT, "whiten", 7) is None
+        assert streamed(path, Choices(where="x0 > 0"), SPLIT, "whiten", 7) is None
+        assert streamed(path, Choices(), (0.999, 0.0005, 0.0005), "whiten", 7) is None
+        with pytest.raises(DataError, match="do not vary"):
+            streamed(tmp_path / "constant.npy", Choices(), SPLIT, "whiten", 7)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

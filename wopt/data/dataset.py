@@ -39,6 +39,8 @@ class Dataset:
             a quadrature rule.
         cell: The width of the cells over which noise has spread values on a grid, the same for
             every column; ``None`` where there are none, or of several widths.
+        shared: How many training rows there are over all processes, where ``train`` holds this
+            process's alone (``run.hold``); ``None`` where it holds all.
     """
 
     train: Tensor
@@ -54,6 +56,7 @@ class Dataset:
     groups: tuple[Tensor, Tensor, Tensor] | None = None
     weights: tuple[Tensor, Tensor] | None = None
     cell: float | None = None
+    shared: int | None = None
 
     def __repr__(self) -> str:
         sizes = f"{len(self.train)} + {len(self.valid)} + {len(self.test)} rows"

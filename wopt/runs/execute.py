@@ -140,7 +140,7 @@ def resume(out: Path, listener: Listener = SILENT, *, report: bool = True) -> Ru
     config = validate(directory.read_config(), str(directory.config))
     with carried_out(config, out), _claimed(directory):
         prepared = _alone(config)
-        changed = check_data(directory, config.source, prepared.loaded or _dataset(prepared))
+        changed = _changed(directory, prepared)
         prepared = hold(prepared)
         config = permitted(config, listener, directory.config)
         dataset, start = _dataset(prepared), (prepared.train, prepared.valid)
@@ -150,6 +150,23 @@ def resume(out: Path, listener: Listener = SILENT, *, report: bool = True) -> Ru
         else:  # it was killed before its first state was written
             state = _first(directory, prepared)
         return _completed(directory, config, prepared, state, listener, began, report, changed)
+
+
+def _changed(directory: RunDirectory, prepared: Prepared) -> str | None:
+    """Return what the first process, which has all rows, says of data that have changed.
+
+    Raises:
+        DataError: They have, and that is not allowed.
+        SystemExit: On other processes then.
+    """
+    notes: list[str | None] = [None]
+
+    def look() -> None:
+        data = prepared.loaded or _dataset(prepared)
+        notes[0] = check_data(directory, prepared.config.source, data)
+
+    by_first(look)
+    return notes[0]
 
 
 @contextlib.contextmanager

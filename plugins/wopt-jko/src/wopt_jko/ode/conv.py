@@ -26,20 +26,25 @@ class Window:
             row's last pixels, as those of patches do whose mean was taken away.
         kernel: Side of a kernel, odd.
         dilations: Distances of neighbouring taps, one kernel each.
+        limit: l, where x is seen as l tanh(x / l), so that one pixel far from all that was trained
+            on does not carry its neighbours away; ``None``: as it is.
 
     Raises:
-        ConfigError: A kernel has no middle, or there is none.
+        ConfigError: A kernel has no middle, or there is none; or the limit is not positive.
     """
 
     image: tuple[int, int] | None = None
     kernel: int = 5
     dilations: tuple[int, ...] = (1,)
+    limit: float | None = None
 
     def __post_init__(self) -> None:
         if self.kernel < 1 or self.kernel % 2 == 0:
             raise ConfigError(f"window: kernel = {self.kernel}: it must be odd, to have a middle")
         if not self.dilations or min(self.dilations) < 1:
             raise ConfigError("window: dilations: one whole number of at least 1 for each kernel")
+        if self.limit is not None and not self.limit > 0:
+            raise ConfigError(f"window: limit = {self.limit:g}: it must be positive, say 8")
 
     @property
     def taps(self) -> int:
@@ -64,6 +69,19 @@ class Window:
             )
         return height, width
 
+    def seen(self, z: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the values that windows show, and their derivatives; ``None`` where these are 1.
+
+        Example:
+            >>> value, slope = Window(limit=8.0).seen(torch.tensor([0.0, 1.0, 190.0]))
+            >>> [round(float(x), 2) for x in value], [round(float(x), 2) for x in slope]
+            ([0.0, 0.99, 8.0], [1.0, 0.98, 0.0])
+        """
+        if self.limit is None:
+            return z, None
+        share = torch.tanh(z / self.limit)
+        return self.limit * share, 1 - share.square()
+
     def of(self, z: Tensor, sides: tuple[int, int]) -> Tensor:
         """Return the windows of the m pixels of images ``(n, m)``, shape ``(n, m, taps)``.
 
@@ -86,12 +104,13 @@ class ConvVelocity(DeepVelocity):
         u_p = sum_k W1_k x_{p+k} + w t + b1 + c_p
 
     is a convolution over the window of p with a bias c_p of its own, so that the net knows where
-    it is. The later layers are the same at all pixels and do not mix them; so x_p comes into v_p by
+    it is (and of l tanh(x / l) in place of x where the window has a limit l). The later layers are the same at all pixels and do not mix them; so x_p comes into v_p by
     the middle taps alone, and with D_l the slopes of layer l at p
 
         div v = sum_p w^T D_L W_L ... D_1 W1_0
 
-    is exact, at the price of one tangent a pixel: no probe, no noise. Along a flow what a pixel
+    (times the slope of the tanh at x_p, if there is one) is exact, at the price of one tangent a
+    pixel: no probe, no noise. Along a flow what a pixel
     sees grows by a window at each evaluation.
 
     Source: the exact trace of a net whose other inputs come in beside an elementwise one is Chen,
@@ -121,10 +140,14 @@ class ConvVelocity(DeepVelocity):
         layers = self.layers(self._middle(w1) if divergence else None)
 
         def velocity(t: float | Tensor, z: Tensor) -> tuple[Tensor, Tensor | None]:
-            seen = self.window.of(z, self.sides)
+            values, slopes = self.window.seen(z)
+            seen = self.window.of(values, self.sides)
             u = product(seen.flatten(0, 1), w1).view(*seen.shape[:2], -1)
             v, rate = layers((u + place + shift(t).unsqueeze(-2)).flatten(0, 1))
-            return v.reshape(z.shape), None if rate is None else rate.reshape(z.shape).sum(1)
+            if rate is None:
+                return v.reshape(z.shape), None
+            rates = rate.reshape(z.shape)
+            return v.reshape(z.shape), (rates if slopes is None else rates * slopes).sum(1)
 
         return velocity
 
