@@ -49,7 +49,7 @@ def bytes_of(text: str) -> int:
 
 
 @contextlib.contextmanager
-def rooms(folder: Path, memory: str | None) -> Iterator[None]:
+def rooms(folder: Path, memory: str | None, *, passing: bool = False) -> Iterator[None]:
     """Keep large tensors in mapped files of a folder inside.
 
     The files have no name once they are mapped, so that nothing is left of them, whatever ends the
@@ -58,6 +58,7 @@ def rooms(folder: Path, memory: str | None) -> Iterator[None]:
     Args:
         folder: Where; made if it is needed.
         memory: The budget, ``"2GB"``; ``None`` to keep everything in memory.
+        passing: Whether the folder, which is then empty, goes with them.
 
     Example:
         >>> import tempfile
@@ -73,6 +74,9 @@ def rooms(folder: Path, memory: str | None) -> Iterator[None]:
         yield
     finally:
         _folder, _most = before
+        if passing:
+            with contextlib.suppress(OSError):  # what a killed process has left stays
+                folder.rmdir()
 
 
 def is_large(size: float) -> bool:

@@ -19,6 +19,7 @@ from wopt.errors import ConfigError, DataError
 from wopt.mapped import bytes_of, room, rooms
 from wopt.parallel import Team, sharing
 from wopt.push import in_batches
+from wopt.runs.certify import certify_run
 from wopt.runs.execute import resume, run
 from wopt.store.directory import RunDirectory, read_tensors
 
@@ -157,7 +158,7 @@ def test_a_run_within_a_budget_is_the_run_without_and_resumes(x, tmp_path):
         "solver": {"iterations": 10, "batch_size": 100, "learning_rate": 0.02},
         "guard": {"rows": 200},
         "stop": {"steps": 3},
-        "certify": {"enabled": False},
+        "certify": {"enabled": False, "challenge": False, "transport_rows": 0},
     }
     one, two = tmp_path / "one", tmp_path / "two"
     run(validate(table), one, report=False)
@@ -171,6 +172,8 @@ def test_a_run_within_a_budget_is_the_run_without_and_resumes(x, tmp_path):
         blocks = [read_tensors(RunDirectory(at).block(step))[0] for at in (one, two)]
         assert all(torch.equal(blocks[0][key], blocks[1][key]) for key in blocks[0])
     assert wopt.load(two).sample(3).shape == (3, 3)
+    certify_run(two, options={"particles": 200, "iterations": 5})
+    assert not (two / "particles").exists()
 
 
 def test_a_disk_without_room_is_told_before_it_is_written(tmp_path, monkeypatch):

@@ -221,6 +221,17 @@ def test_other_commands_are_for_one_process(command, monkeypatch):
     command("sweep", "x.toml").is_mistake("`wopt sweep` is for one process", "`wopt run`")
 
 
+@pytest.mark.parametrize("words", [("--help",), ("run", "-h"), ("sweep", "--help")])
+def test_help_is_told_by_the_first_process_alone(command, monkeypatch, words):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    silent = command(*words)
+    assert (silent.status, silent.out, silent.err) == (0, "", "")
+    monkeypatch.setenv("RANK", "0")
+    told = command(*words)
+    assert (told.status, "Usage: " in told.out) == (0, True)
+
+
 @pytest.mark.slow
 def test_the_first_plans_for_all(tmp_path):
     table = {"source": TABLE["source"], "plan": {"budget": 1}, "certify": {"enabled": False}}

@@ -28,14 +28,13 @@ def carried_out(config: RunConfig, out: Path) -> Iterator[None]:
         TeamError: They do not find each other.
     """
     run, folder = config.run, RunDirectory(out).particles
-    with launched(run.shards, run.timeout, config.device) as of, rooms(folder, run.memory):
-        try:
-            with sharing(of if _by_shard(config, of) else None):
-                yield
-        finally:
-            if of.first:  # the others end while it still measures
-                with contextlib.suppress(OSError):  # what a killed process has left stays
-                    folder.rmdir()
+    # The others end while the first still measures.
+    with (
+        launched(run.shards, run.timeout, config.device) as of,
+        rooms(folder, run.memory, passing=of.first),
+        sharing(of if _by_shard(config, of) else None),
+    ):
+        yield
 
 
 def _by_shard(config: RunConfig, of: Team) -> bool:

@@ -104,14 +104,15 @@ class ConvVelocity(DeepVelocity):
         u_p = sum_k W1_k x_{p+k} + w t + b1 + c_p
 
     is a convolution over the window of p with a bias c_p of its own, so that the net knows where
-    it is (and of l tanh(x / l) in place of x where the window has a limit l). The later layers are the same at all pixels and do not mix them; so x_p comes into v_p by
+    it is. The later layers are the same at all pixels and do not mix them; so x_p comes into v_p by
     the middle taps alone, and with D_l the slopes of layer l at p
 
         div v = sum_p w^T D_L W_L ... D_1 W1_0
 
-    (times the slope of the tanh at x_p, if there is one) is exact, at the price of one tangent a
-    pixel: no probe, no noise. Along a flow what a pixel
-    sees grows by a window at each evaluation.
+    is exact, at the price of one tangent a pixel: no probe, no noise. Along a flow what a pixel
+    sees grows by a window at each evaluation. Where the window has a limit l, u_p is made of
+    l tanh(x / l) in place of x, and the terms of div v have its slopes as factors. Pixels that rows
+    lack are zeros in the windows of others and have no velocity, which leaves all this so.
 
     Source: the exact trace of a net whose other inputs come in beside an elementwise one is Chen,
     Duvenaud, *Neural networks with cheap differential operators* (HollowNet), 2019.
