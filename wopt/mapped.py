@@ -8,6 +8,7 @@ import math
 import os
 import re
 import shutil
+import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -58,7 +59,8 @@ def rooms(folder: Path, memory: str | None, *, passing: bool = False) -> Iterato
     Args:
         folder: Where; made if it is needed.
         memory: The budget, ``"2GB"``; ``None`` to keep everything in memory.
-        passing: Whether the folder, which is then empty, goes with them.
+        passing: Whether the folder, which is then empty, goes with them, and that of the run if
+            it was not there before and is empty too.
 
     Example:
         >>> import tempfile
@@ -68,15 +70,17 @@ def rooms(folder: Path, memory: str | None, *, passing: bool = False) -> Iterato
         (True, None)
     """
     global _folder, _most
-    before = _folder, _most
+    before, new = (_folder, _most), not folder.parent.exists()
     _folder, _most = folder, math.inf if memory is None else bytes_of(memory) / SHARE
     try:
         yield
     finally:
         _folder, _most = before
         if passing:
-            with contextlib.suppress(OSError):  # what a killed process has left stays
-                folder.rmdir()
+            # What a killed process has left stays, and all of a run but of one that was refused.
+            for empty in (folder, folder.parent) if new else (folder,):
+                with contextlib.suppress(OSError):
+                    empty.rmdir()
 
 
 def is_large(size: float) -> bool:
@@ -107,7 +111,8 @@ def room(
     if count * dtype.itemsize > shutil.disk_usage(_folder).free:
         raise OSError(errno.ENOSPC, "no room for the particles", str(_folder))
     _made += 1
-    path = _folder / f"{name or f'{os.getpid()}-{_made}'}.rows"
+    # Processes of several machines, which may have one number, share the folder.
+    path = _folder / f"{name or f'{os.getpid()}-{_made}-{uuid.uuid4().hex}'}.rows"
     whole = torch.from_file(str(path), shared=True, size=count, dtype=dtype).view(tuple(shape))
     if name is not None:
         return whole, path

@@ -65,7 +65,7 @@ def array(folder):
     return {"name": "array", "path": str(path), "split": [0.75, 0.15, 0.1]}
 
 
-def test_processes_load_their_shards_and_make_the_same_run(tmp_path, monkeypatch):
+def test_processes_load_their_shards_and_make_the_same_run(tmp_path):
     source, one, two = array(tmp_path), tmp_path / "one", tmp_path / "two"
     run(validate({**TABLE, "source": source}), one, report=False)
 
@@ -132,6 +132,18 @@ def test_rows_and_values_are_sent_by_who_holds_them():
 
     for found in together(task):
         assert all(found.values()), found
+
+
+def test_of_a_run_that_is_refused_nothing_is_left(tmp_path):
+    table = {**HELD, "source": array(tmp_path), "scheme": "forward_backward"}
+
+    def task(_):
+        run(validate(table), tmp_path / "out", report=False)
+
+    found = together(task)
+    assert [type(error) for error in found] == [CapabilityError] * 2
+    assert "scheme forward_backward" in str(found[1])
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

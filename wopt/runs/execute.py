@@ -101,11 +101,12 @@ def begin(
     table = to_table(config) | {"model": model, "versions": versions()}
     _check_readable(table, out)
     directory = RunDirectory(out)
-    with carried_out(config, out), _claimed(directory, new=True):
+    with carried_out(config, out):
         prepared = hold(prepared)
-        by_first(lambda: directory.create(table))
-        state = _first(directory, prepared)
-        return _completed(directory, config, prepared, state, listener, began, report)
+        with _claimed(directory, new=True):
+            by_first(lambda: directory.create(table))
+            state = _first(directory, prepared)
+            return _completed(directory, config, prepared, state, listener, began, report)
 
 
 def _first(directory: RunDirectory, prepared: Prepared) -> State:
