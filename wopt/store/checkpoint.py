@@ -157,12 +157,9 @@ def load_state(
     chains = tensors.pop("chains", None)
     blocks = tuple(load_blocks(run, config, dim, condition))
     ahead = blocks[-1] if known.ahead and blocks else None
-    shared, of = None, team()
+    shared = None
     if known.pieces is not None:
-        if config.run.hold == "shard" and of.size > 1:
-            rows, shared = read_own(run.pieces, known.pieces, of)
-        else:
-            rows = read_pieces(run.pieces, known.pieces)
+        rows, shared = _read_rows(run, config, known.pieces)
         tensors |= {f"train.{name}": value for name, value in rows.items()}
     check_particles(run.state, tensors, ("train", "valid"), dim, config.dtype)
     try:
@@ -191,6 +188,15 @@ def load_state(
         start,
         None if chains is None else chains.to(train.before.points),
     )
+
+
+def _read_rows(
+    run: RunDirectory, config: RunConfig, index: str
+) -> tuple[dict[str, Tensor], int | None]:
+    """Return training particles in files of their own; if they are a share, of how many."""
+    if config.run.hold == "shard" and team().size > 1:
+        return read_own(run.pieces, index, team())
+    return read_pieces(run.pieces, index), None
 
 
 def load_blocks(
