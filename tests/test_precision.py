@@ -152,6 +152,27 @@ def test_what_does_not_go_together_is_refused(change, told):
         prepare(validate({**TABLE, "run": {"precision": "bf16"}, **change}))
 
 
+def test_a_fit_takes_what_a_run_does():
+    """By the same builder: rounded in training, measured in float64, refused by name."""
+    x, options = normal(300, 2), {"solver": {"iterations": 8}, "stop": {"steps": 1}}
+    block = {"name": "ode", "width": 8, "steps": 1}
+    exact = wopt.fit(x, block=block, **options)
+    rounded = wopt.fit(x, block=block, precision="bf16", **options)
+    assert rounded.prepared.config.run.precision == "bf16"
+    one, other = exact.flow.log_prob(x), rounded.flow.log_prob(x)
+    assert 0 < float((one - other).abs().max()) < 0.2
+    cheap = {"challenge": False, "transport_rows": 0, "iterations": 0}
+    found, known = (s.certificate(**cheap).steps[0].residual for s in (rounded, exact))
+    assert found.value == pytest.approx(known.value, abs=0.1)
+    with pytest.raises(CapabilityError, match=r"block Affine is not written for run\.compile"):
+        wopt.fit(x, block="affine", compile=True, **options)
+    nodes = wopt.Particles.start(x)
+    with pytest.raises(CapabilityError, match=r"run\.precision needs ROUNDED, and block Affine"):
+        wopt.solve(nodes, block="affine", precision="bf16", **options)
+    with pytest.raises(ConfigError, match='not dtype = "float64"'):
+        wopt.solve(nodes, block=block, precision="bf16", dtype="float64", **options)
+
+
 def test_a_block_without_such_a_net_is_refused_by_name():
     table = {**TABLE, "block": "affine", "run": {"precision": "bf16"}}
     with pytest.raises(CapabilityError, match=r"run\.precision needs ROUNDED, and block Affine"):

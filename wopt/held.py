@@ -13,7 +13,7 @@ from wopt.parallel import collective, team
 from wopt.parallel.draws import ShardDraws
 from wopt.particles import Particles
 
-__all__ = ["HeldParticles", "held"]
+__all__ = ["HeldParticles", "held", "own_rows"]
 
 _NAMES = ("points", "weights", "log_det", "log_density_start")
 
@@ -40,6 +40,11 @@ class HeldParticles(Particles):
     def mark(self) -> list[float]:
         """Return numbers that tell all the particles from others."""
         return list(self.marked)
+
+    def known(self) -> HeldParticles:
+        """Return the same with its mark, for which all processes of the team send a few rows."""
+        few = self.rows(torch.arange(0, self.total, max(1, self.total // 1000)))
+        return dataclasses.replace(self, marked=(self.total, *few.points.double().sum(0).tolist()))
 
     def rows(self, index: Tensor | slice) -> Particles:
         """Return some of the particles, which every process then has."""
@@ -96,11 +101,19 @@ class HeldParticles(Particles):
         return [c.reshape(-1, *v.shape[1:]) for c, v in zip(columns, values, strict=True)]
 
 
+def own_rows(particles: Particles, total: int) -> HeldParticles:
+    """Return particles that are this process's of so many, as they were loaded."""
+    values = {name: getattr(particles, name) for name in _NAMES}
+    return HeldParticles(**values, condition=particles.condition, total=total)
+
+
 def held(particles: Particles) -> Particles:
     """Return what this process of the team is to hold of particles; all of them if it is alone."""
     of = team()
-    if of.size == 1 or isinstance(particles, HeldParticles):
+    if of.size == 1:
         return particles
+    if isinstance(particles, HeldParticles):
+        return particles if particles.marked else particles.known()
     span = of.span(len(particles))
     values = {name: getattr(particles, name) for name in _NAMES}
     own = {name: None if v is None else v[span].clone() for name, v in values.items()}

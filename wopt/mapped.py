@@ -8,6 +8,7 @@ import math
 import os
 import re
 import shutil
+import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def bytes_of(text: str) -> int:
 
 
 @contextlib.contextmanager
-def rooms(folder: Path, memory: str | None) -> Iterator[None]:
+def rooms(folder: Path, memory: str | None, *, passing: bool = False) -> Iterator[None]:
     """Keep large tensors in mapped files of a folder inside.
 
     The files have no name once they are mapped, so that nothing is left of them, whatever ends the
@@ -58,6 +59,8 @@ def rooms(folder: Path, memory: str | None) -> Iterator[None]:
     Args:
         folder: Where; made if it is needed.
         memory: The budget, ``"2GB"``; ``None`` to keep everything in memory.
+        passing: Whether the folder, which is then empty, goes with them, and that of the run if
+            it was not there before and is empty too.
 
     Example:
         >>> import tempfile
@@ -67,12 +70,17 @@ def rooms(folder: Path, memory: str | None) -> Iterator[None]:
         (True, None)
     """
     global _folder, _most
-    before = _folder, _most
-    _folder, _most = (None, math.inf) if memory is None else (folder, bytes_of(memory) / SHARE)
+    before, new = (_folder, _most), not folder.parent.exists()
+    _folder, _most = folder, math.inf if memory is None else bytes_of(memory) / SHARE
     try:
         yield
     finally:
         _folder, _most = before
+        if passing:
+            # What a killed process has left stays, and all of a run but of one that was refused.
+            for empty in (folder, folder.parent) if new else (folder,):
+                with contextlib.suppress(OSError):
+                    empty.rmdir()
 
 
 def is_large(size: float) -> bool:
@@ -81,7 +89,7 @@ def is_large(size: float) -> bool:
 
 
 def room(
-    shape: Sequence[int], dtype: torch.dtype, *, name: str | None = None
+    shape: Sequence[int], dtype: torch.dtype, *, name: str | None = None, mapped: bool = False
 ) -> tuple[Tensor, Path | None]:
     """Return an empty tensor on the CPU, in a mapped file if it is large, and that file.
 
@@ -90,19 +98,21 @@ def room(
         dtype: Of it.
         name: By which other processes find the same file, until the caller removes it; by default
             the file loses its name at once, and no path is returned.
+        mapped: Whether it is in a file whatever its size, where there is a folder for it.
 
     Raises:
         OSError: The disk has no room for it: writing to the map would kill the process (SIGBUS).
     """
     global _made
     count = math.prod(shape)
-    if _folder is None or not is_large(count * dtype.itemsize):
+    if _folder is None or not count or not (mapped or is_large(count * dtype.itemsize)):
         return torch.empty(tuple(shape), dtype=dtype), None
     _folder.mkdir(parents=True, exist_ok=True)
     if count * dtype.itemsize > shutil.disk_usage(_folder).free:
         raise OSError(errno.ENOSPC, "no room for the particles", str(_folder))
     _made += 1
-    path = _folder / f"{name or f'{os.getpid()}-{_made}'}.rows"
+    # Processes of several machines, which may have one number, share the folder.
+    path = _folder / f"{name or f'{os.getpid()}-{_made}-{uuid.uuid4().hex}'}.rows"
     whole = torch.from_file(str(path), shared=True, size=count, dtype=dtype).view(tuple(shape))
     if name is not None:
         return whole, path

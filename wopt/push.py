@@ -37,21 +37,34 @@ _calls = 0
 
 
 @torch.no_grad()
-def in_batches(function: Callable[[Tensor], Any], x: Tensor, rows: int = ROWS) -> Any:
+def in_batches(
+    function: Callable[[Tensor], Any],
+    x: Tensor,
+    rows: int = ROWS,
+    cuts: Sequence[slice] | None = None,
+) -> Any:
     """Return ``function(x)``, a tensor or a tuple of them, computed on chunks of rows.
 
     A team computes together: each process its shards, and all receive all rows. Results above the
     budget of :func:`wopt.mapped.rooms` are in mapped files, which the processes of a team share;
     without a budget so are those of an ``x`` that lies in one (``torch.from_file``), under
     ``TMPDIR``.
+
+    Args:
+        function: Of rows.
+        x: All rows.
+        rows: Of a chunk, at most.
+        cuts: Parts of x of which no chunk has rows of two: the bits of a product may depend on
+            which rows are multiplied together.
     """
     of = team()
     if of.shares(len(x)):
         return _shared(of, function, x, rows)
-    if len(x) <= rows:
+    if len(x) <= rows and (cuts is None or len(cuts) == 1):
         return function(x)
     whole = _Rows(x, "")
-    whole.compute(function, slice(0, len(x)), rows)
+    for part in cuts or [slice(0, len(x))]:
+        whole.compute(function, part, rows)
     return whole.all
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Mean", "mean_and_error", "normal_log_prob", "some"]
+__all__ = ["Mean", "mean_and_error", "normal_log_prob", "some", "stride"]
 
 _ENOUGH = 2**17
 """Rows that tell means and covariances to 0.3 % of a deviation."""
@@ -22,7 +22,17 @@ def some(x: Tensor) -> Tensor:
         >>> len(some(torch.zeros(100, 1))), len(some(torch.zeros(300_000, 1)))
         (100, 100000)
     """
-    return x[:: max(1, math.ceil(len(x) / _ENOUGH))]
+    return x[:: stride(len(x))]
+
+
+def stride(n: int) -> int:
+    """Return k of :func:`some`, of n rows.
+
+    Example:
+        >>> stride(100), stride(300_000)
+        (1, 3)
+    """
+    return max(1, math.ceil(n / _ENOUGH))
 
 
 def normal_log_prob(x: Tensor, mean: Tensor, factor: Tensor) -> Tensor:

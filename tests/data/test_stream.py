@@ -17,7 +17,9 @@ from wopt.data.stream import streamed
 from wopt.data.tables import read_frame
 from wopt.errors import ConfigError, DataError
 from wopt.mapped import bytes_of, room, rooms
+from wopt.parallel import Team, sharing
 from wopt.push import in_batches
+from wopt.runs.certify import certify_run
 from wopt.runs.execute import resume, run
 from wopt.store.directory import RunDirectory, read_tensors
 
@@ -43,6 +45,41 @@ def written(x, path, dtype):
 
 def mapped(x):
     return x.untyped_storage().filename is not None
+
+
+@pytest.mark.parametrize("name", ["x.npy", "x.parquet"])
+def test_a_process_reads_its_own_training_rows(x, name, tmp_path):
+    """The first all, in a mapped file; the third of four its shard, with the same preprocessing."""
+    path, choices = written(x, tmp_path / name, "float32"), Choices(columns=[2, 0])
+    expected = from_table(read_frame(path), choices, SPLIT, "whiten", 7, str(path))
+    with rooms(tmp_path / "rooms", None):
+        with sharing(Team(0, 4)):
+            first = streamed(path, choices, SPLIT, "whiten", 7)
+        with sharing(Team(2, 4)):
+            third = streamed(path, choices, SPLIT, "whiten", 7)
+        assert streamed(path, choices, SPLIT, "whiten", 7) is None
+    assert mapped(first.train)
+    assert not mapped(third.train)
+    assert (first.shared, third.shared) == (None, len(expected.train))
+    assert torch.equal(first.train.double(), expected.train)
+    own = Team(2, 4).span(len(expected.train))
+    assert torch.equal(third.train.double(), expected.train[own])
+    assert torch.equal(third.test.double(), expected.test)
+    assert torch.equal(third.valid.double(), expected.valid)
+    for found in (first, third):
+        assert torch.equal(found.transform.matrix, expected.transform.matrix)
+
+
+def test_what_cannot_be_read_in_pieces_is_read_whole_where_it_fits(x, tmp_path):
+    path = written(x[:300], tmp_path / "x.npy", "float32")
+    late = np.zeros((300, 1), np.float32)
+    np.save(tmp_path / "constant.npy", late)
+    with rooms(tmp_path / "rooms", None), sharing(Team(1, 2)):
+        assert streamed(path, Choices(context=["x0"]), SPLIT, "whiten", 7) is None
+        assert streamed(path, Choices(where="x0 > 0"), SPLIT, "whiten", 7) is None
+        assert streamed(path, Choices(), (0.999, 0.0005, 0.0005), "whiten", 7) is None
+        with pytest.raises(DataError, match="do not vary"):
+            streamed(tmp_path / "constant.npy", Choices(), SPLIT, "whiten", 7)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -121,7 +158,7 @@ def test_a_run_within_a_budget_is_the_run_without_and_resumes(x, tmp_path):
         "solver": {"iterations": 10, "batch_size": 100, "learning_rate": 0.02},
         "guard": {"rows": 200},
         "stop": {"steps": 3},
-        "certify": {"enabled": False},
+        "certify": {"enabled": False, "challenge": False, "transport_rows": 0},
     }
     one, two = tmp_path / "one", tmp_path / "two"
     run(validate(table), one, report=False)
@@ -135,6 +172,8 @@ def test_a_run_within_a_budget_is_the_run_without_and_resumes(x, tmp_path):
         blocks = [read_tensors(RunDirectory(at).block(step))[0] for at in (one, two)]
         assert all(torch.equal(blocks[0][key], blocks[1][key]) for key in blocks[0])
     assert wopt.load(two).sample(3).shape == (3, 3)
+    certify_run(two, options={"particles": 200, "iterations": 5})
+    assert not (two / "particles").exists()
 
 
 def test_a_disk_without_room_is_told_before_it_is_written(tmp_path, monkeypatch):

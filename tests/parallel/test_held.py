@@ -1,7 +1,9 @@
 """Particles held by the process that maps them: the same run, in less memory."""
 
+import json
 import tomllib
 
+import numpy as np
 import pytest
 import tomli_w
 import torch
@@ -12,6 +14,7 @@ from wopt.config.model import validate
 from wopt.held import HeldParticles, held
 from wopt.parallel.launch import launched
 from wopt.particles import Particles
+from wopt.runs import execute as executing
 from wopt.runs.execute import resume, run
 from wopt.runs.hold import hold
 from wopt.runs.prepare import prepare
@@ -55,12 +58,44 @@ def test_processes_hold_their_shards_and_make_the_same_run(tmp_path):
     assert all(torch.equal(pieces[0][key], pieces[1][key]) for key in pieces[0])
 
 
+def array(folder):
+    """Return the source of a table that can be read in pieces."""
+    path = folder / "rows.npy"
+    np.save(path, np.random.default_rng(0).normal(size=(401, 3)).astype(np.float32))
+    return {"name": "array", "path": str(path), "split": [0.75, 0.15, 0.1]}
+
+
+def test_processes_load_their_shards_and_make_the_same_run(tmp_path):
+    source, one, two = array(tmp_path), tmp_path / "one", tmp_path / "two"
+    run(validate({**TABLE, "source": source}), one, report=False)
+
+    def task(rank):
+        loaded, before = [], executing.hold
+
+        def watched(prepared):
+            data = prepared.dataset
+            loaded.append((len(data.train), data.shared, len(prepared.train.points)))
+            return before(prepared)
+
+        executing.hold = watched
+        return run(validate({**HELD, "source": source}), two, report=False).status, loaded
+
+    assert together(task) == [("done", [(301, None, 150)]), ("done", [(151, 301, 151)])]
+    same(one, two, FILES[:3])
+    pieces = [read_pieces(at / "state", "003.json") for at in (one, two)]
+    assert all(torch.equal(pieces[0][key], pieces[1][key]) for key in pieces[0])
+    first = json.loads((one / "data.json").read_text())
+    assert first == json.loads((two / "data.json").read_text())
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1)])
-def test_what_is_held_is_read_by_another_number_of_processes(before, after, tmp_path):
+@pytest.mark.parametrize("kind", ["toy", "array"])
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1), (2, 2)])
+def test_what_is_held_is_read_by_another_number_of_processes(before, after, kind, tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
-    run(validate(TABLE), one, report=False)
-    early = validate({**HELD, "stop": {"steps": 2}})
+    source = TABLE["source"] if kind == "toy" else array(tmp_path)
+    run(validate({**TABLE, "source": source}), one, report=False)
+    early = validate({**HELD, "source": source, "stop": {"steps": 2}})
 
     def by(count, task):
         return [task(0)] if count == 1 else together(task, count)
@@ -97,6 +132,18 @@ def test_rows_and_values_are_sent_by_who_holds_them():
 
     for found in together(task):
         assert all(found.values()), found
+
+
+def test_of_a_run_that_is_refused_nothing_is_left(tmp_path):
+    table = {**HELD, "source": array(tmp_path), "scheme": "forward_backward"}
+
+    def task(_):
+        run(validate(table), tmp_path / "out", report=False)
+
+    found = together(task)
+    assert [type(error) for error in found] == [CapabilityError] * 2
+    assert "scheme forward_backward" in str(found[1])
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

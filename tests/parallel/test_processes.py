@@ -177,8 +177,8 @@ def test_pushed_particles_are_shared_in_mapped_files(tmp_path):
         return run(validate(small), two, report=False).status, mapped
 
     run(validate(table), one, report=False)
-    # The first step sees rows that were placed in one piece, the second what both have pushed.
-    assert together(task) == [("done", [False, True])] * 2
+    # The first step sees rows that each has placed, a shard at a time, the second what both pushed.
+    assert together(task) == [("done", [True, True])] * 2
     assert not (two / "particles").exists()
     same(one, two, FILES[:2])
     points = [read_pieces(at / "state", "002.json")["points"] for at in (one, two)]
@@ -219,6 +219,17 @@ def test_what_one_cannot_compute_is_told_to_all(tmp_path):
 def test_other_commands_are_for_one_process(command, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     command("sweep", "x.toml").is_mistake("`wopt sweep` is for one process", "`wopt run`")
+
+
+@pytest.mark.parametrize("words", [("--help",), ("run", "-h"), ("sweep", "--help")])
+def test_help_is_told_by_the_first_process_alone(command, monkeypatch, words):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    silent = command(*words)
+    assert (silent.status, silent.out, silent.err) == (0, "", "")
+    monkeypatch.setenv("RANK", "0")
+    told = command(*words)
+    assert (told.status, "Usage: " in told.out) == (0, True)
 
 
 @pytest.mark.slow

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
+from collections.abc import Sequence
 
 import click
 
-__all__ = ["COMMANDS", "cli"]
+__all__ = ["COMMANDS", "cli", "wants_help"]
 
 COMMANDS = {
     "run": "train a flow from a configuration file",
@@ -40,6 +42,16 @@ _OF_SEVERAL = ("run", "resume")
 """What the processes that ``torchrun`` starts can do together."""
 
 
+def wants_help(words: Sequence[str]) -> bool:
+    """Whether a command line asks what it could be, and so is for one process to answer.
+
+    Example:
+        >>> wants_help(["run", "--help"]), wants_help(["run", "help.toml"])
+        (True, False)
+    """
+    return not words or any(word in ("-h", "--help", "--version") for word in words)
+
+
 class _Lazy(click.Group):
     """A group that imports a subcommand only when it is asked for."""
 
@@ -49,7 +61,11 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        if name not in _OF_SEVERAL and os.environ.get("WORLD_SIZE", "1") != "1":
+        if (
+            name not in _OF_SEVERAL
+            and not wants_help(sys.argv[1:])
+            and os.environ.get("WORLD_SIZE", "1") != "1"
+        ):
             raise click.UsageError(
                 f"`wopt {name}` is for one process, and torchrun started several; they share "
                 f"{' and '.join(f'`wopt {each}`' for each in _OF_SEVERAL)} alone"

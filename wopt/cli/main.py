@@ -32,8 +32,10 @@ def main() -> None:
 def _run() -> Any:
     import click
 
-    from wopt.cli.commands import cli
+    from wopt.cli.commands import cli, wants_help
 
+    if os.environ.get("RANK", "0") != "0" and wants_help(sys.argv[1:]):
+        return 0  # of several processes the first one tells
     try:
         return cli(standalone_mode=False)
     except click.exceptions.Abort:

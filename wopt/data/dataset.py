@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -39,6 +39,9 @@ class Dataset:
             a quadrature rule.
         cell: The width of the cells over which noise has spread values on a grid, the same for
             every column; ``None`` where there are none, or of several widths.
+        published: Figures of others on such data, bits per dimension, by name.
+        shared: How many training rows there are over all processes, where ``train`` holds this
+            process's alone (``run.hold``); ``None`` where it holds all.
     """
 
     train: Tensor
@@ -54,6 +57,8 @@ class Dataset:
     groups: tuple[Tensor, Tensor, Tensor] | None = None
     weights: tuple[Tensor, Tensor] | None = None
     cell: float | None = None
+    published: Mapping[str, float] | None = None
+    shared: int | None = None
 
     def __repr__(self) -> str:
         sizes = f"{len(self.train)} + {len(self.valid)} + {len(self.test)} rows"

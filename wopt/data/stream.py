@@ -1,4 +1,4 @@
-"""Tables larger than memory: read a piece at a time into a mapped file, shuffled on the way."""
+"""Tables read a piece at a time: into a mapped file, or what one process holds of them."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from wopt.data.assemble import assemble, check_context
 from wopt.data.choices import Choices, with_conditions
 from wopt.data.columns import Column, Columns
 from wopt.data.dataset import Dataset, check_finite
 from wopt.data.files import existing_file
+from wopt.data.part import Part
 from wopt.data.tables import pick_columns
 from wopt.data.transform import How
 from wopt.errors import DataError
 from wopt.mapped import is_large, room
+from wopt.parallel import loading
 
 __all__ = ["streamed"]
 
@@ -37,6 +40,9 @@ def streamed(
 
     It is that of :func:`wopt.data.load.from_table`, to the bit. The rows go once from the file,
     memory-mapped or a row group at a time, into one mapped file in the splits' order.
+
+    Where each process loads its own training rows (:func:`wopt.parallel.loading`) the first, which
+    measures, has all in such a file, whatever their size, and the others these rows, in memory.
 
     Args:
         path: A ``.npy`` or ``.parquet`` file of floating-point numbers.
@@ -57,23 +63,54 @@ def streamed(
     kinds = {types[name] for name in names}
     wide = "float" if kinds == {"float"} else "double"
     dtype = torch.float32 if wide == "float" else torch.float64
-    if not is_large(n * len(names) * dtype.itemsize):
+    # Of conditions every process needs some rows that others have.
+    large, of = is_large(n * len(names) * dtype.itemsize), None if condition else loading()
+    wrong = _wrong(choices, kinds)
+    ends = [round(sum(fractions[: k + 1]) * n) for k in range(len(fractions) - 1)]
+    empty = not 0 < ends[0] < ends[1] < n
+    if not large and (of is None or wrong or empty):
         return None
-    _check(path, choices, kinds)
+    if wrong:
+        raise _unfit(path, wrong)
     columns = Columns(tuple(Column(name, type=types[name]) for name in names), condition)
+
+    def each() -> Iterator[tuple[Tensor, Tensor]]:
+        return _placed(pieces(names), n, seed, dtype, names, str(path))
+
+    if of is not None and not of.first:
+        part = Part.read(each(), n, ends, of.span(ends[0]), (len(names), dtype))
+        dataset = part.dataset(preprocess, names, columns)
+        if dataset is not None:
+            return dataset
+    x = room((n, len(names)), dtype, mapped=of is not None)[0]
+    for place, rows in each():
+        x[place] = rows
+    return assemble(torch.tensor_split(x, ends), preprocess, names, columns=columns)
+
+
+def _placed(
+    pieces: Iterator[NDArray[Any]],
+    n: int,
+    seed: int,
+    dtype: torch.dtype,
+    names: tuple[str, ...],
+    origin: str,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield rows, as they come, with their places in the shuffled table.
+
+    Raises:
+        DataError: A value is missing or infinite.
+    """
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
     place = torch.empty_like(order)
     place[order] = torch.arange(n)
     del order
-    (x, _), start = room((n, len(names)), dtype), 0
-    for piece in pieces(names):
+    start = 0
+    for piece in pieces:
         rows = torch.from_numpy(piece).to(dtype)
-        check_finite(rows, names, f"{path}, rows from {start}")
-        x[place[start : start + len(rows)]] = rows
+        check_finite(rows, names, f"{origin}, rows from {start}")
+        yield place[start : start + len(rows)], rows
         start += len(rows)
-    ends = [round(sum(fractions[: k + 1]) * n) for k in range(len(fractions) - 1)]
-    splits = torch.tensor_split(x, ends)
-    return assemble(splits, preprocess, names, columns=columns)
 
 
 def _chosen(known: Sequence[str], choices: Choices, origin: str) -> tuple[tuple[str, ...], int]:
@@ -87,25 +124,23 @@ def _chosen(known: Sequence[str], choices: Choices, origin: str) -> tuple[tuple[
     return tuple(used[j] for j in order), len(given)
 
 
-def _check(path: Path, choices: Choices, kinds: set[str]) -> None:
-    """Raise for what has to see all rows at once.
-
-    Raises:
-        DataError: By name.
-    """
+def _wrong(choices: Choices, kinds: set[str]) -> list[str]:
+    """Return the names of what has to see all rows at once."""
     asked = {
         "kinds": choices.kinds, "dequantise": choices.dequantise, "support": choices.support,
         "weights": choices.weights, "where": choices.where, "time": choices.time,
         "nan": choices.nan != "refuse",
     }  # fmt: skip
     wrong = [name for name, value in asked.items() if value]
-    wrong += [f"columns of type {kind}" for kind in sorted(kinds - {"float", "double"})]
-    if wrong:
-        raise DataError(
-            f"{path} does not fit run.memory and cannot be streamed with {', '.join(wrong)}: write "
-            "the rows and columns that are used to a .npy or .parquet file of floating-point "
-            "numbers first, or raise run.memory"
-        )
+    return wrong + [f"columns of type {kind}" for kind in sorted(kinds - {"float", "double"})]
+
+
+def _unfit(path: Path, wrong: list[str]) -> DataError:
+    return DataError(
+        f"{path} does not fit run.memory and cannot be streamed with {', '.join(wrong)}: write "
+        "the rows and columns that are used to a .npy or .parquet file of floating-point "
+        "numbers first, or raise run.memory"
+    )
 
 
 def _opened(path: Path) -> tuple[tuple[str, ...], dict[str, str], int, Any] | None:

@@ -1,6 +1,6 @@
 """One run by several processes: who they are, and how rows and sums are divided among them."""
 
 from wopt.parallel.rows import over_rows
-from wopt.parallel.team import SOLO, Team, alone, joined, team
+from wopt.parallel.team import SOLO, Team, alone, joined, loading, sharing, team
 
-__all__ = ["SOLO", "Team", "alone", "joined", "over_rows", "team"]
+__all__ = ["SOLO", "Team", "alone", "joined", "loading", "over_rows", "sharing", "team"]

@@ -9,13 +9,16 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import TypeVar
 
 import torch
 
 from wopt.errors import TeamError, WoptError
 from wopt.parallel.team import Team, alone, joined, team
 
-__all__ = ["by_first", "launched", "restarted", "told_by_first"]
+__all__ = ["by_first", "launched", "of_first", "restarted", "told_by_first"]
+
+T = TypeVar("T")
 
 _POLL = 0.05
 
@@ -106,6 +109,18 @@ def by_first(action: Callable[[], None]) -> None:
         raise failed
     if status:
         raise SystemExit(status)
+
+
+def of_first(make: Callable[[], T]) -> T | None:
+    """Return what the first process makes; ``None`` on the others. If it fails, all end.
+
+    Raises:
+        WoptError: As :func:`by_first`.
+        SystemExit: Likewise.
+    """
+    made: list[T] = []
+    by_first(lambda: made.append(make()))
+    return made[0] if made else None
 
 
 def told_by_first(key: str, make: Callable[[], str]) -> str:

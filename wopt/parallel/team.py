@@ -15,7 +15,7 @@ from wopt.errors import ConfigError, WoptError
 from wopt.parallel import collective, interrupt
 from wopt.parallel.agreement import numbers_in, with_numbers
 
-__all__ = ["SOLO", "Team", "alone", "joined", "team"]
+__all__ = ["SOLO", "Team", "alone", "joined", "loading", "sharing", "team"]
 
 T = TypeVar("T")
 
@@ -186,6 +186,7 @@ SOLO = Team()
 """One process that shares nothing."""
 
 _current = SOLO
+_loading: Team | None = None
 
 
 def team() -> Team:
@@ -208,6 +209,31 @@ def joined(of: Team) -> Iterator[Team]:
         yield of
     finally:
         _current = before
+
+
+@contextlib.contextmanager
+def sharing(of: Team | None) -> Iterator[None]:
+    """Load inside what is this process's of the training rows, and no more; ``None`` for all.
+
+    Example:
+        >>> with sharing(Team(rank=1, size=2)):
+        ...     loading().span(10)
+        slice(5, 10, None)
+    """
+    global _loading
+    before, _loading = _loading, of
+    try:
+        yield
+    finally:
+        _loading = before
+
+
+def loading() -> Team | None:
+    """Return the team whose processes load their own training rows; ``None`` where each all.
+
+    It is known where a process works alone (:func:`alone`), too: sources are asked there.
+    """
+    return _loading
 
 
 def alone() -> contextlib.AbstractContextManager[Team]:

@@ -77,6 +77,12 @@ def _of_data(result: RunResult) -> Iterator[Card]:
     if result.nll_error is not None:
         note += f"; standard error {number(result.nll_error, 2)}"
     yield Card("nll_test", "Test NLL", nll, "nats", note, True)
+    note = "mean over test rows, an upper bound of a code's"
+    if result.published:
+        others = (f"{name} {number(bits, 3)}" for name, bits in result.published.items())
+        note += f"; published: {', '.join(others)}"
+    bits = result.bits_per_dim
+    yield Card("bits_per_dim", "Bits per dimension", bits, "", note, True)
     if gain is not None:
         yield Card(
             "gain",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from wopt.config.model import RunConfig
 from wopt.mapped import rooms
+from wopt.parallel import Team, sharing
 from wopt.parallel.launch import launched
 from wopt.store.directory import RunDirectory
 
@@ -27,10 +28,16 @@ def carried_out(config: RunConfig, out: Path) -> Iterator[None]:
         TeamError: They do not find each other.
     """
     run, folder = config.run, RunDirectory(out).particles
-    with launched(run.shards, run.timeout, config.device) as of, rooms(folder, run.memory):
-        try:
-            yield
-        finally:
-            if of.first:  # the others end while it still measures
-                with contextlib.suppress(OSError):  # what a killed process has left stays
-                    folder.rmdir()
+    # The others end while the first still measures.
+    with (
+        launched(run.shards, run.timeout, config.device) as of,
+        rooms(folder, run.memory, passing=of.first),
+        sharing(of if _by_shard(config, of) else None),
+    ):
+        yield
+
+
+def _by_shard(config: RunConfig, of: Team) -> bool:
+    """Whether processes load their own training rows: nothing looks at all before the steps."""
+    planned = config.plan is not None and not config.plan.told
+    return config.run.hold == "shard" and of.size > 1 and not planned and not config.smooth_time

@@ -72,7 +72,7 @@ def certify_run(
         table = table | {"certify": {**table.get("certify", {}), **options}}
     config = validate(table, str(directory.config))
     with directory.lock():
-        with rooms(directory.particles, config.run.memory):
+        with rooms(directory.particles, config.run.memory, passing=True):
             prepared = prepare(config)
             changed = None
             if prepared.loaded is not None:

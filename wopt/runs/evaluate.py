@@ -57,6 +57,7 @@ def evaluate(prepared: Prepared, blocks: list[FlowBlock], test: Particles) -> Ru
         nll_error=nll_error,
         nll_gaussian=None if forward else _gaussian_nll(dataset),
         bits_per_dim=bits_per_dim(nll_mean, dataset.dim, dataset.cell),
+        published=dict(dataset.published or {}),
         entropy=dataset.entropy,
         kl=kl,
         kl_error=kl_error,

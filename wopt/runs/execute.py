@@ -11,24 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from wopt.capabilities import Capability
 from wopt.certify.remember import remembering
 from wopt.certify.sampler import BLIND, SamplerReport, measure_flow
 from wopt.config.model import RunConfig, to_table, validate
 from wopt.data.dataset import Dataset
-from wopt.data.snapshots import PopulationsReport
 from wopt.errors import ConfigError, UserError, WoptError
 from wopt.files import replacing, write_json
 from wopt.flow import Flow
-from wopt.flow.at_time import at_times
 from wopt.flow.own import free, in_own_units
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import SILENT, Listener, Listeners
 from wopt.parallel import alone, team
 from wopt.parallel.interrupt import noting
-from wopt.parallel.launch import by_first
+from wopt.parallel.launch import by_first, of_first
 from wopt.report import collect, render
 from wopt.runs.carry import carried_out
 from wopt.runs.certify import Carried, certify, kept_effort
@@ -39,6 +36,7 @@ from wopt.runs.hold import hold
 from wopt.runs.log import RunLog
 from wopt.runs.loop import Ended, make_steps
 from wopt.runs.losses import LossLog
+from wopt.runs.populations import judged
 from wopt.runs.precise import audited
 from wopt.runs.prepare import Prepared, conditions_of, particles_of, prepare
 from wopt.runs.sampler import with_sampler
@@ -103,11 +101,12 @@ def begin(
     table = to_table(config) | {"model": model, "versions": versions()}
     _check_readable(table, out)
     directory = RunDirectory(out)
-    with carried_out(config, out), _claimed(directory, new=True):
+    with carried_out(config, out):
         prepared = hold(prepared)
-        by_first(lambda: directory.create(table))
-        state = _first(directory, prepared)
-        return _completed(directory, config, prepared, state, listener, began, report)
+        with _claimed(directory, new=True):
+            by_first(lambda: directory.create(table))
+            state = _first(directory, prepared)
+            return _completed(directory, config, prepared, state, listener, began, report)
 
 
 def _first(directory: RunDirectory, prepared: Prepared) -> State:
@@ -140,7 +139,9 @@ def resume(out: Path, listener: Listener = SILENT, *, report: bool = True) -> Ru
     config = validate(directory.read_config(), str(directory.config))
     with carried_out(config, out), _claimed(directory):
         prepared = _alone(config)
-        changed = check_data(directory, config.source, prepared.loaded or _dataset(prepared))
+        # The first process has all rows, whatever others hold.
+        loaded = prepared.loaded or _dataset(prepared)
+        changed = of_first(lambda: check_data(directory, config.source, loaded))
         prepared = hold(prepared)
         config = permitted(config, listener, directory.config)
         dataset, start = _dataset(prepared), (prepared.train, prepared.valid)
@@ -315,21 +316,8 @@ class _Execution:
             result,
             versions=versions(),
             sampler=self._sampler(flow),
-            populations=self._populations(flow),
+            populations=judged(self.config, flow, self.listener),
         )
-
-    def _populations(self, flow: Flow) -> PopulationsReport | None:
-        """Measure a flow through snapshots: what arrives, and guesses of what was left out."""
-        source, seed = self.config.source, derive(self.config.seed, "populations")
-        snapshots, blocks = source.snapshots(), len(flow.blocks)
-        if snapshots is None or not blocks:
-            return None
-        clock = snapshots.clock(blocks)
-
-        def carry(x: Tensor, begin: float, time: float) -> Tensor:
-            return at_times(flow, clock, x, begin, [time])[0][0].cpu()
-
-        return source.judge(carry, blocks, seed)
 
     def _sampler(self, flow: Flow) -> SamplerReport | None:
         """Measure a model that is to sample its target: both sides of log Z, the weights."""

@@ -37,10 +37,11 @@ def hold(prepared: Prepared) -> Prepared:
         return prepared
     problem = dataclasses.replace(prepared.problem, draw=None)
     made = dataclasses.replace(prepared, problem=problem, train=held(prepared.train))
-    if of.first or made.dataset is None:
+    data = made.dataset
+    if of.first or data is None:
         return made
-    few = dataclasses.replace(made.dataset, train=made.dataset.train[:2].clone())
-    return dataclasses.replace(made, dataset=few, loaded=None)
+    few = {name: getattr(data, name)[:2].clone() for name in ("train", "valid", "test")}
+    return dataclasses.replace(made, dataset=dataclasses.replace(data, **few), loaded=None)
 
 
 def _needs_all(config: RunConfig, n: int) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from wopt.particles import Particles
 from wopt.runs.prepare import Prepared
 from wopt.train.problem import State
 
-__all__ = ["audited"]
+__all__ = ["audited", "doubled"]
 
 
 def audited(prepared: Prepared, state: State) -> tuple[Prepared, State]:
@@ -25,17 +25,18 @@ def audited(prepared: Prepared, state: State) -> tuple[Prepared, State]:
     trace = state.valid
     valid = dataclasses.replace(
         trace,
-        before=_doubled(trace.before),
+        before=doubled(trace.before),
         ahead=None if trace.ahead is None else blocks[-1],
     )
     config = prepared.config.model_copy(update={"dtype": "float64"})
     return (
-        dataclasses.replace(prepared, config=config, valid=_doubled(prepared.valid)),
+        dataclasses.replace(prepared, config=config, valid=doubled(prepared.valid)),
         dataclasses.replace(state, blocks=tuple(blocks), valid=valid),
     )
 
 
-def _doubled(particles: Particles) -> Particles:
+def doubled(particles: Particles) -> Particles:
+    """Return particles in float64."""
     names = ("points", "weights", "log_det", "log_density_start")
     tensors = {name: getattr(particles, name) for name in names}
     return dataclasses.replace(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -18,9 +18,11 @@ from wopt.data.smooth import smooth_dataset, smoothed
 from wopt.data.transform import AffineTransform
 from wopt.errors import CapabilityError, DataError
 from wopt.flow import Base, Chain, Flow, Inverse, SourceBase, TargetBase
+from wopt.held import own_rows
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.conditional import conditional
 from wopt.interfaces.objective import Objective
+from wopt.parallel import Team, loading
 from wopt.particles import Particles, split_conditions
 from wopt.push import in_batches
 from wopt.seeds import derive, generator
@@ -131,7 +133,7 @@ def prepare(
     density = log_density_of(dataset) if known and not dataset.condition else None
     weights = dataset.weights or (None, None)
     train, valid = placed or (
-        particles_of(start, start.train, config, known=everywhere, weights=weights[0]),
+        _train(start, config, known=everywhere, weights=weights[0]),
         particles_of(start, start.valid, config, known=True, weights=weights[1]),
     )
     units, names = dataset.transform, dataset.names
@@ -209,6 +211,28 @@ def _check(config: RunConfig, objective: Objective, dataset: Dataset) -> None:
         )
 
 
+def _train(
+    dataset: Dataset, config: RunConfig, *, known: bool, weights: Tensor | None
+) -> Particles:
+    """Return the training particles, or those of them that this process is to load.
+
+    With ``run.shards`` rows of different shards are placed apart, so that who places them changes
+    no bit.
+    """
+    of, rows = loading(), dataset.train
+    total = len(rows) if dataset.shared is None else dataset.shared
+    cuts = Team(fixed=config.run.shards).bounds(total)
+    if of is None:
+        return particles_of(dataset, rows, config, known=known, weights=weights, cuts=cuts)
+    span, bounds = of.span(total), of.bounds(total)
+    cuts = [slice(bounds[k].start - span.start, bounds[k].stop - span.start) for k in of.mine]
+    if dataset.shared is None:
+        rows = rows[span].clone()
+        weights = None if weights is None else weights[span]
+    own = particles_of(dataset, rows, config, known=known, weights=weights, cuts=cuts)
+    return own_rows(own, total)
+
+
 def particles_of(
     dataset: Dataset,
     x: Tensor,
@@ -216,16 +240,31 @@ def particles_of(
     *,
     known: bool,
     weights: Tensor | None = None,
+    cuts: Sequence[slice] | None = None,
 ) -> Particles:
-    """Return rows as particles in the flow's coordinates, with their density if ``known``."""
+    """Return rows as particles in the flow's coordinates, with their density if ``known``.
+
+    Args:
+        dataset: What they are of.
+        x: The rows, in the data's units.
+        config: The run's options.
+        known: Whether their density is wanted, where the dataset knows it.
+        weights: Of the rows.
+        cuts: Parts of them that are placed apart.
+    """
     like = {"dtype": getattr(torch, config.dtype), "device": config.device}
-    density = None
-    if known and dataset.log_density is not None:
+
+    def density_at(x: Tensor) -> Tensor:
+        assert dataset.log_density is not None
         by_row = dataset.transform.row_log_det(x)
         known_at = dataset.log_density(x) - dataset.transform.log_det
-        density = (known_at if by_row is None else known_at - by_row).to(**like)
+        return (known_at if by_row is None else known_at - by_row).to(**like)
+
+    density = None
+    if known and dataset.log_density is not None:
+        density = density_at(x) if cuts is None else in_batches(density_at, x, len(x), cuts)
     z = in_batches(
-        lambda part: dataset.transform(part).to(**like), x, max(1, _VALUES // dataset.dim)
+        lambda part: dataset.transform(part).to(**like), x, max(1, _VALUES // dataset.dim), cuts
     )
     weights = None if weights is None else weights.to(**like)
     particles = Particles.start(z, weights, density)

@@ -183,12 +183,16 @@ class Solution:
             ('affine', 1.0)
         """
         from wopt.runs.certify import certify
+        from wopt.runs.precise import audited, doubled
 
         if isinstance(particles, int):
             options, particles = {**options, "particles": particles}, None
+        prepared, state = audited(self.prepared, self.state)
+        if particles is not None and prepared is not self.prepared:
+            particles = doubled(particles)
         return certify(
-            self.prepared,
-            self.state,
+            prepared,
+            state,
             particles=particles,
             options=options,
             lower=self.lower,

@@ -11,6 +11,7 @@ import torch
 
 from wopt.certify.options import CertifyOptions
 from wopt.config.model import RunConfig, validate
+from wopt.config.precision import check_precision
 from wopt.config.read import read_toml
 from wopt.data.transform import AffineTransform, How
 from wopt.interfaces.conditional import conditional
@@ -18,6 +19,7 @@ from wopt.interfaces.listener import SILENT
 from wopt.interfaces.source import Source
 from wopt.particles import Particles, split_conditions
 from wopt.plan.facts import BUDGET
+from wopt.precision import Precision
 from wopt.runs.memory import Rows
 from wopt.runs.planned import prepared_run
 from wopt.runs.prepare import Prepared, problem_of
@@ -52,6 +54,8 @@ def solve(
     seed: int = 0,
     dtype: str | torch.dtype = "float32",
     device: str = "cpu",
+    precision: Precision | None = None,
+    compile: bool = False,
     valid: Particles | None = None,
     transform: AffineTransform | None = None,
     budget: float | str | None = None,
@@ -77,6 +81,9 @@ def solve(
         seed: Of the random numbers; the same seed gives the same run.
         dtype: Of particles and maps, where the source is no particles.
         device: Where to train, likewise.
+        precision: To what nets round the matrices that they multiply in training: ``"tf32"`` (on
+            CUDA devices) or ``"bf16"``; nothing is rounded by default.
+        compile: Whether ``torch.compile`` makes the code of maps in training.
         valid: Held-out particles beside particles; without them ``source`` serves, which is right
             for quadrature nodes.
         transform: The preprocessing that was applied to particles, for the model's units.
@@ -112,6 +119,8 @@ def solve(
         "dtype": str(dtype).removeprefix("torch."), "device": device, "tracker": tracker,
     }  # fmt: skip
     table = {key: value for key, value in given.items() if value is not None}
+    if precision is not None or compile:
+        table["run"] = {"precision": precision, "compile": compile}
     told = listener_of(listener)
     if isinstance(source, Particles):
         prepared = _from_particles(table, source, source if valid is None else valid, transform)
@@ -149,6 +158,8 @@ def fit(
     seed: int = 0,
     dtype: str | torch.dtype = "float32",
     device: str = "cpu",
+    precision: Precision | None = None,
+    compile: bool = False,
     budget: float | str | None = None,
     tracker: Any = None,
     listener: ListenerLike = None,
@@ -190,6 +201,8 @@ def fit(
         seed: Of the random numbers; the same seed gives the same run.
         dtype: Of the particles and maps.
         device: Where to train.
+        precision: To what nets round in training, as in :func:`solve`.
+        compile: Whether maps are compiled in training, likewise.
         budget: CPU seconds of training, a number or ``"5min"``; 60 by default.
         tracker: Where records of steps are sent, as in :func:`solve`.
         listener: Who is told of the work, likewise.
@@ -212,7 +225,7 @@ def fit(
         Rows(x, conditions, *table), budget=budget, objective=objective, scheme=scheme, block=block,
         blocks=blocks, solver=solver, refine=refine, guard=guard, stop=stop, certify=certify,
         model="pull_back", smooth_time=smooth_time, seed=seed, dtype=dtype, device=device,
-        tracker=tracker, listener=listener,
+        precision=precision, compile=compile, tracker=tracker, listener=listener,
     ))  # fmt: skip
 
 
@@ -260,6 +273,7 @@ def _from_particles(
 ) -> Prepared:
     """Prepare a solve from particles that are where they should be already."""
     config = validate({**table, "source": Rows(train.points)})
+    check_precision(config)
     objective = config.objective
     if train.condition:
         _, given = split_conditions(train.points, train.condition)
@@ -271,6 +285,8 @@ def _from_particles(
         log_density=train.log_density_start is not None,
         dim=train.dim,
         condition=train.condition,
+        rounded=config.run.precision is not None,
+        compiled=config.run.compile,
     )
     units = transform or AffineTransform.fit(train.points.cpu(), "none")
     problem = problem_of(config, objective, float(units.log_det))

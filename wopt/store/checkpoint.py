@@ -15,7 +15,7 @@ from wopt.data.columns import Columns
 from wopt.data.table_transform import TableTransform
 from wopt.data.transform import AffineTransform
 from wopt.errors import DamagedError, RunError
-from wopt.held import HeldParticles, held
+from wopt.held import HeldParticles, held, own_rows
 from wopt.interfaces.block import FlowBlock, new_block
 from wopt.parallel import team
 from wopt.particles import Particles
@@ -25,6 +25,7 @@ from wopt.store.directory import RunDirectory
 from wopt.store.pieces import (
     count_pieces,
     drop_pieces,
+    read_own,
     read_pieces,
     write_pieces,
     write_share,
@@ -156,8 +157,9 @@ def load_state(
     chains = tensors.pop("chains", None)
     blocks = tuple(load_blocks(run, config, dim, condition))
     ahead = blocks[-1] if known.ahead and blocks else None
+    shared = None
     if known.pieces is not None:
-        rows = read_pieces(run.pieces, known.pieces)
+        rows, shared = _read_rows(run, config, known.pieces)
         tensors |= {f"train.{name}": value for name, value in rows.items()}
     check_particles(run.state, tensors, ("train", "valid"), dim, config.dtype)
     try:
@@ -168,7 +170,9 @@ def load_state(
             train = Trace(_begun(run, start, list(known.begun)))
         else:
             train = _trace(tensors, "train", config, condition)
-            if config.run.hold == "shard":
+            if shared is not None:
+                train = dataclasses.replace(train, before=own_rows(train.before, shared))
+            elif config.run.hold == "shard":
                 train = dataclasses.replace(train, before=held(train.before))
     except (KeyError, ValueError, TypeError) as error:
         raise DamagedError(f"{run.state}: is damaged: {error!r}") from None
@@ -184,6 +188,15 @@ def load_state(
         start,
         None if chains is None else chains.to(train.before.points),
     )
+
+
+def _read_rows(
+    run: RunDirectory, config: RunConfig, index: str
+) -> tuple[dict[str, Tensor], int | None]:
+    """Return training particles in files of their own; if they are a share, of how many."""
+    if config.run.hold == "shard" and team().size > 1:
+        return read_own(run.pieces, index, team())
+    return read_pieces(run.pieces, index), None
 
 
 def load_blocks(

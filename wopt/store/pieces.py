@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from wopt.tensors import read_tensors, write_tensors
 __all__ = [
     "count_pieces",
     "drop_pieces",
+    "read_own",
     "read_pieces",
     "write_pieces",
     "write_share",
@@ -124,27 +126,54 @@ def read_pieces(folder: Path, index: str) -> dict[str, Tensor]:
     Raises:
         DamagedError: The index or a file is missing or damaged.
     """
+    return _read(folder, index, lambda total: slice(0, total))[0]
+
+
+def read_own(folder: Path, index: str, of: Team) -> tuple[dict[str, Tensor], int]:
+    """Return the rows that this process of a team holds, and how many all have.
+
+    Only files that have some of them are read.
+
+    Args:
+        folder: Where the index is.
+        index: Its name.
+        of: The team.
+
+    Raises:
+        DamagedError: The index or one of these files is missing or damaged.
+    """
+    return _read(folder, index, of.span)
+
+
+def _read(folder: Path, index: str, which: Callable[[int], slice]) -> tuple[dict[str, Tensor], int]:
+    """Return the rows of a span of all, given how many there are, and that number."""
     check_no_link(folder)
     path = folder / _own(folder, index)
     try:
         known = parsed_json(read_text(path))
         _check_sizes(folder, known)
-        whole = {
-            key: room(shape, _DTYPES[dtype])[0] for key, (shape, dtype) in known["tensors"].items()
-        }
-        start = 0
-        for file, count in known["files"].items():
-            parts, _ = read_tensors(folder / file)
-            for key, into in whole.items():
-                into[start : start + count] = parts[key]
-            start += count
-        if any(start != len(t) for t in whole.values()):
+        total = sum(known["files"].values())
+        if any(shape[0] != total for shape, _ in known["tensors"].values()):
             raise ValueError("rows are missing")
+        span, start = which(total), 0
+        own = {
+            key: room((span.stop - span.start, *shape[1:]), _DTYPES[dtype])[0]
+            for key, (shape, dtype) in known["tensors"].items()
+        }
+        for file, count in known["files"].items():
+            a, b = max(start, span.start), min(start + count, span.stop)
+            if a < b:
+                parts, _ = read_tensors(folder / file)
+                for key, into in own.items():
+                    if len(parts[key]) != count:
+                        raise ValueError(f"{file} has another number of rows")
+                    into[a - span.start : b - span.start] = parts[key][a - start : b - start]
+            start += count
     except FileNotFoundError:
         raise DamagedError(f"{path}: is missing, so the run is damaged") from None
-    except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, IndexError, RuntimeError) as error:
         raise DamagedError(f"{path}: is damaged: {error!r}") from None
-    return whole
+    return own, total
 
 
 def _own(folder: Path, name: object) -> str:

@@ -27,6 +27,7 @@ class RunResult(Typed):
         nll_gaussian: That of a fitted Gaussian.
         bits_per_dim: Of data on a grid of cells of width w, (NLL/d - log w)/log 2: an upper bound
             of the bits that the model needs for a column of a row, in the mean.
+        published: Bits per dimension that others have published of such data, by name.
         entropy: Of the source, nats, where it is known.
         kl: The divergence ``kl_of``, nats, where both densities are known (an estimate, which
             noise, or a density that is not normalised, can make negative).
@@ -58,6 +59,7 @@ class RunResult(Typed):
     nll_error: float | None = None
     nll_gaussian: float | None = None
     bits_per_dim: float | None = None
+    published: dict[str, float] = dataclasses.field(default_factory=dict)
     entropy: float | None = None
     kl: float | None = None
     kl_error: float | None = None

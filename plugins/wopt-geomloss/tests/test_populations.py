@@ -223,6 +223,29 @@ def test_a_run_through_populations(cells, command, monkeypatch):
     assert rows["v_a"][rows["time"] == 1].mean() == pytest.approx(SHIFT[0] / 2, abs=0.25)
 
 
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (wopt.DataError("no such plan"), "populations are not judged: no such plan"),
+        (ValueError("of a plugin"), "ValueError: of a plugin"),
+    ],
+)
+def test_a_run_whose_judge_fails_stands_and_says_so(cells, command, monkeypatch, error, says):
+    def judged(*args):
+        raise error
+
+    monkeypatch.setattr("wopt_geomloss.populations.judge.judged", judged)
+    monkeypatch.chdir(cells.parent)
+    quick = CONFIG.replace("iterations = 60", "iterations = 1")
+    (cells.parent / "cells.toml").write_text(quick)
+    status, said = command("run", "cells.toml", "--out", "out", "--quiet")
+    assert (status, says in said) == (0, True)
+    out = cells.parent / "out"
+    assert json.loads((out / "result.json").read_text())["populations"] is None
+    assert says in (out / "log.txt").read_text()
+    assert (out / "report.html").exists()
+
+
 def test_times_that_are_not_there_are_told(cells, command, monkeypatch):
     monkeypatch.chdir(cells.parent)
     quick = CONFIG.replace("iterations = 60", "iterations = 1")

@@ -303,14 +303,54 @@ def test_a_convolution_is_the_formula_of_its_docstring(make):
     torch.testing.assert_close(found, torch.cat(expected), rtol=1e-12, atol=1e-12)
 
 
+def test_a_limit_bounds_what_is_seen_of_a_pixel_and_keeps_the_trace(make):
+    window = Window((3, 3), 3, (1, 2), limit=1.5)
+    net = make_net("conv", Shape(8, 4, "silu", 2.0, True), 2, window).double()
+    for number, parameter in enumerate(net.parameters()):
+        draw = torch.Generator().manual_seed(number)
+        torch.nn.init.normal_(parameter, std=0.4, generator=draw)
+    (z,) = points((5, 8))
+    v, divergence = net.field(True)(0.3, z)
+    trace = jacobians(lambda g: net.field(False, g), 0.3, z).diagonal(dim1=1, dim2=2).sum(1)
+    torch.testing.assert_close(divergence, trace, rtol=1e-10, atol=1e-10)
+    far, farther = z.clone(), z.clone()
+    far[:, 4], farther[:, 4] = 30.0, 3000.0
+    one, other = (net.field(False)(0.3, at)[0].detach() for at in (far, farther))
+    torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+    assert float((one - v.detach()).abs().max()) > 0.1
+
+
+@pytest.mark.parametrize("dim", [7, 8])
+def test_pixels_that_rows_lack_are_zeros_and_stay_away(make, dim):
+    """The whole image's net, cut to the rows' pixels, with the trace of its Jacobian there."""
+    window = Window((3, 3), 3, (1, 2))
+    net = make_net("conv", Shape(dim, 4, "silu", 2.0, True), 2, window).double()
+    whole = make_net("conv", Shape(9, 4, "silu", 2.0, True), 2, window).double()
+    for number, (one, other) in enumerate(zip(net.parameters(), whole.parameters(), strict=True)):
+        draw = torch.Generator().manual_seed(number)
+        torch.nn.init.normal_(other, std=0.4, generator=draw)
+        one.data.copy_(other.data[:dim] if other.shape == (9, 4) else other.data)
+    (z,) = points((5, dim))
+    v, divergence = net.field(True)(0.3, z)
+    filled = torch.cat([z, z.new_zeros(5, 9 - dim)], dim=1)
+    expected = whole.field(False)(0.3, filled)[0][:, :dim]
+    torch.testing.assert_close(v, expected, rtol=1e-12, atol=1e-12)
+    trace = jacobians(lambda g: net.field(False, g), 0.3, z).diagonal(dim1=1, dim2=2).sum(1)
+    torch.testing.assert_close(divergence, trace, rtol=1e-10, atol=1e-10)
+
+
 def test_windows_that_are_none():
     shape = Shape(6, 4, "tanh", 1.0, True)
-    with pytest.raises(wopt.ConfigError, match="a row of 6 coordinates is no square; set `image"):
+    with pytest.raises(wopt.ConfigError, match="a row of 6 coordinates is no square"):
         make_net("conv", shape)
     with pytest.raises(wopt.ConfigError, match="is not 2 x 2 pixels"):
         make_net("conv", shape, None, Window((2, 2)))
+    with pytest.raises(wopt.ConfigError, match="is not 3 x 3 pixels"):
+        make_net("conv", shape, None, Window((3, 3)))
     with pytest.raises(wopt.ConfigError, match="kernel = 4: it must be odd"):
         Window(kernel=4)
+    with pytest.raises(wopt.ConfigError, match="limit = 0: it must be positive"):
+        Window(limit=0.0)
     with pytest.raises(wopt.ConfigError, match="dilations"):
         Window(dilations=())
     with pytest.raises(wopt.ConfigError, match=r'net deep sees no window.*net = "conv"'):

@@ -76,6 +76,7 @@ def test_bits_of_uniform_levels_are_eight(tmp_path):
         "name": "idx",
         "path": str(write(tmp_path / "x.idx", levels)),
         "split": [0.5, 0.25, 0.25],
+        "published": {"Coin": 8.0},
     }
     few = {"solver": {"iterations": 2}, "stop": {"steps": 1}, "certify": {"enabled": False}}
     wopt.run({"source": source, "block": "affine", **few}, tmp_path / "run")
@@ -83,3 +84,8 @@ def test_bits_of_uniform_levels_are_eight(tmp_path):
     more = (math.log(2 * math.pi / 12) / 2 + 0.5) / math.log(2)
     assert result.bits_per_dim == pytest.approx(8 + more, abs=0.03)
     assert result.bits_per_dim == pytest.approx(result.nll_test / 15 / math.log(2))
+    assert result.published == {"Coin": 8.0}
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "Bits per dimension" in page
+    assert "published: Coin 8" in page
+    assert "Generated beside real" in page

@@ -22,23 +22,29 @@ class Window:
     """What a pixel sees of its image.
 
     Attributes:
-        image: Height and width, in pixels; ``None``: a square.
+        image: Height and width, in pixels; ``None``: a square. Rows may lack some of its last
+            row's last pixels, as those of patches do whose mean was taken away.
         kernel: Side of a kernel, odd.
         dilations: Distances of neighbouring taps, one kernel each.
+        limit: l, where x is seen as l tanh(x / l), so that one pixel far from all that was trained
+            on does not carry its neighbours away; ``None``: as it is.
 
     Raises:
-        ConfigError: A kernel has no middle, or there is none.
+        ConfigError: A kernel has no middle, or there is none; or the limit is not positive.
     """
 
     image: tuple[int, int] | None = None
     kernel: int = 5
     dilations: tuple[int, ...] = (1,)
+    limit: float | None = None
 
     def __post_init__(self) -> None:
         if self.kernel < 1 or self.kernel % 2 == 0:
             raise ConfigError(f"window: kernel = {self.kernel}: it must be odd, to have a middle")
         if not self.dilations or min(self.dilations) < 1:
             raise ConfigError("window: dilations: one whole number of at least 1 for each kernel")
+        if self.limit is not None and not self.limit > 0:
+            raise ConfigError(f"window: limit = {self.limit:g}: it must be positive, say 8")
 
     @property
     def taps(self) -> int:
@@ -46,29 +52,48 @@ class Window:
         return len(self.dilations) * self.kernel**2
 
     def sides(self, pixels: int) -> tuple[int, int]:
-        """Return height and width of images of so many pixels.
+        """Return height and width of images of so many pixels, or of some more in the last row.
 
         Raises:
             ConfigError: There are no such images.
         """
         side = math.isqrt(pixels)
         height, width = self.image or (side, side)
-        if height * width != pixels:
+        lacking = height * width - pixels
+        if lacking if self.image is None else not 0 <= lacking < width:
             told = "is no square" if self.image is None else f"is not {height} x {width} pixels"
             raise ConfigError(
                 f'ODEBlock: net = "conv": a row of {pixels} coordinates {told}; set '
-                "`image = [height, width]`, with rows that hold every pixel"
+                "`window.image = [height, width]`, with rows that hold every pixel but for some of "
+                "the last row's last ones"
             )
         return height, width
 
+    def seen(self, z: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the values that windows show, and their derivatives; ``None`` where these are 1.
+
+        Example:
+            >>> value, slope = Window(limit=8.0).seen(torch.tensor([0.0, 1.0, 190.0]))
+            >>> [round(float(x), 2) for x in value], [round(float(x), 2) for x in slope]
+            ([0.0, 0.99, 8.0], [1.0, 0.98, 0.0])
+        """
+        if self.limit is None:
+            return z, None
+        share = torch.tanh(z / self.limit)
+        return self.limit * share, 1 - share.square()
+
     def of(self, z: Tensor, sides: tuple[int, int]) -> Tensor:
-        """Return the windows of images ``(n, m)``, zero beyond the edge, ``(n, m, taps)``."""
-        images = z.reshape(-1, 1, *sides)
+        """Return the windows of the m pixels of images ``(n, m)``, shape ``(n, m, taps)``.
+
+        Beyond the edge, and at pixels that rows lack, there are zeros.
+        """
+        pixels = z.shape[1]
+        images = F.pad(z, (0, sides[0] * sides[1] - pixels)).reshape(-1, 1, *sides)
         seen = [
             F.unfold(images, self.kernel, dilation=step, padding=step * (self.kernel // 2))
             for step in self.dilations
         ]
-        return torch.cat(seen, dim=1).transpose(1, 2)
+        return torch.cat(seen, dim=1)[..., :pixels].transpose(1, 2)
 
 
 class ConvVelocity(DeepVelocity):
@@ -85,13 +110,15 @@ class ConvVelocity(DeepVelocity):
         div v = sum_p w^T D_L W_L ... D_1 W1_0
 
     is exact, at the price of one tangent a pixel: no probe, no noise. Along a flow what a pixel
-    sees grows by a window at each evaluation.
+    sees grows by a window at each evaluation. Where the window has a limit l, u_p is made of
+    l tanh(x / l) in place of x, and the terms of div v have its slopes as factors. Pixels that rows
+    lack are zeros in the windows of others and have no velocity, which leaves all this so.
 
     Source: the exact trace of a net whose other inputs come in beside an elementwise one is Chen,
     Duvenaud, *Neural networks with cheap differential operators* (HollowNet), 2019.
 
     Args:
-        shape: What it is made of; m is the number of pixels.
+        shape: What it is made of; m is the number of pixels that rows hold.
         depth: L.
         window: What a pixel sees.
 
@@ -114,10 +141,14 @@ class ConvVelocity(DeepVelocity):
         layers = self.layers(self._middle(w1) if divergence else None)
 
         def velocity(t: float | Tensor, z: Tensor) -> tuple[Tensor, Tensor | None]:
-            seen = self.window.of(z, self.sides)
+            values, slopes = self.window.seen(z)
+            seen = self.window.of(values, self.sides)
             u = product(seen.flatten(0, 1), w1).view(*seen.shape[:2], -1)
             v, rate = layers((u + place + shift(t).unsqueeze(-2)).flatten(0, 1))
-            return v.reshape(z.shape), None if rate is None else rate.reshape(z.shape).sum(1)
+            if rate is None:
+                return v.reshape(z.shape), None
+            rates = rate.reshape(z.shape)
+            return v.reshape(z.shape), (rates if slopes is None else rates * slopes).sum(1)
 
         return velocity
 

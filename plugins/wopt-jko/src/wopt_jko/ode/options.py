@@ -102,6 +102,7 @@ Window = Annotated[
     conv.Window | None,
     Field(
         description="what a pixel sees, of net conv: {image = [height, width], kernel = 5, "
-        "dilations = [1]}; images are squares if not given"
+        "dilations = [1]}; images are squares if not given, and rows may lack some of the last "
+        "pixels of an `image` that is; limit = 8 bounds what is seen of a value far from others"
     ),
 ]

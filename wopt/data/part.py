@@ -1,0 +1,93 @@
+"""The rows of a table that one of several processes holds, and what it needs of the others."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor
+
+from wopt.data.columns import Columns
+from wopt.data.dataset import Dataset
+from wopt.data.table_transform import fit_transform
+from wopt.data.transform import How
+from wopt.errors import DataError
+from wopt.statistics import stride
+
+__all__ = ["Part"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """What a process reads of a shuffled table.
+
+    Attributes:
+        own: Its training rows, a span of all.
+        few: Training rows, evenly spaced among all, to which the preprocessing is fitted.
+        valid, test: Those splits.
+        total: How many training rows there are.
+    """
+
+    own: Tensor
+    few: Tensor
+    valid: Tensor
+    test: Tensor
+    total: int
+
+    @classmethod
+    def read(
+        cls,
+        placed: Iterable[tuple[Tensor, Tensor]],
+        n: int,
+        ends: Sequence[int],
+        span: slice,
+        like: tuple[int, torch.dtype],
+    ) -> Part:
+        """Return the part of a process; no more is held than it and a piece of the table.
+
+        Args:
+            placed: Places in the shuffled table and the rows that go there, piece by piece.
+            n: How many rows the table has.
+            ends: Where the training rows end, and the validation rows.
+            span: The training rows of this process.
+            like: Columns of a row, and its type.
+
+        Example:
+            >>> x = torch.arange(10.0)[:, None]
+            >>> part = Part.read([(torch.arange(10), x)], 10, [6, 8], slice(3, 6), (1, x.dtype))
+            >>> part.own[:, 0].tolist(), part.test[:, 0].tolist(), part.total
+            ([3.0, 4.0, 5.0], [8.0, 9.0], 6)
+        """
+        (columns, dtype), total = like, ends[0]
+        step = stride(total)
+        own = torch.empty(span.stop - span.start, columns, dtype=dtype)
+        few = torch.empty(len(range(0, total, step)), columns, dtype=dtype)
+        rest = torch.empty(n - total, columns, dtype=dtype)
+        for place, rows in placed:
+            _put(own, place - span.start, rows)
+            _put(rest, place - total, rows)
+            even = (place < total) & (place % step == 0)
+            few[place[even] // step] = rows[even]
+        valid, test = torch.tensor_split(rest, [ends[1] - total])
+        return cls(own, few, valid, test, total)
+
+    def dataset(self, how: How, names: tuple[str, ...], columns: Columns) -> Dataset | None:
+        """Return the dataset of this process; ``None`` where all rows have to be looked at.
+
+        Args:
+            how: The preprocessing, the same on every process.
+            names: The columns' names.
+            columns: What they are.
+        """
+        try:
+            transform = fit_transform(self.few, how, columns)
+        except DataError:  # a column that varies in few rows
+            return None
+        return Dataset(self.own, self.valid, self.test, transform, names, shared=self.total)
+
+
+def _put(into: Tensor, place: Tensor, rows: Tensor) -> None:
+    """Copy the rows whose places are in a tensor."""
+    inside = (place >= 0) & (place < len(into))
+    into[place[inside]] = rows[inside]
