@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import pytest
 import torch
 
 import wopt
@@ -73,6 +74,22 @@ def test_trials_choose_the_plan_that_learns(monkeypatch):
         assert chosen.table["solver"]["learning_rate"] == able.table["solver"]["learning_rate"]
         assert "of 2 tried briefly the best on held-out rows" in chosen.told
         assert chosen.seconds < 2 * chosen.facts.budget
+
+
+@pytest.mark.parametrize(("other", "chosen", "word"), [(0.98, 0, "none clearly"), (0.96, 1, "the")])
+def test_a_plan_is_not_left_for_one_that_is_hardly_better(monkeypatch, other, chosen, word):
+    plans = alternatives(facts(budget=4.0))[:2]
+    reached = {str(plan.table["block"]): v for plan, v in zip(plans, (1.0, other), strict=True)}
+
+    def trial(plan, ready):
+        held_out = reached[str(plan.table["block"])]
+        return Trial(held_out, plan.table["solver"]["iterations"], 40, 0.0)
+
+    monkeypatch.setattr("wopt.plan.selection._TELLING", 5)
+    monkeypatch.setattr("wopt.plan.selection._trial", trial)
+    found = choose(plans, ready)
+    assert found.table["block"] == plans[chosen].table["block"]
+    assert f"of 2 tried briefly {word} be" in found.told
 
 
 def test_what_trials_hold_out_is_apart_and_the_same_for_the_same_seed():
