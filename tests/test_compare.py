@@ -103,7 +103,7 @@ def test_what_has_no_density_challenges_nobody(poor_and_good, tmp_path):
     assert found.sides[0][2] is None
     assert found.sides[0][1] is not None
     assert found.level == pytest.approx(0.975)  # for two rivals together
-    assert "other is left out of the comparison" in found.reasons[0]
+    assert "the density of other challenges none" in found.reasons[0]
 
 
 def test_a_run_without_a_result_has_dashes(finished_run, tmp_path, command):

@@ -58,7 +58,7 @@ def duels(paths: Sequence[Path], names: Sequence[str]) -> Duels:
             scored.append(_scored(path, data))
         except (WoptError, UserError) as error:
             scored.append(None)
-            reasons.append(f"{name} is left out of the comparison: {error}")
+            reasons.append(f"the density of {name} challenges none: {error}")
     if len({one.split for one in scored if one is not None}) > 1:
         reasons.append(
             "Runs whose source or seed differs have other test rows, which the other may have been "
