@@ -23,7 +23,7 @@ MARKS = {
     **dict.fromkeys(("rose", "magic", "miniboone", "patches"), "*"),
     **dict.fromkeys(("moons", "clusters (synthetic)"), "t"),
     **dict.fromkeys(
-        ("banana", "diabetes", "mixed (synthetic)", "ringnorm", "twonorm", "waveform"), "changed"
+        ("banana", "diabetes", "mixed (synthetic)", "ringnorm", "shell", "twonorm", "waveform"), "changed"
     ),
 }  # fmt: skip
 """Settings were tuned on the set (``*``), a rule was (``t``), or one changed after its result."""
