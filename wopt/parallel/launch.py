@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -60,9 +60,10 @@ def _processes(of: Team, timeout: float, device: str) -> Iterator[None]:
     if device.startswith("cuda"):
         backend = "cpu:gloo,cuda:nccl"
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    limit = datetime.timedelta(seconds=timeout)
     try:
         torch.distributed.init_process_group(
-            backend, timeout=datetime.timedelta(seconds=timeout), rank=of.rank, world_size=of.size
+            backend, store=_store(of, limit), timeout=limit, rank=of.rank, world_size=of.size
         )
     except (RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
@@ -75,6 +76,23 @@ def _processes(of: Team, timeout: float, device: str) -> Iterator[None]:
     finally:
         signal.signal(signal.SIGTERM, before)
         torch.distributed.destroy_process_group()
+
+
+def _store(of: Team, limit: datetime.timedelta) -> Any:
+    """Return where processes find each other's addresses: those of this attempt alone.
+
+    A launcher by itself (``torchrun`` without ``--nnodes``) keeps one store for all its restarts,
+    where addresses of processes that have ended are found. Several launchers have a new one for
+    each, and do not count restarts alike.
+    """
+    from torch.distributed.distributed_c10d import PrefixStore
+    from torch.distributed.rendezvous import rendezvous
+
+    store, _, _ = next(rendezvous("env://", of.rank, of.size, timeout=limit))
+    if int(os.environ.get("GROUP_WORLD_SIZE", "1")) > 1:
+        return store
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    return PrefixStore(f"attempt {attempt}", store)
 
 
 def _told_to_end(_: int, __: FrameType | None) -> None:
