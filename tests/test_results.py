@@ -134,6 +134,7 @@ def test_the_cost_is_told_beforehand(tiny, tmp_path):
     assert events[0] == "phase"
 
 
+@pytest.mark.slow
 def test_the_score_is_pushed_in_many_dimensions(tiny, tmp_path):
     """Above 16 dimensions it was left out without a word."""
     tiny["source"] = {

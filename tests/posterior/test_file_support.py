@@ -123,6 +123,7 @@ def test_the_commands_speak_of_the_same_coordinates(command, run, tmp_path):
         assert float(said) == pytest.approx(mean, abs=0.1)
 
 
+@pytest.mark.slow
 def test_the_same_maps_as_those_of_wopt_sample(run):
     posterior = wopt.sample(
         lambda x: exact(x) + LOG_Z,

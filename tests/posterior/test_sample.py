@@ -44,6 +44,7 @@ def test_constraints_are_kept_and_their_log_dets_counted():
     assert bool(((found.means - exact).abs() < 5 * torch.tensor(found.report.means_error)).all())
 
 
+@pytest.mark.slow
 def test_no_mode_is_no_obstacle():
     """Neal's funnel has a density that is unbounded on the way to its neck."""
 
