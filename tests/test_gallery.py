@@ -50,6 +50,7 @@ def drawn(monkeypatch):
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda p: p.stem)
 @pytest.mark.filterwarnings("ignore:the fit failed:RuntimeWarning")
+@pytest.mark.slow
 def test_script(path, drawn, session, pictures):
     text = path.read_text()
     for pattern, small in SMALL:

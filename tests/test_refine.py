@@ -182,6 +182,7 @@ def test_fresh_draws_do_not_depend_on_the_training_rows():
     assert float((values[0] - other.log_prob(x)).abs().max()) > 1e-3
 
 
+@pytest.mark.slow
 def test_a_run_at_the_minimum_is_done_not_failed():
     x = torch.randn(400, 5, generator=torch.Generator().manual_seed(0))
     with pytest.warns(RuntimeWarning, match="the fit made no step"):

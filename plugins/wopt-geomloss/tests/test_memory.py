@@ -28,6 +28,7 @@ CODE = """
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize(("n", "m"), [(900, 900), (1500, 150)])
+@pytest.mark.slow
 def test_the_stated_need_covers_the_peak(n, m):
     words = [sys.executable, "-c", textwrap.dedent(CODE), str(n), str(m)]
     grown = float(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
