@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import math
-import os
 import re
 import shutil
 import uuid
@@ -26,7 +25,6 @@ _UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 _folder: Path | None = None
 _most = math.inf
-_made = 0
 
 
 def bytes_of(text: str) -> int:
@@ -103,16 +101,14 @@ def room(
     Raises:
         OSError: The disk has no room for it: writing to the map would kill the process (SIGBUS).
     """
-    global _made
     count = math.prod(shape)
     if _folder is None or not count or not (mapped or is_large(count * dtype.itemsize)):
         return torch.empty(tuple(shape), dtype=dtype), None
     _folder.mkdir(parents=True, exist_ok=True)
     if count * dtype.itemsize > shutil.disk_usage(_folder).free:
         raise OSError(errno.ENOSPC, "no room for the particles", str(_folder))
-    _made += 1
-    # Processes of several machines, which may have one number, share the folder.
-    path = _folder / f"{name or f'{os.getpid()}-{_made}-{uuid.uuid4().hex}'}.rows"
+    # Processes of several machines may share the folder.
+    path = _folder / f"{name or uuid.uuid4().hex}.rows"
     whole = torch.from_file(str(path), shared=True, size=count, dtype=dtype).view(tuple(shape))
     if name is not None:
         return whole, path

@@ -15,7 +15,7 @@ from wopt.interfaces.target import Target
 
 __all__ = ["Edge", "sharpest_edge"]
 
-_BATCH, _BATCHES, _SECONDS = 4000, 16, 1.0
+_BATCH, _BATCHES, _SECONDS = 4000, 16, 3.0
 """Draws, no more than are given, in at most so many batches; how many of these fit the seconds is a
 power of two."""
 _SHARES = 0.01, 0.03, 0.1
