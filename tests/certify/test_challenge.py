@@ -3,7 +3,6 @@
 import dataclasses
 import math
 import statistics
-import time
 
 import pytest
 import torch
@@ -265,15 +264,14 @@ def test_effort_doubles_and_the_ladder_is_kept():
 def test_a_short_budget_is_kept():
     """A second and twenty thousand iterations: what is planned does not fit, so less is done.
 
-    All of it would take minutes; what is done is to be of the order of the budget.
+    An eighth of them would take seconds on any machine.
     """
     law = laws()["banana-5"]
     draw = torch.Generator().manual_seed(0)
     rows = [rows_of(law.sample(n, draw)) for n in (2000, 500, 1000)]
     options = Options(block_for(), budget=1.0, effort=Effort(iterations=20_000))
-    begun = time.process_time()
     side = challenge(standard(5), *rows, options)
-    assert time.process_time() - begun < 10 * options.budget
+    assert sum(one.iterations for one in side.tries.free) <= options.effort.iterations / 8
     assert side.low > 0
 
 
