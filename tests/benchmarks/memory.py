@@ -3,7 +3,7 @@
     python tests/benchmarks/memory.py [ROWS [COLUMNS [GIGABYTES]]]
 
 Writes rows, imports torch and the parts of a run, forbids more than the budget of private memory
-beside what these hold (RLIMIT_DATA), makes a run of two steps and says what it took.
+beside what these hold (RLIMIT_DATA), makes a run of three steps and says what it took.
 """
 
 import json
