@@ -8,10 +8,12 @@ import torch
 import wopt
 from wopt.config.model import validate
 from wopt.interfaces.block import new_block
+from wopt.interfaces.listener import SILENT
 from wopt.plan import Facts, plan_of_posterior
 from wopt.plan.rounds import Cost, in_rounds, speed_class
 from wopt.push import push_all
 from wopt.runs.execute import run
+from wopt.runs.planned import prepared_run
 from wopt.runs.prepare import prepare
 from wopt.runs.solution import advance
 from wopt.store.checkpoint import load_state
@@ -131,6 +133,30 @@ def test_chains_jump_to_draws_and_their_masses_become_right():
         seen = forward.renew(AffineBlock(2).double(), wopt.Particles.start(exact), 1.0)
     assert seen == pytest.approx(1.0, abs=1e-9)
     assert torch.allclose(masses(forward.points), MASSES.float(), atol=4 * math.sqrt(0.25 / 600))
+
+
+def test_training_towards_chains_alone_matches_moments():
+    """Of all Gaussians the one with the target's moments has the least KL(p | q)."""
+    means = [[-3.0, 0.0], [3.0, 0.0]]
+    config = {
+        "source": {"name": "gaussian", "dim": 2, "n_train": 500, "n_valid": 500, "n_test": 10},
+        "target": {"name": "mixture", "means": means, "scale": 1.0},
+        "scheme": {"name": "jko", "step_size": 1e12},
+        "block": {"name": "affine", "symmetric": True},
+        "solver": {
+            "iterations": 300, "learning_rate": 0.05, "fresh": True, "towards": "chains",
+            "chains": 2000, "weights": 0.99, "rounds": 1,
+        },
+        "stop": {"steps": 1},
+        "dtype": "float64",
+    }  # fmt: skip
+    prepared = prepared_run(config)
+    state = prepared.problem.begin(prepared.train, prepared.valid)
+    flow = advance(prepared, state, SILENT).flow
+    x = flow.sample(20_000).double()
+    # Of the squares of 2,000 chains in the first coordinate: (2 + 4 * 9)/2000.
+    assert abs(float(x[:, 0].square().mean()) - 10) < 5 * math.sqrt(38 / 2000)
+    assert abs(float(x[:, 1].square().mean()) - 1) < 5 * math.sqrt(2 / 2000)
 
 
 def test_a_sampler_without_options_finds_modes_far_apart():

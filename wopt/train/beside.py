@@ -38,7 +38,8 @@ def forward_of(problem: Problem, state: State, attempt: int) -> Forward | None:
     chance = generator(problem.seed, "chains", state.step + 1, attempt, device=points.device)
     kept = () if problem.scheme.replaces else state.blocks
     before = functools.partial(log_density_at, start, kept)
-    return Forward(target, before, points, chance, solver.chains_cost)
+    alone = solver.towards == "chains"
+    return Forward(target, before, points, chance, solver.chains_cost, alone)
 
 
 @torch.no_grad()

@@ -189,6 +189,13 @@ class InnerSolver(Component):
             "training takes as long with them as without",
         ),
     ] = 1.0
+    towards: Annotated[
+        Literal["both", "chains"],
+        Field(
+            description="with chains that are needed: both (KL(q | p) at the model's draws and "
+            "KL(p | q) at the chains) or chains (the latter alone: for targets with many modes)"
+        ),
+    ] = "both"
     rounds: Annotated[
         int, Field(ge=1, description="how often `iterations` may be run to reach a tolerance")
     ] = 4

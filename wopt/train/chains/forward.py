@@ -22,6 +22,8 @@ _STEPS = 20
 """Metropolis steps of all chains between two rounds of training."""
 _EXTRA = 0.5
 """What chains may add to the cost of training, in the mean."""
+_LEAST = 0.1
+"""That an iteration by the chains alone counts as, however quick they were."""
 _EVEN = 0.5
 """Effective share of the weights below which a map may yet settle on a part of the target."""
 
@@ -45,6 +47,8 @@ class Forward:
         chance: Draws proposals.
         cost: How many iterations one that is trained by the chains too counts as; the dearer, the
             fewer there are.
+        alone: Whether an iteration that is trained by the chains is trained by nothing else, so that
+            KL(p | q) is minimised and not its sum with KL(q | p).
         needed: Whether the map has to be trained by them: where weights were very uneven, or the
             chains ever saw what the model's draws did not.
         count: Iterations so far.
@@ -58,17 +62,20 @@ class Forward:
     points: Tensor
     chance: torch.Generator
     cost: float = 1.0
+    alone: bool = False
     needed: bool = False
     count: int = 0
 
     @property
     def every(self) -> int:
         """One iteration of so many is trained by the chains too, if they are needed."""
-        return max(1, round((self.cost - 1) / _EXTRA))
+        return 1 if self.alone else max(1, round((self.cost - 1) / _EXTRA))
 
     @property
     def mean_cost(self) -> float:
         """What an iteration counts as in the mean."""
+        if self.alone and self.needed and self.cost > 1:
+            return max(_LEAST, self.cost - 1)
         return 1 + (self.cost - 1) / self.every if self.needed else 1.0
 
     def loss(self, block: FlowBlock, particles: Particles) -> Tensor | None:
