@@ -14,6 +14,7 @@ from wopt.particles import Particles
 from wopt.plan.plan import Plan
 from wopt.plan.speed import Clock, first_of
 from wopt.seeds import generator
+from wopt.train.beside import JUMP
 from wopt.train.chains import Forward, density_of
 from wopt.train.problem import Problem
 from wopt.train.solver import InnerSolver
@@ -49,7 +50,7 @@ class Cost:
 
     Attributes:
         evaluation: Of the loss of an affine map with its gradient.
-        iteration: Of the second step's training.
+        iteration: Of the second step's training, by chains alone where it is.
         with_chains: Of an iteration that is trained towards chains too.
         density: Of the target's density with its gradient at 500 points.
     """
@@ -86,16 +87,30 @@ def cost_of(problem: Problem, train: Particles, valid: Particles) -> Cost:
         now = time.process_time()
         _, report = _brief(stage, 0, 2).train(None)
         evaluation = (time.process_time() - now) / max(1, report.iterations)
-    iteration, target = _lap(_brief(stage, 1, Clock.iterations)), problem.objective.target
-    both, density = iteration, 0.0
-    if target is not None and problem.log_density is not None:
-        chance = generator(problem.seed, "timing")
-        towards = Forward(target, problem.log_density, train.points, chance, needed=True)
-        both = _lap(dataclasses.replace(_brief(stage, 1, Clock.warm + _FEW), forward=towards))
+    target, density = problem.objective.target, 0.0
+    if target is None or problem.log_density is None:
+        iteration = both = _lap(_brief(stage, 1, Clock.iterations))
+    else:
         density = _density(target, train.points)
+        forward = Forward(
+            target, problem.log_density, train.points, generator(problem.seed, "timing"),
+            needed=True, alone=problem.solver.of_step(1).towards == "chains",
+        )  # fmt: skip
+        iteration, both = _with_chains(stage, forward)
     # Drawing anew and carrying by the first map is a tenth of an iteration.
     times = evaluation, 1.1 * iteration, both + 0.1 * iteration, density
     return Cost(*(speed_class(seconds) for seconds in times))
+
+
+def _with_chains(stage: Stage, forward: Forward) -> tuple[float, float]:
+    """Return what an iteration takes without chains, and with: the same if chains are all."""
+    brief = _brief(stage, 1, Clock.warm + _FEW)
+    both = _lap(dataclasses.replace(brief, forward=forward))
+    if not forward.alone:
+        return _lap(_brief(stage, 1, Clock.iterations)), both
+    calm = _lap(dataclasses.replace(brief, forward=dataclasses.replace(forward, jump=2**62)))
+    both = calm + max(0.0, both - calm) / JUMP
+    return both, both
 
 
 def _density(target: Target, x: Tensor) -> float:
@@ -159,6 +174,8 @@ def in_rounds(chosen: Plan, cost: Cost) -> Plan:
         "chains_cost": round(max(1.0, cost.with_chains / cost.iteration), 2),
         "by_step": [{"optimiser": "gaussian", "iterations": most}, {}],
     }
+    if not chains:
+        chosen, solver["towards"] = _without_chains(chosen), "both"
     why = f"{iterations:.0f} iterations of {1000 * cost.iteration:.3g} ms"
     if rounds > 1:
         why += f", if need be {rounds} times, each time twice as many"
@@ -166,6 +183,15 @@ def in_rounds(chosen: Plan, cost: Cost) -> Plan:
         why += f", and {chains} chains to find what its draws miss"
     seconds = spent + (2**rounds - 1) * iterations * cost.iteration
     return _with(chosen, solver, why, seconds)
+
+
+def _without_chains(chosen: Plan) -> Plan:
+    """Return the plan with a map that is quick to draw from, since draws are all it is trained on.
+
+    One of its iterations takes about as long as one by chains of the map that was timed.
+    """
+    blocks = [{k: v for k, v in block.items() if k != "sees"} for block in chosen.table["blocks"]]
+    return dataclasses.replace(chosen, table={**chosen.table, "blocks": blocks})
 
 
 def fixed(chosen: Plan, iterations: int) -> Plan:
@@ -177,7 +203,7 @@ def fixed(chosen: Plan, iterations: int) -> Plan:
     """
     drop = ("weights", "rounds", "grow", "check_every", "iterations")
     solver = {k: v for k, v in chosen.table["solver"].items() if k not in drop}
-    solver |= {"by_step": [{"optimiser": "gaussian", "iterations": 500}, {}], "chains_cost": 3.0}
+    solver |= {"by_step": [{"optimiser": "gaussian", "iterations": 500}, {}]}
     return _with(chosen, solver, f"{iterations} iterations, as given", chosen.seconds)
 
 

@@ -16,7 +16,13 @@ __all__ = ["FREE", "POSTERIOR", "plan_of_posterior"]
 FREE = 1e12
 """h of a step that pays nothing for transport, whatever the units of the target."""
 
-_MAP = {"name": "autoregressive", "hidden": [64, 64], "transforms": 3, "whiten": True}
+_MAP = {
+    "name": "autoregressive",
+    "hidden": [64, 64],
+    "transforms": 3,
+    "whiten": True,
+    "sees": "images",
+}
 
 
 def _start(facts: Facts) -> dict[str, Any]:
@@ -65,10 +71,11 @@ POSTERIOR: tuple[Rule, ...] = (
                 "weights": 0.985,
                 "rounds": 3,
                 "chains": 1000,
+                "towards": "chains",
                 "grow": 2.0,
             },
         },
-        "then an autoregressive map on fresh draws until its weights are even",
+        "then an autoregressive map by the likelihood of chains until its weights are even",
     ),
 )
 """In the order in which they are asked."""

@@ -192,8 +192,8 @@ class InnerSolver(Component):
     towards: Annotated[
         Literal["both", "chains"],
         Field(
-            description="with chains that are needed: both (KL(q | p) at the model's draws and "
-            "KL(p | q) at the chains) or chains (the latter alone: for targets with many modes)"
+            description="what a step with chains minimises: both (KL(q | p) at the model's draws "
+            "and, where these are not enough, KL(p | q) at the chains) or chains (the latter alone)"
         ),
     ] = "both"
     rounds: Annotated[

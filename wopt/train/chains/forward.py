@@ -22,8 +22,6 @@ _STEPS = 20
 """Metropolis steps of all chains between two rounds of training."""
 _EXTRA = 0.5
 """What chains may add to the cost of training, in the mean."""
-_LEAST = 0.1
-"""That an iteration by the chains alone counts as, however quick they were."""
 _EVEN = 0.5
 """Effective share of the weights below which a map may yet settle on a part of the target."""
 
@@ -49,6 +47,7 @@ class Forward:
             fewer there are.
         alone: Whether an iteration that is trained by the chains is trained by nothing else, so that
             KL(p | q) is minimised and not its sum with KL(q | p).
+        jump: One iteration of so many by the chains proposes jumps.
         needed: Whether the map has to be trained by them: where weights were very uneven, or the
             chains ever saw what the model's draws did not.
         count: Iterations so far.
@@ -63,19 +62,18 @@ class Forward:
     chance: torch.Generator
     cost: float = 1.0
     alone: bool = False
+    jump: int = 1
     needed: bool = False
     count: int = 0
 
     @property
     def every(self) -> int:
         """One iteration of so many is trained by the chains too, if they are needed."""
-        return 1 if self.alone else max(1, round((self.cost - 1) / _EXTRA))
+        return max(1, round((self.cost - 1) / _EXTRA))
 
     @property
     def mean_cost(self) -> float:
         """What an iteration counts as in the mean."""
-        if self.alone and self.needed and self.cost > 1:
-            return max(_LEAST, self.cost - 1)
         return 1 + (self.cost - 1) / self.every if self.needed else 1.0
 
     def loss(self, block: FlowBlock, particles: Particles) -> Tensor | None:
@@ -91,8 +89,9 @@ class Forward:
         rows = self._next_rows()
         x = move(density_of(self.target), self.points[rows], self.points, self.chance)
         log_q = log_density_at(self.start, [block], x)
-        moved = self._jumped(block, particles.points, x, log_q.detach())
-        self.points = self.points.index_copy(0, rows, moved)
+        jumps = self.count // self.every % self.jump == 0
+        at = self._jumped(block, particles.points, x, log_q.detach()) if jumps else x
+        self.points = self.points.index_copy(0, rows, at)
         usable = log_q.isfinite()
         return -torch.where(usable, log_q, 0.0).sum() / usable.sum().clamp_min(1)
 
