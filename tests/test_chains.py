@@ -10,7 +10,8 @@ from wopt.config.model import validate
 from wopt.interfaces.block import new_block
 from wopt.interfaces.listener import SILENT
 from wopt.plan import Facts, plan_of_posterior
-from wopt.plan.rounds import Cost, in_rounds, speed_class
+from wopt.plan.rounds import Cost, in_rounds
+from wopt.plan.speed import speed_class
 from wopt.push import push_all
 from wopt.runs.execute import run
 from wopt.runs.planned import prepared_run

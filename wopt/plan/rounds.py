@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import time
 from typing import Any
 
-from torch import Tensor
-
-from wopt.interfaces.target import Target
 from wopt.particles import Particles
+from wopt.plan.modes import ANNEALING, POINTS, density_seconds
 from wopt.plan.plan import Plan
-from wopt.plan.speed import Clock, first_of
+from wopt.plan.speed import Clock, first_of, speed_class
 from wopt.seeds import generator
 from wopt.train.beside import JUMP
-from wopt.train.chains import Forward, density_of
+from wopt.train.chains import Forward
 from wopt.train.problem import Problem
 from wopt.train.solver import InnerSolver
 from wopt.train.stage import Stage
 
-__all__ = ["Cost", "cost_of", "fixed", "in_rounds", "speed_class"]
+__all__ = ["Cost", "cost_of", "fixed", "in_rounds"]
 
 _FEW = 4
 """Timed iterations of what takes longer."""
@@ -37,16 +34,13 @@ _EVALUATIONS = 250
 _LEAST, _MOST = 300, 8000
 """Iterations of the first round at least, and of all rounds at most."""
 
-_CHAINS, _OF_CHAINS, _POINTS = (1000, 500, 250), 0.1, 500
-"""How many chains, which share of a budget they take at most, points of an evaluation."""
-
-_ANNEALING = 1000
-"""Densities with gradients at all chains that annealing and rounds take: 300 to 1,500 measured."""
+_CHAINS, _OF_CHAINS = (1000, 500, 250), 0.1
+"""How many chains, and which share of a budget they take at most."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """CPU seconds on this machine, each the middle of its class; see :func:`speed_class`.
+    """CPU seconds on this machine, each the middle of its class, :func:`.speed.speed_class`.
 
     Attributes:
         evaluation: Of the loss of an affine map with its gradient.
@@ -59,18 +53,6 @@ class Cost:
     iteration: float
     with_chains: float
     density: float
-
-
-def speed_class(seconds: float) -> float:
-    """Return the power of the root of two (of a second) that is nearest to a time.
-
-    A plan made of classes is the same for the same seed, budget and class of machine.
-
-    Example:
-        >>> speed_class(0.25), round(speed_class(0.0181), 4), round(speed_class(0.0215), 4)
-        (0.25, 0.0156, 0.0221)
-    """
-    return 2.0 ** (round(2 * math.log2(max(seconds, 1e-6))) / 2)
 
 
 def cost_of(problem: Problem, train: Particles, valid: Particles) -> Cost:
@@ -91,7 +73,7 @@ def cost_of(problem: Problem, train: Particles, valid: Particles) -> Cost:
     if target is None or problem.log_density is None:
         iteration = both = _lap(_brief(stage, 1, Clock.iterations))
     else:
-        density = _density(target, train.points)
+        density = density_seconds(target, train.points)
         forward = Forward(
             target, problem.log_density, train.points, generator(problem.seed, "timing"),
             needed=True, alone=problem.solver.of_step(1).towards == "chains",
@@ -111,16 +93,6 @@ def _with_chains(stage: Stage, forward: Forward) -> tuple[float, float]:
     calm = _lap(dataclasses.replace(brief, forward=dataclasses.replace(forward, jump=2**62)))
     both = calm + max(0.0, both - calm) / JUMP
     return both, both
-
-
-def _density(target: Target, x: Tensor) -> float:
-    """Return what the density with its gradient takes at 500 points."""
-    density, laps = density_of(target), []
-    for _ in range(_FEW):
-        now = time.process_time()
-        density(x[:_POINTS])
-        laps.append(time.process_time() - now)
-    return min(laps) * _POINTS / len(x[:_POINTS])
 
 
 def _lap(stage: Stage) -> float:
@@ -160,7 +132,7 @@ def in_rounds(chosen: Plan, cost: Cost) -> Plan:
     """
     budget = _ENDS * chosen.facts.budget
     most = round(max(50.0, min(500.0, _SHARE * budget / (2.5 * cost.evaluation))))
-    a_chain = _ANNEALING * cost.density / _POINTS
+    a_chain = ANNEALING * cost.density / POINTS
     chains = next((n for n in _CHAINS if n * a_chain <= _OF_CHAINS * budget), 0)
     spent = chains * a_chain + min(_SHARE * budget, _EVALUATIONS * cost.evaluation)
     total = min(float(_MOST), (budget - spent) / cost.iteration)
@@ -203,7 +175,9 @@ def fixed(chosen: Plan, iterations: int) -> Plan:
     """
     drop = ("weights", "rounds", "grow", "check_every", "iterations")
     solver = {k: v for k, v in chosen.table["solver"].items() if k not in drop}
-    solver |= {"by_step": [{"optimiser": "gaussian", "iterations": 500}, {}]}
+    solver["by_step"] = [{"optimiser": "gaussian", "iterations": 500}, {}]
+    if "towards" not in solver:
+        solver["chains_cost"] = 3.0
     return _with(chosen, solver, f"{iterations} iterations, as given", chosen.seconds)
 
 

@@ -45,8 +45,8 @@ class Forward:
         chance: Draws proposals.
         cost: How many iterations one that is trained by the chains too counts as; the dearer, the
             fewer there are.
-        alone: Whether an iteration that is trained by the chains is trained by nothing else, so that
-            KL(p | q) is minimised and not its sum with KL(q | p).
+        alone: Whether an iteration that is trained by the chains is trained by nothing else: it
+            minimises KL(p | q), and not its sum with KL(q | p).
         jump: One iteration of so many by the chains proposes jumps.
         needed: Whether the map has to be trained by them: where weights were very uneven, or the
             chains ever saw what the model's draws did not.
