@@ -20,7 +20,7 @@ from wopt.runs.solution import advance
 from wopt.store.checkpoint import load_state
 from wopt.store.directory import RunDirectory
 from wopt.testing import AffineBlock, GaussianTarget
-from wopt.train.chains import Forward, annealed, density_of, log_density_at, seen_by_chains
+from wopt.train.chains import Forward, annealed, apart, density_of, log_density_at, seen_by_chains
 from wopt.train.chains.moves import move
 
 MODES = torch.tensor([[6.0, 0.0], [-6.0, 0.0], [0.0, 7.0]]).double()
@@ -158,6 +158,28 @@ def test_training_towards_chains_alone_matches_moments():
     # Of the squares of 2,000 chains in the first coordinate: (2 + 4 * 9)/2000.
     assert abs(float(x[:, 0].square().mean()) - 10) < 5 * math.sqrt(38 / 2000)
     assert abs(float(x[:, 1].square().mean()) - 1) < 5 * math.sqrt(2 / 2000)
+
+
+def test_lines_join_arms_and_rings_and_no_modes():
+    x = MODES[torch.multinomial(MASSES, 300, replacement=True, generator=chance())]
+    x = x + 0.7 * torch.randn(300, 2, generator=chance(1), dtype=torch.float64)
+    assert apart(target_of(modes), x, chance(2)) == pytest.approx(1 - float(masses(x).max()), abs=1e-6)
+    angle = 2 * math.pi * torch.rand(300, generator=chance(3), dtype=torch.float64)
+    ring = 5 * torch.stack([angle.cos(), angle.sin()], 1)
+    on_a_ring = target_of(lambda x: -50 * (x.norm(dim=1) - 5) ** 2)
+    assert apart(on_a_ring, ring, chance(4)) == 0
+
+
+@pytest.mark.parametrize(("log_prob", "sees"), [(modes, "images"), (normal_start, "particles")])
+def test_a_plan_for_modes_apart_trains_by_chains(log_prob, sees):
+    table = {
+        "source": {"name": "gaussian", "dim": 2},
+        "target": {"name": "potential", "function": lambda x: -log_prob(x)},
+        "solver": {"iterations": 10},
+    }
+    problem = prepared_run(table).problem
+    assert problem.block_of(1).options.sees == sees
+    assert problem.solver.of_step(1).towards == ("chains" if sees == "images" else "both")
 
 
 def test_a_sampler_without_options_finds_modes_far_apart():
