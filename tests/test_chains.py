@@ -8,16 +8,19 @@ import torch
 import wopt
 from wopt.config.model import validate
 from wopt.interfaces.block import new_block
+from wopt.interfaces.listener import SILENT
 from wopt.plan import Facts, plan_of_posterior
-from wopt.plan.rounds import Cost, in_rounds, speed_class
+from wopt.plan.rounds import Cost, in_rounds
+from wopt.plan.speed import speed_class
 from wopt.push import push_all
 from wopt.runs.execute import run
+from wopt.runs.planned import prepared_run
 from wopt.runs.prepare import prepare
 from wopt.runs.solution import advance
 from wopt.store.checkpoint import load_state
 from wopt.store.directory import RunDirectory
 from wopt.testing import AffineBlock, GaussianTarget
-from wopt.train.chains import Forward, annealed, density_of, log_density_at, seen_by_chains
+from wopt.train.chains import Forward, annealed, apart, density_of, log_density_at, seen_by_chains
 from wopt.train.chains.moves import move
 
 MODES = torch.tensor([[6.0, 0.0], [-6.0, 0.0], [0.0, 7.0]]).double()
@@ -131,6 +134,52 @@ def test_chains_jump_to_draws_and_their_masses_become_right():
         seen = forward.renew(AffineBlock(2).double(), wopt.Particles.start(exact), 1.0)
     assert seen == pytest.approx(1.0, abs=1e-9)
     assert torch.allclose(masses(forward.points), MASSES.float(), atol=4 * math.sqrt(0.25 / 600))
+
+
+def test_training_towards_chains_alone_matches_moments():
+    """Of all Gaussians the one with the target's moments has the least KL(p | q)."""
+    means = [[-3.0, 0.0], [3.0, 0.0]]
+    config = {
+        "source": {"name": "gaussian", "dim": 2, "n_train": 500, "n_valid": 500, "n_test": 10},
+        "target": {"name": "mixture", "means": means, "scale": 1.0},
+        "scheme": {"name": "jko", "step_size": 1e12},
+        "block": {"name": "affine", "symmetric": True},
+        "solver": {
+            "iterations": 300, "learning_rate": 0.05, "fresh": True, "towards": "chains",
+            "chains": 2000, "weights": 0.99, "rounds": 1,
+        },
+        "stop": {"steps": 1},
+        "dtype": "float64",
+    }  # fmt: skip
+    prepared = prepared_run(config)
+    state = prepared.problem.begin(prepared.train, prepared.valid)
+    flow = advance(prepared, state, SILENT).flow
+    x = flow.sample(20_000).double()
+    # Of the squares of 2,000 chains in the first coordinate: (2 + 4 * 9)/2000.
+    assert abs(float(x[:, 0].square().mean()) - 10) < 5 * math.sqrt(38 / 2000)
+    assert abs(float(x[:, 1].square().mean()) - 1) < 5 * math.sqrt(2 / 2000)
+
+
+def test_lines_join_arms_and_rings_and_no_modes():
+    x = MODES[torch.multinomial(MASSES, 300, replacement=True, generator=chance())]
+    x = x + 0.7 * torch.randn(300, 2, generator=chance(1), dtype=torch.float64)
+    assert apart(target_of(modes), x, chance(2)) == pytest.approx(1 - float(masses(x).max()), abs=1e-6)
+    angle = 2 * math.pi * torch.rand(300, generator=chance(3), dtype=torch.float64)
+    ring = 5 * torch.stack([angle.cos(), angle.sin()], 1)
+    on_a_ring = target_of(lambda x: -50 * (x.norm(dim=1) - 5) ** 2)
+    assert apart(on_a_ring, ring, chance(4)) == 0
+
+
+@pytest.mark.parametrize(("log_prob", "sees"), [(modes, "images"), (normal_start, "particles")])
+def test_a_plan_for_modes_apart_trains_by_chains(log_prob, sees):
+    table = {
+        "source": {"name": "gaussian", "dim": 2},
+        "target": {"name": "potential", "function": lambda x: -log_prob(x)},
+        "solver": {"iterations": 10},
+    }
+    problem = prepared_run(table).problem
+    assert problem.block_of(1).options.sees == sees
+    assert problem.solver.of_step(1).towards == ("chains" if sees == "images" else "both")
 
 
 def test_a_sampler_without_options_finds_modes_far_apart():

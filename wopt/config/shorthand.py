@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from wopt.errors import ConfigError
+from wopt.component import build
+from wopt.errors import ConfigError, UserError
 
 __all__ = ["written_out"]
 
@@ -14,8 +15,8 @@ def written_out(table: Mapping[str, Any]) -> dict[str, Any]:
     """Return a configuration in which shorthands are written out.
 
     ``[target]`` is that of the objective ``kl``, and ``python = "FILE.py:FUNCTION"`` in it is the
-    target ``python`` with that ``log_prob``. A target of known ``dim``, or ``names``, without a
-    ``[source]`` is reached from N(0, I).
+    target ``python`` with that ``log_prob``. A target of known dimension, by ``dim``, ``names`` or
+    itself, without a ``[source]`` is reached from N(0, I).
 
     Args:
         table: As read from TOML.
@@ -29,19 +30,32 @@ def written_out(table: Mapping[str, Any]) -> dict[str, Any]:
         {'name': 'python', 'log_prob': 'my_model.py:log_prob', 'dim': 3}
         >>> full["source"]
         {'name': 'gaussian', 'dim': 3}
+        >>> written_out({"target": {"name": "circle"}})["source"]["dim"]
+        2
     """
     full = dict(table)
     if "target" in full:
         full["objective"] = _with_target(full.get("objective", "kl"), full.pop("target"))
     objective = full.get("objective")
     target = objective.get("target") if isinstance(objective, Mapping) else None
-    if isinstance(target, Mapping):
-        dim = target.get("dim", len(target.get("names") or ()) or None)
-    else:
-        dim = getattr(target, "dim", None)
-    if "source" not in full and isinstance(dim, int):
-        full["source"] = {"name": "gaussian", "dim": dim}
+    if "source" not in full and target is not None:
+        dim = _dim_of(target)
+        if isinstance(dim, int):
+            full["source"] = {"name": "gaussian", "dim": dim}
     return full
+
+
+def _dim_of(target: Any) -> Any:
+    """Return how many coordinates a target has, ``None`` where it does not say."""
+    if isinstance(target, Mapping):
+        given = target.get("dim", len(target.get("names") or ()) or None)
+        if given is not None:
+            return given
+        try:
+            target = build("target", target)
+        except UserError:  # told by validation, with its place
+            return None
+    return getattr(target, "dim", None)
 
 
 def _with_target(objective: Any, target: Any) -> dict[str, Any]:

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import time
 from typing import Any
 
-from torch import Tensor
-
-from wopt.interfaces.target import Target
 from wopt.particles import Particles
+from wopt.plan.modes import ANNEALING, POINTS, density_seconds
 from wopt.plan.plan import Plan
-from wopt.plan.speed import Clock, first_of
+from wopt.plan.speed import Clock, first_of, speed_class
 from wopt.seeds import generator
-from wopt.train.chains import Forward, density_of
+from wopt.train.beside import JUMP
+from wopt.train.chains import Forward
 from wopt.train.problem import Problem
 from wopt.train.solver import InnerSolver
 from wopt.train.stage import Stage
 
-__all__ = ["Cost", "cost_of", "fixed", "in_rounds", "speed_class"]
+__all__ = ["Cost", "cost_of", "fixed", "in_rounds"]
 
 _FEW = 4
 """Timed iterations of what takes longer."""
@@ -36,20 +34,17 @@ _EVALUATIONS = 250
 _LEAST, _MOST = 300, 8000
 """Iterations of the first round at least, and of all rounds at most."""
 
-_CHAINS, _OF_CHAINS, _POINTS = (1000, 500, 250), 0.1, 500
-"""How many chains, which share of a budget they take at most, points of an evaluation."""
-
-_ANNEALING = 1000
-"""Densities with gradients at all chains that annealing and rounds take: 300 to 1,500 measured."""
+_CHAINS, _OF_CHAINS = (1000, 500, 250), 0.1
+"""How many chains, and which share of a budget they take at most."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """CPU seconds on this machine, each the middle of its class; see :func:`speed_class`.
+    """CPU seconds on this machine, each the middle of its class, :func:`.speed.speed_class`.
 
     Attributes:
         evaluation: Of the loss of an affine map with its gradient.
-        iteration: Of the second step's training.
+        iteration: Of the second step's training, by chains alone where it is.
         with_chains: Of an iteration that is trained towards chains too.
         density: Of the target's density with its gradient at 500 points.
     """
@@ -58,18 +53,6 @@ class Cost:
     iteration: float
     with_chains: float
     density: float
-
-
-def speed_class(seconds: float) -> float:
-    """Return the power of the root of two (of a second) that is nearest to a time.
-
-    A plan made of classes is the same for the same seed, budget and class of machine.
-
-    Example:
-        >>> speed_class(0.25), round(speed_class(0.0181), 4), round(speed_class(0.0215), 4)
-        (0.25, 0.0156, 0.0221)
-    """
-    return 2.0 ** (round(2 * math.log2(max(seconds, 1e-6))) / 2)
 
 
 def cost_of(problem: Problem, train: Particles, valid: Particles) -> Cost:
@@ -86,26 +69,30 @@ def cost_of(problem: Problem, train: Particles, valid: Particles) -> Cost:
         now = time.process_time()
         _, report = _brief(stage, 0, 2).train(None)
         evaluation = (time.process_time() - now) / max(1, report.iterations)
-    iteration, target = _lap(_brief(stage, 1, Clock.iterations)), problem.objective.target
-    both, density = iteration, 0.0
-    if target is not None and problem.log_density is not None:
-        chance = generator(problem.seed, "timing")
-        towards = Forward(target, problem.log_density, train.points, chance, needed=True)
-        both = _lap(dataclasses.replace(_brief(stage, 1, Clock.warm + _FEW), forward=towards))
-        density = _density(target, train.points)
+    target, density = problem.objective.target, 0.0
+    if target is None or problem.log_density is None:
+        iteration = both = _lap(_brief(stage, 1, Clock.iterations))
+    else:
+        density = density_seconds(target, train.points)
+        forward = Forward(
+            target, problem.log_density, train.points, generator(problem.seed, "timing"),
+            needed=True, alone=problem.solver.of_step(1).towards == "chains",
+        )  # fmt: skip
+        iteration, both = _with_chains(stage, forward)
     # Drawing anew and carrying by the first map is a tenth of an iteration.
     times = evaluation, 1.1 * iteration, both + 0.1 * iteration, density
     return Cost(*(speed_class(seconds) for seconds in times))
 
 
-def _density(target: Target, x: Tensor) -> float:
-    """Return what the density with its gradient takes at 500 points."""
-    density, laps = density_of(target), []
-    for _ in range(_FEW):
-        now = time.process_time()
-        density(x[:_POINTS])
-        laps.append(time.process_time() - now)
-    return min(laps) * _POINTS / len(x[:_POINTS])
+def _with_chains(stage: Stage, forward: Forward) -> tuple[float, float]:
+    """Return what an iteration takes without chains, and with: the same if chains are all."""
+    brief = _brief(stage, 1, Clock.warm + _FEW)
+    both = _lap(dataclasses.replace(brief, forward=forward))
+    if not forward.alone:
+        return _lap(_brief(stage, 1, Clock.iterations)), both
+    calm = _lap(dataclasses.replace(brief, forward=dataclasses.replace(forward, jump=2**62)))
+    both = calm + max(0.0, both - calm) / JUMP
+    return both, both
 
 
 def _lap(stage: Stage) -> float:
@@ -145,7 +132,7 @@ def in_rounds(chosen: Plan, cost: Cost) -> Plan:
     """
     budget = _ENDS * chosen.facts.budget
     most = round(max(50.0, min(500.0, _SHARE * budget / (2.5 * cost.evaluation))))
-    a_chain = _ANNEALING * cost.density / _POINTS
+    a_chain = ANNEALING * cost.density / POINTS
     chains = next((n for n in _CHAINS if n * a_chain <= _OF_CHAINS * budget), 0)
     spent = chains * a_chain + min(_SHARE * budget, _EVALUATIONS * cost.evaluation)
     total = min(float(_MOST), (budget - spent) / cost.iteration)
@@ -159,6 +146,8 @@ def in_rounds(chosen: Plan, cost: Cost) -> Plan:
         "chains_cost": round(max(1.0, cost.with_chains / cost.iteration), 2),
         "by_step": [{"optimiser": "gaussian", "iterations": most}, {}],
     }
+    if not chains:
+        chosen, solver["towards"] = _without_chains(chosen), "both"
     why = f"{iterations:.0f} iterations of {1000 * cost.iteration:.3g} ms"
     if rounds > 1:
         why += f", if need be {rounds} times, each time twice as many"
@@ -166,6 +155,15 @@ def in_rounds(chosen: Plan, cost: Cost) -> Plan:
         why += f", and {chains} chains to find what its draws miss"
     seconds = spent + (2**rounds - 1) * iterations * cost.iteration
     return _with(chosen, solver, why, seconds)
+
+
+def _without_chains(chosen: Plan) -> Plan:
+    """Return the plan with a map that is quick to draw from, since draws are all it is trained on.
+
+    One of its iterations takes about as long as one by chains of the map that was timed.
+    """
+    blocks = [{k: v for k, v in block.items() if k != "sees"} for block in chosen.table["blocks"]]
+    return dataclasses.replace(chosen, table={**chosen.table, "blocks": blocks})
 
 
 def fixed(chosen: Plan, iterations: int) -> Plan:
@@ -177,7 +175,9 @@ def fixed(chosen: Plan, iterations: int) -> Plan:
     """
     drop = ("weights", "rounds", "grow", "check_every", "iterations")
     solver = {k: v for k, v in chosen.table["solver"].items() if k not in drop}
-    solver |= {"by_step": [{"optimiser": "gaussian", "iterations": 500}, {}], "chains_cost": 3.0}
+    solver["by_step"] = [{"optimiser": "gaussian", "iterations": 500}, {}]
+    if "towards" not in solver:
+        solver["chains_cost"] = 3.0
     return _with(chosen, solver, f"{iterations} iterations, as given", chosen.seconds)
 
 

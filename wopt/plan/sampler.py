@@ -18,6 +18,11 @@ FREE = 1e12
 
 _MAP = {"name": "autoregressive", "hidden": [64, 64], "transforms": 3, "whiten": True}
 
+_AFFINE = {"name": "affine", "symmetric": True}
+
+_PARTS = 0.03
+"""Share of chains outside the largest mode above which a target has modes."""
+
 
 def _start(facts: Facts) -> dict[str, Any]:
     rows = min(max(500, 20 * facts.columns), max(4000, 4 * facts.columns))
@@ -40,7 +45,7 @@ POSTERIOR: tuple[Rule, ...] = (
         lambda facts: {
             "source": _start(facts),
             "scheme": {"name": "jko", "step_size": FREE},
-            "blocks": [{"name": "affine", "symmetric": True}, _MAP],
+            "blocks": [_AFFINE, _MAP],
             "solver": {"by_step": [{"optimiser": "gaussian"}, {}]},
             "guard": {"retries": 1, "keep": True},
             "stop": {"steps": 2, "weights": 0.99},
@@ -70,6 +75,20 @@ POSTERIOR: tuple[Rule, ...] = (
         },
         "then an autoregressive map on fresh draws until its weights are even",
     ),
+    Rule(
+        "modes by the likelihood of chains",
+        "Budget 20, seed 0, share of even weights and error of log Z: four modes in ten dimensions "
+        "0.57 and -0.001 (by draws and chains together 0.54, a mode lost, -0.117), nine in the "
+        "plane 0.91 and 0.0005 (0.21, 0.012), two moons 0.98 (0.84). Where nothing is apart draws "
+        "are better: eight schools, centred, 0.44 by chains alone and 0.86, four arms 0.80 and "
+        "0.93, arK 0.96 and 0.99.",
+        {
+            "blocks": [_AFFINE, {**_MAP, "sees": "images"}],
+            "solver": {"towards": "chains"},
+        },
+        "trained by the likelihood of chains alone, since the target has modes apart",
+        lambda facts: facts.apart > _PARTS,
+    ),
 )
 """In the order in which they are asked."""
 
@@ -86,8 +105,9 @@ def plan_of_posterior(facts: Facts) -> Plan:
         (['affine', 'autoregressive'], 'float64')
     """
     table: dict[str, Any] = {}
-    for rule in POSTERIOR:
+    rules = [rule for rule in POSTERIOR if rule.speaks(facts)]
+    for rule in rules:
         for key, options in rule.chosen(facts).items():
             same = isinstance(options, dict) and key in table
             table[key] = {**table[key], **options} if same else options
-    return Plan(table, tuple(rule.reason(facts) for rule in POSTERIOR), facts.budget, facts)
+    return Plan(table, tuple(rule.reason(facts) for rule in rules), facts.budget, facts)

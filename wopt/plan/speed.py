@@ -16,7 +16,7 @@ from wopt.train.problem import Problem, Trace
 from wopt.train.solver import InnerSolver
 from wopt.train.stage import Stage
 
-__all__ = ["Clock", "Speed", "first_of", "measure", "timed"]
+__all__ = ["Clock", "Speed", "first_of", "measure", "speed_class", "timed"]
 
 _ENDS = 0.9
 """Share of a budget that is planned with: the rest pays for guard and audits."""
@@ -46,6 +46,18 @@ class Speed:
     def ends(self, steps: int) -> float:
         """Return what comes after the training of so many steps."""
         return steps * self.judge + (steps - 1) * self.carry
+
+
+def speed_class(seconds: float) -> float:
+    """Return the power of the root of two (of a second) that is nearest to a time.
+
+    A plan made of classes is the same for the same seed, budget and class of machine.
+
+    Example:
+        >>> speed_class(0.25), round(speed_class(0.0181), 4), round(speed_class(0.0215), 4)
+        (0.25, 0.0156, 0.0221)
+    """
+    return 2.0 ** (round(2 * math.log2(max(seconds, 1e-6))) / 2)
 
 
 class Clock(Listener):

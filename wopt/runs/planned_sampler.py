@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from wopt.capabilities import Capability
 from wopt.component import Component
 from wopt.config.model import RunConfig, validate
 from wopt.plan import apply, cost_of, facts_of, fixed, in_rounds, plan_of_posterior
+from wopt.plan.modes import modes_apart
 from wopt.plan.planning import Planning
 from wopt.runs.prepare import Prepared, prepare
 from wopt.seeds import derive
@@ -71,11 +73,15 @@ def planned_sampler(config: RunConfig, table: Mapping[str, Any], where: str = ""
     chosen = plan_of_posterior(facts)
     full = validate(apply(chosen, table), where)
     dataset = full.source.loaded(seed)
+    prepared = prepare(full, dataset)
+    parts = modes_apart(prepared.problem, prepared.train, facts.budget)
+    if parts:
+        chosen = plan_of_posterior(dataclasses.replace(facts, apart=parts))
+        prepared = prepare(validate(apply(chosen, table), where), dataset)
     solver = table.get("solver")
     if isinstance(solver, Mapping) and "iterations" in solver:
         chosen = fixed(chosen, solver["iterations"])
     elif not isinstance(solver, Component):
-        prepared = prepare(full, dataset)
         chosen = in_rounds(chosen, cost_of(prepared.problem, prepared.train, prepared.valid))
     planned = Planning(budget=facts.budget, told=chosen.told)
     return prepare(validate({**apply(chosen, table), "plan": planned}, where), dataset)

@@ -17,7 +17,11 @@ from wopt.seeds import generator
 from wopt.train.chains import Forward, annealed, log_density_at, seen_by_chains
 from wopt.train.problem import Problem, State
 
-__all__ = ["forward_of", "look"]
+__all__ = ["JUMP", "forward_of", "look"]
+
+JUMP = 4
+"""Of so many iterations by the chains alone one proposes jumps: draws of the model take as long as
+its density where their coordinates are found one by one."""
 
 
 def forward_of(problem: Problem, state: State, attempt: int) -> Forward | None:
@@ -38,7 +42,10 @@ def forward_of(problem: Problem, state: State, attempt: int) -> Forward | None:
     chance = generator(problem.seed, "chains", state.step + 1, attempt, device=points.device)
     kept = () if problem.scheme.replaces else state.blocks
     before = functools.partial(log_density_at, start, kept)
-    return Forward(target, before, points, chance, solver.chains_cost)
+    if solver.towards == "both":
+        return Forward(target, before, points, chance, solver.chains_cost)
+    alone = {"alone": True, "needed": True, "jump": JUMP}
+    return Forward(target, before, points, chance, solver.chains_cost, **alone)
 
 
 @torch.no_grad()

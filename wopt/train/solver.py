@@ -189,6 +189,13 @@ class InnerSolver(Component):
             "training takes as long with them as without",
         ),
     ] = 1.0
+    towards: Annotated[
+        Literal["both", "chains"],
+        Field(
+            description="what a step with chains minimises: both (KL(q | p) at the model's draws "
+            "and, where these are not enough, KL(p | q) at the chains) or chains (the latter alone)"
+        ),
+    ] = "both"
     rounds: Annotated[
         int, Field(ge=1, description="how often `iterations` may be run to reach a tolerance")
     ] = 4

@@ -149,9 +149,11 @@ class Stage:
         else:
             sub = blurred(self.sub if rows is None else self.sub.rows(rows), self.solver.noise)
         shared = spread(block)
-        loss = sub.loss(shared)
-        more = None if self.forward is None else self.forward.loss(shared, sub.particles)
-        return loss if more is None else loss + more
+        forward = self.forward
+        at_chains = None if forward is None else forward.loss(shared, sub.particles)
+        if forward is None or at_chains is None:
+            return sub.loss(shared)
+        return at_chains if forward.alone else sub.loss(shared) + at_chains
 
     @torch.no_grad()
     def held_out(self, block: FlowBlock) -> float:

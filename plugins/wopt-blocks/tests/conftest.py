@@ -35,6 +35,13 @@ WITH_LOG_DET = {
         "magnitudes": True,
         "radial": True,
     },
+    "autoregressive-images": {
+        "name": "autoregressive",
+        "bins": 4,
+        "hidden": [4, 4],
+        "transforms": 2,
+        "sees": "images",
+    },
     "autoregressive-affine": {
         "name": "autoregressive",
         "univariate": "affine",

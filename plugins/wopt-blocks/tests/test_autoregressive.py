@@ -287,6 +287,22 @@ def test_each_map_may_have_its_own_function(new):
         new(table | {"transforms": 3})
 
 
+@pytest.mark.parametrize("whiten", [False, True])
+def test_a_map_that_sees_images_is_the_inverse_of_one_that_sees_particles(new, whiten):
+    table = {"name": "autoregressive", "hidden": [8], "bins": 4, "whiten": whiten}
+    one, two = (new({**table, "sees": which}) for which in ("particles", "images"))
+    x = draws(50, 3, size=2)
+    one.see(x)
+    for parameter in one.parameters():
+        parameter.data += 0.1 * draws(*parameter.shape, seed=1)
+    two.load_state_dict(one.state_dict())
+    y, log_det = one(x)
+    back, log_inverse = two(y)
+    torch.testing.assert_close(back, x, rtol=0, atol=1e-10)
+    torch.testing.assert_close(log_inverse, -log_det, rtol=0, atol=1e-10)
+    assert torch.equal(two.inverse(x)[0], y)
+
+
 def test_layers_that_cannot_add_up_are_refused(new):
     with pytest.raises(wopt.ConfigError, match=r"\[8, 16\].*residual = false"):
         new({"name": "autoregressive", "hidden": [8, 16]})

@@ -45,6 +45,9 @@ class Forward:
         chance: Draws proposals.
         cost: How many iterations one that is trained by the chains too counts as; the dearer, the
             fewer there are.
+        alone: Whether an iteration that is trained by the chains is trained by nothing else: it
+            minimises KL(p | q), and not its sum with KL(q | p).
+        jump: One iteration of so many by the chains proposes jumps.
         needed: Whether the map has to be trained by them: where weights were very uneven, or the
             chains ever saw what the model's draws did not.
         count: Iterations so far.
@@ -58,6 +61,8 @@ class Forward:
     points: Tensor
     chance: torch.Generator
     cost: float = 1.0
+    alone: bool = False
+    jump: int = 1
     needed: bool = False
     count: int = 0
 
@@ -84,8 +89,9 @@ class Forward:
         rows = self._next_rows()
         x = move(density_of(self.target), self.points[rows], self.points, self.chance)
         log_q = log_density_at(self.start, [block], x)
-        moved = self._jumped(block, particles.points, x, log_q.detach())
-        self.points = self.points.index_copy(0, rows, moved)
+        jumps = self.count // self.every % self.jump == 0
+        at = self._jumped(block, particles.points, x, log_q.detach()) if jumps else x
+        self.points = self.points.index_copy(0, rows, at)
         usable = log_q.isfinite()
         return -torch.where(usable, log_q, 0.0).sum() / usable.sum().clamp_min(1)
 
