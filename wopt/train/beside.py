@@ -44,8 +44,8 @@ def forward_of(problem: Problem, state: State, attempt: int) -> Forward | None:
     before = functools.partial(log_density_at, start, kept)
     if solver.towards == "both":
         return Forward(target, before, points, chance, solver.chains_cost)
-    alone = {"alone": True, "needed": True, "jump": JUMP}
-    return Forward(target, before, points, chance, solver.chains_cost, **alone)
+    cost = solver.chains_cost
+    return Forward(target, before, points, chance, cost, alone=True, jump=JUMP, needed=True)
 
 
 @torch.no_grad()
