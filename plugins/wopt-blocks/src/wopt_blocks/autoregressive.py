@@ -41,8 +41,8 @@ class Autoregressive(JacobianBlock):
     images, and forward goes one by one. It is for targets with modes that are known by a potential.
     Between modes there is room in which a net can change its mind; the start has none, so that
     parameters of its coordinates would have to jump. To a mixture of eight Gaussians in eight
-    dimensions the divergence is half as large, or less (docs/samplers.md). Data need it not: modes
-    are what nets see of them already.
+    dimensions the divergence is half as large, or less (docs/samplers.md). Nets that are trained on
+    data see the modes already.
 
     Two options are for data with tails and scales that vary together, as those of images: with
     ``magnitudes`` the nets see |x| beside x, and with ``radial`` every map begins with a monotone
