@@ -163,7 +163,13 @@ def test_training_towards_chains_alone_matches_moments():
 def test_lines_join_arms_and_rings_and_no_modes():
     x = MODES[torch.multinomial(MASSES, 300, replacement=True, generator=chance())]
     x = x + 0.7 * torch.randn(300, 2, generator=chance(1), dtype=torch.float64)
-    assert apart(target_of(modes), x, chance(2)) == pytest.approx(1 - float(masses(x).max()), abs=1e-6)
+    assert apart(target_of(modes), x, chance(2)) == pytest.approx(
+        1 - float(masses(x).max()), abs=1e-6
+    )
+    wells = wopt.build("target", {"name": "many_wells", "dim": 4})
+    x = wells.sample(200, 4, chance())
+    largest = wells.components(x)[1].mean(0).max()
+    assert apart(wells, x, chance(2)) == pytest.approx(1 - float(largest), abs=0.02)
     angle = 2 * math.pi * torch.rand(300, generator=chance(3), dtype=torch.float64)
     ring = 5 * torch.stack([angle.cos(), angle.sin()], 1)
     on_a_ring = target_of(lambda x: -50 * (x.norm(dim=1) - 5) ** 2)

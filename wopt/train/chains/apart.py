@@ -14,7 +14,7 @@ _NEAR, _FAR = 10, 10
 _BETWEEN = 7
 """Places on a line that are looked at."""
 _DEEP = 2.0
-"""By how much the log-density falls, below both ends, on a line that does not join them."""
+"""By how much the log-density falls, below the chord, on a line that does not join its ends."""
 _ROWS = 2000
 
 
@@ -23,9 +23,10 @@ def apart(target: Target, x: Tensor, chance: torch.Generator) -> float:
     """Return the share of points outside the largest part that lines join.
 
     Points of the target are joined where the log-density on the line between them is nowhere more
-    than two below both ends: on a log-concave part it is never below. So arms, rings and necks are
-    one part, by lines from neighbour to neighbour, and modes are several. A function of what the
-    points see; 20 lines a point, of 7 evaluations each.
+    than two below its chord: on a log-concave part it is never below. (Below both ends would be
+    too little to ask: where one end is in a tail nothing is below it, and one such point joined the
+    modes of ``many_wells``.) So arms, rings and necks are one part, by lines from neighbour to
+    neighbour, and modes are several. 20 lines a point, of 7 evaluations each.
 
     Args:
         target: Known by its potential V.
@@ -56,7 +57,8 @@ def apart(target: Target, x: Tensor, chance: torch.Generator) -> float:
     lines = (x[i] + t[:, None, None] * (x[j] - x[i])).flatten(0, 1)
     value = torch.cat([_value(target, rows) for rows in lines.split(_ROWS)]).view(len(t), -1)
     ends = _value(target, x)
-    joined = value.amin(0) >= torch.minimum(ends[i], ends[j]) - _DEEP
+    chord = ends[i] + t[:, None] * (ends[j] - ends[i])
+    joined = (value >= chord - _DEEP).all(0)
     pairs = i[joined].cpu().numpy(), j[joined].cpu().numpy()
     edges = coo_matrix((torch.ones(len(pairs[0])).numpy(), pairs), shape=(n, n))
     sizes = torch.from_numpy(connected_components(edges, directed=False)[1]).bincount()
