@@ -84,7 +84,7 @@ POSTERIOR: tuple[Rule, ...] = (
         "0.57 and -0.001 (by draws and chains together 0.54, a mode lost, -0.117), nine in the "
         "plane 0.91 and 0.0005 (0.21, 0.012), two moons 0.98 (0.84). Where nothing is apart draws "
         "are better: eight schools, centred, 0.44 by chains alone and 0.86, four arms 0.80 and "
-        "0.93, arK 0.96 and 0.99. Budget 60: eight wells, d = 16, 0.39 (0.04), ten narrow Gaussians "
+        "0.93, arK 0.96 and 0.99. Budget 60: eight wells, d = 16, 0.39 (0.04); ten narrow modes "
         "in 20 dimensions lose two modes (nine); sixteen wells, d = 32, have an ELBO 27 off (4.6, "
         "modes lost; neither is reliable).",
         {
