@@ -86,6 +86,7 @@ def test_nothing_stored_is_said(evidence, tmp_path):
     assert evidence.part(evidence.EVIDENCE[0], [], "", tmp_path) == "Nothing is stored yet.\n"
 
 
+@pytest.mark.slow
 def test_the_table_is_the_benchmarks_own(evidence, tmp_path):
     """One law's line of the stored runs, and another line once there is another run."""
     (laws,) = [e for e in evidence.EVIDENCE if e.name == "laws"]

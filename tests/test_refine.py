@@ -91,6 +91,7 @@ TRAINED = {
 }
 
 
+@pytest.mark.slow
 def test_refinement_lowers_the_joint_value_of_a_trained_run(tmp_path):
     result = wopt.run(TRAINED, tmp_path / "a")
     plain = wopt.run({**TRAINED, "refine": {}}, tmp_path / "b")

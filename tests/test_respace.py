@@ -80,6 +80,7 @@ TABLE = {
 }
 
 
+@pytest.mark.slow
 def test_a_run_of_re_spaced_steps_is_read_back(tmp_path):
     config = wopt.config.model.validate(TABLE)
     result = wopt.runs.execute.run(config, tmp_path / "run")

@@ -146,6 +146,7 @@ def test_the_score_is_pushed_in_many_dimensions(tiny, tmp_path):
     assert found["steps"][0]["residual"]["by"] == "score"
 
 
+@pytest.mark.slow
 def test_a_score_that_is_left_out_is_told_of(tiny, tmp_path, monkeypatch):
     tiny["source"] = {
         "name": "gaussian",
@@ -178,6 +179,7 @@ class False_(wopt.Target):
         return torch.randn(n, dim, generator=generator, dtype=torch.float64)
 
 
+@pytest.mark.slow
 def test_a_target_that_is_not_normalised_is_found_out(command, config, tiny, tmp_path, session):
     wopt.register("target", "false", False_)
     tiny["source"] = {

@@ -78,6 +78,7 @@ def test_both_limits_hold_as_often_as_they_say(sigma):
     assert max(missed) <= most
 
 
+@pytest.mark.slow
 def test_default_blurs_grow_and_their_intervals_shrink():
     target = GaussianTarget([0.0, 0.0], torch.eye(2).tolist())
     found = resolutions(normal(6000, 2, 0) + torch.tensor([1.0, 0.0]), target)

@@ -33,6 +33,7 @@ def is_uniform(p_values, level=0.001):
     return max(float(above), float(below)) < math.sqrt(-math.log(level / 2) / (2 * n))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("test", ["classifier", "mmd"])
 def test_p_values_are_uniform_under_the_null(test):
     found = []
