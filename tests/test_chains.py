@@ -188,6 +188,15 @@ def test_a_plan_for_modes_apart_trains_by_chains(log_prob, sees):
     assert problem.solver.of_step(1).towards == ("chains" if sees == "images" else "both")
 
 
+def test_a_plan_that_cannot_pay_chains_trains_on_draws():
+    facts = Facts(rows=500, held_out=4000, columns=3, kind="posterior", apart=0.5)
+    chosen = plan_of_posterior(facts)
+    for density, sees, towards in ((1e-4, "images", "chains"), (10.0, None, "both")):
+        table = in_rounds(chosen, Cost(0.01, 0.02, 0.02, density)).table
+        assert table["blocks"][1].get("sees") == sees
+        assert table["solver"]["towards"] == towards
+
+
 def test_a_sampler_without_options_finds_modes_far_apart():
     """None is lost after a short training; how much each weighs is right, or it is said."""
     found = wopt.sample(modes, 2, n=2000, iterations=200)
