@@ -13,7 +13,7 @@ from wopt.component import fields
 from wopt.jacobian import linearised
 from wopt_blocks.jacobian import JacobianBlock
 from wopt_blocks.masked import Activation, MaskedNet
-from wopt_blocks.monotone import MonotoneName, monotone, reach
+from wopt_blocks.monotone import MonotoneName, Tails, monotone, reach
 from wopt_blocks.radial import Radial
 from wopt_blocks.white import White
 
@@ -48,6 +48,14 @@ class Autoregressive(JacobianBlock):
     ``magnitudes`` the nets see |x| beside x, and with ``radial`` every map begins with a monotone
     map of the norm of the coordinates that move, along rays.
 
+    With ``tails = "logarithmic"`` every S goes on as a logarithm beyond c, a tenth further out than
+    all particles of the step:
+
+        sign(y) (c + log(1 + |y| - c)) in the place of y where |y| > c.
+
+    So a row that nothing like was trained on costs tens of nats and not thousands, where columns of
+    few values have made slopes steep.
+
     Against ``maf`` and ``spline`` of wopt-zuko it brings residual nets, splines after affine maps,
     and speed (docs/benchmarks.md). The defaults do better on tables of measurements, splines
     alone with ``residual = false`` and ``relu`` on drawings in the plane.
@@ -74,6 +82,7 @@ class Autoregressive(JacobianBlock):
         whiten: Whether all this happens in coordinates in which the particles of the step are
             white: W^-1 T W with W affine. For particles of any scales and correlations.
         sees: Whether the nets are given the coordinates before the map, or after it.
+        tails: How S goes on beyond all particles.
 
     Raises:
         ConfigError: All coordinates are conditions, a list ``univariate`` is not as long as
@@ -136,6 +145,9 @@ class Autoregressive(JacobianBlock):
         Literal["particles", "images"],
         Field(description="of which the networks are given the earlier coordinates"),
     ] = "particles"
+    tails: Annotated[
+        Tails, Field(description="how transforms go on beyond where particles of the step are")
+    ] = "linear"
 
     def __post_init__(self) -> None:
         super().__init__(self.dim, self.condition)
@@ -146,7 +158,9 @@ class Autoregressive(JacobianBlock):
                 f"univariate names {len(names)} functions for {count} transforms: give one for "
                 "each, or one name for all"
             )
-        self.functions = nn.ModuleList(monotone(name, self.bins, self.bound) for name in names)
+        self.functions = nn.ModuleList(
+            monotone(name, self.bins, self.bound, self.tails) for name in names
+        )
         ascending = range(self.moves)
         self.nets = nn.ModuleList(
             MaskedNet(

@@ -11,12 +11,14 @@ from torch import Tensor, nn
 from wopt.statistics import some
 from wopt_blocks.rational import inverse_spline, log_slope, spline
 
-__all__ = ["Monotone", "MonotoneName", "monotone", "reach"]
+__all__ = ["Monotone", "MonotoneName", "Tails", "monotone", "reach"]
 
 MonotoneName = Literal["affine", "affine_spline", "spline"]
+Tails = Literal["linear", "logarithmic"]
 
 _LEAST_BOUND = 5.0
 _SHARE, _MARGIN = 0.999, 1.5
+_BEYOND = 1.1
 
 
 class Monotone(nn.Module, abc.ABC):
@@ -119,6 +121,45 @@ class MonotoneAffineSpline(MonotoneSpline):
         return ours, bent
 
 
+class MonotoneLimited(Monotone):
+    """L(S(x)), of which L is the identity up to c and grows like a logarithm beyond:
+
+        L(y) = sign(y) (c + log(1 + |y| - c)) where |y| > c.
+
+    c is a tenth beyond the largest |coordinate| of the points, and 5 at least.
+
+    Args:
+        inner: S.
+    """
+
+    limit: Tensor
+
+    def __init__(self, inner: Monotone) -> None:
+        super().__init__()
+        self.inner, self.numbers = inner, inner.numbers
+        self.register_buffer("limit", torch.tensor(_LEAST_BOUND))
+
+    def see(self, points: Tensor) -> None:
+        """Choose c, and let S see the points too."""
+        self.inner.see(points)
+        least, most = points.detach().aminmax()
+        self.limit.copy_((_BEYOND * torch.maximum(-least, most)).clamp(min=_LEAST_BOUND))
+
+    def forward(self, raw: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``(L(S(x)), its log-slope)``."""
+        y, log_slopes = self.inner(raw, x)
+        log_beyond = (y.abs() - self.limit).clamp_min(0).log1p()
+        near = y.clamp(-self.limit, self.limit)
+        return near + y.sign() * log_beyond, log_slopes - log_beyond
+
+    def inverse(self, raw: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``(the x of which it is the image, the logarithm of the inverse's slope)``."""
+        log_beyond = (y.abs() - self.limit).clamp_min(0)
+        far = y.clamp(-self.limit, self.limit) + y.sign() * log_beyond.expm1()
+        x, log_slopes = self.inner.inverse(raw, far)
+        return x, log_slopes + log_beyond
+
+
 def reach(points: Tensor) -> Tensor:
     """Return 1.5 times the 99.9 % quantile of the points' |coordinates|, and 5 at least."""
     sizes = some(points).detach().abs().flatten()
@@ -126,8 +167,13 @@ def reach(points: Tensor) -> Tensor:
     return (_MARGIN * sizes.kthvalue(rank).values).clamp(min=_LEAST_BOUND)
 
 
-def monotone(name: MonotoneName, bins: int, bound: float | None) -> Monotone:
+def monotone(
+    name: MonotoneName, bins: int, bound: float | None, tails: Tails = "linear"
+) -> Monotone:
     """Return the functions of a name; ``bins`` and ``bound`` are those of splines."""
+    made: Monotone
     if name == "affine":
-        return MonotoneAffine()
-    return (MonotoneSpline if name == "spline" else MonotoneAffineSpline)(bins, bound)
+        made = MonotoneAffine()
+    else:
+        made = (MonotoneSpline if name == "spline" else MonotoneAffineSpline)(bins, bound)
+    return made if tails == "linear" else MonotoneLimited(made)
