@@ -83,6 +83,22 @@ def test_noise_is_less_for_rows_that_crowd_and_none_for_values_that_repeat():
     assert 0 < crowded < smooth
     repeated = dataclasses.replace(SHAPES["crowded"], repeated=(0.99,))
     assert [p.table["solver"]["noise"] for p in alternatives(repeated)] == [0, 0, 0, 0]
+
+
+def test_tails_are_logarithmic_where_values_repeat():
+    """In every plan that is tried, and not of the affine block that hardly any rows get."""
+    repeated = dataclasses.replace(SHAPES["crowded"], repeated=(0.99,))
+    assert [p.table["block"]["tails"] for p in alternatives(repeated)] == 4 * ["logarithmic"]
+    assert "tails" not in plan(SHAPES["crowded"]).table["block"]
+    tiny = plan(dataclasses.replace(SHAPES["tiny"], repeated=(0.99,)))
+    assert tiny.table["block"] == {"name": "affine"}
+    assert "few values" in tiny.told
+
+
+def test_planes_of_few_rows_get_noise():
+    rows = (4000, 8000, 11_999, 12_000)
+    chosen = [plan(Facts(n, n // 8, 2, kind="plane")).table["solver"] for n in rows]
+    assert [solver.get("noise", 0) for solver in chosen] == [0.03, 0.02, 0.02, 0]
     assert "noise" not in plan(SHAPES["magic"]).table["solver"]
     assert plan(SHAPES["tiny"]).table["block"]["name"] == "affine"
 

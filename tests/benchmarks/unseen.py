@@ -69,6 +69,49 @@ def friedman(r: np.random.Generator) -> Tensor:
     return torch.from_numpy(np.column_stack([x, y + 5 * x[:, 4] + r.normal(size=3000)]))
 
 
+def spikes(r: np.random.Generator) -> Tensor:
+    """Eight columns that are noise of 0.05, and now and then together a log-normal rise."""
+    x, z = 0.05 * r.normal(size=(20_000, 8)), r.normal(size=(20_000, 2))
+    on = r.random(x.shape) < 1 / (1 + np.exp(3.7 - 0.8 * z[:, :1]))
+    return torch.from_numpy(x + on * np.exp(1 + 1.2 * r.normal(size=x.shape) + 0.5 * z[:, 1:]))
+
+
+def pareto(r: np.random.Generator) -> Tensor:
+    """Five Pareto columns with an exponent of 1.5, whose variance is infinite, correlated."""
+    from scipy.stats import norm
+
+    mixing = np.linalg.cholesky(0.5 * np.eye(5) + 0.5)
+    return torch.from_numpy(norm.sf(r.normal(size=(10_000, 5)) @ mixing.T) ** (-1 / 1.5))
+
+
+def student(r: np.random.Generator) -> Tensor:
+    """A spherical Student law of six columns with 1.5 degrees of freedom: no variance."""
+    scale = np.sqrt(r.chisquare(1.5, size=(10_000, 1)) / 1.5)
+    return torch.from_numpy(r.normal(size=(10_000, 6)) / scale)
+
+
+def sessions(r: np.random.Generator) -> Tensor:
+    """Durations and volumes over many decades, one of them mostly nearly zero, and a share."""
+    n = 30_000
+    z = r.normal(size=(n, 2))
+    duration = np.exp(2.5 * r.normal(size=n) + z[:, 0])
+    volume = duration * np.exp(1.5 * r.normal(size=n))
+    rare = np.where(r.random(n) < 0.9, 0.01 * np.abs(r.normal(size=n)), volume * np.exp(z[:, 0]))
+    share = 1 / (1 + np.exp(-3 * z[:, 1]))
+    return torch.from_numpy(
+        np.column_stack(
+            [
+                duration,
+                volume,
+                rare,
+                share,
+                share**2 + 0.02 * r.normal(size=n),
+                np.where(r.random(n) < 0.98, 1, 5) * r.normal(size=n),
+            ]
+        )
+    )
+
+
 def _shuffled(r: np.random.Generator, rows: np.ndarray) -> Tensor:
     return torch.from_numpy(r.permutation(rows).astype(np.float64))
 
@@ -80,5 +123,9 @@ UNSEEN = {
     "counts": (counts, 1.0),
     "shell": (shell, 0.0),
     "friedman": (friedman, 0.0),
+    "spikes": (spikes, 0.0),
+    "pareto": (pareto, 0.0),
+    "student": (student, 0.0),
+    "sessions": (sessions, 0.0),
 }
 """Rows by name, and the width of the noise that gives whole numbers a density."""

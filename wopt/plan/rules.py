@@ -165,10 +165,10 @@ RULES: tuple[Rule, ...] = (
         "of nats: German credit, 100 test rows, seeds 3 and 4: -18 and 93 (two rows of 7,271 and "
         "5,686), NSF -19 and -22; with logarithmic tails -32 and -30. Where values do not repeat "
         "they gain nothing (iris, wine, breast cancer, banana, friedman: within two errors).",
-        {"block": {"tails": "logarithmic"}},
+        lambda facts: {} if tiny(facts) else {"block": {"tails": "logarithmic"}},
         "some column has few values, so likelihoods have no ceiling: `dequantise` or `smooth_time` "
         "give it a density",
-        lambda facts: data(facts) and facts.discrete and not tiny(facts),
+        lambda facts: data(facts) and facts.discrete,
     ),
     Rule(
         "columns of columns",

@@ -8,6 +8,7 @@ import torch
 import wopt
 from wopt.testing import GaussianTarget, check_block, jko_step, moments
 from wopt_blocks.masked import MaskedNet
+from wopt_blocks.monotone import monotone
 from wopt_blocks.radial import Radial
 from wopt_blocks.rational import inverse_spline, spline
 
@@ -301,6 +302,44 @@ def test_a_map_that_sees_images_is_the_inverse_of_one_that_sees_particles(new, w
     torch.testing.assert_close(back, x, rtol=0, atol=1e-10)
     torch.testing.assert_close(log_inverse, -log_det, rtol=0, atol=1e-10)
     assert torch.equal(two.inverse(x)[0], y)
+
+
+def test_logarithmic_tails_are_the_closed_form():
+    """The identity up to c = 1.1 * 20 = 22, and sign(y) (c + log(1 + |y| - c)) beyond."""
+    function = monotone("spline", 4, 5.0, "logarithmic")
+    function.double().see(torch.tensor([[-20.0, 1.0]]).double())
+    x = torch.tensor([[-1e6, -22.0, -3.0, 0.0, 5.0, 23.0, 1e3, 1e12]]).double().requires_grad_()
+    raw = torch.zeros(function.numbers, *x.shape).double()
+    y, log_slopes = function(raw, x)
+    beyond = (x.abs() - 22).clamp_min(0).log1p()
+    expected = x.sign() * (x.abs().clamp_max(22) + beyond)
+    torch.testing.assert_close(y, expected, rtol=1e-12, atol=1e-12)
+    (slopes,) = torch.autograd.grad(y.sum(), x)
+    torch.testing.assert_close(log_slopes.exp(), slopes, rtol=1e-12, atol=0)
+    back, log_inverse = function.inverse(raw, y)
+    torch.testing.assert_close(back, x, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(log_inverse, -log_slopes, rtol=0, atol=1e-9)
+
+
+def test_tails_do_not_move_the_particles_of_the_step(new):
+    block = new({"name": "autoregressive", "tails": "logarithmic"})
+    x = draws(200, 3) * torch.tensor([1.0, 30.0, 1e4]).double()
+    block.see(x)
+    with torch.no_grad():
+        y, log_det = block(x)
+    torch.testing.assert_close(y, x, rtol=1e-12, atol=1e-12)
+    assert float(log_det.abs().max()) < 1e-12
+
+
+@pytest.mark.parametrize(("tails", "nats"), [("linear", 1245.4), ("logarithmic", 38.2)])
+def test_a_row_in_no_spike_costs_tens_of_nats(tails, nats):
+    """At a slope of 100 half a unit is 50; with c = 5 that becomes 5 + log 46 = 8.83."""
+    function = monotone("affine", 4, None, tails).double()
+    function.see(torch.zeros(1, 1))
+    level = math.log(100)
+    raw = torch.tensor([level / (1 - level / -math.log(1e-3)), 0.0]).double()[:, None, None]
+    y, log_slope = function(raw, torch.full((1, 1), 0.5).double())
+    assert float(y.square() / 2 - log_slope) == pytest.approx(nats, abs=0.05)
 
 
 def test_layers_that_cannot_add_up_are_refused(new):

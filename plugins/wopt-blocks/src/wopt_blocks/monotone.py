@@ -137,7 +137,8 @@ class MonotoneLimited(Monotone):
     def __init__(self, inner: Monotone) -> None:
         super().__init__()
         self.inner, self.numbers = inner, inner.numbers
-        self.register_buffer("limit", torch.tensor(_LEAST_BOUND))
+        # Nothing is beyond it before there are points. Finite, as its multiples in gradients are.
+        self.register_buffer("limit", torch.tensor(torch.finfo(torch.float32).max))
 
     def see(self, points: Tensor) -> None:
         """Choose c, and let S see the points too."""
@@ -148,16 +149,16 @@ class MonotoneLimited(Monotone):
     def forward(self, raw: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``(L(S(x)), its log-slope)``."""
         y, log_slopes = self.inner(raw, x)
-        log_beyond = (y.abs() - self.limit).clamp_min(0).log1p()
-        near = y.clamp(-self.limit, self.limit)
-        return near + y.sign() * log_beyond, log_slopes - log_beyond
+        beyond = (y.abs() - self.limit).clamp_min(0)
+        far = y.sign() * (self.limit + beyond.log1p())
+        return torch.where(beyond > 0, far, y), log_slopes - beyond.log1p()
 
     def inverse(self, raw: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``(the x of which it is the image, the logarithm of the inverse's slope)``."""
-        log_beyond = (y.abs() - self.limit).clamp_min(0)
-        far = y.clamp(-self.limit, self.limit) + y.sign() * log_beyond.expm1()
-        x, log_slopes = self.inner.inverse(raw, far)
-        return x, log_slopes + log_beyond
+        beyond = (y.abs() - self.limit).clamp_min(0)
+        far = y.sign() * (self.limit + beyond.expm1())
+        x, log_slopes = self.inner.inverse(raw, torch.where(beyond > 0, far, y))
+        return x, log_slopes + beyond
 
 
 def reach(points: Tensor) -> Tensor:
