@@ -122,7 +122,7 @@ class MonotoneAffineSpline(MonotoneSpline):
 
 
 class MonotoneLimited(Monotone):
-    """L(S(x)), of which L is the identity up to c and grows like a logarithm beyond:
+    """L(S(x)), of which L is the identity up to c and grows like a logarithm beyond.
 
         L(y) = sign(y) (c + log(1 + |y| - c)) where |y| > c.
 
