@@ -1,6 +1,7 @@
 """The planner: facts, rules, how a plan joins what is given, and iterations for a budget."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from wopt.plan import (
     seconds_of,
     timed,
 )
+from wopt.plan.blurring import blurring
 from wopt.plan.facts import crowding
 from wopt.plan.rules import RULES
 from wopt.plan.speed import on_grid
@@ -99,6 +101,24 @@ def test_planes_of_few_rows_get_noise():
     rows = (4000, 8000, 11_999, 12_000)
     chosen = [plan(Facts(n, n // 8, 2, kind="plane")).table["solver"] for n in rows]
     assert [solver.get("noise", 0) for solver in chosen] == [0.03, 0.02, 0.02, 0]
+    thin = plan(Facts(8000, 1000, 2, kind="plane", blurring=0.02))
+    assert "noise" not in thin.table["solver"]
+
+
+def test_what_noise_costs_a_plane_is_what_kernels_say():
+    """Of a wide Gaussian nearly nothing; of spots of width w, far apart, what the closed form says.
+
+    Noise s makes N(0, w^2) of two columns N(0, w^2 + s^2): KL = log(1 + s^2/w^2) - s^2/(w^2 + s^2).
+    """
+    draw = torch.Generator().manual_seed(3)
+    flat = torch.randn(4000, 2, generator=draw)
+    assert abs(blurring(flat, 0.03)) < 0.01
+    width, noise = 0.005, 0.03
+    spots = torch.randint(-2, 3, (4000, 2), generator=draw) + width * flat
+    ratio = (noise / width) ** 2
+    cost = math.log(1 + ratio) - ratio / (1 + ratio)
+    assert blurring(spots, noise) == pytest.approx(cost, rel=0.1)
+    assert blurring(torch.ones(500, 2), 0.03) == 0
     assert "noise" not in plan(SHAPES["magic"]).table["solver"]
     assert plan(SHAPES["tiny"]).table["block"]["name"] == "affine"
 

@@ -13,6 +13,7 @@ from wopt.data.columns import Columns
 from wopt.data.dataset import Dataset
 from wopt.data.table_transform import fit_transform
 from wopt.data.transform import AffineTransform
+from wopt.plan.blurring import blurring, noise_of_plane
 from wopt.plan.edges import edges
 from wopt.seeds import generator
 from wopt.statistics import some
@@ -23,6 +24,9 @@ Kind = Literal["plane", "table", "image", "conditional", "density_known", "poste
 
 BUDGET = 60.0
 """CPU seconds, where no budget is given."""
+
+_BLURRED = 4000
+"""Rows from which on a plane is asked whether noise would blur it: fewer gain by noise."""
 
 _ROWS, _NEIGHBOURS = 1500, 4000
 """Rows whose neighbours :func:`crowding` looks for, and among how many: 0.2 CPU seconds. A thick
@@ -51,6 +55,8 @@ class Facts:
         apart: Of a target, the share of its mass in modes but the largest, as few chains tell it;
             0 where nobody looked.
         edges: What noise of 0.2 would cost the columns' own laws, nats; see :func:`edges`.
+        blurring: What noise would cost a plane of 4,000 rows or more, nats; see
+            :func:`blurring`.
         budget: CPU seconds of training.
         seed: Of the random numbers; the same seed gives the same run.
 
@@ -68,6 +74,7 @@ class Facts:
     repeated: tuple[float, ...] = ()
     curves: int = 0
     edges: float = 0.0
+    blurring: float = 0.0
     apart: float = 0.0
     dependent: bool = False
     budget: float = BUDGET
@@ -128,16 +135,20 @@ def facts_of(
     # CPU s with curves: nets for tables 6.37, those for rows that are spread out 6.63, MAF 6.46.
     curves = 0 if columns is None else columns.curves
     transform = straight(dataset) if curves else dataset.transform
+    kind: Kind = "posterior" if posterior else _kind(dataset, moved, role)
+    asked = kind == "plane" and len(dataset.train) >= _BLURRED
+    noise = noise_of_plane(len(dataset.train)) if asked else 0.0
     return Facts(
         rows=len(dataset.train),
         held_out=len(dataset.valid),
         columns=moved,
         conditions=dataset.condition,
-        kind="posterior" if posterior else _kind(dataset, moved, role),
+        kind=kind,
         crowding=crowding(transform(few[:_NEIGHBOURS])[:, :moved], seed),
         repeated=tuple(1 - len(few[:, j].unique()) / len(few) for j in range(moved)),
         curves=curves,
         edges=edges(line[:, :moved]),
+        blurring=blurring(transform(few)[:, :moved], noise) if noise else 0.0,
         dependent=len(few) > 3 * moved > 3 and dependent(few[:, :moved]),
         budget=BUDGET if budget is None else budget,
         seed=seed,

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from wopt.plan.blurring import noise_of_plane
 from wopt.plan.facts import Facts
 
 __all__ = ["SHORT", "blur", "decay", "of_plane", "of_wide", "passes", "shrinking", "smoothing"]
 
 _EDGES = 0.05
 """Nats that noise of 0.2 may cost the columns: ringnorm, twonorm, waveform 0.003 at most."""
+
+_BLURRED = 0.008
+"""Nats that noise may cost a plane: 4,000 and 7,900 rows of a pinwheel 0.018 and 0.009, of cells
+0.025 and 0.018; spirals, rings, moons, eight Gaussians, a checkerboard, a ridge 0.006 at most."""
 
 SHORT = 30.0
 """CPU seconds under which nets of the plane are narrow."""
@@ -82,8 +87,7 @@ def passes(facts: Facts) -> int:
 def of_plane(facts: Facts) -> dict[str, Any]:
     """Return the options for a plane: bins and nets by how many rows there are, and how much time.
 
-    Noise that few rows are moved by shrinks with their fourth root: 0.03 at 4,000. With 8,000 it is
-    0.02, and from 12,000 on there is none.
+    Few rows are moved by noise, see :func:`noise_of_plane`, unless it would blur them.
     """
     rows = facts.rows
     few, many = rows < 8000, rows >= 50_000
@@ -97,8 +101,9 @@ def of_plane(facts: Facts) -> dict[str, Any]:
         "residual": False,
     }
     solver = {"learning_rate": 3e-3, "weight_decay": 0.2 if few else 0.0 if many else 0.1}
-    if rows < 12_000 and not facts.discrete:
-        solver["noise"] = round(0.03 * (4000 / rows) ** 0.25, 3) if few else 0.02
+    noise = noise_of_plane(rows)
+    if noise and facts.blurring < _BLURRED and not facts.discrete:
+        solver["noise"] = noise
     return {"block": block, "solver": solver}
 
 
