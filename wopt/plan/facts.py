@@ -28,10 +28,11 @@ BUDGET = 60.0
 _BLURRED = 4000
 """Rows from which on a plane is asked whether noise would blur it: fewer gain by noise."""
 
-_ROWS, _NEIGHBOURS = 1500, 4000
-"""Rows whose neighbours :func:`crowding` looks for, and among how many: 0.2 CPU seconds. A thick
-sphere in four columns came to 0.79 to 0.82 among 1,500, which its nets were a matter of chance by,
-and to 0.75 to 0.77 among 4,000; rows that do not crowd are at 0.84 and more among both."""
+_ROWS, _NEIGHBOURS = 1500, 12_000
+"""Rows whose neighbours :func:`crowding` looks for, and among how many: 0.3 to 0.5 CPU seconds.
+A thick sphere in four columns (five splits of 12,000 rows) came to 0.79 to 0.82 among 1,500 and to
+0.75 to 0.80 among 4,000, so that its nets were a matter of chance, and lost 0.3 to NSF; to 0.73 to
+0.76 among all. Rows that do not crowd are at 0.83 and more."""
 
 _SINGULAR = 1e-10
 """Least eigenvalue of a correlation matrix of columns that can be told apart."""
@@ -172,7 +173,7 @@ def crowding(z: Tensor, seed: int = 0) -> float:
     middle of heavy tails. Both are measured on as many rows, the distances of the first 1,500.
 
     Args:
-        z: Rows in the flow's coordinates, at most some 4,000, shape ``(n, d)``.
+        z: Rows in the flow's coordinates, at most some 12,000, shape ``(n, d)``.
         seed: Of the Gaussian rows.
 
     Example:
