@@ -101,6 +101,22 @@ def logistic(name: str) -> Callable[[], Tensor]:
     return load
 
 
+def cells(name: str) -> Callable[[], Tensor]:
+    """Return a function that loads the coordinates of cells, of all days."""
+
+    def load() -> Tensor:
+        rows = np.loadtxt(DATA / "cells" / name, delimiter=",", skiprows=1)
+        return torch.from_numpy(rows[:, 1:])
+
+    return load
+
+
+def tree() -> Tensor:
+    """Return points of a drawing that no setting was chosen on."""
+    table = {"name": "picture", "path": DATA / "pictures/tree.png", "n_train": 100_000}
+    return build("source", table).load(0).train
+
+
 def bundled(name: str) -> Callable[[], Tensor]:
     """Return a function that loads the features of a set that comes with scikit-learn."""
 
@@ -143,6 +159,9 @@ CHECKED: dict[str, tuple[Callable[[], Tensor], float]] = {
     "iris": (bundled("iris"), 0.1),
     "diabetes": (bundled("diabetes"), 0.0),
     "linnerud": (bundled("linnerud"), 1.0),
+    "emt": (cells("emt.csv"), 0.0),
+    "mouse": (cells("mouse_hematopoiesis.csv"), 0.0),
+    "tree": (tree, 0.0),
     **{name: (lambda law=law: law(np.random.default_rng(3)), 0.0) for name, law in PLANES.items()},
     **{
         name: (lambda law=law: law(np.random.default_rng(4)), width)
