@@ -42,18 +42,12 @@ WITH_LOG_DET = {
         "transforms": 2,
         "sees": "images",
     },
-    "autoregressive-tails": {
-        "name": "autoregressive",
-        "bins": 4,
-        "hidden": [4, 4],
-        "transforms": 2,
-        "tails": "logarithmic",
-    },
     "autoregressive-affine": {
         "name": "autoregressive",
         "univariate": "affine",
         "hidden": [4],
         "transforms": 2,
+        "tails": "logarithmic",
     },
 }
 BLOCKS = WITH_LOG_DET | {"particles": {"name": "particles"}}
