@@ -167,8 +167,9 @@ def test_the_entropies_are_those_of_the_samples():
 def steep(name, size):
     """Return a block whose parameters were set at random, and are large."""
     with torch.random.fork_rng():
-        torch.manual_seed(0)
+        torch.manual_seed(1)
         block = wopt.build("block", BLOCKS[name]).build(dim=2)
+        torch.manual_seed(0)
         for parameter in block.parameters():
             parameter.data += size * torch.randn_like(parameter)
     return block.freeze()
@@ -178,7 +179,6 @@ STEEP = dict.fromkeys(BLOCKS, 0.5) | {
     "icnn": 0.2,
     "naf": 0.2,
     "autoregressive": 0.2,
-    "coupling": 0.3,
     "ode": 0.3,
     "ode, deep": 0.3,
 }
