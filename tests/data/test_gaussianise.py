@@ -62,6 +62,15 @@ def test_the_curve_of_a_log_normal_column_is_the_logarithm():
     assert 0 <= float(kl) < 0.002
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_rows_far_out_do_not_cost_a_column_its_curve(seed):
+    """One row that a Gaussian is off by thousands of nats has as large a standard error."""
+    z = normal(300, 2, seed).T
+    for heavy in ((6 * z[0]).exp(), z[0] / z[1], torch.special.ndtr(z[0]) ** (-1 / 0.7)):
+        assert curve_of(heavy) is not None
+    assert curve_of(z[0]) is None
+
+
 @pytest.mark.parametrize("curve", [STEEP, curve_of(quantiles().exp()), curve_of(quantiles() ** 3)])
 def test_inverse_and_slope(curve):
     z = torch.linspace(-9, 9, 2001, dtype=torch.float64)

@@ -32,6 +32,10 @@ _ATOM = 0.05
 _MARGIN = 0.05
 """Nats that a curve has to gain on the other half of the rows, beside two standard errors."""
 
+_MOST = 10.0
+"""Nats of gain at most that a row counts for: rows that are far out, which a Gaussian's law is most
+wrong about, would make the gain large and its error as large. What is left is a lower bound."""
+
 
 def gaussianised(columns: Columns, encoded: Tensor) -> Columns:
     """Return the columns with a curve where it is worth one, see :func:`curve_of`.
@@ -60,7 +64,8 @@ def curve_of(x: Tensor) -> Curve | None:
     Knots are empirical quantiles x_k at evenly spaced values z_k = Phi^-1(p_k); a slope is the
     geometric mean of both secants. A column keeps its line unless the law that the curve of one
     half of the rows makes of a normal one gains 0.05 nats and two standard errors on the other
-    half, over the Gaussian. Source: Chen and Gopinath (2000), Gaussianization, NIPS.
+    half, over the Gaussian (of each row ten nats at most). Source: Chen and Gopinath (2000),
+    Gaussianization, NIPS.
 
     Args:
         x: The column in random order, shape ``(n,)``, float64.
@@ -78,7 +83,8 @@ def curve_of(x: Tensor) -> Curve | None:
     curve = through_quantiles(known)
     if curve is None:
         return None
-    gain = mean_and_error(curve.log_density(judges) - _gaussian(known, judges))
+    gains = curve.log_density(judges) - _gaussian(known, judges)
+    gain = mean_and_error(gains.clamp_max(_MOST))
     if not gain.value > max(_MARGIN, 2 * gain.error):
         return None
     return through_quantiles(x.sort().values)

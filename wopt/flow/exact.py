@@ -95,7 +95,9 @@ def exact_inverse(blocks: Sequence[FlowBlock], y: Tensor) -> tuple[Tensor, Tenso
         y: Shape ``(n, d)``.
 
     Returns:
-        x in float64, and the log-det, NaN where no x was found.
+        x in float64, and the log-det, NaN where no x was found: where F(x) is further than
+        ``FAR * (1 + |y|)`` from y. Up to that x is taken for what it is, and the log-det is that of
+        x, so that densities agree with it; :func:`warn_of_missed` tells what is beyond.
 
     Raises:
         DivergenceError: A block refuses to invert, in float64 as well.
