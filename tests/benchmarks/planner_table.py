@@ -59,7 +59,8 @@ def line_of(name: str, budget: float, rows: Sequence[Row]) -> tuple[Any, ...]:
     for method in RIVALS:
         some = found[method]
         seeds = f" ({len(some)})" if some and len(some) < len(ours) else ""
-        cells.append("{:+.3f} +- {:.3f}".format(*gaps[method]) + seeds if some else "")
+        figure = "{:+.3f} +- {:.3f}" if some and gaps[method][1] < 1e4 else "{:+.2g} +- {:.2g}"
+        cells.append(figure.format(*gaps[method]) + seeds if some else "")
     return (
         name, MARKS.get(name, ""), f"{budget:g}", len(ours), ours[0]["test"],
         f"{np.mean([row['nll'] for row in ours]):.3f}",
