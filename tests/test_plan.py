@@ -103,6 +103,8 @@ def test_planes_of_few_rows_get_noise():
     assert [solver.get("noise", 0) for solver in chosen] == [0.03, 0.02, 0.02, 0]
     thin = plan(Facts(8000, 1000, 2, kind="plane", blurring=0.02))
     assert "noise" not in thin.table["solver"]
+    assert "noise" not in plan(SHAPES["magic"]).table["solver"]
+    assert plan(SHAPES["tiny"]).table["block"]["name"] == "affine"
 
 
 def test_what_noise_costs_a_plane_is_what_kernels_say():
@@ -119,8 +121,6 @@ def test_what_noise_costs_a_plane_is_what_kernels_say():
     cost = math.log(1 + ratio) - ratio / (1 + ratio)
     assert blurring(spots, noise) == pytest.approx(cost, rel=0.1)
     assert blurring(torch.ones(500, 2), 0.03) == 0
-    assert "noise" not in plan(SHAPES["magic"]).table["solver"]
-    assert plan(SHAPES["tiny"]).table["block"]["name"] == "affine"
 
 
 def test_what_is_given_wins():

@@ -25,7 +25,7 @@ Kind = Literal["plane", "table", "image", "conditional", "density_known", "poste
 BUDGET = 60.0
 """CPU seconds, where no budget is given."""
 
-_BLURRED = 4000
+_ASKED = 4000
 """Rows from which on a plane is asked whether noise would blur it: fewer gain by noise."""
 
 _ROWS, _NEIGHBOURS = 1500, 12_000
@@ -137,7 +137,7 @@ def facts_of(
     curves = 0 if columns is None else columns.curves
     transform = straight(dataset) if curves else dataset.transform
     kind: Kind = "posterior" if posterior else _kind(dataset, moved, role)
-    asked = kind == "plane" and len(dataset.train) >= _BLURRED
+    asked = kind == "plane" and len(dataset.train) >= _ASKED
     noise = noise_of_plane(len(dataset.train)) if asked else 0.0
     return Facts(
         rows=len(dataset.train),
