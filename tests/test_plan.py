@@ -88,35 +88,25 @@ def test_noise_is_less_for_rows_that_crowd_and_none_for_values_that_repeat():
     assert [p.table["solver"]["noise"] for p in alternatives(repeated)] == [0, 0, 0, 0]
 
 
-@pytest.mark.parametrize("why", [{"repeated": (0.99,)}, {"tail_weight": 318.0}])
-def test_tails_are_logarithmic_where_values_repeat_or_rows_lie_far_out(why):
+def test_tails_are_logarithmic_where_values_repeat():
     """In every plan that is tried, and not of the affine block that hardly any rows get."""
-    few, many = (dataclasses.replace(SHAPES[name], **why) for name in ("crowded", "magic"))
-    plans = [*alternatives(few), plan(many)]
-    assert [p.table["block"]["tails"] for p in plans] == 5 * ["logarithmic"]
+    repeated = dataclasses.replace(SHAPES["crowded"], repeated=(0.99,))
+    assert [p.table["block"]["tails"] for p in alternatives(repeated)] == 4 * ["logarithmic"]
     assert "tails" not in plan(SHAPES["crowded"]).table["block"]
-    tiny = plan(dataclasses.replace(SHAPES["tiny"], **why))
+    tiny = plan(dataclasses.replace(SHAPES["tiny"], repeated=(0.99,)))
     assert tiny.table["block"] == {"name": "affine"}
-    assert ("few values" in tiny.told) == ("repeated" in why)
+    assert "few values" in tiny.told
 
 
 def test_the_weight_of_tails_is_that_of_the_law():
-    """Of 100,001 quantiles, against the closed forms; and of columns without a middle half."""
+    """Of 100,001 quantiles, against the closed forms; and of columns of one value, or mostly."""
     u = torch.linspace(0, 1, 100_001, dtype=torch.float64)
     normal, cauchy = torch.special.ndtri(u), (math.pi * (u - 0.5)).tan()
     student = (2 * u - 1) * (2 / (4 * u * (1 - u))).sqrt()  # two degrees of freedom
     for column, law in ((normal, 4.5817), (cauchy, 318.309), (student, 27.345)):
         assert tail_weight(torch.stack([u, 3 - 2 * column], 1)) == pytest.approx(law, rel=1e-4)
     assert tail_weight(torch.ones(100, 1)) == 0
-    assert tail_weight((torch.arange(100) // 99)[:, None]) == math.inf
-
-
-def test_cauchy_columns_are_heavy_and_normal_ones_are_not():
-    draw = torch.Generator().manual_seed(5)
-    normal = torch.randn(2, 4000, 3, generator=draw)
-    for rows, heavy in ((normal[0], False), (normal[0] / normal[1], True)):
-        facts = facts_of(assemble(rows.split([3200, 400, 400]), "whiten"))
-        assert facts.heavy == heavy
+    assert tail_weight((torch.arange(100) // 80)[:, None]) == 0
 
 
 def test_planes_of_few_rows_get_noise():

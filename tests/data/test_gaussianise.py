@@ -15,7 +15,7 @@ from wopt.data.curve import Curve, normal_log_density
 from wopt.data.gaussianise import curve_of
 from wopt.data.table_transform import TableTransform, fit_transform
 from wopt.flow.save import _read
-from wopt.plan.preprocess import gain_of_distances, without_curves
+from wopt.plan.preprocess import bends, gain_of_distances, without_curves
 from wopt.runs.evidence import _score
 from wopt.runs.execute import resume, run
 from wopt.runs.memory import Rows
@@ -218,6 +218,14 @@ def test_a_spherical_law_gains_what_its_radius_is_off():
     found = gain_of_distances(data)
     assert abs(found.value - float(exact.mean())) < 0.1 + 3 * found.error
     assert found.value > 10 * found.error
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_columns_without_a_variance_have_curves_whatever_means_say(seed):
+    """Mixed Cauchy columns, and a spherical law: means of held-out rows are a toss there."""
+    z, mixing = normal(4000, 4, seed=seed), torch.eye(3).double() + 0.3
+    for x in (z[:, :3] / normal(4000, 3, seed=100 + seed) @ mixing, z[:, :3] / z[:, 3:]):
+        assert bends(assemble(x.split([3200, 400, 400]), "gaussianise"))
 
 
 def test_rows_that_are_whitened_after_all_are_as_if_loaded_so():

@@ -15,7 +15,6 @@ from wopt.data.table_transform import fit_transform
 from wopt.data.transform import AffineTransform
 from wopt.plan.blurring import blurring, noise_of_plane
 from wopt.plan.edges import edges
-from wopt.plan.tails import tail_weight
 from wopt.seeds import generator
 from wopt.statistics import some
 
@@ -34,11 +33,6 @@ _ROWS, _NEIGHBOURS = 1500, 12_000
 A thick sphere in four columns (five splits of 12,000 rows) came to 0.79 to 0.82 among 1,500 and to
 0.75 to 0.80 among 4,000, so that its nets were a matter of chance, and lost 0.3 to NSF; to 0.73 to
 0.76 among all. Rows that do not crowd are at 0.83 and more."""
-
-_HEAVY = 50.0
-"""Tail weight of laws without a variance, whose rows are told from others: Student's with two and
-1.5 degrees of freedom, 8,000 rows, are at 24 to 32 and 46 to 84, Pareto's with an exponent of 1.5
-at 100 and more; patches of photographs, which have one, at 39, MiniBooNE at 31 to 38."""
 
 _SINGULAR = 1e-10
 """Least eigenvalue of a correlation matrix of columns that can be told apart."""
@@ -61,8 +55,6 @@ class Facts:
         curves: How many columns are made nearly normal by a curve.
         apart: Of a target, the share of its mass in modes but the largest, as few chains tell it;
             0 where nobody looked.
-        tail_weight: Of the column with the heaviest tails; see
-            :func:`~wopt.plan.tails.tail_weight`.
         edges: What noise of 0.2 would cost the columns' own laws, nats; see :func:`edges`.
         blurring: What noise would cost a plane of 4,000 rows or more, nats; see
             :func:`blurring`.
@@ -82,7 +74,6 @@ class Facts:
     crowding: float = 1.0
     repeated: tuple[float, ...] = ()
     curves: int = 0
-    tail_weight: float = 0.0
     edges: float = 0.0
     blurring: float = 0.0
     apart: float = 0.0
@@ -110,11 +101,6 @@ class Facts:
     def discrete(self) -> bool:
         """Whether nine values of ten in some column occur before: such rows have no density."""
         return max(self.repeated, default=0.0) > 0.9
-
-    @property
-    def heavy(self) -> bool:
-        """Whether some column is as heavy-tailed as laws without a variance."""
-        return self.tail_weight > _HEAVY
 
 
 def facts_of(
@@ -162,7 +148,6 @@ def facts_of(
         crowding=crowding(transform(few[:_NEIGHBOURS])[:, :moved], seed),
         repeated=tuple(1 - len(few[:, j].unique()) / len(few) for j in range(moved)),
         curves=curves,
-        tail_weight=tail_weight(line[:, :moved]),
         edges=edges(line[:, :moved]),
         blurring=blurring(transform(few)[:, :moved], noise) if noise else 0.0,
         dependent=len(few) > 3 * moved > 3 and dependent(few[:, :moved]),

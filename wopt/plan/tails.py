@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from torch import Tensor
 
 __all__ = ["tail_weight"]
@@ -21,8 +19,7 @@ def tail_weight(x: Tensor) -> float:
 
     which no shift or scale changes: 4.6 for a normal law, 9 for Laplace's, 15 for a log-normal one,
     27 for Student's with two degrees of freedom, the first without a variance, and 318 for
-    Cauchy's. It is infinite where half the rows have one value and others lie elsewhere, and 0
-    where all are one.
+    Cauchy's. A column whose middle half is one value has no such scale, and counts as 0.
 
     Args:
         x: Rows, each column on the line, shape ``(n, d)``.
@@ -36,5 +33,5 @@ def tail_weight(x: Tensor) -> float:
     ordered, last = x.double().sort(0).values, len(x) - 1
     low, high = (ordered[round(p * last)] for p in (_OUTERMOST, 1 - _OUTERMOST))
     first, third = (ordered[round(p * last)] for p in (0.25, 0.75))
-    weights = ((high - low) / (third - first)).nan_to_num(0.0, posinf=math.inf)
+    weights = ((high - low) / (third - first)).nan_to_num(0.0, posinf=0.0)
     return float(weights.max())
