@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import importlib
 import shutil
 import sys
 import types
@@ -65,6 +66,16 @@ def command(monkeypatch, capsys):
         return Answer(ended.value.code, printed.out, printed.err)
 
     return call
+
+
+@pytest.fixture
+def no_pictures(monkeypatch):
+    """Leave pictures out of pages, for tests that look at something else.
+
+    They take two of the three seconds of a tiny run. tests/report looks at them.
+    """
+    room = importlib.import_module("wopt.report.render")  # its name is the function's too
+    monkeypatch.setattr(room, "pictures", lambda run: [])
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 EPS_LABELS = {"bound given the eps seen"}
 
 

@@ -63,7 +63,7 @@ def poor_and_good(tmp_path_factory):
             "stop": {"steps": 1},
             "certify": {"enabled": False},
         }  # fmt: skip
-        run(validate(table), folder / name)
+        run(validate(table), folder / name, report=False)
         found.append(folder / name)
     return found
 

@@ -28,7 +28,7 @@ def trained(tmp_path_factory):
         "stop": {"steps": 1},
         "certify": {"enabled": False},
     }  # fmt: skip
-    run(validate(table), out)
+    run(validate(table), out, report=False)
     return out
 
 

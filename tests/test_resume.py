@@ -12,6 +12,8 @@ import pytest
 from wopt.config.model import validate
 from wopt.runs.execute import run
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 # A shell may start pytest with Ctrl-C ignored, which children inherit; undo that.
 START = """
 import signal, sys
@@ -38,7 +40,7 @@ def table():
 @pytest.fixture(scope="module")
 def unbroken(table, tmp_path_factory):
     path = tmp_path_factory.mktemp("unbroken") / "run"
-    run(validate(table), path)
+    run(validate(table), path, report=False)
     return path
 
 

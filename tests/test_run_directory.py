@@ -14,6 +14,8 @@ from wopt.files import replacing, write_json, write_text
 from wopt.runs.load import load_run
 from wopt.store.directory import read_tensors, write_tensors
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 FILES = {
     "config.toml", "steps.jsonl", "result.json", "blocks/001.safetensors",
     "blocks/002.safetensors", "state.safetensors", "samples.npy", "report.html", "log.txt",
@@ -100,7 +102,7 @@ def test_another_seed_makes_another_run(command, finished_run, tmp_path):
 @pytest.mark.parametrize("preprocess", ["none", "standardise", "whiten", "gaussianise"])
 def test_every_preprocessing_can_be_saved(command, config, tiny, tmp_path, preprocess):
     tiny["source"] |= {"preprocess": preprocess}
-    tiny["solver"] = {"iterations": 1}
+    tiny["solver"], tiny["certify"] = {"iterations": 1}, {"enabled": False}
     assert command("run", config(tiny), "--out", tmp_path / "out").status == 0
     flow = wopt.load(tmp_path / "out")
     x = torch.randn(5, 2)

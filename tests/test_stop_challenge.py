@@ -3,6 +3,9 @@
 import json
 
 import numpy as np
+import pytest
+
+pytestmark = pytest.mark.usefixtures("no_pictures")
 
 
 def test_a_free_step_that_gains_nothing_ends_the_run(command, config, tmp_path):

@@ -9,6 +9,8 @@ import pytest
 
 import wopt
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 N = 400
 
 
