@@ -121,6 +121,17 @@ def cauchy(r: np.random.Generator) -> Tensor:
     return torch.from_numpy(r.standard_cauchy(size=(12_000, 5)) @ mixing.T)
 
 
+def flights(r: np.random.Generator) -> Tensor:
+    """Five places of a Levy flight (stable steps, exponent 1.3), and a sixth column of noise.
+
+    Source: Chambers, Mallows, Stuck, *A Method for Simulating Stable Random Variables*, 1976.
+    """
+    n, a = 12_000, 1.3
+    u, e = np.pi * (r.random((n, 5)) - 0.5), r.exponential(size=(n, 5))
+    steps = np.sin(a * u) / np.cos(u) ** (1 / a) * (np.cos((1 - a) * u) / e) ** ((1 - a) / a)
+    return torch.from_numpy(np.column_stack([steps.cumsum(1), r.normal(size=n)]))
+
+
 def _shuffled(r: np.random.Generator, rows: np.ndarray) -> Tensor:
     return torch.from_numpy(r.permutation(rows).astype(np.float64))
 
@@ -137,5 +148,6 @@ UNSEEN = {
     "student": (student, 0.0),
     "sessions": (sessions, 0.0),
     "cauchy": (cauchy, 0.0),
+    "flights": (flights, 0.0),
 }
 """Rows by name, and the width of the noise that gives whole numbers a density."""
