@@ -11,8 +11,6 @@ from pathlib import Path
 import pytest
 import tomli_w
 
-pytestmark = pytest.mark.usefixtures("no_pictures")
-
 PROJECT = """
 [build-system]
 requires = ["setuptools>=70.1"]
