@@ -24,7 +24,7 @@ demo: $(STAMP)  ## train on image patches (about 4 minutes) and write runs/demo/
 	$(BIN)/wopt run examples/patches.toml --out runs/demo
 
 test: $(STAMP)  ## the fast tests of the core and of every plugin
-	$(BIN)/python -m pytest -q -n auto
+	$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 test-slow: $(STAMP)  ## the tests that train for minutes
 	$(BIN)/python -m pytest -q -m slow
