@@ -22,13 +22,13 @@ _ROWS = 5000
 """Held-out rows at most that judge curves."""
 
 _HEAVY = 50.0
-"""Tail weight beyond which columns have curves whatever means say. Laws without a variance are
-above it: Pareto's with an exponent of 1.5 at 85 to 118, Student's with 1.5 degrees of freedom at 46
-to 84, Cauchy's at 340 to 480 (8,000 to 9,600 rows). Patches of photographs, which curves would cost
-15.7 nats, are at 38 to 42, MiniBooNE at 31 to 39. Mixed Cauchy columns, 60 CPU s, on the sample of
-five where means chose whitening: 196, with curves 12.54 (entropy 11.82). Three splits of a
-spherical Student law of 1.5 degrees of freedom: 11.937, 11.734 and 12.039 whitened, 11.952, 11.685
-and 12.058 with curves."""
+"""Tail weight beyond which columns have curves whatever means say. Of laws without a variance,
+8,000 to 9,600 rows, Cauchy's is at 340 to 480, Pareto's with an exponent of 1.5 at 85 to 118,
+Student's with 1.5 degrees of freedom at 46 to 84, with two at 24 to 32. Patches of photographs,
+which curves would cost 15.7 nats, are at 38 to 42, MiniBooNE at 31 to 39. Mixed Cauchy columns, 60
+CPU s, on the sample of five where means chose whitening: 196, with curves 12.54 (entropy 11.82).
+Three splits of a spherical Student law of 1.5 degrees of freedom: 11.937, 11.734 and 12.039
+whitened, 11.952, 11.685 and 12.058 with curves."""
 
 _PLANE = 0.4
 """Nats a column that curves have to gain in the plane, whose nets have bins enough for the rest:
