@@ -72,7 +72,8 @@ def command(monkeypatch, capsys):
 def no_pictures(monkeypatch):
     """Leave pictures out of pages, for tests that look at something else.
 
-    They take two of the three seconds of a tiny run. tests/report looks at them.
+    They take two of the three seconds of a tiny run. tests/report looks at them, and runs of other
+    kinds of data draw theirs.
     """
     room = importlib.import_module("wopt.report.render")  # its name is the function's too
     monkeypatch.setattr(room, "pictures", lambda run: [])

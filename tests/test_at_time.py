@@ -14,8 +14,6 @@ from wopt.flow.at_time import at_times
 from wopt.runs.load import LoadedRun
 from wopt.testing import AffineBlock
 
-pytestmark = pytest.mark.usefixtures("no_pictures")
-
 UNITS = wopt.AffineTransform(
     torch.tensor([1.0, 2.0]).double(), torch.eye(2).double() / 4, torch.eye(2).double() * 4
 )

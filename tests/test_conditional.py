@@ -11,8 +11,6 @@ import wopt
 from wopt.interfaces.conditional import ConditionalTarget, conditional
 from wopt.testing import AffineBlock
 
-pytestmark = pytest.mark.usefixtures("no_pictures")
-
 SLOPE = np.array([[1.5], [-0.7]])
 NOISE = np.array([[0.6, 0.0], [0.3, 0.4]])
 
@@ -56,7 +54,7 @@ def trained(request, tmp_path_factory):
     from wopt.runs.execute import run
 
     folder = tmp_path_factory.mktemp("conditional")
-    run(validate(table(folder / "rows.csv", request.param)), folder / "run", report=False)
+    run(validate(table(folder / "rows.csv", request.param)), folder / "run")
     return folder
 
 

@@ -102,7 +102,7 @@ def test_another_seed_makes_another_run(command, finished_run, tmp_path):
 @pytest.mark.parametrize("preprocess", ["none", "standardise", "whiten", "gaussianise"])
 def test_every_preprocessing_can_be_saved(command, config, tiny, tmp_path, preprocess):
     tiny["source"] |= {"preprocess": preprocess}
-    tiny["solver"], tiny["certify"] = {"iterations": 1}, {"enabled": False}
+    tiny["solver"] = {"iterations": 1}
     assert command("run", config(tiny), "--out", tmp_path / "out").status == 0
     flow = wopt.load(tmp_path / "out")
     x = torch.randn(5, 2)

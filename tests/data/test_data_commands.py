@@ -9,8 +9,6 @@ import pytest
 
 import wopt
 
-pytestmark = pytest.mark.usefixtures("no_pictures")
-
 N = 400
 
 

@@ -24,8 +24,6 @@ from wopt.runs.prepare import log_density_of, particles_of
 from wopt.seeds import derive
 from wopt.testing import AffineBlock
 
-pytestmark = pytest.mark.usefixtures("no_pictures")
-
 STEEP = Curve((-3.0, -2.999, 0.0, 50.0), (-2.0, -0.5, 0.5, 2.0), (300.0, 20.0, 0.1, 0.01))
 
 

@@ -14,8 +14,6 @@ from wopt.data.columns import Column, Columns
 from wopt.data.missing import completed, masked
 from wopt.data.table_transform import fit_transform
 
-pytestmark = pytest.mark.usefixtures("no_pictures")
-
 N = 400
 QUICK = {
     "block": {"name": "autoregressive", "hidden": [8]},

@@ -22,8 +22,8 @@ def draws(*shape, size=1.0, seed=0):
 
 @pytest.mark.parametrize("bins", [2, 3, 6])
 def test_the_written_gradient_is_the_numerical_one(bins):
-    raw = draws(3 * bins - 1, 1, 9).requires_grad_()
-    x = draws(1, 9, size=4, seed=1).requires_grad_()
+    raw = draws(3 * bins - 1, 2, 9).requires_grad_()
+    x = draws(2, 9, size=3, seed=1).requires_grad_()
     assert bool((x.abs() > 5).any())
     for function in (spline, inverse_spline):
         assert torch.autograd.gradcheck(lambda r, p, f=function: f(r, p, BOUND), (raw, x))
