@@ -36,10 +36,10 @@ soak: $(STAMP)  ## kill 100 runs and damage 10,000 files; goes on where it was s
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m soak
 
 benchmark: $(STAMP)  ## what wopt costs against its rivals, as ratios (about half an hour)
-	$(BIN)/python tests/benchmarks/run.py
+	$(BIN)/python benchmarks/run.py
 
 evidence: $(STAMP)  ## the field's own problems beside published figures, and docs/evidence.md (hours at first; ARGS=)
-	$(BIN)/python tests/benchmarks/evidence/evidence.py $(ARGS)
+	$(BIN)/python benchmarks/evidence/evidence.py $(ARGS)
 
 docs: $(STAMP)  ## the documentation, offline, to docs/_build/html (two to three minutes)
 	@$(BIN)/python -c "import furo, latex2mathml, myst_parser, sphinx_gallery" 2>/dev/null || \

@@ -22,7 +22,7 @@ NAMES = [
     "likelihood",
 ]
 NOT_SHOWN = {
-    "evidence/results.jsonl": "evidence.md is made of it by `make evidence`, tested beside it",
+    "evidence/results.jsonl": "evidence.md is made of it by `make evidence`; test_evidence_page.py",
     "several/certified.jsonl": "benchmarks.md has its figures, of one step and of two",
     "short_runs.jsonl": "certificates.md has its table, before and after",
     "front_door.jsonl": "certificates.md has its table, before and now side by side",

@@ -26,7 +26,7 @@ from wopt_gallery import fresh, save_both, text_of
 
 __all__ = ["EVIDENCE", "Evidence", "part", "table_of", "write"]
 
-BENCHMARKS = Path(__file__).parents[2] / "tests" / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 Row = dict[str, Any]
 
 IMAGE = """```{{image}} /auto_evidence/{name}
@@ -41,7 +41,7 @@ class Evidence:
 
     Attributes:
         name: Of the part of a page that is made.
-        file: Below ``tests/benchmarks``: a measurement a line, in JSON, or a document of ``rows``.
+        file: Below ``benchmarks``: a measurement a line, in JSON, or a document of ``rows``.
         command: What prints the table: a script there, with its arguments; none if none does.
         draw: Rows to a picture.
         more: Rows to another table, or to the only one.
@@ -96,7 +96,7 @@ def table_of(evidence: Evidence) -> str:
     if not evidence.command:
         return ""
     command = [sys.executable, *evidence.command, "--table"]
-    paths = [str(BENCHMARKS.parents[1]), os.environ.get("PYTHONPATH", "")]
+    paths = [str(BENCHMARKS.parent), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     done = subprocess.run(
         command, cwd=BENCHMARKS, env=environment, capture_output=True, text=True, check=False
@@ -121,7 +121,7 @@ def part(evidence: Evidence, rows: Sequence[Row], table: str, folder: Path) -> s
     ]
     tables = [table, "" if evidence.more is None else evidence.more(rows)]
     command = " ".join(["python", *evidence.command, "--table"])
-    source = f"*{len(rows):,} runs of `tests/benchmarks/{evidence.file}`"
+    source = f"*{len(rows):,} runs of `benchmarks/{evidence.file}`"
     source += f"; there: `{command}`.*" if evidence.command else ".*"
     framed = [f":::{{container}} evidence\n{text}\n:::" for text in tables if text]
     return "\n\n".join([*shown, *framed, source]) + "\n"

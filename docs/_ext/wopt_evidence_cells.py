@@ -15,7 +15,7 @@ __all__ = ["cells"]
 Row = dict[str, Any]
 STRAIGHT = "displacement interpolation"
 SHARES = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
-"""Of the way, as ``tests/benchmarks/cells.py`` measures them."""
+"""Of the way, as ``benchmarks/cells.py`` measures them."""
 
 
 def cells(rows: Sequence[Row]) -> Figure:

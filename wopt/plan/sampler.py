@@ -1,6 +1,6 @@
 """The rules for posteriors: a start of known density, carried to a target known by its potential.
 
-Figures are from tests/benchmarks/posteriors.py and docs/posteriors.md: one thread, seed 0.
+Figures are from benchmarks/posteriors.py and docs/posteriors.md: one thread, seed 0.
 """
 
 from __future__ import annotations

@@ -1,0 +1,192 @@
+"""Cells in time: a population that was left out, guessed from the ones before and after it.
+
+    OMP_NUM_THREADS=1 python benchmarks/cells.py [NAME ...] --seeds 0 1 2 3 4
+
+Cells are measured on days 0, 1, 2, ..., each once. A flow is trained from day k - 1 to day k + 1
+and never sees day k, which is guessed where cells are half of their way: by transported length
+(``Flow.between``), or after half of the blocks. The rival is exact displacement interpolation: the
+middle of the straight lines between the partners of an optimal plan (POT). Measured is the exact
+Wasserstein distance W_1 of a guess to the cells of day k, both of 500 cells; a seed is another
+choice of cells and another training. Every line of ``cells.jsonl`` (or ``--out``) is one guess;
+what is there already is not measured again. ``--table`` only prints what is there. Data:
+../shared/data, or WOPT_DATA.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+from bench import one_thread, table  # noqa: E402
+
+import wopt  # noqa: E402
+
+DATA = Path(os.environ.get("WOPT_DATA", "../shared/data"))
+CELLS = 500
+SHARES = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+"""Of the way; a half is the guess, the others tell where the left-out day would be."""
+
+Row = dict[str, Any]
+
+LEFT_OUT = {
+    "emt, day 1": ("emt", (0, 1, 2)),
+    "emt, day 2": ("emt", (1, 2, 3)),
+    "mouse_hematopoiesis, day 1": ("mouse_hematopoiesis", (0, 1, 2)),
+}
+
+FLOWS: dict[str, tuple[dict[str, Any], list[float]]] = {
+    "sinkhorn, 4 steps": (
+        {"name": "sinkhorn", "epsilon": 0.1, "tolerance": 1e-2, "samples": 200},
+        [0.15, 0.25, 0.5, 2.0],
+    ),
+    "sinkhorn, 8 steps": (
+        {"name": "sinkhorn", "epsilon": 0.1, "tolerance": 1e-2, "samples": 200},
+        [0.1, 0.1, 0.15, 0.15, 0.25, 0.25, 0.5, 2.0],
+    ),
+    "energy_distance, 4 steps": ({"name": "energy_distance"}, [0.25, 0.5, 1.0, 4.0]),
+}
+"""Objective and step sizes, for cells whose columns have a mean deviation of one."""
+
+
+def populations(name: str, seed: int) -> list[np.ndarray]:
+    """Return 500 cells, chosen at random, of the day before, of the left-out one, of the next."""
+    file, days = LEFT_OUT[name]
+    rows = np.loadtxt(DATA / "cells" / f"{file}.csv", delimiter=",", skiprows=1)
+    draw = np.random.default_rng(seed)
+    of_day = [rows[rows[:, 0] == day, 1:] for day in days]
+    return [cells[draw.choice(len(cells), CELLS, replace=False)] for cells in of_day]
+
+
+def distance(a: np.ndarray, b: np.ndarray) -> float:
+    """Return the exact W_1 between two populations."""
+    import ot
+
+    return float(ot.emd2([], [], ot.dist(a, b, "euclidean"), numItermax=10**6))
+
+
+def straight(before: np.ndarray, after: np.ndarray, share: float) -> np.ndarray:
+    """Return exact displacement interpolation between as many cells: a plan is a permutation."""
+    import ot
+
+    cells, partners = np.nonzero(ot.emd([], [], ot.dist(before, after), numItermax=10**6))
+    return (1 - share) * before[cells] + share * after[partners]
+
+
+def trained(name: str, before: np.ndarray, after: np.ndarray, seed: int) -> wopt.Flow:
+    """Return the flow of one population to the other."""
+    objective, sizes = FLOWS[name]
+    start, held_out = torch.from_numpy(before).split([CELLS * 4 // 5, CELLS // 5])
+    return wopt.solve(
+        wopt.Particles.start(start),
+        valid=wopt.Particles.start(held_out),
+        objective={**objective, "target": {"name": "samples", "points": after.tolist()}},
+        scheme={"name": "jko", "step_size": sizes},
+        block={"name": "ode", "width": 32, "steps": 2},
+        solver={"iterations": 60, "learning_rate": 1e-2, "batch_size": 200},
+        stop={"steps": len(sizes)},
+        dtype="float64",
+        seed=seed,
+    ).flow
+
+
+def measured(name: str, seed: int) -> Iterator[Row]:
+    """Yield the guesses of a left-out population, with their distances to it and by share."""
+    before, between, after = populations(name, seed)
+    unit = float(np.concatenate([before, after]).std(0).mean())
+    row = {"data": name, "seed": seed}
+    for label, guess in {"the day before": before, "the day after": after}.items():
+        yield row | {"guess": label, "w1": distance(guess, between)}
+    shares = [distance(straight(before, after, share), between) for share in SHARES]
+    half = SHARES.index(0.5)
+    yield row | {"guess": "displacement interpolation", "w1": shares[half], "shares": shares}
+    for flow_name in FLOWS:
+        began = time.process_time()
+        flow = trained(flow_name, before / unit, after / unit, seed)
+        seconds = round(time.process_time() - began, 1)
+        x = torch.from_numpy(before / unit)
+        path = flow.trajectory(x)
+        shares = [distance(unit * flow.between(x, s).numpy(), between) for s in SHARES]
+        about = row | {"flow": flow_name, "seconds": seconds}
+        at_end = distance(unit * path[-1].numpy(), after)
+        yield about | {
+            "guess": f"{flow_name}, by length", "w1": shares[half], "shares": shares,
+            "end_to_after": at_end,
+        }  # fmt: skip
+        by_block = unit * path[len(path) // 2].numpy()
+        yield about | {"guess": f"{flow_name}, by block", "w1": distance(by_block, between)}
+
+
+def gaps(rows: Sequence[Row], guess: str) -> list[float]:
+    """Return how far a guess is above displacement interpolation, by seed."""
+    base = {r["seed"]: r["w1"] for r in rows if r["guess"] == "displacement interpolation"}
+    return [r["w1"] - base[r["seed"]] for r in rows if r["guess"] == guess and r["seed"] in base]
+
+
+def summary(rows: Sequence[Row]) -> str:
+    """Return the table: W_1, mean and deviation over seeds, and paired differences."""
+    groups: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row["data"]].append(row)
+    lines = []
+    for name, group in groups.items():
+        for guess in dict.fromkeys(row["guess"] for row in group):
+            some = [row for row in group if row["guess"] == guess]
+            found, away = [row["w1"] for row in some], gaps(group, guess)
+            best = [SHARES[int(np.argmin(row["shares"]))] for row in some if "shares" in row]
+            seconds = [row["seconds"] for row in some if "seconds" in row]
+            lines.append((
+                name, guess, len(found), spread(found), spread(away, "+.3f", error=True),
+                f"{statistics.median(best):g}" if best else "",
+                f"{statistics.mean(seconds):.0f}" if seconds else "",
+            ))  # fmt: skip
+    head = ("left out", "guess", "seeds", "W_1", "above displacement", "best share", "CPU s")
+    return table(head, lines)
+
+
+def spread(values: Sequence[float], form: str = ".3f", *, error: bool = False) -> str:
+    """Return mean and standard deviation, or the standard error of the mean."""
+    if len(values) < 2:
+        return f"{values[0]:{form}}" if values else ""
+    deviation = statistics.stdev(values) / (len(values) ** 0.5 if error else 1)
+    return f"{statistics.mean(values):{form}} +- {deviation:.3f}"
+
+
+def main() -> None:
+    """Measure what is asked for and not there yet, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0])
+    parser.add_argument("--table", action="store_true", help="print what is there")
+    parser.add_argument("--out", type=Path, default=HERE / "cells.jsonl")
+    asked = parser.parse_args()
+    one_thread()
+    lines = asked.out.read_text().splitlines() if asked.out.exists() else []
+    rows = [json.loads(line) for line in lines]
+    for seed in [] if asked.table else asked.seeds:
+        for name in asked.names or LEFT_OUT:
+            if any((row["data"], row["seed"]) == (name, seed) for row in rows):
+                continue
+            new = list(measured(name, seed))
+            with asked.out.open("a") as file:
+                file.writelines(json.dumps(row) + "\n" for row in new)
+            rows += new
+            print(name, seed, {row["guess"]: round(row["w1"], 3) for row in new}, flush=True)
+    print(summary(rows))
+
+
+if __name__ == "__main__":
+    main()
