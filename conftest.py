@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from wopt.certify.sampler import invariance
+
+# --import-mode=importlib leaves sys.path alone, and the tests of plugins share the zoo too.
+sys.path.insert(0, str(Path(__file__).parent / "tests"))
+from zoo import Zoo, drawn, plain
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -15,3 +22,26 @@ def few_steps() -> Iterator[None]:
     before, invariance._STEPS = invariance._STEPS, 256
     yield
     invariance._STEPS = before
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_pages() -> Iterator[None]:
+    """Leave pictures out of pages: they take two of the three seconds of a tiny run."""
+    with plain():
+        yield
+
+
+@pytest.fixture
+def pictures() -> Iterator[None]:
+    """Draw the pictures of pages, for tests that look at them."""
+    with drawn():
+        yield
+
+
+@pytest.fixture(scope="session")
+def zoo(tmp_path_factory: pytest.TempPathFactory) -> Zoo:
+    """Return the finished runs of ``tests/zoo.py``, which all workers share."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "zoo"
+    folder.mkdir(exist_ok=True)
+    return Zoo(folder)

@@ -2,30 +2,16 @@
 
 import copy
 import dataclasses
-import importlib
-import shutil
 import sys
 import types
 
 import pytest
 import tomli_w
 import torch
+from zoo import DATA
 
 from wopt.cli.main import main
-from wopt.config.model import validate
 from wopt.host import host
-from wopt.runs.execute import run
-
-TINY = {
-    "seed": 3,
-    "source": {"name": "toy", "shape": "moons", "n_train": 300, "n_valid": 200, "n_test": 200},
-    "scheme": {"name": "jko", "step_size": [0.5, 1.0]},
-    "block": {"name": "ode", "width": 8, "sharpness": 2.0, "steps": 2},
-    "solver": {"iterations": 15, "batch_size": 100},
-    "stop": {"steps": 2},
-    "certify": {"particles": 400, "iterations": 15, "transport_rows": 40},
-}
-
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
@@ -69,17 +55,6 @@ def command(monkeypatch, capsys):
 
 
 @pytest.fixture
-def no_pictures(monkeypatch):
-    """Leave pictures out of pages, for tests that look at something else.
-
-    They take two of the three seconds of a tiny run. tests/report looks at them, and runs of other
-    kinds of data draw theirs.
-    """
-    room = importlib.import_module("wopt.report.render")  # its name is the function's too
-    monkeypatch.setattr(room, "pictures", lambda run: [])
-
-
-@pytest.fixture
 def session():
     """Forget afterwards what a test registers, and what failed."""
     registry = host().registry
@@ -90,8 +65,14 @@ def session():
 
 @pytest.fixture
 def tiny():
-    """Return the table of a run that takes a second."""
-    return copy.deepcopy(TINY)
+    """Return the table of a run that takes half a second, as it is not certified."""
+    return copy.deepcopy({**DATA, "certify": {"enabled": False}})
+
+
+@pytest.fixture
+def certified():
+    """Return the table of a run that takes two seconds and is certified."""
+    return copy.deepcopy(DATA)
 
 
 @pytest.fixture
@@ -106,18 +87,16 @@ def config(tmp_path):
     return write
 
 
-@pytest.fixture(scope="session")
-def finished_run(tmp_path_factory):
+@pytest.fixture
+def finished_run(zoo):
     """Return the directory of one finished tiny run; do not change it."""
-    path = tmp_path_factory.mktemp("runs") / "tiny"
-    run(validate(copy.deepcopy(TINY)), path)
-    return path
+    return zoo("data")
 
 
 @pytest.fixture
-def finished(finished_run, tmp_path):
+def finished(zoo, tmp_path):
     """Return a copy of a finished tiny run, to be damaged."""
-    return shutil.copytree(finished_run, tmp_path / "finished")
+    return zoo.copy("data", tmp_path)
 
 
 @pytest.fixture

@@ -5,8 +5,6 @@ import json
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.usefixtures("no_pictures")
-
 EPS_LABELS = {"bound given the eps seen"}
 
 

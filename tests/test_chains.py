@@ -23,8 +23,6 @@ from wopt.testing import AffineBlock, GaussianTarget
 from wopt.train.chains import Forward, annealed, apart, density_of, log_density_at, seen_by_chains
 from wopt.train.chains.moves import move
 
-pytestmark = pytest.mark.usefixtures("no_pictures")
-
 MODES = torch.tensor([[6.0, 0.0], [-6.0, 0.0], [0.0, 7.0]]).double()
 MASSES = torch.tensor([0.5, 0.3, 0.2]).double()
 

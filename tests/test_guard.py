@@ -10,8 +10,6 @@ import wopt
 from wopt import Guard, InnerSolver, Particles, Stop
 from wopt.testing import AffineBlock, gaussian_nodes
 
-pytestmark = pytest.mark.usefixtures("no_pictures")
-
 
 def samples(n=400, dim=2, seed=0, spread=3.0):
     draw = torch.Generator().manual_seed(seed)

@@ -20,8 +20,6 @@ from wopt.statistics import some
 from wopt.store.checkpoint import load_state, save_state
 from wopt.store.directory import RunDirectory, read_tensors
 
-pytestmark = pytest.mark.usefixtures("no_pictures")
-
 TWO_STEPS = {
     "source": {"name": "toy", "n_train": 300, "n_valid": 100, "n_test": 60},
     "block": {"name": "autoregressive", "transforms": 2, "hidden": [8]},

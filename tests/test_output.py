@@ -7,8 +7,6 @@ import pytest
 
 from wopt.cli.output import Quiet
 
-pytestmark = pytest.mark.usefixtures("no_pictures")
-
 
 @pytest.fixture
 def quick(tiny):

@@ -9,8 +9,6 @@ import wopt
 from wopt.testing import AffineBlock, gaussian_nodes, jko_step, moments
 from wopt.train.refine import Joint
 
-pytestmark = pytest.mark.usefixtures("no_pictures")
-
 M, C = torch.tensor([2.0, -1.0]).double(), torch.tensor([[3.0, 1.2], [1.2, 1.0]]).double()
 ZERO, EYE = torch.zeros(2).double(), torch.eye(2).double()
 

@@ -12,8 +12,6 @@ import pytest
 from wopt.config.model import validate
 from wopt.runs.execute import run
 
-pytestmark = pytest.mark.usefixtures("no_pictures")
-
 # A shell may start pytest with Ctrl-C ignored, which children inherit; undo that.
 START = """
 import signal, sys

@@ -14,8 +14,6 @@ from wopt.files import replacing, write_json, write_text
 from wopt.runs.load import load_run
 from wopt.store.directory import read_tensors, write_tensors
 
-pytestmark = pytest.mark.usefixtures("no_pictures")
-
 FILES = {
     "config.toml", "steps.jsonl", "result.json", "blocks/001.safetensors",
     "blocks/002.safetensors", "state.safetensors", "samples.npy", "report.html", "log.txt",

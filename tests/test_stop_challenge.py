@@ -5,8 +5,6 @@ import json
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.usefixtures("no_pictures")
-
 
 def test_a_free_step_that_gains_nothing_ends_the_run(command, config, tmp_path):
     """Affine steps of h = 0.5 to a Gaussian leave less than half of what was left, from 0.5 nats.

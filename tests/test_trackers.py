@@ -7,8 +7,6 @@ import torch
 
 import wopt
 
-pytestmark = pytest.mark.usefixtures("no_pictures")
-
 OPTIONS = {"block": "affine", "solver": {"iterations": 20}, "seed": 4, "stop": {"steps": 2}}
 TIMES = {"seconds", "cpu_seconds"}
 

@@ -12,8 +12,6 @@ import wopt
 from wopt.cli.common import read
 from wopt.runs.planned import prepared_run
 
-pytestmark = pytest.mark.usefixtures("no_pictures")
-
 BANANA = """
 def log_prob(x):
     return -x[:, 0].square() / 2 - ((x[:, 1] - x[:, 0].square()) / 0.7).square() / 2

@@ -2,6 +2,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from zoo import drawn
 
 # --import-mode=importlib leaves sys.path alone, and these tests share `report_parts`.
 sys.path.insert(0, str(Path(__file__).parent))
@@ -16,4 +17,11 @@ def plane(tmp_path_factory):
 
     data = parts.dataset(d=2, known=True)
     tensors = collect(parts.flow(data), data, seed=0)
-    return render(parts.write_run(tmp_path_factory.mktemp("plane"), tensors=tensors)).parent
+    folder = parts.write_run(tmp_path_factory.mktemp("plane"), tensors=tensors)
+    with drawn():
+        return render(folder).parent
+
+
+@pytest.fixture(autouse=True)
+def _with_pictures(pictures):
+    """Look at pages as they are."""
