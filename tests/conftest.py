@@ -13,6 +13,7 @@ from zoo import DATA
 from wopt.cli.main import main
 from wopt.host import host
 
+
 @dataclasses.dataclass(frozen=True)
 class Answer:
     """What a command left: its exit status and what it printed."""

@@ -111,9 +111,9 @@ def test_options_of_certify(command, finished):
     assert found["steps"][0]["transport"] is None
 
 
-def test_it_can_be_left_out(command, config, tiny, tmp_path):
-    tiny["certify"] = {"enabled": False}
-    assert command("run", config(tiny), "--out", tmp_path / "run").status == 0
+def test_it_can_be_left_out(command, config, certified, tmp_path):
+    certified["certify"] = {"enabled": False}
+    assert command("run", config(certified), "--out", tmp_path / "run").status == 0
     assert not (tmp_path / "run" / "certificate.json").exists()
 
 
@@ -128,26 +128,26 @@ def test_mistakes(command, finished, tmp_path):
     assert command("certify", finished).is_mistake("state.safetensors", "damaged")
 
 
-def points_run(command, config, tiny, folder, rows, **options):
+def points_run(command, config, certified, folder, rows, **options):
     """Run on rows without a density, smoothed."""
     np.save(folder / "rows.npy", rows)
-    tiny["source"] = {"name": "array", "path": str(folder / "rows.npy"), "preprocess": "none"}
-    tiny["smooth_time"] = 0.05
-    tiny["scheme"]["step_size"] = 1.0
-    tiny["solver"] = {"iterations": 150, "batch_size": 200, "learning_rate": 0.01}
-    tiny["block"] = {"name": "ode", "width": 16, "sharpness": 3.0, "steps": 4}
+    certified["source"] = {"name": "array", "path": str(folder / "rows.npy"), "preprocess": "none"}
+    certified["smooth_time"] = 0.05
+    certified["scheme"]["step_size"] = 1.0
+    certified["solver"] = {"iterations": 150, "batch_size": 200, "learning_rate": 0.01}
+    certified["block"] = {"name": "ode", "width": 16, "sharpness": 3.0, "steps": 4}
     for key, value in options.items():
-        tiny[key] = tiny.get(key, {}) | value
-    answer = command("run", config(tiny), "--out", folder / "run")
+        certified[key] = certified.get(key, {}) | value
+    answer = command("run", config(certified), "--out", folder / "run")
     return answer, folder / "run"
 
 
 @pytest.mark.parametrize("kind", ["a point mass", "two points"])
-def test_data_without_a_density_get_the_mixed_statement(command, config, tiny, tmp_path, kind):
+def test_data_without_a_density_get_the_mixed_statement(command, config, certified, tmp_path, kind):
     rows = np.full((1000, 2), 0.5)
     if kind == "two points":
         rows[::2] = -1.0
-    answer, run = points_run(command, config, tiny, tmp_path, rows)
+    answer, run = points_run(command, config, certified, tmp_path, rows)
     assert answer.status == 0, answer.err
     found = certificate(run)
     # (1.12) in closed form: (1 - e^-t)^2 E|X|^2 + d (1 - e^-2t).
@@ -176,7 +176,7 @@ def test_data_without_a_density_get_the_mixed_statement(command, config, tiny, t
 
 @pytest.mark.slow
 def test_a_coarse_inverse_shows_in_the_round_trip_and_in_the_statement(
-    command, config, tiny, tmp_path
+    command, config, certified, tmp_path
 ):
     """The same run with coarser grids: what is sampled is farther from what is certified."""
     rows = np.full((1000, 2), 0.5)
@@ -186,7 +186,7 @@ def test_a_coarse_inverse_shows_in_the_round_trip_and_in_the_statement(
         folder = tmp_path / str(steps)
         folder.mkdir()
         answer, run = points_run(
-            command, config, tiny, folder, rows,
+            command, config, certified, folder, rows,
             block={"steps": steps}, guard={"likelihood_tolerance": 1e9},
         )  # fmt: skip
         assert answer.status == 0, answer.err
@@ -201,23 +201,25 @@ def test_a_coarse_inverse_shows_in_the_round_trip_and_in_the_statement(
     )
 
 
-def test_smoothing_leaves_no_density_to_push(command, config, tiny, tmp_path):
-    tiny["source"] = {"name": "gaussian", "mean": [0.0, 0.0], "n_train": 200}
-    tiny["smooth_time"] = 0.1
-    tiny["model"] = "push_forward"
-    answer = command("run", config(tiny), "--out", tmp_path / "run")
+def test_smoothing_leaves_no_density_to_push(command, config, certified, tmp_path):
+    certified["source"] = {"name": "gaussian", "mean": [0.0, 0.0], "n_train": 200}
+    certified["smooth_time"] = 0.1
+    certified["model"] = "push_forward"
+    answer = command("run", config(certified), "--out", tmp_path / "run")
     assert answer.is_mistake("push_forward", "smooth_time")
 
 
 @pytest.mark.slow
-def test_the_true_divergence_of_a_mixture_lies_below_every_bound(command, config, tiny, tmp_path):
-    tiny["source"] = {
+def test_the_true_divergence_of_a_mixture_lies_below_every_bound(
+    command, config, certified, tmp_path
+):
+    certified["source"] = {
         "name": "mixture", "means": [[-2.0, 0.0], [2.0, 1.0]], "n_train": 2000, "n_valid": 500,
     }  # fmt: skip
-    tiny["solver"] = {"iterations": 100, "batch_size": 300, "learning_rate": 0.01}
-    tiny["block"] = {"name": "ode", "width": 16, "sharpness": 3.0, "steps": 2}
-    tiny["certify"] = {"particles": 5000, "iterations": 50, "transport_rows": 0}
-    answer = command("run", config(tiny), "--out", tmp_path / "run")
+    certified["solver"] = {"iterations": 100, "batch_size": 300, "learning_rate": 0.01}
+    certified["block"] = {"name": "ode", "width": 16, "sharpness": 3.0, "steps": 2}
+    certified["certify"] = {"particles": 5000, "iterations": 50, "transport_rows": 0}
+    answer = command("run", config(certified), "--out", tmp_path / "run")
     assert answer.status == 0, answer.err
     found = certificate(tmp_path / "run")
     for step in found["steps"]:

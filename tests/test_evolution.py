@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from zoo import EVOLUTION
 
 import wopt
 from wopt.config.model import validate
@@ -23,18 +24,7 @@ from wopt.store.distances import Distances
 from wopt.store.result import RunResult
 from wopt.train.clock import landed
 
-HEAT = {
-    "dtype": "float64",
-    "source": {"name": "density", "law": {"name": "gaussian", "scale": 2.0}, "dim": 1,
-               "rule": "gauss", "nodes": 4, "n_test": 50},
-    "objective": "kl",
-    "scheme": {"name": "jko", "step_size": 0.25},
-    "block": "affine",
-    "solver": {"optimiser": "lbfgs", "iterations": 40},
-    "stop": {"time": 0.9},
-    "exact": "ornstein_uhlenbeck",
-    "certify": {"enabled": False, "draws": 500},
-}  # fmt: skip
+HEAT = EVOLUTION
 
 
 def made(path, **changes):
@@ -48,9 +38,10 @@ def jko_deviation(steps, sigma=2.0):
     return sigma
 
 
-def test_a_run_ends_at_a_time_and_says_how_far_it_is_from_exact(tmp_path):
-    result = made(tmp_path, snapshots={"times": [0.0, 0.4]})
-    records = RunDirectory(tmp_path).read_steps()
+def test_a_run_ends_at_a_time_and_says_how_far_it_is_from_exact(zoo):
+    written = json.loads((zoo("evolution") / "result.json").read_text())
+    result = RunResult.from_dict(written)
+    records = RunDirectory(zoo("evolution")).read_steps()
     assert [r.step_size for r in records] == pytest.approx([0.25, 0.15, 0.25, 0.25])
     assert [r.time for r in records] == pytest.approx([0.25, 0.4, 0.65, 0.9])
     assert result.reason == "the time 0.9 is reached"
@@ -63,7 +54,6 @@ def test_a_run_ends_at_a_time_and_says_how_far_it_is_from_exact(tmp_path):
     assert last.kl == pytest.approx((ratio - 1 - math.log(ratio)) / 2, rel=1e-6)
     assert last.sym_kl == pytest.approx((ratio + 1 / ratio - 2) / 2, rel=1e-6)
     assert last.second_moment_error == pytest.approx(abs(ratio - 1), rel=1e-6)
-    written = json.loads((tmp_path / "result.json").read_text())
     assert written["exact"]["sym_kl"] == last.sym_kl
 
 
@@ -108,9 +98,9 @@ def test_order_two_is_seen_with_nodes(tmp_path):
     assert 3.2 < errors[0] / errors[1] < 4.8
 
 
-def test_resumed_runs_keep_their_snapshots(tmp_path):
-    whole = made(tmp_path / "whole", snapshots={"times": [0.4]})
-    made(tmp_path / "part", snapshots={"times": [0.4]}, stop={"steps": 1})
+def test_resumed_runs_keep_their_snapshots(zoo, tmp_path):
+    whole = RunResult.from_dict(json.loads((zoo("evolution") / "result.json").read_text()))
+    made(tmp_path / "part", snapshots={"times": [0.0, 0.4]}, stop={"steps": 1})
     config = tmp_path / "part" / "config.toml"
     config.write_text(config.read_text().replace("[stop]\nsteps = 1", "[stop]\ntime = 0.9"))
     again = resume(tmp_path / "part", report=False)

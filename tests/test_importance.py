@@ -5,31 +5,15 @@ import math
 import numpy as np
 import pytest
 import torch
+from zoo import TARGET
 
 import wopt
-from wopt.runs.execute import run
-
-TARGET = {"mean": [1.0, -1.0], "covariance": [[1.5, 0.4], [0.4, 0.8]]}
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+@pytest.fixture
+def trained(zoo):
     """Return a push-forward run that stopped early."""
-    from wopt.config.model import validate
-
-    out = tmp_path_factory.mktemp("importance") / "run"
-    table = {
-        "source": {"name": "gaussian", "dim": 2, "scale": 1.2, "n_train": 500, "n_valid": 200,
-                   "n_test": 200},
-        "objective": {"name": "kl", "target": {"name": "gaussian", **TARGET}},
-        "scheme": {"name": "jko", "step_size": 2.0},
-        "block": "affine",
-        "solver": {"iterations": 100, "batch_size": 200, "learning_rate": 0.02},
-        "stop": {"steps": 1},
-        "certify": {"enabled": False},
-    }  # fmt: skip
-    run(validate(table), out, report=False)
-    return out
+    return zoo("push_forward")
 
 
 def test_weighted_samples_are_those_of_the_target(command, trained, tmp_path):
@@ -40,7 +24,7 @@ def test_weighted_samples_are_those_of_the_target(command, trained, tmp_path):
     assert text == "x0,x1,log_density,log_weight,weight"
     found = np.loadtxt(tmp_path / "s.csv", delimiter=",", skiprows=1)
     x, log_q, log_w, w = found[:, :2], found[:, 2], found[:, 3], found[:, 4]
-    law = wopt.build("target", {"name": "gaussian", **TARGET})
+    law = wopt.build("target", TARGET)
     exact = -law.potential(torch.from_numpy(x)).numpy() - log_q
     assert np.abs(exact - log_w).max() < 1e-4
     assert w.sum() == pytest.approx(1)

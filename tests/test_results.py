@@ -55,9 +55,9 @@ class Witness(Listener):
         return [value for name, value in self.told if name == event]
 
 
-def test_results_are_typed_and_read_back(tiny, tmp_path):
+def test_results_are_typed_and_read_back(certified, tmp_path):
     witness = Witness()
-    result = execute.run(validate(tiny), tmp_path / "run", witness)
+    result = execute.run(validate(certified), tmp_path / "run", witness)
     assert isinstance(result, RunResult)
     stored = json.loads((tmp_path / "run" / "result.json").read_text())
     assert RunResult.from_dict(stored) == result == witness.of("end")[0]
@@ -70,28 +70,28 @@ def test_results_are_typed_and_read_back(tiny, tmp_path):
     assert witness.of("work") == [0, 1, 2]
 
 
-def test_who_interrupts_training_does_not_wait(tiny, tmp_path):
+def test_who_interrupts_training_does_not_wait(certified, tmp_path):
     out = tmp_path / "run"
     witness = Witness(interrupt=("step", 1))
-    result = execute.run(validate(tiny), out, witness)
+    result = execute.run(validate(certified), out, witness)
     assert (result.status, result.steps) == ("stopped", 1)
     assert not (out / "certificate.json").exists()
     assert witness.of("warn") == [f"not certified; `wopt certify {out}` does it later"]
     assert len(certify_run(out).steps) == 1
 
 
-def test_who_interrupts_certifying_keeps_the_run(tiny, tmp_path):
+def test_who_interrupts_certifying_keeps_the_run(certified, tmp_path):
     out = tmp_path / "run"
     witness = Witness(interrupt=("work", 1))
-    result = execute.run(validate(tiny), out, witness)
+    result = execute.run(validate(certified), out, witness)
     assert result.status == "done"
     assert not (out / "certificate.json").exists()
     assert witness.of("warn") == [f"certifying was interrupted; `wopt certify {out}` does it later"]
 
 
 @pytest.fixture
-def prepared(tiny):
-    config = validate(tiny)
+def prepared(certified):
+    config = validate(certified)
     return prepare(config, config.source.load(0))
 
 
@@ -124,9 +124,9 @@ def test_what_is_asked_for_is_obeyed_and_no_budget_is_none(prepared):
     assert Effort.full(CertifyOptions(iterations=0)).iterations == 0
 
 
-def test_the_cost_is_told_beforehand(tiny, tmp_path):
+def test_the_cost_is_told_beforehand(certified, tmp_path):
     witness = Witness()
-    execute.run(validate(tiny), tmp_path / "run", witness)
+    execute.run(validate(certified), tmp_path / "run", witness)
     (said,) = [text for text in witness.of("phase") if "certifying" in text]
     assert said.startswith("certifying on 400 particles, critics of 15 iterations, challengers for")
     assert "CPU s, of a budget of" in said
@@ -135,30 +135,28 @@ def test_the_cost_is_told_beforehand(tiny, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_score_is_pushed_in_many_dimensions(tiny, tmp_path):
+def test_the_score_is_pushed_in_many_dimensions(certified, tmp_path):
     """Above 16 dimensions it was left out without a word."""
-    tiny["source"] = {
+    certified["source"] = {
         "name": "gaussian", "mean": [1.0] * 20, "n_train": 300, "n_valid": 100, "n_test": 100,
     }  # fmt: skip
-    tiny["stop"] = {"steps": 1}
-    execute.run(validate(tiny), tmp_path / "run")
+    certified["stop"] = {"steps": 1}
+    execute.run(validate(certified), tmp_path / "run")
     found = json.loads((tmp_path / "run" / "certificate.json").read_text())
     assert found["steps"][0]["residual"]["by"] == "score"
 
 
 @pytest.mark.slow
-def test_a_score_that_is_left_out_is_told_of(tiny, tmp_path, monkeypatch):
-    tiny["source"] = {
+def test_a_score_that_is_left_out_is_told_of(certified, tmp_path, monkeypatch):
+    certified["source"] = {
         "name": "gaussian",
         "mean": [1.0, 0.0],
-        "n_train": 300,
-        "n_valid": 100,
-        "n_test": 200,
-    }
-    tiny["stop"] = {"steps": 1}
+        "n_train": 300, "n_valid": 100, "n_test": 200,
+    }  # fmt: skip
+    certified["stop"] = {"steps": 1}
     monkeypatch.setattr(choosing, "obeys_stein", lambda score, x: False)
     witness = Witness()
-    execute.run(validate(tiny), tmp_path / "run", witness)
+    execute.run(validate(certified), tmp_path / "run", witness)
     (found,) = witness.of("certificate")
     assert any("pushed score is left out" in note and "jumps" in note for note in found.notes)
 
@@ -180,18 +178,18 @@ class False_(wopt.Target):
 
 
 @pytest.mark.slow
-def test_a_target_that_is_not_normalised_is_found_out(command, config, tiny, tmp_path, session):
+def test_a_target_that_is_not_normalised_is_found_out(
+    command, config, certified, tmp_path, session
+):
     wopt.register("target", "false", False_)
-    tiny["source"] = {
+    certified["source"] = {
         "name": "gaussian",
         "mean": [1.0, 0.0],
-        "n_train": 300,
-        "n_valid": 100,
-        "n_test": 200,
-    }
-    tiny["objective"] = {"name": "kl", "target": "false"}
+        "n_train": 300, "n_valid": 100, "n_test": 200,
+    }  # fmt: skip
+    certified["objective"] = {"name": "kl", "target": "false"}
     out = tmp_path / "run"
-    answer = command("run", config(tiny), "--out", out)
+    answer = command("run", config(certified), "--out", out)
     assert answer.status == 0, answer.err
     said = " ".join(answer.out.split())
     assert "the target is not normalised" in said
@@ -206,38 +204,34 @@ def test_a_target_that_is_not_normalised_is_found_out(command, config, tiny, tmp
     assert "the target is not normalised" in (out / "report.html").read_text()
 
 
-def test_a_sampler_is_named_by_its_target(command, config, tiny, tmp_path):
-    tiny["source"] = {
+def test_a_sampler_is_named_by_its_target(command, config, certified, tmp_path):
+    certified["source"] = {
         "name": "gaussian",
         "mean": [1.0, 0.0],
-        "n_train": 300,
-        "n_valid": 100,
-        "n_test": 200,
-    }
-    tiny["certify"]["score_rows"] = 50
-    answer = command("run", config(tiny), "--out", tmp_path / "run")
+        "n_train": 300, "n_valid": 100, "n_test": 200,
+    }  # fmt: skip
+    certified["certify"]["score_rows"] = 50
+    answer = command("run", config(certified), "--out", tmp_path / "run")
     assert answer.status == 0, answer.err
     assert "KL(model | target) is at least" in " ".join(answer.out.split())
     found = json.loads((tmp_path / "run" / "certificate.json").read_text())
     assert found["kl"]["of"] == "KL(model | target)"
 
 
-def test_the_gap_of_a_sum_is_not_called_kl(command, config, tiny, tmp_path):
+def test_the_gap_of_a_sum_is_not_called_kl(command, config, certified, tmp_path, pictures):
     assert str(steps_needed(0.01, 1.0, 0.1, 1.0, kl0=0.001, of="G - min G")) == (
         "0 steps certify G - min G <= 0.01"
     )
-    tiny["source"] = {
+    certified["source"] = {
         "name": "gaussian",
         "mean": [1.0, 0.0],
-        "n_train": 300,
-        "n_valid": 100,
-        "n_test": 200,
-    }
-    tiny["objective"] = {
+        "n_train": 300, "n_valid": 100, "n_test": 200,
+    }  # fmt: skip
+    certified["objective"] = {
         "name": "sum",
         "parts": [{"objective": "kl"}, {"weight": 0.5, "objective": {"name": "interaction"}}],
     }
-    answer = command("run", config(tiny), "--out", tmp_path / "run")
+    answer = command("run", config(certified), "--out", tmp_path / "run")
     assert answer.status == 0, answer.err
     said = " ".join(answer.out.split())
     found = json.loads((tmp_path / "run" / "certificate.json").read_text())

@@ -32,6 +32,7 @@ def table():
         "block": {"name": "ode", "width": 16, "sharpness": 2.0, "steps": 3},
         "solver": {"iterations": 120, "batch_size": 100, "ema": 0.9, "patience": 2},
         "stop": {"steps": 3},
+        "certify": {"enabled": False},
     }
 
 

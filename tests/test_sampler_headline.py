@@ -10,24 +10,10 @@ from wopt.config.model import validate
 from wopt.runs.execute import run
 
 
-@pytest.fixture
-def posterior(tiny, tmp_path):
-    """Return the table of a sampler whose target is a file without its dimension."""
-    file = tmp_path / "model.py"
-    file.write_text("def log_prob(x): return -((x - 1) ** 2).sum(1) / 2\n")
-    tiny["source"] = {
-        "name": "gaussian", "mean": [0.0, 0.0], "n_train": 500, "n_valid": 300, "n_test": 300,
-    }  # fmt: skip
-    tiny["objective"] = {"name": "kl", "target": {"name": "python", "log_prob": f"{file}:log_prob"}}
-    tiny["certify"] = {"particles": 200, "iterations": 5, "transport_rows": 0}
-    return tiny
-
-
-def test_the_headline_of_a_sampler(posterior, tmp_path):
-    with wopt.allow_code():
-        run(validate(posterior), tmp_path / "run", report=False)
-    result = json.loads((tmp_path / "run/result.json").read_text())
-    document = json.loads((tmp_path / "run/certificate.json").read_text())
+def test_the_headline_of_a_sampler(zoo):
+    path = zoo("posterior")
+    result = json.loads((path / "result.json").read_text())
+    document = json.loads((path / "certificate.json").read_text())
     certificate = Certificate.from_dict(document)
     sampler = result["sampler"]
     assert certificate.gap.of == "KL(model | target)"
@@ -37,11 +23,11 @@ def test_the_headline_of_a_sampler(posterior, tmp_path):
     assert "No bound is stated" not in " ".join(certificate.notes)
 
 
-def test_a_function_of_another_shape_is_told_where_no_dimension_is(posterior, tmp_path):
-    (tmp_path / "model.py").write_text("def log_prob(x): return x.sum()\n")
-    with (
-        wopt.allow_code(),
-        pytest.raises(wopt.UserError, match="one value a point"),
-    ):
-        run(validate(posterior), tmp_path / "run")
+def test_a_function_of_another_shape_is_told_where_no_dimension_is(tiny, tmp_path):
+    file = tmp_path / "model.py"
+    file.write_text("def log_prob(x): return x.sum()\n")
+    tiny["source"] = {"name": "gaussian", "mean": [0.0, 0.0]}
+    tiny["objective"] = {"name": "kl", "target": {"name": "python", "log_prob": f"{file}:log_prob"}}
+    with wopt.allow_code(), pytest.raises(wopt.UserError, match="one value a point"):
+        run(validate(tiny), tmp_path / "run")
     assert not (tmp_path / "run").exists()

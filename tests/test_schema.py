@@ -110,9 +110,9 @@ def test_the_command_prints_it(command, found):
     assert set(json.loads(answer.out)["$defs"]) >= set(found["$defs"])
 
 
-def test_it_accepts_what_wopt_accepts(found, tiny):
-    assert fits(tiny, found, found)
-    assert fits(to_table(validate(tiny)), found, found)
+def test_it_accepts_what_wopt_accepts(found, certified):
+    assert fits(certified, found, found)
+    assert fits(to_table(validate(certified)), found, found)
     assert fits({"source": "toy", "scheme": {"name": "jko", "step_size": 0.5}}, found, found)
 
 
@@ -128,12 +128,12 @@ def test_it_accepts_what_wopt_accepts(found, tiny):
         ("stop", "steps", 1.5),
     ],
 )
-def test_it_refuses_what_wopt_refuses(found, tiny, place, key, value):
-    tiny[place][key] = value
-    assert not fits(tiny, found, found)
+def test_it_refuses_what_wopt_refuses(found, certified, place, key, value):
+    certified[place][key] = value
+    assert not fits(certified, found, found)
 
 
-def test_it_refuses_unknown_tables(found, tiny):
-    assert not fits(tiny | {"sovler": {}}, found, found)
-    del tiny["source"]
-    assert not fits(tiny, found, found)
+def test_it_refuses_unknown_tables(found, certified):
+    assert not fits(certified | {"sovler": {}}, found, found)
+    del certified["source"]
+    assert not fits(certified, found, found)

@@ -17,6 +17,7 @@ BASE = {
     "scheme": {"name": "jko", "step_size": 100.0},
     "solver": {"optimiser": "lbfgs"},
     "stop": {"steps": 1},
+    "certify": {"enabled": False},
 }
 KEY = "scheme.step_size"
 

@@ -32,25 +32,25 @@ def ready(table, **changes):
 
 
 @pytest.fixture
-def gaussian(tiny):
+def gaussian(certified):
     """Return the table of a model that is exact with no block at all."""
-    tiny["source"] = {
+    certified["source"] = {
         "name": "gaussian", "mean": [0.0, 0.0],
         "n_train": 500, "n_valid": 400, "n_test": 1200,
     }  # fmt: skip
-    tiny["model"] = "pull_back"
-    return tiny
+    certified["model"] = "pull_back"
+    return certified
 
 
-def test_a_poor_step_is_certified_truly(tiny):
+def test_a_poor_step_is_certified_truly(certified):
     """A ring of eight Gaussians, one short step, its density hidden from the run."""
-    tiny["source"] = {
+    certified["source"] = {
         "name": "toy", "shape": "eight_gaussians", "n_train": 2000, "n_valid": 1000, "n_test": 2000,
     }  # fmt: skip
-    tiny["scheme"] = {"name": "jko", "step_size": 0.1}
-    tiny["stop"] = {"steps": 1}
-    tiny["certify"] = {"particles": 2000, "iterations": 25, "transport_rows": 0}
-    prepared, dataset = ready(tiny, log_density=None, entropy=None)
+    certified["scheme"] = {"name": "jko", "step_size": 0.1}
+    certified["stop"] = {"steps": 1}
+    certified["certify"] = {"particles": 2000, "iterations": 25, "transport_rows": 0}
+    prepared, dataset = ready(certified, log_density=None, entropy=None)
     solution = advance(prepared, prepared.problem.begin(prepared.train, prepared.valid), False)
     found = certify(prepared, solution.state, seconds=6.0)
 
@@ -124,17 +124,17 @@ def test_one_of_each_is_of_each_group_and_by_chance():
     assert len(chosen) == 6
 
 
-def test_challengers_hear_of_groups(tiny):
+def test_challengers_hear_of_groups(certified):
     """Each row four times: the error of the gain is that of the rows, not of their copies."""
-    tiny["source"] |= {"n_train": 1000, "n_valid": 500, "n_test": 500}
-    _, dataset = ready(tiny)
+    certified["source"] |= {"n_train": 1000, "n_valid": 500, "n_test": 500}
+    _, dataset = ready(certified)
     split = {
         name: getattr(dataset, name).repeat_interleave(4, 0)[:2000] for name in ("valid", "test")
     }
     numbers = torch.arange(2000) // 4
     errors = []
     for groups in (None, (torch.arange(1000), numbers, numbers)):
-        prepared, _ = ready(tiny, sample=None, groups=groups, **split)
+        prepared, _ = ready(certified, sample=None, groups=groups, **split)
         state = prepared.problem.begin(prepared.train, prepared.valid)
         side = Challenge(prepared, [], state).lower_side(0.5, 0.95)
         errors.append(side.error)
@@ -158,32 +158,32 @@ def test_patches_of_a_cell_are_a_group():
     assert error_of_mean(values, g) > 1.2 * error_of_mean(values)
 
 
-def test_conditions_are_those_of_other_rows(tiny, tmp_path):
+def test_conditions_are_those_of_other_rows(certified, tmp_path):
     draw = np.random.default_rng(0)
     u = draw.uniform(-2, 2, (1500, 1))
     np.save(tmp_path / "rows.npy", np.hstack([0 * u + draw.normal(size=u.shape), u]))
-    tiny["source"] = {
+    certified["source"] = {
         "name": "array", "path": str(tmp_path / "rows.npy"), "context": [1], "preprocess": "none",
     }  # fmt: skip
-    prepared, dataset = ready(tiny)
+    prepared, dataset = ready(certified)
     alike = compare_samples(prepared, [], 0.95)  # y is N(0, 1) whatever u is: exact
     assert alike.test.p_value > 0.05
     assert not alike.conditional.wrong
     test, valid = dataset.test.clone(), dataset.valid
     test[:, 0] *= 0.5
-    prepared, _ = ready(tiny, test=test, valid=valid)
+    prepared, _ = ready(certified, test=test, valid=valid)
     alike = compare_samples(prepared, [], 0.95)
     assert alike.test.differs
     assert alike.conditional.wrong
     assert alike.test.columns[0].name == dataset.names[0]
 
 
-def test_a_sampler_is_compared_with_its_target(tiny):
-    tiny["source"] = {"name": "gaussian", "mean": [0.0, 0.0], "n_train": 300}
+def test_a_sampler_is_compared_with_its_target(certified):
+    certified["source"] = {"name": "gaussian", "mean": [0.0, 0.0], "n_train": 300}
     target = {"name": "mixture", "means": [[-3.0, 0.0], [3.0, 0.0]]}
-    tiny["objective"] = {"name": "kl", "target": target}
-    tiny["model"] = "push_forward"
-    prepared, _ = ready(tiny)
+    certified["objective"] = {"name": "kl", "target": target}
+    certified["model"] = "push_forward"
+    prepared, _ = ready(certified)
     assert can_be_compared(prepared)
     alike = compare_samples(prepared, [], 0.95)
     assert alike.test.differs

@@ -6,21 +6,14 @@ import socket
 import time
 
 import torch
+from zoo import SHARDED
 
 from wopt.store.directory import RunDirectory, read_tensors
 
 LIMIT = 60.0
 """Seconds after which a process is taken to hang, which fails a test."""
 
-TABLE = {
-    "seed": 5,
-    "source": {"name": "toy", "n_train": 300, "n_valid": 100, "n_test": 60},
-    "block": {"name": "ode", "width": 8, "steps": 1},
-    "solver": {"iterations": 6, "batch_size": 70, "check_every": 3, "patience": 2},
-    "stop": {"steps": 3},
-    "certify": {"enabled": False},
-    "run": {"shards": 4, "timeout": 30.0},
-}
+TABLE = SHARDED
 FILES = ("blocks/001", "blocks/002", "blocks/003", "state")
 
 

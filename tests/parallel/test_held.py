@@ -48,9 +48,8 @@ def shown(out):
     return task
 
 
-def test_processes_hold_their_shards_and_make_the_same_run(tmp_path):
-    one, two = tmp_path / "one", tmp_path / "two"
-    run(validate(TABLE), one, report=False)
+def test_processes_hold_their_shards_and_make_the_same_run(zoo, tmp_path):
+    one, two = zoo("sharded"), tmp_path / "two"
     assert together(shown(two)) == [("done", [(HeldParticles, 150, 300)] * 3)] * 2
     same(one, two, FILES[:3])
     pieces = [read_pieces(at / "state", "003.json") for at in (one, two)]

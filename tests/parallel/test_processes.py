@@ -31,12 +31,10 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+@pytest.fixture
+def whole(zoo):
     """An unbroken run of one process."""
-    path = tmp_path_factory.mktemp("whole") / "run"
-    run(validate(TABLE), path, report=False)
-    return path
+    return zoo("sharded")
 
 
 def by(count, task):
