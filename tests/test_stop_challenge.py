@@ -3,7 +3,6 @@
 import json
 
 import numpy as np
-import pytest
 
 
 def test_a_free_step_that_gains_nothing_ends_the_run(command, config, tmp_path):

@@ -119,7 +119,7 @@ def populations_table(path: Path) -> str:
     draw = random.Random(0)
     first = [[draw.gauss(0, 1), draw.gauss(0, 1)] for _ in range(150)]
     rows = [[a, 0, b] for a, b in first]
-    rows += [[a + 2.0, 1, b + 1.0] for a, b in first[:80]]
+    rows += [[a + 2.0, 1, b + 1.0] for a, b in first[:80]]  # ahead of half of the way
     rows += [[a + 3.0, 2, b + 1.0] for a, b in reversed(first)]
     return write_rows(path, ["a", "day", "b"], rows)
 

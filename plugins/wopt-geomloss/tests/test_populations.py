@@ -43,7 +43,7 @@ def command(monkeypatch, capsys):
     """Return the command ``wopt`` as a function of its words: exit status and what it complains."""
 
     def call(*words):
-        monkeypatch.setattr("sys.argv", ["wopt", *words])
+        monkeypatch.setattr("sys.argv", ["wopt", *map(str, words)])
         with pytest.raises(SystemExit) as ended:
             main()
         return ended.value.code, capsys.readouterr().err
@@ -169,41 +169,10 @@ def test_displacement_interpolation_of_unequal_numbers_keeps_the_mass():
     assert distances(x, x, torch.tensor([0.0, 1.0, 0.0]).double())[0] == pytest.approx(2 / 3)
 
 
-CONFIG = """
-[source]
-name = "snapshots"
-path = "cells.csv"
-time = "day"
-leave_out = [1]
-steps = 2
-[objective]
-name = "wasserstein"
-samples = 100
-[scheme.step_size]
-name = "arrival"
-steps = 2
-last = 50.0
-[scheme]
-name = "jko"
-[block]
-name = "affine"
-[solver]
-iterations = 60
-learning_rate = 0.05
-batch_size = 100
-[stop]
-steps = 2
-[certify]
-enabled = false
-"""
-
-
-def test_a_run_through_populations(cells, command, monkeypatch):
+def test_a_run_through_populations(zoo, command, tmp_path):
     """A population that only moves: half way at half time, at the speed of the whole."""
-    monkeypatch.chdir(cells.parent)
-    (cells.parent / "cells.toml").write_text(CONFIG)
-    assert command("run", "cells.toml", "--out", "out", "--quiet") == (0, "")
-    result = json.loads((cells.parent / "out" / "result.json").read_text())
+    run, out = zoo("snapshots"), tmp_path / "x.csv"
+    result = json.loads((run / "result.json").read_text())
     found = result["populations"]
     assert result["model"] == "push_forward"
     assert found["times"] == [0.0, 2.0]
@@ -211,11 +180,10 @@ def test_a_run_through_populations(cells, command, monkeypatch):
     (left,) = found["left_out"]
     assert left["w1"] == pytest.approx(left["displacement_w1"], abs=0.15)
     assert left["w1"] < min(left["before_w1"], left["after_w1"])
-    page = (cells.parent / "out" / "report.html").read_text()
-    assert "Left out: time 1" in page
-    asked = ("--time", "0", "--time", "1", "-n", "150", "--velocities", "-o", "x.csv", "--quiet")
-    assert command("sample", "out", *asked) == (0, "")
-    rows = np.genfromtxt(cells.parent / "x.csv", delimiter=",", names=True)
+    assert "Left out: time 1" in (run / "report.html").read_text()
+    asked = ("--time", "0", "--time", "1", "-n", "150", "--velocities", "-o", out, "--quiet")
+    assert command("sample", run, *asked) == (0, "")
+    rows = np.genfromtxt(out, delimiter=",", names=True)
     assert rows.dtype.names == ("particle", "time", "a", "b", "v_a", "v_b")
     begin, middle = (np.stack([rows["a"], rows["b"]], 1)[rows["time"] == t] for t in (0, 1))
     assert len(begin) == len(middle) == 150
@@ -230,32 +198,32 @@ def test_a_run_through_populations(cells, command, monkeypatch):
         (ValueError("of a plugin"), "ValueError: of a plugin"),
     ],
 )
-def test_a_run_whose_judge_fails_stands_and_says_so(cells, command, monkeypatch, error, says):
+def test_a_run_whose_judge_fails_stands_and_says_so(
+    zoo, command, tmp_path, monkeypatch, error, says
+):
     def judged(*args):
         raise error
 
     monkeypatch.setattr("wopt_geomloss.populations.judge.judged", judged)
-    monkeypatch.chdir(cells.parent)
-    quick = CONFIG.replace("iterations = 60", "iterations = 1")
-    (cells.parent / "cells.toml").write_text(quick)
-    status, said = command("run", "cells.toml", "--out", "out", "--quiet")
+    made, out = zoo("snapshots") / "config.toml", tmp_path / "out"
+    quick = ("--set", "solver.iterations=1", "--quiet")
+    status, said = command("run", made, "--out", out, *quick)
     assert (status, says in said) == (0, True)
-    out = cells.parent / "out"
     assert json.loads((out / "result.json").read_text())["populations"] is None
     assert says in (out / "log.txt").read_text()
     assert (out / "report.html").exists()
 
 
-def test_times_that_are_not_there_are_told(cells, command, monkeypatch):
-    monkeypatch.chdir(cells.parent)
-    quick = CONFIG.replace("iterations = 60", "iterations = 1")
-    (cells.parent / "cells.toml").write_text(quick)
-    assert command("run", "cells.toml", "--out", "out", "--quiet")[0] == 0
-    status, said = command("sample", "out", "--time", "3", "-o", "x.csv")
-    assert (status, "0 to 2" in said) == (2, True)
-    write(cells, {0: [[0.0, 1.0]] * 150, 1: [[5.0, 6.0]], 2: [[1.0, 2.0]] * 150})
-    assert "gives other data" in command("sample", "out", "--time", "1", "-o", "x.csv")[1]
-    status, said = command("sample", "out", "--velocities", "-o", "x.csv")
-    assert (status, "--time 1.5" in said) == (2, True)
-    status, said = command("sample", "out", "--time", "1", "--importance", "-o", "x.csv")
-    assert (status, "no use for --importance" in said) == (2, True)
+def test_times_that_are_not_there_are_told(zoo, command, tmp_path):
+    run, out = zoo.copy("snapshots", tmp_path), tmp_path / "x.csv"
+    for asked, told in (
+        (("--time", "3"), "0 to 2"),
+        (("--velocities",), "--time 1.5"),
+        (("--time", "1", "--importance"), "no use for --importance"),
+    ):
+        status, said = command("sample", run, *asked, "-o", out)
+        assert (status, told in said) == (2, True)
+    other = write(tmp_path / "c.csv", {0: [[0.0, 1.0]] * 150, 1: [[5.0, 6.0]], 2: [[1, 2]] * 150})
+    text = (run / "config.toml").read_text()
+    (run / "config.toml").write_text(text.replace(str(zoo.folder / "snapshots.csv"), str(other)))
+    assert "gives other data" in command("sample", run, "--time", "1", "-o", out)[1]
