@@ -54,26 +54,23 @@ def test_several_mistakes_are_told_at_once(command, config, tiny):
     assert len(answer.err.strip().splitlines()) == 2
 
 
-def test_the_file_is_missing(command, config, tiny, tmp_path):
+@pytest.mark.parametrize(
+    ("file", "content", "words"),
+    [
+        ("absent.toml", None, ["{path}: no such file", "present.toml"]),
+        (".", None, ["{path}", "cannot be read"]),
+        ("bad.toml", b'seed = 1\n[source\nname = "toy"\n', ["{path}: is not valid TOML", "line 2"]),
+        ("bad.toml", b"\xff\xfe\x00seed", ["{path}: cannot be read"]),
+    ],
+    ids=["missing", "a folder", "no TOML", "no text"],
+)
+def test_what_is_no_configuration(command, config, tiny, tmp_path, file, content, words):
     config(tiny, "present.toml")
-    missing = tmp_path / "absent.toml"
-    assert command("run", missing).is_mistake(f"{missing}: no such file", "present.toml")
-
-
-def test_the_file_is_a_folder(command, tmp_path):
-    assert command("run", tmp_path).is_mistake(str(tmp_path), "cannot be read")
-
-
-def test_the_file_is_no_toml(command, tmp_path):
-    path = tmp_path / "bad.toml"
-    path.write_text('seed = 1\n[source\nname = "toy"\n')
-    assert command("validate", path).is_mistake(f"{path}: is not valid TOML", "line 2")
-
-
-def test_the_file_is_no_text(command, tmp_path):
-    path = tmp_path / "bad.toml"
-    path.write_bytes(b"\xff\xfe\x00seed")
-    assert command("validate", path).is_mistake(f"{path}: cannot be read")
+    path = tmp_path / file
+    if content:
+        path.write_bytes(content)
+    for verb in ("run", "validate"):
+        assert command(verb, path).is_mistake(*(word.format(path=path) for word in words))
 
 
 @pytest.mark.parametrize(
@@ -101,61 +98,46 @@ def test_set_reaches_into_a_bare_name(command, config, tiny):
 
 
 @pytest.fixture
-def rows(tmp_path):
-    """Return the place of a table with names."""
-    path = tmp_path / "rows.csv"
-    x = np.random.default_rng(0).normal(size=(200, 2))
-    path.write_text("height,weight\n" + "\n".join(f"{a},{b}" for a, b in x) + "\n")
-    return path
-
-
-def array(tiny, path, **options):
-    return tiny | {"source": {"name": "array", "path": str(path), **options}}
-
-
-def test_data_are_missing(command, config, tiny, tmp_path, rows):
-    for verb in ("validate", "run"):
-        answer = command(verb, config(array(tiny, tmp_path / "rowz.csv")))
-        assert answer.is_mistake("rowz.csv does not exist", "did you mean 'rows.csv'")
-
-
-def test_a_column_is_missing(command, config, tiny, rows):
-    for verb in ("validate", "run"):
-        answer = command(verb, config(array(tiny, rows, columns=["height", "wait"])))
-        assert answer.is_mistake("rows.csv has no column 'wait'", "did you mean 'weight'")
-
-
-def test_a_nan_in_the_data(command, config, tiny, tmp_path):
+def data(tmp_path):
+    """Return a folder with tables: one that is whole, and some that are not."""
     x = np.random.default_rng(0).normal(size=(100, 3))
+    np.savetxt(tmp_path / "rows.csv", x[:, :2], delimiter=",", header="height,weight", comments="")
+    np.save(tmp_path / "constant.npy", x * [1, 1, 0] + [0, 0, 4])
+    np.save(tmp_path / "cut.npy", x)
+    (tmp_path / "cut.npy").write_bytes((tmp_path / "cut.npy").read_bytes()[:300])
     x[17, 1] = np.nan
-    np.save(tmp_path / "x.npy", x)
-    table = array(tiny, tmp_path / "x.npy")
-    answer = command("run", config(table), "--out", tmp_path / "out")
-    assert answer.is_mistake("x.npy", "1 of 100 rows", "row(s) 17", "x1", 'nan = "drop"')
-    assert not (tmp_path / "out").exists()
-    table["source"]["nan"] = "drop"
-    assert command("run", config(table), "--out", tmp_path / "out").status == 0
-
-
-def test_data_of_an_unknown_kind(command, config, tiny, tmp_path):
+    np.save(tmp_path / "nan.npy", x)
     (tmp_path / "x.xlsx").write_text("")
-    answer = command("run", config(array(tiny, tmp_path / "x.xlsx")))
-    assert answer.is_mistake("x.xlsx", "'.xlsx'", ".parquet")
+    return tmp_path
 
 
-def test_damaged_data(command, config, tiny, tmp_path):
-    np.save(tmp_path / "x.npy", np.zeros((100, 3)))
-    (tmp_path / "x.npy").write_bytes((tmp_path / "x.npy").read_bytes()[:300])
-    for verb in ("validate", "run"):
-        assert command(verb, config(array(tiny, tmp_path / "x.npy"))).is_mistake("x.npy", "damaged")
+ONLY_RUN, BOTH = ("run",), ("validate", "run")
 
 
-def test_a_constant_column(command, config, tiny, tmp_path):
-    x = np.random.default_rng(0).normal(size=(100, 3))
-    x[:, 2] = 4
-    np.save(tmp_path / "x.npy", x)
-    answer = command("run", config(array(tiny, tmp_path / "x.npy")))
-    assert answer.is_mistake("x2", "do not vary", "`columns`")
+@pytest.mark.parametrize(
+    ("verbs", "file", "options", "words"),
+    [
+        (BOTH, "rowz.csv", {}, ["rowz.csv does not exist", "did you mean 'rows.csv'"]),
+        (BOTH, "rows.csv", {"columns": ["height", "wait"]},
+         ["rows.csv has no column 'wait'", "did you mean 'weight'"]),
+        (ONLY_RUN, "nan.npy", {}, ["nan.npy", "1 of 100 rows", "row(s) 17", "x1", 'nan = "drop"']),
+        (ONLY_RUN, "x.xlsx", {}, ["x.xlsx", "'.xlsx'", ".parquet"]),
+        (BOTH, "cut.npy", {}, ["cut.npy", "damaged"]),
+        (ONLY_RUN, "constant.npy", {}, ["x2", "do not vary", "`columns`"]),
+    ],
+    ids=["missing", "a missing column", "a NaN", "an unknown kind", "damaged", "a constant"],
+)  # fmt: skip
+def test_a_mistake_in_the_data(command, config, tiny, data, verbs, file, options, words):
+    tiny["source"] = {"name": "array", "path": str(data / file), **options}
+    for verb in verbs:
+        out = ("--out", data / "out") if verb == "run" else ()
+        assert command(verb, config(tiny), *out).is_mistake(*words)
+    assert not (data / "out").exists()
+
+
+def test_rows_with_a_nan_can_be_dropped(command, config, tiny, data):
+    tiny["source"] = {"name": "array", "path": str(data / "nan.npy"), "nan": "drop"}
+    assert command("run", config(tiny), "--out", data / "out").status == 0
 
 
 def test_target_and_source_of_unlike_dimension(command, config, tiny):
@@ -279,33 +261,25 @@ def test_what_is_no_run(command, tmp_path, words, there):
     assert command(verb, place, *rest).is_mistake(f"{place}: is no run directory")
 
 
-def test_score_of_wrong_columns(command, finished, tmp_path):
-    np.save(tmp_path / "x.npy", np.zeros((5, 5)))
-    answer = command("score", finished, tmp_path / "x.npy", "-o", tmp_path / "o.npy")
-    assert answer.is_mistake("x.npy: has 5 columns", "not clear which of them are x0, x1")
-    assert not (tmp_path / "o.npy").exists()
-
-
-def test_score_of_a_nan(command, finished, tmp_path):
-    np.save(tmp_path / "x.npy", np.array([[0.0, 1.0], [np.inf, 0.0]]))
-    answer = command("score", finished, tmp_path / "x.npy", "-o", tmp_path / "o.npy")
-    assert answer.is_mistake("x.npy", "1 of 2 rows", "x0")
-
-
-def test_score_of_missing_data(command, finished, tmp_path):
-    answer = command("score", finished, tmp_path / "gone.npy", "-o", tmp_path / "o.npy")
-    assert answer.is_mistake("gone.npy does not exist")
-
-
-def test_a_suffix_that_is_not_known(command, finished, tmp_path):
-    for verb in (["sample", finished], ["score", finished, finished / "samples.npy"]):
-        answer = command(*verb, "-o", tmp_path / "out.xlsx")
-        assert answer.is_mistake("out.xlsx", "'.xlsx'", ".npy, .csv, .parquet")
-
-
-def test_a_folder_that_is_missing(command, finished, tmp_path):
-    answer = command("sample", finished, "-o", tmp_path / "no" / "out.npy")
-    assert answer.is_mistake("out.npy", "cannot be written")
+@pytest.mark.parametrize(
+    ("verb", "rows", "out", "words"),
+    [
+        ("score", [[0.0] * 5] * 5, "o.npy",
+         ["x.npy: has 5 columns", "not clear which of them are x0, x1"]),
+        ("score", [[0.0, 1.0], [np.inf, 0.0]], "o.npy", ["x.npy", "1 of 2 rows", "x0"]),
+        ("score", None, "o.npy", ["x.npy does not exist"]),
+        ("score", [[0.0, 1.0]], "o.xlsx", ["o.xlsx", "'.xlsx'", ".npy, .csv, .parquet"]),
+        ("sample", None, "o.xlsx", ["o.xlsx", "'.xlsx'", ".npy, .csv, .parquet"]),
+        ("sample", None, "no/o.npy", ["o.npy", "cannot be written"]),
+    ],
+    ids=["columns", "not finite", "no data", "score to xlsx", "sample to xlsx", "no folder"],
+)  # fmt: skip
+def test_what_cannot_be_read_or_written(command, zoo, tmp_path, verb, rows, out, words):
+    if rows:
+        np.save(tmp_path / "x.npy", rows)
+    data = [tmp_path / "x.npy"] if verb == "score" else []
+    assert command(verb, zoo("data"), *data, "-o", tmp_path / out).is_mistake(*words)
+    assert not (tmp_path / out).exists()
 
 
 @pytest.mark.parametrize(
@@ -354,21 +328,21 @@ def remove(path):
     path.unlink()
 
 
-@pytest.mark.parametrize("file", ["blocks/001.safetensors", "state.safetensors"])
 @pytest.mark.parametrize("damage", [cut, empty, garble, remove])
-def test_a_damaged_file_is_named(command, finished, tmp_path, file, damage):
+@pytest.mark.parametrize(
+    ("file", "verbs"),
+    [
+        ("blocks/001.safetensors", ["sample", "resume"]),
+        ("state.safetensors", ["sample", "resume"]),
+        ("transform.safetensors", ["sample"]),
+    ],
+)
+def test_a_damaged_file_is_named(command, finished, tmp_path, file, verbs, damage):
     damage(finished / file)
-    sample = ["sample", finished, "-o", tmp_path / "x.npy"]
-    for words in (sample, ["resume", finished]):
-        assert command(*words).is_mistake(str(finished / file))
+    for verb in verbs:
+        out = ["-o", tmp_path / "x.npy"] if verb == "sample" else []
+        assert command(verb, finished, *out).is_mistake(str(finished / file))
     assert not (tmp_path / "x.npy").exists()
-
-
-@pytest.mark.parametrize("damage", [cut, empty, garble, remove])
-def test_a_damaged_preprocessing_is_named(command, finished, tmp_path, damage):
-    damage(finished / "transform.safetensors")
-    answer = command("sample", finished, "-o", tmp_path / "x.npy")
-    assert answer.is_mistake(str(finished / "transform.safetensors"))
 
 
 @pytest.mark.parametrize(
