@@ -86,7 +86,7 @@ def test_the_shell_completes_commands_and_options():
         assert answer.stdout.split() == [wanted]
 
 
-def test_a_page_from_python(tmp_path):
+def test_a_page_from_python(tmp_path, pictures):
     x = torch.randn(300, 2, generator=torch.Generator().manual_seed(0)) + 2
     made = wopt.fit(x, block="affine", stop={"steps": 2}, solver={"iterations": 20})
     certificate = made.certificate(iterations=0, transport_rows=0, challenge=False)

@@ -17,7 +17,7 @@ BASE = {
     "scheme": {"name": "jko", "step_size": 100.0},
     "solver": {"optimiser": "lbfgs"},
     "stop": {"steps": 1},
-    "certify": {"enabled": False},
+    "certify": {"enabled": False, "draws": 1000},
 }
 KEY = "scheme.step_size"
 

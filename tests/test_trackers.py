@@ -79,7 +79,7 @@ def test_a_fit_tells_its_tracker_what_its_solution_holds(tmp_path):
 def test_a_solve_and_a_run_tell_the_same(tmp_path):
     wopt.register("tracker", "lines", Lines)
     table = {"source": {"name": "gaussian", "dim": 2, "mean": 1.0, "n_train": 300}, **OPTIONS}
-    table["certify"] = {"enabled": False}
+    table["certify"] = {"enabled": False, "draws": 500}
     told = {}
     for name in ("solve", "run"):
         tracker = {"name": "lines", "path": str(tmp_path / name)}
@@ -103,7 +103,7 @@ def test_a_run_directory_may_not_choose_who_is_told(command, tmp_path):
     """It may be a stranger's, and a tracker writes where its options say."""
     wopt.register("tracker", "lines", Lines)
     table = {"source": {"name": "gaussian", "dim": 2, "mean": 1.0, "n_train": 300}, **OPTIONS}
-    table["certify"] = {"enabled": False}
+    table["certify"] = {"enabled": False, "draws": 500}
     lines = tmp_path / "lines"
     wopt.run({**table, "tracker": {"name": "lines", "path": str(lines)}}, tmp_path / "out",
              listener=False)  # fmt: skip

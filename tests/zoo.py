@@ -104,14 +104,16 @@ def write_rows(path: Path, names: list[str], rows: list[list[Any]]) -> str:
     return str(path)
 
 
-def mixed_table(path: Path, n: int = 160) -> str:
-    """Write a number, an integer, a category and a bounded number."""
+def mixed_table(path: Path, n: int = 400) -> str:
+    """Write numbers of which some are missing, integers, categories, truths and shares."""
     draw = random.Random(1)
     rows = []
     for _ in range(n):
         kind = draw.choice("abc")
-        rows.append([draw.gauss(0, 2), draw.randrange(9), kind, draw.uniform(0.1, 0.9)])
-    return write_rows(path, ["size", "count", "kind", "share"], rows)
+        size = draw.gauss(3.0 * (kind == "a"), 1.0) if draw.random() < 0.95 else ""
+        rest = [draw.random() < 0.7, draw.choice(["red", "blue"])]
+        rows.append([size, draw.randrange(9), kind, draw.uniform(0.1, 0.9), *rest])
+    return write_rows(path, ["size", "count", "kind", "share", "ok", "colour"], rows)
 
 
 def populations_table(path: Path) -> str:
@@ -132,10 +134,11 @@ def _mixed(path: Path) -> None:
     table = copy.deepcopy(DATA)
     table["source"] = {
         "name": "array", "path": mixed_table(path.with_suffix(".csv")), "context": ["kind"],
-        "support": {"share": [0.0, 1.0]}, "preprocess": "gaussianise",
+        "support": {"share": [0.0, 1.0]}, "preprocess": "gaussianise", "nan": "drop",
     }  # fmt: skip
     table["certify"] = {"particles": 100, "iterations": 2, "transport_rows": 0, "two_sample": False,
                         "challenge": False}  # fmt: skip
+    table["solver"] = {"iterations": 60, "batch_size": 100, "learning_rate": 0.01}
     run(validate({**table, "block": "affine", "stop": {"steps": 1}}), path)
 
 

@@ -177,7 +177,7 @@ def populations(tmp_path):
     }
 
 
-def test_one_population_is_carried_to_another(command, config, populations, tmp_path):
+def test_one_population_is_carried_to_another(command, config, populations, tmp_path, pictures):
     path = config(populations)
     assert "the source carried to the target" in command("validate", path).out
     assert command("run", path, "--out", tmp_path / "run").status == 0
@@ -201,7 +201,7 @@ def test_populations_in_other_units_are_refused(command, config, populations):
     assert command("validate", path, "--set", "model=pull_back").status == 0
 
 
-def test_a_support_without_an_end_is_kept_by_a_run(command, config, tmp_path):
+def test_a_support_without_an_end_is_kept_by_a_run(command, config, tmp_path, pictures):
     debt = -np.random.default_rng(0).exponential(size=N)
     pd.DataFrame({"debt": debt, "age": np.linspace(1, 99, N)}).to_csv(tmp_path / "d.csv")
     support = {"debt": [-np.inf, 0.0], "age": [0.0, 120.0]}

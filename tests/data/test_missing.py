@@ -156,7 +156,7 @@ def test_a_value_missing_in_no_training_row_keeps_a_scale():
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet", "npy"])
-def test_from_files(tmp_path, command, config, suffix):
+def test_from_files(tmp_path, command, config, suffix, pictures):
     """run, sample and score, with nan = "mask" and with nan = "drop", refuse nothing of theirs."""
     table = people()[["price", "age"]]
     path = tmp_path / f"people.{suffix}"

@@ -94,7 +94,7 @@ def test_a_saved_flow_keeps_its_support(run, tmp_path):
     assert torch.equal(flow.log_prob(draws[0]), again.log_prob(draws[0]))
 
 
-def test_the_commands_speak_of_the_same_coordinates(command, run, tmp_path):
+def test_the_commands_speak_of_the_same_coordinates(command, run, tmp_path, pictures):
     def call(*words):
         answer = command(*words, "--allow-code")
         assert answer.status == 0, answer.err

@@ -14,3 +14,8 @@ def stranger(finished, tmp_path):
     outside.mkdir()
     (outside / "precious.txt").write_text("precious")
     return finished, outside / "precious.txt"
+
+
+@pytest.fixture(autouse=True)
+def _with_pictures(pictures):
+    """Draw pages as they are: strange data and damaged files must not break a picture."""

@@ -66,7 +66,7 @@ def test_mistakes_are_told(tmp_path, levels):
         IdxSource(path, pool=4).load(seed=0)
 
 
-def test_bits_of_uniform_levels_are_eight(tmp_path):
+def test_bits_of_uniform_levels_are_eight(tmp_path, pictures):
     """A Gaussian fitted to U(0, 256) needs (log(2 pi/12)/2 + 1/2)/log 2 bits more than eight.
 
     The standard error of the mean over 15 x 1000 pixels is 0.009 bits.
