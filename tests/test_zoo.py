@@ -13,7 +13,7 @@ from wopt.store.directory import RunDirectory, read_tensors
 PLANE = {"backward", "pairs", "paths"}
 PAGES = {
     "data": PLANE | {"certificate", "density", "diagnostics", "losses", "progress"},
-    "mixed": PLANE | {"certificate", "losses"},
+    "mixed": PLANE | {"losses"},
     "conditional": PLANE | {"losses"},
     "posterior": {"certificate", "density", "diagnostics", "losses", "pairs", "paths", "progress"},
     "snapshots": {"diagnostics", "losses", "pairs", "paths", "progress"},
