@@ -7,6 +7,7 @@ from wopt.errors import ConfigError
 
 __all__ = ["check_precision"]
 
+
 def check_precision(config: RunConfig) -> None:
     """Raise unless ``run.precision`` and ``run.compile`` go with the other options.
 
