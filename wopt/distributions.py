@@ -12,6 +12,11 @@ CORE = "wopt-core"
 SHIPPED = {
     "wopt-anndata": {"source": "anndata"},
     "wopt-blocks": {"block": "affine autoregressive icnn mixture particles residual"},
+    "wopt-certify": {
+        "measurement": "certificate lower_side mass two_sample",
+        "command": "certify compare",
+    },
+    "wopt-evolution": {"measurement": "evolution populations", "function": "times"},
     "wopt-functionals": {
         "objective": "chi2 dual_f_divergence energy_distance entropy f_divergence "
         "fisher_information forward_kl interaction internal ksd mmd potential renyi_divergence "
@@ -36,12 +41,19 @@ SHIPPED = {
         "source": "array density gaussian idx mixture patches picture rejection sklearn toy",
     },
     "wopt-mlflow": {"tracker": "mlflow"},
+    "wopt-posterior": {
+        "solver": "gaussian variance",
+        "measurement": "sampler",
+        "function": "weights",
+        "name": "Posterior sample",
+    },
     "wopt-schemes": {
         "scheme": "accelerated annealed bdf2 crank_nicolson explicit explicit_midpoint "
         "extragradient forward_backward local_flow_matching midpoint replace sdirk2 "
         "semi_forward_backward sliced_jko",
         "step_size": "arc_length backtracking",
     },
+    "wopt-sweep": {"command": "sweep"},
     "wopt-tensorboard": {"tracker": "tensorboard"},
     "wopt-zuko": {"block": "coupling maf naf spline zuko"},
 }

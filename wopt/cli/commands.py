@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import click
 
+from wopt.distributions import how_to_get
 from wopt.host import host
 
 __all__ = ["cli", "wants_help"]
@@ -36,6 +37,9 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         found = host().registry.commands.get(name)
         if found is None:
+            get = how_to_get("command", name)
+            if get is not None:
+                raise click.UsageError(f"`wopt {name}` is not installed; {get}")
             return None
         if (
             name not in _OF_SEVERAL
