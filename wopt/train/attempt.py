@@ -37,14 +37,15 @@ class Accepted:
     """A step that the guard let stand.
 
     Attributes:
-        block: Its map.
-        step_size: h.
-        train, valid: The subproblem that the map solves, at either split's particles.
-        verdict: What the guard measured.
-        report: What the inner solver did.
-        attempts: What was retried, and why.
-        plan: What the scheme planned.
-        chains: Where chains of the target are after training towards them, if it was.
+        block: The trained map T.
+        step_size: h of the step.
+        train, valid: The subproblem that the map solves, at the training and at the held-out
+            particles.
+        verdict: Measurements of the guard.
+        report: Report of the inner solver.
+        attempts: Earlier attempts that were not accepted, with their reasons.
+        plan: Numbers that the scheme planned for the step, by name.
+        chains: Chains of the target after training towards them, shape ``(m, d)``, or ``None``.
     """
 
     block: FlowBlock
@@ -62,8 +63,8 @@ def make_step(problem: Problem, state: State, listener: Listener) -> Accepted:
     """Return the next step.
 
     Raises:
-        Converged: What lowers the subproblem on the training particles does not on others; or every
-            retry was rejected, and the steps before are to be kept.
+        Converged: The map lowers the subproblem on the training particles only; or every
+            retry was rejected and the steps before are to be kept.
         DivergenceError: Every retry was rejected.
     """
     rule = problem.scheme.step_size
@@ -84,8 +85,8 @@ def make_step(problem: Problem, state: State, listener: Listener) -> Accepted:
         h, rose = smaller, outcome.rose
     if problem.guard.keep and state.step:
         raise Converged(
-            f"no step {state.step + 1} was found that holds on others ({retries[-1].reason}); the "
-            f"{state.step} step(s) before it are kept (guard.keep)"
+            f"no step {state.step + 1} was found that holds on held-out particles "
+            f"({retries[-1].reason}); the {state.step} step(s) before it are kept (guard.keep)"
         )
     if rose and problem.guard.retries and _at_minimum(problem, state, h, listener):
         raise Converged(_CONVERGED.format(state.step + 1, retries[-1].reason))
@@ -102,15 +103,13 @@ _CONVERGED = (
 )
 
 _RATE, _ITERATIONS = 64, 4
-"""Divisors of a look near the identity, after training at the usual rates was rejected."""
+"""Divisors of rates and iterations of a last training near the identity, after all rejections."""
 
 
 def _at_minimum(problem: Problem, state: State, h: float, listener: Listener) -> bool:
-    """Whether training from the identity at a very small rate finds nothing that holds on others.
-
-    So close to the identity it lowers the subproblem on its own particles wherever there is a
-    slope: this tells a minimum from a rate that was too large.
-    """
+    """Whether training from the identity at a very small rate finds nothing that generalises."""
+    # So close to the identity training lowers the subproblem on its own particles wherever there
+    # is a slope: this tells a minimum from a rate that was too large.
     solver = problem.solver.of_step(state.step)
     if solver.optimiser not in ("adam", "muon"):
         return False
@@ -130,7 +129,7 @@ def _at_minimum(problem: Problem, state: State, h: float, listener: Listener) ->
 
 
 def _advice(problem: Problem, state: State) -> list[str]:
-    """Return what may help this run: options that its solver and its step look at."""
+    """Return options that this run's solver and step use, and that may help."""
     solver = problem.solver.of_step(state.step)
     advice = []
     if solver.optimiser in ("adam", "muon"):
@@ -148,15 +147,15 @@ def _advice(problem: Problem, state: State) -> list[str]:
 
 @dataclasses.dataclass(frozen=True)
 class Rejected:
-    """A step that the guard did not let stand.
+    """A step that the guard rejected.
 
     Attributes:
-        retries: What was refined, and last why it was rejected all the same.
-        overfits: Whether its map lowers the subproblem on the training particles, so that training
-            worked and what it found does not hold on others.
-        within_noise: Whether the rise on others is a few standard errors at most, or a single row
-            that says nothing of noise.
-        rose: Whether it was rejected because a finite value rose.
+        retries: Refinements made, and last the reason of the rejection.
+        overfits: Whether the map lowers the subproblem on the training particles, so that training
+            worked but does not generalise.
+        within_noise: Whether the rise on held-out particles is at most a few standard errors, or
+            its standard error is unknown because there is one row.
+        rose: Whether a finite value rose, and that was the reason.
     """
 
     retries: tuple[Retry, ...]
@@ -166,7 +165,7 @@ class Rejected:
 
 
 _NOISE = 4.0
-"""Standard errors up to which a rise on held-out particles is no reason to train again."""
+"""Standard errors up to which a rise on held-out particles counts as noise."""
 
 
 @torch.no_grad()

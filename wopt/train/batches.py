@@ -72,7 +72,7 @@ class BatchTraining:
         return InnerReport(done, readings.smooth, diverged=False)
 
     def _descent(self) -> Callable[[Iterator[Tensor | None], Readings], bool]:
-        """Return what makes an iteration on the next batch, and says whether losses are finite."""
+        """Return a function that makes an iteration on the next batch."""
         solver, block, parameters = self.solver, self.block, list(self.block.parameters())
         of_matrices = self.rate * solver.matrix_rate if solver.optimiser == "muon" else None
         optimisers = adam_and_muon(
@@ -81,6 +81,7 @@ class BatchTraining:
         schedules = [torch.optim.lr_scheduler.LambdaLR(o, solver.schedule) for o in optimisers]
 
         def descend(batches: Iterator[Tensor | None], readings: Readings) -> bool:
+            """Iterate on rows, shape ``(batch_size,)``; return whether losses are finite."""
             self.before_each()
             with lowered():
                 value = self.loss(block, next(batches))
@@ -99,10 +100,7 @@ class BatchTraining:
 
 
 def _batches(n: int, size: int, at: torch.device) -> Iterator[Tensor | None]:
-    """Yield rows of one epoch after another; ``None`` (all rows) if a batch holds them all.
-
-    They are drawn on the device of the map, so that none are sent there.
-    """
+    """Yield rows of one epoch after another; ``None`` (all rows) if a batch holds them all."""
     while True:
         if size >= n:
             yield None

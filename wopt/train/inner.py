@@ -1,4 +1,4 @@
-"""What inner solves are given, and what they say of themselves."""
+"""Types of the arguments and results of inner solves."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from wopt.interfaces.block import FlowBlock
 __all__ = ["Accuracy", "InnerReport", "Loss"]
 
 Accuracy = Callable[[FlowBlock], tuple[float, float] | None]
-"""The first-order error of a block on held-out particles and the movement per h; ``None`` if
-nothing is implicit."""
+"""First-order error of a block on held-out particles and movement per h; ``None`` if nothing is
+implicit."""
 
 Loss = Callable[[FlowBlock, Tensor | None], Tensor]
-"""The loss of a block on the rows of an index, or on all of them."""
+"""Loss of a block, shape ``()``, on the rows of an index, or on all of them."""
 
 
 @dataclasses.dataclass(frozen=True)
 class InnerReport:
-    """What an inner solve did.
+    """Result of an inner solve.
 
     Attributes:
         iterations: Iterations made.

@@ -23,7 +23,7 @@ __all__ = ["InnerReport", "InnerSolver"]
 
 
 def _of_steps(entries: list[Any] | None) -> list[Any] | None:
-    """Return entries of ``by_step``, whose tables hold known options with possible values."""
+    """Return entries of ``by_step`` after checking that their tables hold valid options."""
     for number, entry in enumerate(entries or [], 1):
         if isinstance(entry, dict):
             if "by_step" in entry:
@@ -204,7 +204,7 @@ class InnerSolver(Component):
     ] = 1.0
 
     def of_step(self, step: int) -> InnerSolver:
-        """Return the solver of one step: 0, 1, ...
+        """Return the solver of a step with index 0, 1, ...
 
         Example:
             >>> steps = [{"optimiser": "lbfgs"}, 0.5]
@@ -236,8 +236,8 @@ class InnerSolver(Component):
     ) -> InnerReport:
         """Train the block in place, drawing from torch's global generator.
 
-        With a tolerance and ``accuracy`` it ends when the first-order error is within; where the
-        planned iterations do not suffice they are made again, in at most ``rounds`` rounds.
+        With a tolerance and ``accuracy`` training ends when the first-order error is within it;
+        if the planned iterations do not suffice they are repeated, in at most ``rounds`` rounds.
 
         Args:
             block: The block to train.
@@ -247,10 +247,11 @@ class InnerSolver(Component):
             before_each: Called before every iteration (stochastic objectives draw anew).
             held_out: The held-out loss, for stopping on a plateau.
             accuracy: The held-out first-order error, for the tolerances.
-            share: The effective share of held-out importance weights, for ``weights``.
-            cost: How many iterations one counts as in the round that begins.
+            share: The relative effective size of held-out importance weights, for ``weights``.
+            cost: Returns the cost of an iteration of the round that begins, relative to a plain
+                one.
             each_round: Called when a round begins.
-            listener: Told of iterations done, those planned and the smoothed loss.
+            listener: Receives iterations done, those planned and the smoothed loss.
         """
         within = Tolerance(accuracy, self.tolerance, self.relative_tolerance, share, self.weights)
         total, report = 0, InnerReport(0, math.nan, diverged=False)
@@ -279,7 +280,7 @@ class InnerSolver(Component):
         return InnerReport(total, report.loss, report.diverged, within.residual)
 
     def _round(self, number: int, cost: float) -> InnerSolver:
-        """Return the solver of a round, 0, 1, ..., whose iterations count as so many."""
+        """Return the solver of a round 0, 1, ..., given the relative cost of an iteration."""
         factor = self.grow**number / cost
         if factor == 1:
             return self
@@ -287,7 +288,7 @@ class InnerSolver(Component):
         return InnerSolver(**{**self.options, "iterations": iterations})
 
     def schedule(self, iteration: int) -> float:
-        """Return the share of the peak rate at an iteration: a rise, then half a cosine."""
+        """Return the fraction of the peak rate at an iteration: a rise, then half a cosine."""
         rise = self.warmup * self.iterations
         if iteration < rise:
             return (iteration + 1) / (rise + 1)
