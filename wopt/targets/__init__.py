@@ -1,6 +1,6 @@
 """Models of probabilistic programming languages as densities for :func:`wopt.sample`.
 
-Each is an adapter that imports its language when called: none is needed by wopt.
+Each adapter imports its language when called, so that wopt does not depend on it.
 """
 
 from wopt.targets.given import GivenModel
