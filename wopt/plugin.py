@@ -1,6 +1,6 @@
-"""What a plugin author imports: the hook marker, the hook's specification, the API version.
+"""Names for authors of plugins: the hook marker, the hook's specification, the API version.
 
-This module imports no torch, so that listing plugins stays fast.
+This module does not import torch, so that listing plugins stays fast.
 """
 
 from __future__ import annotations
@@ -31,5 +31,5 @@ class Hooks:
     def wopt_register(self, registry: Registry) -> None:
         """Name your components: ``registry.add(kind, name, "module:Class", summary=...)``.
 
-        Give paths, not classes: what is named is imported only when a run uses it.
+        Give paths, not classes, so that a component is imported only when a run uses it.
         """

@@ -1,4 +1,4 @@
-"""The registry: which component answers to which name, found without importing any of them."""
+"""The registry of components by name, which imports none of them."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Kind:
     """A kind of component.
 
     Attributes:
-        name: The word used in configurations and commands.
+        name: Word used in configurations and commands.
         interface: Import path of the base class.
-        number: Name and option of the component that a bare number stands for.
-        sequence: Name and option of the component that a bare list stands for.
+        number: Name and option of the component that a bare number denotes.
+        sequence: Name and option of the component that a bare list denotes.
     """
 
     name: str
@@ -57,7 +57,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One registered component: its kind, name, place of definition and plugin."""
+    """One registered component: its kind, name, import path and plugin."""
 
     kind: str
     name: str
@@ -68,7 +68,7 @@ class Entry:
 
     @property
     def qualified(self) -> str:
-        """The name that stays unique when two plugins use the same one."""
+        """The name with the plugin's, which is unique."""
         return f"{self.plugin}:{self.name}"
 
 
@@ -93,11 +93,11 @@ class Registry:
         self._plugin = "session"
         self.failures: dict[str, str] = {}
         self.distributions: dict[str, str] = {}
-        """Of plugins, by their name: the pip package with its version."""
+        """The pip package and version of each plugin, by its name."""
 
     @contextlib.contextmanager
     def registering(self, plugin: str) -> Iterator[None]:
-        """Attribute what is added inside to ``plugin``; undo all of it on an error."""
+        """Attribute components added inside to ``plugin``; undo all of it on an error."""
         before, previous = dict(self._entries), self._plugin
         self._plugin = plugin
         try:
@@ -114,12 +114,12 @@ class Registry:
         Args:
             kind: One of :data:`KINDS`.
             name: Lower case, digits and underscores.
-            component: ``"module:Class"``, imported only when used; or the class itself (handy
-                in a notebook).
+            component: ``"module:Class"``, imported only when used; or the class itself, as in a
+                notebook.
             summary: One line for listings.
 
         Raises:
-            PluginError: The kind is unknown, the name malformed or already taken.
+            PluginError: The kind is unknown, or the name malformed or taken.
         """
         if kind not in KINDS:
             raise PluginError(
@@ -162,8 +162,8 @@ class Registry:
         """Return the entry for ``name`` or ``plugin:name``.
 
         Raises:
-            PluginError: No such name (the message lists close matches and failed plugins), or
-                two plugins use it (the message names both and how to pick one).
+            PluginError: The name is unknown (the message lists close matches and failed plugins),
+                or two plugins use it (the message names both and how to pick one).
         """
         if kind not in KINDS:
             raise PluginError(
@@ -190,7 +190,7 @@ class Registry:
         """Import the component called ``name`` and check that it is of its kind.
 
         Raises:
-            PluginError: Unknown name, failing import, or a class of the wrong type.
+            PluginError: The name is unknown, the import fails, or the class has the wrong type.
         """
         entry = self.find(kind, name)
         brought = self.distributions.get(entry.plugin, "")
@@ -198,14 +198,14 @@ class Registry:
         interface = _resolve(KINDS[kind].interface)
         if not (isinstance(cls, type) and issubclass(cls, interface)):
             self.failures[entry.plugin] = (
-                f"{entry.path} is registered as {kind} {entry.name!r} but is no subclass of "
+                f"{entry.path} is registered as {kind} {entry.name!r} but is not a subclass of "
                 f"{interface.__name__}"
             )
             raise PluginError(self.failures[entry.plugin])
         return cls
 
     def name_of(self, kind: str, cls: type) -> str:
-        """Return the name under which a configuration finds a class.
+        """Return the name of a class in configurations.
 
         Raises:
             PluginError: The class is not registered.
