@@ -15,7 +15,7 @@ from wopt.interfaces.listener import SILENT, Listener
 from wopt.interfaces.subproblem import Subproblem
 from wopt.interfaces.target import Target
 from wopt.particles import Particles
-from wopt.train.inner import InnerReport
+from wopt.interfaces.solver import SolveReport
 from wopt.train.laplace import laplace
 from wopt.train.robust import minimise_robustly
 from wopt.train.spread import spread
@@ -61,7 +61,7 @@ def become_gaussian(
     target: Target | None,
     iterations: int,
     listener: Listener = SILENT,
-) -> InnerReport:
+) -> SolveReport:
     """Make a block the affine map that minimises a subproblem on its particles.
 
     L-BFGS begins from the identity and, where the target has a potential with a mode, from the map
@@ -105,11 +105,11 @@ def become_gaussian(
         if value < least:
             least, best = value, whole
     if not math.isfinite(least):
-        return InnerReport(total, least, diverged=True)
+        return SolveReport(total, least, diverged=True)
     slope, shift = best
     image = slope @ root @ root @ slope.T
     block.become_affine(*_optimal(mean, root, slope @ mean + shift, _root(image)))
-    return InnerReport(total, least, diverged=False)
+    return SolveReport(total, least, diverged=False)
 
 
 def _in_float64(sub: Subproblem) -> Subproblem:

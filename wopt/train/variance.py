@@ -12,7 +12,7 @@ from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import Listener
 from wopt.interfaces.subproblem import Subproblem
 from wopt.train.chains import Forward
-from wopt.train.inner import InnerReport, Loss
+from wopt.interfaces.solver import Loss, SolveReport
 from wopt.train.robust import minimise_robustly
 
 __all__ = ["LogVariance", "minimise_variance"]
@@ -107,7 +107,7 @@ class LogVariance:
 
 def minimise_variance(
     block: FlowBlock, loss: Loss, iterations: int, listener: Listener
-) -> InnerReport:
+) -> SolveReport:
     """Minimise a log-variance by L-BFGS over the block's parameters; keep the best.
 
     Args:
@@ -128,4 +128,4 @@ def minimise_variance(
 
     parameters: list[Tensor] = [p for p in block.parameters() if p.requires_grad]
     finite = minimise_robustly(parameters, told, iterations)
-    return InnerReport(calls, loss(block, None).item(), diverged=not finite)
+    return SolveReport(calls, loss(block, None).item(), diverged=not finite)
