@@ -108,7 +108,7 @@ class Columns:
 
     Attributes:
         columns: The columns, conditions last.
-        condition: How many of them are conditions.
+        condition: Number of conditions.
 
     Example:
         >>> columns = Columns((Column("p", ends=(0.0, 1.0)), Column("x")))

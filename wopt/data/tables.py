@@ -47,7 +47,7 @@ def read_table(
     Args:
         path: A ``.npy``, ``.npz``, ``.csv`` (commas, with or without a line of names) or
             ``.parquet`` file; relative to the current directory.
-        key: Which array of an ``.npz`` file; may be left out if it holds one.
+        key: Name of the array in an ``.npz`` file; not needed if it holds one.
         columns: Names or indices (from 0); all numeric columns by default. The columns of an
             array are named ``x0``, ``x1``, ...
 
@@ -154,7 +154,7 @@ def read_frame(path: str | Path, key: str | None = None) -> Any:
 
     Args:
         path: A ``.npy``, ``.npz``, ``.csv`` or ``.parquet`` file.
-        key: Which array of an ``.npz`` file; may be left out if it holds one.
+        key: Name of the array in an ``.npz`` file; not needed if it holds one.
 
     Raises:
         DataError: The file is missing, damaged, of an unknown kind, has no rows, or two columns

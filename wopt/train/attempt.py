@@ -173,7 +173,7 @@ _NOISE = 4.0
 def _lowers(subproblem: Subproblem, block: FlowBlock) -> bool:
     """Whether a map lowers a subproblem at its own particles."""
     at = subproblem.particles
-    # Of particles that are held by several processes the first looks at its own.
+    # If particles are held by several processes, the first evaluates its own.
     with alone() if isinstance(at, HeldParticles) else contextlib.nullcontext():
         change = subproblem.change(spread(block), push(block, at, audit=True))
     return team().agreed(change.value) < 0
@@ -229,7 +229,7 @@ class _Attempt:
     def _rejected(
         self, verdict: Verdict, retries: Sequence[Retry], train: Subproblem, block: FlowBlock
     ) -> Rejected:
-        """Return what the guard's verdict says of a step that may not stand."""
+        """Return the rejection of a step by the guard's verdict."""
         action: Action = "trained again, finer and at half the rate"
         rejected = (*retries, self._retry(action, verdict.why_not))
         if verdict.lacks_decrease is None or verdict.inversion_error is None:
@@ -240,7 +240,7 @@ class _Attempt:
         return Rejected(rejected, overfits, noise, math.isfinite(rise.value))
 
     def _fresh(self, plan: Mapping[str, float]) -> Callable[[], Subproblem] | None:
-        """Return what draws the subproblem at new training particles, for steps of one stage."""
+        """Return a function that draws the subproblem at new training particles, if possible."""
         problem, state, scheme = self.problem, self.state, self.problem.scheme
         if scheme.stages > 1 or problem.draw is None:
             return None
@@ -267,7 +267,7 @@ class _Attempt:
         return draw
 
     def _histories(self, plan: Mapping[str, float]) -> list[History]:
-        """Return what the scheme may look back on in the training and the held-out split."""
+        """Return the scheme's histories of the training and the held-out split."""
         splits, starts = (self.state.train, self.state.valid), self.state.start or (None, None)
         return [self._history(of, plan, at) for of, at in zip(splits, starts, strict=True)]
 

@@ -28,7 +28,7 @@ def forward_of(problem: Problem, state: State, attempt: int) -> Forward | None:
     """Return the chains towards which the next step is trained, where its solver asks for some.
 
     Args:
-        problem: What is minimised and how.
+        problem: The objective, the scheme and the other parts of the solve.
         state: The state before the step.
         attempt: How often the step was tried before.
     """
@@ -57,7 +57,7 @@ def look(
     The chains are made from the held-out particles after the first step that asks for chains.
 
     Args:
-        problem: What is minimised and how.
+        problem: The objective, the scheme and the other parts of the solve.
         step: Number of steps made, with this one.
         blocks: All maps, with that of the step.
         moved: The held-out particles after the step.

@@ -40,7 +40,7 @@ def check_parts(
         block: The map, or those of each of the first steps.
         log_density: Whether the start's density is known.
         dim: The dimension, on which what a block provides may depend.
-        condition: How many of the coordinates are conditions.
+        condition: Number of coordinates that are conditions.
         rounded: Whether nets are to be trained in another precision.
         compiled: Whether maps are to be compiled in training.
 

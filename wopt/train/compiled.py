@@ -47,11 +47,7 @@ def compiled(block: FlowBlock) -> Iterator[None]:
 
 @functools.cache
 def _compiler(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the same function, compiled for each shape that it meets.
-
-    Raises:
-        ConfigError: When it is called, if torch cannot compile it here.
-    """
+    """Return the same function, compiled for each shape of its arguments when it is called."""
     made = torch.compile(function, dynamic=False, fullgraph=True)
 
     @functools.wraps(function)

@@ -19,7 +19,7 @@ def iterate(
     """Make steps until a stop rule is met; the last record says which.
 
     Args:
-        problem: What is minimised and how.
+        problem: The objective, the scheme and the other parts of the solve.
         state: A state from :meth:`Problem.begin` or from a checkpoint.
         listener: Receives progress of the work within a step.
 

@@ -28,7 +28,7 @@ def record_of(
     """Return the record of a step from the guard's verdict; fields of training are left empty.
 
     Args:
-        problem: What is minimised and how.
+        problem: The objective, the scheme and the other parts of the solve.
         step: Number of the step: 1, 2, ...
         step_size: h of the step.
         energy: The objective before the step.

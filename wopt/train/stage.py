@@ -38,7 +38,7 @@ class Stage:
     """One subproblem at the particles of both splits.
 
     Attributes:
-        problem: What is minimised and how.
+        problem: The objective, the scheme and the other parts of the solve.
         step: Number of steps made before.
         stage: Number of stages of this step made before.
         attempt: How often this step was tried before: each attempt is finer, at half the rate.
