@@ -61,13 +61,12 @@ KINDS = {
 POINTS = {
     "advice": "(run) -> Iterator[str]: what to do next, for the head of the report",
     "citations": "(directory, config) -> Iterator[Cited]: what a run used besides its components",
-    "page": "(run) -> Section | None: a section of the report",
+    "page": "(run) -> str | None: a section of the report, as HTML",
     "pictures": "(run) -> list[Picture]: pictures of the report",
     "summary": "(result) -> list[tuple[str, str]]: rows of the table at the end of a run",
     "planner": "(config, table, where) -> Prepared | None: a run whose options it chooses",
-    "snapshot": "(path) -> object: the particles of an evolution at a time, checked",
-    "times": "(run, directory, out, number, times, seed, velocities) -> rows written",
-    "weights": "(run, directory, x, log_density, quiet) -> importance weights (n, 2)",
+    "times": "(run, directory, out, number, times, seed, velocities) -> int: particles at times",
+    "weights": "(run, directory, x, log_density, quiet) -> Tensor (n, 2): importance weights",
 }
 """Points at which a plugin can add a function, by name, with its arguments and result."""
 
@@ -128,7 +127,7 @@ class Registry:
 
     def __init__(self) -> None:
         self._entries: dict[tuple[str, str, str], Entry] = {}
-        self._functions: dict[tuple[str, str], str] = {}
+        self._functions: dict[tuple[str, str], tuple[int, str]] = {}
         self._names: dict[str, str] = {}
         self.commands: dict[str, Command] = {}
         """Subcommands of plugins, by name."""
@@ -208,19 +207,20 @@ class Registry:
             raise PluginError(f"plugin {self.commands[name].plugin!r} brings `wopt {name}` too")
         self.commands[name] = Command(name, path, summary, self._plugin, reads)
 
-    def add_function(self, point: str, path: str) -> None:
+    def add_function(self, point: str, path: str, *, rank: int = 1) -> None:
         """Add a function at one of :data:`POINTS`, one a plugin.
 
         Args:
             point: Name of the point.
             path: ``"module:function"``, imported when it is called.
+            rank: Its place among others; a negative one comes before what the core shows itself.
 
         Raises:
             PluginError: The point is unknown.
         """
         if point not in POINTS:
             raise PluginError(f"no point is called {point!r}; points: {', '.join(POINTS)}")
-        self._functions[point, self._plugin] = path
+        self._functions[point, self._plugin] = rank, path
 
     def add_name(self, name: str, path: str) -> None:
         """Add an attribute to the package ``wopt``.
@@ -231,9 +231,28 @@ class Registry:
         """
         self._names[name] = path
 
-    def functions(self, point: str) -> list[Callable[..., Any]]:
-        """Return the functions at a point, in the order in which plugins were loaded."""
-        return [_resolve(path) for (at, _), path in self._functions.items() if at == point]
+    def functions(self, point: str, *, first: bool | None = None) -> list[Callable[..., Any]]:
+        """Return the functions at a point, in the order of their ranks.
+
+        Args:
+            point: One of :data:`POINTS`.
+            first: Those that come before what the core shows itself, or those after it.
+        """
+        found = [ranked for (at, _), ranked in self._functions.items() if at == point]
+        chosen = [one for one in found if first is None or (one[0] < 0) == first]
+        return [_resolve(path) for _, path in sorted(chosen)]
+
+    def function(self, point: str) -> Callable[..., Any]:
+        """Return the one function that serves a point.
+
+        Raises:
+            PluginError: No plugin brings one.
+        """
+        found = self.functions(point)
+        if not found:
+            get = how_to_get("function", point) or "no plugin that is installed brings it"
+            raise PluginError(f"this needs a plugin ({POINTS[point].split(': ')[-1]}); {get}")
+        return found[0]
 
     def public(self, name: str) -> Any:
         """Return a plugin's attribute of ``wopt``; ``None`` if there is none."""

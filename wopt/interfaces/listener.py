@@ -2,7 +2,7 @@
 
 Events carry objects of higher layers, which this one does not import, so they are typed ``Any``:
 records are :class:`~wopt.train.record.StepRecord`, certificates
-:class:`~wopt.certify.results.Certificate`, results :class:`~wopt.store.result.RunResult`.
+:class:`~wopt_certify.results.Certificate`, results :class:`~wopt.store.result.RunResult`.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ class Adam(Solver):
         True
     """
 
-    cites = ("kingma2015", "loshchilov2019")
+    cites: ClassVar[tuple[str, ...]] = ("kingma2015", "loshchilov2019")
     on_batches: ClassVar[bool] = True
     matrices: ClassVar[bool] = False
     """Whether weight matrices are trained by Muon, at ``solver.matrix_rate``."""
@@ -45,7 +45,7 @@ class Muon(Adam):
         True
     """
 
-    cites = ("jordan2024", "kingma2015", "loshchilov2019")
+    cites: ClassVar[tuple[str, ...]] = ("jordan2024", "kingma2015", "loshchilov2019")
     matrices: ClassVar[bool] = True
 
 
