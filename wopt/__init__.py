@@ -70,7 +70,7 @@ _PLACES = {
 }
 
 _BY_PLUGINS = ("Posterior", "sample")
-"""Names that a plugin brings (wopt-posterior)."""
+"""Names provided by a plugin (wopt-posterior)."""
 
 if TYPE_CHECKING:
     from wopt.capabilities import Capability

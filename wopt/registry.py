@@ -213,7 +213,7 @@ class Registry:
         Args:
             point: Name of the point.
             path: ``"module:function"``, imported when it is called.
-            rank: Its place among others; a negative one comes before what the core shows itself.
+            rank: Its place among others; negative for a place before the core's own output.
 
         Raises:
             PluginError: The point is unknown.
@@ -236,7 +236,8 @@ class Registry:
 
         Args:
             point: One of :data:`POINTS`.
-            first: Those that come before what the core shows itself, or those after it.
+            first: True for those before the core's own output, false for those after it, by default
+                all.
         """
         found = [ranked for (at, _), ranked in self._functions.items() if at == point]
         chosen = [one for one in found if first is None or (one[0] < 0) == first]
@@ -246,7 +247,7 @@ class Registry:
         """Return the one function that serves a point.
 
         Raises:
-            PluginError: No plugin brings one.
+            PluginError: No plugin provides one.
         """
         found = self.functions(point)
         if not found:
