@@ -1,8 +1,8 @@
 """Listeners: they receive the progress of work. The base class ignores it.
 
 Events carry objects of higher layers, which this one does not import, so they are typed ``Any``:
-records are :class:`~wopt.train.record.StepRecord`, certificates
-:class:`~wopt_certify.results.Certificate`, results :class:`~wopt.store.result.RunResult`.
+records are :class:`~wopt.train.record.StepRecord`, results
+:class:`~wopt.store.result.RunResult`, and certificates documents of a plugin's measurement.
 """
 
 from __future__ import annotations
