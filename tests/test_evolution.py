@@ -140,7 +140,7 @@ def test_steps_that_must_be_equal_are_not_shortened(session, tmp_path):
 
     session.add("scheme", "marching", Marching, summary="equal steps")
     scheme = {"name": "marching", "step_size": 0.25}
-    with pytest.raises(wopt.ConfigError, match=r"0\.9 is no multiple of h = 0\.25") as error:
+    with pytest.raises(wopt.ConfigError, match=r"0\.9 is not a multiple of h = 0\.25") as error:
         made(tmp_path, scheme=scheme)
     assert "scheme.step_size = 0.225" in str(error.value)
     assert made(tmp_path, scheme={**scheme, "step_size": 0.225}).steps == 4

@@ -1,7 +1,6 @@
 """wopt: optimisation over probability measures, in Wasserstein space, on flow networks.
 
-Names are imported when first used, so that ``import wopt`` (which every plugin's hooks module
-does) costs nothing.
+Names are imported when first used, so that ``import wopt``, as in plugins' hooks modules, is fast.
 """
 
 from __future__ import annotations
@@ -71,7 +70,7 @@ _PLACES = {
 }
 
 _BY_PLUGINS = ("Posterior", "sample")
-"""Names that a plugin brings (wopt-posterior)."""
+"""Names provided by a plugin (wopt-posterior)."""
 
 if TYPE_CHECKING:
     from wopt.capabilities import Capability

@@ -1,4 +1,4 @@
-"""The plugins of this project: which package brings what, so that a missing one can be named."""
+"""The plugins of this project and their components, to name a missing package."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ SHIPPED = {
     "wopt-tensorboard": {"tracker": "tensorboard"},
     "wopt-zuko": {"block": "coupling maf naf spline zuko"},
 }
-"""Names by kind by package."""
+"""Names of components, by kind, by package."""
 
 
 def installed(distribution: str) -> bool:
@@ -75,7 +75,7 @@ def installed(distribution: str) -> bool:
 
 
 def how_to_get(kind: str, name: str) -> str | None:
-    """Return how to get a component that is not registered; ``None`` if no package has it.
+    """Return how to get a component that is not registered; ``None`` if no package provides it.
 
     Example:
         >>> how_to_get("block", "nothing") is None
@@ -95,9 +95,9 @@ def how_to_get(kind: str, name: str) -> str | None:
 
 
 def foreign() -> str | None:
-    """Return what is wrong where a package called ``wopt`` is installed: it is not this one.
+    """Return a warning if a package called ``wopt`` is installed, else ``None``.
 
-    The name on the public index belongs to another project, whose files take the place of ours.
+    That name on the public index belongs to another project, whose files replace ours.
     """
     try:
         other = importlib.metadata.distribution("wopt")

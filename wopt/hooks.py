@@ -1,4 +1,4 @@
-"""What the core brings itself, registered as any plugin's components are; imports nothing heavy."""
+"""Components and commands of the core, registered as those of a plugin, without heavy imports."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ CANDIDATES = {
 
 @hookimpl
 def wopt_register(registry: Registry) -> None:
-    """Name the components and the commands."""
+    """Register the components and the commands."""
     for name, summary in (READING | OTHERS).items():
         path = f"wopt.cli.{name.replace('-', '_')}:command"
         registry.add_command(name, path, summary=summary, reads=name in READING)

@@ -1,6 +1,6 @@
-"""What a plugin author imports: the hook marker, the hook's specification, the API version.
+"""Names for authors of plugins: the hook marker, the hook's specification, the API version.
 
-This module imports no torch, so that listing plugins stays fast.
+This module does not import torch, so that listing plugins stays fast.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Hooks:
     def wopt_register(self, registry: Registry) -> None:
         """Name your components: ``registry.add(kind, name, "module:Class", summary=...)``.
 
-        Give paths, not classes: what is named is imported only when a run uses it. A plugin can
-        also bring commands (``registry.add_command``), functions at the points where wopt asks for
-        some, such as sections of the report (``registry.add_function``), and names of the package
+        Give paths, not classes, so that a component is imported only when a run uses it. A plugin
+        can also add commands (``registry.add_command``), functions that wopt calls at certain
+        points, such as sections of the report (``registry.add_function``), and names of the package
         ``wopt`` itself (``registry.add_name``).
         """

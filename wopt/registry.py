@@ -1,4 +1,4 @@
-"""The registry: which component answers to which name, found without importing any of them."""
+"""The registry of components by name, which imports none of them."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Kind:
     """A kind of component.
 
     Attributes:
-        name: The word used in configurations and commands.
+        name: Word used in configurations and commands.
         interface: Import path of the base class.
-        number: Name and option of the component that a bare number stands for.
-        sequence: Name and option of the component that a bare list stands for.
-        default: Name of the component that a table without a name stands for.
+        number: Name and option of the component that a bare number denotes.
+        sequence: Name and option of the component that a bare list denotes.
+        default: Name of the component that a table without a name denotes.
     """
 
     name: str
@@ -68,14 +68,14 @@ POINTS = {
     "times": "(run, directory, out, number, times, seed, velocities) -> int: particles at times",
     "weights": "(run, directory, x, log_density, quiet) -> Tensor (n, 2): importance weights",
 }
-"""Where a plugin can add a function, by name: its arguments and what it returns."""
+"""Points at which a plugin can add a function, by name, with its arguments and result."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One registered component: its kind, name, place of definition and plugin."""
+    """One registered component: its kind, name, import path and plugin."""
 
     kind: str
     name: str
@@ -86,19 +86,19 @@ class Entry:
 
     @property
     def qualified(self) -> str:
-        """The name that stays unique when two plugins use the same one."""
+        """The name with the plugin's, which is unique."""
         return f"{self.plugin}:{self.name}"
 
 
 @dataclasses.dataclass(frozen=True)
 class Command:
-    """A subcommand of ``wopt`` that a plugin brings.
+    """A subcommand of ``wopt`` that a plugin provides.
 
     Attributes:
         name: The word on the command line.
         path: ``"module:function"`` of the click command, imported when it is used.
         summary: One line for ``wopt --help``.
-        plugin: The plugin that brings it.
+        plugin: The plugin that provides it.
         reads: Whether it reads configurations, and so takes the options that allow their code.
     """
 
@@ -130,15 +130,15 @@ class Registry:
         self._functions: dict[tuple[str, str], tuple[int, str]] = {}
         self._names: dict[str, str] = {}
         self.commands: dict[str, Command] = {}
-        """Subcommands that plugins bring, by name."""
+        """Subcommands of plugins, by name."""
         self._plugin = "session"
         self.failures: dict[str, str] = {}
         self.distributions: dict[str, str] = {}
-        """Of plugins, by their name: the pip package with its version."""
+        """The pip package and version of each plugin, by its name."""
 
     @contextlib.contextmanager
     def registering(self, plugin: str) -> Iterator[None]:
-        """Attribute what is added inside to ``plugin``; undo all of it on an error."""
+        """Attribute components added inside to ``plugin``; undo all of it on an error."""
         tables = ("_entries", "_functions", "_names", "commands")
         before, previous = {name: dict(getattr(self, name)) for name in tables}, self._plugin
         self._plugin = plugin
@@ -156,12 +156,12 @@ class Registry:
         Args:
             kind: One of :data:`KINDS`.
             name: Lower case, digits and underscores.
-            component: ``"module:Class"``, imported only when used; or the class itself (handy
-                in a notebook).
+            component: ``"module:Class"``, imported only when used; or the class itself, as in a
+                notebook.
             summary: One line for listings.
 
         Raises:
-            PluginError: The kind is unknown, the name malformed or already taken.
+            PluginError: The kind is unknown, or the name malformed or taken.
         """
         if kind not in KINDS:
             raise PluginError(
@@ -201,7 +201,7 @@ class Registry:
             reads: Whether it reads configurations or run directories.
 
         Raises:
-            PluginError: There is such a command.
+            PluginError: The command exists already.
         """
         if name in self.commands:
             raise PluginError(f"plugin {self.commands[name].plugin!r} brings `wopt {name}` too")
@@ -211,19 +211,19 @@ class Registry:
         """Add a function at one of :data:`POINTS`, one a plugin.
 
         Args:
-            point: Where.
+            point: Name of the point.
             path: ``"module:function"``, imported when it is called.
-            rank: Its place among others; a negative one comes before what the core shows itself.
+            rank: Its place among others; negative for a place before the core's own output.
 
         Raises:
-            PluginError: There is no such point.
+            PluginError: The point is unknown.
         """
         if point not in POINTS:
             raise PluginError(f"no point is called {point!r}; points: {', '.join(POINTS)}")
         self._functions[point, self._plugin] = rank, path
 
     def add_name(self, name: str, path: str) -> None:
-        """Make an attribute of the package ``wopt`` of something that a plugin brings.
+        """Add an attribute to the package ``wopt``.
 
         Args:
             name: The attribute.
@@ -236,7 +236,8 @@ class Registry:
 
         Args:
             point: One of :data:`POINTS`.
-            first: Those that come before what the core shows itself, or those after it.
+            first: True for those before the core's own output, false for those after it, by default
+                all.
         """
         found = [ranked for (at, _), ranked in self._functions.items() if at == point]
         chosen = [one for one in found if first is None or (one[0] < 0) == first]
@@ -246,7 +247,7 @@ class Registry:
         """Return the one function that serves a point.
 
         Raises:
-            PluginError: No plugin brings one.
+            PluginError: No plugin provides one.
         """
         found = self.functions(point)
         if not found:
@@ -255,7 +256,7 @@ class Registry:
         return found[0]
 
     def public(self, name: str) -> Any:
-        """Return what a plugin brings as an attribute of ``wopt``; ``None`` if none does."""
+        """Return a plugin's attribute of ``wopt``; ``None`` if there is none."""
         return _resolve(self._names[name]) if name in self._names else None
 
     def entries(self, kind: str | None = None) -> list[Entry]:
@@ -271,8 +272,8 @@ class Registry:
         """Return the entry for ``name`` or ``plugin:name``.
 
         Raises:
-            PluginError: No such name (the message lists close matches and failed plugins), or
-                two plugins use it (the message names both and how to pick one).
+            PluginError: The name is unknown (the message lists close matches and failed plugins),
+                or two plugins use it (the message names both and how to pick one).
         """
         if kind not in KINDS:
             raise PluginError(
@@ -299,7 +300,7 @@ class Registry:
         """Import the component called ``name`` and check that it is of its kind.
 
         Raises:
-            PluginError: Unknown name, failing import, or a class of the wrong type.
+            PluginError: The name is unknown, the import fails, or the class has the wrong type.
         """
         entry = self.find(kind, name)
         brought = self.distributions.get(entry.plugin, "")
@@ -307,14 +308,14 @@ class Registry:
         interface = _resolve(KINDS[kind].interface)
         if not (isinstance(cls, type) and issubclass(cls, interface)):
             self.failures[entry.plugin] = (
-                f"{entry.path} is registered as {kind} {entry.name!r} but is no subclass of "
+                f"{entry.path} is registered as {kind} {entry.name!r} but is not a subclass of "
                 f"{interface.__name__}"
             )
             raise PluginError(self.failures[entry.plugin])
         return cls
 
     def name_of(self, kind: str, cls: type) -> str:
-        """Return the name under which a configuration finds a class.
+        """Return the name of a class in configurations.
 
         Raises:
             PluginError: The class is not registered.

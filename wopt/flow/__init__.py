@@ -1,4 +1,4 @@
-"""Flows: a map and a base law, sampled and scored in the data's own units."""
+"""Flows: a map and a base law, sampled and evaluated in the data's units."""
 
 from wopt.flow.base import Base, DistributionBase, SourceBase, TargetBase, draw
 from wopt.flow.chain import Chain, Inverse

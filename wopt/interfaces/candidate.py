@@ -1,4 +1,4 @@
-"""Candidates: options that the planner may try for a step, beside those of its rules."""
+"""Candidates: options that the planner may try for a step, besides those of its rules."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ class Candidate(Component, abc.ABC):
 
     kind: ClassVar[str] = "candidate"
     rank: ClassVar[int] = 100
-    """Its place in the order in which candidates are tried."""
+    """Place in the order in which candidates are tried."""
 
     def fits(self, facts: Any) -> bool:
-        """Return whether the options can be used at all: hard limits, such as no pictures.
+        """Return whether the options can be used at all, by hard limits such as pictures.
 
         Args:
-            facts: Rows, columns, conditions and kinds of columns, a :class:`wopt.plan.Facts`.
+            facts: Numbers of rows and columns, conditions and kinds of columns, a
+                :class:`wopt.plan.Facts`.
         """
         return True
 
@@ -40,5 +41,5 @@ class Candidate(Component, abc.ABC):
         """Return tables of a configuration: preprocess, block, scheme, solver."""
 
     def reason(self, facts: Any) -> str:
-        """Return why, in a clause."""
+        """Return the reason for the options, in a clause."""
         return ""

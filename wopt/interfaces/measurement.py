@@ -1,4 +1,4 @@
-"""Measurements: what is found out about a run after its steps, within a budget."""
+"""Measurements of a run after its steps, within a budget."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Budget:
 
     Attributes:
         seconds: CPU seconds; ``None`` leaves it to the options of the measurement.
-        began: ``time.process_time()`` at the beginning.
+        began: Value of ``time.process_time()`` at the beginning, s.
 
     Example:
         >>> Budget(10.0).share(0.25).seconds
@@ -40,7 +40,7 @@ class Budget:
 
     @property
     def left(self) -> float | None:
-        """CPU seconds that are not spent; ``None`` without a limit."""
+        """CPU seconds left; ``None`` without a limit."""
         if self.seconds is None:
             return None
         return max(0.0, self.seconds - (time.process_time() - self.began))
@@ -48,20 +48,20 @@ class Budget:
 
 @dataclasses.dataclass(frozen=True)
 class FinishedRun:
-    """What a measurement is given: a run at a state, with what is known of it already.
+    """The input of a measurement: a run at a state, with its known properties.
 
     Attributes:
         prepared: The run's data and parts, a :class:`wopt.runs.Prepared`.
-        state: Where its particles stand, with its maps, a :class:`wopt.State`.
-        listener: Told of the work.
-        directory: The run directory, a :class:`wopt.store.RunDirectory`, where there is one.
-        blocks: The maps, which may remember the audited images of test rows.
-        flow: The model, where it is at hand.
+        state: Particles and maps, a :class:`wopt.State`.
+        listener: Receives progress of the work.
+        directory: The run directory, a :class:`wopt.store.RunDirectory`, if there is one.
+        blocks: The maps, which may cache the audited images of test rows.
+        flow: The model, if it is available.
         particles: Particles at the start to measure on, instead of the run's choice.
-        lower: What the last challenge between steps found, where ``stop.challenge`` asks for one.
-        spent: CPU seconds since training that count to the budget of the measurements.
-        fresh: Whether rows that judge are drawn anew, since they decide whether the run goes on.
-        notes: Sentences that belong to every document of the run.
+        lower: Result of the last challenge between steps, if ``stop.challenge`` is set.
+        spent: CPU seconds since training that count towards the budget of measurements.
+        fresh: Whether test rows are drawn anew, as they decide whether the run continues.
+        notes: Sentences that are added to every document of the run.
     """
 
     prepared: Any
@@ -78,11 +78,11 @@ class FinishedRun:
 
 
 class Watch(abc.ABC):
-    """Looks at a run as it goes on."""
+    """An observer of a run during its steps."""
 
     @abc.abstractmethod
     def see(self, state: Any) -> None:
-        """Look at the state before the first step, and after every step."""
+        """Receive the state before the first step and after every step."""
 
     @abc.abstractmethod
     def end(self, state: Any) -> dict[str, Any]:
@@ -90,10 +90,10 @@ class Watch(abc.ABC):
 
 
 class Measurement(Component, abc.ABC):
-    """Measures a run; what it returns writes itself as JSON and is kept with the run.
+    """Measures a run; its document is written as JSON and kept with the run.
 
-    ``[certify]`` chooses the one that makes the certificate, ``measurements = ["name", ...]`` adds
-    others, and those that are ``automatic`` are made of every run to which they apply.
+    ``[certify]`` chooses the measurement that makes the certificate, ``measurements = ["name",
+    ...]`` adds others, and ``automatic`` ones are made of every run to which they apply.
 
     Example:
         >>> import dataclasses, wopt
@@ -109,21 +109,21 @@ class Measurement(Component, abc.ABC):
 
     kind: ClassVar[str] = "measurement"
     document: ClassVar[type[Typed]]
-    """What :meth:`measure` returns, so that files can be read back."""
+    """Type of the result of :meth:`measure`, by which files are read back."""
     automatic: ClassVar[bool] = False
     """Whether it is made at the end of every run, for the field of its name in ``result.json``."""
     enabled: bool = True
-    """Whether it is made at the end of a run, and not only when it is asked for."""
+    """Whether it is made at the end of a run, and not only on request."""
 
     def check(self, prepared: Any) -> None:
-        """Raise :class:`~wopt.errors.UserError` before the first step for what cannot be had."""
+        """Raise :class:`~wopt.errors.UserError` before the first step if it cannot be made."""
 
     def applies(self, run: FinishedRun) -> str | None:
-        """Return ``None``, or why this run cannot be measured, in words."""
+        """Return ``None``, or the reason why this run cannot be measured, in words."""
         return None
 
     def watch(self, directory: Any, prepared: Any) -> Watch | None:
-        """Return who looks at the run as it goes on; ``None`` for nobody."""
+        """Return an observer of the run during its steps, or ``None``."""
         return None
 
     @abc.abstractmethod
@@ -134,20 +134,20 @@ class Measurement(Component, abc.ABC):
 
         Args:
             run: The run.
-            budget: The processor time that it may take; by default what the options say.
-            recorded: An earlier document, whose counts are repeated where they fit, so that the
-                result is the same to the bit.
+            budget: Processor time that it may take; by default set by its options.
+            recorded: An earlier document, whose counts are repeated if they fit, so that the result
+                is the same to the bit.
 
         Returns:
-            A document; ``None`` where there is nothing to tell after all.
+            A document; ``None`` if there is no result.
 
         Raises:
-            WoptError: It cannot be measured; the run stands.
+            WoptError: The run cannot be measured; it stays valid.
         """
 
 
 def document_of(name: str) -> type[Typed] | None:
-    """Return the type of what a measurement returns; ``None`` where it is not installed."""
+    """Return the type of a measurement's document; ``None`` if it is not installed."""
     registry = host().registry
     if name not in registry.names("measurement"):
         return None
@@ -156,10 +156,10 @@ def document_of(name: str) -> type[Typed] | None:
 
 
 def show(document: Any, console: Any) -> None:
-    """Print a document of a measurement: as it says itself, or its fields one by one.
+    """Print a document by its own method, or its fields one by one.
 
     Args:
-        document: What a measurement returned; it may have a method ``show(console)``.
+        document: Result of a measurement; it may have a method ``show(console)``.
         console: A :class:`rich.console.Console`.
     """
     if hasattr(document, "show"):

@@ -1,4 +1,4 @@
-"""Solvers: how the subproblem of a step is minimised over the parameters of a block."""
+"""Solvers, which minimise the subproblem of a step over the parameters of a block."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from wopt.interfaces.target import Target
 __all__ = ["Accuracy", "Loss", "SolveReport", "Solver", "Training"]
 
 Accuracy = Callable[[FlowBlock], tuple[float, float] | None]
-"""The first-order error of a block on held-out particles and the movement per h; ``None`` if
-nothing is implicit."""
+"""First-order error of a block on held-out particles and movement per h; ``None`` if nothing is
+implicit."""
 
 Loss = Callable[[FlowBlock, Tensor | None], Tensor]
-"""The loss of a block, a scalar, on the rows of an index, shape ``(batch,)``, or on all of them."""
+"""Loss of a block, shape ``()``, on the rows of an index, shape ``(batch,)``, or on all of them."""
 
 
 @dataclasses.dataclass(frozen=True)
 class SolveReport:
-    """What a solver did.
+    """Result of a solve.
 
     Attributes:
         iterations: Iterations made.
@@ -44,7 +44,7 @@ class SolveReport:
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """What a solver is given: the block, what it minimises, and how far to go.
+    """The input of a solver: the block, its loss, and how far to go.
 
     Attributes:
         block: The block to train in place.
@@ -53,12 +53,12 @@ class Training:
         settings: The options of the table ``[solver]``, such as ``iterations`` and ``batch_size``.
         rate: Factor on learning rates: less than one after a rejection.
         before_each: Called before every iteration (stochastic objectives draw anew).
-        held_out: The held-out loss of a block, where plateaus are looked for.
-        tolerance: Says whether a block is good enough, where a tolerance is set.
-        listener: Told of iterations done, those planned and the loss.
-        subproblem: The subproblem at the training particles, where there is one.
+        held_out: The held-out loss of a block, for stopping on a plateau.
+        tolerance: Tells whether a block is accurate enough, if a tolerance is set.
+        listener: Receives iterations done, those planned and the loss.
+        subproblem: The subproblem at the training particles, if there is one.
         target: The target of the objective, if it has one.
-        chains: Chains of the target beside the training, if there are any.
+        chains: Chains of the target, if there are any.
     """
 
     block: FlowBlock
@@ -89,12 +89,12 @@ class Solver(Component, abc.ABC):
     """Whether it follows gradients of mini-batches at learning rates: these can be lowered, nets
     can be rounded and particles drawn anew at every iteration."""
     direct: ClassVar[bool] = False
-    """Whether it solves a step at once, so that rounds and tolerances mean nothing to it."""
+    """Whether it solves a step at once, without rounds and tolerances."""
     beside_chains: ClassVar[bool] = True
-    """Whether chains of the target run beside it, where ``solver.chains`` asks for some."""
+    """Whether chains of the target run beside it, if ``solver.chains`` is set."""
 
     def begin(self, training: Training) -> Training:
-        """Return what is trained: the training that is given, or one of another loss.
+        """Return the training, which may have another loss.
 
         Raises:
             CapabilityError: The solver does not suit the step.
@@ -102,8 +102,8 @@ class Solver(Component, abc.ABC):
         return training
 
     def renew(self, training: Training) -> None:
-        """Called when a round of iterations begins."""
+        """Prepare for a new round of iterations."""
 
     @abc.abstractmethod
     def solve(self, training: Training) -> SolveReport:
-        """Train the block in place by one round of iterations and say what was done."""
+        """Train the block in place by one round of iterations and report on it."""

@@ -1,4 +1,4 @@
-"""Densities given by a person, checked; models of other languages are brought by plugins."""
+"""A user's log-density, checked; adapters of other languages come from plugins."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__: list[str] = []
 
 
 def __getattr__(name: str) -> Any:
-    """Return an adapter that a plugin brings, such as ``from_pyro`` of wopt-posterior."""
+    """Return an adapter of a plugin, such as ``from_pyro`` of wopt-posterior."""
     found = None if name.startswith("_") else host().registry.public(name)
     if found is None:
         raise AttributeError(f"module 'wopt.targets' has no attribute {name!r}")

@@ -52,19 +52,19 @@ __all__ = [
 def check_component(kind: str, name: str) -> list[str]:
     """Check a registered component against the laws of its interface.
 
-    What needs options is made with its class's ``example`` (a dict of options), if it has one;
-    without it only the declarations are checked, and the list says so.
+    A component with required options is made with its class's ``example`` (a dict of options), if
+    it has one; otherwise only the declarations are checked, and the list says so.
 
     Args:
         kind: One of :data:`wopt.registry.KINDS`.
-        name: As in a configuration.
+        name: Name as in a configuration.
 
     Returns:
         The names of the laws that were checked.
 
     Raises:
-        LawError: Which law is broken, and how.
-        PluginError: There is no such component, or it does not load.
+        LawError: A law is broken; the message says which, and how.
+        PluginError: The component does not exist or does not load.
     """
     cls: type[Component] = host().registry.load(kind, name)
     done = _declarations(cls)
@@ -123,7 +123,7 @@ def check_target(target: Target, dim: int | None = None, seed: int = 0) -> list[
 
 
 def check_source(source: Source) -> list[str]:
-    """Check a source: the same data for the same seed, finite, preprocessing that inverts.
+    """Check a source: reproducible, finite data, and preprocessing that inverts.
 
     Raises:
         LawError: Which law is broken.
@@ -148,10 +148,10 @@ def check_source(source: Source) -> list[str]:
 
 
 def check_step_size(rule: StepSize) -> list[str]:
-    """Check a step-size rule: positive and finite for twenty steps.
+    """Check a step-size rule: step sizes are positive and finite for twenty steps.
 
     Raises:
-        LawError: A step size is not.
+        LawError: A step size is not positive and finite.
     """
     previous = None
     for step in range(20):

@@ -38,14 +38,15 @@ class Accepted:
     """A step that the guard let stand.
 
     Attributes:
-        block: Its map.
-        step_size: h.
-        train, valid: The subproblem that the map solves, at either split's particles.
-        verdict: What the guard measured.
-        report: What the inner solver did.
-        attempts: What was retried, and why.
-        plan: What the scheme planned.
-        chains: Where chains of the target are after training towards them, if it was.
+        block: The trained map T.
+        step_size: h of the step.
+        train, valid: The subproblem that the map solves, at the training and at the held-out
+            particles.
+        verdict: Measurements of the guard.
+        report: Report of the inner solver.
+        attempts: Earlier attempts that were not accepted, with their reasons.
+        plan: Numbers that the scheme planned for the step, by name.
+        chains: Chains of the target after training towards them, shape ``(m, d)``, or ``None``.
     """
 
     block: FlowBlock
@@ -63,8 +64,8 @@ def make_step(problem: Problem, state: State, listener: Listener) -> Accepted:
     """Return the next step.
 
     Raises:
-        Converged: What lowers the subproblem on the training particles does not on others; or every
-            retry was rejected, and the steps before are to be kept.
+        Converged: The map lowers the subproblem on the training particles only; or every
+            retry was rejected and the steps before are to be kept.
         DivergenceError: Every retry was rejected.
     """
     rule = problem.scheme.step_size
@@ -85,8 +86,8 @@ def make_step(problem: Problem, state: State, listener: Listener) -> Accepted:
         h, rose = smaller, outcome.rose
     if problem.guard.keep and state.step:
         raise Converged(
-            f"no step {state.step + 1} was found that holds on others ({retries[-1].reason}); the "
-            f"{state.step} step(s) before it are kept (guard.keep)"
+            f"no step {state.step + 1} was found that holds on held-out particles "
+            f"({retries[-1].reason}); the {state.step} step(s) before it are kept (guard.keep)"
         )
     if rose and problem.guard.retries and _at_minimum(problem, state, h, listener):
         raise Converged(_CONVERGED.format(state.step + 1, retries[-1].reason))
@@ -103,15 +104,13 @@ _CONVERGED = (
 )
 
 _RATE, _ITERATIONS = 64, 4
-"""Divisors of a look near the identity, after training at the usual rates was rejected."""
+"""Divisors of rates and iterations of a last training near the identity, after all rejections."""
 
 
 def _at_minimum(problem: Problem, state: State, h: float, listener: Listener) -> bool:
-    """Whether training from the identity at a very small rate finds nothing that holds on others.
-
-    So close to the identity it lowers the subproblem on its own particles wherever there is a
-    slope: this tells a minimum from a rate that was too large.
-    """
+    """Whether training from the identity at a very small rate finds nothing that generalises."""
+    # So close to the identity training lowers the subproblem on its own particles wherever there
+    # is a slope: this tells a minimum from a rate that was too large.
     solver = problem.solver.of_step(state.step)
     if not solver.algorithm.on_batches:
         return False
@@ -131,7 +130,7 @@ def _at_minimum(problem: Problem, state: State, h: float, listener: Listener) ->
 
 
 def _advice(problem: Problem, state: State) -> list[str]:
-    """Return what may help this run: options that its solver and its step look at."""
+    """Return options that this run's solver and step use, and that may help."""
     solver = problem.solver.of_step(state.step)
     advice = []
     if solver.algorithm.on_batches:
@@ -149,15 +148,15 @@ def _advice(problem: Problem, state: State) -> list[str]:
 
 @dataclasses.dataclass(frozen=True)
 class Rejected:
-    """A step that the guard did not let stand.
+    """A step that the guard rejected.
 
     Attributes:
-        retries: What was refined, and last why it was rejected all the same.
-        overfits: Whether its map lowers the subproblem on the training particles, so that training
-            worked and what it found does not hold on others.
-        within_noise: Whether the rise on others is a few standard errors at most, or a single row
-            that says nothing of noise.
-        rose: Whether it was rejected because a finite value rose.
+        retries: Refinements made, and last the reason of the rejection.
+        overfits: Whether the map lowers the subproblem on the training particles, so that training
+            worked but does not generalise.
+        within_noise: Whether the rise on held-out particles is at most a few standard errors, or
+            its standard error is unknown because there is one row.
+        rose: Whether a finite value rose, and that was the reason.
     """
 
     retries: tuple[Retry, ...]
@@ -167,14 +166,14 @@ class Rejected:
 
 
 _NOISE = 4.0
-"""Standard errors up to which a rise on held-out particles is no reason to train again."""
+"""Standard errors up to which a rise on held-out particles counts as noise."""
 
 
 @torch.no_grad()
 def _lowers(subproblem: Subproblem, block: FlowBlock) -> bool:
     """Whether a map lowers a subproblem at its own particles."""
     at = subproblem.particles
-    # Of particles that are held by several processes the first looks at its own.
+    # If particles are held by several processes, the first evaluates its own.
     with alone() if isinstance(at, HeldParticles) else contextlib.nullcontext():
         change = subproblem.change(spread(block), push(block, at, audit=True))
     return team().agreed(change.value) < 0
@@ -230,7 +229,7 @@ class _Attempt:
     def _rejected(
         self, verdict: Verdict, retries: Sequence[Retry], train: Subproblem, block: FlowBlock
     ) -> Rejected:
-        """Return what the guard's verdict says of a step that may not stand."""
+        """Return the rejection of a step by the guard's verdict."""
         action: Action = "trained again, finer and at half the rate"
         rejected = (*retries, self._retry(action, verdict.why_not))
         if verdict.lacks_decrease is None or verdict.inversion_error is None:
@@ -241,7 +240,7 @@ class _Attempt:
         return Rejected(rejected, overfits, noise, math.isfinite(rise.value))
 
     def _fresh(self, plan: Mapping[str, float]) -> Callable[[], Subproblem] | None:
-        """Return what draws the subproblem at new training particles, for steps of one stage."""
+        """Return a function that draws the subproblem at new training particles, if possible."""
         problem, state, scheme = self.problem, self.state, self.problem.scheme
         if scheme.stages > 1 or problem.draw is None:
             return None
@@ -268,7 +267,7 @@ class _Attempt:
         return draw
 
     def _histories(self, plan: Mapping[str, float]) -> list[History]:
-        """Return what the scheme may look back on in the training and the held-out split."""
+        """Return the scheme's histories of the training and the held-out split."""
         splits, starts = (self.state.train, self.state.valid), self.state.start or (None, None)
         return [self._history(of, plan, at) for of, at in zip(splits, starts, strict=True)]
 

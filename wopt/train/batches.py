@@ -23,7 +23,7 @@ class BatchTraining:
     """One round of iterations.
 
     Attributes:
-        training: What is trained, and on what.
+        training: The block, its loss and the options.
         matrices: Whether weight matrices are trained by Muon.
     """
 
@@ -65,7 +65,7 @@ class BatchTraining:
         return SolveReport(done, readings.smooth, diverged=False)
 
     def _descent(self) -> Callable[[Iterator[Tensor | None], Readings], bool]:
-        """Return what makes an iteration on the next batch, and says whether losses are finite."""
+        """Return a function that makes an iteration on the next batch."""
         given = self.training
         solver, block, parameters = given.settings, given.block, list(given.block.parameters())
         of_matrices = given.rate * solver.matrix_rate if self.matrices else None
@@ -75,6 +75,7 @@ class BatchTraining:
         schedules = [torch.optim.lr_scheduler.LambdaLR(o, solver.schedule) for o in optimisers]
 
         def descend(batches: Iterator[Tensor | None], readings: Readings) -> bool:
+            """Iterate on rows, shape ``(batch_size,)``; return whether losses are finite."""
             given.before_each()
             with lowered():
                 value = given.loss(block, next(batches))
@@ -93,10 +94,7 @@ class BatchTraining:
 
 
 def _batches(n: int, size: int, at: torch.device) -> Iterator[Tensor | None]:
-    """Yield rows of one epoch after another; ``None`` (all rows) if a batch holds them all.
-
-    They are drawn on the device of the map, so that none are sent there.
-    """
+    """Yield rows of one epoch after another; ``None`` (all rows) if a batch holds them all."""
     while True:
         if size >= n:
             yield None

@@ -1,4 +1,4 @@
-"""Chains of the target beside a run: made once, and asked after every step what they see."""
+"""Chains of the target beside a run: they are made once and compared with it after every step."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from wopt.train.problem import Problem, State
 __all__ = ["JUMP", "forward_of", "look"]
 
 JUMP = 4
-"""Of so many iterations by the chains alone one proposes jumps: draws of the model take as long as
-its density where their coordinates are found one by one."""
+"""One in so many iterations on chains alone proposes jumps, as drawing from an autoregressive
+model takes as long as evaluating its density."""
 
 
 def forward_of(problem: Problem, state: State, attempt: int) -> Forward | None:
     """Return the chains towards which the next step is trained, where its solver asks for some.
 
     Args:
-        problem: What is minimised and how.
-        state: Before the step.
+        problem: The objective, the scheme and the other parts of the solve.
+        state: The state before the step.
         attempt: How often the step was tried before.
     """
     solver = problem.solver.of_step(state.step)
@@ -52,16 +52,16 @@ def forward_of(problem: Problem, state: State, attempt: int) -> Forward | None:
 def look(
     problem: Problem, step: int, blocks: Sequence[FlowBlock], moved: Particles, at: Tensor | None
 ) -> tuple[Tensor | None, float | None]:
-    """Return where chains are, and the most that an effective share of weights can be by them.
+    """Return chains, shape ``(m, d)``, and an upper bound of the relative effective size.
 
-    After the first step that asks for chains they are made, from what it reached.
+    The chains are made from the held-out particles after the first step that asks for chains.
 
     Args:
-        problem: What is minimised and how.
-        step: Steps made, with this one.
+        problem: The objective, the scheme and the other parts of the solve.
+        step: Number of steps made, with this one.
         blocks: All maps, with that of the step.
-        moved: The held-out particles after it.
-        at: Where the chains are, if there are any yet.
+        moved: The held-out particles after the step.
+        at: The chains, shape ``(m, d)``, or ``None`` if there are none yet.
 
     Raises:
         CapabilityError: The target has no potential, or the start's density is not known.
@@ -78,7 +78,7 @@ def look(
 
 
 def _made(problem: Problem, target: Target, step: int, particles: Particles) -> Tensor:
-    """Return chains that were annealed from what so many steps reached."""
+    """Return chains annealed from particles."""
     count = max(problem.solver.of_step(k).chains for k in (step - 1, step) if k >= 0)
     chance = generator(problem.seed, "anneal", step, device=particles.points.device)
     return annealed(target, particles.points, count, chance)

@@ -24,13 +24,13 @@ __all__ = ["InnerSolver"]
 
 
 def _known(optimiser: str | dict[str, Any]) -> str | dict[str, Any]:
-    """Return the name of a solver, or its table, which can be built."""
+    """Return a solver's name or table after checking that it can be built."""
     build("solver", optimiser)
     return optimiser
 
 
 def _of_steps(entries: list[Any] | None) -> list[Any] | None:
-    """Return entries of ``by_step``, whose tables hold known options with possible values."""
+    """Return entries of ``by_step`` after checking that their tables hold valid options."""
     for number, entry in enumerate(entries or [], 1):
         if isinstance(entry, dict):
             if "by_step" in entry:
@@ -44,7 +44,7 @@ def _of_steps(entries: list[Any] | None) -> list[Any] | None:
 
 @fields
 class InnerSolver(Component):
-    """How the subproblem of a step is minimised: by which solver, how far, how accurately.
+    """Options of how the subproblem of a step is minimised: solver, iterations, accuracy.
 
     On mini-batches the learning rate warms up and falls as a cosine.
 
@@ -209,11 +209,11 @@ class InnerSolver(Component):
 
     @functools.cached_property
     def algorithm(self) -> Solver:
-        """The solver that ``optimiser`` names."""
+        """The solver named by ``optimiser``."""
         return cast("Solver", build("solver", self.optimiser))
 
     def of_step(self, step: int) -> InnerSolver:
-        """Return the solver of one step: 0, 1, ...
+        """Return the solver of a step with index 0, 1, ...
 
         Example:
             >>> steps = [{"optimiser": "lbfgs"}, 0.5]
@@ -247,8 +247,8 @@ class InnerSolver(Component):
     ) -> SolveReport:
         """Train the block in place, drawing from torch's global generator.
 
-        With a tolerance and ``accuracy`` it ends when the first-order error is within; where the
-        planned iterations do not suffice they are made again, in at most ``rounds`` rounds.
+        With a tolerance and ``accuracy`` training ends when the first-order error is within it;
+        if the planned iterations do not suffice they are repeated, in at most ``rounds`` rounds.
 
         Args:
             block: The block to train.
@@ -258,12 +258,13 @@ class InnerSolver(Component):
             before_each: Called before every iteration (stochastic objectives draw anew).
             held_out: The held-out loss, for stopping on a plateau.
             accuracy: The held-out first-order error, for the tolerances.
-            share: The effective share of held-out importance weights, for ``weights``.
-            cost: How many iterations one counts as in the round that begins.
-            listener: Told of iterations done, those planned and the smoothed loss.
-            subproblem: The subproblem at the training particles, for solvers that look at it.
-            target: The target of the objective, likewise.
-            chains: Chains of the target beside the training, likewise.
+            share: The relative effective size of held-out importance weights, for ``weights``.
+            cost: Returns the cost of an iteration of the round that begins, relative to a plain
+                one.
+            listener: Receives iterations done, those planned and the smoothed loss.
+            subproblem: The subproblem at the training particles, for solvers that use it.
+            target: The target of the objective, for solvers that use it.
+            chains: Chains of the target, for solvers that use them.
         """
         within = Tolerance(accuracy, self.tolerance, self.relative_tolerance, share, self.weights)
         algorithm = self.algorithm
@@ -293,7 +294,7 @@ class InnerSolver(Component):
         return SolveReport(total, report.loss, report.diverged, within.residual)
 
     def _round(self, number: int, cost: float) -> InnerSolver:
-        """Return the solver of a round, 0, 1, ..., whose iterations count as so many."""
+        """Return the solver of a round 0, 1, ..., given the relative cost of an iteration."""
         factor = self.grow**number / cost
         if factor == 1:
             return self
@@ -301,7 +302,7 @@ class InnerSolver(Component):
         return InnerSolver(**{**self.options, "iterations": iterations})
 
     def schedule(self, iteration: int) -> float:
-        """Return the share of the peak rate at an iteration: a rise, then half a cosine."""
+        """Return the fraction of the peak rate at an iteration: a rise, then half a cosine."""
         rise = self.warmup * self.iterations
         if iteration < rise:
             return (iteration + 1) / (rise + 1)

@@ -35,8 +35,8 @@ class Adam(Solver):
 class Muon(Adam):
     """Muon for matrices with more than 16 rows and columns, Adam for all other parameters.
 
-    Orthogonalised steps move every direction of a matrix at one speed, so sharp features, which
-    Adam learns last, are learned early.
+    Orthogonalised steps move every direction of a matrix at one speed, so sharp features are
+    learned early.
 
     Source: Jordan et al., *Muon: an optimizer for hidden layers in neural networks*, 2024.
 
@@ -50,7 +50,7 @@ class Muon(Adam):
 
 
 class LBFGS(Solver):
-    """L-BFGS on all particles, for small problems that are to be solved exactly.
+    """L-BFGS on all particles, for small problems to be solved to high accuracy.
 
     Source: Liu, Nocedal, *On the limited memory BFGS method for large scale optimization*, 1989.
 
@@ -62,6 +62,6 @@ class LBFGS(Solver):
     cites = ("liu1989", "nocedal2006")
 
     def solve(self, training: Training) -> SolveReport:
-        """Minimise the loss on all particles to the last digits."""
+        """Minimise the loss on all particles to high accuracy."""
         iterations = training.settings.iterations
         return minimise_by_lbfgs(training.block, training.loss, iterations, training.listener)

@@ -20,7 +20,7 @@ def next_state(problem: Problem, state: State, listener: Listener) -> State:
     """Return the state after the next step, with its record.
 
     Raises:
-        Converged: What lowers the subproblem on the training particles does not on others.
+        Converged: The map lowers the subproblem on the training particles only.
         DivergenceError: Every retry was rejected.
     """
     wall, cpu = time.perf_counter(), time.process_time()

@@ -1,4 +1,4 @@
-"""Metropolis chains beside a sampler's training: they find what its own draws do not see."""
+"""Metropolis chains beside a sampler's training: they find mass that its own draws miss."""
 
 from wopt.train.chains.anneal import annealed, density_of
 from wopt.train.chains.apart import apart

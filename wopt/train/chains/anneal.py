@@ -11,10 +11,10 @@ from wopt.train.chains.moves import Density, move
 __all__ = ["annealed", "density_of"]
 
 _WIDER, _SPREAD = 2.0, 5.0
-"""Of the law to begin with: this many deviations of the model, and at least this deviation."""
+"""Standard deviation of the first law: a factor on that of the model, and a term added."""
 _LEVELS, _STEPS = 80, 12
 _EVEN = 0.8
-"""Effective share of the weights from one temperature to the next."""
+"""Relative effective size of the weights from one temperature to the next."""
 
 
 @torch.no_grad()
@@ -27,10 +27,10 @@ def annealed(target: Target, near: Tensor, count: int, chance: torch.Generator) 
     A mode narrow and far away can be missed.
 
     Args:
-        target: Known by its potential V.
+        target: A law known by its potential V.
         near: Draws of a first model, shape ``(n, d)``.
-        count: How many points.
-        chance: Draws them.
+        count: Number of points.
+        chance: Random numbers.
 
     Source: Del Moral, Doucet, Jasra, *Sequential Monte Carlo samplers*, 2006.
 
@@ -51,6 +51,7 @@ def annealed(target: Target, near: Tensor, count: int, chance: torch.Generator) 
     ends, precision = density_of(target), torch.cholesky_inverse(root)
 
     def first(x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the log-density, shape ``(n,)``, and score, ``(n, d)``, of the first law."""
         slope = -(x - mean) @ precision
         return ((x - mean) * slope).sum(1) / 2, slope
 
@@ -74,9 +75,10 @@ def annealed(target: Target, near: Tensor, count: int, chance: torch.Generator) 
 
 
 def density_of(target: Target) -> Density:
-    """Return -V and its gradient; where V is not finite, -V is -infinity."""
+    """Return -V, shape ``(n,)``, and its gradient, ``(n, d)``; -infinity where V is not finite."""
 
     def density(x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return -V, shape ``(n,)``, and its gradient, ``(n, d)``."""
         with torch.enable_grad():
             points = x.detach().requires_grad_()
             value = -target.potential(points)
@@ -89,6 +91,7 @@ def density_of(target: Target) -> Density:
 
 def _between(first: Density, last: Density, b: float) -> Density:
     def density(x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the tempered log-density, shape ``(n,)``, and its gradient, ``(n, d)``."""
         (f, df), (g, dg) = last(x), first(x)
         return b * f + (1 - b) * g, b * df + (1 - b) * dg
 

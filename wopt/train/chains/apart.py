@@ -10,9 +10,9 @@ from wopt.interfaces.target import Target
 __all__ = ["apart"]
 
 _NEAR, _FAR = 10, 10
-"""Of every point, partners that are nearest, and partners drawn at random."""
+"""Number of partners of every point: nearest neighbours, and points drawn at random."""
 _BETWEEN = 7
-"""Places on a line that are looked at."""
+"""Number of points evaluated on a line."""
 _DEEP = 2.0
 """By how much the log-density falls, below the chord, on a line that does not join its ends."""
 _ROWS = 2000
@@ -23,15 +23,14 @@ def apart(target: Target, x: Tensor, chance: torch.Generator) -> float:
     """Return the share of points outside the largest part that lines join.
 
     Points of the target are joined where the log-density on the line between them is nowhere more
-    than two below its chord: on a log-concave part it is never below. (Below both ends would be
-    too little to ask: where one end is in a tail nothing is below it, and one such point joined the
-    modes of ``many_wells``.) So arms, rings and necks are one part, by lines from neighbour to
-    neighbour, and modes are several. 20 lines a point, of 7 evaluations each.
+    than two nats below its chord: on a log-concave part it is never below. (To compare with both
+    ends is not enough: where one end is in a tail, nothing is below it.) So arms, rings and necks
+    are one part, by lines from neighbour to neighbour, and modes are several.
 
     Args:
-        target: Known by its potential V.
-        x: Points that follow exp(-V), nearly, shape ``(n, d)``.
-        chance: Draws partners.
+        target: A law known by its potential V.
+        x: Points that approximately follow exp(-V), shape ``(n, d)``.
+        chance: Random numbers for the choice of partners.
 
     Example:
         >>> import wopt

@@ -21,35 +21,35 @@ _BATCH = 500
 _STEPS = 20
 """Metropolis steps of all chains between two rounds of training."""
 _EXTRA = 0.5
-"""What chains may add to the cost of training, in the mean."""
+"""Mean cost that chains may add to training, as a fraction of its cost."""
 _EVEN = 0.5
-"""Effective share of the weights below which a map may yet settle on a part of the target."""
+"""Relative effective size of the weights below which a map may cover only a part of the target."""
 
 
 @dataclasses.dataclass
 class Forward:
     """Chains of the target beside a map that is trained, and the mean of -log q at them.
 
-    KL(q | p), which is estimated at draws of the model q, does not see what they do not reach, and
-    is small where q is one of several modes or lacks an arm. KL(p | q) = E_p[-log q] + constant is
-    estimated at the chains. These make local steps, and they may jump to draws of q:
+    KL(q | p) is estimated at draws of the model q. It is blind to regions that they do not reach
+    and small where q is one of several modes. KL(p | q) = E_p[-log q] + constant is estimated at
+    the chains. These make local steps, and they may jump to draws of q:
 
         from x to y ~ q with probability  min(1, w(y)/w(x)),    w = p/q,
 
     so that the better q is, the faster they mix, and the masses of modes become right.
 
     Attributes:
-        target: Of the chains, known by its potential V.
-        start: The log-density of the particles that the map moves.
-        points: Where the chains are, shape ``(m, d)``.
-        chance: Draws proposals.
-        cost: How many iterations one that is trained by the chains too counts as; the dearer, the
-            fewer there are.
-        alone: Whether an iteration that is trained by the chains is trained by nothing else: it
-            minimises KL(p | q), and not its sum with KL(q | p).
-        jump: One iteration of so many by the chains proposes jumps.
-        needed: Whether the map has to be trained by them: where weights were very uneven, or the
-            chains ever saw what the model's draws did not.
+        target: Law of the chains, known by its potential V.
+        start: The log-density of the particles that the map moves, ``(n, d)`` to ``(n,)``, nats.
+        points: The chains, shape ``(m, d)``.
+        chance: Random numbers for proposals.
+        cost: Cost of an iteration that is also trained on the chains, in iterations that are not;
+            the higher it is, the fewer there are.
+        alone: Whether an iteration on the chains minimises KL(p | q) alone, and not its sum with
+            KL(q | p).
+        jump: One in so many iterations on the chains proposes jumps.
+        needed: Whether the map has to be trained on them: weights were very uneven, or the chains
+            ever found mass that the model's draws missed.
         count: Iterations so far.
 
     Source: Gabrie, Rotskoff, Vanden-Eijnden, *Adaptive Monte Carlo augmented with normalizing
@@ -68,20 +68,20 @@ class Forward:
 
     @property
     def every(self) -> int:
-        """One iteration of so many is trained by the chains too, if they are needed."""
+        """One in so many iterations is also trained on the chains, if they are needed."""
         return max(1, round((self.cost - 1) / _EXTRA))
 
     @property
     def mean_cost(self) -> float:
-        """What an iteration counts as in the mean."""
+        """The mean cost of an iteration, in iterations without chains."""
         return 1 + (self.cost - 1) / self.every if self.needed else 1.0
 
     def loss(self, block: FlowBlock, particles: Particles) -> Tensor | None:
-        """Return -E log q at the next chains, or ``None`` where it is not their turn.
+        """Return -E log q at the next chains, shape ``()``, nats; ``None`` if it is not their turn.
 
         Args:
-            block: The map that makes q of the particles.
-            particles: Before the map: their images are what chains may jump to.
+            block: The map, whose image of the particles has the law q.
+            particles: Particles before the map; chains may jump to their images.
         """
         self.count += 1
         if not self.needed or self.count % self.every:
@@ -97,12 +97,12 @@ class Forward:
 
     @torch.no_grad()
     def renew(self, block: FlowBlock, particles: Particles, share: float) -> float:
-        """Move all chains, and return the share, or less if they see more than the draws.
+        """Move all chains; return the share, or less if they find mass that draws miss.
 
         Args:
             block: The map.
-            particles: Before the map.
-            share: The effective share of the weights of draws.
+            particles: Particles before the map.
+            share: The relative effective size of the weights of draws.
         """
         half, density = len(self.points) // 2, density_of(self.target)
         x = self.points[torch.randperm(len(self.points), generator=self.chance, device=self._at)]
@@ -117,13 +117,13 @@ class Forward:
 
     @torch.no_grad()
     def gain(self, block: FlowBlock) -> float:
-        """Return by how much the mean of log q at the chains is above that without the map."""
+        """Return the rise of the mean of log q at the chains by the map, in nats."""
         now = log_density_at(self.start, [block], self.points)
         return float((now - self.start(self.points)).mean())
 
     @torch.no_grad()
     def _jumped(self, block: FlowBlock, at: Tensor, x: Tensor, log_q: Tensor) -> Tensor:
-        """Return the chains after a jump to draws of the model, one for each."""
+        """Return the chains after a proposed jump to draws of the model."""
         n, where = len(x), self._at
         at = at[torch.randint(len(at), (n,), generator=self.chance, device=where)]
         y, there = self._weighed(block, at)

@@ -14,27 +14,27 @@ Density = Callable[[Tensor], tuple[Tensor, Tensor]]
 """Points ``(n, d)`` to a log-density up to a constant, ``(n,)``, and its gradient."""
 
 _SCALES = math.log(0.01), math.log(1.5)
-"""Of proposals, as shares of the other chains' spread: drawn anew for each chain and step."""
+"""Logarithms of the least and greatest scale of proposals, drawn anew for each chain and step."""
 _FROM_MODE_TO_MODE = 0.2
-"""Share of the proposals by differences that are as long as the difference."""
+"""Fraction of proposals by differences that are of full length."""
 
 
 @torch.no_grad()
 def move(
     density: Density, x: Tensor, others: Tensor, chance: torch.Generator, steps: int = 1
 ) -> Tensor:
-    """Return the points after steps that leave exp(density) as it is, shape ``(n, d)``.
+    """Return the points after steps that leave exp(density) invariant, shape ``(n, d)``.
 
-    A step is one of Langevin's, preconditioned by the covariance of other chains, and then one by
+    A step is a Langevin step, preconditioned by the covariance of other chains, and then a step by
     the difference of two of them, which also leads from mode to mode. Nothing is adapted to the
-    chains that move, so each step is exact. A proposal whose density is not finite is refused.
+    chains that move, so each step is exact. A proposal whose density is not finite is rejected.
 
     Args:
-        density: Of the law.
-        x: Where the chains are, shape ``(n, d)``.
-        others: Where others are, shape ``(m, d)``, m at least 3.
-        chance: Draws the proposals.
-        steps: How many of either kind.
+        density: Log-density and score of the law.
+        x: The chains, shape ``(n, d)``.
+        others: Other chains, shape ``(m, d)``, m at least 3.
+        chance: Random numbers for proposals.
+        steps: Number of steps of either kind.
 
     Source: Roberts, Tweedie, *Exponential convergence of Langevin distributions*, 1996; ter Braak,
     *A Markov chain Monte Carlo version of the genetic algorithm differential evolution*, 2006.
@@ -67,7 +67,7 @@ def _langevin(
     noise = _normal(x, chance)
     to = x + h * (noise + h * slope @ root / 2) @ root.T
     there, slope_there = density(to)
-    # What the way back would have needed, in units of its noise.
+    # The noise that the reverse move would need.
     back = noise + h * (slope + slope_there) @ root / 2
     log_ratio = there - value + (noise.square() - back.square()).sum(1) / 2
     return _taken(log_ratio, chance, (x, value, slope), (to, there, slope_there))

@@ -1,4 +1,4 @@
-"""What chains say of a model: how much of the target they see that its own draws do not."""
+"""Comparison of a model with chains: how much of the target its own draws miss."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from wopt.interfaces.block import FlowBlock
 __all__ = ["log_density_at", "seen_by_chains"]
 
 _ERRORS = 3.0
-"""Standard errors of the divergence that are forgiven."""
+"""Standard errors of the divergence that are tolerated."""
 _PER_CHAIN = 4.0
-"""Chains that are worth one independent draw: they began at few points that were drawn again."""
+"""Chains that count as one independent draw, as they began at few resampled points."""
 
 
 def log_density_at(
     start: Callable[[Tensor], Tensor], blocks: Sequence[FlowBlock], y: Tensor
 ) -> Tensor:
-    """Return the model's log-density at points, shape ``(n,)``.
+    """Return the model's log-density at points, shape ``(n,)``, nats.
 
     Args:
-        start: The log-density of the law that the blocks carry.
+        start: The log-density of the law that the blocks carry, ``(n, d)`` to ``(n,)``.
         blocks: In the order in which they carry it.
         y: The points, shape ``(n, d)``.
 
@@ -43,14 +43,14 @@ def log_density_at(
 
 
 def seen_by_chains(of_chains: Tensor, of_draws: Tensor) -> float:
-    """Return exp(-KL(p | q)), as chains tell it, above which no effective share can be.
+    """Return exp(-KL(p | q)) as estimated at chains, an upper bound of the relative effective size.
 
-    As KL(p | q) = E_p log w - log Z <= log(1 + chi^2) = -log(the effective share of weights w),
-    a smaller figure than that share says that chains are where the model's draws are not.
+    As KL(p | q) = E_p log w - log Z <= log(1 + chi^2) = -log(relative effective size of weights w),
+    a value below that size says that chains are where the model's draws are not.
 
     Args:
-        of_chains: -V - log q where the chains are, shape ``(m,)``.
-        of_draws: The same at draws of the model, shape ``(n,)``.
+        of_chains: -V - log q at the chains, shape ``(m,)``, nats.
+        of_draws: The same at draws of the model, shape ``(n,)``, nats.
 
     Source: van Erven, Harremoes, *Renyi divergence and Kullback-Leibler divergence*, 2014.
 

@@ -1,4 +1,4 @@
-"""Particles of a flow whose steps have times: where they are, and how fast, at any time."""
+"""Positions and velocities of a flow's particles at any time, if its steps have times."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ __all__ = ["at_times"]
 def at_times(
     flow: Flow, clock: Clock, x: Tensor, begin: float, times: Sequence[float]
 ) -> tuple[Tensor, Tensor]:
-    """Return where particles are at some times, and their velocities there.
+    """Return positions and velocities of particles at some times.
 
     Args:
-        flow: Whose blocks carry them.
-        clock: When the blocks begin and end.
+        flow: The flow whose blocks move the particles.
+        clock: Times at which the blocks begin and end.
         x: The particles at the time ``begin``, in the data's units, shape ``(n, d)``.
-        begin: When they are there: where a step begins.
-        times: Not before ``begin``, in any order.
+        begin: Time of ``x``, at which a step begins.
+        times: Times not before ``begin``, in any order.
 
     Returns:
-        Positions and velocities, each of shape ``(len(times), n, d)``, in the data's units; at the
-        border of two steps the velocity is that of the step before, at ``begin`` that of the step
-        that begins there, and 0 where none does.
+        Positions and velocities, each of shape ``(len(times), n, d)``, in the data's units (per
+        unit of time). Between two steps the velocity is that of the first, at ``begin`` that of
+        the step that begins there, or 0 if none does.
 
     Raises:
         DataError: A time is before ``begin`` or not covered.
@@ -55,7 +55,7 @@ def at_times(
     places = [clock.place(time) for time in times]
     if min(times) < begin:
         raise DataError(f"time {min(times):g} is before {begin:g}, when these particles begin")
-    if first == len(clock.times) - 1:  # the end, where nothing moves on
+    if first == len(clock.times) - 1:  # the end, where nothing moves
         return torch.stack([x] * len(times)), torch.zeros(len(times), *x.shape).to(x)
     places = [place if place[0] >= first else (first, 0.0) for place in places]
     path = [flow.transform(x).to(flow.chain.like)]

@@ -1,4 +1,4 @@
-"""The best affine map of a step, in float64: where a sampler begins."""
+"""The best affine map of a step, in float64, from which a sampler begins."""
 
 from __future__ import annotations
 
@@ -38,16 +38,18 @@ class _Affine(FlowBlock):
         self.shift: Tensor
 
     def whole(self) -> tuple[Tensor, Tensor]:
-        """Return the slope and the shift of T."""
+        """Return the slope, shape ``(d, d)``, and the shift, ``(d,)``, of T."""
         stretch = torch.linalg.matrix_exp((self.generator + self.generator.T) / 2)
         return self.slope @ stretch, self.slope @ self.step + self.shift
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return T(x), shape ``(n, d)``, and log |det DT|, ``(n,)``."""
         slope, shift = self.whole()
         log_det = self.generator.trace() + torch.linalg.slogdet(self.slope)[1]
         return x @ slope.T + shift, log_det.expand(len(x))
 
     def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the inverse, shape ``(n, d)``, and its log |det|, ``(n,)``."""
         slope, shift = self.whole()
         log_det = torch.linalg.slogdet(slope)[1]
         return torch.linalg.solve(slope, (y - shift).T).T, -log_det.expand(len(y))
@@ -63,8 +65,8 @@ def become_gaussian(
     """Make a block the affine map that minimises a subproblem on its particles.
 
     L-BFGS begins from the identity and, where the target has a potential with a mode, from the map
-    to Laplace's approximation; the better end is kept. Densities of hierarchical models may have no
-    mode, and far from it the identity is a bad guess, so both are tried.
+    to Laplace's approximation; the better result is kept. Densities of hierarchical models may
+    have no mode, and far from it the identity is a bad guess, so both are tried.
 
     The particles count as Gaussian: of all affine maps to the same Gaussian the block becomes the
     optimal one, which is symmetric (Gelbrich 1990). For particles with the moments of N(0, I) and
@@ -74,11 +76,11 @@ def become_gaussian(
     objective*, JMLR 2024.
 
     Args:
-        block: The block, which knows :meth:`~wopt.interfaces.block.FlowBlock.become_affine`.
-        subproblem: At the training particles.
-        target: The objective's.
-        iterations: Of L-BFGS from each beginning, at most.
-        listener: Told of evaluations done, those planned, and the loss.
+        block: A block that has :meth:`~wopt.interfaces.block.FlowBlock.become_affine`.
+        subproblem: The subproblem at the training particles.
+        target: The objective's target, if any.
+        iterations: Largest number of L-BFGS iterations from each beginning.
+        listener: Receives evaluations done, those planned, and the loss.
 
     Raises:
         CapabilityError: The block cannot be affine, or particles have conditions.
@@ -148,13 +150,14 @@ def _descend(
     iterations: int,
     listener: Listener,
 ) -> tuple[float, tuple[Tensor, Tensor], int]:
-    """Return the least loss from a beginning, slope and shift there, and evaluations made."""
+    """Return the least loss from a beginning, slope and shift there, and the evaluations made."""
     affine = _Affine(len(beginning[1])).to(sub.particles.points.device)
     affine.slope.copy_(beginning[0])
     affine.shift.copy_(beginning[1])
     calls = 0
 
     def loss() -> Tensor:
+        """Return the subproblem's value, shape ``()``."""
         nonlocal calls
         calls += 1
         value = sub.loss(spread(affine))

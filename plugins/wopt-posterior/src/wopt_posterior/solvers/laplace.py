@@ -11,18 +11,18 @@ from wopt_posterior.solvers.robust import minimise_robustly
 __all__ = ["laplace"]
 
 _MOST = 200
-"""Dimensions above which no Hessian is computed."""
+"""Largest dimension for which a Hessian is computed."""
 
 
 def laplace(target: Target, start: Tensor, iterations: int) -> tuple[Tensor, Tensor] | None:
-    """Return the mode of a target and H^(-1/2) there; ``None`` if H is not positive definite.
+    """Return a target's mode, shape ``(d,)``, and H^(-1/2), ``(d, d)``; ``None`` unless H > 0.
 
     H is the Hessian of the potential V, so N(mode, H^-1) is Laplace's approximation.
 
     Args:
-        target: Known by its potential.
-        start: Where the search for the mode begins, shape ``(d,)``, float64.
-        iterations: Of L-BFGS, at most.
+        target: A law known by its potential.
+        start: Point from which the mode is searched, shape ``(d,)``, float64.
+        iterations: Largest number of L-BFGS iterations.
 
     Example:
         >>> import wopt

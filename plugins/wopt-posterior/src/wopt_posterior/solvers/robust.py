@@ -1,4 +1,4 @@
-"""L-BFGS for functions that overflow: a person's density, far from where it has mass."""
+"""L-BFGS for functions that overflow, as a user's density may far from its mass."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def minimise_robustly(
     """Minimise by L-BFGS; leave the best parameters seen and return whether any was finite.
 
     Args:
-        parameters: What to change, in place.
-        loss: The function of them.
-        iterations: At most; evaluations are a quarter more, at most.
+        parameters: Tensors of any shape, changed in place.
+        loss: The function to minimise, shape ``()``.
+        iterations: Largest number of iterations; evaluations are at most a quarter more.
 
     Example:
         >>> x = torch.tensor([0.5], dtype=torch.float64, requires_grad=True)
@@ -44,6 +44,7 @@ def minimise_robustly(
     least, best = math.inf, [p.detach().clone() for p in parameters]
 
     def closure() -> Tensor:
+        """Return the loss, shape ``()``, or a large number where it is not finite."""
         nonlocal least, best
         optimiser.zero_grad()
         value = loss()
@@ -55,7 +56,7 @@ def minimise_robustly(
             raise _NowhereFinite
         if math.isfinite(now):
             return value
-        # The line search backs off from a large number, and is lost with an infinite one.
+        # The line search backs off from a large number but fails on an infinite one.
         for parameter in parameters:
             parameter.grad = torch.zeros_like(parameter)
         return torch.full_like(value, 1e30)

@@ -1,4 +1,4 @@
-"""The variance of log importance weights, as what a sampler's step minimises."""
+"""The variance of log importance weights, as the loss of a sampler's step."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from wopt_posterior.solvers.robust import minimise_robustly
 __all__ = ["LogVariance", "minimise_variance"]
 
 _FREE = 1e6
-"""Step sizes above which nothing is paid for transport."""
+"""Step size from which the transport cost is negligible."""
 _FAR = 5.0
 """Nats from the centre beyond which deviations count linearly."""
 
@@ -27,19 +27,19 @@ _FAR = 5.0
 class LogVariance:
     """Var[log q(y) + V(y)] over fixed points y, for a map whose image q is to be exp(-V)/Z.
 
-    The points are chains of the target and the particles' images under the map as it stood when
-    each round so far began, so that a fit that is bad off its points is corrected by the next.
-    Zero only where q is the target at all of them, and then the gradient is
-    zero at each point, so that a target which the family holds is found to rounding, without the
-    noise of draws. Neither the target nor the map is differentiated by the points, which is what
-    makes KL hard to minimise where a map has steep pieces between modes.
+    The points are chains of the target and the particles' images under the maps with which the
+    rounds so far began, so that the next round corrects a fit that is bad off its points. The
+    variance is zero only where q is the target at all points; then the gradient is zero at each
+    point, so that a target in the family is found to rounding, without the noise of draws. Neither
+    the target nor the map is differentiated by the points, which makes KL hard to minimise where a
+    map has steep pieces between modes.
 
-    It replaces the proximal subproblem, so the step has to be free (h of 10^6 or more).
+    It replaces the proximal subproblem, so h has to be so large that transport costs nothing.
 
     Attributes:
         forward: The chains, the target, and the density of the particles.
         block: The map.
-        particles: Shape ``(n, d)``.
+        particles: Particles before the map, shape ``(n, d)``.
 
     Source: Richter, Boustati, Nuesken, Ruiz, Akyildiz, *VarGrad: a low-variance gradient estimator
     for variational inference*, 2020.
@@ -56,7 +56,7 @@ class LogVariance:
         """Return the loss of a step.
 
         Raises:
-            CapabilityError: There are no chains, or the step is not free.
+            CapabilityError: Chains are missing, or the step size is too small.
         """
         if forward is None:
             raise CapabilityError(
@@ -72,7 +72,7 @@ class LogVariance:
 
     @torch.no_grad()
     def renew(self) -> None:
-        """Add where the map leads now, and where chains are: what an earlier round fitted stays.
+        """Add the images of the particles under the current map, and the chains, to the points.
 
         Points at which the map's density, or the target's, is not finite are left out here, and
         only here.
@@ -89,15 +89,15 @@ class LogVariance:
         self.points, self.potential = points[good], potential[good]
 
     def __call__(self, block: FlowBlock, rows: Tensor | None = None) -> Tensor:
-        """Return the variance of a map at all points, not finite if its density at one is not.
+        """Return the variance of a map at all points, shape ``()``; infinite if a density there is.
 
         No point is dropped here: a map could seem better by losing those that it is worst at.
         """
         gap = self._gap(block, self.points, self.potential)
         middle = gap.detach().median()
         centre = middle + (gap - middle).clamp(-_FAR, _FAR).mean()
-        # Twice Huber's function: the variance near the centre, and linear where a square would
-        # let the few points that are far off decide.
+        # Twice Huber's function is the variance near the centre, and linear far from it, where a
+        # square would let a few points dominate.
         return 2 * torch.nn.functional.huber_loss(gap, centre.expand_as(gap), delta=_FAR)
 
     def _gap(self, block: FlowBlock, points: Tensor, potential: Tensor) -> Tensor:
@@ -108,17 +108,18 @@ class LogVariance:
 def minimise_variance(
     block: FlowBlock, loss: Loss, iterations: int, listener: Listener
 ) -> SolveReport:
-    """Minimise a log-variance by L-BFGS over the block's parameters; those of the least are kept.
+    """Minimise a log-variance by L-BFGS over the block's parameters; keep the best.
 
     Args:
         block: The map.
-        loss: Of it, at fixed points.
-        iterations: At most.
-        listener: Told of evaluations done, those planned, and the loss.
+        loss: Its loss at fixed points, shape ``()``.
+        iterations: Largest number of iterations.
+        listener: Receives evaluations done, those planned, and the loss.
     """
     calls = 0
 
     def told() -> Tensor:
+        """Return the loss, shape ``()``."""
         nonlocal calls
         calls += 1
         value = loss(block, None)

@@ -17,12 +17,12 @@ __all__ = ["GivenModel", "Layout", "by_gradient", "interval_of", "needed"]
 
 
 class GivenModel(NamedTuple):
-    """What :func:`wopt.sample` needs of a model, and takes in place of a function.
+    """A density with names and constraints, which :func:`wopt.sample` takes instead of a function.
 
     Attributes:
-        log_prob: Points of the support, ``(n, d)``, to log p up to a constant, ``(n,)``.
-        dim: d.
-        names: Of the coordinates.
+        log_prob: Maps points of the support, ``(n, d)``, to log p up to a constant, ``(n,)``, nats.
+        dim: The dimension d.
+        names: Names of the coordinates.
         support: Constraints of coordinates, by index.
     """
 
@@ -33,10 +33,10 @@ class GivenModel(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """Where the variables of a model are in a point.
+    """Places of a model's variables in a point.
 
     Attributes:
-        shapes: By variable.
+        shapes: Shape of each variable, by name, in order.
     """
 
     shapes: Mapping[str, tuple[int, ...]]
@@ -48,7 +48,7 @@ class Layout(NamedTuple):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the coordinates: ``mu``, ``theta[0]``, ``w[0,1]``."""
+        """Names of the coordinates: ``mu``, ``theta[0]``, ``w[0,1]``."""
         return tuple(
             name + (f"[{','.join(map(str, index))}]" if shape else "")
             for name, shape in self.shapes.items()
@@ -67,7 +67,7 @@ class Layout(NamedTuple):
         return variables
 
     def spread(self, of_variable: Mapping[str, Any]) -> dict[str | int, Any]:
-        """Return by coordinate what is known by variable; ``None`` is left out."""
+        """Return values of variables by coordinate; ``None`` is left out."""
         owners = [n for n, s in self.shapes.items() for _ in range(int(np.prod(s)))]
         return {j: of_variable[n] for j, n in enumerate(owners) if of_variable[n] is not None}
 
@@ -75,10 +75,10 @@ class Layout(NamedTuple):
 def by_gradient(
     function: Callable[[Any], tuple[Any, Any]],
 ) -> Callable[[Tensor], Tensor]:
-    """Return a function of torch made of one of numpy that brings its gradient.
+    """Return a torch function, ``(n, d)`` to ``(n,)``, of a numpy function with gradients.
 
     Args:
-        function: Points ``(n, d)``, float64, to values ``(n,)`` and gradients ``(n, d)``.
+        function: Maps points ``(n, d)``, float64, to values ``(n,)`` and gradients ``(n, d)``.
 
     Example:
         >>> square = by_gradient(lambda x: ((x**2).sum(1), 2 * x))
@@ -88,8 +88,11 @@ def by_gradient(
     """
 
     class Given(torch.autograd.Function):
+        """The function with its own gradient."""
+
         @staticmethod
         def forward(ctx: Any, x: Tensor) -> Tensor:
+            """Return values, shape ``(n,)``, at points ``(n, d)``."""
             value, slope = function(x.detach().double().cpu().numpy())
             ctx.save_for_backward(torch.as_tensor(np.array(slope)).to(x))
             return torch.as_tensor(np.array(value)).to(x)
@@ -97,6 +100,7 @@ def by_gradient(
         @staticmethod
         @once_differentiable
         def backward(ctx: Any, weight: Tensor) -> Tensor:
+            """Return gradients, shape ``(n, d)``, times weights ``(n,)``."""
             (slope,) = ctx.saved_tensors
             return weight[:, None] * slope
 
@@ -104,10 +108,10 @@ def by_gradient(
 
 
 def needed(module: str, package: str) -> Any:
-    """Return a module of a language that the adapter is for.
+    """Return a module of an adapter's language.
 
     Raises:
-        ConfigError: It is not installed.
+        ConfigError: The package is not installed.
     """
     try:
         return importlib.import_module(module)
@@ -116,15 +120,15 @@ def needed(module: str, package: str) -> Any:
 
 
 def interval_of(variable: str, constraint: Any, known: Iterable[str]) -> Any:
-    """Return the support of a variable whose constraint says ``lower_bound``, ``upper_bound``.
+    """Return the support of a variable from the bounds of its constraint.
 
     Args:
-        variable: Its name.
-        constraint: Of Pyro's or NumPyro's ``constraints``.
-        known: Names of constraints without bounds, which are all of R.
+        variable: Name of the variable.
+        constraint: A constraint of Pyro or NumPyro.
+        known: Names of constraints without bounds, which stand for all of R.
 
     Raises:
-        ConfigError: The variable is discrete, or its coordinates are not free of each other.
+        ConfigError: The variable is discrete, or its coordinates constrain each other.
     """
     base = getattr(constraint, "base_constraint", constraint)
     name = type(base).__name__.strip("_").lower()

@@ -1,4 +1,4 @@
-"""Models written in NumPyro."""
+"""Adapter of NumPyro models."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ __all__ = ["from_numpyro"]
 
 
 def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> GivenModel:
-    """Return the density of a NumPyro model's latent variables, given what it observes.
+    """Return the density of a NumPyro model's latent variables given its observations.
 
-    JAX computes values and gradients, compiled, in the precision that it is set to:
-    ``jax.config.update("jax_enable_x64", True)`` beforehand is advised.
+    JAX computes compiled values and gradients in its configured precision; call
+    ``jax.config.update("jax_enable_x64", True)`` beforehand for float64.
 
     Args:
         model: The model.
-        args, kwargs: Its arguments.
+        args, kwargs: Arguments of the model.
 
     Raises:
         ConfigError: NumPyro is not installed, there is no latent variable, or one is discrete or
-            constrained to what no bijection of single coordinates reaches.
+            constrained jointly with others.
     """
     jax = needed("jax", "numpyro")
     handlers = needed("numpyro.handlers", "numpyro")

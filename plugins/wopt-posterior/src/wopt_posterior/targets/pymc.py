@@ -1,4 +1,4 @@
-"""Models written in PyMC."""
+"""Adapter of PyMC models."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["from_pymc"]
 
 
 def from_pymc(model: Any) -> GivenModel:
-    """Return the density of a PyMC model's free variables, given what it observes.
+    """Return the density of a PyMC model's free variables given its observations.
 
     PyMC compiles values and gradients of one point; points are evaluated one after another.
 
@@ -21,8 +21,8 @@ def from_pymc(model: Any) -> GivenModel:
         model: A ``pymc.Model``.
 
     Raises:
-        ConfigError: PyMC is not installed, or a variable is discrete or constrained to what no
-            bijection of single coordinates reaches.
+        ConfigError: PyMC is not installed, or a variable is discrete or constrained jointly with
+            others.
     """
     pymc = needed("pymc", "pymc")
     conditioning = needed("pymc.model.transform.conditioning", "pymc")
@@ -44,7 +44,7 @@ def from_pymc(model: Any) -> GivenModel:
 
 
 def _ends(pymc: Any, model: Any, rv: Any) -> Any:
-    """Return the support of a variable, by the transform that PyMC gave it."""
+    """Return the support of a variable from the transform that PyMC gave it."""
     transform = model.rvs_to_transforms[rv]
     transforms = pymc.distributions.transforms
     if rv.dtype.startswith("float"):
@@ -59,7 +59,7 @@ def _ends(pymc: Any, model: Any, rv: Any) -> Any:
             ends = transform.args_fn(*rv.owner.inputs)
             return [None if end is None else float(np.unique(_value(end))[0]) for end in ends]
     raise ConfigError(
-        f"variable {rv.name!r} ({rv.dtype}, transform {transform}) is none that the adapter knows: "
+        f"variable {rv.name!r} ({rv.dtype}, transform {transform}) is not known to the adapter: "
         "it takes real numbers, free or between ends. Marginalise discrete variables, and write "
         "others as functions of real ones"
     )

@@ -1,4 +1,4 @@
-"""Models written in Pyro."""
+"""Adapter of Pyro models."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ __all__ = ["from_pyro"]
 
 
 def from_pyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> GivenModel:
-    """Return the density of a Pyro model's latent variables, given what it observes.
+    """Return the density of a Pyro model's latent variables given its observations.
 
-    The structure must not depend on the values. Points go through the model together by
-    ``torch.vmap``, or one by one where the model does not allow it, which is slow.
+    The structure must not depend on the values. Points are evaluated together by ``torch.vmap``, or
+    one by one if the model does not allow it, which is slow.
 
     Args:
         model: The model.
-        args, kwargs: Its arguments.
+        args, kwargs: Arguments of the model.
 
     Raises:
         ConfigError: Pyro is not installed, there is no latent variable, or one is discrete or
-            constrained to what no bijection of single coordinates reaches.
+            constrained jointly with others.
     """
     pyro, poutine = needed("pyro", "pyro-ppl"), needed("pyro.poutine", "pyro-ppl")
     first = poutine.trace(model).get_trace(*args, **kwargs)
@@ -45,6 +45,7 @@ def from_pyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> GivenMode
     }
 
     def of_point(point: Tensor) -> Tensor:
+        """Return log p, shape ``()``, nats, at a point ``(d,)``."""
         conditioned = poutine.condition(model, data=layout.split(point))
         log_prob: Tensor = poutine.trace(conditioned).get_trace(*args, **kwargs).log_prob_sum()
         return log_prob
@@ -57,9 +58,11 @@ def from_pyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> GivenMode
     except RuntimeError:
 
         def together(x: Tensor) -> Tensor:
+            """Return log p, shape ``(n,)``, nats, at points ``(n, d)``, one by one."""
             return torch.stack([of_point(point) for point in x])
 
     def log_prob(x: Tensor) -> Tensor:
+        """Return log p, shape ``(n,)``, nats, at points ``(n, d)``."""
         with pyro.validation_enabled(False):
             return together(x)
 
