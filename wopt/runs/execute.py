@@ -1,4 +1,4 @@
-"""Making a run: begin or go on, save every step, end with results whatever happens."""
+"""Making a run: begin or resume it, save every step, and write results at the end."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ from wopt.train.problem import State
 __all__ = ["begin", "resume", "run", "versions"]
 
 _REPORT, _PANELS = 0.9, 0.12
-"""Processor seconds of a report, and of a step's panels in it."""
+"""CPU seconds of a report, and of a step's panels in it."""
 
 SAMPLES = 2000
-"""Rows of ``samples.npy``."""
+"""Number of rows of ``samples.npy``."""
 
 _GO_ON = "go on with `wopt resume {}`"
 
@@ -83,13 +83,13 @@ def _alone(config: RunConfig) -> Prepared:
 def begin(
     prepared: Prepared, out: Path, listener: Listener = SILENT, *, report: bool = True
 ) -> RunResult:
-    """Make a run in a new directory and return what ``result.json`` holds.
+    """Make a run in a new directory and return its result, as in ``result.json``.
 
     Args:
         prepared: The run, ready to begin.
         out: The run directory, which must not hold a run yet.
-        listener: Told of progress.
-        report: Write the page, which `wopt report` can do later.
+        listener: Receives messages on progress.
+        report: Whether to write the page, which `wopt report` can do later.
 
     Raises:
         UserError: The configuration, data or parts cannot be used; nothing is written then.
@@ -110,7 +110,7 @@ def begin(
 
 
 def _first(directory: RunDirectory, prepared: Prepared) -> State:
-    """Write what a run begins with, and return its state before the first step."""
+    """Write the files of a run's beginning, and return the state before the first step."""
     dataset = _dataset(prepared)
 
     def write() -> None:
@@ -125,21 +125,21 @@ def _first(directory: RunDirectory, prepared: Prepared) -> State:
 
 
 def resume(out: Path, listener: Listener = SILENT, *, report: bool = True) -> RunResult:
-    """Go on from the last finished step, to the same bits (CPU) as an unbroken run.
+    """Continue from the last finished step, with the same bits (CPU) as an unbroken run.
 
-    A run that has ended is only given its results and report anew.
+    For a finished run, only results and report are written again.
 
     Raises:
-        BusyError: Another process makes it.
+        BusyError: Another process is making the run.
         DamagedError: The directory is damaged.
-        UserError: There is no run, its data are gone, or they are others.
+        UserError: The run does not exist, or its data are missing or changed.
     """
     began = time.perf_counter(), time.process_time()
     directory = RunDirectory(out)
     config = validate(directory.read_config(), str(directory.config))
     with carried_out(config, out), _claimed(directory):
         prepared = _alone(config)
-        # The first process has all rows, whatever others hold.
+        # The first process has all rows, whatever the others hold.
         loaded = prepared.loaded or _dataset(prepared)
         changed = of_first(lambda: check_data(directory, config.source, loaded))
         prepared = hold(prepared)
@@ -148,14 +148,14 @@ def resume(out: Path, listener: Listener = SILENT, *, report: bool = True) -> Ru
         if team().agreed(directory.begun):
             state = load_state(directory, config, dataset.dim, dataset.condition, start)
             by_first(lambda: settle(directory, config))
-        else:  # it was killed before its first state was written
+        else:  # the run was killed before its first state was written
             state = _first(directory, prepared)
         return _completed(directory, config, prepared, state, listener, began, report, changed)
 
 
 @contextlib.contextmanager
 def _claimed(directory: RunDirectory, *, new: bool = False) -> Iterator[None]:
-    """Keep processes that are not of this run from writing here."""
+    """Keep processes of other runs from writing here."""
     with contextlib.ExitStack() as held:
 
         def claim() -> None:
@@ -192,11 +192,7 @@ def _completed(
 
 
 def _check_readable(table: dict[str, Any], out: Path) -> None:
-    """Raise for a configuration that no file can hold: nobody could read such a run back.
-
-    Raises:
-        ConfigError: A part is a Python object without a name.
-    """
+    """Raise if the configuration cannot be written to a file, so that no run could be read back."""
     try:
         validate(table)
     except UserError as error:
@@ -207,13 +203,13 @@ def _check_readable(table: dict[str, Any], out: Path) -> None:
 
 
 def _dataset(prepared: Prepared) -> Dataset:
-    """Return the data, which every run that has a directory was made from."""
+    """Return the data, which every run with a directory has."""
     assert prepared.dataset is not None
     return prepared.dataset
 
 
 class _Execution:
-    """One stretch of work on a run, from a state to its end."""
+    """Work on a run from a state to its end."""
 
     def __init__(
         self,
@@ -236,7 +232,7 @@ class _Execution:
         self.listener = with_tracker(told, config.tracker)
 
     def changed(self, note: str) -> None:
-        """Say that the data have changed: now, in the log, and in the certificate."""
+        """Report changed data: now, in the log, and in the certificate."""
         self.notes = (note,)
         self.listener.warn(note)
 
@@ -260,14 +256,14 @@ class _Execution:
     def _measured(
         self, ended: Ended, earlier: tuple[float, float], compared: dict[str, Any]
     ) -> RunResult:
-        """Measure and write the results: on this process alone, the others have ended."""
+        """Measure and write the results, on this process alone, since the others have ended."""
         self.listener.phase("measuring on test data, drawing samples")
         trained = time.process_time()
         prepared, state = audited(self.prepared, ended.state)
         blocks = self._blocks()
         if prepared is not self.prepared:
             blocks = [block.double() for block in blocks]
-        # Test rows go through the audited maps once, for the figures and for the certificate.
+        # Test rows go through the audited maps once, for the scores and for the certificate.
         known = remembering(blocks, parts=False)
         result = dataclasses.replace(
             self._finish(prepared, blocks, known),
@@ -295,7 +291,7 @@ class _Execution:
     def _finish(
         self, prepared: Prepared, blocks: list[FlowBlock], known: list[FlowBlock]
     ) -> RunResult:
-        """Measure on test data, draw samples and save what the pictures need."""
+        """Measure on test data, draw samples and save the data of the pictures."""
         dataset = _dataset(prepared)
         test = particles_of(dataset, dataset.test, prepared.config, known=False)
         result = evaluate(prepared, known, test)
@@ -303,7 +299,7 @@ class _Execution:
         flow = in_own_units(self.prepared.flow(blocks), target)
         try:
             samples = flow.sample(SAMPLES, generator=generator(self.config.seed, "samples"))
-        except WoptError as error:  # a model without samples is told of, not a failed run
+        except WoptError as error:  # a model without samples does not make the run fail
             self.log.write(f"no samples: {error}")
         else:
             with replacing(self.directory.samples) as temporary:
@@ -320,7 +316,7 @@ class _Execution:
         )
 
     def _sampler(self, flow: Flow) -> SamplerReport | None:
-        """Measure a model that is to sample its target: both sides of log Z, the weights."""
+        """Return the diagnostics of a model that samples its target: log Z, the weights."""
         target = self.prepared.problem.objective.target
         if not self.prepared.pushes or target is None:
             return None
@@ -351,11 +347,11 @@ class _Execution:
         return load_blocks(self.directory, self.config, data.dim, data.condition)
 
     def _certify(self, ended: Ended, prepared: Prepared, carried: Carried) -> None:
-        """Write the certificate; where that is not possible, say so: the run stands."""
+        """Write the certificate; if that fails, warn, and keep the run."""
         if not ended.state.records or not self.config.certify.enabled:
             return
         again = f"`wopt certify {self.directory.path}` does it later"
-        if ended.status == "stopped":  # who interrupts does not want to wait
+        if ended.status == "stopped":  # after an interrupt the user does not want to wait
             self.listener.warn(f"not certified; {again}")
             return
         step = ended.state.records[-1].step
@@ -377,7 +373,7 @@ class _Execution:
 
 
 def _compared(evolution: Evolution, state: State) -> dict[str, Any]:
-    """Return what a result says of the exact solution."""
+    """Return the distances from the exact solution, as fields of a result."""
     by_time = evolution.end(state)
     return {"exact": by_time[-1] if by_time else None, "exact_by_time": by_time}
 
