@@ -19,7 +19,7 @@ __all__ = ["RunTerminal"]
 
 
 class RunTerminal(Terminal):
-    """Shows a run on a terminal; on a pipe only the rows and the summary."""
+    """A listener that shows a run on a terminal; on a pipe only the rows and the summary."""
 
     def certificate(self, certificate: Certificate) -> None:
         """Print the certificate."""
@@ -59,10 +59,10 @@ class RunTerminal(Terminal):
 
 
 def _of_evolution(result: RunResult) -> list[tuple[str, str]]:
-    """Return how far the end is from the exact solution, by the measure that says most."""
+    """Return the last distance from the exact solution, by the first known measure."""
     if (found := result.exact) is None:
         return []
-    from wopt.report.reference import METRICS  # draws too: not before a run has something to show
+    from wopt.report.reference import METRICS  # it imports plotting code, so only when needed
 
     for key, words in METRICS:
         value, error = getattr(found, key), getattr(found, f"{key}_error", None)
@@ -72,7 +72,7 @@ def _of_evolution(result: RunResult) -> list[tuple[str, str]]:
 
 
 def _of_populations(result: RunResult) -> list[tuple[str, str]]:
-    """Return how far guesses are from populations that were left out."""
+    """Return distances of carried rows from populations that were left out."""
     left = () if result.populations is None else result.populations.left_out
     return [
         (
@@ -84,7 +84,7 @@ def _of_populations(result: RunResult) -> list[tuple[str, str]]:
 
 
 def _of_sampler(result: RunResult) -> list[tuple[str, str]]:
-    """Return whether draws can be relied on: a run that is done may have missed its target."""
+    """Return whether draws are reliable: a finished run may have missed its target."""
     found = result.sampler
     if found is None:
         return []
