@@ -143,11 +143,9 @@ class Challenge:
         return data.groups[1], data.groups[2][: len(self._judges[0])]
 
     def _fitted(self) -> tuple[tuple[Particles, Particles], ...]:
-        """Return rows that fit and rows that choose, before and after the maps.
-
-        They are drawn if possible and if there is time, since an overfitted model maps its own
-        training rows closer to the target than other rows.
-        """
+        """Return rows that fit and rows that choose, before and after the maps."""
+        # New rows, if possible and if there is time: an overfitted model maps its own training rows
+        # closer to the target than other rows.
         prepared, state = self.prepared, self.state
         data = prepared.dataset
         if data is not None and data.sample is not None and self.rows >= _JUDGE:

@@ -43,7 +43,7 @@ _TWO_SAMPLE = (
     "lopezpaz2017", "kim2021", "gretton2012", "schrab2023", "biggs2023", "phipson2010",
 )  # fmt: skip
 _APART = ("plan", "certify")
-"""Parts of a configuration that are no part of the model; their results are cited instead."""
+"""Parts of a configuration that do not belong to the model; their results are cited instead."""
 
 _SAMPLER = ("vehtari2024", "zhang2009", "owen2013")
 _LOST = ("kirkpatrick1983", "roberts1996")
@@ -62,7 +62,7 @@ class Cited:
 
     Attributes:
         what: Name of the method or component.
-        entries: Its sources, by BibTeX key.
+        entries: Sources of the method or component, by BibTeX key.
     """
 
     what: str

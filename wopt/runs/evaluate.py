@@ -32,7 +32,7 @@ def evaluate(prepared: Prepared, blocks: list[FlowBlock], test: Particles) -> Ru
 
     Args:
         prepared: The run's data and parts.
-        blocks: Its maps.
+        blocks: The run's maps.
         test: The test rows as particles.
 
     Returns:
@@ -97,10 +97,8 @@ def _mean_and_error(
 
 
 def _log_ratio(dataset: Dataset, objective: Objective, scores: Tensor | None) -> Tensor | None:
-    """Return log p - log q of each test row, if the data's density p is known and q is the model.
-
-    Paired by row, the mean is far less noisy than the difference of NLL and entropy.
-    """
+    """Return log p - log q of each test row, for a known density p of the data and the model q."""
+    # Paired by row, the mean is far less noisy than the difference of NLL and entropy.
     if dataset.log_density is None or scores is None or not objective.gap_is_kl:
         return None
     return scores + dataset.log_density(dataset.test)

@@ -56,10 +56,8 @@ def _given(prepared: Prepared, at: Particles, origin: str) -> Evidence:
 
 
 def _evidence(prepared: Prepared, raw: Dataset, effort: Effort, scored: bool) -> Evidence:
-    """Return test rows or, if more are needed, fresh draws or other held-out rows.
-
-    Training rows are never used: the maps were fitted to them, so their residual is too small.
-    """
+    """Return test rows or, if more are needed, fresh draws or other held-out rows."""
+    # Never training rows: the maps were fitted to them, so their residual is too small.
     config, count = prepared.config, effort.particles
     objective = prepared.problem.objective
     if objective.contributions(prepared.valid.rows(slice(2))) is None:

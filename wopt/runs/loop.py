@@ -123,12 +123,9 @@ def _beginning(prepared: Prepared, state: State) -> Beginning:
 
 
 def _steps(prepared: Prepared, state: State, listener: Listener) -> Iterator[_Stepped]:
-    """Make steps until a stop rule is met, or a free step gains too little on fresh rows.
-
-    A challenger is a free step (h = infinity, by maximum likelihood) from the present particles, so
-    one that gains is nearly the next step; the last one, which does not gain, gives the lower side
-    of the certificate.
-    """
+    """Make steps until a stop rule is met, or a free step gains too little on fresh rows."""
+    # A challenger is a free step (h = infinity, by maximum likelihood) from the present particles,
+    # so one that gains is nearly the next step; the last one, which does not, gives the lower side.
     limit = prepared.problem.stop.challenge
     if limit is not None and not can_be_challenged(prepared):
         raise CapabilityError(

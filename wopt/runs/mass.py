@@ -48,7 +48,7 @@ def with_mass(
     Args:
         certificate: The run's certificate.
         prepared: The run's data and parts.
-        blocks: Its maps.
+        blocks: The run's maps.
         told: Listener that is warned if the mass is not one.
         counts: Numbers of draws and of rows of the model, instead of those that the budget allows.
     """
@@ -83,7 +83,7 @@ def mass_of(
 
     Args:
         prepared: The run's data and parts.
-        blocks: Its maps.
+        blocks: The run's maps.
         seconds: Budget in CPU seconds; ``None`` for no limit.
         counts: Numbers of draws and of rows of the model, whatever time they take; zero draws leave
             it out.

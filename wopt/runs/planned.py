@@ -108,11 +108,9 @@ def _has(value: Any, option: str) -> bool:
 
 
 def _loaded(source: Any, config: RunConfig, seed: int) -> tuple[Any, Dataset]:
-    """Return the source, with a preprocessing that its rows allow if none is given, and its rows.
-
-    Gaussianising, which is whitening where no column needs a curve, is tried first: most rows allow
-    it, and they are then read once.
-    """
+    """Return the source, if needed with a preprocessing that its rows allow, and its rows."""
+    # Gaussianising, which is whitening where no column needs a curve, is tried first: most rows
+    # allow it, and they are then read once.
     if not _is_open(source, config):
         return source, config.source.loaded(seed)
     how, dataset = _tried(source, seed)

@@ -21,7 +21,7 @@ def judged(config: RunConfig, flow: Flow, listener: Listener) -> PopulationsRepo
 
     Args:
         config: The run's options.
-        flow: Its model.
+        flow: The run's model.
         listener: Warned if the measurement fails, which does not fail the run.
 
     Returns:

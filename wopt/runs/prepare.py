@@ -215,11 +215,9 @@ def _check(config: RunConfig, objective: Objective, dataset: Dataset) -> None:
 def _train(
     dataset: Dataset, config: RunConfig, *, known: bool, weights: Tensor | None
 ) -> Particles:
-    """Return the training particles, or only those of this process.
-
-    With ``run.shards`` rows of each shard are transformed separately, so that the bits do not
-    depend on the process that does it.
-    """
+    """Return the training particles, or only those of this process."""
+    # With `run.shards` rows of each shard are transformed separately, so that the bits do not
+    # depend on the process that does it.
     of, rows = loading(), dataset.train
     total = len(rows) if dataset.shared is None else dataset.shared
     cuts = Team(fixed=config.run.shards).bounds(total)
@@ -307,12 +305,10 @@ def conditions_of(dataset: Dataset) -> Tensor:
 
 
 def _pushes(config: RunConfig, objective: Objective, dataset: Dataset) -> bool:
-    """Return whether the model is a push-forward, by option or by source and target.
-
-    Data are modelled by pulling the target back. A start is pushed forward, and so is any source
-    whose target cannot be sampled or has no density, such as another population. A smoothed start
-    is not the known law, and is treated as data.
-    """
+    """Return whether the model is a push-forward, by option or by source and target."""
+    # Data are modelled by pulling the target back. A start is pushed forward, and so is any source
+    # whose target cannot be sampled or has no density, such as another population. A smoothed start
+    # is not the known law, and is treated as data.
     target, still = objective.target, config.smooth_time == 0
     able = dataset.log_density is not None and dataset.sample is not None and still
     by_rows = still and (target is None or Capability.POTENTIAL not in target.provides)

@@ -25,7 +25,7 @@ def rival_of(prepared: Prepared, blocks: Sequence[FlowBlock], path: Path) -> Low
 
     Args:
         prepared: The run's data and parts.
-        blocks: Its maps.
+        blocks: The run's maps.
         path: A run directory, a file that ``Flow.save`` wrote, or a table with one column: the
             rival's log-density at each test row, in the data's units and in the data's order.
 

@@ -79,7 +79,7 @@ def compare_samples(
 
     Args:
         prepared: The run's data and parts, which can be compared.
-        blocks: Its maps.
+        blocks: The run's maps.
         level: Confidence level.
         most: Largest number of rows of either kind.
 

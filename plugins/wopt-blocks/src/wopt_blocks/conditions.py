@@ -1,4 +1,4 @@
-"""How many coordinates a block moves, when the last ones are conditions."""
+"""The number of coordinates that a block moves, when the last ones are conditions."""
 
 from __future__ import annotations
 

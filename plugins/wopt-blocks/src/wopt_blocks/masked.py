@@ -123,7 +123,7 @@ class MaskedNet(nn.Module):
         """Solve for the coordinates in order, each from the net's outputs of those before.
 
         Args:
-            y: What ``solve`` takes for every coordinate, shape ``(d, n)``.
+            y: Argument of ``solve`` for every coordinate, shape ``(d, n)``.
             c: Conditions, shape ``(k, n)``.
             solve: Called with a coordinate's outputs, ``(P, 1, n)``, and its y, ``(1, n)``; returns
                 its value and a second result, ``(1, n)`` both.

@@ -201,12 +201,10 @@ def _to_logits(
     of_length: Tensor,
     index: Tensor,
 ) -> None:
-    """Write the gradient by the logits z of a loss with these gradients by a bin's corner, length.
-
-    With p = softmax(z) and c = 1 - K LEAST, bin i starts at  c sum_{j<i} p_j + LEAST i  and has the
-    length  c p_i + LEAST,  so that dL/dz_j = c p_j (g_j - sum_k p_k g_k),
-    g_j = of_start [j < i] + of_length [j = i].
-    """
+    """Write the gradient by the logits z, from those by a bin's corner and length."""
+    # With p = softmax(z) and c = 1 - K LEAST, bin i starts at  c sum_{j<i} p_j + LEAST i  and has
+    # the length  c p_i + LEAST,  so that dL/dz_j = c p_j (g_j - sum_k p_k g_k),
+    # g_j = of_start [j < i] + of_length [j = i].
     k = shares.shape[1]
     least = LEAST * index.to(corner.dtype)  # a product with an integer would be float32
     mean = of_corner * (corner - least) + of_length * (length - LEAST)

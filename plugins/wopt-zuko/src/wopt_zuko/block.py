@@ -119,9 +119,7 @@ class ZukoBlock(wopt.FlowBlock):
         return self._tracked(x, torch.cat([y, c], 1) if c.shape[1] else y)
 
     def _tracked(self, x: Tensor, value: Tensor) -> Tensor:
-        """Return ``value``, detached where no gradient was asked for.
-
-        zuko enables gradients to differentiate polynomials; pushed particles would keep the graph.
-        """
+        """Return ``value``, detached where no gradient was asked for."""
+        # zuko enables gradients to differentiate polynomials; particles would keep the graph.
         asked = x.requires_grad or any(p.requires_grad for p in self.parameters())
         return value if asked and torch.is_grad_enabled() else value.detach()

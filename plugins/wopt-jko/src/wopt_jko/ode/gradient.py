@@ -94,16 +94,7 @@ def _laplacian(
     bends: list[Tensor],
     tangent: Tensor | None,
 ) -> Tensor:
-    """Return sum_l c_l . |grad z_l|^2, or that of the derivatives along a probe.
-
-    Args:
-        squares: |grad z_1|^2, shape ``(width,)``.
-        w1: W1^T, shape ``(m, width)``.
-        weights: W_l^T of the layers after the first.
-        slopes: s'(z_l), of all layers but the last.
-        bends: c_l.
-        tangent: The derivative of z_1 along the probe, shape ``(n, width)``.
-    """
+    """Return sum_l c_l . |grad z_l|^2, or that of the derivatives along a probe, shape ``(n,)``."""
     if not weights:
         return bends[0] @ squares
 

@@ -18,7 +18,7 @@ def by_rows(function: Callable[..., Tensor], numbers: int, *rows: Tensor) -> Ten
 
     Args:
         function: A function of tensors with n rows each, to shape ``(n,)``.
-        numbers: How many numbers the function holds for each row.
+        numbers: Count of numbers that the function holds for each row.
         rows: Its arguments, with n rows each.
     """
     size = max(1, _NUMBERS // numbers)
