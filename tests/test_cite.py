@@ -127,7 +127,7 @@ def test_a_run_without_certificate_has_no_bounds(command, finished):
 
 
 def test_no_run(command, tmp_path):
-    assert command("cite", tmp_path).is_mistake("no run directory")
+    assert command("cite", tmp_path).is_mistake("not a run directory")
 
 
 def test_a_plugin_brings_its_own(tmp_path, monkeypatch, session):

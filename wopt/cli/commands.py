@@ -15,11 +15,11 @@ from wopt.host import host
 __all__ = ["cli", "wants_help"]
 
 _OF_SEVERAL = ("run", "resume")
-"""What the processes that ``torchrun`` starts can do together."""
+"""Commands that the processes of ``torchrun`` can do together."""
 
 
 def wants_help(words: Sequence[str]) -> bool:
-    """Whether a command line asks what it could be, and so is for one process to answer.
+    """Return whether a command line asks for help, which one process answers.
 
     Example:
         >>> wants_help(["run", "--help"]), wants_help(["run", "help.toml"])
@@ -29,7 +29,7 @@ def wants_help(words: Sequence[str]) -> bool:
 
 
 class _Lazy(click.Group):
-    """A group that imports a subcommand only when it is asked for."""
+    """A group that imports a subcommand when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(host().registry.commands)

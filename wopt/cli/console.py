@@ -19,7 +19,7 @@ __all__ = ["RunTerminal"]
 
 
 class RunTerminal(Terminal):
-    """Shows a run on a terminal; on a pipe only the rows and the summary."""
+    """A listener that shows a run on a terminal; on a pipe only the rows and the summary."""
 
     def certificate(self, certificate: Any) -> None:
         """Print the certificate."""

@@ -33,7 +33,7 @@ __all__ = ["RunConfig", "described", "to_table", "validate"]
 def _usable_device(name: str) -> str:
     try:
         torch.empty(0, device=name)
-    # Which of these torch raises for a device that is not there depends on the device.
+    # The type of torch's error for a missing device depends on the device.
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"device {name!r} cannot be used here: {reason}") from None
@@ -47,7 +47,7 @@ def _certificate() -> Measurement | None:
 
 
 class RunConfig(Options):
-    """What ``wopt run`` reads. Any component may be given as a bare name.
+    """The configuration of a run. Any component may be given as a bare name.
 
     Example:
         >>> config = validate({"source": {"name": "toy", "shape": "moons"}, "seed": 3})
@@ -146,28 +146,28 @@ class RunConfig(Options):
 
     @property
     def block_specs(self) -> list[Spec]:
-        """The choice of each of the first steps, which waits for the dimension."""
-        # Typed as the interface for the schema; a table is turned into a choice.
+        """Blocks of the first steps, to be built when the dimension is known."""
+        # The field has the type of the interface for the schema, and holds specifications.
         return cast(Any, self.blocks or [self.block])
 
     def block_spec(self, step: int) -> Spec:
-        """Return the block's choice for a step: 0, 1, ..."""
+        """Return the specification of the block of a step: 0, 1, ..."""
         return self.block_specs[min(step, len(self.block_specs) - 1)]
 
 
 _INSIDE = {"step_size": "scheme", "iterations": "solver"}
-"""Where options belong that one may look for at the top."""
+"""Sections of options that users may write at the top."""
 
 
 def validate(table: dict[str, Any], where: str = "") -> RunConfig:
     """Return the validated configuration.
 
     Args:
-        table: As read from TOML.
+        table: Table as read from TOML.
         where: The file, for messages.
 
     Raises:
-        ConfigError: One line a mistake: its path, what is wrong, what is known.
+        ConfigError: The table has mistakes; the message has one line for each, with its path.
     """
     try:
         return RunConfig.model_validate(table)
@@ -178,7 +178,7 @@ def validate(table: dict[str, Any], where: str = "") -> RunConfig:
 
 
 def to_table(config: RunConfig) -> dict[str, Any]:
-    """Return the resolved table: every option with the value in force.
+    """Return the resolved table: every option with its value.
 
     Raises:
         PluginError: A component is not registered, so no file can name it.
@@ -190,7 +190,7 @@ def to_table(config: RunConfig) -> dict[str, Any]:
 
 
 def described(config: RunConfig) -> dict[str, Any]:
-    """Return what :func:`to_table` does; of a part that no file can hold the name alone.
+    """Return the table of :func:`to_table`, with only the name of parts that files cannot hold.
 
     Example:
         >>> config = validate({"source": {"name": "toy", "shape": "moons"}, "seed": 3})

@@ -1,4 +1,4 @@
-"""What the precision of training, and its compiler, go with."""
+"""Checks of the precision of training and of its compiler."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ __all__ = ["check_precision"]
 
 
 def check_precision(config: RunConfig) -> None:
-    """Raise unless ``run.precision`` and ``run.compile`` go with the other options.
+    """Raise unless ``run.precision`` and ``run.compile`` fit the other options.
 
     Raises:
-        ConfigError: Says with which they do not, and what to do.
+        ConfigError: They do not fit; the message names the other option, and a remedy.
     """
     precision, kind = config.run.precision, config.device.split(":")[0]
     if config.run.compile and config.run.shards is not None:

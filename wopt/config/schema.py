@@ -1,4 +1,4 @@
-"""The JSON Schema of all installed options, and commented configurations."""
+"""The JSON Schema of all installed options."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def installed(kind: str) -> dict[str, type[Component]]:
         try:
             cls = registry.load(kind, entry.qualified)
             components[registry.name_of(kind, cls)] = cls
-        except WoptError:  # listed as failed by `wopt plugins`
+        except WoptError:  # `wopt plugins` lists it as failed
             continue
     return components
 
@@ -69,7 +69,7 @@ def _shorthands(kind: Kind) -> list[dict[str, Any]]:
 
 
 def _resolve(node: Any, definitions: dict[str, Any]) -> Any:
-    """Turn the markers that components leave into references, and lift nested definitions."""
+    """Turn the markers of components into references, and lift nested definitions."""
     if isinstance(node, list):
         return [_resolve(item, definitions) for item in node]
     if not isinstance(node, dict):

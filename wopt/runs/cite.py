@@ -1,4 +1,4 @@
-"""What a run used and whom to cite for it, by component, bound and test."""
+"""Sources to cite for a run, by component, bound and test."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from wopt.store.directory import RunDirectory
 __all__ = ["ALWAYS", "Cited", "as_bibtex", "cited", "cited_by", "cited_component", "components"]
 
 _APART = ("plan", "certify", "measurements")
-"""Parts of a configuration that make no model: what they use is told by what they left."""
+"""Parts of a configuration that do not belong to the model; their results are cited instead."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Cited:
-    """One thing that a run used.
+    """One method or component that a run used.
 
     Attributes:
-        what: It, in words.
-        entries: Its sources by BibTeX key.
+        what: Name of the method or component.
+        entries: Sources of the method or component, by BibTeX key.
     """
 
     what: str
@@ -41,18 +41,18 @@ def cited(what: str, keys: Iterable[str], module: str = "wopt") -> Cited:
 
 
 ALWAYS = ("wopt", "cheng2024")
-"""The software, and the theory that it rests on."""
+"""Keys of the software and of the theory behind it."""
 
 
 def cited_by(path: Path | None = None) -> list[Cited]:
-    """Return what a run used, with whom to cite for it; without a run wopt and its paper.
+    """Return the sources of everything that a run used; without a run wopt and its paper.
 
     Args:
         path: A run directory, finished or not.
 
     Raises:
-        ConfigError: There is no run.
-        PluginError: A component cites a key that no file has.
+        ConfigError: The run does not exist.
+        PluginError: A component cites a key that is in no file of sources.
         RunError: The run is damaged.
 
     Example:
@@ -78,7 +78,7 @@ def cited_by(path: Path | None = None) -> list[Cited]:
 
 
 def components(value: Any) -> Iterator[Component | Spec]:
-    """Yield every component that a configuration names, those inside of others too.
+    """Yield every component that a configuration names, including nested ones.
 
     Example:
         >>> from wopt.component import name_of
@@ -105,7 +105,7 @@ def components(value: Any) -> Iterator[Component | Spec]:
 
 
 def as_bibtex(cited: Iterable[Cited]) -> str:
-    """Return BibTeX: each entry once, below a comment with what it was used for.
+    """Return BibTeX: each entry once, below a comment on its use.
 
     Example:
         >>> print(as_bibtex([Cited("a scheme", find(["cheng2024"]))]).splitlines()[1])

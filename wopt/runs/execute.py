@@ -1,4 +1,4 @@
-"""Making a run: begin or go on, save every step, end with results whatever happens."""
+"""Making a run: begin or resume it, save every step, and write results at the end."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ from wopt.train.remember import remembering
 __all__ = ["begin", "resume", "run", "versions"]
 
 _REPORT, _PANELS = 0.9, 0.12
-"""Processor seconds of a report, and of a step's panels in it."""
+"""CPU seconds of a report, and of a step's panels in it."""
 
 SAMPLES = 2000
-"""Rows of ``samples.npy``."""
+"""Number of rows of ``samples.npy``."""
 
 _GO_ON = "go on with `wopt resume {}`"
 
@@ -78,13 +78,13 @@ def _alone(config: RunConfig) -> Prepared:
 def begin(
     prepared: Prepared, out: Path, listener: Listener = SILENT, *, report: bool = True
 ) -> RunResult:
-    """Make a run in a new directory and return what ``result.json`` holds.
+    """Make a run in a new directory and return its result, as in ``result.json``.
 
     Args:
         prepared: The run, ready to begin.
         out: The run directory, which must not hold a run yet.
-        listener: Told of progress.
-        report: Write the page, which `wopt report` can do later.
+        listener: Receives messages on progress.
+        report: Whether to write the page, which `wopt report` can do later.
 
     Raises:
         UserError: The configuration, data or parts cannot be used; nothing is written then.
@@ -106,7 +106,7 @@ def begin(
 
 
 def _first(directory: RunDirectory, prepared: Prepared) -> State:
-    """Write what a run begins with, and return its state before the first step."""
+    """Write the files of a run's beginning, and return the state before the first step."""
     dataset = _dataset(prepared)
 
     def write() -> None:
@@ -121,21 +121,21 @@ def _first(directory: RunDirectory, prepared: Prepared) -> State:
 
 
 def resume(out: Path, listener: Listener = SILENT, *, report: bool = True) -> RunResult:
-    """Go on from the last finished step, to the same bits (CPU) as an unbroken run.
+    """Continue from the last finished step, with the same bits (CPU) as an unbroken run.
 
-    A run that has ended is only given its results and report anew.
+    For a finished run, only results and report are written again.
 
     Raises:
-        BusyError: Another process makes it.
+        BusyError: Another process is making the run.
         DamagedError: The directory is damaged.
-        UserError: There is no run, its data are gone, or they are others.
+        UserError: The run does not exist, or its data are missing or changed.
     """
     began = time.perf_counter(), time.process_time()
     directory = RunDirectory(out)
     config = validate(directory.read_config(), str(directory.config))
     with carried_out(config, out), _claimed(directory):
         prepared = _alone(config)
-        # The first process has all rows, whatever others hold.
+        # The first process has all rows, whatever the others hold.
         loaded = prepared.loaded or _dataset(prepared)
         changed = of_first(lambda: check_data(directory, config.source, loaded))
         prepared = hold(prepared)
@@ -144,14 +144,14 @@ def resume(out: Path, listener: Listener = SILENT, *, report: bool = True) -> Ru
         if team().agreed(directory.begun):
             state = load_state(directory, config, dataset.dim, dataset.condition, start)
             by_first(lambda: settle(directory, config))
-        else:  # it was killed before its first state was written
+        else:  # the run was killed before its first state was written
             state = _first(directory, prepared)
         return _completed(directory, config, prepared, state, listener, began, report, changed)
 
 
 @contextlib.contextmanager
 def _claimed(directory: RunDirectory, *, new: bool = False) -> Iterator[None]:
-    """Keep processes that are not of this run from writing here."""
+    """Keep processes of other runs from writing here."""
     with contextlib.ExitStack() as held:
 
         def claim() -> None:
@@ -188,11 +188,7 @@ def _completed(
 
 
 def _check_readable(table: dict[str, Any], out: Path) -> None:
-    """Raise for a configuration that no file can hold: nobody could read such a run back.
-
-    Raises:
-        ConfigError: A part is a Python object without a name.
-    """
+    """Raise if the configuration cannot be written to a file, so that no run could be read back."""
     try:
         validate(table)
     except UserError as error:
@@ -203,13 +199,13 @@ def _check_readable(table: dict[str, Any], out: Path) -> None:
 
 
 def _dataset(prepared: Prepared) -> Dataset:
-    """Return the data, which every run that has a directory was made from."""
+    """Return the data, which every run with a directory has."""
     assert prepared.dataset is not None
     return prepared.dataset
 
 
 class _Execution:
-    """One stretch of work on a run, from a state to its end."""
+    """Work on a run from a state to its end."""
 
     def __init__(
         self,
@@ -232,7 +228,7 @@ class _Execution:
         self.listener = with_tracker(told, config.tracker)
 
     def changed(self, note: str) -> None:
-        """Say that the data have changed: now, in the log, and in the certificate."""
+        """Report changed data: now, in the log, and in the certificate."""
         self.notes = (note,)
         self.listener.warn(note)
 
@@ -261,14 +257,14 @@ class _Execution:
     def _measured(
         self, ended: Ended, earlier: tuple[float, float], seen: dict[str, Any]
     ) -> RunResult:
-        """Measure and write the results: on this process alone, the others have ended."""
+        """Measure and write the results, on this process alone, since the others have ended."""
         self.listener.phase("measuring on test data, drawing samples")
         trained = time.process_time()
         prepared, state = audited(self.prepared, ended.state)
         blocks = self._blocks()
         if prepared is not self.prepared:
             blocks = [block.double() for block in blocks]
-        # Test rows go through the audited maps once, for the figures and for the certificate.
+        # Test rows go through the audited maps once, for the scores and for the certificate.
         known = remembering(blocks, parts=False)
         run = FinishedRun(
             prepared, state, self.listener, self.directory, known, lower=ended.lower,
@@ -305,7 +301,7 @@ class _Execution:
         known: list[FlowBlock],
         measured: Measured,
     ) -> RunResult:
-        """Measure on test data, draw samples and save what the pictures need."""
+        """Measure on test data, draw samples and save the data of the pictures."""
         dataset = _dataset(prepared)
         test = particles_of(dataset, dataset.test, prepared.config, known=False)
         result = evaluate(prepared, known, test)
@@ -313,7 +309,7 @@ class _Execution:
         flow = in_own_units(self.prepared.flow(blocks), target)
         try:
             samples = flow.sample(SAMPLES, generator=generator(self.config.seed, "samples"))
-        except WoptError as error:  # a model without samples is told of, not a failed run
+        except WoptError as error:  # a model without samples does not make the run fail
             self.log.write(f"no samples: {error}")
         else:
             with replacing(self.directory.samples) as temporary:

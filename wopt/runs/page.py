@@ -1,4 +1,4 @@
-"""The page of a solve from Python: what ``wopt run`` leaves as report.html, from memory."""
+"""The report page of a solve from Python, as ``wopt run`` writes report.html."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def write_page(solution: Solution, path: Path, certificate: Any = None) -> Path:
     """Write a page of a solution's steps and pictures, see :meth:`Solution.report`.
 
     Raises:
-        CapabilityError: It was solved from particles: there are no rows to show.
+        CapabilityError: The solve began with particles, so there are no rows to show.
         RunError: The page cannot be written.
     """
     prepared = solution.prepared
@@ -51,7 +51,7 @@ def write_page(solution: Solution, path: Path, certificate: Any = None) -> Path:
         cpu_seconds=sum(r.cpu_seconds for r in solution.history),
     )
     figures = collect(solution.flow, data, seed, objective.target, truth=is_truth(objective))
-    # The page is made of a run directory, which is not kept.
+    # The page is made from a run directory, which is not kept.
     with tempfile.TemporaryDirectory() as folder:
         run = RunDirectory(Path(folder) / (path.stem or "report"))
         run.path.mkdir()
@@ -68,7 +68,7 @@ def write_page(solution: Solution, path: Path, certificate: Any = None) -> Path:
 
 
 def _names(solution: Solution) -> dict[str, object]:
-    """Return what the page says of the parts: rows in memory have no place in a file."""
+    """Return the parts' names for the page, since rows in memory cannot be in a file."""
     prepared, problem = solution.prepared, solution.problem
     parts = {"objective": problem.objective, "scheme": problem.scheme}
     named: dict[str, object] = {key: {"name": name_of(part)} for key, part in parts.items()}

@@ -1,4 +1,4 @@
-"""Evidence: on which particles a run is certified, never on those that it was trained on."""
+"""The particles on which a run is certified: never those that it was trained on."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from wopt_certify.score import obeys_stein, score_of
 __all__ = ["as_test", "evidence_of", "is_scored"]
 
 _COPIES = 6
-"""Of the particles that there are at a time, at the least."""
+"""Number of copies of the particles that exist at a time, at the least."""
 
 _PAIRWISE_ROWS = 4000
-"""Particles at most where the energy is no mean over particles, so its cost may be quadratic."""
+"""Most particles where the energy is not a mean over them, so that its cost may be quadratic."""
 
 
 def evidence_of(
     prepared: Prepared, particles: Particles | None, effort: Effort, scored: bool
 ) -> Evidence:
-    """Return what a certificate is measured on.
+    """Return the particles of a certificate, shape ``(n, d)``, with their score if asked for.
 
     Args:
         prepared: The run's data and parts.
-        particles: Those that were asked for; ``None`` leaves the choice to the run: held-out rows,
-            or fresh draws of its start.
-        effort: How many.
+        particles: Particles to use; ``None`` leaves the choice to the run: held-out rows, or fresh
+            draws of its start.
+        effort: Numbers of particles and rows.
         scored: Whether the start's score is pushed through the maps too.
     """
     if particles is not None:
@@ -56,10 +56,8 @@ def _given(prepared: Prepared, at: Particles, origin: str) -> Evidence:
 
 
 def _evidence(prepared: Prepared, raw: Dataset, effort: Effort, scored: bool) -> Evidence:
-    """Choose the particles: test rows, where more are wanted fresh draws or other held-out rows.
-
-    Never training rows: the maps were fitted to them, so their residual is too small.
-    """
+    """Return test rows or, if more are needed, fresh draws or other held-out rows."""
+    # Never training rows: the maps were fitted to them, so their residual is too small.
     config, count = prepared.config, effort.particles
     objective = prepared.problem.objective
     if objective.contributions(prepared.valid.rows(slice(2))) is None:
@@ -74,7 +72,7 @@ def _evidence(prepared: Prepared, raw: Dataset, effort: Effort, scored: bool) ->
         else:
             drawn = torch.cat([raw.test, raw.valid])[:count]
             origin = "test and validation rows"
-    # All are made particles and some are taken, so that those that judge are the same to the bit.
+    # All rows become particles before some are taken, so that judging rows are equal to the bit.
     start = as_test(raw, drawn, config)
     score, remarks = None, tuple[str, ...]()
     if scored:
@@ -92,13 +90,13 @@ def _evidence(prepared: Prepared, raw: Dataset, effort: Effort, scored: bool) ->
 
 
 def as_test(raw: Dataset, rows: Tensor, config: RunConfig) -> Dataset:
-    """Return the dataset with these rows for its test rows, smoothed as the run's are."""
+    """Return the dataset with test rows ``rows``, shape ``(n, d)``, smoothed like the run's."""
     part = dataclasses.replace(raw, train=rows[:1], valid=rows[:1], test=rows)
     return smooth_dataset(part, config.smooth_time, derive(config.seed, "certify", "smooth"))
 
 
 def is_scored(prepared: Prepared, options: Certify) -> bool:
-    """Return whether the start's score is to be pushed through the maps: it has to be known."""
+    """Return whether the start's score is known and is pushed through the maps."""
     wanted = options.score_rows != 0 and prepared.config.smooth_time == 0
     needed = bool(Capability.LOG_DET & prepared.problem.objective.needs)
     dataset = prepared.dataset
@@ -106,9 +104,9 @@ def is_scored(prepared: Prepared, options: Certify) -> bool:
 
 
 def _score(dataset: Dataset, rows: Tensor) -> tuple[Tensor | None, tuple[str, ...]]:
-    """Return the start's score in the flow's coordinates at the rows, or why there is none."""
+    """Return the start's score in the flow's coordinates at the rows, or a remark on why not."""
     assert dataset.log_density is not None
-    left_out = "The pushed score is left out, so eps is what test fields see: "
+    left_out = "The pushed score is left out, so eps is that of test fields: "
     density, back = dataset.log_density, dataset.transform.inverse_matrix
     if dataset.transform.row_log_det(rows[:1]) is not None:  # no affine map of the score
         inside = log_density_of(dataset)

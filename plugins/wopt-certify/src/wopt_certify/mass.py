@@ -1,4 +1,4 @@
-"""Whether a run's model integrates to one, told first of all where it does not."""
+"""The integral of a model's density, which should be one."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from wopt_certify.total_mass import MOST_DIMENSIONS, TotalMass, total_mass
 __all__ = ["mass_of", "with_mass"]
 
 _ROWS, _DRAWS = 500, 2000
-"""Rows of data, and of the model, that say where its density is; draws that integrate it."""
+"""Numbers of rows of data, and of the model, that locate its density, and of draws."""
 
 _LEAST_DRAWS = 250
 _LEFT_OUT = (
-    "Whether the model's density integrates to one was not looked at: the budget does not pay for "
+    "Whether the model's density integrates to one was not checked: the budget is too small for "
     f"the least, {_LEAST_DRAWS} draws (`wopt certify --budget` tries harder)."
 )
 _TRIAL = 32
 _SHARE = 0.05
-"""Of a certificate's budget, which this may take."""
+"""Fraction of a certificate's budget that this may take."""
 
 
 def with_mass(
@@ -41,16 +41,16 @@ def with_mass(
     told: Listener,
     counts: tuple[int, int] | None = None,
 ) -> Certificate:
-    """Return the certificate with the model's mass; where that is not one the headline says so.
+    """Return the certificate with the model's mass; the headline says if that is not one.
 
-    It is left out where the certificate's budget is too small.
+    The mass is left out where the certificate's budget is too small.
 
     Args:
-        certificate: Of the run.
+        certificate: The run's certificate.
         prepared: The run's data and parts.
-        blocks: Its maps.
-        told: Warned where the mass is not one.
-        counts: Draws and rows of the model, instead of what the budget allows.
+        blocks: The run's maps.
+        told: Listener that is warned if the mass is not one.
+        counts: Numbers of draws and of rows of the model, instead of those that the budget allows.
     """
     try:
         budget = certificate.effort.budget
@@ -76,21 +76,20 @@ def mass_of(
     seconds: float | None = None,
     counts: tuple[int, int] | None = None,
 ) -> TotalMass | str | None:
-    """Return the integral of the model's audited density, where that can be estimated.
+    """Return the integral of the model's audited density, or ``None`` where it cannot be estimated.
 
-    Where there is no time for it, that is said.
-
-    It cannot in many dimensions, where the density is not known, is conditional, or has columns
-    that are discrete or end somewhere.
+    Without enough time the result is a note. The integral cannot be estimated in many dimensions,
+    or if the density is unknown or conditional, or has columns that are discrete or bounded.
 
     Args:
         prepared: The run's data and parts.
-        blocks: Its maps.
-        seconds: CPU seconds that it may take; ``None`` for any.
-        counts: Draws and rows of the model, whatever they take; no draws leave it out.
+        blocks: The run's maps.
+        seconds: Budget in CPU seconds; ``None`` for no limit.
+        counts: Numbers of draws and of rows of the model, whatever time they take; zero draws leave
+            it out.
 
     Raises:
-        WoptError: Rows cannot be carried through the maps.
+        WoptError: Rows cannot be mapped.
     """
     flow, seed = prepared.flow(blocks), derive(prepared.config.seed, "mass")
     if flow.dim > MOST_DIMENSIONS or flow.condition or not _has_density(prepared, flow):
@@ -117,7 +116,7 @@ def mass_of(
 
 
 def _affordable(work: Callable[[], Any], most: int, seconds: float | None) -> int:
-    """Return how many rows half of the time allows, by what a few of them cost."""
+    """Return the number of rows that half of the time allows, by timing a few."""
     if seconds is None:
         return most
     began = time.process_time()

@@ -1,4 +1,4 @@
-"""A rival by name: another run, a saved flow or a file of log-densities challenges a run."""
+"""Rivals of a run: another run, a saved flow or a file of log-densities."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ __all__ = ["rival_of"]
 
 
 def rival_of(prepared: Prepared, blocks: Sequence[FlowBlock], path: Path) -> LowerSide:
-    """Return what KL(data | model) is at least, by what a rival says of the run's test rows.
+    """Return a lower bound of KL(data | model), by a rival's log-densities at the test rows.
 
     Args:
         prepared: The run's data and parts.
-        blocks: Its maps.
+        blocks: The run's maps.
         path: A run directory, a file that ``Flow.save`` wrote, or a table with one column: the
             rival's log-density at each test row, in the data's units and in the data's order.
 
     Raises:
         DataError: The rival does not score these rows.
-        CapabilityError: The run's model has no density of data.
+        CapabilityError: The run is not a model of data with a density.
     """
     dataset, target = prepared.dataset, prepared.problem.objective.target
     known = target is not None and Capability.NORMALISED in target.provides
     if dataset is None or prepared.pushes or not known:
         raise CapabilityError(
-            "a rival challenges models of data with a density, and this is none: there are no test "
-            "rows that both could score"
+            "a rival challenges models of data with a density, and this is not one: no test "
+            "rows can be scored by both"
         )
     own = prepared.flow(blocks).log_prob(dataset.test, audit=True).double().cpu()
     groups = None if dataset.groups is None else dataset.groups[2]

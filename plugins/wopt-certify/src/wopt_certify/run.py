@@ -1,4 +1,4 @@
-"""Certifying a run: on which particles, from what is on disk, and where it is written."""
+"""Certifying runs."""
 
 from __future__ import annotations
 
@@ -52,20 +52,20 @@ def certify_run(
     again: bool = False,
     listener: Listener = SILENT,
 ) -> Certificate:
-    """Certify a run directory anew, write ``certificate.json`` and return what it holds.
+    """Certify a run directory, write ``certificate.json`` and return the certificate.
 
     Args:
         path: The run directory.
-        options: Options of [certify] to use instead of the run's.
-        seconds: CPU seconds that it may take, instead of a share of training's.
+        options: Options of [certify] that replace the run's.
+        seconds: Budget in CPU seconds, instead of a fraction of training's.
         against: A rival: another run, a saved flow, or a table of its log-densities at the test
-            rows, which then stands for the challengers.
-        again: With the effort that the certificate there records, so that its numbers repeat.
-        listener: Told of the work.
+            rows, which then replaces the challengers.
+        again: Whether to repeat the recorded effort of the existing certificate, for equal numbers.
+        listener: Receives messages on progress.
 
     Raises:
-        UserError: There is no run, it has no finished step, its data are gone or others.
-        DamagedError: It is damaged.
+        UserError: The run does not exist, has no finished step, or its data are missing or changed.
+        DamagedError: The run is damaged.
     """
     directory = RunDirectory(path)
     table = directory.read_config()
@@ -97,12 +97,12 @@ def certify_run(
 
 @dataclasses.dataclass(frozen=True)
 class Recorded:
-    """With what a certificate was made.
+    """The recorded effort of a certificate.
 
     Attributes:
-        effort: It.
-        tries: What challengers were tried, where there were some.
-        mass: Draws and rows with which the model's density was integrated; none where it was not.
+        effort: Effort of the measurements.
+        tries: Challengers that were tried, or ``None``.
+        mass: Numbers of draws and rows that integrated the model's density; zeros if none did.
     """
 
     effort: Effort
@@ -111,11 +111,7 @@ class Recorded:
 
 
 def _recorded(directory: RunDirectory) -> Recorded:
-    """Return with what a run's certificate was made.
-
-    Raises:
-        UserError: There is none.
-    """
+    """Return the recorded effort of a run's certificate, or raise if there is no certificate."""
     made = read_document(directory.certificate, Certificate)
     if made is None:
         raise UserError(f"{directory.path} has no certificate that could be repeated")
@@ -128,13 +124,13 @@ def _effort_of(made: Certificate) -> Recorded:
 
 
 def kept_effort(made: Certificate | None, options: Certify, step: int) -> Recorded | None:
-    """Return with what the certificate of a run that has ended was made, so that it repeats.
+    """Return the recorded effort of a finished run's certificate, so that it can be repeated.
 
-    Efforts are chosen by the clock: another one would be another certificate of the same run.
+    Efforts depend on the clock: another effort would give another certificate of the same run.
 
     Args:
-        made: The certificate that is there, if there is one.
-        options: What is asked for now; where that is something else there is none.
+        made: The existing certificate, or ``None``.
+        options: Present options; if they do not fit the recorded effort, the result is ``None``.
         step: Number of the run's last step.
     """
     if made is None or not made.steps or made.steps[-1].step != step:
@@ -167,12 +163,12 @@ def certify_finished(
 
 @dataclasses.dataclass(frozen=True)
 class Carried:
-    """What a run has done before it is certified.
+    """Work that was done before the certificate.
 
     Attributes:
-        blocks: Its maps, which remember the audited images of all test rows.
-        seconds: Processor seconds since training, with those of the report to come: a part of the
-            budget.
+        blocks: The run's maps, which remember the audited images of all test rows.
+        seconds: CPU seconds since training, including those of the report to come; they count
+            towards the budget.
     """
 
     blocks: list[FlowBlock]
@@ -181,17 +177,13 @@ class Carried:
 
 @contextlib.contextmanager
 def _solvable() -> Iterator[None]:
-    """Say of equations without a solution that there is no certificate; the run stands.
-
-    Raises:
-        CertificateError: Equations of a measurement are singular, or not finite.
-    """
+    """Turn an error of linear algebra into a CertificateError."""
     try:
         yield
     except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
         raise CertificateError(
-            "particles lie so that what is fitted to them has no solution "
-            f"({str(error).removeprefix('torch.')[:200]}): values that are many sizes apart, or as "
+            "the equations that fit the particles have no solution "
+            f"({str(error).removeprefix('torch.')[:200]}): values of very different sizes, or as "
             "many columns as rows. Take logarithms, more rows, or a stop after fewer steps"
         ) from error
 
@@ -213,17 +205,17 @@ def certify(
 
     Args:
         prepared: The run's data and parts.
-        state: With its maps, and a record a map.
-        listener: Told of the work, and beforehand of what it will cost.
-        particles: At the start, not trained on, to measure on instead of the run's choice.
-        settings: How it is measured, instead of by the run's ``[certify]``.
-        lower: What challengers found already.
+        state: The state, with its maps and a record for each map.
+        listener: Receives messages on progress and, beforehand, on cost.
+        particles: Particles of the start, not trained on, to use instead of the run's choice.
+        settings: Options that replace the run's ``[certify]``.
+        lower: Lower side that challengers have already found.
         seconds: CPU seconds that it may take, instead of a share of training's.
-        recorded: With what to make it, instead of what fits the budget.
-        carried: What was done already.
+        recorded: Effort to repeat, instead of one that fits the budget.
+        carried: Work that was already done.
 
     Raises:
-        CertificateError: What is fitted to the particles has no solution.
+        CertificateError: Equations that fit the particles have no solution.
         UserError: The run has no steps.
     """
     if not state.blocks:
@@ -238,7 +230,7 @@ def certify(
     else:
         effort = recorded.effort
     listener.phase(effort.text)
-    # Challengers, resolutions and certificate look at the same rows.
+    # Challengers, resolutions and certificate use the same rows.
     known = remembering(state.blocks if carried is None else carried.blocks, parts=True)
     resolution = tuple[Resolution, ...]()
     if scope.challenged:
@@ -269,7 +261,7 @@ def _scope(
     particles: Particles | None,
     carried: Carried | None,
 ) -> Scope:
-    """Return what can be measured of a run: on given particles first-order errors alone."""
+    """Return which measurements are possible; on given particles first-order errors alone."""
     data, rows = prepared.dataset, _rows(prepared, particles)
     if particles is not None or data is None:
         return Scope(rows=rows)
@@ -283,7 +275,7 @@ def _scope(
 
 
 def _rows(prepared: Prepared, particles: Particles | None) -> int | None:
-    """Return how many particles there are to measure on; ``None`` where they can be drawn."""
+    """Return the number of particles for measuring; ``None`` where they can be drawn."""
     data = prepared.dataset
     if particles is not None or data is None:
         return len(prepared.valid if particles is None else particles)
@@ -293,7 +285,7 @@ def _rows(prepared: Prepared, particles: Particles | None) -> int | None:
 def _budget(
     state: State, settings: Certify, seconds: float | None, carried: Carried | None
 ) -> float:
-    """Return the seconds that a certificate may take; 0 for any."""
+    """Return the budget of a certificate in CPU seconds; 0 for no limit."""
     if seconds is not None or not settings.budget:
         return seconds or 0.0
     trained = sum(record.cpu_seconds for record in state.records)
@@ -304,7 +296,7 @@ def _budget(
 def _challenged(
     match: Challenge, seconds: float | None, level: float, tries: Tries | None, listener: Listener
 ) -> LowerSide | None:
-    """Return the lower side; where it cannot be had the certificate says so, and the run stands."""
+    """Return the lower side, or ``None`` with a warning where it fails."""
     if seconds is None:
         return None
     listener.phase("challenging the model")
@@ -318,7 +310,7 @@ def _challenged(
 def _compared(
     certificate: Certificate, prepared: Prepared, blocks: Sequence[FlowBlock], listener: Listener
 ) -> Certificate:
-    """Return the certificate with what two-sample tests say of the samples, if there is time."""
+    """Return the certificate with two-sample tests of the samples, if there is time."""
     if not certificate.effort.two_sample:
         return certificate
     listener.phase("comparing samples with held-out rows")

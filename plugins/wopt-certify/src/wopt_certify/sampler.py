@@ -1,4 +1,4 @@
-"""The headline of a sampler whose target is not normalised: what its weights say of KL."""
+"""The headline of a sampler whose target is not normalised: KL by its weights."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["with_sampler"]
 
 
 def with_sampler(certificate: Certificate, directory: RunDirectory) -> Certificate:
-    """Return the certificate with KL(model | target) = log Z - ELBO, where nothing better is known.
+    """Return the certificate with KL(model | target) = log Z - ELBO, if no better one is known.
 
-    log Z is that by importance sampling, so the figure is an estimate, and says whether the
+    log Z is that by importance sampling, so the value is an estimate, and the text says whether the
     weights can be trusted.
 
     Args:
-        certificate: Of the run.
-        directory: Of the run, whose results hold what was measured of the sampler.
+        certificate: The run's certificate.
+        directory: The run directory, whose results include those of the sampler.
     """
     result = read_document(directory.result, RunResult)
     if result is None or result.sampler is None:

@@ -1,4 +1,4 @@
-"""A certificate on the terminal: the headline, a row a step, then what it rests on."""
+"""A certificate on the terminal: a table of steps, the headline, then details."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def show(certificate: Certificate, console: Console | None = None) -> None:
 
     Args:
         certificate: The certificate.
-        console: Where to.
+        console: Console to print on; by default the terminal.
     """
     to = console or Console(highlight=False)
     to.print(_table(certificate))

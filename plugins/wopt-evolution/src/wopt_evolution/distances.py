@@ -1,4 +1,4 @@
-"""Distances of an evolution from its exact solution, on held-out particles."""
+"""Computing distances of an evolution from its exact solution, on held-out particles."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from wopt.store.distances import Distances
 __all__ = ["distances"]
 
 _DRAWS = 20_000
-"""Of the exact law, where particles cannot be carried by it."""
+"""Number of draws of the exact law, where it cannot carry particles."""
 
 Density = Callable[[Tensor], Tensor]
 
@@ -33,17 +33,17 @@ def distances(
     time: float,
     generator: torch.Generator,
 ) -> Distances:
-    """Return how far particles, and the density of the law they stand for, are from the exact one.
+    """Return the distances of particles, ``(n, d)``, and their law from the exact law.
 
     Args:
-        exact: What is known of it.
+        exact: The exact laws.
         start: The particles at time 0.
-        now: The same at ``time``, in the same order.
-        density: The log-density of their law at any points; it may raise
-            :class:`~wopt.errors.WoptError` where that is not known.
-        step: Steps made.
-        time: t.
-        generator: Draws from the exact law, where it carries no particles.
+        now: The same particles at ``time``, in the same order.
+        density: The log-density of their law at points ``(n, d)``; it may raise
+            :class:`~wopt.errors.WoptError` where it is not known.
+        step: Number of steps made.
+        time: Time t.
+        generator: Generator of draws from the exact law, where it cannot carry particles.
     """
     numbers = _second_moments(exact, now, time)
     carried = None if exact.carry is None else exact.carry(start.points.double(), time)
@@ -79,7 +79,7 @@ def _divergences(
     density: Density,
     source: torch.Generator,
 ) -> dict[str, float]:
-    """Return KL from p* by particles of p, and back by those that it carries, or by draws."""
+    """Return KL(p | p*), and KL(p* | p) by carried particles or by draws."""
     numbers = _named("kl", log_ratio, now)
     draws = law.sample(_DRAWS, now.dim, source) if carried is None else carried
     try:
@@ -88,7 +88,7 @@ def _divergences(
         return numbers
     if carried is not None:
         numbers |= _named("kl_back", back, now)
-        # Row by row, since the particles are paired: their noise is common, and cancels.
+        # Computed by row, since the noise of paired particles is common and cancels.
         return numbers | _named("sym_kl", log_ratio + back, now)
     numbers |= _named("kl_back", back)
     error = math.hypot(numbers["kl_error"], numbers["kl_back_error"])

@@ -1,4 +1,4 @@
-"""An evolution as a run goes on: its particles at asked times, and how far it is from exact."""
+"""Snapshots of an evolution during its run, and their distances from the exact solution."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ __all__ = ["Evolution", "check_exact"]
 
 
 def check_exact(prepared: Prepared) -> None:
-    """Raise where an exact solution is named and the run does not go its way.
+    """Raise if an exact solution is named that does not apply to the run.
 
     Raises:
-        ConfigError: The model is pulled back, the source is preprocessed, or the solution knows
-            nothing of this start and objective.
+        ConfigError: The model is pulled back, the source is preprocessed, or the solution does not
+            treat this start and objective.
     """
     config, data = prepared.config, prepared.dataset
     if config.exact is None:
@@ -50,11 +50,11 @@ def check_exact(prepared: Prepared) -> None:
 
 
 class Evolution(Watch):
-    """Looks at the held-out particles of a run at asked times and at its end.
+    """Snapshots of a run's held-out particles, at the configured times and at its end.
 
     Args:
-        directory: Where snapshots are kept.
-        prepared: The run.
+        directory: Directory in which snapshots are kept.
+        prepared: The run's data and parts.
     """
 
     def __init__(self, directory: RunDirectory, prepared: Prepared) -> None:
@@ -67,14 +67,14 @@ class Evolution(Watch):
         self.asked = self.config.snapshots.times is not None or exact is not None
 
     def see(self, state: State) -> None:
-        """Keep a snapshot if the state stands at a time that was asked for."""
+        """Keep a snapshot if the state is at a configured time."""
         time = elapsed(state.records)
         if self._is_asked(time):
-            with alone():  # only the first process looks
+            with alone():  # only in the first process
                 self._keep(state, time)
 
     def end(self, state: State) -> dict[str, Any]:
-        """Keep the last snapshot, and return how far the evolution was from exact, by time."""
+        """Keep the last snapshot, and return the distances from the exact solution, by time."""
         by_time = self._by_time(state) if self.asked else ()
         return {"exact": by_time[-1] if by_time else None, "exact_by_time": by_time}
 
@@ -84,7 +84,7 @@ class Evolution(Watch):
         for path in self.directory.snapshots():
             step = int(path.stem)
             if step != state.step and not self._is_asked(elapsed(state.records[:step])):
-                path.unlink()  # of an end from which the run went on
+                path.unlink()  # the last one of a run that was continued
         return tuple(
             _distances_of(path) for path in self.directory.snapshots() if self.exact is not None
         )
@@ -128,11 +128,7 @@ class Evolution(Watch):
 
 
 def _distances_of(path: Path) -> Distances:
-    """Return the distances that a snapshot keeps.
-
-    Raises:
-        DamagedError: It does not.
-    """
+    """Return the distances in a snapshot, or raise if they are missing."""
     metadata = read_tensors(path)[1]
     try:
         return Distances.from_dict(parsed_json(metadata["distances"]))

@@ -1,4 +1,4 @@
-"""What is measured of a flow through populations in time, at the end of its run."""
+"""Measurements of a flow through populations in time, at the end of its run."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ __all__ = ["judged"]
 
 
 def judged(config: RunConfig, flow: Flow, listener: Listener) -> PopulationsReport | None:
-    """Return what arrives at each population, and guesses of what was left out.
+    """Return distances of carried rows from each population, and from those left out.
 
     Args:
         config: The run's options.
-        flow: Its model.
-        listener: Warned if the source cannot tell: the run stands without.
+        flow: The run's model.
+        listener: Warned if the measurement fails, which does not fail the run.
 
     Returns:
-        The source's report; ``None`` where it knows no populations, or could not tell.
+        The source's report; ``None`` if it has no populations or the measurement fails.
     """
     source, blocks = config.source, len(flow.blocks)
     snapshots = source.snapshots()
@@ -34,13 +34,14 @@ def judged(config: RunConfig, flow: Flow, listener: Listener) -> PopulationsRepo
     clock = snapshots.clock(blocks)
 
     def carry(x: Tensor, begin: float, time: float) -> Tensor:
+        """Return rows x, shape ``(n, d)``, of one time at another."""
         return at_times(flow, clock, x, begin, [time])[0][0].cpu()
 
     try:
         return source.judge(carry, blocks, derive(config.seed, "populations"))
     except WoptError as error:
         why = str(error)
-    except Exception as error:  # of a plugin, after all that is dear has been done
+    except Exception as error:  # an error of a plugin must not lose the finished run
         why = f"{culprit(error) or 'wopt'}: {in_words(error)}"
     listener.warn(f"populations are not judged: {why}")
     return None

@@ -30,19 +30,19 @@ def write_times(
     *,
     velocities: bool,
 ) -> int:
-    """Write particles at some times, and return how many rows there are.
+    """Write particles at some times, and return the number of rows.
 
     Args:
-        run: Read from the directory.
-        directory: For messages.
-        out: npy, csv or parquet.
-        number: How many particles.
-        times: At each of which every particle has a row.
-        seed: Of the choice of rows that begin.
-        velocities: Also write them.
+        run: The run, read from the directory.
+        directory: The run directory, for messages.
+        out: The file to write: npy, csv or parquet.
+        number: Number of particles.
+        times: Times at each of which every particle has a row.
+        seed: Seed of the choice of rows at the beginning.
+        velocities: Whether to write velocities too.
 
     Raises:
-        CapabilityError: The run's steps have no times that its particles go through.
+        CapabilityError: The run's steps do not have times.
         ConfigError: No time is given.
         DataError: A time is not covered, or the data are not those of the run.
     """
@@ -51,7 +51,7 @@ def write_times(
     snapshots, draw = run.config.source.snapshots(), torch.Generator().manual_seed(seed)
     if snapshots is None:
         clock, begin = _clock_of_evolution(run, directory), 0.0
-        clock.place(min(times))  # before anything is carried
+        clock.place(min(times))  # raises before any work
         rows = run.flow.base.sample(number, draw)
     else:
         clock = snapshots.clock(len(run.flow.blocks))
@@ -92,7 +92,7 @@ def _rows_of_population(
     number: int,
     draw: torch.Generator,
 ) -> tuple[float, Tensor]:
-    """Return when the last population at or before a time was, and rows of it."""
+    """Return the time of the last population at or before ``time``, and rows of it."""
     source = run.config.source
     check_data(RunDirectory(directory), source, source.loaded(derive(run.config.seed, "source")))
     begin, rows = snapshots.before(time)

@@ -1,4 +1,4 @@
-"""Draws for ArviZ, both of its majors."""
+"""Conversion of draws for ArviZ, versions 0 and 1."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _ELEMENT = re.compile(r"(.+)\[(\d+(?:,\s*\d+)*)\]")
 
 
 def variables(draws: Any, names: Sequence[str]) -> dict[str, Any]:
-    """Return arrays ``(1, n, ...)`` by variable: ``theta[0]``, ``theta[1]`` are one.
+    """Return arrays ``(1, n, ...)`` by variable; ``theta[0]``, ``theta[1]`` become one.
 
-    Elements that do not fill an array (``theta[1]`` without ``theta[0]``, but for a count from one)
-    stay variables of their own.
+    Elements that do not fill an array (such as ``theta[1]`` alone; counts may begin at 0 or 1)
+    remain variables of their own.
 
     Example:
         >>> {k: v.shape for k, v in variables(np.zeros((5, 3)), ["a[0]", "a[1]", "b"]).items()}
@@ -43,7 +43,7 @@ def variables(draws: Any, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _shape(indices: list[tuple[int, ...]]) -> tuple[int, ...] | None:
-    """Return the shape of the array that these indices fill, counted from 0 or 1."""
+    """Return the shape of the array that these indices fill, counting from 0 or 1."""
     if len({len(index) for index in indices}) != 1 or len(set(indices)) != len(indices):
         return None
     lows = [min(axis) for axis in zip(*indices, strict=True)]
@@ -53,7 +53,7 @@ def _shape(indices: list[tuple[int, ...]]) -> tuple[int, ...] | None:
 
 
 def to_arviz(draws: Any, names: Sequence[str], about: dict[str, Any]) -> Any:
-    """Return draws ``(n, d)`` as ArviZ's own, with ``about`` in the group's attributes."""
+    """Return draws ``(n, d)`` as an ArviZ object, with ``about`` in the group's attributes."""
     try:
         import arviz
     except ImportError:

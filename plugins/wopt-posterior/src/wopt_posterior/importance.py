@@ -19,14 +19,14 @@ __all__ = ["weight_columns"]
 def weight_columns(
     run: LoadedRun, directory: Path, x: Tensor, log_density: Tensor, *, quiet: bool
 ) -> Tensor:
-    """Return log weights and smoothed weights, shape ``(n, 2)``, and say whether to trust them.
+    """Return log weights and smoothed weights, shape ``(n, 2)``, and print their diagnostics.
 
     Args:
-        run: With a push-forward model.
-        directory: Of the run, for messages.
+        run: A run with a push-forward model.
+        directory: The run directory, for messages.
         x: Samples by the audited maps, shape ``(n, d)``.
-        log_density: The model's there.
-        quiet: Say it only where they are not to be trusted.
+        log_density: The model's log-density at the samples in nats, shape ``(n,)``.
+        quiet: Whether to print only if the weights are unreliable.
 
     Raises:
         CapabilityError: The model has no such weights.
@@ -45,7 +45,7 @@ def weight_columns(
             click.echo(f"{told}, at most {smoothed.threshold:.2g}")
     else:
         click.secho(
-            f"warning: {told}, above {smoothed.threshold:.2g}: what is averaged with them is not "
+            f"warning: {told}, above {smoothed.threshold:.2g}: averages with them are not "
             "reliable. Draw more, or train longer",
             fg="yellow",
             err=True,

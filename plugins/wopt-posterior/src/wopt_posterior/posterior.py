@@ -1,4 +1,4 @@
-"""Posterior: draws of a posterior, their weights, and what is known of both."""
+"""Posterior: draws of a posterior, their weights and diagnostics."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ __all__ = ["Posterior"]
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)
 class Posterior:
-    """What :func:`wopt.sample` returns.
+    """Draws of a posterior with weights and diagnostics, returned by :func:`wopt.sample`.
 
     Attributes:
-        draws: Of the model, in the coordinates of ``log_prob``, shape ``(n, d)``, float64.
-        log_weights: Pareto-smoothed, normalised: their exponentials sum to one. Shape ``(n,)``.
-        names: Of the coordinates.
-        report: Of the weights, with means and standard deviations in these coordinates.
+        draws: Draws of the model, in the coordinates of ``log_prob``, shape ``(n, d)``, float64.
+        log_weights: Pareto-smoothed log-weights, shape ``(n,)``; their exponentials sum to one.
+        names: Names of the d coordinates.
+        report: Diagnostics of the weights, with means and standard deviations.
         flow: The model in free coordinates, from N(0, I).
         density: log p in free coordinates, and the bijection from them (``density.support``).
-        how: How the model was made.
-        cpu_seconds: That it took.
+        how: How the model was made, in words.
+        cpu_seconds: CPU seconds that it took.
     """
 
     draws: Tensor
@@ -59,7 +59,7 @@ class Posterior:
         seconds: float,
         chains: Tensor | None = None,
     ) -> Posterior:
-        """Draw from a fitted flow and measure it, by chains of the target too if there are any.
+        """Draw from a fitted flow and measure it, also by chains of shape ``(m, d)``.
 
         Raises:
             DataError: No draw has a finite weight.
@@ -85,27 +85,27 @@ class Posterior:
 
     @property
     def k_hat(self) -> float:
-        """Pareto's shape of the weights: above ``report.k_hat_threshold`` they mislead."""
+        """Pareto shape of the weights; above ``report.k_hat_threshold`` they are unreliable."""
         return self.report.k_hat
 
     @property
     def reliable(self) -> bool:
-        """Whether nothing that was measured speaks against the draws."""
+        """Whether no measurement speaks against the draws."""
         return self.report.reliable
 
     @property
     def log_z(self) -> float:
-        """The log of the integral of exp(log_prob), an estimate."""
+        """Estimate of the logarithm of the integral of exp(log_prob), in nats."""
         return self.report.log_z
 
     @property
     def log_z_error(self) -> float:
-        """Its standard error."""
+        """Standard error of ``log_z``, in nats."""
         return self.report.log_z_error
 
     @property
     def means(self) -> Tensor:
-        """Of the posterior by the weights, shape ``(d,)``."""
+        """Means of the posterior by the weights, shape ``(d,)``."""
         return torch.tensor(self.report.means, dtype=torch.float64)
 
     @property
@@ -114,11 +114,11 @@ class Posterior:
         return torch.tensor(self.report.sds, dtype=torch.float64)
 
     def resample(self, n: int | None = None, seed: int = 0) -> Tensor:
-        """Return equally weighted draws, ``(n, d)``, by systematic resampling: some repeat.
+        """Return equally weighted draws, ``(n, d)``, by systematic resampling, with repetitions.
 
         Args:
-            n: How many; as many as there are by default.
-            seed: Of the choice and of the order.
+            n: Number of draws; by default that of ``draws``.
+            seed: Seed of the choice and of the order.
         """
         size = len(self.draws) if n is None else n
         chance = generator(seed, "resample")
@@ -145,7 +145,7 @@ class Posterior:
         return to_arviz(self.resample(seed=seed).numpy(), self.names, about)
 
     def text(self) -> str:
-        """Return the report as a table: a line a coordinate, then what is known of all."""
+        """Return the report as a table: one line per coordinate, then the diagnostics."""
         width = max(len(name) for name in self.names)
         head = f"{'':<{width}}  {'mean':>10}  {'+-':>8}  {'sd':>10}"
         r = self.report
@@ -156,7 +156,7 @@ class Posterior:
         return "\n".join([head, *rows, r.text(), f"by {self.how}; {self.cpu_seconds:.1f} CPU s"])
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows: a row a coordinate, and what is known of all."""
+        """Return the table that a notebook shows."""
         r = self.report
         rows = [
             (name, f"{m:.4g}", f"{e:.2g}", f"{s:.4g}")

@@ -35,35 +35,36 @@ def sample(
     tracker: Any = None,
     listener: ListenerLike = None,
 ) -> Posterior:
-    """Sample the law with density proportional to exp(log_prob), and say how far to trust it.
+    """Sample the law with density proportional to exp(log_prob), with diagnostics.
 
     It is the run that ``wopt run`` plans for a file with such a target: in free coordinates, in
     float64, a Gaussian by L-BFGS (:func:`wopt_posterior.solvers.gaussian.become_gaussian`); if its
-    importance weights are not nearly even, an ``autoregressive`` map in the coordinates in which
-    that Gaussian is white, by Muon on fresh draws of N(0, I), in rounds of twice the length until
-    they are or the budget is spent. The rules are in :mod:`wopt_posterior.plan.rules`. What is left
-    between q and p is told by the weights.
+    importance weights are not nearly even, then an ``autoregressive`` map in the coordinates in
+    which that Gaussian is white, by Muon on fresh draws of N(0, I), in rounds of doubling length
+    until the weights are even or the budget is spent. The rules are in
+    :mod:`wopt_posterior.plan.rules`. The weights measure the remaining difference of q and p.
 
     Args:
-        log_prob: Points ``(n, d)`` to the log-density up to a constant, ``(n,)``, by torch,
+        log_prob: Function of points ``(n, d)`` to log p + const, ``(n,)``, nats, in torch,
             differentiable. It is given float64. Or a model of :mod:`wopt.targets`, which brings
             dimension, names and support.
-        dim: d.
-        n: How many draws.
+        dim: Dimension d.
+        n: Number of draws.
         support: Constraints: from a coordinate, by index or name, to ``"positive"``,
             ``[low, high]`` (``None`` for no end) or a constraint of torch.distributions. The
             log-dets of the bijections are accounted for: ``log_prob`` is the density of what it
             is given.
-        names: Of the coordinates; ``"theta[0]"``, ``"theta[1]"`` are one variable to ArviZ.
-        budget: CPU seconds, of training; with it a result depends on the machine's speed.
-        iterations: Of the map, in place of the budget: the same result for the same seed.
-        seed: Of all draws.
-        tracker: Where records of the maps are sent, as in :func:`wopt.solve`.
-        listener: Who is told of the work, likewise.
+        names: Names of the coordinates; ``"theta[0]"``, ``"theta[1]"`` are one variable in ArviZ.
+        budget: Budget of training in CPU seconds; the result then depends on the machine's speed.
+        iterations: Iterations of the map, in place of the budget: the same seed then gives the same
+            result.
+        seed: Seed of all draws.
+        tracker: Tracker that receives records of the maps, as in :func:`wopt.solve`.
+        listener: Receives messages on progress, as in :func:`wopt.solve`.
 
     Returns:
-        The draws, their weights and what is known of them. An interrupt (Ctrl-C, or a notebook's
-        stop) while a map is trained leaves the draws of the best map there is, which says so.
+        The draws, their weights and diagnostics. An interrupt (Ctrl-C, or a notebook's stop) during
+        training leaves the draws of the best map so far, and the result says so.
 
     Raises:
         ConfigError: Options cannot be used, or the plugins ``wopt-jko``, ``wopt-blocks`` and
@@ -113,12 +114,12 @@ def _start(dim: int) -> dict[str, Any]:
 
 
 def _how(solution: Solution) -> str:
-    """Return in words which maps make the model."""
+    """Return a description of the model's maps."""
     records = solution.history
     words = ["N(0, I) as it is", "a Gaussian"][: len(records) + 1][-1]
     if len(records) > 1:
         words = f"an autoregressive map of {records[1].iterations} iterations after a Gaussian"
-    if solution.status == "stopped":  # what is there says itself how far to trust it
+    if solution.status == "stopped":  # its diagnostics show how far to trust it
         return f"{words}, interrupted"
     return words if solution.status == "done" else f"{words} ({solution.reason})"
 

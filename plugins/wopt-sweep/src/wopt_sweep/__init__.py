@@ -1,4 +1,4 @@
-"""Sweeps: runs of one configuration at several settings and seeds, and the best of them."""
+"""Sweeps: runs of one configuration at several settings and seeds, with the best of them."""
 
 from wopt_sweep.plan import Plan, Range, Setting, grid_of, ranges_of
 from wopt_sweep.search import search

@@ -21,10 +21,10 @@ __all__ = ["command"]
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("--grid", multiple=True, metavar="K=V1,V2", help="Try these values; repeatable.")
 @click.option(
-    "--range", "ranges", multiple=True, metavar="K=LOW:HIGH[:log]", help="Search in between."
+    "--range", "ranges", multiple=True, metavar="K=LOW:HIGH[:log]", help="Search this interval."
 )
-@click.option("--seeds", type=click.IntRange(1), default=1, help="Runs a setting [default: 1].")
-@click.option("--optuna", "trials", type=click.IntRange(1), help="Search so many settings.")
+@click.option("--seeds", type=click.IntRange(1), default=1, help="Runs per setting [default: 1].")
+@click.option("--optuna", "trials", type=click.IntRange(1), help="Number of settings to search.")
 @click.option("--set", "settings", multiple=True, metavar="K=V", help="Override an option of all.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder [default: runs/NAME-sweep].")
 @quiet_option
@@ -40,9 +40,9 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> int:
-    """Run CONFIG at several settings and seeds; leave a table, a page and the best configuration.
+    """Run CONFIG at several settings and seeds; write a table, a page and the best configuration.
 
-    The same command again goes on after Ctrl-C. Settings are compared by the held-out NLL after
+    The same command again continues after Ctrl-C. Settings are compared by the held-out NLL after
     the last step (or the energy), not by test rows.
     """
     from wopt.cli.common import warn_of_plugins
@@ -93,7 +93,7 @@ def _show(summaries: list[Summary]) -> None:
     from rich.table import Table
 
     table = Table()
-    table.add_column("setting", overflow="fold")  # a value cut short cannot be used
+    table.add_column("setting", overflow="fold")  # a truncated value cannot be used
     for heading in ("held-out", "+-", "runs", "done", "CPU s"):
         table.add_column(heading, no_wrap=True)
     for summary in summaries:

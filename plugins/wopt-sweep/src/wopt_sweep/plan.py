@@ -1,4 +1,4 @@
-"""What a sweep varies: lists of values, ranges, seeds."""
+"""Plans of sweeps: lists of values, ranges, seeds."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Range:
     """An interval of numbers that a search may choose from.
 
     Attributes:
-        low, high: Its ends.
-        whole: Whether it is of integers.
-        log: Whether it is searched by order of magnitude.
+        low, high: Ends of the interval.
+        whole: Whether the numbers are integers.
+        log: Whether the search is uniform in the logarithm.
     """
 
     low: float
@@ -33,13 +33,13 @@ class Range:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What a sweep varies.
+    """The values, ranges and seeds of a sweep.
 
     Attributes:
         grid: Values by key, as texts.
-        ranges: Intervals by key; of a search only.
-        seeds: How many seeds each setting is run with, counted from the configuration's.
-        trials: Settings that a search may try; ``None`` for every point of the grid.
+        ranges: Intervals by key, for a search only.
+        seeds: Number of seeds of each setting, counted from the configuration's.
+        trials: Number of settings of a search; ``None`` for every point of the grid.
     """
 
     grid: dict[str, tuple[str, ...]]
@@ -58,7 +58,7 @@ class Plan:
             yield tuple(f"{k}={v}" for k, v in zip(self.grid, values, strict=True))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what tells this plan from another; how many trials is no part of it."""
+        """Return the fields that identify the plan; the number of trials is not one of them."""
         table = dataclasses.asdict(self)
         del table["trials"]
         return table | {"grid": {k: list(v) for k, v in self.grid.items()}}
@@ -120,7 +120,7 @@ def _key_and_rest(option: str, text: str, example: str, known: dict[str, Any]) -
 
 
 def _split(text: str) -> Iterator[str]:
-    """Yield the parts between commas that are outside of brackets and quotes."""
+    """Yield the parts between commas outside brackets and quotes."""
     offset, depth, quote = 0, 0, ""
     for index, letter in enumerate(text):
         if quote:

@@ -1,4 +1,4 @@
-"""A search by Optuna: where to look next follows from what was found."""
+"""A search of settings by Optuna."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def search(sweep: Sweep, trials: int) -> None:
     sweep's folder.
 
     Raises:
-        ConfigError: Optuna is not installed, or there is nothing to vary.
-        Interrupted: On Ctrl-C; the trial at hand is tried again when the search goes on.
+        ConfigError: Optuna is not installed, or the plan varies nothing.
+        Interrupted: Ctrl-C was pressed; the present trial is repeated when the search continues.
 
     Source: Akiba et al., *Optuna: a next-generation hyperparameter optimization framework*, 2019.
     """
@@ -33,7 +33,7 @@ def search(sweep: Sweep, trials: int) -> None:
         raise ConfigError("a search needs something to vary: --grid K=V1,V2 or --range K=LOW:HIGH")
     study = _study(optuna, sweep)
     for left in study.get_trials(states=[optuna.trial.TrialState.RUNNING]):
-        # Interrupted: its setting comes first again, and its runs go on where they ended.
+        # An interrupted trial: its setting is tried first, and its runs are resumed.
         study.tell(left.number, state=optuna.trial.TrialState.FAIL)
         study.enqueue_trial(left.params)
     while len(_ended(optuna, study)) < trials:
@@ -63,7 +63,7 @@ def _optuna() -> Any:
 
 def _study(optuna: Any, sweep: Sweep) -> Any:
     storage = optuna.storages.RDBStorage(f"sqlite:///{(sweep.path / 'optuna.db').absolute()}")
-    seed = int(sweep.base.get("seed", 0)) + len(sweep.rows)  # going on must not draw the same again
+    seed = int(sweep.base.get("seed", 0)) + len(sweep.rows)  # continuing must not draw the same
     return optuna.create_study(
         study_name="sweep",
         storage=storage,
@@ -74,7 +74,7 @@ def _study(optuna: Any, sweep: Sweep) -> Any:
 
 
 def _ended(optuna: Any, study: Any) -> list[Any]:
-    """Return the trials that count: also those that failed, or they would be tried for ever."""
+    """Return the finished trials, including failed ones, which would else be tried for ever."""
     state = optuna.trial.TrialState
     return [
         t
@@ -96,7 +96,7 @@ def _setting(trial: Any, plan: Plan) -> Setting:
 
 
 class _Watch(Listener):
-    """Tells the study of each step of a trial's first run, and ends the run when it says so."""
+    """Reports each step of a trial's first run to the study, which may end the run."""
 
     def __init__(self, trial: Any) -> None:
         self.trial = trial

@@ -1,4 +1,4 @@
-"""A sweep in its folder: runs one after another, a table that is whole after each, the best."""
+"""A sweep in its folder: runs one after another, a table that is complete after each, the best."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from wopt_sweep.table import Row, Summary, summaries
 __all__ = ["Interrupted", "Pruned", "Sweep"]
 
 _SHOWN = 8
-"""Runs on the page, the best: more curves are not told apart."""
+"""Number of the best runs on the page: more curves cannot be distinguished."""
 
 
 class Interrupted(WoptError):
-    """Ctrl-C; the same command goes on."""
+    """Ctrl-C was pressed; the same command continues the sweep."""
 
     exit_code = 130
 
@@ -46,12 +46,12 @@ class Sweep:
     """The folder of a sweep.
 
     It holds ``sweep.json`` (configuration and plan), ``runs/NNN`` (run directories),
-    ``table.jsonl`` (a row a run), ``best.toml`` and ``sweep.html``.
+    ``table.jsonl`` (one row per run), ``best.toml`` and ``sweep.html``.
 
     Args:
-        path: The folder.
+        path: The folder of the sweep.
         table: The configuration, as read from TOML.
-        plan: What is varied.
+        plan: The values, ranges and seeds to vary.
         told: Called with each row.
 
     Raises:
@@ -76,19 +76,19 @@ class Sweep:
         self.rows = read_lines(self.table, Row, "delete it, and runs are read anew")
 
     def grid(self) -> None:
-        """Run every point of the grid with every seed, but for those that have ended before.
+        """Run every point of the grid with every seed, except those that have ended before.
 
         Raises:
-            Interrupted: On Ctrl-C; the table is whole.
+            Interrupted: Ctrl-C was pressed; the table is complete.
         """
         for setting in self.plan.settings():
             self.run(setting)
 
     def run(self, setting: Setting, listener: Listener = SILENT) -> Summary:
-        """Run one setting with every seed, and return what they say together.
+        """Run one setting with every seed, and return its summary.
 
         Raises:
-            Interrupted: On Ctrl-C.
+            Interrupted: Ctrl-C was pressed.
         """
         first = int(self.base.get("seed", 0))
         for seed in range(first, first + self.plan.seeds):
@@ -132,7 +132,7 @@ class Sweep:
         write_json(about, now)
 
     def _make(self, setting: Setting, seed: int, known: Row | None, listener: Listener) -> Row:
-        """Make or go on with a run; whatever goes wrong is its row's reason."""
+        """Make or resume a run; any error becomes the reason in its row."""
         name = known.run if known else f"{len(self.rows):03d}"
         directory = self._directory(name)
         try:
@@ -150,7 +150,7 @@ class Sweep:
             raise Interrupted(_AGAIN) from None
         except WoptError as error:
             return Row(name, setting, seed, "error", str(error))
-        except Exception as error:  # a run that fails is a row, and the sweep goes on
+        except Exception as error:  # a failed run is a row, and the sweep continues
             return Row(name, setting, seed, "error", f"{type(error).__name__}: {error}")
         row = self._ended(name, setting, seed, result.status, result.reason)
         row = dataclasses.replace(row, nll_test=result.nll_test, cpu_seconds=result.cpu_seconds)
@@ -161,7 +161,7 @@ class Sweep:
 
     def _config(self, setting: Setting, seed: int) -> dict[str, Any]:
         table = override(self.base, [*setting, f"seed={seed}"])
-        if "certify" not in self.base:  # what is compared needs no certificates
+        if "certify" not in self.base:  # the comparison needs no certificates
             table = override(table, ["certify.enabled=false"])
         return table
 

@@ -1,4 +1,4 @@
-"""The table of a sweep: a row a run, and what the seeds of a setting say together."""
+"""The table of a sweep: one row per run, and summaries of the seeds of a setting."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ __all__ = ["Row", "Summary", "summaries"]
 
 @dataclasses.dataclass(frozen=True)
 class Row(Typed):
-    """One run.
+    """One run of a sweep.
 
     Attributes:
-        run: The name of its directory.
-        setting: ``K=V`` texts.
-        seed: Of the run.
-        status: ``done``, ``failed`` (a step was rejected for good), ``pruned``, ``error``.
+        run: Name of the run's directory.
+        setting: Texts ``K=V``, as for ``--set``.
+        seed: Seed of the run.
+        status: ``done``, ``failed`` (a step was finally rejected), ``pruned``, ``error``.
         reason: Why it ended.
-        value: What is compared, less is better: the held-out NLL after the last step, or the
-            energy there where there is no NLL. It is no test figure, so that these stay unseen.
-        nll_test: On test rows, of the run's end.
-        steps: Made.
-        cpu_seconds: Of the run.
+        value: Value for comparison, less is better: the held-out NLL in nats after the last step,
+            or the energy if there is no NLL. Test rows are not used.
+        nll_test: NLL of the test rows, in nats, at the end of the run.
+        steps: Number of steps made.
+        cpu_seconds: CPU seconds of the run.
     """
 
     run: str
@@ -41,7 +41,7 @@ class Row(Typed):
 
     @property
     def ended(self) -> bool:
-        """Whether the run need not be made again."""
+        """Whether the run has ended and need not be resumed."""
         return self.status != "stopped"
 
 
@@ -50,10 +50,10 @@ class Summary:
     """The runs of one setting.
 
     Attributes:
-        setting: ``K=V`` texts.
-        value: Mean over the seeds; infinite if a seed has none: a setting that fails is not best.
+        setting: Texts ``K=V``, as for ``--set``.
+        value: Mean over the seeds; infinite if a seed has no value, so that it is not the best.
         error: Standard error of that mean; ``None`` for one seed.
-        rows: A row a seed.
+        rows: One row per seed.
     """
 
     setting: tuple[str, ...]
@@ -63,7 +63,7 @@ class Summary:
 
 
 def summaries(rows: Iterable[Row]) -> list[Summary]:
-    """Return a summary a setting, the best first.
+    """Return one summary per setting, the best first.
 
     Example:
         >>> rows = [Row("0", ("a=1",), 0, "done", "", 2.0), Row("1", ("a=1",), 1, "done", "", 4.0)]

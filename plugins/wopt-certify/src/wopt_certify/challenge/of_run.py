@@ -1,4 +1,4 @@
-"""Challenging a run: which rows fit, choose and judge the densities that try to beat its model."""
+"""Challenging a run: rows that fit, choose and judge densities that may beat its model."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from wopt_certify.tries import Tries
 __all__ = ["Challenge", "can_be_challenged"]
 
 _FIT, _HOLD, _JUDGE = 20_000, 5_000, 20_000
-"""Rows at most that fit challengers, choose among them, and judge them."""
+"""Largest numbers of rows that fit challengers, choose among them, and judge them."""
 
 _FEW = 1_000
-"""Where there are fewer test rows, and the source can be drawn from, so many draws judge."""
+"""If there are fewer test rows, and the source can be sampled, this many draws judge."""
 
 _LITTLE = 4_000
-"""Rows that fit where so few judge."""
+"""Number of rows that fit challengers in that case."""
 
 _BLURRED = 6_000
-"""Rows at most that are compared at resolutions: a pilot, and two samples."""
+"""Largest number of rows that are compared at resolutions: a pilot, and two samples."""
 
 
 def can_be_challenged(prepared: Prepared) -> bool:
-    """Whether challengers can say anything: the model has a density and stands for data."""
+    """Return whether challengers apply: the model has a density and is a model of data."""
     target = prepared.problem.objective.target
     normalised = target is not None and Capability.NORMALISED in target.provides
     weighted = prepared.train.weights is not None
@@ -55,18 +55,18 @@ def can_be_challenged(prepared: Prepared) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class Challenge:
-    """A run at a state, against densities fitted from where its particles stand.
+    """A run at a state, and densities fitted to its particles that may beat its model.
 
     Training rows fit, held-out rows choose, and rows that neither training nor any choice has seen
     judge: fresh draws where the source can be drawn from, else test rows.
 
     Attributes:
         prepared: The run's data and parts, which can be challenged.
-        blocks: Its maps.
-        state: Where its particles stand.
-        rows: How many rows judge at most.
-        fresh: Whether rows that judge are drawn anew for this state, where they can be, and are
-            not test rows: what they say decides whether a run goes on.
+        blocks: The run's maps.
+        state: State with the particles after the maps.
+        rows: Largest number of rows that judge.
+        fresh: Whether judging rows are drawn for this state, where possible, and are not test rows,
+            since their result decides whether the run continues.
     """
 
     prepared: Prepared
@@ -76,15 +76,15 @@ class Challenge:
     fresh: bool = False
 
     def lower_side(self, seconds: float, level: float, tries: Tries | None = None) -> LowerSide:
-        """Return what KL(data | model) is at least.
+        """Return a lower bound of KL(data | model), in nats.
 
         Args:
             seconds: CPU seconds for the challengers.
-            level: Confidence.
-            tries: What to try instead of what there is time for.
+            level: Confidence level.
+            tries: Challengers to try, instead of those that there is time for.
 
         Raises:
-            WoptError: There are too few rows, or a challenger cannot be made.
+            WoptError: Rows are too few, or a challenger cannot be made.
         """
         prepared = self.prepared
         target = prepared.problem.objective.target
@@ -99,7 +99,7 @@ class Challenge:
         return challenge(target, fit, hold, judge, options, self._groups())
 
     def _columns(self) -> tuple[Tensor, Tensor] | None:
-        """Return how the flow's coordinates are made into columns again, if it is not trivial."""
+        """Return matrix and shift from the flow's coordinates to columns, unless trivial."""
         units = self.prepared.transform
         if units.is_identity or units.condition:
             return None
@@ -109,8 +109,8 @@ class Challenge:
         """Return both sides of KL between the blurred laws, where the target's blur is known.
 
         Args:
-            level: Confidence.
-            rows: At most so many are compared: the time grows with their square.
+            level: Confidence level.
+            rows: Largest number of rows that are compared; time grows with its square.
         """
         target = self.prepared.problem.objective.target
         assert target is not None
@@ -118,7 +118,7 @@ class Challenge:
             return ()
         y, groups = self._judges[1].points, self._groups()
         seed = derive(self.prepared.config.seed, "resolution")
-        if groups is not None:  # its limits are those of independent rows
+        if groups is not None:  # the limits are for independent rows
             y = y[one_of_each(groups[1], seed).to(y.device)]
         rows = min(rows, _BLURRED)
         return tuple(resolutions(y[:rows], target, level=level, rows=rows // 3, seed=seed) or ())
@@ -130,36 +130,34 @@ class Challenge:
         assert data is not None
         if data.sample is None or not (self.fresh or len(data.test) < _FEW):
             return self._carried(data.test, count)
-        if count <= _FEW and not self.fresh:  # the least: what the certificate looks at judges too
+        if count <= _FEW and not self.fresh:  # at least: the certificate's rows judge too
             own = generator(self.prepared.config.seed, "certify", "particles")
             return self._carried(data.sample(count, own), count)
         return self._drawn("judge", count)
 
     def _groups(self) -> tuple[Tensor, Tensor] | None:
-        """Return the groups of the rows that choose and of those that judge, as they are taken."""
+        """Return the groups of the rows that choose and of those that judge."""
         data = self.prepared.dataset
         if data is None or data.groups is None or data.sample is not None:
             return None
         return data.groups[1], data.groups[2][: len(self._judges[0])]
 
     def _fitted(self) -> tuple[tuple[Particles, Particles], ...]:
-        """Return rows that fit and rows that choose, before and after the maps.
-
-        Drawn anew where that is possible and there is time: to a model that is overfitted its own
-        training rows look closer to the target than they are.
-        """
+        """Return rows that fit and rows that choose, before and after the maps."""
+        # New rows, if possible and if there is time: an overfitted model maps its own training rows
+        # closer to the target than other rows.
         prepared, state = self.prepared, self.state
         data = prepared.dataset
         if data is not None and data.sample is not None and self.rows >= _JUDGE:
             fit = self._drawn("fit", min(_FIT, len(prepared.train)))
             return fit, self._drawn("hold", min(_HOLD, len(prepared.valid)))
-        # Where few rows judge there is little time too, and images of many would take all of it.
+        # Few judging rows mean little time, which images of many rows would use up.
         most = _FIT if self.rows > _FEW else _LITTLE
         fit = prepared.train.rows(slice(most)), state.train.first(most)
         return fit, (prepared.valid, state.valid.particles)
 
     def _drawn(self, what: str, count: int) -> tuple[Particles, Particles]:
-        """Return rows that nothing was fitted to, before and after the audited maps."""
+        """Return new rows, before and after the audited maps."""
         data = self.prepared.dataset
         assert data is not None
         assert data.sample is not None

@@ -56,7 +56,7 @@ def command(directories: tuple[Path, ...], out: Path, as_json: bool) -> None:
 
 
 def _plain(runs: Sequence[Row], pairs: Duels) -> dict[str, Any]:
-    """Return what is compared as tables and numbers; a side is a row's by a column's density."""
+    """Return the comparison as tables and numbers."""
     sides = [
         {"model": runs[k].name, "by": runs[j].name, **side.to_dict()}
         for k, row in enumerate(pairs.sides)
@@ -76,7 +76,7 @@ def _print(runs: Sequence[Row], pairs: Duels) -> None:
 
     console = Console(highlight=False)
     longest = max(len(row.name) for row in runs)
-    console.width = max(console.width, 127 + longest)  # no heading or name is cut short
+    console.width = max(console.width, 127 + longest)  # so that no heading or name is cut
     console.print(_table(runs))
     for k, row in enumerate(runs):
         for j, side in enumerate(pairs.sides[k]):

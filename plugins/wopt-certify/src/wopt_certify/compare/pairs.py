@@ -1,4 +1,4 @@
-"""Every run challenges every other, on test rows that are common to them."""
+"""Comparing runs pairwise, on common test rows."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class _Scored:
     """A run's log-densities at its first test rows.
 
     Attributes:
-        split: What decides which rows are test rows: the source and the seed.
-        log_density: Shape ``(n,)``.
+        split: Source and seed, which determine the test rows.
+        log_density: Log-densities in nats, shape ``(n,)``.
     """
 
     split: str
@@ -41,15 +41,15 @@ class _Scored:
 
 
 def duels(paths: Sequence[Path], names: Sequence[str]) -> Duels:
-    """Let the densities of runs challenge each other.
+    """Return lower bounds of KL(data | model) for each run, by the density of each other.
 
     For any density r,  KL(p | model) >= E_p[log r - log model]  on rows that neither was fitted
     to: the test rows of runs with the same source and seed. Each is scored once, by its audited
-    maps, on at most 2000 rows.
+    maps, on the first 2000 rows at most.
 
     Args:
         paths: Run directories.
-        names: What to call them.
+        names: Names of the runs.
     """
     data: dict[str, Dataset] = {}
     scored, reasons = list[_Scored | None](), list[str]()
@@ -83,7 +83,7 @@ def _scored(path: Path, data: dict[str, Dataset]) -> _Scored:
     split = json.dumps([table.get("source"), table.get("seed")], sort_keys=True, default=str)
     run = load_run(path)
     if run.config.model == "push_forward":
-        raise UserError("it is a start pushed forward, no model of data")
+        raise UserError("it is a start pushed forward, not a model of data")
     if split not in data:
         config = validate(table, str(directory.config))
         data[split] = config.source.loaded(derive(config.seed, "source"))
@@ -110,5 +110,5 @@ def _side(
             groups=None if groups is None else groups[2][:_ROWS],
             name=name,
         )
-    except WoptError:  # too few rows, or a density that is not a number
+    except WoptError:  # too few rows, or a density with NaN
         return None

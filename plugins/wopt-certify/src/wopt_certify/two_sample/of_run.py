@@ -29,17 +29,17 @@ __all__ = ["Alike", "can_be_compared", "compare_samples"]
 
 _ROWS = 5000
 _FEW, _QUICK = 1000, 100
-"""Where no more rows are compared, the classifier makes fewer iterations."""
+"""Number of rows up to which the classifier makes fewer iterations, and their number."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Alike:
-    """What two-sample tests say of a run.
+    """Results of two-sample tests of a run.
 
     Attributes:
-        test: Held-out rows against samples.
-        conditional: Calibration of a conditional model.
-        notes: What was compared, where that is not all test rows with as many samples.
+        test: Test of held-out rows against samples.
+        conditional: Calibration of a conditional model, else ``None``.
+        notes: Notes on the compared rows, unless these are all test rows.
     """
 
     test: TwoSampleReport
@@ -48,7 +48,7 @@ class Alike:
 
 
 def can_be_compared(prepared: Prepared) -> bool:
-    """Whether there are rows that the model's samples should look like."""
+    """Return whether some rows should have the law of the model's samples."""
     objective = prepared.problem.objective
     target = objective.target
     return (
@@ -64,20 +64,20 @@ def can_be_compared(prepared: Prepared) -> bool:
 def compare_samples(
     prepared: Prepared, blocks: Sequence[FlowBlock], level: float, most: int = _ROWS
 ) -> Alike:
-    """Test whether held-out rows and samples come from one law, and say where they differ.
+    """Test whether held-out rows and samples have the same law, and where they differ.
 
-    A model of data: test rows (smoothed, if the data were) against its samples. A start pushed
-    forward: draws of the target against its samples. Maps that have no inverse: test rows carried
-    through them against draws of the target.
+    For a model of data, test rows (smoothed, if the data were) are compared with its samples; for a
+    start pushed forward, draws of the target with its samples; for maps without an inverse, test
+    rows carried through them with draws of the target.
 
     Args:
         prepared: The run's data and parts, which can be compared.
-        blocks: Its maps.
-        level: Confidence.
-        most: Rows of either kind at most.
+        blocks: The run's maps.
+        level: Confidence level.
+        most: Largest number of rows of either kind.
 
     Raises:
-        WoptError: There are too few rows, or samples cannot be drawn.
+        WoptError: Rows are too few, or samples cannot be drawn.
     """
     data, target = prepared.dataset, prepared.problem.objective.target
     assert data is not None
@@ -119,12 +119,12 @@ def _held_out(prepared: Prepared, data: Dataset) -> tuple[Tensor, list[str]]:
     kept = one_of_each(groups, derive(config.seed, "two sample", "groups"))
     return rows[kept][:_ROWS], [
         f"Two-sample tests are of one test row of each of {len(kept)} groups: rows of a group "
-        f"depend on each other, so the {len(rows)} test rows are no independent draws."
+        f"depend on each other, so the {len(rows)} test rows are not independent draws."
     ]
 
 
 def _samples(flow: Flow, data: Dataset, count: int, seed: int) -> Tensor:
-    """Return rows of the model; those of a conditional one at conditions of validation rows."""
+    """Return rows of the model; for a conditional model, at conditions of validation rows."""
     source = generator(seed, "model")
     if not data.condition:
         return flow.sample(count, generator=source)

@@ -20,15 +20,15 @@ from wopt_posterior.plan.rules import plan_of_posterior
 __all__ = ["is_posterior", "planned", "planned_sampler", "wants_plan"]
 
 _CHOICES = ("scheme", "block", "blocks", "stop", "refine")
-"""What shows that a person has thought of steps; then only a ``[plan]`` plans."""
+"""Options that show that steps are chosen by hand; then only a ``[plan]`` plans."""
 
 
 def is_posterior(config: RunConfig) -> bool:
-    """Whether a start is carried to a target that is known by its potential and no samples.
+    """Return whether a start is carried to a target known by its potential, without samples.
 
-    And by ``kl`` alone, whose minimiser is that target. One in a Python file counts even with
-    samples for reference, and so does every target where ``[plan]`` asks for a plan: one for rows
-    of data would not look for modes, nor go on until weights are even.
+    The objective must be ``kl`` alone, whose minimiser is that target. A target in a Python file
+    counts even with reference samples, and so does every target where ``[plan]`` asks for a plan: a
+    plan for rows of data would not look for modes, nor continue until weights are even.
     """
     target = config.objective.target
     if config.source.role != "start" or target is None or config.smooth_time:
@@ -39,11 +39,11 @@ def is_posterior(config: RunConfig) -> bool:
 
 
 def wants_plan(config: RunConfig, table: Mapping[str, Any]) -> bool:
-    """Whether it is to be planned: by ``[plan]``, or because nothing about steps is given.
+    """Return whether to plan: by ``[plan]``, or because no option of steps is given.
 
     Args:
         config: The configuration.
-        table: As it was given. Of ``[solver]``, ``iterations`` may be given.
+        table: The given table. Of ``[solver]``, ``iterations`` may be given.
     """
     if config.plan is not None:
         return not config.plan.told
@@ -62,12 +62,12 @@ def planned(config: RunConfig, table: Mapping[str, Any], where: str = "") -> Pre
 def planned_sampler(config: RunConfig, table: Mapping[str, Any], where: str = "") -> Prepared:
     """Return a run with the stages that :func:`wopt.plan.plan_of_posterior` chooses.
 
-    An evaluation of the density and an iteration of the map are timed on this machine, and how many
-    fit the budget is planned; with ``solver.iterations`` the same seed gives the same run anywhere.
+    An evaluation of the density and an iteration of the map are timed on this machine, and their
+    numbers fit the budget; with ``solver.iterations`` the same seed gives the same run anywhere.
 
     Args:
-        config: The configuration, validated.
-        table: The same as it was given.
+        config: The validated configuration.
+        table: The configuration as given.
         where: The file, for messages.
 
     Raises:
