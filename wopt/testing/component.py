@@ -213,7 +213,7 @@ def check_solver(solver: Solver) -> list[str]:
     settings = InnerSolver(iterations=20, batch_size=len(nodes))
     given = Training(block, loss, len(nodes), settings, subproblem=sub, target=objective.target,
                      tolerance=Tolerance(None))  # fmt: skip
-    before = float(loss(block, None))
+    before = float(loss(block, None).detach())
     try:
         training = solver.begin(given)
         solver.renew(training)
@@ -222,7 +222,7 @@ def check_solver(solver: Solver) -> list[str]:
         return [f"not run: {error}"]
     law.holds("reports_what_it_did", isinstance(report, SolveReport) and report.iterations > 0)
     law.holds("loss_is_finite", not report.diverged and math.isfinite(report.loss))
-    law.holds("subproblem_falls", float(loss(block, None)) < before)
+    law.holds("subproblem_falls", float(loss(block, None).detach()) < before)
     return law.done
 
 
