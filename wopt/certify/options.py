@@ -15,7 +15,7 @@ __all__ = ["CertifyOptions"]
 
 @fields
 class CertifyOptions(Component):
-    """How a run's certificate is measured.
+    """The options of a run's certificate.
 
     Example:
         >>> CertifyOptions(particles=5000, iterations=0).particles
@@ -97,7 +97,8 @@ class CertifyOptions(Component):
         int,
         Field(
             ge=100,
-            description="draws by which a sampler is measured, and exact ones of its target",
+            description="number of draws by which a sampler is measured, and of exact draws of "
+            "its target",
         ),
     ] = 10_000
     rejection: Annotated[
@@ -105,8 +106,8 @@ class CertifyOptions(Component):
         Field(
             ge=0,
             le=40,
-            description="steps of rejection and resampling after which a sampler is measured too, "
-            "beside itself; needs 1,000 draws or more",
+            description="steps of rejection and resampling after which the sampler is measured "
+            "once more; needs 1,000 draws or more",
         ),
     ] = 0
     rejection_rate: Annotated[
@@ -123,7 +124,7 @@ class CertifyOptions(Component):
 
     @property
     def net(self) -> Spec:
-        """The critic's choice, which waits for the dimension."""
+        """The choice of the critic's block, which is built once the dimension is known."""
         # Typed as the interface for the schema; a table is turned into a choice.
         return cast(Spec, self.critic)
 
@@ -131,8 +132,8 @@ class CertifyOptions(Component):
         """Return the critic's options.
 
         Args:
-            iterations: Of its first net.
-            seed: Of the critic.
+            iterations: Iterations of its first net.
+            seed: Seed of the critic.
             rungs: Nets at most, each with twice the iterations of the one before.
         """
         return CriticOptions(

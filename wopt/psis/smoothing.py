@@ -120,7 +120,7 @@ def _tail_error(x: Tensor, k_hat: float, scale: float) -> float:
 
 
 def _smooth(x: Tensor) -> tuple[Tensor, float, float]:
-    """Return log weights with their tail replaced (the largest is 0), k-hat, and the tail's error."""
+    """Return log weights (largest 0) with their tail replaced, k-hat, and the tail's error."""
     length = _tail_length(len(x))
     values, order = x.sort()
     # Where weights underflow, the threshold must not be zero: the fit would see only one scale.
