@@ -96,8 +96,7 @@ class Effort(Typed):
     """The amount of work of a certificate, and its expected cost.
 
     All fields are counts but the challengers' seconds, which are turned into counts before the
-    first
-    challenger is fitted (:class:`~wopt.certify.tries.Tries`). With these counts a certificate
+    first challenger is fitted (:class:`~wopt.certify.tries.Tries`). With these counts a certificate
     repeats.
 
     Attributes:

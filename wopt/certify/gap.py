@@ -164,11 +164,10 @@ def floors_of(
 ) -> list[Floor]:
     """Return lower limits of a gap, by a lower side and by what is known of it.
 
-    Where the gap itself is not known, two limits that are no facts are used against upper bounds
-    that
-    rest on the errors seen: the upper end of the best estimate, which withholds false bounds more
-    often than the estimate itself would (docs/certificates.md), and the least KL that the rows can
-    tell from 0 (:attr:`~wopt.certify.lower.LowerSide.unseen`).
+    Where the gap itself is not known, two limits that are not facts are used against upper bounds
+    that rest on the errors seen: the upper end of the best estimate, which withholds false bounds
+    more often than the estimate itself would (docs/certificates.md), and the least KL that the rows
+    can tell from 0 (:attr:`~wopt.certify.lower.LowerSide.unseen`).
     """
     floors = []
     if lower is not None and lower.low > 0:

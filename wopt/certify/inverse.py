@@ -27,9 +27,9 @@ class RoundTrip(Typed):
     """Root mean squares of the round trips.
 
     Attributes:
-        data: Of S(F(x)) - x over data, in the flow's coordinates.
-        data_units: Of S(F(x)) - x over data, in the data's units.
-        noise: Of F(S(z)) - z over noise; ``None`` where the target cannot be sampled.
+        data: Root mean square of S(F(x)) - x over data, in the flow's coordinates.
+        data_units: Root mean square of S(F(x)) - x over data, in the data's units.
+        noise: Root mean square of F(S(z)) - z over noise; ``None`` if the target has no samples.
     """
 
     data: Estimate

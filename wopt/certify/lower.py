@@ -82,10 +82,9 @@ def best_estimate(side: LowerSide) -> Estimate:
     """Return an estimate of KL from the growth of the ladder's gains; it is not a bound.
 
     On the last rung challengers learn while they are evaluated, from two to three times as many
-    rows
-    on average. If what they miss falls with 1/n, as for a law of few parameters, they still miss
-    about as much as that rung has gained, D; so D is added to its value. Where nothing learns, each
-    rung doubles the effort: if each gains half of its predecessor's gain, D is what is left as
+    rows on average. If what they miss falls with 1/n, as for a law of few parameters, they still
+    miss about as much as that rung has gained, D; so D is added to its value. Where nothing learns,
+    each rung doubles the effort: if each gains half of its predecessor's gain, D is what is left as
     well.
 
     Example:

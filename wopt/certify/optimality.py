@@ -77,6 +77,7 @@ def symmetry_of(passage: Passage) -> tuple[Symmetry | None, str]:
         return None, f"the derivative is not looked at in more than {_MANY} dimensions"
 
     def move(inside: torch.Tensor) -> torch.Tensor:
+        """Return the moved coordinates, shape ``(n, moved)``."""
         return passage.block.move(torch.cat([inside, x[:, moved:]], dim=1))[:, :moved]
 
     try:

@@ -48,8 +48,7 @@ def refute(
     """Return the bounds with the refuted ones marked.
 
     A bound along the run that is refuted after one step stays so after all later ones, which use
-    the
-    same errors; the bound of the distance by the same name is refuted with it.
+    the same errors; the bound of the distance by the same name is refuted with it.
 
     Args:
         bounds: The bounds after each step.

@@ -140,9 +140,11 @@ def _at(a: Tensor, b: Tensor, target: Target, sigma: float, level: float, seed: 
     draw = generator(seed, "resolution")
 
     def noisy(rows: Tensor) -> Tensor:
+        """Return rows with noise of deviation sigma, shape ``(n, d)``."""
         return rows + sigma * torch.randn(rows.shape, generator=draw, dtype=torch.float64)
 
     def log_p(points: Tensor, centres: Tensor) -> Tensor:
+        """Return the log-density of the kernels, shape ``(n,)``."""
         widths = centres.new_full((len(centres),), math.log(sigma))
         return log_mean_kernel(points, centres, widths)
 

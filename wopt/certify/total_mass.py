@@ -49,8 +49,7 @@ class TotalMass(Typed):
         """Whether the mass may be one, within four standard errors or by Markov's inequality.
 
         The weights are not negative, so whatever their tail, if the mass is one the mean exceeds
-        100
-        in one case of 100 at most.
+        100 in one case of 100 at most.
         """
         if self.value > 100 or math.isnan(self.value):
             return False
@@ -118,6 +117,7 @@ class _Proposal:
         self.log_width = math.log(0.7 * n ** (-1 / (d + 4)))
 
     def sample(self, count: int, chance: torch.Generator) -> Tensor:
+        """Return draws, shape ``(count, d)``."""
         d = self.centres.shape[1]
         z = torch.randn(count, d, generator=chance, dtype=torch.float64)
         at = torch.randint(len(self.white), (count,), generator=chance)
@@ -128,6 +128,7 @@ class _Proposal:
         return self.mean + torch.where(wide, far, near) @ self.factor.T
 
     def log_prob(self, x: Tensor) -> Tensor:
+        """Return the log-density in nats, shape ``(n,)``."""
         z, d = self._whiten(x), x.shape[1]
         near = log_mean_kernel(z, self.white, torch.full((len(self.white),), self.log_width).to(z))
         constant = math.lgamma((_FREEDOM + d) / 2) - math.lgamma(_FREEDOM / 2)

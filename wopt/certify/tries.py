@@ -15,7 +15,7 @@ class FreeTry(Typed):
 
     Attributes:
         rung: Rung of the ladder, from 0.
-        side: Where it begins; in a plan also ``best``, the one that has gained more.
+        side: Coordinates in which it starts; in a plan also ``best``, the side with more gain.
         iterations: Iterations of its schedule.
     """
 

@@ -1,4 +1,4 @@
-"""Challengers: what KL(p | model) at least is, from samples, without an assumption on p."""
+"""Challengers: a lower bound of KL(p | model) from samples, without an assumption on p."""
 
 from wopt.certify.challenge.challenge import block_for, challenge
 from wopt.certify.challenge.ladder import Options

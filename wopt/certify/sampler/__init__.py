@@ -1,4 +1,4 @@
-"""Samplers: what their own draws, and exact ones of the target, say of a model's errors."""
+"""Samplers: estimates of a model's errors from its own draws and exact draws of the target."""
 
 from wopt.certify.sampler.measure import measure_sampler
 from wopt.certify.sampler.of_flow import log_weights_of, measure_flow
