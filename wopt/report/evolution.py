@@ -1,4 +1,4 @@
-"""Pictures of an evolution in time: its particles at some times, beside the exact solution."""
+"""Pictures of an evolution in time: particles at some times, beside the exact solution."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _CURVES = (
 
 @dataclasses.dataclass(frozen=True)
 class Snapshot:
-    """A snapshot as a run keeps it: its time and its arrays."""
+    """A snapshot of a run: its time, and its arrays with one row per particle."""
 
     time: float
     arrays: dict[str, Array]
@@ -40,7 +40,7 @@ def read_snapshot(path: Path) -> Snapshot:
     """Read a file of ``snapshots``.
 
     Raises:
-        RunError: It is damaged.
+        RunError: The file is damaged.
     """
     tensors, metadata = read_tensors(path)
     try:
@@ -48,11 +48,11 @@ def read_snapshot(path: Path) -> Snapshot:
         arrays = {k: v.double().numpy() for k, v in tensors.items()}
         points = arrays["points"]
         if points.ndim != 2 or not len(points) or not np.isfinite(points).all():
-            raise ValueError("`points` is no table of numbers")
+            raise ValueError("`points` is not a table of numbers")
         if any(len(a) != len(points) for k, a in arrays.items() if k != "exact"):
-            raise ValueError("its arrays have not the same rows")
+            raise ValueError("its arrays differ in their numbers of rows")
         if "exact" in arrays and arrays["exact"].shape[1:] != points.shape[1:]:
-            raise ValueError("`exact` is of another dimension")
+            raise ValueError("`exact` has another dimension than `points`")
     except (KeyError, ValueError, TypeError) as error:
         raise damaged(path, str(error), SPARE) from None
     return Snapshot(time, arrays)
@@ -62,7 +62,7 @@ def evolution(snapshots: list[Snapshot]) -> Picture | None:
     """Draw particles at up to three times.
 
     Args:
-        snapshots: In the order of time.
+        snapshots: Snapshots in the order of time.
     """
     if not snapshots:
         return None
@@ -86,7 +86,7 @@ def exactness(by_time: tuple[Distances, ...]) -> Picture | None:
     """Draw the distances from the exact law over time.
 
     Args:
-        by_time: From ``result.json``; none without an exact solution.
+        by_time: Distances from ``result.json``; empty without an exact solution.
     """
     curves = [c for c in _CURVES if any(_value(d, c[0]) for d in by_time)]
     if len(by_time) < 2 or not curves:

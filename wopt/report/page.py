@@ -1,4 +1,4 @@
-"""Pages made of the templates of this package: one HTML file that needs nothing but itself."""
+"""Self-contained HTML pages made of the templates of this package."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["code", "page"]
 
 
 def page(template: str, **values: Any) -> str:
-    """Return a page; what comes from files is escaped, only our own stylesheet is not."""
+    """Return a page; values are escaped, only our own stylesheet is not."""
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_resource),
         autoescape=True,
@@ -28,7 +28,7 @@ def page(template: str, **values: Any) -> str:
 
 
 def code(text: str) -> Markup:
-    """Return escaped text in which what stands between backticks is code.
+    """Return escaped text with the parts between backticks as code.
 
     Example:
         >>> str(code("set `a < 1`"))
