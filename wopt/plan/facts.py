@@ -26,7 +26,7 @@ BUDGET = 60.0
 """Default budget, in CPU seconds."""
 
 _ASKED = 4000
-"""Rows from which on :func:`blurring` is measured for a plane: fewer always gain by noise."""
+"""Rows from which on :func:`blurring` is measured for a plane: fewer gain by noise."""
 
 _ROWS, _NEIGHBOURS = 1500, 12_000
 """Rows whose nearest neighbour :func:`crowding` finds, and the rows among which it looks: with

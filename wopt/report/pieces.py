@@ -1,4 +1,4 @@
-"""Figures cut into their panels, so that a narrow screen can stack panels that a wide one rows up.
+"""Figures cut into their panels, so that a narrow screen can stack what a wide one sets in a row.
 
 The pieces of a figure tile it: side by side they are the figure, and no panel is drawn twice.
 """

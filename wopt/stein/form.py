@@ -80,11 +80,7 @@ class SteinForm:
         return cls.of(c.objective, c.particles, c.anchor, c.step_size)
 
     def rows(self, index: Tensor | slice) -> SteinForm:
-        """Return the form on the equally weighted particles of ``index``, a slice or ``(m,)``.
-
-        The form's tensors have ``len(index)`` rows in place of n; their shape is otherwise
-        unchanged.
-        """
+        """Return the form on m of the equally weighted particles, with shapes ``(m, ...)``."""
         assert self.weights is None
         return dataclasses.replace(
             self,

@@ -32,7 +32,7 @@ class Floor(Typed):
     """A lower limit of a quantity, known or estimated, which refutes upper bounds below it.
 
     Attributes:
-        value: The limit at the stated level; an estimate has none.
+        value: The limit, at the stated level; an estimate has no level.
         by: The reason for the limit.
         estimated: Whether it is an estimate. An estimate is not a fact, but an upper bound that
             uses the errors seen is not credible below it.

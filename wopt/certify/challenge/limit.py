@@ -20,7 +20,7 @@ class Bet:
     """Expectations about the evaluation rows, from rows that are independent of them.
 
     Attributes:
-        variance: Variance of a group's sum about its part of the mean, in units of the mean size.
+        variance: Variance of a group's sum about its expectation, both over the mean group size.
         floor: Lower bound of all values, nats.
     """
 

@@ -28,7 +28,7 @@ class View:
     log_model: Tensor
 
     def part(self, index: Tensor | slice) -> View:
-        """Return the rows of ``index``, a slice or indices of shape ``(m,)``."""
+        """Return the rows of ``index``, a slice, a mask ``(n,)`` or indices ``(m,)``."""
         return View(self.points[index], self.log_model[index])
 
 
@@ -104,7 +104,7 @@ class Rows:
         return next(iter(self.views.values())).points.shape[1] - self.condition
 
     def part(self, index: Tensor | slice) -> Rows:
-        """Return the rows of ``index``, a slice or indices of shape ``(m,)``."""
+        """Return the rows of ``index``, a slice, a mask ``(n,)`` or indices ``(m,)``."""
         return Rows({k: view.part(index) for k, view in self.views.items()}, self.condition)
 
     def finite(self) -> Tensor:

@@ -73,7 +73,7 @@ def doubts_of_weights(
 
 
 def _even(log_weights: Tensor) -> bool:
-    """Return whether the largest of the normalised weights is within 0.001 of their mean."""
+    """Return whether the largest normalised weight exceeds the mean by less than a thousandth."""
     return float(log_weights.max()) + math.log(len(log_weights)) < _EVEN
 
 
