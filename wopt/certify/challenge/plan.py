@@ -139,9 +139,7 @@ def _free(
     effort, sides = options.effort, options.sides
 
     def cost(iterations: int, k: int) -> float:
-        looked = (effort.checks + 4 * k + 1) * rows[1] + rows[
-            2
-        ]  # half of a training row's cost each
+        looked = (effort.checks + 4 * k + 1) * rows[1] + rows[2]  # each at half a row's cost
         return each * (iterations + looked / effort.batch_size / 2)
 
     iterations, least = effort.iterations, min(effort.iterations, _LEAST_ITERATIONS)
