@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from wopt.certify.sampler import invariance
+from wopt_posterior.diagnostics import invariance
 
 
 @pytest.fixture(scope="session", autouse=True)

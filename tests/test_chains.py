@@ -10,7 +10,6 @@ from wopt.config.model import validate
 from wopt.interfaces.block import new_block
 from wopt.interfaces.listener import SILENT
 from wopt.plan import Facts, plan_of_posterior
-from wopt.plan.rounds import Cost, in_rounds
 from wopt.plan.speed import speed_class
 from wopt.push import push_all
 from wopt.runs.execute import run
@@ -22,6 +21,7 @@ from wopt.store.directory import RunDirectory
 from wopt.testing import AffineBlock, GaussianTarget
 from wopt.train.chains import Forward, annealed, apart, density_of, log_density_at, seen_by_chains
 from wopt.train.chains.moves import move
+from wopt_posterior.plan.rounds import Cost, in_rounds
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 

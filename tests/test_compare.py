@@ -7,11 +7,11 @@ import shutil
 import pytest
 
 from wopt.config.model import validate
-from wopt.report.compare import COLUMNS
-from wopt.runs.duels import duels
 from wopt.runs.execute import run
 from wopt.runs.load import load_run
 from wopt.seeds import derive
+from wopt_certify.compare.page import COLUMNS
+from wopt_certify.compare.pairs import duels
 
 
 def two(finished_run, folder):

@@ -13,8 +13,6 @@ import wopt
 from wopt.config.model import validate
 from wopt.config.read import override
 from wopt.parallel import Team, joined
-from wopt.report.compare import compare, rows
-from wopt.runs.evolution import Evolution
 from wopt.runs.examine import examine
 from wopt.runs.execute import resume, run
 from wopt.runs.prepare import prepare
@@ -22,6 +20,8 @@ from wopt.store.directory import RunDirectory, read_tensors
 from wopt.store.distances import Distances
 from wopt.store.result import RunResult
 from wopt.train.clock import landed
+from wopt_certify.compare.page import compare, rows
+from wopt_evolution.exact import Evolution
 
 HEAT = {
     "dtype": "float64",

@@ -12,6 +12,8 @@ from wopt.lazy import exports
 
 _PLACES = {
     "AffineTransform": "wopt.data.transform",
+    "Budget": "wopt.interfaces.measurement",
+    "Candidate": "wopt.interfaces.candidate",
     "Capability": "wopt.capabilities",
     "CapabilityError": "wopt.errors",
     "Chain": "wopt.flow",
@@ -21,21 +23,24 @@ _PLACES = {
     "Dataset": "wopt.data.dataset",
     "DivergenceError": "wopt.errors",
     "Flow": "wopt.flow",
+    "FinishedRun": "wopt.interfaces.measurement",
     "FlowBlock": "wopt.interfaces.block",
     "Guard": "wopt.train.guard",
     "History": "wopt.interfaces.scheme",
     "InnerSolver": "wopt.train.solver",
     "Inverse": "wopt.flow",
     "Listener": "wopt.interfaces.listener",
+    "Measurement": "wopt.interfaces.measurement",
     "Objective": "wopt.interfaces.objective",
     "Particles": "wopt.particles",
     "PluginError": "wopt.errors",
-    "Posterior": "wopt.runs.posterior",
     "Problem": "wopt.train.problem",
     "ProximalScheme": "wopt.interfaces.scheme",
     "RunConfig": "wopt.config.model",
     "RunError": "wopt.errors",
     "Solution": "wopt.runs.solution",
+    "SolveReport": "wopt.interfaces.solver",
+    "Solver": "wopt.interfaces.solver",
     "Source": "wopt.interfaces.source",
     "State": "wopt.train.problem",
     "StepRecord": "wopt.train.record",
@@ -46,6 +51,8 @@ _PLACES = {
     "Sum": "wopt.interfaces.objective",
     "Target": "wopt.interfaces.target",
     "Tracker": "wopt.interfaces.tracker",
+    "Training": "wopt.interfaces.solver",
+    "Typed": "wopt.typed",
     "UserError": "wopt.errors",
     "WoptError": "wopt.errors",
     "allow_changed_data": "wopt.permission",
@@ -60,9 +67,11 @@ _PLACES = {
     "named": "wopt.component",
     "register": "wopt.host",
     "run": "wopt.runs.solve",
-    "sample": "wopt.runs.posterior",
     "solve": "wopt.runs.solve",
 }
+
+_BY_PLUGINS = ("Posterior", "sample")
+"""Names that a plugin brings (wopt-posterior)."""
 
 if TYPE_CHECKING:
     from wopt.capabilities import Capability
@@ -83,9 +92,12 @@ if TYPE_CHECKING:
     from wopt.flow import Chain, Flow, Inverse
     from wopt.host import register
     from wopt.interfaces.block import FlowBlock
+    from wopt.interfaces.candidate import Candidate
     from wopt.interfaces.listener import Listener
+    from wopt.interfaces.measurement import Budget, FinishedRun, Measurement
     from wopt.interfaces.objective import Objective, Sum
     from wopt.interfaces.scheme import History, ProximalScheme
+    from wopt.interfaces.solver import Solver, SolveReport, Training
     from wopt.interfaces.source import Source
     from wopt.interfaces.step_size import StepSize, StepSizeOption
     from wopt.interfaces.subproblem import Subproblem
@@ -95,7 +107,6 @@ if TYPE_CHECKING:
     from wopt.permission import allow_changed_data, allow_code, allow_tracker
     from wopt.plugin import hookimpl
     from wopt.runs.load import load
-    from wopt.runs.posterior import Posterior, sample
     from wopt.runs.solution import Solution
     from wopt.runs.solve import fit, run, solve
     from wopt.train.guard import Guard
@@ -104,9 +115,12 @@ if TYPE_CHECKING:
     from wopt.train.record import StepRecord
     from wopt.train.solver import InnerSolver
     from wopt.train.stop import Stop
+    from wopt.typed import Typed
 
 __all__ = [
     "AffineTransform",
+    "Budget",
+    "Candidate",
     "Capability",
     "CapabilityError",
     "Chain",
@@ -115,6 +129,7 @@ __all__ = [
     "DataError",
     "Dataset",
     "DivergenceError",
+    "FinishedRun",
     "Flow",
     "FlowBlock",
     "Guard",
@@ -122,6 +137,7 @@ __all__ = [
     "InnerSolver",
     "Inverse",
     "Listener",
+    "Measurement",
     "Objective",
     "Particles",
     "PluginError",
@@ -131,6 +147,8 @@ __all__ = [
     "RunConfig",
     "RunError",
     "Solution",
+    "SolveReport",
+    "Solver",
     "Source",
     "State",
     "StepRecord",
@@ -141,6 +159,8 @@ __all__ = [
     "Sum",
     "Target",
     "Tracker",
+    "Training",
+    "Typed",
     "UserError",
     "WoptError",
     "allow_changed_data",
@@ -172,4 +192,13 @@ def __getattr__(name: str) -> Any:
 
         warnings.warn("wopt.Need is now wopt.Capability", DeprecationWarning, stacklevel=2)
         name = "Capability"
+    if name in _BY_PLUGINS:
+        from wopt.distributions import how_to_get
+        from wopt.host import host
+
+        found = host().registry.public(name)
+        if found is None:
+            why = how_to_get("name", name) or "no plugin brings it"
+            raise AttributeError(f"module 'wopt' has no attribute {name!r} here: {why}")
+        return found
     return _get(name)

@@ -325,7 +325,7 @@ def _table(kind: str, value: Any) -> tuple[str, dict[str, Any]]:
         return sequence[0], {sequence[1]: list(value)}
     if isinstance(value, dict):
         options = dict(value)
-        name = options.pop("name", None)
+        name = options.pop("name", KINDS[kind].default)
         if isinstance(name, str):
             return name, options
         known = ", ".join(host().registry.names(kind))

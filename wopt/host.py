@@ -76,11 +76,11 @@ class Host:
         self._manager.add_hookspecs(Hooks)
         if entry_points is None:
             entry_points = importlib.metadata.entry_points(group=GROUP)
-        wanted = os.environ.get("WOPT_PLUGINS")
+        wanted = os.environ.get("WOPT_PLUGINS")  # the core's own components are always there
         seen: set[tuple[str, str, str]] = set()
         for point in sorted(entry_points, key=lambda p: (_distribution(p)[0], p.name)):
             identity = (_distribution(point)[0], point.name, point.value)
-            allowed = wanted is None or point.name in {w.strip() for w in wanted.split(",")}
+            allowed = wanted is None or point.name in {"core", *map(str.strip, wanted.split(","))}
             # An editable install can be listed twice by importlib.metadata.
             if allowed and identity not in seen:
                 seen.add(identity)

@@ -7,12 +7,13 @@ import dataclasses
 import difflib
 import importlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from wopt.distributions import how_to_get
 from wopt.errors import PluginError
 
-__all__ = ["KINDS", "Entry", "Kind", "Registry", "close_matches"]
+__all__ = ["KINDS", "POINTS", "Command", "Entry", "Kind", "Registry", "close_matches"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,12 +25,14 @@ class Kind:
         interface: Import path of the base class.
         number: Name and option of the component that a bare number stands for.
         sequence: Name and option of the component that a bare list stands for.
+        default: Name of the component that a table without a name stands for.
     """
 
     name: str
     interface: str
     number: tuple[str, str] | None = None
     sequence: tuple[str, str] | None = None
+    default: str | None = None
 
 
 KINDS = {
@@ -48,9 +51,24 @@ KINDS = {
         ),
         Kind("exact", "wopt.interfaces.exact:ExactSolution"),
         Kind("tracker", "wopt.interfaces.tracker:Tracker"),
+        Kind("solver", "wopt.interfaces.solver:Solver"),
+        Kind("measurement", "wopt.interfaces.measurement:Measurement", default="certificate"),
+        Kind("candidate", "wopt.interfaces.candidate:Candidate"),
     )
 }
 """Every kind of component, by name."""
+
+POINTS = {
+    "advice": "(run) -> Iterator[str]: what to do next, for the head of the report",
+    "citations": "(directory, config) -> Iterator[Cited]: what a run used besides its components",
+    "page": "(run) -> str | None: a section of the report, as HTML",
+    "pictures": "(run) -> list[Picture]: pictures of the report",
+    "summary": "(result) -> list[tuple[str, str]]: rows of the table at the end of a run",
+    "planner": "(config, table, where) -> Prepared | None: a run whose options it chooses",
+    "times": "(run, directory, out, number, times, seed, velocities) -> int: particles at times",
+    "weights": "(run, directory, x, log_density, quiet) -> Tensor (n, 2): importance weights",
+}
+"""Where a plugin can add a function, by name: its arguments and what it returns."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -72,6 +90,25 @@ class Entry:
         return f"{self.plugin}:{self.name}"
 
 
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """A subcommand of ``wopt`` that a plugin brings.
+
+    Attributes:
+        name: The word on the command line.
+        path: ``"module:function"`` of the click command, imported when it is used.
+        summary: One line for ``wopt --help``.
+        plugin: The plugin that brings it.
+        reads: Whether it reads configurations, and so takes the options that allow their code.
+    """
+
+    name: str
+    path: str
+    summary: str
+    plugin: str
+    reads: bool
+
+
 def close_matches(name: str, known: list[str]) -> str:
     """Return ``"; did you mean 'x'?"`` or an empty string."""
     close = difflib.get_close_matches(name, known, n=2, cutoff=0.5)
@@ -90,6 +127,10 @@ class Registry:
 
     def __init__(self) -> None:
         self._entries: dict[tuple[str, str, str], Entry] = {}
+        self._functions: dict[tuple[str, str], tuple[int, str]] = {}
+        self._names: dict[str, str] = {}
+        self.commands: dict[str, Command] = {}
+        """Subcommands that plugins bring, by name."""
         self._plugin = "session"
         self.failures: dict[str, str] = {}
         self.distributions: dict[str, str] = {}
@@ -98,12 +139,13 @@ class Registry:
     @contextlib.contextmanager
     def registering(self, plugin: str) -> Iterator[None]:
         """Attribute what is added inside to ``plugin``; undo all of it on an error."""
-        before, previous = dict(self._entries), self._plugin
+        tables = ("_entries", "_functions", "_names", "commands")
+        before, previous = {name: dict(getattr(self, name)) for name in tables}, self._plugin
         self._plugin = plugin
         try:
             yield
         except BaseException:
-            self._entries = before
+            self.__dict__.update(before)
             raise
         finally:
             self._plugin = previous
@@ -148,6 +190,73 @@ class Registry:
         elif key in self._entries:
             raise PluginError(f"plugin {self._plugin!r} registers the {kind} {name!r} twice")
         self._entries[key] = Entry(kind, name, path, summary, self._plugin, cls)
+
+    def add_command(self, name: str, path: str, *, summary: str, reads: bool = False) -> None:
+        """Register a subcommand of ``wopt``.
+
+        Args:
+            name: The word on the command line.
+            path: ``"module:function"`` of a click command.
+            summary: One line for ``wopt --help``.
+            reads: Whether it reads configurations or run directories.
+
+        Raises:
+            PluginError: There is such a command.
+        """
+        if name in self.commands:
+            raise PluginError(f"plugin {self.commands[name].plugin!r} brings `wopt {name}` too")
+        self.commands[name] = Command(name, path, summary, self._plugin, reads)
+
+    def add_function(self, point: str, path: str, *, rank: int = 1) -> None:
+        """Add a function at one of :data:`POINTS`, one a plugin.
+
+        Args:
+            point: Where.
+            path: ``"module:function"``, imported when it is called.
+            rank: Its place among others; a negative one comes before what the core shows itself.
+
+        Raises:
+            PluginError: There is no such point.
+        """
+        if point not in POINTS:
+            raise PluginError(f"no point is called {point!r}; points: {', '.join(POINTS)}")
+        self._functions[point, self._plugin] = rank, path
+
+    def add_name(self, name: str, path: str) -> None:
+        """Make an attribute of the package ``wopt`` of something that a plugin brings.
+
+        Args:
+            name: The attribute.
+            path: ``"module:name"``, imported when it is used.
+        """
+        self._names[name] = path
+
+    def functions(self, point: str, *, first: bool | None = None) -> list[Callable[..., Any]]:
+        """Return the functions at a point, in the order of their ranks.
+
+        Args:
+            point: One of :data:`POINTS`.
+            first: Those that come before what the core shows itself, or those after it.
+        """
+        found = [ranked for (at, _), ranked in self._functions.items() if at == point]
+        chosen = [one for one in found if first is None or (one[0] < 0) == first]
+        return [_resolve(path) for _, path in sorted(chosen)]
+
+    def function(self, point: str) -> Callable[..., Any]:
+        """Return the one function that serves a point.
+
+        Raises:
+            PluginError: No plugin brings one.
+        """
+        found = self.functions(point)
+        if not found:
+            get = how_to_get("function", point) or "no plugin that is installed brings it"
+            raise PluginError(f"this needs a plugin ({POINTS[point].split(': ')[-1]}); {get}")
+        return found[0]
+
+    def public(self, name: str) -> Any:
+        """Return what a plugin brings as an attribute of ``wopt``; ``None`` if none does."""
+        return _resolve(self._names[name]) if name in self._names else None
 
     def entries(self, kind: str | None = None) -> list[Entry]:
         """Return the registered components, sorted by kind and name."""
@@ -225,12 +334,12 @@ class Registry:
         )
 
 
-def _resolve(path: str) -> type:
+def _resolve(path: str) -> Any:
     module, _, attribute = path.partition(":")
-    resolved: object = importlib.import_module(module)
+    resolved: Any = importlib.import_module(module)
     for part in attribute.split("."):
         resolved = getattr(resolved, part)
-    return resolved  # type: ignore[return-value]
+    return resolved
 
 
 def _import(entry: Entry, distribution: str = "") -> type:

@@ -8,7 +8,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Mean", "mean_and_error", "normal_log_prob", "some", "stride"]
+__all__ = [
+    "Mean",
+    "error_of_mean",
+    "mean_and_error",
+    "normal_log_prob",
+    "per_group",
+    "some",
+    "stride",
+]
 
 _ENOUGH = 2**17
 """Rows that tell means and covariances to 0.3 % of a deviation."""
@@ -87,3 +95,34 @@ def mean_and_error(values: Tensor, weights: Tensor | None = None) -> Mean:
         return Mean(float(weights.to(values) @ values), 0.0)
     spread = float(values.std() / math.sqrt(len(values))) if len(values) > 1 else math.nan
     return Mean(float(values.mean()), spread)
+
+
+def per_group(values: Tensor, groups: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return the sums of values and the numbers of rows, by group (each row alone without)."""
+    values = values.double()
+    if groups is None:
+        return values, torch.ones_like(values)
+    _, at = torch.unique(groups, return_inverse=True)
+    size = int(at.max()) + 1
+    sums = values.new_zeros(size).index_add_(0, at, values)
+    return sums, torch.bincount(at, minlength=size).double()
+
+
+def error_of_mean(values: Tensor, groups: Tensor | None = None) -> float:
+    """Return the standard error of the mean, of groups of rows that may depend on each other.
+
+        se^2 = sum_g (S_g - n_g m)^2 / n^2 * G/(G - 1),
+
+    what a bootstrap by group has for its variance, without the draws.
+
+    Example:
+        >>> x = torch.tensor([1.0, 1.0, 3.0, 3.0])
+        >>> round(error_of_mean(x), 3), error_of_mean(x, torch.tensor([0, 0, 1, 1]))
+        (0.577, 1.0)
+    """
+    sums, counts = per_group(values, groups)
+    n = len(counts)
+    if n < 2:
+        return math.inf
+    rest = sums - counts * (sums.sum() / counts.sum())
+    return float((rest.square().sum() * n / (n - 1)).sqrt() / counts.sum())

@@ -19,9 +19,9 @@ from wopt.errors import ConfigError, DataError
 from wopt.mapped import bytes_of, room, rooms
 from wopt.parallel import Team, sharing
 from wopt.push import in_batches
-from wopt.runs.certify import certify_run
 from wopt.runs.execute import resume, run
 from wopt.store.directory import RunDirectory, read_tensors
+from wopt_certify.run import certify_run
 
 SPLIT = (0.8, 0.1, 0.1)
 ROWS = 140_000

@@ -64,12 +64,13 @@ def print_json(value: Any) -> None:
 
 def result_table(result: Any, path: Path) -> dict[str, Any]:
     """Return what ``--json`` prints of a run: its result, the certificate's headline, its place."""
-    from wopt.certify.results import Certificate
+    from wopt.interfaces.measurement import document_of
     from wopt.store.directory import RunDirectory
     from wopt.store.documents import read_document
 
     run = RunDirectory(path)
-    made = read_document(run.certificate, Certificate)
+    of = document_of("certificate")
+    made = None if of is None else read_document(run.certificate, of)
     stored = None if made is None else made.to_dict()
     headline = None if stored is None else {key: stored[key] for key in ("statement", "gap")}
     return {

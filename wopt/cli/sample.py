@@ -11,6 +11,7 @@ import click
 
 from wopt.cli.output import json_option, print_json, quiet_option
 from wopt.errors import ConfigError
+from wopt.host import host
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -99,11 +100,11 @@ def command(
     run = load_run(directory)
     check_room(_COPIES * 8.0 * number * (run.flow.dim + 1), f"{number} samples; ask for fewer (-n)")
     if times or velocities:
-        from wopt.cli.sample_times import write_times
-
         if importance or conditions is not None:
             raise ConfigError("--time has no use for --importance and --conditions; leave them out")
-        rows = write_times(run, directory, out, number, times, seed, velocities=velocities)
+        rows = host().registry.function("times")(
+            run, directory, out, number, times, seed, velocities=velocities
+        )
         _tell_times(out, number, len(times), rows, quiet, as_json)
         return
     given = None if conditions is None else _conditions(conditions, run, directory)
@@ -111,9 +112,8 @@ def command(
     beside = {"log_density": log_density.double().cpu()}
     lost = int((~x.isfinite().all(dim=1)).sum())
     if importance:
-        from wopt.cli.importance import weight_columns
-
-        weights = weight_columns(run, directory, x, log_density, quiet=quiet or as_json)
+        of_draws = host().registry.function("weights")
+        weights = of_draws(run, directory, x, log_density, quiet=quiet or as_json)
         beside |= {"log_weight": weights[:, 0], "weight": weights[:, 1]}
     _write(out, run.flow, x, beside)
     _warn([*warned, _lost(lost, len(x))] if lost else warned)

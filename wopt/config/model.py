@@ -8,13 +8,14 @@ import torch
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticSerializationError
 
-from wopt.certify.options import CertifyOptions
-from wopt.component import Options, Spec, custom_error, describe, name_of, named
+from wopt.component import Options, Spec, build, custom_error, describe, name_of, named
 from wopt.config.running import Running
 from wopt.config.shorthand import written_out
 from wopt.errors import ConfigError
+from wopt.host import host
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.exact import ExactSolution
+from wopt.interfaces.measurement import Measurement
 from wopt.interfaces.objective import Objective
 from wopt.interfaces.scheme import ProximalScheme
 from wopt.interfaces.source import Source
@@ -37,6 +38,12 @@ def _usable_device(name: str) -> str:
         reason = str(error).splitlines()[0]
         raise ValueError(f"device {name!r} cannot be used here: {reason}") from None
     return name
+
+
+def _certificate() -> Measurement | None:
+    """Return the measurement that makes certificates; ``None`` where it is not installed."""
+    known = "certificate" in host().registry.names("measurement")
+    return cast("Measurement", build("measurement", "certificate")) if known else None
 
 
 class RunConfig(Options):
@@ -83,9 +90,14 @@ class RunConfig(Options):
         Planning | None,
         Field(description="choose every option that is not given here, within a time budget"),
     ] = None
-    certify: Annotated[CertifyOptions, Field(description="how the certificate is measured")] = (
-        Field(default_factory=CertifyOptions)
-    )
+    certify: Annotated[
+        Measurement | None,
+        Field(description="how the certificate is measured; needs wopt-certify"),
+    ] = Field(default_factory=_certificate)
+    measurements: Annotated[
+        list[Measurement] | None,
+        Field(description="what else is measured of the run at its end, by name"),
+    ] = None
     run: Annotated[Running, Field(description="how the run is carried out: by how many shards")] = (
         Field(default_factory=Running)
     )

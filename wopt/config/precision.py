@@ -7,9 +7,6 @@ from wopt.errors import ConfigError
 
 __all__ = ["check_precision"]
 
-_TRAINED = ("adam", "muon")
-"""Optimisers that bear rounded gradients."""
-
 
 def check_precision(config: RunConfig) -> None:
     """Raise unless ``run.precision`` and ``run.compile`` go with the other options.
@@ -36,9 +33,9 @@ def check_precision(config: RunConfig) -> None:
     if kind == "mps":
         raise ConfigError(f'{told} audits in float64, which device = "mps" does not have')
     steps = range(len(config.solver.by_step or (None,)))
-    for used in (config.solver.of_step(step).optimiser for step in steps):
-        if used not in _TRAINED:
+    for settings in (config.solver.of_step(step) for step in steps):
+        if not settings.algorithm.on_batches:
             raise ConfigError(
-                f'{told} rounds gradients, which solver.optimiser = "{used}" does not bear; use '
-                "adam or muon"
+                f'{told} rounds gradients, which solver.optimiser = "{settings.optimiser}" does '
+                "not bear; use adam or muon"
             )

@@ -2,7 +2,7 @@
 
 What is told is made in higher layers, which this one does not import, so it is typed ``Any`` here:
 records are :class:`~wopt.train.record.StepRecord`, certificates
-:class:`~wopt.certify.results.Certificate`, results :class:`~wopt.store.result.RunResult`.
+:class:`~wopt_certify.results.Certificate`, results :class:`~wopt.store.result.RunResult`.
 """
 
 from __future__ import annotations

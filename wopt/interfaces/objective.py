@@ -16,7 +16,7 @@ from wopt.interfaces import returns
 from wopt.interfaces.target import Target
 from wopt.particles import Particles
 
-__all__ = ["Objective", "Sum"]
+__all__ = ["Objective", "Sum", "is_truth"]
 
 
 _NO_ENERGY = (
@@ -215,3 +215,10 @@ def _weighted(values: list[tuple[float, float | None]]) -> float | None:
             return None
         total += weight * value
     return total
+
+
+def is_truth(objective: Objective) -> bool:
+    """Return whether the minimiser is the objective's target, and not that of a part of it."""
+    if isinstance(objective, Sum):
+        return len(objective.parts) == 1 and is_truth(objective.parts[0][1])
+    return True

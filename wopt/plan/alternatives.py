@@ -5,9 +5,11 @@ Facts of the data separate kinds only roughly. Where a trial is cheap it decides
 
 from __future__ import annotations
 
+from wopt.component import build
+from wopt.host import host
+from wopt.plan.candidates import rule_of
 from wopt.plan.facts import Facts
 from wopt.plan.plan import Plan, plan
-from wopt.plan.recipes import BENT, CROWDED, LEAN, SMOOTH
 
 __all__ = ["alternatives"]
 
@@ -30,5 +32,8 @@ def alternatives(facts: Facts) -> tuple[Plan, ...]:
     first = plan(facts)
     if facts.kind == "density_known" or not facts.small or facts.rows < _LEAST:
         return (first,)
-    others = (plan(facts, recipe) for recipe in (SMOOTH, CROWDED, BENT, LEAN))
+    entries = host().registry.entries("candidate")
+    candidates = [build("candidate", entry.qualified) for entry in entries]
+    fitting = sorted((c for c in candidates if c.fits(facts)), key=lambda c: c.rank)
+    others = (plan(facts, rule_of(candidate)) for candidate in fitting)
     return (first, *(other for other in others if other.table != first.table))

@@ -57,7 +57,7 @@ def plan(facts: Facts, recipe: Rule | None = None) -> Plan:
     """
     table: dict[str, Any] = {}
     reasons: list[str] = []
-    for rule in RULES:
+    for rule in (*RULES, *([] if recipe is None or recipe in RULES else [recipe])):
         if rule is recipe or (rule.speaks(facts) and not (recipe and rule.recipe)):
             table = _merged(table, rule.chosen(facts))
             reasons += [rule.reason(facts)] if rule.reason(facts) else []

@@ -13,10 +13,21 @@ from wopt.report.numbers import number
 __all__ = ["code", "page"]
 
 
-def page(template: str, **values: Any) -> str:
-    """Return a page; values are escaped, only our own stylesheet is not."""
+def page(template: str, package: str = "wopt.report", **values: Any) -> str:
+    """Return a page, or a section of one; values are escaped, only our own stylesheet is not.
+
+    Args:
+        template: The file of the template.
+        package: The package of the template; templates of this one are available to all.
+        values: The values of the template's variables.
+    """
+
+    def find(name: str) -> str:
+        at = importlib.resources.files(package).joinpath(name)
+        return at.read_text(encoding="utf-8") if at.is_file() else _resource(name)
+
     environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_resource),
+        loader=jinja2.FunctionLoader(find),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from wopt.certify.results import Certificate
+from wopt.interfaces.measurement import document_of
 from wopt.reading import parsed_json, printable, read_text
-from wopt.report.evolution import Snapshot, read_snapshot
+from wopt.report.snapshots import Snapshot, read_snapshot
 from wopt.store.directory import RunDirectory
 from wopt.store.documents import damaged, read_document, read_lines
 from wopt.store.result import Losses, RunResult
@@ -71,7 +71,7 @@ class Run:
     config_text: str
     steps: list[StepRecord]
     result: RunResult | None
-    certificate: Certificate | None
+    certificate: Any
     arrays: dict[str, np.ndarray[Any, np.dtype[np.float64]]]
     labels: Labels
     losses: list[Losses] = dataclasses.field(default_factory=list)
@@ -100,14 +100,19 @@ def read_run(path: Path) -> Run:
         printable(read_text(directory.config)),
         directory.read_steps(),
         read_document(directory.result, RunResult),
-        read_document(
-            directory.certificate, Certificate, f"make it again with `wopt certify {path}`"
-        ),
+        _certificate(directory),
         arrays,
         labels,
         read_losses(directory.losses),
         [read_snapshot(path) for path in directory.snapshots()],
     )
+
+
+def _certificate(directory: RunDirectory) -> Any:
+    """Return the certificate; ``None`` if there is none, or nothing installed that reads it."""
+    of = document_of("certificate")
+    again = f"make it again with `wopt certify {directory.path}`"
+    return None if of is None else read_document(directory.certificate, of, again)
 
 
 def read_losses(path: Path) -> list[Losses]:

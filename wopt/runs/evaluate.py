@@ -8,15 +8,14 @@ import torch
 from torch import Tensor
 
 from wopt.capabilities import Capability
-from wopt.certify.challenge import error_of_mean
-from wopt.certify.quantity import Quantity
 from wopt.data.dataset import Dataset
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.objective import Objective
 from wopt.particles import Particles, split_conditions
 from wopt.push import inversion_error, push_all
 from wopt.runs.prepare import Prepared
-from wopt.statistics import mean_and_error, normal_log_prob, some
+from wopt.statistics import error_of_mean, mean_and_error, normal_log_prob, some
+from wopt.store.quantity import Quantity
 from wopt.store.result import RunResult
 from wopt.train.guard import INVERTED, nll
 

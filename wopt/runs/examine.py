@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from wopt.certify.results import Certificate
 from wopt.config.model import RunConfig, validate
 from wopt.errors import ConfigError, WoptError
 from wopt.flow import Chain, Flow, TargetBase
 from wopt.flow.own import in_own_units
 from wopt.interfaces.conditional import conditional
+from wopt.interfaces.measurement import document_of
 from wopt.reading import opened, printable
-from wopt.report.evolution import read_snapshot
 from wopt.report.read import read_figures, read_losses
+from wopt.report.snapshots import read_snapshot
 from wopt.runs.fingerprint import Fingerprint, check_data
 from wopt.seeds import derive
 from wopt.store.checkpoint import kept_steps, known_steps, load_block, load_state, load_transform
@@ -139,7 +139,9 @@ def _documents(run: RunDirectory, steps: int | None, found: _Findings) -> None:
     found.read(run.steps, lambda: run.read_steps(steps))
     found.read(run.losses, lambda: read_losses(run.losses))
     found.read(run.result, lambda: read_document(run.result, RunResult))
-    found.read(run.certificate, lambda: read_document(run.certificate, Certificate))
+    certificate = document_of("certificate")
+    if certificate is not None:
+        found.read(run.certificate, lambda: read_document(run.certificate, certificate))
     found.read(run.figures, lambda: read_figures(run.figures))
     found.read(run.data, lambda: read_document(run.data, Fingerprint))
     for path in run.snapshots():

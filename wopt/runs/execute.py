@@ -12,36 +12,30 @@ from typing import Any
 
 import numpy as np
 
-from wopt.capabilities import Capability
-from wopt.certify.remember import remembering
-from wopt.certify.sampler import BLIND, SamplerReport, measure_flow
 from wopt.config.model import RunConfig, to_table, validate
 from wopt.data.dataset import Dataset
 from wopt.errors import ConfigError, UserError, WoptError
-from wopt.files import replacing, write_json
-from wopt.flow import Flow
-from wopt.flow.own import free, in_own_units
+from wopt.files import replacing
+from wopt.flow.own import in_own_units
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import SILENT, Listener, Listeners
+from wopt.interfaces.measurement import FinishedRun, Watch
+from wopt.interfaces.objective import is_truth
 from wopt.parallel import alone, team
 from wopt.parallel.interrupt import noting
 from wopt.parallel.launch import by_first, of_first
 from wopt.report import collect, render
 from wopt.runs.carry import carried_out
-from wopt.runs.certify import Carried, certify, kept_effort
 from wopt.runs.evaluate import evaluate
-from wopt.runs.evolution import Evolution, check_exact
 from wopt.runs.fingerprint import check_data, remember_data
 from wopt.runs.hold import hold
 from wopt.runs.log import RunLog
 from wopt.runs.loop import Ended, make_steps
 from wopt.runs.losses import LossLog
-from wopt.runs.populations import judged
+from wopt.runs.measured import Measured, automatic
 from wopt.runs.precise import audited
 from wopt.runs.prepare import Prepared, conditions_of, particles_of, prepare
-from wopt.runs.sampler import with_sampler
 from wopt.runs.told import permitted, with_tracker
-from wopt.runs.two_sample import is_truth
 from wopt.runs.versions import versions
 from wopt.seeds import derive, generator
 from wopt.store.checkpoint import (
@@ -55,6 +49,7 @@ from wopt.store.checkpoint import (
 from wopt.store.directory import RunDirectory, write_tensors
 from wopt.store.result import RunResult
 from wopt.train.problem import State
+from wopt.train.remember import remembering
 
 __all__ = ["begin", "resume", "run", "versions"]
 
@@ -97,7 +92,8 @@ def begin(
     began = time.perf_counter(), time.process_time()
     config = prepared.config
     model = "push_forward" if prepared.pushes else "pull_back"
-    check_exact(prepared)
+    for measurement in automatic(config):
+        measurement.check(prepared)
     table = to_table(config) | {"model": model, "versions": versions()}
     _check_readable(table, out)
     directory = RunDirectory(out)
@@ -244,21 +240,26 @@ class _Execution:
         """Make the remaining steps and write the results."""
         earlier = sum(r.seconds for r in state.records), sum(r.cpu_seconds for r in state.records)
         self.log.write(f"begins at step {state.step + 1} with {', '.join(_flat(versions()))}")
-        evolution = Evolution(self.directory, self.prepared)
-        evolution.see(state)
+        looking = (m.watch(self.directory, self.prepared) for m in automatic(self.config))
+        watches = [watch for watch in looking if watch is not None]
+        for watch in watches:
+            watch.see(state)
         with noting():
             ended = make_steps(
                 self.prepared,
                 state,
                 self.listener,
                 go_on=_GO_ON.format(self.directory.path),
-                save=lambda state: self._save(evolution, state),
+                save=lambda state: self._save(watches, state),
             )
         with alone():
-            return self._measured(ended, earlier, _compared(evolution, ended.state))
+            seen: dict[str, Any] = {}
+            for watch in watches:
+                seen |= watch.end(ended.state)
+            return self._measured(ended, earlier, seen)
 
     def _measured(
-        self, ended: Ended, earlier: tuple[float, float], compared: dict[str, Any]
+        self, ended: Ended, earlier: tuple[float, float], seen: dict[str, Any]
     ) -> RunResult:
         """Measure and write the results: on this process alone, the others have ended."""
         self.listener.phase("measuring on test data, drawing samples")
@@ -269,9 +270,14 @@ class _Execution:
             blocks = [block.double() for block in blocks]
         # Test rows go through the audited maps once, for the figures and for the certificate.
         known = remembering(blocks, parts=False)
+        run = FinishedRun(
+            prepared, state, self.listener, self.directory, known, lower=ended.lower,
+            notes=self.notes,
+        )  # fmt: skip
+        measured = Measured(self.config, run, self.log.write)
         result = dataclasses.replace(
-            self._finish(prepared, blocks, known),
-            **compared,
+            self._finish(prepared, blocks, known, measured),
+            **seen,
             status=ended.status,
             reason=ended.reason,
             seconds=earlier[0] + time.perf_counter() - self.began[0],
@@ -279,21 +285,25 @@ class _Execution:
         )
         self.directory.write_result(result.to_dict())
         report = _REPORT + _PANELS * min(len(blocks), 8) if self.report else 0.0
-        carried = Carried(known, time.process_time() - trained + report)
-        self._certify(dataclasses.replace(ended, state=state), prepared, carried)
+        measured.certify(ended.status, time.process_time() - trained + report)
         if self.report:
             render(self.directory.path)
         self.listener.end(result, self.directory.path)
         return result
 
-    def _save(self, evolution: Evolution, state: State) -> None:
+    def _save(self, watches: list[Watch], state: State) -> None:
         self.losses.keep(state.step)
         save_share(self.directory, state)
         save_state(self.directory, state, self.config)
-        evolution.see(state)
+        for watch in watches:
+            watch.see(state)
 
     def _finish(
-        self, prepared: Prepared, blocks: list[FlowBlock], known: list[FlowBlock]
+        self,
+        prepared: Prepared,
+        blocks: list[FlowBlock],
+        known: list[FlowBlock],
+        measured: Measured,
     ) -> RunResult:
         """Measure on test data, draw samples and save what the pictures need."""
         dataset = _dataset(prepared)
@@ -313,73 +323,12 @@ class _Execution:
         figures = collect(flow, dataset, seed, target, truth=truth)
         write_tensors(self.directory.figures, figures, {})
         return dataclasses.replace(
-            result,
-            versions=versions(),
-            sampler=self._sampler(flow),
-            populations=judged(self.config, flow, self.listener),
+            result, versions=versions(), **measured.automatic(self.prepared, flow)
         )
-
-    def _sampler(self, flow: Flow) -> SamplerReport | None:
-        """Measure a model that is to sample its target: both sides of log Z, the weights."""
-        target = self.prepared.problem.objective.target
-        if not self.prepared.pushes or target is None:
-            return None
-        if Capability.POTENTIAL not in target.provides or not is_truth(
-            self.prepared.problem.objective
-        ):
-            return None
-        try:
-            asked = self.config.certify
-            diagnostics = measure_flow(
-                free(flow),
-                target,
-                asked.draws,
-                derive(self.config.seed, "sampler"),
-                steps=asked.rejection,
-                rate=asked.rejection_rate,
-            )
-        except WoptError as error:
-            self.log.write(f"no diagnostics of the sampler: {error}")
-            return None
-        self.listener.phase(diagnostics.text())
-        if not diagnostics.reliable:
-            self.listener.warn(BLIND)
-        return diagnostics
 
     def _blocks(self) -> list[FlowBlock]:
         data = _dataset(self.prepared)
         return load_blocks(self.directory, self.config, data.dim, data.condition)
-
-    def _certify(self, ended: Ended, prepared: Prepared, carried: Carried) -> None:
-        """Write the certificate; where that is not possible, say so: the run stands."""
-        if not ended.state.records or not self.config.certify.enabled:
-            return
-        again = f"`wopt certify {self.directory.path}` does it later"
-        if ended.status == "stopped":  # who interrupts does not want to wait
-            self.listener.warn(f"not certified; {again}")
-            return
-        step = ended.state.records[-1].step
-        recorded = kept_effort(self.directory, self.config.certify, step)
-        try:
-            certificate = certify(
-                prepared, ended.state, self.listener,
-                lower=ended.lower, recorded=recorded, carried=carried,
-            )  # fmt: skip
-            certificate = with_sampler(certificate, self.directory)
-            certificate = dataclasses.replace(certificate, notes=(*certificate.notes, *self.notes))
-        except WoptError as error:
-            self.listener.warn(f"no certificate: {error}")
-        except KeyboardInterrupt:
-            self.listener.warn(f"certifying was interrupted; {again}")
-        else:
-            write_json(self.directory.certificate, certificate.to_dict())
-            self.listener.certificate(certificate)
-
-
-def _compared(evolution: Evolution, state: State) -> dict[str, Any]:
-    """Return what a result says of the exact solution."""
-    by_time = evolution.end(state)
-    return {"exact": by_time[-1] if by_time else None, "exact_by_time": by_time}
 
 
 def _flat(table: dict[str, str]) -> list[str]:

@@ -5,22 +5,21 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
-from wopt.certify.claims import FalseClaim, false_claims
-from wopt.certify.lower import LowerSide
-from wopt.component import name_of
+from wopt.component import build, name_of
 from wopt.config.model import described
 from wopt.data.sizes import far_from_unit
 from wopt.errors import CapabilityError, Converged, DivergenceError
 from wopt.interfaces.listener import Beginning, Listener
+from wopt.interfaces.measurement import Budget, FinishedRun
 from wopt.parallel.launch import told_by_first
 from wopt.precision import training_in
-from wopt.runs.challenge import Challenge, can_be_challenged
 from wopt.runs.prepare import Prepared
 from wopt.statistics import mean_and_error
+from wopt.train.claims import FalseClaim, false_claims
 from wopt.train.compiled import compiling
 from wopt.train.iterate import iterate
 from wopt.train.problem import State
@@ -44,7 +43,7 @@ class _Stepped:
 
     state: State
     record: StepRecord
-    lower: LowerSide | None = None
+    lower: Any = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +60,7 @@ class Ended:
     state: State
     status: Literal["done", "stopped", "failed"]
     reason: str
-    lower: LowerSide | None
+    lower: Any
 
 
 def make_steps(
@@ -89,7 +88,7 @@ def make_steps(
         listener.warn(far)
     status: Literal["done", "stopped", "failed"] = "done"
     reason = state.records[-1].stop if state.records else None
-    lower: LowerSide | None = None
+    lower: Any = None
     try:
         told = prepared.config.run
         with training_in(told.precision), compiling(told.compile):
@@ -135,11 +134,10 @@ def _steps(prepared: Prepared, state: State, listener: Listener) -> Iterator[_St
         DivergenceError: Likewise.
     """
     limit = prepared.problem.stop.challenge
-    if limit is not None and not can_be_challenged(prepared):
-        raise CapabilityError(
-            "stop.challenge needs a model of data with a normalised density, which others can be "
-            "compared with, and this is none; leave it out"
-        )
+    if limit is not None:
+        why = build("measurement", "lower_side").applies(FinishedRun(prepared, state))
+        if why is not None:
+            raise CapabilityError(f"stop.challenge: {why}; leave it out")
     told = set[str]()
     for after, record in iterate(prepared.problem, state, listener):
         if prepared.pushes:  # the rows are draws of the start: their likelihood is not the model's
@@ -166,19 +164,19 @@ def _steps(prepared: Prepared, state: State, listener: Listener) -> Iterator[_St
         return
 
 
-def _challenge(prepared: Prepared, state: State, record: StepRecord) -> LowerSide:
+def _challenge(prepared: Prepared, state: State, record: StepRecord) -> Any:
     """Return what a challenge finds, which goes by a clock: that of the first process."""
     seconds = max(_SHARE * record.cpu_seconds, _LEAST)
-    level = prepared.config.certify.level
-    found: list[LowerSide] = []
+    challenger = build("measurement", "lower_side")
+    found: list[Any] = []
 
     def challenge() -> str:
-        challenger = Challenge(prepared, state.blocks, state, fresh=True)
-        found.append(challenger.lower_side(seconds, level))
+        run = FinishedRun(prepared, state, fresh=True)
+        found.append(challenger.measure(run, Budget(seconds)))
         return json.dumps(found[0].to_dict())
 
     told = told_by_first(f"challenge {state.step}", challenge)
-    return found[0] if found else LowerSide.from_dict(json.loads(told))
+    return found[0] if found else challenger.document.from_dict(json.loads(told))
 
 
 @torch.no_grad()

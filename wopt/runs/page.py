@@ -6,28 +6,27 @@ import dataclasses
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import tomli_w
 
 from wopt.component import name_of
 from wopt.errors import CapabilityError
 from wopt.files import replacing, write_json, write_text
+from wopt.interfaces.objective import is_truth
 from wopt.report import collect, render
 from wopt.runs.evaluate import evaluate
 from wopt.runs.prepare import particles_of
-from wopt.runs.two_sample import is_truth
 from wopt.seeds import derive
 from wopt.store.directory import RunDirectory, write_tensors
 
 if TYPE_CHECKING:
-    from wopt.certify.results import Certificate
     from wopt.runs.solution import Solution
 
 __all__ = ["write_page"]
 
 
-def write_page(solution: Solution, path: Path, certificate: Certificate | None = None) -> Path:
+def write_page(solution: Solution, path: Path, certificate: Any = None) -> Path:
     """Write a page of a solution's steps and pictures, see :meth:`Solution.report`.
 
     Raises:

@@ -13,6 +13,7 @@ from wopt.config.shorthand import written_out
 from wopt.data.dataset import Dataset
 from wopt.data.transform import How
 from wopt.errors import ConfigError, DataError
+from wopt.host import host
 from wopt.interfaces.listener import SILENT, Listener
 from wopt.interfaces.source import Source
 from wopt.particles import Particles
@@ -31,7 +32,6 @@ from wopt.plan import (
 from wopt.plan.facts import BUDGET
 from wopt.plan.planning import Planning
 from wopt.runs.memory import Rows
-from wopt.runs.planned_sampler import is_posterior, planned_sampler, wants_plan
 from wopt.runs.prepare import Prepared, prepare
 from wopt.seeds import derive
 from wopt.train.problem import Problem
@@ -66,8 +66,10 @@ def prepared_run(
     table = written_out(table)
     config = validate(dict(table), where)
     seed = derive(config.seed, "source")
-    if is_posterior(config) and wants_plan(config, table):
-        return planned_sampler(config, table, where)
+    for planner in host().registry.functions("planner"):
+        prepared: Prepared | None = planner(config, table, where)
+        if prepared is not None:
+            return prepared
     if config.plan is None or config.plan.told:
         return prepare(config, config.source.loaded(seed))
     source, dataset = _loaded(table["source"], config, seed)

@@ -8,14 +8,14 @@ from typing import Any, Literal
 
 import torch
 
-from wopt.certify.lower import LowerSide
-from wopt.certify.results import Certificate
+from wopt.component import build
 from wopt.data.columns import Columns
 from wopt.data.frames import array_of, frame_like, is_frame
 from wopt.data.rows import as_rows
 from wopt.flow import Flow
 from wopt.flow.own import in_own_units
 from wopt.html import paragraph
+from wopt.interfaces.measurement import FinishedRun
 from wopt.particles import Particles
 from wopt.runs.loop import make_steps
 from wopt.runs.notebook import steps_table
@@ -48,7 +48,7 @@ class Solution:
     status: Literal["done", "stopped", "failed"]
     reason: str
     prepared: Prepared
-    lower: LowerSide | None = None
+    lower: Any = None
 
     @property
     def history(self) -> tuple[StepRecord, ...]:
@@ -136,7 +136,7 @@ class Solution:
             )
         return advance(prepared, self.state, listener)
 
-    def report(self, path: str | Path, certificate: Certificate | None = None) -> Path:
+    def report(self, path: str | Path, certificate: Any = None) -> Path:
         """Write one HTML page: the flow in motion, samples beside rows, every step.
 
         Args:
@@ -158,20 +158,20 @@ class Solution:
 
         return write_page(self, Path(path), certificate)
 
-    def certificate(self, particles: Particles | int | None = None, **options: Any) -> Certificate:
+    def certificate(self, particles: Particles | int | None = None, **options: Any) -> Any:
         """Measure what the flow guarantees, as ``wopt certify`` does of a run.
 
         Args:
             particles: Of the start, not trained on; as a run chooses them by default: fresh draws
                 if the source can be drawn from, else test and validation rows. A number is the
                 option of that name: how many.
-            options: Of :class:`~wopt.certify.options.CertifyOptions`.
+            options: Options of the measurement ``certificate``, as in the table ``[certify]``.
 
         Returns:
             What ``certificate.json`` would hold.
 
         Raises:
-            UserError: There is no step.
+            UserError: There is no step, or wopt-certify is not installed.
 
         Example:
             >>> import torch, wopt
@@ -182,7 +182,6 @@ class Solution:
             >>> made.steps[0].residual.by, made.convexity
             ('affine', 1.0)
         """
-        from wopt.runs.certify import certify
         from wopt.runs.precise import audited, doubled
 
         if isinstance(particles, int):
@@ -190,13 +189,9 @@ class Solution:
         prepared, state = audited(self.prepared, self.state)
         if particles is not None and prepared is not self.prepared:
             particles = doubled(particles)
-        return certify(
-            prepared,
-            state,
-            particles=particles,
-            options=options,
-            lower=self.lower,
-        )
+        chosen = prepared.config.certify or build("measurement", "certificate")
+        run = FinishedRun(prepared, state, particles=particles, lower=self.lower)
+        return chosen.with_options(**options).measure(run)
 
 
 def advance(prepared: Prepared, state: State, listener: ListenerLike = None) -> Solution:

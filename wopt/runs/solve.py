@@ -9,13 +9,13 @@ from typing import Any, Literal
 
 import torch
 
-from wopt.certify.options import CertifyOptions
 from wopt.config.model import RunConfig, validate
 from wopt.config.precision import check_precision
 from wopt.config.read import read_toml
 from wopt.data.transform import AffineTransform, How
 from wopt.interfaces.conditional import conditional
 from wopt.interfaces.listener import SILENT
+from wopt.interfaces.measurement import Measurement
 from wopt.interfaces.source import Source
 from wopt.particles import Particles, split_conditions
 from wopt.plan.facts import BUDGET
@@ -48,7 +48,7 @@ def solve(
     refine: Refinement | Table | None = None,
     guard: Guard | Table | None = None,
     stop: Stop | Table | None = None,
-    certify: CertifyOptions | Table | None = None,
+    certify: Measurement | Table | None = None,
     model: Literal["auto", "pull_back", "push_forward"] = "auto",
     smooth_time: float = 0.0,
     seed: int = 0,
@@ -153,7 +153,7 @@ def fit(
     refine: Refinement | Table | None = None,
     guard: Guard | Table | None = None,
     stop: Stop | Table | None = None,
-    certify: CertifyOptions | Table | None = None,
+    certify: Measurement | Table | None = None,
     smooth_time: float = 0.0,
     seed: int = 0,
     dtype: str | torch.dtype = "float32",

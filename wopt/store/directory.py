@@ -53,6 +53,7 @@ class RunDirectory:
         self.refined = path / "refined.safetensors"
         self.transform = path / "transform.safetensors"
         self.certificate = path / "certificate.json"
+        self.measurements = path / "measurements.json"
         self.figures = path / "figures.safetensors"
         self.samples = path / "samples.npy"
         self.report = path / "report.html"
@@ -73,8 +74,8 @@ class RunDirectory:
         """All files that a run can have but its blocks."""
         return (
             self.config, self.data, self.transform, self.state, self.refined, self.steps,
-            self.losses, self.result, self.certificate, self.figures, self.samples, self.report,
-            self.log,
+            self.losses, self.result, self.certificate, self.measurements, self.figures,
+            self.samples, self.report, self.log,
         )  # fmt: skip
 
     @property

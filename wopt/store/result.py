@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from wopt.certify.quantity import Quantity
-from wopt.certify.sampler.report import SamplerReport
+from pydantic import BeforeValidator
+
 from wopt.data.snapshots import PopulationsReport
+from wopt.errors import RunError
+from wopt.interfaces.measurement import document_of
 from wopt.store.distances import Distances
+from wopt.store.quantity import Quantity
 from wopt.typed import Typed
 
 __all__ = ["Losses", "RunResult"]
+
+
+def _sampler(value: Any) -> Any:
+    """Return what the measurement ``sampler`` left; without its plugin the table itself."""
+    of = document_of("sampler")
+    if of is None or not isinstance(value, dict):
+        return value
+    try:
+        return of.from_dict(value)
+    except RunError as error:
+        raise ValueError(str(error)) from None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +84,7 @@ class RunResult(Typed):
     parameters: int | None = None
     model: Literal["auto", "pull_back", "push_forward"] = "pull_back"
     versions: dict[str, str] = dataclasses.field(default_factory=dict)
-    sampler: SamplerReport | None = None
+    sampler: Annotated[Any, BeforeValidator(_sampler)] = None
     exact: Distances | None = None
     exact_by_time: tuple[Distances, ...] = ()
     populations: PopulationsReport | None = None

@@ -15,6 +15,7 @@ from wopt.held import HeldParticles
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import Listener
 from wopt.interfaces.scheme import History
+from wopt.interfaces.solver import SolveReport
 from wopt.interfaces.subproblem import Subproblem
 from wopt.parallel import alone, team
 from wopt.particles import Particles
@@ -25,7 +26,7 @@ from wopt.train.clock import elapsed, landed
 from wopt.train.guard import Verdict
 from wopt.train.problem import Problem, State, Trace
 from wopt.train.record import Action, Retry
-from wopt.train.solver import InnerReport
+from wopt.train.solvers import Muon
 from wopt.train.spread import spread
 from wopt.train.stage import Stage
 
@@ -52,7 +53,7 @@ class Accepted:
     train: Subproblem
     valid: Subproblem
     verdict: Verdict
-    report: InnerReport
+    report: SolveReport
     attempts: tuple[Retry, ...]
     plan: Mapping[str, float]
     chains: Tensor | None = None
@@ -112,7 +113,7 @@ def _at_minimum(problem: Problem, state: State, h: float, listener: Listener) ->
     slope: this tells a minimum from a rate that was too large.
     """
     solver = problem.solver.of_step(state.step)
-    if solver.optimiser not in ("adam", "muon"):
+    if not solver.algorithm.on_batches:
         return False
     slow = solver.with_options(
         learning_rate=solver.learning_rate / _RATE,
@@ -133,8 +134,8 @@ def _advice(problem: Problem, state: State) -> list[str]:
     """Return what may help this run: options that its solver and its step look at."""
     solver = problem.solver.of_step(state.step)
     advice = []
-    if solver.optimiser in ("adam", "muon"):
-        rate = "matrix_rate" if solver.optimiser == "muon" else "learning_rate"
+    if solver.algorithm.on_batches:
+        rate = "matrix_rate" if isinstance(solver.algorithm, Muon) else "learning_rate"
         advice = [f"a smaller solver.{rate}", "more solver.iterations"]
     if state.block is not None and solver.warm_start:
         advice.append("solver.warm_start = false")

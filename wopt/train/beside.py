@@ -33,7 +33,7 @@ def forward_of(problem: Problem, state: State, attempt: int) -> Forward | None:
         attempt: How often the step was tried before.
     """
     solver = problem.solver.of_step(state.step)
-    if not solver.chains or solver.optimiser == "gaussian":
+    if not solver.chains or not solver.algorithm.beside_chains:
         return None
     target, start = _parts(problem)
     points = state.chains

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import Listener
-from wopt.train.inner import InnerReport, Loss
+from wopt.interfaces.solver import Loss, SolveReport
 from wopt.train.polish import polish
 
 __all__ = ["minimise_by_lbfgs"]
@@ -17,7 +17,7 @@ __all__ = ["minimise_by_lbfgs"]
 
 def minimise_by_lbfgs(
     block: FlowBlock, loss: Loss, iterations: int, listener: Listener
-) -> InnerReport:
+) -> SolveReport:
     """Minimise the loss on all particles over the block's parameters, to the last digits."""
     parameters = [p for p in block.parameters() if p.requires_grad]
     optimiser = torch.optim.LBFGS(
@@ -54,4 +54,4 @@ def minimise_by_lbfgs(
         if polish(parameters, gradient, known) < 1e-12:
             break
     last = loss(block, None).item()
-    return InnerReport(calls, last, diverged=not math.isfinite(last))
+    return SolveReport(calls, last, diverged=not math.isfinite(last))

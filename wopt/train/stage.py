@@ -15,6 +15,7 @@ from wopt.component import Spec
 from wopt.errors import CapabilityError
 from wopt.interfaces.block import FlowBlock, new_block
 from wopt.interfaces.listener import SILENT, Listener, OfStep
+from wopt.interfaces.solver import SolveReport
 from wopt.interfaces.subproblem import Subproblem
 from wopt.parallel import team
 from wopt.particles import Particles
@@ -22,14 +23,12 @@ from wopt.seeds import derive, seeded
 from wopt.stein.residual import affine_residual
 from wopt.train.chains import Forward
 from wopt.train.compiled import compiled
-from wopt.train.gaussian import become_gaussian
 from wopt.train.guard import Verdict
 from wopt.train.importance import effective_share
 from wopt.train.noise import blurred
 from wopt.train.problem import Problem
-from wopt.train.solver import InnerReport, InnerSolver
+from wopt.train.solver import InnerSolver
 from wopt.train.spread import spread
-from wopt.train.variance import LogVariance
 
 __all__ = ["Stage"]
 
@@ -60,7 +59,7 @@ class Stage:
     fresh: Callable[[], Subproblem] | None = None
     forward: Forward | None = None
 
-    def train(self, previous: FlowBlock | None) -> tuple[FlowBlock, InnerReport]:
+    def train(self, previous: FlowBlock | None) -> tuple[FlowBlock, SolveReport]:
         """Return a block trained from that of the stage or step before, or from the identity."""
         problem, particles = self.problem, self.sub.particles
         key = ("step", self.step + 1, self.attempt, self.stage)
@@ -85,20 +84,12 @@ class Stage:
         """The inner solver of this step."""
         return self.problem.solver.of_step(self.step)
 
-    def _minimise(self, block: FlowBlock, before_each: Callable[[], None]) -> InnerReport:
-        told = OfStep(self.listener, self.step + 1, "training")
-        if self.solver.optimiser == "gaussian":
-            before_each()
-            target, iterations = self.problem.objective.target, self.solver.iterations
-            return become_gaussian(block, self.sub, target, iterations, told)
+    def _minimise(self, block: FlowBlock, before_each: Callable[[], None]) -> SolveReport:
         if self.forward is not None and not self.forward.needed:
             self._share(block)
-        variance = None
-        if self.solver.optimiser == "variance":
-            variance = LogVariance.of(self.forward, block, self.sub)
         return self.solver.minimise(
             block,
-            self._loss if variance is None else variance,
+            self._loss,
             len(self.sub.particles),
             rate=0.5**self.attempt,
             before_each=before_each,
@@ -106,8 +97,10 @@ class Stage:
             accuracy=self._accuracy,
             share=self._share if self.solver.weights is not None else None,
             cost=self._cost,
-            each_round=None if variance is None else variance.renew,
-            listener=told,
+            listener=OfStep(self.listener, self.step + 1, "training"),
+            subproblem=self.sub,
+            target=self.problem.objective.target,
+            chains=self.forward,
         )
 
     def judge(self, block: FlowBlock, *, final: bool) -> tuple[Verdict, list[str]]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from wopt.interfaces.block import FlowBlock
-from wopt.train.inner import Accuracy
+from wopt.interfaces.solver import Accuracy
 
 __all__ = ["Plateau", "Tolerance"]
 

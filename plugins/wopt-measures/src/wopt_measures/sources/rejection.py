@@ -11,8 +11,8 @@ from torch import Tensor
 import wopt
 from wopt import Capability, Dataset, Source, Target
 from wopt.capabilities import require
-from wopt.certify.sampler import log_weights_of
 from wopt.data.assemble import assemble, draw_splits
+from wopt.flow import log_weights_of
 from wopt.flow.own import free
 from wopt.flow.rejection import Rejection
 from wopt.seeds import derive, generator
