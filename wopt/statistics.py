@@ -98,7 +98,10 @@ def mean_and_error(values: Tensor, weights: Tensor | None = None) -> Mean:
 
 
 def per_group(values: Tensor, groups: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Return the sums of values and the numbers of rows, by group (each row alone without)."""
+    """Return sums of values ``(n,)`` and row counts by group, shape ``(groups,)`` each.
+
+    Without groups each row is its own group.
+    """
     values = values.double()
     if groups is None:
         return values, torch.ones_like(values)
@@ -109,11 +112,11 @@ def per_group(values: Tensor, groups: Tensor | None) -> tuple[Tensor, Tensor]:
 
 
 def error_of_mean(values: Tensor, groups: Tensor | None = None) -> float:
-    """Return the standard error of the mean, of groups of rows that may depend on each other.
+    """Return the standard error of the mean of values ``(n,)``, whose groups may be dependent.
 
         se^2 = sum_g (S_g - n_g m)^2 / n^2 * G/(G - 1),
 
-    what a bootstrap by group has for its variance, without the draws.
+    which is the variance of a bootstrap by group, without draws; in the values' unit.
 
     Example:
         >>> x = torch.tensor([1.0, 1.0, 3.0, 3.0])

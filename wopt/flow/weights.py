@@ -109,13 +109,13 @@ def log_weights_of(flow: Flow, target: Target | None, x: Tensor, log_q: Tensor) 
 
     Args:
         flow: The model, a start of known density pushed forward.
-        target: The measure that it was carried to.
-        x: Draws of the model, as it gives them, by its audited maps: a coarse map has a false
-            log_det, and weights are its exponential.
-        log_q: Their log-density.
+        target: The measure to which it was carried.
+        x: Draws of the model by its audited maps, shape ``(n, d)``: the log_det of a coarse map is
+            inexact, and weights are its exponential.
+        log_q: The model's log-density at the draws, nats, shape ``(n,)``.
 
     Raises:
-        CapabilityError: The model is no push-forward, or the target has no potential.
+        CapabilityError: The model is not a push-forward, or the target has no potential.
     """
     if flow.pulls_back:
         raise CapabilityError(
