@@ -92,7 +92,7 @@ def _evidence(prepared: Prepared, raw: Dataset, effort: Effort, scored: bool) ->
 
 
 def as_test(raw: Dataset, rows: Tensor, config: RunConfig) -> Dataset:
-    """Return the dataset with these rows for its test rows, smoothed as the run's are."""
+    """Return the dataset with rows ``(n, d)`` as its test rows, smoothed like those of the run."""
     part = dataclasses.replace(raw, train=rows[:1], valid=rows[:1], test=rows)
     return smooth_dataset(part, config.smooth_time, derive(config.seed, "certify", "smooth"))
 

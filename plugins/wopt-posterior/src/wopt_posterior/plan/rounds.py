@@ -123,7 +123,8 @@ def in_rounds(chosen: Plan, cost: Cost) -> Plan:
         cost: The measured cost.
 
     Example:
-        >>> from wopt.plan import Facts, plan_of_posterior
+        >>> from wopt.plan import Facts
+        >>> from wopt_posterior.plan.rules import plan_of_posterior
         >>> facts = Facts(rows=500, held_out=4000, columns=10, kind="posterior")
         >>> chosen = plan_of_posterior(facts)
         >>> solver = in_rounds(chosen, Cost(0.01, 0.02, 0.06, 0.002)).table["solver"]
