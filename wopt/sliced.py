@@ -1,4 +1,4 @@
-"""Distances of two samples by their projections on lines: sorting instead of pairs."""
+"""Distances of two samples by their projections on lines, with sorting instead of pairs."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ def sliced_energy_distance(x: Tensor, y: Tensor, projections: int = 100, seed: i
     """Return  E|X - Y| - E|X - X'|/2 - E|Y - Y'|/2  of two samples, without pairs.
 
     On a line it is the integral of (F_x - F_y)^2, and |z| is a mean of |<u, z>| over directions u,
-    times a constant of the dimension; here a mean over random ones. Two samples of one law, n and m
-    of them, are (1/n + 1/m) E|X - X'|/2 apart on average, which is what to compare with.
+    times a constant of the dimension; here the mean is over random directions. For two samples of
+    one law, of n and m rows, its expectation is (1/n + 1/m) E|X - X'|/2. The unit is that of x.
 
     Args:
-        x: Shape ``(n, d)``.
-        y: Shape ``(m, d)``.
-        projections: How many directions.
-        seed: Of the directions.
+        x: Rows, shape ``(n, d)``.
+        y: Rows, shape ``(m, d)``.
+        projections: Number of directions.
+        seed: Seed of the directions.
 
     Source: Szekely, Rizzo, *Energy statistics*, 2013; Hertrich, Wald, Altekrueger, Hagemann,
     *Generative sliced MMD flows with Riesz kernels*, 2024.
@@ -49,11 +49,13 @@ def sliced_energy_distance(x: Tensor, y: Tensor, projections: int = 100, seed: i
 def sliced_w2(x: Tensor, y: Tensor, projections: int = 100, seed: int = 0) -> float:
     """Return the root mean square over directions of W2 of the projections of two samples.
 
+    The unit is that of x.
+
     Args:
-        x: Shape ``(n, d)``.
-        y: Shape ``(m, d)``.
-        projections: How many directions.
-        seed: Of the directions.
+        x: Rows, shape ``(n, d)``.
+        y: Rows, shape ``(m, d)``.
+        projections: Number of directions.
+        seed: Seed of the directions.
 
     Source: Bonneel, Rabin, Peyre, Pfister, *Sliced and Radon Wasserstein barycenters*, 2015.
 

@@ -62,7 +62,7 @@ def test_a_bound_below_the_estimate_is_no_upper_side():
     assert found.refuted[0].by.estimated
     upper_end = 0.4 + 1.96 * math.hypot(0.02, 0.05)
     assert found.refuted[0].by.value == pytest.approx(upper_end, rel=1e-3)
-    assert str(found.refuted[0].by).startswith("the upper end of the best estimate, which is no ")
+    assert str(found.refuted[0].by).startswith("the upper end of the best estimate, which is not ")
     assert "no upper side: what the errors seen would allow is within the error of" in found.text
     assert judged({"theorem_q": 0.5}, lower=LEARNED).upper is None
     assert judged({"theorem_q": 0.52}, lower=LEARNED).upper == 0.52

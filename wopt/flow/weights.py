@@ -1,4 +1,4 @@
-"""What importance weights tell: log Z, the effective sample size, moments of the target."""
+"""Estimates by importance weights: log Z, the effective sample size, moments of the target."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ __all__ = [
 
 
 def log_weights(target: Target, draws: Tensor, log_q: Tensor) -> Tensor:
-    """Return the log importance weights  -V - log q,  shape ``(n,)``, float64.
+    """Return the log importance weights  -V - log q,  shape ``(n,)``, float64, in nats.
 
-    A draw that overflowed, or where V is infinite, has none.
+    A draw that overflowed, or where V is infinite, has log weight minus infinity.
 
     Args:
-        target: Known by its potential V.
-        draws: Of the model, shape ``(n, d)``.
-        log_q: Its log-density there.
+        target: A target known by its potential V.
+        draws: Draws of the model, shape ``(n, d)``.
+        log_q: The model's log-density at the draws, shape ``(n,)``.
     """
     draws = draws.double().cpu()
     values = -target.potential(draws).double() - log_q.double().cpu()
@@ -41,9 +41,10 @@ def log_weights(target: Target, draws: Tensor, log_q: Tensor) -> Tensor:
 
 
 def log_mean_weight(log_weights: Tensor) -> tuple[float, float]:
-    """Return log Z = log E_q[w] and its standard error, sd(w) / (mean(w) sqrt S).
+    """Return log Z = log E_q[w] and its standard error, sd(w) / (mean(w) sqrt S), in nats.
 
-    The mean weight is unbiased for Z, so log Z is under-estimated on average.
+    The log weights have shape ``(n,)``. The mean weight is unbiased for Z, so log Z is
+    under-estimated on average.
 
     Example:
         >>> log_mean_weight(torch.tensor([1.0, 1.0]).double().log())
@@ -54,7 +55,7 @@ def log_mean_weight(log_weights: Tensor) -> tuple[float, float]:
 
 
 def effective_size(log_weights: Tensor) -> float:
-    """Return (sum w)^2 / sum w^2, between 1 and S.
+    """Return (sum w)^2 / sum w^2, between 1 and S, from log weights of shape ``(n,)``.
 
     Example:
         >>> round(effective_size(torch.tensor([0.0, 0.0, -torch.inf])), 6)
@@ -73,14 +74,14 @@ class Moments(TypedDict):
 
 
 def moments(weights: Tensor, x: Tensor) -> Moments:
-    """Return what weighted draws say of the target's moments.
+    """Return the target's moments, estimated by weighted draws.
 
     By the delta method for self-normalised weights: the error of sum w f is the root of
     sum w^2 (f - mean)^2, and that of a standard deviation s is the variance's over 2 s.
 
     Args:
-        weights: Summing to one, shape ``(n,)``.
-        x: Shape ``(n, d)``.
+        weights: Weights that sum to one, shape ``(n,)``.
+        x: Draws, shape ``(n, d)``.
 
     Source: Owen, Monte Carlo theory, methods and examples, 2013, 9.2.
 
@@ -108,13 +109,13 @@ def log_weights_of(flow: Flow, target: Target | None, x: Tensor, log_q: Tensor) 
 
     Args:
         flow: The model, a start of known density pushed forward.
-        target: The measure that it was carried to.
-        x: Draws of the model, as it gives them, by its audited maps: a coarse map has a false
-            log_det, and weights are its exponential.
-        log_q: Their log-density.
+        target: The measure to which it was carried.
+        x: Draws of the model by its audited maps, shape ``(n, d)``: the log_det of a coarse map is
+            inexact, and weights are its exponential.
+        log_q: The model's log-density at the draws, nats, shape ``(n,)``.
 
     Raises:
-        CapabilityError: The model is no push-forward, or the target has no potential.
+        CapabilityError: The model is not a push-forward, or the target has no potential.
     """
     if flow.pulls_back:
         raise CapabilityError(

@@ -1,4 +1,4 @@
-"""The planner: what is not given is chosen by a few rules from facts of the data, and told."""
+"""The planner: a few rules choose the options that are not given, from facts of the data."""
 
 from wopt.plan.alternatives import alternatives
 from wopt.plan.budget import seconds_of

@@ -1,4 +1,4 @@
-"""What to do next where something is wrong, in a sentence or two."""
+"""Advice on what to do next where something is wrong, in a sentence or two."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["advice"]
 
 
 def advice(run: Run) -> list[str]:
-    """Return at most two sentences, the most urgent first; none where nothing speaks against it."""
+    """Return at most two sentences, the most urgent first; empty if nothing is wrong."""
     return list(islice(_all(run), 2))
 
 

@@ -17,14 +17,14 @@ __all__ = ["pictures"]
 def pictures(run: Run) -> list[Picture]:
     """Return the pictures that this run's files allow."""
     with page_style():
-        # What one step says fits into the tables; curves are for several.
+        # The tables show a single step; curves need several.
         several = len(run.steps) > 1
         rows_are_pictures = "real_images" in run.arrays or "generated_images" in run.arrays
         drawn = [
             *_of_plugins(run, first=True),
             images(run),
             density(run),
-            # Columns that are pixels say nothing one by one.
+            # Single pixels as columns show nothing.
             None if rows_are_pictures else scatter(run) or pairs(run),
             progress(run) if several else None,
             motion(run, "paths"),

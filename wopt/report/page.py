@@ -1,4 +1,4 @@
-"""Pages made of the templates of this package: one HTML file that needs nothing but itself."""
+"""Self-contained HTML pages made of the templates of this package."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["code", "page"]
 
 
 def page(template: str, package: str = "wopt.report", **values: Any) -> str:
-    """Return a page, or a section of one; what comes from files is escaped, our stylesheet is not.
+    """Return a page, or a section of one; values are escaped, only our own stylesheet is not.
 
     Args:
         template: The file of the template.
-        package: The package that it lies in; templates of this one are at hand to all.
-        values: What it shows.
+        package: The package of the template; templates of this one are available to all.
+        values: The values of the template's variables.
     """
 
     def find(name: str) -> str:
@@ -39,7 +39,7 @@ def page(template: str, package: str = "wopt.report", **values: Any) -> str:
 
 
 def code(text: str) -> Markup:
-    """Return escaped text in which what stands between backticks is code.
+    """Return escaped text with the parts between backticks as code.
 
     Example:
         >>> str(code("set `a < 1`"))

@@ -38,7 +38,7 @@ _TOGETHER = (
     ("real_images", "generated_images"),
     ("paths", "backward"),
 )
-"""Figures that are drawn with the same columns."""
+"""Pairs of figures that are drawn with the same columns."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,19 +51,19 @@ class Labels:
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """What a run directory says, checked.
+    """The content of a run directory, checked.
 
     Attributes:
         name: The folder's name.
         config: The resolved configuration.
-        config_text: The same as written.
-        steps: Their records.
+        config_text: The configuration file's text.
+        steps: The records of the steps.
         result: ``result.json``; ``None`` if the run was interrupted.
         certificate: ``certificate.json``, if there is one.
         arrays: ``figures.safetensors``, float64; empty if there is none.
         labels: Names of columns and coordinates.
         losses: The lines of ``losses.jsonl``.
-        snapshots: Of particles, in the order of time.
+        snapshots: Snapshots of particles, in the order of time.
     """
 
     name: str
@@ -79,13 +79,13 @@ class Run:
 
     @property
     def pulls_back(self) -> bool:
-        """Whether the model stands for the data (and not for the target)."""
+        """Whether the model represents the data (and not the target)."""
         model = self.config.get("model") if self.result is None else self.result.model
         return bool(model != "push_forward")
 
 
 def read_run(path: Path) -> Run:
-    """Read a run directory; what a run may lack is left out.
+    """Read a run directory; files that a run may lack are left out.
 
     Raises:
         ConfigError: There is no run.
@@ -116,15 +116,15 @@ def _certificate(directory: RunDirectory) -> Any:
 
 
 def read_losses(path: Path) -> list[Losses]:
-    """Return the lines of ``losses.jsonl``; nothing if there is no such file.
+    """Return the lines of ``losses.jsonl``; empty if there is no such file.
 
     Raises:
-        DamagedError: It is damaged.
+        DamagedError: The file is damaged.
     """
     curves = read_lines(path, Losses)
     for number, one in enumerate(curves, 1):
         if not one.iterations or len(one.iterations) != len(one.losses):
-            raise damaged(path, f"line {number} has not as many losses as iterations")
+            raise damaged(path, f"line {number} has different numbers of losses and iterations")
     return curves
 
 
@@ -132,7 +132,7 @@ def read_figures(path: Path) -> tuple[dict[str, np.ndarray[Any, np.dtype[np.floa
     """Return the arrays of ``figures.safetensors``, float64, and names of columns.
 
     Raises:
-        DamagedError: It is damaged, or arrays do not fit each other.
+        DamagedError: The file is damaged, or arrays do not fit each other.
     """
     if not path.exists():
         return {}, Labels([], [])
@@ -152,18 +152,14 @@ def read_figures(path: Path) -> tuple[dict[str, np.ndarray[Any, np.dtype[np.floa
 
 
 def _check_shapes(path: Path, tensors: Mapping[str, Tensor], labels: Labels) -> None:
-    """Raise unless what is shown together has the same columns.
-
-    Raises:
-        DamagedError: It has not.
-    """
+    """Raise unless arrays that are shown together have the same columns."""
     for keys in _TOGETHER:
         widths = {tensors[key].shape[-1] for key in keys if key in tensors}
         if len(widths) > 1:
-            raise damaged(path, f"{' and '.join(keys)} have other numbers of columns")
+            raise damaged(path, f"{' and '.join(keys)} have different numbers of columns")
     stages = {len(tensors[key]) for key in ("paths", "backward") if key in tensors}
     if len(stages) > 1:
-        raise damaged(path, "paths and backward have other numbers of steps")
+        raise damaged(path, "paths and backward have different numbers of steps")
     for key, named in (("real", labels.columns), ("paths", labels.coordinates)):
         if named and key in tensors and tensors[key].shape[-1] > len(named):
             raise damaged(path, f"`labels` has too few names for `{key}`")
@@ -171,7 +167,7 @@ def _check_shapes(path: Path, tensors: Mapping[str, Tensor], labels: Labels) -> 
     if extent is not None:
         ends = extent.tolist()
         if len(ends) != 4 or not (ends[0] < ends[1] and ends[2] < ends[3]):
-            raise damaged(path, "`grid_extent` is no window")
+            raise damaged(path, "`grid_extent` is not a window")
         if not bool(extent.isfinite().all()):
             raise damaged(path, "`grid_extent` is not finite")
 
@@ -179,5 +175,5 @@ def _check_shapes(path: Path, tensors: Mapping[str, Tensor], labels: Labels) -> 
 def _labels(document: Any) -> Labels:
     columns, coordinates = (document[k] for k in ("columns", "coordinates"))
     if not isinstance(columns, list) or not isinstance(coordinates, list):
-        raise TypeError("no lists of names")
+        raise TypeError("columns and coordinates are not lists of names")
     return Labels(*([printable(str(name)) for name in names] for names in (columns, coordinates)))

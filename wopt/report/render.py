@@ -1,4 +1,4 @@
-"""The page of a run: one HTML file that needs nothing but itself."""
+"""The page of a run: one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["render"]
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Hear nothing of what numpy and matplotlib say of columns without spread: 0/0, empty axes."""
+    """Silence warnings of numpy and matplotlib about columns without spread: 0/0, empty axes."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Attempting to set identical")
         yield

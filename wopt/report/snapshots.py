@@ -16,7 +16,7 @@ __all__ = ["Snapshot", "read_snapshot"]
 
 @dataclasses.dataclass(frozen=True)
 class Snapshot:
-    """A snapshot as a run keeps it: its time and its arrays."""
+    """A snapshot of a run: its time, and its arrays with one row per particle."""
 
     time: float
     arrays: dict[str, Array]
@@ -26,7 +26,7 @@ def read_snapshot(path: Path) -> Snapshot:
     """Read a file of ``snapshots``.
 
     Raises:
-        RunError: It is damaged.
+        RunError: The file is damaged.
     """
     tensors, metadata = read_tensors(path)
     try:
@@ -34,11 +34,11 @@ def read_snapshot(path: Path) -> Snapshot:
         arrays = {k: v.double().numpy() for k, v in tensors.items()}
         points = arrays["points"]
         if points.ndim != 2 or not len(points) or not np.isfinite(points).all():
-            raise ValueError("`points` is no table of numbers")
+            raise ValueError("`points` is not a table of numbers")
         if any(len(a) != len(points) for k, a in arrays.items() if k != "exact"):
-            raise ValueError("its arrays have not the same rows")
+            raise ValueError("its arrays differ in their numbers of rows")
         if "exact" in arrays and arrays["exact"].shape[1:] != points.shape[1:]:
-            raise ValueError("`exact` is of another dimension")
+            raise ValueError("`exact` has another dimension than `points`")
     except (KeyError, ValueError, TypeError) as error:
         raise damaged(path, str(error), SPARE) from None
     return Snapshot(time, arrays)

@@ -1,4 +1,4 @@
-"""What the gap of a certificate is of."""
+"""The kinds of gap that a certificate bounds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["Quantity"]
 
 
 class Quantity(enum.StrEnum):
-    """What a gap is of; its value is how it is written.
+    """The kind of a gap; its value is the notation.
 
     Example:
         >>> Quantity("KL(data | model)").in_nats, Quantity.ENERGY.in_nats
@@ -21,22 +21,22 @@ class Quantity(enum.StrEnum):
 
     @property
     def in_nats(self) -> bool:
-        """Whether it is a divergence."""
+        """Whether the gap is a divergence."""
         return self is not Quantity.ENERGY
 
     @property
     def along(self) -> str:
-        """What it is after each step."""
+        """The notation of the gap after each step."""
         return "KL(p_n | q)" if self.in_nats else "G(p_n) - min G"
 
     @property
     def known_by(self) -> str:
-        """What is known where its value is."""
+        """The reason why the gap's value is known, where it is."""
         return "both densities, which are known" if self.in_nats else "the minimum, which is known"
 
     @property
     def short(self) -> str:
-        """It in a formula."""
+        """The notation in a formula."""
         return "KL" if self.in_nats else "G - min G"
 
     @classmethod

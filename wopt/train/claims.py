@@ -1,4 +1,4 @@
-"""Facts of a run that refute what its objective or its target claims."""
+"""Claims of an objective or its target that facts of a run refute."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class FalseClaim:
     """A claim that an energy of the run refutes.
 
     Attributes:
-        who: The class that claims it.
-        claim: What it claims.
+        who: The class that makes the claim.
+        claim: The claim in words.
         energy, error: The energy that refutes it, and its standard error.
-        what_to_do: In words.
+        what_to_do: The remedy, in words.
     """
 
     who: str
@@ -43,15 +43,14 @@ def false_claims(
 ) -> list[FalseClaim]:
     """Return the claims that an energy refutes, by more than five standard errors.
 
-    A declared minimum bounds every energy. So does 0 the energy of KL where the target says
+    A declared minimum bounds every energy. So does 0 for the energy of KL where the target says
     NORMALISED and the start's density is known, for the energy is then a divergence.
 
     Args:
-        objective: Whose energy it is.
-        energy: On particles that nothing was trained on.
-        error: Its standard error.
-        start_known: Whether the particles' density is known, so that the energy has no constant
-            missing.
+        objective: The objective.
+        energy: Its energy on particles that nothing was trained on.
+        error: The energy's standard error.
+        start_known: Whether the particles' density is known, so that the energy lacks no constant.
 
     Example:
         >>> from wopt.interfaces.objective import Objective

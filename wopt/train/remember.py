@@ -1,4 +1,4 @@
-"""Blocks that remember the audited images of rows, which cost too much to compute twice."""
+"""Blocks that cache the audited images of rows, which are expensive to compute."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["remembering"]
 
 
 class _Remembered:
-    """A block beside the rows that it has audited."""
+    """A block with the audited images of the rows it has seen."""
 
     def __init__(self, block: FlowBlock, parts: bool) -> None:
         self._block, self._parts = block, parts
         self._seen: list[tuple[Tensor, tuple[Tensor, Tensor]]] = []
 
     def audit(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(T(x), log |det DT(x)|)`` by the block's finer computation."""
+        """Return the cached or computed T(x), ``(n, d)``, and log |det DT(x)|, ``(n,)``."""
         n = len(x)
         for known, (y, log_det) in self._seen:
             fits = n <= len(known) if self._parts else n == len(known)
@@ -43,11 +43,11 @@ def remembering(blocks: Iterable[FlowBlock], *, parts: bool) -> list[FlowBlock]:
     """Return blocks that audit the same rows once.
 
     A grid that refines itself, and rounding, make an image depend a little on the rows beside it.
-    So what has to be the same whatever was computed before asks for whole tensors.
+    Results that must not depend on earlier computations therefore need whole tensors.
 
     Args:
         blocks: T_1, ..., T_N.
-        parts: Whether the first rows of a tensor count as known where the whole is.
+        parts: Whether the first rows of a known tensor are taken from its image.
 
     Example:
         >>> from wopt.testing import AffineBlock

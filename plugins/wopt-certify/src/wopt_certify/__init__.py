@@ -1,1 +1,1 @@
-"""Certificates: what can be measured of a run's errors, and what follows from it."""
+"""Certificates: measurements of a run's errors, and the bounds that follow from them."""

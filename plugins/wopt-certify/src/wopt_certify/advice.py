@@ -1,4 +1,4 @@
-"""What to do next, by what a certificate says."""
+"""Advice on what to do next, by the results of a certificate."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wopt.report.read import Run
 __all__ = ["advice"]
 
 _GAIN = 0.01
-"""Nats that are worth another step."""
+"""Gain in nats that is worth another step."""
 
 
 def advice(run: Run) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Making a certificate: measure every step, bound what follows, mark what facts refute."""
+"""Making a certificate: measure every step, derive bounds, mark those that facts refute."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ def make_certificate(
     resolution: Sequence[Resolution] = (),
     listener: Listener = SILENT,
 ) -> Certificate:
-    """Measure a run and return what ``certificate.json`` holds.
+    """Measure a run and return the content of ``certificate.json``.
 
     Args:
-        problem: What was minimised and how.
-        blocks: Its maps.
-        records: A record a map.
-        evidence: What to measure it on.
-        options: How it is measured.
-        effort: With how much; by default all that the options say.
-        lower: The challengers' lower side, where some were run.
-        resolution: Both sides at resolutions, where they were measured.
-        listener: Told of the work.
+        problem: The problem: objective, scheme, solver.
+        blocks: The maps of the run.
+        records: One record per map.
+        evidence: The particles on which the run is measured.
+        options: The options of the certificate.
+        effort: The amount of work; by default all that the options allow.
+        lower: The challengers' lower side, if challengers were run.
+        resolution: Both sides at resolutions, if they were measured.
+        listener: Listener that is called as the work proceeds.
 
     Raises:
         UserError: The run has no steps.

@@ -25,37 +25,37 @@ from wopt_certify.fields.radial import RadialField
 __all__ = ["TOGETHER", "CriticOptions", "seen_by_fields", "stein_norm"]
 
 Field = Callable[[Tensor], tuple[Tensor, Tensor]]
-"""Points ``(n, d)`` to ``(phi, div phi)``."""
+"""A test field: from points ``(n, d)`` to ``(phi, div phi)``, shapes ``(n, d)`` and ``(n,)``."""
 
 TOGETHER = "together"
 """The name of the best combination of all fields."""
 
 _BANDWIDTHS = (0.12, 0.35, 1.0)
-"""Of waves, in units of a typical distance, sqrt(d) standard deviations."""
+"""Bandwidths of waves, in units of a typical distance, sqrt(d) standard deviations."""
 _KERNEL_DIM = 5
 _KERNEL_WIDTHS = (0.05, 0.1, 0.2, 0.4)
 _RUNGS = 10
 _GROWTH = 1.05
-"""A rung whose held-out value is less than so many times the best before it is the last."""
+"""Least ratio of a net's held-out value to the best before it: below it no further net is made."""
 
 
 @dataclasses.dataclass(frozen=True)
 class CriticOptions:
-    """How the test fields are found.
+    """The options of the search for test fields.
 
     Attributes:
         net: A block that provides VELOCITY: its velocity is a field, with exact divergence.
         iterations: Adam iterations of the first net, doubled from net to net; 0 leaves affine
             fields alone.
-        learning_rate: Peak of a cosine.
+        learning_rate: Peak of a cosine schedule.
         batch_size: Rows per iteration.
         level: Confidence of the interval.
-        seed: Of initialisation and batches.
+        seed: Seed of initialisation and batches.
         seconds: CPU seconds within which nets are trained; the first is trained in any case.
-        rungs: How many nets at most, instead of the seconds; the result then repeats.
+        rungs: Number of nets at most, instead of the seconds; the result then repeats.
         closed_forms: Whether waves and kernel scores take part.
-        mixtures: Those fitted so far, with their rows and seed: the errors of a step and the
-            gradient after it are looked for on the same particles.
+        mixtures: Mixtures fitted so far, with their rows ``(n, d)`` and seed: the critics of a step
+            and of the gradient after it share the same particles.
     """
 
     net: Spec
@@ -75,12 +75,12 @@ class CriticOptions:
 def stein_norm(form: SteinForm, options: CriticOptions) -> Estimate:
     """Estimate |xi| of a Stein form by  sup over phi of <xi, phi>/|phi|.
 
-    What results is, up to the sampling error that the interval states, a *lower* bound of |xi|:
-    a finite class cannot see all of xi. See :func:`seen_by_fields` for what each field saw.
+    Up to the sampling error that the interval states, the result is a *lower* bound of |xi|: a
+    finite class cannot see all of xi. :func:`seen_by_fields` reports each field alone.
 
     Args:
         form: From :meth:`SteinForm.of`.
-        options: Of the critic.
+        options: Options of the critic.
 
     Raises:
         CapabilityError: The net has no velocity.
@@ -89,23 +89,22 @@ def stein_norm(form: SteinForm, options: CriticOptions) -> Estimate:
 
 
 def seen_by_fields(form: SteinForm, options: CriticOptions) -> dict[str, Estimate]:
-    """Return what each test field saw of |xi|, and the best combination of them.
+    """Return the part of |xi| that each test field sees, and their best combination.
 
-    Fields: an affine one; one that depends on the distance from a centre; random waves at several
-    bandwidths; the score of a mixture of Gaussians, a challenger on the noise's side; in few
-    dimensions kernel scores, all in closed form; nets of growing effort,
-    until the held-out value stops growing or the seconds are spent. The effort does not depend on
-    that of the run: a weak run must not get a weak critic.
+    Fields in closed form: an affine one; one that depends on the distance from a centre; random
+    waves at several bandwidths; the score of a mixture of Gaussians; in few dimensions kernel
+    scores. Then nets of growing effort, until the held-out value stops growing or the seconds are
+    spent. The effort does not depend on that of the run: a weak run must not get a weak critic.
 
     Rows are cut into two halves: fields fitted on one are evaluated on the other, and the other
-    way round, so no row judges a field that has seen it. Quadrature nodes (weights) serve for both
-    and have no sampling error; there only affine fields and one net are used.
-
-    Source: docs/theory.md 4.2 (b), (4.1).
+    way round, so no row evaluates a field that was fitted to it. Quadrature nodes (weights) serve
+    for both and have no sampling error; there only affine fields and one net are used.
 
     Args:
         form: From :meth:`SteinForm.of`.
-        options: Of the critic.
+        options: Options of the critic.
+
+    Source: docs/theory.md 4.2 (b), (4.1).
     """
     if form.weights is not None:
         plain = dataclasses.replace(options, rungs=1, closed_forms=False)
@@ -119,7 +118,7 @@ def seen_by_fields(form: SteinForm, options: CriticOptions) -> dict[str, Estimat
             fold = dataclasses.replace(options, seed=seed, seconds=options.seconds / 2)
             train, validation = fit.rows(slice(cut)), fit.rows(slice(cut, None))
             parts.append(_judged(validation, _fields(train, validation, fold), judge))
-    # A rung that only one half reached stands for itself.
+    # A net that only one half reached is reported by that half alone.
     names = list(dict.fromkeys(name for part in parts for name in part))
     return {n: combine([part[n] for part in parts if n in part], options.level) for n in names}
 
@@ -127,7 +126,7 @@ def seen_by_fields(form: SteinForm, options: CriticOptions) -> dict[str, Estimat
 def _judged(
     validation: SteinForm, fields: dict[str, Field], judge: SteinForm
 ) -> dict[str, tuple[float, float]]:
-    """Return the size that each field, and their best combination, has on other rows."""
+    """Return <xi, phi>/|phi| and its error on other rows, by field and for their combination."""
     values = {name: field(judge.points) for name, field in fields.items()}
     sizes = {name: judge.size(*value) for name, value in values.items()}
     weights = _weights(validation, [field(validation.points) for field in fields.values()])
@@ -138,11 +137,9 @@ def _judged(
 
 
 def _weights(validation: SteinForm, values: list[tuple[Tensor, Tensor]]) -> Tensor:
-    """Return the best combination of fields on held-out rows.
-
-    Sharp fields that see nothing there would bring their sampling error, so they are left out: the
-    first, affine one stays, the others need three times their standard error.
-    """
+    """Return the best combination of fields on held-out rows."""
+    # Fields that see nothing there would add their sampling error: all but the affine one need
+    # three times their standard error.
     sizes = [validation.size(*value) for value in values]
     used = [k for k, (size, error) in enumerate(sizes) if not k or size > 3 * error]
     linear, gram = _system(validation, [values[k] for k in used])
@@ -220,7 +217,7 @@ def _mixture(train: SteinForm, validation: SteinForm, options: CriticOptions) ->
 
 
 def _kernel_score(train: SteinForm, validation: SteinForm, affine: Field) -> Field:
-    """Return the kernel score whose bandwidth sees most on held-out rows, beside affine fields."""
+    """Return the kernel score whose bandwidth adds most to an affine field on held-out rows."""
     spread = float(train.points.std(0).mean())
     judge = validation.rows(slice(1000))
     beside = affine(judge.points)

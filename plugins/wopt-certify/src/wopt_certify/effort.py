@@ -1,4 +1,4 @@
-"""How much a certificate may cost: particles and iterations that a budget allows."""
+"""The effort of a certificate: particles and iterations that a budget allows."""
 
 from __future__ import annotations
 
@@ -28,63 +28,63 @@ __all__ = ["Effort", "Scope", "plan", "trip_rows"]
 
 _MOST = (20_000, 300, 2_000)
 _LEAST = (1_000, 25, 50)
-"""Particles, iterations of a critic, rows whose score is pushed: in full, and at the least."""
+"""Particles, iterations of a critic, rows whose score is pushed: the most and the least."""
 
 _Sizes = tuple[int, int, int]
 
 _RUNGS = 3
-"""Nets of a critic where there is no budget."""
+"""Number of nets of a critic without a budget."""
 
 _MANY_RUNGS = 10
 
 _TELLING = 75
-"""Iterations of a critic below which bounds from above are no headline."""
+"""Iterations of a critic below which its upper bounds are left out of the headline."""
 
 _LEAST_SECONDS = 0.5
-"""No budget is smaller: below it nothing could be measured."""
+"""Least budget, in CPU seconds: below it nothing could be measured."""
 
 _CHALLENGE = 12.0
-"""Processor seconds of challengers where there is no budget."""
+"""CPU seconds of challengers without a budget."""
 
 _CHALLENGERS = 0.5
-"""Their share of a budget."""
+"""Fraction of a budget for challengers."""
 
 _LEAST_CHALLENGE = 0.25
-"""Processor seconds of challengers at the least: densities in closed form, on a few coordinates."""
+"""Least CPU seconds of challengers: for densities in closed form, on a few coordinates."""
 
 _PLAN_ROWS = 500
-"""Rows of plans where they are not set."""
+"""Default number of rows of plans between samples."""
 
 _PLANS, _WITHOUT = 0.4, "no plans between samples"
-"""Processor seconds of plans between samples: scipy's import, most of all."""
+"""CPU seconds of plans between samples, mostly scipy's import; the note without them."""
 
 _LEAST_SHARE = 0.25
-"""Of what is planned, for challengers at the least."""
+"""Least fraction of the planned time for challengers."""
 
 _PLANNED = 0.9
-"""Of a budget; the rest is for the resolutions and for what takes longer than it seemed."""
+"""Planned fraction of a budget; the rest is for resolutions and for estimates that were too low."""
 
 _TESTS = ((4.0, 5000, 1.2), (1.5, 600, 0.3))
-"""From which budget on two-sample tests compare how many rows, and their processor seconds."""
+"""Two-sample tests: the least budget, the rows compared, and the CPU seconds that they take."""
 
 _LAST_ONLY = "first-order errors of the last step alone"
 _TOO_SMALL = f"no two-sample tests (they need a budget of {_TESTS[-1][0]:g} CPU s)"
 
 _JUDGES = (2_000, 20_000)
-"""Rows that judge challengers, at the least, however small the budget, and at most."""
+"""Rows that evaluate challengers: the least, however small the budget, and the most."""
 
 _TRIAL = 256
 _TRIAL_SCORE = 32
 _TRIAL_FORMS = 1000
 _TRIP_ROWS, _FEW_TRIP_ROWS = 2000, 200
 _QUICK = 0.02
-"""What takes less is timed again, since the first time warms up."""
+"""CPU seconds below which a timing is repeated, since the first one includes warm-up."""
 
 
 def trip_rows(particles: int) -> int:
-    """Return the rows of a round trip: few where the budget bore the least number of particles.
+    """Return the number of rows of a round trip: few where the budget allows the least particles.
 
-    A root mean square of 200 rows is known to some 5 %, and an interval says how well.
+    A root mean square of 200 rows has an error of some 5 %, which its interval states.
 
     Example:
         >>> trip_rows(1000), trip_rows(1250), trip_rows(20_000)
@@ -95,24 +95,25 @@ def trip_rows(particles: int) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class Effort(Typed):
-    """What a certificate is measured with, and what it costs.
+    """The amount of work of a certificate, and its expected cost.
 
-    All are counts but the challengers' seconds, which are turned into counts before the first of
-    them is fitted (:class:`~wopt_certify.tries.Tries`). With these counts a certificate repeats.
+    All fields are counts but the challengers' seconds, which are turned into counts before the
+    first challenger is fitted (:class:`~wopt_certify.tries.Tries`). With these counts a certificate
+    repeats.
 
     Attributes:
-        particles: At most so many.
-        iterations: Of the first net of each critic.
+        particles: Number of particles at most.
+        iterations: Iterations of the first net of each critic.
         score_rows: Rows whose score is pushed.
         rungs: Nets of each critic at most, each with twice the iterations of the one before.
         last_only: Whether first-order errors are measured after the last step alone.
-        judges: Rows that judge challengers at most.
-        two_sample: Rows that two-sample tests compare at most; ``None`` where there are none.
-        challenge: Processor seconds of the challengers; ``None`` where there are none.
+        judges: Rows that evaluate challengers at most.
+        two_sample: Rows that two-sample tests compare at most; ``None`` without such tests.
+        challenge: CPU seconds of the challengers; ``None`` without challengers.
         plans: Whether maps are compared with plans between samples.
-        expected: Processor seconds that this should take; ``None`` if it was not asked.
-        budget: Processor seconds that it may take; ``None`` for any.
-        left_out: What the budget is too small for, in words.
+        expected: Expected CPU seconds; ``None`` if they were not estimated.
+        budget: CPU seconds allowed; ``None`` for any.
+        left_out: The measurements that the budget is too small for, in words.
     """
 
     particles: int
@@ -130,7 +131,7 @@ class Effort(Typed):
 
     @classmethod
     def full(cls, options: Certify, *, challenged: bool = False, compared: bool = False) -> Effort:
-        """Return what the options say, whatever it costs."""
+        """Return the effort that the options allow, whatever its cost."""
         asked = (options.particles, options.iterations, options.score_rows)
         rows, iterations, score_rows = (
             most if value is None else value for value, most in zip(asked, _MOST, strict=True)
@@ -139,7 +140,7 @@ class Effort(Typed):
             rows,
             iterations,
             score_rows,
-            # Iterations that are named are those of one net.
+            # Iterations that are set are those of one net.
             rungs=_RUNGS if options.iterations is None else 1,
             judges=min(max(rows, _JUDGES[0]), _JUDGES[1]),
             challenge=_CHALLENGE if challenged else None,
@@ -148,17 +149,16 @@ class Effort(Typed):
 
     @property
     def telling(self) -> bool:
-        """Whether test fields are looked for hard enough to state what they allow.
+        """Whether critics get enough iterations for their upper bounds to be stated.
 
-        Critics of 25 iterations, for which a training of 7 s pays, allowed 0.05, 0.09 and 2.7 where
-        KL was 0.06, 0.21 and 4 (uniform, exponential and Cauchy columns, 6,000 rows); those of 150
-        were wrong in one of 147 runs. Without a budget nothing is held back.
+        Critics of few iterations miss errors, so that the bounds they allow lie below the gap
+        (docs/benchmarks.md). Without a budget all bounds are stated.
         """
         return self.budget is None or self.iterations >= _TELLING
 
     @property
     def text(self) -> str:
-        """What is about to be done, in a line."""
+        """The planned work, in one line."""
         said = (
             f"certifying on {self.particles:,} particles, critics of {self.iterations} iterations"
             + (f", challengers for {self.challenge:.2g} CPU s" if self.challenge else "")
@@ -171,14 +171,14 @@ class Effort(Typed):
 
 @dataclasses.dataclass(frozen=True)
 class Scope:
-    """What can be measured, and on how many rows.
+    """The measurements that are possible, and the rows they have.
 
     Attributes:
         scored: Whether the start's score is known.
         challenged: Whether challengers can be run.
         compared: Whether samples can be compared with held-out rows.
-        rows: How many particles there are; ``None`` where they can be drawn.
-        carried: Test rows that have gone through the audited maps already.
+        rows: Number of particles; ``None`` where they can be drawn.
+        carried: Number of test rows that have gone through the audited maps already.
     """
 
     scored: bool = False
@@ -196,18 +196,18 @@ def plan(
     budget: float,
     scope: Scope,
 ) -> Effort:
-    """Return the effort that fits the budget, by measuring what a little of it costs.
+    """Return the effort that fits the budget, by timing small parts of the work.
 
-    What the options name is obeyed; what they leave open is halved until it fits, so that the
-    plan takes few values. It is written into the certificate.
+    Options that are set are kept; those left open are halved until the work fits, so that the plan
+    takes few values. It is written into the certificate.
 
     Args:
-        options: Of [certify].
-        problem: What was minimised and how.
+        options: Options of [certify].
+        problem: The problem: objective, scheme, solver.
         blocks: The maps.
         like: Particles at the start.
-        budget: Processor seconds; 0 for any.
-        scope: What can be measured.
+        budget: CPU seconds; 0 for any.
+        scope: The measurements that are possible.
     """
     challenged, compared = scope.challenged, scope.compared
     full = Effort.full(options, challenged=challenged, compared=compared)
@@ -220,7 +220,7 @@ def plan(
     cost = _Cost(options, problem, blocks, like, scope)
     sizes = _fitting(cost, options, full, share)
     expected = cost(*sizes)
-    # Where the least that can be measured is more than its share, challengers make room for it.
+    # Where the least measurement exceeds its part of the budget, challengers give way.
     least = max(_LEAST_SHARE * rest, _LEAST_CHALLENGE)
     challenge = max(rest - max(share, expected), least) if challenged else None
     plans = cost.plans(sizes[0])
@@ -245,12 +245,12 @@ def plan(
 
 
 def _tests(budget: float) -> tuple[int | None, float]:
-    """Return the rows that two-sample tests compare at most, and their seconds."""
+    """Return the rows that two-sample tests compare at most, and their CPU seconds."""
     return next(((rows, cost) for least, rows, cost in _TESTS if budget >= least), (None, 0.0))
 
 
 def _fitting(cost: _Cost, options: Certify, full: Effort, budget: float) -> _Sizes:
-    """Return particles, iterations and score rows that fit, of the last step alone if need be."""
+    """Return particles, iterations and score rows that fit, for the last step alone if need be."""
     sizes = _halved(cost, options, full, budget)
     if cost(*sizes) > budget and cost.steps > 1 and options.iterations is None:
         cost.examined = 1
@@ -274,7 +274,7 @@ def _halved(cost: _Cost, options: Certify, full: Effort, budget: float) -> _Size
 
 
 def _rungs(spare: float, cost: _Cost, iterations: int) -> int:
-    """Return how many nets of each critic the time that is left pays for."""
+    """Return the number of nets of each critic that the time left pays for."""
     each = spare / max(cost.critics, 1)
     for rung in range(1, _MANY_RUNGS):
         # Iterations double at each rung and widths at every second.
@@ -285,7 +285,7 @@ def _rungs(spare: float, cost: _Cost, iterations: int) -> int:
 
 
 class _Cost:
-    """Processor seconds of a certificate, from those of a few rows and iterations."""
+    """CPU seconds of a certificate, extrapolated from a few rows and iterations."""
 
     def __init__(
         self,
@@ -314,15 +314,15 @@ class _Cost:
 
     @property
     def critics(self) -> int:
-        """How many critics are fitted; none where no field is needed."""
+        """Number of critics that are fitted; none where no field is needed."""
         return self.forms * self.examined if self.critic else 0
 
     def judges(self, particles: int) -> int:
-        """Return the rows that judge: those that were carried, if that is enough."""
+        """Return the number of rows that evaluate challengers: those already carried, if enough."""
         return max(particles, self.scope.carried or _JUDGES[0])
 
     def plans(self, particles: int) -> bool:
-        """Whether plans between samples are made: not where only the least can be measured."""
+        """Return whether plans between samples are made: not with the least particles."""
         return self.examined == self.steps and (self.asked or particles > _LEAST[0])
 
     def __call__(self, particles: int, iterations: int, score_rows: int) -> float:
@@ -337,7 +337,7 @@ class _Cost:
 
 
 def _of_critic(options: Certify, like: Particles) -> float:
-    """Return the seconds of one iteration of a critic."""
+    """Return the CPU seconds of one iteration of a critic."""
     with seeded(0):
         net = new_block(options.net, like.dim, like.condition).float()
         rows = torch.randn(options.batch_size, like.dim, device=like.points.device)
@@ -352,7 +352,7 @@ def _of_critic(options: Certify, like: Particles) -> float:
 
 
 def _of_closed_forms(options: Certify, problem: Problem, like: Particles) -> float:
-    """Return the seconds that fields in closed form take for a particle."""
+    """Return the CPU seconds per particle of fields in closed form."""
     if like.weights is not None or options.iterations == 0:
         return 0.0
     at = like.rows(slice(_TRIAL_FORMS))
@@ -366,7 +366,7 @@ def _of_closed_forms(options: Certify, problem: Problem, like: Particles) -> flo
 
 
 def _seconds(work: Callable[[], object]) -> float:
-    """Return the processor time of a piece of work, without warming up."""
+    """Return the CPU seconds of a piece of work, without warm-up."""
     for _ in range(2):
         began = time.process_time()
         work()

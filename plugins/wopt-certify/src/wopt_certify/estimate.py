@@ -1,4 +1,4 @@
-"""Estimates: a value measured on samples, with the interval that sampling leaves."""
+"""Estimates: values measured on samples, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from wopt.typed import Number, Typed
 __all__ = ["Estimate", "Method", "MethodEstimate", "combine", "divergence", "root_mean_square"]
 
 Method = Literal["gradient", "score", "critic", "affine", "record"]
-"""How a first-order error was found. ``gradient``: from the Wasserstein gradient at the particles,
+"""The method of a first-order error. ``gradient``: from the Wasserstein gradient at the particles,
 of an objective of the points alone. ``score``: with the pushed score of the start. ``critic``,
 ``affine``: by test fields, so a lower bound up to sampling error. ``record``: the affine estimate
 of the run itself."""
 
 _FAR = 5.0
-"""Standard errors below zero that no sampling noise explains."""
+"""Standard errors below zero beyond which sampling noise is ruled out."""
 _ROUNDING = 1e-3
 
 
@@ -34,11 +34,11 @@ class Estimate(Typed):
     """A value with its standard error and a confidence interval.
 
     Attributes:
-        value: The estimate, of a quantity that cannot be negative: not below zero.
+        value: The estimate of a quantity that cannot be negative, cut off at zero.
         error: Its standard error; zero for quadrature nodes.
         low, high: Ends of the interval, not below zero.
-        raw: What was measured, which may be negative; ``None`` stands for ``value``.
-        label: What it is.
+        raw: The measured value, which may be negative; ``None`` stands for ``value``.
+        label: The kind of the figure.
 
     Example:
         >>> found = Estimate.of(0.5, 0.1, level=0.95)
@@ -65,8 +65,8 @@ class Estimate(Typed):
         """Return an estimate of a quantity that cannot be negative, by the normal law.
 
         Args:
-            value: May be negative by sampling noise, which the interval accounts for; what is
-                far below zero is ``impossible``.
+            value: The measured value; sampling noise may make it negative, for which the interval
+                allows; a value far below zero is ``impossible``.
             error: Its standard error.
             level: Confidence of the interval, in (0, 1).
         """
@@ -95,18 +95,20 @@ class MethodEstimate(Estimate):
 
     @property
     def by_fields(self) -> bool:
-        """Whether only what a class of test fields can see is in it."""
+        """Whether the estimate contains only what a class of test fields can see."""
         return self.by in ("critic", "affine", "record")
 
 
 def combine(parts: Sequence[tuple[float, float]], level: float) -> Estimate:
-    """Return the mean of (value, standard error) pairs, whose errors may go together."""
+    """Return the mean of (value, standard error) pairs, whose errors may be fully correlated."""
     value = sum(v for v, _ in parts) / len(parts)
     return Estimate.of(value, sum(e for _, e in parts) / len(parts), level)
 
 
 def root_mean_square(squares: Tensor, weights: Tensor | None, level: float) -> Estimate:
     """Return the root of the mean of ``squares``, shape ``(n,)``, by the delta method.
+
+    The unit is the square root of the squares' unit; ``weights`` of shape ``(n,)`` sum to one.
 
     Example:
         >>> import torch
@@ -120,10 +122,12 @@ def root_mean_square(squares: Tensor, weights: Tensor | None, level: float) -> E
 
 
 def divergence(objective: Objective, at: Particles, level: float) -> Estimate | None:
-    """Return KL(rho | q), the mean of log rho - log q, if both are known and KL is the objective.
+    """Return KL(rho | q), the mean of log rho - log q in nats.
+
+    Return ``None`` unless both densities are known and KL is the objective.
 
     Args:
-        objective: With its target.
+        objective: The objective with its target.
         at: The particles.
         level: Confidence of the interval.
     """

@@ -1,4 +1,4 @@
-"""What a certificate is measured on."""
+"""The particles on which a certificate is measured."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class Evidence:
     """Particles at the start that nothing was trained on, in the flow's coordinates.
 
     Attributes:
-        particles: They.
-        origin: Where they come from, in words.
-        score: The start's score at the first of them, where it is known.
+        particles: The particles.
+        origin: The source of the particles, in words.
+        score: The start's score at the first m of them, shape ``(m, d)``; ``None`` if unknown.
         transform: The preprocessing.
-        smooth_time: Of the smoothing that made the start from the data; 0 for none.
+        smooth_time: Time of the smoothing that made the start from the data; 0 for none.
         data: The rows before smoothing, shape ``(n, d)``; the particles' points without it.
-        of: Of what KL(p_N | q) tells, the maps being inverted exactly.
-        remarks: What was left out of the evidence, and why.
+        of: The quantity that KL(p_N | q) equals if the maps are inverted exactly.
+        remarks: The parts left out of the evidence, with reasons.
     """
 
     particles: Particles

@@ -1,4 +1,4 @@
-"""What is found of a run: what follows from its measured steps, and what facts refute of it."""
+"""The analysis of a run: bounds that follow from its measured steps, and their refutations."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ __all__ = ["Findings", "findings"]
 
 @dataclasses.dataclass(frozen=True)
 class Findings:
-    """What a certificate is written from.
+    """The analysis from which a certificate is written.
 
     Attributes:
-        objective: What was minimised.
+        objective: The objective.
         evidence: The particles.
         level: Confidence of the intervals.
-        measures: Of each step.
-        gaps: After each step, where it is known.
+        measures: The measurements of each step.
+        gaps: The gap after each step, where it is known.
         start: Bounds before the first step.
-        base: Where the proximal steps begin.
+        base: The starting point of the proximal steps.
         convexity, smoothness: lambda and L.
-        lower: The challengers' side of the gap; ``None`` where it is no divergence.
-        bounds: After each step, those refuted marked so; empty where lambda is not known.
+        lower: The challengers' side of the gap; ``None`` where it is not a divergence.
+        bounds: Bounds after each step, with refuted ones marked; empty where lambda is not known.
     """
 
     objective: Objective
@@ -51,13 +51,13 @@ class Findings:
 
     @property
     def steps(self) -> tuple[StepCertificate, ...]:
-        """What the certificate says of each step."""
+        """The certificate's entry for each step."""
         told = zip(self.measures, self.gaps, self.bounds, strict=True)
         return tuple(dataclasses.replace(m.step, gap=gap, bounds=b) for m, gap, b in told)
 
     @property
     def of(self) -> Quantity:
-        """What the gap is of."""
+        """The kind of the gap."""
         return self.evidence.of if self.objective.gap_is_kl else Quantity.ENERGY
 
 
@@ -68,13 +68,13 @@ def findings(
     lower: LowerSide | None,
     level: float,
 ) -> Findings:
-    """Return what follows from the measures of a run.
+    """Return the analysis of a run from the measurements of its steps.
 
     Args:
-        objective: What was minimised.
-        evidence: What was measured on.
-        measures: Of each step.
-        lower: The challengers' side, where some were run.
+        objective: The objective.
+        evidence: The particles on which the run was measured.
+        measures: The measurements of each step.
+        lower: The challengers' side, if challengers were run.
         level: Confidence of the intervals.
     """
     gaps = [_known(objective, m, level) for m in measures]
@@ -82,17 +82,17 @@ def findings(
     base = _common_base(measures)
     constants = _constants(objective, base)
     if any(gap is not None and gap.impossible for gap in gaps):
-        start = dataclasses.replace(start, kl=None)  # it was found with the same false density
-        if not objective.gap_is_kl:  # who declares a false minimum may declare a false lambda too
+        start = dataclasses.replace(start, kl=None)  # its estimate uses the same false density
+        if not objective.gap_is_kl:  # a false minimum casts doubt on lambda
             constants = None, None
-    # A lower side is one of KL: it says nothing of another objective's gap.
+    # A lower side bounds KL: it does not apply to another objective's gap.
     side = lower if objective.gap_is_kl else None
     found = Findings(objective, evidence, level, measures, gaps, start, base, *constants, side)
     return dataclasses.replace(found, bounds=_bounds(found))
 
 
 def _common_base(measures: Sequence[StepMeasure]) -> Base:
-    """Return the base that all steps have; steps of different kinds do not chain."""
+    """Return the base that all steps share; steps of different kinds do not chain."""
     kinds = {m.base for m in measures}
     if len(kinds) == 1:
         return kinds.pop()
@@ -100,7 +100,7 @@ def _common_base(measures: Sequence[StepMeasure]) -> Base:
 
 
 def _constants(objective: Objective, base: Base) -> tuple[float | None, float | None]:
-    """Return lambda of the objective, or of its explicit part and its L where there is one."""
+    """Return lambda of the objective, or lambda and L of its explicit part if there is one."""
     if base != "forward":
         return objective.convexity, None
     explicit, rest = objective.split()
@@ -110,7 +110,7 @@ def _constants(objective: Objective, base: Base) -> tuple[float | None, float | 
 
 
 def _known(objective: Objective, measure: StepMeasure, level: float) -> Estimate | None:
-    """Return the gap itself after a step, where it is known."""
+    """Return the gap after a step, where it is known."""
     if objective.gap_is_kl or objective.minimum is None:
         return measure.divergence
     energy = measure.step.energy
@@ -118,10 +118,8 @@ def _known(objective: Objective, measure: StepMeasure, level: float) -> Estimate
 
 
 def _bounds(found: Findings) -> list[StepBounds]:
-    """Return all bounds, marked where a later fall, a lower side or the estimate contradicts.
-
-    The upper ends of the intervals go into them.
-    """
+    """Return all bounds, marked where a later fall, a lower side or the estimate contradicts."""
+    # The bounds use the upper ends of the intervals.
     measures, steps = found.measures, [m.step for m in found.measures]
     if found.convexity is None:
         return [StepBounds() for _ in steps]
@@ -152,7 +150,7 @@ def _bounds(found: Findings) -> list[StepBounds]:
 
 
 def _by_measured(row: StepBounds) -> StepBounds:
-    """Return the bounds as a certificate shows them: measured errors make no bound exact."""
+    """Return the bounds with the label of measured errors, which make no bound exact."""
 
     def shown(table: Mapping[str, Entry]) -> dict[str, Entry]:
         return {

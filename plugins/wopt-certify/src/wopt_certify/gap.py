@@ -1,4 +1,4 @@
-"""How far the model is: a lower side, an estimate and an upper side, and what refutes what."""
+"""The gap of the model: a lower side, an estimate and an upper side, with refutations."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from wopt_certify.lower import LowerSide, best_estimate
 
 __all__ = ["Gap", "Refuted", "floors_of"]
 
-_BY_ESTIMATE = "the upper end of the best estimate, which is no fact"
+_BY_ESTIMATE = "the upper end of the best estimate, which is not a fact"
 _WITHHELD = "no upper side: what the errors seen would allow is within the error of the estimate"
 _HIDDEN = "no upper side: too little was looked for (`wopt certify --budget` tries harder)"
 
 
 @dataclasses.dataclass(frozen=True)
 class Refuted(Typed):
-    """A bound from above that a fact, or the best estimate, contradicts.
+    """An upper bound that a fact, or the best estimate, contradicts.
 
     Attributes:
-        name: Of the bound.
-        value: What it said.
-        by: What contradicts it; in the file ``refuted_by``, and in words ``by``.
+        name: Name of the bound.
+        value: Value of the bound.
+        by: The floor that contradicts it; in the file ``refuted_by``, and in words ``by``.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Refuted(Typed):
     by: Annotated[Floor, Field(validation_alias="refuted_by")]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what the file holds."""
+        """Return the entry of the file."""
         return super().to_dict() | {"by": str(self.by)}
 
     @classmethod
@@ -47,21 +47,22 @@ class Refuted(Typed):
 
 @dataclasses.dataclass(frozen=True)
 class Gap(Typed):
-    """What is known of a gap: the first lines of a certificate.
+    """The bounds and the estimate of a gap: the first lines of a certificate.
 
     Attributes:
-        of: Of what.
-        lower: It is at least this, at the level, without assumptions; ``None`` where no lower
-            side was measured.
+        of: The kind of the gap.
+        lower: A lower confidence limit, without assumptions; ``None`` if no lower side was
+            measured.
         level: Confidence of the lower side.
         estimate: The best estimate.
-        upper: It is at most this if what is needed holds; ``None`` where no bound stands.
-        upper_needs: What that is.
-        refuted: Bounds from above that facts, or the best estimate, contradict.
-        by: What gave the lower side.
-        estimate_by: What gave the estimate.
+        upper: An upper bound under ``upper_needs``; ``None`` where no bound stands.
+        upper_needs: The assumptions of the upper bound.
+        refuted: Upper bounds that facts, or the best estimate, contradict.
+        by: The origin of the lower side.
+        estimate_by: The origin of the estimate.
         known: Whether the gap itself is known, up to sampling: both densities are, or the minimum.
-        hidden: Whether bounds given the eps seen are not stated, since little was looked for.
+        hidden: Whether bounds given the eps seen are left out, since the critics had few
+            iterations.
 
     Example:
         >>> from wopt_certify.bounds import Label
@@ -100,13 +101,13 @@ class Gap(Typed):
         level: float = 0.95,
         hidden: bool = False,
     ) -> Gap:
-        """Return the gap between what is known from below and the least bound that stands.
+        """Return the gap between the lower side and the least bound that stands.
 
         Args:
-            of: What it is of.
-            bounds: From above, those that something contradicts marked so.
-            needs: What the least of them needs.
-            lower: The challengers' side, where some were run.
+            of: The kind of the gap.
+            bounds: Upper bounds, with those that something contradicts marked.
+            needs: The assumptions of the least of them.
+            lower: The challengers' side, if challengers were run.
             known: The gap itself, where both densities (or the minimum) are known.
             level: Confidence of ``known``.
             hidden: Whether bounds given the eps seen are left out.
@@ -134,7 +135,7 @@ class Gap(Typed):
 
     @property
     def text(self) -> str:
-        """The headline."""
+        """The headline in words."""
         parts = [self._lower()]
         if self.estimate is not None:
             parts.append(f"best estimate {self.estimate:.4g} (estimate: {self.estimate_by})")
@@ -161,14 +162,12 @@ class Gap(Typed):
 def floors_of(
     lower: LowerSide | None, known: Estimate | None, of: Quantity = Quantity.KL_DATA_MODEL
 ) -> list[Floor]:
-    """Return what a gap is at least, by a lower side and by what is known of it.
+    """Return lower limits of a gap, by a lower side and by what is known of it.
 
-    The upper end of the best estimate is among them where the gap itself is not known: a floor for
-    bounds that stand on the errors seen. In 147 runs against laws of known density 4 bounds were
-    printed below the truth with the estimate itself as floor, and 1 with its upper end, which
-    withholds ten more, five of them true. What the rows could not tell from nothing is one too
-    (:attr:`~wopt_certify.lower.LowerSide.unseen`): all four that were printed below it were false
-    (``front_door.jsonl``, docs/certificates.md).
+    Where the gap itself is not known, two limits that are not facts are used against upper bounds
+    that rest on the errors seen: the upper end of the best estimate, which withholds false bounds
+    more often than the estimate itself would (docs/certificates.md), and the least KL that the rows
+    can tell from 0 (:attr:`~wopt_certify.lower.LowerSide.unseen`).
     """
     floors = []
     if lower is not None and lower.low > 0:

@@ -1,4 +1,4 @@
-"""What a certificate says first: the gap with its sides, the best bounds, the statement."""
+"""The headline of a certificate: the gap with its sides, the best bounds, the statement."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def gap_of(found: Findings, telling: bool = True) -> Gap:
     """Return the headline of a run.
 
     Args:
-        found: What was found of it.
-        telling: Whether test fields were looked for hard enough to state what they allow.
+        found: The analysis of the run.
+        telling: Whether critics had enough iterations for their upper bounds to be stated.
     """
     last = found.bounds[-1].gap
     if not telling:
@@ -38,8 +38,8 @@ def gap_of(found: Findings, telling: bool = True) -> Gap:
 
 
 def _needs(name: str, found: Findings) -> str:
-    """Say what a bound from above needs, besides its theorem's other conditions."""
-    # Theorem Q looks at the last step alone, and log-Sobolev at the gradient after it.
+    """Return the assumptions of an upper bound, besides its theorem's other conditions."""
+    # Theorem Q uses the last step alone, and log-Sobolev the gradient after it.
     looked = [m.step.residual for m in found.measures[-1 if name == "theorem_q" else 0 :]]
     if name == "log_sobolev":
         looked = [found.measures[-1].step.gradient]
@@ -49,11 +49,11 @@ def _needs(name: str, found: Findings) -> str:
 
 
 def final_of(found: Findings, wish: float, estimate: float | None = None) -> Final:
-    """Return the best bounds after the last step, and what a wished gap asks for.
+    """Return the best bounds after the last step, and the steps that a wished gap needs.
 
     Args:
-        found: What was found of the run.
-        wish: The gap that is wished for.
+        found: The analysis of the run.
+        wish: The wished gap.
         estimate: The best estimate of the gap, where there is one.
     """
     last, end, convexity = found.bounds[-1], found.measures[-1].step, found.convexity
@@ -90,13 +90,13 @@ def _best(table: Mapping[str, Entry]) -> NamedBound | None:
 def statement_of(
     found: Findings, gap: Gap, trips: RoundTrip | None, smoothing: Smoothing | None
 ) -> Statement:
-    """Return of what law the headline holds, inverses being inexact: (1.17).
+    """Return the statement for the sampled law, whose inverses are inexact: (1.17).
 
     Args:
-        found: What was found of the run.
+        found: The analysis of the run.
         gap: The headline.
-        trips: Of the inverse.
-        smoothing: Of the data.
+        trips: Round trips of the inverse.
+        smoothing: Smoothing of the data.
     """
     best = found.bounds[-1].best_gap
     if not gap.of.in_nats or trips is None or best.value is None:

@@ -1,4 +1,4 @@
-"""The reverse process: round trips, and what they say of the model that is sampled."""
+"""The reverse process: round trips, and their effect on the model that is sampled."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class RoundTrip(Typed):
     """Root mean squares of the round trips.
 
     Attributes:
-        data: Of S(F(x)) - x over data, in the flow's coordinates.
-        data_units: The same in the data's units.
-        noise: Of F(S(z)) - z over noise; ``None`` where the target cannot be sampled.
+        data: Root mean square of S(F(x)) - x over data, in the flow's coordinates.
+        data_units: Root mean square of S(F(x)) - x over data, in the data's units.
+        noise: Root mean square of F(S(z)) - z over noise; ``None`` if the target has no samples.
     """
 
     data: Estimate
@@ -47,17 +47,17 @@ def round_trips(
 ) -> RoundTrip | None:
     """Return the root mean squares of S(F(x)) - x over data and of F(S(z)) - z over noise.
 
-    F is the audited flow, with which likelihoods and certificates are computed; S is the reverse
-    with which samples are made. ``None`` if a block has no inverse.
-
-    Source: docs/theory.md (1.17), (1.18).
+    F is the audited flow, with which likelihoods and certificates are computed; S is the inverse
+    flow with which samples are made. Return ``None`` if a block has no inverse.
 
     Args:
         blocks: T_1, ..., T_N.
-        target: The noise; without samples of it there is no trip from it.
+        target: The law of the noise; if it cannot be sampled there is no trip from noise.
         evidence: The data.
         level: Confidence of the intervals.
-        rows: Of either trip, at most.
+        rows: Rows of either trip, at most.
+
+    Source: docs/theory.md (1.17), (1.18).
     """
     if not invertible(blocks):
         return None

@@ -1,4 +1,4 @@
-"""The lower side: what another density, fitted to the same particles, finds left to gain."""
+"""The lower side: the gain of another density, fitted to the same particles, over the model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wopt_certify.tries import Tries
 __all__ = ["LowerSide", "Rung", "best_estimate"]
 
 _ERRORS = 2.5
-"""Standard errors that a lower limit at 95 % loses."""
+"""Standard errors that a lower limit at 95 % lies below its mean."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,10 +20,10 @@ class Rung(Typed):
     """One challenger of a ladder.
 
     Attributes:
-        name: Of the challenger.
-        seconds: Processor time of its fit.
+        name: Name of the challenger.
+        seconds: CPU seconds of its fit.
         gain: E[log r - log model] on fresh rows, nats.
-        error: Its standard error.
+        error: Standard error of the gain, nats.
     """
 
     name: str
@@ -34,19 +34,19 @@ class Rung(Typed):
 
 @dataclasses.dataclass(frozen=True)
 class LowerSide(Typed):
-    """A lower bound of KL(p | model) without assumptions, on rows that no density saw.
+    """A lower bound of KL(p | model) without assumptions, on rows that no density was fitted to.
 
     For any normalised density r,  KL(p | model) >= E_p[log r - log model].
 
     Attributes:
         value: The mean on fresh rows, nats.
-        error: Its standard error.
-        low: The lower end of a one-sided interval.
-        level: Its confidence.
+        error: Standard error of the mean, nats.
+        low: The lower end of a one-sided interval, nats.
+        level: Confidence of the interval.
         by: The challenger r.
-        rows: How many fresh rows judged it.
-        ladder: What was tried, by effort.
-        tries: The same in counts, by which it can be repeated.
+        rows: Number of fresh rows that evaluated it.
+        ladder: The challengers tried, by effort.
+        tries: The counts of the tries, by which they can be repeated.
 
     Source: docs/theory.md 4; the chain rule of KL with a density that is not the truth.
 
@@ -66,7 +66,7 @@ class LowerSide(Typed):
 
     @property
     def unseen(self) -> float:
-        """A KL that the truth itself as challenger would not tell from 0 on so many rows, 12.5/n.
+        """The least KL that so many rows tell from 0 with the truth as challenger, 12.5/n nats.
 
         For a small KL the log-ratio of two densities has the variance 2 KL, and a limit at 95 %
         loses some 2.5 standard errors:  KL - 2.5 sqrt(2 KL/n) > 0  where  KL > 12.5/n. An estimate.
@@ -79,12 +79,13 @@ class LowerSide(Typed):
 
 
 def best_estimate(side: LowerSide) -> Estimate:
-    """Return what KL may be, from how the ladder's gains grow: an estimate, no bound.
+    """Return an estimate of KL from the growth of the ladder's gains; it is not a bound.
 
-    On the last rung challengers learn while they are judged, from two to three times as many rows
-    on average. If what they miss falls with 1/n, as for a law of few parameters, they still miss
-    about as much as that rung has gained, D; so D is added to its value. Where nothing learns, each
-    rung doubles the effort: were each to gain half of its predecessor's, D is what is left as well.
+    On the last rung challengers learn while they are evaluated, from two to three times as many
+    rows on average. If what they miss falls with 1/n, as for a law of few parameters, they still
+    miss about as much as that rung has gained, D; so D is added to its value. Where nothing learns,
+    each rung doubles the effort: if each gains half of its predecessor's gain, D is what is left as
+    well.
 
     Example:
         >>> side = LowerSide(0.3, 0.01, 0.28, 0.95, "", 1000,

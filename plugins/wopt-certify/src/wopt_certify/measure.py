@@ -1,4 +1,4 @@
-"""What is measured of one step: errors, movement, energy, optimality of the map, inverse."""
+"""The measurements of one step: errors, movement, energy, optimality of the map, inverse."""
 
 from __future__ import annotations
 
@@ -41,16 +41,17 @@ __all__ = ["StepMeasure", "base_of", "measure_step", "second_moment"]
 
 @dataclasses.dataclass(frozen=True)
 class StepMeasure:
-    """What is measured of one step, on particles that nothing was trained on.
+    """The measurements of one step, on particles that nothing was trained on.
 
     Attributes:
-        step: What the certificate says of it; the gap and the bounds follow from all steps.
-        base: Where the proximal step begins.
-        divergence: KL to the target where both densities are known.
-        contributions: Of each particle to the energy, where that is a mean without weights.
-        second_moment: E|x|^2 after it.
-        examined: Whether test fields other than affine ones looked at the step, where they are
-            needed; if not, no bound is made of what was seen of it.
+        step: The certificate's entry, without the gap and the bounds, which need all steps.
+        base: The starting point of the proximal step.
+        divergence: KL to the target in nats, where both densities are known.
+        contributions: Each particle's contribution to the energy, shape ``(n,)``, where that is a
+            mean without weights.
+        second_moment: E|x|^2 after the step.
+        examined: Whether test fields other than affine ones were fitted, where they are needed; if
+            not, the step gives no bound.
     """
 
     step: StepCertificate
@@ -62,7 +63,7 @@ class StepMeasure:
 
     @property
     def by_fields(self) -> bool:
-        """Whether the residual or the gradient is what test fields see of it."""
+        """Whether the residual or the gradient is estimated by test fields."""
         residual = self.step.residual
         return self.step.gradient.by_fields or (residual is not None and residual.by_fields)
 
@@ -80,15 +81,15 @@ def measure_step(
     """Measure one step.
 
     Args:
-        problem: What was minimised and how.
+        problem: The problem: objective, scheme, solver.
         passage: The step.
-        options: Of the critic.
-        score: The score of the law before the step at the first particles, if it is known.
+        options: Options of the critic.
+        score: The score before the step at the first m particles, shape ``(m, d)``, if known.
         plan_rows: Rows of each plan between samples; 0: none is made.
-        examined: Whether fields other than affine ones are to look at it.
+        examined: Whether fields other than affine ones are fitted.
 
     Returns:
-        The measurements, and the score after the step.
+        The measurements, and the score after the step, shape ``(m, d)``.
     """
     objective = problem.objective
     options = options if examined else dataclasses.replace(options, iterations=0)
@@ -124,7 +125,7 @@ def measure_step(
 def _first_order(
     passage: Passage, base: Base, options: CriticOptions, score: Tensor | None
 ) -> tuple[dict[Method, Estimate], Tensor]:
-    """Return the residuals of a step by every method, and what its proximal part moves."""
+    """Return the residuals of a step by every method, and the displacement of its proximal part."""
     sub, moved = passage.subproblem, passage.after.points - passage.before.points
     condition = None if sub is None else sub.stationarity(passage.audited)
     if condition is None:
@@ -137,7 +138,7 @@ def _first_order(
 
 
 def _pushed(passage: Passage, score: Tensor | None) -> Tensor | None:
-    """Return the score after a step, from the one before it."""
+    """Return the score after a step, from the score before it."""
     if score is None or Capability.LOG_DET not in passage.block.provides:
         return None
     return pushed_score(passage.block, passage.before.points[: len(score)], score)
@@ -150,7 +151,7 @@ def _optimality(
     plan_rows: int,
     options: CriticOptions,
 ) -> tuple[Optimality | None, str]:
-    """Return how far the map is from the optimal one, and why it is not, if that matters."""
+    """Return the map's distance from the optimal one, and why it is not optimal if it matters."""
     matters = needs_optimal(objective)
     looked = symmetry_of(passage) if matters or plan_rows else (None, "")
     gap = optimality_of(passage, looked, residual, plan_rows, options.level, options.seed)
@@ -165,7 +166,7 @@ def second_moment(at: Particles) -> float:
 
 
 def base_of(objective: Objective, sub: Subproblem | None, before: Particles) -> Base:
-    """Return where the proximal step of a subproblem starts, which says what bounds hold.
+    """Return the starting point of a subproblem's proximal step, on which the bounds depend.
 
     ``previous``: at the particles (jko). ``forward``: at the particles moved by an explicit step of
     a part of the objective. ``other``: elsewhere. ``none``: the step is not implicit, or its end
@@ -187,17 +188,14 @@ def base_of(objective: Objective, sub: Subproblem | None, before: Particles) -> 
 def _root_fisher(
     objective: Objective, at: Particles, options: CriticOptions, score: Tensor | None
 ) -> tuple[MethodEstimate, dict[str, Estimate]]:
-    """Return the norm of the Wasserstein gradient, the root of the relative Fisher information.
-
-    Beside it what each test field saw of it.
-    """
+    """Return the norm of the Wasserstein gradient, and the part of it that each test field sees."""
     exact = dataclasses.replace(options, iterations=0) if score is not None else options
     residuals, seen = _residuals(SteinForm.of(objective, at), objective, exact, score)
     return _best(residuals), seen
 
 
 def _best(residuals: dict[Method, Estimate]) -> MethodEstimate:
-    """Return the value without a class's bias if there is one, else the largest."""
+    """Return the estimate without a class's bias if there is one, else the largest."""
     found = [MethodEstimate.by_method(*pair) for pair in residuals.items()]
     exact = [one for one in found if not one.by_fields]
     return exact[0] if exact else max(found, key=lambda one: one.value)
@@ -206,7 +204,7 @@ def _best(residuals: dict[Method, Estimate]) -> MethodEstimate:
 def _residuals(
     form: SteinForm, implicit: Objective, options: CriticOptions, score: Tensor | None
 ) -> tuple[dict[Method, Estimate], dict[str, Estimate]]:
-    """Return the error by every method, and what each test field saw."""
+    """Return the error by every method, and the part of it that each test field sees."""
     if not implicit.of_density:
         squares = form.by_point.square().sum(1)
         return {"gradient": root_mean_square(squares, form.weights, options.level)}, {}

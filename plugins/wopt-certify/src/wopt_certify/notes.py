@@ -1,4 +1,4 @@
-"""The notes of a certificate: what its figures need, what is false and what was left out."""
+"""The notes of a certificate: assumptions, false claims and parts left out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["notes_of"]
 
 
 def notes_of(found: Findings) -> tuple[str, ...]:
-    """Say what the bounds need, and what of it is estimated."""
+    """Return the notes: the assumptions of the bounds, false claims and parts left out."""
     objective, convexity = found.objective, found.convexity
     notes = [*_impossible(objective, found.gaps), *found.evidence.remarks]
     notes.append(
@@ -46,7 +46,7 @@ def notes_of(found: Findings) -> tuple[str, ...]:
 
 
 def _impossible(objective: Objective, gaps: Sequence[Estimate | None]) -> list[str]:
-    """Say whose claim is false where a gap that cannot be negative is."""
+    """Return a note on the false claim where a gap that cannot be negative is."""
     false = [(k, gap) for k, gap in enumerate(gaps, 1) if gap is not None and gap.impossible]
     if not false:
         return []
@@ -58,7 +58,7 @@ def _impossible(objective: Objective, gaps: Sequence[Estimate | None]) -> list[s
             f"KL is estimated as {value:.4g} +- {gap.error:.2g} after step {step}, and no "
             f"divergence is negative: the target is not normalised. {who} declares NORMALISED, so "
             "exp(-potential) should integrate to one; leave NORMALISED out of `provides`, or add "
-            "the constant. It is no divergence, and none is computed from it."
+            "the constant. The value is not a divergence, and no bound is computed from it."
         ]
     return [
         f"The energy after step {step} lies {-value:.4g} +- {gap.error:.2g} below the minimum that "

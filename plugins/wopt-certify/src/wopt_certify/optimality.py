@@ -1,4 +1,4 @@
-"""Whether a step's map is the optimal one, which the bounds along the run take it to be."""
+"""Checks whether a step's map is the optimal one, as the bounds along the run assume."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 _TOLERANCE = 0.5
-"""The largest share of DT - I that may be antisymmetric, in root mean square."""
+"""The largest tolerated ratio of the antisymmetric part to DT - I, in root mean square."""
 
 _POINTS = 100
 _MANY = 128
@@ -42,13 +42,13 @@ class Residual(Typed):
 
 @dataclasses.dataclass(frozen=True)
 class Optimality(TransportGap):
-    """Whether a block is the optimal map. All are estimates.
+    """Estimates of a block's distance from the optimal map.
 
-    The gap lies between what plans between samples leave (``plans``, with scipy) and what the best
-    quadratic potential leaves (``high``), which is far too large where laws are not Gaussian.
+    The gap lies between the values that plans between samples give (``plans``, with scipy) and that
+    of the best quadratic potential (``high``), which is far too large where laws are not Gaussian.
 
     Attributes:
-        symmetry: Of DT.
+        symmetry: Symmetry of DT.
         residual_low, residual_high: The first-order error that allows for the gap.
     """
 
@@ -58,7 +58,7 @@ class Optimality(TransportGap):
 
 
 def needs_optimal(objective: Objective) -> bool:
-    """Whether bounds along the run ask for optimal maps.
+    """Return whether bounds along the run need optimal maps.
 
     Objectives of the points alone are convex along all couplings and do not. Source:
     docs/theory.md 4.2 (d).
@@ -67,9 +67,9 @@ def needs_optimal(objective: Objective) -> bool:
 
 
 def symmetry_of(passage: Passage) -> tuple[Symmetry | None, str]:
-    """Return the symmetry of DT at a few points, or why there is none.
+    """Return the symmetry of DT at a few points, or the reason why there is none.
 
-    With conditions the map is looked at for each of them.
+    With conditions it is that of the map given each condition.
     """
     x = passage.before.points[:_POINTS]
     moved = x.shape[1] - passage.before.condition
@@ -77,6 +77,7 @@ def symmetry_of(passage: Passage) -> tuple[Symmetry | None, str]:
         return None, f"the derivative is not looked at in more than {_MANY} dimensions"
 
     def move(inside: torch.Tensor) -> torch.Tensor:
+        """Return the moved coordinates, shape ``(n, moved)``."""
         return passage.block.move(torch.cat([inside, x[:, moved:]], dim=1))[:, :moved]
 
     try:
@@ -86,7 +87,7 @@ def symmetry_of(passage: Passage) -> tuple[Symmetry | None, str]:
 
 
 def why_not_optimal(symmetry: Symmetry | None) -> str:
-    """Return why a map is not optimal; nothing where no evidence speaks against it.
+    """Return why a map is not optimal; empty without evidence against it.
 
     An optimal map is the gradient of a convex function, so DT is symmetric and has no negative
     eigenvalue.
@@ -120,9 +121,9 @@ def optimality_of(
         passage: The step.
         looked: From :func:`symmetry_of`.
         residual: The first-order error, with the block as the map.
-        rows: Of each plan; 0 leaves all out.
+        rows: Rows of each plan; 0 leaves all out.
         level: Confidence of the intervals.
-        seed: Of the subsamples.
+        seed: Seed of the subsamples.
     """
     x, y = passage.before.points, passage.after.points
     # With conditions the map is optimal for each of them, which joint plans do not show.

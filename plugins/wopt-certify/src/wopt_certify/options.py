@@ -104,7 +104,8 @@ class Certify(Measurement):
         int,
         Field(
             ge=100,
-            description="draws by which a sampler is measured, and exact ones of its target",
+            description="number of draws by which a sampler is measured, and of exact draws of "
+            "its target",
         ),
     ] = 10_000
     rejection: Annotated[
@@ -112,8 +113,8 @@ class Certify(Measurement):
         Field(
             ge=0,
             le=40,
-            description="steps of rejection and resampling after which a sampler is measured too, "
-            "beside itself; needs 1,000 draws or more",
+            description="steps of rejection and resampling after which the sampler is measured "
+            "once more; needs 1,000 draws or more",
         ),
     ] = 0
     rejection_rate: Annotated[
@@ -138,7 +139,7 @@ class Certify(Measurement):
 
     @property
     def net(self) -> Spec:
-        """The critic's choice, which waits for the dimension."""
+        """The choice of the critic's block, which is built once the dimension is known."""
         # Typed as the interface for the schema; a table is turned into a choice.
         return cast(Spec, self.critic)
 
@@ -146,8 +147,8 @@ class Certify(Measurement):
         """Return the critic's options.
 
         Args:
-            iterations: Of its first net.
-            seed: Of the critic.
+            iterations: Iterations of its first net.
+            seed: Seed of the critic.
             rungs: Nets at most, each with twice the iterations of the one before.
         """
         return CriticOptions(

@@ -1,4 +1,4 @@
-"""The certificate's part of a report: a picture by step, and every bound with what it needs."""
+"""The certificate's part of a report: a picture by step, and all bounds with their conditions."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ BOUNDS = {
     "moments": ("moments", "#999999", "second moments"),
     "transport_entropy": ("from KL (T2)", "#56B4E9", "lambda, the best bound of KL"),
 }
-"""Of each bound: its name, its colour, what it needs to hold."""
+"""From keys of bounds to their names, colours and conditions."""
 
 _METHODS = {
     "score": ("eps, pushed score", GREEN, "s"),
@@ -80,11 +80,11 @@ class BoundRow:
     """One line of the table of bounds after the last step.
 
     Attributes:
-        name: Of the bound.
+        name: Name of the bound.
         gap, w2: Its values, if any.
-        label: How they are known.
-        needs: What they need to hold, or why there is none.
-        refuted: Whether facts contradict it.
+        label: The status of the values.
+        needs: Their conditions, or why there is no value.
+        refuted: Whether facts contradict the bound.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Refutation: bounds from above that lie below what is known from below are marked as refuted."""
+"""Refutation: upper bounds below a known lower limit are marked as refuted."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from wopt_certify.bounds import Entry, Floor, StepBounds, with_transport_entropy
 __all__ = ["LOCAL", "later_fall", "refute"]
 
 LOCAL = {"theorem_q", "log_sobolev", "moments", "transport_entropy"}
-"""Bounds that look at one step alone: refuted at one, they may hold at another."""
+"""Bounds that use one step alone: refuted at one, they may hold at another."""
 
 
 def later_fall(now: Tensor | None, end: Tensor | None, level: float) -> Floor | None:
-    """Return how far the energy falls from a step to the end of the run, at the least.
+    """Return a lower limit of the energy's fall from a step to the end of the run.
 
         G(p_n) - min G >= G(p_n) - G(p_N),
 
-    the mean of what each particle contributes less, with a one-sided interval.
+    the mean fall of the particles' contributions, with a one-sided interval; in the energy's unit.
 
     Args:
         now: Contributions after step n, shape ``(m,)``.
-        end: Contributions of the same particles after the last step.
-        level: Confidence.
+        end: Contributions of the same particles after the last step, shape ``(m,)``.
+        level: Confidence of the interval.
 
     Example:
         >>> import torch
@@ -45,14 +45,14 @@ def later_fall(now: Tensor | None, end: Tensor | None, level: float) -> Floor | 
 def refute(
     bounds: Sequence[StepBounds], floors: Sequence[Sequence[Floor | None]], pl: float
 ) -> list[StepBounds]:
-    """Return the bounds, those refuted marked so.
+    """Return the bounds with the refuted ones marked.
 
-    A bound along the run that is refuted after one step stays so after all later ones, which are
-    made of the same errors; the bound of the distance by the same name falls with it.
+    A bound along the run that is refuted after one step stays so after all later ones, which use
+    the same errors; the bound of the distance by the same name is refuted with it.
 
     Args:
-        bounds: After each step.
-        floors: What the gap after each step is known to be at least.
+        bounds: The bounds after each step.
+        floors: Known lower limits of the gap after each step.
         pl: The log-Sobolev constant, for the distance that follows from the best bound.
     """
     judged, earlier = list[StepBounds](), dict[str, Floor]()

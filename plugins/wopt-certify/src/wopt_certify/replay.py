@@ -25,12 +25,12 @@ class Passage:
     """One step, on particles that were not trained on.
 
     Attributes:
-        record: What the run measured of the step.
-        block: Its map.
-        before, after: The particles, moved by the audited map.
-        subproblem: What the map solves at these particles; ``None`` for schemes of several
-            stages, or whose maps replace each other, since earlier maps are not kept.
-        audited: The block, which remembers its audited image of ``before``.
+        record: The run's record of the step.
+        block: The step's map.
+        before, after: The particles before it, and moved by the audited map.
+        subproblem: The subproblem that the map solves at these particles; ``None`` for schemes of
+            several stages, or whose maps replace each other, since earlier maps are not kept.
+        audited: The block with its audited image of ``before`` cached.
     """
 
     record: StepRecord
@@ -47,7 +47,7 @@ class Passage:
 
 
 class _Known:
-    """A block that remembers the audited image of some points, expensive to compute twice."""
+    """A block that caches the audited image of some points, which is expensive to compute."""
 
     def __init__(self, block: FlowBlock, x: Tensor) -> None:
         self._block, self._x = block, x
@@ -57,7 +57,7 @@ class _Known:
         )
 
     def audit(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return ``(T(x), log |det DT(x)|)`` by the block's finer computation."""
+        """Return the cached or computed T(x), ``(n, d)``, and log |det DT(x)|, ``(n,)``."""
         known = self._with_log_det and torch.equal(x, self._x)
         return self.image if known else self._block.audit(x)
 
@@ -76,15 +76,15 @@ def replay(
     """Yield every step of a run.
 
     Args:
-        problem: What was minimised and how.
+        problem: The problem: objective, scheme, solver.
         blocks: The maps.
-        records: A record a step: its step size and what its scheme planned.
+        records: One record per step: its step size and what its scheme planned.
         start: The particles at the start.
     """
     scheme = problem.scheme
     trace = Trace(start)
     previous_h: float | None = None
-    if scheme.replaces:  # of the maps before the last none is kept, nor what it was trained from
+    if scheme.replaces:  # the maps before the last are not kept
         records = records[-1:]
     for block, record in zip(blocks, records, strict=True):
         problem.redraw("held_out")

@@ -1,4 +1,4 @@
-"""What KL is at a resolution: both laws blurred, with bounds from either side."""
+"""KL at a resolution: both laws are blurred, with bounds from either side."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["Blurs", "Resolution", "blurred", "resolutions"]
 LogDensity = Callable[[Tensor], Tensor]
 
 _LEVELS = (0.3, 0.1, 0.03)
-"""Widths, in nats, that the intervals at the default sigmas are meant to have."""
+"""Target widths, in nats, of the intervals at the default sigmas."""
 _SIGMAS = tuple(0.05 * 2 ** (k / 2) for k in range(13))
 _PILOT = 600
 _ROWS = 4000
@@ -36,8 +36,8 @@ class Resolution(Typed):
     """KL of the two laws blurred by N(0, sigma^2 I), in the target's coordinates.
 
     Attributes:
-        sigma: The blur.
-        kl_low, kl_high: One-sided confidence limits.
+        sigma: Standard deviation of the blur, in the target's units.
+        kl_low, kl_high: One-sided confidence limits, in nats.
     """
 
     sigma: float
@@ -55,9 +55,10 @@ class Blurs(Protocol):
 
 
 def blurred(target: Target, dim: int, sigma: float) -> LogDensity | None:
-    """Return log of  q * N(0, sigma^2 I),  or ``None`` where there is no closed form.
+    """Return log of  q * N(0, sigma^2 I),  in nats, ``(n, d)`` to ``(n,)``, if it is known.
 
-    A target says it itself (:class:`Blurs`), or is Gaussian, which its score shows: affine.
+    The target provides it (:class:`Blurs`), or is Gaussian, as an affine score shows; otherwise the
+    result is ``None``.
 
     Example:
         >>> from wopt.testing import GaussianTarget
@@ -98,20 +99,20 @@ def resolutions(
     (l(y_i) - E l)  with l = log p_s/q_s after the blur; the middle is not negative, and the last
     is a mean of independent terms whose error is the standard error of log p^/q_s by row.
 
-    By the data-processing inequality KL(p | q) is at least KL(p_s | q_s); what is finer than s is
-    not seen by the upper side.
+    By the data-processing inequality KL(p | q) is at least KL(p_s | q_s); the upper side does not
+    see structure finer than s.
 
     Args:
         y: Rows of p that nothing was fitted to, shape ``(n, d)``, independent of each other.
         target: q.
-        sigmas: The blurs; by default those at which the interval is about 0.3, 0.1 and 0.03 nats
-            wide, as a few hundred rows say.
+        sigmas: The blurs; by default those at which a pilot of a few hundred rows predicts
+            intervals about 0.3, 0.1 and 0.03 nats wide.
         level: Confidence of each limit.
         rows: Rows in each of A and B, at most.
-        seed: Of the noise.
+        seed: Seed of the noise.
 
     Returns:
-        One entry a blur, or ``None`` if q's blur is not known or the rows are too few.
+        One entry per blur, or ``None`` if q's blur is not known or the rows are too few.
 
     Example:
         >>> from wopt.testing import GaussianTarget
@@ -139,20 +140,22 @@ def _at(a: Tensor, b: Tensor, target: Target, sigma: float, level: float, seed: 
     draw = generator(seed, "resolution")
 
     def noisy(rows: Tensor) -> Tensor:
+        """Return rows with noise of deviation sigma, shape ``(n, d)``."""
         return rows + sigma * torch.randn(rows.shape, generator=draw, dtype=torch.float64)
 
     def log_p(points: Tensor, centres: Tensor) -> Tensor:
+        """Return the log-density of the kernels, shape ``(n,)``."""
         widths = centres.new_full((len(centres),), math.log(sigma))
         return log_mean_kernel(points, centres, widths)
 
-    # Lower: centres from most of A; the rest of A chooses the weight of q_s and the bet.
+    # Lower side: most of A are centres; the rest of A chooses the weight of q_s and the bet.
     cut = max(len(a) * 4 // 5, 1)
     chosen, judged = noisy(a[cut:]), noisy(b)
     log_ratios = (log_p(chosen, a[:cut]) - log_q(chosen))[:, None]
     stack = Stack.fit(["kernels"], log_ratios, floor=0.01)
     values = stack.ratio((log_p(judged, a[:cut]) - log_q(judged))[:, None])
     low = lower_limit(values, Bet.on(stack.ratio(log_ratios), stack.least), level)
-    # Upper: all rows as centres, two noises a row, whose mean halves the noise's share.
+    # Upper side: all rows are centres, with two noises per row to halve the noise's variance.
     both = torch.cat([a, b])
     points = [noisy(both) for _ in range(2)]
     each = torch.stack([log_p(z, both) - log_q(z) for z in points]).mean(0)
@@ -162,10 +165,8 @@ def _at(a: Tensor, b: Tensor, target: Target, sigma: float, level: float, seed: 
 
 
 def _chosen(y: Tensor, target: Target, rows: int, seed: int) -> list[float]:
-    """Return the least blurs whose interval, by a pilot, is as short as is wished.
-
-    The upper side's excess is about (effective kernels)/(2 n), so it falls as 1/n.
-    """
+    """Return the least blurs at which a pilot predicts intervals as short as wished."""
+    # The upper side's excess is about (effective kernels)/(2 n), so it falls as 1/n.
     scale = float(y.std(0).mean())
     sigmas: list[float] = []
     wished = list(_LEVELS)

@@ -1,4 +1,4 @@
-"""The certificate as typed records: what ``certificate.json`` holds."""
+"""The certificate as typed records: the content of ``certificate.json``."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Energy(Typed):
     """The objective at the particles.
 
     Attributes:
-        value, error: With its standard error.
-        label: What it is.
+        value, error: The energy and its standard error.
+        label: The kind of the figure.
     """
 
     value: Number
@@ -50,7 +50,10 @@ class Energy(Typed):
 
     @classmethod
     def of(cls, objective: Objective, at: Particles, by_particle: Tensor | None) -> Energy:
-        """Return the energy; without contributions by particle no error is known (0)."""
+        """Return the energy, from contributions ``by_particle`` of shape ``(n,)`` for its error.
+
+        Without contributions the error is not known and given as 0.
+        """
         values = None if by_particle is None else by_particle.double()
         error = 0.0 if values is None else mean_and_error(values, at.weights).error
         return cls(float(objective.energy(at)), error)
@@ -58,25 +61,25 @@ class Energy(Typed):
 
 @dataclasses.dataclass(frozen=True)
 class StepCertificate(Typed):
-    """What is certified of one step.
+    """The certificate of one step.
 
     Attributes:
-        step: 1, 2, ...
+        step: The number of the step: 1, 2, ...
         step_size: h.
         effective_step_size: h' of its subproblem.
-        gap: The certificate's ``of`` itself, where it is known.
+        gap: The gap after the step, where it is known.
         energy: The objective.
         residual: The best estimate of the first-order error.
-        residuals: By every method.
-        movement: Root mean square of what the proximal step moves: y - a, or y - x with an
+        residuals: The first-order error by every method.
+        movement: Root mean square of the proximal step's displacement: y - a, or y - x with an
             explicit part.
         gradient: The norm of the Wasserstein gradient after it.
         inversion_error: Root mean square of T^-1(T(x)) - x.
-        transport: Whether the block is the optimal map; ``None`` where that was not measured.
-        not_optimal: Why the map is not optimal; empty where nothing speaks against it.
-        bounds: What follows.
-        seen: What each test field saw of ``gradient``, and all ``together``; empty where none was
-            needed.
+        transport: The block's distance from the optimal map; ``None`` if it was not measured.
+        not_optimal: Why the map is not optimal; empty without evidence against it.
+        bounds: The bounds that follow.
+        seen: The part of ``gradient`` that each test field sees, and all ``together``; empty where
+            no field was needed.
     """
 
     step: int
@@ -101,9 +104,9 @@ class NamedBound(Typed):
 
     Attributes:
         value: The bound.
-        label: How it is known.
-        by: Which bound it is.
-        needs: What it needs, besides its theorem's conditions.
+        label: The status of the bound: exact, or given some eps.
+        by: Name of the bound.
+        needs: Its assumptions, besides its theorem's conditions.
     """
 
     value: float
@@ -114,14 +117,14 @@ class NamedBound(Typed):
 
 @dataclasses.dataclass(frozen=True)
 class StepsWished(Typed):
-    """How many steps a wished gap asks for.
+    """The number of steps that a wished gap needs.
 
     Attributes:
-        wish: The gap.
-        steps: The number; ``None`` if no number does.
-        residual_needed: The first-order error with which any number does.
-        text: In words.
-        label: How it is known.
+        wish: The wished gap.
+        steps: The number; ``None`` if no number suffices.
+        residual_needed: The first-order error below which some number suffices.
+        text: The result in words.
+        label: The status of the bound.
     """
 
     wish: float
@@ -136,11 +139,11 @@ class Final(Typed):
     """The best bounds after the last step that nothing refutes.
 
     Attributes:
-        gap: Of the certificate's ``of``.
-        w2: Of W_2(p_N, q).
-        tv: Of the total variation, where the gap is a divergence.
+        gap: Bound of the certificate's ``of``.
+        w2: Bound of W_2(p_N, q).
+        tv: Bound of the total variation, where the gap is a divergence.
         floor: eps^2 / (2 lambda), below which no bound falls.
-        steps_needed: For the wish.
+        steps_needed: The number of steps for the wished gap.
     """
 
     gap: NamedBound | None = None
@@ -152,15 +155,15 @@ class Final(Typed):
 
 @dataclasses.dataclass(frozen=True)
 class Statement(Typed):
-    """What is said of the model that is sampled.
+    """The statement about the model that is sampled.
 
     Attributes:
         text: The headline, with the distance ``w2`` and whether the model is a density.
-        kl: The divergence is at most this, if what the headline says holds.
-        w2: Of a law within this distance of the data, in their units.
+        kl: Upper bound of the divergence in nats, if the headline's assumptions hold.
+        w2: Distance from the data, in their units, of the law to which the bounds apply.
         tv: A bound of the total variation that follows from ``kl``.
-        conditional: Whether the bound rests on test fields having seen all errors.
-        label: How the bound is known.
+        conditional: Whether the bound assumes that test fields have seen all errors.
+        label: The status of the bound.
     """
 
     text: str
@@ -173,29 +176,29 @@ class Statement(Typed):
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Certificate(Typed):
-    """What was measured of a run, what follows, and how each figure is known.
+    """The measurements of a run, the bounds that follow, and the status of each figure.
 
     Attributes:
         gap: The headline: lower side, estimate, upper side.
         resolution: Both sides at resolutions.
-        particles: How many there were.
-        origin: Where they come from.
+        particles: Number of particles.
+        origin: The source of the particles, in words.
         level: Confidence of the intervals.
         convexity: lambda, in the file ``lambda``.
         smoothness: L of the explicit part.
-        base: Where the proximal steps begin.
-        effort: What it was measured with.
+        base: The starting point of the proximal steps.
+        effort: The amount of work of the measurement.
         start: Bounds before the first step.
-        steps: One each.
-        final: The best after the last.
+        steps: One entry per step.
+        final: The best bounds after the last step.
         round_trip: Errors of the inverse.
-        smoothing: What smoothing costs.
-        statement: Of the model that is sampled.
-        notes: What the figures need.
-        challengers: The lower side with the ladder that found it; ``None`` where none was run.
-        two_sample: Held-out rows against samples; ``None`` where they were not compared.
+        smoothing: The cost of smoothing the data.
+        statement: The statement about the model that is sampled.
+        notes: The assumptions of the figures.
+        challengers: The lower side with the ladder that found it; ``None`` if none was run.
+        two_sample: Held-out rows against samples; ``None`` if they were not compared.
         conditional: Calibration of a conditional model.
-        mass: The integral of the model's density; ``None`` where it was not estimated.
+        mass: The integral of the model's density; ``None`` if it was not estimated.
     """
 
     gap: Gap
@@ -221,7 +224,7 @@ class Certificate(Typed):
 
     @property
     def of(self) -> str:
-        """What ``gap`` stands for in steps and bounds: ``KL(p_n | q)`` or ``G(p_n) - min G``."""
+        """The notation of ``gap`` in steps and bounds: ``KL(p_n | q)`` or ``G(p_n) - min G``."""
         return self.gap.of.along
 
     @property
@@ -230,7 +233,7 @@ class Certificate(Typed):
         return self.gap if self.gap.of.in_nats else None
 
     def changed(self, **changes: Any) -> Certificate:
-        """Return the certificate with other fields, and its statement in words made anew."""
+        """Return the certificate with some fields replaced, and its statement rebuilt."""
         made = dataclasses.replace(self, **changes)
         near = ""
         if made.statement.w2:
@@ -240,7 +243,7 @@ class Certificate(Typed):
         return dataclasses.replace(made, statement=statement)
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows: the headline, the steps, the notes."""
+        """Return the HTML for notebooks: the headline, the steps, the notes."""
         from wopt_certify.show import html_of
 
         return html_of(self)
@@ -252,7 +255,7 @@ class Certificate(Typed):
         show(self, console)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what ``certificate.json`` holds; ``kl`` is the headline once more."""
+        """Return the content of ``certificate.json``; ``kl`` repeats the headline."""
         kl = None if self.kl is None else self.kl.to_dict()
         return super().to_dict() | {"of": self.of, "kl": kl}
 

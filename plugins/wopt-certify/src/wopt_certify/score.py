@@ -15,7 +15,7 @@ __all__ = ["obeys_stein", "pushed_score", "score_of"]
 
 
 def score_of(log_density: Callable[[Tensor], Tensor], x: Tensor) -> Tensor | None:
-    """Return grad log p at rows ``(n, d)``; ``None`` if the density cannot be differentiated.
+    """Return grad log p, shape ``(n, d)``, at rows ``(n, d)``, or ``None`` if autograd cannot.
 
     Example:
         >>> score_of(lambda x: -x.square().sum(1) / 2, torch.tensor([[1.0, -2.0]])).tolist()
@@ -32,9 +32,10 @@ def score_of(log_density: Callable[[Tensor], Tensor], x: Tensor) -> Tensor | Non
 
 
 def obeys_stein(score: Tensor, x: Tensor) -> bool:
-    """Whether  E <s(X), X - E X> = -d  within six standard errors at draws of p.
+    """Return whether  E <s(X), X - E X> = -d  within six standard errors at draws of p.
 
-    A density with jumps has a gradient almost everywhere that is not its score; it fails.
+    A density with jumps has a gradient almost everywhere that is not its score; it fails. Scores
+    and draws have shape ``(n, d)``.
 
     Example:
         >>> x = torch.randn(1000, 1, generator=torch.Generator().manual_seed(0))
@@ -51,12 +52,12 @@ def pushed_score(block: FlowBlock, x: Tensor, score: Tensor) -> Tensor:
 
         s'(T x) = DT(x)^-T [ s(x) - grad log |det DT(x)| ],
 
-    one backward pass a dimension, through the block's own grid.
+    by one backward pass per dimension, through the block's own grid.
 
     Args:
         block: T, which provides LOG_DET.
-        x: Shape ``(n, d)``.
-        score: s at them.
+        x: Points, shape ``(n, d)``.
+        score: s at the points, shape ``(n, d)``.
 
     Returns:
         s', shape ``(n, d)``, float64.

@@ -1,4 +1,4 @@
-"""A certificate in a notebook, and what a line of a table says of a step."""
+"""A certificate as HTML for notebooks, and the cells of a step in tables."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _HEAD = ("step", "h", "known", "eps seen", "movement/h", "least bound", "by")
 
 
 def html_of(certificate: Certificate) -> str:
-    """Return a certificate as HTML: what is stated, each step with its least bound, the notes.
+    """Return a certificate as HTML: the statement, each step with its least bound, the notes.
 
-    Intervals are those of estimates; a bound that is refuted is not shown as one.
+    Intervals are those of estimates; refuted bounds are listed apart.
     """
     parts = [paragraph(certificate.statement.text, bold=True)]
     parts += [
@@ -41,7 +41,7 @@ def html_of(certificate: Certificate) -> str:
 
 
 def cells(step: StepCertificate) -> tuple[str, ...]:
-    """Return what a line says of a step: see the last five of the head."""
+    """Return the cells of a step: the last five columns of the table."""
     best = least(step.bounds.gap)
     refuted = any(entry.refuted for entry in step.bounds.gap.values())
     return (

@@ -1,4 +1,4 @@
-"""What is known before the first step: distance and divergence of the start from the target."""
+"""Bounds before the first step: distance and divergence of the start from the target."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ _SPREAD = 2.0
 
 @dataclasses.dataclass(frozen=True)
 class Start(Typed):
-    """Bounds at the start, ``None`` where there is none.
+    """Bounds at the start; ``None`` where there is none.
 
     Attributes:
-        w2: Of W_2(p_0, q).
-        kl: Of KL(p_0 | q).
+        w2: Bound of W_2(p_0, q).
+        kl: Bound of KL(p_0 | q), nats.
         second_moment: E|Z|^2 of the target.
-        label: What they are.
+        label: The kind of the figures.
     """
 
     w2: float | None = None
@@ -51,13 +51,13 @@ class Start(Typed):
 
 @dataclasses.dataclass(frozen=True)
 class Smoothing(Typed):
-    """What smoothing the data costs.
+    """The distance that smoothing moves the data.
 
     Attributes:
-        time: Of the Ornstein-Uhlenbeck process.
+        time: Time of the Ornstein-Uhlenbeck process.
         w2, w2_data_units: A bound of W_2 between data and smoothed start, in the flow's
             coordinates and in the data's units.
-        label: What it is.
+        label: The kind of the figures.
     """
 
     time: float
@@ -69,7 +69,7 @@ class Smoothing(Typed):
 def start_of_run(objective: Objective, evidence: Evidence) -> Start:
     """Bound W_2(p_0, q) by moments, and KL(p_0 | q) where it is known or smoothing bounds it.
 
-    Sample moments are taken two standard errors up.
+    Sample moments are raised by two standard errors.
 
     Source: docs/theory.md 1.6 and 1.8.
     """
@@ -99,7 +99,7 @@ def start_of_run(objective: Objective, evidence: Evidence) -> Start:
 
 
 def smoothing_part(evidence: Evidence) -> Smoothing | None:
-    """Return what smoothing costs: a bound of W_2 between the data and the smoothed start.
+    """Return a bound of W_2 between the data and the smoothed start.
 
         W_2^2 <= (1 - e^-t)^2 E|A^-1 z|^2 + (1 - e^-2t) |A^-1|^2,
 
@@ -133,7 +133,7 @@ def _raised(values: Tensor) -> float:
 
 
 def _is_standard_normal(target: Target, like: Tensor) -> bool:
-    """Whether a target is N(0, I), by its constants and its density at the origin."""
+    """Return whether a target is N(0, I), by its constants and its density at the origin."""
     wanted = Capability.POTENTIAL | Capability.NORMALISED
     if wanted not in target.provides or not target.convexity == target.smoothness == 1.0:
         return False

@@ -1,4 +1,4 @@
-"""Whether a model's density integrates to one: a false log-det or a map not onto spoil that."""
+"""A check that a model's density integrates to one, which a false log-det would violate."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from wopt_certify.challenge.kernel import log_mean_kernel
 __all__ = ["MOST_DIMENSIONS", "TotalMass", "total_mass"]
 
 MOST_DIMENSIONS = 8
-"""Dimensions up to which a kernel density covers a law well enough."""
+"""Largest dimension in which a kernel density covers a law well enough."""
 
 _CENTRES = 1000
 _SHARE_WIDE = 0.2
@@ -26,14 +26,14 @@ _ERRORS, _SLACK = 4.0, 0.02
 
 @dataclasses.dataclass(frozen=True)
 class TotalMass(Typed):
-    """The integral of a model's density, by importance sampling: an estimate.
+    """The integral of a model's density, estimated by importance sampling.
 
     Attributes:
-        value, error: With its standard error.
-        k_hat: Of the weights; above ``threshold`` the error is not to be trusted.
+        value, error: The integral and its standard error.
+        k_hat: k-hat of the weights; above ``threshold`` the error is not reliable.
         threshold: min(1 - 1/log10 S, 0.7).
-        label: What it is.
-        draws, rows: Points that integrated it, and rows of the model that said where it is.
+        label: The kind of the figure.
+        draws, rows: Number of draws that integrated it, and of the model's rows that placed them.
     """
 
     value: Number
@@ -46,10 +46,10 @@ class TotalMass(Typed):
 
     @property
     def is_one(self) -> bool:
-        """Whether nothing speaks against one: by four standard errors, or by Markov's inequality.
+        """Whether the mass may be one, within four standard errors or by Markov's inequality.
 
-        The weights are not negative, so whatever their tail the mean is above 100 in one case of
-        100 at most if the mass is one.
+        The weights are not negative, so whatever their tail, if the mass is one the mean exceeds
+        100 in one case of 100 at most.
         """
         if self.value > 100 or math.isnan(self.value):
             return False
@@ -58,7 +58,7 @@ class TotalMass(Typed):
         return abs(self.value - 1) <= _ERRORS * self.error + _SLACK
 
     def text(self) -> str:
-        """Return what a mass that is not one means."""
+        """Return the meaning of a mass that is not one."""
         said = f"The model's density integrates to {self.value:.3g} +- {self.error:.2g}, not to 1"
         if self.value > 1:
             return (
@@ -80,10 +80,10 @@ def total_mass(
         int p = E_r[p(x)/r(x)],    r = 0.8 (kernel density of the rows) + 0.2 (a wide Student law).
 
     Args:
-        log_density: log p, shape ``(n, d)`` to ``(n,)``.
-        rows: From where p is thought to be, shape ``(n, d)``; more than d of them.
-        seed: Of the draws.
-        draws: How many.
+        log_density: log p in nats, from shape ``(n, d)`` to ``(n,)``.
+        rows: Rows where p has its mass, shape ``(n, d)`` with n > d.
+        seed: Seed of the draws.
+        draws: Number of draws.
 
     Example:
         >>> law = torch.distributions.MultivariateNormal(torch.zeros(2), torch.eye(2))
@@ -105,7 +105,7 @@ def total_mass(
 
 
 class _Proposal:
-    """A kernel density of rows beside a Student law twice as wide as they are."""
+    """A kernel density of rows, mixed with a Student law twice as wide."""
 
     def __init__(self, rows: Tensor) -> None:
         n, d = rows.shape
@@ -117,6 +117,7 @@ class _Proposal:
         self.log_width = math.log(0.7 * n ** (-1 / (d + 4)))
 
     def sample(self, count: int, chance: torch.Generator) -> Tensor:
+        """Return draws, shape ``(count, d)``."""
         d = self.centres.shape[1]
         z = torch.randn(count, d, generator=chance, dtype=torch.float64)
         at = torch.randint(len(self.white), (count,), generator=chance)
@@ -127,6 +128,7 @@ class _Proposal:
         return self.mean + torch.where(wide, far, near) @ self.factor.T
 
     def log_prob(self, x: Tensor) -> Tensor:
+        """Return the log-density in nats, shape ``(n,)``."""
         z, d = self._whiten(x), x.shape[1]
         near = log_mean_kernel(z, self.white, torch.full((len(self.white),), self.log_width).to(z))
         constant = math.lgamma((_FREEDOM + d) / 2) - math.lgamma(_FREEDOM / 2)

@@ -1,4 +1,4 @@
-"""Is a block the optimal map? Its transport gap, and the symmetry of its derivative."""
+"""The transport gap of a block, and the symmetry of its derivative."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ __all__ = ["Plan", "Symmetry", "TransportGap", "jacobian_symmetry", "transport_g
 
 @dataclasses.dataclass(frozen=True)
 class Plan(Typed):
-    """What exact plans between samples say, at one sample size; means over disjoint groups.
+    """Exact plans between samples at one sample size; means over disjoint groups.
 
     Attributes:
         size: Rows in each sample.
         gap: mean |x - y|^2 minus the squared distance of the same x and y. Its mean is at most
             the gap of the laws and grows with the size; it is 0 for an optimal map at any size.
-        w2_squared_independent: The squared distance of x and y from different rows; too large in
-            the mean.
-        w2_squared_noise: The squared distance of two independent samples of x, whose law is one:
-            all bias. ``w2_squared_independent`` says nothing below it.
-        label: What it is.
+        w2_squared_independent: The squared distance of x and y from different rows; its mean is too
+            large.
+        w2_squared_noise: The squared distance of two independent samples of x, which is all bias:
+            ``w2_squared_independent`` cannot resolve distances below it.
+        label: The kind of the figures.
     """
 
     size: int
@@ -47,9 +47,9 @@ class TransportGap(Typed):
     Attributes:
         cost: E|x - T x|^2.
         dual: A lower bound of W_2^2, up to the sampling error that it states.
-        high: An upper bound of the gap, likewise; cost - dual.
+        high: An upper bound of the gap, cost - dual, up to the sampling error that it states.
         plans: Lower bounds in the mean, at two sizes; empty without scipy.
-        reason: What was left out, and why, in one line.
+        reason: The parts left out, with reasons, in one line.
     """
 
     cost: Estimate
@@ -72,24 +72,27 @@ def transport_gap(
 
     *From above.* For every convex f,  W_2^2 >= E|x|^2 + E|y|^2 - 2 E f(x) - 2 E f*(y).  Here f is
     the quadratic whose gradient A x + b carries the mean and covariance of x to those of y, A
-    symmetric and positive. Row by row what it leaves of the cost is the misfit of that map,
+    symmetric and positive. Row by row the rest of the cost is the misfit of that map,
 
         2 (f(x) + f*(y) - <x, y>) = (y - A x - b)^T A^-1 (y - A x - b) >= 0.
 
     It is tight where the laws are Gaussian, whatever T is, and where T is symmetric and affine;
     elsewhere it can be far too large. A and b are fitted on every other row and evaluated on the
-    rest, in both ways, so no row is used to test a map that was fitted to it.
+    rest, in both ways, so no row tests a map that was fitted to it.
 
     *From below*, with scipy (on the line without): plans between subsamples, at ``size`` and at
     half of it, with the bias of plans shown beside them.
 
     Args:
-        x: Rows of the law before the block, independent, shape ``(n, d)``.
-        y: T(x), of that shape.
+        x: Independent rows of the law before the block, shape ``(n, d)``.
+        y: T(x), shape ``(n, d)``.
         size: Rows of the larger subsamples; two of them have to fit into n.
-        groups: Disjoint pairs of subsamples at most.
+        groups: Number of disjoint pairs of subsamples at most.
         level: Confidence of the intervals.
-        seed: Of the subsamples.
+        seed: Seed of the subsamples.
+
+    Returns:
+        The gap and its parts, in the squared unit of x.
 
     Raises:
         DataError: The shapes differ, or there are fewer than 4 (d + 1) rows.
@@ -135,7 +138,7 @@ def transport_gap(
 
 
 def _misfit(x: Tensor, y: Tensor, at_x: Tensor, at_y: Tensor) -> Tensor:
-    """Return (y - A x - b)^T A^-1 (y - A x - b) at rows, for the A, b fitted on others."""
+    """Return (y - A x - b)^T A^-1 (y - A x - b) at rows, for A and b fitted on other rows."""
     m, n = x.mean(0), y.mean(0)
     root, inverse = _roots(_covariance(x - m))
     half, _ = _roots(root @ _covariance(y - n) @ root)
@@ -145,7 +148,7 @@ def _misfit(x: Tensor, y: Tensor, at_x: Tensor, at_y: Tensor) -> Tensor:
 
 
 def _covariance(centred: Tensor) -> Tensor:
-    """Return the covariance; a little is added, since any positive A gives a bound."""
+    """Return the covariance with a small ridge, since any positive A gives a bound."""
     covariance = centred.T @ centred / len(centred)
     floor = 1e-10 * float(covariance.diagonal().mean()) + 1e-300
     return covariance + floor * torch.eye(len(covariance)).to(covariance)
@@ -180,7 +183,7 @@ def _plans(x: Tensor, y: Tensor, size: int, groups: int, seed: int) -> tuple[tup
 
 
 def _squared_distance(x: Tensor, y: Tensor) -> float:
-    """Return W_2^2 of two sets of as many points: by sorting on the line, else by assignment."""
+    """Return W_2^2 of two sets of equal size: by sorting on the line, else by assignment."""
     if x.shape[1] == 1:
         return float((x[:, 0].sort()[0] - y[:, 0].sort()[0]).square().mean())
     assign = _assignment()
@@ -190,7 +193,7 @@ def _squared_distance(x: Tensor, y: Tensor) -> float:
 
 
 def _assignment() -> Callable[[Any], Any] | None:
-    """Return scipy's solver of assignments: of a plan between as many points of equal weight."""
+    """Return scipy's assignment solver, or ``None`` without scipy."""
     try:
         from scipy.optimize import linear_sum_assignment
     except ImportError:
@@ -201,15 +204,15 @@ def _assignment() -> Callable[[Any], Any] | None:
 
 @dataclasses.dataclass(frozen=True)
 class Symmetry(Typed):
-    """How far a map's derivative J is from that of an optimal map: symmetric and positive.
+    """The distance of a map's derivative J from that of an optimal map: symmetric and positive.
 
     Attributes:
         antisymmetric: Root mean square of |(J - J^T)/2|, Frobenius norms.
-        relative: That, over the root mean square of |J - I|: its share of what the block does; in
-            [0, 1]. 0 for the identity.
-        least_eigenvalue: The least of (J + J^T)/2 at the points.
-        points: How many there were.
-        label: What it is.
+        relative: ``antisymmetric`` over the root mean square of |J - I|, in [0, 1]; 0 for the
+            identity.
+        least_eigenvalue: The least eigenvalue of (J + J^T)/2 at the points.
+        points: Number of points.
+        label: The kind of the figures.
     """
 
     antisymmetric: Number
@@ -223,14 +226,14 @@ def jacobian_symmetry(move: Callable[[Tensor], Tensor], points: Tensor) -> Symme
     """Measure the symmetry of DT at points, by d backward passes.
 
     T is the optimal map if and only if it is the gradient of a convex function, so DT has to be
-    symmetric and positive semi-definite everywhere; what is found at some points is evidence.
+    symmetric and positive semi-definite everywhere; a check at some points is evidence.
 
     Args:
-        move: T, row by row, differentiable by autograd: ``block.move``, say.
-        points: Shape ``(m, d)``; a few.
+        move: T, row by row, differentiable by autograd, such as ``block.move``.
+        points: A few points, shape ``(m, d)``.
 
     Raises:
-        DataError: ``points`` is empty or no table.
+        DataError: ``points`` is empty or not a table.
         UserError: The map's value cannot be differentiated, or has another shape.
 
     Source: docs/theory.md 4.2 (d).

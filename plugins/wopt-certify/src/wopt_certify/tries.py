@@ -1,4 +1,4 @@
-"""What challengers are tried, in counts, planned before and noted after: so a challenge repeats."""
+"""The counts of a challenge, planned before it and recorded after, so that it repeats."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class FreeTry(Typed):
     """A free step.
 
     Attributes:
-        rung: Of the ladder, from 0.
-        side: Where it begins; in a plan also ``best``, the one that has gained more.
-        iterations: Of its schedule.
+        rung: Rung of the ladder, from 0.
+        side: Coordinates in which it starts; in a plan also ``best``, the side with more gain.
+        iterations: Iterations of its schedule.
     """
 
     rung: int
@@ -26,12 +26,12 @@ class FreeTry(Typed):
 
 @dataclasses.dataclass(frozen=True)
 class Tries(Typed):
-    """What a challenge does.
+    """The counts of a challenge.
 
     Attributes:
         closed: Names of the densities in closed form.
         free: Free steps, in turn.
-        refits: How many challengers were fitted anew before each part of the rows that judge.
+        refits: Number of challengers that were refitted before each part of the evaluation rows.
     """
 
     closed: tuple[str, ...] = ()

@@ -13,13 +13,13 @@ __all__ = ["Guesses", "PopulationsPart", "populations_part", "section"]
 
 @dataclasses.dataclass(frozen=True)
 class Guesses:
-    """What the page shows of a population that was left out.
+    """The guesses of a population that was left out.
 
     Attributes:
-        time: Of it.
-        cells: Rows that were compared.
+        time: Time of the population.
+        cells: Number of rows that were compared.
         guesses: Name, W_1 and W_2 of each; the flow's first.
-        verdict: Which is nearest, in words.
+        verdict: The nearest guess, in words.
     """
 
     time: float
@@ -30,11 +30,11 @@ class Guesses:
 
 @dataclasses.dataclass(frozen=True)
 class PopulationsPart:
-    """What the page shows of a flow through populations.
+    """The section's content on a flow through populations.
 
     Attributes:
-        arrivals: Time and W_2 of what arrives.
-        left_out: Of each population that was left out.
+        arrivals: Time of each population, and W_2 between it and the rows carried to it.
+        left_out: The guesses of each population that was left out.
     """
 
     arrivals: list[tuple[float, float]]
@@ -42,7 +42,7 @@ class PopulationsPart:
 
 
 def populations_part(run: Run) -> PopulationsPart | None:
-    """Return the section's content; ``None`` for a run that leads through no populations."""
+    """Return the section's content; ``None`` for a run without populations."""
     found = None if run.result is None else run.result.populations
     if found is None:
         return None
@@ -59,7 +59,7 @@ def section(run: Run) -> str | None:
 
 
 def _guesses(one: LeftOut) -> Guesses:
-    """Return the guesses of a population, and whether the flow's is the nearest."""
+    """Return the guesses of a population, with the nearest one in words."""
     named = [
         ("the flow", one.w1, one.w2),
         ("displacement interpolation, exact plan", one.displacement_w1, one.displacement_w2),

@@ -1,4 +1,4 @@
-"""Pictures of an evolution in time: its particles at some times, beside the exact solution."""
+"""Pictures of an evolution in time: particles at some times, beside the exact solution."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def evolution(snapshots: list[Snapshot]) -> Picture | None:
     """Draw particles at up to three times.
 
     Args:
-        snapshots: In the order of time.
+        snapshots: Snapshots in the order of time.
     """
     if not snapshots:
         return None
@@ -61,7 +61,7 @@ def exactness(by_time: tuple[Distances, ...]) -> Picture | None:
     """Draw the distances from the exact law over time.
 
     Args:
-        by_time: From ``result.json``; none without an exact solution.
+        by_time: Distances from ``result.json``; empty without an exact solution.
     """
     curves = [c for c in _CURVES if any(_value(d, c[0]) for d in by_time)]
     if len(by_time) < 2 or not curves:

@@ -1,4 +1,4 @@
-"""The section of a report on a sampler: what can be said of its target, doubts first."""
+"""The section of a report on a sampler: warnings first, then estimates of its target."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["Moment", "SamplerPart", "advice", "sampler_part", "section", "summar
 
 @dataclasses.dataclass(frozen=True)
 class Moment:
-    """A coordinate of the target, by importance weights.
+    """The moments of a coordinate of the target, by importance weights.
 
     Attributes:
-        name: Of the coordinate.
-        mean, mean_error, sd, sd_error: With their standard errors.
+        name: Name of the coordinate.
+        mean, mean_error, sd, sd_error: Mean and standard deviation with their standard errors.
     """
 
     name: str
@@ -33,18 +33,18 @@ class Moment:
 
 @dataclasses.dataclass(frozen=True)
 class SamplerPart:
-    """What the page shows of a sampler.
+    """The section's content on a sampler.
 
     Attributes:
-        reliable: Whether nothing speaks against it.
-        doubts: What does.
+        reliable: Whether there is no warning.
+        doubts: Warnings, in words.
         numbers: log Z, its two sides, the effective size, k-hat: name, value, error, remark.
-        moments: Of each coordinate.
+        moments: Moments of each coordinate.
         modes: Weights of known components.
-        lost: Suspected lost modes: location, share of the target, share of the model.
+        lost: Suspected lost modes: location, fraction of the target, fraction of the model.
         searched: Whether lost modes were looked for.
         truth: Errors, where something is known of the target: name, value, remark.
-        blind: What these diagnostics cannot see.
+        blind: The limits of these diagnostics, in words.
     """
 
     reliable: bool
@@ -59,7 +59,7 @@ class SamplerPart:
 
 
 def sampler_part(run: Run) -> SamplerPart | None:
-    """Return the section's content; ``None`` for a model that is no sampler."""
+    """Return the section's content; ``None`` for a model that is not a sampler."""
     found = None if run.result is None else run.result.sampler
     if found is None:
         return None
@@ -111,7 +111,7 @@ def summary(result: RunResult) -> list[tuple[str, str]]:
 def _numbers(found: SamplerReport) -> list[tuple[str, float | None, float | None, str]]:
     upper = "at least log Z, at exact draws of the target"
     if found.eubo is None:
-        upper = "needs exact draws of the target, which it has not"
+        upper = "needs exact draws of the target, which are not available"
     trusted = f"of the weights' tail; trusted up to {found.k_hat_threshold:.2g}"
     return [
         ("log Z", found.log_z, found.log_z_error, "by importance sampling, nats"),
@@ -123,7 +123,7 @@ def _numbers(found: SamplerReport) -> list[tuple[str, float | None, float | None
 
 
 def _truth(found: SamplerReport) -> list[tuple[str, float, str]]:
-    """Return errors that are known, what rejection makes of them, and the target's own figures."""
+    """Return known errors, those after rejection, and the target's own figures."""
     rows: list[tuple[str, float | None, str]] = []
     if found.truth is not None:
         truth = found.truth

@@ -1,12 +1,12 @@
-"""What follows from a run's errors: bounds of W_2, KL and total variation, as pure functions.
+"""Bounds of W_2, KL and total variation that follow from a run's errors, as pure functions.
 
-They take floats or numpy arrays and know nothing of networks. Throughout, p_n is the law after n
+They take floats or numpy arrays and do not depend on networks. Throughout, p_n is the law after n
 steps, q the minimiser of G (for G = KL(.|q) the target), h_n the step size, eps_n the norm of the
 step's residual, lambda the convexity of G along generalized geodesics and e_n = G(p_n) - G(q),
 which is KL(p_n|q) for KL. :func:`chain` puts all of them side by side along a run.
 
 Each bound is a theorem *given* its arguments. A residual estimated from samples by a finite class
-of test fields can be too low, and then what follows is an estimate: :func:`chain` labels it so.
+of test fields can be too low; the bound is then an estimate, and :func:`chain` labels it so.
 """
 
 from wopt_certify.bounds._rules import Base

@@ -1,4 +1,4 @@
-"""What the bounds share: batches of numbers, steps along the first axis, and their checks."""
+"""Shared tools of the bounds: batches of numbers, steps along the first axis, and checks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Array = NDArray[np.float64]
 Numbers = float | Array
 """A number, or a batch of them."""
 Steps = Sequence[float] | Array
-"""A number a step; in an array the first axis is the step and the others are a batch."""
+"""One number per step; in an array the first axis is the step and the others are a batch."""
 Real = TypeVar("Real", float, NDArray[np.float64])
 
 
@@ -24,7 +24,7 @@ def steps_of(step_sizes: ArrayLike, errors: ArrayLike) -> tuple[Array, Array]:
     """Return step sizes and errors with one common first axis; unknown errors are NaN.
 
     Raises:
-        UserError: A step size is not positive, an error is negative, or there are not as many.
+        UserError: A step size is not positive, an error is negative, or their numbers differ.
     """
     h, eps = np.asarray(step_sizes, dtype=float), np.asarray(errors, dtype=float)
     if h.ndim == 0 or (eps.ndim > 0 and len(eps) != len(h)):
@@ -44,7 +44,7 @@ def each_step(
     initial: Numbers,
     steps: Iterable[tuple[Numbers, Numbers]],
 ) -> Array:
-    """Return the values after each step of  x -> step(x, h, eps),  without the first."""
+    """Return the values after each step of  x -> step(x, h, eps),  without the initial value."""
     values, value = [], initial
     for h, eps in steps:
         value = step(value, h, eps)
@@ -56,7 +56,8 @@ def require_positive(what: str, value: Numbers, who: str, instead: str) -> None:
     """Raise unless ``value`` is positive.
 
     Raises:
-        UserError: Says who needs it and what holds without.
+        UserError: The value is not positive; the message names ``who`` needs it and the
+            alternative.
     """
     if not np.all(np.asarray(value) > 0):
         raise UserError(f"{who} needs {what} > 0, got {value}; {instead}")

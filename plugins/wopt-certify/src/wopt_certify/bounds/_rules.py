@@ -1,4 +1,4 @@
-"""Which bound needs what: the rules that ``chain`` applies along a run."""
+"""The rules that ``chain`` applies along a run: each bound with its conditions."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ Base = Literal["previous", "forward", "other", "none"]
 
 @dataclasses.dataclass(frozen=True)
 class Inputs:
-    """What is known of a run; arrays have a number a step, NaN where it is unknown.
+    """The known quantities of a run; arrays have one number per step, NaN where it is unknown.
 
     Attributes:
         h, eps, moved, fisher: As in ``chain``, shape ``(steps,)``.
         moments: E|X|^2 under p_0, ..., p_N, shape ``(steps + 1,)``.
-        w0, kl0, target_moment, smoothness: NaN where unknown.
+        w0, kl0, target_moment, smoothness: As in ``chain``, NaN where unknown.
         lam: lambda.
         pl: The log-Sobolev constant, or lambda.
-        base: Where the proximal steps begin.
+        base: The starting point of the proximal steps.
     """
 
     h: Array
@@ -67,14 +67,14 @@ def _holds(_: Inputs) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """One bound.
+    """One bound with its conditions.
 
     Attributes:
         of, name: Its keys in the records.
         uses: The attributes of :class:`Inputs` that it is computed from.
-        values: It after each step.
-        blocked: Why it does not hold for the run, or nothing.
-        local: It looks at its own step alone, not at those before.
+        values: Function that returns the bound after each step.
+        blocked: Function that returns why the bound does not hold for the run, or an empty string.
+        local: Whether it uses its own step alone, not those before.
     """
 
     of: Literal["w2", "gap"]
@@ -86,12 +86,12 @@ class Rule:
 
     @property
     def along(self) -> bool:
-        """Whether it follows the run from the law before each step, by the optimal maps.
+        """Whether the bound follows the run from the law before each step, by the optimal maps.
 
         The other rules hold whatever the map: Theorem Q takes |x - Tx|, an upper bound of the
         distance moved, and the first-order error with the map itself (docs/theory.md 1.6, 4.2);
-        log-Sobolev looks at the law alone. The forward-backward bound needs the optimal map from
-        the end of the explicit step, which DT does not tell.
+        log-Sobolev uses the law alone. The forward-backward bound needs the optimal map from the
+        end of the explicit step, which DT does not show.
         """
         return self.blocked in (_chains, _convex)
 
@@ -111,11 +111,9 @@ def _splits(run: Inputs) -> str:
 
 
 def _proximal(run: Inputs) -> str:
-    """Say why Theorem Q does not hold.
-
-    After a forward step the gradient at y is xi + (x - y)/h - (grad f(x) - grad f(y)), and
-    |u - h (grad f(x) - grad f(y))| <= |u| with u = x - y, for convex f and h <= 2/L.
-    """
+    """Return why Theorem Q does not hold; empty if it does."""
+    # After a forward step the gradient at y is xi + (x - y)/h - (grad f(x) - grad f(y)), and
+    # |u - h (grad f(x) - grad f(y))| <= |u| with u = x - y, for convex f and h <= 2/L.
     if run.base == "none":
         return "the steps have no proximal part"
     if run.base != "forward":

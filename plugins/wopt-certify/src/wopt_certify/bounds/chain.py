@@ -20,7 +20,7 @@ from wopt_certify.bounds.start import start_distance
 __all__ = ["StepBounds", "chain", "with_transport_entropy"]
 
 PerStep = Sequence[float | None] | Array
-"""A number a step, ``None`` or NaN where it is not known."""
+"""One number per step, ``None`` or NaN where it is not known."""
 
 _NAMES = {
     "eps": "errors",
@@ -32,7 +32,7 @@ _NAMES = {
     "target_moment": "target_second_moment",
     "smoothness": "smoothness",
 }
-"""What an input of the rules is called in the arguments of :func:`chain`."""
+"""From inputs of the rules to the names of :func:`chain`'s arguments."""
 _MEASURABLE = tuple(_NAMES.values())
 
 
@@ -82,7 +82,7 @@ def chain(
     not_optimal: Sequence[str] = (),
     seen: Collection[int] = (),
 ) -> list[StepBounds]:
-    """Return every bound after every step of a run, with its label or the reason it lacks.
+    """Return every bound after every step of a run, with its label, or the reason why it lacks.
 
     | name | bounds | from | for base |
     |---|---|---|---|
@@ -98,9 +98,9 @@ def chain(
     | transport_entropy | w2 | the smallest bound of kl | all |
 
     Args:
-        step_sizes: h_n, of the proximal step that ends step n.
+        step_sizes: h_n, the size of the proximal step that ends step n.
         errors: eps_n, the norm of its residual (with the optimal map: ``optimal_residual``).
-        lam: lambda, of G; with base "forward" that of the explicit part f, the rest being convex.
+        lam: lambda of G; with base "forward" that of the explicit part f, the rest being convex.
         moved: D_n = W_2(base, p_n), or the root mean square movement, which is never below it; with
             base "forward" that of the whole step.
         w0: W_2(p_0, q), or a bound of it.
@@ -110,19 +110,19 @@ def chain(
             ``w0`` is not given.
         fisher: I(p_n|q), the squared norm of the Wasserstein gradient after step n.
         pl: A log-Sobolev (Polyak-Lojasiewicz) constant better than lambda.
-        base: Where the proximal step begins: "previous", the law before the step (jko);
+        base: The starting point of the proximal step: "previous", the law before it (jko);
             "forward", that law moved by an explicit step of f; "other", anything else (bdf2,
             crank_nicolson, accelerated), so that the steps do not chain; "none" without one.
         smoothness: L of f, for base "forward".
         measured: Names of arguments that are estimates from samples, such as "errors"; a bound
             that uses one is labelled "estimate".
-        not_optimal: Why the map of each step is not the optimal one, which the bounds along the
-            run take it to be; empty where it is, or where no map has to be.
-        seen: Steps (1, 2, ...) whose errors are lower bounds, by test fields: what follows is
-            labelled "bound given the eps seen".
+        not_optimal: Why the map of each step is not the optimal one, as the bounds along the run
+            assume; empty where it is, or where it need not be.
+        seen: Steps (1, 2, ...) whose errors are lower bounds, by test fields: bounds that use them
+            are labelled "bound given the eps seen".
 
     Returns:
-        One record a step.
+        One record per step.
 
     Raises:
         UserError: The arguments' shapes disagree, a number is negative, or ``base`` or a name in
@@ -200,7 +200,7 @@ def with_transport_entropy(bounds: StepBounds, pl: float) -> StepBounds:
 
 
 def _withdrawn(entries: list[Entry], not_optimal: Sequence[str]) -> list[Entry]:
-    """Return the entries without those whose step, or one before, has no optimal map."""
+    """Return the entries without those at or after a step whose map is not optimal."""
     for k, why in enumerate(not_optimal):
         if why:
             failed = Entry(None, reason=f"hypothesis fails at step {k + 1}: {why}")
@@ -209,7 +209,7 @@ def _withdrawn(entries: list[Entry], not_optimal: Sequence[str]) -> list[Entry]:
 
 
 def _seen(rule: Rule, entries: list[Entry], steps: frozenset[int]) -> list[Entry]:
-    """Return the entries, labelled by what of the errors was seen."""
+    """Return the entries, relabelled where they use errors seen by test fields."""
     if not {"eps", "fisher"} & set(rule.uses):
         return entries
     labelled = []
@@ -232,7 +232,7 @@ def _apply(rule: Rule, run: Inputs, estimates: set[str]) -> list[Entry]:
     if not reason:
         try:
             values = rule.values(run)
-        except UserError as error:  # a condition of the theorem fails: that is the reason
+        except UserError as error:  # a condition of the theorem fails
             reason = str(error)
     if reason:
         return [Entry(None, reason=reason) for _ in run.h]
@@ -251,7 +251,7 @@ def _apply(rule: Rule, run: Inputs, estimates: set[str]) -> list[Entry]:
 
 
 def _unknown(rule: Rule, run: Inputs, n: int) -> str:
-    """Say which input is missing for a bound after step n + 1."""
+    """Return which input is missing for a bound after step n + 1."""
     for key in rule.uses:
         values = getattr(run, key)
         if np.ndim(values) == 0:
@@ -283,7 +283,7 @@ def _per_step(name: str, values: PerStep | float | None, count: int) -> Array:
 
 
 def _moments(values: PerStep | float | None, count: int) -> Array:
-    """Return second moments; of a single one, that of the start, the others are not known."""
+    """Return second moments; a single one is that of the start, the others are not known."""
     if isinstance(values, int | float):
         values = [values, *[None] * (count - 1)]
     return _per_step("second_moments", values, count)

@@ -26,7 +26,7 @@ def convex_best(w0: Numbers, step_sizes: Steps, errors: Steps | float) -> Array:
         Bounds for n = 1, ..., shape ``(steps, ...)``.
 
     Raises:
-        UserError: The steps make no sense.
+        UserError: A step size is not positive, an error is negative, or their numbers differ.
 
     Source: docs/theory.md 1.7.
 
@@ -50,7 +50,7 @@ def convex_last(w0: Numbers, step_sizes: Steps, errors: Steps | float) -> Array:
     which is below the gap before), so the last is near the mean, whose bound is that of
     :func:`convex_best`:  t_n e_n <= sum_k h_k e_k + sum_k t_{k-1} h_k eps_k^2/2.
 
-    Conditions, arguments and errors: as :func:`convex_best`.
+    Conditions, arguments and errors are those of :func:`convex_best`.
 
     Source: docs/theory.md 1.7 for the mean; the last iterate as above.
 

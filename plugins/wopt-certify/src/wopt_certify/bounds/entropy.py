@@ -39,8 +39,8 @@ def log_sobolev(fisher: Real, lam: float) -> Real:
 def transport_entropy(kl: Real, lam: float) -> Real:
     """Return the bound  W_2(p, q) <= (2 KL(p|q) / lambda)^1/2  (T2).
 
-    Conditions: as :func:`log_sobolev`, which implies it (Otto, Villani); equality for shifted
-    Gaussians.
+    Conditions are those of :func:`log_sobolev`, which implies it (Otto, Villani); equality for
+    shifted Gaussians.
 
     Args:
         kl: KL(p|q), or a bound of it.

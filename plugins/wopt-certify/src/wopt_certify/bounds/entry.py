@@ -1,4 +1,4 @@
-"""One bound at one step: how it is known, and what contradicts it."""
+"""One bound at one step, with its status and its refutation."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ __all__ = ["Entry", "Floor", "Label", "least"]
 
 
 class Label(enum.StrEnum):
-    """How a bound is known."""
+    """The status of a bound."""
 
     EXACT = "exact"
-    """It needs no residual, or all are zero."""
+    """The bound needs no residual, or all residuals are zero."""
     GIVEN_EPS = "bound given eps"
-    """A theorem, given the residuals."""
+    """The bound is a theorem, given the residuals."""
     GIVEN_SEEN = "bound given the eps seen"
-    """The same where residuals are lower bounds by test fields."""
+    """The bound is a theorem, given residuals that are lower bounds by test fields."""
     ESTIMATE = "estimate"
-    """An input was measured on samples."""
+    """An input of the bound was measured on samples."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Floor(Typed):
-    """What a quantity is known, or estimated, to be at least: it refutes bounds that lie below.
+    """A lower limit of a quantity, known or estimated, which refutes upper bounds below it.
 
     Attributes:
-        value: At the stated level; an estimate has none.
-        by: How that is known.
-        estimated: Whether it is an estimate. It is no fact, but a bound from above whose errors
-            are those seen is not to be believed below it.
-        step: The earlier step whose gap it is of, where what it refutes there is carried on.
+        value: The limit, at the stated level; an estimate has no level.
+        by: The reason for the limit.
+        estimated: Whether it is an estimate. An estimate is not a fact, but an upper bound that
+            uses the errors seen is not credible below it.
+        step: The earlier step whose gap it limits, where a refutation there is carried on.
     """
 
     value: float
@@ -45,7 +45,7 @@ class Floor(Typed):
     step: int | None = None
 
     def refutes(self, bound: Entry) -> bool:
-        """Whether it contradicts a bound from above."""
+        """Return whether the limit contradicts an upper bound."""
         if bound.value is None or bound.value >= self.value:
             return False
         return not self.estimated or bound.label == Label.GIVEN_SEEN
@@ -59,7 +59,7 @@ _KEYS = AliasChoices("refuted_by", "refuted")
 
 
 def _of_file(value: Any) -> Any:
-    """Return what a file says; of earlier versions that is a text, of which none is refused."""
+    """Return the value in a file; earlier versions hold a text, empty if nothing is refuted."""
     return value or None
 
 
@@ -69,10 +69,10 @@ class Entry(Typed):
 
     Attributes:
         value: The bound; ``None`` if it is not available.
-        label: How it is known; ``None`` without a value.
+        label: The status of the bound; ``None`` without a value.
         reason: Why there is no value, in one line; empty with one.
-        refuted: What contradicts it, ``None`` where nothing does; in the file ``refuted_by``, and
-            in words ``refuted``.
+        refuted: The limit that contradicts it, or ``None``; in the file ``refuted_by``, and in
+            words ``refuted``.
     """
 
     value: float | None
@@ -88,7 +88,7 @@ class Entry(Typed):
         return self.value is not None and self.refuted is None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what the file holds."""
+        """Return the entry of the file."""
         return super().to_dict() | {"refuted": str(self.refuted or "")}
 
     @classmethod

@@ -25,9 +25,9 @@ class MixedStatement:
     """There are laws p', q' near data and model in W_2, with a small KL(p'|q') between them.
 
     Attributes:
-        data_w2: W_2(data, p') is at most this, in the data's units; 0 means p' is the data's law.
-        model_w2: W_2(model, q') is at most this; 0 means q' is the model's law.
-        kl: KL(p'|q') is at most this, in nats.
+        data_w2: Upper bound of W_2(data, p'), in the data's units; 0 means p' is the data's law.
+        model_w2: Upper bound of W_2(model, q'); 0 means q' is the model's law.
+        kl: Upper bound of KL(p'|q'), in nats.
     """
 
     data_w2: float
@@ -54,7 +54,7 @@ def mixed_statement(round_trip: float, kl: float, smoothing: float = 0.0) -> Mix
 
         W_2(p, p') <= (E_p |S(F(x)) - x|^2)^1/2,    KL(p'|S_# q) <= KL(F_# p|q),
 
-    the second by data processing, whatever S is. In the same way the noise round trip bounds
+    the second by data processing, whatever S is. Likewise the noise round trip bounds
     W_2(F_# S_# q, q) <= (E_q |F(S(z)) - z|^2)^1/2.
 
     Args:
@@ -79,7 +79,7 @@ def inverse_statement(inversion: float, kl: float, smoothing: float = 0.0) -> Mi
     W_2(q_0, model) <= :func:`reverse_error`.
 
     Args:
-        inversion: That distance.
+        inversion: The bound of W_2(q_0, model).
         kl: A bound of KL(p_N|q).
         smoothing: As in :func:`mixed_statement`.
 
@@ -100,11 +100,11 @@ def reverse_error(errors: Steps, lipschitz: Steps) -> Array:
     Args:
         errors: delta_n = |T_n^-1 - S_n| in L^2 of the law that S_n is applied to, n = 1, ...; at
             most L_n r_n where r_n = |T_n S_n - id|. Shape ``(steps, ...)``.
-        lipschitz: L_n, Lipschitz constants of T_n^-1, of that shape; at most exp(h K) for the flow
-            for time h of a field with Lipschitz constant K.
+        lipschitz: L_n, Lipschitz constants of T_n^-1, shape ``(steps, ...)``; at most exp(h K) for
+            the flow for time h of a field with Lipschitz constant K.
 
     Raises:
-        UserError: There are not as many, or one is negative.
+        UserError: The shapes differ, or a number is negative.
 
     Source: docs/theory.md (1.15).
 
@@ -142,6 +142,6 @@ def reverse_error_uniform(round_trip: float, step_size: float, slope: float, ste
     growth = step_size * slope
     if growth == 0:
         return round_trip * steps
-    if growth * (steps + 1) > 700:  # exp ends at 709
+    if growth * (steps + 1) > 700:  # exp overflows at 709
         return math.inf if round_trip > 0 else 0.0
     return round_trip * math.exp(growth) * math.expm1(growth * steps) / math.expm1(growth)

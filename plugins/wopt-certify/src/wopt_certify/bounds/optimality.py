@@ -1,4 +1,4 @@
-"""How much a block that is not an optimal map adds to the residual."""
+"""The part of the residual that allows for a block that is not an optimal map."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["optimal_residual"]
 def optimal_residual(residual: Real, gap: Real, step_size: float, lipschitz: Real) -> Real:
     """Return  eps <= |xi_T| + (Lip * gap)^1/2 / h,  the residual that the theorems use.
 
-    They want the optimal map from p_n to p_{n+1}; xi_T is computed with the block T. With
+    They assume the optimal map from p_n to p_{n+1}; xi_T is computed with the block T. With
     gap = E|x - T x|^2 - W_2^2(p_n, p_{n+1}) the inverses of the two maps differ by
     (Lip * gap)^1/2 at most, in L^2(p_{n+1}).
 

@@ -41,7 +41,7 @@ def paper_distance(w0: Numbers, step_sizes: Steps, errors: Steps | float, lam: N
         Bounds of W_2(p_n, q), n = 1, ..., shape ``(steps, ...)``.
 
     Raises:
-        UserError: lambda is not positive, or the steps make no sense.
+        UserError: lambda is not positive, a step size is not positive, or an error is negative.
 
     Source: Cheng, Lu, Tan, Xie 2024 (arXiv 2310.17582), by docs/theory.md (1.5).
 
@@ -62,7 +62,7 @@ def paper_distance(w0: Numbers, step_sizes: Steps, errors: Steps | float, lam: N
 def paper_gap(w0: Numbers, step_sizes: Steps, errors: Steps | float, lam: Numbers) -> Array:
     """Return  G(p_n) - G(q) <= (W_{n-1}^2 + 2 h eps^2 / lambda) / (2 h)  after each step.
 
-    W_{n-1} is bounded by :func:`paper_distance`, whose conditions, arguments and errors these are.
+    W_{n-1} is bounded by :func:`paper_distance`, whose conditions, arguments and errors apply.
 
     Source: Cheng, Lu, Tan, Xie 2024, by docs/theory.md (1.6).
 
@@ -81,9 +81,9 @@ class PaperStatement:
     """The paper's closed statement, for constant h and eps.
 
     Attributes:
-        steps: How many steps it needs at least.
-        w2: Then W_2(p_n, q) is at most this, n = steps - 1.
-        kl: And G(p_{n+1}) - G(q) at most this.
+        steps: Least number of steps.
+        w2: Upper bound of W_2(p_n, q) for n = steps - 1.
+        kl: Upper bound of G(p_{n+1}) - G(q).
     """
 
     steps: int
@@ -97,7 +97,7 @@ class PaperStatement:
 
 
 def paper_statement(w0: float, step_size: float, error: float, lam: float) -> PaperStatement:
-    """Return  W_2 <= 5^1/2 eps/lambda  and  KL <= (9/2h) (eps/lambda)^2,  and after how many steps.
+    """Return  W_2 <= 5^1/2 eps/lambda  and  KL <= (9/2h) (eps/lambda)^2,  and the steps they need.
 
     With n = ceil((8 / (h lambda)) log(W_2(p_0, q) lambda / eps)) the distance holds after n steps,
     the divergence after n + 1.

@@ -1,4 +1,4 @@
-"""What a target divergence requires: the residual of each step, and how many steps."""
+"""Requirements of a target divergence: the residual of each step, and the number of steps."""
 
 from __future__ import annotations
 
@@ -74,13 +74,13 @@ def error_needed(
 
 @dataclasses.dataclass(frozen=True)
 class StepsNeeded:
-    """How many steps certify a target divergence.
+    """The number of steps that certify a target divergence.
 
     Attributes:
         steps: The number, or ``None`` if no number does.
-        kl: The target divergence.
+        kl: The target divergence, nats.
         floor: eps^2 / (2 lambda), below which the residual lets no bound fall.
-        of: What is bounded: KL, or the gap of another objective.
+        of: The bounded quantity: KL, or the gap of another objective.
     """
 
     steps: int | None
@@ -107,7 +107,7 @@ def steps_needed(
     kl0: float | None = None,
     of: str = "KL",
 ) -> StepsNeeded:
-    """Return how many steps of constant h and eps certify the target divergence.
+    """Return the number of steps of constant h and eps that certify the target divergence.
 
     From a divergence e with y = (2 lambda e)^1/2 Theorem P reaches y* = (2 lambda kl)^1/2 after
     ceil(log((y - eps)/(y* - eps)) / log(1 + h lambda)) steps. From W_2(p_0, q) a first step by
@@ -120,7 +120,7 @@ def steps_needed(
         lam: lambda.
         w0: W_2(p_0, q), or a bound of it.
         kl0: KL(p_0|q), or a bound of it, where it is known; the smaller number is returned.
-        of: What is bounded, in words.
+        of: The bounded quantity, in words.
 
     Raises:
         UserError: lambda is not positive, or neither ``w0`` nor ``kl0`` is given.

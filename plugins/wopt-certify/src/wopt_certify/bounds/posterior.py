@@ -1,4 +1,4 @@
-"""Theorem Q: what the last step alone certifies, without memory of the past."""
+"""Theorem Q: a bound from the last step alone."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Bound(Generic[Real]):
     """Upper bounds of the distance to the minimiser q.
 
     Attributes:
-        w2: Of W_2(p, q).
-        kl: Of KL(p|q), or of G(p) - G(q) for another objective.
+        w2: Bound of W_2(p, q).
+        kl: Bound of KL(p|q), or of G(p) - G(q) for another objective.
     """
 
     w2: Real

@@ -38,7 +38,7 @@ def forward_backward(
         w0: W_2(p_0, q), or a bound of it.
         step_sizes: h_n, shape ``(steps, ...)``.
         errors: eps_n, of that shape, or one number.
-        lam: lambda, of f.
+        lam: lambda, the convexity of f.
         smoothness: L.
         lam_rest: lambda_H.
 

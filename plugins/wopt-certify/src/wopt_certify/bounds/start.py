@@ -1,4 +1,4 @@
-"""What is known before the first step: W_2(p_0, q) from moments, and data smoothed by noise."""
+"""Bounds before the first step: W_2(p_0, q) from moments, and data smoothed by noise."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = [
 ]
 
 _LARGEST = 700.0
-"""Arguments of exp beyond which float64 ends; what is divided by it is 0 to 300 digits."""
+"""Largest argument of exp: float64 overflows at 709, and a quotient by it is 0 to 300 digits."""
 
 
 def start_distance(
@@ -73,7 +73,8 @@ def smoothing_distance(second_moment: Real, dim: float, delta: float) -> Real:
 def smoothed_kl(second_moment: Real, dim: int, delta: float) -> Real:
     """Return  KL(rho|N(0, I)) <= (e^-2delta (M_2 - d) - d log(1 - e^-2delta)) / 2.
 
-    Whatever the data; equality for a Dirac. It starts Theorem P where the data have no density.
+    It holds for any data, with equality for a Dirac, and starts Theorem P where the data have no
+    density.
 
     Args:
         second_moment: M_2 = E|X|^2.

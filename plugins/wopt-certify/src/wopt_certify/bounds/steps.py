@@ -34,7 +34,7 @@ def theorem_s(w0: Numbers, step_sizes: Steps, errors: Steps | float, lam: Number
         Bounds of W_2(p_n, q), n = 1, ..., shape ``(steps, ...)``.
 
     Raises:
-        UserError: lambda <= -1/h_n, or the steps make no sense.
+        UserError: lambda <= -1/h_n, a step size is not positive, or an error is negative.
 
     Source: docs/theory.md (1.8).
 
@@ -52,7 +52,7 @@ def theorem_s_gap(w0: Numbers, step_sizes: Steps, errors: Steps | float, lam: Nu
     W_2(p_{n-1}, q) is bounded by :func:`theorem_s`. One step makes the gap finite whatever the
     start, even for Diracs.
 
-    Conditions, arguments, errors: as :func:`theorem_s`. Equality for the first step of
+    Conditions, arguments and errors are those of :func:`theorem_s`. Equality for the first step of
     G = E c|x| + lambda |x|^2/2 from a Dirac at x with c = |x| / (h (2 + h lambda)).
 
     Source: docs/theory.md 1.6, Theorem S'.
@@ -105,7 +105,7 @@ def theorem_p(
         Bounds of e_n, n = 1, ..., shape ``(steps, ...)``.
 
     Raises:
-        UserError: pl is not positive, lambda <= -1/h_n, or the steps make no sense.
+        UserError: pl or a step size is not positive, lambda <= -1/h_n, or an error is negative.
 
     Source: docs/theory.md (1.9); with exact steps Zhu and Chen's (1 + h pl)^-2n.
 
@@ -142,7 +142,7 @@ def a_priori(
 ) -> Array:
     """Return bounds of the gap from W_2(p_0, q) alone: no entropy of the data is needed.
 
-    The first step by Theorem S', which makes the gap finite, the others by Theorem P.
+    Theorem S' bounds the first step, which makes the gap finite, and Theorem P the others.
 
     Args:
         w0: W_2(p_0, q), or a bound of it.
@@ -155,7 +155,7 @@ def a_priori(
         Bounds of G(p_n) - G(q), n = 1, ..., shape ``(steps, ...)``.
 
     Raises:
-        UserError: As :func:`theorem_p`.
+        UserError: As for :func:`theorem_p`.
 
     Source: docs/theory.md 1.6, "A-priori certificate".
 
@@ -172,7 +172,7 @@ def a_priori(
 def value_errors(
     gap0: Numbers, step_sizes: Steps, excesses: Steps | float, lam: Numbers
 ) -> tuple[Array, Array]:
-    """Return bounds where what is known of a step is how far its value is from the least.
+    """Return bounds from the excess of each step's value over its subproblem's minimum.
 
     With F(p_n) <= min F + delta_n, F the subproblem G + W_2^2(p_{n-1}, .)/2h:
 
@@ -193,7 +193,7 @@ def value_errors(
         Bounds of e_n, and of the distances from the exact steps.
 
     Raises:
-        UserError: lambda < 0, or the steps make no sense.
+        UserError: lambda < 0, a step size is not positive, or an excess is negative.
 
     Source: docs/theory.md 1.6, "Value-suboptimality version".
 

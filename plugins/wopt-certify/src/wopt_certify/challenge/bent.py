@@ -1,4 +1,4 @@
-"""One coordinate given another: a Gaussian whose mean and spread are curves."""
+"""Regression of one coordinate on another: a Gaussian with polynomial mean and log-variance."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from torch import Tensor
 __all__ = ["Bent"]
 
 _MEAN, _SPREAD = 3, 2
-"""Degrees of the polynomials."""
+"""Degrees of the polynomials of the mean and of the log-variance."""
 _ROUNDS = 4
 _REACH = 3.5
-"""Beyond so many standard deviations the curves go on as constants."""
+"""Standard deviations of x_i beyond which the polynomials continue as constants."""
 _RIDGE = 1e-6
 
 
@@ -23,16 +23,16 @@ _RIDGE = 1e-6
 class Bent:
     """p(x_j | x_i) = N(x_j; a_j(u), exp s_j(u)),  u = x_i standardised, a and s polynomials.
 
-    What bends and what opens like a funnel is seen by it with seven numbers a coordinate.
+    It fits curved and funnel-shaped dependence with seven numbers per coordinate.
 
     Source: Harvey, *Estimating regression models with multiplicative heteroscedasticity*, 1976.
 
     Attributes:
-        i: The coordinate that is given.
-        others: Those that follow, j.
-        shift, scale: Of x_i.
+        i: The conditioning coordinate.
+        others: The k coordinates j that depend on it.
+        shift, scale: Mean and standard deviation of x_i.
         mean: Coefficients of a, shape ``(4, k)``.
-        spread: Coefficients of s, shape ``(3, k)``.
+        spread: Coefficients of s, the log-variance, shape ``(3, k)``.
 
     Example:
         >>> draw = torch.Generator().manual_seed(0)
@@ -52,7 +52,7 @@ class Bent:
 
     @classmethod
     def of(cls, x: Tensor, i: int, others: Sequence[int]) -> Bent:
-        """Fit by weighted least squares and scoring, in turn, from rows ``(n, d)``."""
+        """Fit to rows ``(n, d)``, alternating weighted least squares and Fisher scoring."""
         shift, scale = float(x[:, i].mean()), float(x[:, i].std()) + 1e-12
         features = _powers(x[:, i], shift, scale)
         y = x[:, list(others)]
@@ -60,7 +60,7 @@ class Bent:
         gram = _regular(short.T @ short)
         spread = torch.zeros(_SPREAD + 1, len(others), dtype=torch.float64)
         first = features @ torch.linalg.solve(_regular(features.T @ features), features.T @ y)
-        # A step of scoring lowers a logarithm by one at most, so it begins near where it ends.
+        # A step of scoring lowers a logarithm by one at most, so it begins near the solution.
         spread[0] = (y - first).square().mean(0).clamp(min=1e-12).log()
         for _ in range(_ROUNDS):
             weights = (-(short @ spread)).exp()
@@ -72,15 +72,15 @@ class Bent:
         return cls(i, tuple(others), shift, scale, mean, spread)
 
     def refit(self, x: Tensor) -> Bent:
-        """Return the curves of the same coordinates, of rows anew."""
+        """Return the regression of the same coordinates, fitted to rows ``(n, d)``."""
         return Bent.of(x, self.i, self.others)
 
     def given(self, points: Tensor) -> Tensor:
-        """Return the sum over j of log p(x_j | x_i), shape ``(n,)``."""
+        """Return the sum over j of log p(x_j | x_i), nats, shape ``(n,)``, at points ``(n, d)``."""
         return self.each(points).sum(1)
 
     def each(self, points: Tensor) -> Tensor:
-        """Return log p(x_j | x_i), shape ``(n, k)``."""
+        """Return log p(x_j | x_i) in nats, shape ``(n, k)``, at points ``(n, d)``."""
         features = _powers(points[:, self.i], self.shift, self.scale)
         logs = features[:, : _SPREAD + 1] @ self.spread
         gaps = points[:, list(self.others)] - features @ self.mean

@@ -1,4 +1,4 @@
-"""The lower side of a certificate: challengers judged on rows that nothing was fitted to."""
+"""The lower side of a certificate: challengers evaluated on rows that nothing was fitted to."""
 
 from __future__ import annotations
 
@@ -37,20 +37,24 @@ def challenge(
     """Bound KL(p | model) from below, without an assumption on p.
 
     For any normalised density r,  KL(p | model) >= E_p[log r - log model].  Challengers r_k are
-    fitted on ``fit`` and mixed with the model on ``hold``, and the mixture is judged on ``judge``,
-    where those in closed form go on learning from rows that have judged (:func:`judge_in_turn`).
-    The limit holds at the level for every n (see :func:`lower_limit`), if the rows of ``judge``
-    (or their groups) are independent draws of p that the model has not seen either.
+    fitted on ``fit`` and mixed with the model on ``hold``, and the mixture is evaluated on
+    ``judge``, where those in closed form continue to learn from rows already evaluated
+    (:func:`judge_in_turn`). The limit holds at the level for every n (see :func:`lower_limit`), if
+    the rows of ``judge`` (or their groups) are independent draws of p that the model has not seen
+    either.
 
     Args:
         target: q, normalised.
         fit, hold, judge: Disjoint rows.
-        options: How hard to try.
-        groups: Of rows that may depend on each other: a number for each row of ``hold`` and one
-            for each of ``judge``.
+        options: Options of the challenge.
+        groups: Group numbers of rows that may depend on each other, for ``hold`` and for
+            ``judge``, shape ``(n,)`` each.
+
+    Returns:
+        The lower side, in nats.
 
     Raises:
-        DataError: There are too few rows to judge or to choose on.
+        DataError: There are too few rows to evaluate or to choose on.
         CapabilityError: A challenger cannot be made.
 
     Example:
@@ -107,7 +111,7 @@ def _judge(
     tries: Tries,
     groups: Tensor | None,
 ) -> Judged:
-    """Judge the last rung's mixture, which learns meanwhile if a challenger can."""
+    """Evaluate the last rung's mixture, which learns meanwhile if a challenger can."""
     if all(challenger.refit is None for challenger in last.challengers):
         return Judged(last.stack.ratio(logs), last.stack.least, last.stack.by())
     fit, hold, judge = rows
@@ -117,7 +121,7 @@ def _judge(
 
 
 def _rung(rung: Rung, logs: Tensor, groups: Tensor | None) -> lower.Rung:
-    """Return what a rung's own mixture gains on the rows that judge (its columns come first)."""
+    """Return the gain of a rung's own mixture on the evaluation rows (its columns come first)."""
     values = rung.stack.ratio(logs[:, : len(rung.challengers)])
     return lower.Rung(rung.name, rung.seconds, float(values.mean()), error_of_mean(values, groups))
 
@@ -125,7 +129,7 @@ def _rung(rung: Rung, logs: Tensor, groups: Tensor | None) -> lower.Rung:
 def block_for(preferred: tuple[str, ...] = ("autoregressive", "spline", "ode")) -> Spec | None:
     """Return the first of these blocks that is installed, by default ``autoregressive``.
 
-    ``None`` if there is none: then only closed forms challenge.
+    Return ``None`` if there is none: then only closed forms challenge.
 
     Example:
         >>> block_for().cls.__name__

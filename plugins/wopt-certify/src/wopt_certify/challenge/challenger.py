@@ -1,4 +1,4 @@
-"""A challenger: a normalised density beside the model's."""
+"""A challenger: a normalised density that competes with the model's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from wopt_certify.challenge.rows import Rows
 __all__ = ["Challenger", "Density", "ratios"]
 
 Density = Callable[[Tensor], Tensor]
-"""Points ``(n, d)`` to a normalised log-density ``(n,)``."""
+"""A normalised log-density: from points ``(n, d)`` to nats ``(n,)``."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,9 +21,9 @@ class Challenger:
     """A normalised density on one side of the flow.
 
     Attributes:
-        name: What it is.
-        side: Of :attr:`Rows.views`, in whose coordinates it is a density.
-        density: It.
+        name: Name of the challenger.
+        side: Key of :attr:`Rows.views`, in whose coordinates it is a density.
+        density: The log-density.
     """
 
     name: str
@@ -32,11 +32,11 @@ class Challenger:
 
     @property
     def refit(self) -> Callable[[Tensor], Density] | None:
-        """What fits the density to more rows at little cost; ``None`` where nothing does."""
+        """Function from rows ``(n, d)`` to a refitted density at little cost, if there is one."""
         return getattr(self.density, "refit", None)
 
     def anew(self, points: Tensor) -> Challenger:
-        """Return the challenger fitted to other rows, shape ``(n, d)``, as it is or anew."""
+        """Return the challenger, fitted to other rows ``(n, d)`` if it has a refit."""
         return self if self.refit is None else dataclasses.replace(self, density=self.refit(points))
 
     def ratio(self, rows: Rows) -> Tensor:
@@ -46,7 +46,7 @@ class Challenger:
 
 
 def ratios(challengers: tuple[Challenger, ...], rows: Rows) -> Tensor:
-    """Return log r_k - log model, shape ``(n, k)``."""
+    """Return log r_k - log model in nats, shape ``(n, k)``."""
     if not challengers:
         return torch.zeros(len(rows), 0, dtype=torch.float64)
     return torch.stack([c.ratio(rows) for c in challengers], dim=1)

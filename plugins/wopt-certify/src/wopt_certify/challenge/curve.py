@@ -1,4 +1,4 @@
-"""One coordinate given another: a Gaussian whose mean and spread are broken lines."""
+"""Regression of one coordinate on another: a Gaussian with piecewise linear mean and spread."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Curve"]
 
 _ROUNDS = 3
 _RIDGE = 1e-3
-"""Of second differences, as a share of the rows at a node: holds nodes that few rows are near."""
+"""Ridge on second differences, as a fraction of the rows at a node, for nodes with few rows."""
 _EXCESS = 20.0
 
 
@@ -20,16 +20,16 @@ _EXCESS = 20.0
 class Curve:
     """p(x_j | x_i) = N(x_j; a(x_i), exp s(x_i)),  a and s piecewise linear between nodes.
 
-    What winds too often for the polynomials of :class:`~wopt_certify.challenge.bent.Bent`. Nodes
-    are half way between quantiles of x_i and a grid; beyond the outermost the curves go on as
-    constants.
+    It fits what oscillates too often for the polynomials of
+    :class:`~wopt_certify.challenge.bent.Bent`. Nodes are half way between quantiles of x_i and a
+    grid; beyond the outermost the curves continue as constants.
 
     Source: Harvey, *Estimating regression models with multiplicative heteroscedasticity*, 1976.
 
     Attributes:
-        i, j: The coordinate that is given, and the one that follows.
-        nodes: Where the lines are broken, shape ``(k,)``.
-        mean, spread: a and s there.
+        i, j: The conditioning coordinate, and the one that depends on it.
+        nodes: Nodes of the piecewise linear functions, shape ``(k,)``.
+        mean, spread: a and s at the nodes, shape ``(k,)``.
 
     Example:
         >>> draw = torch.Generator().manual_seed(0)
@@ -48,16 +48,16 @@ class Curve:
 
     @classmethod
     def of(cls, x: Tensor, i: int, j: int, nodes: int) -> Curve:
-        """Fit by weighted least squares and scoring, in turn, from rows ``(n, d)``, float64."""
+        """Fit to rows ``(n, d)``, float64, alternating least squares and Fisher scoring."""
         order = x[:, i].quantile(torch.linspace(0.001, 0.999, nodes).to(x))
         at = ((order + torch.linspace(float(order[0]), float(order[-1]), nodes).to(x)) / 2).unique()
-        if len(at) < 2:  # a constant is given
+        if len(at) < 2:  # x_i is constant
             at = torch.stack([at[0], at[0] + 1])
         hats, y = _Hats.of(at, x[:, i]), x[:, j]
         ones = torch.ones_like(y)
         gram = hats.gram(ones)
         mean = torch.linalg.solve(gram, hats.sums(y))
-        # A step of scoring lowers a logarithm by one at most, so it begins near where it ends.
+        # A step of scoring lowers a logarithm by one at most, so it begins near the solution.
         least = 1e-12 + 1e-9 * float(y.var())
         near = hats.sums((y - hats(mean)).square()) / hats.sums(ones).clamp(min=1e-9)
         spread = near.clamp(min=least).log()
@@ -69,11 +69,11 @@ class Curve:
         return cls(i, j, at, mean, spread)
 
     def refit(self, x: Tensor) -> Curve:
-        """Return the curve of as many nodes, of rows anew."""
+        """Return the curve with as many nodes, fitted to rows ``(n, d)``."""
         return Curve.of(x, self.i, self.j, len(self.nodes))
 
     def given(self, points: Tensor) -> Tensor:
-        """Return log p(x_j | x_i), shape ``(n,)``."""
+        """Return log p(x_j | x_i) in nats, shape ``(n,)``, at points ``(n, d)``."""
         hats = _Hats.of(self.nodes, points[:, self.i])
         logs = hats(self.spread)
         gaps = points[:, self.j] - hats(self.mean)
@@ -82,7 +82,7 @@ class Curve:
 
 @dataclasses.dataclass(frozen=True)
 class _Hats:
-    """The two hat functions that are not zero at each row: the node below, and the next's share."""
+    """The two hat functions that are nonzero at each row: the node below, the next one's weight."""
 
     size: int
     below: Tensor
@@ -90,22 +90,23 @@ class _Hats:
 
     @classmethod
     def of(cls, nodes: Tensor, x: Tensor) -> _Hats:
+        """Return the hats at values x, shape ``(n,)``."""
         below = torch.searchsorted(nodes, x.contiguous()).clamp(1, len(nodes) - 1) - 1
         width = nodes[below + 1] - nodes[below]
         return cls(len(nodes), below, ((x - nodes[below]) / width).clamp(0, 1))
 
     def __call__(self, values: Tensor) -> Tensor:
-        """Return the broken line at the rows."""
+        """Return the piecewise linear function at the rows, shape ``(n,)``."""
         return torch.lerp(values[self.below], values[self.below + 1], self.share)
 
     def sums(self, y: Tensor) -> Tensor:
-        """Return the sum over rows of y times each hat function, shape ``(k,)``."""
+        """Return the sum over rows of y ``(n,)`` times each hat function, shape ``(k,)``."""
         total = y.new_zeros(self.size)
         total.index_add_(0, self.below, y * (1 - self.share))
         return total.index_add_(0, self.below + 1, y * self.share)
 
     def gram(self, weights: Tensor) -> Tensor:
-        """Return the weighted products of the hat functions, shape ``(k, k)``, and the ridge."""
+        """Return the weighted Gram matrix of the hat functions with its ridge, shape ``(k, k)``."""
         k, s = self.size, self.share
         total = weights.new_zeros(k * k)
         for row, column, product in ((0, 0, (1 - s) ** 2), (1, 1, s**2), (0, 1, s * (1 - s))):

@@ -1,4 +1,4 @@
-"""Coordinates turned to directions that are as independent of each other as can be."""
+"""A tree density in directions that are as independent of each other as possible."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _CLOSE = 1e-4
 
 
 class TurnedTree:
-    """p(x) = |det W| t(W^T (x - m)),  W whitens and then turns to independent components.
+    """p(x) = |det W| t(W^T (x - m)),  W whitens and then rotates to independent components.
 
-    t is a tree of densities; with no edge that tells anything, a product of densities on lines.
+    t is a tree of densities; without an informative edge it is a product of densities on lines.
 
     Source: Hyvarinen, *Fast and robust fixed-point algorithms for independent component
     analysis*, 1999.
 
     Args:
         fit: Rows, shape ``(n, d)``, d >= 2.
-        hold: Rows that choose.
-        seed: Of the first rotation.
+        hold: Rows on which bandwidths and edges are chosen, shape ``(m, d)``.
+        seed: Seed of the first rotation.
 
     Example:
         >>> draw = torch.Generator().manual_seed(0)
@@ -49,13 +49,13 @@ class TurnedTree:
         self.tree = Tree(self._inside(fit), self._inside(hold))
 
     def refit(self, x: Tensor) -> TurnedTree:
-        """Return the density of the same directions with its tree fitted to rows anew."""
+        """Return the density in the same directions with its tree fitted to rows ``(n, d)``."""
         anew = copy.copy(self)
         anew.tree = self.tree.refit(self._inside(x.double()))
         return anew
 
     def __call__(self, points: Tensor) -> Tensor:
-        """Return log p, shape ``(n, d)`` to ``(n,)``, float64."""
+        """Return log p in nats, shape ``(n, d)`` to ``(n,)``, float64."""
         return self.log_det + self.tree(self._inside(points.double()))
 
     def _inside(self, x: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from wopt_certify.challenge.student import Student
 __all__ = ["Elliptical"]
 
 _WIDTHS = (0.12, 0.25, 0.5, 1.0)
-"""As shares of n^(-1/5)."""
+"""Bandwidths in multiples of n^(-1/5)."""
 _ROUNDING = 1e-12
 
 
@@ -29,9 +29,9 @@ class Elliptical:
     Gaussianization*, 2009.
 
     Attributes:
-        frame: m and W, those of a fitted law; ``None`` for the origin and I.
+        frame: A fitted law with m and W; ``None`` for the origin and I.
         line: log g.
-        width: The bandwidth of g, as a share of n^(-1/5).
+        width: The bandwidth of g in multiples of n^(-1/5).
 
     Example:
         >>> import torch
@@ -49,7 +49,7 @@ class Elliptical:
 
     @classmethod
     def best(cls, fit: Tensor, hold: Tensor, frame: Student | None = None) -> Elliptical:
-        """Fit about the origin as it is or in a frame; the bandwidth is what other rows like."""
+        """Fit to rows ``(n, d)``; rows ``hold`` of shape ``(m, d)`` choose the bandwidth."""
         trials = []
         for width in _WIDTHS:
             trial = cls._of(fit, frame, width)
@@ -65,13 +65,13 @@ class Elliptical:
         return cls(frame, line, width)
 
     def refit(self, x: Tensor) -> Elliptical:
-        """Return the law fitted to rows anew, with the same bandwidth's share."""
+        """Return the law fitted to rows ``(n, d)``, with the same relative bandwidth."""
         frame = None if self.frame is None else self.frame.refit(x)
         anew = self._of(x, frame, self.width)
         return dataclasses.replace(anew, line=dataclasses.replace(anew.line, like=self.line.like))
 
     def __call__(self, points: Tensor) -> Tensor:
-        """Return log p, shape ``(n, d)`` to ``(n,)``, float64."""
+        """Return log p in nats, shape ``(n, d)`` to ``(n,)``, float64."""
         size, d = self._log_size(points), points.shape[1]
         area = math.log(2) + d / 2 * math.log(math.pi) - math.lgamma(d / 2)
         log_det = 0.0 if self.frame is None else float(self.frame.factor.diagonal().log().sum())

@@ -23,16 +23,16 @@ _RISE = 0.1
 
 @dataclasses.dataclass(frozen=True)
 class Effort:
-    """How hard a block is trained.
+    """Training options of a block.
 
     Attributes:
-        iterations: Of Adam and Muon, on a cosine.
-        batch_size: Rows an iteration.
-        learning_rate: Peak, of Adam.
-        matrix_rate: Peak, of Muon.
-        weight_decay: Of the matrices.
-        checks: How often the held-out likelihood is looked at; the best state is kept.
-        patience: Checks without a new best before it ends.
+        iterations: Iterations of Adam and Muon, on a cosine schedule.
+        batch_size: Rows per iteration.
+        learning_rate: Peak rate of Adam.
+        matrix_rate: Peak rate of Muon.
+        weight_decay: Weight decay of the matrices.
+        checks: Number of evaluations of the held-out likelihood; the best state is kept.
+        patience: Checks without a new best before training ends.
     """
 
     iterations: int = 200
@@ -50,13 +50,13 @@ class FreeStep:
     It is the proximal step with h = infinity, trained on one set of rows and stopped by another.
 
     Args:
-        spec: The block's choice, which provides LOG_DET.
+        spec: The choice of the block, which provides LOG_DET.
         target: q, normalised.
         fit: Training rows, shape ``(n, d)``.
-        hold: Rows that choose the best state.
-        effort: How hard.
-        condition: How many of the coordinates, the last ones, are conditions.
-        seed: Of initialisation and batches.
+        hold: Rows that choose the best state, shape ``(m, d)``.
+        effort: Training options.
+        condition: Number of coordinates, the last ones, that are conditions.
+        seed: Seed of initialisation and batches.
 
     Raises:
         CapabilityError: The block has no log-det, or cannot be conditional where it must be.
@@ -83,7 +83,7 @@ class FreeStep:
     ) -> None:
         self.target = target
         moved = fit.shape[1] - condition
-        # The block starts on standardised rows, which is a part of the density.
+        # The block starts on standardised rows; the density includes the standardisation.
         self.shift, self.scale = _standard(fit, moved)
         with seeded(derive(seed, "free step")), torch.enable_grad():
             self.block: FlowBlock = new_block(spec, fit.shape[1], condition)
@@ -98,7 +98,7 @@ class FreeStep:
 
     @torch.no_grad()
     def __call__(self, points: Tensor) -> Tensor:
-        """Return log r by the audited map, shape ``(n, d)`` to ``(n,)``, float64."""
+        """Return log r in nats by the audited map, shape ``(n, d)`` to ``(n,)``, float64."""
         y, log_det = in_batches(self.block.audit, self._inside(points).float())
         log_density = -self.target.potential(y).double() + log_det.double() - self.scale.log().sum()
         return log_density.nan_to_num(nan=-math.inf, posinf=-math.inf)
@@ -146,14 +146,14 @@ class FreeStep:
 
 
 def _schedule(done: float) -> float:
-    """Return the share of the peak rate: up over a tenth, then down a cosine to a hundredth."""
+    """Return the fraction of the peak rate: a rise over a tenth, then a cosine to a hundredth."""
     if done < _RISE:
         return (done + 0.01) / (_RISE + 0.01)
     return 0.01 + 0.99 * (1 + math.cos(math.pi * (done - _RISE) / (1 - _RISE))) / 2
 
 
 def _standard(fit: Tensor, moved: int) -> tuple[Tensor, Tensor]:
-    """Return shift and scale of the coordinates that move; conditions stay as they are."""
+    """Return shift and scale of the coordinates that move; conditions stay unchanged."""
     fit = fit.double()
     shift, scale = fit.mean(0), fit.std(0).clamp(min=1e-6)
     shift[moved:], scale[moved:] = 0.0, 1.0

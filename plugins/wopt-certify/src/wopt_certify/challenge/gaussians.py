@@ -1,4 +1,4 @@
-"""Mixtures of Gaussians by EM, quick in many dimensions."""
+"""Mixtures of Gaussians by EM, for any dimension."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Gaussians:
     """p = sum_k w_k N(m_k, S_k), with full covariances shrunk towards that of all rows.
 
     Attributes:
-        log_weights: Shape ``(k,)``.
-        means: Shape ``(k, d)``.
-        factors: Lower Cholesky factors of the precisions, ``(k, d, d)``.
+        log_weights: log w_k, shape ``(k,)``.
+        means: m_k, shape ``(k, d)``.
+        factors: Lower Cholesky factors of the precisions, shape ``(k, d, d)``.
 
     Example:
         >>> draw = torch.Generator().manual_seed(0)
@@ -41,7 +41,7 @@ class Gaussians:
 
     @classmethod
     def best(cls, fit: Tensor, hold: Tensor, seed: int) -> Gaussians:
-        """Fit with more and more components, until the held-out likelihood falls."""
+        """Fit rows ``(n, d)`` with more and more components until the held-out likelihood falls."""
         fit, hold = fit[:_ROWS].double(), hold.double()
         draw = torch.Generator().manual_seed(seed)
         kept, best = None, -math.inf
@@ -56,7 +56,7 @@ class Gaussians:
         return kept
 
     def refit(self, x: Tensor) -> Gaussians:
-        """Return the mixture after a few more rounds of EM on rows anew."""
+        """Return the mixture after a few more rounds of EM on rows ``(n, d)``."""
         x, now = x.double(), self
         whole = _whole(x)
         for _ in range(_AGAIN if len(self.means) > 1 else 1):
@@ -65,11 +65,11 @@ class Gaussians:
         return now
 
     def __call__(self, points: Tensor) -> Tensor:
-        """Return log p, shape ``(n, d)`` to ``(n,)``, float64."""
+        """Return log p in nats, shape ``(n, d)`` to ``(n,)``, float64."""
         return torch.cat([self.joint(part).logsumexp(1) for part in points.double().split(8192)])
 
     def joint(self, x: Tensor) -> Tensor:
-        """Return log w_k N(x; m_k, S_k), shape ``(n, k)``."""
+        """Return log w_k N(x; m_k, S_k) in nats, shape ``(n, k)``, at points ``(n, d)``."""
         d = x.shape[1]
         # P = U U^T: |U^T (x - m)|^2 by one product for each component.
         size = torch.stack(
@@ -110,20 +110,20 @@ class Gaussians:
         for k in range(len(counts)):
             centred = x - means[k]
             scatter = (shares[:, k, None] * centred).T @ centred
-            # d + 1 rows' worth of a twentieth of the covariance of all keeps it regular.
+            # A twentieth of the covariance of all rows, with weight d + 1, keeps it regular.
             covariance = (scatter + 0.05 * (d + 1) * whole) / (counts[k] + 0.05 * (d + 1))
             factors.append(torch.linalg.cholesky(torch.linalg.inv(covariance)))
         return cls((counts / counts.sum()).log(), means, torch.stack(factors))
 
 
 def _whole(x: Tensor) -> Tensor:
-    """Return the covariance of all rows, kept regular."""
+    """Return the covariance of all rows with a small ridge."""
     whole = torch.cov(x.T, correction=0).reshape(2 * x.shape[1:])
     return whole + 1e-6 * float(whole.diagonal().mean()) * torch.eye(len(whole)).double()
 
 
 def _first_shares(x: Tensor, size: int, draw: torch.Generator) -> Tensor:
-    """Return memberships by the nearest of centres that are far from each other (k-means++)."""
+    """Return memberships by the nearest of centres that are far apart (k-means++)."""
     rows = x[torch.randperm(len(x), generator=draw)[:2000]]
     centres = rows[:1]
     for _ in range(size - 1):

@@ -1,4 +1,4 @@
-"""Densities on grids: of one coordinate, and of one given another."""
+"""Densities on grids: of one coordinate, and of one coordinate given another."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ __all__ = ["Axis", "Line", "Plane"]
 
 _NODES = 128
 _FAR = 0.003
-"""Weight of the wide Gaussian that is mixed in, so that no density is zero."""
+"""Weight of the wide Gaussian in each mixture, so that no density is zero."""
 _LIKE = (0.0, 0.1, 0.3, 0.6, 0.9, 1.0)
-"""Weights of the Gaussian of the same mean and variance: with all of it nothing is lost where there
-is nothing to learn."""
+"""Candidate weights of the Gaussian with the same mean and variance: the weight 1 loses nothing
+where there is nothing to learn."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Axis:
-    """A grid of one coordinate, and the wide Gaussian there."""
+    """A grid of one coordinate, and a wide Gaussian on it."""
 
     low: float
     step: float
@@ -29,7 +29,7 @@ class Axis:
 
     @classmethod
     def of(cls, column: Tensor) -> Axis:
-        """Return the grid for all but the outermost thousandths of a column."""
+        """Return the grid that covers all but the outermost thousandths of a column ``(n,)``."""
         order = column.sort().values
         n = len(order)
         low, high = float(order[n // 1000]), float(order[-1 - n // 1000])
@@ -38,18 +38,18 @@ class Axis:
         return cls(low - margin, step, float(column.mean()), 2 * float(column.std()) + 1e-9)
 
     def at(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the node below, the share of the way to the next, and whether it is inside."""
+        """Return the node below x, the next one's weight, whether x is inside; shape ``(n,)``."""
         position = (x - self.low) / self.step
         node = position.floor().clamp(0, _NODES - 2)
         inside = (position >= 0) & (position <= _NODES - 1)
         return node.long(), (position - node).clamp(0, 1), inside
 
     def far(self, x: Tensor) -> Tensor:
-        """Return the wide Gaussian's density."""
+        """Return the wide Gaussian's density at x, shape ``(n,)``, per unit of the coordinate."""
         return _normal((x - self.mean) / self.scale, self.scale)
 
     def like(self, x: Tensor) -> Tensor:
-        """Return the density of the Gaussian with the column's mean and variance."""
+        """Return the density at x of the Gaussian with the column's moments, shape ``(n,)``."""
         return _normal(2 * (x - self.mean) / self.scale, self.scale / 2)
 
 
@@ -60,7 +60,7 @@ class Line:
     Attributes:
         j: The coordinate.
         axis: Its grid.
-        table: A density at the nodes.
+        table: The density at the nodes, shape ``(nodes,)``.
         like: Weight of the Gaussian of the same mean and variance.
     """
 
@@ -71,7 +71,7 @@ class Line:
 
     @classmethod
     def of(cls, fit: Tensor, axes: list[Axis], j: int, width: float) -> Line:
-        """Return the kernel density of a bandwidth, in standard deviations."""
+        """Return the kernel density of column j of rows ``(n, d)``; width in deviations."""
         axis = axes[j]
         node, share, inside = axis.at(fit[:, j])
         counts = torch.zeros(_NODES, dtype=torch.float64)
@@ -81,11 +81,11 @@ class Line:
         return cls(j, axis, table / (_trapezoid(table) * axis.step))
 
     def __call__(self, points: Tensor) -> Tensor:
-        """Return log p(x_j), shape ``(n,)``."""
+        """Return log p(x_j) in nats, shape ``(n,)``, at points ``(n, d)``."""
         return _mix(self.like, *self._parts(points)).log()
 
     def mixed(self, hold: Tensor) -> Line:
-        """Return the density with the weight of the Gaussian that other rows like most."""
+        """Return the density with the Gaussian's weight that fits rows ``(n, d)`` best."""
         parts = self._parts(hold)
         logs = {like: _mix(like, *parts).log() for like in _LIKE}
         return dataclasses.replace(self, like=_clearly_best(logs))
@@ -97,11 +97,11 @@ class Line:
 
 @dataclasses.dataclass(frozen=True)
 class Plane:
-    """The density of coordinates (i, j) and the conditional of j given i that follows.
+    """The density of coordinates (i, j), and the conditional density of j given i.
 
     Attributes:
         first, second: The densities of the coordinates alone.
-        table: A density at the nodes.
+        table: The joint density at the nodes, shape ``(nodes, nodes)``.
         like: Weight of the product of ``first`` and ``second``.
     """
 
@@ -112,7 +112,7 @@ class Plane:
 
     @classmethod
     def of(cls, fit: Tensor, one: Line, other: Line, width: float) -> Plane:
-        """Return the kernel density of a bandwidth, in standard deviations."""
+        """Return the kernel density for rows ``(n, d)``; width in standard deviations."""
         (i, first), (j, second) = (one.j, one.axis), (other.j, other.axis)
         table = _binned(fit[:, i], fit[:, j], first, second)
         table = _kernel(first, width) @ table @ _kernel(second, width).T
@@ -120,11 +120,11 @@ class Plane:
         return cls(one, other, table / whole)
 
     def given(self, points: Tensor) -> Tensor:
-        """Return log p(x_j | x_i), shape ``(n,)``."""
+        """Return log p(x_j | x_i) in nats, shape ``(n,)``, at points ``(n, d)``."""
         return self._given(self.like, *self._parts(points))
 
     def mixed(self, hold: Tensor) -> Plane:
-        """Return the density with the weight of the product that other rows like most."""
+        """Return the density with the weight of the product that fits rows ``(n, d)`` best."""
         parts = self._parts(hold)
         logs = {like: self._given(like, *parts) for like in _LIKE}
         return dataclasses.replace(self, like=_clearly_best(logs))
@@ -134,7 +134,7 @@ class Plane:
         return (_mix(like, *both) / _mix(like, *alone)).log()
 
     def _parts(self, points: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Return what is mixed, in the plane and in the first coordinate alone."""
+        """Return the components of the mixture, in the plane and in the first coordinate alone."""
         first, second = self.first.axis, self.second.axis
         x, y = points[:, self.first.j], points[:, self.second.j]
         a, s, inside_x = first.at(x)
@@ -152,10 +152,7 @@ class Plane:
 
 
 def _clearly_best(logs: dict[float, Tensor]) -> float:
-    """Return the weight of the best log-density, less a standard error of what it gains.
-
-    What is nearest to knowing nothing, the weight 1, stays unless another is clearly better.
-    """
+    """Return the weight with the largest gain over weight 1, less one standard error."""
 
     def gain(like: float) -> float:
         values = logs[like] - logs[1.0]
@@ -178,12 +175,12 @@ def _interpolate(table: Tensor, axis: Axis, x: Tensor) -> Tensor:
 
 
 def _trapezoid(table: Tensor) -> Tensor:
-    """Return the integral over the last axis, whose nodes are one apart."""
+    """Return the integral over the last axis, for nodes one apart."""
     return table.sum(-1) - (table[..., 0] + table[..., -1]) / 2
 
 
 def _binned(x: Tensor, y: Tensor, first: Axis, second: Axis) -> Tensor:
-    """Return counts shared linearly by the nodes around, shape ``(nodes, nodes)``."""
+    """Return counts, distributed linearly to the nodes around, shape ``(nodes, nodes)``."""
     a, s, inside_x = first.at(x)
     b, t, inside_y = second.at(y)
     keep = (inside_x & inside_y).double()

@@ -1,4 +1,4 @@
-"""Kernel densities with a bandwidth of each centre, for few dimensions."""
+"""Kernel densities with one bandwidth per centre, for few dimensions."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ __all__ = ["KernelDensity", "log_mean_kernel"]
 
 _CENTRES = 6000
 _BANDWIDTHS = (0.1, 0.16, 0.25, 0.4, 0.63, 1.0)
-"""As shares of Silverman's n^(-1/(d + 4)); what is far from Gaussian wants the small ones."""
+"""Bandwidths in multiples of Silverman's n^(-1/(d + 4)); far from Gaussian the small ones fit."""
 _HOLD_ROWS = 700
 _NEAR = 2
-"""Adaptive bandwidths are tried so many places around the best of the equal ones."""
+"""Number of places around the best equal bandwidth at which adaptive ones are tried."""
 
 
 class KernelDensity:
     """p(x) = 1/n sum_i N(x; x_i, h_i^2 I),  h_i = h (pilot(x_i)/g)^(-a),  a = 0 or 1/2.
 
-    Bandwidth h and whether it adapts are chosen by the likelihood of held-out rows. g is the
-    geometric mean of the pilot density, that with equal bandwidths.
+    Bandwidth h and exponent a are chosen by the likelihood of held-out rows. g is the geometric
+    mean of the pilot density, that with equal bandwidths.
 
     Source: Abramson, *On bandwidth variation in kernel estimates*, 1982.
 
     Args:
         fit: Centres, shape ``(n, d)``; at most 6000 of them are used.
-        hold: Rows that choose.
+        hold: Rows on which the bandwidth is chosen, shape ``(m, d)``.
 
     Example:
         >>> draw = torch.Generator().manual_seed(0)
@@ -48,7 +48,7 @@ class KernelDensity:
         at = max(range(len(trials)), key=lambda k: values[k])
         pilot = log_mean_kernel(self.centres, self.centres, flat + math.log(trials[at][0]))
         bent = -0.5 * (pilot - pilot.mean())
-        # A centre far out may be wide, but not without end.
+        # The clamp limits the width of centres far out.
         bent = bent.clamp(max=math.log(8.0))
         near = _BANDWIDTHS[max(at - _NEAR, 0) : at + _NEAR]
         adaptive = [(h * base, bent) for h in near]
@@ -59,7 +59,7 @@ class KernelDensity:
         self.log_widths: Tensor = math.log(self.bandwidth) + trials[at][1]
 
     def __call__(self, points: Tensor) -> Tensor:
-        """Return log p, shape ``(n, d)`` to ``(n,)``, float64."""
+        """Return log p in nats, shape ``(n, d)`` to ``(n,)``, float64."""
         return log_mean_kernel(points.double(), self.centres, self.log_widths)
 
     def _value(self, hold: Tensor, h: float, bent: Tensor) -> float:
@@ -67,7 +67,11 @@ class KernelDensity:
 
 
 def log_mean_kernel(points: Tensor, centres: Tensor, log_widths: Tensor) -> Tensor:
-    """Return log 1/n sum_i N(x; x_i, h_i^2 I) at points ``(m, d)``, a bounded part at a time."""
+    """Return log 1/n sum_i N(x; x_i, h_i^2 I) in nats, shape ``(m,)``, at points ``(m, d)``.
+
+    Centres x_i have shape ``(n, d)``, ``log_widths`` log h_i shape ``(n,)``. Points are processed
+    in parts of bounded memory.
+    """
     n, d = centres.shape
     constant = -d * log_widths - d / 2 * math.log(2 * math.pi) - math.log(n)
     halves = (-2 * log_widths).exp() / 2

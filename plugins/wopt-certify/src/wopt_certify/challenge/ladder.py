@@ -32,19 +32,19 @@ __all__ = ["Options", "Rung", "climb", "offered"]
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """How hard to try.
+    """Options of a challenge.
 
     Attributes:
         spec: The block of free steps; ``None`` for none.
-        budget: CPU seconds, about; what they pay for is decided beforehand, in counts.
+        budget: Approximate CPU seconds; they are turned into counts beforehand.
         level: Confidence of the limit.
-        seed: Of everything drawn.
-        effort: Of the first free step; iterations double from rung to rung.
-        gain: Least growth of the held-out gain by a rung, as a share and in nats, below which
-            the ladder ends.
-        sides: Where challengers live.
-        quick: Whether densities that are not trained take part.
-        tries: What to do instead of what there is time for: a challenge that is repeated.
+        seed: Seed of all draws.
+        effort: Effort of the first free step; iterations double from rung to rung.
+        gain: Least growth of the held-out gain by a rung, relative and in nats, below which the
+            ladder ends.
+        sides: The coordinates in which challengers are fitted.
+        quick: Whether densities in closed form take part.
+        tries: Counts of a challenge to repeat, in place of planned ones.
     """
 
     spec: Spec | None
@@ -60,15 +60,15 @@ class Options:
 
 @dataclasses.dataclass(frozen=True)
 class Rung:
-    """What was tried up to some effort.
+    """The challengers up to some effort.
 
     Attributes:
-        name: Of the rung.
+        name: Name of the rung.
         seconds: CPU seconds spent until its end.
-        challengers: All so far.
+        challengers: All challengers so far.
         stack: Their mixture, from held-out rows.
-        gain: The mean of log r - log model at these held-out rows.
-        tries: What was done so far.
+        gain: The mean of log r - log model at these held-out rows, nats.
+        tries: Counts so far.
     """
 
     name: str
@@ -80,7 +80,7 @@ class Rung:
 
 
 def climb(target: Target, fit: Rows, hold: Rows, options: Options, tries: Tries) -> Iterator[Rung]:
-    """Yield rungs of growing effort until the gain stops growing or all that is planned is tried.
+    """Yield rungs of growing effort until the gain stops growing or all planned tries are made.
 
     First come densities in closed form, then free steps whose iterations double.
 
@@ -88,8 +88,8 @@ def climb(target: Target, fit: Rows, hold: Rows, options: Options, tries: Tries)
         target: q.
         fit: Rows to fit on.
         hold: Rows that choose states, bandwidths and weights.
-        options: How hard to try.
-        tries: What that is, in counts.
+        options: Options of the challenge.
+        tries: The planned counts.
     """
     ladder = _Ladder(target, fit, hold, options)
     if options.quick and not fit.condition:
@@ -109,7 +109,7 @@ def climb(target: Target, fit: Rows, hold: Rows, options: Options, tries: Tries)
 
 
 class _Ladder:
-    """The challengers so far, and what they gain on held-out rows."""
+    """The challengers so far, and their gains on held-out rows."""
 
     def __init__(self, target: Target, fit: Rows, hold: Rows, options: Options) -> None:
         self.target, self.fit, self.hold, self.options = target, fit, hold, options
@@ -163,16 +163,16 @@ _KINDS: tuple[_Kind, ...] = (
     ("turned tree", TurnedTree, 2, 24, 1.5),
     ("kernels", lambda fit, hold, _: KernelDensity(fit, hold), 1, 5, 5.0),
 )
-"""Densities in closed form, the quick ones first, with the dimensions in which they are used, least
-and most, and the least budget in CPU seconds."""
+"""Densities in closed form, the quick ones first: name, function, least and largest dimension, and
+least budget in CPU seconds."""
 
 
 def offered(options: Options, rows: Rows) -> list[tuple[str, str]]:
-    """Return kind and side of the densities in closed form that may take part, in their turn.
+    """Return kind and side of the densities in closed form that may take part, in order.
 
     Args:
-        options: How hard to try.
-        rows: Of the coordinates and their number.
+        options: Options of the challenge.
+        rows: Rows, for their coordinates and dimension.
     """
     return [
         (kind[0], side)
@@ -182,7 +182,7 @@ def offered(options: Options, rows: Rows) -> list[tuple[str, str]]:
 
 
 def _quick(fit: Rows, hold: Rows, options: Options, tries: Tries) -> Iterator[Challenger]:
-    """Yield the densities in closed form that are to be tried."""
+    """Yield the densities in closed form that are planned."""
     for (name, make, *_), side in _in_turn(options, fit):
         title = f"{name} on the {side}"
         if title in tries.closed:
@@ -198,7 +198,7 @@ def _in_turn(options: Options, rows: Rows) -> list[tuple[_Kind, str]]:
 
 
 def _sides(name: str, rows: Rows, options: Options) -> tuple[str, ...]:
-    """Return where densities of a kind live: what is told by columns, in the data's own."""
+    """Return the sides of a kind: densities by columns use the data's own columns."""
     by_columns = name in ("warped columns", "tree") and "data" in options.sides
     if not by_columns:
         return options.sides
@@ -208,7 +208,7 @@ def _sides(name: str, rows: Rows, options: Options) -> tuple[str, ...]:
 
 
 def _turn(kind: _Kind, side: str) -> tuple[int, str]:
-    """Return when a kind's turn is: trees and mixtures come together, the data's side first."""
+    """Return a kind's place in the order: trees and mixtures together, the data's side first."""
     at = _KINDS.index(kind)
     return (4, side) if kind[0] in ("tree", "Gaussians") else (at, side)
 

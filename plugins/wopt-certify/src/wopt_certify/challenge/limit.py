@@ -13,17 +13,17 @@ from wopt.statistics import per_group
 __all__ = ["Bet", "lower_limit"]
 
 _FACTORS = {0.5: 0.1, 1.0: 0.8, 2.0: 0.1}
-"""Bets below and above what looks best, with their shares of the capital."""
+"""Multiples of the bet that looks best, with their fractions of the capital."""
 _GRID, _PASSES = 10, 3
 
 
 @dataclasses.dataclass(frozen=True)
 class Bet:
-    """What is expected of the rows that judge, from rows that do not.
+    """Expectations about the evaluation rows, from rows that are independent of them.
 
     Attributes:
-        variance: Of what a group of rows brings, about its share of the mean.
-        floor: No value can be below it.
+        variance: Variance of a group's sum about its expectation, both over the mean group size.
+        floor: Lower bound of all values, nats.
     """
 
     variance: float
@@ -31,7 +31,7 @@ class Bet:
 
     @classmethod
     def on(cls, values: Tensor, floor: float, groups: Tensor | None = None) -> Bet:
-        """Return the bet that earlier values of the same kind suggest."""
+        """Return the bet that earlier values ``(n,)`` of the same kind suggest."""
         sums, counts = per_group(values, groups)
         share = sums / counts.mean()
         mean = float(sums.sum() / counts.sum())
@@ -44,23 +44,23 @@ def lower_limit(
 ) -> float:
     """Return L >= 0 with  P(L > max(E value, 0)) <= 1 - level,  at any n, for values >= floor.
 
-    Were the mean m or less, nobody could expect to gain by the bets
+    If the mean is m or less, nobody can expect to gain by the bets
 
         K(m) = prod_g ( 1 + b (S_g - n_g m)/n ),    0 <= b <= 1/(m - floor) n / max n_g,
 
     since E K(m) <= 1, and by Markov's inequality K(m) >= 1/(1 - level) has at most the chance
-    1 - level. L is the least m >= 0 that is not so refuted. Nothing is asked of the upper tail,
-    which may be as heavy as it likes: unlike a normal limit, this one is never too optimistic.
-    Groups need to be independent of each other, rows within a group need not. It costs about
-    sqrt(2 log 25) = 2.54 standard errors where the normal law takes 1.64.
+    1 - level. L is the least m >= 0 that is not so refuted. The upper tail may be arbitrarily
+    heavy: unlike a normal limit, this one is never too optimistic. Groups need to be independent of
+    each other, rows within a group need not. The limit lies about sqrt(2 log 25) = 2.54 standard
+    errors below the mean, where the normal law's lies 1.64 below.
 
     Source: Waudby-Smith, Ramdas, *Estimating means of bounded random variables by betting*, 2024.
 
     Args:
         values: Shape ``(n,)``, none below ``bet.floor``.
         bet: From rows that are independent of these.
-        level: Confidence.
-        groups: A number for each row; rows with one number may depend on each other.
+        level: Confidence of the limit.
+        groups: Group numbers, shape ``(n,)``; rows of one group may depend on each other.
         most: A limit above which none is looked for.
 
     Example:
@@ -90,10 +90,10 @@ def lower_limit(
 
 
 def _log_capital(gains: Tensor, counts: Tensor, m: float, bet: Bet, level: float) -> Tensor:
-    # The bet that is best where the limit will be, sqrt(2 log 20) standard errors below the mean;
-    # it asks for the variance alone, so a poor guess of the mean costs nothing.
+    # The bet is best where the limit will be, sqrt(2 log 20) standard errors below the mean; it
+    # needs the variance alone, so a poor guess of the mean costs nothing.
     best = math.sqrt(2 * math.log(1 / (1 - level)) / (len(gains) * bet.variance))
-    # A floor a little lower is a floor too, and rounding at a floor of zero refutes nothing.
+    # The floor is lowered a little, so that rounding at a floor of zero refutes nothing.
     largest = 0.95 / ((m - bet.floor + 0.01) * float(counts.max()))
     bets = torch.tensor([min(f * best, largest) for f in _FACTORS], dtype=torch.float64)
     each = torch.log1p(bets[:, None] * (gains - counts * m)).sum(1)

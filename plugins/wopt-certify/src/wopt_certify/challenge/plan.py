@@ -1,8 +1,8 @@
-"""What a budget of CPU seconds pays for, decided before any challenger is fitted.
+"""The plan of a challenge: counts that a budget of CPU seconds pays for.
 
-Costs are those measured on one machine (2, 5, 10 and 20 dimensions, 500 to 20,000 rows), made up to
-this one by a probe. Budget and costs are rounded to powers of the root of 2, so that a plan takes
-few values and a little noise of the clock does not change it.
+Costs were measured on one machine and are scaled to this one by a probe. Budget and costs are
+rounded to powers of the root of 2, so that a plan takes few values and a little noise of the
+clock does not change it.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from wopt_certify.tries import FreeTry, Tries
 __all__ = ["planned"]
 
 _CLOSED, _LEARNING = 0.5, 0.2
-"""Shares of the budget for densities in closed form, and for what they learn while judged."""
+"""Fractions of the budget for densities in closed form, and for their refits during evaluation."""
 
 _Cost = tuple[float, float, float]
-"""Coefficients of 1, d and d^2, CPU seconds."""
+"""Coefficients of 1, d and d^2, in CPU seconds."""
 _MAKE: dict[str, tuple[_Cost, _Cost]] = {
     "Student": ((0.005, 0, 0), (0.0005, 0.0003, 0)),
     "spheres": ((0.005, 0, 0), (0.0006, 0, 0)),
@@ -39,7 +39,7 @@ _MAKE: dict[str, tuple[_Cost, _Cost]] = {
     "turned tree": ((0.01, 0.012, 0.002), (0, 0, 0.00025)),
     "kernels": ((0, 0, 0), (0.2, 0, 0)),
 }
-"""What fitting takes: in any case, and for a thousand rows."""
+"""Cost of a fit: the constant part, and the part per thousand rows."""
 _MOST_ROWS = {"Gaussians": 8.0, "kernels": 6.0}
 _AGAIN: dict[str, tuple[_Cost, _Cost]] = {
     "Student": ((0, 0, 0), (0.0002, 0.0001, 0)),
@@ -50,7 +50,7 @@ _AGAIN: dict[str, tuple[_Cost, _Cost]] = {
     "warped columns": ((0, 0.0015, 0), (0, 0.0007, 0)),
     "turned tree": ((0, 0.0012, 0), (0, 0.00025, 0)),
 }
-"""What fitting anew takes, likewise."""
+"""Cost of a refit: the constant part, and the part per thousand rows."""
 _AT: dict[str, _Cost] = {
     "tree": (0, 0.0005, 0),
     "warped columns": (0, 0.0007, 0),
@@ -59,28 +59,28 @@ _AT: dict[str, _Cost] = {
     "kernels": (0.09, 0, 0),
 }
 _ANY: _Cost = (0.0002, 0, 0)
-"""What the density at a thousand rows takes."""
+"""Cost of the other densities at a thousand rows."""
 
 _BENT = "warped columns"
 _CHEAP = 4
-"""Dimensions up to which a tree is tried in columns as they are beside one in bent columns."""
+"""Largest dimension in which a tree is tried in raw columns as well as in warped columns."""
 
 _PROBE = 0.0009
-"""CPU seconds of the probe where these were measured."""
+"""CPU seconds of the probe on the machine of the costs."""
 _LEAST_ITERATIONS = 50
-"""A free step of fewer finds nothing that closed forms do not."""
+"""Least iterations of a free step: with fewer it does not gain over closed forms."""
 _WORTH = 0.4
-"""CPU seconds below which no free step is begun where closed forms challenge."""
+"""CPU seconds below which no free step is started if closed forms take part."""
 
 
 def planned(target: Target, fit: Rows, hold: Rows, judges: int, options: Options) -> Tries:
-    """Return what to try, in counts; what is given is kept.
+    """Return the counts of a challenge; given counts are kept.
 
     Args:
         target: q.
         fit, hold: Rows.
-        judges: How many rows judge.
-        options: How hard to try; ``tries`` is returned where it is given.
+        judges: Number of evaluation rows.
+        options: Options of the challenge; its ``tries`` are returned if given.
     """
     if options.tries is not None:
         return options.tries
@@ -104,7 +104,7 @@ def planned(target: Target, fit: Rows, hold: Rows, judges: int, options: Options
 def _useful(
     pairs: list[tuple[str, str]], fit: Rows, hold: Rows, quick: bool
 ) -> list[tuple[str, str]]:
-    """Return those that say something: bent columns where some bend, and then few trees beside."""
+    """Return the useful pairs: warped columns where some bend, and then fewer plain trees."""
     if not quick:
         return []
     bent = [side for kind, side in pairs if kind == _BENT and _bends(fit, hold, side)]
@@ -121,7 +121,7 @@ def _bends(fit: Rows, hold: Rows, side: str) -> bool:
 def _closed(
     pairs: list[tuple[str, str]], dim: int, rows: tuple[int, int, int], seconds: float
 ) -> tuple[list[tuple[str, str]], float]:
-    """Return the densities that fit into the seconds, the first in any case, and what they take."""
+    """Return the densities that fit into the seconds, at least the first, and their cost."""
     chosen, spent = list[tuple[str, str]](), 0.0
     for kind, side in pairs:
         cost = _of(_MAKE[kind], dim, min(rows[0] / 1e3, _MOST_ROWS.get(kind, 20.0)))
@@ -135,11 +135,11 @@ def _closed(
 def _free(
     options: Options, left: float, each: float, rows: tuple[int, int, int], *, must: bool
 ) -> tuple[FreeTry, ...]:
-    """Return the free steps that an iteration of so many seconds allows."""
+    """Return the free steps that fit into the time left, at ``each`` seconds per iteration."""
     effort, sides = options.effort, options.sides
 
     def cost(iterations: int, k: int) -> float:
-        looked = (effort.checks + 4 * k + 1) * rows[1] + rows[2]  # half of an iteration a row
+        looked = (effort.checks + 4 * k + 1) * rows[1] + rows[2]  # each at half a row's cost
         return each * (iterations + looked / effort.batch_size / 2)
 
     iterations, least = effort.iterations, min(effort.iterations, _LEAST_ITERATIONS)
@@ -163,11 +163,9 @@ def _free(
 
 
 def _refits(kinds: list[str], dim: int, rows: int, work: float) -> tuple[int, ...]:
-    """Return how many densities are fitted anew before each part, the first ones of the order.
-
-    Before every part those that half of the time pays for, which have few parameters and so the
-    most to learn; all of them as often as the rest pays for. Where it pays for none, some halfway.
-    """
+    """Return the number of densities refitted before each part, the first ones of the order."""
+    # Before every part those that half of the time pays for, which have few parameters and so the
+    # most to learn; all of them as often as the rest pays for. If it pays for none, some halfway.
     costs = [_of(_AGAIN[kind], dim, rows / 1e3) for kind in kinds if kind in _AGAIN]
     seconds, sums = _LEARNING * work, [0.0, *itertools.accumulate(costs)]
     always = max(k for k, one in enumerate(sums) if PARTS * one <= seconds / 2)
@@ -182,7 +180,7 @@ def _refits(kinds: list[str], dim: int, rows: int, work: float) -> tuple[int, ..
 
 
 def _of_iteration(target: Target, fit: Rows, hold: Rows, options: Options) -> float:
-    """Return the CPU seconds of an iteration of a free step, without what the first one takes."""
+    """Return the CPU seconds of an iteration of a free step, without first-time costs."""
     assert options.spec is not None
     took, side = list[float](), options.sides[0]
     for iterations in (1, 5):
@@ -195,7 +193,7 @@ def _of_iteration(target: Target, fit: Rows, hold: Rows, options: Options) -> fl
 
 
 def _probe() -> float:
-    """Return the CPU seconds of a little work of the kind that challengers do, the least of ten."""
+    """Return the CPU seconds of a little work like that of challengers, the least of ten."""
     x, best = torch.linspace(-1, 1, 4000, dtype=torch.float64).reshape(400, 10), math.inf
     for _ in range(10):
         begun = time.process_time()

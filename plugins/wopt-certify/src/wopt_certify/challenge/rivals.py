@@ -1,4 +1,4 @@
-"""Rivals whose log-densities at the rows are given: of another run, or from a file."""
+"""Rivals whose log-densities at the rows are given: from another run, or from a file."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ def against(
     name: str = "rival",
     seed: int = 0,
 ) -> LowerSide:
-    """Bound KL(p | model) from below by what rivals say of rows that neither was fitted to.
+    """Bound KL(p | model) from below by rivals' log-densities at rows that neither was fitted to.
 
     The rival is mixed with the model, so that single rows where it does badly cost little. The
-    weight comes from one half of the rows and is judged on the other, and the other way round.
+    weight is fitted on one half of the rows and evaluated on the other, and the other way round.
 
     Args:
-        log_density_rows: log r at the rows, shape ``(n,)`` or ``(n, k)`` for k rivals, in the
-            same units as the model's (a density's value depends on its coordinates).
+        log_density_rows: log r at the rows, shape ``(n,)`` or ``(n, k)`` for k rivals, in nats and
+            in the same coordinates as the model's.
         model_log_density_rows: log model at the same rows, shape ``(n,)``.
         level: Confidence of the limit.
-        groups: A number for each row; rows with one number may depend on each other.
-        name: Of the rival.
-        seed: Of the halves.
+        groups: Group numbers, shape ``(n,)``; rows of one group may depend on each other.
+        name: Name of the rival.
+        seed: Seed of the halves.
 
     Raises:
         DataError: The shapes do not fit, rows are too few, or a value is NaN.
@@ -61,7 +61,7 @@ def against(
         stacks.append(stack)
         parts = (None, None) if groups is None else (groups[chosen], groups[~chosen])
         bet = Bet.on(stack.ratio(logs[chosen]), stack.least, parts[0])
-        # Two limits, of which the larger is used: each at half the error.
+        # The larger of two limits is used, so each has half the error probability.
         half = 1 - (1 - level) / 2
         limits.append(lower_limit(values[~chosen], bet, half, parts[1]))
     error = error_of_mean(values, groups)
@@ -73,11 +73,7 @@ def against(
 
 
 def _log_ratios(rivals: Tensor, model: Tensor) -> Tensor:
-    """Return log r - log model at the rows, shape ``(n, k)`` for k rivals.
-
-    Raises:
-        DataError: The shapes do not fit, rows are too few, or a value is NaN.
-    """
+    """Return log r - log model at the rows, shape ``(n, k)`` for k rivals."""
     rival, model = rivals.double().reshape(len(rivals), -1), model.double()
     if model.ndim != 1 or len(rival) != len(model):
         raise DataError(
@@ -95,7 +91,7 @@ def _log_ratios(rivals: Tensor, model: Tensor) -> Tensor:
 
 
 def _halves(n: int, groups: Tensor | None, seed: int) -> Tensor:
-    """Return a random half of the rows, which keeps groups together."""
+    """Return a random half of the rows as a mask, which keeps groups together."""
     draw = torch.Generator().manual_seed(seed)
     if groups is None:
         return torch.randperm(n, generator=draw) < math.ceil(n / 2)

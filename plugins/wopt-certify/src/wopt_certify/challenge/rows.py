@@ -1,4 +1,4 @@
-"""Rows on which challengers are fitted, stacked and judged."""
+"""Rows on which challengers are fitted, mixed and evaluated."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ __all__ = ["Rows", "View"]
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """Rows in one set of coordinates, beside the model's log-density there.
+    """Rows in one set of coordinates, with the model's log-density there.
 
     Attributes:
         points: Shape ``(n, d)``, float64.
-        log_model: The model's log-density at them in these coordinates, shape ``(n,)``.
+        log_model: The model's log-density at the points in these coordinates, nats, shape ``(n,)``.
     """
 
     points: Tensor
     log_model: Tensor
 
     def part(self, index: Tensor | slice) -> View:
-        """Return a subset of the rows."""
+        """Return the rows of ``index``, a slice, a mask ``(n,)`` or indices ``(m,)``."""
         return View(self.points[index], self.log_model[index])
 
 
@@ -40,12 +40,12 @@ class Rows:
 
         log r(x) - log model(x) = log r'(F x) - log q(F x),    r' the law of F X for X from r.
 
-    So a challenger may live on either side, and challengers of both sides can be mixed.
+    So a challenger may be a density on either side, and challengers of both sides can be mixed.
 
     Attributes:
         views: ``"data"``: x with log_det F(x) + log q(F x). ``"noise"``: F(x) with log q(F x).
             ``"columns"``, where x is preprocessed: the columns that x was made of, in deviations.
-        condition: How many of the coordinates, the last ones, are conditions.
+        condition: Number of coordinates, the last ones, that are conditions.
 
     Example:
         >>> from wopt.testing import GaussianTarget
@@ -73,7 +73,8 @@ class Rows:
             target: q, normalised.
             start: x, shape ``(n, d)``, in the flow's coordinates.
             moved: F(x) with log_det.
-            columns: A and b of the columns A x + b that x was made of.
+            columns: A, shape ``(d, d)``, and b, shape ``(d,)``, of the columns A x + b that x was
+                made of.
 
         Raises:
             CapabilityError: q is not normalised, or the maps give no log_det.
@@ -99,15 +100,15 @@ class Rows:
 
     @property
     def moves(self) -> int:
-        """How many coordinates are no conditions."""
+        """Number of coordinates that are not conditions."""
         return next(iter(self.views.values())).points.shape[1] - self.condition
 
     def part(self, index: Tensor | slice) -> Rows:
-        """Return a subset of the rows."""
+        """Return the rows of ``index``, a slice, a mask ``(n,)`` or indices ``(m,)``."""
         return Rows({k: view.part(index) for k, view in self.views.items()}, self.condition)
 
     def finite(self) -> Tensor:
-        """Return which rows have finite points and a finite log-density everywhere."""
+        """Return the mask ``(n,)`` of rows with finite points and log-densities in every view."""
         finite = torch.ones(len(self), dtype=torch.bool)
         for view in self.views.values():
             finite &= torch.isfinite(view.points).all(1) & torch.isfinite(view.log_model)
@@ -115,7 +116,7 @@ class Rows:
 
 
 def _in_columns(view: View, matrix: Tensor, shift: Tensor) -> View:
-    """Return the view at A x + b by deviations, not centred: where 0 is stays known."""
+    """Return the view at A x + b in deviations, not centred, so that the place of 0 stays known."""
     scale = matrix.double().norm(dim=1)
     matrix, shift = matrix.double() / scale[:, None], shift.double() / scale
     log_det = torch.linalg.slogdet(matrix).logabsdet

@@ -1,4 +1,4 @@
-"""Judging in turn: rows that have judged may teach the challengers that judge the next ones."""
+"""Sequential evaluation: rows already evaluated may teach the challengers for the next ones."""
 
 from __future__ import annotations
 
@@ -17,28 +17,29 @@ from wopt_certify.challenge.stack import FLOOR, Stack
 __all__ = ["PARTS", "Judged", "judge_in_turn"]
 
 PARTS = 10
-"""Rows are judged in so many parts."""
+"""Number of parts in which rows are evaluated."""
 _OLDER = 0.4
-"""What a row counts in the choice of weights, beside one of the part after it: challengers get
-better."""
+"""Weight of a row relative to one of the next part, in the choice of mixture weights: older rows
+were scored by weaker challengers."""
 _KEPT = 0.2
-"""Of its weight at first, the model keeps at least this share."""
+"""Fraction of its initial weight that the model keeps at least."""
 _RECENT = 4000
-"""Rows at most that choose weights, the last ones."""
+"""Number of last rows that choose weights, at most."""
 _ROUNDS = 40
-"""Of EM for the weights, which start at those of the part before."""
+"""Rounds of EM for the weights, which start at those of the part before."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Judged:
-    """What challengers gain that learn while they are judged.
+    """The values of challengers that learn during evaluation.
 
     Attributes:
-        values: log r_t(x_t) - log model(x_t), shape ``(n,)``, in the order of the rows given.
-        floor: What no value can be below, known beforehand.
-        by: The heaviest challengers at the end.
-        seconds: Of processor time that learning took; ``None`` where nothing learns.
-        refits: How many challengers were fitted anew before each part.
+        values: log r_t(x_t) - log model(x_t) in nats, shape ``(n,)``, in the order of the rows
+            given.
+        floor: Lower bound of all values, known beforehand.
+        by: The challengers of largest weight at the end.
+        seconds: CPU seconds of the refits; ``None`` where nothing learns.
+        refits: Number of challengers that were refitted before each part.
     """
 
     values: Tensor
@@ -57,28 +58,28 @@ def judge_in_turn(
     seed: int = 0,
     refits: Sequence[int] | None = None,
 ) -> Judged:
-    """Judge rows part by part; after each part, challengers in closed form are fitted anew.
+    """Evaluate rows part by part; after each part, challengers in closed form are refitted.
 
-    The density r_t that judges row t depends on earlier rows alone, so given these
+    The density r_t that scores row t depends on earlier rows alone, so given these
 
         E[ log r_t(x_t) - log model(x_t) ] <= KL(p | model),
 
     and the product of bets on these values is a supermartingale for every m >= KL: the limit holds
-    as it does for one density (:func:`lower_limit`), and the rows that judge are not lost to
-    learning. The model keeps at least a fifth of the weight that it had at first, so the floor of
-    the values is known before any is seen.
+    as it does for one density (:func:`lower_limit`), and the evaluation rows are not lost to
+    learning. The model keeps at least a fifth of its initial weight, so the floor of the values is
+    known before any is seen.
 
     Source: docs/theory.md (4.3).
 
     Args:
-        challengers: Fitted on the first of ``known``.
+        challengers: Challengers fitted on the first of ``known``.
         stack: Their weights, from the second.
-        known: Rows that fitted, and rows that chose.
-        judge: Rows that nothing has seen.
-        groups: A number for each row of ``judge``; a group is judged in one part.
-        seed: Of the order.
-        refits: How many challengers, the first ones, are fitted anew before each part; all
-            without.
+        known: Rows for fitting, and rows for choices.
+        judge: Rows that nothing was fitted to.
+        groups: Group numbers, shape ``(n,)``; a group of ``judge`` is evaluated in one part.
+        seed: Seed of the order.
+        refits: Number of challengers, the first ones, that are refitted before each part; ``None``
+            for all.
     """
     begun, (fit, hold) = time.process_time(), known
     logs, chosen = ratios(challengers, judge), ratios(challengers, hold)
@@ -104,7 +105,7 @@ def judge_in_turn(
 
 
 class _Counter:
-    """Fits challengers anew, before each part so many as are planned."""
+    """Refits challengers, before each part as many as planned."""
 
     def __init__(self, refits: Sequence[int] | None) -> None:
         self.refits, self.made = refits, list[int]()

@@ -1,4 +1,4 @@
-"""Challengers mixed with the model itself."""
+"""Mixtures of challengers with the model itself."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 __all__ = ["FLOOR", "Stack"]
 
 FLOOR = 0.02
-"""Least weight of the model: what a challenger loses anywhere is bounded by log 50."""
+"""Least weight of the model: the loss of a mixture is at most log 50 nats at any point."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Stack:
     Since r >= w_0 model, log r - log model >= log w_0 at every point, whatever the challengers.
 
     Attributes:
-        names: Of the challengers.
+        names: Names of the k challengers.
         weights: w, the model's first, shape ``(k + 1,)``.
 
     Example:
@@ -47,18 +47,18 @@ class Stack:
         """Find the weights that maximise the mean of log r, by EM, with a floor for the model.
 
         Args:
-            names: Of the challengers.
-            ratios: log r_k - log model on rows, shape ``(n, k)``.
+            names: Names of the challengers.
+            ratios: log r_k - log model on rows, nats, shape ``(n, k)``.
             floor: Least weight of the model.
-            iterations: Of EM.
-            start: Weights to begin with; equal ones without.
-            shares: What each row counts, shape ``(n,)``; equally without.
+            iterations: Iterations of EM.
+            start: Initial weights, shape ``(k + 1,)``; equal ones by default.
+            shares: Weights of the rows, shape ``(n,)``; equal by default.
         """
         logs = _with_model(ratios)
         scaled = (logs - logs.amax(1, keepdim=True)).exp()
         k = logs.shape[1]
         weights = torch.full((k,), 1 / k, dtype=torch.float64)
-        if start is not None:  # EM never brings back a weight that is zero
+        if start is not None:  # EM cannot leave a weight of zero
             weights = 0.9 * start + 0.1 * weights
         for _ in range(iterations):
             before, of_each = weights, scaled * weights
@@ -73,15 +73,15 @@ class Stack:
 
     @property
     def least(self) -> float:
-        """log w_0, below which no log r - log model can be."""
+        """log w_0, a lower bound of log r - log model, in nats."""
         return math.log(float(self.weights[0]))
 
     def ratio(self, ratios: Tensor) -> Tensor:
-        """Return log r - log model, shape ``(n, k)`` to ``(n,)``."""
+        """Return log r - log model in nats, from shape ``(n, k)`` to ``(n,)``."""
         return (_with_model(ratios) + self.weights.log()).logsumexp(1)
 
     def by(self, count: int = 3) -> str:
-        """Return the heaviest challengers by name, or ``model`` if none weighs a hundredth."""
+        """Return the names of the challengers of largest weight, or ``model`` if none has 0.01."""
         order = self.weights[1:].argsort(descending=True).tolist()
         named = [self.names[k] for k in order[:count] if float(self.weights[k + 1]) >= 0.01]
         return ", ".join(named) or "model"

@@ -1,4 +1,4 @@
-"""Student's law in many dimensions, whose limit of many degrees of freedom is a Gaussian."""
+"""Student's law in many dimensions, with the Gaussian as its limit."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _ROUNDS = 8
 class Student:
     """p(x) = c |W| (1 + |W^T (x - m)|^2 / v)^(-(v + d)/2),  by EM; v is chosen by other rows.
 
-    It has few parameters, so it can see errors that are about as small as those of a fit.
+    It has few parameters, so it can detect errors about as small as those of its own fit.
 
     Source: Liu, Rubin, *ML estimation of the t distribution using EM and its extensions*, 1995.
 
     Attributes:
         freedom: v; infinity for a Gaussian.
         mean: m, shape ``(d,)``.
-        factor: W, the lower Cholesky factor of the inverse scatter, ``(d, d)``.
+        factor: W, the lower Cholesky factor of the inverse scatter, shape ``(d, d)``.
 
     Example:
         >>> draw = torch.Generator().manual_seed(0)
@@ -41,7 +41,7 @@ class Student:
 
     @classmethod
     def best(cls, fit: Tensor, hold: Tensor) -> Student:
-        """Fit with several degrees of freedom, and keep what other rows like most."""
+        """Fit rows ``(n, d)`` with several degrees of freedom; held-out rows choose among them."""
         fit, hold = fit.double(), hold.double()
         trials = [cls.of(fit, freedom) for freedom in _FREEDOMS]
         return max(trials, key=lambda trial: float(trial(hold).mean()))
@@ -61,15 +61,15 @@ class Student:
         return now
 
     def refit(self, x: Tensor) -> Student:
-        """Return the law of the same degrees of freedom fitted to rows anew."""
+        """Return the law with the same degrees of freedom, fitted to rows ``(n, d)``."""
         return type(self).of(x, self.freedom)
 
     def inside(self, x: Tensor) -> Tensor:
-        """Return w = W^T (x - m), shape ``(n, d)``."""
+        """Return the standardised points W^T (x - m), shape ``(n, d)``."""
         return (x.double() - self.mean) @ self.factor
 
     def __call__(self, points: Tensor) -> Tensor:
-        """Return log p, shape ``(n, d)`` to ``(n,)``, float64."""
+        """Return log p in nats, shape ``(n, d)`` to ``(n,)``, float64."""
         squares, d = self.inside(points).square().sum(1), len(self.mean)
         log_det = self.factor.diagonal().log().sum()
         if math.isinf(self.freedom):

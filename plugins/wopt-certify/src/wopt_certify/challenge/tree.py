@@ -16,9 +16,9 @@ from wopt_certify.challenge.grid import Axis, Line, Plane
 __all__ = ["Tree"]
 
 _WIDTHS = (0.12, 0.25, 0.5, 1.0)
-"""As shares of Silverman's n^(-1/6) in the plane and n^(-1/5) on the line."""
+"""Bandwidths in multiples of Silverman's n^(-1/6) in the plane and n^(-1/5) on the line."""
 _FIRST = 0.5
-"""The width with which edges are chosen."""
+"""The bandwidth with which edges are chosen."""
 _ROWS = 20_000
 _HOLD_ROWS = 2000
 _ON_LINES, _IN_PLANES = -1 / 5, -1 / 6
@@ -31,17 +31,17 @@ _LOOKED, _FEW = 2000, 12
 class Tree:
     """p(x) = p(x_root) prod_j p(x_j | x_parent(j)),  the best tree by held-out likelihood.
 
-    Each conditional is a Gaussian whose mean and spread are polynomials or broken lines, or the
-    quotient of a density in the plane and of its own marginal, both the bilinear interpolation of a
-    kernel density on a grid, mixed with the product of its coordinates' own and with a wide
-    Gaussian; so p is normalised exactly. Edges are a spanning tree of large held-out information
-    (Chow and Liu).
+    Each conditional is a Gaussian whose mean and log-variance are polynomials or piecewise linear,
+    or the quotient of a density in the plane and of its own marginal, both the bilinear
+    interpolation of a kernel density on a grid, mixed with the product of its coordinates' own and
+    with a wide Gaussian; so p is normalised exactly. Edges are a spanning tree of large held-out
+    information (Chow and Liu).
 
     Source: Liu, Xu, Gu, Gupta, Lafferty, Wasserman, *Forest density estimation*, 2011.
 
     Args:
         fit: Rows, shape ``(n, d)``, d >= 2.
-        hold: Rows that choose edges and bandwidths.
+        hold: Rows on which edges and bandwidths are chosen, shape ``(m, d)``.
 
     Example:
         >>> draw = torch.Generator().manual_seed(0)
@@ -87,7 +87,7 @@ class Tree:
                 self.planes.append((width, planes[width]))
 
     def refit(self, x: Tensor) -> Tree:
-        """Return the tree of the same edges, bandwidths' shares and weights, of rows anew."""
+        """Return the tree with the same edges and weights, fitted to rows ``(n, d)``."""
         x, anew = x.double(), copy.copy(self)
         axes = [Axis.of(column) for column in x.T]
         anew.lines = [
@@ -103,7 +103,7 @@ class Tree:
         return anew
 
     def __call__(self, points: Tensor) -> Tensor:
-        """Return log p, shape ``(n, d)`` to ``(n,)``, float64."""
+        """Return log p in nats, shape ``(n, d)`` to ``(n,)``, float64."""
         points = points.double()
         total = self.lines[self.root](points)
         for _, plane in self.planes:
@@ -114,19 +114,19 @@ class Tree:
 
 
 def _best(logs: dict[float, Tensor]) -> float:
-    """Return the bandwidth of the largest mean."""
+    """Return the bandwidth with the largest mean."""
     return max(logs, key=lambda width: float(logs[width].mean()))
 
 
 def _curves(fit: Tensor, i: int, j: int) -> list[Bent | Curve]:
-    """Return curves of coordinate i for j: polynomials, and of as many nodes as the rows bear."""
+    """Return regressions of j on i: polynomials, and curves with as many nodes as rows allow."""
     most = len(fit) // _ROWS_A_NODE
     broken = [Curve.of(fit, i, j, nodes) for nodes in _NODES if nodes <= most]
     return [Bent.of(fit, i, [j]), *broken]
 
 
 def _told_by_curves(fit: Tensor, hold: Tensor, alone: list[float]) -> Tensor:
-    """Return what a curve of coordinate i tells of j on other rows, shape ``(d, d)``."""
+    """Return the held-out gain of j's density given coordinate i, nats, shape ``(d, d)``."""
     d = fit.shape[1]
     gain = torch.zeros(d, d, dtype=torch.float64)
     for i in range(d):
@@ -142,9 +142,10 @@ def _told_by_curves(fit: Tensor, hold: Tensor, alone: list[float]) -> Tensor:
 
 
 def spanning(gain: Tensor, root: int = 0) -> list[tuple[int, int]]:
-    """Return edges (parent, child) of a tree of large sum, the best one after the other (Prim).
+    """Return edges (parent, child) of a tree of large gain, by Prim's greedy algorithm.
 
-    Where the gain is symmetric, the sum is the largest.
+    The gain of edge (i, j) is entry i, j of shape ``(d, d)``; if it is symmetric, the sum is the
+    largest.
 
     Example:
         >>> spanning(torch.tensor([[0.0, 1.0, 5.0], [1.0, 0.0, 4.0], [5.0, 4.0, 0.0]]))

@@ -1,4 +1,4 @@
-"""Skewed, bounded or heavy-tailed columns, bent to where kernels and Gaussians suit them."""
+"""Monotone maps of skewed, bounded or heavy-tailed columns, after which simple densities fit."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from wopt_certify.challenge.tree import Tree
 __all__ = ["Warp", "Warped"]
 
 _BEYOND = (1e-4, 0.003, 0.03, 0.3)
-"""How far an end may be beyond the outermost row, as shares of its distance from the median."""
+"""Distances of an end beyond the outermost row, as fractions of its distance from the median."""
 _WIDTH = 0.5
-"""Of the kernels that judge a column, as a share of Silverman's n^(-1/5)."""
+"""Bandwidth of the kernels that evaluate a column, in multiples of Silverman's n^(-1/5)."""
 _ROWS = 2000
 _LIKE_NORMAL = 0.15, 0.3
-"""Skewness and excess of kurtosis below which a column is left as it is."""
+"""Skewness and excess kurtosis below which a column stays unchanged."""
 _BETTER = 0.01
 """Nats by which a later candidate has to be better: the plainer ones come first."""
 _CLEARLY = 2.0
-"""Standard errors by which a bent column has to be likelier than the column as it is."""
+"""Standard errors by which a warped column has to be likelier than the unchanged one."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +36,8 @@ class Warp:
 
     Attributes:
         low, high: The ends a and b; infinite where there is none.
-        centre, scale: With a scale, asinh((x - centre) / scale), for tails on both sides.
+        centre, scale: With a nonzero scale the map is asinh((x - centre) / scale), for tails on
+            both sides.
 
     Example:
         >>> draw = torch.Generator().manual_seed(0)
@@ -52,7 +53,7 @@ class Warp:
 
     @classmethod
     def best(cls, fit: Tensor, hold: Tensor) -> Warp:
-        """Return the map after which kernels predict other rows best, if clearly better."""
+        """Return the map with the clearly best kernel density on ``hold``, shape ``(m,)``."""
         candidates = cls._candidates(fit)
         fit, hold = fit[:_ROWS], hold[:_ROWS]
         u = (fit - fit.mean()) / (fit.std() + 1e-300)
@@ -84,7 +85,7 @@ class Warp:
             yield cls(low, high)
 
     def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return z and log dz/dx, which is -inf outside of the ends, where z means nothing."""
+        """Return z and log dz/dx, shape ``(n,)`` each; the latter is -inf outside the ends."""
         if self.scale:
             u = (x - self.centre) / self.scale
             return u.asinh(), -torch.log1p(u.square()) / 2 - math.log(self.scale)
@@ -102,7 +103,7 @@ class Warp:
 
 
 def _likelihood(warp: Warp, fit: Tensor, hold: Tensor) -> Tensor:
-    """Return the log-density of other rows by kernels, mixed with a Gaussian, after the map."""
+    """Return the held-out log-density of a column by kernels with a Gaussian after the map."""
     (inside, _), (z, slope) = warp(fit), warp(hold)
     column, at = inside[:, None], z[:, None]
     line = Line.of(column, [Axis.of(inside)], 0, _WIDTH * len(fit) ** (-1 / 5))
@@ -112,7 +113,7 @@ def _likelihood(warp: Warp, fit: Tensor, hold: Tensor) -> Tensor:
 class Warped:
     """p(x) = t(w(x)) prod_j w_j'(x_j),  w by columns and t the likeliest of three densities.
 
-    Of skewed, bounded and heavy-tailed columns: t is Student's law (with Gaussian columns a
+    For skewed, bounded and heavy-tailed columns: t is Student's law (with Gaussian columns a
     Gaussian copula), a tree, or a mixture of Gaussians. Outside of the ends p is zero.
 
     Source: Liu, Lafferty, Wasserman, *The nonparanormal*, 2009.
@@ -120,8 +121,8 @@ class Warped:
     Args:
         warps: The maps.
         fit: Rows, shape ``(n, d)``, float64.
-        hold: Rows that choose.
-        seed: Of the mixture.
+        hold: Rows on which t is chosen, shape ``(m, d)``.
+        seed: Seed of the mixture.
 
     Example:
         >>> draw = torch.Generator().manual_seed(0)
@@ -148,13 +149,13 @@ class Warped:
 
     @classmethod
     def best(cls, fit: Tensor, hold: Tensor, seed: int) -> Warped | None:
-        """Choose the maps; ``None`` where all columns are better left as they are."""
+        """Choose the maps for rows ``(n, d)``; ``None`` if all columns are better unchanged."""
         fit, hold = fit.double(), hold.double()
         warps = [Warp.best(a, b) for a, b in zip(fit.T, hold.T, strict=True)]
         return None if all(w == Warp() for w in warps) else cls(warps, fit, hold, seed)
 
     def refit(self, x: Tensor) -> Warped:
-        """Return the density with the same maps, of rows anew; those outside teach nothing."""
+        """Return the density with the same maps, fitted to the rows ``(n, d)`` inside the ends."""
         anew = object.__new__(Warped)
         anew.__dict__.update(self.__dict__)
         z, slope = self._standard(x.double())
@@ -162,7 +163,7 @@ class Warped:
         return anew
 
     def __call__(self, points: Tensor) -> Tensor:
-        """Return log p, shape ``(n, d)`` to ``(n,)``, float64."""
+        """Return log p in nats, shape ``(n, d)`` to ``(n,)``, float64."""
         z, slope = self._standard(points.double())
         inside = torch.isfinite(slope)
         logs = torch.full_like(slope, -math.inf)

@@ -1,4 +1,4 @@
-"""What runs find of each other on common test rows, as the page of a comparison shows it."""
+"""Pairwise lower sides of runs on common test rows, for the page of a comparison."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class Duels:
     """Every run against every other.
 
     Attributes:
-        sides: Of each run a list: what each other run's density proves KL(data | model) to be at
-            least; ``None`` for itself and where the two cannot be compared.
+        sides: For each run a list with the lower side of its KL(data | model) by each other run's
+            density; ``None`` for itself and where the two cannot be compared.
         reasons: Why some were not compared, a sentence each.
-        rows: Of the common test rows.
+        rows: Number of common test rows.
         level: Confidence of each limit: 95 % for all rivals of a run together.
     """
 
@@ -32,7 +32,7 @@ class Duels:
         return any(side is not None for row in self.sides for side in row)
 
     def least(self, model: int) -> float | None:
-        """Return the largest lower side of a run; ``None`` where nobody challenged it."""
+        """Return the largest lower side of a run; ``None`` if it was not challenged."""
         if model >= len(self.sides):
             return None
         lows = [max(side.low, 0.0) for side in self.sides[model] if side is not None]

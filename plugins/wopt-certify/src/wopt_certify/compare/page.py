@@ -1,4 +1,4 @@
-"""Runs side by side: a table, and curves by step and by processor time, on one page."""
+"""A page that compares runs: a table, and curves by step and by processor time."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ class Row:
 
     Attributes:
         name: The run directory's name, made unique.
-        run: What the directory says.
-        differs: The settings in which the runs differ, as this run has them.
+        run: The content of the directory.
+        differs: This run's values of the settings in which the runs differ.
         values: The columns of :data:`COLUMNS`.
-        reference: What `distance` is measured from, in words; empty where there is nothing.
+        reference: The reference of `distance`, in words; empty where there is none.
     """
 
     name: str
@@ -108,7 +108,7 @@ def rows(directories: Sequence[Path]) -> list[Row]:
 
 
 def challenged(compared: Sequence[Row], duels: Duels) -> list[Row]:
-    """Return the rows with the largest lower side of each: the certificate's, or a rival's."""
+    """Return the rows, each with its largest lower side: the certificate's, or a rival's."""
     return [
         dataclasses.replace(row, values=row.values | {"lower": _larger(row, duels.least(k))})
         for k, row in enumerate(compared)
@@ -124,9 +124,9 @@ def compare(compared: Sequence[Row], path: Path, duels: Duels | None = None) -> 
     """Write the page that shows runs side by side.
 
     Args:
-        compared: From :func:`rows`.
-        path: Where to.
-        duels: What the runs find of each other.
+        compared: Rows from :func:`rows`.
+        path: The file to write.
+        duels: The lower sides that the runs prove for each other.
     """
     with page_style():
         pictures = [p for by in ("step", "cpu") if (p := _picture(compared, by)) is not None]

@@ -1,4 +1,4 @@
-"""Fields made of random waves, fitted in closed form."""
+"""Test fields of random waves, fitted in closed form."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class WaveField:
     (4.1).
 
     Args:
-        fit: The form it is fitted to.
-        validation: The form that chooses the ridge.
-        bandwidth: In units of the standard deviation of a coordinate.
-        seed: Of the waves.
+        fit: The form to which the field is fitted.
+        validation: The form on which the ridge is chosen.
+        bandwidth: Bandwidth in units of the standard deviation of a coordinate.
+        seed: Seed of the waves.
     """
 
     def __init__(self, fit: SteinForm, validation: SteinForm, bandwidth: float, seed: int) -> None:

@@ -15,7 +15,7 @@ class KernelScore:
 
         div phi = (E_w |x_i - y|^2 - |E_w x_i - y|^2)/h^4 - d/h^2.
 
-    It is smooth, so that its divergence is all there is of it; that of a spline's density jumps.
+    The field is smooth, so its divergence has no singular part, unlike that of a spline's density.
 
     Args:
         centres: x_i, shape ``(n, d)``; at most 3000 are used.

@@ -15,10 +15,10 @@ class MixtureScore:
 
         div phi = sum_k c_k (|g_k|^2 - tr P_k) - |phi|^2.
 
-    It is smooth, so that its divergence is all there is of it.
+    The field is smooth, so its divergence has no singular part.
 
     Args:
-        density: r, with precisions P_k.
+        density: The mixture r, with precisions P_k.
 
     Example:
         >>> draw = torch.Generator().manual_seed(0)

@@ -17,9 +17,9 @@ __all__ = ["NetField", "sharper"]
 
 
 def sharper(net: Spec, rung: int) -> Spec:
-    """Return the choice with nets twice as wide and sharp at every second rung, where it has such.
+    """Return the critic's choice, twice as wide and twice as sharp at every second rung.
 
-    Options of other names are left as they are.
+    Options of other names stay unchanged.
     """
     if not rung:
         return net
@@ -33,13 +33,13 @@ class NetField:
     """phi(y) = s u((y - m)/s) for a block's velocity u, trained to maximise docs/theory.md (4.1).
 
     Args:
-        train: The form it is trained on.
-        validation: The form that chooses the best state.
+        train: The form on which the field is trained.
+        validation: The form on which the best state is chosen.
         net: A block that provides VELOCITY.
-        iterations: Of Adam, on a cosine.
-        learning_rate: Its peak.
-        batch_size: Rows an iteration.
-        seed: Of initialisation and batches.
+        iterations: Iterations of Adam, on a cosine schedule.
+        learning_rate: Peak of the schedule.
+        batch_size: Rows per iteration.
+        seed: Seed of initialisation and batches.
 
     Raises:
         CapabilityError: The net has no velocity.
@@ -73,7 +73,7 @@ class NetField:
 
     def __call__(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``(phi, div phi)`` at ``y``, shapes ``(n, d)`` and ``(n,)``."""
-        # Scaling by s outside and 1/s inside leaves the divergence as it is.
+        # Scaling by s outside and 1/s inside leaves the divergence unchanged.
         with torch.no_grad():
             v, divergence = self.net.velocity(self._inside(y))
         return self.scale * v.double(), divergence.double()

@@ -1,4 +1,4 @@
-"""Fields that point from a centre and depend on the distance alone: shells and heavy tails."""
+"""Test fields that point from a centre and depend on the distance alone: shells and heavy tails."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["RadialField"]
 
 _CENTRES = 9
 _REACH, _WIDTH = 3.0, 0.75
-"""Of the bumps, in standard deviations of the logarithm of the distance."""
+"""Reach and width of the bumps, in standard deviations of the logarithm of the distance."""
 _RIDGES = (1e-8, 1e-6, 1e-4, 1e-2)
 
 
@@ -20,12 +20,12 @@ class RadialField:
 
         b(t) = sum_k c_k exp(-(t - t_k)^2/(2 w^2)) + c,    div phi = d b + b'(t).
 
-    The coefficients maximise  2 <xi, phi> - E|phi|^2  with a ridge, the best on other rows. It has
-    ten of them in any dimension.
+    The ten coefficients, in any dimension, maximise  2 <xi, phi> - E|phi|^2  with the ridge that is
+    best on other rows.
 
     Args:
-        fit: The form it is fitted to.
-        validation: The form that chooses the ridge.
+        fit: The form to which the field is fitted.
+        validation: The form on which the ridge is chosen.
 
     Example:
         >>> draw = torch.Generator().manual_seed(0)
@@ -78,7 +78,7 @@ class RadialField:
         kept = self.coefficients
         for ridge in _RIDGES:
             self.coefficients, singular = torch.linalg.solve_ex(gram + ridge * size * eye, linear)
-            if singular:  # all rows in one point, as those of size one are beside 1e30
+            if singular:  # all rows are one point in float64
                 continue
             phi, divergence = self(validation.points)
             squares = phi.square().sum(1)

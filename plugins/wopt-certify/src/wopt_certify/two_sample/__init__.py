@@ -1,4 +1,4 @@
-"""Two-sample evidence: do rows and a model's samples come from one law, and where not."""
+"""Two-sample tests: whether rows and a model's samples come from one law, and where they differ."""
 
 from wopt_certify.two_sample.classifier import ClassifierTest, classifier_test
 from wopt_certify.two_sample.columns import ColumnDifference, column_differences

@@ -22,14 +22,14 @@ _PERMUTATIONS = 499
 
 @dataclasses.dataclass(frozen=True)
 class ClassifierTest(Typed):
-    """How well a classifier tells rows from samples that it has not seen.
+    """The skill of a classifier at telling rows from samples on data not used in its training.
 
     Attributes:
-        accuracy, accuracy_error: Share of right answers; 1/2 if the laws agree.
+        accuracy, accuracy_error: Fraction of right answers; 1/2 if the laws agree.
         information, information_error: log 2 - log-loss, nats. Its expectation is at most the
             Jensen-Shannon divergence of the laws.
-        p_value: Of "one law", by permutation of the labels.
-        judged: Rows of each kind it was judged on.
+        p_value: p-value of the hypothesis "one law", by permutation of the labels.
+        judged: Number of test rows of each kind.
     """
 
     accuracy: float
@@ -42,7 +42,12 @@ class ClassifierTest(Typed):
 
 @dataclasses.dataclass(frozen=True)
 class Judged:
-    """What the classifier was judged on: rows, then as many samples, and its logits there."""
+    """The test data of a classifier with its logits.
+
+    Attributes:
+        rows, samples: Test rows and as many samples, shape ``(n, d)`` each.
+        row_logits, sample_logits: Logits of being a row, shape ``(n,)`` each.
+    """
 
     rows: Tensor
     samples: Tensor
@@ -58,14 +63,14 @@ def classifier_test(
     A classifier (ridge regression on coordinates, squares and products, or a small net,
     whichever does better on validation rows) is trained on half of both. On the other half the
     statistic is the difference of its mean probabilities, and the p-value is exact by permutation
-    of the labels there, because the classifier has not seen them. Rows must be independent:
-    overlapping patches are not.
+    of the labels there, because the classifier was not trained on them. Rows must be independent,
+    which overlapping patches are not.
 
     Args:
         rows: Shape ``(n, d)``, n >= 20.
-        samples: Shape ``(m, d)``; as many of both are used as there are of the fewer.
-        seed: Of splits, nets and permutations.
-        iterations: Of training.
+        samples: Shape ``(m, d)``; min(n, m) of each are used.
+        seed: Seed of splits, nets and permutations.
+        iterations: Training iterations.
 
     Source: Lopez-Paz, Oquab, Revisiting classifier two-sample tests, 2017; Kim, Ramdas, Singh,
     Wasserman, Classification accuracy as a proxy for two-sample testing, 2021.
@@ -84,6 +89,7 @@ def classifier_test(
     units = Units(torch.cat([x[judged:], y[judged:]]))
 
     def both(part: slice) -> tuple[Tensor, Tensor]:
+        """Return rows and samples in units, shape ``(n, d)``, and labels ``(n,)``."""
         pooled = units(torch.cat([x[part], y[part]]))
         real = torch.zeros(len(pooled), dtype=pooled.dtype)
         real[: len(pooled) // 2] = 1

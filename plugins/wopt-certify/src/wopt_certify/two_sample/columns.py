@@ -1,4 +1,4 @@
-"""Which columns differ: Kolmogorov-Smirnov tests of each, corrected for their number."""
+"""Tests of single columns: Kolmogorov-Smirnov, corrected for their number."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ class ColumnDifference(Typed):
     """One column of rows against samples.
 
     Attributes:
-        name: Of the column.
-        distance: Kolmogorov-Smirnov, the largest difference of the distribution functions.
-        p_value: Of "one law in this column", after Holm's correction over all columns.
-        shift: The samples' mean less the rows', over the rows' standard deviation.
+        name: Name of the column.
+        distance: Kolmogorov-Smirnov statistic, the largest difference of the distribution
+            functions.
+        p_value: p-value of "one law in this column", after Holm's correction over all columns.
+        shift: The samples' mean minus the rows', over the rows' standard deviation.
         spread: The samples' standard deviation over the rows'.
     """
 
@@ -36,12 +37,12 @@ class ColumnDifference(Typed):
 def column_differences(
     rows: Tensor, samples: Tensor, names: Sequence[str]
 ) -> tuple[ColumnDifference, ...]:
-    """Return all columns, those that differ most first.
+    """Return the differences of all columns, the largest first.
 
     Args:
         rows: Shape ``(n, d)``.
         samples: Shape ``(m, d)``.
-        names: Of the d columns.
+        names: Names of the d columns.
 
     Example:
         >>> x = torch.arange(100.0).double()[:, None]
@@ -63,7 +64,9 @@ def column_differences(
 
 
 def kolmogorov_smirnov(x: Tensor, y: Tensor) -> float:
-    """Return the largest difference of two empirical distribution functions.
+    """Return the largest difference of two empirical distribution functions, in [0, 1].
+
+    The samples have shapes ``(n,)`` and ``(m,)``.
 
     Example:
         >>> kolmogorov_smirnov(torch.tensor([0.0, 1.0]), torch.tensor([0.5, 2.0]))
@@ -77,7 +80,7 @@ def kolmogorov_smirnov(x: Tensor, y: Tensor) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values corrected by Holm's method: any of them below a is an error at most a.
+    """Return p-values corrected by Holm's method, which bounds the chance of any false rejection.
 
     Example:
         >>> holm([0.01, 0.04, 0.5])

@@ -21,17 +21,17 @@ _SIMULATIONS = 999
 
 @dataclasses.dataclass(frozen=True)
 class CoverageReport(Typed):
-    """Whether regions that should hold a share of the truth do.
+    """Nominal and actual coverage of regions that should hold a fraction of the truth.
 
     Attributes:
         levels: Nominal coverage.
-        coverage: The share of held-out rows in the regions of that level.
+        coverage: The fraction of held-out rows in the regions of that level.
         error: Standard error of each under calibration.
-        p_value: Of "calibrated", Anderson and Darling's test of the ranks, by simulation.
+        p_value: p-value of "calibrated", Anderson and Darling's test of the ranks, by simulation.
         verdict: ``calibrated`` (not rejected at 1 %) or ``not calibrated``; of highest-density
             regions also in which way, ``too narrow`` or ``too wide``.
-        rows: How many.
-        draws: Of the model for each.
+        rows: Number of held-out rows.
+        draws: Draws of the model for each row.
     """
 
     levels: tuple[float, ...]
@@ -46,16 +46,15 @@ class CoverageReport(Typed):
 def expected_coverage(log_density: Tensor, of_draws: Tensor, seed: int = 0) -> CoverageReport:
     """Return the coverage of highest-density regions.
 
-    The rank of y in its own condition is the share of L draws of the model, given the same
-    condition, of higher density: uniform if the model is right. A model that is too narrow holds
-    less than the level.
-
-    It is blind to a model that ignores the conditions and has the right law on average.
+    The rank of y in its own condition is the fraction of L draws of the model, given the same
+    condition, of higher density: uniform if the model is right. The regions of a model that is too
+    narrow hold less than the level. A model that ignores the conditions and has the right law on
+    average is not detected.
 
     Args:
         log_density: The model's log-density at held-out y, given their conditions, shape ``(n,)``.
-        of_draws: At L draws given the same conditions, shape ``(n, L)``.
-        seed: Of ties.
+        of_draws: The log-density at L draws given the same conditions, shape ``(n, L)``.
+        seed: Seed that breaks ties.
 
     Source: Hermans et al., A trust crisis in simulation-based inference?, 2022; Talts et al.,
     Validating Bayesian inference algorithms with simulation-based calibration, 2018.
@@ -76,19 +75,22 @@ def expected_coverage(log_density: Tensor, of_draws: Tensor, seed: int = 0) -> C
 def tarp_coverage(
     rows: Tensor, draws: Tensor, conditions: Tensor | None = None, seed: int = 0
 ) -> CoverageReport:
-    """Return the coverage of balls around random points: TARP. It needs no density.
+    """Return the coverage of balls around random points (TARP), without a density.
 
-    The rank of y is the share of L draws that are nearer to a reference point than y; uniform if
+    The rank of y is the fraction of L draws that are nearer to a reference point than y; uniform if
     the model is right, wherever the point is, as long as it is independent of y given the
     condition. Half of the rows serve as reference points, each for the rows of the other half
-    whose condition is nearest to its own: points that depend on the condition also catch a model
+    whose condition is nearest to its own: points that depend on the condition also detect a model
     that ignores it.
 
     Args:
         rows: Held-out y, shape ``(n, d)``.
         draws: L draws of the model given the same conditions, shape ``(n, L, d)``.
         conditions: Shape ``(n, c)``; without them reference rows are taken at random.
-        seed: Of the halves and of ties.
+        seed: Seed of the halves and of ties.
+
+    Raises:
+        DataError: There are fewer than 4 rows, or the shapes do not fit.
 
     Source: Lemos, Coogan, Hezaveh, Perreault-Levasseur, Sampling-based accuracy testing of
     posterior estimators for general inference, 2023.

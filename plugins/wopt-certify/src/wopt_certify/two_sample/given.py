@@ -21,11 +21,11 @@ _MOST = 1000
 
 @dataclasses.dataclass(frozen=True)
 class ConditionalReport(Typed):
-    """Both checks of a conditional model.
+    """Both calibration checks of a conditional model.
 
     Attributes:
         density: Expected coverage of highest-density regions; ``None`` without a density.
-        distance: TARP.
+        distance: Coverage of balls (TARP).
     """
 
     density: CoverageReport | None
@@ -33,7 +33,7 @@ class ConditionalReport(Typed):
 
     @property
     def wrong(self) -> bool:
-        """Whether a check rejects that it is calibrated."""
+        """Whether a check rejects calibration."""
         reports = [self.distance, *([] if self.density is None else [self.density])]
         return any(one.verdict != "calibrated" for one in reports)
 
@@ -57,16 +57,16 @@ def conditional_evidence(
     """Check a conditional flow's calibration on held-out rows, at most 1000 of them.
 
     Args:
-        flow: With conditions as its last columns.
-        rows: Held out, shape ``(n, d)``, conditions last, in the data's units.
-        draws: Of the model for each row.
-        seed: Of the draws.
+        flow: A flow whose last columns are conditions.
+        rows: Held-out rows, shape ``(n, d)``, conditions last, in the data's units.
+        draws: Draws of the model for each row.
+        seed: Seed of the draws.
 
     Raises:
         CapabilityError: The flow has no conditions.
     """
     if not flow.condition:
-        raise CapabilityError("expected coverage is of conditional models, and this is none")
+        raise CapabilityError("expected coverage needs a conditional model, which this is not")
     rows = rows[:_MOST].double().cpu()
     moved, given = split_conditions(rows, flow.condition)
     x, of_draws = flow.sample_and_log_prob(

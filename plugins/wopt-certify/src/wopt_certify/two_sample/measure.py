@@ -1,4 +1,4 @@
-"""Two-sample evidence between held-out rows and a model's samples."""
+"""Two-sample tests between held-out rows and a model's samples."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ def two_sample(
     iterations: int = 300,
     kernel_rows: int = 700,
 ) -> TwoSampleReport:
-    """Test whether rows and samples come from one law, and say where they differ.
+    """Test whether rows and samples come from one law, and report where they differ.
 
-    Needs no density. Rows must be independent of each other and of the model: held out. For a
+    No density is needed. Rows must be independent of each other and of the model: held out. For a
     conditional model draw the samples at conditions of other rows than these.
 
     Args:
         rows: Shape ``(n, d)``.
-        samples: Of the model, shape ``(m, d)``.
-        names: Of the columns.
+        samples: Samples of the model, shape ``(m, d)``.
+        names: Names of the columns.
         level: Confidence.
-        seed: Of everything that is drawn.
-        iterations: Of the classifier.
+        seed: Seed of all draws.
+        iterations: Training iterations of the classifier.
         kernel_rows: Rows of each kind that the kernel test compares at most.
 
     Raises:

@@ -15,7 +15,7 @@ from wopt_certify.two_sample.permutation import labels, permutation_p_value
 __all__ = ["MMDTest", "mmd_test"]
 
 _FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
-"""Bandwidths over the median distance."""
+"""Bandwidths in multiples of the median distance."""
 _PERMUTATIONS = 299
 
 
@@ -25,8 +25,8 @@ class MMDTest(Typed):
 
     Attributes:
         statistic: The largest of the standardised values over bandwidths.
-        bandwidth: The one that gave it, over the median distance of the pooled rows.
-        p_value: Of "one law", by permutation.
+        bandwidth: The bandwidth of that value, over the median distance of the pooled rows.
+        p_value: p-value of the hypothesis "one law", by permutation.
         rows: Rows of each kind that were compared.
     """
 
@@ -47,7 +47,7 @@ def mmd_test(rows: Tensor, samples: Tensor, *, seed: int = 0, most: int = 700) -
     Args:
         rows: Shape ``(n, d)``.
         samples: Shape ``(m, d)``.
-        seed: Of the subset and the permutations.
+        seed: Seed of the subset and the permutations.
         most: Rows of each kind at most; time and memory are quadratic.
 
     Source: Gretton et al., A kernel two-sample test, 2012; aggregation as in Schrab et al., MMD

@@ -17,23 +17,23 @@ from wopt.train.eager import AdamW
 __all__ = ["Units", "features", "fit_classifier", "log_loss"]
 
 Classifier = Callable[[Tensor], Tensor]
-"""From rows in unit coordinates, ``(n, d)``, to logits ``(n,)`` of being real."""
+"""Function from rows in unit coordinates, ``(n, d)``, to logits ``(n,)`` of being real."""
 
 _PRODUCTS = 15
-"""Dimensions up to which products of coordinates are features."""
+"""Largest dimension in which products of coordinates are features."""
 _FAR = 8.0
 _COSINES = 200
 _RIDGES = (1e-3, 1e-1, 1.0)
-"""Penalties, over the number of rows."""
+"""Ridge penalties, divided by the number of rows."""
 _EVERY, _WIDTH, _DECAY = 20, 64, 1e-2
 _SCALES = torch.logspace(-3, 2, 101, dtype=torch.float64)
 
 
 class Units:
-    """Coordinates in which rows have mean 0 and deviation 1, far ones drawn in.
+    """Coordinates in which rows have mean 0 and deviation 1, clamped to 8 deviations.
 
     Args:
-        rows: Of both samples together, shape ``(n, d)``.
+        rows: Rows of both samples together, shape ``(n, d)``.
     """
 
     def __init__(self, rows: Tensor) -> None:
@@ -42,12 +42,12 @@ class Units:
         self.sd = torch.where(sd > 0, sd, 1.0)
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Return the rows in these coordinates, at most 8 from 0."""
+        """Return the rows in these coordinates, shape ``(n, d)``."""
         return ((x - self.mean) / self.sd).clamp(-_FAR, _FAR)
 
 
 def features(z: Tensor) -> Tensor:
-    """Return coordinates, their squares, and in few dimensions their products, scaled alike."""
+    """Return coordinates, squares and in few dimensions products, ``(n, d)`` to ``(n, k)``."""
     if z.shape[1] > _PRODUCTS:
         return torch.cat([z, z.square() / 2], 1)
     i, j = torch.triu_indices(z.shape[1], z.shape[1])
@@ -55,7 +55,7 @@ def features(z: Tensor) -> Tensor:
 
 
 def log_loss(logits: Tensor, real: Tensor) -> Tensor:
-    """Return the loss of each row, nats; ``real`` is 1 for rows and 0 for samples.
+    """Return the loss of each row, nats, shape ``(n,)``; ``real`` is 1 for rows, 0 for samples.
 
     Example:
         >>> round(float(log_loss(torch.zeros(1), torch.ones(1))), 4)  # log 2
@@ -67,18 +67,19 @@ def log_loss(logits: Tensor, real: Tensor) -> Tensor:
 def fit_classifier(
     train: tuple[Tensor, Tensor], valid: tuple[Tensor, Tensor], iterations: int, seed: int
 ) -> Classifier:
-    """Return the classifier that separates validation rows best, its logits scaled there.
+    """Return the classifier that separates validation rows best, with its logits scaled there.
 
     Candidates are ridge regressions on coordinates, on :func:`features` and on random cosines (an
-    approximate Gaussian kernel), and a net. Chosen is the one with the largest t-statistic of its
-    logits, which counts small differences that a log-loss drowns in noise. A positive scale is
-    then fitted, so the order stays.
+    approximate Gaussian kernel), and a net. The one with the largest t-statistic of its logits is
+    chosen, which detects small differences that noise hides from a log-loss. A positive scale is
+    then fitted, which keeps the order.
 
     Args:
-        train: Rows in unit coordinates and their labels, 1 for real ones.
-        valid: Others.
-        iterations: Of the net.
-        seed: Of the net.
+        train: Rows in unit coordinates, shape ``(n, d)``, and their labels ``(n,)``, 1 for real
+            ones.
+        valid: Validation rows and labels, of the same kind.
+        iterations: Training iterations of the net.
+        seed: Seed of the net.
     """
     with seeded(seed):
         sees = (lambda z: z, features, _cosines(train[0]))
@@ -92,7 +93,7 @@ def fit_classifier(
 
 
 def _cosines(z: Tensor) -> Callable[[Tensor], Tensor]:
-    """Return random cosines that vary over half the usual distance between rows."""
+    """Return random cosines that vary over half the median distance between rows."""
     some = z[:200]
     length = float(torch.pdist(some).median().clamp_min(1e-6)) / 2
     omega = torch.randn(z.shape[1], _COSINES, dtype=z.dtype) / length
@@ -149,6 +150,7 @@ def _net(train: tuple[Tensor, Tensor], valid: tuple[Tensor, Tensor], iterations:
 
     @torch.no_grad()
     def classify(z: Tensor) -> Tensor:
+        """Return logits, shape ``(n,)``, of rows ``(n, d)``."""
         return net(z.float())[:, 0].double()
 
     return classify

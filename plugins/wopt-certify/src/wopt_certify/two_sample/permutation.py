@@ -1,4 +1,4 @@
-"""P-values by permutation: exact at every sample size, whatever the statistic."""
+"""P-values by permutation: exact at every sample size, for any statistic."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ __all__ = ["labels", "permutation_p_value"]
 def labels(first: int, second: int, count: int, generator: torch.Generator) -> Tensor:
     """Return ways to label pooled rows, shape ``(first + second, count + 1)``, float64.
 
-    A column is 1/first on rows called the first sample and -1/second on the others, so that a
-    difference of means is a product with it. Column 0 is the truth: the first sample comes first.
+    A column is 1/first on rows labelled as the first sample and -1/second on the others, so that a
+    difference of means is a product with it. Column 0 holds the true labels, the first sample
+    first.
 
     Example:
         >>> labels(2, 2, 3, torch.Generator().manual_seed(0))[:, 0].tolist()
@@ -29,12 +30,12 @@ def labels(first: int, second: int, count: int, generator: torch.Generator) -> T
 
 
 def permutation_p_value(statistics: Tensor) -> float:
-    """Return the share of statistics at least as large as the first, the true labels'.
+    """Return the fraction of statistics at least as large as the first, that of the true labels.
 
     It is valid because under the null all labellings are equally likely: P(p <= a) <= a.
 
     Args:
-        statistics: Of the true labels and of permuted ones, shape ``(count + 1,)``.
+        statistics: Values for the true labels and for permuted ones, shape ``(count + 1,)``.
 
     Source: Phipson, Smyth, Permutation p-values should never be zero, 2010.
 

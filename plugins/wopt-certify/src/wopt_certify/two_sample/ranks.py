@@ -1,4 +1,4 @@
-"""Ranks among draws, and the test that they are uniform."""
+"""Ranks among draws, and a test of their uniformity."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["anderson_darling", "ranks_among"]
 
 
 def anderson_darling(u: Tensor) -> Tensor:
-    """Return the statistic A^2 of uniformity, along the last axis.
+    """Return the statistic A^2 of uniformity, shape ``(...)``, of values ``(..., n)`` in [0, 1].
 
     Example:
         >>> even = (torch.arange(100).double() + 0.5) / 100
@@ -25,7 +25,10 @@ def anderson_darling(u: Tensor) -> Tensor:
 
 
 def ranks_among(value: Tensor, of_draws: Tensor, seed: int) -> Tensor:
-    """Return ranks of values among draws, made uniform on (0, 1) by chance within a step."""
+    """Return ranks of values ``(n,)`` among draws ``(n, L)``, shape ``(n,)``, in (0, 1).
+
+    They are randomised within a step, so that they are uniform if both have the same law.
+    """
     chance = torch.rand(len(value), generator=generator(seed, "ranks"), dtype=torch.float64)
     below = (of_draws < value[:, None]).sum(1)
     ties = (of_draws == value[:, None]).sum(1)

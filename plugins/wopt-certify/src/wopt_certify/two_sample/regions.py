@@ -1,4 +1,4 @@
-"""Where rows and samples differ: the regions that a classifier is surest of."""
+"""Regions where rows and samples differ most clearly, by a classifier."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _COLUMNS = 5
 
 @dataclasses.dataclass(frozen=True)
 class Region(Typed):
-    """The tenth of rows and samples that the classifier holds most surely for one of them.
+    """The tenth of rows and samples that the classifier most clearly assigns to one of them.
 
     Attributes:
-        favours: ``rows``: the model has too little there; ``samples``: too much.
-        rows_share, samples_share: The share of the rows, and of the samples, in the region.
+        favours: ``rows``: the model has too little mass there; ``samples``: too much.
+        rows_share, samples_share: The fractions of the rows, and of the samples, in the region.
         error: Standard error of their difference.
-        centre: The median of what lies there, in the data's units, shape ``(d,)``.
-        columns: The columns in which the centre is furthest from the middle of all, with the
+        centre: The median of the region's points, in the data's units, shape ``(d,)``.
+        columns: The columns in which the centre is furthest from the median of all, with the
             distance in standard deviations.
     """
 
@@ -44,7 +44,7 @@ def regions_of(judged: Judged, names: Sequence[str]) -> tuple[Region, ...]:
 
     Args:
         judged: Rows and samples that the classifier was not trained on, and its logits there.
-        names: Of the columns.
+        names: Names of the columns.
     """
     pooled = torch.cat([judged.row_logits, judged.sample_logits])
     high, low = pooled.quantile(1 - _SHARE), pooled.quantile(_SHARE)

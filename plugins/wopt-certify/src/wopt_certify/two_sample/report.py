@@ -1,4 +1,4 @@
-"""Two-sample evidence as one typed result."""
+"""The results of two-sample tests as one typed record."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ __all__ = ["TwoSampleReport"]
 
 @dataclasses.dataclass(frozen=True)
 class TwoSampleReport(Typed):
-    """Whether held-out rows and a model's samples can be told apart, and where.
+    """The result of two-sample tests of held-out rows against a model's samples.
 
     Attributes:
         classifier: The classifier test.
         mmd: The kernel test.
-        p_value: Of "one law", of both tests together (Bonferroni).
+        p_value: p-value of "one law", of both tests together (Bonferroni).
         level: Confidence; the laws are said to differ where p is at most 1 - level.
-        columns: Columns that differ most, first; p-values corrected for the number of columns.
-        regions: Where the classifier is surest; to be read only where the laws differ.
-        overflowed: Samples left out because they are not finite.
+        columns: Columns by difference, the largest first; p-values corrected for their number.
+        regions: Regions of clear difference; meaningful only where the laws differ.
+        overflowed: Number of samples left out because they are not finite.
     """
 
     classifier: ClassifierTest
@@ -46,7 +46,7 @@ class TwoSampleReport(Typed):
         return super().to_dict() | {"differs": self.differs}
 
     def text(self) -> str:
-        """Return what was found, in a few sentences."""
+        """Return the result in a few sentences."""
         c = self.classifier
         told = (
             f"a classifier tells held-out rows from samples with accuracy {c.accuracy:.3f} +- "

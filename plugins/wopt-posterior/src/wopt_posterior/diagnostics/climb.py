@@ -1,4 +1,4 @@
-"""Ascent to modes from many points at a time, by L-BFGS in which each row has its own history."""
+"""Ascent to modes from many points at once, by L-BFGS with one history per row."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ def climb(
     iterations: int = 200,
     tolerance: float = 1e-5,
 ) -> Tensor:
-    """Return where descent on V from each row ends, shape ``(n, d)``; V never rises on the way.
+    """Return the end points of descents on V from each row, shape ``(n, d)``; V never rises.
 
-    Rows are independent. A row that meets an infinite V or a NaN stays where it was.
+    Rows are independent. A row that meets an infinite V or a NaN stays where it is.
 
     Args:
-        potential: V, ``(n, d)`` to ``(n,)``.
+        potential: V in nats, ``(n, d)`` to ``(n,)``.
         score: -grad V, ``(n, d)`` to ``(n, d)``.
-        x: The initial points.
-        iterations: At most.
-        tolerance: Of the norm of the score at which a row is done.
+        x: The initial points, shape ``(n, d)``.
+        iterations: Number of iterations at most.
+        tolerance: Norm of the score at which a row is done.
 
     Source: Nocedal, Wright, Numerical optimization, 2006, algorithm 7.4, with Armijo's rule.
 
@@ -80,7 +80,7 @@ def _search(
     length: Tensor,
     rows: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return where rows end by Armijo's rule, V there, and which of them moved."""
+    """Return the rows' end points by Armijo's rule, V there, and a mask of the rows that moved."""
     moved, reached, ahead = x.clone(), value.clone(), rows.clone()
     for _ in range(_HALVINGS):
         trial = x[ahead] + length[ahead, None] * direction[ahead]
@@ -96,7 +96,7 @@ def _search(
 
 
 def _direction(gradient: Tensor, steps: list[Tensor], changes: list[Tensor]) -> Tensor:
-    """Return minus the approximate inverse Hessian times the gradient, the two-loop recursion."""
+    """Return minus the approximate inverse Hessian times the gradient (two-loop recursion)."""
     q = gradient.clone()
     kept = []
     for s, y in zip(reversed(steps), reversed(changes), strict=True):

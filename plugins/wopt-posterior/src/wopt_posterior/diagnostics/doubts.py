@@ -1,4 +1,4 @@
-"""What speaks against the estimates of a sampler, in words."""
+"""Warnings about the estimates of a sampler, in words."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ __all__ = [
 _ERRORS = 5.0
 """Standard errors beyond which two numbers disagree."""
 _EVEN = 1e-3
-"""Nats above their mean of the largest weight up to which no tail of the drawn ones matters."""
+"""Nats by which the largest log weight may exceed the mean before the tail of weights matters."""
 _LEVEL = 1e-3
-"""Chance that steps seem to change a mean which they do not, or draws to be cut off."""
+"""Probability of a false warning that steps change a mean, or that draws are cut off."""
 _HEAVY = 1.5
-"""Factor on the errors of a density at a cut, whose tails are heavier than normal ones: of exact
-draws (14 laws, 33 times 20,000) the largest was 4.5 errors, where 4.2 is passed by one in 1,000."""
+"""Factor on the errors of a density at a cut, whose tails are heavier than normal ones; see
+docs/samplers.md."""
 _CUT = 2e-3
-"""Density at a cut, in units of one over the deviation, up to which what is lost is too little to
-matter: that of a normal law at 3.3 deviations, beyond which are 0.05 %."""
+"""Density at a cut, in units of one over the deviation, below which the lost mass is negligible:
+that of a normal law at 3.3 deviations, beyond which lie 0.05 %."""
 _SLACK = 0.05
-"""Nats by which the estimate of log(1 + chi^2) may be too small in passing."""
+"""Nats by which the estimate of log(1 + chi^2) may be too small without a warning."""
 
 
 def doubts_of_weights(
     smoothed: Smoothed, log_z: float, error: float, *, known: float | None
 ) -> list[str]:
-    """Return what the weights' tail, and a log Z that is known, speak against.
+    """Return warnings by the weights' tail, and by a log Z that is known.
 
     Example:
         >>> import torch
@@ -73,7 +73,7 @@ def doubts_of_weights(
 
 
 def _even(log_weights: Tensor) -> bool:
-    """Whether the largest of the normalised weights is their mean, but for a thousandth."""
+    """Return whether the largest normalised weight exceeds the mean by less than a thousandth."""
     return float(log_weights.max()) + math.log(len(log_weights)) < _EVEN
 
 
@@ -84,12 +84,12 @@ def doubts_of_exact(
     eubo: float | None,
     eubo_error: float | None,
 ) -> list[str]:
-    """Return whether EUBO contradicts the weights: KL(p | q) <= log(1 + chi^2(p | q)).
+    """Return a warning if EUBO contradicts the weights: KL(p | q) <= log(1 + chi^2(p | q)).
 
     The right side is the limit of log(S/ESS), if the model's draws see all of the target.
 
     Args:
-        log_z: By importance sampling.
+        log_z: log Z by importance sampling.
         log_z_error: Its standard error.
         efficiency: ESS/S.
         eubo: E_p[-V - log q] at exact draws of the target.
@@ -114,11 +114,11 @@ def doubts_of_exact(
 
 
 def doubts_of_chains(of_chains: Tensor | None, of_draws: Tensor, efficiency: float) -> list[str]:
-    """Return whether chains that training left see more than the model's draws.
+    """Return a warning if the chains of the training see more than the model's draws.
 
     Args:
-        of_chains: log w where they are, shape ``(m,)``.
-        of_draws: log w at the draws, shape ``(n,)``.
+        of_chains: log w at the chains, nats, shape ``(m,)``.
+        of_draws: log w at the draws, nats, shape ``(n,)``.
         efficiency: ESS/S.
 
     Example:
@@ -140,7 +140,7 @@ def doubts_of_chains(of_chains: Tensor | None, of_draws: Tensor, efficiency: flo
 
 
 def doubts_of_modes(lost: Sequence[LostMode] | None) -> list[str]:
-    """Return what the search for lost modes found."""
+    """Return a warning if the search found lost modes."""
     if not lost:
         return []
     share = sum(mode.share for mode in lost)
@@ -151,7 +151,7 @@ def doubts_of_modes(lost: Sequence[LostMode] | None) -> list[str]:
 
 
 def doubts_of_drift(drift: Drift | None) -> list[str]:
-    """Return whether steps that leave the target as it is change what the draws say of it.
+    """Return a warning if steps that preserve the target change a mean over the draws.
 
     Example:
         >>> doubts_of_drift(Drift("V", 0.02, 0.01, 5))
@@ -170,7 +170,7 @@ def doubts_of_drift(drift: Drift | None) -> list[str]:
 
 
 def doubts_of_edge(edge: Edge | None) -> list[str]:
-    """Return whether draws end where the target goes on.
+    """Return a warning if draws end where the target goes on.
 
     Example:
         >>> doubts_of_edge(Edge(0, True, -2.0, 0.02, 0.01, 1.0, 6))

@@ -1,4 +1,4 @@
-"""Whether the weighted draws of a model end where its target does not."""
+"""A test whether the weighted draws of a model end where its target does not."""
 
 from __future__ import annotations
 
@@ -16,28 +16,27 @@ from wopt.interfaces.target import Target
 __all__ = ["Edge", "sharpest_edge"]
 
 _BATCH, _BATCHES, _SECONDS = 4000, 16, 3.0
-"""Draws, no more than are given, in at most so many batches; how many of these fit the seconds is a
-power of two."""
+"""Draws per batch, batches at most, and CPU seconds; the number of batches is a power of two."""
 _SHARES = 0.01, 0.03, 0.1
-"""Masses of the tails that are looked at."""
+"""Masses of the tails that are tested."""
 _ROWS, _CONTROLS = 40, 400
-"""Draws of a tail for each function that is used against noise, and how many these are at most."""
+"""Draws of a tail per control variate, and the number of control variates at most."""
 _BEYOND = 100
-"""Draws that are moved outwards, to see whether the target itself has an end there."""
+"""Draws that are moved outwards to test whether the target itself ends there."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Edge:
-    """Where draws seem to be cut off.
+    """An end of a coordinate at which draws seem to be cut off.
 
     Attributes:
-        coordinate: Which, from 0.
-        below: Whether at its lower end, or else at its upper one.
-        at: Where the tail begins that was looked at.
-        density: The density of the target's coordinate at the cut, an estimate: 0 if there is none.
+        coordinate: The coordinate, from 0.
+        below: Whether it is the lower end, otherwise the upper one.
+        at: The start of the tested tail.
+        density: Estimated density of the target's coordinate at the cut; 0 if there is no cut.
         error: Its standard error.
         spread: The standard deviation of the coordinate.
-        ends: Of how many estimates it is the one that is largest, in its errors.
+        ends: The number of estimates of which this is the largest, in its errors.
     """
 
     coordinate: int
@@ -55,27 +54,27 @@ def sharpest_edge(
     log_w: Tensor,
     more: Callable[[int], tuple[Tensor, Tensor]] | None = None,
 ) -> Edge | None:
-    """Return the end of a coordinate at which the draws seem to be cut off most surely.
+    """Return the end of a coordinate at which the draws are most clearly cut off.
 
     For a function f of a coordinate, 1 in its lower tail and 0 in the bulk, integration by parts
-    gives Stein's identity for p = exp(-V)/Z, and for p without what is below a cut c
+    gives Stein's identity for p = exp(-V)/Z, and for p without its mass below a cut c
 
         E_p[f'(x_j) - f(x_j) dV/dx_j] = 0,    E_p[... | x_j > c] = -p_j(c)/P(x_j > c),
 
-    p_j the density of the coordinate, and likewise above. So weighted draws tell by the slope of V
-    where they are that mass goes on where none of them is: what the weights cannot show, nor steps
-    from the draws if the way is narrow, as into the neck of a hierarchical model. Tails of three
-    masses are looked at, by up to 16 times as many draws as are given, at most 64,000. Ends where V
+    p_j the density of the coordinate, and likewise above. So weighted draws show, by the slope of V
+    where they are, that mass continues where there are none. Neither the weights nor steps from the
+    draws show it if the way is narrow, as into the neck of a hierarchical model. Tails of three
+    masses are tested, with up to 16 times as many draws as are given, at most 64,000. Ends where V
     is infinite just beyond the draws are the target's own, and are left out; a jump of its density
     inside would be taken for a cut.
 
     Source: Stein, 1972; Gorham, Mackey, *Measuring sample quality with Stein's method*, 2015.
 
     Args:
-        target: Known by its potential V.
-        draws: Of the model, independent, shape ``(n, d)``, float64.
-        log_w: -V - log q there.
-        more: Makes so many other draws, and log q there.
+        target: A target known by its potential V.
+        draws: Independent draws of the model, shape ``(n, d)``, float64.
+        log_w: -V - log q at the draws, nats, shape ``(n,)``.
+        more: Function from a number m to as many other draws ``(m, d)`` and log q there ``(m,)``.
 
     Returns:
         The estimate that is most above 0 in its errors, or ``None`` where there are few draws.
@@ -117,7 +116,7 @@ def sharpest_edge(
 def _of_end(
     target: Target, x: Tensor, score: Tensor, weights: Tensor, j: int, below: bool
 ) -> Iterator[tuple[float, float, float, int, bool]]:
-    """Yield where a tail begins, the density at a cut, its error and which end that is."""
+    """Yield the start of a tail, the density at a cut, its error, the coordinate and the end."""
     side = 1.0 if below else -1.0
     t, slope = side * x[:, j], side * score[:, j]
     order = t.argsort()
@@ -129,12 +128,12 @@ def _of_end(
         if width <= 1e-6 * t.std() or len(tail) < 10 or _ends(target, x[tail], j, -side * width):
             continue
         f = ((inner - t) / width).clamp(0, 1)
-        rows = torch.nonzero(f > 0)[:, 0]  # elsewhere all is zero
+        rows = torch.nonzero(f > 0)[:, 0]  # f and its slope are zero at all other rows
         w, f = weights[rows], f[rows]
         h = torch.where(f < 1, 1 / width, 0.0) - f * slope[rows]
         h, freedom = _less_noise(h, f, x[rows], score[rows], w, j)
         density = w @ h
-        # Of rows with f = 0, all but a tail, the deviation is the mean itself.
+        # At rows with f = 0, all but a tail, the deviation is the mean itself.
         spread = w.square() @ (h - density).square()
         spread += (weights.square().sum() - w.square().sum()) * density.square()
         yield float(side * inner), float(density), float((spread / freedom).sqrt()), j, below
@@ -143,12 +142,9 @@ def _of_end(
 def _less_noise(
     h: Tensor, f: Tensor, x: Tensor, score: Tensor, weights: Tensor, j: int
 ) -> tuple[Tensor, float]:
-    """Return h less a combination of functions of mean zero, and what is left of the freedom.
-
-    Whatever is cut off of x_j, E[f(x_j) (dg/dx_k - g dV/dx_k)] = 0 for k other than j. With g
-    constant and linear these are what the slope by the scale of a hierarchy depends on: noise that
-    hides a cut. Their factors are those of least variance (control variates).
-    """
+    """Return h minus control variates of least variance, and the fraction of freedom left."""
+    # Whatever is cut off of x_j, E[f(x_j) (dg/dx_k - g dV/dx_k)] = 0 for k other than j. With g
+    # constant and linear these cover the noise by a hierarchy's scale, which would hide a cut.
     others = [k for k in range(x.shape[1]) if k != j]
     s, z = score[:, others], x[:, others] - weights @ x[:, others] / weights.sum()
     count, most = len(others), min(len(x) // _ROWS, _CONTROLS)
@@ -167,7 +163,7 @@ def _less_noise(
 
 
 def _ends(target: Target, x: Tensor, j: int, outwards: Tensor | float) -> bool:
-    """Whether the target has no density a little further out than the draws of a tail."""
+    """Return whether the target has no density a little further out than the draws of a tail."""
     beyond = x.clone()
     beyond[:, j] += outwards * torch.linspace(0.5, 3, len(x)).to(x)
     return not bool(target.potential(beyond).isfinite().all())
@@ -176,7 +172,7 @@ def _ends(target: Target, x: Tensor, j: int, outwards: Tensor | float) -> bool:
 def _drawn(
     target: Target, more: Callable[[int], tuple[Tensor, Tensor]], batch: int
 ) -> tuple[Tensor, Tensor]:
-    """Return as many draws as there is time for, with their log weights."""
+    """Return as many draws as the time allows, with their log weights."""
     parts: list[tuple[Tensor, Tensor]] = []
     count = 1
     while len(parts) < count:
@@ -184,7 +180,7 @@ def _drawn(
         y, log_q = more(batch)
         parts.append((y.double().cpu(), log_weights(target, y, log_q).double().cpu()))
         if len(parts) == 1:
-            target.score(parts[0][0])  # is timed with the draws
+            target.score(parts[0][0])  # timed with the draws
             lap = max(time.process_time() - began, 1e-9)
             count = min(_BATCHES, 2 ** int(math.log2(max(_SECONDS / lap, 1.0))))
     return torch.cat([x for x, _ in parts]), torch.cat([w for _, w in parts])

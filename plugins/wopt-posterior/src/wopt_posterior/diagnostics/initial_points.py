@@ -1,4 +1,4 @@
-"""Points from which the search for modes ascends: wider than the model, and annealed."""
+"""Initial points of the search for modes: wider than the model, and annealed."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ _MOVES = 8
 def overdispersed(draws: Tensor, count: int, generator: torch.Generator) -> Tensor:
     """Return points wider than the model, shape ``(4 count, d)``.
 
-    Quarters: twice and five times the model's spread around its mean, and normals around 0 of
-    deviations 1 and 5, the scale of a prior: a model that collapsed onto a point has no spread.
+    Two quarters have twice and five times the model's spread around its mean; the others are normal
+    around 0 with deviations 1 and 5, the scale of a prior, since a model that collapsed onto a
+    point has no spread.
 
     Args:
-        draws: Of the model, shape ``(n, d)``.
+        draws: Draws of the model, shape ``(n, d)``.
         count: Rows of each kind.
-        generator: Of the draws.
+        generator: Generator of the draws.
     """
     mean, sd = draws.mean(0), draws.std(0)
     parts = []
@@ -40,12 +41,12 @@ def annealed(
     count: int,
     generator: torch.Generator,
 ) -> Tensor:
-    """Return ends of annealed Langevin chains, shape ``(count, d)``.
+    """Return ends of annealed Langevin chains, shape ``(count, d)``, from draws ``(n, d)``.
 
     The chains follow  exp(-b V - (1 - b) |x - c|^2 / 2 R^2)  while b rises from 0 to 1, by the
-    Metropolis-adjusted Langevin algorithm with a step of its own for each chain; c and R are
-    the model's mean and three times its largest deviation, at least 3. They pass between modes
-    while the target is flat, and so end in each about as often as its basin weighs.
+    Metropolis-adjusted Langevin algorithm with its own step for each chain; c and R are the model's
+    mean and three times its largest deviation, at least 3. Chains pass between modes while the
+    target is flat, and so end in each about as often as its basin weighs.
 
     Source: Kirkpatrick, Gelatt, Vecchi, Optimization by simulated annealing, 1983; Roberts,
     Tweedie, Exponential convergence of Langevin distributions, 1996.
@@ -56,6 +57,7 @@ def annealed(
     step = torch.full((count,), 0.1 * radius**2, dtype=draws.dtype)
 
     def at(points: Tensor, b: float) -> tuple[Tensor, Tensor]:
+        """Return the annealed potential, shape ``(n,)``, and its score, shape ``(n, d)``."""
         away = points - centre
         value = b * potential(points) + (1 - b) * away.square().sum(1) / (2 * radius**2)
         slope = b * score(points) - (1 - b) * away / radius**2
@@ -76,6 +78,6 @@ def annealed(
             x = torch.where(accepted[:, None], proposed, x)
             value = torch.where(accepted, new, value)
             slope = torch.where(accepted[:, None], new_slope, slope)
-            # 0.57 of proposals accepted is best in many dimensions
+            # An acceptance rate of 0.57 is optimal in many dimensions.
             step = step * torch.where(accepted, 1.25, 0.75)
     return x

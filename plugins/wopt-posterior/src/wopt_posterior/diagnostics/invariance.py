@@ -1,4 +1,4 @@
-"""Whether steps that leave the target as it is change what the weighted draws say of it."""
+"""A test whether steps that preserve the target change means over the weighted draws."""
 
 from __future__ import annotations
 
@@ -16,25 +16,26 @@ from wopt.seeds import generator
 __all__ = ["Drift", "largest_drift"]
 
 _CHAINS, _STEPS, _SECONDS = 4000, 2048, 3.0
-"""At most; how many steps fit the seconds is a power of two, so that the same machine makes the
-same ones. Drifts grew as the root of the steps, as errors fall with that of the chains."""
+"""Chains, steps and CPU seconds at most; the number of steps is a power of two, so that the same
+machine makes the same ones."""
 _ROUNDING = 1e-4
-"""Least error of the mean of w/(w + Z): densities of float32 are no better."""
+"""Least error of the mean of w/(w + Z), by the precision of float32 densities."""
 _TIMED = 4
-"""Steps that are timed."""
+"""Number of timed steps."""
 _SCALES = math.log(0.003), math.log(1.5)
-"""Of proposals, as shares of the standard deviations; each is drawn anew for each chain."""
+"""Logarithms of the least and largest scale of proposals, in standard deviations; each chain draws
+its own scale at each step."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Drift:
-    """By how much a mean changed.
+    """The change of a mean.
 
     Attributes:
-        of: What it is the mean of.
-        value: The mean after the steps less that before.
+        of: The quantity that is averaged, in words.
+        value: The mean after the steps minus that before.
         error: Its standard error over the chains.
-        means: Of how many means it is the one that changed most, in errors.
+        means: The number of means of which this one changed most, in errors.
     """
 
     of: str
@@ -52,36 +53,37 @@ def largest_drift(
     model: Callable[[Tensor], Tensor] | None = None,
     steps: int = _STEPS,
 ) -> Drift | None:
-    """Return what random-walk Metropolis steps from the draws change most.
+    """Return the mean that random-walk Metropolis steps from the draws change most.
 
     If draws with their weights w represent the target p, so do the draws after steps of a Markov
-    chain that leaves p as it is, so that for every f
+    chain that preserves p, so that for every f
 
         E_w[f(X_k) - f(X_0)] = 0.
 
-    Weights cannot tell that the model's draws lack an arm or a tail of p, since no draw is there;
-    chains walk into it. Tried are V, every coordinate and its square about the mean, and, where the
-    model's density q is known,  f = w/(w + Z),  w = exp(-V)/q, the share of p in an equal mixture
-    of both: near 1 where q has no draws, and bounded, so that errors are honest.
+    Weights cannot show that the model's draws lack an arm or a tail of p, since no draw is there;
+    chains walk into it. The functions are V, every coordinate and its square about the mean, and,
+    where the model's density q is known,  f = w/(w + Z),  w = exp(-V)/q, the fraction of p in an
+    equal mixture of both: near 1 where q has no draws, and bounded, so that errors are reliable.
 
     A proposal moves a random subset of coordinates, one at least, by a normal step whose scale is
     drawn log-uniformly: both are symmetric whatever the subset and scale. So chains enter a neck
-    that is narrow in most coordinates and long in one. They are few, so no change says little.
+    that is narrow in most coordinates and long in one. Chains are few, so no change proves little.
 
     Source: Metropolis et al., 1953; the test by paired differences follows Gorham, Mackey,
     *Measuring sample quality with Stein's method*, 2015, with steps in place of the generator; f
     is the optimal bridge of Meng, Wong, *Simulating ratios of normalizing constants*, 1996.
 
     Args:
-        target: Known by its potential V.
-        draws: Of the model, independent, shape ``(n, d)``, float64.
-        log_weights: -V - log q there.
-        seed: Of the steps.
-        model: log q at any points.
-        steps: How many at most, a power of two; fewer where they would take over three seconds.
+        target: A target known by its potential V.
+        draws: Independent draws of the model, shape ``(n, d)``, float64.
+        log_weights: -V - log q at the draws, nats, shape ``(n,)``.
+        seed: Seed of the steps.
+        model: log q at any points, from shape ``(n, d)`` to ``(n,)``.
+        steps: Number of steps at most, a power of two; fewer where they would take over three
+            seconds.
 
     Returns:
-        The change that is largest in its errors, or ``None`` where there is nothing to move.
+        The change that is largest in its errors, or ``None`` where there are too few draws.
 
     Example:
         >>> from wopt.testing import GaussianTarget
@@ -129,7 +131,7 @@ def _features(target: Target, x: Tensor, mean: Tensor, spread: Tensor) -> Tensor
 
 
 def _walk(target: Target, x: Tensor, seed: int, most: int) -> Tensor:
-    """Return the particles after Metropolis steps that leave exp(-V) as it is."""
+    """Return the particles after Metropolis steps that preserve exp(-V)."""
     chance, spread = generator(seed, "walk"), x.std(0)
     potential = target.potential(x).double()
     made, steps, began = 0, min(most, _TIMED), time.process_time()
@@ -137,7 +139,7 @@ def _walk(target: Target, x: Tensor, seed: int, most: int) -> Tensor:
         to = x + spread * _proposal(x, chance)
         there = target.potential(to).double()
         uniform = torch.rand(len(x), generator=chance, dtype=torch.float64)
-        accepted = uniform.log() < potential - there  # not where V is NaN or infinite
+        accepted = uniform.log() < potential - there  # false where V is NaN or infinite
         x = torch.where(accepted[:, None], to, x)
         potential = torch.where(accepted, there, potential)
         made += 1
@@ -147,7 +149,7 @@ def _walk(target: Target, x: Tensor, seed: int, most: int) -> Tensor:
 
 
 def _proposal(x: Tensor, chance: torch.Generator) -> Tensor:
-    """Return steps in units of deviations: of a coordinate, and of each other by a random share."""
+    """Return steps in deviations: of one coordinate, and of others with a random probability."""
     n, d = x.shape
     low, high = _SCALES
     scale = torch.exp(low + (high - low) * torch.rand((n, 1), generator=chance)).double()
@@ -159,7 +161,7 @@ def _proposal(x: Tensor, chance: torch.Generator) -> Tensor:
 
 
 def _fitting(lap: float) -> int:
-    """Return how many steps of so many seconds are made.
+    """Return the number of steps that fit, a power of two, at ``lap`` CPU seconds each.
 
     Example:
         >>> _fitting(0.01), _fitting(0.02), _fitting(0.021), _fitting(9.0)

@@ -1,4 +1,4 @@
-"""Looking for modes of the target that the model has lost."""
+"""The search for modes of the target that the model has lost."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from wopt_posterior.diagnostics.report import LostMode
 __all__ = ["lost_modes"]
 
 _MANY = 300
-"""Dimensions above which no modes are looked for: a Hessian costs 2 d scores and d^3."""
+"""Dimension above which no modes are looked for: a Hessian costs 2 d scores and d^3."""
 _FROM_MODEL, _WIDE, _ANNEALED = 100, 24, 64
 _MATTERS = 0.005
-"""The least share of mass at which a mode is worth telling."""
+"""Least fraction of the mass at which a mode is reported."""
 _FEW = 0.1
-"""A mode is lost where the model has less than this of the draws that it should have."""
+"""Fraction of its expected draws below which a mode counts as lost."""
 _NEAREST, _ON_THE_WAY, _DIP = 50, 33, 1.0
 
 
@@ -30,24 +30,24 @@ _NEAREST, _ON_THE_WAY, _DIP = 50, 33, 1.0
 def lost_modes(
     target: Target, draws: Tensor, log_z: float, seed: int
 ) -> tuple[LostMode, ...] | None:
-    """Return modes that hold mass and near which the model has almost no draws: suspicions.
+    """Return suspected modes that hold mass and near which the model has almost no draws.
 
-    ``None`` where there are too many dimensions, or too few draws, to look for any.
+    Return ``None`` where there are too many dimensions, or too few draws, to look for any.
 
     Ascent on log p starts from draws of the model, from wider points and from ends of annealed
-    chains. A mode is suspected where its share of the mass, by Laplace's approximation beside
-    the mass Z that the draws see, is at least 1/200; fewer than a tenth of the draws which that
-    asks for lie near it, nor do ascents from the model's draws end there; and no straight way
-    from it to a near draw of similar density is free of a dip of a nat.
+    chains. A mode is suspected if three conditions hold: its fraction of the mass, by Laplace's
+    approximation relative to the mass Z that the draws see, is at least 1/200; fewer than a tenth
+    of the expected draws lie near it, nor do ascents from the model's draws end there; and every
+    straight way from it to a near draw of similar density has a dip of a nat.
 
-    A search proves nothing: what it did not find may exist, and Laplace's approximation of a mode
-    far from Gaussian may be far off.
+    The search proves nothing: modes it did not find may exist, and Laplace's approximation of a
+    mode far from Gaussian may be far off.
 
     Args:
-        target: Known by its potential.
-        draws: Of the model, shape ``(n, d)``, float64, finite.
-        log_z: log Z by importance sampling at the draws.
-        seed: Of the points from which the search ascends.
+        target: A target known by its potential.
+        draws: Draws of the model, shape ``(n, d)``, float64, finite.
+        log_z: log Z by importance sampling at the draws, nats.
+        seed: Seed of the points from which the search ascends.
     """
     if draws.shape[1] > _MANY or len(draws) < 2:
         return None
@@ -93,7 +93,7 @@ def _is_isolated(target: Target, mode: Mode, draws: Tensor) -> bool:
 
 
 def _told(lost: list[tuple[Mode, float]], log_z: float) -> tuple[LostMode, ...]:
-    """Return the modes, the heaviest first, with their shares of all mass that was found."""
+    """Return the modes, the heaviest first, with their fractions of all mass that was found."""
     masses = torch.tensor([log_z, *(mode.log_mass for mode, _ in lost)], dtype=torch.float64)
     shares = masses.softmax(0)[1:].tolist()
     made = [

@@ -1,4 +1,4 @@
-"""Measuring a sampler: both sides of log Z, the weights' tail, moments, lost modes."""
+"""The measurement of a sampler: both sides of log Z, the weights' tail, moments, lost modes."""
 
 from __future__ import annotations
 
@@ -43,30 +43,30 @@ def measure_sampler(
     search: bool = True,
     seed: int = 0,
 ) -> SamplerReport:
-    """Return what draws of a model say of it and of its target exp(-V)/Z.
+    """Return the errors of a model of the target exp(-V)/Z, estimated at draws.
 
         E_q[-V - log q]  <=  log Z  <=  E_p[-V - log q],
 
     the gaps being KL(q | p) and KL(p | q). Between them log Z is estimated by importance
     sampling, and moments of the target by Pareto-smoothed weights.
 
-    Beside k-hat two contradictions make a report unreliable that no figure at the model's draws
-    could show: log Z is known (0, a normalised target) and the estimate is off by more than five
+    Besides k-hat, two contradictions that no figure at the model's draws could show make a report
+    unreliable: log Z is known (0 for a normalised target) and the estimate is off by more than five
     errors; or KL(p | q) = EUBO - log Z exceeds log(S/ESS), of which it is at most the expectation.
 
     Args:
-        target: Known by its potential.
-        draws: Of the model, shape ``(n, d)``.
-        log_q: The model's log-density there, shape ``(n,)``.
-        exact: Draws of the target, shape ``(m, d)``, if there are any, and the model's
-            log-density there.
-        chains: -V - log q where Metropolis chains of the target are, shape ``(c,)``, if there are
-            any.
-        model: log q at any points, so that steps can be asked whether they lead to where it is low.
-        more: Makes so many other draws, and log q there, so that ends of the draws that are no ends
-            of the target are seen.
-        search: Look for modes, and parts beyond the draws, that the model has lost.
-        seed: Of the search.
+        target: A target known by its potential.
+        draws: Draws of the model, shape ``(n, d)``.
+        log_q: The model's log-density at the draws, nats, shape ``(n,)``.
+        exact: Exact draws of the target, shape ``(m, d)``, with the model's log-density there,
+            shape ``(m,)``, if there are any.
+        chains: -V - log q at the ends of Metropolis chains of the target, shape ``(c,)``, if there
+            are any.
+        model: log q at any points, to test whether steps lead to where it is low.
+        more: Function from a number to as many other draws and log q there, to test whether the
+            draws end where the target does not.
+        search: Whether to look for modes, and parts beyond the draws, that the model has lost.
+        seed: Seed of the search.
 
     Raises:
         DataError: There are too few draws, or none with a finite weight.
@@ -111,7 +111,7 @@ def measure_sampler(
 
 
 def _weights(target: Target, draws: Tensor, log_q: Tensor) -> Tensor:
-    """Return log weights, of which some are finite."""
+    """Return log weights, of which at least one is finite."""
     weights = log_weights(target, draws, log_q)
     if len(weights) < 2 or not bool((weights > -math.inf).any()):
         raise DataError(
@@ -124,7 +124,7 @@ def _weights(target: Target, draws: Tensor, log_q: Tensor) -> Tensor:
 def _upper_side(
     target: Target, exact: tuple[Tensor, Tensor] | None
 ) -> tuple[float, float] | tuple[None, None]:
-    """Return EUBO and its standard error, where there are exact draws."""
+    """Return EUBO and its standard error, if there are exact draws."""
     if exact is None:
         return None, None
     ratio = -target.potential(exact[0]).double().cpu() - exact[1].double().cpu()

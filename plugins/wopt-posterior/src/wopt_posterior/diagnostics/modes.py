@@ -1,4 +1,4 @@
-"""Modes: which of the points that a search found are, and how much mass they hold."""
+"""Modes among the points that a search found, and their masses."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Mode:
     """A mode of exp(-V).
 
     Attributes:
-        x: Where, shape ``(d,)``.
-        potential: V there.
-        hessian: Of V there, eigenvalues clamped from below, shape ``(d, d)``.
-        log_mass: log of exp(-V) det(H / 2 pi)^(-1/2), Laplace's approximation.
+        x: The location m, shape ``(d,)``.
+        potential: V at m, nats.
+        hessian: The Hessian H of V at m, eigenvalues clamped from below, shape ``(d, d)``.
+        log_mass: log of exp(-V) det(H / 2 pi)^(-1/2), Laplace's approximation, nats.
     """
 
     x: Tensor
@@ -43,9 +43,9 @@ def hessian(score: Callable[[Tensor], Tensor], x: Tensor, width: Tensor) -> Tens
     """Return the Hessian of V at one point by central differences of the score, ``(d, d)``.
 
     Args:
-        score: -grad V.
-        x: Shape ``(d,)``.
-        width: The scale of each coordinate; a difference spans 2e-4 of it.
+        score: -grad V, from shape ``(n, d)`` to ``(n, d)``.
+        x: The point, shape ``(d,)``.
+        width: The scale of each coordinate, shape ``(d,)``; a difference spans 2e-4 of it.
 
     Example:
         >>> one = torch.ones(2).double()
@@ -67,11 +67,11 @@ def distinct_modes(
     """Return the modes among the ends of climbs, the deepest first.
 
     Args:
-        potential: V.
-        score: -grad V.
-        points: Where climbs ended, shape ``(n, d)``.
-        width: The scale of each coordinate.
-        most: Modes at most.
+        potential: V, from shape ``(n, d)`` to ``(n,)``.
+        score: -grad V, from shape ``(n, d)`` to ``(n, d)``.
+        points: Ends of climbs, shape ``(n, d)``.
+        width: The scale of each coordinate, shape ``(d,)``.
+        most: Number of modes at most.
     """
     values = potential(points)
     usable = torch.isfinite(values) & torch.isfinite(points).all(1)
@@ -94,7 +94,7 @@ def _mode(score: Callable[[Tensor], Tensor], x: Tensor, value: float, width: Ten
     if not bool(torch.isfinite(curvature).all()):
         return None
     eigenvalues, vectors = torch.linalg.eigh(curvature)
-    # along a ridge the curvature is none; the target then reaches as far as its scale at most
+    # The curvature along a ridge is zero; its width is then at most the scale of the target.
     clamped = eigenvalues.clamp_min(0.01 / float(width.max()) ** 2)
     slope = vectors.T @ score(x[None])[0]
     if float((slope.square() / clamped).sum()) > _DECREMENT:

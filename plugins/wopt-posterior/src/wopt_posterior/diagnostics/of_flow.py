@@ -34,23 +34,23 @@ def measure_flow(
     """Measure a push-forward model against its target, by the audited maps.
 
     Exact draws of the target are used where it has them and the maps can be inverted. Moments are
-    in the coordinates of the target's author, modes are looked for in free ones.
+    in the coordinates of the target's author, modes are searched in free ones.
 
     Args:
         flow: The model, in free coordinates.
-        target: The measure that it was carried to.
-        draws: How many of the model, and of the target.
-        seed: Of the draws.
-        steps: Of rejection and resampling, whose result is measured too; 0: none.
-        rate: The share of the draws that each of them rejects.
+        target: The measure to which it was carried.
+        draws: Number of draws of the model, and of the target.
+        seed: Seed of the draws.
+        steps: Steps of rejection and resampling, whose result is measured too; 0: none.
+        rate: The fraction of the draws that each of them rejects.
 
     Raises:
-        CapabilityError: The model is no push-forward, or the target has no potential.
+        CapabilityError: The model is not a push-forward, or the target has no potential.
         DataError: No draw has a finite weight.
     """
     chance = generator(seed, "sampler")
     y, log_q = flow.sample_and_log_prob(draws, generator=chance, audit=True)
-    log_weights_of(flow, target, y[:1], log_q[:1])  # raises where there are none
+    log_weights_of(flow, target, y[:1], log_q[:1])  # raises if there are no weights
     assert target is not None
     model = flow.log_prob if flow.chain.provides(Capability.INVERSE) else None
     samples, exact = None, None
@@ -87,7 +87,7 @@ def _against_truth(
     samples: tuple[Tensor, Tensor] | None,
     seed: int,
 ) -> SamplerReport:
-    """Return a report with errors, where there is a truth, and the target's own figures."""
+    """Return a report with errors, where the truth is known, and the target's own figures."""
     y = y.double().cpu()
     good = y.isfinite().all(1)
     weights = smoothed_importance_weights(log_weights).weights
@@ -101,13 +101,13 @@ def _against_truth(
 def report_within(
     support: Support | None, report: SamplerReport, y: Tensor, log_weights: Tensor
 ) -> SamplerReport:
-    """Return a report with moments and lost modes where a constrained target lives.
+    """Return a report with moments and lost modes in a constrained target's coordinates.
 
     Args:
         support: The bijection from free coordinates; ``None`` changes nothing.
-        report: Of free coordinates.
-        y: The draws in these, shape ``(n, d)``.
-        log_weights: Theirs, shape ``(n,)``.
+        report: The report in free coordinates.
+        y: The draws in free coordinates, shape ``(n, d)``.
+        log_weights: Log weights of the draws, nats, shape ``(n,)``.
     """
     if support is None:
         return report

@@ -1,4 +1,4 @@
-"""What is known of a sampler, as one typed result."""
+"""The measurements of a sampler, as one typed result."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ BLIND = (
     "changes neither. EUBO sees it, where exact draws of the target are there, and so does log Z "
     "where it is known; otherwise only the search for lost modes, which can miss some"
 )
-"""What the diagnostics at the model's draws cannot see."""
+"""The limits of diagnostics at the model's draws, in words."""
 
 
 @dataclasses.dataclass(frozen=True)
 class LostMode(Typed):
-    """A mode of the target that was found and where the model has almost no draws.
+    """A mode of the target near which the model has almost no draws.
 
     Attributes:
-        location: Where, in the target's coordinates.
-        log_density: -V there.
-        share: Its mass over that of all that was found, by Laplace's approximation: an estimate.
-        model_share: The share of the model's draws near it.
+        location: The mode in the target's coordinates.
+        log_density: -V at the mode, nats.
+        share: Its fraction of all mass that was found, by Laplace's approximation: an estimate.
+        model_share: The fraction of the model's draws near it.
     """
 
     location: tuple[Number, ...]
@@ -41,9 +41,9 @@ class ModeWeight(Typed):
 
     Attributes:
         target: The true weight.
-        model: The model's, the mean posterior probability of the component at its draws.
+        model: The model's weight, the mean posterior probability of the component at its draws.
         model_error: Its standard error.
-        weighted: By smoothed importance weights.
+        weighted: The weight by smoothed importance weights.
     """
 
     target: Number
@@ -54,25 +54,26 @@ class ModeWeight(Typed):
 
 @dataclasses.dataclass(frozen=True)
 class SamplerReport(Typed):
-    """Two sides of log Z, and what can be said of the target by importance weights.
+    """Two sides of log Z, and estimates of the target's moments by importance weights.
 
     Attributes:
         elbo, elbo_error: E_q[-V - log q], at most log Z, and its standard error.
         eubo, eubo_error: E_p[-V - log q], at least log Z; ``None`` without exact draws of p.
-        log_z, log_z_error: By importance sampling, with its standard error: by the delta method,
-            and what a standard error of k-hat makes of the tail.
+        log_z, log_z_error: log Z by importance sampling, with its standard error: that of the delta
+            method, and the effect of a standard error of k-hat.
         ess: Effective sample size of the raw weights, (sum w)^2 / sum w^2.
-        k_hat, k_hat_threshold: Pareto's shape of the weights, and the largest that is trusted.
+        k_hat, k_hat_threshold: Pareto's shape of the weights, and its largest reliable value.
         reliable: Whether k-hat is below the threshold by more than its own standard error, and
-            nothing else speaks against it.
-        doubts: What does, in words; empty if reliable.
-        means, means_error, sds, sds_error: Of the target, by smoothed importance weights.
-        mode_weights: Of a target with known components.
-        lost_modes: Suspected ones; empty if none was found, ``None`` if none was looked for.
-        draws: S.
+            there is no other warning.
+        doubts: Warnings, in words; empty if reliable.
+        means, means_error, sds, sds_error: Moments of the target by coordinate, with standard
+            errors, by smoothed importance weights.
+        mode_weights: Weights of the modes of a target with known components.
+        lost_modes: Suspected lost modes; empty if none was found, ``None`` without a search.
+        draws: S, the number of draws.
         truth: Errors, where log Z, exact draws or the modes' weights are known.
-        corrected: The model after rejection and resampling, if that was asked for.
-        figures: Of the target's own: accuracy, errors against reference draws, ...
+        corrected: The model after rejection and resampling, if that was requested.
+        figures: The target's own figures: accuracy, errors against reference draws, ...
 
     Example:
         >>> found = SamplerReport(-0.5, None, 0.0, 0.02, 900.0, 0.2, 0.7, True, (), (0.0,), (0.1,),
@@ -105,11 +106,11 @@ class SamplerReport(Typed):
 
     @property
     def k_hat_text(self) -> str:
-        """k-hat in words; a file holds no infinity, so that is read back as NaN."""
+        """k-hat in words; a file cannot hold infinity, which is read back as NaN."""
         return f"{self.k_hat:.2g}" if math.isfinite(self.k_hat) else "infinite"
 
     def text(self) -> str:
-        """Return one sentence with the numbers; what speaks against them comes first."""
+        """Return one sentence with the numbers; warnings come first."""
         eubo = "" if self.eubo is None else f", EUBO {self.eubo:.3g} (at least log Z)"
         against = "at most" if self.k_hat <= self.k_hat_threshold else "above"
         numbers = (

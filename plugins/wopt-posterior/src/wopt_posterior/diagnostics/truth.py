@@ -1,4 +1,4 @@
-"""A sampler set beside what is known of its target: log Z, exact draws, weights of modes."""
+"""Errors of a sampler where its target is known: log Z, exact draws, weights of modes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from wopt.typed import Number, Typed
 __all__ = ["Corrected", "SamplerTruth", "corrected", "known_log_z", "mode_error", "truth_of"]
 
 _PILOTS = 1000
-"""The least number of draws by which rejection is fitted."""
+"""Least number of draws to which rejection is fitted."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,15 +27,15 @@ class Corrected(Typed):
     """A sampler after steps of rejection and resampling.
 
     Attributes:
-        steps: How many, each of which rejects ``rate`` of the draws.
-        rate: See above.
-        proposals: Draws of the model that one takes, on average.
-        draws: How many were made.
+        steps: Number of steps, each of which rejects ``rate`` of the draws.
+        rate: Fraction of the draws that a step rejects.
+        proposals: Draws of the model that one accepted draw takes, on average.
+        draws: Number of draws.
         elbo, elbo_error: E[-V - log p_K], at most log Z but for the error of E alpha, with its
-            standard error: that of the mean, and that of log Z by the draws that E alpha is from,
-            which it tends to as p_K tends to the target.
+            standard error: that of the mean, and that of log Z by the draws of E alpha, which it
+            tends to as p_K tends to the target.
         log_z_error: |ELBO - log Z|, where log Z is known.
-        energy_distance: To exact draws of the target, where there are any.
+        energy_distance: Energy distance to exact draws of the target, where there are any.
         mode_error: The largest error of a mode's weight, where they are known.
     """
 
@@ -52,18 +52,18 @@ class Corrected(Typed):
 
 @dataclasses.dataclass(frozen=True)
 class SamplerTruth(Typed):
-    """Errors of a sampler where the truth is known; what is not known is ``None``.
+    """Errors of a sampler where the truth is known; ``None`` for unknown ones.
 
     Attributes:
         log_z: log Z.
         log_z_error: |log Z by importance sampling - log Z|.
-        elbo_error: |ELBO - log Z|, which some call the error of log Z without correction.
+        elbo_error: |ELBO - log Z|, also called the error of log Z without correction.
         energy_distance: Between draws of the model and exact ones, of ``draws`` each.
-        energy_distance_weighted: The same after drawing again by smoothed importance weights.
+        energy_distance_weighted: To exact draws, after resampling by smoothed importance weights.
         energy_distance_exact: Between exact draws: that of a perfect sampler.
         mode_error: The largest error of a mode's weight, among the model's draws.
-        mode_error_weighted: The same by smoothed importance weights.
-        draws: How many of either.
+        mode_error_weighted: The largest error of a mode's weight, by smoothed importance weights.
+        draws: Number of draws of each kind.
     """
 
     log_z: float | None
@@ -95,11 +95,11 @@ def truth_of(
 
     Args:
         target: The target.
-        draws: Of the model, in the target's coordinates, shape ``(n, d)``, finite.
-        weights: Of the draws, for the target, summing to one.
-        estimates: log Z by importance sampling, and ELBO.
-        exact: Two samples of the target, if it can be sampled.
-        seed: Of the draws by weights.
+        draws: Draws of the model, in the target's coordinates, shape ``(n, d)``, finite.
+        weights: Importance weights of the draws, shape ``(n,)``, which sum to one.
+        estimates: log Z by importance sampling, and ELBO, nats.
+        exact: Two samples of the target, shape ``(m, d)`` each, if it can be sampled.
+        seed: Seed of the draws by weights.
     """
     log_z, modes = known_log_z(target), target.components(draws[:1])
     if log_z is None and exact is None and modes is None:
@@ -126,7 +126,7 @@ def truth_of(
 
 
 def mode_error(target: Target, draws: Tensor, weights: Tensor | None) -> float | None:
-    """Return the largest error of a mode's weight at draws; ``None`` where none is known."""
+    """Return the largest error of a mode's weight at draws ``(n, d)``, or ``None`` if unknown."""
     found = target.components(draws)
     if found is None:
         return None
@@ -145,16 +145,17 @@ def corrected(
     rate: float,
     chance: torch.Generator,
 ) -> Corrected | None:
-    """Return what rejection makes of a sampler; ``None`` with too few draws to fit it.
+    """Return the errors of a sampler after rejection; ``None`` with too few draws to fit it.
 
     Args:
         target: The target.
-        draw: Draws the model.
-        log_w: log w at independent draws, by which the steps are fitted; as many are drawn.
-        exact: A sample of the target, if it can be sampled.
-        steps: How many.
-        rate: The share of the draws that each rejects.
-        chance: Decides which.
+        draw: Function that draws from the model.
+        log_w: log w at independent draws, to which the steps are fitted, shape ``(n,)``; as many
+            draws are made.
+        exact: A sample of the target, shape ``(m, d)``, if it can be sampled.
+        steps: Number of steps.
+        rate: The fraction of the draws that each step rejects.
+        chance: Generator of the decisions.
     """
     if len(log_w) < _PILOTS or not bool(log_w.isfinite().any()):
         return None

@@ -1,4 +1,4 @@
-"""Whether a target has modes apart, as few chains tell before a sampler is planned."""
+"""A check for separated modes of a target by a few chains, before a sampler is planned."""
 
 from __future__ import annotations
 
@@ -16,28 +16,27 @@ from wopt.train.problem import Problem
 __all__ = ["ANNEALING", "POINTS", "density_seconds", "modes_apart"]
 
 ANNEALING, POINTS = 1000, 500
-"""Densities with gradients a chain that annealing and rounds take, 300 to 1,500 measured; points of
-a timed evaluation."""
+"""Density evaluations with gradient per chain for annealing and rounds, a typical number; points
+of a timed evaluation."""
 
 _FEW = 4
-"""Timed evaluations."""
+"""Number of timed evaluations."""
 
 _CHAINS, _SHARE = (200, 100), 0.1
-"""How many chains look for modes, and the share of a budget that they take at most. Of 31 laws and
-posteriors (docs/posteriors.md) 200 told six that have modes apart (9 % or more of them outside the
-largest part), missed one in twenty dimensions, and told no other (0)."""
+"""Numbers of chains that look for modes, and the fraction of a budget that they take at most; see
+docs/posteriors.md."""
 
 _COLUMNS = 24
-"""Beyond which nobody looks: a thousand chains are then too few to be all that a map is trained on.
-Sixteen wells, d = 32, budget 60: an ELBO 27 off, by draws and chains together 4.6."""
+"""Number of columns beyond which modes are not looked for: a thousand chains are then too few to
+train a map on alone."""
 
 
 def density_seconds(target: Target, x: Tensor) -> float:
-    """Return the CPU seconds of the density with its gradient at 500 points.
+    """Return the CPU seconds of one evaluation of the density with its gradient at 500 points.
 
     Args:
-        target: Known by its potential.
-        x: Where it is evaluated, at 500 of them at most.
+        target: A target known by its potential.
+        x: Points of the evaluation, shape ``(n, d)``; the first 500 are used.
     """
     density, laps = density_of(target), []
     for _ in range(_FEW):
@@ -48,12 +47,12 @@ def density_seconds(target: Target, x: Tensor) -> float:
 
 
 def modes_apart(problem: Problem, train: Particles, budget: float) -> float:
-    """Return the share of chains outside the target's largest mode; 0 where nobody looks.
+    """Return the fraction of chains outside the target's largest mode.
 
-    That is where chains cannot be paid, or there are too many columns.
+    It is 0 where the budget does not pay for chains, or there are too many columns.
 
     Args:
-        problem: Whose target is known by its potential.
+        problem: A problem whose target is known by its potential.
         train: The particles at the start.
         budget: CPU seconds of the whole run.
     """

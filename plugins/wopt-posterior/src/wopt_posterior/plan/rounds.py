@@ -1,4 +1,4 @@
-"""How long a sampler is trained: by the speed class of this machine, in rounds that double."""
+"""The length of a sampler's training, in rounds that double, from the machine's speed class."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ from wopt_posterior.plan.modes import ANNEALING, POINTS, density_seconds
 __all__ = ["Cost", "cost_of", "fixed", "in_rounds"]
 
 _FEW = 4
-"""Timed iterations of what takes longer."""
+"""Number of timed iterations with chains, which take longer."""
 
 _ENDS = 0.9
-"""Share of a budget that is planned with: the rest pays for timing, guard and weights."""
+"""Fraction of a budget that is planned: the rest pays for timing, guard and weights."""
 
 _SHARE = 1 / 3
-"""Of a budget, for the Gaussian at most."""
+"""Fraction of a budget for the Gaussian at most."""
 
 _EVALUATIONS = 250
-"""That a Gaussian takes as a rule: 70 to 110 on eight schools, arK and kidscore_momiq."""
+"""Number of loss evaluations that a Gaussian takes, a cautious estimate."""
 
 _LEAST, _MOST = 300, 8000
-"""Iterations of the first round at least, and of all rounds at most."""
+"""Number of iterations of the first round at least, and of all rounds at most."""
 
 _CHAINS, _OF_CHAINS = (1000, 500, 250), 0.1
-"""How many chains, and which share of a budget they take at most."""
+"""Numbers of chains, and the fraction of a budget that they take at most."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """CPU seconds on this machine, each the middle of its class, :func:`.speed.speed_class`.
+    """CPU seconds on this machine, each rounded to its class (:func:`.speed.speed_class`).
 
     Attributes:
-        evaluation: Of the loss of an affine map with its gradient.
-        iteration: Of the second step's training, by chains alone where it is.
-        with_chains: Of an iteration that is trained towards chains too.
-        density: Of the target's density with its gradient at 500 points.
+        evaluation: One evaluation of the loss of an affine map with its gradient.
+        iteration: One training iteration of the second step, by chains alone if it uses no draws.
+        with_chains: One iteration that also trains towards chains.
+        density: One evaluation of the target's density with its gradient at 500 points.
     """
 
     evaluation: float
@@ -59,13 +59,13 @@ def cost_of(problem: Problem, train: Particles, valid: Particles) -> Cost:
     """Measure the Gaussian of the first step and the map of the second, briefly.
 
     Args:
-        problem: Made from a plan that is not timed yet.
+        problem: A problem made from a plan that is not timed yet.
         train: The particles at the start.
-        valid: The held-out ones.
+        valid: The held-out particles.
     """
     stage = Stage(problem, 0, 0, 0, first_of(problem, train), first_of(problem, valid))
     evaluation = 0.0
-    for _ in range(2):  # the first pays for what is done once
+    for _ in range(2):  # the first pass pays for what is done once
         now = time.process_time()
         _, report = _brief(stage, 0, 2).train(None)
         evaluation = (time.process_time() - now) / max(1, report.iterations)
@@ -79,13 +79,13 @@ def cost_of(problem: Problem, train: Particles, valid: Particles) -> Cost:
             needed=True, alone=problem.solver.of_step(1).towards == "chains",
         )  # fmt: skip
         iteration, both = _with_chains(stage, forward)
-    # Drawing anew and carrying by the first map is a tenth of an iteration.
+    # A fresh draw, carried by the first map, costs about a tenth of an iteration.
     times = evaluation, 1.1 * iteration, both + 0.1 * iteration, density
     return Cost(*(speed_class(seconds) for seconds in times))
 
 
 def _with_chains(stage: Stage, forward: Forward) -> tuple[float, float]:
-    """Return what an iteration takes without chains, and with: the same if chains are all."""
+    """Return the CPU seconds of an iteration without and with chains: equal if chains are all."""
     brief = _brief(stage, 1, Clock.warm + _FEW)
     both = _lap(dataclasses.replace(brief, forward=forward))
     if not forward.alone:
@@ -96,7 +96,7 @@ def _with_chains(stage: Stage, forward: Forward) -> tuple[float, float]:
 
 
 def _lap(stage: Stage) -> float:
-    """Return what an iteration takes, by the quicker ones: others were disturbed."""
+    """Return the lower quartile of an iteration's CPU seconds, which disturbances leave alone."""
     clock = Clock()
     dataclasses.replace(stage, listener=clock).train(None)
     laps = sorted(clock.laps)
@@ -104,7 +104,7 @@ def _lap(stage: Stage) -> float:
 
 
 def _brief(stage: Stage, step: int, iterations: int) -> Stage:
-    """Return the stage of a step, of few iterations, at the same particles."""
+    """Return the stage of a step, with few iterations, at the same particles."""
     options = {"iterations": iterations, "weights": None, "patience": None, "chains": 0}
     solver = InnerSolver(**{**stage.problem.solver.of_step(step).options, **options})
     problem = dataclasses.replace(stage.problem, solver=solver)
@@ -114,16 +114,17 @@ def _brief(stage: Stage, step: int, iterations: int) -> Stage:
 def in_rounds(chosen: Plan, cost: Cost) -> Plan:
     """Return the plan with the iterations that its budget allows, in rounds that double.
 
-    A round that leaves weights uneven, or where chains see more than draws, is followed by one of
-    twice the length, from where it ended; n iterations are k rounds of n/(2^k - 1), twice that,
+    A round after which weights are uneven, or chains find more than draws, is followed by one of
+    twice the length that continues it; n iterations are k rounds of n/(2^k - 1), twice that,
     ..., the first of 300 or more. All numbers are functions of the budget and of speed classes.
 
     Args:
         chosen: The plan.
-        cost: Measured.
+        cost: The measured cost.
 
     Example:
-        >>> from wopt.plan import Facts, plan_of_posterior
+        >>> from wopt.plan import Facts
+        >>> from wopt_posterior.plan.rules import plan_of_posterior
         >>> facts = Facts(rows=500, held_out=4000, columns=10, kind="posterior")
         >>> chosen = plan_of_posterior(facts)
         >>> solver = in_rounds(chosen, Cost(0.01, 0.02, 0.06, 0.002)).table["solver"]
@@ -158,20 +159,17 @@ def in_rounds(chosen: Plan, cost: Cost) -> Plan:
 
 
 def _without_chains(chosen: Plan) -> Plan:
-    """Return the plan with a map that is quick to draw from, since draws are all it is trained on.
-
-    One of its iterations takes about as long as one by chains of the map that was timed.
-    """
+    """Return the plan with a map that is quick to draw from, for training on draws alone."""
     blocks = [{k: v for k, v in block.items() if k != "sees"} for block in chosen.table["blocks"]]
     return dataclasses.replace(chosen, table={**chosen.table, "blocks": blocks})
 
 
 def fixed(chosen: Plan, iterations: int) -> Plan:
-    """Return the plan with one round of iterations that were given.
+    """Return the plan with one round of a given number of iterations.
 
     Args:
         chosen: The plan.
-        iterations: Of the map after the Gaussian.
+        iterations: Number of iterations of the map after the Gaussian.
     """
     drop = ("weights", "rounds", "grow", "check_every", "iterations")
     solver = {k: v for k, v in chosen.table["solver"].items() if k not in drop}

@@ -1,6 +1,6 @@
-"""The rules for posteriors: a start of known density, carried to a target known by its potential.
+"""The rules for posteriors: a start of known density is carried to a target known by its potential.
 
-Figures are from tests/benchmarks/posteriors.py and docs/posteriors.md: one thread, seed 0.
+Figures are explained in docs/posteriors.md: one thread, seed 0.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from wopt.plan.rule import Rule
 __all__ = ["FREE", "POSTERIOR", "plan_of_posterior"]
 
 FREE = 1e12
-"""h of a step that pays nothing for transport, whatever the units of the target."""
+"""h of a step whose transport costs nothing, whatever the units of the target."""
 
 _MAP = {"name": "autoregressive", "hidden": [64, 64], "transforms": 3, "whiten": True}
 
 _AFFINE = {"name": "affine", "symmetric": True}
 
 _PARTS = 0.03
-"""Share of chains outside the largest mode above which a target has modes."""
+"""Fraction of chains outside the largest mode above which a target counts as multimodal."""
 
 
 def _start(facts: Facts) -> dict[str, Any]:
@@ -91,14 +91,14 @@ POSTERIOR: tuple[Rule, ...] = (
         lambda facts: facts.apart > _PARTS,
     ),
 )
-"""In the order in which they are asked."""
+"""The rules for posteriors, in the order in which they apply."""
 
 
 def plan_of_posterior(facts: Facts) -> Plan:
-    """Return what these rules choose; :mod:`wopt_posterior.plan.rounds` says for how long.
+    """Return the plan for a posterior; :mod:`wopt_posterior.plan.rounds` sets its iterations.
 
     Args:
-        facts: Of kind ``"posterior"``.
+        facts: Facts of kind ``"posterior"``.
 
     Example:
         >>> plan = plan_of_posterior(Facts(rows=500, held_out=4000, columns=10, kind="posterior"))

@@ -60,7 +60,7 @@ def planned(config: RunConfig, table: Mapping[str, Any], where: str = "") -> Pre
 
 
 def planned_sampler(config: RunConfig, table: Mapping[str, Any], where: str = "") -> Prepared:
-    """Return a run with the stages that :func:`wopt.plan.plan_of_posterior` chooses.
+    """Return a run with the stages that :func:`.plan_of_posterior` chooses.
 
     An evaluation of the density and an iteration of the map are timed on this machine, and their
     numbers fit the budget; with ``solver.iterations`` the same seed gives the same run anywhere.
