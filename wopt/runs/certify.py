@@ -33,6 +33,7 @@ from wopt.runs.precise import audited
 from wopt.runs.prepare import Prepared, prepare
 from wopt.runs.rival import rival_of
 from wopt.runs.sampler import with_sampler
+from wopt.runs.threads import training_threads
 from wopt.runs.two_sample import can_be_compared, compare_samples
 from wopt.store.checkpoint import load_state
 from wopt.store.directory import RunDirectory
@@ -83,9 +84,10 @@ def certify_run(
         prepared, state = audited(prepared, state)
         lower = None if against is None else rival_of(prepared, state.blocks, against)
         recorded = _recorded(directory) if again else None
-        certificate = certify(
-            prepared, state, listener, lower=lower, seconds=seconds, recorded=recorded
-        )
+        with training_threads(config):
+            certificate = certify(
+                prepared, state, listener, lower=lower, seconds=seconds, recorded=recorded
+            )
         certificate = with_sampler(certificate, directory)
         if changed is not None:
             listener.warn(changed)

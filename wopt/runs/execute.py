@@ -40,6 +40,7 @@ from wopt.runs.populations import judged
 from wopt.runs.precise import audited
 from wopt.runs.prepare import Prepared, conditions_of, particles_of, prepare
 from wopt.runs.sampler import with_sampler
+from wopt.runs.threads import training_threads, with_threads
 from wopt.runs.told import permitted, with_tracker
 from wopt.runs.two_sample import is_truth
 from wopt.runs.versions import versions
@@ -95,6 +96,7 @@ def begin(
         UserError: The configuration, data or parts cannot be used; nothing is written then.
     """
     began = time.perf_counter(), time.process_time()
+    prepared = with_threads(prepared)
     config = prepared.config
     model = "push_forward" if prepared.pushes else "pull_back"
     check_exact(prepared)
@@ -254,7 +256,7 @@ class _Execution:
                 go_on=_GO_ON.format(self.directory.path),
                 save=lambda state: self._save(evolution, state),
             )
-        with alone():
+        with alone(), training_threads(self.config):
             return self._measured(ended, earlier, _compared(evolution, ended.state))
 
     def _measured(

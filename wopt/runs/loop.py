@@ -20,6 +20,7 @@ from wopt.parallel.launch import told_by_first
 from wopt.precision import training_in
 from wopt.runs.challenge import Challenge, can_be_challenged
 from wopt.runs.prepare import Prepared
+from wopt.runs.threads import training_threads
 from wopt.statistics import mean_and_error
 from wopt.train.compiled import compiling
 from wopt.train.iterate import iterate
@@ -84,6 +85,8 @@ def make_steps(
     listener.begin(_beginning(prepared, state))
     if prepared.config.plan is not None and not state.records:
         listener.phase(prepared.config.plan.told)
+    if prepared.threads and not state.records:
+        listener.phase(prepared.threads)
     far = None if prepared.dataset is None else far_from_unit(prepared.dataset)
     if far is not None and not state.records and prepared.config.source.role == "data":
         listener.warn(far)
@@ -92,7 +95,8 @@ def make_steps(
     lower: LowerSide | None = None
     try:
         told = prepared.config.run
-        with training_in(told.precision), compiling(told.compile):
+        threads = training_threads(prepared.config)
+        with threads, training_in(told.precision), compiling(told.compile):
             for made in _steps(prepared, state, listener):
                 if save is not None:
                     save(made.state)

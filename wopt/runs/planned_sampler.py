@@ -13,6 +13,7 @@ from wopt.plan import apply, cost_of, facts_of, fixed, in_rounds, plan_of_poster
 from wopt.plan.modes import modes_apart
 from wopt.plan.planning import Planning
 from wopt.runs.prepare import Prepared, prepare
+from wopt.runs.threads import like, training_threads, with_threads
 from wopt.seeds import derive
 
 __all__ = ["is_posterior", "planned_sampler", "wants_plan"]
@@ -78,10 +79,14 @@ def planned_sampler(config: RunConfig, table: Mapping[str, Any], where: str = ""
     if parts:
         chosen = plan_of_posterior(dataclasses.replace(facts, apart=parts))
         prepared = prepare(validate(apply(chosen, table), where), dataset)
+    prepared = with_threads(prepared)
     solver = table.get("solver")
     if isinstance(solver, Mapping) and "iterations" in solver:
         chosen = fixed(chosen, solver["iterations"])
     elif not isinstance(solver, Component):
-        chosen = in_rounds(chosen, cost_of(prepared.problem, prepared.train, prepared.valid))
+        with training_threads(prepared.config):
+            cost = cost_of(prepared.problem, prepared.train, prepared.valid)
+        chosen = in_rounds(chosen, cost)
     planned = Planning(budget=facts.budget, told=chosen.told)
-    return prepare(validate({**apply(chosen, table), "plan": planned}, where), dataset)
+    table = {**apply(chosen, table), "plan": planned}
+    return like(prepared, prepare(validate(table, where), dataset))

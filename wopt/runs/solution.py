@@ -20,6 +20,7 @@ from wopt.particles import Particles
 from wopt.runs.loop import make_steps
 from wopt.runs.notebook import steps_table
 from wopt.runs.prepare import Prepared
+from wopt.runs.threads import training_threads, with_threads
 from wopt.runs.told import ListenerLike, listener_of, with_tracker
 from wopt.store.result import RunResult
 from wopt.train.problem import Problem, State
@@ -190,17 +191,19 @@ class Solution:
         prepared, state = audited(self.prepared, self.state)
         if particles is not None and prepared is not self.prepared:
             particles = doubled(particles)
-        return certify(
-            prepared,
-            state,
-            particles=particles,
-            options=options,
-            lower=self.lower,
-        )
+        with training_threads(prepared.config):
+            return certify(
+                prepared,
+                state,
+                particles=particles,
+                options=options,
+                lower=self.lower,
+            )
 
 
 def advance(prepared: Prepared, state: State, listener: ListenerLike = None) -> Solution:
     """Make steps until a stop rule is met, a step is rejected for good, or an interrupt."""
+    prepared = with_threads(prepared)
     told = with_tracker(listener_of(listener), prepared.config.tracker)
     ended = make_steps(prepared, state, told, go_on="`solution.resume()` goes on")
     told.end(
