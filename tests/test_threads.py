@@ -14,6 +14,7 @@ from wopt.config.model import validate
 from wopt.interfaces.listener import Listener
 from wopt.runs import threads
 from wopt.runs.execute import resume, run
+from wopt.runs.planned import prepared_run
 from wopt.runs.prepare import prepare
 from wopt.runs.threads import Lap, best_of, laps_of, with_threads
 from wopt.store.directory import RunDirectory
@@ -213,11 +214,8 @@ def test_plans_are_timed_with_the_number(tiny, monkeypatch, default):
         "wopt.runs.planned.choose",
         lambda plans, ready, listener: seen.append(torch.get_num_threads()) or plans[0],
     )
-    prepared = wopt.fit(
-        torch.randn(300, 2, generator=torch.Generator().manual_seed(0)).exp(),
-        budget=5, stop=None, solver=None, listener=False, seed=1,
-        certify={"enabled": False}, guard={"retries": 0},
-    ).prepared  # fmt: skip
+    planned = {"source": tiny["source"], "plan": {"budget": 5}}
+    prepared = prepared_run(planned)
     assert seen == [1]
     assert prepared.config.run.threads == 1
 

@@ -65,9 +65,9 @@ def best_of(laps: Mapping[int, Lap]) -> int:
         laps: What an iteration takes, by the number of threads.
 
     Example:
-        >>> best_of({1: Lap(7.2, 7.2), 2: Lap(6.5, 12.9)})
+        >>> best_of({1: Lap(1.0, 1.0), 2: Lap(0.9, 1.8)})
         1
-        >>> best_of({1: Lap(195, 186), 2: Lap(100, 199)})
+        >>> best_of({1: Lap(1.0, 1.0), 2: Lap(0.6, 1.2)})
         2
     """
     return min(laps, key=lambda number: laps[number].cost)
@@ -107,7 +107,18 @@ def _of_threads(prepared: Prepared, number: int, told: str) -> Prepared:
 
 @contextlib.contextmanager
 def training_threads(config: RunConfig) -> Iterator[None]:
-    """Compute with the threads that a run has recorded inside; several processes keep theirs."""
+    """Compute with the threads that a run has recorded inside; several processes keep theirs.
+
+    Args:
+        config: Of the run.
+
+    Example:
+        >>> from wopt.config.model import validate
+        >>> table = {"source": {"name": "toy", "shape": "moons"}, "run": {"threads": 3}}
+        >>> with training_threads(validate(table)):
+        ...     torch.get_num_threads()
+        3
+    """
     number, before = config.run.threads, torch.get_num_threads()
     if number in (None, before) or _shared(config):
         yield
