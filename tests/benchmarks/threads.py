@@ -18,7 +18,7 @@ import time
 
 from bench import table
 
-WAYS = ("torch's threads", "torch's threads, passive", "the choice")
+WAYS = ("the choice", "torch's threads, passive", "torch's threads")
 _OF_OPENMP = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OMP_WAIT_POLICY")
 
 CHILD = """
@@ -48,8 +48,8 @@ def begun(way: str, about: dict[str, int]) -> subprocess.Popen[str]:
     """Return a process that is ready to train in one of the ways."""
     environment = {key: value for key, value in os.environ.items() if key not in _OF_OPENMP}
     # OpenMP reads how its threads wait when torch is imported: before wopt says it, or after.
-    first = "torch" if way == WAYS[0] else "wopt"
-    text, told = CHILD.format(first=first), json.dumps(about | {"chosen": way == WAYS[2]})
+    first = "torch" if way == WAYS[2] else "wopt"
+    text, told = CHILD.format(first=first), json.dumps(about | {"chosen": way == WAYS[0]})
     process = subprocess.Popen(
         [sys.executable, "-c", text, told],
         env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
@@ -81,14 +81,16 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=number)
     options = vars(parser.parse_args())
     several = options.pop("at_once")
-    found = {(count, way): measured(way, options, count) for count in (1, several) for way in WAYS}
-    wall, cpu, _ = found[1, WAYS[2]]
-    rows = [
-        (count, way, numbers, w, c, w / wall, c / cpu)
-        for (count, way), (w, c, numbers) in found.items()
-    ]
+    print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}", flush=True)
+    rows: list[tuple[object, ...]] = []
+    alone: tuple[float, float] | None = None
+    for count in (1, several):
+        for way in WAYS:
+            wall, cpu, numbers = measured(way, options, count)
+            alone = alone or (wall, cpu)
+            rows.append((count, way, numbers, wall, cpu, wall / alone[0], cpu / alone[1]))
+            print(*rows[-1], sep=", ", file=sys.stderr, flush=True)
     head = ("runs at once", "threads", "number", "wall s", "CPU s a run", "wall ratio", "CPU ratio")
-    print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}\n")
     print(table(head, rows))
 
 
