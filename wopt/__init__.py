@@ -5,9 +5,14 @@ Names are imported when first used, so that ``import wopt``, as in plugins' hook
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from wopt.lazy import exports
+
+# OpenMP's threads otherwise spin while they wait for one that has no processor. OpenMP reads this
+# once, when torch is imported, and no module of wopt imports torch before this one is executed.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 _PLACES = {
     "AffineTransform": "wopt.data.transform",

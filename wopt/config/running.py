@@ -58,6 +58,16 @@ class Running(Component):
         ),
         AfterValidator(_power_of_two),
     ] = None
+    threads: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            description="threads that train on the CPU, where one process makes the run and "
+            "`shards` is not set; by default the number that the user has set (OMP_NUM_THREADS), "
+            "else the one that is found at the start by measuring; the run directory records it, "
+            "and a resumed run uses it again",
+        ),
+    ] = None
     memory: Annotated[
         str | None,
         Field(

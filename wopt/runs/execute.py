@@ -35,6 +35,7 @@ from wopt.runs.losses import LossLog
 from wopt.runs.measured import Measured, automatic
 from wopt.runs.precise import audited
 from wopt.runs.prepare import Prepared, conditions_of, particles_of, prepare
+from wopt.runs.threads import training_threads, with_threads
 from wopt.runs.told import permitted, with_tracker
 from wopt.runs.versions import versions
 from wopt.seeds import derive, generator
@@ -90,6 +91,7 @@ def begin(
         UserError: The configuration, data or parts cannot be used; nothing is written then.
     """
     began = time.perf_counter(), time.process_time()
+    prepared = with_threads(prepared)
     config = prepared.config
     model = "push_forward" if prepared.pushes else "pull_back"
     for measurement in automatic(config):
@@ -248,7 +250,7 @@ class _Execution:
                 go_on=_GO_ON.format(self.directory.path),
                 save=lambda state: self._save(watches, state),
             )
-        with alone():
+        with alone(), training_threads(self.config):
             seen: dict[str, Any] = {}
             for watch in watches:
                 seen |= watch.end(ended.state)

@@ -18,6 +18,7 @@ from wopt.interfaces.measurement import Budget, FinishedRun
 from wopt.parallel.launch import told_by_first
 from wopt.precision import training_in
 from wopt.runs.prepare import Prepared
+from wopt.runs.threads import training_threads
 from wopt.statistics import mean_and_error
 from wopt.train.claims import FalseClaim, false_claims
 from wopt.train.compiled import compiling
@@ -83,6 +84,8 @@ def make_steps(
     listener.begin(_beginning(prepared, state))
     if prepared.config.plan is not None and not state.records:
         listener.phase(prepared.config.plan.told)
+    if prepared.threads and not state.records:
+        listener.phase(prepared.threads)
     far = None if prepared.dataset is None else far_from_unit(prepared.dataset)
     if far is not None and not state.records and prepared.config.source.role == "data":
         listener.warn(far)
@@ -91,7 +94,8 @@ def make_steps(
     lower: Any = None
     try:
         told = prepared.config.run
-        with training_in(told.precision), compiling(told.compile):
+        threads = training_threads(prepared.config)
+        with threads, training_in(told.precision), compiling(told.compile):
             for made in _steps(prepared, state, listener):
                 if save is not None:
                     save(made.state)

@@ -33,6 +33,7 @@ from wopt.plan.facts import BUDGET
 from wopt.plan.planning import Planning
 from wopt.runs.memory import Rows
 from wopt.runs.prepare import Prepared, prepare
+from wopt.runs.threads import like, training_threads, with_threads
 from wopt.seeds import derive
 from wopt.train.problem import Problem
 
@@ -88,15 +89,17 @@ def prepared_run(
         return prepared.problem, prepared.train, prepared.valid
 
     plans = alternatives(facts)
-    if _open(given) and len(plans) > 1:
-        best = choose(plans, ready, listener)
-    elif _has(given.get("solver"), "iterations"):
-        best = plans[0]
-    else:
-        problem, train, valid = ready(plans[0])
-        best = timed(plans[0], measure(problem, train, valid), problem.stop.steps or 4)
+    first = with_threads(made(apply(plans[0], given)))
+    with training_threads(first.config):
+        if _open(given) and len(plans) > 1:
+            best = choose(plans, ready, listener)
+        elif _has(given.get("solver"), "iterations"):
+            best = plans[0]
+        else:
+            problem, train, valid = ready(plans[0])
+            best = timed(plans[0], measure(problem, train, valid), problem.stop.steps or 4)
     planned = Planning(budget=best.facts.budget, told=best.told)
-    return made({**apply(best, given), "plan": planned})
+    return like(first, made({**apply(best, given), "plan": planned}))
 
 
 def _open(given: Mapping[str, Any]) -> bool:

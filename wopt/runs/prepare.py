@@ -54,6 +54,7 @@ class Prepared:
             back to the data.
         names: Names of the columns.
         loaded: The data as the source loaded them, before rows to judge by were chosen.
+        threads: What was measured to choose ``config.run.threads``, in words.
     """
 
     config: RunConfig
@@ -65,6 +66,7 @@ class Prepared:
     pushes: bool
     names: tuple[str, ...]
     loaded: Dataset | None = None
+    threads: str = ""
 
     def __repr__(self) -> str:
         objective, scheme = (name_of(c) for c in (self.problem.objective, self.problem.scheme))

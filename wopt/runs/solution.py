@@ -20,6 +20,7 @@ from wopt.particles import Particles
 from wopt.runs.loop import make_steps
 from wopt.runs.notebook import steps_table
 from wopt.runs.prepare import Prepared
+from wopt.runs.threads import training_threads, with_threads
 from wopt.runs.told import ListenerLike, listener_of, with_tracker
 from wopt.store.result import RunResult
 from wopt.train.problem import Problem, State
@@ -191,11 +192,13 @@ class Solution:
             particles = doubled(particles)
         chosen = prepared.config.certify or build("measurement", "certificate")
         run = FinishedRun(prepared, state, particles=particles, lower=self.lower)
-        return chosen.with_options(**options).measure(run)
+        with training_threads(prepared.config):
+            return chosen.with_options(**options).measure(run)
 
 
 def advance(prepared: Prepared, state: State, listener: ListenerLike = None) -> Solution:
     """Make steps until a stop rule, a final rejection or an interrupt ends them."""
+    prepared = with_threads(prepared)
     told = with_tracker(listener_of(listener), prepared.config.tracker)
     ended = make_steps(prepared, state, told, go_on="`solution.resume()` goes on")
     told.end(

@@ -21,6 +21,7 @@ from wopt.particles import Particles
 from wopt.runs.fingerprint import check_data
 from wopt.runs.precise import audited
 from wopt.runs.prepare import Prepared, prepare
+from wopt.runs.threads import training_threads
 from wopt.store.checkpoint import load_state
 from wopt.store.directory import RunDirectory
 from wopt.store.documents import read_document
@@ -84,9 +85,10 @@ def certify_run(
         prepared, state = audited(prepared, state)
         lower = None if against is None else rival_of(prepared, state.blocks, against)
         recorded = _recorded(directory) if again else None
-        certificate = certify(
-            prepared, state, listener, lower=lower, seconds=seconds, recorded=recorded
-        )
+        with training_threads(config):
+            certificate = certify(
+                prepared, state, listener, lower=lower, seconds=seconds, recorded=recorded
+            )
         certificate = with_sampler(certificate, directory)
         if changed is not None:
             listener.warn(changed)

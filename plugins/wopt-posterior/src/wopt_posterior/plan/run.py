@@ -12,6 +12,7 @@ from wopt.config.model import RunConfig, validate
 from wopt.plan import apply, facts_of
 from wopt.plan.planning import Planning
 from wopt.runs.prepare import Prepared, prepare
+from wopt.runs.threads import like, training_threads, with_threads
 from wopt.seeds import derive
 from wopt_posterior.plan.modes import modes_apart
 from wopt_posterior.plan.rounds import cost_of, fixed, in_rounds
@@ -87,10 +88,14 @@ def planned_sampler(config: RunConfig, table: Mapping[str, Any], where: str = ""
     if parts:
         chosen = plan_of_posterior(dataclasses.replace(facts, apart=parts))
         prepared = prepare(validate(apply(chosen, table), where), dataset)
+    prepared = with_threads(prepared)
     solver = table.get("solver")
     if isinstance(solver, Mapping) and "iterations" in solver:
         chosen = fixed(chosen, solver["iterations"])
     elif not isinstance(solver, Component):
-        chosen = in_rounds(chosen, cost_of(prepared.problem, prepared.train, prepared.valid))
+        with training_threads(prepared.config):
+            cost = cost_of(prepared.problem, prepared.train, prepared.valid)
+        chosen = in_rounds(chosen, cost)
     told = Planning(budget=facts.budget, told=chosen.told)
-    return prepare(validate({**apply(chosen, table), "plan": told}, where), dataset)
+    table = {**apply(chosen, table), "plan": told}
+    return like(prepared, prepare(validate(table, where), dataset))
