@@ -183,7 +183,11 @@ __all__ = [
     "solve",
 ]
 
-_get, __dir__ = exports(__name__, _PLACES)
+_get, _names = exports(__name__, _PLACES)
+
+
+def __dir__() -> list[str]:
+    return sorted([*_names(), *_BY_PLUGINS])
 
 
 def __getattr__(name: str) -> Any:

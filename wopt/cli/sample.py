@@ -102,9 +102,8 @@ def command(
     if times or velocities:
         if importance or conditions is not None:
             raise ConfigError("--time has no use for --importance and --conditions; leave them out")
-        rows = host().registry.function("times")(
-            run, directory, out, number, times, seed, velocities=velocities
-        )
+        write_times = host().registry.function("times")
+        rows = write_times(run, directory, out, number, times, seed, velocities=velocities)
         _tell_times(out, number, len(times), rows, quiet, as_json)
         return
     given = None if conditions is None else _conditions(conditions, run, directory)

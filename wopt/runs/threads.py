@@ -198,7 +198,7 @@ class _Timing(Listener):
 def _stage(prepared: Prepared, step: int, listener: Listener) -> Stage:
     """Return the training of a step at the start, on few rows where it is by batches."""
     problem, solver = prepared.problem, prepared.problem.solver.of_step(step)
-    few = None if solver.optimiser == "lbfgs" else slice(max(_ROWS, 4 * solver.batch_size))
+    few = None if not solver.algorithm.on_batches else slice(max(_ROWS, 4 * solver.batch_size))
     splits = [p if few is None else p.rows(few) for p in (prepared.train, prepared.valid)]
     unasked = ("patience", "tolerance", "relative_tolerance", "weights")
     options = {**solver.options, **dict.fromkeys(unasked), "chains": 0, "check_every": _MOST}
@@ -213,7 +213,8 @@ def _measured_step(problem: Problem) -> int | None:
     several = 1 if not isinstance(problem.block, list | tuple) else len(problem.block)
     steps = max(several, len(problem.solver.by_step or ()))
     for step in reversed(range(min(steps, problem.stop.steps or steps))):
-        if problem.solver.of_step(step).optimiser in ("adam", "muon", "lbfgs"):
+        solver = problem.solver.of_step(step)
+        if solver.algorithm.on_batches or solver.optimiser == "lbfgs":
             return step
     return None
 
