@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from wopt.certify.sampler import invariance
+from wopt_posterior.diagnostics import invariance
 
 # --import-mode=importlib leaves sys.path alone, and the tests of plugins share the zoo too.
 sys.path.insert(0, str(Path(__file__).parent / "tests"))

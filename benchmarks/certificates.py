@@ -23,20 +23,20 @@ from typing import Any
 import torch
 
 import wopt
-from wopt.certify.bounds import Entry, Label, StepBounds
-from wopt.certify.challenge import Options, Rows, block_for, challenge
-from wopt.certify.challenge.free_step import Effort
-from wopt.certify.critic import TOGETHER, CriticOptions, seen_by_fields
-from wopt.certify.gap import Gap, floors_of
-from wopt.certify.quantity import Quantity
-from wopt.certify.refute import refute
 from wopt.data.transform import AffineTransform
 from wopt.particles import Particles
 from wopt.push import push
 from wopt.seeds import derive, generator
 from wopt.stein.form import SteinForm
+from wopt.store.quantity import Quantity
 from wopt.testing import laws as of
 from wopt.testing.laws import Law, laws
+from wopt_certify.bounds import Entry, Label, StepBounds
+from wopt_certify.challenge import Options, Rows, block_for, challenge
+from wopt_certify.challenge.free_step import Effort
+from wopt_certify.critic import TOGETHER, CriticOptions, seen_by_fields
+from wopt_certify.gap import Gap, floors_of
+from wopt_certify.refute import refute
 
 TUNED_ON = {"ring-2", "rose-2", "roses-10", "mixture-20"} | {
     f"{kind}-5" for kind in ("banana", "funnel", "shell", "parity", "student")

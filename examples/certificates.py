@@ -17,8 +17,8 @@ import numpy as np
 import torch
 
 import wopt
-from wopt.certify.bounds import theorem_p
 from wopt.testing import AffineBlock, GaussianTarget, gaussian_kl, gaussian_nodes
+from wopt_certify.bounds import theorem_p
 
 matplotlib.use("svg")
 from matplotlib.figure import Figure

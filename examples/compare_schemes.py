@@ -17,8 +17,8 @@ from pathlib import Path
 from wopt.config.model import validate
 from wopt.config.read import override, read_toml
 from wopt.errors import WoptError
-from wopt.report.compare import compare, rows
 from wopt.runs.execute import run
+from wopt_certify.compare.page import compare, rows
 
 SCHEMES = (
     "jko",

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 import wopt
-from wopt.cli.sample_times import write_times
 from wopt.config.model import validate
 from wopt.data.snapshots import Clock, LeftOut, PopulationsReport, Snapshots
-from wopt.flow.at_time import at_times
 from wopt.runs.load import LoadedRun
 from wopt.testing import AffineBlock
+from wopt_evolution.at_time import at_times
+from wopt_evolution.times import write_times
 
 UNITS = wopt.AffineTransform(
     torch.tensor([1.0, 2.0]).double(), torch.eye(2).double() / 4, torch.eye(2).double() * 4

@@ -118,7 +118,7 @@ def test_it_can_be_left_out(command, config, certified, tmp_path):
 
 
 def test_mistakes(command, finished, tmp_path):
-    assert command("certify", tmp_path / "none").is_mistake("is no run directory")
+    assert command("certify", tmp_path / "none").is_mistake("is not a run directory")
     bad = command("certify", finished, "--set", "particle=3")
     assert bad.is_mistake("certify.particle", "unknown option", "particles")
     bad = command("certify", finished, "--set", "critic=affin")

@@ -10,7 +10,6 @@ from wopt.config.model import validate
 from wopt.interfaces.block import new_block
 from wopt.interfaces.listener import SILENT
 from wopt.plan import Facts, plan_of_posterior
-from wopt.plan.rounds import Cost, in_rounds
 from wopt.plan.speed import speed_class
 from wopt.push import push_all
 from wopt.runs.execute import run
@@ -20,8 +19,16 @@ from wopt.runs.solution import advance
 from wopt.store.checkpoint import load_state
 from wopt.store.directory import RunDirectory
 from wopt.testing import AffineBlock, GaussianTarget
-from wopt.train.chains import Forward, annealed, apart, density_of, log_density_at, seen_by_chains
-from wopt.train.chains.moves import move
+from wopt_posterior.chains import (
+    Forward,
+    annealed,
+    apart,
+    density_of,
+    log_density_at,
+    seen_by_chains,
+)
+from wopt_posterior.chains.moves import move
+from wopt_posterior.plan.rounds import Cost, in_rounds
 
 MODES = torch.tensor([[6.0, 0.0], [-6.0, 0.0], [0.0, 7.0]]).double()
 MASSES = torch.tensor([0.5, 0.3, 0.2]).double()

@@ -10,15 +10,15 @@ import pytest
 import torch
 
 import wopt
-from wopt.certify.bounds._rules import RULES
-from wopt.certify.results import Certificate
-from wopt.certify.two_sample import two_sample
 from wopt.citations import bibliography, bibtex, find, in_words
 from wopt.errors import PluginError
 from wopt.host import host
 from wopt.runs import cite
 from wopt.testing import check_component
 from wopt.testing.checks import LawError
+from wopt_certify.bounds._rules import RULES
+from wopt_certify.results import Certificate
+from wopt_certify.two_sample import two_sample
 
 ENTRIES = [e for e in host().registry.entries() if e.plugin != "session"]
 PACKAGES = sorted({"wopt", *(e.path.partition(".")[0] for e in ENTRIES)})
@@ -125,7 +125,7 @@ def test_a_run_without_certificate_has_no_bounds(command, finished):
 
 
 def test_no_run(command, tmp_path):
-    assert command("cite", tmp_path).is_mistake("no run directory")
+    assert command("cite", tmp_path).is_mistake("not a run directory")
 
 
 def test_a_plugin_brings_its_own(tmp_path, monkeypatch, session):

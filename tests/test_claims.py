@@ -7,7 +7,6 @@ import torch
 
 import wopt
 from wopt import Capability
-from wopt.certify.claims import false_claims
 from wopt.testing import (
     GaussianTarget,
     check_claims,
@@ -17,6 +16,7 @@ from wopt.testing import (
 )
 from wopt.testing.checks import LawError
 from wopt.testing.random_laws import ConvexMap, displaced, normal_particles
+from wopt.train.claims import false_claims
 
 
 class Well(wopt.Objective):

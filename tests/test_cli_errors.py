@@ -258,7 +258,7 @@ def test_what_is_no_run(command, tmp_path, words, there):
     if there:
         place.mkdir()
     verb, *rest = words
-    assert command(verb, place, *rest).is_mistake(f"{place}: is no run directory")
+    assert command(verb, place, *rest).is_mistake(f"{place}: is not a run directory")
 
 
 @pytest.mark.parametrize(

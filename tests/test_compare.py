@@ -7,11 +7,11 @@ import shutil
 import pytest
 
 from wopt.config.model import validate
-from wopt.report.compare import COLUMNS
-from wopt.runs.duels import duels
 from wopt.runs.execute import run
 from wopt.runs.load import load_run
 from wopt.seeds import derive
+from wopt_certify.compare.page import COLUMNS
+from wopt_certify.compare.pairs import duels
 
 
 def two(finished_run, folder):
@@ -118,7 +118,7 @@ def test_a_run_without_a_result_has_dashes(finished_run, tmp_path, command):
 def test_mistakes(finished_run, tmp_path, command):
     first, second = two(finished_run, tmp_path)
     assert command("compare", first).is_mistake("two or more run directories")
-    assert command("compare", first, tmp_path / "none").is_mistake("no run directory")
+    assert command("compare", first, tmp_path / "none").is_mistake("not a run directory")
     (second / "result.json").write_text("{")
     assert command("compare", first, second, "-o", tmp_path / "p.html").is_mistake(
         "result.json", "damaged"

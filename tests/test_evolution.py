@@ -14,8 +14,6 @@ import wopt
 from wopt.config.model import validate
 from wopt.config.read import override
 from wopt.parallel import Team, joined
-from wopt.report.compare import compare, rows
-from wopt.runs.evolution import Evolution
 from wopt.runs.examine import examine
 from wopt.runs.execute import resume, run
 from wopt.runs.prepare import prepare
@@ -23,6 +21,8 @@ from wopt.store.directory import RunDirectory, read_tensors
 from wopt.store.distances import Distances
 from wopt.store.result import RunResult
 from wopt.train.clock import landed
+from wopt_certify.compare.page import compare, rows
+from wopt_evolution.exact import Evolution
 
 HEAT = EVOLUTION
 
@@ -130,7 +130,7 @@ def test_steps_that_must_be_equal_are_not_shortened(session, tmp_path):
 
     session.add("scheme", "marching", Marching, summary="equal steps")
     scheme = {"name": "marching", "step_size": 0.25}
-    with pytest.raises(wopt.ConfigError, match=r"0\.9 is no multiple of h = 0\.25") as error:
+    with pytest.raises(wopt.ConfigError, match=r"0\.9 is not a multiple of h = 0\.25") as error:
         made(tmp_path, scheme=scheme)
     assert "scheme.step_size = 0.225" in str(error.value)
     assert made(tmp_path, scheme={**scheme, "step_size": 0.225}).steps == 4

@@ -57,7 +57,7 @@ def test_a_proximal_gaussian_step_is_that_of_the_closed_form():
 
 
 def test_the_gaussian_optimiser_refuses_other_blocks():
-    with pytest.raises(wopt.WoptError, match="cannot be told to be an affine map"):
+    with pytest.raises(wopt.WoptError, match="cannot become an affine map"):
         solved(
             {"name": "gaussian", "dim": 2, "n_train": 50, "n_valid": 50}, "gaussian",
             block={"name": "ode", "width": 4}, solver={"optimiser": "gaussian"},

@@ -5,7 +5,9 @@ import copy
 import importlib
 import inspect
 import pickle
+import re
 import statistics
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -41,10 +43,17 @@ def test_the_core_imports_no_plugin():
         assert not imports(path) & set(PLUGINS), path
 
 
-def test_plugins_do_not_import_each_other():
-    for name in PLUGINS:
-        for path in ROOT.glob(f"plugins/*/src/{name}/**/*.py"):
-            assert imports(path) & set(PLUGINS) <= {name}, path
+def declared(name):
+    """Return the plugins that a plugin's pyproject.toml depends on, and itself."""
+    path = ROOT / "plugins" / name.replace("_", "-") / "pyproject.toml"
+    needed = tomllib.loads(path.read_text(encoding="utf-8"))["project"]["dependencies"]
+    return {name} | {re.split(r"[^\w-]", one)[0].replace("-", "_") for one in needed}
+
+
+@pytest.mark.parametrize("name", PLUGINS)
+def test_plugins_import_what_they_declare(name):
+    for path in ROOT.glob(f"plugins/*/src/{name}/**/*.py"):
+        assert imports(path) & set(PLUGINS) <= declared(name), path
 
 
 def test_the_core_names_no_concrete_component_as_code():

@@ -90,9 +90,9 @@ def test_a_source_that_gives_other_rows_is_told_of(tmp_path):
     made, states = states_of(config)
     run = saved(states[1], config, tmp_path / "run")
     others = made.train.moved(made.train.points + 1, None)
-    with pytest.raises(RunError, match="does not give the rows any more"):
+    with pytest.raises(RunError, match="no longer gives the rows"):
         load_state(run, config, 2, 0, (others, made.valid))
-    with pytest.raises(RunError, match="does not give the rows any more"):
+    with pytest.raises(RunError, match="no longer gives the rows"):
         load_state(run, config, 2)
 
 

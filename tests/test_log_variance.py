@@ -7,8 +7,8 @@ import torch
 
 import wopt
 from wopt.testing import AffineBlock
-from wopt.train.chains import Forward
-from wopt.train.variance import LogVariance
+from wopt_posterior.chains import Forward
+from wopt_posterior.solvers.variance import LogVariance
 
 
 class Affine(AffineBlock):

@@ -39,7 +39,7 @@ def test_it_registers_and_obeys_the_laws(package):
 
 @pytest.mark.parametrize(
     ("name", "kind", "message"),
-    [("Bad-Name", "block", "no usable plugin name"), ("class", "block", "no usable"),
+    [("Bad-Name", "block", "cannot be a plugin name"), ("class", "block", "cannot be"),
      ("fine", "blok", "kinds: objective")],
 )  # fmt: skip
 def test_what_cannot_be_made(tmp_path, name, kind, message):

@@ -55,7 +55,7 @@ def test_budgets_are_cpu_seconds(written, seconds):
 
 @pytest.mark.parametrize("bad", ["", "fast", "5 years", "-3s", 0, -1.0, float("nan"), True])
 def test_a_budget_that_is_no_time_is_refused(bad):
-    with pytest.raises(ConfigError, match="no positive time"):
+    with pytest.raises(ConfigError, match="not a positive time"):
         seconds_of(bad)
 
 
@@ -273,7 +273,7 @@ def test_the_command_shows_a_configuration_that_validates(tmp_path, command):
     shown = tmp_path / "shown.toml"
     shown.write_text(answer.out)
     assert command("validate", shown).status == 0
-    assert command("plan", path, "--budget", "soon").is_mistake("no positive time")
+    assert command("plan", path, "--budget", "soon").is_mistake("not a positive time")
 
 
 def test_crowding_is_that_of_rows_without_curves():

@@ -103,9 +103,9 @@ def test_an_error_rolls_back_all_of_a_plugin(registry):
 def test_a_wrong_type_is_found_at_load_and_recorded(registry, name):
     with registry.registering("wrong"):
         registry.add("step_size", "odd", f"registry_good:{name}")
-    with pytest.raises(wopt.PluginError, match="is no subclass of StepSize"):
+    with pytest.raises(wopt.PluginError, match="is not a subclass of StepSize"):
         registry.load("step_size", "odd")
-    assert "no subclass of StepSize" in registry.failures["wrong"]
+    assert "not a subclass of StepSize" in registry.failures["wrong"]
     assert registry.load("step_size", "only").__name__ == "Half"
 
 

@@ -7,17 +7,17 @@ import pytest
 import torch
 
 import wopt
-from wopt.certify.bounds import steps_needed
-from wopt.certify.effort import Effort, Scope, plan
-from wopt.certify.options import CertifyOptions
-from wopt.certify.results import Certificate
 from wopt.config.model import validate
 from wopt.interfaces.listener import Listener
 from wopt.runs import evidence as choosing
 from wopt.runs import execute
-from wopt.runs.certify import certify_run
 from wopt.runs.prepare import prepare
 from wopt.store.result import RunResult
+from wopt_certify.bounds import steps_needed
+from wopt_certify.effort import Effort, Scope, plan
+from wopt_certify.options import CertifyOptions
+from wopt_certify.results import Certificate
+from wopt_certify.run import certify_run
 
 
 class Witness(Listener):

@@ -5,9 +5,9 @@ import json
 import pytest
 
 import wopt
-from wopt.certify.results import Certificate
 from wopt.config.model import validate
 from wopt.runs.execute import run
+from wopt_certify.results import Certificate
 
 
 def test_the_headline_of_a_sampler(zoo):

@@ -5,11 +5,11 @@ import io
 
 from rich.console import Console
 
-from wopt.certify.sampler import SamplerReport
 from wopt.cli.console import RunTerminal
 from wopt.data.snapshots import LeftOut, PopulationsReport
 from wopt.store.distances import Distances
 from wopt.store.result import RunResult
+from wopt_posterior.diagnostics import SamplerReport
 
 GOOD = SamplerReport(
     -0.5, None, 0.0, 0.02, 900.0, 0.2, 0.7, True, (), (0.0,), (0.1,), (1.0,), (0.1,), None, (), 1000

@@ -7,8 +7,8 @@ import pytest
 
 import wopt
 from wopt.cli.commands import cli
-from wopt.sweep import Interrupted, Plan, Range, Row, Sweep, grid_of, ranges_of, search, summaries
-from wopt.sweep import sweep as module
+from wopt_sweep import Interrupted, Plan, Range, Row, Sweep, grid_of, ranges_of, search, summaries
+from wopt_sweep import sweep as module
 
 BASE = {
     "source": {"name": "gaussian", "mean": [2.0], "n_train": 200, "n_valid": 200, "n_test": 50},

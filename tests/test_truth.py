@@ -8,20 +8,19 @@ import numpy as np
 import pytest
 import torch
 
-from wopt.certify.challenge import error_of_mean
-from wopt.certify.effort import Effort, Scope, plan
-from wopt.certify.options import CertifyOptions
-from wopt.certify.results import Certificate
 from wopt.config.model import validate
 from wopt.data.dataset import one_of_each
-from wopt.runs.certify import certify
-from wopt.runs.challenge import Challenge
 from wopt.runs.evaluate import evaluate
 from wopt.runs.losses import LossLog
 from wopt.runs.prepare import particles_of, prepare
 from wopt.runs.solution import advance
-from wopt.runs.two_sample import can_be_compared, compare_samples
-from wopt.statistics import mean_and_error
+from wopt.statistics import error_of_mean, mean_and_error
+from wopt_certify.challenge.of_run import Challenge
+from wopt_certify.effort import Effort, Scope, plan
+from wopt_certify.options import CertifyOptions
+from wopt_certify.results import Certificate
+from wopt_certify.run import certify
+from wopt_certify.two_sample.of_run import can_be_compared, compare_samples
 
 
 def ready(table, **changes):

@@ -1,17 +1,23 @@
 """wopt: optimisation over probability measures, in Wasserstein space, on flow networks.
 
-Names are imported when first used, so that ``import wopt`` (which every plugin's hooks module
-does) costs nothing.
+Names are imported when first used, so that ``import wopt``, as in plugins' hooks modules, is fast.
 """
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from wopt.lazy import exports
 
+# OpenMP's threads otherwise spin while they wait for one that has no processor. OpenMP reads this
+# once, when torch is imported, and no module of wopt imports torch before this one is executed.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 _PLACES = {
     "AffineTransform": "wopt.data.transform",
+    "Budget": "wopt.interfaces.measurement",
+    "Candidate": "wopt.interfaces.candidate",
     "Capability": "wopt.capabilities",
     "CapabilityError": "wopt.errors",
     "Chain": "wopt.flow",
@@ -21,21 +27,24 @@ _PLACES = {
     "Dataset": "wopt.data.dataset",
     "DivergenceError": "wopt.errors",
     "Flow": "wopt.flow",
+    "FinishedRun": "wopt.interfaces.measurement",
     "FlowBlock": "wopt.interfaces.block",
     "Guard": "wopt.train.guard",
     "History": "wopt.interfaces.scheme",
     "InnerSolver": "wopt.train.solver",
     "Inverse": "wopt.flow",
     "Listener": "wopt.interfaces.listener",
+    "Measurement": "wopt.interfaces.measurement",
     "Objective": "wopt.interfaces.objective",
     "Particles": "wopt.particles",
     "PluginError": "wopt.errors",
-    "Posterior": "wopt.runs.posterior",
     "Problem": "wopt.train.problem",
     "ProximalScheme": "wopt.interfaces.scheme",
     "RunConfig": "wopt.config.model",
     "RunError": "wopt.errors",
     "Solution": "wopt.runs.solution",
+    "SolveReport": "wopt.interfaces.solver",
+    "Solver": "wopt.interfaces.solver",
     "Source": "wopt.interfaces.source",
     "State": "wopt.train.problem",
     "StepRecord": "wopt.train.record",
@@ -46,6 +55,8 @@ _PLACES = {
     "Sum": "wopt.interfaces.objective",
     "Target": "wopt.interfaces.target",
     "Tracker": "wopt.interfaces.tracker",
+    "Training": "wopt.interfaces.solver",
+    "Typed": "wopt.typed",
     "UserError": "wopt.errors",
     "WoptError": "wopt.errors",
     "allow_changed_data": "wopt.permission",
@@ -60,9 +71,11 @@ _PLACES = {
     "named": "wopt.component",
     "register": "wopt.host",
     "run": "wopt.runs.solve",
-    "sample": "wopt.runs.posterior",
     "solve": "wopt.runs.solve",
 }
+
+_BY_PLUGINS = ("Posterior", "sample")
+"""Names provided by a plugin (wopt-posterior)."""
 
 if TYPE_CHECKING:
     from wopt.capabilities import Capability
@@ -83,9 +96,12 @@ if TYPE_CHECKING:
     from wopt.flow import Chain, Flow, Inverse
     from wopt.host import register
     from wopt.interfaces.block import FlowBlock
+    from wopt.interfaces.candidate import Candidate
     from wopt.interfaces.listener import Listener
+    from wopt.interfaces.measurement import Budget, FinishedRun, Measurement
     from wopt.interfaces.objective import Objective, Sum
     from wopt.interfaces.scheme import History, ProximalScheme
+    from wopt.interfaces.solver import Solver, SolveReport, Training
     from wopt.interfaces.source import Source
     from wopt.interfaces.step_size import StepSize, StepSizeOption
     from wopt.interfaces.subproblem import Subproblem
@@ -95,7 +111,6 @@ if TYPE_CHECKING:
     from wopt.permission import allow_changed_data, allow_code, allow_tracker
     from wopt.plugin import hookimpl
     from wopt.runs.load import load
-    from wopt.runs.posterior import Posterior, sample
     from wopt.runs.solution import Solution
     from wopt.runs.solve import fit, run, solve
     from wopt.train.guard import Guard
@@ -104,9 +119,12 @@ if TYPE_CHECKING:
     from wopt.train.record import StepRecord
     from wopt.train.solver import InnerSolver
     from wopt.train.stop import Stop
+    from wopt.typed import Typed
 
 __all__ = [
     "AffineTransform",
+    "Budget",
+    "Candidate",
     "Capability",
     "CapabilityError",
     "Chain",
@@ -115,6 +133,7 @@ __all__ = [
     "DataError",
     "Dataset",
     "DivergenceError",
+    "FinishedRun",
     "Flow",
     "FlowBlock",
     "Guard",
@@ -122,6 +141,7 @@ __all__ = [
     "InnerSolver",
     "Inverse",
     "Listener",
+    "Measurement",
     "Objective",
     "Particles",
     "PluginError",
@@ -131,6 +151,8 @@ __all__ = [
     "RunConfig",
     "RunError",
     "Solution",
+    "SolveReport",
+    "Solver",
     "Source",
     "State",
     "StepRecord",
@@ -141,6 +163,8 @@ __all__ = [
     "Sum",
     "Target",
     "Tracker",
+    "Training",
+    "Typed",
     "UserError",
     "WoptError",
     "allow_changed_data",
@@ -159,7 +183,11 @@ __all__ = [
     "solve",
 ]
 
-_get, __dir__ = exports(__name__, _PLACES)
+_get, _names = exports(__name__, _PLACES)
+
+
+def __dir__() -> list[str]:
+    return sorted([*_names(), *_BY_PLUGINS])
 
 
 def __getattr__(name: str) -> Any:
@@ -172,4 +200,13 @@ def __getattr__(name: str) -> Any:
 
         warnings.warn("wopt.Need is now wopt.Capability", DeprecationWarning, stacklevel=2)
         name = "Capability"
+    if name in _BY_PLUGINS:
+        from wopt.distributions import how_to_get
+        from wopt.host import host
+
+        found = host().registry.public(name)
+        if found is None:
+            why = how_to_get("name", name) or "no plugin brings it"
+            raise AttributeError(f"module 'wopt' has no attribute {name!r} here: {why}")
+        return found
     return _get(name)

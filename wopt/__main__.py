@@ -1,4 +1,4 @@
-"""``python -m wopt``."""
+"""Entry point of ``python -m wopt``."""
 
 from wopt.cli.main import main
 

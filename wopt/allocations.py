@@ -1,4 +1,4 @@
-"""Tensors are counted before they are made."""
+"""Memory of tensors, checked before they are made."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Allocations(TorchFunctionMode):
     """Calls a function with the bytes of tensors before they are made.
 
     Args:
-        check: It, which may raise.
-        together: Whether those that were made before count too.
+        check: Called with the bytes of a tensor to be made; it may raise.
+        together: Whether bytes of earlier tensors are added.
     """
 
     def __init__(self, check: Callable[[float], None], *, together: bool) -> None:
@@ -35,7 +35,7 @@ class Allocations(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None
     ) -> Any:
-        """Look at a call of torch, then make it."""
+        """Check a call of torch, then make it."""
         options = dict(kwargs or {})
         size = _numbers(getattr(func, "__name__", ""), args, options)
         if size:
@@ -46,7 +46,7 @@ class Allocations(TorchFunctionMode):
 
 
 def _numbers(name: str, args: Sequence[Any], options: Mapping[str, Any]) -> float:
-    """Return how many numbers a call makes, where its arguments say so."""
+    """Return the number of elements that a call makes, if its arguments tell it."""
     if name not in _SIZED and name not in _COUNTED:
         return 0.0
     given = [*args, options.get("size")]

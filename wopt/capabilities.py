@@ -1,4 +1,4 @@
-"""Capabilities: what a part needs and what another provides, as data that is checked first."""
+"""Capabilities that parts need and provide, as data that is checked before any work."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Capability(enum.Flag):
     LOG_DET = enum.auto()
     """log |det DT| of the block."""
     LOG_DENSITY = enum.auto()
-    """The log-density of the particles, so the start's density must be known."""
+    """The log-density of the particles, which needs the start's density."""
     INVERSE = enum.auto()
     """The block's inverse map."""
     ACTION = enum.auto()
@@ -42,7 +42,7 @@ class Capability(enum.Flag):
     FIELD = enum.auto()
     """A block that is the flow, for unit time, of a velocity field v(t, x)."""
     CONDITION = enum.auto()
-    """A block that leaves the last coordinates as they are, and moves the others given them."""
+    """A block that leaves the last coordinates unchanged and moves the others given them."""
     ROUNDED = enum.auto()
     """A block whose nets are trained in ``run.precision``, its log-dets being float32 ones."""
 
@@ -79,14 +79,14 @@ def require(
     """Raise unless ``provides`` covers ``needs``.
 
     Args:
-        who: What needs it, for the message.
-        needs: What it needs.
-        whom: Who should give it, for the message.
-        provides: What that gives.
-        alternatives: Called for advice if something is missing.
+        who: The part that needs capabilities, for the message.
+        needs: The capabilities needed.
+        whom: The part that should provide them, for the message.
+        provides: The capabilities provided.
+        alternatives: Returns further advice if something is missing.
 
     Raises:
-        CapabilityError: Says who needs what, who does not give it, and what to do.
+        CapabilityError: A capability is missing; the message says what to do.
     """
     missing = [flag for flag in Capability if flag in needs and flag not in provides]
     if missing:

@@ -1,7 +1,7 @@
-"""Citations: BibTeX entries that a package ships as a table, found by key, written as BibTeX.
+"""Citations: BibTeX entries that packages ship as TOML, found by key.
 
-A package keeps them in ``citations.toml`` beside its ``__init__.py``: a table a key, with ``type``
-and the fields of BibTeX. TOML is read by the standard library, so BibTeX is only ever written.
+A package keeps them in ``citations.toml`` beside its ``__init__.py``, with a table for each key
+that has ``type`` and the fields of BibTeX.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ FILE = "citations.toml"
 
 @functools.cache
 def bibliography(package: str) -> dict[str, Entry]:
-    """Return the entries that a package ships, by key; none if it has no ``citations.toml``.
+    """Return a package's entries by key, empty if it has no ``citations.toml``.
 
     Args:
         package: A top-level package, such as ``wopt`` or ``wopt_mine``.
 
     Raises:
-        PluginError: The file is no TOML, or an entry lacks a type, a title or a year.
+        PluginError: The file is not TOML, or an entry lacks a type, a title or a year.
 
     Example:
         >>> bibliography("wopt")["cheng2024"]["year"]
@@ -43,7 +43,7 @@ def bibliography(package: str) -> dict[str, Entry]:
     try:
         entries = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise PluginError(f"{package}/{FILE}: is no TOML: {error}") from None
+        raise PluginError(f"{package}/{FILE}: is not TOML: {error}") from None
     for key, fields in entries.items():
         lacking = {"type", "title", "year"} - set(fields if isinstance(fields, dict) else ())
         if lacking:
@@ -52,14 +52,14 @@ def bibliography(package: str) -> dict[str, Entry]:
 
 
 def find(keys: Iterable[str], module: str = "wopt") -> dict[str, Entry]:
-    """Return the entries of keys that a module cites: its own package's, else those of wopt.
+    """Return the entries of keys that a module cites, from its own package or wopt.
 
     Args:
-        keys: They.
-        module: The module whose package is looked in first, such as ``wopt_mine.moment``.
+        keys: The BibTeX keys.
+        module: The module whose package comes first, such as ``wopt_mine.moment``.
 
     Raises:
-        PluginError: A key is in neither file; the message says where it belongs.
+        PluginError: A key is in neither file; the message says where to add it.
 
     Example:
         >>> list(find(["ambrosio2008"], "wopt_mine.moment"))
@@ -81,9 +81,9 @@ def bibtex(key: str, entry: Entry) -> str:
     """Return an entry as BibTeX.
 
     Args:
-        key: Its key.
-        entry: Its type and fields. ``package`` is no field of BibTeX: the installed version of that
-            distribution is noted in its place.
+        key: Key of the entry.
+        entry: Type and fields of the entry. ``package`` is not a BibTeX field: it is replaced by a
+            note of the installed version of that distribution.
 
     Example:
         >>> print(bibtex("one", {"type": "misc", "title": "A {B}", "year": 2024}))

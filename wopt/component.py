@@ -23,7 +23,7 @@ C = TypeVar("C", bound="Component")
 
 
 class Options(BaseModel):
-    """Base of the models derived from constructors: unknown keys are refused with a hint."""
+    """Base of the models derived from constructors; unknown keys are rejected with a hint."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -32,7 +32,7 @@ class Options(BaseModel):
         ser_json_inf_nan="constants",  # TOML has inf: a support without an end
     )
     component: ClassVar[type[Component] | None] = None
-    """Whose options these are; the class itself is made, so it cannot be pickled by name."""
+    """The component's class. This model's class is generated, so it cannot be pickled by name."""
 
     def __reduce__(self) -> Any:
         if self.component is None:
@@ -62,11 +62,11 @@ class Options(BaseModel):
 
 
 class Component:
-    """Base of everything a plugin can bring.
+    """Base class of everything that plugins provide.
 
-    A subclass writes an ordinary constructor with annotated parameters; from it one pydantic
-    model is derived, which validates Python calls, configuration files and the JSON Schema alike.
-    Parameters listed in :attr:`supplied` are supplied by wopt and are no part of the configuration.
+    A subclass writes an ordinary constructor with annotated parameters. One pydantic model is
+    derived from it, for Python calls, configuration files and the JSON Schema. Parameters listed in
+    :attr:`supplied` are supplied by wopt and do not belong to the configuration.
 
     Example:
         >>> from typing import Annotated
@@ -85,12 +85,12 @@ class Component:
     kind: ClassVar[str] = ""
     supplied: ClassVar[tuple[str, ...]] = ()
     example: ClassVar[dict[str, Any]] = {}
-    """Options with which checks make the component, where it needs some."""
+    """Options with which checks make the component, if it has required ones."""
     returns: ClassVar[dict[str, Callable[..., str | None]]] = {}
-    """What is wrong, in words, with what methods return: checked at every call."""
+    """Checks of the results of methods, made at every call, see :mod:`wopt.interfaces.returns`."""
     cites: ClassVar[tuple[str, ...] | None] = None
-    """BibTeX keys of its sources, in its package's ``citations.toml`` or wopt's: see
-    :mod:`wopt.citations`; ``()`` says that it needs none, ``None`` that nobody has said."""
+    """BibTeX keys of its sources, in its package's ``citations.toml`` or wopt's, see
+    :mod:`wopt.citations`; ``()`` if it needs none, ``None`` if not declared."""
     _options: BaseModel
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -114,7 +114,7 @@ class Component:
         return {name: getattr(options, name) for name in type(options).model_fields}
 
     def with_options(self, **options: Any) -> Self:
-        """Return a component of the same class with other options, checked anew."""
+        """Return a component of the same class with other options, validated again."""
         return type(self)(**{**self.options, **options})
 
     @classmethod
@@ -135,7 +135,7 @@ class Component:
 def fields(cls: type[C]) -> type[C]:
     """Make the annotated attributes of a component its options, as a dataclass does.
 
-    For components that only keep their options: the constructor is written from the fields.
+    It generates the constructor of components that only keep their options.
 
     Example:
         >>> @fields
@@ -150,7 +150,7 @@ def fields(cls: type[C]) -> type[C]:
 
 
 class Spec:
-    """A component that is chosen and waits for what wopt supplies: a block for the dimension."""
+    """A chosen component that waits for parameters that wopt supplies, such as ``dim``."""
 
     def __init__(self, cls: type[Component], options: BaseModel) -> None:
         self.cls = cls
@@ -168,7 +168,7 @@ class Spec:
 
 
 class _Reference(dict[str, Any]):
-    """A table that nobody changes, so that it can be the default of a field."""
+    """A hashable table for defaults of fields."""
 
     __hash__ = object.__hash__  # type: ignore[assignment]
 
@@ -179,7 +179,7 @@ def named(name: str, /, **options: Any) -> Any:
 
 
 def custom_error(message: str) -> PydanticCustomError:
-    """Return a pydantic error that shows only ``message``."""
+    """Return a pydantic error that shows only the message."""
     return PydanticCustomError("wopt", "{message}", {"message": message})
 
 
@@ -254,10 +254,10 @@ def build(kind: str, value: Any) -> Any:
             number (constant) or a list of numbers (a sequence).
 
     Returns:
-        The component, or a :class:`Spec` where the kind waits for what wopt supplies (blocks).
+        The component, or a :class:`Spec` if wopt supplies parameters later (blocks).
 
     Raises:
-        ConfigError: Unknown name or bad options, with their path.
+        ConfigError: The name is unknown or options are invalid; the message has their path.
 
     Example:
         >>> build("step_size", 0.5)(3)
@@ -298,7 +298,7 @@ def _resolve(interface: type[Component], value: Any) -> Any:
 
 
 def _from_table(cls: type[Component], value: Any) -> Any:
-    """Make a component that has no kind, so no name: a plain table of options."""
+    """Make a component without a kind, and so without a name, from a table of options."""
     if isinstance(value, cls):
         return value
     if not isinstance(value, dict):
@@ -325,7 +325,7 @@ def _table(kind: str, value: Any) -> tuple[str, dict[str, Any]]:
         return sequence[0], {sequence[1]: list(value)}
     if isinstance(value, dict):
         options = dict(value)
-        name = options.pop("name", None)
+        name = options.pop("name", KINDS[kind].default)
         if isinstance(name, str):
             return name, options
         known = ", ".join(host().registry.names(kind))

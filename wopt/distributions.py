@@ -1,4 +1,4 @@
-"""The plugins of this project: which package brings what, so that a missing one can be named."""
+"""The plugins of this project and their components, to name a missing package."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ CORE = "wopt-core"
 SHIPPED = {
     "wopt-anndata": {"source": "anndata"},
     "wopt-blocks": {"block": "affine autoregressive icnn mixture particles residual"},
+    "wopt-certify": {
+        "measurement": "certificate lower_side mass two_sample",
+        "command": "certify compare",
+    },
+    "wopt-evolution": {"measurement": "evolution populations", "function": "times"},
     "wopt-functionals": {
         "objective": "chi2 dual_f_divergence energy_distance entropy f_divergence "
         "fisher_information forward_kl interaction internal ksd mmd potential renyi_divergence "
@@ -36,16 +41,23 @@ SHIPPED = {
         "source": "array density gaussian idx mixture patches picture rejection sklearn toy",
     },
     "wopt-mlflow": {"tracker": "mlflow"},
+    "wopt-posterior": {
+        "solver": "gaussian variance",
+        "measurement": "sampler",
+        "function": "chains weights",
+        "name": "Posterior sample",
+    },
     "wopt-schemes": {
         "scheme": "accelerated annealed bdf2 crank_nicolson explicit explicit_midpoint "
         "extragradient forward_backward local_flow_matching midpoint replace sdirk2 "
         "semi_forward_backward sliced_jko",
         "step_size": "arc_length backtracking",
     },
+    "wopt-sweep": {"command": "sweep"},
     "wopt-tensorboard": {"tracker": "tensorboard"},
     "wopt-zuko": {"block": "coupling maf naf spline zuko"},
 }
-"""Names by kind by package."""
+"""Names of components, by kind, by package."""
 
 
 def installed(distribution: str) -> bool:
@@ -63,7 +75,7 @@ def installed(distribution: str) -> bool:
 
 
 def how_to_get(kind: str, name: str) -> str | None:
-    """Return how to get a component that is not registered; ``None`` if no package has it.
+    """Return how to get a component that is not registered; ``None`` if no package provides it.
 
     Example:
         >>> how_to_get("block", "nothing") is None
@@ -83,9 +95,9 @@ def how_to_get(kind: str, name: str) -> str | None:
 
 
 def foreign() -> str | None:
-    """Return what is wrong where a package called ``wopt`` is installed: it is not this one.
+    """Return a warning if a package called ``wopt`` is installed, else ``None``.
 
-    The name on the public index belongs to another project, whose files take the place of ours.
+    That name on the public index belongs to another project, whose files replace ours.
     """
     try:
         other = importlib.metadata.distribution("wopt")

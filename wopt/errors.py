@@ -1,4 +1,4 @@
-"""The errors that wopt raises: one root, teaching messages (what, why, what to do)."""
+"""The errors that wopt raises, with messages of what, why, and what to do."""
 
 __all__ = [
     "BusyError",
@@ -42,7 +42,7 @@ class CapabilityError(UserError):
 
 
 class PluginError(UserError):
-    """A plugin that failed to load, or that registered something it must not."""
+    """A plugin that failed to load, or that registered something invalid."""
 
 
 class RunError(WoptError):
@@ -56,19 +56,19 @@ class DamagedError(RunError):
 
 
 class BusyError(RunError):
-    """A run directory that another process writes now."""
+    """A run directory that another process is writing."""
 
 
 class TeamError(WoptError):
-    """A process of a run of several that ended or does not answer."""
+    """A process of a run of several processes that ended or does not answer."""
 
 
 class CertificateError(WoptError):
-    """A certificate that cannot be measured; the run that it is of stands."""
+    """A certificate that cannot be measured; its run stays valid."""
 
 
 class Converged(WoptError):
-    """A proximal step whose best map, on particles not trained on, is the identity."""
+    """A proximal step whose best map, on held-out particles, is the identity."""
 
 
 class DivergenceError(WoptError):

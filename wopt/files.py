@@ -22,7 +22,7 @@ __all__ = [
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path in the same folder; on success it takes the place of ``path``.
+    """Yield a temporary path in the same folder, which on success replaces ``path``.
 
     Raises:
         RunError: The disk is full or the folder cannot be written; nothing is left behind.
@@ -57,7 +57,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def check_takes_files(path: Path) -> None:
-    """Raise if no file can be made where ``path`` is to be, before work is done that would be lost.
+    """Raise if no file can be written at ``path``, before work is done that would be lost.
 
     Raises:
         RunError: The disk is full, or the folder cannot be written.
@@ -96,13 +96,13 @@ def cannot_write(path: Path, error: OSError) -> RunError:
 
 
 _SHORT = re.compile(r"requested and \d+ written")
-"""What numpy says of a full disk, without a number of the error."""
+"""Message of numpy about a full disk, which has no error number."""
 
 _LEFTOVER = re.compile(r"\.(.+)\.[a-z0-9_]{8}(\.[a-z]+)")
 
 
 def remove_leftovers(folder: Path) -> list[Path]:
-    """Remove what writers that were killed have left half written in a folder.
+    """Remove half-written files that killed writers have left in a folder.
 
     Example:
         >>> import tempfile
@@ -134,7 +134,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def finite(value: Any) -> Any:
-    """Return a copy in which NaN and infinities, which JSON does not know, are ``None``."""
+    """Return a copy in which NaN and infinities, which JSON does not have, are ``None``."""
     if isinstance(value, float):
         return value if value - value == 0 else None
     if isinstance(value, dict):

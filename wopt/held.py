@@ -1,4 +1,4 @@
-"""Particles of which every process of a team holds its own rows alone."""
+"""Particles of which every process of a team holds only its own rows."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _NAMES = ("points", "weights", "log_det", "log_density_start")
 
 @dataclasses.dataclass(frozen=True)
 class HeldParticles(Particles):
-    """The rows of this process, those of its shards, of particles that all share.
+    """The rows of this process, those of its shards, of particles shared by a team.
 
-    Rows that are asked for, a batch, are sent by who holds them: every process receives the B rows,
-    one message of B (d + 3) numbers at most, and then all is as if each held all. Where a process
-    works alone (:func:`wopt.parallel.alone`) these particles are its own rows.
+    The n rows of a batch are sent by the processes that hold them, and every process receives all
+    of them, in one message of at most n (d + 3) numbers. Inside :func:`wopt.parallel.alone` these
+    particles are the process's own rows.
 
     Attributes:
-        total: How many there are, over all processes.
-        marked: What tells all of them from others, see :meth:`Particles.mark`.
+        total: Number of particles over all processes.
+        marked: Checksum of all particles, see :meth:`Particles.mark`.
     """
 
     total: int = 0
@@ -38,16 +38,16 @@ class HeldParticles(Particles):
         return len(self.points) if team().size == 1 else self.total
 
     def mark(self) -> list[float]:
-        """Return numbers that tell all the particles from others."""
+        """Return the checksum of all particles."""
         return list(self.marked)
 
     def known(self) -> HeldParticles:
-        """Return the same with its mark, for which all processes of the team send a few rows."""
+        """Return the same particles with their checksum; all processes send a few rows."""
         few = self.rows(torch.arange(0, self.total, max(1, self.total // 1000)))
         return dataclasses.replace(self, marked=(self.total, *few.points.double().sum(0).tolist()))
 
     def rows(self, index: Tensor | slice) -> Particles:
-        """Return some of the particles, which every process then has."""
+        """Return the particles of an index, shape ``(m,)``, on every process."""
         if team().size == 1:
             own = {name: getattr(self, name) for name in _NAMES}
             return Particles(**own, condition=self.condition).rows(index)
@@ -60,20 +60,21 @@ class HeldParticles(Particles):
         return Particles(**some, condition=self.condition)  # type: ignore[arg-type]
 
     def pick(self, values: Tensor, index: Tensor | slice) -> Tensor:
-        """Return values at some of the particles, given those at the rows of this process."""
+        """Return values at an index, shape ``(m, ...)``, from those of this process's rows."""
         if team().size == 1:
             return values[index]
         return self._fetched(index, [values])[0]
 
     def through(self, function: Callable[[Tensor], Any]) -> list[Tensor]:
-        """Return what a function makes of the rows of this process, a shard after another.
+        """Return a function of this process's rows, shape ``(n, ...)``, shard by shard.
 
-        Nothing is sent; if any process cannot, all fail alike.
+        No rows are sent; if any process fails, all raise.
         """
         of, first = team(), team().span(self.total).start
         bounds = of.bounds(self.total)
 
         def compute() -> list[Tensor]:
+            """Return the outputs, each of shape ``(n, ...)``."""
             parts = []
             for shard in of.mine:
                 draws.begin(shard)
@@ -86,7 +87,7 @@ class HeldParticles(Particles):
             return of.together(compute)
 
     def _fetched(self, index: Tensor | slice, values: list[Tensor]) -> list[Tensor]:
-        """Return rows of tensors of which each process has a span, sent in one message."""
+        """Return rows of tensors that are spread over processes, sent in one message."""
         of = team()
         if isinstance(index, slice):
             index = torch.arange(self.total, device=self.points.device)[index]
@@ -96,19 +97,19 @@ class HeldParticles(Particles):
         flat = torch.cat([v.reshape(len(v), -1)[own] for v in values], dim=1)
         whole = flat.new_zeros(len(index), flat.shape[1])
         whole[here] = flat
-        collective.all_reduce(whole)  # of one process' number and zeros: exact
+        collective.all_reduce(whole)  # exact, as all but one process add zeros
         columns = whole.split([v[:1].numel() or 1 for v in values], dim=1)
         return [c.reshape(-1, *v.shape[1:]) for c, v in zip(columns, values, strict=True)]
 
 
 def own_rows(particles: Particles, total: int) -> HeldParticles:
-    """Return particles that are this process's of so many, as they were loaded."""
+    """Return loaded particles as this process's part of ``total``."""
     values = {name: getattr(particles, name) for name in _NAMES}
     return HeldParticles(**values, condition=particles.condition, total=total)
 
 
 def held(particles: Particles) -> Particles:
-    """Return what this process of the team is to hold of particles; all of them if it is alone."""
+    """Return this process's part of particles, or all of them if it is alone."""
     of = team()
     if of.size == 1:
         return particles

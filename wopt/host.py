@@ -1,4 +1,4 @@
-"""The plugin host: finds plugins, isolates the broken ones, remembers what each brought."""
+"""The plugin host: finds plugins, isolates broken ones, and records what each registered."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ __all__ = ["Host", "PluginInfo", "host", "register"]
 
 @dataclasses.dataclass
 class PluginInfo:
-    """What is known of one plugin.
+    """Description of one plugin.
 
     Attributes:
-        name: Its entry-point name.
-        distribution: The pip package that brought it.
-        version: That package's version.
+        name: Name of its entry point.
+        distribution: The pip package that provides it.
+        version: Version of that package.
         status: ``"ok"`` or ``"failed"``.
-        error: Why it failed, in one line.
-        traceback: The same in full, for ``wopt doctor``.
-        components: What it registered.
-        seconds: Wall-clock time of its import.
+        error: Reason of a failure, in one line.
+        traceback: Traceback of a failure, for ``wopt doctor``.
+        components: Components that it registered.
+        seconds: Wall-clock time of its import, s.
     """
 
     name: str
@@ -48,7 +48,7 @@ class PluginInfo:
     seconds: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the row that ``wopt plugins --json`` prints."""
+        """Return the row for ``wopt plugins --json``."""
         return {
             "name": self.name,
             "distribution": self.distribution,
@@ -62,10 +62,10 @@ class PluginInfo:
 
 
 class Host:
-    """Loads plugins one by one; a failing plugin is rolled back and listed, the rest go on.
+    """Loads plugins one by one; a failing plugin is rolled back and listed, and the others load.
 
-    The loop is our own because pluggy's ends at the first plugin that fails to import and
-    silently skips a second entry point of a name it has seen.
+    pluggy's own loop ends at the first plugin that fails to import and silently skips a second
+    entry point of the same name.
     """
 
     def __init__(self, entry_points: Iterable[importlib.metadata.EntryPoint] | None = None) -> None:
@@ -76,11 +76,11 @@ class Host:
         self._manager.add_hookspecs(Hooks)
         if entry_points is None:
             entry_points = importlib.metadata.entry_points(group=GROUP)
-        wanted = os.environ.get("WOPT_PLUGINS")
+        wanted = os.environ.get("WOPT_PLUGINS")  # the core's own components are always there
         seen: set[tuple[str, str, str]] = set()
         for point in sorted(entry_points, key=lambda p: (_distribution(p)[0], p.name)):
             identity = (_distribution(point)[0], point.name, point.value)
-            allowed = wanted is None or point.name in {w.strip() for w in wanted.split(",")}
+            allowed = wanted is None or point.name in {"core", *map(str.strip, wanted.split(","))}
             # An editable install can be listed twice by importlib.metadata.
             if allowed and identity not in seen:
                 seen.add(identity)
@@ -94,7 +94,7 @@ class Host:
         began = time.perf_counter()
         try:
             self._check_free(info)
-            with contextlib.redirect_stdout(sys.stderr):  # which `--json` has for itself
+            with contextlib.redirect_stdout(sys.stderr):  # stdout is reserved for `--json`
                 module = point.load()
             info.seconds = time.perf_counter() - began
             _check_api(module)
@@ -133,15 +133,15 @@ class Host:
 
 @functools.cache
 def host() -> Host:
-    """Return the process's plugin host, loading plugins on the first call."""
+    """Return the process's plugin host, which loads plugins on the first call."""
     return Host()
 
 
 def register(kind: str, name: str, component: type | str, *, summary: str = "") -> None:
     """Register a component for this session only, as in a notebook.
 
-    Registering the same name again replaces it, so that a notebook cell can be run twice. A
-    name that a plugin holds is refused.
+    Registering the same name again replaces it, so that a notebook cell can be run twice. A name of
+    a plugin's component is rejected.
 
     Example:
         >>> import wopt

@@ -1,4 +1,4 @@
-"""HTML for notebooks: escaped tables, which every notebook shows in its own style."""
+"""Escaped HTML tables for notebooks."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ __all__ = ["paragraph", "table"]
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> str:
-    """Return a table; all text is escaped.
+    """Return a table with escaped text.
 
     Args:
-        head: Headings; none leaves them out, and the first column is then headings.
-        rows: Cells, as many in each row.
-        title: Above it.
+        head: Headings of the columns; if empty, the first column holds headings.
+        rows: Cells, equally many in each row.
+        title: Caption above the table.
 
     Example:
         >>> table(["a"], [["<b>"]])

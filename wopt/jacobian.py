@@ -1,4 +1,4 @@
-"""The derivative of a map at each of some rows, by autograd."""
+"""Jacobians of a map at rows, by autograd."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["jacobians", "linearised"]
 def jacobians(y: Tensor, x: Tensor, *, create_graph: bool = False) -> Tensor:
     """Return DT at each row, shape ``(n, k, d)``, of a map T that treats rows one by one.
 
-    One backward pass an output; the graph is kept.
+    It takes one backward pass an output and keeps the graph.
 
     Args:
         y: T(x), shape ``(n, k)``, computed with gradients enabled.
-        x: Shape ``(n, d)``, which requires a gradient.
-        create_graph: Whether it is to be differentiable itself.
+        x: Rows, shape ``(n, d)``, that require a gradient.
+        create_graph: Whether the result has to be differentiable.
 
     Example:
         >>> x = torch.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
@@ -35,11 +35,11 @@ def jacobians(y: Tensor, x: Tensor, *, create_graph: bool = False) -> Tensor:
 
 
 def linearised(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return T(x), shape ``(n, k)``, and DT there; differentiable where gradients are enabled.
+    """Return T(x), shape ``(n, k)``, and DT there, ``(n, k, d)``, differentiable if enabled.
 
     Args:
-        function: T.
-        x: Shape ``(n, d)``.
+        function: The map T.
+        x: Rows, shape ``(n, d)``.
 
     Example:
         >>> [t.tolist() for t in linearised(torch.square, torch.tensor([[3.0]]))]

@@ -1,4 +1,4 @@
-"""Public names that are imported when first used (PEP 562), so that a package costs nothing."""
+"""Public names that are imported when first used (PEP 562)."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def exports(
     """Return a package's ``__getattr__`` and ``__dir__``.
 
     Args:
-        package: Its ``__name__``.
-        modules: Public name to the module that defines it.
+        package: ``__name__`` of the package.
+        modules: Module of each public name.
 
     Example:
         >>> get, listing = exports("wopt", {"Particles": "wopt.particles"})

@@ -19,9 +19,9 @@ __all__ = ["locked"]
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder (``flock``); the system lets go of it when the process ends.
+    """Hold the lock of a folder (``flock``), which the system releases when the process ends.
 
-    It leaves no file. Where a file system has no locks, nothing is locked.
+    It leaves no file. On a file system without locks nothing is locked.
 
     Raises:
         BusyError: Another process, or another part of this one, holds it.

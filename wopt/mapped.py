@@ -1,4 +1,4 @@
-"""Room for many rows: in memory, or in mapped files of a run's directory above a budget."""
+"""Tensors of many rows, in memory or, above a budget, in mapped files of a run's directory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from wopt.errors import ConfigError
 __all__ = ["bytes_of", "is_large", "room", "rooms"]
 
 SHARE = 16
-"""Tensors above this part of the budget are mapped; a run has a few of such at a time."""
+"""Tensors above the budget divided by this are mapped; a run has a few of them at a time."""
 
 _UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
@@ -28,10 +28,10 @@ _most = math.inf
 
 
 def bytes_of(text: str) -> int:
-    """Return a number of bytes.
+    """Return the number of bytes of a text such as ``"2GB"``.
 
     Raises:
-        ConfigError: The text is none.
+        ConfigError: The text is not an amount of memory.
 
     Example:
         >>> bytes_of("2GB"), bytes_of("500 MB")
@@ -43,7 +43,9 @@ def bytes_of(text: str) -> int:
     except ValueError:
         size = 0.0
     if not size > 0:
-        raise ConfigError(f"{text!r} is no amount of memory; write a number with KB, MB, GB or TB")
+        raise ConfigError(
+            f"{text!r} is not an amount of memory; write a number with KB, MB, GB or TB"
+        )
     return int(size)
 
 
@@ -51,14 +53,14 @@ def bytes_of(text: str) -> int:
 def rooms(folder: Path, memory: str | None, *, passing: bool = False) -> Iterator[None]:
     """Keep large tensors in mapped files of a folder inside.
 
-    The files have no name once they are mapped, so that nothing is left of them, whatever ends the
-    process, and they live as long as their tensors.
+    The files are unlinked once they are mapped, so that they live as long as their tensors and
+    nothing is left of them, whatever ends the process.
 
     Args:
-        folder: Where; made if it is needed.
-        memory: The budget, ``"2GB"``; ``None`` to keep everything in memory.
-        passing: Whether the folder, which is then empty, goes with them, and that of the run if
-            it was not there before and is empty too.
+        folder: Folder of the files, made if needed.
+        memory: The budget, such as ``"2GB"``; ``None`` to keep everything in memory.
+        passing: Whether to remove the folder at the end, if it is empty, and that of the run if
+            it is new and empty.
 
     Example:
         >>> import tempfile
@@ -75,14 +77,14 @@ def rooms(folder: Path, memory: str | None, *, passing: bool = False) -> Iterato
     finally:
         _folder, _most = before
         if passing:
-            # What a killed process has left stays, and all of a run but of one that was refused.
+            # Folders with files of killed processes, or of a run, are not empty and stay.
             for empty in (folder, folder.parent) if new else (folder,):
                 with contextlib.suppress(OSError):
                     empty.rmdir()
 
 
 def is_large(size: float) -> bool:
-    """Whether so many bytes are to be mapped."""
+    """Whether a tensor of so many bytes is mapped."""
     return size > _most
 
 
@@ -92,14 +94,14 @@ def room(
     """Return an empty tensor on the CPU, in a mapped file if it is large, and that file.
 
     Args:
-        shape: Of it.
-        dtype: Of it.
-        name: By which other processes find the same file, until the caller removes it; by default
-            the file loses its name at once, and no path is returned.
-        mapped: Whether it is in a file whatever its size, where there is a folder for it.
+        shape: Shape of the tensor.
+        dtype: Dtype of the tensor.
+        name: Name by which other processes find the file, until the caller removes it; by default
+            the file is unlinked at once, and no path is returned.
+        mapped: Whether to use a file for any size, if there is a folder.
 
     Raises:
-        OSError: The disk has no room for it: writing to the map would kill the process (SIGBUS).
+        OSError: The disk is too full, so that writing would kill the process (SIGBUS).
     """
     count = math.prod(shape)
     if _folder is None or not count or not (mapped or is_large(count * dtype.itemsize)):

@@ -1,4 +1,4 @@
-"""Sizes that no machine has are refused before anything is allocated."""
+"""Checks of memory before anything is allocated."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["check_room", "of_memory", "physical", "within_memory"]
 T = TypeVar("T")
 
 _UNKNOWN = 2**36
-"""Bytes of memory where the system does not say."""
+"""Bytes of memory that are assumed if the system does not tell."""
 
 
 def physical() -> int:
@@ -33,11 +33,11 @@ def check_room(needed: float, what: str) -> None:
     """Raise if something takes more memory than this machine has.
 
     Args:
-        needed: Bytes.
-        what: It, in words, with the option that makes it smaller.
+        needed: Bytes needed.
+        what: What needs them, in words, with the option that makes it smaller.
 
     Raises:
-        UserError: It does.
+        UserError: The memory does not suffice.
 
     Example:
         >>> check_room(1e15, "samples; ask for fewer with -n")
@@ -54,18 +54,18 @@ def check_room(needed: float, what: str) -> None:
 def within_memory(
     make: Callable[[], T], what: str, *, share: float = 1.0, together: bool = False
 ) -> T:
-    """Return what a function makes, unless one of the tensors that it asks for is impossible.
+    """Return the result of a function, unless a tensor that it allocates is too large.
 
-    Each is looked at before it is made, on the CPU, so nothing is allocated in vain.
+    Each tensor is checked before it is allocated.
 
     Args:
-        make: The function; its tensors are not to be counted by itself.
-        what: What it makes, with the option that makes it smaller.
-        share: Of the memory that one tensor may take.
-        together: Whether it is what all of them may take: where they are kept.
+        make: The function, which must not count its tensors itself.
+        what: Its result, in words, with the option that makes it smaller.
+        share: Fraction of the memory that one tensor may take.
+        together: Whether that fraction limits the sum of all tensors, for tensors that are kept.
 
     Raises:
-        UserError: They take more.
+        UserError: The tensors take more.
 
     Example:
         >>> import torch
@@ -91,7 +91,7 @@ _SAID = ("can't allocate memory", "not enough memory", "out of memory", "storage
 
 
 def of_memory(error: Exception) -> bool:
-    """Whether an error says that Python or torch could not get memory.
+    """Whether an error means that Python or torch could not get memory.
 
     Example:
         >>> of_memory(MemoryError()), of_memory(RuntimeError("shapes do not fit"))

@@ -1,4 +1,4 @@
-"""Whose component it is: the plugin, its distribution, and the method at which an error arose."""
+"""The origin of a component: its plugin, its distribution, and the method of an error."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FOREIGN = ("functools.py", "contextlib.py")
 
 
 def origin(cls: type) -> str:
-    """Return a component's class in words: its kind, name, plugin, distribution.
+    """Return a component's class in words: kind, name, plugin, distribution.
 
     Example:
         >>> from wopt.testing import AffineBlock
@@ -54,9 +54,9 @@ def in_words(error: BaseException) -> str:
 
 
 def culprit(error: BaseException) -> str | None:
-    """Return in words the component, and its method, in which an error arose, if it was in one.
+    """Return in words the component and its method in which an error arose, if any.
 
-    The innermost component on the stack is meant, unless it is one of wopt's own.
+    It is the innermost component on the stack that does not belong to wopt.
     """
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     at = next((f for f in reversed(frames) if _component(f) and not _is_core(f)), None)
@@ -88,12 +88,12 @@ def a_value(what: Any) -> str:
 
 
 def returning(method: Callable[..., Any], lacking: Callable[..., str | None]) -> Callable[..., Any]:
-    """Wrap a method so that what it returns is checked.
+    """Wrap a method so that its result is checked.
 
     Args:
-        method: Of a component.
-        lacking: Takes the component, the method's arguments and what it returned, and says what is
-            wanted instead, if that is wrong.
+        method: A component's method.
+        lacking: Takes the component, the arguments and the result, and returns what was expected,
+            in words, if the result is wrong.
     """
 
     @functools.wraps(method)

@@ -14,18 +14,18 @@ __all__ = ["Particles", "split_conditions"]
 
 @dataclasses.dataclass(frozen=True)
 class Particles:
-    """Weighted points rho = sum_i w_i delta(x_i), with what is known of their density.
+    """Weighted points rho = sum_i w_i delta(x_i), with their density as far as it is known.
 
-    Deterministic quadrature nodes with weights are particles too.
+    Quadrature nodes with weights are particles too.
 
     Attributes:
         points: Positions, shape ``(n, d)``.
-        weights: Non-negative, summing to one, shape ``(n,)``; ``None`` means equal weights.
-        log_det: log |det DT| of the whole map since the start, shape ``(n,)``; ``None`` if the
-            maps made so far do not provide it.
-        log_density_start: log-density of the start at the points the particles came from, shape
-            ``(n,)``; ``None`` if it is not known (data).
-        condition: How many of the coordinates, the last ones, are conditions that no map changes.
+        weights: Non-negative weights, shape ``(n,)``, summing to one; ``None`` for equal weights.
+        log_det: log |det DT| of the whole map since the start, shape ``(n,)``, nats; ``None`` if a
+            block did not provide it.
+        log_density_start: Log-density of the start at the particles' origins, shape ``(n,)``, nats;
+            ``None`` if it is not known (data).
+        condition: Number of coordinates, the last ones, that are conditions, which no map changes.
 
     Example:
         >>> p = Particles(torch.tensor([[0.0], [2.0]]), torch.tensor([0.25, 0.75]))
@@ -59,7 +59,7 @@ class Particles:
         weights: Tensor | None = None,
         log_density: Tensor | None = None,
     ) -> Particles:
-        """Return particles before any map: log_det is zero."""
+        """Return particles before any map, of points ``(n, d)``, with log_det zero."""
         zero = torch.zeros(len(points), dtype=points.dtype, device=points.device)
         return cls(points, weights, zero, log_density)
 
@@ -79,7 +79,7 @@ class Particles:
 
     @property
     def log_density(self) -> Tensor:
-        """log rho at the particles: the start's log-density minus log_det, shape ``(n,)``.
+        """log rho at the particles: the start's log-density minus log_det, shape ``(n,)``, nats.
 
         Raises:
             CapabilityError: The start's density, or a block's log_det, is not known.
@@ -97,10 +97,10 @@ class Particles:
         return self.log_density_start - self.log_det
 
     def shares(self, dtype: torch.dtype | None = None) -> Tensor:
-        """Return the weights, shape ``(n,)``, equal ones written out.
+        """Return the weights, shape ``(n,)``, also if they are equal.
 
         Args:
-            dtype: Their type; that of the points by default.
+            dtype: Dtype of the result; that of the points by default.
 
         Example:
             >>> Particles(torch.zeros(4, 1)).shares().tolist()
@@ -118,12 +118,12 @@ class Particles:
         return torch.tensordot(self.weights, values, dims=1)
 
     def moved(self, points: Tensor, log_det: Tensor | None) -> Particles:
-        """Return the image under a map with that value and log-det at these particles."""
+        """Return the image under a map with values ``(n, d)`` and log-det ``(n,)`` here."""
         total = None if log_det is None or self.log_det is None else self.log_det + log_det
         return dataclasses.replace(self, points=points, log_det=total)
 
     def mark(self) -> list[float]:
-        """Return numbers that tell these particles from others: how many, and sums of some.
+        """Return a checksum of the particles: their number, and sums of some of them.
 
         Example:
             >>> Particles(torch.ones(3, 2)).mark()
@@ -133,11 +133,11 @@ class Particles:
         return [len(self.points), *few.double().sum(0).tolist()]
 
     def pick(self, values: Tensor, index: Tensor | slice) -> Tensor:
-        """Return values, one of each particle, at some of them."""
+        """Return values of particles, shape ``(n, ...)``, at an index, ``(m,)``."""
         return values[index]
 
     def rows(self, index: Tensor | slice) -> Particles:
-        """Return a subset; weights are renormalised."""
+        """Return the particles of an index, shape ``(m,)``; weights are renormalised."""
         weights = None if self.weights is None else self.weights[index]
         return Particles(
             self.points[index],
@@ -149,11 +149,11 @@ class Particles:
 
 
 def split_conditions(x: Tensor, condition: int) -> tuple[Tensor, Tensor]:
-    """Return the coordinates that maps move and, apart, the conditions: the last ones.
+    """Return the coordinates that maps move, ``(..., d - c)``, and the conditions, ``(..., c)``.
 
     Args:
-        x: Shape ``(..., d)``.
-        condition: How many of the coordinates are conditions.
+        x: Points, shape ``(..., d)``.
+        condition: Number c of conditions.
 
     Example:
         >>> [part.tolist() for part in split_conditions(torch.tensor([[1.0, 2.0, 3.0]]), 1)]

@@ -1,4 +1,4 @@
-"""Permission for code that a configuration names, and for other data: a person's, not a file's."""
+"""Permissions that the user, not a file, gives: to run code, use other data, call trackers."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ __all__ = [
 
 
 class _Permission:
-    """What this process may run.
+    """Permissions of this process.
 
     Attributes:
-        code: The files that configurations name.
-        changed: Also such that are not what a run recorded.
-        data: Whether runs go on with other data than they were made from.
-        tracker: Whether runs that go on tell the tracker that their directory names.
+        code: Run files that configurations name.
+        changed: Run such files also if they differ from those that a run recorded.
+        data: Continue runs with other data than they were made from.
+        tracker: Let continued runs use the tracker that their directory names.
     """
 
     code = False
@@ -47,13 +47,13 @@ def _allowing(**what: bool) -> Iterator[None]:
 def allow_code(*, changed: bool = False) -> Iterator[None]:
     """Allow the code that configurations name to run, in this process, until the block ends.
 
-    A configuration, and so a run directory, may name a Python file (target ``python``). Whoever
-    loads it would run what its author wrote, so nothing is run until it is allowed here, or on
-    the command line by ``--allow-code``. Read the file first.
+    A configuration, and so a run directory, may name a Python file (target ``python``). Loading it
+    would run its author's code, so it needs permission, here or by ``--allow-code`` on the command
+    line. Read the file first.
 
     Args:
-        changed: Also where the file is not the one whose hash the run recorded: what was trained
-            then is loaded beside another target (``--allow-changed-code``).
+        changed: Whether to allow a file whose hash differs from the recorded one, so that the model
+            belongs to another target (``--allow-changed-code``).
 
     Example:
         >>> with allow_code():
@@ -65,11 +65,11 @@ def allow_code(*, changed: bool = False) -> Iterator[None]:
 
 @contextlib.contextmanager
 def allow_changed_data() -> Iterator[None]:
-    """Let runs go on with other data than they were made from, until the block ends.
+    """Let runs continue with other data than they were made from, until the block ends.
 
-    A run directory knows its data by their hash. Others are refused, since rows that the model was
-    trained on could then judge it; here and by ``--allow-changed-data`` one says that they are
-    meant. The log, and a certificate that is made of them, say so.
+    A run directory records the hash of its data. Other data are rejected by default, since they
+    could contain training rows among the test rows; this block, or ``--allow-changed-data``, allows
+    them. The log and certificates record it.
 
     Example:
         >>> with allow_changed_data():
@@ -82,10 +82,10 @@ def allow_changed_data() -> Iterator[None]:
 
 @contextlib.contextmanager
 def allow_tracker() -> Iterator[None]:
-    """Let runs that go on tell the tracker that their directory names, until the block ends.
+    """Let continued runs use the tracker that their directory names, until the block ends.
 
-    A tracker writes where its options say, or sends records there, and the directory may be
-    somebody else's. Read its ``config.toml`` first.
+    A tracker writes or sends records to where its options say, and the directory may come from
+    somebody else. Read its ``config.toml`` first.
 
     Example:
         >>> with allow_tracker():
@@ -97,7 +97,7 @@ def allow_tracker() -> Iterator[None]:
 
 
 def tracker_allowed() -> bool:
-    """Return whether trackers that a run directory names are told.
+    """Return whether trackers that a run directory names are used.
 
     Example:
         >>> tracker_allowed()
@@ -120,12 +120,12 @@ def check_code(path: str, sha256: str, recorded: str | None) -> None:
     """Raise unless the file may be run.
 
     Args:
-        path: Of the file.
-        sha256: Of its bytes.
-        recorded: The hash that the configuration holds, if it holds one.
+        path: Path of the file.
+        sha256: Hash of its bytes.
+        recorded: The hash in the configuration, if it has one.
 
     Raises:
-        ConfigError: It is not allowed, or it has changed since the configuration was resolved.
+        ConfigError: Code is not allowed, or the file has changed since it was recorded.
 
     Example:
         >>> check_code("model.py", "abcdef", None)

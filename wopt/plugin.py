@@ -1,6 +1,6 @@
-"""What a plugin author imports: the hook marker, the hook's specification, the API version.
+"""Names for authors of plugins: the hook marker, the hook's specification, the API version.
 
-This module imports no torch, so that listing plugins stays fast.
+This module does not import torch, so that listing plugins stays fast.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["API_VERSION", "GROUP", "hookimpl", "hookspec"]
 
-API_VERSION = (1, 0)
+API_VERSION = (1, 1)
 """(major, minor) of the plugin interface; a plugin may state the one it needs as ``WOPT_API``."""
 
 GROUP = "wopt"
@@ -31,5 +31,8 @@ class Hooks:
     def wopt_register(self, registry: Registry) -> None:
         """Name your components: ``registry.add(kind, name, "module:Class", summary=...)``.
 
-        Give paths, not classes: what is named is imported only when a run uses it.
+        Give paths, not classes, so that a component is imported only when a run uses it. A plugin
+        can also add commands (``registry.add_command``), functions that wopt calls at certain
+        points, such as sections of the report (``registry.add_function``), and names of the package
+        ``wopt`` itself (``registry.add_name``).
         """

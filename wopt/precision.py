@@ -1,4 +1,4 @@
-"""The precision in which the nets of blocks multiply matrices while they are trained."""
+"""The precision of matrix products in the nets of blocks during training."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _now: Precision | None = None
 
 @contextlib.contextmanager
 def training_in(precision: Precision | None) -> Iterator[None]:
-    """Let training inside multiply in this precision; ``None``: in that of its tensors."""
+    """Set the precision of training inside; ``None`` for that of its tensors."""
     global _asked
     before, _asked = _asked, precision
     try:
@@ -30,13 +30,13 @@ def training_in(precision: Precision | None) -> Iterator[None]:
 
 
 def asked() -> Precision | None:
-    """Return the precision of training, and so whether audits are to be in float64."""
+    """Return the precision of training; if it is set, audits are in float64."""
     return _asked
 
 
 @contextlib.contextmanager
 def lowered() -> Iterator[None]:
-    """Multiply in the precision that was asked for inside: an iteration of training does."""
+    """Multiply in the precision of training inside, as in an iteration."""
     global _now
     before, _now = _now, _asked
     try:
@@ -46,16 +46,16 @@ def lowered() -> Iterator[None]:
 
 
 def product(a: Tensor, w: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Return ``a @ w + bias``, matrices, the product in the precision of training.
+    """Return ``a @ w + bias``, shape ``(n, m)``, the product in the precision of training.
 
-    Inputs are rounded to it, by bf16 the result too; sums are made in float32. What comes back, and
-    so all that is made of it by elements, has the dtype of ``a``. Its gradients are such products
-    too, of any order. The products of a log-det do not go through here.
+    Inputs are rounded to that precision, with bf16 the result too; sums are made in float32. The
+    result has the dtype of ``a``. Its gradients of any order are such products too. Products in a
+    log-det do not use this function.
 
     Args:
-        a: Shape ``(n, k)``.
-        w: Shape ``(k, m)``.
-        bias: Added in the dtype of ``a``.
+        a: Left factor, shape ``(n, k)``.
+        w: Right factor, shape ``(k, m)``.
+        bias: Bias, shape ``(m,)``, added in the dtype of ``a``.
 
     Example:
         >>> a, w = torch.full((1, 1), 1 + 2**-10), torch.ones(1, 1)
@@ -72,17 +72,18 @@ def product(a: Tensor, w: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def linear(a: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Return ``a @ weight^T + bias``, as :func:`product` does."""
+    """Return ``a @ weight^T + bias``, shape ``(n, m)``, as :func:`product` does."""
     return F.linear(a, weight, bias) if _now is None else product(a, weight.mT, bias)
 
 
 class _Product(torch.autograd.Function):
-    """A matrix product whose gradients are such products too."""
+    """A matrix product with gradients in the same precision."""
 
     generate_vmap_rule = True
 
     @staticmethod
     def forward(a: Tensor, w: Tensor, precision: Precision) -> Tensor:
+        """Return a @ w, shape ``(n, m)``."""
         if precision == "bf16":
             return (a.bfloat16() @ w.bfloat16()).to(a.dtype)
         with _tf32():
@@ -90,11 +91,13 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Precision], _: Tensor) -> None:
+        """Keep the factors, of any shape."""
         ctx.save_for_backward(*inputs[:2])
         ctx.precision = inputs[2]
 
     @staticmethod
     def backward(ctx: Any, to: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        """Return the gradients of a, shape ``(n, k)``, and w, ``(k, m)``."""
         (a, w), (of_a, of_w, _) = ctx.saved_tensors, ctx.needs_input_grad
         back, by = _Product.apply, ctx.precision
         return (

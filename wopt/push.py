@@ -1,4 +1,4 @@
-"""Carrying particles through maps, a bounded number of rows at a time."""
+"""Images of particles under maps, computed on a bounded number of rows at a time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 ROWS = 8192
-"""Rows that go through a map at a time, so that memory does not grow with the particles."""
+"""Rows mapped at a time, so that memory does not grow with the particles."""
 
 _calls = 0
 
@@ -43,19 +43,19 @@ def in_batches(
     rows: int = ROWS,
     cuts: Sequence[slice] | None = None,
 ) -> Any:
-    """Return ``function(x)``, a tensor or a tuple of them, computed on chunks of rows.
+    """Return ``function(x)``, shape ``(n, ...)`` or a tuple, computed on chunks of rows.
 
-    A team computes together: each process its shards, and all receive all rows. Results above the
-    budget of :func:`wopt.mapped.rooms` are in mapped files, which the processes of a team share;
-    without a budget so are those of an ``x`` that lies in one (``torch.from_file``), under
+    In a team each process computes its shards, and all receive all rows. Results above the budget
+    of :func:`wopt.mapped.rooms` are in mapped files, which the processes of a team share. Without
+    a budget, results for an ``x`` in a mapped file (``torch.from_file``) are in files under
     ``TMPDIR``.
 
     Args:
-        function: Of rows.
-        x: All rows.
-        rows: Of a chunk, at most.
-        cuts: Parts of x of which no chunk has rows of two: the bits of a product may depend on
-            which rows are multiplied together.
+        function: The function of rows.
+        x: All rows, shape ``(n, d)``.
+        rows: Largest number of rows of a chunk.
+        cuts: Parts of x that chunks must not straddle, as the bits of a product may depend on the
+            rows that are multiplied together.
     """
     of = team()
     if of.shares(len(x)):
@@ -70,7 +70,7 @@ def in_batches(
 
 def _shared(of: Team, function: Callable[[Tensor], Any], x: Tensor, rows: int) -> Any:
     global _calls
-    _calls += 1  # on every process alike, so that files have the same names
+    _calls += 1  # the same on every process, for common names of files
     whole, bounds = _Rows(x, f"shared-{_calls}"), of.bounds(len(x))
 
     def compute() -> None:
@@ -83,13 +83,13 @@ def _shared(of: Team, function: Callable[[Tensor], Any], x: Tensor, rows: int) -
     for into, path in zip(whole.parts, whole.paths, strict=True):
         if path is None:
             of.fill(into)
-        else:  # all have it, and what others wrote is there
+        else:  # all processes have mapped it, with the rows of others
             path.unlink(missing_ok=True)
     return whole.all
 
 
 class _Rows:
-    """The results at all rows, which are made when the first chunk says of what shape they are."""
+    """The results of all rows, allocated when the first chunk shows their shape."""
 
     def __init__(self, x: Tensor, name: str) -> None:
         self.x, self.name, self.single = x, name, False
@@ -98,11 +98,11 @@ class _Rows:
 
     @property
     def all(self) -> Any:
-        """What the function returns of all rows."""
+        """The function's results of all rows."""
         return self.parts[0] if self.single else tuple(self.parts)
 
     def compute(self, function: Callable[[Tensor], Any], span: slice, rows: int) -> None:
-        """Fill a span of rows, a chunk at a time."""
+        """Fill a range of rows, shape ``(n, d)``, chunk by chunk."""
         for at in _chunks(span, rows):
             output = function(self.x[at])
             self.single = isinstance(output, Tensor)
@@ -117,13 +117,13 @@ class _Rows:
 
 
 def _chunks(of: slice, rows: int) -> Iterator[slice]:
-    """Yield chunks of a span of rows."""
+    """Yield chunks of a range of rows."""
     for start in range(of.start, of.stop, rows):
         yield slice(start, min(start + rows, of.stop))
 
 
 def _room(part: Tensor, x: Tensor, name: str | None) -> tuple[Tensor, Path | None]:
-    """Return an empty tensor for all rows, and its file if others are to find it by a name."""
+    """Return an empty tensor for all rows, and its file if other processes share it."""
     shape = (len(x), *part.shape[1:])
     if x.device.type != "cpu":
         return part.new_empty(shape), None
@@ -131,7 +131,7 @@ def _room(part: Tensor, x: Tensor, name: str | None) -> tuple[Tensor, Path | Non
         return room(shape, part.dtype, name=name)
     if x.untyped_storage().filename is None:
         return part.new_empty(shape), None
-    with tempfile.NamedTemporaryFile() as file:  # lives on, nameless, as long as the tensor
+    with tempfile.NamedTemporaryFile() as file:  # unlinked, it lives as long as the tensor
         size = len(x) * part[0].numel()
         whole = torch.from_file(file.name, shared=True, size=size, dtype=part.dtype)
     return whole.view(shape), None
@@ -148,7 +148,7 @@ def push(block: FlowBlock, particles: Particles, *, audit: bool = False) -> Part
 
 @torch.no_grad()
 def _pushed_where_held(block: FlowBlock, particles: HeldParticles, audit: bool) -> Particles:
-    """Return the image of the rows of this process; nothing is sent."""
+    """Return the image of the rows of this process, without messages."""
     known = Capability.LOG_DET in block.provides
     function = (audit_of(block) if audit else block) if known else block.move
     made = particles.through(lambda x: in_batches(function, x))
@@ -165,25 +165,25 @@ def push_all(
 
 
 def there_and_back(blocks: Sequence[FlowBlock], x: Tensor, *, audit: bool = False) -> Tensor:
-    """Return S(F(x)) - x, F the blocks and S their inverses in turn, shape ``(n, d)``.
+    """Return S(F(x)) - x, shape ``(n, d)``, F the blocks and S their inverses in turn.
 
     Args:
-        blocks: T_1, ..., T_N, which all provide INVERSE.
-        x: Shape ``(n, d)``.
-        audit: Go there by the blocks' finer computation, with which likelihoods are reported.
+        blocks: Blocks T_1, ..., T_N, which all provide INVERSE.
+        x: Points, shape ``(n, d)``.
+        audit: Use the blocks' finer computation for F, as reported likelihoods do.
     """
     return undo(blocks, go(blocks, x, audit=audit)) - x
 
 
 def inversion_error(blocks: Sequence[FlowBlock], x: Tensor) -> float | None:
-    """Return the root mean square of S(F(x)) - x; ``None`` if a block has no inverse."""
+    """Return the root mean square of S(F(x)) - x, x ``(n, d)``; ``None`` without inverses."""
     if not invertible(blocks):
         return None
     return float(there_and_back(blocks, x).square().sum(1).mean().sqrt())
 
 
 def go(blocks: Iterable[FlowBlock], x: Tensor, *, audit: bool = False) -> Tensor:
-    """Return where points are after the blocks."""
+    """Return the points after the blocks, shape ``(n, d)``."""
     for block in blocks:
         if audit and Capability.LOG_DET in block.provides:
             x = in_batches(block.audit, x)[0]
@@ -193,7 +193,7 @@ def go(blocks: Iterable[FlowBlock], x: Tensor, *, audit: bool = False) -> Tensor
 
 
 def undo(blocks: Sequence[FlowBlock], y: Tensor) -> Tensor:
-    """Return where points were before the blocks."""
+    """Return the points before the blocks, shape ``(n, d)``."""
     for block in reversed(blocks):
         y = in_batches(block.inverse, y)[0]
     return y

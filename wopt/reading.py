@@ -1,4 +1,4 @@
-"""Reading files that others may have made: no links or devices, bounded size and depth."""
+"""Reading of untrusted files: without links or devices, of bounded size and depth."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ __all__ = [
 ]  # fmt: skip
 
 MOST_TEXT = 64 * 2**20
-"""Bytes of a text file at most: a hundred times what a long run writes."""
+"""Largest number of bytes of a text file, far above what a long run writes."""
 
 _MOST_TOML = 4 * 2**20
 _DEPTH = 64
-"""Tables and lists inside of each other at most; a certificate has eight."""
+"""Largest depth of nested tables and lists."""
 
 _LARGEST = 2**63
 _PARTS, _HEADERS = 64, 2000
-"""Parts of a dotted key and headers at most: the parser's time grows with their square."""
+"""Largest number of parts of a dotted key, and of headers: parsing is quadratic in them."""
 
 _QUOTED = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'")
 _AROUND_DOTS = re.compile(r"[ \t]*\.[ \t]*")
@@ -46,11 +46,11 @@ def opened(path: Path, most: int | None = None) -> Iterator[int]:
 
     Args:
         path: The file.
-        most: Bytes that it may have; any number by default.
+        most: Largest number of bytes; any by default.
 
     Raises:
-        FileNotFoundError: There is none.
-        DamagedError: It is a link, a pipe or a device, too large, or cannot be read.
+        FileNotFoundError: The file does not exist.
+        DamagedError: The path is a link, a pipe or a device, too large, or cannot be read.
     """
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     check_no_link(path)
@@ -63,11 +63,13 @@ def opened(path: Path, most: int | None = None) -> Iterator[int]:
     try:
         about = os.fstat(handle)
         if not stat.S_ISREG(about.st_mode):
-            raise DamagedError(f"{path}: is no regular file, but {_kind(about.st_mode)}; remove it")
+            raise DamagedError(
+                f"{path}: is not a regular file, but {_kind(about.st_mode)}; remove it"
+            )
         if most is not None and about.st_size > most:
             raise DamagedError(
-                f"{path}: is damaged: it has {about.st_size:,} bytes, and no such file has more "
-                f"than {most:,}"
+                f"{path}: is damaged: it has {about.st_size:,} bytes, and such files have at most "
+                f"{most:,}"
             )
         yield handle
     finally:
@@ -75,7 +77,7 @@ def opened(path: Path, most: int | None = None) -> Iterator[int]:
 
 
 def read_bytes(path: Path, most: int = MOST_TEXT) -> bytes:
-    """Return what a regular file holds; raises as :func:`opened` does."""
+    """Return the bytes of a regular file; raises as :func:`opened` does."""
     with opened(path, most) as handle, os.fdopen(os.dup(handle), "rb") as file:
         try:
             return file.read(most + 1)[:most]
@@ -87,8 +89,8 @@ def read_text(path: Path, most: int = MOST_TEXT) -> str:
     """Return the text of a file in UTF-8.
 
     Raises:
-        FileNotFoundError: There is none.
-        DamagedError: As :func:`opened`, or it is no text.
+        FileNotFoundError: The file does not exist.
+        DamagedError: As :func:`opened`, or the file is not text.
     """
     try:
         return read_bytes(path, most).decode("utf-8")
@@ -97,10 +99,10 @@ def read_text(path: Path, most: int = MOST_TEXT) -> str:
 
 
 def parsed_json(text: str | bytes) -> Any:
-    """Return what JSON text says.
+    """Return the value of a JSON text.
 
     Raises:
-        ValueError: It is no JSON, is nested too deeply, or holds a number or text that is none.
+        ValueError: The text is not JSON, is nested too deeply, or holds an invalid number or text.
 
     Example:
         >>> parsed_json('{"a": [1, 2.5]}')
@@ -116,7 +118,7 @@ def parsed_json(text: str | bytes) -> Any:
 
 
 def parsed_toml(text: str) -> dict[str, Any]:
-    """Return the table that TOML text says; raises as :func:`parsed_json` does."""
+    """Return the table of a TOML text; raises as :func:`parsed_json` does."""
     if len(text) > _MOST_TOML:
         raise ValueError(f"it has more than {_MOST_TOML:,} characters")
     if text.count("\n[") > _HEADERS:
@@ -132,11 +134,11 @@ def parsed_toml(text: str) -> dict[str, Any]:
 
 
 def printable(text: str, *, one_line: bool = False) -> str:
-    r"""Return text that a terminal or a log can show: control characters are escaped.
+    r"""Return text in which control characters are escaped, for a terminal or a log.
 
     Args:
-        text: From a file, say.
-        one_line: Escape line breaks too.
+        text: Untrusted text.
+        one_line: Whether to escape line breaks too.
 
     Example:
         >>> printable("a\x1b[2Jb\nc", one_line=True)
@@ -150,7 +152,7 @@ def check_no_link(path: Path) -> None:
     """Raise if a path is a link.
 
     Raises:
-        DamagedError: It is, wherever it leads.
+        DamagedError: The path is a link, wherever it leads.
     """
     if path.is_symlink():
         raise DamagedError(
@@ -160,11 +162,11 @@ def check_no_link(path: Path) -> None:
 
 
 def appending(path: Path, text: str) -> None:
-    """Add text to a regular file, made if need be, without following a link.
+    """Add text to a regular file, created if needed, without following a link.
 
     Raises:
-        DamagedError: It is a link, a pipe or a device, or has another name too (a hard link).
-        OSError: It cannot be written.
+        DamagedError: The path is a link, a pipe or a device, or the file has a hard link.
+        OSError: The file cannot be written.
     """
     check_no_link(path)
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
@@ -173,19 +175,21 @@ def appending(path: Path, text: str) -> None:
         handle = os.open(path, flags, 0o644)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR):
-            raise DamagedError(f"{path}: is no regular file; remove it") from None
+            raise DamagedError(f"{path}: is not a regular file; remove it") from None
         raise
     try:
         about = os.fstat(handle)
         if not stat.S_ISREG(about.st_mode):
-            raise DamagedError(f"{path}: is no regular file, but {_kind(about.st_mode)}; remove it")
+            raise DamagedError(
+                f"{path}: is not a regular file, but {_kind(about.st_mode)}; remove it"
+            )
         if about.st_nlink > 1:
             raise DamagedError(
                 f"{path}: has another name too (a hard link), and what is added would appear "
                 "there; put a copy in its place"
             )
         data = text.encode("utf-8", "backslashreplace")
-        if os.write(handle, data) < len(data):  # the disk is full: no half a line
+        if os.write(handle, data) < len(data):  # the disk is full: remove the partial line
             os.ftruncate(handle, about.st_size)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     finally:
@@ -193,11 +197,7 @@ def appending(path: Path, text: str) -> None:
 
 
 def _sane(value: Any) -> Any:
-    """Return a value from a file if no part of it is deeper, larger or stranger than any file's.
-
-    Raises:
-        ValueError: It is.
-    """
+    """Return a value from a file, checked for depth, large integers and surrogates."""
     level = [value]
     for _ in range(_DEPTH):
         inside: list[Any] = []
@@ -210,7 +210,7 @@ def _sane(value: Any) -> Any:
             elif isinstance(one, int) and not -_LARGEST <= one < _LARGEST:
                 raise ValueError("it holds a whole number of more than 64 bits")
             elif isinstance(one, str) and _SURROGATE.search(one):
-                raise ValueError("it holds text that is no Unicode")
+                raise ValueError("it holds text that is not Unicode")
         level = inside
         if not level:
             return value

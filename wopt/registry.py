@@ -1,4 +1,4 @@
-"""The registry: which component answers to which name, found without importing any of them."""
+"""The registry of components by name, which imports none of them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import dataclasses
 import difflib
 import importlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from wopt.distributions import how_to_get
 from wopt.errors import PluginError
 
-__all__ = ["KINDS", "Entry", "Kind", "Registry", "close_matches"]
+__all__ = ["KINDS", "POINTS", "Command", "Entry", "Kind", "Registry", "close_matches"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,16 +21,18 @@ class Kind:
     """A kind of component.
 
     Attributes:
-        name: The word used in configurations and commands.
+        name: Word used in configurations and commands.
         interface: Import path of the base class.
-        number: Name and option of the component that a bare number stands for.
-        sequence: Name and option of the component that a bare list stands for.
+        number: Name and option of the component that a bare number denotes.
+        sequence: Name and option of the component that a bare list denotes.
+        default: Name of the component that a table without a name denotes.
     """
 
     name: str
     interface: str
     number: tuple[str, str] | None = None
     sequence: tuple[str, str] | None = None
+    default: str | None = None
 
 
 KINDS = {
@@ -48,16 +51,33 @@ KINDS = {
         ),
         Kind("exact", "wopt.interfaces.exact:ExactSolution"),
         Kind("tracker", "wopt.interfaces.tracker:Tracker"),
+        Kind("solver", "wopt.interfaces.solver:Solver"),
+        Kind("measurement", "wopt.interfaces.measurement:Measurement", default="certificate"),
+        Kind("candidate", "wopt.interfaces.candidate:Candidate"),
     )
 }
 """Every kind of component, by name."""
+
+POINTS = {
+    "advice": "(run) -> Iterator[str]: what to do next, for the head of the report",
+    "chains": "object with forward_of(problem, state, attempt) and look(problem, step, blocks, "
+    "moved, at): chains of the target beside training",
+    "citations": "(directory, config) -> Iterator[Cited]: what a run used besides its components",
+    "page": "(run) -> str | None: a section of the report, as HTML",
+    "pictures": "(run) -> list[Picture]: pictures of the report",
+    "summary": "(result) -> list[tuple[str, str]]: rows of the table at the end of a run",
+    "planner": "(config, table, where) -> Prepared | None: a run whose options it chooses",
+    "times": "(run, directory, out, number, times, seed, velocities) -> int: particles at times",
+    "weights": "(run, directory, x, log_density, quiet) -> Tensor (n, 2): importance weights",
+}
+"""Points at which a plugin can add a function, by name, with its arguments and result."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One registered component: its kind, name, place of definition and plugin."""
+    """One registered component: its kind, name, import path and plugin."""
 
     kind: str
     name: str
@@ -68,8 +88,27 @@ class Entry:
 
     @property
     def qualified(self) -> str:
-        """The name that stays unique when two plugins use the same one."""
+        """The name with the plugin's, which is unique."""
         return f"{self.plugin}:{self.name}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """A subcommand of ``wopt`` that a plugin provides.
+
+    Attributes:
+        name: The word on the command line.
+        path: ``"module:function"`` of the click command, imported when it is used.
+        summary: One line for ``wopt --help``.
+        plugin: The plugin that provides it.
+        reads: Whether it reads configurations, and so takes the options that allow their code.
+    """
+
+    name: str
+    path: str
+    summary: str
+    plugin: str
+    reads: bool
 
 
 def close_matches(name: str, known: list[str]) -> str:
@@ -90,20 +129,25 @@ class Registry:
 
     def __init__(self) -> None:
         self._entries: dict[tuple[str, str, str], Entry] = {}
+        self._functions: dict[tuple[str, str], tuple[int, str]] = {}
+        self._names: dict[str, str] = {}
+        self.commands: dict[str, Command] = {}
+        """Subcommands of plugins, by name."""
         self._plugin = "session"
         self.failures: dict[str, str] = {}
         self.distributions: dict[str, str] = {}
-        """Of plugins, by their name: the pip package with its version."""
+        """The pip package and version of each plugin, by its name."""
 
     @contextlib.contextmanager
     def registering(self, plugin: str) -> Iterator[None]:
-        """Attribute what is added inside to ``plugin``; undo all of it on an error."""
-        before, previous = dict(self._entries), self._plugin
+        """Attribute components added inside to ``plugin``; undo all of it on an error."""
+        tables = ("_entries", "_functions", "_names", "commands")
+        before, previous = {name: dict(getattr(self, name)) for name in tables}, self._plugin
         self._plugin = plugin
         try:
             yield
         except BaseException:
-            self._entries = before
+            self.__dict__.update(before)
             raise
         finally:
             self._plugin = previous
@@ -114,12 +158,12 @@ class Registry:
         Args:
             kind: One of :data:`KINDS`.
             name: Lower case, digits and underscores.
-            component: ``"module:Class"``, imported only when used; or the class itself (handy
-                in a notebook).
+            component: ``"module:Class"``, imported only when used; or the class itself, as in a
+                notebook.
             summary: One line for listings.
 
         Raises:
-            PluginError: The kind is unknown, the name malformed or already taken.
+            PluginError: The kind is unknown, or the name malformed or taken.
         """
         if kind not in KINDS:
             raise PluginError(
@@ -149,6 +193,74 @@ class Registry:
             raise PluginError(f"plugin {self._plugin!r} registers the {kind} {name!r} twice")
         self._entries[key] = Entry(kind, name, path, summary, self._plugin, cls)
 
+    def add_command(self, name: str, path: str, *, summary: str, reads: bool = False) -> None:
+        """Register a subcommand of ``wopt``.
+
+        Args:
+            name: The word on the command line.
+            path: ``"module:function"`` of a click command.
+            summary: One line for ``wopt --help``.
+            reads: Whether it reads configurations or run directories.
+
+        Raises:
+            PluginError: The command exists already.
+        """
+        if name in self.commands:
+            raise PluginError(f"plugin {self.commands[name].plugin!r} brings `wopt {name}` too")
+        self.commands[name] = Command(name, path, summary, self._plugin, reads)
+
+    def add_function(self, point: str, path: str, *, rank: int = 1) -> None:
+        """Add a function at one of :data:`POINTS`, one a plugin.
+
+        Args:
+            point: Name of the point.
+            path: ``"module:function"``, imported when it is called.
+            rank: Its place among others; negative for a place before the core's own output.
+
+        Raises:
+            PluginError: The point is unknown.
+        """
+        if point not in POINTS:
+            raise PluginError(f"no point is called {point!r}; points: {', '.join(POINTS)}")
+        self._functions[point, self._plugin] = rank, path
+
+    def add_name(self, name: str, path: str) -> None:
+        """Add an attribute to the package ``wopt``.
+
+        Args:
+            name: The attribute.
+            path: ``"module:name"``, imported when it is used.
+        """
+        self._names[name] = path
+
+    def functions(self, point: str, *, first: bool | None = None) -> list[Callable[..., Any]]:
+        """Return the functions at a point, in the order of their ranks.
+
+        Args:
+            point: One of :data:`POINTS`.
+            first: True for those before the core's own output, false for those after it, by default
+                all.
+        """
+        found = [ranked for (at, _), ranked in self._functions.items() if at == point]
+        chosen = [one for one in found if first is None or (one[0] < 0) == first]
+        return [_resolve(path) for _, path in sorted(chosen)]
+
+    def function(self, point: str) -> Any:
+        """Return the one function that serves a point.
+
+        Raises:
+            PluginError: No plugin provides one.
+        """
+        found = self.functions(point)
+        if not found:
+            get = how_to_get("function", point) or "no plugin that is installed brings it"
+            raise PluginError(f"this needs a plugin ({POINTS[point].split(': ')[-1]}); {get}")
+        return found[0]
+
+    def public(self, name: str) -> Any:
+        """Return a plugin's attribute of ``wopt``; ``None`` if there is none."""
+        return _resolve(self._names[name]) if name in self._names else None
+
     def entries(self, kind: str | None = None) -> list[Entry]:
         """Return the registered components, sorted by kind and name."""
         entries = [e for e in self._entries.values() if kind in (None, e.kind)]
@@ -162,8 +274,8 @@ class Registry:
         """Return the entry for ``name`` or ``plugin:name``.
 
         Raises:
-            PluginError: No such name (the message lists close matches and failed plugins), or
-                two plugins use it (the message names both and how to pick one).
+            PluginError: The name is unknown (the message lists close matches and failed plugins),
+                or two plugins use it (the message names both and how to pick one).
         """
         if kind not in KINDS:
             raise PluginError(
@@ -190,7 +302,7 @@ class Registry:
         """Import the component called ``name`` and check that it is of its kind.
 
         Raises:
-            PluginError: Unknown name, failing import, or a class of the wrong type.
+            PluginError: The name is unknown, the import fails, or the class has the wrong type.
         """
         entry = self.find(kind, name)
         brought = self.distributions.get(entry.plugin, "")
@@ -198,14 +310,14 @@ class Registry:
         interface = _resolve(KINDS[kind].interface)
         if not (isinstance(cls, type) and issubclass(cls, interface)):
             self.failures[entry.plugin] = (
-                f"{entry.path} is registered as {kind} {entry.name!r} but is no subclass of "
+                f"{entry.path} is registered as {kind} {entry.name!r} but is not a subclass of "
                 f"{interface.__name__}"
             )
             raise PluginError(self.failures[entry.plugin])
         return cls
 
     def name_of(self, kind: str, cls: type) -> str:
-        """Return the name under which a configuration finds a class.
+        """Return the name of a class in configurations.
 
         Raises:
             PluginError: The class is not registered.
@@ -225,12 +337,12 @@ class Registry:
         )
 
 
-def _resolve(path: str) -> type:
+def _resolve(path: str) -> Any:
     module, _, attribute = path.partition(":")
-    resolved: object = importlib.import_module(module)
-    for part in attribute.split("."):
+    resolved: Any = importlib.import_module(module)
+    for part in filter(None, attribute.split(".")):
         resolved = getattr(resolved, part)
-    return resolved  # type: ignore[return-value]
+    return resolved
 
 
 def _import(entry: Entry, distribution: str = "") -> type:

@@ -1,4 +1,4 @@
-"""Randomness: every draw has a seed derived from the run's seed and a key of its own."""
+"""Seeds: every draw has a seed derived from the run's seed and its own key."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["derive", "generator", "seeded"]
 def derive(seed: int, *key: str | int) -> int:
     """Return the seed of the draws under one key, independent of what was drawn before.
 
-    So a resumed run draws what an unbroken one would have drawn, with no generator to save.
+    A resumed run therefore draws the same numbers as an unbroken one, without saved generators.
 
     Example:
         >>> derive(0, "step", 1) == derive(0, "step", 1) != derive(0, "step", 2)

@@ -25,34 +25,34 @@ except ImportError as error:
 __all__ = ["FlowDensity"]
 
 _LEAST = 10
-"""Rows that can be split."""
+"""Least number of rows."""
 _BLOCK = {"name": "autoregressive", "transforms": 2, "hidden": [32, 32]}
 
 
 class FlowDensity(DensityMixin, BaseEstimator):  # type: ignore[misc]
     """The density of rows by one proximal step of an autoregressive flow.
 
-    Small and quick by default (a few CPU seconds); :func:`wopt.fit` has every option, and a fitted
-    ``flow_`` every method of :class:`wopt.Flow`. Where the step is rejected, the model is the
-    Gaussian of the rows, and a ``ConvergenceWarning`` says so.
+    The defaults are small and quick; :func:`wopt.fit` has every option, and a fitted ``flow_``
+    every method of :class:`wopt.Flow`. If the step is rejected, the model is the Gaussian of the
+    rows, and a ``ConvergenceWarning`` is issued.
 
-    A pickle of this estimator runs code when it is loaded, as all pickles do: load only your own.
+    Like any pickle, one of this estimator runs code when it is loaded: load only your own.
     ``flow_.save(path)`` and :func:`wopt.load` are safe.
 
     Args:
         block: The maps: a name, or a table with ``name`` and options.
-        iterations: Of training.
+        iterations: Iterations of training.
         step_size: h of the step; a large one follows the data, a small one stays near a Gaussian.
-        learning_rate: Peak rate.
-        batch_size: Rows an iteration.
-        weight_decay: Against overfitting.
+        learning_rate: Peak learning rate.
+        batch_size: Rows in an iteration.
+        weight_decay: Decoupled weight decay, against overfitting.
         preprocess: ``whiten``, ``gaussianise``, ``standardise`` or ``none``.
-        options: More arguments of :func:`wopt.fit`, which override these.
+        options: Further arguments of :func:`wopt.fit`, which override these.
         random_state: Seed of splits, training and :meth:`sample`.
 
     Attributes:
         flow_: The fitted :class:`wopt.Flow`.
-        n_features_in_: Columns seen.
+        n_features_in_: Number of columns.
 
     Example:
         >>> rows = np.random.default_rng(0).normal(3.0, 2.0, (200, 1))
@@ -88,7 +88,7 @@ class FlowDensity(DensityMixin, BaseEstimator):  # type: ignore[misc]
         """Fit the flow to rows.
 
         Args:
-            X: Shape ``(n, d)``, finite numbers, at least 10 rows.
+            X: Rows, shape ``(n, d)``, finite numbers, at least 10 of them.
             y: Ignored.
 
         Raises:
@@ -120,18 +120,18 @@ class FlowDensity(DensityMixin, BaseEstimator):  # type: ignore[misc]
             return self.flow_.log_prob(torch.tensor(rows)).double().numpy()
 
     def score(self, X: Any, y: Any = None) -> float:
-        """Return the mean log-density of rows, nats: larger is better."""
+        """Return the mean log-density of rows, nats; larger is better."""
         return float(np.mean(self.score_samples(X)))
 
     def sample(self, n_samples: int = 1, random_state: Any = None) -> Any:
-        """Return samples, shape ``(n_samples, d)``; by the seed of the estimator by default."""
+        """Return samples, shape ``(n_samples, d)``, by default by the seed of the estimator."""
         check_is_fitted(self)
         seed = self.random_state if random_state is None else random_state
         chance = torch.Generator().manual_seed(int(check_random_state(seed).randint(2**31 - 1)))
         return self.flow_.sample(n_samples, generator=chance).double().numpy()
 
     def _table(self, n: int) -> dict[str, Any]:
-        """Return the arguments of ``wopt.fit``; one row is its test split, which nothing reads."""
+        """Return the arguments of ``wopt.fit``; the test split is one row, which is not used."""
         held_out = max(2, n // 10)
         return {
             "block": _BLOCK if self.block is None else self.block,

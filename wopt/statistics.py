@@ -8,14 +8,22 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Mean", "mean_and_error", "normal_log_prob", "some", "stride"]
+__all__ = [
+    "Mean",
+    "error_of_mean",
+    "mean_and_error",
+    "normal_log_prob",
+    "per_group",
+    "some",
+    "stride",
+]
 
 _ENOUGH = 2**17
-"""Rows that tell means and covariances to 0.3 % of a deviation."""
+"""Number of rows that suffices for means and covariances."""
 
 
 def some(x: Tensor) -> Tensor:
-    """Return rows enough for moments and quantiles: all, or of more than 131,072 every k-th.
+    """Return enough rows for moments and quantiles, shape ``(m, ...)``: all, or evenly spaced ones.
 
     Example:
         >>> import torch
@@ -26,7 +34,7 @@ def some(x: Tensor) -> Tensor:
 
 
 def stride(n: int) -> int:
-    """Return k of :func:`some`, of n rows.
+    """Return the stride k of :func:`some` for n rows.
 
     Example:
         >>> stride(100), stride(300_000)
@@ -36,14 +44,14 @@ def stride(n: int) -> int:
 
 
 def normal_log_prob(x: Tensor, mean: Tensor, factor: Tensor) -> Tensor:
-    """Return log N(x; m, L L^T), shape ``(n, d)`` to ``(n,)``.
+    """Return log N(x; m, L L^T), shape ``(n, d)`` to ``(n,)``, nats.
 
-    torch's ``MultivariateNormal`` imports its compiler's algebra (sympy), 0.3 s.
+    torch's ``MultivariateNormal`` imports sympy, which is slow.
 
     Args:
-        x: Points.
-        mean: m, shape ``(d,)``.
-        factor: L, lower triangular, shape ``(d, d)``.
+        x: Points, shape ``(n, d)``.
+        mean: Mean m, shape ``(d,)``.
+        factor: Factor L, lower triangular, shape ``(d, d)``.
 
     Example:
         >>> law = normal_log_prob(torch.zeros(1, 2), torch.zeros(2), 2 * torch.eye(2))
@@ -61,7 +69,7 @@ class Mean(NamedTuple):
     Attributes:
         value: The mean.
         error: Its standard error over independent draws; zero for quadrature nodes, which are not
-            drawn; NaN for a single draw, of which nothing is known.
+            random; NaN for a single draw.
     """
 
     value: float
@@ -72,9 +80,10 @@ def mean_and_error(values: Tensor, weights: Tensor | None = None) -> Mean:
     """Return the mean of ``values``, shape ``(n,)``, and its standard error  s / sqrt(n).
 
     Args:
-        values: One a draw; s is their standard deviation, with n - 1 degrees of freedom. The
-            arithmetic is done in their type.
-        weights: Of quadrature nodes, summing to one; ``None`` for equally likely draws.
+        values: Values of draws, shape ``(n,)``; s is their standard deviation, with n - 1 degrees
+            of freedom. The arithmetic is done in their dtype.
+        weights: Weights of quadrature nodes, shape ``(n,)``, summing to one; ``None`` for equally
+            likely draws.
 
     Example:
         >>> import torch
@@ -87,3 +96,37 @@ def mean_and_error(values: Tensor, weights: Tensor | None = None) -> Mean:
         return Mean(float(weights.to(values) @ values), 0.0)
     spread = float(values.std() / math.sqrt(len(values))) if len(values) > 1 else math.nan
     return Mean(float(values.mean()), spread)
+
+
+def per_group(values: Tensor, groups: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return sums ``(g,)`` of values ``(n,)`` and numbers of rows ``(g,)`` by group.
+
+    Without groups each row is a group.
+    """
+    values = values.double()
+    if groups is None:
+        return values, torch.ones_like(values)
+    _, at = torch.unique(groups, return_inverse=True)
+    size = int(at.max()) + 1
+    sums = values.new_zeros(size).index_add_(0, at, values)
+    return sums, torch.bincount(at, minlength=size).double()
+
+
+def error_of_mean(values: Tensor, groups: Tensor | None = None) -> float:
+    """Return the standard error of the mean of values ``(n,)``, whose groups may be dependent.
+
+        se^2 = sum_g (S_g - n_g m)^2 / n^2 * G/(G - 1),
+
+    the variance of a bootstrap by group, without its draws.
+
+    Example:
+        >>> x = torch.tensor([1.0, 1.0, 3.0, 3.0])
+        >>> round(error_of_mean(x), 3), error_of_mean(x, torch.tensor([0, 0, 1, 1]))
+        (0.577, 1.0)
+    """
+    sums, counts = per_group(values, groups)
+    n = len(counts)
+    if n < 2:
+        return math.inf
+    rest = sums - counts * (sums.sum() / counts.sum())
+    return float((rest.square().sum() * n / (n - 1)).sqrt() / counts.sum())

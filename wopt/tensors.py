@@ -17,11 +17,11 @@ from wopt.reading import opened, printable
 __all__ = ["read_tensors", "write_tensors"]
 
 _SHARE = 2
-"""A file may have the machine's memory divided by this."""
+"""The largest size of a file is the machine's memory divided by this."""
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write a safetensors file atomically."""
+    """Write tensors of any shape to a safetensors file atomically."""
     # Copies, since safetensors refuses tensors that share memory (tied parameters, say).
     copies = {k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}
     with replacing(path) as temporary:
@@ -29,15 +29,15 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, st
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Return a safetensors file's tensors and metadata.
+    """Return a safetensors file's tensors, of any shape, and metadata.
 
     Raises:
-        DamagedError: It is missing, truncated, damaged, no regular file, or larger than half of the
-            memory.
+        DamagedError: The file is missing, truncated, damaged, not a regular file, or larger than
+            half of the memory.
     """
     try:
         with opened(path, physical() // _SHARE) as handle:
-            # By its descriptor, so that what was checked is what is read.
+            # Read by its descriptor, so that it is the checked file.
             name = f"/dev/fd/{handle}"
             with safetensors.safe_open(name if os.path.exists(name) else path, "pt") as file:
                 return {k: file.get_tensor(k) for k in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
@@ -56,4 +56,4 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 _OF_READERS = (
     OSError, safetensors.SafetensorError, ValueError, TypeError, KeyError, RuntimeError,
 )  # fmt: skip
-"""Errors of safetensors and torch where headers are damaged or types strange."""
+"""Errors of safetensors and torch for damaged headers or unknown types."""

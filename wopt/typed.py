@@ -1,4 +1,4 @@
-"""Typed results: frozen dataclasses that write themselves as JSON and read themselves back."""
+"""Typed results: frozen dataclasses that can be written as JSON and read back."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def _or_nan(value: Any) -> Any:
 
 
 Number = Annotated[float, BeforeValidator(_or_nan)]
-"""A float that JSON may hold as null, where it was not finite; it is read back as NaN."""
+"""A float that is null in JSON if it is not finite, and is then read back as NaN."""
 
 
 class Typed:
-    """A base of frozen dataclasses: ``to_dict`` writes, ``from_dict`` reads with checks.
+    """Base of frozen dataclasses: ``to_dict`` writes, ``from_dict`` reads with checks.
 
     Example:
         >>> @dataclasses.dataclass(frozen=True)
@@ -45,16 +45,16 @@ class Typed:
     """
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what ``json`` can write: tables, lists, numbers; null where not finite."""
+        """Return a table for ``json``, with ``None`` for numbers that are not finite."""
         names = [field.name for field in dataclasses.fields(self)]  # type: ignore[arg-type]
         return {self._key(name): _plain(getattr(self, name)) for name in names}
 
     @classmethod
     def from_dict(cls, table: Mapping[str, Any]) -> Self:
-        """Return what ``to_dict`` wrote; keys that are not known are left out.
+        """Return the object of a table from ``to_dict``; unknown keys are ignored.
 
         Raises:
-            RunError: Something is missing or of another type; the message names the first.
+            RunError: A field is missing or has another type; the message names the first.
         """
         try:
             # JSON mode is strict about numbers and words and takes lists for tuples.
@@ -87,7 +87,7 @@ def _plain(value: Any) -> Any:
 
 
 def _first(error: ValidationError) -> str:
-    """Return one line: the path of the value, what is wrong, what was there."""
+    """Return one line: the path of the value, the problem, the value."""
     first = error.errors()[0]
     path = ".".join(str(part) for part in first["loc"]) or "it"
     if first["type"] == "missing":

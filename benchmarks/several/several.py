@@ -39,13 +39,13 @@ from wopt.config.model import validate  # noqa: E402
 from wopt.data.dataset import Dataset  # noqa: E402
 from wopt.errors import Converged, DivergenceError  # noqa: E402
 from wopt.interfaces.block import new_block  # noqa: E402
-from wopt.runs.certify import certify  # noqa: E402
 from wopt.runs.evaluate import evaluate  # noqa: E402
 from wopt.runs.prepare import Prepared, particles_of, prepare  # noqa: E402
 from wopt.runs.told import listener_of  # noqa: E402
 from wopt.seeds import derive, seeded  # noqa: E402
 from wopt.train.iterate import iterate  # noqa: E402
 from wopt.train.refine import Joint  # noqa: E402
+from wopt_certify.run import certify  # noqa: E402
 
 _PILOT = 10
 """Iterations by which the cost of one is measured, twice."""

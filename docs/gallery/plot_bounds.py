@@ -11,7 +11,7 @@ steps.
 import matplotlib.pyplot as plt
 import numpy as np
 
-from wopt.certify.bounds import steps_needed, theorem_p
+from wopt_certify.bounds import steps_needed, theorem_p
 
 steps = np.arange(1, 31)
 figure, axis = plt.subplots(figsize=(6, 3.6), layout="constrained")

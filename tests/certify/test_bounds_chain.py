@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from wopt import UserError
-from wopt.certify import bounds
+from wopt_certify import bounds
 
 H, EPS, MOVED = [0.5, 1.0, 2.0], [0.1, 0.2, 0.05], [1.0, 0.7, 0.3]
 ALL = {

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from wopt import UserError
-from wopt.certify import bounds
+from wopt_certify import bounds
 
 RNG = np.random.default_rng(0)
 H, LAM, EPS = (np.exp(RNG.uniform(-3, 2, 500)) for _ in range(3))

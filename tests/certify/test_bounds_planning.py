@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from wopt import UserError
-from wopt.certify import bounds
+from wopt_certify import bounds
 
 
 @pytest.mark.parametrize("h", [0.1, 1.0, 5.0])

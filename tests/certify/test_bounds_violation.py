@@ -13,7 +13,7 @@ import types
 import numpy as np
 import pytest
 
-from wopt.certify import bounds
+from wopt_certify import bounds
 
 TOLERANCE = 1e-9
 DIMS = (1, 2, 3, 5, pytest.param(10, marks=pytest.mark.slow))

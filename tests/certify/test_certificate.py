@@ -6,14 +6,14 @@ import pytest
 import torch
 
 import wopt
-from wopt.certify.certificate import make_certificate
-from wopt.certify.evidence import Evidence
-from wopt.certify.options import CertifyOptions
-from wopt.certify.replay import replay
-from wopt.certify.results import Certificate
 from wopt.data.transform import AffineTransform
 from wopt.testing import AffineBlock, GaussianTarget, gaussian_kl, gaussian_nodes, moments
 from wopt.train.problem import Problem
+from wopt_certify.certificate import make_certificate
+from wopt_certify.evidence import Evidence
+from wopt_certify.options import CertifyOptions
+from wopt_certify.replay import replay
+from wopt_certify.results import Certificate
 
 MEAN = torch.tensor([2.0, -1.0], dtype=torch.float64)
 COVARIANCE = torch.tensor([[2.0, 0.6], [0.6, 0.5]], dtype=torch.float64)

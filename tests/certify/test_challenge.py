@@ -8,7 +8,12 @@ import pytest
 import torch
 
 import wopt
-from wopt.certify.challenge import (
+from wopt.particles import Particles
+from wopt.seeds import generator
+from wopt.statistics import error_of_mean
+from wopt.testing import GaussianTarget
+from wopt.testing.laws import laws
+from wopt_certify.challenge import (
     Options,
     Rows,
     View,
@@ -18,17 +23,13 @@ from wopt.certify.challenge import (
     challenge,
     lower_limit,
 )
-from wopt.certify.challenge import plan as planning
-from wopt.certify.challenge.free_step import Effort, FreeStep
-from wopt.certify.challenge.gaussians import Gaussians
-from wopt.certify.challenge.kernel import KernelDensity
-from wopt.certify.challenge.limit import Bet, error_of_mean
-from wopt.certify.challenge.stack import Stack
-from wopt.certify.challenge.tree import Tree
-from wopt.particles import Particles
-from wopt.seeds import generator
-from wopt.testing import GaussianTarget
-from wopt.testing.laws import laws
+from wopt_certify.challenge import plan as planning
+from wopt_certify.challenge.free_step import Effort, FreeStep
+from wopt_certify.challenge.gaussians import Gaussians
+from wopt_certify.challenge.kernel import KernelDensity
+from wopt_certify.challenge.limit import Bet
+from wopt_certify.challenge.stack import Stack
+from wopt_certify.challenge.tree import Tree
 
 NORMAL = torch.distributions.Normal
 

@@ -6,12 +6,12 @@ import math
 import pytest
 import torch
 
-from wopt.certify.challenge import Options, Rows, challenge
-from wopt.certify.challenge.curve import Curve
-from wopt.certify.challenge.tree import Tree
-from wopt.certify.challenge.warp import Warp, Warped
 from wopt.particles import Particles
 from wopt.testing import GaussianTarget
+from wopt_certify.challenge import Options, Rows, challenge
+from wopt_certify.challenge.curve import Curve
+from wopt_certify.challenge.tree import Tree
+from wopt_certify.challenge.warp import Warp, Warped
 
 
 def normal(n, d, seed=0):

@@ -8,17 +8,17 @@ import pytest
 import torch
 
 import wopt
-from wopt.certify.challenge.gaussians import Gaussians
-from wopt.certify.critic import TOGETHER, CriticOptions, seen_by_fields, stein_norm
-from wopt.certify.estimate import root_mean_square
-from wopt.certify.fields.features import WaveField
-from wopt.certify.fields.kernel_score import KernelScore
-from wopt.certify.fields.mixture_score import MixtureScore
-from wopt.certify.score import pushed_score, score_of
 from wopt.interfaces.block import FlowBlock
 from wopt.seeds import generator
 from wopt.stein.form import SteinForm
 from wopt.testing.laws import laws
+from wopt_certify.challenge.gaussians import Gaussians
+from wopt_certify.critic import TOGETHER, CriticOptions, seen_by_fields, stein_norm
+from wopt_certify.estimate import root_mean_square
+from wopt_certify.fields.features import WaveField
+from wopt_certify.fields.kernel_score import KernelScore
+from wopt_certify.fields.mixture_score import MixtureScore
+from wopt_certify.score import pushed_score, score_of
 
 H = 0.8
 

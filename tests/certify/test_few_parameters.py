@@ -5,22 +5,22 @@ import math
 import pytest
 import torch
 
-from wopt.certify.challenge import Options, Rows, best_estimate, challenge
-from wopt.certify.challenge import plan as planning
-from wopt.certify.challenge.bent import Bent
-from wopt.certify.challenge.challenger import Challenger, ratios
-from wopt.certify.challenge.directions import TurnedTree
-from wopt.certify.challenge.elliptical import Elliptical
-from wopt.certify.challenge.gaussians import Gaussians
-from wopt.certify.challenge.sequence import _parts, judge_in_turn
-from wopt.certify.challenge.stack import Stack
-from wopt.certify.challenge.student import Student
-from wopt.certify.challenge.tree import Tree
-from wopt.certify.fields.radial import RadialField
 from wopt.particles import Particles
 from wopt.stein.form import SteinForm
 from wopt.testing import GaussianTarget, gaussian_kl
 from wopt.testing.laws import funnel, laws, shell, student
+from wopt_certify.challenge import Options, Rows, best_estimate, challenge
+from wopt_certify.challenge import plan as planning
+from wopt_certify.challenge.bent import Bent
+from wopt_certify.challenge.challenger import Challenger, ratios
+from wopt_certify.challenge.directions import TurnedTree
+from wopt_certify.challenge.elliptical import Elliptical
+from wopt_certify.challenge.gaussians import Gaussians
+from wopt_certify.challenge.sequence import _parts, judge_in_turn
+from wopt_certify.challenge.stack import Stack
+from wopt_certify.challenge.student import Student
+from wopt_certify.challenge.tree import Tree
+from wopt_certify.fields.radial import RadialField
 
 
 def standard(dim):

@@ -7,17 +7,17 @@ import pytest
 import torch
 
 import wopt
-from wopt.certify.bounds import Entry, Floor, Label, StepBounds, chain
-from wopt.certify.effort import Effort
-from wopt.certify.estimate import Estimate
-from wopt.certify.findings import Findings
-from wopt.certify.gap import Gap, floors_of
-from wopt.certify.lower import LowerSide, Rung
-from wopt.certify.notes import notes_of
-from wopt.certify.quantity import Quantity
-from wopt.certify.refute import later_fall, refute
-from wopt.certify.start import Start
 from wopt.errors import RunError
+from wopt.store.quantity import Quantity
+from wopt_certify.bounds import Entry, Floor, Label, StepBounds, chain
+from wopt_certify.effort import Effort
+from wopt_certify.estimate import Estimate
+from wopt_certify.findings import Findings
+from wopt_certify.gap import Gap, floors_of
+from wopt_certify.lower import LowerSide, Rung
+from wopt_certify.notes import notes_of
+from wopt_certify.refute import later_fall, refute
+from wopt_certify.start import Start
 
 SIDE = LowerSide(1.84, 0.02, 1.81, 0.95, "autoregressive", 2000, (Rung("ode", 3.0, 0.5, 0.1),))
 DATA, TARGET = Quantity.KL_DATA_MODEL, Quantity.KL_MODEL_TARGET
@@ -62,7 +62,7 @@ def test_a_bound_below_the_estimate_is_no_upper_side():
     assert found.refuted[0].by.estimated
     upper_end = 0.4 + 1.96 * math.hypot(0.02, 0.05)
     assert found.refuted[0].by.value == pytest.approx(upper_end, rel=1e-3)
-    assert str(found.refuted[0].by).startswith("the upper end of the best estimate, which is no ")
+    assert str(found.refuted[0].by).startswith("the upper end of the best estimate, which is not ")
     assert "no upper side: what the errors seen would allow is within the error of" in found.text
     assert judged({"theorem_q": 0.5}, lower=LEARNED).upper is None
     assert judged({"theorem_q": 0.52}, lower=LEARNED).upper == 0.52

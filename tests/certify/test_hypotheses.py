@@ -6,14 +6,14 @@ import pytest
 import torch
 
 import wopt
-from wopt.certify.bounds import chain
-from wopt.certify.certificate import make_certificate
-from wopt.certify.evidence import Evidence
-from wopt.certify.options import CertifyOptions
 from wopt.data.transform import AffineTransform
 from wopt.testing import AffineBlock
 from wopt.train.problem import Problem
 from wopt.train.record import StepRecord
+from wopt_certify.bounds import chain
+from wopt_certify.certificate import make_certificate
+from wopt_certify.evidence import Evidence
+from wopt_certify.options import CertifyOptions
 
 ALONG = {"theorem_s", "theorem_p", "a_priori", "convex", "paper"}
 

@@ -13,12 +13,12 @@ import pytest
 import torch
 
 import wopt
-from wopt.certify.bounds import a_posteriori
 from wopt.interfaces.subproblem import Stationarity
 from wopt.stein.affine import AffineField
 from wopt.stein.form import SteinForm
 from wopt.stein.residual import affine_residual
 from wopt.testing import jko_step
+from wopt_certify.bounds import a_posteriori
 
 H, N, BANDWIDTH = 0.5, 2000, 0.1
 SEEDS = range(100)

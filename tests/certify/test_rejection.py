@@ -6,13 +6,13 @@ import pytest
 import torch
 
 import wopt
-from wopt.certify.sampler import measure_flow
-from wopt.certify.sampler.sliced import sliced_energy_distance
-from wopt.certify.sampler.truth import SamplerTruth
 from wopt.data.transform import AffineTransform
 from wopt.flow import Chain, Flow, Inverse
 from wopt.flow.rejection import Rejection
+from wopt.sliced import sliced_energy_distance
 from wopt.testing import AffineBlock, GaussianTarget
+from wopt_posterior.diagnostics import measure_flow
+from wopt_posterior.diagnostics.truth import SamplerTruth
 
 LAWS = {
     "wide": lambda x: -((x - 0.5) ** 2) / (2 * 1.5**2) - math.log(1.5) + 0.7,

@@ -2,10 +2,10 @@
 
 import torch
 
-from wopt.certify.remember import remembering
 from wopt.particles import Particles
 from wopt.push import push_all
 from wopt.testing import AffineBlock
+from wopt.train.remember import remembering
 
 
 class Counted(AffineBlock):

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 import wopt
-from wopt.certify.resolution import blurred, resolutions
 from wopt.testing import GaussianTarget
 from wopt.testing.gaussian import gaussian_kl
+from wopt_certify.resolution import blurred, resolutions
 
 
 def normal(n, dim, seed):

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 import wopt
-from wopt.certify.sampler.doubts import doubts_of_edge
-from wopt.certify.sampler.edges import sharpest_edge
-from wopt.certify.sampler.measure import measure_sampler
 from wopt.testing import GaussianTarget
+from wopt_posterior.diagnostics.doubts import doubts_of_edge
+from wopt_posterior.diagnostics.edges import sharpest_edge
+from wopt_posterior.diagnostics.measure import measure_sampler
 
 WIDE = torch.float64
 

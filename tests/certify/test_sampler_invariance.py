@@ -5,10 +5,10 @@ import math
 import torch
 
 import wopt
-from wopt.certify.sampler import invariance
-from wopt.certify.sampler.doubts import doubts_of_drift
-from wopt.certify.sampler.invariance import largest_drift
-from wopt.certify.sampler.measure import measure_sampler
+from wopt_posterior.diagnostics import invariance
+from wopt_posterior.diagnostics.doubts import doubts_of_drift
+from wopt_posterior.diagnostics.invariance import largest_drift
+from wopt_posterior.diagnostics.measure import measure_sampler
 
 
 class Banana(wopt.Target):

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 import wopt
-from wopt.certify.sampler import SamplerReport, measure_flow, measure_sampler
-from wopt.certify.sampler.climb import climb
-from wopt.certify.sampler.doubts import doubts_of_weights
-from wopt.certify.sampler.lost import lost_modes
 from wopt.psis import Smoothed
 from wopt.testing import GaussianTarget, gaussian_kl
+from wopt_posterior.diagnostics import SamplerReport, measure_flow, measure_sampler
+from wopt_posterior.diagnostics.climb import climb
+from wopt_posterior.diagnostics.doubts import doubts_of_weights
+from wopt_posterior.diagnostics.lost import lost_modes
 
 KEYS = {
     "elbo_error", "eubo_error",

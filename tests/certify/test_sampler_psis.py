@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from wopt.certify.sampler import smoothed_importance_weights
-from wopt.certify.sampler.weights import effective_size, log_mean_weight, moments
-from wopt.psis import fit_pareto, k_hat_threshold, pareto_quantiles
+from wopt.flow.weights import effective_size, log_mean_weight, moments
+from wopt.psis import fit_pareto, k_hat_threshold, pareto_quantiles, smoothed_importance_weights
 
 
 def normal(n, seed=0):

@@ -6,16 +6,16 @@ import math
 import pytest
 import torch
 
-from wopt.certify.results import Certificate
-from wopt.certify.total_mass import TotalMass, total_mass
 from wopt.config.model import validate
 from wopt.interfaces.listener import Listener
-from wopt.runs.certify import certify
-from wopt.runs.mass import mass_of
 from wopt.runs.prepare import prepare
 from wopt.runs.solution import advance
 from wopt.testing import AffineBlock
 from wopt.testing.laws import laws
+from wopt_certify.mass import mass_of
+from wopt_certify.results import Certificate
+from wopt_certify.run import certify
+from wopt_certify.total_mass import TotalMass, total_mass
 
 
 class TooGood(AffineBlock):

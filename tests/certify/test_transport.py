@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from wopt import DataError, UserError
-from wopt.certify.transport import jacobian_symmetry, transport_gap
 from wopt.testing import AffineBlock
+from wopt_certify.transport import jacobian_symmetry, transport_gap
 
 SHEAR = torch.tensor([[1.4, 0.9], [-0.5, 0.8]]).double()
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import wopt
-from wopt.certify.two_sample import (
+from wopt_certify.two_sample import (
     classifier_test,
     column_differences,
     expected_coverage,
@@ -15,8 +15,8 @@ from wopt.certify.two_sample import (
     tarp_coverage,
     two_sample,
 )
-from wopt.certify.two_sample.columns import holm
-from wopt.certify.two_sample.ranks import anderson_darling
+from wopt_certify.two_sample.columns import holm
+from wopt_certify.two_sample.ranks import anderson_darling
 
 
 def rows(n, d, seed=0):
@@ -232,7 +232,7 @@ def test_mistakes_of_tarp():
 
 
 def test_a_conditional_flow_is_checked():
-    from wopt.certify.two_sample import conditional_evidence
+    from wopt_certify.two_sample import conditional_evidence
 
     u = rows(2000, 1).numpy()
     y = 1.5 * u + 0.5 * rows(2000, 1, seed=1).numpy()

@@ -16,13 +16,13 @@ from wopt.data.gaussianise import curve_of
 from wopt.data.table_transform import TableTransform, fit_transform
 from wopt.flow.save import _read
 from wopt.plan.preprocess import bends, gain_of_distances, without_curves
-from wopt.runs.evidence import _score
 from wopt.runs.execute import resume, run
 from wopt.runs.memory import Rows
 from wopt.runs.planned import prepared_run
 from wopt.runs.prepare import log_density_of, particles_of
 from wopt.seeds import derive
 from wopt.testing import AffineBlock
+from wopt_certify.held_out import _score
 
 STEEP = Curve((-3.0, -2.999, 0.0, 50.0), (-2.0, -0.5, 0.5, 2.0), (300.0, 20.0, 0.1, 0.01))
 

@@ -19,9 +19,9 @@ from wopt.errors import ConfigError, DataError
 from wopt.mapped import bytes_of, room, rooms
 from wopt.parallel import Team, sharing
 from wopt.push import in_batches
-from wopt.runs.certify import certify_run
 from wopt.runs.execute import resume, run
 from wopt.store.directory import RunDirectory, read_tensors
+from wopt_certify.run import certify_run
 
 SPLIT = (0.8, 0.1, 0.1)
 ROWS = 140_000
@@ -138,7 +138,7 @@ def test_results_of_many_rows_are_mapped_above_the_budget(tmp_path):
 
 @pytest.mark.parametrize("text", ["2", "much", "-1GB", "0GB", "1.2.3GB"])
 def test_what_is_no_amount_of_memory_is_said(text):
-    with pytest.raises(ConfigError, match="is no amount of memory"):
+    with pytest.raises(ConfigError, match="is not an amount of memory"):
         bytes_of(text)
     with pytest.raises(ConfigError, match=r"run\.memory"):
         validate({"source": "toy", "run": {"memory": text}})

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import wopt
-from wopt.runs.posterior.arviz import variables
+from wopt_posterior.arviz import variables
 
 
 def test_elements_become_arrays():

@@ -9,8 +9,8 @@ import torch
 from torch import distributions as laws
 
 import wopt
-from wopt.certify.total_mass import total_mass
 from wopt.flow.exact import InexactInverse, exact_inverse
+from wopt_certify.total_mass import total_mass
 
 
 class Banana:

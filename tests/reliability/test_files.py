@@ -159,7 +159,7 @@ def test_doctor_without_a_state_still_finds_the_maps(command, finished, tmp_path
     found = examine(finished)
     assert (found.steps, found.whole, found.sampled) == (None, 2, False)
     assert command("doctor", finished, "--rescue", tmp_path / "m.wopt").status == 0
-    assert command("doctor", tmp_path / "nothing").is_mistake("no run directory")
+    assert command("doctor", tmp_path / "nothing").is_mistake("not a run directory")
     assert command("doctor", "--rescue", tmp_path / "m.wopt").is_mistake("--rescue needs")
 
 

@@ -14,24 +14,24 @@ import safetensors.torch
 import torch
 
 import wopt
-from wopt.certify.bounds import Entry, Floor, Label, StepBounds
-from wopt.certify.effort import Effort
-from wopt.certify.estimate import Estimate, MethodEstimate
-from wopt.certify.gap import Gap
-from wopt.certify.inverse import RoundTrip
-from wopt.certify.lower import LowerSide, Rung
-from wopt.certify.quantity import Quantity
-from wopt.certify.resolution import Resolution
-from wopt.certify.results import Certificate, Energy, Final, Statement, StepCertificate
-from wopt.certify.start import Smoothing, Start
-from wopt.certify.two_sample import (
+from wopt.flow import Flow
+from wopt.store.quantity import Quantity
+from wopt_certify.bounds import Entry, Floor, Label, StepBounds
+from wopt_certify.effort import Effort
+from wopt_certify.estimate import Estimate, MethodEstimate
+from wopt_certify.gap import Gap
+from wopt_certify.inverse import RoundTrip
+from wopt_certify.lower import LowerSide, Rung
+from wopt_certify.resolution import Resolution
+from wopt_certify.results import Certificate, Energy, Final, Statement, StepCertificate
+from wopt_certify.start import Smoothing, Start
+from wopt_certify.two_sample import (
     ClassifierTest,
     ColumnDifference,
     MMDTest,
     Region,
     TwoSampleReport,
 )
-from wopt.flow import Flow
 from wopt_jko import ODEBlock
 
 FLAGS = wopt.Capability.POTENTIAL | wopt.Capability.TARGET_SAMPLES | wopt.Capability.NORMALISED

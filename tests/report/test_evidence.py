@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import report_parts as parts
 
-from wopt.certify.results import Certificate
 from wopt.errors import RunError
 from wopt.report import render
 from wopt.report.advice import advice
-from wopt.report.duels import Duels
 from wopt.report.read import read_run
+from wopt_certify.compare.duels import Duels
+from wopt_certify.results import Certificate
 
 
 def shown(folder, certificate=None, losses=(), **options) -> parts.Page:

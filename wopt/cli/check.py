@@ -12,7 +12,7 @@ __all__ = ["command"]
 def command(plugin: str) -> int:
     """Check every component of PLUGIN against the laws of its interface.
 
-    Exit status: 0 all laws hold, 1 one is broken, 2 there is no such plugin.
+    Exit status: 0 all laws hold, 1 one is broken, 2 the plugin does not exist.
     """
     from wopt.errors import PluginError, WoptError
     from wopt.host import host

@@ -9,41 +9,17 @@ from collections.abc import Sequence
 
 import click
 
-__all__ = ["COMMANDS", "cli", "wants_help"]
+from wopt.distributions import how_to_get
+from wopt.host import host
 
-COMMANDS = {
-    "run": "train a flow from a configuration file",
-    "sweep": "run several settings and seeds, and write the best",
-    "plan": "show what would be chosen for data, and why",
-    "resume": "go on with an interrupted run",
-    "sample": "draw samples with their log-density",
-    "score": "log-likelihoods of data under a run's model",
-    "certify": "measure what a run guarantees, and how each figure is known",
-    "report": "rewrite a run's HTML page",
-    "compare": "show runs side by side",
-    "cite": "print BibTeX of what a run used",
-    "validate": "check a configuration without running it",
-    "schema": "print the JSON Schema of all installed options",
-    "init": "write a commented configuration to begin with",
-    "plugins": "list plugins and what they bring",
-    "show": "show a component's options",
-    "check": "check a plugin against the laws of its interfaces",
-    "new-plugin": "write a plugin package to begin with",
-    "doctor": "say what is wrong with an installation, or with a run and how to rescue it",
-}
-
-_READ_CONFIGURATIONS = (
-    "run", "plan", "sweep", "resume", "sample", "score", "certify", "report", "compare", "cite",
-    "validate", "doctor",
-)  # fmt: skip
-
+__all__ = ["cli", "wants_help"]
 
 _OF_SEVERAL = ("run", "resume")
-"""What the processes that ``torchrun`` starts can do together."""
+"""Commands that the processes of ``torchrun`` can do together."""
 
 
 def wants_help(words: Sequence[str]) -> bool:
-    """Whether a command line asks what it could be, and so is for one process to answer.
+    """Return whether a command line asks for help, which one process answers.
 
     Example:
         >>> wants_help(["run", "--help"]), wants_help(["run", "help.toml"])
@@ -53,13 +29,17 @@ def wants_help(words: Sequence[str]) -> bool:
 
 
 class _Lazy(click.Group):
-    """A group that imports a subcommand only when it is asked for."""
+    """A group that imports a subcommand when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return list(host().registry.commands)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in COMMANDS:
+        found = host().registry.commands.get(name)
+        if found is None:
+            get = how_to_get("command", name)
+            if get is not None:
+                raise click.UsageError(f"`wopt {name}` is not installed; {get}")
             return None
         if (
             name not in _OF_SEVERAL
@@ -70,10 +50,9 @@ class _Lazy(click.Group):
                 f"`wopt {name}` is for one process, and torchrun started several; they share "
                 f"{' and '.join(f'`wopt {each}`' for each in _OF_SEVERAL)} alone"
             )
-        command: click.Command = importlib.import_module(
-            f"wopt.cli.{name.replace('-', '_')}"
-        ).command
-        if name in _READ_CONFIGURATIONS:
+        module, _, attribute = found.path.partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        if found.reads:
             from wopt.cli.permission import with_permission
 
             return with_permission(command)

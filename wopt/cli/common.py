@@ -1,4 +1,4 @@
-"""What several commands share."""
+"""Functions that several commands share."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def read(path: Path, settings: Sequence[str] = ()) -> RunConfig:
 
 
 def table_of(path: Path, settings: Sequence[str] = (), budget: str | None = None) -> dict[str, Any]:
-    """Return the table of a configuration, or of a data file in place of one, which is planned."""
+    """Return the table of a configuration, or of a planned run for a data file."""
     sources = {**dict.fromkeys(READABLE, "array"), ".h5ad": "anndata"}
     name = sources.get(path.suffix.lower())
     table = read_toml(path) if name is None else {
@@ -37,15 +37,15 @@ def table_of(path: Path, settings: Sequence[str] = (), budget: str | None = None
 
 
 def rows_of(source: Source, path: Path, key: str | None = None) -> tuple[Any, bool]:
-    """Return a data file as an Arrow table, and whether it names its columns itself.
+    """Return a data file as an Arrow table, and whether the file names its columns.
 
     Args:
-        source: Of the run that the rows are for; it reads files of its own kind.
+        source: Source of the run that the rows are for; it reads files of its own kind.
         path: The file.
-        key: Which array of an npz file.
+        key: Name of the array in an npz file.
 
     Raises:
-        DataError: It cannot be read.
+        DataError: The file cannot be read.
     """
     if path.suffix.lower() in source.suffixes:
         return source.table(path), True
@@ -58,7 +58,7 @@ def exit_status(result: RunResult) -> int:
 
 
 _SLOW = 3.0
-"""Seconds from which on the import of a plugin is worth a line."""
+"""Least seconds of a plugin's import that are reported."""
 
 
 def warn_of_plugins() -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
-from wopt.certify.results import Certificate
-from wopt.cli.certificate import show
+from wopt.host import host
+from wopt.interfaces.measurement import show
 from wopt.reading import printable
 from wopt.runs.terminal import Terminal
 from wopt.store.directory import RunDirectory
@@ -19,9 +19,9 @@ __all__ = ["RunTerminal"]
 
 
 class RunTerminal(Terminal):
-    """Shows a run on a terminal; on a pipe only the rows and the summary."""
+    """A listener that shows a run on a terminal; on a pipe only the rows and the summary."""
 
-    def certificate(self, certificate: Certificate) -> None:
+    def certificate(self, certificate: Any) -> None:
         """Print the certificate."""
         self._clear()
         show(certificate, self.console)
@@ -42,12 +42,9 @@ class RunTerminal(Terminal):
                 table.add_row(label.format(of=result.kl_of), shown)
         if result.gain is not None:
             table.add_row("better than the Gaussian by, nats", f"{result.gain:.4g}")
-        for label, words in (
-            *_of_evolution(result),
-            *_of_populations(result),
-            *_of_sampler(result),
-        ):
-            table.add_row(label, Text(printable(words)))
+        for summary in host().registry.functions("summary"):
+            for label, words in summary(result):
+                table.add_row(label, Text(printable(words)))
         if path is not None:
             table.add_row("report", Text(printable(str(RunDirectory(path).report))))
         self.console.print(table)
@@ -56,42 +53,6 @@ class RunTerminal(Terminal):
                 f"{result.kl_of} is estimated as {result.kl:.4g}, and no divergence is negative: "
                 "the target is not normalised, though it declares NORMALISED"
             )
-
-
-def _of_evolution(result: RunResult) -> list[tuple[str, str]]:
-    """Return how far the end is from the exact solution, by the measure that says most."""
-    if (found := result.exact) is None:
-        return []
-    from wopt.report.reference import METRICS  # draws too: not before a run has something to show
-
-    for key, words in METRICS:
-        value, error = getattr(found, key), getattr(found, f"{key}_error", None)
-        if value is not None and math.isfinite(value):
-            return [(words, f"{value:.4g}" + (f" +- {error:.2g}" if error else ""))]
-    return []
-
-
-def _of_populations(result: RunResult) -> list[tuple[str, str]]:
-    """Return how far guesses are from populations that were left out."""
-    left = () if result.populations is None else result.populations.left_out
-    return [
-        (
-            f"W1 from the left-out population at t = {one.time:g}",
-            f"{one.w1:.4g} (displacement interpolation {one.displacement_w1:.4g})",
-        )
-        for one in left
-    ]
-
-
-def _of_sampler(result: RunResult) -> list[tuple[str, str]]:
-    """Return whether draws can be relied on: a run that is done may have missed its target."""
-    found = result.sampler
-    if found is None:
-        return []
-    if found.reliable:
-        return [("draws and weights", "nothing speaks against them")]
-    more = f" (and {len(found.doubts) - 1} more)" if len(found.doubts) > 1 else ""
-    return [("draws and weights", f"not reliable: {found.doubts[0]}{more}")]
 
 
 _SUMMARY = (

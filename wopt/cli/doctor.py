@@ -32,7 +32,7 @@ def command(directory: Path | None, rescue: Path | None) -> int:
 
     With the DIRECTORY of a run: which of its files are damaged, what can be rescued, and how.
 
-    Exit status: 0 all is well, 1 something is not, 2 there is no such directory.
+    Exit status: 0 all is well, 1 something is not, 2 the directory does not exist.
     """
     if directory is not None:
         return _of_run(directory, rescue)
@@ -102,7 +102,7 @@ def _of_installation() -> int:
 
 
 def _problems() -> list[str]:
-    """Return what makes runs impossible, or will."""
+    """Return problems that make runs impossible."""
     from wopt.host import host
 
     problems = []

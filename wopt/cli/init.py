@@ -14,12 +14,12 @@ __all__ = ["command"]
 @click.argument("file", type=click.Path(path_type=Path), default="wopt.toml")
 @click.option(
     "--source",
-    help="Where data or initial samples are from; toy by default, or what reads FILE.",
+    help="Source of data or initial samples; toy by default, or one that reads FILE.",
 )
-@click.option("--objective", help="What to minimise.")
-@click.option("--scheme", help="How to make a step.")
-@click.option("--block", help="Which family of maps.")
-@click.option("--key", help="Which array of an npz file.")
+@click.option("--objective", help="Objective to minimise.")
+@click.option("--scheme", help="Scheme of the steps.")
+@click.option("--block", help="Block: the family of maps.")
+@click.option("--key", help="Name of the array in an npz file.")
 @click.option(
     "--force", is_flag=True, help="Overwrite a configuration; data are never overwritten."
 )
@@ -66,7 +66,7 @@ def _tables() -> tuple[str, ...]:
 def _of_data(
     file: Path, key: str | None, source: str | None
 ) -> tuple[str, dict[str, Any], list[str]]:
-    """Return the source that reads a file, its options, and what its columns are, in words."""
+    """Return the source that reads a file, its options, and descriptions of its columns."""
     from wopt.data.choices import Choices
     from wopt.data.files import existing_file
     from wopt.data.kinds import column_of

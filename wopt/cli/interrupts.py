@@ -18,15 +18,15 @@ __all__ = ["quit_while_importing"]
 _IMPORTING = "<frozen importlib"
 
 _SOON = 0.02
-"""Seconds after which Ctrl-C is repeated that came where no exception can be raised."""
+"""Seconds after which a Ctrl-C is repeated that could not raise an exception."""
 
 
 @contextlib.contextmanager
 def quit_while_importing() -> Iterator[None]:
-    """End the process with status 130 on Ctrl-C within an import; elsewhere it is as ever.
+    """End the process with status 130 on Ctrl-C within an import; elsewhere, as usual, raise.
 
-    Importing torch takes seconds, in C for the most part, and KeyboardInterrupt is swallowed there,
-    or comes out as an ImportError. While modules are imported there is nothing to put in order.
+    Importing torch takes seconds, mostly in C, where KeyboardInterrupt is swallowed or becomes an
+    ImportError. During imports nothing needs to be cleaned up.
 
     Example:
         >>> with quit_while_importing():
@@ -58,7 +58,7 @@ def _interrupted(_: int, frame: FrameType | None) -> None:
 
 
 def _again(others: Callable[[Any], Any], lost: sys.UnraisableHookArgs) -> None:
-    """Interrupt once more where Python drops the exception: in a callback of its garbage."""
+    """Interrupt again if Python dropped the exception, as in callbacks of garbage collection."""
     if lost.exc_type is KeyboardInterrupt:
         threading.Timer(_SOON, os.kill, (os.getpid(), signal.SIGINT)).start()
     else:
@@ -66,5 +66,5 @@ def _again(others: Callable[[Any], Any], lost: sys.UnraisableHookArgs) -> None:
 
 
 def _no_more_exceptions() -> None:
-    """While Python ends, Ctrl-C ends it."""
+    """Let Ctrl-C end the process while Python exits."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)

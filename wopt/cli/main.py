@@ -1,6 +1,6 @@
-"""How the command ``wopt`` begins and ends: Ctrl-C at any time, errors in one message each.
+"""Start and end of the command ``wopt``: Ctrl-C at any time, one message for each error.
 
-Nothing is imported here that takes time, so that Ctrl-C is answered from the first moment on.
+Slow imports are avoided here, so that Ctrl-C works from the first moment on.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command line; a mistake is answered by one message and exit status 2."""
+    """Run the command line; mistakes give one message and exit status 2."""
     try:
         with quit_while_importing():
             status = _run()
     except KeyboardInterrupt:
         status = _fail("interrupted", 130)
-    except BaseException as error:  # of a plugin, or of wopt itself
+    except BaseException as error:  # an error in a plugin, or in wopt itself
         status = _fail(_unexpected(error), 1)
     sys.exit(status if isinstance(status, int) else 0)
 
@@ -35,7 +35,7 @@ def _run() -> Any:
     from wopt.cli.commands import cli, wants_help
 
     if os.environ.get("RANK", "0") != "0" and wants_help(sys.argv[1:]):
-        return 0  # of several processes the first one tells
+        return 0  # of several processes only the first prints help
     try:
         return cli(standalone_mode=False)
     except click.exceptions.Abort:
@@ -46,7 +46,7 @@ def _run() -> Any:
     except WoptError as error:
         return _fail(str(error), error.exit_code)
     except BrokenPipeError:
-        sys.stderr.close()  # the reader has gone; Python would complain at exit
+        sys.stderr.close()  # the reader is gone; Python would print an error at exit
         return 0
     except OSError as error:
         why = "the disk is full" if error.errno == errno.ENOSPC else str(error)
@@ -66,7 +66,7 @@ _NO_MEMORY = (
 
 
 def _unexpected(error: BaseException) -> str:
-    """Return an error that is no message of wopt's in one line: whose it is, and what it says."""
+    """Return a line on an unexpected error: whose code raised it, and its message."""
     from wopt.origin import culprit, in_words
 
     if os.environ.get("WOPT_TRACEBACK", "") not in ("", "0"):

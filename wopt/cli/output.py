@@ -1,4 +1,4 @@
-"""What a command prints: as a person reads it, less of it (--quiet), or as JSON."""
+"""Output of commands: text, less text (--quiet), or JSON."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ json_option = click.option(
 
 
 class Quiet(Listener):
-    """Says what went wrong, on standard error, and nothing else."""
+    """A listener that prints only warnings and errors, on standard error."""
 
     def warn(self, text: str) -> None:
         """Print a warning."""
         click.secho(f"warning: {printable(text)}", fg="yellow", err=True)
 
     def end(self, result: Any, path: Path | None = None) -> None:
-        """Say why a run is not done."""
+        """Print why a run is not done."""
         if result is not None and result.status != "done":
             click.secho(printable(f"{result.status}: {result.reason}"), fg="red", err=True)
 
 
 def first() -> bool:
-    """Whether this is the process that prints, of those that ``torchrun`` started."""
+    """Return whether this process prints, of those that ``torchrun`` started."""
     return os.environ.get("RANK", "0") == "0"
 
 
 def listener_for(quiet: bool, as_json: bool = False) -> Listener:
-    """Return who is told of a run on the command line."""
+    """Return the listener of a run on the command line."""
     if quiet or as_json or not first():
         return Quiet()
     from wopt.cli.console import RunTerminal
@@ -56,20 +56,21 @@ def listener_for(quiet: bool, as_json: bool = False) -> Listener:
 
 
 def print_json(value: Any) -> None:
-    """Print a value; NaN and infinities, which JSON does not know, are null."""
+    """Print a value as JSON; NaN and infinities, which JSON does not have, become null."""
     from wopt.files import finite
 
     click.echo(json.dumps(finite(value), indent=2, default=str))
 
 
 def result_table(result: Any, path: Path) -> dict[str, Any]:
-    """Return what ``--json`` prints of a run: its result, the certificate's headline, its place."""
-    from wopt.certify.results import Certificate
+    """Return the output of ``--json`` for a run: its result, headline and directory."""
+    from wopt.interfaces.measurement import document_of
     from wopt.store.directory import RunDirectory
     from wopt.store.documents import read_document
 
     run = RunDirectory(path)
-    made = read_document(run.certificate, Certificate)
+    of = document_of("certificate")
+    made = None if of is None else read_document(run.certificate, of)
     stored = None if made is None else made.to_dict()
     headline = None if stored is None else {key: stored[key] for key in ("statement", "gap")}
     return {

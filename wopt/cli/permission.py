@@ -1,4 +1,4 @@
-"""The options with which a person allows what a configuration or a run directory names."""
+"""Options that allow code, changed data and trackers of configurations and run directories."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def with_permission(command: click.Command) -> click.Command:
             _flag(
                 "--allow-changed-data",
                 allow_changed_data,
-                "Go on if the source gives other data than the run was made from.",
+                "Continue if the source gives other data than the run was made from.",
             ),
             _flag(
                 "--allow-tracker",
                 allow_tracker,
-                "Go on with the tracker that the run directory names.",
+                "Continue with the tracker that the run directory names.",
             ),
         ]
     return command

@@ -19,10 +19,11 @@ __all__ = ["command"]
 @click.option("--set", "settings", multiple=True, metavar="K=V", help="Give an option.")
 @json_option
 def command(data: Path, budget: str | None, settings: tuple[str, ...], as_json: bool) -> None:
-    """Show what would be chosen for DATA, a data file or a configuration, and why; run nothing.
+    """Show the options that would be chosen for DATA, a data file or a configuration, and why.
 
-    The options are printed as a configuration that `wopt run` takes. A dozen iterations are timed,
-    and of fewer than 5,000 rows several recipes are tried, for up to two thirds of the budget.
+    Nothing is run. The options are printed as a configuration that `wopt run` takes. A dozen
+    iterations are timed, and for fewer than 5,000 rows several recipes are tried, for up to two
+    thirds of the budget.
     """
     import tomli_w
 

@@ -1,4 +1,4 @@
-"""``wopt plugins``: imports no component, so no torch, but with ``--failed``."""
+"""``wopt plugins``: imports components, and torch, only with ``--failed``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["command"]
 @click.command("plugins")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--kind", help="Only components of this kind.")
-@click.option("--failed", is_flag=True, help="Only what does not load; imports all.")
+@click.option("--failed", is_flag=True, help="Only failed plugins; imports all components.")
 def command(as_json: bool, kind: str | None, failed: bool) -> None:
     """List plugins and the components they bring."""
     if failed:
@@ -38,7 +38,7 @@ def command(as_json: bool, kind: str | None, failed: bool) -> None:
 
 
 def _import_all() -> None:
-    """Import every component: one that does not load makes its plugin a failed one."""
+    """Import every component; a plugin with one that does not load counts as failed."""
     for plugin in host().plugins:
         for entry in plugin.components:
             try:

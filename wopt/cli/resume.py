@@ -16,7 +16,7 @@ __all__ = ["command"]
 @quiet_option
 @json_option
 def command(directory: Path, quiet: bool, as_json: bool) -> int:
-    """Go on with the run in DIRECTORY from its last finished step.
+    """Continue the run in DIRECTORY from its last finished step.
 
     On the CPU the result is the same, to the bit, as that of an unbroken run.
     """

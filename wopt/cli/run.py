@@ -30,7 +30,7 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> int:
-    """Train a flow as CONFIG says and leave a run directory with a report.
+    """Train a flow by CONFIG and write a run directory with a report.
 
     CONFIG is a TOML file; or a data file (csv, parquet, npy, npz), and then every option is chosen
     for it (`wopt plan` shows how).

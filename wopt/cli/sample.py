@@ -11,6 +11,7 @@ import click
 
 from wopt.cli.output import json_option, print_json, quiet_option
 from wopt.errors import ConfigError
+from wopt.host import host
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _COPIES = 3
-"""Of the samples that there are at a time, at the least: noise, images, the table."""
+"""Least number of copies of the samples in memory: noise, images, the table."""
 
 
 @click.command("sample")
@@ -32,7 +33,7 @@ _COPIES = 3
     type=click.IntRange(min=1),
     default=1000,
     show_default=True,
-    help="How many samples.",
+    help="Number of samples.",
 )
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path), required=True, help="npy, csv or parquet."
@@ -60,7 +61,7 @@ _COPIES = 3
     "times",
     type=float,
     multiple=True,
-    help="When, of a run through snapshots or an evolution; several times give trajectories.",
+    help="Time in a run through snapshots or an evolution; several give trajectories.",
 )
 @click.option("--velocities", is_flag=True, help="More columns: the velocity, with --time.")
 @quiet_option
@@ -82,13 +83,13 @@ def command(
     Columns are in the data's units, integers and categories as such; in an npy file, which holds
     numbers alone, the array has shape (n, d + 1), or (n, d + 3) with --importance, and texts are
     codes. A conditional model draws for the rows of --conditions, or for conditions of the training
-    data. Of integers and categories the log-density is the lower bound that `wopt score` gives.
-    Samples are drawn and scored in float64; where the maps' inverses miss they are mended, and a
+    data. For integers and categories the log-density is the lower bound that `wopt score` gives.
+    Samples are drawn and scored in float64; inexact inverses of the maps are corrected, and a
     warning counts those that cannot be. A model that carries the rows of one population to another
     draws from rows it was not trained on, without a density. With --time it draws from all rows of
     the last population at or before the first of the times and carries them on: columns particle,
-    time, the data's, and with --velocities those of the velocity; a particle has one row a time.
-    Of an evolution, a start carried by steps of times t_n, it draws from the start, at time 0.
+    time, the data's, and with --velocities those of the velocity; a particle has one row per time.
+    For an evolution, a start carried by steps of times t_n, it draws from the start, at time 0.
     """
     from wopt.data.tables import check_writable
     from wopt.flow.exact import precise
@@ -99,10 +100,9 @@ def command(
     run = load_run(directory)
     check_room(_COPIES * 8.0 * number * (run.flow.dim + 1), f"{number} samples; ask for fewer (-n)")
     if times or velocities:
-        from wopt.cli.sample_times import write_times
-
         if importance or conditions is not None:
             raise ConfigError("--time has no use for --importance and --conditions; leave them out")
+        write_times = host().registry.function("times")
         rows = write_times(run, directory, out, number, times, seed, velocities=velocities)
         _tell_times(out, number, len(times), rows, quiet, as_json)
         return
@@ -111,9 +111,8 @@ def command(
     beside = {"log_density": log_density.double().cpu()}
     lost = int((~x.isfinite().all(dim=1)).sum())
     if importance:
-        from wopt.cli.importance import weight_columns
-
-        weights = weight_columns(run, directory, x, log_density, quiet=quiet or as_json)
+        of_draws = host().registry.function("weights")
+        weights = of_draws(run, directory, x, log_density, quiet=quiet or as_json)
         beside |= {"log_weight": weights[:, 0], "weight": weights[:, 1]}
     _write(out, run.flow, x, beside)
     _warn([*warned, _lost(lost, len(x))] if lost else warned)
@@ -131,7 +130,7 @@ def _warn(messages: Sequence[str]) -> None:
 
 
 def _lost(lost: int, number: int) -> str:
-    """Return how many samples are of no use."""
+    """Return the warning of samples that are not finite."""
     return (
         f"{lost} of {number} samples are not finite: the maps overflowed there. "
         "Train longer, or with another block"
@@ -139,7 +138,7 @@ def _lost(lost: int, number: int) -> str:
 
 
 def _tell_times(out: Path, number: int, times: int, rows: int, quiet: bool, as_json: bool) -> None:
-    """Say what was written."""
+    """Print what was written."""
     if as_json:
         print_json({"out": out, "samples": number, "times": times, "rows": rows})
     elif not quiet:
@@ -167,13 +166,13 @@ def _drawn(
     if conditions is not None:
         x = torch.cat([x.double(), conditions.to(x.device)], dim=1)
     if flow.columns is not None and flow.columns.discrete and not log_density.isnan().all():
-        log_density = log_mass_bound(flow, x, audit=True)  # as `wopt score`: of whole cells
+        log_density = log_mass_bound(flow, x, audit=True)  # of whole cells, as in `wopt score`
     told = [str(one.message) for one in caught if one.category is InexactInverse]
     return x, log_density, told
 
 
 def _write(out: Path, flow: Flow, x: Tensor, beside: dict[str, Tensor]) -> None:
-    """Write samples with more columns, with names and categories where a file holds some."""
+    """Write samples and further columns, with names and categories if the file type has them."""
     import torch
 
     from wopt.data.frames import array_of
@@ -192,7 +191,7 @@ def _write(out: Path, flow: Flow, x: Tensor, beside: dict[str, Tensor]) -> None:
 
 
 def _conditions(path: Path, run: LoadedRun, directory: Path) -> Tensor:
-    """Return the conditions in a table: found by name, or by position where it has no names."""
+    """Return the conditions in a table: by name, or by position if it has no names."""
     from wopt.cli.common import rows_of
     from wopt.data.columns import Columns
     from wopt.data.dataset import check_finite
@@ -202,7 +201,7 @@ def _conditions(path: Path, run: LoadedRun, directory: Path) -> Tensor:
     flow = run.flow
     width = flow.condition
     if not width:
-        raise DataError(f"{directory}: is no conditional model; leave out --conditions")
+        raise DataError(f"{directory}: is not a conditional model; leave out --conditions")
     wanted = (flow.columns or Columns.on_the_line(flow.names)).pick(flow.names[-width:])
     table, named = rows_of(run.config.source, path)
     rows = matched(table, wanted, named=named, origin=str(path))

@@ -23,7 +23,7 @@ __all__ = ["command"]
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path), required=True, help="npy, csv or parquet."
 )
-@click.option("--key", help="Which array of an npz file.")
+@click.option("--key", help="Name of the array in an npz file.")
 @quiet_option
 @json_option
 def command(
@@ -32,12 +32,12 @@ def command(
     """Write the log-likelihood of every row of DATA under the model in DIRECTORY, in nats.
 
     DATA is a table (npy, npz, csv, parquet, or a file as the run was trained on, such as h5ad) in
-    the data's units; columns are found by name. The likelihood is audited: by the finer,
-    independent integration. Of integers and categories it is a lower bound of the log-probability,
+    the data's units; columns are found by name. The likelihood is audited by the finer,
+    independent integration. For integers and categories it is a lower bound of the log-probability,
     estimated with 16 draws of the noise that spreads them.
 
     Rows with a missing value are refused, or get NaN if the model was trained with nan = "drop" or
-    "mask"; with "mask" a missing condition is one that the model knows, and no reason for NaN.
+    "mask"; with "mask" the model accepts missing conditions, which do not give NaN.
     """
     import torch
 
@@ -78,7 +78,7 @@ def command(
 
 
 def _tell(lost: int, missing: int, rows: int) -> None:
-    """Say which rows are scored NaN, and why."""
+    """Print how many rows are scored NaN, and why."""
     if lost:
         click.secho(
             f"warning: {lost} of {rows} rows are scored NaN: no point was found that the maps "
@@ -91,7 +91,7 @@ def _tell(lost: int, missing: int, rows: int) -> None:
 
 
 def _rows(loaded: LoadedRun, data: Path, key: str | None) -> Tensor:
-    """Return the rows of a file as numbers, and refuse missing values as training did."""
+    """Return the rows of a file as numbers; missing values are refused as in training."""
     from wopt.cli.common import rows_of
     from wopt.data.columns import Columns
     from wopt.data.dataset import check_finite

@@ -14,7 +14,7 @@ __all__ = ["command"]
 @click.argument("kind")
 @click.argument("name")
 def command(kind: str, name: str) -> None:
-    """Show the component NAME of a KIND: what it is, its options, what it needs and provides."""
+    """Show the component NAME of a KIND: its description, options, needs and what it provides."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table

@@ -21,10 +21,10 @@ __all__ = ["command"]
 @click.option("--show", is_flag=True, help="Print the resolved configuration.")
 @json_option
 def command(config: Path, settings: tuple[str, ...], show: bool, as_json: bool) -> None:
-    """Check CONFIG without running it: whatever `wopt run` would refuse before its first step.
+    """Check CONFIG for all that `wopt run` would refuse before its first step.
 
-    Names, options and whether the parts fit are checked, the data are read and preprocessed, and
-    what their columns are is printed.
+    Names, options and the fit of the parts are checked, the data are read and preprocessed, and
+    descriptions of their columns are printed.
     """
     import tomli_w
 
@@ -48,7 +48,7 @@ def command(config: Path, settings: tuple[str, ...], show: bool, as_json: bool) 
 
 
 def _about(prepared: Prepared) -> list[str]:
-    """Return what a run would be made of, in words."""
+    """Return descriptions of a run's data and model."""
     data = prepared.dataset
     assert data is not None
     sizes = (

@@ -8,13 +8,14 @@ import torch
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticSerializationError
 
-from wopt.certify.options import CertifyOptions
-from wopt.component import Options, Spec, custom_error, describe, name_of, named
+from wopt.component import Options, Spec, build, custom_error, describe, name_of, named
 from wopt.config.running import Running
 from wopt.config.shorthand import written_out
 from wopt.errors import ConfigError
+from wopt.host import host
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.exact import ExactSolution
+from wopt.interfaces.measurement import Measurement
 from wopt.interfaces.objective import Objective
 from wopt.interfaces.scheme import ProximalScheme
 from wopt.interfaces.source import Source
@@ -32,15 +33,21 @@ __all__ = ["RunConfig", "described", "to_table", "validate"]
 def _usable_device(name: str) -> str:
     try:
         torch.empty(0, device=name)
-    # Which of these torch raises for a device that is not there depends on the device.
+    # The type of torch's error for a missing device depends on the device.
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"device {name!r} cannot be used here: {reason}") from None
     return name
 
 
+def _certificate() -> Measurement | None:
+    """Return the measurement that makes certificates; ``None`` where it is not installed."""
+    known = "certificate" in host().registry.names("measurement")
+    return cast("Measurement", build("measurement", "certificate")) if known else None
+
+
 class RunConfig(Options):
-    """What ``wopt run`` reads. Any component may be given as a bare name.
+    """The configuration of a run. Any component may be given as a bare name.
 
     Example:
         >>> config = validate({"source": {"name": "toy", "shape": "moons"}, "seed": 3})
@@ -83,9 +90,14 @@ class RunConfig(Options):
         Planning | None,
         Field(description="choose every option that is not given here, within a time budget"),
     ] = None
-    certify: Annotated[CertifyOptions, Field(description="how the certificate is measured")] = (
-        Field(default_factory=CertifyOptions)
-    )
+    certify: Annotated[
+        Measurement | None,
+        Field(description="how the certificate is measured; needs wopt-certify"),
+    ] = Field(default_factory=_certificate)
+    measurements: Annotated[
+        list[Measurement] | None,
+        Field(description="what else is measured of the run at its end, by name"),
+    ] = None
     run: Annotated[Running, Field(description="how the run is carried out: by how many shards")] = (
         Field(default_factory=Running)
     )
@@ -134,28 +146,28 @@ class RunConfig(Options):
 
     @property
     def block_specs(self) -> list[Spec]:
-        """The choice of each of the first steps, which waits for the dimension."""
-        # Typed as the interface for the schema; a table is turned into a choice.
+        """Blocks of the first steps, to be built when the dimension is known."""
+        # The field has the type of the interface for the schema, and holds specifications.
         return cast(Any, self.blocks or [self.block])
 
     def block_spec(self, step: int) -> Spec:
-        """Return the block's choice for a step: 0, 1, ..."""
+        """Return the specification of the block of a step: 0, 1, ..."""
         return self.block_specs[min(step, len(self.block_specs) - 1)]
 
 
 _INSIDE = {"step_size": "scheme", "iterations": "solver"}
-"""Where options belong that one may look for at the top."""
+"""Sections of options that users may write at the top."""
 
 
 def validate(table: dict[str, Any], where: str = "") -> RunConfig:
     """Return the validated configuration.
 
     Args:
-        table: As read from TOML.
+        table: Table as read from TOML.
         where: The file, for messages.
 
     Raises:
-        ConfigError: One line a mistake: its path, what is wrong, what is known.
+        ConfigError: The table has mistakes; the message has one line for each, with its path.
     """
     try:
         return RunConfig.model_validate(table)
@@ -166,7 +178,7 @@ def validate(table: dict[str, Any], where: str = "") -> RunConfig:
 
 
 def to_table(config: RunConfig) -> dict[str, Any]:
-    """Return the resolved table: every option with the value in force.
+    """Return the resolved table: every option with its value.
 
     Raises:
         PluginError: A component is not registered, so no file can name it.
@@ -178,7 +190,7 @@ def to_table(config: RunConfig) -> dict[str, Any]:
 
 
 def described(config: RunConfig) -> dict[str, Any]:
-    """Return what :func:`to_table` does; of a part that no file can hold the name alone.
+    """Return the table of :func:`to_table`, with only the name of parts that files cannot hold.
 
     Example:
         >>> config = validate({"source": {"name": "toy", "shape": "moons"}, "seed": 3})

@@ -1,4 +1,4 @@
-"""What the precision of training, and its compiler, go with."""
+"""Checks of the precision of training and of its compiler."""
 
 from __future__ import annotations
 
@@ -7,15 +7,12 @@ from wopt.errors import ConfigError
 
 __all__ = ["check_precision"]
 
-_TRAINED = ("adam", "muon")
-"""Optimisers that bear rounded gradients."""
-
 
 def check_precision(config: RunConfig) -> None:
-    """Raise unless ``run.precision`` and ``run.compile`` go with the other options.
+    """Raise unless ``run.precision`` and ``run.compile`` fit the other options.
 
     Raises:
-        ConfigError: Says with which they do not, and what to do.
+        ConfigError: They do not fit; the message names the other option, and a remedy.
     """
     precision, kind = config.run.precision, config.device.split(":")[0]
     if config.run.compile and config.run.shards is not None:
@@ -36,9 +33,9 @@ def check_precision(config: RunConfig) -> None:
     if kind == "mps":
         raise ConfigError(f'{told} audits in float64, which device = "mps" does not have')
     steps = range(len(config.solver.by_step or (None,)))
-    for used in (config.solver.of_step(step).optimiser for step in steps):
-        if used not in _TRAINED:
+    for settings in (config.solver.of_step(step) for step in steps):
+        if not settings.algorithm.on_batches:
             raise ConfigError(
-                f'{told} rounds gradients, which solver.optimiser = "{used}" does not bear; use '
-                "adam or muon"
+                f'{told} rounds gradients, which solver.optimiser = "{settings.optimiser}" does '
+                "not bear; use adam or muon"
             )

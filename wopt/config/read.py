@@ -18,11 +18,11 @@ def read_toml(path: Path, *, own: bool = True) -> dict[str, Any]:
 
     Args:
         path: The file.
-        own: Whether who runs this names it; a file of a run directory may be no link and no pipe.
+        own: Whether the user named the file; a file of a run directory must be a regular file.
 
     Raises:
-        ConfigError: The file is missing or is no TOML; the message has the line.
-        DamagedError: It is none of one's own, and no regular file.
+        ConfigError: The file is missing or is not TOML; the message has the line.
+        DamagedError: A file of a run directory is not a regular file.
     """
     try:
         return parsed_toml(_text(path) if own else read_text(path))
@@ -39,16 +39,16 @@ def read_toml(path: Path, *, own: bool = True) -> dict[str, Any]:
 
 
 def _text(path: Path) -> str:
-    """Return the text of a file that may be a link or a pipe, and not without end."""
+    """Return the text, of limited length, of a file that may be a link or a pipe."""
     with path.open("rb") as file:
         return file.read(MOST_TEXT).decode("utf-8")
 
 
 def override(table: dict[str, Any], settings: Sequence[str]) -> dict[str, Any]:
-    """Return a copy with ``K=V`` settings applied; V is TOML, or else taken as text.
+    """Return a copy with ``K=V`` settings applied; V is TOML, or else text.
 
     Raises:
-        ConfigError: A setting has no ``=``, or goes into something that is no table.
+        ConfigError: A setting has no ``=``, or its path leads through a value that is not a table.
 
     Example:
         >>> override({"scheme": "jko"}, ["scheme.step_size=0.5", "block.name=ode"])

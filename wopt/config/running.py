@@ -1,4 +1,4 @@
-"""The options of how a run is carried out: by how many shards, in how much memory."""
+"""Options of a run's execution: shards, memory, precision."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Running"]
 
 def _power_of_two(shards: int | None) -> int | None:
     if shards is not None and shards & (shards - 1):
-        raise ValueError(f"{shards} is no power of two; choose 2, 4, 8, ...")
+        raise ValueError(f"{shards} is not a power of two; choose 2, 4, 8, ...")
     return shards
 
 
@@ -31,9 +31,9 @@ def _amount(text: str | None) -> str | None:
 
 @fields
 class Running(Component):
-    """How a run is carried out, by one process or by those that ``torchrun`` starts.
+    """Execution of a run, by one process or by those that ``torchrun`` starts.
 
-    With ``shards`` every sum over particles is made over so many parts in a fixed order, each on
+    With ``shards`` every sum over particles is made over that many parts in a fixed order, each on
     one thread, so that 1, 2, 4, ... processes give the same bits on CPUs of one kind. Without it
     they agree to rounding.
 
@@ -57,6 +57,16 @@ class Running(Component):
             "process",
         ),
         AfterValidator(_power_of_two),
+    ] = None
+    threads: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            description="threads that train on the CPU, where one process makes the run and "
+            "`shards` is not set; by default the number that the user has set (OMP_NUM_THREADS), "
+            "else the one that is found at the start by measuring; the run directory records it, "
+            "and a resumed run uses it again",
+        ),
     ] = None
     memory: Annotated[
         str | None,

@@ -1,4 +1,4 @@
-"""The JSON Schema of all installed options, and commented configurations."""
+"""The JSON Schema of all installed options."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def installed(kind: str) -> dict[str, type[Component]]:
         try:
             cls = registry.load(kind, entry.qualified)
             components[registry.name_of(kind, cls)] = cls
-        except WoptError:  # listed as failed by `wopt plugins`
+        except WoptError:  # `wopt plugins` lists it as failed
             continue
     return components
 
@@ -37,7 +37,7 @@ def schema() -> dict[str, Any]:
         choices = []
         for name, cls in installed(kind.name).items():
             key = f"{kind.name}.{name}"
-            definitions[key] = _component(name, cls, definitions)
+            definitions[key] = _component(kind, name, cls, definitions)
             choices.append({"$ref": f"#/$defs/{key}"})
         definitions[kind.name] = {"anyOf": [*_shorthands(kind), *choices]}
     body = _resolve(RunConfig.model_json_schema(), definitions)
@@ -49,13 +49,16 @@ def schema() -> dict[str, Any]:
     }
 
 
-def _component(name: str, cls: type[Component], definitions: dict[str, Any]) -> dict[str, Any]:
+def _component(
+    kind: Kind, name: str, cls: type[Component], definitions: dict[str, Any]
+) -> dict[str, Any]:
     body = _resolve(options_model(cls).model_json_schema(), definitions)
     body.pop("$defs", None)
     body["title"] = name
     body["description"] = (cls.__doc__ or "").strip().split("\n")[0]
     body["properties"] = {"name": {"const": name}, **body.get("properties", {})}
-    body["required"] = ["name", *body.get("required", [])]
+    named = [] if name == kind.default else ["name"]
+    body["required"] = [*named, *body.get("required", [])]
     return body
 
 
@@ -69,7 +72,7 @@ def _shorthands(kind: Kind) -> list[dict[str, Any]]:
 
 
 def _resolve(node: Any, definitions: dict[str, Any]) -> Any:
-    """Turn the markers that components leave into references, and lift nested definitions."""
+    """Turn the markers of components into references, and lift nested definitions."""
     if isinstance(node, list):
         return [_resolve(item, definitions) for item in node]
     if not isinstance(node, dict):

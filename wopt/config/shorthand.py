@@ -1,4 +1,4 @@
-"""What a configuration may leave out, or say shorter, where only one meaning is left."""
+"""Shorthands of configurations."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ __all__ = ["written_out"]
 
 
 def written_out(table: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a configuration in which shorthands are written out.
+    """Return a configuration with shorthands written out.
 
-    ``[target]`` is that of the objective ``kl``, and ``python = "FILE.py:FUNCTION"`` in it is the
-    target ``python`` with that ``log_prob``. A target of known dimension, by ``dim``, ``names`` or
-    itself, without a ``[source]`` is reached from N(0, I).
+    ``[target]`` is the target of the objective ``kl``, and ``python = "FILE.py:FUNCTION"`` in it is
+    the target ``python`` with that ``log_prob``. A target whose dimension is known, by ``dim``,
+    ``names`` or itself, is reached from N(0, I) if there is no ``[source]``.
 
     Args:
-        table: As read from TOML.
+        table: Table as read from TOML.
 
     Raises:
         ConfigError: The target is given twice.
@@ -46,14 +46,14 @@ def written_out(table: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _dim_of(target: Any) -> Any:
-    """Return how many coordinates a target has, ``None`` where it does not say."""
+    """Return the dimension of a target, ``None`` if it is unknown."""
     if isinstance(target, Mapping):
         given = target.get("dim", len(target.get("names") or ()) or None)
         if given is not None:
             return given
         try:
             target = build("target", target)
-        except UserError:  # told by validation, with its place
+        except UserError:  # validation reports it, with its place
             return None
     return getattr(target, "dim", None)
 

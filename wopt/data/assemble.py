@@ -1,4 +1,4 @@
-"""Making a dataset: drawn splits, dequantisation, context columns, the preprocessing."""
+"""Assembly of a dataset: splits, dequantisation, context columns, preprocessing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Draw = Callable[[int, torch.Generator], Tensor]
 
 
 def draw_splits(draw: Draw, sizes: tuple[int, int, int], seed: int) -> Splits:
-    """Draw three splits, each with a seed of its own, so that one's size changes no other."""
+    """Draw three splits, shapes ``(n, d)``, each with its own seed."""
     train, valid, test = (
         draw(n, generator(seed, "source", part))
         for n, part in zip(sizes, ("train", "valid", "test"), strict=True)
@@ -31,7 +31,7 @@ def draw_splits(draw: Draw, sizes: tuple[int, int, int], seed: int) -> Splits:
 
 
 def dequantised(x: Tensor, width: float, noise: torch.Generator) -> Tensor:
-    """Add U(0, width) noise, which gives data on a grid of that spacing a density."""
+    """Return rows, shape ``(n, d)``, plus U(0, width) noise, which gives gridded data a density."""
     if width == 0:
         return x
     return x + width * torch.rand(x.shape, generator=noise, dtype=x.dtype)
@@ -55,14 +55,14 @@ def assemble(
     """Fit the preprocessing on the training split and make the dataset.
 
     Args:
-        splits: Training, validation and test rows.
-        preprocess: What is fitted.
+        splits: Training, validation and test rows, shapes ``(n, d)``.
+        preprocess: The preprocessing to fit.
         names: The columns' names.
-        log_density: If it is known.
-        entropy: If it is known.
-        sample: Draws fresh rows, if it can be.
-        images: Turns rows into pictures, if they are some.
-        columns: What the columns are, if they are not all numbers on the whole line.
+        log_density: Exact log-density, ``(n, d)`` to ``(n,)``, nats, if it is known.
+        entropy: Exact entropy in nats, if it is known.
+        sample: Draws fresh rows, shape ``(n, d)``, if possible.
+        images: Turns rows into pictures, ``(n, d)`` to ``(n, height, width)``, for rows of pixels.
+        columns: Kinds and supports of the columns, if they are not all numbers on the whole line.
 
     Raises:
         DataError: Columns have no density, or there are too few rows to whiten.
@@ -81,7 +81,7 @@ def check_context(names: tuple[str, ...], context: Sequence[str | int] | None) -
     """Return the indices of the context columns; none without a context.
 
     Raises:
-        DataError: A context column is unknown, or no other column is left to be modelled.
+        DataError: A context column is unknown, or no other column remains to be modelled.
     """
     if not context:
         return []

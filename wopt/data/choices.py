@@ -1,4 +1,4 @@
-"""What a source was told of its table: which rows and columns, and what they are."""
+"""Options of a table: which rows and columns are used, and of which kinds the columns are."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Wish = Literal["positive", "infer"] | tuple[float, float]
 
 @dataclasses.dataclass(frozen=True)
 class Choices:
-    """What a source was told of its table; see :mod:`wopt.data.options`."""
+    """Options of a source for its table; see :mod:`wopt.data.options`."""
 
     columns: Sequence[str | int] | None = None
     nan: Literal["refuse", "drop", "mask"] = "refuse"
@@ -45,7 +45,7 @@ class Choices:
         return given
 
     def default_columns(self, names: Sequence[str]) -> list[str]:
-        """Return the columns that are used where none are named."""
+        """Return the columns that are used if ``columns`` is not given."""
         out = {"", self.weights}
         if self.time is not None and self.at is not None:
             out.add(self.time)
@@ -54,7 +54,7 @@ class Choices:
         return [name for name in names if name not in out]
 
     def check(self, names: Sequence[str], origin: str) -> None:
-        """Raise for what the names of the columns show.
+        """Check the options against the names of the columns.
 
         Raises:
             DataError: A column is missing.
@@ -73,9 +73,9 @@ class Choices:
 def with_conditions(
     picked: list[str], conditions: Sequence[str | int], known: Sequence[str]
 ) -> tuple[str, ...]:
-    """Return the columns with those conditions that were not among them, last.
+    """Return the columns, followed by those conditions that are not among them.
 
-    A condition that is an index counts in the picked columns, where any are picked by hand.
+    A condition given as an index refers to the picked columns.
     """
     more = [name for name in conditions if isinstance(name, str) and name not in picked]
     return (*picked, *(name for name in more if name in known))

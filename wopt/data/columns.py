@@ -1,4 +1,4 @@
-"""Columns: what each column of a table is, and the map from its values to the whole line."""
+"""Columns of a table: kind and support of each, and the map from its values to the line."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ class Column:
     ``width`` around it, over which uniform noise spreads it; rounding gives it back.
 
     Attributes:
-        name: Its name.
+        name: Name of the column.
         kind: ``continuous``; ``integer``, values on a grid; ``categorical``, codes 0, 1, ... of
             :attr:`categories`.
-        ends: The numbers between which all of its density lies, infinite where it has no end.
-        width: Of the uniform noise, which is the grid's spacing; 0 for none.
+        ends: The least and the greatest value of the support, infinite where it has no end.
+        width: Width of the uniform noise, which is the grid's spacing; 0 for none.
         origin: A point of the grid.
         categories: The category of each code.
-        type: The values' type in Arrow's words, in which they are written.
-        fill: The number that stands for a missing value, of a condition that has a mask.
-        mask: The condition of which this one says whether its value is missing; empty if of none.
-        curve: By which its law, on the line, is nearly normal; ``None`` for none.
+        type: Arrow type in which values are written.
+        fill: The number that replaces a missing value of a condition with a mask.
+        mask: Name of the condition whose missing values this column marks; empty for other columns.
+        curve: Map that makes the column's law on the line nearly normal, or ``None``.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Column:
 
     @property
     def coded(self) -> bool:
-        """Whether its values are texts, for which only codes are numbers."""
+        """Whether its values are texts, which are represented by codes."""
         return any(isinstance(category, str) for category in self.categories)
 
     @property
@@ -71,16 +71,16 @@ class Column:
 
     @property
     def bent(self) -> bool:
-        """Whether it is mapped to the line by more than itself."""
+        """Whether its map to the line is not the identity."""
         return self.bounded or self.curve is not None
 
     @property
     def plain(self) -> bool:
-        """Whether it is numbers on the whole line, which nothing is done to."""
+        """Whether it is numbers on the whole line, which are left as they are."""
         return not (self.discrete or self.bent or self.width or self.mask)
 
     def words(self) -> str:
-        """Return what it is, for people.
+        """Return a description for people.
 
         Example:
             >>> Column("age", "integer", (-0.5, 120.5), 1.0).words()
@@ -107,8 +107,8 @@ class Columns:
     last columns, are not mapped. Rows are numbers here, float64: categories are codes.
 
     Attributes:
-        columns: They, conditions last.
-        condition: How many are conditions.
+        columns: The columns, conditions last.
+        condition: Number of conditions.
 
     Example:
         >>> columns = Columns((Column("p", ends=(0.0, 1.0)), Column("x")))
@@ -129,41 +129,41 @@ class Columns:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Their names."""
+        """Names of the columns."""
         return tuple(column.name for column in self.columns)
 
     @property
     def moved(self) -> tuple[Column, ...]:
-        """Those that are modelled, without the conditions."""
+        """The columns that are modelled, without the conditions."""
         return self.columns[: len(self.columns) - self.condition]
 
     @property
     def shown(self) -> tuple[Column, ...]:
-        """Those that a table has: all but the masks, which are the last ones."""
+        """The columns of the table itself: all but the masks, which are the last ones."""
         return tuple(column for column in self.columns if not column.mask)
 
     @property
     def plain(self) -> bool:
-        """Whether nothing is done to any of them."""
+        """Whether all columns are left as they are."""
         return all(column.plain for column in self.columns)
 
     @property
     def discrete(self) -> bool:
-        """Whether one that is modelled is discrete: densities stand for masses there."""
+        """Whether a modelled column is discrete, so that densities stand for masses."""
         return any(column.discrete for column in self.moved)
 
     @property
     def curves(self) -> int:
-        """How many have a curve."""
+        """Number of columns with a curve."""
         return sum(column.curve is not None for column in self.columns)
 
     def straight(self) -> Columns:
-        """Return them without curves."""
+        """Return the columns without curves."""
         columns = tuple(dataclasses.replace(column, curve=None) for column in self.columns)
         return dataclasses.replace(self, columns=columns)
 
     def pick(self, names: Sequence[str]) -> Columns:
-        """Return some of them, none a condition."""
+        """Return the named columns, none a condition."""
         by_name = {column.name: column for column in self.columns}
         return Columns(tuple(by_name[name] for name in names))
 
@@ -177,7 +177,7 @@ class Columns:
         return y
 
     def decode(self, y: Tensor) -> Tensor:
-        """Return E^-1(y); discrete columns are not rounded."""
+        """Return E^-1(y), shape ``(..., d)``; discrete columns are not rounded."""
         x = y.clone()
         for j, column in self._bent():
             line = y[..., j] if column.curve is None else column.curve.inverse(y[..., j])
@@ -185,7 +185,7 @@ class Columns:
         return x
 
     def log_det(self, x: Tensor) -> Tensor:
-        """Return log |det DE(x)|, shape ``(...)``; minus infinity outside of a support."""
+        """Return log |det DE(x)|, shape ``(...)``, nats; minus infinity outside of a support."""
         total = torch.zeros_like(x[..., 0])
         for j, column in self._bent():
             line = x[..., j]
@@ -197,7 +197,7 @@ class Columns:
         return total
 
     def round(self, x: Tensor) -> Tensor:
-        """Return rows with the discrete columns rounded to values that the data can have."""
+        """Return rows, shape ``(..., d)``, with discrete columns rounded to possible values."""
         y = x.clone()
         for j, column in enumerate(self.columns):
             if column.discrete:
@@ -210,7 +210,7 @@ class Columns:
         return y
 
     def jitter(self, x: Tensor, noise: torch.Generator) -> Tensor:
-        """Return rows spread over their cells: noise U(-w/2, w/2) where columns have a width w."""
+        """Return rows, shape ``(..., d)``, with noise U(-w/2, w/2) in columns of width w."""
         moved = self.moved
         if not any(column.width for column in moved):
             return x
@@ -220,7 +220,7 @@ class Columns:
         return torch.cat([x[..., : len(moved)] + spread.to(x), x[..., len(moved) :]], dim=-1)
 
     def to_json(self) -> str:
-        """Return text from which :meth:`from_json` makes the same columns."""
+        """Return JSON text for :meth:`from_json`."""
         rows = [dataclasses.asdict(column) for column in self.columns]
         for row in rows:
             if row["curve"] is None:  # so that earlier versions read it
@@ -229,10 +229,10 @@ class Columns:
 
     @classmethod
     def from_json(cls, text: str) -> Columns:
-        """Return the columns that a text describes.
+        """Return the columns that :meth:`to_json` described.
 
         Raises:
-            ValueError: It describes none; so do KeyError and TypeError say.
+            ValueError, KeyError, TypeError: The text does not describe columns.
         """
         table: dict[str, Any] = parsed_json(text)
         rows = (

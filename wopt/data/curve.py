@@ -1,4 +1,4 @@
-"""Curves: increasing maps of the line to itself, by which a column's law becomes nearly normal."""
+"""Curves: increasing maps of the line to itself that make a column's law nearly normal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 __all__ = ["Curve", "normal_log_density"]
 
 _TAIL = 0.25
-"""r: the middle of what is plausible; rows beyond the last knots are too few to choose it by."""
+"""r, between a normal and a log-normal tail; rows beyond the last knots are too few to fit it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,14 +29,14 @@ class Curve:
         c = z_K + log(1 + r d_K u) / r,    r = 1/4:
 
     whose slope falls like 1/u: tails between those of a normal law (r = 0) and of a log-normal one
-    (r = 1), since a later row costs far more in a tail that is too light than in one too heavy.
+    (r = 1), since new rows cost far more in a tail that is too light than in one too heavy.
     The inverse is in closed form. Source: Gregory and Delbourgo (1982), Piecewise rational
     quadratic interpolation to monotonic data; Durkan et al. (2019), Neural Spline Flows.
 
     Attributes:
         x: Knots, increasing.
-        z: Their values, increasing.
-        slopes: Derivatives there, positive.
+        z: Values at the knots, increasing.
+        slopes: Derivatives at the knots, positive.
 
     Example:
         >>> curve = Curve((1.0, 2.0), (0.0, 0.7), (1.0, 0.5))  # nearly log x
@@ -51,7 +51,7 @@ class Curve:
     slopes: tuple[float, ...]
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Return c(x), of any shape."""
+        """Return c(x), of the shape of x."""
         piece = _Piece(self, x, self.x)
         t = ((x - piece.x) / piece.width).clamp(0, 1)
         up = piece.secant * t * t + piece.left * t * (1 - t)
@@ -63,7 +63,7 @@ class Curve:
         return z
 
     def inverse(self, z: Tensor) -> Tensor:
-        """Return x with c(x) = z."""
+        """Return x with c(x) = z, of the shape of z."""
         piece = _Piece(self, z, self.z)
         y = (z - piece.z).clamp_min(0).minimum(piece.height)
         a = piece.height * (piece.secant - piece.left) + y * piece.bend
@@ -77,7 +77,7 @@ class Curve:
         return x
 
     def log_slope(self, x: Tensor) -> Tensor:
-        """Return log c'(x)."""
+        """Return log c'(x), of the shape of x."""
         piece = _Piece(self, x, self.x)
         t = ((x - piece.x) / piece.width).clamp(0, 1)
         over = piece.right * t * t + 2 * piece.secant * t * (1 - t) + piece.left * (1 - t) ** 2
@@ -90,12 +90,12 @@ class Curve:
         return value
 
     def log_density(self, x: Tensor) -> Tensor:
-        """Return the log-density of the law of c^-1(Z), Z standard normal, of which x is a draw."""
+        """Return the log-density at x, of its shape, nats, of c^-1(Z) for standard normal Z."""
         return normal_log_density(self(x)) + self.log_slope(x)
 
     @classmethod
     def of(cls, table: dict[str, Any]) -> Curve:
-        """Return the curve that ``dataclasses.asdict`` and JSON made a table of."""
+        """Return the curve of a table made by ``dataclasses.asdict``."""
         return cls(*(tuple(table[field.name]) for field in dataclasses.fields(cls)))
 
     def _tails(self) -> tuple[tuple[float, float, float, float], ...]:
@@ -107,23 +107,23 @@ class Curve:
 
 
 def normal_log_density(z: Tensor) -> Tensor:
-    """Return the log-density of the standard normal law of the line."""
+    """Return the log-density of the standard normal law, of the shape of z, nats."""
     return -0.5 * (z.square() + math.log(2 * math.pi))
 
 
 @functools.lru_cache(maxsize=256)
 def _knots(curve: Curve, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, ...]:
-    """Return knots, values and slopes as tensors, which are sent to a device once."""
+    """Return knots, values and slopes as tensors, sent to a device once."""
     return tuple(
         torch.tensor(v, dtype=dtype, device=device) for v in (curve.x, curve.z, curve.slopes)
     )
 
 
 class _Piece:
-    """The pieces between two knots that values lie in."""
+    """For each value, the piece between two knots that contains it."""
 
     def __init__(self, curve: Curve, values: Tensor, ends: tuple[float, ...]) -> None:
-        # Once for all pieces, so that a value only looks its own up.
+        # Computed once for all pieces, so that values only gather their own.
         x, z, slopes = _knots(curve, values.dtype, values.device)
         inner = (x if ends is curve.x else z)[1:-1].contiguous()
         k = torch.bucketize(values.detach().contiguous(), inner, right=True)

@@ -1,4 +1,4 @@
-"""Dataset: the splits of a source, its preprocessing, and what is known of its density."""
+"""Dataset: the splits of a source, its preprocessing, and its exact density if known."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from wopt.errors import DataError
 __all__ = ["Dataset", "check_finite", "judged_by", "one_of_each", "split"]
 
 _PIECE = 2**16
-"""Rows that are looked at at a time."""
+"""Rows that are checked at a time."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """What a source loads, in the data's own units, float64 on the CPU.
+    """Data of a source in their own units, float64 on the CPU.
 
     Attributes:
-        train, valid, test: Disjoint splits, shapes ``(n, d)``; float32 where a file is, of which
-            there may be much.
+        train, valid, test: Disjoint splits, shapes ``(n, d)``; float32 if they come from a file of
+            it.
         transform: The preprocessing to the coordinates in which the flow works.
         names: The columns' names.
-        log_density: The exact log-density in the data's units, ``(n, d)`` to ``(n,)``, if known.
-        entropy: Its entropy in nats, if known: no model's NLL can be below it.
+        log_density: The exact log-density in the data's units, ``(n, d)`` to ``(n,)``, nats, if
+            known.
+        entropy: The exact entropy in nats, if known: a lower bound of any model's NLL.
         sample: Draws fresh rows from that density: a number and a generator to ``(n, d)``.
-        condition: How many of the columns, the last ones, are conditions: the model is that of
-            the others given them.
-        images: Turns rows into pictures, ``(n, d)`` to ``(n, height, width)``, if they are some.
+        condition: Number of columns, the last ones, that are conditions of the model.
+        images: Turns rows into pictures, ``(n, d)`` to ``(n, height, width)``, for rows of pixels.
         groups: A number for each row of train, valid and test, shapes ``(n,)``, where the source
             knows that rows with one number depend on each other (patches that overlap, say):
             standard errors and limits then count groups. ``None`` for independent rows.
-        weights: Of the training and the validation rows, summing to one, where these are nodes of
-            a quadrature rule.
-        cell: The width of the cells over which noise has spread values on a grid, the same for
-            every column; ``None`` where there are none, or of several widths.
-        published: Figures of others on such data, bits per dimension, by name.
-        shared: How many training rows there are over all processes, where ``train`` holds this
-            process's alone (``run.hold``); ``None`` where it holds all.
+        weights: Weights of the training and the validation rows, shapes ``(n,)``, summing to one,
+            if these are nodes of a quadrature rule.
+        cell: The width of the cells over which noise has spread values on a grid, if it is the same
+            for every column, else ``None``.
+        published: Published results on such data, bits per dimension, by name.
+        shared: Number of training rows over all processes if ``train`` holds this process's alone
+            (``run.hold``); ``None`` if it holds all.
     """
 
     train: Tensor
@@ -72,12 +72,12 @@ class Dataset:
 
 
 def split(x: Tensor, fractions: Sequence[float], seed: int) -> tuple[Tensor, ...]:
-    """Shuffle the rows and cut them into parts.
+    """Shuffle the rows and cut them into parts, shapes ``(n_k, d)``.
 
     Args:
         x: Rows, shape ``(n, d)``.
-        fractions: Shares of the parts, train first; they sum to one.
-        seed: Of the shuffle.
+        fractions: Fractions of the rows in each part, train first; they sum to one.
+        seed: Seed of the shuffle.
 
     Raises:
         DataError: A part would be empty.
@@ -103,8 +103,8 @@ def judged_by(dataset: Dataset, rows: int | None, seed: int) -> Dataset:
 
     Args:
         dataset: The data.
-        rows: How many; ``None`` for all.
-        seed: Of the choice.
+        rows: Largest number of rows of either split; ``None`` for all.
+        seed: Seed of the choice.
     """
     if rows is None or max(len(dataset.valid), len(dataset.test)) <= rows:
         valid, test = dataset.valid.double(), dataset.test.double()
@@ -115,7 +115,7 @@ def judged_by(dataset: Dataset, rows: int | None, seed: int) -> Dataset:
         for part in (dataset.valid, dataset.test)
     )
     groups, weights = dataset.groups, dataset.weights
-    if weights is not None:  # a rule that is cut is none
+    if weights is not None:  # part of a quadrature rule is not a rule
         return dataclasses.replace(dataset, test=dataset.test.double()[test])
     if groups is not None:
         groups = groups[0], groups[1][valid], groups[2][test]
@@ -128,7 +128,7 @@ def judged_by(dataset: Dataset, rows: int | None, seed: int) -> Dataset:
 
 
 def one_of_each(groups: Tensor, seed: int) -> Tensor:
-    """Return the index of one row of each group, chosen by the seed, in random order.
+    """Return the index of one random row of each group, shape ``(groups,)``, in random order.
 
     Example:
         >>> chosen = one_of_each(torch.tensor([7, 7, 7, 2, 2]), seed=0)
@@ -143,10 +143,10 @@ def one_of_each(groups: Tensor, seed: int) -> Tensor:
 
 
 def check_finite(x: Tensor, names: tuple[str, ...], where: str) -> None:
-    """Raise if a value is NaN or infinite, naming the first rows and columns.
+    """Raise if rows, shape ``(n, d)``, have a NaN or infinite value.
 
     Raises:
-        DataError: With the count, the columns and the first rows concerned.
+        DataError: A value is not finite; the message has the count, the columns and the first rows.
     """
     if all(bool(part.sum().isfinite()) for part in x.split(_PIECE)):
         return  # what is not finite would show in a sum

@@ -29,7 +29,7 @@ def load_columns(path: str | Path, key: str | None = None) -> Any:
     The columns of an array are named ``x0``, ``x1``, ...
 
     Raises:
-        DataError: The file is missing, damaged, of an unknown kind, or an array is no table.
+        DataError: The file is missing, damaged, of an unknown kind, or an array is not a table.
     """
     path = _readable(path, key)
     if path.suffix.lower() in (".npy", ".npz"):
@@ -56,7 +56,7 @@ def has_names(path: str | Path) -> bool:
 
 
 def column_names(path: str | Path, key: str | None = None) -> tuple[str, ...]:
-    """Read the names of all columns from the file's header, and nothing else.
+    """Read the names of all columns from the file's header only.
 
     Raises:
         DataError: The file is missing, of an unknown kind, or its header cannot be read.
@@ -78,7 +78,7 @@ def existing_file(path: str | Path) -> Path:
     """Return the path of a file that exists.
 
     Raises:
-        DataError: There is no such file; the message names close ones in the same folder.
+        DataError: The file does not exist; the message names similar ones in the same folder.
     """
     path = Path(path)
     if path.is_file():
@@ -99,7 +99,7 @@ def _readable(path: str | Path, key: str | None) -> Path:
     suffix = path.suffix.lower()
     if suffix not in READABLE:
         raise DataError(
-            f"{path}: no table is read from a file with suffix {suffix!r}; known: "
+            f"{path}: tables are not read from files with suffix {suffix!r}; known: "
             f"{', '.join(READABLE)}"
         )
     if key is not None and suffix != ".npz":
@@ -109,7 +109,7 @@ def _readable(path: str | Path, key: str | None) -> Path:
 
 @contextlib.contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Turn whatever a parser says about damaged bytes into one message that names the file."""
+    """Turn any error of a parser into one message that names the file."""
     try:
         yield
     except UserError:
@@ -127,7 +127,7 @@ def _numbered(d: int) -> tuple[str, ...]:
 
 
 def _load_array(path: Path, key: str | None) -> NDArray[Any]:
-    _array_header(path, key)  # before as much memory is asked for as it says
+    _array_header(path, key)  # checked before memory is allocated
     # Pickled objects could run code when loaded, so they are never accepted.
     with path.open("rb") as stream:
         if path.suffix.lower() == ".npy":
@@ -147,16 +147,7 @@ def _array_header(path: Path, key: str | None) -> tuple[tuple[int, ...], np.dtyp
 
 
 def _announced(stream: Any, size: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Return shape and type of an array that has all its bytes.
-
-    Args:
-        stream: At its beginning.
-        size: Of all of it, bytes.
-
-    Raises:
-        ValueError: It has not.
-        UserError: It has, and they are more than this machine's memory.
-    """
+    """Return shape and type of an array after checking that a stream of ``size`` bytes holds it."""
     shape, dtype = _shape_and_type(stream)
     needed = dtype.itemsize * math.prod(shape)
     if min(shape, default=0) < 0:
@@ -212,7 +203,7 @@ def _csv_header(path: Path) -> tuple[tuple[str, ...], bool]:
             f"{path}: columns are separated by commas, and its first line has {sign!r} in their "
             "place; write it with commas (in pandas: read_csv(sep=...), then to_csv)"
         )
-    # 0, 1, 2, ... are the names that pandas gives; other numbers are the first row already.
+    # 0, 1, 2, ... are names that pandas gives; other numbers are the first row.
     counted = len(cells) > 1 and cells == [str(j) for j in range(len(cells))]
     named = counted or not all(is_number(cell) for cell in cells)
     return (tuple(cell.strip() for cell in cells) if named else _numbered(len(cells))), named

@@ -15,11 +15,11 @@ from wopt.errors import DataError
 __all__ = ["array_of", "as_table", "columns_of", "frame_like", "head_of", "is_frame", "table_of"]
 
 _BLOCK = 4096
-"""Rows that are turned from rows into columns at a time."""
+"""Rows that are transposed at a time."""
 
 
 def is_frame(x: Any) -> bool:
-    """Whether something is a table with named columns: of pandas, polars or pyarrow.
+    """Whether an object is a table with named columns, of pandas, polars or pyarrow.
 
     Example:
         >>> is_frame(np.zeros((2, 2)))
@@ -38,7 +38,7 @@ def as_table(x: Any) -> Any:
             named ``x0``, ``x1``, ...
 
     Raises:
-        DataError: It is none, or a column holds values of several types.
+        DataError: ``x`` is not a table, or a column holds values of several types.
     """
     import pyarrow
 
@@ -62,7 +62,7 @@ def as_table(x: Any) -> Any:
 
 
 def _instead(x: Any) -> str:
-    """Return what to do with things that hold rows but are none."""
+    """Return advice for objects that hold rows but are not tables."""
     if isinstance(x, (str, PathLike)):
         return (
             f"a file is read by `wopt run {x}`, by pandas or polars, or by "
@@ -90,10 +90,8 @@ def _of_array(x: Any, pyarrow: Any) -> Any:
 
 
 def columns_of(array: NDArray[Any]) -> NDArray[Any]:
-    """Return an array's columns as rows that are contiguous, made a block of rows at a time.
-
-    A column at a time would read the whole memory of the array for each.
-    """
+    """Return an array's columns as contiguous rows, shape ``(d, n)``."""
+    # By blocks of rows, as a column at a time would read the whole array for each.
     columns = np.empty(array.shape[::-1], array.dtype)
     for row in range(0, len(array), _BLOCK):
         columns[:, row : row + _BLOCK] = array[row : row + _BLOCK].T
@@ -101,11 +99,11 @@ def columns_of(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def table_of(x: Tensor, columns: Columns) -> Any:
-    """Return rows of numbers as an Arrow table: categories for codes, integers as such.
+    """Return rows of numbers as an Arrow table of categories, integers and numbers.
 
     Args:
         x: Shape ``(n, d)``, or without the conditions; discrete columns are rounded.
-        columns: What the columns are.
+        columns: Kinds of the columns.
 
     Example:
         >>> import torch
@@ -121,7 +119,7 @@ def table_of(x: Tensor, columns: Columns) -> Any:
 
 
 def array_of(x: Tensor, columns: Columns) -> Any:
-    """Return rows as an array of numbers: categories that are numbers as such, texts as codes."""
+    """Return rows ``(n, d)`` as an array of numbers; categories that are texts stay codes."""
     chosen = Columns(columns.columns[: x.shape[1]])
     rows = np.array(_with_gaps(chosen, x.detach().cpu().double()).numpy())[:, : len(chosen.shown)]
     for j, column in enumerate(chosen.shown):
@@ -152,7 +150,7 @@ def _values(numbers: Any, column: Column) -> Any:
         cells = [column.categories[k] if ok else None for k, ok in zip(codes, known, strict=True)]
         return pyarrow.array(cells, kind)
     if pyarrow.types.is_integer(kind):
-        # Beyond the type's range there is no such integer, nor for what is not finite.
+        # Values that are not finite or beyond the type's range become missing.
         info = np.iinfo(kind.to_pandas_dtype())
         known = (numbers >= info.min) & (numbers <= info.max)
         whole = np.where(known, numbers, 0).astype(np.int64)
@@ -161,15 +159,15 @@ def _values(numbers: Any, column: Column) -> Any:
 
 
 def head_of(frame: Any) -> Any:
-    """Return the frame without rows, which knows the names and types."""
+    """Return the frame without rows, which keeps names and types."""
     return frame.iloc[:0] if hasattr(frame, "iloc") else frame[:0]
 
 
 def frame_like(table: Any, like: Any) -> Any:
-    """Return an Arrow table as a frame of the library and with the types of another.
+    """Return an Arrow table as a frame of the library and of the types of ``like``.
 
     Args:
-        table: Columns that ``like`` has, some or all.
+        table: A table with some or all of the columns of ``like``.
         like: A frame of pandas, polars or pyarrow.
     """
     kind = type(like).__module__.partition(".")[0]

@@ -1,4 +1,4 @@
-"""Marginal Gaussianisation: a curve for each column whose law is not normal, by its quantiles."""
+"""Marginal Gaussianisation: a curve, fitted to quantiles, for each column that is not normal."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ from wopt.statistics import mean_and_error
 __all__ = ["curve_of", "gaussianised", "through_quantiles"]
 
 _KNOTS = 8
-"""Of a curve: enough for skewness, tails and ends. Modes are left to the flow: curves of up to 32
-knots make sheets and clusters wavy (clusters, 500 iterations: 6.24, by 8 knots 6.07, none 6.19)."""
+"""Knots of a curve: enough for skewness, tails and ends. Modes are left to the flow, as curves of
+more knots make sheets and clusters wavy; see docs/benchmarks.md."""
 
 _LEAST = 80
-"""Rows at least, of which half fit a curve."""
+"""Least number of rows for a curve, which is fitted to half of them."""
 
 _BEYOND = 2
-"""Rows beyond the last knot on either side."""
+"""Number of rows beyond the last knot on either side."""
 
 _ROWS = 10_000
-"""Rows that tell whether a curve gains: 5 ms a column."""
+"""Largest number of rows on which the gain of a curve is estimated."""
 
 _ATOM = 0.05
-"""Share of rows with one value from which on a column has an atom, and no density."""
+"""Fraction of rows with one value above which a column has an atom, and no density."""
 
 _MARGIN = 0.05
-"""Nats that a curve has to gain on the other half of the rows, beside two standard errors."""
+"""Least gain of a curve, in nats, on the rows to which it was not fitted."""
 
 _MOST = 10.0
-"""Nats of gain at most that a row counts for: rows that are far out, which a Gaussian's law is most
-wrong about, would make the gain large and its error as large. What is left is a lower bound."""
+"""Largest gain of one row, in nats: outliers, for which a Gaussian is most wrong, would make the
+gain's error as large as itself. The clipped gain is a lower bound."""
 
 
 def gaussianised(columns: Columns, encoded: Tensor) -> Columns:
-    """Return the columns with a curve where it is worth one, see :func:`curve_of`.
+    """Return the columns with a curve where it gains likelihood, see :func:`curve_of`.
 
-    Categories and conditions have none.
+    Categories and conditions have no curve.
 
     Args:
-        columns: What they are.
-        encoded: Training rows in random order, on the line, shape ``(n, d)``, float64.
+        columns: Kinds of the columns.
+        encoded: Training rows in random order, mapped to the line, shape ``(n, d)``, float64.
     """
     moved = [
         column if column.kind == "categorical" else _curved(column, encoded[:, j])
@@ -59,13 +59,12 @@ def _curved(column: Column, x: Tensor) -> Column:
 
 
 def curve_of(x: Tensor) -> Curve | None:
-    """Return the increasing map by which a column is nearly normal; ``None``: better a line.
+    """Return the increasing map that makes a column nearly normal; ``None`` if none gains.
 
     Knots are empirical quantiles x_k at evenly spaced values z_k = Phi^-1(p_k); a slope is the
-    geometric mean of both secants. A column keeps its line unless the law that the curve of one
-    half of the rows makes of a normal one gains 0.05 nats and two standard errors on the other
-    half, over the Gaussian (of each row ten nats at most). Source: Chen and Gopinath (2000),
-    Gaussianization, NIPS.
+    geometric mean of both secants. A curve fitted to one half of the rows has to gain 0.05 nats
+    and two standard errors over a Gaussian on the other half (at most ten nats a row). Source:
+    Chen and Gopinath (2000), Gaussianization, NIPS.
 
     Args:
         x: The column in random order, shape ``(n,)``, float64.
@@ -100,7 +99,7 @@ def _gaussian(known: Tensor, x: Tensor) -> Tensor:
 
 
 def through_quantiles(x: Tensor) -> Curve | None:
-    """Return the curve through quantiles of sorted values; ``None``: too few of these differ."""
+    """Return the curve of sorted values, shape ``(n,)``; ``None`` if too few differ."""
     n = len(x)
     last = -torch.special.ndtri(x.new_tensor(_BEYOND / n))
     z = torch.linspace(-1, 1, _KNOTS, dtype=x.dtype) * last
@@ -115,7 +114,7 @@ def through_quantiles(x: Tensor) -> Curve | None:
 
 
 def _apart(quantiles: Tensor) -> list[int]:
-    """Return the knots that lie apart: equal values have one."""
+    """Return the knots whose quantiles differ."""
     least = 1e-9 * float(quantiles[-1] - quantiles[0])
     kept, values = [0], quantiles.tolist()
     for k in range(1, len(values)):

@@ -11,7 +11,7 @@ __all__ = ["from_line", "log_slope", "to_line"]
 
 
 def to_line(x: Tensor, low: float, high: float) -> Tensor:
-    """Return log (x - a), -log (b - x) or log ((x - a) / (b - x)), by which ends are finite.
+    """Return log (x - a), -log (b - x) or log ((x - a) / (b - x)), of the shape of x, finite.
 
     Example:
         >>> to_line(torch.tensor([0.5, 0.75]), 0.0, 1.0).tolist()
@@ -25,7 +25,7 @@ def to_line(x: Tensor, low: float, high: float) -> Tensor:
 
 
 def from_line(y: Tensor, low: float, high: float) -> Tensor:
-    """Return the point that :func:`to_line` maps to ``y``; never outside of ``[low, high]``."""
+    """Return the inverse of :func:`to_line`, of the shape of y, always in ``[low, high]``."""
     if math.isinf(high):
         return (low + y.exp()).clamp(min=low)
     if math.isinf(low):
@@ -37,7 +37,7 @@ def from_line(y: Tensor, low: float, high: float) -> Tensor:
 
 
 def log_slope(x: Tensor, low: float, high: float) -> Tensor:
-    """Return the log-derivative of :func:`to_line`; minus infinity outside of the interval.
+    """Return the log-derivative of :func:`to_line`, of the shape of x; -infinity outside.
 
     Example:
         >>> log_slope(torch.tensor([2.0, -1.0]), 0.0, math.inf).tolist()  # of log x: -log x
@@ -54,6 +54,6 @@ def log_slope(x: Tensor, low: float, high: float) -> Tensor:
 
 
 def _distance(x: Tensor, end: float) -> Tensor:
-    """Return distances to an end, at least the spacing of numbers there: the maps stay finite."""
+    """Return distances to an end, at least the spacing of numbers there, for finite logs."""
     info = torch.finfo(x.dtype)
     return x.clamp(min=max(info.eps * abs(end), info.tiny))

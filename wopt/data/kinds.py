@@ -1,4 +1,4 @@
-"""What the columns of a table are: found from their types, as wished, or refused by name."""
+"""Kinds of a table's columns: found from their types, given by the user, or refused."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from wopt.errors import DataError
 __all__ = ["CATEGORIES", "column_of", "numbers_of"]
 
 CATEGORIES = 256
-"""Categories at most; a text with more is a name or a note."""
+"""Largest number of categories; a text with more is a name or a note."""
 
 
 def column_of(name: str, values: Any, kind: Kind | None, origin: str) -> Column:
-    """Return what a column is.
+    """Return the description of a column.
 
     Truth values, texts and dictionaries are categories, integers are integers, other numbers are
-    continuous, unless a kind is wished for.
+    continuous, unless a kind is given.
 
     Args:
-        name: Its name.
+        name: Name of the column.
         values: An Arrow column.
-        kind: The wish.
+        kind: The kind given by the user, if any.
         origin: The file, for messages.
 
     Raises:
-        DataError: It holds what no model is made of; the message says what to do.
+        DataError: The column cannot be modelled; the message says what to do.
 
     Example:
         >>> import pyarrow
@@ -66,18 +66,18 @@ def column_of(name: str, values: Any, kind: Kind | None, origin: str) -> Column:
 def numbers_of(
     column: Column, values: Any, origin: str, *, codes: bool = False, single: bool = False
 ) -> Tensor:
-    """Return an Arrow column as numbers, float64; NaN where a value is missing.
+    """Return an Arrow column as numbers, shape ``(n,)``, float64; NaN where a value is missing.
 
     Args:
-        column: What it is.
+        column: Description of the column.
         values: The Arrow column.
         origin: The file, for messages.
-        codes: Whether numbers may stand for texts that are categories, as in an array.
-        single: Whether the values are float32 and to stay it; they may be those of the column,
-            which nobody writes to.
+        codes: Whether numbers may stand for categories that are texts, as in an array.
+        single: Whether the values are float32 and stay so; the result may share the column's
+            memory, which must not be written to.
 
     Raises:
-        DataError: A value is no number, or a category that the column does not have.
+        DataError: A value is not a number, or an unknown category.
     """
     if column.kind != "categorical":
         if not is_numeric(values.type) and str(values.type) not in ("bool", "null"):
@@ -121,7 +121,7 @@ def _plain_type(dtype: Any) -> str:
 
 
 def _categories(name: str, values: Any, origin: str) -> tuple[Category, ...]:
-    """Return the categories there are: in a dictionary's order, or sorted."""
+    """Return the categories that occur, in a dictionary's order or sorted."""
     import pyarrow.types
 
     used = set(values.unique().to_pylist()) - {None}
@@ -144,7 +144,7 @@ def _categories(name: str, values: Any, origin: str) -> tuple[Category, ...]:
 
 
 def _check_texts(name: str, values: Any, origin: str) -> None:
-    """Refuse numbers that a few bad cells made text, and texts that are nearly all distinct."""
+    """Raise for numbers that a few bad cells made text, and for texts that are mostly distinct."""
     cells = values.to_pylist()
     bad = [row for row, cell in enumerate(cells) if cell is not None and not is_number(cell)]
     if len(bad) < len(cells) / 2:
@@ -165,7 +165,7 @@ def _check_integers(name: str, values: Any, origin: str) -> None:
     bad = np.isfinite(x) & (x != np.round(x))
     if bad.any():
         raise _refused(
-            name, f"holds {x[bad][0]:g}, which is no integer", origin, ', or kind "continuous"'
+            name, f"holds {x[bad][0]:g}, which is not an integer", origin, ', or kind "continuous"'
         )
 
 

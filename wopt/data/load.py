@@ -1,4 +1,4 @@
-"""From a table as people have it to a dataset."""
+"""From a user's table to a dataset."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from wopt.seeds import generator
 __all__ = ["TableRows", "chosen_rows", "from_table", "to_dataset"]
 
 _BLOCK = 4096
-"""Rows that are made of columns at a time."""
+"""Rows that are transposed at a time."""
 
 
 @dataclasses.dataclass(frozen=True)
 class TableRows:
-    """A table as numbers: the rows that are used, with what their columns are.
+    """A table as numbers: the rows that are used, with descriptions of their columns.
 
     Attributes:
-        x: Shape ``(n, d)``, float64, or float32 where the table is, the conditions last; integers
-            and codes without noise.
-        columns: They.
-        weights: Shape ``(n,)``, if there are some.
+        x: Rows, shape ``(n, d)``, conditions last; float64, or float32 if the table is; integers
+            and codes are without noise.
+        columns: Descriptions of the d columns.
+        weights: Sample weights, shape ``(n,)``, or ``None``.
     """
 
     x: Tensor
@@ -67,15 +67,15 @@ def from_table(
         ['integer', 'categorical']
     """
     rows = [chosen_rows(table, choices, origin)]
-    del table  # what is not needed any more may be half of the memory
+    del table  # it may take half of the memory
     return to_dataset(rows.pop(), fractions, preprocess, seed)
 
 
 def chosen_rows(table: Any, choices: Choices, origin: str) -> TableRows:
-    """Return the rows and columns of an Arrow table that are used, as numbers.
+    """Return the rows and columns of an Arrow table that are used, as numbers ``(n, d)``.
 
     Raises:
-        DataError: A column is missing or of no use, or values are missing.
+        DataError: A column is missing or cannot be used, or values are missing.
     """
     choices.check(table.column_names, origin)
     if choices.time is not None and choices.at is not None:
@@ -138,7 +138,7 @@ def to_dataset(
 
 
 def _whole(x: Tensor) -> bool:
-    """Whether all are integers that float64 can tell from their neighbours."""
+    """Whether all values are integers that float64 represents exactly."""
     return bool(((x == x.round()) & (x.abs() < 2**53)).all())
 
 
@@ -152,11 +152,7 @@ def _names(table: Any, choices: Choices, origin: str) -> tuple[str, ...]:
 def _read_all(
     table: Any, names: tuple[str, ...], condition: int, choices: Choices, origin: str
 ) -> list[tuple[Column, Tensor]]:
-    """Read every column, and say at once of all that cannot be used why not.
-
-    Raises:
-        DataError: One cannot be used.
-    """
+    """Read every column; the error names all that cannot be used, with the reasons."""
     read, refused, single = [], list[str](), _single(table, choices)
     for j, name in enumerate(names):
         try:
@@ -172,7 +168,7 @@ def _read_all(
 
 
 def _stacked(columns: list[Tensor]) -> Tensor:
-    """Return columns as rows, made a block of rows at a time, which fits the cache."""
+    """Return columns as rows, by blocks of rows, which fit the cache."""
     blocks = zip(*(column.split(_BLOCK) for column in columns), strict=True)
     x = torch.empty(len(columns[0]), len(columns), dtype=columns[0].dtype)
     for into, block in zip(x.split(_BLOCK), blocks, strict=True):
@@ -181,7 +177,7 @@ def _stacked(columns: list[Tensor]) -> Tensor:
 
 
 def _single(table: Any, choices: Choices) -> bool:
-    """Whether a table is in single precision and no more is done to it than to split it."""
+    """Whether a table is in single precision and is split without other changes."""
     plain = not (choices.kinds or choices.dequantise or choices.support or choices.nan == "mask")
     return plain and all(str(kind) == "float" for kind in table.schema.types)
 
@@ -200,7 +196,7 @@ def _read(
 
 
 def gridded(column: Column, x: Tensor, width: float) -> Column:
-    """Return a column that is dequantised: rounded back, if its values lie on a grid."""
+    """Return a column for values ``(n,)`` with noise; it is rounded if they lie on a grid."""
     origin = on_grid(x, width)
     if origin is None:
         return dataclasses.replace(column, width=width)
@@ -235,7 +231,7 @@ def _weights(table: Any, name: str, origin: str) -> Tensor:
 
 
 def _weighted(splits: tuple[Tensor, ...], seed: int) -> tuple[Tensor, ...]:
-    """Draw the rows of each split by their weights, the last column, which goes."""
+    """Draw the rows of each split by their weights, the last column, which is removed."""
     drawn = []
     for part, what in zip(splits, ("training", "validation", "test"), strict=True):
         noise = generator(seed, "source", "weights", what)

@@ -1,8 +1,8 @@
-"""Missing values of conditions: a number in their stead, and a column that says so.
+"""Missing values of conditions: they are replaced by a number, and a mask marks them.
 
-A condition needs no density, so a missing one can be any number if the model is told: it learns
-the law given that the value is missing. A column that is modelled has no such way out: a number
-that stands for all missing values is an atom, which no flow can have.
+A condition needs no density, so a missing one can be any number if a mask marks it: the model
+learns the law given that the value is missing. In a modelled column a number that replaces all
+missing values would be an atom, which no flow can have.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ __all__ = ["completed", "masked"]
 def masked(
     columns: Columns, x: Tensor, taken: Collection[str], origin: str
 ) -> tuple[Columns, Tensor]:
-    """Return columns with a mask for each condition that has missing values, and rows without any.
+    """Return columns with a mask for each incomplete condition, and complete rows, ``(n, d')``.
 
-    The number in the stead of a missing value is the median, of categories the commonest.
+    A missing value is replaced by the median, or by the most frequent category.
 
     Args:
-        columns: What the columns are, conditions last.
-        x: Their rows, shape ``(n, d)``, NaN where a value is missing.
+        columns: Descriptions of the columns, conditions last.
+        x: Rows, shape ``(n, d)``, NaN where a value is missing.
         taken: Names that a mask must not have.
         origin: The file, for messages.
 
     Raises:
-        DataError: A column that is modelled has missing values, or a condition has nothing else.
+        DataError: A modelled column has missing values, or a condition has only missing values.
 
     Example:
         >>> x = torch.tensor([[1.0, 5.0], [2.0, torch.nan], [3.0, 7.0]]).double()
@@ -48,9 +48,9 @@ def masked(
     if wrong:
         raise DataError(
             f"{origin}: column(s) {', '.join(wrong)} have missing values and are modelled: a value "
-            'in their stead would be an atom, which has no density. nan = "mask" is for '
-            f"conditions: make them some (`context = {json.dumps(wrong)}`), leave them out (name "
-            'the others in `columns`), or drop these rows (`nan = "drop"`)'
+            'that replaces them would be an atom, which has no density. nan = "mask" is for '
+            f"conditions: make them conditions (`context = {json.dumps(wrong)}`), leave them out "
+            '(name the others in `columns`), or drop these rows (`nan = "drop"`)'
         )
     whole = list(columns.columns)
     masks = []
@@ -68,12 +68,12 @@ def masked(
 
 
 def completed(columns: Columns, x: Tensor) -> Tensor:
-    """Return rows with missing conditions filled in, and the masks after them.
+    """Return rows with missing conditions filled in, followed by the masks, ``(..., d)``.
 
     Args:
-        columns: With masks, the last ones.
-        x: Shape ``(..., k)``, k the number of columns that are no masks, or of all: then the masks
-            are there already.
+        columns: Descriptions of the columns, masks last.
+        x: Rows, shape ``(..., k)``; k is the number of columns that are not masks, or of all
+            columns, if the rows have their masks already.
     """
     shown = columns.shown
     if len(shown) == len(columns.columns) or x.shape[-1] not in (len(shown), len(columns.columns)):

@@ -1,4 +1,4 @@
-"""The rows of a table that one of several processes holds, and what it needs of the others."""
+"""The rows of a table that one of several processes holds."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ __all__ = ["Part"]
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """What a process reads of a shuffled table.
+    """The rows that one process reads of a shuffled table.
 
     Attributes:
-        own: Its training rows, a span of all.
+        own: Its training rows, a contiguous range of all, shape ``(m, d)``.
         few: Training rows, evenly spaced among all, to which the preprocessing is fitted.
-        valid, test: Those splits.
-        total: How many training rows there are.
+        valid, test: The validation and the test rows, shapes ``(n_k, d)``.
+        total: Number of training rows over all processes.
     """
 
     own: Tensor
@@ -44,14 +44,15 @@ class Part:
         span: slice,
         like: tuple[int, torch.dtype],
     ) -> Part:
-        """Return the part of a process; no more is held than it and a piece of the table.
+        """Return the part of a process, splits of shapes ``(n_k, d)``, reading piece by piece.
 
         Args:
-            placed: Places in the shuffled table and the rows that go there, piece by piece.
-            n: How many rows the table has.
-            ends: Where the training rows end, and the validation rows.
-            span: The training rows of this process.
-            like: Columns of a row, and its type.
+            placed: Places in the shuffled table, shape ``(p,)``, and the rows there, ``(p, d)``, by
+                pieces.
+            n: Number of rows of the table.
+            ends: Indices at which the training rows and the validation rows end.
+            span: Range of the training rows of this process.
+            like: Number of columns, and dtype.
 
         Example:
             >>> x = torch.arange(10.0)[:, None]
@@ -73,12 +74,12 @@ class Part:
         return cls(own, few, valid, test, total)
 
     def dataset(self, how: How, names: tuple[str, ...], columns: Columns) -> Dataset | None:
-        """Return the dataset of this process; ``None`` where all rows have to be looked at.
+        """Return the dataset of this process; ``None`` if the preprocessing needs all rows.
 
         Args:
             how: The preprocessing, the same on every process.
             names: The columns' names.
-            columns: What they are.
+            columns: Descriptions of the columns.
         """
         try:
             transform = fit_transform(self.few, how, columns)

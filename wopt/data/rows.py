@@ -1,4 +1,4 @@
-"""Rows to be scored: tensors, arrays, frames whose columns are found by name."""
+"""Rows to evaluate: tensors, arrays, or frames whose columns are found by name."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["as_rows", "matched", "names_of"]
 
 
 def names_of(x: Any) -> tuple[str, ...] | None:
-    """Return the column names of a table (pandas, polars), or ``None`` of what has none.
+    """Return the column names of a frame, or ``None`` if there are none.
 
     Example:
         >>> names_of(torch.zeros(2, 2)) is None
@@ -38,18 +38,18 @@ def as_rows(
     condition: int = 0,
     columns: Columns | None = None,
 ) -> Tensor:
-    """Return rows as a tensor; a table's columns are found by name.
+    """Return rows as a tensor, shape ``(..., d)``; a table's columns are found by name.
 
     Args:
-        x: A tensor, what numpy can make an array of, or a table. A tensor keeps its dtype, device
-            and gradient; all else becomes float64.
-        names: The columns wanted, in their order; of tables only.
-        conditions: The last columns, if they are given apart; broadcast against the others.
-        condition: How many these are.
-        columns: What the columns are, for tables: categories become codes.
+        x: A tensor, an array-like object, or a table. A tensor keeps its dtype, device and
+            gradient; other objects become float64.
+        names: The columns to take from a table, in order.
+        conditions: The last columns, if they are given separately; broadcast against the others.
+        condition: Number of conditions.
+        columns: Descriptions of the columns, by which a table's categories become codes.
 
     Raises:
-        DataError: A column is missing, the widths disagree, these are no numbers, or a category is
+        DataError: A column is missing, widths disagree, values are not numbers, or a category is
             unknown.
 
     Example:
@@ -77,15 +77,15 @@ def as_rows(
 
 
 def matched(table: Any, columns: Columns, *, named: bool, origin: str) -> Tensor:
-    """Return the columns of an Arrow table that a model has, as numbers, found by name.
+    """Return the columns of a model from an Arrow table, as numbers ``(n, d)``, found by name.
 
-    A model of an array has made-up names (``x0``, ...; ``c0``, ... of conditions). Where a table
-    has none of these they are the columns that no other name of the model is found for, in their
-    order, if they are as many.
+    A model of an array has generated names (``x0``, ...; ``c0``, ... of conditions). If a table has
+    none of these, the columns that match no other name of the model take their place, in order, if
+    they are as many.
 
     Args:
         table: The table; other columns in it are ignored where names are found.
-        columns: The wanted ones.
+        columns: Descriptions of the columns of the model.
         named: Whether the table's names are its own; if not, all are taken by position.
         origin: The table's file, for messages.
 
@@ -131,7 +131,7 @@ def matched(table: Any, columns: Columns, *, named: bool, origin: str) -> Tensor
 
 
 _MADE_UP = re.compile(r"[xc]\d+")
-"""Names of columns that have none."""
+"""Generated names of columns."""
 
 
 def _numbers(x: Any, names: Sequence[str], columns: Columns | None) -> Tensor:

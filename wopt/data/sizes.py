@@ -1,4 +1,4 @@
-"""Sizes of columns: what float32 holds, and how far from unit scale particles should begin."""
+"""Sizes of columns: the range of float32, and columns far from unit scale."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 __all__ = ["check_size", "far_from_unit"]
 
 _PIECE = 2**16
-"""Rows that are looked at at a time."""
+"""Rows that are checked at a time."""
 
 _SMALLEST = 1e-36
-"""Of the sizes of columns; the largest is its inverse."""
+"""Smallest size of a column; the largest is its inverse."""
 
 _FAR = 1e3
-"""Offsets, spreads and inverse spreads from which on particles are far from unit scale."""
+"""Offset, spread or inverse spread above which particles are far from unit scale."""
 
 
 def check_size(x: Tensor, names: tuple[str, ...], where: str = "") -> None:
-    """Raise if a column's values are all too small, or one too large, for float32 to hold squares.
+    """Raise if columns of rows ``(n, d)`` are too small or too large for squares in float32.
 
     Raises:
-        DataError: With the columns, their size and what to do.
+        DataError: A size is out of range; the message has the columns, the size and what to do.
 
     Example:
         >>> check_size(torch.tensor([[1.0], [1e150]], dtype=torch.float64), ("price",))
@@ -56,11 +56,8 @@ logarithm, or say by `support` where they can lie
 def far_from_unit(dataset: Dataset) -> str | None:
     """Return a warning of columns that are not preprocessed and lie far from the target's scale.
 
-    Maps begin at the identity, and float32 resolves what lies far off coarsely: a spread of 1 at an
-    offset of 1e6 to 0.06. ``None`` where there is nothing to warn of.
-
-    Args:
-        dataset: The data.
+    Maps begin at the identity, and float32 resolves coordinates far from zero only coarsely.
+    Return ``None`` if no column does.
     """
     if not dataset.transform.is_identity:
         return None

@@ -19,8 +19,8 @@ def smoothed(z: Tensor, time: float, noise: torch.Generator) -> Tensor:
 
     Args:
         z: Rows in the flow's coordinates, shape ``(n, d)``.
-        time: t.
-        noise: Draws xi.
+        time: Time t of the process.
+        noise: Random numbers for xi.
 
     Source: docs/theory.md 1.8.
 
@@ -35,24 +35,26 @@ def smoothed(z: Tensor, time: float, noise: torch.Generator) -> Tensor:
 
 
 def smooth_dataset(dataset: Dataset, time: float, seed: int) -> Dataset:
-    """Return the dataset whose rows are smoothed, each by one draw that is kept.
+    """Return the dataset with smoothed rows, each by one fixed draw.
 
-    Smoothing is done in the flow's coordinates, after the preprocessing. The density is no longer
-    known, whether or not it was.
+    Smoothing is done in the flow's coordinates, after the preprocessing. The exact density and
+    entropy are dropped.
 
     Args:
-        dataset: What a source loaded.
-        time: t; 0 returns the dataset as it is.
-        seed: Of the noise.
+        dataset: The dataset of a source.
+        time: Time t; 0 returns the dataset unchanged.
+        seed: Seed of the noise.
     """
     if time == 0:
         return dataset
     transform, draw = dataset.transform, dataset.sample
 
     def rows(x: Tensor, noise: torch.Generator) -> Tensor:
+        """Return smoothed rows, shape ``(n, d)``, in the data's units."""
         return transform.inverse(smoothed(transform.forward(x), time, noise))
 
     def sample(n: int, noise: torch.Generator) -> Tensor:
+        """Return fresh smoothed rows, shape ``(n, d)``."""
         assert draw is not None
         return rows(draw(n, noise), noise)
 

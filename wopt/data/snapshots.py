@@ -1,4 +1,4 @@
-"""Populations at several times: what a source of snapshots knows, and what is measured of them."""
+"""Populations at several times: the data of a source of snapshots, and their measurements."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ __all__ = ["Clock", "LeftOut", "PopulationsReport", "Snapshots"]
 
 @dataclasses.dataclass(frozen=True)
 class Clock:
-    """When the steps of a flow begin and end.
+    """Times at which the steps of a flow begin and end.
 
-    Particles go from a step's begin to its end straight and at one speed, so that within a step
+    Particles move straight and at constant speed within a step,
 
         x_t = x_n + (t - t_n)/(t_{n+1} - t_n) (x_{n+1} - x_n),    v_t = (x_{n+1} - x_n)/(t_{n+1} - t_n),
 
-    displacement interpolation if the step's map is optimal.
+    which is displacement interpolation if the step's map is optimal.
 
     Attributes:
-        times: t_0 < t_1 < ... < t_N, those of N steps.
+        times: t_0 < t_1 < ... < t_N, for N steps.
 
     Example:
         >>> Clock((0.0, 0.5, 2.0)).place(1.25)
@@ -34,10 +34,10 @@ class Clock:
     times: tuple[float, ...]
 
     def place(self, time: float) -> tuple[int, float]:
-        """Return in which step a time is (0, 1, ...), and at which share of it.
+        """Return the step that contains a time (0, 1, ...), and the fraction of it that has passed.
 
         Raises:
-            DataError: It is before the first or after the last.
+            DataError: The time is before the first or after the last.
         """
         first, last = self.times[0], self.times[-1]
         if not first <= time <= last or len(self.times) < 2:
@@ -55,10 +55,10 @@ class Snapshots:
     """Populations that were measured at several times, in the data's units.
 
     Attributes:
-        times: t_0 < t_1 < ...
-        rows: Of each time, shape ``(n_k, d)``.
-        steps: Steps of the flow from one to the next, equally long in time.
-        left_out: Times, with their rows, that nothing is trained on.
+        times: t_0 < t_1 < ..., at which the populations were measured.
+        rows: Rows at each time, shape ``(n_k, d)``.
+        steps: Steps of the flow from one time to the next, of equal duration.
+        left_out: Times with their rows that are not used for training.
 
     Example:
         >>> import torch
@@ -73,31 +73,31 @@ class Snapshots:
     left_out: tuple[tuple[float, Tensor], ...] = ()
 
     def clock(self, blocks: int) -> Clock:
-        """Return when the first so many steps begin and end."""
+        """Return the times at which the first ``blocks`` steps begin and end."""
         shares = [k / self.steps for k in range(self.steps)]
         legs = itertools.pairwise(self.times)
         inner = [begin + share * (end - begin) for begin, end in legs for share in shares]
         return Clock((*inner, self.times[-1])[: blocks + 1])
 
     def before(self, time: float) -> tuple[float, Tensor]:
-        """Return the last population at a time or before it; the first where there is none."""
+        """Return the last time up to ``time``, or the first, and its population ``(n, d)``."""
         k = max(sum(t <= time for t in self.times) - 1, 0)
         return self.times[k], self.rows[k]
 
 
 @dataclasses.dataclass(frozen=True)
 class LeftOut(Typed):
-    """How far guesses of a left-out population are from it: exact W_1 and W_2, the data's units.
+    """Distances of predictions from a left-out population: exact W_1 and W_2, the data's units.
 
     Attributes:
-        time: Of the population.
-        cells: Its rows that were compared, at most.
-        w1, w2: Of the flow's guess.
-        displacement_w1, displacement_w2: Of displacement interpolation by an exact plan between
-            the populations before and after.
-        before_w1, before_w2, after_w1, after_w2: Of these populations themselves.
-        noise_w1, noise_w2: Between two halves of the left-out population: what two draws of one
-            law, each of half as many rows, are apart.
+        time: Time of the population.
+        cells: Largest number of rows compared.
+        w1, w2: Distances of the flow's prediction.
+        displacement_w1, displacement_w2: Distances of displacement interpolation by an exact plan
+            between the populations before and after.
+        before_w1, before_w2, after_w1, after_w2: Distances of these two populations themselves.
+        noise_w1, noise_w2: Distances between two halves of the left-out population: the noise of
+            samples of half the size.
     """
 
     time: Number
@@ -116,12 +116,13 @@ class LeftOut(Typed):
 
 @dataclasses.dataclass(frozen=True)
 class PopulationsReport(Typed):
-    """What is measured of a flow through populations.
+    """Measurements of a flow through populations.
 
     Attributes:
-        times: Of the populations that it is led to.
-        arrival_w2: Exact W_2 of what arrives to each of them but the first, the data's units.
-        left_out: Of every population that was left out and that the flow covers.
+        times: Times of the populations used for training.
+        arrival_w2: Exact W_2 between particles on arrival and each population but the first, the
+            data's units.
+        left_out: Distances for each left-out population within the time of the flow.
     """
 
     times: tuple[Number, ...]

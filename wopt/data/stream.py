@@ -1,4 +1,4 @@
-"""Tables read a piece at a time: into a mapped file, or what one process holds of them."""
+"""Tables read a piece at a time: into a mapped file, or into one process's part."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ def streamed(
 ) -> Dataset | None:
     """Return the dataset of a table that does not fit ``run.memory``; ``None`` if it fits.
 
-    It is that of :func:`wopt.data.load.from_table`, to the bit. The rows go once from the file,
-    memory-mapped or a row group at a time, into one mapped file in the splits' order.
+    The result equals that of :func:`wopt.data.load.from_table` to the bit. The rows are copied once
+    from the file, memory-mapped or a row group at a time, to a mapped file in the splits' order.
 
-    Where each process loads its own training rows (:func:`wopt.parallel.loading`) the first, which
-    measures, has all in such a file, whatever their size, and the others these rows, in memory.
+    If each process loads its own training rows (:func:`wopt.parallel.loading`), the first process,
+    which measures, has all rows in such a file and the others have their own rows in memory.
 
     Args:
         path: A ``.npy`` or ``.parquet`` file of floating-point numbers.
-        choices: Which columns, which of them conditions.
-        fractions: Shares of the splits.
-        preprocess: What is fitted.
-        seed: Of the shuffle.
+        choices: Options for rows and columns.
+        fractions: Fractions of the splits.
+        preprocess: The preprocessing to fit.
+        seed: Seed of the shuffle.
 
     Raises:
-        DataError: The table is too large, and of a kind that cannot be streamed; or as there.
+        DataError: The table is too large and cannot be streamed, or as for ``from_table``.
     """
     path = existing_file(path)
     opened = _opened(path)
@@ -63,7 +63,7 @@ def streamed(
     kinds = {types[name] for name in names}
     wide = "float" if kinds == {"float"} else "double"
     dtype = torch.float32 if wide == "float" else torch.float64
-    # Of conditions every process needs some rows that others have.
+    # With conditions every process needs rows of others.
     large, of = is_large(n * len(names) * dtype.itemsize), None if condition else loading()
     wrong = _wrong(choices, kinds)
     ends = [round(sum(fractions[: k + 1]) * n) for k in range(len(fractions) - 1)]
@@ -75,6 +75,7 @@ def streamed(
     columns = Columns(tuple(Column(name, type=types[name]) for name in names), condition)
 
     def each() -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield places, shape ``(p,)``, with their rows, ``(p, d)``."""
         return _placed(pieces(names), n, seed, dtype, names, str(path))
 
     if of is not None and not of.first:
@@ -96,11 +97,7 @@ def _placed(
     names: tuple[str, ...],
     origin: str,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield rows, as they come, with their places in the shuffled table.
-
-    Raises:
-        DataError: A value is missing or infinite.
-    """
+    """Yield rows in the file's order with their places in the shuffled table."""
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
     place = torch.empty_like(order)
     place[order] = torch.arange(n)
@@ -125,7 +122,7 @@ def _chosen(known: Sequence[str], choices: Choices, origin: str) -> tuple[tuple[
 
 
 def _wrong(choices: Choices, kinds: set[str]) -> list[str]:
-    """Return the names of what has to see all rows at once."""
+    """Return the names of options and types that need all rows at once."""
     asked = {
         "kinds": choices.kinds, "dequantise": choices.dequantise, "support": choices.support,
         "weights": choices.weights, "where": choices.where, "time": choices.time,
@@ -144,7 +141,7 @@ def _unfit(path: Path, wrong: list[str]) -> DataError:
 
 
 def _opened(path: Path) -> tuple[tuple[str, ...], dict[str, str], int, Any] | None:
-    """Return the names and types of the columns, the number of rows, and what reads pieces."""
+    """Return the columns' names and types, the number of rows, and a reader of pieces."""
     if path.suffix.lower() == ".npy":
         array = _mapped(path)
         if array is None:
@@ -166,7 +163,7 @@ def _opened(path: Path) -> tuple[tuple[str, ...], dict[str, str], int, Any] | No
 def _mapped(path: Path) -> NDArray[Any] | None:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError):  # who reads it whole says what is wrong with it
+    except (ValueError, OSError):  # the reader of whole files reports it
         return None
     plain = array.ndim == 2 and array.dtype.isnative and array.shape[1] > 0
     return array if plain else None

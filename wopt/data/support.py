@@ -1,4 +1,4 @@
-"""Supports and grids of columns: where their values can lie."""
+"""Supports and grids of columns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["on_grid", "support_of"]
 
 
 def on_grid(x: Tensor, width: float) -> float | None:
-    """Return a point of the grid of this spacing that all values lie on; ``None``: on none."""
+    """Return a point of the grid of this spacing that holds all values ``(n,)``; else ``None``."""
     known = x[torch.isfinite(x)]
     if len(known) == 0:
         return None
@@ -27,17 +27,17 @@ def on_grid(x: Tensor, width: float) -> float | None:
 def support_of(
     name: str, x: Tensor, column: Column, wish: str | Sequence[float], origin: str
 ) -> tuple[float, float]:
-    """Return the ends of a column's support, those of the cells for integers.
+    """Return the ends of the support of a column ``(n,)``; for integers those of the cells.
 
     Args:
-        name: Its name.
-        x: Its values.
-        column: What it is.
+        name: Name of the column.
+        x: Values, shape ``(n,)``.
+        column: Description of the column.
         wish: ``(low, high)``, ``"positive"``, or ``"infer"``.
         origin: The file, for messages.
 
     Raises:
-        DataError: Values lie outside, or on an end, where a density of the line has none.
+        DataError: Values lie outside, or on an end, which the map to the line sends to infinity.
     """
     half = column.width / 2 if column.discrete else 0.0
     known = x[torch.isfinite(x)]

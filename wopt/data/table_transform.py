@@ -1,4 +1,4 @@
-"""The preprocessing of a table whose columns are bounded, discrete or bent to be normal."""
+"""The preprocessing of a table whose columns are bounded, discrete or have curves."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from wopt.statistics import some
 __all__ = ["TableTransform", "fit_transform"]
 
 _MOST_BENT, _LEAST_BENT = 2**21, 10_000
-"""Values that curves and what follows them are fitted to at most, a second of work, and rows."""
+"""Largest number of values, and least number of rows, to which curves are fitted."""
 
 
 class TableTransform(AffineTransform):
     """The columns' map E to the line, then an affine map:  z = (E(x) - shift) @ matrix^T.
 
-    Rows are in the data's units. The log-det has a part that depends on the row,
-    :meth:`row_log_det`, beside the affine one.
+    Rows are in the data's units. The log-det is the sum of the affine one and of a part that
+    depends on the row, :meth:`row_log_det`.
 
     Args:
         affine: The affine map.
-        columns: What the columns are.
+        columns: Descriptions of the columns.
 
     Example:
         >>> import torch
@@ -46,15 +46,15 @@ class TableTransform(AffineTransform):
         self.columns = columns
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the flow's coordinates."""
+        """Return rows ``(n, d)`` of the data in the flow's coordinates."""
         return super().forward(self.columns.encode(x.to(self.shift)))
 
     def inverse(self, z: Tensor) -> Tensor:
-        """Return the data's units, discrete columns not rounded."""
+        """Return rows ``(n, d)`` in the data's units, discrete columns not rounded."""
         return self.columns.decode(super().inverse(z))
 
     def row_log_det(self, x: Tensor) -> Tensor:
-        """Return log |det DE(x)|, shape ``(n,)``."""
+        """Return log |det DE(x)|, shape ``(n,)``, nats."""
         return self.columns.log_det(x.to(self.shift))
 
     @property
@@ -67,8 +67,7 @@ class TableTransform(AffineTransform):
 def fit_transform(train: Tensor, how: How, columns: Columns) -> AffineTransform:
     """Fit the preprocessing of columns on training rows, shape ``(n, d)``, in the data's units.
 
-    Of many rows some 100,000, evenly spaced, tell means and covariances to 0.3 % of a deviation;
-    all are looked at where a column does not vary in these.
+    Evenly spaced rows are used if there are many, or all of them if a column is constant on those.
 
     Raises:
         DataError: Columns have no density, or there are too few rows to whiten.
@@ -86,7 +85,7 @@ _AFFINE: dict[How, Affine] = {
     "none": "none", "standardise": "standardise", "whiten": "whiten", "gaussianise": "whiten",
     "marginals": "standardise", "principal": "rotate",
 }  # fmt: skip
-"""The affine map of each, which comes after the curves of columns where there are some."""
+"""The affine map of each choice, which follows the curves of columns, if any."""
 
 _CURVED = ("gaussianise", "marginals", "principal")
 
@@ -94,14 +93,14 @@ _CURVED = ("gaussianise", "marginals", "principal")
 def _fit(train: Tensor, how: How, columns: Columns) -> AffineTransform:
     encoded = columns.encode(train.double())
     if how in _CURVED:
-        check_size(encoded, columns.names)  # curves have straight ends: samples are as large
+        check_size(encoded, columns.names)  # samples are as large as the data
         most = max(_LEAST_BENT, _MOST_BENT // train.shape[1])
         few = train[:: max(1, math.ceil(len(train) / most))]
         columns = gaussianised(columns, columns.encode(few.double()))
         encoded = columns.encode((few if columns.curves else train).double())
     for j, column in enumerate(columns.columns):
         if column.mask and bool((encoded[:, j] == encoded[0, j]).all()):
-            # What is seldom missing may be missing in no training row: a scale for 0 and 1 then.
+            # A value that is rarely missing may never be in training rows; give 0 and 1 a scale.
             encoded[:, j] = torch.arange(len(encoded)) % 2
     affine = AffineTransform.fit(encoded, _AFFINE[how], columns.names, columns.condition)
     return affine if columns.plain else TableTransform(affine, columns)

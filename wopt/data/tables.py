@@ -42,12 +42,12 @@ WRITABLE = (".npy", ".csv", ".parquet")
 def read_table(
     path: str | Path, key: str | None = None, columns: Sequence[str | int] | None = None
 ) -> tuple[NDArray[np.float64], tuple[str, ...]]:
-    r"""Read rows of numbers; NaN and infinities are passed on as they are.
+    r"""Read rows of numbers; NaN and infinities are kept.
 
     Args:
         path: A ``.npy``, ``.npz``, ``.csv`` (commas, with or without a line of names) or
             ``.parquet`` file; relative to the current directory.
-        key: Which array of an ``.npz`` file; may be left out if it holds one.
+        key: Name of the array in an ``.npz`` file; not needed if it holds one.
         columns: Names or indices (from 0); all numeric columns by default. The columns of an
             array are named ``x0``, ``x1``, ...
 
@@ -55,7 +55,7 @@ def read_table(
         The rows, shape ``(n, d)``, and the columns' names. A 1-D array is one column.
 
     Raises:
-        DataError: The file is missing, damaged, of an unknown kind, or holds no such numbers.
+        DataError: The file is missing, damaged, of an unknown kind, or does not hold numbers.
 
     Example:
         >>> import tempfile
@@ -87,7 +87,7 @@ def pick_columns(
     """Return the indices of columns given by name or index; all of them for ``None``.
 
     Raises:
-        DataError: A column does not exist or is given twice, or none is left.
+        DataError: A column does not exist or is given twice, or the list is empty.
 
     Example:
         >>> pick_columns(("a", "b", "c"), ["c", 0], "table")
@@ -118,14 +118,14 @@ def pick_columns(
 
 
 def write_table(path: str | Path, array: NDArray[Any], names: Sequence[str]) -> None:
-    """Write rows of numbers, whole or not at all, in the format that the suffix names.
+    """Write rows of numbers atomically, in the format that the suffix names.
 
     Numbers come back from :func:`read_table` to the last bit. An ``.npy`` file holds no names.
 
     Args:
-        path: Ends in ``.npy``, ``.csv`` or ``.parquet``; an existing file is replaced.
-        array: Shape ``(n, d)``.
-        names: The d columns' names.
+        path: Path that ends in ``.npy``, ``.csv`` or ``.parquet``; an existing file is replaced.
+        array: Rows, shape ``(n, d)``.
+        names: Names of the d columns.
 
     Raises:
         DataError: Unknown suffix, a missing folder, or a wrong number of names.
@@ -154,7 +154,7 @@ def read_frame(path: str | Path, key: str | None = None) -> Any:
 
     Args:
         path: A ``.npy``, ``.npz``, ``.csv`` or ``.parquet`` file.
-        key: Which array of an ``.npz`` file; may be left out if it holds one.
+        key: Name of the array in an ``.npz`` file; not needed if it holds one.
 
     Raises:
         DataError: The file is missing, damaged, of an unknown kind, has no rows, or two columns
@@ -170,10 +170,10 @@ def read_frame(path: str | Path, key: str | None = None) -> Any:
 
 
 def write_frame(path: str | Path, table: Any) -> None:
-    """Write an Arrow table, whole or not at all, to a ``.csv`` or ``.parquet`` file.
+    """Write an Arrow table atomically to a ``.csv`` or ``.parquet`` file.
 
     Raises:
-        DataError: Another suffix, or a missing folder.
+        DataError: The suffix is another one, or the folder is missing.
         RunError: The disk is full or the place cannot be written.
     """
     check_writable(path)
@@ -197,16 +197,16 @@ def _put(path: Path, content: io.BytesIO) -> None:
 
 
 def check_writable(path: str | Path) -> None:
-    """Raise unless :func:`write_table` knows the file's suffix and its folder takes files.
+    """Raise unless :func:`write_table` supports the suffix and the folder is writable.
 
     Raises:
-        DataError: The suffix is unknown, or there is no folder.
+        DataError: The suffix is unknown, or the folder is missing.
         RunError: The folder cannot be written.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in WRITABLE:
         raise DataError(
-            f"{path}: no table is written to a file with suffix {suffix!r}; known: "
+            f"{path}: tables are not written to files with suffix {suffix!r}; known: "
             f"{', '.join(WRITABLE)}"
         )
     if not Path(path).parent.is_dir():
@@ -215,7 +215,7 @@ def check_writable(path: str | Path) -> None:
 
 
 def is_numeric(kind: Any) -> bool:
-    """Whether an Arrow type is one of numbers."""
+    """Whether an Arrow type is numeric."""
     import pyarrow.types
 
     types = pyarrow.types
@@ -226,7 +226,7 @@ def floats(column: Any) -> NDArray[np.float64]:
     """Return a column of numbers or truth values as float64, NaN where a value is missing.
 
     Raises:
-        DataError: Integers are so large that float64 does not tell them from their neighbours.
+        DataError: Integers are too large for float64 to represent exactly.
     """
     import pyarrow
     import pyarrow.types
@@ -245,7 +245,7 @@ def floats(column: Any) -> NDArray[np.float64]:
 
 
 def _numeric_columns(path: Path, table: Any) -> list[int]:
-    """Return the numeric columns' indices; refuse a column that a few bad cells made text."""
+    """Return the numeric columns' indices; raise for numbers that a few bad cells made text."""
     import pyarrow.types
 
     chosen = []

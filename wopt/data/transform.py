@@ -24,11 +24,11 @@ class AffineTransform(nn.Module):
     It computes in float64, on the device that it is on (in float32 where a device has no float64).
 
     Args:
-        shift: Shape ``(d,)``.
+        shift: Shift in the data's units, shape ``(d,)``.
         matrix: Shape ``(d, d)``; the log-det of a triangular one is cheap.
-        inverse_matrix: Its inverse.
-        condition: How many of the columns, the last ones, are conditions, which are standardised
-            by themselves and do not count in :attr:`log_det`.
+        inverse_matrix: Inverse of ``matrix``, shape ``(d, d)``.
+        condition: Number of columns, the last ones, that are conditions, which are standardised
+            separately and do not count in :attr:`log_det`.
 
     Example:
         >>> x = torch.randn(500, 2, generator=torch.Generator().manual_seed(0)).double() * 3 + 1
@@ -43,14 +43,14 @@ class AffineTransform(nn.Module):
     matrix: Tensor
     inverse_matrix: Tensor
     columns: Columns | None = None
-    """What the columns of a table are; ``None``: numbers on the whole line."""
+    """Descriptions of a table's columns; ``None`` for numbers on the whole line."""
 
     def __init__(
         self, shift: Tensor, matrix: Tensor, inverse_matrix: Tensor, condition: int = 0
     ) -> None:
         super().__init__()
         self.condition = condition
-        moved = len(shift) - condition  # asked once: torch.export follows no branch on numbers
+        moved = len(shift) - condition  # computed once: torch.export follows no branch on numbers
         self._triangular = not bool(matrix[:moved, :moved].triu(1).any())
         self.register_buffer("shift", shift)
         self.register_buffer("matrix", matrix)
@@ -72,16 +72,16 @@ class AffineTransform(nn.Module):
         names: tuple[str, ...] | None = None,
         condition: int = 0,
     ) -> AffineTransform:
-        """Fit on training rows, shape ``(n, d)``.
+        """Fit the map on training rows.
 
         Args:
-            x: Training rows.
+            x: Training rows, shape ``(n, d)``.
             how: ``none``; ``standardise`` each column to mean 0 and variance 1; ``whiten`` to
                 mean 0 and identity covariance (by the inverse Cholesky factor); ``rotate``
                 likewise, to the principal components of the standardised columns in falling order
                 of their variance.
             names: Column names, for messages.
-            condition: How many columns, the last ones, are conditions.
+            condition: Number of columns, the last ones, that are conditions.
 
         Raises:
             DataError: A column is constant, or columns are linearly dependent.
@@ -114,7 +114,7 @@ class AffineTransform(nn.Module):
             )
         if how == "rotate":
             values, vectors = (part.flip(-1) for part in torch.linalg.eigh(correlation))
-            # A component's sign is nobody's: its largest weight is to be positive.
+            # A component's sign is arbitrary: its largest weight is made positive.
             peaks = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))
             vectors, root = vectors * peaks.sign(), values.sqrt()
             matrix, back = (vectors / root).T / scale, scale[:, None] * vectors * root
@@ -146,7 +146,7 @@ class AffineTransform(nn.Module):
 
     @property
     def log_det(self) -> Tensor:
-        """log |det| of the map, a scalar, which the likelihood in the data's units needs."""
+        """log |det| of the map, shape ``()``, nats, for likelihoods in the data's units."""
         moved = len(self.shift) - self.condition
         matrix = self.matrix[:moved, :moved]
         if self._triangular:
@@ -155,27 +155,27 @@ class AffineTransform(nn.Module):
 
     @property
     def is_identity(self) -> bool:
-        """Whether it changes nothing."""
+        """Whether it is the identity."""
         eye = torch.eye(len(self.shift)).to(self.matrix)
         return not bool(self.shift.any()) and torch.equal(self.matrix, eye)
 
     @property
     def coarse(self) -> bool:
-        """Whether float32 resolves a column to worse than 1e-4 of its spread: it lies far off."""
+        """Whether float32 resolves a column to worse than 1e-4 of its spread."""
         spread = torch.linalg.vector_norm(self.inverse_matrix, dim=1)
         return bool((self.shift.abs() * torch.finfo(torch.float32).eps > 1e-4 * spread).any())
 
     def row_log_det(self, x: Tensor) -> Tensor | None:
-        """Return the part of log |det| that depends on the row, ``(n,)``; ``None``: there is none.
+        """Return the part of log |det| that depends on the row, ``(n,)``; ``None`` if it is zero.
 
         See :class:`~wopt.data.table_transform.TableTransform`.
         """
         return None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the flow's coordinates."""
+        """Return rows ``(n, d)`` of the data in the flow's coordinates."""
         return (x.to(self.shift) - self.shift) @ self.matrix.T
 
     def inverse(self, z: Tensor) -> Tensor:
-        """Return the data's units."""
+        """Return rows ``(n, d)`` in the data's units."""
         return z.to(self.shift) @ self.inverse_matrix.T + self.shift

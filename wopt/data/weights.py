@@ -1,4 +1,4 @@
-"""Sample weights: rows drawn in proportion to them, so that everything after needs no weights."""
+"""Sample weights: rows are drawn in proportion to them, so that later code needs no weights."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from wopt.errors import DataError
 __all__ = ["check_weights", "resampled", "thinned"]
 
 _FEWEST = 20
-"""Rows at least that a split must keep."""
+"""Least number of rows in a split."""
 
 
 def check_weights(w: Tensor, name: str) -> None:
-    """Raise unless weights are finite, non-negative and not all zero.
+    """Raise unless weights, shape ``(n,)``, are finite, non-negative and not all zero.
 
     Raises:
-        DataError: They are not; the message has the first row.
+        DataError: A weight is invalid, or all are zero; the message has the first row.
     """
     bad = ~torch.isfinite(w) | (w < 0)
     if bad.any():
@@ -33,11 +33,11 @@ def check_weights(w: Tensor, name: str) -> None:
 def resampled(w: Tensor, noise: torch.Generator) -> Tensor:
     """Return ``n`` row numbers, row i about ``n w_i / sum w`` times, by systematic resampling.
 
-    The number of times is that rounded up or down, so it adds little noise; its mean is exact.
+    The number is rounded up or down at random, so it adds little noise, and its mean is exact.
 
     Args:
         w: Weights, shape ``(n,)``.
-        noise: Draws the one uniform number.
+        noise: Random numbers.
 
     Example:
         >>> w = torch.tensor([1.0, 2.0, 1.0, 0.0])
@@ -53,12 +53,12 @@ def resampled(w: Tensor, noise: torch.Generator) -> Tensor:
 
 
 def thinned(w: Tensor, noise: torch.Generator, what: str) -> Tensor:
-    """Return row numbers, each kept with probability ``w_i / max w``: no row comes twice.
+    """Return row numbers, shape ``(m,)``, each kept with probability ``w_i / max w``, w ``(n,)``.
 
     Those kept are independent draws of the weighted law, so standard errors over them are right.
 
     Raises:
-        DataError: Fewer than 20 would be left of more.
+        DataError: Fewer than 20 rows of more would be kept.
     """
     kept = (torch.rand(len(w), generator=noise, dtype=torch.float64) * w.max() < w).nonzero()[:, 0]
     if len(kept) < min(_FEWEST, len(w)):

@@ -1,4 +1,4 @@
-"""Row filters: ``time == 0 and kind == "a"``, comparisons of columns with values, nothing else."""
+"""Row filters: ``time == 0 and kind == "a"``, comparisons of columns with values only."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CONDITION = re.compile(
 
 @dataclasses.dataclass(frozen=True)
 class Condition:
-    """One comparison: a column, an operator, a value."""
+    """A comparison of a column with a value."""
 
     column: str
     operator: str
@@ -33,7 +33,7 @@ class Condition:
 
 
 def parse_where(text: str) -> list[Condition]:
-    """Return the conditions of a filter, which must all hold. No code is run.
+    """Return the conditions of a filter, which must all hold, without running code.
 
     Args:
         text: ``column op value``, joined by ``and``; op is one of ``== != < <= > >=``; a value is a
@@ -41,7 +41,7 @@ def parse_where(text: str) -> list[Condition]:
             with blanks goes in backticks.
 
     Raises:
-        DataError: It is something else.
+        DataError: The text is not such a filter.
 
     Example:
         >>> parse_where('time == 0 and stage != "late bud"')[1]
@@ -68,7 +68,7 @@ def parse_where(text: str) -> list[Condition]:
 
 
 def filtered(table: Any, where: str, origin: str) -> Any:
-    """Return the rows of an Arrow table for which a filter holds; not where a value is missing.
+    """Return the rows of an Arrow table that satisfy a filter, without those with missing values.
 
     Args:
         table: The table.
@@ -111,7 +111,7 @@ def _value(word: str) -> str | float | bool:
 
 
 def _like(one: Condition, column: Any, origin: str) -> Any:
-    """Return the value as one that Arrow compares with the column."""
+    """Return the value in a type that Arrow compares with the column."""
     import pyarrow
     import pyarrow.types
 

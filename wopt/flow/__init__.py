@@ -1,9 +1,16 @@
-"""Flows: a map and a base law, sampled and scored in the data's own units."""
+"""Flows: a map and a base law, sampled and evaluated in the data's units."""
 
 from wopt.flow.base import Base, DistributionBase, SourceBase, TargetBase, draw
 from wopt.flow.chain import Chain, Inverse
 from wopt.flow.distribution import FlowDistribution
 from wopt.flow.flow import Flow
+from wopt.flow.weights import (
+    effective_size,
+    log_mean_weight,
+    log_weights,
+    log_weights_of,
+    moments,
+)
 
 __all__ = [
     "Base",
@@ -15,4 +22,9 @@ __all__ = [
     "SourceBase",
     "TargetBase",
     "draw",
+    "effective_size",
+    "log_mean_weight",
+    "log_weights",
+    "log_weights_of",
+    "moments",
 ]

@@ -1,4 +1,4 @@
-"""Base laws: what a flow's map carries its model to."""
+"""Base laws of flows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Base(nn.Module, abc.ABC):
         """Return the log-density, nats: shape ``(n, d)`` to ``(n,)``.
 
         Raises:
-            CapabilityError: It is not known.
+            CapabilityError: The density is not known.
         """
 
     @abc.abstractmethod
@@ -76,24 +76,24 @@ class TargetBase(Base):
 
     @property
     def law(self) -> Target | None:
-        """The target on R^d, beside the law of the conditions if there are any."""
+        """The target on R^d, with the law of the conditions if there are any."""
         if self.conditions is None or self.target is None:
             return self.target
         return ConditionalTarget(self.target, self.conditions)
 
     @property
     def normalised(self) -> bool:
-        """Whether the target is."""
+        """Whether the target's density integrates to one."""
         return self.target is not None and Capability.NORMALISED in self.target.provides
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """Return minus the target's potential."""
+        """Return minus the target's potential, shape ``(n,)``, nats."""
         return -self._with(Capability.POTENTIAL | Capability.NORMALISED, "a likelihood").potential(
             z
         )
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """Return samples of the target."""
+        """Return samples of the target, shape ``(n, d)``."""
         return draw(self._with(Capability.TARGET_SAMPLES, "samples"), n, self.dim, generator)
 
     def _with(self, need: Capability, what: str) -> Target:
@@ -113,14 +113,14 @@ class TargetBase(Base):
 class SourceBase(Base):
     """The law of a source, which a push-forward flow carries to its target; float64 on the CPU.
 
-    A source that is known by rows only has no density; its samples are rows that nothing was
-    trained on, drawn again (:func:`~wopt.flow.empirical.held_out_rows`).
+    A source known by rows only has no density; its samples are drawn from its held-out rows
+    (:func:`~wopt.flow.empirical.held_out_rows`).
 
     Args:
         source: The source.
-        seed: Of the run, as for its data.
-        dataset: What the source loaded; loaded here if not given.
-        check: Called with what is loaded here, which it may refuse.
+        seed: Seed of the run, as for its data.
+        dataset: The source's dataset; loaded when needed if not given.
+        check: Called with a dataset loaded here, which it may reject.
     """
 
     def __init__(
@@ -141,14 +141,14 @@ class SourceBase(Base):
         return {**self.__dict__, "_loaded": None, "_check": None}
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """Return the source's log-density."""
+        """Return the source's log-density, shape ``(n,)``, nats."""
         log_density = self._dataset().log_density
         if log_density is None:
             raise CapabilityError(_NO_DENSITY)
         return log_density(z.double().cpu()).to(z)
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """Return fresh rows of the source, or rows that were held out."""
+        """Return fresh rows of the source, or rows that were held out, shape ``(n, d)``."""
         sampler = self._dataset().sample
         if sampler is None:
             return held_out_rows(self._dataset(), n, generator)
@@ -186,12 +186,12 @@ class DistributionBase(Base):
         self.law = law
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """Return its log-density."""
+        """Return the distribution's log-density, shape ``(n,)``, nats."""
         log_density: Tensor = self.law.log_prob(z)
         return log_density
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """Return its samples; torch's distributions draw from the global generator alone."""
+        """Return samples, shape ``(n, d)``; torch draws them from the global generator."""
         with torch.random.fork_rng():
             torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
             samples: Tensor = self.law.sample((n,))
@@ -206,7 +206,7 @@ def as_base(law: Base | Target | Distribution | None, dim: int) -> Base:
 
 
 def draw(target: Target, n: int, dim: int, generator: torch.Generator) -> Tensor:
-    """Return samples of a target, checked for their shape."""
+    """Return samples of a target, of the checked shape ``(n, dim)``."""
     x = target.sample(n, dim, generator)
     if x.shape != (n, dim):
         raise DataError(

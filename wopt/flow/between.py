@@ -1,4 +1,4 @@
-"""Particles on their way: at a share of the length that all of them are carried together."""
+"""Particles on their way, at a fraction of the length of the transport."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["between"]
 
 @torch.no_grad()
 def between(flow: Flow, x: Any, share: float) -> Tensor:
-    """Return where particles are at a share of the way, see :meth:`Flow.between`.
+    """Return particles at a fraction of the way, shape ``(n, d)``, see :meth:`Flow.between`.
 
     Raises:
-        DataError: The share is not in [0, 1].
+        DataError: ``share`` is not in [0, 1].
     """
     if not 0 <= share <= 1:
         raise DataError(f"share is one of the way, from 0 to 1, got {share}")

@@ -1,4 +1,4 @@
-"""The map of a flow: preprocessing and blocks in their order, and the same map read backwards."""
+"""The map of a flow, a chain of preprocessing and blocks, and its inverse."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["Chain", "Inverse"]
 
 
 class Chain(nn.Module):
-    """F = S o T_N o ... o T_1 o A: the preprocessing A, the blocks, and where a target ends S.
+    """F = S o T_N o ... o T_1 o A: the preprocessing A, the blocks T_k, and the support map S.
 
     Args:
-        blocks: T_1, ..., T_N.
-        transform: A, computed in float64.
-        support: S, from R^d to where a constrained target lives; ``None`` for all of R^d.
+        blocks: Blocks T_1, ..., T_N.
+        transform: Preprocessing A, computed in float64.
+        support: Map S from R^d to the support of a constrained target; ``None`` for all of R^d.
 
     Example:
         >>> from wopt.testing import AffineBlock
@@ -45,14 +45,14 @@ class Chain(nn.Module):
 
     @property
     def like(self) -> Tensor:
-        """A tensor of the dtype and on the device in which the blocks compute."""
+        """A tensor of any shape with the dtype and device of the blocks."""
         return next(self.blocks.parameters(), self.transform.shift)
 
     def forward(self, x: Tensor, *, audit: bool = False) -> tuple[Tensor, Tensor]:
-        """Return ``(F(x), log |det DF(x)|)`` for rows in the data's units, ``(n, d)``.
+        """Return F(x), shape ``(n, d)``, and log |det DF(x)|, ``(n,)``, nats.
 
         Args:
-            x: Shape ``(n, d)``.
+            x: Rows in the data's units, shape ``(n, d)``.
             audit: Use the blocks' finer, independent computation.
         """
         y = self.transform(x).to(self.like)
@@ -69,15 +69,15 @@ class Chain(nn.Module):
         return y, total
 
     def inverse(self, y: Tensor, *, audit: bool = False) -> tuple[Tensor, Tensor]:
-        """Return ``(F^-1(y), log |det DF^-1(y)|)``.
+        """Return F^-1(y), shape ``(n, d)``, and log |det DF^-1(y)|, ``(n,)``, nats.
 
-        Gradients reach the parameters, by :meth:`FlowBlock.differentiable_inverse`. A point outside
-        of the support has the log-det of minus infinity.
+        Gradients reach the parameters by :meth:`FlowBlock.differentiable_inverse`. A point outside
+        of the support has log-det minus infinity.
 
         Args:
-            y: Shape ``(n, d)``.
-            audit: Invert the audited map: where the blocks' inverses miss, x is mended in float64;
-                the log-det is NaN where none was found. Without gradients.
+            y: Points, shape ``(n, d)``.
+            audit: Invert the audited map: where the blocks' inverses are inexact, x is corrected in
+                float64; the log-det is NaN where no inverse was found. No gradients are computed.
         """
         x, outside = self._free(y)
         total = outside - self.transform.log_det.to(x)
@@ -102,7 +102,7 @@ class Chain(nn.Module):
         return rows, total - by_row.to(total)
 
     def _free(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return free points, and the log-det of the way to them."""
+        """Return free points, and the log-det of the map to them."""
         if self.support is None:
             x = y.to(self.like)
             return x, torch.zeros_like(x[:, 0])
@@ -110,9 +110,10 @@ class Chain(nn.Module):
         return x.to(self.like), log_det.to(self.like)
 
     def trajectory(self, x: Tensor) -> Tensor:
-        """Return where rows are after the preprocessing and after each block, ``(N + 1, n, d)``.
+        """Return rows before and after each block, shape ``(N + 1, n, d)``.
 
-        In the flow's coordinates, as what :meth:`inverse_trajectory` takes: before the support.
+        They are in the flow's coordinates, before the support map, as for
+        :meth:`inverse_trajectory`.
         """
         positions = [self.transform(x).to(self.like)]
         for block in self.blocks:
@@ -120,7 +121,7 @@ class Chain(nn.Module):
         return torch.stack(positions)
 
     def inverse_trajectory(self, y: Tensor) -> Tensor:
-        """Return where points are before and after each block is undone, ``(N + 1, n, d)``."""
+        """Return points before and after each inverted block, shape ``(N + 1, n, d)``."""
         positions = [y.to(self.like)]
         for block in reversed(self.blocks):
             positions.append(block.inverse(positions[-1])[0])  # type: ignore[operator]
@@ -143,10 +144,10 @@ class Inverse(nn.Module):
         self.of = of
 
     def forward(self, x: Tensor, *, audit: bool = False) -> tuple[Tensor, Tensor]:
-        """Return the chain's inverse at ``x`` with its log-det."""
+        """Return the chain's inverse at ``x``, shape ``(n, d)``, and its log-det, ``(n,)``."""
         return self.of.inverse(x, audit=audit)
 
     def inverse(self, y: Tensor, *, audit: bool = False) -> tuple[Tensor, Tensor]:
-        """Return the chain at ``y`` with its log-det."""
+        """Return the chain at ``y``, shape ``(n, d)``, and its log-det, ``(n,)``."""
         mapped: tuple[Tensor, Tensor] = self.of(y, audit=audit)
         return mapped

@@ -1,4 +1,4 @@
-"""A flow seen as a distribution of torch."""
+"""A flow as a distribution of torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["FlowDistribution"]
 
 
 class FlowDistribution(Distribution):
-    """A flow as a distribution over R^d, for code that takes one: priors, mixtures, Pyro.
+    """A flow as a distribution over R^d, for priors, mixtures or Pyro.
 
     Args:
         flow: The flow.
@@ -49,5 +49,5 @@ class FlowDistribution(Distribution):
         return self.flow.sample(sample_shape)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Return log-densities, shape ``value.shape[:-1]``."""
+        """Return log-densities, shape ``value.shape[:-1]``, nats."""
         return self.flow.log_prob(value)

@@ -1,4 +1,4 @@
-"""Rows that stand for a law known by samples only: drawn again, they are its samples."""
+"""Samples of a law that is known by rows only."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ __all__ = ["held_out_rows"]
 
 
 def held_out_rows(dataset: Dataset, n: int, generator: torch.Generator) -> Tensor:
-    """Return ``n`` rows that nothing was trained on, those of the test and validation splits.
+    """Return ``n`` rows of the test and validation splits, shape ``(n, d)``.
 
-    In random order, each once while there are enough of them; more are drawn with replacement
-    (a bootstrap), so that samples then come several times.
+    They are drawn without replacement if there are enough rows, and otherwise with replacement
+    (a bootstrap).
 
     Args:
         dataset: The data.
-        n: How many.
-        generator: Draws them.
+        n: Number of rows.
+        generator: Random numbers.
     """
     rows = torch.cat([dataset.test, dataset.valid])
     if n <= len(rows):

@@ -1,4 +1,4 @@
-"""Inverses of trained maps, checked by the audited map and mended in float64 where they miss."""
+"""Inverses of trained maps, checked by the audited map and corrected in float64."""
 
 from __future__ import annotations
 
@@ -19,24 +19,26 @@ __all__ = ["FAR", "InexactInverse", "exact_inverse", "missed", "precise", "warn_
 
 
 class InexactInverse(RuntimeWarning):
-    """Samples that a flow does not carry back to what they were drawn from."""
+    """Warning of samples that a flow does not map back to their draws of the base law."""
 
 
 FAR = 1e-2
-"""By how much F(x) may miss y, as a share of 1 + |y|, before x is called no inverse of it."""
+"""Largest error |F(x) - y|, as a fraction of 1 + |y|, at which x counts as the inverse of y."""
 
 _NEAR = 2e-4
-"""The same share up to which an inverse is left as it is: its log-density is that of the row."""
+"""The same fraction up to which an inverse is not corrected."""
 _CORRECTIONS, _REFINEMENTS, _NEWTON, _HALVINGS = 3, 5, 10, 6
 
 M = TypeVar("M", bound=Module)
 
 _FEW = 64
-"""Coordinates up to which Newton's method has the whole Jacobian."""
+"""Largest dimension in which Newton's method is used, with the whole Jacobian."""
 
 
 def missed(at: Tensor, y: Tensor, share: float = FAR) -> Tensor:
-    """Return where ``at`` is not ``y`` within a share of 1 + |y|; what is not finite is missed.
+    """Return where ``at`` is not ``y``, ``(n, d)``, within a fraction of 1 + |y|, shape ``(n,)``.
+
+    Points that are not finite are missed.
 
     Example:
         >>> missed(torch.tensor([[1.0], [1.5], [torch.nan]]), torch.ones(3, 1)).tolist()
@@ -46,17 +48,17 @@ def missed(at: Tensor, y: Tensor, share: float = FAR) -> Tensor:
 
 
 def warn_of_missed(at: Tensor, y: Tensor) -> None:
-    """Warn, with a count, of samples that the flow carries to ``at`` and not to their draws y.
+    """Warn of samples whose images ``at`` differ from their draws ``y``, both ``(n, d)``.
 
-    Samples that are not finite are no part of it.
+    Samples that are not finite are ignored.
     """
     off = missed(at, y) & at.isfinite().all(1)
     if off.any():
         share = (_distance(at, y) / (1 + torch.linalg.vector_norm(y, dim=1)))[off]
         first = ", ".join(str(row) for row in off.nonzero()[:3, 0].tolist())
         warnings.warn(
-            f"{int(off.sum())} of {len(y)} samples, first in row(s) {first} (from 0), are not "
-            "where the model wants them: the map "
+            f"{int(off.sum())} of {len(y)} samples, first in row(s) {first} (from 0), are "
+            "inexact: the map "
             f"carries them up to {float(share.max()):.2g} of 1 + |y| away from their draws y of "
             "the base law, being too steep to be inverted in this precision. Their log-density is "
             'that of the rows as they are; train with dtype = "float64", a smaller '
@@ -67,9 +69,9 @@ def warn_of_missed(at: Tensor, y: Tensor) -> None:
 
 
 def precise(flow: M) -> M:
-    """Return a flow that computes in float64, itself, where its device can.
+    """Convert a flow to float64 in place, if its device supports it, and return it.
 
-    Whatever it was trained in: a steep map amplifies what is rounded away.
+    A steep map amplifies rounding errors, whatever precision it was trained in.
     """
     device = next((t.device.type for t in flow.buffers()), "cpu")
     return flow if device == "mps" else flow.double()
@@ -77,30 +79,30 @@ def precise(flow: M) -> M:
 
 @torch.no_grad()
 def exact_inverse(blocks: Sequence[FlowBlock], y: Tensor) -> tuple[Tensor, Tensor]:
-    """Return x with F(x) = y, and  -log |det DF(x)|, for F the audited maps one after another.
+    """Return x with F(x) = y, ``(n, d)``, and  -log |det DF(x)|, ``(n,)``, F the audited maps.
 
-    The blocks' own inverses come first. Where F misses y, copies in float64 go on, rows by rows:
+    The blocks' own inverses G come first. Rows where F(x) misses y are corrected by copies of the
+    blocks in float64:
 
-    1. they invert what they should have been given instead, z + (y - F(G(z))) for their inverse G
-       and z that was given so far, beginning with y. Where G is nearly F^-1 each such step costs
-       one inverse and one audit and gains about as many digits as G has;
-    2. they invert with finer grids, if they have some;
-    3. Newton's method, with step halving, does what is left.
+    1. by defect correction, which inverts z + (y - F(G(z))) instead of z, beginning with z = y.
+       Where G is nearly F^-1 each such step costs one inverse and one audit and gains about as many
+       digits as G has;
+    2. by finer grids, if the blocks have them;
+    3. by Newton's method with step halving.
 
     Source: of the first, Stetter, *The defect correction principle and discretization methods*,
     Numerische Mathematik 29, 1978.
 
     Args:
         blocks: T_1, ..., T_N, which provide LOG_DET and INVERSE.
-        y: Shape ``(n, d)``.
+        y: Points, shape ``(n, d)``.
 
     Returns:
-        x in float64, and the log-det, NaN where no x was found: where F(x) is further than
-        ``FAR * (1 + |y|)`` from y. Up to that x is taken for what it is, and the log-det is that of
-        x, so that densities agree with it; :func:`warn_of_missed` tells what is beyond.
+        x in float64, and the log-det at x, or NaN where F(x) is further than ``FAR * (1 + |y|)``
+        from y.
 
     Raises:
-        DivergenceError: A block refuses to invert, in float64 as well.
+        DivergenceError: A block fails to invert, also in float64.
 
     Example:
         >>> import wopt
@@ -114,7 +116,7 @@ def exact_inverse(blocks: Sequence[FlowBlock], y: Tensor) -> tuple[Tensor, Tenso
         at, log_det = _audited(blocks, x)
         off = missed(at, y, _NEAR)
         x = x.double()
-    except DivergenceError:  # in float64 it may be within reach
+    except DivergenceError:  # float64 may succeed
         x, at = torch.full_like(y, torch.nan).double(), torch.full_like(y, torch.nan)
         log_det = torch.zeros_like(y[:, 0])
         off = torch.ones_like(log_det, dtype=torch.bool)
@@ -129,16 +131,7 @@ def exact_inverse(blocks: Sequence[FlowBlock], y: Tensor) -> tuple[Tensor, Tenso
 def _mended(
     blocks: Sequence[FlowBlock], y: Tensor, x: Tensor, at: Tensor, log_det: Tensor, *, whole: bool
 ) -> tuple[Tensor, Tensor]:
-    """Return better inverses than ``x`` and log |det DF| there, NaN where F still misses y.
-
-    Args:
-        blocks: T_1, ..., T_N.
-        y: What is to be inverted.
-        x: Inverses so far.
-        at: F(x).
-        log_det: log |det DF(x)|.
-        whole: Whether these were computed in float64.
-    """
+    """Return better inverses than ``x`` and log |det DF| there, NaN where F still misses y."""
     finer = [copy.deepcopy(block).double() for block in blocks]
     if not whole or not x.isfinite().any():
         x = _undone(finer, y)
@@ -169,7 +162,7 @@ def _mended(
 def _newton_step(
     rows: Tensor, blocks: Sequence[FlowBlock], x: Tensor, y: Tensor, at: Tensor, log_det: Tensor
 ) -> bool:
-    """Make a step at some rows, halved until it gains, in place; return whether any gains."""
+    """Make a step at some rows, halved until it improves, in place; return whether any improved."""
     jacobian = linearised(lambda z: _moved(blocks, z), x[rows])[1]
     miss = (at - y)[rows]
     step = torch.linalg.solve_ex(jacobian, miss.nan_to_num())[0].nan_to_num()
@@ -192,7 +185,7 @@ def _take(
     at: Tensor,
     log_det: Tensor,
 ) -> Tensor:
-    """Put new inverses in the place of those at some rows where F misses less; return where."""
+    """Replace inverses at rows where the new ones are better, in place; return where."""
     reached, changed = _audited(blocks, new)
     new_miss, old_miss = _distance(reached, y[rows]), _distance(at[rows], y[rows])
     better = (new_miss < 0.999 * old_miss) | (old_miss.isnan() & new_miss.isfinite())

@@ -1,4 +1,4 @@
-"""Flows as those of other libraries, by the plugin that knows them."""
+"""Conversion of flows to those of other libraries, by plugins."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _BLOCK, _PACKAGE = "zuko", "wopt-zuko"
 
 
 def as_zuko(flow: Flow) -> Any:
-    """Return a flow as one of zuko, see :meth:`Flow.to_zuko <wopt.flow.flow.Flow.to_zuko>`.
+    """Return a flow of zuko, see :meth:`Flow.to_zuko <wopt.flow.flow.Flow.to_zuko>`.
 
-    The core knows no plugin: the converter is found where the registry has the block of that name.
+    The core imports no plugin: the converter is found beside the registered block ``zuko``.
 
     Raises:
         PluginError: The plugin is missing or does not load; the message says how to get it.

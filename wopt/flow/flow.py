@@ -40,17 +40,17 @@ class Flow(nn.Module):
     its base. A start carried to a target is the base of an :class:`~wopt.flow.chain.Inverse`.
 
     Densities and reparameterised samples carry gradients to their arguments and to the parameters
-    (``flow.requires_grad_()`` first: trained blocks are frozen). Without gradients rows go through
-    in parts, so that memory does not grow with them.
+    (call ``flow.requires_grad_()`` first, as trained blocks are frozen). Without gradients rows are
+    processed in batches, which bounds memory.
 
     Rows are in the data's units. An integer or a category (its code) stands for the cell around it,
-    over which training spread it: the density at it is about its probability, and
+    over which noise spread it in training: the density at it is about its probability, and
     :func:`~wopt.flow.mass.log_mass_bound` gives a lower bound of that.
 
     Args:
-        map: From the model's units to the base.
+        map: The map from the model's units to the base.
         base: A base law, a target, or a distribution of torch.
-        names: The columns' names.
+        names: Names of the columns.
 
     Example:
         >>> import wopt
@@ -82,7 +82,7 @@ class Flow(nn.Module):
         )
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows: the columns and the blocks."""
+        """Return the columns and the blocks for a notebook."""
         from wopt.flow.show import html_of
 
         return html_of(self)
@@ -94,15 +94,12 @@ class Flow(nn.Module):
 
     @property
     def pulls_back(self) -> bool:
-        """Whether the blocks lead from the model to the base, so that it is the base pulled back.
-
-        If not, it is the base pushed forward by them.
-        """
+        """Whether the model is the base pulled back by the blocks, not pushed forward by them."""
         return self.map is self.chain
 
     @property
     def blocks(self) -> list[FlowBlock]:
-        """T_1, ..., T_N."""
+        """Blocks T_1, ..., T_N."""
         return list(self.chain.blocks)  # type: ignore[arg-type]
 
     @property
@@ -117,43 +114,39 @@ class Flow(nn.Module):
 
     @property
     def columns(self) -> Columns | None:
-        """What the columns are; ``None``: numbers on the whole line."""
+        """Descriptions of the columns; ``None`` for numbers on the whole line."""
         return self.transform.columns if self.pulls_back else None
 
     @property
     def condition(self) -> int:
-        """How many of the columns, the last ones, are conditions."""
+        """Number of columns, the last ones, that are conditions."""
         return self.transform.condition
 
     def forward(self, x: Tensor, *, audit: bool = False) -> tuple[Tensor, Tensor]:
-        """Return ``(map(x), log |det D map(x)|)`` for rows ``(n, d)`` in the model's units."""
+        """Return map(x), ``(n, d)``, and log |det D map(x)|, ``(n,)``, in the model's units."""
         self._check(x)
         mapped: tuple[Tensor, Tensor] = self.map(x, audit=audit)
         return mapped
 
     def inverse(self, z: Tensor, *, audit: bool = False) -> tuple[Tensor, Tensor]:
-        """Return ``(map^-1(z), log |det D map^-1(z)|)`` for points ``(n, d)`` of the base."""
+        """Return map^-1(z), ``(n, d)``, and its log |det|, ``(n,)``, for points of the base."""
         self._check(z)
         return self.map.inverse(z, audit=audit)
 
     def log_prob(self, x: Any, *, conditions: Any = None, audit: bool = False) -> Tensor:
-        """Return the model's log-density, nats; that given the conditions if there are some.
+        """Return the model's (conditional) log-density, shape ``(...)``, nats.
 
         Args:
-            x: Shape ``(..., d)``, a tensor, an array or a table, in which categories are
-                themselves, not codes. A table's columns are found by name; those of a model of
-                unnamed columns by position, if they are as many. With ``conditions`` the other
-                columns alone, shape ``(..., d - c)``.
-            conditions: Shape ``(..., c)``; broadcast against ``x``.
-            audit: Use the blocks' finer, independent computation, where the map has one (inverses
-                have none).
-
-        Returns:
-            Shape ``(...)``.
+            x: Rows ``(..., d)``: a tensor, an array or a table with categories instead of codes. A
+                table's columns are found by name, or by position if the model's are unnamed and as
+                many. With ``conditions`` only the other columns, shape ``(..., d - c)``.
+            conditions: Conditions, shape ``(..., c)``; broadcast against ``x``.
+            audit: Use the blocks' finer, independent computation, if the map has one (inverses do
+                not).
 
         Raises:
             CapabilityError: The model has no density (the target is not normalised, say).
-            DataError: Rows of another width.
+            DataError: Rows have another width.
         """
         rows = as_rows(x, self.names, conditions, self.condition, self.columns)
         if rows.ndim == 0 or rows.shape[-1] != self.dim:
@@ -172,14 +165,14 @@ class Flow(nn.Module):
         generator: torch.Generator | None = None,
         conditions: Any = None,
     ) -> Tensor:
-        """Return samples, drawn anew each call, shape ``shape + (d,)``; integers are whole.
+        """Return new samples, shape ``shape + (d,)``; integers are whole.
 
         Args:
-            shape: How many: a number or a shape.
-            generator: Draws them; torch's own by default.
-            conditions: Of a conditional model, shape ``(..., c)``, in the data's units. The samples
-                are then those of the other columns given them, ``shape + (..., d - c)``. Without
-                them they are drawn from those of the training data, and are part of the rows.
+            shape: Number or shape of the samples.
+            generator: Random numbers; torch's own by default.
+            conditions: Conditions, shape ``(..., c)``, in the data's units, for samples of the
+                other columns given them, ``shape + (..., d - c)``. By default conditions are drawn
+                from those of the training data and are part of the samples.
 
         Raises:
             CapabilityError: The model cannot be sampled (the target has no samples, say).
@@ -193,13 +186,13 @@ class Flow(nn.Module):
         generator: torch.Generator | None = None,
         conditions: Any = None,
     ) -> Tensor:
-        """Return samples that carry gradients to the parameters; discrete columns not rounded."""
+        """Return samples, shape ``shape + (d,)``, with gradients; discrete columns not rounded."""
         return self._draw(shape, generator, conditions, audit=False, whole=False)[0]
 
     def rsample_and_log_prob(
         self, shape: Shape = (), *, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Return samples and the log-density at them, both with gradients, in one pass."""
+        """Return samples, shape ``shape + (d,)``, and their log-density, both with gradients."""
         return self._draw(shape, generator, None, audit=False, whole=False)
 
     @torch.no_grad()
@@ -211,28 +204,28 @@ class Flow(nn.Module):
         conditions: Any = None,
         audit: bool = False,
     ) -> tuple[Tensor, Tensor]:
-        """Return samples and the model's log-density at them; arguments as for :meth:`sample`.
+        """Return samples, ``shape + (d,)``, and their log-density, shape ``shape``, nats.
 
-        The log-density is NaN where the model has samples but no density.
+        Arguments are those of :meth:`sample`. The log-density is NaN if the model has no density.
 
         Args:
-            shape: How many.
-            generator: Draws them.
-            conditions: Of a conditional model.
-            audit: Score the samples by the blocks' finer, independent computation, at the rows that
-                are returned. Where inverses miss they are mended first, in float64; a warning,
-                :class:`InexactInverse`, says at how many samples that was in vain.
+            shape: Number or shape of the samples.
+            generator: Random numbers; torch's own by default.
+            conditions: Conditions of a conditional model.
+            audit: Evaluate the samples by the blocks' finer, independent computation. Inexact
+                inverses are first corrected in float64; the warning :class:`InexactInverse` counts
+                the samples for which that failed.
         """
         return self._draw(shape, generator, conditions, audit=audit)
 
     @torch.no_grad()
     def trajectory(self, x: Any, *, reverse: bool = False) -> Tensor:
-        """Return where particles are after the preprocessing and after each block.
+        """Return particles after the preprocessing and after each block.
 
         Args:
             x: Rows before the first block, in their own units, shape ``(n, d)``; with ``reverse``
                 points after the last block, in the flow's coordinates.
-            reverse: Undo the blocks, the last one first.
+            reverse: Invert the blocks, the last one first.
 
         Returns:
             Shape ``(N + 1, n, d)``, in the flow's coordinates.
@@ -244,18 +237,18 @@ class Flow(nn.Module):
         return parts.transpose(0, 1)
 
     def between(self, x: Any, share: float) -> Tensor:
-        """Return where particles are at a share of the way from before the first block to its end.
+        """Return particles at a fraction of the way through the blocks, shape ``(n, d)``.
 
-        The way is measured by length, sum_k (E |x_k - x_{k-1}|^2)^(1/2) over the blocks, so half of
-        it is half of what is transported, however unequal the steps are. Within a block particles
-        go straight and at one speed: displacement interpolation, if its map is optimal.
+        The way is measured by length, sum_k (E |x_k - x_{k-1}|^2)^(1/2) over the blocks, however
+        unequal the steps are. Within a block particles move straight and at constant speed, which
+        is displacement interpolation if its map is optimal.
 
         Args:
             x: Rows before the first block, in their own units, shape ``(n, d)``.
-            share: From 0 to 1.
+            share: Fraction of the way, from 0 to 1.
 
         Returns:
-            Shape ``(n, d)``, in the units of ``x``.
+            Positions, shape ``(n, d)``, in the units of ``x``.
 
         Example:
             >>> import torch, wopt
@@ -270,10 +263,10 @@ class Flow(nn.Module):
         return between(self, x, share)
 
     def table(self, x: Tensor) -> Any:
-        """Return rows as an Arrow table: integers, categories and names as the data have them.
+        """Return rows as an Arrow table with the data's names, integers and categories.
 
         Args:
-            x: Shape ``(n, d)``, as :meth:`sample` returns them, or without the conditions.
+            x: Rows of :meth:`sample`, shape ``(n, d)``, or without the conditions.
 
         Example:
             >>> import wopt
@@ -290,9 +283,9 @@ class Flow(nn.Module):
         return FlowDistribution(self)
 
     def to_zuko(self) -> Any:
-        """Return the model as a flow of zuko, which shares its parameters; by ``wopt-zuko``.
+        """Return the model as a flow of zuko that shares its parameters, by ``wopt-zuko``.
 
-        ``zuko_flow(c).log_prob(x)``, ``zuko_flow(c).sample((n,))``: conditions are zuko's context.
+        Conditions are zuko's context: ``zuko_flow(c).log_prob(x)``, ``zuko_flow(c).sample((n,))``.
 
         Raises:
             PluginError: The plugin is not installed: ``pip install wopt-zuko``.
@@ -359,7 +352,7 @@ class Flow(nn.Module):
         return self.transform(rows)[..., -width:]
 
     def _carry(self, function: Callable[[Tensor], Any], x: Tensor) -> Any:
-        """Return ``function(x)``, in parts where no gradient is wanted."""
+        """Return ``function(x)``, in batches where no gradient is needed."""
         wanted = x.requires_grad or any(p.requires_grad for p in self.parameters())
         return function(x) if torch.is_grad_enabled() and wanted else in_batches(function, x)
 

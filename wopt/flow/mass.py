@@ -1,4 +1,4 @@
-"""Log-probabilities of discrete values under a flow that was trained on them spread over cells."""
+"""Log-probabilities of discrete values under a flow trained on them with noise."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from wopt.flow.flow import Flow
 __all__ = ["DRAWS", "log_mass_bound"]
 
 DRAWS = 16
-"""Draws of the noise at each row."""
+"""Number of draws of the noise at each row."""
 
 
 @torch.no_grad()
 def log_mass_bound(
     flow: Flow, x: Tensor, *, draws: int = DRAWS, seed: int = 0, audit: bool = False
 ) -> Tensor:
-    """Return an estimate of a lower bound of the log-probability of each row.
+    """Estimate a lower bound of the log-probability of each row, shape ``(n,)``, nats.
 
         E log p(x + u) <= log E p(x + u) = log P(x) - log (volume of the cell),  u uniform on it,
 
-    by Jensen. The cells of integers and categories have volume one. Columns that are not discrete
-    take part by their density. A flow without discrete columns gives its log-density.
+    by Jensen's inequality. The cells of integers and categories have volume one. Continuous columns
+    contribute their density. For a flow without discrete columns this is the log-density.
 
     Args:
         flow: The flow.
         x: Rows in the data's units, shape ``(n, d)``.
-        draws: Draws of u a row.
-        seed: Of the draws.
-        audit: As of :meth:`Flow.log_prob <wopt.flow.flow.Flow.log_prob>`.
+        draws: Draws of u at each row.
+        seed: Seed of the draws.
+        audit: As for :meth:`Flow.log_prob <wopt.flow.flow.Flow.log_prob>`.
 
     Source: Theis, van den Oord and Bethge (2016), A note on the evaluation of generative models.
     """

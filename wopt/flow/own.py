@@ -1,4 +1,4 @@
-"""A flow to a constrained target: in free coordinates, and in those of the target's author."""
+"""A flow to a constrained target, in free coordinates and in the author's."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ __all__ = ["free", "in_own_units"]
 
 
 def in_own_units(flow: Flow, target: Target | None) -> Flow:
-    """Return the flow whose samples and densities are in the coordinates of the target's author.
+    """Return the flow with samples and densities in the coordinates of the target's author.
 
-    A model of data is in the data's units already, and stays as it is.
+    A model of data is in the data's units and returned unchanged.
 
     Args:
-        flow: The model, in the coordinates of :meth:`Target.potential`.
-        target: What its blocks lead to.
+        flow: A flow in the coordinates of :meth:`Target.potential`.
+        target: The target of its blocks.
     """
     if flow.pulls_back or target is None or target.support is None:
         return flow

@@ -1,4 +1,4 @@
-"""Rejection and resampling by importance weights: a sampler brought nearer to its target."""
+"""Rejection and resampling by importance weights, to bring a sampler nearer to its target."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from wopt.typed import Typed
 __all__ = ["Draw", "Rejection"]
 
 Draw = Callable[[int], tuple[Tensor, Tensor]]
-"""Of a number n: n independent draws of p, shape ``(n, d)``, and their log w, ``(n,)``."""
+"""Maps n to n independent draws of p, shape ``(n, d)``, and their log w, ``(n,)``, nats."""
 
 _HALVINGS = 60
 
 
 @dataclasses.dataclass(frozen=True)
 class Rejection(Typed):
-    """Steps that reject draws where p is too large for r, and draw again: p_0 = p, p_1, ...
+    """Steps that reject draws where p is too large for r and draw again: p_0 = p, p_1, ...
 
-    With weights  w_k = r/p_k  of an unnormalised target r a draw x of p_k stays with probability
-    alpha_k(x) = min(1, w_k(x)/c_k);  else another draw of p_k takes its place, whatever it is. So
+    With weights  w_k = r/p_k  of an unnormalised target r, a draw x of p_k is accepted with
+    probability  alpha_k(x) = min(1, w_k(x)/c_k)  and otherwise replaced by another draw of p_k. So
 
         p_(k+1) = p_k (alpha_k + 1 - E alpha_k),    KL(p_(k+1) | r/Z) <= KL(p_k | r/Z).
 
     As p_k/p is a function of w = r/p alone, the density of p_1, p_2, ... costs nothing beyond that
-    of p and r. Draws are independent. c_k is such that a given share is rejected; E alpha_k is
-    estimated at the draws by which it is chosen, and the density is exact up to that.
+    of p and r. Draws are independent. c_k is such that a given fraction is rejected; E alpha_k is
+    estimated at the same draws, and the density is exact up to that.
 
     Attributes:
-        log_c: log c_k of each step.
+        log_c: log c_k of each step, nats.
         kept: E alpha_k of each step.
 
     Source: docs/theory.md (3.1); Hertrich, Gruhlke, *Importance corrected neural JKO sampling*,
@@ -50,12 +50,12 @@ class Rejection(Typed):
 
     @classmethod
     def fitted(cls, log_w: Tensor, steps: int, rate: float = 0.2) -> Rejection:
-        """Return so many steps, each of which rejects a share of its draws.
+        """Return steps that each reject a given fraction of their draws.
 
         Args:
-            log_w: log w at independent draws of p, shape ``(n,)``; -infinity where r is 0.
-            steps: How many.
-            rate: The share, 1 - E alpha_k.
+            log_w: log w at independent draws of p, shape ``(n,)``, nats; -infinity where r is 0.
+            steps: Number of steps.
+            rate: The fraction rejected, 1 - E alpha_k.
 
         Example:
             >>> log_w = torch.randn(1000, generator=torch.Generator().manual_seed(0)).double()
@@ -75,27 +75,27 @@ class Rejection(Typed):
         return found
 
     def log_factor(self, log_w: Tensor) -> Tensor:
-        """Return log(p_K/p) where log(r/p) is ``log_w``, of the same shape."""
+        """Return log(p_K/p) where log(r/p) is ``log_w``, of the same shape, nats."""
         total = torch.zeros_like(log_w)
         for log_c, kept in zip(self.log_c, self.kept, strict=True):
             total = total + torch.log(_stays(log_w - total, log_c) + (1 - kept))
         return total
 
     def sample(self, draw: Draw, n: int, chance: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Return n independent draws of p_K, and log(r/p) there.
+        """Return n independent draws of p_K, shape ``(n, d)``, and log(r/p) there, ``(n,)``.
 
         p is drawn n prod_k (2 - E alpha_k) times on average.
 
         Args:
-            draw: Draws p.
-            n: How many.
-            chance: Decides which are rejected.
+            draw: Draws from p.
+            n: Number of draws.
+            chance: Random numbers for acceptance.
         """
         return self._sample(draw, n, chance, len(self.log_c))
 
     @property
     def proposals(self) -> float:
-        """How many draws of p one of p_K takes on average."""
+        """Mean number of draws of p for one of p_K."""
         return math.prod(2 - kept for kept in self.kept)
 
     def _sample(

@@ -1,4 +1,4 @@
-"""Saving a flow to one file that holds tensors and JSON, so that loading it runs no code."""
+"""A flow saved to one file of tensors and JSON, which is loaded without running code."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from wopt.tensors import read_tensors, write_tensors
 __all__ = ["FORMAT", "load_flow", "save_flow"]
 
 FORMAT = 5
-"""Of the file; a reader refuses a later one. Since 2 a flow may have columns of kinds, since 3
-conditions with masks, since 4 a support, since 5 columns with curves."""
+"""Version of the file; readers reject later ones. Version 2 added kinds of columns, 3 masks of
+conditions, 4 supports, 5 curves."""
 
 
 def save_flow(flow: Flow, path: Path) -> Path:
-    """Write a flow to a safetensors file, whole or not at all, and return its path.
+    """Write a flow to a safetensors file atomically and return its path.
 
     The file holds the ``state_dict`` and, as JSON, the configuration of the blocks and of the base.
 
@@ -60,8 +60,8 @@ def load_flow(path: Path) -> Flow:
     """Read a flow that :func:`save_flow` wrote, to the CPU.
 
     Raises:
-        ConfigError: There is no such file, it is no flow, or of a later format.
-        DamagedError: It is damaged.
+        ConfigError: The file does not exist, is not a flow, or has a later format.
+        DamagedError: The file is damaged.
     """
     tensors, about = _read(path)
     if about.get("format") not in range(1, FORMAT + 1):
@@ -135,13 +135,13 @@ def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     try:
         tensors, metadata = read_tensors(path)
     except DamagedError as error:
-        raise DamagedError(f"{path}: is no flow that wopt saved, or damaged ({error})") from None
+        raise DamagedError(f"{path}: is not a flow that wopt saved, or damaged ({error})") from None
     if "flow" not in metadata:
-        raise ConfigError(f"{path}: is no flow that wopt saved")
+        raise ConfigError(f"{path}: is not a flow that wopt saved")
     try:
         about = parsed_json(metadata["flow"])
     except ValueError as error:
         raise DamagedError(f"{path}: is damaged: {error}") from None
     if not isinstance(about, dict):
-        raise DamagedError(f"{path}: is damaged: it describes no flow")
+        raise DamagedError(f"{path}: is damaged: it does not describe a flow")
     return tensors, about

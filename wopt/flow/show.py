@@ -1,4 +1,4 @@
-"""A flow in a notebook."""
+"""HTML of a flow for notebooks."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 __all__ = ["html_of"]
 
 _SHOWN = 30
-"""Columns and blocks at most: a table of pixels helps nobody."""
+"""Largest number of columns or blocks shown."""
 
 
 def html_of(flow: Flow) -> str:
-    """Return a flow as HTML: what its columns are, and its blocks in the order they were made.
+    """Return a flow as HTML: its columns, and its blocks in the order they were made.
 
     Example:
         >>> import torch, wopt

@@ -1,1 +1,1 @@
-"""The interfaces that plugins implement, one a file."""
+"""The interfaces that plugins implement, one in each file."""

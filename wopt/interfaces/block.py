@@ -29,10 +29,10 @@ class FlowBlock(Component, nn.Module, abc.ABC):
     """A map T of R^d with log |det DT|; the identity when new.
 
     The constructor's parameters ``dim`` and ``condition`` are supplied by wopt; the others are the
-    configuration. A conditional block (``Capability.CONDITION``) takes ``condition: int = 0``, how
-    many of the ``dim`` coordinates, the last ones, are conditions: it returns them as they are and
-    moves the others by a map that depends on them. Its log-det is then that of the derivative by
-    the coordinates it moves, which is that of the whole map.
+    configuration. A conditional block (``Capability.CONDITION``) takes ``condition: int = 0``, the
+    number of the ``dim`` coordinates, the last ones, that are conditions: it returns them
+    unchanged and moves the others by a map that depends on them. Its log-det is then that of the
+    derivative by the moved coordinates, which equals that of the whole map.
     """
 
     kind: ClassVar[str] = "block"
@@ -41,15 +41,15 @@ class FlowBlock(Component, nn.Module, abc.ABC):
     provides: Capability = Capability.NOTHING
 
     def see(self, points: Tensor) -> None:
-        """Be told of the training particles, shape ``(n, d)``, before training begins.
+        """Receive the training particles, shape ``(n, d)``, before training begins.
 
-        Called once, before :meth:`warm_start`; for blocks whose parameters depend on them.
+        It is called once, before :meth:`warm_start`, for blocks whose parameters depend on them.
         """
 
     def aim(self, points: Tensor) -> None:
-        """Be told of points where images are to be, shape ``(n, d)``, after :meth:`see`.
+        """Receive points that images should cover, shape ``(n, d)``, after :meth:`see`.
 
-        A block may then begin at a map that spreads the particles over them, not at the identity.
+        A block may then begin at a map that spreads the particles over them.
         """
 
     @abc.abstractmethod
@@ -61,14 +61,15 @@ class FlowBlock(Component, nn.Module, abc.ABC):
         """Return ``(T^-1(y), log |det DT^-1(y)|)``, shapes ``(n, d)`` and ``(n,)``."""
 
     def differentiable_inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what :meth:`inverse` does, with gradients to ``y`` and to the parameters.
+        """Return the result of :meth:`inverse`, shapes ``(n, d)`` and ``(n,)``, with gradients.
 
-        By the implicit function theorem, with x = T^-1(y) and DT(x) held fixed,
+        Gradients reach ``y`` and the parameters. By the implicit function theorem, with
+        x = T^-1(y) and DT(x) held fixed,
 
             x - DT(x)^-1 (T(x) - y)
 
-        has the value and the derivatives of T^-1; d backward passes. A block whose inverse autograd
-        can follow returns that instead.
+        has the value and the derivatives of T^-1; it takes d backward passes. A block whose
+        inverse supports autograd returns that instead.
         """
         with torch.no_grad():
             x = self.inverse(y)[0]
@@ -80,35 +81,42 @@ class FlowBlock(Component, nn.Module, abc.ABC):
         return x, -self(x)[1]
 
     def move(self, x: Tensor) -> Tensor:
-        """Return T(x) alone; override it where that is cheaper."""
+        """Return T(x), shape ``(n, d)``; override it where that is cheaper without log-det."""
         return self(x)[0]
 
     def forward_with_action(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return ``(T(x), log-det, int_0^1 |dx_t/dt|^2 dt)``; needs ``Capability.ACTION``."""
+        """Return T(x), ``(n, d)``, log-det and action, each ``(n,)``; needs ``Capability.ACTION``.
+
+        The action is int_0^1 |dx_t/dt|^2 dt along each particle's path.
+        """
         raise CapabilityError(f"block {type(self).__name__} does not provide ACTION")
 
     def half_way(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``((x + T(x))/2, log |det (I + DT)/2|)``; needs ``Capability.HALF_WAY``."""
+        """Return (x + T(x))/2, ``(n, d)``, and log |det (I + DT)/2|, ``(n,)``.
+
+        It needs ``Capability.HALF_WAY``.
+        """
         raise CapabilityError(f"block {type(self).__name__} does not provide HALF_WAY")
 
     def velocity(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(u(x), div u(x))``; needs ``Capability.VELOCITY``.
+        """Return u(x), shape ``(n, d)``, and div u(x), ``(n,)``; needs ``Capability.VELOCITY``.
 
         T = id + u, or T is the flow of u for unit time, which agrees to first order in u.
         """
         raise CapabilityError(f"block {type(self).__name__} does not provide VELOCITY")
 
     def field(self, t: Tensor, x: Tensor) -> Tensor:
-        """Return v(t, x), times of shape ``(n,)``; needs ``Capability.FIELD``.
+        """Return v(t, x), shape ``(n, d)``, at times ``(n,)``; needs ``Capability.FIELD``.
 
         T is the flow of v from time 0 to 1.
         """
         raise CapabilityError(f"block {type(self).__name__} does not provide FIELD")
 
     def audit(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what :meth:`forward` stands for, computed independently and more finely.
+        """Return T(x), ``(n, d)``, and log-det, ``(n,)``, computed independently and more finely.
 
-        Maps in closed form have nothing to add; a block that discretises must override it.
+        The default is :meth:`forward`, for maps in closed form; a block that discretises must
+        override it.
         """
         return self(x)
 
@@ -117,13 +125,13 @@ class FlowBlock(Component, nn.Module, abc.ABC):
         return False
 
     def compile_training(self, compiler: Compiler | None) -> None:
-        """Let a compiler make the code of maps in training, as ``run.compile`` asks.
+        """Set the compiler of the maps in training, as ``run.compile`` asks.
 
         Args:
-            compiler: Of a function to a faster one of the same values; ``None`` at the end.
+            compiler: Turns a function into a faster one of the same values; ``None`` at the end.
 
         Raises:
-            CapabilityError: The block is not written for that.
+            CapabilityError: The block cannot be compiled.
         """
         if compiler is None:
             return
@@ -137,22 +145,22 @@ class FlowBlock(Component, nn.Module, abc.ABC):
         self.load_state_dict(previous.state_dict())
 
     def become_affine(self, slope: Tensor, shift: Tensor) -> None:
-        """Become  T(x) = A x + b; for blocks whose family has such a map.
+        """Set the map to  T(x) = A x + b; for blocks whose family has such a map.
 
         Args:
-            slope: A, symmetric positive definite, shape ``(d, d)``.
-            shift: b, shape ``(d,)``.
+            slope: Slope A, symmetric positive definite, shape ``(d, d)``.
+            shift: Shift b, shape ``(d,)``.
 
         Raises:
-            CapabilityError: The family has none, or the method is not written.
+            CapabilityError: The family has no such map, or the method is not implemented.
         """
         raise CapabilityError(
-            f"block {type(self).__name__} cannot be told to be an affine map, which "
-            'solver.optimiser = "gaussian" asks; choose the block affine, or another optimiser'
+            f"block {type(self).__name__} cannot become an affine map, which "
+            'solver.optimiser = "gaussian" needs; choose the block affine, or another optimiser'
         )
 
     def state(self) -> dict[str, Tensor]:
-        """Return all that is saved of the block, on the CPU."""
+        """Return the saved tensors by name, of any shape, on the CPU."""
         return {k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()}
 
     @torch.no_grad()
@@ -162,15 +170,16 @@ class FlowBlock(Component, nn.Module, abc.ABC):
 
 
 def audit_of(block: FlowBlock) -> Map:
-    """Return a block's audit: by a copy in float64 where ``run.precision`` rounds its training.
+    """Return a block's audit, computed in float64 if ``run.precision`` rounds its training.
 
-    What comes back has the dtype of the points.
+    Results have the dtype of the points.
     """
     if precision.asked() is None:
         return block.audit
     finer = copy.deepcopy(block).double()
 
     def audit(x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return T(x), shape ``(n, d)``, and its log-det, ``(n,)``, computed in float64."""
         y, log_det = finer.audit(x.double())
         return y.to(x), log_det.to(x)
 
@@ -178,12 +187,12 @@ def audit_of(block: FlowBlock) -> Map:
 
 
 def new_block(chosen: Spec, dim: int, condition: int = 0) -> FlowBlock:
-    """Return a new block of a choice.
+    """Return a new block of the chosen class and options.
 
     Args:
         chosen: The block's class and options.
         dim: The dimension, conditions included.
-        condition: How many of the coordinates, the last ones, are conditions.
+        condition: Number of coordinates, the last ones, that are conditions.
 
     Raises:
         CapabilityError: There are conditions, and the block cannot be conditional.
@@ -197,7 +206,7 @@ def new_block(chosen: Spec, dim: int, condition: int = 0) -> FlowBlock:
 
 
 _COPIES = 4
-"""Of its parameters that training holds: they, their gradients, two averages of these."""
+"""Copies of parameters that training holds: values, gradients and two averages of gradients."""
 
 
 def _within_memory(chosen: Spec, **supplied: int) -> FlowBlock:

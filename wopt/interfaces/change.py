@@ -20,13 +20,13 @@ def energy_change(
     """Return G(after) - G(before) plus the mean of ``extra``, paired by particle.
 
     Without an objective's contributions the error comes from disjoint groups of particles, which
-    are independent. Weighted particles are quadrature nodes and have none.
+    are independent. Weighted particles are quadrature nodes without a statistical error.
 
     Args:
-        objective: G.
-        before: The particles.
-        after: The same particles, in the same order, elsewhere.
-        extra: One value a particle, shape ``(n,)``.
+        objective: The objective G.
+        before: The particles before the change.
+        after: The same particles, in the same order, after it.
+        extra: One value for each particle, shape ``(n,)``.
 
     Example:
         >>> class Half(Objective):

@@ -1,4 +1,4 @@
-"""Conditional flows: conditions are the last coordinates, which no map changes."""
+"""Conditional flows: conditions are the last coordinates, which maps leave unchanged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["ConditionalTarget", "conditional"]
 class ConditionalTarget(Target):
     """The product of a target and of the data's law of conditions, on R^(d + c).
 
-        V(x, u) = V(x):  the density is that of x given u, which is the target's whatever u.
+        V(x, u) = V(x):  the density is that of x given u, which is the target's for every u.
 
     Args:
         target: The target on R^d.
@@ -39,20 +39,20 @@ class ConditionalTarget(Target):
 
     @property
     def condition(self) -> int:
-        """c, how many of the coordinates are conditions."""
+        """Number c of conditions."""
         return self.conditions.shape[1]
 
     def potential(self, x: Tensor) -> Tensor:
-        """Return V of the first coordinates."""
+        """Return V of the first coordinates: shape ``(n, d + c)`` to ``(n,)``."""
         return self.target.potential(split_conditions(x, self.condition)[0])
 
     def score(self, x: Tensor) -> Tensor:
-        """Return the target's score; zero along the conditions."""
+        """Return the target's score, shape ``(n, d + c)``; zero along the conditions."""
         moved, given = split_conditions(x, self.condition)
         return torch.cat([self.target.score(moved), torch.zeros_like(given)], dim=1)
 
     def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
-        """Return samples of the target beside conditions drawn from the rows."""
+        """Return samples of the target with conditions drawn from the rows, ``(n, d + c)``."""
         z = self.target.sample(n, dim - self.condition, generator)
         rows = torch.randint(
             len(self.conditions), (n,), generator=generator, device=generator.device
@@ -64,11 +64,11 @@ def conditional(objective: Objective, conditions: Tensor) -> Objective:
     """Return the mean over conditions u of the objective of the law of x given u.
 
     For KL, G = E KL(rho(. | u) | q): the mean negative log-likelihood of x given u, up to a
-    constant. Of an objective that compares whole laws this cannot be found from particles that
-    each have a condition of their own.
+    constant. An objective that compares whole laws cannot be evaluated on particles that each
+    have their own condition.
 
     Args:
-        objective: Of laws on R^d.
+        objective: An objective of laws on R^d.
         conditions: Rows u of the training data, shape ``(m, c)``.
 
     Raises:
@@ -77,7 +77,7 @@ def conditional(objective: Objective, conditions: Tensor) -> Objective:
     if not objective.gap_is_kl or objective.target is None:
         raise CapabilityError(
             f"conditional flows need an objective that is a mean over particles, and "
-            f"{type(objective).__name__} is none: choose kl, or leave out the source's `context`"
+            f"{type(objective).__name__} is not one: choose kl, or leave out the source's `context`"
         )
     wrapped = ConditionalTarget(objective.target, conditions)
     return objective.with_options(target=wrapped)

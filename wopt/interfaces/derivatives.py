@@ -17,7 +17,7 @@ __all__ = ["energy_derivatives", "wasserstein_gradient"]
 def energy_derivatives(objective: Objective, particles: Particles) -> tuple[Tensor, Tensor]:
     """Return the energy's derivatives by points ``(n, d)`` and by log_det ``(n,)``.
 
-    With them the derivative of G along any field v is
+    The derivative of G along any field v is
 
         DG(rho)[v] = d/dt G((id + t v)_# rho) = sum_i <g_i, v(x_i)> + l_i div v(x_i).
     """
@@ -34,7 +34,7 @@ def wasserstein_gradient(objective: Objective, particles: Particles) -> Tensor:
     """Return grad_W G at the particles, shape ``(n, d)``, of an energy of the points alone.
 
     Raises:
-        CapabilityError: The energy depends on the density, whose gradient particles do not give.
+        CapabilityError: The energy depends on the density, whose gradient is unknown.
 
     Example:
         >>> from wopt.interfaces.objective import Objective

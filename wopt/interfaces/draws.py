@@ -15,13 +15,13 @@ __all__ = ["Draws"]
 class Draws:
     """Random numbers of an objective that change only when it is resampled.
 
-    Everything drawn is a function of one seed: 0 at first, then one drawn by :meth:`resample`. So
+    All draws are a function of one seed, 0 at first and then drawn by :meth:`resample`, so that
     energies are deterministic between calls.
 
     Args:
-        target: Of whose samples.
-        samples: How many, m.
-        dtype: Of the samples; that of the particles by default.
+        target: The target to sample.
+        samples: Number m of samples.
+        dtype: Dtype of the samples; that of the particles by default.
 
     Example:
         >>> import wopt
@@ -45,7 +45,7 @@ class Draws:
         self._kept.clear()
 
     def generator(self, like: Tensor, offset: int = 0) -> torch.Generator:
-        """Return a generator in the current state, on the device of ``like``."""
+        """Return a generator in the current state, on the device of ``like`` (of any shape)."""
         return torch.Generator(device=like.device).manual_seed(self.seed + offset)
 
     def points(self, like: Tensor) -> Tensor:
@@ -53,13 +53,16 @@ class Draws:
         return self.remember("points", like, lambda: self._draw(like, self.generator(like)))
 
     def first(self, like: Tensor) -> Tensor:
-        """Return at most 1000 samples of a fixed seed, for what is decided once."""
+        """Return at most 1000 samples of a fixed seed, shape ``(m, d)``."""
         source = torch.Generator(device=like.device).manual_seed(0)
         x = self.target.sample(min(self.samples, 1000), like.shape[1], source).detach()
         return x if self.dtype is None else x.to(like.device, self.dtype)
 
     def remember(self, name: str, like: Tensor, make: Callable[[], Tensor]) -> Tensor:
-        """Return what ``make`` returned first, for such points, since the last resampling."""
+        """Return the first result of ``make``, of any shape, since the last resampling.
+
+        Results are kept by name and by the dimension, dtype and device of ``like``.
+        """
         key = (name, like.shape[1], like.dtype, like.device)
         if key not in self._kept:
             self._kept[key] = make().detach()

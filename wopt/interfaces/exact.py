@@ -1,4 +1,4 @@
-"""Exact solutions: what is known of the law at every time, to compare an evolution with."""
+"""Exact solutions: the exact law at every time, to compare an evolution with."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ __all__ = ["ExactLaws", "ExactSolution"]
 
 @dataclasses.dataclass(frozen=True)
 class ExactLaws:
-    """What is known of p_t, the law at time t of the gradient flow from a start.
+    """The known properties of p_t, the law at time t of the gradient flow from a start.
 
     Attributes:
-        law: p_t as a target with a density (POTENTIAL and NORMALISED) and samples, at a time;
-            ``None`` where only a moment is known.
-        carry: Where a map that pushes p_0 forward to p_t takes points, shape ``(n, d)``, in a time;
-            ``None`` where no such map is known. Errors are then measured with one set of particles
-            on both sides, so most noise cancels, and none is left with quadrature nodes.
-        second_moment: E |X_t|^2, at a time; ``None`` where it is not known.
-        positive: Whether the density is positive everywhere. KL from a law that is not is infinite
-            as soon as a particle leaves its support, so it is not measured.
+        law: Maps a time to p_t, as a target with a density (POTENTIAL and NORMALISED) and samples;
+            ``None`` if only a moment is known.
+        carry: Maps points ``(n, d)`` and a time t to points ``(n, d)``, pushing p_0 forward to p_t;
+            ``None`` if no such map is known. Errors are then measured with one set of particles on
+            both sides, so most noise cancels, and all of it with quadrature nodes.
+        second_moment: Maps a time to E |X_t|^2; ``None`` if it is not known.
+        positive: Whether the density is positive everywhere. Otherwise KL is infinite as soon as a
+            particle leaves the support, so it is not measured.
     """
 
     law: Callable[[float], Target] | None = None
@@ -39,7 +39,7 @@ class ExactLaws:
 
 
 class ExactSolution(Component, abc.ABC):
-    """Knows a gradient flow exactly: of some objectives, from some starts.
+    """The exact gradient flow of some objectives from some starts.
 
     Example:
         >>> import wopt
@@ -58,9 +58,9 @@ class ExactSolution(Component, abc.ABC):
 
         Args:
             source: The start.
-            objective: G.
+            objective: The objective G.
             dim: The dimension d.
 
         Raises:
-            ConfigError: It knows no solution of that flow from there; the message says of which.
+            ConfigError: No solution of that flow is known; the message says which are.
         """

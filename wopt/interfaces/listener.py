@@ -1,8 +1,8 @@
-"""Listeners: who is told how work goes on. One interface; this one is silent.
+"""Listeners: they receive the progress of work. The base class ignores it.
 
-What is told is made in higher layers, which this one does not import, so it is typed ``Any`` here:
-records are :class:`~wopt.train.record.StepRecord`, certificates
-:class:`~wopt.certify.results.Certificate`, results :class:`~wopt.store.result.RunResult`.
+Events carry objects of higher layers, which this one does not import, so they are typed ``Any``:
+records are :class:`~wopt.train.record.StepRecord`, results
+:class:`~wopt.store.result.RunResult`, and certificates documents of a plugin's measurement.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ __all__ = ["SILENT", "Beginning", "Listener", "Listeners", "OfStep"]
 
 @dataclasses.dataclass(frozen=True)
 class Beginning:
-    """What is about to be done.
+    """Description of a run that is about to begin.
 
     Attributes:
-        objective, scheme, source: Names of what is minimised, how, from where.
+        objective, scheme, source: Names of these parts.
         rows: Numbers of training, validation and test rows.
-        dim: Their dimension.
-        records: Of the steps that are already made.
+        dim: Dimension d of the rows.
+        records: Records of the steps already made.
         config: The resolved configuration, where there is one.
     """
 
@@ -38,7 +38,7 @@ class Beginning:
 
 
 class Listener:
-    """Told of all that happens; does nothing. Subclasses override what they want to know of.
+    """Receives all events and ignores them. Subclasses override the events that they use.
 
     Example:
         >>> class Count(Listener):
@@ -52,49 +52,49 @@ class Listener:
     """
 
     def begin(self, begun: Beginning) -> None:
-        """The data are loaded and the parts fit."""
+        """Receive the description of a run, after the data are loaded and the parts checked."""
 
     def work(self, what: str, done: int, total: int, loss: float = math.nan) -> None:
-        """Some of a piece of work is done.
+        """Receive progress of a piece of work.
 
         Args:
             what: The work, in words.
-            done: How much of it.
-            total: Of how much.
+            done: Amount done.
+            total: Amount in all.
             loss: The loss, where there is one.
         """
 
     def progress(self, step: int, what: str, done: int, total: int, loss: float) -> None:
-        """Some of the work of a step is done."""
+        """Receive progress of the work of a step."""
         self.work(f"step {step}: {what}", done, total, loss)
 
     def step(self, record: Any) -> None:
-        """A step is accepted (and saved, where there is a run directory)."""
+        """Receive the record of an accepted step (saved, if there is a run directory)."""
 
     def phase(self, what: str) -> None:
-        """Work of another kind begins."""
+        """Receive the name of a new kind of work."""
 
     def warn(self, text: str) -> None:
-        """Something went wrong that does not end the work."""
+        """Receive a warning, which does not end the work."""
 
     def certificate(self, certificate: Any) -> None:
-        """The certificate is made."""
+        """Receive the certificate."""
 
     def end(self, result: Any, path: Path | None = None) -> None:
-        """All is done, and written to the run directory ``path`` where there is one."""
+        """Receive the result, written to the run directory ``path`` if there is one."""
 
 
 SILENT = Listener()
-"""Tells nobody."""
+"""A listener that ignores all events."""
 
 
 class OfStep(Listener):
-    """Passes the work of a solver on as that of a step, whose name the solver does not know.
+    """Passes a solver's progress on as that of a step.
 
     Args:
-        listener: Who is told.
-        step: 1, 2, ...
-        what: What is done in it.
+        listener: Receives the progress.
+        step: Number of the step: 1, 2, ...
+        what: The work, in words.
     """
 
     def __init__(self, listener: Listener, step: int, what: str) -> None:
@@ -114,7 +114,7 @@ def _to_all(event: str) -> Any:
 
 
 class Listeners(Listener):
-    """Passes on to several, in order."""
+    """Passes events on to several listeners, in order."""
 
     def __init__(self, listeners: Sequence[Listener]) -> None:
         self.listeners = tuple(listeners)

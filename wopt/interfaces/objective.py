@@ -16,7 +16,7 @@ from wopt.interfaces import returns
 from wopt.interfaces.target import Target
 from wopt.particles import Particles
 
-__all__ = ["Objective", "Sum"]
+__all__ = ["Objective", "Sum", "is_truth"]
 
 
 _NO_ENERGY = (
@@ -42,7 +42,7 @@ class Objective(Component, abc.ABC):
     kind: ClassVar[str] = "objective"
     returns = returns.OBJECTIVE
     needs: Capability = Capability.NOTHING
-    """What the energy asks of the target, the block and the start."""
+    """Capabilities that the energy needs of the target, the block and the start."""
     convexity: float | None = None
     """lambda of geodesic convexity (along generalised geodesics), where it is known."""
     minimum: float | None = None
@@ -52,10 +52,10 @@ class Objective(Component, abc.ABC):
     target: Target | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Refuse a class that says nowhere what its energy is, unless it is marked as abstract.
+        """Raise for a class that defines no energy, unless it is marked as abstract.
 
         Raises:
-            PluginError: It defines neither ``energy`` nor ``contributions``.
+            PluginError: The class defines neither ``energy`` nor ``contributions``.
         """
         super().__init_subclass__(**kwargs)
         silent = cls.energy is Objective.energy and cls.contributions is Objective.contributions
@@ -64,19 +64,19 @@ class Objective(Component, abc.ABC):
 
     @property
     def of_density(self) -> bool:
-        """Whether the energy looks at the particles' density, not at their points alone."""
+        """Whether the energy depends on the particles' density, not on their points alone."""
         return bool(self.needs & (Capability.LOG_DET | Capability.LOG_DENSITY))
 
     @property
     def dim(self) -> int | None:
-        """The dimension of the particles that it is made for; ``None``: any, or its target's."""
+        """The dimension that the objective needs; ``None`` for any, or its target's."""
         return None
 
     def energy(self, particles: Particles) -> Tensor:
-        """Return G as a scalar, correct up to a constant that no map can change.
+        """Return G, shape ``()``, correct up to a constant that no map can change.
 
-        Differentiable in ``particles.points`` and ``particles.log_det``. By default it is the mean
-        of :meth:`contributions`.
+        It is differentiable in ``particles.points`` and ``particles.log_det``. By default it is
+        the mean of :meth:`contributions`.
         """
         values = self.contributions(particles)
         if values is None:
@@ -84,15 +84,15 @@ class Objective(Component, abc.ABC):
         return particles.mean(values)
 
     def contributions(self, particles: Particles) -> Tensor | None:
-        """Return values, shape ``(n,)``, whose weighted mean is the energy, where there are any.
+        """Return values, shape ``(n,)``, whose weighted mean is the energy, if there are any.
 
-        They give the standard error of an energy change; without them it is found from the
+        They give the standard error of an energy change; without them it is estimated from the
         energies of disjoint groups of particles.
         """
         return None
 
     def terms(self, particles: Particles) -> dict[str, Tensor]:
-        """Return the energy's summands by name."""
+        """Return the energy's summands by name, each of shape ``()``."""
         name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(self).__name__).lower()
         return {name: self.energy(particles)}
 
@@ -100,26 +100,26 @@ class Objective(Component, abc.ABC):
         """Return ``(f, rest)`` with G = f + rest, for schemes that treat f explicitly.
 
         f depends on the points alone, so that its gradient at particles is known. By default an
-        objective is f if it does not look at the density, and rest if it does.
+        objective is rest if it depends on the density, and f otherwise.
         """
         return (None, self) if self.of_density else (self, None)
 
     def difference(self) -> tuple[Objective, Objective] | None:
-        """Return ``(rest, c)`` with G = rest - c and c convex in the points, where one is known."""
+        """Return ``(rest, c)`` with G = rest - c and c convex in the points, if it is known."""
         return None
 
     def largest_explicit_step(self) -> float | None:
-        """Return the step size above which explicit steps are unstable, where it is known."""
+        """Return the step size above which explicit steps are unstable, if it is known."""
         return None
 
     def resample(self, generator: torch.Generator) -> None:
-        """Draw anew what a stochastic energy holds fixed between calls, such as projections."""
+        """Draw anew the random numbers of a stochastic energy, such as projections."""
 
     def of_step(self, step: int) -> Objective:
-        """Return what a step (0, 1, ...) minimises, where steps differ; by default this objective.
+        """Return the objective of a step (0, 1, ...); by default this one.
 
         Raises:
-            Converged: There is nothing more to do.
+            Converged: No step is left to make.
         """
         return self
 
@@ -148,14 +148,14 @@ class Sum(Objective):
         self.convexity = _weighted([(w, p.convexity) for w, p in parts])
 
     def energy(self, particles: Particles) -> Tensor:
-        """Return the weighted sum of the parts' energies."""
+        """Return the weighted sum of the parts' energies, shape ``()``."""
         total = particles.points.new_zeros(())
         for weight, part in self.parts:
             total = total + weight * part.energy(particles)
         return total
 
     def contributions(self, particles: Particles) -> Tensor | None:
-        """Return the weighted sum of the parts' contributions, if every part has them."""
+        """Return the weighted sum of contributions, shape ``(n,)``, if every part has them."""
         total = particles.points.new_zeros(len(particles))
         for weight, part in self.parts:
             values = part.contributions(particles)
@@ -165,7 +165,7 @@ class Sum(Objective):
         return total
 
     def terms(self, particles: Particles) -> dict[str, Tensor]:
-        """Return every part's weighted terms; a repeated name is numbered."""
+        """Return every part's weighted terms, shape ``()``; a repeated name is numbered."""
         terms: dict[str, Tensor] = {}
         for index, (weight, part) in enumerate(self.parts):
             for name, value in part.terms(particles).items():
@@ -215,3 +215,10 @@ def _weighted(values: list[tuple[float, float | None]]) -> float | None:
             return None
         total += weight * value
     return total
+
+
+def is_truth(objective: Objective) -> bool:
+    """Return whether the minimiser is the objective's target, and not that of a part of it."""
+    if isinstance(objective, Sum):
+        return len(objective.parts) == 1 and is_truth(objective.parts[0][1])
+    return True

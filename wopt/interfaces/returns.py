@@ -1,4 +1,4 @@
-"""What methods of components must return, checked at every call: a wrong type names its author."""
+"""Checks of the results of components' methods at every call; errors name the author."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from wopt.origin import a_value
 __all__ = ["BLOCK", "OBJECTIVE", "SCHEME", "SOURCE", "STEP_SIZE", "TARGET"]
 
 Checks = dict[str, Callable[..., str | None]]
-"""By method: takes the component, the method's arguments and what it returned, and says what is
-wanted instead, if that is wrong."""
+"""Check of each method: takes the component, the arguments and the result, and returns what was
+expected, in words, or ``None`` if the result is right."""
 
 
 def _points(block: Any, arguments: tuple[Any, ...], given: Any) -> str | None:
-    """Return what is wrong with T(x), or ``None``."""
+    """Return the expected T(x), in words, or ``None``."""
     if not arguments:
         return None
     x = arguments[0]
@@ -31,7 +31,7 @@ def _points(block: Any, arguments: tuple[Any, ...], given: Any) -> str | None:
 
 
 def _pair(block: Any, arguments: tuple[Any, ...], given: Any) -> str | None:
-    """Return what is wrong with  (T(x), log-det), or ``None``."""
+    """Return the expected (T(x), log-det), in words, or ``None``."""
     if not arguments:
         return None
     x = arguments[0]
@@ -46,7 +46,7 @@ def _pair(block: Any, arguments: tuple[Any, ...], given: Any) -> str | None:
 
 
 def _state(block: Any, arguments: tuple[Any, ...], given: Any) -> str | None:
-    """Return what is wrong with what is saved of a block, or ``None``."""
+    """Return the expected saved state of a block, in words, or ``None``."""
     fits = isinstance(given, Mapping) and all(
         isinstance(key, str) and isinstance(value, Tensor) for key, value in given.items()
     )
@@ -54,13 +54,13 @@ def _state(block: Any, arguments: tuple[Any, ...], given: Any) -> str | None:
 
 
 def _scalar(objective: Any, arguments: tuple[Any, ...], given: Any) -> str | None:
-    """Return what is wrong with an energy, or ``None``."""
+    """Return the expected energy, in words, or ``None``."""
     fits = isinstance(given, Tensor) and given.ndim == 0 and given.is_floating_point()
     return None if fits else "a tensor without dimensions"
 
 
 def _values(component: Any, arguments: tuple[Any, ...], given: Any) -> str | None:
-    """Return what is wrong with a value for each particle or row, or ``None``."""
+    """Return the expected values of particles or rows, in words, or ``None``."""
     if not arguments:
         return None
     n = len(arguments[0])
@@ -72,7 +72,7 @@ def _values(component: Any, arguments: tuple[Any, ...], given: Any) -> str | Non
 
 
 def _terms(objective: Any, arguments: tuple[Any, ...], given: Any) -> str | None:
-    """Return what is wrong with an objective's summands, or ``None``."""
+    """Return the expected summands of an objective, in words, or ``None``."""
     if isinstance(given, Mapping) and all(
         isinstance(key, str) and isinstance(value, (int, float, Tensor))
         for key, value in given.items()
@@ -82,10 +82,10 @@ def _terms(objective: Any, arguments: tuple[Any, ...], given: Any) -> str | None
 
 
 def _samples(target: Any, arguments: tuple[Any, ...], given: Any) -> str | None:
-    """Return what is wrong with samples of a target, or ``None``."""
+    """Return the expected samples of a target, in words, or ``None``."""
     if len(arguments) < 2:
         return None
-    n, dim = arguments[:2]  # a target that is known by rows gives those that it has
+    n, dim = arguments[:2]  # a target known by rows may have fewer of them
     if isinstance(given, Tensor) and given.is_floating_point() and given.ndim == 2:
         rows, columns = given.shape
     else:
@@ -96,7 +96,7 @@ def _samples(target: Any, arguments: tuple[Any, ...], given: Any) -> str | None:
 
 
 def _plan(scheme: Any, arguments: tuple[Any, ...], given: Any) -> str | None:
-    """Return what is wrong with the numbers that a scheme plans, or ``None``."""
+    """Return the expected plan of a scheme, in words, or ``None``."""
     if isinstance(given, Mapping) and all(
         isinstance(key, str) and isinstance(value, (int, float)) for key, value in given.items()
     ):
@@ -105,20 +105,20 @@ def _plan(scheme: Any, arguments: tuple[Any, ...], given: Any) -> str | None:
 
 
 def _subproblem(scheme: Any, arguments: tuple[Any, ...], given: Any) -> str | None:
-    """Return what is wrong with the subproblem of a step, or ``None``."""
+    """Return the expected subproblem, in words, or ``None``."""
     from wopt.interfaces.subproblem import Subproblem
 
     return None if isinstance(given, Subproblem) else "a Subproblem"
 
 
 def _step_size(rule: Any, arguments: tuple[Any, ...], given: Any) -> str | None:
-    """Return what is wrong with h, or ``None``."""
+    """Return the expected h, in words, or ``None``."""
     number = isinstance(given, (int, float)) and not isinstance(given, bool)
     return None if number and 0 < given < math.inf else "a positive finite number"
 
 
 def _dataset(source: Any, arguments: tuple[Any, ...], given: Any) -> str | None:
-    """Return what is wrong with loaded data, or ``None``."""
+    """Return the expected dataset, in words, or ``None``."""
     if not isinstance(given, Dataset):
         return "a wopt.Dataset"
     names: Any = given.names
@@ -145,7 +145,7 @@ def _dataset(source: Any, arguments: tuple[Any, ...], given: Any) -> str | None:
 
 
 def _smaller(rule: Any, arguments: tuple[Any, ...], given: Any) -> str | None:
-    """Return what is wrong with h after a rejection, or ``None``."""
+    """Return the expected h after a rejection, in words, or ``None``."""
     return None if given is None else _step_size(rule, arguments, given)
 
 

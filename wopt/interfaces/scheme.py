@@ -22,19 +22,19 @@ __all__ = ["History", "ProximalScheme"]
 
 @dataclasses.dataclass(frozen=True)
 class History:
-    """What a scheme may look back on, for the same particles in the same order.
+    """The past of the particles that a scheme may use, in one order.
 
     Attributes:
-        particles: Where they stand.
-        previous: Where they stood one step ago, shape ``(n, d)``; ``None`` at the start.
-        gradient: The Wasserstein gradient of the objective at them, shape ``(n, d)``, read off
-            the step just made; ``None`` where that step does not give it.
+        particles: The current particles.
+        previous: Points one step ago, shape ``(n, d)``; ``None`` at the start.
+        gradient: The Wasserstein gradient of the objective at the particles, shape ``(n, d)``,
+            known from the step just made; ``None`` if that step does not give it.
         step: Index of the step to make (0, 1, ...).
         step_size: h of the step to make.
         previous_step_size: h of the step before; ``None`` at the start.
-        plan: The numbers that :meth:`ProximalScheme.plan` decided on for this step.
-        stages: The particles after each stage of this step that is done.
-        start: Where they stood before the first step.
+        plan: Numbers that :meth:`ProximalScheme.plan` chose for this step.
+        stages: The particles after each finished stage of this step.
+        start: The particles before the first step.
     """
 
     particles: Particles
@@ -51,10 +51,9 @@ class History:
 class ProximalScheme(Component, abc.ABC):
     """A first-order scheme whose step is one proximal subproblem, or a few of them.
 
-    A subclass says what the subproblem is (:meth:`subproblem`), a :class:`Subproblem` or a variant
-    of it; that answers for itself. With :attr:`stages` > 1 it is asked once a stage; only the last
-    stage's map joins the flow, so it must lead from the particles before the step to those after
-    it.
+    A subclass returns the subproblem from :meth:`subproblem`, a :class:`Subproblem` or a variant
+    of it. With :attr:`stages` > 1 it is called once a stage; only the last stage's map joins the
+    flow, so it must lead from the particles before the step to those after it.
 
     Example:
         >>> class Timid(ProximalScheme):  # jko with half the step
@@ -74,16 +73,16 @@ class ProximalScheme(Component, abc.ABC):
     """Order of accuracy with respect to the exact gradient flow; ``None`` if it follows another."""
     stages: ClassVar[int] = 1
     looks_back: ClassVar[bool] = True
-    """Whether :meth:`subproblem` or :meth:`plan` looks at where particles stood before, or at their
-    gradient; a scheme that does not saves the memory."""
+    """Whether :meth:`subproblem` or :meth:`plan` uses earlier positions or the gradient; a scheme
+    that does not saves the memory."""
     replaces: ClassVar[bool] = False
-    """Whether a step's map takes the place of the one before, so that the flow keeps one: its
-    subproblem is then posed at :attr:`History.start`, and begins from the map before."""
+    """Whether a step's map replaces the one before, so that the flow has one block: the subproblem
+    is then posed at :attr:`History.start`, and training begins from the map before."""
     equal_steps: ClassVar[bool] = False
-    """Whether all steps must be of one size, so that none may be shortened to end at a time."""
+    """Whether all steps must have the same size, so that none may be shortened to end at a time."""
     by_row: ClassVar[bool] = False
-    """Whether what a step asks of a particle depends on that particle alone, so that the particles
-    may be held by several processes."""
+    """Whether the subproblem treats each particle independently of the others, so that the
+    particles may be held by several processes."""
     step_size: StepSize
 
     @abc.abstractmethod
@@ -91,10 +90,10 @@ class ProximalScheme(Component, abc.ABC):
         """Return the subproblem of the step, or stage ``len(history.stages)`` of it, to make."""
 
     def plan(self, history: History, objective: Objective) -> dict[str, float]:
-        """Return numbers to decide on once a step, from the training particles.
+        """Return numbers that are chosen once a step, from the training particles.
 
-        They are handed to :meth:`subproblem`, to the next call of this method (in
-        ``history.plan``) and to the checkpoint, so they are a scheme's memory.
+        They are passed to :meth:`subproblem` and to the next call of this method (in
+        ``history.plan``) and are saved in the checkpoint, so they are a scheme's memory.
         """
         return {}
 

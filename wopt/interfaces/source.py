@@ -1,4 +1,4 @@
-"""Sources: where the start comes from."""
+"""Sources: the law at the start."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from wopt.memory import within_memory
 __all__ = ["Carry", "Source"]
 
 Carry = Callable[[Tensor, float, float], Tensor]
-"""Rows ``(n, d)`` in the data's units at one time, that time and another: rows at the other."""
+"""Maps rows ``(n, d)`` in the data's units, their time and another time to rows at the other."""
 
 _COPIES = 3
-"""Of a split that there are at a time, at the least: as loaded, as particles, moved."""
+"""Least number of copies of a split in memory: as loaded, as particles, moved."""
 
 
 class Source(Component, abc.ABC):
-    """Loads or generates the start: splits, preprocessing, and what is known of its density.
+    """Loads or generates the start: splits, preprocessing, and its exact density if known.
 
     Constructing a source does no work; :meth:`load` does.
     """
@@ -36,7 +36,7 @@ class Source(Component, abc.ABC):
     kind: ClassVar[str] = "source"
     returns = returns.SOURCE
     role: ClassVar[Literal["data", "start"]] = "data"
-    """``data`` is to be modelled; a ``start`` is a simple law to be carried to the target."""
+    """``data`` are modelled; a ``start`` is a simple law that is carried to the target."""
 
     @abc.abstractmethod
     def load(self, seed: int) -> Dataset:
@@ -47,61 +47,61 @@ class Source(Component, abc.ABC):
         """
 
     def loaded(self, seed: int) -> Dataset:
-        """Return what :meth:`load` does, unless it would be more than this machine's memory.
+        """Return the result of :meth:`load`, unless it exceeds this machine's memory.
 
         Raises:
             DataError: As :meth:`load`.
-            UserError: It would be.
+            UserError: The data exceed the memory.
         """
         what = f"the rows of source {type(self).__name__}; ask for fewer"
         return within_memory(lambda: self.load(seed), what, share=1 / _COPIES)
 
     suffixes: ClassVar[tuple[str, ...]] = ()
-    """Of files that :meth:`table` reads, beside those that every command reads."""
+    """Suffixes of files that :meth:`table` reads, besides those that every command reads."""
 
     def table(self, path: Path) -> Any:
         """Return another file as an Arrow table, as this source reads its own.
 
-        So that ``wopt score`` and ``wopt sample --conditions`` take files of the kind that the
+        ``wopt score`` and ``wopt sample --conditions`` thereby read files of the kind that the
         model was trained on.
 
         Args:
             path: A file with one of the :attr:`suffixes`.
 
         Raises:
-            DataError: It cannot be read.
+            DataError: The file cannot be read.
         """
-        raise DataError(f"{path}: {type(self).__name__} reads no such file")
+        raise DataError(f"{path}: {type(self).__name__} does not read such files")
 
     def snapshots(self) -> Snapshots | None:
-        """Return the populations of a source that knows several times; ``None`` for others."""
+        """Return the populations of a source of several times; ``None`` for others."""
         return None
 
     def aims(self, objective: Objective, scheme: ProximalScheme, dataset: Dataset) -> Objective:
-        """Return the objective as this source means it: by default as it is configured.
+        """Return the objective for this source; by default the configured one.
 
-        A source that knows where its rows go, such as one of snapshots, gives the objective its
-        targets.
+        A source that knows the targets of its rows, such as one of snapshots, adds them.
 
         Args:
-            objective: As configured.
-            scheme: How steps are made.
-            dataset: What :meth:`load` returned.
+            objective: The configured objective.
+            scheme: The scheme of the steps.
+            dataset: The result of :meth:`load`.
 
         Raises:
-            UserError: The objective or the scheme is of no use with this source.
+            UserError: The objective or the scheme cannot be used with this source.
         """
         return objective
 
     def judge(self, carry: Carry, blocks: int, seed: int) -> PopulationsReport | None:
-        """Return what is measured of a flow through :meth:`snapshots`; ``None`` for others.
+        """Return measurements of a flow through :meth:`snapshots`; ``None`` for other sources.
 
         Args:
-            carry: Rows ``(n, d)`` at one time, that time and another to rows at the other.
-            blocks: How many steps were made.
-            seed: Of the choice of rows.
+            carry: Maps rows ``(n, d)`` at one time, that time and another time to rows at the
+                other.
+            blocks: Number of steps made.
+            seed: Seed of the choice of rows.
         """
         return None
 
     def check(self) -> None:
-        """Raise :class:`~wopt.errors.DataError` for what can be seen without loading."""
+        """Raise :class:`~wopt.errors.DataError` for mistakes that show without loading."""

@@ -1,4 +1,4 @@
-"""The proximal subproblem of a step: where it starts, what it pays, and what it asks of a map."""
+"""The proximal subproblem of a step: its particles, its cost, and its optimality condition."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Stationarity:
     """The first-order condition of a step:  xi = grad_W G(rho) + (y - a)/h' = 0  at particles y.
 
     Attributes:
-        objective: G, what is implicit.
-        particles: y, which represent rho.
-        anchor: a, shape ``(n, d)``.
-        step_size: h'.
+        objective: The implicit part of the objective, G.
+        particles: Particles y, which represent rho.
+        anchor: Anchors a, shape ``(n, d)``.
+        step_size: Effective step size h'.
     """
 
     objective: Objective
@@ -36,7 +36,7 @@ class Stationarity:
 
     @property
     def displacement(self) -> Tensor:
-        """y - a, what the proximal step moves, shape ``(n, d)``."""
+        """Displacement y - a of the proximal step, shape ``(n, d)``."""
         return self.particles.points - self.anchor
 
     @property
@@ -46,7 +46,7 @@ class Stationarity:
         return float(self.particles.mean(squares).sqrt() / self.step_size)
 
     def rows(self, index: Tensor | slice) -> Self:
-        """Return the condition at some of the particles."""
+        """Return the condition at the particles of an index, shape ``(m,)``."""
         return dataclasses.replace(
             self, particles=self.particles.rows(index), anchor=self.anchor[index]
         )
@@ -56,15 +56,15 @@ class Stationarity:
 class Subproblem:
     """min over T of  F(T) = G'(T_# rho) + E |T(x) - a(x)|^2 / (2 h').
 
-    A scheme says where T starts, what it is drawn to, how strongly, and what is implicit; all else
-    follows. What is not of this form is a subclass that overrides the methods that differ: where G'
-    is evaluated (:meth:`at`), the transport term (:meth:`cost`), or the whole :meth:`loss` with
-    what belongs to it, :meth:`change` and :meth:`stationarity`.
+    A scheme chooses the particles, the anchors, the effective step size and the implicit part.
+    Other forms are subclasses that override the methods that differ: where G' is evaluated
+    (:meth:`at`), the transport term (:meth:`cost`), or the whole :meth:`loss` with :meth:`change`
+    and :meth:`stationarity`.
 
     Attributes:
-        particles: Where T is applied: rho.
-        anchor: a at each of them, shape ``(n, d)``.
-        step_size: The effective step h'.
+        particles: Particles of rho, to which T is applied.
+        anchor: Anchors a of the particles, shape ``(n, d)``.
+        step_size: Effective step size h'.
         implicit: G', the part of the objective that is evaluated at the new particles.
 
     Example:
@@ -82,9 +82,9 @@ class Subproblem:
     implicit: Objective
 
     explicit: ClassVar[bool] = False
-    """Whether nothing is implicit: F then says little, so the energy itself has to fall too."""
+    """Whether nothing is implicit: then the guard also requires that the energy falls."""
     proximal: ClassVar[bool] = True
-    """Whether T(x) itself solves the first-order condition, as the theorems of certificates ask."""
+    """Whether T(x) itself solves the first-order condition, as certificates require."""
 
     joint: ClassVar[bool] = True
     """Whether F is G' at the new particles plus the mean of :meth:`cost`, so that the subproblems
@@ -92,22 +92,22 @@ class Subproblem:
 
     @property
     def stays(self) -> Particles:
-        """Where the particles are if the step is not made, with which F is compared."""
+        """The particles if the step is not made, with which F is compared."""
         return self.particles
 
     def rows(self, index: Tensor | slice) -> Self:
-        """Return the subproblem on some of the particles."""
+        """Return the subproblem at the particles of an index, shape ``(m,)``."""
         at = self.particles
         some = at.rows(index)
-        still = self.anchor is at.points  # as those of jko are: no second look-up
+        still = self.anchor is at.points  # as for jko: avoids a second look-up
         anchor = some.points if still else at.pick(self.anchor, index)
         return dataclasses.replace(self, particles=some, anchor=anchor)
 
     def at(self, block: FlowBlock, *, audit: bool = False) -> Particles:
-        """Return the particles at which G' is evaluated: those that T moved.
+        """Return the particles at which G' is evaluated: those moved by T.
 
         Args:
-            block: T.
+            block: The map T.
             audit: Use the block's finer, independent computation, with its log-det.
         """
         x = self.particles.points
@@ -116,9 +116,9 @@ class Subproblem:
         return self.particles.moved(block.move(x), None)
 
     def cost(self, moved: Particles) -> Tensor:
-        """Return each particle's share of the transport term, shape ``(n,)``: |y - a|^2 / (2 h').
+        """Return each particle's transport cost |y - a|^2 / (2 h'), shape ``(n,)``.
 
-        The term is their weighted mean.
+        The transport term is their weighted mean.
 
         Args:
             moved: The particles y at which G' is evaluated.
@@ -126,16 +126,16 @@ class Subproblem:
         return (moved.points - self.anchor).square().sum(1) / (2 * self.step_size)
 
     def loss(self, block: FlowBlock) -> Tensor:
-        """Return F(T), differentiable in the block's parameters."""
+        """Return F(T), shape ``()``, differentiable in the block's parameters."""
         moved = self.at(block)
-        cost = moved.mean(self.cost(moved))  # first: the order fixes that of sums of gradients
+        cost = moved.mean(self.cost(moved))  # first, as the order fixes that of gradient sums
         return self.implicit.energy(moved) + cost
 
     def change(self, block: FlowBlock, moved: Particles) -> Mean:
         """Return F(T) - F(no step) with its standard error.
 
         Args:
-            block: T.
+            block: The map T.
             moved: The particles' image under the audited T.
         """
         cost = self.cost(moved) - self.cost(self.stays)
@@ -143,13 +143,13 @@ class Subproblem:
 
     @torch.no_grad()
     def stationarity(self, block: FlowBlock) -> Stationarity | None:
-        """Return the first-order condition that T is to meet; ``None`` if nothing is implicit."""
+        """Return the first-order condition that T should meet; ``None`` if nothing is implicit."""
         return Stationarity(self.implicit, self.at(block, audit=True), self.anchor, self.step_size)
 
     def gradient(self, objective: Objective, moved: Particles) -> Tensor | None:
-        """Return the objective's Wasserstein gradient at the new particles, if the step gives it.
+        """Return the Wasserstein gradient at the new particles, shape ``(n, d)``, if known.
 
-        After a step with all of the objective implicit it is (a - y)/h'.
+        After a step whose objective is all implicit it is (a - y)/h'.
         """
         if self.implicit is not objective:
             return None

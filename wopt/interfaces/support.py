@@ -1,4 +1,4 @@
-"""Constraints: bijections from R^d to where a density lives, with their log-dets."""
+"""Constraints: bijections from R^d to the support of a density, with their log-dets."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Support:
 
     @functools.cached_property
     def maps(self) -> Mapping[int, Transform]:
-        """The bijections of the coordinates that are constrained."""
+        """Bijections of the constrained coordinates, by index."""
         return {j: biject_to(constraint) for j, constraint in self.within.items()}
 
     def __call__(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(x, log |det dx/dy|)`` for free points ``(n, d)``."""
+        """Return x, shape ``(n, d)``, and log |det dx/dy|, ``(n,)``, for free points ``(n, d)``."""
         columns, total = list(y.unbind(1)), torch.zeros_like(y[:, 0])
         for j, bijection in self.maps.items():
             columns[j] = bijection(y[:, j])
@@ -46,10 +46,10 @@ class Support:
         return torch.stack(columns, 1), total
 
     def inverse(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(y, log |det dy/dx|)`` for points ``(n, d)``.
+        """Return y, shape ``(n, d)``, and log |det dy/dx|, ``(n,)``, for points ``(n, d)``.
 
-        A point outside, or on an end, has no free point: the origin stands for it, and the log-det
-        is minus infinity, so that densities are zero there.
+        A point outside, or on an end, is mapped to the origin with log-det minus infinity, so that
+        densities are zero there.
         """
         inside, middle = self._contains(x)[:, None], self(torch.zeros_like(x))[0]
         columns = list(x.where(inside, middle).unbind(1))
@@ -66,7 +66,7 @@ class Support:
         return inside
 
     def intervals(self) -> dict[str, list[float | None]]:
-        """Return the ends by index, ``None`` where there is none: a wish that makes this support.
+        """Return the ends by index, ``None`` for no end, as input of :func:`support_of`.
 
         Example:
             >>> support_of({"a": "positive"}, ("a",)).intervals()
@@ -84,15 +84,15 @@ def _ends(constraint: constraints.Constraint) -> tuple[float, float]:
 
 
 def support_of(wishes: Mapping[str | int, Any] | None, names: Sequence[str]) -> Support:
-    """Return the bijection that wishes ask for.
+    """Return the bijection to a support.
 
     Args:
-        wishes: From a coordinate, by index or name, to ``"positive"``, ``[low, high]`` (either may
-            be ``None`` or infinite), or a constraint of :mod:`torch.distributions`.
-        names: Of the coordinates.
+        wishes: The support of a coordinate, by index or name: ``"positive"``, ``[low, high]``
+            (either may be ``None`` or infinite), or a constraint of :mod:`torch.distributions`.
+        names: Names of the coordinates.
 
     Raises:
-        ConfigError: There is no such coordinate, or no such constraint.
+        ConfigError: A coordinate or a constraint is unknown.
     """
     within: dict[int, constraints.Constraint] = {}
     for key, wish in (wishes or {}).items():

@@ -1,4 +1,4 @@
-"""Targets: the measure to approach, known by its potential, its score, its samples, or several."""
+"""Targets: measures to approach, known by potential, score or samples."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Target(Component, abc.ABC):
     smoothness: float | None = None
     """L such that L |x|^2/2 - V is convex, where it is known."""
     support: Support | None = None
-    """The bijection from the coordinates of :meth:`potential`, all of R^d, to those of the target's
-    author, in which a model of it draws; ``None`` if they are the same."""
+    """The bijection from the coordinates of :meth:`potential`, all of R^d, to the author's
+    coordinates, in which models draw samples; ``None`` if they are the same."""
     names: tuple[str, ...] = ()
-    """The author's names of the coordinates, if there are some."""
+    """The author's names of the coordinates, or empty."""
     log_z: float | None = None
-    """log of the integral of exp(-V), where it is known; 0 is understood where NORMALISED."""
+    """log of the integral of exp(-V), if it is known; 0 with NORMALISED."""
 
     def potential(self, x: Tensor) -> Tensor:
         """Return V at ``x``: shape ``(n, d)`` to ``(n,)``."""
@@ -58,25 +58,25 @@ class Target(Component, abc.ABC):
         return -gradient
 
     def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
-        """Return ``n`` samples, shape ``(n, dim)``, in the generator's device, float64."""
+        """Return ``n`` samples, shape ``(n, dim)``, float64, on the generator's device."""
         raise self._lacks(Capability.TARGET_SAMPLES)
 
     def components(self, x: Tensor) -> tuple[Tensor, Tensor] | None:
-        """Return the weights of known modes ``(k,)`` and how far points are in them ``(n, k)``.
+        """Return the weights of known modes, ``(k,)``, and memberships of points, ``(n, k)``.
 
-        Of a mixture the components' weights and their posterior at x. ``None`` where no modes are
-        known.
+        For a mixture these are the components' weights and posterior probabilities at x. Return
+        ``None`` if no modes are known.
         """
         return None
 
     def figures(self, draws: Tensor, weights: Tensor) -> dict[str, float]:
-        """Return what this target alone can say of a model's draws: figures by name.
+        """Return quantities of a model's draws that are specific to this target, by name.
 
-        Accuracy and likelihood of a regression, errors against reference draws, ...
+        Examples are accuracy and likelihood of a regression, or errors against reference draws.
 
         Args:
-            draws: In the author's coordinates, shape ``(n, d)``, float64.
-            weights: Of the draws, for the target, summing to one, shape ``(n,)``.
+            draws: Draws in the author's coordinates, shape ``(n, d)``, float64.
+            weights: Importance weights of the draws, shape ``(n,)``, summing to one.
         """
         return {}
 

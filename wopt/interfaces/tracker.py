@@ -1,4 +1,4 @@
-"""Trackers: send a run's records elsewhere."""
+"""Trackers, which send a run's records elsewhere."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ __all__ = ["Tracked", "Tracker"]
 
 
 class Tracker(Component, abc.ABC):
-    """Receives what a run reports; an error in a tracker never ends the run."""
+    """Receives a run's records; an error in a tracker never ends the run."""
 
     kind: ClassVar[str] = "tracker"
 
     def start(self, config: dict[str, Any]) -> None:
-        """Called once with the resolved configuration."""
+        """Receive the resolved configuration, once."""
 
     @abc.abstractmethod
     def step(self, record: dict[str, Any]) -> None:
-        """Called after every step with the line of ``steps.jsonl``."""
+        """Receive the line of ``steps.jsonl`` after every step."""
 
     def end(self, result: dict[str, Any]) -> None:
-        """Called once with the content of ``result.json``."""
+        """Receive the content of ``result.json``, once."""
 
 
 class Tracked(Listener):
-    """A tracker as a listener: its errors are told, once for each event, and never end the run.
+    """A tracker as a listener: its errors are reported once for each event and never end the run.
 
     Args:
-        tracker: Whom to tell.
-        failed: Told of an error, in one line.
+        tracker: The tracker that receives the events.
+        failed: Receives a report of an error, in one line.
     """
 
     def __init__(self, tracker: Tracker, failed: Callable[[str], None]) -> None:

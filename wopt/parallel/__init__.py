@@ -1,4 +1,4 @@
-"""One run by several processes: who they are, and how rows and sums are divided among them."""
+"""One run by several processes, among which rows and sums are divided."""
 
 from wopt.parallel.rows import over_rows
 from wopt.parallel.team import SOLO, Team, alone, joined, loading, sharing, team

@@ -1,4 +1,4 @@
-"""The numbers inside a value, taken out and put back, so that processes can agree on them."""
+"""The numbers inside a value, extracted and replaced so that processes can agree on them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Number = float | int | bool | None
 
 
 def numbers_in(value: Any) -> list[Number]:
-    """Return the numbers in a value, and ``None``, in order; texts and tensors are none.
+    """Return the numbers in a value, and ``None``, in order, without texts and tensors.
 
-    Looked into are tuples, lists, mappings and dataclasses.
+    It looks into tuples, lists, mappings and dataclasses.
 
     Example:
         >>> numbers_in({"momentum": 0.5, "why": "uphill", "past": (1, None)})
@@ -27,7 +27,7 @@ def numbers_in(value: Any) -> list[Number]:
 
 
 def with_numbers(value: T, numbers: Iterator[float | None]) -> T:
-    """Return a value with other numbers in the places of its own.
+    """Return a value with its numbers replaced by others.
 
     Example:
         >>> with_numbers({"momentum": 0.5, "past": (1, None)}, iter([0.25, 2.0, None]))

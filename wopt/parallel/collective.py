@@ -1,4 +1,4 @@
-"""What processes send each other, and how it is said that one of them does not answer."""
+"""Messages between processes, and errors if one of them does not answer."""
 
 from __future__ import annotations
 
@@ -14,19 +14,15 @@ from wopt.errors import TeamError, WoptError
 __all__ = ["all_gather", "all_reduce", "broadcast", "exchange", "raise_first"]
 
 _TEXT = 2048
-"""Bytes of an error that is told to others."""
+"""Largest number of bytes of an error sent to others."""
 
 _SMALL = 2**20
-"""Elements up to which rows are exchanged in one message, for which they are copied."""
+"""Largest number of elements for which rows are copied and exchanged in one message."""
 
 
 @contextlib.contextmanager
 def _answered() -> Iterator[None]:
-    """Turn what a library says about a lost process into one message.
-
-    Raises:
-        TeamError: A process ended, or did not answer in time.
-    """
+    """Turn a library's error about a lost process into a :class:`TeamError`."""
     try:
         yield
     except RuntimeError as error:
@@ -41,14 +37,14 @@ def _answered() -> Iterator[None]:
 
 
 def all_reduce(flat: Tensor) -> Tensor:
-    """Return the sum of a vector over all processes, the same bits on each."""
+    """Return the sum of a vector, shape ``(p,)``, over all processes, the same bits on each."""
     with _answered():
         torch.distributed.all_reduce(flat)
     return flat
 
 
 def all_gather(flat: Tensor, size: int) -> list[Tensor]:
-    """Return the vectors of all processes, in the order of their ranks."""
+    """Return the vectors of all processes, shape ``(p,)``, in the order of their ranks."""
     received = [torch.empty_like(flat) for _ in range(size)]
     with _answered():
         torch.distributed.all_gather(received, flat)
@@ -56,7 +52,7 @@ def all_gather(flat: Tensor, size: int) -> list[Tensor]:
 
 
 def broadcast(tensor: Tensor, rank: int = 0) -> None:
-    """Give every process the tensor of one, in place."""
+    """Give every process the tensor of one, of any shape, in place."""
     whole = tensor if tensor.is_contiguous() else tensor.contiguous()
     with _answered():
         torch.distributed.broadcast(whole, rank)
@@ -65,10 +61,10 @@ def broadcast(tensor: Tensor, rank: int = 0) -> None:
 
 
 def exchange(whole: Tensor, spans: Sequence[slice], rank: int) -> None:
-    """Give every process all rows of a tensor, of which each has one span, in place.
+    """Give every process all rows, shape ``(n, ...)``, of which each has one span, in place.
 
-    Few rows are padded to equal numbers and sent in one message; many are sent as they lie, which
-    needs no second copy in memory.
+    Few rows are padded to equal numbers and sent in one message; many are sent without a copy in
+    memory.
     """
     if whole.numel() > _SMALL:
         for source, span in enumerate(spans):
@@ -86,11 +82,11 @@ def raise_first(own: WoptError | None, size: int) -> None:
     """Raise on every process the error of the first that has one.
 
     Args:
-        own: This process's error, if it has one.
-        size: How many processes there are.
+        own: This process's error, if any.
+        size: Number of processes.
 
     Raises:
-        WoptError: Of the same class, with the same text.
+        WoptError: An error of the same class and text.
     """
     told = b"" if own is None else f"{type(own).__name__}: {own}".encode()[:_TEXT]
     padded = torch.zeros(_TEXT, dtype=torch.uint8)

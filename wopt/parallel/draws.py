@@ -1,4 +1,4 @@
-"""What shards draw: numbers that depend on the shard, not on which process computes it."""
+"""Random numbers of shards, which do not depend on the process that computes a shard."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ __all__ = ["ShardDraws"]
 
 
 class ShardDraws:
-    """Seeds torch's global generator for every shard, from where it stands.
+    """Seeds torch's global generator for every shard, from its current state.
 
-    Afterwards it stands where it did, one draw further if a shard drew anything, so that what does
-    not draw leaves all later draws as they are in one process.
+    Afterwards the state is restored, or advanced by one draw if a shard drew anything, so that
+    functions without draws leave later draws as in one process.
 
     Example:
         >>> _ = torch.manual_seed(0)

@@ -1,4 +1,4 @@
-"""Ctrl-C in a run of several processes: noted by one, heeded by all at the same point."""
+"""Ctrl-C in a run of several processes: noted by one, raised by all at the same point."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ import torch
 __all__ = ["heed", "noting", "wanted"]
 
 _SAME = 2.0
-"""Seconds within which a second signal is the first one again, passed on by the launcher."""
+"""Seconds within which a second signal counts as the first, passed on by the launcher."""
 
 _noted: float | None = None
 
 
 def wanted() -> bool:
-    """Whether this process was interrupted and has not heeded it yet."""
+    """Whether this process was interrupted and has not raised yet."""
     return _noted is not None
 
 
 def heed(anyone: bool) -> None:
-    """Raise if any process was interrupted, which all were told of at once.
+    """Raise if any process was interrupted; ``anyone`` has to be agreed on by all.
 
     Raises:
-        KeyboardInterrupt: One was.
+        KeyboardInterrupt: A process was interrupted.
     """
     global _noted
     if anyone:
@@ -37,9 +37,9 @@ def heed(anyone: bool) -> None:
 
 @contextlib.contextmanager
 def noting() -> Iterator[None]:
-    """Note the first Ctrl-C inside, to be heeded by all; a later one interrupts at once.
+    """Note the first Ctrl-C inside, for all processes; a later one interrupts at once.
 
-    A process alone is interrupted at once.
+    A single process is interrupted at once.
     """
     global _noted
     if not torch.distributed.is_available() or not torch.distributed.is_initialized():

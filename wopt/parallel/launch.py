@@ -25,16 +25,16 @@ _POLL = 0.05
 
 @contextlib.contextmanager
 def launched(shards: int | None, timeout: float, device: str = "cpu") -> Iterator[Team]:
-    """Join the team of this process inside; where there is one already, that stays.
+    """Join the team of this process inside, or keep an existing one.
 
     Args:
-        shards: ``run.shards``.
+        shards: Value of ``run.shards``.
         timeout: Seconds after which a process that does not answer ends the others.
-        device: Where the run computes: gloo serves CPUs, nccl CUDA devices beside it.
+        device: Device of the run: gloo serves CPUs, nccl also CUDA devices.
 
     Raises:
-        ConfigError: So many processes cannot share so many shards.
-        TeamError: The processes do not find each other.
+        ConfigError: The shards cannot be divided among the processes.
+        TeamError: The processes cannot connect.
     """
     size, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
     if team().shards > 1 or team().size > 1:
@@ -42,7 +42,7 @@ def launched(shards: int | None, timeout: float, device: str = "cpu") -> Iterato
         return
     of = Team(rank, size, shards)
     threads = torch.get_num_threads()
-    if shards is not None:  # bits depend on how many threads share a sum
+    if shards is not None:  # bits depend on the number of threads of a sum
         torch.set_num_threads(1)
     try:
         with _processes(of, timeout, device), joined(of):
@@ -79,12 +79,10 @@ def _processes(of: Team, timeout: float, device: str) -> Iterator[None]:
 
 
 def _store(of: Team, limit: datetime.timedelta) -> Any:
-    """Return where processes find each other's addresses: those of this attempt alone.
-
-    A launcher by itself (``torchrun`` without ``--nnodes``) keeps one store for all its restarts,
-    where addresses of processes that have ended are found. Several launchers have a new one for
-    each, and do not count restarts alike.
-    """
+    """Return the store of the processes' addresses, of this attempt only."""
+    # A single launcher (torchrun without --nnodes) keeps one store for all its restarts, with the
+    # addresses of ended processes. Several launchers have a new store for each restart, and do not
+    # count restarts alike.
     from torch.distributed.distributed_c10d import PrefixStore
     from torch.distributed.rendezvous import rendezvous
 
@@ -97,23 +95,23 @@ def _store(of: Team, limit: datetime.timedelta) -> Any:
 
 def _told_to_end(_: int, __: FrameType | None) -> None:
     raise TeamError(
-        "told to end (SIGTERM), as torchrun does once another process has ended. Finished steps "
+        "ended by SIGTERM, which torchrun sends once another process has ended. Finished steps "
         "are kept: go on with `wopt resume DIRECTORY`, with any number of processes that "
         "run.shards allows"
     )
 
 
 def restarted() -> bool:
-    """Whether ``torchrun --max-restarts`` started these processes anew, after a failure."""
+    """Whether ``torchrun --max-restarts`` restarted these processes after a failure."""
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
 
 
 def by_first(action: Callable[[], None]) -> None:
-    """Do on the first process what writes; if it fails, end all.
+    """Run an action, such as writing, on the first process; if it fails, end all.
 
     Raises:
-        WoptError: On the first process what the action raised.
-        SystemExit: On the others then, with the same exit status.
+        WoptError: The action failed (on the first process).
+        SystemExit: The action failed (on the others), with the same exit status.
     """
     of, failed = team(), None
     if of.first:
@@ -130,11 +128,11 @@ def by_first(action: Callable[[], None]) -> None:
 
 
 def of_first(make: Callable[[], T]) -> T | None:
-    """Return what the first process makes; ``None`` on the others. If it fails, all end.
+    """Return the result of the first process; ``None`` on the others. If it fails, all end.
 
     Raises:
         WoptError: As :func:`by_first`.
-        SystemExit: Likewise.
+        SystemExit: As :func:`by_first`.
     """
     made: list[T] = []
     by_first(lambda: made.append(make()))
@@ -142,16 +140,16 @@ def of_first(make: Callable[[], T]) -> T | None:
 
 
 def told_by_first(key: str, make: Callable[[], str]) -> str:
-    """Return a text that the first process makes, which may take as long as it wants.
+    """Return a text that the first process makes, which may take any time.
 
-    Others ask for it again and again, so that signals reach them meanwhile.
+    Other processes poll for it, so that signals reach them meanwhile.
 
     Args:
-        key: Its name, another one each time.
-        make: Called on the first process, alone.
+        key: Name of the text, which must be new each time.
+        make: Makes the text; called on the first process only.
 
     Raises:
-        SystemExit: On the others, if it could not be made.
+        SystemExit: The text could not be made (on the other processes).
     """
     of = team()
     if of.size == 1:

@@ -1,4 +1,4 @@
-"""A function of rows, computed by all processes together, with gradients."""
+"""Functions of rows computed by all processes together, with gradients."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from wopt.parallel.team import Team, team
 __all__ = ["over_rows"]
 
 Rowwise = Callable[..., Any]
-"""Of tensors with n rows, each output row a function of the same input row; it may draw."""
+"""A function of tensors ``(n, ...)`` that maps each row independently; it may draw numbers."""
 
 
 def over_rows(
     function: Rowwise, inputs: Sequence[Tensor], parameters: Sequence[Tensor] = ()
 ) -> Any:
-    """Return ``function(*inputs)``, a tensor or a tuple, each process computing its shards.
+    """Return ``function(*inputs)``, shape ``(n, ...)`` or a tuple, each process doing its shards.
 
-    All have all rows of the result. Its backward pass sums the parameters' gradients over shards in
-    one message, so that they are those of all rows, and the same bits, on every process. The loss
-    made of the rows must be the same on every process too. Second derivatives are not known.
+    All processes receive all rows of the result. The backward pass sums the parameters' gradients
+    over shards in one message, so that they are those of all rows, with the same bits on every
+    process. The loss must be the same on every process. Second derivatives are not supported.
 
-    A function that draws from torch's global generator draws for every shard from a seed of its
-    own, see :class:`~wopt.parallel.draws.ShardDraws`.
+    A function that draws from torch's global generator draws for every shard from its own seed, see
+    :class:`~wopt.parallel.draws.ShardDraws`.
 
     Args:
-        function: Of rows.
-        inputs: Tensors of n rows each, the same on every process.
-        parameters: What else gradients go to.
+        function: The function of rows.
+        inputs: Tensors of shape ``(n, ...)``, the same on every process.
+        parameters: Other tensors that receive gradients.
 
     Example:
         >>> from wopt.parallel.team import Team, joined
@@ -58,7 +58,7 @@ def over_rows(
 
 
 def _own(of: Team, function: Rowwise, inputs: Sequence[Tensor]) -> list[list[Tensor]]:
-    """Return the outputs at each of this process's shards."""
+    """Return the outputs of each of this process's shards."""
     bounds, outputs = of.bounds(len(inputs[0])), []
     with ShardDraws() as draws:
         for shard in of.mine:
@@ -78,17 +78,19 @@ def _gathered(of: Team, outputs: list[list[Tensor]], n: int) -> tuple[Tensor, ..
 
 
 class _OverRows(torch.autograd.Function):
-    """Every shard keeps a graph of its own, so that its gradients can be summed in order."""
+    """Every shard keeps its own graph, so that its gradients can be summed in order."""
 
     @staticmethod
     def forward(
         ctx: Any, of: Team, function: Rowwise, count: int, *tensors: Tensor
     ) -> tuple[Tensor, ...]:
+        """Return outputs of all rows, shape ``(n, ...)``."""
         inputs, parameters = tensors[:count], tensors[count:]
         wanted = ctx.needs_input_grad[3:]
         leaves: list[list[Tensor]] = []
 
         def kept(*rows: Tensor) -> Any:
+            """Return outputs of a shard's rows, shape ``(n, ...)``, keeping the leaves."""
             own = [x.detach().requires_grad_(w) for x, w in zip(rows, wanted, strict=False)]
             leaves.append(own)
             return function(*own)
@@ -103,6 +105,7 @@ class _OverRows(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> Any:
+        """Return gradients of the inputs, shape ``(n, ...)``, and of the parameters."""
         of, parameters, bounds = ctx.of, ctx.parameters, ctx.of.bounds(ctx.n)
         own, sums = [], []
         for shard, outputs, leaves in zip(of.mine, ctx.outputs, ctx.leaves, strict=True):

@@ -1,4 +1,4 @@
-"""The processes of a run: who this one is, what is its share, and what all have to agree on."""
+"""The processes of a run: rank, share of the work, and agreement."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["SOLO", "Team", "alone", "joined", "loading", "sharing", "team"]
 T = TypeVar("T")
 
 _FEW = 16
-"""Rows a shard below which every process computes all of them: sending costs more."""
+"""Rows a shard below which every process computes all of them, as sending costs more."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,18 +32,18 @@ class Team:
 
         ((s_0 + s_1) + (s_2 + s_3)) + ...,
 
-    whose subtrees are the processes' own sums. So for a fixed number of shards the bits do not
-    depend on the number of processes. Every method but the properties is collective: all processes
-    call it, in the same order.
+    whose subtrees are the processes' own sums. For a fixed number of shards the bits therefore do
+    not depend on the number of processes. Every method but the properties is collective: all
+    processes call it, in the same order.
 
     Attributes:
-        rank: Which of the processes this is: 0, 1, ...
-        size: How many there are.
-        fixed: Shards whatever the number of processes, a power of two; ``None`` for one a process,
-            whose sums agree to rounding.
+        rank: Index of this process: 0, 1, ...
+        size: Number of processes.
+        fixed: Number of shards, a power of two, for any number of processes; ``None`` for one shard
+            a process, whose sums agree to rounding.
 
     Raises:
-        ConfigError: So many processes cannot share so many shards.
+        ConfigError: The shards cannot be divided among the processes.
 
     Example:
         >>> Team(fixed=4).bounds(10)
@@ -67,12 +67,12 @@ class Team:
 
     @property
     def first(self) -> bool:
-        """Whether this is the process that writes and tells."""
+        """Whether this is the process that writes and reports."""
         return self.rank == 0
 
     @property
     def shards(self) -> int:
-        """How many shards rows are cut into; 1 if nothing is shared."""
+        """Number of shards of the rows; 1 if nothing is shared."""
         return self.fixed or self.size
 
     @property
@@ -82,26 +82,26 @@ class Team:
         return range(self.rank * own, (self.rank + 1) * own)
 
     def shares(self, n: int) -> bool:
-        """Whether work on so many rows is divided, or done by every process."""
+        """Whether work on ``n`` rows is divided, instead of done by every process."""
         return self.shards > 1 and n >= _FEW * self.shards
 
     def bounds(self, n: int) -> list[slice]:
-        """Return the rows of every shard."""
+        """Return the ranges of rows of all shards."""
         ends = [n * k // self.shards for k in range(self.shards + 1)]
         return [slice(a, b) for a, b in itertools.pairwise(ends)]
 
     def span(self, n: int, rank: int | None = None) -> slice:
-        """Return the rows of a process, by default of this one."""
+        """Return the range of rows of a process, by default of this one."""
         at, own = self.rank if rank is None else rank, self.shards // self.size
         return slice(n * at * own // self.shards, n * (at + 1) * own // self.shards)
 
     def sum(self, parts: Sequence[Tensor]) -> Tensor:
-        """Return the sum over all shards of vectors, given this process's own, shape ``(p,)``.
+        """Return the sum over all shards of vectors, shape ``(p,)``, given this process's own.
 
-        One message of p numbers to and from every process.
+        It sends one message of p numbers to and from every process.
 
         Raises:
-            KeyboardInterrupt: On every process alike, once one of them was interrupted.
+            KeyboardInterrupt: Any process was interrupted.
         """
         total = _tree(list(parts))
         if self.size == 1:
@@ -115,7 +115,7 @@ class Team:
         return flat[:-1]
 
     def gather(self, own: Tensor, n: int) -> Tensor:
-        """Return rows of all processes, shape ``(n, ...)``, given those of this one's span.
+        """Return rows of all processes, shape ``(n, ...)``, given those of this process's span.
 
         Every process receives n rows.
         """
@@ -127,19 +127,19 @@ class Team:
         return whole
 
     def fill(self, whole: Tensor) -> None:
-        """Fetch what other processes have computed into their rows of a tensor."""
+        """Fetch the rows of a tensor, shape ``(n, ...)``, that other processes have computed."""
         if self.size == 1:
             return
         spans = [self.span(len(whole), rank) for rank in range(self.size)]
         collective.exchange(whole, spans, self.rank)
 
     def agreed(self, value: T) -> T:
-        """Return a value with the first process's numbers in it, so that all decide alike.
+        """Return a value with the first process's numbers, so that all decide alike.
 
-        They are the same anyway where all compute with the same bits: one kind of processor.
+        On processors of one kind they are the same anyway.
 
         Args:
-            value: A number, ``None``, or what holds them, see :func:`numbers_in`.
+            value: A number, ``None``, or a value that holds them, see :func:`numbers_in`.
         """
         if self.size == 1:
             return value
@@ -150,20 +150,20 @@ class Team:
         return with_numbers(value, (v if t else None for v, t in zip(*flat.tolist(), strict=True)))
 
     def same(self, tensors: Sequence[Tensor]) -> None:
-        """Give every process the first one's tensors."""
+        """Give every process the first one's tensors, of any shape, in place."""
         if self.size > 1:
             for tensor in tensors:
                 collective.broadcast(tensor)
 
     def together(self, compute: Callable[[], T]) -> T:
-        """Return what this process computes for its share; if any cannot, all fail alike.
+        """Return what this process computes for its share; if any process fails, all raise.
 
         Args:
-            compute: What no other process is asked in, see :func:`alone`.
+            compute: A computation without messages, run as inside :func:`alone`.
 
         Raises:
-            KeyboardInterrupt: On every process alike, once one of them was interrupted.
-            WoptError: On every process the error of the first that had one.
+            KeyboardInterrupt: Any process was interrupted.
+            WoptError: The error of the first process that failed, on every process.
         """
         failed, made = None, None
         try:
@@ -183,20 +183,20 @@ class Team:
 
 
 SOLO = Team()
-"""One process that shares nothing."""
+"""A single process."""
 
 _current = SOLO
 _loading: Team | None = None
 
 
 def team() -> Team:
-    """Return the team that this process works in now; :data:`SOLO` by default."""
+    """Return the current team of this process; :data:`SOLO` by default."""
     return _current
 
 
 @contextlib.contextmanager
 def joined(of: Team) -> Iterator[Team]:
-    """Work in a team inside.
+    """Work in a team inside the block.
 
     Example:
         >>> with joined(Team(fixed=2)):
@@ -213,7 +213,7 @@ def joined(of: Team) -> Iterator[Team]:
 
 @contextlib.contextmanager
 def sharing(of: Team | None) -> Iterator[None]:
-    """Load inside what is this process's of the training rows, and no more; ``None`` for all.
+    """Let sources load only this process's training rows inside; ``None`` for all rows.
 
     Example:
         >>> with sharing(Team(rank=1, size=2)):
@@ -229,15 +229,15 @@ def sharing(of: Team | None) -> Iterator[None]:
 
 
 def loading() -> Team | None:
-    """Return the team whose processes load their own training rows; ``None`` where each all.
+    """Return the team whose processes load their own training rows; ``None`` if each loads all.
 
-    It is known where a process works alone (:func:`alone`), too: sources are asked there.
+    It stays set inside :func:`alone`, where sources load.
     """
     return _loading
 
 
 def alone() -> contextlib.AbstractContextManager[Team]:
-    """Work inside as if there were no other process: nothing is shared, nobody waited for."""
+    """Work inside as a single process, without messages to others."""
     return joined(SOLO)
 
 

@@ -1,17 +1,14 @@
-"""The planner: what is not given is chosen by a few rules from facts of the data, and told."""
+"""The planner: a few rules choose the options that are not given, from facts of the data."""
 
 from wopt.plan.alternatives import alternatives
 from wopt.plan.budget import seconds_of
 from wopt.plan.facts import Facts, facts_of
 from wopt.plan.plan import Plan, apply, plan
 from wopt.plan.preprocess import bends, preprocess_of, without_curves
-from wopt.plan.rounds import Cost, cost_of, fixed, in_rounds
-from wopt.plan.sampler import plan_of_posterior
 from wopt.plan.selection import choose
 from wopt.plan.speed import Speed, measure, timed
 
 __all__ = [
-    "Cost",
     "Facts",
     "Plan",
     "Speed",
@@ -19,13 +16,9 @@ __all__ = [
     "apply",
     "bends",
     "choose",
-    "cost_of",
     "facts_of",
-    "fixed",
-    "in_rounds",
     "measure",
     "plan",
-    "plan_of_posterior",
     "preprocess_of",
     "seconds_of",
     "timed",

@@ -1,27 +1,27 @@
-"""What else may suit data of a kind: plans that are tried briefly beside that of the rules.
+"""Alternative plans for few rows, which are tried briefly beside the plan of the rules.
 
-Facts of the data separate kinds only roughly. Where a trial is cheap it decides better: on 240
-rows of a mixture of five Gaussians, which crowd (0.69), the nets for smooth rows reach 13.5 and
-those for crowded ones 15.3; on as many rows of a curved law (0.58) they reach 5.8 and 5.3.
+Facts of the data separate kinds only roughly. Where a trial is cheap it decides better.
 """
 
 from __future__ import annotations
 
+from wopt.component import build
+from wopt.host import host
+from wopt.plan.candidates import rule_of
 from wopt.plan.facts import Facts
 from wopt.plan.plan import Plan, plan
-from wopt.plan.recipes import BENT, CROWDED, LEAN, SMOOTH
 
 __all__ = ["alternatives"]
 
 _LEAST = 100
-"""Rows below which trials could hold out too few to tell plans apart."""
+"""Rows below which the held-out rows of a trial are too few to tell plans apart."""
 
 
 def alternatives(facts: Facts) -> tuple[Plan, ...]:
     """Return the plans between which trials decide, that of the rules first.
 
-    It stands alone where rows are many, so that time limits training and not they, where there
-    are hardly any, and where the start's density is known.
+    The first plan is the only one if rows are many (time limits training, not the rows), if rows
+    are fewer than 100, or if the start's density is known.
 
     Example:
         >>> [p.table["block"]["hidden"] for p in alternatives(Facts(300, 30, 5, crowding=1.0))]
@@ -32,5 +32,8 @@ def alternatives(facts: Facts) -> tuple[Plan, ...]:
     first = plan(facts)
     if facts.kind == "density_known" or not facts.small or facts.rows < _LEAST:
         return (first,)
-    others = (plan(facts, recipe) for recipe in (SMOOTH, CROWDED, BENT, LEAN))
+    entries = host().registry.entries("candidate")
+    candidates = [build("candidate", entry.qualified) for entry in entries]
+    fitting = sorted((c for c in candidates if c.fits(facts)), key=lambda c: c.rank)
+    others = (plan(facts, rule_of(candidate)) for candidate in fitting)
     return (first, *(other for other in others if other.table != first.table))

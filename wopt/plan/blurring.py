@@ -1,4 +1,4 @@
-"""Noise for planes: how much, and what it would cost where rows lie on lines."""
+"""Training noise for planes: its size, and its cost where rows lie on lines."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from torch import Tensor
 __all__ = ["blurring", "noise_of_plane"]
 
 _ROWS, _JUDGES = 4000, 1000
-"""Rows that have a kernel each, and those of them that judge: 0.3 CPU s."""
+"""Rows with a kernel each, and the rows among them at which the estimate is evaluated."""
 
 _NEIGHBOUR = 10
 _SHARES = (0.5, 0.7, 1.0, 1.4)
-"""Widths of kernels, by the distance to a row's tenth neighbour."""
+"""Widths of kernels, in distances to a row's tenth neighbour."""
 
 _LEAST = 1e-6
-"""Of the largest distance: where rows are equal a kernel still has a width."""
+"""Least width as a fraction of the largest distance: where rows are equal a kernel has a width."""
 
 
 def noise_of_plane(rows: int) -> float:
-    """Return the noise for so many rows: 0.03 at 4,000, with their fourth root, 0.02 from 8,000 on.
+    """Return the noise, in standard deviations, for training a plane on so many rows.
 
-    None from 12,000 on.
+    It is 0.03 at 4,000 rows and falls with their fourth root; 0.02 from 8,000, none from 12,000 on.
 
     Example:
         >>> [noise_of_plane(n) for n in (1000, 4000, 8000, 12_000)]
@@ -35,18 +35,18 @@ def noise_of_plane(rows: int) -> float:
 
 
 def blurring(z: Tensor, noise: float) -> float:
-    """Return the nats that noise costs an estimate of the density by kernels as wide as rows lie.
+    """Return the nats that noise costs a kernel density estimate at the scale of the rows.
 
-    A Gaussian kernel at every row, as wide as c times the distance r_i to its tenth neighbour, or
-    with noise s besides, judged at rows of which each is left out of its own estimate:
+    Every row has a Gaussian kernel, as wide as c times the distance r_i to its tenth neighbour,
+    with or without noise s added; the estimate leaves out the row at which it is evaluated:
 
         max_c E log p_(c r) - max_c E log p_(sqrt(c^2 r^2 + s^2)).
 
-    Near nought where the law is smooth at the scale of the noise.
+    It is near zero where the law is smooth at the scale of the noise.
 
     Args:
         z: Rows in random order, in the flow's coordinates, shape ``(n, d)``.
-        noise: s, standard deviations.
+        noise: s, in standard deviations.
 
     Example:
         >>> draw = torch.Generator().manual_seed(0)

@@ -1,4 +1,4 @@
-"""Budgets: CPU seconds, written as people write them."""
+"""Budgets in CPU seconds, parsed from text such as "5min"."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def seconds_of(budget: float | str) -> float:
         budget: A number of seconds, or a text such as ``"60s"``, ``"5min"`` or ``"1.5h"``.
 
     Raises:
-        ConfigError: It is no positive time.
+        ConfigError: The budget is not a positive time.
 
     Example:
         >>> seconds_of("5min"), seconds_of("60s"), seconds_of(90)
@@ -35,7 +35,7 @@ def seconds_of(budget: float | str) -> float:
         value = float(budget)
     if not (math.isfinite(value) and value > 0):
         raise ConfigError(
-            f"budget {budget!r} is no positive time; write CPU seconds (90), or a number with a "
+            f"budget {budget!r} is not a positive time; write CPU seconds (90), or a number with a "
             'unit: "60s", "5min", "1h"'
         )
     return value

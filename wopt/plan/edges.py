@@ -1,4 +1,4 @@
-"""Edges: what noise would cost where a column's law ends, or rises, steeply."""
+"""The cost of noise where a column's density ends, or rises, steeply."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from torch import Tensor
 __all__ = ["edges"]
 
 _WIDTHS = (0.02, 0.03, 0.05, 0.08, 0.12, 0.2)
-"""Widths of kernels, in standard deviations of a column; the last is the noise that is asked of."""
+"""Widths of kernels, in standard deviations of a column; the last is the noise considered."""
 
 _ROWS = 1000
-"""Rows of which one half judges kernels at the other: 5 ms a column."""
+"""Rows at most: kernels at one half are evaluated at the other."""
 
 
 def edges(x: Tensor) -> float:
     """Return the nats that noise of 0.2 standard deviations costs, summed over columns.
 
-    Of each column the density of one half of the rows is estimated by Gaussian kernels and judged
-    on the other half,
+    The density of each column is estimated by Gaussian kernels at one half of the rows and
+    evaluated on the other half,
 
         max_w E log p_w - E log p_0.2 >= 0,
 
@@ -51,7 +51,7 @@ def _lost(known: Tensor, judges: Tensor) -> float:
 
 
 def _log_mean(squares: Tensor, width: float) -> Tensor:
-    """Return the mean log-density of judges under kernels, but for terms that all widths share."""
+    """Return the mean log-density under kernels, up to terms that all widths share."""
     kernels = (-squares / (2 * width**2)).exp().mean(1) / width
-    # A row far from all others would decide alone: one in a million counts as the floor.
+    # The floor stops a single row far from all others from deciding the mean.
     return kernels.clamp_min(1e-6 / math.sqrt(2 * math.pi)).log().mean()

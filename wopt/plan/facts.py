@@ -1,4 +1,4 @@
-"""What the planner knows of a problem before it is solved."""
+"""Facts of the data that the planner's rules read."""
 
 from __future__ import annotations
 
@@ -23,19 +23,17 @@ __all__ = ["Facts", "Kind", "crowding", "dependent", "facts_of", "straight"]
 Kind = Literal["plane", "table", "image", "conditional", "density_known", "posterior"]
 
 BUDGET = 60.0
-"""CPU seconds, where no budget is given."""
+"""Default budget, in CPU seconds."""
 
 _ASKED = 4000
-"""Rows from which on a plane is asked whether noise would blur it: fewer gain by noise."""
+"""Rows from which on :func:`blurring` is measured for a plane: fewer gain by noise."""
 
 _ROWS, _NEIGHBOURS = 1500, 12_000
-"""Rows whose neighbours :func:`crowding` looks for, and among how many: 0.3 to 0.5 CPU seconds.
-A thick sphere in four columns (five splits of 12,000 rows) came to 0.79 to 0.82 among 1,500 and to
-0.75 to 0.80 among 4,000, so that its nets were a matter of chance, and lost 0.3 to NSF; to 0.73 to
-0.76 among all. Rows that do not crowd are at 0.83 and more."""
+"""Rows whose nearest neighbour :func:`crowding` finds, and the rows among which it looks: with
+fewer candidates the estimate varies too much between splits (docs/benchmarks.md)."""
 
 _SINGULAR = 1e-10
-"""Least eigenvalue of a correlation matrix of columns that can be told apart."""
+"""Least eigenvalue of the correlation matrix of linearly independent columns."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,23 +41,21 @@ class Facts:
     """Facts of the data, from which rules choose.
 
     Attributes:
-        rows: Training rows.
-        held_out: Rows that stop training and accept steps.
-        columns: Columns that are modelled.
-        conditions: Columns that the others are conditioned on.
-        kind: What the data are: two columns, more, pictures, with conditions, or a start of known
-            density that is to be carried to a target, or to one known by its potential.
-        crowding: Of the training rows in the flow's coordinates, see :func:`crowding`.
+        rows: Number of training rows.
+        held_out: Number of rows that stop training and accept steps.
+        columns: Number of columns that are modelled.
+        conditions: Number of columns that the others are conditioned on.
+        kind: Two columns, more, images, with conditions; or a start of known density that is to
+            be carried to samples of a target or to a target known by its potential.
+        crowding: :func:`crowding` of the training rows in the flow's coordinates.
+        repeated: For every modelled column the fraction of rows whose value occurs before.
+        curves: Number of columns that a curve makes nearly normal.
+        edges: Cost of noise of 0.2 for the columns' own laws, in nats; see :func:`edges`.
+        blurring: Cost of noise for a plane of 4,000 rows or more, in nats; see :func:`blurring`.
+        apart: Estimated fraction of a target's mass outside its largest mode; 0 where not measured.
         dependent: Whether columns are linear functions of others: such rows have no density.
-        repeated: For every column that is modelled the share of rows whose value occurs before.
-        curves: How many columns are made nearly normal by a curve.
-        apart: Of a target, the share of its mass in modes but the largest, as few chains tell it;
-            0 where nobody looked.
-        edges: What noise of 0.2 would cost the columns' own laws, nats; see :func:`edges`.
-        blurring: What noise would cost a plane of 4,000 rows or more, nats; see
-            :func:`blurring`.
         budget: CPU seconds of training.
-        seed: Of the random numbers; the same seed gives the same run.
+        seed: Seed of the random numbers.
 
     Example:
         >>> Facts(rows=15_216, held_out=1_902, columns=10).kind
@@ -83,17 +79,14 @@ class Facts:
 
     @property
     def small(self) -> bool:
-        """Whether nets have more to fear from few rows than from little time."""
+        """Whether the number of rows limits the nets more than the time does."""
         return self.rows < 5000
 
     @property
     def smooth(self) -> bool:
-        """Whether rows keep the distance of a Gaussian's, and no column has few values.
+        """Whether rows are as far apart as a Gaussian's, and no column has few values.
 
-        Noise then regularises. With the same nets and iterations, noise of 0.2 gains 0.3 nats on
-        360 rows of a mixture of factor models (crowding 0.84) and 0.1 on 2,500 cells of the EMT
-        (0.85); it costs 0.6 on MiniBooNE (0.74, in 0.85 of the iterations), and on MAGIC (0.57)
-        noise of 0.03 costs 0.3.
+        Noise then regularises; where rows crowd or values repeat it costs likelihood.
         """
         return self.crowding > 0.8 and not self.discrete
 
@@ -111,14 +104,14 @@ def facts_of(
     posterior: bool = False,
     seed: int = 0,
 ) -> Facts:
-    """Return the facts of what a source loaded.
+    """Return the facts of a loaded dataset.
 
     Args:
         dataset: The splits and their preprocessing.
-        budget: CPU seconds; 60 where none is given.
-        role: Of the source: data, or a start that is to be carried to a target.
+        budget: CPU seconds; 60 by default.
+        role: ``"data"``, or ``"start"`` if the rows are to be carried to a target.
         posterior: Whether that target is known by its potential.
-        seed: Of the random numbers; the same seed gives the same run.
+        seed: Seed of the random numbers.
 
     Example:
         >>> import wopt
@@ -132,8 +125,7 @@ def facts_of(
     few = dataset.train[order[: 10 * _ROWS]]
     columns = dataset.transform.columns
     line = few if columns is None else columns.encode(few.double())
-    # Curves spread rows out that crowd all the same: mixed marginals (0.71, with curves 0.86), 60
-    # CPU s with curves: nets for tables 6.37, those for rows that are spread out 6.63, MAF 6.46.
+    # Crowding is measured without curves, which spread crowded rows out and hide it.
     curves = 0 if columns is None else columns.curves
     transform = straight(dataset) if curves else dataset.transform
     kind: Kind = "posterior" if posterior else _kind(dataset, moved, role)
@@ -160,7 +152,7 @@ def straight(dataset: Dataset) -> AffineTransform:
     """Return the preprocessing without curves: whitening.
 
     Args:
-        dataset: Preprocessed by ``gaussianise``.
+        dataset: A dataset preprocessed by ``gaussianise``.
     """
     columns = dataset.transform.columns or Columns.on_the_line(dataset.names, dataset.condition)
     return fit_transform(dataset.train, "whiten", columns.straight())
@@ -169,12 +161,12 @@ def straight(dataset: Dataset) -> AffineTransform:
 def crowding(z: Tensor, seed: int = 0) -> float:
     """Return the median distance to the nearest row, over that of a Gaussian of the same shape.
 
-    One for a Gaussian; well below one where rows crowd: on lines and surfaces, in spikes, in the
-    middle of heavy tails. Both are measured on as many rows, the distances of the first 1,500.
+    It is one for a Gaussian, and well below one where rows crowd: on lines and surfaces, in spikes,
+    in the middle of heavy tails. Both medians are over the first 1,500 rows.
 
     Args:
         z: Rows in the flow's coordinates, at most some 12,000, shape ``(n, d)``.
-        seed: Of the Gaussian rows.
+        seed: Seed of the Gaussian rows.
 
     Example:
         >>> z = torch.randn(400, 4, generator=torch.Generator().manual_seed(1))
@@ -192,11 +184,10 @@ def crowding(z: Tensor, seed: int = 0) -> float:
 def dependent(x: Tensor) -> bool:
     """Return whether columns depend on each other linearly, to a part in 100,000 of a deviation.
 
-    Columns that nearly do are whitened: of 3,000 rows of eleven columns, of which three are sums of
-    others with noise of 1e-4 and 1e-3, a Gaussian reaches -9.4, nets on standardised ones 10.1.
+    Columns that depend on each other less closely are whitened.
 
     Args:
-        x: Rows as they are, shape ``(n, d)``, n larger than d.
+        x: Untransformed rows, shape ``(n, d)``, n larger than d.
 
     Example:
         >>> x = torch.randn(500, 2, generator=torch.Generator().manual_seed(0)).double()

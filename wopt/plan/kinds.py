@@ -1,4 +1,4 @@
-"""Kinds of problems, which rules tell apart."""
+"""Kinds of problems that rules apply to."""
 
 from __future__ import annotations
 
@@ -7,42 +7,42 @@ from wopt.plan.facts import Facts
 __all__ = ["JUDGES", "WIDE", "data", "few", "judged", "plane", "spread", "table", "tiny"]
 
 WIDE = 32
-"""Columns beyond which splines take most of the time."""
+"""Number of columns beyond which splines take most of the time."""
 
 JUDGES = 20_000
-"""Held-out, and test, rows that judge a model at most."""
+"""Number of held-out rows, and of test rows, that evaluate a model at most."""
 
 
 def data(facts: Facts) -> bool:
-    """Return whether rows are data, and no start of known density."""
+    """Return whether the rows are data, not a start of known density."""
     return facts.kind != "density_known"
 
 
 def judged(facts: Facts) -> bool:
-    """Return whether more rows are held out than it takes to judge a model."""
+    """Return whether more rows are held out than are needed to evaluate a model."""
     return facts.held_out > JUDGES
 
 
 def tiny(facts: Facts) -> bool:
-    """Return whether there are hardly more rows than columns."""
+    """Return whether there are fewer than ten rows per column."""
     return data(facts) and facts.rows < 10 * facts.columns
 
 
 def plane(facts: Facts) -> bool:
-    """Return whether two columns at most are modelled, of rows enough."""
+    """Return whether at most two columns are modelled, without conditions, from 300 rows on."""
     return data(facts) and facts.columns <= 2 and not facts.conditions and facts.rows >= 300
 
 
 def few(facts: Facts) -> bool:
-    """Return whether rows are few, and neither in a plane nor hardly any."""
+    """Return whether rows are few, and neither :func:`plane` nor :func:`tiny` applies."""
     return data(facts) and facts.small and not plane(facts) and not tiny(facts)
 
 
 def table(facts: Facts) -> bool:
-    """Return whether rows are many, and not in a plane."""
+    """Return whether rows are many and :func:`plane` does not apply."""
     return data(facts) and not facts.small and not plane(facts)
 
 
 def spread(facts: Facts) -> bool:
-    """Return whether rows are neither few nor very many, and as spread out as a Gaussian's."""
+    """Return whether a table has fewer than 50,000 rows, as spread out as a Gaussian's."""
     return table(facts) and facts.smooth and facts.rows < 50_000 and facts.columns <= WIDE

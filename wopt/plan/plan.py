@@ -1,4 +1,4 @@
-"""A plan: the options that rules choose, why, and how they join those that are given."""
+"""A plan: the options that rules choose, the reasons, and their merge with the options given."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Table = Mapping[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What was chosen for a problem.
+    """The options chosen for a problem.
 
     Attributes:
         table: Options as in a configuration file.
-        reasons: Why, a clause for every rule that spoke.
-        seconds: CPU seconds of training that are expected at most.
-        facts: What it was chosen from.
+        reasons: One clause per rule that gives a reason.
+        seconds: Expected CPU seconds of training at most.
+        facts: The facts from which the options were chosen.
     """
 
     table: dict[str, Any]
@@ -34,21 +34,19 @@ class Plan:
 
     @property
     def told(self) -> str:
-        """The plan in a line."""
+        """The plan in one line."""
         return f"planned for {self.seconds:.0f} CPU s: {'; '.join(self.reasons)}"
 
 
 def plan(facts: Facts, recipe: Rule | None = None) -> Plan:
-    """Return the options that the rules choose; where two speak of one option, the later one.
+    """Return the options that the rules choose; where two choose one option, the later one wins.
 
-    A recipe that is given takes the place of those that the facts would choose.
-
-    Until the speed of an iteration is measured (:func:`wopt.plan.timed`), ``solver.iterations`` is
-    a guess.
+    A given recipe replaces the recipes that the facts would choose. Until the speed of an iteration
+    is measured (:func:`wopt.plan.timed`), ``solver.iterations`` is a guess.
 
     Args:
-        facts: Of the data.
-        recipe: One of the rules.
+        facts: Facts of the data.
+        recipe: A recipe among the rules.
 
     Example:
         >>> chosen = plan(Facts(rows=15_216, held_out=1_902, columns=10, crowding=0.57))
@@ -59,7 +57,7 @@ def plan(facts: Facts, recipe: Rule | None = None) -> Plan:
     """
     table: dict[str, Any] = {}
     reasons: list[str] = []
-    for rule in RULES:
+    for rule in (*RULES, *([] if recipe is None or recipe in RULES else [recipe])):
         if rule is recipe or (rule.speaks(facts) and not (recipe and rule.recipe)):
             table = _merged(table, rule.chosen(facts))
             reasons += [rule.reason(facts)] if rule.reason(facts) else []
@@ -67,14 +65,14 @@ def plan(facts: Facts, recipe: Rule | None = None) -> Plan:
 
 
 def apply(chosen: Plan, given: Table) -> dict[str, Any]:
-    """Return a configuration: what is given, and what was planned where nothing is.
+    """Return a configuration: the options given, and the planned ones where none are given.
 
-    Options of another component than was planned for are not planned: who names a block gets its
-    defaults, and of the solver what suits every block.
+    If another block is given than was planned, only those options of the solver are planned that
+    suit every block, and the block keeps its defaults.
 
     Args:
         chosen: The plan.
-        given: As read from TOML; it always wins.
+        given: Options as read from TOML; they always win.
 
     Example:
         >>> facts = Facts(rows=15_216, held_out=1_902, columns=10)
@@ -96,7 +94,7 @@ def apply(chosen: Plan, given: Table) -> dict[str, Any]:
 
 
 def _after_first(planned: dict[str, Any], given: Table) -> dict[str, Any]:
-    """Return a plan of blocks by step that a given block, or blocks, has a place in."""
+    """Return a plan of blocks by step in which the given block, or blocks, has its place."""
     if "blocks" in given:
         planned["stop"]["steps"] = len(given["blocks"])
         planned["solver"].pop("by_step")
@@ -107,21 +105,21 @@ def _after_first(planned: dict[str, Any], given: Table) -> dict[str, Any]:
 
 _ANY_BLOCK = ("optimiser", "iterations", "batch_size", "ema", "check_every", "check_rows",
               "patience", "warm_start")  # fmt: skip
-"""What of the solver is planned for blocks that the planner was not measured with."""
+"""Options of the solver that are planned for blocks other than the planned one."""
 
 _STEP_OF_OTHERS = 8.0
-"""h where the block is another: `ode` on MAGIC, 34 CPU s: one step of h = 8 4.241, two 4.444."""
+"""h where another block is given than was planned."""
 
 
 def _named(value: Any) -> dict[str, Any]:
-    """Return a component's table; a bare name is one, and an instance stands for itself."""
+    """Return a component's table, also for a bare name or an instance."""
     if isinstance(value, Mapping):
         return dict(value)
     return {"name": value if isinstance(value, str) else type(value).__name__}
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Return both; ``above`` wins, and a component of another name replaces the whole table."""
+    """Return both tables merged; ``above`` wins, another component's name replaces its table."""
     merged = dict(below)
     for key, value in above.items():
         current = merged.get(key)

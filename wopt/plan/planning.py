@@ -1,4 +1,4 @@
-"""The option ``plan`` of a configuration: a budget for which the rest is chosen."""
+"""The option ``plan`` of a configuration: the budget of the planner."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _is_time(budget: float | str | None) -> float | str | None:
 
 @fields
 class Planning(Component):
-    """Asks the planner for every option that is not given.
+    """The options of the planner, which chooses every option that is not given.
 
     Example:
         >>> Planning(budget="5min").seconds

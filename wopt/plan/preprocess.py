@@ -1,4 +1,4 @@
-"""Which preprocessing suits columns: a line each, or a curve."""
+"""The choice of preprocessing: an affine map, or a curve for each column."""
 
 from __future__ import annotations
 
@@ -19,45 +19,38 @@ from wopt.statistics import Mean, mean_and_error
 __all__ = ["bends", "gain_of_curves", "gain_of_distances", "preprocess_of", "without_curves"]
 
 _ROWS = 5000
-"""Held-out rows at most that judge curves."""
+"""Held-out rows at most on which curves are compared."""
 
 _HEAVY = 50.0
-"""Tail weight beyond which columns have curves whatever means say. Of laws without a variance,
-8,000 to 9,600 rows, Cauchy's is at 340 to 480, Pareto's with an exponent of 1.5 at 85 to 118,
-Student's with 1.5 degrees of freedom at 46 to 84, with two at 24 to 32. Patches of photographs,
-which curves would cost 15.7 nats, are at 38 to 42, MiniBooNE at 31 to 39. Mixed Cauchy columns, 60
-CPU s, on the sample of five where means chose whitening: 196, with curves 12.54 (entropy 11.82).
-Three splits of a spherical Student law of 1.5 degrees of freedom: 11.937, 11.734 and 12.039
-whitened, 11.952, 11.685 and 12.058 with curves."""
+"""Tail weight beyond which columns have curves whatever the comparison of means says: it lies
+between laws without a variance and tables with heavy tails (docs/benchmarks.md)."""
 
 _PLANE = 0.4
-"""Nats a column that curves have to gain in the plane, whose nets have bins enough for the rest:
-checkerboard (0.18 a column), 1,250 iterations: 3.534, with curves 3.540 +- 0.003."""
+"""Nats per column that curves have to gain in the plane, whose nets have enough bins otherwise."""
 
 
 def preprocess_of(rows: int, x: Tensor) -> Literal["whiten", "standardise"]:
     """Return how columns are to be preprocessed: whitened, where their covariance allows it.
 
     Args:
-        rows: How many of the rows train.
-        x: Rows as they are, shape ``(n, d)``.
+        rows: Number of training rows.
+        x: Untransformed rows, shape ``(n, d)``.
     """
     whole = rows >= 3 * x.shape[1] and x.shape[1] > 1 and not dependent(x)
     return "whiten" if whole else "standardise"
 
 
 def bends(dataset: Dataset) -> bool:
-    """Return whether curves suit the rows, which some columns have one for.
+    """Return whether curves suit the rows, given that some columns have one.
 
-    Of two laws that nothing is trained for the nearer one tells, by held-out rows: independent
-    normal columns after the curves (:func:`gain_of_curves`), or one law of the distance from the
-    middle for all directions (:func:`gain_of_distances`), which curves would hide from the nets.
-    Where a column's tails are as heavy as those of laws without a variance, curves suit: whitening
-    by a covariance that does not exist puts nearly all rows into one place, and one held-out row
-    decides a mean.
+    Two laws that need no training are compared on held-out rows: independent normal columns after
+    the curves (:func:`gain_of_curves`), and one law of the radius for all directions
+    (:func:`gain_of_distances`), which curves would hide from the nets. Where a column's tails are
+    as heavy as those of laws without a variance, curves suit: whitening by a covariance that does
+    not exist puts nearly all rows into one place, and one held-out row decides a mean.
 
     Args:
-        dataset: Preprocessed by ``gaussianise``.
+        dataset: A dataset preprocessed by ``gaussianise``.
     """
     moved = dataset.dim - dataset.condition
     if _heavy(dataset):
@@ -67,10 +60,10 @@ def bends(dataset: Dataset) -> bool:
 
 
 def gain_of_curves(dataset: Dataset) -> Mean:
-    """Return the nats that  z ~ N(0, I)  gains on held-out rows by curves, before and after them.
+    """Return the nats per row that curves gain  z ~ N(0, I)  on held-out rows.
 
     Args:
-        dataset: Preprocessed by ``gaussianise``.
+        dataset: A dataset preprocessed by ``gaussianise``.
 
     Example:
         >>> import torch
@@ -86,14 +79,14 @@ def gain_of_curves(dataset: Dataset) -> Mean:
 
 
 def gain_of_distances(dataset: Dataset) -> Mean:
-    """Return the nats that a spherical law of whitened rows gains on held-out rows over N(0, I).
+    """Return the nats per row that a spherical law of whitened rows gains over N(0, I).
 
         p(z) = p_R(|z|) |z|^(1-d) / area of the sphere,
 
-    the law of log R by its quantiles.
+    with the law of log R estimated by its quantiles, on held-out rows.
 
     Args:
-        dataset: Preprocessed by ``gaussianise``.
+        dataset: A dataset preprocessed by ``gaussianise``.
     """
     whitened, moved = straight(dataset), dataset.dim - dataset.condition
     known, judges = (
@@ -109,16 +102,16 @@ def gain_of_distances(dataset: Dataset) -> Mean:
 
 
 def without_curves(dataset: Dataset) -> Dataset:
-    """Return the rows whitened alone, as if they had been loaded so.
+    """Return the dataset with whitening as its only preprocessing.
 
     Args:
-        dataset: Preprocessed by ``gaussianise``.
+        dataset: A dataset preprocessed by ``gaussianise``.
     """
     return dataclasses.replace(dataset, transform=straight(dataset))
 
 
 def _heavy(dataset: Dataset) -> bool:
-    """Whether a column that has a curve is as heavy-tailed as laws without a variance."""
+    """Return whether a column that has a curve is as heavy-tailed as laws without a variance."""
     columns = dataset.transform.columns
     if columns is None:
         return False

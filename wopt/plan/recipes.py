@@ -1,7 +1,4 @@
-"""Recipes for few rows: nets and regularisation, between which trials decide.
-
-Figures are read as those of :mod:`wopt.plan.rules`.
-"""
+"""Recipes for few rows: nets and regularisation, between which trials decide."""
 
 from __future__ import annotations
 
@@ -112,7 +109,7 @@ BENT = Rule(
     lambda _: False,
     recipe=True,
 )
-"""Not chosen by facts: tried beside the others."""
+"""A recipe that no facts choose: it is tried beside the others."""
 
 LEAN = Rule(
     "rows that bear little",
@@ -146,4 +143,4 @@ LEAN = Rule(
     lambda _: False,
     recipe=True,
 )
-"""Likewise."""
+"""A recipe that no facts choose: it is tried beside the others."""

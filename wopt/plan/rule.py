@@ -15,16 +15,16 @@ Options = Mapping[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """What to choose of which data, why, and the measurement behind it.
+    """A choice of options for data of some kind, with its reason and its evidence.
 
     Attributes:
-        name: Of the rule.
-        measured: What justifies it: data, effort, figures.
-        options: What it chooses, as tables of a configuration; or a function of the facts.
-        why: A clause for people, likewise; empty for what needs no word.
-        applies: Whether it speaks of these facts; ``None`` if always.
-        recipe: Whether it chooses nets and regularisation for rows of a kind, so that another
-            recipe can be tried in its place.
+        name: Name of the rule.
+        measured: The evidence: data, effort, figures.
+        options: The options chosen, as tables of a configuration; or a function of the facts.
+        why: A clause for people, or a function of the facts; empty if no explanation is needed.
+        applies: Predicate of the facts to which the rule applies; ``None`` if always.
+        recipe: Whether the rule chooses nets and regularisation for a kind of rows, so that
+            another recipe can be tried in its place.
     """
 
     name: str
@@ -35,13 +35,13 @@ class Rule:
     recipe: bool = False
 
     def speaks(self, facts: Facts) -> bool:
-        """Return whether it applies."""
+        """Return whether the rule applies to the facts."""
         return self.applies is None or self.applies(facts)
 
     def chosen(self, facts: Facts) -> Options:
-        """Return what it chooses."""
+        """Return the options chosen for the facts."""
         return self.options(facts) if callable(self.options) else self.options
 
     def reason(self, facts: Facts) -> str:
-        """Return why, in a clause."""
+        """Return the reason in a clause; empty if none is given."""
         return self.why(facts) if callable(self.why) else self.why

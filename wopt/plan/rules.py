@@ -1,8 +1,8 @@
-"""The rules of the planner: each with what it chooses, why, and the measurement behind it.
+"""The rules of the planner: each with the options it chooses, a reason, and its evidence.
 
-Figures are nats of test NLL (lower is better), on the data named, after the iterations or the CPU
-seconds (one thread) told; docs/benchmarks.md says how they were measured, and what the rules reach
-on tables that they were not chosen on. Rules are asked in order, and what a later one says counts.
+Figures are nats of test NLL (lower is better) on the data named, after the given iterations or
+CPU seconds (one thread); docs/benchmarks.md says how they were measured, and how the rules do on
+tables that they were not chosen on. Rules apply in order, and a later one overrides.
 """
 
 from __future__ import annotations
@@ -198,4 +198,4 @@ RULES: tuple[Rule, ...] = (
         lambda facts: data(facts) and facts.rows < 50_000,
     ),
 )
-"""In the order in which they are asked."""
+"""All rules, in the order in which they apply."""

@@ -1,4 +1,4 @@
-"""Between plans: brief trials, where a budget leaves time for them."""
+"""The choice between plans by brief trials, where the budget leaves time for them."""
 
 from __future__ import annotations
 
@@ -15,35 +15,34 @@ from wopt.train.problem import Problem
 __all__ = ["choose"]
 
 Ready = Callable[[Plan], tuple[Problem, Particles, Particles]]
-"""Makes the problem of a plan, and places its particles."""
+"""Function from a plan to its problem, training particles and held-out particles."""
 
 _SHARE = 0.1
-"""Of the budget, that one trial may take."""
+"""Fraction of the budget that one trial may take."""
 
 _LENGTHS = (1.5, 0.75)
-"""Schedules that are tried where held-out values turned, by the iterations until they did."""
+"""Lengths of shorter schedules, as multiples of the iteration at which held-out values turned."""
 
 _LEAST = 40
-"""Iterations of a schedule: fewer are mostly warm-up."""
+"""Least number of iterations of a schedule: fewer are mostly warm-up."""
 
 _TELLING = 150
-"""Iterations of a trial: fewer do not tell plans apart, and are not made."""
+"""Least number of iterations of a trial: fewer do not tell plans apart."""
 
 _MOST = 0.4
-"""Of the budget, after which no other plan is tried."""
+"""Fraction of the budget after which no other plan is tried."""
 
 _ENDS = 0.9
-"""Share of a budget that is planned with."""
+"""Fraction of a budget that is planned."""
 
 _TELLS = 0.03
-"""Nats by which another plan has to be better than that of the rules. Waveform (4,000 rows), where
-brief trials reach 0.01 below the identity: the least nets, preferred by 0.01 on two of five splits,
-lost 0.05 and 0.21 to NSF; those of the rules are level with it."""
+"""Nats by which another plan has to be better than that of the rules: smaller differences in brief
+trials do not predict the better plan (docs/benchmarks.md)."""
 
 
 @dataclasses.dataclass(frozen=True)
 class _Tried:
-    """A plan with the iterations that the budget allows, and what a brief trial of it reached."""
+    """A plan, the measured speed of its iterations, and the result of a brief trial."""
 
     plan: Plan
     speed: Speed
@@ -62,17 +61,16 @@ class _Tried:
 def choose(plans: Sequence[Plan], ready: Ready, listener: Listener = SILENT) -> Plan:
     """Return the best of several plans on held-out rows, with the iterations that suit it.
 
-    Every plan is tried for at most a tenth of the budget; where that is too short to tell, or four
-    tenths are over, no more are. The one that reached least is chosen, or that of the rules where
-    none is clearly better, and its schedule fitted: shorter where held-out values turned long
-    before its end, and as long as the rules and the time left allow where they did not. Where rows
-    are few, trials hold out more of them than the run does: of 240 rows of a log-normal law the 30
-    that accept its step preferred nets of 11.5 to others of 9.5, by 0.02.
+    Every plan is tried for at most a tenth of the budget; trials end where that is too short, or
+    after four tenths of the budget. The plan with the least held-out value is chosen, or that of
+    the rules where none is clearly better. Its schedule is then fitted: shorter where held-out
+    values turned long before its end, otherwise as long as the rules and the time left allow.
+    Where rows are few, trials hold out more of them than the run does, to tell plans apart.
 
     Args:
-        plans: The first is that of the rules.
-        ready: Makes the problem of a plan.
-        listener: Told of each.
+        plans: Candidates; the first is that of the rules.
+        ready: Function that makes the problem of a plan and its particles.
+        listener: Listener that is called before each trial.
     """
     budget = plans[0].facts.budget
     first = measure(*ready(plans[0]))
@@ -106,14 +104,14 @@ def choose(plans: Sequence[Plan], ready: Ready, listener: Listener = SILENT) -> 
 
 
 def _best(rounds: Sequence[_Tried]) -> _Tried:
-    """Return what reached least; the first of all where it is as good."""
+    """Return the trial with the least value, or the first one if none is clearly better."""
     least = min(rounds, key=lambda one: one.trial.held_out)
     ahead = rounds[0].trial.held_out - least.trial.held_out
     return rounds[0] if ahead < _TELLS else least
 
 
 def _brief(plan: Plan, speed: Speed, ready: Ready) -> _Tried | None:
-    """Return a plan with what a trial reached, or ``None`` if its share of the budget is short."""
+    """Return a plan with the result of a trial, or ``None`` if its part of the budget is short."""
     whole = iterations_of(timed(plan, speed))
     fits = on_grid(max(1.0, _SHARE * plan.facts.budget / max(speed.iteration, 1e-6)))
     if fits < _TELLING:
@@ -123,7 +121,7 @@ def _brief(plan: Plan, speed: Speed, ready: Ready) -> _Tried | None:
 
 
 def _fitted(best: _Tried, left: float, ready: Ready) -> tuple[int, float]:
-    """Return the iterations that suit the best plan, and the CPU seconds it took to know."""
+    """Return the iterations that suit the best plan, and the CPU seconds it took to find them."""
     trial, spent = best.trial, 0.0
     if trial.at == 0 or not trial.turned:
         wanted = max(iterations_of(best.plan), 2 * trial.iterations)
@@ -146,12 +144,12 @@ def _trial(plan: Plan, ready: Ready) -> Trial:
 
 
 def iterations_of(plan: Plan) -> int:
-    """Return the iterations of a plan."""
+    """Return the number of iterations of a plan."""
     return int(plan.table["solver"]["iterations"])
 
 
 def of_iterations(plan: Plan, iterations: int) -> Plan:
-    """Return a plan with other iterations, and checks at every fortieth of them.
+    """Return a plan with another number of iterations, with a check at every fortieth.
 
     Example:
         >>> from wopt.plan import Facts, plan

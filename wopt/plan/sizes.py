@@ -1,4 +1,4 @@
-"""Sizes that rules derive from facts: weight decay, widths, passes over the rows."""
+"""Sizes that rules derive from facts: weight decay, widths, noise, passes over the rows."""
 
 from __future__ import annotations
 
@@ -10,21 +10,20 @@ from wopt.plan.facts import Facts
 __all__ = ["SHORT", "blur", "decay", "of_plane", "of_wide", "passes", "shrinking", "smoothing"]
 
 _EDGES = 0.05
-"""Nats that noise of 0.2 may cost the columns: ringnorm, twonorm, waveform 0.003 at most."""
+"""Nats that noise of 0.2 may cost the columns; see docs/benchmarks.md."""
 
 _BLURRED = 0.008
-"""Nats that noise may cost a plane: 4,000 and 7,900 rows of a pinwheel 0.018 and 0.009, of cells
-0.025 and 0.018; spirals, rings, moons, eight Gaussians, a checkerboard, a ridge 0.006 at most."""
+"""Nats that noise may cost a plane; see docs/benchmarks.md."""
 
 SHORT = 30.0
-"""CPU seconds under which nets of the plane are narrow."""
+"""Budget in CPU seconds under which nets of the plane are narrow."""
 
 LONG = 150
-"""From which on those of many rows have a layer more."""
+"""Budget in CPU seconds from which on nets of a plane with many rows have one more layer."""
 
 
 def decay(facts: Facts) -> float:
-    """Return the weight decay for so many rows: 0.5 at 15,000, with their cube root; 0.1 to 1.
+    """Return the weight decay: 0.5 at 15,000 rows, falling with their cube root, within 0.1 to 1.
 
     Under Muon, whose steps have the length of the rate, it bounds a matrix's norm by its inverse.
 
@@ -36,9 +35,10 @@ def decay(facts: Facts) -> float:
 
 
 def blur(facts: Facts, scale: float) -> float:
-    """Return the noise for so many rows: the scale up to 6,000, and less with their fourth root.
+    """Return the noise in standard deviations: the scale up to 6,000 rows, then less.
 
-    None where some column has few values: noise would blur spikes that a likelihood pays for.
+    It falls with the fourth root of the rows. It is 0 where some column has few values: noise would
+    blur spikes that a likelihood rewards.
 
     Example:
         >>> blur(Facts(300, 30, 5), 0.2), blur(Facts(16_000, 2000, 5), 0.2)
@@ -50,7 +50,7 @@ def blur(facts: Facts, scale: float) -> float:
 
 
 def smoothing(facts: Facts) -> float:
-    """Return the noise for rows spread out as a Gaussian's: 0.2, unless it costs their edges.
+    """Return the noise for rows as spread out as a Gaussian's: 0.2, less if columns have edges.
 
     Example:
         >>> [smoothing(Facts(n, 500, 3, edges=0.1)) for n in (2000, 6000)]
@@ -62,9 +62,9 @@ def smoothing(facts: Facts) -> float:
 
 
 def shrinking(facts: Facts) -> float:
-    """Return the noise for so few rows a column that their covariance is not known: 0.1 to 0.4.
+    """Return the noise where rows are too few for their covariance: 0.8 sqrt(d/n) in [0.1, 0.4].
 
-    0.8 sqrt(d/n), near the error of its eigenvalues.
+    It is near the relative error of the covariance's eigenvalues.
 
     Example:
         >>> [shrinking(Facts(*rows)) for rows in ((120, 15, 13), (240, 30, 8), (2000, 9, 9))]
@@ -75,7 +75,7 @@ def shrinking(facts: Facts) -> float:
 
 
 def passes(facts: Facts) -> int:
-    """Return how many iterations few rows bear: 500, and 120 passes over the rows.
+    """Return the most iterations that few rows can use: 500, and 120 passes over the rows.
 
     Example:
         >>> passes(Facts(1218, 152, 43)), passes(Facts(15_216, 1902, 10))
@@ -85,9 +85,9 @@ def passes(facts: Facts) -> int:
 
 
 def of_plane(facts: Facts) -> dict[str, Any]:
-    """Return the options for a plane: bins and nets by how many rows there are, and how much time.
+    """Return the options for a plane: bins and nets by the number of rows and the budget.
 
-    Few rows are moved by noise, see :func:`noise_of_plane`, unless it would blur them.
+    Few rows get noise (:func:`noise_of_plane`), unless it would blur them.
     """
     rows = facts.rows
     few, many = rows < 8000, rows >= 50_000
@@ -108,7 +108,7 @@ def of_plane(facts: Facts) -> dict[str, Any]:
 
 
 def of_wide(facts: Facts) -> dict[str, Any]:
-    """Return the options for many columns, by how much time there is."""
+    """Return the options for many columns, by the budget."""
     width = 96 if facts.budget < 30 else 160 if facts.budget < 150 else 224
     splines = 2 if facts.budget < 150 else 3
     block = {

@@ -1,4 +1,4 @@
-"""The measured speed of an iteration, and the number of them that a budget allows."""
+"""The measured speed of an iteration, and the number of iterations that a budget allows."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from wopt.train.stage import Stage
 __all__ = ["Clock", "Speed", "first_of", "measure", "speed_class", "timed"]
 
 _ENDS = 0.9
-"""Share of a budget that is planned with: the rest pays for guard and audits."""
+"""Fraction of a budget that is planned: the rest pays for guard and audits."""
 
 _CHECKS, _FEWEST, _CHECKING = 40, 10, 0.05
-"""Held-out checks of a run: so many, unless they take more than this share of its time."""
+"""Held-out checks of a run: their number, the least number, and the fraction of the time that they
+take at most."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,11 +31,11 @@ class Speed:
     """CPU seconds on this machine.
 
     Attributes:
-        iteration: Of an iteration.
-        check: Of a held-out check.
-        judge: Of judging the finished map on held-out particles.
-        spent: By the measurement.
-        carry: Of moving the training particles by it, for another step.
+        iteration: One iteration.
+        check: One held-out check.
+        judge: The evaluation of the finished map on held-out particles.
+        spent: The measurement itself.
+        carry: Moving the training particles by the map, before another step.
     """
 
     iteration: float
@@ -44,12 +45,12 @@ class Speed:
     carry: float = 0.0
 
     def ends(self, steps: int) -> float:
-        """Return what comes after the training of so many steps."""
+        """Return the CPU seconds that follow the training of so many steps."""
         return steps * self.judge + (steps - 1) * self.carry
 
 
 def speed_class(seconds: float) -> float:
-    """Return the power of the root of two (of a second) that is nearest to a time.
+    """Return the power of the root of two (in seconds) that is nearest to a time.
 
     A plan made of classes is the same for the same seed, budget and class of machine.
 
@@ -61,7 +62,7 @@ def speed_class(seconds: float) -> float:
 
 
 class Clock(Listener):
-    """Reads the CPU time at every iteration; the first ones are not counted."""
+    """A listener that reads the CPU time at every iteration; the first ones are not counted."""
 
     warm, iterations = 3, 12
 
@@ -69,30 +70,30 @@ class Clock(Listener):
         self.marks: list[float] = []
 
     def progress(self, step: int, what: str, done: int, total: int, loss: float) -> None:
-        """Read it."""
+        """Record the CPU time of the iteration."""
         self.marks.append(time.process_time())
 
     @property
     def laps(self) -> list[float]:
-        """CPU seconds of every iteration that counts."""
+        """CPU seconds of every iteration that is counted."""
         return [b - a for a, b in itertools.pairwise(self.marks[self.warm - 1 :])]
 
     @property
     def lap(self) -> float:
-        """CPU seconds of an iteration, the median; 0 where there were too few."""
+        """Median CPU seconds of an iteration; 0 where there were too few."""
         return statistics.median(self.laps) if self.laps else 0.0
 
 
 def measure(problem: Problem, train: Particles, valid: Particles) -> Speed:
-    """Return how long an iteration and a held-out check of the first step take.
+    """Return the CPU seconds of an iteration and of a held-out check of the first step.
 
-    The problem itself is trained for a dozen iterations, which are thrown away; no random number of
-    the run is used up.
+    The problem itself is trained for a dozen iterations, which are discarded; they use up no random
+    number of the run.
 
     Args:
-        problem: Made from a plan that is not timed yet.
+        problem: A problem made from a plan that is not timed yet.
         train: The particles at the start.
-        valid: The held-out ones.
+        valid: The held-out particles.
     """
     began = time.process_time()
     count, clock = Clock.iterations, Clock()
@@ -123,12 +124,12 @@ def timed(plan: Plan, speed: Speed, steps: int = 1) -> Plan:
     """Return the plan with the iterations that its budget allows at this speed.
 
     They are rounded down to a grid of ten numbers a decade (100, 125, 160, 200, ...), so that runs
-    of one seed on machines of one class plan the same, but at the edges of the grid.
+    of one seed on machines of one class mostly plan the same.
 
     Args:
         plan: The plan.
-        speed: Measured.
-        steps: Over which the budget is divided.
+        speed: The measured speed.
+        steps: Number of steps over which the budget is divided.
 
     Example:
         >>> from wopt.plan import Facts, plan
@@ -164,7 +165,7 @@ _GRID = (1.0, 1.25, 1.6, 2.0, 2.5, 3.2, 4.0, 5.0, 6.4, 8.0)
 
 
 def on_grid(value: float) -> int:
-    """Return the largest number of the grid that is not above the value, and one at least.
+    """Return the largest number of the grid that is not above the value, at least one.
 
     Example:
         >>> on_grid(1130), on_grid(99.9), on_grid(7)

@@ -1,4 +1,4 @@
-"""Tails: how far the outermost rows of a column lie, against its middle half."""
+"""The weight of tails: the span of a column's outermost rows over that of its middle half."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from torch import Tensor
 __all__ = ["tail_weight"]
 
 _OUTERMOST = 0.001
-"""Share of the rows on either side."""
+"""Fraction of the rows on either side."""
 
 
 def tail_weight(x: Tensor) -> float:
-    """Return by how much the outermost rows of a column lie farther apart than its middle half.
-
-    Of the column where it is largest,
+    """Return the span of the outermost rows over that of the middle half, largest over columns.
 
         (q(0.999) - q(0.001)) / (q(0.75) - q(0.25)),
 
@@ -22,7 +20,7 @@ def tail_weight(x: Tensor) -> float:
     Cauchy's. A column whose middle half is one value has no such scale, and counts as 0.
 
     Args:
-        x: Rows, each column on the line, shape ``(n, d)``.
+        x: Encoded rows, each column on the whole line, shape ``(n, d)``.
 
     Example:
         >>> import torch

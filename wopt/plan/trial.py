@@ -1,4 +1,4 @@
-"""A trial: a plan's step trained and thrown away, for what it reaches on held-out rows."""
+"""A trial: the training of a plan's step, discarded after its value on held-out rows is known."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from wopt.train.stage import Stage
 __all__ = ["Trial", "apart", "tried"]
 
 _FEW = 2000
-"""Rows below which a tenth of them does not tell plans apart."""
+"""Number of rows below which a tenth of them is too few to tell plans apart."""
 
 _APART = 0.3
-"""Share of them that is held out from trials instead."""
+"""Fraction of few rows that trials hold out instead."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-    """What a plan reached.
+    """The result of a trial.
 
     Attributes:
         held_out: The least value of the subproblem on held-out rows, at any check.
         at: The iteration of that check.
-        iterations: Made at most: the schedule of the learning rate ends there.
-        seconds: CPU seconds it took.
+        iterations: Number of iterations at most, with which the learning rate's schedule ends.
+        seconds: CPU seconds of the trial.
     """
 
     held_out: float
@@ -49,7 +49,7 @@ class Trial:
 
 @dataclasses.dataclass(frozen=True)
 class _Watched(Stage):
-    """A stage that keeps what its checks saw."""
+    """A stage that records the values of its checks."""
 
     seen: list[float] = dataclasses.field(default_factory=list)
 
@@ -61,14 +61,14 @@ class _Watched(Stage):
 
 
 def tried(problem: Problem, train: Particles, valid: Particles) -> Trial:
-    """Return what the first step of a problem reaches; no random number of the run is used up.
+    """Return what the first step of a problem reaches, without using up the run's random numbers.
 
-    The draws are those of the run, so a run of the same options reaches the same.
+    The draws are those of the run, so a run with the same options reaches the same value.
 
     Args:
-        problem: With the iterations that the trial may take.
+        problem: A problem with the iterations that the trial may take.
         train: The particles at the start.
-        valid: The held-out ones.
+        valid: The held-out particles.
     """
     began = time.process_time()
     stage = _Watched(problem, 0, 0, 0, first_of(problem, train), first_of(problem, valid))
@@ -85,12 +85,12 @@ def tried(problem: Problem, train: Particles, valid: Particles) -> Trial:
 
 
 def apart(train: Particles, valid: Particles, seed: int) -> tuple[Particles, Particles]:
-    """Return the particles of trials: those of the run, or, of few, three tenths held out.
+    """Return the particles of trials: those of the run or, if they are few, with 30 % held out.
 
     Args:
         train: The training particles of the run, at the start.
-        valid: The held-out ones.
-        seed: Of the draw.
+        valid: The held-out particles.
+        seed: Seed of the split.
 
     Example:
         >>> import torch

@@ -1,4 +1,4 @@
-"""Pareto-smoothed importance sampling: weights, and k-hat, which says whether they hold."""
+"""Pareto-smoothed importance sampling: smoothed weights and their diagnostic k-hat."""
 
 from wopt.psis.pareto import fit_pareto, pareto_quantiles
 from wopt.psis.smoothing import Smoothed, k_hat_threshold, smoothed_importance_weights

@@ -1,4 +1,4 @@
-"""The generalised Pareto law: fitted to excesses over a threshold, and its quantiles."""
+"""The generalised Pareto law: its quantiles, and its fit to excesses over a threshold."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 __all__ = ["fit_pareto", "pareto_quantiles"]
 
 _PRIOR_SHAPE, _PRIOR_ROWS = 0.5, 10
-"""The weakly informative prior of Vehtari et al.: as if ten excesses had said 1/2."""
+"""The weakly informative prior of Vehtari et al.: ten pseudo-excesses with shape 1/2."""
 _PRIOR_SCALE = 3
 
 
@@ -20,13 +20,15 @@ def fit_pareto(excesses: Tensor) -> tuple[float, float]:
         P(X > x) = (1 + k x / sigma)^(-1/k).
 
     The quasi-Bayesian estimate of Zhang and Stephens: with b = -k/sigma the likelihood profiled
-    over k is averaged over a grid of b; then k is drawn towards 1/2 by the weight of ten values.
+    over k is averaged over a grid of b; then k is shrunk towards 1/2 with the weight of ten
+    values.
 
     Args:
         excesses: Positive values above the threshold, ascending, shape ``(m,)``, m >= 5.
 
     Returns:
-        k, infinite where the excesses tell none, and sigma.
+        k, dimensionless and infinite where it cannot be estimated, and sigma, in the units of the
+        excesses.
 
     Source: Zhang, Stephens, A new and efficient estimation method for the generalized Pareto
     distribution, 2009; Vehtari, Simpson, Gelman, Yao, Gabry, Pareto smoothed importance sampling,
@@ -59,7 +61,7 @@ def fit_pareto(excesses: Tensor) -> tuple[float, float]:
 
 
 def pareto_quantiles(levels: Tensor, k: float, sigma: float) -> Tensor:
-    """Return the quantiles  sigma ((1 - u)^-k - 1)/k  at levels u in [0, 1).
+    """Return the quantiles  sigma ((1 - u)^-k - 1)/k  at levels u in [0, 1), in the same shape.
 
     Example:
         >>> pareto_quantiles(torch.tensor([0.5]).double(), 1.0, 3.0).tolist()

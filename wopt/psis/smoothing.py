@@ -1,4 +1,4 @@
-"""Pareto-smoothed importance weights, and k-hat, which says whether they can be trusted."""
+"""Pareto-smoothed importance weights, and k-hat, which says whether they are reliable."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ class Smoothed:
     """Pareto-smoothed importance weights.
 
     Attributes:
-        log_weights: Their logarithms, normalised: the weights sum to one. Shape ``(n,)``.
-        k_hat: Shape of the tail of the raw weights: of these, moments above 1/k-hat are infinite.
-            It is 0 where all weights are equal, and infinite where there are too few to tell.
-        threshold: Above it means taken with the weights are not reliable at this sample size.
-        tail_error: What one standard error of k-hat makes of the mean weight, relative to it.
+        log_weights: Logarithms of the normalised weights, which sum to one; nats, shape ``(n,)``.
+        k_hat: Shape of the tail of the raw weights: their moments above 1/k-hat are infinite.
+            It is 0 where all weights are equal, and infinite where it cannot be estimated.
+        threshold: Averages under the weights are not reliable for a larger k-hat at this sample
+            size.
+        tail_error: Relative change of the mean weight if k-hat is larger by one standard error.
     """
 
     log_weights: Tensor
@@ -66,13 +67,13 @@ def smoothed_importance_weights(log_weights: Tensor) -> Smoothed:
 
     The largest weights, min(S/5, 3 sqrt S) of them, are replaced by the quantiles of the
     generalised Pareto law fitted to them, and no weight exceeds the largest raw one. That lowers
-    the variance of what is averaged with the weights at the price of a bias; k-hat at or below
-    the threshold says that both are small. A draw whose log weight is not finite (the target has
-    no mass there, or the map overflowed) has weight zero.
+    the variance of weighted averages at the price of a bias; k-hat at or below the threshold says
+    that both are small. A draw whose log weight is not finite (the target has no mass there, or the
+    map overflowed) has weight zero.
 
     Args:
-        log_weights: log of target over model at draws of the model, up to a constant, shape
-            ``(n,)``.
+        log_weights: log of target over model at draws of the model, up to a constant, in nats,
+            shape ``(n,)``.
 
     Source: Vehtari, Simpson, Gelman, Yao, Gabry, Pareto smoothed importance sampling, JMLR 2024.
 
@@ -97,7 +98,7 @@ def smoothed_importance_weights(log_weights: Tensor) -> Smoothed:
 
 
 def _tail_length(count: int) -> int:
-    """Return how many draws the tail has, rounded as arviz-stats does."""
+    """Return the number of draws in the tail, rounded as in arviz-stats."""
     return math.floor(min(count / 5, 3 * math.sqrt(count)))
 
 
@@ -108,13 +109,10 @@ def _shape_error(k_hat: float, count: int) -> float:
 
 
 def _tail_error(x: Tensor, k_hat: float, scale: float) -> float:
-    """Return how much the mean weight would change if k-hat were a standard error larger.
-
-    The tail's M of S weights have the mean excess scale/(1 - k), which is infinite for k >= 1. The
-    error of the delta method knows only the draws that there are, and weights of a heavy tail are
-    rare: it is too small where the largest ones happen to be missing. Beyond 0.95 no k is told
-    from one, and all of the tail is in doubt.
-    """
+    """Return the relative change of the mean weight if k-hat were a standard error larger."""
+    # The tail's M of S weights have the mean excess scale/(1 - k), infinite for k >= 1. The delta
+    # method's error is too small where the rare largest weights are missing from the sample.
+    # Beyond 0.95, k cannot be told from one, and the whole tail is in doubt.
     share = _tail_length(len(x)) / len(x)
     larger = min(k_hat + _shape_error(k_hat, len(x)), _HEAVIEST)
     change = scale / (1 - larger) - (scale / (1 - k_hat) if k_hat < _HEAVIEST else 0.0)
@@ -122,13 +120,10 @@ def _tail_error(x: Tensor, k_hat: float, scale: float) -> float:
 
 
 def _smooth(x: Tensor) -> tuple[Tensor, float, float]:
-    """Return the log weights with their tail replaced, k-hat, and the tail's part of the error.
-
-    The largest is 0.
-    """
+    """Return log weights (largest 0) with their tail replaced, k-hat, and the tail's error."""
     length = _tail_length(len(x))
     values, order = x.sort()
-    # where weights underflow, the threshold must not be zero: the fit would see only one scale
+    # Where weights underflow, the threshold must not be zero: the fit would see only one scale.
     least = math.log(torch.finfo(torch.float64).tiny)
     cutoff = max(float(values[max(len(x) - length - 1, 0)]), least)
     first = int(torch.searchsorted(values, torch.tensor(cutoff, dtype=values.dtype), right=True))

@@ -1,4 +1,4 @@
-"""The report of a run: what its pictures need, collected once, and a page made of it."""
+"""The report of a run: data for its pictures, collected once, and a page made of them."""
 
 from wopt.report.collect import collect
 from wopt.report.render import render

@@ -1,7 +1,7 @@
-"""The flow in motion: data to noise and back through the blocks, as CSS on a drawing of points.
+"""An animation of the flow: data to noise and back through the blocks, as CSS on points.
 
 No script runs: positions are variables of each point, stages are key frames that name them, and
-radio buttons choose between playing, pausing and a stage that stands still.
+radio buttons choose between playing, pausing and a fixed stage.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from wopt.report.style import ANGLES, Array, limits
 __all__ = ["Animation", "Point", "Stage", "animation"]
 
 _STAGES = 5
-"""Shown at most each way."""
+"""Number of stages shown in each direction at most."""
 
 _POINTS = 180
 _SECONDS = 1.8
-"""Of a stage: it stands for four tenths of that and moves on."""
+"""Seconds per stage: the points stand still for four tenths of them, then move on."""
 
 _STANDS = 0.4
 _WIDTH = 100.0
@@ -31,11 +31,11 @@ _WIDTH = 100.0
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """A particle.
+    """A particle of the drawing.
 
     Attributes:
-        colour: That of its first place.
-        style: Its places, as variables of CSS.
+        colour: The colour of its first position.
+        style: Its positions, as CSS variables.
     """
 
     colour: str
@@ -44,13 +44,13 @@ class Point:
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """One stage of the way there, or of the way back.
+    """One stage in either direction.
 
     Attributes:
-        label: What it is.
+        label: The stage's title.
         way: ``there`` or ``back``.
-        number: Which of its way.
-        delay: When it is shown, seconds; negative, so that all begin at once.
+        number: Index of the stage in its direction.
+        delay: Time in seconds at which it is shown; negative, so that all begin at once.
     """
 
     label: str
@@ -61,14 +61,14 @@ class Stage:
 
 @dataclasses.dataclass(frozen=True)
 class Animation:
-    """What the template draws.
+    """The data that the template draws.
 
     Attributes:
-        title, caption, alt: As of a :class:`~wopt.report.style.Picture`.
-        there, back: The particles; those of the way back are others.
-        stages: All of them, in the order of play.
+        title, caption, alt: As in a :class:`~wopt.report.style.Picture`.
+        there, back: The particles in each direction, which are different ones.
+        stages: All stages, in the order of play.
         css: The key frames, made of numbers alone.
-        height: Of the drawing, whose width is 100.
+        height: Height of the drawing, whose width is 100.
     """
 
     title: str
@@ -82,11 +82,11 @@ class Animation:
 
 
 def animation(run: Run) -> Animation | None:
-    """Return the animation of a run; none without a block, or without particles.
+    """Return the animation of a run; ``None`` without a block, or without particles.
 
     Test rows go from the data to the noise; where the target can be sampled and the blocks
-    inverted, its samples go back. Shown are the two coordinates of the pictures below it; of one
-    coordinate the height means nothing.
+    inverted, its samples go back. The drawing shows the two coordinates of the pictures below it;
+    if there is one coordinate, the height has no meaning.
     """
     there, back = (_places(run.arrays.get(key)) for key in ("paths", "backward"))
     if there is None or len(there) < 2:
@@ -117,7 +117,7 @@ def animation(run: Run) -> Animation | None:
 
 
 def _places(paths: Array | None) -> Array | None:
-    """Return places of particles that stay finite, ``(N + 1, m, d)``, m at most 180."""
+    """Return positions of particles that stay finite, ``(N + 1, m, d)``, m at most 180."""
     if paths is None:
         return None
     paths = paths[:, np.isfinite(paths).all(axis=(0, 2))]
@@ -125,7 +125,7 @@ def _places(paths: Array | None) -> Array | None:
 
 
 def _plane(paths: Array, chosen: Sequence[int]) -> Array:
-    """Return two coordinates; a second one that only spreads, where there is one alone."""
+    """Return two coordinates; with one alone, a second that spreads the points."""
     if paths.shape[2] > 1:
         return paths[:, :, list(chosen)]
     heights = (np.arange(paths.shape[1]) * 0.6180339887) % 1.0
@@ -137,7 +137,7 @@ def _range(values: Array) -> tuple[float, float]:
 
 
 def _drawn(way: Array, x: tuple[float, float], y: tuple[float, float], height: float) -> Array:
-    """Return places in the drawing, whose vertical axis points down."""
+    """Return positions in the drawing, whose vertical axis points down."""
     across = _WIDTH * (way[..., 0] - x[0]) / (x[1] - x[0])
     down = height * (y[1] - way[..., 1]) / (y[1] - y[0])
     return np.stack([across, down], axis=2)
@@ -167,13 +167,13 @@ def _points(way: Array, shown: Sequence[int]) -> tuple[Point, ...]:
 
 
 def _css(sizes: Sequence[int]) -> str:
-    """Return key frames: each way moves in its own part of the time and is hidden in the other."""
+    """Return key frames: each direction moves in its own time and is hidden otherwise."""
     total, text, begin = sum(sizes), "", 0
     for way, size in zip(("there", "back"), sizes, strict=False):
         moves = []
         for s in range(size):
             first, stands = _at(begin + s, total), _at(begin + s + _STANDS, total)
-            # Before its time a way waits at its first stage; after it, hidden, it goes back there.
+            # Before and after its time, when it is hidden, a direction stays at its first stage.
             first = "0%" if s == 0 else first
             stands = _at(begin + size, total) if s == size - 1 else stands
             moves.append(f"{first},{stands}{{transform:translate(var(--p{s}))}}")
@@ -192,7 +192,7 @@ def _css(sizes: Sequence[int]) -> str:
 
 
 def _chosen(sizes: Sequence[int]) -> str:
-    """Return what a radio button of a stage does: it stops all and sets the points there."""
+    """Return the effect of a stage's radio button: it stops all and sets the points there."""
     text, index = "", 0
     for way, size in zip(("there", "back"), sizes, strict=False):
         other = "back" if way == "there" else "there"
@@ -209,7 +209,7 @@ def _chosen(sizes: Sequence[int]) -> str:
 
 
 def _visible(begin: int, end: int, total: int) -> str:
-    """Return frames that show a way between two stages, and change over in between."""
+    """Return frames that show a direction between two stages, and fade in between."""
     fade = 0.3
     if begin == 0:
         return (

@@ -1,4 +1,4 @@
-"""The key numbers of a report, and how numbers are written."""
+"""The key numbers of a report."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Card:
 
     Attributes:
         key: The element's id.
-        label: What it is.
+        label: The name of the number.
         value: The number.
         unit: Its unit.
         note: How to read it.
         estimate: Whether it is estimated from samples.
-        warn: Whether it should worry the reader.
+        warn: Whether it is a warning sign.
     """
 
     key: str
@@ -36,7 +36,7 @@ class Card:
 
     @property
     def text(self) -> str:
-        """The value as shown: nats to three decimals, whatever their size."""
+        """The value as shown: nats have three decimals."""
         if self.unit == "nats" and self.value is not None and abs(self.value) >= 0.01:
             return f"{self.value:.3f}".replace("-", "−")
         return number(self.value, 3)
@@ -71,7 +71,7 @@ def _likelihoods(run: Run) -> Iterator[Card]:
 
 
 def _of_data(result: RunResult) -> Iterator[Card]:
-    """Return the likelihoods of data; of a start pushed forward they mean nothing."""
+    """Yield the likelihoods of data, which have no meaning for a start pushed forward."""
     nll, gain = result.nll_test, result.gain
     note = f"audited, mean over {'' if result.rows is None else f'{result.rows:,} '}test rows"
     if result.nll_error is not None:

@@ -1,4 +1,4 @@
-"""All that the pictures of a report need, computed once at the end of a run."""
+"""The data of a report's pictures, computed once at the end of a run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GRID = 48
 
 _ROWS, _MANY, _IMAGES = 1000, 20_000, 64
 _LARGEST = 1e30
-"""Of coordinates in figures, which are stored in float32."""
+"""Largest coordinate in figures, which are stored in float32."""
 
 _GRID_ROWS = 2048  # a known density may be a mixture with many parts, so few points at a time
 
@@ -32,29 +32,29 @@ _GRID_ROWS = 2048  # a known density may be a mixture with many parts, so few po
 def collect(
     flow: Flow, dataset: Dataset, seed: int, target: Target | None = None, *, truth: bool = True
 ) -> dict[str, Tensor]:
-    """Return what :func:`wopt.report.render` draws, to be stored as ``figures.safetensors``.
+    """Return the data that :func:`wopt.report.render` draws, stored as ``figures.safetensors``.
 
-    What the model cannot give (samples, say, where its target has none) is left out.
+    Data that the model cannot give (such as samples, where its target has none) are left out.
 
     Args:
         flow: The trained flow.
         dataset: The data it was trained on.
+        seed: Seed of the choice of rows and of the samples; the same seed gives the same tensors.
         target: The objective's target; the base's by default.
-        seed: Of the choice of rows and of the samples; the same seed gives the same tensors.
-        truth: Whether the target is what a start pushed forward should become; that of one
-            part of a sum is not.
+        truth: Whether the target is the law that a start pushed forward should reach, unlike that
+            of one part of a sum.
 
     Returns:
-        Contiguous float32 tensors on the CPU, m <= 1000:
+        Contiguous float32 tensors on the CPU, by name and shape, m <= 1000:
 
         - ``paths`` ``(N+1, m, d)``: test rows after the preprocessing and after each block;
         - ``backward`` ``(N+1, m, d)``: samples of the target, carried back block by block;
-        - ``real``, ``generated`` ``(m, d)``: in the units of what the model stands for (the data,
-          or the target if the model is the start pushed forward);
-        - ``real_images``, ``generated_images`` ``(64, h, w)``: if rows are pictures;
-        - ``grid_log_density`` and, where known, ``grid_true_log_density`` ``(48, 48)``, rows
-          along the second coordinate; ``grid_extent`` = (xmin, xmax, ymin, ymax); ``real_many``
-          (up to 20000 rows): if d = 2;
+        - ``real``, ``generated`` ``(m, d)``: in the units of the model's law (that of the data, or
+          of the target if the model is the start pushed forward);
+        - ``real_images``, ``generated_images`` ``(64, h, w)``: if rows are images;
+        - ``grid_log_density`` and, where known, ``grid_true_log_density`` ``(48, 48)``, in nats,
+          rows along the second coordinate; ``grid_extent`` = (xmin, xmax, ymin, ymax);
+          ``real_many`` (up to 20000 rows): if d = 2;
         - ``labels``: names of columns and coordinates, JSON in UTF-8 bytes, uint8.
     """
     order = torch.randperm(len(dataset.test), generator=generator(seed, "report", "rows"))
@@ -71,7 +71,7 @@ def collect(
         arrays["real"] = rows if flow.pulls_back else many[: len(rows)]
     shown = _IMAGES if dataset.images is not None else 0
     if backward is not None and flow.pulls_back and len(rows) >= shown:
-        # Samples of the target, carried back, are the model's.
+        # Samples of the target, carried back, are samples of the model.
         generated: Tensor | None = flow.transform.inverse(backward[-1])
     else:
         generated = _generated(flow, max(len(rows), shown), seed)
@@ -87,13 +87,13 @@ def collect(
         seen = many if many is not None else generated
         if seen is not None:
             arrays |= _grids(flow, dataset, target if known else None, seen)
-    # What float32 cannot hold would be infinite, and no axis ends there.
+    # Values beyond float32 would become infinite, which no axis can show.
     held = {
         k: v.detach() if k.startswith("grid") else v.detach().clamp(-_LARGEST, _LARGEST)
         for k, v in arrays.items()
     }
     stored = {k: v.to("cpu", torch.float32).contiguous() for k, v in held.items()}
-    # Views that share memory are refused by safetensors.
+    # safetensors refuses views that share memory.
     return {k: v.clone() for k, v in stored.items()} | {"labels": _labels(flow, dataset)}
 
 
@@ -106,7 +106,7 @@ def _backward(flow: Flow, target: Target | None, n: int, seed: int) -> Tensor | 
 
 
 def _many(flow: Flow, dataset: Dataset, target: Target | None, seed: int) -> Tensor | None:
-    """Return up to 20000 rows of what the model stands for, if there are any."""
+    """Return up to 20000 rows of the law that the model represents, if there are any."""
     if flow.pulls_back:
         return torch.cat([dataset.test[:_MANY], dataset.train[:_MANY]])[:_MANY]
     if not _samples(target):
@@ -119,7 +119,7 @@ def _generated(flow: Flow, n: int, seed: int) -> Tensor | None:
     if flow.pulls_back and not flow.chain.provides(Capability.INVERSE):
         return None
     try:
-        # Not rounded: the data are spread over the cells of integers and categories too.
+        # Samples are not rounded, since the data of integers and categories are dequantised too.
         return flow.rsample(n, generator=generator(seed, "report", "generated"))
     except CapabilityError:
         return None
@@ -163,7 +163,7 @@ def _own(flow: Flow, y: Tensor) -> Tensor:
 
 
 def _log_density(flow: Flow, target: Target, points: Tensor) -> Tensor:
-    """Return -V at points of the author's coordinates; nothing outside of a support."""
+    """Return -V at points of the author's coordinates, minus infinity outside of a support."""
     y, log_det = points, torch.zeros_like(points[:, 0])
     if flow.chain.support is not None:
         y, log_det = flow.chain.support.inverse(points)
@@ -171,12 +171,12 @@ def _log_density(flow: Flow, target: Target, points: Tensor) -> Tensor:
 
 
 def _window(x: Tensor) -> Tensor:
-    """Return the ranges ``((xmin, xmax), (ymin, ymax))`` that nearly all rows are in, padded."""
+    """Return the padded ranges ``((xmin, xmax), (ymin, ymax))`` that hold nearly all rows."""
     x = x[torch.isfinite(x).all(1)]
-    # A few outliers would make the picture of all others small.
+    # A few outliers would shrink the picture of all other rows.
     ends = torch.quantile(x, torch.tensor([0.0005, 0.9995], dtype=x.dtype), dim=0).T
     width = (ends[:, 1] - ends[:, 0]).clamp(min=1e-6)
-    # Of a column that hardly varies the ends must differ in float32 all the same.
+    # The ends must differ in float32 even if the column hardly varies.
     pad = torch.maximum(0.06 * width, 1e-5 * ends.abs().amax(1))
     return torch.stack([ends[:, 0] - pad, ends[:, 1] + pad], dim=1)
 

@@ -1,4 +1,4 @@
-"""Pictures of numbers by step: energy, likelihood, and how well the steps were solved."""
+"""Pictures of numbers by step: energy, likelihood, and errors of the steps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from wopt.train.record import StepRecord
 __all__ = ["diagnostics", "progress"]
 
 _ROOM = 0.15
-"""What a line of a legend takes, as a share of the curves' height."""
+"""Height of a legend's line, as a fraction of the curves' height."""
 
 _Panel = tuple[str, str, list[tuple[str, str, str, np.ndarray[Any, Any]]], float | None]
 
@@ -28,7 +28,7 @@ def progress(run: Run) -> Picture | None:
     if not run.steps:
         return None
     steps = [r.step for r in run.steps]
-    # Rows of a start that is pushed forward are no data.
+    # Rows of a start that is pushed forward are not data.
     nll = _column(run.steps if run.pulls_back else [], "nll_valid")
     result = run.result
     both = bool(np.isfinite(nll).any())
@@ -56,7 +56,7 @@ def progress(run: Run) -> Picture | None:
 
 def _energy(axes: Axes, run: Run, steps: list[int]) -> None:
     energy, change = _column(run.steps, "energy"), _column(run.steps, "energy_change")
-    # The first change tells where the energy began.
+    # The energy before the first step follows from its change.
     x, y = [steps[0] - 1, *steps], [energy[0] - change[0], *energy]
     axes.plot(x, y, color=BLUE, marker="o", clip_on=False, zorder=3)
     axes.set_title("Energy (held-out estimate)")
@@ -117,7 +117,7 @@ def _panels(run: Run) -> list[_Panel]:
 
 
 def diagnostics(run: Run) -> Picture | None:
-    """Draw how well each step was solved, and how accurate its map is."""
+    """Draw the residual, likelihood error and inversion error of each step."""
     if not run.steps:
         return None
     steps = [r.step for r in run.steps]
@@ -142,7 +142,7 @@ def diagnostics(run: Run) -> Picture | None:
     return Picture(
         "diagnostics",
         "How well the steps were solved",
-        "Small errors say that the likelihood and the inverse can be trusted. The residual seen by "
+        "Small errors mean that the likelihood and the inverse are reliable. The residual seen by "
         "affine fields is a lower bound: where it is not small the step is not solved, and where "
         "it is small nothing follows. Hollow marks at the bottom are zeros, which a logarithmic "
         "axis cannot show.",
@@ -153,7 +153,7 @@ def diagnostics(run: Run) -> Picture | None:
 
 
 def _legend_above(axes: Axes) -> None:
-    """Give the legend a part of the panel for itself: two words hide a point of a short run."""
+    """Make room for the legend above the curves, which it would hide in a short run."""
     low, high = axes.get_ylim()
     room = _ROOM * len(axes.get_legend_handles_labels()[0])
     if axes.get_yscale() == "log":

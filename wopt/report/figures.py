@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from wopt.report.certificate import certificate_picture
+from wopt.host import host
 from wopt.report.curves import diagnostics, progress
-from wopt.report.evolution import evolution, exactness
 from wopt.report.losses import losses
 from wopt.report.motion import motion
 from wopt.report.plane import density, scatter
@@ -18,21 +17,26 @@ __all__ = ["pictures"]
 def pictures(run: Run) -> list[Picture]:
     """Return the pictures that this run's files allow."""
     with page_style():
-        # What one step says fits into the tables; curves are for several.
+        # The tables show a single step; curves need several.
         several = len(run.steps) > 1
         rows_are_pictures = "real_images" in run.arrays or "generated_images" in run.arrays
         drawn = [
-            evolution(run.snapshots),
-            None if run.result is None else exactness(run.result.exact_by_time),
+            *_of_plugins(run, first=True),
             images(run),
             density(run),
-            # Columns that are pixels say nothing one by one.
+            # Single pixels as columns show nothing.
             None if rows_are_pictures else scatter(run) or pairs(run),
             progress(run) if several else None,
             motion(run, "paths"),
             motion(run, "backward"),
             diagnostics(run) if several else None,
             losses(run),
-            certificate_picture(run) if several else None,
+            *_of_plugins(run, first=False),
         ]
     return [picture for picture in drawn if picture is not None]
+
+
+def _of_plugins(run: Run, *, first: bool) -> list[Picture]:
+    """Return the pictures that plugins draw, before or after the core's own."""
+    functions = host().registry.functions("pictures", first=first)
+    return [picture for draw in functions for picture in draw(run)]

@@ -1,7 +1,7 @@
-"""Room for the words around a grid of panels, by one look at them.
+"""The layout of a grid of panels with their labels, in a single pass.
 
-matplotlib's constrained layout looks at every panel twice, and pieces need a third look: more than
-half the time of a report. A plain grid needs one.
+matplotlib's constrained layout measures every panel twice, and pieces need a third pass, which is
+much of the time of a report. A plain grid needs one.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from matplotlib.transforms import Bbox
 __all__ = ["arrange"]
 
 _PAD = 0.05
-"""Inches around each panel with its words."""
+"""Padding in inches around each panel with its labels."""
 
 
 def arrange(figure: Figure) -> dict[Axes, Bbox]:
-    """Give each panel of one grid what its words leave, below the legends of the figure.
+    """Place the panels of one grid in the room that their labels and the legends leave.
 
     Returns:
-        The box of each panel with its words, in shares of the figure's sides.
+        The box of each panel with its labels, in fractions of the figure's sides.
     """
     (width, height), pad = figure.bbox.size, _PAD * figure.dpi
     height -= max((one.get_window_extent().height for one in figure.legends), default=0.0)
     panels = [_Panel.of(axes) for axes in figure.axes]
-    grid: Any = panels[0].grid  # whose ratios are typed as anything
+    grid: Any = panels[0].grid  # its ratios are typed as Any
     sides = (
         _intervals(
             width, pad, [(p.column, p.left, p.right) for p in panels], grid.get_width_ratios()
@@ -51,7 +51,7 @@ def arrange(figure: Figure) -> dict[Axes, Bbox]:
 
 @dataclasses.dataclass(frozen=True)
 class _Panel:
-    """A panel, its place in the grid, and what its words take on each side, in pixels."""
+    """A panel, its place in the grid, and the size of its labels on each side, in pixels."""
 
     axes: Axes
     grid: GridSpecBase
@@ -83,7 +83,7 @@ class _Panel:
 def _intervals(
     size: float, pad: float, words: Sequence[tuple[int, float, float]], ratios: Sequence[float]
 ) -> list[tuple[float, float, float, float]]:
-    """Return where each row or column begins, its panels begin and end, and it ends."""
+    """Return the start of each row or column, the ends of its panels, and its own end."""
     before, after = [0.0] * len(ratios), [0.0] * len(ratios)
     for k, first, last in words:
         before[k], after[k] = max(before[k], first), max(after[k], last)

@@ -27,7 +27,7 @@ def losses(run: Run) -> Picture | None:
         if k:
             axes.axvline(begin, color=MUTED, lw=0.6, ls=":")
         begin += one.iterations[-1]
-        # The first moments of a step may be far off; the end is what matters.
+        # The first iterations of a step may be far off and would hide its end.
         shown.append(values[len(values) // 20 :])
     if np.isfinite(np.concatenate(shown)).any():
         axes.set_ylim(limits(np.concatenate(shown), 0.001))
@@ -38,8 +38,8 @@ def losses(run: Run) -> Picture | None:
         "losses",
         "Loss by iteration",
         "Within a step the curve should fall and flatten; where it still falls at the dotted line, "
-        "more solver.iterations would have helped. Steps have losses of their own, so levels "
-        "are not to be compared across a line.",
+        "more solver.iterations would have helped. Each step has its own loss, so levels "
+        "cannot be compared across a line.",
         f"Curves of the training loss over {begin:,} iterations of {len(run.losses)} trainings.",
         svg(figure),
     )

@@ -1,4 +1,4 @@
-"""Pictures of particles moving through the blocks."""
+"""Pictures of particles that move through the blocks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FOLLOWED = 7
 
 
 def motion(run: Run, key: str) -> Picture | None:
-    """Draw ``paths`` (data to noise) or ``backward`` (noise to data), one panel a block."""
+    """Draw ``paths`` (data to noise) or ``backward`` (noise to data), one panel per block."""
     paths = run.arrays.get(key)
     if paths is None:
         return None
@@ -36,7 +36,7 @@ def motion(run: Run, key: str) -> Picture | None:
     # Both pictures show the same two coordinates, those that are unusual in the data.
     data = run.arrays["paths"][0] if "paths" in run.arrays else paths[-1]
     other = run.arrays.get("backward" if forward else "paths")
-    # Where the particles should end up: the target's samples, or the data.
+    # The goal of the particles is the target's samples, or the data.
     goal = None if other is None else other[0]
     chosen = most_unusual(data, 2)
     if paths.shape[2] == 1:
@@ -67,7 +67,7 @@ def coordinate(run: Run, j: int) -> str:
 
 
 def most_unusual(x: Array, number: int) -> tuple[int, ...]:
-    """Return the columns whose marginals are least Gaussian, by |excess kurtosis|, in order."""
+    """Return the columns of ``(n, d)`` with the largest |excess kurtosis|, in order."""
     centred = x - x.mean(axis=0)
     scale = np.sqrt(np.square(centred).mean(axis=0))
     varies = scale > 1e-12 * (1 + np.abs(x).max(axis=0))
@@ -105,7 +105,7 @@ def _panels(
         axes.set_title(stage_title(k, n, run, forward), fontsize=9.5)
         if square:
             axes.set_aspect("equal")
-    grid[0].locator_params(nbins=4)  # of all, whose axes are shared
+    grid[0].locator_params(nbins=4)  # applies to all panels, which share axes
     for axes in grid[len(shown) :]:
         axes.remove()
     below = [grid[i : i + columns] for i in range(0, len(shown), columns)]
@@ -150,7 +150,7 @@ def _trails(axes: Axes, paths: Array, colours: Array) -> None:
 
 
 def stage_title(k: int, n: int, run: Run, forward: bool) -> str:
-    """Return what is seen after ``k`` of ``n`` blocks, made or undone."""
+    """Return the title of the stage after ``k`` of ``n`` blocks, applied or undone."""
     if k == 0:
         label = "preprocessed data" if run.pulls_back else "start"
         return label if forward else "samples of the target"
@@ -161,7 +161,7 @@ def stage_title(k: int, n: int, run: Run, forward: bool) -> str:
 
 
 def turns(particles: Array) -> Array:
-    """Return each particle's angle about the middle, as a share of a turn."""
+    """Return each particle's angle about the middle, as a fraction of a turn, shape ``(n,)``."""
     centred = particles - np.median(particles, axis=0)
     scale = np.maximum(np.std(centred, axis=0), 1e-12)
     angle = np.arctan2(centred[:, 1] / scale[1], centred[:, 0] / scale[0]) / (2 * np.pi)

@@ -1,4 +1,4 @@
-"""How numbers are written."""
+"""The format of numbers for readers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def number(value: Number, digits: int = 4) -> str:
-    """Return a number as people read it.
+    """Return a number in the format of the page.
 
     Example:
         >>> [number(v) for v in (None, 12345, 2.79123, -0.00001234)]

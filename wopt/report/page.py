@@ -1,4 +1,4 @@
-"""Pages made of the templates of this package: one HTML file that needs nothing but itself."""
+"""Self-contained HTML pages made of the templates of this package."""
 
 from __future__ import annotations
 
@@ -13,10 +13,21 @@ from wopt.report.numbers import number
 __all__ = ["code", "page"]
 
 
-def page(template: str, **values: Any) -> str:
-    """Return a page; what comes from files is escaped, only our own stylesheet is not."""
+def page(template: str, package: str = "wopt.report", **values: Any) -> str:
+    """Return a page, or a section of one; values are escaped, only our own stylesheet is not.
+
+    Args:
+        template: The file of the template.
+        package: The package of the template; templates of this one are available to all.
+        values: The values of the template's variables.
+    """
+
+    def find(name: str) -> str:
+        at = importlib.resources.files(package).joinpath(name)
+        return at.read_text(encoding="utf-8") if at.is_file() else _resource(name)
+
     environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_resource),
+        loader=jinja2.FunctionLoader(find),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -28,7 +39,7 @@ def page(template: str, **values: Any) -> str:
 
 
 def code(text: str) -> Markup:
-    """Return escaped text in which what stands between backticks is code.
+    """Return escaped text with the parts between backticks as code.
 
     Example:
         >>> str(code("set `a < 1`"))

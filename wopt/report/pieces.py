@@ -37,10 +37,10 @@ class Piece:
     """A part of a picture.
 
     Attributes:
-        uri: It, a data URI.
+        uri: The image as a data URI.
         wide: Its width beside the others, in percent.
-        dark: The same for a dark page; without it the page inverts the piece there.
-        alone: It has its row for itself, whatever its width: a legend.
+        dark: The image for a dark page; without it the page inverts ``uri`` there.
+        alone: Whether the piece, a legend, has its own row whatever its width.
     """
 
     uri: str
@@ -53,10 +53,10 @@ def png(figure: Figure, rows: Rows | None = None) -> tuple[Piece, ...]:
     """Return a figure in PNG pieces, for pictures made of many points.
 
     Args:
-        figure: One grid of panels, or with a layout engine of matplotlib's.
-        rows: Its panels; without them it is one piece.
+        figure: A figure with one grid of panels, or with a layout engine of matplotlib.
+        rows: The panels of the figure; without them the figure is one piece.
     """
-    figure.set_dpi(DPI)  # before it is laid out, so that letters are measured once
+    figure.set_dpi(DPI)  # before the layout, so that letters are measured once
     boxes = _boxes(figure, rows)
     pixels = _drawn(figure)
     return tuple(
@@ -66,7 +66,7 @@ def png(figure: Figure, rows: Rows | None = None) -> tuple[Piece, ...]:
 
 
 def both(figure: Figure, rows: Rows | None = None) -> tuple[Piece, ...]:
-    """Return PNG pieces for a light page and for a dark one, with light words and ticks there.
+    """Return PNG pieces for a light page and for a dark one, with light labels and ticks there.
 
     A map of density or a photograph must not be inverted, as line drawings are on a dark page.
     """
@@ -78,13 +78,11 @@ def both(figure: Figure, rows: Rows | None = None) -> tuple[Piece, ...]:
 
 
 def _on_dark(figure: Figure, drawn: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the pixels with all that is outside of the panels, words and ticks, in a light tone.
-
-    The ground is transparent, so its tone is not seen, and edges of letters keep their opacity.
-    """
+    """Return the pixels with all labels and ticks outside of the panels in a light tone."""
+    # The background is transparent, so its tone is not seen, and letters' edges keep their opacity.
     height, words = len(drawn), np.ones(drawn.shape[:2], dtype=bool)
     for axes in figure.axes:
-        for part in (axes, *axes.patches):  # patches are the ends of a bar of colours
+        for part in (axes, *axes.patches):  # the patches are the ends of a colour bar
             (left, bottom), (right, top) = np.rint(part.get_window_extent().get_points()).astype(
                 int
             )
@@ -112,10 +110,7 @@ def svg(figure: Figure, rows: Rows | None = None) -> tuple[Piece, ...]:
 
 
 def _boxes(figure: Figure, rows: Rows | None) -> list[Bbox]:
-    """Lay a figure out for good and return boxes that tile it, in shares of its sides.
-
-    Legends of the figure, above all panels, come first.
-    """
+    """Fix a figure's layout and return boxes that tile it, in fractions, legends first."""
     boxes = _laid_out(figure)
     if rows is None:
         return [Bbox([[0, 0], [1, 1]])]
@@ -141,13 +136,13 @@ def _has_legend(figure: Figure, rows: Rows | None) -> bool:
 
 
 def _laid_out(figure: Figure) -> dict[Axes, Bbox]:
-    """Lay a figure out for good; return the boxes of its panels where they are known by it."""
+    """Fix a figure's layout; return the boxes of its panels if the layout gives them."""
     engine = figure.get_layout_engine()
     if engine is None:
-        # What has been arranged takes no part in another layout.
+        # A figure that has been arranged is not laid out again.
         return arrange(figure) if any(axes.get_in_layout() for axes in figure.axes) else {}
     engine.execute(figure)
-    # None and not "none", whose placeholder makes matplotlib draw whatever it saves twice.
+    # None, not "none", whose placeholder makes matplotlib draw everything twice when it saves.
     figure.set_layout_engine(None)
     return {}
 
@@ -178,11 +173,11 @@ def _cut(pixels: NDArray[np.uint8], box: Bbox) -> NDArray[np.uint8]:
 
 def _png(pixels: NDArray[np.uint8]) -> str:
     buffer = io.BytesIO()
-    without: Any = {"Software": None}  # or the page would change with matplotlib's version
+    without: Any = {"Software": None}  # else the page would depend on matplotlib's version
     matplotlib.image.imsave(buffer, pixels, format="png", metadata=without)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def _width(box: Bbox) -> float:
-    """Return a width in percent, rounded down: pieces of a row must fit into it."""
+    """Return a width in percent, rounded down, so that the pieces of a row fit."""
     return int(1e5 * box.width) / 1e3

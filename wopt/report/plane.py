@@ -13,10 +13,10 @@ from wopt.report.style import BLUE, MUTED, VERMILION, WIDTH, Array, Picture, lim
 __all__ = ["density", "scatter"]
 
 _COUNTED = ("Data", "Target's samples")
-"""How the title of a histogram begins."""
+"""First words of the titles of histograms."""
 
 _BAR = 0.04
-"""Width of the bar of colours beside a map's."""
+"""Width of the colour bar, relative to that of a map."""
 
 
 def density(run: Run) -> Picture | None:
@@ -59,7 +59,7 @@ def density(run: Run) -> Picture | None:
 
 
 def _maps(run: Run, extent: Array) -> list[tuple[str, Array]]:
-    """Return the maps with their titles: of the rows, of the model, of the truth."""
+    """Return the maps with their titles: rows, model, truth."""
     panels = [("Model", _exp(run.arrays["grid_log_density"]))]
     true = run.arrays.get("grid_true_log_density")
     if true is not None:
@@ -76,7 +76,7 @@ def _maps(run: Run, extent: Array) -> list[tuple[str, Array]]:
 
 
 def scatter(run: Run) -> Picture | None:
-    """Draw generated and real rows as points, and below them the marginals."""
+    """Draw generated and real rows as points, with the marginals below."""
     generated, real = run.arrays.get("generated"), run.arrays.get("real")
     if generated is None or generated.shape[1] != 2:
         return None

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from wopt.certify.results import Certificate
+from wopt.interfaces.measurement import document_of
 from wopt.reading import parsed_json, printable, read_text
-from wopt.report.evolution import Snapshot, read_snapshot
+from wopt.report.snapshots import Snapshot, read_snapshot
 from wopt.store.directory import RunDirectory
 from wopt.store.documents import damaged, read_document, read_lines
 from wopt.store.result import Losses, RunResult
@@ -38,7 +38,7 @@ _TOGETHER = (
     ("real_images", "generated_images"),
     ("paths", "backward"),
 )
-"""Figures that are drawn with the same columns."""
+"""Pairs of figures that are drawn with the same columns."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,19 +51,19 @@ class Labels:
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """What a run directory says, checked.
+    """The content of a run directory, checked.
 
     Attributes:
         name: The folder's name.
         config: The resolved configuration.
-        config_text: The same as written.
-        steps: Their records.
+        config_text: The configuration file's text.
+        steps: The records of the steps.
         result: ``result.json``; ``None`` if the run was interrupted.
         certificate: ``certificate.json``, if there is one.
         arrays: ``figures.safetensors``, float64; empty if there is none.
         labels: Names of columns and coordinates.
         losses: The lines of ``losses.jsonl``.
-        snapshots: Of particles, in the order of time.
+        snapshots: Snapshots of particles, in the order of time.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Run:
     config_text: str
     steps: list[StepRecord]
     result: RunResult | None
-    certificate: Certificate | None
+    certificate: Any
     arrays: dict[str, np.ndarray[Any, np.dtype[np.float64]]]
     labels: Labels
     losses: list[Losses] = dataclasses.field(default_factory=list)
@@ -79,13 +79,13 @@ class Run:
 
     @property
     def pulls_back(self) -> bool:
-        """Whether the model stands for the data (and not for the target)."""
+        """Whether the model represents the data (and not the target)."""
         model = self.config.get("model") if self.result is None else self.result.model
         return bool(model != "push_forward")
 
 
 def read_run(path: Path) -> Run:
-    """Read a run directory; what a run may lack is left out.
+    """Read a run directory; files that a run may lack are left out.
 
     Raises:
         ConfigError: There is no run.
@@ -100,9 +100,7 @@ def read_run(path: Path) -> Run:
         printable(read_text(directory.config)),
         directory.read_steps(),
         read_document(directory.result, RunResult),
-        read_document(
-            directory.certificate, Certificate, f"make it again with `wopt certify {path}`"
-        ),
+        _certificate(directory),
         arrays,
         labels,
         read_losses(directory.losses),
@@ -110,16 +108,23 @@ def read_run(path: Path) -> Run:
     )
 
 
+def _certificate(directory: RunDirectory) -> Any:
+    """Return the certificate; ``None`` if there is none, or nothing installed that reads it."""
+    of = document_of("certificate")
+    again = f"make it again with `wopt certify {directory.path}`"
+    return None if of is None else read_document(directory.certificate, of, again)
+
+
 def read_losses(path: Path) -> list[Losses]:
-    """Return the lines of ``losses.jsonl``; nothing if there is no such file.
+    """Return the lines of ``losses.jsonl``; empty if there is no such file.
 
     Raises:
-        DamagedError: It is damaged.
+        DamagedError: The file is damaged.
     """
     curves = read_lines(path, Losses)
     for number, one in enumerate(curves, 1):
         if not one.iterations or len(one.iterations) != len(one.losses):
-            raise damaged(path, f"line {number} has not as many losses as iterations")
+            raise damaged(path, f"line {number} has different numbers of losses and iterations")
     return curves
 
 
@@ -127,7 +132,7 @@ def read_figures(path: Path) -> tuple[dict[str, np.ndarray[Any, np.dtype[np.floa
     """Return the arrays of ``figures.safetensors``, float64, and names of columns.
 
     Raises:
-        DamagedError: It is damaged, or arrays do not fit each other.
+        DamagedError: The file is damaged, or arrays do not fit each other.
     """
     if not path.exists():
         return {}, Labels([], [])
@@ -147,18 +152,14 @@ def read_figures(path: Path) -> tuple[dict[str, np.ndarray[Any, np.dtype[np.floa
 
 
 def _check_shapes(path: Path, tensors: Mapping[str, Tensor], labels: Labels) -> None:
-    """Raise unless what is shown together has the same columns.
-
-    Raises:
-        DamagedError: It has not.
-    """
+    """Raise unless arrays that are shown together have the same columns."""
     for keys in _TOGETHER:
         widths = {tensors[key].shape[-1] for key in keys if key in tensors}
         if len(widths) > 1:
-            raise damaged(path, f"{' and '.join(keys)} have other numbers of columns")
+            raise damaged(path, f"{' and '.join(keys)} have different numbers of columns")
     stages = {len(tensors[key]) for key in ("paths", "backward") if key in tensors}
     if len(stages) > 1:
-        raise damaged(path, "paths and backward have other numbers of steps")
+        raise damaged(path, "paths and backward have different numbers of steps")
     for key, named in (("real", labels.columns), ("paths", labels.coordinates)):
         if named and key in tensors and tensors[key].shape[-1] > len(named):
             raise damaged(path, f"`labels` has too few names for `{key}`")
@@ -166,7 +167,7 @@ def _check_shapes(path: Path, tensors: Mapping[str, Tensor], labels: Labels) -> 
     if extent is not None:
         ends = extent.tolist()
         if len(ends) != 4 or not (ends[0] < ends[1] and ends[2] < ends[3]):
-            raise damaged(path, "`grid_extent` is no window")
+            raise damaged(path, "`grid_extent` is not a window")
         if not bool(extent.isfinite().all()):
             raise damaged(path, "`grid_extent` is not finite")
 
@@ -174,5 +175,5 @@ def _check_shapes(path: Path, tensors: Mapping[str, Tensor], labels: Labels) -> 
 def _labels(document: Any) -> Labels:
     columns, coordinates = (document[k] for k in ("columns", "coordinates"))
     if not isinstance(columns, list) or not isinstance(coordinates, list):
-        raise TypeError("no lists of names")
+        raise TypeError("columns and coordinates are not lists of names")
     return Labels(*([printable(str(name)) for name in names] for names in (columns, coordinates)))

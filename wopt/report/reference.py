@@ -1,4 +1,4 @@
-"""What evolutions are measured against when they are compared: the exact law, or the finest run."""
+"""The reference of a comparison of evolutions: the exact law, or the finest run."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ METRICS = (
     ("w2_at_most", "W2 at most from the exact solution"),
     ("second_moment_error", "second moment against the exact one, relative"),
 )
-"""Distances from an exact law, the one that says most first: the name of the field, and words."""
+"""Distances from an exact law, the strongest first: the name of the field, and words."""
 
 
 def against_reference(runs: Sequence[Run], names: Sequence[str]) -> tuple[str, list[float | None]]:
-    """Return what the distance of each run at its end is, in words, and its values.
+    """Return the reference of the runs' distances at their ends, in words, and the distances.
 
-    From the exact solution, by the first of KL, L1, W2 and the second moment that all runs know
-    which name one. Where none does, and the runs began at the same particles and ended at the same
-    time with snapshots, from the run with the most steps: the root mean square distance of their
-    particles, which is at least W2.
+    The reference is the exact solution, by the first of KL, L1, W2 and the second moment that is
+    known for all runs that have one. Otherwise, if the runs began at the same particles and ended
+    at the same time with snapshots, it is the run with the most steps: the distance is then the
+    root mean square distance of their particles, which is at least W2.
 
     Args:
-        runs: They.
-        names: Theirs.
+        runs: The runs.
+        names: The names of the runs.
 
     Returns:
-        Words, empty where there is no reference, and a value a run.
+        Words, empty without a reference, and one value per run.
     """
     exact = [None if run.result is None else run.result.exact for run in runs]
     known = [one for one in exact if one is not None]

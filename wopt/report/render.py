@@ -1,4 +1,4 @@
-"""The page of a run: one HTML file that needs nothing but itself."""
+"""The page of a run: one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ import numpy as np
 from markupsafe import Markup
 
 from wopt.files import write_text
+from wopt.host import host
 from wopt.report.advice import advice
 from wopt.report.animation import animation
 from wopt.report.cards import cards
-from wopt.report.certificate import bound_rows
 from wopt.report.figures import pictures
 from wopt.report.page import page
-from wopt.report.populations import populations_part
-from wopt.report.read import read_run
-from wopt.report.sampler import sampler_part
+from wopt.report.read import Run, read_run
 from wopt.report.tables import flat, settings, status, subtitle
 from wopt.store.directory import RunDirectory
 
@@ -28,10 +26,16 @@ __all__ = ["render"]
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Hear nothing of what numpy and matplotlib say of columns without spread: 0/0, empty axes."""
+    """Silence warnings of numpy and matplotlib about columns without spread: 0/0, empty axes."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Attempting to set identical")
         yield
+
+
+def _sections(run: Run, *, first: bool) -> list[Markup]:
+    """Return the sections that plugins bring, before or after the core's own."""
+    made = (section(run) for section in host().registry.functions("page", first=first))
+    return [Markup(text) for text in made if text is not None]
 
 
 @_quiet()
@@ -61,10 +65,9 @@ def render(directory: Path) -> Path:
         pictures=pictures(run),
         settings=settings(run),
         versions=flat(versions) if isinstance(versions, dict) else [],
-        bounds=bound_rows(run),
         advice=advice(run),
-        sampler=sampler_part(run),
-        populations=populations_part(run),
+        sections_before=_sections(run, first=True),
+        sections_after=_sections(run, first=False),
         animation=moving,
         animation_css=Markup(moving.css if moving else ""),
     )

@@ -30,7 +30,7 @@ _COLUMNS = 4
 
 
 def images(run: Run) -> Picture | None:
-    """Draw real and generated pictures on two sheets with one grey scale."""
+    """Draw real and generated images on two sheets with one grey scale."""
     real, generated = run.arrays.get("real_images"), run.arrays.get("generated_images")
     sheets = [
         (title, x)
@@ -61,7 +61,7 @@ def images(run: Run) -> Picture | None:
 
 
 def _sheet(x: Array) -> np.ma.MaskedArray[tuple[int, ...], np.dtype[np.float64]]:
-    """Return the pictures on a square sheet, a white line between them."""
+    """Return the images on a square sheet, with a white line between them."""
     n, h, w = x.shape
     side = int(np.ceil(np.sqrt(n)))
     gap = max(1, round(max(h, w) / 12))
@@ -116,8 +116,8 @@ def _grid_of_pairs(
             if a == b:
                 marginals(axes, generated[:, i], None if real is None else real[:, i], ranges[i])
             else:
-                # Below the diagonal what is real, above it what is generated: neither hides the
-                # other, and mirrored panels are to be compared.
+                # Real rows are below the diagonal, generated ones above, so that neither hides the
+                # other and mirrored panels can be compared.
                 x = real if a > b and real is not None else generated
                 colour = BLUE if a > b and real is not None else VERMILION
                 axes.scatter(x[:, j], x[:, i], s=5, c=colour, lw=0, alpha=0.5)
@@ -131,20 +131,20 @@ def _grid_of_pairs(
 
 
 def title(run: Run, with_real: bool) -> str:
-    """Return what a picture of samples shows; a model alone is beside nothing."""
+    """Return the title of a picture of samples."""
     if not with_real:
         return "Generated"
     return "Generated beside real" if run.pulls_back else "Generated beside the target"
 
 
 def beside(run: Run, with_real: bool) -> str:
-    """Return what to look for where there is nothing to compare with."""
+    """Return a caption for samples without anything to compare them with, empty otherwise."""
     what = "real rows" if run.pulls_back else "samples of the minimiser"
     return "" if with_real else f"There are no {what} to compare these with"
 
 
 def legend(figure: Figure, run: Run, with_real: bool) -> None:
-    """Say above a figure which colour is what."""
+    """Add a legend of the colours above a figure."""
     entries = [(VERMILION, "generated")]
     if with_real:
         entries.insert(0, (BLUE, "real" if run.pulls_back else "target"))
@@ -157,7 +157,7 @@ def marginals(axes: Axes, generated: Array, real: Array | None, ends: tuple[floa
     """Draw the histograms of a column, generated over real."""
     for x, colour in ((real, BLUE), (generated, VERMILION)):
         if x is not None:
-            # Edges of the bins and their heights, drawn once filled and once as an outline.
+            # Each histogram is drawn once filled and once as an outline.
             heights, edges = np.histogram(x, 36, ends, density=True)
             heights = np.nan_to_num(heights)  # where no value is within
             axes.stairs(heights, edges, fill=True, color=colour, alpha=0.18, lw=0)
@@ -168,7 +168,7 @@ def marginals(axes: Axes, generated: Array, real: Array | None, ends: tuple[floa
 
 
 def column(run: Run, j: int) -> str:
-    """Return the name of a column of what the model stands for; a start's own say nothing of it."""
+    """Return the name of a column of the model's law; a start's default names are not used."""
     names = run.labels.columns
     told = j < len(names) and (run.pulls_back or names[j] != f"x{j}")
     return names[j] if told else f"coordinate {j + 1}"

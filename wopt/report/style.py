@@ -1,4 +1,4 @@
-"""How pictures look, and how they become part of a page."""
+"""The style of pictures, and their place on a page."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ __all__ = [
 
 Array = NDArray[np.float64]
 
-# Okabe and Ito's palette: told apart by people with any colour vision.
+# Okabe and Ito's palette can be told apart with any colour vision.
 BLUE, VERMILION, GREEN, ORANGE, PURPLE = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#AA4499"
 INK, MUTED, FAINT = "#1f2933", "#5f6b76", "#e3e7eb"
 
 WIDTH = 9.6
 """Width of every figure in inches."""
 
-# A cycle, for angles, whose neighbours also differ in lightness and none of which is pale.
+# A cycle of colours for angles; neighbours also differ in lightness, and none is pale.
 ANGLES = LinearSegmentedColormap.from_list(
     "angles", ["#40207a", "#2166ac", "#1a9e8f", "#e0a526", "#c8452c", "#7d1d63", "#40207a"]
 )
 
 _RC: dict[str, Any] = {
-    "text.parse_math": False,  # names of columns are no formulas
+    "text.parse_math": False,  # names of columns are not formulas
     "axes.axisbelow": True,
     "axes.edgecolor": "#9aa5b1",
     "axes.facecolor": "none",
@@ -63,7 +63,7 @@ _RC: dict[str, Any] = {
     "axes.titlelocation": "left",
     "axes.titlesize": 10.5,
     "axes.titleweight": "bold",
-    "axes.titley": 1.0,  # nothing is above a panel, so nothing has to be looked for there
+    "axes.titley": 1.0,  # fixed, which saves a search for objects above a panel
     "figure.facecolor": "none",
     "font.family": "DejaVu Sans",
     "font.size": 9.5,
@@ -92,10 +92,10 @@ class Picture:
 
     Attributes:
         key: The element's id.
-        title: Above the picture.
-        caption: One sentence that says what to look for.
-        alt: What is to be seen, for people who do not see it.
-        pieces: The picture itself, in parts that a narrow screen sets below each other.
+        title: The heading above the picture.
+        caption: One sentence on what to look for.
+        alt: A description for people who cannot see the picture.
+        pieces: The picture itself, in parts that a narrow screen stacks.
     """
 
     key: str
@@ -113,7 +113,7 @@ def page_style() -> Iterator[None]:
 
 
 def decades(axes: Axes) -> None:
-    """Label a logarithmic axis by powers of ten, plainly: each mathematical text costs time.
+    """Label a logarithmic axis by powers of ten in plain text, which is faster than mathtext.
 
     Where it spans less than a decade the ticks between are labelled too.
     """
@@ -126,7 +126,7 @@ def decades(axes: Axes) -> None:
 
 
 def limits(values: Array, tail: float = 0.002) -> tuple[float, float]:
-    """Return a padded range that holds all finite values but a share ``tail`` at either end."""
+    """Return a padded range that holds all finite values but a fraction ``tail`` at either end."""
     values = values[np.isfinite(values)]
     if values.size == 0:
         return -1.0, 1.0
@@ -136,7 +136,7 @@ def limits(values: Array, tail: float = 0.002) -> tuple[float, float]:
 
 
 def bare(axes: Axes) -> None:
-    """Leave nothing of the axes but what is drawn in them."""
+    """Remove ticks, grid and frame from the axes."""
     axes.set_xticks([])
     axes.set_yticks([])
     axes.grid(False)

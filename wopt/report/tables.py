@@ -44,7 +44,7 @@ def status(run: Run) -> Status:
 
 
 def subtitle(run: Run) -> str:
-    """Return the run in a line: data, objective, scheme, block."""
+    """Return a line on the run: source, objective, target, scheme, block."""
     objective = run.config.get("objective")
     target = objective.get("target") if isinstance(objective, dict) else None
     parts = [
@@ -58,7 +58,7 @@ def subtitle(run: Run) -> str:
 
 
 def settings(run: Run) -> list[Section]:
-    """Return the resolved configuration as tables; versions are shown apart."""
+    """Return the resolved configuration as tables, without versions, which are shown apart."""
     tables = {k: v for k, v in run.config.items() if isinstance(v, dict) and k != "versions"}
     plain = {k: v for k, v in run.config.items() if not isinstance(v, dict)}
     sections = [Section("run", flat(plain))] if plain else []

@@ -1,1 +1,1 @@
-"""Runs: their directory, what they write, how they go on and how they are read back."""
+"""Runs: how they are started, resumed, written and read back."""

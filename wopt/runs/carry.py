@@ -1,4 +1,4 @@
-"""How a run is carried out: by which processes, and where its particles live."""
+"""The processes of a run, and the memory of its particles."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ __all__ = ["carried_out"]
 
 @contextlib.contextmanager
 def carried_out(config: RunConfig, out: Path) -> Iterator[None]:
-    """Join the run's processes and keep what is large in mapped files of its directory, inside.
+    """Join the run's processes, and keep large tensors in mapped files, within the context.
 
     Args:
-        config: Its options, of which ``[run]`` matters here.
+        config: Options of the run; ``[run]`` is used here.
         out: The run directory.
 
     Raises:
-        ConfigError: So many processes cannot share ``run.shards``.
-        TeamError: They do not find each other.
+        ConfigError: The number of processes does not fit ``run.shards``.
+        TeamError: The processes do not find each other.
     """
     run, folder = config.run, RunDirectory(out).particles
-    # The others end while the first still measures.
+    # The other processes end while the first still measures.
     with (
         launched(run.shards, run.timeout, config.device) as of,
         rooms(folder, run.memory, passing=of.first),
@@ -38,6 +38,6 @@ def carried_out(config: RunConfig, out: Path) -> Iterator[None]:
 
 
 def _by_shard(config: RunConfig, of: Team) -> bool:
-    """Whether processes load their own training rows: nothing looks at all before the steps."""
+    """Return whether processes load only their own training rows: no plan needs all of them."""
     planned = config.plan is not None and not config.plan.told
     return config.run.hold == "shard" and of.size > 1 and not planned and not config.smooth_time

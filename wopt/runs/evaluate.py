@@ -1,4 +1,4 @@
-"""The figures of a finished run, on test rows that nothing was fitted or chosen on."""
+"""Scores of a finished run, on test rows that nothing was fitted to or chosen by."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ import torch
 from torch import Tensor
 
 from wopt.capabilities import Capability
-from wopt.certify.challenge import error_of_mean
-from wopt.certify.quantity import Quantity
 from wopt.data.dataset import Dataset
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.objective import Objective
 from wopt.particles import Particles, split_conditions
 from wopt.push import inversion_error, push_all
 from wopt.runs.prepare import Prepared
-from wopt.statistics import mean_and_error, normal_log_prob, some
+from wopt.statistics import error_of_mean, mean_and_error, normal_log_prob, some
+from wopt.store.quantity import Quantity
 from wopt.store.result import RunResult
 from wopt.train.guard import INVERTED, nll
 
@@ -27,16 +26,16 @@ __all__ = ["bits_per_dim", "evaluate", "gaussian_nll"]
 def evaluate(prepared: Prepared, blocks: list[FlowBlock], test: Particles) -> RunResult:
     """Return the likelihood by the audited maps, and the errors of the maps in use.
 
-    Of a start pushed forward the test rows are draws of the start, no data: their likelihood says
-    nothing of the model and is left out.
+    For a start pushed forward the test rows are draws of the start, not data: their likelihood does
+    not measure the model and is left out.
 
     Args:
-        prepared: The run.
-        blocks: Its maps.
+        prepared: The run's data and parts.
+        blocks: The run's maps.
         test: The test rows as particles.
 
     Returns:
-        The figures; status, reason and times are for the caller to fill in.
+        The scores; the caller fills in status, reason and times.
     """
     audited, coarse = push_all(blocks, test, audit=True), push_all(blocks, test)
     objective, dataset = prepared.problem.objective, prepared.dataset
@@ -71,14 +70,14 @@ def evaluate(prepared: Prepared, blocks: list[FlowBlock], test: Particles) -> Ru
 
 
 def bits_per_dim(nll: float | None, dim: int, cell: float | None) -> float | None:
-    """Return (NLL/d - log w)/log 2, of data that noise has spread over cells of width w.
+    """Return (NLL/d - log w)/log 2, the bits per dimension of data in cells of width w.
 
     The mean log-density over a cell, plus log w, is at most the log-probability of its value.
 
     Source: Theis, van den Oord, Bethge, *A note on the evaluation of generative models*, 2016.
 
     Example:
-        >>> bits_per_dim(2 * math.log(256), 2, 1.0)  # every level of a pixel as likely
+        >>> bits_per_dim(2 * math.log(256), 2, 1.0)  # all levels of a pixel equally likely
         8.0
     """
     if nll is None or cell is None:
@@ -89,7 +88,7 @@ def bits_per_dim(nll: float | None, dim: int, cell: float | None) -> float | Non
 def _mean_and_error(
     values: Tensor | None, groups: Tensor | None
 ) -> tuple[float, float] | tuple[None, None]:
-    """Return the mean and its standard error; rows of one group may depend on each other."""
+    """Return the mean and its standard error; rows of one group may be dependent."""
     if values is None:
         return None, None
     mean, error = mean_and_error(values)
@@ -97,17 +96,15 @@ def _mean_and_error(
 
 
 def _log_ratio(dataset: Dataset, objective: Objective, scores: Tensor | None) -> Tensor | None:
-    """Return log p - log q of each test row, if the data's density p is known and q is the model.
-
-    Paired by row, the mean is far less noisy than the difference of NLL and entropy.
-    """
+    """Return log p - log q of each test row, for a known density p of the data and the model q."""
+    # Paired by row, the mean is far less noisy than the difference of NLL and entropy.
     if dataset.log_density is None or scores is None or not objective.gap_is_kl:
         return None
     return scores + dataset.log_density(dataset.test)
 
 
 def _gaussian_nll(dataset: Dataset) -> float | None:
-    """Return the Gaussian's NLL; given the conditions, that of the joint less that of them."""
+    """Return the Gaussian's NLL; given conditions, that of the joint law minus theirs."""
     few = some(dataset.train)
     joint = gaussian_nll(few, dataset.test)
     if not dataset.condition or joint is None:
@@ -118,9 +115,9 @@ def _gaussian_nll(dataset: Dataset) -> float | None:
 
 
 def gaussian_nll(train: Tensor, test: Tensor) -> float | None:
-    """Return the test NLL of a full-covariance Gaussian fitted to ``train``, in nats.
+    """Return the test NLL, in nats, of a Gaussian fitted to ``train``; both ``(n, d)``.
 
-    ``None`` if the covariance is singular.
+    The result is ``None`` if the covariance is singular.
 
     Example:
         >>> x = torch.randn(20000, 1, generator=torch.Generator().manual_seed(0)).double()

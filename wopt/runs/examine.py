@@ -1,4 +1,4 @@
-"""What is damaged in a run directory, and what can be rescued from it."""
+"""Finding damage in a run directory, and rescuing its model."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from wopt.certify.results import Certificate
 from wopt.config.model import RunConfig, validate
 from wopt.errors import ConfigError, WoptError
 from wopt.flow import Chain, Flow, TargetBase
 from wopt.flow.own import in_own_units
 from wopt.interfaces.conditional import conditional
+from wopt.interfaces.measurement import document_of
 from wopt.reading import opened, printable
-from wopt.report.evolution import read_snapshot
 from wopt.report.read import read_figures, read_losses
+from wopt.report.snapshots import read_snapshot
 from wopt.runs.fingerprint import Fingerprint, check_data
 from wopt.seeds import derive
 from wopt.store.checkpoint import kept_steps, known_steps, load_block, load_state, load_transform
@@ -26,20 +26,20 @@ from wopt.store.result import RunResult
 __all__ = ["Examined", "examine", "rescued"]
 
 _MADE_AGAIN = ("result", "certificate", "figures", "samples", "report", "losses", "log")
-"""Files without which a run goes on."""
+"""Files without which a run can be resumed."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Examined:
-    """What :func:`examine` found.
+    """The result of :func:`examine`.
 
     Attributes:
-        damaged: What is wrong, by file.
-        steps: How many are finished, as far as that is known.
-        whole: How many of the first steps have maps that can be read.
-        sampled: Whether `wopt sample` and `wopt score` can read it.
-        resumed: Whether `wopt resume` can.
-        advice: What to do, a line each.
+        damaged: Description of the damage, by file.
+        steps: Number of finished steps, if known.
+        whole: Number of the first steps whose maps can be read.
+        sampled: Whether `wopt sample` and `wopt score` can read the run.
+        resumed: Whether `wopt resume` can continue the run.
+        advice: Advice, one line each.
     """
 
     damaged: dict[Path, str]
@@ -51,20 +51,20 @@ class Examined:
 
 
 def examine(path: Path, *, data: bool = True) -> Examined:
-    """Read every file of a run directory and say what is damaged and what can be rescued.
+    """Read every file of a run directory, and return what is damaged and can be rescued.
 
     Nothing is written.
 
     Args:
         path: The run directory.
-        data: Whether the run's data are read too, as `wopt resume` would.
+        data: Whether the run's data are read too, as by `wopt resume`.
 
     Raises:
-        ConfigError: There is no run directory.
+        ConfigError: The directory does not exist.
     """
     run = RunDirectory(path)
     if not path.is_dir():
-        raise ConfigError(f"{path}: is no run directory")
+        raise ConfigError(f"{path}: is not a run directory")
     found = _Findings()
     found.read(run.blocks, lambda: run.check_links())
     table = found.read(run.config, lambda: run.read_config())
@@ -90,13 +90,13 @@ def examine(path: Path, *, data: bool = True) -> Examined:
 
 
 class _Findings:
-    """What went wrong, by file; the first thing alone."""
+    """The first damage that was found in each file."""
 
     def __init__(self) -> None:
         self.damaged: dict[Path, str] = {}
 
     def read(self, path: Path, work: Callable[[], Any]) -> Any:
-        """Return what a reader returns, or ``None`` where it finds damage."""
+        """Return the reader's result, or ``None`` where it finds damage."""
         try:
             return work()
         except WoptError as error:
@@ -107,7 +107,7 @@ class _Findings:
         return None
 
     def keeps(self, *paths: Path) -> bool:
-        """Whether one of these is damaged."""
+        """Return whether one of the files is damaged."""
         return any(path in self.damaged for path in paths)
 
 
@@ -123,7 +123,7 @@ def _whole(
     steps: int | None,
     found: _Findings,
 ) -> int:
-    """Return how many of the first maps can be read."""
+    """Return the number of the first maps that can be read."""
     step = first = 1 if steps is None else kept_steps(config, steps).start
     while steps is None or step <= steps:
         at = run.block(step)
@@ -139,7 +139,9 @@ def _documents(run: RunDirectory, steps: int | None, found: _Findings) -> None:
     found.read(run.steps, lambda: run.read_steps(steps))
     found.read(run.losses, lambda: read_losses(run.losses))
     found.read(run.result, lambda: read_document(run.result, RunResult))
-    found.read(run.certificate, lambda: read_document(run.certificate, Certificate))
+    certificate = document_of("certificate")
+    if certificate is not None:
+        found.read(run.certificate, lambda: read_document(run.certificate, certificate))
     found.read(run.figures, lambda: read_figures(run.figures))
     found.read(run.data, lambda: read_document(run.data, Fingerprint))
     for path in run.snapshots():
@@ -161,28 +163,28 @@ def _data(run: RunDirectory, config: RunConfig) -> None:
 def _advice(
     run: RunDirectory, found: _Findings, steps: int | None, whole: int, sampled: bool
 ) -> Iterator[str]:
-    """Yield what to do."""
+    """Yield lines of advice."""
     again = [name for name in _MADE_AGAIN if getattr(run, name) in found.damaged]
     if again:
         names = " ".join(getattr(run, name).name for name in again)
-        yield f"delete {names}, then `wopt resume {run.path}` makes anew what it can"
+        yield f"delete {names}, then `wopt resume {run.path}` makes again what it can"
     if found.keeps(*run.snapshots()):
         yield "delete the damaged snapshots: the run goes on without them"
     if found.keeps(run.config):
-        yield "config.toml has to be restored from a copy, or written by hand: all else needs it"
+        yield "config.toml must be restored from a copy, or written by hand: all else needs it"
     if found.keeps(run.transform):
-        yield "transform.safetensors has to be restored: without it the maps have no units"
+        yield "transform.safetensors must be restored: without it the maps have no units"
     if not sampled and whole and not found.keeps(run.config, run.transform):
         yield (
             f"the model after {whole} step(s) can be saved: `wopt doctor {run.path} --rescue "
             "model.wopt`, which wopt.load reads"
         )
     if steps is not None and found.keeps(run.steps) and sampled:
-        yield "steps.jsonl has to be restored to go on; samples and scores do not need it"
+        yield "steps.jsonl must be restored to resume; samples and scores do not need it"
     if found.keeps(run.data):
         yield (
-            "bring the data back; or go on with what there is now, by --allow-changed-data where "
-            f"they are others, and without {run.data.name} (delete it) where that is damaged"
+            "restore the data; or continue with the present data, by --allow-changed-data if they "
+            f"have changed, and without {run.data.name} (delete it) if it is damaged"
         )
 
 
@@ -190,7 +192,7 @@ def rescued(path: Path) -> Flow:
     """Return the model of all steps whose maps can be read.
 
     Raises:
-        ConfigError: It has none, or its model is a start pushed forward.
+        ConfigError: No map can be read, or the model is a start pushed forward.
         DamagedError: Configuration or preprocessing cannot be read.
     """
     run = RunDirectory(path)
@@ -198,7 +200,7 @@ def rescued(path: Path) -> Flow:
     transform, names, conditions = load_transform(run)
     whole = examine(path, data=False).whole
     if not whole or config.model == "push_forward":
-        raise ConfigError(f"{path}: there is no model of data that could be rescued")
+        raise ConfigError(f"{path}: there is no model of data that can be rescued")
     shape = len(transform.shift), transform.condition
     blocks = [load_block(run, config, step, *shape) for step in kept_steps(config, whole)]
     objective = config.objective

@@ -1,4 +1,4 @@
-"""Making a run: begin or go on, save every step, end with results whatever happens."""
+"""Making a run: begin or resume it, save every step, and write results at the end."""
 
 from __future__ import annotations
 
@@ -12,36 +12,31 @@ from typing import Any
 
 import numpy as np
 
-from wopt.capabilities import Capability
-from wopt.certify.remember import remembering
-from wopt.certify.sampler import BLIND, SamplerReport, measure_flow
 from wopt.config.model import RunConfig, to_table, validate
 from wopt.data.dataset import Dataset
 from wopt.errors import ConfigError, UserError, WoptError
-from wopt.files import replacing, write_json
-from wopt.flow import Flow
-from wopt.flow.own import free, in_own_units
+from wopt.files import replacing
+from wopt.flow.own import in_own_units
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import SILENT, Listener, Listeners
+from wopt.interfaces.measurement import FinishedRun, Watch
+from wopt.interfaces.objective import is_truth
 from wopt.parallel import alone, team
 from wopt.parallel.interrupt import noting
 from wopt.parallel.launch import by_first, of_first
 from wopt.report import collect, render
 from wopt.runs.carry import carried_out
-from wopt.runs.certify import Carried, certify, kept_effort
 from wopt.runs.evaluate import evaluate
-from wopt.runs.evolution import Evolution, check_exact
 from wopt.runs.fingerprint import check_data, remember_data
 from wopt.runs.hold import hold
 from wopt.runs.log import RunLog
 from wopt.runs.loop import Ended, make_steps
 from wopt.runs.losses import LossLog
-from wopt.runs.populations import judged
+from wopt.runs.measured import Measured, automatic
 from wopt.runs.precise import audited
 from wopt.runs.prepare import Prepared, conditions_of, particles_of, prepare
-from wopt.runs.sampler import with_sampler
+from wopt.runs.threads import training_threads, with_threads
 from wopt.runs.told import permitted, with_tracker
-from wopt.runs.two_sample import is_truth
 from wopt.runs.versions import versions
 from wopt.seeds import derive, generator
 from wopt.store.checkpoint import (
@@ -55,14 +50,15 @@ from wopt.store.checkpoint import (
 from wopt.store.directory import RunDirectory, write_tensors
 from wopt.store.result import RunResult
 from wopt.train.problem import State
+from wopt.train.remember import remembering
 
 __all__ = ["begin", "resume", "run", "versions"]
 
 _REPORT, _PANELS = 0.9, 0.12
-"""Processor seconds of a report, and of a step's panels in it."""
+"""CPU seconds of a report, and of a step's panels in it."""
 
 SAMPLES = 2000
-"""Rows of ``samples.npy``."""
+"""Number of rows of ``samples.npy``."""
 
 _GO_ON = "go on with `wopt resume {}`"
 
@@ -83,21 +79,23 @@ def _alone(config: RunConfig) -> Prepared:
 def begin(
     prepared: Prepared, out: Path, listener: Listener = SILENT, *, report: bool = True
 ) -> RunResult:
-    """Make a run in a new directory and return what ``result.json`` holds.
+    """Make a run in a new directory and return its result, as in ``result.json``.
 
     Args:
         prepared: The run, ready to begin.
         out: The run directory, which must not hold a run yet.
-        listener: Told of progress.
-        report: Write the page, which `wopt report` can do later.
+        listener: Receives messages on progress.
+        report: Whether to write the page, which `wopt report` can do later.
 
     Raises:
         UserError: The configuration, data or parts cannot be used; nothing is written then.
     """
     began = time.perf_counter(), time.process_time()
+    prepared = with_threads(prepared)
     config = prepared.config
     model = "push_forward" if prepared.pushes else "pull_back"
-    check_exact(prepared)
+    for measurement in automatic(config):
+        measurement.check(prepared)
     table = to_table(config) | {"model": model, "versions": versions()}
     _check_readable(table, out)
     directory = RunDirectory(out)
@@ -110,7 +108,7 @@ def begin(
 
 
 def _first(directory: RunDirectory, prepared: Prepared) -> State:
-    """Write what a run begins with, and return its state before the first step."""
+    """Write the files of a run's beginning, and return the state before the first step."""
     dataset = _dataset(prepared)
 
     def write() -> None:
@@ -125,21 +123,21 @@ def _first(directory: RunDirectory, prepared: Prepared) -> State:
 
 
 def resume(out: Path, listener: Listener = SILENT, *, report: bool = True) -> RunResult:
-    """Go on from the last finished step, to the same bits (CPU) as an unbroken run.
+    """Continue from the last finished step, with the same bits (CPU) as an unbroken run.
 
-    A run that has ended is only given its results and report anew.
+    For a finished run, only results and report are written again.
 
     Raises:
-        BusyError: Another process makes it.
+        BusyError: Another process is making the run.
         DamagedError: The directory is damaged.
-        UserError: There is no run, its data are gone, or they are others.
+        UserError: The run does not exist, or its data are missing or changed.
     """
     began = time.perf_counter(), time.process_time()
     directory = RunDirectory(out)
     config = validate(directory.read_config(), str(directory.config))
     with carried_out(config, out), _claimed(directory):
         prepared = _alone(config)
-        # The first process has all rows, whatever others hold.
+        # The first process has all rows, whatever the others hold.
         loaded = prepared.loaded or _dataset(prepared)
         changed = of_first(lambda: check_data(directory, config.source, loaded))
         prepared = hold(prepared)
@@ -148,14 +146,14 @@ def resume(out: Path, listener: Listener = SILENT, *, report: bool = True) -> Ru
         if team().agreed(directory.begun):
             state = load_state(directory, config, dataset.dim, dataset.condition, start)
             by_first(lambda: settle(directory, config))
-        else:  # it was killed before its first state was written
+        else:  # the run was killed before its first state was written
             state = _first(directory, prepared)
         return _completed(directory, config, prepared, state, listener, began, report, changed)
 
 
 @contextlib.contextmanager
 def _claimed(directory: RunDirectory, *, new: bool = False) -> Iterator[None]:
-    """Keep processes that are not of this run from writing here."""
+    """Keep processes of other runs from writing here."""
     with contextlib.ExitStack() as held:
 
         def claim() -> None:
@@ -192,11 +190,7 @@ def _completed(
 
 
 def _check_readable(table: dict[str, Any], out: Path) -> None:
-    """Raise for a configuration that no file can hold: nobody could read such a run back.
-
-    Raises:
-        ConfigError: A part is a Python object without a name.
-    """
+    """Raise if the configuration cannot be written to a file, so that no run could be read back."""
     try:
         validate(table)
     except UserError as error:
@@ -207,13 +201,13 @@ def _check_readable(table: dict[str, Any], out: Path) -> None:
 
 
 def _dataset(prepared: Prepared) -> Dataset:
-    """Return the data, which every run that has a directory was made from."""
+    """Return the data, which every run with a directory has."""
     assert prepared.dataset is not None
     return prepared.dataset
 
 
 class _Execution:
-    """One stretch of work on a run, from a state to its end."""
+    """Work on a run from a state to its end."""
 
     def __init__(
         self,
@@ -236,7 +230,7 @@ class _Execution:
         self.listener = with_tracker(told, config.tracker)
 
     def changed(self, note: str) -> None:
-        """Say that the data have changed: now, in the log, and in the certificate."""
+        """Report changed data: now, in the log, and in the certificate."""
         self.notes = (note,)
         self.listener.warn(note)
 
@@ -244,34 +238,44 @@ class _Execution:
         """Make the remaining steps and write the results."""
         earlier = sum(r.seconds for r in state.records), sum(r.cpu_seconds for r in state.records)
         self.log.write(f"begins at step {state.step + 1} with {', '.join(_flat(versions()))}")
-        evolution = Evolution(self.directory, self.prepared)
-        evolution.see(state)
+        looking = (m.watch(self.directory, self.prepared) for m in automatic(self.config))
+        watches = [watch for watch in looking if watch is not None]
+        for watch in watches:
+            watch.see(state)
         with noting():
             ended = make_steps(
                 self.prepared,
                 state,
                 self.listener,
                 go_on=_GO_ON.format(self.directory.path),
-                save=lambda state: self._save(evolution, state),
+                save=lambda state: self._save(watches, state),
             )
-        with alone():
-            return self._measured(ended, earlier, _compared(evolution, ended.state))
+        with alone(), training_threads(self.config):
+            seen: dict[str, Any] = {}
+            for watch in watches:
+                seen |= watch.end(ended.state)
+            return self._measured(ended, earlier, seen)
 
     def _measured(
-        self, ended: Ended, earlier: tuple[float, float], compared: dict[str, Any]
+        self, ended: Ended, earlier: tuple[float, float], seen: dict[str, Any]
     ) -> RunResult:
-        """Measure and write the results: on this process alone, the others have ended."""
+        """Measure and write the results, on this process alone, since the others have ended."""
         self.listener.phase("measuring on test data, drawing samples")
         trained = time.process_time()
         prepared, state = audited(self.prepared, ended.state)
         blocks = self._blocks()
         if prepared is not self.prepared:
             blocks = [block.double() for block in blocks]
-        # Test rows go through the audited maps once, for the figures and for the certificate.
+        # Test rows go through the audited maps once, for the scores and for the certificate.
         known = remembering(blocks, parts=False)
+        run = FinishedRun(
+            prepared, state, self.listener, self.directory, known, lower=ended.lower,
+            notes=self.notes,
+        )  # fmt: skip
+        measured = Measured(self.config, run, self.log.write)
         result = dataclasses.replace(
-            self._finish(prepared, blocks, known),
-            **compared,
+            self._finish(prepared, blocks, known, measured),
+            **seen,
             status=ended.status,
             reason=ended.reason,
             seconds=earlier[0] + time.perf_counter() - self.began[0],
@@ -279,23 +283,27 @@ class _Execution:
         )
         self.directory.write_result(result.to_dict())
         report = _REPORT + _PANELS * min(len(blocks), 8) if self.report else 0.0
-        carried = Carried(known, time.process_time() - trained + report)
-        self._certify(dataclasses.replace(ended, state=state), prepared, carried)
+        measured.certify(ended.status, time.process_time() - trained + report)
         if self.report:
             render(self.directory.path)
         self.listener.end(result, self.directory.path)
         return result
 
-    def _save(self, evolution: Evolution, state: State) -> None:
+    def _save(self, watches: list[Watch], state: State) -> None:
         self.losses.keep(state.step)
         save_share(self.directory, state)
         save_state(self.directory, state, self.config)
-        evolution.see(state)
+        for watch in watches:
+            watch.see(state)
 
     def _finish(
-        self, prepared: Prepared, blocks: list[FlowBlock], known: list[FlowBlock]
+        self,
+        prepared: Prepared,
+        blocks: list[FlowBlock],
+        known: list[FlowBlock],
+        measured: Measured,
     ) -> RunResult:
-        """Measure on test data, draw samples and save what the pictures need."""
+        """Measure on test data, draw samples and save the data of the pictures."""
         dataset = _dataset(prepared)
         test = particles_of(dataset, dataset.test, prepared.config, known=False)
         result = evaluate(prepared, known, test)
@@ -303,7 +311,7 @@ class _Execution:
         flow = in_own_units(self.prepared.flow(blocks), target)
         try:
             samples = flow.sample(SAMPLES, generator=generator(self.config.seed, "samples"))
-        except WoptError as error:  # a model without samples is told of, not a failed run
+        except WoptError as error:  # a model without samples does not make the run fail
             self.log.write(f"no samples: {error}")
         else:
             with replacing(self.directory.samples) as temporary:
@@ -313,73 +321,12 @@ class _Execution:
         figures = collect(flow, dataset, seed, target, truth=truth)
         write_tensors(self.directory.figures, figures, {})
         return dataclasses.replace(
-            result,
-            versions=versions(),
-            sampler=self._sampler(flow),
-            populations=judged(self.config, flow, self.listener),
+            result, versions=versions(), **measured.automatic(self.prepared, flow)
         )
-
-    def _sampler(self, flow: Flow) -> SamplerReport | None:
-        """Measure a model that is to sample its target: both sides of log Z, the weights."""
-        target = self.prepared.problem.objective.target
-        if not self.prepared.pushes or target is None:
-            return None
-        if Capability.POTENTIAL not in target.provides or not is_truth(
-            self.prepared.problem.objective
-        ):
-            return None
-        try:
-            asked = self.config.certify
-            diagnostics = measure_flow(
-                free(flow),
-                target,
-                asked.draws,
-                derive(self.config.seed, "sampler"),
-                steps=asked.rejection,
-                rate=asked.rejection_rate,
-            )
-        except WoptError as error:
-            self.log.write(f"no diagnostics of the sampler: {error}")
-            return None
-        self.listener.phase(diagnostics.text())
-        if not diagnostics.reliable:
-            self.listener.warn(BLIND)
-        return diagnostics
 
     def _blocks(self) -> list[FlowBlock]:
         data = _dataset(self.prepared)
         return load_blocks(self.directory, self.config, data.dim, data.condition)
-
-    def _certify(self, ended: Ended, prepared: Prepared, carried: Carried) -> None:
-        """Write the certificate; where that is not possible, say so: the run stands."""
-        if not ended.state.records or not self.config.certify.enabled:
-            return
-        again = f"`wopt certify {self.directory.path}` does it later"
-        if ended.status == "stopped":  # who interrupts does not want to wait
-            self.listener.warn(f"not certified; {again}")
-            return
-        step = ended.state.records[-1].step
-        recorded = kept_effort(self.directory, self.config.certify, step)
-        try:
-            certificate = certify(
-                prepared, ended.state, self.listener,
-                lower=ended.lower, recorded=recorded, carried=carried,
-            )  # fmt: skip
-            certificate = with_sampler(certificate, self.directory)
-            certificate = dataclasses.replace(certificate, notes=(*certificate.notes, *self.notes))
-        except WoptError as error:
-            self.listener.warn(f"no certificate: {error}")
-        except KeyboardInterrupt:
-            self.listener.warn(f"certifying was interrupted; {again}")
-        else:
-            write_json(self.directory.certificate, certificate.to_dict())
-            self.listener.certificate(certificate)
-
-
-def _compared(evolution: Evolution, state: State) -> dict[str, Any]:
-    """Return what a result says of the exact solution."""
-    by_time = evolution.end(state)
-    return {"exact": by_time[-1] if by_time else None, "exact_by_time": by_time}
 
 
 def _flat(table: dict[str, str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The data that a run was made from, told from others by what was read."""
+"""Fingerprints of a run's data."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from wopt.typed import Number, Typed
 __all__ = ["Fingerprint", "check_data", "remember_data"]
 
 _MOST = 256
-"""Columns that have a hash of their own; of more, all together have one."""
+"""Most columns that have a hash each; more columns have one hash together."""
 
 _VALUES = 2**18
-"""Values that are hashed at a time, which fit the cache."""
+"""Number of values that are hashed at a time, which fit the cache."""
 
 _GOLDEN, _ROUNDED = 0.6180339887498949, 1e-9
 
 
 @dataclasses.dataclass(frozen=True)
 class Fingerprint(Typed):
-    """What was read: ``data.json`` of a run directory.
+    """The fingerprint of a run's data, ``data.json`` of its directory.
 
     Attributes:
-        rows: Of the training, validation and test rows, and of later populations.
-        columns: Names.
-        sha256: Of each column's values, split by split, or of all where there are more than 256:
-            the first 128 bits of the hash, in hexadecimal digits.
-        sums: Of each column (or of all), its values by weights in no pattern, over their root
-            sum of squares: what rounding leaves as it is, and another order does not.
+        rows: Numbers of training, validation and test rows, and of rows of later populations.
+        columns: Names of the columns.
+        sha256: Hash of each column's values, split by split, or of all where there are more than
+            256: its first 128 bits, in hexadecimal digits.
+        sums: For each column (or all), its values' sum with irregular weights, divided by the root
+            of their sum of squares: rounding leaves it nearly unchanged, another order does not.
 
     Example:
         >>> from wopt.data.dataset import Dataset
@@ -60,11 +60,11 @@ class Fingerprint(Typed):
 
     @classmethod
     def of(cls, data: Dataset, source: Source | None = None) -> Fingerprint:
-        """Return the fingerprint of a dataset, as it was split, and of what else is trained on.
+        """Return the fingerprint of a split dataset, and of its source's later populations.
 
         Args:
-            data: What the source loaded.
-            source: Which may know populations of later times.
+            data: The data that the source loaded.
+            source: The source, which may have populations of later times.
         """
         known = None if source is None else source.snapshots()
         later = () if known is None else known.rows[1:]
@@ -73,12 +73,12 @@ class Fingerprint(Typed):
         return cls(rows, tuple(data.names), *_marks(parts, data.dim))
 
     def differs(self, other: Fingerprint, *, made: bool = False) -> str:
-        """Return in words in what other data differ from these; nothing if they are the same.
+        """Return a description of the difference of other data, empty if there is none.
 
         Args:
-            other: Those of the others.
-            made: Whether the values are computed and not read, so that another processor may
-                round them otherwise.
+            other: Fingerprint of the other data.
+            made: Whether the values are computed and not read, so that another processor may round
+                them differently.
         """
         if self.columns != other.columns:
             return f"columns {_listed(other.columns)} in place of {_listed(self.columns)}"
@@ -104,19 +104,19 @@ def remember_data(run: RunDirectory, source: Source, data: Dataset) -> None:
 
 
 def check_data(run: RunDirectory, source: Source, data: Dataset) -> str | None:
-    """Raise if data are not those that a run was made from.
+    """Raise unless data are those of the run.
 
     Args:
-        run: The run directory; from before there were fingerprints it has none, and all will do.
-        source: Of the run.
-        data: What it gives now, before rows to judge by are chosen.
+        run: The run directory; if it has no fingerprint (older versions), all data are accepted.
+        source: The run's source.
+        data: The data that the source gives now, before rows to judge by are chosen.
 
     Returns:
-        What differs where that is allowed (:func:`wopt.allow_changed_data`), a note; ``None`` if
-        nothing does.
+        A note on the difference where that is allowed (:func:`wopt.allow_changed_data`); ``None``
+        if there is none.
 
     Raises:
-        DataError: They are others.
+        DataError: The data differ.
         DamagedError: The fingerprint is damaged.
     """
     known = read_document(run.data, Fingerprint, _REMEDY)
@@ -129,21 +129,21 @@ def check_data(run: RunDirectory, source: Source, data: Dataset) -> str | None:
     what = printable(differs, one_line=True)
     if changed_data_allowed():
         return (
-            f"the data have changed since the run began ({what}): held-out and test rows may be "
-            "such that it was trained on, and figures on them are then too good"
+            f"the data have changed since the run began ({what}): held-out and test rows may have "
+            "been trained on, and scores on them are then too good"
         )
     raise DataError(
-        f"{run.path}: its source gives other data than the run was made from: {what}. Bring the "
-        "data back; or start afresh with `wopt run` and another --out; or go on with these all the "
-        "same by --allow-changed-data (in Python: with wopt.allow_changed_data():)"
+        f"{run.path}: its source gives other data than the run was made from: {what}. Restore the "
+        "data; or start again with `wopt run` and another --out; or continue with the present data "
+        "by --allow-changed-data (in Python: with wopt.allow_changed_data():)"
     )
 
 
-_REMEDY = "restore it; without it (delete it) the data are taken on trust"
+_REMEDY = "restore it; without it (delete it) the data are not checked"
 
 
 def _marks(parts: list[Tensor], dim: int) -> tuple[tuple[str, ...], tuple[float, ...]]:
-    """Return hashes and sums of each column, or of all values."""
+    """Return hashes and sums of each column, or of all values together."""
     apart = dim <= _MOST
     hashes = [hashlib.sha256() for _ in range(dim if apart else 1)]
     sums, squares = torch.zeros(2, dim, dtype=torch.float64)

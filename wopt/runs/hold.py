@@ -1,4 +1,4 @@
-"""Runs whose processes hold their own shards of the training particles, and what cannot do so."""
+"""Runs whose processes hold their own shards of the training particles."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["hold"]
 
 
 def hold(prepared: Prepared) -> Prepared:
-    """Return a run of which this process holds what ``run.hold`` says; others are let go.
+    """Return the run with only the training particles that ``run.hold`` assigns to this process.
 
-    The first process keeps the source's rows, on which it measures; the others keep a few.
+    The first process keeps the source's rows, for measuring; the others keep a few.
 
     Raises:
-        CapabilityError: A component needs all particles; says which.
+        CapabilityError: A component, which the message names, needs all particles.
     """
     config = prepared.config
     if config.run.hold == "all":
@@ -45,7 +45,7 @@ def hold(prepared: Prepared) -> Prepared:
 
 
 def _needs_all(config: RunConfig, n: int) -> list[tuple[str, str]]:
-    """Return what needs all particles, and why."""
+    """Return the options that need all particles, and why."""
     found = []
     if not config.scheme.by_row:
         found.append((f"scheme {name_of(config.scheme)}", "looks at all training particles"))

@@ -24,9 +24,9 @@ class LoadedRun:
     """A run read from its directory.
 
     Attributes:
-        config: Its configuration.
+        config: The run's configuration.
         flow: The model.
-        names: The columns' names.
+        names: Names of the columns.
     """
 
     config: RunConfig
@@ -37,11 +37,11 @@ class LoadedRun:
 def load(path: Path | str) -> Flow:
     """Read a model: a run directory, or a file that :meth:`Flow.save` wrote.
 
-    Nothing that is read can run code.
+    Reading a model never runs code from it.
 
     Raises:
-        ConfigError: There is no such run or file.
-        RunError: It is damaged.
+        ConfigError: The run or file does not exist.
+        RunError: The run or file is damaged.
 
     Example:
         >>> import pathlib, tempfile, torch, wopt
@@ -59,11 +59,11 @@ def load(path: Path | str) -> Flow:
 
 
 def load_run(path: Path | str) -> LoadedRun:
-    """Read a run; data are read again only where the start's law is needed, and then when used.
+    """Read a run; its data are read only where the start's law needs them, on first use.
 
     Raises:
-        ConfigError: There is no run.
-        RunError: It is damaged.
+        ConfigError: The run does not exist.
+        RunError: The run is damaged.
     """
     run = RunDirectory(Path(path))
     config = validate(run.read_config(), str(run.config))

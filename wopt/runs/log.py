@@ -1,4 +1,4 @@
-"""The log of a run: a line for everything that happens."""
+"""The log of a run."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ __all__ = ["RunLog"]
 
 
 class RunLog(Listener):
-    """Writes ``log.txt``.
+    """A listener that writes ``log.txt``.
 
     Args:
-        path: The file, which is added to.
+        path: The file, to which lines are appended.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def step(self, record: StepRecord) -> None:
-        """Write the step with what was retried."""
+        """Write the step with its retries."""
         self.write(
             f"step {record.step}: h {record.step_size:g}, energy {record.energy:.6g}, "
             f"retries {record.retries}" + "".join(f"; {a}" for a in record.attempts)
         )
 
     def phase(self, what: str) -> None:
-        """Write what begins."""
+        """Write the phase that begins."""
         self.write(what)
 
     def warn(self, text: str) -> None:
@@ -40,14 +40,14 @@ class RunLog(Listener):
         self.write(text)
 
     def end(self, result: RunResult, path: Path | None = None) -> None:
-        """Write how it ended."""
+        """Write how the run ended."""
         self.write(f"{result.status}: {result.reason}")
 
     def write(self, text: str) -> None:
         """Write a line with the time; line breaks and control characters are escaped.
 
         Raises:
-            RunError: It cannot be written, or the file is a link.
+            RunError: The file cannot be written, or is a link.
         """
         stamp = time.strftime("%Y-%m-%d %H:%M:%S")
         try:

@@ -1,26 +1,26 @@
-"""The loop of a run: steps, what a challenge says after each, and claims that an energy refutes."""
+"""The loop of a run: steps, challenges after them, and claims that an energy refutes."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 from collections.abc import Callable, Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
-from wopt.certify.claims import FalseClaim, false_claims
-from wopt.certify.lower import LowerSide
-from wopt.component import name_of
+from wopt.component import build, name_of
 from wopt.config.model import described
 from wopt.data.sizes import far_from_unit
 from wopt.errors import CapabilityError, Converged, DivergenceError
 from wopt.interfaces.listener import Beginning, Listener
+from wopt.interfaces.measurement import Budget, FinishedRun
 from wopt.parallel.launch import told_by_first
 from wopt.precision import training_in
-from wopt.runs.challenge import Challenge, can_be_challenged
 from wopt.runs.prepare import Prepared
+from wopt.runs.threads import training_threads
 from wopt.statistics import mean_and_error
+from wopt.train.claims import FalseClaim, false_claims
 from wopt.train.compiled import compiling
 from wopt.train.iterate import iterate
 from wopt.train.problem import State
@@ -29,7 +29,7 @@ from wopt.train.record import StepRecord
 __all__ = ["Ended", "make_steps"]
 
 _SHARE, _LEAST = 0.5, 1.5
-"""CPU seconds of a challenge between steps, as a share of the step's, and at the least."""
+"""CPU seconds of a challenge between steps: as a fraction of the step's, and at least."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,31 +37,31 @@ class _Stepped:
     """A step, saved or not.
 
     Attributes:
-        state: After it.
-        record: Its record.
-        lower: What a challenge found after it, where ``stop.challenge`` asks for one.
+        state: State after the step.
+        record: Record of the step.
+        lower: Result of a challenge after the step, where ``stop.challenge`` asks for one.
     """
 
     state: State
     record: StepRecord
-    lower: LowerSide | None = None
+    lower: Any = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Ended:
-    """Where the steps ended, and why.
+    """The end of the steps, and its reason.
 
     Attributes:
-        state: After the last one.
-        status: ``"done"``; ``"stopped"`` on Ctrl-C; ``"failed"`` when a step was rejected for good.
-        reason: Why, in words.
-        lower: What the last challenge found, if ``stop.challenge`` asks for them.
+        state: State after the last step.
+        status: ``"done"``; ``"stopped"`` on Ctrl-C; ``"failed"`` when a step was finally rejected.
+        reason: The reason, in words.
+        lower: Result of the last challenge, if ``stop.challenge`` asks for them.
     """
 
     state: State
     status: Literal["done", "stopped", "failed"]
     reason: str
-    lower: LowerSide | None
+    lower: Any
 
 
 def make_steps(
@@ -72,27 +72,30 @@ def make_steps(
     go_on: str,
     save: Callable[[State], None] | None = None,
 ) -> Ended:
-    """Make steps until they end, whatever ends them: a rule, a rejection, Ctrl-C.
+    """Make steps until a rule, a final rejection or Ctrl-C ends them.
 
     Args:
-        prepared: The run.
-        state: Where it stands.
-        listener: Told of the work.
-        go_on: How to go on after Ctrl-C, in words.
-        save: Called with the state after every step, before others are told.
+        prepared: The run's data and parts.
+        state: The state to begin from.
+        listener: Receives messages on progress.
+        go_on: Advice on how to continue after Ctrl-C.
+        save: Called with the state after every step, before the listener.
     """
     listener.begin(_beginning(prepared, state))
     if prepared.config.plan is not None and not state.records:
         listener.phase(prepared.config.plan.told)
+    if prepared.threads and not state.records:
+        listener.phase(prepared.threads)
     far = None if prepared.dataset is None else far_from_unit(prepared.dataset)
     if far is not None and not state.records and prepared.config.source.role == "data":
         listener.warn(far)
     status: Literal["done", "stopped", "failed"] = "done"
     reason = state.records[-1].stop if state.records else None
-    lower: LowerSide | None = None
+    lower: Any = None
     try:
         told = prepared.config.run
-        with training_in(told.precision), compiling(told.compile):
+        threads = training_threads(prepared.config)
+        with threads, training_in(told.precision), compiling(told.compile):
             for made in _steps(prepared, state, listener):
                 if save is not None:
                     save(made.state)
@@ -108,7 +111,7 @@ def make_steps(
 
 
 def _beginning(prepared: Prepared, state: State) -> Beginning:
-    """Return what listeners are told before the first step."""
+    """Return the facts for listeners before the first step."""
     config, data = prepared.config, prepared.dataset
     sizes = (len(prepared.train), len(prepared.valid), *(() if data is None else (len(data.test),)))
     return Beginning(
@@ -123,26 +126,17 @@ def _beginning(prepared: Prepared, state: State) -> Beginning:
 
 
 def _steps(prepared: Prepared, state: State, listener: Listener) -> Iterator[_Stepped]:
-    """Make steps until a stop rule is met, or a free step gains too little on fresh rows.
-
-    A challenger is a free step (h = infinity, by maximum likelihood) from where the particles
-    stand, so one that gains is nearly the next step; the last one, which does not, is the lower
-    side of the certificate.
-
-    Raises:
-        CapabilityError: ``stop.challenge`` is set and the model cannot be challenged.
-        Converged: As :func:`~wopt.train.iterate.iterate`.
-        DivergenceError: Likewise.
-    """
+    """Make steps until a stop rule is met, or a free step gains too little on fresh rows."""
+    # A challenger is a free step (h = infinity, by maximum likelihood) from the present particles,
+    # so one that gains is nearly the next step; the last one, which does not, gives the lower side.
     limit = prepared.problem.stop.challenge
-    if limit is not None and not can_be_challenged(prepared):
-        raise CapabilityError(
-            "stop.challenge needs a model of data with a normalised density, which others can be "
-            "compared with, and this is none; leave it out"
-        )
+    if limit is not None:
+        why = build("measurement", "lower_side").applies(FinishedRun(prepared, state))
+        if why is not None:
+            raise CapabilityError(f"stop.challenge: {why}; leave it out")
     told = set[str]()
     for after, record in iterate(prepared.problem, state, listener):
-        if prepared.pushes:  # the rows are draws of the start: their likelihood is not the model's
+        if prepared.pushes:  # rows are draws of the start, without the model's likelihood
             records = tuple(dataclasses.replace(r, nll_valid=None) for r in after.records)
             after, record = dataclasses.replace(after, records=records), records[-1]
         for false in _refuted(prepared, after):
@@ -166,19 +160,19 @@ def _steps(prepared: Prepared, state: State, listener: Listener) -> Iterator[_St
         return
 
 
-def _challenge(prepared: Prepared, state: State, record: StepRecord) -> LowerSide:
-    """Return what a challenge finds, which goes by a clock: that of the first process."""
+def _challenge(prepared: Prepared, state: State, record: StepRecord) -> Any:
+    """Return the result of a challenge, timed by the first process."""
     seconds = max(_SHARE * record.cpu_seconds, _LEAST)
-    level = prepared.config.certify.level
-    found: list[LowerSide] = []
+    challenger = build("measurement", "lower_side")
+    found: list[Any] = []
 
     def challenge() -> str:
-        challenger = Challenge(prepared, state.blocks, state, fresh=True)
-        found.append(challenger.lower_side(seconds, level))
+        run = FinishedRun(prepared, state, fresh=True)
+        found.append(challenger.measure(run, Budget(seconds)))
         return json.dumps(found[0].to_dict())
 
     told = told_by_first(f"challenge {state.step}", challenge)
-    return found[0] if found else LowerSide.from_dict(json.loads(told))
+    return found[0] if found else challenger.document.from_dict(json.loads(told))
 
 
 @torch.no_grad()

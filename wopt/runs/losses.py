@@ -1,4 +1,4 @@
-"""The loss by iteration of a run: a thinned line for each training of a step."""
+"""The losses of a run by iteration, thinned, one line for each step."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _POINTS = 200
 
 
 class LossLog(Listener):
-    """Writes ``losses.jsonl``: of each step the smoothed training loss at up to 200 iterations.
+    """A listener that writes ``losses.jsonl``: smoothed losses at up to 200 iterations a step.
 
-    A step that was trained again has all its trainings in one line, the iterations counted on.
+    A step that was trained again has all its trainings in one line, with iterations counted on.
 
     Args:
-        path: The file, which is added to; lines of steps that are made again are replaced.
+        path: The file, to which lines are appended; lines of repeated steps are replaced.
 
     Raises:
         DamagedError: The file is damaged.
@@ -33,7 +33,7 @@ class LossLog(Listener):
         self._seen: list[tuple[int, float]] = []
 
     def progress(self, step: int, what: str, done: int, total: int, loss: float) -> None:
-        """Remember a loss; a candidate that is checked, not trained, has none."""
+        """Remember a loss; candidates that are checked and not trained have none."""
         if done == 0:
             return
         if (step, what) != self._of:
@@ -44,7 +44,7 @@ class LossLog(Listener):
         self._seen.append((self._before + done, loss))
 
     def keep(self, step: int) -> None:
-        """Write what a step was trained with; called before the step counts, so none is lost."""
+        """Write the losses of a step; called before the step is saved, so that none is lost."""
         of, what = self._of
         if of == step and self._seen:
             iterations, losses = zip(*thinned(self._seen, _POINTS), strict=True)
@@ -60,7 +60,7 @@ class LossLog(Listener):
 
 
 def thinned(seen: list[tuple[int, float]], most: int) -> list[tuple[int, float]]:
-    """Return at most so many of the pairs, evenly spaced, the first and the last among them.
+    """Return at most ``most`` pairs, evenly spaced, including the first and the last.
 
     Example:
         >>> [k for k, _ in thinned([(k, 0.0) for k in range(1, 1001)], 5)]

@@ -1,4 +1,4 @@
-"""The source that is rows in memory: what ``wopt.fit`` is given."""
+"""The source of rows in memory, for ``wopt.fit``."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ __all__ = ["Rows"]
 
 
 class Rows(Source):
-    """Rows in memory, split and preprocessed as those of a file are (source ``array``).
+    """Rows in memory, split and preprocessed like those of a file (source ``array``).
 
     Args:
         x: Data, shape ``(n, d)``: a tensor, an array, or a frame (pandas, polars, pyarrow).
-        conditions: What the model is conditioned on, shape ``(n, c)``.
+        conditions: Conditions of the model, shape ``(n, c)``.
         preprocess: ``none``, ``standardise``, ``whiten`` or ``gaussianise``; ``auto`` leaves it to
             the planner.
-        split: Shares of the rows for training, validation and test.
+        split: Fractions of the rows for training, validation and test.
         dequantise: Width of the uniform noise added to data on a grid.
         columns: The columns to use.
         context: Columns of ``x`` that the others are conditioned on.
-        kinds: What columns are: continuous, integer or categorical.
-        support: Where columns can lie.
-        nan: Rows with a missing value: ``refuse``, ``drop`` or ``mask``.
-        weights: A column of ``x``, or a weight a row.
-        where: Which rows.
+        kinds: Kinds of columns: continuous, integer or categorical.
+        support: Bounds of columns.
+        nan: Treatment of rows with a missing value: ``refuse``, ``drop`` or ``mask``.
+        weights: A column of ``x``, or weights of rows, shape ``(n,)``.
+        where: Condition that selects rows.
 
     Example:
         >>> import torch
@@ -70,7 +70,7 @@ class Rows(Source):
 
     @property
     def like(self) -> Any:
-        """What samples are returned as: a frame without rows, or an array; ``None`` for tensors."""
+        """Type of samples, by example: a frame without rows, an array, or ``None`` for tensors."""
         if not is_frame(self.x):
             return np.zeros(0) if isinstance(self.x, np.ndarray) else None
         return head_of(self.x)
@@ -82,7 +82,7 @@ class Rows(Source):
             given = self._given().column_names
             choices = dataclasses.replace(choices, context=[*(choices.context or []), *given])
         how = "whiten" if self.preprocess == "auto" else self.preprocess
-        # No name for the table, so that its memory goes once it is read.
+        # The table has no name, so that its memory is freed once it is read.
         return from_table(self._table(), choices, self.split, how, seed, "x")
 
     def preprocessed(self, how: str) -> Rows:
@@ -93,7 +93,7 @@ class Rows(Source):
         return self.weights if self.weights is None or isinstance(self.weights, str) else _WEIGHTS
 
     def _table(self) -> Any:
-        """Return x as a table, with the conditions and weights that were given apart."""
+        """Return x as a table, with columns of the separate conditions and weights."""
         table = as_table(self.x)
         if self.conditions is not None:
             given = self._given()

@@ -1,4 +1,4 @@
-"""Progress in a notebook: one output that is rewritten as work goes on."""
+"""Progress in a notebook: one output that is rewritten."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from wopt.train.record import StepRecord
 __all__ = ["Notebook", "in_notebook", "steps_table"]
 
 _PAUSE = 0.3
-"""Seconds between two drawings at least: a notebook is slower than training."""
+"""Least seconds between two drawings, since a notebook is slower than training."""
 
 
 def in_notebook() -> bool:
-    """Return whether an IPython kernel runs this code, whose front end shows HTML.
+    """Return whether an IPython kernel, whose front end shows HTML, runs this code.
 
     Example:
         >>> in_notebook()
@@ -36,15 +36,15 @@ def in_notebook() -> bool:
 
 
 def steps_table(records: tuple[StepRecord, ...] | list[StepRecord]) -> str:
-    """Return the steps as an HTML table, with what a terminal shows of them."""
+    """Return the steps as an HTML table, with the columns of the terminal."""
     return table([name for name, _ in COLUMNS], [cells(record) for record in records])
 
 
 class Notebook(Listener):
-    """Shows a live table: steps that are made, a bar for the one being made, warnings.
+    """A listener that shows a live table of steps, a progress bar and warnings.
 
     Args:
-        show: Shows HTML in the place of what it showed before; by default the output of the cell.
+        show: Function that shows HTML in place of the last; by default in the cell's output.
 
     Example:
         >>> shown = []
@@ -62,7 +62,7 @@ class Notebook(Listener):
         self._work, self._began, self._drawn = "", 0.0, 0.0
 
     def begin(self, begun: Beginning) -> None:
-        """Say what is about to happen; a solve that goes on shows the steps it has."""
+        """Show the introduction, and the steps that already exist."""
         self._head = paragraph(introduction(begun))
         self._records = list(begun.records)
         self._notes, self._bar = [], ""
@@ -84,14 +84,14 @@ class Notebook(Listener):
         self._draw()
 
     def step(self, record: StepRecord) -> None:
-        """Add the step's row, and below the table what had to be retried."""
+        """Add the step's row, and its retries below the table."""
         self._records.append(record)
         self._notes += [f"step {record.step}: {attempt}" for attempt in record.attempts]
         self._bar = ""
         self._draw()
 
     def phase(self, what: str) -> None:
-        """Say what the time now goes to."""
+        """Show the phase."""
         self._bar = paragraph(f"{what} ...")
         self._draw()
 
@@ -101,7 +101,7 @@ class Notebook(Listener):
         self._draw()
 
     def end(self, result: RunResult | None, path: Path | None = None) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._bar = ""
         self._draw()
 
@@ -113,7 +113,7 @@ class Notebook(Listener):
 
 
 def _cell_output() -> Callable[[str], None]:
-    """Return a function that shows HTML in the output of the cell, where it showed it before."""
+    """Return a function that shows HTML in the cell's output, in place of the last."""
     shown: Any = importlib.import_module("IPython.display")
     handle: Any = None
 

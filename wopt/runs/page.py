@@ -1,4 +1,4 @@
-"""The page of a solve from Python: what ``wopt run`` leaves as report.html, from memory."""
+"""The report page of a solve from Python, as ``wopt run`` writes report.html."""
 
 from __future__ import annotations
 
@@ -6,32 +6,31 @@ import dataclasses
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import tomli_w
 
 from wopt.component import name_of
 from wopt.errors import CapabilityError
 from wopt.files import replacing, write_json, write_text
+from wopt.interfaces.objective import is_truth
 from wopt.report import collect, render
 from wopt.runs.evaluate import evaluate
 from wopt.runs.prepare import particles_of
-from wopt.runs.two_sample import is_truth
 from wopt.seeds import derive
 from wopt.store.directory import RunDirectory, write_tensors
 
 if TYPE_CHECKING:
-    from wopt.certify.results import Certificate
     from wopt.runs.solution import Solution
 
 __all__ = ["write_page"]
 
 
-def write_page(solution: Solution, path: Path, certificate: Certificate | None = None) -> Path:
+def write_page(solution: Solution, path: Path, certificate: Any = None) -> Path:
     """Write a page of a solution's steps and pictures, see :meth:`Solution.report`.
 
     Raises:
-        CapabilityError: It was solved from particles: there are no rows to show.
+        CapabilityError: The solve began with particles, so there are no rows to show.
         RunError: The page cannot be written.
     """
     prepared = solution.prepared
@@ -52,7 +51,7 @@ def write_page(solution: Solution, path: Path, certificate: Certificate | None =
         cpu_seconds=sum(r.cpu_seconds for r in solution.history),
     )
     figures = collect(solution.flow, data, seed, objective.target, truth=is_truth(objective))
-    # The page is made of a run directory, which is not kept.
+    # The page is made from a run directory, which is not kept.
     with tempfile.TemporaryDirectory() as folder:
         run = RunDirectory(Path(folder) / (path.stem or "report"))
         run.path.mkdir()
@@ -69,7 +68,7 @@ def write_page(solution: Solution, path: Path, certificate: Certificate | None =
 
 
 def _names(solution: Solution) -> dict[str, object]:
-    """Return what the page says of the parts: rows in memory have no place in a file."""
+    """Return the parts' names for the page, since rows in memory cannot be in a file."""
     prepared, problem = solution.prepared, solution.problem
     parts = {"objective": problem.objective, "scheme": problem.scheme}
     named: dict[str, object] = {key: {"name": name_of(part)} for key, part in parts.items()}

@@ -13,6 +13,7 @@ from wopt.config.shorthand import written_out
 from wopt.data.dataset import Dataset
 from wopt.data.transform import How
 from wopt.errors import ConfigError, DataError
+from wopt.host import host
 from wopt.interfaces.listener import SILENT, Listener
 from wopt.interfaces.source import Source
 from wopt.particles import Particles
@@ -31,34 +32,34 @@ from wopt.plan import (
 from wopt.plan.facts import BUDGET
 from wopt.plan.planning import Planning
 from wopt.runs.memory import Rows
-from wopt.runs.planned_sampler import is_posterior, planned_sampler, wants_plan
 from wopt.runs.prepare import Prepared, prepare
+from wopt.runs.threads import like, training_threads, with_threads
 from wopt.seeds import derive
 from wopt.train.problem import Problem
 
 __all__ = ["prepared_run"]
 
 Ready = tuple[Problem, Particles, Particles]
-"""What a plan is tried on."""
+"""Problem, training and held-out particles of a trial."""
 
 _PLACING, _PLACING_SHARE = 6e-7, 0.05
-"""CPU seconds in which a curve places a value (190,000 x 64: 6.8), and the share of a budget that
-all of them may take."""
+"""CPU seconds in which a curve is fitted, per value (see docs/benchmarks.md), and the fraction of
+a budget that all of them may take."""
 
 
 def prepared_run(
     table: Mapping[str, Any], where: str = "", listener: Listener = SILENT
 ) -> Prepared:
-    """Return a run that is ready to begin; with a ``plan``, what is not given is chosen.
+    """Return a run that is ready to begin; with a ``plan``, missing options are chosen.
 
-    The rules choose from facts of the data, then an iteration is timed on this machine, and the
-    number of them fits the budget. What was planned is in the resolved configuration, which is not
-    planned again.
+    The rules choose by facts of the data; then an iteration is timed on this machine, and the
+    number of iterations fits the budget. The chosen options are in the resolved configuration,
+    which is not planned again.
 
     Args:
-        table: As read from TOML; values may be components too.
+        table: Table as read from TOML; values may be components too.
         where: The file, for messages.
-        listener: Told of what is tried.
+        listener: Receives messages on trials.
 
     Raises:
         UserError: The configuration, data or parts cannot be used.
@@ -66,8 +67,10 @@ def prepared_run(
     table = written_out(table)
     config = validate(dict(table), where)
     seed = derive(config.seed, "source")
-    if is_posterior(config) and wants_plan(config, table):
-        return planned_sampler(config, table, where)
+    for planner in host().registry.functions("planner"):
+        prepared: Prepared | None = planner(config, table, where)
+        if prepared is not None:
+            return prepared
     if config.plan is None or config.plan.told:
         return prepare(config, config.source.loaded(seed))
     source, dataset = _loaded(table["source"], config, seed)
@@ -86,33 +89,33 @@ def prepared_run(
         return prepared.problem, prepared.train, prepared.valid
 
     plans = alternatives(facts)
-    if _open(given) and len(plans) > 1:
-        best = choose(plans, ready, listener)
-    elif _has(given.get("solver"), "iterations"):
-        best = plans[0]
-    else:
-        problem, train, valid = ready(plans[0])
-        best = timed(plans[0], measure(problem, train, valid), problem.stop.steps or 4)
+    first = with_threads(made(apply(plans[0], given)))
+    with training_threads(first.config):
+        if _open(given) and len(plans) > 1:
+            best = choose(plans, ready, listener)
+        elif _has(given.get("solver"), "iterations"):
+            best = plans[0]
+        else:
+            problem, train, valid = ready(plans[0])
+            best = timed(plans[0], measure(problem, train, valid), problem.stop.steps or 4)
     planned = Planning(budget=best.facts.budget, told=best.told)
-    return made({**apply(best, given), "plan": planned})
+    return like(first, made({**apply(best, given), "plan": planned}))
 
 
 def _open(given: Mapping[str, Any]) -> bool:
-    """Whether nothing is given that the planner chooses between by trials."""
+    """Return whether no option is given that the planner chooses by trials."""
     return not any(key in given for key in ("block", "blocks", "solver", "scheme", "stop"))
 
 
 def _has(value: Any, option: str) -> bool:
-    """Whether an option is given: in a table, or by a component, which has all."""
+    """Return whether an option is given, in a table or by a component, which has all."""
     return isinstance(value, Component) or (isinstance(value, Mapping) and option in value)
 
 
 def _loaded(source: Any, config: RunConfig, seed: int) -> tuple[Any, Dataset]:
-    """Return the source, with the preprocessing that its rows allow where none is given, and them.
-
-    Gaussianising is tried first, which is whitening where no column is worth a curve: most rows
-    allow it, and they are then read once.
-    """
+    """Return the source, if needed with a preprocessing that its rows allow, and its rows."""
+    # Gaussianising, which is whitening where no column needs a curve, is tried first: most rows
+    # allow it, and they are then read once.
     if not _is_open(source, config):
         return source, config.source.loaded(seed)
     how, dataset = _tried(source, seed)
@@ -132,12 +135,12 @@ def _loaded(source: Any, config: RunConfig, seed: int) -> tuple[Any, Dataset]:
 
 
 def _whole(best: How, moved: Tensor) -> bool:
-    """Whether columns can be whitened, or are one, which need not be."""
+    """Return whether columns can be whitened, or there is only one."""
     return best == "whiten" or moved.shape[1] == 1
 
 
 def _tried(source: Any, seed: int) -> tuple[str, Dataset]:
-    """Return the first preprocessing that a source has and its rows allow, and them."""
+    """Return the first preprocessing that a source has and its rows allow, and the rows."""
     for how in ("gaussianise", "whiten"):
         try:
             return how, _preprocessed(source, how)[1].load(seed)
@@ -147,7 +150,7 @@ def _tried(source: Any, seed: int) -> tuple[str, Dataset]:
 
 
 def _is_open(source: Any, config: RunConfig) -> bool:
-    """Whether a source has a preprocessing, and which one is not given."""
+    """Return whether a source has a preprocessing option that is not given."""
     if isinstance(source, Rows):
         return source.preprocess == "auto"
     given = isinstance(source, Mapping) and "preprocess" in source
@@ -156,7 +159,7 @@ def _is_open(source: Any, config: RunConfig) -> bool:
 
 
 def _preprocessed(source: Any, how: str) -> tuple[Any, Source]:
-    """Return a source with a preprocessing, as a configuration has it and as a component."""
+    """Return a source with a preprocessing, as in a configuration and as a component."""
     if isinstance(source, Rows):
         return (made := source.preprocessed(how)), made
     table = {"name": source} if isinstance(source, str) else source

@@ -1,4 +1,4 @@
-"""What is measured of a run whose training was rounded: maps in float64."""
+"""Maps in float64, for measuring runs whose training was rounded."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ __all__ = ["audited", "doubled"]
 
 
 def audited(prepared: Prepared, state: State) -> tuple[Prepared, State]:
-    """Return a run and its state as they are measured: in float64 where training was rounded.
+    """Return a run and its state for measuring: in float64 where training was rounded.
 
-    Training particles, on which nothing is measured, stay as they are.
+    Training particles, which are not used for measuring, are unchanged.
     """
     if prepared.config.run.precision is None:
         return prepared, state

@@ -1,4 +1,4 @@
-"""The one builder of runs: from a configuration and data to a problem, its particles and model."""
+"""The builder of runs, from a configuration and data to a problem, its particles and model."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from wopt.train.clock import check_times
 from wopt.train.problem import Problem
 
 CONDITIONS = 10_000
-"""Rows of conditions that a model keeps, for samples whose conditions are not given."""
+"""Most rows of conditions that a model keeps, for samples whose conditions are not given."""
 
 _VALUES = 2**21
-"""Values that are placed at a time, in float64."""
+"""Number of values that are transformed at a time, in float64."""
 
 __all__ = ["CONDITIONS", "Prepared", "conditions_of", "model_of", "particles_of", "prepare"]
 
@@ -45,15 +45,16 @@ class Prepared:
     """A run that is ready to begin.
 
     Attributes:
-        config: Its options.
-        problem: What is minimised and how.
-        train, valid: The particles at the start.
-        transform: The preprocessing that placed them.
-        dataset: What the source loaded; ``None`` where particles were given.
+        config: Options of the run.
+        problem: The problem: objective, scheme, solver and other parts.
+        train, valid: The training and held-out particles at the start.
+        transform: The preprocessing, from the data's units to the flow's coordinates.
+        dataset: The data, with rows to judge by; ``None`` where particles were given.
         pushes: Whether the model is the start carried to the target, and not the target carried
             back to the data.
-        names: The columns' names.
-        loaded: What the source loaded, before rows to judge by were chosen of it.
+        names: Names of the columns.
+        loaded: The data as the source loaded them, before rows to judge by were chosen.
+        threads: What was measured to choose ``config.run.threads``, in words.
     """
 
     config: RunConfig
@@ -65,6 +66,7 @@ class Prepared:
     pushes: bool
     names: tuple[str, ...]
     loaded: Dataset | None = None
+    threads: str = ""
 
     def __repr__(self) -> str:
         objective, scheme = (name_of(c) for c in (self.problem.objective, self.problem.scheme))
@@ -72,7 +74,7 @@ class Prepared:
         return f"Prepared({objective} by {scheme}, from {rows})"
 
     def flow(self, blocks: Iterable[FlowBlock]) -> Flow:
-        """Return the model made of these blocks."""
+        """Return the model with these blocks."""
         base: Base
         if self.pushes:
             base = SourceBase(self.config.source, self.config.seed, self.dataset)
@@ -82,7 +84,7 @@ class Prepared:
 
 
 def model_of(chain: Chain, base: Base, names: tuple[str, ...]) -> Flow:
-    """Return the flow of a chain: its base tells which end of the chain the model is."""
+    """Return the flow of a chain, whose direction its base determines."""
     return Flow(Inverse(chain) if isinstance(base, SourceBase) else chain, base, names)
 
 
@@ -95,12 +97,12 @@ def prepare(
 
     Args:
         config: The options.
-        dataset: What the source loads with the run's seed, if that is at hand.
-        placed: The particles of it, training and held out, if they are at hand too.
+        dataset: The data that the source loads with the run's seed, if already loaded.
+        placed: Training and held-out particles of these data, if already made.
 
     Raises:
-        CapabilityError: Something is needed that nothing provides.
-        DataError: The data are not usable.
+        CapabilityError: No part provides a capability that another part needs.
+        DataError: The data cannot be used.
     """
     check_precision(config)
     if dataset is None:
@@ -125,7 +127,7 @@ def prepare(
         dataset = dataclasses.replace(dataset, names=objective.target.names)
     if dataset.condition:
         objective = conditional(objective, conditions_of(dataset))
-    # A density on the training particles costs time and is a constant to most objectives.
+    # A density of training particles costs time, and most objectives do not need it.
     everywhere = Capability.LOG_DENSITY in config.objective.needs
     start = smooth_dataset(dataset, config.smooth_time, derive(config.seed, "smooth"))
     able = dataset.sample is not None or config.smooth_time > 0
@@ -143,7 +145,7 @@ def prepare(
 
 
 def mean_log_det(transform: AffineTransform, rows: Tensor) -> float:
-    """Return log |det| of the preprocessing, in the mean over rows where it depends on them."""
+    """Return log |det| in nats of the preprocessing, as a mean over rows ``(n, d)``."""
     by_row = transform.row_log_det(rows)
     return float(transform.log_det) + (0.0 if by_row is None else float(by_row.mean()))
 
@@ -155,7 +157,7 @@ def problem_of(
     draw: FreshParticles | None = None,
     log_density: Callable[[Tensor], Tensor] | None = None,
 ) -> Problem:
-    """Return the problem that a configuration describes, for particles of some preprocessing."""
+    """Return the problem of a configuration; densities are functions ``(n, d)`` to ``(n,)``."""
     return Problem(
         objective,
         config.scheme,
@@ -173,12 +175,13 @@ def problem_of(
 
 
 def log_density_of(dataset: Dataset) -> Callable[[Tensor], Tensor] | None:
-    """Return the start's log-density in the flow's coordinates, if it is known."""
+    """Return the start's log-density, ``(n, d)`` to ``(n,)``, in the flow's coordinates."""
     known, transform = dataset.log_density, dataset.transform
     if known is None:
         return None
 
     def at(z: Tensor) -> Tensor:
+        """Return the log-density in nats, shape ``(n,)``."""
         x = transform.inverse(z)
         by_row = transform.row_log_det(x)
         affine = known(x) - transform.log_det
@@ -199,7 +202,7 @@ def _check(config: RunConfig, objective: Objective, dataset: Dataset) -> None:
             f"the target has dimension {target.dim} and the source {moved}; they must agree"
         )
     if target is not None and Capability.POTENTIAL in target.provides:
-        # A function of the user's that does not fit the rows is told of before anything is made.
+        # A user's function that does not fit the rows raises before anything is written.
         rows = dataset.transform(dataset.train[:2])[:, :moved]
         with torch.no_grad():
             target.potential(rows.to(dtype=getattr(torch, config.dtype), device=config.device))
@@ -214,11 +217,9 @@ def _check(config: RunConfig, objective: Objective, dataset: Dataset) -> None:
 def _train(
     dataset: Dataset, config: RunConfig, *, known: bool, weights: Tensor | None
 ) -> Particles:
-    """Return the training particles, or those of them that this process is to load.
-
-    With ``run.shards`` rows of different shards are placed apart, so that who places them changes
-    no bit.
-    """
+    """Return the training particles, or only those of this process."""
+    # With `run.shards` rows of each shard are transformed separately, so that the bits do not
+    # depend on the process that does it.
     of, rows = loading(), dataset.train
     total = len(rows) if dataset.shared is None else dataset.shared
     cuts = Team(fixed=config.run.shards).bounds(total)
@@ -242,19 +243,20 @@ def particles_of(
     weights: Tensor | None = None,
     cuts: Sequence[slice] | None = None,
 ) -> Particles:
-    """Return rows as particles in the flow's coordinates, with their density if ``known``.
+    """Return rows, shape ``(n, d)``, as particles in the flow's coordinates.
 
     Args:
-        dataset: What they are of.
-        x: The rows, in the data's units.
+        dataset: Data to which the rows belong.
+        x: The rows, shape ``(n, d)``, in the data's units.
         config: The run's options.
-        known: Whether their density is wanted, where the dataset knows it.
-        weights: Of the rows.
-        cuts: Parts of them that are placed apart.
+        known: Whether to include their density, where the dataset knows it.
+        weights: Weights of the rows, shape ``(n,)``.
+        cuts: Parts of the rows that are transformed separately.
     """
     like = {"dtype": getattr(torch, config.dtype), "device": config.device}
 
     def density_at(x: Tensor) -> Tensor:
+        """Return the log-density in the flow's coordinates, shape ``(n,)``, in nats."""
         assert dataset.log_density is not None
         by_row = dataset.transform.row_log_det(x)
         known_at = dataset.log_density(x) - dataset.transform.log_det
@@ -273,12 +275,12 @@ def particles_of(
 
 @dataclasses.dataclass(frozen=True)
 class FreshParticles:
-    """Draws particles at the start anew: of the source, or of its rows smoothed by new noise.
+    """Draws new particles of the start: from the source, or from its rows with new noise.
 
     Attributes:
         config: The run's options.
-        dataset: What the source loaded.
-        known: Whether their log-density is wanted.
+        dataset: The data of the source.
+        known: Whether to include their log-density.
     """
 
     config: RunConfig
@@ -286,7 +288,7 @@ class FreshParticles:
     known: bool
 
     def __call__(self, n: int, source: torch.Generator) -> Particles:
-        """Return ``n`` particles."""
+        """Return ``n`` new particles."""
         data, time = self.dataset, self.config.smooth_time
         if data.sample is not None:
             rows = data.sample(n, source)
@@ -299,22 +301,16 @@ class FreshParticles:
 
 
 def conditions_of(dataset: Dataset) -> Tensor:
-    """Return conditions of the training rows, in the flow's coordinates: at most 10,000 of them."""
+    """Return conditions of at most 10,000 training rows, ``(n, k)``, in the flow's coordinates."""
     rows = dataset.transform(dataset.train[:CONDITIONS])
     return split_conditions(rows, dataset.condition)[1]
 
 
 def _pushes(config: RunConfig, objective: Objective, dataset: Dataset) -> bool:
-    """Return whether the model is a push-forward: as wished, or as source and target allow.
-
-    Data are modelled by pulling the target back. A start is pushed forward, and so is everything
-    whose target cannot be sampled or has no density: from one population to another, say. A
-    smoothed start is not the known law, so data it is.
-
-    Raises:
-        CapabilityError: ``push_forward`` is configured and the start's density is not known, while
-            the target's is; or start and target are in other units.
-    """
+    """Return whether the model is a push-forward, by option or by source and target."""
+    # Data are modelled by pulling the target back. A start is pushed forward, and so is any source
+    # whose target cannot be sampled or has no density, such as another population. A smoothed start
+    # is not the known law, and is treated as data.
     target, still = objective.target, config.smooth_time == 0
     able = dataset.log_density is not None and dataset.sample is not None and still
     by_rows = still and (target is None or Capability.POTENTIAL not in target.provides)

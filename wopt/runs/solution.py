@@ -1,4 +1,4 @@
-"""Solution: what a solve from Python leaves, and how it goes on."""
+"""Solution: the result of a solve from Python."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from typing import Any, Literal
 
 import torch
 
-from wopt.certify.lower import LowerSide
-from wopt.certify.results import Certificate
+from wopt.component import build
 from wopt.data.columns import Columns
 from wopt.data.frames import array_of, frame_like, is_frame
 from wopt.data.rows import as_rows
 from wopt.flow import Flow
 from wopt.flow.own import in_own_units
 from wopt.html import paragraph
+from wopt.interfaces.measurement import FinishedRun
 from wopt.particles import Particles
 from wopt.runs.loop import make_steps
 from wopt.runs.notebook import steps_table
 from wopt.runs.prepare import Prepared
+from wopt.runs.threads import training_threads, with_threads
 from wopt.runs.told import ListenerLike, listener_of, with_tracker
 from wopt.store.result import RunResult
 from wopt.train.problem import Problem, State
@@ -31,16 +32,16 @@ __all__ = ["Solution", "advance"]
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Solution:
-    """What a solve leaves.
+    """The result of a solve.
 
     Attributes:
         flow: The model made of the accepted steps.
-        state: The last state: where the particles stand.
-        status: ``"done"``; ``"stopped"`` when it was interrupted; ``"failed"`` when a step was
-            rejected for good.
+        state: The last state, with the particles.
+        status: ``"done"``; ``"stopped"`` on an interrupt; ``"failed"`` when a step was finally
+            rejected.
         reason: Why it ended.
-        prepared: What was solved, and from where.
-        lower: What the last challenge found, if ``stop.challenge`` asked for them.
+        prepared: The run's data and parts.
+        lower: Result of the last challenge, if ``stop.challenge`` asked for them.
     """
 
     flow: Flow
@@ -48,16 +49,16 @@ class Solution:
     status: Literal["done", "stopped", "failed"]
     reason: str
     prepared: Prepared
-    lower: LowerSide | None = None
+    lower: Any = None
 
     @property
     def history(self) -> tuple[StepRecord, ...]:
-        """A record a step."""
+        """The records of the steps."""
         return self.state.records
 
     @property
     def problem(self) -> Problem:
-        """What was minimised and how."""
+        """The problem: objective, scheme, solver and other parts."""
         return self.prepared.problem
 
     @property
@@ -70,23 +71,23 @@ class Solution:
         return f"Solution({self.status} after {self.state.step} step(s){last}: {self.reason})"
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows: how it ended, and the steps."""
+        """Return the text and table of steps that a notebook shows."""
         steps = steps_table(self.history) if self.history else ""
         on = ""
         if self.status == "stopped":
-            on = paragraph("Go on from the last finished step: solution.resume()")
+            on = paragraph("Continue from the last finished step: solution.resume()")
         return paragraph(repr(self), bold=True) + steps + on
 
     def sample(
         self, n: int, *, conditions: Any = None, generator: torch.Generator | None = None
     ) -> Any:
-        """Return samples as the data were: a frame with their names and types, an array, a tensor.
+        """Return samples, ``(n, d)``, of the data's type: a frame, an array or a tensor.
 
         Args:
-            n: How many; for each row of the conditions if these are given.
-            conditions: Of a conditional model, as in :meth:`Flow.sample
-                <wopt.flow.flow.Flow.sample>`; they come back as the last columns.
-            generator: Draws them; torch's own by default.
+            n: Number of samples; for each row of the conditions if these are given.
+            conditions: Conditions of a conditional model, as in :meth:`Flow.sample
+                <wopt.flow.flow.Flow.sample>`; they are returned as the last columns.
+            generator: Generator of the draws; torch's global one by default.
 
         Example:
             >>> import pyarrow, torch, wopt
@@ -115,11 +116,11 @@ class Solution:
     def resume(
         self, stop: Stop | dict[str, Any] | None = None, listener: ListenerLike = None
     ) -> Solution:
-        """Go on from the last finished step: after an interruption, or under a later stop rule.
+        """Continue from the last finished step: after an interruption, or with another stop rule.
 
         Args:
             stop: Another rule, such as ``{"steps": 8}``.
-            listener: As in :func:`wopt.solve`.
+            listener: Receives messages on progress, as in :func:`wopt.solve`.
 
         Example:
             >>> import torch, wopt
@@ -136,12 +137,12 @@ class Solution:
             )
         return advance(prepared, self.state, listener)
 
-    def report(self, path: str | Path, certificate: Certificate | None = None) -> Path:
+    def report(self, path: str | Path, certificate: Any = None) -> Path:
         """Write one HTML page: the flow in motion, samples beside rows, every step.
 
         Args:
             path: The page, such as ``report.html``.
-            certificate: Shown too, if it is given.
+            certificate: A certificate to show, if any.
 
         Raises:
             UserError: The solve began with particles, so there are no rows to show.
@@ -158,20 +159,20 @@ class Solution:
 
         return write_page(self, Path(path), certificate)
 
-    def certificate(self, particles: Particles | int | None = None, **options: Any) -> Certificate:
-        """Measure what the flow guarantees, as ``wopt certify`` does of a run.
+    def certificate(self, particles: Particles | int | None = None, **options: Any) -> Any:
+        """Return a certificate of the flow, as ``wopt certify`` makes it for a run.
 
         Args:
-            particles: Of the start, not trained on; as a run chooses them by default: fresh draws
-                if the source can be drawn from, else test and validation rows. A number is the
-                option of that name: how many.
-            options: Of :class:`~wopt.certify.options.CertifyOptions`.
+            particles: Particles of the start, not trained on; by default chosen as for a run: fresh
+                draws if the source can be sampled, else test and validation rows. A number is the
+                option of that name: the number of particles.
+            options: Options of the measurement ``certificate``, as in the table ``[certify]``.
 
         Returns:
-            What ``certificate.json`` would hold.
+            The certificate, as in ``certificate.json``.
 
         Raises:
-            UserError: There is no step.
+            UserError: The solution has no step, or wopt-certify is not installed.
 
         Example:
             >>> import torch, wopt
@@ -182,7 +183,6 @@ class Solution:
             >>> made.steps[0].residual.by, made.convexity
             ('affine', 1.0)
         """
-        from wopt.runs.certify import certify
         from wopt.runs.precise import audited, doubled
 
         if isinstance(particles, int):
@@ -190,17 +190,15 @@ class Solution:
         prepared, state = audited(self.prepared, self.state)
         if particles is not None and prepared is not self.prepared:
             particles = doubled(particles)
-        return certify(
-            prepared,
-            state,
-            particles=particles,
-            options=options,
-            lower=self.lower,
-        )
+        chosen = prepared.config.certify or build("measurement", "certificate")
+        run = FinishedRun(prepared, state, particles=particles, lower=self.lower)
+        with training_threads(prepared.config):
+            return chosen.with_options(**options).measure(run)
 
 
 def advance(prepared: Prepared, state: State, listener: ListenerLike = None) -> Solution:
-    """Make steps until a stop rule is met, a step is rejected for good, or an interrupt."""
+    """Make steps until a stop rule, a final rejection or an interrupt ends them."""
+    prepared = with_threads(prepared)
     told = with_tracker(listener_of(listener), prepared.config.tracker)
     ended = make_steps(prepared, state, told, go_on="`solution.resume()` goes on")
     told.end(

@@ -1,4 +1,4 @@
-"""solve, fit and run: the ways in from Python, all through the builder of ``wopt run``."""
+"""solve, fit and run: the entry points of Python, which share the builder of ``wopt run``."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any, Literal
 
 import torch
 
-from wopt.certify.options import CertifyOptions
 from wopt.config.model import RunConfig, validate
 from wopt.config.precision import check_precision
 from wopt.config.read import read_toml
 from wopt.data.transform import AffineTransform, How
 from wopt.interfaces.conditional import conditional
 from wopt.interfaces.listener import SILENT
+from wopt.interfaces.measurement import Measurement
 from wopt.interfaces.source import Source
 from wopt.particles import Particles, split_conditions
 from wopt.plan.facts import BUDGET
@@ -48,7 +48,7 @@ def solve(
     refine: Refinement | Table | None = None,
     guard: Guard | Table | None = None,
     stop: Stop | Table | None = None,
-    certify: CertifyOptions | Table | None = None,
+    certify: Measurement | Table | None = None,
     model: Literal["auto", "pull_back", "push_forward"] = "auto",
     smooth_time: float = 0.0,
     seed: int = 0,
@@ -68,36 +68,37 @@ def solve(
         source: A source: an instance, a name, a table with ``name`` and options; or particles at
             the start, such as quadrature nodes.
         objective: An instance, a name, or a table with ``name`` and options; ``kl`` by default.
-        scheme: Likewise; ``jko``.
-        block: Likewise; ``ode``. An instance is copied for every step.
+        scheme: Scheme, given in the same ways; ``jko`` by default.
+        block: Block, given in the same ways; ``ode`` by default. An instance is copied for each
+            step.
         blocks: Blocks by step instead of ``block``, the last for all others.
         solver: The inner solver, or a table of its options.
-        refine: Joint training of all blocks after the steps, likewise.
-        guard: What a step must satisfy, likewise.
-        stop: When to stop, likewise.
-        certify: How :meth:`Solution.certificate` measures, likewise.
-        model: What is sampled and scored, see :class:`~wopt.config.model.RunConfig`.
-        smooth_time: Of the Ornstein-Uhlenbeck process that smooths the start; 0 for none.
-        seed: Of the random numbers; the same seed gives the same run.
-        dtype: Of particles and maps, where the source is no particles.
-        device: Where to train, likewise.
-        precision: To what nets round the matrices that they multiply in training: ``"tf32"`` (on
-            CUDA devices) or ``"bf16"``; nothing is rounded by default.
-        compile: Whether ``torch.compile`` makes the code of maps in training.
-        valid: Held-out particles beside particles; without them ``source`` serves, which is right
-            for quadrature nodes.
+        refine: Joint training of all blocks after the steps, or a table of its options.
+        guard: Rule that accepts steps, or a table of its options.
+        stop: Stop rule, or a table of its options.
+        certify: Options of :meth:`Solution.certificate`, or a table of them.
+        model: Direction of the model, see :class:`~wopt.config.model.RunConfig`.
+        smooth_time: Time of the Ornstein-Uhlenbeck process that smooths the start; 0 for none.
+        seed: Seed of the random numbers; the same seed gives the same run.
+        dtype: Type of particles and maps; given particles keep theirs.
+        device: Device of training; given particles keep theirs.
+        precision: Precision to which nets round the matrices that they multiply in training:
+            ``"tf32"`` (on CUDA devices) or ``"bf16"``; no rounding by default.
+        compile: Whether ``torch.compile`` compiles maps in training.
+        valid: Held-out particles, if ``source`` is particles; by default ``source`` itself, which
+            is right for quadrature nodes.
         transform: The preprocessing that was applied to particles, for the model's units.
-        budget: CPU seconds, a number or ``"5min"``: every option that is not given is then chosen
-            by the planner, see :mod:`wopt.plan`.
-        tracker: Where records of steps are sent: an instance, a name, or a table with ``name`` and
-            options.
-        listener: Who is told of the work: a :class:`~wopt.interfaces.listener.Listener`, a function
-            of ``(step, what, done, total, loss)``, ``True`` for the terminal, ``False`` for nobody;
-            by default a terminal or a notebook, if there is one. Where nobody is told, what went
-            wrong is a warning of Python's.
+        budget: CPU seconds, a number or ``"5min"``: the planner then chooses every option that is
+            not given, see :mod:`wopt.plan`.
+        tracker: Tracker that receives records of steps: an instance, a name, or a table with
+            ``name`` and options.
+        listener: Receives messages on progress: a :class:`~wopt.interfaces.listener.Listener`, a
+            function of ``(step, what, done, total, loss)``, ``True`` for the terminal, ``False``
+            for none; by default a terminal or a notebook, if there is one. Without a listener
+            problems are Python's warnings.
 
     Returns:
-        The solution, also when a step was rejected for good or on Ctrl-C (``status`` says so).
+        The solution, also after a final rejection or Ctrl-C (``status`` says so).
 
     Raises:
         UserError: Options or parts cannot be used.
@@ -153,7 +154,7 @@ def fit(
     refine: Refinement | Table | None = None,
     guard: Guard | Table | None = None,
     stop: Stop | Table | None = None,
-    certify: CertifyOptions | Table | None = None,
+    certify: Measurement | Table | None = None,
     smooth_time: float = 0.0,
     seed: int = 0,
     dtype: str | torch.dtype = "float32",
@@ -164,48 +165,48 @@ def fit(
     tracker: Any = None,
     listener: ListenerLike = None,
 ) -> Solution:
-    """Fit a generative model to rows of data: the three-line way in.
+    """Fit a generative model to rows of data.
 
-    Without options, or with a budget, every option that is not given is chosen by the planner, from
-    the data and the speed of this machine; ``solution.prepared.config.plan.told`` says what and
-    why. Who names a block or a solver without a budget gets the defaults of the components instead.
+    Without options, or with a budget, the planner chooses every option that is not given, by the
+    data and the speed of this machine; ``solution.prepared.config.plan.told`` explains the choice.
+    With a block or a solver and no budget, the components' defaults are used instead.
 
     Args:
         x: Data, shape ``(n, d)``: a tensor, an array, or a frame of pandas, polars or pyarrow,
             whose texts and truth values are categories and whose whole numbers are integers.
-        conditions: What the model is conditioned on, shape ``(n, c)``: it is then the law of x
-            given them.
-        preprocess: What is done to the columns first, part of the model: ``none``, ``standardise``,
-            ``whiten``, ``gaussianise``; whitening by default, or what the planner chooses.
-        split: Shares of the rows that train, that accept or reject steps, and that test.
+        conditions: Conditions of the model, shape ``(n, c)``: it is then the law of x given them.
+        preprocess: Preprocessing of the columns, part of the model: ``none``, ``standardise``,
+            ``whiten``, ``gaussianise``; by default whitening, or the planner's choice.
+        split: Fractions of the rows for training, for accepting or rejecting steps, and for
+            testing.
         dequantise: Width of the uniform noise added to data on a grid.
         columns: The columns to use; all by default.
         context: Columns of ``x`` that the model is conditioned on.
-        kinds: What columns are: ``{"age": "continuous"}``; also ``integer``, ``categorical``.
-        support: Where columns can lie, so that no sample is outside: ``{"age": (0, 120), "price":
+        kinds: Kinds of columns: ``{"age": "continuous"}``; also ``integer``, ``categorical``.
+        support: Bounds of columns, which every sample respects: ``{"age": (0, 120), "price":
             "positive"}``, or ``"infer"``.
-        nan: Rows with a missing value: ``refuse`` the data, ``drop`` the rows, or ``mask``: that a
-            condition is missing is one more thing that the model is conditioned on.
-        weights: A column of ``x`` with sample weights, or a weight a row.
-        where: Which rows: ``"time == 0 and kind != 'b'"``.
-        objective: What to minimise; as the options below it in :func:`solve`.
-        scheme: How to step.
-        block: With which maps.
+        nan: Treatment of rows with a missing value: ``refuse`` the data, ``drop`` the rows, or
+            ``mask``: whether a condition is missing is then a condition, too.
+        weights: A column of ``x`` with sample weights, or weights of rows, shape ``(n,)``.
+        where: Condition that selects rows: ``"time == 0 and kind != 'b'"``.
+        objective: Objective; this and the following options are as in :func:`solve`.
+        scheme: Scheme of the steps.
+        block: Block: the family of maps.
         blocks: Blocks by step instead of ``block``.
         solver: The inner solver.
         refine: Joint training of all blocks.
-        guard: What a step must satisfy.
-        stop: When to stop.
-        certify: How the certificate is measured.
+        guard: Rule that accepts steps.
+        stop: Stop rule.
+        certify: Options of the certificate.
         smooth_time: Smoothing, for data without a density.
-        seed: Of the random numbers; the same seed gives the same run.
-        dtype: Of the particles and maps.
-        device: Where to train.
-        precision: To what nets round in training, as in :func:`solve`.
-        compile: Whether maps are compiled in training, likewise.
+        seed: Seed of the random numbers; the same seed gives the same run.
+        dtype: Type of the particles and maps.
+        device: Device of training.
+        precision: Precision to which nets round in training, as in :func:`solve`.
+        compile: Whether maps are compiled in training, as in :func:`solve`.
         budget: CPU seconds of training, a number or ``"5min"``; 60 by default.
-        tracker: Where records of steps are sent, as in :func:`solve`.
-        listener: Who is told of the work, likewise.
+        tracker: Tracker that receives records of steps, as in :func:`solve`.
+        listener: Receives messages on progress, as in :func:`solve`.
 
     Raises:
         DataError: The data cannot be used.
@@ -247,12 +248,12 @@ def _warned(solution: Solution) -> Solution:
 def run(
     config: RunConfig | Table | str | Path, out: str | Path, listener: ListenerLike = None
 ) -> RunResult:
-    """Make a run directory, as ``wopt run`` does, and return what ``result.json`` holds.
+    """Make a run directory, as ``wopt run`` does, and return the result.
 
     Args:
-        config: A configuration, a table as in a TOML file, or such a file.
+        config: A configuration, a table as in a TOML file, or the path of such a file.
         out: The run directory, which must not hold a run yet.
-        listener: Who is told of the work, as in :func:`solve`; warnings are in the log in any case.
+        listener: Receives messages on progress, as in :func:`solve`; the log has all warnings.
 
     Raises:
         UserError: The configuration, data or parts cannot be used; nothing is written then.
@@ -271,7 +272,7 @@ def run(
 def _from_particles(
     table: dict[str, Any], train: Particles, valid: Particles, transform: AffineTransform | None
 ) -> Prepared:
-    """Prepare a solve from particles that are where they should be already."""
+    """Prepare a solve from given particles."""
     config = validate({**table, "source": Rows(train.points)})
     check_precision(config)
     objective = config.objective

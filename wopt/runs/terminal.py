@@ -1,4 +1,4 @@
-"""Progress on the terminal: a bar within a step, a table row after it."""
+"""Progress on the terminal: a bar during a step, a table row after it."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ COLUMNS = (
     ("retries", 7),
     ("CPU s", 7),
 )
-"""``residual>=``: what affine fields see of the residual, a lower bound."""
+"""Columns and widths; ``residual>=`` is a lower bound of the residual, by affine fields."""
 
 
 def introduction(begun: Beginning) -> str:
-    """Return in words what is about to be done."""
+    """Return the introduction of a run, in words."""
     rows = dict(zip(("training", "validation", "test"), begun.rows, strict=False))
     return (
         f"{begun.objective} by {begun.scheme} from {begun.source}: "
@@ -48,7 +48,7 @@ def introduction(begun: Beginning) -> str:
 
 
 def cells(r: StepRecord) -> tuple[str, ...]:
-    """Return what is shown of a step, in the order of :data:`COLUMNS`."""
+    """Return the cells of a step, in the order of :data:`COLUMNS`."""
     return (
         str(r.step),
         f"{r.step_size:g}",
@@ -64,12 +64,12 @@ def cells(r: StepRecord) -> tuple[str, ...]:
 
 
 class Terminal(Listener):
-    r"""Shows steps as they are made; on a pipe only the rows.
+    r"""A listener that shows steps on a terminal; on a pipe it prints only the rows.
 
-    Serves ``wopt run`` and, from Python, any function that takes a listener.
+    It serves ``wopt run`` and, from Python, any function that takes a listener.
 
     Args:
-        console: Where to print; by default the terminal.
+        console: Console to print on; by default the terminal.
 
     Example:
         >>> import io
@@ -93,7 +93,7 @@ class Terminal(Listener):
         self.task: TaskID | None = None
 
     def begin(self, begun: Beginning) -> None:
-        """Say what is about to happen, and the table's head."""
+        """Print the introduction and the table's head."""
         self._clear()
         self.console.print(printable(introduction(begun)), markup=False)
         if begun.records:
@@ -113,12 +113,12 @@ class Terminal(Listener):
         self.bar.update(self.task, description=what, completed=done, total=total, loss=shown)
 
     def step(self, record: StepRecord) -> None:
-        """Print the step's row, and below it what had to be retried."""
+        """Print the step's row, and its retries below it."""
         self._clear()
         self._row(record)
 
     def phase(self, what: str) -> None:
-        """Say what the time now goes to."""
+        """Print the phase."""
         self._clear()
         self.console.print(f"{printable(what)} ...", style="dim", markup=False)
 
@@ -127,7 +127,7 @@ class Terminal(Listener):
         self.console.print(f"warning: {printable(text)}", style="yellow", markup=False)
 
     def end(self, result: RunResult, path: Path | None = None) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._clear()
 
     def _clear(self) -> None:

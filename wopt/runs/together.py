@@ -1,4 +1,4 @@
-"""A run by all processes that ``torchrun`` started; by this one alone, where it started none."""
+"""Runs by all processes that ``torchrun`` started, or by this one alone."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ __all__ = ["resume_table", "run_table"]
 
 
 def run_table(table: Mapping[str, Any], where: str, out: Path, listener: Listener) -> RunResult:
-    """Make a run of a configuration as it was read; one that torchrun started anew goes on.
+    """Make a run of a configuration; a run that torchrun restarts is resumed.
 
     Args:
-        table: As read from TOML.
+        table: Table as read from TOML.
         where: The file, for messages.
         out: The run directory.
-        listener: Told of progress by the first process.
+        listener: Receives messages on progress from the first process.
 
     Raises:
         UserError: The configuration, data or parts cannot be used.
@@ -43,7 +43,7 @@ def run_table(table: Mapping[str, Any], where: str, out: Path, listener: Listene
 
 
 def resume_table(out: Path, listener: Listener) -> RunResult:
-    """Go on with a run directory, by as many processes as there are now."""
+    """Resume a run directory, with the present number of processes."""
     directory = RunDirectory(out)
     config = validate(directory.read_config(), str(directory.config))
     with carried_out(config, out):
@@ -51,7 +51,7 @@ def resume_table(out: Path, listener: Listener) -> RunResult:
 
 
 def _prepared(table: Mapping[str, Any], where: str, listener: Listener) -> Prepared:
-    """Return the run on every process; what is planned, by trials on a clock, the first plans."""
+    """Return the run on every process; the first process plans, since trials use a clock."""
     of = team()
     config = validate(dict(table), where)
     if of.size == 1 or config.plan is None or config.plan.told:

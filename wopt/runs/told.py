@@ -1,4 +1,4 @@
-"""Who is told of work called for from Python: a terminal, a notebook, a listener, nobody."""
+"""Listeners of work from Python: a terminal, a notebook, a listener, or none."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from wopt.runs.terminal import Terminal
 __all__ = ["ListenerLike", "listener_of", "permitted", "with_tracker"]
 
 ListenerLike = Listener | Callable[[int, str, int, int, float], None] | bool | None
-"""A listener; a function of the step, what is done, how much of it, of how much, and the loss;
-whether to print; ``None`` prints where somebody looks: on a terminal and in a notebook."""
+"""A listener; a function of step, kind of work, done, total and loss; or whether to print: ``None``
+prints on a terminal and in a notebook."""
 
 
 class _Quiet(Listener):
-    """Shows nothing; what went wrong is a warning of Python's."""
+    """A listener that shows nothing; warnings are Python's."""
 
     def warn(self, text: str) -> None:
         """Warn."""
@@ -32,13 +32,13 @@ class _Quiet(Listener):
 
 
 class _Calls(_Quiet):
-    """Calls a function as work goes on."""
+    """A listener that calls a function on progress."""
 
     def __init__(self, function: Callable[[int, str, int, int, float], None]) -> None:
         self.function = function
 
     def progress(self, step: int, what: str, done: int, total: int, loss: float) -> None:
-        """Call it."""
+        """Call the function."""
         self.function(step, what, done, total, loss)
 
 
@@ -49,8 +49,8 @@ def listener_of(choice: ListenerLike, nobody: Listener = QUIET) -> Listener:
     """Return the listener that a choice names.
 
     Args:
-        choice: It.
-        nobody: Stands for nobody.
+        choice: The choice.
+        nobody: Listener for no output.
 
     Example:
         >>> type(listener_of(False)).__name__, type(listener_of(True)).__name__
@@ -68,11 +68,11 @@ def listener_of(choice: ListenerLike, nobody: Listener = QUIET) -> Listener:
 
 
 def with_tracker(listener: Listener, tracker: Tracker | None) -> Listener:
-    """Return a listener that tells a tracker too; the tracker's errors are told to the first.
+    """Return a listener that also calls a tracker, with the tracker's errors as warnings.
 
     Args:
-        listener: Told first.
-        tracker: Told after it, so that what it does wrong cannot keep anything from others.
+        listener: Listener that is called first.
+        tracker: Tracker that is called after it, so that its errors cannot affect the listener.
     """
     if tracker is None:
         return listener
@@ -80,12 +80,12 @@ def with_tracker(listener: Listener, tracker: Tracker | None) -> Listener:
 
 
 def permitted(config: RunConfig, listener: Listener, path: Path) -> RunConfig:
-    """Return the configuration of a run that goes on, without a tracker unless that is allowed.
+    """Return the configuration of a resumed run, without its tracker unless that is allowed.
 
     Args:
-        config: It.
-        listener: Told of a tracker that is left out.
-        path: Where the configuration was read.
+        config: The configuration.
+        listener: Warned of a tracker that is left out.
+        path: File of the configuration.
     """
     if config.tracker is None or tracker_allowed():
         return config

@@ -1,4 +1,4 @@
-"""The versions of what makes a run."""
+"""The versions of the software of a run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["versions"]
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what makes a run: Python, torch, the core, the plugins."""
+    """Return the versions of Python, torch, the core and the plugins."""
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,

@@ -1,1 +1,1 @@
-"""A new plugin from templates that ship with wopt."""
+"""New plugins from templates that ship with wopt."""

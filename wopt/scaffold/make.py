@@ -32,7 +32,7 @@ def make_plugin(name: str, kind: str, out: Path) -> list[Path]:
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
         raise ConfigError(
-            f"{name!r} is no usable plugin name: write lower case letters, digits and underscores, "
+            f"{name!r} cannot be a plugin name: write lower case letters, digits and underscores, "
             "beginning with a letter"
         )
     if kind not in KINDS:

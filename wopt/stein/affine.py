@@ -13,10 +13,10 @@ __all__ = ["AffineField"]
 class AffineField:
     """phi(y) = C^T (y, 1), the maximiser of  2 <xi, phi> - E|phi|^2  over affine fields.
 
-    It is exact where all laws are Gaussian and the maps affine.
+    The maximum over all fields is affine where all laws are Gaussian and the maps affine.
 
     Args:
-        form: What it is fitted to.
+        form: The Stein form of xi.
     """
 
     def __init__(self, form: SteinForm) -> None:
@@ -42,12 +42,9 @@ class AffineField:
 
 
 def _solved(gram: Tensor, right: Tensor) -> Tensor:
-    """Return the solution of least norm, by the eigenvalues of a positive semidefinite matrix.
-
-    ``torch.linalg.lstsq`` would take QR with pivots, which begins with such pivots as lie in memory
-    (in torch 2.13 still): other last bits each time, and now and then another rank
-    (https://github.com/pytorch/pytorch/issues/187411).
-    """
+    """Return the solution of least norm, by the eigenvalues of a positive semidefinite matrix."""
+    # ``torch.linalg.lstsq`` uses QR with pivots whose initial values are uninitialised memory, so
+    # its last bits, and now and then its rank, vary (github.com/pytorch/pytorch/issues/187411).
     if not gram.isfinite().all():
         return torch.full_like(right, torch.nan)
     values, vectors = torch.linalg.eigh(gram)

@@ -27,9 +27,9 @@ class SteinForm:
         points: y, shape ``(n, d)``, float64.
         by_point: g at each particle, shape ``(n, d)``.
         by_log_det: l at each particle, shape ``(n,)``.
-        weights: The particles' weights, or ``None``.
-        condition: How many coordinates, the last ones, are conditions: no map changes them, so
-            test fields are zero along them.
+        weights: The particles' weights, shape ``(n,)``, which sum to one; ``None`` if equal.
+        condition: Number of coordinates, the last ones, that are conditions: no map changes them,
+            so test fields are zero along them.
 
     Example:
         >>> class Half(Objective):
@@ -59,8 +59,9 @@ class SteinForm:
 
         Args:
             objective: G, or the implicit part of a subproblem.
-            moved: The particles y.
-            anchor: The subproblem's anchor a; ``None`` leaves the Wasserstein gradient alone.
+            moved: The particles y, points ``(n, d)``.
+            anchor: The subproblem's anchor a, shape ``(n, d)``; ``None`` leaves the Wasserstein
+                gradient alone.
             step_size: The subproblem's h'.
         """
         y = moved.points.detach().double()
@@ -79,7 +80,7 @@ class SteinForm:
         return cls.of(c.objective, c.particles, c.anchor, c.step_size)
 
     def rows(self, index: Tensor | slice) -> SteinForm:
-        """Return the form on a subset of equally weighted particles."""
+        """Return the form on m of the equally weighted particles, with shapes ``(m, ...)``."""
         assert self.weights is None
         return dataclasses.replace(
             self,
@@ -89,11 +90,11 @@ class SteinForm:
         )
 
     def along(self, field: Tensor, divergence: Tensor) -> Tensor:
-        """Return <g, phi> + l div phi at each particle, shape ``(n,)``."""
+        """Return <g, phi> + l div phi, shape ``(n,)``, for phi ``(n, d)`` and div phi ``(n,)``."""
         return (self.by_point * field).sum(1) + self.by_log_det * divergence
 
     def mean(self, values: Tensor) -> Tensor:
-        """Return the weighted mean of values of shape ``(n, ...)``."""
+        """Return the weighted mean, shape ``(...)``, of values of shape ``(n, ...)``."""
         if self.weights is None:
             return values.mean(0)
         return torch.tensordot(self.weights, values, dims=1)
@@ -103,6 +104,10 @@ class SteinForm:
 
         By Cauchy and Schwarz it is at most |xi|, with equality at phi = xi; it is negative only
         by sampling noise or for a field that points the wrong way.
+
+        Args:
+            field: phi at the points, shape ``(n, d)``.
+            divergence: div phi at the points, shape ``(n,)``.
         """
         field, divergence = field.double(), divergence.double()
         along, squares = self.along(field, divergence), field.square().sum(1)

@@ -17,20 +17,20 @@ def affine_residual(condition: Stationarity) -> float:
     evaluated on the rest, in both ways, so that a rich class does not bias the estimate upwards;
     weighted particles (quadrature) serve for both.
 
+    Args:
+        condition: The step's first-order condition at its new particles.
+
     Returns:
         An estimate of the norm of xi's affine part, in units of length per h: up to sampling error
         a lower bound of the first-order error.
 
     Source: docs/theory.md 4.2 (4.1).
-
-    Args:
-        condition: What the step is to meet, at its new particles.
     """
     if condition.particles.weights is not None:
         whole = SteinForm.of_condition(condition)
         return max(0.0, whole.size(*AffineField(whole)(whole.points))[0])
     if len(condition.particles) < 2:
-        return 0.0  # a single particle tells nothing
+        return 0.0  # a single particle is not enough for a fit and an evaluation
     first, second = (SteinForm.of_condition(condition.rows(slice(k, None, 2))) for k in (0, 1))
     sizes = [
         on.size(*AffineField(fitted)(on.points))[0]

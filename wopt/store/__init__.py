@@ -1,1 +1,1 @@
-"""What a run leaves on disk: its directory, and how its state is written and read back."""
+"""The run directory on disk: how a run's state is written and read back."""

@@ -1,4 +1,4 @@
-"""Checkpoints: blocks and the state for resume, and how they are read back."""
+"""Checkpoints: writing and reading blocks and the state for resume."""
 
 from __future__ import annotations
 
@@ -50,13 +50,14 @@ _OF_PARTICLES = ("points", "weights", "log_det", "log_density_start")
 
 
 def save_state(run: RunDirectory, state: State, config: RunConfig) -> None:
-    """Write the newest blocks, the records and, last, the state, which makes the step count.
+    """Write the newest blocks, the records and, last, the state, which completes the step.
 
     A run that is killed in between resumes from the step before. Blocks that were refined together
-    are kept aside until the state says that they count. Training particles are written as they were
-    before the newest block, which carries them when they are read back; at the start, where the
-    source has them, not at all. With ``run.shards``, or where they are many, they are in files of
-    their own, ``state/003-00001-of-00004.safetensors``, with an index ``state/003.json``.
+    are kept aside until the state includes them. Training particles, shape ``(n, d)``, are written
+    as they were before the newest block, which is applied to them when they are read back;
+    particles of the start that the source can give again are not written. With ``run.shards``, or
+    where they are many, they are in files of their own, ``state/003-00001-of-00004.safetensors``,
+    with an index ``state/003.json``.
     """
     refined = _write_blocks(run, state, config)
     run.write_steps(state.records)
@@ -97,16 +98,16 @@ def save_state(run: RunDirectory, state: State, config: RunConfig) -> None:
 def _write_rows(run: RunDirectory, state: State, config: RunConfig) -> str | None:
     """Write the training particles in files of their own; ``None`` where one file holds all."""
     name, rows, before = f"{state.step:03d}", _tensors(state.train), state.train.before
-    if isinstance(before, HeldParticles):  # what save_share has written
+    if isinstance(before, HeldParticles):  # written by save_share
         return write_share_index(run.pieces, name, rows, before.total, team())
     count = count_pieces(rows, config.run.shards)
     return write_pieces(run.pieces, name, rows, count) if count > 1 else None
 
 
 def save_share(run: RunDirectory, state: State) -> None:
-    """Write the training particles that this process holds, before the first saves the state.
+    """Write this process's training particles, before the first process saves the state.
 
-    All processes do it together; where each holds all there is nothing to do.
+    All processes call it together; where each holds all particles it does nothing.
     """
     before, of = state.train.before, team()
     begun = state.start is not None and before is state.start[0]
@@ -117,7 +118,7 @@ def save_share(run: RunDirectory, state: State) -> None:
 
 
 def _write_blocks(run: RunDirectory, state: State, config: RunConfig) -> bool:
-    """Write the newest block; or all, aside, if they were refined, and return whether they were."""
+    """Write the newest block, or all aside if they were refined; return whether they were."""
     refined = bool(state.records) and state.records[-1].refined > 0
     if refined:
         tensors = {
@@ -144,11 +145,11 @@ def load_state(
 
     Args:
         run: The run directory.
-        config: Its configuration.
+        config: The run's configuration.
         dim: The dimension d.
-        condition: How many of the columns are conditions.
+        condition: Number of columns that are conditions.
         start: The particles before the first step, which refinement and the first step need.
-        lenient: Do without these where they are needed: to look, not to go on.
+        lenient: Whether a missing start is accepted: for looking at a run, not for resuming it.
 
     Raises:
         DamagedError: A file is missing or damaged, or the source has other rows now.
@@ -193,7 +194,7 @@ def load_state(
 def _read_rows(
     run: RunDirectory, config: RunConfig, index: str
 ) -> tuple[dict[str, Tensor], int | None]:
-    """Return training particles in files of their own; if they are a share, of how many."""
+    """Return training particles of separate files; for one process's rows, also the total."""
     if config.run.hold == "shard" and team().size > 1:
         return read_own(run.pieces, index, team())
     return read_pieces(run.pieces, index), None
@@ -218,21 +219,21 @@ def load_blocks(
 
 
 def kept_steps(config: RunConfig, steps: int) -> range:
-    """Return the steps whose maps make up the model after so many of them."""
+    """Return the steps whose maps make up the model after ``steps`` steps."""
     return range(max(1, steps) if config.scheme.replaces else 1, steps + 1)
 
 
 def known_steps(run: RunDirectory) -> int:
-    """Return how many steps a run has finished.
+    """Return the number of finished steps of a run.
 
     Raises:
-        DamagedError: Its state is missing or damaged.
+        DamagedError: The state is missing or damaged.
     """
     return _known(run)[1].step
 
 
 def _known(run: RunDirectory) -> tuple[dict[str, Tensor], Kept]:
-    """Return the tensors of the state and what is beside them."""
+    """Return the tensors of the state and its metadata."""
     tensors, metadata = read_tensors(run.state)
     try:
         return tensors, Kept.from_dict(parsed_json(metadata["state"]))
@@ -247,7 +248,7 @@ def load_block(
     """Read the block of one step.
 
     Raises:
-        DamagedError: The file is missing, damaged, or of another block than the configuration's.
+        DamagedError: The file is missing, damaged, or holds another block than the configuration's.
     """
     at = run.block(step)
     return _block(run, at, read_tensors(at)[0], config, step, dim, condition)
@@ -282,9 +283,9 @@ def _write_block(
 
 
 def settle(run: RunDirectory, config: RunConfig) -> None:
-    """Let refined blocks that were kept aside take their places, or drop what does not count.
+    """Move refined blocks that were kept aside to their places, or delete them if unused.
 
-    Only who holds the lock may; others read them where they are.
+    Only the holder of the lock may call it; others read them where they are.
     """
     if not run.refined.exists():
         return
@@ -297,7 +298,7 @@ def settle(run: RunDirectory, config: RunConfig) -> None:
 
 
 def _refined(run: RunDirectory, known: Kept) -> dict[str, Tensor] | None:
-    """Return the refined blocks that were kept aside, if they count and have no places yet."""
+    """Return the refined blocks that were kept aside, if the state includes them."""
     if not known.refined or not run.refined.exists():
         return None
     tensors, metadata = read_tensors(run.refined)
@@ -318,9 +319,10 @@ def save_transform(
 
     Args:
         run: The run directory.
-        transform: The preprocessing.
-        names: The columns' names.
-        conditions: Of training rows, in the flow's coordinates, if the flow is conditional.
+        transform: The preprocessing of d columns.
+        names: Names of the d columns.
+        conditions: Conditions of training rows, shape ``(n, k)``, in the flow's coordinates, if the
+            flow is conditional.
     """
     tensors = {
         "shift": transform.shift,
@@ -338,7 +340,7 @@ def save_transform(
 def load_transform(
     run: RunDirectory,
 ) -> tuple[AffineTransform, tuple[str, ...], Tensor | None]:
-    """Read the preprocessing, the columns' names, and the conditions if there are any.
+    """Read the preprocessing, the columns' names, and the conditions ``(n, k)``, if any.
 
     Raises:
         RunError: The file is missing or damaged.
@@ -362,11 +364,11 @@ def load_transform(
 def _begun(
     run: RunDirectory, start: tuple[Particles, Particles] | None, mark: list[float]
 ) -> Particles:
-    """Return the training particles of a run that stands at its start, or one block after it."""
+    """Return the start's training particles, for a run at its start or one block later."""
     if start is None or start[0].mark() != mark:
         raise DamagedError(
-            f"{run.path}: its source does not give the rows any more with which the run began; "
-            "bring them back, or make the run anew"
+            f"{run.path}: its source no longer gives the rows with which the run began; "
+            "restore them, or start the run again"
         )
     return start[0]
 

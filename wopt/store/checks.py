@@ -1,4 +1,4 @@
-"""What a run's files of tensors must hold: types, shapes, numbers."""
+"""Checks of tensors in a run's files: types, shapes, numbers."""
 
 from __future__ import annotations
 
@@ -24,18 +24,17 @@ _BY_VALUE = ("previous", "gradient")
 
 @dataclasses.dataclass(frozen=True)
 class Kept(Typed):
-    """What ``state.safetensors`` holds beside tensors.
+    """The metadata of ``state.safetensors``.
 
     Attributes:
-        step: Of the last finished step.
-        step_size: Its h; ``None`` before the first.
-        energy: The objective there.
-        plan: What the scheme planned for the next step.
-        refined: Whether all blocks were trained together after it.
-        ahead: Whether the newest block has not carried the training particles yet.
-        begun: Numbers that tell the training particles at the start from others, where they are
-            not stored.
-        pieces: The index of the files that hold the training particles, where they are not here.
+        step: Number of the last finished step.
+        step_size: Step size h of that step; ``None`` before the first.
+        energy: Value of the objective after that step.
+        plan: The scheme's numbers for the next step.
+        refined: Whether all blocks were trained together after that step.
+        ahead: Whether the newest block has not been applied to the training particles yet.
+        begun: Numbers that identify the start's training particles, where they are not stored.
+        pieces: Name of the index of files with the training particles, where they are not here.
     """
 
     step: int
@@ -49,7 +48,7 @@ class Kept(Typed):
 
     def __post_init__(self) -> None:
         if not 0 <= self.step <= _MOST_STEPS:
-            raise ValueError(f"it says that {self.step} steps are made")
+            raise ValueError(f"it says that {self.step} steps were made")
         if self.ahead and not self.step:
             raise ValueError("it has a block ahead and no step")
 
@@ -61,13 +60,13 @@ def check_particles(
 
     Args:
         path: The file, for messages.
-        tensors: ``SPLIT.points`` of shape ``(n, d)`` and what belongs to them.
-        splits: Names; one may be left out.
+        tensors: ``SPLIT.points`` of shape ``(n, d)`` and tensors that belong to them.
+        splits: Names of splits; one may be missing.
         dim: The dimension d.
-        dtype: Of the run.
+        dtype: Type of the run's numbers.
 
     Raises:
-        DamagedError: They do not.
+        DamagedError: Some tensor is missing, or has the wrong shape, type or values.
     """
     for split in splits:
         own = {k.removeprefix(f"{split}."): v for k, v in tensors.items() if k.startswith(split)}
@@ -75,7 +74,7 @@ def check_particles(
             continue
         points = own.get("points")
         if points is None or points.ndim != 2 or points.shape[1] != dim or not len(points):
-            raise DamagedError(f"{path}: is damaged: `{split}.points` has no shape (n, {dim})")
+            raise DamagedError(f"{path}: is damaged: `{split}.points` is not of shape (n, {dim})")
         if not bool(points.isfinite().all()):
             raise DamagedError(f"{path}: is damaged: `{split}.points` is not finite")
         for name, value in own.items():
@@ -90,10 +89,10 @@ def check_particles(
 def check_transform(
     tensors: Mapping[str, Tensor], names: Sequence[str], columns: Columns | None
 ) -> None:
-    """Raise unless a preprocessing fits its columns.
+    """Raise unless a preprocessing, ``(d,)`` and ``(d, d)``, fits its d columns.
 
     Raises:
-        ValueError: It does not; the text says what.
+        ValueError: The preprocessing does not fit; the text says why.
     """
     d = len(names)
     wanted = {"shift": (d,), "matrix": (d, d), "inverse_matrix": (d, d)}
@@ -102,14 +101,14 @@ def check_transform(
         if value.shape != shape:
             raise ValueError(f"`{name}` has shape {tuple(value.shape)}, not {shape}")
         if value.dtype not in (torch.float32, torch.float64) or not bool(value.isfinite().all()):
-            raise ValueError(f"`{name}` is not finite, or no floating point")
+            raise ValueError(f"`{name}` is not finite, or not floating point")
     if not bool(torch.linalg.slogdet(tensors["matrix"].double())[1].isfinite()):
         raise ValueError("`matrix` is singular")
     given = tensors.get("conditions")
     if given is not None and (
         given.ndim != 2 or not 0 < given.shape[1] < d or not len(given) or not _finite(given)
     ):
-        raise ValueError("`conditions` are no rows of conditions")
+        raise ValueError("`conditions` are not rows of conditions")
     width = 0 if given is None else given.shape[1]
     if columns is not None and (columns.names != tuple(names) or columns.condition != width):
         raise ValueError("`columns` do not fit `names` and `conditions`")
@@ -123,7 +122,7 @@ def parsed_names(text: str) -> tuple[str, ...]:
     """Return names of columns from JSON.
 
     Raises:
-        ValueError: They are none.
+        ValueError: The text is not a list of names.
 
     Example:
         >>> parsed_names('["age", "size"]')
@@ -131,15 +130,15 @@ def parsed_names(text: str) -> tuple[str, ...]:
     """
     names = parsed_json(text)
     if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
-        raise ValueError("`names` is no list of names")
+        raise ValueError("`names` is not a list of names")
     return tuple(names)
 
 
 def same_kinds(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> None:
-    """Raise where numbers of one kind would silently become those of another.
+    """Raise where tensors, of any shape, would silently change their type.
 
     Raises:
-        ValueError: A tensor is whole numbers where a block has floating point, say, or NaN.
+        ValueError: A tensor's type differs from the wanted one, or it has NaN.
 
     Example:
         >>> same_kinds({"w": torch.ones(2)}, {"w": torch.ones(2, dtype=torch.int64)})

@@ -1,4 +1,4 @@
-"""The run directory: what a run leaves, written completely or not at all, read with checks."""
+"""The run directory: files written completely or not at all, and read with checks."""
 
 from __future__ import annotations
 
@@ -21,9 +21,8 @@ from wopt.train.record import StepRecord
 __all__ = ["FORMAT", "RunDirectory", "read_tensors", "write_tensors"]
 
 FORMAT = 1
-"""Of the directory, in ``config.toml`` as ``versions.run-directory``; a later one is refused.
-
-Directories from before it was written count as 0, and are read: they lack ``data.json``.
+"""Format of the directory, ``versions.run-directory`` in ``config.toml``; later ones are refused.
+Directories without it are of format 0, and are read: they lack ``data.json``.
 """
 
 _FORMAT_KEY = "run-directory"
@@ -32,8 +31,8 @@ _FORMAT_KEY = "run-directory"
 class RunDirectory:
     """Paths and files of one run.
 
-    Tensors are safetensors and the rest JSON or TOML, so nothing that is loaded can run code. No
-    file of it may be a link.
+    Tensors are safetensors and the rest JSON or TOML, so nothing that is loaded can run code. None
+    of the files may be a link.
 
     Example:
         >>> RunDirectory(Path("runs/demo")).block(3).as_posix()
@@ -53,6 +52,7 @@ class RunDirectory:
         self.refined = path / "refined.safetensors"
         self.transform = path / "transform.safetensors"
         self.certificate = path / "certificate.json"
+        self.measurements = path / "measurements.json"
         self.figures = path / "figures.safetensors"
         self.samples = path / "samples.npy"
         self.report = path / "report.html"
@@ -60,7 +60,7 @@ class RunDirectory:
         self.blocks = path / "blocks"
 
     def block(self, step: int) -> Path:
-        """Return the place of the block made by a step (1, 2, ...)."""
+        """Return the path of the block of a step (1, 2, ...)."""
         return self.blocks / f"{step:03d}.safetensors"
 
     @property
@@ -70,26 +70,26 @@ class RunDirectory:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """All files that a run can have but its blocks."""
+        """All files that a run can have, except its blocks."""
         return (
             self.config, self.data, self.transform, self.state, self.refined, self.steps,
-            self.losses, self.result, self.certificate, self.figures, self.samples, self.report,
-            self.log,
+            self.losses, self.result, self.certificate, self.measurements, self.figures,
+            self.samples, self.report, self.log,
         )  # fmt: skip
 
     @property
     def begun(self) -> bool:
-        """Whether anything is there of a run that has come as far as its first state."""
+        """Whether the directory has a file of a run that has reached its first state."""
         steps = self.steps.is_file() and self.steps.stat().st_size > 0
         return self.state.exists() or steps or self.block(1).exists()
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Keep other processes from writing here; what a killed one left half written is removed.
+        """Keep other processes from writing here, and remove half-written files of killed ones.
 
         Raises:
-            BusyError: Another process does; its lock ends with it, however it ends.
-            RunError: Nothing can be written here.
+            BusyError: Another process is writing; its lock ends with it.
+            RunError: The directory cannot be written.
         """
         with locked(self.path):
             remove_leftovers(self.path)
@@ -100,20 +100,20 @@ class RunDirectory:
             yield
 
     def snapshot(self, step: int) -> Path:
-        """Return the place of the particles after so many steps."""
+        """Return the path of the particles after ``step`` steps."""
         return self.path / "snapshots" / f"{step:03d}.safetensors"
 
     def snapshots(self) -> list[Path]:
-        """Return the snapshots that there are, in the order of time."""
-        there = (self.path / "snapshots").glob("*.safetensors")  # also half written ones
+        """Return the existing snapshots, in the order of time."""
+        there = (self.path / "snapshots").glob("*.safetensors")  # including half-written ones
         return sorted((p for p in there if p.stem.isdecimal()), key=lambda p: int(p.stem))
 
     def create(self, config: dict[str, Any]) -> None:
         """Make the directory and write the resolved configuration; see :meth:`check_free`.
 
         Raises:
-            ConfigError: There is a run already, or the place is no directory.
-            RunError: The place cannot be written.
+            ConfigError: A run exists already, or the path is not a directory.
+            RunError: The directory cannot be written.
         """
         self.check_free()
         self.check_links()
@@ -125,7 +125,7 @@ class RunDirectory:
         """Make the folders.
 
         Raises:
-            RunError: That is not possible.
+            RunError: A folder cannot be made.
         """
         try:
             self.blocks.mkdir(parents=True, exist_ok=True)
@@ -133,10 +133,10 @@ class RunDirectory:
             raise RunError(f"{self.path}: cannot be made: {error.strerror}") from error
 
     def check_free(self) -> None:
-        """Raise if no run can be kept here.
+        """Raise if a new run cannot be kept here.
 
         Raises:
-            ConfigError: There is a run already, or the place is no directory.
+            ConfigError: A run exists already, or the path is not a directory.
         """
         if self.path.exists() and not self.path.is_dir():
             raise ConfigError(f"{self.path}: is a file, so no run can be kept there; use --out")
@@ -150,7 +150,7 @@ class RunDirectory:
         """Raise if a file of the run is a link.
 
         Raises:
-            DamagedError: It is.
+            DamagedError: A file is a link.
         """
         for path in (*self.folders, *self.files):
             check_no_link(path)
@@ -159,14 +159,14 @@ class RunDirectory:
         """Return the resolved configuration.
 
         Raises:
-            ConfigError: There is no run here, or it is of a later format.
-            DamagedError: It is damaged.
+            ConfigError: The path is not a run directory, or is of a later format.
+            DamagedError: The configuration is damaged.
         """
         if not self.path.is_dir():
-            raise ConfigError(f"{self.path}: is no run directory (it has no config.toml)")
+            raise ConfigError(f"{self.path}: is not a run directory (it has no config.toml)")
         self.check_links()
         if not self.config.exists():
-            raise ConfigError(f"{self.path}: is no run directory (it has no config.toml)")
+            raise ConfigError(f"{self.path}: is not a run directory (it has no config.toml)")
         try:
             table = read_toml(self.config, own=False)
         except ConfigError as error:
@@ -187,14 +187,14 @@ class RunDirectory:
         )
 
     def write_steps(self, records: Sequence[StepRecord]) -> None:
-        """Write ``steps.jsonl`` anew."""
+        """Rewrite ``steps.jsonl``."""
         write_lines(self.steps, records)
 
     def read_steps(self, count: int | None = None) -> list[StepRecord]:
         """Return the records, or the first ``count`` of them.
 
         Raises:
-            DamagedError: Some are missing or damaged.
+            DamagedError: Some records are missing or damaged.
         """
         records = read_lines(self.steps, StepRecord)[:count]
         if count is not None and len(records) < count:

@@ -1,4 +1,4 @@
-"""How far an evolution is from the exact solution at a time."""
+"""Distances of an evolution from the exact solution at a time."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ __all__ = ["Distances"]
 
 @dataclasses.dataclass(frozen=True)
 class Distances(Typed):
-    """Distances between p, the law that a run has at a time, and the exact law p*; estimates.
+    """Distances between p, the law of a run at a time, and the exact law p*; estimates.
 
     They are means over held-out particles; standard errors are 0 for quadrature nodes, which are
-    not drawn. ``None`` where something is not known, or does not exist (KL of laws of which one is
-    0 where the other is not).
+    not random. ``None`` stands for a distance that is unknown or does not exist (KL of laws of
+    which one is 0 where the other is not).
 
     Attributes:
-        step: Steps made.
-        time: t.
+        step: Number of steps made.
+        time: Time t.
         kl, kl_error: KL(p | p*) = E_p log p/p*, nats, with its standard error.
-        kl_back, kl_back_error: KL(p* | p).
-        sym_kl, sym_kl_error: Their sum.
+        kl_back, kl_back_error: KL(p* | p), nats.
+        sym_kl, sym_kl_error: Sum of the two divergences, nats.
         l1, l1_error: int |p - p*| = 2 E_p (1 - p*/p)_+, between 0 and 2.
-        w2_at_most: The root mean square distance of each particle from where the exact solution
-            carries the point it came from: W_2 is at most that, and equal for dilations.
-        second_moment: E_p |x|^2.
-        second_moment_exact: E_p* |x|^2.
-        second_moment_error: How far they are apart, as a share of the exact one.
+        w2_at_most: Root mean square distance of each particle from the exact solution's image of
+            its starting point: an upper bound of W_2, equal to it for dilations.
+        second_moment: Second moment E_p |x|^2.
+        second_moment_exact: Second moment E_p* |x|^2.
+        second_moment_error: Difference of the two, as a fraction of the exact one.
 
     Example:
         >>> Distances(step=3, time=0.9, kl=0.01).sym_kl is None

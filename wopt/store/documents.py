@@ -1,4 +1,4 @@
-"""Typed documents in JSON: one in a file, or one a line."""
+"""Typed documents in JSON: one per file, or one per line."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from wopt.typed import Typed
 __all__ = ["SPARE", "damaged", "read_document", "read_lines", "write_lines"]
 
 SPARE = "delete it: only what it shows of its time is lost"
-"""What to do about a damaged snapshot."""
+"""Advice about a damaged snapshot."""
 
 T = TypeVar("T", bound=Typed)
 
 
 def write_lines(path: Path, documents: Iterable[Typed]) -> None:
-    """Write a file with a document a line, whole or not at all."""
+    """Write a file with one document per line, completely or not at all."""
     write_text(path, "".join(json.dumps(one.to_dict()) + "\n" for one in documents))
 
 
 def read_document(path: Path, of: type[T], remedy: str = "") -> T | None:
-    """Return what a file holds, or ``None`` if there is no such file.
+    """Return the document in a file, or ``None`` if the file does not exist.
 
     Args:
         path: The file.
-        of: What it holds.
-        remedy: What to do where it is damaged; for files of a run there is a default.
+        of: Type of the document.
+        remedy: Advice if the file is damaged; there is a default for files of a run.
 
     Raises:
-        DamagedError: It is damaged.
+        DamagedError: The file is damaged.
     """
     text = _text(path)
     if text is None:
@@ -46,10 +46,10 @@ def read_document(path: Path, of: type[T], remedy: str = "") -> T | None:
 
 
 def read_lines(path: Path, of: type[T], remedy: str = "") -> list[T]:
-    """Return what each line of a file holds, nothing if there is no such file; see above.
+    """Return the document in each line of a file; see :func:`read_document`.
 
     Raises:
-        DamagedError: It is damaged.
+        DamagedError: The file is damaged.
     """
     lines = (_text(path) or "").splitlines()
     try:
@@ -59,7 +59,7 @@ def read_lines(path: Path, of: type[T], remedy: str = "") -> list[T]:
 
 
 def damaged(path: Path, why: object, remedy: str = "") -> DamagedError:
-    """Return the error of a file that cannot be used, in a line."""
+    """Return the error of a file that cannot be used, in one line."""
     remedy = remedy or f"restore it, or make it again with `wopt resume {path.parent}`"
     what = printable(f"{why}", one_line=True)
     return DamagedError(

@@ -1,4 +1,4 @@
-"""Many rows of a checkpoint: safetensors files of some rows each, and a JSON index of them."""
+"""Large checkpoints: safetensors files of some rows each, with a JSON index."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ __all__ = [
 _DTYPES = {"torch.float32": torch.float32, "torch.float64": torch.float64}
 
 BYTES = 2**26
-"""Bytes of a file, at most: writing one takes three times as much memory."""
+"""Largest number of bytes of a file: writing one takes a multiple of that in memory."""
 
 
 def count_pieces(tensors: dict[str, Tensor], shards: int | None) -> int:
-    """Return in how many files rows are written: one a shard, or more where there is much.
+    """Return the number of files for tensors ``(n, ...)``: at least one per shard.
 
     Example:
         >>> count_pieces({"points": torch.zeros(10, 2)}, None)
@@ -47,13 +47,13 @@ def count_pieces(tensors: dict[str, Tensor], shards: int | None) -> int:
 
 
 def write_pieces(folder: Path, name: str, tensors: dict[str, Tensor], count: int) -> str:
-    """Write tensors of n rows each; return the index' name, which the reader is to be told.
+    """Write tensors of n rows each, and return the name of the index, which readers need.
 
     Args:
-        folder: Where; made if it is not there.
-        name: Of this checkpoint, such as ``003``: files of others are left alone.
-        tensors: By name, shapes ``(n, ...)``.
-        count: How many files.
+        folder: Folder of the files; made if it does not exist.
+        name: Name of this checkpoint, such as ``003``; files of others are not changed.
+        tensors: Tensors by name, shapes ``(n, ...)``.
+        count: Number of files.
     """
     folder.mkdir(exist_ok=True)
     n = len(next(iter(tensors.values())))
@@ -71,15 +71,15 @@ def write_pieces(folder: Path, name: str, tensors: dict[str, Tensor], count: int
 def write_share(folder: Path, name: str, tensors: dict[str, Tensor], total: int, of: Team) -> None:
     """Write the rows that this process holds of n.
 
-    The files are those that :func:`write_pieces` writes, a whole number of them a shard. The index
-    is for the first process to write, once all have written.
+    The files are those of :func:`write_pieces`, a whole number of them per shard. The first process
+    writes the index, after all have written.
 
     Args:
-        folder: Where.
-        name: Of this checkpoint.
+        folder: Folder of the files.
+        name: Name of this checkpoint.
         tensors: This process's rows by name, shapes ``(own, ...)``.
-        total: n.
-        of: The team.
+        total: Number n of rows of all processes.
+        of: The team of processes.
     """
     folder.mkdir(exist_ok=True)
     first = of.span(total).start
@@ -92,7 +92,7 @@ def write_share(folder: Path, name: str, tensors: dict[str, Tensor], total: int,
 def write_share_index(
     folder: Path, name: str, tensors: dict[str, Tensor], total: int, of: Team
 ) -> str:
-    """Write the index of what all have written by :func:`write_share`, and return its name."""
+    """Write the index of files with rows of shapes ``(own, ...)``, and return its name."""
     files = {file: rows.stop - rows.start for file, rows in _files(name, tensors, total, of)}
     about = {key: [[total, *t.shape[1:]], str(t.dtype)] for key, t in tensors.items()}
     write_json(folder / f"{name}.json", {"files": files, "tensors": about})
@@ -100,7 +100,7 @@ def write_share_index(
 
 
 def _count(tensors: dict[str, Tensor], total: int, of: Team) -> int:
-    """Return in how many files n rows are written: the same on every process."""
+    """Return the number of files of n rows, the same on every process."""
     row = sum(t[:1].numel() * t.element_size() for t in tensors.values())
     return of.shards * max(1, math.ceil(row * total / of.shards / BYTES))
 
@@ -117,11 +117,11 @@ def _files(name: str, tensors: dict[str, Tensor], total: int, of: Team) -> list[
 
 
 def read_pieces(folder: Path, index: str) -> dict[str, Tensor]:
-    """Return the tensors of an index, read a file at a time; large ones are mapped.
+    """Return the tensors ``(n, ...)`` of an index, read file by file; large ones are mapped.
 
     Args:
-        folder: Where it is.
-        index: Its name.
+        folder: Folder of the index.
+        index: Name of the index.
 
     Raises:
         DamagedError: The index or a file is missing or damaged.
@@ -130,14 +130,14 @@ def read_pieces(folder: Path, index: str) -> dict[str, Tensor]:
 
 
 def read_own(folder: Path, index: str, of: Team) -> tuple[dict[str, Tensor], int]:
-    """Return the rows that this process of a team holds, and how many all have.
+    """Return this process's rows, shapes ``(own, ...)``, and the number of rows of all.
 
-    Only files that have some of them are read.
+    Only files with some of these rows are read.
 
     Args:
-        folder: Where the index is.
-        index: Its name.
-        of: The team.
+        folder: Folder of the index.
+        index: Name of the index.
+        of: The team of processes.
 
     Raises:
         DamagedError: The index or one of these files is missing or damaged.
@@ -146,7 +146,7 @@ def read_own(folder: Path, index: str, of: Team) -> tuple[dict[str, Tensor], int
 
 
 def _read(folder: Path, index: str, which: Callable[[int], slice]) -> tuple[dict[str, Tensor], int]:
-    """Return the rows of a span of all, given how many there are, and that number."""
+    """Return the rows of the span that ``which`` gives for their number, and that number."""
     check_no_link(folder)
     path = folder / _own(folder, index)
     try:
@@ -177,22 +177,14 @@ def _read(folder: Path, index: str, which: Callable[[int], slice]) -> tuple[dict
 
 
 def _own(folder: Path, name: object) -> str:
-    """Return the name of a file of a folder, which leads nowhere else.
-
-    Raises:
-        DamagedError: It is none.
-    """
+    """Return a name of a file of the folder itself, or raise."""
     if not isinstance(name, str) or not name or Path(name).name != name:
-        raise DamagedError(f"{folder}: is damaged: {name!r} is no file of it")
+        raise DamagedError(f"{folder}: is damaged: {name!r} is not one of its files")
     return name
 
 
 def _check_sizes(folder: Path, known: dict[str, Any]) -> None:
-    """Raise unless the tensors are as large as the files, so that no room is made in vain.
-
-    Raises:
-        ValueError: They are not.
-    """
+    """Raise unless the tensors are at most as large as the files, before memory is allocated."""
     there = sum((folder / _own(folder, file)).stat().st_size for file in known["files"])
     asked = sum(
         math.prod(shape) * _DTYPES[dtype].itemsize for shape, dtype in known["tensors"].values()
@@ -202,7 +194,7 @@ def _check_sizes(folder: Path, known: dict[str, Any]) -> None:
 
 
 def drop_pieces(folder: Path, keep: str | None) -> None:
-    """Delete the files of other checkpoints than the one of an index."""
+    """Delete the files of all checkpoints except that of an index."""
     if not folder.is_dir():
         return
     name = None if keep is None else keep.removesuffix(".json")

@@ -1,11 +1,17 @@
-"""Models of probabilistic programming languages as densities for :func:`wopt.sample`.
+"""A user's log-density, checked; adapters of other languages come from plugins."""
 
-Each is an adapter that imports its language when called: none is needed by wopt.
-"""
+from __future__ import annotations
 
-from wopt.targets.given import GivenModel
-from wopt.targets.numpyro import from_numpyro
-from wopt.targets.pymc import from_pymc
-from wopt.targets.pyro import from_pyro
+from typing import Any
 
-__all__ = ["GivenModel", "from_numpyro", "from_pymc", "from_pyro"]
+from wopt.host import host
+
+__all__: list[str] = []
+
+
+def __getattr__(name: str) -> Any:
+    """Return an adapter of a plugin, such as ``from_pyro`` of wopt-posterior."""
+    found = None if name.startswith("_") else host().registry.public(name)
+    if found is None:
+        raise AttributeError(f"module 'wopt.targets' has no attribute {name!r}")
+    return found

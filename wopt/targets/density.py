@@ -1,4 +1,4 @@
-"""A person's log-density, checked, in free coordinates."""
+"""A user's log-density, checked, in free coordinates."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from wopt.targets.evaluate import log_density_at, validation
 __all__ = ["Density", "density_of"]
 
 _START = 64
-"""Points at which a density is tried before any work."""
+"""Number of points at which a density is evaluated before any work."""
 
 _CONSTRAINED = (
     'if a coordinate is constrained, say so: support = {"0": "positive", "1": [0, 1]} '
@@ -27,9 +27,9 @@ class Density:
     """log p in free coordinates:  log p(x(y)) + log |det dx/dy|,  always in float64.
 
     Args:
-        log_prob: Points of the support, ``(n, d)``, to log p up to a constant, ``(n,)``.
+        log_prob: Maps points of the support, ``(n, d)``, to log p up to a constant, ``(n,)``, nats.
         support: The bijection from free coordinates.
-        names: Of the coordinates, for messages.
+        names: Names of the coordinates, for messages.
     """
 
     def __init__(
@@ -40,12 +40,12 @@ class Density:
         self.names = names
 
     def __call__(self, y: Tensor, *, validate: bool = False) -> Tensor:
-        """Return log p at free points ``(n, d)``, shape ``(n,)``.
+        """Return log p at free points ``(n, d)``, shape ``(n,)``, nats.
 
         Args:
             y: Free points.
-            validate: Let distributions of torch refuse parameters. Far out they overflow, which
-                is no mistake of the author; then the value is not finite, and that is dealt with.
+            validate: Let distributions of torch reject parameters. Far out these may overflow,
+                which is not an error of the author: the value is then not finite.
 
         Raises:
             DataError: The function fails, or does not return one real number a point.
@@ -56,10 +56,10 @@ class Density:
         return value.to(y.dtype) + log_det
 
     def check(self, generator: torch.Generator) -> None:
-        """Try the density at points around the origin of the free coordinates.
+        """Evaluate the density at points around the origin of the free coordinates.
 
         Raises:
-            DataError: It is NaN or infinite there, or has no gradient.
+            DataError: The density is NaN or infinite there, or has no gradient.
         """
         y = torch.randn(_START, len(self.names), dtype=torch.float64, generator=generator)
         y.requires_grad_()
@@ -83,11 +83,11 @@ class Density:
             )
 
     def _tried(self, y: Tensor) -> Tensor:
-        """Return log p, with what to do where a distribution of torch refuses an argument."""
+        """Return log p, with advice if a distribution of torch rejects an argument."""
         try:
             return self(y, validate=True)
         except DataError as error:
-            self(y)  # the same mistake, unless it was the refusal
+            self(y)  # raises the same error, unless validation caused it
             text = str(error)
             raise DataError(
                 f"log_prob is tried at {_START} points of its support, and a distribution of torch "
@@ -112,16 +112,17 @@ class Density:
 
 
 def density_of(target: Target, dim: int) -> Density:
-    """Return the log-density of a target of which its author wrote ``log_prob``.
+    """Return the log-density of a target in its author's coordinates.
 
     Args:
-        target: Known by its potential in free coordinates.
-        dim: d.
+        target: A target known by its potential in free coordinates.
+        dim: The dimension d.
     """
     names = target.names or tuple(f"x{j}" for j in range(dim))
     support = target.support or Support({})
 
     def log_prob(x: Tensor) -> Tensor:
+        """Return log p, shape ``(n,)``, nats, at points ``(n, d)`` of the support."""
         y, log_det = support.inverse(x)
         return log_det - target.potential(y)
 

@@ -1,4 +1,4 @@
-"""A user's log-density at points: called, and its value checked, with what to do about mistakes."""
+"""Evaluation of a user's log-density, with advice about mistakes."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from wopt.errors import DataError, WoptError
 __all__ = ["log_density_at", "one_value_a_point", "validation"]
 
 _LONGEST = 300
-"""Characters of a foreign error message that are shown."""
+"""Largest number of characters shown of a foreign error message."""
 
 
 @contextlib.contextmanager
 def validation(*, on: bool) -> Iterator[None]:
-    """Switch the checks that distributions of torch make of their arguments.
+    """Switch torch's checks of distributions' arguments on or off.
 
-    Far out a model's parameters overflow, which is no mistake of its author: without the checks the
-    density is not finite there, and that can be dealt with.
+    Far out a model's parameters may overflow, which is not an error of its author. Without the
+    checks the density is not finite there, instead of an exception.
 
     Example:
         >>> import torch
@@ -39,15 +39,15 @@ def validation(*, on: bool) -> Iterator[None]:
 
 
 def log_density_at(function: Callable[[Tensor], Any], x: Tensor, what: str) -> Tensor:
-    """Return a user's log-density, which need not be normalised, at points.
+    """Return a user's unnormalised log-density at points, shape ``(n,)``, nats.
 
     Args:
-        function: Points ``(n, d)`` to log p up to a constant, ``(n,)``.
+        function: Maps points ``(n, d)`` to log p up to a constant, ``(n,)``.
         x: The points, shape ``(n, d)``.
-        what: The function, for messages.
+        what: Name of the function, for messages.
 
     Raises:
-        DataError: It fails, or does not return one number a point.
+        DataError: The function fails, or does not return one number a point.
 
     Example:
         >>> import torch
@@ -70,15 +70,15 @@ def log_density_at(function: Callable[[Tensor], Any], x: Tensor, what: str) -> T
 
 
 def one_value_a_point(value: Any, x: Tensor, what: str) -> Tensor:
-    """Return the value if it is one number a point.
+    """Return the value, checked to be one number for each point, shape ``(n,)``.
 
     Args:
-        value: What the function returned.
-        x: What it was given, shape ``(n, d)``.
-        what: The function, for messages.
+        value: Result of the function.
+        x: Its argument, shape ``(n, d)``.
+        what: Name of the function, for messages.
 
     Raises:
-        DataError: It is no tensor, or of another shape.
+        DataError: The value is not a tensor, or has another shape.
     """
     if not isinstance(value, Tensor):
         raise DataError(f"{what} returned {type(value).__name__}, not a tensor; write it in torch")

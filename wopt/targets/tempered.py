@@ -1,4 +1,4 @@
-"""A target between a wide Gaussian and another target: one of a path that anneals."""
+"""A target between a wide Gaussian and another target, for annealing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class TemperedTarget(Target):
         V_b(x) = b V(x) + (1 - b) |x|^2 / (2 s^2).
 
     As b rises from 0 to 1 the law goes from the Gaussian to the target; where b is small, modes are
-    joined. Its constant is not known.
+    connected. Its normalising constant is unknown.
 
     Source: Neal, *Annealed importance sampling*, 2001.
 

@@ -4,7 +4,10 @@ from wopt.testing.affine import AffineBlock
 from wopt.testing.checks import LawError, check_block, check_objective
 from wopt.testing.claims import check_claims
 from wopt.testing.component import (
+    check_candidate,
     check_component,
+    check_measurement,
+    check_solver,
     check_source,
     check_step_size,
     check_target,
@@ -28,13 +31,16 @@ __all__ = [
     "GaussianTarget",
     "LawError",
     "check_block",
+    "check_candidate",
     "check_claims",
     "check_component",
     "check_convexity",
+    "check_measurement",
     "check_minimum",
     "check_needs",
     "check_objective",
     "check_scheme",
+    "check_solver",
     "check_source",
     "check_step_size",
     "check_target",

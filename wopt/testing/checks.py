@@ -1,4 +1,4 @@
-"""The laws that every block and objective must obey, for the core's tests and for authors."""
+"""Laws of blocks and objectives, for the core's tests and for authors."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class LawError(WoptError):
 def check_block(block: FlowBlock, dim: int, *, tolerance: float = 1e-8, seed: int = 0) -> list[str]:
     """Check a new block against the laws of blocks, in float64.
 
-    A discretised map is refined first, so that what is checked is the map it stands for.
+    A discretised map is refined first, so that the exact map is checked.
 
     Args:
         block: A new block, not trained.
-        dim: Its dimension.
+        dim: Dimension of the block.
         tolerance: Largest error of log-det and round trip.
-        seed: Of the points and of the perturbation that makes the map non-trivial.
+        seed: Seed of the points and of the perturbation that makes the map non-trivial.
 
     Returns:
         The names of the laws that were checked.
@@ -66,13 +66,13 @@ def check_block(block: FlowBlock, dim: int, *, tolerance: float = 1e-8, seed: in
         _check_inverse(block, x, laws)
         _check_other_capabilities(block, x, laws)
         _check_state(block, x, laws)
-    except PluginError as error:  # of what a method returned
+    except PluginError as error:  # a method returned a wrong value
         raise LawError(f"{type(block).__name__} breaks shapes: {error}") from None
     return laws.done
 
 
 class Laws:
-    """Remembers the laws that hold, and raises at the first that does not."""
+    """Records the laws that hold, and raises at the first that does not."""
 
     def __init__(self, of: str, tolerance: float = 0.0) -> None:
         self.of = of
@@ -85,7 +85,7 @@ class Laws:
         self.holds(name, error <= limit, f": {error:.3g} > {limit:.3g}")
 
     def holds(self, name: str, fact: bool, how: str = "") -> None:
-        """Check a fact."""
+        """Check that a law holds."""
         if not fact:
             raise LawError(f"{self.of} breaks {name}{how}")
         self.done.append(name)
@@ -163,9 +163,9 @@ def check_objective(
 
     Args:
         objective: The objective, with its target.
-        particles: With all that it needs.
+        particles: Particles with all that the objective needs.
         tolerance: Largest relative error of the derivative against finite differences.
-        seed: Of the random field.
+        seed: Seed of the random field.
 
     Returns:
         The names of the laws that were checked.
@@ -177,7 +177,7 @@ def check_objective(
     law = Laws(type(objective).__name__, tolerance)
     try:
         energy = objective.energy(particles)
-    except PluginError as wrong:  # of what it returned
+    except PluginError as wrong:  # it returned a wrong value
         raise LawError(f"{law.of} breaks shapes: {wrong}") from None
     law("energy_is_a_scalar", float(energy.ndim), 0)
     law("energy_is_deterministic", float((objective.energy(particles) - energy).abs()), 0)
@@ -187,10 +187,11 @@ def check_objective(
     values = objective.contributions(particles)
     if values is not None:
         law("contributions_average", float((particles.mean(values) - energy).abs()) / scale)
-    # along (id + t B) with a random matrix B the log-det is known
+    # Along (id + t B) with a random matrix B the log-det is known.
     b = 0.3 * torch.randn(particles.dim, particles.dim, dtype=torch.float64, generator=draw)
 
     def along(t: float) -> Tensor:
+        """Return the energy, shape ``()``, of the image under id + t B."""
         a = torch.eye(particles.dim, dtype=torch.float64) + t * b
         log_det = torch.linalg.slogdet(a)[1].expand(len(particles))
         return objective.energy(particles.moved(particles.points @ a.T, log_det))

@@ -1,4 +1,4 @@
-"""What an objective claims, tested: its convexity, its minimum, its needs."""
+"""Checks of an objective's claims: its convexity, its minimum, its needs."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ __all__ = ["check_claims"]
 
 
 def check_claims(objective: Objective, *, seed: int = 0) -> list[str]:
-    """Check what an objective declares of itself: convexity, minimum, needs.
+    """Check the properties that an objective declares: convexity, minimum, needs.
 
-    A claim that passes is not proved; one that fails is false.
+    A claim that passes is not proved, and one that fails is false.
 
     Args:
-        objective: With its target.
-        seed: Of the random laws.
+        objective: The objective, with its target.
+        seed: Seed of the random laws.
 
     Returns:
         The names of the laws that were checked.
 
     Raises:
-        LawError: Which claim is false, and how.
+        LawError: A claim is false; the message says which, and how.
 
     Example:
         >>> import wopt

@@ -8,41 +8,63 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import Tensor
 
+import wopt
 from wopt.capabilities import Capability
 from wopt.citations import find
 from wopt.component import Component, Spec, build, config_of, options_model
+from wopt.config.model import validate
 from wopt.errors import CapabilityError, ConfigError, PluginError
 from wopt.host import host
+from wopt.interfaces.candidate import Candidate
+from wopt.interfaces.measurement import Budget, FinishedRun, Measurement
 from wopt.interfaces.objective import Objective
+from wopt.interfaces.solver import Solver, SolveReport, Training
 from wopt.interfaces.source import Source
 from wopt.interfaces.step_size import StepSize
+from wopt.interfaces.subproblem import Subproblem
 from wopt.interfaces.target import Target
+from wopt.plan import Facts, apply, plan
+from wopt.plan.candidates import rule_of
+from wopt.runs.memory import Rows
+from wopt.testing.affine import AffineBlock
 from wopt.testing.checks import LawError, Laws, check_block, check_objective
 from wopt.testing.claims import check_claims
 from wopt.testing.gaussian import gaussian_nodes
 from wopt.testing.schemes import check_scheme
 from wopt.testing.target_claims import check_target_claims
+from wopt.train.solver import InnerSolver
+from wopt.train.tolerance import Tolerance
+from wopt.typed import Typed
 
-__all__ = ["check_component", "check_source", "check_step_size", "check_target"]
+__all__ = [
+    "check_candidate",
+    "check_component",
+    "check_measurement",
+    "check_solver",
+    "check_source",
+    "check_step_size",
+    "check_target",
+]
 
 
 def check_component(kind: str, name: str) -> list[str]:
     """Check a registered component against the laws of its interface.
 
-    What needs options is made with its class's ``example`` (a dict of options), if it has one;
-    without it only the declarations are checked, and the list says so.
+    A component with required options is made with its class's ``example`` (a dict of options), if
+    it has one; otherwise only the declarations are checked, and the list says so.
 
     Args:
         kind: One of :data:`wopt.registry.KINDS`.
-        name: As in a configuration.
+        name: Name as in a configuration.
 
     Returns:
         The names of the laws that were checked.
 
     Raises:
-        LawError: Which law is broken, and how.
-        PluginError: There is no such component, or it does not load.
+        LawError: A law is broken; the message says which, and how.
+        PluginError: The component does not exist or does not load.
     """
     cls: type[Component] = host().registry.load(kind, name)
     done = _declarations(cls)
@@ -101,7 +123,7 @@ def check_target(target: Target, dim: int | None = None, seed: int = 0) -> list[
 
 
 def check_source(source: Source) -> list[str]:
-    """Check a source: the same data for the same seed, finite, preprocessing that inverts.
+    """Check a source: reproducible, finite data, and preprocessing that inverts.
 
     Raises:
         LawError: Which law is broken.
@@ -126,10 +148,10 @@ def check_source(source: Source) -> list[str]:
 
 
 def check_step_size(rule: StepSize) -> list[str]:
-    """Check a step-size rule: positive and finite for twenty steps.
+    """Check a step-size rule: step sizes are positive and finite for twenty steps.
 
     Raises:
-        LawError: A step size is not.
+        LawError: A step size is not positive and finite.
     """
     previous = None
     for step in range(20):
@@ -170,9 +192,102 @@ def _objective(objective: Objective) -> list[str]:
     return [*check_objective(objective, nodes), *check_claims(objective)]
 
 
+def check_solver(solver: Solver) -> list[str]:
+    """Check a solver on the JKO step between two Gaussians, whose minimiser is affine and known.
+
+    The map may be anything that lowers the subproblem: the law is that its value falls, that it is
+    finite, and that the report says how many iterations were made.
+
+    Raises:
+        LawError: Which law is broken.
+    """
+    law, block = Laws(f"solver {type(solver).__name__}"), AffineBlock(2).double()
+    eye = torch.eye(2, dtype=torch.float64)
+    nodes = gaussian_nodes(eye[0], 4 * eye, order=6)
+    objective = build("objective", "kl")
+    sub = Subproblem(nodes, nodes.points, 1.0, objective)
+
+    def loss(made: Any, rows: Tensor | None) -> Tensor:
+        return (sub if rows is None else sub.rows(rows)).loss(made)
+
+    settings = InnerSolver(iterations=20, batch_size=len(nodes))
+    given = Training(block, loss, len(nodes), settings, subproblem=sub, target=objective.target,
+                     tolerance=Tolerance(None))  # fmt: skip
+    before = float(loss(block, None).detach())
+    try:
+        training = solver.begin(given)
+        solver.renew(training)
+        report = solver.solve(training)
+    except CapabilityError as error:  # it is for steps of another kind
+        return [f"not run: {error}"]
+    law.holds("reports_what_it_did", isinstance(report, SolveReport) and report.iterations > 0)
+    law.holds("loss_is_finite", not report.diverged and math.isfinite(report.loss))
+    law.holds("subproblem_falls", float(loss(block, None).detach()) < before)
+    return law.done
+
+
+def check_measurement(measurement: Measurement) -> list[str]:
+    """Check a measurement: the declared document, which reads what it writes.
+
+    Where it applies to a run of two affine steps on a Gaussian table, it is made of that run.
+
+    Raises:
+        LawError: Which law is broken.
+    """
+    law = Laws(f"measurement {type(measurement).__name__}")
+    of = getattr(measurement, "document", None)
+    law.holds("document_is_typed", isinstance(of, type) and issubclass(of, Typed))
+    run = _finished()
+    why = measurement.applies(run)
+    law.holds("says_why_not", why is None or (isinstance(why, str) and bool(why)))
+    if why is not None:
+        return [*law.done, f"not made: {why}"]
+    document = measurement.measure(run, Budget(1.0))
+    if document is None:
+        return [*law.done, "not made: nothing to tell of this run"]
+    law.holds("returns_its_document", isinstance(document, measurement.document))
+    table = document.to_dict()
+    law.holds("reads_what_it_writes", measurement.document.from_dict(table).to_dict() == table)
+    return law.done
+
+
+def check_candidate(candidate: Candidate) -> list[str]:
+    """Check a candidate: tables of a configuration, which can be validated.
+
+    Raises:
+        LawError: Which law is broken.
+    """
+    law = Laws(f"candidate {type(candidate).__name__}")
+    facts = Facts(rows=300, held_out=30, columns=5)
+    law.holds("fits_says_yes_or_no", isinstance(candidate.fits(facts), bool))
+    if not candidate.fits(facts):
+        return [*law.done, "not planned: it does not fit 300 rows of 5 columns"]
+    tables = candidate.tables(facts)
+    law.holds("returns_tables", isinstance(tables, dict) and all(k in _TABLES for k in tables))
+    chosen = plan(facts, rule_of(candidate))
+    validate(apply(chosen, {"source": {"name": "toy", "shape": "moons"}}))
+    return [*law.done, "configuration_is_valid"]
+
+
+_TABLES = ("preprocess", "block", "blocks", "scheme", "solver", "stop", "guard", "refine")
+
+
+def _finished() -> FinishedRun:
+    """Return a run of two affine steps on a Gaussian table."""
+    x = torch.randn(300, 2, generator=torch.Generator().manual_seed(0))
+    made = wopt.solve(
+        Rows(x), scheme={"name": "jko", "step_size": 1.0}, block=AffineBlock(2),
+        solver={"iterations": 10, "batch_size": 100}, stop={"steps": 2}, listener=False,
+    )  # fmt: skip
+    return FinishedRun(made.prepared, made.state, flow=made.flow)
+
+
 _CHECKS: dict[str, Callable[[Any], list[str]]] = {
     "block": _block,
+    "candidate": check_candidate,
+    "measurement": check_measurement,
     "objective": _objective,
+    "solver": check_solver,
     "source": check_source,
     "step_size": check_step_size,
     "target": check_target,

@@ -1,4 +1,4 @@
-"""Whether energies are as convex, and as high, as an objective declares."""
+"""Checks of an objective's declared convexity and minimum."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def check_convexity(objective: Objective, dim: int, *, seed: int = 0) -> list[st
 
         G(rho_t) <= (1 - t) G(rho_0) + t G(rho_1) - lambda t (1 - t) |T_0 - T_1|^2 / 2.
 
-    The laws are images of one set of normal particles by gradients of convex functions, so all
-    terms are taken over the same particles, and noise of sampling cancels.
+    The laws are images of one set of normal particles under gradients of convex functions, so all
+    terms are means over the same particles, and sampling noise cancels.
 
     Args:
-        objective: With a declared convexity, or nothing is checked.
+        objective: An objective; nothing is checked unless it declares a convexity.
         dim: The dimension d.
-        seed: Of the laws.
+        seed: Seed of the laws.
 
     Raises:
         LawError: The energy lies above the chord.
@@ -63,18 +63,18 @@ def check_convexity(objective: Objective, dim: int, *, seed: int = 0) -> list[st
 
 
 def check_minimum(objective: Objective, dim: int, *, seed: int = 0) -> list[str]:
-    """Check that the energy is nowhere below the declared minimum: at random laws and on descent.
+    """Check that no random law, and no descent, has an energy below the declared minimum.
 
-    Descent goes over the parameters of a map, and the energy is judged on particles that it did
-    not see, with five standard errors for their noise.
+    Descent changes the parameters of a map, and the energy is evaluated on other particles, with
+    five standard errors for their noise.
 
     Args:
-        objective: With a declared minimum, or nothing is checked.
+        objective: An objective; nothing is checked unless it declares a minimum.
         dim: The dimension d.
-        seed: Of the laws.
+        seed: Seed of the laws.
 
     Raises:
-        LawError: The energy lies below.
+        LawError: The energy of a law lies below the minimum.
     """
     claimed = objective.minimum
     if claimed is None:
@@ -118,7 +118,7 @@ def _finite_energy(objective: Objective, at: Particles) -> float:
 
 
 def _standard_error(objective: Objective, at: Particles) -> float:
-    """Return that of the energy: by its contributions, or between five groups of particles."""
+    """Return the energy's standard error, by contributions or by five groups of particles."""
     values = objective.contributions(at)
     if values is not None:
         return mean_and_error(values).error

@@ -17,11 +17,11 @@ __all__ = ["GaussianTarget", "gaussian_kl", "gaussian_nodes", "jko_step", "momen
 
 
 class GaussianTarget(Target):
-    """N(mean, covariance) by its normalised potential, for tests that use no plugin.
+    """N(mean, covariance) by its normalised potential, for tests without plugins.
 
     Args:
-        mean: Length d.
-        covariance: d rows of length d, positive definite.
+        mean: d numbers.
+        covariance: d rows of d numbers, positive definite.
     """
 
     provides = (
@@ -37,14 +37,14 @@ class GaussianTarget(Target):
         self.smoothness = float(1 / variances.min())
 
     def potential(self, x: Tensor) -> Tensor:
-        """Return -log density."""
+        """Return minus the log-density, shape ``(n,)``, nats."""
         r = x - self.mean.to(x)
         quadratic = (r * torch.linalg.solve(self.covariance.to(x), r.T).T).sum(1) / 2
         constant = len(self.mean) * math.log(2 * math.pi) + torch.logdet(self.covariance).item()
         return quadratic + constant / 2
 
     def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
-        """Return samples."""
+        """Return samples, shape ``(n, d)``."""
         if dim != self.dim:
             raise DataError(f"this target has dimension {self.dim}, not {dim}")
         z = torch.randn(n, self.dim, dtype=torch.float64, generator=generator)
@@ -52,14 +52,14 @@ class GaussianTarget(Target):
 
 
 def gaussian_nodes(mean: Tensor, covariance: Tensor, order: int = 3) -> Particles:
-    """Return Gauss-Hermite nodes of N(mean, covariance): exact for polynomials below 2 order.
+    """Return Gauss-Hermite nodes of N(mean, covariance), exact for polynomials below 2 order.
 
     With affine maps and quadratic potentials every expectation of KL is then exact.
 
     Args:
-        mean: Shape ``(d,)``.
-        covariance: Shape ``(d, d)``.
-        order: Nodes a dimension.
+        mean: Mean, shape ``(d,)``.
+        covariance: Covariance, shape ``(d, d)``.
+        order: Number of nodes in each dimension.
 
     Example:
         >>> m, c = moments(gaussian_nodes(torch.ones(2).double(), 4 * torch.eye(2).double()))
@@ -85,7 +85,7 @@ def moments(particles: Particles) -> tuple[Tensor, Tensor]:
 def jko_step(
     mean: Tensor, covariance: Tensor, target_mean: Tensor, target_covariance: Tensor, h: float
 ) -> tuple[Tensor, Tensor]:
-    """Return mean and covariance of the exact JKO step of KL between (any) Gaussians.
+    """Return mean ``(d,)`` and covariance ``(d, d)`` of the exact JKO step of KL between Gaussians.
 
     With M = I + h S^-1 and B = M^-1/2 C M^-1/2:  Y = (B + 2h I + (B (B + 4h I))^1/2)/2,
     C+ = M^-1/2 Y M^-1/2,  m+ = M^-1 (m + h S^-1 n).
@@ -111,7 +111,7 @@ def jko_step(
 def gaussian_kl(
     mean: Tensor, covariance: Tensor, target_mean: Tensor, target_covariance: Tensor
 ) -> float:
-    """Return KL(N(mean, covariance) | N(target_mean, target_covariance)) in nats."""
+    """Return KL(N(m, C) | N(n, S)) in nats, for means ``(d,)`` and covariances ``(d, d)``."""
     difference = mean - target_mean
     quadratic = torch.trace(torch.linalg.solve(target_covariance, covariance))
     quadratic = quadratic + difference @ torch.linalg.solve(target_covariance, difference)

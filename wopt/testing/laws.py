@@ -1,4 +1,4 @@
-"""Laws of known density with exact samplers, on which certificates are measured."""
+"""Laws of known density with exact samplers, for measurements of certificates."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Law:
     """A law on R^d.
 
     Attributes:
-        name: Its name, with the dimension.
-        dim: d.
-        log_prob: ``(n, d)`` to ``(n,)``, nats, float64.
-        sample: A number and a generator to ``(n, d)``, float64.
+        name: Name, with the dimension.
+        dim: The dimension d.
+        log_prob: The log-density, ``(n, d)`` to ``(n,)``, nats, float64.
+        sample: Maps a number and a generator to samples ``(n, d)``, float64.
 
     Example:
         >>> law = laws()["ring-2"]
@@ -44,9 +44,9 @@ def laws() -> dict[str, Law]:
 
     ``gaussian`` (correlated), ``ring`` of eight Gaussians, ``rose`` (Gaussians along the curve
     r = cos 2t), ``roses`` (products of the rose), ``mixture`` (random, unlike covariances),
-    ``banana``, ``funnel``, ``shell`` (all mass near a sphere), ``parity`` (modes at the corners
-    with an even number of minus signs: no proper subset of coordinates shows it) and ``student``
-    (five degrees of freedom).
+    ``banana``, ``funnel``, ``shell`` (all mass near a sphere), ``parity`` (modes at the corners of
+    a cube with an even number of minus signs, which no proper subset of coordinates shows) and
+    ``student`` (five degrees of freedom).
 
     Example:
         >>> len(laws()) >= 24
@@ -68,12 +68,13 @@ def laws() -> dict[str, Law]:
 
 
 def of_gaussians(name: str, means: Tensor, factors: Tensor) -> Law:
-    """Return the equally weighted mixture of N(m_k, L_k L_k^T)."""
+    """Return the mixture of N(m_k, L_k L_k^T), means of shape ``(k, d)``, factors ``(k, d, d)``."""
     k, d = means.shape
     inverse = torch.linalg.inv(factors)
     constant = factors.diagonal(dim1=1, dim2=2).log().sum(1) + d / 2 * math.log(2 * math.pi)
 
     def log_prob(x: Tensor) -> Tensor:
+        """Return the log-density, ``(n,)``."""
         logs = []
         for part in x.double().split(20_000):
             z = torch.einsum("kij,nkj->nki", inverse, part[:, None] - means)
@@ -81,6 +82,7 @@ def of_gaussians(name: str, means: Tensor, factors: Tensor) -> Law:
         return torch.cat(logs)
 
     def sample(n: int, draw: torch.Generator) -> Tensor:
+        """Return samples, ``(n, d)``."""
         at = torch.randint(k, (n,), generator=draw)
         z = torch.randn(n, d, generator=draw, dtype=torch.float64)
         return means[at] + torch.einsum("nij,nj->ni", factors[at], z)
@@ -108,13 +110,15 @@ def rose(k: int = 120, scale: float = 0.05) -> Law:
 
 
 def product(law: Law, k: int) -> Law:
-    """Return the law of k independent copies beside each other."""
+    """Return the law of k independent copies side by side."""
     d = law.dim
 
     def log_prob(x: Tensor) -> Tensor:
+        """Return the log-density, ``(n,)``."""
         return law.log_prob(x.reshape(-1, d)).reshape(len(x), k).sum(1)
 
     def sample(n: int, draw: torch.Generator) -> Tensor:
+        """Return samples, ``(n, d)``."""
         return law.sample(n * k, draw).reshape(n, k * d)
 
     name, _, _ = law.name.partition("-")
@@ -122,22 +126,24 @@ def product(law: Law, k: int) -> Law:
 
 
 def mixture(d: int, k: int = 6, seed: int = 0) -> Law:
-    """Return k Gaussians of unlike covariances at random places."""
+    """Return k Gaussians of different covariances at random places."""
     draw = torch.Generator().manual_seed(1000 * seed + d)
     means = 2.0 * torch.randn(k, d, generator=draw, dtype=torch.float64)
     return of_gaussians("mixture", means, _rotated(d, k, 0.3, 1.0, seed=1000 * seed + d + 1))
 
 
 def banana(d: int, bend: float = 1.0) -> Law:
-    """Return N(0, I) bent:  x_1 as it is,  x_j + b (x_{j-1}^2 - 1) for even j."""
+    """Return N(0, I) bent:  x_1 unchanged,  x_j + b (x_{j-1}^2 - 1) for even j."""
     even = torch.arange(1, d, 2)
 
     def log_prob(x: Tensor) -> Tensor:
+        """Return the log-density, ``(n,)``."""
         z = x.double().clone()
         z[:, even] = z[:, even] - bend * (z[:, even - 1].square() - 1)
         return -z.square().sum(1) / 2 - d / 2 * math.log(2 * math.pi)
 
     def sample(n: int, draw: torch.Generator) -> Tensor:
+        """Return samples, ``(n, d)``."""
         x = torch.randn(n, d, generator=draw, dtype=torch.float64)
         x[:, even] = x[:, even] + bend * (x[:, even - 1].square() - 1)
         return x
@@ -149,12 +155,14 @@ def funnel(d: int, scale: float = 1.0) -> Law:
     """Return Neal's funnel:  x_1 ~ N(0, s^2),  x_j ~ N(0, exp(x_1))."""
 
     def log_prob(x: Tensor) -> Tensor:
+        """Return the log-density, ``(n,)``."""
         x = x.double()
         first, rest = x[:, 0], x[:, 1:]
         of_first = -first.square() / (2 * scale**2) - math.log(scale) - (d - 1) / 2 * first
         return of_first - rest.square().sum(1) / (2 * first.exp()) - d / 2 * math.log(2 * math.pi)
 
     def sample(n: int, draw: torch.Generator) -> Tensor:
+        """Return samples, ``(n, d)``."""
         x = torch.randn(n, d, generator=draw, dtype=torch.float64)
         x[:, 0] *= scale
         x[:, 1:] *= (x[:, :1] / 2).exp()
@@ -168,14 +176,16 @@ def shell(d: int, radius: float = 3.0, scale: float = 0.3) -> Law:
     area = math.log(2) + d / 2 * math.log(math.pi) - math.lgamma(d / 2)
 
     def log_prob(x: Tensor) -> Tensor:
+        """Return the log-density, ``(n,)``."""
         size = x.double().norm(dim=1)
         line = -((size - radius) / scale).square() / 2 - math.log(scale * math.sqrt(2 * math.pi))
         return line - area - (d - 1) * size.log()
 
     def sample(n: int, draw: torch.Generator) -> Tensor:
+        """Return samples, ``(n, d)``."""
         way = torch.randn(n, d, generator=draw, dtype=torch.float64)
         size = radius + scale * torch.randn(n, 1, generator=draw, dtype=torch.float64)
-        # Ten standard deviations from zero: a negative radius has a chance of 1e-23.
+        # Zero is ten standard deviations away, so that negative radii do not occur.
         return size * way / way.norm(dim=1, keepdim=True)
 
     return Law(f"shell-{d}", d, log_prob, sample)
@@ -188,14 +198,16 @@ def parity(d: int, scale: float = 0.4) -> Law:
     """
 
     def log_prob(x: Tensor) -> Tensor:
+        """Return the log-density, ``(n,)``."""
         x = x.double()
         both = torch.stack([-((x - 1) / scale).square() / 2, -((x + 1) / scale).square() / 2])
         each = both.logsumexp(0) - math.log(2 * scale * math.sqrt(2 * math.pi))
-        # 1 + prod tanh is tiny between corners of unlike parity, but never zero in truth.
+        # 1 + prod tanh is tiny between corners of different parity, but never exactly zero.
         way = (x / scale**2).tanh().prod(1).clamp(min=-1 + 1e-15)
         return each.sum(1) + torch.log1p(way)
 
     def sample(n: int, draw: torch.Generator) -> Tensor:
+        """Return samples, ``(n, d)``."""
         signs = 2.0 * torch.randint(2, (n, d), generator=draw).double() - 1
         signs[:, -1] = signs[:, :-1].prod(1)
         return signs + scale * torch.randn(n, d, generator=draw, dtype=torch.float64)
@@ -209,9 +221,11 @@ def student(d: int, freedom: int = 5) -> Law:
     constant = math.lgamma((v + d) / 2) - math.lgamma(v / 2) - d / 2 * math.log(v * math.pi)
 
     def log_prob(x: Tensor) -> Tensor:
+        """Return the log-density, ``(n,)``."""
         return constant - (v + d) / 2 * torch.log1p(x.double().square().sum(1) / v)
 
     def sample(n: int, draw: torch.Generator) -> Tensor:
+        """Return samples, ``(n, d)``."""
         z = torch.randn(n, d, generator=draw, dtype=torch.float64)
         chi = torch.randn(n, freedom, generator=draw, dtype=torch.float64).square().sum(1)
         return z * (v / chi).sqrt()[:, None]

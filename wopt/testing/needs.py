@@ -1,4 +1,4 @@
-"""Whether an objective uses no more than it declares that it needs."""
+"""Check that an objective uses no more than it declares that it needs."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _PARTICLES = 60
 def check_needs(objective: Objective, dim: int, *, seed: int = 0) -> list[str]:
     """Check that the energy uses no more than the objective declares that it needs.
 
-    It is evaluated where nothing else is given: without log_det or density where these are not
-    named, and with a target that answers only to what is.
+    The energy is evaluated without log_det or density if these are not declared, and with a target
+    that provides only the declared capabilities.
 
     Args:
-        objective: With its target.
+        objective: The objective, with its target.
         dim: The dimension d.
-        seed: Of the particles.
+        seed: Seed of the particles.
 
     Raises:
-        LawError: It asks for more, or its value depends on what it does not name.
+        LawError: The energy needs more, or depends on more, than is declared.
     """
     draw = torch.Generator().manual_seed(seed + 2)
     one = ConvexMap.draw(dim, 1.0, draw)
@@ -48,7 +48,7 @@ def check_needs(objective: Objective, dim: int, *, seed: int = 0) -> list[str]:
     if target is not None and "target" in objective.options:
         try:
             narrow = objective.with_options(target=Restricted(target, needs))
-        except WoptError:  # its constructor asks for a target of another type
+        except WoptError:  # its constructor needs a target of another type
             return ["needs_are_declared"]
         try:
             narrow.energy(at)
@@ -66,9 +66,9 @@ def _same_without(objective: Objective, at: Particles, bare: Particles, what: st
     said = f"{name} needs {objective.needs.describe()} by its declaration, and its energy"
     try:
         without = float(objective.energy(bare))
-    except Exception as error:  # any: a None met where a tensor was expected
+    except Exception as error:  # any type: a None in place of a tensor, say
         raise LawError(f"{said} fails without {what}: {type(error).__name__}: {error}") from error
-    # with another density at the same points only a constant may come in, the start's entropy
+    # With another density at the same points only a constant may change, the start's entropy.
     tilted = at.moved(at.points, at.points[:, 0])
     energies = [float(objective.energy(particles)) for particles in (at, tilted)]
     if Capability.LOG_DET in objective.needs:

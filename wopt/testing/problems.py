@@ -19,14 +19,14 @@ __all__ = ["GaussianProblem", "gaussian_problems"]
 class GaussianProblem:
     """Minimise KL(. | N(n, S)) from N(m, C).
 
-    A scheme moves the labels z ~ N(0, I) of the start. With affine maps they stand at b + A z, and
-    the matrix X = (b, A), shape ``(d, d + 1)``, is all there is: :meth:`gradient` and
-    :meth:`prox` are exact in it, so the closed form of any scheme is the scheme itself, written
-    with them (``prox(x, h)`` is jko). Covariances need not commute.
+    A scheme moves the labels z ~ N(0, I) of the start. With affine maps they move to b + A z, and
+    the matrix X = (b, A), shape ``(d, d + 1)``, is the whole state: :meth:`gradient` and
+    :meth:`prox` are exact in it, so any scheme has a closed form in terms of them (``prox(x, h)``
+    is jko). Covariances need not commute.
 
     Attributes:
-        m, c: The start.
-        n, s: The target.
+        m, c: Mean ``(d,)`` and covariance ``(d, d)`` of the start.
+        n, s: Mean ``(d,)`` and covariance ``(d, d)`` of the target.
 
     Example:
         >>> p = gaussian_problems()["rotated"]
@@ -63,20 +63,20 @@ class GaussianProblem:
         return gaussian_nodes(self.m, self.c, order=2)
 
     def labels(self) -> Tensor:
-        """Return X = (b, A) of the start."""
+        """Return X = (b, A) of the start, shape ``(d, d + 1)``."""
         return torch.cat([self.m[:, None], torch.linalg.cholesky(self.c)], dim=1)
 
     def placed(self, x: Tensor) -> Tensor:
-        """Return where the :meth:`nodes` stand for labels X, shape ``(n, d)``."""
+        """Return the places of the :meth:`nodes` for labels X, shape ``(n, d)``."""
         z = torch.linalg.solve(torch.linalg.cholesky(self.c), (self.nodes().points - self.m).T)
         return (x[:, :1] + x[:, 1:] @ z).T
 
     def gradient(self, x: Tensor, *, entropy: bool = True) -> Tensor:
-        """Return the Wasserstein gradient: S^-1 (b - n) and S^-1 A - A^-T.
+        """Return the Wasserstein gradient S^-1 (b - n) and S^-1 A - A^-T, shape ``(d, d + 1)``.
 
         Args:
-            x: Labels.
-            entropy: Without it, of E V alone.
+            x: Labels, shape ``(d, d + 1)``.
+            entropy: Whether entropy is included; otherwise the gradient is that of E V.
         """
         centred = x - torch.nn.functional.pad(self.n[:, None], (0, self.dim))
         gradient = torch.linalg.solve(self.s, centred)
@@ -85,12 +85,12 @@ class GaussianProblem:
         return gradient
 
     def prox(self, anchor: Tensor, h: float, *, curvature: float = 0.0) -> Tensor:
-        """Return the Y that solves  Y + h grad G(Y) + h k Y = anchor.
+        """Return the Y that solves  Y + h grad G(Y) + h k Y = anchor, shape ``(d, d + 1)``.
 
         Args:
-            anchor: Labels.
-            h: The effective step.
-            curvature: k, of k E|x|^2/2 added to G.
+            anchor: Labels, shape ``(d, d + 1)``.
+            h: The effective step size.
+            curvature: k in the term k E|x|^2/2 added to G.
         """
         eye = torch.eye(self.dim, dtype=anchor.dtype)
         precision = torch.linalg.inv(self.s) + curvature * eye
@@ -103,13 +103,13 @@ class GaussianProblem:
         return torch.cat([mean[:, None], torch.linalg.solve(slope, root)], dim=1)
 
     def entropy_prox(self, anchor: Tensor, h: float) -> Tensor:
-        """Return the Y that solves  A - h A^-T = the anchor's A, with the anchor's b."""
+        """Return Y = (b, A), shape ``(d, d + 1)``, of anchor (b, C), with A - h A^-T = C."""
         u, sigma, v = torch.linalg.svd(anchor[:, 1:])
         sigma = (sigma + (sigma.square() + 4 * h).sqrt()) / 2
         return torch.cat([anchor[:, :1], (u * sigma) @ v], dim=1)
 
     def flow(self, t: float) -> tuple[Tensor, Tensor]:
-        """Return mean and covariance of the exact gradient flow at time t.
+        """Return mean ``(d,)`` and covariance ``(d, d)`` of the exact gradient flow at time t.
 
         With E = exp(-t S^-1):  m_t = n + E (m - n),  C_t = S + E (C - S) E^T.
         """
@@ -118,11 +118,11 @@ class GaussianProblem:
         return mean, self.s + decay @ (self.c - self.s) @ decay.T
 
     def gap(self, x: Tensor) -> float:
-        """Return KL at labels X."""
+        """Return KL, nats, at labels X, shape ``(d, d + 1)``."""
         return gaussian_kl(x[:, 0], x[:, 1:] @ x[:, 1:].T, self.n, self.s)
 
     def error(self, particles: Particles, t: float) -> float:
-        """Return the distance of the particles' mean and covariance from the flow's at time t."""
+        """Return the distance of the particles' moments from the flow's at time t."""
         (mean, covariance), (m, c) = moments(particles), self.flow(t)
         return float(((mean - m).square().sum() + (covariance - c).square().sum()).sqrt())
 

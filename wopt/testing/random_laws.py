@@ -18,8 +18,8 @@ _BUMPS = 3
 class ConvexMap:
     """The gradient of a convex function: T(z) = A A^T z + b + sum_k c_k^2 tanh(w_k z + o_k) w_k.
 
-    It carries any law optimally. Between two of them (1 - t) T_0 + t T_1 is the generalised
-    geodesic with the law of z for its base.
+    It is an optimal map from any law. Between two of them (1 - t) T_0 + t T_1 is the generalised
+    geodesic with the law of z as its base.
 
     Attributes:
         a: Shape ``(d, d)``.
@@ -36,9 +36,10 @@ class ConvexMap:
 
     @classmethod
     def draw(cls, dim: int, scale: float, generator: torch.Generator) -> ConvexMap:
-        """Return a random map; it stretches by about ``scale`` and shifts by up to twice that."""
+        """Return a random map that stretches by about ``scale`` and shifts by up to twice that."""
 
         def normal(*shape: int) -> Tensor:
+            """Return normal numbers of this shape."""
             return torch.randn(*shape, dtype=torch.float64, generator=generator)
 
         root = scale**0.5
@@ -49,7 +50,7 @@ class ConvexMap:
 
     @property
     def parameters(self) -> list[Tensor]:
-        """All tensors."""
+        """All tensors of the map, in the order and shapes of the attributes."""
         return [self.a, self.b, self.c, self.o, self.w]
 
     def __call__(self, z: Tensor) -> tuple[Tensor, Tensor]:
@@ -69,7 +70,7 @@ def normal_particles(n: int, dim: int, generator: torch.Generator) -> Particles:
 
 
 def displaced(base: Particles, first: ConvexMap, second: ConvexMap, t: float) -> Particles:
-    """Return the particles at time t of the generalised geodesic, log_det carried along.
+    """Return the particles at time t of the generalised geodesic, with their log_det.
 
     Example:
         >>> draw = torch.Generator().manual_seed(0)

@@ -1,4 +1,4 @@
-"""A target that answers only to what it is asked for by declaration."""
+"""A target restricted to declared capabilities."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ __all__ = ["Restricted"]
 
 
 class Restricted(Target):
-    """Another target, of which only some capabilities can be used.
+    """Another target of which only some capabilities can be used.
 
     Args:
         of: The target.
-        needs: What may be asked of it.
+        needs: The capabilities that can be used.
 
     Example:
         >>> from wopt.testing import GaussianTarget
@@ -35,17 +35,17 @@ class Restricted(Target):
         self.smoothness = of.smoothness
 
     def potential(self, x: Tensor) -> Tensor:
-        """Return the target's potential, if that may be asked for."""
+        """Return the target's potential, shape ``(n,)``, if that is allowed."""
         return self._of(Capability.POTENTIAL).potential(x)
 
     def score(self, x: Tensor) -> Tensor:
-        """Return the target's score, if that or the potential may be asked for."""
+        """Return the target's score, shape ``(n, d)``, if that or the potential is allowed."""
         if Capability.POTENTIAL in self.provides:
             return self.of.score(x)
         return self._of(Capability.SCORE).score(x)
 
     def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
-        """Return samples of the target, if these may be asked for."""
+        """Return samples of the target, shape ``(n, d)``, if these are allowed."""
         return self._of(Capability.TARGET_SAMPLES).sample(n, dim, generator)
 
     def _of(self, need: Capability) -> Target:

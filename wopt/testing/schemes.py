@@ -1,4 +1,4 @@
-"""The laws that every scheme must obey, proved on Gaussian problems with affine maps."""
+"""Laws of schemes, checked on Gaussian problems with affine maps."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from wopt.train.stop import Stop
 __all__ = ["check_scheme", "measured_order", "run_scheme"]
 
 Make = Callable[[float], ProximalScheme]
-"""Returns the scheme with that step size."""
+"""Returns the scheme with a step size."""
 
 
 def check_scheme(
@@ -32,12 +32,12 @@ def check_scheme(
 ) -> list[str]:
     """Check a scheme on KL between Gaussians, in float64, with affine maps.
 
-    Solved by L-BFGS on quadrature nodes these are exact, so what is measured is the scheme's.
+    L-BFGS on quadrature nodes solves these exactly, so that errors are those of the scheme.
 
     Args:
         make: Returns the scheme with a step size.
-        problem: Where; by default in the plane, with covariances that do not commute.
-        tolerance: Largest movement at the minimiser, and largest effect of a hidden memory.
+        problem: The problem; by default in the plane, with covariances that do not commute.
+        tolerance: Largest movement at the minimiser, and largest effect of hidden state.
 
     Returns:
         The names of the laws that were checked.
@@ -73,13 +73,13 @@ def measured_order(
     time: float = 0.08,
     counts: Sequence[int] = (3, 4, 6, 8),
 ) -> float:
-    """Return the slope of log error against log h, the error against the exact flow at ``time``.
+    """Return the slope of log error against log h, errors against the exact flow at ``time``.
 
     Args:
         make: Returns the scheme with a step size.
-        problem: Where.
+        problem: The problem.
         time: End of the flow.
-        counts: Numbers of steps to get there in.
+        counts: Numbers of steps up to that time.
 
     Raises:
         LawError: A step was rejected.
@@ -94,7 +94,7 @@ def measured_order(
 
 
 def run_scheme(scheme: ProximalScheme, problem: GaussianProblem, steps: int) -> Solution:
-    """Make steps of a scheme on a problem, exact up to rounding."""
+    """Make steps of a scheme on a problem, solved up to rounding."""
     return solve(
         problem.nodes(),
         objective=problem.objective(),
@@ -106,7 +106,7 @@ def run_scheme(scheme: ProximalScheme, problem: GaussianProblem, steps: int) -> 
 
 
 def _hidden_memory(make: Make, problem: GaussianProblem, solution: Solution) -> float:
-    """Return how far a run differs in which every step is made by a new scheme object."""
+    """Return the difference from a run in which every step has a new scheme object."""
     solver, state = InnerSolver(optimiser="lbfgs"), None
     for step in range(len(solution.history)):
         parts = Problem(

@@ -1,4 +1,4 @@
-"""What a target claims, tested: convexity and smoothness of V, and that it is normalised."""
+"""Checks of a target's claims: convexity and smoothness of V, and that it is normalised."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ _GRID, _SPAN = 801, 12.0
 
 
 def check_target_claims(target: Target, dim: int, *, seed: int = 0) -> list[str]:
-    """Check what a target declares: bounds of the Hessian of V, and its constant.
+    """Check the properties that a target declares: bounds of V's Hessian, and its constant.
 
     Eigenvalues of the Hessian, by differences of the score, must lie between ``convexity`` and
     ``smoothness`` at random points and at samples of the target. In one and two dimensions
-    exp(-V) of a target that says NORMALISED must integrate to one.
+    exp(-V) of a target with NORMALISED must integrate to one.
 
     Args:
         target: The target.
         dim: The dimension d.
-        seed: Of the points.
+        seed: Seed of the points.
 
     Returns:
         The names of the laws that were checked.
 
     Raises:
-        LawError: Which claim is false, and how.
+        LawError: A claim is false; the message says which, and how.
 
     Example:
         >>> from wopt.testing import GaussianTarget
@@ -95,7 +95,7 @@ def _eigenvalues(target: Target, x: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _check_normalised(target: Target, dim: int, seed: int) -> list[str]:
-    """Raise unless the integral is one; nothing is said where two grids disagree on it."""
+    """Raise unless the integral is one; nothing is checked if two grids disagree on it."""
     if Capability.TARGET_SAMPLES in target.provides:
         x = target.sample(500, dim, torch.Generator().manual_seed(seed)).double()
         middle, width = x.mean(0), _SPAN * float(x.std(0).max())

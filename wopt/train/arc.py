@@ -22,9 +22,9 @@ def respace(step_sizes: Sequence[float], distances: Sequence[float], steps: int)
     scheme*, 2023, whose fixed point, steps that move equally far, is the same.
 
     Args:
-        step_sizes: h of each step made.
-        distances: How far it moved.
-        steps: N', how many to return.
+        step_sizes: Step size h of each step made.
+        distances: Distance that each step moved the particles.
+        steps: Number N' of step sizes to return.
 
     Example:
         >>> respace([0.75, 1.0], [3.0, 1.0], 2)  # the first step went too far

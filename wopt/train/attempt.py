@@ -15,17 +15,18 @@ from wopt.held import HeldParticles
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import Listener
 from wopt.interfaces.scheme import History
+from wopt.interfaces.solver import SolveReport
 from wopt.interfaces.subproblem import Subproblem
 from wopt.parallel import alone, team
 from wopt.particles import Particles
 from wopt.push import push
 from wopt.seeds import generator
-from wopt.train.beside import forward_of
+from wopt.train.chains import chains_of
 from wopt.train.clock import elapsed, landed
 from wopt.train.guard import Verdict
 from wopt.train.problem import Problem, State, Trace
 from wopt.train.record import Action, Retry
-from wopt.train.solver import InnerReport
+from wopt.train.solvers import Muon
 from wopt.train.spread import spread
 from wopt.train.stage import Stage
 
@@ -37,14 +38,15 @@ class Accepted:
     """A step that the guard let stand.
 
     Attributes:
-        block: Its map.
-        step_size: h.
-        train, valid: The subproblem that the map solves, at either split's particles.
-        verdict: What the guard measured.
-        report: What the inner solver did.
-        attempts: What was retried, and why.
-        plan: What the scheme planned.
-        chains: Where chains of the target are after training towards them, if it was.
+        block: The trained map T.
+        step_size: h of the step.
+        train, valid: The subproblem that the map solves, at the training and at the held-out
+            particles.
+        verdict: Measurements of the guard.
+        report: Report of the inner solver.
+        attempts: Earlier attempts that were not accepted, with their reasons.
+        plan: Numbers that the scheme planned for the step, by name.
+        chains: Chains of the target after training towards them, shape ``(m, d)``, or ``None``.
     """
 
     block: FlowBlock
@@ -52,7 +54,7 @@ class Accepted:
     train: Subproblem
     valid: Subproblem
     verdict: Verdict
-    report: InnerReport
+    report: SolveReport
     attempts: tuple[Retry, ...]
     plan: Mapping[str, float]
     chains: Tensor | None = None
@@ -62,8 +64,8 @@ def make_step(problem: Problem, state: State, listener: Listener) -> Accepted:
     """Return the next step.
 
     Raises:
-        Converged: What lowers the subproblem on the training particles does not on others; or every
-            retry was rejected, and the steps before are to be kept.
+        Converged: The map lowers the subproblem on the training particles only; or every
+            retry was rejected and the steps before are to be kept.
         DivergenceError: Every retry was rejected.
     """
     rule = problem.scheme.step_size
@@ -84,8 +86,8 @@ def make_step(problem: Problem, state: State, listener: Listener) -> Accepted:
         h, rose = smaller, outcome.rose
     if problem.guard.keep and state.step:
         raise Converged(
-            f"no step {state.step + 1} was found that holds on others ({retries[-1].reason}); the "
-            f"{state.step} step(s) before it are kept (guard.keep)"
+            f"no step {state.step + 1} was found that holds on held-out particles "
+            f"({retries[-1].reason}); the {state.step} step(s) before it are kept (guard.keep)"
         )
     if rose and problem.guard.retries and _at_minimum(problem, state, h, listener):
         raise Converged(_CONVERGED.format(state.step + 1, retries[-1].reason))
@@ -102,17 +104,15 @@ _CONVERGED = (
 )
 
 _RATE, _ITERATIONS = 64, 4
-"""Divisors of a look near the identity, after training at the usual rates was rejected."""
+"""Divisors of rates and iterations of a last training near the identity, after all rejections."""
 
 
 def _at_minimum(problem: Problem, state: State, h: float, listener: Listener) -> bool:
-    """Whether training from the identity at a very small rate finds nothing that holds on others.
-
-    So close to the identity it lowers the subproblem on its own particles wherever there is a
-    slope: this tells a minimum from a rate that was too large.
-    """
+    """Whether training from the identity at a very small rate finds nothing that generalises."""
+    # So close to the identity training lowers the subproblem on its own particles wherever there
+    # is a slope: this tells a minimum from a rate that was too large.
     solver = problem.solver.of_step(state.step)
-    if solver.optimiser not in ("adam", "muon"):
+    if not solver.algorithm.on_batches:
         return False
     slow = solver.with_options(
         learning_rate=solver.learning_rate / _RATE,
@@ -130,11 +130,11 @@ def _at_minimum(problem: Problem, state: State, h: float, listener: Listener) ->
 
 
 def _advice(problem: Problem, state: State) -> list[str]:
-    """Return what may help this run: options that its solver and its step look at."""
+    """Return options that this run's solver and step use, and that may help."""
     solver = problem.solver.of_step(state.step)
     advice = []
-    if solver.optimiser in ("adam", "muon"):
-        rate = "matrix_rate" if solver.optimiser == "muon" else "learning_rate"
+    if solver.algorithm.on_batches:
+        rate = "matrix_rate" if isinstance(solver.algorithm, Muon) else "learning_rate"
         advice = [f"a smaller solver.{rate}", "more solver.iterations"]
     if state.block is not None and solver.warm_start:
         advice.append("solver.warm_start = false")
@@ -148,15 +148,15 @@ def _advice(problem: Problem, state: State) -> list[str]:
 
 @dataclasses.dataclass(frozen=True)
 class Rejected:
-    """A step that the guard did not let stand.
+    """A step that the guard rejected.
 
     Attributes:
-        retries: What was refined, and last why it was rejected all the same.
-        overfits: Whether its map lowers the subproblem on the training particles, so that training
-            worked and what it found does not hold on others.
-        within_noise: Whether the rise on others is a few standard errors at most, or a single row
-            that says nothing of noise.
-        rose: Whether it was rejected because a finite value rose.
+        retries: Refinements made, and last the reason of the rejection.
+        overfits: Whether the map lowers the subproblem on the training particles, so that training
+            worked but does not generalise.
+        within_noise: Whether the rise on held-out particles is at most a few standard errors, or
+            its standard error is unknown because there is one row.
+        rose: Whether a finite value rose, and that was the reason.
     """
 
     retries: tuple[Retry, ...]
@@ -166,14 +166,14 @@ class Rejected:
 
 
 _NOISE = 4.0
-"""Standard errors up to which a rise on held-out particles is no reason to train again."""
+"""Standard errors up to which a rise on held-out particles counts as noise."""
 
 
 @torch.no_grad()
 def _lowers(subproblem: Subproblem, block: FlowBlock) -> bool:
     """Whether a map lowers a subproblem at its own particles."""
     at = subproblem.particles
-    # Of particles that are held by several processes the first looks at its own.
+    # If particles are held by several processes, the first evaluates its own.
     with alone() if isinstance(at, HeldParticles) else contextlib.nullcontext():
         change = subproblem.change(spread(block), push(block, at, audit=True))
     return team().agreed(change.value) < 0
@@ -202,7 +202,7 @@ class _Attempt:
             train, valid = (scheme.subproblem(past, objective) for past in histories)
             final = number == scheme.stages - 1
             fresh = self._fresh(plan) if problem.solver.of_step(step).fresh else None
-            forward = forward_of(problem, self.state, self.number) if scheme.stages == 1 else None
+            forward = chains_of(problem, self.state, self.number) if scheme.stages == 1 else None
             stage = Stage(
                 problem, step, number, self.number, train, valid, self.listener, fresh, forward
             )
@@ -229,7 +229,7 @@ class _Attempt:
     def _rejected(
         self, verdict: Verdict, retries: Sequence[Retry], train: Subproblem, block: FlowBlock
     ) -> Rejected:
-        """Return what the guard's verdict says of a step that may not stand."""
+        """Return the rejection of a step by the guard's verdict."""
         action: Action = "trained again, finer and at half the rate"
         rejected = (*retries, self._retry(action, verdict.why_not))
         if verdict.lacks_decrease is None or verdict.inversion_error is None:
@@ -240,7 +240,7 @@ class _Attempt:
         return Rejected(rejected, overfits, noise, math.isfinite(rise.value))
 
     def _fresh(self, plan: Mapping[str, float]) -> Callable[[], Subproblem] | None:
-        """Return what draws the subproblem at new training particles, for steps of one stage."""
+        """Return a function that draws the subproblem at new training particles, if possible."""
         problem, state, scheme = self.problem, self.state, self.problem.scheme
         if scheme.stages > 1 or problem.draw is None:
             return None
@@ -267,7 +267,7 @@ class _Attempt:
         return draw
 
     def _histories(self, plan: Mapping[str, float]) -> list[History]:
-        """Return what the scheme may look back on in the training and the held-out split."""
+        """Return the scheme's histories of the training and the held-out split."""
         splits, starts = (self.state.train, self.state.valid), self.state.start or (None, None)
         return [self._history(of, plan, at) for of, at in zip(splits, starts, strict=True)]
 

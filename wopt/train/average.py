@@ -13,14 +13,14 @@ __all__ = ["Average"]
 
 
 class Average:
-    """A copy of a block, its parameters the average of those that it had, its buffers the last.
+    """A copy of a block with averaged parameters and the last buffers.
 
-    What torch's ``AveragedModel`` computes, which counts in a tensor that it asks at every update,
-    and for which a device would be waited.
+    torch's ``AveragedModel`` computes the same, but reads a counter from the device at every
+    update, which waits for the device.
 
     Args:
-        block: To copy.
-        decay: Of the average; it begins at the first parameters that it is shown.
+        block: The block to copy.
+        decay: Decay of the average, which begins at the first parameters seen.
 
     Example:
         >>> from wopt.testing import AffineBlock
@@ -39,7 +39,7 @@ class Average:
 
     @torch.no_grad()
     def update(self, block: FlowBlock) -> None:
-        """Take in the parameters of a block."""
+        """Update the average with the parameters of a block."""
         own, new = ([p.detach() for p in of.parameters()] for of in (self.block, block))
         if self._begun:
             for of_kind in _by_dtype(own, new):

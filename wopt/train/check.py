@@ -35,17 +35,17 @@ def check_parts(
     """Raise unless target, block and start provide what objective and scheme need.
 
     Args:
-        objective: With its target.
-        scheme: How steps are made.
-        block: Which maps, or those of each of the first steps.
+        objective: The objective, with its target.
+        scheme: The scheme of the steps.
+        block: The map, or those of each of the first steps.
         log_density: Whether the start's density is known.
         dim: The dimension, on which what a block provides may depend.
-        condition: How many of the coordinates are conditions.
+        condition: Number of coordinates that are conditions.
         rounded: Whether nets are to be trained in another precision.
         compiled: Whether maps are to be compiled in training.
 
     Raises:
-        CapabilityError: What is missing, who would give it, which objectives would fit.
+        CapabilityError: A part is missing; the message says what provides it.
     """
     scheme.check(objective)
     if not isinstance(block, Spec | FlowBlock):  # blocks by step, each of which has to fit
@@ -77,7 +77,7 @@ def _parts(objective: Objective) -> list[Objective]:
 
 def _check_objective(objective: Objective, maps: FlowBlock, start_provides: Capability) -> None:
     target = objective.target.provides if objective.target is not None else Capability.NOTHING
-    # An objective without a target might be replaced by one that is given any.
+    # An objective without a target might be replaced by one with any target.
     provided = (target or _OF_TARGET) | start_provides | maps.provides
     fits = functools.partial(_fitting, provided)  # it imports every objective: only if asked
     name = f"objective {type(objective).__name__}"

@@ -12,15 +12,15 @@ from wopt.train.record import StepRecord
 __all__ = ["check_times", "elapsed", "is_at", "landed"]
 
 _ROUNDING = 1e-6
-"""Of a step: what is missing at its end is added to it, and no step is left for it."""
+"""Fraction of a step by which it is lengthened to reach an end, rather than leave a tiny step."""
 
 
 def elapsed(records: Sequence[StepRecord], *more: float) -> float:
     """Return the sum of the step sizes, rounded once.
 
     Args:
-        records: Of the steps made.
-        more: Of the steps to come.
+        records: Records of the steps made.
+        more: Step sizes to come.
     """
     return math.fsum([*(record.step_size for record in records), *more])
 
@@ -39,8 +39,8 @@ def landed(h: float, time: float, ends: Sequence[float]) -> float:
     """Return h, shortened where the step would pass the next of the ends.
 
     Args:
-        h: As the rule wants it.
-        time: Before the step.
+        h: Step size that the rule wants.
+        time: Time before the step.
         ends: Times at which a step is to end.
 
     Example:
@@ -55,7 +55,7 @@ def check_times(scheme: ProximalScheme, ends: Sequence[float]) -> None:
     """Raise for a time that a scheme of equal steps cannot end at.
 
     Raises:
-        ConfigError: It is no multiple of h.
+        ConfigError: The time is not a multiple of h.
     """
     if not scheme.equal_steps:
         return
@@ -63,7 +63,7 @@ def check_times(scheme: ProximalScheme, ends: Sequence[float]) -> None:
     for end in ends:
         if not is_at(round(end / h) * h, end):
             raise ConfigError(
-                f"{type(scheme).__name__} needs equal steps, and the time {end:g} is no multiple "
-                f"of h = {h:g}, so a shortened step would have to end there; choose "
+                f"{type(scheme).__name__} needs equal steps, and the time {end:g} is not a "
+                f"multiple of h = {h:g}, so a shortened step would have to end there; choose "
                 f"scheme.step_size = {end / max(1, round(end / h)):.6g}, or another time"
             )

@@ -1,4 +1,4 @@
-"""Maps whose code torch.compile makes while they are trained."""
+"""Maps that torch.compile compiles while they are trained."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _wanted = False
 
 @contextlib.contextmanager
 def compiling(wanted: bool) -> Iterator[None]:
-    """Compile the maps that are trained inside, or not."""
+    """Set whether maps trained inside are compiled."""
     global _wanted
     before, _wanted = _wanted, wanted
     try:
@@ -30,10 +30,10 @@ def compiling(wanted: bool) -> Iterator[None]:
 
 @contextlib.contextmanager
 def compiled(block: FlowBlock) -> Iterator[None]:
-    """Let a block be trained by compiled code inside, if that is wanted.
+    """Let a block be trained by compiled code inside, if :func:`compiling` asks for it.
 
     Raises:
-        CapabilityError: The block is not written for that.
+        CapabilityError: The block cannot be compiled.
     """
     if not _wanted:
         yield
@@ -47,11 +47,7 @@ def compiled(block: FlowBlock) -> Iterator[None]:
 
 @functools.cache
 def _compiler(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the same function, compiled for each shape that it meets.
-
-    Raises:
-        ConfigError: When it is called, if torch cannot compile it here.
-    """
+    """Return the same function, compiled for each shape of its arguments when it is called."""
     made = torch.compile(function, dynamic=False, fullgraph=True)
 
     @functools.wraps(function)

@@ -1,4 +1,4 @@
-"""torch's optimisers without torch's compiler, a second to import and not used here."""
+"""torch's optimisers without torch's compiler, which is slow to import and not used here."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def skip_compiler() -> None:
     """Let optimisers begin without an import of ``torch._dynamo``.
 
     torch keeps some methods out of compiled code by a wrapper that imports the compiler when first
-    called; it looks first for a result of its own, which is given to it here. Where the compiler
-    is there already nothing is done, and where torch has other wrappers nothing is gained.
+    called, unless a cached result exists, which is set here. Nothing is done if the compiler is
+    already imported.
     """
     if "torch._dynamo" in sys.modules:
         return
@@ -29,7 +29,7 @@ def skip_compiler() -> None:
 
 
 class Adam(torch.optim.Adam):
-    """``torch.optim.Adam``, the same numbers.
+    """``torch.optim.Adam`` with the same results.
 
     Example:
         >>> w, v = (torch.nn.Parameter(torch.ones(3)) for _ in range(2))
@@ -47,7 +47,7 @@ class Adam(torch.optim.Adam):
 
 
 class AdamW(torch.optim.AdamW):
-    """``torch.optim.AdamW``, likewise."""
+    """``torch.optim.AdamW`` with the same results."""
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:

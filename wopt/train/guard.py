@@ -26,20 +26,22 @@ from wopt.train.spread import spread
 __all__ = ["INVERTED", "Guard", "Verdict", "nll"]
 
 INVERTED = 1000
-"""Rows on which a block's inverse is checked: it may cost as many passes as dimensions."""
+"""Number of rows on which a block's inverse is checked, which may cost a pass a dimension."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """What the guard measured of a step, and what it says of it.
+    """Measurements of a step by the guard, and its verdict.
 
     Attributes:
         moved: The held-out particles, moved by the audited map.
-        energy: The objective there.
-        decrease: Mean of the subproblem's value against staying put, with its standard error.
-        likelihood_error: Mean absolute difference of the log-likelihoods, grid against audit.
-        inversion_error: Root mean square of T^-1(T(x)) - x.
-        lacks_decrease: Why the step is no sufficient decrease, or ``None``.
+        energy: The objective at the moved particles.
+        decrease: Mean of the subproblem's value at T minus that at the identity, with its standard
+            error.
+        likelihood_error: Mean absolute difference of the log-likelihoods of grid and audit, in
+            nats, or ``None``.
+        inversion_error: Root mean square of T^-1(T(x)) - x, or ``None``.
+        lacks_decrease: Why the decrease is not sufficient, or ``None``.
         lacks_accuracy: Why the likelihood is not accurate enough, or ``None``.
     """
 
@@ -58,7 +60,7 @@ class Verdict:
 
     @property
     def why_not(self) -> str:
-        """What is lacking, in words."""
+        """The reasons of a rejection, in words."""
         return "; ".join(w for w in (self.lacks_decrease, self.lacks_accuracy) if w)
 
 
@@ -131,9 +133,9 @@ class Guard(Component):
         """Measure a finished step on held-out particles.
 
         Args:
-            subproblem: What was solved, at the held-out particles.
+            subproblem: The subproblem that was solved, at the held-out particles.
             objective: The whole objective.
-            block: T.
+            block: The trained map T.
             final: Whether this is the step's last stage, whose map joins the flow.
         """
         before = subproblem.particles
@@ -171,9 +173,9 @@ class Guard(Component):
         )
 
     def rises(self, what: str, change: Mean, rounding: float = 0.0) -> str | None:
-        """Return in words that a held-out value rose by more than noise, or ``None``.
+        """Return a message if a held-out value rose by more than noise, else ``None``.
 
-        Of a single held-out row no noise is known, and none is allowed for.
+        The noise of a single held-out row is unknown, and none is allowed for.
         """
         if not math.isfinite(change.value):
             return f"the held-out {what} became {change.value}"
@@ -187,7 +189,7 @@ class Guard(Component):
 
 
 def nll(objective: Objective, particles: Particles) -> Tensor | None:
-    """Return V(y) - log |det DT| of each particle, up to log Z; ``None`` where it is not known."""
+    """Return V(y) - log |det DT| up to log Z, shape ``(n,)``, nats; ``None`` if not known."""
     target = objective.target
     if particles.log_det is None or target is None or Capability.POTENTIAL not in target.provides:
         return None

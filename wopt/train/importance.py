@@ -1,4 +1,4 @@
-"""How even the importance weights of particles are, as far as they can be trusted."""
+"""The evenness of importance weights, discounted where their tail is too heavy to trust it."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from wopt.psis import smoothed_importance_weights
 __all__ = ["effective_share", "trusted_share"]
 
 _ERRORS = 2.0
-"""Standard errors by which k-hat has to be below its threshold: other draws give another k-hat, and
-a report allows one."""
+"""Standard errors by which k-hat has to be below its threshold, as other draws give another."""
 
 
 @torch.no_grad()
 def effective_share(target: Target | None, particles: Particles) -> float | None:
-    """Return the trusted share of the weights  w = exp(-V) / rho  at draws of rho.
+    """Return the trusted relative effective size of weights  w = exp(-V) / rho  at draws of rho.
 
-    One if rho is the target, near 0 far from it; an estimate, which cannot see what the particles
-    miss. ``None`` where V or rho is not known, or the particles are no draws but nodes.
+    It is 1 if rho is the target and near 0 far from it. It is an estimate that is blind to mass
+    where no particles are. Return ``None`` where V or rho is not known, or the particles are
+    weighted nodes instead of draws.
 
     Args:
-        target: With the potential V, up to a constant.
-        particles: n draws of rho with their log-density.
+        target: Law with the potential V, up to a constant.
+        particles: n draws of rho, shape ``(n, d)``, with their log-density.
 
     Example:
         >>> import wopt
@@ -49,12 +49,12 @@ def effective_share(target: Target | None, particles: Particles) -> float | None
 def trusted_share(log_weights: Tensor) -> float:
     """Return (sum w)^2 / (n sum w^2), or less where the weights' tail is too heavy to trust it.
 
-    It is multiplied by  t / (k + 2 e),  if that is below one: k-hat k with its standard error e and
-    its threshold t = min(1 - 1/log10 n, 0.7). Of a heavy tail the largest weights are rare and as
-    a rule not among the draws, so that these look more even than they are.
+    The factor is  t / (k + 2 e),  if that is below one: k-hat k with its standard error e and its
+    threshold t = min(1 - 1/log10 n, 0.7). The largest weights of a heavy tail are rare and usually
+    not among the draws, so that these look more even than they are.
 
     Args:
-        log_weights: Shape ``(n,)``; -infinity of a draw without a finite weight.
+        log_weights: Shape ``(n,)``, nats; -infinity for a draw without a finite weight.
 
     Source: Vehtari, Simpson, Gelman, Yao, Gabry, *Pareto smoothed importance sampling*, JMLR 2024.
 

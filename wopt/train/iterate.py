@@ -19,12 +19,12 @@ def iterate(
     """Make steps until a stop rule is met; the last record says which.
 
     Args:
-        problem: What is minimised and how.
-        state: From :meth:`Problem.begin`, or from a checkpoint.
-        listener: Told of the work within a step.
+        problem: The objective, the scheme and the other parts of the solve.
+        state: A state from :meth:`Problem.begin` or from a checkpoint.
+        listener: Receives progress of the work within a step.
 
     Yields:
-        The state after each step (what the next one needs) and its record (what people want); and
+        The state after each step (for the next step) and its record (for people); and
         again after joint refinement.
 
     Raises:
@@ -37,7 +37,7 @@ def iterate(
         if pending(problem, state):
             state = refine(problem, state, listener)
             yield state, state.records[-1]
-        # Asked anew, not read from the record, so that a run may go on under a later stop rule.
+        # Evaluated anew, not read from the record, so that a run can continue under another rule.
         if state.records and problem.stop.reason(state.records):
             return
         state = next_state(problem, state, listener)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import Listener
-from wopt.train.inner import InnerReport, Loss
+from wopt.interfaces.solver import Loss, SolveReport
 from wopt.train.polish import polish
 
 __all__ = ["minimise_by_lbfgs"]
@@ -17,8 +17,8 @@ __all__ = ["minimise_by_lbfgs"]
 
 def minimise_by_lbfgs(
     block: FlowBlock, loss: Loss, iterations: int, listener: Listener
-) -> InnerReport:
-    """Minimise the loss on all particles over the block's parameters, to the last digits."""
+) -> SolveReport:
+    """Minimise the loss on all particles over the block's parameters, to high accuracy."""
     parameters = [p for p in block.parameters() if p.requires_grad]
     optimiser = torch.optim.LBFGS(
         parameters,
@@ -31,6 +31,7 @@ def minimise_by_lbfgs(
     calls = 0
 
     def closure() -> Tensor:
+        """Return the loss, shape ``()``, after its backward pass."""
         nonlocal calls
         calls += 1
         optimiser.zero_grad()
@@ -40,11 +41,12 @@ def minimise_by_lbfgs(
         return value
 
     def gradient() -> Tensor:
+        """Return the gradient of all p parameters, shape ``(p,)``."""
         closure()
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
         return torch.cat([g.reshape(-1) for g in gradients])
 
-    # A line search that gave up near the limits of precision is cured by forgetting the past.
+    # A line search that failed near the limits of precision works again without the history.
     for _ in range(3):
         if not math.isfinite(optimiser.step(closure).item()):
             break
@@ -54,4 +56,4 @@ def minimise_by_lbfgs(
         if polish(parameters, gradient, known) < 1e-12:
             break
     last = loss(block, None).item()
-    return InnerReport(calls, last, diverged=not math.isfinite(last))
+    return SolveReport(calls, last, diverged=not math.isfinite(last))

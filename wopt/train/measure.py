@@ -25,16 +25,16 @@ def record_of(
     block: FlowBlock,
     verdict: Verdict,
 ) -> StepRecord:
-    """Return what the guard saw of a step; what training did is left to be filled in.
+    """Return the record of a step from the guard's verdict; fields of training are left empty.
 
     Args:
-        problem: What is minimised and how.
-        step: 1, 2, ...
-        step_size: h.
+        problem: The objective, the scheme and the other parts of the solve.
+        step: Number of the step: 1, 2, ...
+        step_size: h of the step.
         energy: The objective before the step.
-        subproblem: What the map solves at the held-out particles.
+        subproblem: The subproblem of the map at the held-out particles.
         block: The map.
-        verdict: What the guard measured.
+        verdict: Measurements of the guard.
     """
     before, moved = subproblem.stays, verdict.moved
     squared = (moved.points - before.points).square().sum(1)

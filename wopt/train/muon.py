@@ -14,32 +14,31 @@ __all__ = ["Muon", "orthogonalise"]
 
 _STEPS = 5
 _A, _B, _C = 3.4445, -4.7750, 2.0315
-"""Of the quintic a s + b s^3 + c s^5, which lifts small singular values s fast, to 0.7 to 1.2."""
+"""Coefficients of the quintic a s + b s^3 + c s^5, which lifts singular values s to 0.7 to 1.2."""
 
 _WIDE = 1.5
-"""Matrices so many times wider than high are worked on through their Gram matrix."""
+"""Ratio of width to height above which a matrix is treated through its Gram matrix."""
 
 _LEAST = 1e-10
 _LEAST_MEAN = 1e-30
-"""Smaller entries are zero, as shares of a matrix' norm and in the mean of gradients.
+"""Entries below these are set to zero: as fractions of a matrix norm, and in the mean of gradients.
 
-The mean of a unit without gradients, such as one of relu that has died, decays for ever. Its
-products become subnormal numbers, on which processors are far slower.
+The mean of a unit without gradients decays for ever, and arithmetic on subnormal numbers is slow.
 """
 
 
 class Muon(torch.optim.Optimizer):
     """Moves matrices W by  -rate sqrt(max(1, rows/columns)) orthogonalise(momentum).
 
-    The same steps as ``torch.optim.Muon`` but for rounding. That one works in bfloat16, one matrix
-    after the other, for GPUs. On a CPU it took half of the time of training; this one works in the
-    matrices' own precision, those of a shape at once and wide ones through their Gram matrix.
+    The steps equal those of ``torch.optim.Muon`` up to rounding. That one works in bfloat16, one
+    matrix after the other, which is slow on a CPU; this one works in the matrices' own precision,
+    on those of one shape at once and on wide ones through their Gram matrix.
 
     Source: Jordan et al., *Muon: An optimizer for hidden layers in neural networks*, 2024.
 
     Args:
-        matrices: The parameters, of two axes each.
-        lr: Rate.
+        matrices: The parameters, each of shape ``(rows, columns)``.
+        lr: Learning rate.
         momentum: Decay of the mean of gradients (Nesterov's form).
         weight_decay: Matrices shrink by ``lr * weight_decay`` a step.
 
@@ -88,12 +87,11 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalise(m: Tensor) -> Tensor:
-    """Return, about, U V^T of M = U S V^T: singular values s of M go to 0.7 to 1.2.
+    """Return approximately U V^T of M = U S V^T, shape ``(k, rows, columns)``.
 
-    Those with s below some 1e-3 of the norm of M are lifted, but not all the way.
-
-    Five steps of the Newton-Schulz iteration X <- (a + b X X^T + c (X X^T)^2) X. Where X is wide,
-    G = X X^T is carried along instead of X.
+    Singular values s of M go to 0.7 to 1.2, except those far below the norm of M, by five steps of
+    the Newton-Schulz iteration X <- (a + b X X^T + c (X X^T)^2) X. Where X is wide, G = X X^T is
+    iterated instead of X.
 
     Args:
         m: Matrices, shape ``(k, rows, columns)``.

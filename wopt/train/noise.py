@@ -15,15 +15,15 @@ S = TypeVar("S", bound=Subproblem)
 
 
 def blurred(subproblem: S, scale: float) -> S:
-    """Return the subproblem with its particles, and their anchors with them, moved by noise.
+    """Return the subproblem with its particles and their anchors moved by noise.
 
-    Over many draws the particles' law is then rho * N(0, scale^2 I), whatever is not a condition:
-    what is learnt is no finer than the noise. Drawn from torch's global generator.
+    Over many draws the law of the coordinates that are not conditions becomes the convolution
+    rho * N(0, scale^2 I). The noise is drawn from torch's global generator.
 
     Source: Rothfuss et al., *Noise regularization for conditional density estimation*, 2019.
 
     Args:
-        subproblem: Of training particles.
+        subproblem: The subproblem at training particles.
         scale: Standard deviation of the noise, in the flow's coordinates; 0 for none.
 
     Example:

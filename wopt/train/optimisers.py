@@ -11,11 +11,11 @@ from wopt.train.muon import Muon
 __all__ = ["adam_and_muon", "matrices_of"]
 
 _SMALL = 16
-"""Matrices with a side of so many or fewer are left to Adam: too little to orthogonalise."""
+"""Matrices with a side of at most this are left to Adam."""
 
 
 def matrices_of(block: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
-    """Return a block's parameters as the matrices for Muon, and the rest for Adam.
+    """Return a block's matrices, shape ``(m, k)``, for Muon, and its other parameters.
 
     Example:
         >>> matrices, rest = matrices_of(nn.Linear(32, 64))
@@ -31,20 +31,20 @@ def matrices_of(block: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
 def adam_and_muon(
     block: nn.Module, rate: float, matrix_rate: float | None = None, decay: float = 0.0
 ) -> list[torch.optim.Optimizer]:
-    """Return the optimisers that share a block's parameters.
+    """Return the optimisers that together update a block's parameters.
 
     Muon moves every direction of a matrix at one speed, however small its gradient, so sharp
-    features, which Adam learns last, are learned early.
+    features are learned early.
 
     Source: Jordan et al., *Muon: An optimizer for hidden layers in neural networks*, 2024;
     Loshchilov, Hutter, *Decoupled weight decay regularization*, 2019.
 
     Args:
         block: The block.
-        rate: Adam's.
-        matrix_rate: Muon's; without it Adam has all parameters.
-        decay: Of the parameters with two axes or more, which shrink by ``rate * decay`` an
-            iteration, beside what the loss does to them.
+        rate: Learning rate of Adam.
+        matrix_rate: Learning rate of Muon; without it Adam has all parameters.
+        decay: Weight decay of the parameters with two axes or more, which shrink by ``rate *
+            decay`` an iteration.
     """
     if matrix_rate is None:
         return [_adam(list(block.parameters()), rate, decay)]

@@ -21,16 +21,15 @@ def polish(
 ) -> float:
     """Reduce the gradient's norm in place by L-BFGS steps of unit length; return the norm.
 
-    A line search compares values of the loss, which rounding blurs once they differ by less than
-    1e-16 of themselves; it leaves parameters right to about the root of that, 1e-8. Gradients
-    still give a descent direction. It makes sense only near a minimum: if the norm rises instead,
-    the parameters are given back as they were at its least.
+    A line search compares values of the loss, whose rounding limits the parameters to about half
+    the digits. Gradients still give a descent direction there. This makes sense only near a
+    minimum: if the norm rises, the parameters of the least norm are restored.
 
     Args:
-        parameters: What to change.
-        gradient: The gradient at them as they are, flattened.
+        parameters: Tensors of any shape, changed in place.
+        gradient: Returns the gradient at the current parameters, flattened, shape ``(p,)``.
         known: Pairs of an earlier step and the change of the gradient over it, if any.
-        iterations: Gradients to take at most.
+        iterations: Largest number of gradients.
 
     Example:
         >>> x = torch.tensor([0.1, -0.2], dtype=torch.float64)

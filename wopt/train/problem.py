@@ -1,4 +1,4 @@
-"""What a solve is about, and where it stands: problem, state, traces."""
+"""A solve and its position: problem, state, traces."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Trace:
     """The particles of one split with the short history that schemes look back on.
 
     Attributes:
-        before: The particles, where the map ``ahead`` has not carried them yet.
-        previous: Where they were before the last step.
-        gradient: Of the objective there, as the scheme wants it.
-        ahead: The map that carries them when they are asked for: after the last step of many rows
-            nobody does.
+        before: The particles before the map ``ahead``, if there is one.
+        previous: Points before the last step, shape ``(n, d)``, or ``None``.
+        gradient: Gradient of the objective there, shape ``(n, d)``, as the scheme needs it, or
+            ``None``.
+        ahead: A map that moves the particles when they are first used.
     """
 
     before: Particles
@@ -52,7 +52,7 @@ class Trace:
         return self.before if self.ahead is None else push(self.ahead, self.before)
 
     def first(self, rows: int) -> Particles:
-        """Return so many of the particles, where they stand."""
+        """Return the first ``rows`` particles at their current place."""
         few = self.before.rows(slice(rows))
         return few if self.ahead is None else push(self.ahead, few)
 
@@ -64,13 +64,14 @@ class Trace:
         plan: Mapping[str, float],
         start: Particles | None = None,
     ) -> History:
-        """Return what a scheme may look back on when it makes a step.
+        """Return the history that a scheme may use for a step.
 
         Args:
-            step: Its index: 0, 1, ...
-            step_size: h of it.
+            step: Index of the step: 0, 1, ...
+            step_size: h of the step.
             previous_step_size: h of the step before.
-            plan: What the scheme planned: for this step, or last, if that is to be decided.
+            plan: Numbers planned by the scheme for this step, or for the last one if those are to
+                be decided.
             start: The particles before the first step.
         """
         past = self.particles, self.previous, self.gradient
@@ -83,13 +84,13 @@ class Trace:
         subproblem: Subproblem | None,
         moved: Particles,
     ) -> Trace:
-        """Return the moved particles with what the next step may look back on.
+        """Return the moved particles with the history for the next step.
 
         Args:
-            scheme: Says whether it looks back.
-            objective: G.
-            subproblem: What the map solves at these particles, if it is known.
-            moved: The particles, moved by it.
+            scheme: Says whether history is needed.
+            objective: The objective G.
+            subproblem: The subproblem that the map solves at these particles, if it is known.
+            moved: The particles after the map.
         """
         if not scheme.looks_back:
             return Trace(moved)
@@ -103,12 +104,12 @@ class Trace:
         subproblem: Subproblem,
         block: FlowBlock,
     ) -> Trace:
-        """Return the particles after a map, which moves them once they are asked for.
+        """Return the particles after a map, which moves them when they are first used.
 
         Args:
-            scheme: Where it looks back, they are moved at once.
-            objective: G.
-            subproblem: What the map solves at these particles.
+            scheme: If it needs history, particles are moved at once.
+            objective: The objective G.
+            subproblem: The subproblem that the map solves at these particles.
             block: The map.
         """
         at = subproblem.particles if scheme.replaces else self.particles
@@ -119,20 +120,20 @@ class Trace:
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class State:
-    """All that the next step needs, and all that a checkpoint holds.
+    """Everything that the next step needs and that a checkpoint holds.
 
     Attributes:
-        step: Steps made.
+        step: Number of steps made.
         train: The training particles.
         valid: The held-out particles, moved by audited maps.
         step_size: h of the last step.
         energy: The objective at the held-out particles.
         blocks: The maps so far.
         records: The records so far, for the stop rules.
-        plan: What the scheme planned for the last step, its memory.
+        plan: Numbers that the scheme planned for the last step.
         start: The training and the held-out particles before the first step, for joint refinement
             of all maps.
-        chains: Where Metropolis chains of the target are, if there are any.
+        chains: Metropolis chains of the target, shape ``(m, d)``, or ``None``.
     """
 
     step: int
@@ -158,22 +159,22 @@ class State:
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
-    """What to minimise, how to step, with which maps.
+    """What to minimise, how to step, and with which maps.
 
     Attributes:
-        objective: G.
-        scheme: How to step.
+        objective: The objective G.
+        scheme: The scheme of the steps.
         block: A block's choice, or a new block to copy for every step; or one of these for each of
-            the first steps, of which the last serves the others.
+            the first steps, of which the last is used for all later ones.
         solver: Minimises the subproblem.
         guard: Accepts or rejects a finished step.
         stop: When to stop.
-        seed: Of the random numbers; the same seed gives the same run.
-        log_det: log |det| of the preprocessing, which turns likelihoods to the data's units.
-        refine: Joint training of all maps.
-        draw: Draws training particles at the start anew, where the source can be drawn from.
-        log_density: Of the start, at any points, where it is known.
-        times: At which particles are looked at, so that steps end there.
+        seed: Seed of all random numbers; the same seed gives the same run.
+        log_det: log |det| of the preprocessing, in nats, for likelihoods in the data's units.
+        refine: Options of joint training of all maps.
+        draw: Draws new training particles at the start, where the source can be sampled.
+        log_density: Log-density of the start, ``(n, d)`` to ``(n,)``, nats, where it is known.
+        times: Times at which steps end, so that particles can be kept there.
     """
 
     objective: Objective
@@ -195,7 +196,7 @@ class Problem:
         return self.times if self.stop.time is None else (*self.times, self.stop.time)
 
     def block_of(self, step: int) -> Choice:
-        """Return the choice for a step: 0, 1, ..."""
+        """Return the choice for a step with index 0, 1, ..."""
         if isinstance(self.block, Spec | FlowBlock):
             return self.block
         return self.block[min(step, len(self.block) - 1)]
@@ -218,16 +219,13 @@ class Problem:
     def draws(self, *key: str | int) -> Callable[[], None]:
         """Return a function that gives a stochastic objective the next draw of a key.
 
-        This is the one way in which draws change: as a function of the seed and the key, so
-        that nothing depends on the past. They are set on the objective and not handed to each
-        evaluation, because a scheme may split it (:meth:`Objective.split`): the parts, the
-        anchors made of them and the whole must see the same numbers, whoever asks.
-
-        What is drawn here, a seed of the numbers that follow, is drawn on the host: a device that
-        is asked for one at every iteration would be waited for.
+        Draws are a function of the seed and the key only, so that nothing depends on the past.
+        They are set on the objective and not passed to each evaluation, because a scheme may split
+        it (:meth:`Objective.split`): the parts, their anchors and the whole must use the same
+        numbers. Seeds are drawn on the host, so that no iteration waits for a device.
 
         Args:
-            key: What the draws are for.
+            key: Names the purpose of the draws.
         """
         source = generator(self.seed, "objective", *key)
         return lambda: self.objective.resample(source)

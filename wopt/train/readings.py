@@ -1,4 +1,4 @@
-"""Losses of iterations: read at once on the CPU, and many at a time from a device."""
+"""Losses of iterations: read one by one on the CPU, and many at a time from a device."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ __all__ = ["Readings"]
 
 
 class Readings:
-    """The losses of a training as they are read, smoothed, and told.
+    """The losses of a training as they are read, smoothed and reported.
 
-    On the CPU every loss is read before its gradient is made, so that one that is not finite moves
-    nothing. Reading one from a device waits for all that it was told to do; there losses are kept
-    and read ``every`` so many, and a block whose loss was not finite meanwhile is of no use.
+    On the CPU every loss is read before its gradient is computed, so that one that is not finite
+    moves nothing. Reading from a device waits for its queue, so losses are kept there and read
+    ``every`` so many; a block whose loss was not finite meanwhile has to be discarded.
 
     Args:
         total: Iterations planned.
-        every: How many losses of a device are read together.
-        listener: Told of each.
+        every: Number of losses of a device that are read together.
+        listener: Receives each loss.
 
     Attributes:
         smooth: The loss, smoothed over iterations.
@@ -46,14 +46,14 @@ class Readings:
         self._untold: list[float] = []
 
     def take(self, loss: Tensor) -> bool:
-        """Take the next loss; return whether all that were read are finite."""
+        """Take the next loss, shape ``()``; return whether all that were read are finite."""
         self._waiting.append(loss.detach())
         if loss.device.type == "cpu" or len(self._waiting) == self.every:
             return self.read()
         return True
 
     def read(self) -> bool:
-        """Read what is waiting; return whether all that were read are finite."""
+        """Read the losses that wait; return whether all that were read are finite."""
         waiting, self._waiting = self._waiting, []
         if not waiting:
             return self.bad is None
@@ -66,7 +66,7 @@ class Readings:
         return True
 
     def tell(self) -> None:
-        """Tell the listener of the iterations whose losses were read."""
+        """Report the iterations whose losses were read to the listener."""
         first = self._count - len(self._untold)
         for done, now in enumerate(self._untold, first + 1):
             self.smooth = now if math.isnan(self.smooth) else 0.95 * self.smooth + 0.05 * now

@@ -1,4 +1,4 @@
-"""The record of a step: what people, trackers and reports want to know of it."""
+"""The record of a step for people, trackers and reports."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ Action = Literal[
     "trained again at half the rate",
     "trained again, finer and at half the rate",
 ]
-"""What was done to a step that was not accepted."""
+"""Action taken after a step was not accepted."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Retry(Typed):
-    """Why a step was not accepted at first, and what was done about it.
+    """The reason why a step was not accepted at first, and the action taken.
 
     Attributes:
-        attempt: Which training of the step it was: 1, 2, ...
-        action: What was done.
-        reason: What was lacking.
+        attempt: Number of this training of the step: 1, 2, ...
+        action: Action taken.
+        reason: Reason of the rejection, in words.
         step_size: h of that attempt.
-        next_step_size: h from then on: smaller where the step-size rule reduces it.
+        next_step_size: h afterwards: smaller where the step-size rule reduces it.
 
     Example:
         >>> print(Retry(1, "trained again at half the rate", "the loss became nan", 8.0, 4.0))
@@ -46,37 +46,37 @@ class Retry(Typed):
 
 @dataclasses.dataclass(frozen=True)
 class StepRecord(Typed):
-    """One line of ``steps.jsonl``. Held-out particles and the audited map are used throughout.
+    """One line of ``steps.jsonl``, measured on held-out particles with the audited map.
 
     Attributes:
-        step: 1, 2, ...
-        step_size: h.
+        step: Number of the step: 1, 2, ...
+        step_size: h of the step.
         energy: The objective at the new particles.
-        energy_change: The same minus its value before the step.
+        energy_change: The objective after the step minus that before it.
         w2_step: Root mean square movement, an upper bound of the Wasserstein distance moved.
         decrease: The subproblem's value at T minus its value at the identity; an exact step makes
             it <= 0 (for jko: energy change + E|y-x|^2/2h).
-        decrease_error: Its standard error.
+        decrease_error: Standard error of ``decrease``.
         residual: First-order error of the step by affine test fields (an estimate).
-        nll_valid: -log-likelihood in the data's units, nats; ``None`` without a normalised target,
-            and of a start that is pushed forward, whose rows are not data.
-        likelihood_error: Mean |difference| of log-likelihoods, training grid against audit.
+        nll_valid: Mean negative log-likelihood in the data's units, nats; ``None`` without a
+            normalised target, or if the start is pushed forward, whose rows are not data.
+        likelihood_error: Mean |difference| of log-likelihoods, training grid against audit, nats.
         inversion_error: Root mean square of T^-1(T(x)) - x, on at most 1000 particles.
         retries: How often the step was refined or trained again.
-        attempts: What was retried, and why.
-        terms: The objective's summands.
+        attempts: Retries with their reasons.
+        terms: Value of each summand of the objective, by name.
         loss: The last smoothed training loss.
         iterations: Iterations of the inner solver.
-        seconds: Wall-clock time of the step.
-        cpu_seconds: Processor time of the step, all threads.
+        seconds: Wall-clock time of the step, s.
+        cpu_seconds: Processor time of the step, all threads, s.
         stop: The stop rule that this step met, if any.
-        plan: What the scheme planned for the step (a momentum, say).
-        refined: Joint iterations of all maps after this step; negative where the guard did not let
-            the result stand.
+        plan: Numbers that the scheme planned for the step (a momentum, say).
+        refined: Joint iterations of all maps after this step; negative where the guard rejected the
+            result.
         time: t after the step, the sum of the step sizes; ``None`` in runs of older versions.
-        weights: Effective share of the importance weights exp(-V)/rho as far as k-hat is trusted,
-            see :func:`wopt.train.importance.trusted_share` (an estimate); ``None`` where they are
-            not known.
+        weights: Relative effective size of the importance weights exp(-V)/rho as far as k-hat is
+            trusted, see :func:`wopt.train.importance.trusted_share` (an estimate); ``None`` if
+            unknown.
     """
 
     step: int

@@ -1,4 +1,4 @@
-"""Joint refinement: all maps trained together on what their steps pay in all."""
+"""Joint refinement: all maps trained together on the sum of their steps' costs."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from wopt.train.spread import spread
 __all__ = ["REFINING", "Joint", "pending", "refine"]
 
 REFINING = "refining all blocks"
-"""What listeners are told that the work is."""
+"""Name of this work for listeners."""
 
 
 def pending(problem: Problem, state: State) -> bool:
-    """Whether the maps of a state are to be refined before it is done, or before the next step."""
+    """Whether the maps of a state have to be refined before the run ends or makes the next step."""
     asked = problem.refine.iterations or problem.refine.respace
     if not asked or len(state.blocks) < 2 or state.records[-1].refined:
         return False
@@ -46,8 +46,7 @@ def refine(problem: Problem, state: State, listener: Listener = SILENT) -> State
     """Return the state after rounds of equal arc length and joint training of all its maps.
 
     Raises:
-        CapabilityError: There is joint training, and the scheme's steps do not add up to one
-            problem.
+        CapabilityError: There is joint training, and the scheme's steps are not one joint problem.
     """
     options = problem.refine
     if options.iterations:
@@ -57,20 +56,14 @@ def refine(problem: Problem, state: State, listener: Listener = SILENT) -> State
     after = _jointly(problem, rounds, listener) if options.iterations else rounds
     if after is not state:
         return after
-    # Nothing was let stand, and the record says so, or it would be tried again.
+    # Nothing was accepted; the record says so, or it would be tried again.
     last = dataclasses.replace(state.records[-1], refined=-max(1, options.iterations))
     return dataclasses.replace(state, records=(*state.records[:-1], last))
 
 
 def _jointly(problem: Problem, state: State, listener: Listener) -> State:
-    """Return the state after joint training of all its maps, or as it was if that is no better.
-
-    Like a step it is guarded: on the held-out particles and by the audited maps the joint value
-
-        G((T_N o ... o T_1)_# rho) + sum_n E |T_n x_n - a_n|^2 / (2 h_n)
-
-    must not rise by more than noise, and the likelihoods of grid and audit must agree.
-    """
+    """Return the state after joint training of all its maps, or as it was if that is rejected."""
+    # It is guarded as a step is, by the joint value on held-out particles and audited maps.
     wall, cpu = time.perf_counter(), time.process_time()
     assert state.start is not None
     joint = Joint(problem, state.records)
@@ -96,7 +89,7 @@ def check_joint(problem: Problem, state: State) -> None:
     """Raise unless the steps of a state's scheme add up to one problem of all their maps.
 
     Raises:
-        CapabilityError: They do not.
+        CapabilityError: The steps are not one joint problem.
     """
     scheme = problem.scheme
     assert state.start is not None
@@ -112,7 +105,7 @@ def check_joint(problem: Problem, state: State) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Joint:
-    """The sum of what the steps pay, as a function of all maps."""
+    """The sum of the costs of all steps as a function of all maps."""
 
     problem: Problem
     records: Sequence[StepRecord]
@@ -120,7 +113,7 @@ class Joint:
     def path(
         self, blocks: Iterable[FlowBlock], start: Particles, *, audit: bool
     ) -> Iterator[tuple[Subproblem, Particles]]:
-        """Yield each step's subproblem and the particles that its map moves to."""
+        """Yield each step's subproblem and the particles after its map."""
         scheme, objective = self.problem.scheme, self.problem.objective
         trace, previous = Trace(start), None
         for block, record in zip(blocks, self.records, strict=True):
@@ -137,7 +130,7 @@ class Joint:
             previous = record.step_size
 
     def loss(self, blocks: Iterable[FlowBlock], start: Particles) -> Tensor:
-        """Return the joint value, differentiable in the parameters of all maps."""
+        """Return the joint value, shape ``()``, differentiable in the parameters of all maps."""
         cost = start.points.new_zeros(len(start))
         moved = start
         for sub, moved in self.path(blocks, start, audit=False):
@@ -146,7 +139,7 @@ class Joint:
 
     @torch.no_grad()
     def value(self, blocks: Iterable[FlowBlock], start: Particles) -> tuple[Particles, Tensor]:
-        """Return the particles after the audited maps, and what each paid on its way."""
+        """Return the particles after the audited maps, and their summed costs, shape ``(n,)``."""
         cost = start.points.new_zeros(len(start))
         moved = start
         for sub, moved in self.path(blocks, start, audit=True):
@@ -154,7 +147,7 @@ class Joint:
         return moved, cost
 
     def change(self, old: tuple[Particles, Tensor], new: tuple[Particles, Tensor]) -> Mean:
-        """Return the change of the joint value with its standard error."""
+        """Return the change of the joint value and its standard error, by costs ``(n,)``."""
         return energy_change(self.problem.objective, old[0], new[0], new[1] - old[1])
 
 
@@ -198,7 +191,7 @@ def _accept(
     blocks: list[FlowBlock],
     before: tuple[Particles, Tensor],
 ) -> State | None:
-    """Return the state of the new maps, or ``None`` if the guard does not let them stand."""
+    """Return the state of the new maps, or ``None`` if the guard rejects them."""
     for _ in range(problem.guard.refinements + 1):
         candidate, after = _measured(problem, state, blocks)
         if problem.guard.rises("joint value", team().agreed(joint.change(before, after))):
@@ -219,10 +212,7 @@ def _accept(
 def _measured(
     problem: Problem, state: State, blocks: list[FlowBlock]
 ) -> tuple[State, tuple[Particles, Tensor]]:
-    """Return the state in which the steps' maps are these, with records measured anew.
-
-    And what :meth:`Joint.value` would return, which the audits of the records hold already.
-    """
+    """Return the state of these maps, with new records, and the result of :meth:`Joint.value`."""
     assert state.start is not None
     traces, previous, energy = [Trace(part) for part in state.start], None, None
     records: list[StepRecord] = []

@@ -13,16 +13,16 @@ __all__ = ["Refinement"]
 
 @fields
 class Refinement(Component):
-    """Joint training of all maps, from where the steps left them, on the sum of what they pay.
+    """Joint training of all maps, from the result of the steps, on the sum of their costs.
 
         G((T_N o ... o T_1)_# rho) + sum_n E |T_n x_n - a_n|^2 / (2 h_n)
 
     For jko, a_n = x_n, its minimum is that of one step of size h = h_1 + ... + h_N: by Cauchy and
     Schwarz |x_N - x_0|^2 / (2 h) <= sum_n |x_n - x_{n-1}|^2 / (2 h_n), with equality on straight
-    paths. So refinement makes the steps one large step whose map has N blocks, begun well.
+    paths. So refinement turns the steps into one large step whose map has N blocks.
 
-    With ``respace`` the steps are evened first (:func:`wopt.train.respace.respaced`): a step size
-    and, trained again, each map are those of steps that move the particles equally far.
+    With ``respace`` the steps are first made equally long (:func:`wopt.train.respace.respaced`):
+    step sizes are set so that steps move the particles equally far, and each map is trained again.
 
     Example:
         >>> Refinement(iterations=100).when

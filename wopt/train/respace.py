@@ -34,18 +34,18 @@ def respaced(problem: Problem, state: State, listener: Listener = SILENT) -> Sta
     """Return the state after ``refine.respace`` rounds, or after those that were accepted.
 
     In a round the step sizes become those of equal arc length (:func:`~wopt.train.arc.respace`),
-    and all steps are made again: each block begins as it was and is trained for its new step, on
-    the particles that the steps before it now leave. Each is guarded; a round with a step that is
+    and all steps are made again: each block begins from its previous parameters and is trained on
+    the particles after the new steps before it. Each is guarded; a round with a step that is
     rejected for good is dropped, and so are those after it.
 
-    The energy may end higher: the total time is the same, and equal sizes go furthest in it. From
-    N(m, 1) to N(0, 1) n exact steps leave the mean m / prod (1 + h_k), the least where all h_k are
-    equal (arithmetic and geometric means), while equal lengths ask for h_k that grow.
+    The energy may end higher, as the total time is the same and equal sizes go furthest in it.
+    From N(m, 1) to N(0, 1) n exact steps leave the mean m / prod (1 + h_k), the least where all
+    h_k are equal (arithmetic and geometric means), while equal lengths need h_k that grow.
 
     Args:
-        problem: With ``refine.respace`` and ``refine.share``.
-        state: After the last step.
-        listener: Told of the work.
+        problem: The problem, with ``refine.respace`` and ``refine.share``.
+        state: The state after the last step.
+        listener: Receives progress of the work.
     """
     for number in range(problem.refine.respace):
         again = _round(problem, state, number, listener)
@@ -89,7 +89,7 @@ def _with_step_sizes(scheme: ProximalScheme, sizes: list[float]) -> ProximalSche
 
 
 def _shorter(problem: Problem, steps: int) -> InnerSolver:
-    """Return the solver with a share of each step's iterations, and blocks begun as they are."""
+    """Return the solver with fewer iterations and without warm starts."""
     by_step = []
     for step in range(steps):
         own = problem.solver.of_step(step)
@@ -102,7 +102,7 @@ def _shorter(problem: Problem, steps: int) -> InnerSolver:
 
 
 def _sum(new: StepRecord, old: StepRecord) -> StepRecord:
-    """Return the new record with what both trainings took."""
+    """Return the new record with the costs of both trainings."""
     return dataclasses.replace(
         new,
         iterations=new.iterations + old.iterations,

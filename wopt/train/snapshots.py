@@ -1,4 +1,4 @@
-"""At which times an evolution is looked at."""
+"""Times at which particles of an evolution are kept."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ __all__ = ["Snapshots"]
 class Snapshots(Component):
     """Keeps held-out particles, with their densities where known, at times t = sum of h.
 
-    Steps are shortened to end there. They are kept at the end of the run too, where anything is
-    asked for: times, or an exact solution.
+    Steps are shortened to end there. Particles are also kept at the end of the run if times or an
+    exact solution are given.
 
     Example:
         >>> Snapshots(times=[0.3, 0.9]).times

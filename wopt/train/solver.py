@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
+import functools
 import math
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 
-from wopt.component import Component, fields
+from wopt.component import Component, build, fields
 from wopt.errors import ConfigError
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import SILENT, Listener
-from wopt.train.batches import BatchTraining
-from wopt.train.inner import Accuracy, InnerReport, Loss
-from wopt.train.lbfgs import minimise_by_lbfgs
+from wopt.interfaces.solver import Accuracy, Loss, Solver, SolveReport, Training
+from wopt.interfaces.subproblem import Subproblem
+from wopt.interfaces.target import Target
 from wopt.train.tolerance import Tolerance
-from wopt.train.variance import minimise_variance
 
-__all__ = ["InnerReport", "InnerSolver"]
+__all__ = ["InnerSolver"]
+
+
+def _known(optimiser: str | dict[str, Any]) -> str | dict[str, Any]:
+    """Return a solver's name or table after checking that it can be built."""
+    build("solver", optimiser)
+    return optimiser
 
 
 def _of_steps(entries: list[Any] | None) -> list[Any] | None:
-    """Return entries of ``by_step``, whose tables hold known options with possible values."""
+    """Return entries of ``by_step`` after checking that their tables hold valid options."""
     for number, entry in enumerate(entries or [], 1):
         if isinstance(entry, dict):
             if "by_step" in entry:
@@ -37,12 +44,9 @@ def _of_steps(entries: list[Any] | None) -> list[Any] | None:
 
 @fields
 class InnerSolver(Component):
-    """Adam or Muon on mini-batches with warm-up and a cosine schedule, or L-BFGS on all particles.
+    """Options of how the subproblem of a step is minimised: solver, iterations, accuracy.
 
-    ``gaussian`` is for the block ``affine`` alone, see :func:`wopt.train.gaussian.become_gaussian`;
-    ``variance`` is for samplers, see :class:`wopt.train.variance.LogVariance`.
-    ``muon`` trains the matrices with more than 16 rows and columns by Muon at ``matrix_rate``, and
-    everything else by Adam.
+    On mini-batches the learning rate warms up and falls as a cosine.
 
     Example:
         >>> InnerSolver(iterations=100, learning_rate=1e-3).iterations
@@ -50,13 +54,13 @@ class InnerSolver(Component):
     """
 
     optimiser: Annotated[
-        Literal["adam", "muon", "lbfgs", "gaussian", "variance"],
+        str | dict[str, Any],
+        AfterValidator(_known),
+        WithJsonSchema({"x-wopt-kind": "solver"}),
         Field(
-            description="adam (on mini-batches), muon (the same with orthogonalised steps for "
-            "weight matrices, quicker on sharp features), lbfgs (on all particles, for small "
-            "problems), gaussian (lbfgs in float64 for the block affine, also begun from the "
-            "target's mode and the curvature there) or variance (lbfgs on the variance of log "
-            "importance weights at draws of the model and at chains, for a sampler's free steps)"
+            description="the solver: adam (on mini-batches), muon (the same with orthogonalised "
+            "steps for weight matrices, quicker on sharp features), lbfgs (on all particles, for "
+            "small problems), or another plugin's, by name or as a table"
         ),
     ] = "adam"
     learning_rate: Annotated[float, Field(gt=0, description="peak learning rate")] = 2e-3
@@ -203,8 +207,13 @@ class InnerSolver(Component):
         float, Field(ge=1, description="factor on the iterations from round to round")
     ] = 1.0
 
+    @functools.cached_property
+    def algorithm(self) -> Solver:
+        """The solver named by ``optimiser``."""
+        return cast("Solver", build("solver", self.optimiser))
+
     def of_step(self, step: int) -> InnerSolver:
-        """Return the solver of one step: 0, 1, ...
+        """Return the solver of a step with index 0, 1, ...
 
         Example:
             >>> steps = [{"optimiser": "lbfgs"}, 0.5]
@@ -231,13 +240,15 @@ class InnerSolver(Component):
         accuracy: Accuracy | None = None,
         share: Callable[[FlowBlock], float | None] | None = None,
         cost: Callable[[], float] = lambda: 1.0,
-        each_round: Callable[[], None] | None = None,
         listener: Listener = SILENT,
-    ) -> InnerReport:
+        subproblem: Subproblem | None = None,
+        target: Target | None = None,
+        chains: Any = None,
+    ) -> SolveReport:
         """Train the block in place, drawing from torch's global generator.
 
-        With a tolerance and ``accuracy`` it ends when the first-order error is within; where the
-        planned iterations do not suffice they are made again, in at most ``rounds`` rounds.
+        With a tolerance and ``accuracy`` training ends when the first-order error is within it;
+        if the planned iterations do not suffice they are repeated, in at most ``rounds`` rounds.
 
         Args:
             block: The block to train.
@@ -247,27 +258,31 @@ class InnerSolver(Component):
             before_each: Called before every iteration (stochastic objectives draw anew).
             held_out: The held-out loss, for stopping on a plateau.
             accuracy: The held-out first-order error, for the tolerances.
-            share: The effective share of held-out importance weights, for ``weights``.
-            cost: How many iterations one counts as in the round that begins.
-            each_round: Called when a round begins.
-            listener: Told of iterations done, those planned and the smoothed loss.
+            share: The relative effective size of held-out importance weights, for ``weights``.
+            cost: Returns the cost of an iteration of the round that begins, relative to a plain
+                one.
+            listener: Receives iterations done, those planned and the smoothed loss.
+            subproblem: The subproblem at the training particles, for solvers that use it.
+            target: The target of the objective, for solvers that use it.
+            chains: Chains of the target, for solvers that use them.
         """
         within = Tolerance(accuracy, self.tolerance, self.relative_tolerance, share, self.weights)
-        total, report = 0, InnerReport(0, math.nan, diverged=False)
+        algorithm = self.algorithm
+        training = algorithm.begin(
+            Training(
+                block, loss, n, self, rate, before_each, held_out, within, listener,
+                subproblem, target, chains,
+            )
+        )  # fmt: skip
+        if algorithm.direct:
+            return algorithm.solve(training)
+        total, report = 0, SolveReport(0, math.nan, diverged=False)
         best, most = None, 0.0
         for number in range(self.rounds if within.asked else 1):
             block.train()
-            if each_round is not None:
-                each_round()
-            now = self._round(number, cost())
-            if self.optimiser == "variance":
-                report = minimise_variance(block, loss, now.iterations, listener)
-            elif self.optimiser == "lbfgs":
-                report = minimise_by_lbfgs(block, loss, now.iterations, listener)
-            else:
-                report = BatchTraining(
-                    now, block, loss, n, rate, before_each, held_out, within, listener
-                ).run()
+            algorithm.renew(training)
+            settings = self._round(number, cost())
+            report = algorithm.solve(dataclasses.replace(training, settings=settings))
             total += report.iterations
             if report.diverged or (within.asked and within.met(block)):
                 break
@@ -276,10 +291,10 @@ class InnerSolver(Component):
         else:
             if best is not None and most > (within.reached or 0.0):  # the last round was worse
                 block.load_state_dict(best)
-        return InnerReport(total, report.loss, report.diverged, within.residual)
+        return SolveReport(total, report.loss, report.diverged, within.residual)
 
     def _round(self, number: int, cost: float) -> InnerSolver:
-        """Return the solver of a round, 0, 1, ..., whose iterations count as so many."""
+        """Return the solver of a round 0, 1, ..., given the relative cost of an iteration."""
         factor = self.grow**number / cost
         if factor == 1:
             return self
@@ -287,7 +302,7 @@ class InnerSolver(Component):
         return InnerSolver(**{**self.options, "iterations": iterations})
 
     def schedule(self, iteration: int) -> float:
-        """Return the share of the peak rate at an iteration: a rise, then half a cosine."""
+        """Return the fraction of the peak rate at an iteration: a rise, then half a cosine."""
         rise = self.warmup * self.iterations
         if iteration < rise:
             return (iteration + 1) / (rise + 1)

@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,21 +16,19 @@ from wopt.component import Spec
 from wopt.errors import CapabilityError
 from wopt.interfaces.block import FlowBlock, new_block
 from wopt.interfaces.listener import SILENT, Listener, OfStep
+from wopt.interfaces.solver import SolveReport
 from wopt.interfaces.subproblem import Subproblem
 from wopt.parallel import team
 from wopt.particles import Particles
 from wopt.seeds import derive, seeded
 from wopt.stein.residual import affine_residual
-from wopt.train.chains import Forward
 from wopt.train.compiled import compiled
-from wopt.train.gaussian import become_gaussian
 from wopt.train.guard import Verdict
 from wopt.train.importance import effective_share
 from wopt.train.noise import blurred
 from wopt.train.problem import Problem
-from wopt.train.solver import InnerReport, InnerSolver
+from wopt.train.solver import InnerSolver
 from wopt.train.spread import spread
-from wopt.train.variance import LogVariance
 
 __all__ = ["Stage"]
 
@@ -39,15 +38,15 @@ class Stage:
     """One subproblem at the particles of both splits.
 
     Attributes:
-        problem: What is minimised and how.
-        step: Steps made before.
-        stage: Stages of this step made before.
-        attempt: How often this step was tried before: each time finer, and at half the rate.
+        problem: The objective, the scheme and the other parts of the solve.
+        step: Number of steps made before.
+        stage: Number of stages of this step made before.
+        attempt: How often this step was tried before: each attempt is finer, at half the rate.
         sub: The subproblem at the training particles.
         valid: The same at the held-out particles.
-        listener: Told of the work.
-        fresh: Draws the subproblem at new training particles, a batch of them.
-        forward: Chains of the target, towards which the map is trained too.
+        listener: Receives progress of the work.
+        fresh: Draws the subproblem at a batch of new training particles.
+        forward: Chains of the target, on which the map is also trained.
     """
 
     problem: Problem
@@ -58,9 +57,9 @@ class Stage:
     valid: Subproblem
     listener: Listener = SILENT
     fresh: Callable[[], Subproblem] | None = None
-    forward: Forward | None = None
+    forward: Any = None
 
-    def train(self, previous: FlowBlock | None) -> tuple[FlowBlock, InnerReport]:
+    def train(self, previous: FlowBlock | None) -> tuple[FlowBlock, SolveReport]:
         """Return a block trained from that of the stage or step before, or from the identity."""
         problem, particles = self.problem, self.sub.particles
         key = ("step", self.step + 1, self.attempt, self.stage)
@@ -85,20 +84,12 @@ class Stage:
         """The inner solver of this step."""
         return self.problem.solver.of_step(self.step)
 
-    def _minimise(self, block: FlowBlock, before_each: Callable[[], None]) -> InnerReport:
-        told = OfStep(self.listener, self.step + 1, "training")
-        if self.solver.optimiser == "gaussian":
-            before_each()
-            target, iterations = self.problem.objective.target, self.solver.iterations
-            return become_gaussian(block, self.sub, target, iterations, told)
+    def _minimise(self, block: FlowBlock, before_each: Callable[[], None]) -> SolveReport:
         if self.forward is not None and not self.forward.needed:
             self._share(block)
-        variance = None
-        if self.solver.optimiser == "variance":
-            variance = LogVariance.of(self.forward, block, self.sub)
         return self.solver.minimise(
             block,
-            self._loss if variance is None else variance,
+            self._loss,
             len(self.sub.particles),
             rate=0.5**self.attempt,
             before_each=before_each,
@@ -106,19 +97,21 @@ class Stage:
             accuracy=self._accuracy,
             share=self._share if self.solver.weights is not None else None,
             cost=self._cost,
-            each_round=None if variance is None else variance.renew,
-            listener=told,
+            listener=OfStep(self.listener, self.step + 1, "training"),
+            subproblem=self.sub,
+            target=self.problem.objective.target,
+            chains=self.forward,
         )
 
     def judge(self, block: FlowBlock, *, final: bool) -> tuple[Verdict, list[str]]:
-        """Return the guard's verdict, after making the grid finer if that is all it lacks.
+        """Return the guard's verdict, after making the grid finer if only accuracy is lacking.
 
         Args:
             block: The trained block, which is refined in place.
             final: Whether this is the step's last stage.
 
         Returns:
-            The verdict, and for each time that the grid was made finer, why.
+            The verdict, and the reason of each refinement of the grid.
         """
         problem, guard = self.problem, self.problem.guard
         problem.redraw("held_out")
@@ -134,10 +127,8 @@ class Stage:
             coarse.append(lacks)
 
     def _gains_at_chains(self, block: FlowBlock, verdict: Verdict) -> bool:
-        """Whether chains gain more log-density by the map than the held-out subproblem rises.
-
-        Where draws had lost a mode, KL(q | p) may well rise as KL(p | q) falls from infinity.
-        """
+        """Whether chains gain more log-density by the map than the held-out subproblem rises."""
+        # Where draws had lost a mode, KL(q | p) may rise as KL(p | q) falls from infinity.
         forward = self.forward
         if forward is None or not forward.needed or verdict.inversion_error is None:
             return False
@@ -157,7 +148,7 @@ class Stage:
 
     @torch.no_grad()
     def held_out(self, block: FlowBlock) -> float:
-        """Return the subproblem's value on held-out particles, on those that checks look at."""
+        """Return the subproblem's value on the held-out particles of the checks."""
         block.eval()
         few = self.solver.check_rows
         value = (self.valid if few is None else self.valid.rows(slice(few))).loss(spread(block))
@@ -174,7 +165,7 @@ class Stage:
 
     @torch.no_grad()
     def _share(self, block: FlowBlock) -> float | None:
-        """Return the effective share of the held-out importance weights, or less by chains."""
+        """Return the relative effective size of held-out importance weights, or less by chains."""
         shared = spread(block)
         share = effective_share(self.problem.objective.target, self.valid.at(shared, audit=True))
         if share is None:
@@ -191,7 +182,7 @@ class Stage:
 
 
 def _alike(block: FlowBlock, previous: FlowBlock) -> bool:
-    """Whether a block can begin from another's map: it has the same parameters."""
+    """Whether two blocks are of one type and have parameters of the same shapes."""
     shapes = [{k: v.shape for k, v in b.state_dict().items()} for b in (block, previous)]
     return type(block) is type(previous) and shapes[0] == shapes[1]
 

@@ -1,4 +1,4 @@
-"""When an inner solve is done before its iterations are: accurate enough, or on a plateau."""
+"""Early ends of an inner solve: accurate enough, or on a plateau."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from wopt.interfaces.block import FlowBlock
-from wopt.train.inner import Accuracy
+from wopt.interfaces.solver import Accuracy
 
 __all__ = ["Plateau", "Tolerance"]
 
@@ -17,11 +17,11 @@ class Tolerance:
     """Whether a block is good enough: its first-order error, or the evenness of weights.
 
     Args:
-        measure: The first-order error and the movement per h.
-        tolerance: Of the error.
-        relative: Of it as a share of the movement.
-        share: The effective share of importance weights.
-        least: That share, at least.
+        measure: Returns the first-order error and the movement per h.
+        tolerance: Largest first-order error, or ``None``.
+        relative: Largest first-order error as a fraction of the movement per h, or ``None``.
+        share: Returns the relative effective size of importance weights.
+        least: Least relative effective size, or ``None``.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Plateau:
         self.best: dict[str, Tensor] | None = None
 
     def over(self, block: FlowBlock, loss: float) -> bool:
-        """Hear of a held-out loss; return whether there were too many without a new best."""
+        """Record a held-out loss; return whether there were too many without a new best."""
         if loss < self.least:
             self.least, self.waited = loss, 0
             self.best = {k: v.detach().clone() for k, v in block.state_dict().items()}

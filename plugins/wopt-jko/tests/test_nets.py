@@ -341,7 +341,7 @@ def test_pixels_that_rows_lack_are_zeros_and_stay_away(make, dim):
 
 def test_windows_that_are_none():
     shape = Shape(6, 4, "tanh", 1.0, True)
-    with pytest.raises(wopt.ConfigError, match="a row of 6 coordinates is no square"):
+    with pytest.raises(wopt.ConfigError, match="a row of 6 coordinates is not a square"):
         make_net("conv", shape)
     with pytest.raises(wopt.ConfigError, match="is not 2 x 2 pixels"):
         make_net("conv", shape, None, Window((2, 2)))
@@ -353,5 +353,5 @@ def test_windows_that_are_none():
         Window(limit=0.0)
     with pytest.raises(wopt.ConfigError, match="dilations"):
         Window(dilations=())
-    with pytest.raises(wopt.ConfigError, match=r'net deep sees no window.*net = "conv"'):
+    with pytest.raises(wopt.ConfigError, match=r'net deep has no window.*net = "conv"'):
         make_net("deep", shape, 3, Window())

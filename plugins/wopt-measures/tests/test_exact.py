@@ -146,7 +146,7 @@ def test_nodes_of_a_gaussian(rule):
         ("barenblatt", GaussianSource(), "internal", "starts from Barenblatt's law"),
         ("barenblatt", DensitySource(), {"name": "internal", "m": 3.0}, "make them agree"),
         ("ornstein_uhlenbeck", GaussianSource(), "internal", "no internal energy"),
-        ("ornstein_uhlenbeck", GaussianSource(), "renyi_entropy", "knows nothing of the objective"),
+        ("ornstein_uhlenbeck", GaussianSource(), "renyi_entropy", "does not treat the objective"),
         ("second_moment", GaussianSource(mean=1.0), "entropy", "centred start"),
         ("second_moment", GaussianSource(), KL, r"k \|x\|\^2/2"),
         ("equilibrium", GaussianSource(), "entropy", "needs an objective whose target"),

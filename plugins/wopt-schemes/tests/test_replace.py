@@ -7,11 +7,11 @@ import torch
 
 import wopt
 from wopt.config.model import validate
-from wopt.runs.certify import certify_run
 from wopt.runs.examine import examine
 from wopt.runs.execute import resume, run
 from wopt.runs.load import load
 from wopt.testing import AffineBlock, gaussian_nodes, gaussian_problems
+from wopt_certify.run import certify_run
 
 RUN = {
     "source": {"name": "gaussian", "mean": 2.0, "scale": 0.5, "dim": 2, "n_train": 400,

@@ -95,7 +95,7 @@ def lines(moved, count):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, "is no run directory"),
+        (None, "is not a run directory"),
         (lines(1.0, 1), r"has 1 step\(s\)"),
         (lines(0.0, 2), "did not move"),
         ("{broken\n", "is damaged"),

@@ -10,8 +10,8 @@ from zuko.lazy import UnconditionalDistribution, UnconditionalTransform
 from zuko.transforms import DependentTransform, SoftclipTransform
 
 import wopt
-from wopt.certify.total_mass import total_mass
 from wopt.testing import LawError, check_block
+from wopt_certify.total_mass import total_mass
 from wopt_zuko import NAFBlock, from_zuko
 
 DEPTH = 22.0

@@ -17,10 +17,10 @@ __all__ = ["names_of", "read_cells"]
 
 
 def names_of(path: Path, obsm: str, dims: int | None) -> tuple[list[str], list[str]]:
-    """Return the names of the embedding's columns and of those of ``obs``.
+    """Return the names of the columns of the embedding and of ``obs``.
 
     Raises:
-        DataError: The file is missing or damaged, or has no such embedding.
+        DataError: The file is missing or damaged, or the embedding is missing.
     """
     from anndata.io import read_elem
 
@@ -37,8 +37,8 @@ def read_cells(path: Path, obsm: str, dims: int | None) -> tuple[Any, list[str]]
     """Return an Arrow table of the embedding beside ``obs``, and the embedding's column names.
 
     Raises:
-        DataError: The file is missing or damaged, has no such embedding, or a column of ``obs``
-            has the name of one of the embedding.
+        DataError: The file is missing or damaged, the embedding is missing, or ``obs`` and the
+            embedding have a column of the same name.
     """
     import pyarrow
     from anndata.io import read_elem
@@ -82,7 +82,7 @@ def _embedding(file: Any, obsm: str, path: Path) -> Any:
         )
     embedding = file["obsm"][obsm]
     if len(getattr(embedding, "shape", ())) != 2:
-        raise DataError(f"{path}: the embedding {obsm!r} is no matrix of numbers")
+        raise DataError(f"{path}: the embedding {obsm!r} is not a matrix of numbers")
     return embedding
 
 

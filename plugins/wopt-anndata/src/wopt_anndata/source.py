@@ -1,4 +1,4 @@
-"""The source that reads cells from an AnnData file."""
+"""The source ``anndata``: cells of an AnnData file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class AnnDataSource(Source):
     ``X`` have the names of its variables. Nothing else of the file is read.
 
     Raises:
-        DataError: The file is missing or damaged, or has no such embedding or column.
+        DataError: The file is missing or damaged, or lacks the embedding or a column.
 
     Example:
         >>> import anndata, numpy, pathlib, tempfile
@@ -58,7 +58,7 @@ class AnnDataSource(Source):
         ] = "X_pca",
         dims: Annotated[
             int | None,
-            Field(ge=1, description="how many of its first columns to use; by default all"),
+            Field(ge=1, description="number of its first columns to use; by default all"),
         ] = None,
         time: Time = None,
         at: At = None,
@@ -80,7 +80,7 @@ class AnnDataSource(Source):
         )  # fmt: skip
 
     def check(self) -> None:
-        """Raise for a missing file, embedding or column."""
+        """Raise if the file, the embedding or a column is missing."""
         embedding, beside = names_of(self.path, self.obsm, self.dims)
         self._chosen(embedding).check([*embedding, *beside], str(self.path))
 

@@ -63,11 +63,11 @@ class Affine(JacobianBlock):
             self.provides = type(self).provides | Capability.ACTION
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(T(x), tr M)``."""
+        """Return T(x), shape ``(n, d)``, and tr M in nats, shape ``(n,)``."""
         return self.move(x), self.generator.trace().expand(len(x))
 
     def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(T^-1(y), -tr M)``, differentiable."""
+        """Return T^-1(y), shape ``(n, d)``, and -tr M, shape ``(n,)``, both differentiable."""
         z, c = self.split(y)
         slope = symmetric_exp(-self.generator)
         if not self.symmetric:
@@ -76,12 +76,12 @@ class Affine(JacobianBlock):
         return self.joined(x, y), -self.generator.trace().expand(len(y))
 
     def differentiable_inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return :meth:`inverse`, which autograd can follow."""
+        """Return :meth:`inverse`, shapes ``(n, d)`` and ``(n,)``: autograd can follow it."""
         return self.inverse(y)
 
     @torch.no_grad()
     def become_affine(self, slope: Tensor, shift: Tensor) -> None:
-        """Become  A z + b  for a symmetric positive definite A, whatever the conditions."""
+        """Set T(z; c) = A z + b, A symmetric positive definite ``(m, m)``, shape of b ``(m,)``."""
         values, vectors = torch.linalg.eigh(slope.double())
         self.generator.copy_(vectors * values.log() @ vectors.T)
         self.shift.copy_(shift)
@@ -89,11 +89,11 @@ class Affine(JacobianBlock):
             self.by_condition.zero_()
 
     def value(self, z: Tensor, c: Tensor) -> Tensor:
-        """Return A z + b + C c."""
+        """Return A z + b + C c, shape ``(n, m)``, of z ``(n, m)`` and c ``(n, k)``."""
         return z @ self.slope().T + self._shift(c)
 
     def linearise(self, z: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the value and A, shape ``(1, m, m)``."""
+        """Return the value, shape ``(n, m)``, and A, shape ``(1, m, m)``."""
         slope = self.slope()
         return z @ slope.T + self._shift(c), slope[None]
 
@@ -107,7 +107,7 @@ class Affine(JacobianBlock):
 
 
 def symmetric_exp(matrix: Tensor) -> Tensor:
-    """Return exp((P + P^T)/2), symmetric and positive definite.
+    """Return exp((P + P^T)/2), symmetric and positive definite, of P of shape ``(d, d)``.
 
     Example:
         >>> symmetric_exp(torch.zeros(2, 2)).tolist()

@@ -33,15 +33,14 @@ class Autoregressive(JacobianBlock):
     inverse, rounding grows with d and the slopes.
 
     To the nets a coordinate beyond the reach of the particles of the step (1.5 times the 99.9 %
-    quantile of their |coordinates|) is at its end. Without this, what is far out would be
+    quantile of their |coordinates|) is moved to its end. Without this, what is far out would be
     carried further at every coordinate of the inverse, beyond all bounds in many dimensions
     (Behrmann et al., *Understanding and mitigating exploding inverses*, 2021).
 
     With ``sees = "images"`` T is the inverse of such a map: the nets are given the coordinates of
     images, and forward goes one by one. It is for targets with modes that are known by a potential.
     Between modes there is room in which a net can change its mind; the start has none, so that
-    parameters of its coordinates would have to jump. To a mixture of eight Gaussians in eight
-    dimensions the divergence is half as large, or less (docs/samplers.md). Nets that are trained on
+    parameters of its coordinates would have to jump (docs/samplers.md). Nets that are trained on
     data see the modes already.
 
     Two options are for data with tails and scales that vary together, as those of images: with
@@ -53,12 +52,12 @@ class Autoregressive(JacobianBlock):
 
         sign(y) (c + log(1 + |y| - c)) in the place of y where |y| > c.
 
-    So a row that nothing like was trained on costs tens of nats and not thousands, where columns of
-    few values have made slopes steep.
+    So a row unlike all training rows costs tens of nats and not thousands, where columns of few
+    values have made slopes steep.
 
-    Against ``maf`` and ``spline`` of wopt-zuko it brings residual nets, splines after affine maps,
-    and speed (docs/benchmarks.md). The defaults do better on tables of measurements, splines
-    alone with ``residual = false`` and ``relu`` on drawings in the plane.
+    Compared with ``maf`` and ``spline`` of wopt-zuko it adds residual nets, splines after affine
+    maps, and speed (see docs/benchmarks.md). The defaults suit tables of measurements; splines
+    alone with ``residual = false`` and ``relu`` suit drawings in the plane.
 
     Source: Papamakarios, Pavlakou, Murray, *Masked Autoregressive Flow for Density Estimation*,
     2017; Durkan, Bekasov, Murray, Papamakarios, *Neural Spline Flows*, 2019; Lyu, Simoncelli,
@@ -68,21 +67,21 @@ class Autoregressive(JacobianBlock):
     Args:
         dim: Dimension d, supplied by wopt.
         condition: Coordinates that are conditions, supplied by wopt.
-        univariate: What S is, in all maps or in each. A spline takes most of a map's time, and in
-            many dimensions some of the maps with splines do nearly what all would.
-        transforms: How many such maps in a row.
-        bins: Pieces of every spline.
+        univariate: The form of S, one for all maps or one for each. A spline takes most of a map's
+            time; in many dimensions splines in only some of the maps do nearly as well.
+        transforms: Number of such maps in a row.
+        bins: Number of pieces of every spline.
         bound: B; if not given, chosen by the particles of each step (1.5 times the 99.9 % quantile
             of their |coordinates|, at least 5).
         hidden: Widths of the hidden layers of the nets.
-        activation: Their activation.
+        activation: Activation of the nets.
         residual: Whether every hidden layer adds to the one before; they then have one width.
-        magnitudes: Whether the nets see |x_j| beside x_j.
+        magnitudes: Whether the nets are given |x_j| beside x_j.
         radial: Whether each map begins with one along rays.
-        whiten: Whether all this happens in coordinates in which the particles of the step are
-            white: W^-1 T W with W affine. For particles of any scales and correlations.
+        whiten: Whether T acts in coordinates in which the particles of the step are white: W^-1 T W
+            with W affine. For particles of any scales and correlations.
         sees: Whether the nets are given the coordinates before the map, or after it.
-        tails: How S goes on beyond all particles.
+        tails: Form of S beyond all particles of the step.
 
     Raises:
         ConfigError: All coordinates are conditions, a list ``univariate`` is not as long as
@@ -179,15 +178,15 @@ class Autoregressive(JacobianBlock):
         self.image = White(self.moves) if self.whiten else None
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(T(x), log-det)``: in one pass, or with ``sees = "images"`` one by one."""
+        """Return T(x) ``(n, d)`` and its log-det ``(n,)`` in nats."""
         return self._chunked(self._through, x)
 
     def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(T^-1(y), its log-det)``, coordinate by coordinate, or the other way round."""
+        """Return T^-1(y) ``(n, d)`` and its log-det ``(n,)`` in nats."""
         return self._chunked(self._back, y)
 
     def see(self, points: Tensor) -> None:
-        """Let splines choose the box on which they act, nets how far they look, and ``whiten``."""
+        """Set whitening, boxes of splines and reach of nets by particles, shape ``(n, d)``."""
         points = points[:, : self.moves]
         if self.white is not None and self.image is not None:
             self.white.see(points)
@@ -199,7 +198,7 @@ class Autoregressive(JacobianBlock):
             function.see(points)  # type: ignore[operator]
 
     def aim(self, points: Tensor) -> None:
-        """With ``whiten``, begin by spreading particles over points that are far off."""
+        """With ``whiten``, start by spreading particles over far-off points, shape ``(n, d)``."""
         if self.white is not None and self.image is not None:
             self.image.towards(self.white, points[:, : self.moves])
 
@@ -212,7 +211,7 @@ class Autoregressive(JacobianBlock):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     def differentiable_inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return :meth:`inverse`, which autograd can follow."""
+        """Return :meth:`inverse`, shapes ``(n, d)`` and ``(n,)``: autograd can follow it."""
         return self.inverse(y)
 
     def warm_start(self, previous: FlowBlock) -> None:
@@ -223,11 +222,11 @@ class Autoregressive(JacobianBlock):
             buffer.copy_(own[name])
 
     def value(self, z: Tensor, c: Tensor) -> Tensor:
-        """Return T(z; c)."""
+        """Return T(z; c), shape ``(n, m)``."""
         return self._through(torch.cat([z, c], dim=1))[0][:, : self.moves]
 
     def linearise(self, z: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        """Return T(z; c) and its derivative by z, with a backward pass per dimension."""
+        """Return T(z; c), shape ``(n, m)``, and D_z T, ``(n, m, m)``, by m backward passes."""
         return linearised(lambda at: self.value(at, c), z)
 
     def floats_a_row(self) -> int:
@@ -272,19 +271,19 @@ class Autoregressive(JacobianBlock):
         return self._rows(z, y, leave), log_det
 
     def _of_changes(self) -> Tensor:
-        """Return the log-det of whitening and its contrary at the end; 0 but after :meth:`aim`."""
+        """Return the log-det of whitening and its undoing; it is 0 until :meth:`aim`."""
         if self.white is None or self.image is None:
             return next(self.parameters()).new_zeros(())
         return self.white.log_det - self.image.log_det
 
     def _columns(self, x: Tensor, white: White | None) -> tuple[Tensor, Tensor]:
-        """Return what moves, perhaps whitened, and what stays, points as columns."""
+        """Return moving coordinates, whitened if asked, and conditions, with points as columns."""
         z, c = self.split(x)
         if white is not None:
             z = white(z)
         return z.T.contiguous(), c.T.contiguous()
 
     def _rows(self, z: Tensor, x: Tensor, white: White | None) -> Tensor:
-        """Return the points of columns that moved, with what of x stays."""
+        """Return points as rows: the columns z that moved, and the conditions of x."""
         rows = z.T if white is None else white.inverse(z.T)
         return self.joined(rows.contiguous(), x)

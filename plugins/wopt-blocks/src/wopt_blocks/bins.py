@@ -10,18 +10,18 @@ from torch import Tensor
 __all__ = ["LEAST", "Bin", "find"]
 
 LEAST = 1e-3
-"""The smallest bin, as a share of the box; it bounds the slopes of a spline."""
+"""Length of the smallest bin, as a fraction of the box; it bounds the slopes of a spline."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Bin:
-    """The bin of every point on both axes, as shares of the box.
+    """The bin of every point on both axes, in fractions of the box.
 
     Attributes:
-        corner: Its lower end on the points' axis and on the other, shape ``(2, d, n)``.
-        length: How long it is on both, alike.
-        index: Which one it is, shape ``(d, n)``.
-        shares: The softmax that the lengths are made of, shape ``(2, K, d, n)``.
+        corner: Lower end of the bin on the points' axis and on the other, shape ``(2, d, n)``.
+        length: Length of the bin on both axes, shape ``(2, d, n)``.
+        index: Number of the bin, from 0, shape ``(d, n)``.
+        shares: Softmax that the lengths are made of, shape ``(2, K, d, n)``.
     """
 
     corner: Tensor
@@ -37,9 +37,9 @@ def find(logits: Tensor, points: Tensor) -> Bin:
     and the points last, so that every operation runs along memory.
 
     Args:
-        logits: Of the bins on the points' axis and on the other, shape ``(2, K, d, n)``.
-        points: In [0, 1], shape ``(d, n)``. No gradient reaches them: in which bin a point lies
-            does not change when it moves a little.
+        logits: Logits of the bins on the points' axis and on the other, shape ``(2, K, d, n)``.
+        points: Points in [0, 1], shape ``(d, n)``. No gradient reaches them: the bin in which a
+            point lies does not change when it moves a little.
 
     Example:
         >>> bins = find(torch.zeros(2, 4, 1, 2), torch.tensor([[0.3, 0.9]]))

@@ -13,9 +13,9 @@ from wopt import DivergenceError
 __all__ = ["Gaussians", "Line", "State", "normal_score", "quantile"]
 
 _MOST, _HALVE = 400, 3
-"""Iterations of a search, and every which of them halves the bracket."""
+"""Largest number of iterations of a search; every ``_HALVE``-th halves the bracket."""
 _FAR = 37.0
-"""Normal scores beyond have tails that float64 does not hold."""
+"""Largest |normal score| whose tail float64 can hold."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,9 +23,9 @@ class Line:
     """A mixture of normal laws on the line, one for each of n points.
 
     Attributes:
-        log_weights: Shape ``(n, k)``, log-sum-exp 0.
-        means: Shape ``(n, k)``.
-        sds: Shape ``(k,)``.
+        log_weights: Logarithms of the weights, shape ``(n, k)``, log-sum-exp 0.
+        means: Means of the components, shape ``(n, k)``.
+        sds: Standard deviations of the components, shape ``(k,)``.
     """
 
     log_weights: Tensor
@@ -47,11 +47,11 @@ class Line:
 
 @dataclasses.dataclass(frozen=True)
 class State:
-    """What coordinates before one say: of each point and component.
+    """What the coordinates so far say of each point and component.
 
     Attributes:
-        joint: log w_k + log density of them, shape ``(n, k)``.
-        noise: L_k^-1 (x - mu_k) of them, in order, each of shape ``(n, k)``.
+        joint: log w_k + log density of the coordinates so far, shape ``(n, k)``.
+        noise: Components of L_k^-1 (x - mu_k) so far, in order, each of shape ``(n, k)``.
     """
 
     joint: Tensor
@@ -63,9 +63,9 @@ class Gaussians:
     """sum_k w_k N(mu_k, L_k L_k^T).
 
     Attributes:
-        log_weights: Shape ``(k,)``.
-        means: mu, shape ``(k, d)``.
-        factors: L, lower triangular with a positive diagonal, shape ``(k, d, d)``.
+        log_weights: Logarithms of w, shape ``(k,)``.
+        means: Means mu, shape ``(k, d)``.
+        factors: Factors L, lower triangular with a positive diagonal, shape ``(k, d, d)``.
     """
 
     log_weights: Tensor
@@ -73,7 +73,7 @@ class Gaussians:
     factors: Tensor
 
     def beginning(self, n: int) -> State:
-        """Return what is known of n points before their first coordinate."""
+        """Return the state of n points before their first coordinate."""
         return State(self.log_weights.expand(n, -1), ())
 
     def given(self, state: State, i: int) -> Line:
@@ -85,13 +85,13 @@ class Gaussians:
         return Line(state.joint.log_softmax(1), means, self.factors[:, i, i])
 
     def after(self, state: State, line: Line, x: Tensor) -> State:
-        """Return what is known with the next coordinate too, x of shape ``(n,)``."""
+        """Return the state after the next coordinate, x of shape ``(n,)``."""
         u = (x[:, None] - line.means) / line.sds
         gain = -u.square() / 2 - line.sds.log() - math.log(2 * math.pi) / 2
         return State(state.joint + gain, (*state.noise, u))
 
     def log_prob(self, state: State) -> Tensor:
-        """Return the log-density of the coordinates so far, shape ``(n,)``."""
+        """Return the log-density of the coordinates so far, shape ``(n,)``, in nats."""
         return state.joint.logsumexp(1)
 
 
@@ -101,7 +101,7 @@ def _ndtr(u: Tensor) -> Tensor:
 
 
 def normal_score(line: Line, x: Tensor) -> Tensor:
-    """Return Phi^-1(F(x)), by the smaller tail, shape ``(n,)``.
+    """Return Phi^-1(F(x)), from the smaller tail, shape ``(n,)``.
 
     Example:
         >>> zero = torch.zeros(1, 2).double()
@@ -119,11 +119,12 @@ def normal_score(line: Line, x: Tensor) -> Tensor:
 def quantile(line: Line, z: Tensor) -> Tensor:
     """Return F^-1(Phi(z)), with the derivatives by z and by the law, shape ``(n,)``.
 
-    It is between the least and the largest mu_k + s_k z, where Newton's steps for Phi^-1(F(x)) = z
-    are safeguarded by bisection. The derivatives are those of the implicit function theorem.
+    The result lies between the least and the largest mu_k + s_k z, where Newton's steps for
+    Phi^-1(F(x)) = z are safeguarded by bisection. The derivatives follow from the implicit function
+    theorem.
 
     Raises:
-        DivergenceError: It did not end.
+        DivergenceError: The search did not end.
     """
     with torch.no_grad():
         x = _searched(line, z.detach().clamp(-_FAR, _FAR))
@@ -131,7 +132,7 @@ def quantile(line: Line, z: Tensor) -> Tensor:
         return x
     (below, above), slope = line.tails(x), line.density(x).detach()
     rest = torch.where(z < 0, below - _ndtr(z), _ndtr(-z) - above)
-    # Where nothing is, a derivative would be infinite.
+    # Where the density is zero, a derivative would be infinite.
     return x - rest / slope.clamp_min(torch.finfo(x.dtype).tiny ** 0.25)
 
 

@@ -1,4 +1,4 @@
-"""How many coordinates a block moves, when the last ones are conditions."""
+"""The number of coordinates that a block moves, when the last ones are conditions."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ def moved(block: str, dim: int, condition: int) -> int:
     """Return ``dim - condition``.
 
     Args:
-        block: Its name, for the message.
-        dim: Coordinates in all.
-        condition: How many of them, the last ones, are conditions.
+        block: Name of the block, for the message.
+        dim: Number of coordinates in all.
+        condition: Number of conditions, which are the last coordinates.
 
     Raises:
-        ConfigError: None would be left to move.
+        ConfigError: No coordinate would be left to move.
 
     Example:
         >>> moved("affine", 5, 2)

@@ -27,10 +27,10 @@ class ConvexNet(nn.Module):
     Args:
         moves: Dimension of y.
         condition: Dimension of c.
-        width: Of the hidden layers.
-        depth: L, number of hidden layers.
-        sharpness: a, how sharp the activation bends.
-        curvature: Bound of the Hessian's largest eigenvalue when new.
+        width: Width of the hidden layers.
+        depth: Number L of hidden layers.
+        sharpness: Factor a: the larger, the more sharply the activation bends.
+        curvature: Bound of the Hessian's largest eigenvalue at the start.
     """
 
     scale: Tensor
@@ -55,7 +55,7 @@ class ConvexNet(nn.Module):
 
     @torch.no_grad()
     def curvature_bound(self) -> Tensor:
-        """Return a bound of |Hess g|, from s' <= 1, s'' <= a/4 and spectral norms."""
+        """Return a bound of |Hess g|, shape ``()``, from s' <= 1, s'' <= a/4, spectral norms."""
         between, p = self._weights()
         norms, norm = [], p.new_zeros(())
         for weight, layer in zip([None, *between], self.into, strict=True):
@@ -69,7 +69,7 @@ class ConvexNet(nn.Module):
         return bound
 
     def gradient(self, y: Tensor, c: Tensor) -> Tensor:
-        """Return grad_y g, shape ``(n, m)``."""
+        """Return grad_y g, shape ``(n, m)``, at y ``(n, m)`` and c ``(n, k)``."""
         return self._derivatives(y, c, hessian=False)[0]
 
     def gradient_and_hessian(self, y: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
@@ -98,7 +98,7 @@ class ConvexNet(nn.Module):
         if not hessian:
             return gradient, None
         first, *others = reversed(bends)
-        a = into[0]  # R_1, the same at every point, so its share is one product
+        a = into[0]  # R_1, the same at every point, so its part is one product
         squares = (a[:, :, None] * a[:, None, :]).flatten(1)
         total = (first @ squares).view(len(y), self.moves, self.moves)
         r = a.T  # R^T, since products with (n, m, width) from the right are one large product

@@ -10,19 +10,19 @@ from torch import Tensor
 __all__ = ["fitted_mixture"]
 
 _ITERATIONS, _RIDGE = 100, 1e-3
-"""Of EM; and what is added to a covariance, as a share of the mean variance of a component."""
+"""Iterations of EM; addition to a covariance, as a fraction of a component's mean variance."""
 _LEAST = 1e-9
 
 
 def fitted_mixture(x: Tensor, components: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return weights ``(k,)``, means ``(k, d)`` and lower factors ``(k, d, d)`` of covariances.
 
-    It begins at points each of which is the farthest from those before, so that modes far apart
+    EM begins at points each of which is the farthest from those before, so that modes far apart
     have one each, with the covariance of their neighbours.
 
     Args:
         x: Points, shape ``(n, d)``, float64.
-        components: k.
+        components: Number k of Gaussians.
 
     Source: Dempster, Laird, Rubin, *Maximum likelihood from incomplete data via the EM algorithm*,
     1977; Gonzalez, *Clustering to minimize the maximum intercluster distance*, 1985.
@@ -75,7 +75,7 @@ def _maximised(x: Tensor, posterior: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _log_normal(x: Tensor, means: Tensor, factors: Tensor) -> Tensor:
-    """Return the log-densities of the components, shape ``(n, k)``."""
+    """Return the log-densities of the components, shape ``(n, k)``, in nats."""
     away = (x[:, None] - means).permute(1, 2, 0)
     z = torch.linalg.solve_triangular(factors, away, upper=False)
     log_det = factors.diagonal(dim1=1, dim2=2).log().sum(1)

@@ -17,7 +17,7 @@ from wopt_blocks.jacobian import JacobianBlock
 __all__ = ["GradientOfConvex"]
 
 _CURVATURE = 0.5
-"""Bound of Hess g_0; the 1 - 1/2 that is left keeps the potential strictly convex."""
+"""Bound of Hess g_0; being below 1, it keeps the potential strictly convex."""
 
 
 class GradientOfConvex(JacobianBlock):
@@ -30,13 +30,13 @@ class GradientOfConvex(JacobianBlock):
 
         DT(x) = B (I - Hess g_0 + Hess g) B  >=  B^2/2.
 
-    When new, g = g_0, S = 0 and b = 0, so T is exactly the identity, yet every direction is open: g
+    At first g = g_0, S = 0 and b = 0, so T is exactly the identity, yet every direction is open: g
     may bend more than g_0 or less. With g = g_0 it is any optimal map between Gaussians. Given
     conditions c (Huang et al.), g(y; c) is convex in y for each c, and b is affine in c.
 
     log |det DT| is exact, from the Hessian in closed form. The inverse is the minimiser of
-    phi(x) - <x, y>, by Newton's method down to rounding; that T(x) misses y by more than 1e-10
-    (1 + |y|), in float32 1e-3 (1 + |y|), is an error.
+    phi(x) - <x, y>, by Newton's method down to rounding; if T(x) misses y by more than
+    1e-10 (1 + |y|), in float32 1e-3 (1 + |y|), that is an error.
 
     Source: Amos, Xu, Kolter, *Input convex neural networks*, 2017; Huang, Chen, Tsirigotis,
     Courville, *Convex potential flows*, 2021; Mokrov et al., *Large-scale Wasserstein gradient
@@ -80,14 +80,14 @@ class GradientOfConvex(JacobianBlock):
         self.by_condition = nn.Parameter(torch.zeros(self.moves, condition)) if condition else None
 
     def value(self, z: Tensor, c: Tensor) -> Tensor:
-        """Return grad phi(z; c)."""
+        """Return grad phi(z; c), shape ``(n, m)``."""
         b = symmetric_exp(self.stretch)
         y = z @ b
         change = self.net.gradient(y, c) - self.start.gradient(y, c)
         return (y + change) @ b + self._shift(c)
 
     def linearise(self, z: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        """Return grad phi and Hess phi, shape ``(n, m, m)``."""
+        """Return grad phi, shape ``(n, m)``, and Hess phi, shape ``(n, m, m)``."""
         b = symmetric_exp(self.stretch)
         y = z @ b
         gradient, hessian = self.net.gradient_and_hessian(y, c)

@@ -1,4 +1,4 @@
-"""Base of the blocks whose whole derivative DT is at hand."""
+"""Base of the blocks that compute their whole derivative DT."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from wopt_blocks.newton import newton
 __all__ = ["JacobianBlock"]
 
 _NUMBERS = 2**24
-"""Numbers in one tensor at most: rows are cut into chunks of that."""
+"""Most numbers in one tensor: rows are cut into chunks accordingly."""
 
 
 class JacobianBlock(wopt.FlowBlock):
@@ -29,7 +29,7 @@ class JacobianBlock(wopt.FlowBlock):
 
     Args:
         dim: Dimension d.
-        condition: How many of the d coordinates are conditions.
+        condition: Number of the d coordinates that are conditions.
     """
 
     provides = (
@@ -61,25 +61,29 @@ class JacobianBlock(wopt.FlowBlock):
         return self.moves**2
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(T(x), log-det)``."""
+        """Return T(x), shape ``(n, d)``, and its log-det in nats, shape ``(n,)``."""
         return self._chunked(self._value_and_log_det, x)
 
     def move(self, x: Tensor) -> Tensor:
-        """Return T(x) without any derivative."""
+        """Return T(x), shape ``(n, d)``, without any derivative."""
         z, c = self.split(x)
         return self.joined(self.value(z, c), x)
 
     def forward_with_action(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return ``(T(x), log-det, |T(x) - x|^2)``: points move on straight lines."""
+        """Return T(x) ``(n, d)``, its log-det ``(n,)`` in nats and |T(x) - x|^2 ``(n,)``.
+
+        Points move on straight lines.
+        """
         if Capability.ACTION not in self.provides:
             return super().forward_with_action(x)
         y, log_det = self(x)
         return y, log_det, (y - x).square().sum(1)
 
     def half_way(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``((x + T(x))/2, log |det (I + DT)/2|)``."""
+        """Return (x + T(x))/2 ``(n, d)`` and log |det (I + DT)/2| ``(n,)`` in nats."""
 
         def half(rows: Tensor) -> tuple[Tensor, Tensor]:
+            """Return both for rows of shape ``(n, d)``."""
             z, c = self.split(rows)
             value, derivative = self.linearise(z, c)
             mean = (derivative + _eye(derivative)) / 2
@@ -88,9 +92,10 @@ class JacobianBlock(wopt.FlowBlock):
         return self._chunked(half, x)
 
     def velocity(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(T(x) - x, its divergence)``."""
+        """Return T(x) - x, shape ``(n, d)``, and its divergence, shape ``(n,)``."""
 
         def displacement(rows: Tensor) -> tuple[Tensor, Tensor]:
+            """Return both for rows of shape ``(n, d)``."""
             z, c = self.split(rows)
             value, derivative = self.linearise(z, c)
             divergence = derivative.diagonal(dim1=1, dim2=2).sum(1) - self.moves
@@ -100,7 +105,7 @@ class JacobianBlock(wopt.FlowBlock):
         return self._chunked(displacement, x)
 
     def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(T^-1(y), its log-det)``; not differentiable.
+        """Return T^-1(y) ``(n, d)`` and its log-det ``(n,)`` in nats; not differentiable.
 
         Raises:
             DivergenceError: Some points were not reached.
@@ -108,6 +113,7 @@ class JacobianBlock(wopt.FlowBlock):
 
         @torch.no_grad()
         def back(rows: Tensor) -> tuple[Tensor, Tensor]:
+            """Return both for rows of shape ``(n, d)``."""
             z, c = self.split(rows)
             x = self.joined(self.preimage(z, c), rows)
             return x, -self.audit(x)[1]
@@ -115,15 +121,15 @@ class JacobianBlock(wopt.FlowBlock):
         return self._chunked(back, y)
 
     def preimage(self, z: Tensor, c: Tensor) -> Tensor:
-        """Return the point that T(.; c) carries to z, by Newton's method."""
+        """Return the points that T(.; c) maps to z, shape ``(n, m)``, by Newton's method."""
         return newton(self.value, self.linearise, z, c, self.hint())
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what moves and what stays."""
+        """Return the coordinates that move, shape ``(n, m)``, and the conditions, ``(n, k)``."""
         return x[:, : self.moves], x[:, self.moves :]
 
     def joined(self, z: Tensor, x: Tensor) -> Tensor:
-        """Return z with the conditions of x."""
+        """Return z ``(n, m)`` with the conditions of x, shape ``(n, d)``."""
         return z if self.moves == x.shape[1] else torch.cat([z, x[:, self.moves :]], dim=1)
 
     def _value_and_log_det(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -131,7 +137,7 @@ class JacobianBlock(wopt.FlowBlock):
         return self.joined(value, x), _log_det(derivative, len(x))
 
     def _chunked(self, function: Callable[[Tensor], Any], x: Tensor) -> Any:
-        """Return ``function(x)``, a tuple of tensors, computed on chunks of rows."""
+        """Return ``function(x)``, a tuple of tensors, computed in chunks of rows."""
         parts = [function(rows) for rows in x.split(max(1, _NUMBERS // self.floats_a_row()))]
         if len(parts) == 1:
             return parts[0]

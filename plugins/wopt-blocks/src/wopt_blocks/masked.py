@@ -1,4 +1,4 @@
-"""Nets whose outputs for a coordinate see only the coordinates before it."""
+"""Nets whose outputs for a coordinate depend only on the coordinates before it."""
 
 from __future__ import annotations
 
@@ -26,21 +26,20 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 _MEAN = math.sqrt(2 / math.pi)
-"""Of |x| for a standard normal x: inputs that are centred are learnt from much faster."""
+"""Mean of |x| for a standard normal x: nets learn faster from centred inputs."""
 
 Solve = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 class MaskedNet(nn.Module):
-    """P numbers a coordinate, made from the coordinates of lower rank; zero when new.
+    """P outputs for each coordinate, computed from coordinates of lower rank; zero at the start.
 
     Every hidden unit has a degree, and sees the inputs of a rank up to it; weights between units
-    that must not see each other are masked. With ``residual`` a hidden layer adds to the one
-    before. Points are columns, shape ``(d, n)``: what is made for them, ``(P, d, n)``, then has
-    every parameter of all points in a row of memory.
+    before. Points are columns, shape ``(d, n)``: the outputs, ``(P, d, n)``, then have every
+    parameter of all points in a row of memory.
 
-    Coordinates (not conditions) beyond ``reach`` are at its end for the net: what it makes for
-    points far from those that it was trained on is what it makes at the edge.
+    Coordinates (not conditions) beyond ``reach`` are clamped to it: for points far from those of
+    training, outputs are those at the edge.
 
     Units are sorted by degree, so that, rank by rank, only the units that have just come to see all
     they depend on need computing: :meth:`unroll` takes the arithmetic of one pass, not of d.
@@ -49,16 +48,16 @@ class MaskedNet(nn.Module):
     Durkan, *Autoregressive energy machines*, 2019 (residual).
 
     Args:
-        ranks: The position of every coordinate in the order, a permutation of 0, ..., d - 1.
-        condition: How many more inputs all coordinates see.
-        outputs: P.
+        ranks: Position of every coordinate in the order, a permutation of 0, ..., d - 1.
+        condition: Number k of further inputs that all coordinates see.
+        outputs: Number P of outputs for each coordinate.
         hidden: Widths of the hidden layers.
-        activation: Their activation.
-        residual: Whether hidden layers add up.
+        activation: Activation of the hidden layers.
+        residual: Whether each hidden layer is added to the one before.
         magnitudes: Whether the first layer sees |x| - sqrt(2/pi) beside x.
 
     Raises:
-        ConfigError: ``residual`` with layers of different widths.
+        ConfigError: ``residual`` is set and layers have different widths.
 
     Example:
         >>> net = MaskedNet([1, 0], 0, outputs=5, hidden=[16, 16])
@@ -106,7 +105,7 @@ class MaskedNet(nn.Module):
         self.known = [[int((d < rank).sum()) for rank in range(self.dim)] for d in degrees[1:]]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the numbers of all coordinates.
+        """Return the outputs of all coordinates, shape ``(P, d, n)``.
 
         Args:
             x: Coordinates, and conditions below them, shape ``(d + k, n)``.
@@ -121,16 +120,16 @@ class MaskedNet(nn.Module):
         return made.view(self.outputs, self.dim, -1)
 
     def unroll(self, y: Tensor, c: Tensor, solve: Solve) -> tuple[Tensor, Tensor]:
-        """Find the coordinates one after the other, each with the numbers made from those before.
+        """Solve for the coordinates in order, each from the net's outputs of those before.
 
         Args:
-            y: What ``solve`` takes for every coordinate, shape ``(d, n)``.
+            y: Argument of ``solve`` for every coordinate, shape ``(d, n)``.
             c: Conditions, shape ``(k, n)``.
-            solve: Called with a coordinate's numbers, ``(P, 1, n)``, and its y, ``(1, n)``; returns
+            solve: Called with a coordinate's outputs, ``(P, 1, n)``, and its y, ``(1, n)``; returns
                 its value and a second result, ``(1, n)`` both.
 
         Returns:
-            The coordinates, shape ``(d, n)``, and the sum over them of the second results.
+            The coordinates, shape ``(d, n)``, and the sum of the second results, ``(n,)``.
         """
         width = self.dim + len(c)
         solved, hidden, total = y[:0], [y[:0]] * len(self.layers), torch.zeros_like(y[0])
@@ -154,7 +153,7 @@ class MaskedNet(nn.Module):
         return solved[positions], total
 
     def _seen(self, x: Tensor, c: Tensor) -> Tensor:
-        """Return what the first layer sees of coordinates and conditions."""
+        """Return the inputs of the first layer."""
         seen = torch.cat([x.clamp(-self.reach, self.reach), c])
         return torch.cat([seen, seen.abs() - _MEAN]) if self.magnitudes else seen
 
@@ -163,9 +162,9 @@ class _MaskedLinear(nn.Module):
     """W x + b of columns x, where no output sees an input of a higher degree.
 
     Args:
-        degrees: Of the inputs.
+        degrees: Degrees of the inputs.
         units: Degrees of the outputs.
-        zero: Whether it is zero when new.
+        zero: Whether weights and bias start at zero.
     """
 
     mask: Tensor
@@ -179,9 +178,9 @@ class _MaskedLinear(nn.Module):
         self.register_buffer("mask", mask, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return all outputs."""
+        """Return all outputs, shape ``(units, n)``, of columns x, shape ``(inputs, n)``."""
         return product(self.weight * self.mask, x, self.bias[:, None])
 
     def of(self, units: slice, inputs: slice | list[int], x: Tensor) -> Tensor:
-        """Return some outputs from the inputs that they see, all others being masked."""
+        """Return some outputs, shape ``(units, n)``, from the inputs that they see."""
         return torch.addmm(self.bias[units, None], self.weight[units][:, inputs], x)

@@ -34,9 +34,9 @@ class Mixture(FlowBlock):
     density of this one falls between them as that of Gaussians does. Forward is a search on a line,
     coordinate by coordinate, and the inverse is in closed form.
 
-    New, all components are the particles' own Gaussian, and T is the identity. Where chains of the
-    target run beside the training (``solver.chains``) they begin as a mixture that is fitted to
-    these. The derivative by the weights is large where the density is small, so
+    At the start all components are the particles' own Gaussian, and T is the identity. Where chains
+    of the target run beside the training (``solver.chains``), T starts as a mixture that is fitted
+    to these. The derivative by the weights is large where the density is small, so
     ``solver.optimiser = "variance"`` trains it, not ``adam``.
 
     Source: Rosenblatt, *Remarks on a multivariate transformation*, 1952; Dempster, Laird, Rubin,
@@ -44,10 +44,10 @@ class Mixture(FlowBlock):
 
     Args:
         dim: Dimension d, supplied by wopt.
-        components: How many Gaussians.
+        components: Number of Gaussians.
 
     Raises:
-        DivergenceError: A search did not end.
+        DivergenceError: A search for a quantile did not end.
 
     Example:
         >>> block = Mixture(2, components=3).double()
@@ -72,12 +72,12 @@ class Mixture(FlowBlock):
         self.factors = nn.Parameter(torch.zeros(k, d, d))
 
     def see(self, points: Tensor) -> None:
-        """Choose the coordinates in which particles are white."""
+        """Choose the coordinates in which particles, shape ``(n, d)``, are white."""
         self.white.see(points)
 
     @torch.no_grad()
     def aim(self, points: Tensor) -> None:
-        """Begin as a mixture that is fitted to points."""
+        """Start as a mixture that is fitted to points, shape ``(n, d)``."""
         weights, means, factors = fitted_mixture(self.white(points).double(), self.components)
         self.logits.copy_(weights.log())
         self.means.copy_(means)
@@ -90,7 +90,7 @@ class Mixture(FlowBlock):
         return Gaussians(self.logits.log_softmax(0), self.means, self.factors.tril(-1) + diagonal)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(T(x), log-det)``."""
+        """Return T(x), shape ``(n, d)``, and its log-det in nats, shape ``(n,)``."""
         z, law = self.white(x), self.law()
         y: list[Tensor] = []
         state = law.beginning(len(x))
@@ -102,7 +102,7 @@ class Mixture(FlowBlock):
         return self.white.inverse(torch.stack(y, 1)), log_det
 
     def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(T^-1(y), its log-det)``, in closed form."""
+        """Return T^-1(y) ``(n, d)`` and its log-det ``(n,)`` in nats, in closed form."""
         at, law = self.white(y), self.law()
         z: list[Tensor] = []
         state = law.beginning(len(y))
@@ -114,7 +114,7 @@ class Mixture(FlowBlock):
         return self.white.inverse(noise), law.log_prob(state) - _log_normal(noise)
 
     def differentiable_inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return :meth:`inverse`, which autograd can follow."""
+        """Return :meth:`inverse`, shapes ``(n, d)`` and ``(n,)``: autograd can follow it."""
         return self.inverse(y)
 
 

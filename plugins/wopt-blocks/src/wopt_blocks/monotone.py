@@ -22,16 +22,16 @@ _BEYOND = 1.1
 
 
 class Monotone(nn.Module, abc.ABC):
-    """Increasing functions S, one a coordinate and point.
+    """Increasing functions S, one for each coordinate and point.
 
     Attributes:
-        numbers: P, how many parameters one takes.
+        numbers: Number P of parameters of one function.
     """
 
     numbers: int
 
     def see(self, points: Tensor) -> None:
-        """Be told of the points on which S will act."""
+        """Adapt to the points on which S will act, shape ``(n, d)``."""
 
     @abc.abstractmethod
     def forward(self, raw: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -39,7 +39,7 @@ class Monotone(nn.Module, abc.ABC):
 
     @abc.abstractmethod
     def inverse(self, raw: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(S^-1(y), the logarithm of its slope)``."""
+        """Return S^-1(y) and its log-slope, shapes ``(d, n)``, of y ``(d, n)``."""
 
 
 class MonotoneAffine(Monotone):
@@ -48,13 +48,13 @@ class MonotoneAffine(Monotone):
     numbers = 2
 
     def forward(self, raw: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(S(x), log S'(x))``."""
+        """Return S(x) and log S'(x), shapes ``(d, n)``."""
         a, b = raw
         a = log_slope(a)
         return a.exp() * x + b, a
 
     def inverse(self, raw: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(S^-1(y), the logarithm of its slope)``."""
+        """Return S^-1(y) and its log-slope, shapes ``(d, n)``."""
         a, b = raw
         a = log_slope(a)
         return (y - b) * (-a).exp(), -a
@@ -63,11 +63,11 @@ class MonotoneAffine(Monotone):
 class MonotoneSpline(Monotone):
     """The rational-quadratic splines of :func:`~wopt_blocks.rational.spline`.
 
-    A bound that is not given is that of :func:`reach`.
+    Without a bound, that of :func:`reach` is taken.
 
     Args:
-        bins: K.
-        bound: B, half the side of the box; none to have it chosen by the points.
+        bins: Number K of bins.
+        bound: Half the side B of the box; None lets the points choose it.
     """
 
     bound: Tensor
@@ -80,21 +80,21 @@ class MonotoneSpline(Monotone):
         self.register_buffer("bound", torch.tensor(bound or _LEAST_BOUND))
 
     def see(self, points: Tensor) -> None:
-        """Choose the bound, unless it was given."""
+        """Choose the bound by points, shape ``(n, d)``, unless it was given."""
         if not self.fixed:
             self.bound.fill_(reach(points))
 
     def forward(self, raw: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(S(x), log S'(x))``."""
+        """Return S(x) and log S'(x), shapes ``(d, n)``."""
         return spline(raw, x, self.bound)
 
     def inverse(self, raw: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(S^-1(y), the logarithm of its slope)``."""
+        """Return S^-1(y) and its log-slope, shapes ``(d, n)``."""
         return inverse_spline(raw, y, self.bound)
 
 
 class MonotoneAffineSpline(MonotoneSpline):
-    """S(x) = R(exp(a) x + b), R a spline: the affine map brings into the box what is to be bent."""
+    """S(x) = R(exp(a) x + b), R a spline: the affine map brings points into the spline's box."""
 
     def __init__(self, bins: int, bound: float | None) -> None:
         super().__init__(bins, bound)
@@ -102,14 +102,14 @@ class MonotoneAffineSpline(MonotoneSpline):
         self.numbers += self.affine.numbers
 
     def forward(self, raw: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(S(x), log S'(x))``."""
+        """Return S(x) and log S'(x), shapes ``(d, n)``."""
         ours, bent = self._split(raw)
         z, log_scale = self.affine(ours, x)
         y, log_bend = super().forward(bent, z)
         return y, log_scale + log_bend
 
     def inverse(self, raw: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(S^-1(y), the logarithm of its slope)``."""
+        """Return S^-1(y) and its log-slope, shapes ``(d, n)``."""
         ours, bent = self._split(raw)
         z, log_bend = super().inverse(bent, y)
         x, log_scale = self.affine.inverse(ours, z)
@@ -122,14 +122,14 @@ class MonotoneAffineSpline(MonotoneSpline):
 
 
 class MonotoneLimited(Monotone):
-    """L(S(x)), of which L is the identity up to c and grows like a logarithm beyond.
+    """L(S(x)); L is the identity up to c and grows like a logarithm beyond.
 
         L(y) = sign(y) (c + log(1 + |y| - c)) where |y| > c.
 
     c is a tenth beyond the largest |coordinate| of the points, and 5 at least.
 
     Args:
-        inner: S.
+        inner: The function S.
     """
 
     limit: Tensor
@@ -137,24 +137,24 @@ class MonotoneLimited(Monotone):
     def __init__(self, inner: Monotone) -> None:
         super().__init__()
         self.inner, self.numbers = inner, inner.numbers
-        # Nothing is beyond it before there are points. Finite, as its multiples in gradients are.
+        # At first no point is beyond it. It is finite so that its multiples in gradients are.
         self.register_buffer("limit", torch.tensor(torch.finfo(torch.float32).max))
 
     def see(self, points: Tensor) -> None:
-        """Choose c, and let S see the points too."""
+        """Choose c by points, shape ``(n, d)``, and adapt S to them too."""
         self.inner.see(points)
         least, most = points.detach().aminmax()
         self.limit.copy_((_BEYOND * torch.maximum(-least, most)).clamp(min=_LEAST_BOUND))
 
     def forward(self, raw: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(L(S(x)), its log-slope)``."""
+        """Return L(S(x)) and its log-slope, shapes ``(d, n)``."""
         y, log_slopes = self.inner(raw, x)
         beyond = (y.abs() - self.limit).clamp_min(0)
         far = y.sign() * (self.limit + beyond.log1p())
         return torch.where(beyond > 0, far, y), log_slopes - beyond.log1p()
 
     def inverse(self, raw: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(the x of which it is the image, the logarithm of the inverse's slope)``."""
+        """Return the x with L(S(x)) = y and the inverse's log-slope, shapes ``(d, n)``."""
         beyond = (y.abs() - self.limit).clamp_min(0)
         far = y.sign() * (self.limit + beyond.expm1())
         x, log_slopes = self.inner.inverse(raw, torch.where(beyond > 0, far, y))
@@ -162,7 +162,7 @@ class MonotoneLimited(Monotone):
 
 
 def reach(points: Tensor) -> Tensor:
-    """Return 1.5 times the 99.9 % quantile of the points' |coordinates|, and 5 at least."""
+    """Return 1.5 times the 99.9 % quantile of all |coordinates|, at least 5, shape ``()``."""
     sizes = some(points).detach().abs().flatten()
     rank = max(1, round(_SHARE * len(sizes)))
     return (_MARGIN * sizes.kthvalue(rank).values).clamp(min=_LEAST_BOUND)
@@ -171,7 +171,7 @@ def reach(points: Tensor) -> Tensor:
 def monotone(
     name: MonotoneName, bins: int, bound: float | None, tails: Tails = "linear"
 ) -> Monotone:
-    """Return the functions of a name; ``bins`` and ``bound`` are those of splines."""
+    """Return the functions that a name stands for; ``bins`` and ``bound`` are for splines."""
     made: Monotone
     if name == "affine":
         made = MonotoneAffine()

@@ -12,19 +12,19 @@ from wopt import DivergenceError
 __all__ = ["aim", "check_inverted", "newton"]
 
 Map = Callable[[Tensor, Tensor], Tensor]
-"""(x, condition) to T(x), by row."""
+"""A function from (x, condition) to T(x), shapes ``(n, d)``, ``(n, c)`` and ``(n, d)``."""
 
 Linearised = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""(x, condition) to (T(x), DT(x)), shapes ``(n, d)`` and ``(n, d, d)``."""
+"""A function from (x, condition) to (T(x), DT(x)), shapes ``(n, d)`` and ``(n, d, d)``."""
 
 _ITERATIONS, _HALVINGS = 100, 30
 
 _TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-3}
-"""By how much T(x) may miss y, as a share of 1 + |y|."""
+"""Largest |T(x) - y| that counts as reached, as a fraction of 1 + |y|."""
 
 
 def aim(y: Tensor) -> Tensor:
-    """Return by how much T(x) should miss y, by row: 100 units in the last place of 1 + |y|."""
+    """Return the aimed |T(x) - y|, shape ``(n,)``: 100 units in the last place of 1 + |y|."""
     return 100 * torch.finfo(y.dtype).eps * (1 + torch.linalg.vector_norm(y, dim=1))
 
 
@@ -33,11 +33,11 @@ def check_inverted(error: Tensor, y: Tensor, hint: str) -> None:
 
     Args:
         error: |T(x) - y|, shape ``(n,)``.
-        y: Shape ``(n, d)``.
-        hint: What to do.
+        y: Points, shape ``(n, d)``.
+        hint: Advice that ends the message.
 
     Raises:
-        DivergenceError: How many points were not reached, and how far off they are.
+        DivergenceError: Some points were not reached; the message says how many and how far off.
     """
     share = _TOLERANCE.get(y.dtype, 0.1)
     off = ~(error <= share * (1 + torch.linalg.vector_norm(y, dim=1)))  # NaN counts as off
@@ -57,11 +57,11 @@ def newton(value: Map, linearise: Linearised, y: Tensor, condition: Tensor, hint
     converges from anywhere, in the end quadratically.
 
     Args:
-        value: T.
+        value: The map T.
         linearise: T with its derivative.
-        y: Shape ``(n, d)``.
-        condition: What else T depends on, shape ``(n, c)``.
-        hint: What the message of a failure advises.
+        y: Points, shape ``(n, d)``.
+        condition: Conditions that T depends on, shape ``(n, c)``.
+        hint: Advice that ends the message of a failure.
 
     Raises:
         DivergenceError: Some points were not reached, see :func:`check_inverted`.
@@ -98,10 +98,7 @@ def newton(value: Map, linearise: Linearised, y: Tensor, condition: Tensor, hint
 def _halved(
     value: Map, x: Tensor, step: Tensor, y: Tensor, condition: Tensor, error: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Return x - t step with the largest t = 1, 1/2, ... that reduces the error, and where it did.
-
-    x itself is returned where none does.
-    """
+    """Return x - t step for the largest t = 1, 1/2, ... that helps, and whether one did."""
     updated, done = x.clone(), torch.zeros_like(error, dtype=torch.bool)
     rows, t = torch.arange(len(x), device=x.device), 1.0
     for _ in range(_HALVINGS):

@@ -16,16 +16,16 @@ __all__ = ["FreeParticles"]
 
 
 class FreeParticles(wopt.FlowBlock):
-    """T(x) = x + u_{i(x)}, with one vector u_i a training particle x_i and i(x) the nearest one's.
+    """T(x) = x + u_{i(x)}, with a vector u_i for each training particle x_i, and i(x) the nearest.
 
     Nothing restricts how the training particles move, so a step is the step of the particle
     system. Other points move as their nearest training particle does: T is piecewise a
-    translation. So it has no log-det of any meaning (it jumps, and tears the space) and no
-    inverse, and serves objectives that need neither: ``mmd``, ``energy_distance``,
+    translation. So it has no meaningful log-det (it jumps, and tears the space) and no
+    inverse, and suits objectives that need neither: ``mmd``, ``energy_distance``,
     ``sliced_wasserstein``, ``potential``, ``interaction``, ... A model of such blocks can be
-    sampled where it is the start pushed forward; it has no likelihood.
+    sampled where it pushes the start forward; it has no likelihood.
 
-    The displacements are made when the block is shown the particles (:meth:`see`). Until then there
+    The displacements are made when the block is given the particles (:meth:`see`). Until then there
     is one, for a particle at the origin: T is a translation. Particles that coincide share one.
     Given conditions, these stay as they are, and the nearest particle is that by all coordinates.
 
@@ -54,7 +54,7 @@ class FreeParticles(wopt.FlowBlock):
         self.displacement = nn.Parameter(torch.zeros(1, moves))
 
     def see(self, points: Tensor) -> None:
-        """Take the training particles; their displacements are zero.
+        """Take the training particles, shape ``(n, d)``, with displacements zero.
 
         Raises:
             DataError: A particle is not finite.
@@ -65,16 +65,16 @@ class FreeParticles(wopt.FlowBlock):
         self.displacement = nn.Parameter(torch.zeros_like(self.points[:, : self._moves]))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(T(x), NaN)``: there is no log-det."""
+        """Return T(x), shape ``(n, d)``, and NaN, shape ``(n,)``: there is no log-det."""
         return self.move(x), torch.full_like(x[:, 0], torch.nan)
 
     def move(self, x: Tensor) -> Tensor:
-        """Return T(x)."""
+        """Return T(x), shape ``(n, d)``."""
         u = self.displacement[self._nearest(x)]
         return x + torch.nn.functional.pad(u, (0, self.condition))
 
     def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Raise: there is no inverse.
+        """Raise, for points of any shape: there is no inverse.
 
         Raises:
             CapabilityError: Always.
@@ -82,7 +82,7 @@ class FreeParticles(wopt.FlowBlock):
         raise CapabilityError(_LACKS.format("inverse", "INVERSE"))
 
     def audit(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Raise: there is no log-det, so no likelihood to audit.
+        """Raise, for points of any shape: there is no log-det to audit.
 
         Raises:
             CapabilityError: Always.
@@ -91,7 +91,7 @@ class FreeParticles(wopt.FlowBlock):
 
     @torch.no_grad()
     def warm_start(self, previous: wopt.FlowBlock) -> None:
-        """Begin from each particle's displacement in the step before, where it stands now."""
+        """Start from each particle's displacement in the step before."""
         before = previous.displacement
         if isinstance(before, Tensor) and before.shape == self.displacement.shape:
             self.displacement.copy_(before)
@@ -101,7 +101,7 @@ class FreeParticles(wopt.FlowBlock):
         return self.points.shape[1] - self.condition
 
     def _nearest(self, x: Tensor) -> Tensor:
-        """Return the index of the nearest training particle by row, found on the CPU."""
+        """Return the index of the nearest training particle for each row, found on the CPU."""
         points = self.points
         known = self._tree
         if known is None or known[0] is not points or known[1] != points._version:

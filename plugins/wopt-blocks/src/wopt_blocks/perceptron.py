@@ -18,7 +18,7 @@ __all__ = ["Activation", "Derivative", "Perceptron"]
 Activation = Literal["silu", "softplus", "tanh"]
 
 _LARGEST_SLOPE = {"silu": 1.1, "softplus": 1.0, "tanh": 1.0}
-"""Bounds of |s'|; silu's is 1.0998."""
+"""Upper bounds of |s'|."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Derivative:
 
 
 class Perceptron(nn.Module):
-    """f(z; c) = W_L s(... s(W_1 (z, c) + b_1) ...) + b_L, zero when new.
+    """f(z; c) = W_L s(... s(W_1 (z, c) + b_1) ...) + b_L, zero at the start.
 
     With a Lipschitz bound l > 0 the last weight is divided by  max(1, k/l),
     k = |W_1| ... |W_L| max|s'|^(L-1)  (spectral norms; of W_1 the columns of z), so that f(.; c)
@@ -85,10 +85,10 @@ class Perceptron(nn.Module):
     Args:
         moves: Dimension m of z and f.
         condition: Dimension of c.
-        width: Of the hidden layers.
+        width: Width of the hidden layers.
         depth: Number of hidden layers.
-        activation: s: ``silu``, ``softplus`` or ``tanh``.
-        lipschitz: l; zero for none.
+        activation: Activation s: ``silu``, ``softplus`` or ``tanh``.
+        lipschitz: Lipschitz bound l; zero for none.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class Perceptron(nn.Module):
         nn.init.zeros_(self.layers[-1].bias)  # type: ignore[arg-type]
 
     def forward(self, z: Tensor, c: Tensor) -> Tensor:
-        """Return f(z; c)."""
+        """Return f(z; c), shape ``(n, m)``, of z ``(n, m)`` and c ``(n, k)``."""
         *inner, last = self._weights()
         h = torch.cat([z, c], dim=1)
         for weight, layer in zip(inner, self.layers, strict=False):
@@ -118,7 +118,7 @@ class Perceptron(nn.Module):
         return linear(h, last, self.layers[-1].bias)  # type: ignore[arg-type]
 
     def linearise(self, z: Tensor, c: Tensor) -> tuple[Tensor, Derivative]:
-        """Return f(z; c) with its derivative by z."""
+        """Return f(z; c), shape ``(n, m)``, with its derivative by z."""
         weights = self._weights()
         h, slopes = torch.cat([z, c], dim=1), []
         for weight, layer in zip(weights[:-1], self.layers, strict=False):

@@ -17,7 +17,7 @@ _BOUND = 6.0
 
 
 class Radial(nn.Module):
-    """z -> exp(u) z, with u = R(l) - l and l = log(|z| / sqrt(d)); the identity when new.
+    """z -> exp(u) z, with u = R(l) - l and l = log(|z| / sqrt(d)); the identity at the start.
 
     R is an increasing rational-quadratic spline on [-6, 6] and the identity outside, so this is an
     invertible map along rays, with log |det| = d u + log R'(l). It makes Gaussian what is spherical
@@ -40,11 +40,11 @@ class Radial(nn.Module):
         self.register_buffer("bound", torch.tensor(_BOUND), persistent=False)
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the points, columns of shape ``(d, n)``, moved, and the log-det, ``(n,)``."""
+        """Return the images of columns z, shape ``(d, n)``, and the log-det in nats, ``(n,)``."""
         return self._along_rays(spline, z)
 
     def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the points that are moved to y, and the log-det of the inverse."""
+        """Return the points mapped to y, shape ``(d, n)``, and the inverse's log-det, ``(n,)``."""
         return self._along_rays(inverse_spline, y)
 
     def _along_rays(

@@ -13,20 +13,20 @@ from wopt_blocks.bins import LEAST, find
 __all__ = ["SLOPE", "inverse_spline", "log_slope", "spline"]
 
 SLOPE = 1e-3
-"""Smallest slope of an affine map, and of a spline at its knots; the largest is the inverse."""
+"""Smallest slope of an affine map, and of a spline at its knots; the largest is 1/SLOPE."""
 
 _BEND = -1 / math.log(SLOPE)
 
 
 def log_slope(parameter: Tensor) -> Tensor:
-    """Return the parameter, bent into (log SLOPE, -log SLOPE)."""
+    """Return parameters of any shape, squashed into (log SLOPE, -log SLOPE)."""
     return parameter / (1 + parameter.abs() * _BEND)
 
 
 def spline(raw: Tensor, x: Tensor, bound: Tensor) -> tuple[Tensor, Tensor]:
-    """Return ``(S(x), log S'(x))``; S is a spline with K bins on [-B, B], the identity outside.
+    """Return S(x) and log S'(x), ``(d, n)``; S is a spline of K bins on [-B, B], else the identity.
 
-    In a bin of width w, height h and s = h/w, with slopes a and b at its ends, at the share t of
+    In a bin of width w, height h and s = h/w, with slopes a and b at its ends, at the fraction t of
     its width:
 
         S = bottom + h t (s t + a (1 - t)) / (s + (a + b - 2 s) t (1 - t)).
@@ -41,14 +41,14 @@ def spline(raw: Tensor, x: Tensor, bound: Tensor) -> tuple[Tensor, Tensor]:
         raw: K logits of widths, K of heights, K - 1 parameters of slopes, shape
             ``(3K - 1, d, n)``; zero for the identity.
         x: Points, shape ``(d, n)``.
-        bound: B.
+        bound: Half the side B of the box.
     """
     evaluated: tuple[Tensor, Tensor] = _Spline.apply(raw, x, bound)  # type: ignore[no-untyped-call]
     return evaluated
 
 
 def inverse_spline(raw: Tensor, y: Tensor, bound: Tensor) -> tuple[Tensor, Tensor]:
-    """Return ``(S^-1(y), the logarithm of its slope)``, in closed form; see :func:`spline`."""
+    """Return S^-1(y) and its log-slope, ``(d, n)``, in closed form; see :func:`spline`."""
     share, inside = _share(y, bound)
     logits, inner = _parts(raw)
     at = find(logits.flip(0), share.detach())
@@ -81,15 +81,17 @@ class _Spline(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, raw: Tensor, x: Tensor, bound: Tensor) -> tuple[Tensor, Tensor]:
+        """Return S(x) and log S'(x), shapes ``(d, n)``."""
         y, log_derivative, *needed = _evaluate(raw, x, bound)
         ctx.save_for_backward(raw, x, bound, *needed)
         return y, log_derivative
 
     @staticmethod
     def backward(ctx: Any, of_y: Tensor, of_log: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients by ``raw`` and ``x``, in their shapes, and None for ``bound``."""
         raw, x, bound, *saved = ctx.saved_tensors
-        if torch.is_grad_enabled():  # a derivative of this derivative is wanted
-            # Views, because raw may depend on x: only what comes through each by itself counts.
+        if torch.is_grad_enabled():  # a second derivative is asked for
+            # Views, because raw may depend on x: only the direct dependence on each counts.
             inputs = raw.view_as(raw), x.view_as(x)
             again = _evaluate(*inputs, bound)[:2]
             asked = [part for part in inputs if part.requires_grad]
@@ -131,7 +133,7 @@ class _Spline(torch.autograd.Function):
 def _to_inner(
     inner: Tensor, of_first: Tensor, of_second: Tensor, index: Tensor, pieces: int
 ) -> None:
-    """Write the gradient by the slopes at inner knots, of what each point's two ends gave."""
+    """Write the gradient by the slopes at inner knots, from those of each point's two ends."""
     inner.zero_()
     inner.scatter_add_(0, (index - 1).clamp(min=0)[None], (of_first * (index > 0))[None])
     last = pieces - 1
@@ -139,10 +141,7 @@ def _to_inner(
 
 
 def _evaluate(raw: Tensor, x: Tensor, bound: Tensor) -> tuple[Tensor, ...]:
-    """Return the spline's values, its log-slopes, and all that their gradient is made from.
-
-    Values are made by how far points move, which near the identity rounds less.
-    """
+    """Return the spline's values, its log-slopes, and all that their gradient needs."""
     share, inside = _share(x, bound)
     logits, inner = _parts(raw)
     at = find(logits, share.detach())
@@ -157,6 +156,7 @@ def _evaluate(raw: Tensor, x: Tensor, bound: Tensor) -> tuple[Tensor, ...]:
     gain = height * t * (s * t + a * rest) / bent
     slope = b * t * t + 2 * s * turn + a * rest * rest
     shift = (at.corner[1] - at.corner[0]) + (gain - t * width)
+    # The displacement is added, which near the identity rounds less.
     y = x + 2 * bound * shift * inside
     log_derivative = (slope.log() + 2 * (s / bent).log()) * inside
     return (
@@ -166,7 +166,7 @@ def _evaluate(raw: Tensor, x: Tensor, bound: Tensor) -> tuple[Tensor, ...]:
 
 
 def _share(x: Tensor, bound: Tensor) -> tuple[Tensor, Tensor]:
-    """Return where points lie between -B (0) and B (1), and whether they do."""
+    """Return the points' position between -B (0) and B (1), and whether they lie inside."""
     share = (x + bound) / (2 * bound)
     inside = (share > 0) & (share < 1)
     # A point outside must not make a value that is not finite, even where it is not used.
@@ -180,7 +180,7 @@ def _parts(raw: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _ends(inner: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the slopes' parameters at both ends of a bin; -B and B have none, so zero."""
+    """Return the slopes' parameters at both ends of a bin; they are zero at -B and B."""
     last = len(inner) - 1
     left = inner.gather(0, (index - 1).clamp(min=0)[None])[0]
     right = inner.gather(0, index.clamp(max=last)[None])[0]
@@ -201,12 +201,10 @@ def _to_logits(
     of_length: Tensor,
     index: Tensor,
 ) -> None:
-    """Write the gradient by the logits z of a loss with these gradients by a bin's corner, length.
-
-    With p = softmax(z) and c = 1 - K LEAST, bin i starts at  c sum_{j<i} p_j + LEAST i  and has the
-    length  c p_i + LEAST,  so that dL/dz_j = c p_j (g_j - sum_k p_k g_k),
-    g_j = of_start [j < i] + of_length [j = i].
-    """
+    """Write the gradient by the logits z, from those by a bin's corner and length."""
+    # With p = softmax(z) and c = 1 - K LEAST, bin i starts at  c sum_{j<i} p_j + LEAST i  and has
+    # the length  c p_i + LEAST,  so that dL/dz_j = c p_j (g_j - sum_k p_k g_k),
+    # g_j = of_start [j < i] + of_length [j = i].
     k = shares.shape[1]
     least = LEAST * index.to(corner.dtype)  # a product with an integer would be float32
     mean = of_corner * (corner - least) + of_length * (length - LEAST)

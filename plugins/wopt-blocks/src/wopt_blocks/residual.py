@@ -31,8 +31,8 @@ class Residual(JacobianBlock):
     than ``exact`` dimensions, where it is estimated without bias, see
     :func:`~wopt_blocks.series.roulette_log_det`; every map is judged and used by the exact one. The
     estimate is noisy, so use ``optimiser = "adam"``. The inverse is Newton's method up to
-    ``exact`` dimensions and the fixed-point iteration x <- y - f(x) in more, down to rounding; that
-    T(x) misses y by more than 1e-10 (1 + |y|), in float32 1e-3 (1 + |y|), is an error.
+    ``exact`` dimensions and the fixed-point iteration x <- y - f(x) in more, down to rounding; if
+    T(x) misses y by more than 1e-10 (1 + |y|), in float32 1e-3 (1 + |y|), that is an error.
 
     Source: Behrmann et al., *Invertible residual networks*, 2019; Chen et al., *Residual flows for
     invertible generative modeling*, 2019.
@@ -98,7 +98,7 @@ class Residual(JacobianBlock):
             self.provides = type(self).provides | Capability.ACTION
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(T(x), log-det)``; in training in many dimensions an estimate of it."""
+        """Return T(x) ``(n, d)`` and its log-det ``(n,)`` in nats, or in training its estimate."""
         if not (self.training and self.moves > self.exact):
             return self.audit(x)
         z, c = self.split(x)
@@ -107,9 +107,10 @@ class Residual(JacobianBlock):
         return self.joined(z + f, x), log_det
 
     def audit(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(T(x), log-det)``, exact and deterministic in any dimension."""
+        """Return T(x) ``(n, d)`` and the exact log-det ``(n,)`` in nats, deterministic."""
 
         def exactly(rows: Tensor) -> tuple[Tensor, Tensor]:
+            """Return both for rows of shape ``(n, d)``."""
             z, c = self.split(rows)
             f, derivative = self.net.linearise(z, c)
             return self.joined(z + f, rows), derivative.sign_and_log_det()[1]
@@ -117,17 +118,17 @@ class Residual(JacobianBlock):
         return self._chunked(exactly, x)
 
     def value(self, z: Tensor, c: Tensor) -> Tensor:
-        """Return z + f(z; c)."""
+        """Return z + f(z; c), shape ``(n, m)``."""
         return z + self.net(z, c)
 
     def linearise(self, z: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the value and I + Df, shape ``(n, m, m)``."""
+        """Return the value, shape ``(n, m)``, and I + Df, shape ``(n, m, m)``."""
         f, derivative = self.net.linearise(z, c)
         eye = torch.eye(self.moves, dtype=z.dtype, device=z.device)
         return z + f, eye + derivative.matrix()
 
     def preimage(self, z: Tensor, c: Tensor) -> Tensor:
-        """Return the point that T(.; c) carries to z.
+        """Return the points that T(.; c) maps to z, shape ``(n, m)``.
 
         Raises:
             DivergenceError: Some points were not reached.

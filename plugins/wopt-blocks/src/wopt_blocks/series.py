@@ -10,11 +10,11 @@ from wopt_blocks.perceptron import Derivative
 __all__ = ["roulette_log_det"]
 
 _ALWAYS = 4
-"""Terms that are always computed; the roulette decides on those after them."""
+"""Number of terms that are always computed; the roulette decides on later ones."""
 
 
 def roulette_log_det(derivative: Derivative, like: Tensor, lipschitz: float) -> Tensor:
-    """Estimate log det (I + J), shape ``(n,)``, unbiased in value and gradient.
+    """Estimate log det (I + J) in nats, shape ``(n,)``, unbiased in value and gradient.
 
     With v standard normal and N a random number of terms, P_k = P(N >= k),
 
@@ -31,9 +31,9 @@ def roulette_log_det(derivative: Derivative, like: Tensor, lipschitz: float) -> 
     modeling*, 2019, Theorems 1 and 2.
 
     Args:
-        derivative: J at n points.
-        like: Of shape ``(n, m)``, with the dtype and device to use.
-        lipschitz: l < 1, a bound of |J|.
+        derivative: Derivative J at n points.
+        like: A tensor of shape ``(n, m)``, with the dtype and device to use.
+        lipschitz: Bound l < 1 of |J|.
     """
     v = torch.randn_like(like)
     more = int(torch.empty(()).geometric_(1 - lipschitz)) - 1

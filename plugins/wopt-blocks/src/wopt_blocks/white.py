@@ -10,16 +10,16 @@ from wopt import DataError
 __all__ = ["White"]
 
 _FAR, _MANY, _BULK = 5.0, 0.01, 0.9
-"""Beyond how many deviations a coordinate is far; which share of them is many; what is kept."""
+"""Deviations beyond which a coordinate is far; fraction that is many; fraction kept."""
 
 
 class White(nn.Module):
     """z = W (x - m), m the mean and W the inverse symmetric root of the covariance of particles.
 
-    Until it has seen particles it is the identity.
+    Before :meth:`see` it is the identity.
 
     Args:
-        dim: d.
+        dim: Dimension d.
 
     Example:
         >>> mix = torch.tensor([[3.0, 0.0], [1.0, 0.1]], dtype=torch.float64)
@@ -43,10 +43,10 @@ class White(nn.Module):
 
     @torch.no_grad()
     def see(self, x: Tensor) -> None:
-        """Choose m and W by particles, shape ``(n, d)``; in float64.
+        """Choose m and W by particles, shape ``(n, d)``, computing in float64.
 
         Raises:
-            DataError: Their covariance is singular, or not finite.
+            DataError: The covariance of the particles is singular, or not finite.
         """
         rows = x.double()
         mean = rows.mean(0)
@@ -64,13 +64,13 @@ class White(nn.Module):
         self.root.copy_(vectors * values.sqrt() @ vectors.T)
 
     def towards(self, other: White, points: Tensor) -> None:
-        """Choose m and W by the bulk of points, or as another's where points are not far in those.
+        """Choose m and W by the bulk of points, or copy ``other`` where points are not far in it.
 
-        The bulk are the nine tenths nearest to the median, so that a heavy tail sets no scale.
+        The bulk is the nine tenths nearest to the median, so that a heavy tail sets no scale.
 
         Args:
-            other: The coordinates in which points are far or not.
-            points: Shape ``(n, d)``.
+            other: Coordinates in which points are judged to be far or not.
+            points: Points, shape ``(n, d)``.
         """
         z = other(points)
         if float((z.abs() > _FAR).double().mean()) < _MANY:
@@ -81,13 +81,13 @@ class White(nn.Module):
 
     @property
     def log_det(self) -> Tensor:
-        """log |det W|."""
+        """The log-det of W, log |det W|, in nats, shape ``()``."""
         return torch.linalg.slogdet(self.whitening)[1]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return z, shape ``(n, d)``."""
+        """Return z = W (x - m), shape ``(n, d)``."""
         return (x - self.mean) @ self.whitening
 
     def inverse(self, z: Tensor) -> Tensor:
-        """Return x, shape ``(n, d)``."""
+        """Return the x that maps to z, shape ``(n, d)``."""
         return z @ self.root + self.mean

@@ -11,7 +11,7 @@ __all__ = ["centred", "log_mean_exp"]
 
 
 def log_mean_exp(particles: Particles, values: Tensor) -> Tensor:
-    """Return log E[exp(values)], without overflow.
+    """Return log E[exp(values)], shape ``()``, of values ``(n,)``, without overflow.
 
     Example:
         >>> p = Particles(torch.zeros(2, 1), torch.tensor([0.25, 0.75]))
@@ -24,12 +24,12 @@ def log_mean_exp(particles: Particles, values: Tensor) -> Tensor:
 def centred(particles: Particles, energy: Tensor, variation: Tensor) -> Tensor:
     """Return values whose mean is the energy and whose spread is that of its first variation.
 
-    By the delta method the standard error of their mean is that of the energy, also where this is
-    no mean of one value a particle.
+    By the delta method the standard error of their mean is that of the energy, also where the
+    energy is not a mean of one value per particle.
 
     Args:
         particles: The measure rho.
-        energy: G(rho).
+        energy: The energy G(rho), shape ``()``.
         variation: G's first variation at the particles, up to a constant, shape ``(n,)``.
     """
     return energy + variation - particles.mean(variation)

@@ -77,7 +77,7 @@ def chosen(names: tuple[str, ...], signature: str) -> Callable[[Any], Any]:
 
 
 def named_function(value: Any) -> str:
-    """Return how a configuration shows the choice; from a function's it cannot be made again."""
+    """Return the choice as a configuration shows it; a function cannot be restored from it."""
     if isinstance(value, str):
         return value
     name = getattr(value, "__qualname__", type(value).__qualname__)

@@ -34,7 +34,7 @@ class SumOfParts(wopt.Sum):
     """The weighted sum of objectives, G = sum_i w_i G_i, as ``0.5 * a + b`` makes it in Python.
 
     It needs what its parts need; lambda is the weighted sum of theirs, where all are known and no
-    weight is negative. Explicit schemes treat the parts that do not look at the density.
+    weight is negative. Explicit schemes treat the parts that do not depend on the density.
 
     ```toml
     [objective]

@@ -1,4 +1,4 @@
-"""What transport objectives share: a value, a first variation and a gradient, found together."""
+"""The base of transport objectives: value, first variation and gradient are found together."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Variation:
     """An energy at a measure, with its first variation and Wasserstein gradient there.
 
     Attributes:
-        value: G(rho), a scalar.
-        potential: The first variation at the particles, up to a constant, shape ``(n,)``.
-        gradient: grad_W G(rho) at the particles, shape ``(n, d)``.
+        value: Energy G(rho), shape ``()``.
+        potential: First variation at the particles, up to a constant, shape ``(n,)``.
+        gradient: Wasserstein gradient at the particles, shape ``(n, d)``.
     """
 
     value: Tensor
@@ -34,8 +34,8 @@ class Variation:
 class TransportObjective(wopt.Objective):
     """An objective of the particles and of samples of a target, both with weights.
 
-    By the envelope theorem the gradient needs no derivative of the plan. Plans are found in
-    float64, whatever the particles' type. The energy has its first derivative only.
+    By the envelope theorem the gradient needs no derivative of the plan. Plans are computed in
+    float64, whatever the particles' type. Only the first derivative of the energy is available.
     """
 
     needs = Capability.TARGET_SAMPLES
@@ -47,22 +47,22 @@ class TransportObjective(wopt.Objective):
         """Return the energy between sum_i a_i delta(x_i) and sum_j b_j delta(y_j), in float64.
 
         Args:
-            x: Shape ``(n, d)``.
+            x: Points, shape ``(n, d)``.
             a: Weights, summing to one, shape ``(n,)``.
-            y: Shape ``(m, d)``.
-            b: Shape ``(m,)``.
+            y: Points, shape ``(m, d)``.
+            b: Weights, summing to one, shape ``(m,)``.
         """
 
     def energy(self, particles: Particles) -> Tensor:
-        """Return the energy between the particles and the samples in use."""
+        """Return the energy between the particles and the samples in use, shape ``()``."""
         x = particles.points
         variation = self._at(particles)
-        # Its value is zero and its derivative by x_i is a_i grad_W G(x_i).
+        # This term has value zero and derivative a_i grad_W G(x_i) by x_i.
         by_point = particles.mean(((x - x.detach()) * variation.gradient.to(x)).sum(1))
         return variation.value.to(x) + by_point
 
     def contributions(self, particles: Particles) -> Tensor:
-        """Return the first variation, shifted to have the energy as its mean."""
+        """Return the first variation, shape ``(n,)``, shifted to have the energy as its mean."""
         variation = self._at(particles)
         values = variation.potential.to(particles.points)
         return values + (variation.value.to(values) - particles.mean(values))

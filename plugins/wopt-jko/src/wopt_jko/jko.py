@@ -23,13 +23,13 @@ class JKO(wopt.ProximalScheme):
 
         rho_{n+1} = argmin  G(rho) + W_2(rho_n, rho)^2 / (2 h).
 
-    Unconditionally stable. For lambda-convex G the gap shrinks by (1 + h lambda)^-2 a step.
+    Unconditionally stable. For lambda-convex G the gap shrinks by (1 + h lambda)^-2 per step.
 
     Source: Jordan, Kinderlehrer, Otto, SIAM J. Math. Anal. 29 (1998) 1-17.
 
     Args:
-        step_size: h, or a rule for it.
-        transport: The transport term, see :class:`ByAction`.
+        step_size: Step size h, or a rule for it.
+        transport: Kind of transport term, see :class:`ByAction`.
 
     Example:
         >>> import wopt
@@ -55,7 +55,7 @@ class JKO(wopt.ProximalScheme):
         self.needs = Capability.ACTION if self.transport == "action" else Capability.NOTHING
 
     def subproblem(self, history: History, objective: wopt.Objective) -> Subproblem:
-        """Anchor at the particles, all of the objective implicit."""
+        """Return the step anchored at the particles, with the whole objective implicit."""
         kind = ByAction if self.transport == "action" else Subproblem
         return kind(history.particles, history.particles.points, history.step_size, objective)
 
@@ -69,7 +69,7 @@ class ByAction(Subproblem):
     joint = False
 
     def loss(self, block: FlowBlock) -> Tensor:
-        """Return the energy and the block's action over 2 h'."""
+        """Return the energy plus the block's mean action over 2 h', shape ``()``."""
         y, log_det, action = block.forward_with_action(self.particles.points)
         moved = self.particles.moved(y, log_det)
         cost = moved.mean(action) / (2 * self.step_size)

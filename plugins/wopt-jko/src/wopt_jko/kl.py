@@ -55,11 +55,11 @@ class KL(wopt.Objective):
         self.convexity = self.target.convexity
 
     def contributions(self, particles: Particles) -> Tensor:
-        """Return V(y) - log |det DT| + log rho_0 of each particle."""
+        """Return V(y) - log |det DT| + log rho_0 of each particle, shape ``(n,)``, in nats."""
         return sum(self._terms(particles).values(), start=particles.points.new_zeros(()))
 
     def terms(self, particles: Particles) -> dict[str, Tensor]:
-        """Return the potential's part, the entropy's change and, if known, the start's entropy."""
+        """Return means of V, -log-det and, if known, log rho_0: scalars, shape ``()``, in nats."""
         return {name: particles.mean(value) for name, value in self._terms(particles).items()}
 
     def split(self) -> tuple[wopt.Objective, wopt.Objective]:
@@ -99,7 +99,7 @@ class PotentialPart(wopt.Objective):
         self.convexity = target.convexity
 
     def contributions(self, particles: Particles) -> Tensor:
-        """Return V at each particle."""
+        """Return V at each particle, shape ``(n,)``."""
         assert self.target is not None
         return self.target.potential(particles.points)
 
@@ -111,7 +111,7 @@ class EntropyPart(wopt.Objective):
     convexity = 0.0
 
     def contributions(self, particles: Particles) -> Tensor:
-        """Return -log |det DT| of each particle."""
+        """Return -log |det DT| of each particle, shape ``(n,)``, in nats."""
         if particles.log_det is None:
             raise wopt.CapabilityError(_NO_LOG_DET)
         return -particles.log_det

@@ -1,4 +1,4 @@
-"""Functions of a Python file that a configuration names, run only if a person allowed it."""
+"""Functions of Python files named in configurations; they run only if a person allowed it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["absolute_address", "load_function"]
 
 
 def absolute_address(text: str) -> str:
-    """Return ``FILE.py:FUNCTION`` with an absolute path, so that it means the same from anywhere.
+    """Return ``FILE.py:FUNCTION`` with an absolute path, the same from any working folder.
 
     Raises:
-        ValueError: It is not of that form.
+        ValueError: The text is not of that form.
 
     Example:
         >>> absolute_address("/models/banana.py:log_prob")
@@ -36,16 +36,16 @@ def load_function(address: str, recorded: str | None) -> tuple[Callable[..., Any
     """Return a function of a file and the SHA-256 of the file.
 
     The bytes that are hashed are those that are run. The file's folder is not searched for
-    modules, so it can import what is installed and nothing that the hash would not cover.
+    modules, so it can import installed packages only, and no other code beside the hashed file.
 
     Args:
-        address: As :func:`absolute_address` returns it.
-        recorded: The hash that the configuration holds, if any.
+        address: An address as :func:`absolute_address` returns it.
+        recorded: The hash in the configuration, if any.
 
     Raises:
-        ConfigError: It is not allowed (:func:`wopt.allow_code`), the file has changed since, it
-            fails when run, or it has no such function.
-        DataError: There is no such file.
+        ConfigError: The code is not allowed (:func:`wopt.allow_code`), the file has changed since,
+            it fails when run, or it has no such function.
+        DataError: The file does not exist.
     """
     file, _, name = address.rpartition(":")
     content = existing_file(file).read_bytes()
@@ -55,7 +55,7 @@ def load_function(address: str, recorded: str | None) -> tuple[Callable[..., Any
     module.__file__ = file
     try:
         exec(compile(content, file, "exec"), module.__dict__)
-    except Exception as error:  # whatever the author's code does
+    except Exception as error:  # the author's code may raise anything
         raise ConfigError(f"{file} failed when run: {type(error).__name__}: {error}") from error
     function = module.__dict__.get(name)
     if not callable(function):

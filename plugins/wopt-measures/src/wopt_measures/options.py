@@ -29,7 +29,7 @@ __all__ = [
 
 
 def plain(value: Any) -> Any:
-    """Turn arrays and tensors into lists, so that they may be given in Python."""
+    """Turn arrays and tensors, of any shape, into lists, so that Python may give them."""
     return value.tolist() if hasattr(value, "tolist") else value
 
 

@@ -15,17 +15,17 @@ from wopt.component import fields
 __all__ = ["MLflow"]
 
 _LONGEST = 500
-"""Characters of a parameter that every store accepts."""
+"""Largest length of a parameter's value that every store accepts."""
 _STATUS = {"done": "FINISHED", "stopped": "KILLED"}
 
 
 @fields
 class MLflow(wopt.Tracker):
-    """Sends a run to MLflow: options as parameters, steps as metrics, the result at the end.
+    """Tracker that sends to MLflow options as parameters, steps as metrics, and the result.
 
     It does not touch MLflow's active run, so several runs of one process do not mix. A run that is
-    resumed is a new run to MLflow, whose steps go on counting; both have the tag ``wopt.seed`` and
-    the same parameters.
+    resumed is a new run in MLflow, whose steps continue the count; both have the tag ``wopt.seed``
+    and the same parameters.
 
     Example:
         >>> MLflow(experiment="cells").experiment
@@ -60,10 +60,10 @@ class MLflow(wopt.Tracker):
         self._step = 0
 
     def start(self, config: dict[str, Any]) -> None:
-        """Make a run with the options as parameters.
+        """Create a run with the options as parameters.
 
         Raises:
-            ConfigError: The store is a database or a file, and only ``mlflow-skinny`` is there.
+            ConfigError: The store is a database or a file, and only ``mlflow-skinny`` is installed.
         """
         from mlflow.entities import Param  # takes seconds to import
         from mlflow.exceptions import MlflowException
@@ -84,7 +84,7 @@ class MLflow(wopt.Tracker):
         options = [Param(k, str(v)[:_LONGEST]) for k, v in _flat(config) if str(v)]
         for part in _parts(options, 100):
             client.log_batch(self._id, params=part)
-        self._client = client  # only now: a server that cannot be reached is not asked each step
+        self._client = client  # only now, so that an unreachable server is not tried at each step
 
     def step(self, record: dict[str, Any]) -> None:
         """Send the numbers of a step."""
@@ -130,6 +130,6 @@ def _flat(table: dict[str, Any], joint: str = ".") -> Iterator[tuple[str, Any]]:
 
 
 def _parts(rows: list[Any], size: int) -> Iterator[list[Any]]:
-    """Yield so many rows at a time as a request may hold."""
+    """Yield ``size`` rows at a time, the limit of a request."""
     for offset in range(0, len(rows), size):
         yield rows[offset : offset + size]

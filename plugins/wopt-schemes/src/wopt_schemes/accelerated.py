@@ -24,9 +24,9 @@ class Accelerated(wopt.ProximalScheme):
 
         beta = (sqrt k - 1)/(sqrt k + 1),    k = (1 + h lambda)/(h lambda),
 
-    so that in flat coordinates the gap shrinks at least by 1 - 1/sqrt k a step, where jko has
+    so that in flat coordinates the gap shrinks at least by 1 - 1/sqrt k per step, where jko has
     1/(1 + h lambda)^2: many times fewer steps for small h lambda. For lambda = 0 it is FISTA's,
-    beta_n = (t_n - 1)/t_{n+1} with t_0 = 1 and t_{n+1} = (1 + sqrt(1 + 4 t_n^2))/2, begun anew
+    beta_n = (t_n - 1)/t_{n+1} with t_0 = 1 and t_{n+1} = (1 + sqrt(1 + 4 t_n^2))/2, restarted
     whenever it points uphill, E <grad G(x), x - x_prev> > 0. It follows no flow, so it has no
     order. In curved W_2 no rate is proved: the result is certified a posteriori only.
 
@@ -34,9 +34,9 @@ class Accelerated(wopt.ProximalScheme):
     2015; docs/theory.md 3.4.
 
     Args:
-        step_size: h, or a rule for it.
-        convexity: lambda; the objective's own by default, 0 where that is not known or negative.
-        restart: Whether FISTA's momentum begins anew when it points uphill.
+        step_size: Step size h, or a rule for it.
+        convexity: Modulus lambda; by default the objective's own, or 0 where unknown or negative.
+        restart: Whether FISTA's momentum is restarted when it points uphill.
 
     Example:
         >>> import torch, wopt
@@ -63,7 +63,7 @@ class Accelerated(wopt.ProximalScheme):
     ] = True
 
     def plan(self, history: History, objective: Objective) -> dict[str, float]:
-        """Return the momentum of the step, and FISTA's t for the next."""
+        """Return the momentum of the step, and FISTA's t for the next step."""
         convexity = objective.convexity if self.convexity is None else self.convexity
         if convexity is not None and convexity > 0:
             root = math.sqrt(1 + 1 / (history.step_size * convexity))
@@ -76,7 +76,7 @@ class Accelerated(wopt.ProximalScheme):
         return {"momentum": (t - 1) / following, "t": following}
 
     def subproblem(self, history: History, objective: Objective) -> Subproblem:
-        """Anchor at the extrapolated points; all of the objective implicit."""
+        """Return the step anchored at the extrapolated points, with an implicit objective."""
         anchor = history.particles.points
         if history.previous is not None:
             anchor = anchor + history.plan["momentum"] * (anchor - history.previous)
@@ -84,7 +84,7 @@ class Accelerated(wopt.ProximalScheme):
 
 
 def _uphill(history: History) -> bool:
-    """Return whether the last step went against the negative gradient that it ended with."""
+    """Return whether the last step has a positive mean product with the gradient at its end."""
     if history.previous is None or history.gradient is None:
         return False
     along = (history.gradient * (history.particles.points - history.previous)).sum(1)

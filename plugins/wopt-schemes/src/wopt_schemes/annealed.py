@@ -23,16 +23,16 @@ class Annealed(wopt.ProximalScheme):
     where G_b is the objective with its target exp(-V) replaced by exp(-V_b),
     V_b(x) = b V(x) + (1 - b) |x|^2/(2 s^2). Modes that are far apart at b = 1 are joined at small
     b, so that particles reach all of them before they part. It follows no gradient flow of G while
-    b is below one, and states no order. Energies that are told are of G, which may rise meanwhile;
+    b is below one, and states no order. Reported energies are those of G, which may rise meanwhile;
     a step is judged by what it minimises.
 
     Source: Neal, *Annealed importance sampling*, 2001; Wu, Xie, *Annealing flow generative models
     towards sampling high-dimensional and multi-modal distributions*, 2025.
 
     Args:
-        step_size: h, or a rule for it.
-        path: b of the first steps; none by default.
-        scale: s.
+        step_size: Step size h, or a rule for it.
+        path: Inverse temperatures b of the first steps; none by default.
+        scale: Standard deviation s of the Gaussian at b = 0.
 
     Raises:
         CapabilityError: The objective has no target with a potential.
@@ -57,14 +57,14 @@ class Annealed(wopt.ProximalScheme):
     ] = 3.0
 
     def subproblem(self, history: History, objective: Objective) -> Subproblem:
-        """Anchor at the particles, all of the tempered objective implicit."""
+        """Return the step anchored at the particles, with the tempered objective implicit."""
         if history.step < len(self.path):
             objective = self._tempered(objective, self.path[history.step])
         x = history.particles
         return Subproblem(x, x.points, history.step_size, objective)
 
     def check(self, objective: Objective) -> None:
-        """Refuse an objective without a target that can be tempered."""
+        """Raise unless the objective has a target that can be tempered."""
         for b in self.path:
             self._tempered(objective, b)
 

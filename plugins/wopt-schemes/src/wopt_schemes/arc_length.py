@@ -15,7 +15,7 @@ __all__ = ["ArcLength", "respace"]
 
 
 class ArcLength(wopt.StepSize):
-    """Step sizes of equal arc length, from what an earlier run measured.
+    """Step sizes of equal arc length, from the distances measured in an earlier run.
 
     With t_k = h_1 + ... + h_k and s_k = w_1 + ... + w_k (w_k the distance that step k moved the
     particles) the curve t(s) is interpolated linearly, and
@@ -31,13 +31,13 @@ class ArcLength(wopt.StepSize):
 
     Args:
         run: Directory of the earlier run.
-        steps: N'; as many as the earlier run by default.
+        steps: Number N' of steps; by default that of the earlier run.
 
     Raises:
-        ConfigError: There is no such run, or it has fewer than two steps, or nothing moved in it.
+        ConfigError: The run is missing, has fewer than two steps, or no particle moved in it.
 
     Example:
-        >>> respace([0.75, 1.0], [3.0, 1.0], 2)  # the first step went too far
+        >>> respace([0.75, 1.0], [3.0, 1.0], 2)  # the first step moved too far
         [0.5, 1.25]
     """
 
@@ -60,11 +60,11 @@ class ArcLength(wopt.StepSize):
 
 
 def _measured(run: Path) -> tuple[list[float], list[float]]:
-    """Return step sizes and movements of an earlier run."""
+    """Return step sizes and distances moved of an earlier run."""
     directory = RunDirectory(run)
     if not directory.steps.is_file():
         raise wopt.ConfigError(
-            f"{run}: is no run directory (it has no steps.jsonl), and arc_length re-spaces an "
+            f"{run}: is not a run directory (it has no steps.jsonl), and arc_length re-spaces an "
             "earlier run: make one first, with constant or geometric step sizes"
         )
     try:

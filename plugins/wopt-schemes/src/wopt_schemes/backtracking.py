@@ -18,15 +18,15 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 class Backtracking(wopt.StepSize):
     """Backtracking on the guard's sufficient decrease.
 
-        h <- shrink h    when a step is rejected;    h_{n+1} = min(initial, grow h_n)    after it.
+        h <- shrink h    when a step is rejected;    h_{n+1} = min(initial, grow h_n)    otherwise.
 
     Source: Armijo, 1966; Nocedal, Wright, *Numerical Optimization*, 2006, algorithm 3.1.
 
     Args:
-        initial: h of the first step, and the upper limit.
+        initial: Step size h of the first step, and the upper limit.
         shrink: Factor after a rejection.
         grow: Factor after an accepted step.
-        smallest: h below which it is not reduced further.
+        smallest: Step size below which h is not reduced further.
 
     Example:
         >>> rule = Backtracking(initial=1.0)

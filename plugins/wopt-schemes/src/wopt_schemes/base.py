@@ -1,4 +1,4 @@
-"""What the schemes of this plugin share: the option step_size, and limits on it."""
+"""Bases of this plugin's schemes: the option step_size, and limits on it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Stepped(wopt.ProximalScheme, abc.ABC):
     """A scheme whose one option is its step size.
 
     Args:
-        step_size: h, or a rule for it.
+        step_size: Step size h, or a rule for it.
     """
 
     step_size: wopt.StepSizeOption = wopt.named("constant")
@@ -28,8 +28,8 @@ class Limit:
     """The largest step size at which a scheme is stable.
 
     Attributes:
-        value: The largest h.
-        why: Where it comes from, in words.
+        value: The largest stable h.
+        why: The reason for the limit, in words.
     """
 
     value: float
@@ -37,7 +37,7 @@ class Limit:
 
 
 class LimitedScheme(Stepped, abc.ABC):
-    """A scheme that is stable for small h only, and says so.
+    """A scheme that is stable for small h only, and refuses larger ones.
 
     The first step size is checked before any work. A later one above the limit ends the run with
     the steps made so far.
@@ -48,20 +48,20 @@ class LimitedScheme(Stepped, abc.ABC):
         """Return the limit, where it is known."""
 
     def check(self, objective: Objective) -> None:
-        """Refuse a first step size above the limit.
+        """Raise if the first step size is above the limit.
 
         Raises:
-            ConfigError: It is above; the message names the limit.
+            ConfigError: The step size is above the limit, which the message gives.
         """
         message = self._too_large(self.step_size(0), objective)
         if message:
             raise wopt.ConfigError(message)
 
     def refuse_large(self, history: History, objective: Objective) -> None:
-        """Refuse the step size of a step above the limit.
+        """Raise if a step's size is above the limit.
 
         Raises:
-            DivergenceError: It is above; the message names the limit.
+            DivergenceError: The step size is above the limit, which the message gives.
         """
         message = self._too_large(history.step_size, objective)
         if message:

@@ -23,7 +23,7 @@ class BDF2(Stepped):
     steps: Hairer, Norsett, Wanner, *Solving Ordinary Differential Equations I*, III.5.
 
     Args:
-        step_size: h, or a rule for it.
+        step_size: Step size h, or a rule for it.
 
     Example:
         >>> import torch, wopt
@@ -37,7 +37,7 @@ class BDF2(Stepped):
     order = 2
 
     def subproblem(self, history: History, objective: Objective) -> Subproblem:
-        """Anchor at the points extrapolated from the last two; all of the objective implicit."""
+        """Return the step anchored at points extrapolated from the last two, fully implicit."""
         x, h = history.particles.points, history.step_size
         if history.previous is None or history.previous_step_size is None:
             return Subproblem(history.particles, x, h, objective)

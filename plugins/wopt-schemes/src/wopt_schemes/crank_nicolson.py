@@ -13,16 +13,16 @@ class CrankNicolson(Stepped):
 
         a(x) = x - (h/2) g(x),    h' = h/2,
 
-    with g the Wasserstein gradient at x. It costs nothing: after an implicit step it is the
+    with g the Wasserstein gradient at x. g costs nothing: after an implicit step it is the
     residual (a - y)/h' of that step. The first step, which has none, is one of jko; its local error
     of order h^2 does not lower the order. Order 2. Stable but not L-stable: stiff modes are
     multiplied by nearly -1, so the step sizes should not be large, and errors of the inner
-    solver are handed on from step to step without damping.
+    solver are carried from step to step without damping.
 
     Source: Crank, Nicolson, 1947; along labels: Chu, Jacobs, 2025 (arXiv 2511.10884).
 
     Args:
-        step_size: h, or a rule for it.
+        step_size: Step size h, or a rule for it.
 
     Example:
         >>> import torch, wopt
@@ -36,7 +36,7 @@ class CrankNicolson(Stepped):
     order = 2
 
     def subproblem(self, history: History, objective: Objective) -> Subproblem:
-        """Anchor after half an explicit step; all of the objective implicit for the other half."""
+        """Return the step anchored after half an explicit step, with an implicit other half."""
         x, h = history.particles.points, history.step_size
         if history.gradient is None:
             return Subproblem(history.particles, x, h, objective)

@@ -14,8 +14,9 @@ class Explicit(LimitedScheme):
 
         u = argmin  DG(rho)[u] + E |u|^2 / (2 h) = -h grad_W G(rho),    T = id + u.
 
-    DG(rho)[u] is one derivative of the energy along (u, div u), so no gradient need be written
-    and no score known; blocks whose map is the flow of u for unit time agree to first order.
+    DG(rho)[u] is one derivative of the energy along (u, div u), so that neither a formula of the
+    gradient nor a score is needed; blocks whose map is the flow of u for unit time agree to first
+    order.
     Order 1. Stable only below a limit that the stiffest mode sets: for KL to N(n, S) with affine
     maps h <= 1/L, L the largest eigenvalue of S^-1. A larger h is refused where the objective
     knows its limit; where it does not, a step that raises the energy is rejected.
@@ -23,7 +24,7 @@ class Explicit(LimitedScheme):
     Source: Ambrosio, Gigli, Savare, *Gradient Flows*, 2008; docs/theory.md 3.1.
 
     Args:
-        step_size: h, or a rule for it.
+        step_size: Step size h, or a rule for it.
 
     Example:
         >>> import wopt
@@ -38,13 +39,13 @@ class Explicit(LimitedScheme):
     needs = Capability.VELOCITY
 
     def limit(self, objective: Objective) -> Limit | None:
-        """Return the objective's largest explicit step, where it knows one."""
+        """Return the objective's largest explicit step, where it is known."""
         largest = objective.largest_explicit_step()
         if largest is None:
             return None
         return Limit(largest, "the objective's largest explicit step")
 
     def subproblem(self, history: History, objective: Objective) -> Subproblem:
-        """Linearise all of the objective at the particles."""
+        """Return the problem of the objective linearised at the particles."""
         self.refuse_large(history, objective)
         return Linearised.of(history.particles, history.step_size, objective)

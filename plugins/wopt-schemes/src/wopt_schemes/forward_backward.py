@@ -23,7 +23,7 @@ class ForwardBackward(LimitedScheme):
     Source: Salim, Korba, Luise, *The Wasserstein proximal gradient algorithm*, 2020.
 
     Args:
-        step_size: h, or a rule for it.
+        step_size: Step size h, or a rule for it.
 
     Example:
         >>> import torch, wopt
@@ -49,17 +49,17 @@ class ForwardBackward(LimitedScheme):
         )
 
     def check(self, objective: Objective) -> None:
-        """Refuse an objective that does not split, and a first step size above the limit.
+        """Raise if the objective does not split, or the first step size is above the limit.
 
         Raises:
-            CapabilityError: Nothing would be explicit, or nothing implicit.
-            ConfigError: h > 2/L.
+            CapabilityError: The objective has no explicit part, or no implicit one.
+            ConfigError: The step size h is above 2/L.
         """
         self._parts(objective)
         super().check(objective)
 
     def subproblem(self, history: History, objective: Objective) -> Subproblem:
-        """Anchor after an explicit step of f; the rest implicit."""
+        """Return the step anchored after an explicit step of f, with the rest implicit."""
         self.refuse_large(history, objective)
         explicit, rest = self._parts(objective)
         slope = wasserstein_gradient(explicit, history.particles)
@@ -72,12 +72,12 @@ class ForwardBackward(LimitedScheme):
         if explicit is None:
             raise wopt.CapabilityError(
                 f"forward_backward needs an objective of two parts, and {name} has no explicit one "
-                "(a part of the points alone); use jko, or add a part such as a potential"
+                "(a function of the points alone); use jko, or add a part such as a potential"
             )
         if rest is None:
             raise wopt.CapabilityError(
                 f"forward_backward needs an objective of two parts, and {name} has no implicit one "
-                "(it does not look at the density); use explicit, or jko, or add an entropy"
+                "(it does not depend on the density); use explicit, or jko, or add an entropy"
             )
         return explicit, rest
 

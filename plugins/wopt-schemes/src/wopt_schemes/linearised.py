@@ -18,7 +18,7 @@ class Linearised(Subproblem):
 
     DG(rho)[u] = sum_i <g_i, u(x_i)> + l_i div u(x_i) with the derivatives g, l of the energy by
     points and log-dets, see :func:`wopt.interfaces.derivatives.energy_derivatives`. The anchor is
-    at the particles; use :meth:`of`.
+    the particles themselves; use :meth:`of`.
 
     Example:
         >>> import torch, wopt
@@ -41,7 +41,7 @@ class Linearised(Subproblem):
         return cls(particles, particles.points, step_size, objective)
 
     def loss(self, block: FlowBlock) -> Tensor:
-        """Return DG(rho)[u] + E |u|^2 / (2 h')."""
+        """Return DG(rho)[u] + E |u|^2 / (2 h'), shape ``()``."""
         u, divergence = block.velocity(self.particles.points)
         by_point, by_log_det = energy_derivatives(self.implicit, self.particles)
         slope = (by_point * u).sum() + (by_log_det * divergence).sum()
@@ -57,10 +57,10 @@ class Linearised(Subproblem):
 
     @torch.no_grad()
     def stationarity(self, block: FlowBlock) -> Stationarity:
-        """Return  grad_W G(rho) + u/h' = 0  at the particles before the step."""
+        """Return the condition  grad_W G(rho) + u/h' = 0  at the particles before the step."""
         x = self.particles.points
         u, _ = block.velocity(x)
         return Stationarity(self.implicit, self.particles, x - u, self.step_size)
 
     def gradient(self, objective: Objective, moved: Particles) -> None:
-        """Return nothing: the step tells the gradient before it, not at its end."""
+        """Return None: the step gives the gradient at its start, not at its end."""

@@ -16,7 +16,7 @@ __all__ = ["LocalFlowMatching", "OrnsteinUhlenbeck"]
 
 
 class LocalFlowMatching(Stepped):
-    """Follow the Fokker-Planck flow of KL to N(n, S) for time h, exactly but for the regression.
+    """Follow the Fokker-Planck flow of KL to N(n, S) for time h, exact up to the regression.
 
     The flow carries x to the law of
 
@@ -26,14 +26,14 @@ class LocalFlowMatching(Stepped):
 
         E | v(t, (1 - t) x + t x_1) - (x_1 - x) |^2,    t uniform on [0, 1].
 
-    No log-det is needed in training, no ODE is solved; the block's flow of v is the step. For KL
+    Training needs no log-det and solves no ODE; the block's flow of v is the step. For KL
     to a Gaussian only, since only then x_1 can be drawn. It has no order: at any h the minimiser
     meets the exact flow of laws.
 
     Source: Xu, Cheng, Xie, *Local flow matching*, 2024 (arXiv 2410.02548); docs/theory.md 3.5.
 
     Args:
-        step_size: h, or a rule for it.
+        step_size: Step size h, or a rule for it.
 
     Example:
         >>> import wopt
@@ -50,10 +50,10 @@ class LocalFlowMatching(Stepped):
     needs = Capability.FIELD
 
     def check(self, objective: Objective) -> None:
-        """Refuse what is not KL to a Gaussian.
+        """Raise unless the objective is KL to a Gaussian.
 
         Raises:
-            ConfigError: It is not.
+            ConfigError: The objective is another one.
         """
         target = objective.target
         kl = objective.needs == Capability.POTENTIAL | Capability.LOG_DET
@@ -76,9 +76,9 @@ class OrnsteinUhlenbeck(Regression):
     """The regression of a velocity field on an Ornstein-Uhlenbeck process run for time h'.
 
     Attributes:
-        mean: n of the law N(n, S) that the process approaches, shape ``(d,)``.
-        covariance: S, shape ``(d, d)``.
-        process: e^(-h' S^-1) and L of the noise's covariance L L^T, made of these.
+        mean: Mean n of the law N(n, S) that the process approaches, shape ``(d,)``.
+        covariance: Covariance S, shape ``(d, d)``.
+        process: e^(-h' S^-1) and the factor L of the noise's covariance L L^T, shapes ``(d, d)``.
     """
 
     mean: Tensor
@@ -86,7 +86,7 @@ class OrnsteinUhlenbeck(Regression):
     process: tuple[Tensor, Tensor] | None = None
 
     def __post_init__(self) -> None:
-        if self.process is None:  # once a step: subproblems at its batches are given it
+        if self.process is None:  # once per step: subproblems of batches are given it
             object.__setattr__(self, "process", self._process())
 
     def _process(self) -> tuple[Tensor, Tensor]:
@@ -95,11 +95,11 @@ class OrnsteinUhlenbeck(Regression):
         return decay, torch.linalg.cholesky((noise + noise.T) / 2)
 
     def cost(self, moved: Particles) -> Tensor:
-        """There is no transport cost, so the guard compares energies only."""
+        """Return zeros, shape ``(n,)``, so that the guard compares energies only."""
         return torch.zeros_like(moved.points[:, 0])
 
     def loss(self, block: FlowBlock) -> Tensor:
-        """Return the regression's loss with fresh noise and times."""
+        """Return the regression's loss, shape ``()``, with fresh noise and times."""
         x = self.particles.points
         end = self.end(x)
         t = torch.rand(len(x), dtype=x.dtype, device=x.device)
@@ -107,7 +107,7 @@ class OrnsteinUhlenbeck(Regression):
         return self.particles.mean((block.field(t, between) - (end - x)).square().sum(1))
 
     def end(self, x: Tensor) -> Tensor:
-        """Draw where the process leads from ``x``."""
+        """Draw the end point of the process from ``x``, shape ``(n, d)``."""
         assert self.process is not None
         decay, factor = self.process
         z = torch.randn(x.shape, dtype=x.dtype, device=x.device)
@@ -115,11 +115,7 @@ class OrnsteinUhlenbeck(Regression):
 
 
 def _gaussian(target: wopt.Target, dim: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and covariance of a Gaussian target, read off its affine score.
-
-    Raises:
-        ConfigError: The score is not affine.
-    """
+    """Return mean and covariance of a Gaussian target, from its score, which must be affine."""
     probes = torch.cat([torch.zeros(1, dim), torch.eye(dim), -2 * torch.eye(dim)]).double()
     score = target.score(probes)
     slope = score[1 : dim + 1] - score[0]

@@ -10,7 +10,7 @@ __all__ = ["HalfWay", "Midpoint"]
 
 
 class Midpoint(Stepped):
-    """The implicit midpoint rule: a proximal step of h/2, then as far again.
+    """The implicit midpoint rule: a proximal step of h/2, then the same displacement again.
 
         M = argmin  G(M_# rho) + E |M(x) - x|^2 / h,    T = 2 M - id.
 
@@ -22,7 +22,7 @@ class Midpoint(Stepped):
     metric spaces: Legendre, Turinici, *Second-order in time schemes*, 2017.
 
     Args:
-        step_size: h, or a rule for it.
+        step_size: Step size h, or a rule for it.
 
     Example:
         >>> import torch, wopt
@@ -41,7 +41,7 @@ class Midpoint(Stepped):
     needs = Capability.HALF_WAY
 
     def subproblem(self, history: History, objective: Objective) -> Subproblem:
-        """Anchor at the particles, half the step, all of the objective implicit half way."""
+        """Return the step of h/2 from the particles, with the objective implicit half way."""
         x = history.particles
         return HalfWay(x, x.points, history.step_size / 2, objective)
 
@@ -61,4 +61,4 @@ class HalfWay(Subproblem):
         return super().change(block, self.at(block, audit=True))
 
     def gradient(self, objective: Objective, moved: Particles) -> None:
-        """Return nothing: the step gives the gradient half way, not at its end."""
+        """Return None: the step gives the gradient half way, not at its end."""

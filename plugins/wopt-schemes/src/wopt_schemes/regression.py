@@ -21,11 +21,11 @@ class Regression(Subproblem):
         4.0
     """
 
-    implicit: Objective = dataclasses.field(default_factory=lambda: Sum([]))  # which is zero
+    implicit: Objective = dataclasses.field(default_factory=lambda: Sum([]))  # the empty sum, zero
 
     explicit = True
     proximal = False
     joint = False
 
     def stationarity(self, block: FlowBlock) -> None:
-        """Return nothing: the objective is not implicit."""
+        """Return None: no part of the objective is implicit."""

@@ -25,14 +25,14 @@ class Replace(Stepped):
     metric of L^2(mu).
 
     A map begins as the one before; sampling and scoring cost one block, however many steps were
-    made. The maps before the last are not kept: a certificate says what is known of the last law
-    and nothing step by step. Joint training ([refine]) has nothing to do.
+    made. The maps before the last are not kept: a certificate describes the last law
+    and not the steps. Joint training ([refine]) has no effect.
 
     Source: docs/theory.md 3.6, with proof. Generators are updated so in *A Unifying View of
     Variational Generative Wasserstein Flows* (arXiv 2605.31369).
 
     Args:
-        step_size: h, or a rule for it.
+        step_size: Step size h, or a rule for it.
 
     Example:
         >>> import torch, wopt
@@ -49,7 +49,7 @@ class Replace(Stepped):
     replaces = True
 
     def subproblem(self, history: History, objective: Objective) -> Subproblem:
-        """Pose the step at the start, anchored where the map before carries it."""
+        """Return the step from the start, anchored at the images under the previous map."""
         now = history.particles
         start = now if history.start is None else history.start
         return Replacing(start, now.points, history.step_size, objective, now)
@@ -57,10 +57,10 @@ class Replace(Stepped):
 
 @dataclasses.dataclass(frozen=True)
 class Replacing(Subproblem):
-    """The subproblem of a map that takes the place of another.
+    """The subproblem of a map that replaces another.
 
     Attributes:
-        now: Where the map before carries the particles.
+        now: Images of the particles under the previous map.
     """
 
     now: Particles
@@ -69,9 +69,9 @@ class Replacing(Subproblem):
 
     @property
     def stays(self) -> Particles:
-        """Where the particles are with the map before."""
+        """Images of the particles under the previous map."""
         return self.now
 
     def rows(self, index: Tensor | slice) -> Self:
-        """Return the subproblem on some of the particles."""
+        """Return the subproblem on the particles of ``index``, shape ``(k,)``, or of a slice."""
         return dataclasses.replace(super().rows(index), now=self.now.rows(index))

@@ -22,7 +22,7 @@ class SecondMoment(wopt.Objective):
     convexity = 1.0
 
     def contributions(self, particles: Particles) -> Tensor:
-        """Return |x|^2 / 2 of each particle."""
+        """Return |x|^2 / 2 of each particle, shape ``(n,)``."""
         return particles.points.square().sum(1) / 2
 
 
@@ -36,14 +36,14 @@ class SemiForwardBackward(Stepped):
     for k >= -lambda the implicit part is convex, so the subproblem has one solution at every h,
     also where G (KL to a mixture, say) is not convex. Without it the objective's own difference
     is taken, or k = max(0, -lambda) for an objective known to be lambda-convex: where nothing is
-    concave, the step is one of jko.
+    concave, the step is a step of jko.
 
     Source: Luu, Yu, Williams, et al., *Non-geodesically-convex optimization in the Wasserstein
     space*, 2024 (arXiv 2406.00502).
 
     Args:
-        step_size: h, or a rule for it.
-        curvature: k.
+        step_size: Step size h, or a rule for it.
+        curvature: Coefficient k of the quadratic that is added and subtracted.
 
     Example:
         >>> import torch, wopt
@@ -67,15 +67,15 @@ class SemiForwardBackward(Stepped):
     ] = None
 
     def check(self, objective: Objective) -> None:
-        """Refuse an objective of which no difference is known.
+        """Raise unless a difference of the objective is known.
 
         Raises:
-            CapabilityError: There is none, and no curvature is given.
+            CapabilityError: No difference is known, and no curvature is given.
         """
         self._difference(objective)
 
     def subproblem(self, history: History, objective: Objective) -> Subproblem:
-        """Anchor after an explicit step against c; the rest implicit."""
+        """Return the step anchored after an explicit step against c, with the rest implicit."""
         rest, c = self._difference(objective)
         slope = wasserstein_gradient(c, history.particles)
         anchor = history.particles.points + history.step_size * slope

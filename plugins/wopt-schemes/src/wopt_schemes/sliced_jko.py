@@ -24,18 +24,18 @@ class SlicedJKO(wopt.ProximalScheme):
         rho_{n+1} = argmin  G(rho) + SW_2(rho_n, rho)^2 / (2 h),
         SW_2(mu, nu)^2 = mean over directions u of  W_2(u . mu, u . nu)^2,
 
-    where W_2 in one dimension is found by sorting. Between isotropic Gaussians it is exactly jko
+    where W_2 in one dimension is computed by sorting. Between isotropic Gaussians it is exactly jko
     with step d h; so it follows another flow than jko (d times faster there), and states no order.
     Its fixed points are those of jko. The directions are orthonormal frames drawn once, so that
-    they see every direction of space alike.
+    all directions of space have equal weight.
 
     Source: Bonet, Courty, Septier, Drumetz, *Efficient gradient flows in sliced-Wasserstein
     space*, 2022.
 
     Args:
-        step_size: h, or a rule for it.
-        frames: How many frames of d directions.
-        seed: Of the directions.
+        step_size: Step size h, or a rule for it.
+        frames: Number of frames of d directions.
+        seed: Seed of the directions.
 
     Example:
         >>> SlicedJKO(step_size=0.5, frames=10).frames
@@ -52,7 +52,7 @@ class SlicedJKO(wopt.ProximalScheme):
     seed: Annotated[int, Field(ge=0, description="seed of the directions")] = 0
 
     def subproblem(self, history: History, objective: Objective) -> Subproblem:
-        """Anchor at the particles, all of the objective implicit."""
+        """Return the step anchored at the particles, with the whole objective implicit."""
         if history.particles.weights is not None:
             raise wopt.CapabilityError(
                 "sliced_jko sorts particles of equal weight, and these are weighted; use jko or "
@@ -74,14 +74,14 @@ class Sliced(Subproblem):
     directions: Tensor
 
     def cost(self, moved: Particles) -> Tensor:
-        """Return each particle's share of SW_2(anchors, moved)^2 / (2 h')."""
+        """Return each particle's part of SW_2(anchors, moved)^2 / (2 h'), shape ``(n,)``."""
         old = (self.anchor @ self.directions).sort(dim=0).values
         new, order = (moved.points @ self.directions).sort(dim=0)
         shares = torch.zeros_like(new).scatter(0, order, (new - old).square())
         return shares.mean(1) / (2 * self.step_size)
 
     def gradient(self, objective: Objective, moved: Particles) -> None:
-        """Return nothing: it is (a - y)/h' under squared displacement only."""
+        """Return None: the gradient is (a - y)/h' under squared displacement only."""
 
 
 @functools.lru_cache(maxsize=16)

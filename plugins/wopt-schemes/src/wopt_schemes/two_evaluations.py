@@ -1,4 +1,4 @@
-"""Explicit schemes that look at the gradient twice: extragradient and explicit midpoint."""
+"""Explicit schemes that evaluate the gradient twice: extragradient and explicit midpoint."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ class _TwoEvaluations(LimitedScheme, abc.ABC):
     """y = x - r h g(x),  then  T(x) = x - h g(y), in three stages.
 
     The first finds y, the second the displacement -h g(y) of the particles at y, the third
-    regresses T on the old particles moved by it. The displacement is read off a map id + u; of a
+    regresses T on the old particles moved by it. The displacement is that of a map id + u; for a
     block that is the flow of u for unit time it is known to first order only.
     """
 
     needs = Capability.VELOCITY
     stages = 3
     look_ahead: ClassVar[float]
-    """r: how far the first stage goes, as a share of h."""
+    """Length r of the first stage, as a fraction of h."""
     share: ClassVar[float]
-    """The limit of h as a share of the explicit scheme's."""
+    """The limit of h as a fraction of the explicit scheme's."""
 
     def limit(self, objective: Objective) -> Limit | None:
-        """Return the scheme's share of the largest explicit step, where that is known."""
+        """Return the scheme's fraction of the largest explicit step, where that is known."""
         largest = objective.largest_explicit_step()
         if largest is None:
             return None
@@ -39,7 +39,7 @@ class _TwoEvaluations(LimitedScheme, abc.ABC):
         )
 
     def subproblem(self, history: History, objective: Objective) -> Subproblem:
-        """Return the look-ahead, the step at it, or the regression on both."""
+        """Return the subproblem of the stage: the look-ahead, the step at it, or the regression."""
         self.refuse_large(history, objective)
         x, h = history.particles.points, history.step_size
         if not history.stages:
@@ -61,7 +61,7 @@ class Extragradient(_TwoEvaluations):
     Source: Korpelevich, 1976.
 
     Args:
-        step_size: h, or a rule for it.
+        step_size: Step size h, or a rule for it.
 
     Example:
         >>> Extragradient(step_size=0.1).stages
@@ -85,7 +85,7 @@ class ExplicitMidpoint(_TwoEvaluations):
     Source: Runge, 1895; along labels: docs/theory.md 3.2.
 
     Args:
-        step_size: h, or a rule for it.
+        step_size: Step size h, or a rule for it.
 
     Example:
         >>> ExplicitMidpoint(step_size=0.1).order

@@ -19,10 +19,10 @@ __all__ = ["TensorBoard", "numbers"]
 
 @fields
 class TensorBoard(wopt.Tracker):
-    """Writes event files that ``tensorboard --logdir FOLDER`` shows.
+    """A tracker that writes event files, which ``tensorboard --logdir FOLDER`` shows.
 
-    Every number of a step is a scalar at its step; those of the result are ``result/...`` at the
-    last one. The configuration is a text.
+    Every number of a step is a scalar at its step; numbers of the result are ``result/...`` at the
+    last step. The configuration is a text.
 
     Example:
         >>> TensorBoard(folder="events").folder
@@ -72,7 +72,7 @@ class TensorBoard(wopt.Tracker):
 
 
 def numbers(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
-    """Yield the finite numbers of a table by name; those of tables inside are ``outer/inner``.
+    """Yield the finite numbers of a table by name; names in nested tables are ``outer/inner``.
 
     Example:
         >>> list(numbers({"a": 1, "b": {"c": 2.5}, "d": "x", "e": float("nan"), "f": True}))

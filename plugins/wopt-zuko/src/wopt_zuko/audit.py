@@ -1,4 +1,4 @@
-"""Log-dets by differences in float64: another route than autograd in the precision of training."""
+"""Log-dets by differences in float64: independent of autograd and of the training precision."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from torch import Tensor
 __all__ = ["difference_log_det", "slopes"]
 
 _STEP = 1e-4
-"""Step of the differences, relative to 1 + |x|: of fourth order, in float64, their error is about
-1e-12 where the map is smooth, and 1e-4 within a step of a bend."""
+"""Step of the differences, relative to 1 + |x|. They are of fourth order, in float64; near a bend
+of the map they are less accurate."""
 
 
 def slopes(move: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Return the derivative of a map of one variable, applied to each entry, by differences.
+    """Return the derivative of a map of one variable, applied to each entry, in the shape of x.
 
         T'(x) ~ (8 (T(x + s) - T(x - s)) - (T(x + 2 s) - T(x - 2 s))) / (12 s)
 
-    It is what the map does, not what is claimed: 0 where T is flat to rounding.
+    The differences show what the map does in floating point: 0 where T is flat to rounding.
 
     Args:
-        move: T, entry by entry.
-        x: Float64.
+        move: The map T, applied to each entry.
+        x: Points of any shape, float64.
 
     Example:
         >>> x = torch.tensor([0.5, 2.0], dtype=torch.float64)
@@ -37,11 +37,11 @@ def slopes(move: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
 
 def difference_log_det(move: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Return log |det DT| at each row by the same differences, 4 d evaluations, shape ``(n,)``.
+    """Return log |det DT| at each row in nats, shape ``(n,)``, by 4 d evaluations of T.
 
     Args:
-        move: T, row by row, shape ``(n, d)`` to ``(n, d)``.
-        x: Float64, shape ``(n, d)``.
+        move: The map T, row by row, shape ``(n, d)`` to ``(n, d)``.
+        x: Points, shape ``(n, d)``, float64.
 
     Example:
         >>> x = torch.randn(5, 2, dtype=torch.float64)

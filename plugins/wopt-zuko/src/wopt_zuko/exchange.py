@@ -19,13 +19,14 @@ __all__ = ["from_zuko", "to_zuko"]
 
 
 def to_zuko(flow: wopt.Flow) -> ZukoFlow:
-    """Return a flow as one of zuko: ``zuko_flow(c).log_prob(x)``, ``zuko_flow(c).sample((n,))``.
+    """Return a flow of zuko with the law of ``flow``: ``zuko_flow(c).sample((n,))``.
 
-    It shares the parameters, which are frozen until ``requires_grad_()``. Conditions are zuko's
-    context. Gradients reach x and the parameters.
+    It shares the parameters, which are frozen until ``requires_grad_()``. Conditions c, shape
+    ``(..., k)``, are zuko's context. ``log_prob`` takes ``(..., d - k)`` to ``(...)``, in nats.
+    Gradients reach x and the parameters.
 
     Args:
-        flow: With a base whose density is known.
+        flow: A flow with a base whose density is known.
 
     Example:
         >>> units = wopt.AffineTransform.fit(torch.randn(50, 2), "none")
@@ -41,17 +42,16 @@ def to_zuko(flow: wopt.Flow) -> ZukoFlow:
 def from_zuko(flow: ZukoFlow) -> wopt.Flow:
     """Return a flow of zuko, without context, as one of wopt, sharing its parameters.
 
-    ``log_prob(x, audit=True)`` computes it in float64 with derivatives by differences, and does not
-    trust zuko's: maps that are flat to rounding claim likelihoods above the truth.
-
-    ``flow.save`` cannot describe it, since its transforms are known to no registry: save zuko's
+    ``log_prob(x, audit=True)`` computes it in float64 with derivatives by differences and does not
+    use zuko's log-det: maps that are flat to rounding claim likelihoods above the truth.
+    ``flow.save`` cannot describe it, since its transforms are not registered: save zuko's
     own ``state_dict``.
 
     Args:
-        flow: Unconditional, with event shape ``(d,)``.
+        flow: An unconditional flow of zuko, with event shape ``(d,)``.
 
     Raises:
-        CapabilityError: It asks for a context.
+        CapabilityError: The flow needs a context.
 
     Example:
         >>> import zuko
@@ -75,7 +75,7 @@ def from_zuko(flow: ZukoFlow) -> wopt.Flow:
 
 
 class _Given(ZukoBlock):
-    """A transform of zuko as it is, the identity or not."""
+    """Any transform of zuko; it need not be the identity."""
 
     def __init__(self, dim: int, transform: Any = None) -> None:
         super().__init__()
@@ -83,20 +83,21 @@ class _Given(ZukoBlock):
 
     @torch.no_grad()
     def audit(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the map in float64 and its log-det by differences: zuko's is not trusted."""
+        """Return T(x) ``(n, d)`` and its log-det ``(n,)``, by differences in float64."""
         exact = copy.deepcopy(self.transform).double()()
         z = x.double()
         return exact(z).to(x), difference_log_det(exact, z).to(x)
 
 
 class _LazyMap(LazyTransform):  # type: ignore[misc]
-    """The map of a flow from the model's units to the base."""
+    """The map of a flow from the model's units to the base, as a lazy transform."""
 
     def __init__(self, flow: wopt.Flow) -> None:
         super().__init__()
         self.flow = flow
 
     def forward(self, c: Tensor | None = None) -> Transform:
+        """Return the map given conditions c, shape ``(..., k)``."""
         return _Map(self.flow, c)
 
 
@@ -118,11 +119,11 @@ class _Map(Transform):
         self.c = c
 
     def call_and_ladj(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the image and the log-det."""
+        """Return the image, shape ``(..., d)``, and the log-det in nats, shape ``(...)``."""
         return self._through(self.flow.map, x, given=self.c)
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return the log-det at ``x``."""
+        """Return the log-det at ``x``, shape ``(...)``."""
         return self.call_and_ladj(x)[1]
 
     def _call(self, x: Tensor) -> Tensor:
@@ -130,7 +131,7 @@ class _Map(Transform):
 
     def _inverse(self, y: Tensor) -> Tensor:
         given = None
-        if self.c is not None:  # the map's end has them in the flow's coordinates
+        if self.c is not None:  # the inverse takes them in the flow's coordinates
             rows = torch.cat([torch.zeros(*self.c.shape[:-1], y.shape[-1]).to(self.c), self.c], -1)
             given = self.flow.transform(rows)[..., y.shape[-1] :]
         return self._through(self.flow.map.inverse, y, given=given)[0]
@@ -154,6 +155,7 @@ class _LazyBase(LazyDistribution):  # type: ignore[misc]
         self.sizes = flow.dim, flow.condition
 
     def forward(self, c: Tensor | None = None) -> Distribution:
+        """Return the law, which does not depend on conditions c, shape ``(..., k)``."""
         return _Law(self.base, *self.sizes)
 
 
@@ -175,15 +177,15 @@ class _Law(Distribution):
         return _Law(self.base, *self.sizes, batch_shape)
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """Return the log-density, shape ``z.shape[:-1]``."""
+        """Return the log-density in nats, shape ``z.shape[:-1]``."""
         rows = z.reshape(-1, z.shape[-1])
-        if self.sizes[1]:  # of which the density does not depend
+        if self.sizes[1]:  # the density does not depend on the conditions
             rows = torch.cat([rows, rows.new_zeros(len(rows), self.sizes[1])], 1)
         log_prob: Tensor = self.base.log_prob(rows).reshape(z.shape[:-1])
         return log_prob.to(z)
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
-        """Return draws by torch's global generator."""
+        """Return draws, shape ``(*sample_shape, ..., d)``, by torch's global generator."""
         shape = Size(sample_shape) + self.batch_shape
         chance = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
         z = self.base.sample(shape.numel(), chance)[:, : self.event_shape[0]]

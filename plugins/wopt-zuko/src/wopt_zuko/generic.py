@@ -19,7 +19,7 @@ class ZukoTransformBlock(ZukoBlock):
     """A lazy transform of zuko with one of its univariate transforms, by zuko's class names.
 
     ``transform`` says which coordinate depends on which (all before, the other half, none but the
-    conditions), ``univariate`` what happens to each. All nine pairs are the identity when new and
+    conditions), ``univariate`` what happens to each. All nine pairs start as the identity and
     have exact log-dets. Bernstein polynomials are inverted by bisection, to 1e-10 B in float64
     and to rounding in float32; the others in closed form.
 
@@ -28,15 +28,15 @@ class ZukoTransformBlock(ZukoBlock):
 
     Args:
         dim: Dimension d, supplied by wopt.
-        condition: How many of the last coordinates are conditions, supplied by wopt.
-        transform: zuko's lazy transform.
-        univariate: zuko's univariate transform.
-        transforms: How many in a row.
+        condition: Number of the last coordinates that are conditions, supplied by wopt.
+        transform: Class name of zuko's lazy transform.
+        univariate: Class name of zuko's univariate transform.
+        transforms: Number of transforms in a row.
         pieces: Bins of a spline, or the degree of a polynomial.
         hidden: Widths of the hidden layers of the nets.
-        activation: Their activation.
+        activation: Activation of the nets.
         bound: Splines and polynomials act on [-bound, bound]^d.
-        passes: Of the autoregressive inverse.
+        passes: Number of passes of the autoregressive inverse.
 
     Example:
         >>> import torch

@@ -1,4 +1,4 @@
-"""The block ``naf``: zuko's neural autoregressive flow, with an audit that does not trust it."""
+"""The block ``naf``: zuko's neural autoregressive flow, with an independent audit."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ class NAFBlock(ZukoBlock):
 
         y_i = exp(a_i) x_i + b_i + f_i(x_i; s_i),    (a, b, s)_i functions of x_1, ..., x_{i-1},
 
-    with f_i zuko's monotone network (positive weights), here beside a line, which makes a new block
-    the identity and every block onto R^d. The log-det is that of autograd, and claims more than
-    the map does where a saturated network is flat to rounding: likelihoods above the truth, to
-    infinity. So ``audit`` computes the map in float64 and its slopes by differences, and the guard
-    rejects a step where the two do not agree. Forward costs one pass, the inverse one per
-    coordinate with ten or so evaluations of the networks each.
+    with f_i zuko's monotone network (positive weights), here beside a line, so that a new block is
+    the identity and every block is onto R^d. The log-det is that of autograd. It is too large where
+    a saturated network is flat to rounding: likelihoods are then above the truth, without bound.
+    So ``audit`` computes the map in float64 and its slopes by differences, and the guard rejects a
+    step where the two do not agree. Forward costs one pass, the inverse one per coordinate, each
+    with several evaluations of the networks.
 
     Source: Huang, Krueger, Lacoste, Courville, *Neural Autoregressive Flows*, 2018, with zuko's
     networks; reported to exceed the likelihood of the truth in probabilists/zuko, issue 55.
 
     Args:
         dim: Dimension d, supplied by wopt.
-        condition: How many of the last coordinates are conditions, supplied by wopt.
+        condition: Number of the last coordinates that are conditions, supplied by wopt.
         transforms: Maps in a row, their orders alternating.
-        signal: Numbers by which the coordinates before steer a network.
+        signal: Number of values by which earlier coordinates control a monotone network.
         monotone: Widths of the hidden layers of the monotone networks.
         hidden: Widths of the hidden layers of the masked nets.
-        activation: Their activation.
-        passes: Groups of coordinates that depend on the groups before, and passes of the inverse.
+        activation: Activation of the nets.
+        passes: Number of passes of the inverse, which is that of groups of coordinates.
 
     Example:
         >>> block = NAFBlock(3, hidden=[16], monotone=[8])
@@ -58,7 +58,7 @@ class NAFBlock(ZukoBlock):
         condition: int = 0,
         transforms: opt.Transforms = 2,
         signal: Annotated[
-            int, Field(ge=1, description="numbers by which other coordinates steer a monotone net")
+            int, Field(ge=1, description="number of values by which others control a monotone net")
         ] = 8,
         monotone: Annotated[
             tuple[Annotated[int, Field(ge=2)], ...],
@@ -76,13 +76,13 @@ class NAFBlock(ZukoBlock):
 
     @torch.no_grad()
     def audit(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the map and its log-det in float64, slopes by differences of the map itself."""
+        """Return T(x) ``(n, d)`` and its log-det ``(n,)``, by differences in float64."""
         exact = copy.deepcopy(self.transform).double()
         z, c = x[:, : self.moved].double(), x[:, self.moved :].double()
         log_det = torch.zeros_like(z[:, 0])
         for lazy in exact.transforms:
             made = lazy(c if c.shape[1] else None)
-            # Of each coordinate given those before; a single one without conditions has none.
+            # The map of each coordinate given those before; one alone depends on nothing.
             form = made.meta(z) if hasattr(made, "meta") else made
             log_det = log_det + slopes(form, z).log().sum(1)
             z = form(z)

@@ -23,10 +23,10 @@ class CouplingBlock(ZukoBlock):
 
     Args:
         dim: Dimension d, supplied by wopt.
-        condition: How many of the last coordinates are conditions, supplied by wopt.
+        condition: Number of the last coordinates that are conditions, supplied by wopt.
         transforms: Couplings in a row; two move every coordinate once.
         hidden: Widths of the hidden layers of (s, t).
-        activation: Their activation.
+        activation: Activation of the nets.
 
     Example:
         >>> import torch
@@ -67,11 +67,11 @@ class MAFBlock(ZukoBlock):
 
     Args:
         dim: Dimension d, supplied by wopt.
-        condition: How many of the last coordinates are conditions, supplied by wopt.
+        condition: Number of the last coordinates that are conditions, supplied by wopt.
         transforms: Maps in a row.
         hidden: Widths of the hidden layers of the masked nets.
-        activation: Their activation.
-        passes: Groups of coordinates that depend on the groups before, and passes of the inverse.
+        activation: Activation of the nets.
+        passes: Number of passes of the inverse, which is that of groups of coordinates.
 
     Example:
         >>> import torch
@@ -108,7 +108,7 @@ class SplineBlock(ZukoBlock):
     give bins of one size and knots of slope 1, so S(x) = x. Forward costs one pass, the inverse
     (in closed form for S) one per coordinate; ``passes = 2`` makes it a coupling.
 
-    Outside its box a spline can move nothing, nor carry anything across the border. Without
+    Outside its box a spline is the identity, and no point crosses the border. Without
     ``bound`` the box is chosen by the particles of each step: 1.5 times the 99.9 % quantile of
     their |coordinates|, and at least 5. Use it on standardised data.
 
@@ -116,13 +116,13 @@ class SplineBlock(ZukoBlock):
 
     Args:
         dim: Dimension d, supplied by wopt.
-        condition: How many of the last coordinates are conditions, supplied by wopt.
+        condition: Number of the last coordinates that are conditions, supplied by wopt.
         transforms: Maps in a row, their orders alternating.
-        bins: Pieces of every spline.
+        bins: Number of pieces of every spline.
         hidden: Widths of the hidden layers of the masked nets.
-        activation: Their activation.
+        activation: Activation of the nets.
         bound: Half the side of the box.
-        passes: Groups of coordinates that depend on the groups before, and passes of the inverse.
+        passes: Number of passes of the inverse, which is that of groups of coordinates.
 
     Example:
         >>> import torch

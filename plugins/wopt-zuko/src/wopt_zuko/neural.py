@@ -17,16 +17,16 @@ __all__ = ["Neural", "NeuralTransform"]
 
 _NEW = 1e-30
 """Weights of a new network's last layer. zuko takes their absolute value, which has no gradient at
-zero, so they are not zero; an optimiser that scales its steps leaves them at once."""
+zero, so they are not zero."""
 
 _ITERATIONS = 200
 
 
 class Neural(Univariate):
-    """exp(a) x + b + f(x; s), f zuko's monotone network, whose signal s is a parameter as a, b are.
+    """exp(a) x + b + f(x; s), f zuko's monotone network, with parameters a, b and the signal s.
 
-    The line makes it the identity when new, and onto, which f alone need not be: the slope is
-    SLOPE at least.
+    The line makes it the identity at the start, and onto, which f alone need not be: the slope is
+    at least SLOPE.
     """
 
     def __init__(self, features: int, signal: int, widths: Sequence[int]) -> None:
@@ -39,7 +39,7 @@ class Neural(Univariate):
             last.bias.zero_()
 
     def forward(self, shift: Tensor, scale: Tensor, signal: Tensor) -> Any:
-        """Return the transform."""
+        """Return the transform for ``(..., d)``, ``(..., d)`` and ``(..., d, signal)``."""
         line = MonotonicAffineTransform(shift, scale, slope=SLOPE)
         phi = (shift, scale, signal, *self.net.parameters())
         return NeuralTransform(line, partial(self.net.f, signal), phi)
@@ -48,13 +48,13 @@ class Neural(Univariate):
 class NeuralTransform(MonotonicTransform):  # type: ignore[misc]
     """x -> line(x) + f(x), inverted on all of R.
 
-    zuko's own inverse looks between -10 and 10 only. Here the line says where to look: f rises, so
-    T^-1(y) lies between 0 and (y - T(0)) / exp(a).
+    zuko's own inverse searches between -10 and 10 only. Here the line bounds the search: f rises,
+    so T^-1(y) lies between 0 and (y - T(0)) / exp(a).
 
     Args:
         line: A rising line.
         f: A function that does not fall.
-        phi: What they are made from, to which gradients go.
+        phi: Tensors that line and f depend on, to which gradients go.
     """
 
     def __init__(self, line: MonotonicAffineTransform, f: Any, phi: Sequence[Tensor]) -> None:
@@ -66,11 +66,11 @@ class NeuralTransform(MonotonicTransform):  # type: ignore[misc]
             x, slope = self._root(y)
         if not torch.is_grad_enabled():
             return x
-        # One step of Newton more has the derivatives of the inverse.
+        # One more step of Newton's method has the derivatives of the inverse.
         return x - (self.f(x) - y) / slope
 
     def _root(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the root and the slope there, by Newton's method kept inside of a bracket."""
+        """Return the root and the slope there, by Newton's method within a bracket."""
         far = (y - self.f(torch.zeros_like(y))) / self.scale
         low, high = far.clamp(max=0.0), far.clamp(min=0.0)
         x, before = (low + high) / 2, high - low
@@ -79,7 +79,7 @@ class NeuralTransform(MonotonicTransform):  # type: ignore[misc]
             slope = log_slope.exp()
             low, high = torch.where(value <= y, x, low), torch.where(value >= y, x, high)
             newton = x - (value - y) / slope
-            # Newton's steps must halve, or it creeps where f bends; NaN where it overflows.
+            # Newton's steps must halve, or convergence is slow where f bends; NaN on overflow.
             good = (newton >= low) & (newton <= high) & ((newton - x).abs() <= before / 2)
             new = torch.where(good, newton, (low + high) / 2)
             before = (new - x).abs()

@@ -1,4 +1,4 @@
-"""Stacks of zuko's lazy transforms that are the identity when new."""
+"""Stacks of zuko's lazy transforms that start as the identity."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 Structure = Literal[
     "MaskedAutoregressiveTransform", "GeneralCouplingTransform", "ElementWiseTransform"
 ]
-"""Who depends on whom: zuko's lazy transforms."""
+"""zuko's lazy transforms, which differ in which coordinates depend on which."""
 
 
 def stack(
@@ -44,20 +44,20 @@ def stack(
     activation: Activation,
     passes: int | None = None,
 ) -> Any:
-    """Return a composition of lazy transforms, the identity when new.
+    """Return a composition of lazy transforms, the identity at the start.
 
     Orders and masks alternate inside the transforms, so no permutation is left to undo, and with
     the last layer of every net at zero each transform is the identity, hence their composition.
 
     Args:
-        structure: The lazy transform.
+        structure: Class name of the lazy transform.
         univariate: Makes the univariate transform of each.
-        features: Coordinates that move.
-        context: Coordinates on which the map depends besides.
-        transforms: How many.
+        features: Number of coordinates that move.
+        context: Number of conditions.
+        transforms: Number of transforms.
         hidden: Widths of the hidden layers of the nets.
-        activation: Their activation.
-        passes: Of the autoregressive inverse; ``features`` of them if not given.
+        activation: Activation of the nets.
+        passes: Passes of the autoregressive inverse; ``features`` of them if not given.
 
     Raises:
         ConfigError: There is no feature to move.
@@ -92,7 +92,7 @@ def stack(
 
 @torch.no_grad()
 def _to_identity(transform: Any) -> None:
-    """Set what the univariate parameters are made from to zero."""
+    """Set the last layer, which gives the univariate parameters, to zero."""
     # One coordinate without context has no net: its parameters are the transform's own.
     last = transform.hyper[-1] if hasattr(transform, "hyper") else transform.phi
     for parameter in last.parameters():

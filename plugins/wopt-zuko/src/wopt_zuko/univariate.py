@@ -30,8 +30,9 @@ UnivariateName = Literal[
 ]
 """The transforms of zuko that are the identity where their parameters are zero.
 
-Not here: ``SOSPolynomialTransform`` is x (1 + slope) at zero, ``GaussianizationTransform`` bends
-the tails, and the neural ones (NAF, UNAF) are inverted on an interval only: see ``neural``.
+Others are left out: ``SOSPolynomialTransform`` is x (1 + slope) at zero,
+``GaussianizationTransform`` bends the tails, and the neural ones (NAF, UNAF) are inverted on an
+interval only: see ``neural``.
 """
 
 SLOPE = 1e-3
@@ -45,7 +46,7 @@ class Univariate(nn.Module):
     """Makes a transform of R from unconstrained parameters, zuko's ``univariate``.
 
     Attributes:
-        shapes: Of the parameters of one coordinate.
+        shapes: Shapes of the parameters of one coordinate.
     """
 
     shapes: tuple[tuple[int, ...], ...]
@@ -57,15 +58,15 @@ class Affine(Univariate):
     shapes = ((), ())
 
     def forward(self, shift: Tensor, scale: Tensor) -> Any:
-        """Return the transform."""
+        """Return the transform of parameters of shape ``(..., d)``."""
         return MonotonicAffineTransform(shift, scale, slope=SLOPE)
 
 
 class Boxed(Univariate):
-    """Acts on [-B, B] and is the identity outside.
+    """A transform that acts on [-B, B] and is the identity outside.
 
-    A bound that is not given is 1.5 times the 99.9 % quantile of the particles' |coordinates|, and
-    5 at least: for a standard normal both are the same. Particles farther out stay where they are.
+    Without a bound, B is 1.5 times the 99.9 % quantile of the particles' |coordinates|, and at
+    least 5, which is also about the value for a standard normal. Particles farther out do not move.
     """
 
     bound: Tensor
@@ -77,7 +78,7 @@ class Boxed(Univariate):
         self.register_buffer("bound", torch.tensor(bound or _LEAST_BOUND))
 
     def see(self, points: Tensor) -> None:
-        """Choose the bound, unless it was given."""
+        """Choose the bound by points, shape ``(n, d)``, unless it was given."""
         if not self.fixed:
             sizes = some(points).detach().abs().flatten()
             rank = max(1, round(_SHARE * len(sizes)))
@@ -95,7 +96,7 @@ class Spline(Boxed):
         self.shapes = ((pieces,), (pieces,), (pieces - 1,))
 
     def forward(self, widths: Tensor, heights: Tensor, derivatives: Tensor) -> Any:
-        """Return the transform."""
+        """Return the transform for ``(..., d, K)``, ``(..., d, K)``, ``(..., d, K - 1)``."""
         return MonotonicRQSTransform(widths, heights, derivatives, bound=self.bound, slope=SLOPE)
 
 
@@ -110,14 +111,15 @@ class Bernstein(Boxed):
         self.shapes = ((pieces + 1,),)
 
     def forward(self, theta: Tensor) -> Any:
-        """Return the transform."""
-        # eps is where zuko goes over to straight lines, which jump by 2 B eps there, and how far
-        # the bisection goes; its default, 1e-6, would be the error of the inverse.
+        """Return the transform of parameters of shape ``(..., d, pieces + 1)``."""
+        # At distance eps from the ends zuko continues by straight lines, with a jump of 2 B eps;
+        # eps is also the accuracy of the bisection, so its default, 1e-6, would be the inverse's
+        # error.
         return BoundedBernsteinTransform(theta, bound=float(self.bound), eps=1e-10)
 
 
 def make(name: UnivariateName, pieces: int, bound: float | None) -> Univariate:
-    """Return zuko's transform of a name; ``pieces`` are its bins or its degree."""
+    """Return zuko's transform by name; ``pieces`` is its number of bins or its degree."""
     if name == "MonotonicAffineTransform":
         return Affine()
     return (Spline if name == "MonotonicRQSTransform" else Bernstein)(pieces, bound)

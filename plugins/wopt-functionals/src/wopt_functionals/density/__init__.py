@@ -1,1 +1,1 @@
-"""Objectives that look at the particles' density."""
+"""Objectives that depend on the particles' density."""

@@ -23,7 +23,7 @@ class Chi2(RatioObjective):
     Convex along generalised geodesics (lambda = 0) if V = -log q is convex; zero at q. It is
     infinite where rho has heavier tails than q (between Gaussians: variance 2 s or more against
     s); start narrow. Where the constant of q is not known, ``renyi_divergence`` of order 2, its
-    logarithm, will do.
+    logarithm, can be used.
 
     Source: docs/theory.md 2, row 7, with proof; Ohta, Takatsu, Displacement convexity of
     generalized relative entropies, 2011.
@@ -44,5 +44,5 @@ class Chi2(RatioObjective):
         self.convexity = 0.0 if is_convex(target) else None
 
     def value(self, t: Tensor) -> Tensor:
-        """Return e^t - 1."""
+        """Return e^t - 1, in the shape of t."""
         return torch.expm1(t)

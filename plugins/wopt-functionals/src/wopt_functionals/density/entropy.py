@@ -36,7 +36,7 @@ class Entropy(wopt.Objective):
     convexity = 0.0
 
     def contributions(self, particles: Particles) -> Tensor:
-        """Return log rho, up to the start's, at each particle."""
+        """Return log rho in nats, or its change from the start, shape ``(n,)``."""
         if particles.log_det is None:
             raise wopt.CapabilityError(
                 "entropy needs log_det, and these particles have none: a block on their way does "

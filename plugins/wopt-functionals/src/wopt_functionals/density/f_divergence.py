@@ -97,7 +97,7 @@ class FDivergence(RatioObjective):
             self.convexity = 0.0
 
     def value(self, t: Tensor) -> Tensor:
-        """Return f(e^t) e^-t."""
+        """Return f(e^t) e^-t, in the shape of t."""
         if callable(self.f):
             values: Tensor = self.f(t.exp()) * torch.exp(-t)
             return values

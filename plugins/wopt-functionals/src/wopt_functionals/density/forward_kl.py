@@ -20,11 +20,11 @@ class ForwardKL(RatioObjective):
 
         G(rho) = int q log(q/rho) = E[w log w - w + 1],    w = q/rho.
 
-    The last two terms have mean zero and make every contribution non-negative. Particles tell
-    rho's density only where they stand, so the mean is over rho and not over q: mass of q in a
-    place without particles is not seen. Start from a measure that covers q.
+    The last two terms have mean zero and make every contribution non-negative. Particles give
+    rho's density only where they are, so the mean is over rho and not over q: mass of q in a
+    place without particles is not counted. Start from a measure that covers q.
 
-    Not geodesically convex (measured modulus -0.485 between Gaussians); zero at q.
+    Not geodesically convex, not even between Gaussians; zero at q.
 
     Source: docs/theory.md 2, row 4.
 
@@ -43,10 +43,10 @@ class ForwardKL(RatioObjective):
         self.target = target
 
     def value(self, t: Tensor) -> Tensor:
-        """Return w log w - w + 1 for w = e^-t."""
+        """Return w log w - w + 1 for w = e^-t, in the shape of t."""
         return reverse(t)
 
 
 def reverse(t: Tensor) -> Tensor:
-    """Return h(t) of f(s) = -log s + s - 1, with relative precision near t = 0."""
+    """Return h(t) of f(s) = -log s + s - 1, in the shape of t, precise near t = 0."""
     return -t * torch.exp(-t) - torch.expm1(-t)

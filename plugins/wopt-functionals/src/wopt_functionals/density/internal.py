@@ -51,5 +51,5 @@ class Internal(wopt.Objective):
         self.minimum = 0.0 if m > 1 else None
 
     def contributions(self, particles: Particles) -> Tensor:
-        """Return rho^(m-1) / (m - 1) at each particle."""
+        """Return rho^(m-1) / (m - 1) at each particle, shape ``(n,)``."""
         return torch.exp((self.m - 1) * particles.log_density) / (self.m - 1)

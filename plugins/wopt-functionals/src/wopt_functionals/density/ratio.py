@@ -20,10 +20,10 @@ class RatioObjective(wopt.Objective):
 
     @abc.abstractmethod
     def value(self, t: Tensor) -> Tensor:
-        """Return h of the log-ratio ``t``, elementwise."""
+        """Return h of the log-ratio ``t``, elementwise, in its shape."""
 
     def contributions(self, particles: Particles) -> Tensor:
-        """Return h(t) at each particle."""
+        """Return h(t) at each particle, shape ``(n,)``."""
         return self.value(particles.log_density + self.target.potential(particles.points))
 
 

@@ -27,11 +27,11 @@ class _LogMean(wopt.Objective):
     alpha: float
 
     def energy(self, particles: Particles) -> Tensor:
-        """Return the energy."""
+        """Return the energy, shape ``()``."""
         return log_mean_exp(particles, self._exponent(particles)) / (self.alpha - 1)
 
     def contributions(self, particles: Particles) -> Tensor:
-        """Return the first variation, shifted to have the energy as its mean."""
+        """Return the first variation, shape ``(n,)``, shifted to have the energy as its mean."""
         exponent = self._exponent(particles)
         total = log_mean_exp(particles, exponent)
         variation = (exponent - total).exp() / (self.alpha - 1)

@@ -1,1 +1,1 @@
-"""Means over pairs of points, a bounded number of pairs at a time."""
+"""Means over pairs of points, computed for a bounded number of pairs at a time."""

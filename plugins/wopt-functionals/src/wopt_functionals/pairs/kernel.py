@@ -1,4 +1,4 @@
-"""Kernels of pairs: what a block of them sums to, and its derivative."""
+"""Kernels of pairs: sums over a block of pairs, and their derivatives."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ class PairKernel(abc.ABC):
         """Return  sum_j v_j k(x_i, y_j), shape ``(b,)``, and its derivative by x_i, ``(b, f)``.
 
         Args:
-            x: Shape ``(b, f)``.
-            y: Shape ``(m, f)``.
+            x: Rows, shape ``(b, f)``.
+            y: Rows, shape ``(m, f)``.
             v: Weights of y, shape ``(m,)``.
-            diagonal: Leave out the pairs (i, diagonal + i).
-            slopes: Whether the derivative is wanted.
+            diagonal: Number whose pairs (i, diagonal + i) are left out; ``None`` keeps all pairs.
+            slopes: Whether to compute the derivative.
         """
 
     def numbers_per_pair(self, width: int) -> int:
-        """Return how many numbers a pair of rows of this width takes while it is computed."""
+        """Return how many numbers are held per pair of rows of this width."""
         return 1
 
 
@@ -47,8 +47,8 @@ class Radial(PairKernel):
     def block(
         self, x: Tensor, y: Tensor, v: Tensor, *, diagonal: int | None, slopes: bool
     ) -> tuple[Tensor, Tensor | None]:
-        """Return the sums and derivatives; see the base class."""
-        # By differences, not by |x|^2 + |y|^2 - 2xy, which loses what close points differ by.
+        """Return sums and derivatives, shapes ``(b,)`` and ``(b, f)``, as in the base class."""
+        # By differences, not by |x|^2 + |y|^2 - 2xy, which cancels for close points.
         squared = torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist").square_()
         if diagonal is not None:
             squared.diagonal(diagonal).fill_(1)
@@ -76,7 +76,7 @@ class Difference(PairKernel):
     def block(
         self, x: Tensor, y: Tensor, v: Tensor, *, diagonal: int | None, slopes: bool
     ) -> tuple[Tensor, Tensor | None]:
-        """Return the sums and derivatives; see the base class."""
+        """Return sums and derivatives, shapes ``(b,)`` and ``(b, f)``, as in the base class."""
         difference = x.detach()[:, None, :] - y.detach()[None, :, :]
         if diagonal is not None:
             difference.diagonal(diagonal).fill_(1)
@@ -90,12 +90,12 @@ class Difference(PairKernel):
 
 
 def root(squared: Tensor) -> Tensor:
-    """Return the square root, whose derivative is zero at zero."""
+    """Return the square root, in the argument's shape, with derivative zero at zero."""
     return squared.clamp_min(torch.finfo(squared.dtype).tiny).sqrt()
 
 
 def masked(values: Tensor, diagonal: int | None) -> Tensor:
-    """Set the values of the pairs (i, diagonal + i) to zero, in place."""
+    """Set values, shape ``(b, m)``, of the pairs (i, diagonal + i) to zero, in place."""
     if diagonal is not None:
         values.diagonal(diagonal).zero_()
     return values

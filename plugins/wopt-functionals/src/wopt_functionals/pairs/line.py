@@ -9,12 +9,12 @@ __all__ = ["distances_on_line"]
 
 
 def distances_on_line(x: Tensor, y: Tensor, v: Tensor) -> Tensor:
-    """Return  sum_j v_j |x_i - y_j|  for every i, differentiable in ``x``, in O(n log n).
+    """Return  sum_j v_j |x_i - y_j|  for every i, shape ``(n,)``, with derivatives by ``x``.
 
     Args:
-        x: Shape ``(n,)``.
-        y: Shape ``(m,)``.
-        v: Weights of y, summing to one.
+        x: Points, shape ``(n,)``.
+        y: Points, shape ``(m,)``.
+        v: Weights of y, shape ``(m,)``, summing to one.
 
     Example:
         >>> y = torch.tensor([0.0, 1.0, 4.0])

@@ -14,19 +14,19 @@ from wopt_functionals.pairs.kernel import PairKernel
 __all__ = ["between", "rows_between", "rows_within", "within"]
 
 _AREA = 2**18
-"""Numbers in the largest temporary array, 2 MB: larger ones are slower, the system hands them out
-anew every time."""
+"""Numbers in the largest temporary array, 2 MB: larger ones are slower, since the system allocates
+them anew every time."""
 
 
 def between(kernel: PairKernel, x: Tensor, w: Tensor, y: Tensor, v: Tensor) -> Tensor:
     """Return  sum_ij w_i v_j k(x_i, y_j), a scalar, differentiable in ``x``.
 
     Args:
-        kernel: k.
-        x: Shape ``(n, f)``.
+        kernel: The kernel k.
+        x: Rows, shape ``(n, f)``.
         w: Weights of x, shape ``(n,)``, summing to one.
-        y: Shape ``(m, f)``.
-        v: Weights of y.
+        y: Rows, shape ``(m, f)``.
+        v: Weights of y, shape ``(m,)``, summing to one.
 
     Example:
         >>> from wopt_functionals.pairs.kernel import Radial
@@ -38,10 +38,10 @@ def between(kernel: PairKernel, x: Tensor, w: Tensor, y: Tensor, v: Tensor) -> T
 
 
 def within(kernel: PairKernel, x: Tensor, w: Tensor, *, diagonal: bool) -> Tensor:
-    """Return  sum_ij w_i w_j k(x_i, x_j)  of a symmetric kernel, differentiable in ``x``.
+    """Return  sum_ij w_i w_j k(x_i, x_j), shape ``()``, differentiable in ``x``.
 
-    Without the ``diagonal`` the pairs i = j are left out and the rest divided by their weight,
-    1 - sum_i w_i^2.
+    The kernel is symmetric; rows are ``(n, f)``, weights ``(n,)``. Without the ``diagonal`` the
+    pairs i = j are left out and the rest is divided by their weight, 1 - sum_i w_i^2.
     """
     total = _mean(x, w, x.detach(), w, kernel, diagonal)
     return total if diagonal else total / _off_diagonal(w)
@@ -49,7 +49,7 @@ def within(kernel: PairKernel, x: Tensor, w: Tensor, *, diagonal: bool) -> Tenso
 
 @torch.no_grad()
 def rows_between(kernel: PairKernel, x: Tensor, y: Tensor, v: Tensor) -> Tensor:
-    """Return  sum_j v_j k(x_i, y_j)  for every i, without derivatives."""
+    """Return  sum_j v_j k(x_i, y_j)  for every i, shape ``(n,)``, without derivatives."""
     parts = [
         kernel.block(x[i : i + b], y, v, diagonal=None, slopes=False)[0]
         for i, b in _blocks(kernel, x, y)
@@ -59,7 +59,7 @@ def rows_between(kernel: PairKernel, x: Tensor, y: Tensor, v: Tensor) -> Tensor:
 
 @torch.no_grad()
 def rows_within(kernel: PairKernel, x: Tensor, w: Tensor, *, diagonal: bool) -> Tensor:
-    """Return  sum_j w_j k(x_i, x_j)  for every i, normalised as :func:`within`."""
+    """Return  sum_j w_j k(x_i, x_j)  for every i, shape ``(n,)``, normalised as :func:`within`."""
     parts = [
         kernel.block(x[i : i + b], x, w, diagonal=None if diagonal else i, slopes=False)[0]
         for i, b in _blocks(kernel, x, x)
@@ -68,7 +68,7 @@ def rows_within(kernel: PairKernel, x: Tensor, w: Tensor, *, diagonal: bool) -> 
 
 
 class _Mean(torch.autograd.Function):
-    """The double sum, whose gradient is found block by block in the forward pass.
+    """The double sum, with its gradient computed block by block in the forward pass.
 
     Autograd would keep every block for the backward pass; the gradient is only ``(n, f)``.
     """
@@ -83,7 +83,7 @@ class _Mean(torch.autograd.Function):
         kernel: PairKernel,
         same: bool | None,
     ) -> Tensor:
-        """Sum; ``same`` says that y is x, with or without the diagonal."""
+        """Return the sum, shape ``()``; ``same`` says that y is x, with or without diagonal."""
         slopes = bool(ctx.needs_input_grad[0])
         # float64 for the sum of many terms, whatever the points are.
         total = torch.zeros((), dtype=torch.float64, device=x.device)
@@ -102,7 +102,7 @@ class _Mean(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor | None, ...]:
-        """Scale the gradient found in the forward pass."""
+        """Return the scaled gradient of the forward pass, in the shape of x."""
         (gradient,) = ctx.saved_tensors
         return outer[0] * gradient, None, None, None, None, None
 
@@ -114,7 +114,7 @@ def _mean(
 
 
 def _blocks(kernel: PairKernel, x: Tensor, y: Tensor) -> list[tuple[int, int]]:
-    """Return where blocks of rows begin, and their size."""
+    """Return the first row and the size of each block."""
     size = max(1, _AREA // (len(y) * kernel.numbers_per_pair(x.shape[1])))
     return [(i, size) for i in range(0, len(x), size)]
 

@@ -1,1 +1,1 @@
-"""Objectives of the particles' positions alone."""
+"""Objectives that depend on the particles' positions alone."""

@@ -43,7 +43,7 @@ def is_singular(name: KernelName, power: float) -> bool:
 def convexity(name: KernelName, strength: float, power: float) -> float | None:
     """Return lambda of the energy along any coupling, where W is lambda-convex in every dimension.
 
-    A convex W gives 0 and not more, because no interaction sees a translation.
+    A convex W gives 0 and not more, because interactions are invariant under translations.
 
     Source: docs/theory.md 2, row 11, with proof.
     """

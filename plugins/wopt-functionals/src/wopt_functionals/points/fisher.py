@@ -31,9 +31,9 @@ class FisherInformation(wopt.Objective):
     exact.
 
     Over affine fields it is exact for Gaussians: J = tr Sigma^-1, with Wasserstein gradient
-    -2 Sigma^-2 (x - m). Elsewhere G is a lower bound, up to what n particles add: about the number
-    of coefficients, d (1 + d + features), over n. So take many more particles than that. Features
-    that vary faster than the particles are dense make it useless; see ``bandwidth``.
+    -2 Sigma^-2 (x - m). Elsewhere G is a lower bound, up to a sampling error of about the number of
+    coefficients, d (1 + d + features), over n. So take many more particles than that. Features that
+    vary faster than the particles are dense make it useless; see ``bandwidth``.
 
     Its flow without a target is the quantum drift-diffusion (Derrida-Lebowitz-Speer-Spohn)
     equation. Not geodesically convex beyond one dimension. Zero at the target.
@@ -42,9 +42,9 @@ class FisherInformation(wopt.Objective):
     the quantum drift-diffusion equation, 2009; docs/theory.md 2, rows 18 and 19, and (4.1).
 
     Args:
-        target: q; without it the information of rho itself.
+        target: Target q; without it G is the information of rho itself.
         features: Number of random cosines, the same in every run; 0 leaves affine fields.
-        bandwidth: The length over which they vary, in the particles' coordinates.
+        bandwidth: Length over which the cosines vary, in the particles' coordinates.
         ridge: Penalty on the coefficients, which keeps them finite where features coincide.
 
     Raises:
@@ -86,9 +86,9 @@ class FisherInformation(wopt.Objective):
         self.minimum = None if self.target is None else 0.0
 
     def contributions(self, particles: Particles) -> Tensor:
-        """Return -2 <s, phi> - 2 div phi - |phi|^2 at each particle, for the best phi.
+        """Return -2 <s, phi> - 2 div phi - |phi|^2 at each particle, ``(n,)``, for the best phi.
 
-        It is the first variation, because at the maximum the field's change does not count.
+        It is the first variation, because at the maximum the derivative by the field is zero.
         """
         x = particles.points
         psi, slopes = self._psi(x)
@@ -101,7 +101,7 @@ class FisherInformation(wopt.Objective):
                 linear = linear - (weights[:, None] * wide).T @ score.double()
             gram = (weights[:, None] * wide).T @ wide
             eye = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
-            # No check, for which a device would be waited: the ridge makes it regular.
+            # No check, which would wait for the device: the ridge makes the matrix regular.
             best = torch.linalg.solve_ex(gram + self.ridge * eye, linear)[0]
             penalty = self.ridge * best.square().sum()
         c = best.to(x)
@@ -111,7 +111,7 @@ class FisherInformation(wopt.Objective):
         return values if score is None else values - 2 * (score * phi).sum(1)
 
     def _waves(self, like: Tensor) -> tuple[Tensor, Tensor]:
-        """Return directions ``(D, d)`` and phases ``(D,)``, the same for ever, drawn once."""
+        """Return directions ``(D, d)`` and phases ``(D,)``, the same in every run."""
         d = like.shape[1]
         key = (d, like.dtype, like.device)
         if key not in self._kept:

@@ -50,14 +50,14 @@ class Interaction(wopt.Objective):
     log, newtonian and minus r are convex too along geodesics, which keep the order of particles.
 
     ``log``, ``newtonian`` and powers below 0 are singular at 0, so pairs (i, i) are left out
-    (estimate ``u``). ``quadratic`` is found from the variance, O(n); others block by block, O(n^2)
-    time in flat memory.
+    (estimate ``u``). ``quadratic`` is computed from the variance, O(n); others block by block,
+    O(n^2) time in flat memory.
 
     Source: docs/theory.md 2, row 11; Carrillo, McCann, Villani, Kinetic equilibration rates for
     granular media, 2003.
 
     Raises:
-        ConfigError: A singular kernel with ``estimator = "v"``; a power of 0.
+        ConfigError: A singular kernel is used with ``estimator = "v"``, or the power is 0.
 
     Example:
         >>> x = torch.tensor([[0.0], [2.0]])
@@ -104,7 +104,7 @@ class Interaction(wopt.Objective):
         self.minimum = 0.0 if attracts and strength >= 0 else None
 
     def energy(self, particles: Particles) -> Tensor:
-        """Return half the mean of W over pairs."""
+        """Return half the mean of W over pairs, shape ``()``."""
         if self.kernel == "quadratic":
             return particles.mean(self._quadratic(particles)) / 2
         kernel = self._kernel(particles.dim)
@@ -113,7 +113,7 @@ class Interaction(wopt.Objective):
 
     @torch.no_grad()
     def contributions(self, particles: Particles) -> Tensor:
-        """Return the first variation, shifted to have the energy as its mean."""
+        """Return the first variation, shape ``(n,)``, shifted to have the energy as its mean."""
         if self.kernel == "quadratic":
             of_each = self._quadratic(particles)
         else:
@@ -123,7 +123,7 @@ class Interaction(wopt.Objective):
         return centred(particles, particles.mean(of_each) / 2, of_each)
 
     def _quadratic(self, particles: Particles) -> Tensor:
-        """Return sum_j w_j W(x_i - x_j) from mean and variance, normalised as the estimate is."""
+        """Return sum_j w_j W(x_i - x_j), normalised like the estimate, from mean and variance."""
         x, w = particles.points, particles.shares()
         squared = (x - particles.mean(x)).square().sum(1)
         rows = self.strength / 2 * (squared + particles.mean(squared))

@@ -70,13 +70,13 @@ class KSD(wopt.Objective):
         self.minimum = 0.0 if self.diagonal else None
 
     def energy(self, particles: Particles) -> Tensor:
-        """Return half the mean of k_q over pairs."""
+        """Return half the mean of k_q over pairs, shape ``()``."""
         rows = self._rows(particles)
         return within(self.kernel, rows, particles.shares(), diagonal=self.diagonal) / 2
 
     @torch.no_grad()
     def contributions(self, particles: Particles) -> Tensor:
-        """Return the first variation, shifted to have the energy as its mean."""
+        """Return the first variation, shape ``(n,)``, shifted to have the energy as its mean."""
         rows, w = self._rows(particles), particles.shares()
         of_each = rows_within(self.kernel, rows, w, diagonal=self.diagonal)
         return centred(particles, particles.mean(of_each) / 2, of_each)

@@ -19,8 +19,8 @@ class Potential(wopt.Objective):
 
         G(rho) = E V.
 
-    lambda-convex along any coupling if V is lambda-convex. Its least value is V's, at the modes
-    of q: alone it collapses the particles there, so it is meant as a part of sums. Its exact JKO
+    lambda-convex along any coupling if V is lambda-convex. Its minimum is V's, at the modes of q:
+    alone it collapses the particles there, so it is meant as a part of sums. Its exact JKO
     step is the proximal map of V, applied to each particle.
 
     Source: Ambrosio, Gigli, Savare, *Gradient Flows*, 2008, Prop. 9.3.2; docs/theory.md 2, row 10.
@@ -43,7 +43,7 @@ class Potential(wopt.Objective):
         self._potential = target.potential
 
     def contributions(self, particles: Particles) -> Tensor:
-        """Return V at each particle."""
+        """Return V at each particle, shape ``(n,)``."""
         return self._potential(particles.points)
 
     def largest_explicit_step(self) -> float | None:

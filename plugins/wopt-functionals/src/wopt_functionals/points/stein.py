@@ -20,7 +20,7 @@ class Stein(PairKernel):
 
     Args:
         name: The kernel k.
-        bandwidth: Its length h.
+        bandwidth: Length scale h of the kernel.
     """
 
     def __init__(self, name: Literal["inverse_multiquadric", "gaussian"], bandwidth: float) -> None:
@@ -28,13 +28,13 @@ class Stein(PairKernel):
         self.bandwidth = bandwidth
 
     def numbers_per_pair(self, width: int) -> int:
-        """Return a share of the arrays that autograd keeps."""
+        """Return the average number of arrays that autograd keeps."""
         return 2
 
     def block(
         self, x: Tensor, y: Tensor, v: Tensor, *, diagonal: int | None, slopes: bool
     ) -> tuple[Tensor, Tensor | None]:
-        """Return the sums and derivatives; see the base class."""
+        """Return sums and derivatives, shapes ``(b,)`` and ``(b, f)``, as in the base class."""
         rows = x.detach().requires_grad_(slopes)
         with torch.set_grad_enabled(slopes):
             values = self._values(rows, y.detach())

@@ -24,7 +24,7 @@ class Dual:
     that a(0) = b(0) = 0. The ratio of ``chi2`` is 1 + g/2 instead, which keeps it concave.
 
     Attributes:
-        a, b: Elementwise functions.
+        a, b: Elementwise functions of the critic's values.
     """
 
     a: Callable[[Tensor], Tensor]

@@ -32,8 +32,9 @@ class DualFDivergence(wopt.Objective):
     critics it is less. The maximum is concave and found by Newton's method in every evaluation,
     so there is no critic to train or to save, G is deterministic, and its gradient exact.
 
-    G is a lower bound of the divergence between the two sets' laws up to sampling: n particles
-    and m samples raise it by about features (1/n + 1/m)/2, so take many more than features. Zero
+    G is a lower bound of the divergence between the two samples' laws up to sampling error: n
+    particles and m samples raise it by about features (1/n + 1/m)/2, so take many more than
+    features. Zero
     at q; never negative.
 
     Source: Nguyen, Wainwright, Jordan, Estimating divergence functionals and the likelihood ratio
@@ -78,9 +79,9 @@ class DualFDivergence(wopt.Objective):
         self.draws = Draws(self.target, self.samples)
 
     def contributions(self, particles: Particles) -> Tensor:
-        """Return a(g(x)) at each particle less the other terms, for the best critic g.
+        """Return a(g(x)) at each particle, ``(n,)``, less the other terms, for the best g.
 
-        It is the first variation, because at the maximum the critic's change does not count.
+        It is the first variation, because at the maximum the derivative by the critic is zero.
         """
         y = self.draws.points(particles.points)
         p, q = self._psi(particles.points), self._psi(y)

@@ -28,11 +28,11 @@ class EnergyDistance(wopt.Objective):
         G(rho) = 2 E|X - Y| - E|X - X'| - E|Y - Y'|,    X, X' ~ rho,  Y, Y' ~ q,
 
     in one dimension 2 int (F - F_q)^2 over distribution functions. No bandwidth, never negative.
-    In one dimension the sums are found by sorting, O(n log n); else pairs are summed block by
+    In one dimension the sums are computed by sorting, O(n log n); else pairs are summed block by
     block, so that memory stays flat.
 
     In one dimension convex along generalised geodesics (lambda = 0); in more dimensions
-    lambda-convex for no lambda. Particles that start together stay together, though the exact
+    not lambda-convex for any lambda. Particles that start together stay together, though the exact
     flow would spread them.
 
     Source: Szekely, Rizzo, Energy statistics, 2013; Hertrich et al., Generative sliced MMD flows
@@ -58,7 +58,7 @@ class EnergyDistance(wopt.Objective):
         self.convexity = 0.0 if target.dim == 1 else None
 
     def energy(self, particles: Particles) -> Tensor:
-        """Return the distance between the particles and the samples in use."""
+        """Return the distance of the particles from the samples in use, shape ``()``."""
         x, w = particles.points, particles.shares()
         y = self.draws.points(x)
         v = y.new_full((len(y),), 1 / len(y))
@@ -74,7 +74,7 @@ class EnergyDistance(wopt.Objective):
 
     @torch.no_grad()
     def contributions(self, particles: Particles) -> Tensor:
-        """Return the first variation, shifted to have the energy as its mean."""
+        """Return the first variation, shape ``(n,)``, shifted to have the energy as its mean."""
         x, w = particles.points, particles.shares()
         y = self.draws.points(x)
         v = y.new_full((len(y),), 1 / len(y))
@@ -95,6 +95,7 @@ class EnergyDistance(wopt.Objective):
         """Return E|Y - Y'|, which no map changes."""
 
         def mean() -> Tensor:
+            """Return the mean distance, shape ``()``."""
             if y.shape[1] == 1:
                 return v @ distances_on_line(y[:, 0], y[:, 0], v)
             return -within(_KERNEL, y, v, diagonal=True)

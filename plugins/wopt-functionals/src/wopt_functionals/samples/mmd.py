@@ -102,7 +102,7 @@ class MMD(wopt.Objective):
             self.convexity = -(1 + 2 * math.exp(-1.5)) / self.bandwidth**2
 
     def energy(self, particles: Particles) -> Tensor:
-        """Return the estimate of G."""
+        """Return the estimate of G, shape ``()``."""
         x, w = particles.points, particles.shares()
         y = self.draws.points(x)
         if self.features:
@@ -113,7 +113,7 @@ class MMD(wopt.Objective):
 
     @torch.no_grad()
     def contributions(self, particles: Particles) -> Tensor:
-        """Return the first variation, shifted to have the energy as its mean."""
+        """Return the first variation, shape ``(n,)``, shifted to have the energy as its mean."""
         x, w = particles.points, particles.shares()
         y = self.draws.points(x)
         if self.features:

@@ -14,15 +14,15 @@ _STEPS = 50
 
 @torch.no_grad()
 def maximise(dual: Dual, p: Tensor, w: Tensor, q: Tensor, v: Tensor, ridge: float) -> Tensor:
-    """Return theta that maximises  E_p a(p theta) - E_q b(q theta) - ridge |theta|^2/2.
+    """Return theta, ``(k,)``, that maximises  E_p a(p theta) - E_q b(q theta) - ridge |theta|^2/2.
 
     Args:
-        dual: a and b, elementwise, so that the maximum is concave.
+        dual: Functions a and b, elementwise, such that the problem is concave.
         p: Features of the particles, shape ``(n, k)``.
-        w: Their weights.
+        w: Weights of the particles, shape ``(n,)``.
         q: Features of the target's samples, shape ``(m, k)``.
-        v: Their weights.
-        ridge: Of the penalty; above zero, so that there is one maximum.
+        v: Weights of the samples, shape ``(m,)``.
+        ridge: Factor of the penalty, above zero, so that there is one maximum.
     """
     dtype = p.dtype
     p, w, q, v = (t.double() for t in (p, w, q, v))
@@ -30,6 +30,7 @@ def maximise(dual: Dual, p: Tensor, w: Tensor, q: Tensor, v: Tensor, ridge: floa
     eye = torch.eye(p.shape[1], dtype=p.dtype, device=p.device)
 
     def value(at: Tensor) -> Tensor:
+        """Return the objective at ``(k,)`` coefficients, shape ``()``."""
         return w @ dual.a(p @ at) - v @ dual.b(q @ at) - ridge * at.square().sum() / 2
 
     best = value(theta)
@@ -40,7 +41,7 @@ def maximise(dual: Dual, p: Tensor, w: Tensor, q: Tensor, v: Tensor, ridge: floa
         curvature = (q.T * (v * b2)) @ q - (p.T * (w * a2)) @ p + ridge * eye
         step = torch.linalg.solve(curvature, gradient)
         decrement = float(gradient @ step)
-        # The error of the maximum is half of this.
+        # The error of the maximum is half the decrement.
         if not decrement > 1e-20 * max(1.0, abs(float(best))):
             break
         length = 1.0

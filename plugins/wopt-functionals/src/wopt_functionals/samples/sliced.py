@@ -53,7 +53,7 @@ class SlicedWasserstein(wopt.Objective):
         self.draws = Draws(self.target, self.samples)
 
     def energy(self, particles: Particles) -> Tensor:
-        """Return the mean over the directions in use."""
+        """Return half the mean W_2^2 over the directions in use, shape ``()``."""
         x = particles.points
         y = self.draws.points(x)
         draw = self.draws.generator(x, offset=1)
@@ -69,20 +69,13 @@ class SlicedWasserstein(wopt.Objective):
 
 
 def _transport(x: Tensor, w: Tensor, y: Tensor, v: Tensor) -> Tensor:
-    """Return W_2^2 of measures on lines, shape ``(l,)``, differentiable in ``x``.
-
-    Args:
-        x: Positions, shape ``(l, n)``.
-        w: Their weights, shape ``(n,)``.
-        y: Shape ``(l, m)``.
-        v: Shape ``(m,)``.
-    """
+    """Return W_2^2 on lines, ``(l,)``, of x ``(l, n)`` and y ``(l, m)`` with weights w and v."""
     x, from_x = x.sort(dim=1)
     y, from_y = y.sort(dim=1)
     if len(w) == len(v) and bool((w == w[0]).all()) and bool((v == v[0]).all()):
         return (x - y).square().mean(1)
     ends = [weights.double()[order].cumsum(1) for weights, order in ((w, from_x), (v, from_y))]
-    # Between neighbouring jumps of either quantile function both are constant.
+    # Between neighbouring jumps both quantile functions are constant.
     levels = torch.cat(ends, dim=1).sort(dim=1)[0]
     lengths = levels.diff(dim=1, prepend=torch.zeros_like(levels[:, :1]))
     middle = (levels - lengths / 2).contiguous()

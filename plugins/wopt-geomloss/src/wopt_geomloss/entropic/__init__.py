@@ -1,1 +1,1 @@
-"""Entropic transport: geomloss's annealing, carried on by POT until it has converged."""
+"""Entropic transport: geomloss's annealing, continued by POT until it has converged."""

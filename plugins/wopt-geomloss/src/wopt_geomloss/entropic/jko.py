@@ -18,7 +18,7 @@ __all__ = ["EntropicJKO", "EntropicStep", "transport_shares"]
 
 _ITERATIONS = 2000
 _ACCEPTED = 1e-2
-"""Error of the marginals, in L1, that is enough to train; the value's is its square."""
+"""Error of the marginals, in L1, that suffices to train; the value's error is its square."""
 
 
 @fields
@@ -28,7 +28,7 @@ class EntropicJKO(wopt.ProximalScheme):
         rho_{n+1} = argmin  G(rho) + OT_eps(rho_n, rho) / (2 h),
         OT_eps(mu, nu) = min over couplings P of  E_P |x - y|^2 + eps KL(P | mu x nu).
 
-    The plan is found anew for every map (Sinkhorn), so the map need not be the plan, and the
+    The plan is computed for every map (Sinkhorn), so the map need not be the plan, and the
     distance is that of the laws. It is biased: even the minimiser of G moves, each of its
     variances v (for KL to N(0, s), a = 1 + h/s) shrinking to the root of
 
@@ -42,9 +42,9 @@ class EntropicJKO(wopt.ProximalScheme):
     docs/theory.md 3.5.
 
     Args:
-        step_size: h, or a rule for it.
-        epsilon: eps, in units of squared length.
-        rows: Particles that are coupled at a time; cost grows with their square.
+        step_size: Step size h, or a rule for it.
+        epsilon: Weight eps of the entropy, a squared length.
+        rows: Number of particles that are coupled at a time; cost grows with its square.
 
     Example:
         >>> EntropicJKO(step_size=0.5, epsilon=0.01).epsilon
@@ -68,7 +68,7 @@ class EntropicJKO(wopt.ProximalScheme):
     ] = 250
 
     def subproblem(self, history: History, objective: Objective) -> Subproblem:
-        """Anchor at the particles, all of the objective implicit."""
+        """Return the step anchored at the particles, with the whole objective implicit."""
         x = history.particles
         return EntropicStep(x, x.points, history.step_size, objective, self.epsilon, self.rows)
 
@@ -78,25 +78,25 @@ class EntropicStep(Subproblem):
     """min over T of  G'(T_# rho) + OT_eps(anchors, T_# rho) / (2 h').
 
     Attributes:
-        epsilon: eps.
-        group: Particles that are coupled at a time, in their order.
+        epsilon: Weight eps of the entropy, a squared length.
+        group: Number of particles that are coupled at a time, in their order.
     """
 
     epsilon: float
     group: int
 
     def cost(self, moved: Particles) -> Tensor:
-        """Return shares of OT_eps(anchors, moved) / (2 h'), group by group."""
+        """Return each particle's part of OT_eps(anchors, moved) / (2 h'), shape ``(n,)``."""
         groups = [slice(k, k + self.group) for k in range(0, len(moved), self.group)]
         shares = [transport_shares(self.anchor[g], moved.rows(g), self.epsilon) for g in groups]
         return torch.cat(shares) / (2 * self.step_size)
 
     def gradient(self, objective: Objective, moved: Particles) -> None:
-        """Return nothing: it is (a - y)/h' under squared displacement only."""
+        """Return None: the gradient is (a - y)/h' under squared displacement only."""
 
 
 def transport_shares(anchor: Tensor, moved: Particles, epsilon: float) -> Tensor:
-    """Return shares, shape ``(n,)``, whose weighted mean is OT_eps between anchors and images.
+    """Return parts, shape ``(n,)``, whose weighted mean is OT_eps between anchors and images.
 
         OT_eps = min  sum_ij P_ij |a_i - y_j|^2 + eps KL(P | mu x nu) = max E_mu f + E_nu g.
 
@@ -106,9 +106,9 @@ def transport_shares(anchor: Tensor, moved: Particles, epsilon: float) -> Tensor
     Source: Cuturi, 2013; Feydy et al., 2019.
 
     Args:
-        anchor: a, shape ``(n, d)``.
+        anchor: Points a, shape ``(n, d)``.
         moved: The particles y, with the weights of both.
-        epsilon: eps.
+        epsilon: Weight eps of the entropy, a squared length.
 
     Raises:
         DivergenceError: Sinkhorn's iteration did not converge.
@@ -136,6 +136,6 @@ def transport_shares(anchor: Tensor, moved: Particles, epsilon: float) -> Tensor
             "transport is not entropic"
         ) from None
     value = plan.potential.clone()
-    value[there] += plan.other  # by pairs, so that what does not move does not vary
+    value[there] += plan.other  # by pairs, so that equal points give equal parts
     slope = (y.square() - 2 * y * plan.image.to(y)).sum(1)
     return value.to(y) + slope - slope.detach()

@@ -14,15 +14,15 @@ from torch import Tensor
 __all__ = ["Entropic", "NotConverged", "solve_between", "solve_within"]
 
 _SCALING = 0.5
-"""Of geomloss's blurs. It costs or saves time and no more: POT goes on from the potentials."""
+"""Ratio of geomloss's blurs. It affects time only: POT continues from the potentials."""
 
 _TAU = 1e30
-"""Factors beyond which POT takes the exponentials anew. Its own 1e3 is passed, in all iterations,
-where there are more points than that."""
+"""Factors beyond which POT recomputes the exponentials. POT's default of 1e3 is exceeded in every
+iteration when there are more points than that."""
 
 
 class NotConverged(Exception):
-    """The tolerance was not reached; holds the marginal error that was. Users never see it."""
+    """Internal: the tolerance was not reached; it holds the marginal error."""
 
     def __init__(self, error: float) -> None:
         super().__init__(error)
@@ -34,10 +34,11 @@ class Entropic:
     """A solution of entropic transport between rho (the particles) and q.
 
     Attributes:
-        value: OT_epsilon(rho, q), from the dual, so right to second order in the marginal error.
-        potential: The first variation of the value by rho, f, shape ``(n,)``.
-        other: That by q, g, shape ``(m,)``; the value is the mean of f plus that of g.
-        image: b(x) = E_pi[y | x], shape ``(n, d)``.
+        value: OT_epsilon(rho, q), shape ``()``, from the dual: accurate to second order in the
+            marginal error.
+        potential: First variation f of the value by rho, shape ``(n,)``.
+        other: First variation g by q, shape ``(m,)``; the value is the mean of f plus that of g.
+        image: Barycentric projection b(x) = E_pi[y | x], shape ``(n, d)``.
     """
 
     value: Tensor
@@ -59,21 +60,21 @@ def solve_between(
 ) -> Entropic:
     """Return the optimum for the cost |x - y|^2 and the entropy epsilon KL(pi | a x b).
 
-    geomloss finds potentials by annealing, which makes them safe from underflow at any epsilon,
-    and stops as it arrives, short of the optimum. From there POT iterates with a stopping rule.
+    geomloss computes potentials by annealing, which avoids underflow at any epsilon, but stops
+    short of the optimum. From there POT iterates with a stopping rule.
 
     Args:
-        x: Shape ``(n, d)``, float64.
+        x: Points, shape ``(n, d)``, float64.
         a: Weights, summing to one, shape ``(n,)``; zeros are allowed.
-        y: Shape ``(m, d)``.
+        y: Points, shape ``(m, d)``.
         b: Positive weights, shape ``(m,)``.
-        epsilon: The temperature.
-        tolerance: Of the second marginal, in L1; the first is exact.
-        iterations: At most.
-        accept: An error that will do when the iterations are used up.
+        epsilon: Weight of the entropy, a squared length.
+        tolerance: Error of the second marginal, in L1; the first is exact.
+        iterations: Largest number of iterations.
+        accept: Error that is accepted when the iterations are used up.
 
     Raises:
-        NotConverged: After so many iterations.
+        NotConverged: The error is above ``tolerance`` and ``accept`` after all iterations.
 
     Example:
         >>> x, half = torch.tensor([[0.0], [3.0]]).double(), torch.full((2,), 0.5).double()
@@ -83,7 +84,7 @@ def solve_between(
     cost = squared_distances(x, y)
     log_b = b.log()
     with warnings.catch_warnings():
-        # That it did not end is told by the marginals below, and in words that help.
+        # Instead the error of the marginals is checked below, with a clearer message.
         warnings.simplefilter("ignore")
         _, log = ot.bregman.sinkhorn_stabilized(
             a,
@@ -91,7 +92,7 @@ def solve_between(
             cost,
             epsilon,
             numItermax=iterations,
-            stopThr=tolerance / math.sqrt(len(b)),  # its L2 norm bounds ours so
+            stopThr=tolerance / math.sqrt(len(b)),  # its L2 norm bounds the L1 norm so
             tau=_TAU,
             warmstart=_annealed(x, a, y, b, epsilon),
             log=True,
@@ -109,18 +110,18 @@ def solve_between(
 def solve_within(
     x: Tensor, a: Tensor, epsilon: float, tolerance: float, iterations: int
 ) -> Entropic:
-    """Return the optimum between a measure and itself: one potential, from a start at zero.
+    """Return the optimum between points ``(n, d)`` with weights ``(n,)`` and themselves.
 
-    The averaged iteration (Feydy et al., 2019) at least halves the error every time, whatever
-    epsilon is, where POT's alternating one takes hundreds; geomloss has it, but not to an end.
+    There is one potential, which starts at zero. The averaged iteration (Feydy et al., 2019) at
+    least halves the error every time, whatever epsilon is, unlike POT's alternating one.
 
     Raises:
-        NotConverged: After so many iterations.
+        NotConverged: The tolerance was not reached after all iterations.
 
     Example:
         >>> x, half = torch.tensor([[0.0], [9.0]]).double(), torch.full((2,), 0.5).double()
         >>> optimum = solve_within(x, half, 1.0, 1e-9, 100)
-        >>> round(float(optimum.value.exp()), 6)  # each goes to itself
+        >>> round(float(optimum.value.exp()), 6)  # each point is coupled with itself
         2.0
     """
     kernel = squared_distances(x, x).div_(-epsilon).exp_()
@@ -146,11 +147,7 @@ def squared_distances(x: Tensor, y: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _annealed(x: Tensor, a: Tensor, y: Tensor, b: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
-    """Return rough potentials (f, g) by geomloss.
-
-    It halves the cost and takes the root of epsilon, blur: its potentials at blur^2 = epsilon/2
-    are half of ours. The backend is named, because ``auto`` picks ones that need pykeops.
-    """
+    """Return rough potentials (f, g) by geomloss, for whose halved cost blur^2 is epsilon/2."""
     both = torch.cat([x, y])
     diameter = float((both.amax(0) - both.amin(0)).norm())
     blur = math.sqrt(epsilon / 2)
@@ -162,8 +159,8 @@ def _annealed(x: Tensor, a: Tensor, y: Tensor, b: Tensor, epsilon: float) -> tup
         scaling=_SCALING,
         debias=False,
         potentials=True,
-        backend="tensorized",
+        backend="tensorized",  # `auto` may choose a backend that needs pykeops
     )
-    # It switches gradients on for good; leaving `no_grad` of this function puts that right.
+    # geomloss enables gradients globally; leaving `no_grad` of this function undoes that.
     f, g = loss(a, x, b, y)
     return 2 * f.reshape(-1), 2 * g.reshape(-1)

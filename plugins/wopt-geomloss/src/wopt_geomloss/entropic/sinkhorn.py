@@ -18,10 +18,10 @@ from wopt_geomloss.variation import TransportObjective, Variation
 __all__ = ["Sinkhorn"]
 
 _SHARE = 0.05
-"""The automatic epsilon, as a share of the mean squared distance within the target."""
+"""The automatic epsilon, as a fraction of the mean squared distance within the target."""
 
 _BYTES = 72, 16
-"""Of memory for a pair of a particle and a sample, and for a pair of particles."""
+"""Bytes of memory for a pair of a particle and a sample, and for a pair of particles."""
 
 
 @final
@@ -36,17 +36,16 @@ class Sinkhorn(TransportObjective):
     infinity), is never negative, and zero at q only. Where others state a blur for the cost |x -
     y|^2/2, as geomloss does, blur^2 = epsilon/2, and their divergence is half of this one.
 
-    geomloss anneals epsilon and stops as it arrives; its own gradient is then off by 15 % at its
-    scaling of 0.5, and by 0.3 % still at 0.999. So its potentials are a start only, from which
-    POT goes on until the marginals are right to ``tolerance``. By the envelope theorem value and
-    gradient are then the optimum's: the gradient with an error in proportion to the tolerance
-    (1e-3: of 0.2 % of b_q(x) - x far from q, 1 % near it), the value with its square.
+    geomloss anneals epsilon and stops short of the optimum, where its own gradient is still
+    inaccurate. So its potentials are a start only, from which POT continues until the marginals
+    are right to ``tolerance``. By the envelope theorem value and gradient are then the optimum's:
+    the gradient with an error in proportion to the tolerance, the value with its square.
 
-    Plans are dense: up to 72 n m + 16 n^2 bytes for n particles and m samples, 0.8 GB for 5000 and
-    1000. The number of iterations grows as 1/epsilon. An epsilon far below the squared distance
-    between neighbours makes an almost exact plan, slow to find; ``wasserstein`` is then the better
-    objective. No lambda of convexity is known. In batches of b particles the energy at q is above
-    0 by about 1/b, by much less than that of ``wasserstein``.
+    Plans are dense: up to 72 n m + 16 n^2 bytes for n particles and m samples. The number of
+    iterations grows as 1/epsilon. An epsilon far below the squared distance between neighbours
+    makes an almost exact plan, slow to compute; ``wasserstein`` is then the better objective. No
+    lambda of convexity is known. In batches of b particles the energy at q is above 0 by about 1/b,
+    by much less than that of ``wasserstein``.
 
     Source: Genevay, Peyre, Cuturi, Learning generative models with Sinkhorn divergences, 2018;
     Feydy et al., Interpolating between optimal transport and MMD using Sinkhorn divergences, 2019;
@@ -66,7 +65,7 @@ class Sinkhorn(TransportObjective):
     """
 
     cites = ("genevay2018", "feydy2019")
-    # The derivative that checks compare with differences is that of a plan which has converged.
+    # Checks compare the derivative with differences, which needs a converged plan.
     example: ClassVar[dict[str, Any]] = {"epsilon": 1.0, "tolerance": 1e-11, "samples": 100}
 
     def __init__(
@@ -99,7 +98,7 @@ class Sinkhorn(TransportObjective):
         self.draws = Draws(target, samples, torch.float64)
 
     def variation(self, x: Tensor, a: Tensor, y: Tensor, b: Tensor) -> Variation:
-        """Return the divergence, f_q - f_rho and 2 (b_rho - b_q)."""
+        """Return the divergence ``()``, f_q - f_rho ``(n,)`` and 2 (b_rho - b_q) ``(n, d)``."""
         self._check_memory(len(x), len(y))
         epsilon = self._temperature(x)
         how = (epsilon, self.tolerance, self.iterations)

@@ -39,10 +39,10 @@ class Barycenter(wopt.Sum):
         grad_W G(x) = x - sum_i w_i T_i(x).
 
     Its minimiser is the Wasserstein barycentre of the q_i. Weights are divided by their sum. Cost,
-    bias and exactness are those of ``wasserstein``, once a target.
+    bias and exactness are those of ``wasserstein``, for each target.
 
     In one dimension it is 1-convex along generalised geodesics; in more it is not convex, but
-    between Gaussians a Polyak-Lojasiewicz inequality holds. The least value is the targets'
+    between Gaussians a Polyak-Lojasiewicz inequality holds. The minimum is the targets'
     Wasserstein variance, which is not known beforehand. The explicit step of size 1 is the
     fixed-point iteration of Alvarez-Esteban et al.; above 2 explicit steps are unstable.
 

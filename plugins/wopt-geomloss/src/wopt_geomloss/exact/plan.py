@@ -14,7 +14,7 @@ from wopt import DivergenceError
 __all__ = ["Plan", "exact_plan"]
 
 _PIVOTS = 10_000_000
-"""Of the network simplex at most; it takes a small multiple of the number of points."""
+"""Largest number of pivots of the network simplex, far above what it usually takes."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,9 +22,9 @@ class Plan:
     """An optimal plan for the cost |x - y|^2/2.
 
     Attributes:
-        value: Half the squared distance, a scalar.
+        value: Half the squared distance, shape ``()``.
         potential: Kantorovich's potential at the particles, up to a constant, shape ``(n,)``.
-        image: Where each particle goes on average, sum_j pi_ij y_j / a_i, shape ``(n, d)``; the
+        image: Mean destination of each particle, sum_j pi_ij y_j / a_i, shape ``(n, d)``; the
             particle itself if it has no weight.
     """
 
@@ -37,10 +37,10 @@ def exact_plan(x: Tensor, a: Tensor, y: Tensor, b: Tensor) -> Plan:
     """Return an optimal plan, by sorting in one dimension and by network simplex in more.
 
     Args:
-        x: Shape ``(n, d)``, float64.
+        x: Points, shape ``(n, d)``, float64.
         a: Weights, summing to one, shape ``(n,)``.
-        y: Shape ``(m, d)``.
-        b: Shape ``(m,)``.
+        y: Points, shape ``(m, d)``.
+        b: Weights, summing to one, shape ``(m,)``.
 
     Raises:
         DivergenceError: The network simplex did not end.
@@ -57,7 +57,7 @@ def exact_plan(x: Tensor, a: Tensor, y: Tensor, b: Tensor) -> Plan:
 def _by_simplex(x: Tensor, a: Tensor, y: Tensor, b: Tensor) -> Plan:
     cost = torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist").square() / 2
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it is in the log, too
+        warnings.simplefilter("ignore")  # the log has the same warning
         pi, log = ot.emd(a.cpu().numpy(), b.cpu().numpy(), cost.cpu().numpy(), _PIVOTS, log=True)
     if log["warning"] is not None:
         raise DivergenceError(
@@ -71,7 +71,7 @@ def _by_simplex(x: Tensor, a: Tensor, y: Tensor, b: Tensor) -> Plan:
 
 
 def _on_line(x: Tensor, a: Tensor, y: Tensor, b: Tensor) -> Plan:
-    """Return the monotone plan, which passes through every level of mass once."""
+    """Return the monotone plan, computed from the sorted levels of mass."""
     (at_x, order), (at_y, other) = x[:, 0].sort(), y[:, 0].sort()
     end_x, end_y = a[order].cumsum(0), b[other].cumsum(0)
     levels = torch.cat([end_x, end_y]).sort()[0]
@@ -83,7 +83,7 @@ def _on_line(x: Tensor, a: Tensor, y: Tensor, b: Tensor) -> Plan:
     sums = torch.zeros_like(at_x).index_add_(0, i, mass * at_y[j])
     moved = a[order] > 0
     image = torch.where(moved, sums / a[order].where(moved, 1), at_x)
-    # Where the plan goes on from one particle to the next, both are tied to the same sample.
+    # At the border between two neighbouring particles both share the same sample.
     tie = at_y[torch.searchsorted(end_y, end_x[:-1]).clamp_(max=len(y) - 1)]
     rise = ((at_x[1:] - tie).square() - (at_x[:-1] - tie).square()) / 2
     potential = torch.cat([rise.new_zeros(1), rise.cumsum(0)])

@@ -27,8 +27,8 @@ class Wasserstein(TransportObjective):
     the plan's barycentric projection; the gradient is exact wherever the optimal plan is unique,
     so almost everywhere. Particles may have weights.
 
-    Between n particles and m samples the plan costs about (n + m)^3 in time (0.2 s for 1000 and
-    1000, 1 s for 2000 and 2000, on one core) and 40 n m bytes. Finite sets are further apart than
+    Between n particles and m samples the plan costs about (n + m)^3 in time and 40 n m bytes (see
+    docs/benchmarks.md). Finite sets are further apart than
     their laws: the mean energy of n particles and m samples is above the laws' energy, by about
     (1/n + 1/m)^(2/d) in d > 4 dimensions and (1/n + 1/m)^(1/2) in fewer. So the energy is not 0 at
     q, and in batches of b particles the bias is that of b: prefer large batches
@@ -36,7 +36,7 @@ class Wasserstein(TransportObjective):
 
     1-convex along the generalised geodesics based at q, but not along those of every base, nor
     along geodesics (four atoms in the plane are a counter-example); on the line along all. So
-    ``convexity``, 1, is stated in one dimension only. The exact JKO step of size h is
+    ``convexity`` is 1 in one dimension and unknown in more. The exact JKO step of size h is
     the geodesic to q at h/(1 + h); the explicit step of size 1 jumps onto q, and above 2 explicit
     steps are unstable.
 
@@ -64,10 +64,10 @@ class Wasserstein(TransportObjective):
         self.convexity = 1.0 if target.dim == 1 else None
 
     def variation(self, x: Tensor, a: Tensor, y: Tensor, b: Tensor) -> Variation:
-        """Return half the squared distance, Kantorovich's potential and x - T(x)."""
+        """Return W_2^2/2 ``()``, Kantorovich's potential ``(n,)`` and x - T(x) ``(n, d)``."""
         plan = exact_plan(x, a, y, b)
         return Variation(plan.value, plan.potential, x - plan.image)
 
     def largest_explicit_step(self) -> float:
-        """Return 2: a step of size h leaves |1 - h| of the distance at most."""
+        """Return 2: a step of size h leaves at most |1 - h| of the distance."""
         return 2.0

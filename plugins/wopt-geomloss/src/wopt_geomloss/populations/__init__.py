@@ -1,1 +1,1 @@
-"""Populations in time: their source, how a flow is led through them, and how it is judged."""
+"""Populations in time: their source, step sizes that follow them, and scores of a flow."""

@@ -18,14 +18,14 @@ class Arrival(wopt.StepSize):
 
     The exact JKO step of size h for G = c W_2^2(., q)/2 goes to the point at ch/(1 + ch) of the
     geodesic to q (docs/theory.md 2.2 and 5.7). With m steps to a population the step j = 0, 1,
-    ..., m - 1 is to leave m - j - 1 of m - j parts of the way, so
+    ..., m - 1 must leave m - j - 1 of m - j parts of the way, so
 
         h_j = 1 / (c (m - j - 1)),    h_{m-1} = last,
 
-    and the flow follows displacement interpolation at the speed at which a population follows the
-    other. The last step would have h = infinity; ``last`` leaves 1/(1 + c last) of its part.
-    For other objectives than ``wasserstein`` (c = 1) and ``sinkhorn`` (c = 2, as epsilon goes to
-    0) the speed is about constant at most.
+    and the flow follows displacement interpolation between successive populations at constant
+    speed. The last step would have h = infinity; ``last`` leaves 1/(1 + c last) of its part. For
+    other objectives than ``wasserstein`` (c = 1) and ``sinkhorn`` (c = 2, as epsilon goes to 0) the
+    speed is only roughly constant.
 
     Example:
         >>> rule = Arrival(steps=4, last=8.0)
@@ -53,6 +53,6 @@ class Arrival(wopt.StepSize):
     ] = 1.0
 
     def __call__(self, step: int, previous: float | None = None) -> float:
-        """Return h of a step."""
+        """Return the step size h of a step."""
         left = self.steps - step % self.steps - 1
         return 1 / (self.factor * left) if left else self.last

@@ -1,4 +1,4 @@
-"""Functions that a potential is a sum of, and the least squares that find it."""
+"""Features of a potential, and the least squares that fit their coefficients."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 __all__ = ["Features", "least_squares"]
 
 _CHUNK = 256
-"""Points whose gradients of all features are held at a time."""
+"""Number of points whose gradients of all features are held at a time."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Features:
     p = d + d(d + 1)/2 + K functions on R^d.
 
     Attributes:
-        centres: z_k, shape ``(K, d)``.
-        width: s.
+        centres: Centres z_k of the bumps, shape ``(K, d)``.
+        width: Width s of the bumps.
 
     Example:
         >>> x = torch.tensor([[2.0, 3.0]])
@@ -36,7 +36,7 @@ class Features:
 
     @property
     def bumps(self) -> int:
-        """K, the last of the features."""
+        """Number K of bumps, which are the last features."""
         return len(self.centres)
 
     def values(self, x: Tensor) -> Tensor:
@@ -71,19 +71,19 @@ class Features:
 def least_squares(
     features: Features, x: Tensor, velocity: Tensor, mass: Tensor, ridge: float
 ) -> Tensor:
-    """Return the coefficients theta whose gradient field is nearest to minus the velocities.
+    """Return theta, ``(p,)``, whose gradient field is nearest to minus the velocities.
 
         argmin over theta of  E_m |sum_k theta_k grad phi_k(x) + v|^2  +  r sum_bumps theta_k^2,
 
-    shape ``(p,)``; r is a share of the mean diagonal of the first term's matrix. Of several
-    minimisers it is the shortest.
+    where r is a fraction of the mean diagonal of the first term's matrix. Of several minimisers it
+    is the shortest.
 
     Args:
-        features: phi_k.
-        x: Shape ``(n, d)``.
-        velocity: v_n, shape ``(n, d)``.
-        mass: m_n >= 0, shape ``(n,)``.
-        ridge: The share.
+        features: The functions phi_k.
+        x: Points, shape ``(n, d)``.
+        velocity: Velocities v_n, shape ``(n, d)``.
+        mass: Weights m_n >= 0, shape ``(n,)``.
+        ridge: The fraction that gives r.
 
     Example:
         >>> x = torch.tensor([[1.0], [2.0], [4.0]]).double()

@@ -1,4 +1,4 @@
-"""Exact distances of guesses to populations, beside those of guesses without a flow."""
+"""Exact distances of a flow's rows from populations, and of rows without a flow."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _PIVOTS = 10_000_000
 def judged(
     snapshots: Snapshots, carry: Carry, blocks: int, most: int, seed: int
 ) -> PopulationsReport:
-    """Return how far what a flow makes of populations is from others.
+    """Return the distances between populations carried by a flow and measured ones.
 
     Args:
-        snapshots: They.
-        carry: Rows, their time and another to rows at that time.
-        blocks: Steps that were made.
-        most: Rows of a population that are compared.
-        seed: Of their choice.
+        snapshots: The populations.
+        carry: Function of rows, their time and another time, to rows at that time.
+        blocks: Number of steps that were made.
+        most: Largest number of rows of a population that are compared.
+        seed: Seed of the choice of rows.
     """
     end = snapshots.clock(blocks).times[-1]
     chosen = [few(x, most, seed, str(k)) for k, x in enumerate(snapshots.rows)]
@@ -46,7 +46,7 @@ def judged(
 
 
 def few(x: Tensor, most: int, seed: int, name: str) -> Tensor:
-    """Return at most so many rows, chosen by the seed."""
+    """Return at most ``most`` rows of x, shape ``(n, d)``, chosen by the seed."""
     order = torch.randperm(len(x), generator=generator(seed, "judge", name))
     return x[order[:most]]
 
@@ -54,7 +54,7 @@ def few(x: Tensor, most: int, seed: int, name: str) -> Tensor:
 def left_out(
     snapshots: Snapshots, chosen: list[Tensor], carry: Carry, time: float, rows: Tensor
 ) -> LeftOut:
-    """Return how far guesses of a population between two others are from it."""
+    """Return the distances of estimates of a left-out population, shape ``(n, d)``, from it."""
     k = sum(t < time for t in snapshots.times) - 1
     begin, end = snapshots.times[k : k + 2]
     before, after = chosen[k : k + 2]
@@ -72,8 +72,8 @@ def distances(x: Tensor, y: Tensor, mass: Tensor | None = None) -> tuple[float, 
     """Return the exact W_1 and W_2 between two sets of rows.
 
     Args:
-        x, y: Shapes ``(n, d)`` and ``(m, d)``.
-        mass: Of each row of x, summing to one; equal by default.
+        x, y: Rows, shapes ``(n, d)`` and ``(m, d)``.
+        mass: Weight of each row of x, shape ``(n,)``, summing to one; equal by default.
 
     Example:
         >>> x = torch.zeros(2, 2).double()
@@ -91,11 +91,11 @@ def between(before: Tensor, after: Tensor, share: float) -> tuple[Tensor, Tensor
     """Return displacement interpolation: (1 - s) x + s y for pairs of an optimal plan.
 
     Args:
-        before, after: Shapes ``(n, d)`` and ``(m, d)``.
-        share: s.
+        before, after: Rows, shapes ``(n, d)`` and ``(m, d)``.
+        share: The fraction s of the way.
 
     Returns:
-        The pairs' middles, at most n + m - 1 of them, and their masses.
+        The pairs' points, shape ``(k, d)`` with k < n + m, and their masses, shape ``(k,)``.
 
     Example:
         >>> x = torch.tensor([[0.0], [1.0]]).double()
@@ -107,10 +107,10 @@ def between(before: Tensor, after: Tensor, share: float) -> tuple[Tensor, Tensor
 
 
 def optimal_pairs(before: Tensor, after: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the pairs of an optimal plan for the squared distance: x, y and their masses.
+    """Return pairs of an optimal plan, ``(k, d)`` and ``(k, d)``, and their masses ``(k,)``.
 
     Args:
-        before, after: Shapes ``(n, d)`` and ``(m, d)``.
+        before, after: Rows, shapes ``(n, d)`` and ``(m, d)``.
 
     Example:
         >>> x = torch.tensor([[0.0], [1.0]]).double()

@@ -1,4 +1,4 @@
-"""An objective for each leg of a way through populations."""
+"""One objective for each leg from a population to the next."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class RowsTarget(wopt.Target):
     """The law of given rows, drawn with replacement.
 
     Args:
-        rows: Shape ``(n, d)``, float64, in the flow's coordinates.
+        rows: Rows, shape ``(n, d)``, float64, in the flow's coordinates.
     """
 
     provides = Capability.TARGET_SAMPLES
@@ -27,7 +27,7 @@ class RowsTarget(wopt.Target):
         self.dim = rows.shape[1]
 
     def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
-        """Return ``n`` rows drawn with replacement, on the generator's device."""
+        """Return rows drawn with replacement, shape ``(n, dim)``, on the generator's device."""
         rows = self.rows.to(generator.device)
         return rows[torch.randint(len(rows), (n,), generator=generator, device=rows.device)]
 
@@ -35,11 +35,11 @@ class RowsTarget(wopt.Target):
 class Legs(wopt.Objective):
     """G_1 in the steps of the first leg, G_2 in those of the second, ...
 
-    As an energy it is that of the last leg: how far particles are from the last population.
+    The energy is that of the last leg: the distance of particles from the last population.
 
     Args:
         parts: The objective of each leg.
-        steps: How many steps a leg has.
+        steps: Number of steps of a leg.
 
     Example:
         >>> part = wopt.build("objective", "sinkhorn")
@@ -54,18 +54,18 @@ class Legs(wopt.Objective):
         self.steps = steps
 
     def energy(self, particles: Particles) -> Tensor:
-        """Return the energy of the last leg."""
+        """Return the energy of the last leg, shape ``()``."""
         return self.parts[-1].energy(particles)
 
     def contributions(self, particles: Particles) -> Tensor | None:
-        """Return those of the last leg."""
+        """Return the contributions of the last leg, shape ``(n,)``."""
         return self.parts[-1].contributions(particles)
 
     def of_step(self, step: int) -> wopt.Objective:
         """Return the objective of the leg of a step.
 
         Raises:
-            Converged: All legs are behind it.
+            Converged: The step is after the last leg.
         """
         leg = step // self.steps
         if leg >= len(self.parts):
@@ -79,12 +79,12 @@ class Legs(wopt.Objective):
 
 
 def legs_of(objective: wopt.Objective, populations: list[Tensor], steps: int) -> Legs:
-    """Return an objective towards one population after the other.
+    """Return an objective that leads to one population after the other.
 
     Args:
-        objective: Whose target is replaced by each of them.
-        populations: Rows in the flow's coordinates, float64.
-        steps: Of each leg.
+        objective: The objective whose target is replaced by each population.
+        populations: Rows in the flow's coordinates, float64, shape ``(n, d)`` each.
+        steps: Number of steps of each leg.
 
     Raises:
         ConfigError: The objective does not know its target by samples alone.
@@ -92,7 +92,7 @@ def legs_of(objective: wopt.Objective, populations: list[Tensor], steps: int) ->
     sampled = objective.target is not None and Capability.TARGET_SAMPLES in objective.needs
     if not sampled or objective.of_density or "target" not in objective.options:
         raise ConfigError(
-            f"the source `snapshots` leads a flow to populations, which are samples, and "
+            f"the source `snapshots` leads a flow to populations, known by samples, and "
             f"{type(objective).__name__} needs more than the samples of a target; choose the "
             "objective sinkhorn, wasserstein, energy_distance or mmd"
         )

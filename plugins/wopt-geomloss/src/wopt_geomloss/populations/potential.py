@@ -28,9 +28,9 @@ Rows = list[list[float]]
 @final
 @fields
 class LearntPotential(wopt.Objective):
-    """The energy E V of a potential V that populations in time are taken to descend.
+    """The energy E V of a potential V fitted to populations that descend it in time.
 
-    If the population k + 1 is a JKO step of size tau from k, then, y a particle's place after the
+    If the population k + 1 is a JKO step of size tau from k, then, y a particle's point after the
     step and x before it,
 
         grad V(y) + (y - x) / tau = 0,
@@ -40,27 +40,30 @@ class LearntPotential(wopt.Objective):
         V = sum_i theta_i phi_i,    min over theta of  E |sum_i theta_i grad phi_i(y) + (y - x)/tau|^2,
 
     in closed form: no network is trained, and no step is made to learn it. With ``steps`` = m the
-    condition is asked at m places of every pair's way, y_j = x + (y - x) j/m, each as the end of a
-    step of size tau/m from the one before: populations that are far apart then tell V in between
+    condition is imposed at m points of every pair's way, y_j = x + (y - x) j/m, each as the end of
+    a step of size tau/m from the one before: so populations that are far apart determine V in
+    between too.
     too.
 
-    Partners of a plan between finite samples are apart by chance, by much in many dimensions, and
-    who ends further out has come further: asked at ends, V repels, and what arrives is spread too
-    wide. ``place = "middle"`` asks at the middle of each step, where chance has no such side.
+    The pairs of a plan between finite samples have a random displacement, large in many dimensions,
+    and points further out have moved further: with ``place = "end"`` V is therefore repulsive, and
+        the
+    last population is too spread out. ``place = "middle"`` imposes the condition at the middle of
+    each step, where this bias is absent.
 
     The functions phi_i are x_i, x_i x_j and Gaussian bumps at rows of all populations, as wide
     as the median distance of two of these.
 
     With the source ``snapshots`` V is learnt from its populations (in the flow's coordinates, with
-    its ``steps``), and steps of size tau/m lead from the first to the last. A population that is
-    no descent of one potential, because it splits or turns, is met as nearly as one can. Of what
-    the source calls JKOnet*, interaction and noise are left out.
+    its ``steps``), and steps of size tau/m lead from the first to the last. Populations that do not
+    descend one potential, because they split or turn, are met only approximately. The interaction
+    and noise of JKOnet* are left out.
 
     Source: Terpin, Lanzetti, Gadea, Dorfler, *Learning diffusion at lightspeed*, 2024;
     docs/theory.md 5.8.
 
     Raises:
-        ConfigError: There are no populations, or not a time for each.
+        ConfigError: There are no populations, or there is not one time for each.
 
     Example:
         >>> x = [[0.0], [1.0], [3.0]]
@@ -77,7 +80,7 @@ class LearntPotential(wopt.Objective):
         "bumps": 2,
     }
 
-    bumps: Annotated[int, Field(ge=0, description="how many Gaussian bumps V may be made of")] = 100
+    bumps: Annotated[int, Field(ge=0, description="number of Gaussian bumps in V")] = 100
     ridge: Annotated[
         float,
         Field(
@@ -87,17 +90,17 @@ class LearntPotential(wopt.Objective):
         ),
     ] = 1e-3
     pairs: Annotated[
-        int, Field(ge=2, description="rows of a population that the plan pairs, at most")
+        int, Field(ge=2, description="most rows of a population that the plan pairs")
     ] = 1000
     steps: Annotated[
         int,
-        Field(ge=1, description="places of a pair's way where the condition is asked; as a source"),
+        Field(ge=1, description="points of a pair's way where the condition holds, as in a source"),
     ] = 1
     place: Annotated[
         Literal["end", "middle"],
         Field(
-            description="where of a step the condition is asked: at its end, as a JKO step has it, "
-            "or in its middle, where that partners are apart by chance makes no repulsion"
+            description="where in a step the condition is imposed: at its end, as in a JKO step, "
+            "or in its middle, where random distances of pairs cause no repulsion"
         ),
     ] = "end"
     populations: Annotated[
@@ -105,21 +108,21 @@ class LearntPotential(wopt.Objective):
         Field(description="rows of each time; by default those of the source `snapshots`"),
     ] = None
     times: Annotated[
-        list[float] | None, Field(description="of the populations, rising; as the source's")
+        list[float] | None, Field(description="rising times; by default the source's")
     ] = None
 
     @property
     def dim(self) -> int | None:
-        """That of the populations, where they are given."""
+        """Dimension of the populations, where they are given."""
         return len(self.populations[0][0]) if self.populations else None
 
     def contributions(self, particles: Particles) -> Tensor:
-        """Return V at each particle."""
+        """Return V at each particle, shape ``(n,)``."""
         features, theta = self._beside(particles.points)
         return features.values(particles.points) @ theta
 
     def _beside(self, x: Tensor) -> tuple[Features, Tensor]:
-        """Return the functions and their coefficients, sent once to each device."""
+        """Return the functions and their coefficients, copied once to each device."""
         place = x.device, x.dtype
         if place not in self._sent:
             known = self._features
@@ -133,7 +136,7 @@ class LearntPotential(wopt.Objective):
 
     @functools.cached_property
     def theta(self) -> Tensor:
-        """The coefficients: of x_i, of x_i x_j (i <= j, the squares halved), of the bumps."""
+        """Coefficients, shape ``(p,)``: of x_i, of x_i x_j (i <= j, squares halved), of bumps."""
         populations, times = self._known
         found = []
         for k, (begin, end) in enumerate(itertools.pairwise(times)):
@@ -171,7 +174,7 @@ class LearntPotential(wopt.Objective):
 
 
 def _few(x: Tensor, most: int, name: str) -> Tensor:
-    """Return at most so many rows, the same whenever it is asked."""
+    """Return at most ``most`` rows, always the same ones."""
     return x[torch.randperm(len(x), generator=generator(0, "learnt_potential", name))[:most]]
 
 
@@ -181,16 +184,16 @@ def taught(
     populations: Sequence[Tensor],
     scheme: ProximalScheme,
 ) -> LearntPotential:
-    """Return the objective with the populations of a source to learn from.
+    """Return the objective fitted to a source's populations, of shapes ``(n, d)``.
 
     Args:
-        objective: As configured.
-        snapshots: Whose times and steps count.
-        populations: Their rows in the flow's coordinates.
-        scheme: Whose step sizes have to be those of time.
+        objective: The configured objective.
+        snapshots: Times and number of steps.
+        populations: Rows in the flow's coordinates.
+        scheme: The scheme, whose step sizes must be those of time.
 
     Raises:
-        ConfigError: They are not.
+        ConfigError: The scheme's step sizes are others.
     """
     legs = itertools.pairwise(snapshots.times)
     due = [(end - begin) / snapshots.steps for begin, end in legs for _ in range(snapshots.steps)]

@@ -1,4 +1,4 @@
-"""The source of populations that were measured at several times."""
+"""The source ``snapshots``: populations measured at several times."""
 
 from __future__ import annotations
 
@@ -28,33 +28,33 @@ __all__ = ["SnapshotsSource"]
 
 @fields
 class SnapshotsSource(wopt.Source):
-    """Rows of a table with a column of times: populations, each measured once, of other rows.
+    """Rows of a table with a column of times: populations of different rows, each measured once.
 
-    The flow begins with the rows of the first time and is led to each later population in turn, by
+    The flow begins with the rows of the first time and is carried to each later one in turn, by
     ``steps`` steps that are equally long in time. Towards the population k + 1 a step minimises
 
         G(T_# rho_n, q_{k+1}) + E |T(x) - x|^2 / (2 h_n),
 
     G the configured objective (``sinkhorn``, ``wasserstein``, ``energy_distance``, ``mmd``) with
-    that population for its target; with the step sizes ``arrival`` this is displacement
+    with that population as its target; with the step sizes ``arrival`` this is displacement
     interpolation at constant speed. Or one objective leads through all, ``learnt_potential``, which
-    it learns from them. Within a step particles go straight. So every particle has a
-    place and a velocity at every time (``wopt sample RUN --time 1.5``).
+    is fitted to them. Within a step particles move on straight lines. So every particle has a
+    position and a velocity at every time (``wopt sample RUN --time 1.5``).
 
-    Coordinates are those of the data over one number for all columns, the mean deviation, so
-    distances are in proportion. Populations of ``leave_out`` are not looked at; at the end of the
-    run they are guessed by the rows of the time before, carried on, and compared, beside exact
+    Coordinates are those of the data divided by one number for all columns, the mean deviation, so
+    that distances are in proportion. Populations of ``leave_out`` are not used; at the end of the
+    run they are predicted by carrying the rows of the time before, and compared, beside exact
     displacement interpolation and the populations before and after (``result.json``, report).
 
-    It cannot be known from populations alone which row of one became which of the other, how fast
-    they went in between, nor whether rows multiplied: these are what the transport cost, the
-    constant speed and equal weights assume.
+    Populations alone do not determine which row of one became which of the other, how fast they
+    moved in between, nor whether rows multiplied: the transport cost, the constant speed and equal
+    weights are assumptions about these.
 
-    Source: Tong, Huang, Wolf, van Dijk, Krishnaswamy, *TrajectoryNet*, 2020, for the question;
+    Source: Tong, Huang, Wolf, van Dijk, Krishnaswamy, *TrajectoryNet*, 2020 (the question);
     docs/theory.md 5.7.
 
     Raises:
-        DataError: There is no such column, or there are rows of fewer than two times.
+        DataError: The column is missing, or the rows have fewer than two times.
 
     Example:
         >>> import pathlib, tempfile
@@ -77,13 +77,13 @@ class SnapshotsSource(wopt.Source):
     nan: Missing = "refuse"
     leave_out: Annotated[
         tuple[float, ...],
-        Field(description="times whose rows are not used, but guessed at the end of the run"),
+        Field(description="times whose rows are not used, but predicted at the end of the run"),
     ] = ()
     steps: Annotated[
         int, Field(ge=1, description="steps of the flow from one population to the next")
     ] = 4
     judged: Annotated[
-        int, Field(ge=10, description="rows of a population that are compared exactly, at most")
+        int, Field(ge=10, description="most rows of a population that are compared exactly")
     ] = 1000
     split: Fractions = (0.8, 0.1, 0.1)
 
@@ -137,11 +137,11 @@ class SnapshotsSource(wopt.Source):
         return Dataset(train, valid, test, units, names)
 
     def aims(self, objective: Objective, scheme: ProximalScheme, dataset: Dataset) -> Objective:
-        """Return the objective towards one population after the other, or one learnt from all.
+        """Return an objective that leads to each population in turn, or one fitted to all.
 
         Raises:
-            ConfigError: It needs more than samples of a target, or ``arrival`` has other steps; or
-                a learnt potential is to be descended by steps of other sizes than time's.
+            ConfigError: The objective needs more than samples of a target, ``arrival`` has another
+                number of steps, or step sizes for a learnt potential are not those of time.
         """
         known, rule = self.snapshots(), scheme.step_size
         rows = [dataset.transform(rows) for rows in known.rows]
@@ -155,7 +155,7 @@ class SnapshotsSource(wopt.Source):
         return legs_of(objective, rows[1:], self.steps)
 
     def judge(self, carry: Carry, blocks: int, seed: int) -> PopulationsReport:
-        """Return how far what arrives is from each population, and guesses from those left out."""
+        """Return distances of carried rows from each population, and from those left out."""
         from wopt_geomloss.populations.judge import judged
 
         return judged(self.snapshots(), carry, blocks, self.judged, seed)

@@ -1,7 +1,7 @@
 """Activations with their derivatives, which the exact divergence needs.
 
-They are written in u = sharpness z, since both factors of s(z) = gain a(u) can go into the weights
-around it, where they cost nothing.
+They are functions of u = sharpness z, since both factors of s(z) = gain a(u) can go into the
+weights around it, where they cost nothing.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ Activation = Literal["softplus", "silu", "tanh"]
 
 
 def gain(name: Activation, sharpness: float) -> float:
-    """Return s(z)/a(sharpness z): s is a(sharpness z)/sharpness, but for tanh tanh(sharpness z)."""
+    """Return s(z)/a(sharpness z): 1 for tanh, which stays bounded by 1, else 1/sharpness."""
     return 1.0 if name == "tanh" else 1.0 / sharpness
 
 
 def value(name: Activation, u: Tensor) -> Tensor:
-    """Return a(u)."""
+    """Return a(u), elementwise, in the shape of u."""
     if name == "softplus":
-        # torch goes over to u itself where the rest is below this; at its default, too early.
+        # torch returns u itself above the threshold; its default is too low for float64.
         return F.softplus(u, threshold=40)
     return torch.tanh(u) if name == "tanh" else F.silu(u)
 
 
 def value_and_slope(name: Activation, u: Tensor) -> tuple[Tensor, Tensor]:
-    """Return ``(a(u), a'(u))``, both differentiable."""
+    """Return ``(a(u), a'(u))``, both differentiable and in the shape of u."""
     if name == "softplus":
-        if torch.compiler.is_compiling():  # which writes code of its own, and none of a jvp's
+        if torch.compiler.is_compiling():  # the compiler fuses this and cannot compile a jvp
             return value(name, u), torch.sigmoid(u)
         return _Softplus.apply(u)  # type: ignore[no-untyped-call]
     if name == "silu":
@@ -47,7 +47,7 @@ def value_and_slope(name: Activation, u: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def curvature(name: Activation, u: Tensor, a: Tensor, slope: Tensor) -> Tensor:
-    """Return a''(u), given a(u) and a'(u)."""
+    """Return a''(u), given a(u) and a'(u), all of one shape."""
     if name == "softplus":
         return slope * (1 - slope)
     if name == "silu":
@@ -57,37 +57,41 @@ def curvature(name: Activation, u: Tensor, a: Tensor, slope: Tensor) -> Tensor:
 
 
 class _Softplus(torch.autograd.Function):
-    """u to (log(1 + e^u), its slope): torch's softplus costs five sigmoids, and again backwards.
+    """Map u to (log(1 + e^u), its slope), with fewer operations than torch's softplus.
 
     Here log(1 + e^u) = -log sigmoid(-u), to the absolute precision of the dtype; where sigmoid(-u)
-    would underflow, it is u itself. All derivatives follow from the slope, which is at hand.
+    would underflow, it is u itself. All derivatives follow from the slope, which is saved.
     """
 
     generate_vmap_rule = True
 
     @staticmethod
     def forward(u: Tensor) -> tuple[Tensor, Tensor]:
+        """Return log(1 + e^u) and its slope, in the shape of u."""
         largest = -math.log(torch.finfo(u.dtype).tiny) - 5
         rest = u.clamp(max=largest).neg_().sigmoid_()
         return torch.maximum(rest.log().neg_(), u), rest.neg_().add_(1)
 
     @staticmethod
     def setup_context(ctx: Any, _inputs: tuple[Tensor], output: tuple[Tensor, Tensor]) -> None:
+        """Save the slope, in the shape of u."""
         slope = output[1]
         ctx.save_for_backward(slope)
         ctx.save_for_forward(slope)
 
     @staticmethod
     def backward(ctx: Any, to_value: Tensor, to_slope: Tensor) -> Tensor:
+        """Return the gradient by u, in its shape."""
         (slope,) = ctx.saved_tensors
         return slope * torch.addcmul(to_value + to_slope, to_slope, slope, value=-1)
 
     @staticmethod
     def jvp(ctx: Any, tangent: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the tangents of both results, in the shape of u."""
         (slope,) = ctx.saved_tensors
         first = slope * tangent
         return first, first - first * slope
 
 
-# torch asks for the signature at every call; told once, a call costs two thirds of what it did.
+# torch asks for the signature at every call; setting it once makes calls cheaper.
 _Softplus.forward.__signature__ = inspect.signature(_Softplus.forward)  # type: ignore[attr-defined]

@@ -14,17 +14,17 @@ from wopt_jko.ode.velocity import Field
 __all__ = ["check_installed", "integrate_adaptively"]
 
 _MOST = 1000
-"""No solve takes more steps than this."""
+"""Largest number of steps of a solve."""
 
 _GIVES_UP = ("underflow in dt", "non-finite values", "max_num_steps")
-"""How torchdiffeq says that it cannot go on."""
+"""Parts of torchdiffeq's messages when it cannot go on."""
 
 
 def check_installed() -> None:
     """Raise unless torchdiffeq is installed.
 
     Raises:
-        ConfigError: It is not; says how to install it.
+        ConfigError: The package is not installed; the message says how to install it.
     """
     if importlib.util.find_spec("torchdiffeq") is None:
         raise ConfigError(
@@ -42,7 +42,7 @@ def integrate_adaptively(
     reverse: bool = False,
     action: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Integrate as :func:`~wopt_jko.ode.integrate.integrate` does, with steps of its own choice.
+    """Integrate as :func:`~wopt_jko.ode.integrate.integrate` does, with adaptive steps.
 
     The method is Dormand and Prince's. The steps are chosen by the error of the positions alone,
     as a root mean square over all rows, so the map is the same whether the log-det is wanted or
@@ -50,16 +50,16 @@ def integrate_adaptively(
     differentiated as it was computed, step sizes being constants.
 
     Where the solver cannot go on (the flow explodes, or needs more than 1000 steps), all is NaN,
-    which training answers as it does an overflow on a fixed grid.
+    which training treats like an overflow on a fixed grid.
 
     Args:
         field: The velocity with its divergence.
-        x: Positions at the start, shape ``(n, d)``.
+        x: Positions at the start time, shape ``(n, d)``.
         rtol: Relative tolerance.
         atol: Absolute tolerance.
-        first_step: The step that is tried first.
-        reverse: Whether from time 1 to 0.
-        action: Whether the action is wanted; zero otherwise.
+        first_step: Size of the step that is tried first.
+        reverse: Whether to integrate from time 1 to 0.
+        action: Whether to compute the action; it is zero otherwise.
 
     Returns:
         Positions, log-det and action at the end, shapes ``(n, d)``, ``(n,)``, ``(n,)``.
@@ -69,6 +69,7 @@ def integrate_adaptively(
     zero = x.new_zeros(len(x))
 
     def rates(t: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Return the time derivatives of the state, in its shapes."""
         v, divergence = field(t, state[0])
         derivatives = [v, zero if divergence is None else divergence]
         return tuple([*derivatives, v.square().sum(1)] if action else derivatives)
@@ -92,7 +93,7 @@ def integrate_adaptively(
         if not str(error).startswith(_GIVES_UP):
             raise
         ends = [part * torch.nan for part in initial]
-    # A step that spends nothing on the action is not asked to.
+    # The action is not integrated unless it is asked for.
     return ends[0], ends[1], ends[2] if action else zero
 
 

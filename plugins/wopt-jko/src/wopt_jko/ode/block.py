@@ -19,10 +19,10 @@ from wopt_jko.ode.velocity import Field, Shape
 __all__ = ["ODEBlock"]
 
 _FEW = 12
-"""Dimensions up to which the whole Jacobian is affordable, which ``half_way`` needs."""
+"""Largest dimension in which ``half_way`` is offered, as it needs the whole Jacobian."""
 
 _TIGHTEST = 1e-13
-"""No adaptive solve is asked for a smaller tolerance, nor for one below the dtype's rounding."""
+"""Smallest tolerance of an adaptive solve; the dtype's rounding limits it too."""
 
 _ON_GRIDS = {"euler": EULER, "midpoint": MIDPOINT, "rk4": RK4}
 
@@ -30,10 +30,10 @@ _ON_GRIDS = {"euler": EULER, "midpoint": MIDPOINT, "rk4": RK4}
 Call = Callable[[Field, float | Tensor, Tensor], tuple[Tensor, Tensor | None]]
 
 _MOST_STEPS = 2**16
-"""Of a grid that is read from a file; refinement stops long before."""
+"""Most steps of a grid that is read from a file; refinement stops long before."""
 
 _MOST_DIGITS = 32
-"""By which tolerances were made finer, likewise."""
+"""Most refinements of tolerances that are read from a file."""
 
 
 class ODEBlock(wopt.FlowBlock):
@@ -62,7 +62,7 @@ class ODEBlock(wopt.FlowBlock):
     doubling the grid until the log-det stands still.
 
     The last ``condition`` coordinates stay; the velocity of the others depends on them. With
-    ``latent`` k only the first k coordinates move, and what is behind them stays and has no say.
+    ``latent`` k only the first k coordinates move, and the velocity does not see the others.
     Where the coordinates are white principal components (``preprocess = "principal"``) and the
     target is normal, the model is then a flow of k components times the Gaussian that is fitted in
     their orthogonal complement: a density of all coordinates, whose likelihood is exact.
@@ -79,18 +79,18 @@ class ODEBlock(wopt.FlowBlock):
         sharpness: Factor inside the activation: larger resolves finer detail, needs more steps.
         time: Whether the velocity depends on time.
         steps: Steps of the grid; for ``dopri5`` the first step tried is one of them.
-        jitter: Random shift of inner grid points in training, as a share of their distance.
+        jitter: Random shift of inner grid points in training, as a fraction of their distance.
         net: ``two_layer``, ``gradient``, ``deep`` or ``conv``.
         depth: Hidden layers of ``gradient`` (1 if not given), ``deep`` (3) or ``conv`` (2).
         divergence: ``exact``, or ``hutchinson`` for an estimate in training.
         integrator: ``euler``, ``midpoint``, ``rk4``, or ``dopri5`` (needs torchdiffeq).
         rtol: Relative tolerance of ``dopri5``.
         atol: Absolute tolerance of ``dopri5``.
-        window: What a pixel sees, of ``conv``: 5 x 5 pixels of a square if not given.
-        latent: k, how many coordinates move; all if not given.
+        window: Pixels that the net sees, for ``conv``; a square of 5 x 5 pixels if not given.
+        latent: Number k of coordinates that move; all if not given.
 
     Raises:
-        ConfigError: Options that do not fit together, or torchdiffeq is asked for and missing.
+        ConfigError: Options do not fit together, or torchdiffeq is needed and missing.
 
     Example:
         >>> block = ODEBlock(2, width=16)
@@ -159,24 +159,24 @@ class ODEBlock(wopt.FlowBlock):
         self._read_buffers()
 
     def compile_training(self, compiler: Compiler | None) -> None:
-        """Let a compiler make the code of the velocity, which a pass calls again and again."""
+        """Compile the velocity, which a pass calls many times."""
         self._call = None if compiler is None else compiler(_called)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(T(x), log-det)``; with ``hutchinson`` in training an estimate of it."""
+        """Return T(x) ``(n, d)`` and its log-det ``(n,)`` in nats, or in training its estimate."""
         y, log_det, _ = self._solve(x)
         return y, log_det
 
     def move(self, x: Tensor) -> Tensor:
-        """Return T(x) without the divergence."""
+        """Return T(x), shape ``(n, d)``, without the divergence."""
         return self._solve(x, divergence=False)[0]
 
     def forward_with_action(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return ``(T(x), log-det, int |v|^2 dt)``."""
+        """Return T(x) ``(n, d)``, the log-det in nats and int |v|^2 dt, shapes ``(n,)``."""
         return self._solve(x, action=True)
 
     def half_way(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``((x + T(x))/2, log |det (I + DT)/2|)``, by the whole Jacobian."""
+        """Return (x + T(x))/2 ``(n, d)`` and log |det (I + DT)/2| ``(n,)``, by the Jacobian."""
         tableau = self.tableau
         if tableau is None:
             return super().half_way(x)
@@ -184,6 +184,7 @@ class ODEBlock(wopt.FlowBlock):
         grid = self._grid()
 
         def one(point: Tensor, given: Tensor | None) -> tuple[Tensor, Tensor]:
+            """Return T of one point, shape ``(d,)``, twice: to derive, and to keep."""
             field = self.net.field(False, None if given is None else given[None])
             y = integrate(field, point[None], grid, tableau)[0][0]
             return y, y
@@ -195,7 +196,7 @@ class ODEBlock(wopt.FlowBlock):
         return self._joined((z + y) / 2, x), torch.linalg.slogdet(half)[1]
 
     def velocity(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(u, div u)`` for the mean u over time of v, by Simpson's rule.
+        """Return the time mean u of v, ``(n, d)``, and div u, ``(n,)``, by Simpson's rule.
 
         To first order in u, T is id + u, and the flow of u for unit time. A velocity that does not
         depend on time is its own mean.
@@ -214,27 +215,28 @@ class ODEBlock(wopt.FlowBlock):
         return self._still(u, x), divergence
 
     def field(self, t: Tensor, x: Tensor) -> Tensor:
-        """Return v(t, x), times of shape ``(n,)``; zero for the conditions."""
+        """Return v(t, x), shape ``(n, d)``, times of shape ``(n,)``; zero for the conditions."""
         z, c = self._split(x)
         return self._still(self.net.field(False, c)(t[:, None], z)[0], x)
 
     def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(T^-1(y), its log-det)``, by the same method backwards in time."""
+        """Return T^-1(y) ``(n, d)`` and its log-det ``(n,)`` in nats, backwards in time."""
         x, log_det, _ = self._solve(y, reverse=True)
         return x, log_det
 
     def differentiable_inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return :meth:`inverse`, which autograd can follow."""
+        """Return :meth:`inverse`, shapes ``(n, d)`` and ``(n,)``: autograd can follow it."""
         return self.inverse(y)
 
     @torch.no_grad()
     def audit(self, x: Tensor, tolerance: float = 1e-3) -> tuple[Tensor, Tensor]:
-        """Return ``(T(x), log-det)`` by another method, on grids refined until they agree.
+        """Return T(x) ``(n, d)`` and its log-det ``(n,)`` on grids refined until they agree.
 
-        All rows go on finer grids until they agree in the mean, then those alone that do not yet.
+        The method differs from that of training. All rows go on finer grids until they agree in the
+        mean, then only those that do not yet.
 
         Args:
-            x: Shape ``(n, d)``.
+            x: Points, shape ``(n, d)``.
             tolerance: Mean change of the log-det (nats) under which a grid counts as fine; a single
                 row may change by ten times as much.
         """
@@ -254,7 +256,7 @@ class ODEBlock(wopt.FlowBlock):
         return self._joined(y, x), log_det
 
     def _fine(self, z: Tensor, c: Tensor | None, steps: int) -> tuple[Tensor, Tensor]:
-        """Return where points end, and the log-det, by the audit's method on a grid."""
+        """Return end points and log-det by the audit's method on a grid."""
         grid = uniform_grid(steps)
         y, log_det, _ = integrate(self.net.field(True, c), z, grid, DORMAND_PRINCE)
         return y, log_det
@@ -263,7 +265,7 @@ class ODEBlock(wopt.FlowBlock):
         """Double the number of steps, or ask ``dopri5`` for two digits more.
 
         Returns:
-            False, having done nothing, if that would exceed the limit.
+            False, changing nothing, if that would exceed the limit.
         """
         if self.tableau is None:
             dtype = self.net.first.weight.dtype
@@ -280,8 +282,8 @@ class ODEBlock(wopt.FlowBlock):
     def warm_start(self, previous: wopt.FlowBlock) -> None:
         """Begin from the previous step's velocity, on this block's own grid.
 
-        A grid that the guard made finer for the previous block would double the cost of training
-        this one too, often in vain: the guard checks every block anyway.
+        A grid that the guard refined for the previous block would double the cost of training this
+        one too, often in vain: the guard checks every block anyway.
         """
         own = {name: buffer.clone() for name, buffer in self.named_buffers()}
         super().warm_start(previous)
@@ -290,7 +292,7 @@ class ODEBlock(wopt.FlowBlock):
         self._read_buffers()
 
     def _read_buffers(self) -> None:
-        """Keep what the buffers say as numbers, so that no forward pass waits for a tensor."""
+        """Keep the buffers' values as numbers, so that no forward pass waits for a tensor."""
         self._count = int(self.steps)
         self._digits = 0 if self.tableau is not None else int(self.tightened)
 
@@ -336,24 +338,24 @@ class ODEBlock(wopt.FlowBlock):
         return self._compiled(self.net.field(True, given, probe))
 
     def _compiled(self, field: Field) -> Field:
-        """Return the same velocity, in training as a compiler made it, if one did."""
+        """Return the same velocity, in training in compiled form, if there is one."""
         call = self._call
         if call is None or not self.training:
             return field
-        # A time that is a number would be a constant of the code.
+        # A time given as a number would become a constant of the compiled code.
         return lambda t, z: call(field, torch.tensor(t, dtype=z.dtype), z)
 
     def _split(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return what moves, and the conditions if there are any."""
+        """Return the coordinates that move, and the conditions if there are any."""
         given = x[:, x.shape[1] - self.condition :] if self.condition else None
         return x[:, : self.moves], given
 
     def _joined(self, z: Tensor, x: Tensor) -> Tensor:
-        """Return where points are, given where those coordinates are that move."""
+        """Return points of all coordinates: the moved ones z, and the rest of x."""
         return z if x.shape[1] == self.moves else torch.cat([z, x[:, self.moves :]], dim=1)
 
     def _still(self, v: Tensor, x: Tensor) -> Tensor:
-        """Return a velocity of all coordinates: zero of those that stay."""
+        """Return a velocity of all coordinates: zero for those that stay."""
         return torch.nn.functional.pad(v, (0, x.shape[1] - self.moves))
 
     def _grid(self) -> list[float]:
@@ -365,7 +367,7 @@ class ODEBlock(wopt.FlowBlock):
 
 
 def _called(field: Field, t: float | Tensor, z: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Return a velocity at a time: what is compiled."""
+    """Return a velocity at a time; this is the function that is compiled."""
     return field(t, z)
 
 

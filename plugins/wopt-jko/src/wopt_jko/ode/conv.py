@@ -19,18 +19,18 @@ __all__ = ["ConvVelocity", "Window"]
 
 @dataclasses.dataclass(frozen=True)
 class Window:
-    """What a pixel sees of its image.
+    """The part of its image that a pixel's velocity depends on.
 
     Attributes:
         image: Height and width, in pixels; ``None``: a square. Rows may lack some of its last
             row's last pixels, as those of patches do whose mean was taken away.
         kernel: Side of a kernel, odd.
         dilations: Distances of neighbouring taps, one kernel each.
-        limit: l, where x is seen as l tanh(x / l), so that one pixel far from all that was trained
-            on does not carry its neighbours away; ``None``: as it is.
+        limit: Bound l: x is seen as l tanh(x / l), so that one pixel far from all training values
+            does not carry its neighbours away; ``None`` leaves x as it is.
 
     Raises:
-        ConfigError: A kernel has no middle, or there is none; or the limit is not positive.
+        ConfigError: A kernel has no middle, there is no kernel, or the limit is not positive.
     """
 
     image: tuple[int, int] | None = None
@@ -48,20 +48,20 @@ class Window:
 
     @property
     def taps(self) -> int:
-        """Numbers that a pixel's window has; its own is there once for each kernel."""
+        """Count of values in a pixel's window; its own value occurs once for each kernel."""
         return len(self.dilations) * self.kernel**2
 
     def sides(self, pixels: int) -> tuple[int, int]:
         """Return height and width of images of so many pixels, or of some more in the last row.
 
         Raises:
-            ConfigError: There are no such images.
+            ConfigError: No image has so many pixels.
         """
         side = math.isqrt(pixels)
         height, width = self.image or (side, side)
         lacking = height * width - pixels
         if lacking if self.image is None else not 0 <= lacking < width:
-            told = "is no square" if self.image is None else f"is not {height} x {width} pixels"
+            told = "is not a square" if self.image is None else f"is not {height} x {width} pixels"
             raise ConfigError(
                 f'ODEBlock: net = "conv": a row of {pixels} coordinates {told}; set '
                 "`window.image = [height, width]`, with rows that hold every pixel but for some of "
@@ -70,7 +70,7 @@ class Window:
         return height, width
 
     def seen(self, z: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return the values that windows show, and their derivatives; ``None`` where these are 1.
+        """Return values that windows show and their slopes, in the shape of z; ``None`` for 1.
 
         Example:
             >>> value, slope = Window(limit=8.0).seen(torch.tensor([0.0, 1.0, 190.0]))
@@ -97,7 +97,7 @@ class Window:
 
 
 class ConvVelocity(DeepVelocity):
-    """v_p = w . s(W_L s(... s(u_p) ...) + b_L) + b at every pixel p, zero when new.
+    """v_p = w . s(W_L s(... s(u_p) ...) + b_L) + b at every pixel p, zero at the start.
 
     Here
 
@@ -112,18 +112,18 @@ class ConvVelocity(DeepVelocity):
     is exact, at the price of one tangent a pixel: no probe, no noise. Along a flow what a pixel
     sees grows by a window at each evaluation. Where the window has a limit l, u_p is made of
     l tanh(x / l) in place of x, and the terms of div v have its slopes as factors. Pixels that rows
-    lack are zeros in the windows of others and have no velocity, which leaves all this so.
+    lack are zeros in the windows of others and have no velocity, so all of this still holds.
 
-    Source: the exact trace of a net whose other inputs come in beside an elementwise one is Chen,
-    Duvenaud, *Neural networks with cheap differential operators* (HollowNet), 2019.
+    Source: Chen, Duvenaud, *Neural networks with cheap differential operators* (HollowNet), 2019
+    (the exact trace of a net that is elementwise but for inputs from elsewhere).
 
     Args:
-        shape: What it is made of; m is the number of pixels that rows hold.
-        depth: L.
-        window: What a pixel sees.
+        shape: Sizes and activation; ``dim`` is the number m of pixels in a row.
+        depth: Number L of hidden layers.
+        window: The part of its image that a pixel sees.
 
     Raises:
-        ConfigError: Rows of m coordinates are no such images.
+        ConfigError: Rows of m coordinates are not images of this size.
     """
 
     def __init__(self, shape: Shape, depth: int, window: Window) -> None:
@@ -135,12 +135,13 @@ class ConvVelocity(DeepVelocity):
     def field(
         self, divergence: bool, given: Tensor | None = None, probe: Tensor | None = None
     ) -> Field:
-        """Return v, or v with its divergence, as a function of (t, z)."""
+        """Return (t, z) -> (v, its divergence or None), shapes ``(n, m)`` and ``(n,)``."""
         w1, shift = self.begin(given)
         place = self.sharpness * self.place
         layers = self.layers(self._middle(w1) if divergence else None)
 
         def velocity(t: float | Tensor, z: Tensor) -> tuple[Tensor, Tensor | None]:
+            """Return v and, where asked for, its divergence, shapes ``(n, m)`` and ``(n,)``."""
             values, slopes = self.window.seen(z)
             seen = self.window.of(values, self.sides)
             u = product(seen.flatten(0, 1), w1).view(*seen.shape[:2], -1)

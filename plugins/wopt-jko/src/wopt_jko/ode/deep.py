@@ -16,7 +16,7 @@ __all__ = ["DeepVelocity"]
 
 
 class DeepVelocity(Velocity):
-    """v(t, x) = W_{L+1} s(W_L s(... s(W1 x + w t + b1) ...) + b_L) + b_{L+1}, zero when new.
+    """v(t, x) = W_{L+1} s(W_L s(... s(W1 x + w t + b1) ...) + b_L) + b_{L+1}, zero at the start.
 
     With D_l the diagonal matrix of the slopes of layer l, the divergence is
 
@@ -32,9 +32,9 @@ class DeepVelocity(Velocity):
     stochastic estimator of the trace of the influence matrix*, 1989 (the probe).
 
     Args:
-        shape: What it is made of.
-        depth: L.
-        outputs: Numbers that v has; ``None``: m of them.
+        shape: Sizes and activation of the net.
+        depth: Number L of hidden layers.
+        outputs: Number of values of v; ``None`` means m.
     """
 
     def __init__(self, shape: Shape, depth: int = 3, outputs: int | None = None) -> None:
@@ -45,7 +45,7 @@ class DeepVelocity(Velocity):
         self.closed = depth <= 2
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *how: Any) -> None:
-        # The net of two layers was a class of its own, whose second layer had this name.
+        # In files of an older format the second of two layers has this name.
         for part in ("weight", "bias"):
             if (old := f"{prefix}second.{part}") in state_dict:
                 state_dict[f"{prefix}hidden.0.{part}"] = state_dict.pop(old)
@@ -54,11 +54,12 @@ class DeepVelocity(Velocity):
     def field(
         self, divergence: bool, given: Tensor | None = None, probe: Tensor | None = None
     ) -> Field:
-        """Return v, or v with its divergence, as a function of (t, z)."""
+        """Return (t, z) -> (v, its divergence or None), shapes ``(n, m)`` and ``(n,)``."""
         w1, shift = self.begin(given)
         layers = self.layers(w1 if divergence else None, probe)
 
         def velocity(t: float | Tensor, z: Tensor) -> tuple[Tensor, Tensor | None]:
+            """Return v and, where asked for, its divergence, shapes ``(n, m)`` and ``(n,)``."""
             return layers(product(z, w1, shift(t)))
 
         return velocity
@@ -66,17 +67,18 @@ class DeepVelocity(Velocity):
     def layers(
         self, first: Tensor | None, probe: Tensor | None = None
     ) -> Callable[[Tensor], tuple[Tensor, Tensor | None]]:
-        """Return u1, shape ``(n, width)``, to v and, where ``first`` is given, its divergence.
+        """Return the function from u1, shape ``(n, width)``, to v and, with ``first``, div v.
 
         Args:
             first: The derivative of u1 by the coordinates, shape ``(m, width)``.
-            probe: Signs, shape ``(n, m)``.
+            probe: Random signs, shape ``(n, m)``.
         """
         weights, biases = self.scaled()
         last, bias = (self.gain * self.last.weight).T, self.last.bias
         trace = None if first is None else _Trace(first, weights, last, probe)
 
         def through(u: Tensor) -> tuple[Tensor, Tensor | None]:
+            """Return v and its divergence, shapes ``(n, m)`` and ``(n,)``."""
             if trace is None:
                 a = act.value(self.activation, u)
                 for w, b in zip(weights, biases, strict=True):
@@ -93,13 +95,13 @@ class DeepVelocity(Velocity):
 
 
 class _Trace:
-    """Slopes of the layers, shape ``(n, width)`` each, to the divergence, shape ``(n,)``.
+    """The function from slopes of layers, each ``(n, width)``, to the divergence, ``(n,)``.
 
     Args:
         first: W1^T, shape ``(m, width)``.
         weights: W_l^T of the layers between.
         last: W_{L+1}^T, shape ``(width, m)``.
-        probe: Signs, shape ``(n, m)``, or ``None`` for the trace itself.
+        probe: Random signs, shape ``(n, m)``, or ``None`` for the trace itself.
     """
 
     def __init__(

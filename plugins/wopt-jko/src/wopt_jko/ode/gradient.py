@@ -14,7 +14,7 @@ __all__ = ["GradientVelocity"]
 
 
 class GradientVelocity(Velocity):
-    """v = grad_z p of p(t, z) = a . S(z_L) + b . z, S' = s, zero when new.
+    """v = grad_z p of p(t, z) = a . S(z_L) + b . z, S' = s, zero at the start.
 
     z_1 = W1 z + w t + b1 and z_{l+1} = W_{l+1} s(z_l) + b_{l+1} are the layers. By the chain rule,
 
@@ -35,8 +35,8 @@ class GradientVelocity(Velocity):
     *OT-Flow*, 2021; the formula above is derived by differentiating v once more.
 
     Args:
-        shape: What it is made of.
-        depth: L.
+        shape: Sizes and activation of the net.
+        depth: Number L of hidden layers.
     """
 
     def __init__(self, shape: Shape, depth: int = 1) -> None:
@@ -48,7 +48,7 @@ class GradientVelocity(Velocity):
     def field(
         self, divergence: bool, given: Tensor | None = None, probe: Tensor | None = None
     ) -> Field:
-        """Return v, or v with its divergence, as a function of (t, z)."""
+        """Return (t, z) -> (v, its divergence or None), shapes ``(n, m)`` and ``(n,)``."""
         w1, shift = self.begin(given)
         weights, biases = self.scaled()
         outer, constant = self.outer * (self.gain / self.sharpness), self.shift
@@ -57,6 +57,7 @@ class GradientVelocity(Velocity):
         tangent = None if probe is None or self.closed else probe @ w1
 
         def velocity(t: float | Tensor, z: Tensor) -> tuple[Tensor, Tensor | None]:
+            """Return v and, where asked for, its divergence, shapes ``(n, m)`` and ``(n,)``."""
             u = product(z, w1, shift(t))
             arguments, values, slopes = [u], [], []
             for w, b in zip(weights, biases, strict=True):
@@ -93,20 +94,12 @@ def _laplacian(
     bends: list[Tensor],
     tangent: Tensor | None,
 ) -> Tensor:
-    """Return sum_l c_l . |grad z_l|^2, or that of the derivatives along a probe.
-
-    Args:
-        squares: |grad z_1|^2, shape ``(width,)``.
-        w1: W1^T, shape ``(m, width)``.
-        weights: W_l^T of the layers after the first.
-        slopes: s'(z_l), of all layers but the last.
-        bends: c_l.
-        tangent: The derivative of z_1 along the probe, shape ``(n, width)``.
-    """
+    """Return sum_l c_l . |grad z_l|^2, or that of the derivatives along a probe, shape ``(n,)``."""
     if not weights:
         return bends[0] @ squares
 
     def carried(first: Tensor, *rows: Tensor) -> Tensor:
+        """Return the sum for tangents of z_1 and rows of slopes and bends, shape ``(n,)``."""
         tangents, total = first, rows[len(weights)] * first.square().sum(1)
         for k, weight in enumerate(weights):
             tangents = (tangents * rows[k][:, None]) @ weight

@@ -67,7 +67,7 @@ def integrate(
         x: Positions at ``grid[0]``, shape ``(n, d)``.
         grid: Times, rising or falling.
         tableau: The method.
-        action: Whether the action is wanted; zero otherwise.
+        action: Whether to compute the action; it is zero otherwise.
 
     Returns:
         Positions, log-det and action at ``grid[-1]``, shapes ``(n, d)``, ``(n,)``, ``(n,)``; the

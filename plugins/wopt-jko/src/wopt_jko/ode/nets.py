@@ -21,16 +21,16 @@ def make_net(
     """Return a new velocity net.
 
     Args:
-        name: Which.
-        shape: What all nets are made of.
-        depth: Hidden layers; ``None`` for the net's own default.
-        window: What a pixel sees, of ``conv`` alone.
+        name: Name of the net.
+        shape: Sizes and activation, common to all nets.
+        depth: Number of hidden layers; ``None`` for the net's own default.
+        window: The part of its image that a pixel sees, for ``conv`` alone.
 
     Raises:
-        ConfigError: The net has no such depth or window, or its rows are no such images.
+        ConfigError: The net has no such depth or window, or its rows are not images of that size.
     """
     if window is not None and name != "conv":
-        raise ConfigError(f'ODEBlock: net {name} sees no window; it is an option of net = "conv"')
+        raise ConfigError(f'ODEBlock: net {name} has no window, which is an option of net = "conv"')
     if name == "gradient":
         return GradientVelocity(shape, depth or 1)
     if name == "deep":

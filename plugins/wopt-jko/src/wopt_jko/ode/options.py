@@ -1,4 +1,4 @@
-"""The options of the block ``ode``, with what they mean and where they lie."""
+"""The options of the block ``ode``, with their descriptions and ranges."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 FINEST = 512
-"""No grid has more steps than this."""
+"""Largest number of steps of a grid."""
 
 Width = Annotated[int, Field(ge=1, description="width of the hidden layers")]
 Activation = Annotated[

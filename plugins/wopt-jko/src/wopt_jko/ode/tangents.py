@@ -1,4 +1,4 @@
-"""Tangents of a layered net carried forward: what an exact divergence takes beyond two layers."""
+"""Tangents of a layered net carried forward: an exact divergence beyond two layers needs them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from torch import Tensor
 __all__ = ["by_rows"]
 
 _NUMBERS = 2**22
-"""Numbers in the tangents of one chunk of rows at most."""
+"""Most numbers in the tangents of one chunk of rows."""
 
 
 def by_rows(function: Callable[..., Tensor], numbers: int, *rows: Tensor) -> Tensor:
-    """Return ``function(*rows)``, shape ``(n,)``, on chunks of rows.
+    """Return ``function(*rows)``, shape ``(n,)``, computed in chunks of rows.
 
     Args:
-        function: Of tensors that share their rows.
-        numbers: How many numbers the function holds for each row.
-        rows: Its arguments.
+        function: A function of tensors with n rows each, to shape ``(n,)``.
+        numbers: Count of numbers that the function holds for each row.
+        rows: Its arguments, with n rows each.
     """
     size = max(1, _NUMBERS // numbers)
     if len(rows[0]) <= size:

@@ -1,4 +1,4 @@
-"""Velocity nets: what they share."""
+"""The common base of velocity nets."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from wopt_jko.ode import activation as act
 __all__ = ["Field", "Shape", "Velocity"]
 
 Field = Callable[[float | Tensor, Tensor], tuple[Tensor, Tensor | None]]
-"""(t, z) to (v(t, z), div v(t, z)); the divergence is None where it was not asked for.
+"""A function from (t, z) to (v, div v), ``(n, m)`` and ``(n,)``; div v is None unless asked for.
 
 The time is one number, or a column ``(n, 1)``."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Shape:
-    """What all nets are made of.
+    """Sizes and activation, common to all nets.
 
     Attributes:
-        dim: How many coordinates move.
+        dim: Number m of coordinates that move.
         width: Width of the hidden layers.
         activation: ``softplus``, ``silu`` or ``tanh``.
         sharpness: Factor inside the activation.
         time: Whether the velocity depends on t.
-        condition: How many coordinates are conditions.
+        condition: Number k of conditions.
     """
 
     dim: int
@@ -41,13 +41,13 @@ class Shape:
 
 
 class Velocity(nn.Module, abc.ABC):
-    """A velocity v(t, z; c) of the coordinates z that move, given conditions c; zero when new.
+    """A velocity v(t, z; c) of the coordinates z that move, given conditions c; zero at the start.
 
     All nets begin with a layer u1 = W1 (z, c) + w t + b1. The divergence is by z.
 
     Args:
-        shape: What it is made of.
-        depth: L, the number of hidden layers.
+        shape: Sizes and activation of the net.
+        depth: Number L of hidden layers.
     """
 
     closed: bool
@@ -66,13 +66,13 @@ class Velocity(nn.Module, abc.ABC):
     def field(
         self, divergence: bool, given: Tensor | None = None, probe: Tensor | None = None
     ) -> Field:
-        """Return v, or v with its divergence, as a function of (t, z).
+        """Return (t, z) -> (v, its divergence or None), shapes ``(n, m)`` and ``(n,)``.
 
-        What depends on the parameters and the conditions alone is computed once, for all calls; it
-        takes up the sharpness, so that the activations are those of sharpness 1.
+        Terms that depend on parameters and conditions alone are computed once, for all calls. The
+        sharpness is absorbed in them, so that the activations are those of sharpness 1.
 
         Args:
-            divergence: Whether it is wanted.
+            divergence: Whether to compute the divergence.
             given: The conditions of each row, shape ``(n, k)``; ``None`` if there are none.
             probe: Signs e of shape ``(n, m)``: nets without a closed form then return the estimate
                 e . (Dv e), whose mean over e is the divergence.
@@ -84,7 +84,7 @@ class Velocity(nn.Module, abc.ABC):
         return act.gain(self.activation, self.sharpness)
 
     def begin(self, given: Tensor | None) -> tuple[Tensor, Callable[[float | Tensor], Tensor]]:
-        """Return W1^T, shape ``(m, width)``, and t to what is added to z W1^T."""
+        """Return W1^T, shape ``(m, width)``, and the function from t to u1 - z W1^T."""
         weight, bias = self.sharpness * self.first.weight, self.sharpness * self.first.bias
         drift = None if self.time is None else self.sharpness * self.time
         if given is not None:
@@ -94,7 +94,7 @@ class Velocity(nn.Module, abc.ABC):
         return weight.T.contiguous(), lambda t: bias if drift is None else bias + t * drift
 
     def scaled(self) -> tuple[list[Tensor], list[Tensor]]:
-        """Return W^T and b of the hidden layers after the first, from a(u) to the next u."""
+        """Return W^T and b, shapes ``(width, width)``, ``(width,)``, of later hidden layers."""
         weights, biases = [], []
         for layer in self.hidden:
             assert isinstance(layer, nn.Linear)

@@ -10,11 +10,11 @@ __all__ = ["Equilibrium"]
 
 
 class Equilibrium(ExactSolution):
-    """The objective's target, from which the distance of an evolution falls in time.
+    """The objective's target, from which the distance of an evolution decreases in time.
 
-    The stationary solution: what is compared is how far the evolution is from its end, as papers on
-    convergence to a known law report. The target has a normalised density and samples. Barenblatt's
-    has none off its ball, so no KL from it is measured.
+    The stationary solution: the reported quantity is the distance of the evolution from its limit,
+    as in papers on convergence to a known law. The target must have a normalised density and
+    samples. Barenblatt's density is zero off its ball, so no KL to it is measured.
 
     Example:
         >>> import wopt

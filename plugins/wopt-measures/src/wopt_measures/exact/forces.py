@@ -1,4 +1,4 @@
-"""What an objective is made of, as far as exact solutions know it: by names, weight by weight."""
+"""The parts of an objective, with weights, as far as exact solutions treat them."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _KNOWN = (
 
 @dataclasses.dataclass
 class Forces:
-    """The parts of an objective, in sums of weights.
+    """The parts of an objective, with their total weights.
 
     Attributes:
-        precision: A, shape ``(d, d)``: the potential is x^T A x/2 - b^T x.
-        linear: b, shape ``(d,)``.
+        precision: Matrix A, shape ``(d, d)``: the potential is x^T A x/2 - b^T x.
+        linear: Vector b, shape ``(d,)``.
         entropy: Weight of int rho log rho.
-        internal: The weight of int rho^m/(m - 1) and m, where there is one.
-        attraction: a of the interaction a |x - x'|^2/2.
-        logarithm: a of the interaction -a log |x - x'|.
+        internal: Weight of int rho^m/(m - 1) and m, or ``None``.
+        attraction: Coefficient a of the interaction a |x - x'|^2/2.
+        logarithm: Coefficient a of the interaction -a log |x - x'|.
     """
 
     precision: Tensor
@@ -44,7 +44,7 @@ class Forces:
         """Return k where the potential is k |x|^2/2.
 
         Raises:
-            ConfigError: It is another.
+            ConfigError: The potential has another form.
         """
         d = len(self.linear)
         k = float(self.precision.trace()) / d
@@ -61,7 +61,7 @@ def forces_of(objective: Objective, dim: int, who: str) -> Forces:
     """Return the parts of an objective.
 
     Raises:
-        ConfigError: A part is not known.
+        ConfigError: An exact solution does not treat some part.
     """
     forces = Forces(torch.zeros(dim, dim).double(), torch.zeros(dim).double())
     for weight, part in _parts(objective):
@@ -76,15 +76,15 @@ def forces_of(objective: Objective, dim: int, who: str) -> Forces:
         elif name == "interaction" and _add_interaction(forces, weight, part, dim):
             pass
         else:
-            raise ConfigError(f"[exact] {who} knows nothing of the objective {name}, but: {_KNOWN}")
+            raise ConfigError(f"[exact] {who} does not treat the objective {name}, but: {_KNOWN}")
     return forces
 
 
 def start_of(source: Source, who: str, kinds: tuple[type, ...], words: str) -> Any:
-    """Return a start's law in closed form.
+    """Return the law in closed form of a start.
 
     Raises:
-        ConfigError: It is none of these kinds.
+        ConfigError: The law is not one of these kinds.
     """
     law = _law(source)
     if not isinstance(law, kinds):

@@ -48,7 +48,7 @@ class OrnsteinUhlenbeck(ExactSolution):
         law = start_of(source, who, (GaussianLaw, MixtureLaw), "a Gaussian or a mixture of them")
         forces = forces_of(objective, dim, who)
         if forces.internal is not None or forces.logarithm:
-            raise ConfigError(f"[exact] {who} knows no internal energy and no singular interaction")
+            raise ConfigError(f"[exact] {who} treats no internal energy or singular interaction")
         process = _Process.of(forces)
         parts = law.parts if isinstance(law, MixtureLaw) else (law,)
         weights = law.weights if isinstance(law, MixtureLaw) else torch.ones(1).double()
@@ -67,7 +67,7 @@ class OrnsteinUhlenbeck(ExactSolution):
 
 @dataclasses.dataclass(frozen=True)
 class _Process:
-    """A, a, b and s in A's eigenbasis."""
+    """The process' A, a, b and s in A's eigenbasis."""
 
     basis: Tensor
     rates: Tensor
@@ -81,7 +81,7 @@ class _Process:
         return cls(basis, rates, forces.attraction, basis.T @ forces.linear, forces.entropy)
 
     def mean(self, m: Tensor, t: float) -> Tensor:
-        """Return the mean of all at a time."""
+        """Return the mixture's mean at a time, shape ``(d,)``."""
         decay = torch.exp(-self.rates * t)
         moved = decay * (self.basis.T @ m) + _integral(self.rates, t) * self.linear
         return self.basis @ moved
@@ -91,7 +91,7 @@ class _Process:
         return (x @ self.basis * torch.exp(-(self.rates + self.attraction) * t)) @ self.basis.T
 
     def covariance(self, s: Tensor, t: float) -> Tensor:
-        """Return a component's covariance at a time."""
+        """Return a component's covariance at a time, shape ``(d, d)``."""
         rates = self.rates + self.attraction
         decay = self.basis @ torch.diag(torch.exp(-rates * t)) @ self.basis.T
         added = 2 * self.noise * _integral(2 * rates, t)
@@ -114,6 +114,7 @@ class _Moments:
 
     @classmethod
     def of(cls, weights: Tensor, parts: tuple[GaussianLaw, ...], dim: int) -> _Moments:
+        """Return the moments of Gaussians with weights of shape ``(k,)``."""
         means = torch.stack([p.mean.expand(dim) for p in parts])
         return cls(weights, means, torch.stack([p.covariance(dim) for p in parts]))
 
@@ -144,7 +145,7 @@ def _symmetric(s: Tensor) -> list[list[float]]:
 
 
 def _carried(x: Tensor, start: _Moments, at: _Moments) -> Tensor:
-    """Return x carried by the optimal map from N(m, S) to N(m_t, S_t)."""
+    """Return x, shape ``(n, d)``, carried by the optimal map from N(m, S) to N(m_t, S_t)."""
     root = _power(start.covariances[0], 0.5)
     back = _power(start.covariances[0], -0.5)
     optimal = back @ _power(root @ at.covariances[0] @ root, 0.5) @ back

@@ -14,7 +14,7 @@ __all__ = ["SecondMoment"]
 
 
 class SecondMoment(ExactSolution):
-    """The law of M(t) = E |X|^2 where entropy, a logarithmic and quadratic interactions act.
+    """The law of M(t) = E |X|^2 under entropy, a logarithmic and quadratic interactions.
 
     For G = s int rho log rho - a E log |x - x'|/2 + E k |x|^2/2 + E q |x - x'|^2/4 from a centred
     start the equation is closed:

@@ -23,9 +23,9 @@ class BarenblattLaw:
     |x|^2/R^2 has the law Beta(d/2, m/(m-1)), which gives samples, moments and quadrature rules.
 
     Attributes:
-        m: The power, above 1.
-        dim: The dimension d.
-        radius: R.
+        m: Power m, above 1.
+        dim: Dimension d.
+        radius: Radius R.
 
     Example:
         >>> law = BarenblattLaw(m=2.0, dim=1, radius=1.0)  # 3/4 (1 - x^2)
@@ -46,20 +46,20 @@ class BarenblattLaw:
 
     @property
     def second_moment(self) -> float:
-        """E |x|^2."""
+        """The second moment E |x|^2."""
         a, b = self.shape
         return self.radius**2 * a / (a + b)
 
     @functools.cached_property
     def coefficient(self) -> float:
-        """c; C is c R^2."""
+        """The constant c; C is c R^2."""
         a, b = self.shape
         mass = a * math.log(math.pi) + math.lgamma(b) - math.lgamma(a + b)
         power = self.dim + 2 / (self.m - 1)
         return math.exp(-(self.m - 1) * (mass + power * math.log(self.radius)))
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """Return log p, minus infinity off the ball: shape ``(n, d)`` to ``(n,)``."""
+        """Return log p in nats, -inf off the ball: shape ``(n, d)`` to ``(n,)``."""
         check_points(x, self.dim)
         inside = self.coefficient * (self.radius**2 - x.square().sum(1))
         return inside.clamp(min=0).log() / (self.m - 1)
@@ -81,12 +81,12 @@ class BarenblattLaw:
         return self._at(a / (a + b), z)
 
     def from_cube(self, u: Tensor) -> Tensor:
-        """Carry the unit cube's uniform law here: shape ``(n, d + 1)``; ``(n, 1)`` on the line."""
+        """Map uniform points, shape ``(n, d + 1)`` or on the line ``(n, 1)``, to ``(n, d)``."""
         from scipy.special import betaincinv, ndtri
 
         q = u[:, 0].numpy()
         if self.dim == 1:
-            side = np.where(q < 0.5, -1.0, 1.0)  # the middle, where q is 1/2, has one too
+            side = np.where(q < 0.5, -1.0, 1.0)  # the middle, q = 1/2, has a sign too
             share = torch.from_numpy(betaincinv(*self.shape, np.abs(2 * q - 1)))
             return self._at(share, torch.from_numpy(side)[:, None])
         return self._at(
@@ -94,7 +94,7 @@ class BarenblattLaw:
         )
 
     def radial_rule(self, n: int) -> tuple[Tensor, Tensor]:
-        """Return radii and weights, exact for polynomials of degree 2 n - 1 in |x|^2."""
+        """Return radii and weights, shapes ``(n,)``, exact to degree 2 n - 1 in |x|^2."""
         from scipy.special import roots_jacobi
 
         a, b = self.shape

@@ -19,9 +19,9 @@ class GaussianLaw:
     """The law N(m, S), S = L L^T:  log p(x) = -|L^-1 (x - m)|^2/2 - log det L - (d/2) log 2 pi.
 
     Attributes:
-        mean: m, float64, shape ``(d,)`` or ``()`` (the same in every coordinate).
-        factor: L, float64: shape ``(d, d)`` lower triangular, ``(d,)`` diagonal, or ``()`` a
-            multiple of the identity.
+        mean: Mean m, float64, shape ``(d,)`` or ``()`` (the same in every coordinate).
+        factor: Factor L, float64: shape ``(d, d)`` lower triangular, ``(d,)`` diagonal, or ``()``
+            for a multiple of the identity.
 
     Example:
         >>> law = GaussianLaw.make(mean=[1.0, 0.0], scale=2.0)
@@ -70,7 +70,7 @@ class GaussianLaw:
 
     @property
     def dim(self) -> int | None:
-        """The dimension d; ``None`` if any will do."""
+        """The dimension d; ``None`` for any dimension."""
         return next((len(t) for t in (self.mean, self.factor) if t.ndim), None)
 
     @functools.cached_property
@@ -94,7 +94,7 @@ class GaussianLaw:
         return float(diagonal.log().sum())
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """Return log p, shape ``(n, d)`` to ``(n,)``, in x's dtype and on its device."""
+        """Return log p in nats, shape ``(n, d)`` to ``(n,)``, in x's dtype and on its device."""
         check_points(x, self.dim)
         constant = self._log_det(x.shape[1]) + x.shape[1] / 2 * math.log(2 * math.pi)
         return -self.whitened(x).square().sum(1) / 2 - constant
@@ -144,7 +144,7 @@ def check_points(x: Tensor, dim: int | None) -> None:
 
 
 def check_dim(d: int, dim: int | None) -> None:
-    """Raise :class:`~wopt.errors.DataError` if a law of dimension ``dim`` is met by another."""
+    """Raise :class:`~wopt.errors.DataError` unless points have the law's dimension."""
     if dim is not None and d != dim:
         raise DataError(
             f"the law has {dim} dimension(s), the points {d}; give its mean, scale or covariance "

@@ -27,7 +27,7 @@ class MixtureLaw:
     """The law  p = sum_k w_k N(m_k, S_k).
 
     Attributes:
-        weights: w, positive, summing to one, shape ``(k,)``, float64.
+        weights: Weights w, positive, summing to one, shape ``(k,)``, float64.
         parts: The k Gaussians, of one dimension.
 
     Example:
@@ -87,11 +87,11 @@ class MixtureLaw:
         return self._joint(x).softmax(1)
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """Return log p, shape ``(n, d)`` to ``(n,)``, in x's dtype and on its device."""
+        """Return log p in nats, shape ``(n, d)`` to ``(n,)``, in x's dtype and on its device."""
         return self._joint(x).logsumexp(1)
 
     def score(self, x: Tensor) -> Tensor:
-        """Return grad log p: the components' scores, weighted by their posteriors at x."""
+        """Return grad log p, ``(n, d)``: the components' scores, weighted by posteriors at x."""
         posterior = self.posterior(x)
         scores = torch.stack([part.score(x) for part in self.parts], dim=1)
         return (posterior[..., None] * scores).sum(1)
@@ -117,8 +117,8 @@ class MixtureLaw:
         mostly less than half of that.
 
         Args:
-            n: Samples in all, shared by the components in proportion to their weights.
-            seed: Of the samples.
+            n: Number of samples in all, shared by the components in proportion to their weights.
+            seed: Seed of the samples.
         """
         generator, prior = torch.Generator().manual_seed(seed), self.weights.log()
         value, variance = 0.0, 0.0

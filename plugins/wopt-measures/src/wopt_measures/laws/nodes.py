@@ -16,16 +16,16 @@ from wopt_measures.laws.gaussian import GaussianLaw
 __all__ = ["Rule", "nodes"]
 
 Rule = Literal["random", "sobol", "gauss", "radial"]
-"""How the particles of a start are placed."""
+"""Rule that places the particles of a start."""
 
 _MOST = 200_000
-"""Nodes of a tensor product at most."""
+"""Largest number of nodes of a tensor product."""
 
 
 def nodes(
     law: GaussianLaw | BarenblattLaw, rule: Rule, n: int, dim: int, seed: int
 ) -> tuple[Tensor, Tensor | None]:
-    """Return points ``(k, d)`` and weights ``(k,)``, or ``None`` for equal ones; float64.
+    """Return points and weights, shapes ``(k, d)`` and ``(k,)``; ``None`` for equal weights.
 
     Args:
         law: The law.
@@ -33,12 +33,12 @@ def nodes(
             Gauss-Hermite nodes, exact for polynomials of degree 2 n - 1; ``radial``: n radii times
             the 2 d points along the axes, exact for quadratic functions and, in |x|^2, for
             polynomials of degree 2 n - 1.
-        n: Points in all, or along an axis or the radius.
+        n: Number of points in all, or along an axis or the radius.
         dim: The dimension d.
-        seed: Of the scrambling.
+        seed: Seed of the scrambling.
 
     Raises:
-        ConfigError: The law has no such rule, or it has too many nodes.
+        ConfigError: The law has no such rule, or the rule has too many nodes.
 
     Example:
         >>> x, w = nodes(GaussianLaw.make(0.0, 2.0, dim=3), "radial", 2, 3, seed=0)

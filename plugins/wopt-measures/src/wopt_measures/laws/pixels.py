@@ -1,4 +1,4 @@
-"""The law of a drawing: a mixture of one small Gaussian a pixel, evaluated exactly and fast."""
+"""The law of a drawing: a mixture of one small Gaussian per pixel, evaluated exactly and fast."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class PixelLaw:
 
     The centres are the product grid linspace(-4, 4, w) x linspace(-4, 4, h) and the standard
     deviations s = (4/w, 4/h), half a pixel. A density is summed over the pixels around the point,
-    which is exact to 1e-15 wherever there is ink near; far away the whole picture is summed, in
+    which is exact to 1e-15 near dark pixels; far away the whole picture is summed, in
     logarithms.
 
     Attributes:
-        weights: w, shape ``(h, w)``, summing to one, float64.
+        weights: Weights w, shape ``(h, w)``, summing to one, float64.
 
     Example:
         >>> law = PixelLaw(torch.eye(2).double() / 2)  # two dots, at (-4, -4) and (4, 4)
@@ -52,7 +52,7 @@ class PixelLaw:
         return centres + noise * torch.tensor(self._spread, dtype=torch.float64)
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """Return log p, shape ``(n, 2)`` to ``(n,)``, float64 on the CPU."""
+        """Return log p in nats, shape ``(n, 2)`` to ``(n,)``, float64 on the CPU."""
         check_points(x, 2)
         x = x.to("cpu", torch.float64)
         return torch.cat([self._near(part) for part in torch.split(x, 20_000)])
@@ -88,8 +88,8 @@ class PixelLaw:
     def entropy(self, per_pixel: int = 4) -> float:
         """Return -int p log p in nats, by the trapezoidal rule on a grid finer than the pixels.
 
-        The rule converges exponentially for such smooth integrands: with four nodes a pixel, two a
-        standard deviation, the error is below 1e-6.
+        The rule converges exponentially for such smooth integrands; four nodes per pixel are two
+        per standard deviation.
         """
         height, width = self.weights.shape
         s0, s1 = self._spread

@@ -21,11 +21,10 @@ TAU = 2 * math.pi
 class Shape:
     """A family of laws in the plane, by its noise s.
 
-    Attributes:
-        noise: The default s.
-        sample: ``(n, s, generator)`` to points ``(n, 2)``, float64.
-        log_prob: ``(x, s)`` to log p, shape ``(n,)``, where it is known exactly.
-        entropy: ``s`` to the entropy in nats, where it is known.
+    noise: Default noise s.
+    sample: Function of ``(n, s, generator)`` to points ``(n, 2)``, float64.
+    log_prob: Function of ``(x, s)`` to log p in nats, shape ``(n,)``, where it is known exactly.
+    entropy: Function of ``s`` to the entropy in nats, where it is known.
     """
 
     noise: float
@@ -80,7 +79,7 @@ def _circles_log_prob(x: Tensor, s: float) -> Tensor:
 
 
 def _circles_entropy(s: float) -> float:
-    """Return -int_0^inf 2 pi t p log p dt by the trapezoidal rule with 50 nodes a deviation."""
+    """Return -int_0^inf 2 pi t p log p dt by the trapezoidal rule with 50 nodes per deviation."""
     end = RADII[-1] + 12 * s
     t = torch.linspace(0, end, max(2000, math.ceil(50 * end / s)), dtype=torch.float64)
     log_prob = _circles_at(t, s)
@@ -101,7 +100,7 @@ def _spirals(n: int, s: float, g: torch.Generator) -> Tensor:
 
 
 def _pinwheel(n: int, s: float, g: torch.Generator) -> Tensor:
-    """Five blades, each a Gaussian at radius 2 of deviations 0.6 and s, bent the more outwards."""
+    """Five blades, each a Gaussian at radius 2 of deviations 0.6 and s, bent outwards."""
     blade = (5 * _uniform(n, g)).floor()
     e = _normal(n, g)
     along, across = 1 + 0.3 * e[:, 0], s * e[:, 1]
@@ -150,6 +149,7 @@ def _banana_log_prob(x: Tensor, s: float) -> Tensor:
 
 def _planar(log_prob: Callable[[Tensor, float], Tensor]) -> Callable[[Tensor, float], Tensor]:
     def checked(x: Tensor, s: float) -> Tensor:
+        """Return log p, shape ``(n,)``."""
         check_points(x, 2)
         return log_prob(x, s)
 
@@ -179,4 +179,4 @@ SHAPES = {
     "spirals": Shape(0.1, _spirals),
     "swiss_roll": Shape(0.2, _swiss_roll),
 }
-"""Every shape, by name."""
+"""All shapes by name."""

@@ -1,1 +1,1 @@
-"""Sources: where the start comes from."""
+"""Sources of data and of starts."""

@@ -27,14 +27,14 @@ class ArraySource(Source):
     """Rows of a table from a ``.npy``, ``.npz``, ``.csv`` or ``.parquet`` file.
 
     Rows are shuffled by the seed and cut into three splits. A 1-D array is one column. Whole
-    numbers are integers and texts and truth values categories (``kinds`` says otherwise): these are
-    spread by uniform noise over the cell of each value, and samples are rounded back to values.
-    The log-density of the spread law is, in the mean over the noise, a lower bound of the
+    numbers are integers, and texts and truth values are categories (``kinds`` says otherwise):
+    these are spread by uniform noise over the cell of each value, and samples are rounded back to
+    values. The mean over the noise of the spread law's log-density is a lower bound of the
     log-probability of the values.
 
     Raises:
-        DataError: The file is missing or damaged, a column is missing or of no use, there are
-            missing or infinite values (``nan = "refuse"``), or too few rows.
+        DataError: The file is missing or damaged, a column is missing or unusable, values are
+            missing or infinite (``nan = "refuse"``), or there are too few rows.
 
     Example:
         >>> import numpy, pathlib, tempfile
@@ -74,15 +74,15 @@ class ArraySource(Source):
         )
 
     def check(self) -> None:
-        """Raise for a missing file, an unreadable header or a missing column."""
+        """Raise if the file or a column is missing, or the header is unreadable."""
         self.choices.check(column_names(self.path, self.key), str(self.path))
 
     def load(self, seed: int) -> Dataset:
-        """Return the data, the same for the same seed; above ``run.memory`` in a mapped file."""
+        """Return the data, the same for the same seed; beyond ``run.memory`` in a mapped file."""
         rows = streamed(self.path, self.choices, self.split, self.preprocess, seed)
         if rows is not None:
             return rows
-        # No name for the table, so that its memory goes once it is read.
+        # The table has no name, so that its memory is freed once it is read.
         return from_table(
             read_frame(self.path, self.key),
             self.choices,

@@ -16,11 +16,11 @@ __all__ = ["SklearnSource"]
 
 
 class SklearnSource(Source):
-    """The data matrix of a set that comes with scikit-learn; nothing is downloaded.
+    """The data matrix of a data set bundled with scikit-learn; nothing is downloaded.
 
     The sets' values are rounded, some to few levels (the grey levels of ``digits``, counts in
-    ``linnerud``): ``dequantise`` gives these a density, and without it a likelihood has no
-    ceiling. In ``digits`` three pixels never vary, so it needs ``dequantise = 1`` or ``columns``.
+    ``linnerud``): ``dequantise`` gives these a density; without it a likelihood has no upper bound.
+    In ``digits`` three pixels never vary, so it needs ``dequantise = 1`` or ``columns``.
 
     Raises:
         DataError: A column is unknown or constant, or a split would be empty.
@@ -60,7 +60,7 @@ class SklearnSource(Source):
         return pyarrow.table({name: bunch.data[:, j].copy() for j, name in enumerate(names)})
 
     def check(self) -> None:
-        """Raise for a missing column."""
+        """Raise if a column is missing."""
         self.choices.check(self._table().column_names, f"data set {self.dataset}")
 
     def load(self, seed: int) -> Dataset:

@@ -1,4 +1,4 @@
-"""The source that is a start by formula: any law with a density, as draws or as weighted nodes."""
+"""The source ``density``: a start with a known law, as draws or as weighted nodes."""
 
 from __future__ import annotations
 
@@ -28,12 +28,14 @@ class DensitySource(Source):
 
     With a rule other than ``random``, training and held-out particles are the same nodes, weighted
     where the rule says so: for laws ``gaussian`` and ``barenblatt``. Means over them have no
-    sampling error, so that the error of a scheme is seen; train on all of them at once
-    (``solver.optimiser = "lbfgs"``). Test rows are draws. Sparse grids are left out: some of their
-    weights are negative, so they are no measure; ``radial`` has as few points and positive weights.
+    where the rule says so: for laws ``gaussian`` and ``barenblatt``. Means over them have no
+        sampling
+    error, so that the error of a scheme is visible; train on all of them at once
+    (``solver.optimiser = "lbfgs"``). Test rows are draws. Sparse grids are left out, because some
+    of their weights are negative; ``radial`` has as few points and positive weights.
 
     Raises:
-        ConfigError: The law has no normalised density with samples, or no such rule.
+        ConfigError: The law has no normalised density with samples, or the rule is not for it.
 
     Example:
         >>> data = DensitySource({"name": "barenblatt", "dim": 3}, rule="radial", nodes=2).load(0)
@@ -71,7 +73,7 @@ class DensitySource(Source):
         if _NEEDS & ~law.provides:
             raise ConfigError(
                 f"source density: target {type(law).__name__} has no normalised density with "
-                "samples; take one that has, such as gaussian, mixture or barenblatt"
+                "samples; choose one that has them, such as gaussian, mixture or barenblatt"
             )
         if dim is not None and law.dim is not None and dim != law.dim:
             raise ConfigError(f"source density: dim is {dim}, and its law has {law.dim}")
@@ -89,7 +91,7 @@ class DensitySource(Source):
 
     @property
     def law(self) -> Any:
-        """The law in closed form, where it has one."""
+        """The law in closed form, or ``None``."""
         return getattr(self.target, "law", None)
 
     def _draw(self, n: int, generator: torch.Generator) -> Tensor:

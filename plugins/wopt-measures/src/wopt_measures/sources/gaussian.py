@@ -1,4 +1,4 @@
-"""The source that is a Gaussian start."""
+"""The source ``gaussian``: a Gaussian start."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ __all__ = ["GaussianSource"]
 
 
 class GaussianSource(Source):
-    """Samples of N(m, S), a start of known density to be carried to the target.
+    """Samples of N(m, S), a start of known density.
 
-    A start has no preprocessing: target and start have the same coordinates.
+    A start is not preprocessed: target and start have the same coordinates.
 
     Raises:
         ConfigError: The lengths disagree, scale and covariance are both given, or the covariance
@@ -55,7 +55,7 @@ class GaussianSource(Source):
             bool,
             Field(
                 description="training rows have exactly this mean and covariance, and come in "
-                "pairs m + z, m - z, so that what is affine is learnt without noise"
+                "pairs m + z, m - z, so that affine maps are learnt without noise"
             ),
         ] = False,
     ) -> None:
@@ -70,7 +70,7 @@ class GaussianSource(Source):
     def load(self, seed: int) -> Dataset:
         """Return the samples, the same for the same seed."""
         law, dim = self.law, self.law.dim or 2
-        draw = self._draw  # a method, which pickles with the data
+        draw = self._draw  # a method, so that it pickles with the data
         splits = draw_splits(draw, self.sizes, seed)
         if self.matched:
             splits = (law.push(_matched(law.whitened(splits[0]))), *splits[1:])

@@ -26,12 +26,12 @@ from wopt_measures.options import File, Fractions, Preprocess
 __all__ = ["IdxSource", "read_idx"]
 
 _BYTES = 8
-"""Of the type in the magic number: unsigned bytes."""
+"""Code of the type unsigned bytes in the magic number."""
 
 
 @fields
 class IdxSource(Source):
-    """Grey pictures of an idx file, such as MNIST's, with or without gz.
+    """Grey pictures of an idx file, such as MNIST's, compressed by gzip or not.
 
     Every pixel is a column: its grey level, 0 to 255, plus noise U(0, 1), which gives whole numbers
     a density. The mean log-density of a level's cell is a lower bound of its log-probability
@@ -43,14 +43,14 @@ class IdxSource(Source):
     published ones.
 
     Args:
-        pool: Side of the squares of pixels that are averaged first, rounded down to whole levels:
-            smaller pictures, and other bits.
-        published: Bits per dimension of others, by name, which the report sets beside the run's;
+        pool: Side of the squares of pixels that are averaged first, rounded down to whole levels;
+            bits per dimension are then those of the smaller pictures.
+        published: Bits per dimension of others, by name, which the report shows beside the run's;
             for MNIST ``{"MAF" = 1.89, "Glow" = 1.05, "FFJORD" = 0.99}``, all of 50,000 pictures or
             more (Grathwohl et al., 2019, table 2).
 
     Raises:
-        DataError: The file is missing, damaged, or holds no pictures of bytes.
+        DataError: The file is missing or damaged, or does not hold pictures of bytes.
 
     Example:
         >>> import pathlib, tempfile
@@ -77,7 +77,7 @@ class IdxSource(Source):
     ] = None
 
     def check(self) -> None:
-        """Raise for a missing file."""
+        """Raise if the file is missing."""
         if not self.path.is_file():
             raise DataError(f"{self.path}: no such file")
 
@@ -100,7 +100,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     """Return the pictures of an idx file, shape ``(n, height, width)``.
 
     Raises:
-        DataError: It is no such file, damaged, or holds something else.
+        DataError: The file is not an idx file of pictures, or is damaged.
     """
     try:
         raw = path.read_bytes()
@@ -110,8 +110,8 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
         raise DataError(f"{path}: cannot be read: {error}") from None
     if len(raw) < 16 or raw[:2] != b"\0\0" or raw[2] != _BYTES or raw[3] != 3:
         raise DataError(
-            f"{path}: is no idx file of pictures: these begin with the bytes 0, 0, 8, 3 (unsigned "
-            "bytes in three dimensions); labels and numbers of other types are not read"
+            f"{path}: is not an idx file of pictures: these begin with the bytes 0, 0, 8, 3 "
+            "(unsigned bytes in three dimensions); labels and numbers of other types are not read"
         )
     shape = tuple(int.from_bytes(raw[k : k + 4], "big") for k in (4, 8, 12))
     if len(raw) - 16 != math.prod(shape) or not math.prod(shape):
@@ -123,7 +123,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
 
 
 def _pooled(pictures: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """Return the means of squares, whole levels; what does not fill a square is cut off."""
+    """Return the means of squares, in whole levels; incomplete squares are cut off."""
     if side == 1:
         return pictures
     count, height, width = (n // s for n, s in zip(pictures.shape, (1, side, side), strict=True))

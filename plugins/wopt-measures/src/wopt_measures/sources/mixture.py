@@ -1,4 +1,4 @@
-"""The source that is a mixture of Gaussians."""
+"""The source ``mixture``: a mixture of Gaussians."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ __all__ = ["MixtureSource"]
 class MixtureSource(Source):
     """Samples of the mixture  sum_k w_k N(m_k, S_k), whose density is known.
 
-    The entropy is an estimate by 200,000 samples of a fixed seed, the same for every seed of the
-    data. Its standard error is about 0.0005, 0 for components that do not overlap; both come
-    from :meth:`MixtureLaw.entropy <wopt_measures.laws.mixture.MixtureLaw.entropy>`.
+    The entropy is an estimate from samples of a fixed seed, the same for every seed of the data, by
+    :meth:`MixtureLaw.entropy <wopt_measures.laws.mixture.MixtureLaw.entropy>`, which also gives its
+    standard error: 0 for components that do not overlap.
 
     Raises:
         ConfigError: The lengths disagree, scale and covariances are both given, or a covariance

@@ -22,7 +22,7 @@ from wopt_measures.options import File, Key, Preprocess, Size
 __all__ = ["PatchesSource"]
 
 _CELL = 2
-"""Side of the cells that are given to one split, in patches."""
+"""Side, in patches, of the cells that are each given to one split."""
 
 
 @fields
@@ -31,18 +31,18 @@ class PatchesSource(Source):
 
     With size 8 a patch has 63 dimensions. Without ``path`` they are cut from scikit-learn's two
     bundled photographs (grey is the luminance 0.299 R + 0.587 G + 0.114 B, rounded), at distinct
-    random places. Patches overlap, so places alone would leak test pixels into training; each
-    photograph is therefore divided into cells of 2 x 2 patches, a tenth of the cells, chosen by
-    the seed, is for validation, another for testing, and no patch crosses a cell's border. The
-    patches of a cell are a group of rows that depend on each other: errors count cells.
+    random positions. Patches overlap, so random positions alone would leak test pixels into
+    training. Each photograph is therefore divided into cells of 2 x 2 patches; a tenth of the
+    cells, chosen by the seed, is for validation, another for testing, and no patch crosses a cell's
+    border. The patches of a cell are a group of dependent rows: standard errors count cells.
 
     With ``path`` the rows of a table of raw patches (integers 0 to 255, ``size**2`` columns) are
-    shuffled and dealt out instead; whether these overlap is then the file's affair.
+    shuffled and split instead; whether these overlap is not known.
 
     Source: the preprocessing of BSDS300 in Papamakarios, Pavlakou and Murray (2017).
 
     Raises:
-        DataError: More patches are asked for than there are, or the file holds no patches.
+        DataError: More patches are asked for than there are, or the file does not hold patches.
 
     Example:
         >>> data = PatchesSource(n_train=500, n_valid=100, n_test=100).load(seed=0)
@@ -69,7 +69,7 @@ class PatchesSource(Source):
         self.sizes = (self.n_train, self.n_valid, self.n_test)
 
     def check(self) -> None:
-        """Raise for a missing file, or one that is no table of patches of this size."""
+        """Raise if the file is missing or is not a table of patches of this size."""
         if self.path is not None:
             self._check_width(len(column_names(self.path, self.key)))
 
@@ -115,7 +115,7 @@ class PatchesSource(Source):
         return train, valid, test
 
     def _cut(self, seed: int) -> tuple[Splits, Splits]:
-        """Return the patches of each split, and the number of each one's cell."""
+        """Return the patches of each split, and each patch's cell number."""
         from sklearn.datasets import load_sample_images
 
         photos = [torch.tensor(image, dtype=torch.float64) for image in load_sample_images().images]
@@ -128,6 +128,7 @@ class PatchesSource(Source):
         )
 
         def each(function: Callable[[Tensor], Tensor]) -> Splits:
+            """Return the function of positions ``(n, 3)`` for every split."""
             return function(train), function(valid), function(test)
 
         cells = each(lambda part: _cell(part, self.size, grey.shape))
@@ -166,7 +167,7 @@ def _chosen(positions: Tensor, n: int, g: torch.Generator) -> Tensor:
 
 
 def _cell(positions: Tensor, size: int, shape: torch.Size) -> Tensor:
-    """Return the number of the cell that each patch is in: patches of different cells are apart."""
+    """Return the number of each patch's cell; patches of different cells do not overlap."""
     photo, row, column = positions.T
     side = _CELL * size
     return (photo * (shape[1] // side) + row // side) * (shape[2] // side) + column // side
@@ -185,5 +186,5 @@ def _prepared(raw: Tensor, g: torch.Generator) -> Tensor:
 
 
 def _pictures(x: Tensor, size: int) -> Tensor:
-    """Restore the last pixel, minus the sum of the others, and the square shape."""
+    """Return square pictures, with the last pixel restored as minus the sum of the others."""
     return torch.cat([x, -x.sum(1, keepdim=True)], dim=1).reshape(-1, size, size)

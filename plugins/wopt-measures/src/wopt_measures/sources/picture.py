@@ -1,4 +1,4 @@
-"""The source that is the pixel density of a drawing."""
+"""The source ``picture``: the pixel density of a drawing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["PictureSource"]
 class PictureSource(Source):
     """Points in the plane whose density is a drawing: dark pixels are likely.
 
-    The picture is made grey (transparent is white) and rotated by 180 degrees; pixel k weighs
+    The picture is made grey (transparent is white) and rotated by 180 degrees; pixel k has weight
     (max - value_k)/sum. Its centre lies on the grid linspace(-4, 4, width) along the first
     coordinate and linspace(-4, 4, height) along the second; a sample is a centre plus normal
     noise of standard deviation (4/width, 4/height). The density is this mixture
@@ -31,7 +31,7 @@ class PictureSource(Source):
     Source: the pixel densities of the JKO-iFlow paper (Xu, Cheng and Xie, 2023).
 
     Raises:
-        DataError: The file is missing or is no picture, or the picture is blank.
+        DataError: The file is missing or is not a picture, or the picture is blank.
 
     Example:
         >>> import pathlib, tempfile
@@ -60,7 +60,7 @@ class PictureSource(Source):
         self.preprocess = preprocess
 
     def check(self) -> None:
-        """Raise for a missing file or one whose header is no picture's."""
+        """Raise if the file is missing, or its header is not a picture's."""
         with self._open():
             pass
 

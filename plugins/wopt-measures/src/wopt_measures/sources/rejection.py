@@ -1,4 +1,4 @@
-"""The source that is a sampler's model, corrected by rejection and resampling."""
+"""The source ``rejection``: a sampler's model, corrected by rejection and resampling."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch import Tensor
 import wopt
 from wopt import Capability, Dataset, Source, Target
 from wopt.capabilities import require
-from wopt.certify.sampler import log_weights_of
 from wopt.data.assemble import assemble, draw_splits
+from wopt.flow import log_weights_of
 from wopt.flow.own import free
 from wopt.flow.rejection import Rejection
 from wopt.seeds import derive, generator
@@ -26,17 +26,18 @@ class RejectionSource(Source):
 
         p_{k+1} = p_k (alpha_k + 1 - E alpha_k),    alpha_k = min(1, w_k/c_k),   w_k = exp(-V)/p_k,
 
-    p_0 a push-forward model that was saved (``flow.save``). KL(p_k | target) never rises, draws are
-    independent, and the density is known, so that JKO steps can go on from here: the alternation of
-    local steps that a map makes and steps that move mass over any distance. E alpha_k is estimated
-    by ``pilots`` draws, and the density is exact up to that, an error of about 1/sqrt(pilots); see
+    where p_0 is a saved push-forward model (``flow.save``). KL(p_k | target) never rises, draws are
+    independent, and the density is known, so that JKO steps can continue from here: local steps by
+    maps alternate with steps that move mass over any distance. E alpha_k is estimated by ``pilots``
+    draws, and the density is exact up to that, an error of about 1/sqrt(pilots); see
     :class:`wopt.flow.rejection.Rejection`.
 
     Source: Hertrich, Gruhlke, *Importance corrected neural JKO sampling*, 2025.
 
     Raises:
-        ConfigError: There is no such flow.
-        CapabilityError: It is no push-forward of known density, or the target has no potential.
+        ConfigError: The flow does not exist.
+        CapabilityError: The flow is not a push-forward of known density, or the target has no
+            potential.
 
     Example:
         >>> RejectionSource(flow="nowhere.safetensors").load(seed=0)
@@ -51,11 +52,11 @@ class RejectionSource(Source):
         self,
         flow: File,
         target: Annotated[
-            Target, Field(description="what the flow was to sample, in its coordinates")
+            Target, Field(description="the target of the flow, in its coordinates")
         ] = wopt.named("gaussian"),
         steps: Annotated[int, Field(ge=1, le=40, description="steps of rejection")] = 4,
         rate: Annotated[
-            float, Field(gt=0, lt=1, description="share of the draws that each step rejects")
+            float, Field(gt=0, lt=1, description="fraction of the draws that each step rejects")
         ] = 0.2,
         pilots: Annotated[
             int, Field(ge=1000, description="draws of the flow by which the steps are chosen")
@@ -77,7 +78,7 @@ class RejectionSource(Source):
 
 
 class _Corrected:
-    """The law of a source: draws and density. It pickles as what it was made of."""
+    """The law of a source: draws and density. It pickles as source and seed."""
 
     def __init__(self, source: RejectionSource, seed: int) -> None:
         self.made_of = source, seed
@@ -91,7 +92,7 @@ class _Corrected:
 
     @torch.no_grad()
     def log_prob(self, x: Tensor) -> Tensor:
-        """Return the log-density, shape ``(n, d)`` to ``(n,)``."""
+        """Return the log-density in nats, shape ``(n, d)`` to ``(n,)``."""
         log_p = self.flow.log_prob(x.double()).double().cpu()
         log_w = log_weights_of(self.flow, self.target, x, log_p)
         return (log_p + self.fit.log_factor(log_w)).to(x.device)

@@ -1,4 +1,4 @@
-"""The source of 2-D toys."""
+"""The source ``toy``: distributions in the plane."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ __all__ = ["ToySource"]
 
 
 class ToySource(Source):
-    """A law in the plane, within about [-4, 4]^2, that is easy to look at.
+    """A law in the plane, within about [-4, 4]^2, for pictures and tests.
 
     | shape | noise s is | density and entropy |
     |---|---|---|
     | banana | 0.5, across the bend | exact; log(4 pi e s) |
     | checkerboard | none | exact; log 32 |
     | circles | 0.2, normal | exact (Bessel function); entropy by quadrature |
-    | eight_gaussians | 0.5, their deviation | exact; entropy to a standard error of 0.0003 |
+    | eight_gaussians | 0.5, their deviation | exact; entropy by Monte Carlo |
     | moons | 0.2, normal | - |
     | pinwheel | 0.1, across the blades | - |
     | spirals | 0.1, normal | - |

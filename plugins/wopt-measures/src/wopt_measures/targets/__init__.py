@@ -1,1 +1,1 @@
-"""Targets: measures to approach."""
+"""Targets."""

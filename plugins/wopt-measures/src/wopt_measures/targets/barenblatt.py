@@ -1,4 +1,4 @@
-"""The target that is Barenblatt's law."""
+"""The target ``barenblatt``."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ __all__ = ["BarenblattTarget"]
 class BarenblattTarget(LawTarget):
     """Barenblatt's law  (C - c |x|^2)_+^(1/(m-1)) on a ball, of mass one.
 
-    The gradient flow of int rho^m/(m-1), the porous medium equation, dilates it and changes it in
-    no other way. As a start it is given to the source ``density``; the potential is infinite off
-    the ball.
+    The gradient flow of int rho^m/(m-1), the porous medium equation, only dilates it. As a start it
+    is given to the source ``density``; the potential is infinite off the ball.
 
     Source: Barenblatt, 1952; Vazquez, *The Porous Medium Equation*, 2007; docs/theory.md 5.3.
 
     Raises:
-        DataError: Points of another dimension are met.
+        DataError: Points have another dimension.
 
     Example:
         >>> import torch
@@ -32,7 +31,7 @@ class BarenblattTarget(LawTarget):
     """
 
     cites = ("vazquez2007",)
-    # Laws are checked at points of order one, where the density has to be positive.
+    # Checks of laws use points of order one, where the density must be positive.
     example: ClassVar[dict[str, Any]] = {"radius": 20.0}
     law: BarenblattLaw
 

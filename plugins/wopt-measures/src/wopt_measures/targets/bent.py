@@ -1,4 +1,4 @@
-"""Gaussians that were bent: targets with narrow arms and necks, of known constant, with samples."""
+"""Bent Gaussians: normalised targets with narrow arms and necks, with samples."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class MustacheTarget(Target):
     Source: Hertrich, Gruhlke, *Importance corrected neural JKO sampling*, 2025 (rho = 0.9).
 
     Raises:
-        DataError: Points of another dimension than two are met.
+        DataError: Points do not have dimension two.
 
     Example:
         >>> target = MustacheTarget()
         >>> round(float(target.potential(torch.tensor([[0.0, 1.0]]).double())), 4)
         1.0075
-        >>> round(math.log(2 * math.pi * (1 - 0.9**2) ** 0.5), 4)  # of the Gaussian's mean
+        >>> round(math.log(2 * math.pi * (1 - 0.9**2) ** 0.5), 4)  # at the Gaussian's mean
         1.0075
     """
 
@@ -44,14 +44,14 @@ class MustacheTarget(Target):
     def __init__(
         self,
         correlation: Annotated[
-            float, Field(gt=-1, lt=1, description="rho; the nearer to one, the narrower the tails")
+            float, Field(gt=-1, lt=1, description="correlation rho: near 1, tails are narrow")
         ] = 0.9,
     ) -> None:
         self.rho = correlation
         self.across = math.sqrt(1 - correlation**2)
 
     def potential(self, x: Tensor) -> Tensor:
-        """Return V = -log density, constant included: shape ``(n, 2)`` to ``(n,)``."""
+        """Return V = -log density in nats, constant included: shape ``(n, 2)`` to ``(n,)``."""
         check_points(x, self.dim)
         u = x[:, 0]
         v = x[:, 1] - (u.square() - 1).square()
@@ -59,7 +59,7 @@ class MustacheTarget(Target):
         return (u.square() + w.square()) / 2 + math.log(2 * math.pi * self.across)
 
     def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
-        """Return ``n`` samples, shape ``(n, 2)``, in the generator's device, float64."""
+        """Return ``n`` samples, shape ``(n, 2)``, float64 on the generator's device."""
         check_dim(dim, self.dim)
         u, w = torch.randn(2, n, generator=generator, device=generator.device, dtype=torch.float64)
         return torch.stack([u, self.rho * u + self.across * w + (u.square() - 1).square()], dim=1)
@@ -68,18 +68,18 @@ class MustacheTarget(Target):
 class FunnelTarget(Target):
     """Neal's funnel:  v ~ N(0, s^2),  x_2, ..., x_d ~ N(0, exp(v)) given v = x_1.
 
-    A neck that is narrow in d - 1 coordinates leads into a mouth as wide as exp(v/2): what is
-    lost of either shows in the deviation of v, s.
+    A neck that is narrow in d - 1 coordinates leads into a mouth as wide as exp(v/2): a sampler
+    that misses either gets a wrong standard deviation s of v.
 
     Source: Neal, *Slice sampling*, Annals of Statistics 2003 (s = 3).
 
     Raises:
-        DataError: Points of another dimension are met.
+        DataError: Points have another dimension.
 
     Example:
         >>> target = FunnelTarget(dim=3)
         >>> x = target.sample(4000, 3, torch.Generator().manual_seed(0))
-        >>> abs(float(x[:, 0].std()) - 3) < 0.15  # an error is 0.034
+        >>> abs(float(x[:, 0].std()) - 3) < 0.15  # the standard error is 0.034
         True
     """
 
@@ -89,13 +89,13 @@ class FunnelTarget(Target):
     def __init__(
         self,
         dim: Annotated[int, Field(ge=2, description="the dimension d")] = 10,
-        scale: Annotated[float, Field(gt=0, description="s, the standard deviation of v")] = 3.0,
+        scale: Annotated[float, Field(gt=0, description="the standard deviation s of v")] = 3.0,
     ) -> None:
         self.dim, self.scale = dim, scale
         self.names = ("v", *(f"x{j}" for j in range(2, dim + 1)))
 
     def potential(self, x: Tensor) -> Tensor:
-        """Return V = -log density, constant included: shape ``(n, d)`` to ``(n,)``."""
+        """Return V = -log density in nats, constant included: shape ``(n, d)`` to ``(n,)``."""
         check_points(x, self.dim)
         v, rest = x[:, 0], x[:, 1:].square().sum(1)
         others = x.shape[1] - 1
@@ -103,14 +103,14 @@ class FunnelTarget(Target):
         return (v / self.scale).square() / 2 + (rest * (-v).exp() + others * v) / 2 + constant
 
     def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
-        """Return ``n`` samples, shape ``(n, d)``, in the generator's device, float64."""
+        """Return ``n`` samples, shape ``(n, d)``, float64 on the generator's device."""
         check_dim(dim, self.dim)
         z = torch.randn(n, dim, generator=generator, device=generator.device, dtype=torch.float64)
         v = self.scale * z[:, :1]
         return torch.cat([v, (v / 2).exp() * z[:, 1:]], dim=1)
 
     def figures(self, draws: Tensor, weights: Tensor) -> dict[str, float]:
-        """Return ``sd_of_v_error``, the relative error of the standard deviation of v."""
+        """Return ``sd_of_v_error``, v's relative error, of draws ``(n, d)``, weights ``(n,)``."""
         v = draws[:, 0]
         spread = (weights @ (v - weights @ v).square()).sqrt()
         return {"sd_of_v_error": abs(float(spread) / self.scale - 1)}

@@ -1,4 +1,4 @@
-"""Values that a user's function returns, checked, with what to do about wrong ones."""
+"""Checks of values that a user's function returns."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def differentiable(value: Tensor, x: Tensor, what: str) -> Tensor:
     """Return the value if it is differentiable where ``x`` is.
 
     Args:
-        value: What the function returned, one number a point.
-        x: What it was given, shape ``(n, d)``.
-        what: The function, for messages.
+        value: The function's value, shape ``(n,)``.
+        x: Its argument, shape ``(n, d)``.
+        what: Name of the function, for messages.
 
     Raises:
-        DataError: It is cut off from ``x``.
+        DataError: The value does not depend on ``x`` differentiably.
     """
     if torch.is_grad_enabled() and x.requires_grad and not value.requires_grad:
         raise DataError(
@@ -32,10 +32,10 @@ def differentiable(value: Tensor, x: Tensor, what: str) -> Tensor:
 
 
 def one_vector_a_point(value: Any, x: Tensor, what: str) -> Tensor:
-    """Return the value if it is a tensor of the shape of ``x``.
+    """Return the value if it is a tensor of the shape ``(n, d)`` of ``x``.
 
     Raises:
-        DataError: It is not.
+        DataError: The value has another shape or type.
     """
     if not isinstance(value, Tensor) or value.shape != x.shape:
         shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__

@@ -1,4 +1,4 @@
-"""The Gaussian target."""
+"""The target ``gaussian``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class GaussianTarget(LawTarget):
     Raises:
         ConfigError: The lengths disagree, scale and covariance are both given, or the covariance
             is not symmetric positive definite.
-        DataError: Points of another dimension are met.
+        DataError: Points have another dimension.
 
     Example:
         >>> import torch

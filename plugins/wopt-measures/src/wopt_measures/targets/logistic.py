@@ -20,15 +20,15 @@ from wopt_measures.laws.gaussian import check_points
 __all__ = ["LogisticTarget"]
 
 _SHAPE, _RATE = 1.0, 0.01
-"""Of the Gamma law of a precision that is not given."""
+"""Shape and rate of the Gamma law of a precision that is not given."""
 _TABLES, _LABELS = ("data", "X"), ("target", "Y")
-"""Names in files of Matlab."""
+"""Names of arrays in files of Matlab."""
 _DRAWS = 1000
-"""Draws that predict at a time."""
+"""Number of draws that predict at a time."""
 
 
 class LogisticTarget(Target):
-    r"""The posterior of the weights w of a logistic regression, with a share of rows held out.
+    r"""The posterior of the weights w of a logistic regression, with a fraction of rows held out.
 
         V(w, log a) = sum_i log(1 + exp(-y_i <x_i, w>)) + a |w|^2/2 - (d/2) log a
                       - [log density of log a],     a ~ Gamma(1, 0.01),
@@ -36,13 +36,13 @@ class LogisticTarget(Target):
     with y_i = 1 or -1, columns of the training rows standardised, and a constant column last.
     Coordinates are the weights, and after them log a; with ``precision`` a is given.
     :meth:`figures` says how well the posterior's mean probability predicts the rows held out: the
-    share that is right (``accuracy``) and the mean log-probability (``test_log_likelihood``).
+    fraction that is right (``accuracy``) and the mean log-probability (``test_log_likelihood``).
 
-    Source: Gershman, Hoffman, Blei, *Nonparametric variational inference*, 2012, for the prior;
-    Mokrov and others, *Large-scale Wasserstein gradient flows*, 2021, for the figures.
+    Source: Gershman, Hoffman, Blei, *Nonparametric variational inference*, 2012 (the prior);
+    Mokrov and others, *Large-scale Wasserstein gradient flows*, 2021 (the scores).
 
     Raises:
-        DataError: The file is missing or has no such table, or labels are not two classes.
+        DataError: The file is missing or lacks the table, or labels are not two classes.
 
     Example:
         >>> import tempfile
@@ -66,18 +66,18 @@ class LogisticTarget(Target):
         positive: Annotated[
             float | None,
             Field(
-                description="the label of the one class, all others being the other; by default "
+                description="label of the first class, all others being the second; by default "
                 "the larger of two labels"
             ),
         ] = None,
         precision: Annotated[
             float | None,
-            Field(gt=0, description="a, of the weights' normal prior; by default it is inferred"),
+            Field(gt=0, description="precision a of the weights' prior; by default it is inferred"),
         ] = None,
         held_out: Annotated[
-            float, Field(gt=0, lt=1, description="share of the rows that predictions are tried on")
+            float, Field(gt=0, lt=1, description="fraction of the rows that test predictions")
         ] = 0.2,
-        seed: Annotated[int, Field(ge=0, description="of the split")] = 0,
+        seed: Annotated[int, Field(ge=0, description="seed of the split")] = 0,
     ) -> None:
         self.precision = precision
         table, labels = _read(path)
@@ -97,10 +97,10 @@ class LogisticTarget(Target):
         self.dim = columns + (precision is None)
         weights = *(f"w{j}" for j in range(1, columns)), "intercept"
         self.names = (*weights, "log precision") if precision is None else weights
-        self.convexity = precision  # the likelihood adds to it
+        self.convexity = precision  # the likelihood's Hessian is not negative
 
     def potential(self, x: Tensor) -> Tensor:
-        """Return V: shape ``(n, d)`` to ``(n,)``."""
+        """Return V in nats: shape ``(n, d)`` to ``(n,)``."""
         check_points(x, self.dim)
         columns = self._rows.shape[1]
         w = x[:, :columns]
@@ -113,7 +113,7 @@ class LogisticTarget(Target):
         return misfit + prior - (columns / 2 + _SHAPE) * log_a
 
     def figures(self, draws: Tensor, weights: Tensor) -> dict[str, float]:
-        """Return ``accuracy`` and ``test_log_likelihood``, a mean a row, of the rows held out."""
+        """Return ``accuracy`` and ``test_log_likelihood`` on held-out rows, of ``(n, d)`` draws."""
         w, signed = draws[:, : self._rows.shape[1]], self._test_sign[:, None] * self._test
         right = torch.zeros(len(signed), dtype=torch.float64)
         for part, share in zip(w.split(_DRAWS), weights.split(_DRAWS), strict=True):
@@ -125,7 +125,7 @@ class LogisticTarget(Target):
 
 
 def _read(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return columns ``(n, d)`` and labels ``(n,)``: of Matlab, or a table, labels last."""
+    """Return columns ``(n, d)`` and labels ``(n,)``: from Matlab, or a table with labels last."""
     if path.suffix != ".mat":
         rows, _ = read_table(path)
         if rows.shape[1] < 2:
@@ -136,8 +136,8 @@ def _read(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     there = existing_file(path)
     try:
         found = scipy.io.loadmat(there)
-    except Exception as error:  # scipy and zlib each have their own, and one is for version 7.3
-        raise DataError(f"{path}: is no Matlab file that scipy reads: {error}") from None
+    except Exception as error:  # scipy and zlib raise errors of many types
+        raise DataError(f"{path}: is not a Matlab file that scipy reads: {error}") from None
     table, labels = (
         next((np.asarray(found[key], dtype=np.float64) for key in keys if key in found), None)
         for keys in (_TABLES, _LABELS)
@@ -152,20 +152,20 @@ def _read(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def _signs(labels: NDArray[np.float64], positive: float | None, path: Path) -> NDArray[np.float64]:
-    """Return 1 for the one class and -1 for the other."""
+    """Return 1 for the positive class and -1 for the others."""
     kinds = np.unique(labels).tolist()
     if positive is None and len(kinds) == 2:
         positive = kinds[1]
     if positive is None or positive not in kinds or len(kinds) < 2:
         raise DataError(
-            f"{path} has labels {kinds[:9]}, of which `positive` names the one class: it is "
+            f"{path} has labels {kinds[:9]}, and `positive` must be one of two or more: it is "
             f"{positive}"
         )
     return np.where(labels == positive, 1.0, -1.0)
 
 
 def _with_constant(x: Tensor, train: Tensor) -> Tensor:
-    """Return columns standardised by the training rows, without those that never vary, and one."""
+    """Return columns standardised by training rows, without constant ones, and a column of 1."""
     mean, scale = x[train].mean(0), x[train].std(0)
     kept = scale > 1e-12 * (1 + mean.abs())
     z = (x[:, kept] - mean[kept]) / scale[kept]

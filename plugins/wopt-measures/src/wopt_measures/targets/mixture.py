@@ -1,4 +1,4 @@
-"""The target that is a mixture of Gaussians."""
+"""The target ``mixture``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class MixtureTarget(LawTarget):
     Raises:
         ConfigError: The lengths disagree, scale and covariances are both given, or a covariance
             is not symmetric positive definite.
-        DataError: Points of another dimension are met.
+        DataError: Points have another dimension.
 
     Example:
         >>> target = MixtureTarget(means=[[-2.0], [2.0]])
@@ -56,7 +56,7 @@ class MixtureTarget(LawTarget):
         return self.law.weights, self.law.posterior(x)
 
     def blurred(self, sigma: float) -> Callable[[Tensor], Tensor]:
-        """Return the log-density of the convolution with N(0, s^2 I): S_k + s^2 I for each S_k.
+        """Return the log-density, ``(n, d)`` to ``(n,)``, of the convolution with N(0, s^2 I).
 
         Example:
             >>> q = MixtureTarget(means=[[0.0]], scale=3**0.5).blurred(1.0)  # N(0, 4)

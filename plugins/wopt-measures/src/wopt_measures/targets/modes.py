@@ -1,4 +1,4 @@
-"""Mixtures that samplers are tried on: modes on a circle, and at random places."""
+"""Mixtures for tests of samplers: modes on a circle, and at random positions."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class CircleTarget(MixtureTarget):
     """Equal Gaussians on a circle:  V(x) = -log (1/K) sum_k N(x; m_k, s^2 I).
 
     The means are  m_k = c + r (cos, sin)(2 pi k/K),  k = 0, ..., K - 1. By default the eight modes
-    of the source, s^2 = 0.01 around (-1, 0); its peaky ones have s^2 = 0.005. As the circle's
-    middle is not that of the usual start N(0, I), the modes are not met in equal shares by whoever
-    goes downhill.
+    of the source, s^2 = 0.01 around (-1, 0); its narrower ones have s^2 = 0.005. As the circle's
+    centre is not that of the usual start N(0, I), a plain descent does not reach the modes with
+    equal weights.
 
     Source: Hertrich, Gruhlke, *Importance corrected neural JKO sampling*, 2025.
 
     Raises:
-        DataError: Points of another dimension than two are met.
+        DataError: Points do not have dimension two.
 
     Example:
         >>> target = CircleTarget(variance=0.005)
@@ -45,7 +45,7 @@ class CircleTarget(MixtureTarget):
         components: Components = 8,
         variance: Variance = 0.01,
         radius: Annotated[float, Field(gt=0, description="radius of the circle")] = 1.0,
-        centre: Annotated[tuple[float, float], Field(description="its middle, two coordinates")] = (
+        centre: Annotated[tuple[float, float], Field(description="the centre, two coordinates")] = (
             -1.0,
             0.0,
         ),
@@ -58,18 +58,18 @@ class CircleTarget(MixtureTarget):
 
 
 class RandomMixtureTarget(MixtureTarget):
-    """Equal Gaussians at random places:  V(x) = -log (1/K) sum_k N(x; m_k, s^2 I).
+    """Equal Gaussians at random positions:  V(x) = -log (1/K) sum_k N(x; m_k, s^2 I).
 
     The means, uniform in [-span, span]^d, are drawn by ``seed``, which is the target's own and not
-    the run's, so a configuration names one target. By default the sampling problem of the first
-    source, which draws other means by the same law; ``span = 5``, ``variance = 1`` are those of
-    the convergence to equilibrium of the second.
+    the run's, so that a configuration determines the target. By default the parameters are those of
+    the sampling problem of the first source, with other means of the same law; ``span = 5``,
+    ``variance = 1`` are those of the convergence to equilibrium of the second.
 
     Source: Hertrich, Gruhlke, *Importance corrected neural JKO sampling*, 2025; Mokrov et al.,
     *Large-Scale Wasserstein Gradient Flows*, 2021.
 
     Raises:
-        DataError: Points of another dimension are met.
+        DataError: Points have another dimension.
 
     Example:
         >>> target = RandomMixtureTarget(dim=20)
@@ -85,8 +85,8 @@ class RandomMixtureTarget(MixtureTarget):
         dim: Annotated[int, Field(ge=1, description="the dimension d")] = 10,
         components: Components = 10,
         variance: Variance = 0.01,
-        seed: Annotated[int, Field(ge=0, description="of the means")] = 0,
-        span: Annotated[float, Field(gt=0, description="half the side of their cube")] = 1.0,
+        seed: Annotated[int, Field(ge=0, description="seed of the means")] = 0,
+        span: Annotated[float, Field(gt=0, description="half the side of the means' cube")] = 1.0,
     ) -> None:
         chance = torch.Generator().manual_seed(seed)
         means = 2 * torch.rand(components, dim, generator=chance, dtype=torch.float64) - 1

@@ -1,4 +1,4 @@
-"""Targets that are laws in closed form."""
+"""Base of targets with a law in closed form."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["LawTarget"]
 
 
 class LawTarget(Target):
-    """A target that answers by its ``law``: V = -log density, constant included, and samples."""
+    """A target given by its ``law``: V = -log density, constant included, and samples."""
 
     provides = (
         Capability.POTENTIAL | Capability.SCORE | Capability.TARGET_SAMPLES | Capability.NORMALISED
@@ -22,7 +22,7 @@ class LawTarget(Target):
     law: GaussianLaw | MixtureLaw | BarenblattLaw
 
     def potential(self, x: Tensor) -> Tensor:
-        """Return V = -log density: shape ``(n, d)`` to ``(n,)``."""
+        """Return V = -log density in nats: shape ``(n, d)`` to ``(n,)``."""
         return -self.law.log_prob(x)
 
     def score(self, x: Tensor) -> Tensor:
@@ -30,5 +30,5 @@ class LawTarget(Target):
         return self.law.score(x)
 
     def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
-        """Return ``n`` samples, shape ``(n, dim)``, in the generator's device, float64."""
+        """Return ``n`` samples, shape ``(n, dim)``, float64 on the generator's device."""
         return self.law.sample(n, dim, generator)

@@ -1,4 +1,4 @@
-"""Posteriors of posteriordb, with the reference draws to be compared with."""
+"""Posteriors of posteriordb, with reference draws."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from pydantic import AfterValidator, Field
 from torch import Tensor
 
 from wopt import Capability, DataError, Target
-from wopt.certify.sampler.sliced import sliced_w2
 from wopt.interfaces.support import support_of
+from wopt.sliced import sliced_w2
 from wopt_measures.laws.gaussian import check_points
 
 __all__ = ["PosteriordbTarget"]
@@ -42,7 +42,7 @@ _NAMES = {
 class PosteriordbTarget(Target):
     """A posterior of posteriordb: its log-density in torch, up to a constant, and reference draws.
 
-    | posterior | coordinates | what |
+    | posterior | coordinates | model |
     |---|---|---|
     | ``eight_schools_centered`` | theta_1, ..., theta_8, mu, tau | effects theta_j ~ N(mu, tau^2) |
     | ``eight_schools_noncentered`` | eta_1, ..., eta_8, mu, tau | the same, theta_j = mu + tau eta_j |
@@ -51,10 +51,10 @@ class PosteriordbTarget(Target):
 
     tau and sigma are positive; maps act on their logarithms. The folder holds the files of
     posteriordb: ``data__NAME.json.zip`` and ``ref__POSTERIOR.json.zip``, 10 chains of 1,000 draws.
-    :meth:`figures` compares with these: ``mean_error``, the largest difference of means, and
-    ``sd_error``, the largest relative one of standard deviations, both in the reference's;
-    ``sliced_w2``, with coordinates divided by these, beside ``sliced_w2_of_halves``, that of the
-    reference's halves. The reference has an error of about 0.01 in either.
+    :meth:`figures` compares with these: ``mean_error`` is the largest difference of means and
+    ``sd_error`` the largest relative difference of standard deviations, in units of the reference's
+    standard deviations; ``sliced_w2``, with coordinates in the same units, is given beside
+    ``sliced_w2_of_halves``, the distance of the reference's halves from each other.
 
     Source: Magnusson, Buerkner, Vehtari, *posteriordb*, 2023.
 
@@ -72,7 +72,7 @@ class PosteriordbTarget(Target):
 
     def __init__(
         self,
-        posterior: Annotated[Posterior, Field(description="which one")],
+        posterior: Annotated[Posterior, Field(description="name of the posterior")],
         folder: Annotated[
             Path,
             AfterValidator(lambda path: path.expanduser().absolute()),
@@ -87,7 +87,7 @@ class PosteriordbTarget(Target):
         self._log_prob = _MODELS[posterior](data)
 
     def potential(self, x: Tensor) -> Tensor:
-        """Return V in free coordinates: shape ``(n, d)`` to ``(n,)``."""
+        """Return V in nats, in free coordinates: shape ``(n, d)`` to ``(n,)``."""
         check_points(x, self.dim)
         assert self.support is not None
         own, log_det = self.support(x)
@@ -109,7 +109,7 @@ class PosteriordbTarget(Target):
         return draws
 
     def figures(self, draws: Tensor, weights: Tensor) -> dict[str, float]:
-        """Return errors against the reference draws, in their standard deviations."""
+        """Return errors of draws ``(n, d)``, with weights ``(n,)``, against the reference."""
         known = self.reference()
         sd = known.std(0)
         mean = weights @ draws
@@ -125,7 +125,7 @@ class PosteriordbTarget(Target):
         }
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.posterior, self.folder)  # its function is made anew
+        return type(self), (self.posterior, self.folder)  # the function is made again
 
 
 def _unzipped(path: Path) -> Any:
@@ -154,6 +154,7 @@ def _schools(data: Any, *, centred: bool) -> LogProb:
     y, sigma = (torch.tensor(data[key], dtype=torch.float64) for key in ("y", "sigma"))
 
     def log_prob(x: Tensor) -> Tensor:
+        """Return log p, shape ``(n,)``."""
         t, mu, tau = x[:, :8], x[:, 8:9], x[:, 9:]
         prior = _normal(t, mu, tau) if centred else _normal(t, 0.0, 1.0)
         theta = t if centred else mu + tau * t
@@ -168,6 +169,7 @@ def _autoregression(data: Any) -> LogProb:
     past = torch.stack([y[k - 1 - j : len(y) - 1 - j] for j in range(k)], 1)
 
     def log_prob(x: Tensor) -> Tensor:
+        """Return log p, shape ``(n,)``."""
         mean = x[:, :1] + x[:, 1 : k + 1] @ past.to(x).T
         rows = _normal(y[k:].to(x), mean, x[:, k + 1 :]).sum(1)
         return rows + _normal(x[:, : k + 1], 0.0, 10.0).sum(1) + _half_cauchy(x[:, k + 1], 2.5)
@@ -179,6 +181,7 @@ def _regression(data: Any) -> LogProb:
     score, iq = (torch.tensor(data[key], dtype=torch.float64) for key in ("kid_score", "mom_iq"))
 
     def log_prob(x: Tensor) -> Tensor:
+        """Return log p, shape ``(n,)``."""
         mean = x[:, :1] + x[:, 1:2] * iq.to(x)
         return _normal(score.to(x), mean, x[:, 2:]).sum(1) + _half_cauchy(x[:, 2], 2.5)
 

@@ -50,16 +50,16 @@ _Function = Annotated[
 class PotentialTarget(Target):
     """The measure exp(-V)/Z, given by V, by its score -grad V, by samples, or by several of them.
 
-    Without a score V is differentiated by autograd. A score alone serves objectives that need no
-    more (``ksd``); samples beside either serve those that compare with samples.
+    Without a score V is differentiated by autograd. A score alone suffices for objectives that need
+    no more (``ksd``); samples beside either suffice for those that compare with samples.
 
-    The constant Z need not be known, so energies are right up to a constant. Written into a
-    configuration the function becomes its name, from which it cannot be made again.
+    The constant Z need not be known, so energies are right up to a constant. In a configuration the
+    function is written as its name, from which it cannot be restored.
 
     Raises:
         ConfigError: Neither V nor a score is given.
-        DataError: V does not return one value a point, or is not differentiable; the score does
-            not return one vector a point.
+        DataError: V does not return one value per point, or is not differentiable; the score does
+            not return one vector per point.
 
     Example:
         >>> target = PotentialTarget(lambda x: x.pow(4).sum(1) / 4)
@@ -112,7 +112,7 @@ class PotentialTarget(Target):
         self.convexity, self.dim = convexity, dim
 
     def potential(self, x: Tensor) -> Tensor:
-        """Return V, shape ``(n, d)`` to ``(n,)``, checked."""
+        """Return V in nats, shape ``(n, d)`` to ``(n,)``, checked."""
         if self.function is None:
             raise self._lacks(Capability.POTENTIAL)
         check_points(x, self.dim)
@@ -120,14 +120,14 @@ class PotentialTarget(Target):
         return differentiable(value, x, "the potential")
 
     def score(self, x: Tensor) -> Tensor:
-        """Return the score that was given, checked, or -grad V by autograd."""
+        """Return the given score, checked, or -grad V by autograd, shape ``(n, d)``."""
         if self.given_score is None:
             return super().score(x)
         check_points(x, self.dim)
         return one_vector_a_point(self.given_score(x), x, "the score")
 
     def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
-        """Return samples of the target that was given for them."""
+        """Return samples, shape ``(n, dim)``, of the target given as ``samples``."""
         if self.samples is None:
             raise self._lacks(Capability.TARGET_SAMPLES)
         return self.samples.sample(n, dim, generator)

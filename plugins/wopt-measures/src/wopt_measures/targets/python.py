@@ -35,13 +35,13 @@ Dimension = Annotated[
         "the source's",
     ),
 ]
-Names = Annotated[list[str] | None, Field(min_length=1, description="of the coordinates")]
+Names = Annotated[list[str] | None, Field(min_length=1, description="names of the coordinates")]
 Constraints = Annotated[
     dict[str, Literal["positive"] | tuple[float, float]] | None,
     Field(
         description='constraints, from a coordinate by name or index to "positive" or '
         "[low, high] (inf for no end); log_prob is the density of the constrained "
-        "coordinates, and samples are theirs"
+        "coordinates, in which samples are"
     ),
 ]
 Normalised = Annotated[bool, Field(description="whether exp(log p) integrates to one")]
@@ -81,18 +81,20 @@ class PythonTarget(Target):
     A configuration that names code runs it only where a person allows that: ``--allow-code`` on
     the command line, :func:`wopt.allow_code` in Python. The SHA-256 of the file is recorded in
     the run's configuration. Loading the run asks again, and a changed file is refused unless that
-    is allowed too. Files that the function reads, data say, are not covered by the hash.
+    is allowed too. Files that the function reads, such as data, are not covered by the hash.
 
     With a prior and a likelihood p is a posterior up to its constant: leave ``normalised`` false.
 
     With ``support = { scale = "positive" }`` log p is the density of the constrained coordinates.
-    The maps lead to free ones, log scale, whose density has the log-det of the way; samples, means
-    and densities of a model are in the coordinates of log p again, and no sample is outside.
+    The flow acts on free ones, here log scale, whose density includes the log-det of the change of
+    coordinates; samples, means and densities of a model are in the coordinates of log p again, and
+    every sample satisfies the constraints.
 
     Raises:
-        ConfigError: It is not allowed, the file has changed, it fails, or has no such function; or
-            the support names no coordinate.
-        DataError: There is no such file; log p does not return one differentiable value a point.
+        ConfigError: The code is not allowed, the file has changed, the code fails, or the function
+            does not exist; or the support names an unknown coordinate.
+        DataError: The file does not exist, or log p does not return one differentiable value per
+            point.
 
     Example:
         >>> import pathlib, tempfile, wopt
@@ -133,12 +135,12 @@ class PythonTarget(Target):
         if samples is not None:
             require("samples", Capability.TARGET_SAMPLES, "the target given", samples.provides)
             self.provides |= Capability.TARGET_SAMPLES
-        if dim is not None:  # a mistake is told now, not after a run
+        if dim is not None:  # mistakes are found now, not after a run
             for dtype in (torch.float32, torch.float64):
                 self.score(torch.zeros(2, dim, dtype=dtype))
 
     def potential(self, x: Tensor) -> Tensor:
-        """Return -log p, shape ``(n, d)`` to ``(n,)``, checked."""
+        """Return -log p in nats, shape ``(n, d)`` to ``(n,)``, checked."""
         check_points(x, self.dim)
         own, log_det = x, None
         if self.support is not None:
@@ -149,29 +151,25 @@ class PythonTarget(Target):
         return -value if log_det is None else -value - log_det
 
     def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
-        """Return samples of the target that was given for them."""
+        """Return samples, shape ``(n, dim)``, of the target given as ``samples``."""
         if self.samples is None:
             raise self._lacks(Capability.TARGET_SAMPLES)
         x = self.samples.sample(n, dim, generator)
         return x if self.support is None else self.support.inverse(x)[0]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> PythonTarget:
-        return self  # nothing of it changes, and a copy would ask for permission again
+        return self  # it is immutable, and a copy would ask for permission again
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _again, (self.options,)  # unpickled where the file may be run, as any loading
+        return _again, (self.options,)  # unpickling asks for permission, as any loading does
 
 
 def _support(
     wishes: Mapping[Any, Any] | None, names: Sequence[str], dim: int | None
 ) -> Support | None:
-    """Return the bijection to where the density lives.
-
-    Raises:
-        ConfigError: Names or dimension are missing or do not agree, or there is no such coordinate.
-    """
+    """Return the bijection to the support, or raise."""
     if names and (len(names) != dim or len(set(names)) != len(names)):
-        raise ConfigError(f"names are {dim} different ones, one a coordinate, got {list(names)}")
+        raise ConfigError(f"names must be {dim} different ones, got {list(names)}")
     if not wishes:
         return None
     if dim is None:

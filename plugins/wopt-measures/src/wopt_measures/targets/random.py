@@ -1,4 +1,4 @@
-"""A Gaussian drawn at random by a seed of its own, as benchmarks use it."""
+"""The target ``random_gaussian``: a Gaussian drawn at random by its own seed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from wopt_measures.targets.gaussian import GaussianTarget
 __all__ = ["RandomGaussian"]
 
 Dim = Annotated[int, Field(ge=1, description="the dimension")]
-Draw = Annotated[int, Field(ge=0, description="seed of the target, apart from that of the run")]
+Draw = Annotated[int, Field(ge=0, description="seed of the target, independent of the run's")]
 
 
 class RandomGaussian(GaussianTarget):

@@ -1,4 +1,4 @@
-"""The target that is known by samples only."""
+"""The target ``samples``, known by samples only."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ __all__ = ["SamplesTarget"]
 
 @fields
 class SamplesTarget(Target):
-    """The law of given samples: rows of data, drawn again, or all of them.
+    """The law of given samples: rows of data, drawn with replacement, or all of them.
 
-    For objectives that ask for samples of the target (``mmd``, ``energy_distance``,
+    It is for objectives that need samples of the target (``mmd``, ``energy_distance``,
     ``sliced_wasserstein``, ``dual_f_divergence``): noise to data, or data to data.
 
     The samples are in the coordinates in which the flow works, so the run's own ``[source]`` should
-    have ``preprocess = "none"`` (a ``gaussian`` start has none anyway). Preprocessing that this
-    target's source asks for is not applied: its rows are taken in the data's own units.
+    have ``preprocess = "none"`` (a ``gaussian`` start has none anyway). The preprocessing of this
+    target's source is not applied: its rows are in the data's own units.
 
     Raises:
         ConfigError: Neither points nor a source are given, or both.
@@ -74,7 +74,7 @@ class SamplesTarget(Target):
 
     @property
     def rows(self) -> Tensor:
-        """All samples, shape ``(n, d)``, float64, loaded when first asked for."""
+        """All samples, shape ``(n, d)``, float64, loaded on first use."""
         if self._rows is None:
             assert self.source is not None
             rows: Tensor = getattr(self.source.load(self.seed), self.split)
@@ -83,7 +83,7 @@ class SamplesTarget(Target):
         return self._rows
 
     def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
-        """Return ``n`` rows drawn with replacement, or all, in the generator's device, float64."""
+        """Return rows drawn with replacement, or all, shape ``(n, dim)``, float64."""
         rows = self.rows.to(generator.device)
         if rows.shape[1] != dim:
             raise DataError(

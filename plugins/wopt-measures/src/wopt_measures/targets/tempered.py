@@ -1,4 +1,4 @@
-"""The target between a wide Gaussian and another target."""
+"""The target ``tempered``, between a wide Gaussian and another target."""
 
 from wopt.targets.tempered import TemperedTarget
 

@@ -1,4 +1,4 @@
-"""Many wells: a product of double wells, of known constant, with samples."""
+"""Many wells: a product of double wells, with known constant and samples."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from wopt_measures.laws.gaussian import check_dim, check_points
 __all__ = ["ManyWellsTarget"]
 
 _END, _NODES = 4.0, 200_001
-"""exp(-V) of a well is below 1e-50 of its peak beyond, and nodes are 4e-5 apart."""
+"""End of the quadrature, beyond which exp(-V) of a well is negligible, and its nodes."""
 _LISTED = 4
-"""Wells up to which all combinations of sides are modes of their own."""
+"""Largest number of wells for which all combinations of sides are listed as modes."""
 
 
 class ManyWellsTarget(Target):
@@ -30,7 +30,7 @@ class ManyWellsTarget(Target):
     log Z = (d/2) 10.2935, by quadrature; 30.8804 in d = 6 and 164.6957 in d = 32. Samples are exact
     up to the quadrature, by the inverse of the distribution function of u.
 
-    Modes told of are the combinations of sides, in up to eight dimensions, and above the right
+    Listed modes are the combinations of sides in up to eight dimensions; above, they are the right
     sides of the pairs, whose weights are equal and do not sum to one.
 
     Source: Noe, Olsson, Koehler, Wu, *Boltzmann generators*, Science 2019; Midgley, Stimper, Simm,
@@ -38,7 +38,7 @@ class ManyWellsTarget(Target):
 
     Raises:
         ConfigError: The dimension is odd.
-        DataError: Points of another dimension are met.
+        DataError: Points have another dimension.
 
     Example:
         >>> [round(ManyWellsTarget(dim=d).log_z, 4) for d in (2, 6, 32)]
@@ -55,32 +55,32 @@ class ManyWellsTarget(Target):
         self, dim: Annotated[int, Field(ge=2, description="the dimension d, even")] = 6
     ) -> None:
         if dim % 2:
-            raise ConfigError(f"`dim` is even, two coordinates a well, got {dim}")
+            raise ConfigError(f"`dim` must be even, two coordinates per well, got {dim}")
         self.dim, self.wells = dim, dim // 2
 
     @property
     def log_z(self) -> float:  # type: ignore[override]
-        """log of the integral of exp(-V)."""
+        """Logarithm of the integral of exp(-V)."""
         u, density = _quadrature()
         of_u = math.log(float(torch.trapezoid(density, u)))
         return self.wells * (of_u + math.log(2 * math.pi) / 2)
 
     @property
     def right(self) -> float:
-        """The weight of u > 0."""
+        """Probability of u > 0."""
         u, density = _quadrature()
         middle = len(u) // 2
         right, all_ = (torch.trapezoid(density[k:], u[k:]) for k in (middle, 0))
         return float(right / all_)
 
     def potential(self, x: Tensor) -> Tensor:
-        """Return V: shape ``(n, d)`` to ``(n,)``."""
+        """Return V in nats: shape ``(n, d)`` to ``(n,)``."""
         check_points(x, self.dim)
         u, w = x[:, ::2], x[:, 1::2]
         return (_well(u) + w.square() / 2).sum(1)
 
     def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
-        """Return ``n`` samples, shape ``(n, d)``, in the generator's device, float64."""
+        """Return ``n`` samples, shape ``(n, d)``, float64 on the generator's device."""
         check_dim(dim, self.dim)
         x = torch.randn(n, dim, generator=generator, device=generator.device, dtype=torch.float64)
         share = torch.rand(x[:, ::2].shape, generator=generator, device=x.device, dtype=x.dtype)
@@ -88,7 +88,7 @@ class ManyWellsTarget(Target):
         return x
 
     def components(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the modes' weights, and which of them points are in: ``(k,)`` and ``(n, k)``."""
+        """Return the modes' weights, ``(k,)``, and indicators of each point's modes, ``(n, k)``."""
         sides = (x[:, ::2] > 0).double()
         right, wells = self.right, x.shape[1] // 2
         if wells > _LISTED:
@@ -110,7 +110,7 @@ def _quadrature() -> tuple[Tensor, Tensor]:
 
 
 def _inverse_distribution(share: Tensor) -> Tensor:
-    """Return u below which so much of the mass is, linear between nodes."""
+    """Return the quantiles of u at ``share``, linear between nodes."""
     u, density = _quadrature()
     mass = torch.cumulative_trapezoid(density, u)
     mass = (torch.cat([mass.new_zeros(1), mass]) / mass[-1]).to(share.device)

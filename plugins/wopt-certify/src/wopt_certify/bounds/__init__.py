@@ -1,0 +1,76 @@
+"""Bounds of W_2, KL and total variation that follow from a run's errors, as pure functions.
+
+They take floats or numpy arrays and do not depend on networks. Throughout, p_n is the law after n
+steps, q the minimiser of G (for G = KL(.|q) the target), h_n the step size, eps_n the norm of the
+step's residual, lambda the convexity of G along generalized geodesics and e_n = G(p_n) - G(q),
+which is KL(p_n|q) for KL. :func:`chain` puts all of them side by side along a run.
+
+Each bound is a theorem *given* its arguments. A residual estimated from samples by a finite class
+of test fields can be too low; the bound is then an estimate, and :func:`chain` labels it so.
+"""
+
+from wopt_certify.bounds._rules import Base
+from wopt_certify.bounds.chain import StepBounds, chain, with_transport_entropy
+from wopt_certify.bounds.convex import convex_best, convex_last
+from wopt_certify.bounds.entropy import log_sobolev, transport_entropy, tv
+from wopt_certify.bounds.entry import Entry, Floor, Label, least
+from wopt_certify.bounds.inversion import (
+    MixedStatement,
+    inverse_statement,
+    mixed_statement,
+    reverse_error,
+    reverse_error_uniform,
+)
+from wopt_certify.bounds.optimality import optimal_residual
+from wopt_certify.bounds.paper import PaperStatement, paper_distance, paper_gap, paper_statement
+from wopt_certify.bounds.planning import StepsNeeded, error_needed, steps_needed
+from wopt_certify.bounds.posterior import Bound, a_posteriori
+from wopt_certify.bounds.splitting import forward_backward
+from wopt_certify.bounds.start import (
+    smoothed_kl,
+    smoothed_kl_from_distance,
+    smoothing_distance,
+    start_distance,
+)
+from wopt_certify.bounds.steps import a_priori, theorem_p, theorem_s, theorem_s_gap, value_errors
+
+__all__ = [
+    "Base",
+    "Bound",
+    "Entry",
+    "Floor",
+    "Label",
+    "MixedStatement",
+    "PaperStatement",
+    "StepBounds",
+    "StepsNeeded",
+    "a_posteriori",
+    "a_priori",
+    "chain",
+    "convex_best",
+    "convex_last",
+    "error_needed",
+    "forward_backward",
+    "inverse_statement",
+    "least",
+    "log_sobolev",
+    "mixed_statement",
+    "optimal_residual",
+    "paper_distance",
+    "paper_gap",
+    "paper_statement",
+    "reverse_error",
+    "reverse_error_uniform",
+    "smoothed_kl",
+    "smoothed_kl_from_distance",
+    "smoothing_distance",
+    "start_distance",
+    "steps_needed",
+    "theorem_p",
+    "theorem_s",
+    "theorem_s_gap",
+    "transport_entropy",
+    "tv",
+    "value_errors",
+    "with_transport_entropy",
+]

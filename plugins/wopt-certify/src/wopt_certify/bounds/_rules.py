@@ -1,0 +1,146 @@
+"""The rules that ``chain`` applies along a run: each bound with its conditions."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+
+from wopt_certify.bounds._numbers import Array
+from wopt_certify.bounds.convex import convex_last
+from wopt_certify.bounds.entropy import log_sobolev
+from wopt_certify.bounds.paper import paper_distance, paper_gap
+from wopt_certify.bounds.posterior import Bound, a_posteriori
+from wopt_certify.bounds.splitting import forward_backward
+from wopt_certify.bounds.start import start_distance
+from wopt_certify.bounds.steps import a_priori, theorem_p, theorem_s, theorem_s_gap
+
+__all__ = ["RULES", "Base", "Inputs", "Rule"]
+
+Base = Literal["previous", "forward", "other", "none"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """The known quantities of a run; arrays have one number per step, NaN where it is unknown.
+
+    Attributes:
+        h, eps, moved, fisher: As in ``chain``, shape ``(steps,)``.
+        moments: E|X|^2 under p_0, ..., p_N, shape ``(steps + 1,)``.
+        w0, kl0, target_moment, smoothness: As in ``chain``, NaN where unknown.
+        lam: lambda.
+        pl: The log-Sobolev constant, or lambda.
+        base: The starting point of the proximal steps.
+    """
+
+    h: Array
+    eps: Array
+    moved: Array
+    fisher: Array
+    moments: Array
+    w0: float
+    kl0: float
+    target_moment: float
+    lam: float
+    pl: float
+    smoothness: float
+    base: Base
+
+    def posterior(self) -> Bound[Array]:
+        """Return Theorem Q after each step."""
+        return a_posteriori(self.moved, self.h, self.eps, self.pl)
+
+    def split(self) -> Bound[Array]:
+        """Return the forward-backward bounds."""
+        return forward_backward(self.w0, self.h, self.eps, self.lam, self.smoothness)
+
+    def coupled(self) -> Array:
+        """Return the distances of independent couplings."""
+        return np.array([start_distance(m, self.target_moment) for m in self.moments[1:]])
+
+
+def _holds(_: Inputs) -> str:
+    return ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """One bound with its conditions.
+
+    Attributes:
+        of, name: Its keys in the records.
+        uses: The attributes of :class:`Inputs` that it is computed from.
+        values: Function that returns the bound after each step.
+        blocked: Function that returns why the bound does not hold for the run, or an empty string.
+        local: Whether it uses its own step alone, not those before.
+    """
+
+    of: Literal["w2", "gap"]
+    name: str
+    uses: tuple[str, ...]
+    values: Callable[[Inputs], Array]
+    blocked: Callable[[Inputs], str] = _holds
+    local: bool = False
+
+    @property
+    def along(self) -> bool:
+        """Whether the bound follows the run from the law before each step, by the optimal maps.
+
+        The other rules hold whatever the map: Theorem Q takes |x - Tx|, an upper bound of the
+        distance moved, and the first-order error with the map itself (docs/theory.md 1.6, 4.2);
+        log-Sobolev uses the law alone. The forward-backward bound needs the optimal map from the
+        end of the explicit step, which DT does not show.
+        """
+        return self.blocked in (_chains, _convex)
+
+
+def _chains(run: Inputs) -> str:
+    if run.base == "previous":
+        return ""
+    return f'the steps do not chain: their base is "{run.base}", not the law before'
+
+
+def _convex(run: Inputs) -> str:
+    return _chains(run) or ("" if run.lam >= 0 else f"needs lambda >= 0, got {run.lam}")
+
+
+def _splits(run: Inputs) -> str:
+    return "" if run.base == "forward" else "the steps have no explicit part"
+
+
+def _proximal(run: Inputs) -> str:
+    """Return why Theorem Q does not hold; empty if it does."""
+    # After a forward step the gradient at y is xi + (x - y)/h - (grad f(x) - grad f(y)), and
+    # |u - h (grad f(x) - grad f(y))| <= |u| with u = x - y, for convex f and h <= 2/L.
+    if run.base == "none":
+        return "the steps have no proximal part"
+    if run.base != "forward":
+        return ""
+    if run.lam < 0:
+        return f"the explicit part is not convex: lambda = {run.lam}"
+    if np.isnan(run.smoothness):
+        return "smoothness is not known"
+    return "needs h <= 2/L for the explicit part" if np.any(run.h * run.smoothness > 2) else ""
+
+
+_START = ("w0", "eps")
+RULES = (
+    Rule("w2", "theorem_s", _START, lambda r: theorem_s(r.w0, r.h, r.eps, r.lam), _chains),
+    Rule("w2", "theorem_q", ("moved", "eps"), lambda r: r.posterior().w2, _proximal, local=True),
+    Rule("w2", "paper", _START, lambda r: paper_distance(r.w0, r.h, r.eps, r.lam), _chains),
+    Rule("w2", "forward_backward", (*_START, "smoothness"), lambda r: r.split().w2, _splits),
+    Rule("w2", "moments", ("moments", "target_moment"), Inputs.coupled, local=True),
+    Rule("gap", "theorem_s", _START, lambda r: theorem_s_gap(r.w0, r.h, r.eps, r.lam), _chains),
+    Rule(
+        "gap", "theorem_p", ("kl0", "eps"),
+        lambda r: theorem_p(r.kl0, r.h, r.eps, r.lam, r.pl), _chains,
+    ),
+    Rule("gap", "a_priori", _START, lambda r: a_priori(r.w0, r.h, r.eps, r.lam, r.pl), _chains),
+    Rule("gap", "theorem_q", ("moved", "eps"), lambda r: r.posterior().kl, _proximal, local=True),
+    Rule("gap", "log_sobolev", ("fisher",), lambda r: log_sobolev(r.fisher, r.pl), local=True),
+    Rule("gap", "convex", _START, lambda r: convex_last(r.w0, r.h, r.eps), _convex),
+    Rule("gap", "paper", _START, lambda r: paper_gap(r.w0, r.h, r.eps, r.lam), _chains),
+    Rule("gap", "forward_backward", (*_START, "smoothness"), lambda r: r.split().kl, _splits),
+)  # fmt: skip

@@ -1,0 +1,297 @@
+"""All bounds side by side, along the steps of a run."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Collection, Sequence
+from typing import get_args
+
+import numpy as np
+
+from wopt.errors import UserError
+from wopt.typed import Typed
+from wopt_certify.bounds._numbers import Array, steps_of
+from wopt_certify.bounds._rules import RULES, Base, Inputs, Rule
+from wopt_certify.bounds.entropy import transport_entropy, tv
+from wopt_certify.bounds.entry import Entry, Label, least
+from wopt_certify.bounds.start import start_distance
+
+__all__ = ["StepBounds", "chain", "with_transport_entropy"]
+
+PerStep = Sequence[float | None] | Array
+"""One number per step, ``None`` or NaN where it is not known."""
+
+_NAMES = {
+    "eps": "errors",
+    "moved": "moved",
+    "fisher": "fisher",
+    "moments": "second_moments",
+    "w0": "w0",
+    "kl0": "kl0",
+    "target_moment": "target_second_moment",
+    "smoothness": "smoothness",
+}
+"""From inputs of the rules to the names of :func:`chain`'s arguments."""
+_MEASURABLE = tuple(_NAMES.values())
+
+
+@dataclasses.dataclass(frozen=True)
+class StepBounds(Typed):
+    """Every bound after one step, by name.
+
+    Attributes:
+        gap: Bounds of G(p_n) - G(q), which is KL(p_n|q) for KL.
+        w2: Bounds of W_2(p_n, q).
+    """
+
+    gap: dict[str, Entry] = dataclasses.field(default_factory=dict)
+    w2: dict[str, Entry] = dataclasses.field(default_factory=dict)
+
+    @property
+    def best_gap(self) -> Entry:
+        """The smallest bound of the gap that nothing refutes."""
+        best = least(self.gap)
+        none = Entry(None, reason="no bound of the gap is available")
+        return none if best is None else self.gap[best[0]]
+
+    @property
+    def best_tv(self) -> Entry:
+        """The bound of the total variation that follows from :attr:`best_gap`, if G is KL."""
+        best = self.best_gap
+        if best.value is None:
+            return best
+        return dataclasses.replace(best, value=float(tv(best.value)))
+
+
+def chain(
+    step_sizes: Sequence[float] | Array,
+    errors: PerStep | float,
+    lam: float,
+    *,
+    moved: PerStep | None = None,
+    w0: float | None = None,
+    kl0: float | None = None,
+    second_moments: PerStep | float | None = None,
+    target_second_moment: float | None = None,
+    fisher: PerStep | None = None,
+    pl: float | None = None,
+    base: Base = "previous",
+    smoothness: float | None = None,
+    measured: Collection[str] = (),
+    not_optimal: Sequence[str] = (),
+    seen: Collection[int] = (),
+) -> list[StepBounds]:
+    """Return every bound after every step of a run, with its label, or the reason why it lacks.
+
+    | name | bounds | from | for base |
+    |---|---|---|---|
+    | theorem_s | w2, kl (Theorem S') | w0, errors | previous |
+    | theorem_p | kl | kl0, errors | previous |
+    | a_priori | kl | w0, errors | previous |
+    | convex | kl, lambda >= 0 | w0, errors | previous |
+    | paper | w2, kl | w0, errors | previous |
+    | forward_backward | w2, kl | w0, errors, smoothness | forward |
+    | theorem_q | w2, kl | moved and error of that step alone | all but none |
+    | log_sobolev | kl | fisher of that step alone | all |
+    | moments | w2 | second moment of that step alone | all |
+    | transport_entropy | w2 | the smallest bound of kl | all |
+
+    Args:
+        step_sizes: h_n, the size of the proximal step that ends step n.
+        errors: eps_n, the norm of its residual (with the optimal map: ``optimal_residual``).
+        lam: lambda of G; with base "forward" that of the explicit part f, the rest being convex.
+        moved: D_n = W_2(base, p_n), or the root mean square movement, which is never below it; with
+            base "forward" that of the whole step.
+        w0: W_2(p_0, q), or a bound of it.
+        kl0: KL(p_0|q), or a bound of it.
+        second_moments: E|X|^2 under p_0, ..., p_N, or under p_0 alone.
+        target_second_moment: E|Z|^2 under q. With the start's moment it bounds W_2(p_0, q) where
+            ``w0`` is not given.
+        fisher: I(p_n|q), the squared norm of the Wasserstein gradient after step n.
+        pl: A log-Sobolev (Polyak-Lojasiewicz) constant better than lambda.
+        base: The starting point of the proximal step: "previous", the law before it (jko);
+            "forward", that law moved by an explicit step of f; "other", anything else (bdf2,
+            crank_nicolson, accelerated), so that the steps do not chain; "none" without one.
+        smoothness: L of f, for base "forward".
+        measured: Names of arguments that are estimates from samples, such as "errors"; a bound
+            that uses one is labelled "estimate".
+        not_optimal: Why the map of each step is not the optimal one, as the bounds along the run
+            assume; empty where it is, or where it need not be.
+        seen: Steps (1, 2, ...) whose errors are lower bounds, by test fields: bounds that use them
+            are labelled "bound given the eps seen".
+
+    Returns:
+        One record per step.
+
+    Raises:
+        UserError: The arguments' shapes disagree, a number is negative, or ``base`` or a name in
+            ``measured`` is unknown.
+
+    Source: docs/theory.md 1.5 to 1.7, 1.10 and 4.3.
+
+    Example:
+        >>> last = chain([1.0, 1.0], [0.1, 0.1], lam=1.0, moved=[1.5, 0.8], w0=3.0)[-1]
+        >>> {name: round(e.value, 3) for name, e in last.gap.items() if e.value is not None}
+        {'theorem_s': 0.454, 'a_priori': 0.446, 'theorem_q': 0.405, 'convex': 2.568, 'paper': 3.017}
+        >>> round(last.best_gap.value, 3), str(last.best_gap.label), last.gap["theorem_p"].reason
+        (0.405, 'bound given eps', 'kl0 is not known')
+    """
+    _check(base, measured)
+    h, eps = steps_of(step_sizes, np.asarray(errors, dtype=float))
+    if h.ndim != 1:
+        raise UserError(f"chain follows one run: one step size a step, got shape {h.shape}")
+    run = Inputs(
+        h=h,
+        eps=eps,
+        moved=_per_step("moved", moved, len(h)),
+        fisher=_per_step("fisher", fisher, len(h)),
+        moments=_moments(second_moments, len(h) + 1),
+        w0=_number("w0", w0),
+        kl0=_number("kl0", kl0),
+        target_moment=_number("target_second_moment", target_second_moment),
+        lam=lam,
+        pl=lam if pl is None else pl,
+        smoothness=_number("smoothness", smoothness),
+        base=base,
+    )
+    estimates = {key for key, name in _NAMES.items() if name in measured}
+    return _records(*_with_distance(run, estimates), not_optimal, frozenset(seen))
+
+
+def _check(base: str, measured: Collection[str]) -> None:
+    if base not in get_args(Base):
+        raise UserError(f"base is one of {', '.join(get_args(Base))}, got {base!r}")
+    if unknown := sorted(set(measured) - set(_MEASURABLE)):
+        raise UserError(f"measured names {unknown}; known: {', '.join(_MEASURABLE)}")
+
+
+def _with_distance(run: Inputs, estimates: set[str]) -> tuple[Inputs, set[str]]:
+    """Return inputs whose w0, where it is not known, is bounded by the second moments."""
+    if not math.isnan(run.w0) or math.isnan(run.moments[0] + run.target_moment):
+        return run, estimates
+    if estimates & {"moments", "target_moment"}:
+        estimates = estimates | {"w0"}
+    w0 = start_distance(float(run.moments[0]), run.target_moment)
+    return dataclasses.replace(run, w0=w0), estimates
+
+
+def _records(
+    run: Inputs, estimates: set[str], not_optimal: Sequence[str], seen: frozenset[int]
+) -> list[StepBounds]:
+    """Return every rule's entry, by step."""
+    tables: dict[str, dict[str, list[Entry]]] = {"w2": {}, "gap": {}}
+    for rule in RULES:
+        entries = _apply(rule, run, estimates)
+        if rule.along:
+            entries = _withdrawn(entries, not_optimal)
+        tables[rule.of][rule.name] = _seen(rule, entries, seen)
+    records = []
+    for n in range(len(run.h)):
+        row = {of: {k: column[n] for k, column in table.items()} for of, table in tables.items()}
+        records.append(with_transport_entropy(StepBounds(**row), run.pl))
+    return records
+
+
+def with_transport_entropy(bounds: StepBounds, pl: float) -> StepBounds:
+    """Return the bounds with that of the distance by the best of the gap: W_2^2 <= 2 KL / pl."""
+    entry = _from_divergence(bounds.best_gap, pl)
+    return dataclasses.replace(bounds, w2={**bounds.w2, "transport_entropy": entry})
+
+
+def _withdrawn(entries: list[Entry], not_optimal: Sequence[str]) -> list[Entry]:
+    """Return the entries without those at or after a step whose map is not optimal."""
+    for k, why in enumerate(not_optimal):
+        if why:
+            failed = Entry(None, reason=f"hypothesis fails at step {k + 1}: {why}")
+            return [*entries[:k], *(e if e.value is None else failed for e in entries[k:])]
+    return entries
+
+
+def _seen(rule: Rule, entries: list[Entry], steps: frozenset[int]) -> list[Entry]:
+    """Return the entries, relabelled where they use errors seen by test fields."""
+    if not {"eps", "fisher"} & set(rule.uses):
+        return entries
+    labelled = []
+    for n, entry in enumerate(entries, 1):
+        looked = {n} if rule.local else set(range(1, n + 1))
+        if entry.value is not None and looked & steps:
+            entry = dataclasses.replace(entry, label=Label.GIVEN_SEEN)
+        labelled.append(entry)
+    return labelled
+
+
+def _apply(rule: Rule, run: Inputs, estimates: set[str]) -> list[Entry]:
+    """Return a rule's entry for each step."""
+    reason = rule.blocked(run)
+    if not reason:
+        for key in rule.uses:
+            if np.all(np.isnan(getattr(run, key))):
+                reason = f"{_NAMES[key]} is not known"
+                break
+    if not reason:
+        try:
+            values = rule.values(run)
+        except UserError as error:  # a condition of the theorem fails
+            reason = str(error)
+    if reason:
+        return [Entry(None, reason=reason) for _ in run.h]
+    entries = []
+    for n, value in enumerate(values):
+        if np.isnan(value):
+            entries.append(Entry(None, reason=_unknown(rule, run, n)))
+            continue
+        label = Label.EXACT
+        if estimates & set(rule.uses):
+            label = Label.ESTIMATE
+        elif "eps" in rule.uses and np.any(run.eps[n if rule.local else 0 : n + 1] > 0):
+            label = Label.GIVEN_EPS
+        entries.append(Entry(float(value), label))
+    return entries
+
+
+def _unknown(rule: Rule, run: Inputs, n: int) -> str:
+    """Return which input is missing for a bound after step n + 1."""
+    for key in rule.uses:
+        values = getattr(run, key)
+        if np.ndim(values) == 0:
+            continue
+        values = values[1:] if len(values) > len(run.h) else values
+        for k in range(n if rule.local else 0, n + 1):
+            if np.isnan(values[k]):
+                return f"{_NAMES[key]} of step {k + 1} is not known"
+    return "an input is not known"
+
+
+def _from_divergence(kl: Entry, pl: float) -> Entry:
+    if kl.value is None:
+        return kl
+    if not pl > 0:
+        return Entry(None, reason=f"needs a log-Sobolev constant, or lambda > 0, got {pl}")
+    return dataclasses.replace(kl, value=float(transport_entropy(kl.value, pl)))
+
+
+def _per_step(name: str, values: PerStep | float | None, count: int) -> Array:
+    if values is None:
+        return np.full(count, np.nan)
+    numbers = np.asarray(values, dtype=float)
+    if numbers.shape != (count,):
+        raise UserError(f"{name} has {count} numbers here, got shape {numbers.shape}")
+    if np.any(numbers < 0):
+        raise UserError(f"{name} cannot be negative")
+    return numbers
+
+
+def _moments(values: PerStep | float | None, count: int) -> Array:
+    """Return second moments; a single one is that of the start, the others are not known."""
+    if isinstance(values, int | float):
+        values = [values, *[None] * (count - 1)]
+    return _per_step("second_moments", values, count)
+
+
+def _number(name: str, value: float | None) -> float:
+    if value is None:
+        return math.nan
+    if value < 0:
+        raise UserError(f"{name} cannot be negative, got {value}")
+    return float(value)

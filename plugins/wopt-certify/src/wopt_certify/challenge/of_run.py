@@ -1,0 +1,173 @@
+"""Challenging a run: rows that fit, choose and judge densities that may beat its model."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from wopt.capabilities import Capability
+from wopt.data.dataset import one_of_each
+from wopt.interfaces.block import FlowBlock
+from wopt.particles import Particles
+from wopt.push import push_all
+from wopt.runs.prepare import Prepared, particles_of
+from wopt.seeds import derive, generator
+from wopt.train.problem import State
+from wopt_certify.challenge import Options, Rows, block_for, challenge
+from wopt_certify.held_out import as_test
+from wopt_certify.lower import LowerSide
+from wopt_certify.resolution import Resolution, resolutions
+from wopt_certify.tries import Tries
+
+__all__ = ["Challenge", "can_be_challenged"]
+
+_FIT, _HOLD, _JUDGE = 20_000, 5_000, 20_000
+"""Largest numbers of rows that fit challengers, choose among them, and judge them."""
+
+_FEW = 1_000
+"""If there are fewer test rows, and the source can be sampled, this many draws judge."""
+
+_LITTLE = 4_000
+"""Number of rows that fit challengers in that case."""
+
+_BLURRED = 6_000
+"""Largest number of rows that are compared at resolutions: a pilot, and two samples."""
+
+
+def can_be_challenged(prepared: Prepared) -> bool:
+    """Return whether challengers apply: the model has a density and is a model of data."""
+    target = prepared.problem.objective.target
+    normalised = target is not None and Capability.NORMALISED in target.provides
+    weighted = prepared.train.weights is not None
+    return bool(
+        normalised
+        and prepared.dataset is not None
+        and prepared.problem.objective.gap_is_kl
+        and not prepared.pushes
+        and not weighted
+        and prepared.train.log_det is not None
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Challenge:
+    """A run at a state, and densities fitted to its particles that may beat its model.
+
+    Training rows fit, held-out rows choose, and rows that neither training nor any choice has seen
+    judge: fresh draws where the source can be drawn from, else test rows.
+
+    Attributes:
+        prepared: The run's data and parts, which can be challenged.
+        blocks: The run's maps.
+        state: State with the particles after the maps.
+        rows: Largest number of rows that judge.
+        fresh: Whether judging rows are drawn for this state, where possible, and are not test rows,
+            since their result decides whether the run continues.
+    """
+
+    prepared: Prepared
+    blocks: Sequence[FlowBlock]
+    state: State
+    rows: int = 20_000
+    fresh: bool = False
+
+    def lower_side(self, seconds: float, level: float, tries: Tries | None = None) -> LowerSide:
+        """Return a lower bound of KL(data | model), in nats.
+
+        Args:
+            seconds: CPU seconds for the challengers.
+            level: Confidence level.
+            tries: Challengers to try, instead of those that there is time for.
+
+        Raises:
+            WoptError: Rows are too few, or a challenger cannot be made.
+        """
+        prepared = self.prepared
+        target = prepared.problem.objective.target
+        assert target is not None
+        pairs = (*self._fitted(), self._judges)
+        columns = self._columns()
+        fit, hold, judge = (Rows.of(target, start.points, moved, columns) for start, moved in pairs)
+        if len(fit) > _FIT:
+            fit = fit.part(slice(_FIT))
+        seed = derive(prepared.config.seed, "challenge", self.state.step)
+        options = Options(block_for(), seconds, level, seed, tries=tries)
+        return challenge(target, fit, hold, judge, options, self._groups())
+
+    def _columns(self) -> tuple[Tensor, Tensor] | None:
+        """Return matrix and shift from the flow's coordinates to columns, unless trivial."""
+        units = self.prepared.transform
+        if units.is_identity or units.condition:
+            return None
+        return units.inverse_matrix.cpu(), units.shift.cpu()
+
+    def at_resolutions(self, level: float, rows: int = _BLURRED) -> tuple[Resolution, ...]:
+        """Return both sides of KL between the blurred laws, where the target's blur is known.
+
+        Args:
+            level: Confidence level.
+            rows: Largest number of rows that are compared; time grows with its square.
+        """
+        target = self.prepared.problem.objective.target
+        assert target is not None
+        if self.prepared.train.condition:
+            return ()
+        y, groups = self._judges[1].points, self._groups()
+        seed = derive(self.prepared.config.seed, "resolution")
+        if groups is not None:  # the limits are for independent rows
+            y = y[one_of_each(groups[1], seed).to(y.device)]
+        rows = min(rows, _BLURRED)
+        return tuple(resolutions(y[:rows], target, level=level, rows=rows // 3, seed=seed) or ())
+
+    @functools.cached_property
+    def _judges(self) -> tuple[Particles, Particles]:
+        count = min(self.rows, _JUDGE)
+        data = self.prepared.dataset
+        assert data is not None
+        if data.sample is None or not (self.fresh or len(data.test) < _FEW):
+            return self._carried(data.test, count)
+        if count <= _FEW and not self.fresh:  # at least: the certificate's rows judge too
+            own = generator(self.prepared.config.seed, "certify", "particles")
+            return self._carried(data.sample(count, own), count)
+        return self._drawn("judge", count)
+
+    def _groups(self) -> tuple[Tensor, Tensor] | None:
+        """Return the groups of the rows that choose and of those that judge."""
+        data = self.prepared.dataset
+        if data is None or data.groups is None or data.sample is not None:
+            return None
+        return data.groups[1], data.groups[2][: len(self._judges[0])]
+
+    def _fitted(self) -> tuple[tuple[Particles, Particles], ...]:
+        """Return rows that fit and rows that choose, before and after the maps."""
+        # New rows, if possible and if there is time: an overfitted model maps its own training rows
+        # closer to the target than other rows.
+        prepared, state = self.prepared, self.state
+        data = prepared.dataset
+        if data is not None and data.sample is not None and self.rows >= _JUDGE:
+            fit = self._drawn("fit", min(_FIT, len(prepared.train)))
+            return fit, self._drawn("hold", min(_HOLD, len(prepared.valid)))
+        # Few judging rows mean little time, which images of many rows would use up.
+        most = _FIT if self.rows > _FEW else _LITTLE
+        fit = prepared.train.rows(slice(most)), state.train.first(most)
+        return fit, (prepared.valid, state.valid.particles)
+
+    def _drawn(self, what: str, count: int) -> tuple[Particles, Particles]:
+        """Return new rows, before and after the audited maps."""
+        data = self.prepared.dataset
+        assert data is not None
+        assert data.sample is not None
+        source = generator(self.prepared.config.seed, "challenge", what, self.state.step)
+        return self._carried(data.sample(min(count, max(len(data.test), _FEW)), source), count)
+
+    @torch.no_grad()
+    def _carried(self, rows: Tensor, count: int) -> tuple[Particles, Particles]:
+        config, data = self.prepared.config, self.prepared.dataset
+        assert data is not None
+        smoothed = as_test(data, rows, config)
+        start = particles_of(smoothed, smoothed.test, config, known=False).rows(slice(count))
+        return start, push_all(self.blocks, start, audit=True)

@@ -1,0 +1,123 @@
+"""Rows on which challengers are fitted, mixed and evaluated."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from wopt.capabilities import Capability, require
+from wopt.errors import CapabilityError, DataError
+from wopt.interfaces.target import Target
+from wopt.particles import Particles
+
+__all__ = ["Rows", "View"]
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """Rows in one set of coordinates, with the model's log-density there.
+
+    Attributes:
+        points: Shape ``(n, d)``, float64.
+        log_model: The model's log-density at the points in these coordinates, nats, shape ``(n,)``.
+    """
+
+    points: Tensor
+    log_model: Tensor
+
+    def part(self, index: Tensor | slice) -> View:
+        """Return the rows of ``index``, a slice, a mask ``(n,)`` or indices ``(m,)``."""
+        return View(self.points[index], self.log_model[index])
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """Rows of p seen from the data's side, from the noise's side, or from both.
+
+    The two views differ by the map F, whose log-det cancels in log r - log model:
+
+        log r(x) - log model(x) = log r'(F x) - log q(F x),    r' the law of F X for X from r.
+
+    So a challenger may be a density on either side, and challengers of both sides can be mixed.
+
+    Attributes:
+        views: ``"data"``: x with log_det F(x) + log q(F x). ``"noise"``: F(x) with log q(F x).
+            ``"columns"``, where x is preprocessed: the columns that x was made of, in deviations.
+        condition: Number of coordinates, the last ones, that are conditions.
+
+    Example:
+        >>> from wopt.testing import GaussianTarget
+        >>> x = torch.tensor([[2.0]], dtype=torch.float64)
+        >>> moved = Particles.start(x).moved(x / 2, torch.tensor([-0.6931]).double())
+        >>> rows = Rows.of(GaussianTarget([0.0], [[1.0]]), x, moved)
+        >>> [round(float(rows.views[side].log_model), 3) for side in ("noise", "data")]
+        [-1.419, -2.112]
+    """
+
+    views: dict[str, View]
+    condition: int = 0
+
+    @classmethod
+    def of(
+        cls,
+        target: Target,
+        start: Tensor,
+        moved: Particles,
+        columns: tuple[Tensor, Tensor] | None = None,
+    ) -> Rows:
+        """Return the rows of a flow.
+
+        Args:
+            target: q, normalised.
+            start: x, shape ``(n, d)``, in the flow's coordinates.
+            moved: F(x) with log_det.
+            columns: A, shape ``(d, d)``, and b, shape ``(d,)``, of the columns A x + b that x was
+                made of.
+
+        Raises:
+            CapabilityError: q is not normalised, or the maps give no log_det.
+            DataError: The particles are weighted.
+        """
+        need = Capability.POTENTIAL | Capability.NORMALISED
+        require("a challenge", need, f"target {type(target).__name__}", target.provides)
+        if moved.log_det is None:
+            raise CapabilityError("a challenge needs LOG_DET of every block on the way")
+        if moved.weights is not None:
+            raise DataError("a challenge judges by samples; these particles are weighted nodes")
+        y = moved.points.detach().double().cpu()
+        log_q = -target.potential(moved.points.detach()).double().cpu()
+        log_model = moved.log_det.detach().double().cpu() + log_q
+        x = start.detach().double().cpu()
+        views = {"noise": View(y, log_q), "data": View(x, log_model)}
+        if columns is not None:
+            views["columns"] = _in_columns(views["data"], *columns)
+        return cls(views, moved.condition)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.views.values())).points)
+
+    @property
+    def moves(self) -> int:
+        """Number of coordinates that are not conditions."""
+        return next(iter(self.views.values())).points.shape[1] - self.condition
+
+    def part(self, index: Tensor | slice) -> Rows:
+        """Return the rows of ``index``, a slice, a mask ``(n,)`` or indices ``(m,)``."""
+        return Rows({k: view.part(index) for k, view in self.views.items()}, self.condition)
+
+    def finite(self) -> Tensor:
+        """Return the mask ``(n,)`` of rows with finite points and log-densities in every view."""
+        finite = torch.ones(len(self), dtype=torch.bool)
+        for view in self.views.values():
+            finite &= torch.isfinite(view.points).all(1) & torch.isfinite(view.log_model)
+        return finite
+
+
+def _in_columns(view: View, matrix: Tensor, shift: Tensor) -> View:
+    """Return the view at A x + b in deviations, not centred, so that the place of 0 stays known."""
+    scale = matrix.double().norm(dim=1)
+    matrix, shift = matrix.double() / scale[:, None], shift.double() / scale
+    log_det = torch.linalg.slogdet(matrix).logabsdet
+    return View(view.points @ matrix.T + shift, view.log_model - log_det)

@@ -1,0 +1,69 @@
+"""Whom to cite for what a certificate used: bounds, challengers, tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from wopt.config.model import RunConfig
+from wopt.runs.cite import Cited, cited, cited_component, components
+from wopt.store.directory import RunDirectory
+from wopt.store.documents import read_document
+from wopt_certify.results import Certificate
+
+__all__ = ["BOUNDS", "citations"]
+
+BOUNDS = {
+    "a_priori": ("cheng2024",),
+    "convex": ("cheng2024",),
+    "forward_backward": ("salim2020",),
+    "log_sobolev": ("bakry1985",),
+    "moments": (),
+    "paper": ("cheng2024",),
+    "theorem_p": ("cheng2024", "zhu2025"),
+    "theorem_q": ("bakry1985", "otto2000"),
+    "theorem_s": ("cheng2024",),
+}
+"""Keys by bound; those without a source of their own follow the paper's (docs/theory.md 1)."""
+
+_TWO_SAMPLE = (
+    "lopezpaz2017", "kim2021", "gretton2012", "schrab2023", "biggs2023", "phipson2010",
+)  # fmt: skip
+
+_CHALLENGERS = {
+    "Student": ("liu1995",),
+    "kernels": ("abramson1982",),
+    "tree": ("liu2011", "harvey1976"),
+    "turned tree": ("liu2011", "harvey1976", "hyvarinen1999"),
+    "warped columns": ("liu2009", "liu1995", "liu2011"),
+}
+
+
+def citations(run: RunDirectory, config: RunConfig) -> Iterator[Cited]:
+    """Yield what the certificate of a run used; nothing where there is none."""
+    again = f"make it again with `wopt certify {run.path}`"
+    certificate = read_document(run.certificate, Certificate, again)
+    if certificate is not None:
+        yield from _of_certificate(certificate, config)
+
+
+def _of_certificate(made: Certificate, config: RunConfig) -> Iterator[Cited]:
+    tables = [table for step in made.steps for table in (step.bounds.gap, step.bounds.w2)]
+    names = {name for table in tables for name, entry in table.items() if entry.value is not None}
+    for name in sorted(names):
+        yield cited(f"bound {name}", BOUNDS.get(name, ()))
+    if any("critic" in step.residuals for step in made.steps):
+        yield cited("trained test fields", ["rahimi2007"])
+        yield from (cited_component(one) for one in components(config.certify))
+    if made.final.tv is not None:
+        yield cited("bound of the total variation", ["bretagnolle1979"])
+    if any(step.transport is not None for step in made.steps):
+        yield cited("plans between samples", ["gelbrich1990", "flamary2021"])
+    if made.challengers is not None:
+        tries = made.challengers.tries
+        kinds = [] if tries is None else [title.split(" on the ")[0] for title in tries.closed]
+        keys = dict.fromkeys(key for kind in kinds for key in _CHALLENGERS.get(kind, ()))
+        yield cited("challengers and their limits", [*keys, "waudby2024"])
+    if made.two_sample is not None:
+        yield cited("two-sample tests", _TWO_SAMPLE)
+    if made.conditional is not None:
+        yield cited("coverage given the conditions", ["hermans2022", "talts2018", "lemos2023"])

@@ -1,0 +1,69 @@
+"""``wopt certify``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from wopt.cli.output import json_option, listener_for, print_json, quiet_option
+
+__all__ = ["command"]
+
+
+@click.command("certify")
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option(
+    "--set", "settings", multiple=True, metavar="K=V",
+    help="An option of [certify], such as particles=50000 or iterations=1000.",
+)  # fmt: skip
+@click.option("--budget", metavar="TIME", help="Processor time, such as 90s or 5min.")
+@click.option(
+    "--against",
+    type=click.Path(path_type=Path),
+    help="A rival: another run, a saved flow, or a table of its log-densities at the test rows.",
+)
+@click.option(
+    "--again", is_flag=True,
+    help="With the effort that certificate.json records, so that its numbers repeat.",
+)  # fmt: skip
+@quiet_option
+@json_option
+def command(
+    directory: Path,
+    settings: tuple[str, ...],
+    budget: str | None,
+    against: Path | None,
+    again: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Measure the certificate of the run in DIRECTORY again, on particles not used in training.
+
+    Writes certificate.json and the report. It measures the first-order error of each step, with
+    its interval; fits challengers, other densities that try to beat the model, which say how far it
+    is from the data at least; and states every bound from above that follows, with what refutes
+    it. It takes a quarter of training's processor time, or --budget.
+    """
+    from wopt.config.read import override
+    from wopt.plan.budget import seconds_of
+    from wopt.report import render
+    from wopt_certify.run import certify_run
+
+    options = override({}, settings)
+    listener = listener_for(quiet, as_json)
+    seconds = None if budget is None else seconds_of(budget)
+    certificate = certify_run(
+        directory,
+        options=options,
+        seconds=seconds,
+        against=against,
+        again=again,
+        listener=listener,
+    )
+    report = render(directory)
+    listener.certificate(certificate)
+    if as_json:
+        print_json(certificate.to_dict())
+    elif not quiet:
+        click.echo(str(report))

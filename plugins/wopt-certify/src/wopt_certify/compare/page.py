@@ -1,0 +1,205 @@
+"""A page that compares runs: a table, and curves by step and by processor time."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from itertools import accumulate
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from wopt.errors import ConfigError
+from wopt.files import write_text
+from wopt.report.page import page
+from wopt.report.pieces import svg
+from wopt.report.read import Run, read_run
+from wopt.report.reference import against_reference
+from wopt.report.style import (
+    BLUE,
+    GREEN,
+    INK,
+    ORANGE,
+    PURPLE,
+    VERMILION,
+    WIDTH,
+    Picture,
+    page_style,
+)
+from wopt.report.tables import flat, status, subtitle
+from wopt.store.result import RunResult
+from wopt_certify.compare.duels import Duels
+
+__all__ = ["Row", "challenged", "compare", "rows"]
+
+_COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, INK)
+_MARKERS = "osD^vP"
+_CURVES = (
+    ("energy", "Energy (held-out estimate)", "objective"),
+    ("nll_valid", "Held-out NLL (estimate)", "nats per row, data's units"),
+    ("residual", "Residual seen by affine fields (a lower bound)", "length per h"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One run in the table.
+
+    Attributes:
+        name: The run directory's name, made unique.
+        run: The content of the directory.
+        differs: This run's values of the settings in which the runs differ.
+        values: The columns of :data:`COLUMNS`.
+        reference: The reference of `distance`, in words; empty where there is none.
+    """
+
+    name: str
+    run: Run
+    differs: dict[str, str]
+    values: dict[str, float | None]
+    reference: str = ""
+
+
+COLUMNS = (
+    ("steps", "steps"),
+    ("energy", "energy"),
+    ("nll_test", "test NLL"),
+    ("gain", "vs Gaussian"),
+    ("kl", "KL"),
+    ("lower", "KL at least"),
+    ("distance", "distance"),
+    ("residual", "residual >="),
+    ("likelihood_error", "lik. error"),
+    ("retries", "retries"),
+    ("cpu_seconds", "CPU s"),
+)
+"""Key and heading of the table's columns; divergences and likelihoods in nats."""
+
+
+def rows(directories: Sequence[Path]) -> list[Row]:
+    """Read the runs and find the options in which they differ.
+
+    Raises:
+        ConfigError: Fewer than two runs are named.
+        RunError: A run is damaged.
+    """
+    if len(directories) < 2:
+        raise ConfigError("name two or more run directories to compare")
+    runs = [read_run(directory) for directory in directories]
+    names = [run.name for run in runs]
+    if len(set(names)) < len(names):
+        names = [str(directory) for directory in directories]
+    tables = [dict(flat({k: v for k, v in r.config.items() if k != "versions"})) for r in runs]
+    keys = list(dict.fromkeys(key for table in tables for key in table))
+    differing = [k for k in keys if len({table.get(k) for table in tables}) > 1]
+    words, distances = against_reference(runs, names)
+    return [
+        Row(
+            name,
+            run,
+            {k: table.get(k, "-") for k in differing},
+            _values(run) | {"distance": distance},
+            words,
+        )
+        for name, run, table, distance in zip(names, runs, tables, distances, strict=True)
+    ]
+
+
+def challenged(compared: Sequence[Row], duels: Duels) -> list[Row]:
+    """Return the rows, each with its largest lower side: the certificate's, or a rival's."""
+    return [
+        dataclasses.replace(row, values=row.values | {"lower": _larger(row, duels.least(k))})
+        for k, row in enumerate(compared)
+    ]
+
+
+def _larger(row: Row, by_rivals: float | None) -> float | None:
+    known = [v for v in (row.values["lower"], by_rivals) if v is not None]
+    return max(known, default=None)
+
+
+def compare(compared: Sequence[Row], path: Path, duels: Duels | None = None) -> Path:
+    """Write the page that shows runs side by side.
+
+    Args:
+        compared: Rows from :func:`rows`.
+        path: The file to write.
+        duels: The lower sides that the runs prove for each other.
+    """
+    with page_style():
+        pictures = [p for by in ("step", "cpu") if (p := _picture(compared, by)) is not None]
+    text = page(
+        "compare.html",
+        "wopt_certify.compare",
+        rows=compared,
+        columns=COLUMNS,
+        differing=list(compared[0].differs),
+        rivals=[f"by {row.name}" for row in compared],
+        pictures=pictures,
+        status=status,
+        subtitle=subtitle,
+        duels=duels or Duels(),
+    )
+    write_text(path, text)
+    return path
+
+
+def _values(run: Run) -> dict[str, float | None]:
+    last = run.steps[-1] if run.steps else None
+    result = run.result or RunResult("done", "", len(run.steps))
+    certified = None if run.certificate is None else run.certificate.kl
+    return {
+        "steps": len(run.steps),
+        "energy": None if last is None else last.energy,
+        "nll_test": result.nll_test,
+        "gain": result.gain,
+        "kl": result.kl,
+        "lower": None if certified is None else certified.lower,
+        "residual": None if last is None else last.residual,
+        "likelihood_error": result.likelihood_error,
+        "retries": sum(record.retries for record in run.steps),
+        "cpu_seconds": result.cpu_seconds,
+    }
+
+
+def _picture(compared: Sequence[Row], by: str) -> Picture | None:
+    curves = [c for c in _CURVES if any(_has(row.run, c[0]) for row in compared)]
+    if not curves:
+        return None
+    figure = Figure(figsize=(WIDTH, 3.4 * len(curves)))
+    for axes, (key, title, unit) in zip(
+        figure.subplots(len(curves), 1, squeeze=False)[:, 0], curves, strict=True
+    ):
+        for index, row in enumerate(compared):
+            steps = row.run.steps
+            y = [np.nan if (v := getattr(r, key)) is None else v for r in steps]
+            x: list[float] = [r.step for r in steps]
+            if by == "cpu":
+                x = list(accumulate(r.cpu_seconds for r in steps))
+            axes.plot(
+                x,
+                y,
+                label=row.name,
+                color=_COLOURS[index % len(_COLOURS)],
+                marker=_MARKERS[index % len(_MARKERS)],
+                ls="-" if index < len(_COLOURS) else "--",
+            )
+        axes.set_title(title)
+        axes.set_ylabel(unit)
+        if by == "step":
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_xlabel("step" if by == "step" else "processor seconds of the steps, all threads")
+    figure.axes[0].legend(loc="best")
+    return Picture(
+        by,
+        "By step" if by == "step" else "By processor time",
+        "Lower is better in every panel; by step it compares schemes, by time also their cost.",
+        f"Curves of {len(compared)} runs.",
+        svg(figure),
+    )
+
+
+def _has(run: Run, key: str) -> bool:
+    return any(getattr(record, key) is not None for record in run.steps)

@@ -1,0 +1,230 @@
+"""The critic: test fields for the Stein form, fitted and evaluated on different rows."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from wopt.component import Spec
+from wopt.seeds import derive
+from wopt.stein.affine import AffineField
+from wopt.stein.form import SteinForm
+from wopt_certify.challenge.gaussians import Gaussians
+from wopt_certify.estimate import Estimate, combine
+from wopt_certify.fields.features import WaveField
+from wopt_certify.fields.kernel_score import KernelScore
+from wopt_certify.fields.mixture_score import MixtureScore
+from wopt_certify.fields.net import NetField, sharper
+from wopt_certify.fields.radial import RadialField
+
+__all__ = ["TOGETHER", "CriticOptions", "seen_by_fields", "stein_norm"]
+
+Field = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""A test field: from points ``(n, d)`` to ``(phi, div phi)``, shapes ``(n, d)`` and ``(n,)``."""
+
+TOGETHER = "together"
+"""The name of the best combination of all fields."""
+
+_BANDWIDTHS = (0.12, 0.35, 1.0)
+"""Bandwidths of waves, in units of a typical distance, sqrt(d) standard deviations."""
+_KERNEL_DIM = 5
+_KERNEL_WIDTHS = (0.05, 0.1, 0.2, 0.4)
+_RUNGS = 10
+_GROWTH = 1.05
+"""Least ratio of a net's held-out value to the best before it: below it no further net is made."""
+
+
+@dataclasses.dataclass(frozen=True)
+class CriticOptions:
+    """The options of the search for test fields.
+
+    Attributes:
+        net: A block that provides VELOCITY: its velocity is a field, with exact divergence.
+        iterations: Adam iterations of the first net, doubled from net to net; 0 leaves affine
+            fields alone.
+        learning_rate: Peak of a cosine schedule.
+        batch_size: Rows per iteration.
+        level: Confidence of the interval.
+        seed: Seed of initialisation and batches.
+        seconds: CPU seconds within which nets are trained; the first is trained in any case.
+        rungs: Number of nets at most, instead of the seconds; the result then repeats.
+        closed_forms: Whether waves and kernel scores take part.
+        mixtures: Mixtures fitted so far, with their rows ``(n, d)`` and seed: the critics of a step
+            and of the gradient after it share the same particles.
+    """
+
+    net: Spec
+    iterations: int = 300
+    learning_rate: float = 5e-3
+    batch_size: int = 1000
+    level: float = 0.95
+    seed: int = 0
+    seconds: float = 4.0
+    closed_forms: bool = True
+    rungs: int | None = None
+    mixtures: list[tuple[Tensor, int, Gaussians]] = dataclasses.field(
+        default_factory=list, repr=False, compare=False
+    )
+
+
+def stein_norm(form: SteinForm, options: CriticOptions) -> Estimate:
+    """Estimate |xi| of a Stein form by  sup over phi of <xi, phi>/|phi|.
+
+    Up to the sampling error that the interval states, the result is a *lower* bound of |xi|: a
+    finite class cannot see all of xi. :func:`seen_by_fields` reports each field alone.
+
+    Args:
+        form: From :meth:`SteinForm.of`.
+        options: Options of the critic.
+
+    Raises:
+        CapabilityError: The net has no velocity.
+    """
+    return seen_by_fields(form, options)[TOGETHER]
+
+
+def seen_by_fields(form: SteinForm, options: CriticOptions) -> dict[str, Estimate]:
+    """Return the part of |xi| that each test field sees, and their best combination.
+
+    Fields in closed form: an affine one; one that depends on the distance from a centre; random
+    waves at several bandwidths; the score of a mixture of Gaussians; in few dimensions kernel
+    scores. Then nets of growing effort, until the held-out value stops growing or the seconds are
+    spent. The effort does not depend on that of the run: a weak run must not get a weak critic.
+
+    Rows are cut into two halves: fields fitted on one are evaluated on the other, and the other
+    way round, so no row evaluates a field that was fitted to it. Quadrature nodes (weights) serve
+    for both and have no sampling error; there only affine fields and one net are used.
+
+    Args:
+        form: From :meth:`SteinForm.of`.
+        options: Options of the critic.
+
+    Source: docs/theory.md 4.2 (b), (4.1).
+    """
+    if form.weights is not None:
+        plain = dataclasses.replace(options, rungs=1, closed_forms=False)
+        parts = [_judged(form, _fields(form, form, plain), form)]
+    else:
+        parts = []
+        for k in (0, 1):
+            fit, judge = form.rows(slice(k, None, 2)), form.rows(slice(1 - k, None, 2))
+            cut = max(1, len(fit.points) * 4 // 5)
+            seed = derive(options.seed, "fold", k)
+            fold = dataclasses.replace(options, seed=seed, seconds=options.seconds / 2)
+            train, validation = fit.rows(slice(cut)), fit.rows(slice(cut, None))
+            parts.append(_judged(validation, _fields(train, validation, fold), judge))
+    # A net that only one half reached is reported by that half alone.
+    names = list(dict.fromkeys(name for part in parts for name in part))
+    return {n: combine([part[n] for part in parts if n in part], options.level) for n in names}
+
+
+def _judged(
+    validation: SteinForm, fields: dict[str, Field], judge: SteinForm
+) -> dict[str, tuple[float, float]]:
+    """Return <xi, phi>/|phi| and its error on other rows, by field and for their combination."""
+    values = {name: field(judge.points) for name, field in fields.items()}
+    sizes = {name: judge.size(*value) for name, value in values.items()}
+    weights = _weights(validation, [field(validation.points) for field in fields.values()])
+    pairs = list(zip(weights, values.values(), strict=True))
+    phi = torch.stack([w * v for w, (v, _) in pairs]).sum(0)
+    divergence = torch.stack([w * div for w, (_, div) in pairs]).sum(0)
+    return {**sizes, TOGETHER: judge.size(phi, divergence)}
+
+
+def _weights(validation: SteinForm, values: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """Return the best combination of fields on held-out rows."""
+    # Fields that see nothing there would add their sampling error: all but the affine one need
+    # three times their standard error.
+    sizes = [validation.size(*value) for value in values]
+    used = [k for k, (size, error) in enumerate(sizes) if not k or size > 3 * error]
+    linear, gram = _system(validation, [values[k] for k in used])
+    # A field that is zero (an exact step can leave nothing to find) makes the matrix singular.
+    some = torch.linalg.lstsq(gram, linear[:, None], driver="gelsd").solution[:, 0]
+    weights = linear.new_zeros(len(values))
+    weights[used] = some if float(some @ linear) > 0 else torch.ones_like(some)
+    return weights
+
+
+def _system(validation: SteinForm, values: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    linear = torch.stack([validation.mean(validation.along(*value)) for value in values])
+    gram = torch.stack(
+        [torch.stack([validation.mean((a * b).sum(1)) for a, _ in values]) for b, _ in values]
+    )
+    return linear, gram
+
+
+def _fields(train: SteinForm, validation: SteinForm, options: CriticOptions) -> dict[str, Field]:
+    """Return fields fitted on ``train``, their states chosen on ``validation``."""
+    fields: dict[str, Field] = {"affine": AffineField(train)}
+    if not options.iterations:
+        return fields
+    if options.closed_forms:
+        fields |= _closed_forms(train, validation, fields["affine"], options)
+    begun, best, iterations = time.process_time(), 0.0, options.iterations
+    for rung in range(_RUNGS if options.rungs is None else options.rungs):
+        rung_began = time.process_time()
+        field = NetField(
+            train,
+            validation,
+            sharper(options.net, rung),
+            iterations,
+            options.learning_rate,
+            options.batch_size,
+            derive(options.seed, "net", rung) if rung else options.seed,
+        )
+        fields[f"net {iterations}"] = field
+        last = time.process_time() - rung_began
+        growing = field.value > _GROWTH * best
+        best, iterations = max(best, field.value), 2 * iterations
+        left = options.seconds - (time.process_time() - begun)
+        if not growing or (options.rungs is None and 2.5 * last > left):
+            break
+    return fields
+
+
+def _closed_forms(
+    train: SteinForm, validation: SteinForm, affine: Field, options: CriticOptions
+) -> dict[str, Field]:
+    seed = options.seed
+    d = train.points.shape[1] - train.condition
+    fields: dict[str, Field] = {
+        f"waves {share:g}": WaveField(train, validation, share * math.sqrt(d), derive(seed, k))
+        for k, share in enumerate(_BANDWIDTHS)
+    }
+    fields["radial"] = RadialField(train, validation)
+    if train.condition:
+        return fields
+    fields["mixture score"] = MixtureScore(_mixture(train, validation, options))
+    if d <= _KERNEL_DIM:
+        fields["kernel score"] = _kernel_score(train, validation, affine)
+    return fields
+
+
+def _mixture(train: SteinForm, validation: SteinForm, options: CriticOptions) -> Gaussians:
+    """Return the mixture fitted to these rows, once for all forms on them."""
+    seed = derive(options.seed, "mixture")
+    for rows, of_seed, known in options.mixtures:
+        if of_seed == seed and torch.equal(rows, train.points):
+            return known
+    made = Gaussians.best(train.points, validation.points, seed)
+    options.mixtures.append((train.points, seed, made))
+    return made
+
+
+def _kernel_score(train: SteinForm, validation: SteinForm, affine: Field) -> Field:
+    """Return the kernel score whose bandwidth adds most to an affine field on held-out rows."""
+    spread = float(train.points.std(0).mean())
+    judge = validation.rows(slice(1000))
+    beside = affine(judge.points)
+
+    def gain(field: Field) -> float:
+        linear, gram = _system(judge, [beside, field(judge.points)])
+        return float(linear @ torch.linalg.lstsq(gram, linear[:, None], driver="gelsd").solution)
+
+    trials = [KernelScore(train.points, share * spread) for share in _KERNEL_WIDTHS]
+    return max(trials, key=gain)

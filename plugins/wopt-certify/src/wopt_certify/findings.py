@@ -1,0 +1,161 @@
+"""The analysis of a run: bounds that follow from its measured steps, and their refutations."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from wopt.interfaces.objective import Objective
+from wopt.store.quantity import Quantity
+from wopt_certify.bounds import Base, Entry, Label, StepBounds, chain
+from wopt_certify.estimate import Estimate
+from wopt_certify.evidence import Evidence
+from wopt_certify.gap import floors_of
+from wopt_certify.lower import LowerSide
+from wopt_certify.measure import StepMeasure, second_moment
+from wopt_certify.refute import later_fall, refute
+from wopt_certify.results import StepCertificate
+from wopt_certify.start import Start, start_of_run
+
+__all__ = ["Findings", "findings"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Findings:
+    """The analysis from which a certificate is written.
+
+    Attributes:
+        objective: The objective.
+        evidence: The particles.
+        level: Confidence of the intervals.
+        measures: The measurements of each step.
+        gaps: The gap after each step, where it is known.
+        start: Bounds before the first step.
+        base: The starting point of the proximal steps.
+        convexity, smoothness: lambda and L.
+        lower: The challengers' side of the gap; ``None`` where it is not a divergence.
+        bounds: Bounds after each step, with refuted ones marked; empty where lambda is not known.
+    """
+
+    objective: Objective
+    evidence: Evidence
+    level: float
+    measures: Sequence[StepMeasure]
+    gaps: Sequence[Estimate | None]
+    start: Start
+    base: Base
+    convexity: float | None
+    smoothness: float | None
+    lower: LowerSide | None
+    bounds: Sequence[StepBounds] = ()
+
+    @property
+    def steps(self) -> tuple[StepCertificate, ...]:
+        """The certificate's entry for each step."""
+        told = zip(self.measures, self.gaps, self.bounds, strict=True)
+        return tuple(dataclasses.replace(m.step, gap=gap, bounds=b) for m, gap, b in told)
+
+    @property
+    def of(self) -> Quantity:
+        """The kind of the gap."""
+        return self.evidence.of if self.objective.gap_is_kl else Quantity.ENERGY
+
+
+def findings(
+    objective: Objective,
+    evidence: Evidence,
+    measures: Sequence[StepMeasure],
+    lower: LowerSide | None,
+    level: float,
+) -> Findings:
+    """Return the analysis of a run from the measurements of its steps.
+
+    Args:
+        objective: The objective.
+        evidence: The particles on which the run was measured.
+        measures: The measurements of each step.
+        lower: The challengers' side, if challengers were run.
+        level: Confidence of the intervals.
+    """
+    gaps = [_known(objective, m, level) for m in measures]
+    start = start_of_run(objective, evidence)
+    base = _common_base(measures)
+    constants = _constants(objective, base)
+    if any(gap is not None and gap.impossible for gap in gaps):
+        start = dataclasses.replace(start, kl=None)  # its estimate uses the same false density
+        if not objective.gap_is_kl:  # a false minimum casts doubt on lambda
+            constants = None, None
+    # A lower side bounds KL: it does not apply to another objective's gap.
+    side = lower if objective.gap_is_kl else None
+    found = Findings(objective, evidence, level, measures, gaps, start, base, *constants, side)
+    return dataclasses.replace(found, bounds=_bounds(found))
+
+
+def _common_base(measures: Sequence[StepMeasure]) -> Base:
+    """Return the base that all steps share; steps of different kinds do not chain."""
+    kinds = {m.base for m in measures}
+    if len(kinds) == 1:
+        return kinds.pop()
+    return "none" if "none" in kinds or "forward" in kinds else "other"
+
+
+def _constants(objective: Objective, base: Base) -> tuple[float | None, float | None]:
+    """Return lambda of the objective, or lambda and L of its explicit part if there is one."""
+    if base != "forward":
+        return objective.convexity, None
+    explicit, rest = objective.split()
+    if explicit is None or rest is None or rest.convexity is None or rest.convexity < 0:
+        return objective.convexity, None
+    return explicit.convexity, None if explicit.target is None else explicit.target.smoothness
+
+
+def _known(objective: Objective, measure: StepMeasure, level: float) -> Estimate | None:
+    """Return the gap after a step, where it is known."""
+    if objective.gap_is_kl or objective.minimum is None:
+        return measure.divergence
+    energy = measure.step.energy
+    return Estimate.of(energy.value - objective.minimum, energy.error, level)
+
+
+def _bounds(found: Findings) -> list[StepBounds]:
+    """Return all bounds, marked where a later fall, a lower side or the estimate contradicts."""
+    # The bounds use the upper ends of the intervals.
+    measures, steps = found.measures, [m.step for m in found.measures]
+    if found.convexity is None:
+        return [StepBounds() for _ in steps]
+    second = second_moment(found.evidence.particles)
+    rows = chain(
+        [s.effective_step_size for s in steps],
+        [m.step.residual.high if m.step.residual and m.examined else None for m in measures],
+        found.convexity,
+        moved=[s.movement.high for s in steps],
+        w0=found.start.w2,
+        kl0=found.start.kl,
+        second_moments=[second, *(m.second_moment for m in measures)],
+        target_second_moment=found.start.second_moment,
+        fisher=[m.step.gradient.high**2 if m.examined else None for m in measures],
+        base=found.base,
+        smoothness=found.smoothness,
+        measured=("fisher", "second_moments"),
+        not_optimal=[s.not_optimal for s in steps],
+        seen={m.step.step for m in measures if m.by_fields},
+    )
+    end = measures[-1].contributions
+    floors = [
+        [later_fall(m.contributions, end, found.level), *floors_of(None, gap, found.of)]
+        for m, gap in zip(measures, found.gaps, strict=True)
+    ]
+    floors[-1] = [*floors_of(found.lower, found.gaps[-1], found.of)]
+    return refute([_by_measured(row) for row in rows], floors, found.convexity)
+
+
+def _by_measured(row: StepBounds) -> StepBounds:
+    """Return the bounds with the label of measured errors, which make no bound exact."""
+
+    def shown(table: Mapping[str, Entry]) -> dict[str, Entry]:
+        return {
+            name: dataclasses.replace(e, label=Label.GIVEN_EPS) if e.label is Label.EXACT else e
+            for name, e in table.items()
+        }
+
+    return StepBounds(shown(row.gap), shown(row.w2))

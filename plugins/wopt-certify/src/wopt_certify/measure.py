@@ -1,0 +1,221 @@
+"""The measurements of one step: errors, movement, energy, optimality of the map, inverse."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from wopt.capabilities import Capability
+from wopt.interfaces.derivatives import wasserstein_gradient
+from wopt.interfaces.objective import Objective
+from wopt.interfaces.subproblem import Subproblem
+from wopt.particles import Particles
+from wopt.push import inversion_error
+from wopt.stein.form import SteinForm
+from wopt.train.guard import INVERTED
+from wopt.train.problem import Problem
+from wopt_certify.bounds import Base, StepBounds
+from wopt_certify.critic import TOGETHER, CriticOptions, seen_by_fields
+from wopt_certify.estimate import (
+    Estimate,
+    Method,
+    MethodEstimate,
+    divergence,
+    root_mean_square,
+)
+from wopt_certify.optimality import (
+    Optimality,
+    needs_optimal,
+    optimality_of,
+    symmetry_of,
+    why_not_optimal,
+)
+from wopt_certify.replay import Passage
+from wopt_certify.results import Energy, StepCertificate
+from wopt_certify.score import pushed_score
+
+__all__ = ["StepMeasure", "base_of", "measure_step", "second_moment"]
+
+
+@dataclasses.dataclass(frozen=True)
+class StepMeasure:
+    """The measurements of one step, on particles that nothing was trained on.
+
+    Attributes:
+        step: The certificate's entry, without the gap and the bounds, which need all steps.
+        base: The starting point of the proximal step.
+        divergence: KL to the target in nats, where both densities are known.
+        contributions: Each particle's contribution to the energy, shape ``(n,)``, where that is a
+            mean without weights.
+        second_moment: E|x|^2 after the step.
+        examined: Whether test fields other than affine ones were fitted, where they are needed; if
+            not, the step gives no bound.
+    """
+
+    step: StepCertificate
+    base: Base
+    divergence: Estimate | None
+    contributions: Tensor | None
+    second_moment: float
+    examined: bool = True
+
+    @property
+    def by_fields(self) -> bool:
+        """Whether the residual or the gradient is estimated by test fields."""
+        residual = self.step.residual
+        return self.step.gradient.by_fields or (residual is not None and residual.by_fields)
+
+
+@torch.no_grad()
+def measure_step(
+    problem: Problem,
+    passage: Passage,
+    options: CriticOptions,
+    score: Tensor | None = None,
+    plan_rows: int = 0,
+    *,
+    examined: bool = True,
+) -> tuple[StepMeasure, Tensor | None]:
+    """Measure one step.
+
+    Args:
+        problem: The problem: objective, scheme, solver.
+        passage: The step.
+        options: Options of the critic.
+        score: The score before the step at the first m particles, shape ``(m, d)``, if known.
+        plan_rows: Rows of each plan between samples; 0: none is made.
+        examined: Whether fields other than affine ones are fitted.
+
+    Returns:
+        The measurements, and the score after the step, shape ``(m, d)``.
+    """
+    objective = problem.objective
+    options = options if examined else dataclasses.replace(options, iterations=0)
+    before, after, pushed = passage.before, passage.after, _pushed(passage, score)
+    base = base_of(objective, passage.subproblem, before)
+    residuals, moved = _first_order(passage, base, options, pushed)
+    residual = _best(residuals) if residuals else None
+    gradient, seen = _root_fisher(objective, after, options, pushed)
+    transport, not_optimal = _optimality(passage, objective, residual, plan_rows, options)
+    by_particle = objective.contributions(after)
+    step = StepCertificate(
+        step=passage.record.step,
+        step_size=passage.record.step_size,
+        effective_step_size=passage.step_size,
+        gap=None,
+        energy=Energy.of(objective, after, by_particle),
+        residual=residual,
+        residuals={str(method): value for method, value in residuals.items()},
+        movement=root_mean_square(moved.double().square().sum(1), before.weights, options.level),
+        gradient=gradient,
+        seen=seen,
+        inversion_error=inversion_error([passage.block], before.points[:INVERTED]),
+        transport=transport,
+        not_optimal=not_optimal,
+        bounds=StepBounds(),
+    )
+    by_mean = None if after.weights is not None else by_particle
+    known = divergence(objective, after, options.level)
+    examined = examined or not objective.of_density or pushed is not None
+    return StepMeasure(step, base, known, by_mean, second_moment(after), examined), pushed
+
+
+def _first_order(
+    passage: Passage, base: Base, options: CriticOptions, score: Tensor | None
+) -> tuple[dict[Method, Estimate], Tensor]:
+    """Return the residuals of a step by every method, and the displacement of its proximal part."""
+    sub, moved = passage.subproblem, passage.after.points - passage.before.points
+    condition = None if sub is None else sub.stationarity(passage.audited)
+    if condition is None:
+        found = passage.record.residual
+        return {} if found is None else {"record": Estimate.of(found, 0.0, options.level)}, moved
+    known = score if torch.equal(condition.particles.points, passage.after.points) else None
+    form = SteinForm.of_condition(condition)
+    residuals, _ = _residuals(form, condition.objective, options, known)
+    return residuals, moved if base == "forward" else condition.displacement
+
+
+def _pushed(passage: Passage, score: Tensor | None) -> Tensor | None:
+    """Return the score after a step, from the score before it."""
+    if score is None or Capability.LOG_DET not in passage.block.provides:
+        return None
+    return pushed_score(passage.block, passage.before.points[: len(score)], score)
+
+
+def _optimality(
+    passage: Passage,
+    objective: Objective,
+    residual: Estimate | None,
+    plan_rows: int,
+    options: CriticOptions,
+) -> tuple[Optimality | None, str]:
+    """Return the map's distance from the optimal one, and why it is not optimal if it matters."""
+    matters = needs_optimal(objective)
+    looked = symmetry_of(passage) if matters or plan_rows else (None, "")
+    gap = optimality_of(passage, looked, residual, plan_rows, options.level, options.seed)
+    return gap, why_not_optimal(looked[0]) if matters else ""
+
+
+def second_moment(at: Particles) -> float:
+    """Return E|x|^2 without the conditions, in float64."""
+    moved = at.points[:, : at.dim - at.condition].double()
+    weights = None if at.weights is None else at.weights.double()
+    return float(Particles(moved, weights).mean(moved.square().sum(1)))
+
+
+def base_of(objective: Objective, sub: Subproblem | None, before: Particles) -> Base:
+    """Return the starting point of a subproblem's proximal step, on which the bounds depend.
+
+    ``previous``: at the particles (jko). ``forward``: at the particles moved by an explicit step of
+    a part of the objective. ``other``: elsewhere. ``none``: the step is not implicit, or its end
+    is not where the implicit part is evaluated.
+    """
+    if sub is None or not sub.proximal or not torch.equal(sub.particles.points, before.points):
+        return "none"
+    if sub.implicit is objective:
+        return "previous" if torch.equal(sub.anchor, before.points) else "other"
+    explicit, _ = objective.split()
+    if explicit is None or explicit.of_density:
+        return "none"
+    forward = before.points - sub.step_size * wasserstein_gradient(explicit, before)
+    scale = float(forward.abs().max()) + 1.0
+    close = torch.allclose(sub.anchor, forward, rtol=1e-4, atol=1e-4 * scale)
+    return "forward" if close else "none"
+
+
+def _root_fisher(
+    objective: Objective, at: Particles, options: CriticOptions, score: Tensor | None
+) -> tuple[MethodEstimate, dict[str, Estimate]]:
+    """Return the norm of the Wasserstein gradient, and the part of it that each test field sees."""
+    exact = dataclasses.replace(options, iterations=0) if score is not None else options
+    residuals, seen = _residuals(SteinForm.of(objective, at), objective, exact, score)
+    return _best(residuals), seen
+
+
+def _best(residuals: dict[Method, Estimate]) -> MethodEstimate:
+    """Return the estimate without a class's bias if there is one, else the largest."""
+    found = [MethodEstimate.by_method(*pair) for pair in residuals.items()]
+    exact = [one for one in found if not one.by_fields]
+    return exact[0] if exact else max(found, key=lambda one: one.value)
+
+
+def _residuals(
+    form: SteinForm, implicit: Objective, options: CriticOptions, score: Tensor | None
+) -> tuple[dict[Method, Estimate], dict[str, Estimate]]:
+    """Return the error by every method, and the part of it that each test field sees."""
+    if not implicit.of_density:
+        squares = form.by_point.square().sum(1)
+        return {"gradient": root_mean_square(squares, form.weights, options.level)}, {}
+    seen = seen_by_fields(form, options)
+    residuals: dict[Method, Estimate] = {"affine": seen["affine"]}
+    if options.iterations:
+        residuals["critic"] = seen[TOGETHER]
+    slope = form.by_log_det
+    constant = bool((slope - slope[0]).abs().max() <= 1e-4 * slope[0].abs())
+    if score is not None and constant and form.weights is None:
+        # E[l div phi] = -l E<score, phi> where l is a constant: then xi = g - l score.
+        xi = form.by_point[: len(score)] - float(slope[0]) * score.to(form.by_point)
+        residuals["score"] = root_mean_square(xi.square().sum(1), None, options.level)
+    return residuals, seen

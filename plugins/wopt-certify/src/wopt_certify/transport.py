@@ -1,0 +1,268 @@
+"""The transport gap of a block, and the symmetry of its derivative."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from wopt.errors import DataError, UserError
+from wopt.jacobian import jacobians
+from wopt.statistics import mean_and_error
+from wopt.typed import Number, Typed
+from wopt_certify.estimate import Estimate, combine
+
+__all__ = ["Plan", "Symmetry", "TransportGap", "jacobian_symmetry", "transport_gap"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan(Typed):
+    """Exact plans between samples at one sample size; means over disjoint groups.
+
+    Attributes:
+        size: Rows in each sample.
+        gap: mean |x - y|^2 minus the squared distance of the same x and y. Its mean is at most
+            the gap of the laws and grows with the size; it is 0 for an optimal map at any size.
+        w2_squared_independent: The squared distance of x and y from different rows; its mean is too
+            large.
+        w2_squared_noise: The squared distance of two independent samples of x, which is all bias:
+            ``w2_squared_independent`` cannot resolve distances below it.
+        label: The kind of the figures.
+    """
+
+    size: int
+    gap: Number
+    w2_squared_independent: Number
+    w2_squared_noise: Number
+    label: Literal["estimate"] = "estimate"
+
+
+@dataclasses.dataclass(frozen=True)
+class TransportGap(Typed):
+    """E|x - T x|^2 - W_2^2, the gap of a map between the law of x and its image, from both sides.
+
+    Attributes:
+        cost: E|x - T x|^2.
+        dual: A lower bound of W_2^2, up to the sampling error that it states.
+        high: An upper bound of the gap, cost - dual, up to the sampling error that it states.
+        plans: Lower bounds in the mean, at two sizes; empty without scipy.
+        reason: The parts left out, with reasons, in one line.
+    """
+
+    cost: Estimate
+    dual: Estimate
+    high: Estimate
+    plans: tuple[Plan, ...] = ()
+    reason: str = ""
+
+
+def transport_gap(
+    x: Tensor,
+    y: Tensor,
+    *,
+    size: int = 500,
+    groups: int = 4,
+    level: float = 0.95,
+    seed: int = 0,
+) -> TransportGap:
+    """Estimate the gap of a map from its values, without knowing the optimal one.
+
+    *From above.* For every convex f,  W_2^2 >= E|x|^2 + E|y|^2 - 2 E f(x) - 2 E f*(y).  Here f is
+    the quadratic whose gradient A x + b carries the mean and covariance of x to those of y, A
+    symmetric and positive. Row by row the rest of the cost is the misfit of that map,
+
+        2 (f(x) + f*(y) - <x, y>) = (y - A x - b)^T A^-1 (y - A x - b) >= 0.
+
+    It is tight where the laws are Gaussian, whatever T is, and where T is symmetric and affine;
+    elsewhere it can be far too large. A and b are fitted on every other row and evaluated on the
+    rest, in both ways, so no row tests a map that was fitted to it.
+
+    *From below*, with scipy (on the line without): plans between subsamples, at ``size`` and at
+    half of it, with the bias of plans shown beside them.
+
+    Args:
+        x: Independent rows of the law before the block, shape ``(n, d)``.
+        y: T(x), shape ``(n, d)``.
+        size: Rows of the larger subsamples; two of them have to fit into n.
+        groups: Number of disjoint pairs of subsamples at most.
+        level: Confidence of the intervals.
+        seed: Seed of the subsamples.
+
+    Returns:
+        The gap and its parts, in the squared unit of x.
+
+    Raises:
+        DataError: The shapes differ, or there are fewer than 4 (d + 1) rows.
+        UserError: ``size`` or ``groups`` is too small.
+
+    Source: docs/theory.md 4.2 (d), the dual by Gelbrich 1990; the plan by Crouse, *On
+    implementing 2D rectangular assignment algorithms*, 2016.
+
+    Example:
+        >>> x = torch.randn(400, 2, generator=torch.Generator().manual_seed(0))
+        >>> turn = torch.tensor([[0.0, -1.0], [1.0, 0.0]])  # moves rows, not the law
+        >>> gap = transport_gap(x, x @ turn.T, size=200)
+        >>> 0.8 < gap.high.value / gap.cost.value < 1.2, gap.dual.value < 0.1
+        (True, True)
+        >>> transport_gap(x, 2 * x, size=200).high.value < 1e-9
+        True
+    """
+    if x.ndim != 2 or x.shape != y.shape:
+        raise DataError(
+            f"a map's rows and their images have one shape (n, d), got {tuple(x.shape)} and "
+            f"{tuple(y.shape)}"
+        )
+    if len(x) < 4 * (x.shape[1] + 1):
+        raise DataError(
+            f"the gap in {x.shape[1]} dimensions needs at least {4 * (x.shape[1] + 1)} rows, got "
+            f"{len(x)}; use more"
+        )
+    if size < 4 or groups < 1:
+        raise UserError(f"plans need size >= 4 and groups >= 1, got {size} and {groups}")
+    x, y = x.detach().double().cpu(), y.detach().double().cpu()
+    costs, misfits = (x - y).square().sum(1), []
+    for k in (0, 1):
+        fit, judge = slice(k, None, 2), slice(1 - k, None, 2)
+        misfits.append((costs[judge], _misfit(x[fit], y[fit], x[judge], y[judge])))
+    plans, reason = _plans(x, y, size, groups, seed)
+    return TransportGap(
+        cost=Estimate.of(*mean_and_error(costs), level),
+        dual=combine([mean_and_error(cost - misfit) for cost, misfit in misfits], level),
+        high=combine([mean_and_error(misfit) for _, misfit in misfits], level),
+        plans=plans,
+        reason=reason,
+    )
+
+
+def _misfit(x: Tensor, y: Tensor, at_x: Tensor, at_y: Tensor) -> Tensor:
+    """Return (y - A x - b)^T A^-1 (y - A x - b) at rows, for A and b fitted on other rows."""
+    m, n = x.mean(0), y.mean(0)
+    root, inverse = _roots(_covariance(x - m))
+    half, _ = _roots(root @ _covariance(y - n) @ root)
+    slope = inverse @ half @ inverse
+    rest = at_y - n - (at_x - m) @ slope
+    return (rest * torch.linalg.solve(slope, rest.T).T).sum(1)
+
+
+def _covariance(centred: Tensor) -> Tensor:
+    """Return the covariance with a small ridge, since any positive A gives a bound."""
+    covariance = centred.T @ centred / len(centred)
+    floor = 1e-10 * float(covariance.diagonal().mean()) + 1e-300
+    return covariance + floor * torch.eye(len(covariance)).to(covariance)
+
+
+def _roots(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    values, vectors = torch.linalg.eigh((matrix + matrix.T) / 2)
+    values = values.clamp(min=1e-300).sqrt()
+    return vectors * values @ vectors.T, vectors / values @ vectors.T
+
+
+def _plans(x: Tensor, y: Tensor, size: int, groups: int, seed: int) -> tuple[tuple[Plan, ...], str]:
+    if x.shape[1] > 1 and _assignment() is None:
+        return (), "plans need scipy, which is not installed: pip install scipy"
+    size = min(size, len(x) // 2)
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
+    plans = []
+    for rows in (size // 2, size):
+        values = []
+        for group in order[: len(x) // (2 * rows) * 2 * rows].reshape(-1, 2, rows)[:groups]:
+            (x0, x1), (y0, y1) = x[group], y[group]
+            paired = float((x0 - y0).square().sum(1).mean())
+            values.append(
+                [
+                    max(0.0, paired - _squared_distance(x0, y0)),
+                    _squared_distance(x0, y1),
+                    _squared_distance(x0, x1),
+                ]
+            )
+        plans.append(Plan(rows, *torch.tensor(values).mean(0).tolist()))
+    return tuple(plans), ""
+
+
+def _squared_distance(x: Tensor, y: Tensor) -> float:
+    """Return W_2^2 of two sets of equal size: by sorting on the line, else by assignment."""
+    if x.shape[1] == 1:
+        return float((x[:, 0].sort()[0] - y[:, 0].sort()[0]).square().mean())
+    assign = _assignment()
+    assert assign is not None
+    cost = torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist").square().cpu().numpy()
+    return float(cost[assign(cost)].mean())
+
+
+def _assignment() -> Callable[[Any], Any] | None:
+    """Return scipy's assignment solver, or ``None`` without scipy."""
+    try:
+        from scipy.optimize import linear_sum_assignment
+    except ImportError:
+        return None
+    solver: Callable[[Any], Any] = linear_sum_assignment
+    return solver
+
+
+@dataclasses.dataclass(frozen=True)
+class Symmetry(Typed):
+    """The distance of a map's derivative J from that of an optimal map: symmetric and positive.
+
+    Attributes:
+        antisymmetric: Root mean square of |(J - J^T)/2|, Frobenius norms.
+        relative: ``antisymmetric`` over the root mean square of |J - I|, in [0, 1]; 0 for the
+            identity.
+        least_eigenvalue: The least eigenvalue of (J + J^T)/2 at the points.
+        points: Number of points.
+        label: The kind of the figures.
+    """
+
+    antisymmetric: Number
+    relative: Number
+    least_eigenvalue: Number
+    points: int
+    label: Literal["estimate"] = "estimate"
+
+
+def jacobian_symmetry(move: Callable[[Tensor], Tensor], points: Tensor) -> Symmetry:
+    """Measure the symmetry of DT at points, by d backward passes.
+
+    T is the optimal map if and only if it is the gradient of a convex function, so DT has to be
+    symmetric and positive semi-definite everywhere; a check at some points is evidence.
+
+    Args:
+        move: T, row by row, differentiable by autograd, such as ``block.move``.
+        points: A few points, shape ``(m, d)``.
+
+    Raises:
+        DataError: ``points`` is empty or not a table.
+        UserError: The map's value cannot be differentiated, or has another shape.
+
+    Source: docs/theory.md 4.2 (d).
+
+    Example:
+        >>> x = torch.randn(5, 2, generator=torch.Generator().manual_seed(0)).double()
+        >>> shear = torch.tensor([[1.0, 0.3], [0.0, 1.0]]).double()
+        >>> symmetry = jacobian_symmetry(lambda x: x @ shear.T, x)
+        >>> round(symmetry.relative, 4), round(symmetry.least_eigenvalue, 4)
+        (0.7071, 0.85)
+    """
+    if points.ndim != 2 or not len(points):
+        raise DataError(f"points have shape (m, d), m > 0, got {tuple(points.shape)}")
+    x = points.detach().clone().requires_grad_()
+    with torch.enable_grad():
+        y = move(x)
+        if y.shape != x.shape or not y.requires_grad:
+            raise UserError(
+                "the map must return rows of the same shape that autograd can differentiate, got "
+                f"shape {tuple(y.shape)}, requires_grad = {y.requires_grad}; is it run under "
+                "torch.no_grad?"
+            )
+        jacobian = jacobians(y, x).double()
+    even, odd = (jacobian + jacobian.mT) / 2, (jacobian - jacobian.mT) / 2
+    moved = jacobian - torch.eye(x.shape[1]).to(jacobian)
+    wrong, total = (float(part.square().sum((1, 2)).mean().sqrt()) for part in (odd, moved))
+    return Symmetry(
+        antisymmetric=wrong,
+        relative=wrong / total if total > 0 else 0.0,
+        least_eigenvalue=float(torch.linalg.eigvalsh(even).min()),
+        points=len(x),
+    )

@@ -1,0 +1,1 @@
+"""Evolutions in time: snapshots, exact solutions, flows through populations."""

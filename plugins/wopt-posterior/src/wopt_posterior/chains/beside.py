@@ -1,0 +1,94 @@
+"""Chains of the target beside a run: they are made once and compared with it after every step."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from wopt.capabilities import Capability
+from wopt.errors import CapabilityError
+from wopt.interfaces.block import FlowBlock
+from wopt.interfaces.target import Target
+from wopt.particles import Particles
+from wopt.seeds import generator
+from wopt.train.problem import Problem, State
+from wopt_posterior.chains import Forward, annealed, log_density_at, seen_by_chains
+
+__all__ = ["JUMP", "forward_of", "look"]
+
+JUMP = 4
+"""One in so many iterations on chains alone proposes jumps, as drawing from an autoregressive
+model takes as long as evaluating its density."""
+
+
+def forward_of(problem: Problem, state: State, attempt: int) -> Forward | None:
+    """Return the chains towards which the next step is trained, where its solver asks for some.
+
+    Args:
+        problem: The objective, the scheme and the other parts of the solve.
+        state: The state before the step.
+        attempt: How often the step was tried before.
+    """
+    solver = problem.solver.of_step(state.step)
+    if not solver.chains or not solver.algorithm.beside_chains:
+        return None
+    target, start = _parts(problem)
+    points = state.chains
+    if points is None:
+        points = _made(problem, target, state.step, state.valid.particles)
+    chance = generator(problem.seed, "chains", state.step + 1, attempt, device=points.device)
+    kept = () if problem.scheme.replaces else state.blocks
+    before = functools.partial(log_density_at, start, kept)
+    if solver.towards == "both":
+        return Forward(target, before, points, chance, solver.chains_cost)
+    cost = solver.chains_cost
+    return Forward(target, before, points, chance, cost, alone=True, jump=JUMP, needed=True)
+
+
+@torch.no_grad()
+def look(
+    problem: Problem, step: int, blocks: Sequence[FlowBlock], moved: Particles, at: Tensor | None
+) -> tuple[Tensor | None, float | None]:
+    """Return chains, shape ``(m, d)``, and an upper bound of the relative effective size.
+
+    The chains are made from the held-out particles after the first step that asks for chains.
+
+    Args:
+        problem: The objective, the scheme and the other parts of the solve.
+        step: Number of steps made, with this one.
+        blocks: All maps, with that of the step.
+        moved: The held-out particles after the step.
+        at: The chains, shape ``(m, d)``, or ``None`` if there are none yet.
+
+    Raises:
+        CapabilityError: The target has no potential, or the start's density is not known.
+    """
+    if not problem.solver.of_step(step - 1).chains:
+        return at, None
+    target, start = _parts(problem)
+    if at is None:
+        at = _made(problem, target, step, moved)
+    of_chains = -target.potential(at) - log_density_at(start, blocks, at)
+    of_draws = -target.potential(moved.points) - moved.log_density
+    of_draws = torch.where(of_draws.isfinite(), of_draws, -torch.inf)
+    return at, seen_by_chains(of_chains, of_draws)
+
+
+def _made(problem: Problem, target: Target, step: int, particles: Particles) -> Tensor:
+    """Return chains annealed from particles."""
+    count = max(problem.solver.of_step(k).chains for k in (step - 1, step) if k >= 0)
+    chance = generator(problem.seed, "anneal", step, device=particles.points.device)
+    return annealed(target, particles.points, count, chance)
+
+
+def _parts(problem: Problem) -> tuple[Target, Callable[[Tensor], Tensor]]:
+    target, start = problem.objective.target, problem.log_density
+    if target is None or Capability.POTENTIAL not in target.provides or start is None:
+        raise CapabilityError(
+            "solver.chains needs a target with a potential and a start whose density is known; "
+            "leave it out"
+        )
+    return target, start

@@ -1,0 +1,150 @@
+"""Training towards chains: the likelihood of points that a model's own draws may not reach."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from wopt.interfaces.block import FlowBlock
+from wopt.interfaces.target import Target
+from wopt.particles import Particles
+from wopt_posterior.chains.anneal import density_of
+from wopt_posterior.chains.moves import move
+from wopt_posterior.chains.seen import log_density_at, seen_by_chains
+
+__all__ = ["Forward"]
+
+_BATCH = 500
+_STEPS = 20
+"""Metropolis steps of all chains between two rounds of training."""
+_EXTRA = 0.5
+"""Mean cost that chains may add to training, as a fraction of its cost."""
+_EVEN = 0.5
+"""Relative effective size of the weights below which a map may cover only a part of the target."""
+
+
+@dataclasses.dataclass
+class Forward:
+    """Chains of the target beside a map that is trained, and the mean of -log q at them.
+
+    KL(q | p) is estimated at draws of the model q. It is blind to regions that they do not reach
+    and small where q is one of several modes. KL(p | q) = E_p[-log q] + constant is estimated at
+    the chains. These make local steps, and they may jump to draws of q:
+
+        from x to y ~ q with probability  min(1, w(y)/w(x)),    w = p/q,
+
+    so that the better q is, the faster they mix, and the masses of modes become right.
+
+    Attributes:
+        target: Law of the chains, known by its potential V.
+        start: The log-density of the particles that the map moves, ``(n, d)`` to ``(n,)``, nats.
+        points: The chains, shape ``(m, d)``.
+        chance: Random numbers for proposals.
+        cost: Cost of an iteration that is also trained on the chains, in iterations that are not;
+            the higher it is, the fewer there are.
+        alone: Whether an iteration on the chains minimises KL(p | q) alone, and not its sum with
+            KL(q | p).
+        jump: One in so many iterations on the chains proposes jumps.
+        needed: Whether the map has to be trained on them: weights were very uneven, or the chains
+            ever found mass that the model's draws missed.
+        count: Iterations so far.
+
+    Source: Gabrie, Rotskoff, Vanden-Eijnden, *Adaptive Monte Carlo augmented with normalizing
+    flows*, PNAS 2022.
+    """
+
+    target: Target
+    start: Callable[[Tensor], Tensor]
+    points: Tensor
+    chance: torch.Generator
+    cost: float = 1.0
+    alone: bool = False
+    jump: int = 1
+    needed: bool = False
+    count: int = 0
+
+    @property
+    def every(self) -> int:
+        """One in so many iterations is also trained on the chains, if they are needed."""
+        return max(1, round((self.cost - 1) / _EXTRA))
+
+    @property
+    def mean_cost(self) -> float:
+        """The mean cost of an iteration, in iterations without chains."""
+        return 1 + (self.cost - 1) / self.every if self.needed else 1.0
+
+    def loss(self, block: FlowBlock, particles: Particles) -> Tensor | None:
+        """Return -E log q at the next chains, shape ``()``, nats; ``None`` if it is not their turn.
+
+        Args:
+            block: The map, whose image of the particles has the law q.
+            particles: Particles before the map; chains may jump to their images.
+        """
+        self.count += 1
+        if not self.needed or self.count % self.every:
+            return None
+        rows = self._next_rows()
+        x = move(density_of(self.target), self.points[rows], self.points, self.chance)
+        log_q = log_density_at(self.start, [block], x)
+        jumps = self.count // self.every % self.jump == 0
+        at = self._jumped(block, particles.points, x, log_q.detach()) if jumps else x
+        self.points = self.points.index_copy(0, rows, at)
+        usable = log_q.isfinite()
+        return -torch.where(usable, log_q, 0.0).sum() / usable.sum().clamp_min(1)
+
+    @torch.no_grad()
+    def renew(self, block: FlowBlock, particles: Particles, share: float) -> float:
+        """Move all chains; return the share, or less if they find mass that draws miss.
+
+        Args:
+            block: The map.
+            particles: Particles before the map.
+            share: The relative effective size of the weights of draws.
+        """
+        half, density = len(self.points) // 2, density_of(self.target)
+        x = self.points[torch.randperm(len(self.points), generator=self.chance, device=self._at)]
+        left = move(density, x[:half], x[half:], self.chance, _STEPS)
+        x = torch.cat([left, move(density, x[half:], left, self.chance, _STEPS)])
+        log_q = log_density_at(self.start, [block], x)
+        _, of_draws = self._weighed(block, particles.points)
+        seen = seen_by_chains(self._value(x) - log_q, of_draws)
+        self.points = self._jumped(block, particles.points, x, log_q)
+        self.needed |= seen < share or share < _EVEN
+        return min(seen, share)
+
+    @torch.no_grad()
+    def gain(self, block: FlowBlock) -> float:
+        """Return the rise of the mean of log q at the chains by the map, in nats."""
+        now = log_density_at(self.start, [block], self.points)
+        return float((now - self.start(self.points)).mean())
+
+    @torch.no_grad()
+    def _jumped(self, block: FlowBlock, at: Tensor, x: Tensor, log_q: Tensor) -> Tensor:
+        """Return the chains after a proposed jump to draws of the model."""
+        n, where = len(x), self._at
+        at = at[torch.randint(len(at), (n,), generator=self.chance, device=where)]
+        y, there = self._weighed(block, at)
+        u = torch.rand(n, generator=self.chance, device=where)
+        good = u.log() < there - (self._value(x) - log_q)  # not for NaN
+        return torch.where((good & there.isfinite())[:, None], y, x)
+
+    def _weighed(self, block: FlowBlock, at: Tensor) -> tuple[Tensor, Tensor]:
+        """Return draws of the model and their log weights, -infinity where they overflowed."""
+        y, log_det = block(at)
+        log_w = self._value(y) - (self.start(at) - log_det)
+        return y, torch.where(log_w.isfinite() & y.isfinite().all(1), log_w, -torch.inf)
+
+    def _value(self, x: Tensor) -> Tensor:
+        return -self.target.potential(x)
+
+    def _next_rows(self) -> Tensor:
+        m = len(self.points)
+        rows = torch.arange(min(_BATCH, m), device=self._at)
+        return (rows + self.count // self.every * _BATCH) % m
+
+    @property
+    def _at(self) -> torch.device:
+        return self.points.device

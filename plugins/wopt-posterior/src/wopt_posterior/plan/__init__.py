@@ -1,0 +1,1 @@
+"""The planner of samplers: stages, rounds, modes that are apart."""

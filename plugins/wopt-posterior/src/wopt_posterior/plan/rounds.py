@@ -1,0 +1,188 @@
+"""The length of a sampler's training, in rounds that double, from the machine's speed class."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import Any
+
+from wopt.particles import Particles
+from wopt.plan.plan import Plan
+from wopt.plan.speed import Clock, first_of, speed_class
+from wopt.seeds import generator
+from wopt.train.problem import Problem
+from wopt.train.solver import InnerSolver
+from wopt.train.stage import Stage
+from wopt_posterior.chains import Forward
+from wopt_posterior.chains.beside import JUMP
+from wopt_posterior.plan.modes import ANNEALING, POINTS, density_seconds
+
+__all__ = ["Cost", "cost_of", "fixed", "in_rounds"]
+
+_FEW = 4
+"""Number of timed iterations with chains, which take longer."""
+
+_ENDS = 0.9
+"""Fraction of a budget that is planned: the rest pays for timing, guard and weights."""
+
+_SHARE = 1 / 3
+"""Fraction of a budget for the Gaussian at most."""
+
+_EVALUATIONS = 250
+"""Number of loss evaluations that a Gaussian takes, a cautious estimate."""
+
+_LEAST, _MOST = 300, 8000
+"""Number of iterations of the first round at least, and of all rounds at most."""
+
+_CHAINS, _OF_CHAINS = (1000, 500, 250), 0.1
+"""Numbers of chains, and the fraction of a budget that they take at most."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """CPU seconds on this machine, each rounded to its class (:func:`.speed.speed_class`).
+
+    Attributes:
+        evaluation: One evaluation of the loss of an affine map with its gradient.
+        iteration: One training iteration of the second step, by chains alone if it uses no draws.
+        with_chains: One iteration that also trains towards chains.
+        density: One evaluation of the target's density with its gradient at 500 points.
+    """
+
+    evaluation: float
+    iteration: float
+    with_chains: float
+    density: float
+
+
+def cost_of(problem: Problem, train: Particles, valid: Particles) -> Cost:
+    """Measure the Gaussian of the first step and the map of the second, briefly.
+
+    Args:
+        problem: A problem made from a plan that is not timed yet.
+        train: The particles at the start.
+        valid: The held-out particles.
+    """
+    stage = Stage(problem, 0, 0, 0, first_of(problem, train), first_of(problem, valid))
+    evaluation = 0.0
+    for _ in range(2):  # the first pass pays for what is done once
+        now = time.process_time()
+        _, report = _brief(stage, 0, 2).train(None)
+        evaluation = (time.process_time() - now) / max(1, report.iterations)
+    target, density = problem.objective.target, 0.0
+    if target is None or problem.log_density is None:
+        iteration = both = _lap(_brief(stage, 1, Clock.iterations))
+    else:
+        density = density_seconds(target, train.points)
+        forward = Forward(
+            target, problem.log_density, train.points, generator(problem.seed, "timing"),
+            needed=True, alone=problem.solver.of_step(1).towards == "chains",
+        )  # fmt: skip
+        iteration, both = _with_chains(stage, forward)
+    # A fresh draw, carried by the first map, costs about a tenth of an iteration.
+    times = evaluation, 1.1 * iteration, both + 0.1 * iteration, density
+    return Cost(*(speed_class(seconds) for seconds in times))
+
+
+def _with_chains(stage: Stage, forward: Forward) -> tuple[float, float]:
+    """Return the CPU seconds of an iteration without and with chains: equal if chains are all."""
+    brief = _brief(stage, 1, Clock.warm + _FEW)
+    both = _lap(dataclasses.replace(brief, forward=forward))
+    if not forward.alone:
+        return _lap(_brief(stage, 1, Clock.iterations)), both
+    calm = _lap(dataclasses.replace(brief, forward=dataclasses.replace(forward, jump=2**62)))
+    both = calm + max(0.0, both - calm) / JUMP
+    return both, both
+
+
+def _lap(stage: Stage) -> float:
+    """Return the lower quartile of an iteration's CPU seconds, which disturbances leave alone."""
+    clock = Clock()
+    dataclasses.replace(stage, listener=clock).train(None)
+    laps = sorted(clock.laps)
+    return laps[len(laps) // 4] if laps else 0.0
+
+
+def _brief(stage: Stage, step: int, iterations: int) -> Stage:
+    """Return the stage of a step, with few iterations, at the same particles."""
+    options = {"iterations": iterations, "weights": None, "patience": None, "chains": 0}
+    solver = InnerSolver(**{**stage.problem.solver.of_step(step).options, **options})
+    problem = dataclasses.replace(stage.problem, solver=solver)
+    return dataclasses.replace(stage, problem=problem, step=step)
+
+
+def in_rounds(chosen: Plan, cost: Cost) -> Plan:
+    """Return the plan with the iterations that its budget allows, in rounds that double.
+
+    A round after which weights are uneven, or chains find more than draws, is followed by one of
+    twice the length that continues it; n iterations are k rounds of n/(2^k - 1), twice that,
+    ..., the first of 300 or more. All numbers are functions of the budget and of speed classes.
+
+    Args:
+        chosen: The plan.
+        cost: The measured cost.
+
+    Example:
+        >>> from wopt.plan import Facts
+        >>> from wopt_posterior.plan.rules import plan_of_posterior
+        >>> facts = Facts(rows=500, held_out=4000, columns=10, kind="posterior")
+        >>> chosen = plan_of_posterior(facts)
+        >>> solver = in_rounds(chosen, Cost(0.01, 0.02, 0.06, 0.002)).table["solver"]
+        >>> solver["iterations"], solver["rounds"], solver["chains"], solver["chains_cost"]
+        (340, 3, 1000, 3.0)
+    """
+    budget = _ENDS * chosen.facts.budget
+    most = round(max(50.0, min(500.0, _SHARE * budget / (2.5 * cost.evaluation))))
+    a_chain = ANNEALING * cost.density / POINTS
+    chains = next((n for n in _CHAINS if n * a_chain <= _OF_CHAINS * budget), 0)
+    spent = chains * a_chain + min(_SHARE * budget, _EVALUATIONS * cost.evaluation)
+    total = min(float(_MOST), (budget - spent) / cost.iteration)
+    rounds = max([k for k in range(1, 6) if total / (2**k - 1) >= _LEAST], default=1)
+    iterations = max(1, round(total / (2**rounds - 1), -1 if total > 100 else 0))
+    solver = {
+        **chosen.table["solver"],
+        "iterations": int(iterations),
+        "rounds": rounds,
+        "chains": chains,
+        "chains_cost": round(max(1.0, cost.with_chains / cost.iteration), 2),
+        "by_step": [{"optimiser": "gaussian", "iterations": most}, {}],
+    }
+    if not chains:
+        chosen, solver["towards"] = _without_chains(chosen), "both"
+    why = f"{iterations:.0f} iterations of {1000 * cost.iteration:.3g} ms"
+    if rounds > 1:
+        why += f", if need be {rounds} times, each time twice as many"
+    if chains:
+        why += f", and {chains} chains to find what its draws miss"
+    seconds = spent + (2**rounds - 1) * iterations * cost.iteration
+    return _with(chosen, solver, why, seconds)
+
+
+def _without_chains(chosen: Plan) -> Plan:
+    """Return the plan with a map that is quick to draw from, for training on draws alone."""
+    blocks = [{k: v for k, v in block.items() if k != "sees"} for block in chosen.table["blocks"]]
+    return dataclasses.replace(chosen, table={**chosen.table, "blocks": blocks})
+
+
+def fixed(chosen: Plan, iterations: int) -> Plan:
+    """Return the plan with one round of a given number of iterations.
+
+    Args:
+        chosen: The plan.
+        iterations: Number of iterations of the map after the Gaussian.
+    """
+    drop = ("weights", "rounds", "grow", "check_every", "iterations")
+    solver = {k: v for k, v in chosen.table["solver"].items() if k not in drop}
+    solver["by_step"] = [{"optimiser": "gaussian", "iterations": 500}, {}]
+    if "towards" not in solver:
+        solver["chains_cost"] = 3.0
+    return _with(chosen, solver, f"{iterations} iterations, as given", chosen.seconds)
+
+
+def _with(chosen: Plan, solver: dict[str, Any], why: str, seconds: float) -> Plan:
+    return dataclasses.replace(
+        chosen,
+        table={**chosen.table, "solver": solver},
+        reasons=(*chosen.reasons, why),
+        seconds=seconds,
+    )

@@ -1,0 +1,191 @@
+"""A sweep in its folder: runs one after another, a table that is complete after each, the best."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from wopt.config.read import override
+from wopt.errors import ConfigError, DamagedError, RunError, WoptError
+from wopt.files import write_json, write_text
+from wopt.interfaces.listener import SILENT, Listener
+from wopt.permission import allow_tracker
+from wopt.reading import parsed_json, read_text
+from wopt.runs.execute import begin, resume
+from wopt.runs.planned import prepared_run
+from wopt.store.directory import RunDirectory
+from wopt.store.documents import read_lines, write_lines
+from wopt_certify.compare.page import compare
+from wopt_certify.compare.page import rows as compare_rows
+from wopt_sweep.plan import Plan, Setting
+from wopt_sweep.table import Row, Summary, summaries
+
+__all__ = ["Interrupted", "Pruned", "Sweep"]
+
+_SHOWN = 8
+"""Number of the best runs on the page: more curves cannot be distinguished."""
+
+
+class Interrupted(WoptError):
+    """Ctrl-C was pressed; the same command continues the sweep."""
+
+    exit_code = 130
+
+
+class Pruned(WoptError):
+    """A run that a search ended early."""
+
+
+class Sweep:
+    """The folder of a sweep.
+
+    It holds ``sweep.json`` (configuration and plan), ``runs/NNN`` (run directories),
+    ``table.jsonl`` (one row per run), ``best.toml`` and ``sweep.html``.
+
+    Args:
+        path: The folder of the sweep.
+        table: The configuration, as read from TOML.
+        plan: The values, ranges and seeds to vary.
+        told: Called with each row.
+
+    Raises:
+        ConfigError: The folder holds another sweep.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        table: dict[str, Any],
+        plan: Plan,
+        told: Callable[[Row], None] = lambda _: None,
+    ) -> None:
+        self.path = path
+        self.base = table
+        self.plan = plan
+        self.told = told
+        self.table = path / "table.jsonl"
+        self.best = path / "best.toml"
+        self.page = path / "sweep.html"
+        self._open()
+        self.rows = read_lines(self.table, Row, "delete it, and runs are read anew")
+
+    def grid(self) -> None:
+        """Run every point of the grid with every seed, except those that have ended before.
+
+        Raises:
+            Interrupted: Ctrl-C was pressed; the table is complete.
+        """
+        for setting in self.plan.settings():
+            self.run(setting)
+
+    def run(self, setting: Setting, listener: Listener = SILENT) -> Summary:
+        """Run one setting with every seed, and return its summary.
+
+        Raises:
+            Interrupted: Ctrl-C was pressed.
+        """
+        first = int(self.base.get("seed", 0))
+        for seed in range(first, first + self.plan.seeds):
+            known = self._row(setting, seed)
+            if known is None or not known.ended:
+                self._keep(self._make(setting, seed, known, listener))
+        rows = [r for r in self.rows if r.setting == setting]
+        return next(s for s in summaries(rows) if s.setting == setting)
+
+    def finish(self) -> list[Summary]:
+        """Write the best configuration and the page; return the settings, the best first."""
+        ranked = summaries(self.rows)
+        if ranked and ranked[0].value < float("inf"):
+            best = override(self.base, ranked[0].setting)
+            about = f"# The best of {len(ranked)} settings, by held-out values: see table.jsonl.\n"
+            write_text(self.best, about + tomli_w.dumps(best))
+        shown = [r for s in ranked for r in s.rows if self._has_result(r)][:_SHOWN]
+        if len(shown) > 1:
+            compare(compare_rows([self._directory(r.run).path for r in shown]), self.page)
+        return ranked
+
+    def _open(self) -> None:
+        about = self.path / "sweep.json"
+        now = {"config": self.base, "plan": self.plan.to_dict()}
+        now = json.loads(json.dumps(now, default=str))
+        if about.exists():
+            try:
+                before = parsed_json(read_text(about))
+            except ValueError as error:
+                raise DamagedError(f"{about}: is damaged: {error}") from None
+            if before != now:
+                raise ConfigError(
+                    f"{self.path}: holds a sweep of another configuration, grid or number of "
+                    "seeds; choose another place with --out"
+                )
+            return
+        try:
+            (self.path / "runs").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"{self.path}: cannot be made: {error.strerror}") from error
+        write_json(about, now)
+
+    def _make(self, setting: Setting, seed: int, known: Row | None, listener: Listener) -> Row:
+        """Make or resume a run; any error becomes the reason in its row."""
+        name = known.run if known else f"{len(self.rows):03d}"
+        directory = self._directory(name)
+        try:
+            if directory.config.exists() and directory.state.exists():
+                named = allow_tracker() if "tracker" in self.base else contextlib.nullcontext()
+                with named:
+                    result = resume(directory.path, listener, report=False)
+            else:
+                prepared = prepared_run(self._config(setting, seed))
+                result = begin(prepared, directory.path, listener, report=False)
+        except Pruned as stop:
+            return self._ended(name, setting, seed, "pruned", str(stop))
+        except KeyboardInterrupt:
+            self._keep(Row(name, setting, seed, "stopped", "interrupted"))
+            raise Interrupted(_AGAIN) from None
+        except WoptError as error:
+            return Row(name, setting, seed, "error", str(error))
+        except Exception as error:  # a failed run is a row, and the sweep continues
+            return Row(name, setting, seed, "error", f"{type(error).__name__}: {error}")
+        row = self._ended(name, setting, seed, result.status, result.reason)
+        row = dataclasses.replace(row, nll_test=result.nll_test, cpu_seconds=result.cpu_seconds)
+        if row.status == "stopped":
+            self._keep(row)
+            raise Interrupted(_AGAIN)
+        return row
+
+    def _config(self, setting: Setting, seed: int) -> dict[str, Any]:
+        table = override(self.base, [*setting, f"seed={seed}"])
+        if "certify" not in self.base:  # the comparison needs no certificates
+            table = override(table, ["certify.enabled=false"])
+        return table
+
+    def _ended(self, name: str, setting: Setting, seed: int, status: str, reason: str) -> Row:
+        records = self._directory(name).read_steps()
+        value = None
+        if records:
+            last = records[-1]
+            value = last.energy if last.nll_valid is None else last.nll_valid
+        return Row(name, setting, seed, status, reason, value, steps=len(records))
+
+    def _row(self, setting: Setting, seed: int) -> Row | None:
+        return next((r for r in self.rows if (r.setting, r.seed) == (setting, seed)), None)
+
+    def _keep(self, row: Row) -> None:
+        self.rows = [r for r in self.rows if r.run != row.run] + [row]
+        write_lines(self.table, self.rows)
+        self.told(row)
+
+    def _has_result(self, row: Row) -> bool:
+        return row.status == "done" and self._directory(row.run).result.exists()
+
+    def _directory(self, name: str) -> RunDirectory:
+        return RunDirectory(self.path / "runs" / name)
+
+
+_AGAIN = "interrupted; the same command goes on with what is left"

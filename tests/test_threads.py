@@ -1,0 +1,292 @@
+"""How many threads train: the user's number, else the one with the least wall x CPU seconds."""
+
+import itertools
+import os
+import subprocess
+import sys
+import types
+
+import pytest
+import torch
+
+import wopt
+from wopt.config.model import validate
+from wopt.interfaces.listener import Listener
+from wopt.runs import threads
+from wopt.runs.execute import resume, run
+from wopt.runs.planned import prepared_run
+from wopt.runs.prepare import prepare
+from wopt.runs.threads import Lap, best_of, laps_of, with_threads
+from wopt.store.directory import RunDirectory
+from wopt.testing import AffineBlock
+from wopt.train.solver import InnerSolver
+
+LITTLE = {1: Lap(7.2, 7.2), 2: Lap(6.5, 12.9)}
+LARGE = {1: Lap(195.0, 186.0), 2: Lap(100.0, 199.0)}
+
+
+class Watch(Listener):
+    """Keeps the number of threads at every iteration, and what phases begin."""
+
+    def __init__(self, interrupt=False):
+        self.numbers, self.phases, self.interrupt = set(), [], interrupt
+
+    def progress(self, step, what, done, total, loss):
+        self.numbers.add(torch.get_num_threads())
+        if self.interrupt and step == 2:
+            raise KeyboardInterrupt
+
+    def phase(self, what):
+        self.phases.append(what)
+
+
+@pytest.fixture
+def default(monkeypatch):
+    """Let two threads be torch's own number, which nobody has set."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(threads, "_own_numbers", lambda: {2})
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(1)
+
+
+def measured(monkeypatch, laps):
+    """Give the measured seconds."""
+    monkeypatch.setattr(threads, "laps_of", lambda prepared, most: laps)
+
+
+def unmeasured(monkeypatch):
+    def fails(prepared, most):
+        pytest.fail("iterations are measured")
+
+    monkeypatch.setattr(threads, "laps_of", fails)
+
+
+def solve(tiny, **options):
+    keys = ("source", "scheme", "block", "solver", "stop", "seed")
+    return wopt.solve(**{**{key: tiny[key] for key in keys}, **options})
+
+
+def parameters(blocks):
+    return [value for block in blocks for value in block.state_dict().values()]
+
+
+def same(ours, theirs):
+    pairs = itertools.zip_longest(parameters(ours), parameters(theirs))
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_the_least_product_of_wall_and_cpu_seconds_is_chosen():
+    assert best_of(LITTLE) == 1
+    assert best_of(LARGE) == 2
+    # A loaded machine: two threads burn twice the CPU seconds and are no quicker.
+    assert best_of({1: Lap(1.0, 0.5), 2: Lap(1.0, 1.0)}) == 1
+
+
+@pytest.mark.parametrize(("laps", "number"), [(LITTLE, 1), (LARGE, 2)])
+def test_training_uses_what_pays_and_says_so(tiny, monkeypatch, default, laps, number):
+    measured(monkeypatch, laps)
+    watch = Watch()
+    solution = solve(tiny, listener=watch)
+    assert watch.numbers == {number}
+    assert torch.get_num_threads() == 2, "it was not put back"
+    assert solution.prepared.config.run.threads == number
+    (told,) = [text for text in watch.phases if "thread" in text]
+    assert told.startswith(f"trains with {number} thread")
+    assert "CPU ms" in told
+
+
+def test_a_number_set_in_torch_is_obeyed(tiny, monkeypatch):
+    """As by the fixture of all tests, which sets one."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(threads, "_own_numbers", lambda: {2})
+    unmeasured(monkeypatch)
+    torch.set_num_threads(3)
+    try:
+        watch = Watch()
+        solution = solve(tiny, listener=watch)
+    finally:
+        torch.set_num_threads(1)
+    assert watch.numbers == {3}
+    assert not watch.phases
+    assert solution.prepared.config.run.threads == 3
+
+
+@pytest.mark.parametrize("name", ["OMP_NUM_THREADS", "MKL_NUM_THREADS"])
+def test_a_number_in_the_environment_is_obeyed(tiny, monkeypatch, default, name):
+    monkeypatch.setenv(name, "2")
+    unmeasured(monkeypatch)
+    watch = Watch()
+    assert solve(tiny, listener=watch).prepared.config.run.threads == 2
+    assert watch.numbers == {2}
+
+
+def test_a_number_in_the_configuration_is_obeyed(tiny, monkeypatch, default, tmp_path):
+    unmeasured(monkeypatch)
+    watch = Watch()
+    run(validate({**tiny, "run": {"threads": 1}}), tmp_path / "run", watch, report=False)
+    assert watch.numbers == {1}
+
+
+def test_shards_keep_their_threads(tiny, monkeypatch, default):
+    unmeasured(monkeypatch)
+    prepared = prepare(validate({**tiny, "run": {"shards": 2}}))
+    assert with_threads(prepared) is prepared
+
+
+def test_several_processes_keep_their_threads(tiny, monkeypatch, default):
+    unmeasured(monkeypatch)
+    prepared = prepare(validate(tiny))
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert with_threads(prepared) is prepared
+
+
+@pytest.mark.parametrize("block", [{"name": "ode", "width": 8}, AffineBlock(2)])
+def test_measuring_changes_no_bit(tiny, monkeypatch, default, block):
+    """At one number of threads, runs with and without a real measurement are the same."""
+    laps = []
+
+    def really(prepared, most):
+        before = torch.get_rng_state()
+        laps.append(laps_of(prepared, most))
+        assert torch.equal(before, torch.get_rng_state())
+        return LITTLE
+
+    monkeypatch.setattr(threads, "laps_of", really)
+    with_it = solve(tiny, block=block)
+    assert sorted(laps[0]) == [1, 2]
+    assert all(lap.wall > 0 and lap.cpu > 0 for lap in laps[0].values())
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(1)  # the user's
+    without = solve(tiny, block=block)
+    assert len(laps) == 1
+    assert same(with_it.state.blocks, without.state.blocks)
+    assert with_it.state.energy == without.state.energy
+
+
+def test_an_error_while_measuring_is_left_to_the_run(tiny, default):
+    prepared = prepare(validate(tiny))
+
+    class Broken(AffineBlock):
+        def see(self, points):
+            raise ValueError("broken")
+
+    problem = wopt.Problem(prepared.problem.objective, prepared.problem.scheme, Broken(2))
+    broken = prepared.__class__(**{**vars(prepared), "problem": problem})
+    assert laps_of(broken, 2) == {}
+    assert torch.get_num_threads() == 2
+    assert with_threads(broken).config.run.threads == 2
+
+
+def test_a_resumed_run_uses_the_recorded_number(tiny, monkeypatch, default, tmp_path):
+    measured(monkeypatch, LITTLE)
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    run(validate(tiny), whole, report=False)
+    assert run(validate(tiny), broken, Watch(interrupt=True), report=False).status == "stopped"
+    directory = RunDirectory(broken)
+    assert directory.read_config()["run"]["threads"] == 1
+    assert "trains with 1 thread:" in directory.log.read_text()
+    unmeasured(monkeypatch)
+    watch = Watch()
+    assert resume(broken, watch, report=False).status == "done"
+    assert watch.numbers == {1}
+    names = [path.name for path in (whole / "blocks").iterdir()]
+    assert len(names) == tiny["stop"]["steps"]
+    for name in names:
+        assert (whole / "blocks" / name).read_bytes() == (broken / "blocks" / name).read_bytes()
+
+
+def test_a_resumed_solution_uses_its_number(tiny, monkeypatch, default):
+    measured(monkeypatch, LITTLE)
+    solution = solve(tiny)
+    unmeasured(monkeypatch)
+    watch = Watch()
+    solution.resume(stop={"steps": 3}, listener=watch)
+    assert watch.numbers == {1}
+
+
+def test_plans_are_timed_with_the_number(tiny, monkeypatch, default):
+    measured(monkeypatch, LITTLE)
+    seen = []
+    monkeypatch.setattr(
+        "wopt.runs.planned.choose",
+        lambda plans, ready, listener: seen.append(torch.get_num_threads()) or plans[0],
+    )
+    planned = {"source": tiny["source"], "plan": {"budget": 5}}
+    prepared = prepared_run(planned)
+    assert seen == [1]
+    assert prepared.config.run.threads == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "tried"),
+    [
+        ({1: 4.0, 2: 2.1, 4: 2.0, 8: 2.0}, [1, 2, 4]),
+        ({1: 4.0, 2: 4.0, 4: 0.1, 8: 0.1}, [1, 2]),
+        ({1: 8.0, 2: 4.0, 4: 2.0, 6: 1.5}, [1, 2, 4, 6]),
+    ],
+)
+def test_more_threads_are_tried_while_the_cost_falls(monkeypatch, seconds, tried):
+    now, number = {"wall": 0.0, "cpu": 0.0}, {"of": 1}
+    clock = types.SimpleNamespace(perf_counter=lambda: now["wall"], process_time=lambda: now["cpu"])
+    monkeypatch.setattr(threads, "time", clock)
+    monkeypatch.setattr(torch, "set_num_threads", lambda n: number.update(of=n))
+    timing = threads._Timing(max(seconds))
+
+    def train():
+        for done in range(threads._MOST):
+            timing.progress(1, "training", done, 0, 0.0)
+            now["wall"] += seconds[number["of"]]
+            now["cpu"] += 8.0 if number["of"] < 4 else 10.0
+
+    with pytest.raises(threads._Enough):
+        train()
+    assert sorted(timing.laps) == tried
+    assert timing.laps[1] == Lap(seconds[1], 8.0)
+
+
+@pytest.mark.parametrize(
+    ("by_step", "step"),
+    [
+        (None, 0),
+        ([{"optimiser": "gaussian"}, {"optimiser": "adam"}, {"optimiser": "variance"}], 1),
+        ([{"optimiser": "gaussian"}], None),
+    ],
+)
+def test_the_last_step_that_trains_by_iterations_is_measured(tiny, by_step, step):
+    prepared = prepare(validate({**tiny, "stop": {"steps": 5}}))
+    solver = InnerSolver(by_step=by_step)
+    problem = wopt.Problem(
+        prepared.problem.objective, prepared.problem.scheme, AffineBlock(2), solver
+    )
+    assert threads._measured_step(problem) == step
+
+
+@pytest.mark.parametrize("own", [None, "active"])
+def test_threads_wait_passively_unless_the_user_says_otherwise(own):
+    environment = {key: value for key, value in os.environ.items() if key != "OMP_WAIT_POLICY"}
+    if own is not None:
+        environment["OMP_WAIT_POLICY"] = own
+    code = (
+        "import sys, os, wopt.cli.main; assert 'torch' not in sys.modules; "
+        "print(os.environ['OMP_WAIT_POLICY'])"
+    )
+    made = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert made.stdout.strip() == (own or "passive")
+
+
+def test_torch_begins_with_one_of_its_own_numbers():
+    environment = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+    }
+    code = (
+        "import torch; from wopt.runs.threads import _own_numbers; "
+        "assert torch.get_num_threads() in _own_numbers()"
+    )
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)

@@ -1,0 +1,57 @@
+"""Components and commands of the core, registered as those of a plugin, without heavy imports."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wopt.plugin import hookimpl
+
+if TYPE_CHECKING:
+    from wopt.registry import Registry
+
+READING = {
+    "run": "train a flow from a configuration file",
+    "plan": "show what would be chosen for data, and why",
+    "resume": "go on with an interrupted run",
+    "sample": "draw samples with their log-density",
+    "score": "log-likelihoods of data under a run's model",
+    "report": "rewrite a run's HTML page",
+    "cite": "print BibTeX of what a run used",
+    "validate": "check a configuration without running it",
+    "doctor": "say what is wrong with an installation, or with a run and how to rescue it",
+}
+"""Commands that read configurations or run directories."""
+
+OTHERS = {
+    "schema": "print the JSON Schema of all installed options",
+    "init": "write a commented configuration to begin with",
+    "plugins": "list plugins and what they bring",
+    "show": "show a component's options",
+    "check": "check a plugin against the laws of its interfaces",
+    "new-plugin": "write a plugin package to begin with",
+}
+
+SOLVERS = {
+    "adam": ("Adam", "Adam on mini-batches"),
+    "muon": ("Muon", "Muon for matrices, Adam for the rest, on mini-batches"),
+    "lbfgs": ("LBFGS", "L-BFGS on all particles"),
+}
+
+CANDIDATES = {
+    "smooth": ("Smooth", "nets for few rows that are spread out"),
+    "crowded": ("Crowded", "nets for few rows that crowd"),
+    "bent": ("Bent", "nets for few rows with heavy tails"),
+    "lean": ("Lean", "nets for rows that bear little"),
+}
+
+
+@hookimpl
+def wopt_register(registry: Registry) -> None:
+    """Register the components and the commands."""
+    for name, summary in (READING | OTHERS).items():
+        path = f"wopt.cli.{name.replace('-', '_')}:command"
+        registry.add_command(name, path, summary=summary, reads=name in READING)
+    for name, (cls, summary) in SOLVERS.items():
+        registry.add("solver", name, f"wopt.train.solvers:{cls}", summary=summary)
+    for name, (cls, summary) in CANDIDATES.items():
+        registry.add("candidate", name, f"wopt.plan.candidates:{cls}", summary=summary)

@@ -1,0 +1,137 @@
+"""What is measured of a run at its end: by measurements that are plugins, within a budget."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from wopt.component import build, name_of
+from wopt.config.model import RunConfig
+from wopt.distributions import how_to_get
+from wopt.errors import ConfigError, WoptError
+from wopt.files import write_json
+from wopt.flow import Flow
+from wopt.host import host
+from wopt.interfaces.measurement import Budget, FinishedRun, Measurement
+from wopt.origin import culprit, in_words
+from wopt.runs.prepare import Prepared
+from wopt.store.documents import read_document
+
+__all__ = ["Measured", "automatic"]
+
+
+def automatic(config: RunConfig) -> list[Measurement]:
+    """Return the measurements that are made of every run to which they apply.
+
+    Raises:
+        ConfigError: The configuration asks for one whose plugin is not installed.
+    """
+    registry = host().registry
+    asked = config.exact is not None or config.snapshots.times is not None
+    if asked and "evolution" not in registry.names("measurement"):
+        why = how_to_get("measurement", "evolution") or "install wopt-evolution"
+        raise ConfigError(f"[exact] and [snapshots] are for the measurement evolution; {why}")
+    names = [entry.qualified for entry in registry.entries("measurement")]
+    chosen = [name for name in names if _is_automatic(name)]
+    return [build("measurement", name) for name in chosen]
+
+
+def _is_automatic(name: str) -> bool:
+    try:
+        return bool(getattr(host().registry.load("measurement", name), "automatic", False))
+    except WoptError:  # listed as failed by `wopt plugins`
+        return False
+
+
+@dataclasses.dataclass
+class Measured:
+    """The measurements of one run; where one fails the run stands, and it is said why.
+
+    Attributes:
+        config: The options of the run.
+        run: What is measured.
+        log: Told of what was left out.
+    """
+
+    config: RunConfig
+    run: FinishedRun
+    log: Callable[[str], None]
+
+    def automatic(self, prepared: Prepared, flow: Flow) -> dict[str, Any]:
+        """Return the documents of automatic measurements, by the field of the result.
+
+        Args:
+            prepared: The run as it was trained.
+            flow: Its model.
+        """
+        run = dataclasses.replace(self.run, prepared=prepared, flow=flow)
+        made = dict[str, Any]()
+        for measurement in automatic(self.config):
+            name = name_of(measurement)
+            if measurement.applies(run) is None:
+                try:
+                    made[name] = measurement.measure(run)
+                except WoptError as error:
+                    self.log(f"{name} was not measured: {error}")
+        return {name: document for name, document in made.items() if document is not None}
+
+    def certify(self, status: str, spent: float) -> None:
+        """Write the certificate and what else ``measurements`` asks for.
+
+        Args:
+            status: How the run ended.
+            spent: CPU seconds since training, a part of the budget.
+        """
+        run = dataclasses.replace(self.run, spent=spent)
+        if not run.state.records:
+            return
+        chosen, listener = self.config.certify, run.listener
+        if chosen is None:
+            why = how_to_get("measurement", "certificate") or "install wopt-certify"
+            listener.phase(f"not certified; {why}")
+        elif chosen.enabled:
+            again = f"`wopt certify {run.directory.path}` does it later"
+            if status == "stopped":  # who interrupts does not want to wait
+                listener.warn(f"not certified; {again}")
+                return
+            self._certificate(chosen, run, again)
+        self._others(run)
+
+    def _certificate(self, chosen: Measurement, run: FinishedRun, again: str) -> None:
+        path = run.directory.certificate
+        try:
+            recorded = read_document(path, chosen.document)
+        except WoptError:  # it is made anew
+            recorded = None
+        try:
+            document = chosen.measure(run, recorded=recorded)
+        except WoptError as error:
+            run.listener.warn(f"no certificate: {error}")
+        except KeyboardInterrupt:
+            run.listener.warn(f"certifying was interrupted; {again}")
+        else:
+            assert document is not None
+            write_json(path, document.to_dict())
+            run.listener.certificate(document)
+
+    def _others(self, run: FinishedRun) -> None:
+        """Write ``measurements.json``, a document for each name, where some are asked for."""
+        made = dict[str, Any]()
+        for measurement in self.config.measurements or ():
+            name = name_of(measurement)
+            why = measurement.applies(run)
+            if why is not None:
+                run.listener.warn(f"{name} does not apply: {why}")
+                continue
+            try:
+                document = measurement.measure(run, Budget())
+            except WoptError as error:
+                run.listener.warn(f"{name} was not measured: {error}")
+            except Exception as error:  # of a plugin, after all that is dear has been done
+                whose = culprit(error) or f"measurement {name}"
+                run.listener.warn(f"{whose}: {in_words(error)}")
+            else:
+                made[name] = None if document is None else document.to_dict()
+        if made:
+            write_json(run.directory.measurements, made)

@@ -1,0 +1,251 @@
+"""How many threads train a run: measured at its start, where the user has not said it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import statistics
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import torch
+
+from wopt.config.model import RunConfig
+from wopt.interfaces.listener import Listener
+from wopt.parallel import team
+from wopt.plan.speed import first_of
+from wopt.precision import training_in
+from wopt.runs.prepare import Prepared
+from wopt.train.problem import Problem
+from wopt.train.solver import InnerSolver
+from wopt.train.stage import Stage
+
+__all__ = ["Lap", "best_of", "laps_of", "like", "training_threads", "with_threads"]
+
+_LAPS, _SECONDS = 5, 0.1
+"""Iterations with each number of threads, and the wall seconds after which no more are made."""
+
+_MOST = 1000
+"""Iterations, more than all numbers of threads take together."""
+
+_ROWS = 2000
+"""Particles that an iteration is measured on, and at least four batches of them."""
+
+_TOPOLOGY = "/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
+
+
+@dataclasses.dataclass(frozen=True)
+class Lap:
+    """The seconds that an iteration takes.
+
+    Attributes:
+        wall: By the clock on the wall.
+        cpu: Of all processors together, which is what a budget counts.
+    """
+
+    wall: float
+    cpu: float
+
+    @property
+    def cost(self) -> float:
+        """Wall seconds times CPU seconds."""
+        return self.wall * self.cpu
+
+
+def best_of(laps: Mapping[int, Lap]) -> int:
+    """Return the number of threads that minimises wall seconds times CPU seconds.
+
+    So p threads are taken if they shorten an iteration by a larger factor than that by which they
+    raise its CPU seconds. Twice the CPU seconds for hardly less time are not paid, and half the
+    time for hardly more CPU seconds is.
+
+    Args:
+        laps: What an iteration takes, by the number of threads.
+
+    Example:
+        >>> best_of({1: Lap(1.0, 1.0), 2: Lap(0.9, 1.8)})
+        1
+        >>> best_of({1: Lap(1.0, 1.0), 2: Lap(0.6, 1.2)})
+        2
+    """
+    return min(laps, key=lambda number: laps[number].cost)
+
+
+def with_threads(prepared: Prepared) -> Prepared:
+    """Return the run with the number of threads that trains it, in ``config.run.threads``.
+
+    A number that is in the configuration stays. A number that the user has set (``OMP_NUM_THREADS``
+    or ``MKL_NUM_THREADS``, or :func:`torch.set_num_threads` to another number than torch's own) is
+    recorded. Otherwise iterations of the run are measured, see :func:`laps_of` and
+    :func:`best_of`. Runs by several processes, by shards and on other devices than the CPU are
+    returned as they are.
+    """
+    run, device = prepared.config.run, prepared.train.points.device.type
+    if run.threads is not None or device != "cpu" or _shared(prepared.config):
+        return prepared
+    number, told = torch.get_num_threads(), ""
+    if number > 1 and not _set_by_user(number):
+        laps = laps_of(prepared, number)
+        number = best_of(laps) if len(laps) > 1 else number
+        told = _told(laps, number) if len(laps) > 1 else ""
+    return _of_threads(prepared, number, told)
+
+
+def like(measured: Prepared, prepared: Prepared) -> Prepared:
+    """Return a run with the number of threads of another, on which it was measured."""
+    number = measured.config.run.threads
+    return prepared if number is None else _of_threads(prepared, number, measured.threads)
+
+
+def _of_threads(prepared: Prepared, number: int, told: str) -> Prepared:
+    run = prepared.config.run.with_options(threads=number)
+    config = prepared.config.model_copy(update={"run": run})
+    return dataclasses.replace(prepared, config=config, threads=told)
+
+
+@contextlib.contextmanager
+def training_threads(config: RunConfig) -> Iterator[None]:
+    """Compute with the threads that a run has recorded inside; several processes keep theirs.
+
+    Args:
+        config: Of the run.
+
+    Example:
+        >>> from wopt.config.model import validate
+        >>> table = {"source": {"name": "toy", "shape": "moons"}, "run": {"threads": 3}}
+        >>> with training_threads(validate(table)):
+        ...     torch.get_num_threads()
+        3
+    """
+    number, before = config.run.threads, torch.get_num_threads()
+    if number in (None, before) or _shared(config):
+        yield
+        return
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def laps_of(prepared: Prepared, most: int) -> dict[int, Lap]:
+    """Return what an iteration takes with 1, 2, 4, ... threads, as long as the cost falls.
+
+    The inner solver trains a new block on batches of the run for a few iterations, which are thrown
+    away. The random numbers and the block of the run stay as they are. This takes a tenth of a
+    second a number, or an iteration a number where that is longer.
+
+    Args:
+        prepared: The run, before its first step.
+        most: The largest number of threads.
+
+    Returns:
+        By the number of threads, the median over iterations. It is empty where none can be
+        measured: all steps are solved by other means than iterations on particles.
+    """
+    problem = prepared.problem
+    step = _measured_step(problem)
+    if step is None:
+        return {}
+    timing, before = _Timing(most), torch.get_num_threads()
+    # What is wrong with the parts is told by the run, not by this.
+    with training_in(prepared.config.run.precision), contextlib.suppress(Exception):
+        try:
+            torch.set_num_threads(1)
+            _stage(prepared, step, timing).train(None)
+        finally:
+            torch.set_num_threads(before)
+            problem.redraw("held_out")  # as Problem.begin leaves it
+    return timing.laps
+
+
+class _Enough(Exception):
+    """Ends a training that has been measured."""
+
+
+class _Timing(Listener):
+    """Times iterations with 1, 2, 4, ... threads until the cost rises."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.number = most, 1
+        self.laps: dict[int, Lap] = {}
+        self.now: list[Lap] = []
+        self.mark: tuple[float, float] | None = None
+
+    def progress(self, step: int, what: str, done: int, total: int, loss: float) -> None:
+        """Time the iteration that has been made, which the first one only begins."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        if self.mark is not None:
+            self.now.append(Lap(wall - self.mark[0], cpu - self.mark[1]))
+            if len(self.now) > _LAPS or sum(lap.wall for lap in self.now) > _SECONDS:
+                self._next()
+        self.mark = time.perf_counter(), time.process_time()
+
+    def _next(self) -> None:
+        counted = self.now[1:] or self.now  # the first one starts the threads
+        self.laps[self.number] = Lap(
+            statistics.median(lap.wall for lap in counted),
+            statistics.median(lap.cpu for lap in counted),
+        )
+        if self.number == self.most or best_of(self.laps) != self.number:
+            raise _Enough
+        self.number, self.now = min(2 * self.number, self.most), []
+        torch.set_num_threads(self.number)
+
+
+def _stage(prepared: Prepared, step: int, listener: Listener) -> Stage:
+    """Return the training of a step at the start, on few rows where it is by batches."""
+    problem, solver = prepared.problem, prepared.problem.solver.of_step(step)
+    few = None if not solver.algorithm.on_batches else slice(max(_ROWS, 4 * solver.batch_size))
+    splits = [p if few is None else p.rows(few) for p in (prepared.train, prepared.valid)]
+    unasked = ("patience", "tolerance", "relative_tolerance", "weights")
+    options = {**solver.options, **dict.fromkeys(unasked), "chains": 0, "check_every": _MOST}
+    solver = InnerSolver(**{**options, "iterations": _MOST})
+    problem = dataclasses.replace(problem, solver=solver)
+    train, valid = (first_of(problem, particles) for particles in splits)
+    return Stage(problem, step, 0, 0, train, valid, listener)
+
+
+def _measured_step(problem: Problem) -> int | None:
+    """Return the last step that has a block or a solver of its own and trains by iterations."""
+    several = 1 if not isinstance(problem.block, list | tuple) else len(problem.block)
+    steps = max(several, len(problem.solver.by_step or ()))
+    for step in reversed(range(min(steps, problem.stop.steps or steps))):
+        solver = problem.solver.of_step(step)
+        if solver.algorithm.on_batches or solver.optimiser == "lbfgs":
+            return step
+    return None
+
+
+def _set_by_user(number: int) -> bool:
+    """Whether this number of threads is the user's, not the one that torch begins with."""
+    if any(os.environ.get(name) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")):
+        return True
+    return number not in _own_numbers()
+
+
+def _own_numbers() -> set[int]:
+    """Return the numbers that torch may begin with: of the processors, with MKL of their cores."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    processors = affinity(0) if affinity else set(range(os.cpu_count() or 1))
+    numbers = {len(processors)}
+    with contextlib.suppress(OSError):
+        numbers.add(len({Path(_TOPOLOGY.format(one)).read_text() for one in processors}))
+    return numbers
+
+
+def _shared(config: RunConfig) -> bool:
+    """Whether several processes, or shards, make the run, which have their own numbers."""
+    several = int(os.environ.get("WORLD_SIZE", "1")) > 1 or team().size > 1
+    return several or config.run.shards is not None
+
+
+def _told(laps: Mapping[int, Lap], number: int) -> str:
+    """Return what was measured, in words."""
+    measured = ", ".join(
+        f"{1000 * lap.wall:.3g} ms ({1000 * lap.cpu:.3g} CPU ms) with {n}"
+        for n, lap in laps.items()
+    )
+    return f"trains with {number} thread{'s'[: number > 1]}: an iteration takes {measured}"
