@@ -4,6 +4,7 @@ import json
 
 import golden
 import pytest
+import surface
 import torch
 
 RELATIVE = 1e-9 if torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512") else 1e-3
@@ -33,3 +34,23 @@ def test_an_interrupted_run_ends_as_an_unbroken_one():
     data, resumed = (json.loads(golden.FROZEN.read_text())[name] for name in ("data", "resumed"))
     for file in data.keys() - {"certificate.json", "numbers"}:
         assert data[file] == resumed[file], file
+
+
+def test_a_change_of_the_surface_is_told():
+    frozen = {"wopt": ["a: (x)", "b: ()", "c: ()"], surface.WORDS: ["wopt: 1"], "gone": ["d"]}
+    now = {"wopt": ["a: (x, y)", "b: ()", "new: ()"], surface.WORDS: ["wopt: 2"]}
+    said = [(what, line.splitlines()[0]) for what, line in surface.changes(frozen, now)]
+    assert said == [
+        ("changed", "wopt: a"), ("removed", "wopt: c"), ("added", "wopt: new"),
+        ("reworded", "words: wopt"), ("removed", "gone: d"),
+    ]  # fmt: skip
+
+
+def test_public_names_commands_and_components_are_those_that_were_frozen():
+    """All of it, with files and options, is compared by `surface.py --check`."""
+    frozen = json.loads((golden.HERE / "surface.json").read_text())
+    now = {}
+    for section, item in [*surface.names(), *surface.commands()]:
+        now.setdefault(section, []).append(item)
+    said = surface.changes({section: frozen[section] for section in now}, now)
+    assert [line for what, line in said if what in ("removed", "changed")] == []
