@@ -46,11 +46,12 @@ def test_a_change_of_the_surface_is_told():
     ]  # fmt: skip
 
 
-def test_public_names_commands_and_components_are_those_that_were_frozen():
+def test_public_names_and_commands_are_those_that_were_frozen():
     """All of it, with files and options, is compared by `surface.py --check`."""
     frozen = json.loads((golden.HERE / "surface.json").read_text())
     now = {}
     for section, item in [*surface.names(), *surface.commands()]:
-        now.setdefault(section, []).append(item)
+        if section != surface.WORDS:
+            now.setdefault(section, []).append(item)
     said = surface.changes({section: frozen[section] for section in now}, now)
-    assert [line for what, line in said if what in ("removed", "changed")] == []
+    assert [line for what, line in said if what != "added"] == []
