@@ -8,8 +8,8 @@ time for (the doubts of a sampler) is left out.
 
 from __future__ import annotations
 
-import argparse
 import csv
+import functools
 import hashlib
 import json
 import math
@@ -25,13 +25,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
+from safetensors.numpy import load_file
 
 import wopt
 
 HERE = Path(__file__).parent
 FROZEN = HERE / "golden.json"
 
+PLAIN = {"enabled": False, "draws": 100}
+"""No certificate: most runs are not there to test it."""
 BASE = {
     "seed": 3,
     "dtype": "float64",
@@ -45,36 +47,51 @@ BASE = {
         "iterations": 0, "score_rows": 20, "transport_rows": 20, "draws": 100,
     },
 }  # fmt: skip
-PLAIN = {"enabled": False, "draws": 100}
-"""No certificate: most runs are not there to test it."""
+TABLES: dict[str, dict[str, Any]] = {
+    "evolution": {
+        "source": {
+            "name": "density", "law": {"name": "gaussian", "scale": 2.0}, "dim": 1,
+            "rule": "gauss", "nodes": 4, "n_test": 50,
+        },
+        "block": "affine", "exact": "ornstein_uhlenbeck", "stop": {"time": 0.7},
+        "scheme": {"name": "jko", "step_size": 0.25}, "snapshots": {"times": [0.4]},
+        "solver": {"optimiser": "lbfgs", "iterations": 40}, "certify": PLAIN,
+    },
+    "sharded": {
+        "run": {"shards": 4}, "solver": {**BASE["solver"], "batch_size": 120},
+        "stop": {"steps": 1}, "certify": PLAIN,
+    },
+    "failed": {  # at its second step, which the guard rejects for good
+        "solver": {**BASE["solver"], "by_step": [1.0, {"learning_rate": 10.0, "clip": 0}]},
+        "guard": {"retries": 1, "refinements": 0}, "certify": PLAIN,
+    },
+    "push_forward": {
+        "source": {"name": "gaussian", "dim": 2, "n_train": 120, "n_valid": 80, "n_test": 80},
+        "objective": {
+            "name": "kl", "target": {"name": "mixture", "means": [[-1.0, 0.0], [1.0, 0.5]]}
+        },
+        "model": "push_forward",
+    },
+}  # fmt: skip
+"""Runs that are a change of the table above."""
 
 CLOCK = {"seconds", "cpu_seconds", "expected", "versions", "reliable", "doubts"}
 """Keys whose values depend on the clock, or on what is installed."""
 
-NUMBERS = {
-    "result.json": (
-        "steps", "nll_test", "nll_gaussian", "kl", "parameters", "exact.sym_kl",
-        "exact.w2_at_most", "sampler.log_z", "sampler.elbo", "sampler.eubo", "sampler.ess",
-        "populations.arrival_w2.-1",
-    ),
-    "steps.jsonl": (
-        "-1.energy", "-1.energy_change", "-1.w2_step", "-1.decrease", "-1.residual",
-        "-1.nll_valid", "-1.loss", "-1.time",
-    ),
-    "certificate.json": (
-        "gap.lower", "gap.estimate", "gap.upper", "start.w2", "start.kl", "final.w2.value",
-        "steps.-1.residuals.affine.value", "steps.-1.residual.value", "steps.-1.movement.value",
-        "steps.-1.transport.cost.value", "challengers.value", "two_sample.p_value", "mass.value",
-    ),
-    "report.json": ("log_z", "elbo", "ess", "k_hat", "means.0", "sds.1"),
-}  # fmt: skip
-"""The few that a machine with other rounding must give as well, by file and path."""
+NUMBERS = (
+    "nll_test", "nll_gaussian", "kl", "exact.sym_kl", "sampler.log_z", "sampler.elbo",
+    "sampler.eubo", "populations.arrival_w2.-1", "energy.-1", "w2_step.-1", "decrease.-1",
+    "residual.-1", "nll_valid.-1", "loss.-1", "gap.lower", "gap.estimate", "gap.upper",
+    "start.w2", "steps.-1.residual.value", "steps.-1.transport.cost.value", "challengers.value",
+    "two_sample.p_value", "mass.value", "log_z", "elbo", "ess", "k_hat", "means.-1", "sds.-1",
+)  # fmt: skip
+"""The few that a machine with other rounding must give as well, by their path in a document."""
 
-Json = Any
-Runs = dict[str, Callable[[Path], None]]
+Found = dict[str, dict[str, Any]]
+"""Of each file: hashes by key or tensor, and numbers by their path or as norms."""
 
 
-def make(path: Path, *, listener: Any = None, **changes: Any) -> None:
+def make(path: Path, *, listener: wopt.Listener | None = None, **changes: Any) -> None:
     """Make a run without a page, whose pictures take most of the time."""
     from wopt.config.model import validate
     from wopt.runs.execute import run
@@ -97,73 +114,44 @@ def mixed(path: Path) -> None:
     rng = np.random.default_rng(0)
     city, age = rng.integers(0, 3, 240), rng.integers(18, 60, 240)
     price = np.exp(0.3 * city + 0.02 * age + 0.2 * rng.normal(size=240))
-    rows = [
-        [("oslo", "rome", "lima")[c], a, "" if k % 9 == 0 else repr(float(p))]
-        for k, (c, a, p) in enumerate(zip(city, age, price, strict=True))
-    ]
-    source = {
-        "path": _table(path, "city age price", rows),
-        "nan": "drop",
-        "support": {"price": "positive"},
-    }
+    price[::9] = np.nan
+    columns = [np.array(["oslo", "rome", "lima"])[city], age, price]
     block = {"name": "autoregressive", "transforms": 1, "hidden": [8]}
-    make(path, source={"name": "array", **source}, block=block, certify=PLAIN)
+    source = _table(path, "city age price", columns, nan="drop", support={"price": "positive"})
+    make(path, source=source, block=block, certify=PLAIN)
 
 
 def conditional(path: Path) -> None:
     """The law of two columns given a third that has gaps: they become a condition of its own."""
     rng = np.random.default_rng(1)
-    u, noise = rng.uniform(-2, 2, 240), rng.normal(size=(240, 2))
-    xy = u[:, None] * [1.5, -0.7] + noise @ [[0.6, 0.3], [0.0, 0.4]]
-    rows = [
-        [x, "" if k % 7 == 0 else v, y]
-        for k, (v, (x, y)) in enumerate(zip(u.tolist(), xy.tolist(), strict=True))
-    ]
-    source = {"path": _table(path, "x u y", rows), "nan": "mask", "context": ["u"]}
-    make(path, source={"name": "array", **source}, block="affine")
+    u, noise = rng.uniform(-2, 2, 240), rng.normal(size=(2, 240))
+    columns = [1.5 * u + 0.6 * noise[0], np.where(np.arange(240) % 7 == 0, np.nan, u), noise[1] - u]
+    make(path, source=_table(path, "x u y", columns, nan="mask", context=["u"]), block="affine")
+
+
+def snapshots(path: Path) -> None:
+    """A way through three populations."""
+    rng, day = np.random.default_rng(2), np.repeat([0, 1, 2], 60)
+    columns = [rng.normal(size=180) + day, day, rng.normal(size=180)]
+    source = _table(path, "a day b", columns, name="snapshots", time="day", steps=1)
+    scheme = {"name": "jko", "step_size": {"name": "arrival", "steps": 1}}
+    about = {"objective": "energy_distance", "scheme": scheme, "block": "affine"}
+    make(path, source=source, certify=PLAIN, **about)
 
 
 def posterior(path: Path) -> None:
-    """Sample a law on a half-line times a normal one, by a given number of iterations.
+    """Sample a law on a half-line, by a given number of iterations.
 
     The budget is too small for any machine to look for modes, and 90 draws are too few for the
     steps that a sampler's report makes as long as there is time.
     """
-
-    def log_prob(x: torch.Tensor) -> torch.Tensor:
-        return 2 * x[:, 0].log() - 2 * x[:, 0] - (x[:, 1] - x[:, 0]).square() / 0.5
-
-    found = wopt.sample(
-        log_prob, 2, n=90, names=["a", "b"], support={"a": "positive"}, budget=1e-6, iterations=2
-    )
+    options = {"support": {"0": "positive"}, "budget": 1e-6, "iterations": 2}
+    found = wopt.sample(lambda x: 2 * x[:, 0].log() - 2 * x[:, 0], 1, n=90, **options)
     path.mkdir(parents=True)
     found.flow.save(path / "flow.safetensors")
     np.save(path / "samples.npy", found.draws.numpy())
     np.save(path / "log_weights.npy", found.log_weights.numpy())
     (path / "report.json").write_text(json.dumps(found.report.to_dict()))
-
-
-def snapshots(path: Path) -> None:
-    """A way through three populations."""
-    rng = np.random.default_rng(2)
-    rows = [[x + day, day, y] for day in range(3) for x, y in rng.normal(size=(60, 2)).tolist()]
-    source = {"name": "snapshots", "path": _table(path, "a day b", rows), "time": "day", "steps": 1}
-    scheme = {"name": "jko", "step_size": {"name": "arrival", "steps": 1}}
-    make(
-        path, source=source, objective="energy_distance", scheme=scheme, block="affine",
-        certify=PLAIN,
-    )  # fmt: skip
-
-
-def evolution(path: Path) -> None:
-    """An Ornstein-Uhlenbeck process, looked at on its way and compared with the exact law."""
-    law = {"name": "gaussian", "scale": 2.0}
-    source = {"name": "density", "law": law, "dim": 1, "rule": "gauss", "nodes": 4, "n_test": 50}
-    make(
-        path, source=source, objective="kl", block="affine", exact="ornstein_uhlenbeck",
-        scheme={"name": "jko", "step_size": 0.25}, stop={"time": 0.7}, snapshots={"times": [0.4]},
-        solver={"optimiser": "lbfgs", "iterations": 40}, certify=PLAIN,
-    )  # fmt: skip
 
 
 class Interrupt(wopt.Listener):
@@ -182,82 +170,63 @@ def resumed(path: Path) -> None:
     resume(path, report=False)
 
 
-def sharded(path: Path) -> None:
-    """Sums over four parts in a fixed order."""
-    solver = {**BASE["solver"], "batch_size": 120}
-    make(path, run={"shards": 4}, solver=solver, stop={"steps": 1}, certify=PLAIN)
+RUNS: dict[str, Callable[[Path], None]] = {
+    **{f.__name__: f for f in (data, mixed, conditional, snapshots, posterior, resumed)},
+    **{name: functools.partial(make, **table) for name, table in TABLES.items()},
+}
 
 
-def failed(path: Path) -> None:
-    """A first step that is good, and a second that the guard rejects for good."""
-    solver = {**BASE["solver"], "by_step": [1.0, {"learning_rate": 10.0, "clip": 0}]}
-    make(path, solver=solver, guard={"retries": 1, "refinements": 0}, certify=PLAIN)
-
-
-def push_forward(path: Path) -> None:
-    """A Gaussian carried to a mixture that is known by its potential."""
-    target = {"name": "mixture", "means": [[-1.0, 0.0], [1.0, 0.5]]}
-    source = {"name": "gaussian", "dim": 2, "n_train": 120, "n_valid": 80, "n_test": 80}
-    kl = {"name": "kl", "target": target}
-    make(path, source=source, objective=kl, model="push_forward")
-
-
-RUNS: Runs = {
-    one.__name__: one
-    for one in (
-        data, mixed, conditional, posterior, snapshots, evolution, resumed, sharded, failed,
-        push_forward,
-    )
-}  # fmt: skip
-
-
-def _table(path: Path, names: str, rows: list[list[Any]]) -> str:
-    """Write a table beside a run and return its path."""
+def _table(path: Path, names: str, columns: list[np.ndarray], **options: Any) -> dict[str, Any]:
+    """Write a table beside a run and return the source that reads it."""
     at = path.with_suffix(".csv")
     at.parent.mkdir(parents=True, exist_ok=True)
+    rows = zip(*(["" if one != one else one for one in c.tolist()] for c in columns), strict=True)
     with at.open("w", newline="") as file:
         csv.writer(file).writerows([names.split(), *rows])
-    return str(at)
+    return {"name": "array", "path": str(at), **options}
 
 
-def documents(path: Path) -> Iterator[tuple[str, Json]]:
-    """Yield the JSON files of a run, and as lists those that have a document a line."""
+def documents(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the JSON files of a run; of those with a document a line, a list for each key."""
     for file in sorted(path.rglob("*.json*")):
         text, name = file.read_text(), file.relative_to(path).as_posix()
-        if file.suffix == ".jsonl":
-            yield name, [json.loads(line) for line in text.splitlines()]
-        else:
+        if file.suffix == ".json":
             yield name, json.loads(text)
+        else:
+            lines = [json.loads(line) for line in text.splitlines()]
+            yield name, {key: [line.get(key) for line in lines] for key in lines[-1]}
 
 
-def fingerprint(path: Path) -> dict[str, dict[str, Any]]:
+def flat(value: Any, at: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield what is in a document by its path; items of lists count from the last, -1."""
+    if not isinstance(value, (dict, list)) or not value:
+        yield at, value
+        return
+    inner = value if isinstance(value, dict) else {k - len(value): v for k, v in enumerate(value)}
+    for key, one in sorted(inner.items()):
+        yield from flat(one, f"{at}.{key}".lstrip("."))
+
+
+def fingerprint(path: Path) -> Found:
     """Return hashes of all tensors and numbers of a run by file, and a few of the numbers."""
-    hashes, numbers = {}, {}
-    for file in sorted(path.rglob("*.safetensors")):
-        name, tensors = file.relative_to(path).as_posix(), load_file(file)
-        each = {key: _hash(tensors[key].numpy()) for key in sorted(tensors)}
-        of_map = name.startswith(("blocks/", "flow"))
-        hashes[name] = each if of_map else {"all": _hash(np.array([*each.items()]))}
-        if of_map:
-            numbers[f"{name}: norm"] = math.hypot(
-                *(float(t.double().norm()) for t in tensors.values())
-            )
-    for file in sorted(path.glob("*.npy")):
-        rows = np.load(file)
-        hashes[file.name] = {"all": _hash(rows)}
-        numbers[f"{file.name}: norm"] = float(np.linalg.norm(rows.astype(float)))
+    found: Found = {}
+    for file in sorted([*path.rglob("*.safetensors"), *path.glob("*.npy")]):
+        arrays = {"all": np.load(file)} if file.suffix == ".npy" else load_file(file)
+        norms = [float(np.linalg.norm(np.nan_to_num(one))) for one in arrays.values()]
+        hashes = {key: _hash(arrays[key]) for key in sorted(arrays)}
+        found[file.relative_to(path).as_posix()] = {**hashes, "norm": math.hypot(*norms)}
     for name, document in documents(path):
-        parts = {key: _numbers(part, key) for key, part in sorted(_by_key(document).items())}
-        hashes[name] = {
-            key: _hash(np.array(json.dumps(part, sort_keys=True)))
-            for key, part in parts.items()
-            if key not in CLOCK and not _empty(part)
+        values = {
+            way: one
+            for way, one in flat(document)
+            if not CLOCK & {*way.split(".")} and (isinstance(one, (int, float)) or way == "status")
         }
-        for way in NUMBERS.get(name, ()):
-            value = _at(document, way.split("."))
-            if isinstance(value, (int, float)):
-                numbers[f"{name}: {way}"] = value
-    return {**hashes, "numbers": numbers}
+        parts: dict[str, list[Any]] = {}
+        for way, one in values.items():
+            parts.setdefault(way.split(".")[0], []).append([way, one])
+        found[name] = {key: _hash(np.array(json.dumps(part))) for key, part in parts.items()}
+        found[name] |= {f"={way}": values[way] for way in NUMBERS if way in values}
+    return found
 
 
 def _hash(array: np.ndarray) -> str:
@@ -265,97 +234,43 @@ def _hash(array: np.ndarray) -> str:
     return hashlib.sha256(about + np.ascontiguousarray(array).tobytes()).hexdigest()[:12]
 
 
-def _by_key(document: Json) -> dict[str, Json]:
-    """Return a document as it is, and lines as one with a list for each key."""
-    if isinstance(document, dict):
-        return document
-    return {key: [line.get(key) for line in document] for line in document for key in line}
-
-
-def _numbers(value: Json, key: str = "") -> Json:
-    """Return a document without what a clock decides, and without sentences."""
-    if isinstance(value, dict):
-        return {k: _numbers(v, k) for k, v in value.items() if k not in CLOCK}
-    if isinstance(value, list):
-        return [_numbers(v, key) for v in value]
-    return value if not isinstance(value, str) or key == "status" else None
-
-
-def _empty(value: Json) -> bool:
-    """Whether a document has nothing but null in it."""
-    if isinstance(value, (dict, list)):
-        return all(map(_empty, value.values() if isinstance(value, dict) else value))
-    return value is None
-
-
-def _at(document: Json, way: list[str]) -> Json:
-    """Return what is at a path, or ``None``."""
-    for key in way:
-        if isinstance(document, list):
-            document = document[int(key)] if document else None
-        else:
-            document = document.get(key) if isinstance(document, dict) else None
-    return document
-
-
-def differing(frozen: dict[str, Any], found: dict[str, Any], relative: float) -> list[str]:
-    """Return in words which numbers differ by more than so much."""
-    said = []
-    for key in sorted(frozen.keys() | found.keys()):
-        a, b = frozen.get(key, math.nan), found.get(key, math.nan)
-        if not math.isclose(a, b, rel_tol=relative, abs_tol=1e-12):
-            said.append(f"{key}: {b!r}, frozen {a!r}")
-    return said
-
-
-def fingerprints(folder: Path) -> Iterator[tuple[str, dict[str, dict[str, Any]]]]:
-    """Make all runs and yield the name and fingerprint of each."""
-    torch.set_num_threads(1)
-    for name, make_it in RUNS.items():
-        make_it(folder / name)
-        yield name, fingerprint(folder / name)
-
-
-def check(folder: Path) -> int:
-    """Print of each run whether it is equal to the bit; return how many are not."""
-    frozen, wrong = json.loads(FROZEN.read_text()), 0
-    for name, found in fingerprints(folder):
-        old, new = _flat(frozen[name]), _flat(found)
-        other = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
-        print(f"{name}: {'different' if other else 'equal'} ({len(new)} parts)")
-        for key in other:
-            print(f"    {key}: {new.get(key, 'is gone')}, frozen {old.get(key, 'without it')}")
-        wrong += bool(other)
-    return wrong
-
-
-def _flat(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    return {f"{file}: {key}": one for file, parts in found.items() for key, one in parts.items()}
-
-
-def write(folder: Path) -> None:
-    """Freeze what the runs give now: a line a file of each run."""
-    lines = (
-        f'"{name}": {{\n'
-        + ",\n".join(f'  "{file}": {json.dumps(parts)}' for file, parts in found.items())
-        + "\n}"
-        for name, found in fingerprints(folder)
+def differing(frozen: Found, found: Found, relative: float = 0.0) -> list[str]:
+    """Return in words what differs: a bit, or, of numbers alone, by more than so much."""
+    old, new = (
+        {f"{file}: {key}": one for file, parts in each.items() for key, one in parts.items()}
+        for each in (frozen, found)
     )
-    FROZEN.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    said = []
+    for key in sorted(old.keys() | new.keys()):
+        a, b = old.get(key), new.get(key)
+        same = a == b
+        if relative and isinstance(a, (int, float)) and isinstance(b, (int, float)):
+            same = math.isclose(a, b, rel_tol=relative, abs_tol=1e-12)
+        elif relative and isinstance(a, str) and isinstance(b, str):
+            same = True
+        if not same:
+            said.append(f"{key} is {b}, frozen {a}")
+    return said
 
 
 def main() -> int:
     """Write or check."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    group = parser.add_mutually_exclusive_group(required=True)
-    group.add_argument("--write", action="store_true", help="freeze what the runs give now")
-    group.add_argument("--check", action="store_true", help="exit status 1 where a bit differs")
-    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    if sys.argv[1:] not in (["--write"], ["--check"]):
+        sys.exit(__doc__)
+    frozen = {} if sys.argv[1] == "--write" else json.loads(FROZEN.read_text())
+    found, wrong = {}, 0
     with tempfile.TemporaryDirectory() as folder:
-        if asked.check:
-            return int(check(Path(folder)) > 0)
-        write(Path(folder))
-    return 0
+        for name, make_it in RUNS.items():
+            make_it(Path(folder) / name)
+            found[name] = fingerprint(Path(folder) / name)
+            if frozen:
+                said = differing(frozen[name], found[name])
+                print("\n    ".join([f"{name}: {'different' if said else 'equal'}", *said]))
+                wrong += bool(said)
+    if not frozen:
+        FROZEN.write_text(json.dumps(found, indent=0) + "\n")
+    return int(wrong > 0)
 
 
 if __name__ == "__main__":

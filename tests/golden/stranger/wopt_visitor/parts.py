@@ -8,22 +8,21 @@ from pydantic import Field
 
 import wopt
 
+Centre = Annotated[float, Field(description="in every coordinate")]
+Factor = Annotated[float, Field(gt=0, description="a factor")]
+
 
 class Bowl(wopt.Target):
-    """V = |x - c|^2 / (2 w^2)."""
+    """V = |x - c|^2 / 2."""
 
     provides = wopt.Capability.POTENTIAL | wopt.Capability.SCORE
+    convexity = smoothness = 1.0
 
-    def __init__(
-        self,
-        centre: Annotated[float, Field(description="c, in every coordinate")] = 0.0,
-        width: Annotated[float, Field(gt=0, description="w")] = 1.0,
-    ):
-        self.centre, self.width = centre, width
-        self.convexity = self.smoothness = 1 / width**2
+    def __init__(self, centre: Centre = 0.0):
+        self.centre = centre
 
     def potential(self, x):
-        return (x - self.centre).square().sum(1) / (2 * self.width**2)
+        return (x - self.centre).square().sum(1) / 2
 
 
 class Drift(wopt.Objective):
@@ -34,49 +33,42 @@ class Drift(wopt.Objective):
     def __init__(
         self,
         target: Annotated[wopt.Target, Field(description="has V")] = wopt.named("gaussian"),
-        strength: Annotated[float, Field(gt=0, description="a factor")] = 1.0,
+        strength: Factor = 1.0,
     ):
         self.target, self.strength = target, strength
-        self.convexity = None if target.convexity is None else strength * target.convexity
 
     def contributions(self, particles):
         return self.strength * self.target.potential(particles.points)
 
 
 class Dear(wopt.Subproblem):
-    """Transport costs more, by a factor that the scheme has planned."""
+    """Transport costs twice as much."""
 
     proximal = False
-    price = 1.0
 
     def cost(self, moved):
-        away = moved.points - self.anchor
-        return self.price * away.square().sum(1) / (2 * self.step_size)
+        return (moved.points - self.anchor).square().sum(1) / self.step_size
 
     def stationarity(self, block):
         return None
 
 
 class Heavy(wopt.ProximalScheme):
-    """min G + price E|T(x) - x|^2 / (2 h)."""
+    """min G + E|T(x) - x|^2 / h', h' a share of h."""
 
     looks_back = False
 
     def __init__(
-        self,
-        step_size: wopt.StepSizeOption = wopt.named("constant"),
-        price: Annotated[float, Field(ge=1, description="factor of the cost")] = 2.0,
+        self, step_size: wopt.StepSizeOption = wopt.named("constant"), share: Factor = 1.0
     ):
-        self.step_size, self.price = step_size, price
+        self.step_size, self.share = step_size, share
 
     def plan(self, history, objective):
-        return {"price": self.price}
+        return {"share": self.share}
 
     def subproblem(self, history, objective):
-        x = history.particles
-        made = Dear(x, x.points, history.step_size, objective)
-        object.__setattr__(made, "price", history.plan.get("price", self.price))
-        return made
+        x, share = history.particles, history.plan["share"]
+        return Dear(x, x.points, share * history.step_size, objective)
 
 
 class Stretch(wopt.FlowBlock):
@@ -84,42 +76,35 @@ class Stretch(wopt.FlowBlock):
 
     provides = wopt.Capability.LOG_DET | wopt.Capability.INVERSE
 
-    def __init__(self, dim: int, gain: Annotated[float, Field(gt=0, description="of b")] = 1.0):
+    def __init__(self, dim: int, gain: Factor = 1.0):
         super().__init__()
         self.gain = gain
-        self.log_scale = torch.nn.Parameter(torch.zeros(dim))
-        self.shift = torch.nn.Parameter(torch.zeros(dim))
+        self.s, self.b = (torch.nn.Parameter(torch.zeros(dim)) for _ in range(2))
 
     def forward(self, x):
-        y = x * self.log_scale.exp() + self.gain * self.shift
-        return y, self.log_scale.sum().expand(len(x))
+        return x * self.s.exp() + self.gain * self.b, self.s.sum().expand(len(x))
 
     def inverse(self, y):
-        x = (y - self.gain * self.shift) * (-self.log_scale).exp()
-        return x, -self.log_scale.sum().expand(len(y))
+        return (y - self.gain * self.b) * (-self.s).exp(), -self.s.sum().expand(len(y))
 
 
 class Cloud(wopt.Source):
-    """Draws of N(mean, I) in two dimensions."""
+    """Draws of N(c, I) in two dimensions."""
 
-    def __init__(
-        self,
-        mean: Annotated[float, Field(description="of both coordinates")] = 3.0,
-        rows: Annotated[int, Field(ge=10, description="training rows")] = 200,
-    ):
-        self.mean, self.rows = mean, rows
+    def __init__(self, centre: Centre = 3.0):
+        self.centre = centre
 
     def load(self, seed):
-        rng = torch.Generator().manual_seed(seed % 2**63)
-        sizes = self.rows, self.rows // 2, self.rows // 2
-        parts = [self.mean + torch.randn(n, 2, dtype=torch.float64, generator=rng) for n in sizes]
+        rng = torch.Generator().manual_seed(seed)
+        draws = self.centre + torch.randn(400, 2, dtype=torch.float64, generator=rng)
+        parts = draws.split((200, 100, 100))
         return wopt.Dataset(*parts, wopt.AffineTransform.fit(parts[0], "none"), ("a", "b"))
 
 
 class Harmonic(wopt.StepSize):
     """h / (n + 1), and half of it after a rejection."""
 
-    def __init__(self, first: Annotated[float, Field(gt=0, description="h")] = 1.0):
+    def __init__(self, first: Factor = 1.0):
         self.first = first
 
     def __call__(self, step, previous=None):
@@ -135,10 +120,6 @@ class Diary(wopt.Tracker):
     def __init__(self, path: Annotated[str, Field(description="the file")]):
         self.path = path
 
-    def _write(self, word, value):
-        with open(self.path, "a") as file:
-            file.write(json.dumps([word, value]) + "\n")
-
     def start(self, config):
         self._write("start", config)
 
@@ -147,3 +128,7 @@ class Diary(wopt.Tracker):
 
     def end(self, result):
         self._write("end", result)
+
+    def _write(self, word, value):
+        with open(self.path, "a") as file:
+            file.write(json.dumps([word, value]) + "\n")
