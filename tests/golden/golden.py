@@ -49,27 +49,21 @@ BASE = {
 }  # fmt: skip
 TABLES: dict[str, dict[str, Any]] = {
     "evolution": {
-        "source": {
-            "name": "density", "law": {"name": "gaussian", "scale": 2.0}, "dim": 1,
-            "rule": "gauss", "nodes": 4, "n_test": 50,
-        },
+        "source": {"name": "density", "law": {"name": "gaussian", "scale": 2.0}, "dim": 1,
+                   "rule": "gauss", "nodes": 4, "n_test": 50},
         "block": "affine", "exact": "ornstein_uhlenbeck", "stop": {"time": 0.7},
         "scheme": {"name": "jko", "step_size": 0.25}, "snapshots": {"times": [0.4]},
         "solver": {"optimiser": "lbfgs", "iterations": 40}, "certify": PLAIN,
     },
-    "sharded": {
-        "run": {"shards": 4}, "solver": {**BASE["solver"], "batch_size": 120},
-        "stop": {"steps": 1}, "certify": PLAIN,
-    },
+    "sharded": {"run": {"shards": 4}, "solver": {**BASE["solver"], "batch_size": 120},
+                "stop": {"steps": 1}, "certify": PLAIN},
     "failed": {  # at its second step, which the guard rejects for good
         "solver": {**BASE["solver"], "by_step": [1.0, {"learning_rate": 10.0, "clip": 0}]},
         "guard": {"retries": 1, "refinements": 0}, "certify": PLAIN,
     },
     "push_forward": {
         "source": {"name": "gaussian", "dim": 2, "n_train": 120, "n_valid": 80, "n_test": 80},
-        "objective": {
-            "name": "kl", "target": {"name": "mixture", "means": [[-1.0, 0.0], [1.0, 0.5]]}
-        },
+        "objective": {"name": "kl", "target": {"name": "mixture", "means": [[-1, 0], [1, 0.5]]}},
         "model": "push_forward",
     },
 }  # fmt: skip
@@ -91,13 +85,12 @@ Found = dict[str, dict[str, Any]]
 """Of each file: hashes by key or tensor, and numbers by their path or as norms."""
 
 
-def make(path: Path, *, listener: wopt.Listener | None = None, **changes: Any) -> None:
+def make(path: Path, *listener: wopt.Listener, **changes: Any) -> None:
     """Make a run without a page, whose pictures take most of the time."""
     from wopt.config.model import validate
     from wopt.runs.execute import run
 
-    told = () if listener is None else (listener,)
-    run(validate({**BASE, **changes}), path, *told, report=False)
+    run(validate({**BASE, **changes}), path, *listener, report=False)
 
 
 def data(path: Path) -> None:
@@ -165,7 +158,7 @@ def resumed(path: Path) -> None:
     """Interrupted after a step, and resumed."""
     from wopt.runs.execute import resume
 
-    make(path, listener=Interrupt())
+    make(path, Interrupt())
     assert json.loads((path / "result.json").read_text())["status"] == "stopped"
     resume(path, report=False)
 
@@ -216,17 +209,18 @@ def fingerprint(path: Path) -> Found:
         hashes = {key: _hash(arrays[key]) for key in sorted(arrays)}
         found[file.relative_to(path).as_posix()] = {**hashes, "norm": math.hypot(*norms)}
     for name, document in documents(path):
-        values = {
-            way: one
-            for way, one in flat(document)
-            if not CLOCK & {*way.split(".")} and (isinstance(one, (int, float)) or way == "status")
-        }
-        parts: dict[str, list[Any]] = {}
-        for way, one in values.items():
-            parts.setdefault(way.split(".")[0], []).append([way, one])
-        found[name] = {key: _hash(np.array(json.dumps(part))) for key, part in parts.items()}
-        found[name] |= {f"={way}": values[way] for way in NUMBERS if way in values}
+        of_file = found.setdefault(name, {})
+        for key, part in sorted(document.items()):
+            values = [(way, one) for way, one in flat(part, key) if _counts(way, one)]
+            if values:
+                of_file[key] = _hash(np.array(json.dumps(values)))
+            of_file |= {f"={way}": one for way, one in values if way in NUMBERS}
     return found
+
+
+def _counts(way: str, value: Any) -> bool:
+    """Whether a value is a number that no clock decides, or how a run ended."""
+    return (isinstance(value, (int, float)) or way == "status") and not CLOCK & {*way.split(".")}
 
 
 def _hash(array: np.ndarray) -> str:
@@ -243,12 +237,10 @@ def differing(frozen: Found, found: Found, relative: float = 0.0) -> list[str]:
     said = []
     for key in sorted(old.keys() | new.keys()):
         a, b = old.get(key), new.get(key)
-        same = a == b
-        if relative and isinstance(a, (int, float)) and isinstance(b, (int, float)):
-            same = math.isclose(a, b, rel_tol=relative, abs_tol=1e-12)
-        elif relative and isinstance(a, str) and isinstance(b, str):
-            same = True
-        if not same:
+        near = {type(a), type(b)} == {str}
+        if {type(a), type(b)} <= {int, float, bool}:
+            near = math.isclose(a, b, rel_tol=relative, abs_tol=1e-12)
+        if a != b and not (near and relative):
             said.append(f"{key} is {b}, frozen {a}")
     return said
 

@@ -95,15 +95,9 @@ def _properties(section: str, at: str, body: dict[str, Any]) -> Iterator[tuple[s
         if "properties" in value:
             yield from _properties(section, f"{at}{key}.", value)
         else:
-            yield section, f"{at}{key}: {_text(_without_words(value))}{needed}"
-
-
-def _without_words(body: Any) -> Any:
-    if isinstance(body, list):
-        return [_without_words(one) for one in body]
-    if not isinstance(body, dict):
-        return body
-    return {k: _without_words(v) for k, v in body.items() if k not in ("title", "description")}
+            words = r'"(title|description)":"(\\.|[^"\\])*",?'
+            plain = re.sub(words, "", _text(value)).replace(",}", "}")
+            yield section, f"{at}{key}: {plain}{needed}"
 
 
 def files(folder: Path) -> Iterator[tuple[str, str]]:
@@ -146,14 +140,12 @@ def changes(frozen: Surface, now: Surface) -> list[tuple[str, str]]:
         both = (one.get(section, ()) for one in (frozen, now))
         old, new = (dict(item.partition(": ")[::2] for item in items) for items in both)
         for key in sorted(old.keys() | new.keys()):
-            where = f"{section}: {key}"
-            if key not in new:
-                said.append(("removed", where))
-            elif key not in old:
-                said.append(("added", where))
-            elif old[key] != new[key]:
-                what = "reworded" if section == WORDS else "changed"
-                said.append((what, f"{where}\n    from {old[key]}\n    to   {new[key]}"))
+            a, b = old.get(key), new.get(key)
+            what = "removed" if b is None else "added" if a is None else "changed"
+            if a != b:
+                told = f"\n    from {a}\n    to   {b}" if what == "changed" else ""
+                what = "reworded" if section == WORDS and told else what
+                said.append((what, f"{section}: {key}{told}"))
     return said
 
 

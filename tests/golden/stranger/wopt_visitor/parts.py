@@ -120,15 +120,8 @@ class Diary(wopt.Tracker):
     def __init__(self, path: Annotated[str, Field(description="the file")]):
         self.path = path
 
-    def start(self, config):
-        self._write("start", config)
-
-    def step(self, record):
-        self._write("step", record)
-
-    def end(self, result):
-        self._write("end", result)
-
-    def _write(self, word, value):
+    def _write(self, value):
         with open(self.path, "a") as file:
-            file.write(json.dumps([word, value]) + "\n")
+            file.write(json.dumps(value) + "\n")
+
+    start = step = end = _write
