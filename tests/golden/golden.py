@@ -95,7 +95,7 @@ def make(path: Path, *listener: wopt.Listener, **changes: Any) -> None:
 
 def data(path: Path) -> None:
     """Draw from a toy; its certificate repeats the effort that recorded.json has."""
-    from wopt.runs.certify import certify_run
+    from wopt_certify.run import certify_run
 
     make(path, certify=PLAIN)
     shutil.copy(HERE / "recorded.json", path / "certificate.json")
