@@ -63,12 +63,19 @@ def pages(laws: bool = False) -> dict[str, str]:
         for entry in entries:
             made[f"{kind}/{entry.name}.md"] = component(entry, laws)
     for path in sorted(ROOT.glob("plugins/*/README.md")):
-        text = path.read_text().replace("](../../README.md)", "](../../index.md)")
-        made[f"plugins/{path.parent.name}.md"] = text
+        made[f"plugins/{path.parent.name}.md"] = moved(path.read_text())
     made["plugins/index.md"] = toc(
         "The plugins", "What each package brings, how to choose, and what was measured.", made
     )
     return made
+
+
+def moved(readme: str) -> str:
+    """Return a plugin's README with links as its page in ``docs/reference/plugins`` has them."""
+    text = readme.replace("](../../README.md)", "](../../index.md)").replace(
+        "](../../docs/", "](../../"
+    )
+    return re.sub(r"\]\(\.\./(wopt-\w+)/README\.md\)", r"](\1.md)", text)
 
 
 def toc(title: str, text: str, made: dict[str, str]) -> str:
