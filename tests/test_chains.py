@@ -19,8 +19,15 @@ from wopt.runs.solution import advance
 from wopt.store.checkpoint import load_state
 from wopt.store.directory import RunDirectory
 from wopt.testing import AffineBlock, GaussianTarget
-from wopt.train.chains import Forward, annealed, apart, density_of, log_density_at, seen_by_chains
-from wopt.train.chains.moves import move
+from wopt_posterior.chains import (
+    Forward,
+    annealed,
+    apart,
+    density_of,
+    log_density_at,
+    seen_by_chains,
+)
+from wopt_posterior.chains.moves import move
 from wopt_posterior.plan.rounds import Cost, in_rounds
 
 pytestmark = pytest.mark.usefixtures("no_pictures")

@@ -7,7 +7,7 @@ import torch
 
 import wopt
 from wopt.testing import AffineBlock
-from wopt.train.chains import Forward
+from wopt_posterior.chains import Forward
 from wopt_posterior.solvers.variance import LogVariance
 
 

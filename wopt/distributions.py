@@ -44,7 +44,7 @@ SHIPPED = {
     "wopt-posterior": {
         "solver": "gaussian variance",
         "measurement": "sampler",
-        "function": "weights",
+        "function": "chains weights",
         "name": "Posterior sample",
     },
     "wopt-schemes": {

@@ -17,7 +17,7 @@ import pluggy
 
 from wopt.errors import PluginError
 from wopt.plugin import API_VERSION, GROUP, Hooks
-from wopt.reading import printable
+from wopt.reading import message_of
 from wopt.registry import Entry, Registry
 
 __all__ = ["Host", "PluginInfo", "host", "register"]
@@ -156,7 +156,11 @@ def register(kind: str, name: str, component: type | str, *, summary: str = "") 
 
 
 def _distribution(point: importlib.metadata.EntryPoint) -> tuple[str, str]:
-    return (point.dist.name, point.dist.version) if point.dist else ("unknown", "unknown")
+    try:
+        known = (point.dist.name, point.dist.version) if point.dist else (None, None)
+    except Exception:  # an installation that lacks its METADATA
+        known = (None, None)
+    return known[0] or "unknown", known[1] or "unknown"
 
 
 def _check_api(module: Any) -> None:
@@ -173,5 +177,5 @@ def _check_api(module: Any) -> None:
 
 
 def _one_line(error: BaseException) -> str:
-    text = printable(" ".join(str(error).split())) or "no message"
+    text = message_of(error)
     return text if isinstance(error, PluginError) else f"{type(error).__name__}: {text}"

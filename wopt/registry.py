@@ -60,6 +60,8 @@ KINDS = {
 
 POINTS = {
     "advice": "(run) -> Iterator[str]: what to do next, for the head of the report",
+    "chains": "object with forward_of(problem, state, attempt) and look(problem, step, blocks, "
+    "moved, at): chains of the target beside training",
     "citations": "(directory, config) -> Iterator[Cited]: what a run used besides its components",
     "page": "(run) -> str | None: a section of the report, as HTML",
     "pictures": "(run) -> list[Picture]: pictures of the report",
@@ -243,7 +245,7 @@ class Registry:
         chosen = [one for one in found if first is None or (one[0] < 0) == first]
         return [_resolve(path) for _, path in sorted(chosen)]
 
-    def function(self, point: str) -> Callable[..., Any]:
+    def function(self, point: str) -> Any:
         """Return the one function that serves a point.
 
         Raises:
@@ -338,7 +340,7 @@ class Registry:
 def _resolve(path: str) -> Any:
     module, _, attribute = path.partition(":")
     resolved: Any = importlib.import_module(module)
-    for part in attribute.split("."):
+    for part in filter(None, attribute.split(".")):
         resolved = getattr(resolved, part)
     return resolved
 

@@ -21,7 +21,7 @@ from wopt.parallel import alone, team
 from wopt.particles import Particles
 from wopt.push import push
 from wopt.seeds import generator
-from wopt.train.beside import forward_of
+from wopt.train.chains import chains_of
 from wopt.train.clock import elapsed, landed
 from wopt.train.guard import Verdict
 from wopt.train.problem import Problem, State, Trace
@@ -202,7 +202,7 @@ class _Attempt:
             train, valid = (scheme.subproblem(past, objective) for past in histories)
             final = number == scheme.stages - 1
             fresh = self._fresh(plan) if problem.solver.of_step(step).fresh else None
-            forward = forward_of(problem, self.state, self.number) if scheme.stages == 1 else None
+            forward = chains_of(problem, self.state, self.number) if scheme.stages == 1 else None
             stage = Stage(
                 problem, step, number, self.number, train, valid, self.listener, fresh, forward
             )

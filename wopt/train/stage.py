@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,7 +22,6 @@ from wopt.parallel import team
 from wopt.particles import Particles
 from wopt.seeds import derive, seeded
 from wopt.stein.residual import affine_residual
-from wopt.train.chains import Forward
 from wopt.train.compiled import compiled
 from wopt.train.guard import Verdict
 from wopt.train.importance import effective_share
@@ -57,7 +57,7 @@ class Stage:
     valid: Subproblem
     listener: Listener = SILENT
     fresh: Callable[[], Subproblem] | None = None
-    forward: Forward | None = None
+    forward: Any = None
 
     def train(self, previous: FlowBlock | None) -> tuple[FlowBlock, SolveReport]:
         """Return a block trained from that of the stage or step before, or from the identity."""

@@ -8,7 +8,7 @@ import time
 from wopt.interfaces.listener import Listener
 from wopt.parallel import team
 from wopt.train.attempt import make_step
-from wopt.train.beside import look
+from wopt.train.chains import seen_by
 from wopt.train.clock import elapsed
 from wopt.train.measure import record_of
 from wopt.train.problem import Problem, State
@@ -31,7 +31,7 @@ def next_state(problem: Problem, state: State, listener: Listener) -> State:
     numbers = state.step + 1, made.step_size, state.energy
     record = record_of(problem, *numbers, made.valid, made.block, made.verdict)
     blocks = (made.block,) if problem.scheme.replaces else (*state.blocks, made.block)
-    chains, seen = look(problem, state.step + 1, blocks, made.verdict.moved, made.chains)
+    chains, seen = seen_by(problem, state.step + 1, blocks, made.verdict.moved, made.chains)
     record = dataclasses.replace(
         record,
         retries=len(made.attempts),

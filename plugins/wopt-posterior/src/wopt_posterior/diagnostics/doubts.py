@@ -9,7 +9,7 @@ from statistics import NormalDist
 from torch import Tensor
 
 from wopt.psis import Smoothed
-from wopt.train.chains import seen_by_chains
+from wopt_posterior.chains import seen_by_chains
 from wopt_posterior.diagnostics.edges import Edge
 from wopt_posterior.diagnostics.invariance import Drift
 from wopt_posterior.diagnostics.report import LostMode

@@ -10,8 +10,8 @@ from wopt.interfaces.target import Target
 from wopt.particles import Particles
 from wopt.plan.speed import speed_class
 from wopt.seeds import generator
-from wopt.train.chains import annealed, apart, density_of
 from wopt.train.problem import Problem
+from wopt_posterior.chains import annealed, apart, density_of
 
 __all__ = ["ANNEALING", "POINTS", "density_seconds", "modes_apart"]
 

@@ -10,11 +10,11 @@ from wopt.particles import Particles
 from wopt.plan.plan import Plan
 from wopt.plan.speed import Clock, first_of, speed_class
 from wopt.seeds import generator
-from wopt.train.beside import JUMP
-from wopt.train.chains import Forward
 from wopt.train.problem import Problem
 from wopt.train.solver import InnerSolver
 from wopt.train.stage import Stage
+from wopt_posterior.chains import Forward
+from wopt_posterior.chains.beside import JUMP
 from wopt_posterior.plan.modes import ANNEALING, POINTS, density_seconds
 
 __all__ = ["Cost", "cost_of", "fixed", "in_rounds"]

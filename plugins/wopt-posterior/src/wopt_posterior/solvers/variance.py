@@ -12,7 +12,7 @@ from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import Listener
 from wopt.interfaces.solver import Loss, SolveReport
 from wopt.interfaces.subproblem import Subproblem
-from wopt.train.chains import Forward
+from wopt_posterior.chains import Forward
 from wopt_posterior.solvers.robust import minimise_robustly
 
 __all__ = ["LogVariance", "minimise_variance"]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from wopt.interfaces.target import Target
-from wopt.train.chains.moves import Density, move
+from wopt_posterior.chains.moves import Density, move
 
 __all__ = ["annealed", "density_of"]
 

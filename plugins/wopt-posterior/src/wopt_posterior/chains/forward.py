@@ -11,9 +11,9 @@ from torch import Tensor
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.target import Target
 from wopt.particles import Particles
-from wopt.train.chains.anneal import density_of
-from wopt.train.chains.moves import move
-from wopt.train.chains.seen import log_density_at, seen_by_chains
+from wopt_posterior.chains.anneal import density_of
+from wopt_posterior.chains.moves import move
+from wopt_posterior.chains.seen import log_density_at, seen_by_chains
 
 __all__ = ["Forward"]
 

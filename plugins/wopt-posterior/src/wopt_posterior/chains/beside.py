@@ -14,8 +14,8 @@ from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.target import Target
 from wopt.particles import Particles
 from wopt.seeds import generator
-from wopt.train.chains import Forward, annealed, log_density_at, seen_by_chains
 from wopt.train.problem import Problem, State
+from wopt_posterior.chains import Forward, annealed, log_density_at, seen_by_chains
 
 __all__ = ["JUMP", "forward_of", "look"]
 
