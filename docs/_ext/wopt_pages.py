@@ -72,9 +72,8 @@ def pages(laws: bool = False) -> dict[str, str]:
 
 def moved(readme: str) -> str:
     """Return a plugin's README with links as its page in ``docs/reference/plugins`` has them."""
-    text = readme.replace("](../../README.md)", "](../../index.md)").replace(
-        "](../../docs/", "](../../"
-    )
+    text = readme.replace("](../../README.md)", "](../../index.md)")
+    text = text.replace("](../../docs/", "](../../")
     return re.sub(r"\]\(\.\./(wopt-\w+)/README\.md\)", r"](\1.md)", text)
 
 
@@ -133,12 +132,9 @@ def in_configuration(entry: Entry, cls: type[Component]) -> str:
     """Return how a configuration chooses a component, or who does where none can."""
     if entry.kind == "candidate":
         return "It has no place there: the planner tries every candidate that fits the data."
-    shown = f"```toml\n{example(entry, cls)}\n```"
     if getattr(cls, "automatic", False):
-        return (
-            f"It is made at the end of every run to which it applies. To have it again:\n\n{shown}"
-        )
-    return shown
+        return "It needs no place there: it is made of every run to which it applies."
+    return f"```toml\n{example(entry, cls)}\n```"
 
 
 def example(entry: Entry, cls: type[Component]) -> str:
@@ -149,15 +145,17 @@ def example(entry: Entry, cls: type[Component]) -> str:
     fields = options_model(cls).model_fields
     missing = [n for n, field in fields.items() if field.is_required() and n not in table]
     table |= dict.fromkeys(missing, "FILL-IN")
+    short = table if len(table) > 1 else entry.name
     if entry.kind == "measurement" and entry.name != KINDS["measurement"].default:
-        return tomli_w.dumps({"measurements": [table if len(table) > 1 else entry.name]}).strip()
-    return tomli_w.dumps(_nested(SECTIONS.get(entry.kind, entry.kind), table)).strip()
+        return tomli_w.dumps({"measurements": [short]}).strip()
+    chosen = short if entry.kind == "solver" else table
+    return tomli_w.dumps(_nested(SECTIONS.get(entry.kind, entry.kind), chosen)).strip()
 
 
-def _nested(path: str, table: dict[str, Any]) -> dict[str, Any]:
+def _nested(path: str, value: Any) -> dict[str, Any]:
     for key in reversed(path.split(".")):
-        table = {key: table}
-    return table
+        value = {key: value}
+    return dict(value)
 
 
 def made(entry: Entry, cls: type[Component]) -> Any:
