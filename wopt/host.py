@@ -15,6 +15,7 @@ from typing import Any
 
 import pluggy
 
+from wopt import hooks
 from wopt.errors import PluginError
 from wopt.plugin import API_VERSION, GROUP, Hooks
 from wopt.reading import message_of
@@ -76,11 +77,13 @@ class Host:
         self._manager.add_hookspecs(Hooks)
         if entry_points is None:
             entry_points = importlib.metadata.entry_points(group=GROUP)
-        wanted = os.environ.get("WOPT_PLUGINS")  # the core's own components are always there
+        with self.registry.registering("core"):
+            hooks.wopt_register(self.registry)
+        wanted = os.environ.get("WOPT_PLUGINS")
         seen: set[tuple[str, str, str]] = set()
         for point in sorted(entry_points, key=lambda p: (_distribution(p)[0], p.name)):
             identity = (_distribution(point)[0], point.name, point.value)
-            allowed = wanted is None or point.name in {"core", *map(str.strip, wanted.split(","))}
+            allowed = wanted is None or point.name in {w.strip() for w in wanted.split(",")}
             # An editable install can be listed twice by importlib.metadata.
             if allowed and identity not in seen:
                 seen.add(identity)
