@@ -112,9 +112,7 @@ def test_what_has_no_page_is_found(reference):
         test_every_option_of_a_run_has_a_line(without("configuration.md", r"^\| `seed` \|.*$"))
 
 
-@pytest.mark.parametrize(
-    "plugin", [p for p in host().plugins if p.name != "core"], ids=lambda p: p.name
-)
+@pytest.mark.parametrize("plugin", host().plugins, ids=lambda p: p.name)
 def test_readmes_name_every_component(plugin):
     page = (ROOT / "plugins" / f"wopt-{plugin.name}" / "README.md").read_text()
     names = [f"`{e.name}`" for e in host().registry.entries() if e.plugin == plugin.name]
