@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from wopt.cli.commands import COMMANDS
 from wopt.component import options_model
 from wopt.config.model import RunConfig, validate
 from wopt.host import host
+from wopt.registry import KINDS
 
 ROOT = Path(__file__).parents[1]
 MADE = {"_build", "_ext", "auto_evidence", "auto_gallery", "reference"}
@@ -21,6 +21,7 @@ PAGES = [
     *(p for p in sorted((ROOT / "docs").rglob("*.md")) if not MADE & set(p.parts)),
     *sorted(ROOT.glob("plugins/*/README.md")),
 ]
+COMMANDS = host().registry.commands
 SMALL = [(r"(budget=)\d+", r"\g<1>1"), (r"(iterations=)(60|100)\b", r"\g<1>20")]
 """What makes an example quick."""
 
@@ -114,9 +115,17 @@ def test_what_has_no_page_is_found(reference):
 @pytest.mark.parametrize("plugin", host().plugins, ids=lambda p: p.name)
 def test_readmes_name_every_component(plugin):
     page = (ROOT / "plugins" / f"wopt-{plugin.name}" / "README.md").read_text()
-    names = [e.name for e in host().registry.entries() if e.plugin == plugin.name]
+    names = [f"`{e.name}`" for e in host().registry.entries() if e.plugin == plugin.name]
+    names += [f"`wopt {c.name}`" for c in COMMANDS.values() if c.plugin == plugin.name]
     assert names
-    assert not [name for name in names if f"`{name}`" not in page]
+    assert not [name for name in names if name not in page]
+
+
+def test_the_page_of_plugins_lists_every_kind():
+    page = (ROOT / "docs" / "plugins.md").read_text()
+    index = (ROOT / "docs" / "index.md").read_text()
+    assert not [kind for kind in KINDS if f"| `{kind}` |" not in page]
+    assert not [kind for kind in KINDS if f"\nreference/{kind}/index\n" not in index]
 
 
 def test_the_readme_lists_every_package():
@@ -130,7 +139,8 @@ def test_every_command_and_option_of_it_has_a_section(reference):
     sections = dict(re.findall(r"^## `wopt ([\w-]+)`\n(.*?)(?=^## |\Z)", page, re.M | re.S))
     assert set(sections) == set(COMMANDS)
     for name, text in sections.items():
-        command = importlib.import_module(f"wopt.cli.{name.replace('-', '_')}").command
+        module, _, function = COMMANDS[name].path.partition(":")
+        command = getattr(importlib.import_module(module), function)
         for parameter in command.params:
             for word in parameter.opts if parameter.param_type_name == "option" else []:
                 assert f"`{word}`" in text, (name, word)

@@ -20,11 +20,10 @@ from wopt_uses import in_gallery
 
 from wopt.capabilities import Capability
 from wopt.citations import find, in_words
-from wopt.cli.commands import COMMANDS
 from wopt.component import Component, article, options_model
 from wopt.config.model import RunConfig
 from wopt.host import host
-from wopt.registry import KINDS, Entry
+from wopt.registry import KINDS, POINTS, Command, Entry
 
 ROOT = Path(__file__).parents[2]
 PLURAL = {
@@ -36,7 +35,17 @@ PLURAL = {
     "step_size": "Step sizes: how long each step is",
     "exact": "Exact solutions: what an evolution is compared with",
     "tracker": "Trackers: where records are sent",
+    "solver": "Solvers: how a step is solved",
+    "measurement": "Measurements: what is known of a run",
+    "candidate": "Candidates: what the planner tries",
 }
+SECTIONS = {
+    "target": "objective.target",
+    "step_size": "scheme.step_size",
+    "solver": "solver.optimiser",
+    "measurement": "certify",
+}
+"""Where a configuration names a component, if not under its kind."""
 
 
 def pages(laws: bool = False) -> dict[str, str]:
@@ -47,19 +56,25 @@ def pages(laws: bool = False) -> dict[str, str]:
             and say which hold.
     """
     made = {"configuration.md": configuration(), "commands.md": commands()}
-    made["capabilities.inc"] = capabilities()
+    made |= {"capabilities.inc": capabilities(), "points.inc": points()}
     for kind in KINDS:
         entries = host().registry.entries(kind)
         made[f"{kind}/index.md"] = index(kind, entries)
         for entry in entries:
             made[f"{kind}/{entry.name}.md"] = component(entry, laws)
     for path in sorted(ROOT.glob("plugins/*/README.md")):
-        text = path.read_text().replace("](../../README.md)", "](../../index.md)")
-        made[f"plugins/{path.parent.name}.md"] = text
+        made[f"plugins/{path.parent.name}.md"] = moved(path.read_text())
     made["plugins/index.md"] = toc(
         "The plugins", "What each package brings, how to choose, and what was measured.", made
     )
     return made
+
+
+def moved(readme: str) -> str:
+    """Return a plugin's README with links as its page in ``docs/reference/plugins`` has them."""
+    text = readme.replace("](../../README.md)", "](../../index.md)")
+    text = text.replace("](../../docs/", "](../../")
+    return re.sub(r"\]\(\.\./(wopt-\w+)/README\.md\)", r"](\1.md)", text)
 
 
 def toc(title: str, text: str, made: dict[str, str]) -> str:
@@ -96,7 +111,7 @@ def component(entry: Entry, laws: bool) -> str:
         "",
     ]
     lines += [markdown(cls), "", "## Options", "", option_table(options_model(cls))]
-    lines += ["", "## In a configuration", "", "```toml", example(entry, cls), "```"]
+    lines += ["", "## In a configuration", "", in_configuration(entry, cls)]
     for attribute, title in (("needs", "It needs"), ("provides", "It provides")):
         value = getattr(made(entry, cls), attribute, None)
         if isinstance(value, Capability) and value:
@@ -113,6 +128,15 @@ def component(entry: Entry, laws: bool) -> str:
     return "\n".join(lines) + "\n"
 
 
+def in_configuration(entry: Entry, cls: type[Component]) -> str:
+    """Return how a configuration chooses a component, or who does where none can."""
+    if entry.kind == "candidate":
+        return "It has no place there: the planner tries every candidate that fits the data."
+    if getattr(cls, "automatic", False):
+        return "It needs no place there: it is made of every run to which it applies."
+    return f"```toml\n{example(entry, cls)}\n```"
+
+
 def example(entry: Entry, cls: type[Component]) -> str:
     """Return the TOML that chooses a component with what it requires."""
     import tomli_w
@@ -121,14 +145,17 @@ def example(entry: Entry, cls: type[Component]) -> str:
     fields = options_model(cls).model_fields
     missing = [n for n, field in fields.items() if field.is_required() and n not in table]
     table |= dict.fromkeys(missing, "FILL-IN")
-    sections = {"target": "objective.target", "step_size": "scheme.step_size"}
-    return tomli_w.dumps(_nested(sections.get(entry.kind, entry.kind), table)).strip()
+    short = table if len(table) > 1 else entry.name
+    if entry.kind == "measurement" and entry.name != KINDS["measurement"].default:
+        return tomli_w.dumps({"measurements": [short]}).strip()
+    chosen = short if entry.kind == "solver" else table
+    return tomli_w.dumps(_nested(SECTIONS.get(entry.kind, entry.kind), chosen)).strip()
 
 
-def _nested(path: str, table: dict[str, Any]) -> dict[str, Any]:
+def _nested(path: str, value: Any) -> dict[str, Any]:
     for key in reversed(path.split(".")):
-        table = {key: table}
-    return table
+        value = {key: value}
+    return dict(value)
 
 
 def made(entry: Entry, cls: type[Component]) -> Any:
@@ -161,13 +188,17 @@ def configuration() -> str:
     parts: list[str] = []
     for name, field in RunConfig.model_fields.items():
         kind = field.annotation
-        if name in KINDS:
+        if name == "certify":
+            link = f"See [{PLURAL['measurement']}](measurement/index.md)"
+            text = "a table of the options of a measurement, `certificate` by default"
+            parts += ["", "## `[certify]`", "", f"{field.description}: {text}. {link}."]
+        elif name in KINDS and name != "solver":
             text = f"{field.description}: a name, or a table of a `name` and options. See"
             parts += ["", f"## `{name}`", "", f"{text} [{PLURAL[name]}]({name}/index.md)."]
         elif isinstance(kind, type) and issubclass(kind, Component):
             parts += ["", f"## `[{name}]`", "", f"{field.description}.", ""]
             parts += [option_table(options_model(kind))]
-    lines += ["## Top level", "", option_table(RunConfig, {*KINDS, *_tables()}), *parts]
+    lines += ["## Top level", "", option_table(RunConfig, {*KINDS, "certify", *_tables()}), *parts]
     return "\n".join(lines) + "\n"
 
 
@@ -179,10 +210,18 @@ def _tables() -> set[str]:
 def commands() -> str:
     """Return the page of the command line."""
     lines = ["# Commands", "", "`wopt --help` and `wopt COMMAND --help` say the same.", ""]
-    for name in COMMANDS:
-        module = importlib.import_module(f"wopt.cli.{name.replace('-', '_')}")
-        lines += command(name, module.command)
+    listed = sorted(host().registry.commands.values(), key=lambda one: one.plugin != "core")
+    for one in listed:
+        lines += command(one.name, click_command(one))
+        lines += [] if one.plugin == "core" else [f"*Of the plugin {one.plugin}.*", ""]
     return "\n".join(lines) + "\n"
+
+
+def click_command(of: Command) -> click.Command:
+    """Return the function of a registered command."""
+    module, _, name = of.path.partition(":")
+    made: click.Command = getattr(importlib.import_module(module), name)
+    return made
 
 
 def command(name: str, made: click.Command) -> list[str]:
@@ -219,6 +258,15 @@ def capabilities() -> str:
         if isinstance(member, ast.Assign) and isinstance(text, ast.Expr):
             assert isinstance(member.targets[0], ast.Name)
             lines.append(f"| `{member.targets[0].id}` | {cell(ast.literal_eval(text.value))} |")
+    return "\n".join(lines) + "\n"
+
+
+def points() -> str:
+    """Return a table of the points at which a plugin can add a function."""
+    lines = ["| point | function | returns or does |", "|---|---|---|"]
+    for name, told in POINTS.items():
+        signature, _, text = told.partition(": ")
+        lines.append(f"| `{name}` | `{cell(signature)}` | {cell(text)} |")
     return "\n".join(lines) + "\n"
 
 

@@ -19,6 +19,9 @@ Use = tuple[str, str]
 _KIND_OF_FIRST = {"solve": "source"}
 """What the first argument of a function of wopt is."""
 
+_KIND_OF_KEY = {**{kind: kind for kind in KINDS}, "optimiser": "solver"}
+"""What an option of this name chooses."""
+
 
 def uses(source: str) -> set[Use]:
     """Return the components that a script names.
@@ -42,7 +45,7 @@ def _walk(node: ast.AST, kind: str) -> Iterator[Use]:
     elif isinstance(node, ast.Dict):
         for key, value in zip(node.keys, node.values, strict=True):
             name = key.value if isinstance(key, ast.Constant) else None
-            inner = kind if name == "name" else str(name) if name in KINDS else ""
+            inner = kind if name == "name" else _KIND_OF_KEY.get(str(name), "")
             if not isinstance(value, ast.Constant) or name == "name" or inner or _free(name):
                 yield from _walk(value, inner)
     elif isinstance(node, ast.Call):
@@ -66,8 +69,8 @@ def _call(node: ast.Call) -> Iterator[Use]:
         if not isinstance(argument, ast.Constant) or kind:
             yield from _walk(argument, kind)
     for keyword in node.keywords:
-        if keyword.arg in KINDS:
-            yield from _walk(keyword.value, str(keyword.arg))
+        if keyword.arg in _KIND_OF_KEY:
+            yield from _walk(keyword.value, _KIND_OF_KEY[keyword.arg])
         elif not isinstance(keyword.value, ast.Constant):
             yield from _walk(keyword.value, "")
     yield from _walk(node.func, "")
