@@ -9,7 +9,7 @@ import wopt
 from wopt.config.model import validate
 from wopt.interfaces.block import new_block
 from wopt.interfaces.listener import SILENT
-from wopt.plan import Facts, plan_of_posterior
+from wopt.plan import Facts
 from wopt.plan.speed import speed_class
 from wopt.push import push_all
 from wopt.runs.execute import run
@@ -29,6 +29,7 @@ from wopt_posterior.chains import (
 )
 from wopt_posterior.chains.moves import move
 from wopt_posterior.plan.rounds import Cost, in_rounds
+from wopt_posterior.plan.rules import plan_of_posterior
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 

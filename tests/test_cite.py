@@ -10,6 +10,8 @@ import pytest
 import torch
 
 import wopt
+import wopt_certify.citations
+import wopt_posterior.citations
 from wopt.citations import bibliography, bibtex, find, in_words
 from wopt.errors import PluginError
 from wopt.host import host
@@ -17,6 +19,7 @@ from wopt.runs import cite
 from wopt.testing import check_component
 from wopt.testing.checks import LawError
 from wopt_certify.bounds._rules import RULES
+from wopt_certify.citations import BOUNDS
 from wopt_certify.results import Certificate
 from wopt_certify.two_sample import two_sample
 
@@ -52,10 +55,9 @@ def test_no_key_means_two_things():
 
 def test_every_entry_is_used():
     used = {key for e in ENTRIES for key in host().registry.load(e.kind, e.qualified).cites}
-    used |= {key for keys in cite.BOUNDS.values() for key in keys}
-    tables = (cite._OPTIMISERS, cite._CHALLENGERS)
-    used |= {key for table in tables for keys in table.values() for key in keys}
-    source = Path(cite.__file__).read_text()
+    used |= {key for keys in BOUNDS.values() for key in keys}
+    places = (cite, wopt_certify.citations, wopt_posterior.citations)
+    source = "".join(Path(place.__file__).read_text() for place in places)
     for package in PACKAGES:
         for key in bibliography(package):
             assert key in used or f'"{key}"' in source, key
@@ -67,7 +69,7 @@ def test_every_key_that_core_uses_exists():
 
 
 def test_every_bound_is_known():
-    assert {rule.name for rule in RULES} == set(cite.BOUNDS)
+    assert {rule.name for rule in RULES} == set(BOUNDS)
 
 
 def test_an_entry_is_whole():
@@ -169,5 +171,5 @@ def test_who_says_nothing_is_told_so(session):
     config = wopt.RunConfig(
         source={"name": "toy"}, scheme={"name": "jko", "step_size": {"name": "silent"}}
     )
-    cited = [cite._of_component(one) for one in cite.components(config)]
+    cited = [cite.cited_component(one) for one in cite.components(config)]
     assert any("silent (declares no sources" in one.what for one in cited)

@@ -33,8 +33,21 @@ def test_the_table_of_packages_is_complete():
             found: dict[str, set[str]] = {}
             for entry in plugin.components:
                 found.setdefault(entry.kind, set()).add(entry.name)
+            for command in host().registry.commands.values():
+                if command.plugin == plugin.name:
+                    found.setdefault("command", set()).add(command.name)
             table = distributions.SHIPPED[plugin.distribution]
-            assert {k: set(v.split()) for k, v in table.items()} == found, plugin.distribution
+            known = {k: set(v.split()) for k, v in table.items() if k not in ("function", "name")}
+            assert known == found, plugin.distribution
+
+
+def test_the_table_of_packages_names_functions_and_attributes():
+    """A point that one function serves, and a name of wopt, are known by their package."""
+    tables = distributions.SHIPPED.values()
+    for point in " ".join(table.get("function", "") for table in tables).split():
+        assert host().registry.function(point) is not None
+    for name in " ".join(table.get("name", "") for table in tables).split():
+        assert host().registry.public(name) is getattr(wopt, name)
 
 
 @pytest.fixture

@@ -149,3 +149,30 @@ def test_the_installed_plugins_load():
     found = Host()
     assert {"jko", "measures"} <= {p.name for p in found.plugins if p.status == "ok"}
     assert found.versions()["wopt-jko"]
+
+
+def test_an_error_that_cannot_say_anything_is_told(beside_a_good_one):
+    text = """
+class Mute(Exception):
+    def __str__(self):
+        raise RuntimeError("mute")
+
+raise Mute
+"""
+    assert beside_a_good_one(text).error == "Mute: no message"
+
+
+def test_an_installation_without_metadata_breaks_nothing(tmp_path, monkeypatch, command):
+    from wopt.host import host
+
+    folder = tmp_path / "wopt_odd-1.0.dist-info"
+    folder.mkdir()
+    (folder / "entry_points.txt").write_text("[wopt]\nodd = wopt_odd.hooks\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    host.cache_clear()
+    try:
+        found = command("plugins")
+    finally:
+        host.cache_clear()
+    assert found.status == 0
+    assert "odd  unknown unknown  failed" in found.out

@@ -9,13 +9,13 @@ import torch
 import wopt
 from wopt.config.model import validate
 from wopt.interfaces.listener import Listener
-from wopt.runs import evidence as choosing
 from wopt.runs import execute
 from wopt.runs.prepare import prepare
 from wopt.store.result import RunResult
+from wopt_certify import held_out as choosing
 from wopt_certify.bounds import steps_needed
 from wopt_certify.effort import Effort, Scope, plan
-from wopt_certify.options import CertifyOptions
+from wopt_certify.options import Certify
 from wopt_certify.results import Certificate
 from wopt_certify.run import certify_run
 
@@ -97,9 +97,7 @@ def prepared(tiny):
 
 def planned(prepared, trained, **options):
     blocks = [wopt.build("block", "ode").build(dim=2).freeze() for _ in range(2)]
-    return plan(
-        CertifyOptions(**options), prepared.problem, blocks, prepared.valid, trained, Scope()
-    )
+    return plan(Certify(**options), prepared.problem, blocks, prepared.valid, trained, Scope())
 
 
 def test_the_budget_decides(prepared):
@@ -121,7 +119,7 @@ def test_what_is_asked_for_is_obeyed_and_no_budget_is_none(prepared):
     assert (asked.particles, asked.iterations, asked.score_rows) == (5000, 77, 10)
     assert asked.rungs == 1  # one net, of so many iterations
     assert planned(prepared, 0.0) == Effort(20_000, 300, 2000)
-    assert Effort.full(CertifyOptions(iterations=0)).iterations == 0
+    assert Effort.full(Certify(iterations=0)).iterations == 0
 
 
 def test_the_cost_is_told_beforehand(tiny, tmp_path):

@@ -17,7 +17,7 @@ from wopt.runs.solution import advance
 from wopt.statistics import error_of_mean, mean_and_error
 from wopt_certify.challenge.of_run import Challenge
 from wopt_certify.effort import Effort, Scope, plan
-from wopt_certify.options import CertifyOptions
+from wopt_certify.options import Certify
 from wopt_certify.results import Certificate
 from wopt_certify.run import certify
 from wopt_certify.two_sample.of_run import can_be_compared, compare_samples
@@ -197,7 +197,7 @@ def test_the_budget_decides_and_it_is_told(gaussian):
 
     def planned(budget, compared=True):
         scope = Scope(compared=compared)
-        return plan(CertifyOptions(), prepared.problem, blocks, prepared.valid, budget, scope)
+        return plan(Certify(), prepared.problem, blocks, prepared.valid, budget, scope)
 
     poor, rich, not_asked = planned(1.0), planned(100.0), planned(1.0, compared=False)
     assert poor.two_sample is None
@@ -208,7 +208,7 @@ def test_the_budget_decides_and_it_is_told(gaussian):
     assert "two-sample" not in not_asked.left_out
     assert "two-sample tests" in rich.text
     assert "two-sample" not in not_asked.text
-    assert Effort.full(CertifyOptions(), compared=True).two_sample == 5000
+    assert Effort.full(Certify(), compared=True).two_sample == 5000
 
 
 def test_losses_are_thinned_and_trainings_counted_on(tmp_path):

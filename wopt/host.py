@@ -15,9 +15,10 @@ from typing import Any
 
 import pluggy
 
+from wopt import hooks
 from wopt.errors import PluginError
 from wopt.plugin import API_VERSION, GROUP, Hooks
-from wopt.reading import printable
+from wopt.reading import message_of
 from wopt.registry import Entry, Registry
 
 __all__ = ["Host", "PluginInfo", "host", "register"]
@@ -76,11 +77,13 @@ class Host:
         self._manager.add_hookspecs(Hooks)
         if entry_points is None:
             entry_points = importlib.metadata.entry_points(group=GROUP)
-        wanted = os.environ.get("WOPT_PLUGINS")  # the core's own components are always there
+        with self.registry.registering("core"):
+            hooks.wopt_register(self.registry)
+        wanted = os.environ.get("WOPT_PLUGINS")
         seen: set[tuple[str, str, str]] = set()
         for point in sorted(entry_points, key=lambda p: (_distribution(p)[0], p.name)):
             identity = (_distribution(point)[0], point.name, point.value)
-            allowed = wanted is None or point.name in {"core", *map(str.strip, wanted.split(","))}
+            allowed = wanted is None or point.name in {w.strip() for w in wanted.split(",")}
             # An editable install can be listed twice by importlib.metadata.
             if allowed and identity not in seen:
                 seen.add(identity)
@@ -156,7 +159,11 @@ def register(kind: str, name: str, component: type | str, *, summary: str = "") 
 
 
 def _distribution(point: importlib.metadata.EntryPoint) -> tuple[str, str]:
-    return (point.dist.name, point.dist.version) if point.dist else ("unknown", "unknown")
+    try:
+        known = (point.dist.name, point.dist.version) if point.dist else (None, None)
+    except Exception:  # an installation that lacks its METADATA
+        known = (None, None)
+    return known[0] or "unknown", known[1] or "unknown"
 
 
 def _check_api(module: Any) -> None:
@@ -173,5 +180,5 @@ def _check_api(module: Any) -> None:
 
 
 def _one_line(error: BaseException) -> str:
-    text = printable(" ".join(str(error).split())) or "no message"
+    text = message_of(error)
     return text if isinstance(error, PluginError) else f"{type(error).__name__}: {text}"

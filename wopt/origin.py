@@ -11,7 +11,7 @@ from typing import Any
 
 from wopt.errors import PluginError, WoptError
 from wopt.host import host
-from wopt.reading import printable
+from wopt.reading import message_of
 from wopt.registry import KINDS
 
 __all__ = ["a_value", "culprit", "in_words", "origin", "returning"]
@@ -49,8 +49,7 @@ def in_words(error: BaseException) -> str:
         >>> in_words(ValueError("two", "lines"))
         "ValueError: ('two', 'lines')"
     """
-    text = printable(" ".join(str(error).split())) or "no message"
-    return f"{type(error).__name__}: {text[:500]}"
+    return f"{type(error).__name__}: {message_of(error)[:500]}"
 
 
 def culprit(error: BaseException) -> str | None:

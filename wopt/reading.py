@@ -16,8 +16,16 @@ from typing import Any
 from wopt.errors import DamagedError
 
 __all__ = [
-    "MOST_TEXT", "appending", "check_no_link", "opened", "parsed_json", "parsed_toml", "printable",
-    "read_bytes", "read_text",
+    "MOST_TEXT",
+    "appending",
+    "check_no_link",
+    "message_of",
+    "opened",
+    "parsed_json",
+    "parsed_toml",
+    "printable",
+    "read_bytes",
+    "read_text",
 ]  # fmt: skip
 
 MOST_TEXT = 64 * 2**20
@@ -146,6 +154,20 @@ def printable(text: str, *, one_line: bool = False) -> str:
     """
     text = _ESCAPED.sub(lambda found: ascii(found[0])[1:-1], text)
     return text.replace("\n", "\\n") if one_line else text
+
+
+def message_of(error: BaseException) -> str:
+    r"""Return what an error says, on one line; an error of a plugin may fail to say anything.
+
+    Example:
+        >>> message_of(ValueError("two\nlines"))
+        'two lines'
+    """
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # its own __str__ raises
+        text = ""
+    return printable(text) or "no message"
 
 
 def check_no_link(path: Path) -> None:

@@ -11,7 +11,7 @@ from wopt.testing import AffineBlock, GaussianTarget, gaussian_kl, gaussian_node
 from wopt.train.problem import Problem
 from wopt_certify.certificate import make_certificate
 from wopt_certify.evidence import Evidence
-from wopt_certify.options import CertifyOptions
+from wopt_certify.options import Certify
 from wopt_certify.replay import replay
 from wopt_certify.results import Certificate
 
@@ -65,7 +65,7 @@ def certificate(found, scheme="jko", objective=None, h=0.6, score=True, **option
         0.0,
         particles.points,
     )
-    chosen = CertifyOptions(iterations=0, transport_rows=100, **options)
+    chosen = Certify(iterations=0, transport_rows=100, **options)
     problem = problem_of(found, scheme, objective, h)
     made = make_certificate(problem, list(found.flow.blocks), found.history, evidence, chosen)
     assert Certificate.from_dict(made.to_dict()) == made
@@ -265,7 +265,7 @@ def test_there_must_be_a_step(exact):
         particles, "x", None, AffineTransform.fit(particles.points, "none"), 0.0, particles.points
     )
     with pytest.raises(wopt.UserError, match="no finished step"):
-        make_certificate(problem_of(exact), [], [], evidence, CertifyOptions())
+        make_certificate(problem_of(exact), [], [], evidence, Certify())
 
 
 def test_a_solution_certifies_itself_by_quadrature(exact):

@@ -13,7 +13,7 @@ from wopt.train.record import StepRecord
 from wopt_certify.bounds import chain
 from wopt_certify.certificate import make_certificate
 from wopt_certify.evidence import Evidence
-from wopt_certify.options import CertifyOptions
+from wopt_certify.options import Certify
 
 ALONG = {"theorem_s", "theorem_p", "a_priori", "convex", "paper"}
 
@@ -43,7 +43,7 @@ def certified(matrix, n=4000, score=True, objective="kl"):
         block,
     )
     return make_certificate(
-        problem, [block], [record(1.0)], evidence, CertifyOptions(iterations=0, transport_rows=0)
+        problem, [block], [record(1.0)], evidence, Certify(iterations=0, transport_rows=0)
     )
 
 

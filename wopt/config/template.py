@@ -57,15 +57,17 @@ def template(
             lines += _option(name, field)
     for table in _TABLES:
         field = RunConfig.model_fields[table]
+        named = bool(getattr(field.annotation, "kind", ""))
+        cls = None if named else _class_of(field)
+        if cls is None and not named:
+            continue
         lines += ["", f"# {field.description}"]
-        if table in KINDS:
+        if cls is None:
             lines += _component(table, table, names, (values or {}).get(table, {}))
         else:
-            assert isinstance(field.annotation, type)
-            assert issubclass(field.annotation, Component)
             lines += [f"[{table}]"]
             nested: list[str] = []
-            for option, inner in options_model(field.annotation).model_fields.items():
+            for option, inner in options_model(cls).model_fields.items():
                 if isinstance(inner.default, dict):  # a component, whose table goes last
                     own = tomli_w.dumps(inner.default).strip()
                     nested += ["", *_comment(inner), f"[{table}.{option}]", own]
@@ -73,6 +75,14 @@ def template(
                     lines += _option(option, inner)
             lines += nested
     return "\n".join(lines) + "\n"
+
+
+def _class_of(field: FieldInfo) -> type[Component] | None:
+    """Return the component of a table without a name; ``None`` where no plugin brings it."""
+    if isinstance(field.annotation, type):
+        return field.annotation
+    made = field.get_default(call_default_factory=True)
+    return None if made is None else type(made)
 
 
 def _component(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -86,6 +87,7 @@ class Measured:
         run = dataclasses.replace(self.run, spent=spent)
         if not run.state.records:
             return
+        began = time.process_time()
         chosen, listener = self.config.certify, run.listener
         if chosen is None:
             why = how_to_get("measurement", "certificate") or "install wopt-certify"
@@ -96,7 +98,7 @@ class Measured:
                 listener.warn(f"not certified; {again}")
                 return
             self._certificate(chosen, run, again)
-        self._others(run)
+        self._others(run, self._left(run, began))
 
     def _certificate(self, chosen: Measurement, run: FinishedRun, again: str) -> None:
         path = run.directory.certificate
@@ -115,17 +117,26 @@ class Measured:
             write_json(path, document.to_dict())
             run.listener.certificate(document)
 
-    def _others(self, run: FinishedRun) -> None:
+    def _left(self, run: FinishedRun, began: float) -> Budget:
+        """Return what the certificate has left of the budget that all measurements share."""
+        fraction = getattr(self.config.certify, "budget", 0.0)
+        if not fraction:
+            return Budget()
+        trained = sum(record.cpu_seconds for record in run.state.records)
+        return Budget(max(0.0, fraction * trained - run.spent - (time.process_time() - began)))
+
+    def _others(self, run: FinishedRun, budget: Budget) -> None:
         """Write ``measurements.json``, a document for each name, where some are asked for."""
         made = dict[str, Any]()
-        for measurement in self.config.measurements or ():
+        asked = self.config.measurements or []
+        for measurement in asked:
             name = name_of(measurement)
             why = measurement.applies(run)
             if why is not None:
                 run.listener.warn(f"{name} does not apply: {why}")
                 continue
             try:
-                document = measurement.measure(run, Budget())
+                document = measurement.measure(run, budget.share(1 / len(asked)))
             except WoptError as error:
                 run.listener.warn(f"{name} was not measured: {error}")
             except Exception as error:  # of a plugin, after all that is dear has been done

@@ -55,8 +55,8 @@ def test_mistakes_are_told(tmp_path, levels):
     text.write_text("a,b,c,d,e,f,g,h\n1,2,3,4,5,6,7,8\n")
     for wrong, says in {
         cut: "40 x 3 x 5 bytes and holds 597",
-        text: "no idx file of pictures",
-        write(tmp_path / "labels.idx", levels[:, 0, 0]): "no idx file of pictures",
+        text: "not an idx file of pictures",
+        write(tmp_path / "labels.idx", levels[:, 0, 0]): "not an idx file of pictures",
         write(tmp_path / "few.idx", levels[:5]): "too few",
         tmp_path / "none.idx": "no such file",
     }.items():

@@ -153,7 +153,7 @@ def test_labels_that_are_not_two_classes_are_told(tmp_path):
 
 def test_damaged_files_are_told(tmp_path):
     (tmp_path / "a.mat").write_bytes(b"MATLAB 7.3 MAT-file" + bytes(105) + b"\x00\x02IM")
-    with pytest.raises(wopt.DataError, match="no Matlab file"):
+    with pytest.raises(wopt.DataError, match="not a Matlab file"):
         LogisticTarget(tmp_path / "a.mat")
     (tmp_path / "data__arK.json.zip").write_text("nothing")
     with pytest.raises(wopt.DataError, match="is damaged"):

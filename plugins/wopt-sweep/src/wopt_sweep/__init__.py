@@ -1,9 +1,16 @@
-"""Sweeps: runs of one configuration at several settings and seeds, with the best of them."""
+"""Sweeps: runs of one configuration at several settings and seeds, and the best of them."""
 
-from wopt_sweep.plan import Plan, Range, Setting, grid_of, ranges_of
-from wopt_sweep.search import search
-from wopt_sweep.sweep import Interrupted, Sweep
-from wopt_sweep.table import Row, Summary, summaries
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wopt.lazy import exports
+
+if TYPE_CHECKING:
+    from wopt_sweep.plan import Plan, Range, Setting, grid_of, ranges_of
+    from wopt_sweep.search import search
+    from wopt_sweep.sweep import Interrupted, Sweep
+    from wopt_sweep.table import Row, Summary, summaries
 
 __all__ = [
     "Interrupted",
@@ -18,3 +25,20 @@ __all__ = [
     "search",
     "summaries",
 ]
+
+__getattr__, __dir__ = exports(
+    __name__,
+    {
+        "Interrupted": "wopt_sweep.sweep",
+        "Plan": "wopt_sweep.plan",
+        "Range": "wopt_sweep.plan",
+        "Row": "wopt_sweep.table",
+        "Setting": "wopt_sweep.plan",
+        "Summary": "wopt_sweep.table",
+        "Sweep": "wopt_sweep.sweep",
+        "grid_of": "wopt_sweep.plan",
+        "ranges_of": "wopt_sweep.plan",
+        "search": "wopt_sweep.search",
+        "summaries": "wopt_sweep.table",
+    },
+)
