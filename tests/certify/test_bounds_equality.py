@@ -110,13 +110,13 @@ def test_convex_bounds_by_plain_sums():
 
 
 def test_forward_backward_by_the_roots_of_its_quadratic():
-    w, h, eps, lam, rest = 2.0, 0.4, 0.3, 0.9, 0.5
-    found = bounds.forward_backward(w, [h], [eps], lam, 2.0, rest)
+    w, h, eps, lam = 2.0, 0.4, 0.3, 0.9
+    found = bounds.forward_backward(w, [h], [eps], lam, 2.0)
     right = (1 - h * lam) * w**2
-    farthest = max(np.roots([1 + h * rest + h * (lam + rest), -2 * h * eps, -right]))
+    farthest = max(np.roots([1 + h * lam, -2 * h * eps, -right]))
     close(found.w2, farthest)
     a = np.linspace(0, 5, 500_001)
-    most = np.max(right + 2 * h * eps * a - (1 + h * rest) * a**2) / (2 * h)
+    most = np.max(right + 2 * h * eps * a - a**2) / (2 * h)
     close(found.kl, most, 1e-9)
 
 
@@ -126,7 +126,7 @@ def test_forward_backward_of_two_quadratics_is_not_violated():
     h = H / (H + 1) / LAM
     base = (1 - h * LAM) * START
     end = (base + h * EPS) / (1 + h * rest)
-    found = bounds.forward_backward(START, h[None], EPS[None], LAM, LAM, rest)
+    found = bounds.forward_backward(START, h[None], EPS[None], LAM, LAM)
     assert np.all(end <= found.w2[0] * (1 + 1e-12))
     assert np.all((LAM + rest) * end**2 / 2 <= found.kl[0] * (1 + 1e-12))
 
