@@ -11,6 +11,11 @@ import math
 import torch
 from torch import Tensor
 
+from wopt_measures.laws.bent import BananaLaw, FunnelLaw
+from wopt_measures.laws.gaussian import GaussianLaw
+from wopt_measures.laws.mixture import MixtureLaw
+from wopt_measures.laws.spheres import StudentLaw
+
 __all__ = ["HELD_OUT", "LAWS", "TUNED", "Law"]
 
 MANY = 400_000
@@ -98,16 +103,9 @@ def ring(radius, sd):
     return Law(log_prob, 2, moments=(zero, zero + size))
 
 
-def mixture(means, weights, sd):
-    m, w = torch.as_tensor(means).double(), torch.tensor(weights).double()
-    w = w / w.sum()
-
-    def log_prob(x):
-        parts = normal(x[:, None], m, sd).sum(2)
-        return LOG_Z + (parts + w.log()).logsumexp(1)
-
-    index = torch.multinomial(w, MANY, replacement=True, generator=chance())
-    return Law(log_prob, m.shape[1], m[index] + sd * randn(MANY, m.shape[1], seed=1))
+def known(law, tails=False):
+    draws = law.sample(MANY, law.dim, chance())
+    return Law(lambda x: LOG_Z + law.log_prob(x), law.dim, draws, tails=tails)
 
 
 def moons():
@@ -127,35 +125,11 @@ def moons():
     return Law(lambda x: LOG_Z - float(log_mass) + arcs(x), 2, moments=(mean, sd))
 
 
-def funnel(d):
-    def log_prob(x):
-        v = x[:, :1]
-        return LOG_Z + normal(v, 0.0, 3.0)[:, 0] + normal(x[:, 1:], 0.0, (v / 2).exp()).sum(1)
-
-    z = randn(MANY, d)
-    v = 3 * z[:, :1]
-    return Law(log_prob, d, torch.cat([v, (v / 2).exp() * z[:, 1:]], 1), tails=True)
-
-
-def student(d, dof=2.0):
-    const = math.lgamma((dof + d) / 2) - math.lgamma(dof / 2) - d * math.log(dof * math.pi) / 2
-
-    def log_prob(x):
-        return LOG_Z + const - (dof + d) / 2 * torch.log1p(x.square().sum(1) / dof)
-
-    root = randn(MANY, 2, seed=3).square().sum(1, keepdim=True) / dof  # chi^2 of two over two
-    return Law(log_prob, d, randn(MANY, d) / root.sqrt(), tails=True)
-
-
 def gaussian(d, condition):
     values = torch.logspace(0, math.log10(condition), d).double()
     q = torch.linalg.qr(randn(d, d, seed=7))[0]
-    root = q * values.sqrt()
-
-    def log_prob(x):
-        return LOG_Z + normal((x - 3) @ q, 0.0, values.sqrt()).sum(1)
-
-    return Law(log_prob, d, 3 + randn(MANY, d) @ root.T)
+    factor = torch.linalg.cholesky(q @ values.diag() @ q.T)
+    return known(GaussianLaw(torch.full((d,), 3.0).double(), factor))
 
 
 def horseshoe(estimates, error):
@@ -218,23 +192,27 @@ FOUR = [[-5.0, -4.0], [5.0, -5.0], [4.0, 5.0], [-6.0, 5.0]]
 NINE = [[6.0 * i, 6.0 * j] for i in (-1, 0, 1) for j in (-1, 0, 1)]
 
 TUNED = {
-    "banana, d = 2": lambda: bananas([1.0], [0.5]),
+    "banana, d = 2": lambda: known(BananaLaw(2, across=0.5)),
     "bananas, d = 10": lambda: pairs([0.5, 1.0, 1.5, 2.0, 0.0], 0.5),
     "ring, d = 2": lambda: ring(4.0, 0.2),
-    "4 modes, d = 2": lambda: mixture(FOUR, [4.0, 3.0, 2.0, 1.0], 0.7),
-    "funnel, d = 3": lambda: funnel(3),
-    "Student, 2 dof, d = 2": lambda: student(2),
+    "4 modes, d = 2": lambda: known(MixtureLaw.make(FOUR, 0.7, weights=[4.0, 3.0, 2.0, 1.0])),
+    "funnel, d = 3": lambda: known(FunnelLaw(3, 3.0), tails=True),
+    "Student, 2 dof, d = 2": lambda: known(StudentLaw(2, 2), tails=True),
     "Gaussian, condition 1e4, d = 5": lambda: gaussian(5, 1e4),
 }
 HELD_OUT = {
-    "banana, bend 2, d = 2": lambda: bananas([2.0], [0.4]),
+    "banana, bend 2, d = 2": lambda: known(BananaLaw(2, 2.0, across=0.4)),
     "banana, four arms, d = 5": lambda: bananas([2.0, 1.0, -1.5, 0.5], [0.5] * 4, turn=True),
     "two moons, d = 2": moons,
     "sphere, d = 5": lambda: shell(5, 4.0, 0.3),
-    "9 modes, d = 2": lambda: mixture(NINE, [float(k) for k in range(1, 10)], 0.6),
-    "4 modes, d = 10": lambda: mixture(4 * randn(4, 10, seed=5), [1.0, 2.0, 3.0, 4.0], 1.0),
-    "funnel, d = 10": lambda: funnel(10),
-    "Student, 2 dof, d = 5": lambda: student(5),
+    "9 modes, d = 2": lambda: known(
+        MixtureLaw.make(NINE, 0.6, weights=[float(k) for k in range(1, 10)])
+    ),
+    "4 modes, d = 10": lambda: known(
+        MixtureLaw.make((4 * randn(4, 10, seed=5)).tolist(), weights=[1.0, 2.0, 3.0, 4.0])
+    ),
+    "funnel, d = 10": lambda: known(FunnelLaw(10, 3.0), tails=True),
+    "Student, 2 dof, d = 5": lambda: known(StudentLaw(5, 2), tails=True),
     "Gaussian, condition 1e4, d = 20": lambda: gaussian(20, 1e4),
     "horseshoe, d = 11": lambda: horseshoe([0.2, -0.5, 1.0, 3.0, 8.0], 1.0),
 }

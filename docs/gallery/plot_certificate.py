@@ -16,12 +16,12 @@ import numpy as np
 import torch
 
 import wopt
-from wopt.testing import laws
+from wopt_measures.laws.known import ring
 
-law = laws.ring()
+law = ring()
 draw = torch.Generator().manual_seed(0)
 solution = wopt.fit(
-    law.sample(6000, draw),
+    law.sample(6000, 2, draw),
     scheme={"name": "jko", "step_size": [1.0, 4.0, 16.0]},
     block={"name": "ode", "width": 48},
     solver={"iterations": 200},
@@ -34,7 +34,7 @@ print(textwrap.fill(certificate.statement.text, 88))
 # %%
 # The truth after each step: with the start's density known, KL is a mean over fresh rows.
 
-rows = law.sample(10_000, draw)
+rows = law.sample(10_000, 2, draw)
 units = solution.flow.transform
 log_p, points, truth = law.log_prob(rows) - units.log_det, units.forward(rows).float(), []
 with torch.no_grad():

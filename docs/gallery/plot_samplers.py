@@ -11,13 +11,14 @@ import matplotlib.pyplot as plt
 import torch
 
 import wopt
-from wopt.testing import laws
+from wopt_measures.laws.bent import BananaLaw, FunnelLaw
+from wopt_measures.laws.known import ring
 
 targets = {
-    "banana": laws.banana(2),
-    "funnel": laws.funnel(2, scale=1.5),
-    "eight modes": laws.ring(),
-    "eight modes, far apart": laws.ring(radius=8.0, scale=0.5),
+    "banana": BananaLaw(2),
+    "funnel": FunnelLaw(2, scale=1.5),
+    "eight modes": ring(),
+    "eight modes, far apart": ring(radius=8.0, scale=0.5),
 }
 fits = {
     name: wopt.sample(law.log_prob, dim=2, n=2000, iterations=300) for name, law in targets.items()
@@ -58,7 +59,7 @@ plt.show()
 
 print("density                 ELBO     EUBO   k-hat  reliable")
 for name, fit in fits.items():
-    exact = targets[name].sample(2000, torch.Generator().manual_seed(1))
+    exact = targets[name].sample(2000, 2, torch.Generator().manual_seed(1))
     eubo = float((targets[name].log_prob(exact) - fit.flow.log_prob(exact)).mean())
     verdict = "yes" if fit.reliable else "no"
     print(f"{name:22} {fit.report.elbo:6.3f} {eubo:8.3f}  {fit.k_hat:5.2f}   {verdict}")

@@ -12,7 +12,6 @@ from wopt.particles import Particles
 from wopt.seeds import generator
 from wopt.statistics import error_of_mean
 from wopt.testing import GaussianTarget
-from wopt.testing.laws import laws
 from wopt_certify.challenge import (
     Options,
     Rows,
@@ -30,15 +29,16 @@ from wopt_certify.challenge.kernel import KernelDensity
 from wopt_certify.challenge.limit import Bet
 from wopt_certify.challenge.stack import Stack
 from wopt_certify.challenge.tree import Tree
+from wopt_measures.laws.known import known_laws
 
 NORMAL = torch.distributions.Normal
 
 
 def test_what_was_tried_repeats_without_a_clock(monkeypatch):
     """The counts of a challenge, and another budget, give the same numbers."""
-    law, parts = laws()["banana-2"], []
+    law, parts = known_laws()["banana-2"], []
     for k, n in enumerate((1500, 500, 800)):
-        x = law.sample(n, generator(k, "rows"))
+        x = law.sample(n, law.dim, generator(k, "rows"))
         parts.append(Rows.of(standard(2), x, Particles.start(x)))
     monkeypatch.setattr(planning, "_probe", lambda: planning._PROBE)
     short = Options(wopt.build("block", "affine"), 2.0)
@@ -160,7 +160,7 @@ def test_no_row_loses_more_than_the_floor():
 
 
 def planes(name):
-    x = laws()["banana-2"].sample(600, torch.Generator().manual_seed(0))
+    x = known_laws()["banana-2"].sample(600, 2, torch.Generator().manual_seed(0))
     fit, hold = x[:400], x[400:]
     if name == "free step":
         return FreeStep(block_for(), standard(2), fit, hold, Effort(iterations=30))
@@ -179,15 +179,15 @@ def test_challengers_integrate_to_one(name):
 
 
 def test_a_tree_of_three_integrates_to_one():
-    x = laws()["mixture-5"].sample(1500, torch.Generator().manual_seed(0))[:, :3]
+    x = known_laws()["mixture-5"].sample(1500, 5, torch.Generator().manual_seed(0))[:, :3]
     side = torch.linspace(-15, 15, 91, dtype=torch.float64)
     total = float(Tree(x[:1000], x[1000:])(torch.cartesian_prod(side, side, side)).exp().sum())
     assert total / 27 == pytest.approx(1.0, abs=0.02)
 
 
 def test_kernels_follow_what_is_sharp():
-    law = laws()["ring-2"]
-    x = law.sample(7000, torch.Generator().manual_seed(0))
+    law = known_laws()["ring-2"]
+    x = law.sample(7000, 2, torch.Generator().manual_seed(0))
     gap = float((law.log_prob(x[5000:]) - KernelDensity(x[:4000], x[4000:5000])(x[5000:])).mean())
     assert 0 < gap < 0.06
 
@@ -220,9 +220,9 @@ def test_exact_models_are_not_accused_by_free_steps():
 
 def test_the_lower_side_is_below_the_truth_and_most_of_it():
     """Rows of a banana, the model N(0, I): KL known by its own mean on many rows."""
-    law = laws()["banana-2"]
+    law = known_laws()["banana-2"]
     draw = torch.Generator().manual_seed(0)
-    x = [law.sample(n, draw) for n in (3000, 1500, 4000, 100_000)]
+    x = [law.sample(n, law.dim, draw) for n in (3000, 1500, 4000, 100_000)]
     gap = law.log_prob(x[3]) + standard(2).potential(x[3])
     true, error = float(gap.mean()), error_of_mean(gap)
     side = challenge(standard(2), *map(rows_of, x[:3]), Options(None))
@@ -250,9 +250,9 @@ def test_a_free_step_finds_what_it_can_do():
 
 
 def test_effort_doubles_and_the_ladder_is_kept():
-    law = laws()["banana-2"]
+    law = known_laws()["banana-2"]
     draw = torch.Generator().manual_seed(0)
-    rows = [rows_of(law.sample(n, draw)) for n in (800, 300, 500)]
+    rows = [rows_of(law.sample(n, law.dim, draw)) for n in (800, 300, 500)]
     options = Options(
         block_for(), budget=2.0, quick=False, effort=Effort(iterations=5, patience=99)
     )
@@ -267,9 +267,9 @@ def test_a_short_budget_is_kept():
 
     An eighth of them would take seconds on any machine.
     """
-    law = laws()["banana-5"]
+    law = known_laws()["banana-5"]
     draw = torch.Generator().manual_seed(0)
-    rows = [rows_of(law.sample(n, draw)) for n in (2000, 500, 1000)]
+    rows = [rows_of(law.sample(n, law.dim, draw)) for n in (2000, 500, 1000)]
     options = Options(block_for(), budget=1.0, effort=Effort(iterations=20_000))
     side = challenge(standard(5), *rows, options)
     assert sum(one.iterations for one in side.tries.free) <= options.effort.iterations / 8
@@ -380,9 +380,9 @@ def test_files_that_do_not_fit_are_refused(rival, model, words):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["ring-2", "mixture-10", "parity-5", "funnel-10"])
 def test_half_of_the_truth_is_found(name):
-    law = laws()[name]
+    law = known_laws()[name]
     draw = generator(0, "challenge", name)
-    x = [law.sample(n, draw) for n in (6000, 2000, 8000)]
+    x = [law.sample(n, law.dim, draw) for n in (6000, 2000, 8000)]
     transform = wopt.AffineTransform.fit(x[0], "whiten")
     start = [Particles.start(transform.forward(part).float()) for part in x]
     found = wopt.solve(

@@ -11,7 +11,6 @@ import wopt
 from wopt.interfaces.block import FlowBlock
 from wopt.seeds import generator
 from wopt.stein.form import SteinForm
-from wopt.testing.laws import laws
 from wopt_certify.challenge.gaussians import Gaussians
 from wopt_certify.critic import TOGETHER, CriticOptions, seen_by_fields, stein_norm
 from wopt_certify.estimate import root_mean_square
@@ -19,6 +18,7 @@ from wopt_certify.fields.features import WaveField
 from wopt_certify.fields.kernel_score import KernelScore
 from wopt_certify.fields.mixture_score import MixtureScore
 from wopt_certify.score import pushed_score, score_of
+from wopt_measures.laws.known import known_laws
 
 H = 0.8
 
@@ -188,8 +188,8 @@ def test_a_net_without_a_velocity_is_refused():
 
 def ring_form(n=8000):
     """Return the Stein form of KL(ring of eight Gaussians | N(0, I)), and |xi|."""
-    law = laws()["ring-2"]
-    y = law.sample(n, torch.Generator().manual_seed(0))
+    law = known_laws()["ring-2"]
+    y = law.sample(n, 2, torch.Generator().manual_seed(0))
     form = SteinForm.of(wopt.build("objective", "kl"), wopt.Particles.start(y))
     xi = y + score_of(law.log_prob, y)
     return form, float(xi.square().sum(1).mean().sqrt())
@@ -250,7 +250,9 @@ FIELDS = {
 def test_divergences_are_exact(kind):
     form, _ = problem(3, 1000)
     if kind == "mixture":  # of several parts
-        form = dataclasses.replace(form, points=laws()["mixture-2"].sample(1000, generator(0, "m")))
+        form = dataclasses.replace(
+            form, points=known_laws()["mixture-2"].sample(1000, 2, generator(0, "m"))
+        )
     field = FIELDS[kind](form)
     y = form.points[:5].clone().requires_grad_()
     phi, divergence = field(y)

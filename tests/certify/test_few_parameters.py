@@ -8,7 +8,6 @@ import torch
 from wopt.particles import Particles
 from wopt.stein.form import SteinForm
 from wopt.testing import GaussianTarget, gaussian_kl
-from wopt.testing.laws import funnel, laws, shell, student
 from wopt_certify.challenge import Options, Rows, best_estimate, challenge
 from wopt_certify.challenge import plan as planning
 from wopt_certify.challenge.bent import Bent
@@ -21,6 +20,9 @@ from wopt_certify.challenge.stack import Stack
 from wopt_certify.challenge.student import Student
 from wopt_certify.challenge.tree import Tree
 from wopt_certify.fields.radial import RadialField
+from wopt_measures.laws.bent import FunnelLaw
+from wopt_measures.laws.known import known_laws
+from wopt_measures.laws.spheres import ShellLaw, StudentLaw
 
 
 def standard(dim):
@@ -34,7 +36,7 @@ def rows_of(x):
 
 def drawn(law, sizes, seed=0):
     draw = torch.Generator().manual_seed(seed)
-    return [law.sample(n, draw) for n in sizes]
+    return [law.sample(n, law.dim, draw) for n in sizes]
 
 
 def kl_of_shell(dim, radius, scale):
@@ -61,7 +63,7 @@ def made(name, fit, hold):
 @pytest.mark.parametrize("name", ["spheres", "ellipsoids", "turned tree", "Student"])
 def test_they_integrate_to_one_and_so_they_do_fitted_anew(name):
     """A density that integrates to more could be above the truth: the midpoint rule on a square."""
-    x = laws()["student-2"].sample(900, torch.Generator().manual_seed(0))
+    x = known_laws()["student-2"].sample(900, 2, torch.Generator().manual_seed(0))
     density = made(name, x[:400], x[400:600])
     side = torch.arange(-40, 40, 0.1, dtype=torch.float64) + 0.05
     grid = torch.cartesian_prod(side, side)
@@ -72,7 +74,7 @@ def test_they_integrate_to_one_and_so_they_do_fitted_anew(name):
 
 def test_a_curve_is_a_conditional_density():
     """The integral over x_2 given x_1 is one at every x_1, far from the rows too."""
-    x = laws()["funnel-2"].sample(500, torch.Generator().manual_seed(0))
+    x = known_laws()["funnel-2"].sample(500, 2, torch.Generator().manual_seed(0))
     curve = Bent.of(x, 0, [1])
     y = torch.linspace(-60, 60, 6001, dtype=torch.float64)
     for at in (-5.0, -1.0, 0.0, 2.0, 9.0):
@@ -86,7 +88,7 @@ def test_a_curve_is_a_conditional_density():
 @pytest.mark.parametrize(("dim", "radius", "scale"), [(20, 4.4, 0.4), (10, 3.0, 0.3)])
 def test_thin_shells_are_seen(dim, radius, scale):
     true = kl_of_shell(dim, radius, scale)
-    rows = [rows_of(x) for x in drawn(shell(dim, radius, scale), (1500, 500, 3000))]
+    rows = [rows_of(x) for x in drawn(ShellLaw(dim, radius, scale), (1500, 500, 3000))]
     side = challenge(standard(dim), *rows, Options(None, budget=4.0))
     assert 0.75 * true < side.low < true
     assert abs(side.value - true) < 5 * side.error + 0.02
@@ -102,7 +104,7 @@ def test_nothing_is_learned_of_a_radius_that_is_right():
 
 
 def test_the_degrees_of_freedom_are_those_of_the_law():
-    law = student(10, 5)
+    law = StudentLaw(10, 5)
     fit, hold, fresh = drawn(law, (3000, 1000, 3000))
     density = Student.best(fit, hold)
     assert density.freedom == 5.0
@@ -111,7 +113,7 @@ def test_the_degrees_of_freedom_are_those_of_the_law():
 
 
 def test_a_funnel_is_a_tree_of_curves():
-    law = funnel(6, 1.0)
+    law = FunnelLaw(6, 1.0)
     fit, hold, fresh = drawn(law, (3000, 1000, 4000))
     tree = Tree(fit, hold)
     assert tree.root == 0
@@ -163,7 +165,7 @@ def test_an_error_as_small_as_a_fits_own_is_seen(monkeypatch):
 
 def test_what_judges_a_row_depends_on_earlier_rows_alone():
     """Values of the rows that come first stay as they are, whatever comes later."""
-    law = shell(3, 2.0, 0.3)
+    law = ShellLaw(3, 2.0, 0.3)
     fit, hold, judge = (rows_of(x) for x in drawn(law, (400, 200, 400)))
     x = fit.views["noise"].points
     made = (
@@ -211,7 +213,7 @@ def test_exact_models_are_not_accused_while_challengers_learn(dim, sizes):
 def test_a_radial_field_sees_what_a_shell_is():
     """xi = grad log p - grad log q is radial: (r - (d - 1)/r - (r - R)/s^2) y/r, R = 4.4."""
     dim, radius, scale = 20, 4.4, 0.4
-    fit, validation, fresh = drawn(shell(dim, radius, scale), (3000, 1500, 6000))
+    fit, validation, fresh = drawn(ShellLaw(dim, radius, scale), (3000, 1500, 6000))
     forms = [SteinForm(y, y, -torch.ones(len(y)).double(), None) for y in (fit, validation, fresh)]
     phi, divergence = RadialField(*forms[:2])(fresh)
     size, error = forms[2].size(phi, divergence)
@@ -222,7 +224,7 @@ def test_a_radial_field_sees_what_a_shell_is():
 
 
 def test_the_divergence_of_a_radial_field_is_its_own():
-    y = drawn(student(4, 5), (1500,))[0]
+    y = drawn(StudentLaw(4, 5), (1500,))[0]
     form = SteinForm(y, y, -torch.ones(len(y)).double(), None)
     field = RadialField(form, form)
     assert float(field.coefficients.abs().max()) > 0
@@ -234,7 +236,7 @@ def test_the_divergence_of_a_radial_field_is_its_own():
 
 
 def test_a_radial_field_leaves_conditions_alone():
-    y = drawn(student(3, 5), (500,))[0]
+    y = drawn(StudentLaw(3, 5), (500,))[0]
     form = SteinForm(y, y, -torch.ones(len(y)).double(), None, condition=1)
     phi, _ = RadialField(form, form)(y)
     assert phi.shape == y.shape

@@ -17,18 +17,7 @@ from wopt.data.missing import completed
 from wopt.errors import DataError
 from wopt.registry import close_matches
 
-__all__ = ["as_rows", "matched", "names_of"]
-
-
-def names_of(x: Any) -> tuple[str, ...] | None:
-    """Return the column names of a frame, or ``None`` if there are none.
-
-    Example:
-        >>> names_of(torch.zeros(2, 2)) is None
-        True
-    """
-    columns = getattr(x, "columns", None)
-    return None if columns is None else tuple(str(name) for name in columns)
+__all__ = ["as_rows", "matched"]
 
 
 def as_rows(

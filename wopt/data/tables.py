@@ -40,19 +40,18 @@ WRITABLE = (".npy", ".csv", ".parquet")
 
 
 def read_table(
-    path: str | Path, key: str | None = None, columns: Sequence[str | int] | None = None
+    path: str | Path, key: str | None = None
 ) -> tuple[NDArray[np.float64], tuple[str, ...]]:
-    r"""Read rows of numbers; NaN and infinities are kept.
+    r"""Read all columns of numbers; NaN and infinities are kept.
 
     Args:
         path: A ``.npy``, ``.npz``, ``.csv`` (commas, with or without a line of names) or
             ``.parquet`` file; relative to the current directory.
         key: Name of the array in an ``.npz`` file; not needed if it holds one.
-        columns: Names or indices (from 0); all numeric columns by default. The columns of an
-            array are named ``x0``, ``x1``, ...
 
     Returns:
-        The rows, shape ``(n, d)``, and the columns' names. A 1-D array is one column.
+        The rows, shape ``(n, d)``, and the columns' names; those of an array are ``x0``, ``x1``,
+        ... A 1-D array is one column.
 
     Raises:
         DataError: The file is missing, damaged, of an unknown kind, or does not hold numbers.
@@ -70,13 +69,8 @@ def read_table(
     names = tuple(stored.column_names)
     if stored.num_rows == 0:
         raise DataError(f"{path} has no rows")
-    if not has_names(path):  # an array is numbers, also one of booleans
-        chosen = pick_columns(names, columns, str(path))
-    elif columns is None:
-        chosen = _numeric_columns(Path(path), stored)
-    else:
-        chosen = pick_columns(names, columns, str(path))
-        _check_numeric(Path(path), stored, chosen)
+    # An array is numbers, also one of booleans.
+    chosen = _numeric_columns(Path(path), stored) if has_names(path) else range(len(names))
     table = np.stack([floats(stored.column(j)) for j in chosen], axis=1)
     return table, tuple(names[j] for j in chosen)
 
@@ -266,13 +260,3 @@ def _numeric_columns(path: Path, table: Any) -> list[int]:
         names = ", ".join(repr(name) for name in table.column_names[:5])
         raise DataError(f"{path} has no numeric column; its columns: {names}")
     return chosen
-
-
-def _check_numeric(path: Path, table: Any, chosen: list[int]) -> None:
-    wrong = [j for j in chosen if not is_numeric(table.column(j).type)]
-    if wrong:
-        names = ", ".join(repr(table.column_names[j]) for j in wrong)
-        raise DataError(
-            f"{path}: column(s) {names} do not hold numbers (first value "
-            f"{table.column(wrong[0])[0].as_py()!r}); choose numeric columns"
-        )

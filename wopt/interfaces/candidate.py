@@ -38,7 +38,7 @@ class Candidate(Component, abc.ABC):
 
     @abc.abstractmethod
     def tables(self, facts: Any) -> dict[str, Any]:
-        """Return tables of a configuration: preprocess, block, scheme, solver."""
+        """Return tables of a configuration: block, scheme, solver and so on."""
 
     def reason(self, facts: Any) -> str:
         """Return the reason for the options, in a clause."""

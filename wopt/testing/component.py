@@ -269,7 +269,7 @@ def check_candidate(candidate: Candidate) -> list[str]:
     return [*law.done, "configuration_is_valid"]
 
 
-_TABLES = ("preprocess", "block", "blocks", "scheme", "solver", "stop", "guard", "refine")
+_TABLES = ("block", "blocks", "scheme", "solver", "stop", "guard", "refine")
 
 
 def _finished() -> FinishedRun:

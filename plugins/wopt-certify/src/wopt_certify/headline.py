@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from wopt_certify.bounds import Entry, Label, error_needed, least, mixed_statement, steps_needed
+from wopt_certify.bounds import Entry, Label, error_needed, least, steps_needed, tv
 from wopt_certify.findings import Findings
 from wopt_certify.gap import Gap
 from wopt_certify.inverse import RoundTrip
@@ -90,7 +90,12 @@ def _best(table: Mapping[str, Entry]) -> NamedBound | None:
 def statement_of(
     found: Findings, gap: Gap, trips: RoundTrip | None, smoothing: Smoothing | None
 ) -> Statement:
-    """Return the statement for the sampled law, whose inverses are inexact: (1.17).
+    """Return the statement for the sampled law, whose inverses are inexact.
+
+    Let F be the flow from data p to noise and S the computed reverse: the model is S_# q. Whatever
+    S is, for p' = S_# F_# p, without a Lipschitz constant (docs/theory.md (1.17)),
+
+        W_2(p, p') <= (E_p |S(F(x)) - x|^2)^1/2,    KL(p'|S_# q) <= KL(F_# p|q).
 
     Args:
         found: The analysis of the run.
@@ -102,13 +107,12 @@ def statement_of(
     if not gap.of.in_nats or trips is None or best.value is None:
         return Statement(gap.text)
     cost = smoothing.w2_data_units if smoothing else 0.0
-    mixed = mixed_statement(trips.data_units.high, best.value, cost)
     used = [found.measures[-1].step.gradient, *(m.step.residual for m in found.measures)]
     return Statement(
         text=gap.text,
-        kl=mixed.kl,
-        w2=mixed.data_w2,
-        tv=mixed.tv,
+        kl=best.value,
+        w2=trips.data_units.high + cost,
+        tv=float(tv(best.value)),
         conditional=any(one.by_fields for one in used if one is not None),
         label=best.label,
     )

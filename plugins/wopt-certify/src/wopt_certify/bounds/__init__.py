@@ -11,18 +11,11 @@ of test fields can be too low; the bound is then an estimate, and :func:`chain` 
 
 from wopt_certify.bounds._rules import Base
 from wopt_certify.bounds.chain import StepBounds, chain, with_transport_entropy
-from wopt_certify.bounds.convex import convex_best, convex_last
+from wopt_certify.bounds.convex import convex_last
 from wopt_certify.bounds.entropy import log_sobolev, transport_entropy, tv
 from wopt_certify.bounds.entry import Entry, Floor, Label, least
-from wopt_certify.bounds.inversion import (
-    MixedStatement,
-    inverse_statement,
-    mixed_statement,
-    reverse_error,
-    reverse_error_uniform,
-)
 from wopt_certify.bounds.optimality import optimal_residual
-from wopt_certify.bounds.paper import PaperStatement, paper_distance, paper_gap, paper_statement
+from wopt_certify.bounds.paper import paper_distance, paper_gap
 from wopt_certify.bounds.planning import StepsNeeded, error_needed, steps_needed
 from wopt_certify.bounds.posterior import Bound, a_posteriori
 from wopt_certify.bounds.splitting import forward_backward
@@ -32,7 +25,7 @@ from wopt_certify.bounds.start import (
     smoothing_distance,
     start_distance,
 )
-from wopt_certify.bounds.steps import a_priori, theorem_p, theorem_s, theorem_s_gap, value_errors
+from wopt_certify.bounds.steps import a_priori, theorem_p, theorem_s, theorem_s_gap
 
 __all__ = [
     "Base",
@@ -40,27 +33,19 @@ __all__ = [
     "Entry",
     "Floor",
     "Label",
-    "MixedStatement",
-    "PaperStatement",
     "StepBounds",
     "StepsNeeded",
     "a_posteriori",
     "a_priori",
     "chain",
-    "convex_best",
     "convex_last",
     "error_needed",
     "forward_backward",
-    "inverse_statement",
     "least",
     "log_sobolev",
-    "mixed_statement",
     "optimal_residual",
     "paper_distance",
     "paper_gap",
-    "paper_statement",
-    "reverse_error",
-    "reverse_error_uniform",
     "smoothed_kl",
     "smoothed_kl_from_distance",
     "smoothing_distance",
@@ -71,6 +56,5 @@ __all__ = [
     "theorem_s_gap",
     "transport_entropy",
     "tv",
-    "value_errors",
     "with_transport_entropy",
 ]

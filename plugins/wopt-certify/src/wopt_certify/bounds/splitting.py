@@ -17,22 +17,20 @@ def forward_backward(
     errors: Steps | float,
     lam: Numbers,
     smoothness: Numbers,
-    lam_rest: Numbers = 0.0,
 ) -> Bound[Array]:
     """Return bounds of distance and gap after each step on  G = E f + H.
 
     The step moves by x - h grad f(x) and takes a proximal step of H from there, with residual of
     norm eps. With a >= W_2(p_n, q) the distance seen from the base of that step:
 
-        (1 + h lambda_H) a^2 - 2 h eps a + 2 h e_n <= (1 - h lambda) W_{n-1}^2,
-        e_n >= (lambda + lambda_H) a^2 / 2,
+        a^2 - 2 h eps a + 2 h e_n <= (1 - h lambda) W_{n-1}^2,    e_n >= lambda a^2 / 2,
 
-    so, with c = 1 + h lambda + 2 h lambda_H and R = (1 - h lambda) W_{n-1}^2,
+    so, with c = 1 + h lambda and R = (1 - h lambda) W_{n-1}^2,
 
-        W_n <= (h eps + (h^2 eps^2 + c R)^1/2) / c,   e_n <= (R + h^2 eps^2/(1 + h lambda_H)) / 2h.
+        W_n <= (h eps + (h^2 eps^2 + c R)^1/2) / c,    e_n <= (R + h^2 eps^2) / 2h.
 
-    Conditions: f lambda-convex, lambda >= 0, with L-Lipschitz gradient; h <= 1/L; H
-    lambda_H-convex along generalized geodesics, lambda_H >= 0.
+    Conditions: f lambda-convex, lambda >= 0, with L-Lipschitz gradient; h <= 1/L; H convex along
+    generalized geodesics.
 
     Args:
         w0: W_2(p_0, q), or a bound of it.
@@ -40,7 +38,6 @@ def forward_backward(
         errors: eps_n, of that shape, or one number.
         lam: lambda, the convexity of f.
         smoothness: L.
-        lam_rest: lambda_H.
 
     Returns:
         Bounds of W_2(p_n, q) and G(p_n) - G(q), n = 1, ..., shapes ``(steps, ...)``.
@@ -57,10 +54,10 @@ def forward_backward(
         ([1.1547, 0.6667], [2.0, 0.6667])
     """
     h, eps = steps_of(step_sizes, errors)
-    if not (np.all(np.asarray(lam) >= 0) and np.all(np.asarray(lam_rest) >= 0)):
+    if not np.all(np.asarray(lam) >= 0):
         raise UserError(
-            f"forward-backward steps are certified for convex parts, got lambda = {lam} and "
-            f"{lam_rest}; what holds then is the a-posteriori bound"
+            f"forward-backward steps are certified for convex parts, got lambda = {lam}; what "
+            "holds then is the a-posteriori bound"
         )
     if not np.all(h * smoothness <= 1 + 1e-12):
         raise UserError(
@@ -70,9 +67,9 @@ def forward_backward(
     w2, gap, w = [], [], w0
     for h_n, eps_n in zip(h, eps, strict=True):
         right = (1 - h_n * lam) * np.square(w)
-        c = 1 + h_n * lam + 2 * h_n * lam_rest
+        c = 1 + h_n * lam
         error = h_n * eps_n
-        gap.append((right + error**2 / (1 + h_n * lam_rest)) / (2 * h_n))
+        gap.append((right + error**2) / (2 * h_n))
         w = (error + np.sqrt(error**2 + c * right)) / c
         w2.append(w)
     return Bound(w2=np.array(w2, dtype=float), kl=np.array(gap, dtype=float))

@@ -95,21 +95,18 @@ def smoothed_kl(second_moment: Real, dim: int, delta: float) -> Real:
     return (math.exp(-2 * delta) * (second_moment - dim) - dim * math.log(noise)) / 2
 
 
-def smoothed_kl_from_distance(w2: Real, delta: float, lam: float = 1.0) -> Real:
-    """Return  KL(rho|q) <= lambda W_2(P, q)^2 / (2 (e^{2 lambda delta} - 1)).
+def smoothed_kl_from_distance(w2: Real, delta: float) -> Real:
+    """Return  KL(rho|q) <= W_2(P, q)^2 / (2 (e^{2 delta} - 1)),  q = N(0, I).
 
-    rho is P after time delta of the Langevin flow towards q, whose potential is lambda-convex. For
-    q = N(0, I), lambda = 1, rho is that of :func:`smoothing_distance` and the proof is one line:
-    from Diracs at x and z the flow is at two Gaussians with KL |x - z|^2 / (2 (e^2delta - 1)), and
-    KL is jointly convex.
+    rho is that of :func:`smoothing_distance`. The proof is one line: from Diracs at x and z the
+    flow is at two Gaussians with KL |x - z|^2 / (2 (e^2delta - 1)), and KL is jointly convex.
 
     Args:
         w2: W_2(P, q), or a bound of it.
         delta: Time, positive.
-        lam: lambda, positive.
 
     Raises:
-        UserError: delta or lambda is not positive.
+        UserError: delta is not positive.
 
     Source: docs/theory.md (1.14), the sharper form (Bobkov, Gentil, Ledoux 2001; Wang 2010).
 
@@ -118,5 +115,4 @@ def smoothed_kl_from_distance(w2: Real, delta: float, lam: float = 1.0) -> Real:
         1.164
     """
     require_positive("the time delta", delta, "smoothing", "data may have no density without")
-    require_positive("lambda", lam, "this bound", "use smoothed_kl for a Gaussian target")
-    return lam * w2 * w2 / (2 * math.expm1(min(2 * lam * delta, _LARGEST)))
+    return w2 * w2 / (2 * math.expm1(min(2 * delta, _LARGEST)))

@@ -14,7 +14,7 @@ from wopt_certify.bounds._numbers import (
     steps_of,
 )
 
-__all__ = ["a_priori", "theorem_p", "theorem_s", "theorem_s_gap", "value_errors"]
+__all__ = ["a_priori", "theorem_p", "theorem_s", "theorem_s_gap"]
 
 
 def theorem_s(w0: Numbers, step_sizes: Steps, errors: Steps | float, lam: Numbers) -> Array:
@@ -167,48 +167,6 @@ def a_priori(
     first = theorem_s_gap(w0, h[:1], eps[:1], lam)
     later = theorem_p(first[0] if len(first) else 0.0, h[1:], eps[1:], lam, pl)
     return first if len(h) < 2 else np.concatenate([first, later])
-
-
-def value_errors(
-    gap0: Numbers, step_sizes: Steps, excesses: Steps | float, lam: Numbers
-) -> tuple[Array, Array]:
-    """Return bounds from the excess of each step's value over its subproblem's minimum.
-
-    With F(p_n) <= min F + delta_n, F the subproblem G + W_2^2(p_{n-1}, .)/2h:
-
-        e_n <= e_{n-1} / (1 + h lambda) + delta_n,
-        W_2(p_n, exact step) <= (2 h delta_n / (1 + h lambda))^1/2.
-
-    A step with residual eps has delta <= h eps^2 / (2 (1 + h lambda)).
-
-    Conditions: G lambda-convex along generalized geodesics, lambda >= 0.
-
-    Args:
-        gap0: e_0, or a bound of it.
-        step_sizes: h_n, shape ``(steps, ...)``.
-        excesses: delta_n, of that shape, or one number.
-        lam: lambda.
-
-    Returns:
-        Bounds of e_n, and of the distances from the exact steps.
-
-    Raises:
-        UserError: lambda < 0, a step size is not positive, or an excess is negative.
-
-    Source: docs/theory.md 1.6, "Value-suboptimality version".
-
-    Example:
-        >>> gaps, distances = value_errors(2.0, [1.0], [0.25], lam=1.0)
-        >>> gaps.tolist(), distances.tolist()
-        ([1.25], [0.5])
-    """
-    if not np.all(np.asarray(lam) >= 0):
-        raise UserError(f"the bound from values needs lambda >= 0, got {lam}")
-    h, delta = _steps(step_sizes, excesses, lam)
-    gaps = each_step(
-        lambda e, h, delta: e / (1 + h * lam) + delta, gap0, zip(h, delta, strict=True)
-    )
-    return gaps, np.sqrt(2 * h * delta / (1 + h * lam))
 
 
 def _steps(step_sizes: Steps, errors: Steps | float, lam: Numbers) -> tuple[Array, Array]:

@@ -39,9 +39,7 @@ class Bet:
         return cls(max(float(spread.square().mean()), 1e-12), floor)
 
 
-def lower_limit(
-    values: Tensor, bet: Bet, level: float, groups: Tensor | None = None, *, most: float = math.inf
-) -> float:
+def lower_limit(values: Tensor, bet: Bet, level: float, groups: Tensor | None = None) -> float:
     """Return L >= 0 with  P(L > max(E value, 0)) <= 1 - level,  at any n, for values >= floor.
 
     If the mean is m or less, nobody can expect to gain by the bets
@@ -61,7 +59,6 @@ def lower_limit(
         bet: From rows that are independent of these.
         level: Confidence of the limit.
         groups: Group numbers, shape ``(n,)``; rows of one group may depend on each other.
-        most: A limit above which none is looked for.
 
     Example:
         >>> x = 0.5 + torch.randn(4000, generator=torch.Generator().manual_seed(0)).clamp(-2, 2)
@@ -71,7 +68,7 @@ def lower_limit(
     sums, counts = per_group(values, groups)
     size = float(counts.mean())
     gains, counts = sums / size, counts / size
-    top = min(float(gains.sum() / counts.sum()), most)
+    top = float(gains.sum() / counts.sum())
     if not top > 0:
         return 0.0
     low, high = 0.0, top

@@ -9,7 +9,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from wopt_measures.laws.bent import BananaLaw
 from wopt_measures.laws.gaussian import check_points
+from wopt_measures.laws.known import ring
 from wopt_measures.laws.mixture import MixtureLaw
 
 __all__ = ["SHAPES", "Shape"]
@@ -128,23 +130,12 @@ def _checkerboard_log_prob(x: Tensor, _s: float) -> Tensor:
 
 
 def _ring(s: float) -> MixtureLaw:
-    means = _polar(4.0, TAU / 8 * torch.arange(8, dtype=torch.float64))
-    return MixtureLaw.make(means.tolist(), s)
+    return ring(8, 4.0, s)
 
 
-BEND, LENGTH = 0.25, 2.0
-
-
-def _banana(n: int, s: float, g: torch.Generator) -> Tensor:
-    """(u, v + u^2/4) for normal u, v of deviations 2 and s."""
-    e = _normal(n, g)
-    u = LENGTH * e[:, 0]
-    return torch.stack([u, s * e[:, 1] + BEND * u.square()], dim=1)
-
-
-def _banana_log_prob(x: Tensor, s: float) -> Tensor:
-    u, v = x[:, 0] / LENGTH, (x[:, 1] - BEND * x[:, 0].square()) / s
-    return -(u.square() + v.square()) / 2 - math.log(TAU * LENGTH * s)
+def _banana(s: float) -> BananaLaw:
+    """Return the law of (u, v + u^2/4) for normal u, v of deviations 2 and s."""
+    return BananaLaw(2, bend=0.25, centre=0.0, length=2.0, across=s)
 
 
 def _planar(log_prob: Callable[[Tensor, float], Tensor]) -> Callable[[Tensor, float], Tensor]:
@@ -159,10 +150,9 @@ def _planar(log_prob: Callable[[Tensor, float], Tensor]) -> Callable[[Tensor, fl
 SHAPES = {
     "banana": Shape(
         0.5,
-        _banana,
-        _planar(_banana_log_prob),
-        # The bend keeps areas, so the entropy is that of the straight Gaussian.
-        lambda s: math.log(TAU * math.e * LENGTH * s),
+        lambda n, s, g: _banana(s).sample(n, 2, g),
+        lambda x, s: _banana(s).log_prob(x),
+        lambda s: _banana(s).entropy,
     ),
     "checkerboard": Shape(
         0.0, _checkerboard, _planar(_checkerboard_log_prob), lambda _s: math.log(32)

@@ -9,12 +9,12 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from wopt import Capability, Target
+from wopt import Target
+from wopt_measures.laws.bent import FunnelLaw
 from wopt_measures.laws.gaussian import check_dim, check_points
+from wopt_measures.targets.of_law import LawTarget
 
 __all__ = ["FunnelTarget", "MustacheTarget"]
-
-_KNOWN = Capability.POTENTIAL | Capability.SCORE | Capability.TARGET_SAMPLES | Capability.NORMALISED
 
 
 class MustacheTarget(Target):
@@ -38,7 +38,7 @@ class MustacheTarget(Target):
     """
 
     cites = ("hertrich2025",)
-    provides = _KNOWN
+    provides = LawTarget.provides
     dim = 2
 
     def __init__(
@@ -65,7 +65,7 @@ class MustacheTarget(Target):
         return torch.stack([u, self.rho * u + self.across * w + (u.square() - 1).square()], dim=1)
 
 
-class FunnelTarget(Target):
+class FunnelTarget(LawTarget):
     """Neal's funnel:  v ~ N(0, s^2),  x_2, ..., x_d ~ N(0, exp(v)) given v = x_1.
 
     A neck that is narrow in d - 1 coordinates leads into a mouth as wide as exp(v/2): a sampler
@@ -84,33 +84,19 @@ class FunnelTarget(Target):
     """
 
     cites = ("neal2003",)
-    provides = _KNOWN
+    law: FunnelLaw
 
     def __init__(
         self,
         dim: Annotated[int, Field(ge=2, description="the dimension d")] = 10,
         scale: Annotated[float, Field(gt=0, description="the standard deviation s of v")] = 3.0,
     ) -> None:
-        self.dim, self.scale = dim, scale
+        self.law = FunnelLaw(dim, scale)
+        self.dim = dim
         self.names = ("v", *(f"x{j}" for j in range(2, dim + 1)))
-
-    def potential(self, x: Tensor) -> Tensor:
-        """Return V = -log density in nats, constant included: shape ``(n, d)`` to ``(n,)``."""
-        check_points(x, self.dim)
-        v, rest = x[:, 0], x[:, 1:].square().sum(1)
-        others = x.shape[1] - 1
-        constant = x.shape[1] / 2 * math.log(2 * math.pi) + math.log(self.scale)
-        return (v / self.scale).square() / 2 + (rest * (-v).exp() + others * v) / 2 + constant
-
-    def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
-        """Return ``n`` samples, shape ``(n, d)``, float64 on the generator's device."""
-        check_dim(dim, self.dim)
-        z = torch.randn(n, dim, generator=generator, device=generator.device, dtype=torch.float64)
-        v = self.scale * z[:, :1]
-        return torch.cat([v, (v / 2).exp() * z[:, 1:]], dim=1)
 
     def figures(self, draws: Tensor, weights: Tensor) -> dict[str, float]:
         """Return ``sd_of_v_error``, v's relative error, of draws ``(n, d)``, weights ``(n,)``."""
         v = draws[:, 0]
         spread = (weights @ (v - weights @ v).square()).sqrt()
-        return {"sd_of_v_error": abs(float(spread) / self.scale - 1)}
+        return {"sd_of_v_error": abs(float(spread) / self.law.scale - 1)}

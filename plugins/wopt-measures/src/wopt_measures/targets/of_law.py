@@ -6,9 +6,7 @@ import torch
 from torch import Tensor
 
 from wopt import Capability, Target
-from wopt_measures.laws.barenblatt import BarenblattLaw
-from wopt_measures.laws.gaussian import GaussianLaw
-from wopt_measures.laws.mixture import MixtureLaw
+from wopt_measures.laws.law import Law
 
 __all__ = ["LawTarget"]
 
@@ -19,15 +17,16 @@ class LawTarget(Target):
     provides = (
         Capability.POTENTIAL | Capability.SCORE | Capability.TARGET_SAMPLES | Capability.NORMALISED
     )
-    law: GaussianLaw | MixtureLaw | BarenblattLaw
+    law: Law
 
     def potential(self, x: Tensor) -> Tensor:
         """Return V = -log density in nats: shape ``(n, d)`` to ``(n,)``."""
         return -self.law.log_prob(x)
 
     def score(self, x: Tensor) -> Tensor:
-        """Return grad log density: shape ``(n, d)`` to ``(n, d)``."""
-        return self.law.score(x)
+        """Return grad log density, by autograd where no formula is known: ``(n, d)``."""
+        known = getattr(self.law, "score", None)
+        return super().score(x) if known is None else known(x)
 
     def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
         """Return ``n`` samples, shape ``(n, dim)``, float64 on the generator's device."""
