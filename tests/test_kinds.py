@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import wopt
+from wopt.config.model import validate
 from wopt.plan import Facts, alternatives
 from wopt.registry import Registry
 
@@ -120,6 +121,19 @@ def test_measurements_are_kept_with_the_run(strangers, tiny, tmp_path):
     assert "ZeroDivisionError: nothing to divide by" in log
 
 
+def test_an_automatic_measurement_is_made_of_every_run(strangers, tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(HowFar, "automatic", True)
+    wopt.run(tiny, tmp_path / "run")
+    made = json.loads((tmp_path / "run" / "measurements.json").read_text())
+    assert made["how_far"]["distance"] > 0
+
+
+def test_what_makes_no_certificate_is_refused(strangers, tiny):
+    tiny["certify"] = {"name": "how_far"}
+    with pytest.raises(wopt.ConfigError, match="makes no certificate"):
+        validate(tiny)
+
+
 def test_a_candidate_is_tried_beside_the_rules(strangers):
     few = Facts(rows=300, held_out=30, columns=5)
     nets = [plan.table["block"]["hidden"] for plan in alternatives(few)]
@@ -164,7 +178,7 @@ def test_two_commands_of_one_name_are_refused():
 
 
 def test_without_certify_a_run_trains_samples_and_scores(tiny, config, tmp_path):
-    del tiny["certify"]
+    tiny.pop("certify", None)
     tiny["stop"] = {"steps": 1}
     path, run = config(tiny), tmp_path / "run"
     code = "import sys; from wopt.cli.main import main; sys.argv[0] = 'wopt'; main()"

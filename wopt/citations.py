@@ -38,7 +38,13 @@ def bibliography(package: str) -> dict[str, Entry]:
     """
     try:
         text = importlib.resources.files(package).joinpath(FILE).read_text(encoding="utf-8")
-    except (OSError, ModuleNotFoundError, TypeError, ValueError):  # no such file, or no package
+    except (
+        OSError,
+        ModuleNotFoundError,
+        TypeError,
+        ValueError,
+        AttributeError,
+    ):  # no such file, or no package
         return {}
     try:
         entries = tomllib.loads(text)

@@ -31,7 +31,7 @@ def visitor(session):
     hooks.wopt_register(types.SimpleNamespace(add=wopt.register))
 
 
-def test_a_run_uses_all_of_it_by_name(tmp_path, no_pictures):
+def test_a_run_uses_all_of_it_by_name(tmp_path):
     diary, config = tmp_path / "diary.jsonl", tmp_path / "config.toml"
     config.write_text(tomli_w.dumps({**CONFIG, "tracker": {"name": "diary", "path": str(diary)}}))
     result = wopt.run(config, tmp_path / "run")

@@ -40,6 +40,15 @@ def _usable_device(name: str) -> str:
     return name
 
 
+def _makes_certificates(chosen: Measurement | None) -> Measurement | None:
+    if chosen is not None and name_of(chosen) != "certificate":
+        raise ValueError(
+            f"the measurement {name_of(chosen)!r} makes no certificate; ask for it by "
+            f'measurements = ["{name_of(chosen)}"]'
+        )
+    return chosen
+
+
 def _certificate() -> Measurement | None:
     """Return the measurement that makes certificates; ``None`` where it is not installed."""
     known = "certificate" in host().registry.names("measurement")
@@ -92,6 +101,7 @@ class RunConfig(Options):
     ] = None
     certify: Annotated[
         Measurement | None,
+        AfterValidator(_makes_certificates),
         Field(description="how the certificate is measured; needs wopt-certify"),
     ] = Field(default_factory=_certificate)
     measurements: Annotated[

@@ -18,6 +18,8 @@ from wopt.interfaces.measurement import Budget, FinishedRun, Measurement
 from wopt.origin import culprit, in_words
 from wopt.runs.prepare import Prepared
 from wopt.store.documents import read_document
+from wopt.store.result import RunResult
+from wopt.typed import Typed
 
 __all__ = ["Measured", "automatic"]
 
@@ -53,14 +55,18 @@ class Measured:
         config: The options of the run.
         run: What is measured.
         log: Told of what was left out.
+        beside: Documents of automatic measurements that the result has no field for.
     """
 
     config: RunConfig
     run: FinishedRun
     log: Callable[[str], None]
+    beside: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def automatic(self, prepared: Prepared, flow: Flow) -> dict[str, Any]:
         """Return the documents of automatic measurements, by the field of the result.
+
+        Those that the result has no field for are kept for ``measurements.json``.
 
         Args:
             prepared: The run as it was trained.
@@ -69,13 +75,12 @@ class Measured:
         run = dataclasses.replace(self.run, prepared=prepared, flow=flow)
         made = dict[str, Any]()
         for measurement in automatic(self.config):
-            name = name_of(measurement)
             if measurement.applies(run) is None:
-                try:
-                    made[name] = measurement.measure(run)
-                except WoptError as error:
-                    self.log(f"{name} was not measured: {error}")
-        return {name: document for name, document in made.items() if document is not None}
+                made[name_of(measurement)] = _document(measurement, run, None, self.log)
+        made = {name: document for name, document in made.items() if document is not None}
+        fields = {field.name for field in dataclasses.fields(RunResult)}
+        self.beside = {k: made.pop(k).to_dict() for k in list(made) if k not in fields}
+        return made
 
     def certify(self, status: str, spent: float) -> None:
         """Write the certificate and what else ``measurements`` asks for.
@@ -127,22 +132,30 @@ class Measured:
 
     def _others(self, run: FinishedRun, budget: Budget) -> None:
         """Write ``measurements.json``, a document for each name, where some are asked for."""
-        made = dict[str, Any]()
+        made = dict(self.beside)
         asked = self.config.measurements or []
         for measurement in asked:
-            name = name_of(measurement)
             why = measurement.applies(run)
             if why is not None:
-                run.listener.warn(f"{name} does not apply: {why}")
+                run.listener.warn(f"{name_of(measurement)} does not apply: {why}")
                 continue
-            try:
-                document = measurement.measure(run, budget.share(1 / len(asked)))
-            except WoptError as error:
-                run.listener.warn(f"{name} was not measured: {error}")
-            except Exception as error:  # of a plugin, after all that is dear has been done
-                whose = culprit(error) or f"measurement {name}"
-                run.listener.warn(f"{whose}: {in_words(error)}")
-            else:
-                made[name] = None if document is None else document.to_dict()
+            share = budget.share(1 / len(asked))
+            document = _document(measurement, run, share, run.listener.warn)
+            if document is not None:
+                made[name_of(measurement)] = document.to_dict()
         if made:
             write_json(run.directory.measurements, made)
+
+
+def _document(
+    measurement: Measurement, run: FinishedRun, budget: Budget | None, tell: Callable[[str], None]
+) -> Typed | None:
+    """Return what a measurement finds; where it fails the run stands, and it is said why."""
+    try:
+        return measurement.measure(run, budget)
+    except WoptError as error:
+        tell(f"{name_of(measurement)} was not measured: {error}")
+    except Exception as error:  # of a plugin, after all that is dear has been done
+        whose = culprit(error) or f"measurement {name_of(measurement)}"
+        tell(f"{whose}: {in_words(error)}")
+    return None
