@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from wopt.train.eager import AdamW
 from wopt.train.muon import Muon
 
 __all__ = ["adam_and_muon", "matrices_of"]
@@ -62,4 +61,4 @@ def _adam(parameters: list[Tensor], rate: float, decay: float) -> torch.optim.Op
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": decay},
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
-    return AdamW([g for g in groups if g["params"]], lr=rate, fused=True)
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=rate, fused=True)

@@ -11,7 +11,6 @@ from wopt.errors import CapabilityError
 from wopt.interfaces.block import FlowBlock, new_block
 from wopt.seeds import seeded
 from wopt.stein.form import SteinForm
-from wopt.train.eager import Adam
 
 __all__ = ["NetField", "sharper"]
 
@@ -88,7 +87,7 @@ class NetField:
         by_point = (train.by_point * self.scale).float()
         by_log_det = train.by_log_det.float()
         shares = None if train.weights is None else (train.weights * len(inside)).float()
-        optimiser = Adam(self.net.parameters(), lr=rate)
+        optimiser = torch.optim.Adam(self.net.parameters(), lr=rate)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, iterations)
         kept = {k: v.clone() for k, v in self.net.state_dict().items()}
         for iteration in range(1, iterations + 1):

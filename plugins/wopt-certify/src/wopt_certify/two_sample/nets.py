@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from wopt.seeds import seeded
-from wopt.train.eager import AdamW
 
 __all__ = ["Units", "features", "fit_classifier", "log_loss"]
 
@@ -129,7 +128,7 @@ def _net(train: tuple[Tensor, Tensor], valid: tuple[Tensor, Tensor], iterations:
         nn.Linear(train[0].shape[1], _WIDTH), nn.SiLU(), nn.Linear(_WIDTH, _WIDTH), nn.SiLU(),
         nn.Linear(_WIDTH, 1),
     )  # fmt: skip
-    optimiser = AdamW(net.parameters(), lr=5e-3, weight_decay=_DECAY)
+    optimiser = torch.optim.AdamW(net.parameters(), lr=5e-3, weight_decay=_DECAY)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(iterations, 1))
     x, real = train[0].float(), train[1].float()
     judged, truth = valid[0].float(), valid[1].float()
