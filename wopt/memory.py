@@ -1,16 +1,14 @@
-"""Checks of memory before anything is allocated."""
+"""Memory: whether what is asked for fits, and what is said if it does not."""
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Iterator
 
 from wopt.errors import UserError
 
 __all__ = ["check_room", "of_memory", "physical", "within_memory"]
-
-T = TypeVar("T")
 
 _UNKNOWN = 2**36
 """Bytes of memory that are assumed if the system does not tell."""
@@ -51,36 +49,25 @@ def check_room(needed: float, what: str) -> None:
         )
 
 
-def within_memory(
-    make: Callable[[], T], what: str, *, share: float = 1.0, together: bool = False
-) -> T:
-    """Return the result of a function, unless a tensor that it allocates is too large.
-
-    Each tensor is checked before it is allocated.
+@contextlib.contextmanager
+def within_memory(what: str) -> Iterator[None]:
+    """Turn errors of torch and Python about memory into one that says what needs it.
 
     Args:
-        make: The function, which must not count its tensors itself.
-        what: Its result, in words, with the option that makes it smaller.
-        share: Fraction of the memory that one tensor may take.
-        together: Whether that fraction limits the sum of all tensors, for tensors that are kept.
+        what: What is made inside, in words, with the option that makes it smaller.
 
     Raises:
-        UserError: The tensors take more.
+        UserError: The memory does not suffice.
 
     Example:
         >>> import torch
-        >>> within_memory(lambda: torch.zeros(3), "a vector").tolist()
-        [0.0, 0.0, 0.0]
-        >>> within_memory(lambda: torch.randn(10**9, 10**9), "a layer; set `width` lower")
+        >>> with within_memory("a layer; set `width` lower"):
+        ...     torch.empty(10**9, 10**9)
         Traceback (most recent call last):
-        wopt.errors.UserError: ...
+        wopt.errors.UserError: a layer; set `width` lower: there is not enough memory for it
     """
-    from wopt.allocations import Allocations
-
-    watching = Allocations(lambda needed: check_room(needed / share, what), together=together)
     try:
-        with watching:
-            return make()
+        yield
     except (MemoryError, RuntimeError) as error:
         if not of_memory(error):
             raise

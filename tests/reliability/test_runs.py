@@ -134,12 +134,12 @@ def test_a_directory_that_is_removed_in_mid_run(of_file, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("setting", ["block.width=1000000000", "source.n_train=1000000000000"])
+@pytest.mark.parametrize("setting", ["block.width=1000000000000", "source.n_train=10000000000000"])
 def test_impossible_sizes_are_refused(command, config, tiny, setting):
     began = time.process_time()
     answer = command("validate", config(tiny), "--set", setting)
-    assert answer.is_mistake("GiB of memory, and this machine has")
-    assert time.process_time() - began < 30  # not tried: it would not end
+    assert answer.is_mistake("there is not enough memory for it")
+    assert time.process_time() - began < 30
 
 
 def test_impossible_numbers_of_samples_are_refused(command, finished, tmp_path):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import abc
 import copy
-import functools
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -196,20 +195,14 @@ def new_block(chosen: Spec, dim: int, condition: int = 0) -> FlowBlock:
 
     Raises:
         CapabilityError: There are conditions, and the block cannot be conditional.
+        UserError: The memory does not suffice for it.
     """
-    made: FlowBlock = _within_memory(chosen, dim=dim)
+    what = f"block {chosen.cls.__name__}; make its sizes smaller (width, ...)"
+    with within_memory(what):
+        made: FlowBlock = chosen.build(dim=dim)
     if condition:
         name = f"block {type(made).__name__}"
         require("a conditional flow", Capability.CONDITION, name, made.provides)
-        made = _within_memory(chosen, dim=dim, condition=condition)
+        with within_memory(what):
+            made = chosen.build(dim=dim, condition=condition)
     return made
-
-
-_COPIES = 4
-"""Copies of parameters that training holds: values, gradients and two averages of gradients."""
-
-
-def _within_memory(chosen: Spec, **supplied: int) -> FlowBlock:
-    what = f"training block {chosen.cls.__name__}; make its sizes smaller (width, ...)"
-    make: Callable[[], FlowBlock] = functools.partial(chosen.build, **supplied)
-    return within_memory(make, what, share=1 / _COPIES, together=True)

@@ -23,9 +23,6 @@ __all__ = ["Carry", "Source"]
 Carry = Callable[[Tensor, float, float], Tensor]
 """Maps rows ``(n, d)`` in the data's units, their time and another time to rows at the other."""
 
-_COPIES = 3
-"""Least number of copies of a split in memory: as loaded, as particles, moved."""
-
 
 class Source(Component, abc.ABC):
     """Loads or generates the start: splits, preprocessing, and its exact density if known.
@@ -54,7 +51,8 @@ class Source(Component, abc.ABC):
             UserError: The data exceed the memory.
         """
         what = f"the rows of source {type(self).__name__}; ask for fewer"
-        return within_memory(lambda: self.load(seed), what, share=1 / _COPIES)
+        with within_memory(what):
+            return self.load(seed)
 
     suffixes: ClassVar[tuple[str, ...]] = ()
     """Suffixes of files that :meth:`table` reads, besides those that every command reads."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import Tensor
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from wopt.interfaces.block import FlowBlock
 
@@ -34,7 +34,8 @@ class Average:
     """
 
     def __init__(self, block: FlowBlock, decay: float) -> None:
-        self.block, self.decay = copy.deepcopy(block), decay
+        self.block = copy.deepcopy(block)
+        self._average = get_ema_multi_avg_fn(decay)
         self._begun = False
 
     @torch.no_grad()
@@ -42,19 +43,10 @@ class Average:
         """Update the average with the parameters of a block."""
         own, new = ([p.detach() for p in of.parameters()] for of in (self.block, block))
         if self._begun:
-            for of_kind in _by_dtype(own, new):
-                torch._foreach_lerp_(*of_kind, 1 - self.decay)
+            self._average(own, new, None)
         else:
-            torch._foreach_copy_(own, new)
+            for mine, theirs in zip(own, new, strict=True):
+                mine.copy_(theirs)
             self._begun = True
         for mine, theirs in zip(self.block.buffers(), block.buffers(), strict=True):
             mine.copy_(theirs)
-
-
-def _by_dtype(own: list[Tensor], new: list[Tensor]) -> list[tuple[list[Tensor], list[Tensor]]]:
-    groups: dict[torch.dtype, tuple[list[Tensor], list[Tensor]]] = {}
-    for mine, theirs in zip(own, new, strict=True):
-        group = groups.setdefault(mine.dtype, ([], []))
-        group[0].append(mine)
-        group[1].append(theirs)
-    return list(groups.values())

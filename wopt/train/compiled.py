@@ -11,6 +11,7 @@ import torch
 
 from wopt.errors import ConfigError
 from wopt.interfaces.block import FlowBlock
+from wopt.memory import of_memory
 
 __all__ = ["compiled", "compiling"]
 
@@ -54,7 +55,9 @@ def _compiler(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(*given: Any) -> Any:
         try:
             return made(*given)
-        except torch._dynamo.exc.TorchDynamoException as error:
+        except RuntimeError as error:  # of the compiler, whose errors have no public class
+            if of_memory(error):
+                raise
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise ConfigError(
                 f"run.compile = true: torch.compile cannot make the maps of this run here "
