@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+os.environ.setdefault("WOPT_STRICT", "1")  # before any class of a component is defined
+
 from wopt_posterior.diagnostics import invariance
 
 # --import-mode=importlib leaves sys.path alone, and the tests of plugins share the zoo too.

@@ -14,7 +14,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
 from wopt.errors import ConfigError, WoptError
 from wopt.host import host
-from wopt.origin import returning
+from wopt.origin import returning, strict
 from wopt.registry import KINDS, close_matches
 
 __all__ = ["Component", "Spec", "build", "config_of", "fields", "name_of", "named", "options_model"]
@@ -87,7 +87,8 @@ class Component:
     example: ClassVar[dict[str, Any]] = {}
     """Options with which checks make the component, if it has required ones."""
     returns: ClassVar[dict[str, Callable[..., str | None]]] = {}
-    """Checks of the results of methods, made at every call, see :mod:`wopt.interfaces.returns`."""
+    """Checks of the results of methods, made at every call of classes that are defined under
+    ``WOPT_STRICT=1``, see :mod:`wopt.interfaces.returns`."""
     cites: ClassVar[tuple[str, ...] | None] = None
     """BibTeX keys of its sources, in its package's ``citations.toml`` or wopt's, see
     :mod:`wopt.citations`; ``()`` if it needs none, ``None`` if not declared."""
@@ -97,7 +98,7 @@ class Component:
         super().__init_subclass__(**kwargs)
         if "__init__" in cls.__dict__:
             cls.__init__ = _validated(cls.__init__)  # type: ignore[method-assign]
-        for name, wrong in cls.returns.items():
+        for name, wrong in cls.returns.items() if strict() else ():
             if name in cls.__dict__:
                 setattr(cls, name, returning(cls.__dict__[name], wrong))
 

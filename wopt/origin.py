@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from wopt.host import host
 from wopt.reading import message_of
 from wopt.registry import KINDS
 
-__all__ = ["a_value", "culprit", "in_words", "origin", "returning"]
+__all__ = ["a_value", "check_returned", "culprit", "in_words", "origin", "returning", "strict"]
 
 _CORE = Path(__file__).parent
 _FOREIGN = ("functools.py", "contextlib.py")
@@ -86,8 +87,32 @@ def a_value(what: Any) -> str:
     return repr(what) if isinstance(what, (bool, int, float, type(None))) else name
 
 
+def check_returned(component: Any, method: str, given: Any, wanted: str | None) -> None:
+    """Raise for a wrong result of a component's method, in one line that names both.
+
+    Args:
+        component: The component.
+        method: Name of the method.
+        given: What it returned.
+        wanted: What it should have returned, in words; ``None`` if it is right.
+
+    Raises:
+        PluginError: The result is wrong.
+    """
+    if wanted:
+        raise PluginError(
+            f"{origin(type(component))}, method {method}: returned {a_value(given)}; "
+            f"wanted is {wanted}"
+        )
+
+
+def strict() -> bool:
+    """Whether methods defined now check what they return: ``WOPT_STRICT=1``."""
+    return os.environ.get("WOPT_STRICT", "") not in ("", "0")
+
+
 def returning(method: Callable[..., Any], lacking: Callable[..., str | None]) -> Callable[..., Any]:
-    """Wrap a method so that its result is checked.
+    """Wrap a method so that its result is checked at every call.
 
     Args:
         method: A component's method.
@@ -98,12 +123,7 @@ def returning(method: Callable[..., Any], lacking: Callable[..., str | None]) ->
     @functools.wraps(method)
     def checked(self: Any, *args: Any, **kwargs: Any) -> Any:
         given = method(self, *args, **kwargs)
-        wanted = lacking(self, args, given)
-        if wanted:
-            raise PluginError(
-                f"{origin(type(self))}, method {method.__name__}: returned {a_value(given)}; "
-                f"wanted is {wanted}"
-            )
+        check_returned(self, method.__name__, given, lacking(self, args, given))
         return given
 
     return checked

@@ -118,7 +118,16 @@ class Particles:
         return torch.tensordot(self.weights, values, dims=1)
 
     def moved(self, points: Tensor, log_det: Tensor | None) -> Particles:
-        """Return the image under a map with values ``(n, d)`` and log-det ``(n,)`` here."""
+        """Return the image under a map with values ``(n, d)`` and log-det ``(n,)`` here.
+
+        Raises:
+            DataError: The values have another shape.
+        """
+        if points.shape != self.points.shape:
+            raise DataError(
+                f"a map takes points of shape {tuple(self.points.shape)} to points of the same "
+                f"shape, got {tuple(points.shape)}"
+            )
         total = None if log_det is None or self.log_det is None else self.log_det + log_det
         return dataclasses.replace(self, points=points, log_det=total)
 

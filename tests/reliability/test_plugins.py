@@ -197,3 +197,21 @@ def test_samples_of_a_wrong_inverse_are_mended(session, command, config, tmp_pat
     rows = torch.as_tensor(np.load(tmp_path / "s.npy")[:, :2])
     draws = flow.base.sample(50, torch.Generator().manual_seed(0))
     assert float((flow(rows)[0] - draws).abs().max()) < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("kind", "method", "how", "said"),
+    [
+        ("source", "names", "list", "names are a tuple of texts"),
+        ("source", "train", "width", "as many columns as names"),
+        ("target", "potential", "width", "a value a row"),
+        ("block", "forward", "width", "to points of the same shape"),
+        ("step_size", "__call__", "integers", "a positive finite number"),
+    ],
+)
+def test_what_would_be_nonsense_is_told_without_strict_checks(
+    session, monkeypatch, kind, method, how, said
+):
+    monkeypatch.setenv("WOPT_STRICT", "0")
+    assert not hasattr(hostile.hostile("block", "forward", "list").forward, "__wrapped__")
+    assert said in told(kind, method, how)

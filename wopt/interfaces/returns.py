@@ -1,4 +1,4 @@
-"""Checks of the results of components' methods at every call; errors name the author."""
+"""Checks of the results of components' methods, under ``WOPT_STRICT=1``; errors name the author."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from wopt.interfaces import returns
 from wopt.interfaces.objective import Objective
 from wopt.interfaces.scheme import ProximalScheme
 from wopt.memory import within_memory
+from wopt.origin import check_returned
 
 __all__ = ["Carry", "Source"]
 
@@ -44,15 +45,18 @@ class Source(Component, abc.ABC):
         """
 
     def loaded(self, seed: int) -> Dataset:
-        """Return the result of :meth:`load`, unless it exceeds this machine's memory.
+        """Return the result of :meth:`load`, checked.
 
         Raises:
             DataError: As :meth:`load`.
+            PluginError: The result is not a dataset whose parts fit each other.
             UserError: The data exceed the memory.
         """
         what = f"the rows of source {type(self).__name__}; ask for fewer"
         with within_memory(what):
-            return self.load(seed)
+            dataset = self.load(seed)
+        check_returned(self, "load", dataset, returns.SOURCE["load"](self, (seed,), dataset))
+        return dataset
 
     suffixes: ClassVar[tuple[str, ...]] = ()
     """Suffixes of files that :meth:`table` reads, besides those that every command reads."""

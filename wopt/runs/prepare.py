@@ -19,9 +19,11 @@ from wopt.data.transform import AffineTransform
 from wopt.errors import CapabilityError, DataError
 from wopt.flow import Base, Chain, Flow, Inverse, SourceBase, TargetBase
 from wopt.held import own_rows
+from wopt.interfaces import returns
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.conditional import conditional
 from wopt.interfaces.objective import Objective
+from wopt.origin import check_returned
 from wopt.parallel import Team, loading
 from wopt.particles import Particles, split_conditions
 from wopt.push import in_batches
@@ -204,8 +206,11 @@ def _check(config: RunConfig, objective: Objective, dataset: Dataset) -> None:
     if target is not None and Capability.POTENTIAL in target.provides:
         # A user's function that does not fit the rows raises before anything is written.
         rows = dataset.transform(dataset.train[:2])[:, :moved]
+        rows = rows.to(dtype=getattr(torch, config.dtype), device=config.device)
         with torch.no_grad():
-            target.potential(rows.to(dtype=getattr(torch, config.dtype), device=config.device))
+            values = target.potential(rows)
+        wanted = returns.TARGET["potential"](target, (rows,), values)  # others would be broadcast
+        check_returned(target, "potential", values, wanted)
         if "log_prob" in target.options and config.source.role == "start":
             density_of(target, moved).check(generator(config.seed, "check"))
     if dataset.condition and config.smooth_time:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -53,7 +54,8 @@ def check_component(kind: str, name: str) -> list[str]:
     """Check a registered component against the laws of its interface.
 
     A component with required options is made with its class's ``example`` (a dict of options), if
-    it has one; otherwise only the declarations are checked, and the list says so.
+    it has one; otherwise only the declarations are checked, and the list says so. What its methods
+    return is checked at every call (``WOPT_STRICT=1`` is set), unless its class is imported before.
 
     Args:
         kind: One of :data:`wopt.registry.KINDS`.
@@ -66,6 +68,7 @@ def check_component(kind: str, name: str) -> list[str]:
         LawError: A law is broken; the message says which, and how.
         PluginError: The component does not exist or does not load.
     """
+    os.environ.setdefault("WOPT_STRICT", "1")  # read where the class is defined, when it is loaded
     cls: type[Component] = host().registry.load(kind, name)
     done = _declarations(cls)
     table = {"name": name, **cls.example}

@@ -17,6 +17,7 @@ from wopt.interfaces.listener import Listener
 from wopt.interfaces.scheme import History
 from wopt.interfaces.solver import SolveReport
 from wopt.interfaces.subproblem import Subproblem
+from wopt.origin import check_returned
 from wopt.parallel import alone, team
 from wopt.particles import Particles
 from wopt.push import push
@@ -67,12 +68,15 @@ def make_step(problem: Problem, state: State, listener: Listener) -> Accepted:
         Converged: The map lowers the subproblem on the training particles only; or every
             retry was rejected and the steps before are to be kept.
         DivergenceError: Every retry was rejected.
+        PluginError: The rule gives a step size that is not positive and finite.
     """
     rule = problem.scheme.step_size
     h = landed(rule(state.step, state.step_size), elapsed(state.records), problem.ends)
     retries: tuple[Retry, ...] = ()
     rose = False
     for number in range(problem.guard.retries + 1):
+        if not 0 < h < math.inf:
+            check_returned(rule, "__call__", h, "a positive finite number")
         outcome = _Attempt(problem, state, h, number, listener).make()
         if isinstance(outcome, Accepted):
             return dataclasses.replace(outcome, attempts=retries + outcome.attempts)
