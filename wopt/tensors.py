@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import safetensors
 import safetensors.torch
+import torch
 from torch import Tensor
 
 from wopt.errors import DamagedError
@@ -14,10 +17,71 @@ from wopt.files import replacing
 from wopt.memory import physical
 from wopt.reading import opened, printable
 
-__all__ = ["read_tensors", "write_tensors"]
+__all__ = ["SCHEMAS", "Array", "check_tensors", "read_tensors", "write_tensors"]
 
 _SHARE = 2
 """The largest size of a file is the machine's memory divided by this."""
+
+_AGAIN = "restore it from a copy, or run again"
+
+
+@dataclasses.dataclass(frozen=True)
+class Array:
+    """A tensor that a file may hold.
+
+    Attributes:
+        axes: Its axes, by name or by size; axes of one name have one length in a file.
+        needed: Whether the file must hold it.
+        finite: Whether all its numbers must be finite.
+        dtype: Its dtype; any of floating point by default.
+    """
+
+    axes: str
+    needed: bool = False
+    finite: bool = False
+    dtype: torch.dtype | None = None
+
+
+SCHEMAS: dict[str, dict[str, Array]] = {
+    "particles": {  # of each split in state.safetensors and in its pieces
+        "points": Array("n d", needed=True, finite=True),
+        "weights": Array("n"),
+        "log_det": Array("n"),
+        "log_density_start": Array("n"),
+        "previous": Array("n d"),
+        "gradient": Array("n d"),
+    },
+    "state": {
+        "chains": Array("chains k"),
+    },
+    "transform": {
+        "shift": Array("d", needed=True, finite=True),
+        "matrix": Array("d d", needed=True, finite=True),
+        "inverse_matrix": Array("d d", needed=True, finite=True),
+        "conditions": Array("n c", finite=True),
+    },
+    "figures": {
+        "paths": Array("steps m d"),
+        "backward": Array("steps k d"),
+        "real": Array("r columns"),
+        "generated": Array("g columns"),
+        "real_images": Array("a h w"),
+        "generated_images": Array("b h w"),
+        "grid_log_density": Array("y x"),
+        "grid_true_log_density": Array("y x"),
+        "grid_extent": Array("4", finite=True),
+        "real_many": Array("many 2"),
+        "labels": Array("bytes", dtype=torch.uint8),
+    },
+    "snapshot": {
+        "points": Array("n d", needed=True, finite=True),
+        "weights": Array("n"),
+        "log_density": Array("n"),
+        "exact_log_density": Array("n"),
+        "exact": Array("m d"),
+    },
+}
+"""The tensors of each kind of file; those of a block are the block's own."""
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
@@ -48,12 +112,72 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         ) from None
     except _OF_READERS as error:
         text = printable(" ".join(str(error).split()))[:200]
-        raise DamagedError(
-            f"{path}: is damaged or truncated ({text}); restore it from a copy, or run again"
-        ) from None
+        raise DamagedError(f"{path}: is damaged or truncated ({text}); {_AGAIN}") from None
 
 
 _OF_READERS = (
     OSError, safetensors.SafetensorError, ValueError, TypeError, KeyError, RuntimeError,
 )  # fmt: skip
 """Errors of safetensors and torch for damaged headers or unknown types."""
+
+
+def check_tensors(
+    path: Path,
+    tensors: Mapping[str, Tensor],
+    schema: Mapping[str, Array],
+    *,
+    prefix: str = "",
+    dtype: torch.dtype | None = None,
+    remedy: str = _AGAIN,
+    **sizes: int,
+) -> dict[str, Tensor]:
+    """Return the tensors of a file that its schema knows.
+
+    Args:
+        path: The file, for messages.
+        tensors: The tensors by name.
+        schema: What the file may hold.
+        prefix: What the names in the file have before those of the schema, for messages.
+        dtype: Dtype of all its tensors of floating point; any by default.
+        remedy: What to do about a damaged file.
+        sizes: Lengths of axes that are known.
+
+    Raises:
+        DamagedError: A tensor is missing or empty, or has another shape, type or value.
+
+    Example:
+        >>> schema = {"points": Array("n d", needed=True), "weights": Array("n")}
+        >>> tensors = {"points": torch.zeros(5, 2), "weights": torch.ones(4)}
+        >>> check_tensors(Path("a.safetensors"), tensors, schema)
+        Traceback (most recent call last):
+        wopt.errors.DamagedError: a.safetensors: is damaged: `weights` has shape (4,), wanted ...
+    """
+    for name, array in schema.items():
+        if name in tensors:
+            why = _wrong(tensors[name], array, array.dtype or dtype, sizes)
+        else:
+            why = "is missing" if array.needed else None
+        if why:
+            raise DamagedError(f"{path}: is damaged: `{prefix}{name}` {why}; {remedy}")
+    return {name: tensors[name] for name in schema if name in tensors}
+
+
+def _wrong(
+    value: Tensor, array: Array, dtype: torch.dtype | None, sizes: dict[str, int]
+) -> str | None:
+    """Return what is wrong with a tensor, and add the lengths of its axes to ``sizes``."""
+    axes = array.axes.split()
+    if value.ndim == len(axes):
+        for axis, size in zip(axes, value.shape, strict=True):
+            sizes.setdefault(axis, int(axis) if axis.isdecimal() else size)
+    wanted = [sizes.get(axis, axis) for axis in axes]
+    if list(value.shape) != wanted:
+        shape = ", ".join(map(str, wanted))
+        return f"has shape {tuple(value.shape)}, wanted is ({shape})"
+    if not value.numel():
+        return "is empty"
+    if not value.is_floating_point() if dtype is None else value.dtype != dtype:
+        return f"is {value.dtype}, wanted is {dtype or 'floating point'}"
+    if array.finite and not bool(value.isfinite().all()):
+        return "is not finite"
+    return None

@@ -8,14 +8,16 @@ import functools
 import json
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from wopt.errors import RunError
 from wopt.files import finite
 
-__all__ = ["Number", "Typed"]
+__all__ = ["Number", "Typed", "of_json"]
+
+T = TypeVar("T")
 
 
 def _or_nan(value: Any) -> Any:
@@ -57,18 +59,33 @@ class Typed:
             RunError: A field is missing or has another type; the message names the first.
         """
         try:
-            # JSON mode is strict about numbers and words and takes lists for tuples.
-            adapter = _adapter(cls)  # type: ignore[arg-type]  # mypy doubts that classes hash
-            record = adapter.validate_json(json.dumps(finite(dict(table))), strict=True)
-        except ValidationError as error:
-            raise RunError(_first(error)) from None
-        assert isinstance(record, cls)
-        return record
+            return of_json(cls, finite(dict(table)))
+        except ValueError as error:
+            raise RunError(str(error)) from None
 
     @classmethod
     def _key(cls, name: str) -> str:
         """Return the name of a field in the file."""
         return name
+
+
+def of_json(of: type[T], value: Any) -> T:
+    """Return a value of JSON as an object of a type, a dataclass for example.
+
+    Raises:
+        ValueError: The value is of another type; the message names the first part that is.
+
+    Example:
+        >>> of_json(tuple[str, ...], ["age", "size"])
+        ('age', 'size')
+    """
+    try:
+        # JSON mode is strict about numbers and words and takes lists for tuples.
+        adapter = _adapter(of)  # type: ignore[arg-type]  # mypy doubts that classes hash
+        made: T = adapter.validate_json(json.dumps(value), strict=True)
+    except ValidationError as error:
+        raise ValueError(_first(error)) from None
+    return made
 
 
 @functools.cache

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from wopt.data.checks import check_column
 from wopt.data.curve import Curve
 from wopt.data.intervals import from_line, log_slope, to_line
 from wopt.reading import parsed_json
+from wopt.typed import of_json
 
 __all__ = ["Category", "Column", "Columns", "Kind"]
 
@@ -232,19 +233,9 @@ class Columns:
         """Return the columns that :meth:`to_json` described.
 
         Raises:
-            ValueError, KeyError, TypeError: The text does not describe columns.
+            ValueError: The text does not describe columns.
         """
-        table: dict[str, Any] = parsed_json(text)
-        rows = (
-            {
-                **row,
-                "ends": tuple(row["ends"]),
-                "categories": tuple(row["categories"]),
-                "curve": Curve.of(row["curve"]) if "curve" in row else None,
-            }
-            for row in table["columns"]
-        )
-        made = cls(tuple(Column(**row) for row in rows), int(table["condition"]))
+        made = of_json(cls, parsed_json(text))
         for column in made.columns:
             check_column(column)
         if len(set(made.names)) < len(made.names) or not 0 <= made.condition < len(made.columns):

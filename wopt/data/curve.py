@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -92,11 +91,6 @@ class Curve:
     def log_density(self, x: Tensor) -> Tensor:
         """Return the log-density at x, of its shape, nats, of c^-1(Z) for standard normal Z."""
         return normal_log_density(self(x)) + self.log_slope(x)
-
-    @classmethod
-    def of(cls, table: dict[str, Any]) -> Curve:
-        """Return the curve of a table made by ``dataclasses.asdict``."""
-        return cls(*(tuple(table[field.name]) for field in dataclasses.fields(cls)))
 
     def _tails(self) -> tuple[tuple[float, float, float, float], ...]:
         """Return sign, end, value and slope of the lower and the upper tail."""

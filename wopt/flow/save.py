@@ -21,7 +21,7 @@ from wopt.interfaces.block import new_block
 from wopt.interfaces.conditional import ConditionalTarget
 from wopt.interfaces.support import support_of
 from wopt.reading import parsed_json
-from wopt.tensors import read_tensors, write_tensors
+from wopt.tensors import SCHEMAS, check_tensors, read_tensors, write_tensors
 
 __all__ = ["FORMAT", "load_flow", "save_flow"]
 
@@ -70,7 +70,7 @@ def load_flow(path: Path) -> Flow:
             "the version that wrote it"
         )
     try:
-        flow = _assemble(tensors, about)
+        flow = _assemble(path, tensors, about)
         flow.load_state_dict(tensors)
     except WoptError:
         raise
@@ -80,13 +80,13 @@ def load_flow(path: Path) -> Flow:
     return flow.requires_grad_(False).eval()
 
 
-def _assemble(tensors: dict[str, torch.Tensor], about: dict[str, Any]) -> Flow:
+def _assemble(path: Path, tensors: dict[str, torch.Tensor], about: dict[str, Any]) -> Flow:
     dim, condition, names = int(about["dim"]), int(about["condition"]), about["names"]
     prefix = "map.of." if "source" in about["base"] else "map."
-    shift, matrix, inverse = (
-        tensors[f"{prefix}transform.{name}"] for name in ("shift", "matrix", "inverse_matrix")
-    )
-    transform = AffineTransform(shift, matrix, inverse, condition)
+    start = f"{prefix}transform."
+    own = {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
+    own = check_tensors(path, own, SCHEMAS["transform"], prefix=start, d=dim)
+    transform = AffineTransform(**own, condition=condition)
     if about.get("columns") is not None:
         transform = TableTransform(transform, Columns.from_json(about["columns"]))
     blocks = []

@@ -3,50 +3,35 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import functools
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from torch import Tensor
+from pydantic import AfterValidator
 
+from wopt.errors import RunError
 from wopt.interfaces.measurement import document_of
-from wopt.reading import parsed_json, printable, read_text
+from wopt.reading import printable, read_text
 from wopt.report.snapshots import Snapshot, read_snapshot
 from wopt.store.directory import RunDirectory
-from wopt.store.documents import damaged, read_document, read_lines
+from wopt.store.documents import damaged, parsed, read_document, read_lines
 from wopt.store.result import Losses, RunResult
-from wopt.tensors import read_tensors
+from wopt.tensors import SCHEMAS, check_tensors, read_tensors
 from wopt.train.record import StepRecord
+from wopt.typed import Typed
 
-__all__ = ["Labels", "Run", "read_figures", "read_losses", "read_run"]
+__all__ = ["Labels", "Run", "read_figures", "read_run"]
 
-_DIMENSIONS = {
-    "paths": 3,
-    "backward": 3,
-    "real": 2,
-    "generated": 2,
-    "real_images": 3,
-    "generated_images": 3,
-    "grid_log_density": 2,
-    "grid_true_log_density": 2,
-    "grid_extent": 1,
-    "real_many": 2,
-}
-_TOGETHER = (
-    ("real", "generated"),
-    ("real_images", "generated_images"),
-    ("paths", "backward"),
-)
-"""Pairs of figures that are drawn with the same columns."""
+Name = Annotated[str, AfterValidator(functools.partial(printable, one_line=True))]
 
 
 @dataclasses.dataclass(frozen=True)
-class Labels:
+class Labels(Typed):
     """Names of the data's columns and of the flow's coordinates."""
 
-    columns: list[str]
-    coordinates: list[str]
+    columns: list[Name]
+    coordinates: list[Name]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +88,7 @@ def read_run(path: Path) -> Run:
         _certificate(directory),
         arrays,
         labels,
-        read_losses(directory.losses),
+        read_lines(directory.losses, Losses),
         [read_snapshot(path) for path in directory.snapshots()],
     )
 
@@ -115,19 +100,6 @@ def _certificate(directory: RunDirectory) -> Any:
     return None if of is None else read_document(directory.certificate, of, again)
 
 
-def read_losses(path: Path) -> list[Losses]:
-    """Return the lines of ``losses.jsonl``; empty if there is no such file.
-
-    Raises:
-        DamagedError: The file is damaged.
-    """
-    curves = read_lines(path, Losses)
-    for number, one in enumerate(curves, 1):
-        if not one.iterations or len(one.iterations) != len(one.losses):
-            raise damaged(path, f"line {number} has different numbers of losses and iterations")
-    return curves
-
-
 def read_figures(path: Path) -> tuple[dict[str, np.ndarray[Any, np.dtype[np.float64]]], Labels]:
     """Return the arrays of ``figures.safetensors``, float64, and names of columns.
 
@@ -136,44 +108,17 @@ def read_figures(path: Path) -> tuple[dict[str, np.ndarray[Any, np.dtype[np.floa
     """
     if not path.exists():
         return {}, Labels([], [])
-    tensors, _ = read_tensors(path)
+    tensors = check_tensors(path, read_tensors(path)[0], SCHEMAS["figures"])
     raw = tensors.pop("labels", None)
     try:
-        labels = Labels([], []) if raw is None else _labels(parsed_json(bytes(raw.numpy())))
-    except (ValueError, TypeError, KeyError) as error:
+        labels = Labels([], []) if raw is None else parsed(bytes(raw.numpy()), Labels)
+    except RunError as error:
         raise damaged(path, f"`labels`: {error}") from None
-    for key, tensor in tensors.items():
-        if tensor.ndim != _DIMENSIONS.get(key, tensor.ndim) or not tensor.numel():
-            raise damaged(path, f"`{key}` has shape {tuple(tensor.shape)}")
-        if key in _DIMENSIONS and not tensor.is_floating_point():
-            raise damaged(path, f"`{key}` is {tensor.dtype}")
-    _check_shapes(path, tensors, labels)
-    return {k: v.double().numpy() for k, v in tensors.items() if k in _DIMENSIONS}, labels
-
-
-def _check_shapes(path: Path, tensors: Mapping[str, Tensor], labels: Labels) -> None:
-    """Raise unless arrays that are shown together have the same columns."""
-    for keys in _TOGETHER:
-        widths = {tensors[key].shape[-1] for key in keys if key in tensors}
-        if len(widths) > 1:
-            raise damaged(path, f"{' and '.join(keys)} have different numbers of columns")
-    stages = {len(tensors[key]) for key in ("paths", "backward") if key in tensors}
-    if len(stages) > 1:
-        raise damaged(path, "paths and backward have different numbers of steps")
     for key, named in (("real", labels.columns), ("paths", labels.coordinates)):
         if named and key in tensors and tensors[key].shape[-1] > len(named):
             raise damaged(path, f"`labels` has too few names for `{key}`")
-    extent = tensors.get("grid_extent")
-    if extent is not None:
-        ends = extent.tolist()
-        if len(ends) != 4 or not (ends[0] < ends[1] and ends[2] < ends[3]):
+    if "grid_extent" in tensors:
+        left, right, low, high = tensors["grid_extent"].tolist()
+        if not (left < right and low < high):
             raise damaged(path, "`grid_extent` is not a window")
-        if not bool(extent.isfinite().all()):
-            raise damaged(path, "`grid_extent` is not finite")
-
-
-def _labels(document: Any) -> Labels:
-    columns, coordinates = (document[k] for k in ("columns", "coordinates"))
-    if not isinstance(columns, list) or not isinstance(coordinates, list):
-        raise TypeError("columns and coordinates are not lists of names")
-    return Labels(*([printable(str(name)) for name in names] for names in (columns, coordinates)))
+    return {k: v.double().numpy() for k, v in tensors.items()}, labels

@@ -5,11 +5,9 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-import numpy as np
-
 from wopt.report.style import Array
 from wopt.store.documents import SPARE, damaged
-from wopt.tensors import read_tensors
+from wopt.tensors import SCHEMAS, check_tensors, read_tensors
 
 __all__ = ["Snapshot", "read_snapshot"]
 
@@ -29,16 +27,9 @@ def read_snapshot(path: Path) -> Snapshot:
         RunError: The file is damaged.
     """
     tensors, metadata = read_tensors(path)
+    arrays = check_tensors(path, tensors, SCHEMAS["snapshot"], remedy=SPARE)
     try:
         time = float(metadata["time"])
-        arrays = {k: v.double().numpy() for k, v in tensors.items()}
-        points = arrays["points"]
-        if points.ndim != 2 or not len(points) or not np.isfinite(points).all():
-            raise ValueError("`points` is not a table of numbers")
-        if any(len(a) != len(points) for k, a in arrays.items() if k != "exact"):
-            raise ValueError("its arrays differ in their numbers of rows")
-        if "exact" in arrays and arrays["exact"].shape[1:] != points.shape[1:]:
-            raise ValueError("`exact` has another dimension than `points`")
-    except (KeyError, ValueError, TypeError) as error:
-        raise damaged(path, str(error), SPARE) from None
-    return Snapshot(time, arrays)
+    except (KeyError, ValueError) as error:
+        raise damaged(path, f"`time`: {error}", SPARE) from None
+    return Snapshot(time, {k: v.double().numpy() for k, v in arrays.items()})

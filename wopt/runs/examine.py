@@ -14,14 +14,14 @@ from wopt.flow.own import in_own_units
 from wopt.interfaces.conditional import conditional
 from wopt.interfaces.measurement import document_of
 from wopt.reading import opened, printable
-from wopt.report.read import read_figures, read_losses
+from wopt.report.read import read_figures
 from wopt.report.snapshots import read_snapshot
 from wopt.runs.fingerprint import Fingerprint, check_data
 from wopt.seeds import derive
 from wopt.store.checkpoint import kept_steps, known_steps, load_block, load_state, load_transform
 from wopt.store.directory import RunDirectory
-from wopt.store.documents import read_document
-from wopt.store.result import RunResult
+from wopt.store.documents import read_document, read_lines
+from wopt.store.result import Losses, RunResult
 
 __all__ = ["Examined", "examine", "rescued"]
 
@@ -137,7 +137,7 @@ def _whole(
 
 def _documents(run: RunDirectory, steps: int | None, found: _Findings) -> None:
     found.read(run.steps, lambda: run.read_steps(steps))
-    found.read(run.losses, lambda: read_losses(run.losses))
+    found.read(run.losses, lambda: read_lines(run.losses, Losses))
     found.read(run.result, lambda: read_document(run.result, RunResult))
     certificate = document_of("certificate")
     if certificate is not None:

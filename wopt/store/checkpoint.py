@@ -20,8 +20,9 @@ from wopt.interfaces.block import FlowBlock, new_block
 from wopt.parallel import team
 from wopt.particles import Particles
 from wopt.reading import parsed_json, printable
-from wopt.store.checks import Kept, check_particles, check_transform, parsed_names, same_kinds
+from wopt.store.checks import Kept, check_transform, same_kinds
 from wopt.store.directory import RunDirectory
+from wopt.store.documents import parsed
 from wopt.store.pieces import (
     count_pieces,
     drop_pieces,
@@ -31,8 +32,9 @@ from wopt.store.pieces import (
     write_share,
     write_share_index,
 )
-from wopt.tensors import read_tensors, write_tensors
+from wopt.tensors import SCHEMAS, check_tensors, read_tensors, write_tensors
 from wopt.train.problem import State, Trace
+from wopt.typed import of_json
 
 __all__ = [
     "kept_steps",
@@ -155,28 +157,24 @@ def load_state(
         DamagedError: A file is missing or damaged, or the source has other rows now.
     """
     tensors, known = _known(run)
-    chains = tensors.pop("chains", None)
+    chains = check_tensors(run.state, tensors, SCHEMAS["state"]).get("chains")
     blocks = tuple(load_blocks(run, config, dim, condition))
     ahead = blocks[-1] if known.ahead and blocks else None
     shared = None
     if known.pieces is not None:
         rows, shared = _read_rows(run, config, known.pieces)
         tensors |= {f"train.{name}": value for name, value in rows.items()}
-    check_particles(run.state, tensors, ("train", "valid"), dim, config.dtype)
-    try:
-        valid = _trace(tensors, "valid", config, condition)
-        if known.begun and lenient and start is None:
-            train = valid
-        elif known.begun:
-            train = Trace(_begun(run, start, list(known.begun)))
-        else:
-            train = _trace(tensors, "train", config, condition)
-            if shared is not None:
-                train = dataclasses.replace(train, before=own_rows(train.before, shared))
-            elif config.run.hold == "shard":
-                train = dataclasses.replace(train, before=held(train.before))
-    except (KeyError, ValueError, TypeError) as error:
-        raise DamagedError(f"{run.state}: is damaged: {error!r}") from None
+    valid = _trace(run, tensors, "valid", config, dim, condition)
+    if known.begun and lenient and start is None:
+        train = valid
+    elif known.begun:
+        train = Trace(_begun(run, start, list(known.begun)))
+    else:
+        train = _trace(run, tensors, "train", config, dim, condition)
+        if shared is not None:
+            train = dataclasses.replace(train, before=own_rows(train.before, shared))
+        elif config.run.hold == "shard":
+            train = dataclasses.replace(train, before=held(train.before))
     return State(
         known.step,
         dataclasses.replace(train, ahead=ahead),
@@ -236,8 +234,8 @@ def _known(run: RunDirectory) -> tuple[dict[str, Tensor], Kept]:
     """Return the tensors of the state and its metadata."""
     tensors, metadata = read_tensors(run.state)
     try:
-        return tensors, Kept.from_dict(parsed_json(metadata["state"]))
-    except (KeyError, ValueError, TypeError, RunError) as error:
+        return tensors, parsed(metadata["state"], Kept)
+    except (KeyError, RunError) as error:
         text = printable(str(error), one_line=True)[:200]
         raise DamagedError(f"{run.state}: is damaged: {text}") from None
 
@@ -306,7 +304,11 @@ def _refined(run: RunDirectory, known: Kept) -> dict[str, Tensor] | None:
 
 
 def _of_step(tensors: dict[str, Tensor], step: int) -> dict[str, Tensor]:
-    return {k.split(".", 1)[1]: v for k, v in tensors.items() if k.startswith(f"{step}.")}
+    return _with_prefix(tensors, f"{step}.")
+
+
+def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
 def save_transform(
@@ -347,7 +349,8 @@ def load_transform(
     """
     tensors, metadata = read_tensors(run.transform)
     try:
-        names = parsed_names(metadata["names"])
+        names = of_json(tuple[str, ...], parsed_json(metadata["names"]))
+        tensors = check_tensors(run.transform, tensors, SCHEMAS["transform"], d=len(names))
         columns = Columns.from_json(metadata["columns"]) if "columns" in metadata else None
         check_transform(tensors, names, columns)
         conditions = tensors.pop("conditions", None)
@@ -356,7 +359,7 @@ def load_transform(
         if columns is not None:
             transform = TableTransform(transform, columns)
         return transform, names, conditions
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, ValueError) as error:
         text = printable(f"{error}", one_line=True)[:200]
         raise DamagedError(f"{run.transform}: is damaged: {text}") from None
 
@@ -379,12 +382,17 @@ def _tensors(trace: Trace) -> dict[str, Tensor]:
     return {name: value for name, value in tensors.items() if value is not None}
 
 
-def _trace(tensors: dict[str, Tensor], split: str, config: RunConfig, condition: int) -> Trace:
-    on_device = {
-        name.removeprefix(f"{split}."): value.to(config.device)
-        for name, value in tensors.items()
-        if name.startswith(f"{split}.")
-    }
-    known = {name: on_device.get(name) for name in _OF_PARTICLES[1:]}
-    particles = Particles(on_device["points"], **known, condition=condition)
-    return Trace(particles, on_device.get("previous"), on_device.get("gradient"))
+def _trace(
+    run: RunDirectory,
+    tensors: dict[str, Tensor],
+    split: str,
+    config: RunConfig,
+    dim: int,
+    condition: int,
+) -> Trace:
+    prefix, dtype = f"{split}.", getattr(torch, config.dtype)
+    own = _with_prefix(tensors, prefix)
+    own = check_tensors(run.state, own, SCHEMAS["particles"], prefix=prefix, dtype=dtype, d=dim)
+    on_device = {name: value.to(config.device) for name, value in own.items()}
+    previous, gradient = on_device.pop("previous", None), on_device.pop("gradient", None)
+    return Trace(Particles(**on_device, condition=condition), previous, gradient)

@@ -1,25 +1,19 @@
-"""Checks of tensors in a run's files: types, shapes, numbers."""
+"""Checks of a run's files that its schemas and documents do not make."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from wopt.data.columns import Columns
-from wopt.errors import DamagedError
-from wopt.reading import parsed_json
 from wopt.typed import Number, Typed
 
-__all__ = ["Kept", "check_particles", "check_transform", "parsed_names", "same_kinds"]
+__all__ = ["Kept", "check_transform", "same_kinds"]
 
 _MOST_STEPS = 100_000
-
-_BY_ROW = ("weights", "log_det", "log_density_start")
-_BY_VALUE = ("previous", "gradient")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,85 +47,21 @@ class Kept(Typed):
             raise ValueError("it has a block ahead and no step")
 
 
-def check_particles(
-    path: Path, tensors: Mapping[str, Tensor], splits: Sequence[str], dim: int, dtype: str
-) -> None:
-    """Raise unless the particles of a state fit each other and the run.
-
-    Args:
-        path: The file, for messages.
-        tensors: ``SPLIT.points`` of shape ``(n, d)`` and tensors that belong to them.
-        splits: Names of splits; one may be missing.
-        dim: The dimension d.
-        dtype: Type of the run's numbers.
-
-    Raises:
-        DamagedError: Some tensor is missing, or has the wrong shape, type or values.
-    """
-    for split in splits:
-        own = {k.removeprefix(f"{split}."): v for k, v in tensors.items() if k.startswith(split)}
-        if not own:
-            continue
-        points = own.get("points")
-        if points is None or points.ndim != 2 or points.shape[1] != dim or not len(points):
-            raise DamagedError(f"{path}: is damaged: `{split}.points` is not of shape (n, {dim})")
-        if not bool(points.isfinite().all()):
-            raise DamagedError(f"{path}: is damaged: `{split}.points` is not finite")
-        for name, value in own.items():
-            wanted = points.shape if name in _BY_VALUE else points.shape[:1]
-            known = name in (*_BY_ROW, *_BY_VALUE)
-            if known and value.shape != wanted:
-                raise DamagedError(f"{path}: is damaged: `{split}.{name}` has another shape")
-            if value.dtype != getattr(torch, dtype):
-                raise DamagedError(f"{path}: is damaged: `{split}.{name}` is {value.dtype}")
-
-
 def check_transform(
     tensors: Mapping[str, Tensor], names: Sequence[str], columns: Columns | None
 ) -> None:
-    """Raise unless a preprocessing, ``(d,)`` and ``(d, d)``, fits its d columns.
+    """Raise unless a preprocessing, ``(d,)`` and ``(d, d)``, is invertible and fits its columns.
 
     Raises:
         ValueError: The preprocessing does not fit; the text says why.
     """
-    d = len(names)
-    wanted = {"shift": (d,), "matrix": (d, d), "inverse_matrix": (d, d)}
-    for name, shape in wanted.items():
-        value = tensors[name]
-        if value.shape != shape:
-            raise ValueError(f"`{name}` has shape {tuple(value.shape)}, not {shape}")
-        if value.dtype not in (torch.float32, torch.float64) or not bool(value.isfinite().all()):
-            raise ValueError(f"`{name}` is not finite, or not floating point")
     if not bool(torch.linalg.slogdet(tensors["matrix"].double())[1].isfinite()):
         raise ValueError("`matrix` is singular")
-    given = tensors.get("conditions")
-    if given is not None and (
-        given.ndim != 2 or not 0 < given.shape[1] < d or not len(given) or not _finite(given)
-    ):
-        raise ValueError("`conditions` are not rows of conditions")
-    width = 0 if given is None else given.shape[1]
+    width = tensors["conditions"].shape[1] if "conditions" in tensors else 0
+    if width >= len(names):
+        raise ValueError("all columns are conditions")
     if columns is not None and (columns.names != tuple(names) or columns.condition != width):
         raise ValueError("`columns` do not fit `names` and `conditions`")
-
-
-def _finite(value: Tensor) -> bool:
-    return value.is_floating_point() and bool(value.isfinite().all())
-
-
-def parsed_names(text: str) -> tuple[str, ...]:
-    """Return names of columns from JSON.
-
-    Raises:
-        ValueError: The text is not a list of names.
-
-    Example:
-        >>> parsed_names('["age", "size"]')
-        ('age', 'size')
-    """
-    names = parsed_json(text)
-    if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
-        raise ValueError("`names` is not a list of names")
-    return tuple(names)
 
 
 def same_kinds(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> None:

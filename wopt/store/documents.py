@@ -12,7 +12,7 @@ from wopt.files import write_text
 from wopt.reading import parsed_json, printable, read_text
 from wopt.typed import Typed
 
-__all__ = ["SPARE", "damaged", "read_document", "read_lines", "write_lines"]
+__all__ = ["SPARE", "damaged", "parsed", "read_document", "read_lines", "write_lines"]
 
 SPARE = "delete it: only what it shows of its time is lost"
 """Advice about a damaged snapshot."""
@@ -40,7 +40,7 @@ def read_document(path: Path, of: type[T], remedy: str = "") -> T | None:
     if text is None:
         return None
     try:
-        return _parsed(text, of)
+        return parsed(text, of)
     except RunError as error:
         raise damaged(path, error, remedy) from None
 
@@ -53,7 +53,7 @@ def read_lines(path: Path, of: type[T], remedy: str = "") -> list[T]:
     """
     lines = (_text(path) or "").splitlines()
     try:
-        return [_parsed(line, of, f"line {number}") for number, line in enumerate(lines, 1)]
+        return [parsed(line, of, f"line {number}") for number, line in enumerate(lines, 1)]
     except RunError as error:
         raise damaged(path, error, remedy) from None
 
@@ -77,7 +77,12 @@ def _text(path: Path) -> str | None:
         return None
 
 
-def _parsed(text: str, of: type[T], line: str = "") -> T:
+def parsed(text: str | bytes, of: type[T], line: str = "") -> T:
+    """Return the document of a JSON text.
+
+    Raises:
+        RunError: The text is not the document; the message says why.
+    """
     try:
         table = parsed_json(text)
     except ValueError as error:

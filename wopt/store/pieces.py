@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import torch
+from pydantic import NonNegativeInt
 from torch import Tensor
 
 from wopt.errors import DamagedError
 from wopt.files import write_json
 from wopt.mapped import room
 from wopt.parallel import Team
-from wopt.reading import check_no_link, parsed_json, read_text
-from wopt.tensors import read_tensors, write_tensors
+from wopt.reading import check_no_link
+from wopt.store.documents import damaged, read_document
+from wopt.tensors import Array, check_tensors, read_tensors, write_tensors
+from wopt.typed import Typed
 
 __all__ = [
     "count_pieces",
@@ -28,6 +32,34 @@ __all__ = [
 ]
 
 _DTYPES = {"torch.float32": torch.float32, "torch.float64": torch.float64}
+
+_AGAIN = "restore it from a copy, or run again"
+
+
+@dataclasses.dataclass(frozen=True)
+class Index(Typed):
+    """The index of a checkpoint's files.
+
+    Attributes:
+        files: Number of rows of each file.
+        tensors: Shape and dtype of each tensor, of the rows of all files.
+    """
+
+    files: dict[str, NonNegativeInt]
+    tensors: dict[str, tuple[tuple[NonNegativeInt, ...], Literal["torch.float32", "torch.float64"]]]
+
+    def __post_init__(self) -> None:
+        total = sum(self.files.values())
+        if any(shape[:1] != (total,) for shape, _ in self.tensors.values()):
+            raise ValueError("rows are missing")
+
+    def schema(self, rows: int) -> dict[str, Array]:
+        """Return what a file of so many rows must hold."""
+        return {
+            key: Array(" ".join(map(str, (rows, *shape[1:]))), needed=True, dtype=_DTYPES[of])
+            for key, (shape, of) in self.tensors.items()
+        }
+
 
 BYTES = 2**26
 """Largest number of bytes of a file: writing one takes a multiple of that in memory."""
@@ -149,48 +181,42 @@ def _read(folder: Path, index: str, which: Callable[[int], slice]) -> tuple[dict
     """Return the rows of the span that ``which`` gives for their number, and that number."""
     check_no_link(folder)
     path = folder / _own(folder, index)
-    try:
-        known = parsed_json(read_text(path))
-        _check_sizes(folder, known)
-        total = sum(known["files"].values())
-        if any(shape[0] != total for shape, _ in known["tensors"].values()):
-            raise ValueError("rows are missing")
-        span, start = which(total), 0
-        own = {
-            key: room((span.stop - span.start, *shape[1:]), _DTYPES[dtype])[0]
-            for key, (shape, dtype) in known["tensors"].items()
-        }
-        for file, count in known["files"].items():
-            a, b = max(start, span.start), min(start + count, span.stop)
-            if a < b:
-                parts, _ = read_tensors(folder / file)
-                for key, into in own.items():
-                    if len(parts[key]) != count:
-                        raise ValueError(f"{file} has another number of rows")
-                    into[a - span.start : b - span.start] = parts[key][a - start : b - start]
-            start += count
-    except FileNotFoundError:
-        raise DamagedError(f"{path}: is missing, so the run is damaged") from None
-    except (KeyError, ValueError, TypeError, AttributeError, IndexError, RuntimeError) as error:
-        raise DamagedError(f"{path}: is damaged: {error!r}") from None
+    known = read_document(path, Index, _AGAIN)
+    if known is None:
+        raise DamagedError(f"{path}: is missing, so the run is damaged; {_AGAIN}")
+    _check_sizes(path, known)
+    total = sum(known.files.values())
+    span, start = which(total), 0
+    own = {
+        key: room((span.stop - span.start, *shape[1:]), _DTYPES[dtype])[0]
+        for key, (shape, dtype) in known.tensors.items()
+    }
+    for file, count in known.files.items():
+        a, b = max(start, span.start), min(start + count, span.stop)
+        if a < b:
+            parts = check_tensors(
+                folder / file, read_tensors(folder / file)[0], known.schema(count)
+            )
+            for key, into in own.items():
+                into[a - span.start : b - span.start] = parts[key][a - start : b - start]
+        start += count
     return own, total
 
 
-def _own(folder: Path, name: object) -> str:
+def _own(folder: Path, name: str) -> str:
     """Return a name of a file of the folder itself, or raise."""
-    if not isinstance(name, str) or not name or Path(name).name != name:
-        raise DamagedError(f"{folder}: is damaged: {name!r} is not one of its files")
+    if not name or Path(name).name != name:
+        raise DamagedError(f"{folder}: is damaged: {name!r} is not one of its files; {_AGAIN}")
     return name
 
 
-def _check_sizes(folder: Path, known: dict[str, Any]) -> None:
+def _check_sizes(path: Path, known: Index) -> None:
     """Raise unless the tensors are at most as large as the files, before memory is allocated."""
-    there = sum((folder / _own(folder, file)).stat().st_size for file in known["files"])
-    asked = sum(
-        math.prod(shape) * _DTYPES[dtype].itemsize for shape, dtype in known["tensors"].values()
-    )
-    if any(n < 0 for shape, _ in known["tensors"].values() for n in shape) or asked > there:
-        raise ValueError("its tensors are larger than its files")
+    files = [path.parent / _own(path.parent, file) for file in known.files]
+    there = sum(file.stat().st_size for file in files if file.exists())
+    asked = sum(math.prod(shape) * _DTYPES[of].itemsize for shape, of in known.tensors.values())
+    if asked > there:
+        raise damaged(path, "its tensors are larger than its files", _AGAIN)
 
 
 def drop_pieces(folder: Path, keep: str | None) -> None:

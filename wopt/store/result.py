@@ -118,3 +118,7 @@ class Losses(Typed):
     what: str
     iterations: tuple[int, ...]
     losses: tuple[float | None, ...]
+
+    def __post_init__(self) -> None:
+        if not self.iterations or len(self.iterations) != len(self.losses):
+            raise ValueError("it has different numbers of losses and iterations")
