@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from importlib.metadata import version
 from pathlib import Path
@@ -22,12 +23,26 @@ from wopt.interfaces.conditional import ConditionalTarget
 from wopt.interfaces.support import support_of
 from wopt.reading import parsed_json
 from wopt.tensors import SCHEMAS, check_tensors, read_tensors, write_tensors
+from wopt.typed import of_json
 
 __all__ = ["FORMAT", "load_flow", "save_flow"]
 
 FORMAT = 5
 """Version of the file; readers reject later ones. Version 2 added kinds of columns, 3 masks of
 conditions, 4 supports, 5 curves."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _About:
+    """What a file says of a flow, besides its tensors."""
+
+    names: tuple[str, ...]
+    dim: int
+    condition: int
+    blocks: tuple[dict[str, Any], ...]
+    base: dict[str, Any]
+    columns: str | None = None
+    support: dict[str | int, Any] | None = None
 
 
 def save_flow(flow: Flow, path: Path) -> Path:
@@ -70,7 +85,7 @@ def load_flow(path: Path) -> Flow:
             "the version that wrote it"
         )
     try:
-        flow = _assemble(path, tensors, about)
+        flow = _assemble(path, tensors, of_json(_About, about))
         flow.load_state_dict(tensors)
     except WoptError:
         raise
@@ -80,26 +95,27 @@ def load_flow(path: Path) -> Flow:
     return flow.requires_grad_(False).eval()
 
 
-def _assemble(path: Path, tensors: dict[str, torch.Tensor], about: dict[str, Any]) -> Flow:
-    dim, condition, names = int(about["dim"]), int(about["condition"]), about["names"]
-    prefix = "map.of." if "source" in about["base"] else "map."
+def _assemble(path: Path, tensors: dict[str, torch.Tensor], about: _About) -> Flow:
+    dim, condition = about.dim, about.condition
+    prefix = "map.of." if "source" in about.base else "map."
     start = f"{prefix}transform."
     own = {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
     own = check_tensors(path, own, SCHEMAS["transform"], prefix=start, d=dim)
     transform = AffineTransform(**own, condition=condition)
-    if about.get("columns") is not None:
-        transform = TableTransform(transform, Columns.from_json(about["columns"]))
+    if about.columns is not None:
+        transform = TableTransform(transform, Columns.from_json(about.columns))
     blocks = []
-    for k, table in enumerate(about["blocks"]):
+    for k, table in enumerate(about.blocks):
         block = new_block(build("block", table), dim, condition)
         block_tensors = [v for n, v in tensors.items() if n.startswith(f"{prefix}blocks.{k}.")]
         floats = [v for v in block_tensors if v.is_floating_point()]
         blocks.append(block.to(floats[0].dtype) if floats else block)
-    ends = about.get("support")
-    support = None if ends is None else support_of(ends, [*map(str, range(dim))])
+    support = None
+    if about.support is not None:
+        support = support_of(about.support, [*map(str, range(dim))])
     chain = Chain(blocks, transform, support)
-    base = _base_of(about["base"], dim, tensors.get("base.conditions"))
-    return Flow(Inverse(chain) if isinstance(base, SourceBase) else chain, base, names)
+    base = _base_of(about.base, dim, tensors.get("base.conditions"))
+    return Flow(Inverse(chain) if isinstance(base, SourceBase) else chain, base, about.names)
 
 
 def _least_format(flow: Flow) -> int:

@@ -13,12 +13,11 @@ from wopt.errors import ConfigError, RunError
 from wopt.interfaces.measurement import Watch
 from wopt.parallel import alone
 from wopt.particles import Particles
-from wopt.reading import parsed_json
 from wopt.runs.prepare import Prepared
 from wopt.seeds import generator
 from wopt.store.directory import RunDirectory
 from wopt.store.distances import Distances
-from wopt.store.documents import SPARE, damaged
+from wopt.store.documents import SPARE, damaged, parsed
 from wopt.tensors import read_tensors, write_tensors
 from wopt.train.clock import elapsed, is_at
 from wopt.train.problem import State
@@ -131,6 +130,6 @@ def _distances_of(path: Path) -> Distances:
     """Return the distances in a snapshot, or raise if they are missing."""
     metadata = read_tensors(path)[1]
     try:
-        return Distances.from_dict(parsed_json(metadata["distances"]))
-    except (KeyError, ValueError, TypeError, RunError) as error:
+        return parsed(metadata["distances"], Distances)
+    except (KeyError, RunError) as error:
         raise damaged(path, error, SPARE) from None
