@@ -78,12 +78,12 @@ def distance(a: np.ndarray, b: np.ndarray) -> float:
     return float(ot.emd2([], [], ot.dist(a, b, "euclidean"), numItermax=10**6))
 
 
-def straight(before: np.ndarray, after: np.ndarray, share: float) -> np.ndarray:
+def straight(before: np.ndarray, after: np.ndarray, fraction: float) -> np.ndarray:
     """Return exact displacement interpolation between as many cells: a plan is a permutation."""
     import ot
 
     cells, partners = np.nonzero(ot.emd([], [], ot.dist(before, after), numItermax=10**6))
-    return (1 - share) * before[cells] + share * after[partners]
+    return (1 - fraction) * before[cells] + fraction * after[partners]
 
 
 def trained(name: str, before: np.ndarray, after: np.ndarray, seed: int) -> wopt.Flow:
@@ -110,7 +110,7 @@ def measured(name: str, seed: int) -> Iterator[Row]:
     row = {"data": name, "seed": seed}
     for label, guess in {"the day before": before, "the day after": after}.items():
         yield row | {"guess": label, "w1": distance(guess, between)}
-    shares = [distance(straight(before, after, share), between) for share in SHARES]
+    shares = [distance(straight(before, after, fraction), between) for fraction in SHARES]
     half = SHARES.index(0.5)
     yield row | {"guess": "displacement interpolation", "w1": shares[half], "shares": shares}
     for flow_name in FLOWS:

@@ -28,10 +28,10 @@ from wopt.particles import Particles
 from wopt.push import push
 from wopt.seeds import derive, generator
 from wopt.stein.form import SteinForm
-from wopt.store.quantity import Quantity
+from wopt.store.gap_kind import GapKind
 from wopt_certify.bounds import Entry, Label, StepBounds
-from wopt_certify.challenge import Options, Rows, block_for, challenge
-from wopt_certify.challenge.free_step import Effort
+from wopt_certify.challenge import ChallengeRows, EscalationOptions, block_for, challenge
+from wopt_certify.challenge.free_step import TrainingEffort
 from wopt_certify.critic import TOGETHER, CriticOptions, seen_by_fields
 from wopt_certify.gap import Gap, floors_of
 from wopt_certify.refute import refute
@@ -91,8 +91,8 @@ def make(
     """Train, challenge, and compare with the truth."""
     law = tried()[name]
     place = derive(seed, name, block, training, steps)
-    draw = generator(place, "rows")
-    drawn = {k: law.sample(ROWS[k], law.dim, draw) for k in SAMPLES}
+    rng = generator(place, "rows")
+    drawn = {k: law.sample(ROWS[k], law.dim, rng) for k in SAMPLES}
     transform = AffineTransform.fit(drawn["fit"], "whiten")
     start = {k: Particles.start(transform.forward(x).float()) for k, x in drawn.items()}
     begun = time.process_time()
@@ -112,11 +112,13 @@ def make(
         moved = {k: push(made, p, audit=True) for k, p in moved.items()}
     objective = found.problem.objective
     target = objective.target
-    rows = {k: Rows.of(target, start[k].points, moved[k]) for k in drawn}
+    rows = {k: ChallengeRows.of(target, start[k].points, moved[k]) for k in drawn}
     log_p = law.log_prob(drawn["truth"]) - transform.log_det
     gap = log_p - rows["truth"].views["data"].log_model
     begun = time.process_time()
-    options = Options(block_for(), budget=budget, seed=place, effort=Effort(iterations=100))
+    options = EscalationOptions(
+        block_for(), budget=budget, seed=place, effort=TrainingEffort(iterations=100)
+    )
     side = challenge(target, rows["fit"], rows["hold"], rows["judge"], options)
     challenged = time.process_time() - begun
     begun = time.process_time()
@@ -129,7 +131,7 @@ def make(
     upper = seen[TOGETHER].high ** 2 / 2
     bounds = [StepBounds({"log_sobolev": Entry(upper, Label.GIVEN_SEEN)})]
     (judged,) = refute(bounds, [floors_of(side, None)], 1.0)
-    headline = Gap.between(Quantity.KL_DATA_MODEL, judged.gap, lower=side)
+    headline = Gap.between(GapKind.KL_DATA_MODEL, judged.gap, lower=side)
     return {
         "law": name,
         "block": block,
@@ -145,7 +147,7 @@ def make(
         "error": side.error,
         "estimate": headline.estimate,
         "by": side.by,
-        "ladder": [dataclasses.astuple(rung) for rung in side.ladder],
+        "ladder": [dataclasses.astuple(rung) for rung in side.escalation],
         "upper": upper,
         "printed": headline.upper,
         "refuted_by": [str(one.by) for one in headline.refuted],
@@ -169,8 +171,8 @@ def table(runs: list[dict[str, Any]]) -> str:
     for run in runs:
         groups[run["law"]].append(run)
     for name, some in [*sorted(groups.items()), ("all", runs)]:
-        telling = [r for r in some if r["true"] > 0.02]
-        shares = [f"{statistics.median(r[k] / r['true'] for r in telling):.0%}" if telling else "-"
+        clear = [r for r in some if r["true"] > 0.02]
+        shares = [f"{statistics.median(r[k] / r['true'] for r in clear):.0%}" if clear else "-"
                   for k in ("low", "estimate")]  # fmt: skip
         over = sum(r["low"] > r["true"] + 2 * r["true_error"] for r in some)
         under = sum(is_false(r["printed"], r) for r in some)
@@ -190,14 +192,14 @@ def is_false(upper: float | None, run: dict[str, Any]) -> bool:
 
 def summary(runs: list[dict[str, Any]]) -> list[str]:
     """Return what all runs say together."""
-    telling = [r for r in runs if r["true"] > 0.02]
-    half = sum(r["low"] >= r["true"] / 2 for r in telling)
-    near = sum(abs(r["estimate"] / r["true"] - 1) <= 0.25 for r in telling)
+    clear = [r for r in runs if r["true"] > 0.02]
+    half = sum(r["low"] >= r["true"] / 2 for r in clear)
+    near = sum(abs(r["estimate"] / r["true"] - 1) <= 0.25 for r in clear)
     raw = sum(is_false(r["upper"], r) for r in runs)
     by_estimate = sum(r["printed"] is None and r["upper"] >= r["low"] for r in runs)
     seconds = {k: sum(r["seconds"][k] for r in runs) / len(runs) for k in runs[0]["seconds"]}
     return [
-        f"Of {len(telling)} runs with KL > 0.02 the limit is half of it or more in {half}, and the "
+        f"Of {len(clear)} runs with KL > 0.02 the limit is half of it or more in {half}, and the "
         f"estimate within a quarter of it in {near}.",
         f"Before facts and the estimate are set against it, the upper side is below the truth in "
         f"{raw} of {len(runs)} runs; the estimate alone refutes it in {by_estimate}.",

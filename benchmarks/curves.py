@@ -20,7 +20,7 @@ from bench import machine, one_thread, table
 import wopt
 from wopt.config.model import validate
 from wopt.interfaces.listener import Listener
-from wopt.runs.execute import run
+from wopt.runs.execute import run_config
 
 SHAPES = ("checkerboard", "eight_gaussians")
 METHODS: dict[str, dict[str, Any]] = {
@@ -67,7 +67,7 @@ def curve(shape: str, method: dict[str, Any], seed: int, quick: bool) -> list[di
     floor = wopt.build("source", source).load(seed).entropy
     heard = Curves()
     with tempfile.TemporaryDirectory() as folder:
-        run(config, Path(folder) / "run", heard, report=False)
+        run_config(config, Path(folder) / "run", heard, report=False)
     rows, spent = [], 0.0
     for record in heard.records:
         spent += record.cpu_seconds

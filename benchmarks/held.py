@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from wopt.config.model import validate
-from wopt.runs.execute import run
+from wopt.runs.execute import run_config
 from wopt.train.stage import Stage
 
 
@@ -46,7 +46,7 @@ def watched(table, out):
 
     Stage.train = train
     threading.Thread(target=watch, daemon=True).start()
-    run(validate(table), out, report=False)
+    run_config(validate(table), out, report=False)
     done.set()
     names = ("third step", "most", "most with mapped files")
     return dict(zip(names, [round(n) for n in (seen[2], *most)], strict=True))

@@ -69,8 +69,8 @@ def measure(
     )
     ms = {name: statistics.median(times) for name, times in found.items()}
     rates = flops / ms["step"], flops / ms["products"], 2 * LARGE**3 / ms["large"]
-    share = ratio(found, "products", "step")
-    return ms["step"], share, rates[0] / 1e6, rates[1] / 1e6, rates[2] / 1e6
+    fraction = ratio(found, "products", "step")
+    return ms["step"], fraction, rates[0] / 1e6, rates[1] / 1e6, rates[2] / 1e6
 
 
 def main() -> None:

@@ -40,7 +40,7 @@ def status():
 def main(rows=5_000_000, columns=32, gigabytes=1.0):
     """Make the run and print one JSON object."""
     from wopt.config.model import validate
-    from wopt.runs.execute import run
+    from wopt.runs.execute import run_config
 
     config = {
         "block": {"name": "ode", "width": 16, "steps": 1},
@@ -55,7 +55,7 @@ def main(rows=5_000_000, columns=32, gigabytes=1.0):
         path = Path(folder) / "x.npy"
         write(path, rows, columns)
         toy = {**config, "source": {"name": "toy"}, "stop": {"steps": 1}}
-        run(validate(toy), Path(folder) / "toy", report=False)  # all that is imported, is
+        run_config(validate(toy), Path(folder) / "toy", report=False)  # all that is imported, is
         own = status()
         limit = int((own["VmData"] + 1000 * gigabytes) * 1e6)
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
@@ -68,7 +68,9 @@ def main(rows=5_000_000, columns=32, gigabytes=1.0):
         threading.Thread(target=watch, daemon=True).start()
         began, cpu = time.perf_counter(), time.process_time()
         source = {"name": "array", "path": str(path)}
-        result = run(validate({**config, "source": source}), Path(folder) / "run", report=False)
+        result = run_config(
+            validate({**config, "source": source}), Path(folder) / "run", report=False
+        )
         done.set()
         print(json.dumps({
             "rows": rows, "columns": columns, "status": result.status, "steps": result.steps,

@@ -126,8 +126,8 @@ def main() -> None:
             check=True,
         )
         parts = json.loads(done.stdout.splitlines()[-1])
-        share = sum(parts[p] for p in PARTS[2:]) / parts["training"]
-        rows.append((name, *(round(parts[p], 2) for p in PARTS), round(share, 2)))
+        fraction = sum(parts[p] for p in PARTS[2:]) / parts["training"]
+        rows.append((name, *(round(parts[p], 2) for p in PARTS), round(fraction, 2)))
     print(f"{machine()}, load {os.getloadavg()[2]:.0f} on {os.cpu_count()} cores")
     print()
     print(table(("run", *(f"{part}, CPU s" for part in PARTS), "beside training"), rows))

@@ -46,9 +46,9 @@ from wopt.component import build  # noqa: E402
 from wopt.data.dataset import Dataset  # noqa: E402
 from wopt.errors import Converged, DivergenceError  # noqa: E402
 from wopt.interfaces.block import FlowBlock  # noqa: E402
+from wopt.runs.listening import listener_of  # noqa: E402
 from wopt.runs.memory import Rows  # noqa: E402
 from wopt.runs.planned import prepared_run  # noqa: E402
-from wopt.runs.told import listener_of  # noqa: E402
 from wopt.seeds import derive  # noqa: E402
 from wopt.train.iterate import iterate  # noqa: E402
 
@@ -217,14 +217,14 @@ def measure_one(
     }  # fmt: skip
     clock = {"mark": time.process_time(), "spent": planning, "turns": 0}
 
-    def take(share: float) -> None:
+    def take(fraction: float) -> None:
         lap = time.process_time() - clock["mark"]
         clock["spent"] += lap
         for rival in rivals.values():  # the seconds that planning took, spread over the turns
-            rival.advance(budget / TURNS if whole else lap + planning / TURNS, share)
+            rival.advance(budget / TURNS if whole else lap + planning / TURNS, fraction)
         clock["mark"] = time.process_time()
 
-    def told(step: int, phase: str, done: int, total: int, loss: float) -> None:
+    def reported_loss(step: int, phase: str, done: int, total: int, loss: float) -> None:
         if phase == "training" and done / total >= (clock["turns"] + 1) / TURNS:
             clock["turns"] += 1
             take(min(done / total, 0.999))
@@ -233,7 +233,7 @@ def measure_one(
     blocks: list[FlowBlock] = []
     reason, made = "", 0
     try:
-        for state, record in iterate(prepared.problem, begun, listener_of(told)):
+        for state, record in iterate(prepared.problem, begun, listener_of(reported_loss)):
             assert state.block is not None
             blocks.append(state.block)
             made += record.iterations

@@ -127,13 +127,13 @@ def row(name, budget, seed):
     if len(draws):
         mean = float(((found.means - draws.mean(0)) / draws.std(0)).abs().max())
         sd = float((found.sds / draws.std(0) - 1).abs().max())
-    share = found.report.ess / len(found.draws)
+    fraction = found.report.ess / len(found.draws)
     kl = found.log_z - found.report.elbo
     made = found.how.split(" after")[0]
     print(
         f"| {name} | {draws.shape[1]} | {seed} | {spent:.0f} | {mean:.3f} | {sd:.3f} "
         f"| {found.k_hat:.2f} "
-        f"| {share:.2f} | {kl:.4f} | {found.log_z:.3f} +- {found.log_z_error:.3f} "
+        f"| {fraction:.2f} | {kl:.4f} | {found.log_z:.3f} +- {found.log_z_error:.3f} "
         f"| {'yes' if found.reliable else 'no'} | {made} |",
         flush=True,
     )
@@ -163,7 +163,7 @@ def line(name, budget, seed):
         "mean_off": round(float(((m - mean) / sd).abs().max()), 3),
         "sd_off": round(float((s / sd - 1).abs().max()), 3),
         "reliable": found.reliable,
-        "doubts": [doubt[:60] for doubt in report.doubts],
+        "doubts": [doubt[:60] for doubt in report.warnings],
         "how": found.how[:120],
     }
 
@@ -175,12 +175,12 @@ def table(rows):
     for law, rules in dict.fromkeys((r["law"], r["rules"]) for r in rows):
         those = [r for r in rows if (r["law"], r["rules"]) == (law, rules)]
         off = max((r["log_z_off"] for r in those), key=abs)
-        share = min(r["share"] for r in those)
+        fraction = min(r["share"] for r in those)
         mean, sd = (max(r[k] for r in those) for k in ("mean_off", "sd_off"))
         said = [r for r in those if r["reliable"]]
         wrong = sum(is_wrong(r) for r in said)
         print(
-            f"| {law} | {rules} | {off:.3f} | {share:.2f} | {mean:.2f} | {sd:.2f} "
+            f"| {law} | {rules} | {off:.3f} | {fraction:.2f} | {mean:.2f} | {sd:.2f} "
             f"| {len(said)} of {len(those)} | {wrong} |"
         )
 

@@ -43,23 +43,23 @@ def problem(steps: int) -> Problem:
 
 def start(n: int, seed: int) -> wopt.Particles:
     """Return ``n`` particles of N(1, 4 I), made in place."""
-    draw = torch.Generator().manual_seed(seed)
-    return wopt.Particles.start(torch.randn(n, DIM, generator=draw).mul_(2).add_(1))
+    rng = torch.Generator().manual_seed(seed)
+    return wopt.Particles.start(torch.randn(n, DIM, generator=rng).mul_(2).add_(1))
 
 
 def warm_up() -> None:
     """Make a step, so that what is loaded and allocated but once is so."""
-    told = problem(1)
-    for _ in wopt.iterate(told, told.begin(start(1000, 0), start(VALID, 1))):
+    reported = problem(1)
+    for _ in wopt.iterate(reported, reported.begin(start(1000, 0), start(VALID, 1))):
         pass
 
 
 def by_index(steps: int, n: int = 4000) -> dict[str, Any]:
     """Return CPU seconds and memory (MiB of the process) after each of many steps."""
     warm_up()
-    told = problem(steps)
+    reported = problem(steps)
     flow, seconds, used = nn.ModuleList(), [], []
-    for state, record in wopt.iterate(told, told.begin(start(n, 0), start(VALID, 1))):
+    for state, record in wopt.iterate(reported, reported.begin(start(n, 0), start(VALID, 1))):
         assert state.block is not None
         flow.append(state.block)  # kept, as by solve
         seconds.append(record.cpu_seconds)
@@ -71,11 +71,11 @@ def by_index(steps: int, n: int = 4000) -> dict[str, Any]:
 def by_particles(n: int) -> dict[str, float]:
     """Return what a step with ``n`` training particles costs, and the carrying of them alone."""
     warm_up()
-    told = problem(2)
+    reported = problem(2)
     train, valid = start(n, 0), start(VALID, 1)
     points = train.points.numel() * train.points.element_size() / 2**20
     before = memory("VmRSS")
-    steps = list(wopt.iterate(told, told.begin(train, valid)))
+    steps = list(wopt.iterate(reported, reported.begin(train, valid)))
     state, record = steps[-1]
     block = state.block
     assert block is not None

@@ -49,9 +49,9 @@ def begun(way: str, about: dict[str, int]) -> subprocess.Popen[str]:
     environment = {key: value for key, value in os.environ.items() if key not in _OF_OPENMP}
     # OpenMP reads how its threads wait when torch is imported: before wopt says it, or after.
     first = "torch" if way == WAYS[2] else "wopt"
-    text, told = CHILD.format(first=first), json.dumps(about | {"chosen": way == WAYS[0]})
+    text, summary = CHILD.format(first=first), json.dumps(about | {"chosen": way == WAYS[0]})
     process = subprocess.Popen(
-        [sys.executable, "-c", text, told],
+        [sys.executable, "-c", text, summary],
         env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout is not None
@@ -68,10 +68,10 @@ def measured(way: str, about: dict[str, int], count: int) -> tuple[float, float,
         assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
-    told = [json.loads(process.communicate()[0]) for process in processes]
+    reported = [json.loads(process.communicate()[0]) for process in processes]
     wall = time.perf_counter() - began
-    numbers = ", ".join(str(number) for *_, number in told)
-    return wall, sum(cpu for _, cpu, _ in told) / count, numbers
+    numbers = ", ".join(str(number) for *_, number in reported)
+    return wall, sum(cpu for _, cpu, _ in reported) / count, numbers
 
 
 def main() -> None:

@@ -191,8 +191,8 @@ def measure(
         notes[name] = f"{count[0]} evaluations, those of the backward pass included"
     if many:
         one, few = rounds[1].pop("one"), rounds[1].pop("few")
-        share = (dim - 1) / FRACTION
-        rounds[1][EACH] = [a + (b - a) * share for a, b in zip(one, few, strict=True)]
+        fraction = (dim - 1) / FRACTION
+        rounds[1][EACH] = [a + (b - a) * fraction for a, b in zip(one, few, strict=True)]
         notes[EACH] = f"extrapolated from {1 + FRACTION} of {dim} dimensions"
     rows = {
         name: (

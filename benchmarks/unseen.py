@@ -97,15 +97,15 @@ def sessions(r: np.random.Generator) -> Tensor:
     duration = np.exp(2.5 * r.normal(size=n) + z[:, 0])
     volume = duration * np.exp(1.5 * r.normal(size=n))
     rare = np.where(r.random(n) < 0.9, 0.01 * np.abs(r.normal(size=n)), volume * np.exp(z[:, 0]))
-    share = 1 / (1 + np.exp(-3 * z[:, 1]))
+    fraction = 1 / (1 + np.exp(-3 * z[:, 1]))
     return torch.from_numpy(
         np.column_stack(
             [
                 duration,
                 volume,
                 rare,
-                share,
-                share**2 + 0.02 * r.normal(size=n),
+                fraction,
+                fraction**2 + 0.02 * r.normal(size=n),
                 np.where(r.random(n) < 0.98, 1, 5) * r.normal(size=n),
             ]
         )

@@ -17,7 +17,7 @@ from pathlib import Path
 from wopt.config.model import validate
 from wopt.config.read import override, read_toml
 from wopt.errors import WoptError
-from wopt.runs.execute import run
+from wopt.runs.execute import run_config
 from wopt_certify.compare.page import compare, rows
 
 SCHEMES = (
@@ -47,7 +47,7 @@ def main(config: Path, out: Path, settings: list[str]) -> None:
         # Only the name differs from run to run.
         table = override(read_toml(config), [*SETTINGS, *settings, f"scheme.name={name}"])
         try:
-            result = run(validate(table, str(config)), out / name)
+            result = run_config(validate(table, str(config)), out / name)
         except WoptError as error:
             print(f"{name}: {error}")
             continue

@@ -130,8 +130,8 @@ def gaussians():
             }
         )
 
-    draw = torch.Generator().manual_seed(5)
-    a, b = (torch.randn(5, 5, dtype=torch.float64, generator=draw) for _ in range(2))
+    rng = torch.Generator().manual_seed(5)
+    a, b = (torch.randn(5, 5, dtype=torch.float64, generator=rng) for _ in range(2))
     eye = torch.eye(5, dtype=torch.float64)
     return {
         "line": pair([1.5], [[4.0]], [-0.5], [[0.7]]),

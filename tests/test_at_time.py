@@ -8,7 +8,7 @@ import torch
 
 import wopt
 from wopt.config.model import validate
-from wopt.data.snapshots import Clock, LeftOut, PopulationsReport, Snapshots
+from wopt.data.snapshots import Clock, LeftOut, MeasuredPopulations, PopulationsReport
 from wopt.runs.load import LoadedRun
 from wopt.testing import AffineBlock
 from wopt_evolution.at_time import at_times
@@ -59,7 +59,7 @@ def test_times_that_are_not_covered(flow):
 
 def test_a_clock_ends_where_the_steps_do():
     rows = torch.zeros(1, 1)
-    three = Snapshots((0.0, 1.0, 4.0), (rows, rows + 1, rows + 2), 2)
+    three = MeasuredPopulations((0.0, 1.0, 4.0), (rows, rows + 1, rows + 2), 2)
     assert three.clock(4).times == (0.0, 0.5, 1.0, 2.5, 4.0)
     assert three.clock(3).times == (0.0, 0.5, 1.0, 2.5)
     assert three.clock(9).times == three.clock(4).times

@@ -35,8 +35,8 @@ def block():
 
 @pytest.fixture
 def x():
-    draw = torch.Generator().manual_seed(0)
-    return torch.randn(20, DIM, dtype=torch.float64, generator=draw)
+    rng = torch.Generator().manual_seed(0)
+    return torch.randn(20, DIM, dtype=torch.float64, generator=rng)
 
 
 def gradients(loss, block):

@@ -12,7 +12,7 @@ from wopt.interfaces.listener import SILENT
 from wopt.plan import Facts
 from wopt.plan.speed import speed_class
 from wopt.push import push_all
-from wopt.runs.execute import run
+from wopt.runs.execute import run_config
 from wopt.runs.planned import prepared_run
 from wopt.runs.prepare import prepare
 from wopt.runs.solution import advance
@@ -21,10 +21,10 @@ from wopt.store.directory import RunDirectory
 from wopt.testing import AffineBlock, GaussianTarget
 from wopt_posterior.chains import (
     Forward,
-    annealed,
-    apart,
+    annealed_chains,
     density_of,
     log_density_at,
+    mode_separation,
     seen_by_chains,
 )
 from wopt_posterior.chains.moves import move
@@ -81,7 +81,7 @@ def test_moves_refuse_what_is_not_finite():
 
 def test_annealing_finds_modes_and_their_masses():
     near = MODES[0] + 0.7 * torch.randn(500, 2, generator=chance(), dtype=torch.float64)
-    x = annealed(target_of(modes), near, 1000, chance(1))
+    x = annealed_chains(target_of(modes), near, 1000, chance(1))
     # Points were drawn again, and so are worth some hundred independent ones.
     assert torch.allclose(masses(x), MASSES.float(), atol=4 * math.sqrt(0.25 / 250))
     assert float((torch.cdist(x, MODES).amin(1) < 2.5).double().mean()) > 0.99
@@ -90,7 +90,7 @@ def test_annealing_finds_modes_and_their_masses():
 def test_annealing_to_narrow_modes_loses_none():
     """Temperatures rise by factors: a first step to 1/80 leaves two of these modes or fewer."""
     four = wopt.build("target", {"name": "random_mixture", "dim": 8, "components": 4})
-    x = annealed(four, torch.randn(500, 8, generator=chance()).double(), 600, chance(1))
+    x = annealed_chains(four, torch.randn(500, 8, generator=chance()).double(), 600, chance(1))
     shares = four.components(x)[1].mean(0)
     assert float((shares - 1 / 4).abs().max()) < 0.15  # worth some fifty independent points
 
@@ -153,7 +153,7 @@ def test_training_towards_chains_alone_matches_moments():
         "scheme": {"name": "jko", "step_size": 1e12},
         "block": {"name": "affine", "symmetric": True},
         "solver": {
-            "iterations": 300, "learning_rate": 0.05, "fresh": True, "towards": "chains",
+            "iterations": 300, "learning_rate": 0.05, "fresh": True, "direction": "forward",
             "chains": 2000, "weights": 0.99, "rounds": 1,
         },
         "stop": {"steps": 1},
@@ -171,17 +171,17 @@ def test_training_towards_chains_alone_matches_moments():
 def test_lines_join_arms_and_rings_and_no_modes():
     x = MODES[torch.multinomial(MASSES, 300, replacement=True, generator=chance())]
     x = x + 0.7 * torch.randn(300, 2, generator=chance(1), dtype=torch.float64)
-    assert apart(target_of(modes), x, chance(2)) == pytest.approx(
+    assert mode_separation(target_of(modes), x, chance(2)) == pytest.approx(
         1 - float(masses(x).max()), abs=1e-6
     )
     wells = wopt.build("target", {"name": "many_wells", "dim": 4})
     x = wells.sample(200, 4, chance())
     largest = wells.components(x)[1].mean(0).max()
-    assert apart(wells, x, chance(2)) == pytest.approx(1 - float(largest), abs=0.02)
+    assert mode_separation(wells, x, chance(2)) == pytest.approx(1 - float(largest), abs=0.02)
     angle = 2 * math.pi * torch.rand(300, generator=chance(3), dtype=torch.float64)
     ring = 5 * torch.stack([angle.cos(), angle.sin()], 1)
     on_a_ring = target_of(lambda x: -50 * (x.norm(dim=1) - 5) ** 2)
-    assert apart(on_a_ring, ring, chance(4)) == 0
+    assert mode_separation(on_a_ring, ring, chance(4)) == 0
 
 
 @pytest.mark.parametrize(("log_prob", "sees"), [(modes, "images"), (normal_start, "particles")])
@@ -193,16 +193,16 @@ def test_a_plan_for_modes_apart_trains_by_chains(log_prob, sees):
     }
     problem = prepared_run(table).problem
     assert problem.block_of(1).options.sees == sees
-    assert problem.solver.of_step(1).towards == ("chains" if sees == "images" else "both")
+    assert problem.solver.of_step(1).direction == ("forward" if sees == "images" else "reverse")
 
 
 def test_a_plan_that_cannot_pay_chains_trains_on_draws():
-    facts = Facts(rows=500, held_out=4000, columns=3, kind="posterior", apart=0.5)
+    facts = Facts(rows=500, held_out=4000, columns=3, kind="posterior", mode_separation=0.5)
     chosen = plan_of_posterior(facts)
-    for density, sees, towards in ((1e-4, "images", "chains"), (10.0, None, "both")):
+    for density, sees, direction in ((1e-4, "images", "forward"), (10.0, None, "reverse")):
         table = in_rounds(chosen, Cost(0.01, 0.02, 0.02, density)).table
         assert table["blocks"][1].get("sees") == sees
-        assert table["solver"]["towards"] == towards
+        assert table["solver"]["direction"] == direction
 
 
 def test_a_sampler_without_options_finds_modes_far_apart():
@@ -234,7 +234,7 @@ def test_a_resumed_sampler_is_the_same(tmp_path):
     config = validate(table(2))
     prepared = prepare(config)
     unbroken = advance(prepared, prepared.problem.begin(prepared.train, prepared.valid)).state
-    run(validate(table(1)), tmp_path / "run", report=False)
+    run_config(validate(table(1)), tmp_path / "run", report=False)
     begun = prepared.train, prepared.valid
     stored = load_state(RunDirectory(tmp_path / "run"), config, 2, start=begun)
     resumed = advance(prepared, stored).state
@@ -264,9 +264,9 @@ def test_an_autoregressive_block_spreads_particles_over_points_far_off():
     block = new_block(wopt.build("block", {"name": "autoregressive", "whiten": True}), 2).double()
     x = torch.randn(500, 2, generator=chance(), dtype=torch.float64)
     y = MODES[torch.arange(900) % 3] + torch.randn(900, 2, generator=chance(1)).double()
-    block.see(x)
+    block.initialise(x)
     assert torch.allclose(block(x)[0], x, atol=1e-9)
-    block.aim(y)
+    block.initialise_images(y)
     image, log_det = block(x)
     assert torch.allclose(image.std(0), y.std(0), rtol=0.3)
     jacobian = torch.autograd.functional.jacobian(lambda z: block(z[None])[0][0], x[0])

@@ -12,7 +12,7 @@ import torch
 import wopt
 import wopt_certify.citations
 import wopt_posterior.citations
-from wopt.citations import bibliography, bibtex, find, in_words
+from wopt.citations import bibliography, bibtex, citation_in_words, find_citations
 from wopt.errors import PluginError
 from wopt.host import host
 from wopt.runs import cite
@@ -35,7 +35,7 @@ def keys_of(text):
 def test_every_component_cites_or_says_that_it_needs_nothing(entry):
     cls = host().registry.load(entry.kind, entry.qualified)
     assert isinstance(cls.cites, tuple), "say `cites = (...)`, keys of citations.toml, or ()"
-    assert list(find(cls.cites, cls.__module__)) == list(cls.cites)
+    assert list(find_citations(cls.cites, cls.__module__)) == list(cls.cites)
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda e: f"{e.kind}-{e.qualified}")
@@ -65,7 +65,7 @@ def test_every_entry_is_used():
 
 def test_every_key_that_core_uses_exists():
     source = Path(cite.__file__).read_text()
-    assert find(re.findall(r'"([a-z]+\d{4})"', source))
+    assert find_citations(re.findall(r'"([a-z]+\d{4})"', source))
 
 
 def test_every_bound_is_known():
@@ -79,7 +79,7 @@ def test_an_entry_is_whole():
             assert keys_of(text) == [key]
             assert text.count("{") == text.count("}")
             assert entry["author"]
-            assert str(entry["year"]) in in_words(entry)
+            assert str(entry["year"]) in citation_in_words(entry)
 
 
 def test_without_a_run(command):
@@ -145,13 +145,16 @@ def test_a_plugin_brings_its_own(tmp_path, monkeypatch, session):
     bibliography.cache_clear()
     (package / "citations.toml").write_text('[mine2026]\ntype = "misc"\nyear = 2026\n')
     with pytest.raises(PluginError, match="lacks title"):
-        find(["mine2026"], "wopt_cited.rule")
+        find_citations(["mine2026"], "wopt_cited.rule")
     bibliography.cache_clear()
     (package / "citations.toml").write_text(
         '[mine2026]\ntype = "misc"\ntitle = "Mine"\nauthor = "Doe, Jane"\nyear = 2026\n'
     )
     assert "citations_exist" in check_component("step_size", "cited_rule")
-    assert list(find(["mine2026", "cheng2024"], "wopt_cited.rule")) == ["mine2026", "cheng2024"]
+    assert list(find_citations(["mine2026", "cheng2024"], "wopt_cited.rule")) == [
+        "mine2026",
+        "cheng2024",
+    ]
     bibliography.cache_clear()
     for name in [m for m in sys.modules if m.startswith("wopt_cited")]:
         del sys.modules[name]

@@ -180,9 +180,9 @@ def test_claims_that_depend_on_options_hold(name, options):
 
 
 def test_geodesics_carry_their_log_det():
-    draw = torch.Generator().manual_seed(0)
-    start = normal_particles(5, 2, draw)
-    first, second = (ConvexMap.draw(2, 1.0, draw) for _ in range(2))
+    rng = torch.Generator().manual_seed(0)
+    start = normal_particles(5, 2, rng)
+    first, second = (ConvexMap.draw(2, 1.0, rng) for _ in range(2))
     for t in (0.0, 0.4, 1.0):
         found = displaced(start, first, second, t)
 

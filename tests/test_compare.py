@@ -7,11 +7,11 @@ import shutil
 import pytest
 
 from wopt.config.model import validate
-from wopt.runs.execute import run
+from wopt.runs.execute import run_config
 from wopt.runs.load import load_run
 from wopt.seeds import derive
 from wopt_certify.compare.page import COLUMNS
-from wopt_certify.compare.pairs import duels
+from wopt_certify.compare.pairs import pairwise_comparison
 
 
 def two(finished_run, folder):
@@ -63,14 +63,14 @@ def poor_and_good(tmp_path_factory):
             "stop": {"steps": 1},
             "certify": {"enabled": False},
         }  # fmt: skip
-        run(validate(table), folder / name, report=False)
+        run_config(validate(table), folder / name, report=False)
         found.append(folder / name)
     return found
 
 
 def test_every_run_challenges_every_other(poor_and_good, tmp_path, command):
     page = tmp_path / "page.html"
-    found = duels(poor_and_good, ["poor", "good"])
+    found = pairwise_comparison(poor_and_good, ["poor", "good"])
     poor, good = found.sides[0][1], found.sides[1][0]
     assert (found.rows, found.level, found.reasons) == (1000, 0.95, ())
     assert found.sides[0][0] is found.sides[1][1] is None
@@ -98,7 +98,7 @@ def test_what_has_no_density_challenges_nobody(poor_and_good, tmp_path):
     other = shutil.copytree(poor_and_good[0], tmp_path / "other")
     text = (other / "config.toml").read_text()
     (other / "config.toml").write_text(text.replace("pull_back", "push_forward"))
-    found = duels([*poor_and_good, other], ["poor", "good", "other"])
+    found = pairwise_comparison([*poor_and_good, other], ["poor", "good", "other"])
     assert found.sides[2] == (None, None, None)
     assert found.sides[0][2] is None
     assert found.sides[0][1] is not None

@@ -9,7 +9,7 @@ from pydantic import Field
 import wopt
 from wopt.component import Spec, options_model
 from wopt.config.model import to_table, validate
-from wopt.config.schema import installed
+from wopt.config.schema import installed_components
 from wopt.registry import KINDS
 
 
@@ -202,7 +202,7 @@ def test_a_resolved_configuration_validates_to_itself(tiny):
 def test_none_is_always_the_default():
     """TOML has no None, so an option that takes it must have it as default to be written back."""
     settings = [wopt.InnerSolver, wopt.Guard, wopt.Stop]
-    components = [cls for kind in KINDS for cls in installed(kind).values()]
+    components = [cls for kind in KINDS for cls in installed_components(kind).values()]
     for cls in [*settings, *components]:
         for name, field in options_model(cls).model_fields.items():
             takes_none = type(None) in typing.get_args(field.annotation)

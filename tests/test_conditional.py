@@ -51,10 +51,10 @@ BLOCKS = [
 @pytest.fixture(scope="module", params=BLOCKS)
 def trained(request, tmp_path_factory):
     from wopt.config.model import validate
-    from wopt.runs.execute import run
+    from wopt.runs.execute import run_config
 
     folder = tmp_path_factory.mktemp("conditional")
-    run(validate(table(folder / "rows.csv", request.param)), folder / "run")
+    run_config(validate(table(folder / "rows.csv", request.param)), folder / "run")
     return folder
 
 

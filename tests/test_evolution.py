@@ -15,7 +15,7 @@ from wopt.config.model import validate
 from wopt.config.read import override
 from wopt.parallel import Team, joined
 from wopt.runs.examine import examine
-from wopt.runs.execute import resume, run
+from wopt.runs.execute import resume, run_config
 from wopt.runs.prepare import prepare
 from wopt.store.directory import RunDirectory, read_tensors
 from wopt.store.distances import Distances
@@ -28,7 +28,7 @@ HEAT = EVOLUTION
 
 
 def made(path, **changes):
-    return run(validate({**HEAT, **changes}), path, report=False)
+    return run_config(validate({**HEAT, **changes}), path, report=False)
 
 
 def jko_deviation(steps, sigma=2.0):
@@ -84,7 +84,7 @@ def test_the_first_process_of_several_looks_by_itself(tmp_path):
     prepared, directory = prepare(config), RunDirectory(tmp_path)
     state = prepared.problem.begin(prepared.train, prepared.valid)
     with joined(Team(size=2)):
-        Evolution(directory, prepared).see(state)
+        Evolution(directory, prepared).observe(state)
     assert directory.snapshot(0).exists()
 
 
@@ -167,7 +167,7 @@ def test_evolutions_are_compared_with_a_reference(tmp_path, exact):
     for name, sizes in steps.items():
         scheme = {"name": "jko", "step_size": sizes}
         changes = {"scheme": scheme, "stop": {"time": 0.8}, "snapshots": {"times": [0.8]}}
-        run(validate({**table, **changes}), tmp_path / name, report=False)
+        run_config(validate({**table, **changes}), tmp_path / name, report=False)
     compared = rows([tmp_path / name for name in steps])
     coarse, fine = (row.values["distance"] for row in compared)
     sigma = {name: jko_deviation(sizes) for name, sizes in steps.items()}

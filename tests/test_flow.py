@@ -17,9 +17,9 @@ def ode(dim=2, seed=0, size=0.3, steps=12):
     block = wopt.build(
         "block", {"name": "ode", "width": 6, "activation": "tanh", "sharpness": 1.0, "steps": steps}
     ).build(dim=dim)
-    draw = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     for p in block.parameters():
-        p.data += size * torch.randn(p.shape, generator=draw)
+        p.data += size * torch.randn(p.shape, generator=rng)
     return block.double().freeze()
 
 
@@ -28,9 +28,9 @@ def seeded(seed):
 
 
 def whitening(dim=2, seed=3):
-    draw = torch.Generator().manual_seed(seed)
-    x = torch.randn(400, dim, dtype=torch.float64, generator=draw)
-    x = x @ torch.randn(dim, dim, dtype=torch.float64, generator=draw) + 2
+    rng = torch.Generator().manual_seed(seed)
+    x = torch.randn(400, dim, dtype=torch.float64, generator=rng)
+    x = x @ torch.randn(dim, dim, dtype=torch.float64, generator=rng) + 2
     return AffineTransform.fit(x, "whiten")
 
 

@@ -23,8 +23,8 @@ OPTIONS = {
 
 @pytest.fixture(scope="module")
 def rows():
-    draw = torch.Generator().manual_seed(0)
-    x = torch.randn(600, 2, dtype=torch.float64, generator=draw)
+    rng = torch.Generator().manual_seed(0)
+    x = torch.randn(600, 2, dtype=torch.float64, generator=rng)
     return torch.stack([x[:, 0], x[:, 1] + x[:, 0] ** 2], 1)
 
 
@@ -234,17 +234,17 @@ def test_densities_and_samples_carry_gradients_to_the_parameters(rows, block):
     flow = trained(rows, block).requires_grad_()
     weight = next(p for p in flow.parameters() if p.ndim == 2)
     x, step = rows[:7], 1e-5
-    draw = torch.Generator()
+    rng = torch.Generator()
 
     def likelihood():
         return flow.log_prob(x).sum()
 
     def moment():
-        return flow.rsample(7, generator=draw.manual_seed(0)).square().sum()
+        return flow.rsample(7, generator=rng.manual_seed(0)).square().sum()
 
     for value in (likelihood, moment):
         (slope,) = torch.autograd.grad(value(), weight)
-        direction = torch.randn(weight.shape, generator=draw.manual_seed(1), dtype=weight.dtype)
+        direction = torch.randn(weight.shape, generator=rng.manual_seed(1), dtype=weight.dtype)
         ends = []
         for sign in (1, -1):
             weight.data += sign * step * direction
@@ -274,9 +274,9 @@ def test_a_flow_is_a_variational_family():
     mean, scale = torch.tensor([1.0, -2.0]).double(), torch.tensor([0.5, 2.0]).double()
     target = torch.distributions.Independent(torch.distributions.Normal(mean, scale), 1)
     optimiser = torch.optim.Adam(flow.parameters(), lr=0.05)
-    draw = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     for _ in range(400):
-        x, log_density = flow.rsample_and_log_prob(256, generator=draw)
+        x, log_density = flow.rsample_and_log_prob(256, generator=rng)
         loss = (log_density - target.log_prob(x)).mean()
         optimiser.zero_grad()
         loss.backward()

@@ -159,8 +159,8 @@ def exact_map(m, c, n, s, h):
 def ode_step(gaussians, iterations, width):
     """Train the ode block on samples in float32; return moved samples and the exact ones."""
     g, h, n = gaussians["rotated"], 1.0, 2000
-    draw = torch.Generator().manual_seed(1)
-    z = torch.randn(n, 2, dtype=torch.float64, generator=draw)
+    rng = torch.Generator().manual_seed(1)
+    z = torch.randn(n, 2, dtype=torch.float64, generator=rng)
     # Standardised samples have the law's mean and covariance, so no sampling error is left.
     z = (z - z.mean(0)) @ torch.linalg.inv(torch.linalg.cholesky(torch.cov(z.T, correction=0))).T
     x = z @ torch.linalg.cholesky(g.c).T + g.m

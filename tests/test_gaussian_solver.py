@@ -6,7 +6,7 @@ import torch
 import wopt
 from wopt.psis import k_hat_threshold
 from wopt.testing import gaussian_nodes, moments
-from wopt.train.importance import effective_share
+from wopt.train.importance import relative_ess
 
 M = torch.tensor([300.0, -2.0, 0.01], dtype=torch.float64)
 ROOT = torch.tensor([[5.0, 0.0, 0.0], [0.4, 0.1, 0.0], [1e-3, 2e-3, 1e-3]], dtype=torch.float64)
@@ -101,8 +101,8 @@ def test_a_whitened_block_does_not_see_units():
     """Trained alike on particles x and on A x it makes the same map: A T A^-1, A symmetric."""
     values, vectors = torch.linalg.eigh(C)
     a = vectors * values.sqrt() @ vectors.T
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(400, 3, dtype=torch.float64, generator=generator)
+    rng = torch.Generator().manual_seed(0)
+    x = torch.randn(400, 3, dtype=torch.float64, generator=rng)
     x = torch.linalg.solve_triangular(
         torch.linalg.cholesky(torch.cov(x.T, correction=0)), (x - x.mean(0)).T, upper=False
     ).T
@@ -112,7 +112,7 @@ def test_a_whitened_block_does_not_see_units():
         with torch.random.fork_rng():
             torch.manual_seed(2)
             block = block.build(dim=3).double()
-            block.see(points)
+            block.initialise(points)
             for parameter in block.parameters():
                 torch.nn.init.normal_(parameter, std=0.3)
         y, log_det = block(points)
@@ -133,7 +133,7 @@ def test_the_effective_share_of_a_wrong_scale():
     s = 0.8
     law = wopt.build("target", {"name": "gaussian", "scale": s})
     exact = (2 * s**2 - s**4) ** 0.5
-    assert effective_share(law, particles) == pytest.approx(exact, abs=0.02)
+    assert relative_ess(law, particles) == pytest.approx(exact, abs=0.02)
 
 
 @pytest.mark.parametrize(("k", "trusted"), [(0.1, True), (0.3, True), (0.9, False), (1.2, False)])
@@ -149,13 +149,13 @@ def test_a_heavy_tail_of_nearly_even_weights_is_not_trusted(k, trusted):
     law = wopt.build("target", {"name": "potential", "function": potential})
     particles = wopt.Particles.start(x, log_density=-standard.potential(x))
     w = 1 + 1e-4 * torch.special.ndtr(-x[:, 0]).pow(-k)
-    share = float(w.sum() ** 2 / (len(w) * w.square().sum()))
-    assert share > 0.99
+    fraction = float(w.sum() ** 2 / (len(w) * w.square().sum()))
+    assert fraction > 0.99
     # k-hat of 189 weights: its error (1 + k)/sqrt(189) is told twice and made once or twice more
     error, most = (1 + k) / 189**0.5, k_hat_threshold(4000)
-    least = share * most / (k + 4 * error)
-    found = effective_share(law, particles)
-    assert found == pytest.approx(share) if trusted else least < found < 0.9 * share
+    least = fraction * most / (k + 4 * error)
+    found = relative_ess(law, particles)
+    assert found == pytest.approx(fraction) if trusted else least < found < 0.9 * fraction
 
 
 def test_training_goes_on_in_rounds_until_weights_are_even():

@@ -12,8 +12,8 @@ from wopt.testing import AffineBlock, gaussian_nodes
 
 
 def samples(n=400, dim=2, seed=0, spread=3.0):
-    draw = torch.Generator().manual_seed(seed)
-    return Particles.start(spread * torch.randn(n, dim, dtype=torch.float64, generator=draw) + 1)
+    rng = torch.Generator().manual_seed(seed)
+    return Particles.start(spread * torch.randn(n, dim, dtype=torch.float64, generator=rng) + 1)
 
 
 class Runaway(AffineBlock):
@@ -53,8 +53,8 @@ class Fixed(wopt.FlowBlock):
 class Moment(wopt.Objective):
     """E|x|^2/2, with or without contributions of the particles."""
 
-    def __init__(self, told: bool = True):
-        self.told = told
+    def __init__(self, reported: bool = True):
+        self.told = reported
 
     def energy(self, particles):
         return particles.mean(particles.points.square().sum(1)) / 2
@@ -134,10 +134,10 @@ def test_few_particles_without_contributions_can_be_judged():
 
 def test_quadrature_has_no_standard_error():
     nodes = gaussian_nodes(torch.ones(2).double(), torch.eye(2).double(), order=10)
-    told, untold = (one_step(Fixed(2, -0.5), Moment(t), nodes).history[0] for t in (True, False))
-    assert untold.decrease == pytest.approx(told.decrease, rel=1e-12)
+    output, untold = (one_step(Fixed(2, -0.5), Moment(t), nodes).history[0] for t in (True, False))
+    assert untold.decrease == pytest.approx(output.decrease, rel=1e-12)
     # Nodes are not drawn, so their sums have no sampling error.
-    assert told.decrease_error == untold.decrease_error == 0
+    assert output.decrease_error == untold.decrease_error == 0
 
 
 def test_noise_within_standard_errors_is_no_reason():

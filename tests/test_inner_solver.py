@@ -180,10 +180,10 @@ def test_a_loss_that_is_not_finite_is_divergence(bad, optimiser):
 
 
 def test_lbfgs_reaches_a_quadratic_minimum():
-    draw = torch.Generator().manual_seed(0)
-    a = torch.randn(12, 12, dtype=torch.float64, generator=draw)
+    rng = torch.Generator().manual_seed(0)
+    a = torch.randn(12, 12, dtype=torch.float64, generator=rng)
     a = a @ a.T + torch.eye(12, dtype=torch.float64)
-    b = torch.randn(12, dtype=torch.float64, generator=draw)
+    b = torch.randn(12, dtype=torch.float64, generator=rng)
     block = AffineBlock(3).double()
 
     def loss(block, rows):
@@ -206,11 +206,11 @@ def test_adam_comes_near_a_quadratic_minimum():
 
 
 def test_it_draws_and_tells_at_every_iteration():
-    calls, told = [], []
+    calls, reported = [], []
 
     class Told(Listener):
         def work(self, what, done, total, loss=math.nan):
-            told.append((what, done, total, math.isfinite(loss)))
+            reported.append((what, done, total, math.isfinite(loss)))
 
     InnerSolver(iterations=4).minimise(
         AffineBlock(1),
@@ -220,7 +220,7 @@ def test_it_draws_and_tells_at_every_iteration():
         listener=Told(),
     )
     assert len(calls) == 4
-    assert told == [("training", k, 4, True) for k in (1, 2, 3, 4)]
+    assert reported == [("training", k, 4, True) for k in (1, 2, 3, 4)]
 
 
 def distance(block):
@@ -278,9 +278,9 @@ def test_an_error_that_is_not_known_does_not_ask_for_more():
 
 def test_muon_moves_every_direction_of_a_matrix_at_one_speed():
     """Under a gradient of singular values 1 and 1e-3 Adam's first step is no orthogonal matrix."""
-    draw = torch.Generator().manual_seed(0)
-    left, _ = torch.linalg.qr(torch.randn(20, 20, generator=draw))
-    right, _ = torch.linalg.qr(torch.randn(20, 20, generator=draw))
+    rng = torch.Generator().manual_seed(0)
+    left, _ = torch.linalg.qr(torch.randn(20, 20, generator=rng))
+    right, _ = torch.linalg.qr(torch.randn(20, 20, generator=rng))
     slope = left @ torch.diag(torch.linspace(0.2, 1.0, 20)) @ right.T
 
     def loss(block, rows):

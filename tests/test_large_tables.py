@@ -7,7 +7,7 @@ import torch
 import wopt
 from wopt.config.model import to_table, validate
 from wopt.data.columns import Columns
-from wopt.data.dataset import check_finite, judged_by
+from wopt.data.dataset import check_finite, subsample_eval
 from wopt.data.table_transform import fit_transform
 from wopt.errors import DataError, RunError
 from wopt.plan import Facts, facts_of, plan
@@ -149,14 +149,14 @@ def test_a_column_that_seldom_varies_is_placed_by_all_rows():
 
 def test_judges_are_chosen_by_the_seed():
     data = Rows(normal(1000, 2)).load(0)
-    few = judged_by(data, 30, 5)
+    few = subsample_eval(data, 30, 5)
     assert (len(few.train), len(few.valid), len(few.test)) == (800, 30, 30)
-    assert torch.equal(few.test, judged_by(data, 30, 5).test)
-    assert not torch.equal(few.test, judged_by(data, 30, 6).test)
+    assert torch.equal(few.test, subsample_eval(data, 30, 5).test)
+    assert not torch.equal(few.test, subsample_eval(data, 30, 6).test)
     rows = {tuple(row) for row in data.test.tolist()}
     assert rows > {tuple(row) for row in few.test.tolist()}
-    assert judged_by(data, None, 5).test.equal(data.test)
-    assert judged_by(data, 100, 5).valid.equal(data.valid)
+    assert subsample_eval(data, None, 5).test.equal(data.test)
+    assert subsample_eval(data, 100, 5).valid.equal(data.valid)
 
 
 def test_a_run_says_by_how_many_rows_it_was_judged(tmp_path):
@@ -170,9 +170,9 @@ def test_a_run_says_by_how_many_rows_it_was_judged(tmp_path):
 def test_more_than_20000_held_out_rows_are_judged_by_as_many():
     large, small = (plan(Facts(8 * rows, rows, 64)) for rows in (100_000, 20_000))
     assert large.table["guard"] == {"rows": 20_000}
-    assert "judged by 20000 of 100000 held-out rows" in large.told
+    assert "judged by 20000 of 100000 held-out rows" in large.summary
     assert "guard" not in small.table
-    assert "judged" not in small.told
+    assert "judged" not in small.summary
 
 
 def test_rows_are_read_once_and_placed_once(monkeypatch):

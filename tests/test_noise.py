@@ -9,14 +9,14 @@ import wopt
 from wopt import InnerSolver, Particles
 from wopt.interfaces.subproblem import Subproblem
 from wopt.testing import AffineBlock
-from wopt.train.noise import blurred
+from wopt.train.noise import blurred_subproblem
 
 OBJECTIVE = {"name": "kl"}
 
 
 def subproblem(n, condition=0):
-    draw = torch.Generator().manual_seed(0)
-    x = Particles.start(torch.randn(n, 3, generator=draw))
+    rng = torch.Generator().manual_seed(0)
+    x = Particles.start(torch.randn(n, 3, generator=rng))
     x = dataclasses.replace(x, condition=condition)
     return Subproblem(x, 2 * x.points, 0.5, wopt.build("objective", OBJECTIVE))
 
@@ -24,7 +24,7 @@ def subproblem(n, condition=0):
 def test_noise_moves_particles_and_anchors_alike_and_no_conditions():
     torch.manual_seed(1)
     sub = subproblem(40_000, condition=1)
-    found = blurred(sub, 0.3)
+    found = blurred_subproblem(sub, 0.3)
     moved = found.particles.points - sub.particles.points
     torch.testing.assert_close(found.anchor - sub.anchor, moved, atol=1e-6, rtol=0)
     assert torch.equal(moved[:, 2], torch.zeros(40_000))
@@ -36,7 +36,7 @@ def test_noise_moves_particles_and_anchors_alike_and_no_conditions():
 def test_no_noise_is_no_draw():
     sub = subproblem(10)
     before = torch.get_rng_state()
-    assert blurred(sub, 0.0) is sub
+    assert blurred_subproblem(sub, 0.0) is sub
     assert torch.equal(torch.get_rng_state(), before)
 
 

@@ -11,8 +11,8 @@ import wopt
 from wopt.html import table
 from wopt.interfaces.listener import Listener
 from wopt.runs import notebook
+from wopt.runs.listening import listener_of
 from wopt.runs.notebook import Notebook, steps_table
-from wopt.runs.told import listener_of
 
 SMALL = {"block": "affine", "solver": {"iterations": 30}, "guard": {"retries": 0}}
 
@@ -65,8 +65,8 @@ class StopAt(Listener):
 
 def test_a_live_table_grows_step_by_step(solution):
     shown = []
-    told = Notebook(shown.append)
-    again = wopt.fit(rows(), **SMALL, stop={"steps": 2}, listener=told)
+    progress = Notebook(shown.append)
+    again = wopt.fit(rows(), **SMALL, stop={"steps": 2}, listener=progress)
     pages = [Read(text) for text in shown]
     lengths = [len(page.rows) for page in pages]
     assert lengths == sorted(lengths)
@@ -82,27 +82,27 @@ def test_the_bar_has_the_time_left_and_is_not_drawn_too_often(monkeypatch):
     clock = [0.0]
     monkeypatch.setattr(notebook.time, "monotonic", lambda: clock[0])
     shown = []
-    told = Notebook(shown.append)
+    progress = Notebook(shown.append)
     for done in range(1, 101):
         clock[0] += 0.1
-        told.work("step 1: training", done, 100, 0.5)
+        progress.work("step 1: training", done, 100, 0.5)
     assert 25 <= len(shown) <= 35  # ten seconds, a drawing each 0.3 s
     assert 'value="100" max="100"' in shown[-1]
     half = next(text for text in shown if re.search('value="(49|50|51)"', text))
     assert "loss 0.5000" in half
     assert "5 s left" in half
-    told.work("certifying", 0, 10, math.nan)
+    progress.work("certifying", 0, 10, math.nan)
     assert "left" not in shown[-1]
 
 
 def test_warnings_and_retries_stay_and_are_escaped():
     shown = []
-    told = Notebook(shown.append)
-    told.warn("<b>disk</b>")
-    told.phase("measuring")
+    progress = Notebook(shown.append)
+    progress.warn("<b>disk</b>")
+    progress.phase("measuring")
     assert "&lt;b&gt;disk" in shown[-1]
     assert "measuring ..." in shown[-1]
-    told.end(None)
+    progress.end(None)
     assert "&lt;b&gt;disk" in shown[-1]
     assert "measuring" not in shown[-1]
 
@@ -112,7 +112,7 @@ def test_who_is_told(monkeypatch):
     assert not isinstance(listener_of(None), Notebook)
     with pytest.warns(RuntimeWarning, match="the disk is full"):
         listener_of(None).warn("the disk is full")
-    monkeypatch.setattr("wopt.runs.told.in_notebook", lambda: True)
+    monkeypatch.setattr("wopt.runs.listening.in_notebook", lambda: True)
     monkeypatch.setattr(notebook, "_cell_output", lambda: lambda text: None)
     assert type(listener_of(None)) is Notebook
     assert type(listener_of(True)) is Notebook

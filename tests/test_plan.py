@@ -25,7 +25,7 @@ from wopt.plan import (
 from wopt.plan.blurring import blurring
 from wopt.plan.facts import crowding
 from wopt.plan.rules import RULES
-from wopt.plan.speed import on_grid
+from wopt.plan.speed import down_to_grid
 from wopt.plan.tails import tail_weight
 from wopt.runs.memory import Rows
 from wopt.testing import AffineBlock
@@ -65,7 +65,7 @@ def test_every_plan_is_a_valid_configuration(name):
     config = validate(apply(found, {"source": "toy"}))
     assert to_table(config)["stop"]["steps"] == 1
     assert config.scheme.step_size(0) == 100
-    assert found.told.count("\n") == 0
+    assert found.summary.count("\n") == 0
     assert found.seconds == SHAPES[name].budget
 
 
@@ -95,7 +95,7 @@ def test_tails_are_logarithmic_where_values_repeat():
     assert "tails" not in plan(SHAPES["crowded"]).table["block"]
     tiny = plan(dataclasses.replace(SHAPES["tiny"], repeated=(0.99,)))
     assert tiny.table["block"] == {"name": "affine"}
-    assert "few values" in tiny.told
+    assert "few values" in tiny.summary
 
 
 def test_the_weight_of_tails_is_that_of_the_law():
@@ -124,11 +124,11 @@ def test_what_noise_costs_a_plane_is_what_kernels_say():
 
     Noise s makes N(0, w^2) of two columns N(0, w^2 + s^2): KL = log(1 + s^2/w^2) - s^2/(w^2 + s^2).
     """
-    draw = torch.Generator().manual_seed(3)
-    flat = torch.randn(4000, 2, generator=draw)
+    rng = torch.Generator().manual_seed(3)
+    flat = torch.randn(4000, 2, generator=rng)
     assert abs(blurring(flat, 0.03)) < 0.01
     width, noise = 0.005, 0.03
-    spots = torch.randint(-2, 3, (4000, 2), generator=draw) + width * flat
+    spots = torch.randint(-2, 3, (4000, 2), generator=rng) + width * flat
     ratio = (noise / width) ** 2
     cost = math.log(1 + ratio) - ratio / (1 + ratio)
     assert blurring(spots, noise) == pytest.approx(cost, rel=0.1)
@@ -179,7 +179,7 @@ def test_another_scheme_replaces_the_planned_one():
     [(1, 1), (100, 100), (124.9, 100), (125, 125), (990, 800), (6.4e4, 64000)],
 )
 def test_the_grid_has_ten_numbers_a_decade(value, expected):
-    assert on_grid(value) == expected
+    assert down_to_grid(value) == expected
 
 
 def test_iterations_fit_the_budget():
@@ -199,12 +199,12 @@ def test_few_rows_are_not_trained_for_all_of_a_budget():
     found = timed(plan(SHAPES["crowded"]), Speed(0.01, 0.001, 0.0, 0.1))
     assert found.table["solver"]["iterations"] == 640
     assert found.seconds < 8
-    assert "so few rows" in found.told
+    assert "so few rows" in found.summary
 
 
 def test_facts_of_data():
-    draw = torch.Generator().manual_seed(0)
-    x = torch.randn(1000, 3, generator=draw)
+    rng = torch.Generator().manual_seed(0)
+    x = torch.randn(1000, 3, generator=rng)
     x[:, 2] = x[:, 2].round()
     facts = facts_of(Rows(x).load(0), 30.0, seed=4)
     assert (facts.rows, facts.held_out, facts.columns, facts.kind) == (800, 100, 3, "table")
@@ -217,8 +217,8 @@ def test_facts_of_data():
 
 
 def test_a_covariance_that_is_singular_is_not_whitened():
-    draw = torch.Generator().manual_seed(0)
-    x = torch.randn(200, 4, generator=draw, dtype=torch.float64)
+    rng = torch.Generator().manual_seed(0)
+    x = torch.randn(200, 4, generator=rng, dtype=torch.float64)
     assert preprocess_of(160, x) == "whiten"
     assert preprocess_of(160, torch.cat([x, x[:, :1] + x[:, 1:2]], 1)) == "standardise"
     assert preprocess_of(10, x) == "standardise"
@@ -237,15 +237,15 @@ def test_nets_of_the_plane_are_narrow_where_time_is_short():
 
 def test_columns_that_nearly_depend_on_each_other_are_whitened():
     """A copy with noise of 1e-4: nets would have to find an eigenvalue of 2.5e-9."""
-    draw = torch.Generator().manual_seed(0)
-    x = torch.randn(400, 3, generator=draw, dtype=torch.float64)
-    copy = x[:, :1] + 1e-4 * torch.randn(400, 1, generator=draw, dtype=torch.float64)
+    rng = torch.Generator().manual_seed(0)
+    x = torch.randn(400, 3, generator=rng, dtype=torch.float64)
+    copy = x[:, :1] + 1e-4 * torch.randn(400, 1, generator=rng, dtype=torch.float64)
     near, exact = torch.cat([x, copy], 1), torch.cat([x, 2 * x[:, :1]], 1)
     assert preprocess_of(320, near) == "whiten"
     found = [facts_of(Rows(rows, preprocess="standardise").load(0)) for rows in (near, exact)]
     assert [facts.dependent for facts in found] == [False, True]
-    told = [plan(facts).told for facts in found]
-    assert ["linear functions of others" in text for text in told] == [False, True]
+    reported = [plan(facts).summary for facts in found]
+    assert ["linear functions of others" in text for text in reported] == [False, True]
     facts = facts_of(Rows(exact[:10], preprocess="standardise").load(0))
     assert not facts.dependent  # of too few rows nothing is known
 

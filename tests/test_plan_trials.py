@@ -12,7 +12,7 @@ from wopt.plan import Facts, alternatives, choose, facts_of, plan
 from wopt.plan.plan import apply
 from wopt.plan.selection import of_iterations
 from wopt.plan.speed import first_of
-from wopt.plan.trial import Trial, apart, tried
+from wopt.plan.trial import Trial, holdout, tried
 from wopt.runs.memory import Rows
 from wopt.runs.planned import prepared_run
 from wopt.runs.prepare import prepare
@@ -72,7 +72,7 @@ def test_trials_choose_the_plan_that_learns(monkeypatch):
     for plans in ((able, unable), (unable, able)):
         chosen = choose(plans, ready)
         assert chosen.table["solver"]["learning_rate"] == able.table["solver"]["learning_rate"]
-        assert "of 2 tried briefly the best on held-out rows" in chosen.told
+        assert "of 2 tried briefly the best on held-out rows" in chosen.summary
         assert chosen.seconds < 2 * chosen.facts.budget
 
 
@@ -89,20 +89,20 @@ def test_a_plan_is_not_left_for_one_that_is_hardly_better(monkeypatch, other, ch
     monkeypatch.setattr("wopt.plan.selection._trial", trial)
     found = choose(plans, ready)
     assert found.table["block"] == plans[chosen].table["block"]
-    assert f"of 2 tried briefly {word} be" in found.told
+    assert f"of 2 tried briefly {word} be" in found.summary
 
 
 def test_what_trials_hold_out_is_apart_and_the_same_for_the_same_seed():
     rows = torch.arange(270.0)[:, None].expand(-1, 2)
     train, valid = (Particles.start(part.contiguous()) for part in rows.split([240, 30]))
-    parts = apart(train, valid, seed=3)
+    parts = holdout(train, valid, seed=3)
     values = [set(part.points[:, 0].tolist()) for part in parts]
     assert [len(v) for v in values] == [189, 81]
     assert values[0] | values[1] == set(range(270))
-    again = apart(train, valid, seed=3)
+    again = holdout(train, valid, seed=3)
     assert all(torch.equal(a.points, b.points) for a, b in zip(parts, again, strict=True))
     many = Particles.start(torch.zeros(2000, 2))
-    assert apart(many, valid, seed=3)[0] is many
+    assert holdout(many, valid, seed=3)[0] is many
 
 
 def test_nothing_is_tried_where_something_to_choose_is_given(monkeypatch):
@@ -110,21 +110,21 @@ def test_nothing_is_tried_where_something_to_choose_is_given(monkeypatch):
     for given in ({"block": "affine"}, {"solver": {"iterations": 3}}):
         prepared = prepared_run({"source": Rows(BANANA), "plan": {"budget": 4}, **given})
         assert "tried" not in prepared.config.plan.told
-    told = prepared_run({"source": Rows(BANANA), "plan": {"budget": 4}}).config.plan.told
-    assert "tried briefly" in told
+    summary = prepared_run({"source": Rows(BANANA), "plan": {"budget": 4}}).config.plan.told
+    assert "tried briefly" in summary
 
 
 def test_nothing_is_tried_where_a_budget_is_too_short_to_tell():
     plans = alternatives(facts(budget=0.5))
-    assert "tried" not in choose(plans, ready).told
+    assert "tried" not in choose(plans, ready).summary
 
 
 def test_small_tables_with_heavy_tails_are_not_overfitted(monkeypatch):
     """300 rows of a Student law with 4 degrees: better than the Gaussian, as the truth is."""
     monkeypatch.setattr("wopt.plan.selection._TELLING", 5)
-    draw = torch.Generator().manual_seed(5)
-    normal = torch.randn(5300, 6, generator=draw, dtype=torch.float64)
-    chi = torch.randn(5300, 4, generator=draw, dtype=torch.float64).square().mean(1, keepdim=True)
+    rng = torch.Generator().manual_seed(5)
+    normal = torch.randn(5300, 6, generator=rng, dtype=torch.float64)
+    chi = torch.randn(5300, 4, generator=rng, dtype=torch.float64).square().mean(1, keepdim=True)
     x = normal / chi.sqrt()
     solution = wopt.fit(x[:300], budget=4)
     gaussian = torch.distributions.MultivariateNormal(x[:300].mean(0), x[:300].T.cov())

@@ -10,8 +10,8 @@ from wopt.config.model import validate
 from wopt.errors import CapabilityError
 from wopt.host import host
 from wopt.interfaces.block import audit_of
-from wopt.precision import lowered, product, training_in
-from wopt.runs.execute import run
+from wopt.precision import affine_product, lowered, training_in
+from wopt.runs.execute import run_config
 from wopt.runs.prepare import prepare
 
 BF16 = 2**-8
@@ -52,7 +52,7 @@ def in_bf16(action):
 def test_a_product_rounds_its_inputs_and_its_gradients_alike():
     a, w, bias = normal(7, 5).requires_grad_(), normal(5, 3, seed=1).requires_grad_(), normal(3)
     exact = (a.bfloat16().double() @ w.bfloat16().double()).float()
-    made = in_bf16(lambda: product(a, w, bias))
+    made = in_bf16(lambda: affine_product(a, w, bias))
     assert made.dtype == torch.float32
     torch.testing.assert_close(made - bias, exact, rtol=2 * BF16, atol=1e-6)
     assert not torch.equal(made - bias, a @ w)
@@ -125,11 +125,13 @@ def test_a_run_measures_in_float64_what_it_trained_in_bf16(tmp_path, monkeypatch
         monkeypatch.setattr(cls, "audit", seen)
 
     audited(type(wopt.build("block", "ode").build(dim=2)))
-    exact = run(validate({**TABLE, "certify": {"enabled": False}}), tmp_path / "one", report=False)
+    exact = run_config(
+        validate({**TABLE, "certify": {"enabled": False}}), tmp_path / "one", report=False
+    )
     assert dtypes == {torch.float32}
     dtypes.clear()
-    told = {**TABLE, "run": {"precision": "bf16"}, "certify": {"challenge": False}}
-    rounded = run(validate(told), tmp_path / "two", report=False)
+    output = {**TABLE, "run": {"precision": "bf16"}, "certify": {"challenge": False}}
+    rounded = run_config(validate(output), tmp_path / "two", report=False)
     assert dtypes == {torch.float64}
     assert (tmp_path / "two" / "certificate.json").exists()
     assert rounded.nll_test != exact.nll_test
@@ -217,8 +219,8 @@ def test_what_is_compiled_is_the_velocity_in_training(net):
 def test_a_compiled_run_agrees_to_rounding(tmp_path):
     ends = []
     for number, code in enumerate((False, True)):
-        told = {**TABLE, "run": {"compile": code}, "certify": {"enabled": False}}
-        ends.append(run(validate(told), tmp_path / str(number), report=False))
+        output = {**TABLE, "run": {"compile": code}, "certify": {"enabled": False}}
+        ends.append(run_config(validate(output), tmp_path / str(number), report=False))
     assert ends[0].nll_test == pytest.approx(ends[1].nll_test, abs=1e-3)
     assert ends[0].nll_test != ends[1].nll_test
 
@@ -233,7 +235,7 @@ def test_tf32_is_asked_of_the_device_in_products_alone():
     flags: list[bool] = []
     a = normal(3, 3).requires_grad_()
     with training_in("tf32"), lowered(), Seen():
-        product(a, a).sum().backward()
+        affine_product(a, a).sum().backward()
         _ = a @ a
     assert flags[0]
     assert not flags[-1]

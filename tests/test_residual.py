@@ -59,10 +59,10 @@ def test_an_exact_step_has_none(gaussians, case, h):
 @pytest.mark.parametrize("size", [1e-3, 0.3])
 def test_an_injected_error_is_found_exactly(gaussians, case, size):
     g, h = gaussians[case], 0.7
-    draw = torch.Generator().manual_seed(2)
+    rng = torch.Generator().manual_seed(2)
     matrix, shift = exact_step(g, h)
-    matrix = matrix + size * torch.randn(matrix.shape, dtype=torch.float64, generator=draw)
-    shift = shift + size * torch.randn(shift.shape, dtype=torch.float64, generator=draw)
+    matrix = matrix + size * torch.randn(matrix.shape, dtype=torch.float64, generator=rng)
+    shift = shift + size * torch.randn(shift.shape, dtype=torch.float64, generator=rng)
     x = gaussian_nodes(g.m, g.c)
     xi = true_residual(g, matrix, shift, x.points, h)
     true = float(x.mean(xi.square().sum(1)).sqrt())
@@ -84,8 +84,8 @@ def test_staying_put_has_the_wasserstein_gradient(gaussians):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_samples_find_it_within_their_error(gaussians, dtype):
     g, h, n = gaussians["rotated"], 0.7, 40_000
-    draw = torch.Generator().manual_seed(4)
-    z = torch.randn(n, 2, dtype=torch.float64, generator=draw)
+    rng = torch.Generator().manual_seed(4)
+    z = torch.randn(n, 2, dtype=torch.float64, generator=rng)
     x = wopt.Particles.start((z @ torch.linalg.cholesky(g.c).T + g.m).to(dtype))
     matrix, shift = (t.to(dtype) for t in exact_step(g, h))
     shift = shift + 0.2

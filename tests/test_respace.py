@@ -83,7 +83,7 @@ TABLE = {
 @pytest.mark.slow
 def test_a_run_of_re_spaced_steps_is_read_back(tmp_path):
     config = wopt.config.model.validate(TABLE)
-    result = wopt.runs.execute.run(config, tmp_path / "run")
+    result = wopt.runs.execute.run_config(config, tmp_path / "run")
     assert result.status == "done"
     lines = [json.loads(t) for t in (tmp_path / "run" / "steps.jsonl").read_text().splitlines()]
     assert [line["iterations"] for line in lines] == [45, 45]

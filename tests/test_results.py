@@ -14,7 +14,7 @@ from wopt.runs.prepare import prepare
 from wopt.store.result import RunResult
 from wopt_certify import held_out as choosing
 from wopt_certify.bounds import steps_needed
-from wopt_certify.effort import Effort, Scope, plan
+from wopt_certify.effort import Effort, Scope, effort_within_budget
 from wopt_certify.options import Certify
 from wopt_certify.results import Certificate
 from wopt_certify.run import certify_run
@@ -57,7 +57,7 @@ class Witness(Listener):
 
 def test_results_are_typed_and_read_back(certified, tmp_path):
     witness = Witness()
-    result = execute.run(validate(certified), tmp_path / "run", witness)
+    result = execute.run_config(validate(certified), tmp_path / "run", witness)
     assert isinstance(result, RunResult)
     stored = json.loads((tmp_path / "run" / "result.json").read_text())
     assert RunResult.from_dict(stored) == result == witness.of("end")[0]
@@ -73,7 +73,7 @@ def test_results_are_typed_and_read_back(certified, tmp_path):
 def test_who_interrupts_training_does_not_wait(certified, tmp_path):
     out = tmp_path / "run"
     witness = Witness(interrupt=("step", 1))
-    result = execute.run(validate(certified), out, witness)
+    result = execute.run_config(validate(certified), out, witness)
     assert (result.status, result.steps) == ("stopped", 1)
     assert not (out / "certificate.json").exists()
     assert witness.of("warn") == [f"not certified; `wopt certify {out}` does it later"]
@@ -83,7 +83,7 @@ def test_who_interrupts_training_does_not_wait(certified, tmp_path):
 def test_who_interrupts_certifying_keeps_the_run(certified, tmp_path):
     out = tmp_path / "run"
     witness = Witness(interrupt=("work", 1))
-    result = execute.run(validate(certified), out, witness)
+    result = execute.run_config(validate(certified), out, witness)
     assert result.status == "done"
     assert not (out / "certificate.json").exists()
     assert witness.of("warn") == [f"certifying was interrupted; `wopt certify {out}` does it later"]
@@ -97,7 +97,9 @@ def prepared(certified):
 
 def planned(prepared, trained, **options):
     blocks = [wopt.build("block", "ode").build(dim=2).freeze() for _ in range(2)]
-    return plan(Certify(**options), prepared.problem, blocks, prepared.valid, trained, Scope())
+    return effort_within_budget(
+        Certify(**options), prepared.problem, blocks, prepared.valid, trained, Scope()
+    )
 
 
 def test_the_budget_decides(prepared):
@@ -124,7 +126,7 @@ def test_what_is_asked_for_is_obeyed_and_no_budget_is_none(prepared):
 
 def test_the_cost_is_told_beforehand(certified, tmp_path):
     witness = Witness()
-    execute.run(validate(certified), tmp_path / "run", witness)
+    execute.run_config(validate(certified), tmp_path / "run", witness)
     (said,) = [text for text in witness.of("phase") if "certifying" in text]
     assert said.startswith("certifying on 400 particles, critics of 15 iterations, challengers for")
     assert "CPU s, of a budget of" in said
@@ -139,7 +141,7 @@ def test_the_score_is_pushed_in_many_dimensions(certified, tmp_path):
         "name": "gaussian", "mean": [1.0] * 20, "n_train": 300, "n_valid": 100, "n_test": 100,
     }  # fmt: skip
     certified["stop"] = {"steps": 1}
-    execute.run(validate(certified), tmp_path / "run")
+    execute.run_config(validate(certified), tmp_path / "run")
     found = json.loads((tmp_path / "run" / "certificate.json").read_text())
     assert found["steps"][0]["residual"]["by"] == "score"
 
@@ -154,7 +156,7 @@ def test_a_score_that_is_left_out_is_told_of(certified, tmp_path, monkeypatch):
     certified["stop"] = {"steps": 1}
     monkeypatch.setattr(choosing, "obeys_stein", lambda score, x: False)
     witness = Witness()
-    execute.run(validate(certified), tmp_path / "run", witness)
+    execute.run_config(validate(certified), tmp_path / "run", witness)
     (found,) = witness.of("certificate")
     assert any("pushed score is left out" in note and "jumps" in note for note in found.notes)
 

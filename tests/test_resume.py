@@ -10,7 +10,7 @@ import time
 import pytest
 
 from wopt.config.model import validate
-from wopt.runs.execute import run
+from wopt.runs.execute import run_config
 
 # A shell may start pytest with Ctrl-C ignored, which children inherit; undo that.
 START = """
@@ -39,7 +39,7 @@ def table():
 @pytest.fixture(scope="module")
 def unbroken(table, tmp_path_factory):
     path = tmp_path_factory.mktemp("unbroken") / "run"
-    run(validate(table), path, report=False)
+    run_config(validate(table), path, report=False)
     return path
 
 

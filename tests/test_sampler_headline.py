@@ -6,7 +6,7 @@ import pytest
 
 import wopt
 from wopt.config.model import validate
-from wopt.runs.execute import run
+from wopt.runs.execute import run_config
 from wopt_certify.results import Certificate
 
 
@@ -29,5 +29,5 @@ def test_a_function_of_another_shape_is_told_where_no_dimension_is(tiny, tmp_pat
     tiny["source"] = {"name": "gaussian", "mean": [0.0, 0.0]}
     tiny["objective"] = {"name": "kl", "target": {"name": "python", "log_prob": f"{file}:log_prob"}}
     with wopt.allow_code(), pytest.raises(wopt.UserError, match="one value a point"):
-        run(validate(tiny), tmp_path / "run")
+        run_config(validate(tiny), tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -257,24 +257,24 @@ def test_a_run_uses_all_of_it_by_name(wopt_with, tmp_path):
     assert result["parameters"] == 4
     assert result["versions"]["wopt-stranger"] == "2.7"
     # The tracker was told of everything.
-    told = lines(tmp_path / "diary.jsonl")
-    assert [word for word, _ in told] == ["start", "step", "step", "end"]
-    assert told[0][1]["block"] == {"name": "translation", "gain": 2.0}
-    assert [told[1][1], told[2][1]] == records
-    assert told[3][1]["status"] == "done"
+    output = lines(tmp_path / "diary.jsonl")
+    assert [word for word, _ in output] == ["start", "step", "step", "end"]
+    assert output[0][1]["block"] == {"name": "translation", "gain": 2.0}
+    assert [output[1][1], output[2][1]] == records
+    assert output[3][1]["status"] == "done"
     # And what it left can be used again.
     assert wopt_with("resume", "out").returncode == 0
 
 
-def names_wrong_options(status, _, told):
+def names_wrong_options(status, _, output):
     assert status == 2
-    assert "Traceback" not in told
+    assert "Traceback" not in output
     for words in (
         ["config.toml: objective.stiffness", "got -1.0"],
         ["config.toml: scheme.shar: unknown option", "did you mean 'share'"],
         ["config.toml: block.gain", "got 'big'"],
     ):
-        assert any(all(w in line for w in words) for line in told.splitlines()), words
+        assert any(all(w in line for w in words) for line in output.splitlines()), words
 
 
 def test_a_tracker_that_raises_does_not_end_the_run(wopt_with, tmp_path):

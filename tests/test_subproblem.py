@@ -24,17 +24,17 @@ class Heavy(wopt.ProximalScheme):
 
 
 def particles(n=50, dim=2):
-    draw = torch.Generator().manual_seed(0)
-    x = torch.randn(n, dim, dtype=torch.float64, generator=draw)
+    rng = torch.Generator().manual_seed(0)
+    x = torch.randn(n, dim, dtype=torch.float64, generator=rng)
     return wopt.Particles.start(x)
 
 
 def affine(dim=2):
     block = AffineBlock(dim).double()
-    draw = torch.Generator().manual_seed(1)
+    rng = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for p in block.parameters():
-            p += 0.2 * torch.randn(p.shape, dtype=torch.float64, generator=draw)
+            p += 0.2 * torch.randn(p.shape, dtype=torch.float64, generator=rng)
     return block
 
 

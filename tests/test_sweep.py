@@ -7,7 +7,17 @@ import pytest
 
 import wopt
 from wopt.cli.commands import cli
-from wopt_sweep import Interrupted, Plan, Range, Row, Sweep, grid_of, ranges_of, search, summaries
+from wopt_sweep import (
+    Interrupted,
+    Range,
+    Sweep,
+    SweepDesign,
+    SweepRun,
+    grid_of,
+    ranges_of,
+    search,
+    summaries,
+)
 from wopt_sweep import sweep as module
 
 BASE = {
@@ -24,7 +34,7 @@ KEY = "scheme.step_size"
 
 def test_the_grid_the_table_and_the_best(tmp_path):
     """A larger step of JKO comes nearer to the target, so the largest is best."""
-    sweep = Sweep(tmp_path / "s", BASE, Plan(grid_of([f"{KEY}=0.1,50"]), seeds=2))
+    sweep = Sweep(tmp_path / "s", BASE, SweepDesign(grid_of([f"{KEY}=0.1,50"]), seeds=2))
     sweep.grid()
     found = sweep.finish()
     assert [s.setting for s in found] == [(f"{KEY}={h}",) for h in ("50", "0.1")]
@@ -38,7 +48,7 @@ def test_the_grid_the_table_and_the_best(tmp_path):
 
 
 def test_a_run_that_cannot_be_made_is_a_row(tmp_path):
-    sweep = Sweep(tmp_path / "s", BASE, Plan({KEY: ("-1", "50")}))
+    sweep = Sweep(tmp_path / "s", BASE, SweepDesign({KEY: ("-1", "50")}))
     sweep.grid()
     rows = {row.setting: row for row in sweep.rows}
     assert rows[(f"{KEY}=-1",)].status == "error"
@@ -56,7 +66,7 @@ def test_after_an_interrupt_only_what_is_left_is_run(tmp_path, monkeypatch):
         return begin(prepared, out, listener, **options)
 
     monkeypatch.setattr(module, "begin", interrupted)
-    plan = Plan({KEY: ("1", "50")})
+    plan = SweepDesign({KEY: ("1", "50")})
     with pytest.raises(Interrupted, match="the same command goes on"):
         Sweep(tmp_path / "s", BASE, plan).grid()
     lines = [json.loads(x) for x in (tmp_path / "s/table.jsonl").read_text().splitlines()]
@@ -68,24 +78,24 @@ def test_after_an_interrupt_only_what_is_left_is_run(tmp_path, monkeypatch):
 
 
 def test_a_folder_keeps_to_its_sweep(tmp_path):
-    Sweep(tmp_path, BASE, Plan({KEY: ("1",)}))
+    Sweep(tmp_path, BASE, SweepDesign({KEY: ("1",)}))
     with pytest.raises(wopt.ConfigError, match="holds a sweep of another configuration"):
-        Sweep(tmp_path, BASE, Plan({KEY: ("2",)}))
+        Sweep(tmp_path, BASE, SweepDesign({KEY: ("2",)}))
 
 
 def test_a_setting_with_a_failed_seed_is_never_best():
     rows = [
-        Row("0", ("a",), 0, "done", "", 1.0),
-        Row("1", ("a",), 1, "failed", "", None),
-        Row("2", ("b",), 0, "done", "", 5.0),
-        Row("3", ("b",), 1, "done", "", 5.0),
+        SweepRun("0", ("a",), 0, "done", "", 1.0),
+        SweepRun("1", ("a",), 1, "failed", "", None),
+        SweepRun("2", ("b",), 0, "done", "", 5.0),
+        SweepRun("3", ("b",), 1, "done", "", 5.0),
     ]
     assert summaries(rows)[0].setting == ("b",)
 
 
 def test_a_search_is_kept_and_goes_on(tmp_path):
     pytest.importorskip("optuna")
-    plan = Plan({}, {KEY: Range(0.1, 100.0, log=True)})
+    plan = SweepDesign({}, {KEY: Range(0.1, 100.0, log=True)})
     first = Sweep(tmp_path / "s", BASE, plan)
     search(first, 3)
     assert len(first.rows) == 3
@@ -104,7 +114,7 @@ def test_a_search_prunes_what_is_behind(tmp_path, monkeypatch):
         optuna.pruners, "MedianPruner", lambda **_: optuna.pruners.ThresholdPruner(upper=0.5)
     )
     base = BASE | {"stop": {"steps": 3}}
-    sweep = Sweep(tmp_path / "s", base, Plan({KEY: ("0.01",)}))
+    sweep = Sweep(tmp_path / "s", base, SweepDesign({KEY: ("0.01",)}))
     search(sweep, 1)
     (row,) = sweep.rows
     assert (row.status, row.steps) == ("pruned", 1)
@@ -113,7 +123,7 @@ def test_a_search_prunes_what_is_behind(tmp_path, monkeypatch):
 
 def test_a_search_ends_where_every_setting_fails(tmp_path):
     pytest.importorskip("optuna")
-    sweep = Sweep(tmp_path / "s", BASE, Plan({KEY: ("-1", "-2")}))
+    sweep = Sweep(tmp_path / "s", BASE, SweepDesign({KEY: ("-1", "-2")}))
     search(sweep, 3)
     assert {row.status for row in sweep.rows} == {"error"}
     assert sweep.finish()[0].value == float("inf")
@@ -131,7 +141,7 @@ def test_an_interrupted_search_goes_on_with_the_same_setting(tmp_path, monkeypat
         return begin(prepared, out, listener, **options)
 
     monkeypatch.setattr(module, "begin", interrupted)
-    plan = Plan({}, {KEY: Range(0.1, 100.0, log=True)})
+    plan = SweepDesign({}, {KEY: Range(0.1, 100.0, log=True)})
     with pytest.raises(Interrupted):
         search(Sweep(tmp_path / "s", BASE, plan), 3)
     again = Sweep(tmp_path / "s", BASE, plan)

@@ -13,7 +13,7 @@ import wopt
 from wopt.config.model import validate
 from wopt.interfaces.listener import Listener
 from wopt.runs import threads
-from wopt.runs.execute import resume, run
+from wopt.runs.execute import resume, run_config
 from wopt.runs.planned import prepared_run
 from wopt.runs.prepare import prepare
 from wopt.runs.threads import Lap, best_of, laps_of, with_threads
@@ -92,9 +92,9 @@ def test_training_uses_what_pays_and_says_so(tiny, monkeypatch, default, laps, n
     assert watch.numbers == {number}
     assert torch.get_num_threads() == 2, "it was not put back"
     assert solution.prepared.config.run.threads == number
-    (told,) = [text for text in watch.phases if "thread" in text]
-    assert told.startswith(f"trains with {number} thread")
-    assert "CPU ms" in told
+    (output,) = [text for text in watch.phases if "thread" in text]
+    assert output.startswith(f"trains with {number} thread")
+    assert "CPU ms" in output
 
 
 def test_a_number_set_in_torch_is_obeyed(tiny, monkeypatch):
@@ -126,7 +126,7 @@ def test_a_number_in_the_environment_is_obeyed(tiny, monkeypatch, default, name)
 def test_a_number_in_the_configuration_is_obeyed(tiny, monkeypatch, default, tmp_path):
     unmeasured(monkeypatch)
     watch = Watch()
-    run(validate({**tiny, "run": {"threads": 1}}), tmp_path / "run", watch, report=False)
+    run_config(validate({**tiny, "run": {"threads": 1}}), tmp_path / "run", watch, report=False)
     assert watch.numbers == {1}
 
 
@@ -170,7 +170,7 @@ def test_an_error_while_measuring_is_left_to_the_run(tiny, default):
     prepared = prepare(validate(tiny))
 
     class Broken(AffineBlock):
-        def see(self, points):
+        def initialise(self, points):
             raise ValueError("broken")
 
     problem = wopt.Problem(prepared.problem.objective, prepared.problem.scheme, Broken(2))
@@ -183,8 +183,10 @@ def test_an_error_while_measuring_is_left_to_the_run(tiny, default):
 def test_a_resumed_run_uses_the_recorded_number(tiny, monkeypatch, default, tmp_path):
     measured(monkeypatch, LITTLE)
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    run(validate(tiny), whole, report=False)
-    assert run(validate(tiny), broken, Watch(interrupt=True), report=False).status == "stopped"
+    run_config(validate(tiny), whole, report=False)
+    assert (
+        run_config(validate(tiny), broken, Watch(interrupt=True), report=False).status == "stopped"
+    )
     directory = RunDirectory(broken)
     assert directory.read_config()["run"]["threads"] == 1
     assert "trains with 1 thread:" in directory.log.read_text()

@@ -67,8 +67,8 @@ def test_a_fit_tells_its_tracker_what_its_solution_holds(tmp_path):
     assert config["block"]["name"] == "affine"
     assert config["source"] == {"name": "Rows"}  # rows in memory have no table
     assert config["tracker"] == {"name": "Lines"}
-    for (_, told), record in zip(events[1:3], fitted.history, strict=True):
-        assert same(told, json.loads(json.dumps(record.to_dict())))
+    for (_, output), record in zip(events[1:3], fitted.history, strict=True):
+        assert same(output, json.loads(json.dumps(record.to_dict())))
     end = events[3][1]
     assert (end["status"], end["steps"], end["model"]) == ("done", 2, "pull_back")
     assert end["reason"] == fitted.reason
@@ -80,22 +80,22 @@ def test_a_solve_and_a_run_tell_the_same(tmp_path):
     wopt.register("tracker", "lines", Lines)
     table = {"source": {"name": "gaussian", "dim": 2, "mean": 1.0, "n_train": 300}, **OPTIONS}
     table["certify"] = {"enabled": False, "draws": 500}
-    told = {}
+    output = {}
     for name in ("solve", "run"):
         tracker = {"name": "lines", "path": str(tmp_path / name)}
         if name == "run":
             wopt.run({**table, "tracker": tracker}, tmp_path / "out", listener=False)
         else:
             wopt.solve(**table, tracker=tracker, listener=False)
-        told[name] = Lines(tracker["path"]).read()
-    kinds = [[event for event, _ in events] for events in told.values()]
+        output[name] = Lines(tracker["path"]).read()
+    kinds = [[event for event, _ in events] for events in output.values()]
     assert kinds[0] == kinds[1] == ["start", "step", "step", "end"]
-    for (_, one), (_, other) in zip(told["solve"][1:3], told["run"][1:3], strict=True):
+    for (_, one), (_, other) in zip(output["solve"][1:3], output["run"][1:3], strict=True):
         assert same(one, other)
     for key in ("source", "objective", "scheme", "block", "solver", "stop", "seed"):
-        assert told["solve"][0][1][key] == told["run"][0][1][key]
+        assert output["solve"][0][1][key] == output["run"][0][1][key]
     lines = (tmp_path / "out/steps.jsonl").read_text().splitlines()
-    for line, (_, record) in zip(lines, told["run"][1:3], strict=True):
+    for line, (_, record) in zip(lines, output["run"][1:3], strict=True):
         assert same(json.loads(line), record)
 
 

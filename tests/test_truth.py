@@ -16,7 +16,7 @@ from wopt.runs.prepare import particles_of, prepare
 from wopt.runs.solution import advance
 from wopt.statistics import error_of_mean, mean_and_error
 from wopt_certify.challenge.of_run import Challenge
-from wopt_certify.effort import Effort, Scope, plan
+from wopt_certify.effort import Effort, Scope, effort_within_budget
 from wopt_certify.options import Certify
 from wopt_certify.results import Certificate
 from wopt_certify.run import certify
@@ -150,9 +150,9 @@ def test_patches_of_a_cell_are_a_group():
     assert 100 < len(parts[2]) <= 208
     # Patches of one cell share pixels, so they are nearer to each other than to the others.
     x, g = data.transform(data.test), data.groups[2]
-    apart = torch.cdist(x, x)
+    distances = torch.cdist(x, x)
     one = (g[:, None] == g) & ~torch.eye(len(g), dtype=torch.bool)
-    assert float(apart[one].mean()) < 0.9 * float(apart[g[:, None] != g].mean())
+    assert float(distances[one].mean()) < 0.9 * float(distances[g[:, None] != g].mean())
     values = x.square().sum(1)
     assert error_of_mean(values, g) > 1.2 * error_of_mean(values)
 
@@ -197,7 +197,9 @@ def test_the_budget_decides_and_it_is_told(gaussian):
 
     def planned(budget, compared=True):
         scope = Scope(compared=compared)
-        return plan(Certify(), prepared.problem, blocks, prepared.valid, budget, scope)
+        return effort_within_budget(
+            Certify(), prepared.problem, blocks, prepared.valid, budget, scope
+        )
 
     poor, rich, not_asked = planned(1.0), planned(100.0), planned(1.0, compared=False)
     assert poor.two_sample is None

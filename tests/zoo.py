@@ -19,7 +19,7 @@ from filelock import FileLock
 import wopt
 from wopt.config.model import validate
 from wopt.interfaces.listener import Listener
-from wopt.runs.execute import resume, run
+from wopt.runs.execute import resume, run_config
 
 Table = dict[str, Any]
 RENDER = importlib.import_module("wopt.report.render")  # its name is the function's too
@@ -127,7 +127,7 @@ def populations_table(path: Path) -> str:
 
 
 def _data(path: Path) -> None:
-    run(validate(DATA), path)
+    run_config(validate(DATA), path)
 
 
 def _mixed(path: Path) -> None:
@@ -139,7 +139,7 @@ def _mixed(path: Path) -> None:
     table["certify"] = {"particles": 100, "iterations": 2, "transport_rows": 0, "two_sample": False,
                         "challenge": False}  # fmt: skip
     table["solver"] = {"iterations": 60, "batch_size": 100, "learning_rate": 0.01}
-    run(validate({**table, "block": "affine", "stop": {"steps": 1}}), path)
+    run_config(validate({**table, "block": "affine", "stop": {"steps": 1}}), path)
 
 
 def _conditional(path: Path) -> None:
@@ -153,7 +153,7 @@ def _conditional(path: Path) -> None:
         "path": write_rows(path.with_suffix(".csv"), ["x", "u", "y"], rows),
     }  # fmt: skip
     table = {**DATA, "source": source, "block": "affine", "certify": {"enabled": False}}
-    run(validate({**table, "stop": {"steps": 1}}), path)
+    run_config(validate({**table, "stop": {"steps": 1}}), path)
 
 
 def _posterior(path: Path) -> None:
@@ -168,16 +168,16 @@ def _posterior(path: Path) -> None:
         "certify": {"particles": 200, "iterations": 5, "transport_rows": 0},
     }  # fmt: skip
     with wopt.allow_code():
-        run(validate(table), path)
+        run_config(validate(table), path)
 
 
 def _snapshots(path: Path) -> None:
     source = {**POPULATIONS["source"], "path": populations_table(path.with_suffix(".csv"))}
-    run(validate({**POPULATIONS, "source": source}), path)
+    run_config(validate({**POPULATIONS, "source": source}), path)
 
 
 def _evolution(path: Path) -> None:
-    run(validate({**EVOLUTION, "snapshots": {"times": [0.0, 0.4]}}), path)
+    run_config(validate({**EVOLUTION, "snapshots": {"times": [0.0, 0.4]}}), path)
 
 
 class Interrupt(Listener):
@@ -189,22 +189,22 @@ class Interrupt(Listener):
 
 
 def _resumed(path: Path) -> None:
-    assert run(validate(SHARDED), path, Interrupt(), report=False).status == "stopped"
+    assert run_config(validate(SHARDED), path, Interrupt(), report=False).status == "stopped"
     resume(path, report=False)
 
 
 def _sharded(path: Path) -> None:
-    run(validate(SHARDED), path, report=False)
+    run_config(validate(SHARDED), path, report=False)
 
 
 def _failed(path: Path) -> None:
     table = copy.deepcopy(DATA)
     table["solver"]["learning_rate"] = 1e6
-    run(validate({**table, "guard": {"retries": 0}, "certify": {"enabled": False}}), path)
+    run_config(validate({**table, "guard": {"retries": 0}, "certify": {"enabled": False}}), path)
 
 
 def _push_forward(path: Path) -> None:
-    run(validate(PUSH_FORWARD), path)
+    run_config(validate(PUSH_FORWARD), path)
 
 
 MAKERS: dict[str, Callable[[Path], None]] = {

@@ -15,7 +15,7 @@ from typing import Any
 
 from wopt.errors import PluginError
 
-__all__ = ["bibliography", "bibtex", "find", "in_words"]
+__all__ = ["bibliography", "bibtex", "citation_in_words", "find_citations"]
 
 Entry = Mapping[str, Any]
 
@@ -57,7 +57,7 @@ def bibliography(package: str) -> dict[str, Entry]:
     return entries
 
 
-def find(keys: Iterable[str], module: str = "wopt") -> dict[str, Entry]:
+def find_citations(keys: Iterable[str], module: str = "wopt") -> dict[str, Entry]:
     """Return the entries of keys that a module cites, from its own package or wopt.
 
     Args:
@@ -68,7 +68,7 @@ def find(keys: Iterable[str], module: str = "wopt") -> dict[str, Entry]:
         PluginError: A key is in neither file; the message says where to add it.
 
     Example:
-        >>> list(find(["ambrosio2008"], "wopt_mine.moment"))
+        >>> list(find_citations(["ambrosio2008"], "wopt_mine.moment"))
         ['ambrosio2008']
     """
     package = module.partition(".")[0]
@@ -105,11 +105,11 @@ def bibtex(key: str, entry: Entry) -> str:
     return "\n".join([f"@{entry['type']}{{{key},", *lines, "}"])
 
 
-def in_words(entry: Entry) -> str:
+def citation_in_words(entry: Entry) -> str:
     """Return an entry as a line: surnames, title, year.
 
     Example:
-        >>> in_words(bibliography("wopt")["vanerven2014"])
+        >>> citation_in_words(bibliography("wopt")["vanerven2014"])
         'van Erven and Harremoës, Rényi divergence and Kullback-Leibler divergence, 2014'
     """
     people = str(entry.get("author", "")).split(" and ")

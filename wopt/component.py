@@ -43,6 +43,7 @@ class Options(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _known_keys(cls, data: Any) -> Any:
+        data = cls._by_new_names(data)
         known = list(cls.model_fields)
         unknown = [key for key in data if key not in known] if isinstance(data, dict) else []
         if unknown:
@@ -59,6 +60,18 @@ class Options(BaseModel):
                 ],
             )
         return data
+
+    @classmethod
+    def _by_new_names(cls, data: Any) -> Any:
+        """Return options, those that go by an old name by the new one."""
+        old = cls.component.renamed if cls.component is not None else {}
+        if not isinstance(data, dict) or not old.keys() & data.keys():
+            return data
+        made = {key: value for key, value in data.items() if key not in old}
+        for key, (new, values) in old.items():
+            if key in data:
+                made[new] = values.get(data[key], data[key]) if values else data[key]
+        return made
 
 
 class Component:
@@ -86,6 +99,8 @@ class Component:
     supplied: ClassVar[tuple[str, ...]] = ()
     example: ClassVar[dict[str, Any]] = {}
     """Options with which checks make the component, if it has required ones."""
+    renamed: ClassVar[dict[str, tuple[str, dict[Any, Any]]]] = {}
+    """Options that had other names: by the old name the new one, and new values by old ones."""
     returns: ClassVar[dict[str, Callable[..., str | None]]] = {}
     """Checks of the results of methods, made at every call of classes that are defined under
     ``WOPT_STRICT=1``, see :mod:`wopt.interfaces.returns`."""

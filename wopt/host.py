@@ -19,7 +19,7 @@ from wopt import hooks
 from wopt.errors import PluginError
 from wopt.plugin import API_VERSION, GROUP, Hooks
 from wopt.reading import message_of
-from wopt.registry import Entry, Registry
+from wopt.registry import Registration, Registry
 
 __all__ = ["Host", "PluginInfo", "host", "register"]
 
@@ -45,7 +45,7 @@ class PluginInfo:
     status: str = "ok"
     error: str | None = None
     traceback: str | None = None
-    components: list[Entry] = dataclasses.field(default_factory=list)
+    components: list[Registration] = dataclasses.field(default_factory=list)
     seconds: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:

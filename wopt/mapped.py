@@ -16,7 +16,7 @@ from torch import Tensor
 
 from wopt.errors import ConfigError
 
-__all__ = ["bytes_of", "is_large", "room", "rooms"]
+__all__ = ["bytes_of", "is_large", "memmap_scope", "room"]
 
 SHARE = 16
 """Tensors above the budget divided by this are mapped; a run has a few of them at a time."""
@@ -50,7 +50,7 @@ def bytes_of(text: str) -> int:
 
 
 @contextlib.contextmanager
-def rooms(folder: Path, memory: str | None, *, passing: bool = False) -> Iterator[None]:
+def memmap_scope(folder: Path, memory: str | None, *, passing: bool = False) -> Iterator[None]:
     """Keep large tensors in mapped files of a folder inside.
 
     The files are unlinked once they are mapped, so that they live as long as their tensors and
@@ -64,7 +64,7 @@ def rooms(folder: Path, memory: str | None, *, passing: bool = False) -> Iterato
 
     Example:
         >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder, rooms(Path(folder), "16MB"):
+        >>> with tempfile.TemporaryDirectory() as folder, memmap_scope(Path(folder), "16MB"):
         ...     large, small = (room((n, 2), torch.float32)[0] for n in (200_000, 100))
         >>> large.untyped_storage().filename is not None, small.untyped_storage().filename
         (True, None)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from wopt.errors import CapabilityError, DataError
+from wopt.renamed import old_method
 
 __all__ = ["Particles", "split_conditions"]
 
@@ -131,15 +132,17 @@ class Particles:
         total = None if log_det is None or self.log_det is None else self.log_det + log_det
         return dataclasses.replace(self, points=points, log_det=total)
 
-    def mark(self) -> list[float]:
+    def checksum(self) -> list[float]:
         """Return a checksum of the particles: their number, and sums of some of them.
 
         Example:
-            >>> Particles(torch.ones(3, 2)).mark()
+            >>> Particles(torch.ones(3, 2)).checksum()
             [3, 3.0, 3.0]
         """
         few = self.points[:: max(1, len(self.points) // 1000)]
         return [len(self.points), *few.double().sum(0).tolist()]
+
+    mark = old_method("mark", "checksum")
 
     def pick(self, values: Tensor, index: Tensor | slice) -> Tensor:
         """Return values of particles, shape ``(n, ...)``, at an index, ``(m,)``."""

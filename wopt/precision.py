@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["Precision", "asked", "linear", "lowered", "product", "training_in"]
+__all__ = ["Precision", "affine_product", "asked", "linear", "lowered", "training_in"]
 
 Precision = Literal["tf32", "bf16"]
 
@@ -45,7 +45,7 @@ def lowered() -> Iterator[None]:
         _now = before
 
 
-def product(a: Tensor, w: Tensor, bias: Tensor | None = None) -> Tensor:
+def affine_product(a: Tensor, w: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return ``a @ w + bias``, shape ``(n, m)``, the product in the precision of training.
 
     Inputs are rounded to that precision, with bf16 the result too; sums are made in float32. The
@@ -60,9 +60,9 @@ def product(a: Tensor, w: Tensor, bias: Tensor | None = None) -> Tensor:
     Example:
         >>> a, w = torch.full((1, 1), 1 + 2**-10), torch.ones(1, 1)
         >>> with training_in("bf16"), lowered():
-        ...     float(product(a, w))
+        ...     float(affine_product(a, w))
         1.0
-        >>> float(product(a, w))
+        >>> float(affine_product(a, w))
         1.0009765625
     """
     if _now is None:
@@ -72,8 +72,8 @@ def product(a: Tensor, w: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def linear(a: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Return ``a @ weight^T + bias``, shape ``(n, m)``, as :func:`product` does."""
-    return F.linear(a, weight, bias) if _now is None else product(a, weight.mT, bias)
+    """Return ``a @ weight^T + bias``, shape ``(n, m)``, as :func:`affine_product` does."""
+    return F.linear(a, weight, bias) if _now is None else affine_product(a, weight.mT, bias)
 
 
 class _Product(torch.autograd.Function):

@@ -11,23 +11,23 @@ import torch
 from torch import Tensor
 
 from wopt.capabilities import Capability
-from wopt.held import HeldParticles
 from wopt.interfaces.block import FlowBlock, audit_of
 from wopt.mapped import is_large, room
 from wopt.parallel import Team, team
 from wopt.parallel.draws import ShardDraws
 from wopt.particles import Particles
+from wopt.sharded import ShardedParticles
 
 __all__ = [
     "ROWS",
-    "go",
+    "apply",
     "in_batches",
     "inversion_error",
+    "invert",
     "invertible",
     "push",
     "push_all",
     "there_and_back",
-    "undo",
 ]
 
 ROWS = 8192
@@ -46,8 +46,8 @@ def in_batches(
     """Return ``function(x)``, shape ``(n, ...)`` or a tuple, computed on chunks of rows.
 
     In a team each process computes its shards, and all receive all rows. Results above the budget
-    of :func:`wopt.mapped.rooms` are in mapped files, which the processes of a team share. Without
-    a budget, results for an ``x`` in a mapped file (``torch.from_file``) are in files under
+    of :func:`wopt.mapped.memmap_scope` are in mapped files, which the processes of a team share.
+    Without a budget, results for an ``x`` in a mapped file (``torch.from_file``) are in files under
     ``TMPDIR``.
 
     Args:
@@ -139,7 +139,7 @@ def _room(part: Tensor, x: Tensor, name: str | None) -> tuple[Tensor, Path | Non
 
 def push(block: FlowBlock, particles: Particles, *, audit: bool = False) -> Particles:
     """Return the particles' image under a block."""
-    if isinstance(particles, HeldParticles) and team().size > 1:
+    if isinstance(particles, ShardedParticles) and team().size > 1:
         return _pushed_where_held(block, particles, audit)
     if Capability.LOG_DET not in block.provides:
         return particles.moved(in_batches(block.move, particles.points), None)
@@ -147,7 +147,7 @@ def push(block: FlowBlock, particles: Particles, *, audit: bool = False) -> Part
 
 
 @torch.no_grad()
-def _pushed_where_held(block: FlowBlock, particles: HeldParticles, audit: bool) -> Particles:
+def _pushed_where_held(block: FlowBlock, particles: ShardedParticles, audit: bool) -> Particles:
     """Return the image of the rows of this process, without messages."""
     known = Capability.LOG_DET in block.provides
     function = (audit_of(block) if audit else block) if known else block.move
@@ -172,7 +172,7 @@ def there_and_back(blocks: Sequence[FlowBlock], x: Tensor, *, audit: bool = Fals
         x: Points, shape ``(n, d)``.
         audit: Use the blocks' finer computation for F, as reported likelihoods do.
     """
-    return undo(blocks, go(blocks, x, audit=audit)) - x
+    return invert(blocks, apply(blocks, x, audit=audit)) - x
 
 
 def inversion_error(blocks: Sequence[FlowBlock], x: Tensor) -> float | None:
@@ -182,7 +182,7 @@ def inversion_error(blocks: Sequence[FlowBlock], x: Tensor) -> float | None:
     return float(there_and_back(blocks, x).square().sum(1).mean().sqrt())
 
 
-def go(blocks: Iterable[FlowBlock], x: Tensor, *, audit: bool = False) -> Tensor:
+def apply(blocks: Iterable[FlowBlock], x: Tensor, *, audit: bool = False) -> Tensor:
     """Return the points after the blocks, shape ``(n, d)``."""
     for block in blocks:
         if audit and Capability.LOG_DET in block.provides:
@@ -192,7 +192,7 @@ def go(blocks: Iterable[FlowBlock], x: Tensor, *, audit: bool = False) -> Tensor
     return x
 
 
-def undo(blocks: Sequence[FlowBlock], y: Tensor) -> Tensor:
+def invert(blocks: Sequence[FlowBlock], y: Tensor) -> Tensor:
     """Return the points before the blocks, shape ``(n, d)``."""
     for block in reversed(blocks):
         y = in_batches(block.inverse, y)[0]

@@ -13,7 +13,7 @@ from typing import Any
 from wopt.distributions import how_to_get
 from wopt.errors import PluginError
 
-__all__ = ["KINDS", "POINTS", "Command", "Entry", "Kind", "Registry", "close_matches"]
+__all__ = ["KINDS", "POINTS", "Command", "Kind", "Registration", "Registry", "close_matches"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +76,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 @dataclasses.dataclass(frozen=True)
-class Entry:
+class Registration:
     """One registered component: its kind, name, import path and plugin."""
 
     kind: str
@@ -128,7 +128,7 @@ class Registry:
     """
 
     def __init__(self) -> None:
-        self._entries: dict[tuple[str, str, str], Entry] = {}
+        self._entries: dict[tuple[str, str, str], Registration] = {}
         self._functions: dict[tuple[str, str], tuple[int, str]] = {}
         self._names: dict[str, str] = {}
         self.commands: dict[str, Command] = {}
@@ -191,7 +191,7 @@ class Registry:
                 )
         elif key in self._entries:
             raise PluginError(f"plugin {self._plugin!r} registers the {kind} {name!r} twice")
-        self._entries[key] = Entry(kind, name, path, summary, self._plugin, cls)
+        self._entries[key] = Registration(kind, name, path, summary, self._plugin, cls)
 
     def add_command(self, name: str, path: str, *, summary: str, reads: bool = False) -> None:
         """Register a subcommand of ``wopt``.
@@ -261,7 +261,7 @@ class Registry:
         """Return a plugin's attribute of ``wopt``; ``None`` if there is none."""
         return _resolve(self._names[name]) if name in self._names else None
 
-    def entries(self, kind: str | None = None) -> list[Entry]:
+    def entries(self, kind: str | None = None) -> list[Registration]:
         """Return the registered components, sorted by kind and name."""
         entries = [e for e in self._entries.values() if kind in (None, e.kind)]
         return sorted(entries, key=lambda e: (list(KINDS).index(e.kind), e.name))
@@ -270,7 +270,7 @@ class Registry:
         """Return the registered names of one kind."""
         return sorted({entry.name for entry in self.entries(kind)})
 
-    def find(self, kind: str, name: str) -> Entry:
+    def find(self, kind: str, name: str) -> Registration:
         """Return the entry for ``name`` or ``plugin:name``.
 
         Raises:
@@ -345,7 +345,7 @@ def _resolve(path: str) -> Any:
     return resolved
 
 
-def _import(entry: Entry, distribution: str = "") -> type:
+def _import(entry: Registration, distribution: str = "") -> type:
     try:
         return _resolve(entry.path)
     except KeyboardInterrupt:

@@ -127,8 +127,8 @@ class FlowDensity(DensityMixin, BaseEstimator):  # type: ignore[misc]
         """Return samples, shape ``(n_samples, d)``, by default by the seed of the estimator."""
         check_is_fitted(self)
         seed = self.random_state if random_state is None else random_state
-        chance = torch.Generator().manual_seed(int(check_random_state(seed).randint(2**31 - 1)))
-        return self.flow_.sample(n_samples, generator=chance).double().numpy()
+        rng = torch.Generator().manual_seed(int(check_random_state(seed).randint(2**31 - 1)))
+        return self.flow_.sample(n_samples, generator=rng).double().numpy()
 
     def _table(self, n: int) -> dict[str, Any]:
         """Return the arguments of ``wopt.fit``; the test split is one row, which is not used."""

@@ -43,8 +43,8 @@ class Beside:
     def __str__(self) -> str:
         notes = [self.note] if self.note else []
         notes += [] if self.comparable else ["not comparable"]
-        told = f" ({'; '.join(notes)})" if notes else ""
-        return f"{number(self.value)} {self.who}{told}"
+        summary = f" ({'; '.join(notes)})" if notes else ""
+        return f"{number(self.value)} {self.who}{summary}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -196,8 +196,8 @@ def section(group: Group, lines: Sequence[Line], folder: Path = CONFIGS) -> str:
     for one in (one for row in group.row for measure in row.measure for one in measure.published):
         sources.setdefault(one.source, {})[one.who] = None
     if sources:
-        told = (f"{', '.join(names)}: {source}" for source, names in sources.items())
-        parts.append("*Published: " + "; ".join(told) + ".*")
+        reported = (f"{', '.join(names)}: {source}" for source, names in sources.items())
+        parts.append("*Published: " + "; ".join(reported) + ".*")
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

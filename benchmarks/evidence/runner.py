@@ -168,7 +168,7 @@ def _reason(code: int, said: str, limit: int, out: Path) -> str:
     if code in (-24, -9):
         return f"ended after {limit} CPU seconds"
     try:
-        told = json.loads((out / "result.json").read_text())["reason"]
+        output = json.loads((out / "result.json").read_text())["reason"]
     except (OSError, KeyError, ValueError):
-        told = " ".join(said.split())[-300:]
-    return f"exit status {code}: {told}"
+        output = " ".join(said.split())[-300:]
+    return f"exit status {code}: {output}"

@@ -56,8 +56,8 @@ def draw(rows: list[dict[str, Any]], name: str, axes: Any) -> None:
             axes.plot(*zip(*row["curve"], strict=True), label=method, **STYLES.get(method, {}))
     axes.set_ylim(low - 0.06 * (high - low), top)
     axes.set_xlim(left=0)
-    told = "  ".join(f"{row['method']} {row['nll']:.1f}" for row in above)
-    axes.annotate(f"above: {told}" if above else "", (0.98, 0.97), xycoords="axes fraction",
+    summary = "  ".join(f"{row['method']} {row['nll']:.1f}" for row in above)
+    axes.annotate(f"above: {summary}" if above else "", (0.98, 0.97), xycoords="axes fraction",
                   ha="right", va="top", fontsize=8, color="0.4")  # fmt: skip
     floor = next((row["entropy"] for row in mine if row.get("entropy") is not None), None)
     if floor is not None:

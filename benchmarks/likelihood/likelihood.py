@@ -34,8 +34,8 @@ from wopt.config.model import RunConfig, validate  # noqa: E402
 from wopt.data.dataset import Dataset  # noqa: E402
 from wopt.interfaces.block import FlowBlock  # noqa: E402
 from wopt.runs.evaluate import evaluate  # noqa: E402
+from wopt.runs.listening import listener_of  # noqa: E402
 from wopt.runs.prepare import Prepared, particles_of, prepare  # noqa: E402
-from wopt.runs.told import listener_of  # noqa: E402
 from wopt.seeds import derive  # noqa: E402
 from wopt.train.iterate import iterate  # noqa: E402
 
@@ -57,17 +57,17 @@ class Turns:
         self.mark = time.process_time()
 
     def __call__(self, step: int, phase: str, done: int, total: int, loss: float) -> None:
-        share = (step - 1 + done / total) / self.steps
-        if phase == "training" and share >= (self.turns + 1) / _TURNS:
+        fraction = (step - 1 + done / total) / self.steps
+        if phase == "training" and fraction >= (self.turns + 1) / _TURNS:
             self.turns += 1
-            self.take(share)
+            self.take(fraction)
 
-    def take(self, share: float) -> None:
+    def take(self, fraction: float) -> None:
         """Let the rivals have what wopt took since the last time."""
         spent = time.process_time() - self.mark
         self.seconds += spent
         for rival in self.rivals.values():
-            rival.advance(spent, share)
+            rival.advance(spent, fraction)
         self.mark = time.process_time()
 
 

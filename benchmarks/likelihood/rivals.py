@@ -115,9 +115,9 @@ class Training:
         self._flow.load_state_dict(self._best)
         return self._flow.eval()
 
-    def _iterate(self, share: float) -> None:
+    def _iterate(self, fraction: float) -> None:
         for group, peak in self._peaks:
-            group["lr"] = peak * share
+            group["lr"] = peak * fraction
         loss = -self._flow().log_prob(self._train[next(self._batches)]).mean()
         self._flow.zero_grad(set_to_none=True)
         loss.backward()

@@ -66,7 +66,7 @@ class Arm:
     @property
     def whole(self) -> float:
         """The shares together."""
-        return sum(share for _, _, share in self.steps) * (1 + self.respace) + self.joint
+        return sum(fraction for _, _, fraction in self.steps) * (1 + self.respace) + self.joint
 
 
 def base(data: str, block: str) -> Table:

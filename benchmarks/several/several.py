@@ -40,8 +40,8 @@ from wopt.data.dataset import Dataset  # noqa: E402
 from wopt.errors import Converged, DivergenceError  # noqa: E402
 from wopt.interfaces.block import new_block  # noqa: E402
 from wopt.runs.evaluate import evaluate  # noqa: E402
+from wopt.runs.listening import listener_of  # noqa: E402
 from wopt.runs.prepare import Prepared, particles_of, prepare  # noqa: E402
-from wopt.runs.told import listener_of  # noqa: E402
 from wopt.seeds import derive, seeded  # noqa: E402
 from wopt.train.iterate import iterate  # noqa: E402
 from wopt.train.refine import Joint  # noqa: E402
@@ -88,7 +88,7 @@ class Costs:
 
 def _new(spec: Spec, dim: int, points: torch.Tensor) -> nn.Module:
     block = new_block(spec, dim, 0)
-    block.see(points)
+    block.initialise(points)
     return block
 
 
@@ -111,7 +111,9 @@ def load(name: str, table: Table) -> Dataset:
 def settings(arm: Arm, table: Table, costs: Costs, seconds: float) -> Table:
     """Return the run's configuration: iterations for the seconds of each phase."""
     blocks = [block for block, _, _ in arm.steps]
-    planned = [max(1, round(share * seconds / costs.of([block]))) for block, _, share in arm.steps]
+    planned = [
+        max(1, round(fraction * seconds / costs.of([block]))) for block, _, fraction in arm.steps
+    ]
     longest = max(planned)
     by_step = [
         {**own, "iterations": n, **({"check_every": max(1, n // 4)} if own else {})}

@@ -23,8 +23,8 @@ def tell(rows: list[Row], reference: str = "one step") -> str:
         nll = statistics.mean(r["nll"] for r in mine)
         gap = "" if arm == reference else difference(pairs)
         count = mine[0]["iterations"] + ([mine[0]["refined"]] if mine[0]["refined"] else [])
-        told = " + ".join(map(str, count))
-        first.append((data, block, arm, len(mine), f"{seconds:.1f}", told, f"{nll:.3f}", gap))
+        summary = " + ".join(map(str, count))
+        first.append((data, block, arm, len(mine), f"{seconds:.1f}", summary, f"{nll:.3f}", gap))
         figures = [statistics.mean(r[k] for r in mine) for k in _FIGURES]
         second.append((data, block, arm, *figures))
     head = ("data", "block", "arm", "seeds", "CPU s", "iterations", "test NLL", "above one step")

@@ -34,10 +34,10 @@ def laws(runs: Sequence[Row]) -> Figure:
         xlabel="KL, true", ylabel="KL, said", title="false: dots above, crosses below the line"
     )
     both.legend()
-    telling = [run for run in runs if run["true"] > 0.02]
-    names = sorted({run["law"] for run in telling})
+    clear = [run for run in runs if run["true"] > 0.02]
+    names = sorted({run["law"] for run in clear})
     for row, name in enumerate(names):
-        shares = [run["low"] / run["true"] for run in telling if run["law"] == name]
+        shares = [run["low"] / run["true"] for run in clear if run["law"] == name]
         share.plot(shares, [row] * len(shares), "o", color="C0", alpha=0.5, ms=5)
         share.plot(statistics.mean(shares), row, "|", color="C1", ms=12, mew=2)
     share.set_yticks(range(len(names)), names, fontsize=8)

@@ -38,8 +38,8 @@ def laws_by_model(runs: Sequence[Row]) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for (block, training), some in sorted(groups.items()):
-        telling = [run for run in some if run["true"] > 0.02]
-        low = mean_and_spread([run["low"] / run["true"] for run in telling])
+        clear = [run for run in some if run["true"] > 0.02]
+        low = mean_and_spread([run["low"] / run["true"] for run in clear])
         sides = [(upper_side(run), run) for run in some]
         known = [(side, run) for side, run in sides if side is not None]
         high = mean_and_spread([side / run["true"] for side, run in known if run["true"] > 0.02])

@@ -19,11 +19,11 @@ from wopt_options import option_table
 from wopt_uses import in_gallery
 
 from wopt.capabilities import Capability
-from wopt.citations import find, in_words
+from wopt.citations import citation_in_words, find_citations
 from wopt.component import Component, article, options_model
 from wopt.config.model import RunConfig
 from wopt.host import host
-from wopt.registry import KINDS, POINTS, Command, Entry
+from wopt.registry import KINDS, POINTS, Command, Registration
 
 ROOT = Path(__file__).parents[2]
 PLURAL = {
@@ -83,7 +83,7 @@ def toc(title: str, text: str, made: dict[str, str]) -> str:
     return f"# {title}\n\n{text}\n\n```{{toctree}}\n:maxdepth: 1\n\n" + "\n".join(names) + "\n```\n"
 
 
-def index(kind: str, entries: list[Entry]) -> str:
+def index(kind: str, entries: list[Registration]) -> str:
     """Return the page of one kind: its interface, and a table of its components."""
     module, _, name = KINDS[kind].interface.partition(":")
     interface = getattr(importlib.import_module(module), name)
@@ -101,7 +101,7 @@ def index(kind: str, entries: list[Entry]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def component(entry: Entry, laws: bool) -> str:
+def component(entry: Registration, laws: bool) -> str:
     """Return a component's page: its docstring, options, capabilities and laws."""
     cls: Any = host().registry.load(entry.kind, entry.qualified)
     lines = [
@@ -117,9 +117,14 @@ def component(entry: Entry, laws: bool) -> str:
         if isinstance(value, Capability) and value:
             flags = ", ".join(f"`{name}`" for name in value.describe().split(", "))
             lines += ["", f"{title} {flags}: see [capabilities](../../plugins.md#capabilities)."]
-    cited = find(cls.cites or (), cls.__module__)
+    cited = find_citations(cls.cites or (), cls.__module__)
     if cited:
-        lines += ["", "## To cite", "", *(f"- `{key}`: {in_words(e)}" for key, e in cited.items())]
+        lines += [
+            "",
+            "## To cite",
+            "",
+            *(f"- `{key}`: {citation_in_words(e)}" for key, e in cited.items()),
+        ]
     if laws:
         lines += ["", "## Laws", "", checked(entry)]
     scripts = in_gallery(entry)
@@ -128,7 +133,7 @@ def component(entry: Entry, laws: bool) -> str:
     return "\n".join(lines) + "\n"
 
 
-def in_configuration(entry: Entry, cls: type[Component]) -> str:
+def in_configuration(entry: Registration, cls: type[Component]) -> str:
     """Return how a configuration chooses a component, or who does where none can."""
     if entry.kind == "candidate":
         return "It has no place there: the planner tries every candidate that fits the data."
@@ -137,7 +142,7 @@ def in_configuration(entry: Entry, cls: type[Component]) -> str:
     return f"```toml\n{example(entry, cls)}\n```"
 
 
-def example(entry: Entry, cls: type[Component]) -> str:
+def example(entry: Registration, cls: type[Component]) -> str:
     """Return the TOML that chooses a component with what it requires."""
     import tomli_w
 
@@ -158,7 +163,7 @@ def _nested(path: str, value: Any) -> dict[str, Any]:
     return dict(value)
 
 
-def made(entry: Entry, cls: type[Component]) -> Any:
+def made(entry: Registration, cls: type[Component]) -> Any:
     """Return a component with default options, or its class where some are required."""
     from wopt.component import Spec, build
     from wopt.errors import WoptError
@@ -170,7 +175,7 @@ def made(entry: Entry, cls: type[Component]) -> Any:
         return cls
 
 
-def checked(entry: Entry) -> str:
+def checked(entry: Registration) -> str:
     """Return which laws of its interface a component was found to obey, now."""
     from wopt.testing import check_component
 
@@ -264,8 +269,8 @@ def capabilities() -> str:
 def points() -> str:
     """Return a table of the points at which a plugin can add a function."""
     lines = ["| point | function | returns or does |", "|---|---|---|"]
-    for name, told in POINTS.items():
-        signature, _, text = told.partition(": ")
+    for name, summary in POINTS.items():
+        signature, _, text = summary.partition(": ")
         lines.append(f"| `{name}` | `{cell(signature)}` | {cell(text)} |")
     return "\n".join(lines) + "\n"
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from wopt.host import host
-from wopt.registry import KINDS, Entry
+from wopt.registry import KINDS, Registration
 
 __all__ = ["Use", "in_gallery", "scripts_by_component", "title_of", "uses"]
 
@@ -106,7 +106,7 @@ def scripts_by_component(folder: Path, kinds: Mapping[str, set[str]]) -> dict[Us
     return made
 
 
-def in_gallery(entry: Entry) -> list[str]:
+def in_gallery(entry: Registration) -> list[str]:
     """Return lines of Markdown that lead to the scripts which use a component; none if none do."""
     scripts = _of_this_gallery().get((entry.kind, entry.name), [])
     return [f"- [{title_of(path.read_text())}](/auto_gallery/{path.stem}.rst)" for path in scripts]

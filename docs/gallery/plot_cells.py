@@ -15,14 +15,14 @@ import wopt
 
 def cells(day, n, seed):
     """Return n cells: they drift to the right, and each bends up or down, as its start inclines."""
-    draw = torch.Generator().manual_seed(seed)
-    first = 0.35 * torch.randn(8 * n, 2, generator=draw)
-    up = torch.rand(8 * n, generator=draw) < torch.sigmoid(6 * first[:, 1])
+    rng = torch.Generator().manual_seed(seed)
+    first = 0.35 * torch.randn(8 * n, 2, generator=rng)
+    up = torch.rand(8 * n, generator=rng) < torch.sigmoid(6 * first[:, 1])
     sign = torch.where(up, 1.0, -1.0)
     moved = torch.stack([1.2 * day + 0 * sign, 0.35 * sign * day**1.5], 1)
-    x = first + moved + 0.08 * day**0.5 * torch.randn(8 * n, 2, generator=draw)
+    x = first + moved + 0.08 * day**0.5 * torch.randn(8 * n, 2, generator=rng)
     divided = torch.where(up, 0.4 * day, 0.0).exp()  # descendants of a cell
-    return x[torch.multinomial(divided, n, generator=draw)].double()
+    return x[torch.multinomial(divided, n, generator=rng)].double()
 
 
 days = {day: cells(day, 500, seed=10 + day) for day in (0, 1, 2)}
@@ -103,6 +103,6 @@ for name, x in guesses.items():
 # What a flow cannot know: it moves cells and keeps their number, so that one branch's divisions are
 # told as cells that cross over from the other.
 
-share = float((path[-1][:, 1] > 0).double().mean())
+fraction = float((path[-1][:, 1] > 0).double().mean())
 print(f"cells on the upper branch: {float((days[2][:, 1] > 0).double().mean()):.0%} measured on "
-      f"day 2, {share:.0%} by the flow; inclined upwards on day 0: 50%")  # fmt: skip
+      f"day 2, {fraction:.0%} by the flow; inclined upwards on day 0: 50%")  # fmt: skip

@@ -19,9 +19,9 @@ import wopt
 from wopt_measures.laws.known import ring
 
 law = ring()
-draw = torch.Generator().manual_seed(0)
+rng = torch.Generator().manual_seed(0)
 solution = wopt.fit(
-    law.sample(6000, 2, draw),
+    law.sample(6000, 2, rng),
     scheme={"name": "jko", "step_size": [1.0, 4.0, 16.0]},
     block={"name": "ode", "width": 48},
     solver={"iterations": 200},
@@ -34,7 +34,7 @@ print(textwrap.fill(certificate.statement.text, 88))
 # %%
 # The truth after each step: with the start's density known, KL is a mean over fresh rows.
 
-rows = law.sample(10_000, 2, draw)
+rows = law.sample(10_000, 2, rng)
 units = solution.flow.transform
 log_p, points, truth = law.log_prob(rows) - units.log_det, units.forward(rows).float(), []
 with torch.no_grad():
@@ -67,11 +67,11 @@ left.set(
 )
 left.legend()
 
-ladder = certificate.challengers.ladder
+escalation = certificate.challengers.escalation
 right.errorbar(
-    [rung.seconds for rung in ladder],
-    [rung.gain for rung in ladder],
-    yerr=[2 * rung.error for rung in ladder],
+    [rung.seconds for rung in escalation],
+    [rung.gain for rung in escalation],
+    yerr=[2 * rung.error for rung in escalation],
     fmt="o-", capsize=3, label="gain of the challengers, two errors",
 )  # fmt: skip
 right.axhline(truth[-1], color="k", ls="--", label="KL, true")

@@ -13,10 +13,10 @@ import wopt
 
 torch.manual_seed(0)
 
-draw = torch.Generator().manual_seed(0)
-u = 4 * torch.rand(4000, 1, generator=draw) - 2
-branch = torch.randint(2, (4000, 1), generator=draw) * 2 - 1
-y = branch * u.square() / 2 + 0.2 * torch.randn(4000, 1, generator=draw)
+rng = torch.Generator().manual_seed(0)
+u = 4 * torch.rand(4000, 1, generator=rng) - 2
+branch = torch.randint(2, (4000, 1), generator=rng) * 2 - 1
+y = branch * u.square() / 2 + 0.2 * torch.randn(4000, 1, generator=rng)
 
 solution = wopt.fit(
     y,

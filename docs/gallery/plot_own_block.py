@@ -49,8 +49,8 @@ print(check_component("block", "rotated_stretch"))
 # Data with one heavy-tailed direction, which is no column. Three steps of the new block, and of
 # affine maps, which know no tails.
 
-draw = torch.Generator().manual_seed(0)
-z = torch.randn(4000, 2, generator=draw)
+rng = torch.Generator().manual_seed(0)
+z = torch.randn(4000, 2, generator=rng)
 z[:, 0] = torch.sinh(1.5 * z[:, 0]) / 1.5
 z[:, 1] *= 0.6
 half = 2**-0.5
@@ -71,7 +71,7 @@ figure, axes = plt.subplots(1, 3, figsize=(11, 3.5), layout="constrained", share
 axes[0].scatter(*x[:2000].T, s=2)
 axes[0].set(title="data", xlabel="$x_1$", ylabel="$x_2$", xlim=(-9, 9), ylim=(-9, 9))
 for axis, (name, solution) in zip(axes[1:], fits.items(), strict=True):
-    axis.scatter(*solution.flow.sample(2000, generator=draw).T, s=2)
+    axis.scatter(*solution.flow.sample(2000, generator=rng).T, s=2)
     axis.set(title=f"samples: {name}", xlabel="$x_1$")
 figure.set_label(
     "Three scatter plots. The data form a dense centre with long arms along the diagonal; samples "

@@ -29,13 +29,13 @@ print(solution)
 # Patches that the model has not seen, the model's samples, and those of a Gaussian with the same
 # covariance.
 
-draw = torch.Generator().manual_seed(1)
+rng = torch.Generator().manual_seed(1)
 covariance = torch.cov(data.train.T)
 gaussian = torch.distributions.MultivariateNormal(data.train.mean(0), covariance)
 torch.manual_seed(2)
 rows = {
     "held-out patches": data.test[:60],
-    "samples of the flow": solution.flow.sample(60, generator=draw),
+    "samples of the flow": solution.flow.sample(60, generator=rng),
     "samples of a Gaussian": gaussian.sample((60,)),
 }
 
@@ -65,7 +65,7 @@ plt.show()
 figure, axis = plt.subplots(figsize=(6, 3.4), layout="constrained")
 laws = {
     "held-out patches": data.test,
-    "flow": solution.flow.sample(2000, generator=draw),
+    "flow": solution.flow.sample(2000, generator=rng),
     "Gaussian": gaussian.sample((2000,)),
 }
 bins = np.linspace(-0.4, 0.4, 41)

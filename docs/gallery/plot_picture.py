@@ -21,10 +21,10 @@ import wopt
 glyphs = TextPath((0, 0), "W2", size=1.0)
 corners = glyphs.get_extents().get_points()
 outline = Path(glyphs.vertices - corners.mean(0), glyphs.codes)
-draw = torch.Generator().manual_seed(0)
-points = 2.4 * torch.rand(20_000, 2, generator=draw) - 1.2
+rng = torch.Generator().manual_seed(0)
+points = 2.4 * torch.rand(20_000, 2, generator=rng) - 1.2
 target = 2.5 * points[torch.from_numpy(outline.contains_points(points))][:320].double()
-start = wopt.Particles.start(torch.randn(320, 2, generator=draw).double() * 0.6)
+start = wopt.Particles.start(torch.randn(320, 2, generator=rng).double() * 0.6)
 samples = {"name": "samples", "points": target.tolist(), "draw": "all"}
 
 objectives = {

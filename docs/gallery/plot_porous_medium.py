@@ -21,12 +21,12 @@ edge = (peak / c) ** 0.5
 
 def barenblatt(n, seed):
     """Return n draws of B with their log-density, by the law of |x|^2."""
-    draw = torch.Generator().manual_seed(seed)
-    level, turn = torch.rand(2, n, generator=draw, dtype=torch.float64)
-    share = 1 - level.sqrt()  # of the squared radius at the edge: density 2 (1 - share)
+    rng = torch.Generator().manual_seed(seed)
+    level, turn = torch.rand(2, n, generator=rng, dtype=torch.float64)
+    fraction = 1 - level.sqrt()  # of the squared radius at the edge: density 2 (1 - share)
     angle = 2 * torch.pi * turn
-    x = edge * share.sqrt()[:, None] * torch.stack([angle.cos(), angle.sin()], 1)
-    return wopt.Particles.start(x, None, (peak * (1 - share)).log())
+    x = edge * fraction.sqrt()[:, None] * torch.stack([angle.cos(), angle.sin()], 1)
+    return wopt.Particles.start(x, None, (peak * (1 - fraction)).log())
 
 
 # %%

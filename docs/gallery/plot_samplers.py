@@ -72,7 +72,8 @@ lost = fits["eight modes, far apart"].report.lost_modes
 for mode in lost or ():
     location = ", ".join(f"{v:5.1f}" for v in mode.location)
     print(
-        f"a mode at ({location}) with about {mode.share:.0%} of the mass; draws: {mode.model_share}"
+        f"a mode at ({location}) with about {mode.fraction:.0%} of the mass; "
+        f"draws: {mode.model_fraction}"
     )
 
 # %%

@@ -13,13 +13,13 @@ from wopt_certify import bounds
 @pytest.mark.parametrize("kl0", [1.5, 7.0])
 def test_the_number_of_steps_is_the_least(h, eps, kl0):
     lam = 0.6
-    wish = 1.3 * eps**2 / (2 * lam) + 1e-3
-    plan = bounds.steps_needed(wish, h, eps, lam, kl0=kl0)
+    target_kl = 1.3 * eps**2 / (2 * lam) + 1e-3
+    plan = bounds.steps_needed(target_kl, h, eps, lam, kl0=kl0)
     h, n = [h] * plan.steps, plan.steps
     best = bounds.theorem_p(kl0, h, eps, lam)
-    assert best[n - 1] <= wish
-    assert n == 1 or best[n - 2] > wish
-    assert str(plan) == f"{n} steps certify KL <= {wish:.4g}"
+    assert best[n - 1] <= target_kl
+    assert n == 1 or best[n - 2] > target_kl
+    assert str(plan) == f"{n} steps certify KL <= {target_kl:.4g}"
 
 
 def test_what_the_residual_forbids_is_said():
@@ -34,9 +34,9 @@ def test_what_the_residual_forbids_is_said():
 def test_the_formula_of_the_theory():
     lam, h, eps, eta, kl0 = 0.8, 0.5, 0.02, 0.1, 15.0
     n = math.ceil(math.log((math.sqrt(2 * lam * kl0) - eps) / (eta * eps)) / math.log(1 + h * lam))
-    wish = (1 + eta) ** 2 * eps**2 / (2 * lam)
-    assert bounds.steps_needed(wish, h, eps, lam, kl0=kl0).steps == n
-    assert bounds.tv(wish) == pytest.approx((1 + eta) * eps / (2 * math.sqrt(lam)))
+    target_kl = (1 + eta) ** 2 * eps**2 / (2 * lam)
+    assert bounds.steps_needed(target_kl, h, eps, lam, kl0=kl0).steps == n
+    assert bounds.tv(target_kl) == pytest.approx((1 + eta) * eps / (2 * math.sqrt(lam)))
 
 
 @pytest.mark.parametrize("wish", [0.02, 0.5])

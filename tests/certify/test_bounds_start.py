@@ -114,11 +114,11 @@ def test_a_map_that_is_not_optimal_costs_no_more():
             return math.sqrt(shift @ shift + np.trace(slope @ c1 @ slope.T))
 
         assert norm(best) <= bounds.optimal_residual(norm(block), gap, h, lipschitz) * (1 + 1e-9)
-        apart = np.linalg.inv(block) - np.linalg.inv(best)
-        apart = math.sqrt(np.trace(apart @ c1 @ apart.T)) / h
+        distances = np.linalg.inv(block) - np.linalg.inv(best)
+        distances = math.sqrt(np.trace(distances @ c1 @ distances.T)) / h
         bound = bounds.optimal_residual(0.0, gap, h, lipschitz)
-        assert apart <= bound * (1 + 1e-6)
-        closest = max(closest, apart / bound)
+        assert distances <= bound * (1 + 1e-6)
+        closest = max(closest, distances / bound)
     assert closest > 0.7
     # A rotation of N(0, I): gap = E|x - R x|^2, and the inverses differ by just that.
     gap = 2 * 2 * (1 - math.cos(0.4))

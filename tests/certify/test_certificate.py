@@ -10,7 +10,7 @@ from wopt.data.transform import AffineTransform
 from wopt.testing import AffineBlock, GaussianTarget, gaussian_kl, gaussian_nodes, moments
 from wopt.train.problem import Problem
 from wopt_certify.certificate import make_certificate
-from wopt_certify.evidence import Evidence
+from wopt_certify.evaluation_data import EvaluationData
 from wopt_certify.options import Certify
 from wopt_certify.replay import replay
 from wopt_certify.results import Certificate
@@ -57,7 +57,7 @@ def problem_of(found, scheme="jko", objective=None, h=0.6):
 
 def certificate(found, scheme="jko", objective=None, h=0.6, score=True, **options):
     particles, known = start()
-    evidence = Evidence(
+    evidence = EvaluationData(
         particles,
         "fresh draws",
         known if score else None,
@@ -261,7 +261,7 @@ def test_momentum_is_replayed_from_the_records():
 
 def test_there_must_be_a_step(exact):
     particles, _ = start(100)
-    evidence = Evidence(
+    evidence = EvaluationData(
         particles, "x", None, AffineTransform.fit(particles.points, "none"), 0.0, particles.points
     )
     with pytest.raises(wopt.UserError, match="no finished step"):

@@ -13,8 +13,8 @@ from wopt.seeds import generator
 from wopt.statistics import error_of_mean
 from wopt.testing import GaussianTarget
 from wopt_certify.challenge import (
-    Options,
-    Rows,
+    ChallengeRows,
+    EscalationOptions,
     View,
     against,
     best_estimate,
@@ -23,7 +23,7 @@ from wopt_certify.challenge import (
     lower_limit,
 )
 from wopt_certify.challenge import plan as planning
-from wopt_certify.challenge.free_step import Effort, FreeStep
+from wopt_certify.challenge.free_step import FreeStep, TrainingEffort
 from wopt_certify.challenge.gaussians import Gaussians
 from wopt_certify.challenge.kernel import KernelDensity
 from wopt_certify.challenge.limit import Bet
@@ -39,9 +39,9 @@ def test_what_was_tried_repeats_without_a_clock(monkeypatch):
     law, parts = known_laws()["banana-2"], []
     for k, n in enumerate((1500, 500, 800)):
         x = law.sample(n, law.dim, generator(k, "rows"))
-        parts.append(Rows.of(standard(2), x, Particles.start(x)))
+        parts.append(ChallengeRows.of(standard(2), x, Particles.start(x)))
     monkeypatch.setattr(planning, "_probe", lambda: planning._PROBE)
-    short = Options(wopt.build("block", "affine"), 2.0)
+    short = EscalationOptions(wopt.build("block", "affine"), 2.0)
     first = challenge(standard(2), *parts, short)
     assert len(first.tries.refits) == 10
     assert first.tries.free
@@ -50,7 +50,7 @@ def test_what_was_tried_repeats_without_a_clock(monkeypatch):
     again = challenge(standard(2), *parts, long)
     assert (again.value, again.low, again.error) == (first.value, first.low, first.error)
     assert again.tries == first.tries
-    assert [r.gain for r in again.ladder] == [r.gain for r in first.ladder]
+    assert [r.gain for r in again.escalation] == [r.gain for r in first.escalation]
 
 
 def test_a_plan_is_counts_that_grow_with_the_budget(monkeypatch):
@@ -61,7 +61,7 @@ def test_a_plan_is_counts_that_grow_with_the_budget(monkeypatch):
 
     def plan(budget, **options):
         return planning.planned(
-            standard(2), *rows, 600, Options(block_for(), budget, **options)
+            standard(2), *rows, 600, EscalationOptions(block_for(), budget, **options)
         )  # fmt: skip
 
     least, some, more, ample = (plan(budget) for budget in (0.01, 0.3, 3.0, 30.0))
@@ -85,12 +85,12 @@ def standard(dim):
 
 def rows_of(x, dim=None):
     """Return rows of the model N(0, I) with no map at all."""
-    return Rows.of(standard(x.shape[1]), x, Particles.start(x))
+    return ChallengeRows.of(standard(x.shape[1]), x, Particles.start(x))
 
 
 def normal(n, dim, seed, mean=0.0):
-    draw = torch.Generator().manual_seed(seed)
-    return mean + torch.randn(n, dim, generator=draw, dtype=torch.float64)
+    rng = torch.Generator().manual_seed(seed)
+    return mean + torch.randn(n, dim, generator=rng, dtype=torch.float64)
 
 
 # --- the limit -----------------------------------------------------------------------------------
@@ -99,16 +99,16 @@ def normal(n, dim, seed, mean=0.0):
 @pytest.mark.parametrize("shape", ["normal", "heavy", "skew down"])
 def test_the_limit_is_above_the_mean_at_most_as_often_as_it_says(shape):
     """Of 400 samples at most 5 % + 2 standard errors (7.2 %) may give a limit above the mean."""
-    draw = torch.Generator().manual_seed(1)
+    rng = torch.Generator().manual_seed(1)
     over, mean = 0, 0.3
     for _ in range(400):
         if shape == "normal":
-            z = mean + 0.5 * torch.randn(300, generator=draw, dtype=torch.float64).clamp(-4, 4)
+            z = mean + 0.5 * torch.randn(300, generator=rng, dtype=torch.float64).clamp(-4, 4)
         elif shape == "heavy":  # Pareto of index 1.5 above its least value: no variance
-            u = torch.rand(300, generator=draw, dtype=torch.float64)
+            u = torch.rand(300, generator=rng, dtype=torch.float64)
             z = mean + 0.1 * (u ** (-1 / 1.5) - 3.0)
         else:  # one row in fifty falls to the floor, which a normal limit does not see in time
-            u = torch.rand(300, generator=draw, dtype=torch.float64)
+            u = torch.rand(300, generator=rng, dtype=torch.float64)
             z = torch.where(
                 u < 0.02, torch.full_like(u, mean - 2.45), torch.full_like(u, mean + 0.05)
             )
@@ -163,7 +163,7 @@ def planes(name):
     x = known_laws()["banana-2"].sample(600, 2, torch.Generator().manual_seed(0))
     fit, hold = x[:400], x[400:]
     if name == "free step":
-        return FreeStep(block_for(), standard(2), fit, hold, Effort(iterations=30))
+        return FreeStep(block_for(), standard(2), fit, hold, TrainingEffort(iterations=30))
     if name == "Gaussians":
         return Gaussians.best(fit, hold, seed=0)
     return {"kernels": KernelDensity, "tree": Tree}[name](fit, hold)
@@ -201,7 +201,7 @@ def test_kernels_follow_what_is_sharp():
 def test_exact_models_are_not_accused(number, budget):
     """Under the null, at most 5 % and 2 standard errors of so many challenges may find L > 0."""
     accused = 0
-    options = Options(None, budget=budget)
+    options = EscalationOptions(None, budget=budget)
     for seed in range(number):
         parts = [rows_of(normal(n, 2, 10 * seed + k)) for k, n in enumerate((250, 150, 400))]
         accused += challenge(standard(2), *parts, options).low > 0
@@ -212,7 +212,9 @@ def test_exact_models_are_not_accused(number, budget):
 def test_exact_models_are_not_accused_by_free_steps():
     accused = 0
     for seed in range(40):
-        options = Options(block_for(), budget=3.0, effort=Effort(iterations=40), seed=seed)
+        options = EscalationOptions(
+            block_for(), budget=3.0, effort=TrainingEffort(iterations=40), seed=seed
+        )
         parts = [rows_of(normal(n, 3, 10 * seed + k)) for k, n in enumerate((1000, 500, 1000))]
         accused += challenge(standard(3), *parts, options).low > 0
     assert accused <= 40 * 0.05 + 2 * math.sqrt(40 * 0.05 * 0.95)
@@ -221,11 +223,11 @@ def test_exact_models_are_not_accused_by_free_steps():
 def test_the_lower_side_is_below_the_truth_and_most_of_it():
     """Rows of a banana, the model N(0, I): KL known by its own mean on many rows."""
     law = known_laws()["banana-2"]
-    draw = torch.Generator().manual_seed(0)
-    x = [law.sample(n, law.dim, draw) for n in (3000, 1500, 4000, 100_000)]
+    rng = torch.Generator().manual_seed(0)
+    x = [law.sample(n, law.dim, rng) for n in (3000, 1500, 4000, 100_000)]
     gap = law.log_prob(x[3]) + standard(2).potential(x[3])
     true, error = float(gap.mean()), error_of_mean(gap)
-    side = challenge(standard(2), *map(rows_of, x[:3]), Options(None))
+    side = challenge(standard(2), *map(rows_of, x[:3]), EscalationOptions(None))
     assert 0.8 * true < side.low < true + 3 * error
     assert side.low < side.value
     assert side.rows == 4000
@@ -236,11 +238,11 @@ def test_a_free_step_finds_what_it_can_do():
     """N(1, 4) seen through the model N(0, 1): KL = (4 + 1 - 1 - log 4)/2 nats."""
     x = [1 + 2 * normal(n, 1, k) for k, n in enumerate((2000, 1000, 4000))]
     rows = [rows_of(part) for part in x]
-    options = Options(
+    options = EscalationOptions(
         wopt.build("block", "affine"),
         budget=1.0,
         quick=False,
-        effort=Effort(iterations=100, learning_rate=0.05),
+        effort=TrainingEffort(iterations=100, learning_rate=0.05),
     )
     side = challenge(standard(1), *rows, options)
     true = (4 + 1 - 1 - math.log(4)) / 2
@@ -251,15 +253,15 @@ def test_a_free_step_finds_what_it_can_do():
 
 def test_effort_doubles_and_the_ladder_is_kept():
     law = known_laws()["banana-2"]
-    draw = torch.Generator().manual_seed(0)
-    rows = [rows_of(law.sample(n, law.dim, draw)) for n in (800, 300, 500)]
-    options = Options(
-        block_for(), budget=2.0, quick=False, effort=Effort(iterations=5, patience=99)
+    rng = torch.Generator().manual_seed(0)
+    rows = [rows_of(law.sample(n, law.dim, rng)) for n in (800, 300, 500)]
+    options = EscalationOptions(
+        block_for(), budget=2.0, quick=False, effort=TrainingEffort(iterations=5, patience=99)
     )
-    names = [rung.name for rung in challenge(standard(2), *rows, options).ladder]
+    names = [rung.name for rung in challenge(standard(2), *rows, options).escalation]
     assert names[:2] == ["5 iterations", "10 iterations"]
     poor = dataclasses.replace(options, budget=0.0)
-    assert len(challenge(standard(2), *rows, poor).ladder) == 1
+    assert len(challenge(standard(2), *rows, poor).escalation) == 1
 
 
 def test_a_short_budget_is_kept():
@@ -268,9 +270,9 @@ def test_a_short_budget_is_kept():
     An eighth of them would take seconds on any machine.
     """
     law = known_laws()["banana-5"]
-    draw = torch.Generator().manual_seed(0)
-    rows = [rows_of(law.sample(n, law.dim, draw)) for n in (2000, 500, 1000)]
-    options = Options(block_for(), budget=1.0, effort=Effort(iterations=20_000))
+    rng = torch.Generator().manual_seed(0)
+    rows = [rows_of(law.sample(n, law.dim, rng)) for n in (2000, 500, 1000)]
+    options = EscalationOptions(block_for(), budget=1.0, effort=TrainingEffort(iterations=20_000))
     side = challenge(standard(5), *rows, options)
     assert sum(one.iterations for one in side.tries.free) <= options.effort.iterations / 8
     assert side.low > 0
@@ -280,7 +282,7 @@ def test_both_sides_of_a_map_agree():
     """y = x/2: a challenger of y and its pull-back have one ratio."""
     x = normal(200, 2, 0, mean=0.5)
     log_det = x.new_full((200,), 2 * math.log(0.5))
-    rows = Rows.of(standard(2), x, Particles.start(x).moved(x / 2, log_det))
+    rows = ChallengeRows.of(standard(2), x, Particles.start(x).moved(x / 2, log_det))
     noise = NORMAL(0.25, 0.5).log_prob(rows.views["noise"].points).sum(1)
     data = NORMAL(0.5, 1.0).log_prob(rows.views["data"].points).sum(1)
     gaps = [d - rows.views[s].log_model for d, s in ((noise, "noise"), (data, "data"))]
@@ -298,7 +300,7 @@ def test_rows_where_the_model_has_no_density_count_as_lost():
             rows_of(x),
             rows_of(normal(300, 1, 1, mean=2.0)),
             rows_of(part),
-            Options(None),
+            EscalationOptions(None),
         )
         for part in (x, bad)
     )
@@ -314,7 +316,7 @@ def test_conditions_are_conditions():
         x = torch.cat([u + normal(n, 1, seed + 1) / 2, u], dim=1)
         log_q = NORMAL(0.0, 1.0).log_prob(x[:, 0])
         view = View(x, log_q)
-        return Rows({"data": view, "noise": view}, condition=1)
+        return ChallengeRows({"data": view, "noise": view}, condition=1)
 
     class Normal(wopt.Target):
         provides = wopt.Capability.POTENTIAL | wopt.Capability.NORMALISED
@@ -322,17 +324,19 @@ def test_conditions_are_conditions():
         def potential(self, x):
             return -NORMAL(0.0, 1.0).log_prob(x[:, 0])
 
-    options = Options(block_for(), budget=4.0, sides=("data",), effort=Effort(iterations=150))
+    options = EscalationOptions(
+        block_for(), budget=4.0, sides=("data",), effort=TrainingEffort(iterations=150)
+    )
     side = challenge(Normal(), part(2000, 0), part(800, 10), part(2000, 20), options)
     true = (1 + 0.25 - 1 + math.log(4)) / 2
     assert 0.8 * true < side.low < true
-    assert side.ladder[0].name == "150 iterations"  # joint densities take no part
+    assert side.escalation[0].name == "150 iterations"  # joint densities take no part
 
 
 def test_too_few_rows_are_refused():
     few, many = rows_of(normal(5, 1, 0)), rows_of(normal(100, 1, 1))
     with pytest.raises(wopt.DataError, match="judged on at least 20 rows"):
-        challenge(standard(1), many, many, few, Options(None))
+        challenge(standard(1), many, many, few, EscalationOptions(None))
 
 
 # --- rivals --------------------------------------------------------------------------------------
@@ -381,8 +385,8 @@ def test_files_that_do_not_fit_are_refused(rival, model, words):
 @pytest.mark.parametrize("name", ["ring-2", "mixture-10", "parity-5", "funnel-10"])
 def test_half_of_the_truth_is_found(name):
     law = known_laws()[name]
-    draw = generator(0, "challenge", name)
-    x = [law.sample(n, law.dim, draw) for n in (6000, 2000, 8000)]
+    rng = generator(0, "challenge", name)
+    x = [law.sample(n, law.dim, rng) for n in (6000, 2000, 8000)]
     transform = wopt.AffineTransform.fit(x[0], "whiten")
     start = [Particles.start(transform.forward(part).float()) for part in x]
     found = wopt.solve(
@@ -394,10 +398,10 @@ def test_half_of_the_truth_is_found(name):
     )
     moved = [found.flow.blocks[0].audit(p.points) for p in start]
     parts = [
-        Rows.of(standard(law.dim), p.points, p.moved(y.detach(), log_det.detach()))
+        ChallengeRows.of(standard(law.dim), p.points, p.moved(y.detach(), log_det.detach()))
         for p, (y, log_det) in zip(start, moved, strict=True)
     ]
     gap = law.log_prob(x[2]) - transform.log_det - parts[2].views["data"].log_model
-    side = challenge(standard(law.dim), *parts, Options(block_for(), budget=10.0))
+    side = challenge(standard(law.dim), *parts, EscalationOptions(block_for(), budget=10.0))
     true = statistics.fmean(gap.tolist())
     assert true / 2 < side.low < true + 3 * error_of_mean(gap)

@@ -8,10 +8,10 @@ import torch
 
 from wopt.particles import Particles
 from wopt.testing import GaussianTarget
-from wopt_certify.challenge import Options, Rows, challenge
-from wopt_certify.challenge.curve import Curve
+from wopt_certify.challenge import ChallengeRows, EscalationOptions, challenge
+from wopt_certify.challenge.monotone_transform import MonotoneTransform, TransformedDensity
+from wopt_certify.challenge.piecewise_regression import PiecewiseLinearRegression
 from wopt_certify.challenge.tree import Tree
-from wopt_certify.challenge.warp import Warp, Warped
 
 
 def normal(n, d, seed=0):
@@ -35,7 +35,7 @@ def test_what_is_bent_has_nearly_the_laws_likelihood(name):
     """E log p is minus the entropy; a kernel density of 4,000 rows loses a few hundredths."""
     draw, entropy = LAWS[name]
     fit, hold, fresh = draw(4000, 1), draw(1000, 2), draw(20_000, 3)
-    density = Warped.best(fit, hold, 0)
+    density = TransformedDensity.best(fit, hold, 0)
     assert density is not None
     lost = -entropy - float(density(fresh).clamp(min=-30).mean())
     assert -0.03 < lost < 0.08  # standard error 0.01
@@ -45,7 +45,7 @@ def test_what_is_bent_has_nearly_the_laws_likelihood(name):
 def test_bent_columns_integrate_to_one_and_so_they_do_fitted_anew(name):
     """By Gauss-Legendre's rule on pieces that shrink towards where densities may be infinite."""
     draw, _ = LAWS[name]
-    density = Warped.best(draw(2000, 1), draw(600, 2), 0)
+    density = TransformedDensity.best(draw(2000, 1), draw(600, 2), 0)
     low, high = {"log-normal": (-2, 400), "minus exponential": (-40, 2)}.get(name, (-0.5, 1.5))
     pieces = [10.0**-k for k in range(14)]
     ends = sorted(
@@ -71,18 +71,24 @@ def legendre(n):
 
 def test_outside_of_the_ends_a_density_is_zero():
     x = uniform(3000, 2)
-    density = Warped.best(x[:2000], x[2000:], 0)
+    density = TransformedDensity.best(x[:2000], x[2000:], 0)
     assert torch.isinf(density(torch.tensor([[-0.2, 0.5], [0.5, 1.2]]).double())).all()
     assert torch.isfinite(density(torch.tensor([[0.2, 0.5]]).double())).all()
 
 
 def test_normal_columns_are_left_as_they_are():
     x = normal(3000, 3)
-    assert Warped.best(x[:2000], x[2000:], 0) is None
+    assert TransformedDensity.best(x[:2000], x[2000:], 0) is None
 
 
 @pytest.mark.parametrize(
-    "warp", [Warp(low=0.0), Warp(high=3.0), Warp(0.0, 3.0), Warp(centre=1.0, scale=0.5)]
+    "warp",
+    [
+        MonotoneTransform(low=0.0),
+        MonotoneTransform(high=3.0),
+        MonotoneTransform(0.0, 3.0),
+        MonotoneTransform(centre=1.0, scale=0.5),
+    ],
 )
 def test_the_slope_of_a_map_is_its_derivative(warp):
     x, step = torch.linspace(0.2, 2.8, 40, dtype=torch.float64), 1e-6
@@ -94,7 +100,7 @@ def test_a_broken_line_is_a_conditional_density():
     """The integral over x_2 given x_1 is one at every x_1, far from the rows too."""
     x = normal(2000, 2)
     x[:, 1] = (4 * x[:, 0]).sin() + 0.1 * x[:, 1]
-    curve = Curve.of(x, 0, 1, 32)
+    curve = PiecewiseLinearRegression.of(x, 0, 1, 32)
     y = torch.linspace(-60, 60, 60_001, dtype=torch.float64)
     for at in (-5.0, -1.0, 0.0, 2.0, 9.0):
         points = torch.stack([torch.full_like(y, at), y], dim=1)
@@ -129,7 +135,7 @@ def test_columns_are_known_where_whitening_has_mixed_them():
     target = GaussianTarget([0.0] * 2, torch.eye(2).tolist())
     shift = torch.full((2,), mean, dtype=torch.float64)
     rows = [
-        Rows.of(target, part, Particles.start(part), (factor, shift))
+        ChallengeRows.of(target, part, Particles.start(part), (factor, shift))
         for part in white.split([4000, 1000, 7000])
     ]
     true = float(factor.logdet()) - math.log(0.8)
@@ -138,7 +144,7 @@ def test_columns_are_known_where_whitening_has_mixed_them():
     assert torch.allclose(columns.points * scale, x[5000:])
     change = float(factor.logdet() - scale.log().sum())
     assert torch.allclose(columns.log_model, data.log_model - change)
-    side = challenge(target, *rows, Options(None, budget=1.0))
+    side = challenge(target, *rows, EscalationOptions(None, budget=1.0))
     assert 0.7 * true < side.low < true
     assert abs(side.value - true) < 5 * side.error + 0.05
     assert "warped columns" in side.by

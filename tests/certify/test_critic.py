@@ -30,8 +30,8 @@ class Bent(FlowBlock):
 
     def __init__(self, dim: int, slope: float = 0.7, shift: float = 0.3) -> None:
         super().__init__()
-        draw = torch.Generator().manual_seed(dim)
-        turned, _ = torch.linalg.qr(torch.randn(dim, dim, generator=draw, dtype=torch.float64))
+        rng = torch.Generator().manual_seed(dim)
+        turned, _ = torch.linalg.qr(torch.randn(dim, dim, generator=rng, dtype=torch.float64))
         self.turned, self.slope, self.shift = turned, slope, shift
 
     def forward(self, x):
@@ -53,9 +53,9 @@ def mixture(dim):
         return parts.logsumexp(0) - math.log(2) - dim * math.log(2 * math.pi) / 2
 
     def sample(n, seed):
-        draw = torch.Generator().manual_seed(seed)
-        signs = torch.randint(0, 2, (n, 1), generator=draw) * 2 - 1
-        return signs * centre + torch.randn(n, dim, generator=draw, dtype=torch.float64)
+        rng = torch.Generator().manual_seed(seed)
+        signs = torch.randint(0, 2, (n, 1), generator=rng) * 2 - 1
+        return signs * centre + torch.randn(n, dim, generator=rng, dtype=torch.float64)
 
     return log_density, sample
 
@@ -157,8 +157,8 @@ def test_the_interval_covers_what_the_fields_see():
 @pytest.mark.parametrize("dim", [2, pytest.param(10, marks=pytest.mark.slow)])
 def test_an_exact_step_leaves_nothing_to_find(dim):
     """From N(m, I) the exact step to N(0, I) is a shift: the interval begins at zero."""
-    draw = torch.Generator().manual_seed(dim)
-    x = torch.randn(6000, dim, generator=draw, dtype=torch.float64) + 2.0
+    rng = torch.Generator().manual_seed(dim)
+    x = torch.randn(6000, dim, generator=rng, dtype=torch.float64) + 2.0
     y = x - 2.0 * H / (1 + H)
     moved = wopt.Particles.start(x).moved(y, torch.zeros(len(x), dtype=torch.float64))
     form = SteinForm.of(wopt.build("objective", "kl"), moved, x, H)

@@ -8,13 +8,13 @@ import torch
 from wopt.particles import Particles
 from wopt.stein.form import SteinForm
 from wopt.testing import GaussianTarget, gaussian_kl
-from wopt_certify.challenge import Options, Rows, best_estimate, challenge
+from wopt_certify.challenge import ChallengeRows, EscalationOptions, best_estimate, challenge
 from wopt_certify.challenge import plan as planning
-from wopt_certify.challenge.bent import Bent
 from wopt_certify.challenge.challenger import Challenger, ratios
 from wopt_certify.challenge.directions import TurnedTree
 from wopt_certify.challenge.elliptical import Elliptical
 from wopt_certify.challenge.gaussians import Gaussians
+from wopt_certify.challenge.polynomial_regression import PolynomialRegression
 from wopt_certify.challenge.sequence import _parts, judge_in_turn
 from wopt_certify.challenge.stack import Stack
 from wopt_certify.challenge.student import Student
@@ -31,12 +31,12 @@ def standard(dim):
 
 def rows_of(x):
     """Return rows of the model N(0, I) with no map at all."""
-    return Rows.of(standard(x.shape[1]), x, Particles.start(x))
+    return ChallengeRows.of(standard(x.shape[1]), x, Particles.start(x))
 
 
 def drawn(law, sizes, seed=0):
-    draw = torch.Generator().manual_seed(seed)
-    return [law.sample(n, law.dim, draw) for n in sizes]
+    rng = torch.Generator().manual_seed(seed)
+    return [law.sample(n, law.dim, rng) for n in sizes]
 
 
 def kl_of_shell(dim, radius, scale):
@@ -75,7 +75,7 @@ def test_they_integrate_to_one_and_so_they_do_fitted_anew(name):
 def test_a_curve_is_a_conditional_density():
     """The integral over x_2 given x_1 is one at every x_1, far from the rows too."""
     x = known_laws()["funnel-2"].sample(500, 2, torch.Generator().manual_seed(0))
-    curve = Bent.of(x, 0, [1])
+    curve = PolynomialRegression.of(x, 0, [1])
     y = torch.linspace(-60, 60, 6001, dtype=torch.float64)
     for at in (-5.0, -1.0, 0.0, 2.0, 9.0):
         points = torch.stack([torch.full_like(y, at), y], dim=1)
@@ -89,7 +89,7 @@ def test_a_curve_is_a_conditional_density():
 def test_thin_shells_are_seen(dim, radius, scale):
     true = kl_of_shell(dim, radius, scale)
     rows = [rows_of(x) for x in drawn(ShellLaw(dim, radius, scale), (1500, 500, 3000))]
-    side = challenge(standard(dim), *rows, Options(None, budget=4.0))
+    side = challenge(standard(dim), *rows, EscalationOptions(None, budget=4.0))
     assert 0.75 * true < side.low < true
     assert abs(side.value - true) < 5 * side.error + 0.02
     assert "spheres" in side.by
@@ -122,9 +122,9 @@ def test_a_funnel_is_a_tree_of_curves():
 
 def test_independent_components_are_found():
     """Five heavy-tailed components, turned: the product of their own laws is the density."""
-    draw = torch.Generator().manual_seed(1)
-    s = torch.distributions.Laplace(0.0, 1.0).icdf(torch.rand(6000, 5, generator=draw).double())
-    turned, _ = torch.linalg.qr(torch.randn(5, 5, generator=draw, dtype=torch.float64))
+    rng = torch.Generator().manual_seed(1)
+    s = torch.distributions.Laplace(0.0, 1.0).icdf(torch.rand(6000, 5, generator=rng).double())
+    turned, _ = torch.linalg.qr(torch.randn(5, 5, generator=rng, dtype=torch.float64))
     x = s @ turned.T
     entropy = 5 * (1 + math.log(2))
     turned_gap, plain_gap = (
@@ -140,8 +140,8 @@ def test_independent_components_are_found():
 
 def fitted_gaussian(n, dim, seed=0):
     """Return rows whitened by n of them, and KL of the model N(0, I) in closed form."""
-    draw = torch.Generator().manual_seed(seed)
-    x = torch.randn(n + 9000, dim, generator=draw, dtype=torch.float64)
+    rng = torch.Generator().manual_seed(seed)
+    x = torch.randn(n + 9000, dim, generator=rng, dtype=torch.float64)
     mean, factor = x[:n].mean(0), torch.linalg.cholesky(torch.cov(x[:n].T, correction=0))
     white = torch.linalg.solve_triangular(factor, (x - mean).T, upper=False).T
     inverse = torch.linalg.inv(factor)
@@ -155,8 +155,8 @@ def test_an_error_as_small_as_a_fits_own_is_seen(monkeypatch):
     monkeypatch.setattr(planning, "_probe", lambda: planning._PROBE)  # counts of a known machine
     rows, true = fitted_gaussian(1500, 10)
     assert true == pytest.approx(65 / 3000, rel=0.35)
-    side = challenge(standard(10), *map(rows_of, rows), Options(None, budget=6.0))
-    before, after = side.ladder[-2:]
+    side = challenge(standard(10), *map(rows_of, rows), EscalationOptions(None, budget=6.0))
+    before, after = side.escalation[-2:]
     assert after.name == "learning while judged"
     assert after.gain > before.gain + 0.2 * true
     assert 0.3 * true < side.low < true
@@ -191,8 +191,8 @@ def test_a_group_is_judged_in_one_part():
     groups = torch.randint(40, (500,), generator=torch.Generator().manual_seed(0))
     parts = _parts(500, groups, 0)
     assert torch.equal(torch.cat(parts).sort().values, torch.arange(500))
-    told = [set(groups[part].tolist()) for part in parts]
-    assert sum(len(some) for some in told) == len(set(groups.tolist()))
+    reported = [set(groups[part].tolist()) for part in parts]
+    assert sum(len(some) for some in reported) == len(set(groups.tolist()))
 
 
 @pytest.mark.slow
@@ -201,9 +201,11 @@ def test_exact_models_are_not_accused_while_challengers_learn(dim, sizes):
     """Under the null, at most 5 % + 2 standard errors of 25 challenges (3) may find L > 0."""
     accused = 0
     for seed in range(25):
-        draw = torch.Generator().manual_seed(1000 * dim + seed)
-        rows = [rows_of(torch.randn(n, dim, generator=draw).double()) for n in sizes]
-        accused += challenge(standard(dim), *rows, Options(None, budget=2.0, seed=seed)).low > 0
+        rng = torch.Generator().manual_seed(1000 * dim + seed)
+        rows = [rows_of(torch.randn(n, dim, generator=rng).double()) for n in sizes]
+        accused += (
+            challenge(standard(dim), *rows, EscalationOptions(None, budget=2.0, seed=seed)).low > 0
+        )
     assert accused <= 25 * 0.05 + 2 * math.sqrt(25 * 0.05 * 0.95)
 
 

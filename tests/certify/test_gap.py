@@ -8,19 +8,21 @@ import torch
 
 import wopt
 from wopt.errors import RunError
-from wopt.store.quantity import Quantity
+from wopt.store.gap_kind import GapKind
+from wopt_certify.analysis import Analysis
 from wopt_certify.bounds import Entry, Floor, Label, StepBounds, chain
 from wopt_certify.effort import Effort
 from wopt_certify.estimate import Estimate
-from wopt_certify.findings import Findings
 from wopt_certify.gap import Gap, floors_of
-from wopt_certify.lower import LowerSide, Rung
+from wopt_certify.lower import EscalationStep, LowerSide
 from wopt_certify.notes import notes_of
 from wopt_certify.refute import later_fall, refute
 from wopt_certify.start import Start
 
-SIDE = LowerSide(1.84, 0.02, 1.81, 0.95, "autoregressive", 2000, (Rung("ode", 3.0, 0.5, 0.1),))
-DATA, TARGET = Quantity.KL_DATA_MODEL, Quantity.KL_MODEL_TARGET
+SIDE = LowerSide(
+    1.84, 0.02, 1.81, 0.95, "autoregressive", 2000, (EscalationStep("ode", 3.0, 0.5, 0.1),)
+)
+DATA, TARGET = GapKind.KL_DATA_MODEL, GapKind.KL_MODEL_TARGET
 
 
 def judged(bounds, of=DATA, label=Label.GIVEN_SEEN, lower=None, known=None):
@@ -49,7 +51,13 @@ def test_where_all_are_refuted_none_is_the_headline():
 
 
 LEARNED = LowerSide(
-    0.3, 0.02, 0.25, 0.95, "tree", 2000, (Rung("a", 1.0, 0.2, 0.02), Rung("b", 2.0, 0.3, 0.02))
+    0.3,
+    0.02,
+    0.25,
+    0.95,
+    "tree",
+    2000,
+    (EscalationStep("a", 1.0, 0.2, 0.02), EscalationStep("b", 2.0, 0.3, 0.02)),
 )
 """Its estimate is 0.3 + (0.3 - 0.2)."""
 
@@ -73,10 +81,10 @@ def test_a_bound_below_the_estimate_is_no_upper_side():
 
 
 def test_weak_critics_give_no_upper_side():
-    assert not Effort(1000, 25, 50, budget=1.0).telling
-    assert Effort(1000, 25, 50).telling
-    assert Effort(1000, 75, 50, budget=1.0).telling
-    found = Gap.between(Quantity.KL_DATA_MODEL, {}, lower=LEARNED, hidden=True)
+    assert not Effort(1000, 25, 50, budget=1.0).sufficient
+    assert Effort(1000, 25, 50).sufficient
+    assert Effort(1000, 75, 50, budget=1.0).sufficient
+    found = Gap.between(GapKind.KL_DATA_MODEL, {}, lower=LEARNED, hidden=True)
     assert found.upper is None
     assert "no upper side: too little was looked for" in found.text
 
@@ -142,9 +150,9 @@ def test_a_known_divergence_is_both_sides_and_an_impossible_one_is_none():
 
 
 def test_the_run_itself_refutes_by_a_later_fall():
-    draws = torch.Generator().manual_seed(0)
-    end = torch.randn(1000, generator=draws).double()
-    now = end + 0.3 + 0.1 * torch.randn(1000, generator=draws).double()
+    rng = torch.Generator().manual_seed(0)
+    end = torch.randn(1000, generator=rng).double()
+    now = end + 0.3 + 0.1 * torch.randn(1000, generator=rng).double()
     fall = later_fall(now, end, 0.95)
     # 0.3 less 1.645 standard errors of 0.1 / sqrt(1000), of pairs.
     assert fall.value == pytest.approx(0.3 - 1.645 * 0.1 / 1000**0.5, abs=4 * 0.1 / 1000**0.5)
@@ -179,8 +187,8 @@ def test_it_is_read_back_and_checked():
     assert (written["label"], written["refuted"]) == (
         "bound given the eps seen", "at step 2, a fact: at least 0.5",
     )  # fmt: skip
-    told = found.to_dict()["refuted"][0]
-    assert {k: told[k] for k in ("name", "value", "by")} == {
+    output = found.to_dict()["refuted"][0]
+    assert {k: output[k] for k in ("name", "value", "by")} == {
         "name": "theorem_q", "value": 0.19,
         "by": "the lower side (autoregressive): at least 1.81",
     }  # fmt: skip
@@ -196,7 +204,7 @@ def test_the_note_names_who_claims_what_is_false():
     objective = wopt.build("objective", "kl")
     false = [Estimate.of(-58.57, 0.1, 0.95)]
     evidence = type("E", (), {"remarks": ("a remark",)})()
-    found = Findings(objective, evidence, 0.95, [], false, Start(), "previous", 1.0, None, None, [])
+    found = Analysis(objective, evidence, 0.95, [], false, Start(), "previous", 1.0, None, None, [])
     notes = notes_of(found)
     assert "-58.57" in notes[0]
     assert "the target is not normalised" in notes[0]

@@ -12,7 +12,7 @@ from wopt.train.problem import Problem
 from wopt.train.record import StepRecord
 from wopt_certify.bounds import chain
 from wopt_certify.certificate import make_certificate
-from wopt_certify.evidence import Evidence
+from wopt_certify.evaluation_data import EvaluationData
 from wopt_certify.options import Certify
 
 ALONG = {"theorem_s", "theorem_p", "a_priori", "convex", "paper"}
@@ -36,7 +36,7 @@ def certified(matrix, n=4000, score=True, objective="kl"):
     law = torch.distributions.MultivariateNormal(torch.zeros(2).double(), torch.eye(2).double())
     start = wopt.Particles.start(x, log_density=law.log_prob(x))
     units = AffineTransform.fit(x, "none")
-    evidence = Evidence(start, "draws", -x if score else None, units, 0.0, x)
+    evidence = EvaluationData(start, "draws", -x if score else None, units, 0.0, x)
     problem = Problem(
         wopt.build("objective", objective),
         wopt.build("scheme", {"name": "jko", "step_size": 1.0}),

@@ -26,8 +26,8 @@ SEEDS = range(100)
 
 def samples(seed, n=N, shift=0.0):
     """Return rows of the start and their images; ``shift`` is an error of the block's mean."""
-    draw = torch.Generator().manual_seed(seed)
-    x = torch.randn(n, 2, dtype=torch.float64, generator=draw) + 3
+    rng = torch.Generator().manual_seed(seed)
+    x = torch.randn(n, 2, dtype=torch.float64, generator=rng) + 3
     return x, x - 1 + shift
 
 

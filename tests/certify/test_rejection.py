@@ -30,8 +30,8 @@ def grid():
 
 def quantised(log_p):
     """Return indices of draws of a law on the grid."""
-    chance = torch.Generator().manual_seed(0)
-    return torch.multinomial(log_p.exp(), 20_000, replacement=True, generator=chance)
+    rng = torch.Generator().manual_seed(0)
+    return torch.multinomial(log_p.exp(), 20_000, replacement=True, generator=rng)
 
 
 def kl(log_p, log_r):
@@ -54,34 +54,34 @@ def test_kl_never_rises_and_mass_stays(name, rate):
         alpha = (log_r - now - c[-1]).clamp_max(0).exp()
         kept.append(float((now.exp() * alpha).sum()) * CELL)
         after = now + torch.log(alpha + 1 - kept[-1])  # the closed form, step by step
-        told = log_p + Rejection(tuple(c), tuple(kept)).log_factor(log_w)
-        torch.testing.assert_close(told, after)
-        assert float(told.exp().sum()) * CELL == pytest.approx(1, abs=1e-9)
-        assert kl(told, log_r) < before - 1e-9, k
-        before, now = kl(told, log_r), told
+        output = log_p + Rejection(tuple(c), tuple(kept)).log_factor(log_w)
+        torch.testing.assert_close(output, after)
+        assert float(output.exp().sum()) * CELL == pytest.approx(1, abs=1e-9)
+        assert kl(output, log_r) < before - 1e-9, k
+        before, now = kl(output, log_r), output
 
 
 def test_draws_have_the_density_that_is_told():
-    chance = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     log_r = LAWS["two modes"]
 
     def draw(n):
-        x = torch.randn(n, 1, generator=chance, dtype=torch.float64)
+        x = torch.randn(n, 1, generator=rng, dtype=torch.float64)
         log_p = -x[:, 0].square() / 2 - math.log(2 * math.pi) / 2
         return x, log_r(x[:, 0]) - log_p
 
     fit = Rejection.fitted(draw(100_000)[1], 4, 0.3)
     n = 40_000
-    x, log_w = fit.sample(draw, n, chance)
+    x, log_w = fit.sample(draw, n, rng)
     again = log_r(x[:, 0]) + x[:, 0].square() / 2 + math.log(2 * math.pi) / 2
     torch.testing.assert_close(log_w, again)
     at, log_p = grid()
     density = (log_p + fit.log_factor(log_r(at) - log_p)).exp() * CELL
     for low, high in ((-9, -1), (-1, 0), (0, 1.5), (1.5, 9)):
-        share = float(((x > low) & (x < high)).double().mean())
+        fraction = float(((x > low) & (x < high)).double().mean())
         true = float(density[(at > low) & (at < high)].sum())
         # E alpha was estimated at 100,000 draws, beside the error of the share
-        assert abs(share - true) < 4.5 * math.sqrt(true * (1 - true) / n) + 0.006
+        assert abs(fraction - true) < 4.5 * math.sqrt(true * (1 - true) / n) + 0.006
     assert fit.proposals == pytest.approx(1.3**4)
 
 
@@ -121,12 +121,12 @@ def test_errors_are_against_the_truth(found):
 
 
 def test_rejection_comes_nearer(found):
-    told = found.corrected
-    assert (told.steps, told.draws) == (6, 5000)
-    assert told.log_z_error == abs(told.elbo)
-    assert told.log_z_error < 0.1 * found.truth.elbo_error
-    assert told.energy_distance < 0.5 * found.truth.energy_distance
-    assert told.proposals == pytest.approx(1.2**6)
+    output = found.corrected
+    assert (output.steps, output.draws) == (6, 5000)
+    assert output.log_z_error == abs(output.elbo)
+    assert output.log_z_error < 0.1 * found.truth.elbo_error
+    assert output.energy_distance < 0.5 * found.truth.energy_distance
+    assert output.proposals == pytest.approx(1.2**6)
 
 
 def test_sliced_energy_distance_is_that_of_pairs():

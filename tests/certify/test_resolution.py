@@ -8,17 +8,17 @@ import torch
 import wopt
 from wopt.testing import GaussianTarget
 from wopt.testing.gaussian import gaussian_kl
-from wopt_certify.resolution import blurred, resolutions
+from wopt_certify.resolution import blurred_density, resolutions
 
 
 def normal(n, dim, seed):
-    draw = torch.Generator().manual_seed(seed)
-    return torch.randn(n, dim, generator=draw, dtype=torch.float64)
+    rng = torch.Generator().manual_seed(seed)
+    return torch.randn(n, dim, generator=rng, dtype=torch.float64)
 
 
 def test_a_gaussian_target_is_blurred_in_closed_form():
     target = wopt.build("target", {"name": "gaussian", "mean": [1.0, 0.0], "scale": [1.0, 2.0]})
-    log_q = blurred(target, 2, 0.5)
+    log_q = blurred_density(target, 2, 0.5)
     law = torch.distributions.Normal(torch.tensor([1.0, 0.0]), torch.tensor([1.25, 4.25]).sqrt())
     x = normal(20, 2, 0)
     assert torch.allclose(log_q(x), law.log_prob(x).sum(1).double(), atol=1e-6)
@@ -34,7 +34,7 @@ def test_a_mixture_says_its_own_blur():
         wopt.build("target", {**options, "covariances": c}) for c in (covariances, wide)
     )
     x = normal(20, 2, 0)
-    assert torch.allclose(blurred(target, 2, 0.5)(x), -by_hand.potential(x))
+    assert torch.allclose(blurred_density(target, 2, 0.5)(x), -by_hand.potential(x))
 
 
 def test_an_exact_mixture_is_within_its_limits():
@@ -52,7 +52,7 @@ def test_what_has_no_closed_form_has_no_resolution():
         def potential(self, x):
             return x.pow(4).sum(1) + math.log(1.8128)
 
-    assert blurred(Quartic(), 1, 0.5) is None
+    assert blurred_density(Quartic(), 1, 0.5) is None
     assert resolutions(normal(500, 1, 0), Quartic()) is None
 
 

@@ -7,9 +7,9 @@ import torch
 
 import wopt
 from wopt.testing import GaussianTarget
-from wopt_posterior.diagnostics.doubts import doubts_of_edge
-from wopt_posterior.diagnostics.edges import sharpest_edge
 from wopt_posterior.diagnostics.measure import measure_sampler
+from wopt_posterior.diagnostics.truncation import sharpest_edge
+from wopt_posterior.diagnostics.warnings_of import warnings_of_truncation
 
 WIDE = torch.float64
 
@@ -61,7 +61,7 @@ class Student(wopt.Target):
 def test_exact_draws_raise_no_doubt(law):
     """At 0.001 each; a false alarm in 30 has a chance of 0.03."""
     found = [sharpest_edge(law, law.draw(s, 8000), torch.zeros(8000)) for s in range(10)]
-    assert not [edge for edge in found if doubts_of_edge(edge)]
+    assert not [edge for edge in found if warnings_of_truncation(edge)]
 
 
 def test_the_density_at_a_cut():
@@ -74,17 +74,17 @@ def test_the_density_at_a_cut():
     normal = math.exp(-0.5) / math.sqrt(2 * math.pi) / 3
     left = (1 + math.erf(1 / math.sqrt(2))) / 2
     assert edge.density == pytest.approx(normal / left, abs=4 * edge.error)
-    assert "lower end of coordinate 1" in doubts_of_edge(edge)[0]
+    assert "lower end of coordinate 1" in warnings_of_truncation(edge)[0]
 
 
 def test_weights_count():
     """Draws of N(0, 4), cut off above, with the weights of N(0, 1)."""
     p, x = GaussianTarget([0.0], [[1.0]]), 2 * torch.randn(40_000, 1, generator=chance(0)).double()
     log_w = -x[:, 0].square() / 2 + x[:, 0].square() / 8
-    assert not doubts_of_edge(sharpest_edge(p, x, log_w))
+    assert not warnings_of_truncation(sharpest_edge(p, x, log_w))
     x, log_w = x[x[:, 0] < 1.5], log_w[x[:, 0] < 1.5]
     edge = sharpest_edge(p, x, log_w)
-    assert doubts_of_edge(edge)
+    assert warnings_of_truncation(edge)
     assert not edge.below
 
 
@@ -101,7 +101,7 @@ def test_a_report_looks_at_more_draws_than_it_is_given():
     x, log_q = more(1000)
     report = measure_sampler(p, x, log_q, more=more)
     assert report.k_hat < report.k_hat_threshold
-    assert any("lower end of coordinate 2" in doubt for doubt in report.doubts)
+    assert any("lower end of coordinate 2" in doubt for doubt in report.warnings)
 
 
 def test_few_draws_say_nothing():

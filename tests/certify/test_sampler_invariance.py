@@ -6,9 +6,9 @@ import torch
 
 import wopt
 from wopt_posterior.diagnostics import invariance
-from wopt_posterior.diagnostics.doubts import doubts_of_drift
 from wopt_posterior.diagnostics.invariance import largest_drift
 from wopt_posterior.diagnostics.measure import measure_sampler
+from wopt_posterior.diagnostics.warnings_of import warnings_of_invariance
 
 
 class Banana(wopt.Target):
@@ -32,7 +32,7 @@ def test_exact_draws_raise_no_doubt():
     reports = [
         largest_drift(Banana(), draws(s, 3000), torch.zeros(3000), s, steps=64) for s in range(20)
     ]
-    assert not [d for d in reports if doubts_of_drift(d)]
+    assert not [d for d in reports if warnings_of_invariance(d)]
 
 
 class Neck(wopt.Target):
@@ -46,9 +46,9 @@ class Neck(wopt.Target):
         return torch.where(t < 0, inside + 2.5 * math.log(2 * math.pi), torch.inf)
 
     def draw(self, seed, n):
-        chance = torch.Generator().manual_seed(seed)
-        t = torch.rand(n, 1, generator=chance, dtype=torch.float64).log()
-        return torch.cat([t, t.exp() * torch.randn(n, 5, generator=chance).double()], 1)
+        rng = torch.Generator().manual_seed(seed)
+        t = torch.rand(n, 1, generator=rng, dtype=torch.float64).log()
+        return torch.cat([t, t.exp() * torch.randn(n, 5, generator=rng).double()], 1)
 
 
 def test_a_neck_that_the_model_lacks(monkeypatch):
@@ -65,7 +65,7 @@ def test_a_neck_that_the_model_lacks(monkeypatch):
     drift = largest_drift(law, x, weights, 0, model, steps=512)
     assert drift.of.startswith("p/(p + q)")
     assert drift.value > 5 * drift.error
-    assert doubts_of_drift(drift)
+    assert warnings_of_invariance(drift)
 
 
 def test_a_model_that_lacks_nothing_raises_no_doubt():
@@ -80,7 +80,7 @@ def test_a_model_that_lacks_nothing_raises_no_doubt():
         t = 1.02 * x[:, :1]
         x = torch.cat([t, x[:, 1:] * (t - x[:, :1]).exp()], 1)
         weights = -law.potential(x) - model(x)
-        assert not doubts_of_drift(largest_drift(law, x, weights, seed, model, 128))
+        assert not warnings_of_invariance(largest_drift(law, x, weights, seed, model, 128))
 
 
 def test_weights_are_used():
@@ -88,8 +88,8 @@ def test_weights_are_used():
     x = 2 * torch.randn(10_000, 2, generator=torch.Generator().manual_seed(0)).double()
     normal = wopt.build("target", "gaussian")
     weights = -x.square().sum(1) * (1 / 2 - 1 / 8)
-    assert not doubts_of_drift(largest_drift(normal, x, weights, 0, steps=64))
-    assert doubts_of_drift(largest_drift(normal, x, torch.zeros(10_000), 0, steps=64))
+    assert not warnings_of_invariance(largest_drift(normal, x, weights, 0, steps=64))
+    assert warnings_of_invariance(largest_drift(normal, x, torch.zeros(10_000), 0, steps=64))
 
 
 def test_lost_arms_that_equal_weights_hide():
@@ -101,4 +101,4 @@ def test_lost_arms_that_equal_weights_hide():
     report = measure_sampler(Banana(), x, log_q)
     assert report.ess > 0.999 * len(x)
     assert not report.reliable
-    assert "miss a part of the target" in " ".join(report.doubts)
+    assert "miss a part of the target" in " ".join(report.warnings)

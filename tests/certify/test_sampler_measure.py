@@ -11,8 +11,8 @@ from wopt.psis import Smoothed
 from wopt.testing import GaussianTarget, gaussian_kl
 from wopt_posterior.diagnostics import SamplerReport, measure_flow, measure_sampler
 from wopt_posterior.diagnostics.climb import climb
-from wopt_posterior.diagnostics.doubts import doubts_of_weights
 from wopt_posterior.diagnostics.lost import lost_modes
+from wopt_posterior.diagnostics.warnings_of import warnings_of_weights
 
 KEYS = {
     "elbo_error", "eubo_error",
@@ -23,8 +23,8 @@ KEYS = {
 
 
 def rows(n, d, seed=0):
-    draw = torch.Generator().manual_seed(seed)
-    return torch.randn(n, d, generator=draw, dtype=torch.float64)
+    rng = torch.Generator().manual_seed(seed)
+    return torch.randn(n, d, generator=rng, dtype=torch.float64)
 
 
 class Shifted(GaussianTarget):
@@ -169,9 +169,9 @@ def test_lost_modes_are_found_that_ess_and_k_hat_do_not_see(d):
     for mode in found.lost_modes:
         away = (means - torch.tensor(mode.location).double()).norm(dim=1).min()
         assert float(away) < 0.1
-        assert mode.model_share == 0
+        assert mode.model_fraction == 0
         # each weighs as much as the one that the model has
-        assert mode.share == pytest.approx(1 / (1 + len(found.lost_modes)), rel=0.1)
+        assert mode.fraction == pytest.approx(1 / (1 + len(found.lost_modes)), rel=0.1)
 
 
 def test_exact_draws_and_a_known_constant_see_lost_modes():
@@ -180,9 +180,9 @@ def test_exact_draws_and_a_known_constant_see_lost_modes():
     exact = full.sample(4000, 5, torch.Generator().manual_seed(1))
     found = measure_sampler(full, x, log_prob(x), exact=(exact, log_prob(exact)), search=False)
     assert found.lost_modes is None
-    doubts = " ".join(found.doubts)
-    assert "known to be 0" in doubts
-    assert "EUBO" in doubts
+    warnings = " ".join(found.warnings)
+    assert "known to be 0" in warnings
+    assert "EUBO" in warnings
     assert found.eubo > 50
     weights = found.mode_weights
     assert [w.target for w in weights] == pytest.approx([0.1] * 10)
@@ -286,5 +286,5 @@ def test_what_cannot_be_measured_is_refused(flow):
 def test_a_k_hat_near_its_threshold_is_doubted():
     """Neal's funnel by three steps had 0.67 of 0.7, and log Z was fourteen errors off."""
     near, far = (Smoothed(torch.zeros(10_000), k, 0.7) for k in (0.67, 0.5))
-    assert "within its own standard error" in doubts_of_weights(near, 0.0, 0.1, known=None)[0]
-    assert doubts_of_weights(far, 0.0, 0.1, known=None) == []
+    assert "within its own standard error" in warnings_of_weights(near, 0.0, 0.1, known=None)[0]
+    assert warnings_of_weights(far, 0.0, 0.1, known=None) == []

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from wopt.flow.weights import effective_size, log_mean_weight, moments
+from wopt.flow.weights import effective_size, log_mean_weight, weighted_moments
 from wopt.psis import fit_pareto, k_hat_threshold, pareto_quantiles, smoothed_importance_weights
 
 
@@ -29,9 +29,9 @@ def test_weights_and_k_hat_are_those_of_arviz(n, spread):
 
 @pytest.mark.parametrize("k", [-0.3, 0.0, 0.3, 0.7, 1.2])
 def test_the_shape_of_exact_pareto_samples_is_found(k):
-    draw = torch.Generator().manual_seed(1)
+    rng = torch.Generator().manual_seed(1)
     for n in (300, 20_000):
-        u = torch.rand(n, generator=draw, dtype=torch.float64)
+        u = torch.rand(n, generator=rng, dtype=torch.float64)
         shape, scale = fit_pareto(pareto_quantiles(u, k, 2.0).sort()[0])
         without_prior = (shape * (n + 10) - 5) / n
         # maximum likelihood: sd (1 + k)/sqrt n, and sqrt(2 (1 + k)) sigma/sqrt n
@@ -96,7 +96,7 @@ def test_error_bars_of_moments_cover():
     for seed in range(200):
         x = 1.2 * normal(400, seed)
         log_weights = -((x - 0.5) ** 2) / 2 + (x / 1.2) ** 2 / 2
-        of = moments(log_weights.softmax(0), x[:, None])
+        of = weighted_moments(log_weights.softmax(0), x[:, None])
         means.append(of["means"][0])
         sds.append(of["sds"][0])
         said.append((of["means_error"][0], of["sds_error"][0]))
@@ -110,8 +110,8 @@ def test_the_error_of_a_mean_weight_knows_its_tail():
     """Pareto weights with k = 0.6, of mean 2.5: the delta method's intervals miss it too often."""
     known, wide = [], []
     for seed in range(200):
-        draw = torch.Generator().manual_seed(seed)
-        u = torch.rand(2000, generator=draw, dtype=torch.float64)
+        rng = torch.Generator().manual_seed(seed)
+        u = torch.rand(2000, generator=rng, dtype=torch.float64)
         logs = -0.6 * u.log()
         value, error = log_mean_weight(logs)
         tail = smoothed_importance_weights(logs).tail_error
@@ -120,6 +120,6 @@ def test_the_error_of_a_mean_weight_knows_its_tail():
         wide.append(away < 2 * math.hypot(error, tail))
     assert sum(known) < 0.86 * 200
     assert sum(wide) > 0.9 * 200
-    light = smoothed_importance_weights(0.1 * torch.randn(4000, generator=draw).double())
+    light = smoothed_importance_weights(0.1 * torch.randn(4000, generator=rng).double())
     assert light.tail_error < 1e-3
     assert light.k_hat_error < 0.1

@@ -20,8 +20,8 @@ from wopt_certify.two_sample.ranks import anderson_darling
 
 
 def rows(n, d, seed=0):
-    draw = torch.Generator().manual_seed(seed)
-    return torch.randn(n, d, generator=draw, dtype=torch.float64)
+    rng = torch.Generator().manual_seed(seed)
+    return torch.randn(n, d, generator=rng, dtype=torch.float64)
 
 
 def is_uniform(p_values, level=0.001):

@@ -14,24 +14,24 @@ from wopt.testing import AffineBlock
 INF = math.inf
 MIXED = Columns(
     (
-        Column("p", ends=(0.0, 1.0)),
-        Column("price", ends=(2.0, INF)),
-        Column("debt", ends=(-INF, 5.0)),
+        Column("p", bounds=(0.0, 1.0)),
+        Column("price", bounds=(2.0, INF)),
+        Column("debt", bounds=(-INF, 5.0)),
         Column("x"),
         Column("age", "integer", (-0.5, 120.5), 1.0),
         Column("size", "categorical", (-0.5, 2.5), 1.0, 0.0, ("s", "m", "l"), "string"),
-        Column("given", ends=(0.0, 1.0)),
+        Column("given", bounds=(0.0, 1.0)),
     ),
     condition=1,
 )
 
 
 def rows(n=200, seed=0):
-    draw = torch.Generator().manual_seed(seed)
-    u = torch.rand(n, 7, generator=draw, dtype=torch.float64)
+    rng = torch.Generator().manual_seed(seed)
+    u = torch.rand(n, 7, generator=rng, dtype=torch.float64)
     age, size = (121 * u[:, 4]).floor(), (3 * u[:, 5]).floor()
     columns = [u[:, 0], 2 + u[:, 1].exp(), 5 - u[:, 2].exp(), u[:, 3], age, size, u[:, 6]]
-    return MIXED.jitter(torch.stack(columns, 1), draw)
+    return MIXED.jitter(torch.stack(columns, 1), rng)
 
 
 @pytest.mark.parametrize("how", ["none", "standardise", "whiten", "gaussianise"])
@@ -57,15 +57,15 @@ def test_no_point_of_the_line_is_mapped_outside():
     y = torch.linspace(-800, 800, 4001, dtype=torch.float64)[:, None].expand(-1, 7)
     x = MIXED.decode(y)
     for j, column in enumerate(MIXED.moved):
-        assert bool((x[:, j] >= column.ends[0]).all())
-        assert bool((x[:, j] <= column.ends[1]).all())
+        assert bool((x[:, j] >= column.bounds[0]).all())
+        assert bool((x[:, j] <= column.bounds[1]).all())
     whole = MIXED.round(x)
     assert set(whole[:, 5].tolist()) == {0.0, 1.0, 2.0}
     assert (float(whole[:, 4].min()), float(whole[:, 4].max())) == (0.0, 120.0)
 
 
 def test_ends_are_finite_and_outside_has_no_density():
-    columns = Columns((Column("p", ends=(-1.0, 3.0)),))
+    columns = Columns((Column("p", bounds=(-1.0, 3.0)),))
     x = torch.tensor([[-1.0], [3.0], [-1.1], [3.5]], dtype=torch.float64)
     assert bool(torch.isfinite(columns.encode(x)).all())
     assert columns.log_det(x)[2:].tolist() == [-INF, -INF]
@@ -96,17 +96,17 @@ def test_columns_come_back_from_json():
 def law(columns, dim, seed=0):
     """Return a flow over columns: a random affine map of their images to a Gaussian."""
     block = AffineBlock(dim).double()
-    draw = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        block.matrix += 0.4 * torch.randn(dim, dim, generator=draw, dtype=torch.float64)
-        block.shift += 0.3 * torch.randn(dim, generator=draw, dtype=torch.float64)
+        block.matrix += 0.4 * torch.randn(dim, dim, generator=rng, dtype=torch.float64)
+        block.shift += 0.3 * torch.randn(dim, generator=rng, dtype=torch.float64)
     units = wopt.AffineTransform.fit(torch.zeros(2, dim), "none")
     chain = wopt.Chain([block.requires_grad_(False)], TableTransform(units, columns))
     return wopt.Flow(chain, wopt.build("target", "gaussian"), columns.names)
 
 
 def test_densities_on_bounded_supports_integrate_to_one():
-    flow = law(Columns((Column("p", ends=(-1.0, 2.0)), Column("q", ends=(0.0, INF)))), 2)
+    flow = law(Columns((Column("p", bounds=(-1.0, 2.0)), Column("q", bounds=(0.0, INF)))), 2)
     # Midpoints in p; in q, which has no end, midpoints of its logarithm.
     p = -1 + 3 * (torch.arange(600, dtype=torch.float64) + 0.5) / 600
     t = -12 + 24 * (torch.arange(800, dtype=torch.float64) + 0.5) / 800

@@ -11,12 +11,12 @@ import wopt
 from wopt.config.model import validate
 from wopt.data.assemble import assemble
 from wopt.data.columns import Column, Columns
-from wopt.data.curve import Curve, normal_log_density
 from wopt.data.gaussianise import curve_of
+from wopt.data.quantile_transform import QuantileTransform, normal_log_density
 from wopt.data.table_transform import TableTransform, fit_transform
 from wopt.flow.save import _read
 from wopt.plan.preprocess import bends, gain_of_distances, without_curves
-from wopt.runs.execute import resume, run
+from wopt.runs.execute import resume, run_config
 from wopt.runs.memory import Rows
 from wopt.runs.planned import prepared_run
 from wopt.runs.prepare import log_density_of, particles_of
@@ -24,7 +24,9 @@ from wopt.seeds import derive
 from wopt.testing import AffineBlock
 from wopt_certify.held_out import _score
 
-STEEP = Curve((-3.0, -2.999, 0.0, 50.0), (-2.0, -0.5, 0.5, 2.0), (300.0, 20.0, 0.1, 0.01))
+STEEP = QuantileTransform(
+    (-3.0, -2.999, 0.0, 50.0), (-2.0, -0.5, 0.5, 2.0), (300.0, 20.0, 0.1, 0.01)
+)
 
 
 def quantiles(n=4000):
@@ -149,8 +151,8 @@ def test_a_run_resumes_to_the_same_bits(tmp_path):
         "source": source, "block": {"name": "autoregressive", "transforms": 1, "hidden": [8]},
         "solver": {"iterations": 10, "batch_size": 50}, "certify": {"enabled": False},
     }  # fmt: skip
-    run(validate({**options, "stop": {"steps": 2}}), tmp_path / "whole")
-    run(validate({**options, "stop": {"steps": 1}}), tmp_path / "part")
+    run_config(validate({**options, "stop": {"steps": 2}}), tmp_path / "whole")
+    run_config(validate({**options, "stop": {"steps": 1}}), tmp_path / "part")
     config = tmp_path / "part" / "config.toml"
     config.write_text(config.read_text().replace("[stop]\nsteps = 1", "[stop]\nsteps = 2"))
     resume(tmp_path / "part")

@@ -58,12 +58,12 @@ def test_a_mask_is_one_more_condition(fitted):
 
 
 def test_the_model_knows_that_a_value_is_missing(fitted):
-    draw = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     known = fitted.flow.sample(
-        500, generator=draw, conditions=pd.DataFrame({"age": [40.0], "sex": ["f"]})
+        500, generator=rng, conditions=pd.DataFrame({"age": [40.0], "sex": ["f"]})
     )
     unknown = fitted.flow.sample(
-        500, generator=draw, conditions=pd.DataFrame({"age": [np.nan], "sex": ["f"]})
+        500, generator=rng, conditions=pd.DataFrame({"age": [np.nan], "sex": ["f"]})
     )
     # The laws are N(0, 0.3^2) and N(5, 0.3^2); so short a fit finds the means within one.
     assert abs(float(known.mean())) < 1

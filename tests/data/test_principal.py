@@ -11,7 +11,7 @@ from wopt.data.transform import AffineTransform
 from wopt.errors import ConfigError
 from wopt.flow import Chain, Flow
 from wopt.runs.evaluate import gaussian_nll
-from wopt.runs.execute import run
+from wopt.runs.execute import run_config
 from wopt.store.checkpoint import load_transform
 from wopt.store.directory import RunDirectory
 
@@ -19,8 +19,8 @@ MIX = torch.tensor([[3.0, 0.0, 0.0], [2.0, 0.5, 0.0], [0.3, -0.2, 0.1]]).double(
 
 
 def rows(n=400, seed=0):
-    draw = torch.Generator().manual_seed(seed)
-    return torch.randn(n, 3, generator=draw, dtype=torch.float64) @ MIX.T + 5
+    rng = torch.Generator().manual_seed(seed)
+    return torch.randn(n, 3, generator=rng, dtype=torch.float64) @ MIX.T + 5
 
 
 def test_components_are_white_and_in_falling_order():
@@ -73,11 +73,11 @@ def test_marginals_keep_columns_apart_and_principal_components_follow_the_same_c
     z = rows(3000)
     x = torch.stack([z[:, 0], (z[:, 1] / 4).exp()], 1)
     columns = Columns.on_the_line(("a", "b"))
-    apart, turned = (fit_transform(x, how, columns) for how in ("marginals", "principal"))
-    assert apart.columns == turned.columns
-    assert apart.columns.curves
-    assert torch.equal(apart.matrix, apart.matrix.diag().diag())
-    for t in (apart, turned):
+    distances, turned = (fit_transform(x, how, columns) for how in ("marginals", "principal"))
+    assert distances.columns == turned.columns
+    assert distances.columns.curves
+    assert torch.equal(distances.matrix, distances.matrix.diag().diag())
+    for t in (distances, turned):
         torch.testing.assert_close(t.inverse(t(x)), x, rtol=1e-6, atol=1e-6)
     torch.testing.assert_close(torch.cov(turned(x).T), torch.eye(2).double())
 
@@ -88,7 +88,7 @@ def test_a_run_of_leading_components_is_read_back_and_sampled(tmp_path):
         "block": {"name": "ode", "width": 8, "steps": 1, "latent": 3},
         "solver": {"iterations": 5}, "stop": {"steps": 1}, "certify": {"enabled": False},
     }  # fmt: skip
-    made = run(validate(table), tmp_path / "run", report=False)
+    made = run_config(validate(table), tmp_path / "run", report=False)
     transform, names, _ = load_transform(RunDirectory(tmp_path / "run"))
     assert len(names) == len(transform.shift)
     assert bool(transform.matrix.triu(1).any())

@@ -16,10 +16,10 @@ from wopt.data.load import from_table
 from wopt.data.stream import streamed
 from wopt.data.tables import read_frame
 from wopt.errors import ConfigError, DataError
-from wopt.mapped import bytes_of, room, rooms
+from wopt.mapped import bytes_of, memmap_scope, room
 from wopt.parallel import Team, sharing
 from wopt.push import in_batches
-from wopt.runs.execute import resume, run
+from wopt.runs.execute import resume, run_config
 from wopt.store.directory import RunDirectory, read_tensors
 from wopt_certify.run import certify_run
 
@@ -52,7 +52,7 @@ def test_a_process_reads_its_own_training_rows(x, name, tmp_path):
     """The first all, in a mapped file; the third of four its shard, with the same preprocessing."""
     path, choices = written(x, tmp_path / name, "float32"), Choices(columns=[2, 0])
     expected = from_table(read_frame(path), choices, SPLIT, "whiten", 7, str(path))
-    with rooms(tmp_path / "rooms", None):
+    with memmap_scope(tmp_path / "rooms", None):
         with sharing(Team(0, 4)):
             first = streamed(path, choices, SPLIT, "whiten", 7)
         with sharing(Team(2, 4)):
@@ -74,7 +74,7 @@ def test_what_cannot_be_read_in_pieces_is_read_whole_where_it_fits(x, tmp_path):
     path = written(x[:300], tmp_path / "x.npy", "float32")
     late = np.zeros((300, 1), np.float32)
     np.save(tmp_path / "constant.npy", late)
-    with rooms(tmp_path / "rooms", None), sharing(Team(1, 2)):
+    with memmap_scope(tmp_path / "rooms", None), sharing(Team(1, 2)):
         assert streamed(path, Choices(context=["x0"]), SPLIT, "whiten", 7) is None
         assert streamed(path, Choices(where="x0 > 0"), SPLIT, "whiten", 7) is None
         assert streamed(path, Choices(), (0.999, 0.0005, 0.0005), "whiten", 7) is None
@@ -87,7 +87,7 @@ def test_what_cannot_be_read_in_pieces_is_read_whole_where_it_fits(x, tmp_path):
 def test_it_is_the_dataset_that_is_made_in_memory(x, name, dtype, tmp_path):
     path = written(x, tmp_path / name, dtype)
     choices = Choices(columns=[2, 0]) if name == "x.npy" else Choices(context=["b"])
-    with rooms(tmp_path / "rooms", "1MB"):
+    with memmap_scope(tmp_path / "rooms", "1MB"):
         found = streamed(path, choices, SPLIT, "whiten", 7)
     expected = from_table(read_frame(path), choices, SPLIT, "whiten", 7, str(path))
     assert mapped(found.train)
@@ -103,7 +103,7 @@ def test_it_is_the_dataset_that_is_made_in_memory(x, name, dtype, tmp_path):
 def test_what_fits_is_read_as_ever(x, tmp_path):
     path = written(x, tmp_path / "x.npy", "float32")
     assert streamed(path, Choices(), SPLIT, "whiten", 0) is None
-    with rooms(tmp_path / "rooms", "1GB"):
+    with memmap_scope(tmp_path / "rooms", "1GB"):
         assert streamed(path, Choices(), SPLIT, "whiten", 0) is None
     assert not (tmp_path / "rooms").exists()
 
@@ -112,7 +112,7 @@ def test_what_has_to_see_all_rows_is_refused_by_name(x, tmp_path):
     path = written(x, tmp_path / "x.parquet", "float32")
     whole = pyarrow.table({"a": np.arange(ROWS), "b": x[:, 0]})
     pyarrow.parquet.write_table(whole, tmp_path / "whole.parquet")
-    with rooms(tmp_path / "rooms", "1MB"):
+    with memmap_scope(tmp_path / "rooms", "1MB"):
         with pytest.raises(DataError, match="cannot be streamed with support, weights"):
             streamed(path, Choices(support={"a": "infer"}, weights="c"), SPLIT, "whiten", 0)
         with pytest.raises(DataError, match="with columns of type int64"):
@@ -123,13 +123,13 @@ def test_a_value_that_is_not_finite_is_found(x, tmp_path):
     bad = x.copy()
     bad[70_000, 1] = np.nan
     path = written(bad, tmp_path / "x.npy", "float32")
-    with rooms(tmp_path / "rooms", "1MB"), pytest.raises(DataError, match=r"column\(s\) x1"):
+    with memmap_scope(tmp_path / "rooms", "1MB"), pytest.raises(DataError, match=r"column\(s\) x1"):
         streamed(path, Choices(), SPLIT, "whiten", 0)
 
 
 def test_results_of_many_rows_are_mapped_above_the_budget(tmp_path):
     x = torch.arange(100_000.0)[:, None]
-    with rooms(tmp_path / "rooms", "2MB"):
+    with memmap_scope(tmp_path / "rooms", "2MB"):
         made = in_batches(lambda part: (part + 1, part[:2, 0] * 0 if len(part) < 2 else part), x)
     assert all(map(mapped, made))
     assert torch.equal(made[0], x + 1)
@@ -161,9 +161,9 @@ def test_a_run_within_a_budget_is_the_run_without_and_resumes(x, tmp_path):
         "certify": {"enabled": False, "challenge": False, "transport_rows": 0},
     }
     one, two = tmp_path / "one", tmp_path / "two"
-    run(validate(table), one, report=False)
+    run_config(validate(table), one, report=False)
     small = {**table, "run": {"memory": "1MB"}}
-    run(validate({**small, "stop": {"steps": 2}}), two, report=False)
+    run_config(validate({**small, "stop": {"steps": 2}}), two, report=False)
     config = RunDirectory(two).config
     config.write_text(config.read_text().replace("steps = 2\n", "steps = 3\n"))
     resume(two, report=False)
@@ -178,8 +178,8 @@ def test_a_run_within_a_budget_is_the_run_without_and_resumes(x, tmp_path):
 
 def test_a_disk_without_room_is_told_before_it_is_written(tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=10**6))
-    with rooms(tmp_path / "rooms", "1MB"):
+    with memmap_scope(tmp_path / "rooms", "1MB"):
         room((10_000, 10), torch.float64)
-        with pytest.raises(OSError, match="no room") as told:
+        with pytest.raises(OSError, match="no room") as output:
             room((10_000, 20), torch.float64)
-    assert told.value.errno == errno.ENOSPC
+    assert output.value.errno == errno.ENOSPC

@@ -8,7 +8,7 @@ import torch
 import wopt
 from wopt.data.choices import Choices
 from wopt.data.load import chosen_rows, from_table
-from wopt.data.weights import resampled, thinned
+from wopt.data.weights import resampled, thinned_rows
 
 N = 400
 SPLIT = (0.8, 0.1, 0.1)
@@ -101,11 +101,11 @@ def test_missing_values():
 
 def test_supports():
     found = choose(support={"age": (0, 120), "price": "positive", "share": (0, 1)})
-    ends = {c.name: c.ends for c in found.columns.columns}
+    ends = {c.name: c.bounds for c in found.columns.columns}
     assert ends["age"] == (-0.5, 120.5)
     assert ends["price"] == (0.0, np.inf)
     assert ends["share"] == (0.0, 1.0)
-    inferred = {c.name: c.ends for c in choose(support={"*": "infer"}).columns.columns}
+    inferred = {c.name: c.bounds for c in choose(support={"*": "infer"}).columns.columns}
     assert inferred["price"] == (0.0, np.inf)
     assert inferred["share"] == (0.0, 1.0)
     assert inferred["age"] == (-0.5, np.inf)
@@ -184,12 +184,12 @@ def test_resampling_keeps_every_count_within_one():
 
 def test_thinning_draws_the_weighted_law_without_repeats():
     x = torch.linspace(0, 1, 40_000, dtype=torch.float64)
-    kept = thinned(x, torch.Generator().manual_seed(0), "test")
+    kept = thinned_rows(x, torch.Generator().manual_seed(0), "test")
     assert len(kept.unique()) == len(kept)
     # Weights x on [0, 1]: the mean is 2/3, its deviation 1/sqrt(18).
     assert abs(float(x[kept].mean()) - 2 / 3) < 4 * (1 / 18) ** 0.5 / len(kept) ** 0.5
     with pytest.raises(wopt.DataError, match="1 of 40 rows of the test split are left"):
-        thinned(torch.tensor([1.0] + 39 * [1e-9]), torch.Generator().manual_seed(0), "test")
+        thinned_rows(torch.tensor([1.0] + 39 * [1e-9]), torch.Generator().manual_seed(0), "test")
 
 
 def test_weights_change_the_law_of_every_split():

@@ -88,9 +88,9 @@ Found = dict[str, dict[str, Any]]
 def make(path: Path, *listener: wopt.Listener, **changes: Any) -> None:
     """Make a run without a page, whose pictures take most of the time."""
     from wopt.config.model import validate
-    from wopt.runs.execute import run
+    from wopt.runs.execute import run_config
 
-    run(validate({**BASE, **changes}), path, *listener, report=False)
+    run_config(validate({**BASE, **changes}), path, *listener, report=False)
 
 
 def data(path: Path) -> None:

@@ -143,9 +143,9 @@ def changes(frozen: Surface, now: Surface) -> list[tuple[str, str]]:
             a, b = old.get(key), new.get(key)
             what = "removed" if b is None else "added" if a is None else "changed"
             if a != b:
-                told = f"\n    from {a}\n    to   {b}" if what == "changed" else ""
-                what = "reworded" if section == WORDS and told else what
-                said.append((what, f"{section}: {key}{told}"))
+                summary = f"\n    from {a}\n    to   {b}" if what == "changed" else ""
+                what = "reworded" if section == WORDS and summary else what
+                said.append((what, f"{section}: {key}{summary}"))
     return said
 
 

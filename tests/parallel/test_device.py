@@ -91,16 +91,16 @@ def trained(spec, objective, at, optimiser="adam"):
     block = copy.deepcopy(spec.build(dim=2)).to(at)
     x = normal(N, 2).to(at)
     start = Particles.start(x, log_density=-x.square().sum(1) / 2)
-    block.see(x)
+    block.initialise(x)
     sub = Subproblem(start, x, 0.5, objective)
     objective.energy(start)  # a run begins with that: bandwidths are chosen
     solver = InnerSolver(iterations=3, batch_size=8, check_every=100, optimiser=optimiser, ema=0.5)
-    source = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     solver.minimise(
         block,
         lambda block, rows: sub.rows(rows).loss(block),
         N,
-        before_each=lambda: objective.resample(source),
+        before_each=lambda: objective.resample(rng),
     )
     return [p.detach() for p in block.parameters()]
 

@@ -11,13 +11,13 @@ from teams import FILES, TABLE, same, together
 
 from wopt import CapabilityError
 from wopt.config.model import validate
-from wopt.held import HeldParticles, held
 from wopt.parallel.launch import launched
 from wopt.particles import Particles
 from wopt.runs import execute as executing
-from wopt.runs.execute import resume, run
+from wopt.runs.execute import resume, run_config
 from wopt.runs.hold import hold
 from wopt.runs.prepare import prepare
+from wopt.sharded import ShardedParticles, held
 from wopt.store.pieces import read_pieces
 from wopt.train.stage import Stage
 
@@ -43,14 +43,14 @@ def shown(out):
             return before(self, previous)
 
         Stage.train = train
-        return run(validate(HELD), out, report=False).status, seen
+        return run_config(validate(HELD), out, report=False).status, seen
 
     return task
 
 
 def test_processes_hold_their_shards_and_make_the_same_run(zoo, tmp_path):
     one, two = zoo("sharded"), tmp_path / "two"
-    assert together(shown(two)) == [("done", [(HeldParticles, 150, 300)] * 3)] * 2
+    assert together(shown(two)) == [("done", [(ShardedParticles, 150, 300)] * 3)] * 2
     same(one, two, FILES[:3])
     pieces = [read_pieces(at / "state", "003.json") for at in (one, two)]
     assert pieces[0].keys() == pieces[1].keys()
@@ -66,7 +66,7 @@ def array(folder):
 
 def test_processes_load_their_shards_and_make_the_same_run(tmp_path):
     source, one, two = array(tmp_path), tmp_path / "one", tmp_path / "two"
-    run(validate({**TABLE, "source": source}), one, report=False)
+    run_config(validate({**TABLE, "source": source}), one, report=False)
 
     def task(rank):
         loaded, before = [], executing.hold
@@ -77,7 +77,7 @@ def test_processes_load_their_shards_and_make_the_same_run(tmp_path):
             return before(prepared)
 
         executing.hold = watched
-        return run(validate({**HELD, "source": source}), two, report=False).status, loaded
+        return run_config(validate({**HELD, "source": source}), two, report=False).status, loaded
 
     assert together(task) == [("done", [(301, None, 150)]), ("done", [(151, 301, 151)])]
     same(one, two, FILES[:3])
@@ -93,13 +93,13 @@ def test_processes_load_their_shards_and_make_the_same_run(tmp_path):
 def test_what_is_held_is_read_by_another_number_of_processes(before, after, kind, tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     source = TABLE["source"] if kind == "toy" else array(tmp_path)
-    run(validate({**TABLE, "source": source}), one, report=False)
+    run_config(validate({**TABLE, "source": source}), one, report=False)
     early = validate({**HELD, "source": source, "stop": {"steps": 2}})
 
     def by(count, task):
         return [task(0)] if count == 1 else together(task, count)
 
-    assert by(before, lambda _: run(early, two, report=False).steps) == [2] * before
+    assert by(before, lambda _: run_config(early, two, report=False).steps) == [2] * before
     config = two / "config.toml"
     table = tomllib.loads(config.read_text())
     table["stop"]["steps"] = 3
@@ -120,7 +120,7 @@ def test_rows_and_values_are_sent_by_who_holds_them():
             values = own.pick(own.points[:, :2].square(), index)
             return {
                 "own": len(own.points) == 20,
-                "mark": own.mark() == whole.mark(),
+                "mark": own.checksum() == whole.checksum(),
                 "type": type(some) is Particles,
                 "points": torch.equal(some.points, x[index]),
                 "log_det": torch.equal(some.log_det, x[index, 0]),
@@ -137,7 +137,7 @@ def test_of_a_run_that_is_refused_nothing_is_left(tmp_path):
     table = {**HELD, "source": array(tmp_path), "scheme": "forward_backward"}
 
     def task(_):
-        run(validate(table), tmp_path / "out", report=False)
+        run_config(validate(table), tmp_path / "out", report=False)
 
     found = together(task)
     assert [type(error) for error in found] == [CapabilityError] * 2

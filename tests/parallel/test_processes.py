@@ -17,7 +17,7 @@ from teams import FILES, LIMIT, TABLE, same, together
 from wopt.config.model import validate
 from wopt.errors import RunError, TeamError
 from wopt.interfaces.listener import SILENT
-from wopt.runs.execute import resume, run
+from wopt.runs.execute import resume, run_config
 from wopt.runs.together import run_table
 from wopt.store.directory import read_tensors
 from wopt.store.pieces import read_pieces
@@ -46,7 +46,7 @@ def by(count, task):
 def test_a_run_resumes_with_another_number_of_processes(before, after, whole, tmp_path):
     out = tmp_path / "run"
     early = validate({**TABLE, "stop": {"steps": 1}})
-    assert by(before, lambda _: run(early, out, report=False).steps) == [1] * before
+    assert by(before, lambda _: run_config(early, out, report=False).steps) == [1] * before
     config = out / "config.toml"
     table = tomllib.loads(config.read_text())
     table["stop"]["steps"] = 3
@@ -68,7 +68,7 @@ def test_two_processes_give_the_bits_of_one_and_agree(whole, tmp_path):
             return block, report
 
         Stage.train = train
-        result = run(validate(TABLE), out, report=False)
+        result = run_config(validate(TABLE), out, report=False)
         return result.status, result.steps, sums
 
     first, second = together(task)
@@ -91,7 +91,7 @@ def test_a_killed_process_ends_the_other_and_one_process_goes_on(whole, tmp_path
             return before(self, previous)
 
         Stage.train = train
-        run(validate(TABLE), out, report=False)
+        run_config(validate(TABLE), out, report=False)
 
     first, second = together(task)
     assert second == -signal.SIGKILL
@@ -118,13 +118,13 @@ def test_a_process_that_hangs_is_given_up_in_time(tmp_path):
             Stage.train = train
         began = time.monotonic()
         try:
-            run(validate(table), tmp_path / "run", report=False)
+            run_config(validate(table), tmp_path / "run", report=False)
         except TeamError as error:
             return str(error), time.monotonic() - began
         return None
 
-    (told, seconds), other = together(task)
-    assert "did not answer within run.timeout" in told
+    (output, seconds), other = together(task)
+    assert "did not answer within run.timeout" in output
     assert seconds < LIMIT
     assert other is not None  # it finds the first one gone
 
@@ -141,7 +141,7 @@ def test_ctrl_c_of_one_process_stops_all_and_two_go_on_as_one(whole, tmp_path):
             return before(self, previous)
 
         Stage.train = train
-        return run(validate(TABLE), out, report=False).status
+        return run_config(validate(TABLE), out, report=False).status
 
     assert together(task) == ["stopped", "stopped"]
     assert "go on with `wopt resume" in json.loads((out / "result.json").read_text())["reason"]
@@ -152,8 +152,8 @@ def test_ctrl_c_of_one_process_stops_all_and_two_go_on_as_one(whole, tmp_path):
 def test_without_shards_two_processes_agree_with_one_to_rounding(tmp_path):
     table = {**TABLE, "run": {}, "dtype": "float64", "stop": {"steps": 1}}
     one, two = tmp_path / "one", tmp_path / "two"
-    run(validate(table), one, report=False)
-    assert together(lambda _: run(validate(table), two, report=False).steps) == [1, 1]
+    run_config(validate(table), one, report=False)
+    assert together(lambda _: run_config(validate(table), two, report=False).steps) == [1, 1]
     first, second = (read_tensors(at / "blocks" / "001.safetensors")[0] for at in (one, two))
     assert all(torch.allclose(first[key], second[key], rtol=1e-7, atol=1e-9) for key in first)
 
@@ -172,9 +172,9 @@ def test_pushed_particles_are_shared_in_mapped_files(tmp_path):
             return before(self, previous)
 
         before, Stage.train = Stage.train, seen
-        return run(validate(small), two, report=False).status, mapped
+        return run_config(validate(small), two, report=False).status, mapped
 
-    run(validate(table), one, report=False)
+    run_config(validate(table), one, report=False)
     # The first step sees rows that each has placed, a shard at a time, the second what both pushed.
     assert together(task) == [("done", [True, True])] * 2
     assert not (two / "particles").exists()
@@ -185,7 +185,7 @@ def test_pushed_particles_are_shared_in_mapped_files(tmp_path):
 
 def test_what_the_first_cannot_do_ends_all(whole):
     def task(rank):
-        run(validate(TABLE), whole, report=False)
+        run_config(validate(TABLE), whole, report=False)
 
     first, second = together(task)
     assert "holds a run already" in str(first)
@@ -209,7 +209,7 @@ def test_what_one_cannot_compute_is_told_to_all(tmp_path):
             return block, report
 
         Stage.train = train
-        run(validate(TABLE), tmp_path / "run", report=False)
+        run_config(validate(TABLE), tmp_path / "run", report=False)
 
     assert [(type(e), str(e)) for e in together(task)] == [(RunError, "no inverse here")] * 2
 
@@ -226,8 +226,8 @@ def test_help_is_told_by_the_first_process_alone(command, monkeypatch, words):
     silent = command(*words)
     assert (silent.status, silent.out, silent.err) == (0, "", "")
     monkeypatch.setenv("RANK", "0")
-    told = command(*words)
-    assert (told.status, "Usage: " in told.out) == (0, True)
+    output = command(*words)
+    assert (output.status, "Usage: " in output.out) == (0, True)
 
 
 @pytest.mark.slow
@@ -337,14 +337,14 @@ def test_two_agents_as_on_two_machines(dies, whole, tmp_path):
     first = agent("is_host=1,last_call_timeout=5")
     second = agent("is_host=0,last_call_timeout=5")
     try:
-        told = first.communicate(timeout=240)[1]
-        assert first.returncode == 0, told[-2000:]
+        output = first.communicate(timeout=240)[1]
+        assert first.returncode == 0, output[-2000:]
         assert second.wait(60) == (-signal.SIGKILL if dies else 0)
     finally:
         for process in (first, second):
             process.kill()
             process.wait()
             process.stderr.close()
-    assert dies == ("go on with `wopt resume" in told)
+    assert dies == ("go on with `wopt resume" in output)
     assert not flag.exists()
     same(whole, out)

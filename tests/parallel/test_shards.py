@@ -44,8 +44,8 @@ def entries(kind):
 
 
 def normal(n, d, seed=0):
-    draw = torch.Generator().manual_seed(seed)
-    return torch.randn(n, d, dtype=torch.float64, generator=draw)
+    rng = torch.Generator().manual_seed(seed)
+    return torch.randn(n, d, dtype=torch.float64, generator=rng)
 
 
 def close(a, b):
@@ -62,7 +62,7 @@ def gradients(block, value):
 def test_every_block_maps_rows_in_shards(entry):
     spec = wopt.build("block", {"name": entry.qualified, **SMALL.get(entry.name, {})})
     block = spec.build(dim=2).double()
-    block.see(normal(N, 2))
+    block.initialise(normal(N, 2))
     for number, p in enumerate(block.parameters()):
         p.data += 0.1 * normal(p.numel(), 1, number).reshape(p.shape)
     block.eval()

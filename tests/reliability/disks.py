@@ -37,23 +37,23 @@ def with_disk(function, place, size="64k", inodes=10_000):
         try:
             _own_mounts()
             _mount("tmpfs", place, 0, f"size={size},nr_inodes={inodes}")
-            told = {"value": function(Path(place))}
+            output = {"value": function(Path(place))}
         except NoDisk as error:
-            told = {"none": str(error)}
+            output = {"none": str(error)}
         except BaseException:
-            told = {"error": traceback.format_exc()}
+            output = {"error": traceback.format_exc()}
         with os.fdopen(send, "w") as out:
-            json.dump(told, out)
+            json.dump(output, out)
         os._exit(0)
     os.close(send)
     with os.fdopen(receive) as answer:
         text = answer.read()
     os.waitpid(child, 0)
-    told = json.loads(text or '{"error": "it ended without a word"}')
-    if "none" in told:
-        raise NoDisk(told["none"])
-    assert "error" not in told, told["error"]
-    return told["value"]
+    output = json.loads(text or '{"error": "it ended without a word"}')
+    if "none" in output:
+        raise NoDisk(output["none"])
+    assert "error" not in output, output["error"]
+    return output["value"]
 
 
 def _mount(kind, place, flags, options=""):

@@ -9,7 +9,7 @@ import wopt
 from wopt import Capability
 
 METHODS = {
-    "block": ("__init__", "forward", "inverse", "audit", "move", "state", "see"),
+    "block": ("__init__", "forward", "inverse", "audit", "move", "state", "initialise"),
     "objective": ("energy", "contributions", "terms"),
     "scheme": ("subproblem", "plan"),
     "target": ("potential", "sample"),
@@ -70,8 +70,8 @@ def _block(of):
         def state(self):
             return of("state", super().state())
 
-        def see(self, points):
-            of("see", None)
+        def initialise(self, points):
+            of("initialise", None)
 
     return Bad
 

@@ -119,21 +119,21 @@ def unbroken(config, folder, threads):
 
 def broken(config, folder, draw, seconds, threads, kills, writes):
     """Make a run that is killed so often, and return how and its directory."""
-    run, told = folder / "run", []
+    run, reported = folder / "run", []
     while True:
         before = finished_steps(run)
         begun = (run / "config.toml").exists()
         words = ["resume", run] if begun else ["run", config, "--out", run]
-        last = len(told) >= kills
+        last = len(reported) >= kills
         at_write = None
         if not last and draw.random() < writes:
             at_write = (draw.randrange(1, 26), draw.choice(["before", "half", "after"]))
         child = fork(words, folder, threads=threads, at_write=at_write)
         if last:
             status = ended(child)
-            assert status == 0, (status, told, (folder / "out.txt").read_text()[-2000:])
-            assert finished_steps(run) >= before, told
-            return run, told
+            assert status == 0, (status, reported, (folder / "out.txt").read_text()[-2000:])
+            assert finished_steps(run) >= before, reported
+            return run, reported
         how = f"write {at_write}"
         if at_write is None:
             number, moment = draw.choice(SIGNALS), draw.uniform(0.0, 1.15 * seconds)
@@ -141,9 +141,9 @@ def broken(config, folder, draw, seconds, threads, kills, writes):
             os.kill(child, number)
             how = f"{number.name} after {moment:.2f} s"
         status = ended(child)
-        told.append(f"{words[0]}: {how}: {status}, step {before} to {finished_steps(run)}")
-        assert status != 99, (told, (folder / "out.txt").read_text()[-2000:])
-        assert finished_steps(run) >= before, f"a finished step was lost: {told}"
+        reported.append(f"{words[0]}: {how}: {status}, step {before} to {finished_steps(run)}")
+        assert status != 99, (reported, (folder / "out.txt").read_text()[-2000:])
+        assert finished_steps(run) >= before, f"a finished step was lost: {reported}"
 
 
 def without_times(value):
@@ -188,8 +188,8 @@ def trial(config, reference, seconds, folder, draw, threads, *, kills=2, writes=
     """Kill a run so often; return how it was killed and in which files it differs at the end."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    run, told = broken(config, folder, draw, seconds, threads, kills, writes)
-    return told, differing(run, reference), traceback_in(folder)
+    run, output = broken(config, folder, draw, seconds, threads, kills, writes)
+    return output, differing(run, reference), traceback_in(folder)
 
 
 def write(path, made):

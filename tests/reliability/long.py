@@ -18,7 +18,7 @@ import torch
 
 from wopt.config.model import validate
 from wopt.interfaces.listener import Listener
-from wopt.runs.execute import run
+from wopt.runs.execute import run_config
 
 
 def table(steps, rows, iterations):
@@ -92,7 +92,7 @@ def main():
     torch.set_num_threads(1)
     watch.tell("imported")
     made = validate(table(asked.steps, asked.rows, asked.iterations))
-    result = run(made, asked.out / "run", watch)
+    result = run_config(made, asked.out / "run", watch)
     watch.tell(f"{result.status}: {result.steps} steps")
     print(result.status, result.reason, result.steps)
 

@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 
 from wopt.config.model import validate
-from wopt.runs.execute import run
+from wopt.runs.execute import run_config
 
 CERTIFY = {"particles": 100, "iterations": 2, "transport_rows": 0, "two_sample": False}
 MOONS = {
@@ -52,5 +52,5 @@ def make(folder):
     made = {}
     for name, table in tables(folder).items():
         made[name] = folder / name
-        run(validate(copy.deepcopy(table)), made[name])
+        run_config(validate(copy.deepcopy(table)), made[name])
     return made

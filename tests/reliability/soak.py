@@ -53,11 +53,11 @@ def kills(seeds, folder, light=False):
         config, reference, seconds = known[place]
         times = draw.choice([1, 2, 2, 3])
         trial = folder / "trial"
-        told, differing, text = kills.trial(
+        output, differing, text = kills.trial(
             config, reference, seconds, trial, draw, threads, kills=times
         )
         yield {
-            "seed": seed, "dtype": dtype, "threads": threads, "kills": len(told), "how": told,
+            "seed": seed, "dtype": dtype, "threads": threads, "kills": len(output), "how": output,
             "differing": differing, "problem": text,
         }  # fmt: skip
 

@@ -118,19 +118,19 @@ def integrates_to_one(flow, law):
 
 def agrees_with_itself(flow, n=500):
     """The log-density of a sample is what a score of it says, and what its draw says of it."""
-    chance = torch.Generator().manual_seed(5)
+    rng = torch.Generator().manual_seed(5)
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always", InexactInverse)
-        x, log_density = flow.sample_and_log_prob(n, generator=chance, audit=True)
-    told = [re.match(r"(\d+) of", str(w.message)) for w in seen]
-    counted = sum(int(match[1]) for match in told if match)
+        x, log_density = flow.sample_and_log_prob(n, generator=rng, audit=True)
+    reported = [re.match(r"(\d+) of", str(w.message)) for w in seen]
+    counted = sum(int(match[1]) for match in reported if match)
     finite = x.isfinite().all(1)
     assert torch.equal(log_density[finite], flow.log_prob(x[finite], audit=True))
     z = flow.base.sample(n, torch.Generator().manual_seed(5))
     inside, log_det = exact_inverse(flow.blocks, z)
     drawn = flow.base.log_prob(z) - log_det + flow.transform.log_det
-    apart = ~((drawn - log_density).abs() < 0.3) & finite
-    assert int(apart.sum()) <= counted, f"{int(apart.sum())} are apart, {counted} are told"
+    distances = ~((drawn - log_density).abs() < 0.3) & finite
+    assert int(distances.sum()) <= counted, f"{int(distances.sum())} are apart, {counted} are told"
     assert inside.shape == z.shape
 
 

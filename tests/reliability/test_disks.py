@@ -11,7 +11,7 @@ from disks import NoDisk, fill, read_only, with_disk
 from small_runs import MOONS
 
 from wopt.config.model import validate
-from wopt.runs.execute import run
+from wopt.runs.execute import run_config
 
 TOLD = "what was there before is untouched"
 
@@ -83,7 +83,7 @@ def filled(place, config, whole, leave):
 
 def test_a_run_goes_on_when_a_full_disk_has_room_again(on_disk, tmp_path):
     made = table(certify={"enabled": False}, stop={"steps": 1})
-    run(validate(copy.deepcopy(made)), tmp_path / "whole", report=False)
+    run_config(validate(copy.deepcopy(made)), tmp_path / "whole", report=False)
     config = kills.write(tmp_path / "c.toml", made)
     assert on_disk(lambda place: filled(place, config, tmp_path / "whole", 5 * 4096)) == []
 
@@ -91,7 +91,7 @@ def test_a_run_goes_on_when_a_full_disk_has_room_again(on_disk, tmp_path):
 @pytest.mark.soak
 def test_full_at_every_page(on_disk, tmp_path):
     """In the middle of each file that a run writes, and of each rewriting."""
-    run(validate(table()), tmp_path / "whole")
+    run_config(validate(table()), tmp_path / "whole")
     config = kills.write(tmp_path / "c.toml", table())
     pages = [*range(26), 30, 40, 60, 120, 200]
     for page in pages:

@@ -16,7 +16,7 @@ import torch
 import wopt
 from wopt.config.model import validate
 from wopt.interfaces.listener import Listener
-from wopt.runs.execute import resume, run
+from wopt.runs.execute import resume, run_config
 from wopt.runs.fingerprint import Fingerprint
 from wopt.stein.affine import AffineField
 from wopt.stein.form import SteinForm
@@ -46,8 +46,8 @@ def of_file(tiny, config, tmp_path):
 class Tells(Listener):
     """Keeps warnings."""
 
-    def __init__(self, told):
-        self.told = told
+    def __init__(self, output):
+        self.told = output
 
     def warn(self, text):
         self.told.append(text)
@@ -57,7 +57,7 @@ def test_resume_refuses_other_data(command, of_file, tmp_path):
     path, rows = of_file
     out = tmp_path / "out"
     table = wopt.config.read.read_toml(path) | {"stop": {"steps": 1}}
-    run(validate(table), out, report=False)
+    run_config(validate(table), out, report=False)
     text = (out / "config.toml").read_text()
     (out / "config.toml").write_text(text.replace("[stop]\nsteps = 1", "[stop]\nsteps = 2"))
     whole = rows.read_text()
@@ -74,11 +74,11 @@ def test_resume_refuses_other_data(command, of_file, tmp_path):
     assert command("certify", out).is_mistake("other values in column(s) b")
     assert command("doctor", out).status == 1
     assert command("doctor", out, "--allow-changed-data").status == 0
-    told = []
+    reported = []
     with wopt.allow_changed_data():
-        resume(out, Tells(told), report=False)
-    assert "the data have changed since the run began" in told[0]
-    assert told[0] in (out / "log.txt").read_text()
+        resume(out, Tells(reported), report=False)
+    assert "the data have changed since the run began" in reported[0]
+    assert reported[0] in (out / "log.txt").read_text()
     rows.unlink()
     assert command("resume", out).is_mistake("rows.csv does not exist")
 
@@ -97,11 +97,11 @@ def test_a_fingerprint_forgives_rounding_of_what_is_computed():
 
 
 def test_a_lock_dies_with_its_owner(command, finished):
-    ready, told = os.pipe()
+    ready, reported = os.pipe()
     child = os.fork()
     if child == 0:
         with RunDirectory(finished).lock():
-            os.write(told, b"x")
+            os.write(reported, b"x")
             time.sleep(60)
         os._exit(0)
     os.read(ready, 1)
@@ -130,7 +130,7 @@ class Removes(Listener):
 def test_a_directory_that_is_removed_in_mid_run(of_file, tmp_path):
     table = wopt.config.read.read_toml(of_file[0])
     with pytest.raises(wopt.RunError, match=r"cannot write .*out is gone"):
-        run(validate(table), tmp_path / "out", Removes(tmp_path / "out"), report=False)
+        run_config(validate(table), tmp_path / "out", Removes(tmp_path / "out"), report=False)
     assert not (tmp_path / "out").exists()
 
 
@@ -171,10 +171,10 @@ def test_killed_in_the_middle_of_a_write(tmp_path):
     (tmp_path / "whole").mkdir()
     reference, _ = kills.unbroken(config, tmp_path / "whole", 1)
     draw = random.Random(4)
-    told, differing, traceback = kills.trial(
+    output, differing, traceback = kills.trial(
         config, reference, 1.0, tmp_path / "t", draw, 1, kills=2, writes=1.0
     )
-    assert (differing, traceback) == ([], ""), told
+    assert (differing, traceback) == ([], ""), output
 
 
 def test_figures_do_not_depend_on_what_lay_in_memory():

@@ -15,13 +15,13 @@ import torch
 
 import wopt
 from wopt.flow import Flow
-from wopt.store.quantity import Quantity
+from wopt.store.gap_kind import GapKind
 from wopt_certify.bounds import Entry, Floor, Label, StepBounds
 from wopt_certify.effort import Effort
 from wopt_certify.estimate import Estimate, MethodEstimate
 from wopt_certify.gap import Gap
 from wopt_certify.inverse import RoundTrip
-from wopt_certify.lower import LowerSide, Rung
+from wopt_certify.lower import EscalationStep, LowerSide
 from wopt_certify.resolution import Resolution
 from wopt_certify.results import Certificate, Energy, Final, Statement, StepCertificate
 from wopt_certify.start import Smoothing, Start
@@ -51,8 +51,8 @@ class Normal(wopt.Target):
 
 
 def dataset(d: int = 2, n: int = 300, *, preprocess="whiten", images=None, known=False):
-    draws = torch.Generator().manual_seed(1)
-    x = torch.randn(n, d, generator=draws, dtype=torch.float64)
+    rng = torch.Generator().manual_seed(1)
+    x = torch.randn(n, d, generator=rng, dtype=torch.float64)
     x[:, 0] = x[:, 0].sign() * 2 + 0.4 * x[:, 0]
     names = tuple(f"col<{j}>" for j in range(d))
     third = n // 3
@@ -86,7 +86,10 @@ def estimate(value: float) -> Estimate:
 
 SIDE = LowerSide(
     0.05, 0.01, 0.02, 0.95, "autoregressive", 100,
-    (Rung("closed <forms>", 0.5, 0.03, 0.01), Rung("200 iterations", 4.25, 0.05, 0.01)),
+    (
+        EscalationStep("closed <forms>", 0.5, 0.03, 0.01),
+        EscalationStep("200 iterations", 4.25, 0.05, 0.01),
+    ),
 )  # fmt: skip
 
 BOUNDS = {
@@ -95,7 +98,7 @@ BOUNDS = {
     "a_priori": Entry(0.01, Label.GIVEN_SEEN, refuted=Floor(0.02, "the lower side")),
 }
 
-GAP = Gap.between(Quantity.KL_DATA_MODEL, BOUNDS, needs="eps is as seen", lower=SIDE)
+GAP = Gap.between(GapKind.KL_DATA_MODEL, BOUNDS, needs="eps is as seen", lower=SIDE)
 
 CERTIFICATE = Certificate(
     gap=GAP,

@@ -14,7 +14,7 @@ from wopt.errors import RunError
 from wopt.report import render
 from wopt.report.advice import advice
 from wopt.report.read import read_run
-from wopt_certify.compare.duels import Duels
+from wopt_certify.compare.comparison import PairwiseComparison
 from wopt_certify.results import Certificate
 
 
@@ -154,6 +154,6 @@ def decoded(uri):
 
 
 def test_nobody_challenges_alone():
-    assert Duels().least(0) is None
-    assert not Duels().some
-    assert Duels(((None, parts.SIDE), (None, None))).least(0) == 0.02
+    assert PairwiseComparison().least(0) is None
+    assert not PairwiseComparison().some
+    assert PairwiseComparison(((None, parts.SIDE), (None, None))).least(0) == 0.02

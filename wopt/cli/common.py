@@ -16,7 +16,7 @@ from wopt.host import host
 from wopt.interfaces.source import Source
 from wopt.store.result import RunResult
 
-__all__ = ["exit_status", "read", "rows_of", "table_of", "warn_of_plugins"]
+__all__ = ["config_table", "exit_status", "read", "rows_of", "warn_of_plugins"]
 
 
 def read(path: Path, settings: Sequence[str] = ()) -> RunConfig:
@@ -24,7 +24,9 @@ def read(path: Path, settings: Sequence[str] = ()) -> RunConfig:
     return validate(override(read_toml(path), settings), str(path))
 
 
-def table_of(path: Path, settings: Sequence[str] = (), budget: str | None = None) -> dict[str, Any]:
+def config_table(
+    path: Path, settings: Sequence[str] = (), budget: str | None = None
+) -> dict[str, Any]:
     """Return the table of a configuration, or of a planned run for a data file."""
     sources = {**dict.fromkeys(READABLE, "array"), ".h5ad": "anndata"}
     name = sources.get(path.suffix.lower())
@@ -65,14 +67,14 @@ def warn_of_plugins() -> None:
     """Print one line for every plugin that failed to load, or took long."""
     for plugin in host().plugins:
         of = f"(distribution {plugin.distribution!r} {plugin.version})"
-        told = None
+        note = None
         if plugin.status == "failed":
-            told = f"plugin {plugin.name!r} failed to load: {plugin.error} {of}"
+            note = f"plugin {plugin.name!r} failed to load: {plugin.error} {of}"
         elif plugin.seconds > _SLOW:
-            told = (
+            note = (
                 f"plugin {plugin.name!r} took {plugin.seconds:.1f} s to import {of}, as it does at "
                 "every command: its entry point should name a light module. WOPT_PLUGINS=a,b loads "
                 "only these"
             )
-        if told:
-            click.secho(f"warning: {told}", fg="yellow", err=True)
+        if note:
+            click.secho(f"warning: {note}", fg="yellow", err=True)

@@ -27,12 +27,12 @@ def command(data: Path, budget: str | None, settings: tuple[str, ...], as_json: 
     """
     import tomli_w
 
-    from wopt.cli.common import table_of, warn_of_plugins
+    from wopt.cli.common import config_table, warn_of_plugins
     from wopt.config.model import to_table
     from wopt.runs.planned import prepared_run
 
     warn_of_plugins()
-    table = table_of(data, settings, budget)
+    table = config_table(data, settings, budget)
     prepared = prepared_run({"plan": {}, **table}, str(data))
     assert prepared.config.plan is not None
     if as_json:

@@ -37,13 +37,13 @@ def command(
 
     Exit status: 0 done, 1 a failed run, 2 a mistake in the input, 130 interrupted.
     """
-    from wopt.cli.common import exit_status, table_of, warn_of_plugins
+    from wopt.cli.common import config_table, exit_status, warn_of_plugins
     from wopt.runs.together import run_table
 
     warn_of_plugins()
     listener = listener_for(quiet, as_json)
     path = out or Path("runs") / config.stem
-    result = run_table(table_of(config, settings, budget), str(config), path, listener)
+    result = run_table(config_table(config, settings, budget), str(config), path, listener)
     if as_json and first():
         print_json(result_table(result, path))
     return exit_status(result)

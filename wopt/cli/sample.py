@@ -108,18 +108,20 @@ def command(
         return
     given = None if conditions is None else _conditions(conditions, run, directory)
     x, log_density, warned = _drawn(precise(run.flow), number, seed, given)
-    beside = {"log_density": log_density.double().cpu()}
+    extra_columns = {"log_density": log_density.double().cpu()}
     lost = int((~x.isfinite().all(dim=1)).sum())
     if importance:
         of_draws = host().registry.function("weights")
         weights = of_draws(run, directory, x, log_density, quiet=quiet or as_json)
-        beside |= {"log_weight": weights[:, 0], "weight": weights[:, 1]}
-    _write(out, run.flow, x, beside)
+        extra_columns |= {"log_weight": weights[:, 0], "weight": weights[:, 1]}
+    _write(out, run.flow, x, extra_columns)
     _warn([*warned, _lost(lost, len(x))] if lost else warned)
     if as_json:
         print_json({"out": out, "samples": len(x), "not_finite": lost, "warnings": warned})
     elif not quiet:
-        click.echo(f"{len(x)} samples of {run.flow.dim} columns and {', '.join(beside)}: {out}")
+        click.echo(
+            f"{len(x)} samples of {run.flow.dim} columns and {', '.join(extra_columns)}: {out}"
+        )
     if bool(log_density.isnan().all()):
         click.echo("log_density is NaN: this model has samples but no known density", err=True)
 
@@ -154,12 +156,12 @@ def _drawn(
     from wopt.flow.exact import InexactInverse
     from wopt.flow.mass import log_mass_bound
 
-    generator = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", InexactInverse)
         x, log_density = flow.sample_and_log_prob(
             number if conditions is None else (),
-            generator=generator,
+            generator=rng,
             conditions=conditions,
             audit=True,
         )
@@ -167,11 +169,11 @@ def _drawn(
         x = torch.cat([x.double(), conditions.to(x.device)], dim=1)
     if flow.columns is not None and flow.columns.discrete and not log_density.isnan().all():
         log_density = log_mass_bound(flow, x, audit=True)  # of whole cells, as in `wopt score`
-    told = [str(one.message) for one in caught if one.category is InexactInverse]
-    return x, log_density, told
+    reported = [str(one.message) for one in caught if one.category is InexactInverse]
+    return x, log_density, reported
 
 
-def _write(out: Path, flow: Flow, x: Tensor, beside: dict[str, Tensor]) -> None:
+def _write(out: Path, flow: Flow, x: Tensor, extra_columns: dict[str, Tensor]) -> None:
     """Write samples and further columns, with names and categories if the file type has them."""
     import torch
 
@@ -181,11 +183,13 @@ def _write(out: Path, flow: Flow, x: Tensor, beside: dict[str, Tensor]) -> None:
     if flow.columns is None or out.suffix.lower() == ".npy":
         rows = x.double().cpu() if flow.columns is None else array_of(x, flow.columns)
         names = flow.names if flow.columns is None else [c.name for c in flow.columns.shown]
-        table = torch.cat([torch.as_tensor(rows), torch.stack([*beside.values()], dim=1)], dim=1)
-        write_table(out, table.numpy(), (*names, *beside))
+        table = torch.cat(
+            [torch.as_tensor(rows), torch.stack([*extra_columns.values()], dim=1)], dim=1
+        )
+        write_table(out, table.numpy(), (*names, *extra_columns))
         return
     made = flow.table(x)
-    for name, values in beside.items():
+    for name, values in extra_columns.items():
         made = made.append_column(name, [values.numpy()])
     write_frame(out, made)
 

@@ -20,7 +20,7 @@ def command(kind: str, name: str) -> None:
     from rich.table import Table
 
     from wopt.capabilities import Capability
-    from wopt.citations import find, in_words
+    from wopt.citations import citation_in_words, find_citations
     from wopt.component import options_model
     from wopt.host import host
 
@@ -36,8 +36,8 @@ def command(kind: str, name: str) -> None:
         value = getattr(cls, attribute, None)
         if isinstance(value, Capability) and value:
             console.print(f"{attribute}: {value.describe()}")
-    for key, cited in find(cls.cites or (), cls.__module__).items():
-        console.print(f"cites {key}: {in_words(cited)}", markup=False, soft_wrap=True)
+    for key, cited in find_citations(cls.cites or (), cls.__module__).items():
+        console.print(f"cites {key}: {citation_in_words(cited)}", markup=False, soft_wrap=True)
     table = Table("option", "type", "default", "meaning")
     schema = options_model(cls).model_json_schema()
     for option, body in schema.get("properties", {}).items():

@@ -22,20 +22,20 @@ def check_precision(config: RunConfig) -> None:
         )
     if precision is None:
         return
-    told = f'run.precision = "{precision}"'
+    note = f'run.precision = "{precision}"'
     if config.dtype != "float32":
-        raise ConfigError(f'{told} is of nets in float32, not dtype = "{config.dtype}"')
+        raise ConfigError(f'{note} is of nets in float32, not dtype = "{config.dtype}"')
     if precision == "tf32" and kind != "cuda":
         raise ConfigError(
-            f'{told} is a format of CUDA devices, and device = "{config.device}" has none; leave '
+            f'{note} is a format of CUDA devices, and device = "{config.device}" has none; leave '
             'it out, or use "bf16"'
         )
     if kind == "mps":
-        raise ConfigError(f'{told} audits in float64, which device = "mps" does not have')
+        raise ConfigError(f'{note} audits in float64, which device = "mps" does not have')
     steps = range(len(config.solver.by_step or (None,)))
     for settings in (config.solver.of_step(step) for step in steps):
         if not settings.algorithm.on_batches:
             raise ConfigError(
-                f'{told} rounds gradients, which solver.optimiser = "{settings.optimiser}" does '
+                f'{note} rounds gradients, which solver.optimiser = "{settings.optimiser}" does '
                 "not bear; use adam or muon"
             )

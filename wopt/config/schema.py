@@ -10,10 +10,10 @@ from wopt.errors import WoptError
 from wopt.host import host
 from wopt.registry import KINDS, Kind
 
-__all__ = ["installed", "schema"]
+__all__ = ["installed_components", "schema"]
 
 
-def installed(kind: str) -> dict[str, type[Component]]:
+def installed_components(kind: str) -> dict[str, type[Component]]:
     """Return the components of a kind that can be imported, by the name a file would use."""
     registry, components = host().registry, {}
     for entry in registry.entries(kind):
@@ -35,7 +35,7 @@ def schema() -> dict[str, Any]:
     definitions: dict[str, Any] = {}
     for kind in KINDS.values():
         choices = []
-        for name, cls in installed(kind.name).items():
+        for name, cls in installed_components(kind.name).items():
             key = f"{kind.name}.{name}"
             definitions[key] = _component(kind, name, cls, definitions)
             choices.append({"$ref": f"#/$defs/{key}"})
@@ -63,7 +63,7 @@ def _component(
 
 
 def _shorthands(kind: Kind) -> list[dict[str, Any]]:
-    schemas: list[dict[str, Any]] = [{"enum": list(installed(kind.name))}]
+    schemas: list[dict[str, Any]] = [{"enum": list(installed_components(kind.name))}]
     if kind.number:
         schemas.append({"type": "number", "exclusiveMinimum": 0})
     if kind.sequence:

@@ -30,11 +30,11 @@ def draw_splits(draw: Draw, sizes: tuple[int, int, int], seed: int) -> Splits:
     return train, valid, test
 
 
-def dequantised(x: Tensor, width: float, noise: torch.Generator) -> Tensor:
+def dequantised(x: Tensor, width: float, rng: torch.Generator) -> Tensor:
     """Return rows, shape ``(n, d)``, plus U(0, width) noise, which gives gridded data a density."""
     if width == 0:
         return x
-    return x + width * torch.rand(x.shape, generator=noise, dtype=x.dtype)
+    return x + width * torch.rand(x.shape, generator=rng, dtype=x.dtype)
 
 
 def coordinates(dim: int) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from wopt.data.columns import Column
-    from wopt.data.curve import Curve
+    from wopt.data.quantile_transform import QuantileTransform
 
 __all__ = ["check_column"]
 
@@ -25,7 +25,7 @@ def check_column(column: Column) -> None:
         Traceback (most recent call last):
         ValueError: column 'age' has no `ends` (low, high)
     """
-    if not column.ends[0] < column.ends[1]:
+    if not column.bounds[0] < column.bounds[1]:
         raise ValueError(f"column {column.name!r} has no `ends` (low, high)")
     numbers = (column.width, column.origin, column.fill or 0.0)
     if not all(map(math.isfinite, numbers)) or column.width < 0:
@@ -42,7 +42,7 @@ def _check_categories(column: Column) -> None:
 
     cells = len(column.categories) - 0.5
     if column.kind == "categorical" and (
-        not column.categories or column.ends != (-0.5, cells) or column.width != 1
+        not column.categories or column.bounds != (-0.5, cells) or column.width != 1
     ):
         raise ValueError(f"column {column.name!r}: `ends` do not fit the categories")
     try:
@@ -51,7 +51,7 @@ def _check_categories(column: Column) -> None:
         raise ValueError(f"column {column.name!r}: {' '.join(str(error).split())}") from None
 
 
-def _check_curve(name: str, curve: Curve) -> None:
+def _check_curve(name: str, curve: QuantileTransform) -> None:
     parts = (curve.x, curve.z, curve.slopes)
     lengths = {len(part) for part in parts}
     if len(lengths) > 1 or lengths == {0} or lengths == {1}:

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from wopt.data.checks import check_column
-from wopt.data.curve import Curve
 from wopt.data.intervals import from_line, log_slope, to_line
+from wopt.data.quantile_transform import QuantileTransform
 from wopt.reading import parsed_json
 from wopt.typed import of_json
 
@@ -34,7 +34,7 @@ class Column:
         name: Name of the column.
         kind: ``continuous``; ``integer``, values on a grid; ``categorical``, codes 0, 1, ... of
             :attr:`categories`.
-        ends: The least and the greatest value of the support, infinite where it has no end.
+        bounds: The least and the greatest value of the support, infinite where it has no end.
         width: Width of the uniform noise, which is the grid's spacing; 0 for none.
         origin: A point of the grid.
         categories: The category of each code.
@@ -46,14 +46,14 @@ class Column:
 
     name: str
     kind: Kind = "continuous"
-    ends: tuple[float, float] = (-math.inf, math.inf)
+    bounds: tuple[float, float] = (-math.inf, math.inf)
     width: float = 0.0
     origin: float = 0.0
     categories: tuple[Category, ...] = ()
     type: str = "double"
     fill: float | None = None
     mask: str = ""
-    curve: Curve | None = None
+    curve: QuantileTransform | None = None
 
     @property
     def discrete(self) -> bool:
@@ -68,7 +68,7 @@ class Column:
     @property
     def bounded(self) -> bool:
         """Whether its support has an end."""
-        return self.ends != (-math.inf, math.inf)
+        return self.bounds != (-math.inf, math.inf)
 
     @property
     def bent(self) -> bool:
@@ -94,7 +94,7 @@ class Column:
             more = ", ..." if len(self.categories) > 4 else ""
             return f"{self.name}: {len(self.categories)} categories ({few}{more})"
         half = self.width / 2 if self.discrete else 0.0
-        low, high = self.ends[0] + half, self.ends[1] - half
+        low, high = self.bounds[0] + half, self.bounds[1] - half
         return f"{self.name}: {self.kind}" + (f" in [{low:g}, {high:g}]" if self.bounded else "")
 
 
@@ -173,7 +173,7 @@ class Columns:
         y = x.clone()
         for j, column in self._bent():
             line = x[..., j].contiguous()
-            line = to_line(line, *column.ends) if column.bounded else line
+            line = to_line(line, *column.bounds) if column.bounded else line
             y[..., j] = line if column.curve is None else column.curve(line)
         return y
 
@@ -182,7 +182,7 @@ class Columns:
         x = y.clone()
         for j, column in self._bent():
             line = y[..., j] if column.curve is None else column.curve.inverse(y[..., j])
-            x[..., j] = from_line(line, *column.ends) if column.bounded else line
+            x[..., j] = from_line(line, *column.bounds) if column.bounded else line
         return x
 
     def log_det(self, x: Tensor) -> Tensor:
@@ -191,8 +191,8 @@ class Columns:
         for j, column in self._bent():
             line = x[..., j]
             if column.bounded:
-                total = total + log_slope(line, *column.ends)
-                line = to_line(line, *column.ends)
+                total = total + log_slope(line, *column.bounds)
+                line = to_line(line, *column.bounds)
             if column.curve is not None:
                 total = total + column.curve.log_slope(line)
         return total
@@ -202,7 +202,7 @@ class Columns:
         y = x.clone()
         for j, column in enumerate(self.columns):
             if column.discrete:
-                low, high = (end / column.width for end in column.ends)
+                low, high = (end / column.width for end in column.bounds)
                 origin = column.origin / column.width
                 cells = (x[..., j] / column.width - origin).round()
                 # An end itself belongs to the cell inside of it.
@@ -210,12 +210,12 @@ class Columns:
                 y[..., j] = column.origin + column.width * cells
         return y
 
-    def jitter(self, x: Tensor, noise: torch.Generator) -> Tensor:
+    def jitter(self, x: Tensor, rng: torch.Generator) -> Tensor:
         """Return rows, shape ``(..., d)``, with noise U(-w/2, w/2) in columns of width w."""
         moved = self.moved
         if not any(column.width for column in moved):
             return x
-        drawn = torch.rand(*x.shape[:-1], len(moved), generator=noise, dtype=x.dtype)
+        drawn = torch.rand(*x.shape[:-1], len(moved), generator=rng, dtype=x.dtype)
         widths = torch.tensor([column.width for column in moved], dtype=x.dtype)
         spread = widths * (drawn - 0.5)
         return torch.cat([x[..., : len(moved)] + spread.to(x), x[..., len(moved) :]], dim=-1)
@@ -224,6 +224,7 @@ class Columns:
         """Return JSON text for :meth:`from_json`."""
         rows = [dataclasses.asdict(column) for column in self.columns]
         for row in rows:
+            row["ends"] = row.pop("bounds")
             if row["curve"] is None:  # so that earlier versions read it
                 del row["curve"]
         return json.dumps({"columns": rows, "condition": self.condition})

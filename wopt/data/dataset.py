@@ -11,7 +11,7 @@ from torch import Tensor
 from wopt.data.transform import AffineTransform
 from wopt.errors import DataError
 
-__all__ = ["Dataset", "check_finite", "judged_by", "one_of_each", "split"]
+__all__ = ["Dataset", "check_finite", "one_of_each", "split", "subsample_eval"]
 
 _PIECE = 2**16
 """Rows that are checked at a time."""
@@ -98,7 +98,7 @@ def split(x: Tensor, fractions: Sequence[float], seed: int) -> tuple[Tensor, ...
     return parts
 
 
-def judged_by(dataset: Dataset, rows: int | None, seed: int) -> Dataset:
+def subsample_eval(dataset: Dataset, rows: int | None, seed: int) -> Dataset:
     """Return a dataset with at most so many held-out and test rows, float64, chosen by the seed.
 
     Args:
@@ -109,9 +109,9 @@ def judged_by(dataset: Dataset, rows: int | None, seed: int) -> Dataset:
     if rows is None or max(len(dataset.valid), len(dataset.test)) <= rows:
         valid, test = dataset.valid.double(), dataset.test.double()
         return dataclasses.replace(dataset, valid=valid, test=test)
-    noise = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     valid, test = (
-        torch.randperm(len(part), generator=noise)[:rows].sort().values
+        torch.randperm(len(part), generator=rng)[:rows].sort().values
         for part in (dataset.valid, dataset.test)
     )
     groups, weights = dataset.groups, dataset.weights

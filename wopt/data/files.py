@@ -90,8 +90,8 @@ def existing_file(path: str | Path) -> Path:
         raise DataError(f"{path} is a pipe, a socket or a device; write it to a file first{where}")
     if not path.parent.is_dir():
         raise DataError(f"{path} does not exist, nor does the folder {path.parent}{where}")
-    beside = sorted(other.name for other in path.parent.iterdir())
-    raise DataError(f"{path} does not exist{where}{close_matches(path.name, beside)}")
+    siblings = sorted(other.name for other in path.parent.iterdir())
+    raise DataError(f"{path} does not exist{where}{close_matches(path.name, siblings)}")
 
 
 def _readable(path: str | Path, key: str | None) -> Path:

@@ -12,7 +12,7 @@ from torch import Tensor
 from wopt.data.columns import Column, Columns
 from wopt.errors import DataError
 
-__all__ = ["array_of", "as_table", "columns_of", "frame_like", "head_of", "is_frame", "table_of"]
+__all__ = ["array_of", "arrow_table", "as_table", "columns_of", "frame_like", "head_of", "is_frame"]
 
 _BLOCK = 4096
 """Rows that are transposed at a time."""
@@ -98,7 +98,7 @@ def columns_of(array: NDArray[Any]) -> NDArray[Any]:
     return columns
 
 
-def table_of(x: Tensor, columns: Columns) -> Any:
+def arrow_table(x: Tensor, columns: Columns) -> Any:
     """Return rows of numbers as an Arrow table of categories, integers and numbers.
 
     Args:
@@ -108,7 +108,7 @@ def table_of(x: Tensor, columns: Columns) -> Any:
     Example:
         >>> import torch
         >>> size = Column("size", "categorical", (-0.5, 1.5), 1.0, 0.0, ("s", "l"), "string")
-        >>> table_of(torch.tensor([[1.0], [0.2]]), Columns((size,))).to_pydict()
+        >>> arrow_table(torch.tensor([[1.0], [0.2]]), Columns((size,))).to_pydict()
         {'size': ['l', 's']}
     """
     import pyarrow

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from wopt.data.columns import Column, Columns
-from wopt.data.curve import Curve, normal_log_density
+from wopt.data.quantile_transform import QuantileTransform, normal_log_density
 from wopt.statistics import mean_and_error
 
 __all__ = ["curve_of", "gaussianised", "through_quantiles"]
@@ -58,7 +58,7 @@ def _curved(column: Column, x: Tensor) -> Column:
     return dataclasses.replace(column, curve=curve_of(x))
 
 
-def curve_of(x: Tensor) -> Curve | None:
+def curve_of(x: Tensor) -> QuantileTransform | None:
     """Return the increasing map that makes a column nearly normal; ``None`` if none gains.
 
     Knots are empirical quantiles x_k at evenly spaced values z_k = Phi^-1(p_k); a slope is the
@@ -70,8 +70,8 @@ def curve_of(x: Tensor) -> Curve | None:
         x: The column in random order, shape ``(n,)``, float64.
 
     Example:
-        >>> draw = torch.Generator().manual_seed(0)
-        >>> z = torch.randn(2000, generator=draw, dtype=torch.float64)
+        >>> rng = torch.Generator().manual_seed(0)
+        >>> z = torch.randn(2000, generator=rng, dtype=torch.float64)
         >>> curve_of(z), bool((curve_of(z.exp())(z.exp()) - z).abs().mean() < 0.05)
         (None, True)
     """
@@ -98,7 +98,7 @@ def _gaussian(known: Tensor, x: Tensor) -> Tensor:
     return normal_log_density((x - known.mean()) / scale) - scale.log()
 
 
-def through_quantiles(x: Tensor) -> Curve | None:
+def through_quantiles(x: Tensor) -> QuantileTransform | None:
     """Return the curve of sorted values, shape ``(n,)``; ``None`` if too few differ."""
     n = len(x)
     last = -torch.special.ndtri(x.new_tensor(_BEYOND / n))
@@ -110,7 +110,7 @@ def through_quantiles(x: Tensor) -> Curve | None:
     if len(kept) < 4:
         return None
     q, z = quantiles[kept], z[kept]
-    return Curve(tuple(q.tolist()), tuple(z.tolist()), tuple(_slopes(q, z).tolist()))
+    return QuantileTransform(tuple(q.tolist()), tuple(z.tolist()), tuple(_slopes(q, z).tolist()))
 
 
 def _apart(quantiles: Tensor) -> list[int]:

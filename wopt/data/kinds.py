@@ -53,8 +53,8 @@ def column_of(name: str, values: Any, kind: Kind | None, origin: str) -> Column:
         if texts and kind is None:
             _check_texts(name, values, origin)
         categories = _categories(name, values, origin)
-        ends = (-0.5, len(categories) - 0.5)
-        return Column(name, "categorical", ends, 1.0, 0.0, categories, _plain_type(dtype))
+        bounds = (-0.5, len(categories) - 0.5)
+        return Column(name, "categorical", bounds, 1.0, 0.0, categories, _plain_type(dtype))
     if not numeric:
         raise _refused(name, f"holds {dtype} and cannot be {kind}", origin)
     if kind == "integer" or (kind is None and types.is_integer(dtype)):

@@ -15,10 +15,10 @@ from wopt.data.columns import Column, Columns
 from wopt.data.dataset import Dataset, check_finite, split
 from wopt.data.kinds import column_of, numbers_of
 from wopt.data.missing import masked
-from wopt.data.support import on_grid, support_of
+from wopt.data.support import column_support, grid_offset
 from wopt.data.tables import floats, is_numeric, pick_columns
 from wopt.data.transform import How
-from wopt.data.weights import check_weights, resampled, thinned
+from wopt.data.weights import check_weights, resampled, thinned_rows
 from wopt.data.where import filtered
 from wopt.errors import DataError
 from wopt.seeds import generator
@@ -197,7 +197,7 @@ def _read(
 
 def gridded(column: Column, x: Tensor, width: float) -> Column:
     """Return a column for values ``(n,)`` with noise; it is rounded if they lie on a grid."""
-    origin = on_grid(x, width)
+    origin = grid_offset(x, width)
     if origin is None:
         return dataclasses.replace(column, width=width)
     return dataclasses.replace(column, kind="integer", width=width, origin=origin)
@@ -215,8 +215,8 @@ def _supported(columns: Columns, x: Tensor, choices: Choices, origin: str) -> Co
                 f"{origin}: support: {column.name!r} is {what} and has none; leave it out"
             )
         if wish is not None and moved and column.kind != "categorical":
-            ends = support_of(column.name, x[:, j], column, wish, origin)
-            column = dataclasses.replace(column, ends=ends)
+            bounds = column_support(column.name, x[:, j], column, wish, origin)
+            column = dataclasses.replace(column, bounds=bounds)
         supported.append(column)
     return dataclasses.replace(columns, columns=tuple(supported))
 
@@ -234,8 +234,8 @@ def _weighted(splits: tuple[Tensor, ...], seed: int) -> tuple[Tensor, ...]:
     """Draw the rows of each split by their weights, the last column, which is removed."""
     drawn = []
     for part, what in zip(splits, ("training", "validation", "test"), strict=True):
-        noise = generator(seed, "source", "weights", what)
+        rng = generator(seed, "source", "weights", what)
         w = part[:, -1]
-        chosen = resampled(w, noise) if what == "training" else thinned(w, noise, what)
+        chosen = resampled(w, rng) if what == "training" else thinned_rows(w, rng, what)
         drawn.append(part[chosen, :-1])
     return tuple(drawn)

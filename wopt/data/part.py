@@ -15,11 +15,11 @@ from wopt.data.transform import How
 from wopt.errors import DataError
 from wopt.statistics import stride
 
-__all__ = ["Part"]
+__all__ = ["TablePart"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Part:
+class TablePart:
     """The rows that one process reads of a shuffled table.
 
     Attributes:
@@ -43,7 +43,7 @@ class Part:
         ends: Sequence[int],
         span: slice,
         like: tuple[int, torch.dtype],
-    ) -> Part:
+    ) -> TablePart:
         """Return the part of a process, splits of shapes ``(n_k, d)``, reading piece by piece.
 
         Args:
@@ -56,7 +56,8 @@ class Part:
 
         Example:
             >>> x = torch.arange(10.0)[:, None]
-            >>> part = Part.read([(torch.arange(10), x)], 10, [6, 8], slice(3, 6), (1, x.dtype))
+            >>> like = 1, x.dtype
+            >>> part = TablePart.read([(torch.arange(10), x)], 10, [6, 8], slice(3, 6), like)
             >>> part.own[:, 0].tolist(), part.test[:, 0].tolist(), part.total
             ([3.0, 4.0, 5.0], [8.0, 9.0], 6)
         """

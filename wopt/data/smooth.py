@@ -14,13 +14,13 @@ from wopt.seeds import generator
 __all__ = ["smooth_dataset", "smoothed"]
 
 
-def smoothed(z: Tensor, time: float, noise: torch.Generator) -> Tensor:
+def smoothed(z: Tensor, time: float, rng: torch.Generator) -> Tensor:
     """Return  e^-t z + (1 - e^-2t)^1/2 xi,  xi ~ N(0, I): the process at time t, exactly.
 
     Args:
         z: Rows in the flow's coordinates, shape ``(n, d)``.
         time: Time t of the process.
-        noise: Random numbers for xi.
+        rng: Random numbers for xi.
 
     Source: docs/theory.md 1.8.
 
@@ -30,7 +30,7 @@ def smoothed(z: Tensor, time: float, noise: torch.Generator) -> Tensor:
         >>> abs(float(x.mean()) - 0.9048) < 0.01, abs(float(x.var()) - 0.1813) < 0.01
         (True, True)
     """
-    xi = torch.randn(z.shape, generator=noise, dtype=z.dtype)
+    xi = torch.randn(z.shape, generator=rng, dtype=z.dtype)
     return math.exp(-time) * z + math.sqrt(-math.expm1(-2 * time)) * xi
 
 
@@ -49,14 +49,14 @@ def smooth_dataset(dataset: Dataset, time: float, seed: int) -> Dataset:
         return dataset
     transform, draw = dataset.transform, dataset.sample
 
-    def rows(x: Tensor, noise: torch.Generator) -> Tensor:
+    def rows(x: Tensor, rng: torch.Generator) -> Tensor:
         """Return smoothed rows, shape ``(n, d)``, in the data's units."""
-        return transform.inverse(smoothed(transform.forward(x), time, noise))
+        return transform.inverse(smoothed(transform.forward(x), time, rng))
 
-    def sample(n: int, noise: torch.Generator) -> Tensor:
+    def sample(n: int, rng: torch.Generator) -> Tensor:
         """Return fresh smoothed rows, shape ``(n, d)``."""
         assert draw is not None
-        return rows(draw(n, noise), noise)
+        return rows(draw(n, rng), rng)
 
     return dataclasses.replace(
         dataset,

@@ -10,7 +10,7 @@ from torch import Tensor
 from wopt.errors import DataError
 from wopt.typed import Number, Typed
 
-__all__ = ["Clock", "LeftOut", "PopulationsReport", "Snapshots"]
+__all__ = ["Clock", "LeftOut", "MeasuredPopulations", "PopulationsReport"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Clock:
 
 
 @dataclasses.dataclass(frozen=True)
-class Snapshots:
+class MeasuredPopulations:
     """Populations that were measured at several times, in the data's units.
 
     Attributes:
@@ -62,7 +62,7 @@ class Snapshots:
 
     Example:
         >>> import torch
-        >>> two = Snapshots((0.0, 2.0), (torch.zeros(3, 1), torch.ones(4, 1)), 4)
+        >>> two = MeasuredPopulations((0.0, 2.0), (torch.zeros(3, 1), torch.ones(4, 1)), 4)
         >>> two.clock(3).times, two.before(1.9)[0]
         ((0.0, 0.5, 1.0, 1.5), 0.0)
     """
@@ -76,7 +76,7 @@ class Snapshots:
         """Return the times at which the first ``blocks`` steps begin and end."""
         shares = [k / self.steps for k in range(self.steps)]
         legs = itertools.pairwise(self.times)
-        inner = [begin + share * (end - begin) for begin, end in legs for share in shares]
+        inner = [begin + fraction * (end - begin) for begin, end in legs for fraction in shares]
         return Clock((*inner, self.times[-1])[: blocks + 1])
 
     def before(self, time: float) -> tuple[float, Tensor]:

@@ -16,7 +16,7 @@ from wopt.data.choices import Choices, with_conditions
 from wopt.data.columns import Column, Columns
 from wopt.data.dataset import Dataset, check_finite
 from wopt.data.files import existing_file
-from wopt.data.part import Part
+from wopt.data.part import TablePart
 from wopt.data.tables import pick_columns
 from wopt.data.transform import How
 from wopt.errors import DataError
@@ -79,7 +79,7 @@ def streamed(
         return _placed(pieces(names), n, seed, dtype, names, str(path))
 
     if of is not None and not of.first:
-        part = Part.read(each(), n, ends, of.span(ends[0]), (len(names), dtype))
+        part = TablePart.read(each(), n, ends, of.span(ends[0]), (len(names), dtype))
         dataset = part.dataset(preprocess, names, columns)
         if dataset is not None:
             return dataset

@@ -11,10 +11,10 @@ from torch import Tensor
 from wopt.data.columns import Column
 from wopt.errors import DataError
 
-__all__ = ["on_grid", "support_of"]
+__all__ = ["column_support", "grid_offset"]
 
 
-def on_grid(x: Tensor, width: float) -> float | None:
+def grid_offset(x: Tensor, width: float) -> float | None:
     """Return a point of the grid of this spacing that holds all values ``(n,)``; else ``None``."""
     known = x[torch.isfinite(x)]
     if len(known) == 0:
@@ -24,7 +24,7 @@ def on_grid(x: Tensor, width: float) -> float | None:
     return origin if bool(((cells - cells.round()).abs() < 1e-6).all()) else None
 
 
-def support_of(
+def column_support(
     name: str, x: Tensor, column: Column, wish: str | Sequence[float], origin: str
 ) -> tuple[float, float]:
     """Return the ends of the support of a column ``(n,)``; for integers those of the cells.
@@ -68,10 +68,10 @@ def support_of(
 def _inferred(x: Tensor, column: Column) -> tuple[float, float]:
     low, high = float(x.min()), float(x.max())
     if column.discrete:
-        return (-column.width / 2, math.inf) if low >= 0 else column.ends
+        return (-column.width / 2, math.inf) if low >= 0 else column.bounds
     if low > 0:
         return (0.0, 1.0) if high < 1 else (0.0, math.inf)
-    return column.ends
+    return column.bounds
 
 
 def _shown(wish: str | Sequence[float]) -> str:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from wopt.errors import DataError
 
-__all__ = ["check_weights", "resampled", "thinned"]
+__all__ = ["check_weights", "resampled", "thinned_rows"]
 
 _FEWEST = 20
 """Least number of rows in a split."""
@@ -30,14 +30,14 @@ def check_weights(w: Tensor, name: str) -> None:
         raise DataError(f"weights {name!r}: all are zero, so no row counts")
 
 
-def resampled(w: Tensor, noise: torch.Generator) -> Tensor:
+def resampled(w: Tensor, rng: torch.Generator) -> Tensor:
     """Return ``n`` row numbers, row i about ``n w_i / sum w`` times, by systematic resampling.
 
     The number is rounded up or down at random, so it adds little noise, and its mean is exact.
 
     Args:
         w: Weights, shape ``(n,)``.
-        noise: Random numbers.
+        rng: Random numbers.
 
     Example:
         >>> w = torch.tensor([1.0, 2.0, 1.0, 0.0])
@@ -45,14 +45,14 @@ def resampled(w: Tensor, noise: torch.Generator) -> Tensor:
         [0, 1, 1, 2]
     """
     ends = torch.cumsum(w.double(), 0) / w.double().sum()
-    shift = torch.rand((), generator=noise, dtype=torch.float64)
+    shift = torch.rand((), generator=rng, dtype=torch.float64)
     levels = (torch.arange(len(w), dtype=torch.float64) + shift) / len(w)
     # Rounding may leave the last end below one; a level beyond it belongs to the last row.
     last = int(w.nonzero()[-1, 0])
     return torch.searchsorted(ends, levels, right=True).clamp(max=last)
 
 
-def thinned(w: Tensor, noise: torch.Generator, what: str) -> Tensor:
+def thinned_rows(w: Tensor, rng: torch.Generator, what: str) -> Tensor:
     """Return row numbers, shape ``(m,)``, each kept with probability ``w_i / max w``, w ``(n,)``.
 
     Those kept are independent draws of the weighted law, so standard errors over them are right.
@@ -60,7 +60,7 @@ def thinned(w: Tensor, noise: torch.Generator, what: str) -> Tensor:
     Raises:
         DataError: Fewer than 20 rows of more would be kept.
     """
-    kept = (torch.rand(len(w), generator=noise, dtype=torch.float64) * w.max() < w).nonzero()[:, 0]
+    kept = (torch.rand(len(w), generator=rng, dtype=torch.float64) * w.max() < w).nonzero()[:, 0]
     if len(kept) < min(_FEWEST, len(w)):
         raise DataError(
             f"{len(kept)} of {len(w)} rows of the {what} split are left by the weights (each is "

@@ -9,7 +9,7 @@ from wopt.flow.weights import (
     log_mean_weight,
     log_weights,
     log_weights_of,
-    moments,
+    weighted_moments,
 )
 
 __all__ = [
@@ -26,5 +26,5 @@ __all__ = [
     "log_mean_weight",
     "log_weights",
     "log_weights_of",
-    "moments",
+    "weighted_moments",
 ]

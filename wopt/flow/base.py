@@ -34,7 +34,7 @@ class Base(nn.Module, abc.ABC):
         """
 
     @abc.abstractmethod
-    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+    def sample(self, n: int, rng: torch.Generator) -> Tensor:
         """Return ``n`` samples, shape ``(n, d)``.
 
         Raises:
@@ -92,9 +92,9 @@ class TargetBase(Base):
             z
         )
 
-    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+    def sample(self, n: int, rng: torch.Generator) -> Tensor:
         """Return samples of the target, shape ``(n, d)``."""
-        return draw(self._with(Capability.TARGET_SAMPLES, "samples"), n, self.dim, generator)
+        return draw(self._with(Capability.TARGET_SAMPLES, "samples"), n, self.dim, rng)
 
     def _with(self, need: Capability, what: str) -> Target:
         law = self.law
@@ -147,12 +147,12 @@ class SourceBase(Base):
             raise CapabilityError(_NO_DENSITY)
         return log_density(z.double().cpu()).to(z)
 
-    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+    def sample(self, n: int, rng: torch.Generator) -> Tensor:
         """Return fresh rows of the source, or rows that were held out, shape ``(n, d)``."""
         sampler = self._dataset().sample
         if sampler is None:
-            return held_out_rows(self._dataset(), n, generator)
-        return sampler(n, generator)
+            return held_out_rows(self._dataset(), n, rng)
+        return sampler(n, rng)
 
     @property
     def normalised(self) -> bool:
@@ -190,10 +190,10 @@ class DistributionBase(Base):
         log_density: Tensor = self.law.log_prob(z)
         return log_density
 
-    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+    def sample(self, n: int, rng: torch.Generator) -> Tensor:
         """Return samples, shape ``(n, d)``; torch draws them from the global generator."""
         with torch.random.fork_rng():
-            torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
+            torch.manual_seed(int(torch.randint(2**62, (), generator=rng)))
             samples: Tensor = self.law.sample((n,))
         return samples
 
@@ -205,9 +205,9 @@ def as_base(law: Base | Target | Distribution | None, dim: int) -> Base:
     return DistributionBase(law) if isinstance(law, Distribution) else TargetBase(law, dim)
 
 
-def draw(target: Target, n: int, dim: int, generator: torch.Generator) -> Tensor:
+def draw(target: Target, n: int, dim: int, rng: torch.Generator) -> Tensor:
     """Return samples of a target, of the checked shape ``(n, dim)``."""
-    x = target.sample(n, dim, generator)
+    x = target.sample(n, dim, rng)
     if x.shape != (n, dim):
         raise DataError(
             f"target {type(target).__name__} gave samples of shape {tuple(x.shape)} instead of "

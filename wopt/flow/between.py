@@ -16,20 +16,20 @@ __all__ = ["between"]
 
 
 @torch.no_grad()
-def between(flow: Flow, x: Any, share: float) -> Tensor:
+def between(flow: Flow, x: Any, fraction: float) -> Tensor:
     """Return particles at a fraction of the way, shape ``(n, d)``, see :meth:`Flow.between`.
 
     Raises:
-        DataError: ``share`` is not in [0, 1].
+        DataError: ``fraction`` is not in [0, 1].
     """
-    if not 0 <= share <= 1:
-        raise DataError(f"share is one of the way, from 0 to 1, got {share}")
+    if not 0 <= fraction <= 1:
+        raise DataError(f"share is one of the way, from 0 to 1, got {fraction}")
     path = flow.trajectory(x)
     lengths = (path[1:] - path[:-1]).double().square().sum(2).mean(1).sqrt()
     ends = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
     if not float(ends[-1]) > 0:
         return flow.transform.inverse(path[0])
-    at = share * float(ends[-1])
+    at = fraction * float(ends[-1])
     k = min(int((ends[1:] < at).sum()), len(lengths) - 1)
     part = 1.0 if lengths[k] == 0 else (at - float(ends[k])) / float(lengths[k])
     return flow.transform.inverse(torch.lerp(path[k], path[k + 1], min(part, 1.0)))

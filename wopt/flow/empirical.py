@@ -10,7 +10,7 @@ from wopt.data.dataset import Dataset
 __all__ = ["held_out_rows"]
 
 
-def held_out_rows(dataset: Dataset, n: int, generator: torch.Generator) -> Tensor:
+def held_out_rows(dataset: Dataset, n: int, rng: torch.Generator) -> Tensor:
     """Return ``n`` rows of the test and validation splits, shape ``(n, d)``.
 
     They are drawn without replacement if there are enough rows, and otherwise with replacement
@@ -19,9 +19,9 @@ def held_out_rows(dataset: Dataset, n: int, generator: torch.Generator) -> Tenso
     Args:
         dataset: The data.
         n: Number of rows.
-        generator: Random numbers.
+        rng: Random numbers.
     """
     rows = torch.cat([dataset.test, dataset.valid])
     if n <= len(rows):
-        return rows[torch.randperm(len(rows), generator=generator)[:n]]
-    return rows[torch.randint(len(rows), (n,), generator=generator)]
+        return rows[torch.randperm(len(rows), generator=rng)[:n]]
+    return rows[torch.randint(len(rows), (n,), generator=rng)]

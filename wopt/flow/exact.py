@@ -35,7 +35,7 @@ _FEW = 64
 """Largest dimension in which Newton's method is used, with the whole Jacobian."""
 
 
-def missed(at: Tensor, y: Tensor, share: float = FAR) -> Tensor:
+def missed(at: Tensor, y: Tensor, fraction: float = FAR) -> Tensor:
     """Return where ``at`` is not ``y``, ``(n, d)``, within a fraction of 1 + |y|, shape ``(n,)``.
 
     Points that are not finite are missed.
@@ -44,7 +44,7 @@ def missed(at: Tensor, y: Tensor, share: float = FAR) -> Tensor:
         >>> missed(torch.tensor([[1.0], [1.5], [torch.nan]]), torch.ones(3, 1)).tolist()
         [False, True, True]
     """
-    return ~(_distance(at, y) <= share * (1 + torch.linalg.vector_norm(y, dim=1)))
+    return ~(_distance(at, y) <= fraction * (1 + torch.linalg.vector_norm(y, dim=1)))
 
 
 def warn_of_missed(at: Tensor, y: Tensor) -> None:
@@ -54,12 +54,12 @@ def warn_of_missed(at: Tensor, y: Tensor) -> None:
     """
     off = missed(at, y) & at.isfinite().all(1)
     if off.any():
-        share = (_distance(at, y) / (1 + torch.linalg.vector_norm(y, dim=1)))[off]
+        fraction = (_distance(at, y) / (1 + torch.linalg.vector_norm(y, dim=1)))[off]
         first = ", ".join(str(row) for row in off.nonzero()[:3, 0].tolist())
         warnings.warn(
             f"{int(off.sum())} of {len(y)} samples, first in row(s) {first} (from 0), are "
             "inexact: the map "
-            f"carries them up to {float(share.max()):.2g} of 1 + |y| away from their draws y of "
+            f"carries them up to {float(fraction.max()):.2g} of 1 + |y| away from their draws y of "
             "the base law, being too steep to be inverted in this precision. Their log-density is "
             'that of the rows as they are; train with dtype = "float64", a smaller '
             "solver.learning_rate, or another block",

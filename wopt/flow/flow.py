@@ -13,7 +13,7 @@ from torch.distributions import Distribution
 from wopt.capabilities import Capability
 from wopt.data.assemble import coordinates
 from wopt.data.columns import Columns
-from wopt.data.frames import table_of
+from wopt.data.frames import arrow_table
 from wopt.data.rows import as_rows
 from wopt.data.transform import AffineTransform
 from wopt.errors import CapabilityError, DataError
@@ -24,6 +24,7 @@ from wopt.flow.exact import warn_of_missed
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.target import Target
 from wopt.push import in_batches
+from wopt.renamed import renamed_arguments
 
 __all__ = ["Flow"]
 
@@ -83,9 +84,9 @@ class Flow(nn.Module):
 
     def _repr_html_(self) -> str:
         """Return the columns and the blocks for a notebook."""
-        from wopt.flow.show import html_of
+        from wopt.flow.show import flow_html
 
-        return html_of(self)
+        return flow_html(self)
 
     @property
     def chain(self) -> Chain:
@@ -236,7 +237,8 @@ class Flow(nn.Module):
         parts: Tensor = in_batches(lambda part: step(part).transpose(0, 1), rows)
         return parts.transpose(0, 1)
 
-    def between(self, x: Any, share: float) -> Tensor:
+    @renamed_arguments(share="fraction")
+    def between(self, x: Any, fraction: float) -> Tensor:
         """Return particles at a fraction of the way through the blocks, shape ``(n, d)``.
 
         The way is measured by length, sum_k (E |x_k - x_{k-1}|^2)^(1/2) over the blocks, however
@@ -245,7 +247,7 @@ class Flow(nn.Module):
 
         Args:
             x: Rows before the first block, in their own units, shape ``(n, d)``.
-            share: Fraction of the way, from 0 to 1.
+            fraction: Fraction of the way, from 0 to 1.
 
         Returns:
             Positions, shape ``(n, d)``, in the units of ``x``.
@@ -260,7 +262,7 @@ class Flow(nn.Module):
         """
         from wopt.flow.between import between
 
-        return between(self, x, share)
+        return between(self, x, fraction)
 
     def table(self, x: Tensor) -> Any:
         """Return rows as an Arrow table with the data's names, integers and categories.
@@ -276,7 +278,7 @@ class Flow(nn.Module):
             ['a', 'b']
         """
         names = self.names or coordinates(self.dim)
-        return table_of(x, self.columns or Columns.on_the_line(names, self.condition))
+        return arrow_table(x, self.columns or Columns.on_the_line(names, self.condition))
 
     def distribution(self) -> FlowDistribution:
         """Return the model as a :class:`torch.distributions.Distribution`."""

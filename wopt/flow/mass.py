@@ -35,8 +35,8 @@ def log_mass_bound(
     """
     if flow.columns is None or not flow.columns.discrete:
         return flow.log_prob(x, audit=audit)
-    noise = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     total = torch.zeros(len(x), dtype=torch.float64)
     for _ in range(draws):
-        total += flow.log_prob(flow.columns.jitter(x, noise), audit=audit).double().cpu()
+        total += flow.log_prob(flow.columns.jitter(x, rng), audit=audit).double().cpu()
     return total / draws

@@ -81,7 +81,7 @@ class Rejection(Typed):
             total = total + torch.log(_stays(log_w - total, log_c) + (1 - kept))
         return total
 
-    def sample(self, draw: Draw, n: int, chance: torch.Generator) -> tuple[Tensor, Tensor]:
+    def sample(self, draw: Draw, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return n independent draws of p_K, shape ``(n, d)``, and log(r/p) there, ``(n,)``.
 
         p is drawn n prod_k (2 - E alpha_k) times on average.
@@ -89,9 +89,9 @@ class Rejection(Typed):
         Args:
             draw: Draws from p.
             n: Number of draws.
-            chance: Random numbers for acceptance.
+            rng: Random numbers for acceptance.
         """
-        return self._sample(draw, n, chance, len(self.log_c))
+        return self._sample(draw, n, rng, len(self.log_c))
 
     @property
     def proposals(self) -> float:
@@ -99,17 +99,17 @@ class Rejection(Typed):
         return math.prod(2 - kept for kept in self.kept)
 
     def _sample(
-        self, draw: Draw, n: int, chance: torch.Generator, steps: int
+        self, draw: Draw, n: int, rng: torch.Generator, steps: int
     ) -> tuple[Tensor, Tensor]:
         if steps == 0 or n == 0:
             return draw(n)
-        x, log_w = self._sample(draw, n, chance, steps - 1)
+        x, log_w = self._sample(draw, n, rng, steps - 1)
         before = Rejection(self.log_c[: steps - 1], self.kept[: steps - 1])
         stays = _stays(log_w - before.log_factor(log_w), self.log_c[steps - 1])
-        u = torch.rand(n, generator=chance, device=chance.device, dtype=torch.float64)
+        u = torch.rand(n, generator=rng, device=rng.device, dtype=torch.float64)
         again = (u >= stays.to(u)).nonzero()[:, 0].to(x.device)
         if len(again):
-            y, of_y = self._sample(draw, len(again), chance, steps - 1)
+            y, of_y = self._sample(draw, len(again), rng, steps - 1)
             x, log_w = x.index_copy(0, again, y), log_w.index_copy(0, again, of_y)
         return x, log_w
 

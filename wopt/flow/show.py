@@ -11,20 +11,20 @@ from wopt.html import paragraph, table
 if TYPE_CHECKING:
     from wopt.flow.flow import Flow
 
-__all__ = ["html_of"]
+__all__ = ["flow_html"]
 
 _SHOWN = 30
 """Largest number of columns or blocks shown."""
 
 
-def html_of(flow: Flow) -> str:
+def flow_html(flow: Flow) -> str:
     """Return a flow as HTML: its columns, and its blocks in the order they were made.
 
     Example:
         >>> import torch, wopt
         >>> units = wopt.AffineTransform.fit(torch.randn(100, 2), "none")
         >>> flow = wopt.Flow(wopt.Chain([], units), wopt.build("target", "gaussian"), ("a", "b"))
-        >>> "<td>number</td>" in html_of(flow)
+        >>> "<td>number</td>" in flow_html(flow)
         True
     """
     names = flow.names or coordinates(flow.dim)

@@ -20,7 +20,7 @@ __all__ = [
     "log_mean_weight",
     "log_weights",
     "log_weights_of",
-    "moments",
+    "weighted_moments",
 ]
 
 
@@ -73,7 +73,7 @@ class Moments(TypedDict):
     sds_error: tuple[float, ...]
 
 
-def moments(weights: Tensor, x: Tensor) -> Moments:
+def weighted_moments(weights: Tensor, x: Tensor) -> Moments:
     """Return the target's moments, estimated by weighted draws.
 
     By the delta method for self-normalised weights: the error of sum w f is the root of
@@ -87,7 +87,7 @@ def moments(weights: Tensor, x: Tensor) -> Moments:
 
     Example:
         >>> w = torch.full((4,), 0.25).double()
-        >>> found = moments(w, torch.tensor([[-1.0], [1.0], [-1.0], [1.0]]).double())
+        >>> found = weighted_moments(w, torch.tensor([[-1.0], [1.0], [-1.0], [1.0]]).double())
         >>> found["means"], found["sds"]
         ((0.0,), (1.0,))
     """

@@ -17,11 +17,15 @@ from wopt.errors import CapabilityError
 from wopt.interfaces import returns
 from wopt.jacobian import jacobians
 from wopt.memory import within_memory
+from wopt.renamed import both_names, old_method
 
 __all__ = ["Compiler", "FlowBlock", "audit_of", "new_block"]
 
 Map = Callable[[Tensor], tuple[Tensor, Tensor]]
 Compiler = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+_OLD_NAMES = {"see": "initialise", "aim": "initialise_images"}
 
 
 class FlowBlock(Component, nn.Module, abc.ABC):
@@ -39,17 +43,24 @@ class FlowBlock(Component, nn.Module, abc.ABC):
     supplied: ClassVar[tuple[str, ...]] = ("dim", "condition")
     provides: Capability = Capability.NOTHING
 
-    def see(self, points: Tensor) -> None:
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        both_names(cls, _OLD_NAMES)
+
+    def initialise(self, points: Tensor) -> None:
         """Receive the training particles, shape ``(n, d)``, before training begins.
 
         It is called once, before :meth:`warm_start`, for blocks whose parameters depend on them.
         """
 
-    def aim(self, points: Tensor) -> None:
-        """Receive points that images should cover, shape ``(n, d)``, after :meth:`see`.
+    def initialise_images(self, points: Tensor) -> None:
+        """Receive points that images should cover, shape ``(n, d)``, after :meth:`initialise`.
 
         A block may then begin at a map that spreads the particles over them.
         """
+
+    see = old_method("see", "initialise")
+    aim = old_method("aim", "initialise_images")
 
     @abc.abstractmethod
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -51,12 +51,10 @@ class ConditionalTarget(Target):
         moved, given = split_conditions(x, self.condition)
         return torch.cat([self.target.score(moved), torch.zeros_like(given)], dim=1)
 
-    def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
+    def sample(self, n: int, dim: int, rng: torch.Generator) -> Tensor:
         """Return samples of the target with conditions drawn from the rows, ``(n, d + c)``."""
-        z = self.target.sample(n, dim - self.condition, generator)
-        rows = torch.randint(
-            len(self.conditions), (n,), generator=generator, device=generator.device
-        )
+        z = self.target.sample(n, dim - self.condition, rng)
+        rows = torch.randint(len(self.conditions), (n,), generator=rng, device=rng.device)
         return torch.cat([z, self.conditions.to(z)[rows.to(self.conditions.device)].to(z)], dim=1)
 
 

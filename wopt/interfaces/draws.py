@@ -38,10 +38,10 @@ class Draws:
         self.seed = 0
         self._kept: dict[tuple[str, int, torch.dtype, torch.device], Tensor] = {}
 
-    def resample(self, generator: torch.Generator) -> None:
+    def resample(self, rng: torch.Generator) -> None:
         """Draw a new seed."""
         high = 2**62
-        self.seed = int(torch.randint(high, (), generator=generator, device=generator.device))
+        self.seed = int(torch.randint(high, (), generator=rng, device=rng.device))
         self._kept.clear()
 
     def generator(self, like: Tensor, offset: int = 0) -> torch.Generator:
@@ -54,8 +54,8 @@ class Draws:
 
     def first(self, like: Tensor) -> Tensor:
         """Return at most 1000 samples of a fixed seed, shape ``(m, d)``."""
-        source = torch.Generator(device=like.device).manual_seed(0)
-        x = self.target.sample(min(self.samples, 1000), like.shape[1], source).detach()
+        rng = torch.Generator(device=like.device).manual_seed(0)
+        x = self.target.sample(min(self.samples, 1000), like.shape[1], rng).detach()
         return x if self.dtype is None else x.to(like.device, self.dtype)
 
     def remember(self, name: str, like: Tensor, make: Callable[[], Tensor]) -> Tensor:
@@ -68,6 +68,6 @@ class Draws:
             self._kept[key] = make().detach()
         return self._kept[key]
 
-    def _draw(self, like: Tensor, source: torch.Generator) -> Tensor:
-        x = self.target.sample(self.samples, like.shape[1], source).detach()
+    def _draw(self, like: Tensor, rng: torch.Generator) -> Tensor:
+        x = self.target.sample(self.samples, like.shape[1], rng).detach()
         return x.to(like) if self.dtype is None else x.to(like.device, self.dtype)

@@ -112,7 +112,7 @@ class Objective(Component, abc.ABC):
         """Return the step size above which explicit steps are unstable, if it is known."""
         return None
 
-    def resample(self, generator: torch.Generator) -> None:
+    def resample(self, rng: torch.Generator) -> None:
         """Draw anew the random numbers of a stochastic energy, such as projections."""
 
     def of_step(self, step: int) -> Objective:
@@ -189,10 +189,10 @@ class Sum(Objective):
             return None
         return rest, c
 
-    def resample(self, generator: torch.Generator) -> None:
+    def resample(self, rng: torch.Generator) -> None:
         """Resample every part."""
         for _, part in self.parts:
-            part.resample(generator)
+            part.resample(rng)
 
 
 def _parts(objective: Any) -> list[tuple[float, Objective]]:

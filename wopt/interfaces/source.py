@@ -11,7 +11,7 @@ from torch import Tensor
 
 from wopt.component import Component
 from wopt.data.dataset import Dataset
-from wopt.data.snapshots import PopulationsReport, Snapshots
+from wopt.data.snapshots import MeasuredPopulations, PopulationsReport
 from wopt.errors import DataError
 from wopt.interfaces import returns
 from wopt.interfaces.objective import Objective
@@ -75,7 +75,7 @@ class Source(Component, abc.ABC):
         """
         raise DataError(f"{path}: {type(self).__name__} does not read such files")
 
-    def snapshots(self) -> Snapshots | None:
+    def snapshots(self) -> MeasuredPopulations | None:
         """Return the populations of a source of several times; ``None`` for others."""
         return None
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar, Self
+import warnings
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from wopt.interfaces.block import FlowBlock, audit_of
 from wopt.interfaces.change import energy_change
 from wopt.interfaces.objective import Objective
 from wopt.particles import Particles
+from wopt.renamed import both_names
 from wopt.statistics import Mean
 
 __all__ = ["Stationarity", "Subproblem"]
@@ -90,10 +92,20 @@ class Subproblem:
     """Whether F is G' at the new particles plus the mean of :meth:`cost`, so that the subproblems
     of several steps add up to one problem of all their maps."""
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        both_names(cls, {"stays": "baseline"})
+
     @property
-    def stays(self) -> Particles:
+    def baseline(self) -> Particles:
         """The particles if the step is not made, with which F is compared."""
         return self.particles
+
+    @property
+    def stays(self) -> Particles:
+        """:attr:`baseline`, by its old name."""
+        warnings.warn("Subproblem.stays is now baseline", DeprecationWarning, stacklevel=2)
+        return self.baseline
 
     def rows(self, index: Tensor | slice) -> Self:
         """Return the subproblem at the particles of an index, shape ``(m,)``."""
@@ -138,8 +150,8 @@ class Subproblem:
             block: The map T.
             moved: The particles' image under the audited T.
         """
-        cost = self.cost(moved) - self.cost(self.stays)
-        return energy_change(self.implicit, self.stays, moved, cost)
+        cost = self.cost(moved) - self.cost(self.baseline)
+        return energy_change(self.implicit, self.baseline, moved, cost)
 
     @torch.no_grad()
     def stationarity(self, block: FlowBlock) -> Stationarity | None:

@@ -57,7 +57,7 @@ class Target(Component, abc.ABC):
             )
         return -gradient
 
-    def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
+    def sample(self, n: int, dim: int, rng: torch.Generator) -> Tensor:
         """Return ``n`` samples, shape ``(n, dim)``, float64, on the generator's device."""
         raise self._lacks(Capability.TARGET_SAMPLES)
 

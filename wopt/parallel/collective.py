@@ -88,9 +88,9 @@ def raise_first(own: WoptError | None, size: int) -> None:
     Raises:
         WoptError: An error of the same class and text.
     """
-    told = b"" if own is None else f"{type(own).__name__}: {own}".encode()[:_TEXT]
+    reported = b"" if own is None else f"{type(own).__name__}: {own}".encode()[:_TEXT]
     padded = torch.zeros(_TEXT, dtype=torch.uint8)
-    padded[: len(told)] = torch.tensor(list(told), dtype=torch.uint8)
+    padded[: len(reported)] = torch.tensor(list(reported), dtype=torch.uint8)
     for received in all_gather(padded, size):
         text = bytes(received.tolist()).rstrip(b"\0").decode(errors="ignore")
         if text:

@@ -27,10 +27,10 @@ class ShardDraws:
 
     def __init__(self) -> None:
         self._before = torch.get_rng_state()
-        peek = torch.Generator()
-        peek.set_state(self._before)
-        self._seed = int(torch.randint(2**62, (), generator=peek))
-        self._further = peek.get_state()
+        rng = torch.Generator()
+        rng.set_state(self._before)
+        self._seed = int(torch.randint(2**62, (), generator=rng))
+        self._further = rng.get_state()
         self._begun: Tensor | None = None
         self._drew = False
 

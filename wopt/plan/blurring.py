@@ -49,8 +49,8 @@ def blurring(z: Tensor, noise: float) -> float:
         noise: s, in standard deviations.
 
     Example:
-        >>> draw = torch.Generator().manual_seed(0)
-        >>> flat = torch.randn(4000, 2, generator=draw)
+        >>> rng = torch.Generator().manual_seed(0)
+        >>> flat = torch.randn(4000, 2, generator=rng)
         >>> line = torch.stack([flat[:, 0], flat[:, 0].sin() + 0.01 * flat[:, 1]], dim=1)
         >>> blurring(flat, 0.03) < 0.01, blurring(line, 0.03) > 0.05
         (True, True)
@@ -66,8 +66,8 @@ def blurring(z: Tensor, noise: float) -> float:
 
     def best(added: float) -> float:
         values = []
-        for share in _SHARES:
-            width = ((share * reach).square() + added**2).sqrt()
+        for fraction in _SHARES:
+            width = ((fraction * reach).square() + added**2).sqrt()
             logs = -squares / (2 * width.square()) - z.shape[1] * width.log()
             values.append(float(logs.logsumexp(1).mean()))
         return max(values)

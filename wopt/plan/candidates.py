@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from wopt.interfaces.candidate import Candidate
 from wopt.plan.recipes import BENT, CROWDED, LEAN, SMOOTH
-from wopt.plan.rule import Rule
+from wopt.plan.rule import PlanRule
 
 __all__ = ["Bent", "Crowded", "Lean", "Smooth", "rule_of"]
 
@@ -14,7 +14,7 @@ __all__ = ["Bent", "Crowded", "Lean", "Smooth", "rule_of"]
 class _Recipe(Candidate):
     """A recipe of the planner's rules as a candidate."""
 
-    rule: ClassVar[Rule]
+    rule: ClassVar[PlanRule]
 
     def tables(self, facts: Any) -> dict[str, Any]:
         """Return the tables of the recipe."""
@@ -73,9 +73,9 @@ class Lean(_Recipe):
     rule, rank = LEAN, 3
 
 
-def rule_of(candidate: Candidate) -> Rule:
+def rule_of(candidate: Candidate) -> PlanRule:
     """Return a candidate as a rule, which takes the place of the recipes of the facts."""
     if isinstance(candidate, _Recipe):
         return candidate.rule
     name = type(candidate).__name__
-    return Rule(name, "", candidate.tables, candidate.reason, recipe=True)
+    return PlanRule(name, "", candidate.tables, candidate.reason, recipe=True)

@@ -31,8 +31,8 @@ def edges(x: Tensor) -> float:
 
     Example:
         >>> import torch
-        >>> draw = torch.Generator().manual_seed(0)
-        >>> normal, uniform = (f(1000, 3, generator=draw) for f in (torch.randn, torch.rand))
+        >>> rng = torch.Generator().manual_seed(0)
+        >>> normal, uniform = (f(1000, 3, generator=rng) for f in (torch.randn, torch.rand))
         >>> edges(normal) < 0.02, 0.05 < edges(uniform) < 0.16
         (True, True)
     """

@@ -52,7 +52,8 @@ class Facts:
         curves: Number of columns that a curve makes nearly normal.
         edges: Cost of noise of 0.2 for the columns' own laws, in nats; see :func:`edges`.
         blurring: Cost of noise for a plane of 4,000 rows or more, in nats; see :func:`blurring`.
-        apart: Estimated fraction of a target's mass outside its largest mode; 0 where not measured.
+        mode_separation: Estimated fraction of a target's mass outside its largest mode; 0 where not
+            measured.
         dependent: Whether columns are linear functions of others: such rows have no density.
         budget: CPU seconds of training.
         seed: Seed of the random numbers.
@@ -72,7 +73,7 @@ class Facts:
     curves: int = 0
     edges: float = 0.0
     blurring: float = 0.0
-    apart: float = 0.0
+    mode_separation: float = 0.0
     dependent: bool = False
     budget: float = BUDGET
     seed: int = 0

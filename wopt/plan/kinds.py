@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from wopt.plan.facts import Facts
 
-__all__ = ["JUDGES", "WIDE", "data", "few", "judged", "plane", "spread", "table", "tiny"]
+__all__ = [
+    "JUDGES",
+    "WIDE",
+    "data",
+    "few_rows",
+    "many_rows",
+    "plane",
+    "spread_rows",
+    "tiny",
+    "well_judged",
+]
 
 WIDE = 32
 """Number of columns beyond which splines take most of the time."""
@@ -18,7 +28,7 @@ def data(facts: Facts) -> bool:
     return facts.kind != "density_known"
 
 
-def judged(facts: Facts) -> bool:
+def well_judged(facts: Facts) -> bool:
     """Return whether more rows are held out than are needed to evaluate a model."""
     return facts.held_out > JUDGES
 
@@ -33,16 +43,16 @@ def plane(facts: Facts) -> bool:
     return data(facts) and facts.columns <= 2 and not facts.conditions and facts.rows >= 300
 
 
-def few(facts: Facts) -> bool:
+def few_rows(facts: Facts) -> bool:
     """Return whether rows are few, and neither :func:`plane` nor :func:`tiny` applies."""
     return data(facts) and facts.small and not plane(facts) and not tiny(facts)
 
 
-def table(facts: Facts) -> bool:
+def many_rows(facts: Facts) -> bool:
     """Return whether rows are many and :func:`plane` does not apply."""
     return data(facts) and not facts.small and not plane(facts)
 
 
-def spread(facts: Facts) -> bool:
+def spread_rows(facts: Facts) -> bool:
     """Return whether a table has fewer than 50,000 rows, as spread out as a Gaussian's."""
-    return table(facts) and facts.smooth and facts.rows < 50_000 and facts.columns <= WIDE
+    return many_rows(facts) and facts.smooth and facts.rows < 50_000 and facts.columns <= WIDE

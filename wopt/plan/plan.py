@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from wopt.plan.facts import Facts
-from wopt.plan.rule import Rule
+from wopt.plan.rule import PlanRule
 from wopt.plan.rules import RULES
 
 __all__ = ["Plan", "apply", "plan"]
@@ -33,12 +33,12 @@ class Plan:
     facts: Facts
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """The plan in one line."""
         return f"planned for {self.seconds:.0f} CPU s: {'; '.join(self.reasons)}"
 
 
-def plan(facts: Facts, recipe: Rule | None = None) -> Plan:
+def plan(facts: Facts, recipe: PlanRule | None = None) -> Plan:
     """Return the options that the rules choose; where two choose one option, the later one wins.
 
     A given recipe replaces the recipes that the facts would choose. Until the speed of an iteration

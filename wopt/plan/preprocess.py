@@ -8,9 +8,9 @@ from typing import Literal
 
 from torch import Tensor
 
-from wopt.data.curve import normal_log_density
 from wopt.data.dataset import Dataset
 from wopt.data.gaussianise import through_quantiles
+from wopt.data.quantile_transform import normal_log_density
 from wopt.data.transform import AffineTransform
 from wopt.plan.facts import dependent, straight
 from wopt.plan.tails import tail_weight

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from wopt.plan.kinds import WIDE, few, spread
-from wopt.plan.rule import Rule
+from wopt.plan.kinds import WIDE, few_rows, spread_rows
+from wopt.plan.rule import PlanRule
 from wopt.plan.sizes import blur, shrinking, smoothing
 
 __all__ = ["BENT", "CROWDED", "LEAN", "SMOOTH"]
 
-CROWDED = Rule(
+CROWDED = PlanRule(
     "few rows, crowded",
     "300 rows of MAGIC, 500 iterations: four maps, 8 bins, two layers of 32 6.30; three maps, "
     "4 bins 6.55; three layers of 64 that see magnitudes (400, other rates) 7.01. 900 "
@@ -37,11 +37,11 @@ CROWDED = Rule(
         },
     },
     lambda facts: f"only {facts.rows} rows: small nets and weight decay",
-    lambda facts: few(facts) and not facts.smooth,
+    lambda facts: few_rows(facts) and not facts.smooth,
     recipe=True,
 )
 
-SMOOTH = Rule(
+SMOOTH = PlanRule(
     "rows that are spread out",
     "Iterations and rates differ between these. 360 rows of a mixture of factor models (13 "
     "columns), and 2,500 cells (10): splines, four "
@@ -77,11 +77,11 @@ SMOOTH = Rule(
         f"{facts.rows} rows, as spread out as a Gaussian's: noise of {smoothing(facts):g} and "
         "weight decay"
     ),
-    lambda facts: (few(facts) and facts.smooth) or spread(facts),
+    lambda facts: (few_rows(facts) and facts.smooth) or spread_rows(facts),
     recipe=True,
 )
 
-BENT = Rule(
+BENT = PlanRule(
     "few rows, heavy tails",
     "240 rows of a Student law of eight columns: 18.47, the nets for smooth rows 18.87, those for "
     "crowded ones 18.69; of a curved law 5.41, 5.81 and 5.31 (the last with noise).",
@@ -111,7 +111,7 @@ BENT = Rule(
 )
 """A recipe that no facts choose: it is tried beside the others."""
 
-LEAN = Rule(
+LEAN = PlanRule(
     "rows that bear little",
     "240 rows, 200 iterations or fewer (8 to 13 columns): a Student law 18.31, log-normal ones "
     "9.5, a factor model 15.81, a Gaussian 21.37; the best of the other recipes 18.46, 11.5, "

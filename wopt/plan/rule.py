@@ -8,13 +8,13 @@ from typing import Any
 
 from wopt.plan.facts import Facts
 
-__all__ = ["Rule"]
+__all__ = ["PlanRule"]
 
 Options = Mapping[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
-class Rule:
+class PlanRule:
     """A choice of options for data of some kind, with its reason and its evidence.
 
     Attributes:

@@ -7,15 +7,15 @@ tables that they were not chosen on. Rules apply in order, and a later one overr
 
 from __future__ import annotations
 
-from wopt.plan.kinds import JUDGES, WIDE, data, judged, plane, spread, table, tiny
+from wopt.plan.kinds import JUDGES, WIDE, data, many_rows, plane, spread_rows, tiny, well_judged
 from wopt.plan.recipes import BENT, CROWDED, LEAN, SMOOTH
-from wopt.plan.rule import Rule
+from wopt.plan.rule import PlanRule
 from wopt.plan.sizes import decay, of_plane, of_wide, passes
 
 __all__ = ["RULES"]
 
-RULES: tuple[Rule, ...] = (
-    Rule(
+RULES: tuple[PlanRule, ...] = (
+    PlanRule(
         "one large step",
         "MAGIC, 45 CPU s: one step 3.347; h = 1, then a large one 3.358; two cold steps of three "
         "maps 3.597; five steps 3.915. Over three seeds a short step and then a large one gained "
@@ -27,7 +27,7 @@ RULES: tuple[Rule, ...] = (
         },
         "one step of h = 100",
     ),
-    Rule(
+    PlanRule(
         "Muon, an average, the best on held-out rows",
         "Rose, 25 CPU s, NSF: Muon 2.670, Adam 2.836. MAGIC, 800 iterations: matrix_rate 0.02 "
         "3.546, 0.01 3.597; at 0.01, learning_rate 4e-3 3.571, ema 0.98 3.558, and 1,300 batches "
@@ -46,7 +46,7 @@ RULES: tuple[Rule, ...] = (
             },
         },
     ),
-    Rule(
+    PlanRule(
         "a plane",
         "500 iterations. Rose: spline with relu 2.776, weight decay 0.15 2.814, residual elu nets "
         "and rays 2.944, as for tables 2.986. Checkerboard: 3.537, decay 0.2 3.555, as for tables "
@@ -71,7 +71,7 @@ RULES: tuple[Rule, ...] = (
         plane,
         recipe=True,
     ),
-    Rule(
+    PlanRule(
         "a table",
         "MAGIC, 25 CPU s: four maps of 8 bins 3.333, five of 12 3.369, three of 12 3.459. 800 "
         "iterations: decay 0.5 3.546, 1.0 3.703. Without rays and magnitudes 0.25 worse, without "
@@ -92,10 +92,10 @@ RULES: tuple[Rule, ...] = (
             f"{facts.rows} rows of {facts.columns} columns: residual nets, splines after affine "
             f"maps, weight decay {decay(facts):g}"
         ),
-        lambda facts: table(facts) and not spread(facts),
+        lambda facts: many_rows(facts) and not spread_rows(facts),
         recipe=True,
     ),
-    Rule(
+    PlanRule(
         "more than a dozen columns",
         "8,000 pictures of digits (20 principal components), 20 CPU s on a busy machine: as for "
         "tables 21.09; six maps of width 128, two with splines 20.10, at half the matrix_rate and "
@@ -112,23 +112,23 @@ RULES: tuple[Rule, ...] = (
             "solver": {"matrix_rate": 0.01},
         },
         "splines in the last maps only",
-        lambda facts: table(facts) and not spread(facts) and 12 < facts.columns <= WIDE,
+        lambda facts: many_rows(facts) and not spread_rows(facts) and 12 < facts.columns <= WIDE,
         recipe=True,
     ),
-    Rule(
+    PlanRule(
         "many columns",
         "Patches, 60 CPU s: six maps of width 160, two with splines -193.25; of width 224, three "
         "with splines -192.83; MAF as tuned -191.92. After 175 s width 224 reaches -194.52.",
         of_wide,
         "splines in the last maps only",
-        lambda facts: table(facts) and facts.columns > WIDE,
+        lambda facts: many_rows(facts) and facts.columns > WIDE,
         recipe=True,
     ),
     CROWDED,
     SMOOTH,
     BENT,
     LEAN,
-    Rule(
+    PlanRule(
         "hardly any rows",
         "By argument, not by measurement: d columns have d (d + 3)/2 moments, which ten rows a "
         "column determine to about d/40 nats; noise of 0.4 widens the Gaussian by what they are "
@@ -141,16 +141,16 @@ RULES: tuple[Rule, ...] = (
         tiny,
         recipe=True,
     ),
-    Rule(
+    PlanRule(
         "more held-out rows than judges",
         "1,000,000 rows of 64 columns: 100,000 held-out and as many test rows take 10 of 60 CPU s "
         "to judge one map by; 20,000 know the mean NLL to 0.06 nats (of 71), and what two maps "
         "differ by, row for row, better.",
         {"guard": {"rows": JUDGES}},
         lambda facts: f"judged by {JUDGES} of {facts.held_out} held-out rows",
-        lambda facts: data(facts) and judged(facts),
+        lambda facts: data(facts) and well_judged(facts),
     ),
-    Rule(
+    PlanRule(
         "columns that are not normal",
         "20 CPU s, whitened and with curves: MiniBooNE 4.80 and 2.41, differing by 2.39 +- 0.49; "
         "MAGIC (500 iterations) 3.87 and 3.52; clusters (500) 6.19 and 6.07. Patches -187.7 and "
@@ -160,7 +160,7 @@ RULES: tuple[Rule, ...] = (
         lambda facts: f"curves make {facts.curves} of {facts.columns} columns nearly normal",
         lambda facts: data(facts) and facts.curves > 0,
     ),
-    Rule(
+    PlanRule(
         "values that repeat",
         "Where a column has few values a likelihood is as high as its spikes are narrow: no model "
         "is right, and noise in training only loses. Diabetes (a column of two values): noise of "
@@ -170,7 +170,7 @@ RULES: tuple[Rule, ...] = (
         "give it a density",
         lambda facts: data(facts) and facts.discrete,
     ),
-    Rule(
+    PlanRule(
         "tails where values repeat",
         "Steep maps cost a row that nothing like was trained on thousands of nats. German credit, "
         "100 test rows, seeds 3 and 4: -18 and 93 (two rows of 7,271 and 5,686), NSF -19 and -22; "
@@ -180,7 +180,7 @@ RULES: tuple[Rule, ...] = (
         "tails that grow like a logarithm",
         lambda facts: data(facts) and facts.discrete and not tiny(facts),
     ),
-    Rule(
+    PlanRule(
         "columns of columns",
         "By argument: rows on a plane of fewer dimensions have no density.",
         {},
@@ -188,7 +188,7 @@ RULES: tuple[Rule, ...] = (
         "or `smooth_time` gives a density",
         lambda facts: data(facts) and facts.dependent,
     ),
-    Rule(
+    PlanRule(
         "not more passes than rows bear",
         "A schedule ends with its iterations, and a model overfits before a long one has come "
         "down: 300 rows of MAGIC train for 500 iterations (250 passes), MiniBooNE for 400 (84), "

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from wopt.interfaces.listener import SILENT, Listener
 from wopt.particles import Particles
 from wopt.plan.plan import Plan
-from wopt.plan.speed import Speed, measure, on_grid, timed
-from wopt.plan.trial import Trial, apart, tried
+from wopt.plan.speed import Speed, down_to_grid, measure, timed
+from wopt.plan.trial import Trial, holdout, tried
 from wopt.train.problem import Problem
 
 __all__ = ["choose"]
@@ -55,7 +55,7 @@ class _Tried:
     def affordable(self, seconds: float) -> int:
         """Return the iterations that fit so many CPU seconds."""
         ends = self.cost(0)
-        return on_grid(max(_LEAST, (seconds - ends) / max(self.speed.iteration, 1e-6)))
+        return down_to_grid(max(_LEAST, (seconds - ends) / max(self.speed.iteration, 1e-6)))
 
 
 def choose(plans: Sequence[Plan], ready: Ready, listener: Listener = SILENT) -> Plan:
@@ -113,7 +113,7 @@ def _best(rounds: Sequence[_Tried]) -> _Tried:
 def _brief(plan: Plan, speed: Speed, ready: Ready) -> _Tried | None:
     """Return a plan with the result of a trial, or ``None`` if its part of the budget is short."""
     whole = iterations_of(timed(plan, speed))
-    fits = on_grid(max(1.0, _SHARE * plan.facts.budget / max(speed.iteration, 1e-6)))
+    fits = down_to_grid(max(1.0, _SHARE * plan.facts.budget / max(speed.iteration, 1e-6)))
     if fits < _TELLING:
         return None
     plan = of_iterations(plan, whole)
@@ -127,7 +127,7 @@ def _fitted(best: _Tried, left: float, ready: Ready) -> tuple[int, float]:
         wanted = max(iterations_of(best.plan), 2 * trial.iterations)
         return min(wanted, best.affordable(left)), spent
     for length in _LENGTHS:
-        iterations = on_grid(max(_LEAST, length * trial.at))
+        iterations = down_to_grid(max(_LEAST, length * trial.at))
         if iterations >= trial.iterations or spent + 2 * best.cost(iterations) > left:
             break
         shorter = _trial(of_iterations(best.plan, iterations), ready)
@@ -140,7 +140,7 @@ def _fitted(best: _Tried, left: float, ready: Ready) -> tuple[int, float]:
 
 def _trial(plan: Plan, ready: Ready) -> Trial:
     problem, train, valid = ready(plan)
-    return tried(problem, *apart(train, valid, plan.facts.seed))
+    return tried(problem, *holdout(train, valid, plan.facts.seed))
 
 
 def iterations_of(plan: Plan) -> int:

@@ -12,11 +12,11 @@ from wopt.interfaces.listener import Listener
 from wopt.interfaces.subproblem import Subproblem
 from wopt.particles import Particles
 from wopt.plan.plan import Plan
-from wopt.train.problem import Problem, Trace
+from wopt.train.problem import ParticleHistory, Problem
 from wopt.train.solver import InnerSolver
 from wopt.train.stage import Stage
 
-__all__ = ["Clock", "Speed", "first_of", "measure", "speed_class", "timed"]
+__all__ = ["IterationTimer", "Speed", "first_of", "measure", "speed_class", "timed"]
 
 _ENDS = 0.9
 """Fraction of a budget that is planned: the rest pays for guard and audits."""
@@ -61,7 +61,7 @@ def speed_class(seconds: float) -> float:
     return 2.0 ** (round(2 * math.log2(max(seconds, 1e-6))) / 2)
 
 
-class Clock(Listener):
+class IterationTimer(Listener):
     """A listener that reads the CPU time at every iteration; the first ones are not counted."""
 
     warm, iterations = 3, 12
@@ -96,7 +96,7 @@ def measure(problem: Problem, train: Particles, valid: Particles) -> Speed:
         valid: The held-out particles.
     """
     began = time.process_time()
-    count, clock = Clock.iterations, Clock()
+    count, clock = IterationTimer.iterations, IterationTimer()
     options = {"iterations": count, "patience": None, "check_every": count}
     solver = InnerSolver(**{**problem.solver.options, **options})
     brief = dataclasses.replace(problem, solver=solver)
@@ -115,7 +115,7 @@ def measure(problem: Problem, train: Particles, valid: Particles) -> Speed:
 def first_of(problem: Problem, particles: Particles) -> Subproblem:
     """Return the subproblem of the first step (its first stage) at particles."""
     scheme, objective = problem.scheme, problem.objective.of_step(0)
-    history = Trace(particles).history(0, scheme.step_size(0, None), None, {})
+    history = ParticleHistory(particles).history(0, scheme.step_size(0, None), None, {})
     history = dataclasses.replace(history, plan=scheme.plan(history, objective))
     return scheme.subproblem(history, objective)
 
@@ -143,7 +143,7 @@ def timed(plan: Plan, speed: Speed, steps: int = 1) -> Plan:
     left = for_steps / steps - checks * speed.check
     fits = max(left, 0.1 * for_steps / steps) / max(speed.iteration, 1e-6)
     most = plan.table.get("solver", {}).get("iterations", math.inf)
-    iterations = on_grid(max(1.0, min(fits, most)))
+    iterations = down_to_grid(max(1.0, min(fits, most)))
     solver = {
         **plan.table.get("solver", {}),
         "iterations": iterations,
@@ -164,11 +164,11 @@ def timed(plan: Plan, speed: Speed, steps: int = 1) -> Plan:
 _GRID = (1.0, 1.25, 1.6, 2.0, 2.5, 3.2, 4.0, 5.0, 6.4, 8.0)
 
 
-def on_grid(value: float) -> int:
+def down_to_grid(value: float) -> int:
     """Return the largest number of the grid that is not above the value, at least one.
 
     Example:
-        >>> on_grid(1130), on_grid(99.9), on_grid(7)
+        >>> down_to_grid(1130), down_to_grid(99.9), down_to_grid(7)
         (1000, 80, 6)
     """
     decade = 10.0 ** math.floor(math.log10(value))

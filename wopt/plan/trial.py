@@ -16,7 +16,7 @@ from wopt.train.problem import Problem
 from wopt.train.solver import InnerSolver
 from wopt.train.stage import Stage
 
-__all__ = ["Trial", "apart", "tried"]
+__all__ = ["Trial", "holdout", "tried"]
 
 _FEW = 2000
 """Number of rows below which a tenth of them is too few to tell plans apart."""
@@ -84,7 +84,7 @@ def tried(problem: Problem, train: Particles, valid: Particles) -> Trial:
     )
 
 
-def apart(train: Particles, valid: Particles, seed: int) -> tuple[Particles, Particles]:
+def holdout(train: Particles, valid: Particles, seed: int) -> tuple[Particles, Particles]:
     """Return the particles of trials: those of the run or, if they are few, with 30 % held out.
 
     Args:
@@ -95,7 +95,7 @@ def apart(train: Particles, valid: Particles, seed: int) -> tuple[Particles, Par
     Example:
         >>> import torch
         >>> few = Particles.start(torch.zeros(80, 2)), Particles.start(torch.zeros(10, 2))
-        >>> [len(part) for part in apart(*few, seed=0)]
+        >>> [len(part) for part in holdout(*few, seed=0)]
         [63, 27]
     """
     if len(train) + len(valid) >= _FEW:

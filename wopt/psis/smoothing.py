@@ -113,10 +113,10 @@ def _tail_error(x: Tensor, k_hat: float, scale: float) -> float:
     # The tail's M of S weights have the mean excess scale/(1 - k), infinite for k >= 1. The delta
     # method's error is too small where the rare largest weights are missing from the sample.
     # Beyond 0.95, k cannot be told from one, and the whole tail is in doubt.
-    share = _tail_length(len(x)) / len(x)
+    fraction = _tail_length(len(x)) / len(x)
     larger = min(k_hat + _shape_error(k_hat, len(x)), _HEAVIEST)
     change = scale / (1 - larger) - (scale / (1 - k_hat) if k_hat < _HEAVIEST else 0.0)
-    return share * change / float(x.exp().mean())
+    return fraction * change / float(x.exp().mean())
 
 
 def _smooth(x: Tensor) -> tuple[Tensor, float, float]:

@@ -16,7 +16,7 @@ from wopt.report.motion import coordinate, most_unusual, stage_title, turns
 from wopt.report.read import Run
 from wopt.report.style import ANGLES, Array, limits
 
-__all__ = ["Animation", "Point", "Stage", "animation"]
+__all__ = ["Animation", "AnimationStage", "Point", "animation"]
 
 _STAGES = 5
 """Number of stages shown in each direction at most."""
@@ -43,7 +43,7 @@ class Point:
 
 
 @dataclasses.dataclass(frozen=True)
-class Stage:
+class AnimationStage:
     """One stage in either direction.
 
     Attributes:
@@ -76,7 +76,7 @@ class Animation:
     alt: str
     there: tuple[Point, ...]
     back: tuple[Point, ...]
-    stages: tuple[Stage, ...]
+    stages: tuple[AnimationStage, ...]
     css: str
     height: float
 
@@ -147,13 +147,17 @@ def _shown(last: int) -> list[int]:
     return sorted({round(k) for k in np.linspace(0, last, min(last + 1, _STAGES))})
 
 
-def _stages(run: Run, shown: Sequence[Sequence[int]], last: Sequence[int]) -> tuple[Stage, ...]:
+def _stages(
+    run: Run, shown: Sequence[Sequence[int]], last: Sequence[int]
+) -> tuple[AnimationStage, ...]:
     total = sum(len(part) for part in shown)
-    made: list[Stage] = []
+    made: list[AnimationStage] = []
     for way, part, n in zip(("there", "back"), shown, last, strict=False):
         for number, k in enumerate(part):
             label = stage_title(k, n, run, way == "there")
-            made.append(Stage(label, way, number, round((len(made) - total) * _SECONDS, 3)))
+            made.append(
+                AnimationStage(label, way, number, round((len(made) - total) * _SECONDS, 3))
+            )
     return tuple(made)
 
 

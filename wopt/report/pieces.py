@@ -166,8 +166,8 @@ def _drawn(figure: Figure) -> NDArray[np.uint8]:
 
 def _cut(pixels: NDArray[np.uint8], box: Bbox) -> NDArray[np.uint8]:
     height, width = pixels.shape[:2]
-    left, right = (round(share * width) for share in (box.x0, box.x1))
-    top, bottom = (round((1 - share) * height) for share in (box.y1, box.y0))
+    left, right = (round(fraction * width) for fraction in (box.x0, box.x1))
+    top, bottom = (round((1 - fraction) * height) for fraction in (box.y1, box.y0))
     return pixels[top:bottom, left:right]
 
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from wopt.report.pieces import both, png
 from wopt.report.read import Run
-from wopt.report.samples import beside, column, legend, marginals, title
+from wopt.report.samples import column, comparison_caption, legend, marginals, title
 from wopt.report.style import BLUE, MUTED, VERMILION, WIDTH, Array, Picture, limits
 
 __all__ = ["density", "scatter"]
@@ -110,7 +110,7 @@ def scatter(run: Run) -> Picture | None:
         "The clouds should have the same shape, with no point where the other has none, and the "
         "outlines of the marginals below should coincide."
         if real is not None
-        else beside(run, False) + ".",
+        else comparison_caption(run, False) + ".",
         f"{len(generated)} generated"
         + (f" and {len(real)} real rows" if real is not None else " rows")
         + " as points, and marginal histograms.",

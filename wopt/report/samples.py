@@ -24,7 +24,7 @@ from wopt.report.style import (
     limits,
 )
 
-__all__ = ["beside", "column", "images", "legend", "marginals", "pairs", "title"]
+__all__ = ["column", "comparison_caption", "images", "legend", "marginals", "pairs", "title"]
 
 _COLUMNS = 4
 
@@ -86,7 +86,7 @@ def pairs(run: Run) -> Picture | None:
     figure = Figure(figsize=(WIDTH, 3.6 if k == 1 else WIDTH if k > 3 else 0.85 * WIDTH))
     _grid_of_pairs(figure.subplots(k, k, squeeze=False), run, generated, real, chosen)
     legend(figure, run, real is not None)
-    caption = beside(run, real is not None)
+    caption = comparison_caption(run, real is not None)
     if real is not None:
         caption = "The outlines " + ("on the diagonal " if k > 1 else "") + "should coincide"
         if k > 1:
@@ -137,7 +137,7 @@ def title(run: Run, with_real: bool) -> str:
     return "Generated beside real" if run.pulls_back else "Generated beside the target"
 
 
-def beside(run: Run, with_real: bool) -> str:
+def comparison_caption(run: Run, with_real: bool) -> str:
     """Return a caption for samples without anything to compare them with, empty otherwise."""
     what = "real rows" if run.pulls_back else "samples of the minimiser"
     return "" if with_real else f"There are no {what} to compare these with"
@@ -153,12 +153,14 @@ def legend(figure: Figure, run: Run, with_real: bool) -> None:
     figure.legend(handles=handles, loc=place, ncols=2, fontsize=10, frameon=False)
 
 
-def marginals(axes: Axes, generated: Array, real: Array | None, ends: tuple[float, float]) -> None:
+def marginals(
+    axes: Axes, generated: Array, real: Array | None, bounds: tuple[float, float]
+) -> None:
     """Draw the histograms of a column, generated over real."""
     for x, colour in ((real, BLUE), (generated, VERMILION)):
         if x is not None:
             # Each histogram is drawn once filled and once as an outline.
-            heights, edges = np.histogram(x, 36, ends, density=True)
+            heights, edges = np.histogram(x, 36, bounds, density=True)
             heights = np.nan_to_num(heights)  # where no value is within
             axes.stairs(heights, edges, fill=True, color=colour, alpha=0.18, lw=0)
             axes.stairs(heights, edges, color=colour, lw=1.6)
@@ -170,5 +172,5 @@ def marginals(axes: Axes, generated: Array, real: Array | None, ends: tuple[floa
 def column(run: Run, j: int) -> str:
     """Return the name of a column of the model's law; a start's default names are not used."""
     names = run.labels.columns
-    told = j < len(names) and (run.pulls_back or names[j] != f"x{j}")
-    return names[j] if told else f"coordinate {j + 1}"
+    reported = j < len(names) and (run.pulls_back or names[j] != f"x{j}")
+    return names[j] if reported else f"coordinate {j + 1}"

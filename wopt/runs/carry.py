@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from wopt.config.model import RunConfig
-from wopt.mapped import rooms
+from wopt.mapped import memmap_scope
 from wopt.parallel import Team, sharing
 from wopt.parallel.launch import launched
 from wopt.store.directory import RunDirectory
@@ -31,7 +31,7 @@ def carried_out(config: RunConfig, out: Path) -> Iterator[None]:
     # The other processes end while the first still measures.
     with (
         launched(run.shards, run.timeout, config.device) as of,
-        rooms(folder, run.memory, passing=of.first),
+        memmap_scope(folder, run.memory, passing=of.first),
         sharing(of if _by_shard(config, of) else None),
     ):
         yield

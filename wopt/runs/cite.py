@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from wopt.citations import Entry, bibtex, find
+from wopt.citations import Entry, bibtex, find_citations
 from wopt.component import Component, Spec, options_model
 from wopt.config.model import RunConfig, validate
 from wopt.host import host
@@ -37,7 +37,7 @@ class Cited:
 
 def cited(what: str, keys: Iterable[str], module: str = "wopt") -> Cited:
     """Return a thing that a run used with its sources, by their keys in a package's file."""
-    return Cited(what, find(keys, module))
+    return Cited(what, find_citations(keys, module))
 
 
 ALWAYS = ("wopt", "cheng2024")
@@ -108,7 +108,7 @@ def as_bibtex(cited: Iterable[Cited]) -> str:
     """Return BibTeX: each entry once, below a comment on its use.
 
     Example:
-        >>> print(as_bibtex([Cited("a scheme", find(["cheng2024"]))]).splitlines()[1])
+        >>> print(as_bibtex([Cited("a scheme", find_citations(["cheng2024"]))]).splitlines()[1])
         @article{cheng2024,
     """
     blocks, written = [], set[str]()

@@ -15,7 +15,7 @@ from wopt.particles import Particles, split_conditions
 from wopt.push import inversion_error, push_all
 from wopt.runs.prepare import Prepared
 from wopt.statistics import error_of_mean, mean_and_error, normal_log_prob, some
-from wopt.store.quantity import Quantity
+from wopt.store.gap_kind import GapKind
 from wopt.store.result import RunResult
 from wopt.train.guard import INVERTED, nll
 
@@ -60,7 +60,7 @@ def evaluate(prepared: Prepared, blocks: list[FlowBlock], test: Particles) -> Ru
         entropy=dataset.entropy,
         kl=kl,
         kl_error=kl_error,
-        kl_of=Quantity.of_model(forward),
+        kl_of=GapKind.of_model(forward),
         likelihood_error=_likelihood_error(objective, coarse, audited),
         inversion_error=inversion_error(blocks, test.points[:INVERTED]),
         rows=len(test),

@@ -23,14 +23,14 @@ from wopt.store.directory import RunDirectory
 from wopt.store.documents import read_document, read_lines
 from wopt.store.result import Losses, RunResult
 
-__all__ = ["Examined", "examine", "rescued"]
+__all__ = ["DamageReport", "examine", "rescued"]
 
 _MADE_AGAIN = ("result", "certificate", "figures", "samples", "report", "losses", "log")
 """Files without which a run can be resumed."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Examined:
+class DamageReport:
     """The result of :func:`examine`.
 
     Attributes:
@@ -50,7 +50,7 @@ class Examined:
     advice: tuple[str, ...]
 
 
-def examine(path: Path, *, data: bool = True) -> Examined:
+def examine(path: Path, *, data: bool = True) -> DamageReport:
     """Read every file of a run directory, and return what is damaged and can be rescued.
 
     Nothing is written.
@@ -83,7 +83,7 @@ def examine(path: Path, *, data: bool = True) -> Examined:
     read = run.state, run.steps, run.data, run.losses, run.log, *run.snapshots()
     resumed = model and not found.keeps(*read)
     sampled = model and not found.keeps(run.blocks)
-    return Examined(
+    return DamageReport(
         found.damaged, steps, whole, sampled, resumed and sampled,
         tuple(_advice(run, found, steps, whole, sampled)),
     )  # fmt: skip

@@ -29,6 +29,7 @@ from wopt.runs.carry import carried_out
 from wopt.runs.evaluate import evaluate
 from wopt.runs.fingerprint import check_data, remember_data
 from wopt.runs.hold import hold
+from wopt.runs.listening import permitted, with_tracker
 from wopt.runs.log import RunLog
 from wopt.runs.loop import Ended, make_steps
 from wopt.runs.losses import LossLog
@@ -36,7 +37,6 @@ from wopt.runs.measured import Measured, automatic
 from wopt.runs.precise import audited
 from wopt.runs.prepare import Prepared, conditions_of, particles_of, prepare
 from wopt.runs.threads import training_threads, with_threads
-from wopt.runs.told import permitted, with_tracker
 from wopt.runs.versions import versions
 from wopt.seeds import derive, generator
 from wopt.store.checkpoint import (
@@ -52,7 +52,7 @@ from wopt.store.result import RunResult
 from wopt.train.problem import State
 from wopt.train.remember import remembering
 
-__all__ = ["begin", "resume", "run", "versions"]
+__all__ = ["begin", "resume", "run_config", "versions"]
 
 _REPORT, _PANELS = 0.9, 0.12
 """CPU seconds of a report, and of a step's panels in it."""
@@ -63,7 +63,7 @@ SAMPLES = 2000
 _GO_ON = "go on with `wopt resume {}`"
 
 
-def run(
+def run_config(
     config: RunConfig, out: Path, listener: Listener = SILENT, *, report: bool = True
 ) -> RunResult:
     """Make a run of a validated configuration, see :func:`begin`."""
@@ -226,8 +226,8 @@ class _Execution:
         self.log = RunLog(directory.log)
         self.losses = LossLog(directory.losses)
         self.notes: tuple[str, ...] = ()
-        told = Listeners([self.log, self.losses, listener])
-        self.listener = with_tracker(told, config.tracker)
+        progress = Listeners([self.log, self.losses, listener])
+        self.listener = with_tracker(progress, config.tracker)
 
     def changed(self, note: str) -> None:
         """Report changed data: now, in the log, and in the certificate."""

@@ -144,15 +144,15 @@ _REMEDY = "restore it; without it (delete it) the data are not checked"
 
 def _marks(parts: list[Tensor], dim: int) -> tuple[tuple[str, ...], tuple[float, ...]]:
     """Return hashes and sums of each column, or of all values together."""
-    apart = dim <= _MOST
-    hashes = [hashlib.sha256() for _ in range(dim if apart else 1)]
+    distances = dim <= _MOST
+    hashes = [hashlib.sha256() for _ in range(dim if distances else 1)]
     sums, squares = torch.zeros(2, dim, dtype=torch.float64)
     begun = 0
     for part in parts:
         for rows in part.split(max(1, _VALUES // dim)):
             values = rows.to("cpu", torch.float64)
             for one, column in zip(
-                hashes, values.T.contiguous() if apart else [values.contiguous()], strict=True
+                hashes, values.T.contiguous() if distances else [values.contiguous()], strict=True
             ):
                 one.update(column.numpy().tobytes())
             at = torch.arange(begun + 1, begun + len(values) + 1, dtype=torch.float64)
@@ -162,7 +162,7 @@ def _marks(parts: list[Tensor], dim: int) -> tuple[tuple[str, ...], tuple[float,
             begun += len(values)
         for one in hashes:
             one.update(b"|")
-    if not apart:
+    if not distances:
         sums, squares = sums.sum(0, keepdim=True), squares.sum(0, keepdim=True)
     near = sums / squares.sqrt().clamp_min(1e-300)
     return tuple(one.hexdigest()[:32] for one in hashes), tuple(near.tolist())

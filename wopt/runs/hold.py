@@ -7,11 +7,11 @@ import dataclasses
 from wopt.component import name_of
 from wopt.config.model import RunConfig
 from wopt.errors import CapabilityError
-from wopt.held import held
 from wopt.host import host
 from wopt.interfaces.block import FlowBlock
 from wopt.parallel import team
 from wopt.runs.prepare import Prepared
+from wopt.sharded import held
 
 __all__ = ["hold"]
 
@@ -50,7 +50,7 @@ def _needs_all(config: RunConfig, n: int) -> list[tuple[str, str]]:
     if not config.scheme.by_row:
         found.append((f"scheme {name_of(config.scheme)}", "looks at all training particles"))
     for spec in config.block_specs:
-        if spec.cls.see is not FlowBlock.see:  # type: ignore[attr-defined]
+        if spec.cls.see is not FlowBlock.initialise:  # type: ignore[attr-defined]
             name = host().registry.name_of("block", spec.cls)
             found.append((f"block {name}", "is made for all training particles"))
     steps = range(len(config.solver.by_step or (None,)))

@@ -93,9 +93,9 @@ def make_steps(
     reason = state.records[-1].stop if state.records else None
     lower: Any = None
     try:
-        told = prepared.config.run
+        reported = prepared.config.run
         threads = training_threads(prepared.config)
-        with threads, training_in(told.precision), compiling(told.compile):
+        with threads, training_in(reported.precision), compiling(reported.compile):
             for made in _steps(prepared, state, listener):
                 if save is not None:
                     save(made.state)
@@ -134,15 +134,15 @@ def _steps(prepared: Prepared, state: State, listener: Listener) -> Iterator[_St
         why = build("measurement", "lower_side").applies(FinishedRun(prepared, state))
         if why is not None:
             raise CapabilityError(f"stop.challenge: {why}; leave it out")
-    told = set[str]()
+    reported = set[str]()
     for after, record in iterate(prepared.problem, state, listener):
         if prepared.pushes:  # rows are draws of the start, without the model's likelihood
             records = tuple(dataclasses.replace(r, nll_valid=None) for r in after.records)
             after, record = dataclasses.replace(after, records=records), records[-1]
         for false in _refuted(prepared, after):
-            if false.claim not in told:
+            if false.claim not in reported:
                 listener.warn(false.text())
-            told.add(false.claim)
+            reported.add(false.claim)
         if limit is None:
             yield _Stepped(after, record)
             continue
@@ -171,8 +171,8 @@ def _challenge(prepared: Prepared, state: State, record: StepRecord) -> Any:
         found.append(challenger.measure(run, Budget(seconds)))
         return json.dumps(found[0].to_dict())
 
-    told = told_by_first(f"challenge {state.step}", challenge)
-    return found[0] if found else challenger.document.from_dict(json.loads(told))
+    note = told_by_first(f"challenge {state.step}", challenge)
+    return found[0] if found else challenger.document.from_dict(json.loads(note))
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ from wopt.interfaces.listener import Listener
 from wopt.store.documents import read_lines, write_lines
 from wopt.store.result import Losses
 
-__all__ = ["LossLog", "thinned"]
+__all__ = ["LossLog", "thinned_losses"]
 
 _POINTS = 200
 
@@ -47,7 +47,7 @@ class LossLog(Listener):
         """Write the losses of a step; called before the step is saved, so that none is lost."""
         of, what = self._of
         if of == step and self._seen:
-            iterations, losses = zip(*thinned(self._seen, _POINTS), strict=True)
+            iterations, losses = zip(*thinned_losses(self._seen, _POINTS), strict=True)
             before = [line for line in self._lines if line.step < step]
             self._lines = [*before, Losses(step, what, iterations, losses)]
             write_lines(self.path, self._lines)
@@ -59,11 +59,11 @@ class LossLog(Listener):
         self._seen = []
 
 
-def thinned(seen: list[tuple[int, float]], most: int) -> list[tuple[int, float]]:
+def thinned_losses(seen: list[tuple[int, float]], most: int) -> list[tuple[int, float]]:
     """Return at most ``most`` pairs, evenly spaced, including the first and the last.
 
     Example:
-        >>> [k for k, _ in thinned([(k, 0.0) for k in range(1, 1001)], 5)]
+        >>> [k for k, _ in thinned_losses([(k, 0.0) for k in range(1, 1001)], 5)]
         [1, 251, 501, 750, 1000]
     """
     if len(seen) <= most:

@@ -13,7 +13,7 @@ from typing import Any
 
 from wopt.html import paragraph, table
 from wopt.interfaces.listener import Beginning, Listener
-from wopt.runs.terminal import COLUMNS, cells, introduction
+from wopt.runs.terminal import COLUMNS, introduction, step_cells
 from wopt.store.result import RunResult
 from wopt.train.record import StepRecord
 
@@ -37,7 +37,7 @@ def in_notebook() -> bool:
 
 def steps_table(records: tuple[StepRecord, ...] | list[StepRecord]) -> str:
     """Return the steps as an HTML table, with the columns of the terminal."""
-    return table([name for name, _ in COLUMNS], [cells(record) for record in records])
+    return table([name for name, _ in COLUMNS], [step_cells(record) for record in records])
 
 
 class Notebook(Listener):
@@ -76,10 +76,10 @@ class Notebook(Listener):
         elif now - self._drawn < _PAUSE and done < total:
             return
         left = "" if not done else f", {(now - self._began) * (total - done) / done:.0f} s left"
-        told = "" if math.isnan(loss) else f", loss {loss:.4f}"
+        note = "" if math.isnan(loss) else f", loss {loss:.4f}"
         self._bar = (
             f'<p><progress value="{int(done)}" max="{int(total)}"></progress> '
-            f"{html.escape(what)} {int(done)}/{int(total)}{told}{left}</p>"
+            f"{html.escape(what)} {int(done)}/{int(total)}{note}{left}</p>"
         )
         self._draw()
 

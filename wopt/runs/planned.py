@@ -98,7 +98,7 @@ def prepared_run(
         else:
             problem, train, valid = ready(plans[0])
             best = timed(plans[0], measure(problem, train, valid), problem.stop.steps or 4)
-    planned = Planning(budget=best.facts.budget, told=best.told)
+    planned = Planning(budget=best.facts.budget, told=best.summary)
     return like(first, made({**apply(best, given), "plan": planned}))
 
 

@@ -12,13 +12,12 @@ from wopt.capabilities import Capability
 from wopt.component import name_of
 from wopt.config.model import RunConfig
 from wopt.config.precision import check_precision
-from wopt.data.dataset import Dataset, check_finite, judged_by
+from wopt.data.dataset import Dataset, check_finite, subsample_eval
 from wopt.data.sizes import check_size
 from wopt.data.smooth import smooth_dataset, smoothed
 from wopt.data.transform import AffineTransform
 from wopt.errors import CapabilityError, DataError
 from wopt.flow import Base, Chain, Flow, Inverse, SourceBase, TargetBase
-from wopt.held import own_rows
 from wopt.interfaces import returns
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.conditional import conditional
@@ -28,7 +27,8 @@ from wopt.parallel import Team, loading
 from wopt.particles import Particles, split_conditions
 from wopt.push import in_batches
 from wopt.seeds import derive, generator
-from wopt.targets.density import density_of
+from wopt.sharded import own_rows
+from wopt.targets.density import written_density
 from wopt.train.check import check_parts
 from wopt.train.clock import check_times
 from wopt.train.problem import Problem
@@ -110,7 +110,7 @@ def prepare(
     if dataset is None:
         dataset = config.source.loaded(derive(config.seed, "source"))
     loaded = dataset
-    dataset = judged_by(dataset, config.guard.rows, derive(config.seed, "judges"))
+    dataset = subsample_eval(dataset, config.guard.rows, derive(config.seed, "judges"))
     known = dataset.log_density is not None and config.smooth_time == 0
     check_parts(
         config.objective,
@@ -212,7 +212,7 @@ def _check(config: RunConfig, objective: Objective, dataset: Dataset) -> None:
         wanted = returns.TARGET["potential"](target, (rows,), values)  # others would be broadcast
         check_returned(target, "potential", values, wanted)
         if "log_prob" in target.options and config.source.role == "start":
-            density_of(target, moved).check(generator(config.seed, "check"))
+            written_density(target, moved).check(generator(config.seed, "check"))
     if dataset.condition and config.smooth_time:
         raise CapabilityError(
             "smooth_time would smooth the conditions too; leave it out, or the source's `context`"
@@ -292,15 +292,15 @@ class FreshParticles:
     dataset: Dataset
     known: bool
 
-    def __call__(self, n: int, source: torch.Generator) -> Particles:
+    def __call__(self, n: int, rng: torch.Generator) -> Particles:
         """Return ``n`` new particles."""
         data, time = self.dataset, self.config.smooth_time
         if data.sample is not None:
-            rows = data.sample(n, source)
+            rows = data.sample(n, rng)
         else:
-            rows = data.train[torch.randint(len(data.train), (n,), generator=source)]
+            rows = data.train[torch.randint(len(data.train), (n,), generator=rng)]
         if time:
-            inside = smoothed(data.transform(rows), time, source)
+            inside = smoothed(data.transform(rows), time, rng)
             rows = data.transform.inverse(inside)
         return particles_of(data, rows, self.config, known=self.known and not time)
 

@@ -17,11 +17,11 @@ from wopt.flow.own import in_own_units
 from wopt.html import paragraph
 from wopt.interfaces.measurement import FinishedRun
 from wopt.particles import Particles
+from wopt.runs.listening import ListenerLike, listener_of, with_tracker
 from wopt.runs.loop import make_steps
 from wopt.runs.notebook import steps_table
 from wopt.runs.prepare import Prepared
 from wopt.runs.threads import training_threads, with_threads
-from wopt.runs.told import ListenerLike, listener_of, with_tracker
 from wopt.store.result import RunResult
 from wopt.train.problem import Problem, State
 from wopt.train.record import StepRecord
@@ -199,9 +199,9 @@ class Solution:
 def advance(prepared: Prepared, state: State, listener: ListenerLike = None) -> Solution:
     """Make steps until a stop rule, a final rejection or an interrupt ends them."""
     prepared = with_threads(prepared)
-    told = with_tracker(listener_of(listener), prepared.config.tracker)
-    ended = make_steps(prepared, state, told, go_on="`solution.resume()` goes on")
-    told.end(
+    progress = with_tracker(listener_of(listener), prepared.config.tracker)
+    ended = make_steps(prepared, state, progress, go_on="`solution.resume()` goes on")
+    progress.end(
         RunResult(
             ended.status,
             ended.reason,

@@ -20,11 +20,11 @@ from wopt.interfaces.source import Source
 from wopt.particles import Particles, split_conditions
 from wopt.plan.facts import BUDGET
 from wopt.precision import Precision
+from wopt.runs.listening import ListenerLike, listener_of
 from wopt.runs.memory import Rows
 from wopt.runs.planned import prepared_run
 from wopt.runs.prepare import Prepared, problem_of
 from wopt.runs.solution import Solution, advance
-from wopt.runs.told import ListenerLike, listener_of
 from wopt.store.result import RunResult
 from wopt.train.check import check_parts
 from wopt.train.guard import Guard
@@ -122,14 +122,14 @@ def solve(
     table = {key: value for key, value in given.items() if value is not None}
     if precision is not None or compile:
         table["run"] = {"precision": precision, "compile": compile}
-    told = listener_of(listener)
+    progress = listener_of(listener)
     if isinstance(source, Particles):
         prepared = _from_particles(table, source, source if valid is None else valid, transform)
     else:
         planned = {} if budget is None else {"plan": {"budget": budget}}
-        prepared = prepared_run({**table, **planned, "source": source}, listener=told)
+        prepared = prepared_run({**table, **planned, "source": source}, listener=progress)
     state = prepared.problem.begin(prepared.train, prepared.valid)
-    return advance(prepared, state, told)
+    return advance(prepared, state, progress)
 
 
 def fit(
@@ -261,12 +261,12 @@ def run(
     from wopt.runs import execute
     from wopt.runs.together import run_table
 
-    told = listener_of(listener, SILENT)  # the run's log has all warnings
+    progress = listener_of(listener, SILENT)  # the run's log has all warnings
     if isinstance(config, RunConfig):
-        return execute.run(config, Path(out), told)
+        return execute.run_config(config, Path(out), progress)
     where = str(config) if isinstance(config, (str, Path)) else ""
     table = read_toml(Path(config)) if isinstance(config, (str, Path)) else dict(config)
-    return run_table(table, where, Path(out), told)
+    return run_table(table, where, Path(out), progress)
 
 
 def _from_particles(

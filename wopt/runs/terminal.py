@@ -20,7 +20,7 @@ from wopt.reading import printable
 from wopt.store.result import RunResult
 from wopt.train.record import StepRecord
 
-__all__ = ["COLUMNS", "Terminal", "cells", "introduction"]
+__all__ = ["COLUMNS", "Terminal", "introduction", "step_cells"]
 
 COLUMNS = (
     ("step", 4),
@@ -47,7 +47,7 @@ def introduction(begun: Beginning) -> str:
     )
 
 
-def cells(r: StepRecord) -> tuple[str, ...]:
+def step_cells(r: StepRecord) -> tuple[str, ...]:
     """Return the cells of a step, in the order of :data:`COLUMNS`."""
     return (
         str(r.step),
@@ -138,7 +138,9 @@ class Terminal(Listener):
 
     def _row(self, r: StepRecord) -> None:
         widths = [width for _, width in COLUMNS]
-        row = "  ".join(f"{cell:>{width}}" for cell, width in zip(cells(r), widths, strict=True))
+        row = "  ".join(
+            f"{cell:>{width}}" for cell, width in zip(step_cells(r), widths, strict=True)
+        )
         self.console.print(row, markup=False)
         for attempt in r.attempts:
             self.console.print(f"      {printable(str(attempt))}", style="dim", markup=False)

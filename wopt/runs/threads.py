@@ -85,12 +85,12 @@ def with_threads(prepared: Prepared) -> Prepared:
     run, device = prepared.config.run, prepared.train.points.device.type
     if run.threads is not None or device != "cpu" or _shared(prepared.config):
         return prepared
-    number, told = torch.get_num_threads(), ""
+    number, note = torch.get_num_threads(), ""
     if number > 1 and not _set_by_user(number):
         laps = laps_of(prepared, number)
         number = best_of(laps) if len(laps) > 1 else number
-        told = _told(laps, number) if len(laps) > 1 else ""
-    return _of_threads(prepared, number, told)
+        note = _told(laps, number) if len(laps) > 1 else ""
+    return _of_threads(prepared, number, note)
 
 
 def like(measured: Prepared, prepared: Prepared) -> Prepared:
@@ -99,10 +99,10 @@ def like(measured: Prepared, prepared: Prepared) -> Prepared:
     return prepared if number is None else _of_threads(prepared, number, measured.threads)
 
 
-def _of_threads(prepared: Prepared, number: int, told: str) -> Prepared:
+def _of_threads(prepared: Prepared, number: int, note: str) -> Prepared:
     run = prepared.config.run.with_options(threads=number)
     config = prepared.config.model_copy(update={"run": run})
-    return dataclasses.replace(prepared, config=config, threads=told)
+    return dataclasses.replace(prepared, config=config, threads=note)
 
 
 @contextlib.contextmanager

@@ -36,10 +36,10 @@ def run_table(table: Mapping[str, Any], where: str, out: Path, listener: Listene
     """
     config = validate(dict(table), where)
     with carried_out(config, out):
-        told = listener if team().first else SILENT
+        progress = listener if team().first else SILENT
         if restarted() and RunDirectory(out).state.exists():
-            return resume(out, told)
-        return begin(_prepared(table, where, told), out, told)
+            return resume(out, progress)
+        return begin(_prepared(table, where, progress), out, progress)
 
 
 def resume_table(out: Path, listener: Listener) -> RunResult:

@@ -15,11 +15,11 @@ from wopt.data.columns import Columns
 from wopt.data.table_transform import TableTransform
 from wopt.data.transform import AffineTransform
 from wopt.errors import DamagedError, RunError
-from wopt.held import HeldParticles, held, own_rows
 from wopt.interfaces.block import FlowBlock, new_block
 from wopt.parallel import team
 from wopt.particles import Particles
 from wopt.reading import parsed_json, printable
+from wopt.sharded import ShardedParticles, held, own_rows
 from wopt.store.checks import Kept, check_transform, same_kinds
 from wopt.store.directory import RunDirectory
 from wopt.store.documents import parsed
@@ -33,7 +33,7 @@ from wopt.store.pieces import (
     write_share_index,
 )
 from wopt.tensors import SCHEMAS, check_tensors, read_tensors, write_tensors
-from wopt.train.problem import State, Trace
+from wopt.train.problem import ParticleHistory, State
 from wopt.typed import of_json
 
 __all__ = [
@@ -66,7 +66,7 @@ def save_state(run: RunDirectory, state: State, config: RunConfig) -> None:
     splits = {"train": state.train, "valid": state.valid}
     begun = None
     if state.start is not None and state.train.before is state.start[0]:
-        begun = splits.pop("train").before.mark()
+        begun = splits.pop("train").before.checksum()
     index = None
     if "train" in splits:
         index = _write_rows(run, state, config)
@@ -100,7 +100,7 @@ def save_state(run: RunDirectory, state: State, config: RunConfig) -> None:
 def _write_rows(run: RunDirectory, state: State, config: RunConfig) -> str | None:
     """Write the training particles in files of their own; ``None`` where one file holds all."""
     name, rows, before = f"{state.step:03d}", _tensors(state.train), state.train.before
-    if isinstance(before, HeldParticles):  # written by save_share
+    if isinstance(before, ShardedParticles):  # written by save_share
         return write_share_index(run.pieces, name, rows, before.total, team())
     count = count_pieces(rows, config.run.shards)
     return write_pieces(run.pieces, name, rows, count) if count > 1 else None
@@ -113,7 +113,7 @@ def save_share(run: RunDirectory, state: State) -> None:
     """
     before, of = state.train.before, team()
     begun = state.start is not None and before is state.start[0]
-    if begun or not isinstance(before, HeldParticles):
+    if begun or not isinstance(before, ShardedParticles):
         return
     name, rows, total = f"{state.step:03d}", _tensors(state.train), before.total
     of.together(lambda: write_share(run.pieces, name, rows, total, of))
@@ -168,7 +168,7 @@ def load_state(
     if known.begun and lenient and start is None:
         train = valid
     elif known.begun:
-        train = Trace(_begun(run, start, list(known.begun)))
+        train = ParticleHistory(_begun(run, start, list(known.begun)))
     else:
         train = _trace(run, tensors, "train", config, dim, condition)
         if shared is not None:
@@ -368,7 +368,7 @@ def _begun(
     run: RunDirectory, start: tuple[Particles, Particles] | None, mark: list[float]
 ) -> Particles:
     """Return the start's training particles, for a run at its start or one block later."""
-    if start is None or start[0].mark() != mark:
+    if start is None or start[0].checksum() != mark:
         raise DamagedError(
             f"{run.path}: its source no longer gives the rows with which the run began; "
             "restore them, or start the run again"
@@ -376,7 +376,7 @@ def _begun(
     return start[0]
 
 
-def _tensors(trace: Trace) -> dict[str, Tensor]:
+def _tensors(trace: ParticleHistory) -> dict[str, Tensor]:
     tensors = {name: getattr(trace.before, name) for name in _OF_PARTICLES}
     tensors |= {"previous": trace.previous, "gradient": trace.gradient}
     return {name: value for name, value in tensors.items() if value is not None}
@@ -389,10 +389,10 @@ def _trace(
     config: RunConfig,
     dim: int,
     condition: int,
-) -> Trace:
+) -> ParticleHistory:
     prefix, dtype = f"{split}.", getattr(torch, config.dtype)
     own = _with_prefix(tensors, prefix)
     own = check_tensors(run.state, own, SCHEMAS["particles"], prefix=prefix, dtype=dtype, d=dim)
     on_device = {name: value.to(config.device) for name, value in own.items()}
     previous, gradient = on_device.pop("previous", None), on_device.pop("gradient", None)
-    return Trace(Particles(**on_device, condition=condition), previous, gradient)
+    return ParticleHistory(Particles(**on_device, condition=condition), previous, gradient)

@@ -11,7 +11,7 @@ from wopt.data.snapshots import PopulationsReport
 from wopt.errors import RunError
 from wopt.interfaces.measurement import document_of
 from wopt.store.distances import Distances
-from wopt.store.quantity import Quantity
+from wopt.store.gap_kind import GapKind
 from wopt.typed import Typed
 
 __all__ = ["Losses", "RunResult"]
@@ -77,7 +77,7 @@ class RunResult(Typed):
     entropy: float | None = None
     kl: float | None = None
     kl_error: float | None = None
-    kl_of: Quantity = Quantity.KL_DATA_MODEL
+    kl_of: GapKind = GapKind.KL_DATA_MODEL
     likelihood_error: float | None = None
     inversion_error: float | None = None
     rows: int | None = None

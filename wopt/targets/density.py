@@ -10,9 +10,9 @@ from torch import Tensor
 from wopt.errors import DataError
 from wopt.interfaces.support import Support
 from wopt.interfaces.target import Target
-from wopt.targets.evaluate import log_density_at, validation
+from wopt.targets.evaluate import users_log_density, validation
 
-__all__ = ["Density", "density_of"]
+__all__ = ["Density", "written_density"]
 
 _START = 64
 """Number of points at which a density is evaluated before any work."""
@@ -52,16 +52,16 @@ class Density:
         """
         x, log_det = self.support(y)
         with validation(on=validate):
-            value = log_density_at(self.log_prob, x, "log_prob")
+            value = users_log_density(self.log_prob, x, "log_prob")
         return value.to(y.dtype) + log_det
 
-    def check(self, generator: torch.Generator) -> None:
+    def check(self, rng: torch.Generator) -> None:
         """Evaluate the density at points around the origin of the free coordinates.
 
         Raises:
             DataError: The density is NaN or infinite there, or has no gradient.
         """
-        y = torch.randn(_START, len(self.names), dtype=torch.float64, generator=generator)
+        y = torch.randn(_START, len(self.names), dtype=torch.float64, generator=rng)
         y.requires_grad_()
         value = self._tried(y)
         if not value.requires_grad:
@@ -111,7 +111,7 @@ class Density:
         return ", ".join(shown[:8]) + (", ..." if len(shown) > 8 else "")
 
 
-def density_of(target: Target, dim: int) -> Density:
+def written_density(target: Target, dim: int) -> Density:
     """Return the log-density of a target in its author's coordinates.
 
     Args:

@@ -11,7 +11,7 @@ from torch.distributions import Distribution
 
 from wopt.errors import DataError, WoptError
 
-__all__ = ["log_density_at", "one_value_a_point", "validation"]
+__all__ = ["one_value_a_point", "users_log_density", "validation"]
 
 _LONGEST = 300
 """Largest number of characters shown of a foreign error message."""
@@ -38,7 +38,7 @@ def validation(*, on: bool) -> Iterator[None]:
         Distribution.set_default_validate_args(before)
 
 
-def log_density_at(function: Callable[[Tensor], Any], x: Tensor, what: str) -> Tensor:
+def users_log_density(function: Callable[[Tensor], Any], x: Tensor, what: str) -> Tensor:
     """Return a user's unnormalised log-density at points, shape ``(n,)``, nats.
 
     Args:
@@ -51,7 +51,8 @@ def log_density_at(function: Callable[[Tensor], Any], x: Tensor, what: str) -> T
 
     Example:
         >>> import torch
-        >>> log_density_at(lambda x: -x.square().sum(1) / 2, torch.ones(1, 2), "log_prob").tolist()
+        >>> normal = lambda x: -x.square().sum(1) / 2
+        >>> users_log_density(normal, torch.ones(1, 2), "log_prob").tolist()
         [-1.0]
     """
     try:

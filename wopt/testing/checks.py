@@ -47,8 +47,8 @@ def check_block(block: FlowBlock, dim: int, *, tolerance: float = 1e-8, seed: in
         >>> check_block(AffineBlock(2), 2)[:3]
         ['identity_when_new', 'shapes', 'log_det_shape']
     """
-    draw = torch.Generator().manual_seed(seed)
-    x = torch.randn(7, dim, dtype=torch.float64, generator=draw)
+    rng = torch.Generator().manual_seed(seed)
+    x = torch.randn(7, dim, dtype=torch.float64, generator=rng)
     block = copy.deepcopy(block).double().eval()
     for _ in range(_REFINEMENTS):
         if not block.refine():
@@ -58,9 +58,7 @@ def check_block(block: FlowBlock, dim: int, *, tolerance: float = 1e-8, seed: in
         with torch.no_grad():
             laws("identity_when_new", _largest(block.move(x) - x))
         for parameter in block.parameters():
-            parameter.data += 0.1 * torch.randn(
-                parameter.shape, dtype=torch.float64, generator=draw
-            )
+            parameter.data += 0.1 * torch.randn(parameter.shape, dtype=torch.float64, generator=rng)
         _check_map(block, x, laws)
         _check_log_det(block, x, laws)
         _check_inverse(block, x, laws)
@@ -173,7 +171,7 @@ def check_objective(
     Raises:
         LawError: Which law is broken, and by how much.
     """
-    draw = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     law = Laws(type(objective).__name__, tolerance)
     try:
         energy = objective.energy(particles)
@@ -188,7 +186,7 @@ def check_objective(
     if values is not None:
         law("contributions_average", float((particles.mean(values) - energy).abs()) / scale)
     # Along (id + t B) with a random matrix B the log-det is known.
-    b = 0.3 * torch.randn(particles.dim, particles.dim, dtype=torch.float64, generator=draw)
+    b = 0.3 * torch.randn(particles.dim, particles.dim, dtype=torch.float64, generator=rng)
 
     def along(t: float) -> Tensor:
         """Return the energy, shape ``()``, of the image under id + t B."""

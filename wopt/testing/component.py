@@ -13,7 +13,7 @@ from torch import Tensor
 
 import wopt
 from wopt.capabilities import Capability
-from wopt.citations import find
+from wopt.citations import find_citations
 from wopt.component import Component, Spec, build, config_of, options_model
 from wopt.config.model import validate
 from wopt.errors import CapabilityError, ConfigError, PluginError
@@ -104,8 +104,8 @@ def check_target(target: Target, dim: int | None = None, seed: int = 0) -> list[
         LawError: Which law is broken.
     """
     d = dim or target.dim or 2
-    draw = torch.Generator().manual_seed(seed)
-    x = torch.randn(9, d, dtype=torch.float64, generator=draw)
+    rng = torch.Generator().manual_seed(seed)
+    x = torch.randn(9, d, dtype=torch.float64, generator=rng)
     law = Laws(f"target {type(target).__name__}")
     if Capability.POTENTIAL in target.provides:
         law.holds("potential_shape", target.potential(x).shape == (9,))
@@ -175,7 +175,7 @@ def _declarations(cls: type[Component]) -> list[str]:
     if cls.cites is None:
         return [*done, "not cited: no `cites` (keys of citations.toml; () if it needs none)"]
     try:
-        find(cls.cites, cls.__module__)
+        find_citations(cls.cites, cls.__module__)
     except PluginError as error:
         raise LawError(f"{cls.__name__} breaks citations_exist: {error}") from None
     return [*done, "citations_exist"]

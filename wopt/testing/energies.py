@@ -40,11 +40,11 @@ def check_convexity(objective: Objective, dim: int, *, seed: int = 0) -> list[st
     claimed = objective.convexity
     if claimed is None:
         return []
-    draw = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     for pair in range(_PAIRS):
-        base = normal_particles(_PARTICLES, dim, draw)
+        base = normal_particles(_PARTICLES, dim, rng)
         first, second = (
-            ConvexMap.draw(dim, _SCALES[(pair + k) % len(_SCALES)], draw) for k in (0, pair // 4)
+            ConvexMap.draw(dim, _SCALES[(pair + k) % len(_SCALES)], rng) for k in (0, pair // 4)
         )
         ends = [displaced(base, first, second, t) for t in (0.0, 1.0)]
         g = [float(objective.energy(end)) for end in ends]
@@ -79,13 +79,13 @@ def check_minimum(objective: Objective, dim: int, *, seed: int = 0) -> list[str]
     claimed = objective.minimum
     if claimed is None:
         return []
-    draw = torch.Generator().manual_seed(seed + 1)
-    maps = [ConvexMap.draw(dim, _SCALES[k % len(_SCALES)], draw) for k in range(_LAWS)]
-    base = normal_particles(_ROWS, dim, draw)
+    rng = torch.Generator().manual_seed(seed + 1)
+    maps = [ConvexMap.draw(dim, _SCALES[k % len(_SCALES)], rng) for k in range(_LAWS)]
+    base = normal_particles(_ROWS, dim, rng)
     best = min(maps, key=lambda one: _finite_energy(objective, displaced(base, one, one, 0)))
     maps.append(_descend(objective, base, best))
     for one in maps:
-        fresh = normal_particles(_ROWS, dim, draw)
+        fresh = normal_particles(_ROWS, dim, rng)
         at = displaced(fresh, one, one, 0.0)
         energy = float(objective.energy(at))
         allowance = _ERRORS * _standard_error(objective, at) + 1e-6 * (1 + abs(claimed))

@@ -43,11 +43,11 @@ class GaussianTarget(Target):
         constant = len(self.mean) * math.log(2 * math.pi) + torch.logdet(self.covariance).item()
         return quadratic + constant / 2
 
-    def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
+    def sample(self, n: int, dim: int, rng: torch.Generator) -> Tensor:
         """Return samples, shape ``(n, d)``."""
         if dim != self.dim:
             raise DataError(f"this target has dimension {self.dim}, not {dim}")
-        z = torch.randn(n, self.dim, dtype=torch.float64, generator=generator)
+        z = torch.randn(n, self.dim, dtype=torch.float64, generator=rng)
         return self.mean + z @ torch.linalg.cholesky(self.covariance).T
 
 

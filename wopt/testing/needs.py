@@ -33,9 +33,9 @@ def check_needs(objective: Objective, dim: int, *, seed: int = 0) -> list[str]:
     Raises:
         LawError: The energy needs more, or depends on more, than is declared.
     """
-    draw = torch.Generator().manual_seed(seed + 2)
-    one = ConvexMap.draw(dim, 1.0, draw)
-    at = displaced(normal_particles(_PARTICLES, dim, draw), one, one, 0.0)
+    rng = torch.Generator().manual_seed(seed + 2)
+    one = ConvexMap.draw(dim, 1.0, rng)
+    at = displaced(normal_particles(_PARTICLES, dim, rng), one, one, 0.0)
     needs, name = objective.needs, type(objective).__name__
     bare, what = at, ""
     if Capability.LOG_DENSITY not in needs:

@@ -133,9 +133,9 @@ def gaussian_problems() -> dict[str, GaussianProblem]:
     def make(*values: list[float] | list[list[float]]) -> GaussianProblem:
         return GaussianProblem(*(torch.tensor(v, dtype=torch.float64) for v in values))
 
-    draw = torch.Generator().manual_seed(5)
+    rng = torch.Generator().manual_seed(5)
     turns = [
-        torch.linalg.qr(torch.randn(5, 5, dtype=torch.float64, generator=draw))[0] for _ in "cs"
+        torch.linalg.qr(torch.randn(5, 5, dtype=torch.float64, generator=rng))[0] for _ in "cs"
     ]
     spread = torch.linspace(0.5, 1.5, 5, dtype=torch.float64)
     c, s = ((q * spread) @ q.T for q in turns)

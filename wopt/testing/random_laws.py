@@ -35,12 +35,12 @@ class ConvexMap:
     w: Tensor
 
     @classmethod
-    def draw(cls, dim: int, scale: float, generator: torch.Generator) -> ConvexMap:
+    def draw(cls, dim: int, scale: float, rng: torch.Generator) -> ConvexMap:
         """Return a random map that stretches by about ``scale`` and shifts by up to twice that."""
 
         def normal(*shape: int) -> Tensor:
             """Return normal numbers of this shape."""
-            return torch.randn(*shape, dtype=torch.float64, generator=generator)
+            return torch.randn(*shape, dtype=torch.float64, generator=rng)
 
         root = scale**0.5
         a = root * (torch.eye(dim, dtype=torch.float64) + 0.3 * normal(dim, dim))
@@ -62,9 +62,9 @@ class ConvexMap:
         return y, linear + torch.einsum("nk,ki,kj->nij", slope, self.w, self.w)
 
 
-def normal_particles(n: int, dim: int, generator: torch.Generator) -> Particles:
+def normal_particles(n: int, dim: int, rng: torch.Generator) -> Particles:
     """Return draws of N(0, I) with their density."""
-    z = torch.randn(n, dim, dtype=torch.float64, generator=generator)
+    z = torch.randn(n, dim, dtype=torch.float64, generator=rng)
     law = torch.distributions.Normal(torch.zeros(dim).double(), torch.ones(dim).double())
     return Particles.start(z, log_density=law.log_prob(z).sum(1))
 
@@ -73,9 +73,9 @@ def displaced(base: Particles, first: ConvexMap, second: ConvexMap, t: float) ->
     """Return the particles at time t of the generalised geodesic, with their log_det.
 
     Example:
-        >>> draw = torch.Generator().manual_seed(0)
-        >>> base = normal_particles(3, 1, draw)
-        >>> one = ConvexMap.draw(1, 1.0, draw)
+        >>> rng = torch.Generator().manual_seed(0)
+        >>> base = normal_particles(3, 1, rng)
+        >>> one = ConvexMap.draw(1, 1.0, rng)
         >>> torch.allclose(displaced(base, one, one, 0.3).points, one(base.points)[0])
         True
     """

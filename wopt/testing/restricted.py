@@ -44,9 +44,9 @@ class Restricted(Target):
             return self.of.score(x)
         return self._of(Capability.SCORE).score(x)
 
-    def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
+    def sample(self, n: int, dim: int, rng: torch.Generator) -> Tensor:
         """Return samples of the target, shape ``(n, d)``, if these are allowed."""
-        return self._of(Capability.TARGET_SAMPLES).sample(n, dim, generator)
+        return self._of(Capability.TARGET_SAMPLES).sample(n, dim, rng)
 
     def _of(self, need: Capability) -> Target:
         if need not in self.provides:

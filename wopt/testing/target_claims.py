@@ -51,12 +51,12 @@ def check_target_claims(target: Target, dim: int, *, seed: int = 0) -> list[str]
 
 
 def _points(target: Target, dim: int, seed: int) -> Tensor:
-    draw = torch.Generator().manual_seed(seed)
-    z = torch.randn(2 * _POINTS, dim, dtype=torch.float64, generator=draw)
+    rng = torch.Generator().manual_seed(seed)
+    z = torch.randn(2 * _POINTS, dim, dtype=torch.float64, generator=rng)
     z[_POINTS:] *= 3
     if Capability.TARGET_SAMPLES not in target.provides:
         return z
-    return torch.cat([z, target.sample(_POINTS, dim, draw)[:_POINTS].double()])
+    return torch.cat([z, target.sample(_POINTS, dim, rng)[:_POINTS].double()])
 
 
 def _check_curvature(target: Target, points: Tensor) -> list[str]:

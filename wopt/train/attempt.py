@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from wopt.errors import Converged, DivergenceError
-from wopt.held import HeldParticles
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import Listener
 from wopt.interfaces.scheme import History
@@ -22,10 +21,11 @@ from wopt.parallel import alone, team
 from wopt.particles import Particles
 from wopt.push import push
 from wopt.seeds import generator
+from wopt.sharded import ShardedParticles
 from wopt.train.chains import chains_of
 from wopt.train.clock import elapsed, landed
 from wopt.train.guard import Verdict
-from wopt.train.problem import Problem, State, Trace
+from wopt.train.problem import ParticleHistory, Problem, State
 from wopt.train.record import Action, Retry
 from wopt.train.solvers import Muon
 from wopt.train.spread import spread
@@ -178,7 +178,7 @@ def _lowers(subproblem: Subproblem, block: FlowBlock) -> bool:
     """Whether a map lowers a subproblem at its own particles."""
     at = subproblem.particles
     # If particles are held by several processes, the first evaluates its own.
-    with alone() if isinstance(at, HeldParticles) else contextlib.nullcontext():
+    with alone() if isinstance(at, ShardedParticles) else contextlib.nullcontext():
         change = subproblem.change(spread(block), push(block, at, audit=True))
     return team().agreed(change.value) < 0
 
@@ -249,17 +249,17 @@ class _Attempt:
         if scheme.stages > 1 or problem.draw is None:
             return None
         batch_size = problem.solver.of_step(state.step).batch_size
-        source = generator(problem.seed, "fresh", state.step + 1, self.number)
+        rng = generator(problem.seed, "fresh", state.step + 1, self.number)
 
         @torch.no_grad()
         def draw() -> Subproblem:
             assert problem.draw is not None
-            start = problem.draw(batch_size, source)
+            start = problem.draw(batch_size, rng)
             objective = problem.objective.of_step(state.step)
             if scheme.replaces:
-                trace = Trace(start, ahead=state.block)
+                trace = ParticleHistory(start, ahead=state.block)
                 return scheme.subproblem(self._history(trace, plan, start), objective)
-            trace = Trace(start)
+            trace = ParticleHistory(start)
             previous: float | None = None
             for block, record in zip(state.blocks, state.records, strict=True):
                 past = trace.history(record.step - 1, record.step_size, previous, record.plan)
@@ -276,7 +276,7 @@ class _Attempt:
         return [self._history(of, plan, at) for of, at in zip(splits, starts, strict=True)]
 
     def _history(
-        self, trace: Trace, plan: Mapping[str, float], start: Particles | None = None
+        self, trace: ParticleHistory, plan: Mapping[str, float], start: Particles | None = None
     ) -> History:
         numbers = self.state.step, self.step_size, self.state.step_size
         return trace.history(*numbers, plan, start)

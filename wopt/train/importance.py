@@ -10,14 +10,14 @@ from wopt.interfaces.target import Target
 from wopt.particles import Particles
 from wopt.psis import smoothed_importance_weights
 
-__all__ = ["effective_share", "trusted_share"]
+__all__ = ["relative_ess", "trusted_relative_ess"]
 
 _ERRORS = 2.0
 """Standard errors by which k-hat has to be below its threshold, as other draws give another."""
 
 
 @torch.no_grad()
-def effective_share(target: Target | None, particles: Particles) -> float | None:
+def relative_ess(target: Target | None, particles: Particles) -> float | None:
     """Return the trusted relative effective size of weights  w = exp(-V) / rho  at draws of rho.
 
     It is 1 if rho is the target and near 0 far from it. It is an estimate that is blind to mass
@@ -33,7 +33,7 @@ def effective_share(target: Target | None, particles: Particles) -> float | None
         >>> x = torch.randn(4000, 1, generator=torch.Generator().manual_seed(0)).double()
         >>> law = wopt.build("target", "gaussian")
         >>> particles = Particles.start(x, log_density=-law.potential(x))
-        >>> round(effective_share(law, particles), 6)
+        >>> round(relative_ess(law, particles), 6)
         1.0
     """
     known = particles.log_density_start is not None and particles.log_det is not None
@@ -43,10 +43,10 @@ def effective_share(target: Target | None, particles: Particles) -> float | None
         return None
     w = (-target.potential(particles.points) - particles.log_density).double()
     good = w.isfinite() & particles.points.isfinite().all(1)
-    return trusted_share(torch.where(good, w, -torch.inf))
+    return trusted_relative_ess(torch.where(good, w, -torch.inf))
 
 
-def trusted_share(log_weights: Tensor) -> float:
+def trusted_relative_ess(log_weights: Tensor) -> float:
     """Return (sum w)^2 / (n sum w^2), or less where the weights' tail is too heavy to trust it.
 
     The factor is  t / (k + 2 e),  if that is below one: k-hat k with its standard error e and its
@@ -60,15 +60,15 @@ def trusted_share(log_weights: Tensor) -> float:
 
     Example:
         >>> w = torch.rand(4000, generator=torch.Generator().manual_seed(0)).double()
-        >>> round(trusted_share(w.log()), 2)  # of uniform weights, (1/2)^2 / (1/3)
+        >>> round(trusted_relative_ess(w.log()), 2)  # of uniform weights, (1/2)^2 / (1/3)
         0.75
-        >>> trusted_share(-0.9 * w.log()) < 0.1  # a Pareto law of shape 0.9
+        >>> trusted_relative_ess(-0.9 * w.log()) < 0.1  # a Pareto law of shape 0.9
         True
     """
     w = log_weights.double()
     if not bool((w > -torch.inf).any()):
         return 0.0
-    share = float((2 * w.logsumexp(0) - (2 * w).logsumexp(0)).exp()) / len(w)
+    fraction = float((2 * w.logsumexp(0) - (2 * w).logsumexp(0)).exp()) / len(w)
     tail = smoothed_importance_weights(w)
     k = tail.k_hat + _ERRORS * tail.k_hat_error
-    return share if k <= tail.threshold else share * max(0.0, tail.threshold) / k
+    return fraction if k <= tail.threshold else fraction * max(0.0, tail.threshold) / k

@@ -8,7 +8,7 @@ from wopt.interfaces.subproblem import Subproblem
 from wopt.particles import Particles
 from wopt.stein.residual import affine_residual
 from wopt.train.guard import Verdict, nll
-from wopt.train.importance import effective_share
+from wopt.train.importance import relative_ess
 from wopt.train.problem import Problem
 from wopt.train.record import StepRecord
 from wopt.train.spread import spread
@@ -36,7 +36,7 @@ def record_of(
         block: The map.
         verdict: Measurements of the guard.
     """
-    before, moved = subproblem.stays, verdict.moved
+    before, moved = subproblem.baseline, verdict.moved
     squared = (moved.points - before.points).square().sum(1)
     stationarity = subproblem.stationarity(spread(block))
     return StepRecord(
@@ -58,7 +58,7 @@ def record_of(
         iterations=0,
         seconds=0.0,
         cpu_seconds=0.0,
-        weights=effective_share(problem.objective.target, moved),
+        weights=relative_ess(problem.objective.target, moved),
     )
 
 

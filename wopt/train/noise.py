@@ -9,12 +9,12 @@ import torch
 
 from wopt.interfaces.subproblem import Subproblem
 
-__all__ = ["blurred"]
+__all__ = ["blurred_subproblem"]
 
 S = TypeVar("S", bound=Subproblem)
 
 
-def blurred(subproblem: S, scale: float) -> S:
+def blurred_subproblem(subproblem: S, scale: float) -> S:
     """Return the subproblem with its particles and their anchors moved by noise.
 
     Over many draws the law of the coordinates that are not conditions becomes the convolution
@@ -33,7 +33,7 @@ def blurred(subproblem: S, scale: float) -> S:
         >>> sub = Subproblem(x, x.points, 1.0, wopt.build("objective", "entropy"))
         >>> with torch.random.fork_rng():
         ...     _ = torch.manual_seed(0)
-        ...     round(float(blurred(sub, 0.3).particles.points.std()), 2)
+        ...     round(float(blurred_subproblem(sub, 0.3).particles.points.std()), 2)
         0.3
     """
     if not scale:

@@ -23,14 +23,14 @@ from wopt.train.refinement import Refinement
 from wopt.train.solver import InnerSolver
 from wopt.train.stop import Stop
 
-__all__ = ["Problem", "State", "Trace"]
+__all__ = ["ParticleHistory", "Problem", "State"]
 
 Choice = Spec | FlowBlock
 """A block's class with its options, or a block to copy."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Trace:
+class ParticleHistory:
     """The particles of one split with the short history that schemes look back on.
 
     Attributes:
@@ -83,7 +83,7 @@ class Trace:
         objective: Objective,
         subproblem: Subproblem | None,
         moved: Particles,
-    ) -> Trace:
+    ) -> ParticleHistory:
         """Return the moved particles with the history for the next step.
 
         Args:
@@ -93,9 +93,9 @@ class Trace:
             moved: The particles after the map.
         """
         if not scheme.looks_back:
-            return Trace(moved)
+            return ParticleHistory(moved)
         gradient = None if subproblem is None else subproblem.gradient(objective, moved)
-        return Trace(moved, self.particles.points, gradient)
+        return ParticleHistory(moved, self.particles.points, gradient)
 
     def carried(
         self,
@@ -103,7 +103,7 @@ class Trace:
         objective: Objective,
         subproblem: Subproblem,
         block: FlowBlock,
-    ) -> Trace:
+    ) -> ParticleHistory:
         """Return the particles after a map, which moves them when they are first used.
 
         Args:
@@ -115,7 +115,7 @@ class Trace:
         at = subproblem.particles if scheme.replaces else self.particles
         if scheme.looks_back:
             return self.after(scheme, objective, subproblem, push(block, at))
-        return Trace(at, ahead=block)
+        return ParticleHistory(at, ahead=block)
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -137,8 +137,8 @@ class State:
     """
 
     step: int
-    train: Trace
-    valid: Trace
+    train: ParticleHistory
+    valid: ParticleHistory
     step_size: float | None
     energy: float
     blocks: tuple[FlowBlock, ...]
@@ -207,7 +207,15 @@ class Problem:
         self.redraw("held_out")
         with torch.no_grad():
             energy = float(self.objective.energy(held_out))
-        return State(0, Trace(train), Trace(held_out), None, energy, (), start=(train, held_out))
+        return State(
+            0,
+            ParticleHistory(train),
+            ParticleHistory(held_out),
+            None,
+            energy,
+            (),
+            start=(train, held_out),
+        )
 
     def redraw(self, *key: str | int) -> None:
         """Give a stochastic objective the first draw of a key; see :meth:`draws`.
@@ -227,5 +235,5 @@ class Problem:
         Args:
             key: Names the purpose of the draws.
         """
-        source = generator(self.seed, "objective", *key)
-        return lambda: self.objective.resample(source)
+        rng = generator(self.seed, "objective", *key)
+        return lambda: self.objective.resample(rng)

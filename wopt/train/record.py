@@ -75,8 +75,8 @@ class StepRecord(Typed):
             result.
         time: t after the step, the sum of the step sizes; ``None`` in runs of older versions.
         weights: Relative effective size of the importance weights exp(-V)/rho as far as k-hat is
-            trusted, see :func:`wopt.train.importance.trusted_share` (an estimate); ``None`` if
-            unknown.
+            trusted, see :func:`wopt.train.importance.trusted_relative_ess` (an estimate); ``None``
+            if unknown.
     """
 
     step: int

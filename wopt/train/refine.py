@@ -22,7 +22,7 @@ from wopt.push import push
 from wopt.seeds import derive, seeded
 from wopt.statistics import Mean
 from wopt.train.measure import record_of
-from wopt.train.problem import Problem, State, Trace
+from wopt.train.problem import ParticleHistory, Problem, State
 from wopt.train.record import StepRecord
 from wopt.train.respace import respaced
 from wopt.train.solver import InnerSolver
@@ -93,7 +93,7 @@ def check_joint(problem: Problem, state: State) -> None:
     """
     scheme = problem.scheme
     assert state.start is not None
-    history = Trace(state.start[1]).history(0, state.records[0].step_size, None, {})
+    history = ParticleHistory(state.start[1]).history(0, state.records[0].step_size, None, {})
     sub = None if scheme.stages > 1 else scheme.subproblem(history, problem.objective.of_step(0))
     if sub is None or not sub.joint or sub.implicit is not problem.objective:
         raise CapabilityError(
@@ -115,7 +115,7 @@ class Joint:
     ) -> Iterator[tuple[Subproblem, Particles]]:
         """Yield each step's subproblem and the particles after its map."""
         scheme, objective = self.problem.scheme, self.problem.objective
-        trace, previous = Trace(start), None
+        trace, previous = ParticleHistory(start), None
         for block, record in zip(blocks, self.records, strict=True):
             history = trace.history(record.step - 1, record.step_size, previous, record.plan)
             sub = scheme.subproblem(history, objective)
@@ -214,7 +214,7 @@ def _measured(
 ) -> tuple[State, tuple[Particles, Tensor]]:
     """Return the state of these maps, with new records, and the result of :meth:`Joint.value`."""
     assert state.start is not None
-    traces, previous, energy = [Trace(part) for part in state.start], None, None
+    traces, previous, energy = [ParticleHistory(part) for part in state.start], None, None
     records: list[StepRecord] = []
     paid = state.start[1].points.new_zeros(len(state.start[1]))
     with torch.no_grad():

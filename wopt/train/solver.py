@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
@@ -18,6 +18,7 @@ from wopt.interfaces.listener import SILENT, Listener
 from wopt.interfaces.solver import Accuracy, Loss, Solver, SolveReport, Training
 from wopt.interfaces.subproblem import Subproblem
 from wopt.interfaces.target import Target
+from wopt.renamed import renamed_arguments
 from wopt.train.tolerance import Tolerance
 
 __all__ = ["InnerSolver"]
@@ -52,6 +53,10 @@ class InnerSolver(Component):
         >>> InnerSolver(iterations=100, learning_rate=1e-3).iterations
         100
     """
+
+    renamed: ClassVar[dict[str, tuple[str, dict[Any, Any]]]] = {
+        "towards": ("direction", {"both": "reverse", "chains": "forward"})
+    }
 
     optimiser: Annotated[
         str | dict[str, Any],
@@ -193,13 +198,14 @@ class InnerSolver(Component):
             "training takes as long with them as without",
         ),
     ] = 1.0
-    towards: Annotated[
-        Literal["both", "chains"],
+    direction: Annotated[
+        Literal["reverse", "forward"],
         Field(
-            description="what a step with chains minimises: both (KL(q | p) at the model's draws "
-            "and, where these are not enough, KL(p | q) at the chains) or chains (the latter alone)"
+            description="what a step with chains minimises: reverse (KL(q | p) at the model's "
+            "draws and, where these are not enough, KL(p | q) at the chains) or forward (the "
+            "latter alone)"
         ),
-    ] = "both"
+    ] = "reverse"
     rounds: Annotated[
         int, Field(ge=1, description="how often `iterations` may be run to reach a tolerance")
     ] = 4
@@ -228,6 +234,7 @@ class InnerSolver(Component):
             own = {"iterations": max(1, round(own * self.iterations))}
         return InnerSolver(**{**self.options, "by_step": None, **own})
 
+    @renamed_arguments(share="relative_ess")
     def minimise(
         self,
         block: FlowBlock,
@@ -238,7 +245,7 @@ class InnerSolver(Component):
         before_each: Callable[[], None] = lambda: None,
         held_out: Callable[[FlowBlock], float] | None = None,
         accuracy: Accuracy | None = None,
-        share: Callable[[FlowBlock], float | None] | None = None,
+        relative_ess: Callable[[FlowBlock], float | None] | None = None,
         cost: Callable[[], float] = lambda: 1.0,
         listener: Listener = SILENT,
         subproblem: Subproblem | None = None,
@@ -258,7 +265,8 @@ class InnerSolver(Component):
             before_each: Called before every iteration (stochastic objectives draw anew).
             held_out: The held-out loss, for stopping on a plateau.
             accuracy: The held-out first-order error, for the tolerances.
-            share: The relative effective size of held-out importance weights, for ``weights``.
+            relative_ess: The relative effective size of held-out importance weights, for
+                ``weights``.
             cost: Returns the cost of an iteration of the round that begins, relative to a plain
                 one.
             listener: Receives iterations done, those planned and the smoothed loss.
@@ -266,7 +274,9 @@ class InnerSolver(Component):
             target: The target of the objective, for solvers that use it.
             chains: Chains of the target, for solvers that use them.
         """
-        within = Tolerance(accuracy, self.tolerance, self.relative_tolerance, share, self.weights)
+        within = Tolerance(
+            accuracy, self.tolerance, self.relative_tolerance, relative_ess, self.weights
+        )
         algorithm = self.algorithm
         training = algorithm.begin(
             Training(

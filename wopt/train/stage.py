@@ -24,8 +24,8 @@ from wopt.seeds import derive, seeded
 from wopt.stein.residual import affine_residual
 from wopt.train.compiled import compiled
 from wopt.train.guard import Verdict
-from wopt.train.importance import effective_share
-from wopt.train.noise import blurred
+from wopt.train.importance import relative_ess
+from wopt.train.noise import blurred_subproblem
 from wopt.train.problem import Problem
 from wopt.train.solver import InnerSolver
 from wopt.train.spread import spread
@@ -65,9 +65,9 @@ class Stage:
         key = ("step", self.step + 1, self.attempt, self.stage)
         with seeded(derive(problem.seed, *key)):
             block = _new_block(problem.block_of(self.step), particles)
-            block.see(particles.points)
+            block.initialise(particles.points)
             if self.forward is not None:
-                block.aim(self.forward.points)
+                block.initialise_images(self.forward.points)
             warm = self.solver.warm_start or self.problem.scheme.replaces
             if previous is not None and warm and _alike(block, previous):
                 block.warm_start(previous)
@@ -86,7 +86,7 @@ class Stage:
 
     def _minimise(self, block: FlowBlock, before_each: Callable[[], None]) -> SolveReport:
         if self.forward is not None and not self.forward.needed:
-            self._share(block)
+            self._relative_ess(block)
         return self.solver.minimise(
             block,
             self._loss,
@@ -95,7 +95,7 @@ class Stage:
             before_each=before_each,
             held_out=self.held_out,
             accuracy=self._accuracy,
-            share=self._share if self.solver.weights is not None else None,
+            relative_ess=self._relative_ess if self.solver.weights is not None else None,
             cost=self._cost,
             listener=OfStep(self.listener, self.step + 1, "training"),
             subproblem=self.sub,
@@ -138,7 +138,9 @@ class Stage:
         if self.fresh is not None:
             sub = self.fresh()
         else:
-            sub = blurred(self.sub if rows is None else self.sub.rows(rows), self.solver.noise)
+            sub = blurred_subproblem(
+                self.sub if rows is None else self.sub.rows(rows), self.solver.noise
+            )
         shared = spread(block)
         forward = self.forward
         at_chains = None if forward is None else forward.loss(shared, sub.particles)
@@ -164,18 +166,18 @@ class Stage:
         return team().agreed((affine_residual(condition), condition.speed))
 
     @torch.no_grad()
-    def _share(self, block: FlowBlock) -> float | None:
+    def _relative_ess(self, block: FlowBlock) -> float | None:
         """Return the relative effective size of held-out importance weights, or less by chains."""
         shared = spread(block)
-        share = effective_share(self.problem.objective.target, self.valid.at(shared, audit=True))
-        if share is None:
+        fraction = relative_ess(self.problem.objective.target, self.valid.at(shared, audit=True))
+        if fraction is None:
             raise CapabilityError(
                 "solver.weights needs a start whose density is known, a target with a potential "
                 "and blocks with a log-det; leave it out, or use `tolerance`"
             )
         if self.forward is not None:
-            share = self.forward.renew(shared, self.valid.particles, share)
-        return team().agreed(share)
+            fraction = self.forward.renew(shared, self.valid.particles, fraction)
+        return team().agreed(fraction)
 
     def _cost(self) -> float:
         return 1.0 if self.forward is None else self.forward.mean_cost

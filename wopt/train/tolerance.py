@@ -29,13 +29,13 @@ class Tolerance:
         measure: Accuracy | None,
         tolerance: float | None = None,
         relative: float | None = None,
-        share: Callable[[FlowBlock], float | None] | None = None,
+        relative_ess: Callable[[FlowBlock], float | None] | None = None,
         least: float | None = None,
     ) -> None:
         self.measure = measure if (tolerance or relative) is not None else None
         self.tolerance = tolerance
         self.relative = relative
-        self.share = share if least is not None else None
+        self.relative_ess = relative_ess if least is not None else None
         self.least = least
         self.residual: float | None = None
         self.reached: float | None = None
@@ -43,7 +43,7 @@ class Tolerance:
     @property
     def asked(self) -> bool:
         """Whether there is a tolerance, and a way to measure."""
-        return self.measure is not None or self.share is not None
+        return self.measure is not None or self.relative_ess is not None
 
     def met(self, block: FlowBlock) -> bool:
         """Measure the block; an error that is not known (nothing implicit) counts as met."""
@@ -54,10 +54,10 @@ class Tolerance:
         return enough
 
     def _even(self, block: FlowBlock) -> bool:
-        if self.share is None or self.least is None:
+        if self.relative_ess is None or self.least is None:
             return True
-        self.reached = share = self.share(block)
-        return share is not None and share >= self.least
+        self.reached = fraction = self.relative_ess(block)
+        return fraction is not None and fraction >= self.least
 
     def _accurate(self, block: FlowBlock) -> bool:
         stationarity = None if self.measure is None else self.measure(block)

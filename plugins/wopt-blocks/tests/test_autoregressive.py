@@ -9,15 +9,15 @@ import wopt
 from wopt.testing import GaussianTarget, check_block, jko_step, moments
 from wopt_blocks.masked import MaskedNet
 from wopt_blocks.monotone import monotone
-from wopt_blocks.radial import Radial
+from wopt_blocks.radial import RadialMap
 from wopt_blocks.rational import inverse_spline, spline
 
 BOUND = torch.tensor(5.0).double()
 
 
 def draws(*shape, size=1.0, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return size * torch.randn(*shape, dtype=torch.double, generator=generator)
+    rng = torch.Generator().manual_seed(seed)
+    return size * torch.randn(*shape, dtype=torch.double, generator=rng)
 
 
 @pytest.mark.parametrize("bins", [2, 3, 6])
@@ -136,7 +136,7 @@ def test_the_inverse_does_not_explode(new):
     block.requires_grad_(False)
     y = draws(500, 40, size=2)
     free = block.inverse(y)[0].abs().max()
-    block.see(draws(2000, 40, seed=5))
+    block.initialise(draws(2000, 40, seed=5))
     assert [float(net.reach) for net in block.nets] == [5.0, 5.0]
     x = block.inverse(y)[0]
     assert float(free) > 1e20
@@ -160,7 +160,7 @@ def test_the_inverse_takes_the_arithmetic_of_one_pass(univariate, new):
 
 
 def radial(size=1.0):
-    made = Radial().double()
+    made = RadialMap().double()
     made.raw.data = draws(*made.raw.shape, size=size)
     return made.requires_grad_(False)
 
@@ -211,7 +211,7 @@ def test_a_radial_map_learns_a_spherical_law_with_heavy_tails():
         - d / 2 * math.log(nu * math.pi)
         - (nu + d) / 2 * (1 + x.square().sum(0) / nu).log()
     )
-    made = Radial().double()
+    made = RadialMap().double()
 
     def divergence(rows):
         y, log_det = made(x[:, rows])
@@ -239,18 +239,18 @@ def test_a_radial_map_learns_a_spherical_law_with_heavy_tails():
 def test_a_box_follows_the_particles(new):
     x = draws(4000, 2)
     block = new({"name": "autoregressive"}, 2)
-    block.see(0.1 * x)
+    block.initialise(0.1 * x)
     assert float(block.functions[0].bound) == 5
-    block.see(20 * x)
+    block.initialise(20 * x)
     rank = (20 * x).abs().flatten().sort().values[round(0.999 * 8000) - 1]
     assert float(block.functions[0].bound) == pytest.approx(1.5 * float(rank), rel=1e-6)
     warm = new({"name": "autoregressive"}, 2)
-    warm.see(x)
+    warm.initialise(x)
     held = float(warm.functions[0].bound)
     warm.warm_start(block)
     assert float(warm.functions[0].bound) == held
     fixed = new({"name": "autoregressive", "bound": 3.0}, 2)
-    fixed.see(20 * x)
+    fixed.initialise(20 * x)
     assert float(fixed.functions[0].bound) == 3
 
 
@@ -293,7 +293,7 @@ def test_a_map_that_sees_images_is_the_inverse_of_one_that_sees_particles(new, w
     table = {"name": "autoregressive", "hidden": [8], "bins": 4, "whiten": whiten}
     one, two = (new({**table, "sees": which}) for which in ("particles", "images"))
     x = draws(50, 3, size=2)
-    one.see(x)
+    one.initialise(x)
     for parameter in one.parameters():
         parameter.data += 0.1 * draws(*parameter.shape, seed=1)
     two.load_state_dict(one.state_dict())
@@ -307,7 +307,7 @@ def test_a_map_that_sees_images_is_the_inverse_of_one_that_sees_particles(new, w
 def test_logarithmic_tails_are_the_closed_form():
     """The identity up to c = 1.1 * 20 = 22, and sign(y) (c + log(1 + |y| - c)) beyond."""
     function = monotone("spline", 4, 5.0, "logarithmic")
-    function.double().see(torch.tensor([[-20.0, 1.0]]).double())
+    function.double().initialise(torch.tensor([[-20.0, 1.0]]).double())
     x = torch.tensor([[-1e6, -22.0, -3.0, 0.0, 5.0, 23.0, 1e3, 1e12]]).double().requires_grad_()
     raw = torch.zeros(function.numbers, *x.shape).double()
     y, log_slopes = function(raw, x)
@@ -324,7 +324,7 @@ def test_logarithmic_tails_are_the_closed_form():
 def test_tails_do_not_move_the_particles_of_the_step(new):
     block = new({"name": "autoregressive", "tails": "logarithmic"})
     x = draws(200, 3) * torch.tensor([1.0, 30.0, 1e4]).double()
-    block.see(x)
+    block.initialise(x)
     with torch.no_grad():
         y, log_det = block(x)
     torch.testing.assert_close(y, x, rtol=1e-12, atol=1e-12)
@@ -335,7 +335,7 @@ def test_tails_do_not_move_the_particles_of_the_step(new):
 def test_a_row_in_no_spike_costs_tens_of_nats(tails, nats):
     """At a slope of 100 half a unit is 50; with c = 5 that becomes 5 + log 46 = 8.83."""
     function = monotone("affine", 4, None, tails).double()
-    function.see(torch.zeros(1, 1))
+    function.initialise(torch.zeros(1, 1))
     level = math.log(100)
     raw = torch.tensor([level / (1 - level / -math.log(1e-3)), 0.0]).double()[:, None, None]
     y, log_slope = function(raw, torch.full((1, 1), 0.5).double())
@@ -371,7 +371,7 @@ def test_maps_saved_before_images_moved_are_the_same(new):
     table = {"name": "autoregressive", "whiten": True}
     x = torch.randn(50, 3, generator=torch.Generator().manual_seed(0)).double() * 4 + 2
     old = new(table)
-    old.see(x)
+    old.initialise(x)
     saved = {k: v for k, v in old.state_dict().items() if not k.startswith("image.")}
     assert len(saved) == len(old.state_dict()) - 3
     loaded = torch.nn.ModuleList([new(table)])

@@ -64,9 +64,9 @@ def test_a_conditional_mean_is_learnt(name, new):
 
     Without c the least loss is (1 + log var x)/2, 0.14 higher.
     """
-    draw = torch.Generator().manual_seed(0)
-    c = torch.rand(1000, 1, generator=draw).double()
-    noise = torch.randn(1000, 1, generator=draw).double()
+    rng = torch.Generator().manual_seed(0)
+    c = torch.rand(1000, 1, generator=rng).double()
+    noise = torch.randn(1000, 1, generator=rng).double()
     both = torch.cat([2 * c + (noise - noise.mean()) / noise.std(correction=0), c], 1)
     width = {"affine": {}, "autoregressive": {"hidden": [16, 16]}}.get(name, {"width": 16})
     block = new({"name": name, **width}, 2, condition=1)

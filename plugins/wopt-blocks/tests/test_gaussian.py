@@ -118,9 +118,9 @@ def test_the_exact_step_is_stationary_in_every_parameter(table, name, order, new
 )
 def test_a_step_trained_on_samples_meets_the_closed_form(table, rate):
     """That of the samples' own moments, so that no sampling error of theirs is left."""
-    draw = torch.Generator().manual_seed(4)
+    rng = torch.Generator().manual_seed(4)
     factor = torch.tensor([[1.5, 0.0], [0.6, 0.7]], dtype=torch.float64)
-    x = torch.randn(5000, 2, generator=draw, dtype=torch.float64) @ factor.T
+    x = torch.randn(5000, 2, generator=rng, dtype=torch.float64) @ factor.T
     x = x + torch.tensor([0.8, -0.4])
     n = torch.tensor([-0.3, 0.2], dtype=torch.float64)
     s = torch.tensor([[1.0, -0.3], [-0.3, 0.6]], dtype=torch.float64)

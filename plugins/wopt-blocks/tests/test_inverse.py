@@ -23,8 +23,8 @@ STEEP = [
 def test_the_stated_tolerance_is_met_everywhere(table, size, dtype, shaken):
     """|T(x) - y| <= 1e-10 (1 + |y|), in float32 1e-3 (1 + |y|), from points near to very far."""
     block = shaken(table, 4, size).to(dtype)
-    draw = torch.Generator().manual_seed(3)
-    directions = torch.randn(60, 4, generator=draw, dtype=torch.float64)
+    rng = torch.Generator().manual_seed(3)
+    directions = torch.randn(60, 4, generator=rng, dtype=torch.float64)
     y = (directions * torch.logspace(-3, 3, 60, dtype=torch.float64)[:, None]).to(dtype)
     x, log_det = block.inverse(y)
     missed = (block.move(x) - y).norm(dim=1) / (1 + y.norm(dim=1))
@@ -79,10 +79,10 @@ def test_a_slope_from_the_bound_down_is_learnt():
 def test_any_parameters_make_an_invertible_affine_map(new):
     """Rotations by any angle, and stretches over ten orders of magnitude."""
     block = new({"name": "affine"}, 3).requires_grad_(False)
-    draw = torch.Generator().manual_seed(0)
-    y = torch.randn(20, 3, dtype=torch.float64, generator=draw)
+    rng = torch.Generator().manual_seed(0)
+    y = torch.randn(20, 3, dtype=torch.float64, generator=rng)
     for size in (1.0, 3.0, 5.0):
-        block.generator.copy_(size * torch.randn(3, 3, generator=draw))
+        block.generator.copy_(size * torch.randn(3, 3, generator=rng))
         x, log_inverse = block.inverse(y)
         a = block.slope()
         assert float(torch.linalg.det(a)) > 0
@@ -94,8 +94,8 @@ def test_any_parameters_make_an_invertible_affine_map(new):
 @pytest.mark.parametrize("seed", range(3))
 def test_every_orientation_preserving_matrix_is_reached(seed, new):
     """The polar decomposition A = exp(S) exp(K) of a random A with det A > 0, put into M."""
-    draw = torch.Generator().manual_seed(seed)
-    a = torch.randn(3, 3, dtype=torch.float64, generator=draw)
+    rng = torch.Generator().manual_seed(seed)
+    a = torch.randn(3, 3, dtype=torch.float64, generator=rng)
     a[0] *= torch.linalg.det(a).sign()
     values, vectors = torch.linalg.eigh(a @ a.T)
     log_stretch = vectors @ (values.log() / 2)[:, None].mul(vectors.T)

@@ -13,8 +13,8 @@ MEANS = torch.tensor([[-4.0, 0.0, 1.0], [3.0, 3.0, -1.0], [0.0, -5.0, 0.0]]).dou
 
 
 def law():
-    draw = torch.Generator().manual_seed(3)
-    roots = 0.4 * torch.randn(3, 3, 3, generator=draw).double() + 0.5 * torch.eye(3).double()
+    rng = torch.Generator().manual_seed(3)
+    roots = 0.4 * torch.randn(3, 3, 3, generator=rng).double() + 0.5 * torch.eye(3).double()
     weights = torch.tensor([0.5, 0.3, 0.2]).double()
     return weights, MEANS, roots @ roots.transpose(1, 2) + 0.05 * torch.eye(3).double()
 
@@ -113,7 +113,7 @@ CONFIG = {
 
 def test_two_far_modes_are_found_to_many_digits(tmp_path):
     found = wopt.run(CONFIG, tmp_path / "run").sampler
-    assert found.reliable, found.doubts
+    assert found.reliable, found.warnings
     # the family holds the target, so nothing is left but where L-BFGS ended
     assert found.truth.log_z_error < 1e-4
     assert found.truth.elbo_error < 1e-4

@@ -16,9 +16,9 @@ def seen(new):
 
     def make(points, condition=0, seed=0):
         block = new({"name": "particles"}, points.shape[1], condition=condition)
-        block.see(points)
-        draw = torch.Generator().manual_seed(seed)
-        u = torch.randn(block.displacement.shape, dtype=torch.float64, generator=draw)
+        block.initialise(points)
+        rng = torch.Generator().manual_seed(seed)
+        u = torch.randn(block.displacement.shape, dtype=torch.float64, generator=rng)
         block.displacement.data += u
         return block.requires_grad_(False).eval()
 
@@ -28,7 +28,7 @@ def seen(new):
 def test_showing_the_particles_leaves_the_identity(new, x):
     block = new({"name": "particles"})
     assert block.displacement.shape == (1, 3)
-    block.see(x)
+    block.initialise(x)
     assert block.displacement.shape == x.shape
     assert block.displacement.requires_grad
     assert torch.equal(block.move(x), x)
@@ -74,7 +74,7 @@ def test_coinciding_particles_move_together(seen, x):
 def test_the_block_sees_again(seen, x):
     block = seen(x)
     block.move(x)
-    block.see(x + 1)
+    block.initialise(x + 1)
     assert torch.equal(block.move(x), x)
     block.displacement.data += 1
     assert torch.equal(block.move(x), x + 1)
@@ -102,11 +102,11 @@ def test_a_warm_start_repeats_the_displacements(seen, new, x):
     before = seen(x)
     y = before.move(x)
     warm = new({"name": "particles"})
-    warm.see(y)
+    warm.initialise(y)
     warm.warm_start(before)
     assert torch.equal(warm.move(y), y + before.displacement)
     other = new({"name": "particles"})
-    other.see(x[:7])
+    other.initialise(x[:7])
     other.warm_start(before)  # other particles than before: nothing to repeat
     assert torch.equal(other.move(x), x)
 
@@ -136,7 +136,7 @@ def test_points_that_are_not_finite_are_refused(seen, new, x):
     with pytest.raises(wopt.DataError, match="move points that are not finite"):
         seen(x).move(bad)
     with pytest.raises(wopt.DataError, match="shown particles that are not finite"):
-        new({"name": "particles"}).see(bad)
+        new({"name": "particles"}).initialise(bad)
 
 
 def test_kl_is_refused_before_any_work(x):
@@ -178,8 +178,8 @@ def test_a_step_of_an_interaction_contracts_about_the_mean(x):
 
 def test_held_out_particles_follow_the_training_particles():
     """On mini-batches; what was not seen lands near the exact step, within the particles' gaps."""
-    draw = torch.Generator().manual_seed(0)
-    x = torch.randn(2000, 2, dtype=torch.float64, generator=draw)
+    rng = torch.Generator().manual_seed(0)
+    x = torch.randn(2000, 2, dtype=torch.float64, generator=rng)
     objective = {"name": "potential", "target": GaussianTarget([3.0, 0.0], [[1.0, 0], [0, 1.0]])}
     found = solved(
         x[:1500],
@@ -205,9 +205,9 @@ def test_the_model_is_the_start_pushed_forward(seen, x):
     law = torch.distributions.MultivariateNormal(torch.zeros(3).double(), torch.eye(3).double())
     identity = wopt.AffineTransform.fit(x, "none")
     flow = wopt.Flow(wopt.Inverse(wopt.Chain(blocks, identity)), law)
-    draw = torch.Generator().manual_seed(1)
-    z = flow.base.sample(20, draw)
-    y, log_density = flow.sample_and_log_prob(20, generator=draw.manual_seed(1))
+    rng = torch.Generator().manual_seed(1)
+    z = flow.base.sample(20, rng)
+    y, log_density = flow.sample_and_log_prob(20, generator=rng.manual_seed(1))
     assert torch.equal(y, blocks[1].move(blocks[0].move(z)))
     assert log_density.isnan().all()
     with pytest.raises(wopt.CapabilityError, match="no inverse"):

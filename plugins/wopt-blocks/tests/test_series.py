@@ -27,8 +27,8 @@ def deviations(draws, exact):
 @pytest.fixture(scope="module")
 def matrix():
     """Return J of norm 0.8 with eigenvalues -0.8, 0.7 and a rotating pair."""
-    draw = torch.Generator().manual_seed(2)
-    q = torch.linalg.qr(torch.randn(4, 4, generator=draw).double())[0]
+    rng = torch.Generator().manual_seed(2)
+    q = torch.linalg.qr(torch.randn(4, 4, generator=rng).double())[0]
     blocks = torch.block_diag(
         torch.tensor([[-0.8]]), torch.tensor([[0.7]]), torch.tensor([[0.3, -0.6], [0.6, 0.3]])
     )
@@ -70,8 +70,8 @@ def test_a_net_in_training_is_estimated_without_bias_and_judged_exactly(shaken):
         block.net.layers[2].weight.copy_(-4 * eye.T)
         for layer in block.net.layers:
             layer.bias.fill_(2.0)
-    draw = torch.Generator().manual_seed(1)
-    x = torch.randn(5, 6, dtype=torch.float64, generator=draw)
+    rng = torch.Generator().manual_seed(1)
+    x = torch.randn(5, 6, dtype=torch.float64, generator=rng)
     exact = block(x)[1]
     assert torch.equal(block.audit(x)[1], exact)
     assert float(exact.max()) < -3

@@ -59,13 +59,13 @@ def normal_quantile():
 @pytest.fixture(scope="session", params=["line", "plane", "equal weights"])
 def bent_particles(request):
     """Return particles of a law that is not Gaussian, with log-det and density."""
-    draw = torch.Generator().manual_seed(3)
+    rng = torch.Generator().manual_seed(3)
     if request.param == "line":
         return bent(gaussian_nodes(torch.tensor([0.4]).double(), torch.eye(1).double() / 2, 9))
     one = torch.eye(2).double() / 2
     if request.param == "plane":
         return bent(gaussian_nodes(torch.tensor([0.4, -0.2]).double(), one, 5))
-    x = torch.randn(24, 2, dtype=torch.float64, generator=draw) / math.sqrt(2)
+    x = torch.randn(24, 2, dtype=torch.float64, generator=rng) / math.sqrt(2)
     law = torch.distributions.MultivariateNormal(torch.zeros(2).double(), one)
     return bent(Particles.start(x, log_density=law.log_prob(x)))
 

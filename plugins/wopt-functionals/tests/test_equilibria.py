@@ -108,8 +108,8 @@ def test_newtonian_repulsion_in_the_plane_ends_in_the_uniform_disc():
     E|x|^2 = 1/4 pi to 1e-6 (a virial identity), and half the mass within half the area to 5%.
     """
     n = 150
-    generator = torch.Generator().manual_seed(0)
-    x = 0.3 * torch.randn(n, 2, dtype=torch.float64, generator=generator)
+    rng = torch.Generator().manual_seed(0)
+    x = 0.3 * torch.randn(n, 2, dtype=torch.float64, generator=rng)
     gas = Potential(GaussianTarget([0.0, 0.0], torch.eye(2).tolist()))
     found = descend(gas + Interaction(kernel="newtonian"), x, 0.04, 400)
     squared = found.points.square().sum(1)
@@ -130,8 +130,8 @@ def test_newtonian_repulsion_in_the_plane_ends_in_the_uniform_disc():
 )
 def test_flows_reach_a_gaussian_target(objective, h):
     """Mean to 0.05 and covariance to 0.1, by 100 particles."""
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(100, 2, dtype=torch.float64, generator=generator) - 1
+    rng = torch.Generator().manual_seed(0)
+    x = torch.randn(100, 2, dtype=torch.float64, generator=rng) - 1
     mean, covariance = moments(descend(objective, x, h, 150))
     torch.testing.assert_close(mean, objective.target.mean, rtol=0, atol=0.05)
     torch.testing.assert_close(covariance, objective.target.covariance, rtol=0, atol=0.1)

@@ -61,8 +61,8 @@ def test_of_a_mixture_it_is_below_the_truth_and_nearer_with_features():
 def test_particles_add_about_the_number_of_coefficients_over_n():
     n, features, values = 2000, 20, []
     for seed in range(40):
-        draw = torch.Generator().manual_seed(seed)
-        x = torch.randn(n, 2, dtype=torch.float64, generator=draw)
+        rng = torch.Generator().manual_seed(seed)
+        x = torch.randn(n, 2, dtype=torch.float64, generator=rng)
         values.append(
             float(FisherInformation(features=features, ridge=1e-9).energy(wopt.Particles(x)))
         )

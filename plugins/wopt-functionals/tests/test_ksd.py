@@ -20,8 +20,8 @@ def test_the_stein_kernel_by_automatic_derivatives(kernel):
         u = (x - y).square().sum() / h**2
         return torch.exp(-u / 2) if kernel == "gaussian" else torch.rsqrt(1 + u)
 
-    generator = torch.Generator().manual_seed(0)
-    x, y = torch.randn(2, 2, dtype=torch.float64, generator=generator)
+    rng = torch.Generator().manual_seed(0)
+    x, y = torch.randn(2, 2, dtype=torch.float64, generator=rng)
     s, t = TARGET.score(torch.stack([x, y]))
     by_x, by_y = torch.autograd.functional.jacobian(k, (x, y))
     mixed = torch.autograd.functional.hessian(k, (x, y))[0][1]
@@ -36,8 +36,8 @@ def test_zero_at_the_target_and_nowhere_else():
     nodes = gaussian_nodes(TARGET.mean, TARGET.covariance, 40)
     g = KSD(TARGET, kernel="gaussian", bandwidth=2.0)
     assert float(g.energy(nodes)) == pytest.approx(0, abs=1e-9)
-    apart = wopt.Particles(nodes.points + 0.5, nodes.weights)
-    assert float(g.energy(apart)) > 0.01
+    distances = wopt.Particles(nodes.points + 0.5, nodes.weights)
+    assert float(g.energy(distances)) > 0.01
 
 
 def test_a_score_alone_must_be_differentiable():

@@ -125,8 +125,8 @@ def test_contributions_tell_the_standard_error(name, options):
     wide = name == "forward_kl" or options.get("f") in ("reverse_kl", "jensen_shannon")
     scale, energies, errors = 1.2 if wide else 0.8, [], []
     for seed in range(60):
-        draw = torch.Generator().manual_seed(seed)
-        x = torch.randn(400, 2, dtype=torch.float64, generator=draw) * scale
+        rng = torch.Generator().manual_seed(seed)
+        x = torch.randn(400, 2, dtype=torch.float64, generator=rng) * scale
         density = one.log_prob(x / scale) - 2 * math.log(scale)
         p = wopt.Particles.start(x, log_density=density)
         values = objective.contributions(p)

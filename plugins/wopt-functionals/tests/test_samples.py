@@ -82,9 +82,9 @@ def test_energy_distance_on_the_line(line):
 
 
 def test_sorting_agrees_with_pairs_for_weights_and_ties():
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randint(5, (30, 1), generator=generator).double()
-    w = torch.rand(30, dtype=torch.float64, generator=generator)
+    rng = torch.Generator().manual_seed(0)
+    x = torch.randint(5, (30, 1), generator=rng).double()
+    w = torch.rand(30, dtype=torch.float64, generator=rng)
     line = GaussianTarget([1.0], [[2.0]])
     found = []
     for dim in (1, 2):  # a second, constant, coordinate forces the sum over pairs
@@ -111,9 +111,9 @@ def test_sliced_wasserstein_on_the_line(line):
 
 
 def test_sliced_wasserstein_with_weights_is_that_of_repeated_particles():
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(10, 2, dtype=torch.float64, generator=generator)
-    count = torch.randint(1, 5, (10,), generator=generator)
+    rng = torch.Generator().manual_seed(0)
+    x = torch.randn(10, 2, dtype=torch.float64, generator=rng)
+    count = torch.randint(1, 5, (10,), generator=rng)
     g = SlicedWasserstein(TARGET, samples=37)
     weighted = g.energy(wopt.Particles(x, count / count.sum().double()))
     repeated = g.energy(wopt.Particles(x.repeat_interleave(count, 0)))

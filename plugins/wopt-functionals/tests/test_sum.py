@@ -125,9 +125,9 @@ def test_stated_convexity_holds_along_lines_of_particles(kernel, strength, power
     assert (g.convexity, g.minimum) == expected
     if g.convexity is None:
         return
-    draw = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     for _ in range(20):
-        x, y = (torch.randn(8, 2, dtype=torch.float64, generator=draw) for _ in range(2))
+        x, y = (torch.randn(8, 2, dtype=torch.float64, generator=rng) for _ in range(2))
         middle = g.energy(Particles((x + y) / 2))
         ends = (g.energy(Particles(x)) + g.energy(Particles(y))) / 2
         gap = (x - y).square().sum(1).mean()

@@ -54,8 +54,8 @@ def test_entropic_fixed_point_is_smaller_than_the_minimiser():
 
 
 def test_the_gradient_is_the_derivative_of_the_value():
-    draw = torch.Generator().manual_seed(0)
-    x, y = (torch.randn(12, 2, dtype=torch.float64, generator=draw) for _ in "xy")
+    rng = torch.Generator().manual_seed(0)
+    x, y = (torch.randn(12, 2, dtype=torch.float64, generator=rng) for _ in "xy")
     y.requires_grad_()
 
     def value(points):
@@ -70,8 +70,8 @@ def test_the_gradient_is_the_derivative_of_the_value():
 
 
 def test_weightless_anchors_count_for_nothing():
-    draw = torch.Generator().manual_seed(0)
-    x, y = (torch.randn(12, 2, dtype=torch.float64, generator=draw) for _ in "xy")
+    rng = torch.Generator().manual_seed(0)
+    x, y = (torch.randn(12, 2, dtype=torch.float64, generator=rng) for _ in "xy")
     weights = torch.full((12,), 1 / 8, dtype=torch.float64)
     weights[8:] = 0
     shares = transport_shares(x, wopt.Particles.start(y, weights), 0.3)
@@ -81,8 +81,8 @@ def test_weightless_anchors_count_for_nothing():
 
 def test_a_step_pays_group_by_group():
     """In groups of 16, 16 and 8 particles."""
-    draw = torch.Generator().manual_seed(0)
-    x = wopt.Particles.start(torch.randn(40, 2, dtype=torch.float64, generator=draw))
+    rng = torch.Generator().manual_seed(0)
+    x = wopt.Particles.start(torch.randn(40, 2, dtype=torch.float64, generator=rng))
     block = AffineBlock(2).double()
     with torch.no_grad():
         block.matrix.copy_(torch.tensor([[1.2, -0.3], [0.1, 0.8]]))
@@ -99,16 +99,16 @@ def test_a_step_pays_group_by_group():
 
 
 def test_a_plan_that_does_not_converge_is_told():
-    draw = torch.Generator().manual_seed(0)
-    x, y = (torch.randn(200, 2, dtype=torch.float64, generator=draw) for _ in "xy")
+    rng = torch.Generator().manual_seed(0)
+    x, y = (torch.randn(200, 2, dtype=torch.float64, generator=rng) for _ in "xy")
     with pytest.raises(wopt.DivergenceError, match=r"entropic_jko: .* Use a larger epsilon"):
         transport_shares(x, wopt.Particles(y), 1e-4)
 
 
 def test_data_far_from_the_target_come_nearer():
     """In float32, in batches: the energy falls in every step."""
-    draw = torch.Generator().manual_seed(0)
-    x = torch.randn(800, 2, generator=draw) * torch.tensor([2.0, 0.4]) + 1
+    rng = torch.Generator().manual_seed(0)
+    x = torch.randn(800, 2, generator=rng) * torch.tensor([2.0, 0.4]) + 1
     solution = wopt.solve(
         wopt.Particles.start(x[:600]),
         valid=wopt.Particles.start(x[600:]),

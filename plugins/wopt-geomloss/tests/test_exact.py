@@ -13,10 +13,10 @@ H = 0.4
 
 def measures(seed, n, m):
     """Return weighted points on the line with ties, and a point of no weight."""
-    draw = torch.Generator().manual_seed(seed)
-    x = torch.randint(9, (n, 1), generator=draw).double()
-    y = torch.randint(9, (m, 1), generator=draw).double() + 0.5
-    a, b = (torch.rand(k, dtype=torch.float64, generator=draw) for k in (n, m))
+    rng = torch.Generator().manual_seed(seed)
+    x = torch.randint(9, (n, 1), generator=rng).double()
+    y = torch.randint(9, (m, 1), generator=rng).double() + 0.5
+    a, b = (torch.rand(k, dtype=torch.float64, generator=rng) for k in (n, m))
     a[3] = 0
     return x, a / a.sum(), y, b / b.sum()
 
@@ -102,9 +102,9 @@ def test_half_w2_is_not_geodesically_convex_in_the_plane():
     """Two atoms that pass the target's two: half way the energy can be above the chord."""
     equal = torch.full((2,), 0.5, dtype=torch.float64)
     worst = -1.0
-    draw = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     for _ in range(100):
-        target, start, end = (torch.randn(2, 2, dtype=torch.float64, generator=draw) for _ in "abc")
+        target, start, end = (torch.randn(2, 2, dtype=torch.float64, generator=rng) for _ in "abc")
         end = exact_plan(start, equal, end, equal).image  # so that the segments are a geodesic
         energies = [
             float(exact_plan((1 - t) * start + t * end, equal, target, equal).value)

@@ -48,9 +48,9 @@ def mean_energy(objective, n, repeats):
     """Return the mean energy of n fresh particles and fresh samples, and its standard error."""
     values = []
     for seed in range(repeats):
-        draw = torch.Generator().manual_seed(seed)
-        objective.resample(draw)
-        z = torch.randn(n, 2, dtype=torch.float64, generator=draw)
+        rng = torch.Generator().manual_seed(seed)
+        objective.resample(rng)
+        z = torch.randn(n, 2, dtype=torch.float64, generator=rng)
         values.append(objective.energy(wopt.Particles(M + z @ torch.linalg.cholesky(S).T)))
     values = torch.stack(values)
     return float(values.mean()), float(values.std()) / math.sqrt(repeats)

@@ -36,9 +36,9 @@ def make(name, options, dim=2):
 
 def weighted(n=18, dim=2):
     """Return particles of a law that is not Gaussian, with weights that are not equal."""
-    draw = torch.Generator().manual_seed(3)
-    z = torch.randn(n, dim, dtype=torch.float64, generator=draw)
-    w = torch.rand(n, dtype=torch.float64, generator=draw) + 0.2
+    rng = torch.Generator().manual_seed(3)
+    z = torch.randn(n, dim, dtype=torch.float64, generator=rng)
+    w = torch.rand(n, dtype=torch.float64, generator=rng) + 0.2
     return wopt.Particles(z + z.square() / 3, w / w.sum())
 
 

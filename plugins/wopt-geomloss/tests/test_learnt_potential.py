@@ -63,8 +63,8 @@ def test_chance_repels_at_ends_and_not_in_the_middle():
     With v = y - x of variance s^2 that is chance, the slope at ends is -s^2/2, of other seeds -0.26
     too; in the middle it has mean 0 and, of three seeds, values up to 0.004.
     """
-    draw = torch.Generator().manual_seed(3)
-    x, y = torch.randn(2, 300, 10, dtype=torch.float64, generator=draw)
+    rng = torch.Generator().manual_seed(3)
+    x, y = torch.randn(2, 300, 10, dtype=torch.float64, generator=rng)
     slopes = {}
     for place in ("end", "middle"):
         g = learnt([x, y], (0.0, 1.0), bumps=0, place=place)

@@ -15,8 +15,8 @@ UNSAMPLED = {"name": "potential", "function": lambda x: x.sum(1)}
 
 
 def particles(n=20, dim=2):
-    draw = torch.Generator().manual_seed(4)
-    return wopt.Particles(torch.randn(n, dim, dtype=torch.float64, generator=draw))
+    rng = torch.Generator().manual_seed(4)
+    return wopt.Particles(torch.randn(n, dim, dtype=torch.float64, generator=rng))
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,15 @@ import torch
 
 import wopt
 from wopt.cli.main import main
-from wopt.data.snapshots import Snapshots
+from wopt.data.snapshots import MeasuredPopulations
 from wopt.errors import Converged
 from wopt.runs.fingerprint import Fingerprint
 from wopt_geomloss.populations.arrival import Arrival
-from wopt_geomloss.populations.judge import between, distances, judged
+from wopt_geomloss.populations.judge import (
+    displacement_interpolation,
+    judged_populations,
+    wasserstein_distances,
+)
 from wopt_geomloss.populations.legs import legs_of
 from wopt_geomloss.populations.source import SnapshotsSource
 
@@ -88,8 +92,8 @@ def test_a_left_out_population_changes_nothing(cells, tmp_path):
 def test_coordinates_keep_ratios_of_distances(cells):
     data = source(cells).load(0)
     assert len(data.train) + len(data.valid) + len(data.test) == 150
-    apart, inside = (torch.pdist(x) for x in (data.test, data.transform(data.test)))
-    assert torch.allclose(apart / inside, (apart / inside)[0])
+    separation, inside = (torch.pdist(x) for x in (data.test, data.transform(data.test)))
+    assert torch.allclose(separation / inside, (separation / inside)[0])
 
 
 def test_other_later_populations_are_other_data(cells, tmp_path):
@@ -140,8 +144,10 @@ def test_what_is_measured_of_a_shift():
     """All distances of shifts are their lengths; the guess that goes on straight is exact."""
     first = torch.randn(60, 2, generator=torch.Generator().manual_seed(0)).double()
     v = torch.tensor([3.0, 4.0]).double()
-    snapshots = Snapshots((0.0, 4.0), (first, first + v), 2, ((1.0, first + v / 4),))
-    straight = judged(snapshots, lambda x, begin, time: x + (time - begin) / 4 * v, 2, 60, 0)
+    snapshots = MeasuredPopulations((0.0, 4.0), (first, first + v), 2, ((1.0, first + v / 4),))
+    straight = judged_populations(
+        snapshots, lambda x, begin, time: x + (time - begin) / 4 * v, 2, 60, 0
+    )
     (left,) = straight.left_out
     assert straight.arrival_w2 == pytest.approx((0.0,), abs=1e-6)
     assert (left.time, left.cells) == (1.0, 60)
@@ -149,13 +155,13 @@ def test_what_is_measured_of_a_shift():
         for p in (1, 2):
             assert getattr(left, f"{name}{p}") == pytest.approx(length, abs=1e-6), name
     assert left.noise_w1 > 0.1
-    stays = judged(snapshots, lambda x, begin, time: x, 2, 60, 0)
+    stays = judged_populations(snapshots, lambda x, begin, time: x, 2, 60, 0)
     assert stays.arrival_w2 == pytest.approx((5.0,))
     assert stays.left_out[0].w1 == pytest.approx(1.25)
-    assert judged(snapshots, lambda x, begin, time: x, 1, 60, 0).left_out[0].w1 > 0
-    assert judged(snapshots, lambda x, begin, time: x, 1, 60, 0).arrival_w2 == ()
+    assert judged_populations(snapshots, lambda x, begin, time: x, 1, 60, 0).left_out[0].w1 > 0
+    assert judged_populations(snapshots, lambda x, begin, time: x, 1, 60, 0).arrival_w2 == ()
     single = dataclasses.replace(snapshots, left_out=((1.0, first[:1]),))
-    (left,) = judged(single, lambda x, begin, time: x, 2, 60, 0).left_out
+    (left,) = judged_populations(single, lambda x, begin, time: x, 2, 60, 0).left_out
     assert math.isnan(left.noise_w1)
     assert left.w1 > 0
 
@@ -163,10 +169,12 @@ def test_what_is_measured_of_a_shift():
 def test_displacement_interpolation_of_unequal_numbers_keeps_the_mass():
     x = torch.tensor([[0.0], [1.0], [2.0]]).double()
     y = torch.tensor([[10.0], [20.0]]).double()
-    middle, mass = between(x, y, 0.5)
+    middle, mass = displacement_interpolation(x, y, 0.5)
     assert float(mass.sum()) == pytest.approx(1.0)
     assert float((mass * middle[:, 0]).sum()) == pytest.approx((1 + 15) / 2)
-    assert distances(x, x, torch.tensor([0.0, 1.0, 0.0]).double())[0] == pytest.approx(2 / 3)
+    assert wasserstein_distances(x, x, torch.tensor([0.0, 1.0, 0.0]).double())[0] == pytest.approx(
+        2 / 3
+    )
 
 
 def test_a_run_through_populations(zoo, command, tmp_path):
@@ -204,7 +212,7 @@ def test_a_run_whose_judge_fails_stands_and_says_so(
     def judged(*args):
         raise error
 
-    monkeypatch.setattr("wopt_geomloss.populations.judge.judged", judged)
+    monkeypatch.setattr("wopt_geomloss.populations.judge.judged_populations", judged)
     made, out = zoo("snapshots") / "config.toml", tmp_path / "out"
     quick = ("--set", "solver.iterations=1", "--quiet")
     status, said = command("run", made, "--out", out, *quick)
@@ -216,13 +224,13 @@ def test_a_run_whose_judge_fails_stands_and_says_so(
 
 def test_times_that_are_not_there_are_told(zoo, command, tmp_path):
     run, out = zoo.copy("snapshots", tmp_path), tmp_path / "x.csv"
-    for asked, told in (
+    for asked, summary in (
         (("--time", "3"), "0 to 2"),
         (("--velocities",), "--time 1.5"),
         (("--time", "1", "--importance"), "no use for --importance"),
     ):
         status, said = command("sample", run, *asked, "-o", out)
-        assert (status, told in said) == (2, True)
+        assert (status, summary in said) == (2, True)
     other = write(tmp_path / "c.csv", {0: [[0.0, 1.0]] * 150, 1: [[5.0, 6.0]], 2: [[1, 2]] * 150})
     text = (run / "config.toml").read_text()
     (run / "config.toml").write_text(text.replace(str(zoo.folder / "snapshots.csv"), str(other)))

@@ -11,12 +11,10 @@ def shaken():
     """Return a function that gives a module random parameters, in float64."""
 
     def shake(module, size=0.5, seed=0):
-        draw = torch.Generator().manual_seed(seed)
+        rng = torch.Generator().manual_seed(seed)
         module = module.double()
         for parameter in module.parameters():
-            parameter.data += size * torch.randn(
-                parameter.shape, dtype=torch.double, generator=draw
-            )
+            parameter.data += size * torch.randn(parameter.shape, dtype=torch.double, generator=rng)
         return module
 
     return shake
@@ -39,5 +37,5 @@ def block(shaken):
 @pytest.fixture
 def x():
     """Return a few points in three dimensions."""
-    draw = torch.Generator().manual_seed(9)
-    return torch.randn(40, 3, dtype=torch.float64, generator=draw)
+    rng = torch.Generator().manual_seed(9)
+    return torch.randn(40, 3, dtype=torch.float64, generator=rng)

@@ -5,7 +5,7 @@ import torch
 
 from wopt_jko.ode.activation import value, value_and_slope
 from wopt_jko.ode.nets import make_net
-from wopt_jko.ode.velocity import Shape
+from wopt_jko.ode.velocity import NetShape
 
 each = pytest.mark.parametrize("activation", ["softplus", "silu", "tanh"])
 
@@ -22,7 +22,7 @@ def trace(field, t, x):
 @pytest.mark.parametrize("sharpness", [0.7, 20.0])
 @pytest.mark.parametrize("dim", [1, 3, 7])
 def test_it_is_the_trace(shaken, activation, time, sharpness, dim):
-    net = shaken(make_net("two_layer", Shape(dim, 9, activation, sharpness, time)))
+    net = shaken(make_net("two_layer", NetShape(dim, 9, activation, sharpness, time)))
     x = torch.randn(12, dim, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     for t in (0.0, 0.37):
         v, divergence = net.field(True)(t, x)
@@ -38,7 +38,7 @@ def test_it_is_the_trace(shaken, activation, time, sharpness, dim):
 @each
 def test_it_is_the_formula_of_the_docstring(shaken, activation):
     sharpness = 3.0
-    net = shaken(make_net("two_layer", Shape(3, 9, activation, sharpness, True)))
+    net = shaken(make_net("two_layer", NetShape(3, 9, activation, sharpness, True)))
     x = torch.randn(12, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     named = dict(net.named_parameters())
     w1, b1, w2, b2, w3, b3 = (
@@ -62,10 +62,10 @@ def test_it_is_the_formula_of_the_docstring(shaken, activation):
 @each
 def test_the_gradient_of_both_is_that_of_autograd(shaken, activation):
     """What training differentiates: by parameters and points, against plain operations."""
-    net = shaken(make_net("two_layer", Shape(3, 9, activation, 2.0, True)))
-    draw = torch.Generator().manual_seed(1)
-    x = torch.randn(6, 3, dtype=torch.float64, generator=draw).requires_grad_()
-    a, b = (torch.randn(n, dtype=torch.float64, generator=draw) for n in ((6, 3), (6,)))
+    net = shaken(make_net("two_layer", NetShape(3, 9, activation, 2.0, True)))
+    rng = torch.Generator().manual_seed(1)
+    x = torch.randn(6, 3, dtype=torch.float64, generator=rng).requires_grad_()
+    a, b = (torch.randn(n, dtype=torch.float64, generator=rng) for n in ((6, 3), (6,)))
     v, divergence = net.field(True)(0.4, x)
     found = torch.autograd.grad((a * v).sum() + (b * divergence).sum(), [x, *net.parameters()])
 
@@ -99,7 +99,7 @@ def test_activations_at_extreme_and_at_zero(activation):
 @each
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_nothing_overflows_far_out(activation, dtype):
-    net = make_net("two_layer", Shape(2, 8, activation, 50.0, True)).to(dtype)
+    net = make_net("two_layer", NetShape(2, 8, activation, 50.0, True)).to(dtype)
     torch.nn.init.normal_(net.last.weight)
     x = torch.tensor([[0.0, 0.0], [1e3, -1e3], [1e5, 1e5]], dtype=dtype, requires_grad=True)
     v, divergence = net.field(True)(0.5, x)
@@ -109,7 +109,7 @@ def test_nothing_overflows_far_out(activation, dtype):
 
 
 def test_a_new_net_stands_still():
-    v, divergence = make_net("two_layer", Shape(3, 8, "softplus", 20.0, True)).field(True)(
+    v, divergence = make_net("two_layer", NetShape(3, 8, "softplus", 20.0, True)).field(True)(
         0.3, torch.randn(5, 3)
     )
     assert not v.any()
@@ -117,7 +117,7 @@ def test_a_new_net_stands_still():
 
 
 def test_time_matters_only_where_it_is_wanted(shaken, x):
-    nets = (make_net("two_layer", Shape(3, 8, "tanh", 1.0, time)) for time in (True, False))
+    nets = (make_net("two_layer", NetShape(3, 8, "tanh", 1.0, time)) for time in (True, False))
     timed, still = map(shaken, nets)
     assert not torch.equal(timed.field(False)(0.1, x)[0], timed.field(False)(0.9, x)[0])
     assert torch.equal(still.field(False)(0.1, x)[0], still.field(False)(0.9, x)[0])

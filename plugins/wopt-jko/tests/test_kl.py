@@ -31,8 +31,8 @@ def test_it_is_the_divergence_after_maps(kl):
     particles = gaussian_nodes(M, C)
     for seed in (1, 2):
         block = AffineBlock(2).double()
-        draw = torch.Generator().manual_seed(seed)
-        block.matrix.data += 0.4 * torch.randn(2, 2, dtype=torch.float64, generator=draw)
+        rng = torch.Generator().manual_seed(seed)
+        block.matrix.data += 0.4 * torch.randn(2, 2, dtype=torch.float64, generator=rng)
         block.shift.data += 0.4
         particles = particles.moved(*block.freeze()(particles.points))
     mean, covariance = moments(particles)

@@ -11,7 +11,7 @@ from wopt_jko.ode import tangents
 from wopt_jko.ode.activation import curvature, value_and_slope
 from wopt_jko.ode.conv import Window
 from wopt_jko.ode.nets import make_net
-from wopt_jko.ode.velocity import Shape
+from wopt_jko.ode.velocity import NetShape
 
 # name, depth, dim, width: deep nets of more than two layers carry the tangents of the coordinates,
 # or those of the first hidden layer where these are fewer (the second-last two).
@@ -39,15 +39,15 @@ activations = pytest.mark.parametrize("activation", ["softplus", "silu", "tanh"]
 @pytest.fixture
 def make(shaken):
     def made(name, depth, dim, width, activation="silu", time=True, condition=0, sharpness=2.0):
-        net = make_net(name, Shape(dim, width, activation, sharpness, time, condition), depth)
+        net = make_net(name, NetShape(dim, width, activation, sharpness, time, condition), depth)
         return shaken(net, 0.4)
 
     return made
 
 
 def points(*shapes):
-    draw = torch.Generator().manual_seed(1)
-    return [torch.randn(shape, dtype=torch.float64, generator=draw) for shape in shapes]
+    rng = torch.Generator().manual_seed(1)
+    return [torch.randn(shape, dtype=torch.float64, generator=rng) for shape in shapes]
 
 
 def jacobians(field, t, z, c=None):
@@ -153,7 +153,7 @@ def test_chunks_of_rows_change_nothing(make, monkeypatch, name):
 
 @each
 def test_a_new_net_stands_still(name, depth, dim, width):
-    net = make_net(name, Shape(dim, width, "softplus", 20.0, True, 1), depth)
+    net = make_net(name, NetShape(dim, width, "softplus", 20.0, True, 1), depth)
     v, divergence = net.field(True, torch.randn(5, 1))(0.3, torch.randn(5, dim))
     assert not v.any()
     assert not divergence.any()
@@ -183,7 +183,7 @@ def test_times_may_differ_by_row(make, name, depth, dim, width):
 @each
 @activations
 def test_nothing_overflows_far_out(name, depth, dim, width, activation):
-    net = make_net(name, Shape(dim, width, activation, 50.0, True), depth)
+    net = make_net(name, NetShape(dim, width, activation, 50.0, True), depth)
     last = net.outer if name == "gradient" else net.last.weight
     torch.nn.init.normal_(last)
     x = torch.tensor([[0.0], [1e2], [-1e4]]).expand(3, dim).contiguous().requires_grad_()
@@ -271,19 +271,19 @@ def test_two_layers_have_one_formula(make):
 
 
 def test_the_number_of_layers_of_two_layer_is_no_option():
-    make_net("two_layer", Shape(2, 4, "tanh", 1.0, True), 2)
+    make_net("two_layer", NetShape(2, 4, "tanh", 1.0, True), 2)
     with pytest.raises(wopt.ConfigError, match=r'depth = 3.*choose net = "deep"'):
-        make_net("two_layer", Shape(2, 4, "tanh", 1.0, True), 3)
+        make_net("two_layer", NetShape(2, 4, "tanh", 1.0, True), 3)
 
 
 def test_a_convolution_is_the_formula_of_its_docstring(make):
     """Loops over pixels and taps, in a 2 x 3 image, two kernels."""
     window = Window((2, 3), 3, (1, 2))
-    shape, sharpness = Shape(6, 4, "softplus", 1.5, True), 1.5
+    shape, sharpness = NetShape(6, 4, "softplus", 1.5, True), 1.5
     net = make_net("conv", shape, 2, window).double()
     for number, parameter in enumerate(net.parameters()):
-        draw = torch.Generator().manual_seed(number)
-        torch.nn.init.normal_(parameter, std=0.4, generator=draw)
+        rng = torch.Generator().manual_seed(number)
+        torch.nn.init.normal_(parameter, std=0.4, generator=rng)
     (z,) = points((1, 6))
     image, kernels = z.reshape(2, 3), net.first.weight.reshape(4, 2, 3, 3)
 
@@ -305,10 +305,10 @@ def test_a_convolution_is_the_formula_of_its_docstring(make):
 
 def test_a_limit_bounds_what_is_seen_of_a_pixel_and_keeps_the_trace(make):
     window = Window((3, 3), 3, (1, 2), limit=1.5)
-    net = make_net("conv", Shape(8, 4, "silu", 2.0, True), 2, window).double()
+    net = make_net("conv", NetShape(8, 4, "silu", 2.0, True), 2, window).double()
     for number, parameter in enumerate(net.parameters()):
-        draw = torch.Generator().manual_seed(number)
-        torch.nn.init.normal_(parameter, std=0.4, generator=draw)
+        rng = torch.Generator().manual_seed(number)
+        torch.nn.init.normal_(parameter, std=0.4, generator=rng)
     (z,) = points((5, 8))
     v, divergence = net.field(True)(0.3, z)
     trace = jacobians(lambda g: net.field(False, g), 0.3, z).diagonal(dim1=1, dim2=2).sum(1)
@@ -324,11 +324,11 @@ def test_a_limit_bounds_what_is_seen_of_a_pixel_and_keeps_the_trace(make):
 def test_pixels_that_rows_lack_are_zeros_and_stay_away(make, dim):
     """The whole image's net, cut to the rows' pixels, with the trace of its Jacobian there."""
     window = Window((3, 3), 3, (1, 2))
-    net = make_net("conv", Shape(dim, 4, "silu", 2.0, True), 2, window).double()
-    whole = make_net("conv", Shape(9, 4, "silu", 2.0, True), 2, window).double()
+    net = make_net("conv", NetShape(dim, 4, "silu", 2.0, True), 2, window).double()
+    whole = make_net("conv", NetShape(9, 4, "silu", 2.0, True), 2, window).double()
     for number, (one, other) in enumerate(zip(net.parameters(), whole.parameters(), strict=True)):
-        draw = torch.Generator().manual_seed(number)
-        torch.nn.init.normal_(other, std=0.4, generator=draw)
+        rng = torch.Generator().manual_seed(number)
+        torch.nn.init.normal_(other, std=0.4, generator=rng)
         one.data.copy_(other.data[:dim] if other.shape == (9, 4) else other.data)
     (z,) = points((5, dim))
     v, divergence = net.field(True)(0.3, z)
@@ -340,7 +340,7 @@ def test_pixels_that_rows_lack_are_zeros_and_stay_away(make, dim):
 
 
 def test_windows_that_are_none():
-    shape = Shape(6, 4, "tanh", 1.0, True)
+    shape = NetShape(6, 4, "tanh", 1.0, True)
     with pytest.raises(wopt.ConfigError, match="a row of 6 coordinates is not a square"):
         make_net("conv", shape)
     with pytest.raises(wopt.ConfigError, match="is not 2 x 2 pixels"):

@@ -109,9 +109,9 @@ def test_tolerances_are_not_met_by_accident():
 def trained(dim=3, size=0.3, seed=1, **options):
     """Return a block in float64 whose map is far from the identity."""
     made = small(dim, **options).double()
-    draw = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     for parameter in made.parameters():
-        parameter.data += size * torch.randn(parameter.shape, dtype=torch.float64, generator=draw)
+        parameter.data += size * torch.randn(parameter.shape, dtype=torch.float64, generator=rng)
     return made
 
 

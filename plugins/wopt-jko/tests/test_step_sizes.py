@@ -79,8 +79,8 @@ def test_both_transport_terms_lead_to_the_same_step(gaussian_step):
 @pytest.fixture
 def gaussian_step():
     def moments_after(transport):
-        draw = torch.Generator().manual_seed(0)
-        x = 2 * torch.randn(1000, 1, generator=draw) + 1
+        rng = torch.Generator().manual_seed(0)
+        x = 2 * torch.randn(1000, 1, generator=rng) + 1
         found = wopt.solve(
             Particles.start(x),
             scheme={"name": "jko", "step_size": 1.0, "transport": transport},

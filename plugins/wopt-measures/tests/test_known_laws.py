@@ -30,8 +30,8 @@ def test_samples_belong_to_the_density(name):
     Six standard errors, which are below 0.2.
     """
     law = LAWS[name]
-    draw = torch.Generator().manual_seed(7)
-    x = law.sample(15_000, law.dim, draw)
+    rng = torch.Generator().manual_seed(7)
+    x = law.sample(15_000, law.dim, rng)
     d = law.dim
     shift = 0.1 * x.std(0) / d**0.5 * (0.2 if name.startswith("rose") else 0.5)
     ratio = (law.log_prob(x - shift) - law.log_prob(x)).exp()

@@ -16,7 +16,7 @@ pytest.importorskip("mlflow.server")
 import wopt
 from wopt.config.model import validate
 from wopt.host import host
-from wopt.runs.execute import run
+from wopt.runs.execute import run_config
 from wopt_mlflow import MLflow
 
 TABLE = {
@@ -78,7 +78,7 @@ def test_a_run_arrives(registered, server, tmp_path):
     from mlflow.tracking import MlflowClient
 
     tracker = {"name": "mlflow", "uri": server, "experiment": "cells", "run": "one"}
-    result = run(validate(TABLE | {"tracker": tracker}), tmp_path / "run")
+    result = run_config(validate(TABLE | {"tracker": tracker}), tmp_path / "run")
     client = MlflowClient(server)
     experiment = client.get_experiment_by_name("cells").experiment_id
     (found,) = client.search_runs([experiment])
@@ -95,6 +95,6 @@ def test_a_run_arrives(registered, server, tmp_path):
 def test_a_server_that_is_gone_does_not_end_a_run(registered, tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     tracker = {"name": "mlflow", "uri": "http://127.0.0.1:9"}
-    result = run(validate(TABLE | {"tracker": tracker}), tmp_path / "run")
+    result = run_config(validate(TABLE | {"tracker": tracker}), tmp_path / "run")
     assert result.status == "done"
     assert "the tracker failed at start" in (tmp_path / "run/log.txt").read_text()

@@ -41,9 +41,9 @@ def test_the_process_is_drawn_exactly():
 @pytest.mark.slow
 def test_a_trained_step_meets_the_exact_flow():
     """Moments of 4,000 moved samples against the flow of their own moments, to 2 %."""
-    draw = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     factor = torch.tensor([[0.9, 0.0], [0.4, 0.5]])
-    x = torch.tensor([3.0, 1.0]) + torch.randn(4000, 2, generator=draw) @ factor.T
+    x = torch.tensor([3.0, 1.0]) + torch.randn(4000, 2, generator=rng) @ factor.T
     found = wopt.solve(
         wopt.Particles.start(x),
         objective={"name": "kl", "target": TARGET},

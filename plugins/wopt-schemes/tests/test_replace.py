@@ -8,7 +8,7 @@ import torch
 import wopt
 from wopt.config.model import validate
 from wopt.runs.examine import examine
-from wopt.runs.execute import resume, run
+from wopt.runs.execute import resume, run_config
 from wopt.runs.load import load
 from wopt.testing import AffineBlock, gaussian_nodes, gaussian_problems
 from wopt_certify.run import certify_run
@@ -82,10 +82,10 @@ def test_a_family_that_is_not_closed_makes_other_steps():
 
 
 def test_the_flow_keeps_one_block_and_resumes_to_the_same_bits(tmp_path):
-    whole = run(validate(copy.deepcopy(RUN)), tmp_path / "whole", report=False)
+    whole = run_config(validate(copy.deepcopy(RUN)), tmp_path / "whole", report=False)
     assert [p.name for p in (tmp_path / "whole/blocks").iterdir()] == ["003.safetensors"]
     part = {**copy.deepcopy(RUN), "stop": {"steps": 2}}
-    run(validate(part), tmp_path / "part", report=False)
+    run_config(validate(part), tmp_path / "part", report=False)
     config = tmp_path / "part/config.toml"
     config.write_text(config.read_text().replace("[stop]\nsteps = 2", "[stop]\nsteps = 3"))
     again = resume(tmp_path / "part", report=False)
@@ -99,7 +99,7 @@ def test_the_flow_keeps_one_block_and_resumes_to_the_same_bits(tmp_path):
 
 
 def test_a_certificate_says_what_is_known_of_the_last_law(tmp_path):
-    run(validate(copy.deepcopy(RUN)), tmp_path / "run", report=False)
+    run_config(validate(copy.deepcopy(RUN)), tmp_path / "run", report=False)
     certificate = certify_run(tmp_path / "run")
     (step,) = certificate.steps
     assert step.step == 3
@@ -129,4 +129,4 @@ def test_nodes_stay_at_the_start():
     history = wopt.History(now, None, None, 1, 0.5, 0.5, start=x)
     sub = scheme.subproblem(history, wopt.build("objective", "kl"))
     assert torch.equal(sub.particles.points, x.points)
-    assert torch.equal(sub.rows(slice(2)).stays.points, now.points[:2])
+    assert torch.equal(sub.rows(slice(2)).baseline.points, now.points[:2])

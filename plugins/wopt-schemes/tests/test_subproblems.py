@@ -16,8 +16,8 @@ H = 0.4
 
 @pytest.fixture
 def x():
-    draw = torch.Generator().manual_seed(0)
-    return wopt.Particles.start(torch.randn(40, 2, dtype=torch.float64, generator=draw))
+    rng = torch.Generator().manual_seed(0)
+    return wopt.Particles.start(torch.randn(40, 2, dtype=torch.float64, generator=rng))
 
 
 @pytest.fixture

@@ -40,8 +40,8 @@ def trained(name, train, valid, step_size, steps, **solver):
 
 @pytest.mark.parametrize("name", ON_ODE)
 def test_the_minimiser_hardly_moves(name):
-    draw = torch.Generator().manual_seed(0)
-    train, valid = (torch.randn(n, 2, generator=draw) for n in (8000, 4000))
+    rng = torch.Generator().manual_seed(0)
+    train, valid = (torch.randn(n, 2, generator=rng) for n in (8000, 4000))
     found = trained(name, train, valid, 0.05, 1, iterations=60, batch_size=1000)
     assert found.status == "done", found.reason
     assert found.history[0].w2_step < 1e-2
@@ -50,8 +50,8 @@ def test_the_minimiser_hardly_moves(name):
 @pytest.mark.parametrize("name", ON_ODE)
 def test_one_key_changes_the_scheme(name):
     """Data far from the target: the energy falls in every step."""
-    draw = torch.Generator().manual_seed(0)
-    x = torch.randn(800, 2, generator=draw) * torch.tensor([2.0, 0.4]) + 1
+    rng = torch.Generator().manual_seed(0)
+    x = torch.randn(800, 2, generator=rng) * torch.tensor([2.0, 0.4]) + 1
     found = trained(
         name, x[:600], x[600:], 0.1, 2, iterations=40, batch_size=200, learning_rate=0.01
     )

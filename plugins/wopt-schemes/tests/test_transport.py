@@ -22,8 +22,8 @@ def step(particles, scheme, target):
 
 def isotropic(n, dim, mean, deviation):
     """Return particles whose covariance is deviation^2 I exactly."""
-    draw = torch.Generator().manual_seed(1)
-    z = torch.randn(n, dim, dtype=torch.float64, generator=draw)
+    rng = torch.Generator().manual_seed(1)
+    z = torch.randn(n, dim, dtype=torch.float64, generator=rng)
     z = z - z.mean(0)
     z = torch.linalg.solve_triangular(torch.linalg.cholesky(z.T @ z / n), z.T, upper=False).T
     return wopt.Particles.start(mean + deviation * z)

@@ -9,7 +9,7 @@ pytest.importorskip("tensorboard")
 import wopt
 from wopt.config.model import validate
 from wopt.host import host
-from wopt.runs.execute import run
+from wopt.runs.execute import run_config
 from wopt_tensorboard import TensorBoard
 
 
@@ -36,7 +36,7 @@ def test_events(registered, tmp_path):
         "certify": {"enabled": False},
         "tracker": {"name": "tensorboard", "folder": str(tmp_path / "events"), "run": "one"},
     }
-    result = run(validate(table), tmp_path / "run")
+    result = run_config(validate(table), tmp_path / "run")
     events = EventAccumulator(str(tmp_path / "events/one"))
     events.Reload()
     lines = [json.loads(x) for x in (tmp_path / "run/steps.jsonl").read_text().splitlines()]

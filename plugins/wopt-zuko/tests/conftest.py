@@ -58,11 +58,9 @@ def shaken(new):
 
     def make(table, dim=3, size=0.3, **context):
         block = new(table, dim, **context)
-        draw = torch.Generator().manual_seed(1)
+        rng = torch.Generator().manual_seed(1)
         for parameter in block.parameters():
-            parameter.data += size * torch.randn(
-                parameter.shape, dtype=torch.double, generator=draw
-            )
+            parameter.data += size * torch.randn(parameter.shape, dtype=torch.double, generator=rng)
         return block.requires_grad_(False).eval()
 
     return make
@@ -71,5 +69,5 @@ def shaken(new):
 @pytest.fixture
 def x():
     """Return points in three dimensions, some far out."""
-    draw = torch.Generator().manual_seed(9)
-    return 2 * torch.randn(40, 3, dtype=torch.float64, generator=draw)
+    rng = torch.Generator().manual_seed(9)
+    return 2 * torch.randn(40, 3, dtype=torch.float64, generator=rng)

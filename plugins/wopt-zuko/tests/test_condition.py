@@ -41,9 +41,9 @@ def test_the_log_det_is_that_of_the_moved_coordinates(table, shaken, x):
 @pytest.mark.parametrize("name", ["coupling", "maf", "spline", "zuko"])
 def test_a_conditional_law_is_learnt(name, new):
     """x | c ~ N(c, e^-c), carried to N(0, 1): the least E[y^2/2 - log det] is 1/2 - E c / 2."""
-    draw = torch.Generator().manual_seed(0)
-    c = torch.rand(4000, 1, generator=draw).double()
-    x = c + (-c / 2).exp() * torch.randn(4000, 1, generator=draw).double()
+    rng = torch.Generator().manual_seed(0)
+    c = torch.rand(4000, 1, generator=rng).double()
+    x = c + (-c / 2).exp() * torch.randn(4000, 1, generator=rng).double()
     both = torch.cat([x, c], 1)
     block = new({"name": name, "hidden": [16], "transforms": 2}, 2, condition=1)
     optimiser = torch.optim.Adam(block.parameters(), lr=2e-2)

@@ -12,8 +12,8 @@ from wopt_zuko import from_zuko, to_zuko
 
 
 def rows(n=300, d=2):
-    draw = torch.Generator().manual_seed(0)
-    return torch.randn(n, d, generator=draw) @ torch.tensor([[2.0, 1.0], [0.0, 0.5]]) + 1
+    rng = torch.Generator().manual_seed(0)
+    return torch.randn(n, d, generator=rng) @ torch.tensor([[2.0, 1.0], [0.0, 0.5]]) + 1
 
 
 @pytest.fixture(scope="module")

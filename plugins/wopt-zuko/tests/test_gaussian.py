@@ -22,9 +22,9 @@ def problem():
 
     The step is that of the samples' own moments, so that no sampling error of theirs is left.
     """
-    draw = torch.Generator().manual_seed(4)
+    rng = torch.Generator().manual_seed(4)
     factor = torch.tensor([[1.5, 0.0], [0.6, 0.7]], dtype=torch.float64)
-    x = torch.randn(6000, 2, generator=draw, dtype=torch.float64) @ factor.T
+    x = torch.randn(6000, 2, generator=rng, dtype=torch.float64) @ factor.T
     x = x + torch.tensor([0.8, -0.4])
     n = torch.tensor([-0.3, 0.2], dtype=torch.float64)
     s = torch.tensor([[1.0, -0.3], [-0.3, 0.6]], dtype=torch.float64)
@@ -75,27 +75,27 @@ def test_a_box_follows_the_particles():
     x = torch.randn(4000, 2, generator=torch.Generator().manual_seed(0))
     block = wopt.build("block", "spline").build(dim=2)
     (first, second) = block._boxes()
-    block.see(0.1 * x)
+    block.initialise(0.1 * x)
     assert float(first.bound) == 5
-    block.see(20 * x)
+    block.initialise(20 * x)
     # 1.5 times 20 times the normal's 99.9 % quantile, 3.29, which 4000 points meet to 5 %.
     assert float(first.bound) == float(second.bound) == pytest.approx(1.5 * 20 * 3.29, rel=0.1)
     given = wopt.build("block", {"name": "spline", "bound": 3.0}).build(dim=2)
-    given.see(20 * x)
+    given.initialise(20 * x)
     assert [float(box.bound) for box in given._boxes()] == [3, 3]
 
 
 def test_conditions_do_not_widen_the_box():
     x = torch.randn(4000, 2, generator=torch.Generator().manual_seed(0))
     block = wopt.build("block", "spline").build(dim=2, condition=1)
-    block.see(x * torch.tensor([1.0, 1000.0]))
+    block.initialise(x * torch.tensor([1.0, 1000.0]))
     assert float(block._boxes()[0].bound) < 6
 
 
 def test_a_warm_start_keeps_the_own_box(shaken, new, x):
     previous, block = shaken(OPTIONS["spline"]), new(OPTIONS["spline"])
-    previous.see(100 * x)
-    block.see(10 * x)
+    previous.initialise(100 * x)
+    block.initialise(10 * x)
     bound = float(block._boxes()[0].bound)
     block.warm_start(previous)
     assert float(block._boxes()[0].bound) == bound < float(previous._boxes()[0].bound)
@@ -105,8 +105,8 @@ def test_a_warm_start_keeps_the_own_box(shaken, new, x):
 
 def test_particles_far_out_can_be_moved(problem):
     """A start at thirty deviations: with zuko's own box, [-5, 5], nothing would move."""
-    draw = torch.Generator().manual_seed(4)
-    x = torch.randn(2000, 2, generator=draw, dtype=torch.float64) + 30
+    rng = torch.Generator().manual_seed(4)
+    x = torch.randn(2000, 2, generator=rng, dtype=torch.float64) + 30
     mean, _ = jko_step(
         x.mean(0), torch.cov(x.T, correction=0), 0 * x[0], torch.eye(2).double(), 1.0
     )

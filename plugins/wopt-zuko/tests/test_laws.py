@@ -112,7 +112,7 @@ def test_nothing_is_tracked_without_gradients(table, new, x):
 
 def test_saves_and_loads(table, shaken, new, x, tmp_path):
     block = shaken(table)
-    block.see(4 * x)
+    block.initialise(4 * x)
     save_file(block.state(), tmp_path / "block.safetensors")
     fresh = new(table)
     fresh.load_state_dict(load_file(tmp_path / "block.safetensors"))
@@ -125,7 +125,7 @@ def test_a_copy_is_its_own(table, shaken, x):
     block = shaken(table)
     before = block.move(x)
     other = copy.deepcopy(block)
-    other.see(1000 * x)
+    other.initialise(1000 * x)
     for parameter in other.parameters():
         parameter.data.zero_()
     assert torch.equal(block.move(x), before)

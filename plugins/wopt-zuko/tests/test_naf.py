@@ -110,9 +110,9 @@ def test_a_trained_one_is_inverted_far_out(x):
     """zuko's own inverse looks between -10 and 10; this one wherever the root is."""
     torch.manual_seed(0)
     block = NAFBlock(2, hidden=(8,)).double()
-    chance = torch.Generator().manual_seed(3)
+    rng = torch.Generator().manual_seed(3)
     for parameter in block.parameters():
-        parameter.add_(0.5 * torch.randn(parameter.shape, generator=chance).double())
+        parameter.add_(0.5 * torch.randn(parameter.shape, generator=rng).double())
     z = 100 * x[:200].double()
     back, log_inverse = block.inverse(z)
     assert float(back.abs().max()) > 10
@@ -123,9 +123,9 @@ def test_a_trained_one_is_inverted_far_out(x):
 
 def test_the_inverse_has_gradients(x):
     block = NAFBlock(2, hidden=(8,), monotone=(4,), signal=2).double()
-    chance = torch.Generator().manual_seed(3)
+    rng = torch.Generator().manual_seed(3)
     for parameter in block.parameters():
-        parameter.data += 0.3 * torch.randn(parameter.shape, generator=chance).double()
+        parameter.data += 0.3 * torch.randn(parameter.shape, generator=rng).double()
     y = x[:4].double().requires_grad_()
     back, _ = block.differentiable_inverse(y)
     there = block.move(back.detach().requires_grad_(False))

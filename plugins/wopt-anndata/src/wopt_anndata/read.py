@@ -13,10 +13,10 @@ from wopt import DataError
 from wopt.data.tables import existing_file
 from wopt.registry import close_matches
 
-__all__ = ["names_of", "read_cells"]
+__all__ = ["embedding_names", "read_cells"]
 
 
-def names_of(path: Path, obsm: str, dims: int | None) -> tuple[list[str], list[str]]:
+def embedding_names(path: Path, obsm: str, dims: int | None) -> tuple[list[str], list[str]]:
     """Return the names of the columns of the embedding and of ``obs``.
 
     Raises:
@@ -26,11 +26,11 @@ def names_of(path: Path, obsm: str, dims: int | None) -> tuple[list[str], list[s
 
     with _opened(path) as file:
         matrix = _embedding(file, obsm, path)
-        beside = [str(name) for name in file["obs"].attrs["column-order"]]
+        obs_names = [str(name) for name in file["obs"].attrs["column-order"]]
         if obsm != "X":
-            return _numbered(obsm, _kept(matrix.shape[1], dims, path)), beside
+            return _numbered(obsm, _kept(matrix.shape[1], dims, path)), obs_names
         variables = [str(name) for name in read_elem(file["var"]).index]
-        return variables[: _kept(len(variables), dims, path)], beside
+        return variables[: _kept(len(variables), dims, path)], obs_names
 
 
 def read_cells(path: Path, obsm: str, dims: int | None) -> tuple[Any, list[str]]:
@@ -43,13 +43,13 @@ def read_cells(path: Path, obsm: str, dims: int | None) -> tuple[Any, list[str]]
     import pyarrow
     from anndata.io import read_elem
 
-    names, beside = names_of(path, obsm, dims)
+    names, obs_names = embedding_names(path, obsm, dims)
     with _opened(path) as file:
         rows = read_elem(_embedding(file, obsm, path))
         obs = read_elem(file["obs"])
     rows = rows[:, : len(names)]
     rows = np.asarray(rows.todense() if hasattr(rows, "todense") else rows)
-    twice = sorted(set(names) & set(beside))
+    twice = sorted(set(names) & set(obs_names))
     if twice:
         raise DataError(f"{path}: obs and {obsm} both have the columns {', '.join(twice)}; rename")
     beside_rows = pyarrow.Table.from_pandas(obs, preserve_index=False)

@@ -22,7 +22,7 @@ from wopt.data.options import (
     Weights,
     Where,
 )
-from wopt_anndata.read import names_of, read_cells
+from wopt_anndata.read import embedding_names, read_cells
 
 __all__ = ["AnnDataSource"]
 
@@ -81,8 +81,8 @@ class AnnDataSource(Source):
 
     def check(self) -> None:
         """Raise if the file, the embedding or a column is missing."""
-        embedding, beside = names_of(self.path, self.obsm, self.dims)
-        self._chosen(embedding).check([*embedding, *beside], str(self.path))
+        embedding, obs_names = embedding_names(self.path, self.obsm, self.dims)
+        self._chosen(embedding).check([*embedding, *obs_names], str(self.path))
 
     def load(self, seed: int) -> Dataset:
         """Return the data, the same for the same seed."""

@@ -14,7 +14,7 @@ from wopt.jacobian import linearised
 from wopt_blocks.jacobian import JacobianBlock
 from wopt_blocks.masked import Activation, MaskedNet
 from wopt_blocks.monotone import MonotoneName, Tails, monotone, reach
-from wopt_blocks.radial import Radial
+from wopt_blocks.radial import RadialMap
 from wopt_blocks.white import White
 
 __all__ = ["Autoregressive"]
@@ -173,7 +173,7 @@ class Autoregressive(JacobianBlock):
             )
             for k, function in enumerate(self.functions)
         )
-        self.radials = nn.ModuleList(Radial() for _ in names if self.radial)
+        self.radials = nn.ModuleList(RadialMap() for _ in names if self.radial)
         self.white = White(self.moves) if self.whiten else None
         self.image = White(self.moves) if self.whiten else None
 
@@ -185,22 +185,22 @@ class Autoregressive(JacobianBlock):
         """Return T^-1(y) ``(n, d)`` and its log-det ``(n,)`` in nats."""
         return self._chunked(self._back, y)
 
-    def see(self, points: Tensor) -> None:
+    def initialise(self, points: Tensor) -> None:
         """Set whitening, boxes of splines and reach of nets by particles, shape ``(n, d)``."""
         points = points[:, : self.moves]
         if self.white is not None and self.image is not None:
-            self.white.see(points)
-            self.image.see(points)
+            self.white.initialise(points)
+            self.image.initialise(points)
             points = self.white(points)
         far = reach(points)
         for net, function in zip(self.nets, self.functions, strict=True):
             net.reach.fill_(far)  # type: ignore[operator]
-            function.see(points)  # type: ignore[operator]
+            function.initialise(points)  # type: ignore[operator]
 
-    def aim(self, points: Tensor) -> None:
+    def initialise_images(self, points: Tensor) -> None:
         """With ``whiten``, start by spreading particles over far-off points, shape ``(n, d)``."""
         if self.white is not None and self.image is not None:
-            self.image.towards(self.white, points[:, : self.moves])
+            self.image.initialise_beside(self.white, points[:, : self.moves])
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
         # Maps saved before there was `image` ended in the coordinates that they began in.
@@ -271,7 +271,7 @@ class Autoregressive(JacobianBlock):
         return self._rows(z, y, leave), log_det
 
     def _of_changes(self) -> Tensor:
-        """Return the log-det of whitening and its undoing; it is 0 until :meth:`aim`."""
+        """Return the log-det of whitening and its undoing; 0 until :meth:`initialise_images`."""
         if self.white is None or self.image is None:
             return next(self.parameters()).new_zeros(())
         return self.white.log_det - self.image.log_det

@@ -7,7 +7,7 @@ import dataclasses
 import torch
 from torch import Tensor
 
-__all__ = ["LEAST", "Bin", "find"]
+__all__ = ["LEAST", "Bin", "find_bins"]
 
 LEAST = 1e-3
 """Length of the smallest bin, as a fraction of the box; it bounds the slopes of a spline."""
@@ -30,7 +30,7 @@ class Bin:
     shares: Tensor
 
 
-def find(logits: Tensor, points: Tensor) -> Bin:
+def find_bins(logits: Tensor, points: Tensor) -> Bin:
     """Return the bins in which points lie.
 
     The k-th of K bins has the length  LEAST + (1 - K LEAST) softmax(logits)_k.  The bins come first
@@ -42,7 +42,7 @@ def find(logits: Tensor, points: Tensor) -> Bin:
             point lies does not change when it moves a little.
 
     Example:
-        >>> bins = find(torch.zeros(2, 4, 1, 2), torch.tensor([[0.3, 0.9]]))
+        >>> bins = find_bins(torch.zeros(2, 4, 1, 2), torch.tensor([[0.3, 0.9]]))
         >>> bins.index, bins.corner[0]
         (tensor([[1, 3]]), tensor([[0.2500, 0.7500]]))
     """

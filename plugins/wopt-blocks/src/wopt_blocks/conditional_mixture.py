@@ -10,7 +10,7 @@ from torch import Tensor
 
 from wopt import DivergenceError
 
-__all__ = ["Gaussians", "Line", "State", "normal_score", "quantile"]
+__all__ = ["GaussianMixture", "MixtureState", "UnivariateMixture", "normal_score", "quantile"]
 
 _MOST, _HALVE = 400, 3
 """Largest number of iterations of a search; every ``_HALVE``-th halves the bracket."""
@@ -19,7 +19,7 @@ _FAR = 37.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Line:
+class UnivariateMixture:
     """A mixture of normal laws on the line, one for each of n points.
 
     Attributes:
@@ -46,7 +46,7 @@ class Line:
 
 
 @dataclasses.dataclass(frozen=True)
-class State:
+class MixtureState:
     """What the coordinates so far say of each point and component.
 
     Attributes:
@@ -59,7 +59,7 @@ class State:
 
 
 @dataclasses.dataclass(frozen=True)
-class Gaussians:
+class GaussianMixture:
     """sum_k w_k N(mu_k, L_k L_k^T).
 
     Attributes:
@@ -72,25 +72,25 @@ class Gaussians:
     means: Tensor
     factors: Tensor
 
-    def beginning(self, n: int) -> State:
+    def beginning(self, n: int) -> MixtureState:
         """Return the state of n points before their first coordinate."""
-        return State(self.log_weights.expand(n, -1), ())
+        return MixtureState(self.log_weights.expand(n, -1), ())
 
-    def given(self, state: State, i: int) -> Line:
+    def given(self, state: MixtureState, i: int) -> UnivariateMixture:
         """Return the law of coordinate i given those before."""
         means = self.means[:, i].expand_as(state.joint)
         if state.noise:
             before = torch.stack(state.noise, 2)
             means = means + (before * self.factors[:, i, :i]).sum(2)
-        return Line(state.joint.log_softmax(1), means, self.factors[:, i, i])
+        return UnivariateMixture(state.joint.log_softmax(1), means, self.factors[:, i, i])
 
-    def after(self, state: State, line: Line, x: Tensor) -> State:
+    def after(self, state: MixtureState, line: UnivariateMixture, x: Tensor) -> MixtureState:
         """Return the state after the next coordinate, x of shape ``(n,)``."""
         u = (x[:, None] - line.means) / line.sds
         gain = -u.square() / 2 - line.sds.log() - math.log(2 * math.pi) / 2
-        return State(state.joint + gain, (*state.noise, u))
+        return MixtureState(state.joint + gain, (*state.noise, u))
 
-    def log_prob(self, state: State) -> Tensor:
+    def log_prob(self, state: MixtureState) -> Tensor:
         """Return the log-density of the coordinates so far, shape ``(n,)``, in nats."""
         return state.joint.logsumexp(1)
 
@@ -100,12 +100,12 @@ def _ndtr(u: Tensor) -> Tensor:
     return torch.erfc(-u * math.sqrt(0.5)) / 2
 
 
-def normal_score(line: Line, x: Tensor) -> Tensor:
+def normal_score(line: UnivariateMixture, x: Tensor) -> Tensor:
     """Return Phi^-1(F(x)), from the smaller tail, shape ``(n,)``.
 
     Example:
         >>> zero = torch.zeros(1, 2).double()
-        >>> line = Line(zero - math.log(2), zero, torch.ones(2).double())
+        >>> line = UnivariateMixture(zero - math.log(2), zero, torch.ones(2).double())
         >>> round(float(normal_score(line, torch.tensor([8.5]).double())), 9)
         8.5
     """
@@ -116,7 +116,7 @@ def normal_score(line: Line, x: Tensor) -> Tensor:
     return torch.where(lower, score, -score)
 
 
-def quantile(line: Line, z: Tensor) -> Tensor:
+def quantile(line: UnivariateMixture, z: Tensor) -> Tensor:
     """Return F^-1(Phi(z)), with the derivatives by z and by the law, shape ``(n,)``.
 
     The result lies between the least and the largest mu_k + s_k z, where Newton's steps for
@@ -136,7 +136,7 @@ def quantile(line: Line, z: Tensor) -> Tensor:
     return x - rest / slope.clamp_min(torch.finfo(x.dtype).tiny ** 0.25)
 
 
-def _searched(line: Line, z: Tensor) -> Tensor:
+def _searched(line: UnivariateMixture, z: Tensor) -> Tensor:
     ends = line.means + line.sds * z[:, None]
     low, high = ends.amin(1), ends.amax(1)
     x = (line.log_weights.exp() * ends).sum(1)

@@ -67,10 +67,10 @@ def _maximised(x: Tensor, posterior: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     mean_variance = covariances.diagonal(dim1=1, dim2=2).mean(1)
     ridge = _RIDGE * mean_variance + 1e-6 * float(mean_variance.max()) + 1e-12
     # A component of few points is nearly round: as many pseudo-observations as dimensions.
-    share = (count / (count + d))[:, None, None]
+    fraction = (count / (count + d))[:, None, None]
     eye = torch.eye(d).to(x)
     round_ones = mean_variance[:, None, None] * eye
-    covariances = share * covariances + (1 - share) * round_ones + ridge[:, None, None] * eye
+    covariances = fraction * covariances + (1 - fraction) * round_ones + ridge[:, None, None] * eye
     return count / count.sum(), means, torch.linalg.cholesky(covariances)
 
 

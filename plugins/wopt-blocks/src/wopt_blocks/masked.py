@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from wopt import ConfigError
-from wopt.precision import product
+from wopt.precision import affine_product
 
 __all__ = ["Activation", "MaskedNet"]
 
@@ -179,7 +179,7 @@ class _MaskedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return all outputs, shape ``(units, n)``, of columns x, shape ``(inputs, n)``."""
-        return product(self.weight * self.mask, x, self.bias[:, None])
+        return affine_product(self.weight * self.mask, x, self.bias[:, None])
 
     def of(self, units: slice, inputs: slice | list[int], x: Tensor) -> Tensor:
         """Return some outputs, shape ``(units, n)``, from the inputs that they see."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from wopt import Capability, FlowBlock
 from wopt.component import fields
-from wopt_blocks.conditional_mixture import Gaussians, normal_score, quantile
+from wopt_blocks.conditional_mixture import GaussianMixture, normal_score, quantile
 from wopt_blocks.expectation import fitted_mixture
 from wopt_blocks.white import White
 
@@ -71,12 +71,12 @@ class Mixture(FlowBlock):
         self.means = nn.Parameter(torch.zeros(k, d))
         self.factors = nn.Parameter(torch.zeros(k, d, d))
 
-    def see(self, points: Tensor) -> None:
+    def initialise(self, points: Tensor) -> None:
         """Choose the coordinates in which particles, shape ``(n, d)``, are white."""
-        self.white.see(points)
+        self.white.initialise(points)
 
     @torch.no_grad()
-    def aim(self, points: Tensor) -> None:
+    def initialise_images(self, points: Tensor) -> None:
         """Start as a mixture that is fitted to points, shape ``(n, d)``."""
         weights, means, factors = fitted_mixture(self.white(points).double(), self.components)
         self.logits.copy_(weights.log())
@@ -84,10 +84,12 @@ class Mixture(FlowBlock):
         lower = factors.tril(-1)
         self.factors.copy_(lower + factors.diagonal(dim1=1, dim2=2).log().diag_embed())
 
-    def law(self) -> Gaussians:
+    def law(self) -> GaussianMixture:
         """Return the mixture, in the white coordinates."""
         diagonal = self.factors.diagonal(dim1=1, dim2=2).exp().diag_embed()
-        return Gaussians(self.logits.log_softmax(0), self.means, self.factors.tril(-1) + diagonal)
+        return GaussianMixture(
+            self.logits.log_softmax(0), self.means, self.factors.tril(-1) + diagonal
+        )
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return T(x), shape ``(n, d)``, and its log-det in nats, shape ``(n,)``."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from wopt.statistics import some
-from wopt_blocks.rational import inverse_spline, log_slope, spline
+from wopt_blocks.rational import bounded_log_slope, inverse_spline, spline
 
 __all__ = ["Monotone", "MonotoneName", "Tails", "monotone", "reach"]
 
@@ -30,7 +30,7 @@ class Monotone(nn.Module, abc.ABC):
 
     numbers: int
 
-    def see(self, points: Tensor) -> None:
+    def initialise(self, points: Tensor) -> None:
         """Adapt to the points on which S will act, shape ``(n, d)``."""
 
     @abc.abstractmethod
@@ -50,13 +50,13 @@ class MonotoneAffine(Monotone):
     def forward(self, raw: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return S(x) and log S'(x), shapes ``(d, n)``."""
         a, b = raw
-        a = log_slope(a)
+        a = bounded_log_slope(a)
         return a.exp() * x + b, a
 
     def inverse(self, raw: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return S^-1(y) and its log-slope, shapes ``(d, n)``."""
         a, b = raw
-        a = log_slope(a)
+        a = bounded_log_slope(a)
         return (y - b) * (-a).exp(), -a
 
 
@@ -79,7 +79,7 @@ class MonotoneSpline(Monotone):
         # A buffer, so that a bound taken from the points is saved with the parameters.
         self.register_buffer("bound", torch.tensor(bound or _LEAST_BOUND))
 
-    def see(self, points: Tensor) -> None:
+    def initialise(self, points: Tensor) -> None:
         """Choose the bound by points, shape ``(n, d)``, unless it was given."""
         if not self.fixed:
             self.bound.fill_(reach(points))
@@ -140,9 +140,9 @@ class MonotoneLimited(Monotone):
         # At first no point is beyond it. It is finite so that its multiples in gradients are.
         self.register_buffer("limit", torch.tensor(torch.finfo(torch.float32).max))
 
-    def see(self, points: Tensor) -> None:
+    def initialise(self, points: Tensor) -> None:
         """Choose c by points, shape ``(n, d)``, and adapt S to them too."""
-        self.inner.see(points)
+        self.inner.initialise(points)
         least, most = points.detach().aminmax()
         self.limit.copy_((_BEYOND * torch.maximum(-least, most)).clamp(min=_LEAST_BOUND))
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from wopt import DivergenceError
 
-__all__ = ["aim", "check_inverted", "newton"]
+__all__ = ["check_inverted", "miss_allowed", "newton"]
 
 Map = Callable[[Tensor, Tensor], Tensor]
 """A function from (x, condition) to T(x), shapes ``(n, d)``, ``(n, c)`` and ``(n, d)``."""
@@ -23,7 +23,7 @@ _TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-3}
 """Largest |T(x) - y| that counts as reached, as a fraction of 1 + |y|."""
 
 
-def aim(y: Tensor) -> Tensor:
+def miss_allowed(y: Tensor) -> Tensor:
     """Return the aimed |T(x) - y|, shape ``(n,)``: 100 units in the last place of 1 + |y|."""
     return 100 * torch.finfo(y.dtype).eps * (1 + torch.linalg.vector_norm(y, dim=1))
 
@@ -39,12 +39,12 @@ def check_inverted(error: Tensor, y: Tensor, hint: str) -> None:
     Raises:
         DivergenceError: Some points were not reached; the message says how many and how far off.
     """
-    share = _TOLERANCE.get(y.dtype, 0.1)
-    off = ~(error <= share * (1 + torch.linalg.vector_norm(y, dim=1)))  # NaN counts as off
+    fraction = _TOLERANCE.get(y.dtype, 0.1)
+    off = ~(error <= fraction * (1 + torch.linalg.vector_norm(y, dim=1)))  # NaN counts as off
     if off.any():
         raise DivergenceError(
             f"the inverse did not converge at {int(off.sum())} of {len(y)} points: T(x) misses y "
-            f"by up to {float(error[off].max()):.3g} (tolerance {share:g} of 1 + |y|); {hint}"
+            f"by up to {float(error[off].max()):.3g} (tolerance {fraction:g} of 1 + |y|); {hint}"
         )
 
 
@@ -74,7 +74,7 @@ def newton(value: Map, linearise: Linearised, y: Tensor, condition: Tensor, hint
         >>> (x + x**3).round(decimals=9).tolist()
         [[2.0], [-3.0]]
     """
-    x, goal = y.clone(), aim(y)
+    x, goal = y.clone(), miss_allowed(y)
     error = torch.full_like(goal, torch.inf)
     rows = torch.arange(len(y), device=y.device)  # those not there yet
     for _ in range(_ITERATIONS):

@@ -25,7 +25,8 @@ class FreeParticles(wopt.FlowBlock):
     ``sliced_wasserstein``, ``potential``, ``interaction``, ... A model of such blocks can be
     sampled where it pushes the start forward; it has no likelihood.
 
-    The displacements are made when the block is given the particles (:meth:`see`). Until then there
+    The displacements are made when the block is given the particles (:meth:`initialise`). Until
+    then there
     is one, for a particle at the origin: T is a translation. Particles that coincide share one.
     Given conditions, these stay as they are, and the nearest particle is that by all coordinates.
 
@@ -35,7 +36,7 @@ class FreeParticles(wopt.FlowBlock):
 
     Example:
         >>> block = FreeParticles(1)
-        >>> block.see(torch.tensor([[0.0], [1.0]]))
+        >>> block.initialise(torch.tensor([[0.0], [1.0]]))
         >>> block.displacement.data += torch.tensor([[0.5], [-0.5]])
         >>> block.move(torch.tensor([[0.0], [0.2], [1.3]])).flatten().tolist()
         [0.5, 0.699999988079071, 0.7999999523162842]
@@ -53,7 +54,7 @@ class FreeParticles(wopt.FlowBlock):
         self.register_buffer("points", torch.zeros(1, dim))
         self.displacement = nn.Parameter(torch.zeros(1, moves))
 
-    def see(self, points: Tensor) -> None:
+    def initialise(self, points: Tensor) -> None:
         """Take the training particles, shape ``(n, d)``, with displacements zero.
 
         Raises:

@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 from wopt_blocks.rational import inverse_spline, spline
 
-__all__ = ["Radial"]
+__all__ = ["RadialMap"]
 
 _BINS = 16
 _BOUND = 6.0
 """Half the side of the spline's box: norms from sqrt(d)/400 to 400 sqrt(d) are moved."""
 
 
-class Radial(nn.Module):
+class RadialMap(nn.Module):
     """z -> exp(u) z, with u = R(l) - l and l = log(|z| / sqrt(d)); the identity at the start.
 
     R is an increasing rational-quadratic spline on [-6, 6] and the identity outside, so this is an
@@ -27,7 +27,7 @@ class Radial(nn.Module):
     using radial Gaussianization*, 2009, whose radial map is a histogram's.
 
     Example:
-        >>> y, log_det = Radial()(torch.randn(3, 5))
+        >>> y, log_det = RadialMap()(torch.randn(3, 5))
         >>> y.shape, log_det.shape
         (torch.Size([3, 5]), torch.Size([5]))
     """

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wopt_blocks.bins import LEAST, find
+from wopt_blocks.bins import LEAST, find_bins
 
-__all__ = ["SLOPE", "inverse_spline", "log_slope", "spline"]
+__all__ = ["SLOPE", "bounded_log_slope", "inverse_spline", "spline"]
 
 SLOPE = 1e-3
 """Smallest slope of an affine map, and of a spline at its knots; the largest is 1/SLOPE."""
@@ -18,7 +18,7 @@ SLOPE = 1e-3
 _BEND = -1 / math.log(SLOPE)
 
 
-def log_slope(parameter: Tensor) -> Tensor:
+def bounded_log_slope(parameter: Tensor) -> Tensor:
     """Return parameters of any shape, squashed into (log SLOPE, -log SLOPE)."""
     return parameter / (1 + parameter.abs() * _BEND)
 
@@ -49,14 +49,14 @@ def spline(raw: Tensor, x: Tensor, bound: Tensor) -> tuple[Tensor, Tensor]:
 
 def inverse_spline(raw: Tensor, y: Tensor, bound: Tensor) -> tuple[Tensor, Tensor]:
     """Return S^-1(y) and its log-slope, ``(d, n)``, in closed form; see :func:`spline`."""
-    share, inside = _share(y, bound)
+    fraction, inside = _fraction_of_box(y, bound)
     logits, inner = _parts(raw)
-    at = find(logits.flip(0), share.detach())
+    at = find_bins(logits.flip(0), fraction.detach())
     before, after = _ends(inner, at.index)
-    a, b = log_slope(before).exp(), log_slope(after).exp()
+    a, b = bounded_log_slope(before).exp(), bounded_log_slope(after).exp()
     (bottom, left), (height, width) = at.corner, at.length
     s = height / width
-    above = share - bottom
+    above = fraction - bottom
     # S = share is the equation  quadratic t^2 + linear t + constant = 0  in t.
     bend = above * (a + b - 2 * s)
     quadratic = height * (s - a) + bend
@@ -106,8 +106,8 @@ class _Spline(torch.autograd.Function):
         turn = t * rest
         by_slope, by_bent = of_log / slope, of_log / bent
         drop = (of_y * gain / bent + 2 * by_bent) * turn
-        share = of_y * s * (width * s) / bent
-        of_t = share * (slope / bent) + 2 * (
+        fraction = of_y * s * (width * s) / bent
+        of_t = fraction * (slope / bent) + 2 * (
             by_slope * (b * t + s * (rest - t) - a * rest) - by_bent * (a + b - 2 * s) * (rest - t)
         )
         of_a = of_y * height * turn / bent + by_slope * rest * rest - drop
@@ -142,14 +142,14 @@ def _to_inner(
 
 def _evaluate(raw: Tensor, x: Tensor, bound: Tensor) -> tuple[Tensor, ...]:
     """Return the spline's values, its log-slopes, and all that their gradient needs."""
-    share, inside = _share(x, bound)
+    fraction, inside = _fraction_of_box(x, bound)
     logits, inner = _parts(raw)
-    at = find(logits, share.detach())
+    at = find_bins(logits, fraction.detach())
     before, after = _ends(inner, at.index)
-    a, b = log_slope(before).exp(), log_slope(after).exp()
+    a, b = bounded_log_slope(before).exp(), bounded_log_slope(after).exp()
     width, height = at.length
     s = height / width
-    t = (share - at.corner[0]) / width
+    t = (fraction - at.corner[0]) / width
     rest = 1 - t
     turn = t * rest
     bent = s + (a + b - 2 * s) * turn
@@ -165,12 +165,12 @@ def _evaluate(raw: Tensor, x: Tensor, bound: Tensor) -> tuple[Tensor, ...]:
     )  # fmt: skip
 
 
-def _share(x: Tensor, bound: Tensor) -> tuple[Tensor, Tensor]:
+def _fraction_of_box(x: Tensor, bound: Tensor) -> tuple[Tensor, Tensor]:
     """Return the points' position between -B (0) and B (1), and whether they lie inside."""
-    share = (x + bound) / (2 * bound)
-    inside = (share > 0) & (share < 1)
+    fraction = (x + bound) / (2 * bound)
+    inside = (fraction > 0) & (fraction < 1)
     # A point outside must not make a value that is not finite, even where it is not used.
-    return torch.where(inside, share, 0.5), inside
+    return torch.where(inside, fraction, 0.5), inside
 
 
 def _parts(raw: Tensor) -> tuple[Tensor, Tensor]:
@@ -188,7 +188,7 @@ def _ends(inner: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _bending(parameter: Tensor) -> Tensor:
-    """Return the derivative of :func:`log_slope`."""
+    """Return the derivative of :func:`bounded_log_slope`."""
     return (1 + parameter.abs() * _BEND) ** -2
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from wopt import Capability, ConfigError, DivergenceError
 from wopt_blocks.jacobian import JacobianBlock
-from wopt_blocks.newton import aim, check_inverted
+from wopt_blocks.newton import check_inverted, miss_allowed
 from wopt_blocks.perceptron import Activation, Perceptron
 from wopt_blocks.series import roulette_log_det
 
@@ -139,7 +139,7 @@ class Residual(JacobianBlock):
             return x
         if self.moves <= self.exact:
             return super().preimage(z, c)
-        x, goal = z, aim(z)
+        x, goal = z, miss_allowed(z)
         error = torch.full_like(goal, torch.inf)
         for _ in range(_ITERATIONS):
             new = z - self.net(x, c)

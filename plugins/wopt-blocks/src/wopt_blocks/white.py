@@ -16,7 +16,7 @@ _FAR, _MANY, _BULK = 5.0, 0.01, 0.9
 class White(nn.Module):
     """z = W (x - m), m the mean and W the inverse symmetric root of the covariance of particles.
 
-    Before :meth:`see` it is the identity.
+    Before :meth:`initialise` it is the identity.
 
     Args:
         dim: Dimension d.
@@ -25,7 +25,7 @@ class White(nn.Module):
         >>> mix = torch.tensor([[3.0, 0.0], [1.0, 0.1]], dtype=torch.float64)
         >>> x = torch.randn(500, 2, dtype=torch.float64) @ mix
         >>> white = White(2).double()
-        >>> white.see(x)
+        >>> white.initialise(x)
         >>> bool(torch.allclose(torch.cov(white(x).T, correction=0), torch.eye(2).double()))
         True
         >>> bool(torch.allclose(white.inverse(white(x)), x))
@@ -42,7 +42,7 @@ class White(nn.Module):
         self.root: Tensor
 
     @torch.no_grad()
-    def see(self, x: Tensor) -> None:
+    def initialise(self, x: Tensor) -> None:
         """Choose m and W by particles, shape ``(n, d)``, computing in float64.
 
         Raises:
@@ -63,7 +63,7 @@ class White(nn.Module):
         self.whitening.copy_(vectors * values.rsqrt() @ vectors.T)
         self.root.copy_(vectors * values.sqrt() @ vectors.T)
 
-    def towards(self, other: White, points: Tensor) -> None:
+    def initialise_beside(self, other: White, points: Tensor) -> None:
         """Choose m and W by the bulk of points, or copy ``other`` where points are not far in it.
 
         The bulk is the nine tenths nearest to the median, so that a heavy tail sets no scale.
@@ -77,7 +77,7 @@ class White(nn.Module):
             self.load_state_dict(other.state_dict())
         else:
             away = (z - z.median(0).values).square().sum(1)
-            self.see(points[away <= away.quantile(_BULK)])
+            self.initialise(points[away <= away.quantile(_BULK)])
 
     @property
     def log_det(self) -> Tensor:

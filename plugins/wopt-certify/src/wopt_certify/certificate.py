@@ -10,9 +10,9 @@ from wopt.interfaces.listener import SILENT, Listener
 from wopt.seeds import derive
 from wopt.train.problem import Problem
 from wopt.train.record import StepRecord
+from wopt_certify.analysis import findings
 from wopt_certify.effort import Effort, trip_rows
-from wopt_certify.evidence import Evidence
-from wopt_certify.findings import findings
+from wopt_certify.evaluation_data import EvaluationData
 from wopt_certify.headline import final_of, gap_of, statement_of
 from wopt_certify.inverse import round_trips
 from wopt_certify.lower import LowerSide
@@ -31,7 +31,7 @@ def make_certificate(
     problem: Problem,
     blocks: Sequence[FlowBlock],
     records: Sequence[StepRecord],
-    evidence: Evidence,
+    evidence: EvaluationData,
     options: Certify,
     *,
     effort: Effort | None = None,
@@ -60,7 +60,7 @@ def make_certificate(
     effort, objective, level = effort or Effort.full(options), problem.objective, options.level
     measures = _measure(problem, blocks, records, evidence, options, effort, listener)
     found = findings(objective, evidence, measures, lower, level)
-    gap, smoothing = gap_of(found, effort.telling), smoothing_part(evidence)
+    gap, smoothing = gap_of(found, effort.sufficient), smoothing_part(evidence)
     trips = round_trips(blocks, objective.target, evidence, level, trip_rows(effort.particles))
     return Certificate(
         gap=gap,
@@ -74,7 +74,7 @@ def make_certificate(
         effort=effort,
         start=found.start,
         steps=found.steps,
-        final=final_of(found, options.wish, gap.estimate),
+        final=final_of(found, options.target_kl, gap.estimate),
         round_trip=trips,
         smoothing=smoothing,
         statement=statement_of(found, gap, trips, smoothing),
@@ -87,7 +87,7 @@ def _measure(
     problem: Problem,
     blocks: Sequence[FlowBlock],
     records: Sequence[StepRecord],
-    evidence: Evidence,
+    evidence: EvaluationData,
     options: Certify,
     effort: Effort,
     listener: Listener,

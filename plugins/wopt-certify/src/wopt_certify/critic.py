@@ -193,8 +193,10 @@ def _closed_forms(
     seed = options.seed
     d = train.points.shape[1] - train.condition
     fields: dict[str, Field] = {
-        f"waves {share:g}": WaveField(train, validation, share * math.sqrt(d), derive(seed, k))
-        for k, share in enumerate(_BANDWIDTHS)
+        f"waves {fraction:g}": WaveField(
+            train, validation, fraction * math.sqrt(d), derive(seed, k)
+        )
+        for k, fraction in enumerate(_BANDWIDTHS)
     }
     fields["radial"] = RadialField(train, validation)
     if train.condition:
@@ -220,11 +222,11 @@ def _kernel_score(train: SteinForm, validation: SteinForm, affine: Field) -> Fie
     """Return the kernel score whose bandwidth adds most to an affine field on held-out rows."""
     spread = float(train.points.std(0).mean())
     judge = validation.rows(slice(1000))
-    beside = affine(judge.points)
+    reference = affine(judge.points)
 
     def gain(field: Field) -> float:
-        linear, gram = _system(judge, [beside, field(judge.points)])
+        linear, gram = _system(judge, [reference, field(judge.points)])
         return float(linear @ torch.linalg.lstsq(gram, linear[:, None], driver="gelsd").solution)
 
-    trials = [KernelScore(train.points, share * spread) for share in _KERNEL_WIDTHS]
+    trials = [KernelScore(train.points, fraction * spread) for fraction in _KERNEL_WIDTHS]
     return max(trials, key=gain)

@@ -24,7 +24,7 @@ from wopt_certify.score import pushed_score
 if TYPE_CHECKING:
     from wopt_certify.options import Certify
 
-__all__ = ["Effort", "Scope", "plan", "trip_rows"]
+__all__ = ["Effort", "Scope", "effort_within_budget", "trip_rows"]
 
 _MOST = (20_000, 300, 2_000)
 _LEAST = (1_000, 25, 50)
@@ -98,8 +98,8 @@ class Effort(Typed):
     """The amount of work of a certificate, and its expected cost.
 
     All fields are counts but the challengers' seconds, which are turned into counts before the
-    first challenger is fitted (:class:`~wopt_certify.tries.Tries`). With these counts a certificate
-    repeats.
+    first challenger is fitted (:class:`~wopt_certify.challenge_plan.ChallengePlan`). With these
+    counts a certificate repeats.
 
     Attributes:
         particles: Number of particles at most.
@@ -148,7 +148,7 @@ class Effort(Typed):
         )
 
     @property
-    def telling(self) -> bool:
+    def sufficient(self) -> bool:
         """Whether critics get enough iterations for their upper bounds to be stated.
 
         Critics of few iterations miss errors, so that the bounds they allow lie below the gap
@@ -188,7 +188,7 @@ class Scope:
     carried: int = 0
 
 
-def plan(
+def effort_within_budget(
     options: Certify,
     problem: Problem,
     blocks: Sequence[FlowBlock],
@@ -216,20 +216,20 @@ def plan(
     whole = max(budget, _LEAST_SECONDS)
     tests, took = _tests(whole) if compared else (None, 0.0)
     rest = _PLANNED * whole - took
-    share = (1 - _CHALLENGERS) * rest if challenged else rest
+    fraction = (1 - _CHALLENGERS) * rest if challenged else rest
     cost = _Cost(options, problem, blocks, like, scope)
-    sizes = _fitting(cost, options, full, share)
+    sizes = _fitting(cost, options, full, fraction)
     expected = cost(*sizes)
     # Where the least measurement exceeds its part of the budget, challengers give way.
     least = max(_LEAST_SHARE * rest, _LEAST_CHALLENGE)
-    challenge = max(rest - max(share, expected), least) if challenged else None
+    challenge = max(rest - max(fraction, expected), least) if challenged else None
     plans = cost.plans(sizes[0])
     left_out = {
         _TOO_SMALL: compared and tests is None,
         _LAST_ONLY: cost.examined < cost.steps,
         _WITHOUT: options.transport_rows and not plans,
     }
-    spare = share - expected
+    spare = fraction - expected
     return Effort(
         *sizes,
         rungs=_rungs(spare, cost, sizes[1]) if options.iterations is None else 1,

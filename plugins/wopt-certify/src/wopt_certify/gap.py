@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from wopt.store.quantity import Quantity
+from wopt.store.gap_kind import GapKind
 from wopt.typed import Typed
 from wopt_certify.bounds import Entry, Floor, least
 from wopt_certify.estimate import Estimate
@@ -69,7 +69,7 @@ class Gap(Typed):
         >>> side = LowerSide(0.5, 0.01, 0.48, 0.95, "runs/other", 1000)
         >>> low = Entry(0.01, Label.GIVEN_SEEN, refuted=floors_of(side, None)[0])
         >>> bounds = {"theorem_q": low, "a_priori": Entry(0.9, Label.GIVEN_SEEN)}
-        >>> gap = Gap.between(Quantity.KL_DATA_MODEL, bounds, lower=side, needs="eps is as seen")
+        >>> gap = Gap.between(GapKind.KL_DATA_MODEL, bounds, lower=side, needs="eps is as seen")
         >>> gap.lower, gap.upper, [r.name for r in gap.refuted]
         (0.48, 0.9, ['theorem_q'])
         >>> print(gap.text)  # doctest: +NORMALIZE_WHITESPACE
@@ -77,7 +77,7 @@ class Gap(Typed):
         gain of runs/other); at most 0.9 only if eps is as seen.
     """
 
-    of: Quantity
+    of: GapKind
     lower: float | None
     level: float
     estimate: float | None
@@ -92,7 +92,7 @@ class Gap(Typed):
     @classmethod
     def between(
         cls,
-        of: Quantity,
+        of: GapKind,
         bounds: Mapping[str, Entry],
         *,
         needs: str = "",
@@ -127,7 +127,9 @@ class Gap(Typed):
             )  # fmt: skip
         if lower is None:
             return gap
-        by = "the ladder of challengers by effort" if lower.ladder else f"the gain of {lower.by}"
+        by = (
+            "the ladder of challengers by effort" if lower.escalation else f"the gain of {lower.by}"
+        )
         return dataclasses.replace(
             gap, lower=lower.low, level=lower.level, estimate=best_estimate(lower).value,
             by=lower.by, estimate_by=by,
@@ -160,7 +162,7 @@ class Gap(Typed):
 
 
 def floors_of(
-    lower: LowerSide | None, known: Estimate | None, of: Quantity = Quantity.KL_DATA_MODEL
+    lower: LowerSide | None, known: Estimate | None, of: GapKind = GapKind.KL_DATA_MODEL
 ) -> list[Floor]:
     """Return lower limits of a gap, by a lower side and by what is known of it.
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
+from wopt_certify.analysis import Analysis
 from wopt_certify.bounds import Entry, Label, error_needed, least, steps_needed, tv
-from wopt_certify.findings import Findings
 from wopt_certify.gap import Gap
 from wopt_certify.inverse import RoundTrip
 from wopt_certify.results import Final, NamedBound, Statement, StepsWished
@@ -15,15 +15,15 @@ from wopt_certify.start import Smoothing
 __all__ = ["final_of", "gap_of", "statement_of"]
 
 
-def gap_of(found: Findings, telling: bool = True) -> Gap:
+def gap_of(found: Analysis, sufficient: bool = True) -> Gap:
     """Return the headline of a run.
 
     Args:
         found: The analysis of the run.
-        telling: Whether critics had enough iterations for their upper bounds to be stated.
+        sufficient: Whether critics had enough iterations for their upper bounds to be stated.
     """
     last = found.bounds[-1].gap
-    if not telling:
+    if not sufficient:
         last = {name: e for name, e in last.items() if e.label != Label.GIVEN_SEEN or e.refuted}
     best = least(last)
     return Gap.between(
@@ -37,7 +37,7 @@ def gap_of(found: Findings, telling: bool = True) -> Gap:
     )
 
 
-def _needs(name: str, found: Findings) -> str:
+def _needs(name: str, found: Analysis) -> str:
     """Return the assumptions of an upper bound, besides its theorem's other conditions."""
     # Theorem Q uses the last step alone, and log-Sobolev the gradient after it.
     looked = [m.step.residual for m in found.measures[-1 if name == "theorem_q" else 0 :]]
@@ -48,12 +48,12 @@ def _needs(name: str, found: Findings) -> str:
     return f"lambda = {found.convexity:.4g} holds, as it is declared"
 
 
-def final_of(found: Findings, wish: float, estimate: float | None = None) -> Final:
+def final_of(found: Analysis, target_kl: float, estimate: float | None = None) -> Final:
     """Return the best bounds after the last step, and the steps that a wished gap needs.
 
     Args:
         found: The analysis of the run.
-        wish: The wished gap.
+        target_kl: The wished gap.
         estimate: The best estimate of the gap, where there is one.
     """
     last, end, convexity = found.bounds[-1], found.measures[-1].step, found.convexity
@@ -67,14 +67,14 @@ def final_of(found: Findings, wish: float, estimate: float | None = None) -> Fin
         return final
     of = found.of.short
     plan = steps_needed(
-        wish, end.effective_step_size, end.residual.high, convexity, kl0=final.gap.value, of=of
+        target_kl, end.effective_step_size, end.residual.high, convexity, kl0=final.gap.value, of=of
     )
     label = Label.GIVEN_SEEN if end.residual.by_fields else Label.GIVEN_EPS
     steps, text = plan.steps, str(plan)
-    if steps == 0 and estimate is not None and estimate > wish:
+    if steps == 0 and estimate is not None and estimate > target_kl:
         steps = None
-        text = f"{of} <= {wish:.4g} would follow, but the best estimate is {estimate:.4g}"
-    wished = StepsWished(wish, steps, error_needed(wish, convexity), text, label)
+        text = f"{of} <= {target_kl:.4g} would follow, but the best estimate is {estimate:.4g}"
+    wished = StepsWished(target_kl, steps, error_needed(target_kl, convexity), text, label)
     return dataclasses.replace(final, floor=plan.floor, steps_needed=wished)
 
 
@@ -88,7 +88,7 @@ def _best(table: Mapping[str, Entry]) -> NamedBound | None:
 
 
 def statement_of(
-    found: Findings, gap: Gap, trips: RoundTrip | None, smoothing: Smoothing | None
+    found: Analysis, gap: Gap, trips: RoundTrip | None, smoothing: Smoothing | None
 ) -> Statement:
     """Return the statement for the sampled law, whose inverses are inexact.
 

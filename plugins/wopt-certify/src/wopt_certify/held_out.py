@@ -16,9 +16,9 @@ from wopt.memory import check_room
 from wopt.particles import Particles
 from wopt.runs.prepare import Prepared, log_density_of, particles_of
 from wopt.seeds import derive, generator
-from wopt.store.quantity import Quantity
+from wopt.store.gap_kind import GapKind
 from wopt_certify.effort import Effort
-from wopt_certify.evidence import Evidence
+from wopt_certify.evaluation_data import EvaluationData
 from wopt_certify.options import Certify
 from wopt_certify.score import obeys_stein, score_of
 
@@ -33,7 +33,7 @@ _PAIRWISE_ROWS = 4000
 
 def evidence_of(
     prepared: Prepared, particles: Particles | None, effort: Effort, scored: bool
-) -> Evidence:
+) -> EvaluationData:
     """Return the particles of a certificate, shape ``(n, d)``, with their score if asked for.
 
     Args:
@@ -50,12 +50,12 @@ def evidence_of(
     return _evidence(prepared, prepared.dataset, effort, scored)
 
 
-def _given(prepared: Prepared, at: Particles, origin: str) -> Evidence:
-    of = Quantity.of_model(prepared.pushes)
-    return Evidence(at, origin, None, prepared.transform, 0.0, at.points, of)
+def _given(prepared: Prepared, at: Particles, origin: str) -> EvaluationData:
+    of = GapKind.of_model(prepared.pushes)
+    return EvaluationData(at, origin, None, prepared.transform, 0.0, at.points, of)
 
 
-def _evidence(prepared: Prepared, raw: Dataset, effort: Effort, scored: bool) -> Evidence:
+def _evidence(prepared: Prepared, raw: Dataset, effort: Effort, scored: bool) -> EvaluationData:
     """Return test rows or, if more are needed, fresh draws or other held-out rows."""
     # Never training rows: the maps were fitted to them, so their residual is too small.
     config, count = prepared.config, effort.particles
@@ -77,14 +77,14 @@ def _evidence(prepared: Prepared, raw: Dataset, effort: Effort, scored: bool) ->
     score, remarks = None, tuple[str, ...]()
     if scored:
         score, remarks = _score(raw, start.test[: min(count, effort.score_rows)])
-    return Evidence(
+    return EvaluationData(
         particles=particles_of(start, start.test, config, known=True).rows(slice(count)),
         origin=origin,
         score=score,
         transform=raw.transform,
         smooth_time=config.smooth_time,
         data=raw.transform(drawn[:count]),
-        of=Quantity.of_model(prepared.pushes),
+        of=GapKind.of_model(prepared.pushes),
         remarks=remarks,
     )
 

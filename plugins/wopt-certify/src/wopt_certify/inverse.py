@@ -13,11 +13,11 @@ from wopt.capabilities import Capability
 from wopt.flow import draw
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.target import Target
-from wopt.push import go, invertible, there_and_back, undo
+from wopt.push import apply, invert, invertible, there_and_back
 from wopt.seeds import generator
 from wopt.typed import Typed
 from wopt_certify.estimate import Estimate, root_mean_square
-from wopt_certify.evidence import Evidence
+from wopt_certify.evaluation_data import EvaluationData
 
 __all__ = ["RoundTrip", "round_trips"]
 
@@ -41,7 +41,7 @@ class RoundTrip(Typed):
 def round_trips(
     blocks: Sequence[FlowBlock],
     target: Target | None,
-    evidence: Evidence,
+    evidence: EvaluationData,
     level: float,
     rows: int = 2000,
 ) -> RoundTrip | None:
@@ -70,7 +70,7 @@ def round_trips(
     noise = None
     if target is not None and Capability.TARGET_SAMPLES in target.provides:
         z = draw(target, rows, x.shape[1], generator(0, "certify", "noise")).to(x)
-        noise = _rms(go(blocks, undo(blocks, z), audit=True) - z, level)
+        noise = _rms(apply(blocks, invert(blocks, z), audit=True) - z, level)
     return RoundTrip(_rms(error, level, weights), _rms(outside, level, weights), noise)
 
 

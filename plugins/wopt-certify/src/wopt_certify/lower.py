@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Annotated
+
+from pydantic import Field
 
 from wopt.typed import Number, Typed
+from wopt_certify.challenge_plan import ChallengePlan
 from wopt_certify.estimate import Estimate
-from wopt_certify.tries import Tries
 
-__all__ = ["LowerSide", "Rung", "best_estimate"]
+__all__ = ["EscalationStep", "LowerSide", "best_estimate"]
 
 _ERRORS = 2.5
 """Standard errors that a lower limit at 95 % lies below its mean."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Rung(Typed):
+class EscalationStep(Typed):
     """One challenger of a ladder.
 
     Attributes:
@@ -45,13 +48,13 @@ class LowerSide(Typed):
         level: Confidence of the interval.
         by: The challenger r.
         rows: Number of fresh rows that evaluated it.
-        ladder: The challengers tried, by effort.
+        escalation: The challengers tried, by effort.
         tries: The counts of the tries, by which they can be repeated.
 
     Source: docs/theory.md 4; the chain rule of KL with a density that is not the truth.
 
     Example:
-        >>> LowerSide(0.5, 0.01, 0.48, 0.95, "autoregressive", 1000).ladder
+        >>> LowerSide(0.5, 0.01, 0.48, 0.95, "autoregressive", 1000).escalation
         ()
     """
 
@@ -61,8 +64,12 @@ class LowerSide(Typed):
     level: float
     by: str
     rows: int
-    ladder: tuple[Rung, ...] = ()
-    tries: Tries | None = None
+    escalation: Annotated[tuple[EscalationStep, ...], Field(validation_alias="ladder")] = ()
+    tries: ChallengePlan | None = None
+
+    @classmethod
+    def _key(cls, name: str) -> str:
+        return {"escalation": "ladder"}.get(name, name)
 
     @property
     def unseen(self) -> float:
@@ -89,11 +96,11 @@ def best_estimate(side: LowerSide) -> Estimate:
 
     Example:
         >>> side = LowerSide(0.3, 0.01, 0.28, 0.95, "", 1000,
-        ...     (Rung("a", 1.0, 0.2, 0.01), Rung("b", 3.0, 0.3, 0.01)))
+        ...     (EscalationStep("a", 1.0, 0.2, 0.01), EscalationStep("b", 3.0, 0.3, 0.01)))
         >>> round(best_estimate(side).value, 3)
         0.4
     """
-    gains = [rung.gain for rung in side.ladder]
+    gains = [rung.gain for rung in side.escalation]
     growth = max(gains[-1] - gains[-2], 0.0) if len(gains) > 1 else 0.0
     growth = min(growth, max(side.value, 0.0))
     error = math.hypot(side.error, growth / 2)

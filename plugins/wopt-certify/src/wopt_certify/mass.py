@@ -38,7 +38,7 @@ def with_mass(
     certificate: Certificate,
     prepared: Prepared,
     blocks: Sequence[FlowBlock],
-    told: Listener,
+    progress: Listener,
     counts: tuple[int, int] | None = None,
 ) -> Certificate:
     """Return the certificate with the model's mass; the headline says if that is not one.
@@ -49,7 +49,7 @@ def with_mass(
         certificate: The run's certificate.
         prepared: The run's data and parts.
         blocks: The run's maps.
-        told: Listener that is warned if the mass is not one.
+        progress: Listener that is warned if the mass is not one.
         counts: Numbers of draws and of rows of the model, instead of those that the budget allows.
     """
     try:
@@ -57,7 +57,7 @@ def with_mass(
         seconds = None if budget is None else _SHARE * budget
         mass = mass_of(prepared, blocks, seconds, counts)
     except WoptError as error:
-        told.warn(f"the model's density was not integrated: {error}")
+        progress.warn(f"the model's density was not integrated: {error}")
         return certificate
     if mass is None:
         return certificate
@@ -65,7 +65,7 @@ def with_mass(
         return dataclasses.replace(certificate, notes=(*certificate.notes, mass))
     if mass.is_one:
         return dataclasses.replace(certificate, mass=mass)
-    told.warn(mass.text())
+    progress.warn(mass.text())
     return certificate.changed(mass=mass, notes=(mass.text(), *certificate.notes))
 
 
@@ -104,8 +104,8 @@ def mass_of(
     parts = [] if prepared.pushes else [rows]
     if flow.chain.provides(Capability.INVERSE):
         if counts is None:
-            trial = generator(seed, "trial")
-            count = _affordable(lambda: flow.sample(_TRIAL, generator=trial), _ROWS, seconds)
+            rng = generator(seed, "trial")
+            count = _affordable(lambda: flow.sample(_TRIAL, generator=rng), _ROWS, seconds)
         parts.append(flow.sample(count, generator=generator(seed, "rows")))
     where = torch.cat([part.double().cpu() for part in parts]) if parts else torch.empty(0)
     where = where[torch.isfinite(where).all(dim=-1)]

@@ -32,7 +32,7 @@ from wopt_certify.optimality import (
     symmetry_of,
     why_not_optimal,
 )
-from wopt_certify.replay import Passage
+from wopt_certify.replay import ReplayedStep
 from wopt_certify.results import Energy, StepCertificate
 from wopt_certify.score import pushed_score
 
@@ -71,7 +71,7 @@ class StepMeasure:
 @torch.no_grad()
 def measure_step(
     problem: Problem,
-    passage: Passage,
+    passage: ReplayedStep,
     options: CriticOptions,
     score: Tensor | None = None,
     plan_rows: int = 0,
@@ -123,7 +123,7 @@ def measure_step(
 
 
 def _first_order(
-    passage: Passage, base: Base, options: CriticOptions, score: Tensor | None
+    passage: ReplayedStep, base: Base, options: CriticOptions, score: Tensor | None
 ) -> tuple[dict[Method, Estimate], Tensor]:
     """Return the residuals of a step by every method, and the displacement of its proximal part."""
     sub, moved = passage.subproblem, passage.after.points - passage.before.points
@@ -137,7 +137,7 @@ def _first_order(
     return residuals, moved if base == "forward" else condition.displacement
 
 
-def _pushed(passage: Passage, score: Tensor | None) -> Tensor | None:
+def _pushed(passage: ReplayedStep, score: Tensor | None) -> Tensor | None:
     """Return the score after a step, from the score before it."""
     if score is None or Capability.LOG_DET not in passage.block.provides:
         return None
@@ -145,7 +145,7 @@ def _pushed(passage: Passage, score: Tensor | None) -> Tensor | None:
 
 
 def _optimality(
-    passage: Passage,
+    passage: ReplayedStep,
     objective: Objective,
     residual: Estimate | None,
     plan_rows: int,

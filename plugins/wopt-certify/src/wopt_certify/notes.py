@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wopt.interfaces.objective import Objective
+from wopt_certify.analysis import Analysis
 from wopt_certify.bounds import Floor, StepBounds
 from wopt_certify.estimate import Estimate
-from wopt_certify.findings import Findings
 from wopt_certify.refute import LOCAL
 
 __all__ = ["notes_of"]
 
 
-def notes_of(found: Findings) -> tuple[str, ...]:
+def notes_of(found: Analysis) -> tuple[str, ...]:
     """Return the notes: the assumptions of the bounds, false claims and parts left out."""
     objective, convexity = found.objective, found.convexity
     notes = [*_impossible(objective, found.gaps), *found.evidence.remarks]
@@ -88,12 +88,12 @@ def _of_lambda(convexity: float | None) -> str:
 def _refutations(bounds: Sequence[StepBounds]) -> list[str]:
     refutations, carried_on = [], set[str]()
     for step, row in enumerate(bounds, 1):
-        told: dict[Floor, list[str]] = {}
+        reported: dict[Floor, list[str]] = {}
         for name, entry in row.gap.items():
             if entry.refuted and entry.value is not None and name not in carried_on:
-                told.setdefault(entry.refuted, []).append(f"{name} ({entry.value:.4g})")
+                reported.setdefault(entry.refuted, []).append(f"{name} ({entry.value:.4g})")
                 if name not in LOCAL:
                     carried_on.add(name)
-        for why, names in told.items():
+        for why, names in reported.items():
             refutations.append(f"Refuted after step {step}, by {why}: {', '.join(names)}.")
     return refutations

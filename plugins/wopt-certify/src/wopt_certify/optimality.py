@@ -13,7 +13,7 @@ from wopt.interfaces.objective import Objective
 from wopt.typed import Number, Typed
 from wopt_certify.bounds import optimal_residual
 from wopt_certify.estimate import Estimate
-from wopt_certify.replay import Passage
+from wopt_certify.replay import ReplayedStep
 from wopt_certify.transport import Symmetry, TransportGap, jacobian_symmetry, transport_gap
 
 __all__ = [
@@ -33,7 +33,7 @@ _MANY = 128
 
 
 @dataclasses.dataclass(frozen=True)
-class Residual(Typed):
+class OptimalityResidual(Typed):
     """A first-order error that allows for the map not being optimal."""
 
     value: Number
@@ -53,8 +53,8 @@ class Optimality(TransportGap):
     """
 
     symmetry: Symmetry | None = None
-    residual_low: Residual | None = None
-    residual_high: Residual | None = None
+    residual_low: OptimalityResidual | None = None
+    residual_high: OptimalityResidual | None = None
 
 
 def needs_optimal(objective: Objective) -> bool:
@@ -66,7 +66,7 @@ def needs_optimal(objective: Objective) -> bool:
     return bool(objective.needs & (Capability.LOG_DET | Capability.LOG_DENSITY))
 
 
-def symmetry_of(passage: Passage) -> tuple[Symmetry | None, str]:
+def symmetry_of(passage: ReplayedStep) -> tuple[Symmetry | None, str]:
     """Return the symmetry of DT at a few points, or the reason why there is none.
 
     With conditions it is that of the map given each condition.
@@ -108,7 +108,7 @@ def why_not_optimal(symmetry: Symmetry | None) -> str:
 
 
 def optimality_of(
-    passage: Passage,
+    passage: ReplayedStep,
     looked: tuple[Symmetry | None, str],
     residual: Estimate | None,
     rows: int,
@@ -137,9 +137,11 @@ def optimality_of(
     if symmetry is None or residual is None or symmetry.least_eigenvalue <= 0:
         return made
 
-    def corrected(end: float) -> Residual:
+    def corrected(end: float) -> OptimalityResidual:
         steepest = 1 / symmetry.least_eigenvalue
-        return Residual(float(optimal_residual(residual.value, end, passage.step_size, steepest)))
+        return OptimalityResidual(
+            float(optimal_residual(residual.value, end, passage.step_size, steepest))
+        )
 
     low = corrected(gap.plans[-1].gap) if gap.plans else None
     return dataclasses.replace(made, residual_low=low, residual_high=corrected(gap.high.value))

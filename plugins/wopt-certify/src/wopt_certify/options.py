@@ -26,6 +26,8 @@ class Certify(Measurement):
         5000
     """
 
+    renamed: ClassVar[dict[str, tuple[str, dict[Any, Any]]]] = {"wish": ("target_kl", {})}
+
     cites: ClassVar[tuple[str, ...]] = ("cheng2024",)
     document: ClassVar[type[Certificate]] = Certificate
 
@@ -120,7 +122,7 @@ class Certify(Measurement):
     rejection_rate: Annotated[
         float, Field(gt=0, lt=1, description="share of the draws that each of these steps rejects")
     ] = 0.2
-    wish: Annotated[
+    target_kl: Annotated[
         float,
         Field(
             gt=0,

@@ -59,22 +59,22 @@ def refute(
     for step, (row, known) in enumerate(zip(bounds, floors, strict=True), 1):
         # Facts come before estimates, and larger ones first.
         order = sorted((f for f in known if f), key=lambda f: (f.estimated, -f.value))
-        told = {name: why for name, why in earlier.items() if row.gap[name].value is not None}
+        reported = {name: why for name, why in earlier.items() if row.gap[name].value is not None}
         for name, entry in row.gap.items():
             why = next((floor for floor in order if floor.refutes(entry)), None)
-            if why is not None and name not in told:
-                told[name] = why
+            if why is not None and name not in reported:
+                reported[name] = why
                 if name not in LOCAL:
                     earlier[name] = dataclasses.replace(why, step=step)
-        marked = StepBounds(_marked(row.gap, told), _marked(row.w2, told))
+        marked = StepBounds(_marked(row.gap, reported), _marked(row.w2, reported))
         judged.append(with_transport_entropy(marked, pl))
     return judged
 
 
-def _marked(entries: Mapping[str, Entry], told: Mapping[str, Floor]) -> dict[str, Entry]:
+def _marked(entries: Mapping[str, Entry], reported: Mapping[str, Floor]) -> dict[str, Entry]:
     return {
-        name: dataclasses.replace(entry, refuted=told[name])
-        if name in told and entry.value is not None
+        name: dataclasses.replace(entry, refuted=reported[name])
+        if name in reported and entry.value is not None
         else entry
         for name, entry in entries.items()
     }

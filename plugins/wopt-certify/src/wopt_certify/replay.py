@@ -14,14 +14,14 @@ from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.subproblem import Subproblem
 from wopt.particles import Particles
 from wopt.push import in_batches
-from wopt.train.problem import Problem, Trace
+from wopt.train.problem import ParticleHistory, Problem
 from wopt.train.record import StepRecord
 
-__all__ = ["Passage", "replay"]
+__all__ = ["ReplayedStep", "replay"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Passage:
+class ReplayedStep:
     """One step, on particles that were not trained on.
 
     Attributes:
@@ -72,7 +72,7 @@ class _Known:
 @torch.no_grad()
 def replay(
     problem: Problem, blocks: Sequence[FlowBlock], records: Sequence[StepRecord], start: Particles
-) -> Iterator[Passage]:
+) -> Iterator[ReplayedStep]:
     """Yield every step of a run.
 
     Args:
@@ -82,7 +82,7 @@ def replay(
         start: The particles at the start.
     """
     scheme = problem.scheme
-    trace = Trace(start)
+    trace = ParticleHistory(start)
     previous_h: float | None = None
     if scheme.replaces:  # the maps before the last are not kept
         records = records[-1:]
@@ -95,6 +95,6 @@ def replay(
             sub = scheme.subproblem(history, problem.objective.of_step(history.step))
         known = _Known(block, before.points)
         after = before.moved(*known.image)
-        yield Passage(record, block, before, after, sub, cast(FlowBlock, known))
+        yield ReplayedStep(record, block, before, after, sub, cast(FlowBlock, known))
         trace = trace.after(scheme, problem.objective, sub, after)
         previous_h = record.step_size

@@ -20,7 +20,7 @@ from wopt_certify.challenge.kernel import log_mean_kernel
 from wopt_certify.challenge.limit import Bet, lower_limit
 from wopt_certify.challenge.stack import Stack
 
-__all__ = ["Blurs", "Resolution", "blurred", "resolutions"]
+__all__ = ["Blurs", "Resolution", "blurred_density", "resolutions"]
 
 LogDensity = Callable[[Tensor], Tensor]
 
@@ -54,7 +54,7 @@ class Blurs(Protocol):
         ...
 
 
-def blurred(target: Target, dim: int, sigma: float) -> LogDensity | None:
+def blurred_density(target: Target, dim: int, sigma: float) -> LogDensity | None:
     """Return log of  q * N(0, sigma^2 I),  in nats, ``(n, d)`` to ``(n,)``, if it is known.
 
     The target provides it (:class:`Blurs`), or is Gaussian, as an affine score shows; otherwise the
@@ -62,7 +62,7 @@ def blurred(target: Target, dim: int, sigma: float) -> LogDensity | None:
 
     Example:
         >>> from wopt.testing import GaussianTarget
-        >>> q = blurred(GaussianTarget([0.0], [[3.0]]), 1, 1.0)
+        >>> q = blurred_density(GaussianTarget([0.0], [[3.0]]), 1, 1.0)
         >>> round(float(q(torch.zeros(1, 1).double())), 4)  # N(0, 4) at 0
         -1.6121
     """
@@ -116,15 +116,15 @@ def resolutions(
 
     Example:
         >>> from wopt.testing import GaussianTarget
-        >>> draw = torch.Generator().manual_seed(0)
-        >>> y = 1 + torch.randn(4000, 1, generator=draw).double()  # N(1, 1): 1/(2 (1 + s^2))
+        >>> rng = torch.Generator().manual_seed(0)
+        >>> y = 1 + torch.randn(4000, 1, generator=rng).double()  # N(1, 1): 1/(2 (1 + s^2))
         >>> resolution = resolutions(y, GaussianTarget([0.0], [[1.0]]), [1.0])[0]
         >>> resolution.kl_low < 0.25 < resolution.kl_high < resolution.kl_low + 0.1
         True
     """
     y = y.detach().double().cpu()
     y = y[torch.isfinite(y).all(1)]
-    if len(y) < 100 or blurred(target, y.shape[1], 1.0) is None:
+    if len(y) < 100 or blurred_density(target, y.shape[1], 1.0) is None:
         return None
     if sigmas is None:
         sigmas = _chosen(y[:_PILOT], target, rows, seed)
@@ -135,13 +135,13 @@ def resolutions(
 
 
 def _at(a: Tensor, b: Tensor, target: Target, sigma: float, level: float, seed: int) -> Resolution:
-    log_q = blurred(target, a.shape[1], sigma)
+    log_q = blurred_density(target, a.shape[1], sigma)
     assert log_q is not None
-    draw = generator(seed, "resolution")
+    rng = generator(seed, "resolution")
 
     def noisy(rows: Tensor) -> Tensor:
         """Return rows with noise of deviation sigma, shape ``(n, d)``."""
-        return rows + sigma * torch.randn(rows.shape, generator=draw, dtype=torch.float64)
+        return rows + sigma * torch.randn(rows.shape, generator=rng, dtype=torch.float64)
 
     def log_p(points: Tensor, centres: Tensor) -> Tensor:
         """Return the log-density of the kernels, shape ``(n,)``."""
@@ -170,8 +170,8 @@ def _chosen(y: Tensor, target: Target, rows: int, seed: int) -> list[float]:
     scale = float(y.std(0).mean())
     sigmas: list[float] = []
     wished = list(_LEVELS)
-    for share in _SIGMAS:
-        sigma = share * scale
+    for fraction in _SIGMAS:
+        sigma = fraction * scale
         pilot = _at(y[: len(y) // 2], y[len(y) // 2 :], target, sigma, 0.5, seed)
         width = (pilot.kl_high - pilot.kl_low) * len(y) / min(2 * rows, 10 * len(y))
         if width <= wished[0]:
@@ -186,8 +186,8 @@ def _gaussian(target: Target, dim: int) -> tuple[Tensor, Tensor] | None:
     """Return mean and covariance of a target whose score is affine; else ``None``."""
     if target.dim not in (None, dim):
         return None
-    draw = generator(0, "affine score")
-    points = 3 * torch.randn(2 * dim + 8, dim, generator=draw, dtype=torch.float64)
+    rng = generator(0, "affine score")
+    points = 3 * torch.randn(2 * dim + 8, dim, generator=rng, dtype=torch.float64)
     score = target.score(points).double()
     ones = torch.cat([points, torch.ones(len(points), 1, dtype=torch.float64)], dim=1)
     matrix = torch.linalg.lstsq(ones, score, driver="gels").solution

@@ -120,18 +120,22 @@ class StepsWished(Typed):
     """The number of steps that a wished gap needs.
 
     Attributes:
-        wish: The wished gap.
+        target_kl: The wished gap.
         steps: The number; ``None`` if no number suffices.
         residual_needed: The first-order error below which some number suffices.
         text: The result in words.
         label: The status of the bound.
     """
 
-    wish: float
+    target_kl: Annotated[float, Field(validation_alias="wish")]
     steps: int | None
     residual_needed: float | None
     text: str
     label: Label = Label.GIVEN_EPS
+
+    @classmethod
+    def _key(cls, name: str) -> str:
+        return {"target_kl": "wish"}.get(name, name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -244,9 +248,9 @@ class Certificate(Typed):
 
     def _repr_html_(self) -> str:
         """Return the HTML for notebooks: the headline, the steps, the notes."""
-        from wopt_certify.show import html_of
+        from wopt_certify.show import certificate_html
 
-        return html_of(self)
+        return certificate_html(self)
 
     def show(self, console: Any) -> None:
         """Print the certificate on a terminal."""

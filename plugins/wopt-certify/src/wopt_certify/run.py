@@ -16,7 +16,7 @@ from wopt.files import write_json
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import SILENT, Listener
 from wopt.interfaces.measurement import Budget, FinishedRun
-from wopt.mapped import rooms
+from wopt.mapped import memmap_scope
 from wopt.particles import Particles
 from wopt.runs.fingerprint import check_data
 from wopt.runs.precise import audited
@@ -29,7 +29,8 @@ from wopt.train.problem import State
 from wopt.train.remember import remembering
 from wopt_certify.certificate import make_certificate
 from wopt_certify.challenge.of_run import Challenge, can_be_challenged
-from wopt_certify.effort import Effort, Scope, plan
+from wopt_certify.challenge_plan import ChallengePlan
+from wopt_certify.effort import Effort, Scope, effort_within_budget
 from wopt_certify.held_out import evidence_of, is_scored
 from wopt_certify.lower import LowerSide
 from wopt_certify.mass import with_mass
@@ -38,7 +39,6 @@ from wopt_certify.resolution import Resolution
 from wopt_certify.results import Certificate
 from wopt_certify.rival import rival_of
 from wopt_certify.sampler import with_sampler
-from wopt_certify.tries import Tries
 from wopt_certify.two_sample.of_run import can_be_compared, compare_samples
 
 __all__ = ["Carried", "certify", "certify_finished", "certify_run", "kept_effort"]
@@ -74,7 +74,7 @@ def certify_run(
         table = table | {"certify": {**table.get("certify", {}), **options}}
     config = validate(table, str(directory.config))
     with directory.lock():
-        with rooms(directory.particles, config.run.memory, passing=True):
+        with memmap_scope(directory.particles, config.run.memory, passing=True):
             prepared = prepare(config)
             changed = None
             if prepared.loaded is not None:
@@ -108,7 +108,7 @@ class Recorded:
     """
 
     effort: Effort
-    tries: Tries | None
+    tries: ChallengePlan | None
     mass: tuple[int, int]
 
 
@@ -228,7 +228,9 @@ def certify(
     if recorded is None:
         asked = dataclasses.replace(scope, challenged=scope.challenged and lower is None)
         budget = _budget(state, settings, seconds, carried)
-        effort = plan(settings, prepared.problem, state.blocks, prepared.valid, budget, asked)
+        effort = effort_within_budget(
+            settings, prepared.problem, state.blocks, prepared.valid, budget, asked
+        )
     else:
         effort = recorded.effort
     listener.phase(effort.text)
@@ -296,7 +298,11 @@ def _budget(
 
 
 def _challenged(
-    match: Challenge, seconds: float | None, level: float, tries: Tries | None, listener: Listener
+    match: Challenge,
+    seconds: float | None,
+    level: float,
+    tries: ChallengePlan | None,
+    listener: Listener,
 ) -> LowerSide | None:
     """Return the lower side, or ``None`` with a warning where it fails."""
     if seconds is None:

@@ -36,5 +36,5 @@ def with_sampler(certificate: Certificate, directory: RunDirectory) -> Certifica
         f"log Z by importance sampling less ELBO, {trust}: k-hat {sampler.k_hat_text}, threshold "
         f"{sampler.k_hat_threshold:.2g}"
     )
-    told = dataclasses.replace(gap, estimate=estimate, estimate_by=by)
-    return certificate.changed(gap=told)
+    reported = dataclasses.replace(gap, estimate=estimate, estimate_by=by)
+    return certificate.changed(gap=reported)

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from wopt_certify.estimate import Estimate
     from wopt_certify.results import Certificate, StepCertificate
 
-__all__ = ["cells", "html_of"]
+__all__ = ["certificate_cells", "certificate_html"]
 
 _HEAD = ("step", "h", "known", "eps seen", "movement/h", "least bound", "by")
 
 
-def html_of(certificate: Certificate) -> str:
+def certificate_html(certificate: Certificate) -> str:
     """Return a certificate as HTML: the statement, each step with its least bound, the notes.
 
     Intervals are those of estimates; refuted bounds are listed apart.
@@ -30,7 +30,10 @@ def html_of(certificate: Certificate) -> str:
     parts.append(
         table(
             _HEAD,
-            [(str(step.step), f"{step.step_size:g}", *cells(step)) for step in certificate.steps],
+            [
+                (str(step.step), f"{step.step_size:g}", *certificate_cells(step))
+                for step in certificate.steps
+            ],
             title,
         )
     )
@@ -40,7 +43,7 @@ def html_of(certificate: Certificate) -> str:
     return "".join(parts)
 
 
-def cells(step: StepCertificate) -> tuple[str, ...]:
+def certificate_cells(step: StepCertificate) -> tuple[str, ...]:
     """Return the cells of a step: the last five columns of the table."""
     best = least(step.bounds.gap)
     refuted = any(entry.refuted for entry in step.bounds.gap.values())

@@ -23,7 +23,7 @@ from wopt_certify.bounds import (
     start_distance,
 )
 from wopt_certify.estimate import divergence
-from wopt_certify.evidence import Evidence
+from wopt_certify.evaluation_data import EvaluationData
 
 __all__ = ["Smoothing", "Start", "smoothing_part", "start_of_run"]
 
@@ -66,7 +66,7 @@ class Smoothing(Typed):
     label: Literal["bound"] = "bound"
 
 
-def start_of_run(objective: Objective, evidence: Evidence) -> Start:
+def start_of_run(objective: Objective, evidence: EvaluationData) -> Start:
     """Bound W_2(p_0, q) by moments, and KL(p_0 | q) where it is known or smoothing bounds it.
 
     Sample moments are raised by two standard errors.
@@ -98,7 +98,7 @@ def start_of_run(objective: Objective, evidence: Evidence) -> Start:
     return Start(w0, None, second)
 
 
-def smoothing_part(evidence: Evidence) -> Smoothing | None:
+def smoothing_part(evidence: EvaluationData) -> Smoothing | None:
     """Return a bound of W_2 between the data and the smoothed start.
 
         W_2^2 <= (1 - e^-t)^2 E|A^-1 z|^2 + (1 - e^-2t) |A^-1|^2,

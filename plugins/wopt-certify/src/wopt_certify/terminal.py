@@ -7,7 +7,7 @@ from rich.table import Table
 
 from wopt.reading import printable
 from wopt_certify.results import Certificate
-from wopt_certify.show import cells
+from wopt_certify.show import certificate_cells
 
 __all__ = ["show"]
 
@@ -59,7 +59,7 @@ def _table(certificate: Certificate) -> Table:
     for step in certificate.steps:
         paper = step.bounds.gap.get("paper")
         of_paper = None if paper is None else paper.value
-        table.add_row(str(step.step), *cells(step), _number(of_paper))
+        table.add_row(str(step.step), *certificate_cells(step), _number(of_paper))
     return table
 
 

@@ -93,9 +93,9 @@ def total_mass(
         >>> total_mass(lambda x: law.log_prob(x) + 0.5, x).is_one
         False
     """
-    chance = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     proposal = _Proposal(rows.double().cpu()[:_CENTRES])
-    x = proposal.sample(draws, chance)
+    x = proposal.sample(draws, rng)
     logs = log_density(x.to(rows)).double().cpu() - proposal.log_prob(x)
     logs = torch.where(torch.isnan(logs), -math.inf, logs)
     tail = smoothed_importance_weights(logs)
@@ -116,15 +116,15 @@ class _Proposal:
         self.white = self._whiten(rows)
         self.log_width = math.log(0.7 * n ** (-1 / (d + 4)))
 
-    def sample(self, count: int, chance: torch.Generator) -> Tensor:
+    def sample(self, count: int, rng: torch.Generator) -> Tensor:
         """Return draws, shape ``(count, d)``."""
         d = self.centres.shape[1]
-        z = torch.randn(count, d, generator=chance, dtype=torch.float64)
-        at = torch.randint(len(self.white), (count,), generator=chance)
+        z = torch.randn(count, d, generator=rng, dtype=torch.float64)
+        at = torch.randint(len(self.white), (count,), generator=rng)
         near = self.white[at] + math.exp(self.log_width) * z
-        chi = torch.randn(count, int(_FREEDOM), generator=chance, dtype=torch.float64)
+        chi = torch.randn(count, int(_FREEDOM), generator=rng, dtype=torch.float64)
         far = 2 * z * (_FREEDOM / chi.square().sum(1, keepdim=True)).sqrt()
-        wide = torch.rand(count, 1, generator=chance, dtype=torch.float64) < _SHARE_WIDE
+        wide = torch.rand(count, 1, generator=rng, dtype=torch.float64) < _SHARE_WIDE
         return self.mean + torch.where(wide, far, near) @ self.factor.T
 
     def log_prob(self, x: Tensor) -> Tensor:

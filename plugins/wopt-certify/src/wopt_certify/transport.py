@@ -15,11 +15,11 @@ from wopt.statistics import mean_and_error
 from wopt.typed import Number, Typed
 from wopt_certify.estimate import Estimate, combine
 
-__all__ = ["Plan", "Symmetry", "TransportGap", "jacobian_symmetry", "transport_gap"]
+__all__ = ["SamplePlans", "Symmetry", "TransportGap", "jacobian_symmetry", "transport_gap"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan(Typed):
+class SamplePlans(Typed):
     """Exact plans between samples at one sample size; means over disjoint groups.
 
     Attributes:
@@ -55,7 +55,7 @@ class TransportGap(Typed):
     cost: Estimate
     dual: Estimate
     high: Estimate
-    plans: tuple[Plan, ...] = ()
+    plans: tuple[SamplePlans, ...] = ()
     reason: str = ""
 
 
@@ -160,7 +160,9 @@ def _roots(matrix: Tensor) -> tuple[Tensor, Tensor]:
     return vectors * values @ vectors.T, vectors / values @ vectors.T
 
 
-def _plans(x: Tensor, y: Tensor, size: int, groups: int, seed: int) -> tuple[tuple[Plan, ...], str]:
+def _plans(
+    x: Tensor, y: Tensor, size: int, groups: int, seed: int
+) -> tuple[tuple[SamplePlans, ...], str]:
     if x.shape[1] > 1 and _assignment() is None:
         return (), "plans need scipy, which is not installed: pip install scipy"
     size = min(size, len(x) // 2)
@@ -178,7 +180,7 @@ def _plans(x: Tensor, y: Tensor, size: int, groups: int, seed: int) -> tuple[tup
                     _squared_distance(x0, x1),
                 ]
             )
-        plans.append(Plan(rows, *torch.tensor(values).mean(0).tolist()))
+        plans.append(SamplePlans(rows, *torch.tensor(values).mean(0).tolist()))
     return tuple(plans), ""
 
 

@@ -63,8 +63,8 @@ def at_times(
         path.append(block.move(path[-1]))
     ends = [flow.transform.inverse(z) for z in path]
     where, speed = [], []
-    for step, share in places:
+    for step, fraction in places:
         before, after = ends[step - first : step - first + 2]
-        where.append(torch.lerp(before, after, share))
+        where.append(torch.lerp(before, after, fraction))
         speed.append((after - before) / (clock.times[step + 1] - clock.times[step]))
     return torch.stack(where), torch.stack(speed)

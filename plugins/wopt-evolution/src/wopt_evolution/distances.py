@@ -31,7 +31,7 @@ def distances(
     density: Density,
     step: int,
     time: float,
-    generator: torch.Generator,
+    rng: torch.Generator,
 ) -> Distances:
     """Return the distances of particles, ``(n, d)``, and their law from the exact law.
 
@@ -43,7 +43,7 @@ def distances(
             :class:`~wopt.errors.WoptError` where it is not known.
         step: Number of steps made.
         time: Time t.
-        generator: Generator of draws from the exact law, where it cannot carry particles.
+        rng: Generator of draws from the exact law, where it cannot carry particles.
     """
     numbers = _second_moments(exact, now, time)
     carried = None if exact.carry is None else exact.carry(start.points.double(), time)
@@ -55,7 +55,7 @@ def distances(
         log_ratio = (now.log_density.double() + law.potential(now.points.double())).cpu()
         numbers |= _named("l1", 2 * (1 - (-log_ratio).exp()).clamp(min=0), now)
         if exact.positive:
-            numbers |= _divergences(law, log_ratio, now, carried, density, generator)
+            numbers |= _divergences(law, log_ratio, now, carried, density, rng)
     return Distances(step, time, **numbers)
 
 
@@ -77,11 +77,11 @@ def _divergences(
     now: Particles,
     carried: Tensor | None,
     density: Density,
-    source: torch.Generator,
+    rng: torch.Generator,
 ) -> dict[str, float]:
     """Return KL(p | p*), and KL(p* | p) by carried particles or by draws."""
     numbers = _named("kl", log_ratio, now)
-    draws = law.sample(_DRAWS, now.dim, source) if carried is None else carried
+    draws = law.sample(_DRAWS, now.dim, rng) if carried is None else carried
     try:
         back = -(law.potential(draws).cpu() + density(draws).double().cpu())
     except WoptError:  # a map without inverse has no density at given points

@@ -121,9 +121,9 @@ class Evolution(Watch):
         assert self.exact is not None
         assert state.start is not None
         flow = self.prepared.flow(state.blocks)
-        source = generator(self.config.seed, "exact", "draws")
+        rng = generator(self.config.seed, "exact", "draws")
         held_out = state.start[1], state.valid.particles
-        return distances(self.exact, *held_out, flow.log_prob, state.step, time, source)
+        return distances(self.exact, *held_out, flow.log_prob, state.step, time, rng)
 
 
 def _distances_of(path: Path) -> Distances:

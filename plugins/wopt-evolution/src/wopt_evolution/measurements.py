@@ -9,7 +9,7 @@ from wopt.data.snapshots import PopulationsReport
 from wopt.interfaces.measurement import Budget, FinishedRun, Measurement, Watch
 from wopt.store.distances import Distances
 from wopt_evolution.exact import Evolution, check_exact
-from wopt_evolution.populations import judged
+from wopt_evolution.populations import populations_report
 
 __all__ = ["Exactness", "Populations"]
 
@@ -70,4 +70,4 @@ class Populations(Measurement):
         self, run: FinishedRun, budget: Budget | None = None, recorded: Any = None
     ) -> PopulationsReport | None:
         """Return the report of the source."""
-        return judged(run.prepared.config, run.flow, run.listener)
+        return populations_report(run.prepared.config, run.flow, run.listener)

@@ -13,10 +13,12 @@ from wopt.origin import culprit, in_words
 from wopt.seeds import derive
 from wopt_evolution.at_time import at_times
 
-__all__ = ["judged"]
+__all__ = ["populations_report"]
 
 
-def judged(config: RunConfig, flow: Flow, listener: Listener) -> PopulationsReport | None:
+def populations_report(
+    config: RunConfig, flow: Flow, listener: Listener
+) -> PopulationsReport | None:
     """Return distances of carried rows from each population, and from those left out.
 
     Args:

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from wopt.data.snapshots import Clock, Snapshots
+from wopt.data.snapshots import Clock, MeasuredPopulations
 from wopt.data.tables import write_table
 from wopt.errors import CapabilityError, ConfigError
 from wopt.runs.fingerprint import check_data
@@ -87,15 +87,15 @@ def _clock_of_evolution(run: LoadedRun, directory: Path) -> Clock:
 def _rows_of_population(
     run: LoadedRun,
     directory: Path,
-    snapshots: Snapshots,
+    snapshots: MeasuredPopulations,
     time: float,
     number: int,
-    draw: torch.Generator,
+    rng: torch.Generator,
 ) -> tuple[float, Tensor]:
     """Return the time of the last population at or before ``time``, and rows of it."""
     source = run.config.source
     check_data(RunDirectory(directory), source, source.loaded(derive(run.config.seed, "source")))
     begin, rows = snapshots.before(time)
     if number <= len(rows):
-        return begin, rows[torch.randperm(len(rows), generator=draw)[:number]]
-    return begin, rows[torch.randint(len(rows), (number,), generator=draw)]
+        return begin, rows[torch.randperm(len(rows), generator=rng)[:number]]
+    return begin, rows[torch.randint(len(rows), (number,), generator=rng)]

@@ -42,7 +42,7 @@ def wopt_register(registry: Registry) -> None:
         ("from_pyro", "wopt_posterior.targets.pyro:from_pyro"),
     ):
         registry.add_name(name, path)
-    registry.add_function("chains", "wopt_posterior.chains.beside")
+    registry.add_function("chains", "wopt_posterior.chains.reference_chains")
     registry.add_function("planner", "wopt_posterior.plan.run:planned")
     registry.add_function("weights", "wopt_posterior.importance:weight_columns")
     registry.add_function("page", "wopt_posterior.page:section", rank=-2)

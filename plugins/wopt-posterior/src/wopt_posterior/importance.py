@@ -39,13 +39,13 @@ def weight_columns(
         raise CapabilityError(f"{directory}: {error}; leave out --importance") from None
     smoothed = smoothed_importance_weights(log_weights)
     ess = effective_size(log_weights)
-    told = f"importance weights: ESS {ess:.0f} of {len(x)}, k-hat {smoothed.k_hat:.2g}"
+    note = f"importance weights: ESS {ess:.0f} of {len(x)}, k-hat {smoothed.k_hat:.2g}"
     if smoothed.k_hat <= smoothed.threshold:
         if not quiet:
-            click.echo(f"{told}, at most {smoothed.threshold:.2g}")
+            click.echo(f"{note}, at most {smoothed.threshold:.2g}")
     else:
         click.secho(
-            f"warning: {told}, above {smoothed.threshold:.2g}: averages with them are not "
+            f"warning: {note}, above {smoothed.threshold:.2g}: averages with them are not "
             "reliable. Draw more, or train longer",
             fg="yellow",
             err=True,

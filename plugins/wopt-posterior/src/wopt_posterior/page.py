@@ -37,7 +37,7 @@ class SamplerPart:
 
     Attributes:
         reliable: Whether there is no warning.
-        doubts: Warnings, in words.
+        warnings: Warnings, in words.
         numbers: log Z, its two sides, the effective size, k-hat: name, value, error, remark.
         moments: Moments of each coordinate.
         modes: Weights of known components.
@@ -48,7 +48,7 @@ class SamplerPart:
     """
 
     reliable: bool
-    doubts: Sequence[str]
+    warnings: Sequence[str]
     numbers: list[tuple[str, float | None, float | None, str]]
     moments: list[Moment]
     modes: Sequence[ModeWeight]
@@ -66,11 +66,13 @@ def sampler_part(run: Run) -> SamplerPart | None:
     moments = zip(found.means, found.means_error, found.sds, found.sds_error, strict=True)
     return SamplerPart(
         reliable=found.reliable,
-        doubts=found.doubts,
+        warnings=found.warnings,
         numbers=_numbers(found),
         moments=[Moment(column(run, j), *values) for j, values in enumerate(moments)],
         modes=found.mode_weights or (),
-        lost=[(_coordinates(m.location), m.share, m.model_share) for m in found.lost_modes or ()],
+        lost=[
+            (_coordinates(m.location), m.fraction, m.model_fraction) for m in found.lost_modes or ()
+        ],
         searched=found.lost_modes is not None,
         truth=[row for row in _truth(found) if math.isfinite(row[1])],
     )
@@ -104,8 +106,8 @@ def summary(result: RunResult) -> list[tuple[str, str]]:
         return []
     if found.reliable:
         return [("draws and weights", "nothing speaks against them")]
-    more = f" (and {len(found.doubts) - 1} more)" if len(found.doubts) > 1 else ""
-    return [("draws and weights", f"not reliable: {found.doubts[0]}{more}")]
+    more = f" (and {len(found.warnings) - 1} more)" if len(found.warnings) > 1 else ""
+    return [("draws and weights", f"not reliable: {found.warnings[0]}{more}")]
 
 
 def _numbers(found: SamplerReport) -> list[tuple[str, float | None, float | None, str]]:
@@ -128,24 +130,24 @@ def _truth(found: SamplerReport) -> list[tuple[str, float, str]]:
     if found.truth is not None:
         truth = found.truth
         perfect = truth.energy_distance_exact
-        beside = "" if perfect is None else f"; that of exact draws is {perfect:.2g}"
+        reference = "" if perfect is None else f"; that of exact draws is {perfect:.2g}"
         samples = f"{truth.draws:,} draws of either"
         rows += [
             ("log Z, error", truth.log_z_error, "by importance sampling, nats"),
             ("log Z by ELBO, error", truth.elbo_error, "the model's draws alone, nats"),
-            ("energy distance", truth.energy_distance, f"{samples}{beside}"),
+            ("energy distance", truth.energy_distance, f"{samples}{reference}"),
             ("energy distance by weights", truth.energy_distance_weighted, "drawn again by them"),
             ("mode weights, largest error", truth.mode_error, "the model's draws"),
             ("mode weights by weights", truth.mode_error_weighted, "largest error"),
         ]
     if found.corrected is not None:
-        told = found.corrected
-        how = f"after {told.steps} steps of rejection, {told.proposals:.2g} draws for one"
+        reported = found.corrected
+        how = f"after {reported.steps} steps of rejection, {reported.proposals:.2g} draws for one"
         rows += [
-            ("rejection: ELBO", told.elbo, how),
-            ("rejection: log Z by ELBO, error", told.log_z_error, how),
-            ("rejection: energy distance", told.energy_distance, how),
-            ("rejection: mode weights", told.mode_error, "largest error"),
+            ("rejection: ELBO", reported.elbo, how),
+            ("rejection: log Z by ELBO, error", reported.log_z_error, how),
+            ("rejection: energy distance", reported.energy_distance, how),
+            ("rejection: mode weights", reported.mode_error, "largest error"),
         ]
     rows += [(name.replace("_", " "), value, "") for name, value in found.figures.items()]
     return [(name, value, remark) for name, value, remark in rows if value is not None]

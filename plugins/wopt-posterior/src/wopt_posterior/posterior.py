@@ -64,8 +64,8 @@ class Posterior:
         Raises:
             DataError: No draw has a finite weight.
         """
-        chance = generator(seed, "posterior")
-        y, log_q = flow.sample_and_log_prob(n, generator=chance, audit=True)
+        rng = generator(seed, "posterior")
+        y, log_q = flow.sample_and_log_prob(n, generator=rng, audit=True)
         target = build("target", {"name": "potential", "function": lambda z: -density(z)})
         of_chains = None
         if chains is not None:
@@ -121,11 +121,11 @@ class Posterior:
             seed: Seed of the choice and of the order.
         """
         size = len(self.draws) if n is None else n
-        chance = generator(seed, "resample")
+        rng = generator(seed, "resample")
         edges = self.log_weights.exp().cumsum(0)
-        levels = (torch.arange(size) + torch.rand((), generator=chance)) / size
+        levels = (torch.arange(size) + torch.rand((), generator=rng)) / size
         rows = torch.searchsorted(edges / edges[-1], levels.to(edges)).clamp_max(len(edges) - 1)
-        return self.draws[rows[torch.randperm(size, generator=chance)]]
+        return self.draws[rows[torch.randperm(size, generator=rng)]]
 
     def to_arviz(self, *, seed: int = 0) -> Any:
         """Return equally weighted draws for ArviZ: ``InferenceData`` (0.x) or a tree (1.x).

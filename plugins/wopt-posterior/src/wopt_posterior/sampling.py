@@ -11,9 +11,9 @@ from torch import Tensor
 from wopt.errors import ConfigError
 from wopt.flow import Flow
 from wopt.interfaces.support import support_of
+from wopt.runs.listening import ListenerLike, listener_of
 from wopt.runs.planned import prepared_run
 from wopt.runs.solution import Solution, advance
-from wopt.runs.told import ListenerLike, listener_of
 from wopt.seeds import generator
 from wopt.targets.density import Density
 from wopt_posterior.posterior import Posterior
@@ -99,10 +99,10 @@ def sample(
         table["solver"] = {"iterations": iterations}
     if tracker is not None:
         table["tracker"] = tracker
-    told = listener_of(listener)
-    prepared = prepared_run(table, listener=told)
+    progress = listener_of(listener)
+    prepared = prepared_run(table, listener=progress)
     state = prepared.problem.begin(prepared.train, prepared.valid)
-    solution = advance(prepared, state, told)
+    solution = advance(prepared, state, progress)
     flow = Flow(solution.flow.map, solution.flow.base, known)
     seconds = time.process_time() - began
     chains = solution.state.chains

@@ -12,7 +12,7 @@ from wopt import Capability, FlowBlock, History, Objective, Particles, Subproble
 from wopt_schemes.base import Stepped
 from wopt_schemes.regression import Regression
 
-__all__ = ["LocalFlowMatching", "OrnsteinUhlenbeck"]
+__all__ = ["LocalFlowMatching", "OrnsteinUhlenbeckRegression"]
 
 
 class LocalFlowMatching(Stepped):
@@ -66,13 +66,13 @@ class LocalFlowMatching(Stepped):
         x = history.particles.points
         assert objective.target is not None
         mean, covariance = _gaussian(objective.target, x.shape[1], x)
-        return OrnsteinUhlenbeck(
+        return OrnsteinUhlenbeckRegression(
             history.particles, x, history.step_size, mean=mean, covariance=covariance
         )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class OrnsteinUhlenbeck(Regression):
+class OrnsteinUhlenbeckRegression(Regression):
     """The regression of a velocity field on an Ornstein-Uhlenbeck process run for time h'.
 
     Attributes:

@@ -68,7 +68,7 @@ class Replacing(Subproblem):
     joint = False
 
     @property
-    def stays(self) -> Particles:
+    def baseline(self) -> Particles:
         """Images of the particles under the previous map."""
         return self.now
 

@@ -13,10 +13,10 @@ from wopt.component import fields
 from wopt.interfaces.derivatives import wasserstein_gradient
 from wopt_schemes.base import Stepped
 
-__all__ = ["SecondMoment", "SemiForwardBackward"]
+__all__ = ["HalfSecondMoment", "SemiForwardBackward"]
 
 
-class SecondMoment(wopt.Objective):
+class HalfSecondMoment(wopt.Objective):
     """The functional E |x|^2 / 2, which is 1-convex."""
 
     convexity = 1.0
@@ -94,5 +94,5 @@ class SemiForwardBackward(Stepped):
                     "adds and subtracts k E|x|^2/2"
                 )
             curvature = max(0.0, -objective.convexity)
-        c = curvature * SecondMoment()
+        c = curvature * HalfSecondMoment()
         return objective + c, c

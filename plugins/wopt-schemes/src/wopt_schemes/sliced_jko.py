@@ -93,6 +93,6 @@ def directions(dim: int, frames: int, seed: int) -> Tensor:
         >>> bool(torch.allclose(u @ u.T, 4 * torch.eye(3, dtype=u.dtype)))
         True
     """
-    draw = torch.Generator().manual_seed(seed)
-    normal = torch.randn(frames, dim, dim, dtype=torch.float64, generator=draw)
+    rng = torch.Generator().manual_seed(seed)
+    normal = torch.randn(frames, dim, dim, dtype=torch.float64, generator=rng)
     return torch.linalg.qr(normal).Q.transpose(0, 1).reshape(dim, frames * dim)

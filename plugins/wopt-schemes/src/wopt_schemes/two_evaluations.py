@@ -25,7 +25,7 @@ class _TwoEvaluations(LimitedScheme, abc.ABC):
     stages = 3
     look_ahead: ClassVar[float]
     """Length r of the first stage, as a fraction of h."""
-    share: ClassVar[float]
+    fraction: ClassVar[float]
     """The limit of h as a fraction of the explicit scheme's."""
 
     def limit(self, objective: Objective) -> Limit | None:
@@ -35,7 +35,7 @@ class _TwoEvaluations(LimitedScheme, abc.ABC):
             return None
         why = "the objective's largest explicit step"
         return Limit(
-            self.share * largest, why if self.share == 1 else f"{self.share:g} times {why}"
+            self.fraction * largest, why if self.fraction == 1 else f"{self.fraction:g} times {why}"
         )
 
     def subproblem(self, history: History, objective: Objective) -> Subproblem:
@@ -71,7 +71,7 @@ class Extragradient(_TwoEvaluations):
     cites = ("korpelevich1976",)
     order = 1
     look_ahead = 1.0
-    share = 0.5
+    fraction = 0.5
 
 
 class ExplicitMidpoint(_TwoEvaluations):
@@ -95,4 +95,4 @@ class ExplicitMidpoint(_TwoEvaluations):
     cites = ("runge1895",)
     order = 2
     look_ahead = 0.5
-    share = 1.0
+    fraction = 1.0

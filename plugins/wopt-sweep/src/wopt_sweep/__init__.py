@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 from wopt.lazy import exports
 
 if TYPE_CHECKING:
-    from wopt_sweep.plan import Plan, Range, Setting, grid_of, ranges_of
+    from wopt_sweep.plan import Range, Setting, SweepDesign, grid_of, ranges_of
     from wopt_sweep.search import search
     from wopt_sweep.sweep import Interrupted, Sweep
-    from wopt_sweep.table import Row, Summary, summaries
+    from wopt_sweep.table import Summary, SweepRun, summaries
 
 __all__ = [
     "Interrupted",
-    "Plan",
     "Range",
-    "Row",
     "Setting",
     "Summary",
     "Sweep",
+    "SweepDesign",
+    "SweepRun",
     "grid_of",
     "ranges_of",
     "search",

@@ -12,7 +12,7 @@ from wopt.cli.output import json_option, print_json, quiet_option
 from wopt.reading import printable
 
 if TYPE_CHECKING:
-    from wopt_sweep import Row, Summary
+    from wopt_sweep import Summary, SweepRun
 
 __all__ = ["command"]
 
@@ -48,17 +48,17 @@ def command(
     from wopt.cli.common import warn_of_plugins
     from wopt.config.read import override, read_toml
     from wopt.errors import ConfigError
-    from wopt_sweep import Interrupted, Plan, Sweep, grid_of, ranges_of, search
+    from wopt_sweep import Interrupted, Sweep, SweepDesign, grid_of, ranges_of, search
 
     warn_of_plugins()
-    plan = Plan(grid_of(grid), ranges_of(ranges), seeds, trials)
+    plan = SweepDesign(grid_of(grid), ranges_of(ranges), seeds, trials)
     if plan.ranges and trials is None:
         raise ConfigError("--range needs a search: add --optuna N, or give values with --grid")
     if set(plan.grid) & set(plan.ranges):
         raise ConfigError("a key is in --grid and in --range; leave one out")
-    told = _tell_nobody if quiet or as_json else _tell
+    reported = _tell_nobody if quiet or as_json else _tell
     base = override(read_toml(config), settings)
-    sweep = Sweep(out or Path("runs") / f"{config.stem}-sweep", base, plan, told)
+    sweep = Sweep(out or Path("runs") / f"{config.stem}-sweep", base, plan, reported)
     status = 0
     try:
         search(sweep, trials) if trials is not None else sweep.grid()
@@ -77,14 +77,14 @@ def command(
     return status or (0 if sweep.best.exists() else 1)
 
 
-def _tell(row: Row) -> None:
+def _tell(row: SweepRun) -> None:
     value = "" if row.value is None else f", {row.value:.6g}"
     name = " ".join(row.setting) or "as it is"
     reason = "" if row.status == "done" else f": {row.reason}"
     click.echo(printable(f"{row.run}  {name}  seed {row.seed}  {row.status}{value}{reason}"))
 
 
-def _tell_nobody(_: Row) -> None:
+def _tell_nobody(_: SweepRun) -> None:
     pass
 
 

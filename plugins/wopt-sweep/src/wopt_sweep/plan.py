@@ -9,7 +9,7 @@ from typing import Any
 
 from wopt.errors import ConfigError
 
-__all__ = ["Plan", "Range", "Setting", "grid_of", "ranges_of"]
+__all__ = ["Range", "Setting", "SweepDesign", "grid_of", "ranges_of"]
 
 Setting = tuple[str, ...]
 """``K=V`` texts, as ``--set`` takes them."""
@@ -32,7 +32,7 @@ class Range:
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class SweepDesign:
     """The values, ranges and seeds of a sweep.
 
     Attributes:
@@ -51,7 +51,7 @@ class Plan:
         """Yield every point of the grid.
 
         Example:
-            >>> list(Plan({"a": ("1", "2"), "b": ("x",)}).settings())
+            >>> list(SweepDesign({"a": ("1", "2"), "b": ("x",)}).settings())
             [('a=1', 'b=x'), ('a=2', 'b=x')]
         """
         for values in itertools.product(*self.grid.values()):

@@ -8,7 +8,7 @@ from typing import Any
 from wopt.errors import ConfigError
 from wopt.interfaces.listener import Listener
 from wopt.train.record import StepRecord
-from wopt_sweep.plan import Plan, Setting
+from wopt_sweep.plan import Setting, SweepDesign
 from wopt_sweep.sweep import Pruned, Sweep
 
 __all__ = ["search"]
@@ -84,7 +84,7 @@ def _ended(optuna: Any, study: Any) -> list[Any]:
     ]
 
 
-def _setting(trial: Any, plan: Plan) -> Setting:
+def _setting(trial: Any, plan: SweepDesign) -> Setting:
     texts = [f"{k}={trial.suggest_categorical(k, list(v))}" for k, v in plan.grid.items()]
     for key, r in plan.ranges.items():
         if r.whole:

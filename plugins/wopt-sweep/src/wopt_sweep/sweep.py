@@ -23,8 +23,8 @@ from wopt.store.directory import RunDirectory
 from wopt.store.documents import read_lines, write_lines
 from wopt_certify.compare.page import compare
 from wopt_certify.compare.page import rows as compare_rows
-from wopt_sweep.plan import Plan, Setting
-from wopt_sweep.table import Row, Summary, summaries
+from wopt_sweep.plan import Setting, SweepDesign
+from wopt_sweep.table import Summary, SweepRun, summaries
 
 __all__ = ["Interrupted", "Pruned", "Sweep"]
 
@@ -62,18 +62,18 @@ class Sweep:
         self,
         path: Path,
         table: dict[str, Any],
-        plan: Plan,
-        told: Callable[[Row], None] = lambda _: None,
+        plan: SweepDesign,
+        progress: Callable[[SweepRun], None] = lambda _: None,
     ) -> None:
         self.path = path
         self.base = table
         self.plan = plan
-        self.told = told
+        self.progress = progress
         self.table = path / "table.jsonl"
         self.best = path / "best.toml"
         self.page = path / "sweep.html"
         self._open()
-        self.rows = read_lines(self.table, Row, "delete it, and runs are read anew")
+        self.rows = read_lines(self.table, SweepRun, "delete it, and runs are read anew")
 
     def grid(self) -> None:
         """Run every point of the grid with every seed, except those that have ended before.
@@ -131,7 +131,9 @@ class Sweep:
             raise RunError(f"{self.path}: cannot be made: {error.strerror}") from error
         write_json(about, now)
 
-    def _make(self, setting: Setting, seed: int, known: Row | None, listener: Listener) -> Row:
+    def _make(
+        self, setting: Setting, seed: int, known: SweepRun | None, listener: Listener
+    ) -> SweepRun:
         """Make or resume a run; any error becomes the reason in its row."""
         name = known.run if known else f"{len(self.rows):03d}"
         directory = self._directory(name)
@@ -146,12 +148,12 @@ class Sweep:
         except Pruned as stop:
             return self._ended(name, setting, seed, "pruned", str(stop))
         except KeyboardInterrupt:
-            self._keep(Row(name, setting, seed, "stopped", "interrupted"))
+            self._keep(SweepRun(name, setting, seed, "stopped", "interrupted"))
             raise Interrupted(_AGAIN) from None
         except WoptError as error:
-            return Row(name, setting, seed, "error", str(error))
+            return SweepRun(name, setting, seed, "error", str(error))
         except Exception as error:  # a failed run is a row, and the sweep continues
-            return Row(name, setting, seed, "error", f"{type(error).__name__}: {error}")
+            return SweepRun(name, setting, seed, "error", f"{type(error).__name__}: {error}")
         row = self._ended(name, setting, seed, result.status, result.reason)
         row = dataclasses.replace(row, nll_test=result.nll_test, cpu_seconds=result.cpu_seconds)
         if row.status == "stopped":
@@ -165,23 +167,23 @@ class Sweep:
             table = override(table, ["certify.enabled=false"])
         return table
 
-    def _ended(self, name: str, setting: Setting, seed: int, status: str, reason: str) -> Row:
+    def _ended(self, name: str, setting: Setting, seed: int, status: str, reason: str) -> SweepRun:
         records = self._directory(name).read_steps()
         value = None
         if records:
             last = records[-1]
             value = last.energy if last.nll_valid is None else last.nll_valid
-        return Row(name, setting, seed, status, reason, value, steps=len(records))
+        return SweepRun(name, setting, seed, status, reason, value, steps=len(records))
 
-    def _row(self, setting: Setting, seed: int) -> Row | None:
+    def _row(self, setting: Setting, seed: int) -> SweepRun | None:
         return next((r for r in self.rows if (r.setting, r.seed) == (setting, seed)), None)
 
-    def _keep(self, row: Row) -> None:
+    def _keep(self, row: SweepRun) -> None:
         self.rows = [r for r in self.rows if r.run != row.run] + [row]
         write_lines(self.table, self.rows)
-        self.told(row)
+        self.progress(row)
 
-    def _has_result(self, row: Row) -> bool:
+    def _has_result(self, row: SweepRun) -> bool:
         return row.status == "done" and self._directory(row.run).result.exists()
 
     def _directory(self, name: str) -> RunDirectory:

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Sequence
 
 from wopt.typed import Number, Typed
 
-__all__ = ["Row", "Summary", "summaries"]
+__all__ = ["Summary", "SweepRun", "summaries"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Row(Typed):
+class SweepRun(Typed):
     """One run of a sweep.
 
     Attributes:
@@ -59,24 +59,24 @@ class Summary:
     setting: tuple[str, ...]
     value: float
     error: float | None
-    rows: tuple[Row, ...]
+    rows: tuple[SweepRun, ...]
 
 
-def summaries(rows: Iterable[Row]) -> list[Summary]:
+def summaries(rows: Iterable[SweepRun]) -> list[Summary]:
     """Return one summary per setting, the best first.
 
     Example:
-        >>> rows = [Row("0", ("a=1",), 0, "done", "", 2.0), Row("1", ("a=1",), 1, "done", "", 4.0)]
+        >>> rows = [SweepRun(str(k), ("a=1",), k, "done", "", 2.0 + 2 * k) for k in range(2)]
         >>> [(s.value, s.error) for s in summaries(rows)]
         [(3.0, 1.0)]
     """
-    groups: dict[tuple[str, ...], list[Row]] = {}
+    groups: dict[tuple[str, ...], list[SweepRun]] = {}
     for row in rows:
         groups.setdefault(row.setting, []).append(row)
     return sorted((_summary(s, g) for s, g in groups.items()), key=lambda s: s.value)
 
 
-def _summary(setting: tuple[str, ...], rows: Sequence[Row]) -> Summary:
+def _summary(setting: tuple[str, ...], rows: Sequence[SweepRun]) -> Summary:
     values = [r.value for r in rows if r.value is not None and r.status == "done"]
     if len(values) < len(rows):
         return Summary(setting, math.inf, None, tuple(rows))

@@ -95,10 +95,10 @@ class ZukoBlock(wopt.FlowBlock):
         y, jacobian = linearised(self.move, x)
         return y - x, jacobian.diagonal(dim1=1, dim2=2).sum(1) - x.shape[1]
 
-    def see(self, points: Tensor) -> None:
+    def initialise(self, points: Tensor) -> None:
         """Choose the box on which splines act by points, shape ``(n, d)``."""
         for box in self._boxes():
-            box.see(points[:, : self.moved])
+            box.initialise(points[:, : self.moved])
 
     def warm_start(self, previous: wopt.FlowBlock) -> None:
         """Start from the previous step's parameters, on this block's own boxes."""

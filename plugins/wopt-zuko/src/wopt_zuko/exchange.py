@@ -187,6 +187,6 @@ class _Law(Distribution):
     def sample(self, sample_shape: Any = ()) -> Tensor:
         """Return draws, shape ``(*sample_shape, ..., d)``, by torch's global generator."""
         shape = Size(sample_shape) + self.batch_shape
-        chance = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
-        z = self.base.sample(shape.numel(), chance)[:, : self.event_shape[0]]
+        rng = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
+        z = self.base.sample(shape.numel(), rng)[:, : self.event_shape[0]]
         return z.reshape(shape + self.event_shape).to(torch.get_default_dtype())

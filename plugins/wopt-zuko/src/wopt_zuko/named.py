@@ -6,7 +6,7 @@ from functools import partial
 
 from wopt_zuko import options as opt
 from wopt_zuko.block import ZukoBlock
-from wopt_zuko.univariate import Affine, Spline
+from wopt_zuko.univariate import AffineUnivariate, Spline
 
 __all__ = ["CouplingBlock", "MAFBlock", "SplineBlock"]
 
@@ -49,7 +49,7 @@ class CouplingBlock(ZukoBlock):
     ) -> None:
         super().__init__()
         self.compose(
-            "GeneralCouplingTransform", Affine,
+            "GeneralCouplingTransform", AffineUnivariate,
             dim, condition, transforms, hidden, activation,
         )  # fmt: skip
 
@@ -94,7 +94,7 @@ class MAFBlock(ZukoBlock):
     ) -> None:
         super().__init__()
         self.compose(
-            "MaskedAutoregressiveTransform", Affine,
+            "MaskedAutoregressiveTransform", AffineUnivariate,
             dim, condition, transforms, hidden, activation, passes,
         )  # fmt: skip
 

@@ -16,7 +16,7 @@ from wopt.statistics import some
 
 __all__ = [
     "SLOPE",
-    "Affine",
+    "AffineUnivariate",
     "Bernstein",
     "Boxed",
     "Spline",
@@ -52,7 +52,7 @@ class Univariate(nn.Module):
     shapes: tuple[tuple[int, ...], ...]
 
 
-class Affine(Univariate):
+class AffineUnivariate(Univariate):
     """exp(a) x + b, with |a| bounded by log(1/slope)."""
 
     shapes = ((), ())
@@ -77,7 +77,7 @@ class Boxed(Univariate):
         # A buffer, so that a bound taken from the particles is saved with the parameters.
         self.register_buffer("bound", torch.tensor(bound or _LEAST_BOUND))
 
-    def see(self, points: Tensor) -> None:
+    def initialise(self, points: Tensor) -> None:
         """Choose the bound by points, shape ``(n, d)``, unless it was given."""
         if not self.fixed:
             sizes = some(points).detach().abs().flatten()
@@ -121,5 +121,5 @@ class Bernstein(Boxed):
 def make(name: UnivariateName, pieces: int, bound: float | None) -> Univariate:
     """Return zuko's transform by name; ``pieces`` is its number of bins or its degree."""
     if name == "MonotonicAffineTransform":
-        return Affine()
+        return AffineUnivariate()
     return (Spline if name == "MonotonicRQSTransform" else Bernstein)(pieces, bound)

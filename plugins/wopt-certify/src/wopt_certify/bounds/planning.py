@@ -89,10 +89,10 @@ def steps_needed(
         True
     """
     require_positive("lambda", lam, "a plan", "no number of steps is certified without")
-    wish, y = math.sqrt(2 * lam * kl), math.sqrt(2 * lam * kl0)
+    target_kl, y = math.sqrt(2 * lam * kl), math.sqrt(2 * lam * kl0)
     steps = None
-    if y <= wish:
+    if y <= target_kl:
         steps = 0
-    elif wish > error:
-        steps = math.ceil(math.log((y - error) / (wish - error)) / math.log1p(step_size * lam))
+    elif target_kl > error:
+        steps = math.ceil(math.log((y - error) / (target_kl - error)) / math.log1p(step_size * lam))
     return StepsNeeded(steps, kl, error**2 / (2 * lam), of)

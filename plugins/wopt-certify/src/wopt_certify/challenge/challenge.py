@@ -13,13 +13,13 @@ from wopt.interfaces.target import Target
 from wopt.statistics import error_of_mean
 from wopt_certify import lower
 from wopt_certify.challenge.challenger import ratios
-from wopt_certify.challenge.ladder import Options, Rung, climb
+from wopt_certify.challenge.escalation import EscalationOptions, EscalationState, escalate
 from wopt_certify.challenge.limit import Bet, lower_limit
 from wopt_certify.challenge.plan import planned
-from wopt_certify.challenge.rows import Rows
-from wopt_certify.challenge.sequence import Judged, judge_in_turn
+from wopt_certify.challenge.rows import ChallengeRows
+from wopt_certify.challenge.sequence import SequentialGain, judge_in_turn
+from wopt_certify.challenge_plan import ChallengePlan
 from wopt_certify.lower import LowerSide
-from wopt_certify.tries import Tries
 
 __all__ = ["block_for", "challenge"]
 
@@ -28,10 +28,10 @@ _LEAST_ROWS = 20
 
 def challenge(
     target: Target,
-    fit: Rows,
-    hold: Rows,
-    judge: Rows,
-    options: Options,
+    fit: ChallengeRows,
+    hold: ChallengeRows,
+    judge: ChallengeRows,
+    options: EscalationOptions,
     groups: tuple[Tensor, Tensor] | None = None,
 ) -> LowerSide:
     """Bound KL(p | model) from below, without an assumption on p.
@@ -62,11 +62,11 @@ def challenge(
         >>> from wopt.particles import Particles
         >>> from wopt.testing import GaussianTarget
         >>> q = GaussianTarget([0.0], [[1.0]])
-        >>> draw = torch.Generator().manual_seed(0)
-        >>> parts = [Particles.start(1 + torch.randn(2000, 1, generator=draw).double())
+        >>> rng = torch.Generator().manual_seed(0)
+        >>> parts = [Particles.start(1 + torch.randn(2000, 1, generator=rng).double())
         ...     for _ in range(3)]  # the model N(0, 1) of N(1, 1) has KL 1/2
-        >>> rows = [Rows.of(q, p.points, p) for p in parts]
-        >>> side = challenge(q, *rows, Options(None))
+        >>> rows = [ChallengeRows.of(q, p.points, p) for p in parts]
+        >>> side = challenge(q, *rows, EscalationOptions(None))
         >>> 0.4 < side.low < 0.5 < side.low + 5 * side.error
         True
     """
@@ -79,51 +79,55 @@ def challenge(
     fit, kept = fit.part(fit.finite()), hold.finite()
     hold = hold.part(kept)
     tries = planned(target, fit, hold, len(judge), options)
-    rungs = list(climb(target, fit, hold, options, tries))
+    rungs = list(escalate(target, fit, hold, options, tries))
     if not rungs:
         raise DataError("no challenger takes part: name a block, or allow the closed forms")
     hold_groups = None if groups is None else groups[0][kept]
     judge_groups = None if groups is None else groups[1]
     last, logs = rungs[-1], ratios(rungs[-1].challengers, judge)
     judged = _judge(last, (fit, hold, judge), logs, options.seed, tries, judge_groups)
-    ladder = [_rung(rung, logs, judge_groups) for rung in rungs]
+    escalation = [_rung(rung, logs, judge_groups) for rung in rungs]
     if judged.seconds is not None:
         gain = float(judged.values.mean()), error_of_mean(judged.values, judge_groups)
-        ladder.append(lower.Rung("learning while judged", last.seconds + judged.seconds, *gain))
+        escalation.append(
+            lower.EscalationStep("learning while judged", last.seconds + judged.seconds, *gain)
+        )
     bet = Bet.on(last.stack.ratio(ratios(last.challengers, hold)), judged.floor, hold_groups)
     return LowerSide(
-        value=ladder[-1].gain,
-        error=ladder[-1].error,
+        value=escalation[-1].gain,
+        error=escalation[-1].error,
         low=lower_limit(judged.values, bet, options.level, judge_groups),
         level=options.level,
         by=judged.by,
         rows=len(judge),
-        ladder=tuple(ladder),
+        escalation=tuple(escalation),
         tries=dataclasses.replace(last.tries, refits=judged.refits),
     )
 
 
 def _judge(
-    last: Rung,
-    rows: tuple[Rows, Rows, Rows],
+    last: EscalationState,
+    rows: tuple[ChallengeRows, ChallengeRows, ChallengeRows],
     logs: Tensor,
     seed: int,
-    tries: Tries,
+    tries: ChallengePlan,
     groups: Tensor | None,
-) -> Judged:
+) -> SequentialGain:
     """Evaluate the last rung's mixture, which learns meanwhile if a challenger can."""
     if all(challenger.refit is None for challenger in last.challengers):
-        return Judged(last.stack.ratio(logs), last.stack.least, last.stack.by())
+        return SequentialGain(last.stack.ratio(logs), last.stack.least, last.stack.by())
     fit, hold, judge = rows
     return judge_in_turn(
         last.challengers, last.stack, (fit, hold), judge, groups, seed, tries.refits
     )
 
 
-def _rung(rung: Rung, logs: Tensor, groups: Tensor | None) -> lower.Rung:
+def _rung(rung: EscalationState, logs: Tensor, groups: Tensor | None) -> lower.EscalationStep:
     """Return the gain of a rung's own mixture on the evaluation rows (its columns come first)."""
     values = rung.stack.ratio(logs[:, : len(rung.challengers)])
-    return lower.Rung(rung.name, rung.seconds, float(values.mean()), error_of_mean(values, groups))
+    return lower.EscalationStep(
+        rung.name, rung.seconds, float(values.mean()), error_of_mean(values, groups)
+    )
 
 
 def block_for(preferred: tuple[str, ...] = ("autoregressive", "spline", "ode")) -> Spec | None:

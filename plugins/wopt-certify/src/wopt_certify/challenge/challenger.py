@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from wopt_certify.challenge.rows import Rows
+from wopt_certify.challenge.rows import ChallengeRows
 
 __all__ = ["Challenger", "Density", "ratios"]
 
@@ -22,7 +22,7 @@ class Challenger:
 
     Attributes:
         name: Name of the challenger.
-        side: Key of :attr:`Rows.views`, in whose coordinates it is a density.
+        side: Key of :attr:`ChallengeRows.views`, in whose coordinates it is a density.
         density: The log-density.
     """
 
@@ -39,13 +39,13 @@ class Challenger:
         """Return the challenger, fitted to other rows ``(n, d)`` if it has a refit."""
         return self if self.refit is None else dataclasses.replace(self, density=self.refit(points))
 
-    def ratio(self, rows: Rows) -> Tensor:
+    def ratio(self, rows: ChallengeRows) -> Tensor:
         """Return log r - log model at rows, shape ``(n,)``."""
         view = rows.views[self.side]
         return self.density(view.points) - view.log_model
 
 
-def ratios(challengers: tuple[Challenger, ...], rows: Rows) -> Tensor:
+def ratios(challengers: tuple[Challenger, ...], rows: ChallengeRows) -> Tensor:
     """Return log r_k - log model in nats, shape ``(n, k)``."""
     if not challengers:
         return torch.zeros(len(rows), 0, dtype=torch.float64)

@@ -31,9 +31,9 @@ class TurnedTree:
         seed: Seed of the first rotation.
 
     Example:
-        >>> draw = torch.Generator().manual_seed(0)
-        >>> s = torch.rand(4000, 3, generator=draw, dtype=torch.float64)  # uniform on a cube
-        >>> turned, _ = torch.linalg.qr(torch.randn(3, 3, generator=draw, dtype=torch.float64))
+        >>> rng = torch.Generator().manual_seed(0)
+        >>> s = torch.rand(4000, 3, generator=rng, dtype=torch.float64)  # uniform on a cube
+        >>> turned, _ = torch.linalg.qr(torch.randn(3, 3, generator=rng, dtype=torch.float64))
         >>> x = s @ turned.T
         >>> p = TurnedTree(x[:3000], x[3000:], 0)
         >>> -0.3 < float(p(x[3000:]).mean()) < 0.05  # its entropy is 0
@@ -65,8 +65,8 @@ class TurnedTree:
 def _rotation(white: Tensor, seed: int) -> Tensor:
     """Return an orthogonal matrix whose columns are the components (symmetric FastICA, tanh)."""
     d = white.shape[1]
-    draw = torch.Generator().manual_seed(seed)
-    now = _nearest(torch.randn(d, d, generator=draw, dtype=torch.float64))
+    rng = torch.Generator().manual_seed(seed)
+    now = _nearest(torch.randn(d, d, generator=rng, dtype=torch.float64))
     for _ in range(_ROUNDS):
         bent = (white @ now).tanh()
         slope = (1 - bent.square()).mean(0)

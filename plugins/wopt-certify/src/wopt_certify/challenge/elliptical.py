@@ -7,7 +7,7 @@ import math
 
 from torch import Tensor
 
-from wopt_certify.challenge.grid import Axis, Line
+from wopt_certify.challenge.grid import Axis, MarginalDensity
 from wopt_certify.challenge.student import Student
 
 __all__ = ["Elliptical"]
@@ -35,16 +35,16 @@ class Elliptical:
 
     Example:
         >>> import torch
-        >>> draw = torch.Generator().manual_seed(0)
-        >>> x = torch.randn(4000, 10, generator=draw, dtype=torch.float64)
-        >>> x = x / x.norm(dim=1, keepdim=True) * (1 + 0.1 * torch.randn(4000, 1, generator=draw))
+        >>> rng = torch.Generator().manual_seed(0)
+        >>> x = torch.randn(4000, 10, generator=rng, dtype=torch.float64)
+        >>> x = x / x.norm(dim=1, keepdim=True) * (1 + 0.1 * torch.randn(4000, 1, generator=rng))
         >>> p = Elliptical.best(x[:3000], x[3000:], Student.of(x[:3000], math.inf))
         >>> 0.3 < float((p(x[3000:]) - Student.of(x, math.inf)(x[3000:])).mean()) < 0.5
         True
     """
 
     frame: Student | None
-    line: Line
+    line: MarginalDensity
     width: float
 
     @classmethod
@@ -61,7 +61,7 @@ class Elliptical:
     def _of(cls, x: Tensor, frame: Student | None, width: float) -> Elliptical:
         inside = x.double() if frame is None else frame.inside(x)
         size = _log_size(inside)[:, None]
-        line = Line.of(size, [Axis.of(size[:, 0])], 0, width * len(x) ** (-1 / 5))
+        line = MarginalDensity.of(size, [Axis.of(size[:, 0])], 0, width * len(x) ** (-1 / 5))
         return cls(frame, line, width)
 
     def refit(self, x: Tensor) -> Elliptical:

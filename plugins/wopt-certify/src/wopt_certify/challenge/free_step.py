@@ -16,13 +16,13 @@ from wopt.push import in_batches
 from wopt.seeds import derive, seeded
 from wopt.train.optimisers import adam_and_muon
 
-__all__ = ["Effort", "FreeStep"]
+__all__ = ["FreeStep", "TrainingEffort"]
 
 _RISE = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
-class Effort:
+class TrainingEffort:
     """Training options of a block.
 
     Attributes:
@@ -66,7 +66,7 @@ class FreeStep:
         >>> from wopt.testing import GaussianTarget
         >>> x = 3 + torch.randn(500, 1, generator=torch.Generator().manual_seed(0)).double()
         >>> step = FreeStep(wopt.build("block", "affine"), GaussianTarget([0.0], [[1.0]]),
-        ...     x[:400], x[400:], Effort(iterations=100, learning_rate=0.1))
+        ...     x[:400], x[400:], TrainingEffort(iterations=100, learning_rate=0.1))
         >>> abs(float(step(x).mean()) + 1.4189) < 0.1  # the entropy of N(3, 1)
         True
     """
@@ -77,7 +77,7 @@ class FreeStep:
         target: Target,
         fit: Tensor,
         hold: Tensor,
-        effort: Effort,
+        effort: TrainingEffort,
         condition: int = 0,
         seed: int = 0,
     ) -> None:
@@ -92,7 +92,7 @@ class FreeStep:
             self.block.to(torch.float32)
             inside = self._inside(fit).float()
             with torch.no_grad():
-                self.block.see(inside)
+                self.block.initialise(inside)
             self._train(inside, hold, effort)
         self.block.freeze()
 
@@ -106,7 +106,7 @@ class FreeStep:
     def _inside(self, points: Tensor) -> Tensor:
         return (points.double() - self.shift) / self.scale
 
-    def _train(self, inside: Tensor, hold: Tensor, effort: Effort) -> None:
+    def _train(self, inside: Tensor, hold: Tensor, effort: TrainingEffort) -> None:
         optimisers = adam_and_muon(
             self.block, effort.learning_rate, effort.matrix_rate, effort.weight_decay
         )
@@ -129,7 +129,7 @@ class FreeStep:
         self.block.load_state_dict(kept)
 
     def _step(
-        self, inside: Tensor, effort: Effort, optimisers: list[torch.optim.Optimizer]
+        self, inside: Tensor, effort: TrainingEffort, optimisers: list[torch.optim.Optimizer]
     ) -> bool:
         """Make one iteration; return whether the loss was finite."""
         rows = torch.randint(len(inside), (min(effort.batch_size, len(inside)),))

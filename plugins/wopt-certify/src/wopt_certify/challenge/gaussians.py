@@ -27,8 +27,8 @@ class Gaussians:
         factors: Lower Cholesky factors of the precisions, shape ``(k, d, d)``.
 
     Example:
-        >>> draw = torch.Generator().manual_seed(0)
-        >>> x = torch.randn(2000, 2, generator=draw, dtype=torch.float64)
+        >>> rng = torch.Generator().manual_seed(0)
+        >>> x = torch.randn(2000, 2, generator=rng, dtype=torch.float64)
         >>> x[::2] += 6
         >>> p = Gaussians.best(x[:1500], x[1500:], seed=0)
         >>> abs(float(p(x).mean()) + 2.838 + 0.693) < 0.1  # the entropy of two apart
@@ -43,12 +43,12 @@ class Gaussians:
     def best(cls, fit: Tensor, hold: Tensor, seed: int) -> Gaussians:
         """Fit rows ``(n, d)`` with more and more components until the held-out likelihood falls."""
         fit, hold = fit[:_ROWS].double(), hold.double()
-        draw = torch.Generator().manual_seed(seed)
+        rng = torch.Generator().manual_seed(seed)
         kept, best = None, -math.inf
         for size in _SIZES:
             if kept is not None and size * (fit.shape[1] + 1) * 3 > len(fit):
                 break
-            mixture, value = cls._em(fit, hold, size, draw)
+            mixture, value = cls._em(fit, hold, size, rng)
             if value <= best:
                 break
             kept, best = mixture, value
@@ -81,10 +81,10 @@ class Gaussians:
 
     @classmethod
     def _em(
-        cls, fit: Tensor, hold: Tensor, size: int, draw: torch.Generator
+        cls, fit: Tensor, hold: Tensor, size: int, rng: torch.Generator
     ) -> tuple[Gaussians, float]:
         whole = _whole(fit)
-        shares = _first_shares(fit, size, draw)
+        shares = _first_shares(fit, size, rng)
         now, best = cls._of(fit, shares, whole), -math.inf
         kept, last = now, -math.inf
         for _ in range(_ROUNDS if size > 1 else 1):
@@ -122,13 +122,13 @@ def _whole(x: Tensor) -> Tensor:
     return whole + 1e-6 * float(whole.diagonal().mean()) * torch.eye(len(whole)).double()
 
 
-def _first_shares(x: Tensor, size: int, draw: torch.Generator) -> Tensor:
+def _first_shares(x: Tensor, size: int, rng: torch.Generator) -> Tensor:
     """Return memberships by the nearest of centres that are far apart (k-means++)."""
-    rows = x[torch.randperm(len(x), generator=draw)[:2000]]
+    rows = x[torch.randperm(len(x), generator=rng)[:2000]]
     centres = rows[:1]
     for _ in range(size - 1):
         gap = torch.cdist(rows, centres).square().amin(1)
-        centres = torch.cat([centres, rows[torch.multinomial(gap, 1, generator=draw)]])
+        centres = torch.cat([centres, rows[torch.multinomial(gap, 1, generator=rng)]])
     for _ in range(5):
         near = torch.cdist(x, centres).argmin(1)
         counts = torch.bincount(near, minlength=size).clamp(min=1)

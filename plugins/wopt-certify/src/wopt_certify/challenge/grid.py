@@ -8,7 +8,7 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["Axis", "Line", "Plane"]
+__all__ = ["Axis", "BivariateDensity", "MarginalDensity"]
 
 _NODES = 128
 _FAR = 0.003
@@ -54,7 +54,7 @@ class Axis:
 
 
 @dataclasses.dataclass(frozen=True)
-class Line:
+class MarginalDensity:
     """Linear interpolation of a table, mixed with Gaussians, in coordinate j.
 
     Attributes:
@@ -70,13 +70,13 @@ class Line:
     like: float = 0.0
 
     @classmethod
-    def of(cls, fit: Tensor, axes: list[Axis], j: int, width: float) -> Line:
+    def of(cls, fit: Tensor, axes: list[Axis], j: int, width: float) -> MarginalDensity:
         """Return the kernel density of column j of rows ``(n, d)``; width in deviations."""
         axis = axes[j]
-        node, share, inside = axis.at(fit[:, j])
+        node, fraction, inside = axis.at(fit[:, j])
         counts = torch.zeros(_NODES, dtype=torch.float64)
-        counts.index_add_(0, node, (1 - share) * inside)
-        counts.index_add_(0, node + 1, share * inside)
+        counts.index_add_(0, node, (1 - fraction) * inside)
+        counts.index_add_(0, node + 1, fraction * inside)
         table = _kernel(axis, width) @ counts
         return cls(j, axis, table / (_trapezoid(table) * axis.step))
 
@@ -84,7 +84,7 @@ class Line:
         """Return log p(x_j) in nats, shape ``(n,)``, at points ``(n, d)``."""
         return _mix(self.like, *self._parts(points)).log()
 
-    def mixed(self, hold: Tensor) -> Line:
+    def mixed(self, hold: Tensor) -> MarginalDensity:
         """Return the density with the Gaussian's weight that fits rows ``(n, d)`` best."""
         parts = self._parts(hold)
         logs = {like: _mix(like, *parts).log() for like in _LIKE}
@@ -96,7 +96,7 @@ class Line:
 
 
 @dataclasses.dataclass(frozen=True)
-class Plane:
+class BivariateDensity:
     """The density of coordinates (i, j), and the conditional density of j given i.
 
     Attributes:
@@ -105,13 +105,15 @@ class Plane:
         like: Weight of the product of ``first`` and ``second``.
     """
 
-    first: Line
-    second: Line
+    first: MarginalDensity
+    second: MarginalDensity
     table: Tensor
     like: float = 0.0
 
     @classmethod
-    def of(cls, fit: Tensor, one: Line, other: Line, width: float) -> Plane:
+    def of(
+        cls, fit: Tensor, one: MarginalDensity, other: MarginalDensity, width: float
+    ) -> BivariateDensity:
         """Return the kernel density for rows ``(n, d)``; width in standard deviations."""
         (i, first), (j, second) = (one.j, one.axis), (other.j, other.axis)
         table = _binned(fit[:, i], fit[:, j], first, second)
@@ -123,7 +125,7 @@ class Plane:
         """Return log p(x_j | x_i) in nats, shape ``(n,)``, at points ``(n, d)``."""
         return self._given(self.like, *self._parts(points))
 
-    def mixed(self, hold: Tensor) -> Plane:
+    def mixed(self, hold: Tensor) -> BivariateDensity:
         """Return the density with the weight of the product that fits rows ``(n, d)`` best."""
         parts = self._parts(hold)
         logs = {like: self._given(like, *parts) for like in _LIKE}
@@ -170,8 +172,8 @@ def _normal(z: Tensor, scale: float) -> Tensor:
 
 
 def _interpolate(table: Tensor, axis: Axis, x: Tensor) -> Tensor:
-    node, share, inside = axis.at(x)
-    return ((1 - share) * table[node] + share * table[node + 1]) * inside
+    node, fraction, inside = axis.at(x)
+    return ((1 - fraction) * table[node] + fraction * table[node + 1]) * inside
 
 
 def _trapezoid(table: Tensor) -> Tensor:

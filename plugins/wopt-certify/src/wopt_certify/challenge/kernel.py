@@ -30,8 +30,8 @@ class KernelDensity:
         hold: Rows on which the bandwidth is chosen, shape ``(m, d)``.
 
     Example:
-        >>> draw = torch.Generator().manual_seed(0)
-        >>> x = torch.randn(3000, 1, generator=draw, dtype=torch.float64)
+        >>> rng = torch.Generator().manual_seed(0)
+        >>> x = torch.randn(3000, 1, generator=rng, dtype=torch.float64)
         >>> density = KernelDensity(x[:2000], x[2000:])
         >>> abs(float(density(x.new_zeros(1, 1))) + 0.919) < 0.1  # log 1/sqrt(2 pi)
         True

@@ -33,9 +33,9 @@ class Bet:
     def on(cls, values: Tensor, floor: float, groups: Tensor | None = None) -> Bet:
         """Return the bet that earlier values ``(n,)`` of the same kind suggest."""
         sums, counts = per_group(values, groups)
-        share = sums / counts.mean()
+        fraction = sums / counts.mean()
         mean = float(sums.sum() / counts.sum())
-        spread = share - mean * counts / counts.mean()
+        spread = fraction - mean * counts / counts.mean()
         return cls(max(float(spread.square().mean()), 1e-12), floor)
 
 

@@ -17,11 +17,11 @@ from wopt.push import push_all
 from wopt.runs.prepare import Prepared, particles_of
 from wopt.seeds import derive, generator
 from wopt.train.problem import State
-from wopt_certify.challenge import Options, Rows, block_for, challenge
+from wopt_certify.challenge import ChallengeRows, EscalationOptions, block_for, challenge
+from wopt_certify.challenge_plan import ChallengePlan
 from wopt_certify.held_out import as_test
 from wopt_certify.lower import LowerSide
 from wopt_certify.resolution import Resolution, resolutions
-from wopt_certify.tries import Tries
 
 __all__ = ["Challenge", "can_be_challenged"]
 
@@ -75,7 +75,9 @@ class Challenge:
     rows: int = 20_000
     fresh: bool = False
 
-    def lower_side(self, seconds: float, level: float, tries: Tries | None = None) -> LowerSide:
+    def lower_side(
+        self, seconds: float, level: float, tries: ChallengePlan | None = None
+    ) -> LowerSide:
         """Return a lower bound of KL(data | model), in nats.
 
         Args:
@@ -91,11 +93,13 @@ class Challenge:
         assert target is not None
         pairs = (*self._fitted(), self._judges)
         columns = self._columns()
-        fit, hold, judge = (Rows.of(target, start.points, moved, columns) for start, moved in pairs)
+        fit, hold, judge = (
+            ChallengeRows.of(target, start.points, moved, columns) for start, moved in pairs
+        )
         if len(fit) > _FIT:
             fit = fit.part(slice(_FIT))
         seed = derive(prepared.config.seed, "challenge", self.state.step)
-        options = Options(block_for(), seconds, level, seed, tries=tries)
+        options = EscalationOptions(block_for(), seconds, level, seed, tries=tries)
         return challenge(target, fit, hold, judge, options, self._groups())
 
     def _columns(self) -> tuple[Tensor, Tensor] | None:
@@ -131,8 +135,8 @@ class Challenge:
         if data.sample is None or not (self.fresh or len(data.test) < _FEW):
             return self._carried(data.test, count)
         if count <= _FEW and not self.fresh:  # at least: the certificate's rows judge too
-            own = generator(self.prepared.config.seed, "certify", "particles")
-            return self._carried(data.sample(count, own), count)
+            rng = generator(self.prepared.config.seed, "certify", "particles")
+            return self._carried(data.sample(count, rng), count)
         return self._drawn("judge", count)
 
     def _groups(self) -> tuple[Tensor, Tensor] | None:
@@ -161,8 +165,8 @@ class Challenge:
         data = self.prepared.dataset
         assert data is not None
         assert data.sample is not None
-        source = generator(self.prepared.config.seed, "challenge", what, self.state.step)
-        return self._carried(data.sample(min(count, max(len(data.test), _FEW)), source), count)
+        rng = generator(self.prepared.config.seed, "challenge", what, self.state.step)
+        return self._carried(data.sample(min(count, max(len(data.test), _FEW)), rng), count)
 
     @torch.no_grad()
     def _carried(self, rows: Tensor, count: int) -> tuple[Particles, Particles]:

@@ -15,12 +15,12 @@ import time
 import torch
 
 from wopt.interfaces.target import Target
-from wopt_certify.challenge.free_step import Effort, FreeStep
-from wopt_certify.challenge.ladder import Options, offered
-from wopt_certify.challenge.rows import Rows
+from wopt_certify.challenge.escalation import EscalationOptions, offered
+from wopt_certify.challenge.free_step import FreeStep, TrainingEffort
+from wopt_certify.challenge.monotone_transform import MonotoneTransform
+from wopt_certify.challenge.rows import ChallengeRows
 from wopt_certify.challenge.sequence import PARTS
-from wopt_certify.challenge.warp import Warp
-from wopt_certify.tries import FreeTry, Tries
+from wopt_certify.challenge_plan import ChallengePlan, FreeTry
 
 __all__ = ["planned"]
 
@@ -73,7 +73,9 @@ _WORTH = 0.4
 """CPU seconds below which no free step is started if closed forms take part."""
 
 
-def planned(target: Target, fit: Rows, hold: Rows, judges: int, options: Options) -> Tries:
+def planned(
+    target: Target, fit: ChallengeRows, hold: ChallengeRows, judges: int, options: EscalationOptions
+) -> ChallengePlan:
     """Return the counts of a challenge; given counts are kept.
 
     Args:
@@ -98,24 +100,24 @@ def planned(target: Target, fit: Rows, hold: Rows, judges: int, options: Options
     if not free:
         closed, _ = _closed(pairs, fit.moves, rows, (1 - _LEARNING) * work)
     refits = _refits([kind for kind, _ in closed], fit.moves, sum(rows[:2]) + judges // 2, work)
-    return Tries(tuple(f"{kind} on the {side}" for kind, side in closed), free, refits)
+    return ChallengePlan(tuple(f"{kind} on the {side}" for kind, side in closed), free, refits)
 
 
 def _useful(
-    pairs: list[tuple[str, str]], fit: Rows, hold: Rows, quick: bool
+    pairs: list[tuple[str, str]], fit: ChallengeRows, hold: ChallengeRows, quick: bool
 ) -> list[tuple[str, str]]:
     """Return the useful pairs: warped columns where some bend, and then fewer plain trees."""
     if not quick:
         return []
     bent = [side for kind, side in pairs if kind == _BENT and _bends(fit, hold, side)]
-    beside = [] if fit.moves <= _CHEAP else [("tree", side) for side in bent]
+    reference = [] if fit.moves <= _CHEAP else [("tree", side) for side in bent]
     without = [(_BENT, side) for kind, side in pairs if kind == _BENT and side not in bent]
-    return [pair for pair in pairs if pair not in (*beside, *without)]
+    return [pair for pair in pairs if pair not in (*reference, *without)]
 
 
-def _bends(fit: Rows, hold: Rows, side: str) -> bool:
+def _bends(fit: ChallengeRows, hold: ChallengeRows, side: str) -> bool:
     columns = zip(fit.views[side].points.T, hold.views[side].points.T, strict=True)
-    return any(Warp.best(one, other) != Warp() for one, other in columns)
+    return any(MonotoneTransform.best(one, other) != MonotoneTransform() for one, other in columns)
 
 
 def _closed(
@@ -133,7 +135,7 @@ def _closed(
 
 
 def _free(
-    options: Options, left: float, each: float, rows: tuple[int, int, int], *, must: bool
+    options: EscalationOptions, left: float, each: float, rows: tuple[int, int, int], *, must: bool
 ) -> tuple[FreeTry, ...]:
     """Return the free steps that fit into the time left, at ``each`` seconds per iteration."""
     effort, sides = options.effort, options.sides
@@ -179,12 +181,14 @@ def _refits(kinds: list[str], dim: int, rows: int, work: float) -> tuple[int, ..
     return tuple(some if part == PARTS // 2 else 0 for part in range(PARTS))
 
 
-def _of_iteration(target: Target, fit: Rows, hold: Rows, options: Options) -> float:
+def _of_iteration(
+    target: Target, fit: ChallengeRows, hold: ChallengeRows, options: EscalationOptions
+) -> float:
     """Return the CPU seconds of an iteration of a free step, without first-time costs."""
     assert options.spec is not None
     took, side = list[float](), options.sides[0]
     for iterations in (1, 5):
-        effort = Effort(iterations, options.effort.batch_size, checks=1)
+        effort = TrainingEffort(iterations, options.effort.batch_size, checks=1)
         begun = time.process_time()
         points, few = fit.views[side].points, hold.views[side].points[:50]
         FreeStep(options.spec, target, points, few, effort, fit.condition)

@@ -11,7 +11,7 @@ from wopt.errors import DataError
 from wopt.statistics import error_of_mean
 from wopt_certify.challenge.limit import Bet, lower_limit
 from wopt_certify.challenge.stack import Stack
-from wopt_certify.lower import LowerSide, Rung
+from wopt_certify.lower import EscalationStep, LowerSide
 
 __all__ = ["against"]
 
@@ -68,7 +68,7 @@ def against(
     value = float(values.mean())
     by = name if logs.shape[1] == 1 else stacks[0].by()
     return LowerSide(
-        value, error, max(limits), level, by, len(logs), (Rung(by, 0.0, value, error),)
+        value, error, max(limits), level, by, len(logs), (EscalationStep(by, 0.0, value, error),)
     )
 
 
@@ -92,9 +92,9 @@ def _log_ratios(rivals: Tensor, model: Tensor) -> Tensor:
 
 def _halves(n: int, groups: Tensor | None, seed: int) -> Tensor:
     """Return a random half of the rows as a mask, which keeps groups together."""
-    draw = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     if groups is None:
-        return torch.randperm(n, generator=draw) < math.ceil(n / 2)
+        return torch.randperm(n, generator=rng) < math.ceil(n / 2)
     _, at = torch.unique(groups, return_inverse=True)
     count = int(at.max()) + 1
     if count < 4:
@@ -102,4 +102,4 @@ def _halves(n: int, groups: Tensor | None, seed: int) -> Tensor:
             f"rows in {count} group(s) that may depend on each other say too little: at least 4 "
             "groups are needed"
         )
-    return (torch.randperm(count, generator=draw) < math.ceil(count / 2))[at]
+    return (torch.randperm(count, generator=rng) < math.ceil(count / 2))[at]

@@ -12,7 +12,7 @@ from wopt.errors import CapabilityError, DataError
 from wopt.interfaces.target import Target
 from wopt.particles import Particles
 
-__all__ = ["Rows", "View"]
+__all__ = ["ChallengeRows", "View"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +33,7 @@ class View:
 
 
 @dataclasses.dataclass(frozen=True)
-class Rows:
+class ChallengeRows:
     """Rows of p seen from the data's side, from the noise's side, or from both.
 
     The two views differ by the map F, whose log-det cancels in log r - log model:
@@ -51,7 +51,7 @@ class Rows:
         >>> from wopt.testing import GaussianTarget
         >>> x = torch.tensor([[2.0]], dtype=torch.float64)
         >>> moved = Particles.start(x).moved(x / 2, torch.tensor([-0.6931]).double())
-        >>> rows = Rows.of(GaussianTarget([0.0], [[1.0]]), x, moved)
+        >>> rows = ChallengeRows.of(GaussianTarget([0.0], [[1.0]]), x, moved)
         >>> [round(float(rows.views[side].log_model), 3) for side in ("noise", "data")]
         [-1.419, -2.112]
     """
@@ -66,7 +66,7 @@ class Rows:
         start: Tensor,
         moved: Particles,
         columns: tuple[Tensor, Tensor] | None = None,
-    ) -> Rows:
+    ) -> ChallengeRows:
         """Return the rows of a flow.
 
         Args:
@@ -103,9 +103,11 @@ class Rows:
         """Number of coordinates that are not conditions."""
         return next(iter(self.views.values())).points.shape[1] - self.condition
 
-    def part(self, index: Tensor | slice) -> Rows:
+    def part(self, index: Tensor | slice) -> ChallengeRows:
         """Return the rows of ``index``, a slice, a mask ``(n,)`` or indices ``(m,)``."""
-        return Rows({k: view.part(index) for k, view in self.views.items()}, self.condition)
+        return ChallengeRows(
+            {k: view.part(index) for k, view in self.views.items()}, self.condition
+        )
 
     def finite(self) -> Tensor:
         """Return the mask ``(n,)`` of rows with finite points and log-densities in every view."""

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from wopt_certify.challenge.challenger import Challenger, ratios
-from wopt_certify.challenge.rows import Rows
+from wopt_certify.challenge.rows import ChallengeRows
 from wopt_certify.challenge.stack import FLOOR, Stack
 
-__all__ = ["PARTS", "Judged", "judge_in_turn"]
+__all__ = ["PARTS", "SequentialGain", "judge_in_turn"]
 
 PARTS = 10
 """Number of parts in which rows are evaluated."""
@@ -30,7 +30,7 @@ _ROUNDS = 40
 
 
 @dataclasses.dataclass(frozen=True)
-class Judged:
+class SequentialGain:
     """The values of challengers that learn during evaluation.
 
     Attributes:
@@ -52,12 +52,12 @@ class Judged:
 def judge_in_turn(
     challengers: tuple[Challenger, ...],
     stack: Stack,
-    known: tuple[Rows, Rows],
-    judge: Rows,
+    known: tuple[ChallengeRows, ChallengeRows],
+    judge: ChallengeRows,
     groups: Tensor | None = None,
     seed: int = 0,
     refits: Sequence[int] | None = None,
-) -> Judged:
+) -> SequentialGain:
     """Evaluate rows part by part; after each part, challengers in closed form are refitted.
 
     The density r_t that scores row t depends on earlier rows alone, so given these
@@ -101,7 +101,7 @@ def judge_in_turn(
         seen = torch.cat([seen, part])
         shares = torch.cat([_OLDER * shares, torch.ones(len(part)).double()])
     took = time.process_time() - begun
-    return Judged(values, math.log(least), stack.by(), took, tuple(counter.made))
+    return SequentialGain(values, math.log(least), stack.by(), took, tuple(counter.made))
 
 
 class _Counter:
@@ -117,7 +117,7 @@ class _Counter:
         turn = len(self.made) - 1
         return turn >= len(self.refits) or self.made[turn] >= self.refits[turn]
 
-    def anew(self, challenger: Challenger, rows: tuple[Rows, ...]) -> Challenger:
+    def anew(self, challenger: Challenger, rows: tuple[ChallengeRows, ...]) -> Challenger:
         if challenger.refit is None or self.over:
             return challenger
         self.made[-1] += 1
@@ -127,10 +127,10 @@ class _Counter:
 
 def _parts(n: int, groups: Tensor | None, seed: int) -> list[Tensor]:
     """Return the rows of each part, in a random order that keeps groups together."""
-    draw = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     if groups is None:
-        return [part for part in torch.randperm(n, generator=draw).chunk(PARTS) if len(part)]
+        return [part for part in torch.randperm(n, generator=rng).chunk(PARTS) if len(part)]
     _, at = torch.unique(groups, return_inverse=True)
     count = int(at.max()) + 1
-    part_of = torch.randperm(count, generator=draw)[at] * PARTS // count
+    part_of = torch.randperm(count, generator=rng)[at] * PARTS // count
     return [rows for k in range(PARTS) if len(rows := (part_of == k).nonzero()[:, 0])]

@@ -28,8 +28,8 @@ class Student:
         factor: W, the lower Cholesky factor of the inverse scatter, shape ``(d, d)``.
 
     Example:
-        >>> draw = torch.Generator().manual_seed(0)
-        >>> x = torch.randn(4000, 2, generator=draw, dtype=torch.float64)
+        >>> rng = torch.Generator().manual_seed(0)
+        >>> x = torch.randn(4000, 2, generator=rng, dtype=torch.float64)
         >>> p = Student.best(x[:3000], x[3000:])
         >>> abs(float(p(x[3000:]).mean()) + 2.838) < 0.05  # the entropy of N(0, I)
         True

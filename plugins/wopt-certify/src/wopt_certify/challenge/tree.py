@@ -9,9 +9,9 @@ import itertools
 import torch
 from torch import Tensor
 
-from wopt_certify.challenge.bent import Bent
-from wopt_certify.challenge.curve import Curve
-from wopt_certify.challenge.grid import Axis, Line, Plane
+from wopt_certify.challenge.grid import Axis, BivariateDensity, MarginalDensity
+from wopt_certify.challenge.piecewise_regression import PiecewiseLinearRegression
+from wopt_certify.challenge.polynomial_regression import PolynomialRegression
 
 __all__ = ["Tree"]
 
@@ -44,8 +44,8 @@ class Tree:
         hold: Rows on which edges and bandwidths are chosen, shape ``(m, d)``.
 
     Example:
-        >>> draw = torch.Generator().manual_seed(0)
-        >>> x = torch.randn(4000, 3, generator=draw, dtype=torch.float64)
+        >>> rng = torch.Generator().manual_seed(0)
+        >>> x = torch.randn(4000, 3, generator=rng, dtype=torch.float64)
         >>> p = Tree(x[:3000], x[3000:])
         >>> abs(float(p(x[3000:]).mean()) + 3 * 1.4189) < 0.15
         True
@@ -56,12 +56,12 @@ class Tree:
         d = fit.shape[1]
         axes = [Axis.of(column) for column in fit.T]
 
-        def line(j: int, width: float) -> Line:
-            return Line.of(fit, axes, j, width * len(fit) ** _ON_LINES).mixed(hold)
+        def line(j: int, width: float) -> MarginalDensity:
+            return MarginalDensity.of(fit, axes, j, width * len(fit) ** _ON_LINES).mixed(hold)
 
-        def plane(i: int, j: int, width: float) -> Plane:
+        def plane(i: int, j: int, width: float) -> BivariateDensity:
             width = width * len(fit) ** _IN_PLANES
-            return Plane.of(fit, self.lines[i], self.lines[j], width).mixed(hold)
+            return BivariateDensity.of(fit, self.lines[i], self.lines[j], width).mixed(hold)
 
         every = [{width: line(j, width) for width in _WIDTHS} for j in range(d)]
         self.widths = [_best({w: one(hold) for w, one in trials.items()}) for trials in every]
@@ -70,11 +70,14 @@ class Tree:
         gain = _told_by_curves(fit, hold, alone)
         for i in range(d):
             for j in range(i):
-                told = float(plane(i, j, _FIRST).given(hold).mean()) - alone[j]
-                gain[i, j], gain[j, i] = gain[i, j].clamp(min=told), gain[j, i].clamp(min=told)
+                reported = float(plane(i, j, _FIRST).given(hold).mean()) - alone[j]
+                gain[i, j], gain[j, i] = (
+                    gain[i, j].clamp(min=reported),
+                    gain[j, i].clamp(min=reported),
+                )
         self.root = int(gain.clamp(min=0).sum(1).argmax())
-        self.planes: list[tuple[float, Plane]] = []
-        self.curves: list[Bent | Curve] = []
+        self.planes: list[tuple[float, BivariateDensity]] = []
+        self.curves: list[PolynomialRegression | PiecewiseLinearRegression] = []
         for parent, child in spanning(gain, self.root):
             planes = {width: plane(parent, child, width) for width in _WIDTHS}
             logs = {width: float(one.given(hold).mean()) for width, one in planes.items()}
@@ -91,13 +94,15 @@ class Tree:
         x, anew = x.double(), copy.copy(self)
         axes = [Axis.of(column) for column in x.T]
         anew.lines = [
-            dataclasses.replace(Line.of(x, axes, j, w * len(x) ** _ON_LINES), like=old.like)
+            dataclasses.replace(
+                MarginalDensity.of(x, axes, j, w * len(x) ** _ON_LINES), like=old.like
+            )
             for j, (w, old) in enumerate(zip(self.widths, self.lines, strict=True))
         ]
         anew.planes = []
         for width, old in self.planes:
             one, other = anew.lines[old.first.j], anew.lines[old.second.j]
-            plane = Plane.of(x, one, other, width * len(x) ** _IN_PLANES)
+            plane = BivariateDensity.of(x, one, other, width * len(x) ** _IN_PLANES)
             anew.planes.append((width, dataclasses.replace(plane, like=old.like)))
         anew.curves = [old.refit(x) for old in self.curves]
         return anew
@@ -118,11 +123,11 @@ def _best(logs: dict[float, Tensor]) -> float:
     return max(logs, key=lambda width: float(logs[width].mean()))
 
 
-def _curves(fit: Tensor, i: int, j: int) -> list[Bent | Curve]:
+def _curves(fit: Tensor, i: int, j: int) -> list[PolynomialRegression | PiecewiseLinearRegression]:
     """Return regressions of j on i: polynomials, and curves with as many nodes as rows allow."""
     most = len(fit) // _ROWS_A_NODE
-    broken = [Curve.of(fit, i, j, nodes) for nodes in _NODES if nodes <= most]
-    return [Bent.of(fit, i, [j]), *broken]
+    broken = [PiecewiseLinearRegression.of(fit, i, j, nodes) for nodes in _NODES if nodes <= most]
+    return [PolynomialRegression.of(fit, i, [j]), *broken]
 
 
 def _told_by_curves(fit: Tensor, hold: Tensor, alone: list[float]) -> Tensor:
@@ -131,13 +136,13 @@ def _told_by_curves(fit: Tensor, hold: Tensor, alone: list[float]) -> Tensor:
     gain = torch.zeros(d, d, dtype=torch.float64)
     for i in range(d):
         others = [j for j in range(d) if j != i]
-        told = Bent.of(fit, i, others).each(hold).mean(0)
-        gain[i, others] = told - torch.tensor([alone[j] for j in others], dtype=torch.float64)
+        reported = PolynomialRegression.of(fit, i, others).each(hold).mean(0)
+        gain[i, others] = reported - torch.tensor([alone[j] for j in others], dtype=torch.float64)
     few = fit[:_LOOKED]
     if d <= _FEW and len(few) >= _NODES[1] * _ROWS_A_NODE:
         for i, j in itertools.permutations(range(d), 2):
-            told = Curve.of(few, i, j, _NODES[1]).given(hold).mean()
-            gain[i, j] = gain[i, j].clamp(min=float(told) - alone[j])
+            reported = PiecewiseLinearRegression.of(few, i, j, _NODES[1]).given(hold).mean()
+            gain[i, j] = gain[i, j].clamp(min=float(reported) - alone[j])
     return gain
 
 

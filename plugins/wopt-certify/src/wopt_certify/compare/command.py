@@ -14,8 +14,8 @@ from wopt.reading import printable
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from wopt_certify.compare.duels import Duels
-    from wopt_certify.compare.page import Row
+    from wopt_certify.compare.comparison import PairwiseComparison
+    from wopt_certify.compare.page import ComparedRun
 
 __all__ = ["command"]
 
@@ -41,12 +41,12 @@ def command(directories: tuple[Path, ...], out: Path, as_json: bool) -> None:
     """
     from wopt.store.directory import RunDirectory
     from wopt_certify.compare.page import challenged, compare, rows
-    from wopt_certify.compare.pairs import duels
+    from wopt_certify.compare.pairs import pairwise_comparison
 
     for directory in directories:
         RunDirectory(directory).read_config()
     plain = rows(directories)
-    pairs = duels(directories, [row.name for row in plain])
+    pairs = pairwise_comparison(directories, [row.name for row in plain])
     runs = challenged(plain, pairs)
     if as_json:
         print_json(_plain(runs, pairs) | {"page": str(compare(runs, out, pairs))})
@@ -55,7 +55,7 @@ def command(directories: tuple[Path, ...], out: Path, as_json: bool) -> None:
     click.echo(str(compare(runs, out, pairs)))
 
 
-def _plain(runs: Sequence[Row], pairs: Duels) -> dict[str, Any]:
+def _plain(runs: Sequence[ComparedRun], pairs: PairwiseComparison) -> dict[str, Any]:
     """Return the comparison as tables and numbers."""
     sides = [
         {"model": runs[k].name, "by": runs[j].name, **side.to_dict()}
@@ -71,7 +71,7 @@ def _plain(runs: Sequence[Row], pairs: Duels) -> dict[str, Any]:
     }
 
 
-def _print(runs: Sequence[Row], pairs: Duels) -> None:
+def _print(runs: Sequence[ComparedRun], pairs: PairwiseComparison) -> None:
     from rich.console import Console
 
     console = Console(highlight=False)
@@ -96,7 +96,7 @@ def _print(runs: Sequence[Row], pairs: Duels) -> None:
         console.print(printable(f"{key}  {values}"), markup=False, soft_wrap=True)
 
 
-def _table(rows: Sequence[Row]) -> Table:
+def _table(rows: Sequence[ComparedRun]) -> Table:
     from rich.table import Table
     from rich.text import Text
 

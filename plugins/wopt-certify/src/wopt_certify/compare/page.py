@@ -30,9 +30,9 @@ from wopt.report.style import (
 )
 from wopt.report.tables import flat, status, subtitle
 from wopt.store.result import RunResult
-from wopt_certify.compare.duels import Duels
+from wopt_certify.compare.comparison import PairwiseComparison
 
-__all__ = ["Row", "challenged", "compare", "rows"]
+__all__ = ["ComparedRun", "challenged", "compare", "rows"]
 
 _COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, INK)
 _MARKERS = "osD^vP"
@@ -44,7 +44,7 @@ _CURVES = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
+class ComparedRun:
     """One run in the table.
 
     Attributes:
@@ -78,7 +78,7 @@ COLUMNS = (
 """Key and heading of the table's columns; divergences and likelihoods in nats."""
 
 
-def rows(directories: Sequence[Path]) -> list[Row]:
+def rows(directories: Sequence[Path]) -> list[ComparedRun]:
     """Read the runs and find the options in which they differ.
 
     Raises:
@@ -96,7 +96,7 @@ def rows(directories: Sequence[Path]) -> list[Row]:
     differing = [k for k in keys if len({table.get(k) for table in tables}) > 1]
     words, distances = against_reference(runs, names)
     return [
-        Row(
+        ComparedRun(
             name,
             run,
             {k: table.get(k, "-") for k in differing},
@@ -107,7 +107,7 @@ def rows(directories: Sequence[Path]) -> list[Row]:
     ]
 
 
-def challenged(compared: Sequence[Row], duels: Duels) -> list[Row]:
+def challenged(compared: Sequence[ComparedRun], duels: PairwiseComparison) -> list[ComparedRun]:
     """Return the rows, each with its largest lower side: the certificate's, or a rival's."""
     return [
         dataclasses.replace(row, values=row.values | {"lower": _larger(row, duels.least(k))})
@@ -115,12 +115,14 @@ def challenged(compared: Sequence[Row], duels: Duels) -> list[Row]:
     ]
 
 
-def _larger(row: Row, by_rivals: float | None) -> float | None:
+def _larger(row: ComparedRun, by_rivals: float | None) -> float | None:
     known = [v for v in (row.values["lower"], by_rivals) if v is not None]
     return max(known, default=None)
 
 
-def compare(compared: Sequence[Row], path: Path, duels: Duels | None = None) -> Path:
+def compare(
+    compared: Sequence[ComparedRun], path: Path, duels: PairwiseComparison | None = None
+) -> Path:
     """Write the page that shows runs side by side.
 
     Args:
@@ -140,7 +142,7 @@ def compare(compared: Sequence[Row], path: Path, duels: Duels | None = None) -> 
         pictures=pictures,
         status=status,
         subtitle=subtitle,
-        duels=duels or Duels(),
+        duels=duels or PairwiseComparison(),
     )
     write_text(path, text)
     return path
@@ -164,7 +166,7 @@ def _values(run: Run) -> dict[str, float | None]:
     }
 
 
-def _picture(compared: Sequence[Row], by: str) -> Picture | None:
+def _picture(compared: Sequence[ComparedRun], by: str) -> Picture | None:
     curves = [c for c in _CURVES if any(_has(row.run, c[0]) for row in compared)]
     if not curves:
         return None

@@ -18,10 +18,10 @@ from wopt.runs.load import load_run
 from wopt.seeds import derive
 from wopt.store.directory import RunDirectory
 from wopt_certify.challenge import against
-from wopt_certify.compare.duels import Duels
+from wopt_certify.compare.comparison import PairwiseComparison
 from wopt_certify.lower import LowerSide
 
-__all__ = ["duels"]
+__all__ = ["pairwise_comparison"]
 
 _ROWS = 2000
 _LEVEL = 0.95
@@ -40,7 +40,7 @@ class _Scored:
     log_density: Tensor
 
 
-def duels(paths: Sequence[Path], names: Sequence[str]) -> Duels:
+def pairwise_comparison(paths: Sequence[Path], names: Sequence[str]) -> PairwiseComparison:
     """Return lower bounds of KL(data | model) for each run, by the density of each other.
 
     For any density r,  KL(p | model) >= E_p[log r - log model]  on rows that neither was fitted
@@ -73,7 +73,7 @@ def duels(paths: Sequence[Path], names: Sequence[str]) -> Duels:
         for k, model in enumerate(scored)
     ]
     rows = max((len(one.log_density) for one in scored if one is not None), default=0)
-    return Duels(tuple(sides), tuple(reasons), rows, level)
+    return PairwiseComparison(tuple(sides), tuple(reasons), rows, level)
 
 
 @torch.no_grad()

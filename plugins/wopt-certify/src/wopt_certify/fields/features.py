@@ -36,9 +36,9 @@ class WaveField:
         self.condition = fit.condition
         self.shift, self.scale = y.mean(0), y.std(0).clamp(min=1e-12)
         count = max(2, min(_WAVES, len(y) // 4))
-        draw = generator(seed, "waves")
-        waves = torch.randn(y.shape[1], count, generator=draw, dtype=torch.float64) / bandwidth
-        phase = 2 * torch.pi * torch.rand(count, generator=draw, dtype=torch.float64)
+        rng = generator(seed, "waves")
+        waves = torch.randn(y.shape[1], count, generator=rng, dtype=torch.float64) / bandwidth
+        phase = 2 * torch.pi * torch.rand(count, generator=rng, dtype=torch.float64)
         self.waves, self.phase = waves.to(y), phase.to(y)
         self.matrix = y.new_zeros(count, y.shape[1] - fit.condition)
         self._fit(fit.rows(slice(_ROWS)), validation)

@@ -21,8 +21,8 @@ class MixtureScore:
         density: The mixture r, with precisions P_k.
 
     Example:
-        >>> draw = torch.Generator().manual_seed(0)
-        >>> x = torch.randn(4000, 2, generator=draw, dtype=torch.float64)
+        >>> rng = torch.Generator().manual_seed(0)
+        >>> x = torch.randn(4000, 2, generator=rng, dtype=torch.float64)
         >>> r = Gaussians.best(x[:3000], x[3000:], 0)
         >>> phi, divergence = MixtureScore(r)(x)
         >>> float((phi + x).norm(dim=1).mean()) < 0.1, abs(float(divergence.mean()) + 2) < 0.1
@@ -41,8 +41,8 @@ class MixtureScore:
         r = self.density
         shares = r.joint(y).softmax(1)
         phi, squares = torch.zeros_like(y), y.new_zeros(len(y))
-        for share, mean, factor in zip(shares.T, r.means, r.factors, strict=True):
+        for fraction, mean, factor in zip(shares.T, r.means, r.factors, strict=True):
             slope = (mean - y) @ factor @ factor.T
-            phi += share[:, None] * slope
-            squares += share * (slope.square().sum(1) - factor.square().sum())
+            phi += fraction[:, None] * slope
+            squares += fraction * (slope.square().sum(1) - factor.square().sum())
         return phi, squares - phi.square().sum(1)

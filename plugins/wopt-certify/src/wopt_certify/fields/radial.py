@@ -28,8 +28,8 @@ class RadialField:
         validation: The form on which the ridge is chosen.
 
     Example:
-        >>> draw = torch.Generator().manual_seed(0)
-        >>> y = torch.randn(4000, 5, generator=draw, dtype=torch.float64)
+        >>> rng = torch.Generator().manual_seed(0)
+        >>> y = torch.randn(4000, 5, generator=rng, dtype=torch.float64)
         >>> one = torch.ones(4000).double()  # xi = grad log p + y/2 for p = N(0, I): -y/2
         >>> form = SteinForm(y, y / 2, -one, None)
         >>> phi, divergence = RadialField(form, form)(y)

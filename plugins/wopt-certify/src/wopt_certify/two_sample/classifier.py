@@ -14,7 +14,7 @@ from wopt.typed import Typed
 from wopt_certify.two_sample.nets import Units, fit_classifier, log_loss
 from wopt_certify.two_sample.permutation import labels, permutation_p_value
 
-__all__ = ["ClassifierTest", "Judged", "classifier_test"]
+__all__ = ["ClassifierOutput", "ClassifierTest", "classifier_test"]
 
 _JUDGED, _VALID = 0.5, 0.15
 _PERMUTATIONS = 499
@@ -41,7 +41,7 @@ class ClassifierTest(Typed):
 
 
 @dataclasses.dataclass(frozen=True)
-class Judged:
+class ClassifierOutput:
     """The test data of a classifier with its logits.
 
     Attributes:
@@ -57,7 +57,7 @@ class Judged:
 
 def classifier_test(
     rows: Tensor, samples: Tensor, *, seed: int = 0, iterations: int = 300
-) -> tuple[ClassifierTest, Judged]:
+) -> tuple[ClassifierTest, ClassifierOutput]:
     """Test whether rows and samples come from one law.
 
     A classifier (ridge regression on coordinates, squares and products, or a small net,
@@ -81,9 +81,9 @@ def classifier_test(
         >>> test.accuracy > 0.9, test.p_value
         (True, 0.002)
     """
-    draw = generator(seed, "classifier")
+    rng = generator(seed, "classifier")
     count = min(len(rows), len(samples))
-    x, y = (part[torch.randperm(len(part), generator=draw)[:count]] for part in (rows, samples))
+    x, y = (part[torch.randperm(len(part), generator=rng)[:count]] for part in (rows, samples))
     judged = max(1, round(_JUDGED * count))
     valid = max(1, round(_VALID * count))
     units = Units(torch.cat([x[judged:], y[judged:]]))
@@ -99,7 +99,7 @@ def classifier_test(
     classify = fit_classifier(training, validation, iterations, derive(seed, "net"))
     pooled, real = both(slice(judged))
     logits = classify(pooled)
-    ways = labels(judged, judged, _PERMUTATIONS, draw)
+    ways = labels(judged, judged, _PERMUTATIONS, rng)
     right = ((logits > 0) == (real > 0.5)).double()
     accuracy, loss = mean_and_error(right), mean_and_error(log_loss(logits, real))
     test = ClassifierTest(
@@ -110,4 +110,4 @@ def classifier_test(
         p_value=permutation_p_value(logits.sigmoid() @ ways),
         judged=judged,
     )
-    return test, Judged(x[:judged], y[:judged], logits[:judged], logits[judged:])
+    return test, ClassifierOutput(x[:judged], y[:judged], logits[:judged], logits[judged:])

@@ -120,8 +120,8 @@ def tarp_coverage(
 
 def _report(ranks: Tensor, draws: int, seed: int) -> CoverageReport:
     n = len(ranks)
-    draw = generator(seed, "uniform")
-    null = torch.rand(_SIMULATIONS, n, generator=draw, dtype=torch.float64)
+    rng = generator(seed, "uniform")
+    null = torch.rand(_SIMULATIONS, n, generator=rng, dtype=torch.float64)
     above = (anderson_darling(null) >= anderson_darling(ranks)).sum()
     p_value = (1 + int(above)) / (_SIMULATIONS + 1)
     return CoverageReport(

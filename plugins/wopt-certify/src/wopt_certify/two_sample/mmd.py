@@ -58,14 +58,14 @@ def mmd_test(rows: Tensor, samples: Tensor, *, seed: int = 0, most: int = 700) -
         >>> mmd_test(x[:100], x[100:] + 1).p_value < 0.01
         True
     """
-    draw = generator(seed, "mmd")
+    rng = generator(seed, "mmd")
     count = min(len(rows), len(samples), most)
-    parts = [part[torch.randperm(len(part), generator=draw)[:count]] for part in (rows, samples)]
+    parts = [part[torch.randperm(len(part), generator=rng)[:count]] for part in (rows, samples)]
     pooled = torch.cat(parts)
     z = Units(pooled)(pooled)
     squared = torch.cdist(z, z).square()
     median = squared[torch.triu(torch.ones_like(squared), 1) > 0].median().clamp_min(1e-12)
-    ways = labels(count, count, _PERMUTATIONS, draw)
+    ways = labels(count, count, _PERMUTATIONS, rng)
     standardised = []
     for factor in _FACTORS:
         kernel = torch.exp(-squared / (2 * factor**2 * median))

@@ -25,7 +25,7 @@ from wopt_certify.two_sample import (
     two_sample,
 )
 
-__all__ = ["Alike", "can_be_compared", "compare_samples"]
+__all__ = ["SampleComparison", "can_be_compared", "compare_samples"]
 
 _ROWS = 5000
 _FEW, _QUICK = 1000, 100
@@ -33,7 +33,7 @@ _FEW, _QUICK = 1000, 100
 
 
 @dataclasses.dataclass(frozen=True)
-class Alike:
+class SampleComparison:
     """Results of two-sample tests of a run.
 
     Attributes:
@@ -63,7 +63,7 @@ def can_be_compared(prepared: Prepared) -> bool:
 @torch.no_grad()
 def compare_samples(
     prepared: Prepared, blocks: Sequence[FlowBlock], level: float, most: int = _ROWS
-) -> Alike:
+) -> SampleComparison:
     """Test whether held-out rows and samples have the same law, and where they differ.
 
     For a model of data, test rows (smoothed, if the data were) are compared with its samples; for a
@@ -106,7 +106,7 @@ def compare_samples(
     samples = samples[torch.randperm(len(samples), generator=generator(seed, "order"))]
     quick = {"iterations": _QUICK, "kernel_rows": most // 2} if most <= _FEW else {}
     test = two_sample(rows.double().cpu(), samples, names, level=level, seed=seed, **quick)
-    return Alike(test, _conditional(flow, data, seed, most), tuple(notes))
+    return SampleComparison(test, _conditional(flow, data, seed, most), tuple(notes))
 
 
 def _held_out(prepared: Prepared, data: Dataset) -> tuple[Tensor, list[str]]:
@@ -125,11 +125,11 @@ def _held_out(prepared: Prepared, data: Dataset) -> tuple[Tensor, list[str]]:
 
 def _samples(flow: Flow, data: Dataset, count: int, seed: int) -> Tensor:
     """Return rows of the model; for a conditional model, at conditions of validation rows."""
-    source = generator(seed, "model")
+    rng = generator(seed, "model")
     if not data.condition:
-        return flow.sample(count, generator=source)
+        return flow.sample(count, generator=rng)
     given = data.valid[:count, -data.condition :]
-    moved = flow.sample((), generator=source, conditions=given)
+    moved = flow.sample((), generator=rng, conditions=given)
     return torch.cat([moved.double().cpu(), given], dim=1)
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 __all__ = ["labels", "permutation_p_value"]
 
 
-def labels(first: int, second: int, count: int, generator: torch.Generator) -> Tensor:
+def labels(first: int, second: int, count: int, rng: torch.Generator) -> Tensor:
     """Return ways to label pooled rows, shape ``(first + second, count + 1)``, float64.
 
     A column is 1/first on rows labelled as the first sample and -1/second on the others, so that a
@@ -25,7 +25,7 @@ def labels(first: int, second: int, count: int, generator: torch.Generator) -> T
             torch.full((second,), -1 / second, dtype=torch.float64),
         ]
     )
-    shuffled = [truth[torch.randperm(len(truth), generator=generator)] for _ in range(count)]
+    shuffled = [truth[torch.randperm(len(truth), generator=rng)] for _ in range(count)]
     return torch.stack([truth, *shuffled], dim=1)
 
 

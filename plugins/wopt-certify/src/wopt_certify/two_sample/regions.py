@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from wopt.typed import Typed
-from wopt_certify.two_sample.classifier import Judged
+from wopt_certify.two_sample.classifier import ClassifierOutput
 
 __all__ = ["Region", "regions_of"]
 
@@ -39,7 +39,7 @@ class Region(Typed):
     columns: tuple[tuple[str, float], ...]
 
 
-def regions_of(judged: Judged, names: Sequence[str]) -> tuple[Region, ...]:
+def regions_of(judged: ClassifierOutput, names: Sequence[str]) -> tuple[Region, ...]:
     """Return the region that lacks samples, and the one that has too many.
 
     Args:
@@ -60,7 +60,7 @@ def regions_of(judged: Judged, names: Sequence[str]) -> tuple[Region, ...]:
 
 def _region(
     favours: Literal["rows", "samples"],
-    judged: Judged,
+    judged: ClassifierOutput,
     of_rows: Tensor,
     of_samples: Tensor,
     names: Sequence[str],

@@ -48,17 +48,17 @@ class TwoSampleReport(Typed):
     def text(self) -> str:
         """Return the result in a few sentences."""
         c = self.classifier
-        told = (
+        note = (
             f"a classifier tells held-out rows from samples with accuracy {c.accuracy:.3f} +- "
             f"{c.accuracy_error:.3f} (1/2 if alike); p = {self.p_value:.3g} of one law, classifier "
             f"and kernel test together"
         )
         if not self.differs:
             return (
-                f"{told}. No difference was found with {c.judged} rows of each; "
+                f"{note}. No difference was found with {c.judged} rows of each; "
                 "smaller ones may exist"
             )
-        parts = [told]
+        parts = [note]
         differing = [one for one in self.columns if one.p_value <= 1 - self.level][:3]
         if differing:
             each = ", ".join(f"{one.name} (distance {one.distance:.2f})" for one in differing)

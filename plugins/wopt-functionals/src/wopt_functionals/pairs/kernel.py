@@ -9,7 +9,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-__all__ = ["Difference", "PairKernel", "Radial", "masked", "root"]
+__all__ = ["Difference", "PairKernel", "RadialKernel", "root", "without_diagonal"]
 
 
 class PairKernel(abc.ABC):
@@ -35,7 +35,7 @@ class PairKernel(abc.ABC):
 
 
 @final
-class Radial(PairKernel):
+class RadialKernel(PairKernel):
     """k(x, y) = profile(|x - y|^2), for a profile that works elementwise in torch.
 
     Where points coincide the derivative by x is taken to be zero.
@@ -55,10 +55,10 @@ class Radial(PairKernel):
         with torch.set_grad_enabled(slopes):
             values = self.profile(squared.requires_grad_(slopes))
             slope = torch.autograd.grad(values.sum(), squared)[0] if slopes else None
-        sums = masked(values.detach(), diagonal) @ v
+        sums = without_diagonal(values.detach(), diagonal) @ v
         if slope is None:
             return sums, None
-        by_pair = masked(slope, diagonal).mul_(2 * v)
+        by_pair = without_diagonal(slope, diagonal).mul_(2 * v)
         return sums, by_pair.sum(1, keepdim=True) * x - by_pair @ y
 
 
@@ -83,10 +83,10 @@ class Difference(PairKernel):
         with torch.set_grad_enabled(slopes):
             values = self.function(difference.requires_grad_(slopes))
             slope = torch.autograd.grad(values.sum(), difference)[0] if slopes else None
-        sums = masked(values.detach(), diagonal) @ v
+        sums = without_diagonal(values.detach(), diagonal) @ v
         if slope is None:
             return sums, None
-        return sums, torch.einsum("bmd,m->bd", masked(slope, diagonal), v)
+        return sums, torch.einsum("bmd,m->bd", without_diagonal(slope, diagonal), v)
 
 
 def root(squared: Tensor) -> Tensor:
@@ -94,7 +94,7 @@ def root(squared: Tensor) -> Tensor:
     return squared.clamp_min(torch.finfo(squared.dtype).tiny).sqrt()
 
 
-def masked(values: Tensor, diagonal: int | None) -> Tensor:
+def without_diagonal(values: Tensor, diagonal: int | None) -> Tensor:
     """Set values, shape ``(b, m)``, of the pairs (i, diagonal + i) to zero, in place."""
     if diagonal is not None:
         values.diagonal(diagonal).zero_()

@@ -8,14 +8,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from wopt_functionals.pairs.kernel import Radial, root
+from wopt_functionals.pairs.kernel import RadialKernel, root
 
 __all__ = ["KernelName", "frequencies", "make_kernel"]
 
 KernelName = Literal["gaussian", "laplace", "inverse_multiquadric", "energy"]
 
 
-def make_kernel(name: KernelName, bandwidth: float) -> Radial:
+def make_kernel(name: KernelName, bandwidth: float) -> RadialKernel:
     """Return a kernel by name, of r = |x - y| and bandwidth h.
 
     gaussian exp(-r^2/2h^2), laplace exp(-r/h), inverse_multiquadric (1 + r^2/h^2)^(-1/2), and
@@ -32,11 +32,11 @@ def make_kernel(name: KernelName, bandwidth: float) -> Radial:
         "inverse_multiquadric": lambda s: torch.rsqrt(1 + s / h**2),
         "energy": lambda s: -root(s),
     }
-    return Radial(profiles[name])
+    return RadialKernel(profiles[name])
 
 
 def frequencies(
-    name: KernelName, bandwidth: float, count: int, dim: int, generator: torch.Generator
+    name: KernelName, bandwidth: float, count: int, dim: int, rng: torch.Generator
 ) -> Tensor:
     """Draw from the kernel's spectral measure, shape ``(count, dim)``, float64.
 
@@ -45,7 +45,7 @@ def frequencies(
 
     Source: Rahimi, Recht, Random features for large-scale kernel machines, 2007.
     """
-    options = {"generator": generator, "dtype": torch.float64, "device": generator.device}
+    options = {"generator": rng, "dtype": torch.float64, "device": rng.device}
     normal = torch.randn(count, dim, **options) / bandwidth  # type: ignore[call-overload]
     if name == "gaussian":
         return normal

@@ -11,14 +11,14 @@ from torch.autograd.function import once_differentiable
 from wopt.errors import DataError
 from wopt_functionals.pairs.kernel import PairKernel
 
-__all__ = ["between", "rows_between", "rows_within", "within"]
+__all__ = ["kernel_cross_mean", "rows_between", "rows_within", "within"]
 
 _AREA = 2**18
 """Numbers in the largest temporary array, 2 MB: larger ones are slower, since the system allocates
 them anew every time."""
 
 
-def between(kernel: PairKernel, x: Tensor, w: Tensor, y: Tensor, v: Tensor) -> Tensor:
+def kernel_cross_mean(kernel: PairKernel, x: Tensor, w: Tensor, y: Tensor, v: Tensor) -> Tensor:
     """Return  sum_ij w_i v_j k(x_i, y_j), a scalar, differentiable in ``x``.
 
     Args:
@@ -31,7 +31,8 @@ def between(kernel: PairKernel, x: Tensor, w: Tensor, y: Tensor, v: Tensor) -> T
     Example:
         >>> from wopt_functionals.pairs.kernel import Radial
         >>> x, y = torch.zeros(1, 2), torch.tensor([[0.0, 4.0], [3.0, 0.0]])
-        >>> float(between(Radial(lambda s: s), x, torch.ones(1), y, torch.tensor([0.5, 0.5])))
+        >>> half = torch.tensor([0.5, 0.5])
+        >>> float(kernel_cross_mean(RadialKernel(lambda s: s), x, torch.ones(1), y, half))
         12.5
     """
     return _mean(x, w, y, v, kernel, None)

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from wopt_functionals.pairs.kernel import Radial, root
+from wopt_functionals.pairs.kernel import RadialKernel, root
 
 __all__ = ["NAMES", "KernelName", "convexity", "is_singular", "radial"]
 
@@ -17,7 +17,7 @@ KernelName = Literal["quadratic", "power", "log", "newtonian", "attraction_repul
 NAMES: tuple[str, ...] = get_args(KernelName)
 
 
-def radial(name: KernelName, strength: float, power: float, dim: int) -> Radial:
+def radial(name: KernelName, strength: float, power: float, dim: int) -> RadialKernel:
     """Return the kernel in dimension ``dim``.
 
     Example:
@@ -32,7 +32,7 @@ def radial(name: KernelName, strength: float, power: float, dim: int) -> Radial:
         "attraction_repulsion": lambda s: s.square() / 4 - s / 2,
     }
     profile = profiles[name]
-    return Radial(lambda s: strength * profile(s))
+    return RadialKernel(lambda s: strength * profile(s))
 
 
 def is_singular(name: KernelName, power: float) -> bool:

@@ -12,7 +12,7 @@ from torch import Tensor
 import wopt
 from wopt import Capability, Particles
 from wopt.component import fields
-from wopt_functionals.points.score import score_of
+from wopt_functionals.points.score import target_score
 
 __all__ = ["FisherInformation"]
 
@@ -92,7 +92,7 @@ class FisherInformation(wopt.Objective):
         """
         x = particles.points
         psi, slopes = self._psi(x)
-        score = None if self.target is None else score_of(self.target, x)
+        score = None if self.target is None else target_score(self.target, x)
         with torch.no_grad():
             wide, slopes64 = psi.double(), slopes.double()
             weights = particles.shares(torch.float64)
@@ -115,9 +115,9 @@ class FisherInformation(wopt.Objective):
         d = like.shape[1]
         key = (d, like.dtype, like.device)
         if key not in self._kept:
-            draw = torch.Generator().manual_seed(d)
-            omega = torch.randn(self.features, d, generator=draw, dtype=torch.float64).to(like)
-            phase = torch.rand(self.features, generator=draw, dtype=torch.float64).to(like)
+            rng = torch.Generator().manual_seed(d)
+            omega = torch.randn(self.features, d, generator=rng, dtype=torch.float64).to(like)
+            phase = torch.rand(self.features, generator=rng, dtype=torch.float64).to(like)
             self._kept[key] = omega, 2 * math.pi * phase
         return self._kept[key]
 

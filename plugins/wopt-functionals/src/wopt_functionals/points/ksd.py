@@ -13,7 +13,7 @@ from wopt import Capability, Particles
 from wopt_functionals.means import centred
 from wopt_functionals.options import Estimator
 from wopt_functionals.pairs.mean import rows_within, within
-from wopt_functionals.points.score import score_of
+from wopt_functionals.points.score import target_score
 from wopt_functionals.points.stein import Stein
 
 __all__ = ["KSD"]
@@ -85,4 +85,4 @@ class KSD(wopt.Objective):
         """Return points and scores side by side, shape ``(n, 2 d)``."""
         assert self.target is not None
         x = particles.points
-        return torch.cat([x, score_of(self.target, x)], dim=1)
+        return torch.cat([x, target_score(self.target, x)], dim=1)

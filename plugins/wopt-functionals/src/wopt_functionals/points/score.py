@@ -8,10 +8,10 @@ from torch import Tensor
 import wopt
 from wopt import Capability, CapabilityError
 
-__all__ = ["score_of"]
+__all__ = ["target_score"]
 
 
-def score_of(target: wopt.Target, x: Tensor) -> Tensor:
+def target_score(target: wopt.Target, x: Tensor) -> Tensor:
     """Return the score at ``x``, shape ``(n, d)``, differentiable where ``x`` is.
 
     Raises:
@@ -20,7 +20,7 @@ def score_of(target: wopt.Target, x: Tensor) -> Tensor:
     Example:
         >>> from wopt.testing import GaussianTarget
         >>> x = torch.ones(2, 1, dtype=torch.float64, requires_grad=True)
-        >>> score_of(GaussianTarget([0.0], [[0.5]]), x).sum().backward()
+        >>> target_score(GaussianTarget([0.0], [[0.5]]), x).sum().backward()
         >>> x.grad.tolist()
         [[-2.0], [-2.0]]
     """

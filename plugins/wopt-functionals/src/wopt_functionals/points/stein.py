@@ -7,7 +7,7 @@ from typing import Literal, final
 import torch
 from torch import Tensor
 
-from wopt_functionals.pairs.kernel import PairKernel, masked
+from wopt_functionals.pairs.kernel import PairKernel, without_diagonal
 
 __all__ = ["Stein"]
 
@@ -40,7 +40,7 @@ class Stein(PairKernel):
             values = self._values(rows, y.detach())
             if diagonal is not None:
                 kept = torch.ones_like(values, requires_grad=False)
-                values = values * masked(kept, diagonal)
+                values = values * without_diagonal(kept, diagonal)
             sums = values @ v
             slope = torch.autograd.grad(sums.sum(), rows)[0] if slopes else None
         return sums.detach(), slope

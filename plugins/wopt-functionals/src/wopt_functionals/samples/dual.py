@@ -92,9 +92,9 @@ class DualFDivergence(wopt.Objective):
         penalty = self.ridge * theta.square().sum() / 2
         return dual.a(p @ theta) - dual.b(q @ theta).mean() - penalty
 
-    def resample(self, generator: torch.Generator) -> None:
+    def resample(self, rng: torch.Generator) -> None:
         """Draw new samples of the target and new cosines."""
-        self.draws.resample(generator)
+        self.draws.resample(rng)
 
     def _psi(self, x: Tensor) -> Tensor:
         """Return the features, shape ``(n, 1 + d + features)``."""

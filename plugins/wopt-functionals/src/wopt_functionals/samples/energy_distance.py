@@ -14,7 +14,7 @@ from wopt_functionals.means import centred
 from wopt_functionals.options import SampledTarget, Samples
 from wopt_functionals.pairs.kernels import make_kernel
 from wopt_functionals.pairs.line import distances_on_line
-from wopt_functionals.pairs.mean import between, rows_between, rows_within, within
+from wopt_functionals.pairs.mean import kernel_cross_mean, rows_between, rows_within, within
 
 __all__ = ["EnergyDistance"]
 
@@ -69,8 +69,8 @@ class EnergyDistance(wopt.Objective):
             own = 2 * distances_on_line(line, detached, w)
             own = own - distances_on_line(detached, detached, w)
             return w @ (2 * to_target - own) - self._of_target(y, v)
-        apart = within(_KERNEL, x, w, diagonal=True)
-        return apart - 2 * between(_KERNEL, x, w, y, v) - self._of_target(y, v)
+        distances = within(_KERNEL, x, w, diagonal=True)
+        return distances - 2 * kernel_cross_mean(_KERNEL, x, w, y, v) - self._of_target(y, v)
 
     @torch.no_grad()
     def contributions(self, particles: Particles) -> Tensor:
@@ -87,9 +87,9 @@ class EnergyDistance(wopt.Objective):
         energy = particles.mean(2 * other - own) - self._of_target(y, v)
         return centred(particles, energy, 2 * (other - own))
 
-    def resample(self, generator: torch.Generator) -> None:
+    def resample(self, rng: torch.Generator) -> None:
         """Draw new samples of the target."""
-        self.draws.resample(generator)
+        self.draws.resample(rng)
 
     def _of_target(self, y: Tensor, v: Tensor) -> Tensor:
         """Return E|Y - Y'|, which no map changes."""

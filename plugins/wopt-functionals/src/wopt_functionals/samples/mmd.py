@@ -16,7 +16,7 @@ from wopt_functionals.means import centred
 from wopt_functionals.options import Estimator, SampledTarget, Samples
 from wopt_functionals.pairs.kernel import PairKernel
 from wopt_functionals.pairs.kernels import KernelName, frequencies, make_kernel
-from wopt_functionals.pairs.mean import between, rows_between, rows_within, within
+from wopt_functionals.pairs.mean import kernel_cross_mean, rows_between, rows_within, within
 
 __all__ = ["MMD"]
 
@@ -109,7 +109,7 @@ class MMD(wopt.Objective):
             return (w @ self._cosines(x) - self._cosines(y).mean(0)).square().sum() / 2
         k, v = self._kernel(y), _equal(y)
         own = within(k, x, w, diagonal=self.diagonal)
-        return own / 2 - between(k, x, w, y, v) + self._of_target(k, y, v) / 2
+        return own / 2 - kernel_cross_mean(k, x, w, y, v) + self._of_target(k, y, v) / 2
 
     @torch.no_grad()
     def contributions(self, particles: Particles) -> Tensor:
@@ -126,9 +126,9 @@ class MMD(wopt.Objective):
         energy = particles.mean(own / 2 - other) + self._of_target(k, y, v) / 2
         return centred(particles, energy, own - other)
 
-    def resample(self, generator: torch.Generator) -> None:
+    def resample(self, rng: torch.Generator) -> None:
         """Draw new samples of the target, and new features; the bandwidth stays."""
-        self.draws.resample(generator)
+        self.draws.resample(rng)
 
     def _kernel(self, y: Tensor) -> PairKernel:
         return make_kernel(self.kernel, self._length(y))

@@ -63,9 +63,9 @@ class SlicedWasserstein(wopt.Objective):
         v = y.new_full((len(y),), 1 / len(y))
         return _transport(theta @ x.T, particles.shares(), theta @ y.T, v).mean() / 2
 
-    def resample(self, generator: torch.Generator) -> None:
+    def resample(self, rng: torch.Generator) -> None:
         """Draw new directions and new samples of the target."""
-        self.draws.resample(generator)
+        self.draws.resample(rng)
 
 
 def _transport(x: Tensor, w: Tensor, y: Tensor, v: Tensor) -> Tensor:

@@ -11,14 +11,14 @@ from torch import Tensor
 
 from wopt import DivergenceError
 
-__all__ = ["Plan", "exact_plan"]
+__all__ = ["TransportPlan", "exact_plan"]
 
 _PIVOTS = 10_000_000
 """Largest number of pivots of the network simplex, far above what it usually takes."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class TransportPlan:
     """An optimal plan for the cost |x - y|^2/2.
 
     Attributes:
@@ -33,7 +33,7 @@ class Plan:
     image: Tensor
 
 
-def exact_plan(x: Tensor, a: Tensor, y: Tensor, b: Tensor) -> Plan:
+def exact_plan(x: Tensor, a: Tensor, y: Tensor, b: Tensor) -> TransportPlan:
     """Return an optimal plan, by sorting in one dimension and by network simplex in more.
 
     Args:
@@ -54,7 +54,7 @@ def exact_plan(x: Tensor, a: Tensor, y: Tensor, b: Tensor) -> Plan:
     return _on_line(x, a, y, b) if x.shape[1] == 1 else _by_simplex(x, a, y, b)
 
 
-def _by_simplex(x: Tensor, a: Tensor, y: Tensor, b: Tensor) -> Plan:
+def _by_simplex(x: Tensor, a: Tensor, y: Tensor, b: Tensor) -> TransportPlan:
     cost = torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist").square() / 2
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the log has the same warning
@@ -67,10 +67,10 @@ def _by_simplex(x: Tensor, a: Tensor, y: Tensor, b: Tensor) -> Plan:
     pi, potential = (torch.from_numpy(value).to(x) for value in (pi, log["u"]))
     moved = a > 0
     image = torch.where(moved[:, None], pi @ y / a.where(moved, 1)[:, None], x)
-    return Plan((pi * cost).sum(), potential, image)
+    return TransportPlan((pi * cost).sum(), potential, image)
 
 
-def _on_line(x: Tensor, a: Tensor, y: Tensor, b: Tensor) -> Plan:
+def _on_line(x: Tensor, a: Tensor, y: Tensor, b: Tensor) -> TransportPlan:
     """Return the monotone plan, computed from the sorted levels of mass."""
     (at_x, order), (at_y, other) = x[:, 0].sort(), y[:, 0].sort()
     end_x, end_y = a[order].cumsum(0), b[other].cumsum(0)
@@ -88,4 +88,4 @@ def _on_line(x: Tensor, a: Tensor, y: Tensor, b: Tensor) -> Plan:
     rise = ((at_x[1:] - tie).square() - (at_x[:-1] - tie).square()) / 2
     potential = torch.cat([rise.new_zeros(1), rise.cumsum(0)])
     back = order.argsort()
-    return Plan(value, potential[back], image[back][:, None])
+    return TransportPlan(value, potential[back], image[back][:, None])

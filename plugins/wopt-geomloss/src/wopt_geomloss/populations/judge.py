@@ -9,17 +9,22 @@ import ot
 import torch
 from torch import Tensor
 
-from wopt.data.snapshots import LeftOut, PopulationsReport, Snapshots
+from wopt.data.snapshots import LeftOut, MeasuredPopulations, PopulationsReport
 from wopt.interfaces.source import Carry
 from wopt.seeds import generator
 
-__all__ = ["between", "distances", "judged", "optimal_pairs"]
+__all__ = [
+    "displacement_interpolation",
+    "judged_populations",
+    "optimal_pairs",
+    "wasserstein_distances",
+]
 
 _PIVOTS = 10_000_000
 
 
-def judged(
-    snapshots: Snapshots, carry: Carry, blocks: int, most: int, seed: int
+def judged_populations(
+    snapshots: MeasuredPopulations, carry: Carry, blocks: int, most: int, seed: int
 ) -> PopulationsReport:
     """Return the distances between populations carried by a flow and measured ones.
 
@@ -31,44 +36,52 @@ def judged(
         seed: Seed of the choice of rows.
     """
     end = snapshots.clock(blocks).times[-1]
-    chosen = [few(x, most, seed, str(k)) for k, x in enumerate(snapshots.rows)]
+    chosen = [subsample(x, most, seed, str(k)) for k, x in enumerate(snapshots.rows)]
     arrivals = []
     for k in range(1, len(snapshots.times)):
         if snapshots.times[k] <= end:
             there = carry(chosen[k - 1], *snapshots.times[k - 1 : k + 1])
-            arrivals.append(distances(there, chosen[k])[1])
+            arrivals.append(wasserstein_distances(there, chosen[k])[1])
     left = [
-        left_out(snapshots, chosen, carry, time, few(rows, most, seed, f"left out {time}"))
+        left_out(snapshots, chosen, carry, time, subsample(rows, most, seed, f"left out {time}"))
         for time, rows in snapshots.left_out
         if snapshots.times[0] < time < end
     ]
     return PopulationsReport(snapshots.times, tuple(arrivals), tuple(left))
 
 
-def few(x: Tensor, most: int, seed: int, name: str) -> Tensor:
+def subsample(x: Tensor, most: int, seed: int, name: str) -> Tensor:
     """Return at most ``most`` rows of x, shape ``(n, d)``, chosen by the seed."""
     order = torch.randperm(len(x), generator=generator(seed, "judge", name))
     return x[order[:most]]
 
 
 def left_out(
-    snapshots: Snapshots, chosen: list[Tensor], carry: Carry, time: float, rows: Tensor
+    snapshots: MeasuredPopulations, chosen: list[Tensor], carry: Carry, time: float, rows: Tensor
 ) -> LeftOut:
     """Return the distances of estimates of a left-out population, shape ``(n, d)``, from it."""
     k = sum(t < time for t in snapshots.times) - 1
     begin, end = snapshots.times[k : k + 2]
     before, after = chosen[k : k + 2]
-    middle, mass = between(before, after, (time - begin) / (end - begin))
-    own = distances(carry(before, begin, time), rows)
-    straight = distances(middle, rows, mass)
+    middle, mass = displacement_interpolation(before, after, (time - begin) / (end - begin))
+    own = wasserstein_distances(carry(before, begin, time), rows)
+    straight = wasserstein_distances(middle, rows, mass)
     half = len(rows) // 2
-    noise = distances(rows[:half], rows[half : 2 * half]) if half else (math.nan, math.nan)
+    noise = (
+        wasserstein_distances(rows[:half], rows[half : 2 * half]) if half else (math.nan, math.nan)
+    )
     return LeftOut(
-        time, len(rows), *own, *straight, *distances(before, rows), *distances(after, rows), *noise
+        time,
+        len(rows),
+        *own,
+        *straight,
+        *wasserstein_distances(before, rows),
+        *wasserstein_distances(after, rows),
+        *noise,
     )
 
 
-def distances(x: Tensor, y: Tensor, mass: Tensor | None = None) -> tuple[float, float]:
+def wasserstein_distances(x: Tensor, y: Tensor, mass: Tensor | None = None) -> tuple[float, float]:
     """Return the exact W_1 and W_2 between two sets of rows.
 
     Args:
@@ -77,33 +90,37 @@ def distances(x: Tensor, y: Tensor, mass: Tensor | None = None) -> tuple[float, 
 
     Example:
         >>> x = torch.zeros(2, 2).double()
-        >>> distances(x, x + torch.tensor([3.0, 4.0]))
+        >>> wasserstein_distances(x, x + torch.tensor([3.0, 4.0]))
         (5.0, 5.0)
     """
     a, b = x.double().numpy(), y.double().numpy()
     weights = np.full(len(a), 1 / len(a)) if mass is None else mass.numpy()
-    apart = ot.dist(a, b, "euclidean")
-    squared = ot.emd2(weights, [], np.square(apart), numItermax=_PIVOTS)
-    return float(ot.emd2(weights, [], apart, numItermax=_PIVOTS)), float(max(squared, 0.0) ** 0.5)
+    separation = ot.dist(a, b, "euclidean")
+    squared = ot.emd2(weights, [], np.square(separation), numItermax=_PIVOTS)
+    return float(ot.emd2(weights, [], separation, numItermax=_PIVOTS)), float(
+        max(squared, 0.0) ** 0.5
+    )
 
 
-def between(before: Tensor, after: Tensor, share: float) -> tuple[Tensor, Tensor]:
+def displacement_interpolation(
+    before: Tensor, after: Tensor, fraction: float
+) -> tuple[Tensor, Tensor]:
     """Return displacement interpolation: (1 - s) x + s y for pairs of an optimal plan.
 
     Args:
         before, after: Rows, shapes ``(n, d)`` and ``(m, d)``.
-        share: The fraction s of the way.
+        fraction: The fraction s of the way.
 
     Returns:
         The pairs' points, shape ``(k, d)`` with k < n + m, and their masses, shape ``(k,)``.
 
     Example:
         >>> x = torch.tensor([[0.0], [1.0]]).double()
-        >>> between(x, x + 4, 0.25)[0].flatten().tolist()
+        >>> displacement_interpolation(x, x + 4, 0.25)[0].flatten().tolist()
         [1.0, 2.0]
     """
     x, y, mass = optimal_pairs(before, after)
-    return (1 - share) * x + share * y, mass
+    return (1 - fraction) * x + fraction * y, mass
 
 
 def optimal_pairs(before: Tensor, after: Tensor) -> tuple[Tensor, Tensor, Tensor]:

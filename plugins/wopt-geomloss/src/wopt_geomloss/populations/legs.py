@@ -26,10 +26,10 @@ class RowsTarget(wopt.Target):
         self.rows = rows
         self.dim = rows.shape[1]
 
-    def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
+    def sample(self, n: int, dim: int, rng: torch.Generator) -> Tensor:
         """Return rows drawn with replacement, shape ``(n, dim)``, on the generator's device."""
-        rows = self.rows.to(generator.device)
-        return rows[torch.randint(len(rows), (n,), generator=generator, device=rows.device)]
+        rows = self.rows.to(rng.device)
+        return rows[torch.randint(len(rows), (n,), generator=rng, device=rows.device)]
 
 
 class Legs(wopt.Objective):
@@ -72,10 +72,10 @@ class Legs(wopt.Objective):
             raise Converged(f"the last population is reached, after {step} steps")
         return self.parts[leg]
 
-    def resample(self, generator: torch.Generator) -> None:
+    def resample(self, rng: torch.Generator) -> None:
         """Draw new samples of all populations."""
         for part in self.parts:
-            part.resample(generator)
+            part.resample(rng)
 
 
 def legs_of(objective: wopt.Objective, populations: list[Tensor], steps: int) -> Legs:

@@ -15,7 +15,7 @@ from torch import Tensor
 import wopt
 from wopt import ConfigError, Particles, ProximalScheme
 from wopt.component import fields
-from wopt.data.snapshots import Snapshots
+from wopt.data.snapshots import MeasuredPopulations
 from wopt.seeds import generator
 from wopt_geomloss.populations.features import Features, least_squares
 from wopt_geomloss.populations.judge import optimal_pairs
@@ -145,15 +145,15 @@ class LearntPotential(wopt.Objective):
             velocity = (y - x) / (end - begin)
             back = 0.0 if self.place == "end" else 0.5
             shares = [(j + 1 - back) / self.steps for j in range(self.steps)]
-            found += [(x + share * (y - x), velocity, mass) for share in shares]
+            found += [(x + fraction * (y - x), velocity, mass) for fraction in shares]
         places, velocities, masses = (torch.cat(parts) for parts in zip(*found, strict=True))
         return least_squares(self._features, places, velocities, masses, self.ridge)
 
     @functools.cached_property
     def _features(self) -> Features:
         centres = _few(torch.cat(self._known[0]), self.bumps, "centres")
-        apart = torch.pdist(centres)
-        return Features(centres, float(apart.median()) if len(apart) else 1.0)
+        distances = torch.pdist(centres)
+        return Features(centres, float(distances.median()) if len(distances) else 1.0)
 
     @functools.cached_property
     def _known(self) -> tuple[list[Tensor], list[float]]:
@@ -180,7 +180,7 @@ def _few(x: Tensor, most: int, name: str) -> Tensor:
 
 def taught(
     objective: LearntPotential,
-    snapshots: Snapshots,
+    snapshots: MeasuredPopulations,
     populations: Sequence[Tensor],
     scheme: ProximalScheme,
 ) -> LearntPotential:

@@ -16,7 +16,7 @@ from wopt.data.choices import Choices
 from wopt.data.dataset import split
 from wopt.data.load import chosen_rows
 from wopt.data.options import Columns, File, Fractions, Key, Missing
-from wopt.data.snapshots import PopulationsReport, Snapshots
+from wopt.data.snapshots import MeasuredPopulations, PopulationsReport
 from wopt.data.tables import column_names, pick_columns, read_frame
 from wopt.interfaces.source import Carry
 from wopt_geomloss.populations.arrival import Arrival
@@ -117,12 +117,12 @@ class SnapshotsSource(wopt.Source):
             )
         return tuple(picked), {time: x[x[:, -1] == time, :-1] for time in times}
 
-    def snapshots(self) -> Snapshots:
+    def snapshots(self) -> MeasuredPopulations:
         """Return the populations."""
         rows = self._populations[1]
         kept = [time for time in rows if time not in self.leave_out]
         left = tuple((time, rows[time]) for time in rows if time in self.leave_out)
-        return Snapshots(tuple(kept), tuple(rows[t] for t in kept), self.steps, left)
+        return MeasuredPopulations(tuple(kept), tuple(rows[t] for t in kept), self.steps, left)
 
     def load(self, seed: int) -> Dataset:
         """Return the rows of the first time, in coordinates of all times that are not left out."""
@@ -156,6 +156,6 @@ class SnapshotsSource(wopt.Source):
 
     def judge(self, carry: Carry, blocks: int, seed: int) -> PopulationsReport:
         """Return distances of carried rows from each population, and from those left out."""
-        from wopt_geomloss.populations.judge import judged
+        from wopt_geomloss.populations.judge import judged_populations
 
-        return judged(self.snapshots(), carry, blocks, self.judged, seed)
+        return judged_populations(self.snapshots(), carry, blocks, self.judged, seed)

@@ -14,7 +14,7 @@ from wopt.interfaces.block import Compiler
 from wopt_jko.ode import adaptive, options
 from wopt_jko.ode.integrate import DORMAND_PRINCE, EULER, MIDPOINT, RK4, integrate, uniform_grid
 from wopt_jko.ode.nets import make_net
-from wopt_jko.ode.velocity import Field, Shape
+from wopt_jko.ode.velocity import Field, NetShape
 
 __all__ = ["ODEBlock"]
 
@@ -137,7 +137,7 @@ class ODEBlock(wopt.FlowBlock):
         super().__init__()
         self.moves = _moving(dim, condition, latent)
         self.condition = condition
-        shape = Shape(self.moves, width, activation, sharpness, time, condition)
+        shape = NetShape(self.moves, width, activation, sharpness, time, condition)
         self.net = make_net(net, shape, depth, window)
         self.estimates = divergence == "hutchinson"
         if self.estimates and self.net.closed:

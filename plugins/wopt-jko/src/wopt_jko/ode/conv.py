@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from wopt import ConfigError
-from wopt.precision import product
+from wopt.precision import affine_product
 from wopt_jko.ode.deep import DeepVelocity
-from wopt_jko.ode.velocity import Field, Shape
+from wopt_jko.ode.velocity import Field, NetShape
 
 __all__ = ["ConvVelocity", "Window"]
 
@@ -61,9 +61,9 @@ class Window:
         height, width = self.image or (side, side)
         lacking = height * width - pixels
         if lacking if self.image is None else not 0 <= lacking < width:
-            told = "is not a square" if self.image is None else f"is not {height} x {width} pixels"
+            note = "is not a square" if self.image is None else f"is not {height} x {width} pixels"
             raise ConfigError(
-                f'ODEBlock: net = "conv": a row of {pixels} coordinates {told}; set '
+                f'ODEBlock: net = "conv": a row of {pixels} coordinates {note}; set '
                 "`window.image = [height, width]`, with rows that hold every pixel but for some of "
                 "the last row's last ones"
             )
@@ -79,8 +79,8 @@ class Window:
         """
         if self.limit is None:
             return z, None
-        share = torch.tanh(z / self.limit)
-        return self.limit * share, 1 - share.square()
+        fraction = torch.tanh(z / self.limit)
+        return self.limit * fraction, 1 - fraction.square()
 
     def of(self, z: Tensor, sides: tuple[int, int]) -> Tensor:
         """Return the windows of the m pixels of images ``(n, m)``, shape ``(n, m, taps)``.
@@ -126,7 +126,7 @@ class ConvVelocity(DeepVelocity):
         ConfigError: Rows of m coordinates are not images of this size.
     """
 
-    def __init__(self, shape: Shape, depth: int, window: Window) -> None:
+    def __init__(self, shape: NetShape, depth: int, window: Window) -> None:
         super().__init__(dataclasses.replace(shape, dim=window.taps), depth, outputs=1)
         self.window, self.sides = window, window.sides(shape.dim)
         self.place = nn.Parameter(torch.zeros(shape.dim, shape.width))
@@ -144,7 +144,7 @@ class ConvVelocity(DeepVelocity):
             """Return v and, where asked for, its divergence, shapes ``(n, m)`` and ``(n,)``."""
             values, slopes = self.window.seen(z)
             seen = self.window.of(values, self.sides)
-            u = product(seen.flatten(0, 1), w1).view(*seen.shape[:2], -1)
+            u = affine_product(seen.flatten(0, 1), w1).view(*seen.shape[:2], -1)
             v, rate = layers((u + place + shift(t).unsqueeze(-2)).flatten(0, 1))
             if rate is None:
                 return v.reshape(z.shape), None

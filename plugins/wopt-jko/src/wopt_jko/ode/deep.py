@@ -7,10 +7,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from wopt.precision import product
+from wopt.precision import affine_product
 from wopt_jko.ode import activation as act
 from wopt_jko.ode.tangents import by_rows
-from wopt_jko.ode.velocity import Field, Shape, Velocity
+from wopt_jko.ode.velocity import Field, NetShape, Velocity
 
 __all__ = ["DeepVelocity"]
 
@@ -37,7 +37,7 @@ class DeepVelocity(Velocity):
         outputs: Number of values of v; ``None`` means m.
     """
 
-    def __init__(self, shape: Shape, depth: int = 3, outputs: int | None = None) -> None:
+    def __init__(self, shape: NetShape, depth: int = 3, outputs: int | None = None) -> None:
         super().__init__(shape, depth)
         self.last = nn.Linear(shape.width, outputs or shape.dim)
         nn.init.zeros_(self.last.weight)
@@ -60,7 +60,7 @@ class DeepVelocity(Velocity):
 
         def velocity(t: float | Tensor, z: Tensor) -> tuple[Tensor, Tensor | None]:
             """Return v and, where asked for, its divergence, shapes ``(n, m)`` and ``(n,)``."""
-            return layers(product(z, w1, shift(t)))
+            return layers(affine_product(z, w1, shift(t)))
 
         return velocity
 
@@ -82,14 +82,14 @@ class DeepVelocity(Velocity):
             if trace is None:
                 a = act.value(self.activation, u)
                 for w, b in zip(weights, biases, strict=True):
-                    a = act.value(self.activation, product(a, w, b))
-                return product(a, last, bias), None
+                    a = act.value(self.activation, affine_product(a, w, b))
+                return affine_product(a, last, bias), None
             a, slope = act.value_and_slope(self.activation, u)
             slopes = [slope]
             for w, b in zip(weights, biases, strict=True):
-                a, slope = act.value_and_slope(self.activation, product(a, w, b))
+                a, slope = act.value_and_slope(self.activation, affine_product(a, w, b))
                 slopes.append(slope)
-            return product(a, last, bias), trace(slopes)
+            return affine_product(a, last, bias), trace(slopes)
 
         return through
 

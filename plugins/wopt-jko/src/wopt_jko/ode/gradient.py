@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from wopt.precision import product
+from wopt.precision import affine_product
 from wopt_jko.ode import activation as act
 from wopt_jko.ode.tangents import by_rows
-from wopt_jko.ode.velocity import Field, Shape, Velocity
+from wopt_jko.ode.velocity import Field, NetShape, Velocity
 
 __all__ = ["GradientVelocity"]
 
@@ -39,7 +39,7 @@ class GradientVelocity(Velocity):
         depth: Number L of hidden layers.
     """
 
-    def __init__(self, shape: Shape, depth: int = 1) -> None:
+    def __init__(self, shape: NetShape, depth: int = 1) -> None:
         super().__init__(shape, depth)
         self.outer = nn.Parameter(torch.zeros(shape.width))
         self.shift = nn.Parameter(torch.zeros(shape.dim))
@@ -58,11 +58,11 @@ class GradientVelocity(Velocity):
 
         def velocity(t: float | Tensor, z: Tensor) -> tuple[Tensor, Tensor | None]:
             """Return v and, where asked for, its divergence, shapes ``(n, m)`` and ``(n,)``."""
-            u = product(z, w1, shift(t))
+            u = affine_product(z, w1, shift(t))
             arguments, values, slopes = [u], [], []
             for w, b in zip(weights, biases, strict=True):
                 a, slope = act.value_and_slope(self.activation, u)
-                u = product(a, w, b)
+                u = affine_product(a, w, b)
                 arguments.append(u)
                 values.append(a)
                 slopes.append(slope)
@@ -73,12 +73,12 @@ class GradientVelocity(Velocity):
                 pulled = outer * a
                 bends = [outer * slope]
             for k in reversed(range(len(weights))):
-                pulled = product(pulled, weights[k].T)
+                pulled = affine_product(pulled, weights[k].T)
                 if squares is not None:
                     bend = act.curvature(self.activation, arguments[k], values[k], slopes[k])
                     bends.append(pulled * bend)
                 pulled = pulled * slopes[k]
-            v = product(pulled, back, constant)
+            v = affine_product(pulled, back, constant)
             if squares is None:
                 return v, None
             return v, _laplacian(squares, w1, weights, slopes, bends[::-1], tangent)

@@ -8,7 +8,7 @@ from wopt import ConfigError
 from wopt_jko.ode.conv import ConvVelocity, Window
 from wopt_jko.ode.deep import DeepVelocity
 from wopt_jko.ode.gradient import GradientVelocity
-from wopt_jko.ode.velocity import Shape, Velocity
+from wopt_jko.ode.velocity import NetShape, Velocity
 
 __all__ = ["Net", "make_net"]
 
@@ -16,7 +16,7 @@ Net = Literal["two_layer", "gradient", "deep", "conv"]
 
 
 def make_net(
-    name: Net, shape: Shape, depth: int | None = None, window: Window | None = None
+    name: Net, shape: NetShape, depth: int | None = None, window: Window | None = None
 ) -> Velocity:
     """Return a new velocity net.
 

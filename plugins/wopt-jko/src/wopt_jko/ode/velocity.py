@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from wopt_jko.ode import activation as act
 
-__all__ = ["Field", "Shape", "Velocity"]
+__all__ = ["Field", "NetShape", "Velocity"]
 
 Field = Callable[[float | Tensor, Tensor], tuple[Tensor, Tensor | None]]
 """A function from (t, z) to (v, div v), ``(n, m)`` and ``(n,)``; div v is None unless asked for.
@@ -20,7 +20,7 @@ The time is one number, or a column ``(n, 1)``."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Shape:
+class NetShape:
     """Sizes and activation, common to all nets.
 
     Attributes:
@@ -53,7 +53,7 @@ class Velocity(nn.Module, abc.ABC):
     closed: bool
     """Whether the divergence is in closed form in any dimension, so that no estimate is needed."""
 
-    def __init__(self, shape: Shape, depth: int) -> None:
+    def __init__(self, shape: NetShape, depth: int) -> None:
         super().__init__()
         self.dim = shape.dim
         self.activation: act.Activation = shape.activation

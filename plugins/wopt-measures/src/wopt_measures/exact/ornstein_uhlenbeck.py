@@ -86,7 +86,7 @@ class _Process:
         moved = decay * (self.basis.T @ m) + _integral(self.rates, t) * self.linear
         return self.basis @ moved
 
-    def apart(self, x: Tensor, t: float) -> Tensor:
+    def mean_difference(self, x: Tensor, t: float) -> Tensor:
         """Return differences of means at a time, shape ``(k, d)``."""
         return (x @ self.basis * torch.exp(-(self.rates + self.attraction) * t)) @ self.basis.T
 
@@ -120,9 +120,9 @@ class _Moments:
 
     def at(self, process: _Process, t: float) -> _Moments:
         middle = self.weights @ self.means
-        apart = process.apart(self.means - middle, t)
+        distances = process.mean_difference(self.means - middle, t)
         moved = [process.covariance(s, t) for s in self.covariances]
-        return _Moments(self.weights, process.mean(middle, t) + apart, torch.stack(moved))
+        return _Moments(self.weights, process.mean(middle, t) + distances, torch.stack(moved))
 
     @property
     def second_moment(self) -> float:

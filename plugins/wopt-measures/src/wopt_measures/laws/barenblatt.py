@@ -69,15 +69,15 @@ class BarenblattLaw:
         inside = self.radius**2 - x.square().sum(1, keepdim=True)
         return -2 * x / inside / (self.m - 1)
 
-    def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
+    def sample(self, n: int, dim: int, rng: torch.Generator) -> Tensor:
         """Return ``n`` samples, shape ``(n, dim)``, float64 on the generator's device."""
         check_dim(dim, self.dim)
-        like: dict[str, Any] = {"dtype": torch.float64, "device": generator.device}
+        like: dict[str, Any] = {"dtype": torch.float64, "device": rng.device}
         a, b = (
-            torch._standard_gamma(torch.full((n,), shape, **like), generator=generator)
+            torch._standard_gamma(torch.full((n,), shape, **like), generator=rng)
             for shape in self.shape
         )
-        z = torch.randn(n, dim, generator=generator, **like)
+        z = torch.randn(n, dim, generator=rng, **like)
         return self._at(a / (a + b), z)
 
     def from_cube(self, u: Tensor) -> Tensor:
@@ -87,8 +87,8 @@ class BarenblattLaw:
         q = u[:, 0].numpy()
         if self.dim == 1:
             side = np.where(q < 0.5, -1.0, 1.0)  # the middle, q = 1/2, has a sign too
-            share = torch.from_numpy(betaincinv(*self.shape, np.abs(2 * q - 1)))
-            return self._at(share, torch.from_numpy(side)[:, None])
+            fraction = torch.from_numpy(betaincinv(*self.shape, np.abs(2 * q - 1)))
+            return self._at(fraction, torch.from_numpy(side)[:, None])
         return self._at(
             torch.from_numpy(betaincinv(*self.shape, q)), torch.from_numpy(ndtri(u[:, 1:].numpy()))
         )
@@ -102,6 +102,6 @@ class BarenblattLaw:
         shares, weights = torch.from_numpy((1 + nodes) / 2), torch.from_numpy(weights)
         return self.radius * shares.sqrt(), weights / weights.sum()
 
-    def _at(self, share: Tensor, along: Tensor) -> Tensor:
+    def _at(self, fraction: Tensor, along: Tensor) -> Tensor:
         unit = along / along.norm(dim=1, keepdim=True)
-        return self.radius * share.sqrt()[:, None] * unit
+        return self.radius * fraction.sqrt()[:, None] * unit

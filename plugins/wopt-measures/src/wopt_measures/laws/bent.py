@@ -48,10 +48,10 @@ class BananaLaw:
         z[:, 1::2] = (x[:, 1::2] - self._bent(x)) / self.across
         return -z.square().sum(1) / 2 - self._log_volume(_TAU)
 
-    def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
+    def sample(self, n: int, dim: int, rng: torch.Generator) -> Tensor:
         """Return ``n`` samples, shape ``(n, dim)``, float64 on the generator's device."""
         check_dim(dim, self.dim)
-        x = torch.randn(n, dim, generator=generator, device=generator.device, dtype=torch.float64)
+        x = torch.randn(n, dim, generator=rng, device=rng.device, dtype=torch.float64)
         x[:, ::2] *= self.length
         x[:, 1::2] = self.across * x[:, 1::2] + self._bent(x)
         return x
@@ -97,9 +97,9 @@ class FunnelLaw:
         of_v = (v / self.scale).square() / 2
         return -(of_v + (rest * (-v).exp() + (self.dim - 1) * v) / 2 + constant)
 
-    def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
+    def sample(self, n: int, dim: int, rng: torch.Generator) -> Tensor:
         """Return ``n`` samples, shape ``(n, dim)``, float64 on the generator's device."""
         check_dim(dim, self.dim)
-        z = torch.randn(n, dim, generator=generator, device=generator.device, dtype=torch.float64)
+        z = torch.randn(n, dim, generator=rng, device=rng.device, dtype=torch.float64)
         v = self.scale * z[:, :1]
         return torch.cat([v, (v / 2).exp() * z[:, 1:]], dim=1)

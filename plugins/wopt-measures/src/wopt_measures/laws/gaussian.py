@@ -111,12 +111,10 @@ class GaussianLaw:
         spread = noise @ factor.T if factor.ndim == 2 else noise * factor
         return spread + _like(self.mean, noise)
 
-    def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
+    def sample(self, n: int, dim: int, rng: torch.Generator) -> Tensor:
         """Return ``n`` samples, shape ``(n, dim)``, float64 on the generator's device."""
         check_dim(dim, self.dim)
-        return self.push(
-            torch.randn(n, dim, generator=generator, device=generator.device, dtype=torch.float64)
-        )
+        return self.push(torch.randn(n, dim, generator=rng, device=rng.device, dtype=torch.float64))
 
     def entropy(self, dim: int) -> float:
         """Return (d/2) log(2 pi e) + log det L, in nats."""

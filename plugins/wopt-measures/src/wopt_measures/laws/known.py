@@ -61,8 +61,8 @@ def rose(k: int = 120, scale: float = 0.05) -> MixtureLaw:
 
 def mixture(d: int, k: int = 6, seed: int = 0) -> MixtureLaw:
     """Return k Gaussians of different covariances at random places in d dimensions."""
-    draw = torch.Generator().manual_seed(1000 * seed + d)
-    means = 2.0 * torch.randn(k, d, generator=draw, dtype=torch.float64)
+    rng = torch.Generator().manual_seed(1000 * seed + d)
+    means = 2.0 * torch.randn(k, d, generator=rng, dtype=torch.float64)
     factors = _rotated(d, k, 0.3, 1.0, 1000 * seed + d + 1)
     parts = tuple(GaussianLaw(m, factor) for m, factor in zip(means, factors, strict=True))
     return MixtureLaw(torch.full((k,), 1 / k, dtype=torch.float64), parts)
@@ -94,10 +94,10 @@ class ProductLaw:
         check_points(x, self.dim)
         return self.law.log_prob(x.reshape(len(x) * self.copies, -1)).reshape(len(x), -1).sum(1)
 
-    def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
+    def sample(self, n: int, dim: int, rng: torch.Generator) -> Tensor:
         """Return ``n`` samples, shape ``(n, dim)``, float64 on the generator's device."""
         check_dim(dim, self.dim)
-        each = self.law.sample(n * self.copies, dim // self.copies, generator)
+        each = self.law.sample(n * self.copies, dim // self.copies, rng)
         return each.reshape(n, dim)
 
 
@@ -131,13 +131,13 @@ class ParityLaw:
         way = (x.double() / self.scale**2).tanh().prod(1).clamp(min=-1 + 1e-15)
         return each.sum(1) + torch.log1p(way).to(x)
 
-    def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
+    def sample(self, n: int, dim: int, rng: torch.Generator) -> Tensor:
         """Return ``n`` samples, shape ``(n, dim)``, float64 on the generator's device."""
         check_dim(dim, self.dim)
-        like: dict[str, Any] = {"dtype": torch.float64, "device": generator.device}
-        signs = 2 * torch.randint(2, (n, dim), generator=generator, **like) - 1
+        like: dict[str, Any] = {"dtype": torch.float64, "device": rng.device}
+        signs = 2 * torch.randint(2, (n, dim), generator=rng, **like) - 1
         signs[:, -1] = signs[:, :-1].prod(1)
-        return signs + self.scale * torch.randn(n, dim, generator=generator, **like)
+        return signs + self.scale * torch.randn(n, dim, generator=rng, **like)
 
 
 def _gaussian(d: int) -> GaussianLaw:
@@ -146,8 +146,8 @@ def _gaussian(d: int) -> GaussianLaw:
 
 def _rotated(d: int, k: int, least: float, most: float, seed: int) -> Tensor:
     """Return k Cholesky factors, ``(k, d, d)``, of rotated covariances with these deviations."""
-    draw = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     spread = torch.linspace(math.log(least), math.log(most), d).double().exp().square()
-    ways = (torch.randn(d, d, generator=draw, dtype=torch.float64) for _ in range(k))
+    ways = (torch.randn(d, d, generator=rng, dtype=torch.float64) for _ in range(k))
     turns = [torch.linalg.qr(way)[0] for way in ways]
     return torch.stack([torch.linalg.cholesky((q * spread) @ q.T) for q in turns])

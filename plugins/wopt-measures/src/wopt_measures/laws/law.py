@@ -21,7 +21,7 @@ class Law(Protocol):
         """Return log p in nats, shape ``(n, d)`` to ``(n,)``, in x's dtype and on its device."""
         ...
 
-    def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
+    def sample(self, n: int, dim: int, rng: torch.Generator) -> Tensor:
         """Return ``n`` samples, shape ``(n, dim)``, float64 on the generator's device.
 
         Raises:

@@ -11,11 +11,11 @@ from torch import Tensor
 from wopt.errors import ConfigError
 from wopt_measures.laws.gaussian import GaussianLaw, check_dim, check_points
 
-__all__ = ["Estimate", "MixtureLaw"]
+__all__ = ["MixtureLaw", "MonteCarloEstimate"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Estimate:
+class MonteCarloEstimate:
     """A Monte-Carlo estimate and its standard error."""
 
     value: float
@@ -96,19 +96,17 @@ class MixtureLaw:
         scores = torch.stack([part.score(x) for part in self.parts], dim=1)
         return (posterior[..., None] * scores).sum(1)
 
-    def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
+    def sample(self, n: int, dim: int, rng: torch.Generator) -> Tensor:
         """Return ``n`` samples, shape ``(n, dim)``, float64 on the generator's device."""
         check_dim(dim, self.dim)
-        device = generator.device
-        chosen = torch.multinomial(
-            self.weights.to(device), n, replacement=True, generator=generator
-        )
-        x = torch.randn(n, dim, generator=generator, device=device, dtype=torch.float64)
+        device = rng.device
+        chosen = torch.multinomial(self.weights.to(device), n, replacement=True, generator=rng)
+        x = torch.randn(n, dim, generator=rng, device=device, dtype=torch.float64)
         for k, part in enumerate(self.parts):
             x[chosen == k] = part.push(x[chosen == k])
         return x
 
-    def entropy(self, n: int = 200_000, seed: int = 0) -> Estimate:
+    def entropy(self, n: int = 200_000, seed: int = 0) -> MonteCarloEstimate:
         """Estimate the entropy in nats as  H = sum_k w_k H_k + E sum_k r_k(X) log(r_k(X) / w_k).
 
         The first sum is exact; the second term, with r the components' posterior at X, is the
@@ -132,7 +130,7 @@ class MixtureLaw:
             gain = torch.cat(gains)
             value += weight * (part.entropy(self.dim) + float(gain.mean()))
             variance += weight**2 * float(gain.var()) / count
-        return Estimate(value, variance**0.5)
+        return MonteCarloEstimate(value, variance**0.5)
 
     @functools.cached_property
     def convexity(self) -> float | None:

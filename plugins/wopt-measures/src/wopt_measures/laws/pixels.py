@@ -43,11 +43,11 @@ class PixelLaw:
         height, width = self.weights.shape
         return 4 / width, 4 / height
 
-    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+    def sample(self, n: int, rng: torch.Generator) -> Tensor:
         """Return ``n`` samples, shape ``(n, 2)``: pixel centres by weight, plus noise."""
         height, width = self.weights.shape
-        pixel = torch.multinomial(self.weights.flatten(), n, replacement=True, generator=generator)
-        noise = torch.randn(n, 2, generator=generator, dtype=torch.float64)
+        pixel = torch.multinomial(self.weights.flatten(), n, replacement=True, generator=rng)
+        noise = torch.randn(n, 2, generator=rng, dtype=torch.float64)
         centres = torch.stack([_axis(width)[pixel % width], _axis(height)[pixel // width]], dim=1)
         return centres + noise * torch.tensor(self._spread, dtype=torch.float64)
 

@@ -14,13 +14,13 @@ from wopt_measures.laws.gaussian import check_points
 from wopt_measures.laws.known import ring
 from wopt_measures.laws.mixture import MixtureLaw
 
-__all__ = ["SHAPES", "Shape"]
+__all__ = ["SHAPES", "PlanarFamily"]
 
 TAU = 2 * math.pi
 
 
 @dataclasses.dataclass(frozen=True)
-class Shape:
+class PlanarFamily:
     """A family of laws in the plane, by its noise s.
 
     noise: Default noise s.
@@ -35,35 +35,35 @@ class Shape:
     entropy: Callable[[float], float] | None = None
 
 
-def _uniform(n: int, g: torch.Generator) -> Tensor:
-    return torch.rand(n, generator=g, dtype=torch.float64)
+def _uniform(n: int, rng: torch.Generator) -> Tensor:
+    return torch.rand(n, generator=rng, dtype=torch.float64)
 
 
-def _normal(n: int, g: torch.Generator) -> Tensor:
-    return torch.randn(n, 2, generator=g, dtype=torch.float64)
+def _normal(n: int, rng: torch.Generator) -> Tensor:
+    return torch.randn(n, 2, generator=rng, dtype=torch.float64)
 
 
 def _polar(radius: Tensor | float, angle: Tensor) -> Tensor:
     return torch.stack([radius * angle.cos(), radius * angle.sin()], dim=1)
 
 
-def _moons(n: int, s: float, g: torch.Generator) -> Tensor:
+def _moons(n: int, s: float, rng: torch.Generator) -> Tensor:
     """Two interleaved half circles of radius 2."""
-    upper = (_uniform(n, g) < 0.5).double()[:, None]
-    arc = _polar(2.0, math.pi * _uniform(n, g))
+    upper = (_uniform(n, rng) < 0.5).double()[:, None]
+    arc = _polar(2.0, math.pi * _uniform(n, rng))
     lower = torch.tensor([2.0, 1.0], dtype=torch.float64) - arc
     middle = torch.tensor([1.0, 0.5], dtype=torch.float64)
-    return upper * arc + (1 - upper) * lower - middle + s * _normal(n, g)
+    return upper * arc + (1 - upper) * lower - middle + s * _normal(n, rng)
 
 
 RADII = (1.5, 3.0)
 
 
-def _circles(n: int, s: float, g: torch.Generator) -> Tensor:
+def _circles(n: int, s: float, rng: torch.Generator) -> Tensor:
     """Two circles around 0, radii 1.5 and 3, equally likely."""
-    outer = _uniform(n, g) < 0.5
+    outer = _uniform(n, rng) < 0.5
     radius = torch.where(outer, RADII[1], RADII[0]).double()
-    return _polar(radius, TAU * _uniform(n, g)) + s * _normal(n, g)
+    return _polar(radius, TAU * _uniform(n, rng)) + s * _normal(n, rng)
 
 
 def _circles_at(distance: Tensor, s: float) -> Tensor:
@@ -88,23 +88,23 @@ def _circles_entropy(s: float) -> float:
     return -float(torch.trapezoid(TAU * t * log_prob.exp() * log_prob, t))
 
 
-def _swiss_roll(n: int, s: float, g: torch.Generator) -> Tensor:
+def _swiss_roll(n: int, s: float, rng: torch.Generator) -> Tensor:
     """A spiral of one and a half turns from radius 1.5 pi/5 to 4.5 pi/5."""
-    t = 1.5 * math.pi * (1 + 2 * _uniform(n, g))
-    return _polar(t / 5, t) + s * _normal(n, g)
+    t = 1.5 * math.pi * (1 + 2 * _uniform(n, rng))
+    return _polar(t / 5, t) + s * _normal(n, rng)
 
 
-def _spirals(n: int, s: float, g: torch.Generator) -> Tensor:
+def _spirals(n: int, s: float, rng: torch.Generator) -> Tensor:
     """Two spirals from 0 to radius pi, one and a half turns, half a turn apart."""
-    t = 3 * math.pi * _uniform(n, g).sqrt()
-    sign = torch.where(_uniform(n, g) < 0.5, 1.0, -1.0).double()
-    return sign[:, None] * _polar(t / 3, t) + s * _normal(n, g)
+    t = 3 * math.pi * _uniform(n, rng).sqrt()
+    sign = torch.where(_uniform(n, rng) < 0.5, 1.0, -1.0).double()
+    return sign[:, None] * _polar(t / 3, t) + s * _normal(n, rng)
 
 
-def _pinwheel(n: int, s: float, g: torch.Generator) -> Tensor:
+def _pinwheel(n: int, s: float, rng: torch.Generator) -> Tensor:
     """Five blades, each a Gaussian at radius 2 of deviations 0.6 and s, bent outwards."""
-    blade = (5 * _uniform(n, g)).floor()
-    e = _normal(n, g)
+    blade = (5 * _uniform(n, rng)).floor()
+    e = _normal(n, rng)
     along, across = 1 + 0.3 * e[:, 0], s * e[:, 1]
     angle = TAU * blade / 5 + 0.25 * along.exp()
     return 2 * torch.stack(
@@ -116,12 +116,12 @@ def _pinwheel(n: int, s: float, g: torch.Generator) -> Tensor:
     )
 
 
-def _checkerboard(n: int, _s: float, g: torch.Generator) -> Tensor:
+def _checkerboard(n: int, _s: float, rng: torch.Generator) -> Tensor:
     """Uniform on the 8 squares of side 2 in [-4, 4]^2 whose indices have an even sum."""
-    column = (4 * _uniform(n, g)).floor()
-    row = 2 * (2 * _uniform(n, g)).floor() + column % 2
+    column = (4 * _uniform(n, rng)).floor()
+    row = 2 * (2 * _uniform(n, rng)).floor() + column % 2
     corner = 2 * torch.stack([column, row], dim=1) - 4
-    return corner + 2 * torch.rand(n, 2, generator=g, dtype=torch.float64)
+    return corner + 2 * torch.rand(n, 2, generator=rng, dtype=torch.float64)
 
 
 def _checkerboard_log_prob(x: Tensor, _s: float) -> Tensor:
@@ -148,25 +148,25 @@ def _planar(log_prob: Callable[[Tensor, float], Tensor]) -> Callable[[Tensor, fl
 
 
 SHAPES = {
-    "banana": Shape(
+    "banana": PlanarFamily(
         0.5,
         lambda n, s, g: _banana(s).sample(n, 2, g),
         lambda x, s: _banana(s).log_prob(x),
         lambda s: _banana(s).entropy,
     ),
-    "checkerboard": Shape(
+    "checkerboard": PlanarFamily(
         0.0, _checkerboard, _planar(_checkerboard_log_prob), lambda _s: math.log(32)
     ),
-    "circles": Shape(0.2, _circles, _planar(_circles_log_prob), _circles_entropy),
-    "eight_gaussians": Shape(
+    "circles": PlanarFamily(0.2, _circles, _planar(_circles_log_prob), _circles_entropy),
+    "eight_gaussians": PlanarFamily(
         0.5,
         lambda n, s, g: _ring(s).sample(n, 2, g),
         lambda x, s: _ring(s).log_prob(x),
         lambda s: _ring(s).entropy().value,
     ),
-    "moons": Shape(0.2, _moons),
-    "pinwheel": Shape(0.1, _pinwheel),
-    "spirals": Shape(0.1, _spirals),
-    "swiss_roll": Shape(0.2, _swiss_roll),
+    "moons": PlanarFamily(0.2, _moons),
+    "pinwheel": PlanarFamily(0.1, _pinwheel),
+    "spirals": PlanarFamily(0.1, _spirals),
+    "swiss_roll": PlanarFamily(0.2, _swiss_roll),
 }
 """All shapes by name."""

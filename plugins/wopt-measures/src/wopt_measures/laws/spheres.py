@@ -42,12 +42,12 @@ class ShellLaw:
         constant = math.log(self.scale * math.sqrt(2 * math.pi)) + area
         return -((r - self.radius) / self.scale).square() / 2 - constant - (self.dim - 1) * r.log()
 
-    def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
+    def sample(self, n: int, dim: int, rng: torch.Generator) -> Tensor:
         """Return ``n`` samples, shape ``(n, dim)``, float64 on the generator's device."""
         check_dim(dim, self.dim)
-        like: dict[str, Any] = {"dtype": torch.float64, "device": generator.device}
-        way = torch.randn(n, dim, generator=generator, **like)
-        r = self.radius + self.scale * torch.randn(n, 1, generator=generator, **like)
+        like: dict[str, Any] = {"dtype": torch.float64, "device": rng.device}
+        way = torch.randn(n, dim, generator=rng, **like)
+        r = self.radius + self.scale * torch.randn(n, 1, generator=rng, **like)
         return r * way / way.norm(dim=1, keepdim=True)
 
 
@@ -74,10 +74,10 @@ class StudentLaw:
         constant = math.lgamma((v + d) / 2) - math.lgamma(v / 2) - d / 2 * math.log(v * math.pi)
         return constant - (v + d) / 2 * torch.log1p(x.square().sum(1) / v)
 
-    def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
+    def sample(self, n: int, dim: int, rng: torch.Generator) -> Tensor:
         """Return ``n`` samples, shape ``(n, dim)``, float64 on the generator's device."""
         check_dim(dim, self.dim)
-        like: dict[str, Any] = {"dtype": torch.float64, "device": generator.device}
-        z = torch.randn(n, dim, generator=generator, **like)
-        chi = torch.randn(n, self.freedom, generator=generator, **like).square().sum(1)
+        like: dict[str, Any] = {"dtype": torch.float64, "device": rng.device}
+        z = torch.randn(n, dim, generator=rng, **like)
+        chi = torch.randn(n, self.freedom, generator=rng, **like).square().sum(1)
         return z * (self.freedom / chi).sqrt()[:, None]

@@ -92,8 +92,8 @@ class DensitySource(Source):
         """The law in closed form, or ``None``."""
         return getattr(self.target, "law", None)
 
-    def _draw(self, n: int, generator: torch.Generator) -> Tensor:
-        return self.target.sample(n, self.dimension, generator)
+    def _draw(self, n: int, rng: torch.Generator) -> Tensor:
+        return self.target.sample(n, self.dimension, rng)
 
     def _log_density(self, x: Tensor) -> Tensor:
         return -self.target.potential(x)

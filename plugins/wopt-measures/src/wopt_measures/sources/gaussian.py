@@ -64,8 +64,8 @@ class GaussianSource(Source):
         self.law = GaussianLaw.make(mean, scale, covariance, known or 2)
         self.sizes = (n_train, n_valid, n_test)
 
-    def _draw(self, n: int, generator: torch.Generator) -> Tensor:
-        return self.law.sample(n, self.law.dim or 2, generator)
+    def _draw(self, n: int, rng: torch.Generator) -> Tensor:
+        return self.law.sample(n, self.law.dim or 2, rng)
 
     def load(self, seed: int) -> Dataset:
         """Return the samples, the same for the same seed."""

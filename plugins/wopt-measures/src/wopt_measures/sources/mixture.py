@@ -56,5 +56,5 @@ class MixtureSource(Source):
         splits, entropy = draw_splits(self._draw, self.sizes, seed), law.entropy().value
         return assemble(splits, self.preprocess, None, law.log_prob, entropy, self._draw)
 
-    def _draw(self, n: int, generator: torch.Generator) -> Tensor:
-        return self.law.sample(n, self.law.dim, generator)
+    def _draw(self, n: int, rng: torch.Generator) -> Tensor:
+        return self.law.sample(n, self.law.dim, rng)

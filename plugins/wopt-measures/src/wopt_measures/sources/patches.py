@@ -135,7 +135,7 @@ class PatchesSource(Source):
         return each(lambda part: _gather(grey, part, self.size)), cells
 
 
-def _positions(shape: torch.Size, size: int, g: torch.Generator) -> Splits:
+def _positions(shape: torch.Size, size: int, rng: torch.Generator) -> Splits:
     """Return each split's (photo, row, column) of every patch within its cells, ``(n, 3)``."""
     count, height, width = shape
     side = _CELL * size
@@ -146,7 +146,7 @@ def _positions(shape: torch.Size, size: int, g: torch.Generator) -> Splits:
             torch.arange(height // side) * side,
             torch.arange(width // side) * side,
         )
-        cells = cells[torch.randperm(len(cells), generator=g)]
+        cells = cells[torch.randperm(len(cells), generator=rng)]
         tenth = max(1, len(cells) // 10)
         for k, part in enumerate((cells[2 * tenth :], cells[:tenth], cells[tenth : 2 * tenth])):
             corners[k].append(part)
@@ -157,13 +157,13 @@ def _positions(shape: torch.Size, size: int, g: torch.Generator) -> Splits:
     return train, valid, test
 
 
-def _chosen(positions: Tensor, n: int, g: torch.Generator) -> Tensor:
+def _chosen(positions: Tensor, n: int, rng: torch.Generator) -> Tensor:
     if n > len(positions):
         raise DataError(
             f"{n} patches are asked for in one split, and the photographs have {len(positions)} "
             "places for it; ask for fewer"
         )
-    return positions[torch.randperm(len(positions), generator=g)[:n]]
+    return positions[torch.randperm(len(positions), generator=rng)[:n]]
 
 
 def _cell(positions: Tensor, size: int, shape: torch.Size) -> Tensor:
@@ -180,8 +180,8 @@ def _gather(grey: Tensor, positions: Tensor, size: int) -> Tensor:
     return grey[photo[:, None, None], rows, columns].flatten(1)
 
 
-def _prepared(raw: Tensor, g: torch.Generator) -> Tensor:
-    x = dequantised(raw, 1.0, g) / 256
+def _prepared(raw: Tensor, rng: torch.Generator) -> Tensor:
+    x = dequantised(raw, 1.0, rng) / 256
     return (x - x.mean(1, keepdim=True))[:, :-1]
 
 

@@ -83,12 +83,12 @@ class _Corrected:
     def __init__(self, source: RejectionSource, seed: int) -> None:
         self.made_of = source, seed
         self.flow, self.target = free(wopt.load(source.path)), source.target
-        chance = generator(seed, "pilots")
-        self.fit = Rejection.fitted(self._draw(source.pilots, chance)[1], source.steps, source.rate)
+        rng = generator(seed, "pilots")
+        self.fit = Rejection.fitted(self._draw(source.pilots, rng)[1], source.steps, source.rate)
 
-    def sample(self, n: int, chance: torch.Generator) -> Tensor:
+    def sample(self, n: int, rng: torch.Generator) -> Tensor:
         """Return n independent draws, shape ``(n, d)``, float64."""
-        return self.fit.sample(lambda m: self._draw(m, chance), n, chance)[0]
+        return self.fit.sample(lambda m: self._draw(m, rng), n, rng)[0]
 
     @torch.no_grad()
     def log_prob(self, x: Tensor) -> Tensor:
@@ -97,8 +97,8 @@ class _Corrected:
         log_w = log_weights_of(self.flow, self.target, x, log_p)
         return (log_p + self.fit.log_factor(log_w)).to(x.device)
 
-    def _draw(self, n: int, chance: torch.Generator) -> tuple[Tensor, Tensor]:
-        x, log_p = self.flow.sample_and_log_prob(n, generator=chance)
+    def _draw(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        x, log_p = self.flow.sample_and_log_prob(n, generator=rng)
         return x.double().cpu(), log_weights_of(self.flow, self.target, x, log_p)
 
     def __reduce__(self) -> tuple[Any, ...]:

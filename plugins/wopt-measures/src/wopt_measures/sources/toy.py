@@ -84,8 +84,8 @@ class ToySource(Source):
         entropy = shape.entropy(self.noise)
         return assemble(splits, self.preprocess, None, self._log_density, entropy, self._draw)
 
-    def _draw(self, n: int, generator: torch.Generator) -> Tensor:
-        return SHAPES[self.shape].sample(n, self.noise, generator)
+    def _draw(self, n: int, rng: torch.Generator) -> Tensor:
+        return SHAPES[self.shape].sample(n, self.noise, rng)
 
     def _log_density(self, x: Tensor) -> Tensor:
         exact = SHAPES[self.shape].log_prob

@@ -58,10 +58,10 @@ class MustacheTarget(Target):
         w = (v - self.rho * u) / self.across
         return (u.square() + w.square()) / 2 + math.log(2 * math.pi * self.across)
 
-    def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
+    def sample(self, n: int, dim: int, rng: torch.Generator) -> Tensor:
         """Return ``n`` samples, shape ``(n, 2)``, float64 on the generator's device."""
         check_dim(dim, self.dim)
-        u, w = torch.randn(2, n, generator=generator, device=generator.device, dtype=torch.float64)
+        u, w = torch.randn(2, n, generator=rng, device=rng.device, dtype=torch.float64)
         return torch.stack([u, self.rho * u + self.across * w + (u.square() - 1).square()], dim=1)
 
 

@@ -116,8 +116,8 @@ class LogisticTarget(Target):
         """Return ``accuracy`` and ``test_log_likelihood`` on held-out rows, of ``(n, d)`` draws."""
         w, signed = draws[:, : self._rows.shape[1]], self._test_sign[:, None] * self._test
         right = torch.zeros(len(signed), dtype=torch.float64)
-        for part, share in zip(w.split(_DRAWS), weights.split(_DRAWS), strict=True):
-            right += (signed @ part.double().T).sigmoid() @ share.double()
+        for part, fraction in zip(w.split(_DRAWS), weights.split(_DRAWS), strict=True):
+            right += (signed @ part.double().T).sigmoid() @ fraction.double()
         return {
             "accuracy": float((right > 0.5).double().mean()),
             "test_log_likelihood": float(right.clamp_min(1e-300).log().mean()),

@@ -88,6 +88,6 @@ class RandomMixtureTarget(MixtureTarget):
         seed: Annotated[int, Field(ge=0, description="seed of the means")] = 0,
         span: Annotated[float, Field(gt=0, description="half the side of the means' cube")] = 1.0,
     ) -> None:
-        chance = torch.Generator().manual_seed(seed)
-        means = 2 * torch.rand(components, dim, generator=chance, dtype=torch.float64) - 1
+        rng = torch.Generator().manual_seed(seed)
+        means = 2 * torch.rand(components, dim, generator=rng, dtype=torch.float64) - 1
         super().__init__((span * means).tolist(), math.sqrt(variance))

@@ -28,6 +28,6 @@ class LawTarget(Target):
         known = getattr(self.law, "score", None)
         return super().score(x) if known is None else known(x)
 
-    def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
+    def sample(self, n: int, dim: int, rng: torch.Generator) -> Tensor:
         """Return ``n`` samples, shape ``(n, dim)``, float64 on the generator's device."""
-        return self.law.sample(n, dim, generator)
+        return self.law.sample(n, dim, rng)

@@ -114,8 +114,8 @@ class PosteriordbTarget(Target):
         sd = known.std(0)
         mean = weights @ draws
         spread = (weights @ (draws - mean).square()).sqrt()
-        chance = torch.Generator().manual_seed(0)
-        rows = torch.multinomial(weights, len(known), replacement=True, generator=chance)
+        rng = torch.Generator().manual_seed(0)
+        rows = torch.multinomial(weights, len(known), replacement=True, generator=rng)
         half = len(known) // 2
         return {
             "mean_error": float(((mean - known.mean(0)) / sd).abs().max()),

@@ -126,8 +126,8 @@ class PotentialTarget(Target):
         check_points(x, self.dim)
         return one_vector_a_point(self.given_score(x), x, "the score")
 
-    def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
+    def sample(self, n: int, dim: int, rng: torch.Generator) -> Tensor:
         """Return samples, shape ``(n, dim)``, of the target given as ``samples``."""
         if self.samples is None:
             raise self._lacks(Capability.TARGET_SAMPLES)
-        return self.samples.sample(n, dim, generator)
+        return self.samples.sample(n, dim, rng)

@@ -12,7 +12,7 @@ from torch import Tensor
 from wopt import Capability, ConfigError, Target
 from wopt.capabilities import require
 from wopt.interfaces.support import Support, support_of
-from wopt.targets.evaluate import log_density_at, validation
+from wopt.targets.evaluate import users_log_density, validation
 from wopt_measures.code import absolute_address, load_function
 from wopt_measures.laws.gaussian import check_points
 from wopt_measures.targets.checked import differentiable
@@ -146,15 +146,15 @@ class PythonTarget(Target):
         if self.support is not None:
             own, log_det = self.support(x)
         with validation(on=False):
-            value = log_density_at(self._function, own, self._address)
+            value = users_log_density(self._function, own, self._address)
         value = differentiable(value, own, self._address)
         return -value if log_det is None else -value - log_det
 
-    def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
+    def sample(self, n: int, dim: int, rng: torch.Generator) -> Tensor:
         """Return samples, shape ``(n, dim)``, of the target given as ``samples``."""
         if self.samples is None:
             raise self._lacks(Capability.TARGET_SAMPLES)
-        x = self.samples.sample(n, dim, generator)
+        x = self.samples.sample(n, dim, rng)
         return x if self.support is None else self.support.inverse(x)[0]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> PythonTarget:

@@ -31,8 +31,8 @@ class RandomGaussian(GaussianTarget):
     cites: ClassVar[tuple[str, ...]] = ("mokrov2021",)
 
     def __init__(self, dim: Dim = 2, draw: Draw = 0) -> None:
-        source = generator(draw, "random_gaussian", dim)
-        like: dict[str, Any] = {"dtype": torch.float64, "generator": source}
+        rng = generator(draw, "random_gaussian", dim)
+        like: dict[str, Any] = {"dtype": torch.float64, "generator": rng}
         mean = torch.randn(dim, **like)
         turn, _ = torch.linalg.qr(torch.randn(dim, dim, **like))
         variances = 1 + torch.rand(dim, **like)

@@ -82,9 +82,9 @@ class SamplesTarget(Target):
             self.dim = rows.shape[1]
         return self._rows
 
-    def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
+    def sample(self, n: int, dim: int, rng: torch.Generator) -> Tensor:
         """Return rows drawn with replacement, or all, shape ``(n, dim)``, float64."""
-        rows = self.rows.to(generator.device)
+        rows = self.rows.to(rng.device)
         if rows.shape[1] != dim:
             raise DataError(
                 f"the target's samples have dimension {rows.shape[1]} and the flow {dim}; they "
@@ -92,7 +92,7 @@ class SamplesTarget(Target):
             )
         if self.draw == "all":
             return rows
-        return rows[torch.randint(len(rows), (n,), generator=generator, device=rows.device)]
+        return rows[torch.randint(len(rows), (n,), generator=rng, device=rows.device)]
 
 
 def _rows(points: list[list[float]]) -> Tensor:

@@ -79,12 +79,12 @@ class ManyWellsTarget(Target):
         u, w = x[:, ::2], x[:, 1::2]
         return (_well(u) + w.square() / 2).sum(1)
 
-    def sample(self, n: int, dim: int, generator: torch.Generator) -> Tensor:
+    def sample(self, n: int, dim: int, rng: torch.Generator) -> Tensor:
         """Return ``n`` samples, shape ``(n, d)``, float64 on the generator's device."""
         check_dim(dim, self.dim)
-        x = torch.randn(n, dim, generator=generator, device=generator.device, dtype=torch.float64)
-        share = torch.rand(x[:, ::2].shape, generator=generator, device=x.device, dtype=x.dtype)
-        x[:, ::2] = _inverse_distribution(share)
+        x = torch.randn(n, dim, generator=rng, device=rng.device, dtype=torch.float64)
+        fraction = torch.rand(x[:, ::2].shape, generator=rng, device=x.device, dtype=x.dtype)
+        x[:, ::2] = _inverse_distribution(fraction)
         return x
 
     def components(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -109,13 +109,13 @@ def _quadrature() -> tuple[Tensor, Tensor]:
     return u, (-_well(u)).exp()
 
 
-def _inverse_distribution(share: Tensor) -> Tensor:
-    """Return the quantiles of u at ``share``, linear between nodes."""
+def _inverse_distribution(fraction: Tensor) -> Tensor:
+    """Return the quantiles of u at ``fraction``, linear between nodes."""
     u, density = _quadrature()
     mass = torch.cumulative_trapezoid(density, u)
-    mass = (torch.cat([mass.new_zeros(1), mass]) / mass[-1]).to(share.device)
-    u = u.to(share.device)
-    k = torch.searchsorted(mass, share).clamp(1, len(u) - 1)
+    mass = (torch.cat([mass.new_zeros(1), mass]) / mass[-1]).to(fraction.device)
+    u = u.to(fraction.device)
+    k = torch.searchsorted(mass, fraction).clamp(1, len(u) - 1)
     low, high = mass[k - 1], mass[k]
-    part = ((share - low) / (high - low).clamp_min(1e-300)).clamp(0, 1)
+    part = ((fraction - low) / (high - low).clamp_min(1e-300)).clamp(0, 1)
     return u[k - 1] + part * (u[k] - u[k - 1])

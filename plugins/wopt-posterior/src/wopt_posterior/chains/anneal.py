@@ -8,7 +8,7 @@ from torch import Tensor
 from wopt.interfaces.target import Target
 from wopt_posterior.chains.moves import Density, move
 
-__all__ = ["annealed", "density_of"]
+__all__ = ["annealed_chains", "density_of"]
 
 _WIDER, _SPREAD = 2.0, 5.0
 """Standard deviation of the first law: a factor on that of the model, and a term added."""
@@ -18,7 +18,7 @@ _EVEN = 0.8
 
 
 @torch.no_grad()
-def annealed(target: Target, near: Tensor, count: int, chance: torch.Generator) -> Tensor:
+def annealed_chains(target: Target, near: Tensor, count: int, rng: torch.Generator) -> Tensor:
     """Return points that follow exp(-V), nearly, by a sequential sampler, shape ``(count, d)``.
 
     From N(m, 4 C + 25 I), m and C the moments of what is known, through  f^b g^(1 - b)  with b from
@@ -30,23 +30,23 @@ def annealed(target: Target, near: Tensor, count: int, chance: torch.Generator) 
         target: A law known by its potential V.
         near: Draws of a first model, shape ``(n, d)``.
         count: Number of points.
-        chance: Random numbers.
+        rng: Random numbers.
 
     Source: Del Moral, Doucet, Jasra, *Sequential Monte Carlo samplers*, 2006.
 
     Example:
         >>> import wopt
         >>> two = wopt.build("target", {"name": "mixture", "means": [[-6.0, 0.0], [6.0, 0.0]]})
-        >>> chance = torch.Generator().manual_seed(0)
-        >>> near = torch.randn(500, 2, generator=chance).double() + torch.tensor([6.0, 0.0])
-        >>> x = annealed(two, near, 500, chance)
+        >>> rng = torch.Generator().manual_seed(0)
+        >>> near = torch.randn(500, 2, generator=rng).double() + torch.tensor([6.0, 0.0])
+        >>> x = annealed_chains(two, near, 500, rng)
         >>> abs(float((x[:, 0] > 0).double().mean()) - 0.5) < 0.15
         True
     """
     mean, d = near.mean(0), near.shape[1]
     wide = _WIDER**2 * torch.atleast_2d(torch.cov(near.T)) + _SPREAD**2 * torch.eye(d).to(near)
     root = torch.linalg.cholesky(wide)
-    noise = torch.randn(count, d, generator=chance, dtype=near.dtype, device=near.device)
+    noise = torch.randn(count, d, generator=rng, dtype=near.dtype, device=near.device)
     x = mean + noise @ root.T
     ends, precision = density_of(target), torch.cholesky_inverse(root)
 
@@ -61,14 +61,14 @@ def annealed(target: Target, near: Tensor, count: int, chance: torch.Generator) 
         gain = torch.where(gain.isfinite(), gain, -torch.inf)
         least = b ** (1 - 1 / (_LEVELS - level))  # so that it ends, by equal factors
         after = max(least, _next(gain, b))
-        x = x[_drawn_again(((after - b) * gain).softmax(0), chance)]
+        x = x[_drawn_again(((after - b) * gain).softmax(0), rng)]
         b = after
         half = count // 2
         law = _between(first, ends, b)
         for _ in range(_STEPS):  # each half by proposals that the other shapes
-            left = move(law, x[:half], x[half:], chance)
-            x = torch.cat([left, move(law, x[half:], left, chance)])
-        x = x[torch.randperm(count, generator=chance, device=x.device)]
+            left = move(law, x[:half], x[half:], rng)
+            x = torch.cat([left, move(law, x[half:], left, rng)])
+        x = x[torch.randperm(count, generator=rng, device=x.device)]
         if b >= 1:
             break
     return x
@@ -114,8 +114,8 @@ def _next(gain: Tensor, b: float) -> float:
     return low
 
 
-def _drawn_again(w: Tensor, chance: torch.Generator) -> Tensor:
+def _drawn_again(w: Tensor, rng: torch.Generator) -> Tensor:
     """Return indices drawn by weights, systematically."""
-    first = torch.rand((), generator=chance, device=w.device)
+    first = torch.rand((), generator=rng, device=w.device)
     levels = (torch.arange(len(w), device=w.device) + first) / len(w)
     return torch.searchsorted(w.cumsum(0), levels.to(w)).clamp_max(len(w) - 1)

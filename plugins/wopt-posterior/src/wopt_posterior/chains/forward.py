@@ -42,7 +42,7 @@ class Forward:
         target: Law of the chains, known by its potential V.
         start: The log-density of the particles that the map moves, ``(n, d)`` to ``(n,)``, nats.
         points: The chains, shape ``(m, d)``.
-        chance: Random numbers for proposals.
+        rng: Random numbers for proposals.
         cost: Cost of an iteration that is also trained on the chains, in iterations that are not;
             the higher it is, the fewer there are.
         alone: Whether an iteration on the chains minimises KL(p | q) alone, and not its sum with
@@ -59,7 +59,7 @@ class Forward:
     target: Target
     start: Callable[[Tensor], Tensor]
     points: Tensor
-    chance: torch.Generator
+    rng: torch.Generator
     cost: float = 1.0
     alone: bool = False
     jump: int = 1
@@ -87,7 +87,7 @@ class Forward:
         if not self.needed or self.count % self.every:
             return None
         rows = self._next_rows()
-        x = move(density_of(self.target), self.points[rows], self.points, self.chance)
+        x = move(density_of(self.target), self.points[rows], self.points, self.rng)
         log_q = log_density_at(self.start, [block], x)
         jumps = self.count // self.every % self.jump == 0
         at = self._jumped(block, particles.points, x, log_q.detach()) if jumps else x
@@ -96,24 +96,24 @@ class Forward:
         return -torch.where(usable, log_q, 0.0).sum() / usable.sum().clamp_min(1)
 
     @torch.no_grad()
-    def renew(self, block: FlowBlock, particles: Particles, share: float) -> float:
+    def renew(self, block: FlowBlock, particles: Particles, fraction: float) -> float:
         """Move all chains; return the share, or less if they find mass that draws miss.
 
         Args:
             block: The map.
             particles: Particles before the map.
-            share: The relative effective size of the weights of draws.
+            fraction: The relative effective size of the weights of draws.
         """
         half, density = len(self.points) // 2, density_of(self.target)
-        x = self.points[torch.randperm(len(self.points), generator=self.chance, device=self._at)]
-        left = move(density, x[:half], x[half:], self.chance, _STEPS)
-        x = torch.cat([left, move(density, x[half:], left, self.chance, _STEPS)])
+        x = self.points[torch.randperm(len(self.points), generator=self.rng, device=self._at)]
+        left = move(density, x[:half], x[half:], self.rng, _STEPS)
+        x = torch.cat([left, move(density, x[half:], left, self.rng, _STEPS)])
         log_q = log_density_at(self.start, [block], x)
         _, of_draws = self._weighed(block, particles.points)
         seen = seen_by_chains(self._value(x) - log_q, of_draws)
         self.points = self._jumped(block, particles.points, x, log_q)
-        self.needed |= seen < share or share < _EVEN
-        return min(seen, share)
+        self.needed |= seen < fraction or fraction < _EVEN
+        return min(seen, fraction)
 
     @torch.no_grad()
     def gain(self, block: FlowBlock) -> float:
@@ -125,9 +125,9 @@ class Forward:
     def _jumped(self, block: FlowBlock, at: Tensor, x: Tensor, log_q: Tensor) -> Tensor:
         """Return the chains after a proposed jump to draws of the model."""
         n, where = len(x), self._at
-        at = at[torch.randint(len(at), (n,), generator=self.chance, device=where)]
+        at = at[torch.randint(len(at), (n,), generator=self.rng, device=where)]
         y, there = self._weighed(block, at)
-        u = torch.rand(n, generator=self.chance, device=where)
+        u = torch.rand(n, generator=self.rng, device=where)
         good = u.log() < there - (self._value(x) - log_q)  # not for NaN
         return torch.where((good & there.isfinite())[:, None], y, x)
 

@@ -21,7 +21,7 @@ _FROM_MODE_TO_MODE = 0.2
 
 @torch.no_grad()
 def move(
-    density: Density, x: Tensor, others: Tensor, chance: torch.Generator, steps: int = 1
+    density: Density, x: Tensor, others: Tensor, rng: torch.Generator, steps: int = 1
 ) -> Tensor:
     """Return the points after steps that leave exp(density) invariant, shape ``(n, d)``.
 
@@ -33,7 +33,7 @@ def move(
         density: Log-density and score of the law.
         x: The chains, shape ``(n, d)``.
         others: Other chains, shape ``(m, d)``, m at least 3.
-        chance: Random numbers for proposals.
+        rng: Random numbers for proposals.
         steps: Number of steps of either kind.
 
     Source: Roberts, Tweedie, *Exponential convergence of Langevin distributions*, 1996; ter Braak,
@@ -49,8 +49,8 @@ def move(
     root = _root(others)
     value, slope = density(x)
     for _ in range(steps):
-        x, value, slope = _langevin(density, x, value, slope, root, chance)
-        x, value, slope = _difference(density, x, value, slope, others, chance)
+        x, value, slope = _langevin(density, x, value, slope, root, rng)
+        x, value, slope = _difference(density, x, value, slope, others, rng)
     return x
 
 
@@ -60,17 +60,17 @@ def _langevin(
     value: Tensor,
     slope: Tensor,
     root: Tensor,
-    chance: torch.Generator,
+    rng: torch.Generator,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the chains after  x + h^2 C g / 2 + h C^(1/2) z,  h drawn for each."""
-    h = _scale(x, x.shape[1] ** (-1 / 6), chance)
-    noise = _normal(x, chance)
+    h = _scale(x, x.shape[1] ** (-1 / 6), rng)
+    noise = _normal(x, rng)
     to = x + h * (noise + h * slope @ root / 2) @ root.T
     there, slope_there = density(to)
     # The noise that the reverse move would need.
     back = noise + h * (slope + slope_there) @ root / 2
     log_ratio = there - value + (noise.square() - back.square()).sum(1) / 2
-    return _taken(log_ratio, chance, (x, value, slope), (to, there, slope_there))
+    return _taken(log_ratio, rng, (x, value, slope), (to, there, slope_there))
 
 
 def _difference(
@@ -79,28 +79,28 @@ def _difference(
     value: Tensor,
     slope: Tensor,
     others: Tensor,
-    chance: torch.Generator,
+    rng: torch.Generator,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the chains after  x + g (a - b),  a and b other chains."""
-    n, m, where = len(x), len(others), chance.device
-    a = torch.randint(m, (n,), generator=chance, device=where)
-    b = (a + torch.randint(1, m, (n,), generator=chance, device=where)) % m
-    gain = _scale(x, 2.4 / math.sqrt(2 * x.shape[1]), chance)
-    whole = torch.rand(n, 1, generator=chance, device=where) < _FROM_MODE_TO_MODE
+    n, m, where = len(x), len(others), rng.device
+    a = torch.randint(m, (n,), generator=rng, device=where)
+    b = (a + torch.randint(1, m, (n,), generator=rng, device=where)) % m
+    gain = _scale(x, 2.4 / math.sqrt(2 * x.shape[1]), rng)
+    whole = torch.rand(n, 1, generator=rng, device=where) < _FROM_MODE_TO_MODE
     gain = torch.where(whole, 1.0, gain)
     to = x + gain * (others[a] - others[b])
     there, slope_there = density(to)
-    return _taken(there - value, chance, (x, value, slope), (to, there, slope_there))
+    return _taken(there - value, rng, (x, value, slope), (to, there, slope_there))
 
 
 def _taken(
     log_ratio: Tensor,
-    chance: torch.Generator,
+    rng: torch.Generator,
     old: tuple[Tensor, Tensor, Tensor],
     new: tuple[Tensor, Tensor, Tensor],
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the new state where it is accepted, and the old one elsewhere."""
-    u = torch.rand(log_ratio.shape, generator=chance, device=chance.device)
+    u = torch.rand(log_ratio.shape, generator=rng, device=rng.device)
     good = (u.log() < log_ratio) & new[1].isfinite() & new[2].isfinite().all(1)  # not for NaN
     x, value, slope = old
     return (
@@ -117,11 +117,11 @@ def _root(x: Tensor) -> Tensor:
     return torch.linalg.cholesky(covariance + least * torch.eye(x.shape[1]).to(x))
 
 
-def _scale(x: Tensor, factor: float, chance: torch.Generator) -> Tensor:
+def _scale(x: Tensor, factor: float, rng: torch.Generator) -> Tensor:
     low, high = _SCALES
-    share = torch.rand(len(x), 1, generator=chance, dtype=x.dtype, device=x.device)
-    return factor * torch.exp(low + (high - low) * share)
+    fraction = torch.rand(len(x), 1, generator=rng, dtype=x.dtype, device=x.device)
+    return factor * torch.exp(low + (high - low) * fraction)
 
 
-def _normal(x: Tensor, chance: torch.Generator) -> Tensor:
-    return torch.randn(x.shape, generator=chance, dtype=x.dtype, device=x.device)
+def _normal(x: Tensor, rng: torch.Generator) -> Tensor:
+    return torch.randn(x.shape, generator=rng, dtype=x.dtype, device=x.device)

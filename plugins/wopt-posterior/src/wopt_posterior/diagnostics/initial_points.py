@@ -7,13 +7,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-__all__ = ["annealed", "overdispersed"]
+__all__ = ["annealed_points", "overdispersed"]
 
 _LEVELS = 20
 _MOVES = 8
 
 
-def overdispersed(draws: Tensor, count: int, generator: torch.Generator) -> Tensor:
+def overdispersed(draws: Tensor, count: int, rng: torch.Generator) -> Tensor:
     """Return points wider than the model, shape ``(4 count, d)``.
 
     Two quarters have twice and five times the model's spread around its mean; the others are normal
@@ -23,23 +23,23 @@ def overdispersed(draws: Tensor, count: int, generator: torch.Generator) -> Tens
     Args:
         draws: Draws of the model, shape ``(n, d)``.
         count: Rows of each kind.
-        generator: Generator of the draws.
+        rng: Generator of the draws.
     """
     mean, sd = draws.mean(0), draws.std(0)
     parts = []
     for centre, scale in ((mean, 2 * sd), (mean, 5 * sd), (0 * mean, 1.0), (0 * mean, 5.0)):
-        z = torch.randn(count, draws.shape[1], dtype=draws.dtype, generator=generator)
+        z = torch.randn(count, draws.shape[1], dtype=draws.dtype, generator=rng)
         parts.append(centre + scale * z)
     return torch.cat(parts)
 
 
 @torch.no_grad()
-def annealed(
+def annealed_points(
     potential: Callable[[Tensor], Tensor],
     score: Callable[[Tensor], Tensor],
     draws: Tensor,
     count: int,
-    generator: torch.Generator,
+    rng: torch.Generator,
 ) -> Tensor:
     """Return ends of annealed Langevin chains, shape ``(count, d)``, from draws ``(n, d)``.
 
@@ -53,7 +53,7 @@ def annealed(
     """
     centre = draws.mean(0)
     radius = 3 * max(float(draws.std(0).max()), 1.0)
-    x = centre + radius * torch.randn(count, draws.shape[1], dtype=draws.dtype, generator=generator)
+    x = centre + radius * torch.randn(count, draws.shape[1], dtype=draws.dtype, generator=rng)
     step = torch.full((count,), 0.1 * radius**2, dtype=draws.dtype)
 
     def at(points: Tensor, b: float) -> tuple[Tensor, Tensor]:
@@ -67,13 +67,13 @@ def annealed(
         b = (level / _LEVELS) ** 3
         value, slope = at(x, b)
         for _ in range(_MOVES):
-            noise = torch.randn(x.shape, dtype=x.dtype, generator=generator)
+            noise = torch.randn(x.shape, dtype=x.dtype, generator=rng)
             h = step[:, None]
             proposed = x + h * slope / 2 + h.sqrt() * noise
             new, new_slope = at(proposed, b)
             back = (x - proposed - h * new_slope / 2).square().sum(1) / (2 * step)
             log_ratio = value - new - back + noise.square().sum(1) / 2
-            u = torch.rand(count, dtype=x.dtype, generator=generator)
+            u = torch.rand(count, dtype=x.dtype, generator=rng)
             accepted = torch.isfinite(new) & (u.log() < log_ratio)
             x = torch.where(accepted[:, None], proposed, x)
             value = torch.where(accepted, new, value)

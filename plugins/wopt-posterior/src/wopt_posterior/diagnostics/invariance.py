@@ -13,7 +13,7 @@ from torch import Tensor
 from wopt.interfaces.target import Target
 from wopt.seeds import generator
 
-__all__ = ["Drift", "largest_drift"]
+__all__ = ["InvarianceTest", "largest_drift"]
 
 _CHAINS, _STEPS, _SECONDS = 4000, 2048, 3.0
 """Chains, steps and CPU seconds at most; the number of steps is a power of two, so that the same
@@ -28,7 +28,7 @@ its own scale at each step."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Drift:
+class InvarianceTest:
     """The change of a mean.
 
     Attributes:
@@ -52,7 +52,7 @@ def largest_drift(
     seed: int,
     model: Callable[[Tensor], Tensor] | None = None,
     steps: int = _STEPS,
-) -> Drift | None:
+) -> InvarianceTest | None:
     """Return the mean that random-walk Metropolis steps from the draws change most.
 
     If draws with their weights w represent the target p, so do the draws after steps of a Markov
@@ -116,7 +116,7 @@ def largest_drift(
         error[-1] = error[-1].clamp_min(_ROUNDING)
     ratio = torch.where(error > 0, value.abs() / error, 0)
     k = int(ratio.argmax())
-    return Drift(names[k], float(value[k]), float(error[k]), len(names))
+    return InvarianceTest(names[k], float(value[k]), float(error[k]), len(names))
 
 
 def _share(target: Target, model: Callable[[Tensor], Tensor], x: Tensor, log_z: Tensor) -> Tensor:
@@ -148,15 +148,15 @@ def _walk(target: Target, x: Tensor, seed: int, most: int) -> Tensor:
     return x
 
 
-def _proposal(x: Tensor, chance: torch.Generator) -> Tensor:
+def _proposal(x: Tensor, rng: torch.Generator) -> Tensor:
     """Return steps in deviations: of one coordinate, and of others with a random probability."""
     n, d = x.shape
     low, high = _SCALES
-    scale = torch.exp(low + (high - low) * torch.rand((n, 1), generator=chance)).double()
-    share = torch.exp(-math.log(d) * torch.rand((n, 1), generator=chance))
-    moved = torch.rand((n, d), generator=chance) < share
-    one = torch.randint(d, (n, 1), generator=chance)
-    noise = torch.randn((n, d), generator=chance, dtype=torch.float64)
+    scale = torch.exp(low + (high - low) * torch.rand((n, 1), generator=rng)).double()
+    fraction = torch.exp(-math.log(d) * torch.rand((n, 1), generator=rng))
+    moved = torch.rand((n, d), generator=rng) < fraction
+    one = torch.randint(d, (n, 1), generator=rng)
+    noise = torch.randn((n, d), generator=rng, dtype=torch.float64)
     return scale * noise * moved.scatter(1, one, True)
 
 

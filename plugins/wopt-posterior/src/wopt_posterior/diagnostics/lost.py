@@ -10,7 +10,7 @@ from torch import Tensor
 from wopt.interfaces.target import Target
 from wopt.seeds import generator
 from wopt_posterior.diagnostics.climb import climb
-from wopt_posterior.diagnostics.initial_points import annealed, overdispersed
+from wopt_posterior.diagnostics.initial_points import annealed_points, overdispersed
 from wopt_posterior.diagnostics.modes import Mode, distinct_modes
 from wopt_posterior.diagnostics.report import LostMode
 
@@ -51,11 +51,11 @@ def lost_modes(
     """
     if draws.shape[1] > _MANY or len(draws) < 2:
         return None
-    chance = generator(seed, "modes")
+    rng = generator(seed, "modes")
     potential, score = target.potential, target.score
-    own = draws[torch.randperm(len(draws), generator=chance)[:_FROM_MODEL]]
-    chains = annealed(potential, score, draws, _ANNEALED, chance)
-    points = torch.cat([own, overdispersed(draws, _WIDE, chance), chains])
+    own = draws[torch.randperm(len(draws), generator=rng)[:_FROM_MODEL]]
+    chains = annealed_points(potential, score, draws, _ANNEALED, rng)
+    points = torch.cat([own, overdispersed(draws, _WIDE, rng), chains])
     ends = climb(potential, score, points)
     of_model, finite = ends[: len(own)], ends[torch.isfinite(ends).all(1)]
     spread = draws.std(0)
@@ -63,12 +63,12 @@ def lost_modes(
     width = torch.maximum(spread, (finite - middle).abs().median(0)[0]).clamp_min(1e-8)
     lost: list[tuple[Mode, float]] = []
     for mode in distinct_modes(potential, score, ends, width):
-        share = 1 / (1 + math.exp(min(log_z - mode.log_mass, 700.0)))
-        if share < _MATTERS:
+        fraction = 1 / (1 + math.exp(min(log_z - mode.log_mass, 700.0)))
+        if fraction < _MATTERS:
             continue
         near = float((mode.distance(draws) <= _reach(draws.shape[1])).double().mean())
         reached = float((mode.distance(of_model) <= 1).double().mean())
-        if max(near, reached) < _FEW * share and _is_isolated(target, mode, draws):
+        if max(near, reached) < _FEW * fraction and _is_isolated(target, mode, draws):
             lost.append((mode, near))
     return _told(lost, log_z)
 
@@ -97,7 +97,7 @@ def _told(lost: list[tuple[Mode, float]], log_z: float) -> tuple[LostMode, ...]:
     masses = torch.tensor([log_z, *(mode.log_mass for mode, _ in lost)], dtype=torch.float64)
     shares = masses.softmax(0)[1:].tolist()
     made = [
-        LostMode(tuple(mode.x.tolist()), -mode.potential, share, near)
-        for (mode, near), share in zip(lost, shares, strict=True)
+        LostMode(tuple(mode.x.tolist()), -mode.potential, fraction, near)
+        for (mode, near), fraction in zip(lost, shares, strict=True)
     ]
-    return tuple(sorted(made, key=lambda mode: -mode.share))
+    return tuple(sorted(made, key=lambda mode: -mode.fraction))

@@ -9,23 +9,23 @@ import torch
 from torch import Tensor
 
 from wopt.errors import DataError
-from wopt.flow.weights import effective_size, log_mean_weight, log_weights, moments
+from wopt.flow.weights import effective_size, log_mean_weight, log_weights, weighted_moments
 from wopt.interfaces.target import Target
 from wopt.psis import smoothed_importance_weights
 from wopt.statistics import mean_and_error
-from wopt_posterior.diagnostics.doubts import (
-    doubts_of_chains,
-    doubts_of_drift,
-    doubts_of_edge,
-    doubts_of_exact,
-    doubts_of_modes,
-    doubts_of_weights,
-)
-from wopt_posterior.diagnostics.edges import sharpest_edge
 from wopt_posterior.diagnostics.invariance import largest_drift
 from wopt_posterior.diagnostics.lost import lost_modes
 from wopt_posterior.diagnostics.report import ModeWeight, SamplerReport
+from wopt_posterior.diagnostics.truncation import sharpest_edge
 from wopt_posterior.diagnostics.truth import known_log_z
+from wopt_posterior.diagnostics.warnings_of import (
+    warnings_of_chains,
+    warnings_of_exact,
+    warnings_of_invariance,
+    warnings_of_modes,
+    warnings_of_truncation,
+    warnings_of_weights,
+)
 
 __all__ = ["measure_sampler"]
 
@@ -84,16 +84,16 @@ def measure_sampler(
     eubo, eubo_error = _upper_side(target, exact)
     log_z, log_z_error = log_mean_weight(weights)
     ess, smoothed = effective_size(weights), smoothed_importance_weights(weights)
-    log_z_error, share = math.hypot(log_z_error, smoothed.tail_error), ess / len(draws)
+    log_z_error, fraction = math.hypot(log_z_error, smoothed.tail_error), ess / len(draws)
     finite = draws[torch.isfinite(draws).all(1)]
     lost = lost_modes(target, finite, log_z, seed) if search else None
     drift = largest_drift(target, draws, weights, seed, model) if search else None
     edge = sharpest_edge(target, draws, weights, more) if search else None
-    doubts = (
-        *doubts_of_weights(smoothed, log_z, log_z_error, known=known_log_z(target)),
-        *doubts_of_exact(log_z, log_z_error, share, eubo, eubo_error),
-        *doubts_of_chains(chains, weights, share),
-        *(*doubts_of_modes(lost), *doubts_of_drift(drift), *doubts_of_edge(edge)),
+    warnings = (
+        *warnings_of_weights(smoothed, log_z, log_z_error, known=known_log_z(target)),
+        *warnings_of_exact(log_z, log_z_error, fraction, eubo, eubo_error),
+        *warnings_of_chains(chains, weights, fraction),
+        *(*warnings_of_modes(lost), *warnings_of_invariance(drift), *warnings_of_truncation(edge)),
     )
     return SamplerReport(
         *(elbo, eubo, log_z, log_z_error, ess),
@@ -101,9 +101,9 @@ def measure_sampler(
         eubo_error=eubo_error,
         k_hat=smoothed.k_hat,
         k_hat_threshold=smoothed.threshold,
-        reliable=not doubts,
-        doubts=doubts,
-        **moments(smoothed.weights, draws),
+        reliable=not warnings,
+        warnings=warnings,
+        **weighted_moments(smoothed.weights, draws),
         mode_weights=_mode_weights(target, draws, smoothed.weights),
         lost_modes=lost,
         draws=len(draws),

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from wopt.capabilities import Capability
 from wopt.flow import Flow, log_weights_of
-from wopt.flow.weights import moments
+from wopt.flow.weights import weighted_moments
 from wopt.interfaces.support import Support
 from wopt.interfaces.target import Target
 from wopt.psis import smoothed_importance_weights
@@ -48,14 +48,14 @@ def measure_flow(
         CapabilityError: The model is not a push-forward, or the target has no potential.
         DataError: No draw has a finite weight.
     """
-    chance = generator(seed, "sampler")
-    y, log_q = flow.sample_and_log_prob(draws, generator=chance, audit=True)
+    rng = generator(seed, "sampler")
+    y, log_q = flow.sample_and_log_prob(draws, generator=rng, audit=True)
     log_weights_of(flow, target, y[:1], log_q[:1])  # raises if there are no weights
     assert target is not None
     model = flow.log_prob if flow.chain.provides(Capability.INVERSE) else None
     samples, exact = None, None
     if Capability.TARGET_SAMPLES in target.provides:
-        first, second = (target.sample(draws, flow.dim, chance).double().cpu() for _ in range(2))
+        first, second = (target.sample(draws, flow.dim, rng).double().cpu() for _ in range(2))
         samples = first, second
         with torch.no_grad():
             exact = None if model is None else (first, model(first))
@@ -71,11 +71,9 @@ def measure_flow(
     return report_within(target.support, report, y, log_w)
 
 
-def _drawn(
-    flow: Flow, target: Target, chance: torch.Generator, number: int
-) -> tuple[Tensor, Tensor]:
+def _drawn(flow: Flow, target: Target, rng: torch.Generator, number: int) -> tuple[Tensor, Tensor]:
     """Return draws of a model and their log importance weights."""
-    y, log_q = flow.sample_and_log_prob(number, generator=chance, audit=True)
+    y, log_q = flow.sample_and_log_prob(number, generator=rng, audit=True)
     return y.double().cpu(), log_weights_of(flow, target, y, log_q)
 
 
@@ -112,7 +110,7 @@ def report_within(
     if support is None:
         return report
     x = support(y.double().cpu())[0]
-    found = moments(smoothed_importance_weights(log_weights).weights, x)
+    found = weighted_moments(smoothed_importance_weights(log_weights).weights, x)
     lost = report.lost_modes and tuple(
         dataclasses.replace(mode, location=_mapped(support, mode.location))
         for mode in report.lost_modes

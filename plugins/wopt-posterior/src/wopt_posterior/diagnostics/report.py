@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Annotated
+
+from pydantic import Field
 
 from wopt.typed import Number, Typed
 from wopt_posterior.diagnostics.truth import Corrected, SamplerTruth
@@ -25,14 +28,18 @@ class LostMode(Typed):
     Attributes:
         location: The mode in the target's coordinates.
         log_density: -V at the mode, nats.
-        share: Its fraction of all mass that was found, by Laplace's approximation: an estimate.
-        model_share: The fraction of the model's draws near it.
+        fraction: Its fraction of all mass that was found, by Laplace's approximation: an estimate.
+        model_fraction: The fraction of the model's draws near it.
     """
 
     location: tuple[Number, ...]
     log_density: Number
-    share: Number
-    model_share: Number
+    fraction: Annotated[Number, Field(validation_alias="share")]
+    model_fraction: Annotated[Number, Field(validation_alias="model_share")]
+
+    @classmethod
+    def _key(cls, name: str) -> str:
+        return {"fraction": "share", "model_fraction": "model_share"}.get(name, name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +72,7 @@ class SamplerReport(Typed):
         k_hat, k_hat_threshold: Pareto's shape of the weights, and its largest reliable value.
         reliable: Whether k-hat is below the threshold by more than its own standard error, and
             there is no other warning.
-        doubts: Warnings, in words; empty if reliable.
+        warnings: Warnings, in words; empty if reliable.
         means, means_error, sds, sds_error: Moments of the target by coordinate, with standard
             errors, by smoothed importance weights.
         mode_weights: Weights of the modes of a target with known components.
@@ -90,7 +97,7 @@ class SamplerReport(Typed):
     k_hat: Number
     k_hat_threshold: Number
     reliable: bool
-    doubts: tuple[str, ...]
+    warnings: Annotated[tuple[str, ...], Field(validation_alias="doubts")]
     means: tuple[Number, ...]
     means_error: tuple[Number, ...]
     sds: tuple[Number, ...]
@@ -103,6 +110,10 @@ class SamplerReport(Typed):
     truth: SamplerTruth | None = None
     corrected: Corrected | None = None
     figures: dict[str, float] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def _key(cls, name: str) -> str:
+        return {"warnings": "doubts"}.get(name, name)
 
     @property
     def k_hat_text(self) -> str:
@@ -120,4 +131,4 @@ class SamplerReport(Typed):
         )
         if self.reliable:
             return numbers
-        return f"not reliable: {'; '.join(self.doubts)}. {numbers}"
+        return f"not reliable: {'; '.join(self.warnings)}. {numbers}"

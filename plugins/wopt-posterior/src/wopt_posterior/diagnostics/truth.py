@@ -107,8 +107,8 @@ def truth_of(
     by_weights, elbo = (None if log_z is None else abs(value - log_z) for value in estimates)
     distances: list[float | None] = [None, None, None]
     if exact is not None:
-        chance = torch.Generator().manual_seed(seed)
-        rows = torch.multinomial(weights, len(draws), replacement=True, generator=chance)
+        rng = torch.Generator().manual_seed(seed)
+        rows = torch.multinomial(weights, len(draws), replacement=True, generator=rng)
         others = draws, draws[rows], exact[1]
         distances = [sliced_energy_distance(x, exact[0], seed=seed) for x in others]
     model, weighted, perfect = distances
@@ -131,8 +131,8 @@ def mode_error(target: Target, draws: Tensor, weights: Tensor | None) -> float |
     if found is None:
         return None
     true, inside = found
-    share = inside.double().mean(0) if weights is None else weights.double() @ inside.double()
-    return float((share - true).abs().max())
+    fraction = inside.double().mean(0) if weights is None else weights.double() @ inside.double()
+    return float((fraction - true).abs().max())
 
 
 @torch.no_grad()
@@ -143,7 +143,7 @@ def corrected(
     exact: Tensor | None,
     steps: int,
     rate: float,
-    chance: torch.Generator,
+    rng: torch.Generator,
 ) -> Corrected | None:
     """Return the errors of a sampler after rejection; ``None`` with too few draws to fit it.
 
@@ -155,12 +155,12 @@ def corrected(
         exact: A sample of the target, shape ``(m, d)``, if it can be sampled.
         steps: Number of steps.
         rate: The fraction of the draws that each step rejects.
-        chance: Generator of the decisions.
+        rng: Generator of the decisions.
     """
     if len(log_w) < _PILOTS or not bool(log_w.isfinite().any()):
         return None
     fit = Rejection.fitted(log_w, steps, rate)
-    x, at = fit.sample(draw, len(log_w), chance)
+    x, at = fit.sample(draw, len(log_w), rng)
     elbo, error = mean_and_error(at - fit.log_factor(at))
     log_z = known_log_z(target)
     return Corrected(

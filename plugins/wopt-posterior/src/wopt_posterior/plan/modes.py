@@ -11,7 +11,7 @@ from wopt.particles import Particles
 from wopt.plan.speed import speed_class
 from wopt.seeds import generator
 from wopt.train.problem import Problem
-from wopt_posterior.chains import annealed, apart, density_of
+from wopt_posterior.chains import annealed_chains, density_of, mode_separation
 
 __all__ = ["ANNEALING", "POINTS", "density_seconds", "modes_apart"]
 
@@ -63,5 +63,5 @@ def modes_apart(problem: Problem, train: Particles, budget: float) -> float:
     count = next((n for n in _CHAINS if n * a_chain <= _SHARE * budget), 0)
     if not count:
         return 0.0
-    chance = generator(problem.seed, "modes", device=train.points.device)
-    return apart(target, annealed(target, train.points, count, chance), chance)
+    rng = generator(problem.seed, "modes", device=train.points.device)
+    return mode_separation(target, annealed_chains(target, train.points, count, rng), rng)

@@ -8,13 +8,13 @@ from typing import Any
 
 from wopt.particles import Particles
 from wopt.plan.plan import Plan
-from wopt.plan.speed import Clock, first_of, speed_class
+from wopt.plan.speed import IterationTimer, first_of, speed_class
 from wopt.seeds import generator
 from wopt.train.problem import Problem
 from wopt.train.solver import InnerSolver
 from wopt.train.stage import Stage
 from wopt_posterior.chains import Forward
-from wopt_posterior.chains.beside import JUMP
+from wopt_posterior.chains.reference_chains import JUMP
 from wopt_posterior.plan.modes import ANNEALING, POINTS, density_seconds
 
 __all__ = ["Cost", "cost_of", "fixed", "in_rounds"]
@@ -71,12 +71,12 @@ def cost_of(problem: Problem, train: Particles, valid: Particles) -> Cost:
         evaluation = (time.process_time() - now) / max(1, report.iterations)
     target, density = problem.objective.target, 0.0
     if target is None or problem.log_density is None:
-        iteration = both = _lap(_brief(stage, 1, Clock.iterations))
+        iteration = both = _lap(_brief(stage, 1, IterationTimer.iterations))
     else:
         density = density_seconds(target, train.points)
         forward = Forward(
             target, problem.log_density, train.points, generator(problem.seed, "timing"),
-            needed=True, alone=problem.solver.of_step(1).towards == "chains",
+            needed=True, alone=problem.solver.of_step(1).direction == "forward",
         )  # fmt: skip
         iteration, both = _with_chains(stage, forward)
     # A fresh draw, carried by the first map, costs about a tenth of an iteration.
@@ -86,10 +86,10 @@ def cost_of(problem: Problem, train: Particles, valid: Particles) -> Cost:
 
 def _with_chains(stage: Stage, forward: Forward) -> tuple[float, float]:
     """Return the CPU seconds of an iteration without and with chains: equal if chains are all."""
-    brief = _brief(stage, 1, Clock.warm + _FEW)
+    brief = _brief(stage, 1, IterationTimer.warm + _FEW)
     both = _lap(dataclasses.replace(brief, forward=forward))
     if not forward.alone:
-        return _lap(_brief(stage, 1, Clock.iterations)), both
+        return _lap(_brief(stage, 1, IterationTimer.iterations)), both
     calm = _lap(dataclasses.replace(brief, forward=dataclasses.replace(forward, jump=2**62)))
     both = calm + max(0.0, both - calm) / JUMP
     return both, both
@@ -97,7 +97,7 @@ def _with_chains(stage: Stage, forward: Forward) -> tuple[float, float]:
 
 def _lap(stage: Stage) -> float:
     """Return the lower quartile of an iteration's CPU seconds, which disturbances leave alone."""
-    clock = Clock()
+    clock = IterationTimer()
     dataclasses.replace(stage, listener=clock).train(None)
     laps = sorted(clock.laps)
     return laps[len(laps) // 4] if laps else 0.0
@@ -148,7 +148,7 @@ def in_rounds(chosen: Plan, cost: Cost) -> Plan:
         "by_step": [{"optimiser": "gaussian", "iterations": most}, {}],
     }
     if not chains:
-        chosen, solver["towards"] = _without_chains(chosen), "both"
+        chosen, solver["direction"] = _without_chains(chosen), "reverse"
     why = f"{iterations:.0f} iterations of {1000 * cost.iteration:.3g} ms"
     if rounds > 1:
         why += f", if need be {rounds} times, each time twice as many"
@@ -174,7 +174,7 @@ def fixed(chosen: Plan, iterations: int) -> Plan:
     drop = ("weights", "rounds", "grow", "check_every", "iterations")
     solver = {k: v for k, v in chosen.table["solver"].items() if k not in drop}
     solver["by_step"] = [{"optimiser": "gaussian", "iterations": 500}, {}]
-    if "towards" not in solver:
+    if "direction" not in solver:
         solver["chains_cost"] = 3.0
     return _with(chosen, solver, f"{iterations} iterations, as given", chosen.seconds)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from wopt.plan.facts import Facts
 from wopt.plan.plan import Plan
-from wopt.plan.rule import Rule
+from wopt.plan.rule import PlanRule
 
 __all__ = ["FREE", "POSTERIOR", "plan_of_posterior"]
 
@@ -35,8 +35,8 @@ def _start(facts: Facts) -> dict[str, Any]:
     }
 
 
-POSTERIOR: tuple[Rule, ...] = (
-    Rule(
+POSTERIOR: tuple[PlanRule, ...] = (
+    PlanRule(
         "a Gaussian first",
         "Centred eight schools, 500 iterations: means 0.6 deviations off without a Gaussian in "
         "front, 0.04 with it. kidscore_momiq: `ode` without options 2 deviations off, the Gaussian "
@@ -53,7 +53,7 @@ POSTERIOR: tuple[Rule, ...] = (
         },
         "a Gaussian by L-BFGS",
     ),
-    Rule(
+    PlanRule(
         "one map, trained in rounds",
         "Centred eight schools, KL(q | p): 400 iterations 0.047; another map of 1,500 after it "
         "0.039; one map of 1,800 0.009; rounds of 400, 800 and 1,600 0.012, of 450 each 0.044 "
@@ -75,7 +75,7 @@ POSTERIOR: tuple[Rule, ...] = (
         },
         "then an autoregressive map on fresh draws until its weights are even",
     ),
-    Rule(
+    PlanRule(
         "modes by the likelihood of chains",
         "Budget 20, seed 0, share of even weights and error of log Z: four modes in ten dimensions "
         "0.57 and -0.001 (by draws and chains together 0.54, a mode lost, -0.117), nine in the "
@@ -85,10 +85,10 @@ POSTERIOR: tuple[Rule, ...] = (
         "in 20 dimensions lose two modes (nine).",
         {
             "blocks": [_AFFINE, {**_MAP, "sees": "images"}],
-            "solver": {"towards": "chains"},
+            "solver": {"direction": "forward"},
         },
         "trained by the likelihood of chains alone, since the target has modes apart",
-        lambda facts: facts.apart > _PARTS,
+        lambda facts: facts.mode_separation > _PARTS,
     ),
 )
 """The rules for posteriors, in the order in which they apply."""

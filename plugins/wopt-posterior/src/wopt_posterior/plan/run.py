@@ -86,7 +86,7 @@ def planned_sampler(config: RunConfig, table: Mapping[str, Any], where: str = ""
     prepared = prepare(full, dataset)
     parts = modes_apart(prepared.problem, prepared.train, facts.budget)
     if parts:
-        chosen = plan_of_posterior(dataclasses.replace(facts, apart=parts))
+        chosen = plan_of_posterior(dataclasses.replace(facts, mode_separation=parts))
         prepared = prepare(validate(apply(chosen, table), where), dataset)
     prepared = with_threads(prepared)
     solver = table.get("solver")
@@ -96,6 +96,6 @@ def planned_sampler(config: RunConfig, table: Mapping[str, Any], where: str = ""
         with training_threads(prepared.config):
             cost = cost_of(prepared.problem, prepared.train, prepared.valid)
         chosen = in_rounds(chosen, cost)
-    told = Planning(budget=facts.budget, told=chosen.told)
-    table = {**apply(chosen, table), "plan": told}
+    reported = Planning(budget=facts.budget, told=chosen.summary)
+    table = {**apply(chosen, table), "plan": reported}
     return like(prepared, prepare(validate(table, where), dataset))

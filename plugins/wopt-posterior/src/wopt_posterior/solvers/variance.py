@@ -118,7 +118,7 @@ def minimise_variance(
     """
     calls = 0
 
-    def told() -> Tensor:
+    def reported_loss() -> Tensor:
         """Return the loss, shape ``()``."""
         nonlocal calls
         calls += 1
@@ -127,5 +127,5 @@ def minimise_variance(
         return value
 
     parameters: list[Tensor] = [p for p in block.parameters() if p.requires_grad]
-    finite = minimise_robustly(parameters, told, iterations)
+    finite = minimise_robustly(parameters, reported_loss, iterations)
     return SolveReport(calls, loss(block, None).item(), diverged=not finite)

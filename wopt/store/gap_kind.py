@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import enum
 
-__all__ = ["Quantity"]
+__all__ = ["GapKind"]
 
 
-class Quantity(enum.StrEnum):
+class GapKind(enum.StrEnum):
     """The kind of a gap; its value is the notation.
 
     Example:
-        >>> Quantity("KL(data | model)").in_nats, Quantity.ENERGY.in_nats
+        >>> GapKind("KL(data | model)").in_nats, GapKind.ENERGY.in_nats
         (True, False)
     """
 
@@ -22,7 +22,7 @@ class Quantity(enum.StrEnum):
     @property
     def in_nats(self) -> bool:
         """Whether the gap is a divergence."""
-        return self is not Quantity.ENERGY
+        return self is not GapKind.ENERGY
 
     @property
     def along(self) -> str:
@@ -40,6 +40,6 @@ class Quantity(enum.StrEnum):
         return "KL" if self.in_nats else "G - min G"
 
     @classmethod
-    def of_model(cls, pushes: bool) -> Quantity:
+    def of_model(cls, pushes: bool) -> GapKind:
         """Return the divergence of a start pushed forward, or of a target pulled back to data."""
         return cls.KL_MODEL_TARGET if pushes else cls.KL_DATA_MODEL

@@ -8,7 +8,7 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["Curve"]
+__all__ = ["PiecewiseLinearRegression"]
 
 _ROUNDS = 3
 _RIDGE = 1e-3
@@ -17,12 +17,12 @@ _EXCESS = 20.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Curve:
+class PiecewiseLinearRegression:
     """p(x_j | x_i) = N(x_j; a(x_i), exp s(x_i)),  a and s piecewise linear between nodes.
 
     It fits what oscillates too often for the polynomials of
-    :class:`~wopt_certify.challenge.bent.Bent`. Nodes are half way between quantiles of x_i and a
-    grid; beyond the outermost the curves continue as constants.
+    :class:`~wopt_certify.challenge.polynomial_regression.PolynomialRegression`. Nodes are half way
+    between quantiles of x_i and a grid; beyond the outermost the curves continue as constants.
 
     Source: Harvey, *Estimating regression models with multiplicative heteroscedasticity*, 1976.
 
@@ -32,10 +32,10 @@ class Curve:
         mean, spread: a and s at the nodes, shape ``(k,)``.
 
     Example:
-        >>> draw = torch.Generator().manual_seed(0)
-        >>> x = torch.randn(6000, 2, generator=draw, dtype=torch.float64)
+        >>> rng = torch.Generator().manual_seed(0)
+        >>> x = torch.randn(6000, 2, generator=rng, dtype=torch.float64)
         >>> x[:, 1] = (5 * x[:, 0]).sin() + x[:, 1] / 10  # given x_1 of entropy -0.884
-        >>> p = Curve.of(x[:5000], 0, 1, 60)
+        >>> p = PiecewiseLinearRegression.of(x[:5000], 0, 1, 60)
         >>> abs(float(p.given(x[5000:]).mean()) - 0.884) < 0.1
         True
     """
@@ -47,7 +47,7 @@ class Curve:
     spread: Tensor
 
     @classmethod
-    def of(cls, x: Tensor, i: int, j: int, nodes: int) -> Curve:
+    def of(cls, x: Tensor, i: int, j: int, nodes: int) -> PiecewiseLinearRegression:
         """Fit to rows ``(n, d)``, float64, alternating least squares and Fisher scoring."""
         order = x[:, i].quantile(torch.linspace(0.001, 0.999, nodes).to(x))
         at = ((order + torch.linspace(float(order[0]), float(order[-1]), nodes).to(x)) / 2).unique()
@@ -68,9 +68,9 @@ class Curve:
             spread = spread + torch.linalg.solve(gram, hats.sums(excess))
         return cls(i, j, at, mean, spread)
 
-    def refit(self, x: Tensor) -> Curve:
+    def refit(self, x: Tensor) -> PiecewiseLinearRegression:
         """Return the curve with as many nodes, fitted to rows ``(n, d)``."""
-        return Curve.of(x, self.i, self.j, len(self.nodes))
+        return PiecewiseLinearRegression.of(x, self.i, self.j, len(self.nodes))
 
     def given(self, points: Tensor) -> Tensor:
         """Return log p(x_j | x_i) in nats, shape ``(n,)``, at points ``(n, d)``."""
@@ -86,7 +86,7 @@ class _Hats:
 
     size: int
     below: Tensor
-    share: Tensor
+    fraction: Tensor
 
     @classmethod
     def of(cls, nodes: Tensor, x: Tensor) -> _Hats:
@@ -97,17 +97,17 @@ class _Hats:
 
     def __call__(self, values: Tensor) -> Tensor:
         """Return the piecewise linear function at the rows, shape ``(n,)``."""
-        return torch.lerp(values[self.below], values[self.below + 1], self.share)
+        return torch.lerp(values[self.below], values[self.below + 1], self.fraction)
 
     def sums(self, y: Tensor) -> Tensor:
         """Return the sum over rows of y ``(n,)`` times each hat function, shape ``(k,)``."""
         total = y.new_zeros(self.size)
-        total.index_add_(0, self.below, y * (1 - self.share))
-        return total.index_add_(0, self.below + 1, y * self.share)
+        total.index_add_(0, self.below, y * (1 - self.fraction))
+        return total.index_add_(0, self.below + 1, y * self.fraction)
 
     def gram(self, weights: Tensor) -> Tensor:
         """Return the weighted Gram matrix of the hat functions with its ridge, shape ``(k, k)``."""
-        k, s = self.size, self.share
+        k, s = self.size, self.fraction
         total = weights.new_zeros(k * k)
         for row, column, product in ((0, 0, (1 - s) ** 2), (1, 1, s**2), (0, 1, s * (1 - s))):
             total.index_add_(0, (self.below + row) * k + self.below + column, weights * product)

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from wopt_certify.challenge.challenger import Density
 from wopt_certify.challenge.gaussians import Gaussians
-from wopt_certify.challenge.grid import Axis, Line
+from wopt_certify.challenge.grid import Axis, MarginalDensity
 from wopt_certify.challenge.student import Student
 from wopt_certify.challenge.tree import Tree
 
-__all__ = ["Warp", "Warped"]
+__all__ = ["MonotoneTransform", "TransformedDensity"]
 
 _BEYOND = (1e-4, 0.003, 0.03, 0.3)
 """Distances of an end beyond the outermost row, as fractions of its distance from the median."""
@@ -31,7 +31,7 @@ _CLEARLY = 2.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Warp:
+class MonotoneTransform:
     """A monotone map of a column:  log(x - a),  -log(b - x),  log (x - a)/(b - x)  or  asinh.
 
     Attributes:
@@ -40,10 +40,10 @@ class Warp:
             both sides.
 
     Example:
-        >>> draw = torch.Generator().manual_seed(0)
-        >>> x = torch.randn(4000, generator=draw, dtype=torch.float64).exp()  # log-normal
-        >>> Warp.best(x[:3000], x[3000:])
-        Warp(low=0.0, high=inf, centre=0.0, scale=0.0)
+        >>> rng = torch.Generator().manual_seed(0)
+        >>> x = torch.randn(4000, generator=rng, dtype=torch.float64).exp()  # log-normal
+        >>> MonotoneTransform.best(x[:3000], x[3000:])
+        MonotoneTransform(low=0.0, high=inf, centre=0.0, scale=0.0)
     """
 
     low: float = -math.inf
@@ -52,7 +52,7 @@ class Warp:
     scale: float = 0.0
 
     @classmethod
-    def best(cls, fit: Tensor, hold: Tensor) -> Warp:
+    def best(cls, fit: Tensor, hold: Tensor) -> MonotoneTransform:
         """Return the map with the clearly best kernel density on ``hold``, shape ``(m,)``."""
         candidates = cls._candidates(fit)
         fit, hold = fit[:_ROWS], hold[:_ROWS]
@@ -70,10 +70,10 @@ class Warp:
         return kept
 
     @classmethod
-    def _candidates(cls, x: Tensor) -> Iterator[Warp]:
+    def _candidates(cls, x: Tensor) -> Iterator[MonotoneTransform]:
         first, middle, last = float(x.min()), float(x.median()), float(x.max())
-        lows = [0.0] * (first > 0) + [first - share * (middle - first) for share in _BEYOND]
-        highs = [0.0] * (last < 0) + [last + share * (last - middle) for share in _BEYOND]
+        lows = [0.0] * (first > 0) + [first - fraction * (middle - first) for fraction in _BEYOND]
+        highs = [0.0] * (last < 0) + [last + fraction * (last - middle) for fraction in _BEYOND]
         for low in lows:
             yield cls(low=low)
         for high in highs:
@@ -102,15 +102,15 @@ class Warp:
         return z, torch.where(inside, slope, -math.inf)
 
 
-def _likelihood(warp: Warp, fit: Tensor, hold: Tensor) -> Tensor:
+def _likelihood(warp: MonotoneTransform, fit: Tensor, hold: Tensor) -> Tensor:
     """Return the held-out log-density of a column by kernels with a Gaussian after the map."""
     (inside, _), (z, slope) = warp(fit), warp(hold)
     column, at = inside[:, None], z[:, None]
-    line = Line.of(column, [Axis.of(inside)], 0, _WIDTH * len(fit) ** (-1 / 5))
+    line = MarginalDensity.of(column, [Axis.of(inside)], 0, _WIDTH * len(fit) ** (-1 / 5))
     return line.mixed(at[torch.isfinite(slope)])(at) + slope.clamp(min=-50.0)
 
 
-class Warped:
+class TransformedDensity:
     """p(x) = t(w(x)) prod_j w_j'(x_j),  w by columns and t the likeliest of three densities.
 
     For skewed, bounded and heavy-tailed columns: t is Student's law (with Gaussian columns a
@@ -125,17 +125,19 @@ class Warped:
         seed: Seed of the mixture.
 
     Example:
-        >>> draw = torch.Generator().manual_seed(0)
-        >>> z = torch.randn(6000, 2, generator=draw, dtype=torch.float64)
+        >>> rng = torch.Generator().manual_seed(0)
+        >>> z = torch.randn(6000, 2, generator=rng, dtype=torch.float64)
         >>> x = torch.stack([z[:, 0], 0.8 * z[:, 0] + 0.6 * z[:, 1]], 1).exp()
-        >>> p = Warped.best(x[:4000], x[4000:5000], 0)
+        >>> p = TransformedDensity.best(x[:4000], x[4000:5000], 0)
         >>> normal = torch.distributions.Normal(0.0, 1.0)
         >>> exact = normal.log_prob(z).sum(1) - math.log(0.6) - x.log().sum(1)
         >>> 0 < float((exact - p(x))[5000:].mean()) < 0.05
         True
     """
 
-    def __init__(self, warps: Sequence[Warp], fit: Tensor, hold: Tensor, seed: int) -> None:
+    def __init__(
+        self, warps: Sequence[MonotoneTransform], fit: Tensor, hold: Tensor, seed: int
+    ) -> None:
         self.warps = warps
         z, _ = self._inside(fit)
         self.shift, self.scale = z.mean(0), z.std(0) + 1e-12
@@ -148,15 +150,15 @@ class Warped:
         self.density = max(trials, key=lambda one: float(one(other).mean()))
 
     @classmethod
-    def best(cls, fit: Tensor, hold: Tensor, seed: int) -> Warped | None:
+    def best(cls, fit: Tensor, hold: Tensor, seed: int) -> TransformedDensity | None:
         """Choose the maps for rows ``(n, d)``; ``None`` if all columns are better unchanged."""
         fit, hold = fit.double(), hold.double()
-        warps = [Warp.best(a, b) for a, b in zip(fit.T, hold.T, strict=True)]
-        return None if all(w == Warp() for w in warps) else cls(warps, fit, hold, seed)
+        warps = [MonotoneTransform.best(a, b) for a, b in zip(fit.T, hold.T, strict=True)]
+        return None if all(w == MonotoneTransform() for w in warps) else cls(warps, fit, hold, seed)
 
-    def refit(self, x: Tensor) -> Warped:
+    def refit(self, x: Tensor) -> TransformedDensity:
         """Return the density with the same maps, fitted to the rows ``(n, d)`` inside the ends."""
-        anew = object.__new__(Warped)
+        anew = object.__new__(TransformedDensity)
         anew.__dict__.update(self.__dict__)
         z, slope = self._standard(x.double())
         anew.density = self.density.refit(z[torch.isfinite(slope)])  # type: ignore[attr-defined]

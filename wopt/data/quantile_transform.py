@@ -9,14 +9,14 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["Curve", "normal_log_density"]
+__all__ = ["QuantileTransform", "normal_log_density"]
 
 _TAIL = 0.25
 """r, between a normal and a log-normal tail; rows beyond the last knots are too few to fit it."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Curve:
+class QuantileTransform:
     """A monotone rational-quadratic spline c, once continuously differentiable, with tails.
 
     Between knots, with t = (x - x_k)/(x_{k+1} - x_k), the secant s_k and slopes d_k at the knots,
@@ -38,7 +38,7 @@ class Curve:
         slopes: Derivatives at the knots, positive.
 
     Example:
-        >>> curve = Curve((1.0, 2.0), (0.0, 0.7), (1.0, 0.5))  # nearly log x
+        >>> curve = QuantileTransform((1.0, 2.0), (0.0, 0.7), (1.0, 0.5))  # nearly log x
         >>> x = torch.tensor([-3.0, 1.5, 100.0], dtype=torch.float64)
         >>> z = curve(x)
         >>> [round(v, 3) for v in z.tolist()], bool(torch.allclose(curve.inverse(z), x))
@@ -106,7 +106,9 @@ def normal_log_density(z: Tensor) -> Tensor:
 
 
 @functools.lru_cache(maxsize=256)
-def _knots(curve: Curve, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, ...]:
+def _knots(
+    curve: QuantileTransform, dtype: torch.dtype, device: torch.device
+) -> tuple[Tensor, ...]:
     """Return knots, values and slopes as tensors, sent to a device once."""
     return tuple(
         torch.tensor(v, dtype=dtype, device=device) for v in (curve.x, curve.z, curve.slopes)
@@ -116,7 +118,7 @@ def _knots(curve: Curve, dtype: torch.dtype, device: torch.device) -> tuple[Tens
 class _Piece:
     """For each value, the piece between two knots that contains it."""
 
-    def __init__(self, curve: Curve, values: Tensor, ends: tuple[float, ...]) -> None:
+    def __init__(self, curve: QuantileTransform, values: Tensor, ends: tuple[float, ...]) -> None:
         # Computed once for all pieces, so that values only gather their own.
         x, z, slopes = _knots(curve, values.dtype, values.device)
         inner = (x if ends is curve.x else z)[1:-1].contiguous()

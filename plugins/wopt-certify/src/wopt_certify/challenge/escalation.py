@@ -17,21 +17,21 @@ from wopt.seeds import derive
 from wopt_certify.challenge.challenger import Challenger, Density
 from wopt_certify.challenge.directions import TurnedTree
 from wopt_certify.challenge.elliptical import Elliptical
-from wopt_certify.challenge.free_step import Effort, FreeStep
+from wopt_certify.challenge.free_step import FreeStep, TrainingEffort
 from wopt_certify.challenge.gaussians import Gaussians
 from wopt_certify.challenge.kernel import KernelDensity
-from wopt_certify.challenge.rows import Rows
+from wopt_certify.challenge.monotone_transform import TransformedDensity
+from wopt_certify.challenge.rows import ChallengeRows
 from wopt_certify.challenge.stack import Stack
 from wopt_certify.challenge.student import Student
 from wopt_certify.challenge.tree import Tree
-from wopt_certify.challenge.warp import Warped
-from wopt_certify.tries import FreeTry, Tries
+from wopt_certify.challenge_plan import ChallengePlan, FreeTry
 
-__all__ = ["Options", "Rung", "climb", "offered"]
+__all__ = ["EscalationOptions", "EscalationState", "escalate", "offered"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class EscalationOptions:
     """Options of a challenge.
 
     Attributes:
@@ -51,15 +51,15 @@ class Options:
     budget: float = 12.0
     level: float = 0.95
     seed: int = 0
-    effort: Effort = dataclasses.field(default_factory=Effort)
+    effort: TrainingEffort = dataclasses.field(default_factory=TrainingEffort)
     gain: tuple[float, float] = (0.02, 0.001)
     sides: tuple[str, ...] = ("data", "noise")
     quick: bool = True
-    tries: Tries | None = None
+    tries: ChallengePlan | None = None
 
 
 @dataclasses.dataclass(frozen=True)
-class Rung:
+class EscalationState:
     """The challengers up to some effort.
 
     Attributes:
@@ -76,10 +76,16 @@ class Rung:
     challengers: tuple[Challenger, ...]
     stack: Stack
     gain: float
-    tries: Tries
+    tries: ChallengePlan
 
 
-def climb(target: Target, fit: Rows, hold: Rows, options: Options, tries: Tries) -> Iterator[Rung]:
+def escalate(
+    target: Target,
+    fit: ChallengeRows,
+    hold: ChallengeRows,
+    options: EscalationOptions,
+    tries: ChallengePlan,
+) -> Iterator[EscalationState]:
     """Yield rungs of growing effort until the gain stops growing or all planned tries are made.
 
     First come densities in closed form, then free steps whose iterations double.
@@ -91,27 +97,29 @@ def climb(target: Target, fit: Rows, hold: Rows, options: Options, tries: Tries)
         options: Options of the challenge.
         tries: The planned counts.
     """
-    ladder = _Ladder(target, fit, hold, options)
+    escalation = _Escalation(target, fit, hold, options)
     if options.quick and not fit.condition:
         for challenger in _quick(fit, hold, options, tries):
-            ladder.take(challenger)
-        yield ladder.rung("closed forms")
+            escalation.take(challenger)
+        yield escalation.rung("closed forms")
     last = -math.inf
     for k, rung in itertools.groupby(tries.free, key=lambda one: one.rung):
         for one in rung:
-            ladder.take(ladder.free(one))
-        now = ladder.rung(f"{options.effort.iterations * 2**k} iterations")
+            escalation.take(escalation.free(one))
+        now = escalation.rung(f"{options.effort.iterations * 2**k} iterations")
         yield now
-        share, least = options.gain
-        if now.gain - last < max(share * now.gain, least):
+        fraction, least = options.gain
+        if now.gain - last < max(fraction * now.gain, least):
             return
         last = now.gain
 
 
-class _Ladder:
+class _Escalation:
     """The challengers so far, and their gains on held-out rows."""
 
-    def __init__(self, target: Target, fit: Rows, hold: Rows, options: Options) -> None:
+    def __init__(
+        self, target: Target, fit: ChallengeRows, hold: ChallengeRows, options: EscalationOptions
+    ) -> None:
         self.target, self.fit, self.hold, self.options = target, fit, hold, options
         self.made: list[Challenger] = []
         self.hold_ratios: list[Tensor] = []
@@ -123,7 +131,7 @@ class _Ladder:
         self.made.append(challenger)
         self.hold_ratios.append(challenger.ratio(self.hold))
 
-    def rung(self, name: str) -> Rung:
+    def rung(self, name: str) -> EscalationState:
         logs = (
             torch.stack(self.hold_ratios, dim=1)
             if self.hold_ratios
@@ -132,8 +140,11 @@ class _Ladder:
         stack = Stack.fit([c.name for c in self.made], logs)
         gain = float(stack.ratio(logs).mean())
         closed = tuple(c.name for c in self.made if not isinstance(c.density, FreeStep))
-        tries, spent = Tries(closed, tuple(self.free_tries)), time.process_time() - self.begun
-        return Rung(name, spent, tuple(self.made), stack, gain, tries)
+        tries, spent = (
+            ChallengePlan(closed, tuple(self.free_tries)),
+            time.process_time() - self.begun,
+        )
+        return EscalationState(name, spent, tuple(self.made), stack, gain, tries)
 
     def free(self, one: FreeTry) -> Challenger:
         options, k = self.options, one.rung
@@ -157,7 +168,7 @@ _KINDS: tuple[_Kind, ...] = (
     ("Student", lambda fit, hold, _: Student.best(fit, hold), 1, _ALL, 0.0),
     ("spheres", lambda fit, hold, _: Elliptical.best(fit, hold), 2, _ALL, 0.0),
     ("ellipsoids", lambda fit, hold, _: _ellipsoids(fit, hold), 2, _ALL, 0.0),
-    ("warped columns", Warped.best, 1, 24, 0.0),
+    ("warped columns", TransformedDensity.best, 1, 24, 0.0),
     ("tree", lambda fit, hold, _: Tree(fit, hold), 2, 24, 0.0),
     ("Gaussians", Gaussians.best, 1, _ALL, 0.0),
     ("turned tree", TurnedTree, 2, 24, 1.5),
@@ -167,7 +178,7 @@ _KINDS: tuple[_Kind, ...] = (
 least budget in CPU seconds."""
 
 
-def offered(options: Options, rows: Rows) -> list[tuple[str, str]]:
+def offered(options: EscalationOptions, rows: ChallengeRows) -> list[tuple[str, str]]:
     """Return kind and side of the densities in closed form that may take part, in order.
 
     Args:
@@ -181,7 +192,9 @@ def offered(options: Options, rows: Rows) -> list[tuple[str, str]]:
     ]
 
 
-def _quick(fit: Rows, hold: Rows, options: Options, tries: Tries) -> Iterator[Challenger]:
+def _quick(
+    fit: ChallengeRows, hold: ChallengeRows, options: EscalationOptions, tries: ChallengePlan
+) -> Iterator[Challenger]:
     """Yield the densities in closed form that are planned."""
     for (name, make, *_), side in _in_turn(options, fit):
         title = f"{name} on the {side}"
@@ -192,12 +205,12 @@ def _quick(fit: Rows, hold: Rows, options: Options, tries: Tries) -> Iterator[Ch
                 yield Challenger(title, side, density)
 
 
-def _in_turn(options: Options, rows: Rows) -> list[tuple[_Kind, str]]:
+def _in_turn(options: EscalationOptions, rows: ChallengeRows) -> list[tuple[_Kind, str]]:
     pairs = [(kind, side) for kind in _KINDS for side in _sides(kind[0], rows, options)]
     return sorted(pairs, key=lambda pair: _turn(*pair))
 
 
-def _sides(name: str, rows: Rows, options: Options) -> tuple[str, ...]:
+def _sides(name: str, rows: ChallengeRows, options: EscalationOptions) -> tuple[str, ...]:
     """Return the sides of a kind: densities by columns use the data's own columns."""
     by_columns = name in ("warped columns", "tree") and "data" in options.sides
     if not by_columns:

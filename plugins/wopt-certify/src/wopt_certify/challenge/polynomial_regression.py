@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-__all__ = ["Bent"]
+__all__ = ["PolynomialRegression"]
 
 _MEAN, _SPREAD = 3, 2
 """Degrees of the polynomials of the mean and of the log-variance."""
@@ -20,7 +20,7 @@ _RIDGE = 1e-6
 
 
 @dataclasses.dataclass(frozen=True)
-class Bent:
+class PolynomialRegression:
     """p(x_j | x_i) = N(x_j; a_j(u), exp s_j(u)),  u = x_i standardised, a and s polynomials.
 
     It fits curved and funnel-shaped dependence with seven numbers per coordinate.
@@ -35,10 +35,10 @@ class Bent:
         spread: Coefficients of s, the log-variance, shape ``(3, k)``.
 
     Example:
-        >>> draw = torch.Generator().manual_seed(0)
-        >>> x = torch.randn(4000, 2, generator=draw, dtype=torch.float64)
+        >>> rng = torch.Generator().manual_seed(0)
+        >>> x = torch.randn(4000, 2, generator=rng, dtype=torch.float64)
         >>> x[:, 1] *= (x[:, 0] / 2).exp()  # a funnel, whose p(x_2 | x_1) has the entropy 1.419
-        >>> p = Bent.of(x[:3000], 0, [1])
+        >>> p = PolynomialRegression.of(x[:3000], 0, [1])
         >>> abs(float(p.given(x[3000:]).mean()) + 1.419) < 0.05
         True
     """
@@ -51,7 +51,7 @@ class Bent:
     spread: Tensor
 
     @classmethod
-    def of(cls, x: Tensor, i: int, others: Sequence[int]) -> Bent:
+    def of(cls, x: Tensor, i: int, others: Sequence[int]) -> PolynomialRegression:
         """Fit to rows ``(n, d)``, alternating weighted least squares and Fisher scoring."""
         shift, scale = float(x[:, i].mean()), float(x[:, i].std()) + 1e-12
         features = _powers(x[:, i], shift, scale)
@@ -71,9 +71,9 @@ class Bent:
             spread = spread + torch.linalg.solve(gram, short.T @ excess)
         return cls(i, tuple(others), shift, scale, mean, spread)
 
-    def refit(self, x: Tensor) -> Bent:
+    def refit(self, x: Tensor) -> PolynomialRegression:
         """Return the regression of the same coordinates, fitted to rows ``(n, d)``."""
-        return Bent.of(x, self.i, self.others)
+        return PolynomialRegression.of(x, self.i, self.others)
 
     def given(self, points: Tensor) -> Tensor:
         """Return the sum over j of log p(x_j | x_i), nats, shape ``(n,)``, at points ``(n, d)``."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from wopt.flow.weights import log_weights
 from wopt.interfaces.target import Target
 
-__all__ = ["Edge", "sharpest_edge"]
+__all__ = ["TruncationTest", "sharpest_edge"]
 
 _BATCH, _BATCHES, _SECONDS = 4000, 16, 3.0
 """Draws per batch, batches at most, and CPU seconds; the number of batches is a power of two."""
@@ -26,7 +26,7 @@ _BEYOND = 100
 
 
 @dataclasses.dataclass(frozen=True)
-class Edge:
+class TruncationTest:
     """An end of a coordinate at which draws seem to be cut off.
 
     Attributes:
@@ -53,7 +53,7 @@ def sharpest_edge(
     draws: Tensor,
     log_w: Tensor,
     more: Callable[[int], tuple[Tensor, Tensor]] | None = None,
-) -> Edge | None:
+) -> TruncationTest | None:
     """Return the end of a coordinate at which the draws are most clearly cut off.
 
     For a function f of a coordinate, 1 in its lower tail and 0 in the bulk, integration by parts
@@ -110,7 +110,7 @@ def sharpest_edge(
     at, density, error, j, below = max(found, key=lambda one: one[1] / one[2])
     mean = weights @ x[:, j]
     spread = float((weights @ (x[:, j] - mean).square()).sqrt())
-    return Edge(j, below, at, density, error, spread, len(found))
+    return TruncationTest(j, below, at, density, error, spread, len(found))
 
 
 def _of_end(
@@ -121,8 +121,8 @@ def _of_end(
     t, slope = side * x[:, j], side * score[:, j]
     order = t.argsort()
     mass = weights[order].cumsum(0)
-    for share in _SHARES:
-        inner, outer = (t[order[int((mass < part).sum())]] for part in (share, share / 3))
+    for fraction in _SHARES:
+        inner, outer = (t[order[int((mass < part).sum())]] for part in (fraction, fraction / 3))
         width = inner - outer
         tail = torch.nonzero(t < outer)[:_BEYOND, 0]
         if width <= 1e-6 * t.std() or len(tail) < 10 or _ends(target, x[tail], j, -side * width):

@@ -6,7 +6,7 @@ import dataclasses
 
 from wopt.typed import Typed
 
-__all__ = ["FreeTry", "Tries"]
+__all__ = ["ChallengePlan", "FreeTry"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +25,7 @@ class FreeTry(Typed):
 
 
 @dataclasses.dataclass(frozen=True)
-class Tries(Typed):
+class ChallengePlan(Typed):
     """The counts of a challenge.
 
     Attributes:

@@ -8,13 +8,13 @@ from torch import Tensor
 
 from wopt.data.transform import AffineTransform
 from wopt.particles import Particles
-from wopt.store.quantity import Quantity
+from wopt.store.gap_kind import GapKind
 
-__all__ = ["Evidence"]
+__all__ = ["EvaluationData"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Evidence:
+class EvaluationData:
     """Particles at the start that nothing was trained on, in the flow's coordinates.
 
     Attributes:
@@ -34,5 +34,5 @@ class Evidence:
     transform: AffineTransform
     smooth_time: float
     data: Tensor
-    of: Quantity = Quantity.KL_DATA_MODEL
+    of: GapKind = GapKind.KL_DATA_MODEL
     remarks: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from wopt.interfaces.target import Target
 
-__all__ = ["apart"]
+__all__ = ["mode_separation"]
 
 _NEAR, _FAR = 10, 10
 """Number of partners of every point: nearest neighbours, and points drawn at random."""
@@ -19,7 +19,7 @@ _ROWS = 2000
 
 
 @torch.no_grad()
-def apart(target: Target, x: Tensor, chance: torch.Generator) -> float:
+def mode_separation(target: Target, x: Tensor, rng: torch.Generator) -> float:
     """Return the share of points outside the largest part that lines join.
 
     Points of the target are joined where the log-density on the line between them is nowhere more
@@ -30,16 +30,17 @@ def apart(target: Target, x: Tensor, chance: torch.Generator) -> float:
     Args:
         target: A law known by its potential V.
         x: Points that approximately follow exp(-V), shape ``(n, d)``.
-        chance: Random numbers for the choice of partners.
+        rng: Random numbers for the choice of partners.
 
     Example:
         >>> import wopt
         >>> two = wopt.build("target", {"name": "mixture", "means": [[-6.0, 0.0], [6.0, 0.0]]})
-        >>> chance = torch.Generator().manual_seed(0)
-        >>> x = two.sample(200, 2, chance)
-        >>> 0.4 < apart(two, x, chance) <= 0.5
+        >>> rng = torch.Generator().manual_seed(0)
+        >>> x = two.sample(200, 2, rng)
+        >>> 0.4 < mode_separation(two, x, rng) <= 0.5
         True
-        >>> apart(wopt.build("target", "funnel"), torch.randn(200, 10, generator=chance), chance)
+        >>> x = torch.randn(200, 10, generator=rng)
+        >>> mode_separation(wopt.build("target", "funnel"), x, rng)
         0.0
     """
     from scipy.sparse import coo_matrix
@@ -48,7 +49,7 @@ def apart(target: Target, x: Tensor, chance: torch.Generator) -> float:
     n = len(x)
     z = (x - x.mean(0)) / x.std(0).clamp_min(1e-300)
     near = torch.cdist(z, z).topk(min(n, _NEAR + 1), largest=False).indices[:, 1:]
-    far = torch.randint(n, (n, _FAR), generator=chance, device=chance.device).to(near)
+    far = torch.randint(n, (n, _FAR), generator=rng, device=rng.device).to(near)
     partners = torch.cat([near, far], 1)
     i = torch.arange(n, device=x.device).repeat_interleave(partners.shape[1])
     j = partners.flatten()

@@ -10,17 +10,17 @@ from torch import Tensor
 
 from wopt.psis import Smoothed
 from wopt_posterior.chains import seen_by_chains
-from wopt_posterior.diagnostics.edges import Edge
-from wopt_posterior.diagnostics.invariance import Drift
+from wopt_posterior.diagnostics.invariance import InvarianceTest
 from wopt_posterior.diagnostics.report import LostMode
+from wopt_posterior.diagnostics.truncation import TruncationTest
 
 __all__ = [
-    "doubts_of_chains",
-    "doubts_of_drift",
-    "doubts_of_edge",
-    "doubts_of_exact",
-    "doubts_of_modes",
-    "doubts_of_weights",
+    "warnings_of_chains",
+    "warnings_of_exact",
+    "warnings_of_invariance",
+    "warnings_of_modes",
+    "warnings_of_truncation",
+    "warnings_of_weights",
 ]
 
 _ERRORS = 5.0
@@ -39,7 +39,7 @@ _SLACK = 0.05
 """Nats by which the estimate of log(1 + chi^2) may be too small without a warning."""
 
 
-def doubts_of_weights(
+def warnings_of_weights(
     smoothed: Smoothed, log_z: float, error: float, *, known: float | None
 ) -> list[str]:
     """Return warnings by the weights' tail, and by a log Z that is known.
@@ -47,29 +47,29 @@ def doubts_of_weights(
     Example:
         >>> import torch
         >>> weights = Smoothed(torch.zeros(10_000), 0.1, 0.7)
-        >>> doubts_of_weights(weights, 0.0, 0.01, known=0.0)
+        >>> warnings_of_weights(weights, 0.0, 0.01, known=0.0)
         []
     """
-    doubts = []
+    warnings = []
     if _even(smoothed.log_weights):
         pass  # k-hat has no scale: it is the shape of a tail, however little that is
     elif not smoothed.k_hat <= smoothed.threshold:
-        doubts.append(
+        warnings.append(
             f"k-hat {smoothed.k_hat:.2g} is above {smoothed.threshold:.2g}: the weights have no "
             "finite variance or too few draws, so log Z, moments and their errors may be far off"
         )
     elif smoothed.k_hat + smoothed.k_hat_error > smoothed.threshold:
-        doubts.append(
+        warnings.append(
             f"k-hat {smoothed.k_hat:.2g} is within its own standard error, "
             f"{smoothed.k_hat_error:.1g}, of {smoothed.threshold:.2g}, above which log Z, moments "
             "and their errors may be far off"
         )
     if known is not None and abs(log_z - known) > math.hypot(_ERRORS * error, 1e-3):
-        doubts.append(
+        warnings.append(
             f"log Z is known to be {known:.6g} and {log_z:.3g} +- {error:.2g} was found: the "
             "model's draws do not see all of the target, or what it says of itself is false"
         )
-    return doubts
+    return warnings
 
 
 def _even(log_weights: Tensor) -> bool:
@@ -77,7 +77,7 @@ def _even(log_weights: Tensor) -> bool:
     return float(log_weights.max()) + math.log(len(log_weights)) < _EVEN
 
 
-def doubts_of_exact(
+def warnings_of_exact(
     log_z: float,
     log_z_error: float,
     efficiency: float,
@@ -98,7 +98,8 @@ def doubts_of_exact(
     Source: van Erven, Harremoes, Renyi divergence and Kullback-Leibler divergence, 2014.
 
     Example:
-        >>> doubts_of_exact(0.0, 0.01, 0.9, 0.05, 0.01), len(doubts_of_exact(0, 0.01, 0.9, 9, 0.1))
+        >>> far = warnings_of_exact(0, 0.01, 0.9, 9, 0.1)
+        >>> warnings_of_exact(0.0, 0.01, 0.9, 0.05, 0.01), len(far)
         ([], 1)
     """
     if eubo is None or eubo_error is None:
@@ -113,7 +114,7 @@ def doubts_of_exact(
     ]
 
 
-def doubts_of_chains(of_chains: Tensor | None, of_draws: Tensor, efficiency: float) -> list[str]:
+def warnings_of_chains(of_chains: Tensor | None, of_draws: Tensor, efficiency: float) -> list[str]:
     """Return a warning if the chains of the training see more than the model's draws.
 
     Args:
@@ -124,7 +125,7 @@ def doubts_of_chains(of_chains: Tensor | None, of_draws: Tensor, efficiency: flo
     Example:
         >>> import torch
         >>> w = torch.zeros(400)
-        >>> doubts_of_chains(w, w, 1.0), len(doubts_of_chains(w + 1, w, 1.0))
+        >>> warnings_of_chains(w, w, 1.0), len(warnings_of_chains(w + 1, w, 1.0))
         ([], 1)
     """
     if of_chains is None:
@@ -139,22 +140,22 @@ def doubts_of_chains(of_chains: Tensor | None, of_draws: Tensor, efficiency: flo
     ]
 
 
-def doubts_of_modes(lost: Sequence[LostMode] | None) -> list[str]:
+def warnings_of_modes(lost: Sequence[LostMode] | None) -> list[str]:
     """Return a warning if the search found lost modes."""
     if not lost:
         return []
-    share = sum(mode.share for mode in lost)
+    fraction = sum(mode.fraction for mode in lost)
     return [
-        f"{len(lost)} mode(s) of the target with about {share:.2g} of its mass (estimate) have "
+        f"{len(lost)} mode(s) of the target with about {fraction:.2g} of its mass (estimate) have "
         "almost no draw of the model near them"
     ]
 
 
-def doubts_of_drift(drift: Drift | None) -> list[str]:
+def warnings_of_invariance(drift: InvarianceTest | None) -> list[str]:
     """Return a warning if steps that preserve the target change a mean over the draws.
 
     Example:
-        >>> doubts_of_drift(Drift("V", 0.02, 0.01, 5))
+        >>> warnings_of_invariance(InvarianceTest("V", 0.02, 0.01, 5))
         []
     """
     if drift is None:
@@ -169,11 +170,11 @@ def doubts_of_drift(drift: Drift | None) -> list[str]:
     ]
 
 
-def doubts_of_edge(edge: Edge | None) -> list[str]:
+def warnings_of_truncation(edge: TruncationTest | None) -> list[str]:
     """Return a warning if draws end where the target goes on.
 
     Example:
-        >>> doubts_of_edge(Edge(0, True, -2.0, 0.02, 0.01, 1.0, 6))
+        >>> warnings_of_truncation(TruncationTest(0, True, -2.0, 0.02, 0.01, 1.0, 6))
         []
     """
     if edge is None:

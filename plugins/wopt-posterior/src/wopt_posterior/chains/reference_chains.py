@@ -15,7 +15,7 @@ from wopt.interfaces.target import Target
 from wopt.particles import Particles
 from wopt.seeds import generator
 from wopt.train.problem import Problem, State
-from wopt_posterior.chains import Forward, annealed, log_density_at, seen_by_chains
+from wopt_posterior.chains import Forward, annealed_chains, log_density_at, seen_by_chains
 
 __all__ = ["JUMP", "forward_of", "look"]
 
@@ -39,13 +39,13 @@ def forward_of(problem: Problem, state: State, attempt: int) -> Forward | None:
     points = state.chains
     if points is None:
         points = _made(problem, target, state.step, state.valid.particles)
-    chance = generator(problem.seed, "chains", state.step + 1, attempt, device=points.device)
+    rng = generator(problem.seed, "chains", state.step + 1, attempt, device=points.device)
     kept = () if problem.scheme.replaces else state.blocks
     before = functools.partial(log_density_at, start, kept)
-    if solver.towards == "both":
-        return Forward(target, before, points, chance, solver.chains_cost)
+    if solver.direction == "reverse":
+        return Forward(target, before, points, rng, solver.chains_cost)
     cost = solver.chains_cost
-    return Forward(target, before, points, chance, cost, alone=True, jump=JUMP, needed=True)
+    return Forward(target, before, points, rng, cost, alone=True, jump=JUMP, needed=True)
 
 
 @torch.no_grad()
@@ -80,8 +80,8 @@ def look(
 def _made(problem: Problem, target: Target, step: int, particles: Particles) -> Tensor:
     """Return chains annealed from particles."""
     count = max(problem.solver.of_step(k).chains for k in (step - 1, step) if k >= 0)
-    chance = generator(problem.seed, "anneal", step, device=particles.points.device)
-    return annealed(target, particles.points, count, chance)
+    rng = generator(problem.seed, "anneal", step, device=particles.points.device)
+    return annealed_chains(target, particles.points, count, rng)
 
 
 def _parts(problem: Problem) -> tuple[Target, Callable[[Tensor], Tensor]]:

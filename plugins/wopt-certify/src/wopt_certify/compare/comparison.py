@@ -6,11 +6,11 @@ import dataclasses
 
 from wopt_certify.lower import LowerSide
 
-__all__ = ["Duels"]
+__all__ = ["PairwiseComparison"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Duels:
+class PairwiseComparison:
     """Every run against every other.
 
     Attributes:

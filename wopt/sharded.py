@@ -13,13 +13,13 @@ from wopt.parallel import collective, team
 from wopt.parallel.draws import ShardDraws
 from wopt.particles import Particles
 
-__all__ = ["HeldParticles", "held", "own_rows"]
+__all__ = ["ShardedParticles", "held", "own_rows"]
 
 _NAMES = ("points", "weights", "log_det", "log_density_start")
 
 
 @dataclasses.dataclass(frozen=True)
-class HeldParticles(Particles):
+class ShardedParticles(Particles):
     """The rows of this process, those of its shards, of particles shared by a team.
 
     The n rows of a batch are sent by the processes that hold them, and every process receives all
@@ -28,23 +28,25 @@ class HeldParticles(Particles):
 
     Attributes:
         total: Number of particles over all processes.
-        marked: Checksum of all particles, see :meth:`Particles.mark`.
+        known_checksum: Checksum of all particles, see :meth:`Particles.checksum`.
     """
 
     total: int = 0
-    marked: tuple[float, ...] = ()
+    known_checksum: tuple[float, ...] = ()
 
     def __len__(self) -> int:
         return len(self.points) if team().size == 1 else self.total
 
-    def mark(self) -> list[float]:
+    def checksum(self) -> list[float]:
         """Return the checksum of all particles."""
-        return list(self.marked)
+        return list(self.known_checksum)
 
-    def known(self) -> HeldParticles:
+    def known(self) -> ShardedParticles:
         """Return the same particles with their checksum; all processes send a few rows."""
         few = self.rows(torch.arange(0, self.total, max(1, self.total // 1000)))
-        return dataclasses.replace(self, marked=(self.total, *few.points.double().sum(0).tolist()))
+        return dataclasses.replace(
+            self, known_checksum=(self.total, *few.points.double().sum(0).tolist())
+        )
 
     def rows(self, index: Tensor | slice) -> Particles:
         """Return the particles of an index, shape ``(m,)``, on every process."""
@@ -102,10 +104,10 @@ class HeldParticles(Particles):
         return [c.reshape(-1, *v.shape[1:]) for c, v in zip(columns, values, strict=True)]
 
 
-def own_rows(particles: Particles, total: int) -> HeldParticles:
+def own_rows(particles: Particles, total: int) -> ShardedParticles:
     """Return loaded particles as this process's part of ``total``."""
     values = {name: getattr(particles, name) for name in _NAMES}
-    return HeldParticles(**values, condition=particles.condition, total=total)
+    return ShardedParticles(**values, condition=particles.condition, total=total)
 
 
 def held(particles: Particles) -> Particles:
@@ -113,10 +115,10 @@ def held(particles: Particles) -> Particles:
     of = team()
     if of.size == 1:
         return particles
-    if isinstance(particles, HeldParticles):
-        return particles if particles.marked else particles.known()
+    if isinstance(particles, ShardedParticles):
+        return particles if particles.known_checksum else particles.known()
     span = of.span(len(particles))
     values = {name: getattr(particles, name) for name in _NAMES}
     own = {name: None if v is None else v[span].clone() for name, v in values.items()}
     about = {"condition": particles.condition, "total": len(particles)}
-    return HeldParticles(**own, **about, marked=tuple(particles.mark()))  # type: ignore[arg-type]
+    return ShardedParticles(**own, **about, known_checksum=tuple(particles.checksum()))  # type: ignore[arg-type]

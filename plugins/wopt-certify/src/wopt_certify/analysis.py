@@ -6,10 +6,10 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from wopt.interfaces.objective import Objective
-from wopt.store.quantity import Quantity
+from wopt.store.gap_kind import GapKind
 from wopt_certify.bounds import Base, Entry, Label, StepBounds, chain
 from wopt_certify.estimate import Estimate
-from wopt_certify.evidence import Evidence
+from wopt_certify.evaluation_data import EvaluationData
 from wopt_certify.gap import floors_of
 from wopt_certify.lower import LowerSide
 from wopt_certify.measure import StepMeasure, second_moment
@@ -17,11 +17,11 @@ from wopt_certify.refute import later_fall, refute
 from wopt_certify.results import StepCertificate
 from wopt_certify.start import Start, start_of_run
 
-__all__ = ["Findings", "findings"]
+__all__ = ["Analysis", "findings"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Findings:
+class Analysis:
     """The analysis from which a certificate is written.
 
     Attributes:
@@ -38,7 +38,7 @@ class Findings:
     """
 
     objective: Objective
-    evidence: Evidence
+    evidence: EvaluationData
     level: float
     measures: Sequence[StepMeasure]
     gaps: Sequence[Estimate | None]
@@ -52,22 +52,22 @@ class Findings:
     @property
     def steps(self) -> tuple[StepCertificate, ...]:
         """The certificate's entry for each step."""
-        told = zip(self.measures, self.gaps, self.bounds, strict=True)
-        return tuple(dataclasses.replace(m.step, gap=gap, bounds=b) for m, gap, b in told)
+        reported = zip(self.measures, self.gaps, self.bounds, strict=True)
+        return tuple(dataclasses.replace(m.step, gap=gap, bounds=b) for m, gap, b in reported)
 
     @property
-    def of(self) -> Quantity:
+    def of(self) -> GapKind:
         """The kind of the gap."""
-        return self.evidence.of if self.objective.gap_is_kl else Quantity.ENERGY
+        return self.evidence.of if self.objective.gap_is_kl else GapKind.ENERGY
 
 
 def findings(
     objective: Objective,
-    evidence: Evidence,
+    evidence: EvaluationData,
     measures: Sequence[StepMeasure],
     lower: LowerSide | None,
     level: float,
-) -> Findings:
+) -> Analysis:
     """Return the analysis of a run from the measurements of its steps.
 
     Args:
@@ -87,7 +87,7 @@ def findings(
             constants = None, None
     # A lower side bounds KL: it does not apply to another objective's gap.
     side = lower if objective.gap_is_kl else None
-    found = Findings(objective, evidence, level, measures, gaps, start, base, *constants, side)
+    found = Analysis(objective, evidence, level, measures, gaps, start, base, *constants, side)
     return dataclasses.replace(found, bounds=_bounds(found))
 
 
@@ -117,7 +117,7 @@ def _known(objective: Objective, measure: StepMeasure, level: float) -> Estimate
     return Estimate.of(energy.value - objective.minimum, energy.error, level)
 
 
-def _bounds(found: Findings) -> list[StepBounds]:
+def _bounds(found: Analysis) -> list[StepBounds]:
     """Return all bounds, marked where a later fall, a lower side or the estimate contradicts."""
     # The bounds use the upper ends of the intervals.
     measures, steps = found.measures, [m.step for m in found.measures]
