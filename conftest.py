@@ -11,7 +11,7 @@ import pytest
 
 os.environ.setdefault("WOPT_STRICT", "1")  # before any class of a component is defined
 
-from wopt_posterior.diagnostics import invariance
+from wopt_posterior.diagnostics import draws as invariance
 
 # --import-mode=importlib leaves sys.path alone, and the tests of plugins share the zoo too.
 sys.path.insert(0, str(Path(__file__).parent / "tests"))

@@ -19,8 +19,7 @@ from bench import interleaved, keep_memory, machine, one_thread, ratio, table
 from torch import Tensor, nn
 
 import wopt
-from wopt.train.muon import Muon
-from wopt.train.optimisers import matrices_of
+from wopt.train.optimisers import Muon, matrices_of
 
 SIZES = [(2, 16, [128] * 3), (10, 12, [64] * 2), (63, 8, [128] * 2), (63, 0, [128] * 2)]
 """Dimension, bins (0: affine) and hidden widths."""

@@ -27,14 +27,14 @@ from wopt.data.transform import AffineTransform
 from wopt.particles import Particles
 from wopt.push import push
 from wopt.seeds import derive, generator
-from wopt.stein.form import SteinForm
-from wopt.store.gap_kind import GapKind
+from wopt.stein import SteinForm
+from wopt.store.result import GapKind
+from wopt_certify.analysis import refute
 from wopt_certify.bounds import Entry, Label, StepBounds
 from wopt_certify.challenge import ChallengeRows, EscalationOptions, block_for, challenge
 from wopt_certify.challenge.free_step import TrainingEffort
 from wopt_certify.critic import TOGETHER, CriticOptions, seen_by_fields
 from wopt_certify.gap import Gap, floors_of
-from wopt_certify.refute import refute
 from wopt_measures.laws import known as of
 from wopt_measures.laws.bent import BananaLaw, FunnelLaw
 from wopt_measures.laws.law import Law

@@ -46,9 +46,9 @@ from wopt.component import build  # noqa: E402
 from wopt.data.dataset import Dataset  # noqa: E402
 from wopt.errors import Converged, DivergenceError  # noqa: E402
 from wopt.interfaces.block import FlowBlock  # noqa: E402
-from wopt.runs.listening import listener_of  # noqa: E402
 from wopt.runs.memory import Rows  # noqa: E402
 from wopt.runs.planned import prepared_run  # noqa: E402
+from wopt.runs.progress import listener_of  # noqa: E402
 from wopt.seeds import derive  # noqa: E402
 from wopt.train.iterate import iterate  # noqa: E402
 

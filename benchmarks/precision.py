@@ -15,8 +15,8 @@ import wopt
 from wopt.interfaces.subproblem import Subproblem
 from wopt.particles import Particles
 from wopt.precision import lowered, training_in
-from wopt.train.compiled import compiled, compiling
 from wopt.train.optimisers import adam_and_muon
+from wopt.train.wrappers import compiled, compiling
 
 CASES = (
     {"dim": 32, "width": 64, "rows": 2000},

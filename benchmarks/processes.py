@@ -20,7 +20,7 @@ from wopt.parallel.launch import launched
 from wopt.parallel.team import team
 from wopt.particles import Particles
 from wopt.train.optimisers import adam_and_muon
-from wopt.train.spread import spread
+from wopt.train.wrappers import spread
 
 DIM, WIDTH, REPEATS, ITERATIONS = 32, 64, 4, 3
 SIZES = (500, 2000, 4000)

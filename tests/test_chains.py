@@ -27,7 +27,7 @@ from wopt_posterior.chains import (
     mode_separation,
     seen_by_chains,
 )
-from wopt_posterior.chains.moves import move
+from wopt_posterior.chains.anneal import move
 from wopt_posterior.plan.rounds import Cost, in_rounds
 from wopt_posterior.plan.rules import plan_of_posterior
 

@@ -18,7 +18,7 @@ from wopt.host import host
 from wopt.runs import cite
 from wopt.testing import check_component
 from wopt.testing.checks import LawError
-from wopt_certify.bounds._rules import RULES
+from wopt_certify.bounds.rules import RULES
 from wopt_certify.citations import BOUNDS
 from wopt_certify.results import Certificate
 from wopt_certify.two_sample import two_sample

@@ -15,8 +15,8 @@ from wopt.testing import (
     gaussian_nodes,
 )
 from wopt.testing.checks import LawError
-from wopt.testing.random_laws import ConvexMap, displaced, normal_particles
-from wopt.train.claims import false_claims
+from wopt.testing.claims import ConvexMap, displaced, normal_particles
+from wopt.train.check import false_claims
 
 
 class Well(wopt.Objective):

@@ -18,9 +18,8 @@ from wopt.runs.examine import examine
 from wopt.runs.execute import resume, run_config
 from wopt.runs.prepare import prepare
 from wopt.store.directory import RunDirectory, read_tensors
-from wopt.store.distances import Distances
-from wopt.store.result import RunResult
-from wopt.train.clock import landed
+from wopt.store.result import Distances, RunResult
+from wopt.train.stop import landed
 from wopt_certify.compare.page import compare, rows
 from wopt_evolution.exact import Evolution
 

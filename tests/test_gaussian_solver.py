@@ -6,7 +6,7 @@ import torch
 import wopt
 from wopt.psis import k_hat_threshold
 from wopt.testing import gaussian_nodes, moments
-from wopt.train.importance import relative_ess
+from wopt.train.measure import relative_ess
 
 M = torch.tensor([300.0, -2.0, 0.01], dtype=torch.float64)
 ROOT = torch.tensor([[5.0, 0.0, 0.0], [0.4, 0.1, 0.0], [1e-3, 2e-3, 1e-3]], dtype=torch.float64)

@@ -5,7 +5,7 @@ import sys
 
 LOST = """
 import os, signal, time, weakref
-from wopt.cli.interrupts import quit_while_importing
+from wopt.cli.main import quit_while_importing
 
 class Thing: pass
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from wopt.train.muon import Muon, orthogonalise
+from wopt.train.optimisers import Muon, orthogonalise
 
 SHAPES = [(20, 20), (18, 25), (60, 20), (17, 100)]
 

@@ -9,7 +9,7 @@ import wopt
 from wopt.errors import ConfigError
 from wopt.host import host
 from wopt.registry import KINDS, Registry
-from wopt.scaffold.make import make_plugin
+from wopt.scaffold import make_plugin
 from wopt.testing import check_component
 
 

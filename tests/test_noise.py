@@ -9,7 +9,7 @@ import wopt
 from wopt import InnerSolver, Particles
 from wopt.interfaces.subproblem import Subproblem
 from wopt.testing import AffineBlock
-from wopt.train.noise import blurred_subproblem
+from wopt.train.batches import blurred_subproblem
 
 OBJECTIVE = {"name": "kl"}
 

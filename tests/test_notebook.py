@@ -10,9 +10,8 @@ import torch
 import wopt
 from wopt.html import table
 from wopt.interfaces.listener import Listener
-from wopt.runs import notebook
-from wopt.runs.listening import listener_of
-from wopt.runs.notebook import Notebook, steps_table
+from wopt.runs import progress as notebook
+from wopt.runs.progress import Notebook, listener_of, steps_table
 
 SMALL = {"block": "affine", "solver": {"iterations": 30}, "guard": {"retries": 0}}
 
@@ -112,7 +111,7 @@ def test_who_is_told(monkeypatch):
     assert not isinstance(listener_of(None), Notebook)
     with pytest.warns(RuntimeWarning, match="the disk is full"):
         listener_of(None).warn("the disk is full")
-    monkeypatch.setattr("wopt.runs.listening.in_notebook", lambda: True)
+    monkeypatch.setattr("wopt.runs.progress.in_notebook", lambda: True)
     monkeypatch.setattr(notebook, "_cell_output", lambda: lambda text: None)
     assert type(listener_of(None)) is Notebook
     assert type(listener_of(True)) is Notebook
@@ -215,7 +214,7 @@ def test_ipython_shows_html(solution):
 NOTEBOOK = [
     """
 import os, signal, torch, wopt
-from wopt.runs.notebook import Notebook
+from wopt.runs.progress import Notebook
 class Interrupt(Notebook):
     def progress(self, step, what, done, total, loss):
         super().progress(step, what, done, total, loss)

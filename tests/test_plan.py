@@ -22,11 +22,10 @@ from wopt.plan import (
     seconds_of,
     timed,
 )
-from wopt.plan.blurring import blurring
-from wopt.plan.facts import crowding
+from wopt.plan.facts import blurring, crowding
+from wopt.plan.preprocess import tail_weight
 from wopt.plan.rules import RULES
 from wopt.plan.speed import down_to_grid
-from wopt.plan.tails import tail_weight
 from wopt.runs.memory import Rows
 from wopt.testing import AffineBlock
 

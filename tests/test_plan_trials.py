@@ -10,9 +10,8 @@ from wopt.config.model import validate
 from wopt.particles import Particles
 from wopt.plan import Facts, alternatives, choose, facts_of, plan
 from wopt.plan.plan import apply
-from wopt.plan.selection import of_iterations
+from wopt.plan.selection import Trial, holdout, of_iterations, tried
 from wopt.plan.speed import first_of
-from wopt.plan.trial import Trial, holdout, tried
 from wopt.runs.memory import Rows
 from wopt.runs.planned import prepared_run
 from wopt.runs.prepare import prepare

@@ -5,7 +5,7 @@ import torch
 
 import wopt
 from wopt.interfaces.subproblem import Stationarity
-from wopt.stein.residual import affine_residual
+from wopt.stein import affine_residual
 from wopt.testing import GaussianTarget, gaussian_nodes, jko_step
 
 CASES = ["line", "commuting", "rotated", "five"]

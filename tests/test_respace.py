@@ -8,7 +8,7 @@ import torch
 
 import wopt
 from wopt.testing import AffineBlock, gaussian_nodes
-from wopt.train.arc import respace
+from wopt.train.respace import respace
 
 START, SIZES = 3.0, [0.5, 0.5, 0.5]
 

@@ -7,8 +7,7 @@ from rich.console import Console
 
 from wopt.cli.console import RunTerminal
 from wopt.data.snapshots import LeftOut, PopulationsReport
-from wopt.store.distances import Distances
-from wopt.store.result import RunResult
+from wopt.store.result import Distances, RunResult
 from wopt_posterior.diagnostics import SamplerReport
 
 GOOD = SamplerReport(

@@ -11,16 +11,16 @@ import torch
 from wopt.config.model import validate
 from wopt.data.dataset import one_of_each
 from wopt.runs.evaluate import evaluate
-from wopt.runs.losses import LossLog
+from wopt.runs.log import LossLog
 from wopt.runs.prepare import particles_of, prepare
 from wopt.runs.solution import advance
 from wopt.statistics import error_of_mean, mean_and_error
 from wopt_certify.challenge.of_run import Challenge
 from wopt_certify.effort import Effort, Scope, effort_within_budget
+from wopt_certify.held_out import can_be_compared, compare_samples
 from wopt_certify.options import Certify
 from wopt_certify.results import Certificate
 from wopt_certify.run import certify
-from wopt_certify.two_sample.of_run import can_be_compared, compare_samples
 
 
 def ready(table, **changes):

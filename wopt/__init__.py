@@ -48,8 +48,8 @@ _PLACES = {
     "Source": "wopt.interfaces.source",
     "State": "wopt.train.problem",
     "StepRecord": "wopt.train.record",
-    "StepSize": "wopt.interfaces.step_size",
-    "StepSizeOption": "wopt.interfaces.step_size",
+    "StepSize": "wopt.interfaces.scheme",
+    "StepSizeOption": "wopt.interfaces.scheme",
     "Stop": "wopt.train.stop",
     "Subproblem": "wopt.interfaces.subproblem",
     "Sum": "wopt.interfaces.objective",
@@ -100,10 +100,9 @@ if TYPE_CHECKING:
     from wopt.interfaces.listener import Listener
     from wopt.interfaces.measurement import Budget, FinishedRun, Measurement
     from wopt.interfaces.objective import Objective, Sum
-    from wopt.interfaces.scheme import History, ProximalScheme
+    from wopt.interfaces.scheme import History, ProximalScheme, StepSize, StepSizeOption
     from wopt.interfaces.solver import Solver, SolveReport, Training
     from wopt.interfaces.source import Source
-    from wopt.interfaces.step_size import StepSize, StepSizeOption
     from wopt.interfaces.subproblem import Subproblem
     from wopt.interfaces.target import Target
     from wopt.interfaces.tracker import Tracker

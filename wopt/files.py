@@ -1,4 +1,4 @@
-"""Files that are written completely or not at all."""
+"""Writing files whole or not at all, and locks of directories that end with their process."""
 
 from __future__ import annotations
 
@@ -7,17 +7,24 @@ import errno
 import json
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from wopt.errors import RunError
+from wopt.errors import BusyError, RunError
 
 __all__ = [
-    "cannot_write", "check_takes_files", "finite", "remove_leftovers", "replacing", "write_json",
+    "cannot_write",
+    "check_takes_files",
+    "finite",
+    "locked",
+    "remove_leftovers",
+    "replacing",
+    "write_json",
     "write_text",
-]  # fmt: skip
+]
 
 
 @contextlib.contextmanager
@@ -142,3 +149,46 @@ def finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [finite(v) for v in value]
     return value
+
+
+if sys.platform != "win32":
+    import fcntl
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder (``flock``), which the system releases when the process ends.
+
+    It leaves no file. On a file system without locks nothing is locked.
+
+    Raises:
+        BusyError: Another process, or another part of this one, holds it.
+        RunError: The folder cannot be opened.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder, locked(Path(folder)):
+        ...     with locked(Path(folder)):
+        ...         pass
+        Traceback (most recent call last):
+        wopt.errors.BusyError: ...
+    """
+    if sys.platform == "win32":  # which has no flock
+        yield
+        return
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise RunError(f"{folder}: cannot be opened: {error.strerror}") from None
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                raise BusyError(
+                    f"{folder}: another process writes there now; wait until it has ended, or end "
+                    "it (its lock ends with it)"
+                ) from None
+        yield
+    finally:
+        os.close(handle)

@@ -27,7 +27,7 @@ def origin(cls: type) -> str:
     Example:
         >>> from wopt.testing import AffineBlock
         >>> origin(AffineBlock)
-        'block AffineBlock (wopt.testing.affine)'
+        'block AffineBlock (wopt.testing.gaussian)'
     """
     kind = str(getattr(cls, "kind", ""))
     registry = host().registry

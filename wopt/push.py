@@ -14,7 +14,7 @@ from wopt.capabilities import Capability
 from wopt.interfaces.block import FlowBlock, audit_of
 from wopt.mapped import is_large, room
 from wopt.parallel import Team, team
-from wopt.parallel.draws import ShardDraws
+from wopt.parallel.rows import ShardDraws
 from wopt.particles import Particles
 from wopt.sharded import ShardedParticles
 

@@ -45,7 +45,7 @@ KINDS = {
         Kind("source", "wopt.interfaces.source:Source"),
         Kind(
             "step_size",
-            "wopt.interfaces.step_size:StepSize",
+            "wopt.interfaces.scheme:StepSize",
             number=("constant", "value"),
             sequence=("sequence", "values"),
         ),

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from wopt.parallel import collective, team
-from wopt.parallel.draws import ShardDraws
+from wopt.parallel.rows import ShardDraws
 from wopt.particles import Particles
 
 __all__ = ["ShardedParticles", "held", "own_rows"]

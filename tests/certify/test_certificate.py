@@ -10,9 +10,8 @@ from wopt.data.transform import AffineTransform
 from wopt.testing import AffineBlock, GaussianTarget, gaussian_kl, gaussian_nodes, moments
 from wopt.train.problem import Problem
 from wopt_certify.certificate import make_certificate
-from wopt_certify.evaluation_data import EvaluationData
 from wopt_certify.options import Certify
-from wopt_certify.replay import replay
+from wopt_certify.replay import EvaluationData, replay
 from wopt_certify.results import Certificate
 
 MEAN = torch.tensor([2.0, -1.0], dtype=torch.float64)

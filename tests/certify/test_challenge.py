@@ -23,11 +23,11 @@ from wopt_certify.challenge import (
     lower_limit,
 )
 from wopt_certify.challenge import plan as planning
+from wopt_certify.challenge.elliptical import Gaussians
 from wopt_certify.challenge.free_step import FreeStep, TrainingEffort
-from wopt_certify.challenge.gaussians import Gaussians
-from wopt_certify.challenge.kernel import KernelDensity
-from wopt_certify.challenge.limit import Bet
-from wopt_certify.challenge.stack import Stack
+from wopt_certify.challenge.judge import Bet
+from wopt_certify.challenge.kernels import KernelDensity
+from wopt_certify.challenge.rows import Stack
 from wopt_certify.challenge.tree import Tree
 from wopt_measures.laws.known import known_laws
 

@@ -9,8 +9,8 @@ import torch
 from wopt.particles import Particles
 from wopt.testing import GaussianTarget
 from wopt_certify.challenge import ChallengeRows, EscalationOptions, challenge
+from wopt_certify.challenge.conditional import PiecewiseLinearRegression
 from wopt_certify.challenge.monotone_transform import MonotoneTransform, TransformedDensity
-from wopt_certify.challenge.piecewise_regression import PiecewiseLinearRegression
 from wopt_certify.challenge.tree import Tree
 
 

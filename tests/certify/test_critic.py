@@ -10,14 +10,12 @@ import torch
 import wopt
 from wopt.interfaces.block import FlowBlock
 from wopt.seeds import generator
-from wopt.stein.form import SteinForm
-from wopt_certify.challenge.gaussians import Gaussians
+from wopt.stein import SteinForm
+from wopt_certify.challenge.elliptical import Gaussians
 from wopt_certify.critic import TOGETHER, CriticOptions, seen_by_fields, stein_norm
 from wopt_certify.estimate import root_mean_square
-from wopt_certify.fields.features import WaveField
-from wopt_certify.fields.kernel_score import KernelScore
-from wopt_certify.fields.mixture_score import MixtureScore
-from wopt_certify.score import pushed_score, score_of
+from wopt_certify.fields import KernelScore, MixtureScore, WaveField
+from wopt_certify.replay import pushed_score, score_of
 from wopt_measures.laws.known import known_laws
 
 H = 0.8

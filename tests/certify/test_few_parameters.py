@@ -6,20 +6,16 @@ import pytest
 import torch
 
 from wopt.particles import Particles
-from wopt.stein.form import SteinForm
+from wopt.stein import SteinForm
 from wopt.testing import GaussianTarget, gaussian_kl
 from wopt_certify.challenge import ChallengeRows, EscalationOptions, best_estimate, challenge
 from wopt_certify.challenge import plan as planning
-from wopt_certify.challenge.challenger import Challenger, ratios
-from wopt_certify.challenge.directions import TurnedTree
-from wopt_certify.challenge.elliptical import Elliptical
-from wopt_certify.challenge.gaussians import Gaussians
-from wopt_certify.challenge.polynomial_regression import PolynomialRegression
-from wopt_certify.challenge.sequence import _parts, judge_in_turn
-from wopt_certify.challenge.stack import Stack
-from wopt_certify.challenge.student import Student
-from wopt_certify.challenge.tree import Tree
-from wopt_certify.fields.radial import RadialField
+from wopt_certify.challenge.conditional import PolynomialRegression
+from wopt_certify.challenge.elliptical import Elliptical, Gaussians, Student
+from wopt_certify.challenge.judge import _parts, judge_in_turn
+from wopt_certify.challenge.rows import Challenger, Stack, ratios
+from wopt_certify.challenge.tree import Tree, TurnedTree
+from wopt_certify.fields import RadialField
 from wopt_measures.laws.bent import FunnelLaw
 from wopt_measures.laws.known import known_laws
 from wopt_measures.laws.spheres import ShellLaw, StudentLaw

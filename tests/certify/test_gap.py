@@ -8,15 +8,14 @@ import torch
 
 import wopt
 from wopt.errors import RunError
-from wopt.store.gap_kind import GapKind
-from wopt_certify.analysis import Analysis
+from wopt.store.result import GapKind
+from wopt_certify.analysis import Analysis, later_fall, refute
 from wopt_certify.bounds import Entry, Floor, Label, StepBounds, chain
+from wopt_certify.certificate import notes_of
 from wopt_certify.effort import Effort
 from wopt_certify.estimate import Estimate
 from wopt_certify.gap import Gap, floors_of
 from wopt_certify.lower import EscalationStep, LowerSide
-from wopt_certify.notes import notes_of
-from wopt_certify.refute import later_fall, refute
 from wopt_certify.start import Start
 
 SIDE = LowerSide(

@@ -12,8 +12,8 @@ from wopt.train.problem import Problem
 from wopt.train.record import StepRecord
 from wopt_certify.bounds import chain
 from wopt_certify.certificate import make_certificate
-from wopt_certify.evaluation_data import EvaluationData
 from wopt_certify.options import Certify
+from wopt_certify.replay import EvaluationData
 
 ALONG = {"theorem_s", "theorem_p", "a_priori", "convex", "paper"}
 

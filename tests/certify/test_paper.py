@@ -14,9 +14,7 @@ import torch
 
 import wopt
 from wopt.interfaces.subproblem import Stationarity
-from wopt.stein.affine import AffineField
-from wopt.stein.form import SteinForm
-from wopt.stein.residual import affine_residual
+from wopt.stein import AffineField, SteinForm, affine_residual
 from wopt.testing import jko_step
 from wopt_certify.bounds import a_posteriori
 

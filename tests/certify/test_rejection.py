@@ -12,7 +12,7 @@ from wopt.flow.rejection import Rejection
 from wopt.sliced import sliced_energy_distance
 from wopt.testing import AffineBlock, GaussianTarget
 from wopt_posterior.diagnostics import measure_flow
-from wopt_posterior.diagnostics.truth import SamplerTruth
+from wopt_posterior.diagnostics.report import SamplerTruth
 
 LAWS = {
     "wide": lambda x: -((x - 0.5) ** 2) / (2 * 1.5**2) - math.log(1.5) + 0.7,

@@ -5,7 +5,7 @@ import torch
 from wopt.particles import Particles
 from wopt.push import push_all
 from wopt.testing import AffineBlock
-from wopt.train.remember import remembering
+from wopt.train.wrappers import remembering
 
 
 class Counted(AffineBlock):

@@ -7,8 +7,8 @@ import torch
 
 import wopt
 from wopt.testing import GaussianTarget
+from wopt_posterior.diagnostics.draws import sharpest_edge
 from wopt_posterior.diagnostics.measure import measure_sampler
-from wopt_posterior.diagnostics.truncation import sharpest_edge
 from wopt_posterior.diagnostics.warnings_of import warnings_of_truncation
 
 WIDE = torch.float64

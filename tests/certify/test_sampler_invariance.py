@@ -5,8 +5,8 @@ import math
 import torch
 
 import wopt
-from wopt_posterior.diagnostics import invariance
-from wopt_posterior.diagnostics.invariance import largest_drift
+from wopt_posterior.diagnostics import draws as invariance
+from wopt_posterior.diagnostics.draws import largest_drift
 from wopt_posterior.diagnostics.measure import measure_sampler
 from wopt_posterior.diagnostics.warnings_of import warnings_of_invariance
 

@@ -10,8 +10,7 @@ import wopt
 from wopt.psis import Smoothed
 from wopt.testing import GaussianTarget, gaussian_kl
 from wopt_posterior.diagnostics import SamplerReport, measure_flow, measure_sampler
-from wopt_posterior.diagnostics.climb import climb
-from wopt_posterior.diagnostics.lost import lost_modes
+from wopt_posterior.diagnostics.modes import climb, lost_modes
 from wopt_posterior.diagnostics.warnings_of import warnings_of_weights
 
 KEYS = {

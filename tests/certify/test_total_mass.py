@@ -11,10 +11,10 @@ from wopt.interfaces.listener import Listener
 from wopt.runs.prepare import prepare
 from wopt.runs.solution import advance
 from wopt.testing import AffineBlock
+from wopt_certify.inverse import TotalMass, total_mass
 from wopt_certify.mass import mass_of
 from wopt_certify.results import Certificate
 from wopt_certify.run import certify
-from wopt_certify.total_mass import TotalMass, total_mass
 from wopt_measures.laws.known import known_laws
 
 

@@ -15,8 +15,8 @@ from wopt_certify.two_sample import (
     tarp_coverage,
     two_sample,
 )
-from wopt_certify.two_sample.columns import holm
-from wopt_certify.two_sample.ranks import anderson_darling
+from wopt_certify.two_sample.calibration import anderson_darling
+from wopt_certify.two_sample.measure import holm
 
 
 def rows(n, d, seed=0):

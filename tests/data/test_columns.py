@@ -8,7 +8,7 @@ import torch
 import wopt
 from wopt.data.columns import Column, Columns
 from wopt.data.table_transform import TableTransform, fit_transform
-from wopt.flow.mass import log_mass_bound
+from wopt.flow.conversions import log_mass_bound
 from wopt.testing import AffineBlock
 
 INF = math.inf

@@ -11,9 +11,8 @@ import wopt
 from wopt.config.model import validate
 from wopt.data.assemble import assemble
 from wopt.data.columns import Column, Columns
-from wopt.data.gaussianise import curve_of
 from wopt.data.quantile_transform import QuantileTransform, normal_log_density
-from wopt.data.table_transform import TableTransform, fit_transform
+from wopt.data.table_transform import TableTransform, curve_of, fit_transform
 from wopt.flow.save import _read
 from wopt.plan.preprocess import bends, gain_of_distances, without_curves
 from wopt.runs.execute import resume, run_config

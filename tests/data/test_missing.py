@@ -11,7 +11,7 @@ import torch
 
 import wopt
 from wopt.data.columns import Column, Columns
-from wopt.data.missing import completed, masked
+from wopt.data.rows import completed, masked
 from wopt.data.table_transform import fit_transform
 
 N = 400

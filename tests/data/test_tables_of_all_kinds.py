@@ -7,8 +7,7 @@ import torch
 
 import wopt
 from wopt.data.choices import Choices
-from wopt.data.load import chosen_rows, from_table
-from wopt.data.weights import resampled, thinned_rows
+from wopt.data.load import chosen_rows, from_table, resampled, thinned_rows
 
 N = 400
 SPLIT = (0.8, 0.1, 0.1)

@@ -15,10 +15,8 @@ from wopt.host import host
 from wopt.interfaces.subproblem import Subproblem
 from wopt.particles import Particles
 from wopt.runs.prepare import prepare
-from wopt.train.average import Average
-from wopt.train.batches import BatchTraining
+from wopt.train.batches import Average, BatchTraining, Readings
 from wopt.train.iterate import iterate
-from wopt.train.readings import Readings
 from wopt.train.solver import InnerSolver
 
 N = 24

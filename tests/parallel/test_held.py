@@ -14,8 +14,8 @@ from wopt.config.model import validate
 from wopt.parallel.launch import launched
 from wopt.particles import Particles
 from wopt.runs import execute as executing
+from wopt.runs.carry import hold
 from wopt.runs.execute import resume, run_config
-from wopt.runs.hold import hold
 from wopt.runs.prepare import prepare
 from wopt.sharded import ShardedParticles, held
 from wopt.store.pieces import read_pieces

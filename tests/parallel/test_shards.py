@@ -12,12 +12,12 @@ from wopt.errors import CapabilityError, ConfigError
 from wopt.host import host
 from wopt.interfaces.subproblem import Subproblem
 from wopt.parallel import SOLO, Team, joined, over_rows, team
-from wopt.parallel.agreement import numbers_in, with_numbers
+from wopt.parallel.collective import numbers_in, with_numbers
 from wopt.particles import Particles
 from wopt.push import in_batches
 from wopt.testing import AffineBlock
 from wopt.train.record import Retry
-from wopt.train.spread import spread
+from wopt.train.wrappers import spread
 
 N = 80
 """Rows: 20 a shard, more than the 16 from which work is shared."""

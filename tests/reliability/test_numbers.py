@@ -154,8 +154,8 @@ def test_values_that_are_no_real_numbers_are_refused(kind):
 def test_rows_of_sizes_far_apart_have_no_certificate_and_end_well():
     """Equations of its fits are singular: that is said, and the run stands."""
     from wopt.errors import CertificateError
-    from wopt.stein.form import SteinForm
-    from wopt_certify.fields.radial import RadialField
+    from wopt.stein import SteinForm
+    from wopt_certify.fields import RadialField
 
     y = torch.full((60, 2), 0.25).double()  # of which rows of size one look beside 1e30
     form = SteinForm(y, y / 2, -torch.ones(60).double(), None)
@@ -199,7 +199,7 @@ def test_a_smoothing_time_that_leaves_nothing_is_refused(command, config, tmp_pa
 
 
 def test_bounds_of_long_times_do_not_overflow():
-    from wopt_certify.bounds.start import smoothed_kl_from_distance
+    from wopt_certify.bounds.inequalities import smoothed_kl_from_distance
 
     assert smoothed_kl_from_distance(2.0, 1e3) < 1e-300
 

@@ -17,9 +17,8 @@ import wopt
 from wopt.config.model import validate
 from wopt.interfaces.listener import Listener
 from wopt.runs.execute import resume, run_config
-from wopt.runs.fingerprint import Fingerprint
-from wopt.stein.affine import AffineField
-from wopt.stein.form import SteinForm
+from wopt.runs.load import Fingerprint
+from wopt.stein import AffineField, SteinForm
 from wopt.store.directory import RunDirectory
 
 START = """

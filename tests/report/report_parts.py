@@ -15,7 +15,7 @@ import torch
 
 import wopt
 from wopt.flow import Flow
-from wopt.store.gap_kind import GapKind
+from wopt.store.result import GapKind
 from wopt_certify.bounds import Entry, Floor, Label, StepBounds
 from wopt_certify.effort import Effort
 from wopt_certify.estimate import Estimate, MethodEstimate

@@ -12,9 +12,9 @@ import report_parts as parts
 
 from wopt.errors import RunError
 from wopt.report import render
-from wopt.report.advice import advice
 from wopt.report.read import read_run
-from wopt_certify.compare.comparison import PairwiseComparison
+from wopt.report.summary import advice
+from wopt_certify.compare.pairs import PairwiseComparison
 from wopt_certify.results import Certificate
 
 

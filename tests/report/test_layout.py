@@ -5,7 +5,7 @@ import itertools
 import pytest
 from matplotlib.figure import Figure
 
-from wopt.report.layout import arrange
+from wopt.report.pieces import arrange
 from wopt.report.style import page_style
 
 

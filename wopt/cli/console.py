@@ -11,7 +11,7 @@ from rich.text import Text
 from wopt.host import host
 from wopt.interfaces.measurement import show
 from wopt.reading import printable
-from wopt.runs.terminal import Terminal
+from wopt.runs.progress import Terminal
 from wopt.store.directory import RunDirectory
 from wopt.store.result import RunResult
 

@@ -37,7 +37,7 @@ def command(
     FILE is the configuration to write, or a table (npy, npz, csv, parquet, h5ad): its columns are
     read, and the configuration is written beside it, with the suffix toml.
     """
-    from wopt.config.template import template
+    from wopt.config.schema import template
     from wopt.errors import ConfigError
     from wopt.files import write_text
 

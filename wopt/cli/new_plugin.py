@@ -17,7 +17,7 @@ __all__ = ["command"]
 @click.option("--out", type=click.Path(path_type=Path), help="Folder [default: wopt-NAME].")
 def command(name: str, kind: str, out: Path | None) -> None:
     """Write a plugin package called NAME that installs, runs by name and passes its tests."""
-    from wopt.scaffold.make import make_plugin
+    from wopt.scaffold import make_plugin
 
     folder = out or Path(f"wopt-{name.replace('_', '-')}")
     for path in make_plugin(name, kind, folder):

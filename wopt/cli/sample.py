@@ -153,8 +153,8 @@ def _drawn(
     """Return samples, with conditions one for each row, their log-density, and warnings."""
     import torch
 
+    from wopt.flow.conversions import log_mass_bound
     from wopt.flow.exact import InexactInverse
-    from wopt.flow.mass import log_mass_bound
 
     rng = torch.Generator().manual_seed(seed)
     with warnings.catch_warnings(record=True) as caught:

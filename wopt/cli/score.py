@@ -42,8 +42,8 @@ def command(
     import torch
 
     from wopt.data.tables import check_writable, write_table
+    from wopt.flow.conversions import log_mass_bound
     from wopt.flow.exact import precise
-    from wopt.flow.mass import log_mass_bound
     from wopt.runs.load import load_run
     from wopt.statistics import mean_and_error
 

@@ -1,7 +1,8 @@
-"""The configuration of a run as one validated model."""
+"""The configuration of a run as one validated model, and its shorthands."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, cast
 
 import torch
@@ -10,8 +11,7 @@ from pydantic_core import PydanticSerializationError
 
 from wopt.component import Options, Spec, build, custom_error, describe, name_of, named
 from wopt.config.running import Running
-from wopt.config.shorthand import written_out
-from wopt.errors import ConfigError
+from wopt.errors import ConfigError, UserError
 from wopt.host import host
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.exact import ExactSolution
@@ -20,14 +20,71 @@ from wopt.interfaces.objective import Objective
 from wopt.interfaces.scheme import ProximalScheme
 from wopt.interfaces.source import Source
 from wopt.interfaces.tracker import Tracker
-from wopt.plan.planning import Planning
+from wopt.plan.budget import Planning
 from wopt.train.guard import Guard
 from wopt.train.refinement import Refinement
 from wopt.train.snapshots import Snapshots
 from wopt.train.solver import InnerSolver
 from wopt.train.stop import Stop
 
-__all__ = ["RunConfig", "described", "to_table", "validate"]
+__all__ = ["RunConfig", "check_precision", "described", "to_table", "validate", "written_out"]
+
+
+def written_out(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration with shorthands written out.
+
+    ``[target]`` is the target of the objective ``kl``, and ``python = "FILE.py:FUNCTION"`` in it is
+    the target ``python`` with that ``log_prob``. A target whose dimension is known, by ``dim``,
+    ``names`` or itself, is reached from N(0, I) if there is no ``[source]``.
+
+    Args:
+        table: Table as read from TOML.
+
+    Raises:
+        ConfigError: The target is given twice.
+
+    Example:
+        >>> full = written_out({"target": {"python": "my_model.py:log_prob", "dim": 3}})
+        >>> full["objective"]["target"]
+        {'name': 'python', 'log_prob': 'my_model.py:log_prob', 'dim': 3}
+        >>> full["source"]
+        {'name': 'gaussian', 'dim': 3}
+        >>> written_out({"target": {"name": "circle"}})["source"]["dim"]
+        2
+    """
+    full = dict(table)
+    if "target" in full:
+        full["objective"] = _with_target(full.get("objective", "kl"), full.pop("target"))
+    objective = full.get("objective")
+    target = objective.get("target") if isinstance(objective, Mapping) else None
+    if "source" not in full and target is not None:
+        dim = _dim_of(target)
+        if isinstance(dim, int):
+            full["source"] = {"name": "gaussian", "dim": dim}
+    return full
+
+
+def _dim_of(target: Any) -> Any:
+    """Return the dimension of a target, ``None`` if it is unknown."""
+    if isinstance(target, Mapping):
+        given = target.get("dim", len(target.get("names") or ()) or None)
+        if given is not None:
+            return given
+        try:
+            target = build("target", target)
+        except UserError:  # validation reports it, with its place
+            return None
+    return getattr(target, "dim", None)
+
+
+def _with_target(objective: Any, target: Any) -> dict[str, Any]:
+    table = {"name": objective} if isinstance(objective, str) else dict(objective)
+    if "target" in table:
+        raise ConfigError("the target is given twice: in [target] and in [objective.target]")
+    if isinstance(target, Mapping) and "python" in target:
+        rest = {key: value for key, value in target.items() if key != "python"}
+        target = {"name": "python", "log_prob": target["python"], **rest}
+    return {**table, "target": target}
 
 
 def _usable_device(name: str) -> str:
@@ -220,3 +277,36 @@ def described(config: RunConfig) -> dict[str, Any]:
 
 def _name(part: Any) -> dict[str, str]:
     return {"name": part.cls.__name__ if isinstance(part, Spec) else name_of(part)}
+
+
+def check_precision(config: RunConfig) -> None:
+    """Raise unless ``run.precision`` and ``run.compile`` fit the other options.
+
+    Raises:
+        ConfigError: They do not fit; the message names the other option, and a remedy.
+    """
+    precision, kind = config.run.precision, config.device.split(":")[0]
+    if config.run.compile and config.run.shards is not None:
+        raise ConfigError(
+            "run.compile = true: what a compiler makes of a shard depends on its rows, so "
+            "run.shards could not promise the same bits; leave one of them out"
+        )
+    if precision is None:
+        return
+    note = f'run.precision = "{precision}"'
+    if config.dtype != "float32":
+        raise ConfigError(f'{note} is of nets in float32, not dtype = "{config.dtype}"')
+    if precision == "tf32" and kind != "cuda":
+        raise ConfigError(
+            f'{note} is a format of CUDA devices, and device = "{config.device}" has none; leave '
+            'it out, or use "bf16"'
+        )
+    if kind == "mps":
+        raise ConfigError(f'{note} audits in float64, which device = "mps" does not have')
+    steps = range(len(config.solver.by_step or (None,)))
+    for settings in (config.solver.of_step(step) for step in steps):
+        if not settings.algorithm.on_batches:
+            raise ConfigError(
+                f'{note} rounds gradients, which solver.optimiser = "{settings.optimiser}" does '
+                "not bear; use adam or muon"
+            )

@@ -2,8 +2,8 @@
 
 from wopt.flow.base import Base, DistributionBase, SourceBase, TargetBase, draw
 from wopt.flow.chain import Chain, Inverse
-from wopt.flow.distribution import FlowDistribution
 from wopt.flow.flow import Flow
+from wopt.flow.views import FlowDistribution
 from wopt.flow.weights import (
     effective_size,
     log_mean_weight,

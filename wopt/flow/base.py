@@ -1,4 +1,4 @@
-"""Base laws of flows."""
+"""The laws at which a flow ends: normal laws, mixtures, and samples that are given."""
 
 from __future__ import annotations
 
@@ -13,13 +13,37 @@ from torch.distributions import Distribution
 from wopt.capabilities import Capability, require
 from wopt.data.dataset import Dataset
 from wopt.errors import CapabilityError, DataError
-from wopt.flow.empirical import held_out_rows
 from wopt.interfaces.conditional import ConditionalTarget
 from wopt.interfaces.source import Source
 from wopt.interfaces.target import Target
 from wopt.seeds import derive
 
-__all__ = ["Base", "DistributionBase", "SourceBase", "TargetBase", "as_base", "draw"]
+__all__ = [
+    "Base",
+    "DistributionBase",
+    "SourceBase",
+    "TargetBase",
+    "as_base",
+    "draw",
+    "held_out_rows",
+]
+
+
+def held_out_rows(dataset: Dataset, n: int, rng: torch.Generator) -> Tensor:
+    """Return ``n`` rows of the test and validation splits, shape ``(n, d)``.
+
+    They are drawn without replacement if there are enough rows, and otherwise with replacement
+    (a bootstrap).
+
+    Args:
+        dataset: The data.
+        n: Number of rows.
+        rng: Random numbers.
+    """
+    rows = torch.cat([dataset.test, dataset.valid])
+    if n <= len(rows):
+        return rows[torch.randperm(len(rows), generator=rng)[:n]]
+    return rows[torch.randint(len(rows), (n,), generator=rng)]
 
 
 class Base(nn.Module, abc.ABC):
@@ -114,7 +138,7 @@ class SourceBase(Base):
     """The law of a source, which a push-forward flow carries to its target; float64 on the CPU.
 
     A source known by rows only has no density; its samples are drawn from its held-out rows
-    (:func:`~wopt.flow.empirical.held_out_rows`).
+    (:func:`~wopt.flow.base.held_out_rows`).
 
     Args:
         source: The source.

@@ -11,7 +11,7 @@ from wopt.capabilities import Capability
 from wopt.data.transform import AffineTransform
 from wopt.flow.exact import exact_inverse
 from wopt.interfaces.block import FlowBlock
-from wopt.interfaces.support import Support
+from wopt.interfaces.target import Support
 
 __all__ = ["Chain", "Inverse"]
 

@@ -19,8 +19,8 @@ from wopt.data.transform import AffineTransform
 from wopt.errors import CapabilityError, DataError
 from wopt.flow.base import Base, as_base
 from wopt.flow.chain import Chain, Inverse
-from wopt.flow.distribution import FlowDistribution
 from wopt.flow.exact import warn_of_missed
+from wopt.flow.views import FlowDistribution
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.target import Target
 from wopt.push import in_batches
@@ -46,7 +46,7 @@ class Flow(nn.Module):
 
     Rows are in the data's units. An integer or a category (its code) stands for the cell around it,
     over which noise spread it in training: the density at it is about its probability, and
-    :func:`~wopt.flow.mass.log_mass_bound` gives a lower bound of that.
+    :func:`~wopt.flow.conversions.log_mass_bound` gives a lower bound of that.
 
     Args:
         map: The map from the model's units to the base.
@@ -84,7 +84,7 @@ class Flow(nn.Module):
 
     def _repr_html_(self) -> str:
         """Return the columns and the blocks for a notebook."""
-        from wopt.flow.show import flow_html
+        from wopt.flow.views import flow_html
 
         return flow_html(self)
 
@@ -260,7 +260,7 @@ class Flow(nn.Module):
             >>> torch.allclose(flow.between(x, 0.5), x.double())  # no block moves anything
             True
         """
-        from wopt.flow.between import between
+        from wopt.flow.conversions import between
 
         return between(self, x, fraction)
 
@@ -292,7 +292,7 @@ class Flow(nn.Module):
         Raises:
             PluginError: The plugin is not installed: ``pip install wopt-zuko``.
         """
-        from wopt.flow.exchange import as_zuko
+        from wopt.flow.conversions import as_zuko
 
         return as_zuko(self)
 

@@ -20,7 +20,7 @@ from wopt.flow.chain import Chain, Inverse
 from wopt.flow.flow import Flow
 from wopt.interfaces.block import new_block
 from wopt.interfaces.conditional import ConditionalTarget
-from wopt.interfaces.support import support_of
+from wopt.interfaces.target import support_of
 from wopt.reading import parsed_json
 from wopt.tensors import SCHEMAS, check_tensors, read_tensors, write_tensors
 from wopt.typed import of_json

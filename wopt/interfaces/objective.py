@@ -1,8 +1,9 @@
-"""Objectives: functionals of a probability measure."""
+"""Objectives: functionals of a probability measure, their changes and their derivatives."""
 
 from __future__ import annotations
 
 import abc
+import dataclasses
 import re
 from typing import Any, ClassVar
 
@@ -11,13 +12,20 @@ from torch import Tensor
 
 from wopt.capabilities import Capability
 from wopt.component import Component
-from wopt.errors import PluginError
+from wopt.errors import CapabilityError, PluginError
 from wopt.interfaces import returns
 from wopt.interfaces.target import Target
 from wopt.particles import Particles
+from wopt.statistics import Mean, mean_and_error
 
-__all__ = ["Objective", "Sum", "is_truth"]
-
+__all__ = [
+    "Objective",
+    "Sum",
+    "energy_change",
+    "energy_derivatives",
+    "is_truth",
+    "wasserstein_gradient",
+]
 
 _NO_ENERGY = (
     "objective {} does not say what its energy is: define contributions(particles), one value a "
@@ -222,3 +230,85 @@ def is_truth(objective: Objective) -> bool:
     if isinstance(objective, Sum):
         return len(objective.parts) == 1 and is_truth(objective.parts[0][1])
     return True
+
+
+_GROUPS = 20
+
+
+def energy_change(
+    objective: Objective, before: Particles, after: Particles, extra: Tensor | None = None
+) -> Mean:
+    """Return G(after) - G(before) plus the mean of ``extra``, paired by particle.
+
+    Without an objective's contributions the error comes from disjoint groups of particles, which
+    are independent. Weighted particles are quadrature nodes without a statistical error.
+
+    Args:
+        objective: The objective G.
+        before: The particles before the change.
+        after: The same particles, in the same order, after it.
+        extra: One value for each particle, shape ``(n,)``.
+
+    Example:
+        >>> class Half(Objective):
+        ...     def contributions(self, particles):
+        ...         return particles.points.square().sum(1) / 2
+        >>> x = Particles(torch.tensor([[1.0], [3.0]]))
+        >>> energy_change(Half(), x, Particles(x.points + 1))  # (4 - 1)/2 and (16 - 9)/2
+        Mean(value=2.5, error=1.0)
+    """
+    extra = before.points.new_zeros(len(before)) if extra is None else extra
+    old, new = objective.contributions(before), objective.contributions(after)
+    if old is not None and new is not None:
+        return mean_and_error((new - old + extra).double(), before.weights)
+    energy = objective.energy
+    value = float(energy(after) - energy(before) + before.mean(extra))
+    count = min(_GROUPS, len(before))
+    if before.weights is not None or count < 2:
+        return Mean(value, 0.0)
+    groups = [slice(k, None, count) for k in range(count)]
+    changes = torch.stack(
+        [energy(after.rows(g)) - energy(before.rows(g)) + extra[g].mean() for g in groups]
+    )
+    return Mean(value, mean_and_error(changes).error)
+
+
+def energy_derivatives(objective: Objective, particles: Particles) -> tuple[Tensor, Tensor]:
+    """Return the energy's derivatives by points ``(n, d)`` and by log_det ``(n,)``.
+
+    The derivative of G along any field v is
+
+        DG(rho)[v] = d/dt G((id + t v)_# rho) = sum_i <g_i, v(x_i)> + l_i div v(x_i).
+    """
+    points = particles.points.detach().requires_grad_()
+    log_det = None if particles.log_det is None else particles.log_det.detach().requires_grad_()
+    with torch.enable_grad():
+        energy = objective.energy(dataclasses.replace(particles, points=points, log_det=log_det))
+        inputs = [points] if log_det is None else [points, log_det]
+        derivatives = torch.autograd.grad(energy, inputs, allow_unused=True, materialize_grads=True)
+    return derivatives[0], derivatives[1] if log_det is not None else points.new_zeros(len(points))
+
+
+def wasserstein_gradient(objective: Objective, particles: Particles) -> Tensor:
+    """Return grad_W G at the particles, shape ``(n, d)``, of an energy of the points alone.
+
+    Raises:
+        CapabilityError: The energy depends on the density, whose gradient is unknown.
+
+    Example:
+        >>> from wopt.interfaces.objective import Objective
+        >>> class Half(Objective):
+        ...     def contributions(self, particles):
+        ...         return particles.points.square().sum(1) / 2
+        >>> wasserstein_gradient(Half(), Particles(torch.tensor([[2.0], [4.0]]))).tolist()
+        [[2.0], [4.0]]
+    """
+    if objective.of_density:
+        raise CapabilityError(
+            f"the gradient of {type(objective).__name__} at particles is not known, because it "
+            "depends on their density; use a scheme that treats it implicitly"
+        )
+    by_point, _ = energy_derivatives(objective, particles)
+    if particles.weights is None:
+        return by_point * len(particles)
+    return by_point / particles.weights[:, None]

@@ -1,23 +1,48 @@
-"""Schemes: how one step is made, as a proximal subproblem over maps."""
+"""Schemes: how one step is made, as a proximal subproblem over maps, and of which size."""
 
 from __future__ import annotations
 
 import abc
 import dataclasses
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
+from pydantic import Field
 from torch import Tensor
 
 from wopt.capabilities import Capability
 from wopt.component import Component
 from wopt.interfaces import returns
 from wopt.interfaces.objective import Objective
-from wopt.interfaces.step_size import StepSize
 from wopt.interfaces.subproblem import Subproblem
 from wopt.particles import Particles
 
-__all__ = ["History", "ProximalScheme"]
+__all__ = ["History", "ProximalScheme", "StepSize", "StepSizeOption"]
+
+
+class StepSize(Component, abc.ABC):
+    """A rule for the step sizes h_n > 0, usable by any scheme."""
+
+    kind: ClassVar[str] = "step_size"
+    returns = returns.STEP_SIZE
+
+    @abc.abstractmethod
+    def __call__(self, step: int, previous: float | None = None) -> float:
+        """Return h of step ``step`` (0, 1, ...), given the step size used before it."""
+
+    def after_rejection(self, step_size: float) -> float | None:
+        """Return a smaller h to retry a rejected step with, or ``None`` to keep it."""
+        return None
+
+
+StepSizeOption = Annotated[
+    StepSize,
+    Field(
+        description="the step size h: a number, a list with one for each step, or the table "
+        "of a rule"
+    ),
+]
+"""The option ``step_size`` of a scheme."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from wopt.capabilities import Capability
 from wopt.interfaces.block import FlowBlock, audit_of
-from wopt.interfaces.change import energy_change
-from wopt.interfaces.objective import Objective
+from wopt.interfaces.objective import Objective, energy_change
 from wopt.particles import Particles
 from wopt.renamed import both_names
 from wopt.statistics import Mean

@@ -1,9 +1,11 @@
-"""Messages between processes, and errors if one of them does not answer."""
+"""What processes send each other and agree on, and how a silent one is named."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -11,7 +13,68 @@ from torch import Tensor
 from wopt import errors
 from wopt.errors import TeamError, WoptError
 
-__all__ = ["all_gather", "all_reduce", "broadcast", "exchange", "raise_first"]
+__all__ = [
+    "all_gather",
+    "all_reduce",
+    "broadcast",
+    "exchange",
+    "numbers_in",
+    "raise_first",
+    "with_numbers",
+]
+
+T = TypeVar("T")
+Number = float | int | bool | None
+
+
+def numbers_in(value: Any) -> list[Number]:
+    """Return the numbers in a value, and ``None``, in order, without texts and tensors.
+
+    It looks into tuples, lists, mappings and dataclasses.
+
+    Example:
+        >>> numbers_in({"momentum": 0.5, "why": "uphill", "past": (1, None)})
+        [0.5, 1, None]
+    """
+    if value is None or isinstance(value, float | int):
+        return [value]
+    return [number for part in _parts(value).values() for number in numbers_in(part)]
+
+
+def with_numbers(value: T, numbers: Iterator[float | None]) -> T:
+    """Return a value with its numbers replaced by others.
+
+    Example:
+        >>> with_numbers({"momentum": 0.5, "past": (1, None)}, iter([0.25, 2.0, None]))
+        {'momentum': 0.25, 'past': (2, None)}
+    """
+    made: Any
+    if value is None or isinstance(value, float | int):
+        number = next(numbers)
+        made = number if number is None or value is None else type(value)(number)
+        return made
+    parts = {key: with_numbers(part, numbers) for key, part in _parts(value).items()}
+    if not parts:
+        return value
+    if isinstance(value, Mapping):
+        made = parts
+    elif isinstance(value, tuple | list):
+        of = type(value)
+        made = of(*parts.values()) if hasattr(of, "_fields") else of(parts.values())
+    else:
+        made = dataclasses.replace(value, **parts)  # type: ignore[type-var]
+    return made
+
+
+def _parts(value: Any) -> dict[Any, Any]:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, tuple | list):
+        return dict(enumerate(value))
+    if dataclasses.is_dataclass(value):
+        return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    return {}
+
 
 _TEXT = 2048
 """Largest number of bytes of an error sent to others."""

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from wopt.errors import ConfigError, WoptError
 from wopt.parallel import collective, interrupt
-from wopt.parallel.agreement import numbers_in, with_numbers
+from wopt.parallel.collective import numbers_in, with_numbers
 
 __all__ = ["SOLO", "Team", "alone", "joined", "loading", "sharing", "team"]
 

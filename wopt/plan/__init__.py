@@ -1,7 +1,7 @@
 """The planner: a few rules choose the options that are not given, from facts of the data."""
 
-from wopt.plan.alternatives import alternatives
 from wopt.plan.budget import seconds_of
+from wopt.plan.candidates import alternatives
 from wopt.plan.facts import Facts, facts_of
 from wopt.plan.plan import Plan, apply, plan
 from wopt.plan.preprocess import bends, preprocess_of, without_curves

@@ -1,13 +1,17 @@
-"""Budgets in CPU seconds, parsed from text such as "5min"."""
+"""Budgets of CPU seconds as people write them, and the option ``plan`` that takes one."""
 
 from __future__ import annotations
 
 import math
 import re
+from typing import Annotated
 
+from pydantic import AfterValidator, Field
+
+from wopt.component import Component, fields
 from wopt.errors import ConfigError
 
-__all__ = ["seconds_of"]
+__all__ = ["Planning", "seconds_of"]
 
 _UNITS = {"": 1.0, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _PATTERN = re.compile(r"\s*([0-9]*\.?[0-9]+)\s*([a-z]*)\s*")
@@ -39,3 +43,37 @@ def seconds_of(budget: float | str) -> float:
             'unit: "60s", "5min", "1h"'
         )
     return value
+
+
+def _is_time(budget: float | str | None) -> float | str | None:
+    if budget is not None:
+        try:
+            seconds_of(budget)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+    return budget
+
+
+@fields
+class Planning(Component):
+    """The options of the planner, which chooses every option that is not given.
+
+    Example:
+        >>> Planning(budget="5min").seconds
+        300.0
+    """
+
+    budget: Annotated[
+        float | str | None,
+        AfterValidator(_is_time),
+        Field(description='CPU seconds of training: a number, "90s" or "5min"; 60 by default'),
+    ] = None
+    told: Annotated[
+        str,
+        Field(description="what was planned and why; written by wopt, which then keeps to it"),
+    ] = ""
+
+    @property
+    def seconds(self) -> float | None:
+        """The budget in CPU seconds."""
+        return None if self.budget is None else seconds_of(self.budget)

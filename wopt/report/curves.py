@@ -1,4 +1,4 @@
-"""Pictures of numbers by step: energy, likelihood, and errors of the steps."""
+"""Pictures of numbers by step and by iteration: energy, likelihood, loss, accuracy."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from matplotlib.ticker import MaxNLocator
 
 from wopt.report.pieces import svg
 from wopt.report.read import Run
-from wopt.report.style import BLUE, GREEN, MUTED, ORANGE, VERMILION, WIDTH, Picture, decades
+from wopt.report.style import BLUE, GREEN, MUTED, ORANGE, VERMILION, WIDTH, Picture, decades, limits
 from wopt.train.record import StepRecord
+from wopt.train.refine import REFINING
 
-__all__ = ["diagnostics", "progress"]
+__all__ = ["diagnostics", "losses", "progress"]
 
 _ROOM = 0.15
 """Height of a legend's line, as a fraction of the curves' height."""
@@ -197,3 +198,35 @@ def _column(records: Sequence[StepRecord], key: str) -> np.ndarray[Any, Any]:
 def _by_step(axes: Axes) -> None:
     axes.set_xlabel("step", color=MUTED)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
+
+
+def losses(run: Run) -> Picture | None:
+    """Draw the smoothed training loss of each step, one step after the other."""
+    if all(value is None for one in run.losses for value in one.losses):
+        return None
+    figure = Figure(figsize=(WIDTH, 2.8))
+    axes = figure.subplots()
+    begin, shown = 0, list[np.ndarray[tuple[int, ...], np.dtype[np.float64]]]()
+    for k, one in enumerate(run.losses):
+        values = np.array([np.nan if v is None else v for v in one.losses], dtype=float)
+        colour = VERMILION if one.what == REFINING else BLUE
+        axes.plot(begin + np.array(one.iterations), values, color=colour, lw=1.3)
+        if k:
+            axes.axvline(begin, color=MUTED, lw=0.6, ls=":")
+        begin += one.iterations[-1]
+        # The first iterations of a step may be far off and would hide its end.
+        shown.append(values[len(values) // 20 :])
+    if np.isfinite(np.concatenate(shown)).any():
+        axes.set_ylim(limits(np.concatenate(shown), 0.001))
+    axes.set_title("Training loss (smoothed)")
+    axes.set_xlabel("iterations, all steps one after the other")
+    axes.set_ylabel("the subproblem's value")
+    return Picture(
+        "losses",
+        "Loss by iteration",
+        "Within a step the curve should fall and flatten; where it still falls at the dotted line, "
+        "more solver.iterations would have helped. Each step has its own loss, so levels "
+        "cannot be compared across a line.",
+        f"Curves of the training loss over {begin:,} iterations of {len(run.losses)} trainings.",
+        svg(figure),
+    )

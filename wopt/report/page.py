@@ -1,4 +1,4 @@
-"""Self-contained HTML pages made of the templates of this package."""
+"""Pages made of the templates of this package, and how numbers are written on them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,35 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
-from wopt.report.numbers import number
+__all__ = ["Number", "code", "number", "page"]
 
-__all__ = ["code", "page"]
+Number = float | int | None
+
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def number(value: Number, digits: int = 4) -> str:
+    """Return a number in the format of the page.
+
+    Example:
+        >>> [number(v) for v in (None, 12345, 2.79123, -0.00001234)]
+        ['–', '12,345', '2.791', '−1.23×10⁻⁵']
+    """
+    if value is None:
+        return "–"
+    if value != value:
+        return "not finite"
+    if isinstance(value, int):
+        return f"{value:,}".replace("-", "−")
+    if value == 0:
+        return "0"
+    if not 1e-3 <= abs(value) < 1e5:
+        mantissa, exponent = f"{abs(value):.2e}".split("e")
+        power = f"10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
+        text = power if mantissa == "1.00" else f"{mantissa}×{power}"
+    else:
+        text = f"{abs(value):.{digits}g}" if abs(value) < 10**digits else f"{abs(value):.0f}"
+    return ("−" if value < 0 else "") + text
 
 
 def page(template: str, package: str = "wopt.report", **values: Any) -> str:

@@ -1,4 +1,4 @@
-"""Reading a run directory for its report."""
+"""Reading a run directory for its report, with the snapshots of an evolution."""
 
 from __future__ import annotations
 
@@ -13,15 +13,39 @@ from pydantic import AfterValidator
 from wopt.errors import RunError
 from wopt.interfaces.measurement import document_of
 from wopt.reading import printable, read_text
-from wopt.report.snapshots import Snapshot, read_snapshot
+from wopt.report.style import Array
 from wopt.store.directory import RunDirectory
-from wopt.store.documents import damaged, parsed, read_document, read_lines
+from wopt.store.documents import SPARE, damaged, parsed, read_document, read_lines
 from wopt.store.result import Losses, RunResult
 from wopt.tensors import SCHEMAS, check_tensors, read_tensors
 from wopt.train.record import StepRecord
 from wopt.typed import Typed
 
-__all__ = ["Labels", "Run", "read_figures", "read_run"]
+__all__ = ["Labels", "Run", "Snapshot", "read_figures", "read_run", "read_snapshot"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Snapshot:
+    """A snapshot of a run: its time, and its arrays with one row per particle."""
+
+    time: float
+    arrays: dict[str, Array]
+
+
+def read_snapshot(path: Path) -> Snapshot:
+    """Read a file of ``snapshots``.
+
+    Raises:
+        RunError: The file is damaged.
+    """
+    tensors, metadata = read_tensors(path)
+    arrays = check_tensors(path, tensors, SCHEMAS["snapshot"], remedy=SPARE)
+    try:
+        time = float(metadata["time"])
+    except (KeyError, ValueError) as error:
+        raise damaged(path, f"`time`: {error}", SPARE) from None
+    return Snapshot(time, {k: v.double().numpy() for k, v in arrays.items()})
+
 
 Name = Annotated[str, AfterValidator(functools.partial(printable, one_line=True))]
 

@@ -1,4 +1,4 @@
-"""The page of a run: one self-contained HTML file."""
+"""The page of a run: one HTML file that needs nothing but itself, with all its pictures."""
 
 from __future__ import annotations
 
@@ -12,16 +12,45 @@ from markupsafe import Markup
 
 from wopt.files import write_text
 from wopt.host import host
-from wopt.report.advice import advice
 from wopt.report.animation import animation
-from wopt.report.cards import cards
-from wopt.report.figures import pictures
+from wopt.report.curves import diagnostics, losses, progress
+from wopt.report.motion import motion
 from wopt.report.page import page
 from wopt.report.read import Run, read_run
-from wopt.report.tables import flat, settings, status, subtitle
+from wopt.report.samples import density, images, pairs, scatter
+from wopt.report.style import Picture, page_style
+from wopt.report.summary import advice, cards, flat, settings, status, subtitle
 from wopt.store.directory import RunDirectory
 
-__all__ = ["render"]
+__all__ = ["pictures", "render"]
+
+
+def pictures(run: Run) -> list[Picture]:
+    """Return the pictures that this run's files allow."""
+    with page_style():
+        # The tables show a single step; curves need several.
+        several = len(run.steps) > 1
+        rows_are_pictures = "real_images" in run.arrays or "generated_images" in run.arrays
+        drawn = [
+            *_of_plugins(run, first=True),
+            images(run),
+            density(run),
+            # Single pixels as columns show nothing.
+            None if rows_are_pictures else scatter(run) or pairs(run),
+            progress(run) if several else None,
+            motion(run, "paths"),
+            motion(run, "backward"),
+            diagnostics(run) if several else None,
+            losses(run),
+            *_of_plugins(run, first=False),
+        ]
+    return [picture for picture in drawn if picture is not None]
+
+
+def _of_plugins(run: Run, *, first: bool) -> list[Picture]:
+    """Return the pictures that plugins draw, before or after the core's own."""
+    functions = host().registry.functions("pictures", first=first)
+    return [picture for draw in functions for picture in draw(run)]
 
 
 @contextlib.contextmanager

@@ -10,13 +10,12 @@ from typing import Any
 from wopt.config.model import RunConfig, validate
 from wopt.errors import ConfigError, WoptError
 from wopt.flow import Chain, Flow, TargetBase
-from wopt.flow.own import in_own_units
+from wopt.flow.conversions import in_own_units
 from wopt.interfaces.conditional import conditional
 from wopt.interfaces.measurement import document_of
 from wopt.reading import opened, printable
-from wopt.report.read import read_figures
-from wopt.report.snapshots import read_snapshot
-from wopt.runs.fingerprint import Fingerprint, check_data
+from wopt.report.read import read_figures, read_snapshot
+from wopt.runs.load import Fingerprint, check_data
 from wopt.seeds import derive
 from wopt.store.checkpoint import kept_steps, known_steps, load_block, load_state, load_transform
 from wopt.store.directory import RunDirectory

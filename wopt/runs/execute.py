@@ -16,7 +16,7 @@ from wopt.config.model import RunConfig, to_table, validate
 from wopt.data.dataset import Dataset
 from wopt.errors import ConfigError, UserError, WoptError
 from wopt.files import replacing
-from wopt.flow.own import in_own_units
+from wopt.flow.conversions import in_own_units
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import SILENT, Listener, Listeners
 from wopt.interfaces.measurement import FinishedRun, Watch
@@ -25,19 +25,15 @@ from wopt.parallel import alone, team
 from wopt.parallel.interrupt import noting
 from wopt.parallel.launch import by_first, of_first
 from wopt.report import collect, render
-from wopt.runs.carry import carried_out
-from wopt.runs.evaluate import evaluate
-from wopt.runs.fingerprint import check_data, remember_data
-from wopt.runs.hold import hold
-from wopt.runs.listening import permitted, with_tracker
-from wopt.runs.log import RunLog
+from wopt.runs.carry import carried_out, hold
+from wopt.runs.evaluate import audited, evaluate
+from wopt.runs.load import check_data, remember_data
+from wopt.runs.log import LossLog, RunLog, versions
 from wopt.runs.loop import Ended, make_steps
-from wopt.runs.losses import LossLog
 from wopt.runs.measured import Measured, automatic
-from wopt.runs.precise import audited
 from wopt.runs.prepare import Prepared, conditions_of, particles_of, prepare
+from wopt.runs.progress import permitted, with_tracker
 from wopt.runs.threads import training_threads, with_threads
-from wopt.runs.versions import versions
 from wopt.seeds import derive, generator
 from wopt.store.checkpoint import (
     load_blocks,
@@ -50,7 +46,7 @@ from wopt.store.checkpoint import (
 from wopt.store.directory import RunDirectory, write_tensors
 from wopt.store.result import RunResult
 from wopt.train.problem import State
-from wopt.train.remember import remembering
+from wopt.train.wrappers import remembering
 
 __all__ = ["begin", "resume", "run_config", "versions"]
 

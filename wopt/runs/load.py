@@ -1,22 +1,184 @@
-"""Reading a model back: from a run directory, or from the file that a flow was saved to."""
+"""Reading a model back, and telling the data that a run was made from by what was read."""
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from wopt.config.model import RunConfig, validate
-from wopt.errors import ConfigError
+from wopt.data.dataset import Dataset
+from wopt.errors import ConfigError, DataError
+from wopt.files import write_json
 from wopt.flow import Base, Chain, Flow, SourceBase, TargetBase
-from wopt.flow.own import in_own_units
+from wopt.flow.conversions import in_own_units
 from wopt.flow.save import load_flow
 from wopt.interfaces.conditional import conditional
-from wopt.runs.fingerprint import check_data
+from wopt.interfaces.source import Source
+from wopt.permission import changed_data_allowed
+from wopt.reading import printable
 from wopt.runs.prepare import model_of
 from wopt.store.checkpoint import load_blocks, load_transform
 from wopt.store.directory import RunDirectory
+from wopt.store.documents import read_document
+from wopt.typed import Number, Typed
 
-__all__ = ["LoadedRun", "load", "load_run"]
+__all__ = ["Fingerprint", "LoadedRun", "check_data", "load", "load_run", "remember_data"]
+
+_MOST = 256
+"""Most columns that have a hash each; more columns have one hash together."""
+
+_VALUES = 2**18
+"""Number of values that are hashed at a time, which fit the cache."""
+
+_GOLDEN, _ROUNDED = 0.6180339887498949, 1e-9
+
+
+@dataclasses.dataclass(frozen=True)
+class Fingerprint(Typed):
+    """The fingerprint of a run's data, ``data.json`` of its directory.
+
+    Attributes:
+        rows: Numbers of training, validation and test rows, and of rows of later populations.
+        columns: Names of the columns.
+        sha256: Hash of each column's values, split by split, or of all where there are more than
+            256: its first 128 bits, in hexadecimal digits.
+        sums: For each column (or all), its values' sum with irregular weights, divided by the root
+            of their sum of squares: rounding leaves it nearly unchanged, another order does not.
+
+    Example:
+        >>> from wopt.data.dataset import Dataset
+        >>> from wopt.data.transform import AffineTransform
+        >>> x = torch.arange(6.0).double()[:, None]
+        >>> unit = AffineTransform.fit(x, "none")
+        >>> one, other = (
+        ...     Fingerprint.of(Dataset(part, x, x, unit, ("a",))) for part in (x, x.flip(0))
+        ... )
+        >>> one.differs(other)
+        'other values in column(s) a'
+    """
+
+    rows: tuple[int, ...]
+    columns: tuple[str, ...]
+    sha256: tuple[str, ...]
+    sums: tuple[Number, ...] = ()
+
+    @classmethod
+    def of(cls, data: Dataset, source: Source | None = None) -> Fingerprint:
+        """Return the fingerprint of a split dataset, and of its source's later populations.
+
+        Args:
+            data: The data that the source loaded.
+            source: The source, which may have populations of later times.
+        """
+        known = None if source is None else source.snapshots()
+        later = () if known is None else known.rows[1:]
+        parts = [data.train, data.valid, data.test, *later]
+        rows = tuple(len(part) for part in parts)
+        return cls(rows, tuple(data.names), *_marks(parts, data.dim))
+
+    def differs(self, other: Fingerprint, *, made: bool = False) -> str:
+        """Return a description of the difference of other data, empty if there is none.
+
+        Args:
+            other: Fingerprint of the other data.
+            made: Whether the values are computed and not read, so that another processor may round
+                them differently.
+        """
+        if self.columns != other.columns:
+            return f"columns {_listed(other.columns)} in place of {_listed(self.columns)}"
+        if self.rows != other.rows:
+            return f"{sum(other.rows)} rows in place of {sum(self.rows)}"
+        if made and self._near(other):
+            return ""
+        if len(self.sha256) != len(self.columns):
+            return "" if self.sha256 == other.sha256 else "other values"
+        both = zip(self.columns, self.sha256, other.sha256, strict=True)
+        names = [name for name, mine, yours in both if mine != yours]
+        return f"other values in column(s) {_listed(names)}" if names else ""
+
+    def _near(self, other: Fingerprint) -> bool:
+        if len(self.sums) != len(other.sums) or not self.sums:
+            return False
+        return all(abs(a - b) < _ROUNDED for a, b in zip(self.sums, other.sums, strict=True))
+
+
+def remember_data(run: RunDirectory, source: Source, data: Dataset) -> None:
+    """Write the fingerprint of a run's data."""
+    write_json(run.data, Fingerprint.of(data, source).to_dict())
+
+
+def check_data(run: RunDirectory, source: Source, data: Dataset) -> str | None:
+    """Raise unless data are those of the run.
+
+    Args:
+        run: The run directory; if it has no fingerprint (older versions), all data are accepted.
+        source: The run's source.
+        data: The data that the source gives now, before rows to judge by are chosen.
+
+    Returns:
+        A note on the difference where that is allowed (:func:`wopt.allow_changed_data`); ``None``
+        if there is none.
+
+    Raises:
+        DataError: The data differ.
+        DamagedError: The fingerprint is damaged.
+    """
+    known = read_document(run.data, Fingerprint, _REMEDY)
+    if known is None:
+        return None
+    made = source.options.get("path") is None
+    differs = known.differs(Fingerprint.of(data, source), made=made)
+    if not differs:
+        return None
+    what = printable(differs, one_line=True)
+    if changed_data_allowed():
+        return (
+            f"the data have changed since the run began ({what}): held-out and test rows may have "
+            "been trained on, and scores on them are then too good"
+        )
+    raise DataError(
+        f"{run.path}: its source gives other data than the run was made from: {what}. Restore the "
+        "data; or start again with `wopt run` and another --out; or continue with the present data "
+        "by --allow-changed-data (in Python: with wopt.allow_changed_data():)"
+    )
+
+
+_REMEDY = "restore it; without it (delete it) the data are not checked"
+
+
+def _marks(parts: list[Tensor], dim: int) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    """Return hashes and sums of each column, or of all values together."""
+    distances = dim <= _MOST
+    hashes = [hashlib.sha256() for _ in range(dim if distances else 1)]
+    sums, squares = torch.zeros(2, dim, dtype=torch.float64)
+    begun = 0
+    for part in parts:
+        for rows in part.split(max(1, _VALUES // dim)):
+            values = rows.to("cpu", torch.float64)
+            for one, column in zip(
+                hashes, values.T.contiguous() if distances else [values.contiguous()], strict=True
+            ):
+                one.update(column.numpy().tobytes())
+            at = torch.arange(begun + 1, begun + len(values) + 1, dtype=torch.float64)
+            weights = (at * _GOLDEN).frac() - 0.5
+            sums += weights @ values
+            squares += values.square().sum(0)
+            begun += len(values)
+        for one in hashes:
+            one.update(b"|")
+    if not distances:
+        sums, squares = sums.sum(0, keepdim=True), squares.sum(0, keepdim=True)
+    near = sums / squares.sqrt().clamp_min(1e-300)
+    return tuple(one.hexdigest()[:32] for one in hashes), tuple(near.tolist())
+
+
+def _listed(names: tuple[str, ...] | list[str]) -> str:
+    shown = ", ".join(names[:5])
+    return shown + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 @dataclasses.dataclass(frozen=True)

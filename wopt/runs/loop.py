@@ -11,7 +11,7 @@ import torch
 
 from wopt.component import build, name_of
 from wopt.config.model import described
-from wopt.data.sizes import far_from_unit
+from wopt.data.transform import far_from_unit
 from wopt.errors import CapabilityError, Converged, DivergenceError
 from wopt.interfaces.listener import Beginning, Listener
 from wopt.interfaces.measurement import Budget, FinishedRun
@@ -20,11 +20,11 @@ from wopt.precision import training_in
 from wopt.runs.prepare import Prepared
 from wopt.runs.threads import training_threads
 from wopt.statistics import mean_and_error
-from wopt.train.claims import FalseClaim, false_claims
-from wopt.train.compiled import compiling
+from wopt.train.check import FalseClaim, false_claims
 from wopt.train.iterate import iterate
 from wopt.train.problem import State
 from wopt.train.record import StepRecord
+from wopt.train.wrappers import compiling
 
 __all__ = ["Ended", "make_steps"]
 

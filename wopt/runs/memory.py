@@ -7,11 +7,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from wopt.data.choices import Choices
+from wopt.data.choices import Choices, Columns, Context, Kinds, Missing, Support, Where
 from wopt.data.dataset import Dataset
 from wopt.data.frames import as_table, head_of, is_frame
 from wopt.data.load import from_table
-from wopt.data.options import Columns, Context, Kinds, Missing, Support, Where
 from wopt.data.transform import How
 from wopt.errors import DataError
 from wopt.interfaces.source import Source

@@ -8,8 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from wopt.component import Component
-from wopt.config.model import RunConfig, validate
-from wopt.config.shorthand import written_out
+from wopt.config.model import RunConfig, validate, written_out
 from wopt.data.dataset import Dataset
 from wopt.data.transform import How
 from wopt.errors import ConfigError, DataError
@@ -29,8 +28,8 @@ from wopt.plan import (
     timed,
     without_curves,
 )
+from wopt.plan.budget import Planning
 from wopt.plan.facts import BUDGET
-from wopt.plan.planning import Planning
 from wopt.runs.memory import Rows
 from wopt.runs.prepare import Prepared, prepare
 from wopt.runs.threads import like, training_threads, with_threads

@@ -10,12 +10,9 @@ from torch import Tensor
 
 from wopt.capabilities import Capability
 from wopt.component import name_of
-from wopt.config.model import RunConfig
-from wopt.config.precision import check_precision
-from wopt.data.dataset import Dataset, check_finite, subsample_eval
-from wopt.data.sizes import check_size
-from wopt.data.smooth import smooth_dataset, smoothed
-from wopt.data.transform import AffineTransform
+from wopt.config.model import RunConfig, check_precision
+from wopt.data.dataset import Dataset, check_finite, smooth_dataset, smoothed, subsample_eval
+from wopt.data.transform import AffineTransform, check_size
 from wopt.errors import CapabilityError, DataError
 from wopt.flow import Base, Chain, Flow, Inverse, SourceBase, TargetBase
 from wopt.interfaces import returns
@@ -30,8 +27,8 @@ from wopt.seeds import derive, generator
 from wopt.sharded import own_rows
 from wopt.targets.density import written_density
 from wopt.train.check import check_parts
-from wopt.train.clock import check_times
 from wopt.train.problem import Problem
+from wopt.train.stop import check_times
 
 CONDITIONS = 10_000
 """Most rows of conditions that a model keeps, for samples whose conditions are not given."""

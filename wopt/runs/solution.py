@@ -13,14 +13,13 @@ from wopt.data.columns import Columns
 from wopt.data.frames import array_of, frame_like, is_frame
 from wopt.data.rows import as_rows
 from wopt.flow import Flow
-from wopt.flow.own import in_own_units
+from wopt.flow.conversions import in_own_units
 from wopt.html import paragraph
 from wopt.interfaces.measurement import FinishedRun
 from wopt.particles import Particles
-from wopt.runs.listening import ListenerLike, listener_of, with_tracker
 from wopt.runs.loop import make_steps
-from wopt.runs.notebook import steps_table
 from wopt.runs.prepare import Prepared
+from wopt.runs.progress import ListenerLike, listener_of, steps_table, with_tracker
 from wopt.runs.threads import training_threads, with_threads
 from wopt.store.result import RunResult
 from wopt.train.problem import Problem, State
@@ -183,7 +182,7 @@ class Solution:
             >>> made.steps[0].residual.by, made.convexity
             ('affine', 1.0)
         """
-        from wopt.runs.precise import audited, doubled
+        from wopt.runs.evaluate import audited, doubled
 
         if isinstance(particles, int):
             options, particles = {**options, "particles": particles}, None

@@ -9,8 +9,7 @@ from typing import Any, Literal
 
 import torch
 
-from wopt.config.model import RunConfig, validate
-from wopt.config.precision import check_precision
+from wopt.config.model import RunConfig, check_precision, validate
 from wopt.config.read import read_toml
 from wopt.data.transform import AffineTransform, How
 from wopt.interfaces.conditional import conditional
@@ -20,10 +19,10 @@ from wopt.interfaces.source import Source
 from wopt.particles import Particles, split_conditions
 from wopt.plan.facts import BUDGET
 from wopt.precision import Precision
-from wopt.runs.listening import ListenerLike, listener_of
 from wopt.runs.memory import Rows
 from wopt.runs.planned import prepared_run
 from wopt.runs.prepare import Prepared, problem_of
+from wopt.runs.progress import ListenerLike, listener_of
 from wopt.runs.solution import Solution, advance
 from wopt.store.result import RunResult
 from wopt.train.check import check_parts

@@ -1,1 +1,71 @@
-"""New plugins from templates that ship with wopt."""
+"""A new plugin from templates: it installs, registers one component and passes its tests."""
+
+from __future__ import annotations
+
+import importlib.resources
+import keyword
+import re
+from pathlib import Path
+from string import Template
+
+from wopt.errors import ConfigError
+from wopt.files import write_text
+from wopt.plugin import API_VERSION
+from wopt.registry import KINDS
+
+__all__ = ["make_plugin"]
+
+
+def make_plugin(name: str, kind: str, out: Path) -> list[Path]:
+    """Write the package ``wopt-NAME`` to a new folder.
+
+    Args:
+        name: The plugin's and its component's name: lower case, digits, underscores.
+        kind: One of :data:`wopt.registry.KINDS`.
+        out: The folder, which must not exist or be empty.
+
+    Returns:
+        The files written.
+
+    Raises:
+        ConfigError: The name or kind cannot be used, or the folder is not empty.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
+        raise ConfigError(
+            f"{name!r} cannot be a plugin name: write lower case letters, digits and underscores, "
+            "beginning with a letter"
+        )
+    if kind not in KINDS:
+        raise ConfigError(f"no kind of component is called {kind!r}; kinds: {', '.join(KINDS)}")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ConfigError(f"{out}: is there already; choose another place with --out")
+    module = f"wopt_{name}"
+    words = {
+        "name": name,
+        "kind": kind,
+        "module": module,
+        "distribution": f"wopt-{name.replace('_', '-')}",
+        "cls": "".join(word.capitalize() for word in name.split("_")),
+        "major": str(API_VERSION[0]),
+        "minor": str(API_VERSION[1]),
+    }
+    files = {
+        "pyproject.toml": "pyproject.toml",
+        "README.md": "README.md",
+        "hooks.py": f"src/{module}/hooks.py",
+        "init.py": f"src/{module}/__init__.py",
+        f"{kind}.py": f"src/{module}/{name}.py",
+        "test_laws.py": "tests/test_laws.py",
+    }
+    written = []
+    for template, file in files.items():
+        path = out / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, Template(_template(template)).substitute(words))
+        written.append(path)
+    return written
+
+
+def _template(name: str) -> str:
+    folder = importlib.resources.files("wopt.scaffold").joinpath("templates")
+    return folder.joinpath(f"{name}.txt").read_text(encoding="utf-8")

@@ -11,8 +11,7 @@ import tomli_w
 
 from wopt.config.read import read_toml
 from wopt.errors import ConfigError, DamagedError, RunError
-from wopt.files import check_takes_files, remove_leftovers, write_json, write_text
-from wopt.locks import locked
+from wopt.files import check_takes_files, locked, remove_leftovers, write_json, write_text
 from wopt.reading import check_no_link
 from wopt.store.documents import read_lines, write_lines
 from wopt.tensors import read_tensors, write_tensors

@@ -1,8 +1,9 @@
-"""Results in JSON: ``result.json``, and the lines of ``losses.jsonl``."""
+"""What a run leaves in JSON: ``result.json``, distances, and the lines of ``losses.jsonl``."""
 
 from __future__ import annotations
 
 import dataclasses
+import enum
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
@@ -10,11 +11,89 @@ from pydantic import BeforeValidator
 from wopt.data.snapshots import PopulationsReport
 from wopt.errors import RunError
 from wopt.interfaces.measurement import document_of
-from wopt.store.distances import Distances
-from wopt.store.gap_kind import GapKind
-from wopt.typed import Typed
+from wopt.typed import Number, Typed
 
-__all__ = ["Losses", "RunResult"]
+__all__ = ["Distances", "GapKind", "Losses", "RunResult"]
+
+
+class GapKind(enum.StrEnum):
+    """The kind of a gap; its value is the notation.
+
+    Example:
+        >>> GapKind("KL(data | model)").in_nats, GapKind.ENERGY.in_nats
+        (True, False)
+    """
+
+    KL_DATA_MODEL = "KL(data | model)"
+    KL_MODEL_TARGET = "KL(model | target)"
+    ENERGY = "G(p_N) - min G"
+
+    @property
+    def in_nats(self) -> bool:
+        """Whether the gap is a divergence."""
+        return self is not GapKind.ENERGY
+
+    @property
+    def along(self) -> str:
+        """The notation of the gap after each step."""
+        return "KL(p_n | q)" if self.in_nats else "G(p_n) - min G"
+
+    @property
+    def known_by(self) -> str:
+        """The reason why the gap's value is known, where it is."""
+        return "both densities, which are known" if self.in_nats else "the minimum, which is known"
+
+    @property
+    def short(self) -> str:
+        """The notation in a formula."""
+        return "KL" if self.in_nats else "G - min G"
+
+    @classmethod
+    def of_model(cls, pushes: bool) -> GapKind:
+        """Return the divergence of a start pushed forward, or of a target pulled back to data."""
+        return cls.KL_MODEL_TARGET if pushes else cls.KL_DATA_MODEL
+
+
+@dataclasses.dataclass(frozen=True)
+class Distances(Typed):
+    """Distances between p, the law of a run at a time, and the exact law p*; estimates.
+
+    They are means over held-out particles; standard errors are 0 for quadrature nodes, which are
+    not random. ``None`` stands for a distance that is unknown or does not exist (KL of laws of
+    which one is 0 where the other is not).
+
+    Attributes:
+        step: Number of steps made.
+        time: Time t.
+        kl, kl_error: KL(p | p*) = E_p log p/p*, nats, with its standard error.
+        kl_back, kl_back_error: KL(p* | p), nats.
+        sym_kl, sym_kl_error: Sum of the two divergences, nats.
+        l1, l1_error: int |p - p*| = 2 E_p (1 - p*/p)_+, between 0 and 2.
+        w2_at_most: Root mean square distance of each particle from the exact solution's image of
+            its starting point: an upper bound of W_2, equal to it for dilations.
+        second_moment: Second moment E_p |x|^2.
+        second_moment_exact: Second moment E_p* |x|^2.
+        second_moment_error: Difference of the two, as a fraction of the exact one.
+
+    Example:
+        >>> Distances(step=3, time=0.9, kl=0.01).sym_kl is None
+        True
+    """
+
+    step: int
+    time: float
+    kl: Number | None = None
+    kl_error: Number | None = None
+    kl_back: Number | None = None
+    kl_back_error: Number | None = None
+    sym_kl: Number | None = None
+    sym_kl_error: Number | None = None
+    l1: Number | None = None
+    l1_error: Number | None = None
+    w2_at_most: Number | None = None
+    second_moment: Number | None = None
+    second_moment_exact: Number | None = None
+    second_moment_error: Number | None = None
 
 
 def _sampler(value: Any) -> Any:

@@ -1,8 +1,7 @@
 """For authors of plugins: closed-form problems, an exact affine block, and checks."""
 
-from wopt.testing.affine import AffineBlock
 from wopt.testing.checks import LawError, check_block, check_objective
-from wopt.testing.claims import check_claims
+from wopt.testing.claims import check_claims, check_convexity, check_minimum, check_needs
 from wopt.testing.component import (
     check_candidate,
     check_component,
@@ -12,16 +11,16 @@ from wopt.testing.component import (
     check_step_size,
     check_target,
 )
-from wopt.testing.energies import check_convexity, check_minimum
 from wopt.testing.gaussian import (
+    AffineBlock,
+    GaussianProblem,
     GaussianTarget,
     gaussian_kl,
     gaussian_nodes,
+    gaussian_problems,
     jko_step,
     moments,
 )
-from wopt.testing.needs import check_needs
-from wopt.testing.problems import GaussianProblem, gaussian_problems
 from wopt.testing.schemes import check_scheme, measured_order, run_scheme
 from wopt.testing.target_claims import check_target_claims
 

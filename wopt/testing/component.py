@@ -21,22 +21,21 @@ from wopt.host import host
 from wopt.interfaces.candidate import Candidate
 from wopt.interfaces.measurement import Budget, FinishedRun, Measurement
 from wopt.interfaces.objective import Objective
+from wopt.interfaces.scheme import StepSize
 from wopt.interfaces.solver import Solver, SolveReport, Training
 from wopt.interfaces.source import Source
-from wopt.interfaces.step_size import StepSize
 from wopt.interfaces.subproblem import Subproblem
 from wopt.interfaces.target import Target
 from wopt.plan import Facts, apply, plan
 from wopt.plan.candidates import rule_of
 from wopt.runs.memory import Rows
-from wopt.testing.affine import AffineBlock
 from wopt.testing.checks import LawError, Laws, check_block, check_objective
 from wopt.testing.claims import check_claims
-from wopt.testing.gaussian import gaussian_nodes
+from wopt.testing.gaussian import AffineBlock, gaussian_nodes
 from wopt.testing.schemes import check_scheme
 from wopt.testing.target_claims import check_target_claims
+from wopt.train.batches import Tolerance
 from wopt.train.solver import InnerSolver
-from wopt.train.tolerance import Tolerance
 from wopt.typed import Typed
 
 __all__ = [

@@ -10,9 +10,8 @@ import torch
 from wopt.interfaces.scheme import ProximalScheme
 from wopt.runs.solution import Solution
 from wopt.runs.solve import solve
-from wopt.testing.affine import AffineBlock
 from wopt.testing.checks import LawError, Laws
-from wopt.testing.problems import GaussianProblem, gaussian_problems
+from wopt.testing.gaussian import AffineBlock, GaussianProblem, gaussian_problems
 from wopt.train.iterate import iterate
 from wopt.train.problem import Problem
 from wopt.train.solver import InnerSolver

@@ -1,21 +1,239 @@
-"""Training on mini-batches: Adam or Muon under a schedule, with a parameter average."""
+"""Training on mini-batches: a schedule, an average of parameters, noise, when it is done."""
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import math
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from wopt.interfaces.solver import SolveReport, Training
+from wopt.interfaces.block import FlowBlock
+from wopt.interfaces.listener import Listener
+from wopt.interfaces.solver import Accuracy, SolveReport, Training
+from wopt.interfaces.subproblem import Subproblem
 from wopt.precision import lowered
-from wopt.train.average import Average
 from wopt.train.optimisers import adam_and_muon
-from wopt.train.readings import Readings
-from wopt.train.tolerance import Plateau
 
-__all__ = ["BatchTraining"]
+__all__ = ["Average", "BatchTraining", "Plateau", "Readings", "Tolerance", "blurred_subproblem"]
+
+S = TypeVar("S", bound=Subproblem)
+
+
+def blurred_subproblem(subproblem: S, scale: float) -> S:
+    """Return the subproblem with its particles and their anchors moved by noise.
+
+    Over many draws the law of the coordinates that are not conditions becomes the convolution
+    rho * N(0, scale^2 I). The noise is drawn from torch's global generator.
+
+    Source: Rothfuss et al., *Noise regularization for conditional density estimation*, 2019.
+
+    Args:
+        subproblem: The subproblem at training particles.
+        scale: Standard deviation of the noise, in the flow's coordinates; 0 for none.
+
+    Example:
+        >>> import torch, wopt
+        >>> from wopt.particles import Particles
+        >>> x = Particles.start(torch.zeros(50_000, 1))
+        >>> sub = Subproblem(x, x.points, 1.0, wopt.build("objective", "entropy"))
+        >>> with torch.random.fork_rng():
+        ...     _ = torch.manual_seed(0)
+        ...     round(float(blurred_subproblem(sub, 0.3).particles.points.std()), 2)
+        0.3
+    """
+    if not scale:
+        return subproblem
+    particles = subproblem.particles
+    noise = scale * torch.randn_like(particles.points)
+    noise[:, particles.dim - particles.condition :] = 0
+    moved = dataclasses.replace(particles, points=particles.points + noise)
+    return dataclasses.replace(subproblem, particles=moved, anchor=subproblem.anchor + noise)
+
+
+class Average:
+    """A copy of a block with averaged parameters and the last buffers.
+
+    torch's ``AveragedModel`` computes the same, but reads a counter from the device at every
+    update, which waits for the device.
+
+    Args:
+        block: The block to copy.
+        decay: Decay of the average, which begins at the first parameters seen.
+
+    Example:
+        >>> from wopt.testing import AffineBlock
+        >>> block = AffineBlock(1)
+        >>> average = Average(block, 0.75)
+        >>> for shift in (0.0, 4.0):
+        ...     _ = block.shift.data.fill_(shift)
+        ...     average.update(block)
+        >>> average.block.shift.tolist()
+        [1.0]
+    """
+
+    def __init__(self, block: FlowBlock, decay: float) -> None:
+        self.block = copy.deepcopy(block)
+        self._average = get_ema_multi_avg_fn(decay)
+        self._begun = False
+
+    @torch.no_grad()
+    def update(self, block: FlowBlock) -> None:
+        """Update the average with the parameters of a block."""
+        own, new = ([p.detach() for p in of.parameters()] for of in (self.block, block))
+        if self._begun:
+            self._average(own, new, None)
+        else:
+            for mine, theirs in zip(own, new, strict=True):
+                mine.copy_(theirs)
+            self._begun = True
+        for mine, theirs in zip(self.block.buffers(), block.buffers(), strict=True):
+            mine.copy_(theirs)
+
+
+class Readings:
+    """The losses of a training as they are read, smoothed and reported.
+
+    On the CPU every loss is read before its gradient is computed, so that one that is not finite
+    moves nothing. Reading from a device waits for its queue, so losses are kept there and read
+    ``every`` so many; a block whose loss was not finite meanwhile has to be discarded.
+
+    Args:
+        total: Iterations planned.
+        every: Number of losses of a device that are read together.
+        listener: Receives each loss.
+
+    Attributes:
+        smooth: The loss, smoothed over iterations.
+        bad: The first iteration, 1, 2, ..., whose loss was not finite, and that loss.
+
+    Example:
+        >>> from wopt.interfaces.listener import SILENT
+        >>> readings = Readings(3, 50, SILENT)
+        >>> [readings.take(torch.tensor(v)) for v in (2.0, 1.0, math.nan)]
+        [True, True, False]
+        >>> readings.bad
+        (3, nan)
+    """
+
+    def __init__(self, total: int, every: int, listener: Listener) -> None:
+        self.total, self.every, self.listener = total, every, listener
+        self.smooth = math.nan
+        self.bad: tuple[int, float] | None = None
+        self._count = 0
+        self._waiting: list[Tensor] = []
+        self._untold: list[float] = []
+
+    def take(self, loss: Tensor) -> bool:
+        """Take the next loss, shape ``()``; return whether all that were read are finite."""
+        self._waiting.append(loss.detach())
+        if loss.device.type == "cpu" or len(self._waiting) == self.every:
+            return self.read()
+        return True
+
+    def read(self) -> bool:
+        """Read the losses that wait; return whether all that were read are finite."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return self.bad is None
+        for loss in [waiting[0].item()] if len(waiting) == 1 else _fetched(waiting):
+            self._count += 1
+            if not math.isfinite(loss):
+                self.bad = self.bad or (self._count, loss)
+                return False
+            self._untold.append(loss)
+        return True
+
+    def tell(self) -> None:
+        """Report the iterations whose losses were read to the listener."""
+        first = self._count - len(self._untold)
+        for done, now in enumerate(self._untold, first + 1):
+            self.smooth = now if math.isnan(self.smooth) else 0.95 * self.smooth + 0.05 * now
+            self.listener.work("training", done, self.total, self.smooth)
+        self._untold.clear()
+
+
+def _fetched(losses: list[Tensor]) -> list[float]:
+    found: list[float] = torch.stack(losses).cpu().tolist()
+    return found
+
+
+class Tolerance:
+    """Whether a block is good enough: its first-order error, or the evenness of weights.
+
+    Args:
+        measure: Returns the first-order error and the movement per h.
+        tolerance: Largest first-order error, or ``None``.
+        relative: Largest first-order error as a fraction of the movement per h, or ``None``.
+        share: Returns the relative effective size of importance weights.
+        least: Least relative effective size, or ``None``.
+    """
+
+    def __init__(
+        self,
+        measure: Accuracy | None,
+        tolerance: float | None = None,
+        relative: float | None = None,
+        relative_ess: Callable[[FlowBlock], float | None] | None = None,
+        least: float | None = None,
+    ) -> None:
+        self.measure = measure if (tolerance or relative) is not None else None
+        self.tolerance = tolerance
+        self.relative = relative
+        self.relative_ess = relative_ess if least is not None else None
+        self.least = least
+        self.residual: float | None = None
+        self.reached: float | None = None
+
+    @property
+    def asked(self) -> bool:
+        """Whether there is a tolerance, and a way to measure."""
+        return self.measure is not None or self.relative_ess is not None
+
+    def met(self, block: FlowBlock) -> bool:
+        """Measure the block; an error that is not known (nothing implicit) counts as met."""
+        training = block.training
+        block.eval()
+        enough = self._even(block) and self._accurate(block)
+        block.train(training)
+        return enough
+
+    def _even(self, block: FlowBlock) -> bool:
+        if self.relative_ess is None or self.least is None:
+            return True
+        self.reached = fraction = self.relative_ess(block)
+        return fraction is not None and fraction >= self.least
+
+    def _accurate(self, block: FlowBlock) -> bool:
+        stationarity = None if self.measure is None else self.measure(block)
+        if stationarity is None:
+            return True
+        self.residual, speed = stationarity
+        limits = [self.tolerance, self.relative and self.relative * speed]
+        return all(stationarity[0] <= limit for limit in limits if limit is not None)
+
+
+class Plateau:
+    """Remembers the best parameters by held-out loss and says when to stop."""
+
+    def __init__(self, patience: int) -> None:
+        self.patience = patience
+        self.least = math.inf
+        self.waited = 0
+        self.best: dict[str, Tensor] | None = None
+
+    def over(self, block: FlowBlock, loss: float) -> bool:
+        """Record a held-out loss; return whether there were too many without a new best."""
+        if loss < self.least:
+            self.least, self.waited = loss, 0
+            self.best = {k: v.detach().clone() for k, v in block.state_dict().items()}
+        else:
+            self.waited += 1
+        return self.waited >= self.patience
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,14 +14,13 @@ from wopt.capabilities import Capability
 from wopt.component import Component, fields
 from wopt.errors import DivergenceError
 from wopt.interfaces.block import FlowBlock
-from wopt.interfaces.change import energy_change
-from wopt.interfaces.objective import Objective
+from wopt.interfaces.objective import Objective, energy_change
 from wopt.interfaces.subproblem import Subproblem
 from wopt.parallel import team
 from wopt.particles import Particles
 from wopt.push import inversion_error, push
 from wopt.statistics import Mean
-from wopt.train.spread import spread
+from wopt.train.wrappers import spread
 
 __all__ = ["INVERTED", "Guard", "Verdict", "nll"]
 

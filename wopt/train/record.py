@@ -75,7 +75,7 @@ class StepRecord(Typed):
             result.
         time: t after the step, the sum of the step sizes; ``None`` in runs of older versions.
         weights: Relative effective size of the importance weights exp(-V)/rho as far as k-hat is
-            trusted, see :func:`wopt.train.importance.trusted_relative_ess` (an estimate); ``None``
+            trusted, see :func:`wopt.train.measure.trusted_relative_ess` (an estimate); ``None``
             if unknown.
     """
 

@@ -13,8 +13,8 @@ from torch.utils.checkpoint import checkpoint
 
 from wopt.errors import CapabilityError
 from wopt.interfaces.block import FlowBlock
-from wopt.interfaces.change import energy_change
 from wopt.interfaces.listener import SILENT, Listener, OfStep
+from wopt.interfaces.objective import energy_change
 from wopt.interfaces.subproblem import Subproblem
 from wopt.parallel import team
 from wopt.particles import Particles
@@ -26,7 +26,7 @@ from wopt.train.problem import ParticleHistory, Problem, State
 from wopt.train.record import StepRecord
 from wopt.train.respace import respaced
 from wopt.train.solver import InnerSolver
-from wopt.train.spread import spread
+from wopt.train.wrappers import spread
 
 __all__ = ["REFINING", "Joint", "pending", "refine"]
 

@@ -4,20 +4,49 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
 
 from wopt.errors import Converged, DivergenceError
 from wopt.interfaces.listener import SILENT, Listener
-from wopt.interfaces.scheme import ProximalScheme
-from wopt.interfaces.step_size import StepSize
+from wopt.interfaces.scheme import ProximalScheme, StepSize
 from wopt.seeds import derive
-from wopt.train.arc import respace
 from wopt.train.problem import Problem, State
 from wopt.train.record import StepRecord
 from wopt.train.refinement import Refinement
 from wopt.train.solver import InnerSolver
 from wopt.train.step import next_state
 
-__all__ = ["respaced"]
+__all__ = ["respace", "respaced"]
+
+
+def respace(step_sizes: Sequence[float], distances: Sequence[float], steps: int) -> list[float]:
+    """Return ``steps`` step sizes of the same total time and of equal arc length.
+
+    With t_k = h_1 + ... + h_k and s_k = w_1 + ... + w_k (w_k the distance that step k moved the
+    particles) the curve t(s) is interpolated linearly, and
+
+        h_n = t((n + 1) s_N / N') - t(n s_N / N'),    n = 0, ..., N' - 1.
+
+    Source: the reparameterisation of Xu, Cheng, Xie, *Normalizing flow neural networks by JKO
+    scheme*, 2023, whose fixed point, steps that move equally far, is the same.
+
+    Args:
+        step_sizes: Step size h of each step made.
+        distances: Distance that each step moved the particles.
+        steps: Number N' of step sizes to return.
+
+    Example:
+        >>> respace([0.75, 1.0], [3.0, 1.0], 2)  # the first step went too far
+        [0.5, 1.25]
+    """
+    time, length = (np.cumsum([0.0, *values]) for values in (step_sizes, distances))
+    at = np.interp(np.linspace(0.0, length[-1], steps + 1), length, time)
+    # np.interp returns the last of equal abscissae; a pause at the end belongs to the last step.
+    at[-1] = time[-1]
+    return [float(b - a) for a, b in itertools.pairwise(at)]
 
 
 class _Listed(StepSize):
@@ -33,7 +62,7 @@ class _Listed(StepSize):
 def respaced(problem: Problem, state: State, listener: Listener = SILENT) -> State:
     """Return the state after ``refine.respace`` rounds, or after those that were accepted.
 
-    In a round the step sizes become those of equal arc length (:func:`~wopt.train.arc.respace`),
+    In a round the step sizes become those of equal arc length (:func:`respace`),
     and all steps are made again: each block begins from its previous parameters and is trained on
     the particles after the new steps before it. Each is guarded; a round with a step that is
     rejected for good is dropped, and so are those after it.

@@ -19,7 +19,7 @@ from wopt.interfaces.solver import Accuracy, Loss, Solver, SolveReport, Training
 from wopt.interfaces.subproblem import Subproblem
 from wopt.interfaces.target import Target
 from wopt.renamed import renamed_arguments
-from wopt.train.tolerance import Tolerance
+from wopt.train.batches import Tolerance
 
 __all__ = ["InnerSolver"]
 

@@ -21,14 +21,13 @@ from wopt.interfaces.subproblem import Subproblem
 from wopt.parallel import team
 from wopt.particles import Particles
 from wopt.seeds import derive, seeded
-from wopt.stein.residual import affine_residual
-from wopt.train.compiled import compiled
+from wopt.stein import affine_residual
+from wopt.train.batches import blurred_subproblem
 from wopt.train.guard import Verdict
-from wopt.train.importance import relative_ess
-from wopt.train.noise import blurred_subproblem
+from wopt.train.measure import relative_ess
 from wopt.train.problem import Problem
 from wopt.train.solver import InnerSolver
-from wopt.train.spread import spread
+from wopt.train.wrappers import compiled, spread
 
 __all__ = ["Stage"]
 

@@ -8,7 +8,7 @@ import torch
 
 import wopt
 from wopt import Particles
-from wopt.interfaces.derivatives import wasserstein_gradient
+from wopt.interfaces.objective import wasserstein_gradient
 from wopt.testing import AffineBlock, GaussianTarget, gaussian_nodes, moments
 from wopt_functionals import (
     KSD,

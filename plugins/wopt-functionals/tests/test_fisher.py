@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import wopt
-from wopt.interfaces.derivatives import wasserstein_gradient
+from wopt.interfaces.objective import wasserstein_gradient
 from wopt.testing import AffineBlock, GaussianTarget, gaussian_nodes, moments
 from wopt_functionals import FisherInformation
 

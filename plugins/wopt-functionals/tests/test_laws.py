@@ -10,7 +10,7 @@ import torch
 import wopt
 from wopt.component import options_model
 from wopt.host import host
-from wopt.interfaces.derivatives import energy_derivatives
+from wopt.interfaces.objective import energy_derivatives
 from wopt.testing import GaussianTarget, check_objective
 
 SAMPLED = {"samples": 40}

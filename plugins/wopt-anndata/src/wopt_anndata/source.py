@@ -8,10 +8,9 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from wopt import Dataset, Source
-from wopt.data.choices import Choices
-from wopt.data.load import from_table
-from wopt.data.options import (
+from wopt.data.choices import (
     At,
+    Choices,
     Context,
     File,
     Fractions,
@@ -22,6 +21,7 @@ from wopt.data.options import (
     Weights,
     Where,
 )
+from wopt.data.load import from_table
 from wopt_anndata.read import embedding_names, read_cells
 
 __all__ = ["AnnDataSource"]

@@ -1,30 +1,230 @@
-"""Making a certificate: measure every step, derive bounds, mark those that facts refute."""
+"""Making a certificate: measure every step, bound what follows, say it, mark what is refuted."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 
 from wopt.errors import UserError
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import SILENT, Listener
+from wopt.interfaces.objective import Objective
 from wopt.seeds import derive
 from wopt.train.problem import Problem
 from wopt.train.record import StepRecord
-from wopt_certify.analysis import findings
+from wopt_certify.analysis import LOCAL, Analysis, findings
+from wopt_certify.bounds import (
+    Entry,
+    Floor,
+    Label,
+    StepBounds,
+    error_needed,
+    least,
+    steps_needed,
+    tv,
+)
 from wopt_certify.effort import Effort, trip_rows
-from wopt_certify.evaluation_data import EvaluationData
-from wopt_certify.headline import final_of, gap_of, statement_of
-from wopt_certify.inverse import round_trips
+from wopt_certify.estimate import Estimate
+from wopt_certify.gap import Gap
+from wopt_certify.inverse import RoundTrip, round_trips
 from wopt_certify.lower import LowerSide
 from wopt_certify.measure import StepMeasure, measure_step
-from wopt_certify.notes import notes_of
 from wopt_certify.options import Certify
-from wopt_certify.replay import replay
+from wopt_certify.replay import EvaluationData, replay
 from wopt_certify.resolution import Resolution
-from wopt_certify.results import Certificate
-from wopt_certify.start import smoothing_part
+from wopt_certify.results import Certificate, Final, NamedBound, Statement, StepsWished
+from wopt_certify.start import Smoothing, smoothing_part
 
-__all__ = ["make_certificate"]
+__all__ = ["final_of", "gap_of", "make_certificate", "notes_of", "statement_of"]
+
+
+def gap_of(found: Analysis, sufficient: bool = True) -> Gap:
+    """Return the headline of a run.
+
+    Args:
+        found: The analysis of the run.
+        sufficient: Whether critics had enough iterations for their upper bounds to be stated.
+    """
+    last = found.bounds[-1].gap
+    if not sufficient:
+        last = {name: e for name, e in last.items() if e.label != Label.GIVEN_SEEN or e.refuted}
+    best = least(last)
+    return Gap.between(
+        found.of,
+        last,
+        needs="" if best is None else _needs(best[0], found),
+        lower=found.lower,
+        known=found.gaps[-1],
+        level=found.level,
+        hidden=len(last) < len(found.bounds[-1].gap),
+    )
+
+
+def _needs(name: str, found: Analysis) -> str:
+    """Return the assumptions of an upper bound, besides its theorem's other conditions."""
+    # Theorem Q uses the last step alone, and log-Sobolev the gradient after it.
+    looked = [m.step.residual for m in found.measures[-1 if name == "theorem_q" else 0 :]]
+    if name == "log_sobolev":
+        looked = [found.measures[-1].step.gradient]
+    if any(one.by_fields for one in looked if one is not None):
+        return "every first-order error were as small as the largest seen"
+    return f"lambda = {found.convexity:.4g} holds, as it is declared"
+
+
+def final_of(found: Analysis, target_kl: float, estimate: float | None = None) -> Final:
+    """Return the best bounds after the last step, and the steps that a wished gap needs.
+
+    Args:
+        found: The analysis of the run.
+        target_kl: The wished gap.
+        estimate: The best estimate of the gap, where there is one.
+    """
+    last, end, convexity = found.bounds[-1], found.measures[-1].step, found.convexity
+    tv = last.best_tv
+    final = Final(
+        gap=_best(last.gap),
+        w2=_best(last.w2),
+        tv=tv if found.of.in_nats and tv.value is not None else None,
+    )
+    if final.gap is None or end.residual is None or convexity is None or convexity <= 0:
+        return final
+    of = found.of.short
+    plan = steps_needed(
+        target_kl, end.effective_step_size, end.residual.high, convexity, kl0=final.gap.value, of=of
+    )
+    label = Label.GIVEN_SEEN if end.residual.by_fields else Label.GIVEN_EPS
+    steps, text = plan.steps, str(plan)
+    if steps == 0 and estimate is not None and estimate > target_kl:
+        steps = None
+        text = f"{of} <= {target_kl:.4g} would follow, but the best estimate is {estimate:.4g}"
+    wished = StepsWished(target_kl, steps, error_needed(target_kl, convexity), text, label)
+    return dataclasses.replace(final, floor=plan.floor, steps_needed=wished)
+
+
+def _best(table: Mapping[str, Entry]) -> NamedBound | None:
+    """Return the smallest bound that nothing refutes."""
+    best = least(table)
+    if best is None:
+        return None
+    name, value = best
+    return NamedBound(value, table[name].label or Label.GIVEN_EPS, name)
+
+
+def statement_of(
+    found: Analysis, gap: Gap, trips: RoundTrip | None, smoothing: Smoothing | None
+) -> Statement:
+    """Return the statement for the sampled law, whose inverses are inexact.
+
+    Let F be the flow from data p to noise and S the computed reverse: the model is S_# q. Whatever
+    S is, for p' = S_# F_# p, without a Lipschitz constant (docs/theory.md (1.17)),
+
+        W_2(p, p') <= (E_p |S(F(x)) - x|^2)^1/2,    KL(p'|S_# q) <= KL(F_# p|q).
+
+    Args:
+        found: The analysis of the run.
+        gap: The headline.
+        trips: Round trips of the inverse.
+        smoothing: Smoothing of the data.
+    """
+    best = found.bounds[-1].best_gap
+    if not gap.of.in_nats or trips is None or best.value is None:
+        return Statement(gap.text)
+    cost = smoothing.w2_data_units if smoothing else 0.0
+    used = [found.measures[-1].step.gradient, *(m.step.residual for m in found.measures)]
+    return Statement(
+        text=gap.text,
+        kl=best.value,
+        w2=trips.data_units.high + cost,
+        tv=float(tv(best.value)),
+        conditional=any(one.by_fields for one in used if one is not None),
+        label=best.label,
+    )
+
+
+def notes_of(found: Analysis) -> tuple[str, ...]:
+    """Return the notes: the assumptions of the bounds, false claims and parts left out."""
+    objective, convexity = found.objective, found.convexity
+    notes = [*_impossible(objective, found.gaps), *found.evidence.remarks]
+    notes.append(
+        "Residuals, movements and moments are estimates from particles that nothing was trained "
+        "on; their upper ends go into the bounds."
+    )
+    residuals = [m.step.residual for m in found.measures]
+    if any(one.by_fields for one in residuals if one is not None):
+        notes.append(
+            "eps by test fields is a lower bound of the true first-order error up to sampling "
+            "error: what the fields cannot see is missing, however small the value. A bound given "
+            "the eps seen holds for the true one only; another model whose test NLL is lower by "
+            "more than such a bound refutes it."
+        )
+    if convexity is not None or objective.convexity is None:
+        notes.append(_of_lambda(convexity))
+    if found.base in ("other", "none"):
+        notes.append(
+            "The steps do not chain as proximal steps from the law before (the scheme is not jko), "
+            "so bounds along the run are left out."
+        )
+    if found.base == "forward":
+        notes.append(
+            "The forward-backward bound needs the optimal map from the end of the explicit step, "
+            "which is not checked."
+        )
+    notes.extend(_refutations(found.bounds))
+    return tuple(notes)
+
+
+def _impossible(objective: Objective, gaps: Sequence[Estimate | None]) -> list[str]:
+    """Return a note on the false claim where a gap that cannot be negative is."""
+    false = [(k, gap) for k, gap in enumerate(gaps, 1) if gap is not None and gap.impossible]
+    if not false:
+        return []
+    step, gap = false[-1]
+    value = gap.raw if gap.raw is not None else gap.value
+    if objective.gap_is_kl:
+        who = type(objective.target).__name__
+        return [
+            f"KL is estimated as {value:.4g} +- {gap.error:.2g} after step {step}, and no "
+            f"divergence is negative: the target is not normalised. {who} declares NORMALISED, so "
+            "exp(-potential) should integrate to one; leave NORMALISED out of `provides`, or add "
+            "the constant. The value is not a divergence, and no bound is computed from it."
+        ]
+    return [
+        f"The energy after step {step} lies {-value:.4g} +- {gap.error:.2g} below the minimum that "
+        f"{type(objective).__name__} declares: the declared minimum is false, and the lambda that "
+        "it declares is not used either."
+    ]
+
+
+def _of_lambda(convexity: float | None) -> str:
+    if convexity is None:
+        return (
+            "The objective's geodesic convexity lambda is not known, so no bound from above "
+            "follows from the errors of the steps."
+        )
+    if convexity <= 0:
+        return (
+            f"lambda = {convexity:g} is not positive, so neither contraction nor a log-Sobolev "
+            "constant is known; only what holds without them is stated."
+        )
+    return (
+        f"The bounds need lambda = {convexity:.4g} (geodesic convexity, as declared) and the true "
+        "eps of each step; those along the run need optimal maps besides, which the symmetry of DT "
+        "speaks for or against."
+    )
+
+
+def _refutations(bounds: Sequence[StepBounds]) -> list[str]:
+    refutations, carried_on = [], set[str]()
+    for step, row in enumerate(bounds, 1):
+        reported: dict[Floor, list[str]] = {}
+        for name, entry in row.gap.items():
+            if entry.refuted and entry.value is not None and name not in carried_on:
+                reported.setdefault(entry.refuted, []).append(f"{name} ({entry.value:.4g})")
+                if name not in LOCAL:
+                    carried_on.add(name)
+        for why, names in reported.items():
+            refutations.append(f"Refuted after step {step}, by {why}: {', '.join(names)}.")
+    return refutations
 
 
 def make_certificate(

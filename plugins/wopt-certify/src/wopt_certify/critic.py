@@ -12,15 +12,10 @@ from torch import Tensor
 
 from wopt.component import Spec
 from wopt.seeds import derive
-from wopt.stein.affine import AffineField
-from wopt.stein.form import SteinForm
-from wopt_certify.challenge.gaussians import Gaussians
+from wopt.stein import AffineField, SteinForm
+from wopt_certify.challenge.elliptical import Gaussians
 from wopt_certify.estimate import Estimate, combine
-from wopt_certify.fields.features import WaveField
-from wopt_certify.fields.kernel_score import KernelScore
-from wopt_certify.fields.mixture_score import MixtureScore
-from wopt_certify.fields.net import NetField, sharper
-from wopt_certify.fields.radial import RadialField
+from wopt_certify.fields import KernelScore, MixtureScore, NetField, RadialField, WaveField, sharper
 
 __all__ = ["TOGETHER", "CriticOptions", "seen_by_fields", "stein_norm"]
 

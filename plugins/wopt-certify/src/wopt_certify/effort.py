@@ -15,11 +15,11 @@ from wopt.interfaces.block import FlowBlock, new_block
 from wopt.particles import Particles
 from wopt.push import push_all
 from wopt.seeds import seeded
-from wopt.stein.form import SteinForm
+from wopt.stein import SteinForm
 from wopt.train.problem import Problem
 from wopt.typed import Number, Typed
 from wopt_certify.critic import stein_norm
-from wopt_certify.score import pushed_score
+from wopt_certify.replay import pushed_score
 
 if TYPE_CHECKING:
     from wopt_certify.options import Certify
@@ -98,7 +98,7 @@ class Effort(Typed):
     """The amount of work of a certificate, and its expected cost.
 
     All fields are counts but the challengers' seconds, which are turned into counts before the
-    first challenger is fitted (:class:`~wopt_certify.challenge_plan.ChallengePlan`). With these
+    first challenger is fitted (:class:`~wopt_certify.lower.ChallengePlan`). With these
     counts a certificate repeats.
 
     Attributes:

@@ -36,5 +36,5 @@ def wopt_register(registry: Registry) -> None:
     )
     registry.add_function("page", "wopt_certify.page:section", rank=1)
     registry.add_function("pictures", "wopt_certify.page:pictures", rank=1)
-    registry.add_function("advice", "wopt_certify.advice:advice", rank=2)
+    registry.add_function("advice", "wopt_certify.page:advice", rank=2)
     registry.add_function("citations", "wopt_certify.citations:citations", rank=2)

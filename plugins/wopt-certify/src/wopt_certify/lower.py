@@ -1,4 +1,4 @@
-"""The lower side: the gain of another density, fitted to the same particles, over the model."""
+"""The lower side: what another density, fitted to the same particles, finds left to gain."""
 
 from __future__ import annotations
 
@@ -9,10 +9,40 @@ from typing import Annotated
 from pydantic import Field
 
 from wopt.typed import Number, Typed
-from wopt_certify.challenge_plan import ChallengePlan
 from wopt_certify.estimate import Estimate
 
-__all__ = ["EscalationStep", "LowerSide", "best_estimate"]
+__all__ = ["ChallengePlan", "EscalationStep", "FreeTry", "LowerSide", "best_estimate"]
+
+
+@dataclasses.dataclass(frozen=True)
+class FreeTry(Typed):
+    """A free step.
+
+    Attributes:
+        rung: Rung of the ladder, from 0.
+        side: Coordinates in which it starts; in a plan also ``best``, the side with more gain.
+        iterations: Iterations of its schedule.
+    """
+
+    rung: int
+    side: str
+    iterations: int
+
+
+@dataclasses.dataclass(frozen=True)
+class ChallengePlan(Typed):
+    """The counts of a challenge.
+
+    Attributes:
+        closed: Names of the densities in closed form.
+        free: Free steps, in turn.
+        refits: Number of challengers that were refitted before each part of the evaluation rows.
+    """
+
+    closed: tuple[str, ...] = ()
+    free: tuple[FreeTry, ...] = ()
+    refits: tuple[int, ...] = ()
+
 
 _ERRORS = 2.5
 """Standard errors that a lower limit at 95 % lies below its mean."""

@@ -16,8 +16,8 @@ from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import Listener
 from wopt.runs.prepare import Prepared
 from wopt.seeds import derive, generator
+from wopt_certify.inverse import MOST_DIMENSIONS, TotalMass, total_mass
 from wopt_certify.results import Certificate
-from wopt_certify.total_mass import MOST_DIMENSIONS, TotalMass, total_mass
 
 __all__ = ["mass_of", "with_mass"]
 

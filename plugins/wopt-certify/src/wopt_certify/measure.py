@@ -8,12 +8,11 @@ import torch
 from torch import Tensor
 
 from wopt.capabilities import Capability
-from wopt.interfaces.derivatives import wasserstein_gradient
-from wopt.interfaces.objective import Objective
+from wopt.interfaces.objective import Objective, wasserstein_gradient
 from wopt.interfaces.subproblem import Subproblem
 from wopt.particles import Particles
 from wopt.push import inversion_error
-from wopt.stein.form import SteinForm
+from wopt.stein import SteinForm
 from wopt.train.guard import INVERTED
 from wopt.train.problem import Problem
 from wopt_certify.bounds import Base, StepBounds
@@ -32,9 +31,8 @@ from wopt_certify.optimality import (
     symmetry_of,
     why_not_optimal,
 )
-from wopt_certify.replay import ReplayedStep
+from wopt_certify.replay import ReplayedStep, pushed_score
 from wopt_certify.results import Energy, StepCertificate
-from wopt_certify.score import pushed_score
 
 __all__ = ["StepMeasure", "base_of", "measure_step", "second_moment"]
 

@@ -9,11 +9,11 @@ from pydantic import Field
 from wopt.component import fields
 from wopt.interfaces.measurement import Budget, FinishedRun, Measurement
 from wopt_certify.challenge.of_run import Challenge, can_be_challenged
+from wopt_certify.held_out import can_be_compared, compare_samples
+from wopt_certify.inverse import TotalMass
 from wopt_certify.lower import LowerSide
 from wopt_certify.mass import mass_of
-from wopt_certify.total_mass import TotalMass
 from wopt_certify.two_sample import TwoSampleReport
-from wopt_certify.two_sample.of_run import can_be_compared, compare_samples
 
 __all__ = ["Mass", "Rivals", "TwoSample"]
 

@@ -1,9 +1,9 @@
-"""The certificate's part of a report: a picture by step, and all bounds with their conditions."""
+"""The certificate's part of a report: a picture by step, every bound, what to do next."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from wopt.report.page import page
+from wopt.report.page import number, page
 from wopt.report.pieces import svg
 from wopt.report.read import Run
 from wopt.report.style import (
@@ -30,7 +30,7 @@ from wopt_certify.bounds import Entry
 from wopt_certify.estimate import Estimate
 from wopt_certify.results import Certificate, StepCertificate
 
-__all__ = ["BoundRow", "bound_rows", "certificate_picture", "pictures", "section"]
+__all__ = ["BoundRow", "advice", "bound_rows", "certificate_picture", "pictures", "section"]
 
 BOUNDS = {
     "theorem_p": (
@@ -238,3 +238,40 @@ def _positive(
     values: np.ndarray[Any, np.dtype[np.float64]],
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
     return np.where(values > 0, values, np.nan)
+
+
+_GAIN = 0.01
+"""Gain in nats that is worth another step."""
+
+
+def advice(run: Run) -> Iterator[str]:
+    """Yield sentences for the head of the report, the most urgent first."""
+    certificate = run.certificate
+    if certificate is None:
+        return
+    gap = certificate.gap
+    if certificate.challengers is not None and gap.lower is not None and gap.lower > _GAIN:
+        yield (
+            f"A free step still gains at least {number(gap.lower, 3)} nats: allow more steps "
+            "(`stop.steps`), or set `stop.challenge = 0.01` to end when nothing is left to gain."
+        )
+    if certificate.two_sample is not None and certificate.two_sample.differs:
+        yield (
+            "Samples can be told from held-out rows: see below where, and give the model more "
+            "steps, a wider block or more data there."
+        )
+    if certificate.conditional is not None and certificate.conditional.wrong:
+        yield (
+            "The conditional law is not calibrated: do not read its intervals as they are; train "
+            "on more rows, or make more steps."
+        )
+    if gap.refuted:
+        yield (
+            "Test fields saw too little of the first-order errors, so bounds from above were "
+            f"refuted: go by the lower side; `wopt certify {run.name} --budget 5min` tries harder."
+        )
+    if gap.of.in_nats and gap.lower is None and run.pulls_back:
+        yield (
+            f"No lower side was measured: `wopt certify {run.name} --budget 1min` fits challengers "
+            "where the model has a density."
+        )

@@ -16,9 +16,9 @@ from wopt.interfaces.target import Target
 from wopt.seeds import generator
 from wopt.statistics import mean_and_error, normal_log_prob
 from wopt.typed import Number, Typed
-from wopt_certify.challenge.kernel import log_mean_kernel
-from wopt_certify.challenge.limit import Bet, lower_limit
-from wopt_certify.challenge.stack import Stack
+from wopt_certify.challenge.judge import Bet, lower_limit
+from wopt_certify.challenge.kernels import log_mean_kernel
+from wopt_certify.challenge.rows import Stack
 
 __all__ = ["Blurs", "Resolution", "blurred_density", "resolutions"]
 

@@ -18,28 +18,25 @@ from wopt.interfaces.listener import SILENT, Listener
 from wopt.interfaces.measurement import Budget, FinishedRun
 from wopt.mapped import memmap_scope
 from wopt.particles import Particles
-from wopt.runs.fingerprint import check_data
-from wopt.runs.precise import audited
+from wopt.runs.evaluate import audited
+from wopt.runs.load import check_data
 from wopt.runs.prepare import Prepared, prepare
 from wopt.runs.threads import training_threads
 from wopt.store.checkpoint import load_state
 from wopt.store.directory import RunDirectory
 from wopt.store.documents import read_document
 from wopt.train.problem import State
-from wopt.train.remember import remembering
+from wopt.train.wrappers import remembering
 from wopt_certify.certificate import make_certificate
-from wopt_certify.challenge.of_run import Challenge, can_be_challenged
-from wopt_certify.challenge_plan import ChallengePlan
+from wopt_certify.challenge.of_run import Challenge, can_be_challenged, rival_of
 from wopt_certify.effort import Effort, Scope, effort_within_budget
-from wopt_certify.held_out import evidence_of, is_scored
-from wopt_certify.lower import LowerSide
+from wopt_certify.held_out import can_be_compared, compare_samples, evidence_of, is_scored
+from wopt_certify.lower import ChallengePlan, LowerSide
 from wopt_certify.mass import with_mass
 from wopt_certify.options import Certify
 from wopt_certify.resolution import Resolution
 from wopt_certify.results import Certificate
-from wopt_certify.rival import rival_of
 from wopt_certify.sampler import with_sampler
-from wopt_certify.two_sample.of_run import can_be_compared, compare_samples
 
 __all__ = ["Carried", "certify", "certify_finished", "certify_run", "kept_effort"]
 

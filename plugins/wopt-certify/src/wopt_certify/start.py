@@ -23,7 +23,7 @@ from wopt_certify.bounds import (
     start_distance,
 )
 from wopt_certify.estimate import divergence
-from wopt_certify.evaluation_data import EvaluationData
+from wopt_certify.replay import EvaluationData
 
 __all__ = ["Smoothing", "Start", "smoothing_part", "start_of_run"]
 

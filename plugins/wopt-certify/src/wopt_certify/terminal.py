@@ -6,8 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from wopt.reading import printable
-from wopt_certify.results import Certificate
-from wopt_certify.show import certificate_cells
+from wopt_certify.results import Certificate, certificate_cells
 
 __all__ = ["show"]
 

@@ -29,5 +29,5 @@ def wopt_register(registry: Registry) -> None:
     )
     registry.add_function("times", "wopt_evolution.times:write_times")
     registry.add_function("page", "wopt_evolution.page:section", rank=-1)
-    registry.add_function("pictures", "wopt_evolution.pictures:pictures", rank=-1)
+    registry.add_function("pictures", "wopt_evolution.page:pictures", rank=-1)
     registry.add_function("summary", "wopt_evolution.summary:summary", rank=1)

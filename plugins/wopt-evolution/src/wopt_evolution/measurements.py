@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from wopt.component import fields
 from wopt.data.snapshots import PopulationsReport
 from wopt.interfaces.measurement import Budget, FinishedRun, Measurement, Watch
-from wopt.store.distances import Distances
+from wopt.store.result import Distances
 from wopt_evolution.exact import Evolution, check_exact
 from wopt_evolution.populations import populations_report
 

@@ -1,19 +1,74 @@
-"""Measurements of a flow through populations in time, at the end of its run."""
+"""A flow through populations: particles at any time, and what is measured at the end."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor
 
 from wopt.config.model import RunConfig
-from wopt.data.snapshots import PopulationsReport
-from wopt.errors import WoptError
+from wopt.data.snapshots import Clock, PopulationsReport
+from wopt.errors import DataError, WoptError
 from wopt.flow import Flow
 from wopt.interfaces.listener import Listener
 from wopt.origin import culprit, in_words
 from wopt.seeds import derive
-from wopt_evolution.at_time import at_times
 
-__all__ = ["populations_report"]
+__all__ = ["at_times", "populations_report"]
+
+
+@torch.no_grad()
+def at_times(
+    flow: Flow, clock: Clock, x: Tensor, begin: float, times: Sequence[float]
+) -> tuple[Tensor, Tensor]:
+    """Return positions and velocities of particles at some times.
+
+    Args:
+        flow: The flow whose blocks move the particles.
+        clock: Times at which the blocks begin and end.
+        x: The particles at the time ``begin``, in the data's units, shape ``(n, d)``.
+        begin: Time of ``x``, at which a step begins.
+        times: Times not before ``begin``, in any order.
+
+    Returns:
+        Positions and velocities, each of shape ``(len(times), n, d)``, in the data's units (per
+        unit of time). Between two steps the velocity is that of the first, at ``begin`` that of
+        the step that begins there, or 0 if none does.
+
+    Raises:
+        DataError: A time is before ``begin`` or not covered.
+
+    Example:
+        >>> import torch, wopt
+        >>> from wopt.testing import AffineBlock
+        >>> units = wopt.AffineTransform.fit(torch.randn(9, 1), "none")
+        >>> shift = AffineBlock(1)
+        >>> _ = shift.shift.data.fill_(2.0)
+        >>> flow = wopt.Flow(wopt.Chain([shift], units), None)
+        >>> x, v = at_times(flow, Clock((0.0, 4.0)), torch.zeros(1, 1), 0.0, [1.0])
+        >>> x.flatten().tolist(), v.flatten().tolist()
+        ([0.5], [0.5])
+    """
+    first, _ = clock.place(begin)
+    if begin > clock.times[first]:
+        first += 1
+    places = [clock.place(time) for time in times]
+    if min(times) < begin:
+        raise DataError(f"time {min(times):g} is before {begin:g}, when these particles begin")
+    if first == len(clock.times) - 1:  # the end, where nothing moves
+        return torch.stack([x] * len(times)), torch.zeros(len(times), *x.shape).to(x)
+    places = [place if place[0] >= first else (first, 0.0) for place in places]
+    path = [flow.transform(x).to(flow.chain.like)]
+    for block in flow.blocks[first : max(step for step, _ in places) + 1]:
+        path.append(block.move(path[-1]))
+    ends = [flow.transform.inverse(z) for z in path]
+    where, speed = [], []
+    for step, fraction in places:
+        before, after = ends[step - first : step - first + 2]
+        where.append(torch.lerp(before, after, fraction))
+        speed.append((after - before) / (clock.times[step + 1] - clock.times[step]))
+    return torch.stack(where), torch.stack(speed)
 
 
 def populations_report(

@@ -11,11 +11,10 @@ from torch import Tensor
 from wopt.data.snapshots import Clock, MeasuredPopulations
 from wopt.data.tables import write_table
 from wopt.errors import CapabilityError, ConfigError
-from wopt.runs.fingerprint import check_data
-from wopt.runs.load import LoadedRun
+from wopt.runs.load import LoadedRun, check_data
 from wopt.seeds import derive
 from wopt.store.directory import RunDirectory
-from wopt_evolution.at_time import at_times
+from wopt_evolution.populations import at_times
 
 __all__ = ["write_times"]
 

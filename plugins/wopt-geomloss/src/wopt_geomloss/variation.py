@@ -11,7 +11,7 @@ from torch import Tensor
 
 import wopt
 from wopt import Capability, Particles
-from wopt.interfaces.draws import Draws
+from wopt.interfaces.target import Draws
 
 __all__ = ["TransportObjective", "Variation"]
 

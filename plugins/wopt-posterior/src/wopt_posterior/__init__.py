@@ -9,12 +9,12 @@ _get, __dir__ = exports(
     {
         "Posterior": "wopt_posterior.posterior",
         "SamplerReport": "wopt_posterior.diagnostics",
-        "from_numpyro": "wopt_posterior.targets.numpyro",
-        "from_pymc": "wopt_posterior.targets.pymc",
-        "from_pyro": "wopt_posterior.targets.pyro",
+        "from_numpyro": "wopt_posterior.targets.languages",
+        "from_pymc": "wopt_posterior.targets.languages",
+        "from_pyro": "wopt_posterior.targets.languages",
         "measure_flow": "wopt_posterior.diagnostics",
         "measure_sampler": "wopt_posterior.diagnostics",
-        "sample": "wopt_posterior.sampling",
+        "sample": "wopt_posterior.posterior",
     },
 )
 __getattr__ = _get

@@ -34,12 +34,12 @@ def wopt_register(registry: Registry) -> None:
         summary="both sides of log Z, weights, lost modes",
     )
     for name, path in (
-        ("sample", "wopt_posterior.sampling:sample"),
+        ("sample", "wopt_posterior.posterior:sample"),
         ("Posterior", "wopt_posterior.posterior:Posterior"),
         ("GivenModel", "wopt_posterior.targets.given:GivenModel"),
-        ("from_numpyro", "wopt_posterior.targets.numpyro:from_numpyro"),
-        ("from_pymc", "wopt_posterior.targets.pymc:from_pymc"),
-        ("from_pyro", "wopt_posterior.targets.pyro:from_pyro"),
+        ("from_numpyro", "wopt_posterior.targets.languages:from_numpyro"),
+        ("from_pymc", "wopt_posterior.targets.languages:from_pymc"),
+        ("from_pyro", "wopt_posterior.targets.languages:from_pyro"),
     ):
         registry.add_name(name, path)
     registry.add_function("chains", "wopt_posterior.chains.reference_chains")

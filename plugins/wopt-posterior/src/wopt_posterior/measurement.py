@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from wopt.capabilities import Capability
 from wopt.component import fields
-from wopt.flow.own import free
+from wopt.flow.conversions import free
 from wopt.interfaces.measurement import Budget, FinishedRun, Measurement
 from wopt.interfaces.objective import is_truth
 from wopt.seeds import derive

@@ -9,7 +9,7 @@ from pydantic import Field
 
 import wopt
 from wopt.store.directory import RunDirectory
-from wopt.train.arc import respace
+from wopt.train.respace import respace
 
 __all__ = ["ArcLength", "respace"]
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from wopt import FlowBlock, Objective, Particles, Subproblem
-from wopt.interfaces.derivatives import energy_derivatives
+from wopt.interfaces.objective import energy_derivatives
 from wopt.interfaces.subproblem import Stationarity
 from wopt.statistics import Mean, mean_and_error
 
@@ -17,7 +17,7 @@ class Linearised(Subproblem):
     """min over u = T - id of  DG(rho)[u] + E |u|^2 / (2 h'),  so that u = -h' grad_W G(rho).
 
     DG(rho)[u] = sum_i <g_i, u(x_i)> + l_i div u(x_i) with the derivatives g, l of the energy by
-    points and log-dets, see :func:`wopt.interfaces.derivatives.energy_derivatives`. The anchor is
+    points and log-dets, see :func:`wopt.interfaces.objective.energy_derivatives`. The anchor is
     the particles themselves; use :meth:`of`.
 
     Example:

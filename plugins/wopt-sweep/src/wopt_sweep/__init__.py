@@ -9,8 +9,7 @@ from wopt.lazy import exports
 if TYPE_CHECKING:
     from wopt_sweep.plan import Range, Setting, SweepDesign, grid_of, ranges_of
     from wopt_sweep.search import search
-    from wopt_sweep.sweep import Interrupted, Sweep
-    from wopt_sweep.table import Summary, SweepRun, summaries
+    from wopt_sweep.sweep import Interrupted, Summary, Sweep, SweepRun, summaries
 
 __all__ = [
     "Interrupted",
@@ -32,13 +31,13 @@ __getattr__, __dir__ = exports(
         "Interrupted": "wopt_sweep.sweep",
         "Plan": "wopt_sweep.plan",
         "Range": "wopt_sweep.plan",
-        "Row": "wopt_sweep.table",
+        "Row": "wopt_sweep.sweep",
         "Setting": "wopt_sweep.plan",
-        "Summary": "wopt_sweep.table",
+        "Summary": "wopt_sweep.sweep",
         "Sweep": "wopt_sweep.sweep",
         "grid_of": "wopt_sweep.plan",
         "ranges_of": "wopt_sweep.plan",
         "search": "wopt_sweep.search",
-        "summaries": "wopt_sweep.table",
+        "summaries": "wopt_sweep.sweep",
     },
 )

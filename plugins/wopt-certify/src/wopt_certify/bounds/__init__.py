@@ -9,23 +9,34 @@ Each bound is a theorem *given* its arguments. A residual estimated from samples
 of test fields can be too low; the bound is then an estimate, and :func:`chain` labels it so.
 """
 
-from wopt_certify.bounds._rules import Base
 from wopt_certify.bounds.chain import StepBounds, chain, with_transport_entropy
-from wopt_certify.bounds.convex import convex_last
-from wopt_certify.bounds.entropy import log_sobolev, transport_entropy, tv
-from wopt_certify.bounds.entry import Entry, Floor, Label, least
-from wopt_certify.bounds.optimality import optimal_residual
-from wopt_certify.bounds.paper import paper_distance, paper_gap
-from wopt_certify.bounds.planning import StepsNeeded, error_needed, steps_needed
-from wopt_certify.bounds.posterior import Bound, a_posteriori
-from wopt_certify.bounds.splitting import forward_backward
-from wopt_certify.bounds.start import (
+from wopt_certify.bounds.inequalities import (
+    log_sobolev,
     smoothed_kl,
     smoothed_kl_from_distance,
     smoothing_distance,
     start_distance,
+    transport_entropy,
+    tv,
 )
-from wopt_certify.bounds.steps import a_priori, theorem_p, theorem_s, theorem_s_gap
+from wopt_certify.bounds.paper import paper_distance, paper_gap
+from wopt_certify.bounds.rules import Base, Entry, Floor, Label, least
+from wopt_certify.bounds.steps import (
+    StepsNeeded,
+    a_priori,
+    error_needed,
+    steps_needed,
+    theorem_p,
+    theorem_s,
+    theorem_s_gap,
+)
+from wopt_certify.bounds.variants import (
+    Bound,
+    a_posteriori,
+    convex_last,
+    forward_backward,
+    optimal_residual,
+)
 
 __all__ = [
     "Base",

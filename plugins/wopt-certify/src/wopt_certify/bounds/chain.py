@@ -11,11 +11,8 @@ import numpy as np
 
 from wopt.errors import UserError
 from wopt.typed import Typed
-from wopt_certify.bounds._numbers import Array, steps_of
-from wopt_certify.bounds._rules import RULES, Base, Inputs, Rule
-from wopt_certify.bounds.entropy import transport_entropy, tv
-from wopt_certify.bounds.entry import Entry, Label, least
-from wopt_certify.bounds.start import start_distance
+from wopt_certify.bounds.inequalities import Array, start_distance, steps_of, transport_entropy, tv
+from wopt_certify.bounds.rules import RULES, Base, Entry, Inputs, Label, Rule, least
 
 __all__ = ["StepBounds", "chain", "with_transport_entropy"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from wopt_certify.bounds._numbers import (
+from wopt_certify.bounds.inequalities import (
     Array,
     Numbers,
     Steps,

@@ -2,8 +2,7 @@
 
 from wopt_certify.challenge.challenge import block_for, challenge
 from wopt_certify.challenge.escalation import EscalationOptions
-from wopt_certify.challenge.limit import lower_limit
-from wopt_certify.challenge.rivals import against
+from wopt_certify.challenge.judge import against, lower_limit
 from wopt_certify.challenge.rows import ChallengeRows, View
 from wopt_certify.lower import best_estimate
 

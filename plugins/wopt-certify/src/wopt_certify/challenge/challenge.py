@@ -12,14 +12,11 @@ from wopt.host import host
 from wopt.interfaces.target import Target
 from wopt.statistics import error_of_mean
 from wopt_certify import lower
-from wopt_certify.challenge.challenger import ratios
 from wopt_certify.challenge.escalation import EscalationOptions, EscalationState, escalate
-from wopt_certify.challenge.limit import Bet, lower_limit
+from wopt_certify.challenge.judge import Bet, SequentialGain, judge_in_turn, lower_limit
 from wopt_certify.challenge.plan import planned
-from wopt_certify.challenge.rows import ChallengeRows
-from wopt_certify.challenge.sequence import SequentialGain, judge_in_turn
-from wopt_certify.challenge_plan import ChallengePlan
-from wopt_certify.lower import LowerSide
+from wopt_certify.challenge.rows import ChallengeRows, ratios
+from wopt_certify.lower import ChallengePlan, LowerSide
 
 __all__ = ["block_for", "challenge"]
 

@@ -14,18 +14,13 @@ from torch import Tensor
 from wopt.component import Spec
 from wopt.interfaces.target import Target
 from wopt.seeds import derive
-from wopt_certify.challenge.challenger import Challenger, Density
-from wopt_certify.challenge.directions import TurnedTree
-from wopt_certify.challenge.elliptical import Elliptical
+from wopt_certify.challenge.elliptical import Elliptical, Gaussians, Student
 from wopt_certify.challenge.free_step import FreeStep, TrainingEffort
-from wopt_certify.challenge.gaussians import Gaussians
-from wopt_certify.challenge.kernel import KernelDensity
+from wopt_certify.challenge.kernels import KernelDensity
 from wopt_certify.challenge.monotone_transform import TransformedDensity
-from wopt_certify.challenge.rows import ChallengeRows
-from wopt_certify.challenge.stack import Stack
-from wopt_certify.challenge.student import Student
-from wopt_certify.challenge.tree import Tree
-from wopt_certify.challenge_plan import ChallengePlan, FreeTry
+from wopt_certify.challenge.rows import Challenger, ChallengeRows, Density, Stack
+from wopt_certify.challenge.tree import Tree, TurnedTree
+from wopt_certify.lower import ChallengePlan, FreeTry
 
 __all__ = ["EscalationOptions", "EscalationState", "escalate", "offered"]
 

@@ -9,10 +9,9 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from wopt_certify.challenge.challenger import Density
-from wopt_certify.challenge.gaussians import Gaussians
-from wopt_certify.challenge.grid import Axis, MarginalDensity
-from wopt_certify.challenge.student import Student
+from wopt_certify.challenge.elliptical import Gaussians, Student
+from wopt_certify.challenge.kernels import Axis, MarginalDensity
+from wopt_certify.challenge.rows import Density
 from wopt_certify.challenge.tree import Tree
 
 __all__ = ["MonotoneTransform", "TransformedDensity"]

@@ -1,29 +1,32 @@
-"""Challenging a run: rows that fit, choose and judge densities that may beat its model."""
+"""Challenging a run: by densities fitted to its rows, and by a rival that is named."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from wopt.capabilities import Capability
 from wopt.data.dataset import one_of_each
+from wopt.data.tables import READABLE, read_table
+from wopt.errors import CapabilityError, DataError
 from wopt.interfaces.block import FlowBlock
 from wopt.particles import Particles
 from wopt.push import push_all
+from wopt.runs.load import load
 from wopt.runs.prepare import Prepared, particles_of
 from wopt.seeds import derive, generator
 from wopt.train.problem import State
-from wopt_certify.challenge import ChallengeRows, EscalationOptions, block_for, challenge
-from wopt_certify.challenge_plan import ChallengePlan
+from wopt_certify.challenge import ChallengeRows, EscalationOptions, against, block_for, challenge
 from wopt_certify.held_out import as_test
-from wopt_certify.lower import LowerSide
+from wopt_certify.lower import ChallengePlan, LowerSide
 from wopt_certify.resolution import Resolution, resolutions
 
-__all__ = ["Challenge", "can_be_challenged"]
+__all__ = ["Challenge", "can_be_challenged", "rival_of"]
 
 _FIT, _HOLD, _JUDGE = 20_000, 5_000, 20_000
 """Largest numbers of rows that fit challengers, choose among them, and judge them."""
@@ -175,3 +178,45 @@ class Challenge:
         smoothed = as_test(data, rows, config)
         start = particles_of(smoothed, smoothed.test, config, known=False).rows(slice(count))
         return start, push_all(self.blocks, start, audit=True)
+
+
+def rival_of(prepared: Prepared, blocks: Sequence[FlowBlock], path: Path) -> LowerSide:
+    """Return a lower bound of KL(data | model), by a rival's log-densities at the test rows.
+
+    Args:
+        prepared: The run's data and parts.
+        blocks: The run's maps.
+        path: A run directory, a file that ``Flow.save`` wrote, or a table with one column: the
+            rival's log-density at each test row, in the data's units and in the data's order.
+
+    Raises:
+        DataError: The rival does not score these rows.
+        CapabilityError: The run is not a model of data with a density.
+    """
+    dataset, target = prepared.dataset, prepared.problem.objective.target
+    known = target is not None and Capability.NORMALISED in target.provides
+    if dataset is None or prepared.pushes or not known:
+        raise CapabilityError(
+            "a rival challenges models of data with a density, and this is not one: no test "
+            "rows can be scored by both"
+        )
+    own = prepared.flow(blocks).log_prob(dataset.test, audit=True).double().cpu()
+    groups = None if dataset.groups is None else dataset.groups[2]
+    return against(_log_density(path, dataset.test), own, groups=groups, name=path.name)
+
+
+def _log_density(path: Path, rows: Tensor) -> Tensor:
+    if path.is_dir() or path.suffix.lower() not in READABLE:
+        rival = load(path)
+        if rival.dim != rows.shape[1]:
+            raise DataError(
+                f"{path}: a model of {rival.dim} columns, and the run's data have {rows.shape[1]}"
+            )
+        return rival.log_prob(rows, audit=True).double().cpu()
+    table, names = read_table(path)
+    if table.shape != (len(rows), 1):
+        raise DataError(
+            f"{path}: has shape {tuple(table.shape)} (columns {', '.join(names[:8])}); a rival's "
+            f"log-densities are one column of {len(rows)} numbers, one for each test row"
+        )
+    return torch.from_numpy(table)[:, 0]

@@ -17,10 +17,10 @@ import torch
 from wopt.interfaces.target import Target
 from wopt_certify.challenge.escalation import EscalationOptions, offered
 from wopt_certify.challenge.free_step import FreeStep, TrainingEffort
+from wopt_certify.challenge.judge import PARTS
 from wopt_certify.challenge.monotone_transform import MonotoneTransform
 from wopt_certify.challenge.rows import ChallengeRows
-from wopt_certify.challenge.sequence import PARTS
-from wopt_certify.challenge_plan import ChallengePlan, FreeTry
+from wopt_certify.lower import ChallengePlan, FreeTry
 
 __all__ = ["planned"]
 

@@ -14,8 +14,8 @@ from wopt.reading import printable
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from wopt_certify.compare.comparison import PairwiseComparison
     from wopt_certify.compare.page import ComparedRun
+    from wopt_certify.compare.pairs import PairwiseComparison
 
 __all__ = ["command"]
 

@@ -28,9 +28,9 @@ from wopt.report.style import (
     Picture,
     page_style,
 )
-from wopt.report.tables import flat, status, subtitle
+from wopt.report.summary import flat, status, subtitle
 from wopt.store.result import RunResult
-from wopt_certify.compare.comparison import PairwiseComparison
+from wopt_certify.compare.pairs import PairwiseComparison
 
 __all__ = ["ComparedRun", "challenged", "compare", "rows"]
 

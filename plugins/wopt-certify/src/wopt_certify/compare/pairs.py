@@ -1,4 +1,4 @@
-"""Comparing runs pairwise, on common test rows."""
+"""Every run challenges every other, on test rows that are common to them."""
 
 from __future__ import annotations
 
@@ -13,15 +13,44 @@ from torch import Tensor
 from wopt.config.model import validate
 from wopt.data.dataset import Dataset
 from wopt.errors import UserError, WoptError
-from wopt.runs.fingerprint import check_data
-from wopt.runs.load import load_run
+from wopt.runs.load import check_data, load_run
 from wopt.seeds import derive
 from wopt.store.directory import RunDirectory
 from wopt_certify.challenge import against
-from wopt_certify.compare.comparison import PairwiseComparison
 from wopt_certify.lower import LowerSide
 
-__all__ = ["pairwise_comparison"]
+__all__ = ["PairwiseComparison", "pairwise_comparison"]
+
+
+@dataclasses.dataclass(frozen=True)
+class PairwiseComparison:
+    """Every run against every other.
+
+    Attributes:
+        sides: For each run a list with the lower side of its KL(data | model) by each other run's
+            density; ``None`` for itself and where the two cannot be compared.
+        reasons: Why some were not compared, a sentence each.
+        rows: Number of common test rows.
+        level: Confidence of each limit: 95 % for all rivals of a run together.
+    """
+
+    sides: tuple[tuple[LowerSide | None, ...], ...] = ()
+    reasons: tuple[str, ...] = ()
+    rows: int = 0
+    level: float = 0.95
+
+    @property
+    def some(self) -> bool:
+        """Whether any two runs were compared."""
+        return any(side is not None for row in self.sides for side in row)
+
+    def least(self, model: int) -> float | None:
+        """Return the largest lower side of a run; ``None`` if it was not challenged."""
+        if model >= len(self.sides):
+            return None
+        lows = [max(side.low, 0.0) for side in self.sides[model] if side is not None]
+        return max(lows, default=None)
+
 
 _ROWS = 2000
 _LEVEL = 0.95

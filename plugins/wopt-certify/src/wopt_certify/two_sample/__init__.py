@@ -1,17 +1,21 @@
 """Two-sample tests: whether rows and a model's samples come from one law, and where they differ."""
 
-from wopt_certify.two_sample.classifier import ClassifierTest, classifier_test
-from wopt_certify.two_sample.columns import ColumnDifference, column_differences
-from wopt_certify.two_sample.coverage import (
+from wopt_certify.two_sample.calibration import (
+    ConditionalReport,
     CoverageReport,
+    conditional_evidence,
     expected_coverage,
     tarp_coverage,
 )
-from wopt_certify.two_sample.given import ConditionalReport, conditional_evidence
-from wopt_certify.two_sample.measure import two_sample
-from wopt_certify.two_sample.mmd import MMDTest, mmd_test
-from wopt_certify.two_sample.regions import Region
-from wopt_certify.two_sample.report import TwoSampleReport
+from wopt_certify.two_sample.classifier import ClassifierTest, Region, classifier_test
+from wopt_certify.two_sample.measure import (
+    ColumnDifference,
+    MMDTest,
+    TwoSampleReport,
+    column_differences,
+    mmd_test,
+    two_sample,
+)
 
 __all__ = [
     "ClassifierTest",

@@ -1,20 +1,214 @@
-"""The classifier two-sample test."""
+"""The classifier two-sample test, its classifiers, and the regions that they are surest of."""
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import functools
 import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.functional import softplus
 
-from wopt.seeds import derive, generator
+from wopt.seeds import derive, generator, seeded
 from wopt.statistics import mean_and_error
 from wopt.typed import Typed
-from wopt_certify.two_sample.nets import Units, fit_classifier, log_loss
-from wopt_certify.two_sample.permutation import labels, permutation_p_value
 
-__all__ = ["ClassifierOutput", "ClassifierTest", "classifier_test"]
+__all__ = [
+    "ClassifierOutput",
+    "ClassifierTest",
+    "Region",
+    "Units",
+    "classifier_test",
+    "features",
+    "fit_classifier",
+    "labels",
+    "log_loss",
+    "permutation_p_value",
+    "regions_of",
+]
+
+
+def labels(first: int, second: int, count: int, rng: torch.Generator) -> Tensor:
+    """Return ways to label pooled rows, shape ``(first + second, count + 1)``, float64.
+
+    A column is 1/first on rows labelled as the first sample and -1/second on the others, so that a
+    difference of means is a product with it. Column 0 holds the true labels, the first sample
+    first.
+
+    Example:
+        >>> labels(2, 2, 3, torch.Generator().manual_seed(0))[:, 0].tolist()
+        [0.5, 0.5, -0.5, -0.5]
+    """
+    truth = torch.cat(
+        [
+            torch.full((first,), 1 / first, dtype=torch.float64),
+            torch.full((second,), -1 / second, dtype=torch.float64),
+        ]
+    )
+    shuffled = [truth[torch.randperm(len(truth), generator=rng)] for _ in range(count)]
+    return torch.stack([truth, *shuffled], dim=1)
+
+
+def permutation_p_value(statistics: Tensor) -> float:
+    """Return the fraction of statistics at least as large as the first, that of the true labels.
+
+    It is valid because under the null all labellings are equally likely: P(p <= a) <= a.
+
+    Args:
+        statistics: Values for the true labels and for permuted ones, shape ``(count + 1,)``.
+
+    Source: Phipson, Smyth, Permutation p-values should never be zero, 2010.
+
+    Example:
+        >>> permutation_p_value(torch.tensor([3.0, 1.0, 2.0, 4.0]))
+        0.5
+    """
+    return float((statistics >= statistics[0]).double().mean())
+
+
+Classifier = Callable[[Tensor], Tensor]
+"""Function from rows in unit coordinates, ``(n, d)``, to logits ``(n,)`` of being real."""
+
+_PRODUCTS = 15
+"""Largest dimension in which products of coordinates are features."""
+_FAR = 8.0
+_COSINES = 200
+_RIDGES = (1e-3, 1e-1, 1.0)
+"""Ridge penalties, divided by the number of rows."""
+_EVERY, _WIDTH, _DECAY = 20, 64, 1e-2
+_SCALES = torch.logspace(-3, 2, 101, dtype=torch.float64)
+
+
+class Units:
+    """Coordinates in which rows have mean 0 and deviation 1, clamped to 8 deviations.
+
+    Args:
+        rows: Rows of both samples together, shape ``(n, d)``.
+    """
+
+    def __init__(self, rows: Tensor) -> None:
+        self.mean = rows.mean(0)
+        sd = rows.std(0)
+        self.sd = torch.where(sd > 0, sd, 1.0)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return the rows in these coordinates, shape ``(n, d)``."""
+        return ((x - self.mean) / self.sd).clamp(-_FAR, _FAR)
+
+
+def features(z: Tensor) -> Tensor:
+    """Return coordinates, squares and in few dimensions products, ``(n, d)`` to ``(n, k)``."""
+    if z.shape[1] > _PRODUCTS:
+        return torch.cat([z, z.square() / 2], 1)
+    i, j = torch.triu_indices(z.shape[1], z.shape[1])
+    return torch.cat([z, z[:, i] * z[:, j] / 2], 1)
+
+
+def log_loss(logits: Tensor, real: Tensor) -> Tensor:
+    """Return the loss of each row, nats, shape ``(n,)``; ``real`` is 1 for rows, 0 for samples.
+
+    Example:
+        >>> round(float(log_loss(torch.zeros(1), torch.ones(1))), 4)  # log 2
+        0.6931
+    """
+    return softplus(logits) - real * logits
+
+
+def fit_classifier(
+    train: tuple[Tensor, Tensor], valid: tuple[Tensor, Tensor], iterations: int, seed: int
+) -> Classifier:
+    """Return the classifier that separates validation rows best, with its logits scaled there.
+
+    Candidates are ridge regressions on coordinates, on :func:`features` and on random cosines (an
+    approximate Gaussian kernel), and a net. The one with the largest t-statistic of its logits is
+    chosen, which detects small differences that noise hides from a log-loss. A positive scale is
+    then fitted, which keeps the order.
+
+    Args:
+        train: Rows in unit coordinates, shape ``(n, d)``, and their labels ``(n,)``, 1 for real
+            ones.
+        valid: Validation rows and labels, of the same kind.
+        iterations: Training iterations of the net.
+        seed: Seed of the net.
+    """
+    with seeded(seed):
+        sees = (lambda z: z, features, _cosines(train[0]))
+        candidates = [one for see in sees for one in _ridges(*train, see)]
+        candidates.append(_net(train, valid, iterations))
+    best = max(candidates, key=lambda one: _separation(one(valid[0]), valid[1]))
+    logits = best(valid[0])
+    losses = torch.stack([log_loss(scale * logits, valid[1]).mean() for scale in _SCALES])
+    scale = float(_SCALES[losses.argmin()])
+    return lambda z: scale * best(z)
+
+
+def _cosines(z: Tensor) -> Callable[[Tensor], Tensor]:
+    """Return random cosines that vary over half the median distance between rows."""
+    some = z[:200]
+    length = float(torch.pdist(some).median().clamp_min(1e-6)) / 2
+    omega = torch.randn(z.shape[1], _COSINES, dtype=z.dtype) / length
+    phase = 2 * math.pi * torch.rand(_COSINES, dtype=z.dtype)
+    return lambda x: torch.cos(x @ omega + phase) * math.sqrt(2 / _COSINES)
+
+
+def _separation(logits: Tensor, real: Tensor) -> float:
+    one, other = logits[real > 0.5], logits[real <= 0.5]
+    spread = (one.var() + other.var()).sqrt()
+    return float((one.mean() - other.mean()) / spread) if float(spread) > 0 else -math.inf
+
+
+def _ridges(z: Tensor, real: Tensor, see: Callable[[Tensor], Tensor]) -> Iterator[Classifier]:
+    """Yield least-squares classifiers at several penalties, from one eigendecomposition."""
+    seen = see(z)
+    mean = seen.mean(0)
+    centred = seen - mean
+    values, vectors = torch.linalg.eigh(centred.T @ centred / len(z))
+    slope = vectors.T @ (centred.T @ (real - 0.5)) / len(z)
+    for ridge in _RIDGES:
+        weights = 4 * vectors @ (slope / (values.clamp_min(0) + ridge))
+        yield functools.partial(_linear, see, mean, weights)
+
+
+def _linear(see: Callable[[Tensor], Tensor], mean: Tensor, weights: Tensor, z: Tensor) -> Tensor:
+    return (see(z) - mean) @ weights
+
+
+def _net(train: tuple[Tensor, Tensor], valid: tuple[Tensor, Tensor], iterations: int) -> Classifier:
+    """Return a net of two hidden layers, stopped where its validation loss is least."""
+    net = nn.Sequential(
+        nn.Linear(train[0].shape[1], _WIDTH), nn.SiLU(), nn.Linear(_WIDTH, _WIDTH), nn.SiLU(),
+        nn.Linear(_WIDTH, 1),
+    )  # fmt: skip
+    optimiser = torch.optim.AdamW(net.parameters(), lr=5e-3, weight_decay=_DECAY)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(iterations, 1))
+    x, real = train[0].float(), train[1].float()
+    judged, truth = valid[0].float(), valid[1].float()
+    best, kept = math.inf, copy.deepcopy(net.state_dict())
+    for k in range(1, iterations + 1):
+        rows = torch.randint(len(x), (min(512, len(x)),))
+        with torch.enable_grad():
+            optimiser.zero_grad()
+            log_loss(net(x[rows])[:, 0], real[rows]).mean().backward()
+        optimiser.step()
+        schedule.step()
+        if k % _EVERY == 0 or k == iterations:
+            with torch.no_grad():
+                loss = float(log_loss(net(judged)[:, 0], truth).mean())
+            if loss < best:
+                best, kept = loss, copy.deepcopy(net.state_dict())
+    net.load_state_dict(kept)
+
+    @torch.no_grad()
+    def classify(z: Tensor) -> Tensor:
+        """Return logits, shape ``(n,)``, of rows ``(n, d)``."""
+        return net(z.float())[:, 0].double()
+
+    return classify
+
 
 _JUDGED, _VALID = 0.5, 0.15
 _PERMUTATIONS = 499
@@ -111,3 +305,72 @@ def classifier_test(
         judged=judged,
     )
     return test, ClassifierOutput(x[:judged], y[:judged], logits[:judged], logits[judged:])
+
+
+_SHARE = 0.1
+_COLUMNS = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Region(Typed):
+    """The tenth of rows and samples that the classifier most clearly assigns to one of them.
+
+    Attributes:
+        favours: ``rows``: the model has too little mass there; ``samples``: too much.
+        rows_share, samples_share: The fractions of the rows, and of the samples, in the region.
+        error: Standard error of their difference.
+        centre: The median of the region's points, in the data's units, shape ``(d,)``.
+        columns: The columns in which the centre is furthest from the median of all, with the
+            distance in standard deviations.
+    """
+
+    favours: Literal["rows", "samples"]
+    rows_share: float
+    samples_share: float
+    error: float
+    centre: tuple[float, ...]
+    columns: tuple[tuple[str, float], ...]
+
+
+def regions_of(judged: ClassifierOutput, names: Sequence[str]) -> tuple[Region, ...]:
+    """Return the region that lacks samples, and the one that has too many.
+
+    Args:
+        judged: Rows and samples that the classifier was not trained on, and its logits there.
+        names: Names of the columns.
+    """
+    pooled = torch.cat([judged.row_logits, judged.sample_logits])
+    high, low = pooled.quantile(1 - _SHARE), pooled.quantile(_SHARE)
+    lacking = (judged.row_logits >= high, judged.sample_logits >= high)
+    excess = (judged.row_logits <= low, judged.sample_logits <= low)
+    regions = []
+    if bool(lacking[0].any()):
+        regions.append(_region("rows", judged, *lacking, names))
+    if bool(excess[1].any()):
+        regions.append(_region("samples", judged, *excess, names))
+    return tuple(regions)
+
+
+def _region(
+    favours: Literal["rows", "samples"],
+    judged: ClassifierOutput,
+    of_rows: Tensor,
+    of_samples: Tensor,
+    names: Sequence[str],
+) -> Region:
+    inside = judged.rows[of_rows] if favours == "rows" else judged.samples[of_samples]
+    everything = torch.cat([judged.rows, judged.samples])
+    centre = inside.median(0)[0]
+    sd = everything.std(0)
+    away = (centre - everything.median(0)[0]) / torch.where(sd > 0, sd, 1.0)
+    order = away.abs().argsort(descending=True)[:_COLUMNS].tolist()
+    shares = of_rows.double().mean(), of_samples.double().mean()
+    variances = (s * (1 - s) / len(part) for s, part in zip(shares, (of_rows, of_samples)))  # noqa: B905
+    return Region(
+        favours,
+        float(shares[0]),
+        float(shares[1]),
+        float(sum(variances)) ** 0.5,
+        tuple(centre.tolist()),
+        tuple((names[j], float(away[j])) for j in order),
+    )

@@ -1,20 +1,253 @@
-"""Two-sample tests between held-out rows and a model's samples."""
+"""Two-sample evidence as one typed result: tests by classifier, by kernel and by column."""
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from wopt.errors import DataError
-from wopt_certify.two_sample.classifier import classifier_test
-from wopt_certify.two_sample.columns import column_differences
-from wopt_certify.two_sample.mmd import mmd_test
-from wopt_certify.two_sample.regions import regions_of
-from wopt_certify.two_sample.report import TwoSampleReport
+from wopt.seeds import generator
+from wopt.typed import Number, Typed
+from wopt_certify.two_sample.classifier import (
+    ClassifierTest,
+    Region,
+    Units,
+    classifier_test,
+    labels,
+    permutation_p_value,
+    regions_of,
+)
 
-__all__ = ["two_sample"]
+__all__ = [
+    "ColumnDifference",
+    "MMDTest",
+    "TwoSampleReport",
+    "column_differences",
+    "holm",
+    "kolmogorov_smirnov",
+    "mmd_test",
+    "two_sample",
+]
+
+_FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
+"""Bandwidths in multiples of the median distance."""
+_PERMUTATIONS = 299
+
+
+@dataclasses.dataclass(frozen=True)
+class MMDTest(Typed):
+    """The kernel test.
+
+    Attributes:
+        statistic: The largest of the standardised values over bandwidths.
+        bandwidth: The bandwidth of that value, over the median distance of the pooled rows.
+        p_value: p-value of the hypothesis "one law", by permutation.
+        rows: Rows of each kind that were compared.
+    """
+
+    statistic: float
+    bandwidth: float
+    p_value: float
+    rows: int
+
+
+def mmd_test(rows: Tensor, samples: Tensor, *, seed: int = 0, most: int = 700) -> MMDTest:
+    """Test whether rows and samples come from one law by the maximum mean discrepancy.
+
+    For Gaussian kernels of a quarter to four times the median distance, in units of the pooled
+    deviations, MMD^2 without the diagonal is computed for the true labels and for permuted ones,
+    standardised over all of them, and the largest over bandwidths is the statistic. It is the
+    same function of every labelling, so its p-value is exact.
+
+    Args:
+        rows: Shape ``(n, d)``.
+        samples: Shape ``(m, d)``.
+        seed: Seed of the subset and the permutations.
+        most: Rows of each kind at most; time and memory are quadratic.
+
+    Source: Gretton et al., A kernel two-sample test, 2012; aggregation as in Schrab et al., MMD
+    aggregated two-sample test, 2023, and Biggs et al., MMD-FUSE, 2023.
+
+    Example:
+        >>> x = torch.randn(200, 2, generator=torch.Generator().manual_seed(0)).double()
+        >>> mmd_test(x[:100], x[100:] + 1).p_value < 0.01
+        True
+    """
+    rng = generator(seed, "mmd")
+    count = min(len(rows), len(samples), most)
+    parts = [part[torch.randperm(len(part), generator=rng)[:count]] for part in (rows, samples)]
+    pooled = torch.cat(parts)
+    z = Units(pooled)(pooled)
+    squared = torch.cdist(z, z).square()
+    median = squared[torch.triu(torch.ones_like(squared), 1) > 0].median().clamp_min(1e-12)
+    ways = labels(count, count, _PERMUTATIONS, rng)
+    standardised = []
+    for factor in _FACTORS:
+        kernel = torch.exp(-squared / (2 * factor**2 * median))
+        kernel.fill_diagonal_(0)
+        values = (ways * (kernel @ ways)).sum(0)
+        spread = values.std()
+        standardised.append((values - values.mean()) / spread.clamp_min(1e-300))
+    table = torch.stack(standardised)
+    best = int(table[:, 0].argmax())
+    p_value = permutation_p_value(table.amax(0))
+    return MMDTest(float(table[best, 0]), _FACTORS[best], p_value, count)
+
+
+@dataclasses.dataclass(frozen=True)
+class ColumnDifference(Typed):
+    """One column of rows against samples.
+
+    Attributes:
+        name: Name of the column.
+        distance: Kolmogorov-Smirnov statistic, the largest difference of the distribution
+            functions.
+        p_value: p-value of "one law in this column", after Holm's correction over all columns.
+        shift: The samples' mean minus the rows', over the rows' standard deviation.
+        spread: The samples' standard deviation over the rows'.
+    """
+
+    name: str
+    distance: float
+    p_value: float
+    shift: Number
+    spread: Number
+
+
+def column_differences(
+    rows: Tensor, samples: Tensor, names: Sequence[str]
+) -> tuple[ColumnDifference, ...]:
+    """Return the differences of all columns, the largest first.
+
+    Args:
+        rows: Shape ``(n, d)``.
+        samples: Shape ``(m, d)``.
+        names: Names of the d columns.
+
+    Example:
+        >>> x = torch.arange(100.0).double()[:, None]
+        >>> first = column_differences(x, x + 50, ["a"])[0]
+        >>> first.name, first.distance
+        ('a', 0.5)
+    """
+    distances = [kolmogorov_smirnov(rows[:, j], samples[:, j]) for j in range(rows.shape[1])]
+    corrected = holm([_tail(distance, len(rows), len(samples)) for distance in distances])
+    sd = rows.std(0)
+    unit = torch.where(sd > 0, sd, 1.0)
+    shift = (samples.mean(0) - rows.mean(0)) / unit
+    spread = samples.std(0) / unit
+    differences = [
+        ColumnDifference(names[j], distances[j], corrected[j], float(shift[j]), float(spread[j]))
+        for j in range(rows.shape[1])
+    ]
+    return tuple(sorted(differences, key=lambda one: -one.distance))
+
+
+def kolmogorov_smirnov(x: Tensor, y: Tensor) -> float:
+    """Return the largest difference of two empirical distribution functions, in [0, 1].
+
+    The samples have shapes ``(n,)`` and ``(m,)``.
+
+    Example:
+        >>> kolmogorov_smirnov(torch.tensor([0.0, 1.0]), torch.tensor([0.5, 2.0]))
+        0.5
+    """
+    x, y = x.sort()[0].contiguous(), y.sort()[0].contiguous()
+    at = torch.cat([x, y])
+    below_x = torch.searchsorted(x, at, right=True).double() / len(x)
+    below_y = torch.searchsorted(y, at, right=True).double() / len(y)
+    return float((below_x - below_y).abs().max())
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values corrected by Holm's method, which bounds the chance of any false rejection.
+
+    Example:
+        >>> holm([0.01, 0.04, 0.5])
+        [0.03, 0.08, 0.5]
+    """
+    order = sorted(range(len(p_values)), key=lambda j: p_values[j])
+    corrected = [0.0] * len(p_values)
+    largest = 0.0
+    for rank, j in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[j]))
+        corrected[j] = largest
+    return corrected
+
+
+def _tail(distance: float, n: int, m: int) -> float:
+    """Return P(D >= distance) under one law, by Kolmogorov's series with Stephens's correction."""
+    root = math.sqrt(n * m / (n + m))
+    x = (root + 0.12 + 0.11 / root) * distance
+    if x < 0.2:
+        return 1.0
+    terms = (2 * (-1) ** (k - 1) * math.exp(-2 * (k * x) ** 2) for k in range(1, 101))
+    return min(max(sum(terms), 0.0), 1.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class TwoSampleReport(Typed):
+    """The result of two-sample tests of held-out rows against a model's samples.
+
+    Attributes:
+        classifier: The classifier test.
+        mmd: The kernel test.
+        p_value: p-value of "one law", of both tests together (Bonferroni).
+        level: Confidence; the laws are said to differ where p is at most 1 - level.
+        columns: Columns by difference, the largest first; p-values corrected for their number.
+        regions: Regions of clear difference; meaningful only where the laws differ.
+        overflowed: Number of samples left out because they are not finite.
+    """
+
+    classifier: ClassifierTest
+    mmd: MMDTest
+    p_value: float
+    level: float
+    columns: tuple[ColumnDifference, ...]
+    regions: tuple[Region, ...]
+    overflowed: int
+
+    @property
+    def differs(self) -> bool:
+        """Whether the tests together reject "one law"."""
+        return self.p_value <= 1 - self.level
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain tables, lists and numbers."""
+        return super().to_dict() | {"differs": self.differs}
+
+    def text(self) -> str:
+        """Return the result in a few sentences."""
+        c = self.classifier
+        note = (
+            f"a classifier tells held-out rows from samples with accuracy {c.accuracy:.3f} +- "
+            f"{c.accuracy_error:.3f} (1/2 if alike); p = {self.p_value:.3g} of one law, classifier "
+            f"and kernel test together"
+        )
+        if not self.differs:
+            return (
+                f"{note}. No difference was found with {c.judged} rows of each; "
+                "smaller ones may exist"
+            )
+        parts = [note]
+        differing = [one for one in self.columns if one.p_value <= 1 - self.level][:3]
+        if differing:
+            each = ", ".join(f"{one.name} (distance {one.distance:.2f})" for one in differing)
+            parts.append(f"columns that differ by themselves: {each}")
+        for region in self.regions:
+            what = "few" if region.favours == "rows" else "many"
+            where = ", ".join(f"{name} {away:+.1f} sd" for name, away in region.columns[:3])
+            parts.append(
+                f"too {what} samples around {where}: {region.samples_share:.1%} of the samples, "
+                f"{region.rows_share:.1%} of the rows"
+            )
+        return "; ".join(parts)
+
 
 _LEAST = 20
 _MOST = 5000

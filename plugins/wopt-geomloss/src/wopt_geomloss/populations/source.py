@@ -12,10 +12,9 @@ from torch import Tensor
 import wopt
 from wopt import AffineTransform, ConfigError, DataError, Dataset, Objective, ProximalScheme
 from wopt.component import fields
-from wopt.data.choices import Choices
+from wopt.data.choices import Choices, Columns, File, Fractions, Key, Missing
 from wopt.data.dataset import split
 from wopt.data.load import chosen_rows
-from wopt.data.options import Columns, File, Fractions, Key, Missing
 from wopt.data.snapshots import MeasuredPopulations, PopulationsReport
 from wopt.data.tables import column_names, pick_columns, read_frame
 from wopt.interfaces.source import Carry

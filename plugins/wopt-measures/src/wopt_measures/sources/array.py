@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from wopt import Dataset, Source
-from wopt.data.choices import Choices
-from wopt.data.load import from_table
-from wopt.data.options import (
+from wopt.data.choices import (
     At,
+    Choices,
     Columns,
     Context,
     Kinds,
@@ -16,6 +15,7 @@ from wopt.data.options import (
     Weights,
     Where,
 )
+from wopt.data.load import from_table
 from wopt.data.stream import streamed
 from wopt.data.tables import column_names, read_frame
 from wopt_measures.options import Dequantise, File, Fractions, Key, Preprocess

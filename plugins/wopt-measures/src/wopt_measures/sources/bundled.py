@@ -7,9 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from wopt import Dataset, Source
-from wopt.data.choices import Choices
+from wopt.data.choices import Choices, Columns, Context, Support
 from wopt.data.load import from_table
-from wopt.data.options import Columns, Context, Support
 from wopt_measures.options import Dequantise, Fractions, Preprocess
 
 __all__ = ["SklearnSource"]

@@ -13,7 +13,7 @@ from wopt import Capability, Dataset, Source, Target
 from wopt.capabilities import require
 from wopt.data.assemble import assemble, draw_splits
 from wopt.flow import log_weights_of
-from wopt.flow.own import free
+from wopt.flow.conversions import free
 from wopt.flow.rejection import Rejection
 from wopt.seeds import derive, generator
 from wopt_measures.options import File, Size

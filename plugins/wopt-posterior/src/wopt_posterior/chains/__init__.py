@@ -1,9 +1,8 @@
 """Metropolis chains beside a sampler's training: they find mass that its own draws miss."""
 
 from wopt_posterior.chains.anneal import annealed_chains, density_of
-from wopt_posterior.chains.forward import Forward
+from wopt_posterior.chains.forward import Forward, log_density_at, seen_by_chains
 from wopt_posterior.chains.mode_separation import mode_separation
-from wopt_posterior.chains.seen import log_density_at, seen_by_chains
 
 __all__ = [
     "Forward",

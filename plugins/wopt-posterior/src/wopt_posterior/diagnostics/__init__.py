@@ -1,7 +1,6 @@
 """Samplers: what their own draws, and exact ones of the target, say of a model's errors."""
 
-from wopt_posterior.diagnostics.measure import measure_sampler
-from wopt_posterior.diagnostics.of_flow import measure_flow
+from wopt_posterior.diagnostics.measure import measure_flow, measure_sampler
 from wopt_posterior.diagnostics.report import BLIND, LostMode, ModeWeight, SamplerReport
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""The measurements of a sampler, as one typed result."""
+"""What is known of a sampler, as one typed result, and what is known of its target."""
 
 from __future__ import annotations
 
@@ -6,12 +6,188 @@ import dataclasses
 import math
 from typing import Annotated
 
+import torch
 from pydantic import Field
+from torch import Tensor
 
+from wopt.capabilities import Capability
+from wopt.flow.rejection import Draw, Rejection
+from wopt.flow.weights import log_mean_weight
+from wopt.interfaces.target import Target
+from wopt.sliced import sliced_energy_distance
+from wopt.statistics import mean_and_error
 from wopt.typed import Number, Typed
-from wopt_posterior.diagnostics.truth import Corrected, SamplerTruth
 
-__all__ = ["BLIND", "LostMode", "ModeWeight", "SamplerReport"]
+__all__ = [
+    "BLIND",
+    "Corrected",
+    "LostMode",
+    "ModeWeight",
+    "SamplerReport",
+    "SamplerTruth",
+    "corrected",
+    "known_log_z",
+    "mode_error",
+    "truth_of",
+]
+
+_PILOTS = 1000
+"""Least number of draws to which rejection is fitted."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Corrected(Typed):
+    """A sampler after steps of rejection and resampling.
+
+    Attributes:
+        steps: Number of steps, each of which rejects ``rate`` of the draws.
+        rate: Fraction of the draws that a step rejects.
+        proposals: Draws of the model that one accepted draw takes, on average.
+        draws: Number of draws.
+        elbo, elbo_error: E[-V - log p_K], at most log Z but for the error of E alpha, with its
+            standard error: that of the mean, and that of log Z by the draws of E alpha, which it
+            tends to as p_K tends to the target.
+        log_z_error: |ELBO - log Z|, where log Z is known.
+        energy_distance: Energy distance to exact draws of the target, where there are any.
+        mode_error: The largest error of a mode's weight, where they are known.
+    """
+
+    steps: int
+    rate: float
+    proposals: float
+    draws: int
+    elbo: Number
+    elbo_error: Number
+    log_z_error: float | None = None
+    energy_distance: float | None = None
+    mode_error: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class SamplerTruth(Typed):
+    """Errors of a sampler where the truth is known; ``None`` for unknown ones.
+
+    Attributes:
+        log_z: log Z.
+        log_z_error: |log Z by importance sampling - log Z|.
+        elbo_error: |ELBO - log Z|, also called the error of log Z without correction.
+        energy_distance: Between draws of the model and exact ones, of ``draws`` each.
+        energy_distance_weighted: To exact draws, after resampling by smoothed importance weights.
+        energy_distance_exact: Between exact draws: that of a perfect sampler.
+        mode_error: The largest error of a mode's weight, among the model's draws.
+        mode_error_weighted: The largest error of a mode's weight, by smoothed importance weights.
+        draws: Number of draws of each kind.
+    """
+
+    log_z: float | None
+    log_z_error: float | None
+    elbo_error: float | None
+    energy_distance: float | None
+    energy_distance_weighted: float | None
+    energy_distance_exact: float | None
+    mode_error: float | None
+    mode_error_weighted: float | None
+    draws: int
+
+
+def known_log_z(target: Target) -> float | None:
+    """Return log Z of a target, if it is known."""
+    return 0.0 if Capability.NORMALISED in target.provides else target.log_z
+
+
+@torch.no_grad()
+def truth_of(
+    target: Target,
+    draws: Tensor,
+    weights: Tensor,
+    estimates: tuple[float, float],
+    exact: tuple[Tensor, Tensor] | None,
+    seed: int = 0,
+) -> SamplerTruth | None:
+    """Return the errors of a sampler; ``None`` where nothing is known of its target.
+
+    Args:
+        target: The target.
+        draws: Draws of the model, in the target's coordinates, shape ``(n, d)``, finite.
+        weights: Importance weights of the draws, shape ``(n,)``, which sum to one.
+        estimates: log Z by importance sampling, and ELBO, nats.
+        exact: Two samples of the target, shape ``(m, d)`` each, if it can be sampled.
+        seed: Seed of the draws by weights.
+    """
+    log_z, modes = known_log_z(target), target.components(draws[:1])
+    if log_z is None and exact is None and modes is None:
+        return None
+    by_weights, elbo = (None if log_z is None else abs(value - log_z) for value in estimates)
+    distances: list[float | None] = [None, None, None]
+    if exact is not None:
+        rng = torch.Generator().manual_seed(seed)
+        rows = torch.multinomial(weights, len(draws), replacement=True, generator=rng)
+        others = draws, draws[rows], exact[1]
+        distances = [sliced_energy_distance(x, exact[0], seed=seed) for x in others]
+    model, weighted, perfect = distances
+    return SamplerTruth(
+        log_z,
+        by_weights,
+        elbo,
+        energy_distance=model,
+        energy_distance_weighted=weighted,
+        energy_distance_exact=perfect,
+        mode_error=mode_error(target, draws, None),
+        mode_error_weighted=mode_error(target, draws, weights),
+        draws=len(draws),
+    )
+
+
+def mode_error(target: Target, draws: Tensor, weights: Tensor | None) -> float | None:
+    """Return the largest error of a mode's weight at draws ``(n, d)``, or ``None`` if unknown."""
+    found = target.components(draws)
+    if found is None:
+        return None
+    true, inside = found
+    fraction = inside.double().mean(0) if weights is None else weights.double() @ inside.double()
+    return float((fraction - true).abs().max())
+
+
+@torch.no_grad()
+def corrected(
+    target: Target,
+    draw: Draw,
+    log_w: Tensor,
+    exact: Tensor | None,
+    steps: int,
+    rate: float,
+    rng: torch.Generator,
+) -> Corrected | None:
+    """Return the errors of a sampler after rejection; ``None`` with too few draws to fit it.
+
+    Args:
+        target: The target.
+        draw: Function that draws from the model.
+        log_w: log w at independent draws, to which the steps are fitted, shape ``(n,)``; as many
+            draws are made.
+        exact: A sample of the target, shape ``(m, d)``, if it can be sampled.
+        steps: Number of steps.
+        rate: The fraction of the draws that each step rejects.
+        rng: Generator of the decisions.
+    """
+    if len(log_w) < _PILOTS or not bool(log_w.isfinite().any()):
+        return None
+    fit = Rejection.fitted(log_w, steps, rate)
+    x, at = fit.sample(draw, len(log_w), rng)
+    elbo, error = mean_and_error(at - fit.log_factor(at))
+    log_z = known_log_z(target)
+    return Corrected(
+        steps,
+        rate,
+        fit.proposals,
+        len(x),
+        elbo,
+        math.hypot(error, log_mean_weight(log_w.double())[1]),
+        None if log_z is None else abs(elbo - log_z),
+        None if exact is None else sliced_energy_distance(x, exact),
+        mode_error(target, x, None),
+    )
+
 
 BLIND = (
     "ESS and k-hat are computed at the model's own draws: a mode where the model has no draw "

@@ -10,9 +10,8 @@ from torch import Tensor
 
 from wopt.psis import Smoothed
 from wopt_posterior.chains import seen_by_chains
-from wopt_posterior.diagnostics.invariance import InvarianceTest
+from wopt_posterior.diagnostics.draws import InvarianceTest, TruncationTest
 from wopt_posterior.diagnostics.report import LostMode
-from wopt_posterior.diagnostics.truncation import TruncationTest
 
 __all__ = [
     "warnings_of_chains",

@@ -10,12 +10,11 @@ from wopt.capabilities import Capability
 from wopt.component import Component
 from wopt.config.model import RunConfig, validate
 from wopt.plan import apply, facts_of
-from wopt.plan.planning import Planning
+from wopt.plan.budget import Planning
 from wopt.runs.prepare import Prepared, prepare
 from wopt.runs.threads import like, training_threads, with_threads
 from wopt.seeds import derive
-from wopt_posterior.plan.modes import modes_apart
-from wopt_posterior.plan.rounds import cost_of, fixed, in_rounds
+from wopt_posterior.plan.rounds import cost_of, fixed, in_rounds, modes_apart
 from wopt_posterior.plan.rules import plan_of_posterior
 
 __all__ = ["is_posterior", "planned", "planned_sampler", "wants_plan"]

@@ -1,9 +1,11 @@
-"""The best affine map of a step, in float64, from which a sampler begins."""
+"""Where a sampler begins: Laplace's approximation, and the best affine map of a step."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -16,11 +18,108 @@ from wopt.interfaces.solver import SolveReport
 from wopt.interfaces.subproblem import Subproblem
 from wopt.interfaces.target import Target
 from wopt.particles import Particles
-from wopt.train.spread import spread
-from wopt_posterior.solvers.laplace import laplace
-from wopt_posterior.solvers.robust import minimise_robustly
+from wopt.train.wrappers import spread
 
-__all__ = ["become_gaussian"]
+__all__ = ["become_gaussian", "laplace", "minimise_robustly"]
+
+
+class _NowhereFinite(Exception):
+    """The function is not finite at the beginning."""
+
+
+def minimise_robustly(
+    parameters: list[Tensor], loss: Callable[[], Tensor], iterations: int
+) -> bool:
+    """Minimise by L-BFGS; leave the best parameters seen and return whether any was finite.
+
+    Args:
+        parameters: Tensors of any shape, changed in place.
+        loss: The function to minimise, shape ``()``.
+        iterations: Largest number of iterations; evaluations are at most a quarter more.
+
+    Example:
+        >>> x = torch.tensor([0.5], dtype=torch.float64, requires_grad=True)
+        >>> minimise_robustly([x], lambda: (x - x.log()).sum(), 50)  # NaN where x < 0
+        True
+        >>> round(x.item(), 6)
+        1.0
+    """
+    optimiser = torch.optim.LBFGS(
+        parameters,
+        max_iter=iterations,
+        history_size=50,
+        tolerance_grad=1e-7,
+        tolerance_change=1e-10,
+        line_search_fn="strong_wolfe",
+    )
+    least, best = math.inf, [p.detach().clone() for p in parameters]
+
+    def closure() -> Tensor:
+        """Return the loss, shape ``()``, or a large number where it is not finite."""
+        nonlocal least, best
+        optimiser.zero_grad()
+        value = loss()
+        value.backward()
+        now = value.item()
+        if now < least:
+            least, best = now, [p.detach().clone() for p in parameters]
+        if not math.isfinite(now) and math.isinf(least):
+            raise _NowhereFinite
+        if math.isfinite(now):
+            return value
+        # The line search backs off from a large number but fails on an infinite one.
+        for parameter in parameters:
+            parameter.grad = torch.zeros_like(parameter)
+        return torch.full_like(value, 1e30)
+
+    with contextlib.suppress(_NowhereFinite, torch.linalg.LinAlgError):  # type: ignore[attr-defined]
+        optimiser.step(closure)
+    with torch.no_grad():
+        for parameter, kept in zip(parameters, best, strict=True):
+            parameter.copy_(kept)
+    return math.isfinite(least)
+
+
+_MOST = 200
+"""Largest dimension for which a Hessian is computed."""
+
+
+def laplace(target: Target, start: Tensor, iterations: int) -> tuple[Tensor, Tensor] | None:
+    """Return a target's mode, shape ``(d,)``, and H^(-1/2), ``(d, d)``; ``None`` unless H > 0.
+
+    H is the Hessian of the potential V, so N(mode, H^-1) is Laplace's approximation.
+
+    Args:
+        target: A law known by its potential.
+        start: Point from which the mode is searched, shape ``(d,)``, float64.
+        iterations: Largest number of L-BFGS iterations.
+
+    Example:
+        >>> import wopt
+        >>> law = wopt.build("target", {"name": "gaussian", "mean": [3.0, 0.0], "scale": 2.0})
+        >>> mode, root = laplace(law, torch.zeros(2).double(), 100)
+        >>> [round(v, 4) for v in mode.tolist()], round(float(root[0, 0]), 4)
+        ([3.0, 0.0], 2.0)
+    """
+    x = start.detach().clone()[None].requires_grad_()
+    if x.shape[1] > _MOST or not minimise_robustly([x], lambda: _value(target, x), iterations):
+        return None
+    mode = x.detach()[0]
+    try:
+        hessian = torch.autograd.functional.hessian(lambda y: _value(target, y[None]), mode)
+    except RuntimeError:  # not twice differentiable
+        return None
+    if not bool(torch.isfinite(hessian).all()):
+        return None
+    values, vectors = torch.linalg.eigh(hessian)
+    if not float(values[0]) > 1e-12 * float(values[-1]):
+        return None
+    return mode, vectors * values.rsqrt() @ vectors.T
+
+
+def _value(target: Target, x: Tensor) -> Tensor:
+    value: Tensor = target.potential(x).sum()
+    return value
 
 
 class _Affine(FlowBlock):

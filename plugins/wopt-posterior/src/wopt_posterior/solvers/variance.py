@@ -13,7 +13,7 @@ from wopt.interfaces.listener import Listener
 from wopt.interfaces.solver import Loss, SolveReport
 from wopt.interfaces.subproblem import Subproblem
 from wopt_posterior.chains import Forward
-from wopt_posterior.solvers.robust import minimise_robustly
+from wopt_posterior.solvers.gaussian import minimise_robustly
 
 __all__ = ["LogVariance", "minimise_variance"]
 

@@ -1,0 +1,241 @@
+"""One bound at one step: how it is known, what it needs, and what contradicts it."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import AliasChoices, BeforeValidator, Field
+
+from wopt.typed import Typed
+from wopt_certify.bounds.inequalities import Array, log_sobolev, start_distance
+from wopt_certify.bounds.paper import paper_distance, paper_gap
+from wopt_certify.bounds.steps import a_priori, theorem_p, theorem_s, theorem_s_gap
+from wopt_certify.bounds.variants import Bound, a_posteriori, convex_last, forward_backward
+
+__all__ = ["RULES", "Base", "Entry", "Floor", "Inputs", "Label", "Rule", "least"]
+
+
+class Label(enum.StrEnum):
+    """The status of a bound."""
+
+    EXACT = "exact"
+    """The bound needs no residual, or all residuals are zero."""
+    GIVEN_EPS = "bound given eps"
+    """The bound is a theorem, given the residuals."""
+    GIVEN_SEEN = "bound given the eps seen"
+    """The bound is a theorem, given residuals that are lower bounds by test fields."""
+    ESTIMATE = "estimate"
+    """An input of the bound was measured on samples."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Floor(Typed):
+    """A lower limit of a quantity, known or estimated, which refutes upper bounds below it.
+
+    Attributes:
+        value: The limit, at the stated level; an estimate has no level.
+        by: The reason for the limit.
+        estimated: Whether it is an estimate. An estimate is not a fact, but an upper bound that
+            uses the errors seen is not credible below it.
+        step: The earlier step whose gap it limits, where a refutation there is carried on.
+    """
+
+    value: float
+    by: str
+    estimated: bool = False
+    step: int | None = None
+
+    def refutes(self, bound: Entry) -> bool:
+        """Return whether the limit contradicts an upper bound."""
+        if bound.value is None or bound.value >= self.value:
+            return False
+        return not self.estimated or bound.label == Label.GIVEN_SEEN
+
+    def __str__(self) -> str:
+        at = "" if self.step is None else f"at step {self.step}, "
+        return f"{at}{self.by}: {'about' if self.estimated else 'at least'} {self.value:.4g}"
+
+
+_KEYS = AliasChoices("refuted_by", "refuted")
+
+
+def _of_file(value: Any) -> Any:
+    """Return the value in a file; earlier versions hold a text, empty if nothing is refuted."""
+    return value or None
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry(Typed):
+    """One bound at one step.
+
+    Attributes:
+        value: The bound; ``None`` if it is not available.
+        label: The status of the bound; ``None`` without a value.
+        reason: Why there is no value, in one line; empty with one.
+        refuted: The limit that contradicts it, or ``None``; in the file ``refuted_by``, and in
+            words ``refuted``.
+    """
+
+    value: float | None
+    label: Label | None = None
+    reason: str = ""
+    refuted: Annotated[Floor | None, Field(validation_alias=_KEYS), BeforeValidator(_of_file)] = (
+        None
+    )
+
+    @property
+    def stands(self) -> bool:
+        """Whether there is a value that nothing refutes."""
+        return self.value is not None and self.refuted is None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the entry of the file."""
+        return super().to_dict() | {"refuted": str(self.refuted or "")}
+
+    @classmethod
+    def _key(cls, name: str) -> str:
+        return "refuted_by" if name == "refuted" else name
+
+
+def least(table: Mapping[str, Entry]) -> tuple[str, float] | None:
+    """Return the smallest bound that nothing refutes, as its name and its value.
+
+    Example:
+        >>> least({"a": Entry(2.0), "b": Entry(3.0), "c": Entry(1.0, refuted=Floor(1.5, "a fact"))})
+        ('a', 2.0)
+        >>> least({}) is None
+        True
+    """
+    standing = [(n, e.value) for n, e in table.items() if e.value is not None and e.stands]
+    return min(standing, key=lambda pair: pair[1], default=None)
+
+
+Base = Literal["previous", "forward", "other", "none"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """The known quantities of a run; arrays have one number per step, NaN where it is unknown.
+
+    Attributes:
+        h, eps, moved, fisher: As in ``chain``, shape ``(steps,)``.
+        moments: E|X|^2 under p_0, ..., p_N, shape ``(steps + 1,)``.
+        w0, kl0, target_moment, smoothness: As in ``chain``, NaN where unknown.
+        lam: lambda.
+        pl: The log-Sobolev constant, or lambda.
+        base: The starting point of the proximal steps.
+    """
+
+    h: Array
+    eps: Array
+    moved: Array
+    fisher: Array
+    moments: Array
+    w0: float
+    kl0: float
+    target_moment: float
+    lam: float
+    pl: float
+    smoothness: float
+    base: Base
+
+    def posterior(self) -> Bound[Array]:
+        """Return Theorem Q after each step."""
+        return a_posteriori(self.moved, self.h, self.eps, self.pl)
+
+    def split(self) -> Bound[Array]:
+        """Return the forward-backward bounds."""
+        return forward_backward(self.w0, self.h, self.eps, self.lam, self.smoothness)
+
+    def coupled(self) -> Array:
+        """Return the distances of independent couplings."""
+        return np.array([start_distance(m, self.target_moment) for m in self.moments[1:]])
+
+
+def _holds(_: Inputs) -> str:
+    return ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """One bound with its conditions.
+
+    Attributes:
+        of, name: Its keys in the records.
+        uses: The attributes of :class:`Inputs` that it is computed from.
+        values: Function that returns the bound after each step.
+        blocked: Function that returns why the bound does not hold for the run, or an empty string.
+        local: Whether it uses its own step alone, not those before.
+    """
+
+    of: Literal["w2", "gap"]
+    name: str
+    uses: tuple[str, ...]
+    values: Callable[[Inputs], Array]
+    blocked: Callable[[Inputs], str] = _holds
+    local: bool = False
+
+    @property
+    def along(self) -> bool:
+        """Whether the bound follows the run from the law before each step, by the optimal maps.
+
+        The other rules hold whatever the map: Theorem Q takes |x - Tx|, an upper bound of the
+        distance moved, and the first-order error with the map itself (docs/theory.md 1.6, 4.2);
+        log-Sobolev uses the law alone. The forward-backward bound needs the optimal map from the
+        end of the explicit step, which DT does not show.
+        """
+        return self.blocked in (_chains, _convex)
+
+
+def _chains(run: Inputs) -> str:
+    if run.base == "previous":
+        return ""
+    return f'the steps do not chain: their base is "{run.base}", not the law before'
+
+
+def _convex(run: Inputs) -> str:
+    return _chains(run) or ("" if run.lam >= 0 else f"needs lambda >= 0, got {run.lam}")
+
+
+def _splits(run: Inputs) -> str:
+    return "" if run.base == "forward" else "the steps have no explicit part"
+
+
+def _proximal(run: Inputs) -> str:
+    """Return why Theorem Q does not hold; empty if it does."""
+    # After a forward step the gradient at y is xi + (x - y)/h - (grad f(x) - grad f(y)), and
+    # |u - h (grad f(x) - grad f(y))| <= |u| with u = x - y, for convex f and h <= 2/L.
+    if run.base == "none":
+        return "the steps have no proximal part"
+    if run.base != "forward":
+        return ""
+    if run.lam < 0:
+        return f"the explicit part is not convex: lambda = {run.lam}"
+    if np.isnan(run.smoothness):
+        return "smoothness is not known"
+    return "needs h <= 2/L for the explicit part" if np.any(run.h * run.smoothness > 2) else ""
+
+
+_START = ("w0", "eps")
+RULES = (
+    Rule("w2", "theorem_s", _START, lambda r: theorem_s(r.w0, r.h, r.eps, r.lam), _chains),
+    Rule("w2", "theorem_q", ("moved", "eps"), lambda r: r.posterior().w2, _proximal, local=True),
+    Rule("w2", "paper", _START, lambda r: paper_distance(r.w0, r.h, r.eps, r.lam), _chains),
+    Rule("w2", "forward_backward", (*_START, "smoothness"), lambda r: r.split().w2, _splits),
+    Rule("w2", "moments", ("moments", "target_moment"), Inputs.coupled, local=True),
+    Rule("gap", "theorem_s", _START, lambda r: theorem_s_gap(r.w0, r.h, r.eps, r.lam), _chains),
+    Rule(
+        "gap", "theorem_p", ("kl0", "eps"),
+        lambda r: theorem_p(r.kl0, r.h, r.eps, r.lam, r.pl), _chains,
+    ),
+    Rule("gap", "a_priori", _START, lambda r: a_priori(r.w0, r.h, r.eps, r.lam, r.pl), _chains),
+    Rule("gap", "theorem_q", ("moved", "eps"), lambda r: r.posterior().kl, _proximal, local=True),
+    Rule("gap", "log_sobolev", ("fisher",), lambda r: log_sobolev(r.fisher, r.pl), local=True),
+    Rule("gap", "convex", _START, lambda r: convex_last(r.w0, r.h, r.eps), _convex),
+    Rule("gap", "paper", _START, lambda r: paper_gap(r.w0, r.h, r.eps, r.lam), _chains),
+    Rule("gap", "forward_backward", (*_START, "smoothness"), lambda r: r.split().kl, _splits),
+)  # fmt: skip

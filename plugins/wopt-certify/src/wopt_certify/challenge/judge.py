@@ -1,0 +1,312 @@
+"""Judging challengers: limits by betting, rows that judge in turn, and rivals that are given."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from wopt.errors import DataError
+from wopt.statistics import error_of_mean, per_group
+from wopt_certify.challenge.rows import FLOOR, Challenger, ChallengeRows, Stack, ratios
+from wopt_certify.lower import EscalationStep, LowerSide
+
+__all__ = ["PARTS", "Bet", "SequentialGain", "against", "judge_in_turn", "lower_limit"]
+
+_FACTORS = {0.5: 0.1, 1.0: 0.8, 2.0: 0.1}
+"""Multiples of the bet that looks best, with their fractions of the capital."""
+_GRID, _PASSES = 10, 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Bet:
+    """Expectations about the evaluation rows, from rows that are independent of them.
+
+    Attributes:
+        variance: Variance of a group's sum about its expectation, both over the mean group size.
+        floor: Lower bound of all values, nats.
+    """
+
+    variance: float
+    floor: float
+
+    @classmethod
+    def on(cls, values: Tensor, floor: float, groups: Tensor | None = None) -> Bet:
+        """Return the bet that earlier values ``(n,)`` of the same kind suggest."""
+        sums, counts = per_group(values, groups)
+        fraction = sums / counts.mean()
+        mean = float(sums.sum() / counts.sum())
+        spread = fraction - mean * counts / counts.mean()
+        return cls(max(float(spread.square().mean()), 1e-12), floor)
+
+
+def lower_limit(values: Tensor, bet: Bet, level: float, groups: Tensor | None = None) -> float:
+    """Return L >= 0 with  P(L > max(E value, 0)) <= 1 - level,  at any n, for values >= floor.
+
+    If the mean is m or less, nobody can expect to gain by the bets
+
+        K(m) = prod_g ( 1 + b (S_g - n_g m)/n ),    0 <= b <= 1/(m - floor) n / max n_g,
+
+    since E K(m) <= 1, and by Markov's inequality K(m) >= 1/(1 - level) has at most the chance
+    1 - level. L is the least m >= 0 that is not so refuted. The upper tail may be arbitrarily
+    heavy: unlike a normal limit, this one is never too optimistic. Groups need to be independent of
+    each other, rows within a group need not. The limit lies about sqrt(2 log 25) = 2.54 standard
+    errors below the mean, where the normal law's lies 1.64 below.
+
+    Source: Waudby-Smith, Ramdas, *Estimating means of bounded random variables by betting*, 2024.
+
+    Args:
+        values: Shape ``(n,)``, none below ``bet.floor``.
+        bet: From rows that are independent of these.
+        level: Confidence of the limit.
+        groups: Group numbers, shape ``(n,)``; rows of one group may depend on each other.
+
+    Example:
+        >>> x = 0.5 + torch.randn(4000, generator=torch.Generator().manual_seed(0)).clamp(-2, 2)
+        >>> 0.4 < lower_limit(x, Bet(0.9, -1.5), 0.95) < 0.5
+        True
+    """
+    sums, counts = per_group(values, groups)
+    size = float(counts.mean())
+    gains, counts = sums / size, counts / size
+    top = float(gains.sum() / counts.sum())
+    if not top > 0:
+        return 0.0
+    low, high = 0.0, top
+    # K falls as m grows, so each pass narrows the place where it crosses to one part of a grid.
+    for _ in range(_PASSES):
+        grid = torch.linspace(low, high, _GRID, dtype=torch.float64)
+        capital = torch.stack([_log_capital(gains, counts, float(m), bet, level) for m in grid])
+        kept = (capital < math.log(1 / (1 - level))).nonzero()
+        if not len(kept):
+            return high
+        first = int(kept[0])
+        if not first:
+            return low
+        low, high = float(grid[first - 1]), float(grid[first])
+    return low
+
+
+def _log_capital(gains: Tensor, counts: Tensor, m: float, bet: Bet, level: float) -> Tensor:
+    # The bet is best where the limit will be, sqrt(2 log 20) standard errors below the mean; it
+    # needs the variance alone, so a poor guess of the mean costs nothing.
+    best = math.sqrt(2 * math.log(1 / (1 - level)) / (len(gains) * bet.variance))
+    # The floor is lowered a little, so that rounding at a floor of zero refutes nothing.
+    largest = 0.95 / ((m - bet.floor + 0.01) * float(counts.max()))
+    bets = torch.tensor([min(f * best, largest) for f in _FACTORS], dtype=torch.float64)
+    each = torch.log1p(bets[:, None] * (gains - counts * m)).sum(1)
+    return (each + torch.tensor(list(_FACTORS.values()), dtype=torch.float64).log()).logsumexp(0)
+
+
+PARTS = 10
+"""Number of parts in which rows are evaluated."""
+_OLDER = 0.4
+"""Weight of a row relative to one of the next part, in the choice of mixture weights: older rows
+were scored by weaker challengers."""
+_KEPT = 0.2
+"""Fraction of its initial weight that the model keeps at least."""
+_RECENT = 4000
+"""Number of last rows that choose weights, at most."""
+_ROUNDS = 40
+"""Rounds of EM for the weights, which start at those of the part before."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SequentialGain:
+    """The values of challengers that learn during evaluation.
+
+    Attributes:
+        values: log r_t(x_t) - log model(x_t) in nats, shape ``(n,)``, in the order of the rows
+            given.
+        floor: Lower bound of all values, known beforehand.
+        by: The challengers of largest weight at the end.
+        seconds: CPU seconds of the refits; ``None`` where nothing learns.
+        refits: Number of challengers that were refitted before each part.
+    """
+
+    values: Tensor
+    floor: float
+    by: str
+    seconds: float | None = None
+    refits: tuple[int, ...] = ()
+
+
+def judge_in_turn(
+    challengers: tuple[Challenger, ...],
+    stack: Stack,
+    known: tuple[ChallengeRows, ChallengeRows],
+    judge: ChallengeRows,
+    groups: Tensor | None = None,
+    seed: int = 0,
+    refits: Sequence[int] | None = None,
+) -> SequentialGain:
+    """Evaluate rows part by part; after each part, challengers in closed form are refitted.
+
+    The density r_t that scores row t depends on earlier rows alone, so given these
+
+        E[ log r_t(x_t) - log model(x_t) ] <= KL(p | model),
+
+    and the product of bets on these values is a supermartingale for every m >= KL: the limit holds
+    as it does for one density (:func:`lower_limit`), and the evaluation rows are not lost to
+    learning. The model keeps at least a fifth of its initial weight, so the floor of the values is
+    known before any is seen.
+
+    Source: docs/theory.md (4.3).
+
+    Args:
+        challengers: Challengers fitted on the first of ``known``.
+        stack: Their weights, from the second.
+        known: Rows for fitting, and rows for choices.
+        judge: Rows that nothing was fitted to.
+        groups: Group numbers, shape ``(n,)``; a group of ``judge`` is evaluated in one part.
+        seed: Seed of the order.
+        refits: Number of challengers, the first ones, that are refitted before each part; ``None``
+            for all.
+    """
+    begun, (fit, hold) = time.process_time(), known
+    logs, chosen = ratios(challengers, judge), ratios(challengers, hold)
+    least = max(FLOOR, _KEPT * math.exp(stack.least))
+    values, now = torch.zeros(len(judge), dtype=torch.float64), challengers
+    seen, shares = torch.zeros(0, dtype=torch.long), torch.ones(len(hold), dtype=torch.float64)
+    parts, counter = _parts(len(judge), groups, seed), _Counter(refits)
+    for part in parts:
+        learned, here = judge.part(seen), judge.part(part)
+        counter.made.append(0)
+        now = tuple(counter.anew(c, (fit, hold, learned)) for c in now)
+        for k, challenger in enumerate(now):
+            if challenger.refit is not None:
+                logs[part, k] = challenger.ratio(here)
+        recent = torch.cat([chosen, logs[seen]])[-_RECENT:]
+        names = list(stack.names)
+        stack = Stack.fit(names, recent, least, _ROUNDS, stack.weights, shares[-_RECENT:])
+        values[part] = stack.ratio(logs[part])
+        seen = torch.cat([seen, part])
+        shares = torch.cat([_OLDER * shares, torch.ones(len(part)).double()])
+    took = time.process_time() - begun
+    return SequentialGain(values, math.log(least), stack.by(), took, tuple(counter.made))
+
+
+class _Counter:
+    """Refits challengers, before each part as many as planned."""
+
+    def __init__(self, refits: Sequence[int] | None) -> None:
+        self.refits, self.made = refits, list[int]()
+
+    @property
+    def over(self) -> bool:
+        if self.refits is None:
+            return False
+        turn = len(self.made) - 1
+        return turn >= len(self.refits) or self.made[turn] >= self.refits[turn]
+
+    def anew(self, challenger: Challenger, rows: tuple[ChallengeRows, ...]) -> Challenger:
+        if challenger.refit is None or self.over:
+            return challenger
+        self.made[-1] += 1
+        points = torch.cat([part.views[challenger.side].points for part in rows])
+        return challenger.anew(points[torch.isfinite(points).all(1)])
+
+
+def _parts(n: int, groups: Tensor | None, seed: int) -> list[Tensor]:
+    """Return the rows of each part, in a random order that keeps groups together."""
+    rng = torch.Generator().manual_seed(seed)
+    if groups is None:
+        return [part for part in torch.randperm(n, generator=rng).chunk(PARTS) if len(part)]
+    _, at = torch.unique(groups, return_inverse=True)
+    count = int(at.max()) + 1
+    part_of = torch.randperm(count, generator=rng)[at] * PARTS // count
+    return [rows for k in range(PARTS) if len(rows := (part_of == k).nonzero()[:, 0])]
+
+
+_LEAST_ROWS = 40
+
+
+def against(
+    log_density_rows: Tensor,
+    model_log_density_rows: Tensor,
+    *,
+    level: float = 0.95,
+    groups: Tensor | None = None,
+    name: str = "rival",
+    seed: int = 0,
+) -> LowerSide:
+    """Bound KL(p | model) from below by rivals' log-densities at rows that neither was fitted to.
+
+    The rival is mixed with the model, so that single rows where it does badly cost little. The
+    weight is fitted on one half of the rows and evaluated on the other, and the other way round.
+
+    Args:
+        log_density_rows: log r at the rows, shape ``(n,)`` or ``(n, k)`` for k rivals, in nats and
+            in the same coordinates as the model's.
+        model_log_density_rows: log model at the same rows, shape ``(n,)``.
+        level: Confidence of the limit.
+        groups: Group numbers, shape ``(n,)``; rows of one group may depend on each other.
+        name: Name of the rival.
+        seed: Seed of the halves.
+
+    Raises:
+        DataError: The shapes do not fit, rows are too few, or a value is NaN.
+
+    Example:
+        >>> x = 1 + torch.randn(4000, generator=torch.Generator().manual_seed(0)).double()
+        >>> law = torch.distributions.Normal
+        >>> side = against(law(1.0, 1.0).log_prob(x), law(0.0, 1.0).log_prob(x))
+        >>> 0.35 < side.low < 0.5
+        True
+    """
+    logs = _log_ratios(log_density_rows, model_log_density_rows)
+    first = _halves(len(logs), groups, seed)
+    values = torch.empty(len(logs), dtype=torch.float64)
+    stacks, limits = [], []
+    for chosen in (first, ~first):
+        stack = Stack.fit([f"{name} {k + 1}" for k in range(logs.shape[1])], logs[chosen])
+        values[~chosen] = stack.ratio(logs[~chosen])
+        stacks.append(stack)
+        parts = (None, None) if groups is None else (groups[chosen], groups[~chosen])
+        bet = Bet.on(stack.ratio(logs[chosen]), stack.least, parts[0])
+        # The larger of two limits is used, so each has half the error probability.
+        half = 1 - (1 - level) / 2
+        limits.append(lower_limit(values[~chosen], bet, half, parts[1]))
+    error = error_of_mean(values, groups)
+    value = float(values.mean())
+    by = name if logs.shape[1] == 1 else stacks[0].by()
+    return LowerSide(
+        value, error, max(limits), level, by, len(logs), (EscalationStep(by, 0.0, value, error),)
+    )
+
+
+def _log_ratios(rivals: Tensor, model: Tensor) -> Tensor:
+    """Return log r - log model at the rows, shape ``(n, k)`` for k rivals."""
+    rival, model = rivals.double().reshape(len(rivals), -1), model.double()
+    if model.ndim != 1 or len(rival) != len(model):
+        raise DataError(
+            f"a rival's log-densities are one number a row: got {tuple(rivals.shape)} "
+            f"beside the model's {tuple(model.shape)}; evaluate both at the same rows"
+        )
+    missing = int((torch.isnan(rival).any(1) | torch.isnan(model)).sum())
+    if len(model) < _LEAST_ROWS or missing:
+        raise DataError(
+            f"a rival is judged on at least {_LEAST_ROWS} test rows, of which none is scored NaN: "
+            f"got {len(model)} rows, {missing} of them NaN; give more test rows (`split` of the "
+            "source), or check the rival's log-densities"
+        )
+    return rival - model[:, None]
+
+
+def _halves(n: int, groups: Tensor | None, seed: int) -> Tensor:
+    """Return a random half of the rows as a mask, which keeps groups together."""
+    rng = torch.Generator().manual_seed(seed)
+    if groups is None:
+        return torch.randperm(n, generator=rng) < math.ceil(n / 2)
+    _, at = torch.unique(groups, return_inverse=True)
+    count = int(at.max()) + 1
+    if count < 4:
+        raise DataError(
+            f"rows in {count} group(s) that may depend on each other say too little: at least 4 "
+            "groups are needed"
+        )
+    return (torch.randperm(count, generator=rng) < math.ceil(count / 2))[at]

@@ -1,0 +1,336 @@
+"""Test fields for the Stein form: smooth, with exact divergences."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from wopt.capabilities import Capability
+from wopt.component import Spec
+from wopt.errors import CapabilityError
+from wopt.interfaces.block import FlowBlock, new_block
+from wopt.seeds import generator, seeded
+from wopt.stein import SteinForm
+from wopt_certify.challenge.elliptical import Gaussians
+
+__all__ = ["KernelScore", "MixtureScore", "NetField", "RadialField", "WaveField", "sharper"]
+
+_WAVES = 300
+_RIDGES_OF_WAVES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+_ROWS = 8000
+
+
+class WaveField:
+    """phi(y) = sum_j c_j sin(w_j . u + b_j),  u = (y - m)/s,  w_j ~ N(0, I/bandwidth^2).
+
+    The coefficients c_j in R^d maximise  2 <xi, phi> - E|phi|^2 - ridge |c|^2,  one linear system
+    for all coordinates; the ridge is the best on held-out rows.
+
+    Source: Rahimi, Recht, *Random features for large-scale kernel machines*, 2007; docs/theory.md
+    (4.1).
+
+    Args:
+        fit: The form to which the field is fitted.
+        validation: The form on which the ridge is chosen.
+        bandwidth: Bandwidth in units of the standard deviation of a coordinate.
+        seed: Seed of the waves.
+    """
+
+    def __init__(self, fit: SteinForm, validation: SteinForm, bandwidth: float, seed: int) -> None:
+        y = fit.points[:_ROWS]
+        self.condition = fit.condition
+        self.shift, self.scale = y.mean(0), y.std(0).clamp(min=1e-12)
+        count = max(2, min(_WAVES, len(y) // 4))
+        rng = generator(seed, "waves")
+        waves = torch.randn(y.shape[1], count, generator=rng, dtype=torch.float64) / bandwidth
+        phase = 2 * torch.pi * torch.rand(count, generator=rng, dtype=torch.float64)
+        self.waves, self.phase = waves.to(y), phase.to(y)
+        self.matrix = y.new_zeros(count, y.shape[1] - fit.condition)
+        self._fit(fit.rows(slice(_ROWS)), validation)
+
+    def __call__(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``(phi, div phi)`` at ``y``, shapes ``(n, d)`` and ``(n,)``."""
+        return self._of(*self._angles(y.double()), self.matrix)
+
+    def _angles(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        angle = (y - self.shift) / self.scale @ self.waves + self.phase
+        return angle.sin(), angle.cos()
+
+    def _slopes(self) -> Tensor:
+        """Return dw_j/dy, shape ``(d, waves)``, of the coordinates that move."""
+        moved = len(self.shift) - self.condition
+        return (self.waves / self.scale[:, None])[:moved]
+
+    def _of(self, sine: Tensor, cosine: Tensor, matrix: Tensor) -> tuple[Tensor, Tensor]:
+        divergence = cosine @ (self._slopes().T * matrix).sum(1)
+        return torch.nn.functional.pad(sine @ matrix, (0, self.condition)), divergence
+
+    def _fit(self, fit: SteinForm, validation: SteinForm) -> None:
+        sine, cosine = self._angles(fit.points)
+        n, moved = len(sine), self.matrix.shape[1]
+        linear = sine.T @ fit.by_point[:, :moved] / n
+        linear = linear + (cosine.T @ fit.by_log_det / n)[:, None] * self._slopes().T
+        values, vectors = torch.linalg.eigh(sine.T @ sine / n)
+        rotated = vectors.T @ linear
+        waves = self._angles(validation.points)
+        best = 0.0
+        for ridge in _RIDGES_OF_WAVES:
+            matrix = vectors @ (rotated / (values.clamp(min=0) + ridge)[:, None])
+            phi, divergence = self._of(*waves, matrix)
+            gain = float(
+                validation.mean(2 * validation.along(phi, divergence) - phi.square().sum(1))
+            )
+            if gain > best:
+                best, self.matrix = gain, matrix
+
+
+_CENTRES_OF_KERNEL = 3000
+
+
+class KernelScore:
+    """phi(y) = grad log p^(y) = (E_w x_i - y)/h^2,  w_i ~ exp(-|y - x_i|^2/(2 h^2)).
+
+        div phi = (E_w |x_i - y|^2 - |E_w x_i - y|^2)/h^4 - d/h^2.
+
+    The field is smooth, so its divergence has no singular part, unlike that of a spline's density.
+
+    Args:
+        centres: x_i, shape ``(n, d)``; at most 3000 are used.
+        bandwidth: h.
+
+    Example:
+        >>> x = torch.zeros(1, 2, dtype=torch.float64)  # p^ is N(0, I)
+        >>> phi, divergence = KernelScore(x, 1.0)(torch.tensor([[1.0, 2.0]]).double())
+        >>> phi.tolist(), round(float(divergence), 6)
+        ([[-1.0, -2.0]], -2.0)
+    """
+
+    def __init__(self, centres: Tensor, bandwidth: float) -> None:
+        self.centres = centres[:_CENTRES_OF_KERNEL].double()
+        self.bandwidth = bandwidth
+
+    def __call__(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``(phi, div phi)`` at ``y``, shapes ``(n, d)`` and ``(n,)``."""
+        rows = max(1, 2_000_000 // len(self.centres))
+        parts = [self._of(part) for part in y.double().split(rows)]
+        return torch.cat([phi for phi, _ in parts]), torch.cat([div for _, div in parts])
+
+    def _of(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        h2 = self.bandwidth**2
+        squares = torch.cdist(y, self.centres).square()
+        weights = (-squares / (2 * h2)).softmax(1)
+        step = weights @ self.centres - y
+        spread = (weights * squares).sum(1) - step.square().sum(1)
+        return step / h2, spread / h2**2 - y.shape[1] / h2
+
+
+class MixtureScore:
+    """phi(y) = grad log r(y) = sum_k c_k g_k,  g_k = P_k (m_k - y),  c_k ~ w_k N(y; m_k, S_k).
+
+        div phi = sum_k c_k (|g_k|^2 - tr P_k) - |phi|^2.
+
+    The field is smooth, so its divergence has no singular part.
+
+    Args:
+        density: The mixture r, with precisions P_k.
+
+    Example:
+        >>> rng = torch.Generator().manual_seed(0)
+        >>> x = torch.randn(4000, 2, generator=rng, dtype=torch.float64)
+        >>> r = Gaussians.best(x[:3000], x[3000:], 0)
+        >>> phi, divergence = MixtureScore(r)(x)
+        >>> float((phi + x).norm(dim=1).mean()) < 0.1, abs(float(divergence.mean()) + 2) < 0.1
+        (True, True)
+    """
+
+    def __init__(self, density: Gaussians) -> None:
+        self.density = density
+
+    def __call__(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``(phi, div phi)`` at ``y``, shapes ``(n, d)`` and ``(n,)``."""
+        parts = [self._of(part) for part in y.double().split(8192)]
+        return torch.cat([phi for phi, _ in parts]), torch.cat([div for _, div in parts])
+
+    def _of(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        r = self.density
+        shares = r.joint(y).softmax(1)
+        phi, squares = torch.zeros_like(y), y.new_zeros(len(y))
+        for fraction, mean, factor in zip(shares.T, r.means, r.factors, strict=True):
+            slope = (mean - y) @ factor @ factor.T
+            phi += fraction[:, None] * slope
+            squares += fraction * (slope.square().sum(1) - factor.square().sum())
+        return phi, squares - phi.square().sum(1)
+
+
+_CENTRES_OF_RADIUS = 9
+_REACH, _WIDTH = 3.0, 0.75
+"""Reach and width of the bumps, in standard deviations of the logarithm of the distance."""
+_RIDGES_OF_RADIUS = (1e-8, 1e-6, 1e-4, 1e-2)
+
+
+class RadialField:
+    """The best field phi(y) = (y - m) b(t),  t = log |y - m|,  b a sum of bumps.
+
+        b(t) = sum_k c_k exp(-(t - t_k)^2/(2 w^2)) + c,    div phi = d b + b'(t).
+
+    The ten coefficients, in any dimension, maximise  2 <xi, phi> - E|phi|^2  with the ridge that is
+    best on other rows.
+
+    Args:
+        fit: The form to which the field is fitted.
+        validation: The form on which the ridge is chosen.
+
+    Example:
+        >>> rng = torch.Generator().manual_seed(0)
+        >>> y = torch.randn(4000, 5, generator=rng, dtype=torch.float64)
+        >>> one = torch.ones(4000).double()  # xi = grad log p + y/2 for p = N(0, I): -y/2
+        >>> form = SteinForm(y, y / 2, -one, None)
+        >>> phi, divergence = RadialField(form, form)(y)
+        >>> form.size(phi, divergence)[0] > 0.95 * (5 / 4) ** 0.5  # |xi| = sqrt(5)/2
+        True
+    """
+
+    def __init__(self, fit: SteinForm, validation: SteinForm) -> None:
+        moved = fit.points.shape[1] - fit.condition
+        self.condition, self.centre = fit.condition, fit.points[:, :moved].mean(0)
+        logs = self._outward(fit.points)[1]
+        self.shift, self.scale = float(logs.mean()), max(float(logs.std()), 1e-6)
+        self.coefficients = fit.points.new_zeros(_CENTRES_OF_RADIUS + 1)
+        self._fit(fit, validation)
+
+    def __call__(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``(phi, div phi)`` at ``y``, shapes ``(n, d)`` and ``(n,)``."""
+        way, logs = self._outward(y.double())
+        bumps, slopes = self._bumps(logs)
+        b = bumps @ self.coefficients
+        divergence = way.shape[1] * b + slopes @ self.coefficients
+        return torch.nn.functional.pad(way * b[:, None], (0, self.condition)), divergence
+
+    def _outward(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return y - m of the coordinates that move, and log |y - m|."""
+        way = y[:, : len(self.centre)] - self.centre
+        return way, way.norm(dim=1).clamp(min=1e-12).log()
+
+    def _bumps(self, logs: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the functions of t and their derivatives, the last one constant."""
+        centres = torch.linspace(-_REACH, _REACH, _CENTRES_OF_RADIUS).to(logs)
+        u = (((logs - self.shift) / self.scale)[:, None] - centres) / _WIDTH
+        bumps = (-u.square() / 2).exp()
+        slopes = -u * bumps / (_WIDTH * self.scale)
+        pad = torch.nn.functional.pad
+        return pad(bumps, (0, 1), value=1.0), pad(slopes, (0, 1))
+
+    def _fit(self, fit: SteinForm, validation: SteinForm) -> None:
+        way, logs = self._outward(fit.points)
+        bumps, slopes = self._bumps(logs)
+        d, along = way.shape[1], (fit.by_point[:, : way.shape[1]] * way).sum(1)
+        each = along[:, None] * bumps + fit.by_log_det[:, None] * (d * bumps + slopes)
+        linear = fit.mean(each)
+        gram = (bumps * way.square().sum(1, keepdim=True)).T @ bumps / len(way)
+        size, eye, best = float(gram.diagonal().mean()), torch.eye(len(gram)).to(gram), 0.0
+        kept = self.coefficients
+        for ridge in _RIDGES_OF_RADIUS:
+            self.coefficients, singular = torch.linalg.solve_ex(gram + ridge * size * eye, linear)
+            if singular:  # all rows are one point in float64
+                continue
+            phi, divergence = self(validation.points)
+            squares = phi.square().sum(1)
+            gain = float(validation.mean(2 * validation.along(phi, divergence) - squares))
+            if gain > best:
+                best, kept = gain, self.coefficients
+        self.coefficients = kept
+
+
+def sharper(net: Spec, rung: int) -> Spec:
+    """Return the critic's choice, twice as wide and twice as sharp at every second rung.
+
+    Options of other names stay unchanged.
+    """
+    if not rung:
+        return net
+    factors = {"width": 2 ** (rung // 2), "sharpness": 2 ** ((rung + 1) // 2)}
+    known = type(net.options).model_fields
+    update = {k: getattr(net.options, k) * f for k, f in factors.items() if k in known}
+    return Spec(net.cls, net.options.model_copy(update=update))
+
+
+class NetField:
+    """phi(y) = s u((y - m)/s) for a block's velocity u, trained to maximise docs/theory.md (4.1).
+
+    Args:
+        train: The form on which the field is trained.
+        validation: The form on which the best state is chosen.
+        net: A block that provides VELOCITY.
+        iterations: Iterations of Adam, on a cosine schedule.
+        learning_rate: Peak of the schedule.
+        batch_size: Rows per iteration.
+        seed: Seed of initialisation and batches.
+
+    Raises:
+        CapabilityError: The net has no velocity.
+    """
+
+    def __init__(
+        self,
+        train: SteinForm,
+        validation: SteinForm,
+        net: Spec,
+        iterations: int,
+        learning_rate: float,
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        y = train.points
+        self.shift = train.mean(y)
+        self.scale = train.mean((y - self.shift).square()).sqrt().clamp(min=1e-12)
+        self.value = 0.0
+        with seeded(seed):
+            self.net: FlowBlock = new_block(net, y.shape[1], train.condition)
+            if Capability.VELOCITY not in self.net.provides:
+                raise CapabilityError(
+                    f"block {type(self.net).__name__} cannot be the critic: it provides no "
+                    "VELOCITY; choose another certify.critic, such as ode"
+                )
+            self.net.to(dtype=torch.float32, device=y.device)
+            with torch.enable_grad():
+                self._train(train, validation, iterations, learning_rate, batch_size)
+        self.net.freeze()
+
+    def __call__(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``(phi, div phi)`` at ``y``, shapes ``(n, d)`` and ``(n,)``."""
+        # Scaling by s outside and 1/s inside leaves the divergence unchanged.
+        with torch.no_grad():
+            v, divergence = self.net.velocity(self._inside(y))
+        return self.scale * v.double(), divergence.double()
+
+    def _inside(self, y: Tensor) -> Tensor:
+        return ((y - self.shift) / self.scale).float()
+
+    def _train(
+        self, train: SteinForm, validation: SteinForm, iterations: int, rate: float, batch: int
+    ) -> None:
+        inside, scale = self._inside(train.points), self.scale.float()
+        by_point = (train.by_point * self.scale).float()
+        by_log_det = train.by_log_det.float()
+        shares = None if train.weights is None else (train.weights * len(inside)).float()
+        optimiser = torch.optim.Adam(self.net.parameters(), lr=rate)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, iterations)
+        kept = {k: v.clone() for k, v in self.net.state_dict().items()}
+        for iteration in range(1, iterations + 1):
+            rows = torch.randint(len(inside), (min(batch, len(inside)),))
+            v, divergence = self.net.velocity(inside[rows])
+            along = (by_point[rows] * v).sum(1) + by_log_det[rows] * divergence
+            terms = (scale * v).square().sum(1) - 2 * along
+            loss = terms.mean() if shares is None else (shares[rows] * terms).mean()
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+            if iteration % 25 == 0 or iteration == iterations:
+                v, divergence = self(validation.points)
+                size = 2 * validation.along(v, divergence) - v.square().sum(1)
+                value = float(validation.mean(size))
+                if value > self.value:
+                    self.value = value
+                    kept = {k: p.clone() for k, p in self.net.state_dict().items()}
+        self.net.load_state_dict(kept)

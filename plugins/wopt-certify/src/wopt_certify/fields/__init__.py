@@ -1,1 +1,0 @@
-"""Test fields for the Stein form: smooth, with exact divergences."""

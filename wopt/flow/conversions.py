@@ -1,0 +1,120 @@
+"""A flow in other terms: an author's coordinates, discrete values, between steps, of zuko."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wopt.distributions import how_to_get
+from wopt.errors import DataError, PluginError
+from wopt.flow.chain import Chain, Inverse
+from wopt.flow.flow import Flow
+from wopt.host import host
+from wopt.interfaces.target import Target
+
+__all__ = ["DRAWS", "as_zuko", "between", "free", "in_own_units", "log_mass_bound"]
+
+
+def in_own_units(flow: Flow, target: Target | None) -> Flow:
+    """Return the flow with samples and densities in the coordinates of the target's author.
+
+    A model of data is in the data's units and returned unchanged.
+
+    Args:
+        flow: A flow in the coordinates of :meth:`Target.potential`.
+        target: The target of its blocks.
+    """
+    if flow.pulls_back or target is None or target.support is None:
+        return flow
+    chain = Chain(flow.blocks, flow.transform, target.support)
+    return Flow(Inverse(chain), flow.base, flow.names)
+
+
+def free(flow: Flow) -> Flow:
+    """Return the same flow in free coordinates, those of :meth:`Target.potential`."""
+    if flow.chain.support is None:
+        return flow
+    return Flow(Inverse(Chain(flow.blocks, flow.transform)), flow.base, flow.names)
+
+
+DRAWS = 16
+"""Number of draws of the noise at each row."""
+
+
+@torch.no_grad()
+def log_mass_bound(
+    flow: Flow, x: Tensor, *, draws: int = DRAWS, seed: int = 0, audit: bool = False
+) -> Tensor:
+    """Estimate a lower bound of the log-probability of each row, shape ``(n,)``, nats.
+
+        E log p(x + u) <= log E p(x + u) = log P(x) - log (volume of the cell),  u uniform on it,
+
+    by Jensen's inequality. The cells of integers and categories have volume one. Continuous columns
+    contribute their density. For a flow without discrete columns this is the log-density.
+
+    Args:
+        flow: The flow.
+        x: Rows in the data's units, shape ``(n, d)``.
+        draws: Draws of u at each row.
+        seed: Seed of the draws.
+        audit: As for :meth:`Flow.log_prob <wopt.flow.flow.Flow.log_prob>`.
+
+    Source: Theis, van den Oord and Bethge (2016), A note on the evaluation of generative models.
+    """
+    if flow.columns is None or not flow.columns.discrete:
+        return flow.log_prob(x, audit=audit)
+    rng = torch.Generator().manual_seed(seed)
+    total = torch.zeros(len(x), dtype=torch.float64)
+    for _ in range(draws):
+        total += flow.log_prob(flow.columns.jitter(x, rng), audit=audit).double().cpu()
+    return total / draws
+
+
+@torch.no_grad()
+def between(flow: Flow, x: Any, fraction: float) -> Tensor:
+    """Return particles at a fraction of the way, shape ``(n, d)``, see :meth:`Flow.between`.
+
+    Raises:
+        DataError: ``fraction`` is not in [0, 1].
+    """
+    if not 0 <= fraction <= 1:
+        raise DataError(f"share is one of the way, from 0 to 1, got {fraction}")
+    path = flow.trajectory(x)
+    lengths = (path[1:] - path[:-1]).double().square().sum(2).mean(1).sqrt()
+    ends = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
+    if not float(ends[-1]) > 0:
+        return flow.transform.inverse(path[0])
+    at = fraction * float(ends[-1])
+    k = min(int((ends[1:] < at).sum()), len(lengths) - 1)
+    part = 1.0 if lengths[k] == 0 else (at - float(ends[k])) / float(lengths[k])
+    return flow.transform.inverse(torch.lerp(path[k], path[k + 1], min(part, 1.0)))
+
+
+_BLOCK, _PACKAGE = "zuko", "wopt-zuko"
+
+
+def as_zuko(flow: Flow) -> Any:
+    """Return a flow of zuko, see :meth:`Flow.to_zuko <wopt.flow.flow.Flow.to_zuko>`.
+
+    The core imports no plugin: the converter is found beside the registered block ``zuko``.
+
+    Raises:
+        PluginError: The plugin is missing or does not load; the message says how to get it.
+    """
+    entries = [e for e in host().registry.entries("block") if e.name == _BLOCK]
+    if not entries:
+        why = how_to_get("block", _BLOCK) or "it is not installed"
+        raise PluginError(f"Flow.to_zuko needs {_PACKAGE}: pip install {_PACKAGE} ({why})")
+    package = entries[0].path.partition(".")[0]
+    try:
+        module = importlib.import_module(package)
+        convert = module.to_zuko
+    except (ImportError, AttributeError) as error:
+        raise PluginError(
+            f"Flow.to_zuko needs {_PACKAGE}, and {package} cannot be used "
+            f"({error}): pip install --upgrade {_PACKAGE}"
+        ) from error
+    return convert(flow)

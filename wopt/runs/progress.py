@@ -1,0 +1,361 @@
+"""Progress on a terminal, in a notebook, or to a listener, of work called for from Python."""
+
+from __future__ import annotations
+
+import html
+import importlib
+import math
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from wopt.component import name_of
+from wopt.config.model import RunConfig
+from wopt.html import paragraph, table
+from wopt.interfaces.listener import Beginning, Listener, Listeners
+from wopt.interfaces.tracker import Tracked, Tracker
+from wopt.permission import tracker_allowed
+from wopt.reading import printable
+from wopt.store.result import RunResult
+from wopt.train.record import StepRecord
+
+__all__ = [
+    "COLUMNS",
+    "ListenerLike",
+    "Notebook",
+    "Terminal",
+    "in_notebook",
+    "introduction",
+    "listener_of",
+    "permitted",
+    "step_cells",
+    "steps_table",
+    "with_tracker",
+]
+
+COLUMNS = (
+    ("step", 4),
+    ("h", 8),
+    ("energy", 11),
+    ("change", 10),
+    ("W2 moved", 9),
+    ("residual>=", 10),
+    ("NLL valid", 11),
+    ("lik. err", 9),
+    ("retries", 7),
+    ("CPU s", 7),
+)
+"""Columns and widths; ``residual>=`` is a lower bound of the residual, by affine fields."""
+
+
+def introduction(begun: Beginning) -> str:
+    """Return the introduction of a run, in words."""
+    rows = dict(zip(("training", "validation", "test"), begun.rows, strict=False))
+    return (
+        f"{begun.objective} by {begun.scheme} from {begun.source}: "
+        + ", ".join(f"{n} {name}" for name, n in rows.items())
+        + f" rows of {begun.dim} dimensions"
+    )
+
+
+def step_cells(r: StepRecord) -> tuple[str, ...]:
+    """Return the cells of a step, in the order of :data:`COLUMNS`."""
+    return (
+        str(r.step),
+        f"{r.step_size:g}",
+        f"{r.energy:.5g}",
+        f"{r.energy_change:+.4g}",
+        f"{r.w2_step:.4g}",
+        _shown(r.residual, ".3g"),
+        _shown(r.nll_valid, ".5g"),
+        _shown(r.likelihood_error, ".1e"),
+        str(r.retries),
+        f"{r.cpu_seconds:.1f}",
+    )
+
+
+class Terminal(Listener):
+    r"""A listener that shows steps on a terminal; on a pipe it prints only the rows.
+
+    It serves ``wopt run`` and, from Python, any function that takes a listener.
+
+    Args:
+        console: Console to print on; by default the terminal.
+
+    Example:
+        >>> import io
+        >>> text = io.StringIO()
+        >>> Terminal(Console(file=text, width=80)).warn("the disk is nearly full")
+        >>> text.getvalue()
+        'warning: the disk is nearly full\n'
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(highlight=False, soft_wrap=True)
+        self.bar = Progress(
+            TextColumn("  {task.description}"),
+            BarColumn(bar_width=28),
+            TextColumn("{task.completed}/{task.total}  {task.fields[loss]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self.console,
+            transient=True,
+        )
+        self.task: TaskID | None = None
+
+    def begin(self, begun: Beginning) -> None:
+        """Print the introduction and the table's head."""
+        self._clear()
+        self.console.print(printable(introduction(begun)), markup=False)
+        if begun.records:
+            self.console.print(f"going on after step {begun.records[-1].step}")
+        self.console.print("  ".join(f"{n:>{width}}" for n, width in COLUMNS), style="bold")
+        for record in begun.records:
+            self._row(record)
+
+    def work(self, what: str, done: int, total: int, loss: float = math.nan) -> None:
+        """Move the bar."""
+        if not self.console.is_terminal:
+            return
+        shown = "" if math.isnan(loss) else f"loss {loss:.4f}"
+        if self.task is None:
+            self.bar.start()
+            self.task = self.bar.add_task(what, total=total, loss=shown)
+        self.bar.update(self.task, description=what, completed=done, total=total, loss=shown)
+
+    def step(self, record: StepRecord) -> None:
+        """Print the step's row, and its retries below it."""
+        self._clear()
+        self._row(record)
+
+    def phase(self, what: str) -> None:
+        """Print the phase."""
+        self._clear()
+        self.console.print(f"{printable(what)} ...", style="dim", markup=False)
+
+    def warn(self, text: str) -> None:
+        """Print a warning."""
+        self.console.print(f"warning: {printable(text)}", style="yellow", markup=False)
+
+    def end(self, result: RunResult, path: Path | None = None) -> None:
+        """Remove the bar."""
+        self._clear()
+
+    def _clear(self) -> None:
+        if self.task is not None:
+            self.bar.remove_task(self.task)
+            self.task = None
+            self.bar.stop()
+
+    def _row(self, r: StepRecord) -> None:
+        widths = [width for _, width in COLUMNS]
+        row = "  ".join(
+            f"{cell:>{width}}" for cell, width in zip(step_cells(r), widths, strict=True)
+        )
+        self.console.print(row, markup=False)
+        for attempt in r.attempts:
+            self.console.print(f"      {printable(str(attempt))}", style="dim", markup=False)
+
+
+def _shown(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+_PAUSE = 0.3
+"""Least seconds between two drawings, since a notebook is slower than training."""
+
+
+def in_notebook() -> bool:
+    """Return whether an IPython kernel, whose front end shows HTML, runs this code.
+
+    Example:
+        >>> in_notebook()
+        False
+    """
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return getattr(shell, "kernel", None) is not None
+
+
+def steps_table(records: tuple[StepRecord, ...] | list[StepRecord]) -> str:
+    """Return the steps as an HTML table, with the columns of the terminal."""
+    return table([name for name, _ in COLUMNS], [step_cells(record) for record in records])
+
+
+class Notebook(Listener):
+    """A listener that shows a live table of steps, a progress bar and warnings.
+
+    Args:
+        show: Function that shows HTML in place of the last; by default in the cell's output.
+
+    Example:
+        >>> shown = []
+        >>> Notebook(shown.append).warn("the disk is nearly full")
+        >>> shown
+        ['<p>warning: the disk is nearly full</p>']
+    """
+
+    def __init__(self, show: Callable[[str], None] | None = None) -> None:
+        self._show = show or _cell_output()
+        self._head = ""
+        self._records: list[StepRecord] = []
+        self._bar = ""
+        self._notes: list[str] = []
+        self._work, self._began, self._drawn = "", 0.0, 0.0
+
+    def begin(self, begun: Beginning) -> None:
+        """Show the introduction, and the steps that already exist."""
+        self._head = paragraph(introduction(begun))
+        self._records = list(begun.records)
+        self._notes, self._bar = [], ""
+        self._draw()
+
+    def work(self, what: str, done: int, total: int, loss: float = math.nan) -> None:
+        """Move the bar."""
+        now = time.monotonic()
+        if what != self._work:
+            self._work, self._began = what, now
+        elif now - self._drawn < _PAUSE and done < total:
+            return
+        left = "" if not done else f", {(now - self._began) * (total - done) / done:.0f} s left"
+        note = "" if math.isnan(loss) else f", loss {loss:.4f}"
+        self._bar = (
+            f'<p><progress value="{int(done)}" max="{int(total)}"></progress> '
+            f"{html.escape(what)} {int(done)}/{int(total)}{note}{left}</p>"
+        )
+        self._draw()
+
+    def step(self, record: StepRecord) -> None:
+        """Add the step's row, and its retries below the table."""
+        self._records.append(record)
+        self._notes += [f"step {record.step}: {attempt}" for attempt in record.attempts]
+        self._bar = ""
+        self._draw()
+
+    def phase(self, what: str) -> None:
+        """Show the phase."""
+        self._bar = paragraph(f"{what} ...")
+        self._draw()
+
+    def warn(self, text: str) -> None:
+        """Add a warning."""
+        self._notes.append(f"warning: {text}")
+        self._draw()
+
+    def end(self, result: RunResult | None, path: Path | None = None) -> None:
+        """Remove the bar."""
+        self._bar = ""
+        self._draw()
+
+    def _draw(self) -> None:
+        self._drawn = time.monotonic()
+        steps = steps_table(self._records) if self._records else ""
+        notes = "".join(paragraph(note) for note in self._notes)
+        self._show(self._head + steps + self._bar + notes)
+
+
+def _cell_output() -> Callable[[str], None]:
+    """Return a function that shows HTML in the cell's output, in place of the last."""
+    shown: Any = importlib.import_module("IPython.display")
+    handle: Any = None
+
+    def show(text: str) -> None:
+        nonlocal handle
+        if handle is None:
+            handle = shown.display(shown.HTML(text), display_id=True)
+        else:
+            handle.update(shown.HTML(text))
+
+    return show
+
+
+ListenerLike = Listener | Callable[[int, str, int, int, float], None] | bool | None
+"""A listener; a function of step, kind of work, done, total and loss; or whether to print: ``None``
+prints on a terminal and in a notebook."""
+
+
+class _Quiet(Listener):
+    """A listener that shows nothing; warnings are Python's."""
+
+    def warn(self, text: str) -> None:
+        """Warn."""
+        warnings.warn(text, RuntimeWarning, stacklevel=2)
+
+
+class _Calls(_Quiet):
+    """A listener that calls a function on progress."""
+
+    def __init__(self, function: Callable[[int, str, int, int, float], None]) -> None:
+        self.function = function
+
+    def progress(self, step: int, what: str, done: int, total: int, loss: float) -> None:
+        """Call the function."""
+        self.function(step, what, done, total, loss)
+
+
+QUIET = _Quiet()
+
+
+def listener_of(choice: ListenerLike, nobody: Listener = QUIET) -> Listener:
+    """Return the listener that a choice names.
+
+    Args:
+        choice: The choice.
+        nobody: Listener for no output.
+
+    Example:
+        >>> type(listener_of(False)).__name__, type(listener_of(True)).__name__
+        ('_Quiet', 'Terminal')
+    """
+    if isinstance(choice, Listener):
+        return choice
+    if callable(choice):
+        return _Calls(choice)
+    if choice is not False and in_notebook():
+        return Notebook()
+    console = Console(highlight=False, soft_wrap=True)
+    seen = choice is None and console.is_terminal
+    return Terminal(console) if choice or seen else nobody
+
+
+def with_tracker(listener: Listener, tracker: Tracker | None) -> Listener:
+    """Return a listener that also calls a tracker, with the tracker's errors as warnings.
+
+    Args:
+        listener: Listener that is called first.
+        tracker: Tracker that is called after it, so that its errors cannot affect the listener.
+    """
+    if tracker is None:
+        return listener
+    return Listeners([listener, Tracked(tracker, listener.warn)])
+
+
+def permitted(config: RunConfig, listener: Listener, path: Path) -> RunConfig:
+    """Return the configuration of a resumed run, without its tracker unless that is allowed.
+
+    Args:
+        config: The configuration.
+        listener: Warned of a tracker that is left out.
+        path: File of the configuration.
+    """
+    if config.tracker is None or tracker_allowed():
+        return config
+    listener.warn(
+        f"the tracker {name_of(config.tracker)!r} is not told: {path} names it, which may be "
+        "another's, and a tracker writes where its options say. Read them, then allow it with "
+        "--allow-tracker (in Python: with wopt.allow_tracker():)"
+    )
+    return config.model_copy(update={"tracker": None})

@@ -1,1 +1,0 @@
-"""The Stein form of first-order errors, and its affine test fields."""

@@ -1,0 +1,194 @@
+"""Blocks as they are trained: rows of all processes, compiled code, images that are kept."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from wopt.errors import CapabilityError, ConfigError
+from wopt.interfaces.block import FlowBlock
+from wopt.memory import of_memory
+from wopt.parallel import over_rows, team
+
+__all__ = ["compiled", "compiling", "remembering", "spread"]
+
+
+def spread(block: FlowBlock) -> FlowBlock:
+    """Return a block of the same map whose rows are split among the team's processes.
+
+    Each process maps its shards and receives all images, so that any function of these is the same
+    on every process; the backward pass sums the gradients of the parameters, see
+    :func:`wopt.parallel.over_rows`. Without a team the block itself is returned.
+
+    An evaluation of n rows in d dimensions sends n (d + 1) numbers to every process, its gradient
+    as many numbers as there are parameters.
+
+    Args:
+        block: A map T that maps each row independently of the others.
+    """
+    return block if team().shards == 1 else _Spread(block)
+
+
+class _Spread(FlowBlock):
+    """A block that splits the rows of each evaluation among processes."""
+
+    def __init__(self, inner: FlowBlock) -> None:
+        super().__init__()
+        self.inner = inner
+        self.provides = inner.provides
+
+    def _rows(self, name: str, *inputs: Tensor) -> Any:
+        inner, before = self.inner, _version(self.inner)
+        method = inner if name == "forward" else getattr(inner, name)
+        made = over_rows(method, inputs, list(inner.parameters()))
+        if _version(inner) != before:
+            raise CapabilityError(
+                f"block {type(inner).__name__} cannot be shared by processes or shards: it changes "
+                "its buffers while it maps rows, as batch normalisation does, so that its map "
+                "depends on other rows; choose another block, or one process without run.shards"
+            )
+        return made
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return T(x), shape ``(n, d)``, and log |det DT|, ``(n,)``."""
+        return self._rows("forward", x)
+
+    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the inverse, shape ``(n, d)``, and its log |det|, ``(n,)``."""
+        return self._rows("inverse", y)
+
+    def differentiable_inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the inverse, shape ``(n, d)``, and its log |det|, ``(n,)``."""
+        return self._rows("differentiable_inverse", y)
+
+    def move(self, x: Tensor) -> Tensor:
+        """Return T(x), shape ``(n, d)``."""
+        return self._rows("move", x)
+
+    def forward_with_action(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return T(x), shape ``(n, d)``, log |det DT|, ``(n,)``, and the action, ``(n,)``."""
+        return self._rows("forward_with_action", x)
+
+    def half_way(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the points, shape ``(n, d)``, and log |det|, ``(n,)``, at half of the time."""
+        return self._rows("half_way", x)
+
+    def velocity(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the velocities at the start and at the end, each of shape ``(n, d)``."""
+        return self._rows("velocity", x)
+
+    def field(self, t: Tensor, x: Tensor) -> Tensor:
+        """Return the velocity field, shape ``(n, d)``, at times ``t``."""
+        return self._rows("field", t, x)
+
+    def audit(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return T(x), shape ``(n, d)``, and log |det DT|, ``(n,)``, at higher accuracy."""
+        return self._rows("audit", x)
+
+
+def _version(block: FlowBlock) -> int:
+    """Return a number that grows when a buffer is changed in place."""
+    return sum(buffer._version for buffer in block.buffers())
+
+
+_wanted = False
+
+
+@contextlib.contextmanager
+def compiling(wanted: bool) -> Iterator[None]:
+    """Set whether maps trained inside are compiled."""
+    global _wanted
+    before, _wanted = _wanted, wanted
+    try:
+        yield
+    finally:
+        _wanted = before
+
+
+@contextlib.contextmanager
+def compiled(block: FlowBlock) -> Iterator[None]:
+    """Let a block be trained by compiled code inside, if :func:`compiling` asks for it.
+
+    Raises:
+        CapabilityError: The block cannot be compiled.
+    """
+    if not _wanted:
+        yield
+        return
+    block.compile_training(_compiler)
+    try:
+        yield
+    finally:
+        block.compile_training(None)
+
+
+@functools.cache
+def _compiler(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the same function, compiled for each shape of its arguments when it is called."""
+    made = torch.compile(function, dynamic=False, fullgraph=True)
+
+    @functools.wraps(function)
+    def call(*given: Any) -> Any:
+        try:
+            return made(*given)
+        except RuntimeError as error:  # of the compiler, whose errors have no public class
+            if of_memory(error):
+                raise
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise ConfigError(
+                f"run.compile = true: torch.compile cannot make the maps of this run here "
+                f"({reason[:160]}); leave it out"
+            ) from None
+
+    return call
+
+
+class _Remembered:
+    """A block with the audited images of the rows it has seen."""
+
+    def __init__(self, block: FlowBlock, parts: bool) -> None:
+        self._block, self._parts = block, parts
+        self._seen: list[tuple[Tensor, tuple[Tensor, Tensor]]] = []
+
+    def audit(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the cached or computed T(x), ``(n, d)``, and log |det DT(x)|, ``(n,)``."""
+        n = len(x)
+        for known, (y, log_det) in self._seen:
+            fits = n <= len(known) if self._parts else n == len(known)
+            if fits and torch.equal(known[:n], x):
+                return y[:n], log_det[:n]
+        image = self._block.audit(x)
+        self._seen.append((x, image))
+        return image
+
+    def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        image: tuple[Tensor, Tensor] = self._block(x)
+        return image
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._block, name)
+
+
+def remembering(blocks: Iterable[FlowBlock], *, parts: bool) -> list[FlowBlock]:
+    """Return blocks that audit the same rows once.
+
+    A grid that refines itself, and rounding, make an image depend a little on the rows beside it.
+    Results that must not depend on earlier computations therefore need whole tensors.
+
+    Args:
+        blocks: T_1, ..., T_N.
+        parts: Whether the first rows of a known tensor are taken from its image.
+
+    Example:
+        >>> from wopt.testing import AffineBlock
+        >>> (block,) = remembering([AffineBlock(2)], parts=True)
+        >>> x = torch.randn(5, 2)
+        >>> block.audit(x)[0].data_ptr() == block.audit(x[:3])[0].data_ptr()
+        True
+    """
+    return [cast(FlowBlock, _Remembered(block, parts)) for block in blocks]
