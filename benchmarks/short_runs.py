@@ -34,8 +34,8 @@ def make(name: str, iterations: int) -> dict[str, Any]:
 
     from wopt.config.model import validate
     from wopt.runs.execute import begin
-    from wopt.runs.load import load
-    from wopt.runs.prepare import prepare
+    from wopt.runs.loading import load
+    from wopt.runs.preparation import prepare
 
     one_thread()
     law, draw = tried()[name], torch.Generator().manual_seed(iterations)

@@ -9,7 +9,7 @@ import torch
 import wopt
 from wopt.config.model import validate
 from wopt.data.snapshots import Clock, LeftOut, MeasuredPopulations, PopulationsReport
-from wopt.runs.load import LoadedRun
+from wopt.runs.loading import LoadedRun
 from wopt.testing import AffineBlock
 from wopt_evolution.populations import at_times
 from wopt_evolution.times import write_times

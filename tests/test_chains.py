@@ -14,7 +14,7 @@ from wopt.plan.speed import speed_class
 from wopt.push import push_all
 from wopt.runs.execute import run_config
 from wopt.runs.planned import prepared_run
-from wopt.runs.prepare import prepare
+from wopt.runs.preparation import prepare
 from wopt.runs.solution import advance
 from wopt.store.checkpoint import load_state
 from wopt.store.directory import RunDirectory

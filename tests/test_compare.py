@@ -8,7 +8,7 @@ import pytest
 
 from wopt.config.model import validate
 from wopt.runs.execute import run_config
-from wopt.runs.load import load_run
+from wopt.runs.loading import load_run
 from wopt.seeds import derive
 from wopt_certify.compare.page import COLUMNS
 from wopt_certify.compare.pairs import pairwise_comparison

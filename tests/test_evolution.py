@@ -16,7 +16,7 @@ from wopt.config.read import override
 from wopt.parallel import Team, joined
 from wopt.runs.examine import examine
 from wopt.runs.execute import resume, run_config
-from wopt.runs.prepare import prepare
+from wopt.runs.preparation import prepare
 from wopt.store.directory import RunDirectory, read_tensors
 from wopt.store.result import Distances, RunResult
 from wopt.train.stop import landed

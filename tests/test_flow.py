@@ -8,7 +8,7 @@ import torch
 
 import wopt
 from wopt import AffineTransform, Chain, Flow, Inverse
-from wopt.runs.load import load_run
+from wopt.runs.loading import load_run
 from wopt.seeds import derive
 from wopt.testing import AffineBlock, GaussianTarget
 

@@ -14,7 +14,7 @@ from wopt.plan import Facts, facts_of, plan
 from wopt.push import push
 from wopt.runs.memory import Rows
 from wopt.runs.planned import prepared_run
-from wopt.runs.prepare import prepare
+from wopt.runs.preparation import prepare
 from wopt.seeds import derive
 from wopt.statistics import some
 from wopt.store.checkpoint import load_state, save_state

@@ -10,7 +10,7 @@ import torch
 import wopt
 from wopt import ConfigError
 from wopt.config.model import to_table, validate
-from wopt.data.assemble import assemble
+from wopt.data.assembly import assemble
 from wopt.plan import (
     Facts,
     Speed,

@@ -14,7 +14,7 @@ from wopt.plan.selection import Trial, holdout, of_iterations, tried
 from wopt.plan.speed import first_of
 from wopt.runs.memory import Rows
 from wopt.runs.planned import prepared_run
-from wopt.runs.prepare import prepare
+from wopt.runs.preparation import prepare
 from wopt.train.stage import Stage
 
 BANANA = torch.randn(300, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)

@@ -12,7 +12,7 @@ from wopt.host import host
 from wopt.interfaces.block import audit_of
 from wopt.precision import affine_product, lowered, training_in
 from wopt.runs.execute import run_config
-from wopt.runs.prepare import prepare
+from wopt.runs.preparation import prepare
 
 BF16 = 2**-8
 """Relative error of one rounding."""

@@ -8,7 +8,7 @@ import torch
 
 import wopt
 from wopt.testing import AffineBlock, gaussian_nodes
-from wopt.train.respace import respace
+from wopt.train.arc import respace
 
 START, SIZES = 3.0, [0.5, 0.5, 0.5]
 
@@ -99,7 +99,7 @@ def test_a_run_of_re_spaced_steps_is_read_back(tmp_path):
 
 def test_a_round_with_a_rejected_step_is_dropped(monkeypatch):
     from wopt.errors import DivergenceError
-    from wopt.train import respace as module
+    from wopt.train import arc as module
 
     def rejected(problem, state, listener):
         raise DivergenceError("rejected")

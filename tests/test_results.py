@@ -10,7 +10,7 @@ import wopt
 from wopt.config.model import validate
 from wopt.interfaces.listener import Listener
 from wopt.runs import execute
-from wopt.runs.prepare import prepare
+from wopt.runs.preparation import prepare
 from wopt.store.result import RunResult
 from wopt_certify import held_out as choosing
 from wopt_certify.bounds import steps_needed

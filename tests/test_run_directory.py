@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 import wopt
 from wopt.files import replacing, write_json, write_text
-from wopt.runs.load import load_run
+from wopt.runs.loading import load_run
 from wopt.store.directory import read_tensors, write_tensors
 
 FILES = {

@@ -15,7 +15,7 @@ from wopt.interfaces.listener import Listener
 from wopt.runs import threads
 from wopt.runs.execute import resume, run_config
 from wopt.runs.planned import prepared_run
-from wopt.runs.prepare import prepare
+from wopt.runs.preparation import prepare
 from wopt.runs.threads import Lap, best_of, laps_of, with_threads
 from wopt.store.directory import RunDirectory
 from wopt.testing import AffineBlock

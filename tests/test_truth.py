@@ -12,7 +12,7 @@ from wopt.config.model import validate
 from wopt.data.dataset import one_of_each
 from wopt.runs.evaluate import evaluate
 from wopt.runs.log import LossLog
-from wopt.runs.prepare import particles_of, prepare
+from wopt.runs.preparation import particles_of, prepare
 from wopt.runs.solution import advance
 from wopt.statistics import error_of_mean, mean_and_error
 from wopt_certify.challenge.of_run import Challenge

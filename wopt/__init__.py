@@ -67,7 +67,7 @@ _PLACES = {
     "fit": "wopt.runs.solve",
     "hookimpl": "wopt.plugin",
     "iterate": "wopt.train.iterate",
-    "load": "wopt.runs.load",
+    "load": "wopt.runs.loading",
     "named": "wopt.component",
     "register": "wopt.host",
     "run": "wopt.runs.solve",
@@ -109,7 +109,7 @@ if TYPE_CHECKING:
     from wopt.particles import Particles
     from wopt.permission import allow_changed_data, allow_code, allow_tracker
     from wopt.plugin import hookimpl
-    from wopt.runs.load import load
+    from wopt.runs.loading import load
     from wopt.runs.solution import Solution
     from wopt.runs.solve import fit, run, solve
     from wopt.train.guard import Guard

@@ -34,7 +34,7 @@ from wopt.config.model import RunConfig, validate  # noqa: E402
 from wopt.data.dataset import Dataset  # noqa: E402
 from wopt.interfaces.block import FlowBlock  # noqa: E402
 from wopt.runs.evaluate import evaluate  # noqa: E402
-from wopt.runs.prepare import Prepared, particles_of, prepare  # noqa: E402
+from wopt.runs.preparation import Prepared, particles_of, prepare  # noqa: E402
 from wopt.runs.progress import listener_of  # noqa: E402
 from wopt.seeds import derive  # noqa: E402
 from wopt.train.iterate import iterate  # noqa: E402

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from wopt.interfaces.block import FlowBlock
 from wopt.push import in_batches
-from wopt.runs.prepare import Prepared
+from wopt.runs.preparation import Prepared
 from wopt.seeds import generator
 
 __all__ = ["measure", "stretch"]

@@ -40,7 +40,7 @@ from wopt.data.dataset import Dataset  # noqa: E402
 from wopt.errors import Converged, DivergenceError  # noqa: E402
 from wopt.interfaces.block import new_block  # noqa: E402
 from wopt.runs.evaluate import evaluate  # noqa: E402
-from wopt.runs.prepare import Prepared, particles_of, prepare  # noqa: E402
+from wopt.runs.preparation import Prepared, particles_of, prepare  # noqa: E402
 from wopt.runs.progress import listener_of  # noqa: E402
 from wopt.seeds import derive, seeded  # noqa: E402
 from wopt.train.iterate import iterate  # noqa: E402

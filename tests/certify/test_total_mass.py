@@ -8,7 +8,7 @@ import torch
 
 from wopt.config.model import validate
 from wopt.interfaces.listener import Listener
-from wopt.runs.prepare import prepare
+from wopt.runs.preparation import prepare
 from wopt.runs.solution import advance
 from wopt.testing import AffineBlock
 from wopt_certify.inverse import TotalMass, total_mass

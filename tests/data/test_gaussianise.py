@@ -9,7 +9,7 @@ import torch
 
 import wopt
 from wopt.config.model import validate
-from wopt.data.assemble import assemble
+from wopt.data.assembly import assemble
 from wopt.data.columns import Column, Columns
 from wopt.data.quantile_transform import QuantileTransform, normal_log_density
 from wopt.data.table_transform import TableTransform, curve_of, fit_transform
@@ -18,7 +18,7 @@ from wopt.plan.preprocess import bends, gain_of_distances, without_curves
 from wopt.runs.execute import resume, run_config
 from wopt.runs.memory import Rows
 from wopt.runs.planned import prepared_run
-from wopt.runs.prepare import log_density_of, particles_of
+from wopt.runs.preparation import log_density_of, particles_of
 from wopt.seeds import derive
 from wopt.testing import AffineBlock
 from wopt_certify.held_out import _score

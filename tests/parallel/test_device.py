@@ -14,7 +14,7 @@ from wopt.data.table_transform import fit_transform
 from wopt.host import host
 from wopt.interfaces.subproblem import Subproblem
 from wopt.particles import Particles
-from wopt.runs.prepare import prepare
+from wopt.runs.preparation import prepare
 from wopt.train.batches import Average, BatchTraining, Readings
 from wopt.train.iterate import iterate
 from wopt.train.solver import InnerSolver

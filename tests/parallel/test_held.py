@@ -16,7 +16,7 @@ from wopt.particles import Particles
 from wopt.runs import execute as executing
 from wopt.runs.carry import hold
 from wopt.runs.execute import resume, run_config
-from wopt.runs.prepare import prepare
+from wopt.runs.preparation import prepare
 from wopt.sharded import ShardedParticles, held
 from wopt.store.pieces import read_pieces
 from wopt.train.stage import Stage

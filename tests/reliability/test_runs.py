@@ -17,7 +17,7 @@ import wopt
 from wopt.config.model import validate
 from wopt.interfaces.listener import Listener
 from wopt.runs.execute import resume, run_config
-from wopt.runs.load import Fingerprint
+from wopt.runs.loading import Fingerprint
 from wopt.stein import AffineField, SteinForm
 from wopt.store.directory import RunDirectory
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from wopt.flow import Flow
-    from wopt.runs.load import LoadedRun
+    from wopt.runs.loading import LoadedRun
 
 __all__ = ["command"]
 
@@ -94,7 +94,7 @@ def command(
     from wopt.data.tables import check_writable
     from wopt.flow.exact import precise
     from wopt.memory import check_room
-    from wopt.runs.load import load_run
+    from wopt.runs.loading import load_run
 
     check_writable(out)
     run = load_run(directory)

@@ -12,7 +12,7 @@ from wopt.cli.output import json_option, print_json, quiet_option
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from wopt.runs.load import LoadedRun
+    from wopt.runs.loading import LoadedRun
 
 __all__ = ["command"]
 
@@ -44,7 +44,7 @@ def command(
     from wopt.data.tables import check_writable, write_table
     from wopt.flow.conversions import log_mass_bound
     from wopt.flow.exact import precise
-    from wopt.runs.load import load_run
+    from wopt.runs.loading import load_run
     from wopt.statistics import mean_and_error
 
     check_writable(out)

@@ -10,7 +10,7 @@ import click
 from wopt.cli.output import json_option, print_json
 
 if TYPE_CHECKING:
-    from wopt.runs.prepare import Prepared
+    from wopt.runs.preparation import Prepared
 
 __all__ = ["command"]
 
@@ -30,7 +30,7 @@ def command(config: Path, settings: tuple[str, ...], show: bool, as_json: bool) 
 
     from wopt.cli.common import read, warn_of_plugins
     from wopt.config.model import to_table
-    from wopt.runs.prepare import prepare
+    from wopt.runs.preparation import prepare
 
     warn_of_plugins()
     chosen = read(config, settings)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from wopt.data.assemble import check_context
+from wopt.data.assembly import check_context
 from wopt.data.columns import Kind
 from wopt.data.tables import is_numeric, pick_columns
 from wopt.data.transform import How

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wopt.data.assemble import assemble, check_context
+from wopt.data.assembly import assemble, check_context
 from wopt.data.choices import Choices, filtered, with_conditions
 from wopt.data.columns import Column, Columns
 from wopt.data.dataset import Dataset, check_finite, split

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wopt.data.assemble import assemble, check_context
+from wopt.data.assembly import assemble, check_context
 from wopt.data.choices import Choices, with_conditions
 from wopt.data.columns import Column, Columns
 from wopt.data.dataset import Dataset, check_finite

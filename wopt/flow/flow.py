@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from wopt.capabilities import Capability
-from wopt.data.assemble import coordinates
+from wopt.data.assembly import coordinates
 from wopt.data.columns import Columns
 from wopt.data.frames import arrow_table
 from wopt.data.rows import as_rows

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
-from wopt.data.assemble import coordinates
+from wopt.data.assembly import coordinates
 from wopt.html import paragraph, table
 
 if TYPE_CHECKING:

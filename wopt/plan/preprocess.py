@@ -102,7 +102,7 @@ def gain_of_curves(dataset: Dataset) -> Mean:
 
     Example:
         >>> import torch
-        >>> from wopt.data.assemble import assemble
+        >>> from wopt.data.assembly import assemble
         >>> x = torch.randn(2000, 3, generator=torch.Generator().manual_seed(0)).double()
         >>> data = assemble(x.exp().split([1600, 200, 200]), "gaussianise")
         >>> gain_of_curves(data).value > max(1, gain_of_distances(data).value)

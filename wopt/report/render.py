@@ -15,7 +15,7 @@ from wopt.host import host
 from wopt.report.animation import animation
 from wopt.report.curves import diagnostics, losses, progress
 from wopt.report.motion import motion
-from wopt.report.page import page
+from wopt.report.pages import page
 from wopt.report.read import Run, read_run
 from wopt.report.samples import density, images, pairs, scatter
 from wopt.report.style import Picture, page_style

@@ -14,7 +14,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.ticker import FuncFormatter, NullLocator
 from numpy.typing import NDArray
 
-from wopt.report.page import number
+from wopt.report.pages import number
 from wopt.report.pieces import Piece
 
 __all__ = [

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from wopt.host import host
-from wopt.report.page import Number, number
+from wopt.report.pages import Number, number
 from wopt.report.read import Run
 from wopt.store.result import RunResult
 

@@ -15,7 +15,7 @@ from wopt.interfaces.block import FlowBlock
 from wopt.mapped import memmap_scope
 from wopt.parallel import Team, sharing, team
 from wopt.parallel.launch import launched
-from wopt.runs.prepare import Prepared
+from wopt.runs.preparation import Prepared
 from wopt.sharded import held
 from wopt.store.directory import RunDirectory
 

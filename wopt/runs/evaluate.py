@@ -15,7 +15,7 @@ from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.objective import Objective
 from wopt.particles import Particles, split_conditions
 from wopt.push import inversion_error, push_all
-from wopt.runs.prepare import Prepared
+from wopt.runs.preparation import Prepared
 from wopt.statistics import error_of_mean, mean_and_error, normal_log_prob, some
 from wopt.store.result import GapKind, RunResult
 from wopt.train.guard import INVERTED, nll

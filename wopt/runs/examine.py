@@ -15,7 +15,7 @@ from wopt.interfaces.conditional import conditional
 from wopt.interfaces.measurement import document_of
 from wopt.reading import opened, printable
 from wopt.report.read import read_figures, read_snapshot
-from wopt.runs.load import Fingerprint, check_data
+from wopt.runs.loading import Fingerprint, check_data
 from wopt.seeds import derive
 from wopt.store.checkpoint import kept_steps, known_steps, load_block, load_state, load_transform
 from wopt.store.directory import RunDirectory

@@ -27,11 +27,11 @@ from wopt.parallel.launch import by_first, of_first
 from wopt.report import collect, render
 from wopt.runs.carry import carried_out, hold
 from wopt.runs.evaluate import audited, evaluate
-from wopt.runs.load import check_data, remember_data
+from wopt.runs.loading import check_data, remember_data
 from wopt.runs.log import LossLog, RunLog, versions
 from wopt.runs.loop import Ended, make_steps
 from wopt.runs.measured import Measured, automatic
-from wopt.runs.prepare import Prepared, conditions_of, particles_of, prepare
+from wopt.runs.preparation import Prepared, conditions_of, particles_of, prepare
 from wopt.runs.progress import permitted, with_tracker
 from wopt.runs.threads import training_threads, with_threads
 from wopt.seeds import derive, generator

@@ -17,7 +17,7 @@ from wopt.interfaces.listener import Beginning, Listener
 from wopt.interfaces.measurement import Budget, FinishedRun
 from wopt.parallel.launch import told_by_first
 from wopt.precision import training_in
-from wopt.runs.prepare import Prepared
+from wopt.runs.preparation import Prepared
 from wopt.runs.threads import training_threads
 from wopt.statistics import mean_and_error
 from wopt.train.check import FalseClaim, false_claims

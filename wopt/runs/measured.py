@@ -16,7 +16,7 @@ from wopt.flow import Flow
 from wopt.host import host
 from wopt.interfaces.measurement import Budget, FinishedRun, Measurement
 from wopt.origin import culprit, in_words
-from wopt.runs.prepare import Prepared
+from wopt.runs.preparation import Prepared
 from wopt.store.documents import read_document
 from wopt.store.result import RunResult
 from wopt.typed import Typed

@@ -16,7 +16,7 @@ from wopt.files import replacing, write_json, write_text
 from wopt.interfaces.objective import is_truth
 from wopt.report import collect, render
 from wopt.runs.evaluate import evaluate
-from wopt.runs.prepare import particles_of
+from wopt.runs.preparation import particles_of
 from wopt.seeds import derive
 from wopt.store.directory import RunDirectory, write_tensors
 

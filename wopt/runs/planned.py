@@ -31,7 +31,7 @@ from wopt.plan import (
 from wopt.plan.budget import Planning
 from wopt.plan.facts import BUDGET
 from wopt.runs.memory import Rows
-from wopt.runs.prepare import Prepared, prepare
+from wopt.runs.preparation import Prepared, prepare
 from wopt.runs.threads import like, training_threads, with_threads
 from wopt.seeds import derive
 from wopt.train.problem import Problem

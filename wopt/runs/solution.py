@@ -18,7 +18,7 @@ from wopt.html import paragraph
 from wopt.interfaces.measurement import FinishedRun
 from wopt.particles import Particles
 from wopt.runs.loop import make_steps
-from wopt.runs.prepare import Prepared
+from wopt.runs.preparation import Prepared
 from wopt.runs.progress import ListenerLike, listener_of, steps_table, with_tracker
 from wopt.runs.threads import training_threads, with_threads
 from wopt.store.result import RunResult

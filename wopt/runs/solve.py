@@ -21,7 +21,7 @@ from wopt.plan.facts import BUDGET
 from wopt.precision import Precision
 from wopt.runs.memory import Rows
 from wopt.runs.planned import prepared_run
-from wopt.runs.prepare import Prepared, problem_of
+from wopt.runs.preparation import Prepared, problem_of
 from wopt.runs.progress import ListenerLike, listener_of
 from wopt.runs.solution import Solution, advance
 from wopt.store.result import RunResult

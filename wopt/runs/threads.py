@@ -17,7 +17,7 @@ from wopt.interfaces.listener import Listener
 from wopt.parallel import team
 from wopt.plan.speed import first_of
 from wopt.precision import training_in
-from wopt.runs.prepare import Prepared
+from wopt.runs.preparation import Prepared
 from wopt.train.problem import Problem
 from wopt.train.solver import InnerSolver
 from wopt.train.stage import Stage

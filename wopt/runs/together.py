@@ -14,7 +14,7 @@ from wopt.parallel.team import alone, team
 from wopt.runs.carry import carried_out
 from wopt.runs.execute import begin, resume
 from wopt.runs.planned import prepared_run
-from wopt.runs.prepare import Prepared, prepare
+from wopt.runs.preparation import Prepared, prepare
 from wopt.store.directory import RunDirectory
 from wopt.store.result import RunResult
 

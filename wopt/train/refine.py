@@ -21,10 +21,10 @@ from wopt.particles import Particles
 from wopt.push import push
 from wopt.seeds import derive, seeded
 from wopt.statistics import Mean
+from wopt.train.arc import respaced
 from wopt.train.measure import record_of
 from wopt.train.problem import ParticleHistory, Problem, State
 from wopt.train.record import StepRecord
-from wopt.train.respace import respaced
 from wopt.train.solver import InnerSolver
 from wopt.train.wrappers import spread
 

@@ -21,7 +21,7 @@ class Refinement(Component):
     Schwarz |x_N - x_0|^2 / (2 h) <= sum_n |x_n - x_{n-1}|^2 / (2 h_n), with equality on straight
     paths. So refinement turns the steps into one large step whose map has N blocks.
 
-    With ``respace`` the steps are first made equally long (:func:`wopt.train.respace.respaced`):
+    With ``respace`` the steps are first made equally long (:func:`wopt.train.arc.respaced`):
     step sizes are set so that steps move the particles equally far, and each map is trained again.
 
     Example:

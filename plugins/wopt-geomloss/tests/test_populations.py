@@ -13,7 +13,7 @@ import wopt
 from wopt.cli.main import main
 from wopt.data.snapshots import MeasuredPopulations
 from wopt.errors import Converged
-from wopt.runs.load import Fingerprint
+from wopt.runs.loading import Fingerprint
 from wopt_geomloss.populations.arrival import Arrival
 from wopt_geomloss.populations.judge import (
     displacement_interpolation,

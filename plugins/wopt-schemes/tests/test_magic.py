@@ -7,7 +7,7 @@ import pytest
 
 import wopt
 from wopt.config.model import validate
-from wopt.runs.prepare import prepare
+from wopt.runs.preparation import prepare
 from wopt.seeds import derive
 
 DATA = Path(os.environ.get("WOPT_DATA", Path(__file__).parents[4] / "shared" / "data"))

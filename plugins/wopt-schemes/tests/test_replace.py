@@ -9,7 +9,7 @@ import wopt
 from wopt.config.model import validate
 from wopt.runs.examine import examine
 from wopt.runs.execute import resume, run_config
-from wopt.runs.load import load
+from wopt.runs.loading import load
 from wopt.testing import AffineBlock, gaussian_nodes, gaussian_problems
 from wopt_certify.run import certify_run
 

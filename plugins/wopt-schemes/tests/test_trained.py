@@ -5,7 +5,7 @@ import torch
 
 import wopt
 from wopt.config.model import to_table, validate
-from wopt.runs.prepare import prepare
+from wopt.runs.preparation import prepare
 from wopt.store.checkpoint import load_state, save_state
 from wopt.store.directory import RunDirectory
 

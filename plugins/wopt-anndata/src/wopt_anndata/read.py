@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from wopt import DataError
-from wopt.data.tables import existing_file
+from wopt.data import existing_file
 from wopt.registry import close_matches
 
 __all__ = ["embedding_names", "read_cells"]

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from wopt import Dataset, Source
-from wopt.data.choices import (
+from wopt.data import (
     At,
     Choices,
     Context,
@@ -20,8 +20,8 @@ from wopt.data.choices import (
     Time,
     Weights,
     Where,
+    from_table,
 )
-from wopt.data.load import from_table
 from wopt_anndata.read import embedding_names, read_cells
 
 __all__ = ["AnnDataSource"]

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from wopt.interfaces.objective import Objective
-from wopt.store.result import GapKind
+from wopt.interfaces import Objective
+from wopt.store import GapKind
 from wopt_certify.bounds import Base, Entry, Floor, Label, StepBounds, chain, with_transport_entropy
 from wopt_certify.estimate import Estimate
 from wopt_certify.gap import floors_of

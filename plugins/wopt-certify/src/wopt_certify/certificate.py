@@ -6,12 +6,9 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from wopt.errors import UserError
-from wopt.interfaces.block import FlowBlock
-from wopt.interfaces.listener import SILENT, Listener
-from wopt.interfaces.objective import Objective
+from wopt.interfaces import SILENT, FlowBlock, Listener, Objective
 from wopt.seeds import derive
-from wopt.train.problem import Problem
-from wopt.train.record import StepRecord
+from wopt.train import Problem, StepRecord
 from wopt_certify.analysis import LOCAL, Analysis, findings
 from wopt_certify.bounds import (
     Entry,

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wopt.config.model import RunConfig
-from wopt.runs.cite import Cited, cited, cited_component, components
-from wopt.store.directory import RunDirectory
-from wopt.store.documents import read_document
+from wopt.config import RunConfig
+from wopt.runs import Cited, cited, cited_component, components
+from wopt.store import RunDirectory, read_document
 from wopt_certify.results import Certificate
 
 __all__ = ["BOUNDS", "citations"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from wopt.cli.output import json_option, listener_for, print_json, quiet_option
+from wopt.cli import json_option, listener_for, print_json, quiet_option
 
 __all__ = ["command"]
 
@@ -45,8 +45,8 @@ def command(
     is from the data at least; and states every bound from above that follows, with what refutes
     it. It takes a quarter of training's processor time, or --budget.
     """
-    from wopt.config.read import override
-    from wopt.plan.budget import seconds_of
+    from wopt.config import override
+    from wopt.plan import seconds_of
     from wopt.report import render
     from wopt_certify.run import certify_run
 

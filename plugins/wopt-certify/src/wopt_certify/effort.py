@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, cast
 import torch
 
 from wopt.capabilities import Capability
-from wopt.interfaces.block import FlowBlock, new_block
+from wopt.interfaces import FlowBlock, new_block
 from wopt.particles import Particles
 from wopt.push import push_all
 from wopt.seeds import seeded
 from wopt.stein import SteinForm
-from wopt.train.problem import Problem
+from wopt.train import Problem
 from wopt.typed import Number, Typed
 from wopt_certify.critic import stein_norm
 from wopt_certify.replay import pushed_score

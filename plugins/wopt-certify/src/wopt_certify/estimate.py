@@ -11,7 +11,7 @@ from typing import Literal
 from torch import Tensor
 
 from wopt.capabilities import Capability
-from wopt.interfaces.objective import Objective
+from wopt.interfaces import Objective
 from wopt.particles import Particles
 from wopt.statistics import mean_and_error
 from wopt.typed import Number, Typed

@@ -8,7 +8,7 @@ from torch import Tensor
 from wopt.capabilities import Capability
 from wopt.component import Spec
 from wopt.errors import CapabilityError
-from wopt.interfaces.block import FlowBlock, new_block
+from wopt.interfaces import FlowBlock, new_block
 from wopt.seeds import generator, seeded
 from wopt.stein import SteinForm
 from wopt_certify.challenge.elliptical import Gaussians

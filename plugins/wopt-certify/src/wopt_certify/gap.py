@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from wopt.store.result import GapKind
+from wopt.store import GapKind
 from wopt.typed import Typed
 from wopt_certify.bounds import Entry, Floor, least
 from wopt_certify.estimate import Estimate

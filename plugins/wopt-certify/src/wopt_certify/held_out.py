@@ -9,18 +9,16 @@ import torch
 from torch import Tensor
 
 from wopt.capabilities import Capability
-from wopt.config.model import RunConfig
-from wopt.data.dataset import Dataset, one_of_each, smooth_dataset
+from wopt.config import RunConfig
+from wopt.data import Dataset, one_of_each, smooth_dataset
 from wopt.errors import DataError, WoptError
 from wopt.flow import Flow, draw
-from wopt.interfaces.block import FlowBlock
-from wopt.interfaces.objective import is_truth
-from wopt.interfaces.target import Target
+from wopt.interfaces import FlowBlock, Target, is_truth
 from wopt.memory import check_room
 from wopt.particles import Particles
-from wopt.runs.prepare import Prepared, log_density_of, particles_of
+from wopt.runs import Prepared, log_density_of, particles_of
 from wopt.seeds import derive, generator
-from wopt.store.result import GapKind
+from wopt.store import GapKind
 from wopt_certify.effort import Effort
 from wopt_certify.options import Certify
 from wopt_certify.replay import EvaluationData, obeys_stein, score_of

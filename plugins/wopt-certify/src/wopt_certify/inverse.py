@@ -11,8 +11,7 @@ from torch import Tensor
 
 from wopt.capabilities import Capability
 from wopt.flow import draw
-from wopt.interfaces.block import FlowBlock
-from wopt.interfaces.target import Target
+from wopt.interfaces import FlowBlock, Target
 from wopt.psis import smoothed_importance_weights
 from wopt.push import apply, invert, invertible, there_and_back
 from wopt.seeds import generator

@@ -12,9 +12,8 @@ import torch
 from wopt.capabilities import Capability
 from wopt.errors import WoptError
 from wopt.flow import Flow
-from wopt.interfaces.block import FlowBlock
-from wopt.interfaces.listener import Listener
-from wopt.runs.prepare import Prepared
+from wopt.interfaces import FlowBlock, Listener
+from wopt.runs import Prepared
 from wopt.seeds import derive, generator
 from wopt_certify.inverse import MOST_DIMENSIONS, TotalMass, total_mass
 from wopt_certify.results import Certificate

@@ -8,13 +8,11 @@ import torch
 from torch import Tensor
 
 from wopt.capabilities import Capability
-from wopt.interfaces.objective import Objective, wasserstein_gradient
-from wopt.interfaces.subproblem import Subproblem
+from wopt.interfaces import Objective, Subproblem, wasserstein_gradient
 from wopt.particles import Particles
 from wopt.push import inversion_error
 from wopt.stein import SteinForm
-from wopt.train.guard import INVERTED
-from wopt.train.problem import Problem
+from wopt.train import INVERTED, Problem
 from wopt_certify.bounds import Base, StepBounds
 from wopt_certify.critic import TOGETHER, CriticOptions, seen_by_fields
 from wopt_certify.estimate import (

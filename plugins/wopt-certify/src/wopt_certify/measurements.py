@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from wopt.component import fields
-from wopt.interfaces.measurement import Budget, FinishedRun, Measurement
+from wopt.interfaces import Budget, FinishedRun, Measurement
 from wopt_certify.challenge.of_run import Challenge, can_be_challenged
 from wopt_certify.held_out import can_be_compared, compare_samples
 from wopt_certify.inverse import TotalMass

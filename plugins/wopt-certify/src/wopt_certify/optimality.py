@@ -9,7 +9,7 @@ import torch
 
 from wopt.capabilities import Capability
 from wopt.errors import UserError
-from wopt.interfaces.objective import Objective
+from wopt.interfaces import Objective
 from wopt.typed import Number, Typed
 from wopt_certify.bounds import optimal_residual
 from wopt_certify.estimate import Estimate

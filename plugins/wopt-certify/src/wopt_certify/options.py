@@ -7,8 +7,7 @@ from typing import Annotated, Any, ClassVar, cast
 from pydantic import Field
 
 from wopt.component import Spec, fields, named
-from wopt.interfaces.block import FlowBlock
-from wopt.interfaces.measurement import Budget, FinishedRun, Measurement
+from wopt.interfaces import Budget, FinishedRun, FlowBlock, Measurement
 from wopt_certify.critic import CriticOptions
 from wopt_certify.results import Certificate
 

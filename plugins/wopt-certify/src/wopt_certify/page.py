@@ -11,10 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from wopt.report.page import number, page
-from wopt.report.pieces import svg
-from wopt.report.read import Run
-from wopt.report.style import (
+from wopt.report import (
     BLUE,
     GREEN,
     INK,
@@ -24,7 +21,11 @@ from wopt.report.style import (
     VERMILION,
     WIDTH,
     Picture,
+    Run,
     decades,
+    number,
+    page,
+    svg,
 )
 from wopt_certify.bounds import Entry
 from wopt_certify.estimate import Estimate

@@ -10,16 +10,14 @@ import torch
 from torch import Tensor
 
 from wopt.capabilities import Capability
-from wopt.data.transform import AffineTransform
-from wopt.interfaces.block import FlowBlock
-from wopt.interfaces.subproblem import Subproblem
+from wopt.data import AffineTransform
+from wopt.interfaces import FlowBlock, Subproblem
 from wopt.jacobian import jacobians
 from wopt.particles import Particles
 from wopt.push import in_batches
 from wopt.statistics import mean_and_error
-from wopt.store.result import GapKind
-from wopt.train.problem import ParticleHistory, Problem
-from wopt.train.record import StepRecord
+from wopt.store import GapKind
+from wopt.train import ParticleHistory, Problem, StepRecord
 
 __all__ = [
     "EvaluationData",

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from wopt.capabilities import Capability
-from wopt.interfaces.target import Target
+from wopt.interfaces import Target
 from wopt.seeds import generator
 from wopt.statistics import mean_and_error, normal_log_prob
 from wopt.typed import Number, Typed

@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from wopt.html import paragraph, table
-from wopt.interfaces.objective import Objective
+from wopt.interfaces import Objective
 from wopt.particles import Particles
 from wopt.statistics import mean_and_error
 from wopt.typed import Number, Typed

@@ -10,23 +10,15 @@ from typing import Any
 
 import torch
 
-from wopt.config.model import validate
+from wopt.config import validate
 from wopt.errors import CertificateError, UserError, WoptError
 from wopt.files import write_json
-from wopt.interfaces.block import FlowBlock
-from wopt.interfaces.listener import SILENT, Listener
-from wopt.interfaces.measurement import Budget, FinishedRun
+from wopt.interfaces import SILENT, Budget, FinishedRun, FlowBlock, Listener
 from wopt.mapped import memmap_scope
 from wopt.particles import Particles
-from wopt.runs.evaluate import audited
-from wopt.runs.load import check_data
-from wopt.runs.prepare import Prepared, prepare
-from wopt.runs.threads import training_threads
-from wopt.store.checkpoint import load_state
-from wopt.store.directory import RunDirectory
-from wopt.store.documents import read_document
-from wopt.train.problem import State
-from wopt.train.wrappers import remembering
+from wopt.runs import Prepared, audited, check_data, prepare, training_threads
+from wopt.store import RunDirectory, load_state, read_document
+from wopt.train import State, remembering
 from wopt_certify.certificate import make_certificate
 from wopt_certify.challenge.of_run import Challenge, can_be_challenged, rival_of
 from wopt_certify.effort import Effort, Scope, effort_within_budget

@@ -5,9 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
-from wopt.store.directory import RunDirectory
-from wopt.store.documents import read_document
-from wopt.store.result import RunResult
+from wopt.store import RunDirectory, RunResult, read_document
 from wopt_certify.results import Certificate
 
 __all__ = ["with_sampler"]

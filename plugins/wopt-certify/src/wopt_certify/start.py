@@ -10,8 +10,7 @@ from torch import Tensor
 
 from wopt.capabilities import Capability
 from wopt.flow import draw
-from wopt.interfaces.objective import Objective
-from wopt.interfaces.target import Target
+from wopt.interfaces import Objective, Target
 from wopt.particles import split_conditions
 from wopt.seeds import generator
 from wopt.statistics import mean_and_error

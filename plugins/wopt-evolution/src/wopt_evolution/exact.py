@@ -12,20 +12,15 @@ import torch
 from torch import Tensor
 
 from wopt.errors import ConfigError, RunError, WoptError
-from wopt.interfaces.exact import ExactLaws
-from wopt.interfaces.measurement import Watch
-from wopt.interfaces.target import Target
+from wopt.interfaces import ExactLaws, Target, Watch
 from wopt.parallel import alone
 from wopt.particles import Particles
-from wopt.runs.prepare import Prepared
+from wopt.runs import Prepared
 from wopt.seeds import generator
 from wopt.statistics import mean_and_error
-from wopt.store.directory import RunDirectory
-from wopt.store.documents import SPARE, damaged, parsed
-from wopt.store.result import Distances
+from wopt.store import SPARE, Distances, RunDirectory, damaged, parsed
 from wopt.tensors import read_tensors, write_tensors
-from wopt.train.problem import State
-from wopt.train.stop import elapsed, is_at
+from wopt.train import State, elapsed, is_at
 
 __all__ = ["Evolution", "check_exact", "distances"]
 

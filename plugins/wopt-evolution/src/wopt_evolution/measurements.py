@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from wopt.component import fields
-from wopt.data.snapshots import PopulationsReport
-from wopt.interfaces.measurement import Budget, FinishedRun, Measurement, Watch
-from wopt.store.result import Distances
+from wopt.data import PopulationsReport
+from wopt.interfaces import Budget, FinishedRun, Measurement, Watch
+from wopt.store import Distances
 from wopt_evolution.exact import Evolution, check_exact
 from wopt_evolution.populations import populations_report
 

@@ -10,12 +10,22 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from wopt.data.snapshots import LeftOut
-from wopt.report.page import page
-from wopt.report.pieces import png, svg
-from wopt.report.read import Run, Snapshot
-from wopt.report.style import BLUE, GREEN, MUTED, ORANGE, VERMILION, WIDTH, Picture
-from wopt.store.result import Distances
+from wopt.data import LeftOut
+from wopt.report import (
+    BLUE,
+    GREEN,
+    MUTED,
+    ORANGE,
+    VERMILION,
+    WIDTH,
+    Picture,
+    Run,
+    Snapshot,
+    page,
+    png,
+    svg,
+)
+from wopt.store import Distances
 
 __all__ = [
     "Guesses",

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from wopt.config.model import RunConfig
-from wopt.data.snapshots import Clock, PopulationsReport
+from wopt.config import RunConfig
+from wopt.data import Clock, PopulationsReport
 from wopt.errors import DataError, WoptError
 from wopt.flow import Flow
-from wopt.interfaces.listener import Listener
+from wopt.interfaces import Listener
 from wopt.origin import culprit, in_words
 from wopt.seeds import derive
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from wopt.report.reference import METRICS
-from wopt.store.result import RunResult
+from wopt.report import METRICS
+from wopt.store import RunResult
 
 __all__ = ["summary"]
 

@@ -8,12 +8,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from wopt.data.snapshots import Clock, MeasuredPopulations
-from wopt.data.tables import write_table
+from wopt.data import Clock, MeasuredPopulations, write_table
 from wopt.errors import CapabilityError, ConfigError
-from wopt.runs.load import LoadedRun, check_data
+from wopt.runs import LoadedRun, check_data
 from wopt.seeds import derive
-from wopt.store.directory import RunDirectory
+from wopt.store import RunDirectory
 from wopt_evolution.populations import at_times
 
 __all__ = ["write_times"]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 import wopt
 from wopt import Capability, Particles
-from wopt.interfaces.target import Draws
+from wopt.interfaces import Draws
 
 __all__ = ["TransportObjective", "Variation"]
 

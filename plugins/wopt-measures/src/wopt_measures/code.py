@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from wopt import ConfigError
-from wopt.data.tables import existing_file
+from wopt.data import existing_file
 from wopt.permission import check_code
 from wopt.registry import close_matches
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import torch
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from wopt.data.choices import Dequantise, File, Fractions, Key, Preprocess
+from wopt.data import Dequantise, File, Fractions, Key, Preprocess
 
 __all__ = [
     "Covariance",

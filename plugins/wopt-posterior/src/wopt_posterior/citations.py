@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wopt.config.model import RunConfig
-from wopt.runs.cite import Cited, cited
-from wopt.store.directory import RunDirectory
-from wopt.store.documents import read_document
-from wopt.store.result import RunResult
+from wopt.config import RunConfig
+from wopt.runs import Cited, cited
+from wopt.store import RunDirectory, RunResult, read_document
 
 __all__ = ["citations"]
 

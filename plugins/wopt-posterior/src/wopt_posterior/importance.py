@@ -8,10 +8,9 @@ import click
 from torch import Tensor
 
 from wopt.errors import CapabilityError
-from wopt.flow import log_weights_of
-from wopt.flow.weights import effective_size
+from wopt.flow import effective_size, log_weights_of
 from wopt.psis import smoothed_importance_weights
-from wopt.runs.load import LoadedRun
+from wopt.runs import LoadedRun
 
 __all__ = ["weight_columns"]
 

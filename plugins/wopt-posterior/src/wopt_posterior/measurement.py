@@ -6,9 +6,8 @@ from typing import Any, ClassVar
 
 from wopt.capabilities import Capability
 from wopt.component import fields
-from wopt.flow.conversions import free
-from wopt.interfaces.measurement import Budget, FinishedRun, Measurement
-from wopt.interfaces.objective import is_truth
+from wopt.flow import free
+from wopt.interfaces import Budget, FinishedRun, Measurement, is_truth
 from wopt.seeds import derive
 from wopt_posterior.diagnostics import BLIND, SamplerReport, measure_flow
 

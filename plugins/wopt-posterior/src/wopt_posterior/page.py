@@ -6,10 +6,8 @@ import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 
-from wopt.report.page import page
-from wopt.report.read import Run
-from wopt.report.samples import column
-from wopt.store.result import RunResult
+from wopt.report import Run, column, page
+from wopt.store import RunResult
 from wopt_posterior.diagnostics import BLIND, ModeWeight, SamplerReport
 
 __all__ = ["Moment", "SamplerPart", "advice", "sampler_part", "section", "summary"]

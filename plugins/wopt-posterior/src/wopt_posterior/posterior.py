@@ -15,16 +15,13 @@ from torch import Tensor
 
 from wopt.component import build
 from wopt.errors import ConfigError
-from wopt.flow import Flow
-from wopt.flow.weights import log_weights
+from wopt.flow import Flow, log_weights
 from wopt.html import paragraph, table
-from wopt.interfaces.target import support_of
+from wopt.interfaces import support_of
 from wopt.psis import smoothed_importance_weights
-from wopt.runs.planned import prepared_run
-from wopt.runs.progress import ListenerLike, listener_of
-from wopt.runs.solution import Solution, advance
+from wopt.runs import ListenerLike, Solution, advance, listener_of, prepared_run
 from wopt.seeds import derive, generator
-from wopt.targets.density import Density
+from wopt.targets import Density
 from wopt_posterior.diagnostics.measure import measure_sampler, report_within
 from wopt_posterior.diagnostics.report import SamplerReport
 from wopt_posterior.targets.given import GivenModel

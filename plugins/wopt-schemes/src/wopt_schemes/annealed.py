@@ -9,7 +9,7 @@ from pydantic import Field
 import wopt
 from wopt import History, Objective, Subproblem
 from wopt.component import fields
-from wopt.targets.tempered import TemperedTarget
+from wopt.targets import TemperedTarget
 
 __all__ = ["Annealed"]
 

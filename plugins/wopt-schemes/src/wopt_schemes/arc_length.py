@@ -8,8 +8,8 @@ from typing import Annotated
 from pydantic import Field
 
 import wopt
-from wopt.store.directory import RunDirectory
-from wopt.train.respace import respace
+from wopt.store import RunDirectory
+from wopt.train import respace
 
 __all__ = ["ArcLength", "respace"]
 

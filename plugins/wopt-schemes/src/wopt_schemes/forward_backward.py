@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import wopt
 from wopt import Capability, History, Objective, Subproblem, Sum
-from wopt.interfaces.objective import wasserstein_gradient
+from wopt.interfaces import wasserstein_gradient
 from wopt_schemes.base import Limit, LimitedScheme
 
 __all__ = ["ForwardBackward", "smoothness"]

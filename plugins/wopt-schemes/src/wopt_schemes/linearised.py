@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from wopt import FlowBlock, Objective, Particles, Subproblem
-from wopt.interfaces.objective import energy_derivatives
-from wopt.interfaces.subproblem import Stationarity
+from wopt.interfaces import Stationarity, energy_derivatives
 from wopt.statistics import Mean, mean_and_error
 
 __all__ = ["Linearised"]

@@ -10,7 +10,7 @@ from torch import Tensor
 import wopt
 from wopt import History, Objective, Particles, Subproblem
 from wopt.component import fields
-from wopt.interfaces.objective import wasserstein_gradient
+from wopt.interfaces import wasserstein_gradient
 from wopt_schemes.base import Stepped
 
 __all__ = ["HalfSecondMoment", "SemiForwardBackward"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wopt.cli.output import json_option, print_json, quiet_option
+from wopt.cli import json_option, print_json, quiet_option
 from wopt.reading import printable
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ def command(
     The same command again continues after Ctrl-C. Settings are compared by the held-out NLL after
     the last step (or the energy), not by test rows.
     """
-    from wopt.cli.common import warn_of_plugins
-    from wopt.config.read import override, read_toml
+    from wopt.cli import warn_of_plugins
+    from wopt.config import override, read_toml
     from wopt.errors import ConfigError
     from wopt_sweep import Interrupted, Sweep, SweepDesign, grid_of, ranges_of, search
 

@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 from wopt.errors import ConfigError
-from wopt.interfaces.listener import Listener
-from wopt.train.record import StepRecord
+from wopt.interfaces import Listener
+from wopt.train import StepRecord
 from wopt_sweep.plan import Setting, SweepDesign
 from wopt_sweep.sweep import Pruned, Sweep
 

@@ -13,16 +13,14 @@ from typing import Any
 
 import tomli_w
 
-from wopt.config.read import override
+from wopt.config import override
 from wopt.errors import ConfigError, DamagedError, RunError, WoptError
 from wopt.files import write_json, write_text
-from wopt.interfaces.listener import SILENT, Listener
+from wopt.interfaces import SILENT, Listener
 from wopt.permission import allow_tracker
 from wopt.reading import parsed_json, read_text
-from wopt.runs.execute import begin, resume
-from wopt.runs.planned import prepared_run
-from wopt.store.directory import RunDirectory
-from wopt.store.documents import read_lines, write_lines
+from wopt.runs import begin, prepared_run, resume
+from wopt.store import RunDirectory, read_lines, write_lines
 from wopt.typed import Number, Typed
 from wopt_certify.compare.page import compare
 from wopt_certify.compare.page import rows as compare_rows

@@ -9,7 +9,7 @@ from torch import Tensor
 from wopt.component import Spec, build
 from wopt.errors import DataError, PluginError
 from wopt.host import host
-from wopt.interfaces.target import Target
+from wopt.interfaces import Target
 from wopt.statistics import error_of_mean
 from wopt_certify import lower
 from wopt_certify.challenge.escalation import EscalationOptions, EscalationState, escalate

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from wopt.component import Spec
-from wopt.interfaces.target import Target
+from wopt.interfaces import Target
 from wopt.seeds import derive
 from wopt_certify.challenge.elliptical import Elliptical, Gaussians, Student
 from wopt_certify.challenge.free_step import FreeStep, TrainingEffort

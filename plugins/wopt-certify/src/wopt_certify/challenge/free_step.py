@@ -10,11 +10,10 @@ from torch import Tensor
 
 from wopt.capabilities import Capability, require
 from wopt.component import Spec
-from wopt.interfaces.block import FlowBlock, new_block
-from wopt.interfaces.target import Target
+from wopt.interfaces import FlowBlock, Target, new_block
 from wopt.push import in_batches
 from wopt.seeds import derive, seeded
-from wopt.train.optimisers import adam_and_muon
+from wopt.train import adam_and_muon
 
 __all__ = ["FreeStep", "TrainingEffort"]
 

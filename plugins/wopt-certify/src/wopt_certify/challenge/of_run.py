@@ -11,16 +11,14 @@ import torch
 from torch import Tensor
 
 from wopt.capabilities import Capability
-from wopt.data.dataset import one_of_each
-from wopt.data.tables import READABLE, read_table
+from wopt.data import READABLE, one_of_each, read_table
 from wopt.errors import CapabilityError, DataError
-from wopt.interfaces.block import FlowBlock
+from wopt.interfaces import FlowBlock
 from wopt.particles import Particles
 from wopt.push import push_all
-from wopt.runs.load import load
-from wopt.runs.prepare import Prepared, particles_of
+from wopt.runs import Prepared, load, particles_of
 from wopt.seeds import derive, generator
-from wopt.train.problem import State
+from wopt.train import State
 from wopt_certify.challenge import ChallengeRows, EscalationOptions, against, block_for, challenge
 from wopt_certify.held_out import as_test
 from wopt_certify.lower import ChallengePlan, LowerSide

@@ -14,7 +14,7 @@ import time
 
 import torch
 
-from wopt.interfaces.target import Target
+from wopt.interfaces import Target
 from wopt_certify.challenge.escalation import EscalationOptions, offered
 from wopt_certify.challenge.free_step import FreeStep, TrainingEffort
 from wopt_certify.challenge.judge import PARTS

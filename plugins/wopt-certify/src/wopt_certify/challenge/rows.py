@@ -11,7 +11,7 @@ from torch import Tensor
 
 from wopt.capabilities import Capability, require
 from wopt.errors import CapabilityError, DataError
-from wopt.interfaces.target import Target
+from wopt.interfaces import Target
 from wopt.particles import Particles
 
 __all__ = ["FLOOR", "ChallengeRows", "Challenger", "Density", "Stack", "View", "ratios"]

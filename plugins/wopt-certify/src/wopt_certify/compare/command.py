@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wopt.cli.output import json_option, print_json
+from wopt.cli import json_option, print_json
 from wopt.reading import printable
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def command(directories: tuple[Path, ...], out: Path, as_json: bool) -> None:
     "distance" of evolutions is that from the exact solution at the end or, where no run names one,
     from the run with the most steps.
     """
-    from wopt.store.directory import RunDirectory
+    from wopt.store import RunDirectory
     from wopt_certify.compare.page import challenged, compare, rows
     from wopt_certify.compare.pairs import pairwise_comparison
 

@@ -13,11 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from wopt.errors import ConfigError
 from wopt.files import write_text
-from wopt.report.page import page
-from wopt.report.pieces import svg
-from wopt.report.read import Run, read_run
-from wopt.report.reference import against_reference
-from wopt.report.style import (
+from wopt.report import (
     BLUE,
     GREEN,
     INK,
@@ -26,10 +22,17 @@ from wopt.report.style import (
     VERMILION,
     WIDTH,
     Picture,
+    Run,
+    against_reference,
+    flat,
+    page,
     page_style,
+    read_run,
+    status,
+    subtitle,
+    svg,
 )
-from wopt.report.summary import flat, status, subtitle
-from wopt.store.result import RunResult
+from wopt.store import RunResult
 from wopt_certify.compare.pairs import PairwiseComparison
 
 __all__ = ["ComparedRun", "challenged", "compare", "rows"]

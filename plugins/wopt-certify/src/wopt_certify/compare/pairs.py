@@ -10,12 +10,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from wopt.config.model import validate
-from wopt.data.dataset import Dataset
+from wopt.config import validate
+from wopt.data import Dataset
 from wopt.errors import UserError, WoptError
-from wopt.runs.load import check_data, load_run
+from wopt.runs import check_data, load_run
 from wopt.seeds import derive
-from wopt.store.directory import RunDirectory
+from wopt.store import RunDirectory
 from wopt_certify.challenge import against
 from wopt_certify.lower import LowerSide
 

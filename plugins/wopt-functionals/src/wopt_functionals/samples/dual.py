@@ -12,7 +12,7 @@ from torch import Tensor
 import wopt
 from wopt import Capability, Particles
 from wopt.component import fields
-from wopt.interfaces.target import Draws
+from wopt.interfaces import Draws
 from wopt_functionals.options import SampledTarget, Samples
 from wopt_functionals.samples.critics import DUALS, DualName
 from wopt_functionals.samples.newton import maximise

@@ -9,7 +9,7 @@ from torch import Tensor
 
 import wopt
 from wopt import Capability, Particles
-from wopt.interfaces.target import Draws
+from wopt.interfaces import Draws
 from wopt_functionals.means import centred
 from wopt_functionals.options import SampledTarget, Samples
 from wopt_functionals.pairs.kernels import make_kernel

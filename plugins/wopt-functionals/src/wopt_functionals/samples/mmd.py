@@ -11,7 +11,7 @@ from torch import Tensor
 
 import wopt
 from wopt import Capability, ConfigError, DataError, Particles
-from wopt.interfaces.target import Draws
+from wopt.interfaces import Draws
 from wopt_functionals.means import centred
 from wopt_functionals.options import Estimator, SampledTarget, Samples
 from wopt_functionals.pairs.kernel import PairKernel

@@ -11,7 +11,7 @@ from torch import Tensor
 import wopt
 from wopt import Capability, Particles
 from wopt.component import fields
-from wopt.interfaces.target import Draws
+from wopt.interfaces import Draws
 from wopt_functionals.options import SampledTarget, Samples
 
 __all__ = ["SlicedWasserstein"]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 import wopt
 from wopt import ConfigError, DataError, DivergenceError
-from wopt.interfaces.target import Draws
+from wopt.interfaces import Draws
 from wopt_geomloss.entropic.plan import NotConverged, solve_between, solve_within
 from wopt_geomloss.options import SampledTarget, Samples
 from wopt_geomloss.variation import TransportObjective, Variation

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 import wopt
-from wopt.interfaces.target import Draws
+from wopt.interfaces import Draws
 from wopt_geomloss.exact.plan import exact_plan
 from wopt_geomloss.options import SampledTarget, Samples
 from wopt_geomloss.variation import TransportObjective, Variation

@@ -9,8 +9,8 @@ import ot
 import torch
 from torch import Tensor
 
-from wopt.data.snapshots import LeftOut, MeasuredPopulations, PopulationsReport
-from wopt.interfaces.source import Carry
+from wopt.data import LeftOut, MeasuredPopulations, PopulationsReport
+from wopt.interfaces import Carry
 from wopt.seeds import generator
 
 __all__ = [

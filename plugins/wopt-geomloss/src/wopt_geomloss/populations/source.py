@@ -12,12 +12,22 @@ from torch import Tensor
 import wopt
 from wopt import AffineTransform, ConfigError, DataError, Dataset, Objective, ProximalScheme
 from wopt.component import fields
-from wopt.data.choices import Choices, Columns, File, Fractions, Key, Missing
-from wopt.data.dataset import split
-from wopt.data.load import chosen_rows
-from wopt.data.snapshots import MeasuredPopulations, PopulationsReport
-from wopt.data.tables import column_names, pick_columns, read_frame
-from wopt.interfaces.source import Carry
+from wopt.data import (
+    Choices,
+    Columns,
+    File,
+    Fractions,
+    Key,
+    MeasuredPopulations,
+    Missing,
+    PopulationsReport,
+    chosen_rows,
+    column_names,
+    pick_columns,
+    read_frame,
+    split,
+)
+from wopt.interfaces import Carry
 from wopt_geomloss.populations.arrival import Arrival
 from wopt_geomloss.populations.legs import Legs, legs_of
 from wopt_geomloss.populations.potential import LearntPotential, taught

@@ -10,7 +10,7 @@ from torch import Tensor
 
 import wopt
 from wopt import Capability, ConfigError
-from wopt.interfaces.block import Compiler
+from wopt.interfaces import Compiler
 from wopt_jko.ode import adaptive, options
 from wopt_jko.ode.integrate import DORMAND_PRINCE, EULER, MIDPOINT, RK4, integrate, uniform_grid
 from wopt_jko.ode.nets import make_net

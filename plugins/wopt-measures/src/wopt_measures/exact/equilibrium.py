@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wopt import Capability, ConfigError, Objective, Source
-from wopt.interfaces.exact import ExactLaws, ExactSolution
+from wopt.interfaces import ExactLaws, ExactSolution
 from wopt_measures.targets.barenblatt import BarenblattTarget
 
 __all__ = ["Equilibrium"]

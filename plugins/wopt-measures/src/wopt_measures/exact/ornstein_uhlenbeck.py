@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from wopt import ConfigError, Objective, Source
-from wopt.interfaces.exact import ExactLaws, ExactSolution
+from wopt.interfaces import ExactLaws, ExactSolution
 from wopt_measures.exact.forces import Forces, forces_of, start_of
 from wopt_measures.laws.gaussian import GaussianLaw
 from wopt_measures.laws.mixture import MixtureLaw

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from wopt import ConfigError, Objective, Source
-from wopt.interfaces.exact import ExactLaws, ExactSolution
+from wopt.interfaces import ExactLaws, ExactSolution
 from wopt_measures.exact.forces import forces_of, start_of
 from wopt_measures.laws.barenblatt import BarenblattLaw
 from wopt_measures.laws.gaussian import GaussianLaw

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wopt import Dataset, Source
-from wopt.data.choices import (
+from wopt.data import (
     At,
     Choices,
     Columns,
@@ -14,10 +14,11 @@ from wopt.data.choices import (
     Time,
     Weights,
     Where,
+    column_names,
+    from_table,
+    read_frame,
+    streamed,
 )
-from wopt.data.load import from_table
-from wopt.data.stream import streamed
-from wopt.data.tables import column_names, read_frame
 from wopt_measures.options import Dequantise, File, Fractions, Key, Preprocess
 
 __all__ = ["ArraySource"]

@@ -7,8 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from wopt import Dataset, Source
-from wopt.data.choices import Choices, Columns, Context, Support
-from wopt.data.load import from_table
+from wopt.data import Choices, Columns, Context, Support, from_table
 from wopt_measures.options import Dequantise, Fractions, Preprocess
 
 __all__ = ["SklearnSource"]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 import wopt
 from wopt import Capability, ConfigError, Dataset, Source, Target
-from wopt.data.assemble import assemble, draw_splits
+from wopt.data import assemble, draw_splits
 from wopt.seeds import derive
 from wopt_measures.laws.barenblatt import BarenblattLaw
 from wopt_measures.laws.gaussian import GaussianLaw

@@ -18,8 +18,7 @@ from torch import Tensor
 
 from wopt import DataError, Dataset, Source
 from wopt.component import fields
-from wopt.data.assemble import assemble, dequantised
-from wopt.data.dataset import split
+from wopt.data import assemble, dequantised, split
 from wopt.seeds import generator
 from wopt_measures.options import File, Fractions, Preprocess
 

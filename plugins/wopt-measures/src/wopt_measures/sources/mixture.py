@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from wopt import Dataset, Source
-from wopt.data.assemble import assemble, draw_splits
+from wopt.data import assemble, draw_splits
 from wopt_measures.laws.mixture import MixtureLaw
 from wopt_measures.options import Covariances, Means, Preprocess, Scales, Size, Weights
 

@@ -14,8 +14,7 @@ from torch import Tensor
 
 from wopt import DataError, Dataset, Source
 from wopt.component import fields
-from wopt.data.assemble import Splits, assemble, coordinates, dequantised
-from wopt.data.tables import column_names, read_table
+from wopt.data import Splits, assemble, column_names, coordinates, dequantised, read_table
 from wopt.seeds import generator
 from wopt_measures.options import File, Key, Preprocess, Size
 

@@ -11,8 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from wopt import DataError, Dataset, Source
-from wopt.data.assemble import assemble, draw_splits
-from wopt.data.tables import existing_file
+from wopt.data import assemble, draw_splits, existing_file
 from wopt_measures.laws.pixels import PixelLaw
 from wopt_measures.options import File, Preprocess, Size
 

@@ -11,10 +11,8 @@ from torch import Tensor
 import wopt
 from wopt import Capability, Dataset, Source, Target
 from wopt.capabilities import require
-from wopt.data.assemble import assemble, draw_splits
-from wopt.flow import log_weights_of
-from wopt.flow.conversions import free
-from wopt.flow.rejection import Rejection
+from wopt.data import assemble, draw_splits
+from wopt.flow import Rejection, free, log_weights_of
 from wopt.seeds import derive, generator
 from wopt_measures.options import File, Size
 

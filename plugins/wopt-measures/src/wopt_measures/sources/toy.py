@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from wopt import ConfigError, Dataset, Source
-from wopt.data.assemble import assemble, draw_splits
+from wopt.data import assemble, draw_splits
 from wopt_measures.laws.shapes import SHAPES
 from wopt_measures.options import Preprocess, Size
 

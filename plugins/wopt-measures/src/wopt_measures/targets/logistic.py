@@ -13,8 +13,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from wopt import Capability, DataError, Target
-from wopt.data.choices import File
-from wopt.data.tables import existing_file, read_table
+from wopt.data import File, existing_file, read_table
 from wopt_measures.laws.gaussian import check_points
 
 __all__ = ["LogisticTarget"]

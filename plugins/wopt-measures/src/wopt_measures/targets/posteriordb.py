@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field
 from torch import Tensor
 
 from wopt import Capability, DataError, Target
-from wopt.interfaces.target import support_of
+from wopt.interfaces import support_of
 from wopt.sliced import sliced_w2
 from wopt_measures.laws.gaussian import check_points
 

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from wopt import Capability, ConfigError, Target
 from wopt.capabilities import require
-from wopt.interfaces.target import Support, support_of
-from wopt.targets.density import users_log_density, validation
+from wopt.interfaces import Support, support_of
+from wopt.targets import users_log_density, validation
 from wopt_measures.code import absolute_address, load_function
 from wopt_measures.laws.gaussian import check_points
 from wopt_measures.targets.checked import differentiable

@@ -1,5 +1,5 @@
 """The target ``tempered``, between a wide Gaussian and another target."""
 
-from wopt.targets.tempered import TemperedTarget
+from wopt.targets import TemperedTarget
 
 __all__ = ["TemperedTarget"]

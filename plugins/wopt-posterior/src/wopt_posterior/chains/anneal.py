@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from wopt.interfaces.target import Target
+from wopt.interfaces import Target
 
 __all__ = ["Density", "annealed_chains", "density_of", "move"]
 

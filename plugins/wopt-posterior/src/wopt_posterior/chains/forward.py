@@ -9,8 +9,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from wopt.interfaces.block import FlowBlock
-from wopt.interfaces.target import Target
+from wopt.interfaces import FlowBlock, Target
 from wopt.particles import Particles
 from wopt_posterior.chains.anneal import density_of, move
 

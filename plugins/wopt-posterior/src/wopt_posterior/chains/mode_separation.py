@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from wopt.interfaces.target import Target
+from wopt.interfaces import Target
 
 __all__ = ["mode_separation"]
 

@@ -10,11 +10,10 @@ from torch import Tensor
 
 from wopt.capabilities import Capability
 from wopt.errors import CapabilityError
-from wopt.interfaces.block import FlowBlock
-from wopt.interfaces.target import Target
+from wopt.interfaces import FlowBlock, Target
 from wopt.particles import Particles
 from wopt.seeds import generator
-from wopt.train.problem import Problem, State
+from wopt.train import Problem, State
 from wopt_posterior.chains import Forward, annealed_chains, log_density_at, seen_by_chains
 
 __all__ = ["JUMP", "forward_of", "look"]

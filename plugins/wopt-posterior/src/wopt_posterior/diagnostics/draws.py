@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from wopt.flow.weights import log_weights
-from wopt.interfaces.target import Target
+from wopt.flow import log_weights
+from wopt.interfaces import Target
 from wopt.seeds import generator
 
 __all__ = ["InvarianceTest", "TruncationTest", "largest_drift", "sharpest_edge"]

@@ -12,9 +12,15 @@ from torch import Tensor
 
 from wopt.capabilities import Capability
 from wopt.errors import DataError
-from wopt.flow import Flow, log_weights_of
-from wopt.flow.weights import effective_size, log_mean_weight, log_weights, weighted_moments
-from wopt.interfaces.target import Support, Target
+from wopt.flow import (
+    Flow,
+    effective_size,
+    log_mean_weight,
+    log_weights,
+    log_weights_of,
+    weighted_moments,
+)
+from wopt.interfaces import Support, Target
 from wopt.psis import smoothed_importance_weights
 from wopt.seeds import generator
 from wopt.statistics import mean_and_error

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from wopt.interfaces.target import Target
+from wopt.interfaces import Target
 from wopt.seeds import generator
 from wopt_posterior.diagnostics.report import LostMode
 

@@ -11,9 +11,8 @@ from pydantic import Field
 from torch import Tensor
 
 from wopt.capabilities import Capability
-from wopt.flow.rejection import Draw, Rejection
-from wopt.flow.weights import log_mean_weight
-from wopt.interfaces.target import Target
+from wopt.flow import Draw, Rejection, log_mean_weight
+from wopt.interfaces import Target
 from wopt.sliced import sliced_energy_distance
 from wopt.statistics import mean_and_error
 from wopt.typed import Number, Typed

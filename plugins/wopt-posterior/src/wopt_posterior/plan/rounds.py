@@ -8,14 +8,11 @@ from typing import Any
 
 from torch import Tensor
 
-from wopt.interfaces.target import Target
+from wopt.interfaces import Target
 from wopt.particles import Particles
-from wopt.plan.plan import Plan
-from wopt.plan.speed import IterationTimer, first_of, speed_class
+from wopt.plan import IterationTimer, Plan, first_of, speed_class
 from wopt.seeds import generator
-from wopt.train.problem import Problem
-from wopt.train.solver import InnerSolver
-from wopt.train.stage import Stage
+from wopt.train import InnerSolver, Problem, Stage
 from wopt_posterior.chains import Forward, annealed_chains, density_of, mode_separation
 from wopt_posterior.chains.reference_chains import JUMP
 

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from wopt.plan.facts import Facts
-from wopt.plan.plan import Plan
-from wopt.plan.rule import PlanRule
+from wopt.plan import Facts, Plan, PlanRule
 
 __all__ = ["FREE", "POSTERIOR", "plan_of_posterior"]
 

@@ -8,11 +8,9 @@ from typing import Any
 
 from wopt.capabilities import Capability
 from wopt.component import Component
-from wopt.config.model import RunConfig, validate
-from wopt.plan import apply, facts_of
-from wopt.plan.budget import Planning
-from wopt.runs.prepare import Prepared, prepare
-from wopt.runs.threads import like, training_threads, with_threads
+from wopt.config import RunConfig, validate
+from wopt.plan import Planning, apply, facts_of
+from wopt.runs import Prepared, like, prepare, training_threads, with_threads
 from wopt.seeds import derive
 from wopt_posterior.plan.rounds import cost_of, fixed, in_rounds, modes_apart
 from wopt_posterior.plan.rules import plan_of_posterior

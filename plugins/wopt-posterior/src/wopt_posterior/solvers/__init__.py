@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-from wopt.interfaces.solver import Solver, SolveReport, Training
+from wopt.interfaces import Solver, SolveReport, Training
 from wopt_posterior.solvers.gaussian import become_gaussian
 from wopt_posterior.solvers.variance import LogVariance, minimise_variance
 

@@ -12,13 +12,9 @@ from torch import Tensor, nn
 
 from wopt.capabilities import Capability
 from wopt.errors import CapabilityError
-from wopt.interfaces.block import FlowBlock
-from wopt.interfaces.listener import SILENT, Listener
-from wopt.interfaces.solver import SolveReport
-from wopt.interfaces.subproblem import Subproblem
-from wopt.interfaces.target import Target
+from wopt.interfaces import SILENT, FlowBlock, Listener, SolveReport, Subproblem, Target
 from wopt.particles import Particles
-from wopt.train.wrappers import spread
+from wopt.train import spread
 
 __all__ = ["become_gaussian", "laplace", "minimise_robustly"]
 

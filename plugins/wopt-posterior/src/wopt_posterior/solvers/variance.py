@@ -8,10 +8,7 @@ import torch
 from torch import Tensor
 
 from wopt.errors import CapabilityError
-from wopt.interfaces.block import FlowBlock
-from wopt.interfaces.listener import Listener
-from wopt.interfaces.solver import Loss, SolveReport
-from wopt.interfaces.subproblem import Subproblem
+from wopt.interfaces import FlowBlock, Listener, Loss, SolveReport, Subproblem
 from wopt_posterior.chains import Forward
 from wopt_posterior.solvers.gaussian import minimise_robustly
 

@@ -20,7 +20,7 @@ from wopt.interfaces.conditional import conditional
 from wopt.interfaces.source import Source
 from wopt.permission import changed_data_allowed
 from wopt.reading import printable
-from wopt.runs.prepare import model_of
+from wopt.runs.preparation import model_of
 from wopt.store.checkpoint import load_blocks, load_transform
 from wopt.store.directory import RunDirectory
 from wopt.store.documents import read_document
