@@ -9,7 +9,7 @@ import wopt
 from wopt.config.model import validate
 from wopt.particles import Particles
 from wopt.plan import Facts, alternatives, choose, facts_of, plan
-from wopt.plan.plan import apply
+from wopt.plan.planner import apply
 from wopt.plan.selection import Trial, holdout, of_iterations, tried
 from wopt.plan.speed import first_of
 from wopt.runs.memory import Rows

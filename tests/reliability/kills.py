@@ -16,7 +16,7 @@ import tomli_w
 import torch
 from small_runs import CERTIFY, MOONS
 
-import wopt.report.render
+import wopt.report.rendering
 import wopt.runs.execute  # noqa: F401 - before the forks
 from wopt.cli.main import main
 from wopt.host import host

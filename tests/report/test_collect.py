@@ -4,7 +4,7 @@ import torch
 
 import wopt
 from wopt.report import collect
-from wopt.report.collect import GRID
+from wopt.report.collection import GRID
 
 
 def test_all_that_a_plane_model_gives():

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from wopt.plan.budget import Planning, seconds_of
     from wopt.plan.candidates import alternatives
     from wopt.plan.facts import Facts, facts_of
-    from wopt.plan.plan import Plan, apply, plan
+    from wopt.plan.planner import Plan, apply, plan
     from wopt.plan.preprocess import bends, preprocess_of, without_curves
     from wopt.plan.rule import PlanRule
     from wopt.plan.selection import choose
@@ -43,18 +43,18 @@ __getattr__, __dir__ = exports(
     {
         "Facts": "wopt.plan.facts",
         "IterationTimer": "wopt.plan.speed",
-        "Plan": "wopt.plan.plan",
+        "Plan": "wopt.plan.planner",
         "PlanRule": "wopt.plan.rule",
         "Planning": "wopt.plan.budget",
         "Speed": "wopt.plan.speed",
         "alternatives": "wopt.plan.candidates",
-        "apply": "wopt.plan.plan",
+        "apply": "wopt.plan.planner",
         "bends": "wopt.plan.preprocess",
         "choose": "wopt.plan.selection",
         "facts_of": "wopt.plan.facts",
         "first_of": "wopt.plan.speed",
         "measure": "wopt.plan.speed",
-        "plan": "wopt.plan.plan",
+        "plan": "wopt.plan.planner",
         "preprocess_of": "wopt.plan.preprocess",
         "seconds_of": "wopt.plan.budget",
         "speed_class": "wopt.plan.speed",

@@ -8,7 +8,7 @@ from wopt.component import build
 from wopt.host import host
 from wopt.interfaces.candidate import Candidate
 from wopt.plan.facts import Facts
-from wopt.plan.plan import Plan, plan
+from wopt.plan.planner import Plan, plan
 from wopt.plan.rule import PlanRule
 from wopt.plan.rules import BENT, CROWDED, LEAN, SMOOTH
 

@@ -12,7 +12,7 @@ import torch
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import SILENT, Listener
 from wopt.particles import Particles
-from wopt.plan.plan import Plan
+from wopt.plan.planner import Plan
 from wopt.plan.speed import Speed, down_to_grid, first_of, measure, timed
 from wopt.seeds import generator
 from wopt.train.problem import Problem

@@ -11,7 +11,7 @@ import time
 from wopt.interfaces.listener import Listener
 from wopt.interfaces.subproblem import Subproblem
 from wopt.particles import Particles
-from wopt.plan.plan import Plan
+from wopt.plan.planner import Plan
 from wopt.train.problem import ParticleHistory, Problem
 from wopt.train.solver import InnerSolver
 from wopt.train.stage import Stage

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from wopt.lazy import exports
 
 if TYPE_CHECKING:
-    from wopt.report.collect import collect
+    from wopt.report.collection import collect
     from wopt.report.pages import number, page
     from wopt.report.pieces import png, svg
     from wopt.report.read import Run, Snapshot, read_run
     from wopt.report.reference import METRICS, against_reference
-    from wopt.report.render import render
+    from wopt.report.rendering import render
     from wopt.report.samples import column
     from wopt.report.style import (
         BLUE,
@@ -74,7 +74,7 @@ __getattr__, __dir__ = exports(
         "VERMILION": "wopt.report.style",
         "WIDTH": "wopt.report.style",
         "against_reference": "wopt.report.reference",
-        "collect": "wopt.report.collect",
+        "collect": "wopt.report.collection",
         "column": "wopt.report.samples",
         "decades": "wopt.report.style",
         "flat": "wopt.report.summary",
@@ -83,7 +83,7 @@ __getattr__, __dir__ = exports(
         "page_style": "wopt.report.style",
         "png": "wopt.report.pieces",
         "read_run": "wopt.report.read",
-        "render": "wopt.report.render",
+        "render": "wopt.report.rendering",
         "status": "wopt.report.summary",
         "subtitle": "wopt.report.summary",
         "svg": "wopt.report.pieces",

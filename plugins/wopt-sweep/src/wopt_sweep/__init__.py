@@ -8,7 +8,7 @@ from wopt.lazy import exports
 
 if TYPE_CHECKING:
     from wopt_sweep.plan import Range, Setting, SweepDesign, grid_of, ranges_of
-    from wopt_sweep.search import search
+    from wopt_sweep.searching import search
     from wopt_sweep.sweep import Interrupted, Summary, Sweep, SweepRun, summaries
 
 __all__ = [
@@ -37,7 +37,7 @@ __getattr__, __dir__ = exports(
         "Sweep": "wopt_sweep.sweep",
         "grid_of": "wopt_sweep.plan",
         "ranges_of": "wopt_sweep.plan",
-        "search": "wopt_sweep.search",
+        "search": "wopt_sweep.searching",
         "summaries": "wopt_sweep.sweep",
     },
 )
