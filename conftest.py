@@ -17,6 +17,8 @@ from wopt_posterior.diagnostics import draws as invariance
 sys.path.insert(0, str(Path(__file__).parent / "tests"))
 from zoo import Zoo, drawn, plain
 
+pytest_plugins = ["shared_fixtures"]
+
 
 @pytest.fixture(scope="session", autouse=True)
 def few_steps() -> Iterator[None]:

@@ -182,7 +182,7 @@ def test_evolutions_are_compared_with_a_reference(tmp_path, exact):
     assert compared[0].reference in compare(compared, tmp_path / "page.html").read_text()
 
 
-EVIDENCE = Path(__file__).parents[1] / "examples" / "evidence"
+EVIDENCE = Path(__file__).parents[3] / "examples" / "evidence"
 CATALOGUE = tomllib.loads((EVIDENCE / "evolution.catalogue.toml").read_text())["row"]
 
 
