@@ -18,6 +18,7 @@ from wopt.host import host
 
 ROOT = Path(wopt.__file__).parent.parent
 PLUGINS = sorted(p.name for p in ROOT.glob("plugins/*/src/*") if (p / "__init__.py").exists())
+SOURCES = [*(ROOT / "wopt").rglob("*.py"), *ROOT.glob("plugins/*/src/**/*.py")]
 ENTRIES = [e for e in host().registry.entries() if e.plugin != "session"]
 each = pytest.mark.parametrize("entry", ENTRIES, ids=lambda e: f"{e.kind}-{e.qualified}")
 
@@ -76,14 +77,12 @@ def test_public_names_are_sorted_and_unique():
 
 
 def test_every_module_exports_what_it_says():
-    for path in (ROOT / "wopt").rglob("*.py"):
+    for path in SOURCES:
         parts = path.relative_to(ROOT).with_suffix("").parts
+        parts = parts[3:] if parts[0] == "plugins" else parts
         module = importlib.import_module(".".join(p for p in parts if p != "__init__"))
         for name in getattr(module, "__all__", []):
             assert hasattr(module, name), f"{module.__name__}.{name}"
-
-
-SOURCES = [*(ROOT / "wopt").rglob("*.py"), *ROOT.glob("plugins/*/src/**/*.py")]
 
 
 def code_lines(nodes):

@@ -102,8 +102,8 @@ def command(
     if times or velocities:
         if importance or conditions is not None:
             raise ConfigError("--time has no use for --importance and --conditions; leave them out")
-        write_times = host().registry.function("times")
-        rows = write_times(run, directory, out, number, times, seed, velocities=velocities)
+        write = host().registry.function("times")
+        rows = write(run, directory, out, number, times, seed, velocities=velocities)
         _tell_times(out, number, len(times), rows, quiet, as_json)
         return
     given = None if conditions is None else _conditions(conditions, run, directory)
@@ -113,15 +113,14 @@ def command(
     if importance:
         of_draws = host().registry.function("weights")
         weights = of_draws(run, directory, x, log_density, quiet=quiet or as_json)
-        extra_columns |= {"log_weight": weights[:, 0], "weight": weights[:, 1]}
+        extra_columns |= dict(zip(("log_weight", "weight"), weights.T, strict=True))
     _write(out, run.flow, x, extra_columns)
     _warn([*warned, _lost(lost, len(x))] if lost else warned)
     if as_json:
         print_json({"out": out, "samples": len(x), "not_finite": lost, "warnings": warned})
     elif not quiet:
-        click.echo(
-            f"{len(x)} samples of {run.flow.dim} columns and {', '.join(extra_columns)}: {out}"
-        )
+        names = ", ".join(extra_columns)
+        click.echo(f"{len(x)} samples of {run.flow.dim} columns and {names}: {out}")
     if bool(log_density.isnan().all()):
         click.echo("log_density is NaN: this model has samples but no known density", err=True)
 

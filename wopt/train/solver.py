@@ -286,6 +286,13 @@ class InnerSolver(Component):
         )  # fmt: skip
         if algorithm.direct:
             return algorithm.solve(training)
+        return self._in_rounds(training, within, cost)
+
+    def _in_rounds(
+        self, training: Training, within: Tolerance, cost: Callable[[], float]
+    ) -> SolveReport:
+        """Train until the tolerance is met, or the rounds are over."""
+        algorithm, block = self.algorithm, training.block
         total, report = 0, SolveReport(0, math.nan, diverged=False)
         best, most = None, 0.0
         for number in range(self.rounds if within.asked else 1):

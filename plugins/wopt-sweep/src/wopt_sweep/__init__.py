@@ -29,9 +29,9 @@ __getattr__, __dir__ = exports(
     __name__,
     {
         "Interrupted": "wopt_sweep.sweep",
-        "Plan": "wopt_sweep.plan",
+        "SweepDesign": "wopt_sweep.plan",
         "Range": "wopt_sweep.plan",
-        "Row": "wopt_sweep.sweep",
+        "SweepRun": "wopt_sweep.sweep",
         "Setting": "wopt_sweep.plan",
         "Summary": "wopt_sweep.sweep",
         "Sweep": "wopt_sweep.sweep",
