@@ -106,7 +106,7 @@ def command(
         rows = write(run, directory, out, number, times, seed, velocities=velocities)
         _tell_times(out, number, len(times), rows, quiet, as_json)
         return
-    given = None if conditions is None else _conditions(conditions, run, directory)
+    given = _conditions(conditions, run, directory)
     x, log_density, warned = _drawn(precise(run.flow), number, seed, given)
     extra_columns = {"log_density": log_density.double().cpu()}
     lost = int((~x.isfinite().all(dim=1)).sum())
@@ -193,8 +193,10 @@ def _write(out: Path, flow: Flow, x: Tensor, extra_columns: dict[str, Tensor]) -
     write_frame(out, made)
 
 
-def _conditions(path: Path, run: LoadedRun, directory: Path) -> Tensor:
+def _conditions(path: Path | None, run: LoadedRun, directory: Path) -> Tensor | None:
     """Return the conditions in a table: by name, or by position if it has no names."""
+    if path is None:
+        return None
     from wopt.cli.common import rows_of
     from wopt.data.columns import Columns
     from wopt.data.dataset import check_finite
