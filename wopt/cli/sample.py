@@ -121,6 +121,10 @@ def command(
     elif not quiet:
         names = ", ".join(extra_columns)
         click.echo(f"{len(x)} samples of {run.flow.dim} columns and {names}: {out}")
+    _tell_of_density(log_density)
+
+
+def _tell_of_density(log_density: Tensor) -> None:
     if bool(log_density.isnan().all()):
         click.echo("log_density is NaN: this model has samples but no known density", err=True)
 
