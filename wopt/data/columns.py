@@ -7,9 +7,10 @@ import json
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from wopt.data.quantile_transform import QuantileTransform, from_line, log_slope, to_line
@@ -27,7 +28,7 @@ def check_column(column: Column) -> None:
 
     Example:
         >>> from wopt.data.columns import Column
-        >>> check_column(Column("age", ends=(1.0, 0.0)))
+        >>> check_column(Column("age", bounds=(1.0, 0.0)))
         Traceback (most recent call last):
         ValueError: column 'age' has no `ends` (low, high)
     """
@@ -96,7 +97,7 @@ class Column:
 
     name: str
     kind: Kind = "continuous"
-    bounds: tuple[float, float] = (-math.inf, math.inf)
+    bounds: Annotated[tuple[float, float], Field(validation_alias="ends")] = (-math.inf, math.inf)
     width: float = 0.0
     origin: float = 0.0
     categories: tuple[Category, ...] = ()
@@ -162,7 +163,7 @@ class Columns:
         condition: Number of conditions.
 
     Example:
-        >>> columns = Columns((Column("p", ends=(0.0, 1.0)), Column("x")))
+        >>> columns = Columns((Column("p", bounds=(0.0, 1.0)), Column("x")))
         >>> x = torch.tensor([[0.2, 7.0]], dtype=torch.float64)
         >>> columns.decode(columns.encode(x)).tolist()
         [[0.2, 7.0]]

@@ -152,7 +152,7 @@ class TableTransform(AffineTransform):
         >>> import torch
         >>> from wopt.data.columns import Column
         >>> x = torch.rand(100, 1, generator=torch.Generator().manual_seed(0)).double()
-        >>> t = fit_transform(x, "standardise", Columns((Column("p", ends=(0.0, 1.0)),)))
+        >>> t = fit_transform(x, "standardise", Columns((Column("p", bounds=(0.0, 1.0)),)))
         >>> bool(torch.allclose(t.inverse(t(x)), x))
         True
     """
