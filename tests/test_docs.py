@@ -128,8 +128,19 @@ def test_the_page_of_plugins_lists_every_kind():
     assert not [kind for kind in KINDS if f"\nreference/{kind}/index\n" not in index]
 
 
-def test_the_readme_lists_every_package():
+def test_the_readme_is_one_screen_and_its_two_commands_exist():
+    """At most 90 lines and 600 words, installation by line 15; make has what is promised."""
     text = (ROOT / "README.md").read_text()
+    assert len(text.splitlines()) <= 90
+    assert len(text.split()) <= 600
+    assert any("pip install . ./plugins/*" in line for line in text.splitlines()[:15])
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
+    promised = set(re.findall(r"\bmake ([a-z-]+) ", text))
+    assert {"demo", "test"} <= promised <= targets
+
+
+def test_architecture_lists_every_package():
+    text = (ROOT / "docs" / "architecture.md").read_text()
     folders = [path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml")]
     assert not [name for name in folders if f"plugins/{name}/" not in text]
 
