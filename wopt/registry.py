@@ -179,7 +179,7 @@ class Registry:
             cls, path = None, component
         else:
             cls, path = component, f"{component.__module__}:{component.__qualname__}"
-        if not re.fullmatch(r"[\w.]+:[\w.<>]+", path):
+        if not re.fullmatch(r"[\w.-]+:[\w.<>]+", path):
             raise PluginError(f"{kind} {name!r}: {path!r} is not of the form 'module:Class'")
         key = (kind, name, self._plugin)
         if self._plugin == "session":  # a notebook cell may be run twice

@@ -36,8 +36,8 @@ def test_a_run_uses_all_of_it_by_name(tmp_path):
     config.write_text(tomli_w.dumps({**CONFIG, "tracker": {"name": "diary", "path": str(diary)}}))
     result = wopt.run(config, tmp_path / "run")
     assert (result.status, result.steps, result.parameters) == ("done", 2, 8)
-    reported = [json.loads(line) for line in diary.read_text().splitlines()]
-    config, first, second, end = reported
+    told = [json.loads(line) for line in diary.read_text().splitlines()]
+    config, first, second, end = told
     assert config["scheme"]["step_size"] == {"name": "harmonic", "first": 2.0}
     assert end["status"] == "done"
     assert [first["step_size"], second["step_size"]] == [2.0, 1.0]

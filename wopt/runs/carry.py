@@ -84,7 +84,7 @@ def _needs_all(config: RunConfig, n: int) -> list[tuple[str, str]]:
     if not config.scheme.by_row:
         found.append((f"scheme {name_of(config.scheme)}", "looks at all training particles"))
     for spec in config.block_specs:
-        if spec.cls.see is not FlowBlock.initialise:  # type: ignore[attr-defined]
+        if spec.cls.initialise is not FlowBlock.initialise:  # type: ignore[attr-defined]
             name = host().registry.name_of("block", spec.cls)
             found.append((f"block {name}", "is made for all training particles"))
     steps = range(len(config.solver.by_step or (None,)))

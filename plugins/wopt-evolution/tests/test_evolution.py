@@ -83,7 +83,7 @@ def test_the_first_process_of_several_looks_by_itself(tmp_path):
     prepared, directory = prepare(config), RunDirectory(tmp_path)
     state = prepared.problem.begin(prepared.train, prepared.valid)
     with joined(Team(size=2)):
-        Evolution(directory, prepared).observe(state)
+        Evolution(directory, prepared).see(state)
     assert directory.snapshot(0).exists()
 
 

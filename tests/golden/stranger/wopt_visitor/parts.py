@@ -59,16 +59,16 @@ class Heavy(wopt.ProximalScheme):
     looks_back = False
 
     def __init__(
-        self, step_size: wopt.StepSizeOption = wopt.named("constant"), fraction: Factor = 1.0
+        self, step_size: wopt.StepSizeOption = wopt.named("constant"), share: Factor = 1.0
     ):
-        self.step_size, self.share = step_size, fraction
+        self.step_size, self.share = step_size, share
 
     def plan(self, history, objective):
         return {"share": self.share}
 
     def subproblem(self, history, objective):
-        x, fraction = history.particles, history.plan["share"]
-        return Dear(x, x.points, fraction * history.step_size, objective)
+        x, share = history.particles, history.plan["share"]
+        return Dear(x, x.points, share * history.step_size, objective)
 
 
 class Stretch(wopt.FlowBlock):

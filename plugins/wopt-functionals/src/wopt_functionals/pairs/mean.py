@@ -29,7 +29,7 @@ def kernel_cross_mean(kernel: PairKernel, x: Tensor, w: Tensor, y: Tensor, v: Te
         v: Weights of y, shape ``(m,)``, summing to one.
 
     Example:
-        >>> from wopt_functionals.pairs.kernel import Radial
+        >>> from wopt_functionals.pairs.kernel import RadialKernel
         >>> x, y = torch.zeros(1, 2), torch.tensor([[0.0, 4.0], [3.0, 0.0]])
         >>> half = torch.tensor([0.5, 0.5])
         >>> float(kernel_cross_mean(RadialKernel(lambda s: s), x, torch.ones(1), y, half))
