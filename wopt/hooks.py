@@ -32,9 +32,9 @@ OTHERS = {
 }
 
 SOLVERS = {
-    "adam": ("Adam", "Adam on mini-batches"),
-    "muon": ("Muon", "Muon for matrices, Adam for the rest, on mini-batches"),
-    "lbfgs": ("LBFGS", "L-BFGS on all particles"),
+    "adam": ("AdamSolver", "Adam on mini-batches"),
+    "muon": ("MuonSolver", "Muon for matrices, Adam for the rest, on mini-batches"),
+    "lbfgs": ("LBFGSSolver", "L-BFGS on all particles"),
 }
 
 CANDIDATES = {

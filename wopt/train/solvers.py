@@ -14,7 +14,7 @@ from wopt.interfaces.listener import Listener
 from wopt.interfaces.solver import Loss, Solver, SolveReport, Training
 from wopt.train.batches import BatchTraining
 
-__all__ = ["LBFGS", "Adam", "Muon", "minimise_by_lbfgs", "polish"]
+__all__ = ["AdamSolver", "LBFGSSolver", "MuonSolver", "minimise_by_lbfgs", "polish"]
 
 _MEMORY = 30
 
@@ -132,14 +132,14 @@ def minimise_by_lbfgs(
     return SolveReport(calls, last, diverged=not math.isfinite(last))
 
 
-class Adam(Solver):
+class AdamSolver(Solver):
     """Adam on mini-batches, with decoupled weight decay, warm-up and a cosine schedule.
 
     Source: Kingma, Ba, *Adam: a method for stochastic optimization*, 2015; Loshchilov, Hutter,
     *Decoupled weight decay regularization*, 2019.
 
     Example:
-        >>> Adam().on_batches
+        >>> AdamSolver().on_batches
         True
     """
 
@@ -153,7 +153,7 @@ class Adam(Solver):
         return BatchTraining(training, matrices=self.matrices).run()
 
 
-class Muon(Adam):
+class MuonSolver(AdamSolver):
     """Muon for matrices with more than 16 rows and columns, Adam for all other parameters.
 
     Orthogonalised steps move every direction of a matrix at one speed, so sharp features are
@@ -162,7 +162,7 @@ class Muon(Adam):
     Source: Jordan et al., *Muon: an optimizer for hidden layers in neural networks*, 2024.
 
     Example:
-        >>> Muon().matrices
+        >>> MuonSolver().matrices
         True
     """
 
@@ -170,13 +170,13 @@ class Muon(Adam):
     matrices: ClassVar[bool] = True
 
 
-class LBFGS(Solver):
+class LBFGSSolver(Solver):
     """L-BFGS on all particles, for small problems to be solved to high accuracy.
 
     Source: Liu, Nocedal, *On the limited memory BFGS method for large scale optimization*, 1989.
 
     Example:
-        >>> LBFGS().on_batches
+        >>> LBFGSSolver().on_batches
         False
     """
 

@@ -28,7 +28,7 @@ from wopt.train.guard import Verdict
 from wopt.train.measure import record_of
 from wopt.train.problem import ParticleHistory, Problem, State
 from wopt.train.record import Action, Retry
-from wopt.train.solvers import Muon
+from wopt.train.solvers import MuonSolver
 from wopt.train.stage import Stage
 from wopt.train.stop import elapsed, landed
 from wopt.train.wrappers import spread
@@ -140,7 +140,7 @@ def _advice(problem: Problem, state: State) -> list[str]:
     solver = problem.solver.of_step(state.step)
     advice = []
     if solver.algorithm.on_batches:
-        rate = "matrix_rate" if isinstance(solver.algorithm, Muon) else "learning_rate"
+        rate = "matrix_rate" if isinstance(solver.algorithm, MuonSolver) else "learning_rate"
         advice = [f"a smaller solver.{rate}", "more solver.iterations"]
     if state.block is not None and solver.warm_start:
         advice.append("solver.warm_start = false")
