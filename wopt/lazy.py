@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["exports"]
+__all__ = ["exports", "exports_of"]
 
 
 def exports(
@@ -33,3 +33,21 @@ def exports(
         return value
 
     return get, lambda: sorted(modules)
+
+
+def exports_of(
+    package: str, modules: Mapping[str, str]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Return what :func:`exports` does, for a table of the names in each module.
+
+    Args:
+        package: ``__name__`` of the package.
+        modules: Public names, separated by blanks, of each module.
+
+    Example:
+        >>> get, listing = exports_of("wopt", {"wopt.component": "build named"})
+        >>> get("build").__name__, listing()
+        ('build', ['build', 'named'])
+    """
+    names = {name: module for module, some in modules.items() for name in some.split()}
+    return exports(package, names)

@@ -4,27 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wopt.lazy import exports
+from wopt.lazy import exports_of
 
 if TYPE_CHECKING:
-    from wopt.cli.common import warn_of_plugins
-    from wopt.cli.output import json_option, listener_for, print_json, quiet_option
+    from wopt.cli.common import warn_of_plugins as warn_of_plugins
+    from wopt.cli.output import json_option as json_option
+    from wopt.cli.output import listener_for as listener_for
+    from wopt.cli.output import print_json as print_json
+    from wopt.cli.output import quiet_option as quiet_option
 
-__all__ = [
-    "json_option",
-    "listener_for",
-    "print_json",
-    "quiet_option",
-    "warn_of_plugins",
-]
-
-__getattr__, __dir__ = exports(
+__getattr__, __dir__ = exports_of(
     __name__,
     {
-        "json_option": "wopt.cli.output",
-        "listener_for": "wopt.cli.output",
-        "print_json": "wopt.cli.output",
-        "quiet_option": "wopt.cli.output",
-        "warn_of_plugins": "wopt.cli.common",
+        "wopt.cli.common": "warn_of_plugins",
+        "wopt.cli.output": "json_option listener_for print_json quiet_option",
     },
 )

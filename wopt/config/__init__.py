@@ -4,25 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wopt.lazy import exports
+from wopt.lazy import exports_of
 
 if TYPE_CHECKING:
-    from wopt.config.model import RunConfig, validate
-    from wopt.config.read import override, read_toml
+    from wopt.config.model import RunConfig as RunConfig
+    from wopt.config.model import validate as validate
+    from wopt.config.read import override as override
+    from wopt.config.read import read_toml as read_toml
 
-__all__ = [
-    "RunConfig",
-    "override",
-    "read_toml",
-    "validate",
-]
-
-__getattr__, __dir__ = exports(
+__getattr__, __dir__ = exports_of(
     __name__,
     {
-        "RunConfig": "wopt.config.model",
-        "override": "wopt.config.read",
-        "read_toml": "wopt.config.read",
-        "validate": "wopt.config.model",
+        "wopt.config.model": "RunConfig validate",
+        "wopt.config.read": "override read_toml",
     },
 )

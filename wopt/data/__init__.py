@@ -4,125 +4,63 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wopt.lazy import exports
+from wopt.lazy import exports_of
 
 if TYPE_CHECKING:
-    from wopt.data.assembly import Splits, assemble, coordinates, dequantised, draw_splits
-    from wopt.data.choices import (
-        At,
-        Choices,
-        Columns,
-        Context,
-        Dequantise,
-        File,
-        Fractions,
-        Key,
-        Kinds,
-        Missing,
-        Preprocess,
-        Support,
-        Time,
-        Weights,
-        Where,
-    )
-    from wopt.data.dataset import Dataset, one_of_each, smooth_dataset, split
-    from wopt.data.load import chosen_rows, from_table
-    from wopt.data.snapshots import Clock, LeftOut, MeasuredPopulations, PopulationsReport
-    from wopt.data.stream import streamed
-    from wopt.data.tables import (
-        READABLE,
-        column_names,
-        existing_file,
-        pick_columns,
-        read_frame,
-        read_table,
-        write_table,
-    )
-    from wopt.data.transform import AffineTransform
+    from wopt.data.assembly import Splits as Splits
+    from wopt.data.assembly import assemble as assemble
+    from wopt.data.assembly import coordinates as coordinates
+    from wopt.data.assembly import dequantised as dequantised
+    from wopt.data.assembly import draw_splits as draw_splits
+    from wopt.data.choices import At as At
+    from wopt.data.choices import Choices as Choices
+    from wopt.data.choices import Columns as Columns
+    from wopt.data.choices import Context as Context
+    from wopt.data.choices import Dequantise as Dequantise
+    from wopt.data.choices import File as File
+    from wopt.data.choices import Fractions as Fractions
+    from wopt.data.choices import Key as Key
+    from wopt.data.choices import Kinds as Kinds
+    from wopt.data.choices import Missing as Missing
+    from wopt.data.choices import Preprocess as Preprocess
+    from wopt.data.choices import Support as Support
+    from wopt.data.choices import Time as Time
+    from wopt.data.choices import Weights as Weights
+    from wopt.data.choices import Where as Where
+    from wopt.data.dataset import Dataset as Dataset
+    from wopt.data.dataset import one_of_each as one_of_each
+    from wopt.data.dataset import smooth_dataset as smooth_dataset
+    from wopt.data.dataset import split as split
+    from wopt.data.load import chosen_rows as chosen_rows
+    from wopt.data.load import from_table as from_table
+    from wopt.data.snapshots import Clock as Clock
+    from wopt.data.snapshots import LeftOut as LeftOut
+    from wopt.data.snapshots import MeasuredPopulations as MeasuredPopulations
+    from wopt.data.snapshots import PopulationsReport as PopulationsReport
+    from wopt.data.stream import streamed as streamed
+    from wopt.data.tables import READABLE as READABLE
+    from wopt.data.tables import column_names as column_names
+    from wopt.data.tables import existing_file as existing_file
+    from wopt.data.tables import pick_columns as pick_columns
+    from wopt.data.tables import read_frame as read_frame
+    from wopt.data.tables import read_table as read_table
+    from wopt.data.tables import write_table as write_table
+    from wopt.data.transform import AffineTransform as AffineTransform
 
-__all__ = [
-    "READABLE",
-    "AffineTransform",
-    "At",
-    "Choices",
-    "Clock",
-    "Columns",
-    "Context",
-    "Dataset",
-    "Dequantise",
-    "File",
-    "Fractions",
-    "Key",
-    "Kinds",
-    "LeftOut",
-    "MeasuredPopulations",
-    "Missing",
-    "PopulationsReport",
-    "Preprocess",
-    "Splits",
-    "Support",
-    "Time",
-    "Weights",
-    "Where",
-    "assemble",
-    "chosen_rows",
-    "column_names",
-    "coordinates",
-    "dequantised",
-    "draw_splits",
-    "existing_file",
-    "from_table",
-    "one_of_each",
-    "pick_columns",
-    "read_frame",
-    "read_table",
-    "smooth_dataset",
-    "split",
-    "streamed",
-    "write_table",
-]
-
-__getattr__, __dir__ = exports(
+__getattr__, __dir__ = exports_of(
     __name__,
     {
-        "AffineTransform": "wopt.data.transform",
-        "At": "wopt.data.choices",
-        "Choices": "wopt.data.choices",
-        "Clock": "wopt.data.snapshots",
-        "Columns": "wopt.data.choices",
-        "Context": "wopt.data.choices",
-        "Dataset": "wopt.data.dataset",
-        "Dequantise": "wopt.data.choices",
-        "File": "wopt.data.choices",
-        "Fractions": "wopt.data.choices",
-        "Key": "wopt.data.choices",
-        "Kinds": "wopt.data.choices",
-        "LeftOut": "wopt.data.snapshots",
-        "MeasuredPopulations": "wopt.data.snapshots",
-        "Missing": "wopt.data.choices",
-        "PopulationsReport": "wopt.data.snapshots",
-        "Preprocess": "wopt.data.choices",
-        "READABLE": "wopt.data.tables",
-        "Splits": "wopt.data.assembly",
-        "Support": "wopt.data.choices",
-        "Time": "wopt.data.choices",
-        "Weights": "wopt.data.choices",
-        "Where": "wopt.data.choices",
-        "assemble": "wopt.data.assembly",
-        "chosen_rows": "wopt.data.load",
-        "column_names": "wopt.data.tables",
-        "coordinates": "wopt.data.assembly",
-        "dequantised": "wopt.data.assembly",
-        "draw_splits": "wopt.data.assembly",
-        "existing_file": "wopt.data.tables",
-        "from_table": "wopt.data.load",
-        "one_of_each": "wopt.data.dataset",
-        "pick_columns": "wopt.data.tables",
-        "read_frame": "wopt.data.tables",
-        "read_table": "wopt.data.tables",
-        "smooth_dataset": "wopt.data.dataset",
-        "split": "wopt.data.dataset",
-        "streamed": "wopt.data.stream",
-        "write_table": "wopt.data.tables",
+        "wopt.data.assembly": "Splits assemble coordinates dequantised draw_splits",
+        "wopt.data.choices": "At Choices Columns Context Dequantise "
+        "File Fractions Key Kinds Missing "
+        "Preprocess Support Time Weights Where",
+        "wopt.data.dataset": "Dataset one_of_each smooth_dataset split",
+        "wopt.data.load": "chosen_rows from_table",
+        "wopt.data.snapshots": "Clock LeftOut MeasuredPopulations PopulationsReport",
+        "wopt.data.stream": "streamed",
+        "wopt.data.tables": "READABLE column_names existing_file "
+        "pick_columns read_frame read_table "
+        "write_table",
+        "wopt.data.transform": "AffineTransform",
     },
 )

@@ -4,62 +4,37 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wopt.lazy import exports
+from wopt.lazy import exports_of
 
 if TYPE_CHECKING:
-    from wopt.flow.base import Base, DistributionBase, SourceBase, TargetBase, draw
-    from wopt.flow.chain import Chain, Inverse
-    from wopt.flow.conversions import free
-    from wopt.flow.flow import Flow
-    from wopt.flow.rejection import Draw, Rejection
-    from wopt.flow.views import FlowDistribution
-    from wopt.flow.weights import (
-        effective_size,
-        log_mean_weight,
-        log_weights,
-        log_weights_of,
-        weighted_moments,
-    )
+    from wopt.flow.base import Base as Base
+    from wopt.flow.base import DistributionBase as DistributionBase
+    from wopt.flow.base import SourceBase as SourceBase
+    from wopt.flow.base import TargetBase as TargetBase
+    from wopt.flow.base import draw as draw
+    from wopt.flow.chain import Chain as Chain
+    from wopt.flow.chain import Inverse as Inverse
+    from wopt.flow.conversions import free as free
+    from wopt.flow.flow import Flow as Flow
+    from wopt.flow.rejection import Draw as Draw
+    from wopt.flow.rejection import Rejection as Rejection
+    from wopt.flow.views import FlowDistribution as FlowDistribution
+    from wopt.flow.weights import effective_size as effective_size
+    from wopt.flow.weights import log_mean_weight as log_mean_weight
+    from wopt.flow.weights import log_weights as log_weights
+    from wopt.flow.weights import log_weights_of as log_weights_of
+    from wopt.flow.weights import weighted_moments as weighted_moments
 
-__all__ = [
-    "Base",
-    "Chain",
-    "DistributionBase",
-    "Draw",
-    "Flow",
-    "FlowDistribution",
-    "Inverse",
-    "Rejection",
-    "SourceBase",
-    "TargetBase",
-    "draw",
-    "effective_size",
-    "free",
-    "log_mean_weight",
-    "log_weights",
-    "log_weights_of",
-    "weighted_moments",
-]
-
-__getattr__, __dir__ = exports(
+__getattr__, __dir__ = exports_of(
     __name__,
     {
-        "Base": "wopt.flow.base",
-        "Chain": "wopt.flow.chain",
-        "DistributionBase": "wopt.flow.base",
-        "Draw": "wopt.flow.rejection",
-        "Flow": "wopt.flow.flow",
-        "FlowDistribution": "wopt.flow.views",
-        "Inverse": "wopt.flow.chain",
-        "Rejection": "wopt.flow.rejection",
-        "SourceBase": "wopt.flow.base",
-        "TargetBase": "wopt.flow.base",
-        "draw": "wopt.flow.base",
-        "effective_size": "wopt.flow.weights",
-        "free": "wopt.flow.conversions",
-        "log_mean_weight": "wopt.flow.weights",
-        "log_weights": "wopt.flow.weights",
-        "log_weights_of": "wopt.flow.weights",
-        "weighted_moments": "wopt.flow.weights",
+        "wopt.flow.base": "Base DistributionBase SourceBase TargetBase draw",
+        "wopt.flow.chain": "Chain Inverse",
+        "wopt.flow.conversions": "free",
+        "wopt.flow.flow": "Flow",
+        "wopt.flow.rejection": "Draw Rejection",
+        "wopt.flow.views": "FlowDistribution",
+        "wopt.flow.weights": "effective_size log_mean_weight "
+        "log_weights log_weights_of weighted_moments",
     },
 )

@@ -4,81 +4,47 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wopt.lazy import exports
+from wopt.lazy import exports_of
 
 if TYPE_CHECKING:
-    from wopt.interfaces.block import Compiler, FlowBlock, new_block
-    from wopt.interfaces.exact import ExactLaws, ExactSolution
-    from wopt.interfaces.listener import SILENT, Listener
-    from wopt.interfaces.measurement import Budget, FinishedRun, Measurement, Watch
-    from wopt.interfaces.objective import (
-        Objective,
-        energy_derivatives,
-        is_truth,
-        wasserstein_gradient,
-    )
-    from wopt.interfaces.solver import Loss, Solver, SolveReport, Training
-    from wopt.interfaces.source import Carry
-    from wopt.interfaces.subproblem import Stationarity, Subproblem
-    from wopt.interfaces.target import Draws, Support, Target, support_of
+    from wopt.interfaces.block import Compiler as Compiler
+    from wopt.interfaces.block import FlowBlock as FlowBlock
+    from wopt.interfaces.block import new_block as new_block
+    from wopt.interfaces.exact import ExactLaws as ExactLaws
+    from wopt.interfaces.exact import ExactSolution as ExactSolution
+    from wopt.interfaces.listener import SILENT as SILENT
+    from wopt.interfaces.listener import Listener as Listener
+    from wopt.interfaces.measurement import Budget as Budget
+    from wopt.interfaces.measurement import FinishedRun as FinishedRun
+    from wopt.interfaces.measurement import Measurement as Measurement
+    from wopt.interfaces.measurement import Watch as Watch
+    from wopt.interfaces.objective import Objective as Objective
+    from wopt.interfaces.objective import energy_derivatives as energy_derivatives
+    from wopt.interfaces.objective import is_truth as is_truth
+    from wopt.interfaces.objective import wasserstein_gradient as wasserstein_gradient
+    from wopt.interfaces.solver import Loss as Loss
+    from wopt.interfaces.solver import Solver as Solver
+    from wopt.interfaces.solver import SolveReport as SolveReport
+    from wopt.interfaces.solver import Training as Training
+    from wopt.interfaces.source import Carry as Carry
+    from wopt.interfaces.subproblem import Stationarity as Stationarity
+    from wopt.interfaces.subproblem import Subproblem as Subproblem
+    from wopt.interfaces.target import Draws as Draws
+    from wopt.interfaces.target import Support as Support
+    from wopt.interfaces.target import Target as Target
+    from wopt.interfaces.target import support_of as support_of
 
-__all__ = [
-    "SILENT",
-    "Budget",
-    "Carry",
-    "Compiler",
-    "Draws",
-    "ExactLaws",
-    "ExactSolution",
-    "FinishedRun",
-    "FlowBlock",
-    "Listener",
-    "Loss",
-    "Measurement",
-    "Objective",
-    "SolveReport",
-    "Solver",
-    "Stationarity",
-    "Subproblem",
-    "Support",
-    "Target",
-    "Training",
-    "Watch",
-    "energy_derivatives",
-    "is_truth",
-    "new_block",
-    "support_of",
-    "wasserstein_gradient",
-]
-
-__getattr__, __dir__ = exports(
+__getattr__, __dir__ = exports_of(
     __name__,
     {
-        "Budget": "wopt.interfaces.measurement",
-        "Carry": "wopt.interfaces.source",
-        "Compiler": "wopt.interfaces.block",
-        "Draws": "wopt.interfaces.target",
-        "ExactLaws": "wopt.interfaces.exact",
-        "ExactSolution": "wopt.interfaces.exact",
-        "FinishedRun": "wopt.interfaces.measurement",
-        "FlowBlock": "wopt.interfaces.block",
-        "Listener": "wopt.interfaces.listener",
-        "Loss": "wopt.interfaces.solver",
-        "Measurement": "wopt.interfaces.measurement",
-        "Objective": "wopt.interfaces.objective",
-        "SILENT": "wopt.interfaces.listener",
-        "SolveReport": "wopt.interfaces.solver",
-        "Solver": "wopt.interfaces.solver",
-        "Stationarity": "wopt.interfaces.subproblem",
-        "Subproblem": "wopt.interfaces.subproblem",
-        "Support": "wopt.interfaces.target",
-        "Target": "wopt.interfaces.target",
-        "Training": "wopt.interfaces.solver",
-        "Watch": "wopt.interfaces.measurement",
-        "energy_derivatives": "wopt.interfaces.objective",
-        "is_truth": "wopt.interfaces.objective",
-        "new_block": "wopt.interfaces.block",
-        "support_of": "wopt.interfaces.target",
-        "wasserstein_gradient": "wopt.interfaces.objective",
+        "wopt.interfaces.block": "Compiler FlowBlock new_block",
+        "wopt.interfaces.exact": "ExactLaws ExactSolution",
+        "wopt.interfaces.listener": "Listener SILENT",
+        "wopt.interfaces.measurement": "Budget FinishedRun Measurement Watch",
+        "wopt.interfaces.objective": "Objective energy_derivatives is_truth wasserstein_gradient",
+        "wopt.interfaces.solver": "Loss SolveReport Solver Training",
+        "wopt.interfaces.source": "Carry",
+        "wopt.interfaces.subproblem": "Stationarity Subproblem",
+        "wopt.interfaces.target": "Draws Support Target support_of",
     },
 )

@@ -4,61 +4,39 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wopt.lazy import exports
+from wopt.lazy import exports_of
 
 if TYPE_CHECKING:
-    from wopt.plan.budget import Planning, seconds_of
-    from wopt.plan.candidates import alternatives
-    from wopt.plan.facts import Facts, facts_of
-    from wopt.plan.planner import Plan, apply, plan
-    from wopt.plan.preprocess import bends, preprocess_of, without_curves
-    from wopt.plan.rule import PlanRule
-    from wopt.plan.selection import choose
-    from wopt.plan.speed import IterationTimer, Speed, first_of, measure, speed_class, timed
+    from wopt.plan.budget import Planning as Planning
+    from wopt.plan.budget import seconds_of as seconds_of
+    from wopt.plan.candidates import alternatives as alternatives
+    from wopt.plan.facts import Facts as Facts
+    from wopt.plan.facts import facts_of as facts_of
+    from wopt.plan.planner import Plan as Plan
+    from wopt.plan.planner import apply as apply
+    from wopt.plan.planner import plan as plan
+    from wopt.plan.preprocess import bends as bends
+    from wopt.plan.preprocess import preprocess_of as preprocess_of
+    from wopt.plan.preprocess import without_curves as without_curves
+    from wopt.plan.rule import PlanRule as PlanRule
+    from wopt.plan.selection import choose as choose
+    from wopt.plan.speed import IterationTimer as IterationTimer
+    from wopt.plan.speed import Speed as Speed
+    from wopt.plan.speed import first_of as first_of
+    from wopt.plan.speed import measure as measure
+    from wopt.plan.speed import speed_class as speed_class
+    from wopt.plan.speed import timed as timed
 
-__all__ = [
-    "Facts",
-    "IterationTimer",
-    "Plan",
-    "PlanRule",
-    "Planning",
-    "Speed",
-    "alternatives",
-    "apply",
-    "bends",
-    "choose",
-    "facts_of",
-    "first_of",
-    "measure",
-    "plan",
-    "preprocess_of",
-    "seconds_of",
-    "speed_class",
-    "timed",
-    "without_curves",
-]
-
-__getattr__, __dir__ = exports(
+__getattr__, __dir__ = exports_of(
     __name__,
     {
-        "Facts": "wopt.plan.facts",
-        "IterationTimer": "wopt.plan.speed",
-        "Plan": "wopt.plan.planner",
-        "PlanRule": "wopt.plan.rule",
-        "Planning": "wopt.plan.budget",
-        "Speed": "wopt.plan.speed",
-        "alternatives": "wopt.plan.candidates",
-        "apply": "wopt.plan.planner",
-        "bends": "wopt.plan.preprocess",
-        "choose": "wopt.plan.selection",
-        "facts_of": "wopt.plan.facts",
-        "first_of": "wopt.plan.speed",
-        "measure": "wopt.plan.speed",
-        "plan": "wopt.plan.planner",
-        "preprocess_of": "wopt.plan.preprocess",
-        "seconds_of": "wopt.plan.budget",
-        "speed_class": "wopt.plan.speed",
-        "timed": "wopt.plan.speed",
-        "without_curves": "wopt.plan.preprocess",
+        "wopt.plan.budget": "Planning seconds_of",
+        "wopt.plan.candidates": "alternatives",
+        "wopt.plan.facts": "Facts facts_of",
+        "wopt.plan.planner": "Plan apply plan",
+        "wopt.plan.preprocess": "bends preprocess_of without_curves",
+        "wopt.plan.rule": "PlanRule",
+        "wopt.plan.selection": "choose",
+        "wopt.plan.speed": "IterationTimer Speed first_of measure speed_class timed",
     },
 )

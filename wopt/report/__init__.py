@@ -4,88 +4,48 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wopt.lazy import exports
+from wopt.lazy import exports_of
 
 if TYPE_CHECKING:
-    from wopt.report.collection import collect
-    from wopt.report.pages import number, page
-    from wopt.report.pieces import png, svg
-    from wopt.report.read import Run, Snapshot, read_run
-    from wopt.report.reference import METRICS, against_reference
-    from wopt.report.rendering import render
-    from wopt.report.samples import column
-    from wopt.report.style import (
-        BLUE,
-        GREEN,
-        INK,
-        MUTED,
-        ORANGE,
-        PURPLE,
-        VERMILION,
-        WIDTH,
-        Picture,
-        decades,
-        page_style,
-    )
-    from wopt.report.summary import flat, status, subtitle
+    from wopt.report.collection import collect as collect
+    from wopt.report.pages import number as number
+    from wopt.report.pages import page as page
+    from wopt.report.pieces import png as png
+    from wopt.report.pieces import svg as svg
+    from wopt.report.read import Run as Run
+    from wopt.report.read import Snapshot as Snapshot
+    from wopt.report.read import read_run as read_run
+    from wopt.report.reference import METRICS as METRICS
+    from wopt.report.reference import against_reference as against_reference
+    from wopt.report.rendering import render as render
+    from wopt.report.samples import column as column
+    from wopt.report.style import BLUE as BLUE
+    from wopt.report.style import GREEN as GREEN
+    from wopt.report.style import INK as INK
+    from wopt.report.style import MUTED as MUTED
+    from wopt.report.style import ORANGE as ORANGE
+    from wopt.report.style import PURPLE as PURPLE
+    from wopt.report.style import VERMILION as VERMILION
+    from wopt.report.style import WIDTH as WIDTH
+    from wopt.report.style import Picture as Picture
+    from wopt.report.style import decades as decades
+    from wopt.report.style import page_style as page_style
+    from wopt.report.summary import flat as flat
+    from wopt.report.summary import status as status
+    from wopt.report.summary import subtitle as subtitle
 
-__all__ = [
-    "BLUE",
-    "GREEN",
-    "INK",
-    "METRICS",
-    "MUTED",
-    "ORANGE",
-    "PURPLE",
-    "VERMILION",
-    "WIDTH",
-    "Picture",
-    "Run",
-    "Snapshot",
-    "against_reference",
-    "collect",
-    "column",
-    "decades",
-    "flat",
-    "number",
-    "page",
-    "page_style",
-    "png",
-    "read_run",
-    "render",
-    "status",
-    "subtitle",
-    "svg",
-]
-
-__getattr__, __dir__ = exports(
+__getattr__, __dir__ = exports_of(
     __name__,
     {
-        "BLUE": "wopt.report.style",
-        "GREEN": "wopt.report.style",
-        "INK": "wopt.report.style",
-        "METRICS": "wopt.report.reference",
-        "MUTED": "wopt.report.style",
-        "ORANGE": "wopt.report.style",
-        "PURPLE": "wopt.report.style",
-        "Picture": "wopt.report.style",
-        "Run": "wopt.report.read",
-        "Snapshot": "wopt.report.read",
-        "VERMILION": "wopt.report.style",
-        "WIDTH": "wopt.report.style",
-        "against_reference": "wopt.report.reference",
-        "collect": "wopt.report.collection",
-        "column": "wopt.report.samples",
-        "decades": "wopt.report.style",
-        "flat": "wopt.report.summary",
-        "number": "wopt.report.pages",
-        "page": "wopt.report.pages",
-        "page_style": "wopt.report.style",
-        "png": "wopt.report.pieces",
-        "read_run": "wopt.report.read",
-        "render": "wopt.report.rendering",
-        "status": "wopt.report.summary",
-        "subtitle": "wopt.report.summary",
-        "svg": "wopt.report.pieces",
+        "wopt.report.collection": "collect",
+        "wopt.report.pages": "number page",
+        "wopt.report.pieces": "png svg",
+        "wopt.report.read": "Run Snapshot read_run",
+        "wopt.report.reference": "METRICS against_reference",
+        "wopt.report.rendering": "render",
+        "wopt.report.samples": "column",
+        "wopt.report.style": "BLUE GREEN INK MUTED ORANGE "
+        "PURPLE Picture VERMILION WIDTH decades page_style",
+        "wopt.report.summary": "flat status subtitle",
     },
 )

@@ -4,70 +4,44 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wopt.lazy import exports
+from wopt.lazy import exports_of
 
 if TYPE_CHECKING:
-    from wopt.runs.cite import Cited, cited, cited_component, components
-    from wopt.runs.evaluate import audited
-    from wopt.runs.execute import begin, resume
-    from wopt.runs.loading import LoadedRun, check_data, load, load_run
-    from wopt.runs.planned import prepared_run
-    from wopt.runs.preparation import Prepared, log_density_of, particles_of, prepare
-    from wopt.runs.progress import ListenerLike, listener_of
-    from wopt.runs.solution import Solution, advance
-    from wopt.runs.threads import like, training_threads, with_threads
+    from wopt.runs.cite import Cited as Cited
+    from wopt.runs.cite import cited as cited
+    from wopt.runs.cite import cited_component as cited_component
+    from wopt.runs.cite import components as components
+    from wopt.runs.evaluate import audited as audited
+    from wopt.runs.execute import begin as begin
+    from wopt.runs.execute import resume as resume
+    from wopt.runs.loading import LoadedRun as LoadedRun
+    from wopt.runs.loading import check_data as check_data
+    from wopt.runs.loading import load as load
+    from wopt.runs.loading import load_run as load_run
+    from wopt.runs.planned import prepared_run as prepared_run
+    from wopt.runs.preparation import Prepared as Prepared
+    from wopt.runs.preparation import log_density_of as log_density_of
+    from wopt.runs.preparation import particles_of as particles_of
+    from wopt.runs.preparation import prepare as prepare
+    from wopt.runs.progress import ListenerLike as ListenerLike
+    from wopt.runs.progress import listener_of as listener_of
+    from wopt.runs.solution import Solution as Solution
+    from wopt.runs.solution import advance as advance
+    from wopt.runs.threads import like as like
+    from wopt.runs.threads import training_threads as training_threads
+    from wopt.runs.threads import with_threads as with_threads
 
-__all__ = [
-    "Cited",
-    "ListenerLike",
-    "LoadedRun",
-    "Prepared",
-    "Solution",
-    "advance",
-    "audited",
-    "begin",
-    "check_data",
-    "cited",
-    "cited_component",
-    "components",
-    "like",
-    "listener_of",
-    "load",
-    "load_run",
-    "log_density_of",
-    "particles_of",
-    "prepare",
-    "prepared_run",
-    "resume",
-    "training_threads",
-    "with_threads",
-]
-
-__getattr__, __dir__ = exports(
+__getattr__, __dir__ = exports_of(
     __name__,
     {
-        "Cited": "wopt.runs.cite",
-        "ListenerLike": "wopt.runs.progress",
-        "LoadedRun": "wopt.runs.loading",
-        "Prepared": "wopt.runs.preparation",
-        "Solution": "wopt.runs.solution",
-        "advance": "wopt.runs.solution",
-        "audited": "wopt.runs.evaluate",
-        "begin": "wopt.runs.execute",
-        "check_data": "wopt.runs.loading",
-        "cited": "wopt.runs.cite",
-        "cited_component": "wopt.runs.cite",
-        "components": "wopt.runs.cite",
-        "like": "wopt.runs.threads",
-        "listener_of": "wopt.runs.progress",
-        "load": "wopt.runs.loading",
-        "load_run": "wopt.runs.loading",
-        "log_density_of": "wopt.runs.preparation",
-        "particles_of": "wopt.runs.preparation",
-        "prepare": "wopt.runs.preparation",
-        "prepared_run": "wopt.runs.planned",
-        "resume": "wopt.runs.execute",
-        "training_threads": "wopt.runs.threads",
-        "with_threads": "wopt.runs.threads",
+        "wopt.runs.cite": "Cited cited cited_component components",
+        "wopt.runs.evaluate": "audited",
+        "wopt.runs.execute": "begin resume",
+        "wopt.runs.loading": "LoadedRun check_data load load_run",
+        "wopt.runs.planned": "prepared_run",
+        "wopt.runs.preparation": "Prepared log_density_of particles_of prepare",
+        "wopt.runs.progress": "ListenerLike listener_of",
+        "wopt.runs.solution": "Solution advance",
+        "wopt.runs.threads": "like training_threads with_threads",
     },
 )

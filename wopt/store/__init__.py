@@ -4,41 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wopt.lazy import exports
+from wopt.lazy import exports_of
 
 if TYPE_CHECKING:
-    from wopt.store.checkpoint import load_state
-    from wopt.store.directory import RunDirectory
-    from wopt.store.documents import SPARE, damaged, parsed, read_document, read_lines, write_lines
-    from wopt.store.result import Distances, GapKind, RunResult
+    from wopt.store.checkpoint import load_state as load_state
+    from wopt.store.directory import RunDirectory as RunDirectory
+    from wopt.store.documents import SPARE as SPARE
+    from wopt.store.documents import damaged as damaged
+    from wopt.store.documents import parsed as parsed
+    from wopt.store.documents import read_document as read_document
+    from wopt.store.documents import read_lines as read_lines
+    from wopt.store.documents import write_lines as write_lines
+    from wopt.store.result import Distances as Distances
+    from wopt.store.result import GapKind as GapKind
+    from wopt.store.result import RunResult as RunResult
 
-__all__ = [
-    "SPARE",
-    "Distances",
-    "GapKind",
-    "RunDirectory",
-    "RunResult",
-    "damaged",
-    "load_state",
-    "parsed",
-    "read_document",
-    "read_lines",
-    "write_lines",
-]
-
-__getattr__, __dir__ = exports(
+__getattr__, __dir__ = exports_of(
     __name__,
     {
-        "Distances": "wopt.store.result",
-        "GapKind": "wopt.store.result",
-        "RunDirectory": "wopt.store.directory",
-        "RunResult": "wopt.store.result",
-        "SPARE": "wopt.store.documents",
-        "damaged": "wopt.store.documents",
-        "load_state": "wopt.store.checkpoint",
-        "parsed": "wopt.store.documents",
-        "read_document": "wopt.store.documents",
-        "read_lines": "wopt.store.documents",
-        "write_lines": "wopt.store.documents",
+        "wopt.store.checkpoint": "load_state",
+        "wopt.store.directory": "RunDirectory",
+        "wopt.store.documents": "SPARE damaged parsed read_document read_lines write_lines",
+        "wopt.store.result": "Distances GapKind RunResult",
     },
 )

@@ -5,28 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wopt.host import host
-from wopt.lazy import exports
+from wopt.lazy import exports_of
 
 if TYPE_CHECKING:
-    from wopt.targets.density import Density, one_value_a_point, users_log_density, validation
-    from wopt.targets.tempered import TemperedTarget
+    from wopt.targets.density import Density as Density
+    from wopt.targets.density import one_value_a_point as one_value_a_point
+    from wopt.targets.density import users_log_density as users_log_density
+    from wopt.targets.density import validation as validation
+    from wopt.targets.tempered import TemperedTarget as TemperedTarget
 
-__all__ = [
-    "Density",
-    "TemperedTarget",
-    "one_value_a_point",
-    "users_log_density",
-    "validation",
-]
-
-_get, __dir__ = exports(
+_get, __dir__ = exports_of(
     __name__,
     {
-        "Density": "wopt.targets.density",
-        "TemperedTarget": "wopt.targets.tempered",
-        "one_value_a_point": "wopt.targets.density",
-        "users_log_density": "wopt.targets.density",
-        "validation": "wopt.targets.density",
+        "wopt.targets.density": "Density one_value_a_point users_log_density validation",
+        "wopt.targets.tempered": "TemperedTarget",
     },
 )
 

@@ -4,50 +4,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wopt.lazy import exports
+from wopt.lazy import exports_of
 
 if TYPE_CHECKING:
-    from wopt.train.arc import respace
-    from wopt.train.guard import INVERTED
-    from wopt.train.optimisers import adam_and_muon
-    from wopt.train.problem import ParticleHistory, Problem, State
-    from wopt.train.record import StepRecord
-    from wopt.train.solver import InnerSolver
-    from wopt.train.stage import Stage
-    from wopt.train.stop import elapsed, is_at
-    from wopt.train.wrappers import remembering, spread
+    from wopt.train.arc import respace as respace
+    from wopt.train.guard import INVERTED as INVERTED
+    from wopt.train.optimisers import adam_and_muon as adam_and_muon
+    from wopt.train.problem import ParticleHistory as ParticleHistory
+    from wopt.train.problem import Problem as Problem
+    from wopt.train.problem import State as State
+    from wopt.train.record import StepRecord as StepRecord
+    from wopt.train.solver import InnerSolver as InnerSolver
+    from wopt.train.stage import Stage as Stage
+    from wopt.train.stop import elapsed as elapsed
+    from wopt.train.stop import is_at as is_at
+    from wopt.train.wrappers import remembering as remembering
+    from wopt.train.wrappers import spread as spread
 
-__all__ = [
-    "INVERTED",
-    "InnerSolver",
-    "ParticleHistory",
-    "Problem",
-    "Stage",
-    "State",
-    "StepRecord",
-    "adam_and_muon",
-    "elapsed",
-    "is_at",
-    "remembering",
-    "respace",
-    "spread",
-]
-
-__getattr__, __dir__ = exports(
+__getattr__, __dir__ = exports_of(
     __name__,
     {
-        "INVERTED": "wopt.train.guard",
-        "InnerSolver": "wopt.train.solver",
-        "ParticleHistory": "wopt.train.problem",
-        "Problem": "wopt.train.problem",
-        "Stage": "wopt.train.stage",
-        "State": "wopt.train.problem",
-        "StepRecord": "wopt.train.record",
-        "adam_and_muon": "wopt.train.optimisers",
-        "elapsed": "wopt.train.stop",
-        "is_at": "wopt.train.stop",
-        "remembering": "wopt.train.wrappers",
-        "respace": "wopt.train.arc",
-        "spread": "wopt.train.wrappers",
+        "wopt.train.arc": "respace",
+        "wopt.train.guard": "INVERTED",
+        "wopt.train.optimisers": "adam_and_muon",
+        "wopt.train.problem": "ParticleHistory Problem State",
+        "wopt.train.record": "StepRecord",
+        "wopt.train.solver": "InnerSolver",
+        "wopt.train.stage": "Stage",
+        "wopt.train.stop": "elapsed is_at",
+        "wopt.train.wrappers": "remembering spread",
     },
 )
