@@ -139,8 +139,8 @@ class Measured:
             if why is not None:
                 run.listener.warn(f"{name_of(measurement)} does not apply: {why}")
                 continue
-            fraction = budget.share(1 / len(asked))
-            document = _document(measurement, run, fraction, run.listener.warn)
+            part = budget.share(1 / len(asked))
+            document = _document(measurement, run, part, run.listener.warn)
             if document is not None:
                 made[name_of(measurement)] = document.to_dict()
         if made:

@@ -53,14 +53,6 @@ WITH_LOG_DET = {
 BLOCKS = WITH_LOG_DET | {"particles": {"name": "particles"}}
 
 
-@pytest.fixture(scope="session", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(params=BLOCKS)
 def any_table(request):
     """Return the table of each block under test."""

@@ -70,14 +70,6 @@ def bent_particles(request):
     return bent(Particles.start(x, log_density=law.log_prob(x)))
 
 
-@pytest.fixture(scope="session", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 class Free(wopt.FlowBlock):
     """T(x_i) = x_i + u_i for a fixed list of particles: no log-det (a stand-in), no inverse."""
 

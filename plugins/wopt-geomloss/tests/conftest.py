@@ -71,14 +71,6 @@ def step(objective, points, h):
     return found.state.train.particles.points
 
 
-@pytest.fixture(scope="session", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="session", name="tools")
 def make_tools():
     """Return the helpers above by name."""

@@ -3,20 +3,11 @@
 import math
 
 import pytest
-import torch
 
 import wopt
 from wopt.testing import gaussian_problems
 
 OPTIONS = {"semi_forward_backward": {"curvature": 1.0}, "accelerated": {"convexity": 0.5}}
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
