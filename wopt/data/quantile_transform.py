@@ -12,33 +12,36 @@ from torch import Tensor
 __all__ = ["QuantileTransform", "from_line", "log_slope", "normal_log_density", "to_line"]
 
 
-def to_line(x: Tensor, low: float, high: float) -> Tensor:
-    """Return log (x - a), -log (b - x) or log ((x - a) / (b - x)), of the shape of x, finite.
+def to_line(x: Tensor, low: float, high: float, scale: float = math.inf) -> Tensor:
+    """Return the image of x in an interval on the line, of the shape of x, finite.
+
+    It is log ((x - a) / (b - x)) between two ends and, with u the distance to the only end,
+    log u or, with a finite scale s, log (exp(u/s) - 1): nearly log(u/s) below s, and u/s above.
 
     Example:
         >>> to_line(torch.tensor([0.5, 0.75]), 0.0, 1.0).tolist()
         [0.0, 1.0986123085021973]
     """
     if math.isinf(high):
-        return _distance(x - low, low).log()
+        return _log(_distance(x - low, low), scale)
     if math.isinf(low):
-        return -_distance(high - x, high).log()
+        return -_log(_distance(high - x, high), scale)
     return _distance(x - low, low).log() - _distance(high - x, high).log()
 
 
-def from_line(y: Tensor, low: float, high: float) -> Tensor:
+def from_line(y: Tensor, low: float, high: float, scale: float = math.inf) -> Tensor:
     """Return the inverse of :func:`to_line`, of the shape of y, always in ``[low, high]``."""
     if math.isinf(high):
-        return (low + y.exp()).clamp(min=low)
+        return (low + _exp(y, scale)).clamp(min=low)
     if math.isinf(low):
-        return (high - (-y).exp()).clamp(max=high)
+        return (high - _exp(-y, scale)).clamp(max=high)
     # From the nearer end, so that digits are kept on either side.
     width = high - low
     near = torch.where(y < 0, low + width * y.sigmoid(), high - width * (-y).sigmoid())
     return near.clamp(low, high)
 
 
-def log_slope(x: Tensor, low: float, high: float) -> Tensor:
+def log_slope(x: Tensor, low: float, high: float, scale: float = math.inf) -> Tensor:
     """Return the log-derivative of :func:`to_line`, of the shape of x; -infinity outside.
 
     Example:
@@ -47,12 +50,31 @@ def log_slope(x: Tensor, low: float, high: float) -> Tensor:
     """
     total = torch.zeros_like(x)
     if not math.isinf(low):
-        total = total - _distance(x - low, low).log()
+        total = total - _rise(_distance(x - low, low), scale)
     if not math.isinf(high):
-        total = total - _distance(high - x, high).log()
+        total = total - _rise(_distance(high - x, high), scale)
     if not math.isinf(low) and not math.isinf(high):
         total = total + math.log(high - low)
     return torch.where((x < low) | (x > high), -math.inf, total)
+
+
+def _log(u: Tensor, scale: float) -> Tensor:
+    """Return log u, or log (exp(u/s) - 1) without overflow."""
+    if math.isinf(scale):
+        return u.log()
+    v = u / scale
+    return v + (-torch.expm1(-v)).log()
+
+
+def _exp(y: Tensor, scale: float) -> Tensor:
+    return y.exp() if math.isinf(scale) else scale * torch.logaddexp(y, torch.zeros_like(y))
+
+
+def _rise(u: Tensor, scale: float) -> Tensor:
+    """Return minus the log-derivative of :func:`_log`."""
+    if math.isinf(scale):
+        return u.log()
+    return (-torch.expm1(-u / scale)).log() + math.log(scale)
 
 
 def _distance(x: Tensor, end: float) -> Tensor:

@@ -69,7 +69,9 @@ def masked(
                 name += "_"
             masks.append(Column(name, mask=whole[j].name))
             whole[j] = dataclasses.replace(whole[j], fill=_middle(whole[j], x[~missing[:, j], j]))
-    made = Columns((*whole, *masks), columns.condition + len(masks))
+    made = dataclasses.replace(
+        columns, columns=(*whole, *masks), condition=columns.condition + len(masks)
+    )
     return made, completed(made, x)
 
 
@@ -82,13 +84,13 @@ def completed(columns: Columns, x: Tensor) -> Tensor:
             columns, if the rows have their masks already.
     """
     shown = columns.shown
-    if len(shown) == len(columns.columns) or x.shape[-1] not in (len(shown), len(columns.columns)):
+    fills = [(j, column.fill) for j, column in enumerate(shown) if column.fill is not None]
+    if not fills or x.shape[-1] not in (len(shown), len(columns.columns)):
         return x
     rows = x.clone()
     missing = ~torch.isfinite(x)
-    for j, column in enumerate(shown):
-        if column.fill is not None:
-            rows[..., j] = torch.where(missing[..., j], column.fill, rows[..., j])
+    for j, fill in fills:
+        rows[..., j] = torch.where(missing[..., j], fill, rows[..., j])
     if x.shape[-1] == len(columns.columns):
         return rows
     index = {column.name: j for j, column in enumerate(shown)}

@@ -28,6 +28,9 @@ from wopt.renamed import renamed_arguments
 
 __all__ = ["Flow"]
 
+_AGAIN = 10
+"""Times that samples which overflowed are drawn anew."""
+
 Shape = int | Sequence[int]
 """A number of samples, or a shape of them."""
 
@@ -321,6 +324,8 @@ class Flow(nn.Module):
             z = torch.cat([z[:, : -self.condition], inside.to(z)], dim=1)
         audit = audit and self.chain.provides(Capability.LOG_DET)
         x, log_det = self._carry(lambda part: self.map.inverse(part, audit=audit), z)
+        if whole:
+            z, x, log_det = self._drawn_again(z, x, log_det, generator, audit)
         rounded = whole and self.columns is not None and self.columns.discrete
         if rounded:
             assert self.columns is not None
@@ -334,8 +339,26 @@ class Flow(nn.Module):
                 warn_of_missed(there, z)
         else:
             log_density = self.base.log_prob(z).to(log_det) - log_det
+        if rounded:
+            assert self.columns is not None
+            x = self.columns.seen(x)
         kept = self.dim if given is None else self.dim - self.condition
         return x[:, :kept].reshape(*size, kept), log_density.reshape(size)
+
+    def _drawn_again(
+        self, z: Tensor, x: Tensor, log_det: Tensor, generator: torch.Generator, audit: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return points, samples and log-dets in which those that overflowed are drawn anew."""
+        moved = self.dim - self.condition
+        for _ in range(_AGAIN):
+            lost = (~torch.isfinite(x).all(1)).nonzero()[:, 0]
+            if not len(lost):
+                break
+            z = z.clone()
+            z[lost, :moved] = self.base.sample(len(lost), generator)[:, :moved].to(z)
+            again = self._carry(lambda part: self.map.inverse(part, audit=audit), z[lost])
+            x, log_det = x.index_copy(0, lost, again[0]), log_det.index_copy(0, lost, again[1])
+        return z, x, log_det
 
     def _conditions(self, conditions: Any) -> Tensor:
         """Return conditions in the flow's coordinates, shape ``(..., c)``."""
