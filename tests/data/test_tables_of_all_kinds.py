@@ -43,7 +43,7 @@ def test_kinds_are_found_from_types():
     kinds = {c.name: c.kind for c in choose().columns.columns}
     assert kinds == {
         "age": "integer", "price": "continuous", "share": "continuous", "city": "categorical",
-        "ok": "categorical", "day": "continuous", "w": "continuous",
+        "ok": "categorical", "day": "integer", "w": "continuous",
     }  # fmt: skip
     found = choose(columns=["city", "ok"])
     assert [c.categories for c in found.columns.columns] == [

@@ -91,6 +91,7 @@ def command(
     time, the data's, and with --velocities those of the velocity; a particle has one row per time.
     For an evolution, a start carried by steps of times t_n, it draws from the start, at time 0.
     """
+    from wopt.data.rows import completed
     from wopt.data.tables import check_writable
     from wopt.flow.exact import precise
     from wopt.memory import check_room
@@ -109,7 +110,8 @@ def command(
     given = _conditions(conditions, run, directory)
     x, log_density, warned = _drawn(precise(run.flow), number, seed, given)
     extra_columns = {"log_density": log_density.double().cpu()}
-    lost = int((~x.isfinite().all(dim=1)).sum())
+    known = x if run.flow.columns is None else completed(run.flow.columns, x)
+    lost = int((~known.isfinite().all(dim=1)).sum())
     if importance:
         of_draws = host().registry.function("weights")
         weights = of_draws(run, directory, x, log_density, quiet=quiet or as_json)

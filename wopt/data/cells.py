@@ -69,17 +69,14 @@ class Cells:
         return self._mapped(x, line)[0]
 
     def log_slope(self, x: Tensor, line: Line, log_slope: Line) -> Tensor:
-        """Return log dz/dx, of the shape of x; in a cell log dz/d(x/w), so that it has volume one.
-
-        It is minus infinity where the law has no mass.
-        """
+        """Return log dz/dx, of the shape of x; minus infinity where the law has no mass."""
         z, y, inside = self._mapped(x, line)
         t = (y - self.mean) / (self.scale or 1.0)
         k, _ = self.at(x)
         height = self._edges(line, x.dtype, x.device).height[k]
         rest = math.log(self.rest) if self.rest else -math.inf
         beside = rest + normal_log_density(t) - math.log(self.scale or 1.0) + log_slope(x)
-        return torch.where(inside, height.log(), beside) - normal_log_density(z)
+        return torch.where(inside, (height / self.width).log(), beside) - normal_log_density(z)
 
     def inverse(self, z: Tensor, back: Line, line: Line) -> Tensor:
         """Return x, of the shape of z; ``back`` maps y to x."""

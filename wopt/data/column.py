@@ -134,6 +134,11 @@ class Column:
         return self.kind != "continuous" or self.cells is not None
 
     @property
+    def later(self) -> bool:
+        """Whether a flow's file of format 5 cannot describe it."""
+        return self.cells is not None or self.unit != 1 or math.isfinite(self.scale)
+
+    @property
     def finite(self) -> bool:
         """Whether its values are few and known."""
         return self.kind == "categorical" or (self.cells is not None and not self.cells.rest)
@@ -199,6 +204,9 @@ class Column:
             total = self._slope(x)
         else:
             total = self.cells.log_slope(x, self._inner, self._slope)
+            if self.fill is not None:  # that a value is missing has a probability, not a density
+                gap = (x - self.fill).abs() <= self.cells.width / 2
+                total = total + gap * math.log(self.cells.width)
         return total if self.curve is None else total + self.curve.log_slope(self._until_curve(x))
 
     def round(self, x: Tensor) -> Tensor:

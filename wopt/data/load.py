@@ -131,7 +131,7 @@ def from_table(
     Example:
         >>> import pyarrow
         >>> from wopt.data.choices import Choices
-        >>> table = pyarrow.table({"age": list(range(40)), "sex": ["f", "m"] * 20})
+        >>> table = pyarrow.table({"age": list(range(20, 60)), "sex": ["f", "m"] * 20})
         >>> data = from_table(table, Choices(), (0.5, 0.25, 0.25), "whiten", 0, "people.csv")
         >>> [column.kind for column in data.transform.columns.columns]
         ['integer', 'categorical']

@@ -177,7 +177,7 @@ _ROWS, _TRIED = 10_000, 24
 
 def _listed(column: Column, values: Tensor, counts: Tensor, missing: int) -> Column:
     """Return a column of nothing but these values."""
-    column = dataclasses.replace(column, bounds=(-math.inf, math.inf))
+    column = dataclasses.replace(_gridded(column, values), bounds=(-math.inf, math.inf))
     if missing:
         values, counts = _gap(values, counts, missing)
         column = dataclasses.replace(column, fill=float(values[-1]))
