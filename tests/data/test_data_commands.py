@@ -53,7 +53,8 @@ def test_init_reads_data_and_never_overwrites_them(command, shop):
     assert "note: not modelled: it has 400 distinct texts" in answer.out
     assert "price: continuous; 2 values are missing" in answer.out
     made = tomllib.loads((shop.parent / "shop.toml").read_text())
-    assert made["source"] == {"name": "array", "path": str(shop)}
+    assert made["source"]["nan"] == "model"
+    assert "columns" not in made["source"]
     assert command("validate", shop.parent / "shop.toml").status == 0
     assert command("init", shop).is_mistake("shop.toml: is there already", "--force")
     assert command("init", shop, "--force").status == 0
