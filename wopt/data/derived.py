@@ -74,9 +74,5 @@ class Derived:
         wanted = 1 if self.table else len(self.weights)
         if len(self.of) != wanted:
             raise ValueError(f"column {name!r}: the weights are not as many as the columns")
-        if self.table:
-            codes = len(known[self.of[0]].categories)
-            if len(self.table) < codes or not set(self.table) <= set(
-                range(len(self.column.categories))
-            ):
-                raise ValueError(f"column {name!r}: its table does not fit the categories")
+        if self.table and len(self.table) != len(known[self.of[0]].categories):
+            raise ValueError(f"column {name!r}: its table does not fit the categories")

@@ -59,8 +59,7 @@ def described_columns(
         raise DataError(
             f"{origin}: no column varies, so none is left to be modelled; give other rows"
         )
-    order = columns.order if derived else ()
-    new = Columns(tuple(made), columns.condition, tuple(derived), order)
+    new = Columns(tuple(made), columns.condition, tuple(derived), columns.order)
     return new, rows if len(kept) == x.shape[1] else rows[:, kept]
 
 

@@ -6,6 +6,7 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -145,7 +146,8 @@ def _numbers(x: Tensor, columns: Columns) -> dict[str, NDArray[np.float64]]:
     known = {c.name: rows[:, j] for j, c in enumerate(chosen.columns) if not c.mask}
     for one in columns.derived:
         if set(one.of) <= set(known):
-            known[one.column.name] = one.values(known, len(rows))
+            values = torch.from_numpy(one.values(known, len(rows)))
+            known[one.column.name] = one.column.round(values).numpy()
     if not columns.derived:
         return known
     return {name: known[name] for name in columns.order if name in known}

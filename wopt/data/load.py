@@ -13,6 +13,7 @@ from wopt.data.assembly import assemble, check_context
 from wopt.data.choices import Choices, filtered, with_conditions
 from wopt.data.columns import Column, Columns
 from wopt.data.dataset import Dataset, TableFacts, check_finite, split
+from wopt.data.dependence import independent_columns
 from wopt.data.derived import Derived
 from wopt.data.description import blame, described_columns
 from wopt.data.kinds import column_of, grid_offset, numbers_of
@@ -165,6 +166,8 @@ def chosen_rows(table: Any, choices: Choices, origin: str) -> TableRows:
     if weights is not None:
         x, weights = x[weights > 0], weights[weights > 0]
     columns, x = described_columns(columns, x, left, choices, origin)
+    if choices.columns is None:
+        columns, x = independent_columns(columns, x)
     if choices.nan in ("mask", "model"):
         columns, x = masked(columns, x, table.column_names, origin)
     check_finite(x, columns.names, origin)

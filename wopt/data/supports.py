@@ -145,10 +145,8 @@ def _ends(column: Column, values: Tensor) -> tuple[float, float]:
     least = float((side * values).min())
     end = 0.0
     if column.kind != "continuous":
-        # The middle of the first cell: zero if it is a value, else the first that is positive.
-        first = math.fmod(least, column.width)
-        near_zero = first < _ROUNDING * column.width
-        end = (column.width if near_zero and least > 0 else first) - column.width / 2
+        # The middle of the first cell is the first point of the grid from zero on.
+        end = math.fmod(least + _ROUNDING * column.width, column.width) - column.width / 2
     return (end, math.inf) if side > 0 else (-math.inf, -end)
 
 
