@@ -74,8 +74,8 @@ _PLACES = {
     "solve": "wopt.runs.solve",
 }
 
-_BY_PLUGINS = ("Posterior", "sample")
-"""Names provided by a plugin (wopt-posterior)."""
+_BY_PLUGINS = ("FlowClassifier", "FlowDensity", "FlowRegressor", "Posterior", "sample")
+"""Names provided by plugins (wopt-sklearn, wopt-posterior)."""
 
 if TYPE_CHECKING:
     from wopt.capabilities import Capability
