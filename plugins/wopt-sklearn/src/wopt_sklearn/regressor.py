@@ -155,7 +155,7 @@ class FlowRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """Return features in the flow's coordinates."""
         used = torch.tensor(x[:, self.features_])
         rows = torch.cat([used.new_zeros(len(used), 1), used], 1)
-        return self.flow_.transform(rows)[:, 1:]
+        return self.flow_.transform(rows)[0][:, 1:]
 
     def _quantiles(self, x: Any, u: Any) -> Any:
         """Return the model's quantiles of features ``(n, p)`` at its own levels ``(n, k)``."""
