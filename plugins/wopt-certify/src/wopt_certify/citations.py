@@ -13,7 +13,7 @@ from wopt_certify.challenge.shells import Shells
 from wopt_certify.challenge.tree import Trees, TurnedTrees
 from wopt_certify.results import Certificate
 
-__all__ = ["BOUNDS", "citations"]
+__all__ = ["BOUNDS", "CHALLENGERS", "citations"]
 
 BOUNDS = {
     "a_priori": ("cheng2024",),
@@ -32,7 +32,7 @@ _TWO_SAMPLE = (
     "lopezpaz2017", "kim2021", "gretton2012", "schrab2023", "biggs2023", "phipson2010",
 )  # fmt: skip
 
-_CHALLENGERS = (Mixtures, Shells, Trees, TurnedTrees, FreeSteps)
+CHALLENGERS = (Mixtures, Shells, Trees, TurnedTrees, FreeSteps)
 
 
 def citations(run: RunDirectory, config: RunConfig) -> Iterator[Cited]:
@@ -57,7 +57,7 @@ def _of_certificate(made: Certificate, config: RunConfig) -> Iterator[Cited]:
         yield cited("plans between samples", ["gelbrich1990", "flamary2021"])
     if made.challengers is not None:
         names = {step.name.split(" on the ")[0] for step in made.challengers.escalation}
-        used = [kind for kind in _CHALLENGERS if kind.name in names]
+        used = [kind for kind in CHALLENGERS if kind.name in names]
         keys = dict.fromkeys(key for kind in used for key in kind.cites)
         yield cited("challengers and their limits", [*keys, "waudby2024"])
     if made.two_sample is not None:
