@@ -305,10 +305,7 @@ class InnerSolver(Component):
         )
         algorithm = self.algorithm
         if self.seconds is not None and not algorithm.on_batches:
-            raise CapabilityError(
-                f"solver.seconds is for solvers on mini-batches (adam, muon), not for "
-                f"{type(algorithm).__name__}; give iterations"
-            )
+            raise CapabilityError("solver.seconds is for solvers on mini-batches; give iterations")
         training = algorithm.begin(
             Training(
                 block, loss, n, self, rate, before_each, held_out, within, listener,
@@ -317,22 +314,20 @@ class InnerSolver(Component):
         )  # fmt: skip
         if algorithm.direct:
             return algorithm.solve(training)
-        numbers = range(first, self._schedules(within.asked))
-        return self._in_rounds(
-            training, within, cost, made if made is not None else [], numbers, begin
-        )
+        several = self.rounds if within.asked else 1
+        numbers = range(first, len(self.seconds) if isinstance(self.seconds, list) else several)
+        return self._in_rounds(training, cost, [] if made is None else made, numbers, begin)
 
     def _in_rounds(
         self,
         training: Training,
-        within: Tolerance,
         cost: Callable[[], float],
         made: list[tuple[int, ...]],
         numbers: range,
         begin: Callable[[int], None],
     ) -> SolveReport:
         """Train by one schedule after another until the tolerance is met, or they are over."""
-        algorithm, block = self.algorithm, training.block
+        algorithm, block, within = self.algorithm, training.block, training.tolerance
         total, report = 0, SolveReport(0, math.nan, diverged=False)
         best, most = None, 0.0
         for number in numbers:
@@ -362,12 +357,6 @@ class InnerSolver(Component):
             return []
         return self.seconds if isinstance(self.seconds, list) else [self.seconds]
 
-    def _schedules(self, asked: bool) -> int:
-        """Return the largest number of schedules."""
-        if isinstance(self.seconds, list):
-            return len(self.seconds)
-        return self.rounds if asked else 1
-
     def _round(self, number: int, cost: float) -> InnerSolver:
         """Return the solver of a round 0, 1, ..., given the relative cost of an iteration."""
         factor = self.grow**number / (cost if self.seconds is None else 1.0)
@@ -393,11 +382,7 @@ class InnerSolver(Component):
         return Budget(seconds).clock(recorded)
 
     def repeated(self, records: Sequence[Any]) -> InnerSolver:
-        """Return the solver that repeats the steps of a run by the clock, to the bit.
-
-        Args:
-            records: Records of the steps.
-        """
+        """Return the solver that repeats a run by the clock to the bit, by its steps' records."""
         tables = []
         for step, record in enumerate(records):
             own = {k: v for k, v in self.of_step(step).options.items() if v != self.options[k]}
