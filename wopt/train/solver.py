@@ -289,8 +289,7 @@ class InnerSolver(Component):
             accuracy: The held-out first-order error, for the tolerances.
             relative_ess: The relative effective size of held-out importance weights, for
                 ``weights``.
-            cost: Returns the cost of an iteration of the round that begins, relative to a plain
-                one.
+            cost: Returns the cost of an iteration of the next round, relative to a plain one.
             listener: Receives iterations done, those planned and the smoothed loss.
             subproblem: The subproblem at the training particles, for solvers that use it.
             target: The target of the objective, for solvers that use it.
@@ -369,12 +368,7 @@ class InnerSolver(Component):
         return {"iterations": max(1, round(factor * self.iterations)), "seconds": seconds}
 
     def clock(self, number: int = 0, made: int = 0) -> Clock:
-        """Return the clock of a schedule.
-
-        Args:
-            number: Number of the block's schedules before.
-            made: Number of the step's schedules before, in which ``recorded`` counts.
-        """
+        """Return the clock of a schedule, given the number of those of the block and the step."""
         if not self._lengths:
             return Budget().clock(self.iterations)
         seconds = self._lengths[min(number, len(self._lengths) - 1)]
