@@ -1,111 +1,281 @@
-"""The candidates of the core, and the plans that are tried briefly beside that of the rules."""
+"""The portfolio of the core: candidates that have done well on some tables, and on which."""
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
-from wopt.component import build
-from wopt.host import host
 from wopt.interfaces.candidate import Candidate
 from wopt.plan.facts import Facts
-from wopt.plan.planner import Plan, plan
-from wopt.plan.rule import PlanRule
-from wopt.plan.rules import BENT, CROWDED, LEAN, SMOOTH
 
-__all__ = ["Bent", "Crowded", "Lean", "Smooth", "alternatives", "rule_of"]
+__all__ = [
+    "AffineOnCurves",
+    "FewRows",
+    "Lean",
+    "OneGaussian",
+    "Plane",
+    "Smooth",
+    "Start",
+    "TableMaps",
+    "TableOnCurves",
+    "Wide",
+]
 
-
-class _Recipe(Candidate):
-    """A recipe of the planner's rules as a candidate."""
-
-    rule: ClassVar[PlanRule]
-
-    def tables(self, facts: Any) -> dict[str, Any]:
-        """Return the tables of the recipe."""
-        return dict(self.rule.chosen(facts))
-
-    def reason(self, facts: Any) -> str:
-        """Return the clause of the recipe."""
-        return self.rule.reason(facts)
+Options = dict[str, Any]
 
 
-class Smooth(_Recipe):
-    """Nets for few rows that are spread out.
+class _Known(Candidate):
+    """A candidate that did well on tables of some size: the measure of a distance."""
+
+    rows: ClassVar[float]
+    columns: ClassVar[float]
+    preprocess: ClassVar[str] = "whiten"
+    block: ClassVar[Options] = {}
+    solver: ClassVar[Options] = {}
+
+    def fits(self, facts: Facts) -> bool:
+        """Return whether the rows are data, and more than a Gaussian has parameters a column."""
+        return not facts.gradient and facts.rows > facts.columns
+
+    def distance(self, facts: Facts) -> float:
+        """Return the logarithms of the ratios of rows and of columns, added up in size."""
+        rows, columns = math.log(facts.rows / self.rows), math.log(facts.columns / self.columns)
+        return abs(rows) + 2 * abs(columns)
+
+    def tables(self, facts: Facts) -> Options:
+        """Return the preprocessing, the maps and the options of the solver."""
+        block = {"name": "autoregressive", "tails": "defensive", **self.block}
+        return {"preprocess": self.preprocess, "block": block, "solver": dict(self.solver)}
+
+
+class TableMaps(_Known):
+    """Residual nets, splines after affine maps, on whitened columns.
 
     Example:
-        >>> Smooth().rank
-        0
+        >>> TableMaps().distance(Facts(15_000, 2_000, 10))
+        0.0
     """
 
     cites = ()
-    rule, rank = SMOOTH, 0
+    rows, columns = 15_000, 10
+    block: ClassVar = {
+        "univariate": "affine_spline", "transforms": 4, "bins": 8, "hidden": [64] * 4,
+        "magnitudes": True, "radial": True,
+    }  # fmt: skip
+
+    def reason(self, facts: Facts) -> str:
+        """Return what the maps are."""
+        return "splines after affine maps"
 
 
-class Crowded(_Recipe):
-    """Nets for few rows that crowd.
+class TableOnCurves(TableMaps):
+    """The same after curves that make columns nearly normal.
 
     Example:
-        >>> Crowded().rank
-        1
+        >>> TableOnCurves().preprocess
+        'gaussianise'
     """
 
     cites = ()
-    rule, rank = CROWDED, 1
+    rows = 12_000
+    preprocess = "gaussianise"
+
+    def reason(self, facts: Facts) -> str:
+        """Return what the maps are."""
+        return "splines after affine maps, on curves of columns"
 
 
-class Bent(_Recipe):
-    """Nets for few rows with heavy tails.
+class AffineOnCurves(_Known):
+    """Affine maps of wider nets after curves: steep relations, values on grids.
 
     Example:
-        >>> Bent().rank
-        2
+        >>> AffineOnCurves().block["univariate"]
+        'affine'
     """
 
     cites = ()
-    rule, rank = BENT, 2
+    rows, columns = 20_000, 16
+    preprocess = "gaussianise"
+    block: ClassVar = {
+        "univariate": "affine", "transforms": 6, "hidden": [128] * 2, "radial": True,
+    }  # fmt: skip
+    solver: ClassVar = {"matrix_rate": 0.01}
+
+    def reason(self, facts: Facts) -> str:
+        """Return what the maps are."""
+        return "affine maps on curves of columns"
 
 
-class Lean(_Recipe):
-    """Nets for rows that bear little.
+class Wide(_Known):
+    """Affine maps and then splines with wider nets, for many columns.
 
     Example:
-        >>> Lean().rank
-        3
+        >>> Wide().tables(Facts(48_000, 5_000, 63))["block"]["hidden"]
+        [160, 160]
     """
 
     cites = ()
-    rule, rank = LEAN, 3
+    rows, columns = 40_000, 40
+
+    def tables(self, facts: Facts) -> Options:
+        """Return maps whose nets are as wide as the budget lets them learn."""
+        width = 32 * round(5 * (facts.budget / 60) ** 0.2)
+        block = {
+            "univariate": ["affine"] * 4 + ["affine_spline"] * 2,
+            "transforms": 6, "bins": 4, "hidden": [width] * 2, "radial": True,
+        }  # fmt: skip
+        made = super().tables(facts)
+        return {**made, "block": {**made["block"], **block}, "solver": {"matrix_rate": 0.01}}
+
+    def reason(self, facts: Facts) -> str:
+        """Return what the maps are."""
+        return "affine maps, then splines, of wide nets"
 
 
-def rule_of(candidate: Candidate) -> PlanRule:
-    """Return a candidate as a rule, which takes the place of the recipes of the facts."""
-    if isinstance(candidate, _Recipe):
-        return candidate.rule
-    name = type(candidate).__name__
-    return PlanRule(name, "", candidate.tables, candidate.reason, recipe=True)
-
-
-_LEAST = 100
-"""Rows below which the held-out rows of a trial are too few to tell plans apart."""
-
-
-def alternatives(facts: Facts) -> tuple[Plan, ...]:
-    """Return the plans between which trials decide, that of the rules first.
-
-    The first plan is the only one if rows are many (time limits training, not the rows), if rows
-    are fewer than 100, or if the start's density is known.
+class Plane(_Known):
+    """Splines of many bins for two columns.
 
     Example:
-        >>> [p.table["block"]["hidden"] for p in alternatives(Facts(300, 30, 5, crowding=1.0))]
-        [[64, 64, 64], [32, 32], [64, 64, 64], [16]]
-        >>> len(alternatives(Facts(1_000_000, 1000, 64)))
-        1
+        >>> Plane().fits(Facts(1000, 100, 2)), Plane().fits(Facts(1000, 100, 3))
+        (True, False)
     """
-    first = plan(facts)
-    if facts.kind == "density_known" or not facts.small or facts.rows < _LEAST:
-        return (first,)
-    entries = host().registry.entries("candidate")
-    candidates = [build("candidate", entry.qualified) for entry in entries]
-    fitting = sorted((c for c in candidates if c.fits(facts)), key=lambda c: c.rank)
-    others = (plan(facts, rule_of(candidate)) for candidate in fitting)
-    return (first, *(other for other in others if other.table != first.table))
+
+    cites = ()
+    rows, columns = 20_000, 2
+    block: ClassVar = {
+        "univariate": "spline", "transforms": 3, "bins": 32, "hidden": [64] * 2,
+        "activation": "relu", "residual": False,
+    }  # fmt: skip
+    solver: ClassVar = {"learning_rate": 3e-3}
+
+    def fits(self, facts: Facts) -> bool:
+        """Return whether there are two columns at most."""
+        return super().fits(facts) and facts.columns <= 2
+
+    def reason(self, facts: Facts) -> str:
+        """Return what the maps are."""
+        return "splines of many bins with relu nets"
+
+
+class FewRows(_Known):
+    """Small nets with splines after affine maps.
+
+    Example:
+        >>> FewRows().solver["batch_size"]
+        256
+    """
+
+    cites = ()
+    rows, columns = 1_000, 12
+    block: ClassVar = {
+        "univariate": "affine_spline", "transforms": 4, "bins": 8, "hidden": [32] * 2,
+        "radial": True,
+    }  # fmt: skip
+    solver: ClassVar = {
+        "matrix_rate": 0.01, "batch_size": 256, "ema": 0.95, "noise": 0.1,
+    }  # fmt: skip
+
+    def reason(self, facts: Facts) -> str:
+        """Return what the maps are."""
+        return "small nets"
+
+
+class Smooth(_Known):
+    """Splines with noise, for few rows that are spread out.
+
+    Example:
+        >>> Smooth().block["univariate"]
+        'spline'
+    """
+
+    cites = ()
+    rows, columns = 1_500, 10
+    block: ClassVar = {
+        "univariate": "spline", "transforms": 4, "bins": 8, "hidden": [64] * 3, "radial": True,
+    }  # fmt: skip
+    solver: ClassVar = {"batch_size": 256, "ema": 0.97, "noise": 0.2}
+
+    def reason(self, facts: Facts) -> str:
+        """Return what the maps are."""
+        return "splines with noise"
+
+
+class Lean(_Known):
+    """Nets of one layer of 16, for rows that bear little.
+
+    Example:
+        >>> Lean().block["hidden"]
+        [16]
+    """
+
+    cites = ()
+    rows, columns = 250, 10
+    block: ClassVar = {
+        "univariate": "affine_spline", "transforms": 3, "bins": 5, "hidden": [16], "radial": True,
+    }  # fmt: skip
+    solver: ClassVar = {
+        "learning_rate": 3e-3, "matrix_rate": 0.005, "batch_size": 256, "ema": 0.95, "noise": 0.2,
+    }  # fmt: skip
+
+    def reason(self, facts: Facts) -> str:
+        """Return what the maps are."""
+        return "nets of one layer"
+
+
+class OneGaussian(Candidate):
+    """A Gaussian, for hardly any rows.
+
+    Example:
+        >>> OneGaussian().fits(Facts(40, 5, 10))
+        True
+    """
+
+    cites = ()
+
+    def fits(self, facts: Facts) -> bool:
+        """Return whether the rows are data."""
+        return not facts.gradient
+
+    def distance(self, facts: Facts) -> float:
+        """Return the distance of the rows from three a column."""
+        return abs(math.log(facts.rows / (3 * facts.columns)))
+
+    def tables(self, facts: Facts) -> Options:
+        """Return an affine map, with noise that widens it by what its moments are off."""
+        whole = facts.rows >= 3 * facts.columns and facts.columns > 1
+        solver = {"optimiser": "adam", "learning_rate": 1e-2, "noise": 0.4}
+        return {
+            "preprocess": "whiten" if whole else "standardise", "block": {"name": "affine"},
+            "solver": solver,
+        }  # fmt: skip
+
+    def reason(self, facts: Facts) -> str:
+        """Return what the map is."""
+        return "a Gaussian"
+
+
+class Start(Candidate):
+    """An autoregressive map of a start whose density is known.
+
+    Example:
+        >>> Start().fits(Facts(1000, 100, 2))
+        False
+    """
+
+    cites = ()
+
+    def fits(self, facts: Facts) -> bool:
+        """Return whether the rows are a start of known density."""
+        return facts.gradient
+
+    def distance(self, facts: Facts) -> float:
+        """Return zero: no other candidate fits."""
+        return 0.0
+
+    def tables(self, facts: Facts) -> Options:
+        """Return the map."""
+        return {"block": {"name": "autoregressive"}, "solver": {"weight_decay": 0.0}}
+
+    def reason(self, facts: Facts) -> str:
+        """Return what the map is."""
+        return "an autoregressive map"
