@@ -6,14 +6,15 @@ import copy
 import dataclasses
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from wopt.component import Component, build, fields
-from wopt.errors import ConfigError
+from wopt.errors import CapabilityError, ConfigError
 from wopt.interfaces.block import FlowBlock
+from wopt.interfaces.budget import Budget, Clock
 from wopt.interfaces.listener import SILENT, Listener
 from wopt.interfaces.solver import Accuracy, Loss, Solver, SolveReport, Training
 from wopt.interfaces.subproblem import Subproblem
@@ -75,12 +76,27 @@ class InnerSolver(Component):
     iterations: Annotated[
         int, Field(ge=1, description="largest number of iterations in each step")
     ] = 500
+    seconds: Annotated[
+        Annotated[float, Field(gt=0)] | list[Annotated[float, Field(gt=0)]] | None,
+        Field(
+            description="CPU seconds of training in each step, instead of `iterations`: the "
+            "learning rate follows the clock. A list: complete schedules, each of which goes on "
+            "from the best map of the one before"
+        ),
+    ] = None
+    recorded: Annotated[
+        list[list[Annotated[int, Field(ge=0)]]] | None,
+        Field(
+            description="iterations in each hundredth of every schedule of a step, as the record "
+            "of a step by the clock has them (`schedules`), which are repeated"
+        ),
+    ] = None
     by_step: Annotated[
         list[Annotated[float, Field(gt=0)] | dict[str, Any]] | None,
         Field(
             min_length=1,
-            description="for each step a factor on `iterations`, or a table of the options "
-            "that differ from these; the last is used for all later steps",
+            description="for each step a factor on `iterations` and `seconds`, or a table of the "
+            "options that differ from these; the last is used for all later steps",
         ),
         AfterValidator(_of_steps),
     ] = None
@@ -140,19 +156,22 @@ class InnerSolver(Component):
         ),
     ] = True
     check_every: Annotated[
-        int,
-        Field(ge=1, description="iterations between evaluations of the loss on held-out particles"),
+        Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, lt=1)],
+        Field(
+            description="iterations between evaluations of the loss on held-out particles; below "
+            "1, fraction of the schedule"
+        ),
     ] = 50
     check_rows: Annotated[
         int | None,
         Field(ge=1, description="number of held-out particles in these evaluations; default: all"),
     ] = None
     patience: Annotated[
-        int | None,
+        Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, lt=1)] | None,
         Field(
-            ge=1,
             description="evaluations without a new smallest loss before training of the step "
-            "ends; the best map is kept, the initial one if none was better",
+            "ends, or, below 1, the fraction of the schedule; the best map is kept, the initial "
+            "one if none was better"
         ),
     ] = None
     tolerance: Annotated[
@@ -231,7 +250,7 @@ class InnerSolver(Component):
             return self
         own = self.by_step[min(step, len(self.by_step) - 1)]
         if not isinstance(own, dict):
-            own = {"iterations": max(1, round(own * self.iterations))}
+            own = self._longer(own)
         return InnerSolver(**{**self.options, "by_step": None, **own})
 
     @renamed_arguments(share="relative_ess")
@@ -251,6 +270,9 @@ class InnerSolver(Component):
         subproblem: Subproblem | None = None,
         target: Target | None = None,
         chains: Any = None,
+        made: list[tuple[int, ...]] | None = None,
+        first: int = 0,
+        begin: Callable[[int], None] = lambda _: None,
     ) -> SolveReport:
         """Train the block in place, drawing from torch's global generator.
 
@@ -273,11 +295,20 @@ class InnerSolver(Component):
             subproblem: The subproblem at the training particles, for solvers that use it.
             target: The target of the objective, for solvers that use it.
             chains: Chains of the target, for solvers that use them.
+            made: Schedules of the step so far, of which ``recorded`` has a record; those made here
+                are added.
+            first: Number of schedules of this block that were made before.
+            begin: Called with the number of a schedule before it begins, from the second on.
         """
         within = Tolerance(
             accuracy, self.tolerance, self.relative_tolerance, relative_ess, self.weights
         )
         algorithm = self.algorithm
+        if self.seconds is not None and not algorithm.on_batches:
+            raise CapabilityError(
+                f"solver.seconds is for solvers on mini-batches (adam, muon), not for "
+                f"{type(algorithm).__name__}; give iterations"
+            )
         training = algorithm.begin(
             Training(
                 block, loss, n, self, rate, before_each, held_out, within, listener,
@@ -286,21 +317,35 @@ class InnerSolver(Component):
         )  # fmt: skip
         if algorithm.direct:
             return algorithm.solve(training)
-        return self._in_rounds(training, within, cost)
+        numbers = range(first, self._schedules(within.asked))
+        return self._in_rounds(
+            training, within, cost, made if made is not None else [], numbers, begin
+        )
 
     def _in_rounds(
-        self, training: Training, within: Tolerance, cost: Callable[[], float]
+        self,
+        training: Training,
+        within: Tolerance,
+        cost: Callable[[], float],
+        made: list[tuple[int, ...]],
+        numbers: range,
+        begin: Callable[[int], None],
     ) -> SolveReport:
-        """Train until the tolerance is met, or the rounds are over."""
+        """Train by one schedule after another until the tolerance is met, or they are over."""
         algorithm, block = self.algorithm, training.block
         total, report = 0, SolveReport(0, math.nan, diverged=False)
         best, most = None, 0.0
-        for number in range(self.rounds if within.asked else 1):
+        for number in numbers:
             block.train()
+            if number:
+                begin(number)
             algorithm.renew(training)
             settings = self._round(number, cost())
-            report = algorithm.solve(dataclasses.replace(training, settings=settings))
+            clock = settings.clock(number, len(made))
+            report = algorithm.solve(dataclasses.replace(training, settings=settings, clock=clock))
             total += report.iterations
+            if self.seconds is not None:
+                made.append(tuple(clock.counts))
             if report.diverged or (within.asked and within.met(block)):
                 break
             if within.reached is not None and within.reached >= most:
@@ -310,18 +355,65 @@ class InnerSolver(Component):
                 block.load_state_dict(best)
         return SolveReport(total, report.loss, report.diverged, within.residual)
 
+    @property
+    def _lengths(self) -> list[float]:
+        """CPU seconds of each schedule; of all if there is one entry."""
+        if self.seconds is None:
+            return []
+        return self.seconds if isinstance(self.seconds, list) else [self.seconds]
+
+    def _schedules(self, asked: bool) -> int:
+        """Return the largest number of schedules."""
+        if isinstance(self.seconds, list):
+            return len(self.seconds)
+        return self.rounds if asked else 1
+
     def _round(self, number: int, cost: float) -> InnerSolver:
         """Return the solver of a round 0, 1, ..., given the relative cost of an iteration."""
-        factor = self.grow**number / cost
-        if factor == 1:
-            return self
-        iterations = max(1, round(self.iterations * factor))
-        return InnerSolver(**{**self.options, "iterations": iterations})
+        factor = self.grow**number / (cost if self.seconds is None else 1.0)
+        return self if factor == 1 else self.with_options(**self._longer(factor))
 
-    def schedule(self, iteration: int) -> float:
-        """Return the fraction of the peak rate at an iteration: a rise, then half a cosine."""
-        rise = self.warmup * self.iterations
-        if iteration < rise:
-            return (iteration + 1) / (rise + 1)
-        done = (iteration - rise) / max(1.0, self.iterations - rise)
+    def _longer(self, factor: float) -> dict[str, Any]:
+        """Return options of schedules that are longer by a factor."""
+        lengths = [factor * length for length in self._lengths]
+        seconds = lengths if isinstance(self.seconds, list) else next(iter(lengths), None)
+        return {"iterations": max(1, round(factor * self.iterations)), "seconds": seconds}
+
+    def clock(self, number: int = 0, made: int = 0) -> Clock:
+        """Return the clock of a schedule.
+
+        Args:
+            number: Number of the block's schedules before.
+            made: Number of the step's schedules before, in which ``recorded`` counts.
+        """
+        if not self._lengths:
+            return Budget().clock(self.iterations)
+        seconds = self._lengths[min(number, len(self._lengths) - 1)]
+        recorded = self.recorded[made] if self.recorded and made < len(self.recorded) else None
+        return Budget(seconds).clock(recorded)
+
+    def repeated(self, records: Sequence[Any]) -> InnerSolver:
+        """Return the solver that repeats the steps of a run by the clock, to the bit.
+
+        Args:
+            records: Records of the steps.
+        """
+        tables = []
+        for step, record in enumerate(records):
+            own = {k: v for k, v in self.of_step(step).options.items() if v != self.options[k]}
+            own.pop("by_step", None)
+            tables.append({**own, "recorded": [list(counts) for counts in record.schedules]})
+        return self.with_options(by_step=tables or None)
+
+    def schedule(self, part: int, parts: int) -> float:
+        """Return the fraction of the peak rate in a part of a schedule: a rise, then half a cosine.
+
+        Args:
+            part: 0, 1, ..., ``parts - 1``.
+            parts: Number of parts, iterations say.
+        """
+        rise = self.warmup * parts
+        if part < rise:
+            return (part + 1) / (rise + 1)
+        done = (part - rise) / max(1.0, parts - rise)
         return self.final_rate + (1 - self.final_rate) * (1 + math.cos(math.pi * done)) / 2
