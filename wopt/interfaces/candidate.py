@@ -24,6 +24,8 @@ class Candidate(Component, abc.ABC):
     """
 
     kind: ClassVar[str] = "candidate"
+    what: ClassVar[str] = ""
+    """What the options are, in a clause, for the line that tells the plan."""
 
     def fits(self, facts: Any) -> bool:
         """Return whether the options can be used at all, by hard limits such as pictures.
@@ -48,7 +50,3 @@ class Candidate(Component, abc.ABC):
 
         A key ``preprocess`` chooses the preprocessing of the source, where it is not given.
         """
-
-    def reason(self, facts: Any) -> str:
-        """Return what the candidate is, in a clause."""
-        return type(self).__name__.lower()

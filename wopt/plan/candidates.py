@@ -11,13 +11,14 @@ from wopt.plan.facts import Facts
 __all__ = [
     "AffineOnCurves",
     "FewRows",
+    "Gaussians",
     "Lean",
     "OneGaussian",
     "Plane",
     "Smooth",
     "Start",
-    "TableMaps",
     "TableOnCurves",
+    "TableWhitened",
     "Wide",
 ]
 
@@ -34,8 +35,9 @@ class _Known(Candidate):
     solver: ClassVar[Options] = {}
 
     def fits(self, facts: Facts) -> bool:
-        """Return whether the rows are data, and more than a Gaussian has parameters a column."""
-        return not facts.gradient and facts.rows > facts.columns
+        """Return whether the rows are data and more than columns; curves are not for pictures."""
+        curves = self.preprocess == "gaussianise" and facts.pictures
+        return not facts.gradient and not curves and facts.rows > facts.columns
 
     def distance(self, facts: Facts) -> float:
         """Return the logarithms of the ratios of rows and of columns, added up in size."""
@@ -44,45 +46,41 @@ class _Known(Candidate):
 
     def tables(self, facts: Facts) -> Options:
         """Return the preprocessing, the maps and the options of the solver."""
-        block = {"name": "autoregressive", "tails": "defensive", **self.block}
+        maps = {"name": "autoregressive", "tails": "defensive"}
+        block = self.block if "name" in self.block else {**maps, **self.block}
         return {"preprocess": self.preprocess, "block": block, "solver": dict(self.solver)}
 
 
-class TableMaps(_Known):
-    """Residual nets, splines after affine maps, on whitened columns.
+class TableOnCurves(_Known):
+    """Residual nets, splines after affine maps, after curves that make columns nearly normal.
 
     Example:
-        >>> TableMaps().distance(Facts(15_000, 2_000, 10))
+        >>> TableOnCurves().distance(Facts(15_000, 2_000, 10))
         0.0
     """
 
     cites = ()
+    what = "splines after affine maps, on curves of columns"
     rows, columns = 15_000, 10
+    preprocess = "gaussianise"
     block: ClassVar = {
         "univariate": "affine_spline", "transforms": 4, "bins": 8, "hidden": [64] * 4,
         "magnitudes": True, "radial": True,
     }  # fmt: skip
 
-    def reason(self, facts: Facts) -> str:
-        """Return what the maps are."""
-        return "splines after affine maps"
 
-
-class TableOnCurves(TableMaps):
-    """The same after curves that make columns nearly normal.
+class TableWhitened(TableOnCurves):
+    """The same on whitened columns: curves hide laws of distances, and relations.
 
     Example:
-        >>> TableOnCurves().preprocess
-        'gaussianise'
+        >>> TableWhitened().preprocess
+        'whiten'
     """
 
     cites = ()
-    rows = 12_000
-    preprocess = "gaussianise"
-
-    def reason(self, facts: Facts) -> str:
-        """Return what the maps are."""
-        return "splines after affine maps, on curves of columns"
+    what = "splines after affine maps, on whitened columns"
+    rows = 13_000
+    preprocess = "whiten"
 
 
 class AffineOnCurves(_Known):
@@ -94,16 +92,13 @@ class AffineOnCurves(_Known):
     """
 
     cites = ()
+    what = "affine maps on curves of columns"
     rows, columns = 20_000, 16
     preprocess = "gaussianise"
     block: ClassVar = {
         "univariate": "affine", "transforms": 6, "hidden": [128] * 2, "radial": True,
     }  # fmt: skip
     solver: ClassVar = {"matrix_rate": 0.01}
-
-    def reason(self, facts: Facts) -> str:
-        """Return what the maps are."""
-        return "affine maps on curves of columns"
 
 
 class Wide(_Known):
@@ -115,6 +110,7 @@ class Wide(_Known):
     """
 
     cites = ()
+    what = "affine maps, then splines, of wide nets"
     rows, columns = 40_000, 40
 
     def tables(self, facts: Facts) -> Options:
@@ -127,10 +123,6 @@ class Wide(_Known):
         made = super().tables(facts)
         return {**made, "block": {**made["block"], **block}, "solver": {"matrix_rate": 0.01}}
 
-    def reason(self, facts: Facts) -> str:
-        """Return what the maps are."""
-        return "affine maps, then splines, of wide nets"
-
 
 class Plane(_Known):
     """Splines of many bins for two columns.
@@ -141,6 +133,7 @@ class Plane(_Known):
     """
 
     cites = ()
+    what = "splines of many bins with relu nets"
     rows, columns = 20_000, 2
     block: ClassVar = {
         "univariate": "spline", "transforms": 3, "bins": 32, "hidden": [64] * 2,
@@ -152,10 +145,6 @@ class Plane(_Known):
         """Return whether there are two columns at most."""
         return super().fits(facts) and facts.columns <= 2
 
-    def reason(self, facts: Facts) -> str:
-        """Return what the maps are."""
-        return "splines of many bins with relu nets"
-
 
 class FewRows(_Known):
     """Small nets with splines after affine maps.
@@ -166,7 +155,9 @@ class FewRows(_Known):
     """
 
     cites = ()
+    what = "small nets"
     rows, columns = 1_000, 12
+    preprocess = "gaussianise"
     block: ClassVar = {
         "univariate": "affine_spline", "transforms": 4, "bins": 8, "hidden": [32] * 2,
         "radial": True,
@@ -174,10 +165,6 @@ class FewRows(_Known):
     solver: ClassVar = {
         "matrix_rate": 0.01, "batch_size": 256, "ema": 0.95, "noise": 0.1,
     }  # fmt: skip
-
-    def reason(self, facts: Facts) -> str:
-        """Return what the maps are."""
-        return "small nets"
 
 
 class Smooth(_Known):
@@ -189,15 +176,12 @@ class Smooth(_Known):
     """
 
     cites = ()
+    what = "splines with noise"
     rows, columns = 1_500, 10
     block: ClassVar = {
         "univariate": "spline", "transforms": 4, "bins": 8, "hidden": [64] * 3, "radial": True,
     }  # fmt: skip
     solver: ClassVar = {"batch_size": 256, "ema": 0.97, "noise": 0.2}
-
-    def reason(self, facts: Facts) -> str:
-        """Return what the maps are."""
-        return "splines with noise"
 
 
 class Lean(_Known):
@@ -209,7 +193,9 @@ class Lean(_Known):
     """
 
     cites = ()
+    what = "nets of one layer"
     rows, columns = 250, 10
+    preprocess = "gaussianise"
     block: ClassVar = {
         "univariate": "affine_spline", "transforms": 3, "bins": 5, "hidden": [16], "radial": True,
     }  # fmt: skip
@@ -217,9 +203,24 @@ class Lean(_Known):
         "learning_rate": 3e-3, "matrix_rate": 0.005, "batch_size": 256, "ema": 0.95, "noise": 0.2,
     }  # fmt: skip
 
-    def reason(self, facts: Facts) -> str:
-        """Return what the maps are."""
-        return "nets of one layer"
+
+class Gaussians(_Known):
+    """A mixture of Gaussians, fitted at once.
+
+    Example:
+        >>> Gaussians().block["name"]
+        'fitted_mixture'
+    """
+
+    cites = ()
+    what = "a mixture of Gaussians"
+    rows, columns = 500, 8
+    block: ClassVar = {"name": "fitted_mixture", "components": 32}
+    solver: ClassVar = {"optimiser": "adam", "learning_rate": 1e-3, "weight_decay": 0.0}
+
+    def fits(self, facts: Facts) -> bool:
+        """Return whether there are no conditions either."""
+        return super().fits(facts) and not facts.conditions
 
 
 class OneGaussian(Candidate):
@@ -231,6 +232,7 @@ class OneGaussian(Candidate):
     """
 
     cites = ()
+    what = "a Gaussian"
 
     def fits(self, facts: Facts) -> bool:
         """Return whether the rows are data."""
@@ -249,10 +251,6 @@ class OneGaussian(Candidate):
             "solver": solver,
         }  # fmt: skip
 
-    def reason(self, facts: Facts) -> str:
-        """Return what the map is."""
-        return "a Gaussian"
-
 
 class Start(Candidate):
     """An autoregressive map of a start whose density is known.
@@ -263,6 +261,7 @@ class Start(Candidate):
     """
 
     cites = ()
+    what = "an autoregressive map"
 
     def fits(self, facts: Facts) -> bool:
         """Return whether the rows are a start of known density."""
@@ -275,7 +274,3 @@ class Start(Candidate):
     def tables(self, facts: Facts) -> Options:
         """Return the map."""
         return {"block": {"name": "autoregressive"}, "solver": {"weight_decay": 0.0}}
-
-    def reason(self, facts: Facts) -> str:
-        """Return what the map is."""
-        return "an autoregressive map"

@@ -27,12 +27,12 @@ class Plan:
     Attributes:
         table: Options as in a configuration file; ``preprocess`` is the source's.
         reasons: Clauses that tell what was chosen and why.
-        facts: The facts from which the options were chosen.
+        facts: The facts from which the options were chosen, with the budget in CPU seconds.
     """
 
     table: dict[str, Any]
     reasons: tuple[str, ...]
-    facts: Facts
+    facts: Any
 
     @property
     def summary(self) -> str:
@@ -55,7 +55,7 @@ def plan(facts: Facts, candidate: Candidate | None = None) -> Plan:
     if candidate is None:
         return portfolio(facts)[0]
     table = _merged(_common(facts), candidate.tables(facts))
-    return Plan(table, (candidate.reason(facts),), facts)
+    return Plan(table, (candidate.what or type(candidate).__name__,), facts)
 
 
 def portfolio(facts: Facts) -> list[Plan]:
@@ -91,8 +91,8 @@ def _common(facts: Facts) -> dict[str, Any]:
         "guard": {"rows": JUDGES},
         "solver": {
             "optimiser": "muon", "learning_rate": 2e-3, "matrix_rate": 0.02, "batch_size": 500,
-            "ema": 0.99, "weight_decay": decay(facts.rows), "check_every": 1 / 40,
-            "check_rows": 5000, "patience": 0.3, "warm_start": False,
+            "ema": 0.99, "weight_decay": decay(facts.rows), "check_every": 0.05,
+            "check_rows": 1000, "patience": 0.4, "warm_start": False,
         },
     }  # fmt: skip
 def apply(chosen: Plan, given: Table) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def apply(chosen: Plan, given: Table) -> dict[str, Any]:
         >>> apply(plan(facts), {"block": "ode"})["block"]
         {'name': 'ode'}
     """
-    planned = copy.deepcopy(chosen.table)
+    planned = {k: v for k, v in copy.deepcopy(chosen.table).items() if k != "preprocess"}
     if "blocks" in planned:
         return _merged(_after_first(planned, given), given)
     theirs = _named(given.get("block", {})).get("name")
@@ -134,7 +134,7 @@ def _after_first(planned: dict[str, Any], given: Table) -> dict[str, Any]:
     return planned
 
 
-_ANY_BLOCK = ("optimiser", "iterations", "batch_size", "ema", "check_every", "check_rows",
+_ANY_BLOCK = ("optimiser", "seconds", "batch_size", "ema", "check_every", "check_rows",
               "patience", "warm_start")  # fmt: skip
 """Options of the solver that are planned for blocks other than the planned one."""
 
