@@ -143,7 +143,7 @@ def by_zuko(flow: str) -> Callable[[Table, float, int], tuple[Tensor, str]]:
             data = splits(table, "whiten", seed)
         except DataError:
             data = splits(table, "standardise", seed)
-        train, valid = (data.transform(x).float() for x in (data.train, data.valid[:JUDGES]))
+        train, valid = (data.transform.move(x).float() for x in (data.train, data.valid[:JUDGES]))
         least, best = float("inf"), 1.0
         for rate in RATES:
             brief = training(flow, rate, train, valid, seed, budget / 20)
@@ -151,8 +151,8 @@ def by_zuko(flow: str) -> Callable[[Table, float, int], tuple[Tensor, str]]:
             if value < least:
                 least, best = value, rate
         model = training(flow, best, train, valid, seed, budget)
-        found = -score(model, data.transform(table.test).float(), audit=True).double()
-        return found - float(data.transform.log_det), f"rate x {best:g}"
+        z, log_det = data.transform(table.test)
+        return -score(model, z.float(), audit=True).double() - log_det, f"rate x {best:g}"
 
     return method
 
@@ -186,7 +186,7 @@ def _mixed(
     from sklearn.mixture import GaussianMixture
 
     data = splits(table, "standardise", seed)
-    x = data.transform(torch.cat([data.train, data.valid])).numpy()
+    x = data.transform.move(torch.cat([data.train, data.valid])).numpy()
     began, least, best = time.process_time(), np.inf, None
     for k in components:
         with warnings.catch_warnings():
@@ -198,8 +198,9 @@ def _mixed(
         if time.process_time() - began > budget or value > least + abs(least):
             break
     assert best is not None
-    found = -torch.from_numpy(best.score_samples(data.transform(table.test).numpy()))
-    return found - float(data.transform.log_det), f"{best.n_components} Gaussians"
+    z, log_det = data.transform(table.test)
+    found = -torch.from_numpy(best.score_samples(z.numpy()))
+    return found - log_det, f"{best.n_components} Gaussians"
 
 
 METHODS: dict[str, Callable[[Table, float, int], tuple[Tensor, str]]] = {

@@ -205,7 +205,4 @@ def _scores(entry: Entry, block: FlowBlock) -> Tensor | None:
     values = nll(entry.problem.objective, push(block, entry.valid))
     if values is None:
         return None
-    transform = entry.dataset.transform
-    by_row = transform.row_log_det(entry.dataset.valid)
-    total = values.double().cpu() - float(transform.log_det)
-    return total if by_row is None else total - by_row
+    return values.double().cpu() - entry.dataset.transform(entry.dataset.valid)[1]
