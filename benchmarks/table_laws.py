@@ -43,7 +43,7 @@ def control(r: Rng, n: int) -> Rows:
 
 
 def readings(r: Rng, n: int) -> Rows:
-    """Ten readings of three states, a fifth of them zero, one row of 300 a fault of an instrument."""
+    """Ten readings of three states, half of them zero now and then, one row of 300 a fault."""
     z = r.normal(size=(n, 3))
     x = z @ r.normal(size=(3, 10)) + 0.1 * r.normal(size=(n, 10))
     x[:, 5:] = np.where(r.random((n, 5)) < 0.2, 0.01 * r.normal(size=(n, 5)), np.exp(x[:, 5:] / 2))

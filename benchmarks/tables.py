@@ -2,18 +2,19 @@
 
     OMP_NUM_THREADS=1 python benchmarks/tables.py --list benchmarks/tables.txt --budget 20 60
 
-A line of a list is ``NAME law LAW ROWS``, ``NAME sklearn LOADER`` or ``NAME file PATH [KEY]``, with a
-PATH to csv, dat, npy, npz or a pickled frame, in which variables such as ``$WOPT_DATA`` are
-expanded. Numeric columns are used; values on a grid get noise as wide as its cells, for all methods alike.
+A line of a list is ``NAME law LAW ROWS``, ``NAME sklearn LOADER`` or ``NAME file PATH [KEY]``, with
+a PATH to csv, dat, npy, npz, mat or a pickled frame, in which variables such as ``$WOPT_DATA`` are
+expanded. Numeric columns are used. Values on a grid get noise as wide as its cells, the same for
+all methods.
 
-All methods have the same training and held-out rows and the same CPU seconds, and are scored on the
-same test rows. zuko's flows have the settings that were tuned on MAGIC, the best of three rates after
-trials of a twentieth of the seconds each, which they do not pay for, and the state that was best on
-held-out rows. The mixture is scikit-learn's, with the number of Gaussians by BIC.
+All methods have the same training and held-out rows and the same CPU seconds, and are scored on
+the same test rows. zuko's flows have the settings that were tuned on MAGIC, the best of three
+rates after trials of a twentieth of the seconds each, which they do not pay for, and the state
+that was best on held-out rows. The mixture is scikit-learn's, with as many Gaussians as BIC says.
 
 Half of the tables, by a hash of their names, are *held*: without ``--held`` they are not run, and
-nothing of wopt was chosen on them. Scores of every run are kept in ``--scores``, and a run that is there
-is not made again.
+nothing of wopt was chosen on them. Scores of every run are kept in ``--scores``, and a run that is
+there is not made again.
 """
 
 from __future__ import annotations
@@ -91,7 +92,9 @@ def read(words: Sequence[str]) -> np.ndarray:
         return x.T if x.shape[0] < x.shape[1] else x
     if path.endswith(".compress"):
         return numbers(pd.read_pickle(path, compression="xz"))
-    return numbers(pd.read_csv(path, header=None if path.endswith(".dat") else "infer", comment="@"))
+    return numbers(
+        pd.read_csv(path, header=None if path.endswith(".dat") else "infer", comment="@")
+    )
 
 
 def numbers(frame: pd.DataFrame) -> np.ndarray:
@@ -180,9 +183,7 @@ def by_mixture(table: Table, budget: float, seed: int) -> tuple[Tensor, str]:
     return _mixed(table, COMPONENTS, budget, seed)
 
 
-def _mixed(
-    table: Table, components: Sequence[int], budget: float, seed: int
-) -> tuple[Tensor, str]:
+def _mixed(table: Table, components: Sequence[int], budget: float, seed: int) -> tuple[Tensor, str]:
     from sklearn.mixture import GaussianMixture
 
     data = splits(table, "standardise", seed)

@@ -1,6 +1,5 @@
 """Many rows: read once, kept in their own precision, carried when asked for, judged by some."""
 
-import numpy as np
 import pytest
 import torch
 

@@ -152,7 +152,7 @@ def test_a_row_far_out_decides_nothing():
 def test_training_goes_on_from_the_trial():
     """The run makes the rest of the winner's schedules alone, and its records count all."""
     prepared = prepared_run({"source": Rows(BENT, preprocess="auto"), "plan": {"budget": 3}})
-    block, made = prepared.problem.begun
+    made = prepared.problem.begun[1]
     lengths = prepared.config.solver.seconds
     assert len(made) == 1
     solution = wopt.fit(BENT, budget=3)

@@ -12,9 +12,9 @@ import torch
 import wopt
 from wopt.config.model import validate
 from wopt.interfaces.listener import Listener
+from wopt.plan import Outcome
 from wopt.runs import threads
 from wopt.runs.execute import resume, run_config
-from wopt.plan import Outcome
 from wopt.runs.planned import prepared_run
 from wopt.runs.preparation import prepare
 from wopt.runs.threads import Lap, best_of, laps_of, with_threads

@@ -1,7 +1,6 @@
 """Columns made nearly normal by curves: closed forms, exact inverses, files, what has none."""
 
 import json
-import math
 
 import numpy as np
 import pytest
@@ -9,7 +8,6 @@ import torch
 
 import wopt
 from wopt.config.model import validate
-from wopt.data.assembly import assemble
 from wopt.data.columns import Column, Columns
 from wopt.data.quantile_transform import QuantileTransform, normal_log_density
 from wopt.data.table_transform import TableTransform, curve_of, fit_transform

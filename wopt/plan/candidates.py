@@ -79,7 +79,7 @@ class TableWhitened(TableOnCurves):
 
     cites = ()
     what = "splines after affine maps, on whitened columns"
-    rows = 13_000
+    rows = 40_000
     preprocess = "whiten"
 
 

@@ -95,6 +95,8 @@ def _common(facts: Facts) -> dict[str, Any]:
             "check_rows": 1000, "patience": 0.4, "warm_start": False,
         },
     }  # fmt: skip
+
+
 def apply(chosen: Plan, given: Table) -> dict[str, Any]:
     """Return a configuration: the options given, and the planned ones where none are given.
 

@@ -95,10 +95,8 @@ def race(
     """Return the plan that held-out rows choose, and how it goes on.
 
     Plans have trials in their order: a complete schedule of a sixth of the budget each, until a
-    third of it is spent. A later plan takes the lead if its rows are better by more than two standard
-    errors and by more than the leader gained in the second half of its own trial: what training
-    still changes does not tell plans apart. A row speaks for the logarithm of the number of rows
-    at most. The leader goes on from its map for the time that is left, or, if it was best long
+    third of it is spent. A later plan takes the lead where it :func:`beats` the leader.
+    The leader goes on from its map for the time that is left, or, if it was best long
     before its schedule's end, is trained anew by shorter schedules while they are better.
 
     Args:
@@ -139,24 +137,29 @@ def beats(trial: Trial, lead: Trial) -> bool:
 
 def _went_on(lead: Trial, entry: Entry, budget: Budget, why: tuple[str, ...]) -> Outcome:
     """Return how the leader goes on: for the rest of the budget, or by shorter schedules."""
-    why = (*lead.plan.reasons, *why)
-    turned = lead.best_at < TURNED
-    while lead.best_at < TURNED:
+    schedules: tuple[float, ...] = (lead.seconds,)
+    left = (budget.left or 0.0) - 3 * lead.judging
+    if lead.best_at >= TURNED and left > 0:
+        schedules = (lead.seconds, round(left, 3))
+    elif lead.best_at < TURNED:
+        lead = _shortened(lead, entry, budget)
+        schedules = (lead.seconds,)
+        why = (*why, f"held-out rows gain no more after {lead.seconds:.2g} CPU s of training")
+    plan = dataclasses.replace(lead.plan, reasons=(*lead.plan.reasons, *why))
+    return Outcome(plan, schedules, (lead.block, (lead.counts,)))
+
+
+def _shortened(lead: Trial, entry: Entry, budget: Budget) -> Trial:
+    """Return the best of ever shorter schedules, which end as long after the best map again."""
+    while 0 < lead.best_at < TURNED:
         seconds = SHORTER * lead.best_at * lead.seconds
-        if not 0 < seconds < lead.seconds or seconds > (budget.left or 0.0):
+        if seconds > min(lead.seconds, budget.left or 0.0):
             break
         shorter = _trial(lead.plan, entry, seconds)
         if shorter is None or float(shorter.scores.mean()) >= float(lead.scores.mean()):
             break
         lead = shorter
-    schedules = (lead.seconds,)
-    left = (budget.left or 0.0) - 3 * lead.judging
-    if turned:
-        why = (*why, f"held-out rows gain no more after {lead.best_at * lead.seconds:.2g} CPU s")
-    elif left > 0:
-        schedules = (lead.seconds, round(left, 3))
-    plan = dataclasses.replace(lead.plan, reasons=why)
-    return Outcome(plan, schedules, (lead.block, (lead.counts,)))
+    return lead
 
 
 def _told(trial: Trial | None) -> str:
@@ -181,8 +184,8 @@ def _trial(plan: Plan, entry: Entry, seconds: float) -> Trial | None:
     problem = entry.problem
     solver = problem.solver.with_options(seconds=[seconds])
     problem = dataclasses.replace(problem, solver=solver)
-    subproblems = (first_of(problem, particles) for particles in (entry.train, entry.valid))
-    stage = _Watched(problem, 0, 0, 0, *subproblems)
+    train, valid = (first_of(problem, particles) for particles in (entry.train, entry.valid))
+    stage = _Watched(problem, 0, 0, 0, train, valid)
     began = time.process_time()
     block, report = stage.train(None)
     ended = time.process_time()

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
-import torch._dynamo  # what the first optimiser of a process would import in a trial's time
+import torch._dynamo  # noqa: F401  # else the first trial pays for what optimisers import
 
 from wopt.component import Component
 from wopt.config.model import RunConfig, validate, written_out
 from wopt.data.columns import Columns
 from wopt.data.dataset import Dataset
 from wopt.data.table_transform import fit_transform
+from wopt.data.transform import How
 from wopt.errors import ConfigError, DataError
 from wopt.host import host
 from wopt.interfaces.budget import Budget
@@ -135,7 +136,7 @@ class _Planner:
                 self.dataset.names, self.dataset.condition
             )
             try:
-                fitted = fit_transform(self.dataset.train, how, columns.straight())
+                fitted = fit_transform(self.dataset.train, cast("How", how), columns.straight())
             except DataError:
                 return self.how
             bent = fitted.columns is not None and fitted.columns.curves

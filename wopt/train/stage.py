@@ -96,7 +96,9 @@ class Stage:
     ) -> tuple[FlowBlock, SolveReport]:
         self.made.extend(made)
         block, report = self.go_on(block, len(made))
-        return block, dataclasses.replace(report, iterations=report.iterations + sum(map(sum, made)))
+        return block, dataclasses.replace(
+            report, iterations=report.iterations + sum(map(sum, made))
+        )
 
     @property
     def _key(self) -> tuple[str | int, ...]:

@@ -28,6 +28,14 @@ if TYPE_CHECKING:
     from wopt_blocks.particles import FreeParticles
     from wopt_blocks.residual import Residual
 
-__all__ = ["Affine", "Autoregressive", "FittedMixture", "FreeParticles", "GradientOfConvex", "Mixture", "Residual"]
+__all__ = [
+    "Affine",
+    "Autoregressive",
+    "FittedMixture",
+    "FreeParticles",
+    "GradientOfConvex",
+    "Mixture",
+    "Residual",
+]
 
 __getattr__, __dir__ = exports(__name__, _PLACES)

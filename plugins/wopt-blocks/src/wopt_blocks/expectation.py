@@ -83,7 +83,7 @@ def _spread(x: Tensor, count: int) -> Tensor:
 
 
 def _fitted(x: Tensor, centres: Tensor) -> tuple[tuple[Tensor, Tensor, Tensor], float]:
-    """Return the mixture that EM reaches from centres, shape ``(k, d)``, and its mean log-density."""
+    """Return the mixture that EM reaches from centres ``(k, d)``, and its mean log-density."""
     components = len(centres)
     owner = torch.cdist(x, centres).argmin(1)
     posterior = torch.nn.functional.one_hot(owner, components).to(x)

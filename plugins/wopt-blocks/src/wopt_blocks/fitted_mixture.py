@@ -23,8 +23,8 @@ _ABSENT = -1e4
 class FittedMixture(FlowBlock):
     """The triangular map of a mixture of Gaussians to N(0, I), fitted to the particles by EM.
 
-    It is the inverse of :class:`~wopt_blocks.mixture.Mixture`, in closed form: a flow of it alone is
-    a mixture of Gaussians. Their number is the one of 1, 2, 4, ... that minimises the Bayesian
+    It is the inverse of :class:`~wopt_blocks.mixture.Mixture`, in closed form: a flow of it alone
+    is a mixture of Gaussians. Their number is the one of 1, 2, 4, ... that minimises the Bayesian
     information criterion, at most ``components``. Training goes on from the fit.
 
     Source: Rosenblatt, *Remarks on a multivariate transformation*, 1952; Dempster, Laird, Rubin,
