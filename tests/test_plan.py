@@ -119,7 +119,7 @@ def ready(found):
 
 
 def test_a_plan_that_cannot_learn_loses_wherever_it_stands():
-    able = plan(Facts(480, 60, 3))
+    able = plan(Facts(480, 60, 3), wopt.build("candidate", "few_rows"))
     slow = {**able.table["solver"], "learning_rate": 1e-12, "matrix_rate": 1e-12}
     unable = dataclasses.replace(able, table={**able.table, "solver": slow})
     for plans in ((able, unable), (unable, able)):

@@ -214,7 +214,7 @@ class Gaussians(_Known):
 
     cites = ()
     what = "a mixture of Gaussians"
-    rows, columns = 500, 8
+    rows, columns = 200, 10
     block: ClassVar = {"name": "fitted_mixture", "components": 32}
     solver: ClassVar = {"optimiser": "adam", "learning_rate": 1e-3, "weight_decay": 0.0}
 
