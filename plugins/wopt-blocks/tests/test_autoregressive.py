@@ -344,10 +344,11 @@ def test_a_row_in_no_spike_costs_tens_of_nats(tails, nats):
 
 
 def test_defensive_tails_are_a_mixture_with_a_heavy_law():
-    """exp(log N(y) + log G') is (1 - e) N(z) + e t_2(z), e = 1/n at the start; and G is inverted."""
+    """exp(log N(y) + log G') is (1 - e) N(z) + e t_2(z), e = 1/n at first; and G is inverted."""
     tails = DefensiveTails(2).double()
     tails.initialise(torch.zeros(500, 2))
     tails.raw.data[1] = 0.7
+    tails.requires_grad_(False)
     z = torch.cat([-torch.logspace(6, -2, 50), torch.logspace(-2, 6, 50)]).double().expand(2, -1)
     y, log_slopes = tails(z)
     normal = torch.distributions.Normal(0.0, 1.0)

@@ -61,15 +61,16 @@ def chosen_mixture(x: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
     """
     x = x[:_ROWS]
     n, d = x.shape
-    best, least, count = None, math.inf, 1
+    found: list[tuple[float, tuple[Tensor, Tensor, Tensor]]] = []
+    count = 1
     while count <= min(most, max(1, n // (d + 1))):
         mixture, value = _fitted(x, _spread(x, count))
         criterion = count * (d + 1) * (d + 2) / 2 * math.log(n) - 2 * n * value
-        if criterion >= least:
+        found.append((criterion, mixture))
+        if count > 2 and criterion > found[-2][0]:
             break
-        best, least, count = mixture, criterion, 2 * count
-    assert best is not None
-    return best
+        count *= 2
+    return min(found, key=lambda pair: pair[0])[1]
 
 
 def _spread(x: Tensor, count: int) -> Tensor:
