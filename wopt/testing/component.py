@@ -35,6 +35,7 @@ from wopt.testing.gaussian import AffineBlock, gaussian_nodes
 from wopt.testing.schemes import check_scheme
 from wopt.testing.target_claims import check_target_claims
 from wopt.train.batches import Tolerance
+from wopt.train.schedules import clock_of
 from wopt.train.solver import InnerSolver
 from wopt.typed import Typed
 
@@ -212,7 +213,7 @@ def check_solver(solver: Solver) -> list[str]:
 
     settings = InnerSolver(iterations=20, batch_size=len(nodes))
     given = Training(block, loss, len(nodes), settings, subproblem=sub, target=objective.target,
-                     tolerance=Tolerance(None), clock=settings.clock())  # fmt: skip
+                     tolerance=Tolerance(None), clock=clock_of(settings))  # fmt: skip
     before = float(loss(block, None).detach())
     try:
         training = solver.begin(given)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import dataclasses
 import functools
 import math
 from collections.abc import Callable, Sequence
@@ -14,13 +12,13 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 from wopt.component import Component, build, fields
 from wopt.errors import CapabilityError, ConfigError
 from wopt.interfaces.block import FlowBlock
-from wopt.interfaces.budget import Budget, Clock
 from wopt.interfaces.listener import SILENT, Listener
 from wopt.interfaces.solver import Accuracy, Loss, Solver, SolveReport, Training
 from wopt.interfaces.subproblem import Subproblem
 from wopt.interfaces.target import Target
 from wopt.renamed import renamed_arguments
 from wopt.train.batches import Tolerance
+from wopt.train.schedules import Schedules, lengths_of
 
 __all__ = ["InnerSolver"]
 
@@ -250,7 +248,7 @@ class InnerSolver(Component):
             return self
         own = self.by_step[min(step, len(self.by_step) - 1)]
         if not isinstance(own, dict):
-            own = self._longer(own)
+            own = self.longer(own)
         return InnerSolver(**{**self.options, "by_step": None, **own})
 
     @renamed_arguments(share="relative_ess")
@@ -289,8 +287,7 @@ class InnerSolver(Component):
             accuracy: The held-out first-order error, for the tolerances.
             relative_ess: The relative effective size of held-out importance weights, for
                 ``weights``.
-            cost: Returns the cost of an iteration of the round that begins, relative to a plain
-                one.
+            cost: Returns the cost of an iteration of the next round, relative to a plain one.
             listener: Receives iterations done, those planned and the smoothed loss.
             subproblem: The subproblem at the training particles, for solvers that use it.
             target: The target of the objective, for solvers that use it.
@@ -305,10 +302,7 @@ class InnerSolver(Component):
         )
         algorithm = self.algorithm
         if self.seconds is not None and not algorithm.on_batches:
-            raise CapabilityError(
-                f"solver.seconds is for solvers on mini-batches (adam, muon), not for "
-                f"{type(algorithm).__name__}; give iterations"
-            )
+            raise CapabilityError("solver.seconds is for solvers on mini-batches; give iterations")
         training = algorithm.begin(
             Training(
                 block, loss, n, self, rate, before_each, held_out, within, listener,
@@ -317,87 +311,17 @@ class InnerSolver(Component):
         )  # fmt: skip
         if algorithm.direct:
             return algorithm.solve(training)
-        numbers = range(first, self._schedules(within.asked))
-        return self._in_rounds(
-            training, within, cost, made if made is not None else [], numbers, begin
-        )
+        schedules = Schedules(training, cost, [] if made is None else made, begin)
+        return schedules.train(first)
 
-    def _in_rounds(
-        self,
-        training: Training,
-        within: Tolerance,
-        cost: Callable[[], float],
-        made: list[tuple[int, ...]],
-        numbers: range,
-        begin: Callable[[int], None],
-    ) -> SolveReport:
-        """Train by one schedule after another until the tolerance is met, or they are over."""
-        algorithm, block = self.algorithm, training.block
-        total, report = 0, SolveReport(0, math.nan, diverged=False)
-        best, most = None, 0.0
-        for number in numbers:
-            block.train()
-            if number:
-                begin(number)
-            algorithm.renew(training)
-            settings = self._round(number, cost())
-            clock = settings.clock(number, len(made))
-            report = algorithm.solve(dataclasses.replace(training, settings=settings, clock=clock))
-            total += report.iterations
-            if self.seconds is not None:
-                made.append(tuple(clock.counts))
-            if report.diverged or (within.asked and within.met(block)):
-                break
-            if within.reached is not None and within.reached >= most:
-                most, best = within.reached, copy.deepcopy(block.state_dict())
-        else:
-            if best is not None and most > (within.reached or 0.0):  # the last round was worse
-                block.load_state_dict(best)
-        return SolveReport(total, report.loss, report.diverged, within.residual)
-
-    @property
-    def _lengths(self) -> list[float]:
-        """CPU seconds of each schedule; of all if there is one entry."""
-        if self.seconds is None:
-            return []
-        return self.seconds if isinstance(self.seconds, list) else [self.seconds]
-
-    def _schedules(self, asked: bool) -> int:
-        """Return the largest number of schedules."""
-        if isinstance(self.seconds, list):
-            return len(self.seconds)
-        return self.rounds if asked else 1
-
-    def _round(self, number: int, cost: float) -> InnerSolver:
-        """Return the solver of a round 0, 1, ..., given the relative cost of an iteration."""
-        factor = self.grow**number / (cost if self.seconds is None else 1.0)
-        return self if factor == 1 else self.with_options(**self._longer(factor))
-
-    def _longer(self, factor: float) -> dict[str, Any]:
-        """Return options of schedules that are longer by a factor."""
-        lengths = [factor * length for length in self._lengths]
+    def longer(self, factor: float) -> dict[str, Any]:
+        """Return the options of schedules that are longer by a factor."""
+        lengths = [factor * length for length in lengths_of(self)]
         seconds = lengths if isinstance(self.seconds, list) else next(iter(lengths), None)
         return {"iterations": max(1, round(factor * self.iterations)), "seconds": seconds}
 
-    def clock(self, number: int = 0, made: int = 0) -> Clock:
-        """Return the clock of a schedule.
-
-        Args:
-            number: Number of the block's schedules before.
-            made: Number of the step's schedules before, in which ``recorded`` counts.
-        """
-        if not self._lengths:
-            return Budget().clock(self.iterations)
-        seconds = self._lengths[min(number, len(self._lengths) - 1)]
-        recorded = self.recorded[made] if self.recorded and made < len(self.recorded) else None
-        return Budget(seconds).clock(recorded)
-
     def repeated(self, records: Sequence[Any]) -> InnerSolver:
-        """Return the solver that repeats the steps of a run by the clock, to the bit.
-
-        Args:
-            records: Records of the steps.
-        """
+        """Return the solver that repeats a run by the clock to the bit, by its steps' records."""
         tables = []
         for step, record in enumerate(records):
             own = {k: v for k, v in self.of_step(step).options.items() if v != self.options[k]}
