@@ -360,7 +360,7 @@ def test_defensive_tails_are_a_mixture_with_a_heavy_law():
     torch.testing.assert_close(back, z, rtol=1e-9, atol=1e-12)
     torch.testing.assert_close(log_inverse, -log_slopes)
     costs = -(normal.log_prob(y) + log_slopes)[0]
-    assert float(costs.max()) < math.log(500) + 3 * math.log(1e6)
+    assert float(costs.max()) < math.log(500) + 3 * math.log(1e6) + 1e-3
 
 
 def test_layers_that_cannot_add_up_are_refused(new):
