@@ -10,12 +10,13 @@ import wopt
 from wopt import ConfigError
 from wopt.config.model import to_table, validate
 from wopt.interfaces.budget import Budget
-from wopt.plan import Entry, Facts, apply, facts_of, plan, portfolio, race, seconds_of
+from wopt.plan import Facts, apply, facts_of, plan, portfolio, race, seconds_of
 from wopt.plan.trials import Trial, beats
 from wopt.runs.memory import Rows
 from wopt.runs.planned import prepared_run
 from wopt.runs.preparation import prepare
 from wopt.testing import AffineBlock
+from wopt.train.iterate import iterate
 
 MAGIC = Facts(rows=15_216, held_out=1_902, columns=10)
 SHAPES = {
@@ -61,7 +62,7 @@ def test_candidates_come_in_the_order_of_their_distance():
     assert "on curves" in first["magic"]
     assert "many bins" in first["plane"]
     assert "wide nets" in first["patches"]
-    assert first["few"] == "nets of one layer"
+    assert first["few"] == "nets of one layer, on curves of columns"
     assert first["tiny"] == "a Gaussian"
     assert [p.reasons[0] for p in portfolio(SHAPES["start"])] == ["an autoregressive map"]
 
@@ -114,8 +115,7 @@ def test_another_scheme_replaces_the_planned_one():
 
 def ready(found):
     source = Rows(BENT)
-    prepared = prepare(validate(apply(found, {"source": source})), source.load(0))
-    return Entry(prepared.problem, prepared.train, prepared.valid, prepared.dataset)
+    return prepare(validate(apply(found, {"source": source})), source.load(0))
 
 
 def test_a_plan_that_cannot_learn_loses_wherever_it_stands():
@@ -149,17 +149,19 @@ def test_a_row_far_out_decides_nothing():
     assert not beats(trial(scores), trial(broken))
 
 
-def test_training_goes_on_from_the_trial():
-    """The run makes the rest of the winner's schedules alone, and its records count all."""
-    prepared = prepared_run({"source": Rows(BENT, preprocess="auto"), "plan": {"budget": 3}})
-    made = prepared.problem.begun[1]
-    lengths = prepared.config.solver.seconds
-    assert len(made) == 1
-    solution = wopt.fit(BENT, budget=3)
-    record = solution.history[-1]
-    assert len(record.schedules) == len(solution.prepared.config.solver.seconds)
+def test_training_goes_on_from_the_trial_and_its_record_repeats_it():
+    """The run makes the rest of the winner's schedules alone; without the trial, the same bits."""
+    solution = wopt.fit(BENT, budget=2)
+    made, record = solution.prepared, solution.history[-1]
+    assert len(record.schedules) == len(made.config.solver.seconds)
     assert record.iterations == sum(map(sum, record.schedules))
-    assert sum(lengths) <= 3
+    assert len(made.problem.begun[1]) == 1
+    solver = made.problem.solver.repeated(solution.history)
+    problem = dataclasses.replace(made.problem, begun=None, solver=solver)
+    (state, again), *_ = iterate(problem, problem.begin(made.train, made.valid))
+    assert again.schedules == record.schedules
+    one, two = (block.state_dict() for block in (state.block, solution.state.block))
+    assert all(torch.equal(one[key], two[key]) for key in one)
 
 
 def test_nothing_is_tried_where_something_to_choose_is_given():

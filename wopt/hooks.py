@@ -40,7 +40,6 @@ SOLVERS = {
 CANDIDATES = {
     "table": ("TableOnCurves", "splines after affine maps on curves of columns"),
     "table_whitened": ("TableWhitened", "the same on whitened columns"),
-    "affine_on_curves": ("AffineOnCurves", "affine maps of wider nets on curves of columns"),
     "wide": ("Wide", "affine maps, then splines, for many columns"),
     "plane": ("Plane", "splines of many bins for two columns"),
     "few_rows": ("FewRows", "small nets"),
@@ -48,7 +47,6 @@ CANDIDATES = {
     "lean": ("Lean", "nets of one layer"),
     "mixture": ("Gaussians", "a mixture of Gaussians"),
     "gaussian": ("OneGaussian", "a Gaussian for hardly any rows"),
-    "start": ("Start", "an autoregressive map of a start of known density"),
 }
 
 

@@ -24,8 +24,12 @@ class Candidate(Component, abc.ABC):
     """
 
     kind: ClassVar[str] = "candidate"
-    what: ClassVar[str] = ""
-    """What the options are, in a clause, for the line that tells the plan."""
+
+    @property
+    def what(self) -> str:
+        """What the options are, for the line that tells the plan: the docstring's first line."""
+        text = (type(self).__doc__ or type(self).__name__).splitlines()[0].rstrip(".")
+        return text[:1].lower() + text[1:]
 
     def fits(self, facts: Any) -> bool:
         """Return whether the options can be used at all, by hard limits such as pictures.

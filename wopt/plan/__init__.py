@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from wopt.plan.planner import apply as apply
     from wopt.plan.planner import plan as plan
     from wopt.plan.planner import portfolio as portfolio
-    from wopt.plan.trials import Entry as Entry
     from wopt.plan.trials import Outcome as Outcome
     from wopt.plan.trials import race as race
 
@@ -26,6 +25,6 @@ __getattr__, __dir__ = exports_of(
         "wopt.plan.budget": "Planning seconds_of",
         "wopt.plan.facts": "BUDGET Facts facts_of",
         "wopt.plan.planner": "Plan apply plan portfolio",
-        "wopt.plan.trials": "Entry Outcome race",
+        "wopt.plan.trials": "Outcome race",
     },
 )

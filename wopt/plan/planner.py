@@ -16,6 +16,8 @@ __all__ = ["Plan", "apply", "plan", "portfolio"]
 
 Table = Mapping[str, Any]
 
+_SHARED = "an autoregressive map"
+
 JUDGES = 20_000
 """Number of held-out rows, and of test rows, that evaluate a model at most."""
 
@@ -55,20 +57,22 @@ def plan(facts: Facts, candidate: Candidate | None = None) -> Plan:
     if candidate is None:
         return portfolio(facts)[0]
     table = _merged(_common(facts), candidate.tables(facts))
-    return Plan(table, (candidate.what or type(candidate).__name__,), facts)
+    return Plan(table, (candidate.what,), facts)
 
 
 def portfolio(facts: Facts) -> list[Plan]:
     """Return the plans of all candidates that fit, the nearest one first.
 
+    If none does (a start of known density), the only plan is what all candidates share.
+
     Example:
         >>> [p.reasons[0] for p in portfolio(Facts(60, 8, 10))][:2]
-        ['a Gaussian', 'nets of one layer']
+        ['a Gaussian', 'nets of one layer, on curves of columns']
     """
     entries = host().registry.entries("candidate")
     candidates = [build("candidate", entry.qualified) for entry in entries]
     fitting = sorted((c for c in candidates if c.fits(facts)), key=lambda c: c.distance(facts))
-    return [plan(facts, candidate) for candidate in fitting]
+    return [plan(facts, c) for c in fitting] or [Plan(_common(facts), (_SHARED,), facts)]
 
 
 def decay(rows: int) -> float:
@@ -87,6 +91,7 @@ def _common(facts: Facts) -> dict[str, Any]:
     """Return what all candidates share: one large step, Muon, the best on held-out rows."""
     return {
         "scheme": {"name": "jko", "step_size": 100.0},
+        "block": {"name": "autoregressive"},
         "stop": {"steps": 1},
         "guard": {"rows": JUDGES},
         "solver": {

@@ -6,23 +6,21 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from wopt.data.dataset import Dataset
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.budget import Budget
 from wopt.interfaces.listener import SILENT, Listener
-from wopt.particles import Particles
 from wopt.plan.planner import Plan
 from wopt.push import push
 from wopt.statistics import mean_and_error
 from wopt.train.guard import nll
-from wopt.train.problem import Problem
 from wopt.train.stage import Stage, first_of
 
-__all__ = ["Entry", "Outcome", "race"]
+__all__ = ["Outcome", "race"]
 
 TRIAL, TRIALS = 1 / 6, 1 / 3
 """Fractions of a budget: a trial's schedule, and what is spent when no trial begins any more."""
@@ -32,22 +30,6 @@ TURNED = 0.7
 
 SHORTER = 1.5
 """Length of a schedule after one that turned, as a multiple of the time of the turn."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Entry:
-    """A plan made ready: its problem, particles and data.
-
-    Attributes:
-        problem: The problem.
-        train, valid: Particles at the start.
-        dataset: The data with the plan's preprocessing.
-    """
-
-    problem: Problem
-    train: Particles
-    valid: Particles
-    dataset: Dataset
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,8 +67,8 @@ class Outcome:
     begun: tuple[FlowBlock, tuple[tuple[int, ...], ...]] | None
 
 
-Ready = Callable[[Plan], Entry]
-"""Function that makes a plan ready."""
+Ready = Callable[[Plan], Any]
+"""Function from a plan to its run, ready to begin (:class:`wopt.runs.Prepared`)."""
 
 
 def race(
@@ -135,7 +117,7 @@ def beats(trial: Trial, lead: Trial) -> bool:
     return gain.value > max(2 * gain.error, lead.rising)
 
 
-def _went_on(lead: Trial, entry: Entry, budget: Budget, why: tuple[str, ...]) -> Outcome:
+def _went_on(lead: Trial, entry: Any, budget: Budget, why: tuple[str, ...]) -> Outcome:
     """Return how the leader goes on: for the rest of the budget, or by shorter schedules."""
     schedules: tuple[float, ...] = (lead.seconds,)
     left = (budget.left or 0.0) - 3 * lead.judging
@@ -149,7 +131,7 @@ def _went_on(lead: Trial, entry: Entry, budget: Budget, why: tuple[str, ...]) ->
     return Outcome(plan, schedules, (lead.block, (lead.counts,)))
 
 
-def _shortened(lead: Trial, entry: Entry, budget: Budget) -> Trial:
+def _shortened(lead: Trial, entry: Any, budget: Budget) -> Trial:
     """Return the best of ever shorter schedules, which end as long after the best map again."""
     while 0 < lead.best_at < TURNED:
         seconds = SHORTER * lead.best_at * lead.seconds
@@ -179,7 +161,7 @@ class _Watched(Stage):
         return value
 
 
-def _trial(plan: Plan, entry: Entry, seconds: float) -> Trial | None:
+def _trial(plan: Plan, entry: Any, seconds: float) -> Trial | None:
     """Return a plan after a schedule; ``None`` where rows have no likelihood or it diverged."""
     problem = entry.problem
     solver = problem.solver.with_options(seconds=[seconds])
@@ -203,7 +185,7 @@ def _trial(plan: Plan, entry: Entry, seconds: float) -> Trial | None:
 
 
 @torch.no_grad()
-def _scores(entry: Entry, block: FlowBlock) -> Tensor | None:
+def _scores(entry: Any, block: FlowBlock) -> Tensor | None:
     """Return the NLL of held-out rows in the data's units, shape ``(n,)``, nats."""
     values = nll(entry.problem.objective, push(block, entry.valid))
     if values is None:

@@ -20,7 +20,7 @@ from wopt.interfaces.budget import Budget
 from wopt.interfaces.listener import SILENT, Listener
 from wopt.interfaces.source import Source
 from wopt.particles import Particles
-from wopt.plan import Entry, Outcome, Plan, apply, facts_of, portfolio, race
+from wopt.plan import Outcome, Plan, apply, facts_of, portfolio, race
 from wopt.plan.budget import Planning
 from wopt.runs.memory import Rows
 from wopt.runs.preparation import Prepared, prepare
@@ -87,19 +87,13 @@ class _Planner:
             if _has(self.given.get("solver"), "iterations"):
                 return like(first, self.made(plans[0], told=plans[0]))
             if _free(self.given):
-                outcome = race(self._distinct(plans), self.ready, budget, listener)
+                outcome = race(self._distinct(plans), self.made, budget, listener)
             else:
                 steps = first.problem.stop.steps or 4
                 outcome = Outcome(plans[0], (self.facts.budget * _ENDS / steps,), None)
         chosen = self.made(outcome.plan, outcome.seconds, told=outcome.plan)
         problem = dataclasses.replace(chosen.problem, begun=outcome.begun)
         return like(first, dataclasses.replace(chosen, problem=problem))
-
-    def ready(self, plan: Plan) -> Entry:
-        """Return a plan made ready for a trial."""
-        prepared = self.made(plan)
-        assert prepared.dataset is not None
-        return Entry(prepared.problem, prepared.train, prepared.valid, prepared.dataset)
 
     def made(
         self, plan: Plan, seconds: tuple[float, ...] = (), told: Plan | None = None
