@@ -9,7 +9,7 @@ where wopt ends early they get all that it had planned for, and with ``--whole``
 also where the planner leaves some of it. Every line of ``planner.jsonl`` (or
 ``--out``) is one run of one method; what is there already is not measured again, so that the
 benchmark can be made in parts. ``--table`` only prints what is
-there, ``--page`` puts it into ``docs/benchmarks.md``.
+there, ``--page`` puts it into ``docs/likelihoods.md``.
 
 With ``--rivals NSF MAF CNF`` zuko's CNF is a rival too. It trains with an unbiased estimate of the
 trace (the exact one in the plane) at a tolerance of 1e-4, and is scored by the exact trace at 1e-5.
