@@ -11,7 +11,7 @@ from zoo import people_table
 import wopt
 from wopt.cli.console import RunTerminal
 from wopt.cli.output import on_this_line
-from wopt.runs.progress import Terminal, _Console
+from wopt.runs.terminal import PatientConsole, Terminal
 
 DROP = ("--set", "source.nan=drop")
 
@@ -52,7 +52,7 @@ def test_what_was_not_certified_is_said(command, config, tiny, tmp_path):
 def test_a_reader_that_leaves_does_not_end_the_run(config, tiny):
     reader, writer = os.pipe()
     with os.fdopen(writer, "w") as file:
-        console = _Console(file=file, force_terminal=False)
+        console = PatientConsole(file=file, force_terminal=False)
         os.close(reader)
         solution = wopt.solve(**tiny, listener=Terminal(console))
     assert solution.status == "done"

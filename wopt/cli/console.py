@@ -13,7 +13,7 @@ from wopt.host import host
 from wopt.interfaces.measurement import show
 from wopt.reading import printable
 from wopt.report import read_run, verdict_of
-from wopt.runs.progress import Terminal
+from wopt.runs.terminal import Terminal
 from wopt.store.directory import RunDirectory
 from wopt.store.result import RunResult
 
