@@ -48,13 +48,14 @@ def command(
 
     Exit status: 0 done, 1 a failed run, 2 a mistake in the input, 130 interrupted.
     """
+    from wopt.cli.common import config_table, exit_status, warn_of_plugins
+
+    warn_of_plugins()
+    table = config_table(config, settings, budget)
     with waiting("starting", quiet=quiet or as_json):
-        from wopt.cli.common import config_table, exit_status, warn_of_plugins
         from wopt.runs.together import run_table
 
-        warn_of_plugins()
         listener = listener_for(quiet, as_json, verbose)
-        table = config_table(config, settings, budget)
     path = out or Path("runs") / config.stem
     result = run_table(table, str(config), path, listener)
     if as_json and first():
