@@ -8,6 +8,7 @@ import torch
 
 import wopt
 from wopt import AffineTransform, Chain, Flow, Inverse
+from wopt.errors import DamagedError
 from wopt.runs.loading import load_run
 from wopt.seeds import derive
 from wopt.tensors import read_tensors, write_tensors
@@ -245,9 +246,9 @@ def test_a_file_that_declares_a_million_blocks_is_refused_at_the_first(flow, tmp
     about = json.loads(metadata["flow"])
     about["blocks"] = about["blocks"][:1] * 200_000
     write_tensors(tmp_path / "many.safetensors", tensors, {"flow": json.dumps(about)})
-    with pytest.raises(wopt.DamagedError, match=f"block {len(flow.blocks)} has no "):
+    with pytest.raises(DamagedError, match=f"block {len(flow.blocks)} has no "):
         wopt.load(tmp_path / "many.safetensors")
     about |= {"blocks": [], "support": {"0": 3}}
     write_tensors(tmp_path / "bad.safetensors", {}, {"flow": json.dumps(about)})
-    with pytest.raises(wopt.DamagedError):
+    with pytest.raises(DamagedError):
         wopt.load(tmp_path / "bad.safetensors")
