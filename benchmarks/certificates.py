@@ -23,6 +23,7 @@ from typing import Any
 import torch
 
 import wopt
+from wopt import Law
 from wopt.data.transform import AffineTransform
 from wopt.particles import Particles
 from wopt.push import push
@@ -37,7 +38,6 @@ from wopt_certify.critic import TOGETHER, CriticOptions, seen_by_fields
 from wopt_certify.gap import Gap, floors_of
 from wopt_measures.laws import known as of
 from wopt_measures.laws.bent import BananaLaw, FunnelLaw
-from wopt_measures.laws.law import Law
 from wopt_measures.laws.spheres import ShellLaw, StudentLaw
 
 TUNED_ON = {"ring-2", "rose-2", "roses-10", "mixture-20"} | {
