@@ -70,6 +70,7 @@ class Flow(nn.Module):
         (torch.Size([3, 4, 2]), torch.Size([5]))
     """
 
+    @renamed_arguments(map="bijections")
     def __init__(
         self,
         bijections: Chain | Inverse | Iterable[Bijection],
