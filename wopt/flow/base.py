@@ -10,14 +10,15 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from wopt.capabilities import Capability
+from wopt.capabilities import Capability, require
 from wopt.data.dataset import Dataset
 from wopt.errors import CapabilityError, DataError
+from wopt.interfaces.conditional import ConditionalTarget
 from wopt.interfaces.source import Source
 from wopt.interfaces.target import Law
 from wopt.seeds import derive
 
-__all__ = ["DistributionLaw", "SourceLaw", "draw", "held_out_rows"]
+__all__ = ["DistributionLaw", "SourceLaw", "draw", "held_out_rows", "providing"]
 
 
 def held_out_rows(dataset: Dataset, n: int, rng: torch.Generator) -> Tensor:
@@ -131,6 +132,30 @@ def draw(law: Law, n: int, dim: int, rng: torch.Generator) -> Tensor:
         )
     return x
 
+
+def providing(law: Law | None, need: Capability, what: str) -> Law:
+    """Return the law at which a model ends, which must provide what is needed.
+
+    Raises:
+        CapabilityError: There is no law, or it does not provide that.
+    """
+    if law is None:
+        raise CapabilityError(f"the model has no {what}: its objective has no target")
+    holder = law.target if isinstance(law, ConditionalTarget) else law
+    try:
+        who = f"target {type(holder).__name__}"
+        require(f"a model with {what}", need, who, law.provides)
+    except CapabilityError as error:
+        if Capability.POTENTIAL not in law.provides:
+            raise
+        raise CapabilityError(f"{error}. {_INSTEAD}") from None
+    return law
+
+
+_INSTEAD = (
+    "This model is the law of the source's rows, which the map carries to the target. To sample "
+    'the target itself: wopt.sample(log_prob, dim), or a start such as source = "gaussian"'
+)
 
 _NO_DENSITY = (
     "the model's density is not known: it is the law of rows carried to the target, and that of "

@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from wopt.bijection import Bijection
-from wopt.capabilities import Capability, require
+from wopt.capabilities import Capability
 from wopt.data.assembly import coordinates
 from wopt.data.columns import Columns
 from wopt.data.frames import arrow_table
 from wopt.data.rows import as_rows
 from wopt.data.transform import AffineTransform
 from wopt.errors import CapabilityError, DataError
-from wopt.flow.base import DistributionLaw, draw
+from wopt.flow.base import DistributionLaw, draw, providing
 from wopt.flow.chain import Chain, Inverse
 from wopt.flow.exact import warn_of_missed
 from wopt.flow.views import FlowDistribution
@@ -29,11 +29,6 @@ from wopt.push import in_batches
 from wopt.renamed import renamed_arguments
 
 __all__ = ["Flow"]
-
-_INSTEAD = (
-    "This model is the law of the source's rows, which the map carries to the target. To sample "
-    'the target itself: wopt.sample(log_prob, dim), or a start such as source = "gaussian"'
-)
 
 Shape = int | Sequence[int]
 """A number of samples, or a shape of them."""
@@ -198,7 +193,7 @@ class Flow(nn.Module):
             )
         flat = rows.reshape(-1, self.dim)
         z, log_det = self._carry(lambda part: self.map(part, audit=audit), flat)
-        base = self._known(Capability.POTENTIAL | Capability.NORMALISED, "a likelihood")
+        base = providing(self.latent, Capability.POTENTIAL | Capability.NORMALISED, "a likelihood")
         return (log_det + base.log_prob(z).to(log_det)).reshape(rows.shape[:-1])
 
     @torch.no_grad()
@@ -358,7 +353,7 @@ class Flow(nn.Module):
             generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
         given = None if conditions is None else self._conditions(conditions)
         size = size if given is None else size + given.shape[:-1]
-        base = self._known(Capability.TARGET_SAMPLES, "samples")
+        base = providing(self.latent, Capability.TARGET_SAMPLES, "samples")
         z = draw(base, size.numel(), self.dim, generator)
         if given is not None:
             inside = given.expand(*size, self.condition).reshape(-1, self.condition)
@@ -380,21 +375,6 @@ class Flow(nn.Module):
             log_density = base.log_prob(z).to(log_det) - log_det
         kept = self.dim if given is None else self.dim - self.condition
         return x[:, :kept].reshape(*size, kept), log_density.reshape(size)
-
-    def _known(self, need: Capability, what: str) -> Law:
-        """Return the base law, which must provide what is needed."""
-        law = self.latent
-        if law is None:
-            raise CapabilityError(f"the model has no {what}: its objective has no target")
-        try:
-            require(
-                f"a model with {what}", need, f"target {type(self.base).__name__}", law.provides
-            )
-        except CapabilityError as error:
-            if Capability.POTENTIAL not in law.provides:
-                raise
-            raise CapabilityError(f"{error}. {_INSTEAD}") from None
-        return law
 
     def _conditions(self, conditions: Any) -> Tensor:
         """Return conditions in the flow's coordinates, shape ``(..., c)``."""
