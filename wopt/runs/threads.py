@@ -157,7 +157,6 @@ def laps_of(prepared: Prepared, most: int) -> dict[int, Lap]:
             _stage(prepared, step, timing).train(None)
         finally:
             torch.set_num_threads(before)
-            problem.redraw("held_out")  # as Problem.begin leaves it
     return timing.laps
 
 
