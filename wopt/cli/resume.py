@@ -21,10 +21,10 @@ def command(directory: Path, quiet: bool, as_json: bool) -> int:
     On the CPU the result is the same, to the bit, as that of an unbroken run.
     """
     from wopt.cli.common import exit_status, warn_of_plugins
-    from wopt.runs.together import resume_table
+    from wopt.runs.execute import resume
 
     warn_of_plugins()
-    result = resume_table(directory, listener_for(quiet, as_json))
+    result = resume(directory, listener_for(quiet, as_json))
     if as_json and first():
         print_json(result_table(result, directory))
     return exit_status(result)

@@ -38,7 +38,7 @@ def command(
     Exit status: 0 done, 1 a failed run, 2 a mistake in the input, 130 interrupted.
     """
     from wopt.cli.common import config_table, exit_status, warn_of_plugins
-    from wopt.runs.together import run_table
+    from wopt.runs.execute import run_table
 
     warn_of_plugins()
     listener = listener_for(quiet, as_json)

@@ -40,7 +40,9 @@ def audited(prepared: Prepared, state: State) -> tuple[Prepared, State]:
     )
     config = prepared.config.model_copy(update={"dtype": "float64"})
     return (
-        dataclasses.replace(prepared, config=config, valid=doubled(prepared.valid)),
+        dataclasses.replace(
+            prepared, config=config, start=(prepared.train, doubled(prepared.valid))
+        ),
         dataclasses.replace(state, blocks=tuple(blocks), valid=valid),
     )
 

@@ -186,7 +186,8 @@ class Problem:
         guard: Accepts or rejects a finished step.
         stop: When to stop.
         seed: Seed of all random numbers; the same seed gives the same run.
-        log_det: log |det| of the preprocessing, in nats, for likelihoods in the data's units.
+        log_det: log |det| of the preprocessing, in nats, for likelihoods in the data's units;
+            ``None`` if the particles are not data.
         refine: Options of joint training of all maps.
         draw: Draws new training particles at the start, where the source can be sampled.
         log_density: Log-density of the start, ``(n, d)`` to ``(n,)``, nats, where it is known.
@@ -202,7 +203,7 @@ class Problem:
     guard: Guard = dataclasses.field(default_factory=Guard)
     stop: Stop = dataclasses.field(default_factory=Stop)
     seed: int = 0
-    log_det: float = 0.0
+    log_det: float | None = 0.0
     refine: Refinement = dataclasses.field(default_factory=Refinement)
     draw: Callable[[int, torch.Generator], Particles] | None = None
     log_density: Callable[[Tensor], Tensor] | None = None
