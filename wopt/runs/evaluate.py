@@ -32,6 +32,8 @@ def audited(prepared: Prepared, state: State) -> tuple[Prepared, State]:
     if prepared.config.run.precision is None:
         return prepared, state
     blocks = [copy.deepcopy(block).double() for block in state.blocks]
+    for block in blocks:
+        block.precision = None  # they are in float64 now
     trace = state.valid
     valid = dataclasses.replace(
         trace,

@@ -139,6 +139,8 @@ def resume(out: Path, listener: Listener = SILENT, *, report: bool = True) -> Ru
         data = _dataset(problem)
         if team().agreed(directory.begun):
             state = load_state(directory, config, data.dim, data.condition, problem.start)
+            for block in state.blocks:
+                block.precision = problem.runtime.precision
             by_first(lambda: settle(directory, config))
         else:  # the run was killed before its first state was written
             state = _first(directory, problem)

@@ -16,14 +16,12 @@ from wopt.errors import CapabilityError, Converged, DivergenceError
 from wopt.interfaces.listener import Beginning, Listener
 from wopt.interfaces.measurement import Budget, FinishedRun
 from wopt.parallel.launch import told_by_first
-from wopt.precision import training_in
 from wopt.runs.preparation import Prepared
 from wopt.runs.threads import training_threads
 from wopt.statistics import mean_and_error
 from wopt.train.check import false_claims
 from wopt.train.problem import State
 from wopt.train.steps import steps
-from wopt.train.wrappers import compiling
 
 __all__ = ["Ended", "make_steps"]
 
@@ -65,12 +63,11 @@ def make_steps(
     _introduce(problem, state, listener)
     challenge = Challenge(problem, state)
     listeners = (Claims(problem, listener), challenge, *keepers, listener)
-    heard, run = dataclasses.replace(problem, listeners=listeners), problem.config.run
+    heard = dataclasses.replace(problem, listeners=listeners)
     status: Literal["done", "stopped", "failed"] = "done"
     reason = state.records[-1].stop if state.records else None
     try:
-        threads = training_threads(problem.config)
-        with threads, training_in(run.precision), compiling(run.compile):
+        with training_threads(problem.config):
             for after in steps(heard, state):
                 state, reason = after, after.records[-1].stop
                 listener.step(after.records[-1])

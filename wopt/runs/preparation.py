@@ -29,6 +29,7 @@ from wopt.sharded import own_rows
 from wopt.targets.density import written_density
 from wopt.train.check import check_parts
 from wopt.train.problem import Problem
+from wopt.train.runtime import Runtime
 from wopt.train.stop import check_times
 
 CONDITIONS = 10_000
@@ -229,6 +230,7 @@ def parts_of(
         "log_det": log_det,
         "times": tuple(config.snapshots.times or ()),
         "start": start,
+        "runtime": Runtime(config.run.precision, config.run.compile),
     }
 
 

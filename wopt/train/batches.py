@@ -295,7 +295,7 @@ class BatchTraining:
         def descend(batches: Iterator[Tensor | None], readings: Readings) -> bool:
             """Iterate on rows, shape ``(batch_size,)``; return whether losses are finite."""
             given.before_each()
-            with lowered():
+            with lowered(block.precision):
                 value = given.loss(block, next(batches))
                 if not readings.take(value):
                     return False

@@ -23,6 +23,7 @@ from wopt.seeds import generator
 from wopt.train.guard import Guard
 from wopt.train.record import StepRecord
 from wopt.train.refinement import Refinement
+from wopt.train.runtime import Runtime
 from wopt.train.solver import InnerSolver
 from wopt.train.stop import Stop, elapsed, landed
 
@@ -194,6 +195,7 @@ class Problem:
         times: Times at which steps end, so that particles can be kept there.
         start: The training and the held-out particles before the first step.
         listeners: They receive the progress of the work, and the state after every step.
+        runtime: How the blocks are trained.
     """
 
     objective: Objective
@@ -210,6 +212,7 @@ class Problem:
     times: tuple[float, ...] = ()
     start: tuple[Particles, Particles] | None = None
     listeners: tuple[Listener, ...] = ()
+    runtime: Runtime = dataclasses.field(default_factory=Runtime)
 
     @property
     def ends(self) -> tuple[float, ...]:

@@ -161,6 +161,7 @@ def _train(problem: Problem, joint: Joint, state: State) -> list[FlowBlock] | No
     options = {"iterations": problem.refine.iterations, "tolerance": None}
     solver = InnerSolver(**{**problem.solver.options, **options, "relative_tolerance": None})
     maps = nn.ModuleList(copy.deepcopy(list(state.blocks))).requires_grad_()
+    maps.precision = problem.runtime.precision  # type: ignore[assignment]
     keys, drawn = problem.draws("refine", state.step), [joint]
 
     def renew() -> None:

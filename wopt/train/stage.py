@@ -66,7 +66,7 @@ class Stage:
             block, loss = self._begun(previous), _Loss(self, problem.draws(*key))
             if forward is not None and not forward.needed:
                 self._relative_ess(block)
-            with compiled(block):
+            with compiled(block, problem.runtime.compile):
                 report = self.solver.minimise(
                     block,
                     loss,
@@ -90,6 +90,7 @@ class Stage:
         """Return the block that training begins from, finer by one grid an attempt."""
         particles = self.sub.particles
         block = _new_block(self.problem.block_of(self.step), particles)
+        block.precision = self.problem.runtime.precision
         block.initialise(particles.points)
         if self.forward is not None:
             block.initialise_images(self.forward.points)
