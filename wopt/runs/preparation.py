@@ -145,15 +145,11 @@ def prepare(
     able = dataset.sample is not None or config.smooth_time > 0
     draw = FreshParticles(config, dataset, everywhere) if able else None
     density = log_density_of(dataset) if known and not dataset.condition else None
-    weights = dataset.weights or (None, None)
-    start_at = placed or (
-        _train(start, config, known=everywhere, weights=weights[0]),
-        particles_of(start, start.valid, config, known=True, weights=weights[1]),
-    )
+    at = placed or _placed(start, config, dataset.weights or (None, None), everywhere)
     # Rows that are draws of a start to push forward have no likelihood by the model.
     log_det = None if pushes else mean_log_det(dataset.transform, start.valid)
     prepared = Prepared(
-        **parts_of(config, objective, start_at, log_det),
+        **parts_of(config, objective, at, log_det),
         draw=draw,
         log_density=density,
         config=config,
@@ -167,6 +163,16 @@ def prepare(
     return prepared
 
 
+def _placed(
+    start: Dataset, config: RunConfig, weights: tuple[Tensor | None, Tensor | None], known: bool
+) -> tuple[Particles, Particles]:
+    """Return the training particles, with their density if wanted, and the held-out ones."""
+    return (
+        _train(start, config, known=known, weights=weights[0]),
+        particles_of(start, start.valid, config, known=True, weights=weights[1]),
+    )
+
+
 def from_particles(
     config: RunConfig, train: Particles, valid: Particles, transform: AffineTransform | None = None
 ) -> Prepared:
@@ -177,9 +183,6 @@ def from_particles(
         train: The training particles.
         valid: The held-out particles.
         transform: The preprocessing that was applied to them, for the model's units.
-
-    Raises:
-        CapabilityError: No part provides a capability that another part needs.
     """
     check_precision(config)
     objective = config.objective

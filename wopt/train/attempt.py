@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -48,6 +48,7 @@ class Attempt:
         report: Report of the inner solver.
         coarse: The reason of each refinement of the block's grid.
         verdict: Measurements of the guard; ``None`` if the loss became infinite.
+        schedules: Iterations in each part of all schedules of the step by the clock.
         chains: Chains of the target after training towards them, shape ``(m, d)``, or ``None``.
     """
 
@@ -59,7 +60,8 @@ class Attempt:
     valid: Subproblem
     block: FlowBlock
     report: SolveReport
-    coarse: tuple[str, ...] = ()
+    coarse: tuple[str, ...]
+    schedules: tuple[tuple[int, ...], ...] = ()
     verdict: Verdict | None = None
     chains: Tensor | None = None
 
@@ -109,7 +111,13 @@ class Attempt:
         return (*finer, Retry(number, action, self.why_not, h, then))
 
 
-def attempt(problem: Problem, state: State, h: float, number: int) -> Attempt:
+def attempt(
+    problem: Problem,
+    state: State,
+    h: float,
+    number: int,
+    schedules: Sequence[tuple[int, ...]] = (),
+) -> Attempt:
     """Train a block for the next step of size h, stage by stage, and judge it.
 
     Args:
@@ -117,6 +125,7 @@ def attempt(problem: Problem, state: State, h: float, number: int) -> Attempt:
         state: The state before the step.
         h: Size of the step.
         number: How often the step was tried before.
+        schedules: Those of the attempts before, by the clock.
 
     Raises:
         Converged: The objective has no further step.
@@ -126,15 +135,17 @@ def attempt(problem: Problem, state: State, h: float, number: int) -> Attempt:
     objective = drawn.of_step(step)
     plan = team().agreed(scheme.plan(state.histories(h, state.plan)[0], objective))
     pasts, previous, coarse = state.histories(h, plan), state.block, list[str]()
+    by_clock = list(schedules)
     forward = chains_of(problem, state, number) if scheme.stages == 1 else None
     fresh = _fresh(problem, state, h, plan, number, drawn)
     for k in range(scheme.stages):
         train, valid = (scheme.subproblem(past, objective) for past in pasts)
         judged = valid.drawn(problem.held_out)
-        stage = Stage(problem, step, k, number, train, judged, problem.listener, fresh, forward)
+        parts = train, judged, problem.listener, fresh, forward, by_clock
+        stage = Stage(problem, step, k, number, *parts)
         block, report = stage.train(previous)
         made = Attempt(
-            number, h, plan, drawn, train, valid, block, report, (*coarse,),
+            number, h, plan, drawn, train, valid, block, report, (*coarse,), (*by_clock,),
             chains=state.chains if forward is None else forward.points,
         )  # fmt: skip
         if report.diverged:

@@ -64,6 +64,7 @@ def advanced(
         attempts=attempts,
         loss=made.report.loss,
         iterations=made.report.iterations,
+        schedules=made.schedules,
         plan=dict(made.plan),
         time=elapsed(state.records, made.step_size),
         seconds=time.perf_counter() - began[0],
@@ -111,6 +112,7 @@ def _at_minimum(problem: Problem, state: State, h: float) -> bool:
         learning_rate=solver.learning_rate / _RATE,
         matrix_rate=solver.matrix_rate / _RATE,
         iterations=max(1, solver.iterations // _ITERATIONS),
+        seconds=None,
         warm_start=False,
         by_step=None,
     )

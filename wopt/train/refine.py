@@ -158,7 +158,7 @@ def _train(problem: Problem, joint: Joint, state: State) -> list[FlowBlock] | No
     """Return copies of the maps, trained together; ``None`` if the loss became infinite."""
     assert state.start is not None
     train, valid = state.start
-    options = {"iterations": problem.refine.iterations, "tolerance": None}
+    options = {"iterations": problem.refine.iterations, "seconds": None, "tolerance": None}
     solver = InnerSolver(**{**problem.solver.options, **options, "relative_tolerance": None})
     maps = nn.ModuleList(copy.deepcopy(list(state.blocks))).requires_grad_()
     maps.precision = problem.runtime.precision  # type: ignore[assignment]

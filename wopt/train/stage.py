@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -46,6 +46,7 @@ class Stage:
         listener: Receives progress of the work.
         fresh: Returns the subproblem at new training particles and at the draw of a key.
         forward: Chains of the target, on which the map is also trained.
+        made: Schedules of this step so far, by the clock; those made here are added.
     """
 
     problem: Problem
@@ -57,34 +58,32 @@ class Stage:
     listener: Listener = SILENT
     fresh: Callable[[int | None], Subproblem] | None = None
     forward: Any = None
+    made: list[tuple[int, ...]] = dataclasses.field(default_factory=list)
 
     def train(self, previous: FlowBlock | None) -> tuple[FlowBlock, SolveReport]:
         """Return a block trained from that of the stage or step before, or from the identity."""
-        problem, forward = self.problem, self.forward
-        key = ("step", self.step + 1, self.attempt, self.stage)
-        with seeded(derive(problem.seed, *key)):
-            block, loss = self._begun(previous), _Loss(self, problem.draws(*key))
-            if forward is not None and not forward.needed:
-                self._relative_ess(block)
-            with compiled(block, problem.runtime.compile):
-                report = self.solver.minimise(
-                    block,
-                    loss,
-                    len(self.sub.particles),
-                    rate=0.5**self.attempt,
-                    before_each=loss.renew,
-                    held_out=self.held_out,
-                    accuracy=self._accuracy,
-                    relative_ess=self._relative_ess if self.solver.weights is not None else None,
-                    cost=lambda: 1.0 if forward is None else forward.mean_cost,
-                    listener=OfStep(self.listener, self.step + 1, "training"),
-                    subproblem=self.sub,
-                    target=problem.objective.target,
-                    chains=forward,
-                )
-        team().same(list(block.state_dict().values()))
-        block.freeze()
-        return block, report
+        with seeded(derive(self.problem.seed, *self.key)):
+            block = self._begun(previous)
+            report = self._minimise(block)
+        return block.freeze(), report
+
+    def go_on(self, block: FlowBlock, number: int) -> tuple[FlowBlock, SolveReport]:
+        """Return a copy of a block after more complete schedules, from where it stands.
+
+        Args:
+            block: A block trained by the first ``number`` of the solver's schedules. The result is
+                the same as if one training had made all (but for particles drawn anew).
+            number: Number of schedules made.
+        """
+        block = copy.deepcopy(block).requires_grad_()
+        with seeded(derive(self.problem.seed, *self.key)):
+            report = self._minimise(block, number)
+        return block.freeze(), report
+
+    @property
+    def key(self) -> tuple[str | int, ...]:
+        """The key of this training's draws."""
+        return "step", self.step + 1, self.attempt, self.stage
 
     def _begun(self, previous: FlowBlock | None) -> FlowBlock:
         """Return the block that training begins from, finer by one grid an attempt."""
@@ -105,6 +104,33 @@ class Stage:
     def solver(self) -> InnerSolver:
         """The inner solver of this step."""
         return self.problem.solver.of_step(self.step)
+
+    def _minimise(self, block: FlowBlock, first: int = 0) -> SolveReport:
+        """Train the block in place by the solver's schedules from the number ``first`` on."""
+        problem, forward, loss = self.problem, self.forward, _Loss(self)
+        if forward is not None and not forward.needed:
+            self._relative_ess(block)
+        with compiled(block, problem.runtime.compile):
+            report = self.solver.minimise(
+                block,
+                loss,
+                len(self.sub.particles),
+                rate=0.5**self.attempt,
+                before_each=loss.renew,
+                held_out=self.held_out,
+                accuracy=self._accuracy,
+                relative_ess=self._relative_ess if self.solver.weights is not None else None,
+                cost=lambda: 1.0 if forward is None else forward.mean_cost,
+                listener=OfStep(self.listener, self.step + 1, "training"),
+                subproblem=self.sub,
+                target=problem.objective.target,
+                chains=forward,
+                made=self.made,
+                first=first,
+                begin=loss.begin,
+            )
+        team().same(list(block.state_dict().values()))
+        return report
 
     def judge(self, block: FlowBlock, *, final: bool) -> tuple[Verdict, list[str]]:
         """Return the guard's verdict, after making the grid finer if only accuracy is lacking.
@@ -171,9 +197,15 @@ class Stage:
 class _Loss:
     """The loss of a stage's block on rows, at the objective's draw of the iteration."""
 
-    def __init__(self, stage: Stage, keys: Iterator[int]) -> None:
-        self.stage, self.keys = stage, keys
+    def __init__(self, stage: Stage) -> None:
+        self.stage, self.keys = stage, stage.problem.draws(*stage.key)
         self.key: int | None = None
+
+    def begin(self, schedule: int) -> None:
+        """Let the draws of a schedule depend on its number alone, not on those before."""
+        problem, key = self.stage.problem, (*self.stage.key, schedule)
+        torch.manual_seed(derive(problem.seed, *key))
+        self.keys = problem.draws(*key)
 
     def renew(self) -> None:
         """Draw for the next iteration; before the first one the draw is that of the step."""

@@ -71,14 +71,14 @@ def next_state(problem: Problem, state: State) -> State:
     """
     began = time.perf_counter(), time.process_time()
     guard, h = problem.guard, problem.step_size(state)
-    retries: tuple[Retry, ...] = ()
+    retries, schedules = tuple[Retry, ...](), tuple[tuple[int, ...], ...]()
     for number in range(guard.retries + 1):
-        tried = attempt(problem, state, h, number)
+        tried = attempt(problem, state, h, number, schedules)
         if tried.accepted:
             return advanced(problem, state, tried, retries, began)
         if tried.overfits and (tried.within_noise or number == guard.retries):
             raise Converged(CONVERGED.format(state.step + 1, tried.why_not))
         smaller = problem.scheme.step_size.after_rejection(h) or h
-        retries = (*retries, *tried.retries(smaller))
+        retries, schedules = (*retries, *tried.retries(smaller)), tried.schedules
         h = smaller
     raise surrendered(problem, state, h, tried)
