@@ -104,7 +104,7 @@ def load_flow(path: Path) -> Flow:
             raise ValueError(f"it has tensors of no part: {', '.join(tensors)}")
     except WoptError:
         raise
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         text = " ".join(str(error).split())
         raise DamagedError(f"{path}: is damaged: {text}") from None
     return flow.requires_grad_(False).eval()
@@ -122,8 +122,12 @@ def _assemble(path: Path, tensors: dict[str, torch.Tensor], about: _About) -> Fl
     blocks = []
     for k, table in enumerate(about.blocks):
         block = new_block(build("block", table), dim, condition)
-        block_tensors = [v for n, v in tensors.items() if n.startswith(f"{prefix}blocks.{k}.")]
-        floats = [v for v in block_tensors if v.is_floating_point()]
+        of_block = f"{prefix}blocks.{k}."
+        given = {n.removeprefix(of_block): v for n, v in tensors.items() if n.startswith(of_block)}
+        missing = block.state_dict().keys() - given.keys()
+        if missing:  # checked here, since a file may declare a million blocks
+            raise ValueError(f"block {k} has no {', '.join(sorted(missing))}")
+        floats = [v for v in given.values() if v.is_floating_point()]
         blocks.append(block.to(floats[0].dtype) if floats else block)
     support = None
     if about.support is not None:

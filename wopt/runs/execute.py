@@ -53,6 +53,7 @@ def run_table(table: Mapping[str, Any], where: str, out: Path, listener: Listene
     config = validate(dict(table), where)
     with carried_out(config, out):
         listener = listener if team().first else SILENT
+        listener.phase("reading the data, choosing options")
         if restarted() and RunDirectory(out).state.exists():
             return resume(out, listener)
         return begin(_planned(config, table, where, listener), out, listener)

@@ -84,18 +84,7 @@ def make_steps(
 def _introduce(problem: Prepared, state: State, listener: Listener) -> None:
     """Tell a listener what begins, and what was chosen or is odd about it."""
     config, data = problem.config, problem.dataset
-    sizes = (len(problem.train), len(problem.valid), *(() if data is None else (len(data.test),)))
-    listener.begin(
-        Beginning(
-            objective=name_of(config.objective),
-            scheme=name_of(config.scheme),
-            source="particles" if data is None else name_of(config.source),
-            rows=sizes,
-            dim=problem.train.dim,
-            records=state.records,
-            config=described(config),
-        )
-    )
+    listener.begin(_beginning(problem, state))
     if state.records:
         return
     if config.plan is not None:
@@ -105,6 +94,23 @@ def _introduce(problem: Prepared, state: State, listener: Listener) -> None:
     far = None if data is None or config.source.role != "data" else far_from_unit(data)
     if far is not None:
         listener.warn(far)
+
+
+def _beginning(problem: Prepared, state: State) -> Beginning:
+    """Return the facts for listeners before the first step."""
+    config, data = problem.config, problem.dataset
+    columns = None if data is None else data.transform.columns
+    sizes = (len(problem.train), len(problem.valid), *(() if data is None else (len(data.test),)))
+    return Beginning(
+        objective=name_of(config.objective),
+        scheme=name_of(config.scheme),
+        source="particles" if data is None else name_of(config.source),
+        rows=sizes,
+        dim=problem.train.dim,
+        records=state.records,
+        config=described(config),
+        columns=tuple((c.name, c.kind) for c in columns.columns) if columns else (),
+    )
 
 
 class Claims(Listener):

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from wopt.errors import WoptError
+from wopt.errors import CapabilityError
 from wopt.files import replacing
 from wopt.flow import Flow
 from wopt.flow.conversions import in_own_units
 from wopt.interfaces.listener import Listener
 from wopt.interfaces.measurement import FinishedRun
 from wopt.interfaces.objective import is_truth
+from wopt.origin import in_words
 from wopt.report import collect, render
 from wopt.runs.evaluate import audited, evaluate
 from wopt.runs.log import versions
@@ -98,7 +100,7 @@ def finish(
     measured = Measured(problem.config, run, log)
     scores = evaluate(precise, known, particles_of(data, data.test, precise.config, known=False))
     flow = in_own_units(problem.flow(blocks), problem.objective.target)
-    _draw(problem, flow, directory, log)
+    _draw(problem, flow, directory, log, listener)
     result = dataclasses.replace(
         scores,
         versions=versions(),
@@ -112,24 +114,43 @@ def finish(
     report = _REPORT + _PANELS * min(len(blocks), 8) if clock.report else 0.0
     measured.certify(ended.status, time.process_time() - trained + report)
     if clock.report:
-        render(directory.path)
+        what = f"no report (`wopt report {directory.path}` makes it)"
+        with _reported(what, log, listener):
+            listener.phase("writing the report")
+            render(directory.path)
     listener.end(result, directory.path)
     return result
 
 
 def _draw(
-    problem: Prepared, flow: Flow, directory: RunDirectory, log: Callable[[str], None]
+    problem: Prepared,
+    flow: Flow,
+    directory: RunDirectory,
+    log: Callable[[str], None],
+    listener: Listener,
 ) -> None:
     """Draw samples, and save the data of the pictures."""
     seed, data, objective = problem.seed, problem.dataset, problem.objective
     assert data is not None
-    try:
+    samples = figures = None
+    with _reported("no samples", log, listener):
         samples = flow.sample(SAMPLES, generator=generator(seed, "samples"))
-    except WoptError as error:  # a model without samples does not make the run fail
-        log(f"no samples: {error}")
-    else:
+    if samples is not None:
         with replacing(directory.samples) as temporary:
             np.save(temporary, samples.cpu().numpy())
     truth = is_truth(objective)
-    figures = collect(flow, data, derive(seed, "figures"), objective.target, truth=truth)
-    write_tensors(directory.figures, figures, {})
+    with _reported("no data of pictures", log, listener):
+        figures = collect(flow, data, derive(seed, "figures"), objective.target, truth=truth)
+    if figures is not None:
+        write_tensors(directory.figures, figures, {})
+
+
+@contextlib.contextmanager
+def _reported(what: str, log: Callable[[str], None], listener: Listener) -> Iterator[None]:
+    """Report an error of what comes after training, by which a trained run does not fail."""
+    try:
+        yield
+    except CapabilityError as error:  # a model without samples
+        log(f"{what}: {error}")
+    except Exception as error:
+        listener.warn(f"{what}: {in_words(error)}")
