@@ -15,7 +15,7 @@ from wopt.config.model import RunConfig, check_precision
 from wopt.data.dataset import Dataset, check_finite, smooth_dataset, smoothed, subsample_eval
 from wopt.data.transform import AffineTransform, check_size
 from wopt.errors import CapabilityError, DataError
-from wopt.flow import Base, Chain, Flow, Inverse, SourceBase, TargetBase
+from wopt.flow import Flow, SourceLaw
 from wopt.interfaces import returns
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.conditional import conditional
@@ -43,7 +43,6 @@ __all__ = [
     "Prepared",
     "conditions_of",
     "from_particles",
-    "model_of",
     "particles_of",
     "prepare",
 ]
@@ -96,17 +95,11 @@ class Prepared(Problem):
 
     def flow(self, blocks: Iterable[FlowBlock]) -> Flow:
         """Return the model with these blocks."""
-        base: Base
-        if self.pushes:
-            base = SourceBase(self.config.source, self.config.seed, self.dataset)
-        else:
-            base = TargetBase(self.objective.target, self.train.dim)
-        return model_of(Chain(blocks, self.transform), base, self.names)
-
-
-def model_of(chain: Chain, base: Base, names: tuple[str, ...]) -> Flow:
-    """Return the flow of a chain, whose direction its base determines."""
-    return Flow(Inverse(chain) if isinstance(base, SourceBase) else chain, base, names)
+        maps = [self.transform, *blocks]
+        if not self.pushes:
+            return Flow(maps, self.objective.target, self.names)
+        start = SourceLaw(self.config.source, self.config.seed, self.dataset)
+        return Flow(maps, start, self.names).inverted()
 
 
 def prepare(

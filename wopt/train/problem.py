@@ -196,6 +196,8 @@ class Problem:
         start: The training and the held-out particles before the first step.
         listeners: They receive the progress of the work, and the state after every step.
         runtime: How the blocks are trained.
+        begun: The first step's map after the first schedules of its solver, and the iterations in
+            their parts, where a trial has made them already.
     """
 
     objective: Objective
@@ -213,6 +215,7 @@ class Problem:
     start: tuple[Particles, Particles] | None = None
     listeners: tuple[Listener, ...] = ()
     runtime: Runtime = dataclasses.field(default_factory=Runtime)
+    begun: tuple[FlowBlock, tuple[tuple[int, ...], ...]] | None = None
 
     @property
     def ends(self) -> tuple[float, ...]:
