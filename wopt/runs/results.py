@@ -56,6 +56,10 @@ class Clock:
         self._wall -= sum(record.seconds for record in state.records)
         self._cpu -= sum(record.cpu_seconds for record in state.records)
 
+    def reporting(self, steps: int) -> float:
+        """Return the CPU seconds that the page of so many steps is to take, s."""
+        return _REPORT + _PANELS * min(steps, 8) if self.report else 0.0
+
     def read(self) -> dict[str, Any]:
         """Return the seconds so far, s."""
         return {
@@ -111,11 +115,10 @@ def finish(
         **clock.read(),
     )
     directory.write_result(result.to_dict())
-    report = _REPORT + _PANELS * min(len(blocks), 8) if clock.report else 0.0
-    measured.certify(ended.status, time.process_time() - trained + report)
+    spent = time.process_time() - trained + clock.reporting(len(blocks))
+    measured.certify(ended.status, spent)
     if clock.report:
-        what = f"no report (`wopt report {directory.path}` makes it)"
-        with _reported(what, log, listener):
+        with _reported(f"no report (`wopt report {directory.path}` makes it)", log, listener):
             listener.phase("writing the report")
             render(directory.path)
     listener.end(result, directory.path)
