@@ -194,7 +194,8 @@ class Dual(Measurement):
         start = run.prepared.valid if run.particles is None else run.particles
         law = _Law.of(problem.objective.target, start, problem.seed)
         convexity = problem.objective.convexity
-        gap = mean_and_error(problem.objective.contributions(start).double(), start.weights)
+        energies = problem.objective.contributions(start)
+        gap = mean_and_error(energies.double(), start.weights)
         kl: float | None = gap.value + 2 * _sampling(gap.error, start)
         steps = list[DualStep]()
         for passage in replay(problem, blocks, run.state.records, start):
@@ -248,7 +249,9 @@ def _bounded(
     centred = x - mean
     covariance = before.mean(centred[:, :, None] * centred[:, None, :])
     phi = step_map(mean, covariance, law.mean, law.covariance, h)
-    values = (sub.implicit.contributions(after) + sub.cost(after)).double()
+    energies = sub.implicit.contributions(after)
+    assert energies is not None, "KL is a mean over particles"
+    values = (energies + sub.cost(after)).double()
     parts = phi.transform(x) / h
     partition, partition_error = law.log_partition(phi, h)
     value = mean_and_error(values, before.weights).value
