@@ -17,7 +17,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 _PLACES = {
     "AffineTransform": "wopt.data.transform",
     "Bijection": "wopt.bijection",
-    "Budget": "wopt.interfaces.measurement",
+    "Budget": "wopt.interfaces.budget",
     "Candidate": "wopt.interfaces.candidate",
     "Capability": "wopt.capabilities",
     "CapabilityError": "wopt.errors",
@@ -34,6 +34,7 @@ _PLACES = {
     "History": "wopt.interfaces.scheme",
     "InnerSolver": "wopt.train.solver",
     "Inverse": "wopt.flow",
+    "Law": "wopt.interfaces.target",
     "Listener": "wopt.interfaces.listener",
     "Measurement": "wopt.interfaces.measurement",
     "Objective": "wopt.interfaces.objective",
@@ -67,7 +68,7 @@ _PLACES = {
     "config_of": "wopt.component",
     "fit": "wopt.runs.solve",
     "hookimpl": "wopt.plugin",
-    "iterate": "wopt.train.iterate",
+    "iterate": "wopt.train.steps",
     "load": "wopt.runs.loading",
     "named": "wopt.component",
     "register": "wopt.host",
@@ -75,8 +76,8 @@ _PLACES = {
     "solve": "wopt.runs.solve",
 }
 
-_BY_PLUGINS = ("Posterior", "sample")
-"""Names provided by a plugin (wopt-posterior)."""
+_BY_PLUGINS = ("FlowClassifier", "FlowDensity", "FlowRegressor", "Posterior", "sample")
+"""Names provided by plugins (wopt-sklearn, wopt-posterior)."""
 
 if TYPE_CHECKING:
     from wopt.bijection import Bijection
@@ -98,15 +99,16 @@ if TYPE_CHECKING:
     from wopt.flow import Chain, Flow, Inverse
     from wopt.host import register
     from wopt.interfaces.block import FlowBlock
+    from wopt.interfaces.budget import Budget
     from wopt.interfaces.candidate import Candidate
     from wopt.interfaces.listener import Listener
-    from wopt.interfaces.measurement import Budget, FinishedRun, Measurement
+    from wopt.interfaces.measurement import FinishedRun, Measurement
     from wopt.interfaces.objective import Objective, Sum
     from wopt.interfaces.scheme import History, ProximalScheme, StepSize, StepSizeOption
     from wopt.interfaces.solver import Solver, SolveReport, Training
     from wopt.interfaces.source import Source
     from wopt.interfaces.subproblem import Subproblem
-    from wopt.interfaces.target import Target
+    from wopt.interfaces.target import Law, Target
     from wopt.interfaces.tracker import Tracker
     from wopt.particles import Particles
     from wopt.permission import allow_changed_data, allow_code, allow_tracker
@@ -115,10 +117,10 @@ if TYPE_CHECKING:
     from wopt.runs.solution import Solution
     from wopt.runs.solve import fit, run, solve
     from wopt.train.guard import Guard
-    from wopt.train.iterate import iterate
     from wopt.train.problem import Problem, State
     from wopt.train.record import StepRecord
     from wopt.train.solver import InnerSolver
+    from wopt.train.steps import iterate
     from wopt.train.stop import Stop
     from wopt.typed import Typed
 
@@ -142,6 +144,7 @@ __all__ = [
     "History",
     "InnerSolver",
     "Inverse",
+    "Law",
     "Listener",
     "Measurement",
     "Objective",

@@ -11,8 +11,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from wopt.data.cells import Cells
-from wopt.data.quantile_transform import QuantileTransform, from_line, log_slope, to_line
+from wopt.bijection import Bijection
+from wopt.data.cells import Cells, CellTransform
+from wopt.data.quantile_transform import Interval, QuantileTransform
 
 __all__ = ["Category", "Column", "Kind", "as_json", "check_column"]
 
@@ -154,6 +155,16 @@ class Column:
         return self.bounds != (-math.inf, math.inf)
 
     @property
+    def maps(self) -> list[Bijection]:
+        """Its maps to the whole line: those of its support and its cells, then its curve."""
+        ends = (*self.bounds, self.scale) if self.bounded else None
+        if self.cells is not None:
+            first: list[Bijection] = [CellTransform(self.cells, ends, self.fill)]
+        else:
+            first = [] if ends is None else [Interval(*ends)]
+        return first if self.curve is None else [*first, self.curve]
+
+    @property
     def bent(self) -> bool:
         """Whether its map to the line is not the identity."""
         return self.bounded or self.curve is not None or self.cells is not None
@@ -186,29 +197,6 @@ class Column:
         ends = f" in [{low:g}, {high:g}]" if self.bounded else ""
         return f"{self.name}: {self.kind}{ends}" + (f", often {few}" if values else "") + gaps
 
-    def to_line(self, x: Tensor) -> Tensor:
-        """Return the image of values on the line, of the shape of x, finite."""
-        z = self._inner(x) if self.cells is None else self.cells.forward(x, self._inner)
-        return z if self.curve is None else self.curve(z)
-
-    def from_line(self, y: Tensor) -> Tensor:
-        """Return the inverse of :meth:`to_line`, of the shape of y, not rounded."""
-        z = y if self.curve is None else self.curve.inverse(y)
-        return (
-            self._back(z) if self.cells is None else self.cells.inverse(z, self._back, self._inner)
-        )
-
-    def log_slope(self, x: Tensor) -> Tensor:
-        """Return the log-derivative of :meth:`to_line`; minus infinity outside of the support."""
-        if self.cells is None:
-            total = self._slope(x)
-        else:
-            total = self.cells.log_slope(x, self._inner, self._slope)
-            if self.fill is not None:  # that a value is missing has a probability, not a density
-                gap = (x - self.fill).abs() <= self.cells.width / 2
-                total = total + gap * math.log(self.cells.width)
-        return total if self.curve is None else total + self.curve.log_slope(self._until_curve(x))
-
     def round(self, x: Tensor) -> Tensor:
         """Return the nearest possible values, of the shape of x."""
         y = x.clamp(*self.bounds)
@@ -231,18 +219,6 @@ class Column:
         if self.cells is None:
             return width
         return torch.where(self.cells.at(x)[1], self.cells.width, width)
-
-    def _until_curve(self, x: Tensor) -> Tensor:
-        return self._inner(x) if self.cells is None else self.cells.forward(x, self._inner)
-
-    def _inner(self, x: Tensor) -> Tensor:
-        return to_line(x, *self.bounds, self.scale) if self.bounded else x
-
-    def _back(self, y: Tensor) -> Tensor:
-        return from_line(y, *self.bounds, self.scale) if self.bounded else y
-
-    def _slope(self, x: Tensor) -> Tensor:
-        return log_slope(x, *self.bounds, self.scale) if self.bounded else torch.zeros_like(x)
 
 
 _LATER = {"curve": None, "scale": math.inf, "cells": None, "unit": 1}

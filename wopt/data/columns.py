@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -17,6 +17,8 @@ from wopt.reading import parsed_json
 from wopt.typed import of_json
 
 __all__ = ["Category", "Column", "Columns", "Kind", "check_column"]
+
+Map = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,9 +39,9 @@ class Columns:
     Example:
         >>> columns = Columns((Column("p", bounds=(0.0, 1.0)), Column("x")))
         >>> x = torch.tensor([[0.2, 7.0]], dtype=torch.float64)
-        >>> columns.decode(columns.encode(x)).tolist()
+        >>> columns.inverse(columns.encode(x))[0].tolist()
         [[0.2, 7.0]]
-        >>> round(float(columns.log_det(x)), 4)  # log 1 / (p (1 - p))
+        >>> round(float(columns.forward(x)[1]), 4)  # log 1 / (p (1 - p))
         1.8326
     """
 
@@ -93,26 +95,28 @@ class Columns:
         by_name = {column.name: column for column in self.columns}
         return Columns(tuple(by_name[name] for name in names))
 
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return E(x), shape ``(..., d)``, and log |det DE(x)|, ``(...)``, nats.
+
+        E is finite also at and beyond the ends of a support, where log |det| is minus infinity.
+        """
+        return self._through(x, lambda column: column.maps)
+
+    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return E^-1(y), shape ``(..., d)``, discrete columns not rounded, and log |det|."""
+        return self._through(y, lambda column: [m.inverse for m in reversed(column.maps)])
+
     def encode(self, x: Tensor) -> Tensor:
-        """Return E(x), shape ``(..., d)``; finite also at and beyond the ends of a support."""
-        y = x.clone()
-        for j, column in self._bent():
-            y[..., j] = column.to_line(x[..., j].contiguous())
-        return y
+        """Return E(x), shape ``(..., d)``."""
+        return self.forward(x)[0]
 
-    def decode(self, y: Tensor) -> Tensor:
-        """Return E^-1(y), shape ``(..., d)``; discrete columns are not rounded."""
-        x = y.clone()
-        for j, column in self._bent():
-            x[..., j] = column.from_line(y[..., j])
-        return x
-
-    def log_det(self, x: Tensor) -> Tensor:
-        """Return log |det DE(x)|, shape ``(...)``, nats; minus infinity outside of a support."""
-        total = torch.zeros_like(x[..., 0])
-        for j, column in self._bent():
-            total = total + column.log_slope(x[..., j])
-        return total
+    def _through(self, x: Tensor, maps: Callable[[Column], Sequence[Map]]) -> tuple[Tensor, Tensor]:
+        y, total = x.clone(), torch.zeros_like(x[..., 0])
+        for j, column in enumerate(self.moved):
+            for move in maps(column):
+                y[..., j], log_slope = move(y[..., j].contiguous())
+                total = total + log_slope
+        return y, total
 
     def round(self, x: Tensor) -> Tensor:
         """Return rows, shape ``(..., d)``, with discrete columns rounded to possible values."""
@@ -171,6 +175,3 @@ class Columns:
         if made.derived and not set(made.order) <= every:
             raise ValueError("the order names columns that are not there")
         return made
-
-    def _bent(self) -> list[tuple[int, Column]]:
-        return [(j, column) for j, column in enumerate(self.moved) if column.bent]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from wopt.data.cells import Cells
 from wopt.data.column import Column
-from wopt.data.quantile_transform import log_slope, to_line
+from wopt.data.quantile_transform import Interval
 
 __all__ = ["FEW", "described", "grid_step", "recurring"]
 
@@ -155,15 +155,14 @@ def _scale(column: Column, x: Tensor) -> float:
     x = x[:_ROWS]
     low, high = column.bounds
     away = (x - low) if math.isfinite(low) else (high - x)
-    away = away[away > 0]
-    if len(away) < 2:
+    x, away = x[away > 0], away[away > 0]
+    if len(x) < 2:
         return math.inf
     first, last = math.log(float(away.min())), math.log(float(away.max()))
 
     def likelihood(scale: float) -> float:
-        y = to_line(x, low, high, scale)
-        slope = log_slope(x, low, high, scale)
-        return float(slope.mean() - y.std().clamp_min(1e-300).log())
+        y, log_slope = Interval(low, high, scale)(x)
+        return float(log_slope.mean() - y.std().clamp_min(1e-300).log())
 
     tried = [math.exp(first + (last - first) * k / _TRIED) for k in range(_TRIED + 1)]
     return max([*tried, math.inf], key=likelihood)
@@ -193,7 +192,7 @@ def _with_cells(
     """Return a column with a density beside the values that recur and the gaps."""
     if not (missing or bool(often.any())):
         return column
-    line = to_line(rest, *column.bounds, column.scale) if column.bounded else rest
+    line = Interval(*column.bounds, column.scale).move(rest) if column.bounded else rest
     width = column.width or _room(values, often)
     cells, number = values[often], counts[often]
     if missing:

@@ -10,11 +10,12 @@ if TYPE_CHECKING:
     from wopt.interfaces.block import Compiler as Compiler
     from wopt.interfaces.block import FlowBlock as FlowBlock
     from wopt.interfaces.block import new_block as new_block
+    from wopt.interfaces.budget import Budget as Budget
+    from wopt.interfaces.budget import Clock as Clock
     from wopt.interfaces.exact import ExactLaws as ExactLaws
     from wopt.interfaces.exact import ExactSolution as ExactSolution
     from wopt.interfaces.listener import SILENT as SILENT
     from wopt.interfaces.listener import Listener as Listener
-    from wopt.interfaces.measurement import Budget as Budget
     from wopt.interfaces.measurement import FinishedRun as FinishedRun
     from wopt.interfaces.measurement import Measurement as Measurement
     from wopt.interfaces.measurement import Watch as Watch
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from wopt.interfaces.subproblem import Stationarity as Stationarity
     from wopt.interfaces.subproblem import Subproblem as Subproblem
     from wopt.interfaces.target import Draws as Draws
+    from wopt.interfaces.target import Law as Law
     from wopt.interfaces.target import Support as Support
     from wopt.interfaces.target import Target as Target
     from wopt.interfaces.target import support_of as support_of
@@ -38,13 +40,14 @@ __getattr__, __dir__ = exports_of(
     __name__,
     {
         "wopt.interfaces.block": "Compiler FlowBlock new_block",
+        "wopt.interfaces.budget": "Budget Clock",
         "wopt.interfaces.exact": "ExactLaws ExactSolution",
         "wopt.interfaces.listener": "Listener SILENT",
-        "wopt.interfaces.measurement": "Budget FinishedRun Measurement Watch",
+        "wopt.interfaces.measurement": "FinishedRun Measurement Watch",
         "wopt.interfaces.objective": "Objective energy_derivatives is_truth wasserstein_gradient",
         "wopt.interfaces.solver": "Loss SolveReport Solver Training",
         "wopt.interfaces.source": "Carry",
         "wopt.interfaces.subproblem": "Stationarity Subproblem",
-        "wopt.interfaces.target": "Draws Support Target support_of",
+        "wopt.interfaces.target": "Draws Law Support Target support_of",
     },
 )

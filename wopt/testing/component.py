@@ -18,8 +18,9 @@ from wopt.component import Component, Spec, build, config_of, options_model
 from wopt.config.model import validate
 from wopt.errors import CapabilityError, ConfigError, PluginError
 from wopt.host import host
+from wopt.interfaces.budget import Budget
 from wopt.interfaces.candidate import Candidate
-from wopt.interfaces.measurement import Budget, FinishedRun, Measurement
+from wopt.interfaces.measurement import FinishedRun, Measurement
 from wopt.interfaces.objective import Objective
 from wopt.interfaces.scheme import StepSize
 from wopt.interfaces.solver import Solver, SolveReport, Training
@@ -27,7 +28,6 @@ from wopt.interfaces.source import Source
 from wopt.interfaces.subproblem import Subproblem
 from wopt.interfaces.target import Target
 from wopt.plan import Facts, apply, plan
-from wopt.plan.candidates import rule_of
 from wopt.runs.memory import Rows
 from wopt.testing.checks import LawError, Laws, check_block, check_objective
 from wopt.testing.claims import check_claims
@@ -35,6 +35,7 @@ from wopt.testing.gaussian import AffineBlock, gaussian_nodes
 from wopt.testing.schemes import check_scheme
 from wopt.testing.target_claims import check_target_claims
 from wopt.train.batches import Tolerance
+from wopt.train.schedules import clock_of
 from wopt.train.solver import InnerSolver
 from wopt.typed import Typed
 
@@ -212,7 +213,7 @@ def check_solver(solver: Solver) -> list[str]:
 
     settings = InnerSolver(iterations=20, batch_size=len(nodes))
     given = Training(block, loss, len(nodes), settings, subproblem=sub, target=objective.target,
-                     tolerance=Tolerance(None))  # fmt: skip
+                     tolerance=Tolerance(None), clock=clock_of(settings))  # fmt: skip
     before = float(loss(block, None).detach())
     try:
         training = solver.begin(given)
@@ -262,14 +263,15 @@ def check_candidate(candidate: Candidate) -> list[str]:
     law.holds("fits_says_yes_or_no", isinstance(candidate.fits(facts), bool))
     if not candidate.fits(facts):
         return [*law.done, "not planned: it does not fit 300 rows of 5 columns"]
+    law.holds("distance_is_not_negative", candidate.distance(facts) >= 0)
     tables = candidate.tables(facts)
     law.holds("returns_tables", isinstance(tables, dict) and all(k in _TABLES for k in tables))
-    chosen = plan(facts, rule_of(candidate))
+    chosen = plan(facts, candidate)
     validate(apply(chosen, {"source": {"name": "toy", "shape": "moons"}}))
     return [*law.done, "configuration_is_valid"]
 
 
-_TABLES = ("block", "blocks", "scheme", "solver", "stop", "guard", "refine")
+_TABLES = ("preprocess", "block", "blocks", "scheme", "solver", "stop", "guard", "refine")
 
 
 def _finished() -> FinishedRun:
