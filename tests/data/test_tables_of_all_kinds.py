@@ -98,6 +98,49 @@ def test_columns_of_no_use_are_left_out_and_put_back(name):
     assert Columns.from_json(found.columns.to_json()) == found.columns
 
 
+FOLLOWS = {
+    "total": ("total", "equals men + women"),  # though it comes first
+    "half": ("half", "equals 0.5 age + 3"),
+    "code": ("code", "names the categories of city"),
+    "other": ("other", "equals - ok2 + 1"),
+}
+
+
+@pytest.mark.parametrize("name", FOLLOWS)
+def test_columns_that_follow_from_others(name):
+    draw = np.random.default_rng(1)
+    base = people().to_pandas()
+    men, women = draw.integers(0, 90, N), draw.integers(0, 90, N)
+    ok2 = draw.integers(0, 2, N)
+    more = {
+        "total": {"total": men + women, "men": men, "women": women},
+        "half": {"half": base.age / 2 + 3},
+        "code": {"code": base.city.map({"rome": 4, "bonn": 7, "paris": 1})},
+        "other": {"ok2": ok2, "other": 1 - ok2},
+    }[name]
+    table = people(**{key: np.asarray(value) for key, value in more.items()})
+    found = choose(table)
+    gone, why = FOLLOWS[name]
+    assert [one.column.name for one in found.columns.derived] == [gone]
+    assert found.facts.lines() == [f"column {gone} is not modelled: it {why}"]
+    assert Columns.from_json(found.columns.to_json()) == found.columns
+    spread = found.columns.jitter(found.x, torch.Generator().manual_seed(0))
+    back = arrow_table(spread, found.columns)
+    assert back.column_names == table.column_names
+    assert back.column(gone).to_pylist() == pytest.approx(table.column(gone).to_pylist())
+    assert back.column(gone).type == table.column(gone).type
+
+
+def test_nearly_and_by_chance_is_not_dependent():
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=(N, 2))
+    rare = (np.arange(N) == 7).astype(int)  # a constant but for one row
+    near = pyarrow.table({"x": x[:, 0], "y": x[:, 0] + 1e-3 * x[:, 1], "rare": rare})
+    assert choose(near).columns.derived == ()
+    few = pyarrow.table({f"x{j}": draw.normal(size=12) for j in range(10)})
+    assert choose(few).columns.derived == ()
+
+
 def test_a_type_that_cannot_be_used_is_refused_by_name():
     with pytest.raises(wopt.DataError, match=r"people.csv: column 'odd' holds values of type list"):
         choose(people(odd=[[1]] * N))

@@ -171,6 +171,8 @@ def chosen_rows(table: Any, choices: Choices, origin: str) -> TableRows:
     if choices.nan in ("mask", "model"):
         columns, x = masked(columns, x, table.column_names, origin)
     check_finite(x, columns.names, origin)
+    if not columns.derived:
+        columns = dataclasses.replace(columns, order=())
     return TableRows(x, columns, weights, dataclasses.replace(facts, left=columns.derived))
 
 

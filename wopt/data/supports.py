@@ -146,7 +146,7 @@ def _ends(column: Column, values: Tensor) -> tuple[float, float]:
     end = 0.0
     if column.kind != "continuous":
         # The middle of the first cell is the first point of the grid from zero on.
-        end = math.fmod(least + _ROUNDING * column.width, column.width) - column.width / 2
+        end = least - column.width * (math.floor(least / column.width + _ROUNDING) + 0.5)
     return (end, math.inf) if side > 0 else (-math.inf, -end)
 
 
@@ -181,7 +181,7 @@ def _listed(column: Column, values: Tensor, counts: Tensor, missing: int) -> Col
     width = float(values.diff().min()) if len(values) > 1 else 1.0
     if column.kind != "continuous":
         width = column.width
-    masses = (counts + 0.5) / (counts + 0.5).sum()
+    masses = (counts.double() + 0.5) / (counts.double() + 0.5).sum()
     cells = Cells(tuple(values.tolist()), tuple(masses.tolist()), width, 0.0, 0.0)
     return dataclasses.replace(column, cells=cells)
 
@@ -200,7 +200,7 @@ def _with_cells(
         cells = torch.cat([cells, top[-1:]])
         number = torch.cat([number, many[-1:]])
         column = dataclasses.replace(column, fill=float(top[-1]))
-    masses = (number + 0.5) / (int(counts.sum()) + missing + 0.5 * len(number) + 0.5)
+    masses = (number.double() + 0.5) / (int(counts.sum()) + missing + 0.5 * len(number) + 0.5)
     spread = float(line.std()) if len(line) > 1 else 0.0
     made = Cells(
         tuple(cells.tolist()), tuple(masses.tolist()), width, float(line.mean()), spread or 1.0

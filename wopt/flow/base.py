@@ -18,7 +18,7 @@ from wopt.interfaces.source import Source
 from wopt.interfaces.target import Law
 from wopt.seeds import derive
 
-__all__ = ["DistributionLaw", "SourceLaw", "draw", "held_out_rows", "providing"]
+__all__ = ["DistributionLaw", "SourceLaw", "draw", "held_out_rows", "providing", "redrawn"]
 
 
 def held_out_rows(dataset: Dataset, n: int, rng: torch.Generator) -> Tensor:
@@ -131,6 +131,39 @@ def draw(law: Law, n: int, dim: int, rng: torch.Generator) -> Tensor:
             f"({n}, {dim})"
         )
     return x
+
+
+_AGAIN = 10
+"""Times that samples which overflowed are drawn anew."""
+
+
+def redrawn(
+    law: Law,
+    back: Callable[[Tensor], tuple[Tensor, Tensor]],
+    drawn: tuple[Tensor, Tensor, Tensor],
+    condition: int,
+    rng: torch.Generator,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return samples of which those that overflowed are drawn anew, their conditions kept.
+
+    Args:
+        law: The law of the points z.
+        back: The map from z to x, with its log-det.
+        drawn: Points z and samples x, shapes ``(n, d)``, and log-dets, ``(n,)``.
+        condition: Number of conditions, the last columns of z.
+        rng: Random numbers.
+    """
+    z, x, log_det = drawn
+    moved = z.shape[1] - condition
+    for _ in range(_AGAIN):
+        lost = (~torch.isfinite(x).all(1)).nonzero()[:, 0]
+        if not len(lost):
+            break
+        z = z.clone()
+        z[lost, :moved] = draw(law, len(lost), z.shape[1], rng)[:, :moved].to(z)
+        again, log_dets = back(z[lost])
+        x, log_det = x.index_copy(0, lost, again), log_det.index_copy(0, lost, log_dets)
+    return z, x, log_det
 
 
 def providing(law: Law | None, need: Capability, what: str) -> Law:

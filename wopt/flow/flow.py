@@ -18,7 +18,7 @@ from wopt.data.frames import arrow_table
 from wopt.data.rows import as_rows
 from wopt.data.transform import AffineTransform
 from wopt.errors import CapabilityError, DataError
-from wopt.flow.base import DistributionLaw, draw, providing
+from wopt.flow.base import DistributionLaw, draw, providing, redrawn
 from wopt.flow.chain import Chain, Inverse
 from wopt.flow.exact import warn_of_missed
 from wopt.flow.views import FlowDistribution
@@ -29,9 +29,6 @@ from wopt.push import in_batches
 from wopt.renamed import renamed_arguments
 
 __all__ = ["Flow"]
-
-_AGAIN = 10
-"""Times that samples which overflowed are drawn anew."""
 
 Shape = int | Sequence[int]
 """A number of samples, or a shape of them."""
@@ -359,9 +356,10 @@ class Flow(nn.Module):
             inside = given.expand(*size, self.condition).reshape(-1, self.condition)
             z = torch.cat([z[:, : -self.condition], inside.to(z)], dim=1)
         audit = audit and Capability.LOG_DET in self.chain.provides
-        x, log_det = self._carry(lambda part: self.map.inverse(part, audit=audit), z)
+        back = functools.partial(self._carry, functools.partial(self.map.inverse, audit=audit))
+        x, log_det = back(z)
         if whole:
-            z, x, log_det = self._drawn_again(base, z, x, log_det, generator, audit)
+            z, x, log_det = redrawn(base, back, (z, x, log_det), self.condition, generator)
         rounded = whole and self.columns is not None and self.columns.discrete
         x = self.columns.round(x) if rounded and self.columns is not None else x
         if not base.normalised:
@@ -376,27 +374,6 @@ class Flow(nn.Module):
         x = self.columns.seen(x) if rounded and self.columns is not None else x
         kept = self.dim if given is None else self.dim - self.condition
         return x[:, :kept].reshape(*size, kept), log_density.reshape(size)
-
-    def _drawn_again(
-        self,
-        base: Law,
-        z: Tensor,
-        x: Tensor,
-        log_det: Tensor,
-        generator: torch.Generator,
-        audit: bool,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return points, samples and log-dets in which those that overflowed are drawn anew."""
-        moved = self.dim - self.condition
-        for _ in range(_AGAIN):
-            lost = (~torch.isfinite(x).all(1)).nonzero()[:, 0]
-            if not len(lost):
-                break
-            z = z.clone()
-            z[lost, :moved] = draw(base, len(lost), self.dim, generator)[:, :moved].to(z)
-            again = self._carry(lambda part: self.map.inverse(part, audit=audit), z[lost])
-            x, log_det = x.index_copy(0, lost, again[0]), log_det.index_copy(0, lost, again[1])
-        return z, x, log_det
 
     def _conditions(self, conditions: Any) -> Tensor:
         """Return conditions in the flow's coordinates, shape ``(..., c)``."""
