@@ -9,7 +9,7 @@ where wopt ends early they get all that it had planned for, and with ``--whole``
 also where the planner leaves some of it. Every line of ``planner.jsonl`` (or
 ``--out``) is one run of one method; what is there already is not measured again, so that the
 benchmark can be made in parts. ``--table`` only prints what is
-there, ``--page`` puts it into ``docs/benchmarks.md``.
+there, ``--page`` puts it into ``docs/likelihoods.md``.
 
 With ``--rivals NSF MAF CNF`` zuko's CNF is a rival too. It trains with an unbiased estimate of the
 trace (the exact one in the plane) at a tolerance of 1e-4, and is scored by the exact trace at 1e-5.
@@ -284,12 +284,13 @@ def paired(theirs: Tensor, ours: Tensor) -> Row:
 
 def placed(dataset: Dataset, x: Tensor) -> Tensor:
     """Return rows in the flows' coordinates."""
-    return dataset.transform.forward(x).float()
+    return dataset.transform.move(x).float()
 
 
 def nll(flow: nn.Module, dataset: Dataset, x: Tensor) -> Tensor:
     """Return a rival's NLL of rows, in the data's units."""
-    return -score(flow, placed(dataset, x), audit=True).double() - float(dataset.transform.log_det)
+    z, log_det = dataset.transform(x)
+    return -score(flow, z.float(), audit=True).double() - log_det
 
 
 def gaussian(dataset: Dataset) -> float:

@@ -1,4 +1,4 @@
-"""The table of what the planner reaches, and the part of ``docs/benchmarks.md`` that holds it."""
+"""The table of what the planner reaches, and the part of ``docs/likelihoods.md`` that holds it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench import table
 
 __all__ = ["PAGE", "paged", "summary"]
 
-PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+PAGE = Path(__file__).parents[1] / "docs" / "likelihoods.md"
 BEGIN, END = "<!-- planner.py --page: begin -->\n", "<!-- planner.py --page: end -->"
 
 Row = dict[str, Any]

@@ -23,7 +23,7 @@ NAMES = [
 ]
 NOT_SHOWN = {
     "evidence/results.jsonl": "evidence.md is made of it by `make evidence`; test_evidence_page.py",
-    "several/certified.jsonl": "benchmarks.md has its figures, of one step and of two",
+    "several/certified.jsonl": "likelihoods.md says what it gave",
     "short_runs.jsonl": "certificates.md has its table, before and after",
     "front_door.jsonl": "certificates.md has its table, before and now side by side",
     "posterior_laws.jsonl": "samplers.md has its table (posteriors.py --table), worst of the seeds",
