@@ -1,4 +1,4 @@
-"""The reference sample of a target: independent passes of a tempered sequential sampler."""
+"""The reference sample of a target: exact draws, or passes of a tempered sequential sampler."""
 
 from __future__ import annotations
 
@@ -9,12 +9,18 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from wopt.capabilities import Capability
 from wopt.errors import DataError
+from wopt.interfaces import Budget, Target
+from wopt.seeds import generator
 from wopt_posterior.reference.laws import Mixture
-from wopt_posterior.reference.moves import LogDensity, move
+from wopt_posterior.reference.moves import LogDensity, density_of, move
+from wopt_posterior.reference.search import beginning
 
-__all__ = ["Reference", "passes", "pooled"]
+__all__ = ["POINTS", "Reference", "passes", "reference_of"]
 
+POINTS = 500
+"""Number of points of a pass."""
 _LEVELS, _STEPS = 80, 12
 _EVEN = 0.8
 """Relative effective size of the weights from one temperature to the next."""
@@ -22,34 +28,40 @@ _EVEN = 0.8
 
 @dataclasses.dataclass(frozen=True)
 class Reference:
-    """Points of a target in independent passes, each with its own estimate of log Z.
-
-    Exact draws are passes of one point each.
+    """Points of a target, the errors of means over them, and log Z.
 
     Attributes:
-        points: The points, shape ``(m, d)``, float64; of every pass equally many.
-        log_z: log Z by each pass, shape ``(k,)``, nats; the mean of exp is unbiased for Z.
+        points: The points, shape ``(m, d)``, float64.
+        weights: Their weights, shape ``(m,)``, which sum to one.
+        families: Points of one number descend from one draw, shape ``(m,)``; families are
+            independent. Exact draws are families of one.
+        log_z, log_z_error: log Z and its standard error, nats; NaN where exact draws say nothing.
     """
 
     points: Tensor
-    log_z: Tensor
+    weights: Tensor
+    families: Tensor
+    log_z: float = math.nan
+    log_z_error: float = math.nan
 
     @classmethod
-    def exact(cls, draws: Tensor, log_z: float = math.nan) -> Reference:
-        """Return exact draws, shape ``(m, d)``, as a reference sample."""
-        return cls(draws, torch.full((len(draws),), log_z).double())
+    def exact(cls, draws: Tensor) -> Reference:
+        """Return independent draws of the target, shape ``(m, d)``, as a reference sample."""
+        m = len(draws)
+        return cls(draws.double().cpu(), torch.full((m,), 1 / m).double(), torch.arange(m))
 
     @property
-    def weights(self) -> Tensor:
-        """The weights of the passes, shape ``(k,)``, which sum to one."""
-        known = bool(self.log_z.isfinite().all())
-        return (self.log_z if known else torch.zeros_like(self.log_z)).softmax(0)
+    def is_exact(self) -> bool:
+        """Whether the points are independent draws of the target."""
+        return len(self.families.unique()) == len(self.points) and math.isnan(self.log_z)
 
     def mean(self, values: Tensor) -> tuple[Tensor, Tensor]:
         """Return the mean of values ``(m, ...)`` under the target, and its standard error.
 
-        The error is that of a ratio of means over the passes, so it has all that makes passes
-        differ: chains that depend on each other, and modes that some of them miss.
+        The error is that of a mean over families, as those are independent.
+
+        Source: Chan, Lai, *A general theory of particle filters in hidden Markov models and some
+        applications*, 2013.
 
         Example:
             >>> x = torch.randn(1000, 1, generator=torch.Generator().manual_seed(0)).double()
@@ -57,37 +69,68 @@ class Reference:
             >>> abs(float(mean)) < 4 * float(error), round(float(error), 3)
             (True, 0.032)
         """
-        w = self.weights
-        k = len(w)
-        of_pass = values.reshape(k, -1, *values.shape[1:]).mean(1)
-        mean = torch.tensordot(w, of_pass, 1)
-        away = torch.tensordot(w.square(), (of_pass - mean).square(), 1)
-        return mean, (away * k / max(k - 1, 1)).sqrt()
+        mean = torch.tensordot(self.weights, values.double(), 1)
+        parts = self.weights.reshape(-1, *[1] * (values.dim() - 1)) * (values - mean)
+        _, family = self.families.unique(return_inverse=True)
+        of_family = parts.new_zeros(int(family.max()) + 1, *values.shape[1:])
+        return mean, of_family.index_add(0, family, parts).square().sum(0).sqrt()
 
     def drawn(self, count: int, rng: torch.Generator) -> Tensor:
-        """Return equally weighted points, shape ``(count, d)``, by the passes' weights."""
-        each = len(self.points) // len(self.log_z)
-        w = self.weights.repeat_interleave(each) / each
-        rows = _drawn_again(w, rng, count)
+        """Return equally weighted points, shape ``(count, d)``."""
+        rows = _drawn_again(self.weights, rng, count)
         return self.points[rows[torch.randperm(count, generator=rng)]]
 
 
-def pooled(done: list[tuple[Tensor, float]]) -> Reference:
-    """Return the reference sample of finished passes: points ``(n, d)`` and log Z of each."""
-    points, log_z = zip(*done, strict=True)
-    return Reference(torch.cat(points), torch.tensor(log_z, dtype=torch.float64))
-
-
 @torch.no_grad()
+def reference_of(
+    target: Target,
+    dim: int,
+    seed: int,
+    budget: Budget,
+    recorded: int | None = None,
+    start: Tensor | None = None,
+) -> Reference:
+    """Return a reference sample of a target: exact draws where it has them.
+
+    Others get as many passes of a tempered sampler as the budget pays, one at least.
+
+    Args:
+        target: A target known by its potential.
+        dim: The dimension d.
+        seed: Seed of all draws.
+        budget: CPU seconds.
+        recorded: Number of passes, in place of the budget.
+        start: Points from which to start too, shape ``(k, d)``.
+
+    Raises:
+        DataError: The density is finite at none of the points from which the search starts.
+
+    Example:
+        >>> import wopt
+        >>> two = wopt.build("target", {"name": "potential",
+        ...     "function": lambda x: 8 * (x[:, 0].abs() - 6).square()})
+        >>> found = reference_of(two, 1, 0, Budget(), recorded=1)
+        >>> abs(found.log_z - math.log(2 * math.sqrt(math.pi / 8))) < 5 * found.log_z_error
+        True
+    """
+    rng = generator(seed, "reference")
+    if Capability.TARGET_SAMPLES in target.provides:
+        return Reference.exact(target.sample(POINTS * (recorded or 8), dim, rng))
+    density = density_of(target)
+    work = passes(density, beginning(density, dim, rng, start), POINTS, rng)
+    found, _ = budget.run(work, recorded=recorded)
+    assert found is not None
+    return found
+
+
 def passes(
     density: LogDensity, base: Mixture, count: int, rng: torch.Generator
-) -> Iterator[tuple[Tensor, float]]:
-    """Yield points that follow exp(-V)/Z, nearly, shape ``(count, d)``, with an estimate of log Z.
+) -> Iterator[Reference]:
+    """Yield reference samples of one pass, two passes, three, ...
 
-    A pass goes from a mixture g of known modes and a wide law through  p^b g^(1 - b)  with b from 0
+    A pass goes from a mixture g of known modes and wide laws through  p^b g^(1 - b)  with b from 0
     to 1: at each temperature points are drawn again by their weights and make Metropolis steps. As
     g has each known mode at its own width, b changes a mode's mass little, however narrow it is.
-    Passes are independent, so their spread is the error of every estimate.
 
     Args:
         density: Log-density and score of the target.
@@ -98,15 +141,35 @@ def passes(
     Source: Del Moral, Doucet, Jasra, *Sequential Monte Carlo samplers*, 2006; Tawn, Roberts,
     Rosenthal, *Weight-preserving simulated tempering*, 2020.
     """
+    points, families, log_z = [], [], []
     while True:
-        yield _one(density, base, count, rng)
+        x, family, value = _pass(density, base, count, rng)
+        points.append(x)
+        families.append(family + count * len(families))
+        log_z.append(value)
+        of_pass = torch.tensor(log_z, dtype=torch.float64)
+        w = of_pass.softmax(0).repeat_interleave(count) / count
+        found = Reference(torch.cat(points), w, torch.cat(families))
+        yield dataclasses.replace(
+            found,
+            log_z=float(of_pass.logsumexp(0)) - math.log(len(log_z)),
+            log_z_error=_size_error(found),
+        )
 
 
-def _one(
+def _size_error(found: Reference) -> float:
+    """Return the relative standard error of Z, by the spread of the families' weights."""
+    _, family = found.families.unique(return_inverse=True)
+    sizes = found.weights.new_zeros(int(family.max()) + 1).index_add(0, family, found.weights)
+    return float(sizes.square().sum().sqrt())
+
+
+def _pass(
     density: LogDensity, base: Mixture, count: int, rng: torch.Generator
-) -> tuple[Tensor, float]:
+) -> tuple[Tensor, Tensor, float]:
+    """Return points, the draw of g from which each descends, and log Z."""
     x, b, log_z = base.sample(count, rng), 0.0, 0.0
-    half = count // 2
+    family, half = torch.arange(count), count // 2
     for level in range(_LEVELS):
         gain = density(x)[0] - base(x)[0]
         gain = torch.where(gain.isfinite(), gain, -torch.inf)
@@ -116,16 +179,16 @@ def _one(
         after = max(least, _next(gain, b))
         log_w = (after - b) * gain
         log_z += float(log_w.logsumexp(0)) - math.log(count)
-        x = x[_drawn_again(log_w.softmax(0), rng, count)]
-        b = after
+        rows = _drawn_again(log_w.softmax(0), rng, count)
+        rows = rows[torch.randperm(count, generator=rng)]
+        x, family, b = x[rows], family[rows], after
         law = _between(base, density, b)
-        x = x[torch.randperm(count, generator=rng)]
         for _ in range(_STEPS):  # each half by proposals that the other shapes
             left = move(law, x[:half], x[half:], rng)
             x = torch.cat([left, move(law, x[half:], left, rng)])
         if b >= 1:
             break
-    return x, log_z
+    return x, family, log_z
 
 
 def _between(first: LogDensity, last: LogDensity, b: float) -> LogDensity:
@@ -139,10 +202,11 @@ def _between(first: LogDensity, last: LogDensity, b: float) -> LogDensity:
 
 def _next(gain: Tensor, b: float) -> float:
     """Return the largest temperature at which weights are still even enough, by bisection."""
+    finite = int(gain.isfinite().sum())
 
     def even(after: float) -> bool:
         w = ((after - b) * gain).softmax(0)
-        return float(1 / w.square().sum()) >= _EVEN * int(gain.isfinite().sum())
+        return float(1 / w.square().sum()) >= _EVEN * finite
 
     if even(1.0):
         return 1.0

@@ -118,7 +118,9 @@ def _direction(slope: Tensor, steps: list[Tensor], changes: list[Tensor]) -> Ten
 
 
 @torch.no_grad()
-def beginning(density: LogDensity, dim: int, rng: torch.Generator) -> Mixture:
+def beginning(
+    density: LogDensity, dim: int, rng: torch.Generator, start: Tensor | None = None
+) -> Mixture:
     """Return normal laws at the modes that are found, as they are and wide, and around the origin.
 
     Ascents start around the origin, at scales from 1/16 to 16, and then from each mode found so
@@ -129,17 +131,19 @@ def beginning(density: LogDensity, dim: int, rng: torch.Generator) -> Mixture:
         density: Log-density and score of the target.
         dim: The dimension d.
         rng: Random numbers.
+        start: Points from which ascents start too, shape ``(k, d)``.
 
     Raises:
         DataError: No start has a finite density.
     """
     scale = torch.exp2(8 * torch.rand(_STARTS, 1, generator=rng).double() - 4)
     starts = scale * torch.randn(_STARTS, dim, generator=rng, dtype=torch.float64)
+    starts = starts if start is None else torch.cat([start, starts])
     starts = starts[density(starts)[0].isfinite()]
     if not len(starts):
         raise DataError(
-            f"log_prob is finite at none of {_STARTS} points around the origin of the free "
-            "coordinates; give `start`, a point where it is"
+            f"log_prob is finite at none of {_STARTS} points of its support around the origin of the free "
+            "coordinates; give `start`, points where it is"
         )
     means, roots = starts[:0], starts.new_zeros(0, dim, dim)
     while len(starts) and len(means) < _MOST:
