@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -175,6 +176,7 @@ class Problem:
         draw: Draws new training particles at the start, where the source can be sampled.
         log_density: Log-density of the start, ``(n, d)`` to ``(n,)``, nats, where it is known.
         times: Times at which steps end, so that particles can be kept there.
+        reference: What a planner found of the target, where chains begin; a plugin's object.
     """
 
     objective: Objective
@@ -189,6 +191,7 @@ class Problem:
     draw: Callable[[int, torch.Generator], Particles] | None = None
     log_density: Callable[[Tensor], Tensor] | None = None
     times: tuple[float, ...] = ()
+    reference: Any = None
 
     @property
     def ends(self) -> tuple[float, ...]:

@@ -112,7 +112,7 @@ def test_the_plan_is_in_the_configuration_and_is_not_planned_again(tmp_path):
         again = prepared_run(wopt.config.model.to_table(config)).config
     assert [spec.cls.__name__ for spec in config.block_specs] == ["Affine", "Autoregressive"]
     assert config.dtype == "float64"
-    assert config.plan.told.startswith("planned for")
+    assert config.plan.told.startswith("a reference sample of 500 points has one part")
     assert [config.solver.of_step(k).optimiser for k in range(3)] == ["gaussian", "muon", "muon"]
     assert again.solver.options == config.solver.options
 

@@ -90,7 +90,7 @@ def test_the_flow_lives_in_free_coordinates_and_is_saved(tmp_path):
         (lambda x: torch.zeros(len(x)), "no gradient"),
         (lambda x: x.nothing(), "log_prob failed for points of shape"),
         (lambda x: -(x - x).square().sum(1).sqrt(), "the gradient of log_prob is not finite"),
-        (lambda x: torch.where(x[:, 0] > 0, -x.sum(1), -torch.inf), "is -inf at"),
+        (lambda x: torch.where(x[:, 0] > 99, -x.sum(1), -torch.inf), "is -inf at"),
     ],
 )
 def test_mistakes_are_told(log_prob, message):
@@ -110,3 +110,18 @@ def test_mistakes_are_told(log_prob, message):
 def test_supports_that_are_none(support, message):
     with pytest.raises(wopt.ConfigError, match=message):
         wopt.sample(lambda x: -x.square().sum(1), 2, support=support)
+
+
+def test_a_density_that_is_zero_in_places_is_sampled():
+    """As is that of sbibm's two moons, and it may be zero around the origin where a start is."""
+
+    def log_prob(x):
+        value = -x[:, 0].abs() - x[:, 1].square() / 2
+        return torch.where(x[:, 0].abs() > 4, value, -torch.inf)
+
+    found = wopt.sample(log_prob, 2, n=1000, iterations=60, start=torch.tensor([5.0, 0.0]))
+    assert bool(log_prob(found.resample()).isfinite().all())
+    exact = math.log(2 * math.exp(-4) * math.sqrt(2 * math.pi))
+    assert abs(found.log_z - exact) < 4 * found.log_z_error + 0.1
+    with pytest.raises(wopt.ConfigError, match="start"):
+        wopt.sample(log_prob, 2, start=torch.zeros(2))

@@ -48,6 +48,8 @@ class Sampler(Measurement):
             run.prepared.problem.objective.target,
             getattr(asked, "draws", 10_000),
             derive(config.seed, "sampler"),
+            reference=run.prepared.problem.reference,
+            budget=budget,
             steps=getattr(asked, "rejection", 0),
             rate=getattr(asked, "rejection_rate", 0.2),
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,16 +13,19 @@ import torch
 from torch import Tensor
 
 from wopt.component import build
-from wopt.errors import ConfigError
+from wopt.config import validate
+from wopt.errors import ConfigError, UserError
 from wopt.flow import Flow, log_weights
 from wopt.html import paragraph, table
-from wopt.interfaces import support_of
+from wopt.interfaces import Listener, support_of
 from wopt.psis import smoothed_importance_weights
-from wopt.runs import ListenerLike, Solution, advance, listener_of, prepared_run
+from wopt.runs import ListenerLike, Prepared, Solution, advance, listener_of
 from wopt.seeds import derive, generator
 from wopt.targets import Density
 from wopt_posterior.diagnostics.measure import measure_sampler, report_within
 from wopt_posterior.diagnostics.report import SamplerReport
+from wopt_posterior.plan import planned
+from wopt_posterior.reference import EMPTY, Reference
 from wopt_posterior.targets.given import GivenModel
 
 __all__ = ["Posterior", "sample", "to_arviz", "variables"]
@@ -115,9 +117,9 @@ class Posterior:
         seed: int,
         how: str,
         seconds: float,
-        chains: Tensor | None = None,
+        reference: Reference | None = None,
     ) -> Posterior:
-        """Draw from a fitted flow and measure it, also by chains of shape ``(m, d)``.
+        """Draw from a fitted flow, weigh the draws and compare them with a reference sample.
 
         Raises:
             DataError: No draw has a finite weight.
@@ -125,14 +127,15 @@ class Posterior:
         rng = generator(seed, "posterior")
         y, log_q = flow.sample_and_log_prob(n, generator=rng, audit=True)
         target = build("target", {"name": "potential", "function": lambda z: -density(z)})
-        of_chains = None
-        if chains is not None:
-            with torch.no_grad():
-                of_chains = density(chains) - flow.log_prob(chains)
-        key = derive(seed, "measure")
-        more = functools.partial(flow.sample_and_log_prob, generator=generator(key, "more"))
         report = measure_sampler(
-            target, y, log_q, chains=of_chains, model=flow.log_prob, more=more, seed=key
+            target,
+            y,
+            log_q,
+            reference=reference,
+            model=flow.log_prob,
+            support=density.support,
+            names=density.names,
+            seed=derive(seed, "measure"),
         )
         with torch.no_grad():
             x = density.support(y)[0]
@@ -243,18 +246,20 @@ def sample(
     names: Sequence[str] | None = None,
     budget: float = 60.0,
     iterations: int | None = None,
+    start: Tensor | None = None,
     seed: int = 0,
     tracker: Any = None,
     listener: ListenerLike = None,
 ) -> Posterior:
     """Sample the law with density proportional to exp(log_prob), with diagnostics.
 
-    It is the run that ``wopt run`` plans for a file with such a target: in free coordinates, in
-    float64, a Gaussian by L-BFGS (:func:`wopt_posterior.solvers.gaussian.become_gaussian`); if its
-    importance weights are not nearly even, then an ``autoregressive`` map in the coordinates in
-    which that Gaussian is white, by Muon on fresh draws of N(0, I), in rounds of doubling length
-    until the weights are even or the budget is spent. The rules are in
-    :mod:`wopt_posterior.plan.rules`. The weights measure the remaining difference of q and p.
+    A reference sample by tempered sequential Monte Carlo comes first, by a fifth of the budget: it
+    finds modes and what each weighs. Then a map of N(0, I), in free coordinates and float64: a
+    Gaussian by L-BFGS, and, unless its importance weights are nearly even, an ``autoregressive``
+    map after it, trained on its own draws and on chains that begin at the reference sample, or on
+    these alone where modes are apart. The weights of the map's draws correct what is left, and the
+    reference sample says whether they miss a part (:mod:`wopt_posterior.diagnostics.compare`).
+    ``wopt run`` does the same for a file with such a target.
 
     Args:
         log_prob: Function of points ``(n, d)`` to log p + const, ``(n,)``, nats, in torch,
@@ -270,6 +275,9 @@ def sample(
         budget: Budget of training in CPU seconds; the result then depends on the machine's speed.
         iterations: Iterations of the map, in place of the budget: the same seed then gives the same
             result.
+        start: Points of the model where the density is not zero, shape ``(k, d)`` or ``(d,)``, from
+            which the search for modes starts too; without them it starts around the origin of the
+            free coordinates.
         seed: Seed of all draws.
         tracker: Tracker that receives records of the maps, as in :func:`wopt.solve`.
         listener: Receives messages on progress, as in :func:`wopt.solve`.
@@ -281,8 +289,8 @@ def sample(
     Raises:
         ConfigError: Options cannot be used, or the plugins ``wopt-jko``, ``wopt-blocks`` and
             ``wopt-measures`` are not installed.
-        DataError: ``log_prob`` fails, or is not finite and differentiable around the origin of the
-            free coordinates.
+        DataError: ``log_prob`` fails, or is nowhere finite and differentiable around the origin of
+            the free coordinates.
 
     Example:
         >>> import torch, wopt
@@ -303,22 +311,51 @@ def sample(
         raise ConfigError("sample needs dim, the number of coordinates that log_prob takes")
     known = _names(dim, names)
     density = Density(log_prob, support_of(support, known), known)
-    density.check(generator(seed, "check"))
+    at = None if start is None else _free(density, start)
+    progress = listener_of(listener)
+    if at is None and (empty := density.check(generator(seed, "check"))) is not None:
+        progress.warn(empty)
+    # Where the density is zero, energies are to be finite; weights take it as it is.
+    potential = lambda y: (-density(y)).clamp_max(EMPTY)  # noqa: E731
     table: dict[str, Any] = {"plan": {"budget": budget}, "seed": seed, "source": _start(dim)}
-    target = {"name": "potential", "function": lambda y: -density(y), "dim": dim}
+    target = {"name": "potential", "function": potential, "dim": dim}
     table["objective"] = {"name": "kl", "target": target}
     if iterations is not None:
         table["solver"] = {"iterations": iterations}
     if tracker is not None:
         table["tracker"] = tracker
-    progress = listener_of(listener)
-    prepared = prepared_run(table, listener=progress)
-    state = prepared.problem.begin(prepared.train, prepared.valid)
-    solution = advance(prepared, state, progress)
+    progress.phase("a reference sample of the density, by a fifth of the budget")
+    prepared = planned(validate(table), table, start=at)
+    assert prepared is not None
+    solution, failed = _solution(prepared, progress)
     flow = Flow(solution.flow.map, solution.flow.base, known)
-    seconds = time.process_time() - began
-    chains = solution.state.chains
-    return Posterior.of(density, flow, n, seed, _how(solution), seconds, chains)
+    reference = prepared.problem.reference
+    found = Posterior.of(density, flow, n, seed, _how(solution) + failed, 0.0, reference)
+    return dataclasses.replace(found, cpu_seconds=time.process_time() - began)
+
+
+def _solution(prepared: Prepared, progress: Listener) -> tuple[Solution, str]:
+    """Return the result of all steps; of the first alone, and why, where the second fails."""
+    problem = prepared.problem
+    try:
+        state = problem.begin(prepared.train, prepared.valid)
+        return advance(prepared, state, progress), ""
+    except (UserError, torch.linalg.LinAlgError) as error:  # type: ignore[attr-defined]
+        first = dataclasses.replace(problem, stop=problem.stop.with_options(steps=1))
+        prepared = dataclasses.replace(prepared, problem=first)
+        state = first.begin(prepared.train, prepared.valid)
+        return advance(prepared, state, progress), f"; the map after it failed ({error})"
+
+
+def _free(density: Density, start: Tensor) -> Tensor:
+    """Return points of the model, shape ``(k, d)``, in free coordinates."""
+    x = torch.atleast_2d(torch.as_tensor(start, dtype=torch.float64))
+    if x.shape[1] != len(density.names):
+        raise ConfigError(f"start is points of {len(density.names)} coordinates, got {x.shape[1]}")
+    y, log_det = density.support.inverse(x)
+    if not bool((log_det > -torch.inf).all() and density(y).isfinite().any()):
+        raise ConfigError("start is outside of the support, or log_prob is not finite there")
+    return y
 
 
 def _start(dim: int) -> dict[str, Any]:

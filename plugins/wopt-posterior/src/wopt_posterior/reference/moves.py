@@ -10,10 +10,13 @@ from torch import Tensor
 
 from wopt.interfaces import Target
 
-__all__ = ["LogDensity", "density_of", "move"]
+__all__ = ["EMPTY", "LogDensity", "density_of", "move"]
 
 LogDensity = Callable[[Tensor], tuple[Tensor, Tensor]]
 """Points ``(n, d)`` to a log-density up to a constant, ``(n,)``, and its gradient."""
+
+EMPTY = 1e30
+"""Potential that stands for infinity where a density is zero, as energies have to be finite."""
 
 _SCALES = math.log(0.01), math.log(1.5)
 """Logarithms of the least and greatest scale of proposals, drawn anew for each chain and step."""
@@ -130,7 +133,7 @@ def _normal(x: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def density_of(target: Target) -> LogDensity:
-    """Return -V, shape ``(n,)``, and its gradient, ``(n, d)``; -infinity where V is not finite."""
+    """Return -V and its gradient; -V is -infinity where V is not finite, or :data:`EMPTY`."""
 
     def density(x: Tensor) -> tuple[Tensor, Tensor]:
         """Return -V, shape ``(n,)``, and its gradient, ``(n, d)``."""
@@ -139,6 +142,6 @@ def density_of(target: Target) -> LogDensity:
             value = -target.potential(points)
             (slope,) = torch.autograd.grad(value.sum(), points)
         value = value.detach()
-        return torch.where(value.isfinite(), value, -torch.inf), slope
+        return torch.where(value.isfinite() & (value > -EMPTY), value, -torch.inf), slope
 
     return density

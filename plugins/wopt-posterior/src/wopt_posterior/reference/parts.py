@@ -52,7 +52,9 @@ def parts_of(density: LogDensity, x: Tensor, rng: torch.Generator) -> Tensor:
     Example:
         >>> two = lambda x: (-(x[:, 0].abs() - 6).square() / 2, None)
         >>> rng = torch.Generator().manual_seed(0)
-        >>> x = torch.randn(200, 1, generator=rng) + 6 * torch.tensor([[1.0], [-1.0]]).repeat(100, 1)
+        >>> x = torch.randn(200, 1, generator=rng)
+        >>> x[100:] += 6
+        >>> x[:100] -= 6
         >>> parts_of(two, x, rng).bincount().tolist()
         [100, 100]
     """

@@ -22,7 +22,7 @@ __all__ = ["POINTS", "Reference", "passes", "reference_of"]
 POINTS = 500
 """Number of points of a pass."""
 _LEVELS, _STEPS = 80, 12
-_EVEN = 0.8
+_EVEN = 0.5
 """Relative effective size of the weights from one temperature to the next."""
 
 
@@ -141,7 +141,9 @@ def passes(
     Source: Del Moral, Doucet, Jasra, *Sequential Monte Carlo samplers*, 2006; Tawn, Roberts,
     Rosenthal, *Weight-preserving simulated tempering*, 2020.
     """
-    points, families, log_z = [], [], []
+    points: list[Tensor] = []
+    families: list[Tensor] = []
+    log_z: list[float] = []
     while True:
         x, family, value = _pass(density, base, count, rng)
         points.append(x)

@@ -12,7 +12,7 @@ from wopt_posterior.reference.parts import parts_of
 
 __all__ = ["ascend", "beginning"]
 
-_HISTORY, _HALVINGS, _SLOPE = 10, 25, 1e-4
+_HISTORY, _HALVINGS, _SLOPE = 10, 12, 1e-4
 _STARTS = 64
 """Points around the origin from which ascents start."""
 _OUT = 8
@@ -26,7 +26,7 @@ _GAIN = 1e-2
 
 
 @torch.no_grad()
-def ascend(density: LogDensity, x: Tensor, iterations: int = 200, within: float = 1e-5) -> Tensor:
+def ascend(density: LogDensity, x: Tensor, iterations: int = 100, within: float = 1e-5) -> Tensor:
     """Return the ends of ascents on a log-density from each row, shape ``(n, d)``; it never falls.
 
     Rows are independent. A row that meets a value that is not finite stays where it is.
@@ -142,8 +142,8 @@ def beginning(
     starts = starts[density(starts)[0].isfinite()]
     if not len(starts):
         raise DataError(
-            f"log_prob is finite at none of {_STARTS} points of its support around the origin of the free "
-            "coordinates; give `start`, points where it is"
+            f"log_prob is finite at none of {_STARTS} points of its support around the origin of "
+            "the free coordinates; give `start`, points where it is"
         )
     means, roots = starts[:0], starts.new_zeros(0, dim, dim)
     while len(starts) and len(means) < _MOST:
@@ -154,7 +154,10 @@ def beginning(
         starts = starts[density(starts)[0].isfinite()]
     one, origin = torch.eye(dim).double(), torch.zeros(len(_SCALES), dim).double()
     around = torch.stack([scale * one for scale in _SCALES])
-    means, roots = torch.cat([means, means, origin]), torch.cat([roots, 2 * roots + 5 * one, around])
+    means, roots = (
+        torch.cat([means, means, origin]),
+        torch.cat([roots, 2 * roots + 5 * one, around]),
+    )
     return Mixture(means, roots, torch.ones(len(means)))
 
 
