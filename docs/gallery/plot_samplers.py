@@ -65,8 +65,8 @@ for name, fit in fits.items():
     print(f"{name:22} {fit.report.elbo:6.3f} {eubo:8.3f}  {fit.k_hat:5.2f}   {verdict}")
 
 # %%
-# A model's own weights cannot see a mode in which it has no draw. A reference sample, made before the
-# training, can: the fraction of its mass that the draws miss, with its standard error, in percent.
+# A model's own weights cannot see a mode in which it has no draw. A reference sample, made before
+# the training, can: the fraction of its mass that the draws miss, with its error, in percent.
 
 for name, fit in fits.items():
     print(f"{name:22} {100 * fit.report.missing:5.1f} +- {100 * fit.report.missing_error:.1f}")

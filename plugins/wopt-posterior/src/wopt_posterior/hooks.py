@@ -34,7 +34,7 @@ def wopt_register(registry: Registry) -> None:
         summary="both sides of log Z, weights, lost modes",
     )
     for name, path in (
-        ("sample", "wopt_posterior.posterior:sample"),
+        ("sample", "wopt_posterior.sampling:sample"),
         ("Posterior", "wopt_posterior.posterior:Posterior"),
         ("GivenModel", "wopt_posterior.targets.given:GivenModel"),
         ("from_numpyro", "wopt_posterior.targets.languages:from_numpyro"),

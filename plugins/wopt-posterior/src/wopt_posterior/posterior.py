@@ -1,87 +1,31 @@
-"""Sampling a posterior that is given by a function: its draws, their weights, what is known."""
+"""A sampled posterior: its draws, their weights, and what is known of them."""
 
 from __future__ import annotations
 
 import dataclasses
-import re
-import time
-from collections.abc import Callable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from wopt.component import build
-from wopt.config import validate
-from wopt.errors import ConfigError, UserError
-from wopt.flow import Flow, log_weights
+from wopt.errors import ConfigError
+from wopt.flow import Flow, log_weights, weighted_moments
 from wopt.html import paragraph, table
-from wopt.interfaces import Listener, support_of
 from wopt.psis import smoothed_importance_weights
-from wopt.runs import ListenerLike, Prepared, Solution, advance, listener_of
 from wopt.seeds import derive, generator
 from wopt.targets import Density
 from wopt_posterior.diagnostics.measure import measure_sampler, report_within
 from wopt_posterior.diagnostics.report import SamplerReport
-from wopt_posterior.plan import planned
-from wopt_posterior.reference import EMPTY, Reference
-from wopt_posterior.targets.given import GivenModel
+from wopt_posterior.reference import Reference
+from wopt_posterior.summary import quantiles, tail_shape, to_arviz, variables
 
-__all__ = ["Posterior", "sample", "to_arviz", "variables"]
+__all__ = ["Posterior"]
 
-_ELEMENT = re.compile(r"(.+)\[(\d+(?:,\s*\d+)*)\]")
-
-
-def variables(draws: Any, names: Sequence[str]) -> dict[str, Any]:
-    """Return arrays ``(1, n, ...)`` by variable; ``theta[0]``, ``theta[1]`` become one.
-
-    Elements that do not fill an array (such as ``theta[1]`` alone; counts may begin at 0 or 1)
-    remain variables of their own.
-
-    Example:
-        >>> {k: v.shape for k, v in variables(np.zeros((5, 3)), ["a[0]", "a[1]", "b"]).items()}
-        {'a': (1, 5, 2), 'b': (1, 5)}
-    """
-    groups: dict[str, list[tuple[tuple[int, ...], int]]] = {}
-    for j, name in enumerate(names):
-        element = _ELEMENT.fullmatch(name)
-        base = element[1] if element else name
-        index = tuple(int(k) for k in element[2].split(",")) if element else ()
-        groups.setdefault(base, []).append((index, j))
-    arrays: dict[str, Any] = {}
-    for base, members in groups.items():
-        shape = _shape([index for index, _ in members])
-        if shape is None:
-            arrays |= {names[j]: draws[None, :, j] for _, j in members}
-            continue
-        columns = [j for _, j in sorted(members)]
-        arrays[base] = draws[None, :, columns].reshape(1, len(draws), *shape)
-    return arrays
-
-
-def _shape(indices: list[tuple[int, ...]]) -> tuple[int, ...] | None:
-    """Return the shape of the array that these indices fill, counting from 0 or 1."""
-    if len({len(index) for index in indices}) != 1 or len(set(indices)) != len(indices):
-        return None
-    lows = [min(axis) for axis in zip(*indices, strict=True)]
-    highs = [max(axis) for axis in zip(*indices, strict=True)]
-    shape = tuple(high - low + 1 for low, high in zip(lows, highs, strict=True))
-    return shape if max(lows, default=0) <= 1 and np.prod(shape) == len(indices) else None
-
-
-def to_arviz(draws: Any, names: Sequence[str], about: dict[str, Any]) -> Any:
-    """Return draws ``(n, d)`` as an ArviZ object, with ``about`` in the group's attributes."""
-    try:
-        import arviz
-    except ImportError:
-        raise ConfigError("ArviZ is not installed: pip install arviz") from None
-    arrays = variables(draws, names)
-    if int(arviz.__version__.split(".")[0]) < 1:
-        return arviz.from_dict(posterior=arrays, posterior_attrs=about)
-    tree = arviz.from_dict({"posterior": arrays})
-    tree["posterior"].attrs.update(about)
-    return tree
+_INFINITE = 0.5
+"""Pareto shape of a tail from which there is no variance."""
 
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)
@@ -96,7 +40,8 @@ class Posterior:
         flow: The model in free coordinates, from N(0, I).
         density: log p in free coordinates, and the bijection from them (``density.support``).
         how: How the model was made, in words.
-        cpu_seconds: CPU seconds that it took.
+        cpu_seconds: CPU seconds that it took, all in all.
+        reference: The reference sample of the density, in free coordinates.
     """
 
     draws: Tensor
@@ -107,6 +52,7 @@ class Posterior:
     density: Density
     how: str
     cpu_seconds: float
+    reference: Reference | None = None
 
     @classmethod
     def of(
@@ -142,7 +88,9 @@ class Posterior:
             weights = log_weights(target, y, log_q)
             report = report_within(density.support, report, y, weights)
             smoothed = smoothed_importance_weights(weights)
-        return cls(x, smoothed.log_weights, density.names, report, flow, density, how, seconds)
+        return cls(
+            x, smoothed.log_weights, density.names, report, flow, density, how, seconds, reference
+        )
 
     @property
     def k_hat(self) -> float:
@@ -173,6 +121,61 @@ class Posterior:
     def sds(self) -> Tensor:
         """Standard deviations of the posterior by the weights, shape ``(d,)``."""
         return torch.tensor(self.report.sds, dtype=torch.float64)
+
+    @property
+    def variables(self) -> dict[str, Tensor]:
+        """The draws by variable, shape ``(n, ...)`` each: ``theta[0]``, ``theta[1]`` are one."""
+        made = variables(self.draws.numpy(), self.names)
+        return {name: torch.from_numpy(values[0]) for name, values in made.items()}
+
+    def quantiles(
+        self,
+        levels: Sequence[float] = (0.05, 0.5, 0.95),
+        of: Callable[[dict[str, Tensor]], Tensor] | None = None,
+    ) -> Tensor:
+        """Return quantiles by the weights, shape ``(len(levels), d)``.
+
+        Args:
+            levels: Levels between 0 and 1.
+            of: A derived quantity, from :attr:`variables` to ``(n,)`` or ``(n, k)``, in place of
+                the coordinates.
+
+        Example:
+            >>> import torch, wopt
+            >>> found = wopt.sample(lambda x: -x.square().sum(1) / 2, 2, names=["a", "b"])
+            >>> middle = found.quantiles([0.5], of=lambda v: v["a"].square() + v["b"].square())
+            >>> abs(float(middle) - 1.386) < 0.15
+            True
+        """
+        return quantiles(self._values(of), self.log_weights.exp(), levels)
+
+    def mean_of(self, of: Callable[[dict[str, Tensor]], Tensor]) -> tuple[Tensor, Tensor]:
+        """Return the mean of a derived quantity and its standard error, shape ``(k,)`` each.
+
+        Args:
+            of: From :attr:`variables` to values, shape ``(n,)`` or ``(n, k)``.
+        """
+        found = weighted_moments(self.log_weights.exp(), self._values(of))
+        return torch.tensor(found["means"]), torch.tensor(found["means_error"])
+
+    def _values(self, of: Callable[[dict[str, Tensor]], Tensor] | None) -> Tensor:
+        values = self.draws if of is None else of(self.variables)
+        if len(values) != len(self.draws):
+            raise ConfigError(
+                f"a derived quantity has a value for each of {len(self.draws)} draws, got shape "
+                f"{tuple(values.shape)}"
+            )
+        return values.reshape(len(values), -1)
+
+    def redrawn(self, n: int, seed: int = 0) -> Posterior:
+        """Return the posterior with n new weighted draws, measured again.
+
+        Args:
+            n: Number of draws.
+            seed: Seed of the draws.
+        """
+        made = (self.density, self.flow, n, seed, self.how, self.cpu_seconds, self.reference)
+        return Posterior.of(*made)
 
     def resample(self, n: int | None = None, seed: int = 0) -> Tensor:
         """Return equally weighted draws, ``(n, d)``, by systematic resampling, with repetitions.
@@ -208,25 +211,47 @@ class Posterior:
     def text(self) -> str:
         """Return the report as a table: one line per coordinate, then the diagnostics."""
         width = max(len(name) for name in self.names)
-        head = f"{'':<{width}}  {'mean':>10}  {'+-':>8}  {'sd':>10}"
-        r = self.report
-        rows = [
-            f"{name:<{width}}  {m:>10.4g}  {e:>8.2g}  {s:>10.4g}"
-            for name, m, e, s in zip(self.names, r.means, r.means_error, r.sds, strict=True)
+        rows = [("", "mean", "+-", "sd", "5 %", "50 %", "95 %"), *self._rows()]
+        lines = [
+            f"{name:<{width}}" + "".join(f"  {cell:>10}" for cell in cells) for name, *cells in rows
         ]
-        return "\n".join([head, *rows, r.text(), f"by {self.how}; {self.cpu_seconds:.1f} CPU s"])
+        end = [self.report.text(), f"by {self.how}; {self.cpu_seconds:.1f} CPU s"]
+        return "\n".join([*lines, *self._tails(), *end])
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        """Return name, mean, its error, deviation and quantiles of each coordinate, in words."""
+        r, levels = self.report, self.quantiles()
+        return [
+            (
+                name,
+                *((f"{m:.4g}", f"{e:.2g}") if k < 1 else ("none", "")),
+                f"{s:.4g}" if k < _INFINITE else "infinite",
+                *(f"{q:.4g}" for q in levels[:, j].tolist()),
+            )
+            for j, (name, m, e, s, k) in enumerate(
+                zip(self.names, r.means, r.means_error, r.sds, self._shapes, strict=True)
+            )
+        ]
+
+    @functools.cached_property
+    def _shapes(self) -> list[float]:
+        """The Pareto shape of the tails of each coordinate."""
+        return [tail_shape(x) for x in self.resample().T]
+
+    def _tails(self) -> list[str]:
+        """Return what is said of moments that do not exist."""
+        heavy = [n for n, k in zip(self.names, self._shapes, strict=True) if k >= _INFINITE]
+        if not heavy:
+            return []
+        return [f"{', '.join(heavy)}: by their tails not all moments are finite; quantiles are"]
 
     def _repr_html_(self) -> str:
         """Return the table that a notebook shows."""
-        r = self.report
-        rows = [
-            (name, f"{m:.4g}", f"{e:.2g}", f"{s:.4g}")
-            for name, m, e, s in zip(self.names, r.means, r.means_error, r.sds, strict=True)
-        ]
+        end = f"{self.report.text()}. By {self.how}; {self.cpu_seconds:.1f} CPU s"
         return (
             paragraph(repr(self), bold=True)
-            + table(["", "mean", "+-", "sd"], rows[:50])
-            + paragraph(f"{r.text()}. By {self.how}; {self.cpu_seconds:.1f} CPU s")
+            + table(["", "mean", "+-", "sd", "5 %", "50 %", "95 %"], self._rows()[:50])
+            + "".join(paragraph(text) for text in [*self._tails(), end])
         )
 
     def __repr__(self) -> str:
@@ -235,149 +260,3 @@ class Posterior:
             f"Posterior({len(self.draws)} draws of {len(self.names)} coordinates, {word}, k-hat "
             f"{self.k_hat:.2g}, log Z {self.log_z:.4g} +- {self.log_z_error:.2g})"
         )
-
-
-def sample(
-    log_prob: Callable[[Tensor], Tensor] | GivenModel,
-    dim: int | None = None,
-    *,
-    n: int = 4000,
-    support: Mapping[str | int, Any] | None = None,
-    names: Sequence[str] | None = None,
-    budget: float = 60.0,
-    iterations: int | None = None,
-    start: Tensor | None = None,
-    seed: int = 0,
-    tracker: Any = None,
-    listener: ListenerLike = None,
-) -> Posterior:
-    """Sample the law with density proportional to exp(log_prob), with diagnostics.
-
-    A reference sample by tempered sequential Monte Carlo comes first, by a fifth of the budget: it
-    finds modes and what each weighs. Then a map of N(0, I), in free coordinates and float64: a
-    Gaussian by L-BFGS, and, unless its importance weights are nearly even, an ``autoregressive``
-    map after it, trained on its own draws and on chains that begin at the reference sample, or on
-    these alone where modes are apart. The weights of the map's draws correct what is left, and the
-    reference sample says whether they miss a part (:mod:`wopt_posterior.diagnostics.compare`).
-    ``wopt run`` does the same for a file with such a target.
-
-    Args:
-        log_prob: Function of points ``(n, d)`` to log p + const, ``(n,)``, nats, in torch,
-            differentiable. It is given float64. Or a model of :mod:`wopt.targets`, which brings
-            dimension, names and support.
-        dim: Dimension d.
-        n: Number of draws.
-        support: Constraints: from a coordinate, by index or name, to ``"positive"``,
-            ``[low, high]`` (``None`` for no end) or a constraint of torch.distributions. The
-            log-dets of the bijections are accounted for: ``log_prob`` is the density of what it
-            is given.
-        names: Names of the coordinates; ``"theta[0]"``, ``"theta[1]"`` are one variable in ArviZ.
-        budget: Budget of training in CPU seconds; the result then depends on the machine's speed.
-        iterations: Iterations of the map, in place of the budget: the same seed then gives the same
-            result.
-        start: Points of the model where the density is not zero, shape ``(k, d)`` or ``(d,)``, from
-            which the search for modes starts too; without them it starts around the origin of the
-            free coordinates.
-        seed: Seed of all draws.
-        tracker: Tracker that receives records of the maps, as in :func:`wopt.solve`.
-        listener: Receives messages on progress, as in :func:`wopt.solve`.
-
-    Returns:
-        The draws, their weights and diagnostics. An interrupt (Ctrl-C, or a notebook's stop) during
-        training leaves the draws of the best map so far, and the result says so.
-
-    Raises:
-        ConfigError: Options cannot be used, or the plugins ``wopt-jko``, ``wopt-blocks`` and
-            ``wopt-measures`` are not installed.
-        DataError: ``log_prob`` fails, or is nowhere finite and differentiable around the origin of
-            the free coordinates.
-
-    Example:
-        >>> import torch, wopt
-        >>> law = torch.distributions.LogNormal(0.0, 0.5)  # a normal law in free coordinates
-        >>> posterior = wopt.sample(
-        ...     lambda x: law.log_prob(x[:, 0]), dim=1, support={"0": "positive"})
-        >>> posterior.reliable, abs(posterior.log_z) < 1e-6
-        (True, True)
-        >>> abs(float(posterior.means[0] - law.mean)) < 0.05
-        True
-    """
-    began = time.process_time()
-    if isinstance(log_prob, GivenModel):
-        dim, names = log_prob.dim, names or log_prob.names
-        support = {**log_prob.support, **(support or {})}
-        log_prob = log_prob.log_prob
-    if dim is None:
-        raise ConfigError("sample needs dim, the number of coordinates that log_prob takes")
-    known = _names(dim, names)
-    density = Density(log_prob, support_of(support, known), known)
-    at = None if start is None else _free(density, start)
-    progress = listener_of(listener)
-    if at is None and (empty := density.check(generator(seed, "check"))) is not None:
-        progress.warn(empty)
-    # Where the density is zero, energies are to be finite; weights take it as it is.
-    potential = lambda y: (-density(y)).clamp_max(EMPTY)  # noqa: E731
-    table: dict[str, Any] = {"plan": {"budget": budget}, "seed": seed, "source": _start(dim)}
-    target = {"name": "potential", "function": potential, "dim": dim}
-    table["objective"] = {"name": "kl", "target": target}
-    if iterations is not None:
-        table["solver"] = {"iterations": iterations}
-    if tracker is not None:
-        table["tracker"] = tracker
-    progress.phase("a reference sample of the density, by a fifth of the budget")
-    prepared = planned(validate(table), table, start=at)
-    assert prepared is not None
-    solution, failed = _solution(prepared, progress)
-    flow = Flow(solution.flow.map, solution.flow.base, known)
-    reference = prepared.problem.reference
-    found = Posterior.of(density, flow, n, seed, _how(solution) + failed, 0.0, reference)
-    return dataclasses.replace(found, cpu_seconds=time.process_time() - began)
-
-
-def _solution(prepared: Prepared, progress: Listener) -> tuple[Solution, str]:
-    """Return the result of all steps; of the first alone, and why, where the second fails."""
-    problem = prepared.problem
-    try:
-        state = problem.begin(prepared.train, prepared.valid)
-        return advance(prepared, state, progress), ""
-    except (UserError, torch.linalg.LinAlgError) as error:  # type: ignore[attr-defined]
-        first = dataclasses.replace(problem, stop=problem.stop.with_options(steps=1))
-        prepared = dataclasses.replace(prepared, problem=first)
-        state = first.begin(prepared.train, prepared.valid)
-        return advance(prepared, state, progress), f"; the map after it failed ({error})"
-
-
-def _free(density: Density, start: Tensor) -> Tensor:
-    """Return points of the model, shape ``(k, d)``, in free coordinates."""
-    x = torch.atleast_2d(torch.as_tensor(start, dtype=torch.float64))
-    if x.shape[1] != len(density.names):
-        raise ConfigError(f"start is points of {len(density.names)} coordinates, got {x.shape[1]}")
-    y, log_det = density.support.inverse(x)
-    if not bool((log_det > -torch.inf).all() and density(y).isfinite().any()):
-        raise ConfigError("start is outside of the support, or log_prob is not finite there")
-    return y
-
-
-def _start(dim: int) -> dict[str, Any]:
-    return {"name": "gaussian", "dim": dim}
-
-
-def _how(solution: Solution) -> str:
-    """Return a description of the model's maps."""
-    records = solution.history
-    words = ["N(0, I) as it is", "a Gaussian"][: len(records) + 1][-1]
-    if len(records) > 1:
-        words = f"an autoregressive map of {records[1].iterations} iterations after a Gaussian"
-    if solution.status == "stopped":  # its diagnostics show how far to trust it
-        return f"{words}, interrupted"
-    return words if solution.status == "done" else f"{words} ({solution.reason})"
-
-
-def _names(dim: int, names: Sequence[str] | None) -> tuple[str, ...]:
-    if dim < 1:
-        raise ConfigError(f"dim is the number of coordinates, at least 1, got {dim}")
-    if names is None:
-        return tuple(f"x{j}" for j in range(dim))
-    if len(names) != dim or len(set(names)) != dim:
-        raise ConfigError(f"names are {dim} different ones, one a coordinate, got {list(names)}")
-    return tuple(names)
