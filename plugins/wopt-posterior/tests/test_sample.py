@@ -1,5 +1,6 @@
 """Sampling a posterior: against closed forms, and against mistakes."""
 
+import dataclasses
 import math
 
 import pytest
@@ -125,3 +126,27 @@ def test_a_density_that_is_zero_in_places_is_sampled():
     assert abs(found.log_z - exact) < 4 * found.log_z_error + 0.1
     with pytest.raises(wopt.ConfigError, match="start"):
         wopt.sample(log_prob, 2, start=torch.zeros(2))
+
+
+def test_derived_quantities_have_quantiles_and_errors():
+    """b is N(1, I) in the plane, so that |b - 1|^2 is exponential of mean 2."""
+    found = wopt.sample(lambda x: -(x - 1).square().sum(1) / 2, 2, names=["b[0]", "b[1]"])
+    assert found.variables["b"].shape == (4000, 2)
+
+    def square(v):
+        return (v["b"] - 1).square().sum(1)
+
+    mean, error = found.mean_of(square)
+    assert abs(float(mean[0]) - 2) < 4 * float(error[0]) < 0.2
+    levels = [0.1, 0.5, 0.9]
+    exact = [-2 * math.log(1 - level) for level in levels]
+    assert found.quantiles(levels, of=square)[:, 0].tolist() == pytest.approx(exact, rel=0.15)
+    assert len(found.redrawn(500, seed=3).draws) == 500
+    with pytest.raises(wopt.ConfigError, match="a value for each of 4000 draws"):
+        found.quantiles(of=lambda v: v["b"][:3])
+    u = torch.rand(4000, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    even = torch.full((4000,), -math.log(4000)).double()
+    draws = torch.cat([found.draws[:, :1], (math.pi * (u - 0.5)).tan()], 1)
+    cauchy = dataclasses.replace(found, draws=draws, log_weights=even)
+    assert "b[1]: by their tails not all moments are finite" in cauchy.text()
+    assert cauchy.text().count("infinite") == 1

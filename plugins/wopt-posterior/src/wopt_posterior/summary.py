@@ -16,6 +16,8 @@ from wopt.psis import fit_pareto
 
 __all__ = ["quantiles", "tail_shape", "to_arviz", "variables"]
 
+_LEAST = 5
+"""Draws of a tail to which a Pareto law is fitted, at least."""
 _ELEMENT = re.compile(r"(.+)\[(\d+(?:,\s*\d+)*)\]")
 
 
@@ -91,7 +93,7 @@ def quantiles(x: Tensor, weights: Tensor, levels: Sequence[float]) -> Tensor:
 
 
 def tail_shape(x: Tensor) -> float:
-    """Return the Pareto shape k of the heavier tail of draws ``(n,)``; moments from 1/k are infinite.
+    """Return the Pareto shape k of the heavier tail of draws ``(n,)``: no moment from 1/k on.
 
     Example:
         >>> z = torch.randn(4000, 2, generator=torch.Generator().manual_seed(0)).double()
@@ -101,6 +103,5 @@ def tail_shape(x: Tensor) -> float:
     count = math.floor(min(len(x) / 5, 3 * math.sqrt(len(x))))
     away = [(side * (x - x.median())).sort()[0] for side in (1, -1)]
     tails = [values[-count:] - values[-count - 1] for values in away]
-    return max(
-        fit_pareto(tail[tail > 0])[0] if int((tail > 0).sum()) > 4 else 0.0 for tail in tails
-    )
+    above = [tail[tail > 0] for tail in tails]
+    return max(fit_pareto(tail)[0] if len(tail) >= _LEAST else 0.0 for tail in above)
