@@ -177,6 +177,8 @@ class Problem:
         log_density: Log-density of the start, ``(n, d)`` to ``(n,)``, nats, where it is known.
         times: Times at which steps end, so that particles can be kept there.
         reference: What a planner found of the target, where chains begin; a plugin's object.
+        begun: The first step's map after the first schedules of its solver, and the iterations in
+            their parts, where a trial has made them already.
     """
 
     objective: Objective
@@ -192,6 +194,7 @@ class Problem:
     log_density: Callable[[Tensor], Tensor] | None = None
     times: tuple[float, ...] = ()
     reference: Any = None
+    begun: tuple[FlowBlock, tuple[tuple[int, ...], ...]] | None = None
 
     @property
     def ends(self) -> tuple[float, ...]:

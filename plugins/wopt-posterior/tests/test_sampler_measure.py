@@ -155,7 +155,7 @@ def unnormalised(target):
 @pytest.mark.parametrize("d", [5, 20])
 def test_lost_modes_are_found_that_ess_and_k_hat_do_not_see(d):
     full = mixture(d)
-    x, log_prob = of_gaussian(5000, full.law.parts[0].mean, torch.eye(d).double())
+    x, log_prob = of_gaussian(5000, full.parts[0].mean, torch.eye(d).double())
     reference = reference_of(unnormalised(full), d, 0, wopt.Budget(), recorded=1)
     assert abs(reference.log_z) < 5 * reference.log_z_error
     found = measure_sampler(unnormalised(full), x, log_prob(x), reference=reference, model=log_prob)
@@ -165,7 +165,7 @@ def test_lost_modes_are_found_that_ess_and_k_hat_do_not_see(d):
     assert len(found.lost_modes) >= 6
     assert not found.reliable
     assert "almost no draw, where x" in found.text()
-    means = torch.stack([part.mean for part in full.law.parts])
+    means = torch.stack([part.mean for part in full.parts])
     for mode in found.lost_modes:
         away = (means - torch.tensor(mode.location).double()).norm(dim=1).min()
         assert float(away) < 0.5 * math.sqrt(d)  # the mean of some fifty points
@@ -196,7 +196,7 @@ def test_a_narrow_mode_is_found_and_weighed():
 
 def test_exact_draws_and_a_known_constant_see_lost_modes():
     full = mixture(5)
-    x, log_prob = of_gaussian(4000, full.law.parts[0].mean, torch.eye(5).double())
+    x, log_prob = of_gaussian(4000, full.parts[0].mean, torch.eye(5).double())
     exact = Reference.exact(full.sample(4000, 5, torch.Generator().manual_seed(1)))
     found = measure_sampler(full, x, log_prob(x), reference=exact, model=log_prob)
     warnings = " ".join(found.warnings)
@@ -216,7 +216,7 @@ def test_a_perfect_model_lacks_nothing(d):
     full = mixture(d, 0, weights)
     x = full.sample(4000, d, torch.Generator().manual_seed(0))
     reference = reference_of(unnormalised(full), d, 0, wopt.Budget(), recorded=1)
-    model = full.law.log_prob
+    model = full.log_prob
     found = measure_sampler(full, x, model(x), reference=reference, model=model)
     assert found.lost_modes == ()
     assert found.reliable
