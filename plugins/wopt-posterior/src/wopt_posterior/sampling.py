@@ -154,8 +154,10 @@ def _how(solution: Solution) -> str:
     """Return a description of the model's maps."""
     records = solution.history
     words = ["N(0, I) as it is", "a Gaussian"][: len(records) + 1][-1]
-    if len(records) > 1:
-        words = f"an autoregressive map of {records[1].iterations} iterations after a Gaussian"
+    specs = solution.prepared.config.block_specs[: len(records)]
+    if specs and specs[-1].cls.__name__ != "Affine":
+        words = f"an autoregressive map of {records[-1].iterations} iterations"
+        words += " after a Gaussian" if len(records) > 1 else ""
     if solution.status == "stopped":  # its diagnostics show how far to trust it
         return f"{words}, interrupted"
     return words if solution.status == "done" else f"{words} ({solution.reason})"
