@@ -97,7 +97,7 @@ def planned(
     full = validate(_merged(_first(dim), table), where)
     dataset = full.source.loaded(seed)
     prepared = prepare(full, dataset)
-    target = prepared.problem.objective.target
+    target = prepared.objective.target
     assert target is not None
     passes = None if iterations is None else _PASSES
     key = derive(config.seed, "reference")
@@ -108,7 +108,7 @@ def planned(
     told = Planning(budget=budget.seconds, told=_told(reference, apart, iterations))
     given = {**_merged(chosen, table), "plan": told}
     made = like(with_threads(prepared), prepare(validate(given, where), dataset))
-    return dataclasses.replace(made, problem=dataclasses.replace(made.problem, reference=reference))
+    return dataclasses.replace(made, reference=reference)
 
 
 def _iterations(table: Mapping[str, Any]) -> int | None:

@@ -117,22 +117,18 @@ def sample(
     assert prepared is not None
     solution, failed = _solution(prepared, progress)
     flow = Flow(solution.flow.map, solution.flow.latent, known)
-    reference = prepared.problem.reference
+    reference = prepared.reference
     found = Posterior.of(density, flow, n, seed, _how(solution) + failed, 0.0, reference)
     return dataclasses.replace(found, cpu_seconds=time.process_time() - began)
 
 
 def _solution(prepared: Prepared, progress: Listener) -> tuple[Solution, str]:
     """Return the result of all steps; of the first alone, and why, where the second fails."""
-    problem = prepared.problem
     try:
-        state = problem.begin(prepared.train, prepared.valid)
-        return advance(prepared, state, progress), ""
+        return advance(prepared, prepared.begin(), progress), ""
     except (UserError, torch.linalg.LinAlgError) as error:  # type: ignore[attr-defined]
-        first = dataclasses.replace(problem, stop=problem.stop.with_options(steps=1))
-        prepared = dataclasses.replace(prepared, problem=first)
-        state = first.begin(prepared.train, prepared.valid)
-        return advance(prepared, state, progress), f"; the map after it failed ({error})"
+        first = dataclasses.replace(prepared, stop=prepared.stop.with_options(steps=1))
+        return advance(first, first.begin(), progress), f"; the map after it failed ({error})"
 
 
 def _free(density: Density, start: Tensor) -> Tensor:
