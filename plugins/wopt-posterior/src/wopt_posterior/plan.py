@@ -15,7 +15,7 @@ from wopt.component import Component
 from wopt.config import RunConfig, validate
 from wopt.interfaces import Budget, Target
 from wopt.plan import Planning
-from wopt.runs import Prepared, like, prepare, with_threads
+from wopt.runs import Prepared, build, like, with_threads
 from wopt.seeds import derive, generator
 from wopt_posterior.reference import Reference, density_of, parts_of, reference_of
 
@@ -96,7 +96,7 @@ def planned(
     seed, dim = derive(config.seed, "source"), config.source.loaded(config.seed).dim
     full = validate(_merged(_first(dim), table), where)
     dataset = full.source.loaded(seed)
-    prepared = prepare(full, dataset)
+    prepared = build(full, dataset)
     target = prepared.objective.target
     assert target is not None
     passes = None if iterations is None else _PASSES
@@ -107,7 +107,7 @@ def planned(
     chosen = _merged(_first(dim), _second(reference, apart, iterations, budget, lap))
     told = Planning(budget=budget.seconds, told=_told(reference, apart, iterations))
     given = {**_merged(chosen, table), "plan": told}
-    made = like(with_threads(prepared), prepare(validate(given, where), dataset))
+    made = like(with_threads(prepared), build(validate(given, where), dataset))
     return dataclasses.replace(made, reference=reference)
 
 
