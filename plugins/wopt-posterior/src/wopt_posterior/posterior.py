@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wopt import runs
 from wopt.component import build
 from wopt.errors import ConfigError
 from wopt.flow import Flow, log_weights, weighted_moments
