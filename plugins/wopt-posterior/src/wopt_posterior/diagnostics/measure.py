@@ -95,13 +95,7 @@ def measure_sampler(
     log_z, log_z_error = log_mean_weight(weights)
     ess, smoothed = effective_size(weights), smoothed_importance_weights(weights)
     log_z_error = math.hypot(log_z_error, smoothed.tail_error)
-    found: Comparison | None = None
-    lost: tuple[LostMode, ...] | None = None
-    if reference is not None and model is not None:
-        rng, density = generator(seed, "compare"), lambda x: -target.potential(x).cpu()
-        parts = weights, smoothed.weights
-        found = compare(density, model, reference, *parts, rng)
-        lost = _lost_modes(target, draws, reference, found, rng)
+    found, lost = _compared(target, draws, weights, smoothed, reference, model, seed)
     move, names = _own(support), names or [f"x{j}" for j in range(draws.shape[1])]
     warnings = (
         *_of_weights(smoothed),
@@ -123,6 +117,27 @@ def measure_sampler(
         missing_error=None if found is None else found.error,
         draws=len(draws),
     )
+
+
+def _compared(
+    target: Target,
+    draws: Tensor,
+    log_w: Tensor,
+    smoothed: Smoothed,
+    reference: Reference | None,
+    model: Callable[[Tensor], Tensor] | None,
+    seed: int,
+) -> tuple[Comparison | None, tuple[LostMode, ...] | None]:
+    """Return what a reference sample says of the draws, if there is one."""
+    if reference is None or model is None:
+        return None, None
+    rng = generator(seed, "compare")
+
+    def density(x: Tensor) -> Tensor:
+        return -target.potential(x).cpu()
+
+    found = compare(density, model, reference, log_w, smoothed.weights, rng)
+    return found, _lost_modes(target, draws, reference, found, rng)
 
 
 def _own(support: Support | None) -> Callable[[Tensor], Tensor]:
