@@ -17,7 +17,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 _PLACES = {
     "AffineTransform": "wopt.data.transform",
     "Bijection": "wopt.bijection",
-    "Budget": "wopt.interfaces.measurement",
+    "Budget": "wopt.interfaces.budget",
     "Candidate": "wopt.interfaces.candidate",
     "Capability": "wopt.capabilities",
     "CapabilityError": "wopt.errors",
@@ -98,9 +98,10 @@ if TYPE_CHECKING:
     from wopt.flow import Chain, Flow, Inverse
     from wopt.host import register
     from wopt.interfaces.block import FlowBlock
+    from wopt.interfaces.budget import Budget
     from wopt.interfaces.candidate import Candidate
     from wopt.interfaces.listener import Listener
-    from wopt.interfaces.measurement import Budget, FinishedRun, Measurement
+    from wopt.interfaces.measurement import FinishedRun, Measurement
     from wopt.interfaces.objective import Objective, Sum
     from wopt.interfaces.scheme import History, ProximalScheme, StepSize, StepSizeOption
     from wopt.interfaces.solver import Solver, SolveReport, Training

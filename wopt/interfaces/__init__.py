@@ -10,11 +10,12 @@ if TYPE_CHECKING:
     from wopt.interfaces.block import Compiler as Compiler
     from wopt.interfaces.block import FlowBlock as FlowBlock
     from wopt.interfaces.block import new_block as new_block
+    from wopt.interfaces.budget import Budget as Budget
+    from wopt.interfaces.budget import Clock as Clock
     from wopt.interfaces.exact import ExactLaws as ExactLaws
     from wopt.interfaces.exact import ExactSolution as ExactSolution
     from wopt.interfaces.listener import SILENT as SILENT
     from wopt.interfaces.listener import Listener as Listener
-    from wopt.interfaces.measurement import Budget as Budget
     from wopt.interfaces.measurement import FinishedRun as FinishedRun
     from wopt.interfaces.measurement import Measurement as Measurement
     from wopt.interfaces.measurement import Watch as Watch
@@ -38,9 +39,10 @@ __getattr__, __dir__ = exports_of(
     __name__,
     {
         "wopt.interfaces.block": "Compiler FlowBlock new_block",
+        "wopt.interfaces.budget": "Budget Clock",
         "wopt.interfaces.exact": "ExactLaws ExactSolution",
         "wopt.interfaces.listener": "Listener SILENT",
-        "wopt.interfaces.measurement": "Budget FinishedRun Measurement Watch",
+        "wopt.interfaces.measurement": "FinishedRun Measurement Watch",
         "wopt.interfaces.objective": "Objective energy_derivatives is_truth wasserstein_gradient",
         "wopt.interfaces.solver": "Loss SolveReport Solver Training",
         "wopt.interfaces.source": "Carry",

@@ -4,46 +4,18 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-import time
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from wopt.component import Component
 from wopt.host import host
 from wopt.interfaces.block import FlowBlock
+from wopt.interfaces.budget import Budget
 from wopt.interfaces.listener import SILENT, Listener
 from wopt.particles import Particles
 from wopt.typed import Typed
 
-__all__ = ["Budget", "FinishedRun", "Measurement", "Watch", "document_of", "show"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Budget:
-    """Processor time that a measurement may take.
-
-    Attributes:
-        seconds: CPU seconds; ``None`` leaves it to the options of the measurement.
-        began: Value of ``time.process_time()`` at the beginning, s.
-
-    Example:
-        >>> Budget(10.0).share(0.25).seconds
-        2.5
-    """
-
-    seconds: float | None = None
-    began: float = dataclasses.field(default_factory=time.process_time)
-
-    def share(self, fraction: float) -> Budget:
-        """Return a budget of a fraction of this one, which begins now."""
-        return Budget(None if self.seconds is None else fraction * self.seconds)
-
-    @property
-    def left(self) -> float | None:
-        """CPU seconds left; ``None`` without a limit."""
-        if self.seconds is None:
-            return None
-        return max(0.0, self.seconds - (time.process_time() - self.began))
+__all__ = ["FinishedRun", "Measurement", "Watch", "document_of", "show"]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from wopt.component import Component
 from wopt.interfaces.block import FlowBlock
+from wopt.interfaces.budget import Budget, Clock
 from wopt.interfaces.listener import SILENT, Listener
 from wopt.interfaces.subproblem import Subproblem
 from wopt.interfaces.target import Target
@@ -59,6 +60,8 @@ class Training:
         subproblem: The subproblem at the training particles, if there is one.
         target: The target of the objective, if it has one.
         chains: Chains of the target, if there are any.
+        clock: Yields before each iteration the part of the schedule that has begun: 0, 1, ...,
+            ``clock.parts - 1``, until it is over.
     """
 
     block: FlowBlock
@@ -73,6 +76,7 @@ class Training:
     subproblem: Subproblem | None = None
     target: Target | None = None
     chains: Any = None
+    clock: Clock = dataclasses.field(default_factory=lambda: Budget().clock(1))
 
 
 class Solver(Component, abc.ABC):

@@ -81,7 +81,7 @@ def tried(problem: Problem, train: Particles, valid: Particles) -> Trial:
     solver: InnerSolver = problem.solver
     return Trial(
         held_out=values[best] if values else math.inf,
-        at=best * solver.check_every,
+        at=best * int(solver.check_every),
         iterations=solver.iterations,
         seconds=time.process_time() - began,
     )

@@ -13,8 +13,9 @@ from wopt.component import build, name_of
 from wopt.config.model import described
 from wopt.data.transform import far_from_unit
 from wopt.errors import CapabilityError, Converged, DivergenceError
+from wopt.interfaces.budget import Budget
 from wopt.interfaces.listener import Beginning, Listener
-from wopt.interfaces.measurement import Budget, FinishedRun
+from wopt.interfaces.measurement import FinishedRun
 from wopt.parallel.launch import told_by_first
 from wopt.precision import training_in
 from wopt.runs.preparation import Prepared

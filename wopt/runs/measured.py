@@ -14,7 +14,8 @@ from wopt.errors import ConfigError, WoptError
 from wopt.files import write_json
 from wopt.flow import Flow
 from wopt.host import host
-from wopt.interfaces.measurement import Budget, FinishedRun, Measurement
+from wopt.interfaces.budget import Budget
+from wopt.interfaces.measurement import FinishedRun, Measurement
 from wopt.origin import culprit, in_words
 from wopt.runs.preparation import Prepared
 from wopt.store.documents import read_document

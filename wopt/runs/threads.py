@@ -200,7 +200,7 @@ def _stage(prepared: Prepared, step: int, listener: Listener) -> Stage:
     problem, solver = prepared.problem, prepared.problem.solver.of_step(step)
     few = None if not solver.algorithm.on_batches else slice(max(_ROWS, 4 * solver.batch_size))
     splits = [p if few is None else p.rows(few) for p in (prepared.train, prepared.valid)]
-    unasked = ("patience", "tolerance", "relative_tolerance", "weights")
+    unasked = ("patience", "tolerance", "relative_tolerance", "weights", "seconds")
     options = {**solver.options, **dict.fromkeys(unasked), "chains": 0, "check_every": _MOST}
     solver = InnerSolver(**{**options, "iterations": _MOST})
     problem = dataclasses.replace(problem, solver=solver)

@@ -18,8 +18,9 @@ from wopt.component import Component, Spec, build, config_of, options_model
 from wopt.config.model import validate
 from wopt.errors import CapabilityError, ConfigError, PluginError
 from wopt.host import host
+from wopt.interfaces.budget import Budget
 from wopt.interfaces.candidate import Candidate
-from wopt.interfaces.measurement import Budget, FinishedRun, Measurement
+from wopt.interfaces.measurement import FinishedRun, Measurement
 from wopt.interfaces.objective import Objective
 from wopt.interfaces.scheme import StepSize
 from wopt.interfaces.solver import Solver, SolveReport, Training
@@ -35,6 +36,7 @@ from wopt.testing.gaussian import AffineBlock, gaussian_nodes
 from wopt.testing.schemes import check_scheme
 from wopt.testing.target_claims import check_target_claims
 from wopt.train.batches import Tolerance
+from wopt.train.schedules import clock_of
 from wopt.train.solver import InnerSolver
 from wopt.typed import Typed
 
@@ -212,7 +214,7 @@ def check_solver(solver: Solver) -> list[str]:
 
     settings = InnerSolver(iterations=20, batch_size=len(nodes))
     given = Training(block, loss, len(nodes), settings, subproblem=sub, target=objective.target,
-                     tolerance=Tolerance(None))  # fmt: skip
+                     tolerance=Tolerance(None), clock=clock_of(settings))  # fmt: skip
     before = float(loss(block, None).detach())
     try:
         training = solver.begin(given)

@@ -123,7 +123,7 @@ def _shorter(problem: Problem, steps: int) -> InnerSolver:
     for step in range(steps):
         own = problem.solver.of_step(step)
         iterations = max(1, round(problem.refine.share * own.iterations))
-        by_step.append({**own.options, "by_step": None, "iterations": iterations})
+        by_step.append({**own.options, "by_step": None, "iterations": iterations, "seconds": None})
     tables = [{k: v for k, v in own.items() if v is not None} for own in by_step]
     return InnerSolver(**{**problem.solver.options, "warm_start": False, "by_step": [
         {**table, "warm_start": False} for table in tables

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from wopt.interfaces.block import FlowBlock
+from wopt.interfaces.budget import Clock
 from wopt.interfaces.listener import Listener
 from wopt.interfaces.solver import Accuracy, SolveReport, Training
 from wopt.interfaces.subproblem import Subproblem
@@ -99,12 +100,10 @@ class Readings:
     """The losses of a training as they are read, smoothed and reported.
 
     On the CPU every loss is read before its gradient is computed, so that one that is not finite
-    moves nothing. Reading from a device waits for its queue, so losses are kept there and read
-    ``every`` so many; a block whose loss was not finite meanwhile has to be discarded.
+    moves nothing. Reading from a device waits for its queue, so losses are kept there until they
+    are read together; a block whose loss was not finite meanwhile has to be discarded.
 
     Args:
-        total: Iterations planned.
-        every: Number of losses of a device that are read together.
         listener: Receives each loss.
 
     Attributes:
@@ -113,15 +112,15 @@ class Readings:
 
     Example:
         >>> from wopt.interfaces.listener import SILENT
-        >>> readings = Readings(3, 50, SILENT)
+        >>> readings = Readings(SILENT)
         >>> [readings.take(torch.tensor(v)) for v in (2.0, 1.0, math.nan)]
         [True, True, False]
         >>> readings.bad
         (3, nan)
     """
 
-    def __init__(self, total: int, every: int, listener: Listener) -> None:
-        self.total, self.every, self.listener = total, every, listener
+    def __init__(self, listener: Listener) -> None:
+        self.listener = listener
         self.smooth = math.nan
         self.bad: tuple[int, float] | None = None
         self._count = 0
@@ -131,9 +130,7 @@ class Readings:
     def take(self, loss: Tensor) -> bool:
         """Take the next loss, shape ``()``; return whether all that were read are finite."""
         self._waiting.append(loss.detach())
-        if loss.device.type == "cpu" or len(self._waiting) == self.every:
-            return self.read()
-        return True
+        return self.read() if loss.device.type == "cpu" else True
 
     def read(self) -> bool:
         """Read the losses that wait; return whether all that were read are finite."""
@@ -148,12 +145,13 @@ class Readings:
             self._untold.append(loss)
         return True
 
-    def tell(self) -> None:
-        """Report the iterations whose losses were read to the listener."""
+    def tell(self, clock: Clock) -> None:
+        """Report the iterations whose losses were read, and how many a clock lets expect."""
+        total = round(clock.count * clock.parts / (clock.part + 1))
         first = self._count - len(self._untold)
         for done, now in enumerate(self._untold, first + 1):
             self.smooth = now if math.isnan(self.smooth) else 0.95 * self.smooth + 0.05 * now
-            self.listener.work("training", done, self.total, self.smooth)
+            self.listener.work("training", done, total, self.smooth)
         self._untold.clear()
 
 
@@ -218,27 +216,32 @@ class Tolerance:
 
 
 class Plateau:
-    """Remembers the best parameters by held-out loss and says when to stop."""
+    """Remembers the best parameters by held-out loss and says when to stop.
 
-    def __init__(self, patience: int) -> None:
+    Args:
+        patience: Losses without a new best before the stop; below 1, the fraction of a schedule.
+    """
+
+    def __init__(self, patience: float) -> None:
         self.patience = patience
         self.least = math.inf
         self.waited = 0
+        self.found = 0.0
         self.best: dict[str, Tensor] | None = None
 
-    def over(self, block: FlowBlock, loss: float) -> bool:
-        """Record a held-out loss; return whether there were too many without a new best."""
+    def over(self, block: FlowBlock, loss: float, at: float) -> bool:
+        """Record a held-out loss at a fraction of the schedule; return whether to stop."""
         if loss < self.least:
-            self.least, self.waited = loss, 0
+            self.least, self.waited, self.found = loss, 0, at
             self.best = {k: v.detach().clone() for k, v in block.state_dict().items()}
         else:
             self.waited += 1
-        return self.waited >= self.patience
+        return (self.waited if self.patience >= 1 else at - self.found) >= self.patience
 
 
 @dataclasses.dataclass(frozen=True)
 class BatchTraining:
-    """One round of iterations.
+    """One schedule of iterations.
 
     Attributes:
         training: The block, its loss and the options.
@@ -250,24 +253,27 @@ class BatchTraining:
 
     def run(self) -> SolveReport:
         """Train the block in place."""
-        given = self.training
+        given, clock = self.training, self.training.clock
         solver, block, held_out = given.settings, given.block, given.held_out
         average = Average(block, solver.ema) if solver.ema else None
         candidate = average.block if average else block
         plateau = Plateau(solver.patience) if solver.patience and held_out else None
         if plateau and held_out:  # the map to begin with is a candidate
-            plateau.over(candidate, held_out(candidate))
+            plateau.over(candidate, held_out(candidate), 0.0)
         at = next(block.parameters()).device
         descend, batches = self._descent(), _batches(given.n, solver.batch_size, at)
-        readings, done = Readings(solver.iterations, solver.check_every, given.listener), 0
-        for done in range(1, solver.iterations + 1):
-            if not descend(batches, readings):
+        readings, due = Readings(given.listener), _Checks(solver.check_every)
+        for part in clock:
+            if not descend(batches, readings, solver.schedule(part, clock.parts)):
                 break
             if average:
                 average.update(block)
-            readings.tell()
-            if done % solver.check_every == 0:
-                if plateau and held_out and plateau.over(candidate, held_out(candidate)):
+            readings.tell(clock)
+            if due.now(clock):
+                if not readings.read():
+                    break
+                where = (part + 1) / clock.parts
+                if plateau and held_out and plateau.over(candidate, held_out(candidate), where):
                     break
                 if given.tolerance.asked and given.tolerance.met(candidate):
                     plateau = None  # what is within the tolerance is kept, the best or not
@@ -275,14 +281,14 @@ class BatchTraining:
         if not readings.read():
             assert readings.bad is not None
             return SolveReport(*readings.bad, diverged=True)
-        readings.tell()
+        readings.tell(clock)
         if plateau and plateau.best is not None:
             block.load_state_dict(plateau.best)
         elif average:
             block.load_state_dict(candidate.state_dict())
-        return SolveReport(done, readings.smooth, diverged=False)
+        return SolveReport(clock.count, readings.smooth, diverged=False)
 
-    def _descent(self) -> Callable[[Iterator[Tensor | None], Readings], bool]:
+    def _descent(self) -> Callable[[Iterator[Tensor | None], Readings, float], bool]:
         """Return a function that makes an iteration on the next batch."""
         given = self.training
         solver, block, parameters = given.settings, given.block, list(given.block.parameters())
@@ -290,10 +296,11 @@ class BatchTraining:
         optimisers = adam_and_muon(
             block, given.rate * solver.learning_rate, of_matrices, solver.weight_decay
         )
-        schedules = [torch.optim.lr_scheduler.LambdaLR(o, solver.schedule) for o in optimisers]
+        groups = [group for optimiser in optimisers for group in optimiser.param_groups]
+        peaks = [group["lr"] for group in groups]
 
-        def descend(batches: Iterator[Tensor | None], readings: Readings) -> bool:
-            """Iterate on rows, shape ``(batch_size,)``; return whether losses are finite."""
+        def descend(batches: Iterator[Tensor | None], readings: Readings, height: float) -> bool:
+            """Iterate at a fraction of the peak rates; return whether losses are finite."""
             given.before_each()
             with lowered():
                 value = given.loss(block, next(batches))
@@ -303,12 +310,28 @@ class BatchTraining:
                 value.backward()
             if solver.clip:
                 torch.nn.utils.clip_grad_norm_(parameters, solver.clip)
-            for optimiser, schedule in zip(optimisers, schedules, strict=True):
+            for group, peak in zip(groups, peaks, strict=True):
+                group["lr"] = peak * height
+            for optimiser in optimisers:
                 optimiser.step()
-                schedule.step()
             return True
 
         return descend
+
+
+class _Checks:
+    """Says when a check is due: after numbers of iterations, or fractions of a schedule."""
+
+    def __init__(self, every: float) -> None:
+        self.every, self.next = every, every
+
+    def now(self, clock: Clock) -> bool:
+        """Whether a check is due after the iteration that the clock told last."""
+        at = clock.count if self.every >= 1 else (clock.part + 1) / clock.parts
+        if at < self.next:
+            return False
+        self.next = at + self.every
+        return True
 
 
 def _batches(n: int, size: int, at: torch.device) -> Iterator[Tensor | None]:

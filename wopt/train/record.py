@@ -77,6 +77,8 @@ class StepRecord(Typed):
         weights: Relative effective size of the importance weights exp(-V)/rho as far as k-hat is
             trusted, see :func:`wopt.train.measure.trusted_relative_ess` (an estimate); ``None``
             if unknown.
+        schedules: Iterations in each hundredth of every schedule of the step that followed the
+            clock, which ``solver.recorded`` repeats.
     """
 
     step: int
@@ -102,3 +104,4 @@ class StepRecord(Typed):
     refined: int = 0
     weights: Number | None = None
     time: float | None = None
+    schedules: tuple[tuple[int, ...], ...] = ()

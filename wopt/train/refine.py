@@ -157,7 +157,7 @@ def _train(
     """Return copies of the maps, trained together; ``None`` if the loss became infinite."""
     assert state.start is not None
     train, valid = state.start
-    options = {"iterations": problem.refine.iterations, "tolerance": None}
+    options = {"iterations": problem.refine.iterations, "seconds": None, "tolerance": None}
     solver = InnerSolver(**{**problem.solver.options, **options, "relative_tolerance": None})
     maps = nn.ModuleList(copy.deepcopy(list(state.blocks))).requires_grad_()
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import copy
-import dataclasses
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from wopt.component import Component, build, fields
-from wopt.errors import ConfigError
+from wopt.errors import CapabilityError, ConfigError
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import SILENT, Listener
 from wopt.interfaces.solver import Accuracy, Loss, Solver, SolveReport, Training
@@ -20,6 +18,7 @@ from wopt.interfaces.subproblem import Subproblem
 from wopt.interfaces.target import Target
 from wopt.renamed import renamed_arguments
 from wopt.train.batches import Tolerance
+from wopt.train.schedules import Schedules, lengths_of
 
 __all__ = ["InnerSolver"]
 
@@ -75,12 +74,27 @@ class InnerSolver(Component):
     iterations: Annotated[
         int, Field(ge=1, description="largest number of iterations in each step")
     ] = 500
+    seconds: Annotated[
+        Annotated[float, Field(gt=0)] | list[Annotated[float, Field(gt=0)]] | None,
+        Field(
+            description="CPU seconds of training in each step, instead of `iterations`: the "
+            "learning rate follows the clock. A list: complete schedules, each of which goes on "
+            "from the best map of the one before"
+        ),
+    ] = None
+    recorded: Annotated[
+        list[list[Annotated[int, Field(ge=0)]]] | None,
+        Field(
+            description="iterations in each hundredth of every schedule of a step, as the record "
+            "of a step by the clock has them (`schedules`), which are repeated"
+        ),
+    ] = None
     by_step: Annotated[
         list[Annotated[float, Field(gt=0)] | dict[str, Any]] | None,
         Field(
             min_length=1,
-            description="for each step a factor on `iterations`, or a table of the options "
-            "that differ from these; the last is used for all later steps",
+            description="for each step a factor on `iterations` and `seconds`, or a table of the "
+            "options that differ from these; the last is used for all later steps",
         ),
         AfterValidator(_of_steps),
     ] = None
@@ -140,19 +154,22 @@ class InnerSolver(Component):
         ),
     ] = True
     check_every: Annotated[
-        int,
-        Field(ge=1, description="iterations between evaluations of the loss on held-out particles"),
+        Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, lt=1)],
+        Field(
+            description="iterations between evaluations of the loss on held-out particles; below "
+            "1, fraction of the schedule"
+        ),
     ] = 50
     check_rows: Annotated[
         int | None,
         Field(ge=1, description="number of held-out particles in these evaluations; default: all"),
     ] = None
     patience: Annotated[
-        int | None,
+        Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, lt=1)] | None,
         Field(
-            ge=1,
             description="evaluations without a new smallest loss before training of the step "
-            "ends; the best map is kept, the initial one if none was better",
+            "ends, or, below 1, the fraction of the schedule; the best map is kept, the initial "
+            "one if none was better"
         ),
     ] = None
     tolerance: Annotated[
@@ -231,7 +248,7 @@ class InnerSolver(Component):
             return self
         own = self.by_step[min(step, len(self.by_step) - 1)]
         if not isinstance(own, dict):
-            own = {"iterations": max(1, round(own * self.iterations))}
+            own = self.longer(own)
         return InnerSolver(**{**self.options, "by_step": None, **own})
 
     @renamed_arguments(share="relative_ess")
@@ -251,6 +268,9 @@ class InnerSolver(Component):
         subproblem: Subproblem | None = None,
         target: Target | None = None,
         chains: Any = None,
+        made: list[tuple[int, ...]] | None = None,
+        first: int = 0,
+        begin: Callable[[int], None] = lambda _: None,
     ) -> SolveReport:
         """Train the block in place, drawing from torch's global generator.
 
@@ -267,17 +287,22 @@ class InnerSolver(Component):
             accuracy: The held-out first-order error, for the tolerances.
             relative_ess: The relative effective size of held-out importance weights, for
                 ``weights``.
-            cost: Returns the cost of an iteration of the round that begins, relative to a plain
-                one.
+            cost: Returns the cost of an iteration of the next round, relative to a plain one.
             listener: Receives iterations done, those planned and the smoothed loss.
             subproblem: The subproblem at the training particles, for solvers that use it.
             target: The target of the objective, for solvers that use it.
             chains: Chains of the target, for solvers that use them.
+            made: Schedules of the step so far, of which ``recorded`` has a record; those made here
+                are added.
+            first: Number of schedules of this block that were made before.
+            begin: Called with the number of a schedule before it begins, from the second on.
         """
         within = Tolerance(
             accuracy, self.tolerance, self.relative_tolerance, relative_ess, self.weights
         )
         algorithm = self.algorithm
+        if self.seconds is not None and not algorithm.on_batches:
+            raise CapabilityError("solver.seconds is for solvers on mini-batches; give iterations")
         training = algorithm.begin(
             Training(
                 block, loss, n, self, rate, before_each, held_out, within, listener,
@@ -286,42 +311,33 @@ class InnerSolver(Component):
         )  # fmt: skip
         if algorithm.direct:
             return algorithm.solve(training)
-        return self._in_rounds(training, within, cost)
+        schedules = Schedules(training, cost, [] if made is None else made, begin)
+        return schedules.train(first)
 
-    def _in_rounds(
-        self, training: Training, within: Tolerance, cost: Callable[[], float]
-    ) -> SolveReport:
-        """Train until the tolerance is met, or the rounds are over."""
-        algorithm, block = self.algorithm, training.block
-        total, report = 0, SolveReport(0, math.nan, diverged=False)
-        best, most = None, 0.0
-        for number in range(self.rounds if within.asked else 1):
-            block.train()
-            algorithm.renew(training)
-            settings = self._round(number, cost())
-            report = algorithm.solve(dataclasses.replace(training, settings=settings))
-            total += report.iterations
-            if report.diverged or (within.asked and within.met(block)):
-                break
-            if within.reached is not None and within.reached >= most:
-                most, best = within.reached, copy.deepcopy(block.state_dict())
-        else:
-            if best is not None and most > (within.reached or 0.0):  # the last round was worse
-                block.load_state_dict(best)
-        return SolveReport(total, report.loss, report.diverged, within.residual)
+    def longer(self, factor: float) -> dict[str, Any]:
+        """Return the options of schedules that are longer by a factor."""
+        lengths = [factor * length for length in lengths_of(self)]
+        seconds = lengths if isinstance(self.seconds, list) else next(iter(lengths), None)
+        return {"iterations": max(1, round(factor * self.iterations)), "seconds": seconds}
 
-    def _round(self, number: int, cost: float) -> InnerSolver:
-        """Return the solver of a round 0, 1, ..., given the relative cost of an iteration."""
-        factor = self.grow**number / cost
-        if factor == 1:
-            return self
-        iterations = max(1, round(self.iterations * factor))
-        return InnerSolver(**{**self.options, "iterations": iterations})
+    def repeated(self, records: Sequence[Any]) -> InnerSolver:
+        """Return the solver that repeats a run by the clock to the bit, by its steps' records."""
+        tables = []
+        for step, record in enumerate(records):
+            own = {k: v for k, v in self.of_step(step).options.items() if v != self.options[k]}
+            own.pop("by_step", None)
+            tables.append({**own, "recorded": [list(counts) for counts in record.schedules]})
+        return self.with_options(by_step=tables or None)
 
-    def schedule(self, iteration: int) -> float:
-        """Return the fraction of the peak rate at an iteration: a rise, then half a cosine."""
-        rise = self.warmup * self.iterations
-        if iteration < rise:
-            return (iteration + 1) / (rise + 1)
-        done = (iteration - rise) / max(1.0, self.iterations - rise)
+    def schedule(self, part: int, parts: int) -> float:
+        """Return the fraction of the peak rate in a part of a schedule: a rise, then half a cosine.
+
+        Args:
+            part: 0, 1, ..., ``parts - 1``.
+            parts: Number of parts, iterations say.
+        """
+        rise = self.warmup * parts
+        if part < rise:
+            return (part + 1) / (rise + 1)
+        done = (part - rise) / max(1.0, parts - rise)
         return self.final_rate + (1 - self.final_rate) * (1 + math.cos(math.pi * done)) / 2

@@ -46,6 +46,7 @@ class Stage:
         listener: Receives progress of the work.
         fresh: Draws the subproblem at a batch of new training particles.
         forward: Chains of the target, on which the map is also trained.
+        made: Schedules of this step so far, by the clock; those made here are added.
     """
 
     problem: Problem
@@ -57,12 +58,12 @@ class Stage:
     listener: Listener = SILENT
     fresh: Callable[[], Subproblem] | None = None
     forward: Any = None
+    made: list[tuple[int, ...]] = dataclasses.field(default_factory=list)
 
     def train(self, previous: FlowBlock | None) -> tuple[FlowBlock, SolveReport]:
         """Return a block trained from that of the stage or step before, or from the identity."""
         problem, particles = self.problem, self.sub.particles
-        key = ("step", self.step + 1, self.attempt, self.stage)
-        with seeded(derive(problem.seed, *key)):
+        with seeded(derive(problem.seed, *self._key)):
             block = _new_block(problem.block_of(self.step), particles)
             block.initialise(particles.points)
             if self.forward is not None:
@@ -72,35 +73,64 @@ class Stage:
                 block.warm_start(previous)
             for _ in range(self.attempt):
                 block.refine()
-            with compiled(block):
-                report = self._minimise(block, problem.draws(*key))
-        team().same(list(block.state_dict().values()))
-        block.freeze()
-        return block, report
+            report = self._minimise(block)
+        return block.freeze(), report
+
+    def go_on(self, block: FlowBlock, number: int) -> tuple[FlowBlock, SolveReport]:
+        """Return a copy of a block after more complete schedules, from where it stands.
+
+        Args:
+            block: A block trained by the first ``number`` of the solver's schedules. The result is
+                the same as if one training had made all (but for particles drawn anew).
+            number: Number of schedules made.
+        """
+        block = copy.deepcopy(block).requires_grad_()
+        with seeded(derive(self.problem.seed, *self._key)):
+            report = self._minimise(block, number)
+        return block.freeze(), report
+
+    @property
+    def _key(self) -> tuple[str | int, ...]:
+        return "step", self.step + 1, self.attempt, self.stage
 
     @functools.cached_property
     def solver(self) -> InnerSolver:
         """The inner solver of this step."""
         return self.problem.solver.of_step(self.step)
 
-    def _minimise(self, block: FlowBlock, before_each: Callable[[], None]) -> SolveReport:
+    def _minimise(self, block: FlowBlock, first: int = 0) -> SolveReport:
         if self.forward is not None and not self.forward.needed:
             self._relative_ess(block)
-        return self.solver.minimise(
-            block,
-            self._loss,
-            len(self.sub.particles),
-            rate=0.5**self.attempt,
-            before_each=before_each,
-            held_out=self.held_out,
-            accuracy=self._accuracy,
-            relative_ess=self._relative_ess if self.solver.weights is not None else None,
-            cost=self._cost,
-            listener=OfStep(self.listener, self.step + 1, "training"),
-            subproblem=self.sub,
-            target=self.problem.objective.target,
-            chains=self.forward,
-        )
+        draws = self.problem.draws(*self._key)
+
+        def begin(number: int) -> None:
+            """Let the draws of a schedule depend on its number alone, not on those before."""
+            nonlocal draws
+            key = (*self._key, number)
+            torch.manual_seed(derive(self.problem.seed, *key))
+            draws = self.problem.draws(*key)
+
+        with compiled(block):
+            report = self.solver.minimise(
+                block,
+                self._loss,
+                len(self.sub.particles),
+                rate=0.5**self.attempt,
+                before_each=lambda: draws(),
+                held_out=self.held_out,
+                accuracy=self._accuracy,
+                relative_ess=self._relative_ess if self.solver.weights is not None else None,
+                cost=self._cost,
+                listener=OfStep(self.listener, self.step + 1, "training"),
+                subproblem=self.sub,
+                target=self.problem.objective.target,
+                chains=self.forward,
+                made=self.made,
+                first=first,
+                begin=begin,
+            )
+        team().same(list(block.state_dict().values()))
+        return report
 
     def judge(self, block: FlowBlock, *, final: bool) -> tuple[Verdict, list[str]]:
         """Return the guard's verdict, after making the grid finer if only accuracy is lacking.

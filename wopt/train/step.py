@@ -50,6 +50,7 @@ class Accepted:
         attempts: Earlier attempts that were not accepted, with their reasons.
         plan: Numbers that the scheme planned for the step, by name.
         chains: Chains of the target after training towards them, shape ``(m, d)``, or ``None``.
+        schedules: Iterations in each part of all schedules of the step by the clock.
     """
 
     block: FlowBlock
@@ -61,6 +62,7 @@ class Accepted:
     attempts: tuple[Retry, ...]
     plan: Mapping[str, float]
     chains: Tensor | None = None
+    schedules: tuple[tuple[int, ...], ...] = ()
 
 
 def make_step(problem: Problem, state: State, listener: Listener) -> Accepted:
@@ -75,13 +77,15 @@ def make_step(problem: Problem, state: State, listener: Listener) -> Accepted:
     rule = problem.scheme.step_size
     h = landed(rule(state.step, state.step_size), elapsed(state.records), problem.ends)
     retries: tuple[Retry, ...] = ()
+    schedules: list[tuple[int, ...]] = []
     rose = False
     for number in range(problem.guard.retries + 1):
         if not 0 < h < math.inf:
             check_returned(rule, "__call__", h, "a positive finite number")
-        outcome = _Attempt(problem, state, h, number, listener).make()
+        outcome = _Attempt(problem, state, h, number, listener, schedules).make()
         if isinstance(outcome, Accepted):
-            return dataclasses.replace(outcome, attempts=retries + outcome.attempts)
+            attempts = retries + outcome.attempts
+            return dataclasses.replace(outcome, attempts=attempts, schedules=tuple(schedules))
         *refinements, rejection = outcome.retries
         overfits, last = outcome.overfits, number == problem.guard.retries
         if overfits and (last or outcome.within_noise):
@@ -124,6 +128,7 @@ def _at_minimum(problem: Problem, state: State, h: float, listener: Listener) ->
         learning_rate=solver.learning_rate / _RATE,
         matrix_rate=solver.matrix_rate / _RATE,
         iterations=max(1, solver.iterations // _ITERATIONS),
+        seconds=None,
         warm_start=False,
         by_step=None,
     )
@@ -194,6 +199,7 @@ class _Attempt:
     step_size: float
     number: int
     listener: Listener
+    schedules: list[tuple[int, ...]] = dataclasses.field(default_factory=list)
 
     def make(self) -> Accepted | Rejected:
         """Return the step, or why it was rejected."""
@@ -209,9 +215,8 @@ class _Attempt:
             final = number == scheme.stages - 1
             fresh = self._fresh(plan) if problem.solver.of_step(step).fresh else None
             forward = chains_of(problem, self.state, self.number) if scheme.stages == 1 else None
-            stage = Stage(
-                problem, step, number, self.number, train, valid, self.listener, fresh, forward
-            )
+            parts = (train, valid, self.listener, fresh, forward, self.schedules)
+            stage = Stage(problem, step, number, self.number, *parts)
             block, report = stage.train(block)
             if report.diverged:
                 reason = f"the loss became {report.loss}"
@@ -309,6 +314,7 @@ def next_state(problem: Problem, state: State, listener: Listener) -> State:
         attempts=made.attempts,
         loss=made.report.loss,
         iterations=made.report.iterations,
+        schedules=made.schedules,
         plan=dict(made.plan),
         time=elapsed(state.records, made.step_size),
         seconds=time.perf_counter() - wall,

@@ -1,0 +1,91 @@
+"""Budgets: training by the clock, and its repetition from a record, to the bit."""
+
+import dataclasses
+import itertools
+
+import pytest
+import torch
+
+import wopt
+from wopt.interfaces import budget
+from wopt.plan import first_of
+from wopt.testing import AffineBlock
+from wopt.train import Problem, Stage
+
+LAW = {"name": "gaussian", "dim": 2, "mean": [2.0, 1.0], "n_train": 400, "n_valid": 200}
+EACH = 1e-3
+
+
+def clock_of(monkeypatch, *laps):
+    """Let processor time advance by these numbers of seconds, one at every reading."""
+    now = itertools.accumulate(itertools.chain(laps, itertools.repeat(EACH)))
+    monkeypatch.setattr(budget.time, "process_time", lambda: next(now))
+
+
+def quadratic(block, rows):
+    return (block.shift - 3).square().sum() + (block.matrix - 2).square().sum()
+
+
+def trained(solver, made=None):
+    block = AffineBlock(1)
+    return block, solver.minimise(block, quadratic, 10, made=made)
+
+
+def test_the_rate_follows_the_clock_and_is_repeated(monkeypatch):
+    """The first 250 iterations take half of the time, the others a millisecond each."""
+    clock_of(monkeypatch, *[2e-3] * 250)
+    solver, made = wopt.InnerSolver(seconds=1.0, learning_rate=0.01), []
+    block, report = trained(solver, made)
+    (counts,) = made
+    assert report.iterations == sum(counts) == pytest.approx(750, abs=3)
+    assert sum(counts[:50]) == pytest.approx(250, abs=3)
+    for seconds in (1e-6, 1e6):  # whatever the time
+        again, repeated = trained(solver.with_options(seconds=seconds, recorded=made))
+        assert repeated == report
+        assert torch.equal(again.shift, block.shift)
+
+
+def test_patience_may_be_a_fraction_of_the_schedule(monkeypatch):
+    clock_of(monkeypatch)
+    solver = wopt.InnerSolver(seconds=1.0, check_every=0.05, patience=0.2)
+    held_out = iter([5.0, 4.0, 3.0, *[4.0] * 20])  # least after a tenth
+    report = solver.minimise(AffineBlock(1), quadratic, 10, held_out=lambda _: next(held_out))
+    assert report.iterations == pytest.approx(300, abs=20)
+
+
+def test_a_run_by_the_clock_repeats_to_the_bit():
+    options = {"block": "affine", "stop": {"steps": 2}, "listener": False}
+    by_clock = wopt.InnerSolver(seconds=[0.1, 0.05], learning_rate=0.02)
+    first = wopt.solve(LAW, solver=by_clock, **options)
+    assert [len(record.schedules) for record in first.history] == [2, 2]
+    again = wopt.solve(LAW, solver=by_clock.repeated(first.history), **options)
+    for one, other in zip(first.history, again.history, strict=True):
+        assert one.energy == other.energy
+        assert one.schedules == other.schedules
+
+
+def test_training_goes_on_as_if_it_had_not_paused():
+    x = torch.randn(300, 2, generator=torch.Generator().manual_seed(0)) + 2
+    particles = wopt.Particles.start(x)
+    scheme = wopt.build("scheme", {"name": "jko", "step_size": 1.0})
+    problem = Problem(wopt.build("objective", "kl"), scheme, AffineBlock(2))
+
+    def stage(**options):
+        solver = wopt.InnerSolver(batch_size=100, **options)
+        of = dataclasses.replace(problem, solver=solver)
+        return Stage(of, 0, 0, 0, first_of(of, particles), first_of(of, particles))
+
+    brief = stage(seconds=0.05)
+    block, _ = brief.train(None)
+    longer = stage(seconds=[0.05, 0.1])
+    longer.made.extend(brief.made)
+    block, _ = longer.go_on(block, 1)
+    whole, _ = stage(seconds=[0.05, 0.1], recorded=longer.made).train(None)
+    for part, other in zip(block.parameters(), whole.parameters(), strict=True):
+        assert torch.equal(part, other)
+    assert len(longer.made) == 2
+
+
+def test_solvers_without_iterations_say_that_they_have_no_clock():
+    with pytest.raises(wopt.CapabilityError, match=r"solver\.seconds is for solvers on mini"):
+        trained(wopt.InnerSolver(optimiser="lbfgs", seconds=1.0))
