@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from wopt.report.charts import Chart as Chart
     from wopt.report.charts import line_range as line_range
     from wopt.report.charts import log_range as log_range
+    from wopt.report.charts import whole as whole
     from wopt.report.collection import collect as collect
     from wopt.report.pages import number as number
     from wopt.report.pages import page as page
@@ -41,7 +42,7 @@ __getattr__, __dir__ = exports_of(
     {
         "wopt.report.collection": "collect",
         "wopt.report.pages": "number page",
-        "wopt.report.charts": "Chart line_range log_range",
+        "wopt.report.charts": "Chart line_range log_range whole",
         "wopt.report.read": "Run Snapshot read_run",
         "wopt.report.reference": "METRICS against_reference",
         "wopt.report.rendering": "render",

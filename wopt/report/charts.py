@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from wopt.report.pages import number
 from wopt.report.style import Array, limits
 
-__all__ = ["Chart", "image", "line_range", "log_range", "magma", "ticks"]
+__all__ = ["Chart", "image", "line_range", "log_range", "magma", "ticks", "whole"]
 
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 320.0, 42.0, 8.0, 8.0, 32.0
 """Units of a panel and of its margins; a letter has 11."""
@@ -198,6 +198,17 @@ class Chart:
         across, up = self.labels
         parts = [_text(WIDTH - RIGHT, bottom - 4, across, "end")] if across else []
         return parts + ([_text(LEFT + 4, TOP + 9, up, "start")] if up else [])
+
+
+def whole(values: Sequence[int]) -> list[tuple[float, str]]:
+    """Return the names of an axis of whole numbers, not more than there is room for.
+
+    Example:
+        >>> whole([1, 2, 3])
+        [(1.0, '1'), (2.0, '2'), (3.0, '3')]
+    """
+    first, last = values[0], values[-1]
+    return [(float(k), str(k)) for k in range(first, last + 1, (last - first) // 8 + 1)]
 
 
 def log_range(values: ArrayLike) -> tuple[float, float]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from wopt.report.charts import Chart, line_range, log_range
+from wopt.report.charts import Chart, line_range, log_range, whole
 from wopt.report.read import Run
 from wopt.report.style import BLUE, GREEN, ORANGE, VERMILION, Array, Picture, limits
 from wopt.train.record import StepRecord
@@ -45,7 +45,9 @@ def _energy(run: Run) -> Chart:
     name = objective.get("name") if isinstance(objective, dict) else objective
     unit = "kl, nats" if name == "kl" else str(name or "objective")
     title = f"Energy (held-out estimate): {unit}"
-    chart = Chart(_by_step(steps), line_range(values), title=title, labels=("step", ""))
+    chart = Chart(
+        _by_step(steps), line_range(values), title=title, labels=("step", ""), names=whole(steps)
+    )
     chart.line(steps, values, BLUE, marks=True)
     return chart
 
@@ -63,6 +65,7 @@ def _likelihood(run: Run, nll: Array) -> Chart:
         line_range([*nll, *values]),
         title="Negative log-likelihood (estimate), nats per row",
         labels=("step", ""),
+        names=whole(steps),
     )
     chart.line(steps, nll, BLUE, "held-out NLL", marks=True)
     for name, (value, colour) in known.items():
@@ -113,7 +116,10 @@ def _accuracy(run: Run) -> Iterator[Chart]:
         if not np.isfinite(values).any():
             continue
         ends = log_range([*values, *([] if limit is None else [limit])])
-        chart = Chart(_by_step(_steps(run)), ends, title=title, labels=("step", ""), log=True)
+        chart = Chart(
+            _by_step(_steps(run)), ends, title=title, labels=("step", ""), log=True,
+            names=whole(_steps(run)),
+        )  # fmt: skip
         for label, colour, value in curves:
             chart.line(_steps(run), value, colour, label, marks=True)
         if limit is not None:

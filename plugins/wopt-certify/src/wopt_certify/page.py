@@ -21,6 +21,7 @@ from wopt.report import (
     log_range,
     number,
     page,
+    whole,
 )
 from wopt_certify.bounds import Entry
 from wopt_certify.estimate import Estimate
@@ -188,7 +189,8 @@ def _errors(steps: Sequence[StepCertificate]) -> Chart:
 
 def _chart(steps: Sequence[StepCertificate], shown: Sequence[Values], title: str) -> Chart:
     at, ends = _at(steps), log_range(np.concatenate(shown))
-    return Chart((at[0], at[-1] + (len(at) == 1)), ends, title=title, labels=("step", ""), log=True)
+    across = (at[0], at[-1] + (len(at) == 1))
+    return Chart(across, ends, title=title, labels=("step", ""), log=True, names=whole(at))
 
 
 def _at(steps: Sequence[StepCertificate]) -> list[int]:
