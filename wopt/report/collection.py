@@ -203,5 +203,6 @@ def _labels(flow: Flow, dataset: Dataset) -> Tensor:
         for one in (known.columns if known else ())
         if one.discrete
     }  # fmt: skip
-    text = json.dumps({"columns": list(dataset.names), "coordinates": coordinates, "grids": grids})
+    labels = {"columns": list(dataset.names), "coordinates": coordinates}
+    text = json.dumps({**labels, **({"grids": grids} if grids else {})})
     return torch.tensor(list(text.encode()), dtype=torch.uint8)
