@@ -230,9 +230,9 @@ def advice(run: Run) -> Iterator[str]:
     gap = certificate.gap
     if certificate.challengers is not None and gap.lower is not None and gap.lower > _GAIN:
         yield (
-            f"Most would be gained by more training: another density gains at least "
-            f"{number(gap.lower, 3)} nats. Give a larger budget or more steps (`stop.steps`), or "
-            "set `stop.challenge = 0.01` to end when nothing is left to gain."
+            f"Most would be gained by a better fit: another density gains at least "
+            f"{number(gap.lower, 3)} nats. Give a larger budget, more steps (`stop.steps`) or "
+            "another block; `stop.challenge = 0.01` ends when nothing is left to gain."
         )
     if certificate.two_sample is not None and certificate.two_sample.differs:
         yield (
