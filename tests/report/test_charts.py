@@ -23,7 +23,7 @@ def test_points_and_lines_are_linear_in_the_values():
         chart = Chart((0, 4), (0, 4))
         draw(chart, x, y, "#0072B2")
         seen = places(chart, kind)
-        assert np.allclose(np.diff(seen[:, 0]) / np.diff(x), 67.5, atol=0.1)
+        assert np.allclose(np.diff(seen[:, 0]) / np.diff(x), 66.5, atol=0.1)
         assert np.allclose(np.diff(seen[:, 1]) / np.diff(y), -40, atol=0.1)
 
 

@@ -21,9 +21,9 @@ from wopt.report.style import Array, limits
 
 __all__ = ["Chart", "image", "line_range", "log_range", "magma", "ticks", "whole"]
 
-WIDTH, LEFT, RIGHT, TOP, BOTTOM = 320.0, 42.0, 8.0, 8.0, 32.0
+WIDTH, LEFT, RIGHT, TOP, BOTTOM = 320.0, 46.0, 8.0, 8.0, 32.0
 """Units of a panel and of its margins; a letter has 11."""
-_LETTER = 6.2
+_LETTER = 6.6
 """Mean width of a letter."""
 
 

@@ -52,8 +52,7 @@ def verdict(
     Example:
         >>> result = RunResult("done", "", 1, nll_test=1.0, nll_gaussian=1.95, rows=400)
         >>> gap = {"of": "KL(data | model)", "lower": 0.05, "level": 0.95, "estimate": 0.12}
-        >>> for sentence in verdict(result, {"gap": gap}):
-        ...     print(sentence)
+        >>> print(verdict(result, {"gap": gap})[0])  # doctest: +NORMALIZE_WHITESPACE
         At least 0.05 nats a row from the law of the data (95 %), 0.12 found so far; a Gaussian is
         0.95 nats worse.
     """
