@@ -33,9 +33,9 @@ def command(data: Path, budget: str | None, settings: tuple[str, ...], as_json: 
     table = config_table(data, settings, budget)
     with waiting("trying options", quiet=as_json):
         from wopt.config.model import to_table
-        from wopt.runs.planned import prepared_run
+        from wopt.runs.building import build
 
-        prepared = prepared_run({"plan": {}, **table}, str(data))
+        prepared = build({"plan": {}, **table}, where=str(data))
     assert prepared.config.plan is not None
     if as_json:
         print_json({"told": prepared.config.plan.told, "config": to_table(prepared.config)})
