@@ -121,6 +121,11 @@ class Component:
         shown = ", ".join(f"{name}={value!r}" for name, value in self.options.items())
         return f"{type(self).__name__}({shown[:200] + '...' if len(shown) > 200 else shown})"
 
+    @classmethod
+    def read(cls, value: Any) -> Any:
+        """Return the value of a component in today's form, for one in a short or an older form."""
+        return value
+
     @property
     def options(self) -> dict[str, Any]:
         """The validated options this component was made with."""
@@ -295,6 +300,7 @@ def _interface(kind: str) -> type[Component]:
 
 def _resolve(interface: type[Component], value: Any) -> Any:
     kind = KINDS[interface.kind]
+    value = interface.read(value)
     if isinstance(value, (interface, Spec)):
         return value
     if isinstance(value, type) and issubclass(value, interface):

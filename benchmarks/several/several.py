@@ -78,7 +78,8 @@ class Costs:
             ]
             joint = Joint(ready.problem, records)  # type: ignore[arg-type]
             began = time.process_time()
-            ready.problem.solver.minimise(
+            minimise(
+                ready.problem.solver,
                 maps,  # type: ignore[arg-type]
                 lambda _, rows: joint.loss(maps, train if rows is None else train.rows(rows)),  # type: ignore[arg-type]
                 len(train),

@@ -17,7 +17,7 @@ from wopt.particles import Particles
 from wopt.runs.preparation import prepare
 from wopt.train.batches import Average, BatchTraining, Readings
 from wopt.train.iterate import iterate
-from wopt.train.solver import InnerSolver
+from wopt.train.solver import InnerSolver, minimise
 
 N = 24
 
@@ -94,7 +94,8 @@ def trained(spec, objective, at, optimiser="adam"):
     objective.energy(start)  # a run begins with that: bandwidths are chosen
     solver = InnerSolver(iterations=3, batch_size=8, check_every=100, optimiser=optimiser, ema=0.5)
     rng = torch.Generator().manual_seed(0)
-    solver.minimise(
+    minimise(
+        solver,
         block,
         lambda block, rows: sub.rows(rows).loss(block),
         N,

@@ -103,7 +103,7 @@ def _after_first(planned: dict[str, Any], given: Table) -> dict[str, Any]:
     return planned
 
 
-_ANY_BLOCK = ("optimiser", "iterations", "batch_size", "ema", "check_every", "check_rows",
+_ANY_BLOCK = ("name", "iterations", "batch_size", "ema", "check_every", "check_rows",
               "patience", "warm_start")  # fmt: skip
 """Options of the solver that are planned for blocks other than the planned one."""
 

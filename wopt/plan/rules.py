@@ -182,7 +182,7 @@ RULES: tuple[PlanRule, ...] = (
         "of 256 3.538. Not tried together.",
         {
             "solver": {
-                "optimiser": "muon",
+                "name": "muon",
                 "learning_rate": 2e-3,
                 "matrix_rate": 0.02,
                 "batch_size": 500,
@@ -283,7 +283,7 @@ RULES: tuple[PlanRule, ...] = (
         "off.",
         {
             "block": {"name": "affine"},
-            "solver": {"optimiser": "adam", "learning_rate": 1e-2, "noise": 0.4},
+            "solver": {"name": "adam", "learning_rate": 1e-2, "noise": 0.4},
         },
         lambda facts: f"{facts.rows} rows of {facts.columns} columns bear no more than a Gaussian",
         tiny,

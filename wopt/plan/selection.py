@@ -16,7 +16,6 @@ from wopt.plan.planner import Plan
 from wopt.plan.speed import Speed, down_to_grid, first_of, measure, timed
 from wopt.seeds import generator
 from wopt.train.problem import Problem
-from wopt.train.solver import InnerSolver
 from wopt.train.stage import Stage
 
 __all__ = ["Trial", "choose", "holdout", "tried"]
@@ -78,10 +77,10 @@ def tried(problem: Problem, train: Particles, valid: Particles) -> Trial:
     stage.train(None)
     values = [value if math.isfinite(value) else math.inf for value in stage.seen]
     best = min(range(len(values)), key=values.__getitem__) if values else 0
-    solver: InnerSolver = problem.solver
+    solver = problem.solver
     return Trial(
         held_out=values[best] if values else math.inf,
-        at=best * int(solver.check_every),
+        at=best * int(getattr(solver, "check_every", 1)),
         iterations=solver.iterations,
         seconds=time.process_time() - began,
     )

@@ -13,7 +13,6 @@ from wopt.interfaces.subproblem import Subproblem
 from wopt.particles import Particles
 from wopt.plan.planner import Plan
 from wopt.train.problem import ParticleHistory, Problem
-from wopt.train.solver import InnerSolver
 from wopt.train.stage import Stage
 
 __all__ = ["IterationTimer", "Speed", "first_of", "measure", "speed_class", "timed"]
@@ -97,15 +96,14 @@ def measure(problem: Problem, train: Particles, valid: Particles) -> Speed:
     """
     began = time.process_time()
     count, clock = IterationTimer.iterations, IterationTimer()
-    options = {"iterations": count, "patience": None, "check_every": count}
-    solver = InnerSolver(**{**problem.solver.options, **options})
+    solver = problem.solver.of_step(0).varied(iterations=count, patience=None, check_every=count)
     brief = dataclasses.replace(problem, solver=solver)
     stage = Stage(brief, 0, 0, 0, first_of(problem, train), first_of(problem, valid), clock)
     block, _ = stage.train(None)
     looked = time.process_time()
     stage.held_out(block)
     now = time.process_time()
-    rows = min(len(valid), problem.solver.check_rows or len(valid))
+    rows = min(len(valid), solver.check_rows or len(valid))
     a_row = (now - looked) / rows
     # The guard moves the held-out particles three times: by both maps, and there and back.
     judge, carry = a_row * 3 * len(valid), a_row * len(train)

@@ -14,7 +14,7 @@ from wopt.testing.checks import LawError, Laws
 from wopt.testing.gaussian import AffineBlock, GaussianProblem, gaussian_problems
 from wopt.train.iterate import iterate
 from wopt.train.problem import Problem
-from wopt.train.solver import InnerSolver
+from wopt.train.solvers import LBFGS
 from wopt.train.stop import Stop
 
 __all__ = ["check_scheme", "measured_order", "run_scheme"]
@@ -99,14 +99,14 @@ def run_scheme(scheme: ProximalScheme, problem: GaussianProblem, steps: int) -> 
         objective=problem.objective(),
         scheme=scheme,
         block=AffineBlock(problem.dim),
-        solver=InnerSolver(optimiser="lbfgs"),
+        solver=LBFGS(),
         stop=Stop(steps=steps),
     )
 
 
 def _hidden_memory(make: Make, problem: GaussianProblem, solution: Solution) -> float:
     """Return the difference from a run in which every step has a new scheme object."""
-    solver, state = InnerSolver(optimiser="lbfgs"), None
+    solver, state = LBFGS(), None
     for step in range(len(solution.history)):
         parts = Problem(
             problem.objective(),

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from wopt.train.problem import State as State
     from wopt.train.record import StepRecord as StepRecord
     from wopt.train.solver import InnerSolver as InnerSolver
+    from wopt.train.solver import minimise as minimise
+    from wopt.train.solver import repeated as repeated
+    from wopt.train.solvers import LBFGS as LBFGS
+    from wopt.train.solvers import Adam as Adam
+    from wopt.train.solvers import BySteps as BySteps
+    from wopt.train.solvers import Muon as Muon
     from wopt.train.stage import Stage as Stage
     from wopt.train.stop import elapsed as elapsed
     from wopt.train.stop import is_at as is_at
@@ -29,7 +35,8 @@ __getattr__, __dir__ = exports_of(
         "wopt.train.optimisers": "adam_and_muon",
         "wopt.train.problem": "ParticleHistory Problem State",
         "wopt.train.record": "StepRecord",
-        "wopt.train.solver": "InnerSolver",
+        "wopt.train.solver": "InnerSolver minimise repeated",
+        "wopt.train.solvers": "Adam BySteps LBFGS Muon",
         "wopt.train.stage": "Stage",
         "wopt.train.stop": "elapsed is_at",
         "wopt.train.wrappers": "remembering spread",

@@ -13,6 +13,7 @@ from wopt.component import Spec
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.objective import Objective
 from wopt.interfaces.scheme import History, ProximalScheme
+from wopt.interfaces.solver import Solver
 from wopt.interfaces.subproblem import Subproblem
 from wopt.particles import Particles
 from wopt.push import push
@@ -20,7 +21,7 @@ from wopt.seeds import generator
 from wopt.train.guard import Guard
 from wopt.train.record import StepRecord
 from wopt.train.refinement import Refinement
-from wopt.train.solver import InnerSolver
+from wopt.train.solvers import Adam
 from wopt.train.stop import Stop
 
 __all__ = ["ParticleHistory", "Problem", "State"]
@@ -180,7 +181,7 @@ class Problem:
     objective: Objective
     scheme: ProximalScheme
     block: Choice | Sequence[Choice]
-    solver: InnerSolver = dataclasses.field(default_factory=InnerSolver)
+    solver: Solver = dataclasses.field(default_factory=Adam)
     guard: Guard = dataclasses.field(default_factory=Guard)
     stop: Stop = dataclasses.field(default_factory=Stop)
     seed: int = 0

@@ -16,7 +16,7 @@ from wopt.component import Spec
 from wopt.errors import CapabilityError
 from wopt.interfaces.block import FlowBlock, new_block
 from wopt.interfaces.listener import SILENT, Listener, OfStep
-from wopt.interfaces.solver import SolveReport
+from wopt.interfaces.solver import Solver, SolveReport
 from wopt.interfaces.subproblem import Subproblem
 from wopt.parallel import team
 from wopt.particles import Particles
@@ -26,7 +26,7 @@ from wopt.train.batches import blurred_subproblem
 from wopt.train.guard import Verdict
 from wopt.train.measure import relative_ess
 from wopt.train.problem import Problem
-from wopt.train.solver import InnerSolver
+from wopt.train.solver import minimise
 from wopt.train.wrappers import compiled, spread
 
 __all__ = ["Stage"]
@@ -94,8 +94,8 @@ class Stage:
         return "step", self.step + 1, self.attempt, self.stage
 
     @functools.cached_property
-    def solver(self) -> InnerSolver:
-        """The inner solver of this step."""
+    def solver(self) -> Solver:
+        """The solver of this step."""
         return self.problem.solver.of_step(self.step)
 
     def _minimise(self, block: FlowBlock, first: int = 0) -> SolveReport:
@@ -111,7 +111,8 @@ class Stage:
             draws = self.problem.draws(*key)
 
         with compiled(block):
-            report = self.solver.minimise(
+            report = minimise(
+                self.solver,
                 block,
                 self._loss,
                 len(self.sub.particles),

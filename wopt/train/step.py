@@ -28,7 +28,7 @@ from wopt.train.guard import Verdict
 from wopt.train.measure import record_of
 from wopt.train.problem import ParticleHistory, Problem, State
 from wopt.train.record import Action, Retry
-from wopt.train.solvers import MuonSolver
+from wopt.train.solvers import Adam
 from wopt.train.stage import Stage
 from wopt.train.stop import elapsed, landed
 from wopt.train.wrappers import spread
@@ -122,15 +122,14 @@ def _at_minimum(problem: Problem, state: State, h: float, listener: Listener) ->
     # So close to the identity training lowers the subproblem on its own particles wherever there
     # is a slope: this tells a minimum from a rate that was too large.
     solver = problem.solver.of_step(state.step)
-    if not solver.algorithm.on_batches:
+    if not isinstance(solver, Adam):
         return False
-    slow = solver.with_options(
+    slow = solver.varied(
         learning_rate=solver.learning_rate / _RATE,
-        matrix_rate=solver.matrix_rate / _RATE,
+        matrix_rate=None if solver.rate_of_matrices is None else solver.rate_of_matrices / _RATE,
         iterations=max(1, solver.iterations // _ITERATIONS),
         seconds=None,
         warm_start=False,
-        by_step=None,
     )
     near = dataclasses.replace(problem, solver=slow)
     outcome = _Attempt(near, state, h, 0, listener).make()
@@ -144,8 +143,8 @@ def _advice(problem: Problem, state: State) -> list[str]:
     """Return options that this run's solver and step use, and that may help."""
     solver = problem.solver.of_step(state.step)
     advice = []
-    if solver.algorithm.on_batches:
-        rate = "matrix_rate" if isinstance(solver.algorithm, MuonSolver) else "learning_rate"
+    if isinstance(solver, Adam):
+        rate = "learning_rate" if solver.rate_of_matrices is None else "matrix_rate"
         advice = [f"a smaller solver.{rate}", "more solver.iterations"]
     if state.block is not None and solver.warm_start:
         advice.append("solver.warm_start = false")

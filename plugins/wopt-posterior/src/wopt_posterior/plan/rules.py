@@ -44,7 +44,7 @@ POSTERIOR: tuple[PlanRule, ...] = (
             "source": _start(facts),
             "scheme": {"name": "jko", "step_size": FREE},
             "blocks": [_AFFINE, _MAP],
-            "solver": {"by_step": [{"optimiser": "gaussian"}, {}]},
+            "solver": {"by_step": [{"name": "gaussian"}, {}]},
             "guard": {"retries": 1, "keep": True},
             "stop": {"steps": 2, "weights": 0.99},
             "dtype": "float64",
@@ -59,7 +59,7 @@ POSTERIOR: tuple[PlanRule, ...] = (
         "alone 7 %. An average of 0.99 changed nothing. What is frozen too early stays.",
         {
             "solver": {
-                "optimiser": "muon",
+                "name": "muon",
                 "iterations": 400,
                 "batch_size": 500,
                 "fresh": True,

@@ -183,7 +183,7 @@ def become_gaussian(
     particles = subproblem.particles
     if particles.condition:
         raise CapabilityError(
-            'solver.optimiser = "gaussian" makes maps without conditions, and the particles have '
+            'the solver "gaussian" makes maps without conditions, and the particles have '
             "some; choose adam, muon or lbfgs"
         )
     sub = _in_float64(subproblem)

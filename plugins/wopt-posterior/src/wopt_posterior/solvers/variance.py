@@ -57,12 +57,12 @@ class LogVariance:
         """
         if forward is None:
             raise CapabilityError(
-                'solver.optimiser = "variance" is for samplers with chains of their target beside '
+                'the solver "variance" is for samplers with chains of their target beside '
                 "them: give solver.chains, or choose adam, muon or lbfgs"
             )
         if sub.step_size < _FREE:
             raise CapabilityError(
-                'solver.optimiser = "variance" pays nothing for transport, and the step size is '
+                'the solver "variance" pays nothing for transport, and the step size is '
                 f"{sub.step_size:g}: give step_size = 1e12, or choose adam, muon or lbfgs"
             )
         return cls(forward, block, sub.particles.points)
