@@ -94,7 +94,7 @@ def make(
     rng = generator(place, "rows")
     drawn = {k: law.sample(ROWS[k], law.dim, rng) for k in SAMPLES}
     transform = AffineTransform.fit(drawn["fit"], "whiten")
-    start = {k: Particles.start(transform.forward(x).float()) for k, x in drawn.items()}
+    start = {k: Particles.start(transform.move(x).float()) for k, x in drawn.items()}
     begun = time.process_time()
     found = wopt.solve(
         start["fit"],
@@ -113,7 +113,7 @@ def make(
     objective = found.problem.objective
     target = objective.target
     rows = {k: ChallengeRows.of(target, start[k].points, moved[k]) for k in drawn}
-    log_p = law.log_prob(drawn["truth"]) - transform.log_det
+    log_p = law.log_prob(drawn["truth"]) - transform(drawn["truth"])[1]
     gap = log_p - rows["truth"].views["data"].log_model
     begun = time.process_time()
     options = EscalationOptions(

@@ -284,12 +284,13 @@ def paired(theirs: Tensor, ours: Tensor) -> Row:
 
 def placed(dataset: Dataset, x: Tensor) -> Tensor:
     """Return rows in the flows' coordinates."""
-    return dataset.transform.forward(x).float()
+    return dataset.transform.move(x).float()
 
 
 def nll(flow: nn.Module, dataset: Dataset, x: Tensor) -> Tensor:
     """Return a rival's NLL of rows, in the data's units."""
-    return -score(flow, placed(dataset, x), audit=True).double() - float(dataset.transform.log_det)
+    z, log_det = dataset.transform(x)
+    return -score(flow, z.float(), audit=True).double() - log_det
 
 
 def gaussian(dataset: Dataset) -> float:

@@ -29,7 +29,7 @@ def data(dim: int) -> Tensor:
     """Return standardised training rows: moons in the plane, patches of photographs in R^63."""
     name: Any = {"name": "toy", "shape": "moons"} if dim == 2 else "patches"
     rows = wopt.build("source", name).load(0)
-    return rows.transform.forward(rows.train).float()[:8000]
+    return rows.transform.move(rows.train).float()[:8000]
 
 
 def jko(x: Tensor, block: dict[str, Any], iterations: int) -> wopt.Flow:

@@ -131,7 +131,7 @@ def test_moments_of_many_rows_are_those_of_some():
     assert len(few) == 100_000
     found = fit_transform(x, "whiten", columns)
     assert torch.equal(found.matrix, fit_transform(few, "whiten", columns).matrix)
-    covariance = torch.cov(found(x).T)
+    covariance = torch.cov(found.move(x).T)
     # Standard errors of 100,000 rows: 0.003 of a covariance, 0.0045 of a variance.
     assert float((covariance - torch.eye(2)).abs().max()) < 0.018
 
@@ -141,7 +141,7 @@ def test_a_column_that_seldom_varies_is_placed_by_all_rows():
     x[:, 1] = 0
     x[1, 1] = 1.0  # not among every third row
     found = fit_transform(x, "standardise", Columns.on_the_line(["a", "b"]))
-    assert float(found(x)[:, 1].std()) == pytest.approx(1)
+    assert float(found.move(x)[:, 1].std()) == pytest.approx(1)
     x[1, 1] = 0
     with pytest.raises(DataError, match="b do not vary"):
         fit_transform(x, "standardise", Columns.on_the_line(["a", "b"]))
@@ -177,14 +177,14 @@ def test_more_than_20000_held_out_rows_are_judged_by_as_many():
 
 def test_rows_are_read_once_and_placed_once(monkeypatch):
     loads, moves = [], []
-    load, forward = Rows.load, wopt.data.transform.AffineTransform.forward
+    load, move = Rows.load, wopt.data.transform.AffineTransform.move
     monkeypatch.setattr(Rows, "load", lambda self, seed: loads.append(0) or load(self, seed))
 
     def counted(self, x):
         moves.append(len(x))
-        return forward(self, x)
+        return move(self, x)
 
-    monkeypatch.setattr(wopt.data.transform.AffineTransform, "forward", counted)
+    monkeypatch.setattr(wopt.data.transform.AffineTransform, "move", counted)
     source = Rows(normal(30_000, 3), preprocess="auto")
     found = prepared_run({"source": source, "plan": {"budget": 1}})
     assert len(loads) == 1

@@ -118,6 +118,8 @@ def test_half_of_the_way_is_half_of_the_length_not_of_the_blocks():
     whole = flow.between(x, 1.0) - x
     for fraction in (0.0, 0.1, 0.125, 0.5, 0.75, 1.0):
         assert torch.allclose(flow.between(x, fraction) - x, fraction * whole, atol=1e-6)
-    assert torch.allclose(units(x + whole) - units(x), torch.tensor([8.0, 0.0]).double(), atol=1e-6)
+    assert torch.allclose(
+        units.move(x + whole) - units.move(x), torch.tensor([8.0, 0.0]).double(), atol=1e-6
+    )
     with pytest.raises(wopt.UserError, match=r"from 0 to 1, got 1\.5"):
         flow.between(x, 1.5)

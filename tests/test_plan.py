@@ -282,6 +282,6 @@ def test_crowding_is_that_of_rows_without_curves():
     parts = x.split([2400, 300, 300])
     bent, straight = (assemble(parts, how) for how in ("gaussianise", "whiten"))
     assert bent.transform.columns.curves == 1
-    assert crowding(bent.transform(bent.train[:1500])) > 0.9
+    assert crowding(bent.transform.move(bent.train[:1500])) > 0.9
     assert facts_of(bent).crowding == pytest.approx(facts_of(straight).crowding, abs=0.02)
     assert facts_of(bent).crowding < 0.8

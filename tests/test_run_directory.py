@@ -104,7 +104,7 @@ def test_every_preprocessing_can_be_saved(command, config, tiny, tmp_path, prepr
     assert command("run", config(tiny), "--out", tmp_path / "out").status == 0
     flow = wopt.load(tmp_path / "out")
     x = torch.randn(5, 2)
-    torch.testing.assert_close(flow.transform.inverse(flow.transform.forward(x)), x.double())
+    torch.testing.assert_close(flow.transform.inverse(flow.transform.move(x))[0], x.double())
 
 
 def test_a_start_is_pushed_forward(command, config, tiny, tmp_path):

@@ -16,6 +16,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 _PLACES = {
     "AffineTransform": "wopt.data.transform",
+    "Bijection": "wopt.bijection",
     "Budget": "wopt.interfaces.budget",
     "Candidate": "wopt.interfaces.candidate",
     "Capability": "wopt.capabilities",
@@ -78,6 +79,7 @@ _BY_PLUGINS = ("Posterior", "sample")
 """Names provided by a plugin (wopt-posterior)."""
 
 if TYPE_CHECKING:
+    from wopt.bijection import Bijection
     from wopt.capabilities import Capability
     from wopt.component import Component, build, config_of, named
     from wopt.config.model import RunConfig
@@ -123,6 +125,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AffineTransform",
+    "Bijection",
     "Budget",
     "Candidate",
     "Capability",

@@ -119,12 +119,13 @@ def scores(prepared: Prepared, blocks: list[FlowBlock]) -> Tensor:
 
 def placed(dataset: Dataset, x: Tensor) -> Tensor:
     """Return rows in the flows' coordinates."""
-    return dataset.transform.forward(x).float()
+    return dataset.transform.move(x).float()
 
 
 def nll(flow: nn.Module, dataset: Dataset, x: Tensor) -> Tensor:
     """Return a rival's NLL of rows, in the data's units."""
-    return -score(flow, placed(dataset, x), audit=True).double() - dataset.transform.log_det
+    z, log_det = dataset.transform(x)
+    return -score(flow, z.float(), audit=True).double() - log_det
 
 
 def begin(rival: Rival, dataset: Dataset, curve: list[tuple[float, float]]) -> Training:

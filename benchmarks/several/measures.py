@@ -57,7 +57,7 @@ def _samples(prepared: Prepared, points: Tensor) -> dict[str, float]:
     The box is that of the training rows, a tenth of its width larger on every side.
     """
     assert prepared.dataset is not None
-    train = prepared.dataset.transform(prepared.dataset.train).to(points)
+    train = prepared.dataset.transform.move(prepared.dataset.train).to(points)
     low, high = train.min(0).values, train.max(0).values
     room = (high - low) / 10
     finite = points.isfinite().all(1)

@@ -36,7 +36,8 @@ print(textwrap.fill(certificate.statement.text, 88))
 
 rows = law.sample(10_000, 2, rng)
 units = solution.flow.transform
-log_p, points, truth = law.log_prob(rows) - units.log_det, units.forward(rows).float(), []
+points, log_det = units(rows)
+log_p, points, truth = law.log_prob(rows) - log_det, points.float(), []
 with torch.no_grad():
     for block in solution.flow.blocks:
         points, change = block(points)

@@ -33,12 +33,12 @@ def test_paths_are_the_flow():
     flow = parts.flow(data)
     found = collect(flow, data, seed=0)
     start, end = found["paths"][0], found["paths"][-1]
-    torch.testing.assert_close(start, data.transform.forward(found["real"]).float())
+    torch.testing.assert_close(start, data.transform.move(found["real"]).float())
     torch.testing.assert_close(end, flow(found["real"])[0].float())
     # Backward, the last place is the preprocessed image of the inverse.
     x, _ = flow.inverse(found["backward"][0])
     torch.testing.assert_close(
-        found["backward"][-1], data.transform.forward(x).float(), atol=1e-5, rtol=1e-5
+        found["backward"][-1], data.transform.move(x).float(), atol=1e-5, rtol=1e-5
     )
 
 

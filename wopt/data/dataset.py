@@ -209,7 +209,7 @@ def smooth_dataset(dataset: Dataset, time: float, seed: int) -> Dataset:
 
     def rows(x: Tensor, rng: torch.Generator) -> Tensor:
         """Return smoothed rows, shape ``(n, d)``, in the data's units."""
-        return transform.inverse(smoothed(transform.forward(x), time, rng))
+        return transform.inverse(smoothed(transform.move(x), time, rng))[0]
 
     def sample(n: int, rng: torch.Generator) -> Tensor:
         """Return fresh smoothed rows, shape ``(n, d)``."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from wopt.bijection import Bijection
 from wopt.data.columns import Columns
 from wopt.errors import DataError
 from wopt.particles import split_conditions
@@ -83,7 +84,7 @@ Affine = Literal["none", "standardise", "whiten", "rotate"]
 How = Literal["none", "standardise", "whiten", "gaussianise", "marginals", "principal"]
 
 
-class AffineTransform(nn.Module):
+class AffineTransform(Bijection):
     """The map  z = (x - shift) @ matrix^T  from the data's units to the flow's coordinates.
 
     It computes in float64, on the device that it is on (in float32 where a device has no float64).
@@ -93,14 +94,15 @@ class AffineTransform(nn.Module):
         matrix: Shape ``(d, d)``; the log-det of a triangular one is cheap.
         inverse_matrix: Inverse of ``matrix``, shape ``(d, d)``.
         condition: Number of columns, the last ones, that are conditions, which are standardised
-            separately and do not count in :attr:`log_det`.
+            separately and do not count in the log-det.
 
     Example:
         >>> x = torch.randn(500, 2, generator=torch.Generator().manual_seed(0)).double() * 3 + 1
         >>> t = AffineTransform.fit(x, "whiten")
-        >>> bool(torch.allclose(t.inverse(t(x)), x))
-        True
-        >>> torch.cov(t(x).T).diagonal().round(decimals=6).tolist()
+        >>> z, log_det = t(x)
+        >>> bool(torch.allclose(t.inverse(z)[0], x)), log_det.shape
+        (True, torch.Size([500]))
+        >>> torch.cov(z.T).diagonal().round(decimals=6).tolist()
         [1.0, 1.0]
     """
 
@@ -115,14 +117,17 @@ class AffineTransform(nn.Module):
     ) -> None:
         super().__init__()
         self.condition = condition
-        moved = len(shift) - condition  # computed once: torch.export follows no branch on numbers
+        # Computed once: torch.export follows no branch on numbers.
+        moved, spread = len(shift) - condition, torch.linalg.vector_norm(inverse_matrix, dim=1)
         self._triangular = not bool(matrix[:moved, :moved].triu(1).any())
+        rounded = shift.abs() * torch.finfo(torch.float32).eps
+        self._coarse = bool((rounded > 1e-4 * spread).any())
         self.register_buffer("shift", shift)
         self.register_buffer("matrix", matrix)
         self.register_buffer("inverse_matrix", inverse_matrix)
 
     def __repr__(self) -> str:
-        return f"AffineTransform({len(self.shift)} columns, log_det {float(self.log_det):.4g})"
+        return f"{type(self).__name__}({len(self.shift)} columns)"
 
     def _apply(self, fn: Any, recurse: bool = True) -> AffineTransform:
         if fn(torch.empty(0)).device.type == "mps":  # which has no float64
@@ -209,9 +214,8 @@ class AffineTransform(nn.Module):
             condition,
         )
 
-    @property
-    def log_det(self) -> Tensor:
-        """log |det| of the map, shape ``()``, nats, for likelihoods in the data's units."""
+    def _slope(self) -> Tensor:
+        """Return log |det| of the matrix, shape ``()``."""
         moved = len(self.shift) - self.condition
         matrix = self.matrix[:moved, :moved]
         if self._triangular:
@@ -224,23 +228,18 @@ class AffineTransform(nn.Module):
         eye = torch.eye(len(self.shift)).to(self.matrix)
         return not bool(self.shift.any()) and torch.equal(self.matrix, eye)
 
-    @property
-    def coarse(self) -> bool:
-        """Whether float32 resolves a column to worse than 1e-4 of its spread."""
-        spread = torch.linalg.vector_norm(self.inverse_matrix, dim=1)
-        return bool((self.shift.abs() * torch.finfo(torch.float32).eps > 1e-4 * spread).any())
-
-    def row_log_det(self, x: Tensor) -> Tensor | None:
-        """Return the part of log |det| that depends on the row, ``(n,)``; ``None`` if it is zero.
-
-        See :class:`~wopt.data.table_transform.TableTransform`.
-        """
-        return None
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return rows ``(n, d)`` of the data in the flow's coordinates."""
+    def move(self, x: Tensor) -> Tensor:
+        """Return rows ``(n, d)`` of the data in the flow's coordinates, float64."""
         return (x.to(self.shift) - self.shift) @ self.matrix.T
 
-    def inverse(self, z: Tensor) -> Tensor:
-        """Return rows ``(n, d)`` in the data's units."""
-        return z.to(self.shift) @ self.inverse_matrix.T + self.shift
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return :meth:`move`, ``(n, d)``, and log |det|, ``(n,)``, in nats."""
+        return self.move(x), self._slope().expand(x.shape[:-1])
+
+    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return rows in the data's units, ``(n, d)``, and log |det|, ``(n,)``.
+
+        Rows have the dtype of y, unless float32 resolves a column to worse than 1e-4 of its spread.
+        """
+        x = y.to(self.shift) @ self.inverse_matrix.T + self.shift
+        return x if self._coarse else x.to(y), -self._slope().expand(x.shape[:-1])

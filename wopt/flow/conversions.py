@@ -86,11 +86,11 @@ def between(flow: Flow, x: Any, fraction: float) -> Tensor:
     lengths = (path[1:] - path[:-1]).double().square().sum(2).mean(1).sqrt()
     ends = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
     if not float(ends[-1]) > 0:
-        return flow.transform.inverse(path[0])
+        return flow.transform.inverse(path[0])[0]
     at = fraction * float(ends[-1])
     k = min(int((ends[1:] < at).sum()), len(lengths) - 1)
     part = 1.0 if lengths[k] == 0 else (at - float(ends[k])) / float(lengths[k])
-    return flow.transform.inverse(torch.lerp(path[k], path[k + 1], min(part, 1.0)))
+    return flow.transform.inverse(torch.lerp(path[k], path[k + 1], min(part, 1.0)))[0]
 
 
 _BLOCK, _PACKAGE = "zuko", "wopt-zuko"

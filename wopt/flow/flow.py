@@ -101,11 +101,12 @@ class Flow(nn.Module):
     @property
     def blocks(self) -> list[FlowBlock]:
         """Blocks T_1, ..., T_N."""
-        return list(self.chain.blocks)  # type: ignore[arg-type]
+        return self.chain.blocks
 
     @property
     def transform(self) -> AffineTransform:
         """The preprocessing."""
+        assert self.chain.transform is not None
         return self.chain.transform
 
     @property
@@ -319,7 +320,7 @@ class Flow(nn.Module):
         if given is not None:
             inside = given.expand(*size, self.condition).reshape(-1, self.condition)
             z = torch.cat([z[:, : -self.condition], inside.to(z)], dim=1)
-        audit = audit and self.chain.provides(Capability.LOG_DET)
+        audit = audit and Capability.LOG_DET in self.chain.provides
         x, log_det = self._carry(lambda part: self.map.inverse(part, audit=audit), z)
         rounded = whole and self.columns is not None and self.columns.discrete
         if rounded:
@@ -351,7 +352,7 @@ class Flow(nn.Module):
             )
         rows = given.new_zeros(*given.shape[:-1], self.dim, dtype=torch.float64)
         rows[..., -width:] = given
-        return self.transform(rows)[..., -width:]
+        return self.transform.move(rows)[..., -width:]
 
     def _carry(self, function: Callable[[Tensor], Any], x: Tensor) -> Any:
         """Return ``function(x)``, in batches where no gradient is needed."""

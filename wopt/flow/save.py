@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from wopt.component import build, config_of
 from wopt.data.columns import Columns
@@ -67,8 +68,18 @@ def save_flow(flow: Flow, path: Path) -> Path:
         "columns": None if columns is None else columns.to_json(),
         "support": None if support is None else support.intervals(),
     }
-    write_tensors(path, flow.state_dict(), {"flow": json.dumps(about)})
+    tensors: dict[str, torch.Tensor] = {}
+    for name, part in _parts(flow).items():
+        part.state_dict(destination=tensors, prefix=name)
+    write_tensors(path, tensors, {"flow": json.dumps(about)})
     return path
+
+
+def _parts(flow: Flow) -> dict[str, nn.Module]:
+    """Return what has tensors, by its name in a file."""
+    start = "map." if flow.pulls_back else "map.of."
+    blocks = {f"{start}blocks.{k}.": block for k, block in enumerate(flow.blocks)}
+    return {f"{start}transform.": flow.transform, **blocks, "base.": flow.base}
 
 
 def load_flow(path: Path) -> Flow:
@@ -86,7 +97,11 @@ def load_flow(path: Path) -> Flow:
         )
     try:
         flow = _assemble(path, tensors, of_json(_About, about))
-        flow.load_state_dict(tensors)
+        for name, part in _parts(flow).items():
+            own = [key for key in tensors if key.startswith(name)]
+            part.load_state_dict({key.removeprefix(name): tensors.pop(key) for key in own})
+        if tensors:
+            raise ValueError(f"it has tensors of no part: {', '.join(tensors)}")
     except WoptError:
         raise
     except (KeyError, TypeError, ValueError, RuntimeError) as error:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import abc
 import copy
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from wopt import precision
+from wopt.bijection import Bijection
 from wopt.capabilities import Capability, require
 from wopt.component import Component, Spec
 from wopt.errors import CapabilityError
@@ -28,7 +28,7 @@ Compiler = Callable[[Callable[..., Any]], Callable[..., Any]]
 _OLD_NAMES = {"see": "initialise", "aim": "initialise_images"}
 
 
-class FlowBlock(Component, nn.Module, abc.ABC):
+class FlowBlock(Component, Bijection):
     """A map T of R^d with log |det DT|; the identity when new.
 
     The constructor's parameters ``dim`` and ``condition`` are supplied by wopt; the others are the
@@ -62,14 +62,6 @@ class FlowBlock(Component, nn.Module, abc.ABC):
     see = old_method("see", "initialise")
     aim = old_method("aim", "initialise_images")
 
-    @abc.abstractmethod
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(T(x), log |det DT(x)|)``, shapes ``(n, d)`` and ``(n,)``, in one pass."""
-
-    @abc.abstractmethod
-    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(T^-1(y), log |det DT^-1(y)|)``, shapes ``(n, d)`` and ``(n,)``."""
-
     def differentiable_inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return the result of :meth:`inverse`, shapes ``(n, d)`` and ``(n,)``, with gradients.
 
@@ -89,10 +81,6 @@ class FlowBlock(Component, nn.Module, abc.ABC):
         rest = self.move(x.detach()) - y
         x = x - torch.linalg.solve(jacobian, rest[..., None])[..., 0]
         return x, -self(x)[1]
-
-    def move(self, x: Tensor) -> Tensor:
-        """Return T(x), shape ``(n, d)``; override it where that is cheaper without log-det."""
-        return self(x)[0]
 
     def forward_with_action(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return T(x), ``(n, d)``, log-det and action, each ``(n,)``; needs ``Capability.ACTION``.
@@ -121,14 +109,6 @@ class FlowBlock(Component, nn.Module, abc.ABC):
         T is the flow of v from time 0 to 1.
         """
         raise CapabilityError(f"block {type(self).__name__} does not provide FIELD")
-
-    def audit(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return T(x), ``(n, d)``, and log-det, ``(n,)``, computed independently and more finely.
-
-        The default is :meth:`forward`, for maps in closed form; a block that discretises must
-        override it.
-        """
-        return self(x)
 
     def refine(self) -> bool:
         """Make the discretisation finer, in place; return whether that was possible."""

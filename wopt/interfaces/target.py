@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import abc
-import dataclasses
-import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.distributions import Transform, biject_to, constraints
+from torch.distributions import biject_to, constraints
 
+from wopt.bijection import Bijection
 from wopt.capabilities import Capability
 from wopt.component import Component
 from wopt.errors import CapabilityError, ConfigError
@@ -21,11 +20,10 @@ from wopt.interfaces import returns
 __all__ = ["Draws", "Support", "Target", "support_of"]
 
 
-@dataclasses.dataclass(frozen=True)
-class Support:
+class Support(Bijection):
     """A bijection R^d -> support, one coordinate at a time.
 
-    Attributes:
+    Args:
         within: The constraints of the coordinates that have one, by index.
 
     Example:
@@ -34,33 +32,31 @@ class Support:
         ([[1.0, 0.0]], [0.0])
     """
 
-    within: Mapping[int, constraints.Constraint]
+    def __init__(self, within: Mapping[int, constraints.Constraint]) -> None:
+        super().__init__()
+        self.within = dict(within)
+        self.maps = {j: biject_to(constraint) for j, constraint in self.within.items()}
 
-    @functools.cached_property
-    def maps(self) -> Mapping[int, Transform]:
-        """Bijections of the constrained coordinates, by index."""
-        return {j: biject_to(constraint) for j, constraint in self.within.items()}
-
-    def __call__(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return x, shape ``(n, d)``, and log |det dx/dy|, ``(n,)``, for free points ``(n, d)``."""
-        columns, total = list(y.unbind(1)), torch.zeros_like(y[:, 0])
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the image of free points ``(n, d)`` in the support, and log |det|, ``(n,)``."""
+        columns, total = list(x.unbind(1)), torch.zeros_like(x[:, 0])
         for j, bijection in self.maps.items():
-            columns[j] = bijection(y[:, j])
-            total = total + bijection.log_abs_det_jacobian(y[:, j], columns[j])
+            columns[j] = bijection(x[:, j])
+            total = total + bijection.log_abs_det_jacobian(x[:, j], columns[j])
         return torch.stack(columns, 1), total
 
-    def inverse(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return y, shape ``(n, d)``, and log |det dy/dx|, ``(n,)``, for points ``(n, d)``.
+    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return free points, shape ``(n, d)``, and log |det|, ``(n,)``, for points ``(n, d)``.
 
         A point outside, or on an end, is mapped to the origin with log-det minus infinity, so that
         densities are zero there.
         """
-        inside, middle = self._contains(x)[:, None], self(torch.zeros_like(x))[0]
-        columns = list(x.where(inside, middle).unbind(1))
+        inside, middle = self._contains(y)[:, None], self.move(torch.zeros_like(y))
+        columns = list(y.where(inside, middle).unbind(1))
         for j, bijection in self.maps.items():
             columns[j] = bijection.inv(columns[j])
-        y = torch.stack(columns, 1)
-        return y, (-self(y)[1]).where(inside[:, 0], -math.inf)
+        x = torch.stack(columns, 1)
+        return x, (-self(x)[1]).where(inside[:, 0], -math.inf)
 
     def _contains(self, x: Tensor) -> Tensor:
         inside = torch.ones_like(x[:, 0], dtype=torch.bool)

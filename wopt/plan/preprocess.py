@@ -125,7 +125,7 @@ def gain_of_distances(dataset: Dataset) -> Mean:
     """
     whitened, moved = straight(dataset), dataset.dim - dataset.condition
     known, judges = (
-        whitened(x[:rows].double())[:, :moved].norm(dim=1).clamp_min(1e-300).log()
+        whitened.move(x[:rows].double())[:, :moved].norm(dim=1).clamp_min(1e-300).log()
         for x, rows in ((dataset.train, 4 * _ROWS), (dataset.valid, _ROWS))
     )
     curve = through_quantiles(known.sort().values)
@@ -156,7 +156,5 @@ def _heavy(dataset: Dataset) -> bool:
 
 
 def _log_density(transform: AffineTransform, x: Tensor) -> Tensor:
-    moved = transform(x)[:, : x.shape[1] - transform.condition]
-    by_row = transform.row_log_det(x)
-    total = normal_log_density(moved).sum(1) + transform.log_det
-    return total if by_row is None else total + by_row
+    z, log_det = transform(x)
+    return normal_log_density(z[:, : x.shape[1] - transform.condition]).sum(1) + log_det

@@ -72,7 +72,7 @@ def collect(
     shown = _IMAGES if dataset.images is not None else 0
     if backward is not None and flow.pulls_back and len(rows) >= shown:
         # Samples of the target, carried back, are samples of the model.
-        generated: Tensor | None = flow.transform.inverse(backward[-1])
+        generated: Tensor | None = flow.transform.inverse(backward[-1])[0]
     else:
         generated = _generated(flow, max(len(rows), shown), seed)
     if generated is not None:
@@ -98,7 +98,7 @@ def collect(
 
 
 def _backward(flow: Flow, target: Target | None, n: int, seed: int) -> Tensor | None:
-    if not (_samples(target) and flow.chain.provides(Capability.INVERSE)):
+    if not (_samples(target) and Capability.INVERSE in flow.chain.provides):
         return None
     assert target is not None
     z = draw(target, n, flow.dim, generator(seed, "report", "backward"))  # in free coordinates
@@ -116,7 +116,7 @@ def _many(flow: Flow, dataset: Dataset, target: Target | None, seed: int) -> Ten
 
 
 def _generated(flow: Flow, n: int, seed: int) -> Tensor | None:
-    if flow.pulls_back and not flow.chain.provides(Capability.INVERSE):
+    if flow.pulls_back and Capability.INVERSE not in flow.chain.provides:
         return None
     try:
         # Samples are not rounded, since the data of integers and categories are dequantised too.
@@ -131,7 +131,7 @@ def _grids(flow: Flow, dataset: Dataset, target: Target | None, seen: Tensor) ->
     points = torch.cartesian_prod(y, x).flip(1)
     grids = {"grid_extent": extent.flatten()}
     needs = Capability.LOG_DET if flow.pulls_back else Capability.LOG_DET | Capability.INVERSE
-    if flow.chain.provides(needs):
+    if needs in flow.chain.provides:
         with contextlib.suppress(CapabilityError):
             grids["grid_log_density"] = flow.log_prob(points).reshape(GRID, GRID)
     true = _true_density(flow, dataset, target, points)
@@ -159,7 +159,7 @@ def _true_density(
 
 def _own(flow: Flow, y: Tensor) -> Tensor:
     """Return points of the target in its author's coordinates, in which the model draws."""
-    return y if flow.chain.support is None else flow.chain.support(y)[0]
+    return y if flow.chain.support is None else flow.chain.support.move(y)
 
 
 def _log_density(flow: Flow, target: Target, points: Tensor) -> Tensor:

@@ -72,10 +72,7 @@ def evaluate(prepared: Prepared, blocks: list[FlowBlock], test: Particles) -> Ru
     audited, coarse = push_all(blocks, test, audit=True), push_all(blocks, test)
     objective, dataset = prepared.problem.objective, prepared.dataset
     assert dataset is not None
-    scores = _nll(objective, audited, float(dataset.transform.log_det))
-    by_row = dataset.transform.row_log_det(dataset.test)
-    if scores is not None and by_row is not None:
-        scores = scores - by_row
+    scores = _nll(objective, audited, dataset.transform(dataset.test)[1])
     forward = prepared.pushes
     groups = None if dataset.groups is None else dataset.groups[2]
     nll_mean, nll_error = (None, None) if forward else _mean_and_error(scores, groups)
@@ -163,7 +160,7 @@ def gaussian_nll(train: Tensor, test: Tensor) -> float | None:
     return float(-normal_log_prob(test.double(), train.double().mean(0), factor).mean())
 
 
-def _nll(objective: Objective, moved: Particles, log_det: float) -> Tensor | None:
+def _nll(objective: Objective, moved: Particles, log_det: Tensor) -> Tensor | None:
     """Return -log q of each row in the data's units, float64 on the CPU."""
     values, target = nll(objective, moved), objective.target
     if values is None or target is None or Capability.NORMALISED not in target.provides:

@@ -145,8 +145,7 @@ def prepare(
 
 def mean_log_det(transform: AffineTransform, rows: Tensor) -> float:
     """Return log |det| in nats of the preprocessing, as a mean over rows ``(n, d)``."""
-    by_row = transform.row_log_det(rows)
-    return float(transform.log_det) + (0.0 if by_row is None else float(by_row.mean()))
+    return float(transform(rows)[1].mean())
 
 
 def problem_of(
@@ -181,10 +180,8 @@ def log_density_of(dataset: Dataset) -> Callable[[Tensor], Tensor] | None:
 
     def at(z: Tensor) -> Tensor:
         """Return the log-density in nats, shape ``(n,)``."""
-        x = transform.inverse(z)
-        by_row = transform.row_log_det(x)
-        affine = known(x) - transform.log_det
-        return affine if by_row is None else affine - by_row
+        x, log_det = transform.inverse(z.to(transform.shift))
+        return known(x) + log_det
 
     return at
 
@@ -193,7 +190,7 @@ def _check(config: RunConfig, objective: Objective, dataset: Dataset) -> None:
     for name in ("train", "valid", "test"):
         rows, where = getattr(dataset, name), f"source, {name} split"
         check_finite(rows, dataset.names, where)
-        if dataset.transform.row_log_det(rows[:1]) is None:
+        if dataset.transform.columns is None:
             check_size(rows, dataset.names, where)
     target, moved = objective.target, dataset.dim - dataset.condition
     if target is not None and target.dim not in (None, moved):
@@ -202,7 +199,7 @@ def _check(config: RunConfig, objective: Objective, dataset: Dataset) -> None:
         )
     if target is not None and Capability.POTENTIAL in target.provides:
         # A user's function that does not fit the rows raises before anything is written.
-        rows = dataset.transform(dataset.train[:2])[:, :moved]
+        rows = dataset.transform.move(dataset.train[:2])[:, :moved]
         rows = rows.to(dtype=getattr(torch, config.dtype), device=config.device)
         with torch.no_grad():
             values = target.potential(rows)
@@ -260,15 +257,16 @@ def particles_of(
     def density_at(x: Tensor) -> Tensor:
         """Return the log-density in the flow's coordinates, shape ``(n,)``, in nats."""
         assert dataset.log_density is not None
-        by_row = dataset.transform.row_log_det(x)
-        known_at = dataset.log_density(x) - dataset.transform.log_det
-        return (known_at if by_row is None else known_at - by_row).to(**like)
+        return (dataset.log_density(x) - dataset.transform(x)[1]).to(**like)
 
     density = None
     if known and dataset.log_density is not None:
         density = density_at(x) if cuts is None else in_batches(density_at, x, len(x), cuts)
     z = in_batches(
-        lambda part: dataset.transform(part).to(**like), x, max(1, _VALUES // dataset.dim), cuts
+        lambda part: dataset.transform.move(part).to(**like),
+        x,
+        max(1, _VALUES // dataset.dim),
+        cuts,
     )
     weights = None if weights is None else weights.to(**like)
     particles = Particles.start(z, weights, density)
@@ -297,14 +295,14 @@ class FreshParticles:
         else:
             rows = data.train[torch.randint(len(data.train), (n,), generator=rng)]
         if time:
-            inside = smoothed(data.transform(rows), time, rng)
-            rows = data.transform.inverse(inside)
+            inside = smoothed(data.transform.move(rows), time, rng)
+            rows = data.transform.inverse(inside)[0]
         return particles_of(data, rows, self.config, known=self.known and not time)
 
 
 def conditions_of(dataset: Dataset) -> Tensor:
     """Return conditions of at most 10,000 training rows, ``(n, k)``, in the flow's coordinates."""
-    rows = dataset.transform(dataset.train[:CONDITIONS])
+    rows = dataset.transform.move(dataset.train[:CONDITIONS])
     return split_conditions(rows, dataset.condition)[1]
 
 

@@ -289,5 +289,5 @@ def _from_particles(
         compiled=config.run.compile,
     )
     units = transform or AffineTransform.fit(train.points.cpu(), "none")
-    problem = problem_of(config, objective, float(units.log_det))
+    problem = problem_of(config, objective, -float(units.inverse(train.points.cpu())[1].mean()))
     return Prepared(config, problem, train, valid, units, None, False, ())

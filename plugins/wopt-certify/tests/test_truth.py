@@ -149,7 +149,7 @@ def test_patches_of_a_cell_are_a_group():
     assert not parts[0] & parts[1] | parts[1] & parts[2] | parts[0] & parts[2]
     assert 100 < len(parts[2]) <= 208
     # Patches of one cell share pixels, so they are nearer to each other than to the others.
-    x, g = data.transform(data.test), data.groups[2]
+    x, g = data.transform.move(data.test), data.groups[2]
     distances = torch.cdist(x, x)
     one = (g[:, None] == g) & ~torch.eye(len(g), dtype=torch.bool)
     assert float(distances[one].mean()) < 0.9 * float(distances[g[:, None] != g].mean())

@@ -92,7 +92,7 @@ def test_a_left_out_population_changes_nothing(cells, tmp_path):
 def test_coordinates_keep_ratios_of_distances(cells):
     data = source(cells).load(0)
     assert len(data.train) + len(data.valid) + len(data.test) == 150
-    separation, inside = (torch.pdist(x) for x in (data.test, data.transform(data.test)))
+    separation, inside = (torch.pdist(x) for x in (data.test, data.transform.move(data.test)))
     assert torch.allclose(separation / inside, (separation / inside)[0])
 
 
@@ -127,7 +127,7 @@ def test_each_leg_has_its_population(cells):
     data = made.load(0)
     scheme = wopt.build("scheme", {"name": "jko", "step_size": {"name": "arrival", "steps": 2}})
     legs = made.aims(wopt.build("objective", "wasserstein"), scheme, data)
-    x = data.transform(made.snapshots().rows[1])
+    x = data.transform.move(made.snapshots().rows[1])
     energies = [float(legs.of_step(k).energy(wopt.Particles(x))) for k in (0, 1, 2)]
     assert energies[0] == energies[1] < energies[2]
     assert float(legs.energy(wopt.Particles(x))) == energies[2]

@@ -98,7 +98,7 @@ def test_source_is_a_start_of_known_density():
     assert data.entropy == pytest.approx(2 * (0.5 * math.log(2 * math.pi * math.e) + math.log(2)))
     surprise = -data.log_density(data.train)
     assert float(surprise.mean()) == pytest.approx(data.entropy, abs=4 / 20_000**0.5)
-    assert torch.equal(data.transform.forward(data.train), data.train)
+    assert torch.equal(data.transform.move(data.train), data.train)
     assert data.sample(7, torch.Generator().manual_seed(0)).shape == (7, 2)
     assert GaussianSource().load(0).dim == 2
     assert GaussianSource(dim=5).load(0).dim == 5

@@ -93,7 +93,7 @@ def test_source_has_density_entropy_and_fresh_samples():
     assert float(surprise.mean()) == pytest.approx(data.entropy, abs=4 * error)
     fresh = data.sample(5, torch.Generator().manual_seed(0))
     assert fresh.shape == (5, 2)
-    covariance = torch.cov(data.transform.forward(data.train).T)
+    covariance = torch.cov(data.transform.move(data.train).T)
     torch.testing.assert_close(covariance, torch.eye(2, dtype=torch.float64))
 
 

@@ -23,7 +23,7 @@ def test_sixty_three_dimensions_and_pictures():
     assert float(pictures.sum((1, 2)).abs().max()) < 1e-12
     assert torch.equal(pictures.flatten(1)[:, :-1], data.train)
     assert torch.linalg.eigvalsh(torch.cov(data.train.T))[0] > 1e-7
-    covariance = torch.cov(data.transform.forward(data.train).T)
+    covariance = torch.cov(data.transform.move(data.train).T)
     torch.testing.assert_close(covariance, torch.eye(63, dtype=torch.float64))
     assert len(data.train.unique(dim=0)) == 2000
 

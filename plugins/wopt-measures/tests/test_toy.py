@@ -25,7 +25,7 @@ def test_samples_are_centred_and_of_moderate_size(name):
     assert data.train.shape == (10_000, 2)
     assert data.train.abs().max() < 15
     assert data.train.std(0).min() > 0.5
-    z = data.transform.forward(data.train)
+    z = data.transform.move(data.train)
     torch.testing.assert_close(z.std(0), torch.ones(2, dtype=torch.float64))
     assert (data.log_density is None) == (data.entropy is None) == (name not in EXACT)
     assert data.sample(3, torch.Generator().manual_seed(0)).shape == (3, 2)

@@ -97,7 +97,7 @@ def _evidence(prepared: Prepared, raw: Dataset, effort: Effort, scored: bool) ->
         score=score,
         transform=raw.transform,
         smooth_time=config.smooth_time,
-        data=raw.transform(drawn[:count]),
+        data=raw.transform.move(drawn[:count]),
         of=GapKind.of_model(prepared.pushes),
         remarks=remarks,
     )
@@ -122,10 +122,10 @@ def _score(dataset: Dataset, rows: Tensor) -> tuple[Tensor | None, tuple[str, ..
     assert dataset.log_density is not None
     left_out = "The pushed score is left out, so eps is that of test fields: "
     density, back = dataset.log_density, dataset.transform.inverse_matrix
-    if dataset.transform.row_log_det(rows[:1]) is not None:  # no affine map of the score
+    if dataset.transform.columns is not None:  # no affine map of the score
         inside = log_density_of(dataset)
         assert inside is not None
-        density, rows, back = inside, dataset.transform(rows), torch.eye(len(back)).to(back)
+        density, rows, back = inside, dataset.transform.move(rows), torch.eye(len(back)).to(back)
     try:
         score = score_of(density, rows)
     except (RuntimeError, WoptError) as error:  # a density that autograd cannot follow
@@ -203,7 +203,7 @@ def compare_samples(
         rows, note = _held_out(prepared, data)
         rows = rows[:most]
         notes += note
-        if flow.chain.provides(Capability.INVERSE):
+        if Capability.INVERSE in flow.chain.provides:
             samples = _samples(flow, data, len(rows), seed)
         else:
             notes.append(
@@ -252,7 +252,7 @@ def _carried(
 
 
 def _conditional(flow: Flow, data: Dataset, seed: int, most: int) -> ConditionalReport | None:
-    if not data.condition or not flow.chain.provides(Capability.INVERSE):
+    if not data.condition or Capability.INVERSE not in flow.chain.provides:
         return None
     rows = data.test
     if data.groups is not None:

@@ -101,7 +101,7 @@ def mass_of(
     if draws < _LEAST_DRAWS:
         return _LEFT_OUT
     parts = [] if prepared.pushes else [rows]
-    if flow.chain.provides(Capability.INVERSE):
+    if Capability.INVERSE in flow.chain.provides:
         if counts is None:
             rng = generator(seed, "trial")
             count = _affordable(lambda: flow.sample(_TRIAL, generator=rng), _ROWS, seconds)
@@ -129,7 +129,7 @@ def _has_density(prepared: Prepared, flow: Flow) -> bool:
     columns = flow.transform.columns
     moved = () if columns is None else columns.moved
     somewhere = any(column.discrete or column.bounded for column in moved)
-    known = flow.chain.provides(Capability.LOG_DET) and flow.base.normalised
+    known = Capability.LOG_DET in flow.chain.provides and flow.base.normalised
     if prepared.pushes:  # backwards through the maps
-        known = known and flow.chain.provides(Capability.INVERSE)
+        known = known and Capability.INVERSE in flow.chain.provides
     return bool(known and not somewhere)

@@ -59,10 +59,10 @@ def at_times(
     if first == len(clock.times) - 1:  # the end, where nothing moves
         return torch.stack([x] * len(times)), torch.zeros(len(times), *x.shape).to(x)
     places = [place if place[0] >= first else (first, 0.0) for place in places]
-    path = [flow.transform(x).to(flow.chain.like)]
+    path = [flow.transform.move(x).to(flow.chain.like)]
     for block in flow.blocks[first : max(step for step, _ in places) + 1]:
         path.append(block.move(path[-1]))
-    ends = [flow.transform.inverse(z) for z in path]
+    ends = [flow.transform.inverse(z)[0] for z in path]
     where, speed = [], []
     for step, fraction in places:
         before, after = ends[step - first : step - first + 2]

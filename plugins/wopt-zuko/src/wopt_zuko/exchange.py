@@ -133,7 +133,7 @@ class _Map(Transform):
         given = None
         if self.c is not None:  # the inverse takes them in the flow's coordinates
             rows = torch.cat([torch.zeros(*self.c.shape[:-1], y.shape[-1]).to(self.c), self.c], -1)
-            given = self.flow.transform(rows)[..., y.shape[-1] :]
+            given = self.flow.transform.move(rows)[..., y.shape[-1] :]
         return self._through(self.flow.map.inverse, y, given=given)[0]
 
     def _through(self, function: Any, x: Tensor, *, given: Tensor | None) -> tuple[Tensor, Tensor]:

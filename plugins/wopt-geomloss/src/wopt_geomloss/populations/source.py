@@ -153,7 +153,7 @@ class SnapshotsSource(wopt.Source):
                 number of steps, or step sizes for a learnt potential are not those of time.
         """
         known, rule = self.snapshots(), scheme.step_size
-        rows = [dataset.transform(rows) for rows in known.rows]
+        rows = [dataset.transform.move(rows) for rows in known.rows]
         if isinstance(objective, LearntPotential):
             return Legs([taught(objective, known, rows, scheme)] * (len(rows) - 1), self.steps)
         if isinstance(rule, Arrival) and rule.steps != self.steps:

@@ -191,7 +191,7 @@ def measure_flow(
     y, log_q = flow.sample_and_log_prob(draws, generator=rng, audit=True)
     log_weights_of(flow, target, y[:1], log_q[:1])  # raises if there are no weights
     assert target is not None
-    model = flow.log_prob if flow.chain.provides(Capability.INVERSE) else None
+    model = flow.log_prob if Capability.INVERSE in flow.chain.provides else None
     samples, exact = None, None
     if Capability.TARGET_SAMPLES in target.provides:
         first, second = (target.sample(draws, flow.dim, rng).double().cpu() for _ in range(2))
