@@ -122,7 +122,7 @@ class Component:
         return f"{type(self).__name__}({shown[:200] + '...' if len(shown) > 200 else shown})"
 
     @classmethod
-    def read(cls, value: Any) -> Any:
+    def _read(cls, value: Any) -> Any:
         """Return the value of a component in today's form, for one in a short or an older form."""
         return value
 
@@ -300,7 +300,7 @@ def _interface(kind: str) -> type[Component]:
 
 def _resolve(interface: type[Component], value: Any) -> Any:
     kind = KINDS[interface.kind]
-    value = interface.read(value)
+    value = interface._read(value)
     if isinstance(value, (interface, Spec)):
         return value
     if isinstance(value, type) and issubclass(value, interface):

@@ -49,7 +49,7 @@ left.invert_yaxis()
 left.set(xlabel="weight of a standard deviation", title="towards malignant: to the right")
 
 mode = posterior.means.clone().requires_grad_()
-name = torch.optim.LBFGS([mode], max_iter=100, line_search_fn="strong_wolfe")
+optimiser = torch.optim.LBFGS([mode], max_iter=100, line_search_fn="strong_wolfe")
 
 
 def loss():

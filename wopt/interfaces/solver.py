@@ -130,7 +130,7 @@ class Solver(Component, abc.ABC):
     chains: int = 0
 
     @classmethod
-    def read(cls, value: Any) -> Any:
+    def _read(cls, value: Any) -> Any:
         """Return a table with a name for one by the step, of all options, or without a name."""
         return table_of_solver(value)
 
