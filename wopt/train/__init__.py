@@ -9,6 +9,7 @@ from wopt.lazy import exports_of
 if TYPE_CHECKING:
     from wopt.train.arc import respace as respace
     from wopt.train.guard import INVERTED as INVERTED
+    from wopt.train.lbfgs import minimise_by_lbfgs as minimise_by_lbfgs
     from wopt.train.optimisers import adam_and_muon as adam_and_muon
     from wopt.train.problem import ParticleHistory as ParticleHistory
     from wopt.train.problem import Problem as Problem
@@ -32,6 +33,7 @@ __getattr__, __dir__ = exports_of(
     {
         "wopt.train.arc": "respace",
         "wopt.train.guard": "INVERTED",
+        "wopt.train.lbfgs": "minimise_by_lbfgs",
         "wopt.train.optimisers": "adam_and_muon",
         "wopt.train.problem": "ParticleHistory Problem State",
         "wopt.train.record": "StepRecord",

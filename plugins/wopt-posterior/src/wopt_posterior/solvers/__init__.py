@@ -9,9 +9,9 @@ from pydantic import Field
 
 from wopt.component import fields
 from wopt.interfaces import Solver, SolveReport, Training
-from wopt.train import Adam
+from wopt.train import Adam, minimise_by_lbfgs
 from wopt_posterior.solvers.gaussian import become_gaussian
-from wopt_posterior.solvers.variance import LogVariance, minimise_variance
+from wopt_posterior.solvers.variance import LogVariance
 
 __all__ = ["Chains", "Gaussian", "Variance"]
 
@@ -145,5 +145,10 @@ class Variance(Solver):
 
     def solve(self, training: Training) -> SolveReport:
         """Minimise the variance at all points so far."""
-        iterations = training.clock.parts
-        return minimise_variance(training.block, training.loss, iterations, training.listener)
+        parameters = [p for p in training.block.parameters() if p.requires_grad]
+        return minimise_by_lbfgs(
+            parameters,
+            lambda: training.loss(training.block, None),
+            training.clock.parts,
+            training.listener,
+        )
