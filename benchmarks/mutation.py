@@ -56,7 +56,7 @@ TARGETS = (
            ("theorem_s", "theorem_s_gap", "theorem_p", "a_priori", "_steps"),
            _tests("test_bounds_chain.py", "test_bounds_equality.py", "test_bounds_violation.py")),
     Target("measure", _certify("measure.py"), ("second_moment", "base_of", "_best", "_residuals"),
-           _tests("test_certificate.py", "test_few_parameters.py")),
+           _tests("test_certificate.py", "test_critic.py")),
 )  # fmt: skip
 
 

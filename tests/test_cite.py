@@ -19,7 +19,7 @@ from wopt.runs import cite
 from wopt.testing import check_component
 from wopt.testing.checks import LawError
 from wopt_certify.bounds.rules import RULES
-from wopt_certify.citations import BOUNDS
+from wopt_certify.citations import BOUNDS, CHALLENGERS
 from wopt_certify.results import Certificate
 from wopt_certify.two_sample import two_sample
 
@@ -56,6 +56,7 @@ def test_no_key_means_two_things():
 def test_every_entry_is_used():
     used = {key for e in ENTRIES for key in host().registry.load(e.kind, e.qualified).cites}
     used |= {key for keys in BOUNDS.values() for key in keys}
+    used |= {key for kind in CHALLENGERS for key in kind.cites}
     places = (cite, wopt_certify.citations, wopt_posterior.citations)
     source = "".join(Path(place.__file__).read_text() for place in places)
     for package in PACKAGES:

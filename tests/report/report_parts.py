@@ -131,7 +131,7 @@ CERTIFICATE = Certificate(
     final=Final(),
     round_trip=RoundTrip(estimate(1e-6), estimate(1e-6), None),
     smoothing=Smoothing(0.1, 0.25, 0.25),
-    statement=Statement(GAP.text, conditional=True, label=Label.GIVEN_SEEN),
+    statement=Statement(GAP.text),
     notes=("a note",),
     challengers=SIDE,
     two_sample=TwoSampleReport(

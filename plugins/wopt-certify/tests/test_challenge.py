@@ -1,6 +1,5 @@
-"""The lower side: limits, mixtures, challengers and rivals against known answers."""
+"""The lower side: limits, mixtures and rivals against known answers."""
 
-import dataclasses
 import math
 import statistics
 
@@ -8,75 +7,25 @@ import pytest
 import torch
 
 import wopt
+from wopt.interfaces import Budget
 from wopt.particles import Particles
 from wopt.seeds import generator
 from wopt.statistics import error_of_mean
 from wopt.testing import GaussianTarget
 from wopt_certify.challenge import (
     ChallengeRows,
-    EscalationOptions,
     View,
     against,
-    best_estimate,
-    block_for,
     challenge,
     lower_limit,
+    portfolio,
 )
-from wopt_certify.challenge import plan as planning
-from wopt_certify.challenge.elliptical import Gaussians
-from wopt_certify.challenge.free_step import FreeStep, TrainingEffort
+from wopt_certify.challenge.free_step import FreeSteps, block_for
 from wopt_certify.challenge.judge import Bet
-from wopt_certify.challenge.kernels import KernelDensity
 from wopt_certify.challenge.rows import Stack
-from wopt_certify.challenge.tree import Tree
 from wopt_measures.laws.known import known_laws
 
 NORMAL = torch.distributions.Normal
-
-
-def test_what_was_tried_repeats_without_a_clock(monkeypatch):
-    """The counts of a challenge, and another budget, give the same numbers."""
-    law, parts = known_laws()["banana-2"], []
-    for k, n in enumerate((1500, 500, 800)):
-        x = law.sample(n, law.dim, generator(k, "rows"))
-        parts.append(ChallengeRows.of(standard(2), x, Particles.start(x)))
-    monkeypatch.setattr(planning, "_probe", lambda: planning._PROBE)
-    short = EscalationOptions(wopt.build("block", "affine"), 2.0)
-    first = challenge(standard(2), *parts, short)
-    assert len(first.tries.refits) == 10
-    assert first.tries.free
-    assert "tree on the data" in first.tries.closed
-    long = dataclasses.replace(short, budget=50.0, tries=first.tries)
-    again = challenge(standard(2), *parts, long)
-    assert (again.value, again.low, again.error) == (first.value, first.low, first.error)
-    assert again.tries == first.tries
-    assert [r.gain for r in again.escalation] == [r.gain for r in first.escalation]
-
-
-def test_a_plan_is_counts_that_grow_with_the_budget(monkeypatch):
-    """With the costs of a known machine the plan is a function of budget, rows and dimension."""
-    monkeypatch.setattr(planning, "_probe", lambda: planning._PROBE)
-    monkeypatch.setattr(planning, "_of_iteration", lambda *_: 0.008)
-    rows = [rows_of(normal(n, 2, n)) for n in (5000, 600)]
-
-    def plan(budget, **options):
-        return planning.planned(
-            standard(2), *rows, 600, EscalationOptions(block_for(), budget, **options)
-        )  # fmt: skip
-
-    least, some, more, ample = (plan(budget) for budget in (0.01, 0.3, 3.0, 30.0))
-    assert least.closed == ("Student on the data",)
-    assert not least.free
-    assert "tree on the data" in some.closed
-    assert not some.free
-    assert {one.side for one in more.free} == {"data", "noise"}
-    assert all(one.iterations in (50, 100, 200) for one in more.free)
-    assert more == plan(3.1)  # on one place of the grid
-    assert set(some.closed) < set(more.closed) < set(ample.closed)
-    assert sum(least.refits) <= sum(some.refits) < sum(more.refits) < sum(ample.refits)
-    assert ample.refits == (12,) * 10
-    assert [one.iterations for one in ample.free[:4]] == [200, 200, 400, 400]
-    assert plan(0.01, quick=False).free  # something has to challenge
 
 
 def standard(dim):
@@ -156,43 +105,34 @@ def test_no_row_loses_more_than_the_floor():
     assert stack.ratio(bad).tolist() == pytest.approx([math.log(0.02)] * 4)
 
 
-# --- challengers are normalised densities --------------------------------------------------------
-
-
-def planes(name):
-    x = known_laws()["banana-2"].sample(600, 2, torch.Generator().manual_seed(0))
-    fit, hold = x[:400], x[400:]
-    if name == "free step":
-        return FreeStep(block_for(), standard(2), fit, hold, TrainingEffort(iterations=30))
-    if name == "Gaussians":
-        return Gaussians.best(fit, hold, seed=0)
-    return {"kernels": KernelDensity, "tree": Tree}[name](fit, hold)
-
-
-@pytest.mark.parametrize("name", ["free step", "Gaussians", "kernels", "tree"])
-def test_challengers_integrate_to_one(name):
-    """A density that integrates to more could be above the truth: the midpoint rule on a square."""
-    side = torch.linspace(-14, 14, 281, dtype=torch.float64)
-    grid = torch.cartesian_prod(side, side)
-    total = float(planes(name)(grid).exp().sum()) * 0.1**2
-    assert total == pytest.approx(1.0, abs=0.01)
-
-
-def test_a_tree_of_three_integrates_to_one():
-    x = known_laws()["mixture-5"].sample(1500, 5, torch.Generator().manual_seed(0))[:, :3]
-    side = torch.linspace(-15, 15, 91, dtype=torch.float64)
-    total = float(Tree(x[:1000], x[1000:])(torch.cartesian_prod(side, side, side)).exp().sum())
-    assert total / 27 == pytest.approx(1.0, abs=0.02)
-
-
-def test_kernels_follow_what_is_sharp():
-    law = known_laws()["ring-2"]
-    x = law.sample(7000, 2, torch.Generator().manual_seed(0))
-    gap = float((law.log_prob(x[5000:]) - KernelDensity(x[:4000], x[4000:5000])(x[5000:])).mean())
-    assert 0 < gap < 0.06
-
-
 # --- the whole -----------------------------------------------------------------------------------
+
+CLOSED = portfolio(GaussianTarget([0.0], [[1.0]]))[:-1]
+
+
+def test_a_recorded_number_repeats_without_a_clock():
+    law = known_laws()["banana-2"]
+    parts = [rows_of(law.sample(n, 2, generator(n, "rows"))) for n in (1500, 500, 800)]
+    first = challenge(*parts, portfolio(standard(2)), budget=Budget(0.2))
+    again = challenge(*parts, portfolio(standard(2)), recorded=first.tried)
+    assert first.tried == len(first.escalation) > 2
+    assert (again.value, again.low, again.error) == (first.value, first.low, first.error)
+    assert [step.gain for step in again.escalation] == [step.gain for step in first.escalation]
+
+
+def test_turns_end_with_the_budget_or_where_nothing_is_gained():
+    """Densities in closed form on few rows, then on all; then free steps that double."""
+    law = known_laws()["banana-2"]
+    parts = [rows_of(law.sample(n, 2, generator(n, "rows"))) for n in (3000, 300, 300)]
+    affine = FreeSteps(wopt.build("block", "affine"), standard(2), iterations=2)
+    names = [step.name for step in challenge(*parts, [*CLOSED, affine]).escalation]
+    closed = [f"{kind.name} on the {side}" for side in ("data", "noise") for kind in CLOSED]
+    assert names[:16] == [*closed, *closed]
+    steps = ["free step on the data", "free step on the noise"]
+    assert names[16:20] == 2 * steps
+    assert len(names) < 40
+    least = challenge(*parts, [*CLOSED, affine], budget=Budget(0.0))
+    assert least.tried == 1
 
 
 @pytest.mark.parametrize(
@@ -201,23 +141,10 @@ def test_kernels_follow_what_is_sharp():
 def test_exact_models_are_not_accused(number, budget):
     """Under the null, at most 5 % and 2 standard errors of so many challenges may find L > 0."""
     accused = 0
-    options = EscalationOptions(None, budget=budget)
     for seed in range(number):
         parts = [rows_of(normal(n, 2, 10 * seed + k)) for k, n in enumerate((250, 150, 400))]
-        accused += challenge(standard(2), *parts, options).low > 0
+        accused += challenge(*parts, CLOSED, budget=Budget(budget)).low > 0
     assert accused <= number * 0.05 + 2 * math.sqrt(number * 0.05 * 0.95)
-
-
-@pytest.mark.slow
-def test_exact_models_are_not_accused_by_free_steps():
-    accused = 0
-    for seed in range(40):
-        options = EscalationOptions(
-            block_for(), budget=3.0, effort=TrainingEffort(iterations=40), seed=seed
-        )
-        parts = [rows_of(normal(n, 3, 10 * seed + k)) for k, n in enumerate((1000, 500, 1000))]
-        accused += challenge(standard(3), *parts, options).low > 0
-    assert accused <= 40 * 0.05 + 2 * math.sqrt(40 * 0.05 * 0.95)
 
 
 def test_the_lower_side_is_below_the_truth_and_most_of_it():
@@ -227,55 +154,47 @@ def test_the_lower_side_is_below_the_truth_and_most_of_it():
     x = [law.sample(n, law.dim, rng) for n in (3000, 1500, 4000, 100_000)]
     gap = law.log_prob(x[3]) + standard(2).potential(x[3])
     true, error = float(gap.mean()), error_of_mean(gap)
-    side = challenge(standard(2), *map(rows_of, x[:3]), EscalationOptions(None))
+    side = challenge(*map(rows_of, x[:3]), CLOSED, recorded=4)
     assert 0.8 * true < side.low < true + 3 * error
     assert side.low < side.value
     assert side.rows == 4000
-    assert best_estimate(side).low >= side.low
 
 
 def test_a_free_step_finds_what_it_can_do():
     """N(1, 4) seen through the model N(0, 1): KL = (4 + 1 - 1 - log 4)/2 nats."""
     x = [1 + 2 * normal(n, 1, k) for k, n in enumerate((2000, 1000, 4000))]
-    rows = [rows_of(part) for part in x]
-    options = EscalationOptions(
-        wopt.build("block", "affine"),
-        budget=1.0,
-        quick=False,
-        effort=TrainingEffort(iterations=100, learning_rate=0.05),
-    )
-    side = challenge(standard(1), *rows, options)
+    steps = FreeSteps(wopt.build("block", "affine"), standard(1), iterations=200)
+    side = challenge(*map(rows_of, x), [steps], recorded=2)
     true = (4 + 1 - 1 - math.log(4)) / 2
     assert abs(side.value - true) < 5 * side.error
     assert 0.85 * true < side.low < true
     assert "free step" in side.by
 
 
-def test_effort_doubles_and_the_ladder_is_kept():
-    law = known_laws()["banana-2"]
-    rng = torch.Generator().manual_seed(0)
-    rows = [rows_of(law.sample(n, law.dim, rng)) for n in (800, 300, 500)]
-    options = EscalationOptions(
-        block_for(), budget=2.0, quick=False, effort=TrainingEffort(iterations=5, patience=99)
-    )
-    names = [rung.name for rung in challenge(standard(2), *rows, options).escalation]
-    assert names[:2] == ["5 iterations", "10 iterations"]
-    poor = dataclasses.replace(options, budget=0.0)
-    assert len(challenge(standard(2), *rows, poor).escalation) == 1
+def test_columns_are_known_where_whitening_has_mixed_them():
+    """The model is the Gaussian of a correlated log-normal law in whitened coordinates.
 
-
-def test_a_short_budget_is_kept():
-    """A second and twenty thousand iterations: what is planned does not fit, so less is done.
-
-    An eighth of them would take seconds on any machine.
+    KL = E log p - E log N, both in closed form: of whitened rows the second is -(d/2) log 2 pi e.
     """
-    law = known_laws()["banana-5"]
-    rng = torch.Generator().manual_seed(0)
-    rows = [rows_of(law.sample(n, law.dim, rng)) for n in (2000, 500, 1000)]
-    options = EscalationOptions(block_for(), budget=1.0, effort=TrainingEffort(iterations=20_000))
-    side = challenge(standard(5), *rows, options)
-    assert sum(one.iterations for one in side.tries.free) <= options.effort.iterations / 8
-    assert side.low > 0
+    e, turn = math.e, torch.tensor([[1.0, 0.0], [0.6, 0.8]]).double()
+    x = (normal(12_000, 2, 0) @ turn.T).exp()
+    covariance = e * torch.tensor([[e - 1, e**0.6 - 1], [e**0.6 - 1, e - 1]]).double()
+    factor, shift = torch.linalg.cholesky(covariance), torch.full((2,), e**0.5).double()
+    white = torch.linalg.solve_triangular(factor, (x - shift).T, upper=False).T
+    rows = [
+        ChallengeRows.of(standard(2), part, Particles.start(part), (factor, shift))
+        for part in white.split([4000, 1000, 7000])
+    ]
+    true = float(factor.logdet()) - math.log(0.8)
+    columns, data = (rows[2].views[side] for side in ("columns", "data"))
+    scale = covariance.diagonal().sqrt()
+    assert torch.allclose(columns.points * scale, x[5000:])
+    change = float(factor.logdet() - scale.log().sum())
+    assert torch.allclose(columns.log_model, data.log_model - change)
+    side = challenge(*rows, CLOSED, recorded=3)
+    assert 0.7 * true < side.low < true
+    assert abs(side.value - true) < 5 * side.error + 0.05
+    assert "tree on the columns" in side.by
 
 
 def test_both_sides_of_a_map_agree():
@@ -295,13 +214,7 @@ def test_rows_where_the_model_has_no_density_count_as_lost():
     bad = x.clone()
     bad[:20] = math.nan
     good, spoilt = (
-        challenge(
-            standard(1),
-            rows_of(x),
-            rows_of(normal(300, 1, 1, mean=2.0)),
-            rows_of(part),
-            EscalationOptions(None),
-        )
+        challenge(rows_of(x), rows_of(normal(300, 1, 1, mean=2.0)), rows_of(part), CLOSED)
         for part in (x, bad)
     )
     assert math.isfinite(spoilt.value)
@@ -324,19 +237,18 @@ def test_conditions_are_conditions():
         def potential(self, x):
             return -NORMAL(0.0, 1.0).log_prob(x[:, 0])
 
-    options = EscalationOptions(
-        block_for(), budget=4.0, sides=("data",), effort=TrainingEffort(iterations=150)
-    )
-    side = challenge(Normal(), part(2000, 0), part(800, 10), part(2000, 20), options)
+    steps = FreeSteps(block_for(), Normal(), condition=1, iterations=150)
+    rows = part(2000, 0), part(800, 10), part(2000, 20)
+    side = challenge(*rows, [*CLOSED, steps], recorded=1)
     true = (1 + 0.25 - 1 + math.log(4)) / 2
     assert 0.8 * true < side.low < true
-    assert side.escalation[0].name == "150 iterations"  # joint densities take no part
+    assert side.by == "free step on the data"  # joint densities take no part
 
 
 def test_too_few_rows_are_refused():
     few, many = rows_of(normal(5, 1, 0)), rows_of(normal(100, 1, 1))
     with pytest.raises(wopt.DataError, match="judged on at least 20 rows"):
-        challenge(standard(1), many, many, few, EscalationOptions(None))
+        challenge(many, many, few, CLOSED)
 
 
 # --- rivals --------------------------------------------------------------------------------------
@@ -402,6 +314,6 @@ def test_half_of_the_truth_is_found(name):
         for p, (y, log_det) in zip(start, moved, strict=True)
     ]
     gap = law.log_prob(x[2]) - transform(x[2])[1] - parts[2].views["data"].log_model
-    side = challenge(standard(law.dim), *parts, EscalationOptions(block_for(), budget=10.0))
+    side = challenge(*parts, portfolio(standard(law.dim)))
     true = statistics.fmean(gap.tolist())
     assert true / 2 < side.low < true + 3 * error_of_mean(gap)

@@ -11,12 +11,13 @@ import wopt
 from wopt.interfaces.block import FlowBlock
 from wopt.seeds import generator
 from wopt.stein import SteinForm
-from wopt_certify.challenge.elliptical import Gaussians
+from wopt_certify.challenge.mixture import Gaussians
 from wopt_certify.critic import TOGETHER, CriticOptions, seen_by_fields, stein_norm
 from wopt_certify.estimate import root_mean_square
-from wopt_certify.fields import KernelScore, MixtureScore, WaveField
+from wopt_certify.fields import KernelScore, MixtureScore, RadialField, WaveField
 from wopt_certify.replay import pushed_score, score_of
 from wopt_measures.laws.known import known_laws
+from wopt_measures.laws.spheres import ShellLaw, StudentLaw
 
 H = 0.8
 
@@ -257,3 +258,54 @@ def test_divergences_are_exact(kind):
     traced = sum(torch.autograd.grad(phi[:, j].sum(), y, retain_graph=True)[0][:, j]
                  for j in range(y.shape[1]))  # fmt: skip
     assert torch.allclose(divergence, traced, rtol=1e-8, atol=1e-8)
+
+
+def drawn(law, sizes, seed=0):
+    rng = torch.Generator().manual_seed(seed)
+    return [law.sample(n, law.dim, rng) for n in sizes]
+
+
+def kl_of_shell(dim, radius, scale):
+    """KL(shell | N(0, I)) = E log f(r)/chi_d(r), the radius r from N(radius, scale^2)."""
+    r = radius + scale * torch.linspace(-8, 8, 4001, dtype=torch.float64)
+    weights = (-((r - radius) / scale).square() / 2).exp()
+    weights = weights / weights.sum()
+    log_f = -((r - radius) / scale).square() / 2 - math.log(scale * math.sqrt(2 * math.pi))
+    log_chi = (1 - dim / 2) * math.log(2) - math.lgamma(dim / 2) + (dim - 1) * r.log() - r**2 / 2
+    return float(weights @ (log_f - log_chi))
+
+
+# --- radial test fields --------------------------------------------------------------------------
+
+
+def test_a_radial_field_sees_what_a_shell_is():
+    """xi = grad log p - grad log q is radial: (r - (d - 1)/r - (r - R)/s^2) y/r, R = 4.4."""
+    dim, radius, scale = 20, 4.4, 0.4
+    fit, validation, fresh = drawn(ShellLaw(dim, radius, scale), (3000, 1500, 6000))
+    forms = [SteinForm(y, y, -torch.ones(len(y)).double(), None) for y in (fit, validation, fresh)]
+    phi, divergence = RadialField(*forms[:2])(fresh)
+    size, error = forms[2].size(phi, divergence)
+    r = fresh.norm(dim=1)
+    true = float((r - (dim - 1) / r - (r - radius) / scale**2).square().mean().sqrt())
+    assert 0.85 * true < size < true + 4 * error
+    assert size**2 / 2 > kl_of_shell(dim, radius, scale)
+
+
+def test_the_divergence_of_a_radial_field_is_its_own():
+    y = drawn(StudentLaw(4, 5), (1500,))[0]
+    form = SteinForm(y, y, -torch.ones(len(y)).double(), None)
+    field = RadialField(form, form)
+    assert float(field.coefficients.abs().max()) > 0
+    h, points, total = 1e-5, y[:50], torch.zeros(50, dtype=torch.float64)
+    for j in range(4):
+        step = h * torch.eye(4, dtype=torch.float64)[j]
+        total += (field(points + step)[0] - field(points - step)[0])[:, j] / (2 * h)
+    assert torch.allclose(total, field(points)[1], atol=1e-6)
+
+
+def test_a_radial_field_leaves_conditions_alone():
+    y = drawn(StudentLaw(3, 5), (500,))[0]
+    form = SteinForm(y, y, -torch.ones(len(y)).double(), None, condition=1)
+    phi, _ = RadialField(form, form)(y)
+    assert phi.shape == y.shape
+    assert float(phi[:, 2].abs().max()) == 0.0

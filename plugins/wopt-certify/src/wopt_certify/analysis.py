@@ -66,8 +66,7 @@ def refute(
     """
     judged, earlier = list[StepBounds](), dict[str, Floor]()
     for step, (row, known) in enumerate(zip(bounds, floors, strict=True), 1):
-        # Facts come before estimates, and larger ones first.
-        order = sorted((f for f in known if f), key=lambda f: (f.estimated, -f.value))
+        order = sorted((f for f in known if f), key=lambda f: -f.value)
         reported = {name: why for name, why in earlier.items() if row.gap[name].value is not None}
         for name, entry in row.gap.items():
             why = next((floor for floor in order if floor.refutes(entry)), None)
@@ -187,7 +186,7 @@ def _known(objective: Objective, measure: StepMeasure, level: float) -> Estimate
 
 
 def _bounds(found: Analysis) -> list[StepBounds]:
-    """Return all bounds, marked where a later fall, a lower side or the estimate contradicts."""
+    """Return all bounds, marked where a later fall or a lower side contradicts."""
     # The bounds use the upper ends of the intervals.
     measures, steps = found.measures, [m.step for m in found.measures]
     if found.convexity is None:

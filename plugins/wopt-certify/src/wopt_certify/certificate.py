@@ -35,37 +35,16 @@ from wopt_certify.start import Smoothing, smoothing_part
 __all__ = ["final_of", "gap_of", "make_certificate", "notes_of", "statement_of"]
 
 
-def gap_of(found: Analysis, sufficient: bool = True) -> Gap:
-    """Return the headline of a run.
-
-    Args:
-        found: The analysis of the run.
-        sufficient: Whether critics had enough iterations for their upper bounds to be stated.
-    """
-    last = found.bounds[-1].gap
-    if not sufficient:
-        last = {name: e for name, e in last.items() if e.label != Label.GIVEN_SEEN or e.refuted}
-    best = least(last)
+def gap_of(found: Analysis) -> Gap:
+    """Return the headline of a run."""
     return Gap.between(
         found.of,
-        last,
-        needs="" if best is None else _needs(best[0], found),
+        found.bounds[-1].gap,
+        needs="" if found.convexity is None else f"lambda = {found.convexity:.4g}, as declared",
         lower=found.lower,
         known=found.gaps[-1],
         level=found.level,
-        hidden=len(last) < len(found.bounds[-1].gap),
     )
-
-
-def _needs(name: str, found: Analysis) -> str:
-    """Return the assumptions of an upper bound, besides its theorem's other conditions."""
-    # Theorem Q uses the last step alone, and log-Sobolev the gradient after it.
-    looked = [m.step.residual for m in found.measures[-1 if name == "theorem_q" else 0 :]]
-    if name == "log_sobolev":
-        looked = [found.measures[-1].step.gradient]
-    if any(one.by_fields for one in looked if one is not None):
-        return "every first-order error were as small as the largest seen"
-    return f"lambda = {found.convexity:.4g} holds, as it is declared"
 
 
 def final_of(found: Analysis, target_kl: float, estimate: float | None = None) -> Final:
@@ -74,7 +53,7 @@ def final_of(found: Analysis, target_kl: float, estimate: float | None = None) -
     Args:
         found: The analysis of the run.
         target_kl: The wished gap.
-        estimate: The best estimate of the gap, where there is one.
+        estimate: The gap as far as it was found.
     """
     last, end, convexity = found.bounds[-1], found.measures[-1].step, found.convexity
     tv = last.best_tv
@@ -93,7 +72,7 @@ def final_of(found: Analysis, target_kl: float, estimate: float | None = None) -
     steps, text = plan.steps, str(plan)
     if steps == 0 and estimate is not None and estimate > target_kl:
         steps = None
-        text = f"{of} <= {target_kl:.4g} would follow, but the best estimate is {estimate:.4g}"
+        text = f"{of} <= {target_kl:.4g} would follow, but {estimate:.4g} were found"
     wished = StepsWished(target_kl, steps, error_needed(target_kl, convexity), text, label)
     return dataclasses.replace(final, floor=plan.floor, steps_needed=wished)
 
@@ -107,9 +86,7 @@ def _best(table: Mapping[str, Entry]) -> NamedBound | None:
     return NamedBound(value, table[name].label or Label.GIVEN_EPS, name)
 
 
-def statement_of(
-    found: Analysis, gap: Gap, trips: RoundTrip | None, smoothing: Smoothing | None
-) -> Statement:
+def statement_of(gap: Gap, trips: RoundTrip | None, smoothing: Smoothing | None) -> Statement:
     """Return the statement for the sampled law, whose inverses are inexact.
 
     Let F be the flow from data p to noise and S the computed reverse: the model is S_# q. Whatever
@@ -118,24 +95,15 @@ def statement_of(
         W_2(p, p') <= (E_p |S(F(x)) - x|^2)^1/2,    KL(p'|S_# q) <= KL(F_# p|q).
 
     Args:
-        found: The analysis of the run.
         gap: The headline.
         trips: Round trips of the inverse.
         smoothing: Smoothing of the data.
     """
-    best = found.bounds[-1].best_gap
-    if not gap.of.in_nats or trips is None or best.value is None:
+    if not gap.of.in_nats or trips is None:
         return Statement(gap.text)
-    cost = smoothing.w2_data_units if smoothing else 0.0
-    used = [found.measures[-1].step.gradient, *(m.step.residual for m in found.measures)]
-    return Statement(
-        text=gap.text,
-        kl=best.value,
-        w2=trips.data_units.high + cost,
-        tv=float(tv(best.value)),
-        conditional=any(one.by_fields for one in used if one is not None),
-        label=best.label,
-    )
+    cost, kl = smoothing.w2_data_units if smoothing else 0.0, gap.upper
+    total = None if kl is None else float(tv(kl))
+    return Statement(text=gap.text, kl=kl, w2=trips.data_units.high + cost, tv=total)
 
 
 def notes_of(found: Analysis) -> tuple[str, ...]:
@@ -257,7 +225,7 @@ def make_certificate(
     effort, objective, level = effort or Effort.full(options), problem.objective, options.level
     measures = _measure(problem, blocks, records, evidence, options, effort, listener)
     found = findings(objective, evidence, measures, lower, level)
-    gap, smoothing = gap_of(found, effort.sufficient), smoothing_part(evidence)
+    gap, smoothing = gap_of(found), smoothing_part(evidence)
     trips = round_trips(blocks, objective.target, evidence, level, trip_rows(effort.particles))
     return Certificate(
         gap=gap,
@@ -274,7 +242,7 @@ def make_certificate(
         final=final_of(found, options.target_kl, gap.estimate),
         round_trip=trips,
         smoothing=smoothing,
-        statement=statement_of(found, gap, trips, smoothing),
+        statement=statement_of(gap, trips, smoothing),
         notes=notes_of(found),
         challengers=lower,
     ).changed()

@@ -7,9 +7,13 @@ from collections.abc import Iterator
 from wopt.config import RunConfig
 from wopt.runs import Cited, cited, cited_component, components
 from wopt.store import RunDirectory, read_document
+from wopt_certify.challenge.free_step import FreeSteps
+from wopt_certify.challenge.mixture import Mixtures
+from wopt_certify.challenge.shells import Shells
+from wopt_certify.challenge.tree import Trees, TurnedTrees
 from wopt_certify.results import Certificate
 
-__all__ = ["BOUNDS", "citations"]
+__all__ = ["BOUNDS", "CHALLENGERS", "citations"]
 
 BOUNDS = {
     "a_priori": ("cheng2024",),
@@ -28,13 +32,7 @@ _TWO_SAMPLE = (
     "lopezpaz2017", "kim2021", "gretton2012", "schrab2023", "biggs2023", "phipson2010",
 )  # fmt: skip
 
-_CHALLENGERS = {
-    "Student": ("liu1995",),
-    "kernels": ("abramson1982",),
-    "tree": ("liu2011", "harvey1976"),
-    "turned tree": ("liu2011", "harvey1976", "hyvarinen1999"),
-    "warped columns": ("liu2009", "liu1995", "liu2011"),
-}
+CHALLENGERS = (Mixtures, Shells, Trees, TurnedTrees, FreeSteps)
 
 
 def citations(run: RunDirectory, config: RunConfig) -> Iterator[Cited]:
@@ -58,9 +56,9 @@ def _of_certificate(made: Certificate, config: RunConfig) -> Iterator[Cited]:
     if any(step.transport is not None for step in made.steps):
         yield cited("plans between samples", ["gelbrich1990", "flamary2021"])
     if made.challengers is not None:
-        tries = made.challengers.tries
-        kinds = [] if tries is None else [title.split(" on the ")[0] for title in tries.closed]
-        keys = dict.fromkeys(key for kind in kinds for key in _CHALLENGERS.get(kind, ()))
+        names = {step.name.split(" on the ")[0] for step in made.challengers.escalation}
+        used = [kind for kind in CHALLENGERS if kind.name in names]
+        keys = dict.fromkeys(key for kind in used for key in kind.cites)
         yield cited("challengers and their limits", [*keys, "waudby2024"])
     if made.two_sample is not None:
         yield cited("two-sample tests", _TWO_SAMPLE)

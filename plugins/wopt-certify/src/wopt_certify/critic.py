@@ -13,7 +13,7 @@ from torch import Tensor
 from wopt.component import Spec
 from wopt.seeds import derive
 from wopt.stein import AffineField, SteinForm
-from wopt_certify.challenge.elliptical import Gaussians
+from wopt_certify.challenge.mixture import Gaussians
 from wopt_certify.estimate import Estimate, combine
 from wopt_certify.fields import KernelScore, MixtureScore, NetField, RadialField, WaveField, sharper
 

@@ -37,9 +37,6 @@ _RUNGS = 3
 
 _MANY_RUNGS = 10
 
-_TELLING = 75
-"""Iterations of a critic below which its upper bounds are left out of the headline."""
-
 _LEAST_SECONDS = 0.5
 """Least budget, in CPU seconds: below it nothing could be measured."""
 
@@ -97,9 +94,8 @@ def trip_rows(particles: int) -> int:
 class Effort(Typed):
     """The amount of work of a certificate, and its expected cost.
 
-    All fields are counts but the challengers' seconds, which are turned into counts before the
-    first challenger is fitted (:class:`~wopt_certify.lower.ChallengePlan`). With these
-    counts a certificate repeats.
+    All fields are counts but the challengers' seconds, whose count is
+    :attr:`wopt_certify.lower.LowerSide.tried`. With these counts a certificate repeats.
 
     Attributes:
         particles: Number of particles at most.
@@ -146,15 +142,6 @@ class Effort(Typed):
             challenge=_CHALLENGE if challenged else None,
             two_sample=_TESTS[0][1] if compared else None,
         )
-
-    @property
-    def sufficient(self) -> bool:
-        """Whether critics get enough iterations for their upper bounds to be stated.
-
-        Critics of few iterations miss errors, so that the bounds they allow lie below the gap
-        (docs/benchmarks.md). Without a budget all bounds are stated.
-        """
-        return self.budget is None or self.iterations >= _TELLING
 
     @property
     def text(self) -> str:

@@ -11,7 +11,7 @@ from wopt.errors import CapabilityError
 from wopt.interfaces import FlowBlock, new_block
 from wopt.seeds import generator, seeded
 from wopt.stein import SteinForm
-from wopt_certify.challenge.elliptical import Gaussians
+from wopt_certify.challenge.mixture import Gaussians
 
 __all__ = ["KernelScore", "MixtureScore", "NetField", "RadialField", "WaveField", "sharper"]
 

@@ -16,9 +16,9 @@ from wopt.psis import smoothed_importance_weights
 from wopt.push import apply, invert, invertible, there_and_back
 from wopt.seeds import generator
 from wopt.typed import Number, Typed
-from wopt_certify.challenge.kernels import log_mean_kernel
 from wopt_certify.estimate import Estimate, root_mean_square
 from wopt_certify.replay import EvaluationData
+from wopt_certify.resolution import log_mean_kernel
 
 __all__ = ["MOST_DIMENSIONS", "RoundTrip", "TotalMass", "round_trips", "total_mass"]
 

@@ -17,9 +17,6 @@ from wopt_certify.two_sample import TwoSampleReport
 
 __all__ = ["Mass", "Rivals", "TwoSample"]
 
-_SECONDS = 10.0
-"""CPU seconds of challengers where no budget is given."""
-
 
 def _level(run: FinishedRun) -> float:
     """Return the confidence that the run's certificate is asked for."""
@@ -53,11 +50,10 @@ class Rivals(Measurement):
         self, run: FinishedRun, budget: Budget | None = None, recorded: Any = None
     ) -> LowerSide:
         """Return the lower side that challengers find in the budget."""
-        seconds = _SECONDS if budget is None or budget.seconds is None else budget.seconds
         blocks = run.state.blocks if run.blocks is None else run.blocks
         challenge = Challenge(run.prepared, blocks, run.state, fresh=run.fresh)
-        tries = None if recorded is None else recorded.tries
-        return challenge.lower_side(seconds, _level(run), tries)
+        tried = None if recorded is None else recorded.tried
+        return challenge.lower_side(budget, _level(run), tried)
 
 
 @fields

@@ -17,10 +17,9 @@ from wopt.seeds import generator
 from wopt.statistics import mean_and_error, normal_log_prob
 from wopt.typed import Number, Typed
 from wopt_certify.challenge.judge import Bet, lower_limit
-from wopt_certify.challenge.kernels import log_mean_kernel
 from wopt_certify.challenge.rows import Stack
 
-__all__ = ["Blurs", "Resolution", "blurred_density", "resolutions"]
+__all__ = ["Blurs", "Resolution", "blurred_density", "log_mean_kernel", "resolutions"]
 
 LogDensity = Callable[[Tensor], Tensor]
 
@@ -201,3 +200,22 @@ def _gaussian(target: Target, dim: int) -> tuple[Tensor, Tensor] | None:
     known = normal_log_prob(points, mean, torch.linalg.cholesky(covariance))
     close = torch.allclose(known, -target.potential(points).double(), atol=1e-6)
     return (mean, covariance) if close else None
+
+
+def log_mean_kernel(points: Tensor, centres: Tensor, log_widths: Tensor) -> Tensor:
+    """Return log 1/n sum_i N(x; x_i, h_i^2 I) in nats, shape ``(m,)``, at points ``(m, d)``.
+
+    Centres x_i have shape ``(n, d)``, ``log_widths`` log h_i shape ``(n,)``. Points are processed
+    in parts of bounded memory.
+    """
+    n, d = centres.shape
+    constant = -d * log_widths - d / 2 * math.log(2 * math.pi) - math.log(n)
+    halves = (-2 * log_widths).exp() / 2
+    middle = centres.mean(0)
+    centred, squares = centres - middle, (centres - middle).square().sum(1)
+    found = []
+    for part in torch.split(points - middle, max(1, 4_000_000 // n)):
+        distances = torch.addmm(squares, part, centred.T, alpha=-2)
+        distances.add_(part.square().sum(1, keepdim=True)).clamp_(min=0)
+        found.append(distances.mul_(-halves).add_(constant).logsumexp(1))
+    return torch.cat(found)

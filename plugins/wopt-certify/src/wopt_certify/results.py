@@ -215,19 +215,15 @@ class Statement(Typed):
 
     Attributes:
         text: The headline, with the distance ``w2`` and whether the model is a density.
-        kl: Upper bound of the divergence in nats, if the headline's assumptions hold.
+        kl: Upper bound of the divergence in nats, where the headline has one.
         w2: Distance from the data, in their units, of the law to which the bounds apply.
         tv: A bound of the total variation that follows from ``kl``.
-        conditional: Whether the bound assumes that test fields have seen all errors.
-        label: The status of the bound.
     """
 
     text: str
     kl: float | None = None
     w2: Number | None = None
     tv: float | None = None
-    conditional: bool = False
-    label: Label | None = None
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

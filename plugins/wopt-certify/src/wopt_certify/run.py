@@ -23,7 +23,7 @@ from wopt_certify.certificate import make_certificate
 from wopt_certify.challenge.of_run import Challenge, can_be_challenged, rival_of
 from wopt_certify.effort import Effort, Scope, effort_within_budget
 from wopt_certify.held_out import can_be_compared, compare_samples, evidence_of, is_scored
-from wopt_certify.lower import ChallengePlan, LowerSide
+from wopt_certify.lower import LowerSide
 from wopt_certify.mass import with_mass
 from wopt_certify.options import Certify
 from wopt_certify.resolution import Resolution
@@ -92,12 +92,12 @@ class Recorded:
 
     Attributes:
         effort: Effort of the measurements.
-        tries: Challengers that were tried, or ``None``.
+        tried: Number of challengers that were tried, or ``None``.
         mass: Numbers of draws and rows that integrated the model's density; zeros if none did.
     """
 
     effort: Effort
-    tries: ChallengePlan | None
+    tried: int | None
     mass: tuple[int, int]
 
 
@@ -110,8 +110,8 @@ def _recorded(directory: RunDirectory) -> Recorded:
 
 
 def _effort_of(made: Certificate) -> Recorded:
-    tries = None if made.challengers is None else made.challengers.tries
-    return Recorded(made.effort, tries, (made.mass.draws, made.mass.rows) if made.mass else (0, 0))
+    tried = None if made.challengers is None else made.challengers.tried
+    return Recorded(made.effort, tried, (made.mass.draws, made.mass.rows) if made.mass else (0, 0))
 
 
 def kept_effort(made: Certificate | None, options: Certify, step: int) -> Recorded | None:
@@ -229,8 +229,8 @@ def certify(
     if scope.challenged:
         match = Challenge(prepared, known, state, effort.judges)
         resolution = match.at_resolutions(settings.level, effort.particles)
-        tries = None if recorded is None else recorded.tries
-        lower = lower or _challenged(match, effort.challenge, settings.level, tries, listener)
+        tried = None if recorded is None else recorded.tried
+        lower = lower or _challenged(match, effort.challenge, settings.level, tried, listener)
     evidence = evidence_of(prepared, particles, effort, scope.scored)
     certificate = make_certificate(
         prepared.problem, known, state.records, evidence, settings,
@@ -290,7 +290,7 @@ def _challenged(
     match: Challenge,
     seconds: float | None,
     level: float,
-    tries: ChallengePlan | None,
+    tried: int | None,
     listener: Listener,
 ) -> LowerSide | None:
     """Return the lower side, or ``None`` with a warning where it fails."""
@@ -298,7 +298,7 @@ def _challenged(
         return None
     listener.phase("challenging the model")
     try:
-        return match.lower_side(seconds, level, tries)
+        return match.lower_side(Budget(seconds), level, tried)
     except WoptError as error:
         listener.warn(f"no challengers: {error}")
         return None

@@ -34,30 +34,25 @@ class Label(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True)
 class Floor(Typed):
-    """A lower limit of a quantity, known or estimated, which refutes upper bounds below it.
+    """A known lower limit of a quantity, which refutes upper bounds below it.
 
     Attributes:
-        value: The limit, at the stated level; an estimate has no level.
+        value: The limit, at the stated level.
         by: The reason for the limit.
-        estimated: Whether it is an estimate. An estimate is not a fact, but an upper bound that
-            uses the errors seen is not credible below it.
         step: The earlier step whose gap it limits, where a refutation there is carried on.
     """
 
     value: float
     by: str
-    estimated: bool = False
     step: int | None = None
 
     def refutes(self, bound: Entry) -> bool:
         """Return whether the limit contradicts an upper bound."""
-        if bound.value is None or bound.value >= self.value:
-            return False
-        return not self.estimated or bound.label == Label.GIVEN_SEEN
+        return bound.value is not None and bound.value < self.value
 
     def __str__(self) -> str:
         at = "" if self.step is None else f"at step {self.step}, "
-        return f"{at}{self.by}: {'about' if self.estimated else 'at least'} {self.value:.4g}"
+        return f"{at}{self.by}: at least {self.value:.4g}"
 
 
 _KEYS = AliasChoices("refuted_by", "refuted")

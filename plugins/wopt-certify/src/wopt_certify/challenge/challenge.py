@@ -3,47 +3,69 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import time
+from collections.abc import Iterator, Sequence
 
+import torch
 from torch import Tensor
 
-from wopt.component import Spec, build
-from wopt.errors import DataError, PluginError
-from wopt.host import host
-from wopt.interfaces import Target
-from wopt.statistics import error_of_mean
-from wopt_certify import lower
-from wopt_certify.challenge.escalation import EscalationOptions, EscalationState, escalate
-from wopt_certify.challenge.judge import Bet, SequentialGain, judge_in_turn, lower_limit
-from wopt_certify.challenge.plan import planned
-from wopt_certify.challenge.rows import ChallengeRows, ratios
-from wopt_certify.lower import ChallengePlan, LowerSide
+from wopt.errors import DataError
+from wopt.interfaces import Budget, Target
+from wopt.seeds import derive
+from wopt.statistics import error_of_mean, mean_and_error
+from wopt_certify.challenge.challenger import Challenger
+from wopt_certify.challenge.free_step import FreeSteps, block_for
+from wopt_certify.challenge.judge import Bet, lower_limit
+from wopt_certify.challenge.mixture import Mixtures
+from wopt_certify.challenge.rows import ChallengeRows, Fitted, Stack
+from wopt_certify.challenge.shells import Shells
+from wopt_certify.challenge.tree import Trees, TurnedTrees
+from wopt_certify.lower import EscalationStep, LowerSide
 
-__all__ = ["block_for", "challenge"]
+__all__ = ["challenge", "portfolio"]
 
 _LEAST_ROWS = 20
 
 
+def portfolio(target: Target, condition: int = 0) -> tuple[Challenger, ...]:
+    """Return the challengers in order: those that find much in little time come first.
+
+    Args:
+        target: q, normalised.
+        condition: Number of coordinates, the last ones, that are conditions.
+    """
+    block = block_for()
+    steps = () if block is None else (FreeSteps(block, target, condition),)
+    return Shells(), Trees(), Mixtures(), TurnedTrees(), *steps
+
+
 def challenge(
-    target: Target,
     fit: ChallengeRows,
     hold: ChallengeRows,
     judge: ChallengeRows,
-    options: EscalationOptions,
+    challengers: Sequence[Challenger],
+    *,
+    budget: Budget | None = None,
+    recorded: int | None = None,
+    level: float = 0.95,
+    seed: int = 0,
     groups: tuple[Tensor, Tensor] | None = None,
 ) -> LowerSide:
     """Bound KL(p | model) from below, without an assumption on p.
 
     For any normalised density r,  KL(p | model) >= E_p[log r - log model].  Challengers r_k are
     fitted on ``fit`` and mixed with the model on ``hold``, and the mixture is evaluated on
-    ``judge``, where those in closed form continue to learn from rows already evaluated
-    (:func:`judge_in_turn`). The limit holds at the level for every n (see :func:`lower_limit`), if
-    the rows of ``judge`` (or their groups) are independent draws of p that the model has not seen
-    either.
+    ``judge``. The limit holds at the level for every n (see :func:`lower_limit`), if the rows of
+    ``judge`` (or their groups) are independent draws of p that the model has not seen either.
 
     Args:
-        target: q, normalised.
         fit, hold, judge: Disjoint rows.
-        options: Options of the challenge.
+        challengers: From :func:`portfolio`.
+        budget: CPU seconds for fits; by default 10.
+        recorded: Number of densities to fit instead, for an equal result.
+        level: Confidence of the limit.
+        seed: Seed of all draws.
         groups: Group numbers of rows that may depend on each other, for ``hold`` and for
             ``judge``, shape ``(n,)`` each.
 
@@ -63,7 +85,7 @@ def challenge(
         >>> parts = [Particles.start(1 + torch.randn(2000, 1, generator=rng).double())
         ...     for _ in range(3)]  # the model N(0, 1) of N(1, 1) has KL 1/2
         >>> rows = [ChallengeRows.of(q, p.points, p) for p in parts]
-        >>> side = challenge(q, *rows, EscalationOptions(None))
+        >>> side = challenge(*rows, [Mixtures()])
         >>> 0.4 < side.low < 0.5 < side.low + 5 * side.error
         True
     """
@@ -75,72 +97,86 @@ def challenge(
             )
     fit, kept = fit.part(fit.finite()), hold.finite()
     hold = hold.part(kept)
-    tries = planned(target, fit, hold, len(judge), options)
-    rungs = list(escalate(target, fit, hold, options, tries))
-    if not rungs:
-        raise DataError("no challenger takes part: name a block, or allow the closed forms")
-    hold_groups = None if groups is None else groups[0][kept]
-    judge_groups = None if groups is None else groups[1]
-    last, logs = rungs[-1], ratios(rungs[-1].challengers, judge)
-    judged = _judge(last, (fit, hold, judge), logs, options.seed, tries, judge_groups)
-    escalation = [_rung(rung, logs, judge_groups) for rung in rungs]
-    if judged.seconds is not None:
-        gain = float(judged.values.mean()), error_of_mean(judged.values, judge_groups)
-        escalation.append(
-            lower.EscalationStep("learning while judged", last.seconds + judged.seconds, *gain)
-        )
-    bet = Bet.on(last.stack.ratio(ratios(last.challengers, hold)), judged.floor, hold_groups)
-    return LowerSide(
-        value=escalation[-1].gain,
-        error=escalation[-1].error,
-        low=lower_limit(judged.values, bet, options.level, judge_groups),
-        level=options.level,
-        by=judged.by,
-        rows=len(judge),
-        escalation=tuple(escalation),
-        tries=dataclasses.replace(last.tries, refits=judged.refits),
-    )
+    budget = Budget(_SECONDS) if budget is None and recorded is None else budget
+    found = list(_within(_fits(fit, hold, challengers, seed, budget), budget, recorded))
+    if not found:
+        raise DataError("no challenger takes part: name a block, or allow densities in closed form")
+    logs = torch.stack([one.fitted.ratio(judge) for one in found], 1)
+    chosen = torch.stack([one.logs for one in found], 1)
+    hold_groups, judge_groups = (groups[0][kept], groups[1]) if groups else (None, None)
+    steps = list[EscalationStep]()
+    for k, one in enumerate(found, 1):
+        stack = Stack.fit([each.fitted.name for each in found[:k]], chosen[:, :k])
+        values = stack.ratio(logs[:, :k])
+        gain = float(values.mean()), error_of_mean(values, judge_groups)
+        steps.append(EscalationStep(one.fitted.name, one.seconds, *gain))
+    bet = Bet.on(stack.ratio(chosen), stack.least, hold_groups)
+    low = lower_limit(values, bet, level, judge_groups)
+    return LowerSide(*gain, low, level, stack.by(), len(judge), tuple(steps), tried=len(found))
 
 
-def _judge(
-    last: EscalationState,
-    rows: tuple[ChallengeRows, ChallengeRows, ChallengeRows],
-    logs: Tensor,
+_SECONDS = 10.0
+
+
+def _within(work: Iterator[_Fit], budget: Budget | None, recorded: int | None) -> Iterator[_Fit]:
+    """Yield work, at least once, until the budget is spent, or as often as recorded."""
+    for count, one in enumerate(work, 1):
+        yield one
+        over = budget is not None and budget.left is not None and budget.left <= 0
+        if count == recorded or (recorded is None and over):
+            return
+
+
+@dataclasses.dataclass(frozen=True)
+class _Fit:
+    """A density, its log r - log model at held-out rows, and the CPU seconds until its end."""
+
+    fitted: Fitted
+    logs: Tensor
+    seconds: float
+
+
+def _fits(
+    fit: ChallengeRows,
+    hold: ChallengeRows,
+    challengers: Sequence[Challenger],
     seed: int,
-    tries: ChallengePlan,
-    groups: Tensor | None,
-) -> SequentialGain:
-    """Evaluate the last rung's mixture, which learns meanwhile if a challenger can."""
-    if all(challenger.refit is None for challenger in last.challengers):
-        return SequentialGain(last.stack.ratio(logs), last.stack.least, last.stack.by())
-    fit, hold, judge = rows
-    return judge_in_turn(
-        last.challengers, last.stack, (fit, hold), judge, groups, seed, tries.refits
-    )
+    budget: Budget | None,
+) -> Iterator[_Fit]:
+    """Yield fitted densities, turn by turn, while held-out rows gain."""
+    begun, took, made = time.process_time(), dict[str, float](), list[Tensor]()
+    before = torch.zeros(len(hold), dtype=torch.float64)
+    for turn in itertools.count():
+        count = len(made)
+        for kind, side in _pairs(challengers, fit, turn):
+            place, now = f"{kind.name} on the {side}", time.process_time()
+            left = None if budget is None else budget.left
+            if left is not None and 2 * took.get(place, 0.0) > left:
+                return  # twice the effort of before does not fit
+            views = fit.views[side].points, hold.views[side].points
+            density = kind.fit(*views, turn, derive(seed, place, turn))
+            fitted = Fitted(place, side, density)
+            made.append(fitted.ratio(hold))
+            took[place] = time.process_time() - now
+            yield _Fit(fitted, made[-1], time.process_time() - begun)
+        if turn > 1 and len(made) == count:
+            return
+        if turn > 1:
+            logs = torch.stack(made, 1)
+            gains = Stack.fit([""] * len(made), logs).ratio(logs)
+            growth, error = mean_and_error(gains - before)
+            if turn > 2 and growth <= error:
+                return
+            before = gains
 
 
-def _rung(rung: EscalationState, logs: Tensor, groups: Tensor | None) -> lower.EscalationStep:
-    """Return the gain of a rung's own mixture on the evaluation rows (its columns come first)."""
-    values = rung.stack.ratio(logs[:, : len(rung.challengers)])
-    return lower.EscalationStep(
-        rung.name, rung.seconds, float(values.mean()), error_of_mean(values, groups)
-    )
-
-
-def block_for(preferred: tuple[str, ...] = ("autoregressive", "spline", "ode")) -> Spec | None:
-    """Return the first of these blocks that is installed, by default ``autoregressive``.
-
-    Return ``None`` if there is none: then only closed forms challenge.
-
-    Example:
-        >>> block_for().cls.__name__
-        'Autoregressive'
-    """
-    for name in preferred:
-        try:
-            host().registry.find("block", name)
-        except PluginError:
-            continue
-        spec: Spec = build("block", name)
-        return spec
-    return None
+def _pairs(
+    challengers: Sequence[Challenger], rows: ChallengeRows, turn: int
+) -> Iterator[tuple[Challenger, str]]:
+    """Yield the challengers that take part in a turn, on either side."""
+    for side in ("data", "noise"):
+        for kind in challengers:
+            fits = kind.dims[0] <= rows.moves <= kind.dims[1]
+            if fits and kind.conditional >= (rows.condition > 0) and kind.takes(turn, len(rows)):
+                own = side == "data" and kind.by_columns and "columns" in rows.views
+                yield kind, "columns" if own else side

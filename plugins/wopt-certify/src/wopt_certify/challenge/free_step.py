@@ -2,59 +2,68 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
 import torch
 from torch import Tensor
 
 from wopt.capabilities import Capability, require
-from wopt.component import Spec
+from wopt.component import Spec, build
+from wopt.errors import PluginError
+from wopt.host import host
 from wopt.interfaces import FlowBlock, Target, new_block
 from wopt.push import in_batches
 from wopt.seeds import derive, seeded
 from wopt.train import adam_and_muon
+from wopt_certify.challenge.challenger import Challenger, Density
 
-__all__ = ["FreeStep", "TrainingEffort"]
+__all__ = ["FreeStep", "FreeSteps", "block_for"]
 
+_BATCH = 500
+_RATE, _MATRIX_RATE, _DECAY = 4e-3, 0.02, 0.3
+_CLIP = 10.0
 _RISE = 0.1
+"""Fraction of the iterations in which the rate rises."""
+_CHECKS = 10
+"""Evaluations of the held-out likelihood, whose best state is kept."""
 
 
-@dataclasses.dataclass(frozen=True)
-class TrainingEffort:
-    """Training options of a block.
+class FreeSteps(Challenger):
+    """The proximal step with h = infinity, from the noise's side or the data's.
 
-    Attributes:
-        iterations: Iterations of Adam and Muon, on a cosine schedule.
-        batch_size: Rows per iteration.
-        learning_rate: Peak rate of Adam.
-        matrix_rate: Peak rate of Muon.
-        weight_decay: Weight decay of the matrices.
-        checks: Number of evaluations of the held-out likelihood; the best state is kept.
-        patience: Checks without a new best before training ends.
+    Args:
+        spec: The choice of the block, which provides LOG_DET.
+        target: q, normalised.
+        condition: Number of coordinates, the last ones, that are conditions.
+        iterations: Iterations of Adam and Muon at its first turn.
     """
 
-    iterations: int = 200
-    batch_size: int = 500
-    learning_rate: float = 4e-3
-    matrix_rate: float = 0.02
-    weight_decay: float = 0.3
-    checks: int = 10
-    patience: int = 4
+    name = "free step"
+    conditional = True
+
+    def __init__(
+        self, spec: Spec, target: Target, condition: int = 0, iterations: int = 50
+    ) -> None:
+        self.spec, self.target, self.condition = spec, target, condition
+        self.iterations = iterations
+
+    def fit(self, fit: Tensor, hold: Tensor, turn: int, seed: int) -> Density:
+        """Return a step from rows ``(n, d)``, with twice the iterations of the turn before."""
+        return FreeStep(self, fit, hold, self.iterations * 2 ** (turn - 2), seed)
+
+    def takes(self, turn: int, rows: int) -> bool:
+        """Return that it takes every turn after those of closed forms."""
+        return turn > 1
 
 
 class FreeStep:
     """log r(x) = log q(B x) + log |det DB(x)|,  the minimiser of KL(B_# p | q) over a block B.
 
-    It is the proximal step with h = infinity, trained on one set of rows and stopped by another.
-
     Args:
-        spec: The choice of the block, which provides LOG_DET.
-        target: q, normalised.
+        options: Block, target and conditions.
         fit: Training rows, shape ``(n, d)``.
         hold: Rows that choose the best state, shape ``(m, d)``.
-        effort: Training options.
-        condition: Number of coordinates, the last ones, that are conditions.
+        iterations: Iterations, on a cosine schedule.
         seed: Seed of initialisation and batches.
 
     Raises:
@@ -64,35 +73,28 @@ class FreeStep:
         >>> import wopt
         >>> from wopt.testing import GaussianTarget
         >>> x = 3 + torch.randn(500, 1, generator=torch.Generator().manual_seed(0)).double()
-        >>> step = FreeStep(wopt.build("block", "affine"), GaussianTarget([0.0], [[1.0]]),
-        ...     x[:400], x[400:], TrainingEffort(iterations=100, learning_rate=0.1))
-        >>> abs(float(step(x).mean()) + 1.4189) < 0.1  # the entropy of N(3, 1)
+        >>> steps = FreeSteps(wopt.build("block", "affine"), GaussianTarget([0.0], [[1.0]]))
+        >>> abs(float(FreeStep(steps, x[:400], x[400:], 300)(x).mean()) + 1.4189) < 0.1
         True
     """
 
     def __init__(
-        self,
-        spec: Spec,
-        target: Target,
-        fit: Tensor,
-        hold: Tensor,
-        effort: TrainingEffort,
-        condition: int = 0,
-        seed: int = 0,
+        self, options: FreeSteps, fit: Tensor, hold: Tensor, iterations: int, seed: int = 0
     ) -> None:
-        self.target = target
-        moved = fit.shape[1] - condition
-        # The block starts on standardised rows; the density includes the standardisation.
-        self.shift, self.scale = _standard(fit, moved)
+        self.target = options.target
+        # The block starts on standardised rows, conditions as they are.
+        fit, moved = fit.double(), fit.shape[1] - options.condition
+        self.shift, self.scale = fit.mean(0), fit.std(0).clamp(min=1e-6)
+        self.shift[moved:], self.scale[moved:] = 0.0, 1.0
         with seeded(derive(seed, "free step")), torch.enable_grad():
-            self.block: FlowBlock = new_block(spec, fit.shape[1], condition)
+            self.block: FlowBlock = new_block(options.spec, fit.shape[1], options.condition)
             name = f"block {type(self.block).__name__}"
             require("a challenger", Capability.LOG_DET, name, self.block.provides)
             self.block.to(torch.float32)
             inside = self._inside(fit).float()
             with torch.no_grad():
                 self.block.initialise(inside)
-            self._train(inside, hold, effort)
+            self._train(inside, hold, iterations)
         self.block.freeze()
 
     @torch.no_grad()
@@ -105,40 +107,32 @@ class FreeStep:
     def _inside(self, points: Tensor) -> Tensor:
         return (points.double() - self.shift) / self.scale
 
-    def _train(self, inside: Tensor, hold: Tensor, effort: TrainingEffort) -> None:
-        optimisers = adam_and_muon(
-            self.block, effort.learning_rate, effort.matrix_rate, effort.weight_decay
-        )
-        peaks = [(g, g["lr"]) for o in optimisers for g in o.param_groups]
-        best, kept, waited = -math.inf, self.block.state_dict(), 0
-        total, next_check = effort.iterations, 0
-        for iteration in range(total + 1):
-            if iteration >= min(next_check, total):
-                next_check = iteration + max(1, total // effort.checks)
-                value, waited = float(self(hold).mean()), waited + 1
+    def _train(self, inside: Tensor, hold: Tensor, iterations: int) -> None:
+        optimisers = adam_and_muon(self.block, _RATE, _MATRIX_RATE, _DECAY)
+        peaks = [(group, group["lr"]) for o in optimisers for group in o.param_groups]
+        best, kept = -math.inf, self.block.state_dict()
+        for iteration in range(iterations + 1):
+            if iteration % max(1, iterations // _CHECKS) == 0 or iteration == iterations:
+                value = float(self(hold).mean())
                 if value > best:
-                    best, waited = value, 0
+                    best = value
                     kept = {k: v.detach().clone() for k, v in self.block.state_dict().items()}
-                if waited >= effort.patience or iteration >= total:
-                    break
             for group, peak in peaks:
-                group["lr"] = peak * _schedule(iteration / total)
-            if not self._step(inside, effort, optimisers):
+                group["lr"] = peak * _schedule(iteration / iterations)
+            if iteration == iterations or not self._step(inside, optimisers):
                 break
         self.block.load_state_dict(kept)
 
-    def _step(
-        self, inside: Tensor, effort: TrainingEffort, optimisers: list[torch.optim.Optimizer]
-    ) -> bool:
+    def _step(self, inside: Tensor, optimisers: list[torch.optim.Optimizer]) -> bool:
         """Make one iteration; return whether the loss was finite."""
-        rows = torch.randint(len(inside), (min(effort.batch_size, len(inside)),))
+        rows = torch.randint(len(inside), (min(_BATCH, len(inside)),))
         y, log_det = self.block(inside[rows])
         loss = (self.target.potential(y) - log_det).mean()
         if not math.isfinite(float(loss.detach())):
             return False
         self.block.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.block.parameters(), 10.0)
+        torch.nn.utils.clip_grad_norm_(self.block.parameters(), _CLIP)
         for optimiser in optimisers:
             optimiser.step()
         return True
@@ -151,9 +145,18 @@ def _schedule(done: float) -> float:
     return 0.01 + 0.99 * (1 + math.cos(math.pi * (done - _RISE) / (1 - _RISE))) / 2
 
 
-def _standard(fit: Tensor, moved: int) -> tuple[Tensor, Tensor]:
-    """Return shift and scale of the coordinates that move; conditions stay unchanged."""
-    fit = fit.double()
-    shift, scale = fit.mean(0), fit.std(0).clamp(min=1e-6)
-    shift[moved:], scale[moved:] = 0.0, 1.0
-    return shift, scale
+def block_for(preferred: tuple[str, ...] = ("autoregressive", "spline", "ode")) -> Spec | None:
+    """Return the first of these blocks that is installed, by default ``autoregressive``.
+
+    Example:
+        >>> block_for().cls.__name__
+        'Autoregressive'
+    """
+    for name in preferred:
+        try:
+            host().registry.find("block", name)
+        except PluginError:
+            continue
+        spec: Spec = build("block", name)
+        return spec
+    return None

@@ -13,15 +13,15 @@ from torch import Tensor
 from wopt.capabilities import Capability
 from wopt.data import READABLE, one_of_each, read_table
 from wopt.errors import CapabilityError, DataError
-from wopt.interfaces import FlowBlock
+from wopt.interfaces import Budget, FlowBlock
 from wopt.particles import Particles
 from wopt.push import push_all
 from wopt.runs import Prepared, load, particles_of
 from wopt.seeds import derive, generator
 from wopt.train import State
-from wopt_certify.challenge import ChallengeRows, EscalationOptions, against, block_for, challenge
+from wopt_certify.challenge import ChallengeRows, against, challenge, portfolio
 from wopt_certify.held_out import as_test
-from wopt_certify.lower import ChallengePlan, LowerSide
+from wopt_certify.lower import LowerSide
 from wopt_certify.resolution import Resolution, resolutions
 
 __all__ = ["Challenge", "can_be_challenged", "rival_of"]
@@ -77,14 +77,14 @@ class Challenge:
     fresh: bool = False
 
     def lower_side(
-        self, seconds: float, level: float, tries: ChallengePlan | None = None
+        self, budget: Budget | None, level: float, recorded: int | None = None
     ) -> LowerSide:
         """Return a lower bound of KL(data | model), in nats.
 
         Args:
-            seconds: CPU seconds for the challengers.
+            budget: CPU seconds for the challengers.
             level: Confidence level.
-            tries: Challengers to try, instead of those that there is time for.
+            recorded: Number of challengers, instead of those that there is time for.
 
         Raises:
             WoptError: Rows are too few, or a challenger cannot be made.
@@ -100,8 +100,10 @@ class Challenge:
         if len(fit) > _FIT:
             fit = fit.part(slice(_FIT))
         seed = derive(prepared.config.seed, "challenge", self.state.step)
-        options = EscalationOptions(block_for(), seconds, level, seed, tries=tries)
-        return challenge(target, fit, hold, judge, options, self._groups())
+        return challenge(
+            fit, hold, judge, portfolio(target, fit.condition), budget=budget, recorded=recorded,
+            level=level, seed=seed, groups=self._groups(),
+        )  # fmt: skip
 
     def _columns(self) -> tuple[Tensor, Tensor] | None:
         """Return matrix and shift from the flow's coordinates to columns, unless trivial."""

@@ -1,10 +1,10 @@
-"""Rows on which challengers are fitted and judged, challengers, and mixtures with the model."""
+"""Rows on which challengers are fitted and judged, and mixtures with the model."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -13,8 +13,9 @@ from wopt.capabilities import Capability, require
 from wopt.errors import CapabilityError, DataError
 from wopt.interfaces import Target
 from wopt.particles import Particles
+from wopt_certify.challenge.challenger import Density
 
-__all__ = ["FLOOR", "ChallengeRows", "Challenger", "Density", "Stack", "View", "ratios"]
+__all__ = ["FLOOR", "ChallengeRows", "Fitted", "Stack", "View"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,16 +128,12 @@ def _in_columns(view: View, matrix: Tensor, shift: Tensor) -> View:
     return View(view.points @ matrix.T + shift, view.log_model - log_det)
 
 
-Density = Callable[[Tensor], Tensor]
-"""A normalised log-density: from points ``(n, d)`` to nats ``(n,)``."""
-
-
 @dataclasses.dataclass(frozen=True)
-class Challenger:
+class Fitted:
     """A normalised density on one side of the flow.
 
     Attributes:
-        name: Name of the challenger.
+        name: Its name.
         side: Key of :attr:`ChallengeRows.views`, in whose coordinates it is a density.
         density: The log-density.
     """
@@ -145,26 +142,10 @@ class Challenger:
     side: str
     density: Density
 
-    @property
-    def refit(self) -> Callable[[Tensor], Density] | None:
-        """Function from rows ``(n, d)`` to a refitted density at little cost, if there is one."""
-        return getattr(self.density, "refit", None)
-
-    def anew(self, points: Tensor) -> Challenger:
-        """Return the challenger, fitted to other rows ``(n, d)`` if it has a refit."""
-        return self if self.refit is None else dataclasses.replace(self, density=self.refit(points))
-
     def ratio(self, rows: ChallengeRows) -> Tensor:
-        """Return log r - log model at rows, shape ``(n,)``."""
+        """Return log r - log model in nats at rows, shape ``(n,)``."""
         view = rows.views[self.side]
         return self.density(view.points) - view.log_model
-
-
-def ratios(challengers: tuple[Challenger, ...], rows: ChallengeRows) -> Tensor:
-    """Return log r_k - log model in nats, shape ``(n, k)``."""
-    if not challengers:
-        return torch.zeros(len(rows), 0, dtype=torch.float64)
-    return torch.stack([c.ratio(rows) for c in challengers], dim=1)
 
 
 FLOOR = 0.02
@@ -194,12 +175,10 @@ class Stack:
     @classmethod
     def fit(
         cls,
-        names: list[str],
+        names: Sequence[str],
         ratios: Tensor,
         floor: float = FLOOR,
         iterations: int = 300,
-        start: Tensor | None = None,
-        shares: Tensor | None = None,
     ) -> Stack:
         """Find the weights that maximise the mean of log r, by EM, with a floor for the model.
 
@@ -207,20 +186,15 @@ class Stack:
             names: Names of the challengers.
             ratios: log r_k - log model on rows, nats, shape ``(n, k)``.
             floor: Least weight of the model.
-            iterations: Iterations of EM.
-            start: Initial weights, shape ``(k + 1,)``; equal ones by default.
-            shares: Weights of the rows, shape ``(n,)``; equal by default.
+            iterations: Iterations of EM, from equal weights.
         """
         logs = _with_model(ratios)
-        scaled = (logs - logs.amax(1, keepdim=True)).exp()
+        scaled = (logs - logs.amax(1, keepdim=True)).exp().clamp(min=torch.finfo(logs.dtype).tiny)
         k = logs.shape[1]
         weights = torch.full((k,), 1 / k, dtype=torch.float64)
-        if start is not None:  # EM cannot leave a weight of zero
-            weights = 0.9 * start + 0.1 * weights
         for _ in range(iterations):
-            before, of_each = weights, scaled * weights
-            of_each = of_each / of_each.sum(1, keepdim=True)
-            weights = of_each.mean(0) if shares is None else shares @ of_each / shares.sum()
+            before = weights
+            weights = weights * ((1 / (scaled @ weights)) @ scaled) / len(scaled)
             if float(weights[0]) < floor:
                 rest = weights[1:] / weights[1:].sum() * (1 - floor)
                 weights = torch.cat([weights.new_tensor([floor]), rest])

@@ -1,166 +1,227 @@
-"""Trees of densities: each coordinate given one other, as they are or turned."""
+"""Trees of columns: each column given one other, along the axes or along turned ones."""
 
 from __future__ import annotations
 
-import copy
 import dataclasses
-import itertools
+import math
 
 import torch
 from torch import Tensor
 
-from wopt.seeds import derive
-from wopt_certify.challenge.conditional import PiecewiseLinearRegression, PolynomialRegression
-from wopt_certify.challenge.elliptical import Student
-from wopt_certify.challenge.kernels import Axis, BivariateDensity, MarginalDensity
+from wopt_certify.challenge.challenger import Challenger, Density, some
+from wopt_certify.challenge.mixture import centre_and_whitening
+from wopt_certify.challenge.shells import Curve
 
-__all__ = ["Tree", "TurnedTree"]
+__all__ = ["Plane", "Tree", "Trees", "TurnedTrees", "information", "rotation", "spanning"]
 
+_HOLD = 2000
+_NODES, _END = 128, 4.5
+"""Nodes of a grid of normal scores on each axis, and its end."""
+_STEP = 2 * _END / (_NODES - 1)
 _WIDTHS = (0.12, 0.25, 0.5, 1.0)
-"""Bandwidths in multiples of Silverman's n^(-1/6) in the plane and n^(-1/5) on the line."""
-_FIRST = 0.5
-"""The bandwidth with which edges are chosen."""
-_ROWS = 20_000
-_HOLD_ROWS = 2000
-_ON_LINES, _IN_PLANES = -1 / 5, -1 / 6
-_NODES = (12, 32, 96)
-_ROWS_A_NODE = 16
-_LOOKED, _FEW = 2000, 12
-"""Rows on which, and dimensions up to which, curves of the middle number of nodes choose edges."""
+"""Bandwidths in multiples of Silverman's n^(-1/6)."""
+_CELLS = 8
+"""Cells of each column by which edges are chosen."""
+_APART = (0.003, 0.1, 0.3, 0.6, 0.9)
+"""Candidate weights of the product of the two columns, which keeps the density above zero."""
 
 
+class Trees(Challenger):
+    """Each column given one other."""
+
+    name = "tree"
+    cites = ("liu2011", "liu2009")
+    dims = (1, 24)
+    by_columns = True
+
+    def fit(self, fit: Tensor, hold: Tensor, turn: int, seed: int) -> Density:
+        """Return a tree along the columns."""
+        return Tree.best(some(fit, turn), hold.double()[:_HOLD])
+
+
+class TurnedTrees(Challenger):
+    """The same along independent components."""
+
+    name = "turned tree"
+    cites = ("liu2011", "liu2009", "hyvarinen1999")
+    dims = (2, 24)
+
+    def fit(self, fit: Tensor, hold: Tensor, turn: int, seed: int) -> Density:
+        """Return a tree along the independent components of the rows."""
+        fit = some(fit, turn)
+        centre, white = centre_and_whitening(fit)
+        factor = white @ rotation((fit - centre) @ white, seed)
+        return Tree.best(fit, hold.double()[:_HOLD], centre, factor)
+
+
+@dataclasses.dataclass(frozen=True)
 class Tree:
-    """p(x) = p(x_root) prod_j p(x_j | x_parent(j)),  the best tree by held-out likelihood.
+    """p(x) = |W| prod_j p_j(w_j) prod_edges c(u_child | u_parent) / phi(u_child),  w = W^T (x - m).
 
-    Each conditional is a Gaussian whose mean and log-variance are polynomials or piecewise linear,
-    or the quotient of a density in the plane and of its own marginal, both the bilinear
-    interpolation of a kernel density on a grid, mixed with the product of its coordinates' own and
-    with a wide Gaussian; so p is normalised exactly. Edges are a spanning tree of large held-out
+    p_j is the curve of a column, u_j its normal score, and c a kernel density of two scores mixed
+    with their product; so p is normalised exactly. Edges are the spanning tree of largest mutual
     information (Chow and Liu).
 
     Source: Liu, Xu, Gu, Gupta, Lafferty, Wasserman, *Forest density estimation*, 2011.
 
-    Args:
-        fit: Rows, shape ``(n, d)``, d >= 2.
-        hold: Rows on which edges and bandwidths are chosen, shape ``(m, d)``.
+    Attributes:
+        centre, factor: m, shape ``(d,)``, and W, shape ``(d, d)``.
+        curves: Densities of the columns.
+        planes: Densities of the edges.
 
     Example:
         >>> rng = torch.Generator().manual_seed(0)
         >>> x = torch.randn(4000, 3, generator=rng, dtype=torch.float64)
-        >>> p = Tree(x[:3000], x[3000:])
+        >>> p = Tree.best(x[:3000], x[3000:])
         >>> abs(float(p(x[3000:]).mean()) + 3 * 1.4189) < 0.15
         True
     """
 
-    def __init__(self, fit: Tensor, hold: Tensor) -> None:
-        fit, hold = fit[:_ROWS].double(), hold[:_HOLD_ROWS].double()
+    centre: Tensor
+    factor: Tensor
+    curves: tuple[Curve, ...]
+    planes: tuple[Plane, ...] = ()
+
+    @classmethod
+    def best(
+        cls, fit: Tensor, hold: Tensor, centre: Tensor | None = None, factor: Tensor | None = None
+    ) -> Tree:
+        """Fit to rows ``(n, d)``; rows ``(m, d)`` choose edges and bandwidths."""
         d = fit.shape[1]
-        axes = [Axis.of(column) for column in fit.T]
+        centre = fit.new_zeros(d) if centre is None else centre
+        factor = torch.eye(d).to(fit) if factor is None else factor
+        columns = zip(((fit - centre) @ factor).T, ((hold - centre) @ factor).T, strict=True)
+        alone = cls(centre, factor, tuple(Curve.best(one, other) for one, other in columns))
+        u, other = alone.scores(fit)[0], alone.scores(hold)[0]
+        edges = [Plane.best(u, other, *edge) for edge in spanning(information(u))]
+        return dataclasses.replace(alone, planes=tuple(plane for plane, g in edges if g > 0))
 
-        def line(j: int, width: float) -> MarginalDensity:
-            return MarginalDensity.of(fit, axes, j, width * len(fit) ** _ON_LINES).mixed(hold)
-
-        def plane(i: int, j: int, width: float) -> BivariateDensity:
-            width = width * len(fit) ** _IN_PLANES
-            return BivariateDensity.of(fit, self.lines[i], self.lines[j], width).mixed(hold)
-
-        every = [{width: line(j, width) for width in _WIDTHS} for j in range(d)]
-        self.widths = [_best({w: one(hold) for w, one in trials.items()}) for trials in every]
-        self.lines = [trials[w] for trials, w in zip(every, self.widths, strict=True)]
-        alone = [float(one(hold).mean()) for one in self.lines]
-        gain = _told_by_curves(fit, hold, alone)
-        for i in range(d):
-            for j in range(i):
-                reported = float(plane(i, j, _FIRST).given(hold).mean()) - alone[j]
-                gain[i, j], gain[j, i] = (
-                    gain[i, j].clamp(min=reported),
-                    gain[j, i].clamp(min=reported),
-                )
-        self.root = int(gain.clamp(min=0).sum(1).argmax())
-        self.planes: list[tuple[float, BivariateDensity]] = []
-        self.curves: list[PolynomialRegression | PiecewiseLinearRegression] = []
-        for parent, child in spanning(gain, self.root):
-            planes = {width: plane(parent, child, width) for width in _WIDTHS}
-            logs = {width: float(one.given(hold).mean()) for width, one in planes.items()}
-            width = max(logs, key=logs.__getitem__)
-            curves = _curves(fit, parent, child)
-            curve = max(curves, key=lambda one: float(one.given(hold).mean()))
-            if float(curve.given(hold).mean()) > logs[width]:
-                self.curves.append(curve)
-            else:
-                self.planes.append((width, planes[width]))
-
-    def refit(self, x: Tensor) -> Tree:
-        """Return the tree with the same edges and weights, fitted to rows ``(n, d)``."""
-        x, anew = x.double(), copy.copy(self)
-        axes = [Axis.of(column) for column in x.T]
-        anew.lines = [
-            dataclasses.replace(
-                MarginalDensity.of(x, axes, j, w * len(x) ** _ON_LINES), like=old.like
-            )
-            for j, (w, old) in enumerate(zip(self.widths, self.lines, strict=True))
-        ]
-        anew.planes = []
-        for width, old in self.planes:
-            one, other = anew.lines[old.first.j], anew.lines[old.second.j]
-            plane = BivariateDensity.of(x, one, other, width * len(x) ** _IN_PLANES)
-            anew.planes.append((width, dataclasses.replace(plane, like=old.like)))
-        anew.curves = [old.refit(x) for old in self.curves]
-        return anew
+    def scores(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return normal scores ``(n, d)`` and the sum of their log-slopes ``(n,)``."""
+        columns = zip(self.curves, ((x.double() - self.centre) @ self.factor).T, strict=True)
+        pairs = [curve.scores(column) for curve, column in columns]
+        return torch.stack([u for u, _ in pairs], 1), torch.stack([s for _, s in pairs], 1).sum(1)
 
     def __call__(self, points: Tensor) -> Tensor:
         """Return log p in nats, shape ``(n, d)`` to ``(n,)``, float64."""
-        points = points.double()
-        total = self.lines[self.root](points)
-        for _, plane in self.planes:
-            total = total + plane.given(points)
-        for curves in self.curves:
-            total = total + curves.given(points)
-        return total
+        u, slopes = self.scores(points)
+        total = slopes - (u.square() + math.log(2 * math.pi)).sum(1) / 2
+        for plane in self.planes:
+            total = total + plane(u)
+        return total + torch.linalg.slogdet(self.factor).logabsdet
 
 
-def _best(logs: dict[float, Tensor]) -> float:
-    """Return the bandwidth with the largest mean."""
-    return max(logs, key=lambda width: float(logs[width].mean()))
+@dataclasses.dataclass(frozen=True)
+class Plane:
+    """log c(u_j | u_i) - log phi(u_j):  what score i says of score j, which are N(0, 1) alone.
+
+    Attributes:
+        i, j: The two columns.
+        table: A density at the nodes of a grid, shape ``(nodes, nodes)``, bilinear between them.
+        apart: Weight of the product of two N(0, 1).
+    """
+
+    i: int
+    j: int
+    table: Tensor
+    apart: float
+
+    @classmethod
+    def best(cls, fit: Tensor, hold: Tensor, i: int, j: int) -> tuple[Plane, float]:
+        """Return the plane of scores ``(n, d)`` with the clearest held-out gain, and that, nats."""
+        counts, trials = _counts(fit[:, i], fit[:, j]), list[tuple[Plane, float]]()
+        for width in _WIDTHS:
+            kernel = _kernel(width * len(fit) ** (-1 / 6))
+            table = kernel @ counts @ kernel
+            table = table / (_integral(_integral(table)) * _STEP**2)
+            parts = cls._parts(table, hold[:, i], hold[:, j])
+            for apart in _APART:
+                gain = cls._gain(apart, *parts)
+                clear = float(gain.mean() - gain.std() / math.sqrt(len(gain)))
+                trials.append((cls(i, j, table, apart), clear))
+        return max(trials, key=lambda trial: trial[1])
+
+    def __call__(self, u: Tensor) -> Tensor:
+        """Return the gain in nats, shape ``(n,)``, at scores ``(n, d)``."""
+        return self._gain(self.apart, *self._parts(self.table, u[:, self.i], u[:, self.j]))
+
+    @staticmethod
+    def _parts(table: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return the joint density of the table, its marginal at u, and N(0, 1) at u and at v."""
+        (a, s), (b, t) = _place(u), _place(v)
+        both = torch.lerp(
+            torch.lerp(table[a, b], table[a, b + 1], t),
+            torch.lerp(table[a + 1, b], table[a + 1, b + 1], t),
+            s,
+        )
+        marginal = _integral(table) * _STEP
+        inside = u.abs() <= _END
+        at_u = torch.lerp(marginal[a], marginal[a + 1], s) * inside
+        normal = [(-x.square() / 2).exp() / math.sqrt(2 * math.pi) for x in (u, v)]
+        return both * (inside & (v.abs() <= _END)), at_u, normal[0], normal[1]
+
+    @staticmethod
+    def _gain(apart: float, both: Tensor, at_u: Tensor, one: Tensor, other: Tensor) -> Tensor:
+        joint = (1 - apart) * both + apart * one * other
+        # Far out both Gaussians underflow, where the table says nothing.
+        gain = joint.log() - ((1 - apart) * at_u + apart * one).log() - other.log()
+        return torch.where(torch.isfinite(gain), gain, 0.0)
 
 
-def _curves(fit: Tensor, i: int, j: int) -> list[PolynomialRegression | PiecewiseLinearRegression]:
-    """Return regressions of j on i: polynomials, and curves with as many nodes as rows allow."""
-    most = len(fit) // _ROWS_A_NODE
-    broken = [PiecewiseLinearRegression.of(fit, i, j, nodes) for nodes in _NODES if nodes <= most]
-    return [PolynomialRegression.of(fit, i, [j]), *broken]
+def _place(u: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the node below each score, and the next one's weight, shape ``(n,)``."""
+    position = ((u + _END) / _STEP).clamp(0, _NODES - 1.001)
+    node = position.floor()
+    return node.long(), position - node
 
 
-def _told_by_curves(fit: Tensor, hold: Tensor, alone: list[float]) -> Tensor:
-    """Return the held-out gain of j's density given coordinate i, nats, shape ``(d, d)``."""
-    d = fit.shape[1]
-    gain = torch.zeros(d, d, dtype=torch.float64)
-    for i in range(d):
-        others = [j for j in range(d) if j != i]
-        reported = PolynomialRegression.of(fit, i, others).each(hold).mean(0)
-        gain[i, others] = reported - torch.tensor([alone[j] for j in others], dtype=torch.float64)
-    few = fit[:_LOOKED]
-    if d <= _FEW and len(few) >= _NODES[1] * _ROWS_A_NODE:
-        for i, j in itertools.permutations(range(d), 2):
-            reported = PiecewiseLinearRegression.of(few, i, j, _NODES[1]).given(hold).mean()
-            gain[i, j] = gain[i, j].clamp(min=float(reported) - alone[j])
-    return gain
+def _counts(u: Tensor, v: Tensor) -> Tensor:
+    """Return counts, distributed linearly to the nodes around, shape ``(nodes, nodes)``."""
+    (a, s), (b, t) = _place(u), _place(v)
+    total = torch.zeros(_NODES**2, dtype=torch.float64)
+    for i, p in ((a, 1 - s), (a + 1, s)):
+        for j, q in ((b, 1 - t), (b + 1, t)):
+            total += torch.bincount(i * _NODES + j, p * q, minlength=_NODES**2)
+    return total.reshape(_NODES, _NODES)
 
 
-def spanning(gain: Tensor, root: int = 0) -> list[tuple[int, int]]:
-    """Return edges (parent, child) of a tree of large gain, by Prim's greedy algorithm.
+def _kernel(width: float) -> Tensor:
+    """Return the Gaussian blur of a bandwidth, shape ``(nodes, nodes)``."""
+    nodes = torch.arange(_NODES, dtype=torch.float64)
+    return (-((nodes[:, None] - nodes) / max(width / _STEP, 0.3)).square() / 2).exp()
 
-    The gain of edge (i, j) is entry i, j of shape ``(d, d)``; if it is symmetric, the sum is the
-    largest.
+
+def _integral(table: Tensor) -> Tensor:
+    """Return the integral over the last axis, for nodes one apart."""
+    return table.sum(-1) - (table[..., 0] + table[..., -1]) / 2
+
+
+def information(u: Tensor) -> Tensor:
+    """Return the mutual information of normal scores ``(n, d)`` by cells, nats, ``(d, d)``.
+
+    Example:
+        >>> u = torch.randn(4000, 1, generator=torch.Generator().manual_seed(0)).double()
+        >>> 1.0 < float(information(torch.cat([u, u], 1))[0, 1]) < 2.1  # log 8
+        True
+    """
+    cells = (torch.special.ndtr(u) * _CELLS).long().clamp(0, _CELLS - 1)
+    hot = torch.nn.functional.one_hot(cells, _CELLS).double().flatten(1)
+    joint = (hot.T @ hot / len(u)).reshape(u.shape[1], _CELLS, u.shape[1], _CELLS).transpose(1, 2)
+    apart = joint.sum(3, keepdim=True) * joint.sum(2, keepdim=True)
+    return torch.special.xlogy(joint, joint / apart.clamp(min=1e-300)).sum((2, 3))
+
+
+def spanning(gain: Tensor) -> list[tuple[int, int]]:
+    """Return edges (parent, child) of the tree of largest gain, by Prim's algorithm.
+
+    The gain of edge (i, j) is entry i, j of shape ``(d, d)``.
 
     Example:
         >>> spanning(torch.tensor([[0.0, 1.0, 5.0], [1.0, 0.0, 4.0], [5.0, 4.0, 0.0]]))
         [(0, 2), (2, 1)]
     """
-    d = len(gain)
-    inside, edges = [root], list[tuple[int, int]]()
-    while len(inside) < d:
-        outside = [j for j in range(d) if j not in inside]
+    inside, edges = [0], list[tuple[int, int]]()
+    while outside := [j for j in range(len(gain)) if j not in inside]:
         at = int(gain[inside][:, outside].argmax())
         parent, child = inside[at // len(outside)], outside[at % len(outside)]
         edges.append((parent, child))
@@ -172,55 +233,15 @@ _ROUNDS = 40
 _CLOSE = 1e-4
 
 
-class TurnedTree:
-    """p(x) = |det W| t(W^T (x - m)),  W whitens and then rotates to independent components.
+def rotation(white: Tensor, seed: int) -> Tensor:
+    """Return an orthogonal matrix whose columns are components (symmetric FastICA, tanh).
 
-    t is a tree of densities; without an informative edge it is a product of densities on lines.
+    White rows have shape ``(n, d)``.
 
     Source: Hyvarinen, *Fast and robust fixed-point algorithms for independent component
     analysis*, 1999.
-
-    Args:
-        fit: Rows, shape ``(n, d)``, d >= 2.
-        hold: Rows on which bandwidths and edges are chosen, shape ``(m, d)``.
-        seed: Seed of the first rotation.
-
-    Example:
-        >>> rng = torch.Generator().manual_seed(0)
-        >>> s = torch.rand(4000, 3, generator=rng, dtype=torch.float64)  # uniform on a cube
-        >>> turned, _ = torch.linalg.qr(torch.randn(3, 3, generator=rng, dtype=torch.float64))
-        >>> x = s @ turned.T
-        >>> p = TurnedTree(x[:3000], x[3000:], 0)
-        >>> -0.3 < float(p(x[3000:]).mean()) < 0.05  # its entropy is 0
-        True
     """
-
-    def __init__(self, fit: Tensor, hold: Tensor, seed: int) -> None:
-        fit, hold = fit.double(), hold.double()
-        whole = Student.of(fit, float("inf"))
-        self.mean = whole.mean
-        self.factor: Tensor = whole.factor @ _rotation(whole.inside(fit), derive(seed, "turn"))
-        self.log_det = whole.factor.diagonal().log().sum()
-        self.tree = Tree(self._inside(fit), self._inside(hold))
-
-    def refit(self, x: Tensor) -> TurnedTree:
-        """Return the density in the same directions with its tree fitted to rows ``(n, d)``."""
-        anew = copy.copy(self)
-        anew.tree = self.tree.refit(self._inside(x.double()))
-        return anew
-
-    def __call__(self, points: Tensor) -> Tensor:
-        """Return log p in nats, shape ``(n, d)`` to ``(n,)``, float64."""
-        return self.log_det + self.tree(self._inside(points.double()))
-
-    def _inside(self, x: Tensor) -> Tensor:
-        return (x - self.mean) @ self.factor
-
-
-def _rotation(white: Tensor, seed: int) -> Tensor:
-    """Return an orthogonal matrix whose columns are the components (symmetric FastICA, tanh)."""
-    d = white.shape[1]
-    rng = torch.Generator().manual_seed(seed)
+    d, rng = white.shape[1], torch.Generator().manual_seed(seed)
     now = _nearest(torch.randn(d, d, generator=rng, dtype=torch.float64))
     for _ in range(_ROUNDS):
         bent = (white @ now).tanh()

@@ -1,0 +1,144 @@
+"""Mixtures of Gaussians by EM."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import torch
+from torch import Tensor
+
+from wopt_certify.challenge.challenger import Challenger, Density, some
+
+__all__ = ["Gaussians", "Mixtures", "centre_and_whitening"]
+
+_SIZES = (1, 4, 12, 32)
+_ROUNDS = 40
+_GROWTH = 2e-4
+
+
+class Mixtures(Challenger):
+    """Mixtures of Gaussians; held-out rows choose the number of components."""
+
+    name = "Gaussians"
+
+    def fit(self, fit: Tensor, hold: Tensor, turn: int, seed: int) -> Density:
+        """Return a mixture fitted to rows ``(n, d)``."""
+        return Gaussians.best(some(fit, turn), hold, seed)
+
+
+@dataclasses.dataclass(frozen=True)
+class Gaussians:
+    """p = sum_k w_k N(m_k, S_k), with full covariances shrunk towards that of all rows.
+
+    scikit-learn's mixture is not used: its import costs more CPU time than a short challenge.
+
+    Attributes:
+        log_weights: log w_k, shape ``(k,)``.
+        means: m_k, shape ``(k, d)``.
+        factors: Lower Cholesky factors of the precisions, shape ``(k, d, d)``.
+
+    Example:
+        >>> rng = torch.Generator().manual_seed(0)
+        >>> x = torch.randn(2000, 2, generator=rng, dtype=torch.float64)
+        >>> x[::2] += 6
+        >>> p = Gaussians.best(x[:1500], x[1500:], seed=0)
+        >>> abs(float(p(x).mean()) + 2.838 + 0.693) < 0.1  # the entropy of two apart
+        True
+    """
+
+    log_weights: Tensor
+    means: Tensor
+    factors: Tensor
+
+    @classmethod
+    def best(cls, fit: Tensor, hold: Tensor, seed: int) -> Gaussians:
+        """Fit rows ``(n, d)`` with more and more components until the held-out likelihood falls."""
+        fit, hold = fit.double(), hold.double()
+        rng = torch.Generator().manual_seed(seed)
+        kept, best = None, -math.inf
+        for size in _SIZES:
+            if kept is not None and size * (fit.shape[1] + 1) * 3 > len(fit):
+                break
+            mixture, value = cls._em(fit, hold, size, rng)
+            if value <= best:
+                break
+            kept, best = mixture, value
+        assert kept is not None
+        return kept
+
+    def __call__(self, points: Tensor) -> Tensor:
+        """Return log p in nats, shape ``(n, d)`` to ``(n,)``, float64."""
+        return torch.cat([self.joint(part).logsumexp(1) for part in points.double().split(8192)])
+
+    def joint(self, x: Tensor) -> Tensor:
+        """Return log w_k N(x; m_k, S_k) in nats, shape ``(n, k)``, at points ``(n, d)``."""
+        # P = U U^T: |U^T (x - m)|^2 by one product for each component.
+        pairs = zip(self.means, self.factors, strict=True)
+        size = torch.stack([((x - m) @ u).square().sum(1) for m, u in pairs], dim=1)
+        log_det = self.factors.diagonal(dim1=1, dim2=2).log().sum(1)
+        return self.log_weights + log_det - x.shape[1] / 2 * math.log(2 * math.pi) - size / 2
+
+    @classmethod
+    def _em(
+        cls, fit: Tensor, hold: Tensor, size: int, rng: torch.Generator
+    ) -> tuple[Gaussians, float]:
+        whole = _covariance(fit)
+        now, best = cls._of(fit, _first_shares(fit, size, rng), whole), -math.inf
+        kept, last = now, -math.inf
+        for _ in range(_ROUNDS if size > 1 else 1):
+            value = float(now(hold).mean())
+            if value > best:
+                kept, best = now, value
+            elif value < best - 0.01:
+                break
+            joint = now.joint(fit)
+            reached = float(joint.logsumexp(1).mean())
+            if reached < last + _GROWTH * fit.shape[1]:
+                break
+            last = reached
+            now = cls._of(fit, joint.softmax(1), whole)
+        return kept, best
+
+    @classmethod
+    def _of(cls, x: Tensor, shares: Tensor, whole: Tensor) -> Gaussians:
+        counts = shares.sum(0) + 1e-9
+        means, d, factors = shares.T @ x / counts[:, None], x.shape[1], list[Tensor]()
+        for k in range(len(counts)):
+            centred = x - means[k]
+            scatter = (shares[:, k, None] * centred).T @ centred
+            # A twentieth of the covariance of all rows, with weight d + 1, keeps it regular.
+            covariance = (scatter + 0.05 * (d + 1) * whole) / (counts[k] + 0.05 * (d + 1))
+            factors.append(torch.linalg.cholesky(torch.linalg.inv(covariance)))
+        return cls((counts / counts.sum()).log(), means, torch.stack(factors))
+
+
+def centre_and_whitening(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return m ``(d,)`` and lower triangular W ``(d, d)``, with which W^T (x - m) is white.
+
+    Example:
+        >>> m, w = centre_and_whitening(torch.tensor([[1.0], [5.0]]).double())
+        >>> float(m), round(float(w), 3)
+        (3.0, 0.5)
+    """
+    return x.mean(0), torch.linalg.cholesky(torch.linalg.inv(_covariance(x)))
+
+
+def _covariance(x: Tensor) -> Tensor:
+    """Return the covariance of rows ``(n, d)`` with a small ridge."""
+    whole = torch.cov(x.T, correction=0).reshape(2 * x.shape[1:])
+    return whole + 1e-6 * float(whole.diagonal().mean()) * torch.eye(len(whole)).to(whole)
+
+
+def _first_shares(x: Tensor, size: int, rng: torch.Generator) -> Tensor:
+    """Return memberships by the nearest of centres that are far apart (k-means++)."""
+    rows = x[torch.randperm(len(x), generator=rng)[:2000]]
+    centres = rows[:1]
+    for _ in range(size - 1):
+        gap = torch.cdist(rows, centres).square().amin(1)
+        centres = torch.cat([centres, rows[torch.multinomial(gap, 1, generator=rng)]])
+    for _ in range(5):
+        near = torch.cdist(x, centres).argmin(1)
+        counts = torch.bincount(near, minlength=size).clamp(min=1)
+        centres = torch.zeros_like(centres).index_add_(0, near, x) / counts[:, None]
+    return torch.nn.functional.one_hot(torch.cdist(x, centres).argmin(1), size).double()
