@@ -86,6 +86,15 @@ def test_training_goes_on_as_if_it_had_not_paused():
     assert len(longer.made) == 2
 
 
-def test_solvers_without_iterations_say_that_they_have_no_clock():
-    with pytest.raises(wopt.ConfigError, match="seconds: unknown option"):
-        wopt.InnerSolver(optimiser="lbfgs", seconds=1.0)
+def test_lbfgs_ends_by_the_clock_with_the_best_that_it_has_seen(monkeypatch):
+    def rosenbrock(block, rows):
+        x, y = block.shift[0], block.matrix[0, 0]
+        return (1 - x) ** 2 + 100 * (y - x * x) ** 2
+
+    clock_of(monkeypatch, *[0.1] * 20)
+    block, made = AffineBlock(1).double(), []
+    report = minimise(
+        wopt.build("solver", {"name": "lbfgs", "seconds": 1.0}), block, rosenbrock, 1, made=made
+    )
+    assert report.iterations == sum(made[0]) == 9
+    assert report.loss == rosenbrock(block, None).item() < 1

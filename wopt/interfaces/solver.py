@@ -173,7 +173,7 @@ _SHARED = frozenset((
     "learning_rate", "matrix_rate", "fresh", "batch_size", "warmup", "final_rate", "clip",
     "weight_decay", "ema", "noise", "warm_start", "check_every", "check_rows", "patience",
     "tolerance", "relative_tolerance", "weights", "chains", "chains_cost", "direction", "rounds",
-    "grow",
+    "grow", "towards",
 ))  # fmt: skip
 """Options that every solver had once, whether they meant something for it or not."""
 
@@ -236,8 +236,8 @@ def _own(table: Any, dropped: Collection[str]) -> Any:
         if "matrix_rate" not in rate:
             table.pop("matrix_rate", None)
     try:
-        cls = host().registry.load("solver", table["name"])
+        cls: type[Component] = host().registry.load("solver", table["name"])
     except WoptError:
         return table  # validation says what is wrong with the name
-    known = {"name", "towards", *options_model(cls).model_fields}
+    known = {"name", *cls.renamed, *options_model(cls).model_fields}
     return {k: v for k, v in table.items() if k in known or k not in dropped}

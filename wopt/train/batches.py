@@ -150,11 +150,10 @@ class Readings:
 
     def tell(self, clock: Clock) -> None:
         """Report the iterations whose losses were read, and how many a clock lets expect."""
-        total = round(clock.count * clock.parts / (clock.part + 1))
         first = self._count - len(self._untold)
         for done, now in enumerate(self._untold, first + 1):
             self.smooth = now if math.isnan(self.smooth) else 0.95 * self.smooth + 0.05 * now
-            self.listener.work("training", done, total, self.smooth)
+            self.listener.work("training", done, clock.expected, self.smooth)
         self._untold.clear()
 
 

@@ -5,25 +5,27 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
+import sys
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
+from wopt.interfaces.budget import Clock
 from wopt.interfaces.listener import SILENT, Listener
 from wopt.interfaces.solver import SolveReport
 
 __all__ = ["minimise_by_lbfgs", "polish"]
 
 
-class _NowhereFinite(Exception):
-    """The function is not finite at the beginning."""
+class _Ended(Exception):
+    """The time is over, or the function is not finite at the beginning."""
 
 
 def minimise_by_lbfgs(
     parameters: Sequence[Tensor],
     loss: Callable[[], Tensor],
-    iterations: int,
+    iterations: int | Clock,
     listener: Listener = SILENT,
     *,
     to_rounding: bool = False,
@@ -37,7 +39,8 @@ def minimise_by_lbfgs(
     Args:
         parameters: Tensors of any shape, changed in place.
         loss: The function, shape ``()``.
-        iterations: Largest number of iterations; evaluations are at most a quarter more.
+        iterations: Largest number of iterations (evaluations are at most a quarter more), or a
+            clock, which ends the evaluations.
         listener: Receives evaluations done, those planned, and the value.
         to_rounding: Whether to go on, by :func:`polish`, until rounding ends it.
 
@@ -51,18 +54,16 @@ def minimise_by_lbfgs(
         >>> round(x.item(), 6)
         1.0
     """
-    function = _Function(list(parameters), loss, lambda calls, value: listener.work(
-        "training", min(calls, iterations), iterations, value
-    ))  # fmt: skip
+    function = _Function(list(parameters), loss, listener, iterations)
     optimiser = torch.optim.LBFGS(
         function.parameters,
-        max_iter=iterations,
+        max_iter=iterations if isinstance(iterations, int) else sys.maxsize,
         history_size=50,
         tolerance_grad=1e-14 if to_rounding else 1e-7,
         tolerance_change=1e-11 if to_rounding else 1e-10,
         line_search_fn="strong_wolfe",
     )
-    with contextlib.suppress(_NowhereFinite, torch.linalg.LinAlgError):  # type: ignore[attr-defined]
+    with contextlib.suppress(_Ended, torch.linalg.LinAlgError):  # type: ignore[attr-defined]
         # A line search that failed near the limits of precision works again without the history.
         for _ in range(3 if to_rounding else 1):
             optimiser.step(function.for_search)
@@ -70,7 +71,8 @@ def minimise_by_lbfgs(
             known = list(zip(past.get("old_stps", ()), past.get("old_dirs", ()), strict=True))
             if to_rounding and polish(function.parameters, function.gradient, known) < 1e-12:
                 break
-    last = loss().item() if to_rounding else math.nan
+    finite = math.isfinite(function.last)
+    last = loss().item() if to_rounding and finite else math.nan
     if not math.isfinite(last):
         _assign(function.parameters, function.best)
         last = function.least
@@ -83,7 +85,8 @@ class _Function:
 
     parameters: list[Tensor]
     loss: Callable[[], Tensor]
-    tell: Callable[[int, float], None]
+    listener: Listener
+    iterations: int | Clock
     calls: int = 0
     least: float = math.inf
     last: float = math.nan
@@ -92,13 +95,18 @@ class _Function:
         self.best = _flat(self.parameters)
 
     def evaluate(self) -> Tensor:
-        """Return the value, shape ``()``, after its backward pass."""
+        """Return the value, shape ``()``, after its backward pass, if there is time for one."""
+        planned = self.iterations
+        if isinstance(planned, Clock) and next(planned, None) is None:
+            self.last = math.nan  # where the parameters are is a trial of the line search
+            raise _Ended
         for parameter in self.parameters:
             parameter.grad = None
         value = self.loss()
         value.backward()
         self.calls, self.last = self.calls + 1, value.item()
-        self.tell(self.calls, self.last)
+        total = planned.expected if isinstance(planned, Clock) else planned
+        self.listener.work("training", min(self.calls, total), total, self.last)
         if self.last < self.least:
             self.least, self.best = self.last, _flat(self.parameters)
         return value
@@ -109,7 +117,7 @@ class _Function:
         if math.isfinite(self.last):
             return value
         if math.isinf(self.least):
-            raise _NowhereFinite
+            raise _Ended
         # The line search backs off from a large number but fails on an infinite one.
         for parameter in self.parameters:
             parameter.grad = torch.zeros_like(parameter)

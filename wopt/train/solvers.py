@@ -221,6 +221,21 @@ class LBFGS(Solver):
     iterations: Annotated[
         int, Field(ge=1, description="largest number of iterations in each step")
     ] = 500
+    seconds: Annotated[
+        Annotated[float, Field(gt=0)] | list[Annotated[float, Field(gt=0)]] | None,
+        Field(
+            description="CPU seconds of training in each step, instead of `iterations`: the "
+            "learning rate follows the clock. A list: complete schedules, each of which goes on "
+            "from the best map of the one before"
+        ),
+    ] = None
+    recorded: Annotated[
+        list[list[Annotated[int, Field(ge=0)]]] | None,
+        Field(
+            description="iterations in each hundredth of every schedule of a step, as the record "
+            "of a step by the clock has them (`schedules`), which are repeated"
+        ),
+    ] = None
     warm_start: Annotated[
         bool,
         Field(
@@ -267,7 +282,7 @@ class LBFGS(Solver):
         return minimise_by_lbfgs(
             parameters,
             lambda: training.loss(training.block, None),
-            training.clock.parts,
+            training.clock.parts if self.seconds is None else training.clock,
             training.listener,
             to_rounding=True,
         )
