@@ -12,6 +12,7 @@ import torch
 import wopt
 from wopt.config.model import validate
 from wopt.interfaces.listener import Listener
+from wopt.plan import Outcome
 from wopt.runs import threads
 from wopt.runs.execute import resume, run_config
 from wopt.runs.planned import prepared_run
@@ -213,8 +214,8 @@ def test_plans_are_timed_with_the_number(tiny, monkeypatch, default):
     measured(monkeypatch, LITTLE)
     seen = []
     monkeypatch.setattr(
-        "wopt.runs.planned.choose",
-        lambda plans, ready, listener: seen.append(torch.get_num_threads()) or plans[0],
+        "wopt.runs.planned.race",
+        lambda plans, *_: seen.append(torch.get_num_threads()) or Outcome(plans[0], (5.0,), None),
     )
     planned = {"source": tiny["source"], "plan": {"budget": 5}}
     prepared = prepared_run(planned)

@@ -26,6 +26,7 @@ class Beginning:
         dim: Dimension d of the rows.
         records: Records of the steps already made.
         config: The resolved configuration, where there is one.
+        columns: Name and kind of each column, where the rows are of a table.
     """
 
     objective: str
@@ -35,6 +36,7 @@ class Beginning:
     dim: int
     records: tuple[Any, ...] = ()
     config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    columns: tuple[tuple[str, str], ...] = ()
 
 
 class Listener:

@@ -173,7 +173,7 @@ _SHARED = frozenset((
     "learning_rate", "matrix_rate", "fresh", "batch_size", "warmup", "final_rate", "clip",
     "weight_decay", "ema", "noise", "warm_start", "check_every", "check_rows", "patience",
     "tolerance", "relative_tolerance", "weights", "chains", "chains_cost", "direction", "rounds",
-    "grow", "towards",
+    "grow", "towards", "seconds", "recorded",
 ))  # fmt: skip
 """Options that every solver had once, whether they meant something for it or not."""
 

@@ -1,4 +1,4 @@
-"""Targets: the measure to approach, the constraints of its coordinates, and its samples."""
+"""Laws: densities and samples as far as they are known, and the supports of coordinates."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from wopt.component import Component
 from wopt.errors import CapabilityError, ConfigError
 from wopt.interfaces import returns
 
-__all__ = ["Draws", "Support", "Target", "support_of"]
+__all__ = ["Draws", "Law", "Support", "Target", "support_of"]
 
 
 class Support(Bijection):
@@ -151,11 +151,13 @@ def _interval(
     return constraints.less_than(above) if math.isinf(below) else constraints.interval(below, above)
 
 
-class Target(Component, abc.ABC):
+class Law(Component, abc.ABC):
     """A probability measure q = exp(-V)/Z, or one known by samples.
 
-    A subclass sets :attr:`provides` and overrides the methods that it announces there.
-    With ``Capability.NORMALISED`` the potential is minus the log-density, so Z = 1.
+    Targets, the laws at which flows end, exact solutions, mixtures and a user's density are laws. A
+    subclass sets :attr:`provides` and overrides the methods that it announces there: of
+    :meth:`log_prob` and :meth:`potential`, log p and V = -log p, either one. With
+    ``Capability.NORMALISED`` their constant is included, so Z = 1.
     """
 
     kind: ClassVar[str] = "target"
@@ -175,12 +177,25 @@ class Target(Component, abc.ABC):
     log_z: float | None = None
     """log of the integral of exp(-V), if it is known; 0 with NORMALISED."""
 
+    @property
+    def normalised(self) -> bool:
+        """Whether the density is known with its constant."""
+        return Capability.NORMALISED in self.provides
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Return log p = -V in nats, up to a constant: shape ``(n, d)`` to ``(n,)``."""
+        if type(self).potential is Law.potential:
+            raise self._lacks(Capability.POTENTIAL)
+        return -self.potential(x)
+
     def potential(self, x: Tensor) -> Tensor:
-        """Return V at ``x``: shape ``(n, d)`` to ``(n,)``."""
-        raise self._lacks(Capability.POTENTIAL)
+        """Return V = -log p in nats, up to a constant: shape ``(n, d)`` to ``(n,)``."""
+        if type(self).log_prob is Law.log_prob:
+            raise self._lacks(Capability.POTENTIAL)
+        return -self.log_prob(x)
 
     def score(self, x: Tensor) -> Tensor:
-        """Return -grad V at ``x``: shape ``(n, d)`` to ``(n, d)``."""
+        """Return -grad V at ``x``, by autograd: shape ``(n, d)`` to ``(n, d)``."""
         if Capability.POTENTIAL not in self.provides:
             raise self._lacks(Capability.SCORE)
         differentiable = x.requires_grad and torch.is_grad_enabled()
@@ -221,6 +236,10 @@ class Target(Component, abc.ABC):
         )
 
 
+Target = Law
+"""A law as an objective's target, by the name of its kind."""
+
+
 class Draws:
     """Random numbers of an objective that change only when it is resampled.
 
@@ -240,7 +259,7 @@ class Draws:
         (True, torch.Size([5, 2]))
     """
 
-    def __init__(self, target: Target, samples: int, dtype: torch.dtype | None = None) -> None:
+    def __init__(self, target: Law, samples: int, dtype: torch.dtype | None = None) -> None:
         self.target = target
         self.samples = samples
         self.dtype = dtype

@@ -14,13 +14,14 @@ import numpy as np
 
 from wopt.config.model import RunConfig, to_table, validate
 from wopt.data.dataset import Dataset
-from wopt.errors import ConfigError, UserError, WoptError
+from wopt.errors import CapabilityError, ConfigError, UserError
 from wopt.files import replacing
 from wopt.flow.conversions import in_own_units
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import SILENT, Listener, Listeners
 from wopt.interfaces.measurement import FinishedRun, Watch
 from wopt.interfaces.objective import is_truth
+from wopt.origin import in_words
 from wopt.parallel import alone, team
 from wopt.parallel.interrupt import noting
 from wopt.parallel.launch import by_first, of_first
@@ -281,7 +282,9 @@ class _Execution:
         report = _REPORT + _PANELS * min(len(blocks), 8) if self.report else 0.0
         measured.certify(ended.status, time.process_time() - trained + report)
         if self.report:
-            render(self.directory.path)
+            with self._reported(f"no report (`wopt report {self.directory.path}` makes it)"):
+                self.listener.phase("writing the report")
+                render(self.directory.path)
         self.listener.end(result, self.directory.path)
         return result
 
@@ -305,20 +308,31 @@ class _Execution:
         result = evaluate(prepared, known, test)
         target = self.prepared.problem.objective.target
         flow = in_own_units(self.prepared.flow(blocks), target)
-        try:
+        samples = figures = None
+        with self._reported("no samples"):
             samples = flow.sample(SAMPLES, generator=generator(self.config.seed, "samples"))
-        except WoptError as error:  # a model without samples does not make the run fail
-            self.log.write(f"no samples: {error}")
-        else:
+        if samples is not None:
             with replacing(self.directory.samples) as temporary:
                 np.save(temporary, samples.cpu().numpy())
         objective, seed = self.prepared.problem.objective, derive(self.config.seed, "figures")
         truth = is_truth(objective)
-        figures = collect(flow, dataset, seed, target, truth=truth)
-        write_tensors(self.directory.figures, figures, {})
+        with self._reported("no data of pictures"):
+            figures = collect(flow, dataset, seed, target, truth=truth)
+        if figures is not None:
+            write_tensors(self.directory.figures, figures, {})
         return dataclasses.replace(
             result, versions=versions(), **measured.automatic(self.prepared, flow)
         )
+
+    @contextlib.contextmanager
+    def _reported(self, what: str) -> Iterator[None]:
+        """Report an error of what comes after training, by which a trained run does not fail."""
+        try:
+            yield
+        except CapabilityError as error:  # a model without samples
+            self.log.write(f"{what}: {error}")
+        except Exception as error:
+            self.listener.warn(f"{what}: {in_words(error)}")
 
     def _blocks(self) -> list[FlowBlock]:
         data = _dataset(self.prepared)

@@ -114,6 +114,7 @@ def make_steps(
 def _beginning(prepared: Prepared, state: State) -> Beginning:
     """Return the facts for listeners before the first step."""
     config, data = prepared.config, prepared.dataset
+    columns = None if data is None else data.transform.columns
     sizes = (len(prepared.train), len(prepared.valid), *(() if data is None else (len(data.test),)))
     return Beginning(
         objective=name_of(config.objective),
@@ -123,6 +124,7 @@ def _beginning(prepared: Prepared, state: State) -> Beginning:
         dim=prepared.train.dim,
         records=state.records,
         config=described(config),
+        columns=tuple((c.name, c.kind) for c in columns.columns) if columns else (),
     )
 
 

@@ -14,7 +14,7 @@ from wopt.config.model import RunConfig, check_precision
 from wopt.data.dataset import Dataset, check_finite, smooth_dataset, smoothed, subsample_eval
 from wopt.data.transform import AffineTransform, check_size
 from wopt.errors import CapabilityError, DataError
-from wopt.flow import Base, Chain, Flow, Inverse, SourceBase, TargetBase
+from wopt.flow import Flow, SourceLaw
 from wopt.interfaces import returns
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.conditional import conditional
@@ -36,7 +36,7 @@ CONDITIONS = 10_000
 _VALUES = 2**21
 """Number of values that are transformed at a time, in float64."""
 
-__all__ = ["CONDITIONS", "Prepared", "conditions_of", "model_of", "particles_of", "prepare"]
+__all__ = ["CONDITIONS", "Prepared", "conditions_of", "particles_of", "prepare"]
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -74,17 +74,11 @@ class Prepared:
 
     def flow(self, blocks: Iterable[FlowBlock]) -> Flow:
         """Return the model with these blocks."""
-        base: Base
-        if self.pushes:
-            base = SourceBase(self.config.source, self.config.seed, self.dataset)
-        else:
-            base = TargetBase(self.problem.objective.target, self.train.dim)
-        return model_of(Chain(blocks, self.transform), base, self.names)
-
-
-def model_of(chain: Chain, base: Base, names: tuple[str, ...]) -> Flow:
-    """Return the flow of a chain, whose direction its base determines."""
-    return Flow(Inverse(chain) if isinstance(base, SourceBase) else chain, base, names)
+        maps = [self.transform, *blocks]
+        if not self.pushes:
+            return Flow(maps, self.problem.objective.target, self.names)
+        start = SourceLaw(self.config.source, self.config.seed, self.dataset)
+        return Flow(maps, start, self.names).inverted()
 
 
 def prepare(

@@ -15,12 +15,11 @@ import torch
 from wopt.config.model import RunConfig
 from wopt.interfaces.listener import Listener
 from wopt.parallel import team
-from wopt.plan.speed import first_of
 from wopt.precision import training_in
 from wopt.runs.preparation import Prepared
 from wopt.train.problem import Problem
 from wopt.train.solvers import LBFGS
-from wopt.train.stage import Stage
+from wopt.train.stage import Stage, first_of
 
 __all__ = ["Lap", "best_of", "laps_of", "like", "training_threads", "with_threads"]
 

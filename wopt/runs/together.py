@@ -37,6 +37,7 @@ def run_table(table: Mapping[str, Any], where: str, out: Path, listener: Listene
     config = validate(dict(table), where)
     with carried_out(config, out):
         progress = listener if team().first else SILENT
+        progress.phase("reading the data, choosing options")
         if restarted() and RunDirectory(out).state.exists():
             return resume(out, progress)
         return begin(_prepared(table, where, progress), out, progress)

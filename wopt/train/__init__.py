@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from wopt.train.solvers import BySteps as BySteps
     from wopt.train.solvers import Muon as Muon
     from wopt.train.stage import Stage as Stage
+    from wopt.train.stage import first_of as first_of
     from wopt.train.stop import elapsed as elapsed
     from wopt.train.stop import is_at as is_at
     from wopt.train.wrappers import remembering as remembering
@@ -39,7 +40,7 @@ __getattr__, __dir__ = exports_of(
         "wopt.train.record": "StepRecord",
         "wopt.train.solver": "InnerSolver minimise repeated",
         "wopt.train.solvers": "Adam BySteps LBFGS Muon",
-        "wopt.train.stage": "Stage",
+        "wopt.train.stage": "Stage first_of",
         "wopt.train.stop": "elapsed is_at",
         "wopt.train.wrappers": "remembering spread",
     },

@@ -176,6 +176,8 @@ class Problem:
         draw: Draws new training particles at the start, where the source can be sampled.
         log_density: Log-density of the start, ``(n, d)`` to ``(n,)``, nats, where it is known.
         times: Times at which steps end, so that particles can be kept there.
+        begun: The first step's map after the first schedules of its solver, and the iterations in
+            their parts, where a trial has made them already.
     """
 
     objective: Objective
@@ -190,6 +192,7 @@ class Problem:
     draw: Callable[[int, torch.Generator], Particles] | None = None
     log_density: Callable[[Tensor], Tensor] | None = None
     times: tuple[float, ...] = ()
+    begun: tuple[FlowBlock, tuple[tuple[int, ...], ...]] | None = None
 
     @property
     def ends(self) -> tuple[float, ...]:

@@ -25,11 +25,11 @@ from wopt.stein import affine_residual
 from wopt.train.batches import blurred_subproblem
 from wopt.train.guard import Verdict
 from wopt.train.measure import relative_ess
-from wopt.train.problem import Problem
+from wopt.train.problem import ParticleHistory, Problem
 from wopt.train.solver import minimise
 from wopt.train.wrappers import compiled, spread
 
-__all__ = ["Stage"]
+__all__ = ["Stage", "first_of"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +63,8 @@ class Stage:
     def train(self, previous: FlowBlock | None) -> tuple[FlowBlock, SolveReport]:
         """Return a block trained from that of the stage or step before, or from the identity."""
         problem, particles = self.problem, self.sub.particles
+        if problem.begun is not None and not (self.step or self.attempt or self.stage):
+            return self._from_trial(*problem.begun)
         with seeded(derive(problem.seed, *self._key)):
             block = _new_block(problem.block_of(self.step), particles)
             block.initialise(particles.points)
@@ -88,6 +90,15 @@ class Stage:
         with seeded(derive(self.problem.seed, *self._key)):
             report = self._minimise(block, number)
         return block.freeze(), report
+
+    def _from_trial(
+        self, block: FlowBlock, made: tuple[tuple[int, ...], ...]
+    ) -> tuple[FlowBlock, SolveReport]:
+        self.made.extend(made)
+        block, report = self.go_on(block, len(made))
+        return block, dataclasses.replace(
+            report, iterations=report.iterations + sum(map(sum, made))
+        )
 
     @property
     def _key(self) -> tuple[str | int, ...]:
@@ -224,3 +235,11 @@ def _new_block(block: Spec | FlowBlock, like: Particles) -> FlowBlock:
     if isinstance(block, Spec):
         return new_block(block, like.dim, like.condition).to(like.points)
     return copy.deepcopy(block).to(like.points)
+
+
+def first_of(problem: Problem, particles: Particles) -> Subproblem:
+    """Return the subproblem of the first step (its first stage) at particles."""
+    scheme, objective = problem.scheme, problem.objective.of_step(0)
+    history = ParticleHistory(particles).history(0, scheme.step_size(0, None), None, {})
+    history = dataclasses.replace(history, plan=scheme.plan(history, objective))
+    return scheme.subproblem(history, objective)
