@@ -88,7 +88,7 @@ def test_what_is_given_wins():
     assert table["block"]["transforms"] == 4
     assert table["scheme"] == {"name": "jko", "step_size": 2.0}
     assert table["solver"]["weight_decay"] == 0
-    assert table["solver"]["name"] == "muon"
+    assert table["solver"]["optimiser"] == "muon"
     assert table["stop"] == {"steps": 3}
     assert given["block"] == {"name": "autoregressive", "bins": 5}
 
