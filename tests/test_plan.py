@@ -16,6 +16,7 @@ from wopt.runs.memory import Rows
 from wopt.runs.planned import prepared_run
 from wopt.runs.preparation import prepare
 from wopt.testing import AffineBlock
+from wopt.train import repeated
 from wopt.train.iterate import iterate
 
 MAGIC = Facts(rows=15_216, held_out=1_902, columns=10)
@@ -156,7 +157,7 @@ def test_training_goes_on_from_the_trial_and_its_record_repeats_it():
     assert len(record.schedules) == len(made.config.solver.seconds)
     assert record.iterations == sum(map(sum, record.schedules))
     assert len(made.problem.begun[1]) == 1
-    solver = made.problem.solver.repeated(solution.history)
+    solver = repeated(made.problem.solver, solution.history)
     problem = dataclasses.replace(made.problem, begun=None, solver=solver)
     (state, again), *_ = iterate(problem, problem.begin(made.train, made.valid))
     assert again.schedules == record.schedules

@@ -121,10 +121,8 @@ class Component:
         shown = ", ".join(f"{name}={value!r}" for name, value in self.options.items())
         return f"{type(self).__name__}({shown[:200] + '...' if len(shown) > 200 else shown})"
 
-    @classmethod
-    def _read(cls, value: Any) -> Any:
-        """Return the value of a component in today's form, for one in a short or an older form."""
-        return value
+    _read: ClassVar[Callable[[Any], Any]] = staticmethod(lambda value: value)
+    """Function from a component's value in a short or an older form to that in today's form."""
 
     @property
     def options(self) -> dict[str, Any]:

@@ -129,10 +129,7 @@ class Solver(Component, abc.ABC):
     check_rows: int | None = None
     chains: int = 0
 
-    @classmethod
-    def _read(cls, value: Any) -> Any:
-        """Return a table with a name for one by the step, of all options, or without a name."""
-        return table_of_solver(value)
+    _read = staticmethod(lambda value: table_of_solver(value))
 
     @property
     def each(self) -> tuple[Solver, ...]:
