@@ -1,5 +1,6 @@
 """How many threads train: the user's number, else the one with the least wall x CPU seconds."""
 
+import dataclasses
 import itertools
 import os
 import subprocess
@@ -174,8 +175,7 @@ def test_an_error_while_measuring_is_left_to_the_run(tiny, default):
         def initialise(self, points):
             raise ValueError("broken")
 
-    problem = wopt.Problem(prepared.problem.objective, prepared.problem.scheme, Broken(2))
-    broken = prepared.__class__(**{**vars(prepared), "problem": problem})
+    broken = dataclasses.replace(prepared, block=Broken(2))
     assert laps_of(broken, 2) == {}
     assert torch.get_num_threads() == 2
     assert with_threads(broken).config.run.threads == 2

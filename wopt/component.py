@@ -121,8 +121,9 @@ class Component:
         shown = ", ".join(f"{name}={value!r}" for name, value in self.options.items())
         return f"{type(self).__name__}({shown[:200] + '...' if len(shown) > 200 else shown})"
 
-    _read: ClassVar[Callable[[Any], Any]] = staticmethod(lambda value: value)
-    """Function from a component's value in a short or an older form to that in today's form."""
+    @classmethod
+    def _read(cls, value: Any) -> Any:  # in a short or an older form, for that in today's form
+        return value
 
     @property
     def options(self) -> dict[str, Any]:

@@ -32,11 +32,11 @@ def command(directory: Path, verbose: bool, quiet: bool, as_json: bool) -> int:
     """
     with waiting("starting", quiet=quiet or as_json):
         from wopt.cli.common import exit_status, warn_of_plugins
-        from wopt.runs.together import resume_table
+        from wopt.runs.execute import resume
 
         warn_of_plugins()
         listener = listener_for(quiet, as_json, verbose)
-    result = resume_table(directory, listener)
+    result = resume(directory, listener)
     if as_json and first():
         print_json(result_table(result, directory))
     return exit_status(result)

@@ -53,7 +53,7 @@ def command(
     warn_of_plugins()
     table = config_table(config, settings, budget)
     with waiting("starting", quiet=quiet or as_json):
-        from wopt.runs.together import run_table
+        from wopt.runs.execute import run_table
 
         listener = listener_for(quiet, as_json, verbose)
     path = out or Path("runs") / config.stem

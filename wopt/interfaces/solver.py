@@ -129,7 +129,9 @@ class Solver(Component, abc.ABC):
     check_rows: int | None = None
     chains: int = 0
 
-    _read = staticmethod(lambda value: table_of_solver(value))
+    @classmethod
+    def _read(cls, value: Any) -> Any:
+        return table_of_solver(value)
 
     @property
     def each(self) -> tuple[Solver, ...]:

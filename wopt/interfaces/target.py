@@ -241,15 +241,13 @@ Target = Law
 
 
 class Draws:
-    """Random numbers of an objective that change only when it is resampled.
-
-    All draws are a function of one seed, 0 at first and then drawn by :meth:`resample`, so that
-    energies are deterministic between calls.
+    """Random numbers of an objective, all of them a function of one key.
 
     Args:
         target: The target to sample.
         samples: Number m of samples.
         dtype: Dtype of the samples; that of the particles by default.
+        key: The seed of all draws.
 
     Example:
         >>> import wopt
@@ -259,43 +257,60 @@ class Draws:
         (True, torch.Size([5, 2]))
     """
 
-    def __init__(self, target: Law, samples: int, dtype: torch.dtype | None = None) -> None:
+    def __init__(
+        self, target: Law, samples: int, dtype: torch.dtype | None = None, key: int = 0
+    ) -> None:
         self.target = target
         self.samples = samples
         self.dtype = dtype
-        self.seed = 0
-        self._kept: dict[tuple[str, int, torch.dtype, torch.device], Tensor] = {}
+        self.key = key
+        self._kept: dict[tuple[object, ...], Tensor] = {}
+        self._fixed: dict[tuple[object, ...], Tensor] = {}
 
-    def resample(self, rng: torch.Generator) -> None:
-        """Draw a new seed."""
-        high = 2**62
-        self.seed = int(torch.randint(high, (), generator=rng, device=rng.device))
-        self._kept.clear()
+    def at(self, key: int) -> Draws:
+        """Return the draws of a key."""
+        made = Draws(self.target, self.samples, self.dtype, key)
+        made._fixed = self._fixed
+        return made
 
     def generator(self, like: Tensor, offset: int = 0) -> torch.Generator:
         """Return a generator in the current state, on the device of ``like`` (of any shape)."""
-        return torch.Generator(device=like.device).manual_seed(self.seed + offset)
+        return torch.Generator(device=like.device).manual_seed(self.key + offset)
 
     def points(self, like: Tensor) -> Tensor:
         """Return the samples, shape ``(m, d)``, on the device of ``like``."""
         return self.remember("points", like, lambda: self._draw(like, self.generator(like)))
 
-    def first(self, like: Tensor) -> Tensor:
-        """Return at most 1000 samples of a fixed seed, shape ``(m, d)``."""
-        rng = torch.Generator(device=like.device).manual_seed(0)
-        x = self.target.sample(min(self.samples, 1000), like.shape[1], rng).detach()
-        return x if self.dtype is None else x.to(like.device, self.dtype)
-
     def remember(self, name: str, like: Tensor, make: Callable[[], Tensor]) -> Tensor:
-        """Return the first result of ``make``, of any shape, since the last resampling.
+        """Return the first result of ``make``, of any shape, at this key.
 
         Results are kept by name and by the dimension, dtype and device of ``like``.
         """
-        key = (name, like.shape[1], like.dtype, like.device)
-        if key not in self._kept:
-            self._kept[key] = make().detach()
-        return self._kept[key]
+        return _kept(self._kept, name, like, make)
+
+    def of_target(self, name: str, like: Tensor, value: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return a value of at most 1000 samples, ``(m, d)``, of a fixed seed, for all keys.
+
+        It is computed once, and kept as by :meth:`remember`.
+        """
+
+        def make() -> Tensor:
+            """Return the value of the samples, of any shape."""
+            rng = torch.Generator(device=like.device).manual_seed(0)
+            x = self.target.sample(min(self.samples, 1000), like.shape[1], rng).detach()
+            return value(x if self.dtype is None else x.to(like.device, self.dtype))
+
+        return _kept(self._fixed, name, like, make)
 
     def _draw(self, like: Tensor, rng: torch.Generator) -> Tensor:
         x = self.target.sample(self.samples, like.shape[1], rng).detach()
         return x.to(like) if self.dtype is None else x.to(like.device, self.dtype)
+
+
+def _kept(
+    known: dict[tuple[object, ...], Tensor], name: str, like: Tensor, make: Callable[[], Tensor]
+) -> Tensor:
+    key = (name, like.shape[1], like.dtype, like.device)
+    if key not in known:
+        known[key] = make().detach()
+    return known[key]

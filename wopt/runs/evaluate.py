@@ -32,6 +32,8 @@ def audited(prepared: Prepared, state: State) -> tuple[Prepared, State]:
     if prepared.config.run.precision is None:
         return prepared, state
     blocks = [copy.deepcopy(block).double() for block in state.blocks]
+    for block in blocks:
+        block.precision = None  # they are in float64 now
     trace = state.valid
     valid = dataclasses.replace(
         trace,
@@ -40,7 +42,9 @@ def audited(prepared: Prepared, state: State) -> tuple[Prepared, State]:
     )
     config = prepared.config.model_copy(update={"dtype": "float64"})
     return (
-        dataclasses.replace(prepared, config=config, valid=doubled(prepared.valid)),
+        dataclasses.replace(
+            prepared, config=config, start=(prepared.train, doubled(prepared.valid))
+        ),
         dataclasses.replace(state, blocks=tuple(blocks), valid=valid),
     )
 

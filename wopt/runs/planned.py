@@ -92,8 +92,7 @@ class _Planner:
                 steps = first.problem.stop.steps or 4
                 outcome = Outcome(plans[0], (self.facts.budget * _ENDS / steps,), None)
         chosen = self.made(outcome.plan, outcome.seconds, told=outcome.plan)
-        problem = dataclasses.replace(chosen.problem, begun=outcome.begun)
-        return like(first, dataclasses.replace(chosen, problem=problem))
+        return like(first, dataclasses.replace(chosen, begun=outcome.begun))
 
     def made(
         self, plan: Plan, seconds: tuple[float, ...] = (), told: Plan | None = None

@@ -62,7 +62,7 @@ class Solution:
     @property
     def problem(self) -> Problem:
         """The problem: objective, scheme, solver and other parts."""
-        return self.prepared.problem
+        return self.prepared
 
     @property
     def start(self) -> Particles:
@@ -164,9 +164,7 @@ class Solution:
         prepared = self.prepared
         if stop is not None:
             chosen = stop if isinstance(stop, Stop) else Stop(**stop)
-            prepared = dataclasses.replace(
-                prepared, problem=dataclasses.replace(prepared.problem, stop=chosen)
-            )
+            prepared = dataclasses.replace(prepared, stop=chosen)
         return advance(prepared, self.state, listener)
 
     def report(self, path: str | Path, certificate: Any = None) -> Path:
@@ -226,21 +224,20 @@ class Solution:
             return chosen.with_options(**options).measure(run)
 
 
-def advance(prepared: Prepared, state: State, listener: ListenerLike = None) -> Solution:
+def advance(problem: Prepared, state: State, listener: ListenerLike = None) -> Solution:
     """Make steps until a stop rule, a final rejection or an interrupt ends them."""
-    prepared = with_threads(prepared)
-    progress = with_tracker(listener_of(listener), prepared.config.tracker)
-    ended = make_steps(prepared, state, progress, go_on="`solution.resume()` goes on")
+    problem = with_threads(problem)
+    progress = with_tracker(listener_of(listener), problem.config.tracker)
+    ended = make_steps(problem, state, progress, go_on="`solution.resume()` goes on")
     progress.end(
         RunResult(
             ended.status,
             ended.reason,
             ended.state.step,
-            model="push_forward" if prepared.pushes else "pull_back",
+            model="push_forward" if problem.pushes else "pull_back",
             seconds=sum(record.seconds for record in ended.state.records),
             cpu_seconds=sum(record.cpu_seconds for record in ended.state.records),
         )
     )
-    target = prepared.problem.objective.target
-    flow = in_own_units(prepared.flow(ended.state.blocks), target)
-    return Solution(flow, ended.state, ended.status, ended.reason, prepared, ended.lower)
+    flow = in_own_units(problem.flow(ended.state.blocks), problem.objective.target)
+    return Solution(flow, ended.state, ended.status, ended.reason, problem, ended.lower)

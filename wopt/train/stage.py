@@ -42,9 +42,9 @@ class Stage:
         stage: Number of stages of this step made before.
         attempt: How often this step was tried before: each attempt is finer, at half the rate.
         sub: The subproblem at the training particles.
-        valid: The same at the held-out particles.
+        valid: The same at the held-out particles and the draw of held-out energies.
         listener: Receives progress of the work.
-        fresh: Draws the subproblem at a batch of new training particles.
+        fresh: Returns the subproblem at new training particles and at the draw of a key.
         forward: Chains of the target, on which the map is also trained.
         made: Schedules of this step so far, by the clock; those made here are added.
     """
@@ -56,25 +56,17 @@ class Stage:
     sub: Subproblem
     valid: Subproblem
     listener: Listener = SILENT
-    fresh: Callable[[], Subproblem] | None = None
+    fresh: Callable[[int | None], Subproblem] | None = None
     forward: Any = None
     made: list[tuple[int, ...]] = dataclasses.field(default_factory=list)
 
     def train(self, previous: FlowBlock | None) -> tuple[FlowBlock, SolveReport]:
         """Return a block trained from that of the stage or step before, or from the identity."""
-        problem, particles = self.problem, self.sub.particles
-        if problem.begun is not None and not (self.step or self.attempt or self.stage):
-            return self._from_trial(*problem.begun)
-        with seeded(derive(problem.seed, *self._key)):
-            block = _new_block(problem.block_of(self.step), particles)
-            block.initialise(particles.points)
-            if self.forward is not None:
-                block.initialise_images(self.forward.points)
-            warm = self.solver.warm_start or self.problem.scheme.replaces
-            if previous is not None and warm and _alike(block, previous):
-                block.warm_start(previous)
-            for _ in range(self.attempt):
-                block.refine()
+        begun = self.problem.begun
+        if begun is not None and not (self.step or self.attempt or self.stage):
+            return self._from_trial(*begun)
+        with seeded(derive(self.problem.seed, *self.key)):
+            block = self._begun(previous)
             report = self._minimise(block)
         return block.freeze(), report
 
@@ -87,7 +79,7 @@ class Stage:
             number: Number of schedules made.
         """
         block = copy.deepcopy(block).requires_grad_()
-        with seeded(derive(self.problem.seed, *self._key)):
+        with seeded(derive(self.problem.seed, *self.key)):
             report = self._minimise(block, number)
         return block.freeze(), report
 
@@ -101,8 +93,24 @@ class Stage:
         )
 
     @property
-    def _key(self) -> tuple[str | int, ...]:
+    def key(self) -> tuple[str | int, ...]:
+        """The key of this training's draws."""
         return "step", self.step + 1, self.attempt, self.stage
+
+    def _begun(self, previous: FlowBlock | None) -> FlowBlock:
+        """Return the block that training begins from, finer by one grid an attempt."""
+        particles = self.sub.particles
+        block = _new_block(self.problem.block_of(self.step), particles)
+        block.precision = self.problem.runtime.precision
+        block.initialise(particles.points)
+        if self.forward is not None:
+            block.initialise_images(self.forward.points)
+        warm = self.solver.warm_start or self.problem.scheme.replaces
+        if previous is not None and warm and _alike(block, previous):
+            block.warm_start(previous)
+        for _ in range(self.attempt):
+            block.refine()
+        return block
 
     @functools.cached_property
     def solver(self) -> Solver:
@@ -110,8 +118,11 @@ class Stage:
         return self.problem.solver.of_step(self.step)
 
     def _minimise(self, block: FlowBlock, first: int = 0) -> SolveReport:
-        if self.forward is not None and not self.forward.needed:
+        """Train the block in place by the solver's schedules from the number ``first`` on."""
+        problem, forward, loss = self.problem, self.forward, _Loss(self)
+        if forward is not None and not forward.needed:
             self._relative_ess(block)
+<<<<<<< HEAD
         draws = self.problem.draws(*self._key)
 
         def begin(number: int) -> None:
@@ -124,22 +135,26 @@ class Stage:
         with compiled(block):
             report = minimise(
                 self.solver,
+=======
+        with compiled(block, problem.runtime.compile):
+            report = self.solver.minimise(
+>>>>>>> main
                 block,
-                self._loss,
+                loss,
                 len(self.sub.particles),
                 rate=0.5**self.attempt,
-                before_each=lambda: draws(),
+                before_each=loss.renew,
                 held_out=self.held_out,
                 accuracy=self._accuracy,
                 relative_ess=self._relative_ess if self.solver.weights is not None else None,
-                cost=self._cost,
+                cost=lambda: 1.0 if forward is None else forward.mean_cost,
                 listener=OfStep(self.listener, self.step + 1, "training"),
                 subproblem=self.sub,
-                target=self.problem.objective.target,
-                chains=self.forward,
+                target=problem.objective.target,
+                chains=forward,
                 made=self.made,
                 first=first,
-                begin=begin,
+                begin=loss.begin,
             )
         team().same(list(block.state_dict().values()))
         return report
@@ -155,7 +170,6 @@ class Stage:
             The verdict, and the reason of each refinement of the grid.
         """
         problem, guard = self.problem, self.problem.guard
-        problem.redraw("held_out")
         self.listener.progress(self.step + 1, "checking", 0, 1, math.nan)
         coarse: list[str] = []
         while True:
@@ -174,20 +188,6 @@ class Stage:
         if forward is None or not forward.needed or verdict.inversion_error is None:
             return False
         return team().agreed(forward.gain(spread(block))) > verdict.decrease.value
-
-    def _loss(self, block: FlowBlock, rows: Tensor | None) -> Tensor:
-        if self.fresh is not None:
-            sub = self.fresh()
-        else:
-            sub = blurred_subproblem(
-                self.sub if rows is None else self.sub.rows(rows), self.solver.noise
-            )
-        shared = spread(block)
-        forward = self.forward
-        at_chains = None if forward is None else forward.loss(shared, sub.particles)
-        if forward is None or at_chains is None:
-            return sub.loss(shared)
-        return at_chains if forward.alone else sub.loss(shared) + at_chains
 
     @torch.no_grad()
     def held_out(self, block: FlowBlock) -> float:
@@ -220,8 +220,39 @@ class Stage:
             fraction = self.forward.renew(shared, self.valid.particles, fraction)
         return team().agreed(fraction)
 
-    def _cost(self) -> float:
-        return 1.0 if self.forward is None else self.forward.mean_cost
+
+class _Loss:
+    """The loss of a stage's block on rows, at the objective's draw of the iteration."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage, self.keys = stage, stage.problem.draws(*stage.key)
+        self.key: int | None = None
+
+    def begin(self, schedule: int) -> None:
+        """Let the draws of a schedule depend on its number alone, not on those before."""
+        problem, key = self.stage.problem, (*self.stage.key, schedule)
+        torch.manual_seed(derive(problem.seed, *key))
+        self.keys = problem.draws(*key)
+
+    def renew(self) -> None:
+        """Draw for the next iteration; before the first one the draw is that of the step."""
+        self.key = next(self.keys)
+
+    def __call__(self, block: FlowBlock, rows: Tensor | None) -> Tensor:
+        sub, forward, shared = self._subproblem(rows), self.stage.forward, spread(block)
+        at_chains = None if forward is None else forward.loss(shared, sub.particles)
+        if forward is None or at_chains is None:
+            return sub.loss(shared)
+        loss: Tensor = at_chains if forward.alone else sub.loss(shared) + at_chains
+        return loss
+
+    def _subproblem(self, rows: Tensor | None) -> Subproblem:
+        """Return the subproblem on rows, shape ``(m,)``, with the noise of training."""
+        stage = self.stage
+        if stage.fresh is not None:
+            return stage.fresh(self.key)
+        sub = stage.sub if self.key is None else stage.sub.drawn(self.key)
+        return blurred_subproblem(sub if rows is None else sub.rows(rows), stage.solver.noise)
 
 
 def _alike(block: FlowBlock, previous: FlowBlock) -> bool:
