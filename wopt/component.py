@@ -299,8 +299,7 @@ def _interface(kind: str) -> type[Component]:
 
 def _resolve(interface: type[Component], value: Any) -> Any:
     kind = KINDS[interface.kind]
-    value = interface._read(value)
-    if isinstance(value, (interface, Spec)):
+    if isinstance(value := interface._read(value), (interface, Spec)):
         return value
     if isinstance(value, type) and issubclass(value, interface):
         cls, options = value, dict[str, Any]()

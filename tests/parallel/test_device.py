@@ -94,23 +94,13 @@ def trained(spec, objective, at, optimiser="adam"):
     sub = Subproblem(start, x, 0.5, objective)
     objective.energy(start)  # a run begins with that: bandwidths are found
     solver = InnerSolver(iterations=3, batch_size=8, check_every=100, optimiser=optimiser, ema=0.5)
-<<<<<<< HEAD
-    rng = torch.Generator().manual_seed(0)
-    minimise(
-        solver,
-        block,
-        lambda block, rows: sub.rows(rows).loss(block),
-        N,
-        before_each=lambda: objective.resample(rng),
-=======
     keys, drawn = itertools.count(), [sub]
 
     def renew():
         drawn[0] = sub.drawn(next(keys))
 
-    solver.minimise(
-        block, lambda block, rows: drawn[0].rows(rows).loss(block), N, before_each=renew
->>>>>>> main
+    minimise(
+        solver, block, lambda block, rows: drawn[0].rows(rows).loss(block), N, before_each=renew
     )
     return [p.detach() for p in block.parameters()]
 

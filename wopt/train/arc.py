@@ -15,12 +15,7 @@ from wopt.seeds import derive
 from wopt.train.problem import Problem, State
 from wopt.train.record import StepRecord
 from wopt.train.refinement import Refinement
-<<<<<<< HEAD
 from wopt.train.solvers import BySteps
-from wopt.train.step import next_state
-=======
-from wopt.train.solver import InnerSolver
->>>>>>> main
 
 __all__ = ["respace", "respaced"]
 

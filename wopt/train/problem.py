@@ -24,14 +24,9 @@ from wopt.seeds import generator
 from wopt.train.guard import Guard
 from wopt.train.record import StepRecord
 from wopt.train.refinement import Refinement
-<<<<<<< HEAD
-from wopt.train.solvers import Adam
-from wopt.train.stop import Stop
-=======
 from wopt.train.runtime import Runtime
-from wopt.train.solver import InnerSolver
+from wopt.train.solvers import Adam
 from wopt.train.stop import Stop, elapsed, landed
->>>>>>> main
 
 __all__ = ["ParticleHistory", "Problem", "State"]
 

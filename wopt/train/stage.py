@@ -122,23 +122,9 @@ class Stage:
         problem, forward, loss = self.problem, self.forward, _Loss(self)
         if forward is not None and not forward.needed:
             self._relative_ess(block)
-<<<<<<< HEAD
-        draws = self.problem.draws(*self._key)
-
-        def begin(number: int) -> None:
-            """Let the draws of a schedule depend on its number alone, not on those before."""
-            nonlocal draws
-            key = (*self._key, number)
-            torch.manual_seed(derive(self.problem.seed, *key))
-            draws = self.problem.draws(*key)
-
-        with compiled(block):
+        with compiled(block, problem.runtime.compile):
             report = minimise(
                 self.solver,
-=======
-        with compiled(block, problem.runtime.compile):
-            report = self.solver.minimise(
->>>>>>> main
                 block,
                 loss,
                 len(self.sub.particles),
