@@ -167,7 +167,7 @@ def test_a_run_says_by_how_many_rows_it_was_judged(tmp_path):
 
 
 def test_plans_judge_by_20000_held_out_rows_at_most():
-    assert plan(Facts(800_000, 100_000, 64)).table["guard"] == {"rows": 20_000}
+    assert plan(Facts(800_000, 100_000, 64)).table["guard"]["rows"] == 20_000
 
 
 def test_rows_are_read_once_and_placed_once(monkeypatch):

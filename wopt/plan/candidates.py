@@ -189,5 +189,5 @@ class OneGaussian(_Known):
         return not facts.gradient
 
     def distance(self, facts: Facts) -> float:
-        """Return the distance of the rows from three a column."""
-        return abs(math.log(facts.rows / (3 * facts.columns)))
+        """Return |log(rows/five rows a column)|."""
+        return abs(math.log(facts.rows / (5 * facts.columns)))

@@ -71,6 +71,11 @@ def _ended(result: RunResult) -> Iterator[str]:
     """Yield how a run ended that is not done."""
     if result.status != "done":
         yield _sentence(f"{result.status} after {result.steps} steps: {result.reason}")
+    if result.far_rows:
+        yield (
+            f"{result.far_rows:,} of {result.rows or 0:,} test rows cost more than 100 nats each "
+            "above the median row: they alone may decide a mean."
+        )
     if result.impossible:
         yield (
             f"{result.kl_of} is estimated as {_number(result.kl)}, and no divergence is negative: "
