@@ -8,9 +8,8 @@ import torch
 
 import wopt
 from wopt.interfaces import budget
-from wopt.plan import first_of
 from wopt.testing import AffineBlock
-from wopt.train import Problem, Stage, minimise, repeated
+from wopt.train import Problem, Stage, first_of, minimise, repeated
 
 LAW = {"name": "gaussian", "dim": 2, "mean": [2.0, 1.0], "n_train": 400, "n_valid": 200}
 EACH = 1e-3
