@@ -156,7 +156,7 @@ def _second(
 ) -> dict[str, Any]:
     """Return the options of the Gaussian and of the map."""
     solver: dict[str, Any] = {
-        "optimiser": "muon",
+        "name": "muon",
         "batch_size": 500,
         "fresh": True,
         "warm_start": False,
@@ -173,7 +173,7 @@ def _second(
         most = max(50, min(most, int(_OF_REFERENCE * left / lap)))
         part = max(_OF_MAP * left - most * lap, 0.01 * (budget.seconds or 0.0)) / 7
         own = {"seconds": [round(part * 2**k, 2) for k in range(3)]}
-    solver["by_step"] = [{"optimiser": "gaussian", "iterations": most}, own]
+    solver["by_step"] = [{"name": "gaussian", "iterations": most}, own]
     chosen: dict[str, Any] = {"solver": solver}
     if apart > _APART:
         chosen["blocks"] = [_AFFINE, {**_MAP, "sees": "images"}]
