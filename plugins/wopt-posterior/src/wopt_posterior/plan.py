@@ -156,7 +156,8 @@ def _second(
 ) -> dict[str, Any]:
     """Return the options of the Gaussian and of the map."""
     solver: dict[str, Any] = {
-        "name": "muon",
+        "name": "chains",
+        "matrix_rate": 0.02,
         "batch_size": 500,
         "fresh": True,
         "warm_start": False,
