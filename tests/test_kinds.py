@@ -192,7 +192,7 @@ def test_without_certify_a_run_trains_samples_and_scores(tiny, config, tmp_path)
 
     done = wopt_command("run", path, "--out", run)
     assert done.returncode == 0, done.stderr
-    assert "not certified" in done.stdout
+    assert "Not certified" in done.stdout
     assert not (run / "certificate.json").exists()
     assert (run / "report.html").is_file()
     sampled = wopt_command("sample", run, "-n", 20, "-o", tmp_path / "new.csv")
