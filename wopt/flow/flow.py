@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ class Flow(nn.Module):
 
     Args:
         bijections: Bijections, the first one first, from the model's units to the base; or a
-            chain of them, or the inverse of one.
+            chain of them, or the inverse of one. The first may be a preprocessing, which is frozen.
         base: A law, with that of the conditions if there are any, or a distribution of torch;
             ``None`` if it is not known.
         names: Names of the columns.
@@ -73,10 +74,13 @@ class Flow(nn.Module):
         names: Sequence[str] = (),
     ) -> None:
         super().__init__()
-        self.map: Chain | Inverse
-        self.map = bijections if isinstance(bijections, Chain | Inverse) else Chain(bijections)
         self.names = tuple(names)
         law = DistributionLaw(base) if isinstance(base, Distribution) else base
+        dim = len(self.names) or (None if law is None else law.dim)
+        if isinstance(bijections, Inverse):
+            self.map: Chain | Inverse = bijections
+        else:
+            self.map = Chain.from_units(bijections, dim)
         # Rows of conditions are part of the model, so they belong to its state.
         given = law if isinstance(law, ConditionalTarget) else None
         self.base = law if given is None else given.target
@@ -87,11 +91,8 @@ class Flow(nn.Module):
     def __repr__(self) -> str:
         kind = type(self.blocks[0]).__name__ if self.blocks else "no"
         base = getattr(self.base, "source", self.base)
-        way = "to" if self.pulls_back else "from"
-        return (
-            f"Flow({self.dim} columns, {len(self.blocks)} {kind} block(s) "
-            f"{way} {type(base).__name__})"
-        )
+        end = f"{'to' if self.pulls_back else 'from'} {type(base).__name__}"
+        return f"Flow({self.dim} columns, {len(self.blocks)} {kind} block(s) {end})"
 
     def _repr_html_(self) -> str:
         """Return the columns and the blocks for a notebook."""
@@ -360,8 +361,9 @@ class Flow(nn.Module):
         x, log_det = back(z)
         if whole:
             z, x, log_det = redrawn(base, back, (z, x, log_det), self.condition, generator)
-        rounded = whole and self.columns is not None and self.columns.discrete
-        x = self.columns.round(x) if rounded and self.columns is not None else x
+        columns = self.columns if whole else None
+        rounded = columns is not None and columns.discrete
+        x = columns.round(x) if columns is not None else x
         if not base.normalised:
             log_density = torch.full_like(log_det, torch.nan)
         elif rounded or (audit and self.pulls_back):
@@ -371,7 +373,7 @@ class Flow(nn.Module):
                 warn_of_missed(there, z)
         else:
             log_density = base.log_prob(z).to(log_det) - log_det
-        x = self.columns.seen(x) if rounded and self.columns is not None else x
+        x = columns.seen(x) if columns is not None else x
         kept = self.dim if given is None else self.dim - self.condition
         return x[:, :kept].reshape(*size, kept), log_density.reshape(size)
 

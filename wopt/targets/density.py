@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,8 +11,9 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from wopt.capabilities import Capability
 from wopt.errors import DataError, WoptError
-from wopt.interfaces.target import Support, Target
+from wopt.interfaces.target import Law, Support
 
 __all__ = ["Density", "one_value_a_point", "users_log_density", "validation", "written_density"]
 
@@ -104,43 +106,48 @@ _CONSTRAINED = (
 )
 
 
-class Density:
-    """log p in free coordinates:  log p(x(y)) + log |det dx/dy|,  always in float64.
+@dataclasses.dataclass(eq=False)
+class Density(Law):
+    """A person's law in free coordinates:  log p(x(y)) + log |det dx/dy|.
 
-    Args:
-        log_prob: Maps points of the support, ``(n, d)``, to log p up to a constant, ``(n,)``, nats.
+    Attributes:
+        function: Maps points of the support, ``(n, d)``, to log p up to a constant, ``(n,)``, nats.
         support: The bijection from free coordinates.
         names: Names of the coordinates, for messages.
     """
 
-    def __init__(
-        self, log_prob: Callable[[Tensor], Tensor], support: Support, names: tuple[str, ...]
-    ) -> None:
-        self.log_prob = log_prob
-        self.support = support
-        self.names = names
+    function: Callable[[Tensor], Tensor]
+    support: Support = dataclasses.field()
+    names: tuple[str, ...] = dataclasses.field()
+    provides = Capability.POTENTIAL | Capability.SCORE
 
-    def __call__(self, y: Tensor, *, validate: bool = False) -> Tensor:
-        """Return log p at free points ``(n, d)``, shape ``(n,)``, nats.
+    def __call__(self, y: Tensor) -> Tensor:
+        """Return :meth:`log_prob`, shape ``(n, d)`` to ``(n,)``, nats."""
+        return self.log_prob(y)
+
+    def log_prob(self, x: Tensor, *, validate: bool = False) -> Tensor:
+        """Return log p at free points, shape ``(n, d)`` to ``(n,)``, nats.
 
         Args:
-            y: Free points.
+            x: Free points.
             validate: Let distributions of torch reject parameters. Far out these may overflow,
                 which is not an error of the author: the value is then not finite.
 
         Raises:
             DataError: The function fails, or does not return one real number a point.
         """
-        x, log_det = self.support(y)
+        own, log_det = self.support(x)
         with validation(on=validate):
-            value = users_log_density(self.log_prob, x, "log_prob")
-        return value.to(y.dtype) + log_det
+            value = users_log_density(self.function, own, "log_prob")
+        return value.to(x.dtype) + log_det
 
-    def check(self, rng: torch.Generator) -> None:
-        """Evaluate the density at points around the origin of the free coordinates.
+    def check(self, rng: torch.Generator) -> str | None:
+        """Return where the density is zero among points around the free coordinates' origin.
+
+        ``None`` where it is not, as for most densities whose support is known.
 
         Raises:
-            DataError: The density is NaN or infinite there, or has no gradient.
+            DataError: The density is NaN or infinite there, zero everywhere, or has no gradient.
         """
         y = torch.randn(_START, len(self.names), dtype=torch.float64, generator=rng)
         y.requires_grad_()
@@ -150,11 +157,12 @@ class Density:
                 "log_prob has no gradient: compute it with torch from its argument (no numpy, no "
                 "`.item()`, no `torch.no_grad()`)"
             )
-        bad = ~torch.isfinite(value)
+        empty = value == -torch.inf
+        bad = ~torch.isfinite(value) if empty.all() else ~torch.isfinite(value) & ~empty
         if bad.any():
             raise DataError(self._not_finite(y.detach(), value.detach(), bad))
-        slope = torch.autograd.grad(value.sum(), y)[0]
-        wrong = ~torch.isfinite(slope).all(1)
+        slope = torch.autograd.grad(value[~empty].sum(), y)[0]
+        wrong = ~torch.isfinite(slope).all(1) & ~empty
         if wrong.any():
             where = self._at(y.detach(), wrong)
             raise DataError(
@@ -162,11 +170,13 @@ class Density:
                 f"first at {where}, where log_prob itself is finite: look for sqrt or abs at 0, "
                 "or torch.where with a branch that is NaN"
             )
+        found = value.detach()
+        return self._not_finite(y.detach(), found, empty) if empty.any() else None
 
     def _tried(self, y: Tensor) -> Tensor:
         """Return log p, with advice if a distribution of torch rejects an argument."""
         try:
-            return self(y, validate=True)
+            return self.log_prob(y, validate=True)
         except DataError as error:
             self(y)  # raises the same error, unless validation caused it
             text = str(error)
@@ -192,7 +202,7 @@ class Density:
         return ", ".join(shown[:8]) + (", ..." if len(shown) > 8 else "")
 
 
-def written_density(target: Target, dim: int) -> Density:
+def written_density(target: Law, dim: int) -> Density:
     """Return the log-density of a target in its author's coordinates.
 
     Args:
@@ -205,6 +215,6 @@ def written_density(target: Target, dim: int) -> Density:
     def log_prob(x: Tensor) -> Tensor:
         """Return log p, shape ``(n,)``, nats, at points ``(n, d)`` of the support."""
         y, log_det = support.inverse(x)
-        return log_det - target.potential(y)
+        return log_det + target.log_prob(y)
 
     return Density(log_prob, support, names)

@@ -23,6 +23,12 @@ def wopt_register(registry: Registry) -> None:
     )
     registry.add(
         "solver",
+        "chains",
+        "wopt_posterior.solvers:Chains",
+        summary="Adam or Muon on mini-batches of draws and of chains of the target",
+    )
+    registry.add(
+        "solver",
         "variance",
         "wopt_posterior.solvers:Variance",
         summary="L-BFGS on the variance of log importance weights",
@@ -34,7 +40,7 @@ def wopt_register(registry: Registry) -> None:
         summary="both sides of log Z, weights, lost modes",
     )
     for name, path in (
-        ("sample", "wopt_posterior.posterior:sample"),
+        ("sample", "wopt_posterior.sampling:sample"),
         ("Posterior", "wopt_posterior.posterior:Posterior"),
         ("GivenModel", "wopt_posterior.targets.given:GivenModel"),
         ("from_numpyro", "wopt_posterior.targets.languages:from_numpyro"),
@@ -43,7 +49,7 @@ def wopt_register(registry: Registry) -> None:
     ):
         registry.add_name(name, path)
     registry.add_function("chains", "wopt_posterior.chains.reference_chains")
-    registry.add_function("planner", "wopt_posterior.plan.run:planned")
+    registry.add_function("planner", "wopt_posterior.plan:planned")
     registry.add_function("weights", "wopt_posterior.importance:weight_columns")
     registry.add_function("page", "wopt_posterior.page:section", rank=-2)
     registry.add_function("advice", "wopt_posterior.page:advice", rank=1)
