@@ -91,7 +91,6 @@ def command(
     time, the data's, and with --velocities those of the velocity; a particle has one row per time.
     For an evolution, a start carried by steps of times t_n, it draws from the start, at time 0.
     """
-    from wopt.data.rows import completed
     from wopt.flow.exact import precise
     from wopt.memory import check_room
 
@@ -111,8 +110,7 @@ def command(
     with waiting("drawing samples", quiet=silent):
         x, log_density, warned = _drawn(precise(run.flow), number, seed, given)
     extra_columns = {"log_density": log_density.double().cpu()}
-    known = x if run.flow.columns is None else completed(run.flow.columns, x)
-    lost = int((~known.isfinite().all(dim=1)).sum())
+    lost = _overflown(run.flow, x)
     if importance:
         of_draws = host().registry.function("weights")
         weights = of_draws(run, directory, x, log_density, quiet=silent)
@@ -145,6 +143,14 @@ def _tell_of_density(log_density: Tensor) -> None:
 def _warn(messages: Sequence[str]) -> None:
     for message in messages:
         click.secho(f"warning: {message}", fg="yellow", err=True)
+
+
+def _overflown(flow: Flow, x: Tensor) -> int:
+    """Return the number of samples that are not finite, gaps of the data's kind excepted."""
+    from wopt.data.rows import completed
+
+    known = x if flow.columns is None else completed(flow.columns, x)
+    return int((~known.isfinite().all(dim=1)).sum())
 
 
 def _lost(lost: int, number: int) -> str:
