@@ -58,13 +58,16 @@ def test_every_plan_is_a_valid_configuration(name):
 
 
 def test_candidates_come_in_the_order_of_their_distance():
-    first = {name: portfolio(facts)[0].reasons[0] for name, facts in SHAPES.items()}
+    plans = {name: [p.reasons[0] for p in portfolio(facts)] for name, facts in SHAPES.items()}
+    mixture = "a mixture of Gaussians"  # which has its turn early everywhere
+    assert all(mixture in plans[name][:2] for name in ("magic", "plane", "few", "tiny"))
+    first = {name: next(p for p in found if p != mixture) for name, found in plans.items()}
     assert "on curves" in first["magic"]
     assert "many bins" in first["plane"]
     assert "wide nets" in first["patches"]
     assert first["few"] == "nets of one layer, on curves of columns"
     assert first["tiny"] == "a Gaussian"
-    assert [p.reasons[0] for p in portfolio(SHAPES["start"])] == ["an autoregressive map"]
+    assert plans["start"] == ["an autoregressive map"]
 
 
 def test_facts_are_sizes_and_kinds():

@@ -38,8 +38,8 @@ def fitted_mixture(x: Tensor, components: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 _VALUES, _ENOUGH = 400_000, 1e-4
-"""Rows times squared columns to which a mixture is fitted by :func:`chosen_mixture`, and the gain in
-nats of an iteration after which EM ends there."""
+"""Rows times squared columns to which :func:`chosen_mixture` fits, and the gain in nats of an
+iteration after which EM ends there."""
 
 
 def chosen_mixture(x: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
