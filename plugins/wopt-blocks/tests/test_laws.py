@@ -13,7 +13,7 @@ from wopt import Capability
 from wopt.host import host
 from wopt.testing import check_block, check_component
 
-NAMES = ["affine", "autoregressive", "icnn", "mixture", "particles", "residual"]
+NAMES = ["affine", "autoregressive", "fitted_mixture", "icnn", "mixture", "particles", "residual"]
 
 
 def jacobians(block, x):
