@@ -250,12 +250,12 @@ class BatchTraining:
     def run(self) -> SolveReport:
         """Train the block in place."""
         given, clock = self.training, self.training.clock
-        solver, block, held_out = given.settings, given.block, given.held_out
+        solver, block = given.settings, given.block
         average = Average(block, solver.ema) if solver.ema else None
         candidate = average.block if average else block
-        plateau = Plateau(solver.patience) if solver.patience and held_out else None
-        if plateau and held_out:  # the map to begin with is a candidate
-            plateau.over(candidate, held_out(candidate), 0.0)
+        plateau = Plateau(solver.patience) if solver.patience and given.held_out else None
+        if plateau:  # the map to begin with is a candidate
+            plateau.over(candidate, self._held_out(candidate), 0.0)
         at = next(block.parameters()).device
         descend, batches = self._descent(), _batches(given.n, solver.batch_size, at)
         readings, due = Readings(given.listener), _Checks(solver.check_every)
@@ -269,7 +269,7 @@ class BatchTraining:
                 if not readings.read():
                     break
                 where = (part + 1) / clock.parts
-                if plateau and held_out and plateau.over(candidate, held_out(candidate), where):
+                if plateau and plateau.over(candidate, self._held_out(candidate), where):
                     break
                 if given.tolerance.asked and given.tolerance.met(candidate):
                     plateau = None  # what is within the tolerance is kept, the best or not
@@ -283,6 +283,13 @@ class BatchTraining:
         elif average:
             block.load_state_dict(candidate.state_dict())
         return SolveReport(clock.count, readings.smooth, diverged=False)
+
+    def _held_out(self, candidate: FlowBlock) -> float:
+        """Return the held-out value, which a listener receives too."""
+        assert self.training.held_out is not None
+        value = self.training.held_out(candidate)
+        self.training.listener.held_out(value)
+        return value
 
     def _descent(self) -> Callable[[Iterator[Tensor | None], Readings, float], bool]:
         """Return a function that makes an iteration on the next batch."""

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from wopt.component import Spec
+from wopt.errors import ConfigError
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import Listener, Listeners
 from wopt.interfaces.objective import Objective
@@ -248,9 +249,13 @@ class Problem:
         Args:
             train: The training particles; by default those of ``start``.
             valid: The held-out particles; by default ``train`` serves as both.
+
+        Raises:
+            ConfigError: There are no particles.
         """
         if train is None:
-            assert self.start is not None
+            if self.start is None:
+                raise ConfigError("a problem begins at particles: give them, or the field `start`")
             train, valid = self.start
         held_out = train if valid is None else valid
         with torch.no_grad():

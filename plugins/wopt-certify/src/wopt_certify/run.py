@@ -16,7 +16,7 @@ from wopt.files import write_json
 from wopt.interfaces import SILENT, Budget, FinishedRun, FlowBlock, Listener
 from wopt.mapped import memmap_scope
 from wopt.particles import Particles
-from wopt.runs import Prepared, audited, check_data, prepare, training_threads
+from wopt.runs import Prepared, audited, build, check_data, training_threads
 from wopt.store import RunDirectory, load_state, read_document
 from wopt.train import State, remembering
 from wopt_certify.certificate import make_certificate
@@ -64,7 +64,7 @@ def certify_run(
     config = validate(table, str(directory.config))
     with directory.lock():
         with memmap_scope(directory.particles, config.run.memory, passing=True):
-            prepared = prepare(config)
+            prepared = build(config)
             changed = None
             if prepared.loaded is not None:
                 changed = check_data(directory, config.source, prepared.loaded)
