@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import math
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor
@@ -20,6 +20,9 @@ from wopt.precision import lowered
 from wopt.train.optimisers import adam_and_muon
 
 __all__ = ["Average", "BatchTraining", "Plateau", "Readings", "Tolerance", "blurred_subproblem"]
+
+if TYPE_CHECKING:
+    from wopt.train.solvers import Adam
 
 S = TypeVar("S", bound=Subproblem)
 
@@ -143,11 +146,10 @@ class Readings:
 
     def tell(self, clock: Clock) -> None:
         """Report the iterations whose losses were read, and how many a clock lets expect."""
-        total = round(clock.count * clock.parts / (clock.part + 1))
         first = self._count - len(self._untold)
         for done, now in enumerate(self._untold, first + 1):
             self.smooth = now if math.isnan(self.smooth) else 0.95 * self.smooth + 0.05 * now
-            self.listener.work("training", done, total, self.smooth)
+            self.listener.work("training", done, clock.expected, self.smooth)
         self._untold.clear()
 
 
@@ -240,17 +242,17 @@ class BatchTraining:
     """One schedule of iterations.
 
     Attributes:
-        training: The block, its loss and the options.
-        matrices: Whether weight matrices are trained by Muon.
+        solver: The options.
+        training: The block and its loss.
     """
 
+    solver: Adam
     training: Training
-    matrices: bool
 
     def run(self) -> SolveReport:
         """Train the block in place."""
-        given, clock = self.training, self.training.clock
-        solver, block = given.settings, given.block
+        solver, given, clock = self.solver, self.training, self.training.clock
+        block = given.block
         average = Average(block, solver.ema) if solver.ema else None
         candidate = average.block if average else block
         plateau = Plateau(solver.patience) if solver.patience and given.held_out else None
@@ -260,7 +262,7 @@ class BatchTraining:
         descend, batches = self._descent(), _batches(given.n, solver.batch_size, at)
         readings, due = Readings(given.listener), _Checks(solver.check_every)
         for part in clock:
-            if not descend(batches, readings, solver.schedule(part, clock.parts)):
+            if not descend(batches, readings, solver.height(part, clock.parts)):
                 break
             if average:
                 average.update(block)
@@ -293,9 +295,9 @@ class BatchTraining:
 
     def _descent(self) -> Callable[[Iterator[Tensor | None], Readings, float], bool]:
         """Return a function that makes an iteration on the next batch."""
-        given = self.training
-        solver, block, parameters = given.settings, given.block, list(given.block.parameters())
-        of_matrices = given.rate * solver.matrix_rate if self.matrices else None
+        solver, given, block = self.solver, self.training, self.training.block
+        parameters, matrices = list(block.parameters()), solver.rate_of_matrices
+        of_matrices = None if matrices is None else given.rate * matrices
         optimisers = adam_and_muon(
             block, given.rate * solver.learning_rate, of_matrices, solver.weight_decay
         )

@@ -16,6 +16,7 @@ from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.listener import Listener, Listeners
 from wopt.interfaces.objective import Objective
 from wopt.interfaces.scheme import History, ProximalScheme
+from wopt.interfaces.solver import Solver
 from wopt.interfaces.subproblem import Subproblem
 from wopt.origin import check_returned
 from wopt.particles import Particles
@@ -25,7 +26,7 @@ from wopt.train.guard import Guard
 from wopt.train.record import StepRecord
 from wopt.train.refinement import Refinement
 from wopt.train.runtime import Runtime
-from wopt.train.solver import InnerSolver
+from wopt.train.solvers import Adam
 from wopt.train.stop import Stop, elapsed, landed
 
 __all__ = ["ParticleHistory", "Problem", "State"]
@@ -204,7 +205,7 @@ class Problem:
     objective: Objective
     scheme: ProximalScheme
     block: Choice | Sequence[Choice]
-    solver: InnerSolver = dataclasses.field(default_factory=InnerSolver)
+    solver: Solver = dataclasses.field(default_factory=Adam)
     guard: Guard = dataclasses.field(default_factory=Guard)
     stop: Stop = dataclasses.field(default_factory=Stop)
     seed: int = 0
