@@ -141,7 +141,7 @@ def test_a_trial_is_not_left_for_what_training_still_changes():
     scores = torch.randn(500, generator=rng)
     better = scores - 0.3 + 0.1 * torch.randn(500, generator=rng)
     assert beats(trial(better), trial(scores))
-    assert not beats(trial(better), trial(scores, rising=0.4))
+    assert not beats(trial(better), trial(scores, rising=0.8))
     assert not beats(trial(scores + 0.01), trial(scores))
 
 

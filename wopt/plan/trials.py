@@ -77,9 +77,9 @@ def race(
     """Return the plan that held-out rows choose, and how it goes on.
 
     Plans have trials in their order: a complete schedule of a sixth of the budget each, until two
-    fifths of it are spent. A later plan takes the lead where it :func:`beats` the leader.
-    The leader goes on from its map for the time that is left, or, if it was best long
-    before its schedule's end, is trained anew by shorter schedules while they are better.
+    fifths of it are spent. A later plan takes the lead where it :func:`beats` the leader. That one
+    goes on from its map for the time that is left, or, if it was best long before its schedule's
+    end, is trained anew by shorter schedules while they are better.
 
     Args:
         plans: The plans, the one to stay with first.
