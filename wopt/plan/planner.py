@@ -68,7 +68,7 @@ def portfolio(facts: Facts) -> list[Plan]:
 
     Example:
         >>> [p.reasons[0] for p in portfolio(Facts(60, 8, 10))][:2]
-        ['a Gaussian', 'nets of one layer, on curves of columns']
+        ['a Gaussian', 'a mixture of Gaussians']
     """
     entries = host().registry.entries("candidate")
     candidates = [build("candidate", entry.qualified) for entry in entries]
