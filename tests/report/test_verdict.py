@@ -79,4 +79,4 @@ def test_a_density_that_is_not_normalised_comes_first():
 
 def test_rows_far_out_are_told_first():
     words = verdict(dataclasses.replace(RESULT, far_rows=2))
-    assert words[0].startswith("2 of 378 test rows cost more than 100 nats each")
+    assert words[0].startswith("2 of 378 test rows are so far out that each moves")

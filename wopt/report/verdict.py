@@ -71,8 +71,8 @@ def _ended(result: RunResult) -> Iterator[str]:
         yield _sentence(f"{result.status} after {result.steps} steps: {result.reason}")
     if result.far_rows:
         yield (
-            f"{result.far_rows:,} of {result.rows or 0:,} test rows cost more than 100 nats each "
-            "above the median row: they alone may decide a mean."
+            f"{result.far_rows:,} of {result.rows or 0:,} test rows are so far out that each moves "
+            "the mean by more than its standard error."
         )
     if result.impossible:
         yield (
@@ -152,8 +152,14 @@ def _calibrated(certificate: Document) -> Iterator[str]:
         yield "The conditional law is not calibrated."
 
 
+_NAMED = 4
+"""Names that a sentence lists at most."""
+
+
 def _listed(names: Sequence[str]) -> str:
-    quoted = [f"`{name}`" for name in names]
+    quoted = [f"`{name}`" for name in names[:_NAMED]]
+    if len(names) > _NAMED:
+        quoted[-1] = f"{len(names) - _NAMED + 1} more"
     return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
 
 

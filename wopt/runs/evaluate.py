@@ -103,20 +103,31 @@ def evaluate(prepared: Prepared, blocks: list[FlowBlock], test: Particles) -> Ru
     )
 
 
-_FAR = 100.0
-"""Nats above the median from which on a row is far out."""
-
-
 def far_rows(scores: Tensor | None) -> int | None:
-    """Return how many NLLs, shape ``(n,)``, are 100 nats above the median; ``None`` for none.
+    """Return how many rows decide a mean each by itself; ``None`` for none.
+
+    Of costs in rising order, a row and all beyond it are far if it is more than n^(1/2) standard
+    deviations of those before it above their mean: then it moves the mean by a standard error.
+    At most n^(1/2) rows are asked.
+
+    Args:
+        scores: Costs of rows, shape ``(n,)``, nats.
 
     Example:
-        >>> far_rows(torch.tensor([1.0, 2.0, 3.0, 8e7])), far_rows(torch.tensor([1.0, 2.0]))
-        (1, None)
+        >>> costs = torch.arange(100.0)
+        >>> far_rows(costs), far_rows(torch.cat([costs, torch.tensor([8e7])]))
+        (None, 1)
     """
-    if scores is None or not len(scores):
+    if scores is None or len(scores) < 3:
         return None
-    return int((scores > scores.median() + _FAR).sum()) or None
+    x = scores.double().sort().values
+    x = x - x[len(x) // 2]
+    count = torch.arange(1, len(x), dtype=torch.float64, device=x.device)
+    mean = x[:-1].cumsum(0) / count
+    spread = (x[:-1].square().cumsum(0) / count - mean.square()).clamp(min=0).sqrt()
+    far = (x[1:] - mean > count.sqrt() * spread).nonzero()[:, 0] + 1
+    far = far[far >= len(x) - len(x) ** 0.5]  # few rows; more than that are no exception
+    return len(x) - int(far[0]) if len(far) else None
 
 
 def bits_per_dim(nll: float | None, dim: int, cell: float | None) -> float | None:
