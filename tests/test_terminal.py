@@ -80,13 +80,13 @@ def test_the_bar_shows_phase_budget_and_held_out_value(tmp_path):
 
 
 def test_a_solution_prints_its_verdict():
-    rows = torch.randn(300, 2, generator=torch.Generator().manual_seed(0))
+    rows = torch.randn(300, 2, generator=torch.Generator().manual_seed(0)).exp()
     solution = wopt.fit(rows, block="affine", stop={"steps": 1}, solver={"iterations": 5})
     first, *words = str(solution).splitlines()
     assert first == repr(solution)
     assert words[0] == verdict(solution.result)[0]
     assert "a Gaussian is" in words[0].replace("A", "a")
-    assert "`solution.certificate()`" in words[1]
+    assert "`solution.certificate()`" in words[-1]
 
 
 @pytest.mark.parametrize(

@@ -62,18 +62,23 @@ def verdict(
     else:
         parts = [*_distance(certificate), *_against(result)]
         words = [*_alike(certificate), *_calibrated(certificate)]
-    return (*_ended(result), *([_sentence("; ".join(parts))] if parts else []), *words)
+    scores = [_sentence("; ".join(parts))] if parts else []
+    return (*_ended(result), *scores, *_far(result), *words)
+
+
+def _far(result: RunResult) -> Iterator[str]:
+    """Yield that rows far out decide the mean over test rows."""
+    if result.far_rows:
+        yield (
+            f"{result.far_rows:,} of {result.rows or 0:,} test rows are so far out that each moves "
+            "the mean by more than its standard error."
+        )
 
 
 def _ended(result: RunResult) -> Iterator[str]:
     """Yield how a run ended that is not done."""
     if result.status != "done":
         yield _sentence(f"{result.status} after {result.steps} steps: {result.reason}")
-    if result.far_rows:
-        yield (
-            f"{result.far_rows:,} of {result.rows or 0:,} test rows are so far out that each moves "
-            "the mean by more than its standard error."
-        )
     if result.impossible:
         yield (
             f"{result.kl_of} is estimated as {_number(result.kl)}, and no divergence is negative: "

@@ -106,9 +106,8 @@ def evaluate(prepared: Prepared, blocks: list[FlowBlock], test: Particles) -> Ru
 def far_rows(scores: Tensor | None) -> int | None:
     """Return how many rows decide a mean each by itself; ``None`` for none.
 
-    Of costs in rising order, a row and all beyond it are far if it is more than n^(1/2) standard
-    deviations of those before it above their mean: then it moves the mean by a standard error.
-    At most n^(1/2) rows are asked.
+    The costliest row is far if it is more than n^(1/2) standard deviations of the n others above
+    their mean: then it moves the mean by a standard error. The next one is asked without it.
 
     Args:
         scores: Costs of rows, shape ``(n,)``, nats.
@@ -125,9 +124,8 @@ def far_rows(scores: Tensor | None) -> int | None:
     count = torch.arange(1, len(x), dtype=torch.float64, device=x.device)
     mean = x[:-1].cumsum(0) / count
     spread = (x[:-1].square().cumsum(0) / count - mean.square()).clamp(min=0).sqrt()
-    far = (x[1:] - mean > count.sqrt() * spread).nonzero()[:, 0] + 1
-    far = far[far >= len(x) - len(x) ** 0.5]  # few rows; more than that are no exception
-    return len(x) - int(far[0]) if len(far) else None
+    far = x[1:] - mean > count.sqrt() * spread
+    return int(far.flip(0).int().cumprod(0).sum()) or None
 
 
 def bits_per_dim(nll: float | None, dim: int, cell: float | None) -> float | None:
