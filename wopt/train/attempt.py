@@ -87,25 +87,17 @@ class Attempt:
 
     @property
     def within_noise(self) -> bool:
-        """Whether the rise is a few standard errors at most, not known, or :attr:`negligible`."""
-        rise = self.rise
-        return rise is not None and (self.negligible or not rise.value > _NOISE * rise.error)
-
-    @property
-    def negligible(self) -> bool:
-        """Whether the rise is less than one in the number of training particles."""
-        return self.rise is not None and 0 < self.rise.value * len(self.train.particles) <= 1
+        """Whether the rise is a few standard errors at most, or its error is not known."""
+        return self.rise is not None and not self.rise.value > _NOISE * self.rise.error
 
     @functools.cached_property
     def overfits(self) -> bool:
-        """Whether the map lowers the subproblem on the training particles alone, or not at all.
+        """Whether the map lowers the subproblem on the training particles alone.
 
         Then training worked and does not generalise. Where the energy alone rises, the step was
         too large instead.
         """
-        if self.rise is None or not self.rise.value > 0:
-            return False
-        return self.negligible or _lowers(self.train, self.block)
+        return self.rise is not None and self.rise.value > 0 and _lowers(self.train, self.block)
 
     def retries(self, then: float) -> tuple[Retry, ...]:
         """Return what was changed, and, after a rejection, that it is tried again with h then."""
