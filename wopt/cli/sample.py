@@ -204,7 +204,7 @@ def _write(out: Path, flow: Flow, x: Tensor, extra_columns: dict[str, Tensor]) -
 
     if flow.columns is None or out.suffix.lower() == ".npy":
         rows = x.double().cpu() if flow.columns is None else array_of(x, flow.columns)
-        names = flow.names if flow.columns is None else [c.name for c in flow.columns.shown]
+        names = flow.names if flow.columns is None else flow.columns.of_table
         table = torch.cat(
             [torch.as_tensor(rows), torch.stack([*extra_columns.values()], dim=1)], dim=1
         )

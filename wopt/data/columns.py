@@ -71,6 +71,11 @@ class Columns:
         return tuple(column for column in self.columns if not column.mask)
 
     @property
+    def of_table(self) -> tuple[str, ...]:
+        """Names of the table's columns in its order, with those that are put back."""
+        return self.order if self.derived else tuple(column.name for column in self.shown)
+
+    @property
     def plain(self) -> bool:
         """Whether all columns are left as they are."""
         return not self.derived and all(column.plain for column in self.columns)

@@ -148,9 +148,7 @@ def _numbers(x: Tensor, columns: Columns) -> dict[str, NDArray[np.float64]]:
         if set(one.of) <= set(known):
             values = torch.from_numpy(one.values(known, len(rows)))
             known[one.column.name] = one.column.round(values).numpy()
-    if not columns.derived:
-        return known
-    return {name: known[name] for name in columns.order if name in known}
+    return {name: known[name] for name in columns.of_table if name in known}
 
 
 def _with_gaps(columns: Columns, x: Tensor) -> Tensor:

@@ -50,7 +50,7 @@ def masked(
     """
     missing = ~torch.isfinite(x)
     moved = len(columns.columns) - columns.condition
-    wrong = [columns.names[j] for j in range(moved) if missing[:, j].any()]
+    wrong = [columns.names[j] for j in range(moved) if x[:, j].isnan().any()]
     if wrong:
         raise DataError(
             f"{origin}: column(s) {', '.join(wrong)} have missing values and are modelled: a value "
@@ -175,11 +175,15 @@ def matched(table: Any, columns: Columns, *, named: bool, origin: str) -> Tensor
         >>> matched(two, Columns.on_the_line(["x0", "x1"]), named=True, origin="t.csv").tolist()
         [[3.0, 4.0]]
     """
+    by_place = not named and table.num_columns == len(columns.of_table)
+    if by_place:
+        table = table.rename_columns(list(columns.of_table))
     shown = [c for c in columns.columns if not c.mask or c.name in table.column_names]
     known, names = table.column_names, [column.name for column in shown]
     if twice := sorted({name for name in known if known.count(name) > 1}):
         raise DataError(f"{origin}: several columns are named {', '.join(twice)}; rename them")
-    own = [name for name in names if named and (name in known or not _MADE_UP.fullmatch(name))]
+    ours = named or by_place
+    own = [name for name in names if ours and (name in known or not _MADE_UP.fullmatch(name))]
     if missing := [name for name in own if name not in known]:
         raise DataError(
             f"{origin}: has no column(s) {', '.join(missing)}, and the model's columns are "
