@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from wopt.flow.chain import Inverse as Inverse
     from wopt.flow.conversions import free as free
     from wopt.flow.flow import Flow as Flow
+    from wopt.flow.marginal import log_marginal as log_marginal
     from wopt.flow.rejection import Draw as Draw
     from wopt.flow.rejection import Rejection as Rejection
     from wopt.flow.views import FlowDistribution as FlowDistribution
@@ -30,6 +31,7 @@ __getattr__, __dir__ = exports_of(
         "wopt.flow.chain": "Chain Inverse",
         "wopt.flow.conversions": "free",
         "wopt.flow.flow": "Flow",
+        "wopt.flow.marginal": "log_marginal",
         "wopt.flow.rejection": "Draw Rejection",
         "wopt.flow.views": "FlowDistribution",
         "wopt.flow.weights": "effective_size log_mean_weight "
