@@ -144,7 +144,7 @@ def prepare(
     density = log_density_of(dataset) if known and not dataset.condition else None
     at = placed or _placed(start, config, runtime, everywhere)
     # Rows that are draws of a start to push forward have no likelihood by the model.
-    log_det = None if pushes else mean_log_det(dataset.transform, start.valid)
+    log_det = None if pushes else float(dataset.transform(start.valid)[1].mean())
     prepared = Prepared(
         **parts_of(config, objective, at, log_det, runtime),
         draw=draw,
@@ -224,11 +224,6 @@ def _check_parts(
         rounded=config.run.precision is not None,
         compiled=config.run.compile,
     )
-
-
-def mean_log_det(transform: AffineTransform, rows: Tensor) -> float:
-    """Return log |det| in nats of the preprocessing, as a mean over rows ``(n, d)``."""
-    return float(transform(rows)[1].mean())
 
 
 def parts_of(
