@@ -52,20 +52,12 @@ def impossible(real: pd.DataFrame, made: pd.DataFrame) -> dict[str, float]:
 _REASONS = ("missing", "category", "astronomical", "negative", "fraction", "code")
 
 
-def numbers(train: pd.DataFrame, test: pd.DataFrame, rng: Any) -> tuple[Any, Any]:
-    """Return both tables as numbers, categories as codes, with noise on what is discrete."""
-    parts = []
-    for name in train.columns:
-        both = pd.concat([train[name], test[name]])
-        if not pd.api.types.is_numeric_dtype(both) or both.dtype == bool:
-            x = pd.Series(pd.factorize(both, sort=True)[0].astype(float))
-        else:
-            x = both.astype(float)
-        x = x.to_numpy()
-        whole = (x == np.round(x)).all()
-        parts.append(x + rng.uniform(-0.5, 0.5, len(x)) if whole else x)
-    rows = np.stack(parts, 1)
-    return rows[: len(train)], rows[len(train) :]
+def spread(flow: Any, frame: pd.DataFrame, rng: Any) -> Any:
+    """Return a table as numbers, with noise in the cells that the model has: gaps are values."""
+    from wopt.data.rows import as_rows
+
+    rows = as_rows(frame, flow.names, None, 0, flow.columns).double()
+    return flow.columns.jitter(rows, rng)
 
 
 def rivals(train: Any, test: Any) -> dict[str, Any]:
@@ -110,11 +102,13 @@ def judged(frame: pd.DataFrame, budget: float) -> dict[str, Any]:
     found["nan"] = int(np.isnan(log_prob).sum())
     found["outside"] = int(np.isneginf(log_prob).sum())
     found["log_prob"] = float(log_prob[np.isfinite(log_prob)].mean())
-    modelled = [name for name in solution.flow.names if name in frame]
-    whole = test[modelled].notna().all(axis=1).to_numpy() & np.isfinite(log_prob)
-    if whole.sum() > 2 and len(known := train[modelled].dropna()) > len(modelled):
-        others = rivals(*numbers(known, test[modelled][whole], rng))
-        found |= {key: compared(log_prob[whole], other) for key, other in others.items()}
+    noise = torch.Generator().manual_seed(0)
+    known, new = (spread(solution.flow, part, noise) for part in (train, test))
+    log_prob = solution.flow.log_prob(new).double().numpy()
+    seen = np.isfinite(log_prob)
+    volume = solution.flow.columns.log_volume(new[seen]).numpy()
+    others = rivals(known.numpy(), new.numpy()[seen])
+    found |= {key: compared(log_prob[seen] - volume, other) for key, other in others.items()}
     return found
 
 
