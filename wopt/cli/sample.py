@@ -115,6 +115,7 @@ def command(
         of_draws = host().registry.function("weights")
         weights = of_draws(run, directory, x, log_density, quiet=silent)
         extra_columns |= dict(zip(("log_weight", "weight"), weights.T, strict=True))
+    extra_columns = {_free(name, run.flow): values for name, values in extra_columns.items()}
     _write(out, run.flow, x, extra_columns)
     _warn([*warned, _lost(lost, len(x))] if lost else warned)
     if as_json:
@@ -214,6 +215,13 @@ def _write(out: Path, flow: Flow, x: Tensor, extra_columns: dict[str, Tensor]) -
     for name, values in extra_columns.items():
         made = made.append_column(name, [values.numpy()])
     write_frame(out, made)
+
+
+def _free(name: str, flow: Flow) -> str:
+    """Return a name that no column of the data has."""
+    while name in (flow.names if flow.columns is None else flow.columns.of_table):
+        name += "_"
+    return name
 
 
 def _conditions(path: Path | None, run: LoadedRun, directory: Path) -> Tensor | None:

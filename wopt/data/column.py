@@ -220,7 +220,6 @@ class Column:
             return width
         return torch.where(self.cells.at(x)[1], self.cells.width, width)
 
-
     def log_volume(self, x: Tensor) -> Tensor:
         """Return log w for values in cells of width w, of the shape of x; 0 where x has a density.
 

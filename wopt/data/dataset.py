@@ -36,14 +36,34 @@ class TableFacts:
     Attributes:
         rows: Number of rows that were read.
         left: Columns that are not modelled, with the reasons; samples have them all the same.
+        converted: Names of columns that are numbers here, with what they count.
         dropped: Number of rows that ``nan = "drop"`` left out.
         notes: Sentences on what else people should know.
     """
 
     rows: int
     left: tuple[Derived, ...] = ()
+    converted: tuple[tuple[str, str], ...] = ()
     dropped: int = 0
     notes: tuple[str, ...] = ()
+
+    def summary(self, most: int) -> str:
+        """Return what was left out, converted and dropped, at most so many columns each.
+
+        Example:
+            >>> TableFacts(10, converted=(("day", "days"),), dropped=2).summary(6)
+            'converted: day (days); 2 rows with a missing value left out'
+        """
+        left = [(one.column.name, one.why) for one in self.left]
+        parts = [
+            f"{what}: {', '.join([f'{name} ({why})' for name, why in pairs[:most]] + more)}"
+            for what, pairs in (("put back into samples", left), ("converted", [*self.converted]))
+            if pairs
+            for more in [[f"and {len(pairs) - most} more"] if len(pairs) > most else []]
+        ]
+        if self.dropped:
+            parts.append(f"{self.dropped} rows with a missing value left out")
+        return "; ".join([*parts, *self.notes])
 
     def lines(self) -> list[str]:
         """Return sentences for people, one a line.
@@ -53,6 +73,7 @@ class TableFacts:
             ['2 of 10 rows have a missing value and are left out']
         """
         lines = [f"column {one.column.name} is not modelled: it {one.why}" for one in self.left]
+        lines += [f"column {name} is converted to {what}" for name, what in self.converted]
         if self.dropped:
             some = f"{self.dropped} of {self.rows} rows have a missing value and are left out"
             lines.append(some)

@@ -19,7 +19,7 @@ from wopt.data.tables import floats, is_numeric
 from wopt.data.times import column_of_times, is_time, times
 from wopt.errors import DataError
 
-__all__ = ["CATEGORIES", "column_of", "column_support", "grid_offset", "numbers_of"]
+__all__ = ["CATEGORIES", "column_of", "column_support", "grid_offset", "is_text", "numbers_of"]
 
 
 def grid_offset(x: Tensor, width: float) -> float | None:
@@ -114,7 +114,7 @@ def column_of(name: str, values: Any, kind: Kind | None, origin: str) -> Column 
     import pyarrow.types
 
     types, dtype = pyarrow.types, values.type
-    numeric, texts = is_numeric(dtype), _is_text(dtype)
+    numeric, texts = is_numeric(dtype), is_text(dtype)
     if values.null_count == len(values):
         return Derived(Column(name, type="null"), "has no value")
     if types.is_temporal(dtype):
@@ -158,7 +158,7 @@ def numbers_of(
     if column.kind != "categorical":
         if is_time(column.type):
             return times(values, column, origin)
-        if column.type == "string" and _is_text(values.type):
+        if column.type == "string" and is_text(values.type):
             values = _of_texts(values)
         if not is_numeric(values.type) and str(values.type) not in ("bool", "null"):
             raise DataError(
@@ -214,7 +214,8 @@ def _of_texts(values: Any) -> Any:
                                  pyarrow.float64())  # fmt: skip
 
 
-def _is_text(dtype: Any) -> bool:
+def is_text(dtype: Any) -> bool:
+    """Whether an Arrow type is one of texts."""
     import pyarrow.types
 
     return bool(pyarrow.types.is_string(dtype) or pyarrow.types.is_large_string(dtype))
@@ -261,7 +262,7 @@ def _plain_type(dtype: Any) -> str:
 
     if pyarrow.types.is_dictionary(dtype):
         dtype = dtype.value_type
-    return "string" if _is_text(dtype) else str(dtype)
+    return "string" if is_text(dtype) else str(dtype)
 
 
 def _categories(name: str, values: Any, origin: str) -> tuple[Category, ...]:

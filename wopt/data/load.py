@@ -16,9 +16,11 @@ from wopt.data.dataset import Dataset, TableFacts, check_finite, split
 from wopt.data.dependence import independent_columns
 from wopt.data.derived import Derived
 from wopt.data.description import blame, described_columns
-from wopt.data.kinds import column_of, grid_offset, numbers_of
+from wopt.data.kinds import column_of, grid_offset, is_text, numbers_of
+from wopt.data.order import in_found_order
 from wopt.data.rows import masked
 from wopt.data.tables import floats, is_numeric, pick_columns
+from wopt.data.times import is_time
 from wopt.data.transform import How
 from wopt.errors import DataError
 from wopt.seeds import generator
@@ -159,6 +161,7 @@ def chosen_rows(table: Any, choices: Choices, origin: str) -> TableRows:
     read, left = _read_all(table, tuple(names[j] for j in order), len(given), choices, origin)
     x = _stacked([values for _, values in read])
     columns = Columns(tuple(column for column, _ in read), len(given), order=names)
+    texts = tuple(field.name for field in table.schema if is_text(field.type))
     weights = None if choices.weights is None else _weights(table, choices.weights, origin)
     facts = TableFacts(len(x), left)
     if choices.nan == "drop":
@@ -166,6 +169,7 @@ def chosen_rows(table: Any, choices: Choices, origin: str) -> TableRows:
     if weights is not None:
         x, weights = x[weights > 0], weights[weights > 0]
     columns, x = described_columns(columns, x, left, choices, origin)
+    columns, x = in_found_order(columns, x, texts)
     if choices.columns is None:
         columns, x = independent_columns(columns, x)
     if choices.nan in ("mask", "model"):
@@ -173,7 +177,16 @@ def chosen_rows(table: Any, choices: Choices, origin: str) -> TableRows:
     check_finite(x, columns.names, origin)
     if not columns.derived:
         columns = dataclasses.replace(columns, order=())
-    return TableRows(x, columns, weights, dataclasses.replace(facts, left=columns.derived))
+    converted = tuple((c.name, what) for c in columns.columns if (what := _converted(c)))
+    facts = dataclasses.replace(facts, left=columns.derived, converted=converted)
+    return TableRows(x, columns, weights, facts)
+
+
+def _converted(column: Column) -> str:
+    """Return what numbers of a column count, if its values were none."""
+    if is_time(column.type):
+        return "seconds" if column.kind == "continuous" else "days"
+    return "numbers" if column.type == "string" and column.kind != "categorical" else ""
 
 
 def _whole_rows(

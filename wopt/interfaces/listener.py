@@ -27,6 +27,8 @@ class Beginning:
         records: Records of the steps already made.
         config: The resolved configuration, where there is one.
         columns: Name and kind of each column, where the rows are of a table.
+        table: What was read of a table and what was left out
+            (:class:`~wopt.data.dataset.TableFacts`).
     """
 
     objective: str
@@ -37,6 +39,7 @@ class Beginning:
     records: tuple[Any, ...] = ()
     config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     columns: tuple[tuple[str, str], ...] = ()
+    table: Any = None
 
 
 class Listener:

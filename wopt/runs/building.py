@@ -6,8 +6,6 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, cast
 
-import torch._dynamo  # noqa: F401  # else the first trial pays for what optimisers import
-
 from wopt.component import Component
 from wopt.config.model import RunConfig, validate, written_out
 from wopt.data.columns import Columns
@@ -116,6 +114,8 @@ class _Planner:
 
     def prepared(self, listener: Listener) -> Prepared:
         """Return the run of the plan that wins, or of the nearest where options are given."""
+        import torch._dynamo  # noqa: F401  # else the first trial pays for what optimisers import
+
         nearest = plan(self.facts)
         first = with_threads(self.made(nearest))
         with training_threads(first.config):

@@ -110,6 +110,7 @@ def _beginning(problem: Prepared, state: State) -> Beginning:
         records=state.records,
         config=described(config),
         columns=tuple((c.name, c.kind) for c in columns.columns) if columns else (),
+        table=None if data is None else data.table,
     )
 
 

@@ -49,9 +49,11 @@ def introduction(begun: Beginning) -> str:
     source = begun.config.get("source")
     path = source.get("path") if isinstance(source, dict) else None
     read = begun.source if path is None else Path(path).name
+    facts = "" if begun.table is None else printable(begun.table.summary(_NAMED), one_line=True)
     return (
         f"{printable(read)}: {sum(begun.rows):,} rows of {begun.dim} "
         + (f"columns: {shown}" if shown else "dimensions")
+        + (f"; {facts}" if facts else "")
         + f"\n{begun.objective} by {begun.scheme}: "
         + ", ".join(f"{n:,} {name}" for name, n in rows.items())
     )
