@@ -32,6 +32,8 @@ def in_found_order(columns: Columns, x: Tensor, chosen: tuple[str, ...]) -> tupl
         chosen: Names of the columns whose categories have no order.
     """
     few = some(x)
+    if not bool(few[:, : len(columns.moved)].isfinite().all()):  # they are refused later
+        return columns, x
     features = [_features(column, few[:, j]) for j, column in enumerate(columns.moved)]
     made, rows = list(columns.columns), x
     for j, column in enumerate(columns.moved):
