@@ -60,6 +60,18 @@ def spread(flow: Any, frame: pd.DataFrame, rng: Any) -> Any:
     return flow.columns.jitter(rows, rng)
 
 
+def gap_volume(columns: Any, x: Any) -> Any:
+    """Return the log-volume of the cells of gaps, which the model counts as one."""
+    import torch
+
+    volume = torch.zeros(len(x), dtype=torch.float64)
+    for j, column in enumerate(columns.columns):
+        if column.fill is not None and column.cells is not None:
+            gap = (x[:, j] - column.fill).abs() <= column.cells.width / 2
+            volume += gap * math.log(column.cells.width)
+    return volume
+
+
 def rivals(train: Any, test: Any) -> dict[str, Any]:
     """Return log-densities of test rows by a Gaussian and by a mixture that BIC chooses."""
     from sklearn.mixture import GaussianMixture
@@ -106,7 +118,7 @@ def judged(frame: pd.DataFrame, budget: float) -> dict[str, Any]:
     known, new = (spread(solution.flow, part, noise) for part in (train, test))
     log_prob = solution.flow.log_prob(new).double().numpy()
     seen = np.isfinite(log_prob)
-    volume = solution.flow.columns.log_volume(new[seen]).numpy()
+    volume = gap_volume(solution.flow.columns, new[seen]).numpy()
     others = rivals(known.numpy(), new.numpy()[seen])
     found |= {key: compared(log_prob[seen] - volume, other) for key, other in others.items()}
     return found

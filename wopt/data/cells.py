@@ -65,6 +65,7 @@ class CellTransform(Bijection):
     Attributes:
         cells: The cells.
         ends: Ends and scale of the :class:`Interval` of what has a density; ``None`` for the line.
+        gap: The value that stands for a missing one, whose cell has volume one.
 
     Example:
         >>> zeros = CellTransform(Cells((0.0,), (0.5,), 0.1))  # half zeros, half normal
@@ -76,6 +77,7 @@ class CellTransform(Bijection):
 
     cells: Cells
     ends: tuple[float, float, float] | None = None
+    gap: float | None = None
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -100,6 +102,9 @@ class CellTransform(Bijection):
             high = torch.where(inside, high, free_high)
             beside = rest + normal_log_density(t) - math.log(cells.scale) + rise
             log_slope = torch.where(inside, log_slope, beside)
+        if self.gap is not None:
+            missing = (x - self.gap).abs() <= cells.width / 2
+            log_slope = log_slope + missing * math.log(cells.width)
         z = torch.where(low < high, _quantile(low), -_quantile(high))
         return z, log_slope - normal_log_density(z)
 

@@ -159,7 +159,7 @@ class Column:
         """Its maps to the whole line: those of its support and its cells, then its curve."""
         ends = (*self.bounds, self.scale) if self.bounded else None
         if self.cells is not None:
-            first: list[Bijection] = [CellTransform(self.cells, ends)]
+            first: list[Bijection] = [CellTransform(self.cells, ends, self.fill)]
         else:
             first = [] if ends is None else [Interval(*ends)]
         return first if self.curve is None else [*first, self.curve]
@@ -219,16 +219,6 @@ class Column:
         if self.cells is None:
             return width
         return torch.where(self.cells.at(x)[1], self.cells.width, width)
-
-    def log_volume(self, x: Tensor) -> Tensor:
-        """Return log w for values in cells of width w, of the shape of x; 0 where x has a density.
-
-        A density times w is the probability of a cell.
-        """
-        volume = torch.full_like(x, self.width if self.kind != "continuous" else 1.0)
-        if self.cells is not None:
-            volume = torch.where(self.cells.at(x)[1], self.cells.width, volume)
-        return volume.log()
 
 
 _LATER = {"curve": None, "scale": math.inf, "cells": None, "unit": 1}

@@ -30,9 +30,6 @@ class Columns:
     so that no sample leaves a support; after it a column's curve, if it has one. Conditions, the
     last columns, are not mapped. Rows are numbers here, float64: categories are codes.
 
-    Volumes count each cell of a discrete value as one, whatever its width: densities are
-    probabilities of such values, and do not depend on their unit.
-
     Attributes:
         columns: The columns that a model has, conditions last.
         condition: Number of conditions.
@@ -104,25 +101,15 @@ class Columns:
         return Columns(tuple(by_name[name] for name in names))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return E(x), shape ``(..., d)``, and log |det DE(x)| + log volume, ``(...)``, nats.
+        """Return E(x), shape ``(..., d)``, and log |det DE(x)|, ``(...)``, nats.
 
         E is finite also at and beyond the ends of a support, where log |det| is minus infinity.
         """
-        y, log_det = self._through(x, lambda column: column.maps)
-        return y, log_det + self.log_volume(x)
+        return self._through(x, lambda column: column.maps)
 
     def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return E^-1(y), shape ``(..., d)``, discrete columns not rounded, and log |det|."""
-        x, log_det = self._through(y, lambda column: [m.inverse for m in reversed(column.maps)])
-        return x, log_det - self.log_volume(x)
-
-    def log_volume(self, x: Tensor) -> Tensor:
-        """Return the logarithm of the volume of the cells of rows, ``(..., d)`` to ``(...)``."""
-        volume = torch.zeros_like(x[..., 0])
-        for j, column in enumerate(self.moved):
-            if column.discrete and column.kind != "categorical":  # whose cells have volume one
-                volume = volume + column.log_volume(x[..., j])
-        return volume
+        return self._through(y, lambda column: [m.inverse for m in reversed(column.maps)])
 
     def encode(self, x: Tensor) -> Tensor:
         """Return E(x), shape ``(..., d)``."""

@@ -163,11 +163,9 @@ def _log_ratio(dataset: Dataset, objective: Objective, scores: Tensor | None) ->
 
 
 def _gaussian_nll(dataset: Dataset) -> float | None:
-    """Return the Gaussian's NLL of cells; given conditions, of the joint law minus theirs."""
-    few, columns = some(dataset.train), dataset.transform.columns
+    """Return the Gaussian's NLL; given conditions, that of the joint law minus theirs."""
+    few = some(dataset.train)
     joint = gaussian_nll(few, dataset.test)
-    if columns is not None and joint is not None:
-        joint -= float(columns.log_volume(dataset.test.double()).mean())
     if not dataset.condition or joint is None:
         return joint
     given = (split_conditions(x, dataset.condition)[1] for x in (few, dataset.test))
