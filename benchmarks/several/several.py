@@ -38,6 +38,7 @@ from wopt.component import Spec  # noqa: E402
 from wopt.config.model import validate  # noqa: E402
 from wopt.data.dataset import Dataset  # noqa: E402
 from wopt.errors import Converged, DivergenceError  # noqa: E402
+from wopt.interfaces import Budget, FinishedRun  # noqa: E402
 from wopt.interfaces.block import new_block  # noqa: E402
 from wopt.runs.evaluate import evaluate  # noqa: E402
 from wopt.runs.preparation import Prepared, particles_of, prepare  # noqa: E402
@@ -45,6 +46,7 @@ from wopt.runs.progress import listener_of  # noqa: E402
 from wopt.seeds import derive, seeded  # noqa: E402
 from wopt.train.iterate import iterate  # noqa: E402
 from wopt.train.refine import Joint  # noqa: E402
+from wopt_certify.measurements import settings_of  # noqa: E402
 from wopt_certify.run import certify  # noqa: E402
 
 _PILOT = 10
@@ -174,7 +176,8 @@ def row(prepared: Prepared, state: Any, dataset: Dataset, certified: bool) -> Ta
         "scores": [round(v, 3) for v in scores[:2000].tolist()],
     }
     if certified:
-        side = certify(prepared, state, seconds=15.0).to_dict()
+        run = FinishedRun(prepared, state)
+        side = certify(settings_of(run), run, Budget(15.0)).to_dict()
         made["certificate"] = {k: side.get(k) for k in ("kl", "lower", "statement")}
     return made
 
