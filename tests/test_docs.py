@@ -11,6 +11,7 @@ import pytest
 
 from wopt.component import options_model
 from wopt.config.model import RunConfig, validate
+from wopt.distributions import SHIPPED
 from wopt.host import host
 from wopt.registry import KINDS
 
@@ -117,6 +118,8 @@ def test_readmes_name_every_component(plugin):
     page = (ROOT / "plugins" / f"wopt-{plugin.name}" / "README.md").read_text()
     names = [f"`{e.name}`" for e in host().registry.entries() if e.plugin == plugin.name]
     names += [f"`wopt {c.name}`" for c in COMMANDS.values() if c.plugin == plugin.name]
+    brought = SHIPPED.get(f"wopt-{plugin.name}", {}).get("name", "")
+    names += [f"`wopt.{name}`" for name in brought.split()]
     assert names
     assert not [name for name in names if name not in page]
 

@@ -75,8 +75,8 @@ _PLACES = {
     "solve": "wopt.runs.solve",
 }
 
-_BY_PLUGINS = ("Posterior", "sample")
-"""Names provided by a plugin (wopt-posterior)."""
+_BY_PLUGINS = ("FlowClassifier", "FlowDensity", "FlowRegressor", "Posterior", "sample")
+"""Names provided by plugins (wopt-sklearn, wopt-posterior)."""
 
 if TYPE_CHECKING:
     from wopt.bijection import Bijection

@@ -53,6 +53,7 @@ SHIPPED = {
         "semi_forward_backward sliced_jko",
         "step_size": "arc_length backtracking",
     },
+    "wopt-sklearn": {"name": "FlowClassifier FlowDensity FlowRegressor"},
     "wopt-sweep": {"command": "sweep"},
     "wopt-tensorboard": {"tracker": "tensorboard"},
     "wopt-zuko": {"block": "coupling maf naf spline zuko"},

@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from wopt.sklearn import FlowDensity
+from wopt_sklearn import FlowDensity
 
 CHECKS = list(estimator_checks_generator(FlowDensity(iterations=3)))
 

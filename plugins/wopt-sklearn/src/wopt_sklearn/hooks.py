@@ -1,0 +1,19 @@
+"""Names what this plugin brings; imports nothing heavy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import wopt
+
+if TYPE_CHECKING:
+    from wopt.registry import Registry
+
+WOPT_API = (1, 1)
+
+
+@wopt.hookimpl
+def wopt_register(registry: Registry) -> None:
+    """Name the estimators."""
+    for name in ("FlowClassifier", "FlowDensity", "FlowRegressor"):
+        registry.add_name(name, f"wopt_sklearn:{name}")
