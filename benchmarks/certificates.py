@@ -24,6 +24,7 @@ from typing import Any
 import torch
 
 import wopt
+from wopt import Law
 from wopt.data.transform import AffineTransform
 from wopt.interfaces import Budget
 from wopt.particles import Particles
@@ -32,7 +33,6 @@ from wopt.seeds import derive, generator
 from wopt_certify.challenge import ChallengeRows, challenge, portfolio
 from wopt_measures.laws import known as of
 from wopt_measures.laws.bent import BananaLaw, FunnelLaw
-from wopt_measures.laws.law import Law
 from wopt_measures.laws.spheres import ShellLaw, StudentLaw
 
 TUNED_ON = {"ring-2", "rose-2", "roses-10", "mixture-20"} | {

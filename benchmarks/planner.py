@@ -4,9 +4,8 @@
 
 wopt is given rows and a budget and nothing else. Its rivals have the settings that were tuned on
 the data set, or on the one of the four tuned that is most like it, and keep what was best on the
-held-out rows at forty checks. They train in turns with wopt, for the CPU seconds that it takes;
-where wopt ends early they get all that it had planned for, and with ``--whole`` the whole budget,
-also where the planner leaves some of it. Every line of ``planner.jsonl`` (or
+held-out rows at forty checks. They train for the CPU seconds that wopt takes, or, with ``--whole``,
+for the whole budget, also where the planner leaves some of it. Every line of ``planner.jsonl`` (or
 ``--out``) is one run of one method; what is there already is not measured again, so that the
 benchmark can be made in parts. ``--table`` only prints what is
 there, ``--page`` puts it into ``docs/likelihoods.md``.
@@ -48,7 +47,6 @@ from wopt.errors import Converged, DivergenceError  # noqa: E402
 from wopt.interfaces.block import FlowBlock  # noqa: E402
 from wopt.runs.memory import Rows  # noqa: E402
 from wopt.runs.planned import prepared_run  # noqa: E402
-from wopt.runs.progress import listener_of  # noqa: E402
 from wopt.seeds import derive  # noqa: E402
 from wopt.train.iterate import iterate  # noqa: E402
 
@@ -205,9 +203,8 @@ def measure_one(
     source, dataset = load(name, seed)
     began = time.process_time()
     prepared = prepared_run({"source": source, "seed": seed, "plan": {"budget": budget}})
-    planning = time.process_time() - began
     assert prepared.config.plan is not None
-    told_plan, planned = prepared.config.plan.told, prepared.problem.solver.iterations
+    told_plan = prepared.config.plan.told
     print(f"{name}, seed {seed}: {told_plan}", flush=True)
     rivals = {
         method: Training(rival, placed(dataset, dataset.train), placed(dataset, dataset.valid),
@@ -215,45 +212,24 @@ def measure_one(
         for method, rival in rivals_of(name, dataset).items()
         if method in methods
     }  # fmt: skip
-    clock = {"mark": time.process_time(), "spent": planning, "turns": 0}
-
-    def take(fraction: float) -> None:
-        lap = time.process_time() - clock["mark"]
-        clock["spent"] += lap
-        for rival in rivals.values():  # the seconds that planning took, spread over the turns
-            rival.advance(budget / TURNS if whole else lap + planning / TURNS, fraction)
-        clock["mark"] = time.process_time()
-
-    def reported_loss(step: int, phase: str, done: int, total: int, loss: float) -> None:
-        if phase == "training" and done / total >= (clock["turns"] + 1) / TURNS:
-            clock["turns"] += 1
-            take(min(done / total, 0.999))
-
     begun = prepared.problem.begin(prepared.train, prepared.valid)
     blocks: list[FlowBlock] = []
     reason, made = "", 0
     try:
-        for state, record in iterate(prepared.problem, begun, listener_of(reported_loss)):
+        for state, record in iterate(prepared.problem, begun):
             assert state.block is not None
             blocks.append(state.block)
             made += record.iterations
     except (Converged, DivergenceError) as error:  # told, and scored as the identity that it leaves
         reason = str(error)
-    spent = clock["spent"] + time.process_time() - clock["mark"]
-    reached = max(clock["turns"] / TURNS, 0.01)
-    if made < planned:  # the rivals' schedules go to their end
-        each = (clock["spent"] - planning) / max(clock["turns"], 1) + planning / TURNS
-        each = budget / TURNS if whole else each
-        for turn in range(clock["turns"], TURNS):
-            for rival in rivals.values():
-                rival.advance(each, (turn + 1) / TURNS)
-    else:
-        take(1.0)
+    spent = time.process_time() - began
+    for turn in range(TURNS):
+        for rival in rivals.values():
+            rival.advance((budget if whole else spent) / TURNS, (turn + 1) / TURNS)
     scores = -prepared.flow(blocks).log_prob(dataset.test, audit=True).double()
     rows = [
         row(name, seed, budget, "wopt", scores, spent, made)
-        | {"planned": planned, "reached": reached, "reason": reason, "plan": told_plan,
-           "blocks": len(blocks)}
+        | {"reason": reason, "plan": told_plan, "blocks": len(blocks)}
     ]  # fmt: skip
     for method, rival in rivals.items():
         flow = rival.finish()

@@ -14,9 +14,9 @@ import torch
 import wopt
 from wopt.interfaces.subproblem import Subproblem
 from wopt.particles import Particles
-from wopt.precision import lowered, training_in
+from wopt.precision import lowered
 from wopt.train.optimisers import adam_and_muon
-from wopt.train.wrappers import compiled, compiling
+from wopt.train.wrappers import compiled
 
 CASES = (
     {"dim": 32, "width": 64, "rows": 2000},
@@ -39,7 +39,7 @@ def iteration(dim, width, rows):
     optimisers = adam_and_muon(block, 1e-3)
 
     def step():
-        with lowered():
+        with lowered(block.precision):
             value = sub.loss(block)
             block.zero_grad(set_to_none=True)
             value.backward()
@@ -57,7 +57,8 @@ def measured(case):
     for number in range(ROUNDS + 1):
         for name, (precision, code) in variants.items():
             block, step = steps[name]
-            with training_in(precision), compiling(code), compiled(block):
+            block.precision = precision
+            with compiled(block, code):
                 began, wall = time.process_time(), time.perf_counter()
                 for _ in range(ITERATIONS):
                     step()

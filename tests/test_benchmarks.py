@@ -20,7 +20,7 @@ from bench import interleaved, ratio, table
 from matmul_share import products
 from measures import stretch
 from planner_table import PAGE, above, outcome, paged, summary
-from tables import difference
+from summaries import difference
 from training_step import autograd_field, jko_loss, make, torchdiffeq_loss, zuko_loss
 from turns import Turns
 

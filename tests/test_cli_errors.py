@@ -1,12 +1,15 @@
 """A user's mistake is answered by one message at the right place, and exit status 2."""
 
 import json
+import os
 
 import numpy as np
 import pytest
 
 import wopt
 from wopt import Capability
+from wopt.files import locked
+from wopt.reading import parsed_toml
 from wopt.testing import AffineBlock
 
 
@@ -73,6 +76,19 @@ def test_what_is_no_configuration(command, config, tiny, tmp_path, file, content
         assert command(verb, path).is_mistake(*(word.format(path=path) for word in words))
 
 
+def test_a_pipe_is_not_waited_for(command, tmp_path):
+    os.mkfifo(tmp_path / "pipe.toml")
+    for verb in ("run", "validate"):
+        assert command(verb, tmp_path / "pipe.toml").is_mistake("pipe.toml: is a pipe")
+
+
+@pytest.mark.parametrize("text", ['a = "' + '\\"' * 100_000, "a = " + " " * 200_000 + "["])
+def test_a_line_without_an_end_is_answered(text):
+    """Reading it took minutes when the time was quadratic in its length."""
+    with pytest.raises(ValueError, match=r"nterminated string|Invalid value"):
+        parsed_toml(text)
+
+
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
@@ -120,7 +136,8 @@ ONLY_RUN, BOTH = ("run",), ("validate", "run")
         (BOTH, "rowz.csv", {}, ["rowz.csv does not exist", "did you mean 'rows.csv'"]),
         (BOTH, "rows.csv", {"columns": ["height", "wait"]},
          ["rows.csv has no column 'wait'", "did you mean 'weight'"]),
-        (ONLY_RUN, "nan.npy", {}, ["nan.npy", "1 of 100 rows", "row(s) 17", "x1", 'nan = "drop"']),
+        (ONLY_RUN, "nan.npy", {},
+         ["nan.npy", "1 of 100 rows", "row(s) 17", "x1", "`--set source.nan=drop`"]),
         (ONLY_RUN, "x.xlsx", {}, ["x.xlsx", "'.xlsx'", ".parquet"]),
         (BOTH, "cut.npy", {}, ["cut.npy", "damaged"]),
         (ONLY_RUN, "constant.npy", {}, ["x2", "do not vary", "`columns`"]),
@@ -243,6 +260,27 @@ def test_a_run_is_never_overwritten(command, config, tiny, finished):
     answer = command("run", config(tiny), "--out", finished)
     assert answer.is_mistake(str(finished), "holds a run already", f"wopt resume {finished}")
     assert (finished / "state.safetensors").read_bytes() == before
+
+
+def test_a_run_in_training_is_not_to_be_deleted(command, config, tiny, finished):
+    with locked(finished):
+        answer = command("run", config(tiny), "--out", finished)
+    assert answer.is_mistake(str(finished), "another process writes there now", status=1)
+    assert "delete" not in answer.err
+
+
+@pytest.mark.parametrize("part", ["render", "collect"])
+def test_what_comes_after_training_never_makes_it_fail(
+    command, config, tiny, tmp_path, monkeypatch, part
+):
+    def broken(*_args, **_options):
+        raise KeyError("no such column")
+
+    monkeypatch.setattr(f"wopt.runs.execute.{part}", broken)
+    answer = command("run", config(tiny), "--out", tmp_path / "out")
+    assert answer.status == 0
+    assert "KeyError: 'no such column'" in answer.out
+    assert json.loads((tmp_path / "out" / "result.json").read_text())["status"] == "done"
 
 
 def test_the_place_of_the_run_is_a_file(command, config, tiny, tmp_path):

@@ -8,8 +8,10 @@ import torch
 
 import wopt
 from wopt import AffineTransform, Chain, Flow, Inverse
+from wopt.errors import DamagedError
 from wopt.runs.loading import load_run
 from wopt.seeds import derive
+from wopt.tensors import read_tensors, write_tensors
 from wopt.testing import AffineBlock, GaussianTarget
 
 
@@ -236,3 +238,17 @@ def test_as_a_flow_of_zuko_only_with_its_plugin(flow, session):
     session._entries = gone
     with pytest.raises(wopt.UserError, match=r"Flow\.to_zuko needs .*: pip install wopt-zuko"):
         flow.to_zuko()
+
+
+def test_a_file_that_declares_many_blocks_is_refused_at_the_first(flow, tmp_path):
+    flow.save(tmp_path / "flow.safetensors")
+    tensors, metadata = read_tensors(tmp_path / "flow.safetensors")
+    about = json.loads(metadata["flow"])
+    about["blocks"] = about["blocks"][:1] * 20_000
+    write_tensors(tmp_path / "many.safetensors", tensors, {"flow": json.dumps(about)})
+    with pytest.raises(DamagedError, match=f"block {len(flow.blocks)} has no "):
+        wopt.load(tmp_path / "many.safetensors")
+    about |= {"blocks": [], "support": {"0": 3}}
+    write_tensors(tmp_path / "bad.safetensors", {}, {"flow": json.dumps(about)})
+    with pytest.raises(DamagedError):
+        wopt.load(tmp_path / "bad.safetensors")

@@ -125,7 +125,7 @@ def test_a_conditional_flow_is_saved_with_its_conditions(tmp_path, rows):
         solver={"iterations": 5},
     )  # fmt: skip
     again = wopt.load(found.flow.save(tmp_path / "model"))
-    assert torch.equal(again.base.conditions, found.flow.base.conditions)
+    assert torch.equal(again.conditions, found.flow.conditions)
     y = again.sample(5, conditions=[0.5])
     torch.testing.assert_close(
         again.log_prob(y, conditions=[0.5]), found.flow.log_prob(y, conditions=[0.5])
@@ -147,7 +147,7 @@ def test_a_damaged_file_is_told(fitted, tmp_path, damage):
 
 def test_a_base_that_no_file_describes_is_refused(tmp_path, fitted):
     normal = torch.distributions.MultivariateNormal(torch.zeros(2), torch.eye(2))
-    with pytest.raises(wopt.CapabilityError, match="DistributionBase cannot be saved"):
+    with pytest.raises(wopt.CapabilityError, match="DistributionLaw cannot be saved"):
         wopt.Flow(fitted.flow.map, normal).save(tmp_path / "x")
 
 

@@ -11,7 +11,7 @@ import torch
 
 import wopt
 from wopt.config.model import validate
-from wopt.plan import Facts, alternatives
+from wopt.plan import Facts, portfolio
 from wopt.registry import Registry
 
 
@@ -67,7 +67,7 @@ class Shallow(wopt.Candidate):
         return facts.columns < 9
 
     def tables(self, facts):
-        return {"block": {"hidden": [5]}}
+        return {"block": {"name": "autoregressive", "hidden": [5]}}
 
 
 @pytest.fixture
@@ -134,12 +134,12 @@ def test_what_makes_no_certificate_is_refused(strangers, tiny):
         validate(tiny)
 
 
-def test_a_candidate_is_tried_beside_the_rules(strangers):
+def test_a_candidate_is_tried_beside_those_of_wopt(strangers):
     few = Facts(rows=300, held_out=30, columns=5)
-    nets = [plan.table["block"]["hidden"] for plan in alternatives(few)]
+    nets = [plan.table["block"].get("hidden") for plan in portfolio(few)]
     assert [5] in nets
-    wide = [p.table["block"]["hidden"] for p in alternatives(dataclasses.replace(few, columns=12))]
-    assert [5] not in wide
+    wide = portfolio(dataclasses.replace(few, columns=12))
+    assert [5] not in [plan.table["block"].get("hidden") for plan in wide]
 
 
 def test_functions_come_in_the_order_of_their_ranks():

@@ -173,7 +173,7 @@ def test_a_flow_of_a_table_names_kinds_and_conditions():
 def test_many_columns_are_cut_short():
     x = torch.randn(200, 40, generator=torch.Generator().manual_seed(0))
     units = wopt.AffineTransform.fit(x, "none")
-    flow = wopt.Flow(wopt.Chain([], units), wopt.build("target", "gaussian"))
+    flow = wopt.Flow([units], wopt.build("target", "gaussian"))
     assert Read(flow._repr_html_()).rows[-1] == ["and 10 more", ""]
 
 

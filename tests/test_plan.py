@@ -1,7 +1,6 @@
-"""The planner: facts, rules, how a plan joins what is given, and iterations for a budget."""
+"""The planner: facts, candidates, how a plan joins what is given, and the race."""
 
 import dataclasses
-import math
 
 import numpy as np
 import pytest
@@ -10,38 +9,29 @@ import torch
 import wopt
 from wopt import ConfigError
 from wopt.config.model import to_table, validate
-from wopt.data.assembly import assemble
-from wopt.plan import (
-    Facts,
-    Speed,
-    alternatives,
-    apply,
-    facts_of,
-    plan,
-    preprocess_of,
-    seconds_of,
-    timed,
-)
-from wopt.plan.facts import blurring, crowding
-from wopt.plan.preprocess import tail_weight
-from wopt.plan.rules import RULES
-from wopt.plan.speed import down_to_grid
+from wopt.interfaces.budget import Budget
+from wopt.plan import Facts, apply, facts_of, plan, portfolio, race, seconds_of
+from wopt.plan.trials import Trial, beats
 from wopt.runs.memory import Rows
+from wopt.runs.planned import prepared_run
+from wopt.runs.preparation import prepare
 from wopt.testing import AffineBlock
+from wopt.train.iterate import iterate
 
-MAGIC = Facts(rows=15_216, held_out=1_902, columns=10, crowding=0.57)
+MAGIC = Facts(rows=15_216, held_out=1_902, columns=10)
 SHAPES = {
     "magic": MAGIC,
-    "plane": Facts(100_000, 10_000, 2, kind="plane", crowding=0.6),
-    "patches": Facts(50_000, 5_000, 63, crowding=0.24, kind="image"),
-    "crowded": Facts(300, 30, 10, crowding=0.6),
-    "smooth": Facts(300, 30, 10, crowding=1.0),
+    "plane": Facts(100_000, 10_000, 2),
+    "patches": Facts(50_000, 5_000, 63, pictures=True),
+    "few": Facts(300, 30, 10),
     "tiny": Facts(40, 5, 10),
-    "given": Facts(20_000, 2_000, 1, conditions=3, kind="conditional"),
-    "huge": Facts(1_000_000, 100_000, 64),
-    "start": Facts(10_000, 1_000, 8, kind="density_known"),
+    "given": Facts(20_000, 2_000, 1, conditions=3),
+    "start": Facts(10_000, 1_000, 8, gradient=True),
 }
 each = pytest.mark.parametrize("name", SHAPES)
+
+BENT = torch.randn(600, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+BENT[:, 2] += BENT[:, 0].square()
 
 
 @pytest.mark.parametrize(
@@ -60,78 +50,29 @@ def test_a_budget_that_is_no_time_is_refused(bad):
 
 @each
 def test_every_plan_is_a_valid_configuration(name):
-    found = plan(SHAPES[name])
-    config = validate(apply(found, {"source": "toy"}))
-    assert to_table(config)["stop"]["steps"] == 1
-    assert config.scheme.step_size(0) == 100
-    assert found.summary.count("\n") == 0
-    assert found.seconds == SHAPES[name].budget
+    for found in portfolio(SHAPES[name]):
+        config = validate(apply(found, {"source": "toy"}))
+        assert to_table(config)["stop"]["steps"] == 1
+        assert config.scheme.step_size(0) == 100
+        assert found.summary.count("\n") == 0
 
 
-def test_every_rule_says_what_it_rests_on():
-    for rule in RULES:
-        assert len(rule.measured) > 40, rule.name
+def test_candidates_come_in_the_order_of_their_distance():
+    first = {name: portfolio(facts)[0].reasons[0] for name, facts in SHAPES.items()}
+    assert "on curves" in first["magic"]
+    assert "many bins" in first["plane"]
+    assert "wide nets" in first["patches"]
+    assert first["few"] == "nets of one layer, on curves of columns"
+    assert first["tiny"] == "a Gaussian"
+    assert [p.reasons[0] for p in portfolio(SHAPES["start"])] == ["an autoregressive map"]
 
 
-def test_few_rows_get_smaller_nets_and_more_decay():
-    few, many = (plan(SHAPES[n]).table for n in ("crowded", "magic"))
-    assert few["block"]["hidden"] == [32, 32] < many["block"]["hidden"]
-    assert few["solver"]["weight_decay"] > many["solver"]["weight_decay"]
-    assert few["solver"]["iterations"] < many["solver"]["iterations"]
-
-
-def test_noise_is_less_for_rows_that_crowd_and_none_for_values_that_repeat():
-    crowded, smooth = (plan(SHAPES[n]).table["solver"]["noise"] for n in ("crowded", "smooth"))
-    assert 0 < crowded < smooth
-    repeated = dataclasses.replace(SHAPES["crowded"], repeated=(0.99,))
-    assert [p.table["solver"]["noise"] for p in alternatives(repeated)] == [0, 0, 0, 0]
-
-
-def test_tails_are_logarithmic_where_values_repeat():
-    """In every plan that is tried, and not of the affine block that hardly any rows get."""
-    repeated = dataclasses.replace(SHAPES["crowded"], repeated=(0.99,))
-    assert [p.table["block"]["tails"] for p in alternatives(repeated)] == 4 * ["logarithmic"]
-    assert "tails" not in plan(SHAPES["crowded"]).table["block"]
-    tiny = plan(dataclasses.replace(SHAPES["tiny"], repeated=(0.99,)))
-    assert tiny.table["block"] == {"name": "affine"}
-    assert "few values" in tiny.summary
-
-
-def test_the_weight_of_tails_is_that_of_the_law():
-    """Of 100,001 quantiles, against the closed forms; and of columns of one value, or mostly."""
-    u = torch.linspace(0, 1, 100_001, dtype=torch.float64)
-    normal, cauchy = torch.special.ndtri(u), (math.pi * (u - 0.5)).tan()
-    student = (2 * u - 1) * (2 / (4 * u * (1 - u))).sqrt()  # two degrees of freedom
-    for column, law in ((normal, 4.5817), (cauchy, 318.309), (student, 27.345)):
-        assert tail_weight(torch.stack([u, 3 - 2 * column], 1)) == pytest.approx(law, rel=1e-4)
-    assert tail_weight(torch.ones(100, 1)) == 0
-    assert tail_weight((torch.arange(100) // 80)[:, None]) == 0
-
-
-def test_planes_of_few_rows_get_noise():
-    rows = (4000, 8000, 11_999, 12_000)
-    chosen = [plan(Facts(n, n // 8, 2, kind="plane")).table["solver"] for n in rows]
-    assert [solver.get("noise", 0) for solver in chosen] == [0.03, 0.02, 0.02, 0]
-    thin = plan(Facts(8000, 1000, 2, kind="plane", blurring=0.02))
-    assert "noise" not in thin.table["solver"]
-    assert "noise" not in plan(SHAPES["magic"]).table["solver"]
-    assert plan(SHAPES["tiny"]).table["block"]["name"] == "affine"
-
-
-def test_what_noise_costs_a_plane_is_what_kernels_say():
-    """Of a wide Gaussian nearly nothing; of spots of width w, far apart, what the closed form says.
-
-    Noise s makes N(0, w^2) of two columns N(0, w^2 + s^2): KL = log(1 + s^2/w^2) - s^2/(w^2 + s^2).
-    """
-    rng = torch.Generator().manual_seed(3)
-    flat = torch.randn(4000, 2, generator=rng)
-    assert abs(blurring(flat, 0.03)) < 0.01
-    width, noise = 0.005, 0.03
-    spots = torch.randint(-2, 3, (4000, 2), generator=rng) + width * flat
-    ratio = (noise / width) ** 2
-    cost = math.log(1 + ratio) - ratio / (1 + ratio)
-    assert blurring(spots, noise) == pytest.approx(cost, rel=0.1)
-    assert blurring(torch.ones(500, 2), 0.03) == 0
+def test_facts_are_sizes_and_kinds():
+    x = torch.randn(1000, 3, generator=torch.Generator().manual_seed(0))
+    facts = facts_of(Rows(x).load(0), 30.0)
+    assert facts == Facts(800, 100, 3, budget=30.0)
+    given = facts_of(Rows(x[:, :2], x[:, 2:]).load(0))
+    assert (given.columns, given.conditions) == (2, 1)
 
 
 def test_what_is_given_wins():
@@ -154,9 +95,8 @@ def test_what_is_given_wins():
 
 @pytest.mark.parametrize("block", ["ode", {"name": "ode", "width": 8}])
 def test_another_block_is_not_given_options_of_the_planned_one(block):
-    table = apply(plan(SHAPES["crowded"]), {"source": "toy", "block": block})
-    config = validate(table)
-    assert to_table(config)["block"]["name"] == "ode"
+    table = apply(plan(SHAPES["few"]), {"source": "toy", "block": block})
+    assert to_table(validate(table))["block"]["name"] == "ode"
     assert "weight_decay" not in table["solver"]
     assert table["scheme"]["step_size"] == 8.0
 
@@ -173,80 +113,62 @@ def test_another_scheme_replaces_the_planned_one():
     assert table["scheme"] == {"name": "bdf2"}
 
 
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [(1, 1), (100, 100), (124.9, 100), (125, 125), (990, 800), (6.4e4, 64000)],
-)
-def test_the_grid_has_ten_numbers_a_decade(value, expected):
-    assert down_to_grid(value) == expected
+def ready(found):
+    source = Rows(BENT)
+    return prepare(validate(apply(found, {"source": source})), source.load(0))
 
 
-def test_iterations_fit_the_budget():
-    facts = dataclasses.replace(SHAPES["plane"], budget=100)
-    speed = Speed(iteration=0.02, check=0.1, judge=3.0, spent=0.5)
-    found = timed(plan(facts), speed)
-    iterations = found.table["solver"]["iterations"]
-    assert iterations == 4000
-    assert found.seconds == pytest.approx(iterations * 0.02 + 3 + 40 * 0.1 + 0.5)
-    assert found.seconds < 100
-    halved = timed(plan(facts), speed, steps=2)
-    assert halved.table["solver"]["iterations"] == 1600
-    assert timed(plan(facts), dataclasses.replace(speed, iteration=0.0205)).table == found.table
+def test_a_plan_that_cannot_learn_loses_wherever_it_stands():
+    able = plan(Facts(480, 60, 3), wopt.build("candidate", "few_rows"))
+    slow = {**able.table["solver"], "learning_rate": 1e-12, "matrix_rate": 1e-12}
+    unable = dataclasses.replace(able, table={**able.table, "solver": slow})
+    for plans in ((able, unable), (unable, able)):
+        outcome = race(plans, ready, Budget(6.0))
+        assert outcome.plan.table["solver"] == able.table["solver"]
+        assert outcome.plan.reasons[1].startswith("tried ")
 
 
-def test_few_rows_are_not_trained_for_all_of_a_budget():
-    found = timed(plan(SHAPES["crowded"]), Speed(0.01, 0.001, 0.0, 0.1))
-    assert found.table["solver"]["iterations"] == 640
-    assert found.seconds < 8
-    assert "so few rows" in found.summary
+def trial(scores, rising=0.0):
+    return Trial(None, 1.0, None, (), torch.as_tensor(scores), 1.0, rising, 0.0)
 
 
-def test_facts_of_data():
+def test_a_trial_is_not_left_for_what_training_still_changes():
     rng = torch.Generator().manual_seed(0)
-    x = torch.randn(1000, 3, generator=rng)
-    x[:, 2] = x[:, 2].round()
-    facts = facts_of(Rows(x).load(0), 30.0, seed=4)
-    assert (facts.rows, facts.held_out, facts.columns, facts.kind) == (800, 100, 3, "table")
-    assert facts.repeated[:2] == (0, 0)
-    assert facts.repeated[2] > 0.98
-    assert (facts.budget, facts.seed) == (30.0, 4)
-    assert facts == facts_of(Rows(x).load(0), 30.0, seed=4)
-    given = facts_of(Rows(x[:, :2], x[:, 2:]).load(0))
-    assert (given.kind, given.columns, given.conditions) == ("conditional", 2, 1)
+    scores = torch.randn(500, generator=rng)
+    better = scores - 0.3 + 0.1 * torch.randn(500, generator=rng)
+    assert beats(trial(better), trial(scores))
+    assert not beats(trial(better), trial(scores, rising=0.4))
+    assert not beats(trial(scores + 0.01), trial(scores))
 
 
-def test_a_covariance_that_is_singular_is_not_whitened():
-    rng = torch.Generator().manual_seed(0)
-    x = torch.randn(200, 4, generator=rng, dtype=torch.float64)
-    assert preprocess_of(160, x) == "whiten"
-    assert preprocess_of(160, torch.cat([x, x[:, :1] + x[:, 1:2]], 1)) == "standardise"
-    assert preprocess_of(10, x) == "standardise"
-    assert preprocess_of(160, x[:, :1]) == "standardise"
-    assert preprocess_of(160, torch.cat([x, 0 * x[:, :1]], 1)) == "standardise"
+def test_a_row_far_out_decides_nothing():
+    scores = torch.randn(500, generator=torch.Generator().manual_seed(0))
+    broken = scores - 0.3
+    broken[7] = 8e7
+    assert beats(trial(broken), trial(scores))
+    assert not beats(trial(scores), trial(broken))
 
 
-def test_nets_of_the_plane_are_narrow_where_time_is_short():
-    long, short = (
-        plan(dataclasses.replace(SHAPES["plane"], budget=budget)).table["block"]
-        for budget in (60.0, 20.0)
-    )
-    assert (long["hidden"], short["hidden"]) == ([128, 128], [64, 64])
-    assert {**long, "hidden": None} == {**short, "hidden": None}
+def test_training_goes_on_from_the_trial_and_its_record_repeats_it():
+    """The run makes the rest of the winner's schedules alone; without the trial, the same bits."""
+    solution = wopt.fit(BENT, budget=2)
+    made, record = solution.prepared, solution.history[-1]
+    assert len(record.schedules) == len(made.config.solver.seconds)
+    assert record.iterations == sum(map(sum, record.schedules))
+    assert len(made.problem.begun[1]) == 1
+    solver = made.problem.solver.repeated(solution.history)
+    problem = dataclasses.replace(made.problem, begun=None, solver=solver)
+    (state, again), *_ = iterate(problem, problem.begin(made.train, made.valid))
+    assert again.schedules == record.schedules
+    one, two = (block.state_dict() for block in (state.block, solution.state.block))
+    assert all(torch.equal(one[key], two[key]) for key in one)
 
 
-def test_columns_that_nearly_depend_on_each_other_are_whitened():
-    """A copy with noise of 1e-4: nets would have to find an eigenvalue of 2.5e-9."""
-    rng = torch.Generator().manual_seed(0)
-    x = torch.randn(400, 3, generator=rng, dtype=torch.float64)
-    copy = x[:, :1] + 1e-4 * torch.randn(400, 1, generator=rng, dtype=torch.float64)
-    near, exact = torch.cat([x, copy], 1), torch.cat([x, 2 * x[:, :1]], 1)
-    assert preprocess_of(320, near) == "whiten"
-    found = [facts_of(Rows(rows, preprocess="standardise").load(0)) for rows in (near, exact)]
-    assert [facts.dependent for facts in found] == [False, True]
-    reported = [plan(facts).summary for facts in found]
-    assert ["linear functions of others" in text for text in reported] == [False, True]
-    facts = facts_of(Rows(exact[:10], preprocess="standardise").load(0))
-    assert not facts.dependent  # of too few rows nothing is known
+def test_nothing_is_tried_where_something_to_choose_is_given():
+    for given in ({"block": "affine"}, {"solver": {"iterations": 3}}):
+        prepared = prepared_run({"source": Rows(BENT), "plan": {"budget": 2}, **given})
+        assert "tried" not in prepared.config.plan.told
+        assert prepared.problem.begun is None
 
 
 def test_a_gaussian_stays_what_it_is():
@@ -261,27 +183,26 @@ def test_a_gaussian_stays_what_it_is():
     assert excess < 0.042 + 0.05
 
 
+def test_a_row_unlike_all_others_costs_tens_of_nats():
+    """Values on a grid make maps steep; a row far out is still not impossible."""
+    rng = torch.Generator().manual_seed(1)
+    x = (2 * torch.randn(600, 3, generator=rng).double()).round() + 0.01 * torch.rand(
+        600, 3, generator=rng
+    )
+    found = wopt.fit(x, budget=2)
+    far = torch.tensor([[1e3, 0.5, -1e3]], dtype=torch.float64)
+    assert -float(found.flow.log_prob(far)) < 150
+
+
 def test_the_command_shows_a_configuration_that_validates(tmp_path, command):
     path = tmp_path / "rows.csv"
     rows = np.random.default_rng(0).normal(size=(60, 2))
     path.write_text("a,b\n" + "\n".join(f"{a},{b}" for a, b in rows))
     answer = command("plan", path, "--budget", "2s", "--set", "solver.iterations=7")
     assert answer.status == 0, answer.err
-    assert "# planned for 2 CPU s: one step" in answer.out
+    assert "# planned for 2 CPU s: " in answer.out
     assert "iterations = 7" in answer.out
     shown = tmp_path / "shown.toml"
     shown.write_text(answer.out)
     assert command("validate", shown).status == 0
     assert command("plan", path, "--budget", "soon").is_mistake("not a positive time")
-
-
-def test_crowding_is_that_of_rows_without_curves():
-    """A curve of each column spreads rows out that crowd all the same."""
-    x = torch.randn(3000, 3, generator=torch.Generator().manual_seed(0)).double()
-    x = torch.cat([(2 * x[:, :1]).exp(), x[:, 1:]], 1)
-    parts = x.split([2400, 300, 300])
-    bent, straight = (assemble(parts, how) for how in ("gaussianise", "whiten"))
-    assert bent.transform.columns.curves == 1
-    assert crowding(bent.transform.move(bent.train[:1500])) > 0.9
-    assert facts_of(bent).crowding == pytest.approx(facts_of(straight).crowding, abs=0.02)
-    assert facts_of(bent).crowding < 0.8

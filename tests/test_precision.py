@@ -10,7 +10,7 @@ from wopt.config.model import validate
 from wopt.errors import CapabilityError
 from wopt.host import host
 from wopt.interfaces.block import audit_of
-from wopt.precision import affine_product, lowered, training_in
+from wopt.precision import affine_product, lowered
 from wopt.runs.execute import run_config
 from wopt.runs.preparation import prepare
 
@@ -45,7 +45,7 @@ def rounded_blocks():
 
 
 def in_bf16(action):
-    with training_in("bf16"), lowered():
+    with lowered("bf16"):
         return action()
 
 
@@ -102,8 +102,8 @@ def test_audits_are_in_float64_and_come_back_in_the_dtype_of_points():
     block = wopt.build("block", {"name": "ode", "width": 8}).build(dim=2).freeze()
     block.net.last.weight.data += 0.5 * normal(2, 8)
     x = normal(30, 2)
-    with training_in("bf16"):
-        y, log_det = audit_of(block)(x)
+    block.precision = "bf16"
+    y, log_det = audit_of(block)(x)
     exact = wopt.build("block", {"name": "ode", "width": 8}).build(dim=2).double()
     exact.load_state_dict({k: v.double() for k, v in block.state_dict().items()})
     at, known = exact.audit(x.double())
@@ -234,7 +234,7 @@ def test_tf32_is_asked_of_the_device_in_products_alone():
 
     flags: list[bool] = []
     a = normal(3, 3).requires_grad_()
-    with training_in("tf32"), lowered(), Seen():
+    with lowered("tf32"), Seen():
         affine_product(a, a).sum().backward()
         _ = a @ a
     assert flags[0]

@@ -63,7 +63,7 @@ def test_schemes_that_look_back_are_refined_too(scheme):
     assert found.history[-1].refined == 100
     nodes, values = gaussian_nodes(M, C), []
     for solution in (plain, found):
-        joint = Joint(solution.problem, solution.history)
+        joint = Joint(solution.problem, solution.history, solution.problem.objective)
         moved, paid = joint.value(solution.flow.blocks, nodes)
         values.append(float(solution.problem.objective.energy(moved) + moved.mean(paid)))
     assert values[1] < values[0] - 1e-3
@@ -128,10 +128,10 @@ def test_an_interrupted_refinement_goes_on_to_the_same_bits(tmp_path, command, m
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("wopt.train.iterate.refine", interrupted)
+    monkeypatch.setattr("wopt.train.steps.refine", interrupted)
     wopt.run(TRAINED, tmp_path / "part")
     assert json.loads((tmp_path / "part" / "result.json").read_text())["status"] == "stopped"
-    monkeypatch.setattr("wopt.train.iterate.refine", honest)
+    monkeypatch.setattr("wopt.train.steps.refine", honest)
     assert command("resume", tmp_path / "part").status == 0
     for step in ("001", "002"):
         name = f"blocks/{step}.safetensors"

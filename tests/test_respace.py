@@ -99,13 +99,15 @@ def test_a_run_of_re_spaced_steps_is_read_back(tmp_path):
 
 def test_a_round_with_a_rejected_step_is_dropped(monkeypatch):
     from wopt.errors import DivergenceError
-    from wopt.train import arc as module
+    from wopt.train import steps as module
 
-    def rejected(problem, state, listener):
-        raise DivergenceError("rejected")
+    def made(problem, state):
+        if len(state.records) == 1 and problem.refine.respace == 0:
+            raise DivergenceError("rejected")
+        return honest(problem, state)
 
-    kept = solved(0).history
-    monkeypatch.setattr(module, "next_state", rejected)
+    kept, honest = solved(0).history, module.next_state
+    monkeypatch.setattr(module, "next_state", made)
     history = solved(2).history
     assert [r.step_size for r in history] == SIZES
     assert history[-1].refined < 0

@@ -16,7 +16,7 @@ GOOD = SamplerReport(
 
 
 def shown(**given):
-    terminal = RunTerminal()
+    terminal = RunTerminal(verbose=True)
     terminal.console = Console(file=io.StringIO(), width=200)
     terminal.end(RunResult("done", "2 steps were asked for", 2, **given))
     return terminal.console.file.getvalue()

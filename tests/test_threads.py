@@ -1,5 +1,6 @@
 """How many threads train: the user's number, else the one with the least wall x CPU seconds."""
 
+import dataclasses
 import itertools
 import os
 import subprocess
@@ -12,6 +13,7 @@ import torch
 import wopt
 from wopt.config.model import validate
 from wopt.interfaces.listener import Listener
+from wopt.plan import Outcome
 from wopt.runs import threads
 from wopt.runs.execute import resume, run_config
 from wopt.runs.planned import prepared_run
@@ -173,8 +175,7 @@ def test_an_error_while_measuring_is_left_to_the_run(tiny, default):
         def initialise(self, points):
             raise ValueError("broken")
 
-    problem = wopt.Problem(prepared.problem.objective, prepared.problem.scheme, Broken(2))
-    broken = prepared.__class__(**{**vars(prepared), "problem": problem})
+    broken = dataclasses.replace(prepared, block=Broken(2))
     assert laps_of(broken, 2) == {}
     assert torch.get_num_threads() == 2
     assert with_threads(broken).config.run.threads == 2
@@ -213,8 +214,8 @@ def test_plans_are_timed_with_the_number(tiny, monkeypatch, default):
     measured(monkeypatch, LITTLE)
     seen = []
     monkeypatch.setattr(
-        "wopt.runs.planned.choose",
-        lambda plans, ready, listener: seen.append(torch.get_num_threads()) or plans[0],
+        "wopt.runs.planned.race",
+        lambda plans, *_: seen.append(torch.get_num_threads()) or Outcome(plans[0], (5.0,), None),
     )
     planned = {"source": tiny["source"], "plan": {"budget": 5}}
     prepared = prepared_run(planned)

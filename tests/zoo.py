@@ -116,6 +116,22 @@ def mixed_table(path: Path, n: int = 400) -> str:
     return write_rows(path, ["size", "count", "kind", "share", "ok", "colour"], rows)
 
 
+def people_table(path: Path, n: int = 4000) -> str:
+    """Write people: ages that have a point, incomes of which 5 % are missing, kinds, counts."""
+    draw = random.Random(2)
+    rows = []
+    for _ in range(n):
+        sex, age = draw.choice("fm"), min(95, 18 + int(draw.gammavariate(4, 7)))
+        income = draw.lognormvariate(7.4 + 0.01 * age + 0.2 * (sex == "m"), 0.5)
+        mass = draw.gauss(23 + 0.05 * age, 3.5)
+        city = draw.choices(["Aachen", "Bonn", "Kiel", "Ulm"], [5, 3, 1, 1])[0]
+        children = max(0, min(6, int(draw.gauss((age - 20) / 15, 1))))
+        glucose = draw.gauss(75 + 0.6 * mass + 0.2 * age, 8)
+        known = "" if draw.random() < 0.05 else round(income, 2)
+        rows.append([float(age), known, sex, round(mass, 1), city, children, round(glucose, 1)])
+    return write_rows(path, ["age", "income", "sex", "mass", "city", "children", "glucose"], rows)
+
+
 def populations_table(path: Path) -> str:
     """Write a normal population that moves by (3, 1) in two days."""
     draw = random.Random(0)

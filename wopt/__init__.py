@@ -34,6 +34,7 @@ _PLACES = {
     "History": "wopt.interfaces.scheme",
     "InnerSolver": "wopt.train.solver",
     "Inverse": "wopt.flow",
+    "Law": "wopt.interfaces.target",
     "Listener": "wopt.interfaces.listener",
     "Measurement": "wopt.interfaces.measurement",
     "Objective": "wopt.interfaces.objective",
@@ -107,7 +108,7 @@ if TYPE_CHECKING:
     from wopt.interfaces.solver import Solver, SolveReport, Training
     from wopt.interfaces.source import Source
     from wopt.interfaces.subproblem import Subproblem
-    from wopt.interfaces.target import Target
+    from wopt.interfaces.target import Law, Target
     from wopt.interfaces.tracker import Tracker
     from wopt.particles import Particles
     from wopt.permission import allow_changed_data, allow_code, allow_tracker
@@ -143,6 +144,7 @@ __all__ = [
     "History",
     "InnerSolver",
     "Inverse",
+    "Law",
     "Listener",
     "Measurement",
     "Objective",

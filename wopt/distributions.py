@@ -16,7 +16,11 @@ SHIPPED = {
         "measurement": "certificate lower_side mass two_sample",
         "command": "certify compare",
     },
-    "wopt-evolution": {"measurement": "evolution populations", "function": "times"},
+    "wopt-evolution": {
+        "measurement": "evolution populations",
+        "function": "times",
+        "table": "exact snapshots",
+    },
     "wopt-functionals": {
         "objective": "chi2 dual_f_divergence energy_distance entropy f_divergence "
         "fisher_information forward_kl interaction internal ksd mmd potential renyi_divergence "

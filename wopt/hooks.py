@@ -38,10 +38,15 @@ SOLVERS = {
 }
 
 CANDIDATES = {
-    "smooth": ("Smooth", "nets for few rows that are spread out"),
-    "crowded": ("Crowded", "nets for few rows that crowd"),
-    "bent": ("Bent", "nets for few rows with heavy tails"),
-    "lean": ("Lean", "nets for rows that bear little"),
+    "table": ("TableOnCurves", "splines after affine maps on curves of columns"),
+    "table_whitened": ("TableWhitened", "the same on whitened columns"),
+    "wide": ("Wide", "affine maps, then splines, for many columns"),
+    "plane": ("Plane", "splines of many bins for two columns"),
+    "few_rows": ("FewRows", "small nets"),
+    "smooth": ("Smooth", "splines with noise for few rows that are spread out"),
+    "lean": ("Lean", "nets of one layer"),
+    "mixture": ("Gaussians", "a mixture of Gaussians"),
+    "gaussian": ("OneGaussian", "a Gaussian for hardly any rows"),
 }
 
 

@@ -10,35 +10,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["Precision", "affine_product", "asked", "linear", "lowered", "training_in"]
+__all__ = ["Precision", "affine_product", "linear", "lowered"]
 
 Precision = Literal["tf32", "bf16"]
 
-_asked: Precision | None = None
 _now: Precision | None = None
 
 
 @contextlib.contextmanager
-def training_in(precision: Precision | None) -> Iterator[None]:
-    """Set the precision of training inside; ``None`` for that of its tensors."""
-    global _asked
-    before, _asked = _asked, precision
-    try:
-        yield
-    finally:
-        _asked = before
-
-
-def asked() -> Precision | None:
-    """Return the precision of training; if it is set, audits are in float64."""
-    return _asked
-
-
-@contextlib.contextmanager
-def lowered() -> Iterator[None]:
-    """Multiply in the precision of training inside, as in an iteration."""
+def lowered(precision: Precision | None) -> Iterator[None]:
+    """Multiply in this precision inside, as in an iteration; ``None`` for that of the tensors."""
     global _now
-    before, _now = _now, _asked
+    before, _now = _now, precision
     try:
         yield
     finally:
@@ -59,7 +42,7 @@ def affine_product(a: Tensor, w: Tensor, bias: Tensor | None = None) -> Tensor:
 
     Example:
         >>> a, w = torch.full((1, 1), 1 + 2**-10), torch.ones(1, 1)
-        >>> with training_in("bf16"), lowered():
+        >>> with lowered("bf16"):
         ...     float(affine_product(a, w))
         1.0
         >>> float(affine_product(a, w))

@@ -39,8 +39,8 @@ _LARGEST = 2**63
 _PARTS, _HEADERS = 64, 2000
 """Largest number of parts of a dotted key, and of headers: parsing is quadratic in them."""
 
-_QUOTED = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'")
-_AROUND_DOTS = re.compile(r"[ \t]*\.[ \t]*")
+_QUOTED = re.compile(r"\"(?:[^\"\\\n]|\\.)*+\"?|'[^'\n]*+'?")
+_AROUND_DOTS = re.compile(r"(?<![ \t])[ \t]*\.[ \t]*")
 _BETWEEN = re.compile(r"[\s,\[\]{}=]+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ESCAPED = re.compile(

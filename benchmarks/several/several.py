@@ -31,7 +31,7 @@ from arms import DATA, Arm, Table, arms, base  # noqa: E402
 from bench import keep_memory, machine, one_thread  # noqa: E402
 from light import light  # noqa: E402
 from measures import measure  # noqa: E402
-from tables import tell, thinned  # noqa: E402
+from summaries import tell, thinned  # noqa: E402
 from turns import Turns  # noqa: E402
 
 from wopt.component import Spec  # noqa: E402

@@ -83,7 +83,7 @@ plt.show()
 
 last = {"name": "samples", "points": days[2].tolist(), "draw": "all"}
 plan = wopt.build("objective", {"name": "wasserstein", "target": last})
-plan.resample(torch.Generator().manual_seed(0))
+plan = plan.at(1)
 x = days[0].clone().requires_grad_()
 (gradient,) = torch.autograd.grad(plan.energy(wopt.Particles(x)), x)
 partners = days[0] - 500 * gradient  # the gradient at a cell is (x - T(x)) / n
@@ -95,7 +95,7 @@ guesses = {
 }
 target = {"name": "samples", "points": days[1].tolist(), "draw": "all"}
 distance = wopt.build("objective", {"name": "energy_distance", "target": target})
-distance.resample(torch.Generator().manual_seed(0))
+distance = distance.at(1)
 for name, x in guesses.items():
     print(f"{name:33} {float(distance.energy(wopt.Particles(x))):.4f}")
 

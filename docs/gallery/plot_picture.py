@@ -72,7 +72,7 @@ plt.show()
 # distance, by an exact plan:
 
 distance = wopt.build("objective", {"name": "wasserstein", "target": samples, "samples": 320})
-distance.resample(torch.Generator().manual_seed(0))
+distance = distance.at(1)
 print(f"{'start':20} {float(distance.energy(start)):.5f}")
 for name, solution in flows.items():
     print(f"{name:20} {float(distance.energy(solution.state.train.particles)):.5f}")

@@ -71,7 +71,7 @@ def test_validate_refuses_what_run_refuses(command, config, shop):
     assert command("validate", path).is_mistake("column 'note'", "leave it out")
     columns = {"columns": ["age", "price", "city", "ok"]}
     path = config(table(shop, **columns))
-    assert command("validate", path).is_mistake("2 of 400 rows", 'nan = "drop"')
+    assert command("validate", path).is_mistake("2 of 400 rows", "source.nan=drop")
     path = config(table(shop, nan="drop", **columns))
     answer = command("validate", path)
     assert answer.status == 0, answer.err

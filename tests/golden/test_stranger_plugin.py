@@ -3,6 +3,7 @@
 import ast
 import json
 import types
+import warnings
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,32 @@ def test_it_takes_public_names_alone():
     assert {"Subproblem", "Target", "hookimpl"} <= names <= set(wopt.__all__)
     imports = [ast.unparse(n) for n in nodes if isinstance(n, (ast.Import, ast.ImportFrom))]
     assert not [line for line in imports if "wopt." in line or "from wopt" in line]
+
+
+class Lottery(wopt.Objective):
+    """E|x - u|^2 / 2 for a random u, drawn in place by the method that once did this."""
+
+    def __init__(self):
+        self.u = 0.0
+
+    def contributions(self, particles):
+        return (particles.points - self.u).square().sum(1) / 2
+
+    def resample(self, rng):
+        self.u = float(torch.randn((), generator=rng))
+
+
+def test_an_objective_that_draws_in_place_is_drawn_by_key():
+    lottery = Lottery()
+    with pytest.warns(DeprecationWarning, match=r"Lottery\.resample.*define at\(key\)"):
+        one, two = lottery.at(1), (0.5 * lottery).at(2).parts[0][1]
+    assert len({lottery.u, one.u, two.u}) == 3
+    x = wopt.Particles.start(torch.linspace(2, 4, 40).double()[:, None])
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+        made = wopt.solve(x, objective=lottery, block="affine", stop={"steps": 1})
+    assert lottery.u == 0.0
+    u = made.problem.objective.u
+    assert float(made.problem.objective.energy(x)) == pytest.approx(
+        float((x.points - u).square().mean()) / 2
+    )
+    assert made.history[0].energy_change < 0

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import itertools
 
 import pytest
 import torch
@@ -91,14 +92,15 @@ def trained(spec, objective, at, optimiser="adam"):
     start = Particles.start(x, log_density=-x.square().sum(1) / 2)
     block.initialise(x)
     sub = Subproblem(start, x, 0.5, objective)
-    objective.energy(start)  # a run begins with that: bandwidths are chosen
+    objective.energy(start)  # a run begins with that: bandwidths are found
     solver = InnerSolver(iterations=3, batch_size=8, check_every=100, optimiser=optimiser, ema=0.5)
-    rng = torch.Generator().manual_seed(0)
+    keys, drawn = itertools.count(), [sub]
+
+    def renew():
+        drawn[0] = sub.drawn(next(keys))
+
     solver.minimise(
-        block,
-        lambda block, rows: sub.rows(rows).loss(block),
-        N,
-        before_each=lambda: objective.resample(rng),
+        block, lambda block, rows: drawn[0].rows(rows).loss(block), N, before_each=renew
     )
     return [p.detach() for p in block.parameters()]
 

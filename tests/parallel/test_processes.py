@@ -17,8 +17,7 @@ from teams import FILES, LIMIT, TABLE, same, together
 from wopt.config.model import validate
 from wopt.errors import RunError, TeamError
 from wopt.interfaces.listener import SILENT
-from wopt.runs.execute import resume, run_config
-from wopt.runs.together import run_table
+from wopt.runs.execute import resume, run_config, run_table
 from wopt.store.directory import read_tensors
 from wopt.store.pieces import read_pieces
 from wopt.train.stage import Stage

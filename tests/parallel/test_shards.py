@@ -92,7 +92,6 @@ def test_every_objective_has_the_same_gradient_in_shards(entry):
     block.shift.data += 0.3
     made = {}
     for of in (SOLO, Team(fixed=4)):
-        objective.resample(torch.Generator().manual_seed(0))
         with joined(of):
             value = sub.loss(spread(block))
         made[of.shards] = [value.detach(), *gradients(block, value)]

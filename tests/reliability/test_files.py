@@ -14,7 +14,7 @@ from wopt.data.files import load_columns
 from wopt.reading import parsed_json, parsed_toml
 from wopt.runs.examine import examine
 from wopt.runs.log import RunLog
-from wopt.runs.progress import Terminal
+from wopt.runs.terminal import Terminal
 from wopt.tensors import read_tensors, write_tensors
 
 FILES = ("state.safetensors", "transform.safetensors", "blocks/001.safetensors", "config.toml")

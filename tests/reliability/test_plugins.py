@@ -195,7 +195,7 @@ def test_samples_of_a_wrong_inverse_are_mended(session, command, config, tmp_pat
     assert (answer.status, "warning" in answer.err) == (0, False)
     flow = wopt.load(out).double()
     rows = torch.as_tensor(np.load(tmp_path / "s.npy")[:, :2])
-    draws = flow.base.sample(50, torch.Generator().manual_seed(0))
+    draws = flow.base.sample(50, flow.dim, torch.Generator().manual_seed(0))
     assert float((flow(rows)[0] - draws).abs().max()) < 1e-6
 
 

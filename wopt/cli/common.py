@@ -4,30 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from wopt.config.model import RunConfig, validate
 from wopt.config.read import override, read_toml
-from wopt.data.files import READABLE, existing_file, has_names
-from wopt.data.tables import read_frame
+from wopt.data.files import READABLE, column_names, existing_file, has_names
 from wopt.host import host
-from wopt.interfaces.source import Source
-from wopt.store.result import RunResult
+
+if TYPE_CHECKING:
+    from wopt.config.model import RunConfig
+    from wopt.interfaces.source import Source
+    from wopt.store.result import RunResult
 
 __all__ = ["config_table", "exit_status", "read", "rows_of", "warn_of_plugins"]
 
 
 def read(path: Path, settings: Sequence[str] = ()) -> RunConfig:
     """Read, override and validate a configuration."""
+    from wopt.config.model import validate
+
     return validate(override(read_toml(path), settings), str(path))
 
 
 def config_table(
     path: Path, settings: Sequence[str] = (), budget: str | None = None
 ) -> dict[str, Any]:
-    """Return the table of a configuration, or of a planned run for a data file."""
+    """Return the table of a configuration, or of a planned run for a data file.
+
+    The head of a data file is read here, since a refusal need not wait for torch to be imported.
+    """
     sources = {**dict.fromkeys(READABLE, "array"), ".h5ad": "anndata"}
     name = sources.get(path.suffix.lower())
     table = read_toml(path) if name is None else {
@@ -35,7 +41,10 @@ def config_table(
     }  # fmt: skip
     if budget is not None:
         table["plan"] = {"budget": budget}
-    return override(table, settings)
+    table = override(table, settings)
+    if name == "array":
+        column_names(table["source"]["path"], table["source"].get("key"))
+    return table
 
 
 def rows_of(source: Source, path: Path, key: str | None = None) -> tuple[Any, bool]:
@@ -51,6 +60,8 @@ def rows_of(source: Source, path: Path, key: str | None = None) -> tuple[Any, bo
     """
     if path.suffix.lower() in source.suffixes:
         return source.table(path), True
+    from wopt.data.tables import read_frame
+
     return read_frame(path, key), has_names(path)
 
 

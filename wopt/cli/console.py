@@ -1,4 +1,4 @@
-"""A run on the terminal: its steps, its certificate, and a summary at the end."""
+"""A run on the terminal: what was read, a live bar, and the verdict at the end."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from wopt.cli.output import on_this_line
 from wopt.host import host
 from wopt.interfaces.measurement import show
 from wopt.reading import printable
-from wopt.runs.progress import Terminal
+from wopt.report import read_run, verdict_of
+from wopt.runs.terminal import Terminal
 from wopt.store.directory import RunDirectory
 from wopt.store.result import RunResult
 
@@ -19,18 +21,35 @@ __all__ = ["RunTerminal"]
 
 
 class RunTerminal(Terminal):
-    """A listener that shows a run on a terminal; on a pipe only the rows and the summary."""
+    """A listener of ``wopt run``: at most fifteen lines, the last ones a verdict and the report.
+
+    With ``verbose`` the tables of the steps, of the certificate and of the scores come too.
+    """
+
+    def warn(self, text: str) -> None:
+        """Print a warning, with what to type on this command line."""
+        super().warn(on_this_line(text))
 
     def certificate(self, certificate: Any) -> None:
-        """Print the certificate."""
-        self._clear()
-        show(certificate, self.console)
+        """Print the certificate, if the terminal is verbose."""
+        if self.verbose:
+            self.close()
+            show(certificate, self.console)
 
     def end(self, result: RunResult, path: Path | None = None) -> None:
-        """Print the summary."""
-        self._clear()
-        title = Text("" if path is None else printable(str(path)))
-        table = Table(title=title, title_justify="left")
+        """Print the verdict and the path of the report."""
+        self.close()
+        if self.verbose:
+            self._scores(result)
+        if path is None:
+            return
+        for sentence in verdict_of(read_run(path), str(path)):
+            self._print(on_this_line(sentence))
+        report = RunDirectory(path).report
+        self._print(f"report: {report if report.exists() else path}")
+
+    def _scores(self, result: RunResult) -> None:
+        table = Table()
         table.show_header = False
         colour = {"done": "green", "stopped": "yellow"}.get(result.status, "red")
         table.add_row("status", Text(result.status, style=colour))
@@ -45,14 +64,7 @@ class RunTerminal(Terminal):
         for summary in host().registry.functions("summary"):
             for label, words in summary(result):
                 table.add_row(label, Text(printable(words)))
-        if path is not None:
-            table.add_row("report", Text(printable(str(RunDirectory(path).report))))
         self.console.print(table)
-        if result.impossible:
-            self.warn(
-                f"{result.kl_of} is estimated as {result.kl:.4g}, and no divergence is negative: "
-                "the target is not normalised, though it declares NORMALISED"
-            )
 
 
 _SUMMARY = (

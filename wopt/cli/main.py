@@ -142,10 +142,11 @@ def _unexpected(error: BaseException) -> str:
 def _fail(message: str, status: int) -> int:
     import click
 
+    from wopt.cli.output import on_this_line
     from wopt.reading import printable
 
     if os.environ.get("WORLD_SIZE", "1") != "1":  # one of the processes that torchrun started
         message = f"(process {os.environ.get('RANK')}) {message}"
     click.secho("error: ", fg="red", bold=True, nl=False, err=True)
-    click.echo(printable(message), err=True)
+    click.echo(printable(on_this_line(message)), err=True)
     return status

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +21,18 @@ __all__ = [
     "first",
     "json_option",
     "listener_for",
+    "on_this_line",
     "print_json",
     "quiet_option",
     "result_table",
+    "verbose_option",
+    "waiting",
 ]
 
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print warnings and errors alone.")
+verbose_option = click.option(
+    "-v", "--verbose", is_flag=True, help="Print tables of steps, certificate and scores too."
+)
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object and nothing else on stdout."
 )
@@ -33,7 +43,7 @@ class Quiet(Listener):
 
     def warn(self, text: str) -> None:
         """Print a warning."""
-        click.secho(f"warning: {printable(text)}", fg="yellow", err=True)
+        click.secho(f"warning: {printable(on_this_line(text))}", fg="yellow", err=True)
 
     def end(self, result: Any, path: Path | None = None) -> None:
         """Print why a run is not done."""
@@ -46,13 +56,38 @@ def first() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-def listener_for(quiet: bool, as_json: bool = False) -> Listener:
+_OPTION = re.compile(r"`([a-z_]+\.[a-z_.]+) = ([^`]+)`")
+
+
+def on_this_line(text: str) -> str:
+    """Return a message in which an option of the file is what to type on the command line.
+
+    Example:
+        >>> on_this_line('drop these rows with `source.nan = "drop"`')
+        'drop these rows with `--set source.nan=drop`'
+    """
+    return _OPTION.sub(lambda found: f"`--set {found[1]}={found[2].strip(chr(34))}`", text)
+
+
+@contextlib.contextmanager
+def waiting(what: str, *, quiet: bool = False) -> Iterator[None]:
+    """Show on a terminal what is waited for, such as imports, until the block ends."""
+    if quiet or not first() or not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(what):
+        yield
+
+
+def listener_for(quiet: bool, as_json: bool = False, verbose: bool = False) -> Listener:
     """Return the listener of a run on the command line."""
     if quiet or as_json or not first():
         return Quiet()
     from wopt.cli.console import RunTerminal
 
-    return RunTerminal()
+    return RunTerminal(verbose=verbose)
 
 
 def print_json(value: Any) -> None:

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import click
 
-from wopt.cli.output import first, json_option, listener_for, print_json, quiet_option, result_table
+from wopt.cli.output import (
+    first,
+    json_option,
+    listener_for,
+    print_json,
+    quiet_option,
+    result_table,
+    verbose_option,
+    waiting,
+)
 
 __all__ = ["command"]
 
@@ -20,6 +29,7 @@ __all__ = ["command"]
     metavar="TIME",
     help="Processor time of training, such as 90s or 5min: what is not given is planned for it.",
 )
+@verbose_option
 @quiet_option
 @json_option
 def command(
@@ -27,6 +37,7 @@ def command(
     out: Path | None,
     settings: tuple[str, ...],
     budget: str | None,
+    verbose: bool,
     quiet: bool,
     as_json: bool,
 ) -> int:
@@ -38,12 +49,15 @@ def command(
     Exit status: 0 done, 1 a failed run, 2 a mistake in the input, 130 interrupted.
     """
     from wopt.cli.common import config_table, exit_status, warn_of_plugins
-    from wopt.runs.together import run_table
 
     warn_of_plugins()
-    listener = listener_for(quiet, as_json)
+    table = config_table(config, settings, budget)
+    with waiting("starting", quiet=quiet or as_json):
+        from wopt.runs.execute import run_table
+
+        listener = listener_for(quiet, as_json, verbose)
     path = out or Path("runs") / config.stem
-    result = run_table(config_table(config, settings, budget), str(config), path, listener)
+    result = run_table(table, str(config), path, listener)
     if as_json and first():
         print_json(result_table(result, path))
     return exit_status(result)

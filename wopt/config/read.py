@@ -39,7 +39,9 @@ def read_toml(path: Path, *, own: bool = True) -> dict[str, Any]:
 
 
 def _text(path: Path) -> str:
-    """Return the text, of limited length, of a file that may be a link or a pipe."""
+    """Return the text, of limited length, of a file that may be a link."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise ConfigError(f"{path}: is a pipe, a socket or a device; write it to a file first")
     with path.open("rb") as file:
         return file.read(MOST_TEXT).decode("utf-8")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Annotated, Literal
 
@@ -13,7 +13,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from wopt.data.quantile_transform import QuantileTransform, from_line, log_slope, to_line
+from wopt.bijection import Bijection
+from wopt.data.quantile_transform import Interval, QuantileTransform
 from wopt.reading import parsed_json
 from wopt.typed import of_json
 
@@ -70,6 +71,7 @@ def _check_curve(name: str, curve: QuantileTransform) -> None:
         raise ValueError(f"column {name!r}: its curve does not increase")
 
 
+Map = Callable[[Tensor], tuple[Tensor, Tensor]]
 Kind = Literal["continuous", "integer", "categorical"]
 Category = str | bool | int | float
 
@@ -122,6 +124,12 @@ class Column:
         return self.bounds != (-math.inf, math.inf)
 
     @property
+    def maps(self) -> list[Bijection]:
+        """Its maps to the whole line: that of its support, then its curve."""
+        support: list[Bijection] = [Interval(*self.bounds)] if self.bounded else []
+        return support if self.curve is None else [*support, self.curve]
+
+    @property
     def bent(self) -> bool:
         """Whether its map to the line is not the identity."""
         return self.bounded or self.curve is not None
@@ -165,9 +173,9 @@ class Columns:
     Example:
         >>> columns = Columns((Column("p", bounds=(0.0, 1.0)), Column("x")))
         >>> x = torch.tensor([[0.2, 7.0]], dtype=torch.float64)
-        >>> columns.decode(columns.encode(x)).tolist()
+        >>> columns.inverse(columns.encode(x))[0].tolist()
         [[0.2, 7.0]]
-        >>> round(float(columns.log_det(x)), 4)  # log 1 / (p (1 - p))
+        >>> round(float(columns.forward(x)[1]), 4)  # log 1 / (p (1 - p))
         1.8326
     """
 
@@ -219,34 +227,28 @@ class Columns:
         by_name = {column.name: column for column in self.columns}
         return Columns(tuple(by_name[name] for name in names))
 
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return E(x), shape ``(..., d)``, and log |det DE(x)|, ``(...)``, nats.
+
+        E is finite also at and beyond the ends of a support, where log |det| is minus infinity.
+        """
+        return self._through(x, lambda column: column.maps)
+
+    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return E^-1(y), shape ``(..., d)``, discrete columns not rounded, and log |det|."""
+        return self._through(y, lambda column: [m.inverse for m in reversed(column.maps)])
+
     def encode(self, x: Tensor) -> Tensor:
-        """Return E(x), shape ``(..., d)``; finite also at and beyond the ends of a support."""
-        y = x.clone()
-        for j, column in self._bent():
-            line = x[..., j].contiguous()
-            line = to_line(line, *column.bounds) if column.bounded else line
-            y[..., j] = line if column.curve is None else column.curve(line)
-        return y
+        """Return E(x), shape ``(..., d)``."""
+        return self.forward(x)[0]
 
-    def decode(self, y: Tensor) -> Tensor:
-        """Return E^-1(y), shape ``(..., d)``; discrete columns are not rounded."""
-        x = y.clone()
-        for j, column in self._bent():
-            line = y[..., j] if column.curve is None else column.curve.inverse(y[..., j])
-            x[..., j] = from_line(line, *column.bounds) if column.bounded else line
-        return x
-
-    def log_det(self, x: Tensor) -> Tensor:
-        """Return log |det DE(x)|, shape ``(...)``, nats; minus infinity outside of a support."""
-        total = torch.zeros_like(x[..., 0])
-        for j, column in self._bent():
-            line = x[..., j]
-            if column.bounded:
-                total = total + log_slope(line, *column.bounds)
-                line = to_line(line, *column.bounds)
-            if column.curve is not None:
-                total = total + column.curve.log_slope(line)
-        return total
+    def _through(self, x: Tensor, maps: Callable[[Column], Sequence[Map]]) -> tuple[Tensor, Tensor]:
+        y, total = x.clone(), torch.zeros_like(x[..., 0])
+        for j, column in enumerate(self.moved):
+            for move in maps(column):
+                y[..., j], log_slope = move(y[..., j].contiguous())
+                total = total + log_slope
+        return y, total
 
     def round(self, x: Tensor) -> Tensor:
         """Return rows, shape ``(..., d)``, with discrete columns rounded to possible values."""
@@ -293,6 +295,3 @@ class Columns:
         if len(set(made.names)) < len(made.names) or not 0 <= made.condition < len(made.columns):
             raise ValueError("columns have the same name, or all are conditions")
         return made
-
-    def _bent(self) -> list[tuple[int, Column]]:
-        return [(j, column) for j, column in enumerate(self.moved) if column.bent]

@@ -167,8 +167,8 @@ def check_finite(x: Tensor, names: tuple[str, ...], where: str) -> None:
         raise DataError(
             f"{where}: {len(rows)} of {len(x)} rows have a NaN or infinite value, first in row(s) "
             f"{', '.join(str(r) for r in rows[:3])}, column(s) {', '.join(columns[:5])}; "
-            'clean the data, choose other columns, drop these rows with `nan = "drop"`, or, where '
-            'they are conditions alone, keep them with `nan = "mask"`'
+            'clean the data, choose other columns, drop these rows with `source.nan = "drop"`, or, '
+            'where they are conditions alone, keep them with `source.nan = "mask"`'
         )
 
 

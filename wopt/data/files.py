@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wopt.data.frames import columns_of
 from wopt.errors import DataError, UserError
 from wopt.memory import check_room
 from wopt.registry import close_matches
@@ -34,6 +33,8 @@ def load_columns(path: str | Path, key: str | None = None) -> Any:
     path = _readable(path, key)
     if path.suffix.lower() in (".npy", ".npz"):
         import pyarrow
+
+        from wopt.data.frames import columns_of
 
         with _reading(path):
             array = _load_array(path, key)

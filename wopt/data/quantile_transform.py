@@ -1,4 +1,4 @@
-"""Increasing maps of the line: curves by quantiles, and intervals to the whole line."""
+"""Increasing maps of one coordinate: curves by quantiles, and intervals to the whole line."""
 
 from __future__ import annotations
 
@@ -9,50 +9,56 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["QuantileTransform", "from_line", "log_slope", "normal_log_density", "to_line"]
+from wopt.bijection import Bijection
+
+__all__ = ["Interval", "QuantileTransform", "normal_log_density"]
 
 
-def to_line(x: Tensor, low: float, high: float) -> Tensor:
-    """Return log (x - a), -log (b - x) or log ((x - a) / (b - x)), of the shape of x, finite.
+@dataclasses.dataclass(unsafe_hash=True)
+class Interval(Bijection):
+    """The map of an interval to the whole line, for numbers of any shape.
 
-    Example:
-        >>> to_line(torch.tensor([0.5, 0.75]), 0.0, 1.0).tolist()
-        [0.0, 1.0986123085021973]
-    """
-    if math.isinf(high):
-        return _distance(x - low, low).log()
-    if math.isinf(low):
-        return -_distance(high - x, high).log()
-    return _distance(x - low, low).log() - _distance(high - x, high).log()
+        y = log (x - a) on (a, oo),   -log (b - x) on (-oo, b),   log ((x - a) / (b - x)) on (a, b).
 
+    It is finite also at the ends and beyond, where its log-slope is minus infinity.
 
-def from_line(y: Tensor, low: float, high: float) -> Tensor:
-    """Return the inverse of :func:`to_line`, of the shape of y, always in ``[low, high]``."""
-    if math.isinf(high):
-        return (low + y.exp()).clamp(min=low)
-    if math.isinf(low):
-        return (high - (-y).exp()).clamp(max=high)
-    # From the nearer end, so that digits are kept on either side.
-    width = high - low
-    near = torch.where(y < 0, low + width * y.sigmoid(), high - width * (-y).sigmoid())
-    return near.clamp(low, high)
-
-
-def log_slope(x: Tensor, low: float, high: float) -> Tensor:
-    """Return the log-derivative of :func:`to_line`, of the shape of x; -infinity outside.
+    Attributes:
+        low, high: The ends a and b, of which one may be infinite.
 
     Example:
-        >>> log_slope(torch.tensor([2.0, -1.0]), 0.0, math.inf).tolist()  # of log x: -log x
-        [-0.6931471824645996, -inf]
+        >>> y, log_slope = Interval(0.0, 1.0)(torch.tensor([0.5, 0.75, 2.0]))
+        >>> y[:2].tolist(), log_slope.exp().tolist()
+        ([0.0, 1.0986123085021973], [4.0, 5.333333492279053, 0.0])
     """
-    total = torch.zeros_like(x)
-    if not math.isinf(low):
-        total = total - _distance(x - low, low).log()
-    if not math.isinf(high):
-        total = total - _distance(high - x, high).log()
-    if not math.isinf(low) and not math.isinf(high):
-        total = total + math.log(high - low)
-    return torch.where((x < low) | (x > high), -math.inf, total)
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return y and log dy/dx, of the shape of x."""
+        below, above = (
+            torch.zeros_like(x) if math.isinf(end) else _distance((x - end) * sign, end).log()
+            for end, sign in ((self.low, 1), (self.high, -1))
+        )
+        log_slope = -below - above
+        if math.isfinite(self.high - self.low):
+            log_slope = log_slope + math.log(self.high - self.low)
+        return below - above, torch.where((x < self.low) | (x > self.high), -math.inf, log_slope)
+
+    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return x, always in [a, b], and log dx/dy, of the shape of y."""
+        if math.isinf(self.high):
+            x = self.low + y.exp()
+        elif math.isinf(self.low):
+            x = self.high - (-y).exp()
+        else:  # from the nearer end, so that digits are kept on either side
+            near = (self.high - self.low) * (-y.abs()).sigmoid()
+            x = torch.where(y < 0, self.low + near, self.high - near)
+        x = x.clamp(self.low, self.high)
+        return x, -self(x)[1]
 
 
 def _distance(x: Tensor, end: float) -> Tensor:
@@ -65,8 +71,8 @@ _TAIL = 0.25
 """r, between a normal and a log-normal tail; rows beyond the last knots are too few to fit it."""
 
 
-@dataclasses.dataclass(frozen=True)
-class QuantileTransform:
+@dataclasses.dataclass(unsafe_hash=True)
+class QuantileTransform(Bijection):
     """A monotone rational-quadratic spline c, once continuously differentiable, with tails.
 
     Between knots, with t = (x - x_k)/(x_{k+1} - x_k), the secant s_k and slopes d_k at the knots,
@@ -90,8 +96,8 @@ class QuantileTransform:
     Example:
         >>> curve = QuantileTransform((1.0, 2.0), (0.0, 0.7), (1.0, 0.5))  # nearly log x
         >>> x = torch.tensor([-3.0, 1.5, 100.0], dtype=torch.float64)
-        >>> z = curve(x)
-        >>> [round(v, 3) for v in z.tolist()], bool(torch.allclose(curve.inverse(z), x))
+        >>> z, _ = curve(x)
+        >>> [round(v, 3) for v in z.tolist()], bool(torch.allclose(curve.inverse(z)[0], x))
         ([-2.773, 0.41, 11.036], True)
     """
 
@@ -99,48 +105,43 @@ class QuantileTransform:
     z: tuple[float, ...]
     slopes: tuple[float, ...]
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """Return c(x), of the shape of x."""
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return c(x) and log c'(x), of the shape of x."""
         piece = _Piece(self, x, self.x)
         t = ((x - piece.x) / piece.width).clamp(0, 1)
         up = piece.secant * t * t + piece.left * t * (1 - t)
-        z = piece.z + piece.height * up / (piece.secant + piece.bend * t * (1 - t))
-        for sign, x_end, z_end, slope in self._tails():
-            u = (sign * (x - x_end)).clamp_min(0)
-            far = z_end + sign * torch.log1p(_TAIL * slope * u) / _TAIL
-            z = torch.where(u > 0, far, z)
-        return z
-
-    def inverse(self, z: Tensor) -> Tensor:
-        """Return x with c(x) = z, of the shape of z."""
-        piece = _Piece(self, z, self.z)
-        y = (z - piece.z).clamp_min(0).minimum(piece.height)
-        a = piece.height * (piece.secant - piece.left) + y * piece.bend
-        b = piece.height * piece.left - y * piece.bend
-        root = (b * b + 4 * a * piece.secant * y).clamp_min(0).sqrt()
-        x = piece.x + piece.width * 2 * piece.secant * y / (b + root)
-        for sign, x_end, z_end, slope in self._tails():
-            v = (sign * (z - z_end)).clamp_min(0)
-            far = x_end + sign * torch.expm1(_TAIL * v) / (_TAIL * slope)
-            x = torch.where(v > 0, far, x)
-        return x
-
-    def log_slope(self, x: Tensor) -> Tensor:
-        """Return log c'(x), of the shape of x."""
-        piece = _Piece(self, x, self.x)
-        t = ((x - piece.x) / piece.width).clamp(0, 1)
         over = piece.right * t * t + 2 * piece.secant * t * (1 - t) + piece.left * (1 - t) ** 2
         under = piece.secant + piece.bend * t * (1 - t)
-        value = 2 * piece.secant.log() + over.log() - 2 * under.log()
-        for sign, x_end, _, slope in self._tails():
+        z = piece.z + piece.height * up / under
+        log_slope = 2 * piece.secant.log() + over.log() - 2 * under.log()
+        for sign, x_end, z_end, slope in self._tails():
             u = (sign * (x - x_end)).clamp_min(0)
-            far = math.log(slope) - torch.log1p(_TAIL * slope * u)
-            value = torch.where(u > 0, far, value)
-        return value
+            far = torch.log1p(_TAIL * slope * u)
+            z = torch.where(u > 0, z_end + sign * far / _TAIL, z)
+            log_slope = torch.where(u > 0, math.log(slope) - far, log_slope)
+        return z, log_slope
+
+    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return x with c(x) = y, and log dx/dy, of the shape of y."""
+        piece = _Piece(self, y, self.z)
+        up = (y - piece.z).clamp_min(0).minimum(piece.height)
+        a = piece.height * (piece.secant - piece.left) + up * piece.bend
+        b = piece.height * piece.left - up * piece.bend
+        root = (b * b + 4 * a * piece.secant * up).clamp_min(0).sqrt()
+        x = piece.x + piece.width * 2 * piece.secant * up / (b + root)
+        for sign, x_end, z_end, slope in self._tails():
+            v = (sign * (y - z_end)).clamp_min(0)
+            far = x_end + sign * torch.expm1(_TAIL * v) / (_TAIL * slope)
+            x = torch.where(v > 0, far, x)
+        return x, -self(x)[1]
 
     def log_density(self, x: Tensor) -> Tensor:
         """Return the log-density at x, of its shape, nats, of c^-1(Z) for standard normal Z."""
-        return normal_log_density(self(x)) + self.log_slope(x)
+        z, log_slope = self(x)
+        return normal_log_density(z) + log_slope
 
     def _tails(self) -> tuple[tuple[float, float, float, float], ...]:
         """Return sign, end, value and slope of the lower and the upper tail."""

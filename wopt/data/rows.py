@@ -56,7 +56,7 @@ def masked(
             f"{origin}: column(s) {', '.join(wrong)} have missing values and are modelled: a value "
             'that replaces them would be an atom, which has no density. nan = "mask" is for '
             f"conditions: make them conditions (`context = {json.dumps(wrong)}`), leave them out "
-            '(name the others in `columns`), or drop these rows (`nan = "drop"`)'
+            '(name the others in `columns`), or drop these rows (`source.nan = "drop"`)'
         )
     whole = list(columns.columns)
     masks = []

@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING
 from wopt.lazy import exports_of
 
 if TYPE_CHECKING:
-    from wopt.flow.base import Base as Base
-    from wopt.flow.base import DistributionBase as DistributionBase
-    from wopt.flow.base import SourceBase as SourceBase
-    from wopt.flow.base import TargetBase as TargetBase
+    from wopt.flow.base import DistributionLaw as DistributionLaw
+    from wopt.flow.base import SourceLaw as SourceLaw
     from wopt.flow.base import draw as draw
     from wopt.flow.chain import Chain as Chain
     from wopt.flow.chain import Inverse as Inverse
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__ = exports_of(
     __name__,
     {
-        "wopt.flow.base": "Base DistributionBase SourceBase TargetBase draw",
+        "wopt.flow.base": "DistributionLaw SourceLaw draw",
         "wopt.flow.chain": "Chain Inverse",
         "wopt.flow.conversions": "free",
         "wopt.flow.flow": "Flow",

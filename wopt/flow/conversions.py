@@ -10,7 +10,6 @@ from torch import Tensor
 
 from wopt.distributions import how_to_get
 from wopt.errors import DataError, PluginError
-from wopt.flow.chain import Chain, Inverse
 from wopt.flow.flow import Flow
 from wopt.host import host
 from wopt.interfaces.target import Target
@@ -29,15 +28,14 @@ def in_own_units(flow: Flow, target: Target | None) -> Flow:
     """
     if flow.pulls_back or target is None or target.support is None:
         return flow
-    chain = Chain(flow.blocks, flow.transform, target.support)
-    return Flow(Inverse(chain), flow.base, flow.names)
+    return Flow([*flow.chain, target.support], flow.latent, flow.names).inverted()
 
 
 def free(flow: Flow) -> Flow:
     """Return the same flow in free coordinates, those of :meth:`Target.potential`."""
     if flow.chain.support is None:
         return flow
-    return Flow(Inverse(Chain(flow.blocks, flow.transform)), flow.base, flow.names)
+    return Flow([*flow.chain][:-1], flow.latent, flow.names).inverted()
 
 
 DRAWS = 16

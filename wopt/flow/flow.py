@@ -1,8 +1,8 @@
-"""Flow: the trained model, a map to a base law."""
+"""Flow: the trained model, bijections that end at a base law."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from wopt.bijection import Bijection
 from wopt.capabilities import Capability
 from wopt.data.assembly import coordinates
 from wopt.data.columns import Columns
@@ -17,12 +18,13 @@ from wopt.data.frames import arrow_table
 from wopt.data.rows import as_rows
 from wopt.data.transform import AffineTransform
 from wopt.errors import CapabilityError, DataError
-from wopt.flow.base import Base, as_base
+from wopt.flow.base import DistributionLaw, draw, providing
 from wopt.flow.chain import Chain, Inverse
 from wopt.flow.exact import warn_of_missed
 from wopt.flow.views import FlowDistribution
 from wopt.interfaces.block import FlowBlock
-from wopt.interfaces.target import Target
+from wopt.interfaces.conditional import ConditionalTarget
+from wopt.interfaces.target import Law
 from wopt.push import in_batches
 from wopt.renamed import renamed_arguments
 
@@ -33,12 +35,12 @@ Shape = int | Sequence[int]
 
 
 class Flow(nn.Module):
-    """The law of x = map^-1(z), z drawn from the base: a density on R^d with samples.
+    """The law of x = F^-1(z), z drawn from the base, F the composition of bijections.
 
-        log p(x) = log base(map(x)) + log |det D map(x)|.
+        log p(x) = log base(F(x)) + log |det DF(x)|.
 
-    A flow from data to noise has a :class:`~wopt.flow.chain.Chain` for its map and the target for
-    its base. A start carried to a target is the base of an :class:`~wopt.flow.chain.Inverse`.
+    A flow from data to noise begins with the preprocessing and has the target for its base. A start
+    carried to a target is the base of the :meth:`inverted` flow.
 
     Densities and reparameterised samples carry gradients to their arguments and to the parameters
     (call ``flow.requires_grad_()`` first, as trained blocks are frozen). Without gradients rows are
@@ -49,33 +51,42 @@ class Flow(nn.Module):
     :func:`~wopt.flow.conversions.log_mass_bound` gives a lower bound of that.
 
     Args:
-        map: The map from the model's units to the base.
-        base: A base law, a target, or a distribution of torch.
+        bijections: Bijections, the first one first, from the model's units to the base; or a
+            chain of them, or the inverse of one.
+        base: A law, with that of the conditions if there are any, or a distribution of torch;
+            ``None`` if it is not known.
         names: Names of the columns.
 
     Example:
         >>> import wopt
         >>> units = AffineTransform.fit(torch.randn(100, 2), "none")
-        >>> flow = Flow(Chain([], units), wopt.build("target", "gaussian"))
+        >>> flow = Flow([units], wopt.build("target", "gaussian"))
         >>> flow.sample((3, 4)).shape, flow.log_prob(torch.zeros(5, 2)).shape
         (torch.Size([3, 4, 2]), torch.Size([5]))
     """
 
+    @renamed_arguments(map="bijections")
     def __init__(
         self,
-        map: Chain | Inverse,
-        base: Base | Target | Distribution | None,
+        bijections: Chain | Inverse | Iterable[Bijection],
+        base: Law | Distribution | None,
         names: Sequence[str] = (),
     ) -> None:
         super().__init__()
-        self.map = map
+        self.map: Chain | Inverse
+        self.map = bijections if isinstance(bijections, Chain | Inverse) else Chain(bijections)
         self.names = tuple(names)
-        self.base = as_base(base, self.dim)
+        law = DistributionLaw(base) if isinstance(base, Distribution) else base
+        # Rows of conditions are part of the model, so they belong to its state.
+        given = law if isinstance(law, ConditionalTarget) else None
+        self.base = law if given is None else given.target
+        self.conditions: Tensor | None
+        self.register_buffer("conditions", None if given is None else given.conditions)
         self.eval()
 
     def __repr__(self) -> str:
         kind = type(self.blocks[0]).__name__ if self.blocks else "no"
-        base = getattr(self.base, "target", None) or getattr(self.base, "source", self.base)
+        base = getattr(self.base, "source", self.base)
         way = "to" if self.pulls_back else "from"
         return (
             f"Flow({self.dim} columns, {len(self.blocks)} {kind} block(s) "
@@ -97,6 +108,31 @@ class Flow(nn.Module):
     def pulls_back(self) -> bool:
         """Whether the model is the base pulled back by the blocks, not pushed forward by them."""
         return self.map is self.chain
+
+    @property
+    def latent(self) -> Law | None:
+        """The base law, with that of the conditions if there are any."""
+        if self.conditions is None or self.base is None:
+            return self.base
+        return ConditionalTarget(self.base, self.conditions)
+
+    @property
+    def normalised(self) -> bool:
+        """Whether the base's density is known with its constant."""
+        return self.base is not None and self.base.normalised
+
+    def inverted(self) -> Flow:
+        """Return the flow in the other direction: the law of F(z), z drawn from the base.
+
+        Example:
+            >>> import wopt
+            >>> units = AffineTransform.fit(9 * torch.randn(100, 1), "standardise")
+            >>> flow = Flow([units], wopt.build("target", "gaussian")).inverted()
+            >>> bool(flow.sample(1000).std() < 1)
+            True
+        """
+        other = self.map.of if isinstance(self.map, Inverse) else Inverse(self.map)
+        return Flow(other, self.latent, self.names)
 
     @property
     def blocks(self) -> list[FlowBlock]:
@@ -151,13 +187,11 @@ class Flow(nn.Module):
             DataError: Rows have another width.
         """
         rows = as_rows(x, self.names, conditions, self.condition, self.columns)
-        if rows.ndim == 0 or rows.shape[-1] != self.dim:
-            raise DataError(
-                f"this flow takes rows of {self.dim} columns, got shape {tuple(rows.shape)}"
-            )
-        flat = rows.reshape(-1, self.dim)
+        flat = rows.flatten(0, -2) if rows.ndim > 2 else rows[None] if rows.ndim == 1 else rows
+        self._check(flat)
         z, log_det = self._carry(lambda part: self.map(part, audit=audit), flat)
-        return (log_det + self.base.log_prob(z).to(log_det)).reshape(rows.shape[:-1])
+        base = providing(self.latent, Capability.POTENTIAL | Capability.NORMALISED, "a likelihood")
+        return (log_det + base.log_prob(z).to(log_det)).reshape(rows.shape[:-1])
 
     @torch.no_grad()
     def sample(
@@ -257,7 +291,7 @@ class Flow(nn.Module):
             >>> import torch, wopt
             >>> x = torch.randn(50, 2)
             >>> units = wopt.AffineTransform.fit(x, "none")
-            >>> flow = wopt.Flow(wopt.Chain([], units), wopt.build("target", "gaussian"))
+            >>> flow = wopt.Flow([units], wopt.build("target", "gaussian"))
             >>> torch.allclose(flow.between(x, 0.5), x.double())  # no block moves anything
             True
         """
@@ -274,7 +308,7 @@ class Flow(nn.Module):
         Example:
             >>> import wopt
             >>> units = AffineTransform.fit(torch.randn(100, 2), "none")
-            >>> flow = Flow(Chain([], units), wopt.build("target", "gaussian"), ("a", "b"))
+            >>> flow = Flow([units], wopt.build("target", "gaussian"), ("a", "b"))
             >>> flow.table(flow.sample(3)).column_names
             ['a', 'b']
         """
@@ -316,25 +350,24 @@ class Flow(nn.Module):
             generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
         given = None if conditions is None else self._conditions(conditions)
         size = size if given is None else size + given.shape[:-1]
-        z = self.base.sample(size.numel(), generator)
+        base = providing(self.latent, Capability.TARGET_SAMPLES, "samples")
+        z = draw(base, size.numel(), self.dim, generator)
         if given is not None:
             inside = given.expand(*size, self.condition).reshape(-1, self.condition)
             z = torch.cat([z[:, : -self.condition], inside.to(z)], dim=1)
         audit = audit and Capability.LOG_DET in self.chain.provides
         x, log_det = self._carry(lambda part: self.map.inverse(part, audit=audit), z)
         rounded = whole and self.columns is not None and self.columns.discrete
-        if rounded:
-            assert self.columns is not None
-            x = self.columns.round(x)
-        if not self.base.normalised:
+        x = self.columns.round(x) if rounded and self.columns is not None else x
+        if not base.normalised:
             log_density = torch.full_like(log_det, torch.nan)
         elif rounded or (audit and self.pulls_back):
             there, log_det = self._carry(lambda part: self.map(part, audit=audit), x)
-            log_density = log_det + self.base.log_prob(there).to(log_det)
+            log_density = log_det + base.log_prob(there).to(log_det)
             if audit and not rounded:
                 warn_of_missed(there, z)
         else:
-            log_density = self.base.log_prob(z).to(log_det) - log_det
+            log_density = base.log_prob(z).to(log_det) - log_det
         kept = self.dim if given is None else self.dim - self.condition
         return x[:, :kept].reshape(*size, kept), log_density.reshape(size)
 

@@ -16,12 +16,12 @@ from wopt.data.columns import Columns
 from wopt.data.table_transform import TableTransform
 from wopt.data.transform import AffineTransform
 from wopt.errors import CapabilityError, ConfigError, DamagedError, WoptError
-from wopt.flow.base import Base, SourceBase, TargetBase
-from wopt.flow.chain import Chain, Inverse
+from wopt.flow.base import DistributionLaw, SourceLaw
+from wopt.flow.chain import Chain
 from wopt.flow.flow import Flow
 from wopt.interfaces.block import new_block
 from wopt.interfaces.conditional import ConditionalTarget
-from wopt.interfaces.target import support_of
+from wopt.interfaces.target import Law, support_of
 from wopt.reading import parsed_json
 from wopt.tensors import SCHEMAS, check_tensors, read_tensors, write_tensors
 from wopt.typed import of_json
@@ -31,6 +31,8 @@ __all__ = ["FORMAT", "load_flow", "save_flow"]
 FORMAT = 5
 """Version of the file; readers reject later ones. Version 2 added kinds of columns, 3 masks of
 conditions, 4 supports, 5 curves."""
+
+_CONDITIONS = "base.conditions"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,13 +66,15 @@ def save_flow(flow: Flow, path: Path) -> Path:
         "dim": flow.dim,
         "condition": flow.condition,
         "blocks": [config_of(block) for block in flow.blocks],
-        "base": _table_of(flow.base),
+        "base": _table_of(flow),
         "columns": None if columns is None else columns.to_json(),
         "support": None if support is None else support.intervals(),
     }
     tensors: dict[str, torch.Tensor] = {}
     for name, part in _parts(flow).items():
         part.state_dict(destination=tensors, prefix=name)
+    if flow.conditions is not None:
+        tensors[_CONDITIONS] = flow.conditions
     write_tensors(path, tensors, {"flow": json.dumps(about)})
     return path
 
@@ -79,7 +83,7 @@ def _parts(flow: Flow) -> dict[str, nn.Module]:
     """Return what has tensors, by its name in a file."""
     start = "map." if flow.pulls_back else "map.of."
     blocks = {f"{start}blocks.{k}.": block for k, block in enumerate(flow.blocks)}
-    return {f"{start}transform.": flow.transform, **blocks, "base.": flow.base}
+    return {f"{start}transform.": flow.transform, **blocks}
 
 
 def load_flow(path: Path) -> Flow:
@@ -97,6 +101,7 @@ def load_flow(path: Path) -> Flow:
         )
     try:
         flow = _assemble(path, tensors, of_json(_About, about))
+        tensors.pop(_CONDITIONS, None)
         for name, part in _parts(flow).items():
             own = [key for key in tensors if key.startswith(name)]
             part.load_state_dict({key.removeprefix(name): tensors.pop(key) for key in own})
@@ -104,7 +109,7 @@ def load_flow(path: Path) -> Flow:
             raise ValueError(f"it has tensors of no part: {', '.join(tensors)}")
     except WoptError:
         raise
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         text = " ".join(str(error).split())
         raise DamagedError(f"{path}: is damaged: {text}") from None
     return flow.requires_grad_(False).eval()
@@ -122,15 +127,19 @@ def _assemble(path: Path, tensors: dict[str, torch.Tensor], about: _About) -> Fl
     blocks = []
     for k, table in enumerate(about.blocks):
         block = new_block(build("block", table), dim, condition)
-        block_tensors = [v for n, v in tensors.items() if n.startswith(f"{prefix}blocks.{k}.")]
-        floats = [v for v in block_tensors if v.is_floating_point()]
+        of_block = f"{prefix}blocks.{k}."
+        given = {n.removeprefix(of_block): v for n, v in tensors.items() if n.startswith(of_block)}
+        missing = block.state_dict().keys() - given.keys()
+        if missing:  # checked here, since a file may declare a million blocks
+            raise ValueError(f"block {k} has no {', '.join(sorted(missing))}")
+        floats = [v for v in given.values() if v.is_floating_point()]
         blocks.append(block.to(floats[0].dtype) if floats else block)
     support = None
     if about.support is not None:
         support = support_of(about.support, [*map(str, range(dim))])
-    chain = Chain(blocks, transform, support)
-    base = _base_of(about.base, dim, tensors.get("base.conditions"))
-    return Flow(Inverse(chain) if isinstance(base, SourceBase) else chain, base, about.names)
+    base = _base_of(about.base, tensors.get(_CONDITIONS))
+    flow = Flow(Chain(blocks, transform, support), base, about.names)
+    return flow.inverted() if isinstance(base, SourceLaw) else flow
 
 
 def _least_format(flow: Flow) -> int:
@@ -142,24 +151,25 @@ def _least_format(flow: Flow) -> int:
     return 1 if columns is None else 2 if columns.shown == columns.columns else 3
 
 
-def _table_of(base: Base) -> dict[str, Any]:
-    if isinstance(base, SourceBase):
+def _table_of(flow: Flow) -> dict[str, Any]:
+    base = flow.base
+    if isinstance(base, DistributionLaw) or isinstance(base, SourceLaw) == flow.pulls_back:
+        raise CapabilityError(
+            f"a flow whose base is {type(base).__name__} cannot be saved: no file describes it; "
+            "keep flow.state_dict() and make the base anew, or use a target such as gaussian"
+        )
+    if isinstance(base, SourceLaw):
         return {"source": config_of(base.source), "seed": base.seed}
-    if isinstance(base, TargetBase):
-        return {"target": None if base.target is None else config_of(base.target)}
-    raise CapabilityError(
-        f"a flow whose base is {type(base).__name__} cannot be saved: no file describes it; keep "
-        "flow.state_dict() and make the base anew, or use a target such as gaussian"
-    )
+    return {"target": None if base is None else config_of(base)}
 
 
-def _base_of(table: dict[str, Any], dim: int, conditions: torch.Tensor | None) -> Base:
+def _base_of(table: dict[str, Any], conditions: torch.Tensor | None) -> Law | None:
     if "source" in table:
-        return SourceBase(build("source", table["source"]), int(table["seed"]))
-    target = None if table["target"] is None else build("target", table["target"])
-    if conditions is not None and target is not None:
-        target = ConditionalTarget(target, conditions)
-    return TargetBase(target, dim)
+        return SourceLaw(build("source", table["source"]), int(table["seed"]))
+    target: Law | None = None if table["target"] is None else build("target", table["target"])
+    if conditions is None or target is None:
+        return target
+    return ConditionalTarget(target, conditions)
 
 
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

@@ -27,7 +27,7 @@ class FlowDistribution(Distribution):
     Example:
         >>> import wopt
         >>> units = wopt.AffineTransform.fit(torch.randn(100, 2), "none")
-        >>> flow = wopt.Flow(wopt.Chain([], units), wopt.build("target", "gaussian"))
+        >>> flow = wopt.Flow([units], wopt.build("target", "gaussian"))
         >>> flow.distribution().sample((3,)).shape
         torch.Size([3, 2])
     """
@@ -66,7 +66,7 @@ def flow_html(flow: Flow) -> str:
     Example:
         >>> import torch, wopt
         >>> units = wopt.AffineTransform.fit(torch.randn(100, 2), "none")
-        >>> flow = wopt.Flow(wopt.Chain([], units), wopt.build("target", "gaussian"), ("a", "b"))
+        >>> flow = wopt.Flow([units], wopt.build("target", "gaussian"), ("a", "b"))
         >>> "<td>number</td>" in flow_html(flow)
         True
     """

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from wopt.interfaces.subproblem import Stationarity as Stationarity
     from wopt.interfaces.subproblem import Subproblem as Subproblem
     from wopt.interfaces.target import Draws as Draws
+    from wopt.interfaces.target import Law as Law
     from wopt.interfaces.target import Support as Support
     from wopt.interfaces.target import Target as Target
     from wopt.interfaces.target import support_of as support_of
@@ -47,6 +48,6 @@ __getattr__, __dir__ = exports_of(
         "wopt.interfaces.solver": "Loss SolveReport Solver Training",
         "wopt.interfaces.source": "Carry",
         "wopt.interfaces.subproblem": "Stationarity Subproblem",
-        "wopt.interfaces.target": "Draws Support Target support_of",
+        "wopt.interfaces.target": "Draws Law Support Target support_of",
     },
 )

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from wopt import precision
 from wopt.bijection import Bijection
 from wopt.capabilities import Capability, require
 from wopt.component import Component, Spec
@@ -17,6 +16,7 @@ from wopt.errors import CapabilityError
 from wopt.interfaces import returns
 from wopt.jacobian import jacobians
 from wopt.memory import within_memory
+from wopt.precision import Precision
 from wopt.renamed import both_names, old_method
 
 __all__ = ["Compiler", "FlowBlock", "audit_of", "new_block"]
@@ -42,6 +42,8 @@ class FlowBlock(Component, Bijection):
     returns = returns.BLOCK
     supplied: ClassVar[tuple[str, ...]] = ("dim", "condition")
     provides: Capability = Capability.NOTHING
+    precision: Precision | None = None
+    """Precision of matrix products in its training; if it is set, it is audited in float64."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -164,7 +166,7 @@ def audit_of(block: FlowBlock) -> Map:
 
     Results have the dtype of the points.
     """
-    if precision.asked() is None:
+    if block.precision is None:
         return block.audit
     finer = copy.deepcopy(block).double()
 

@@ -1,4 +1,4 @@
-"""Candidates: options that the planner may try for a step, besides those of its rules."""
+"""Candidates: options that the planner may try, of which held-out rows choose."""
 
 from __future__ import annotations
 
@@ -11,21 +11,25 @@ __all__ = ["Candidate"]
 
 
 class Candidate(Component, abc.ABC):
-    """Options that may suit some data; trials on held-out rows decide.
+    """Options that may suit some data; held-out rows decide.
 
     Example:
         >>> import wopt
         >>> class Shallow(wopt.Candidate):
         ...     '''Splines with one small net.'''
         ...     def tables(self, facts):
-        ...         return {"block": {"hidden": [8]}}
+        ...         return {"block": {"name": "autoregressive", "hidden": [8]}}
         >>> Shallow().fits(None)
         True
     """
 
     kind: ClassVar[str] = "candidate"
-    rank: ClassVar[int] = 100
-    """Place in the order in which candidates are tried."""
+
+    @property
+    def what(self) -> str:
+        """What the options are, for the line that tells the plan: the docstring's first line."""
+        text = (type(self).__doc__ or type(self).__name__).splitlines()[0].rstrip(".")
+        return text[:1].lower() + text[1:]
 
     def fits(self, facts: Any) -> bool:
         """Return whether the options can be used at all, by hard limits such as pictures.
@@ -36,10 +40,17 @@ class Candidate(Component, abc.ABC):
         """
         return True
 
+    def distance(self, facts: Any) -> float:
+        """Return how far the data are from those on which the candidate is known to do well.
+
+        The nearest candidate has its turn first, and stays where no other is clearly better. The
+        default, infinity, comes last.
+        """
+        return float("inf")
+
     @abc.abstractmethod
     def tables(self, facts: Any) -> dict[str, Any]:
-        """Return tables of a configuration: block, scheme, solver and so on."""
+        """Return tables of a configuration: block, solver, scheme and so on.
 
-    def reason(self, facts: Any) -> str:
-        """Return the reason for the options, in a clause."""
-        return ""
+        A key ``preprocess`` chooses the preprocessing of the source, where it is not given.
+        """

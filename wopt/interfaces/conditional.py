@@ -55,7 +55,7 @@ class ConditionalTarget(Target):
         """Return samples of the target with conditions drawn from the rows, ``(n, d + c)``."""
         z = self.target.sample(n, dim - self.condition, rng)
         rows = torch.randint(len(self.conditions), (n,), generator=rng, device=rng.device)
-        return torch.cat([z, self.conditions.to(z)[rows.to(self.conditions.device)].to(z)], dim=1)
+        return torch.cat([z, self.conditions.to(z)[rows]], dim=1)
 
 
 def conditional(objective: Objective, conditions: Tensor) -> Objective:

@@ -26,6 +26,7 @@ class Beginning:
         dim: Dimension d of the rows.
         records: Records of the steps already made.
         config: The resolved configuration, where there is one.
+        columns: Name and kind of each column, where the rows are of a table.
     """
 
     objective: str
@@ -35,6 +36,7 @@ class Beginning:
     dim: int
     records: tuple[Any, ...] = ()
     config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    columns: tuple[tuple[str, str], ...] = ()
 
 
 class Listener:
@@ -70,6 +72,14 @@ class Listener:
 
     def step(self, record: Any) -> None:
         """Receive the record of an accepted step (saved, if there is a run directory)."""
+
+    def stepped(self, state: Any) -> Any:
+        """Receive the state after a step, before it is handed on.
+
+        Returns:
+            ``None``, or the state with another last record, as one that says why to stop
+            (:meth:`State.stopped <wopt.train.problem.State.stopped>`).
+        """
 
     def phase(self, what: str) -> None:
         """Receive the name of a new kind of work."""
@@ -118,6 +128,12 @@ class Listeners(Listener):
 
     def __init__(self, listeners: Sequence[Listener]) -> None:
         self.listeners = tuple(listeners)
+
+    def stepped(self, state: Any) -> Any:
+        """Hand the state from one to the next."""
+        for each in self.listeners:
+            state = each.stepped(state) or state
+        return state
 
     begin, work, progress = _to_all("begin"), _to_all("work"), _to_all("progress")
     step, phase, warn = _to_all("step"), _to_all("phase"), _to_all("warn")

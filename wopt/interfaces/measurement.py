@@ -84,6 +84,8 @@ class Measurement(Component, abc.ABC):
     """Type of the result of :meth:`measure`, by which files are read back."""
     automatic: ClassVar[bool] = False
     """Whether it is made at the end of every run, for the field of its name in ``result.json``."""
+    reads: ClassVar[tuple[str, ...]] = ()
+    """Tables of a configuration that are there for it."""
     enabled: bool = True
     """Whether it is made at the end of a run, and not only on request."""
 

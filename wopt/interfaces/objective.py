@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import abc
+import copy
 import dataclasses
+import functools
 import re
+import warnings
 from typing import Any, ClassVar
 
 import torch
@@ -14,7 +17,7 @@ from wopt.capabilities import Capability
 from wopt.component import Component
 from wopt.errors import CapabilityError, PluginError
 from wopt.interfaces import returns
-from wopt.interfaces.target import Target
+from wopt.interfaces.target import Draws, Target
 from wopt.particles import Particles
 from wopt.statistics import Mean, mean_and_error
 
@@ -120,8 +123,30 @@ class Objective(Component, abc.ABC):
         """Return the step size above which explicit steps are unstable, if it is known."""
         return None
 
+    def at(self, key: int) -> Objective:
+        """Return the objective at the draw of a key: a function of the key alone.
+
+        By default a copy whose :class:`~wopt.interfaces.target.Draws` are those of the key, and
+        the objective itself if it draws nothing.
+
+        Args:
+            key: A seed; the same key gives the same draw, also to the parts of a sum.
+
+        Example:
+            >>> import wopt
+            >>> x, g = Particles(torch.zeros(4, 1)), wopt.build("objective", "mmd")
+            >>> [bool(g.at(key).energy(x) == g.at(1).energy(x)) for key in (1, 2)]
+            [True, False]
+        """
+        if type(self).resample is not Objective.resample:
+            return _redrawn(self, key)
+        drawn = {name: v.at(key) for name, v in vars(self).items() if isinstance(v, Draws)}
+        return _with(self, drawn) if drawn else self
+
     def resample(self, rng: torch.Generator) -> None:
-        """Draw anew the random numbers of a stochastic energy, such as projections."""
+        """Draw anew in place; use :meth:`at`, which changes nothing."""
+        warnings.warn("Objective.resample(rng) is now at(key)", DeprecationWarning, stacklevel=2)
+        vars(self).update(vars(self.at(rng.initial_seed())))
 
     def of_step(self, step: int) -> Objective:
         """Return the objective of a step (0, 1, ...); by default this one.
@@ -197,10 +222,32 @@ class Sum(Objective):
             return None
         return rest, c
 
-    def resample(self, rng: torch.Generator) -> None:
-        """Resample every part."""
-        for _, part in self.parts:
-            part.resample(rng)
+    def at(self, key: int) -> Objective:
+        """Return the sum of the parts at the draw of a key."""
+        parts = [(weight, part.at(key)) for weight, part in self.parts]
+        same = all(new is old for (_, new), (_, old) in zip(parts, self.parts, strict=True))
+        return self if same else _with(self, {"parts": parts})
+
+
+def _with(objective: Objective, attributes: dict[str, Any]) -> Objective:
+    """Return a copy with other attributes."""
+    made = copy.copy(objective)
+    vars(made).update(attributes)
+    return made
+
+
+@functools.cache
+def _warn_of_resample(cls: type) -> None:
+    message = f"{cls.__name__}.resample(rng) draws in place; define at(key) instead, see docs"
+    warnings.warn(message, DeprecationWarning, stacklevel=4)
+
+
+def _redrawn(objective: Objective, key: int) -> Objective:
+    """Return the draw of an objective that defines the old method."""
+    _warn_of_resample(type(objective))
+    made = copy.copy(objective)
+    made.resample(torch.Generator().manual_seed(key))
+    return made
 
 
 def _parts(objective: Any) -> list[tuple[float, Objective]]:

@@ -160,4 +160,4 @@ OBJECTIVE: Checks = {"energy": _scalar, "contributions": _values, "terms": _term
 SCHEME: Checks = {"subproblem": _subproblem, "plan": _plan}
 SOURCE: Checks = {"load": _dataset}
 STEP_SIZE: Checks = {"__call__": _step_size, "after_rejection": _smaller}
-TARGET: Checks = {"potential": _values, "score": _points, "sample": _samples}
+TARGET: Checks = {"log_prob": _values, "potential": _values, "score": _points, "sample": _samples}

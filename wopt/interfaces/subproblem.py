@@ -114,6 +114,12 @@ class Subproblem:
         anchor = some.points if still else at.pick(self.anchor, index)
         return dataclasses.replace(self, particles=some, anchor=anchor)
 
+    def drawn(self, key: int) -> Self:
+        """Return the subproblem with G' at the draw of a key, see :meth:`Objective.at`."""
+        implicit = self.implicit.at(key)
+        same = implicit is self.implicit
+        return self if same else dataclasses.replace(self, implicit=implicit)
+
     def at(self, block: FlowBlock, *, audit: bool = False) -> Particles:
         """Return the particles at which G' is evaluated: those moved by T.
 

@@ -1,4 +1,4 @@
-"""Targets: the measure to approach, the constraints of its coordinates, and its samples."""
+"""Laws: densities and samples as far as they are known, and the supports of coordinates."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from wopt.component import Component
 from wopt.errors import CapabilityError, ConfigError
 from wopt.interfaces import returns
 
-__all__ = ["Draws", "Support", "Target", "support_of"]
+__all__ = ["Draws", "Law", "Support", "Target", "support_of"]
 
 
 class Support(Bijection):
@@ -151,11 +151,13 @@ def _interval(
     return constraints.less_than(above) if math.isinf(below) else constraints.interval(below, above)
 
 
-class Target(Component, abc.ABC):
+class Law(Component, abc.ABC):
     """A probability measure q = exp(-V)/Z, or one known by samples.
 
-    A subclass sets :attr:`provides` and overrides the methods that it announces there.
-    With ``Capability.NORMALISED`` the potential is minus the log-density, so Z = 1.
+    Targets, the laws at which flows end, exact solutions, mixtures and a user's density are laws. A
+    subclass sets :attr:`provides` and overrides the methods that it announces there: of
+    :meth:`log_prob` and :meth:`potential`, log p and V = -log p, either one. With
+    ``Capability.NORMALISED`` their constant is included, so Z = 1.
     """
 
     kind: ClassVar[str] = "target"
@@ -175,12 +177,25 @@ class Target(Component, abc.ABC):
     log_z: float | None = None
     """log of the integral of exp(-V), if it is known; 0 with NORMALISED."""
 
+    @property
+    def normalised(self) -> bool:
+        """Whether the density is known with its constant."""
+        return Capability.NORMALISED in self.provides
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Return log p = -V in nats, up to a constant: shape ``(n, d)`` to ``(n,)``."""
+        if type(self).potential is Law.potential:
+            raise self._lacks(Capability.POTENTIAL)
+        return -self.potential(x)
+
     def potential(self, x: Tensor) -> Tensor:
-        """Return V at ``x``: shape ``(n, d)`` to ``(n,)``."""
-        raise self._lacks(Capability.POTENTIAL)
+        """Return V = -log p in nats, up to a constant: shape ``(n, d)`` to ``(n,)``."""
+        if type(self).log_prob is Law.log_prob:
+            raise self._lacks(Capability.POTENTIAL)
+        return -self.log_prob(x)
 
     def score(self, x: Tensor) -> Tensor:
-        """Return -grad V at ``x``: shape ``(n, d)`` to ``(n, d)``."""
+        """Return -grad V at ``x``, by autograd: shape ``(n, d)`` to ``(n, d)``."""
         if Capability.POTENTIAL not in self.provides:
             raise self._lacks(Capability.SCORE)
         differentiable = x.requires_grad and torch.is_grad_enabled()
@@ -221,16 +236,18 @@ class Target(Component, abc.ABC):
         )
 
 
-class Draws:
-    """Random numbers of an objective that change only when it is resampled.
+Target = Law
+"""A law as an objective's target, by the name of its kind."""
 
-    All draws are a function of one seed, 0 at first and then drawn by :meth:`resample`, so that
-    energies are deterministic between calls.
+
+class Draws:
+    """Random numbers of an objective, all of them a function of one key.
 
     Args:
         target: The target to sample.
         samples: Number m of samples.
         dtype: Dtype of the samples; that of the particles by default.
+        key: The seed of all draws.
 
     Example:
         >>> import wopt
@@ -240,43 +257,60 @@ class Draws:
         (True, torch.Size([5, 2]))
     """
 
-    def __init__(self, target: Target, samples: int, dtype: torch.dtype | None = None) -> None:
+    def __init__(
+        self, target: Law, samples: int, dtype: torch.dtype | None = None, key: int = 0
+    ) -> None:
         self.target = target
         self.samples = samples
         self.dtype = dtype
-        self.seed = 0
-        self._kept: dict[tuple[str, int, torch.dtype, torch.device], Tensor] = {}
+        self.key = key
+        self._kept: dict[tuple[object, ...], Tensor] = {}
+        self._fixed: dict[tuple[object, ...], Tensor] = {}
 
-    def resample(self, rng: torch.Generator) -> None:
-        """Draw a new seed."""
-        high = 2**62
-        self.seed = int(torch.randint(high, (), generator=rng, device=rng.device))
-        self._kept.clear()
+    def at(self, key: int) -> Draws:
+        """Return the draws of a key."""
+        made = Draws(self.target, self.samples, self.dtype, key)
+        made._fixed = self._fixed
+        return made
 
     def generator(self, like: Tensor, offset: int = 0) -> torch.Generator:
         """Return a generator in the current state, on the device of ``like`` (of any shape)."""
-        return torch.Generator(device=like.device).manual_seed(self.seed + offset)
+        return torch.Generator(device=like.device).manual_seed(self.key + offset)
 
     def points(self, like: Tensor) -> Tensor:
         """Return the samples, shape ``(m, d)``, on the device of ``like``."""
         return self.remember("points", like, lambda: self._draw(like, self.generator(like)))
 
-    def first(self, like: Tensor) -> Tensor:
-        """Return at most 1000 samples of a fixed seed, shape ``(m, d)``."""
-        rng = torch.Generator(device=like.device).manual_seed(0)
-        x = self.target.sample(min(self.samples, 1000), like.shape[1], rng).detach()
-        return x if self.dtype is None else x.to(like.device, self.dtype)
-
     def remember(self, name: str, like: Tensor, make: Callable[[], Tensor]) -> Tensor:
-        """Return the first result of ``make``, of any shape, since the last resampling.
+        """Return the first result of ``make``, of any shape, at this key.
 
         Results are kept by name and by the dimension, dtype and device of ``like``.
         """
-        key = (name, like.shape[1], like.dtype, like.device)
-        if key not in self._kept:
-            self._kept[key] = make().detach()
-        return self._kept[key]
+        return _kept(self._kept, name, like, make)
+
+    def of_target(self, name: str, like: Tensor, value: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return a value of at most 1000 samples, ``(m, d)``, of a fixed seed, for all keys.
+
+        It is computed once, and kept as by :meth:`remember`.
+        """
+
+        def make() -> Tensor:
+            """Return the value of the samples, of any shape."""
+            rng = torch.Generator(device=like.device).manual_seed(0)
+            x = self.target.sample(min(self.samples, 1000), like.shape[1], rng).detach()
+            return value(x if self.dtype is None else x.to(like.device, self.dtype))
+
+        return _kept(self._fixed, name, like, make)
 
     def _draw(self, like: Tensor, rng: torch.Generator) -> Tensor:
         x = self.target.sample(self.samples, like.shape[1], rng).detach()
         return x.to(like) if self.dtype is None else x.to(like.device, self.dtype)
+
+
+def _kept(
+    known: dict[tuple[object, ...], Tensor], name: str, like: Tensor, make: Callable[[], Tensor]
+) -> Tensor:
+    key = (name, like.shape[1], like.dtype, like.device)
+    if key not in known:
+        known[key] = make().detach()
+    return known[key]

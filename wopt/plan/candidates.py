@@ -1,111 +1,193 @@
-"""The candidates of the core, and the plans that are tried briefly beside that of the rules."""
+"""The portfolio of the core: candidates that have done well on some tables, and on which."""
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
-from wopt.component import build
-from wopt.host import host
 from wopt.interfaces.candidate import Candidate
 from wopt.plan.facts import Facts
-from wopt.plan.planner import Plan, plan
-from wopt.plan.rule import PlanRule
-from wopt.plan.rules import BENT, CROWDED, LEAN, SMOOTH
 
-__all__ = ["Bent", "Crowded", "Lean", "Smooth", "alternatives", "rule_of"]
+__all__ = [
+    "FewRows", "Gaussians", "Lean", "OneGaussian", "Plane", "Smooth", "TableOnCurves",
+    "TableWhitened", "Wide",
+]  # fmt: skip
 
-
-class _Recipe(Candidate):
-    """A recipe of the planner's rules as a candidate."""
-
-    rule: ClassVar[PlanRule]
-
-    def tables(self, facts: Any) -> dict[str, Any]:
-        """Return the tables of the recipe."""
-        return dict(self.rule.chosen(facts))
-
-    def reason(self, facts: Any) -> str:
-        """Return the clause of the recipe."""
-        return self.rule.reason(facts)
+Options = dict[str, Any]
 
 
-class Smooth(_Recipe):
-    """Nets for few rows that are spread out.
-
-    Example:
-        >>> Smooth().rank
-        0
-    """
+class _Known(Candidate):
+    """A candidate that did well on tables of some size, which is the measure of a distance."""
 
     cites = ()
-    rule, rank = SMOOTH, 0
+    rows: ClassVar[float]
+    columns: ClassVar[float]
+    preprocess: ClassVar[str] = "whiten"
+    block: ClassVar[Options] = {}
+    solver: ClassVar[Options] = {}
+
+    def fits(self, facts: Facts) -> bool:
+        """Return whether the rows are data and more than columns; curves are not for pictures."""
+        curves = self.preprocess == "gaussianise" and facts.pictures
+        return not facts.gradient and not curves and facts.rows > facts.columns
+
+    def distance(self, facts: Facts) -> float:
+        """Return |log(rows/known rows)| + 2 |log(columns/known columns)|."""
+        rows, columns = math.log(facts.rows / self.rows), math.log(facts.columns / self.columns)
+        return abs(rows) + 2 * abs(columns)
+
+    def tables(self, facts: Facts) -> Options:
+        """Return the preprocessing, the maps and the options of the solver."""
+        maps = {"name": "autoregressive", "tails": "defensive", "radial": True}
+        block = self.block if "name" in self.block else {**maps, **self.block}
+        return {"preprocess": self.preprocess, "block": block, "solver": dict(self.solver)}
 
 
-class Crowded(_Recipe):
-    """Nets for few rows that crowd.
-
-    Example:
-        >>> Crowded().rank
-        1
-    """
-
-    cites = ()
-    rule, rank = CROWDED, 1
-
-
-class Bent(_Recipe):
-    """Nets for few rows with heavy tails.
-
-    Example:
-        >>> Bent().rank
-        2
-    """
-
-    cites = ()
-    rule, rank = BENT, 2
-
-
-class Lean(_Recipe):
-    """Nets for rows that bear little.
+class TableOnCurves(_Known):
+    """Splines after affine maps, on curves of columns.
 
     Example:
-        >>> Lean().rank
-        3
+        >>> TableOnCurves().distance(Facts(15_000, 2_000, 10))
+        0.0
     """
 
-    cites = ()
-    rule, rank = LEAN, 3
+    rows, columns, preprocess = 15_000, 10, "gaussianise"
+    block: ClassVar = {
+        "univariate": "affine_spline", "transforms": 4, "bins": 8, "hidden": [64] * 4,
+        "magnitudes": True,
+    }  # fmt: skip
 
 
-def rule_of(candidate: Candidate) -> PlanRule:
-    """Return a candidate as a rule, which takes the place of the recipes of the facts."""
-    if isinstance(candidate, _Recipe):
-        return candidate.rule
-    name = type(candidate).__name__
-    return PlanRule(name, "", candidate.tables, candidate.reason, recipe=True)
-
-
-_LEAST = 100
-"""Rows below which the held-out rows of a trial are too few to tell plans apart."""
-
-
-def alternatives(facts: Facts) -> tuple[Plan, ...]:
-    """Return the plans between which trials decide, that of the rules first.
-
-    The first plan is the only one if rows are many (time limits training, not the rows), if rows
-    are fewer than 100, or if the start's density is known.
+class TableWhitened(TableOnCurves):
+    """Splines after affine maps, on whitened columns.
 
     Example:
-        >>> [p.table["block"]["hidden"] for p in alternatives(Facts(300, 30, 5, crowding=1.0))]
-        [[64, 64, 64], [32, 32], [64, 64, 64], [16]]
-        >>> len(alternatives(Facts(1_000_000, 1000, 64)))
-        1
+        >>> TableWhitened().preprocess
+        'whiten'
     """
-    first = plan(facts)
-    if facts.kind == "density_known" or not facts.small or facts.rows < _LEAST:
-        return (first,)
-    entries = host().registry.entries("candidate")
-    candidates = [build("candidate", entry.qualified) for entry in entries]
-    fitting = sorted((c for c in candidates if c.fits(facts)), key=lambda c: c.rank)
-    others = (plan(facts, rule_of(candidate)) for candidate in fitting)
-    return (first, *(other for other in others if other.table != first.table))
+
+    rows, preprocess = 40_000, "whiten"
+
+
+class Wide(_Known):
+    """Affine maps, then splines, of wide nets.
+
+    Example:
+        >>> Wide().tables(Facts(48_000, 5_000, 63))["block"]["hidden"]
+        [160, 160]
+    """
+
+    rows, columns = 40_000, 40
+    solver: ClassVar = {"matrix_rate": 0.01}
+
+    def tables(self, facts: Facts) -> Options:
+        """Return maps whose nets are as wide as the budget lets them learn."""
+        width = 32 * round(5 * (facts.budget / 60) ** 0.2)
+        made = super().tables(facts)
+        made["block"] |= {
+            "univariate": ["affine"] * 4 + ["affine_spline"] * 2,
+            "transforms": 6, "bins": 4, "hidden": [width] * 2,
+        }  # fmt: skip
+        return made
+
+
+class Plane(_Known):
+    """Splines of many bins with relu nets.
+
+    Example:
+        >>> Plane().fits(Facts(1000, 100, 2)), Plane().fits(Facts(1000, 100, 3))
+        (True, False)
+    """
+
+    rows, columns = 20_000, 2
+    block: ClassVar = {
+        "univariate": "spline", "transforms": 3, "bins": 32, "hidden": [64] * 2,
+        "activation": "relu", "residual": False, "radial": False,
+    }  # fmt: skip
+    solver: ClassVar = {"learning_rate": 3e-3}
+
+    def fits(self, facts: Facts) -> bool:
+        """Return whether there are two columns at most."""
+        return super().fits(facts) and facts.columns <= 2
+
+
+class FewRows(_Known):
+    """Small nets, on curves of columns.
+
+    Example:
+        >>> FewRows().solver["batch_size"]
+        256
+    """
+
+    rows, columns, preprocess = 1_000, 12, "gaussianise"
+    block: ClassVar = {
+        "univariate": "affine_spline", "transforms": 4, "bins": 8, "hidden": [32] * 2,
+    }  # fmt: skip
+    solver: ClassVar = {"matrix_rate": 0.01, "batch_size": 256, "ema": 0.95, "noise": 0.1}
+
+
+class Smooth(_Known):
+    """Splines with noise.
+
+    Example:
+        >>> Smooth().solver["noise"]
+        0.2
+    """
+
+    rows, columns = 1_500, 10
+    block: ClassVar = {"univariate": "spline", "transforms": 4, "bins": 8, "hidden": [64] * 3}
+    solver: ClassVar = {"batch_size": 256, "ema": 0.97, "noise": 0.2}
+
+
+class Lean(FewRows):
+    """Nets of one layer, on curves of columns.
+
+    Example:
+        >>> Lean().block["hidden"]
+        [16]
+    """
+
+    rows, columns = 250, 10
+    block: ClassVar = {
+        "univariate": "affine_spline", "transforms": 3, "bins": 5, "hidden": [16],
+    }  # fmt: skip
+    solver: ClassVar = {
+        **FewRows.solver, "learning_rate": 3e-3, "matrix_rate": 0.005, "noise": 0.2,
+    }  # fmt: skip
+
+
+class Gaussians(_Known):
+    """A mixture of Gaussians.
+
+    Example:
+        >>> Gaussians().block["name"]
+        'fitted_mixture'
+    """
+
+    rows, columns = 200, 10
+    block: ClassVar = {"name": "fitted_mixture", "components": 32}
+    solver: ClassVar = {"optimiser": "adam", "learning_rate": 1e-3, "weight_decay": 0.0}
+
+    def fits(self, facts: Facts) -> bool:
+        """Return whether there are no conditions either."""
+        return super().fits(facts) and not facts.conditions
+
+
+class OneGaussian(_Known):
+    """A Gaussian.
+
+    Example:
+        >>> OneGaussian().fits(Facts(5, 5, 10))
+        True
+    """
+
+    block: ClassVar = {"name": "affine"}
+    solver: ClassVar = {"optimiser": "adam", "learning_rate": 1e-2, "noise": 0.4}
+
+    def fits(self, facts: Facts) -> bool:
+        """Return whether the rows are data."""
+        return not facts.gradient
+
+    def distance(self, facts: Facts) -> float:
+        """Return |log(rows/five rows a column)|."""
+        return abs(math.log(facts.rows / (5 * facts.columns)))

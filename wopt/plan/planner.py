@@ -1,4 +1,4 @@
-"""A plan: the options that rules choose, the reasons, and their merge with the options given."""
+"""A plan: the options of a candidate, and their merge with the options given."""
 
 from __future__ import annotations
 
@@ -7,13 +7,19 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from wopt.component import build
+from wopt.host import host
+from wopt.interfaces.candidate import Candidate
 from wopt.plan.facts import Facts
-from wopt.plan.rule import PlanRule
-from wopt.plan.rules import RULES
 
-__all__ = ["Plan", "apply", "plan"]
+__all__ = ["Plan", "apply", "plan", "portfolio"]
 
 Table = Mapping[str, Any]
+
+_SHARED = "an autoregressive map"
+
+JUDGES = 20_000
+"""Number of held-out rows, and of test rows, that evaluate a model at most."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,47 +27,79 @@ class Plan:
     """The options chosen for a problem.
 
     Attributes:
-        table: Options as in a configuration file.
-        reasons: One clause per rule that gives a reason.
-        seconds: Expected CPU seconds of training at most.
-        facts: The facts from which the options were chosen.
+        table: Options as in a configuration file; ``preprocess`` is the source's.
+        reasons: Clauses that tell what was chosen and why.
+        facts: The facts from which the options were chosen, with the budget in CPU seconds.
     """
 
     table: dict[str, Any]
     reasons: tuple[str, ...]
-    seconds: float
-    facts: Facts
+    facts: Any
 
     @property
     def summary(self) -> str:
         """The plan in one line."""
-        return f"planned for {self.seconds:.0f} CPU s: {'; '.join(self.reasons)}"
+        return f"planned for {self.facts.budget:.0f} CPU s: {'; '.join(self.reasons)}"
 
 
-def plan(facts: Facts, recipe: PlanRule | None = None) -> Plan:
-    """Return the options that the rules choose; where two choose one option, the later one wins.
-
-    A given recipe replaces the recipes that the facts would choose. Until the speed of an iteration
-    is measured (:func:`wopt.plan.timed`), ``solver.iterations`` is a guess.
+def plan(facts: Facts, candidate: Candidate | None = None) -> Plan:
+    """Return the options of a candidate, by default the nearest one.
 
     Args:
         facts: Facts of the data.
-        recipe: A recipe among the rules.
+        candidate: A candidate.
 
     Example:
-        >>> chosen = plan(Facts(rows=15_216, held_out=1_902, columns=10, crowding=0.57))
+        >>> chosen = plan(Facts(rows=15_216, held_out=1_902, columns=10))
         >>> chosen.table["block"]["name"], chosen.table["scheme"]["step_size"]
         ('autoregressive', 100.0)
-        >>> chosen.table["block"]["transforms"]
-        4
     """
-    table: dict[str, Any] = {}
-    reasons: list[str] = []
-    for rule in (*RULES, *([] if recipe is None or recipe in RULES else [recipe])):
-        if rule is recipe or (rule.speaks(facts) and not (recipe and rule.recipe)):
-            table = _merged(table, rule.chosen(facts))
-            reasons += [rule.reason(facts)] if rule.reason(facts) else []
-    return Plan(table, tuple(reasons), facts.budget, facts)
+    if candidate is None:
+        return portfolio(facts)[0]
+    table = _merged(_common(facts), candidate.tables(facts))
+    return Plan(table, (candidate.what,), facts)
+
+
+def portfolio(facts: Facts) -> list[Plan]:
+    """Return the plans of all candidates that fit, the nearest one first.
+
+    If none does (a start of known density), the only plan is what all candidates share.
+
+    Example:
+        >>> [p.reasons[0] for p in portfolio(Facts(60, 8, 10))][:2]
+        ['a Gaussian', 'nets of one layer, on curves of columns']
+    """
+    entries = host().registry.entries("candidate")
+    candidates = [build("candidate", entry.qualified) for entry in entries]
+    fitting = sorted((c for c in candidates if c.fits(facts)), key=lambda c: c.distance(facts))
+    return [plan(facts, c) for c in fitting] or [Plan(_common(facts), (_SHARED,), facts)]
+
+
+def decay(rows: int) -> float:
+    """Return the weight decay: 0.5 at 15,000 rows, falling with their cube root, within 0.1 to 1.
+
+    Under Muon, whose steps have the length of the rate, it bounds a matrix's norm by its inverse.
+
+    Example:
+        >>> decay(15_216), decay(1218), decay(48_000)
+        (0.5, 1.0, 0.34)
+    """
+    return min(1.0, max(0.1, round(0.5 * (15_216 / rows) ** (1 / 3), 2)))
+
+
+def _common(facts: Facts) -> dict[str, Any]:
+    """Return what all candidates share: one large step, Muon, the best on held-out rows."""
+    return {
+        "scheme": {"name": "jko", "step_size": 100.0},
+        "block": {"name": "autoregressive"},
+        "stop": {"steps": 1},
+        "guard": {"rows": JUDGES, "retries": 1},
+        "solver": {
+            "optimiser": "muon", "learning_rate": 2e-3, "matrix_rate": 0.02, "batch_size": 500,
+            "ema": 0.99, "weight_decay": decay(facts.rows), "check_every": 0.05,
+            "check_rows": 1000, "patience": 0.4, "warm_start": False,
+        },
+    }  # fmt: skip
 
 
 def apply(chosen: Plan, given: Table) -> dict[str, Any]:
@@ -82,7 +120,7 @@ def apply(chosen: Plan, given: Table) -> dict[str, Any]:
         >>> apply(plan(facts), {"block": "ode"})["block"]
         {'name': 'ode'}
     """
-    planned = copy.deepcopy(chosen.table)
+    planned = {k: v for k, v in copy.deepcopy(chosen.table).items() if k != "preprocess"}
     if "blocks" in planned:
         return _merged(_after_first(planned, given), given)
     theirs = _named(given.get("block", {})).get("name")
@@ -103,7 +141,7 @@ def _after_first(planned: dict[str, Any], given: Table) -> dict[str, Any]:
     return planned
 
 
-_ANY_BLOCK = ("optimiser", "iterations", "batch_size", "ema", "check_every", "check_rows",
+_ANY_BLOCK = ("optimiser", "seconds", "batch_size", "ema", "check_every", "check_rows",
               "patience", "warm_start")  # fmt: skip
 """Options of the solver that are planned for blocks other than the planned one."""
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from wopt.report.summary import flat as flat
     from wopt.report.summary import status as status
     from wopt.report.summary import subtitle as subtitle
+    from wopt.report.verdict import verdict_of as verdict_of
 
 __getattr__, __dir__ = exports_of(
     __name__,
@@ -47,5 +48,6 @@ __getattr__, __dir__ = exports_of(
         "wopt.report.style": "BLUE GREEN INK MUTED ORANGE "
         "PURPLE Picture VERMILION WIDTH decades page_style",
         "wopt.report.summary": "flat status subtitle",
+        "wopt.report.verdict": "verdict_of",
     },
 )

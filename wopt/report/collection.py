@@ -11,7 +11,7 @@ from torch import Tensor
 from wopt.capabilities import Capability
 from wopt.data.dataset import Dataset
 from wopt.errors import CapabilityError
-from wopt.flow import Flow, TargetBase, draw
+from wopt.flow import Flow, draw
 from wopt.interfaces.target import Target
 from wopt.push import in_batches
 from wopt.seeds import generator
@@ -59,8 +59,8 @@ def collect(
     """
     order = torch.randperm(len(dataset.test), generator=generator(seed, "report", "rows"))
     rows = dataset.test[order[:_ROWS]]
-    if target is None and isinstance(flow.base, TargetBase):
-        target = flow.base.law
+    if target is None and flow.pulls_back:
+        target = flow.latent
     arrays = {"paths": flow.trajectory(rows)}
     known = truth or flow.pulls_back
     backward = _backward(flow, target, len(rows), seed) if known else None

@@ -240,3 +240,9 @@ def _all(run: Run) -> Iterator[str]:
         )
     for more in host().registry.functions("advice"):
         yield from more(run)
+    limit = (run.config.get("solver") or {}).get("iterations")
+    if run.pulls_back and limit and run.steps and run.steps[-1].iterations < limit:
+        yield (
+            "Most would be gained by more rows: held-out rows gained nothing more after "
+            f"{run.steps[-1].iterations:,} of {limit:,} iterations."
+        )

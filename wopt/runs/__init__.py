@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from wopt.runs.progress import listener_of as listener_of
     from wopt.runs.solution import Solution as Solution
     from wopt.runs.solution import advance as advance
+    from wopt.runs.solve import build as build
     from wopt.runs.threads import like as like
     from wopt.runs.threads import training_threads as training_threads
     from wopt.runs.threads import with_threads as with_threads
@@ -42,6 +43,7 @@ __getattr__, __dir__ = exports_of(
         "wopt.runs.preparation": "Prepared log_density_of particles_of prepare",
         "wopt.runs.progress": "ListenerLike listener_of",
         "wopt.runs.solution": "Solution advance",
+        "wopt.runs.solve": "build",
         "wopt.runs.threads": "like training_threads with_threads",
     },
 )

@@ -69,8 +69,7 @@ def hold(prepared: Prepared) -> Prepared:
     of = team()
     if of.size == 1:
         return prepared
-    problem = dataclasses.replace(prepared.problem, draw=None)
-    made = dataclasses.replace(prepared, problem=problem, train=held(prepared.train))
+    made = dataclasses.replace(prepared, draw=None, start=(held(prepared.train), prepared.valid))
     data = made.dataset
     if of.first or data is None:
         return made

@@ -21,7 +21,7 @@ from wopt.store.result import GapKind, RunResult
 from wopt.train.guard import INVERTED, nll
 from wopt.train.problem import State
 
-__all__ = ["audited", "bits_per_dim", "doubled", "evaluate", "gaussian_nll"]
+__all__ = ["audited", "bits_per_dim", "doubled", "evaluate", "far_rows", "gaussian_nll"]
 
 
 def audited(prepared: Prepared, state: State) -> tuple[Prepared, State]:
@@ -32,6 +32,8 @@ def audited(prepared: Prepared, state: State) -> tuple[Prepared, State]:
     if prepared.config.run.precision is None:
         return prepared, state
     blocks = [copy.deepcopy(block).double() for block in state.blocks]
+    for block in blocks:
+        block.precision = None  # they are in float64 now
     trace = state.valid
     valid = dataclasses.replace(
         trace,
@@ -40,7 +42,9 @@ def audited(prepared: Prepared, state: State) -> tuple[Prepared, State]:
     )
     config = prepared.config.model_copy(update={"dtype": "float64"})
     return (
-        dataclasses.replace(prepared, config=config, valid=doubled(prepared.valid)),
+        dataclasses.replace(
+            prepared, config=config, start=(prepared.train, doubled(prepared.valid))
+        ),
         dataclasses.replace(state, blocks=tuple(blocks), valid=valid),
     )
 
@@ -93,9 +97,26 @@ def evaluate(prepared: Prepared, blocks: list[FlowBlock], test: Particles) -> Ru
         likelihood_error=_likelihood_error(objective, coarse, audited),
         inversion_error=inversion_error(blocks, test.points[:INVERTED]),
         rows=len(test),
+        far_rows=None if forward else far_rows(scores),
         parameters=sum(p.numel() for block in blocks for p in block.parameters()),
         model="push_forward" if forward else "pull_back",
     )
+
+
+_FAR = 100.0
+"""Nats above the median from which on a row is far out."""
+
+
+def far_rows(scores: Tensor | None) -> int | None:
+    """Return how many NLLs, shape ``(n,)``, are 100 nats above the median; ``None`` for none.
+
+    Example:
+        >>> far_rows(torch.tensor([1.0, 2.0, 3.0, 8e7])), far_rows(torch.tensor([1.0, 2.0]))
+        (1, None)
+    """
+    if scores is None or not len(scores):
+        return None
+    return int((scores > scores.median() + _FAR).sum()) or None
 
 
 def bits_per_dim(nll: float | None, dim: int, cell: float | None) -> float | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from wopt.config.model import RunConfig, validate
 from wopt.errors import ConfigError, WoptError
-from wopt.flow import Chain, Flow, TargetBase
+from wopt.flow import Flow
 from wopt.flow.conversions import in_own_units
 from wopt.interfaces.conditional import conditional
 from wopt.interfaces.measurement import document_of
@@ -205,5 +205,5 @@ def rescued(path: Path) -> Flow:
     objective = config.objective
     if conditions is not None:
         objective = conditional(objective, conditions)
-    flow = Flow(Chain(blocks, transform), TargetBase(objective.target, shape[0]), names)
+    flow = Flow([transform, *blocks], objective.target, names)
     return in_own_units(flow, config.objective.target)

@@ -13,14 +13,13 @@ from wopt.config.model import RunConfig, validate
 from wopt.data.dataset import Dataset
 from wopt.errors import ConfigError, DataError
 from wopt.files import write_json
-from wopt.flow import Base, Chain, Flow, SourceBase, TargetBase
+from wopt.flow import Flow, SourceLaw
 from wopt.flow.conversions import in_own_units
 from wopt.flow.save import load_flow
 from wopt.interfaces.conditional import conditional
 from wopt.interfaces.source import Source
 from wopt.permission import changed_data_allowed
 from wopt.reading import printable
-from wopt.runs.preparation import model_of
 from wopt.store.checkpoint import load_blocks, load_transform
 from wopt.store.directory import RunDirectory
 from wopt.store.documents import read_document
@@ -234,11 +233,11 @@ def load_run(path: Path | str) -> LoadedRun:
     objective = config.objective
     if conditions is not None:
         objective = conditional(objective, conditions)
-    base: Base = TargetBase(objective.target, len(transform.shift))
+    flow = Flow([transform, *blocks], objective.target, names)
     if config.model == "push_forward":
-        base = SourceBase(
+        start = SourceLaw(
             config.source, config.seed, check=lambda data: check_data(run, config.source, data)
         )
-    chain = Chain(blocks, transform).to(config.device)
-    flow = in_own_units(model_of(chain, base, names), config.objective.target)
+        flow = Flow(flow.map, start, names).inverted()
+    flow = in_own_units(flow.to(config.device), config.objective.target)
     return LoadedRun(config, flow, names)

@@ -15,6 +15,7 @@ from wopt.interfaces.listener import Listener
 from wopt.reading import appending, printable
 from wopt.store.documents import read_lines, write_lines
 from wopt.store.result import Losses, RunResult
+from wopt.train.problem import State
 from wopt.train.record import StepRecord
 
 __all__ = ["LossLog", "RunLog", "thinned_losses", "versions"]
@@ -63,8 +64,12 @@ class LossLog(Listener):
         self._last = done
         self._seen.append((self._before + done, loss))
 
-    def keep(self, step: int) -> None:
+    def stepped(self, state: State) -> None:
         """Write the losses of a step; called before the step is saved, so that none is lost."""
+        self.keep(state.step)
+
+    def keep(self, step: int) -> None:
+        """Write the losses of a step."""
         of, what = self._of
         if of == step and self._seen:
             iterations, losses = zip(*thinned_losses(self._seen, _POINTS), strict=True)

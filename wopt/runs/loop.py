@@ -1,10 +1,10 @@
-"""The loop of a run: steps, challenges after them, and claims that an energy refutes."""
+"""The steps of a run with its listeners, and why they ended."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -17,35 +17,14 @@ from wopt.interfaces.budget import Budget
 from wopt.interfaces.listener import Beginning, Listener
 from wopt.interfaces.measurement import FinishedRun
 from wopt.parallel.launch import told_by_first
-from wopt.precision import training_in
 from wopt.runs.preparation import Prepared
 from wopt.runs.threads import training_threads
 from wopt.statistics import mean_and_error
-from wopt.train.check import FalseClaim, false_claims
-from wopt.train.iterate import iterate
+from wopt.train.check import false_claims
 from wopt.train.problem import State
-from wopt.train.record import StepRecord
-from wopt.train.wrappers import compiling
+from wopt.train.steps import steps
 
 __all__ = ["Ended", "make_steps"]
-
-_SHARE, _LEAST = 0.5, 1.5
-"""CPU seconds of a challenge between steps: as a fraction of the step's, and at least."""
-
-
-@dataclasses.dataclass(frozen=True)
-class _Stepped:
-    """A step, saved or not.
-
-    Attributes:
-        state: State after the step.
-        record: Record of the step.
-        lower: Result of a challenge after the step, where ``stop.challenge`` asks for one.
-    """
-
-    state: State
-    record: StepRecord
-    lower: Any = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,127 +41,151 @@ class Ended:
     state: State
     status: Literal["done", "stopped", "failed"]
     reason: str
-    lower: Any
+    lower: Any = None
 
 
 def make_steps(
-    prepared: Prepared,
+    problem: Prepared,
     state: State,
     listener: Listener,
     *,
     go_on: str,
-    save: Callable[[State], None] | None = None,
+    keepers: Sequence[Listener] = (),
 ) -> Ended:
     """Make steps until a rule, a final rejection or Ctrl-C ends them.
 
     Args:
-        prepared: The run's data and parts.
+        problem: The run.
         state: The state to begin from.
-        listener: Receives messages on progress.
+        listener: Receives messages on progress, and each step once it is kept.
         go_on: Advice on how to continue after Ctrl-C.
-        save: Called with the state after every step, before the listener.
+        keepers: They keep every state, in this order.
     """
-    listener.begin(_beginning(prepared, state))
-    if prepared.config.plan is not None and not state.records:
-        listener.phase(prepared.config.plan.told)
-    if prepared.threads and not state.records:
-        listener.phase(prepared.threads)
-    far = None if prepared.dataset is None else far_from_unit(prepared.dataset)
-    if far is not None and not state.records and prepared.config.source.role == "data":
-        listener.warn(far)
+    _introduce(problem, state, listener)
+    challenge = Challenge(problem, state)
+    listeners = (Claims(problem, listener), challenge, *keepers, listener)
+    heard = dataclasses.replace(problem, listeners=listeners)
     status: Literal["done", "stopped", "failed"] = "done"
     reason = state.records[-1].stop if state.records else None
-    lower: Any = None
     try:
-        reported = prepared.config.run
-        threads = training_threads(prepared.config)
-        with threads, training_in(reported.precision), compiling(reported.compile):
-            for made in _steps(prepared, state, listener):
-                if save is not None:
-                    save(made.state)
-                state, reason, lower = made.state, made.record.stop, made.lower
-                listener.step(made.record)
+        with training_threads(problem.config):
+            for after in steps(heard, state):
+                state, reason = after, after.records[-1].stop
+                listener.step(after.records[-1])
     except Converged as error:
         reason = str(error)
     except DivergenceError as error:
         status, reason = "failed", str(error)
     except KeyboardInterrupt:
         status, reason = "stopped", f"interrupted; {go_on}"
-    return Ended(state, status, reason or "", lower)
+    return Ended(state, status, reason or "", challenge.lower)
 
 
-def _beginning(prepared: Prepared, state: State) -> Beginning:
+def _introduce(problem: Prepared, state: State, listener: Listener) -> None:
+    """Tell a listener what begins, and what was chosen or is odd about it."""
+    config, data = problem.config, problem.dataset
+    listener.begin(_beginning(problem, state))
+    if state.records:
+        return
+    if config.plan is not None:
+        listener.phase(config.plan.told)
+    if problem.threads:
+        listener.phase(problem.threads)
+    far = None if data is None or config.source.role != "data" else far_from_unit(data)
+    if far is not None:
+        listener.warn(far)
+
+
+def _beginning(problem: Prepared, state: State) -> Beginning:
     """Return the facts for listeners before the first step."""
-    config, data = prepared.config, prepared.dataset
-    sizes = (len(prepared.train), len(prepared.valid), *(() if data is None else (len(data.test),)))
+    config, data = problem.config, problem.dataset
+    columns = None if data is None else data.transform.columns
+    sizes = (len(problem.train), len(problem.valid), *(() if data is None else (len(data.test),)))
     return Beginning(
         objective=name_of(config.objective),
         scheme=name_of(config.scheme),
         source="particles" if data is None else name_of(config.source),
         rows=sizes,
-        dim=prepared.train.dim,
+        dim=problem.train.dim,
         records=state.records,
         config=described(config),
+        columns=tuple((c.name, c.kind) for c in columns.columns) if columns else (),
     )
 
 
-def _steps(prepared: Prepared, state: State, listener: Listener) -> Iterator[_Stepped]:
-    """Make steps until a stop rule is met, or a free step gains too little on fresh rows."""
-    # A challenger is a free step (h = infinity, by maximum likelihood) from the present particles,
-    # so one that gains is nearly the next step; the last one, which does not, gives the lower side.
-    limit = prepared.problem.stop.challenge
-    if limit is not None:
-        why = build("measurement", "lower_side").applies(FinishedRun(prepared, state))
+class Claims(Listener):
+    """Warns once of each claim of objective and target that an energy refutes.
+
+    Args:
+        problem: The run.
+        listener: Receives the warnings.
+    """
+
+    def __init__(self, problem: Prepared, listener: Listener) -> None:
+        self.problem, self.listener = problem, listener
+        self._reported = set[str]()
+
+    @torch.no_grad()
+    def stepped(self, state: State) -> None:
+        """Compare the claims with the energy at held-out particles."""
+        objective, at = self.problem.objective, state.valid.particles
+        values = objective.contributions(at)
+        energy, error = state.energy, 0.0
+        if values is not None:
+            energy, error = mean_and_error(values, at.weights)
+        known = at.log_density_start is not None
+        for false in false_claims(objective, energy, error, start_known=known):
+            if false.claim not in self._reported:
+                self.listener.warn(false.text())
+            self._reported.add(false.claim)
+
+
+_SHARE, _LEAST = 0.5, 1.5
+"""CPU seconds of a challenge between steps: as a fraction of the step's, and at least."""
+
+
+class Challenge(Listener):
+    """Stops a run when one more free step would gain fewer nats than ``stop.challenge``.
+
+    A challenger is a free step (h = infinity, by maximum likelihood) from the present particles,
+    so one that gains is nearly the next step; the last one, which does not, gives the lower side.
+
+    Args:
+        problem: The run.
+        state: The state that it begins from.
+
+    Raises:
+        CapabilityError: ``stop.challenge`` is set, and the run cannot be challenged.
+    """
+
+    def __init__(self, problem: Prepared, state: State) -> None:
+        self.problem, self.limit = problem, problem.stop.challenge
+        self.lower: Any = None
+        if self.limit is None:
+            return
+        self.measurement = build("measurement", "lower_side")
+        why = self.measurement.applies(FinishedRun(problem, state))
         if why is not None:
             raise CapabilityError(f"stop.challenge: {why}; leave it out")
-    reported = set[str]()
-    for after, record in iterate(prepared.problem, state, listener):
-        if prepared.pushes:  # rows are draws of the start, without the model's likelihood
-            records = tuple(dataclasses.replace(r, nll_valid=None) for r in after.records)
-            after, record = dataclasses.replace(after, records=records), records[-1]
-        for false in _refuted(prepared, after):
-            if false.claim not in reported:
-                listener.warn(false.text())
-            reported.add(false.claim)
-        if limit is None:
-            yield _Stepped(after, record)
-            continue
-        side = _challenge(prepared, after, record)
-        if side.value >= limit:
-            yield _Stepped(after, record, side)
-            continue
-        reason = (
+
+    def stepped(self, state: State) -> State | None:
+        """Challenge the state; the first process does it, by its clock."""
+        if self.limit is None:
+            return None
+        seconds = max(_SHARE * state.records[-1].cpu_seconds, _LEAST)
+        found: list[Any] = []
+
+        def challenge() -> str:
+            run = FinishedRun(self.problem, state, fresh=True)
+            found.append(self.measurement.measure(run, Budget(seconds)))
+            return json.dumps(found[0].to_dict())
+
+        note = told_by_first(f"challenge {state.step}", challenge)
+        side = found[0] if found else self.measurement.document.from_dict(json.loads(note))
+        self.lower = side
+        if side.value >= self.limit:
+            return None
+        return state.stopped(
             f"a free step gains {side.value:.3g} nats (standard error {side.error:.2g}) on fresh "
-            f"rows, less than stop.challenge = {limit:g}"
+            f"rows, less than stop.challenge = {self.limit:g}"
         )
-        record = dataclasses.replace(record, stop=reason)
-        after = dataclasses.replace(after, records=(*after.records[:-1], record))
-        yield _Stepped(after, record, side)
-        return
-
-
-def _challenge(prepared: Prepared, state: State, record: StepRecord) -> Any:
-    """Return the result of a challenge, timed by the first process."""
-    seconds = max(_SHARE * record.cpu_seconds, _LEAST)
-    challenger = build("measurement", "lower_side")
-    found: list[Any] = []
-
-    def challenge() -> str:
-        run = FinishedRun(prepared, state, fresh=True)
-        found.append(challenger.measure(run, Budget(seconds)))
-        return json.dumps(found[0].to_dict())
-
-    note = told_by_first(f"challenge {state.step}", challenge)
-    return found[0] if found else challenger.document.from_dict(json.loads(note))
-
-
-@torch.no_grad()
-def _refuted(prepared: Prepared, state: State) -> list[FalseClaim]:
-    """Return the claims of objective and target that the last energy refutes."""
-    objective, at = prepared.problem.objective, state.valid.particles
-    values = objective.contributions(at)
-    energy, error = state.energy, 0.0
-    if values is not None:
-        energy, error = mean_and_error(values, at.weights)
-    known = at.log_density_start is not None
-    return false_claims(objective, energy, error, start_known=known)

@@ -31,14 +31,14 @@ def automatic(config: RunConfig) -> list[Measurement]:
     Raises:
         ConfigError: The configuration asks for one whose plugin is not installed.
     """
-    registry = host().registry
-    asked = config.exact is not None or config.snapshots.times is not None
-    if asked and "evolution" not in registry.names("measurement"):
-        why = how_to_get("measurement", "evolution") or "install wopt-evolution"
-        raise ConfigError(f"[exact] and [snapshots] are for the measurement evolution; {why}")
-    names = [entry.qualified for entry in registry.entries("measurement")]
-    chosen = [name for name in names if _is_automatic(name)]
-    return [build("measurement", name) for name in chosen]
+    names = [entry.qualified for entry in host().registry.entries("measurement")]
+    made = [build("measurement", name) for name in names if _is_automatic(name)]
+    given = {"exact": config.exact, "snapshots": config.snapshots.times}
+    for table, value in given.items():
+        if value is not None and not any(table in measurement.reads for measurement in made):
+            why = how_to_get("table", table) or "install a plugin that does"
+            raise ConfigError(f"[{table}]: no measurement that is installed reads it; {why}")
+    return made
 
 
 def _is_automatic(name: str) -> bool:

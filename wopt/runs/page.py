@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 import tempfile
 from pathlib import Path
@@ -15,8 +14,6 @@ from wopt.errors import CapabilityError
 from wopt.files import replacing, write_json, write_text
 from wopt.interfaces.objective import is_truth
 from wopt.report import collect, render
-from wopt.runs.evaluate import evaluate
-from wopt.runs.preparation import particles_of
 from wopt.seeds import derive
 from wopt.store.directory import RunDirectory, write_tensors
 
@@ -42,14 +39,6 @@ def write_page(solution: Solution, path: Path, certificate: Any = None) -> Path:
         )
     seed = derive(config.seed, "figures")
     objective = prepared.problem.objective
-    test = particles_of(data, data.test, config, known=False)
-    result = dataclasses.replace(
-        evaluate(prepared, solution.flow.blocks, test),
-        status=solution.status,
-        reason=solution.reason,
-        seconds=sum(r.seconds for r in solution.history),
-        cpu_seconds=sum(r.cpu_seconds for r in solution.history),
-    )
     figures = collect(solution.flow, data, seed, objective.target, truth=is_truth(objective))
     # The page is made from a run directory, which is not kept.
     with tempfile.TemporaryDirectory() as folder:
@@ -57,7 +46,7 @@ def write_page(solution: Solution, path: Path, certificate: Any = None) -> Path:
         run.path.mkdir()
         write_text(run.config, tomli_w.dumps(_names(solution)))
         run.write_steps(solution.history)
-        run.write_result(result.to_dict())
+        run.write_result(solution.result.to_dict())
         write_tensors(run.figures, figures, {})
         if certificate is not None:
             write_json(run.certificate, certificate.to_dict())

@@ -2,48 +2,35 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
-from torch import Tensor
+import torch._dynamo  # noqa: F401  # else the first trial pays for what optimisers import
 
 from wopt.component import Component
 from wopt.config.model import RunConfig, validate, written_out
+from wopt.data.columns import Columns
 from wopt.data.dataset import Dataset
+from wopt.data.table_transform import fit_transform
 from wopt.data.transform import How
 from wopt.errors import ConfigError, DataError
 from wopt.host import host
+from wopt.interfaces.budget import Budget
 from wopt.interfaces.listener import SILENT, Listener
 from wopt.interfaces.source import Source
 from wopt.particles import Particles
-from wopt.plan import (
-    Plan,
-    alternatives,
-    apply,
-    bends,
-    choose,
-    facts_of,
-    measure,
-    preprocess_of,
-    timed,
-    without_curves,
-)
+from wopt.plan import Outcome, Plan, apply, facts_of, portfolio, race
 from wopt.plan.budget import Planning
-from wopt.plan.facts import BUDGET
 from wopt.runs.memory import Rows
 from wopt.runs.preparation import Prepared, prepare
 from wopt.runs.threads import like, training_threads, with_threads
 from wopt.seeds import derive
-from wopt.train.problem import Problem
 
 __all__ = ["prepared_run"]
 
-Ready = tuple[Problem, Particles, Particles]
-"""Problem, training and held-out particles of a trial."""
-
-_PLACING, _PLACING_SHARE = 6e-7, 0.05
-"""CPU seconds in which a curve is fitted, per value (see docs/benchmarks.md), and the fraction of
-a budget that all of them may take."""
+_ENDS = 0.95
+"""Fraction of a budget in which maps are trained: the rest pays for guard and audits."""
 
 
 def prepared_run(
@@ -51,9 +38,8 @@ def prepared_run(
 ) -> Prepared:
     """Return a run that is ready to begin; with a ``plan``, missing options are chosen.
 
-    The rules choose by facts of the data; then an iteration is timed on this machine, and the
-    number of iterations fits the budget. The chosen options are in the resolved configuration,
-    which is not planned again.
+    Where no option of steps is given, candidates race. The chosen options are in the resolved
+    configuration, which is not planned again, and training goes on from the winner's map.
 
     Args:
         table: Table as read from TOML; values may be components too.
@@ -72,37 +58,89 @@ def prepared_run(
             return prepared
     if config.plan is None or config.plan.told:
         return prepare(config, config.source.loaded(seed))
-    source, dataset = _loaded(table["source"], config, seed)
-    given = {**table, "source": source}
-    facts = facts_of(dataset, config.plan.seconds, role=config.source.role, seed=config.seed)
-    placed: list[Particles] = []
+    return _Planner(config, table, where).prepared(listener)
 
-    def made(table: Mapping[str, Any]) -> Prepared:
-        at = (placed[0], placed[1]) if placed else None
-        prepared = prepare(validate(dict(table), where), dataset, at)
-        placed[:] = prepared.train, prepared.valid
+
+class _Planner:
+    """Makes plans ready: their configuration, data with their preprocessing, and problem."""
+
+    def __init__(self, config: RunConfig, given: Mapping[str, Any], where: str) -> None:
+        assert config.plan is not None
+        self.given, self.where, self.smooth = given, where, config.smooth_time > 0
+        self.open = _is_open(given["source"], config)
+        seed = derive(config.seed, "source")
+        if self.open:
+            self.how, self.dataset = _loaded(given["source"], seed)
+        else:
+            self.how, self.dataset = "", config.source.loaded(seed)
+        self.facts = facts_of(self.dataset, config.plan.seconds, role=config.source.role)
+        self._placed: dict[str, tuple[Dataset, tuple[Particles, Particles] | None]] = {
+            self.how: (self.dataset, None)
+        }
+
+    def prepared(self, listener: Listener) -> Prepared:
+        """Return the run of the plan that wins, or of the first where options are given."""
+        plans = portfolio(self.facts)
+        first = with_threads(self.made(plans[0]))
+        with training_threads(first.config):
+            budget = Budget(_ENDS * self.facts.budget)
+            if _has(self.given.get("solver"), "iterations"):
+                return like(first, self.made(plans[0], told=plans[0]))
+            if _free(self.given):
+                outcome = race(self._distinct(plans), self.made, budget, listener)
+            else:
+                steps = first.problem.stop.steps or 4
+                outcome = Outcome(plans[0], (self.facts.budget * _ENDS / steps,), None)
+        chosen = self.made(outcome.plan, outcome.seconds, told=outcome.plan)
+        return like(first, dataclasses.replace(chosen, begun=outcome.begun))
+
+    def made(
+        self, plan: Plan, seconds: tuple[float, ...] = (), told: Plan | None = None
+    ) -> Prepared:
+        """Return the run of a plan, with schedules of so many CPU seconds."""
+        how = self._how(plan)
+        table = {**apply(plan, self.given)}
+        if self.open:
+            table["source"] = _preprocessed(self.given["source"], how)
+        if seconds and isinstance(table["solver"], Mapping):
+            table["solver"] = {**table["solver"], "seconds": list(seconds)}
+        if told is not None:
+            table["plan"] = Planning(budget=self.facts.budget, told=told.summary)
+        dataset, placed = self._placed[how]
+        prepared = prepare(validate(table, self.where), dataset, placed)
+        self._placed[how] = dataset, (prepared.train, prepared.valid)
         return prepared
 
-    def ready(candidate: Plan) -> Ready:
-        prepared = made(apply(candidate, given))
-        return prepared.problem, prepared.train, prepared.valid
+    def _distinct(self, plans: list[Plan]) -> list[Plan]:
+        """Return the plans without those that differ from one before by their name alone."""
+        found: dict[str, Plan] = {}
+        for plan in plans:
+            found.setdefault(repr((self._how(plan), apply(plan, {}))), plan)
+        return list(found.values())
 
-    plans = alternatives(facts)
-    first = with_threads(made(apply(plans[0], given)))
-    with training_threads(first.config):
-        if _open(given) and len(plans) > 1:
-            best = choose(plans, ready, listener)
-        elif _has(given.get("solver"), "iterations"):
-            best = plans[0]
-        else:
-            problem, train, valid = ready(plans[0])
-            best = timed(plans[0], measure(problem, train, valid), problem.stop.steps or 4)
-    planned = Planning(budget=best.facts.budget, told=best.summary)
-    return like(first, made({**apply(best, given), "plan": planned}))
+    def _how(self, plan: Plan) -> str:
+        """Return the preprocessing of a plan, or that of the rows if they do not allow it."""
+        how = plan.table.get("preprocess", self.how) if self.open else self.how
+        if how == "gaussianise" and self.smooth:  # noise is of one size in straight columns alone
+            return self.how
+        if how not in self._placed:
+            transform = self.dataset.transform
+            columns = transform.columns or Columns.on_the_line(
+                self.dataset.names, self.dataset.condition
+            )
+            try:
+                fitted = fit_transform(self.dataset.train, cast("How", how), columns.straight())
+            except DataError:
+                return self.how
+            bent = fitted.columns is not None and fitted.columns.curves
+            if how == "gaussianise" and not bent:
+                return self.how
+            self._placed[how] = dataclasses.replace(self.dataset, transform=fitted), None
+        return how
 
 
-def _open(given: Mapping[str, Any]) -> bool:
-    """Return whether no option is given that the planner chooses by trials."""
+def _free(given: Mapping[str, Any]) -> bool:
+    """Return whether no option is given that candidates choose."""
     return not any(key in given for key in ("block", "blocks", "solver", "scheme", "stop"))
 
 
@@ -111,41 +149,14 @@ def _has(value: Any, option: str) -> bool:
     return isinstance(value, Component) or (isinstance(value, Mapping) and option in value)
 
 
-def _loaded(source: Any, config: RunConfig, seed: int) -> tuple[Any, Dataset]:
-    """Return the source, if needed with a preprocessing that its rows allow, and its rows."""
-    # Gaussianising, which is whitening where no column needs a curve, is tried first: most rows
-    # allow it, and they are then read once.
-    if not _is_open(source, config):
-        return source, config.source.loaded(seed)
-    how, dataset = _tried(source, seed)
-    moved = dataset.train[:, : dataset.dim - dataset.condition]
-    best: How = preprocess_of(len(moved), moved) if how != "none" else "standardise"
-    columns = dataset.transform.columns
-    if how == "gaussianise" and (columns is None or not columns.curves):
-        how = "whiten"
-    elif how == "gaussianise" and not config.smooth_time and _whole(best, moved):
-        assert config.plan is not None
-        quick = moved.numel() * _PLACING <= _PLACING_SHARE * (config.plan.seconds or BUDGET)
-        best = "gaussianise" if quick and bends(dataset) else best
-    given, chosen = _preprocessed(source, best)
-    if how == best:
-        return given, dataset
-    return given, without_curves(dataset) if best == "whiten" else chosen.load(seed)
-
-
-def _whole(best: How, moved: Tensor) -> bool:
-    """Return whether columns can be whitened, or there is only one."""
-    return best == "whiten" or moved.shape[1] == 1
-
-
-def _tried(source: Any, seed: int) -> tuple[str, Dataset]:
+def _loaded(source: Any, seed: int) -> tuple[str, Dataset]:
     """Return the first preprocessing that a source has and its rows allow, and the rows."""
-    for how in ("gaussianise", "whiten"):
+    for how in ("whiten", "standardise"):
         try:
-            return how, _preprocessed(source, how)[1].load(seed)
+            return how, _source(source, how).load(seed)
         except (ConfigError, DataError):
             pass
-    return "none", _preprocessed(source, "none")[1].load(seed)
+    return "none", _source(source, "none").load(seed)
 
 
 def _is_open(source: Any, config: RunConfig) -> bool:
@@ -157,10 +168,15 @@ def _is_open(source: Any, config: RunConfig) -> bool:
     return open_ and "preprocess" in config.source.options and config.source.role != "start"
 
 
-def _preprocessed(source: Any, how: str) -> tuple[Any, Source]:
-    """Return a source with a preprocessing, as in a configuration and as a component."""
+def _preprocessed(source: Any, how: str) -> Any:
+    """Return a source with a preprocessing, as in a configuration."""
     if isinstance(source, Rows):
-        return (made := source.preprocessed(how)), made
+        return source.preprocessed(how)
     table = {"name": source} if isinstance(source, str) else source
-    given = {**table, "preprocess": how}
-    return given, validate({"source": given}).source
+    return {**table, "preprocess": how}
+
+
+def _source(source: Any, how: str) -> Source:
+    """Return a source with a preprocessing."""
+    made = _preprocessed(source, how)
+    return made if isinstance(made, Rows) else validate({"source": made}).source

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,7 +15,7 @@ from wopt.config.model import RunConfig, check_precision
 from wopt.data.dataset import Dataset, check_finite, smooth_dataset, smoothed, subsample_eval
 from wopt.data.transform import AffineTransform, check_size
 from wopt.errors import CapabilityError, DataError
-from wopt.flow import Base, Chain, Flow, Inverse, SourceBase, TargetBase
+from wopt.flow import Flow, SourceLaw
 from wopt.interfaces import returns
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.conditional import conditional
@@ -28,6 +29,7 @@ from wopt.sharded import own_rows
 from wopt.targets.density import written_density
 from wopt.train.check import check_parts
 from wopt.train.problem import Problem
+from wopt.train.runtime import Runtime
 from wopt.train.stop import check_times
 
 CONDITIONS = 10_000
@@ -36,17 +38,22 @@ CONDITIONS = 10_000
 _VALUES = 2**21
 """Number of values that are transformed at a time, in float64."""
 
-__all__ = ["CONDITIONS", "Prepared", "conditions_of", "model_of", "particles_of", "prepare"]
+__all__ = [
+    "CONDITIONS",
+    "Prepared",
+    "conditions_of",
+    "from_particles",
+    "particles_of",
+    "prepare",
+]
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
-class Prepared:
-    """A run that is ready to begin.
+@dataclasses.dataclass(frozen=True, repr=False, kw_only=True)
+class Prepared(Problem):
+    """The problem of a run, with the data and the model that it is about.
 
     Attributes:
         config: Options of the run.
-        problem: The problem: objective, scheme, solver and other parts.
-        train, valid: The training and held-out particles at the start.
         transform: The preprocessing, from the data's units to the flow's coordinates.
         dataset: The data, with rows to judge by; ``None`` where particles were given.
         pushes: Whether the model is the start carried to the target, and not the target carried
@@ -57,34 +64,42 @@ class Prepared:
     """
 
     config: RunConfig
-    problem: Problem
-    train: Particles
-    valid: Particles
     transform: AffineTransform
-    dataset: Dataset | None
-    pushes: bool
-    names: tuple[str, ...]
+    dataset: Dataset | None = None
+    pushes: bool = False
+    names: tuple[str, ...] = ()
     loaded: Dataset | None = None
     threads: str = ""
 
     def __repr__(self) -> str:
-        objective, scheme = (name_of(c) for c in (self.problem.objective, self.problem.scheme))
+        objective, scheme = (name_of(c) for c in (self.objective, self.scheme))
         rows = f"{len(self.train)} + {len(self.valid)} particles in {self.train.dim} dimensions"
         return f"Prepared({objective} by {scheme}, from {rows})"
 
+    @property
+    def problem(self) -> Prepared:
+        """The problem itself, as measurements may ask for it."""
+        return self
+
+    @property
+    def train(self) -> Particles:
+        """The training particles before the first step."""
+        assert self.start is not None
+        return self.start[0]
+
+    @property
+    def valid(self) -> Particles:
+        """The held-out particles before the first step."""
+        assert self.start is not None
+        return self.start[1]
+
     def flow(self, blocks: Iterable[FlowBlock]) -> Flow:
         """Return the model with these blocks."""
-        base: Base
-        if self.pushes:
-            base = SourceBase(self.config.source, self.config.seed, self.dataset)
-        else:
-            base = TargetBase(self.problem.objective.target, self.train.dim)
-        return model_of(Chain(blocks, self.transform), base, self.names)
-
-
-def model_of(chain: Chain, base: Base, names: tuple[str, ...]) -> Flow:
-    """Return the flow of a chain, whose direction its base determines."""
-    return Flow(Inverse(chain) if isinstance(base, SourceBase) else chain, base, names)
+        maps = [self.transform, *blocks]
+        if not self.pushes:
+            return Flow(maps, self.objective.target, self.names)
+        start = SourceLaw(self.config.source, self.config.seed, self.dataset)
+        return Flow(maps, start, self.names).inverted()
 
 
 def prepare(
@@ -109,16 +124,7 @@ def prepare(
     loaded = dataset
     dataset = subsample_eval(dataset, config.guard.rows, derive(config.seed, "judges"))
     known = dataset.log_density is not None and config.smooth_time == 0
-    check_parts(
-        config.objective,
-        config.scheme,
-        config.block_specs,
-        log_density=known,
-        dim=dataset.dim,
-        condition=dataset.condition,
-        rounded=config.run.precision is not None,
-        compiled=config.run.compile,
-    )
+    _check_parts(config, config.objective, known, dataset.dim, dataset.condition)
     objective = config.source.aims(config.objective, config.scheme, dataset)
     _check(config, objective, dataset)
     pushes = _pushes(config, objective, dataset)
@@ -132,15 +138,72 @@ def prepare(
     able = dataset.sample is not None or config.smooth_time > 0
     draw = FreshParticles(config, dataset, everywhere) if able else None
     density = log_density_of(dataset) if known and not dataset.condition else None
-    weights = dataset.weights or (None, None)
-    train, valid = placed or (
-        _train(start, config, known=everywhere, weights=weights[0]),
+    at = placed or _placed(start, config, dataset.weights or (None, None), everywhere)
+    # Rows that are draws of a start to push forward have no likelihood by the model.
+    log_det = None if pushes else mean_log_det(dataset.transform, start.valid)
+    prepared = Prepared(
+        **parts_of(config, objective, at, log_det),
+        draw=draw,
+        log_density=density,
+        config=config,
+        transform=dataset.transform,
+        dataset=dataset,
+        pushes=pushes,
+        names=dataset.names,
+        loaded=loaded,
+    )
+    check_times(config.scheme, prepared.ends)
+    return prepared
+
+
+def _placed(
+    start: Dataset, config: RunConfig, weights: tuple[Tensor | None, Tensor | None], known: bool
+) -> tuple[Particles, Particles]:
+    """Return the training particles, with their density if wanted, and the held-out ones."""
+    return (
+        _train(start, config, known=known, weights=weights[0]),
         particles_of(start, start.valid, config, known=True, weights=weights[1]),
     )
-    units, names = dataset.transform, dataset.names
-    problem = problem_of(config, objective, mean_log_det(units, start.valid), draw, density)
-    check_times(config.scheme, problem.ends)
-    return Prepared(config, problem, train, valid, units, dataset, pushes, names, loaded)
+
+
+def from_particles(
+    config: RunConfig, train: Particles, valid: Particles, transform: AffineTransform | None = None
+) -> Prepared:
+    """Return the problem of given particles.
+
+    Args:
+        config: The options, whose source is not used.
+        train: The training particles.
+        valid: The held-out particles.
+        transform: The preprocessing that was applied to them, for the model's units.
+    """
+    check_precision(config)
+    objective = config.objective
+    if train.condition:
+        _, given = split_conditions(train.points, train.condition)
+        objective = conditional(objective, given.cpu())
+    known = train.log_density_start is not None
+    _check_parts(config, objective, known, train.dim, train.condition)
+    units = transform or AffineTransform.fit(train.points.cpu(), "none")
+    log_det = -float(units.inverse(train.points.cpu())[1].mean())
+    parts = parts_of(config, objective, (train, valid), log_det)
+    return Prepared(**parts, config=config, transform=units)
+
+
+def _check_parts(
+    config: RunConfig, objective: Objective, known: bool, dim: int, condition: int
+) -> None:
+    """Raise unless the parts of a configuration fit together, and the start's density if known."""
+    check_parts(
+        objective,
+        config.scheme,
+        config.block_specs,
+        log_density=known,
+        dim=dim,
+        condition=condition,
+        rounded=config.run.precision is not None,
+        compiled=config.run.compile,
+    )
 
 
 def mean_log_det(transform: AffineTransform, rows: Tensor) -> float:
@@ -148,28 +211,23 @@ def mean_log_det(transform: AffineTransform, rows: Tensor) -> float:
     return float(transform(rows)[1].mean())
 
 
-def problem_of(
+def parts_of(
     config: RunConfig,
     objective: Objective,
-    log_det: float,
-    draw: FreshParticles | None = None,
-    log_density: Callable[[Tensor], Tensor] | None = None,
-) -> Problem:
-    """Return the problem of a configuration; densities are functions ``(n, d)`` to ``(n,)``."""
-    return Problem(
-        objective,
-        config.scheme,
-        config.block_specs,
-        config.solver,
-        config.guard,
-        config.stop,
-        config.seed,
-        log_det,
-        config.refine,
-        draw,
-        log_density,
-        tuple(config.snapshots.times or ()),
-    )
+    start: tuple[Particles, Particles],
+    log_det: float | None,
+) -> dict[str, Any]:
+    """Return the fields of a problem that a configuration gives."""
+    same = ("scheme", "solver", "guard", "stop", "seed", "refine")
+    return {
+        **{name: getattr(config, name) for name in same},
+        "objective": objective,
+        "block": config.block_specs,
+        "log_det": log_det,
+        "times": tuple(config.snapshots.times or ()),
+        "start": start,
+        "runtime": Runtime(config.run.precision, config.run.compile),
+    }
 
 
 def log_density_of(dataset: Dataset) -> Callable[[Tensor], Tensor] | None:

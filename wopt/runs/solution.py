@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,13 +13,16 @@ from wopt.component import build
 from wopt.data.columns import Columns
 from wopt.data.frames import array_of, frame_like, is_frame
 from wopt.data.rows import as_rows
+from wopt.errors import CapabilityError
 from wopt.flow import Flow
 from wopt.flow.conversions import in_own_units
 from wopt.html import paragraph
 from wopt.interfaces.measurement import FinishedRun
 from wopt.particles import Particles
+from wopt.report.verdict import verdict
+from wopt.runs.evaluate import audited, doubled, evaluate
 from wopt.runs.loop import make_steps
-from wopt.runs.preparation import Prepared
+from wopt.runs.preparation import Prepared, particles_of
 from wopt.runs.progress import ListenerLike, listener_of, steps_table, with_tracker
 from wopt.runs.threads import training_threads, with_threads
 from wopt.store.result import RunResult
@@ -58,7 +62,7 @@ class Solution:
     @property
     def problem(self) -> Problem:
         """The problem: objective, scheme, solver and other parts."""
-        return self.prepared.problem
+        return self.prepared
 
     @property
     def start(self) -> Particles:
@@ -68,6 +72,35 @@ class Solution:
     def __repr__(self) -> str:
         last = f", energy {self.history[-1].energy:.6g}" if self.history else ""
         return f"Solution({self.status} after {self.state.step} step(s){last}: {self.reason})"
+
+    @functools.cached_property
+    def result(self) -> RunResult:
+        """The scores on test rows, as in ``result.json``.
+
+        Raises:
+            CapabilityError: The solve began with particles, so there are no rows.
+        """
+        data, config = self.prepared.dataset, self.prepared.config
+        if data is None:
+            raise CapabilityError(
+                "scores need rows of a source, and this solve began with particles; solve from a "
+                "source, such as wopt.fit's rows"
+            )
+        test = particles_of(data, data.test, config, known=False)
+        return dataclasses.replace(
+            evaluate(self.prepared, self.flow.blocks, test),
+            status=self.status,
+            reason=self.reason,
+            seconds=sum(record.seconds for record in self.history),
+            cpu_seconds=sum(record.cpu_seconds for record in self.history),
+        )
+
+    def __str__(self) -> str:
+        """Return the verdict below the summary; of particles, which have no rows, that alone."""
+        if self.prepared.dataset is None:
+            return repr(self)
+        how = "`solution.certificate()` measures how good it is"
+        return "\n".join([repr(self), *verdict(self.result, uncertified=how)])
 
     def _repr_html_(self) -> str:
         """Return the text and table of steps that a notebook shows."""
@@ -131,9 +164,7 @@ class Solution:
         prepared = self.prepared
         if stop is not None:
             chosen = stop if isinstance(stop, Stop) else Stop(**stop)
-            prepared = dataclasses.replace(
-                prepared, problem=dataclasses.replace(prepared.problem, stop=chosen)
-            )
+            prepared = dataclasses.replace(prepared, stop=chosen)
         return advance(prepared, self.state, listener)
 
     def report(self, path: str | Path, certificate: Any = None) -> Path:
@@ -182,8 +213,6 @@ class Solution:
             >>> made.steps[0].residual.by, made.convexity
             ('affine', 1.0)
         """
-        from wopt.runs.evaluate import audited, doubled
-
         if isinstance(particles, int):
             options, particles = {**options, "particles": particles}, None
         prepared, state = audited(self.prepared, self.state)
@@ -195,21 +224,20 @@ class Solution:
             return chosen.with_options(**options).measure(run)
 
 
-def advance(prepared: Prepared, state: State, listener: ListenerLike = None) -> Solution:
+def advance(problem: Prepared, state: State, listener: ListenerLike = None) -> Solution:
     """Make steps until a stop rule, a final rejection or an interrupt ends them."""
-    prepared = with_threads(prepared)
-    progress = with_tracker(listener_of(listener), prepared.config.tracker)
-    ended = make_steps(prepared, state, progress, go_on="`solution.resume()` goes on")
+    problem = with_threads(problem)
+    progress = with_tracker(listener_of(listener), problem.config.tracker)
+    ended = make_steps(problem, state, progress, go_on="`solution.resume()` goes on")
     progress.end(
         RunResult(
             ended.status,
             ended.reason,
             ended.state.step,
-            model="push_forward" if prepared.pushes else "pull_back",
+            model="push_forward" if problem.pushes else "pull_back",
             seconds=sum(record.seconds for record in ended.state.records),
             cpu_seconds=sum(record.cpu_seconds for record in ended.state.records),
         )
     )
-    target = prepared.problem.objective.target
-    flow = in_own_units(prepared.flow(ended.state.blocks), target)
-    return Solution(flow, ended.state, ended.status, ended.reason, prepared, ended.lower)
+    flow = in_own_units(problem.flow(ended.state.blocks), problem.objective.target)
+    return Solution(flow, ended.state, ended.status, ended.reason, problem, ended.lower)

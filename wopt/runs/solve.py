@@ -1,4 +1,4 @@
-"""solve, fit and run: the entry points of Python, which share the builder of ``wopt run``."""
+"""The verbs of Python: build, and on it solve, fit and run."""
 
 from __future__ import annotations
 
@@ -9,31 +9,71 @@ from typing import Any, Literal
 
 import torch
 
-from wopt.config.model import RunConfig, check_precision, validate
+from wopt.config.model import RunConfig, validate
 from wopt.config.read import read_toml
+from wopt.data.dataset import Dataset
 from wopt.data.transform import AffineTransform, How
-from wopt.interfaces.conditional import conditional
-from wopt.interfaces.listener import SILENT
+from wopt.interfaces.listener import SILENT, Listener
 from wopt.interfaces.measurement import Measurement
 from wopt.interfaces.source import Source
-from wopt.particles import Particles, split_conditions
+from wopt.particles import Particles
 from wopt.plan.facts import BUDGET
 from wopt.precision import Precision
 from wopt.runs.memory import Rows
 from wopt.runs.planned import prepared_run
-from wopt.runs.preparation import Prepared, problem_of
+from wopt.runs.preparation import Prepared, from_particles, prepare
 from wopt.runs.progress import ListenerLike, listener_of
 from wopt.runs.solution import Solution, advance
 from wopt.store.result import RunResult
-from wopt.train.check import check_parts
 from wopt.train.guard import Guard
 from wopt.train.refinement import Refinement
 from wopt.train.solver import InnerSolver
 from wopt.train.stop import Stop
 
-__all__ = ["fit", "run", "solve"]
+__all__ = ["build", "fit", "run", "solve"]
 
 Table = Mapping[str, Any]
+
+
+def build(
+    config: RunConfig | Table,
+    rows: Dataset | tuple[Particles, Particles] | None = None,
+    *,
+    transform: AffineTransform | None = None,
+    where: str = "",
+    listener: Listener = SILENT,
+) -> Prepared:
+    """Return the problem of a run: data, laws and parts, loaded, made and checked once.
+
+    Args:
+        config: The options; those of a table that are not given are planned if it has a ``plan``.
+        rows: The data that the source would load, or training and held-out particles instead.
+        transform: The preprocessing that was applied to particles, for the model's units.
+        where: The file of the table, for messages.
+        listener: Receives messages on planning.
+
+    Raises:
+        UserError: The configuration, data or parts cannot be used.
+
+    Example:
+        >>> from wopt.train.steps import steps
+        >>> problem = build({"source": {"name": "toy", "n_train": 200}, "block": "affine",
+        ...     "solver": {"iterations": 20}, "stop": {"steps": 2}})
+        >>> [state.step for state in steps(problem)]
+        [1, 2]
+    """
+    if isinstance(rows, tuple):
+        table = (
+            config if isinstance(config, RunConfig) else {**config, "source": Rows(rows[0].points)}
+        )
+        return from_particles(_validated(table, where), *rows, transform)
+    if rows is None and not isinstance(config, RunConfig):
+        return prepared_run(config, where, listener)
+    return prepare(_validated(config, where), rows)
+
+
+def _validated(config: RunConfig | Table, where: str) -> RunConfig:
+    return config if isinstance(config, RunConfig) else validate(dict(config), where)
 
 
 def solve(
@@ -117,18 +157,17 @@ def solve(
         "solver": solver, "refine": refine, "guard": guard,
         "stop": stop, "certify": certify, "model": model, "smooth_time": smooth_time, "seed": seed,
         "dtype": str(dtype).removeprefix("torch."), "device": device, "tracker": tracker,
+        "plan": None if budget is None or isinstance(source, Particles) else {"budget": budget},
+        "run": {"precision": precision, "compile": compile} if precision or compile else None,
     }  # fmt: skip
     table = {key: value for key, value in given.items() if value is not None}
-    if precision is not None or compile:
-        table["run"] = {"precision": precision, "compile": compile}
     progress = listener_of(listener)
     if isinstance(source, Particles):
-        prepared = _from_particles(table, source, source if valid is None else valid, transform)
+        rows = source, source if valid is None else valid
+        problem = build(table, rows, transform=transform)
     else:
-        planned = {} if budget is None else {"plan": {"budget": budget}}
-        prepared = prepared_run({**table, **planned, "source": source}, listener=progress)
-    state = prepared.problem.begin(prepared.train, prepared.valid)
-    return advance(prepared, state, progress)
+        problem = build({**table, "source": source}, listener=progress)
+    return advance(problem, problem.begin(), progress)
 
 
 def fit(
@@ -257,37 +296,11 @@ def run(
     Raises:
         UserError: The configuration, data or parts cannot be used; nothing is written then.
     """
-    from wopt.runs import execute
-    from wopt.runs.together import run_table
+    from wopt.runs.execute import run_config, run_table
 
     progress = listener_of(listener, SILENT)  # the run's log has all warnings
     if isinstance(config, RunConfig):
-        return execute.run_config(config, Path(out), progress)
-    where = str(config) if isinstance(config, (str, Path)) else ""
-    table = read_toml(Path(config)) if isinstance(config, (str, Path)) else dict(config)
-    return run_table(table, where, Path(out), progress)
-
-
-def _from_particles(
-    table: dict[str, Any], train: Particles, valid: Particles, transform: AffineTransform | None
-) -> Prepared:
-    """Prepare a solve from given particles."""
-    config = validate({**table, "source": Rows(train.points)})
-    check_precision(config)
-    objective = config.objective
-    if train.condition:
-        _, given = split_conditions(train.points, train.condition)
-        objective = conditional(objective, given.cpu())
-    check_parts(
-        objective,
-        config.scheme,
-        config.block_specs,
-        log_density=train.log_density_start is not None,
-        dim=train.dim,
-        condition=train.condition,
-        rounded=config.run.precision is not None,
-        compiled=config.run.compile,
-    )
-    units = transform or AffineTransform.fit(train.points.cpu(), "none")
-    problem = problem_of(config, objective, -float(units.inverse(train.points.cpu())[1].mean()))
-    return Prepared(config, problem, train, valid, units, None, False, ())
+        return run_config(config, Path(out), progress)
+    if isinstance(config, (str, Path)):
+        return run_table(read_toml(Path(config)), str(config), Path(out), progress)
+    return run_table(config, "", Path(out), progress)

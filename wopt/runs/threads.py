@@ -15,12 +15,10 @@ import torch
 from wopt.config.model import RunConfig
 from wopt.interfaces.listener import Listener
 from wopt.parallel import team
-from wopt.plan.speed import first_of
-from wopt.precision import training_in
 from wopt.runs.preparation import Prepared
 from wopt.train.problem import Problem
 from wopt.train.solver import InnerSolver
-from wopt.train.stage import Stage
+from wopt.train.stage import Stage, first_of
 
 __all__ = ["Lap", "best_of", "laps_of", "like", "training_threads", "with_threads"]
 
@@ -151,13 +149,12 @@ def laps_of(prepared: Prepared, most: int) -> dict[int, Lap]:
         return {}
     timing, before = _Timing(most), torch.get_num_threads()
     # What is wrong with the parts is told by the run, not by this.
-    with training_in(prepared.config.run.precision), contextlib.suppress(Exception):
+    with contextlib.suppress(Exception):
         try:
             torch.set_num_threads(1)
             _stage(prepared, step, timing).train(None)
         finally:
             torch.set_num_threads(before)
-            problem.redraw("held_out")  # as Problem.begin leaves it
     return timing.laps
 
 

@@ -135,11 +135,14 @@ class RunDirectory:
         """Raise if a new run cannot be kept here.
 
         Raises:
+            BusyError: Another process is making a run here.
             ConfigError: A run exists already, or the path is not a directory.
         """
         if self.path.exists() and not self.path.is_dir():
             raise ConfigError(f"{self.path}: is a file, so no run can be kept there; use --out")
         if self.config.exists() or self.state.exists():
+            with locked(self.path):  # raises if that run is in training
+                pass
             raise ConfigError(
                 f"{self.path}: holds a run already, which is not overwritten; choose another place "
                 f"with --out, go on with `wopt resume {self.path}`, or delete it"

@@ -129,6 +129,7 @@ class RunResult(Typed):
         likelihood_error: Mean |difference| of log-likelihoods, integration in use against audit.
         inversion_error: Root mean square of F^-1(F(x)) - x, on a thousand of these rows.
         rows: Number of test rows.
+        far_rows: Number of them that cost 100 nats more than the median row; ``None`` for none.
         parameters: Number of parameters of all blocks.
         model: Direction of the model.
         versions: Versions of the software that made the run.
@@ -160,6 +161,7 @@ class RunResult(Typed):
     likelihood_error: float | None = None
     inversion_error: float | None = None
     rows: int | None = None
+    far_rows: int | None = None
     parameters: int | None = None
     model: Literal["auto", "pull_back", "push_forward"] = "pull_back"
     versions: dict[str, str] = dataclasses.field(default_factory=dict)

@@ -28,7 +28,6 @@ from wopt.interfaces.source import Source
 from wopt.interfaces.subproblem import Subproblem
 from wopt.interfaces.target import Target
 from wopt.plan import Facts, apply, plan
-from wopt.plan.candidates import rule_of
 from wopt.runs.memory import Rows
 from wopt.testing.checks import LawError, Laws, check_block, check_objective
 from wopt.testing.claims import check_claims
@@ -264,14 +263,15 @@ def check_candidate(candidate: Candidate) -> list[str]:
     law.holds("fits_says_yes_or_no", isinstance(candidate.fits(facts), bool))
     if not candidate.fits(facts):
         return [*law.done, "not planned: it does not fit 300 rows of 5 columns"]
+    law.holds("distance_is_not_negative", candidate.distance(facts) >= 0)
     tables = candidate.tables(facts)
     law.holds("returns_tables", isinstance(tables, dict) and all(k in _TABLES for k in tables))
-    chosen = plan(facts, rule_of(candidate))
+    chosen = plan(facts, candidate)
     validate(apply(chosen, {"source": {"name": "toy", "shape": "moons"}}))
     return [*law.done, "configuration_is_valid"]
 
 
-_TABLES = ("block", "blocks", "scheme", "solver", "stop", "guard", "refine")
+_TABLES = ("preprocess", "block", "blocks", "scheme", "solver", "stop", "guard", "refine")
 
 
 def _finished() -> FinishedRun:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from wopt.train.record import StepRecord as StepRecord
     from wopt.train.solver import InnerSolver as InnerSolver
     from wopt.train.stage import Stage as Stage
+    from wopt.train.stage import first_of as first_of
     from wopt.train.stop import elapsed as elapsed
     from wopt.train.stop import is_at as is_at
     from wopt.train.wrappers import remembering as remembering
@@ -30,7 +31,7 @@ __getattr__, __dir__ = exports_of(
         "wopt.train.problem": "ParticleHistory Problem State",
         "wopt.train.record": "StepRecord",
         "wopt.train.solver": "InnerSolver",
-        "wopt.train.stage": "Stage",
+        "wopt.train.stage": "Stage first_of",
         "wopt.train.stop": "elapsed is_at",
         "wopt.train.wrappers": "remembering spread",
     },

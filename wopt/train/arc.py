@@ -10,14 +10,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from wopt.errors import Converged, DivergenceError
-from wopt.interfaces.listener import SILENT, Listener
 from wopt.interfaces.scheme import ProximalScheme, StepSize
 from wopt.seeds import derive
 from wopt.train.problem import Problem, State
 from wopt.train.record import StepRecord
 from wopt.train.refinement import Refinement
 from wopt.train.solver import InnerSolver
-from wopt.train.step import next_state
 
 __all__ = ["respace", "respaced"]
 
@@ -59,7 +57,7 @@ class _Listed(StepSize):
         return self.values[step]
 
 
-def respaced(problem: Problem, state: State, listener: Listener = SILENT) -> State:
+def respaced(problem: Problem, state: State) -> State:
     """Return the state after ``refine.respace`` rounds, or after those that were accepted.
 
     In a round the step sizes become those of equal arc length (:func:`respace`),
@@ -74,17 +72,16 @@ def respaced(problem: Problem, state: State, listener: Listener = SILENT) -> Sta
     Args:
         problem: The problem, with ``refine.respace`` and ``refine.share``.
         state: The state after the last step.
-        listener: Receives progress of the work.
     """
     for number in range(problem.refine.respace):
-        again = _round(problem, state, number, listener)
+        again = _round(problem, state, number)
         if again is None:
             break
         state = again
     return state
 
 
-def _round(problem: Problem, state: State, number: int, listener: Listener) -> State | None:
+def _round(problem: Problem, state: State, number: int) -> State | None:
     """Return the state after all steps of a round; ``None`` if a step is rejected for good."""
     records = state.records
     moved = [record.w2_step for record in records]
@@ -101,10 +98,12 @@ def _round(problem: Problem, state: State, number: int, listener: Listener) -> S
         seed=derive(problem.seed, "respace", number),
         refine=Refinement(),
     )
+    from wopt.train.steps import next_state
+
     now = again.begin(*state.start)
     try:
         for _ in records:
-            now = next_state(again, now, listener)
+            now = next_state(again, now)
     except (Converged, DivergenceError):
         return None
     summed = tuple(_sum(new, old) for new, old in zip(now.records, records, strict=True))

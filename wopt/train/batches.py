@@ -10,7 +10,6 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from wopt.interfaces.block import FlowBlock
 from wopt.interfaces.budget import Clock
@@ -64,34 +63,31 @@ class Average:
 
     Args:
         block: The block to copy.
-        decay: Decay of the average, which begins at the first parameters seen.
+        decay: Decay of the average from the k-th parameters on, at most (1 + k)/(10 + k): what
+            comes early is forgotten, however short the training.
 
     Example:
         >>> from wopt.testing import AffineBlock
         >>> block = AffineBlock(1)
-        >>> average = Average(block, 0.75)
+        >>> average = Average(block, 0.25)
         >>> for shift in (0.0, 4.0):
         ...     _ = block.shift.data.fill_(shift)
         ...     average.update(block)
-        >>> average.block.shift.tolist()
-        [1.0]
+        >>> round(average.block.shift.item(), 3)
+        3.273
     """
 
     def __init__(self, block: FlowBlock, decay: float) -> None:
         self.block = copy.deepcopy(block)
-        self._average = get_ema_multi_avg_fn(decay)
-        self._begun = False
+        self.decay, self._count = decay, 0
 
     @torch.no_grad()
     def update(self, block: FlowBlock) -> None:
         """Update the average with the parameters of a block."""
         own, new = ([p.detach() for p in of.parameters()] for of in (self.block, block))
-        if self._begun:
-            self._average(own, new, None)
-        else:
-            for mine, theirs in zip(own, new, strict=True):
-                mine.copy_(theirs)
-            self._begun = True
+        count, self._count = self._count, self._count + 1
+        decay = min(self.decay, (1 + count) / (10 + count)) if count else 0.0
+        torch._foreach_lerp_(own, new, 1 - decay)
         for mine, theirs in zip(self.block.buffers(), block.buffers(), strict=True):
             mine.copy_(theirs)
 
@@ -302,7 +298,7 @@ class BatchTraining:
         def descend(batches: Iterator[Tensor | None], readings: Readings, height: float) -> bool:
             """Iterate at a fraction of the peak rates; return whether losses are finite."""
             given.before_each()
-            with lowered():
+            with lowered(block.precision):
                 value = given.loss(block, next(batches))
                 if not readings.take(value):
                     return False

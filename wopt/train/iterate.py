@@ -1,14 +1,14 @@
-"""The outer loop: one guarded step after another."""
+"""The loop for a listener, with the records of the steps."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 
 from wopt.interfaces.listener import SILENT, Listener
 from wopt.train.problem import Problem, State
 from wopt.train.record import StepRecord
-from wopt.train.refine import pending, refine
-from wopt.train.step import next_state
+from wopt.train.steps import steps
 
 __all__ = ["iterate"]
 
@@ -33,12 +33,5 @@ def iterate(
         DivergenceError: The guard rejected a step and all its retries; the last state yielded
             stands.
     """
-    while True:
-        if pending(problem, state):
-            state = refine(problem, state, listener)
-            yield state, state.records[-1]
-        # Evaluated anew, not read from the record, so that a run can continue under another rule.
-        if state.records and problem.stop.reason(state.records):
-            return
-        state = next_state(problem, state, listener)
-        yield state, state.records[-1]
+    for after in steps(dataclasses.replace(problem, listeners=(listener,)), state):
+        yield after, after.records[-1]

@@ -132,4 +132,6 @@ def _mean_nll(problem: Problem, particles: Particles) -> float | None:
     values = nll(problem.objective, particles)
     if values is None or target is None or Capability.NORMALISED not in target.provides:
         return None
+    if problem.log_det is None:
+        return None
     return float(particles.mean(values)) - problem.log_det

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from wopt.component import Spec
 from wopt.interfaces.block import FlowBlock
+from wopt.interfaces.listener import Listener, Listeners
 from wopt.interfaces.objective import Objective
 from wopt.interfaces.scheme import History, ProximalScheme
 from wopt.interfaces.subproblem import Subproblem
+from wopt.origin import check_returned
 from wopt.particles import Particles
 from wopt.push import push
 from wopt.seeds import generator
 from wopt.train.guard import Guard
 from wopt.train.record import StepRecord
 from wopt.train.refinement import Refinement
+from wopt.train.runtime import Runtime
 from wopt.train.solver import InnerSolver
-from wopt.train.stop import Stop
+from wopt.train.stop import Stop, elapsed, landed
 
 __all__ = ["ParticleHistory", "Problem", "State"]
 
@@ -156,6 +160,19 @@ class State:
         """The map of the last step, for warm starts."""
         return self.blocks[-1] if self.blocks else None
 
+    def histories(self, step_size: float, plan: Mapping[str, float]) -> list[History]:
+        """Return the past of both splits for a scheme's next step of size h."""
+        about = self.step, step_size, self.step_size, plan
+        starts = self.start or (None, None)
+        return [
+            of.history(*about, at) for of, at in zip((self.train, self.valid), starts, strict=True)
+        ]
+
+    def stopped(self, reason: str | None) -> State:
+        """Return the state with a reason to stop, or ``None``, in its last record."""
+        last = dataclasses.replace(self.records[-1], stop=reason)
+        return dataclasses.replace(self, records=(*self.records[:-1], last))
+
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
@@ -170,11 +187,17 @@ class Problem:
         guard: Accepts or rejects a finished step.
         stop: When to stop.
         seed: Seed of all random numbers; the same seed gives the same run.
-        log_det: log |det| of the preprocessing, in nats, for likelihoods in the data's units.
+        log_det: log |det| of the preprocessing, in nats, for likelihoods in the data's units;
+            ``None`` if the particles are not data.
         refine: Options of joint training of all maps.
         draw: Draws new training particles at the start, where the source can be sampled.
         log_density: Log-density of the start, ``(n, d)`` to ``(n,)``, nats, where it is known.
         times: Times at which steps end, so that particles can be kept there.
+        start: The training and the held-out particles before the first step.
+        listeners: They receive the progress of the work, and the state after every step.
+        runtime: How the blocks are trained.
+        begun: The first step's map after the first schedules of its solver, and the iterations in
+            their parts, where a trial has made them already.
     """
 
     objective: Objective
@@ -184,11 +207,15 @@ class Problem:
     guard: Guard = dataclasses.field(default_factory=Guard)
     stop: Stop = dataclasses.field(default_factory=Stop)
     seed: int = 0
-    log_det: float = 0.0
+    log_det: float | None = 0.0
     refine: Refinement = dataclasses.field(default_factory=Refinement)
     draw: Callable[[int, torch.Generator], Particles] | None = None
     log_density: Callable[[Tensor], Tensor] | None = None
     times: tuple[float, ...] = ()
+    start: tuple[Particles, Particles] | None = None
+    listeners: tuple[Listener, ...] = ()
+    runtime: Runtime = dataclasses.field(default_factory=Runtime)
+    begun: tuple[FlowBlock, tuple[tuple[int, ...], ...]] | None = None
 
     @property
     def ends(self) -> tuple[float, ...]:
@@ -201,10 +228,31 @@ class Problem:
             return self.block
         return self.block[min(step, len(self.block) - 1)]
 
-    def begin(self, train: Particles, valid: Particles | None = None) -> State:
-        """Return the state before the first step; without ``valid``, ``train`` serves as both."""
+    def __post_init__(self) -> None:
+        # All held-out energies of a run are at one draw, so that they can be compared.
+        object.__setattr__(self, "objective", self.objective.at(self.held_out))
+
+    @property
+    def held_out(self) -> int:
+        """The key of the draw at which the objective is evaluated on held-out particles."""
+        return next(self.draws("held_out"))
+
+    @property
+    def listener(self) -> Listener:
+        """All listeners as one."""
+        return Listeners(self.listeners)
+
+    def begin(self, train: Particles | None = None, valid: Particles | None = None) -> State:
+        """Return the state before the first step.
+
+        Args:
+            train: The training particles; by default those of ``start``.
+            valid: The held-out particles; by default ``train`` serves as both.
+        """
+        if train is None:
+            assert self.start is not None
+            train, valid = self.start
         held_out = train if valid is None else valid
-        self.redraw("held_out")
         with torch.no_grad():
             energy = float(self.objective.energy(held_out))
         return State(
@@ -217,23 +265,26 @@ class Problem:
             start=(train, held_out),
         )
 
-    def redraw(self, *key: str | int) -> None:
-        """Give a stochastic objective the first draw of a key; see :meth:`draws`.
+    def step_size(self, state: State) -> float:
+        """Return h of the next step, shortened where it would pass a time that steps end at.
 
-        All held-out energies of a run use one key, so that they can be compared.
+        Raises:
+            PluginError: The rule gives a step size that is not positive and finite.
         """
-        self.draws(*key)()
+        rule = self.scheme.step_size
+        h = landed(rule(state.step, state.step_size), elapsed(state.records), self.ends)
+        if not 0 < h < math.inf:
+            check_returned(rule, "__call__", h, "a positive finite number")
+        return h
 
-    def draws(self, *key: str | int) -> Callable[[], None]:
-        """Return a function that gives a stochastic objective the next draw of a key.
+    def draws(self, *key: str | int) -> Iterator[int]:
+        """Yield the keys of a stochastic objective's draws for one purpose.
 
-        Draws are a function of the seed and the key only, so that nothing depends on the past.
-        They are set on the objective and not passed to each evaluation, because a scheme may split
-        it (:meth:`Objective.split`): the parts, their anchors and the whole must use the same
-        numbers. Seeds are drawn on the host, so that no iteration waits for a device.
+        They are a function of the seed and the purpose only, so that nothing depends on the past.
 
         Args:
             key: Names the purpose of the draws.
         """
         rng = generator(self.seed, "objective", *key)
-        return lambda: self.objective.resample(rng)
+        while True:
+            yield int(torch.randint(2**62, (), generator=rng))

@@ -13,8 +13,8 @@ from torch.utils.checkpoint import checkpoint
 
 from wopt.errors import CapabilityError
 from wopt.interfaces.block import FlowBlock
-from wopt.interfaces.listener import SILENT, Listener, OfStep
-from wopt.interfaces.objective import energy_change
+from wopt.interfaces.listener import OfStep
+from wopt.interfaces.objective import Objective, energy_change
 from wopt.interfaces.subproblem import Subproblem
 from wopt.parallel import team
 from wopt.particles import Particles
@@ -42,7 +42,7 @@ def pending(problem: Problem, state: State) -> bool:
     return problem.refine.when == "each" or bool(problem.stop.reason(state.records))
 
 
-def refine(problem: Problem, state: State, listener: Listener = SILENT) -> State:
+def refine(problem: Problem, state: State) -> State:
     """Return the state after rounds of equal arc length and joint training of all its maps.
 
     Raises:
@@ -52,8 +52,8 @@ def refine(problem: Problem, state: State, listener: Listener = SILENT) -> State
     if options.iterations:
         check_joint(problem, state)
     ended = bool(problem.stop.reason(state.records))
-    rounds = respaced(problem, state, listener) if options.respace and ended else state
-    after = _jointly(problem, rounds, listener) if options.iterations else rounds
+    rounds = respaced(problem, state) if options.respace and ended else state
+    after = _jointly(problem, rounds) if options.iterations else rounds
     if after is not state:
         return after
     # Nothing was accepted; the record says so, or it would be tried again.
@@ -61,16 +61,14 @@ def refine(problem: Problem, state: State, listener: Listener = SILENT) -> State
     return dataclasses.replace(state, records=(*state.records[:-1], last))
 
 
-def _jointly(problem: Problem, state: State, listener: Listener) -> State:
+def _jointly(problem: Problem, state: State) -> State:
     """Return the state after joint training of all its maps, or as it was if that is rejected."""
     # It is guarded as a step is, by the joint value on held-out particles and audited maps.
     wall, cpu = time.perf_counter(), time.process_time()
     assert state.start is not None
-    joint = Joint(problem, state.records)
-    problem.redraw("held_out")
+    joint = Joint(problem, state.records, problem.objective)
     before = joint.value(state.blocks, state.start[1])
-    blocks = _train(problem, joint, state, listener)
-    problem.redraw("held_out")
+    blocks = _train(problem, joint, state)
     accepted = None if blocks is None else _accept(problem, joint, state, blocks, before)
     if accepted is None:
         return state
@@ -109,12 +107,17 @@ class Joint:
 
     problem: Problem
     records: Sequence[StepRecord]
+    objective: Objective
+
+    def drawn(self, key: int) -> Joint:
+        """Return the same at the objective's draw of a key."""
+        return dataclasses.replace(self, objective=self.problem.objective.at(key))
 
     def path(
         self, blocks: Iterable[FlowBlock], start: Particles, *, audit: bool
     ) -> Iterator[tuple[Subproblem, Particles]]:
         """Yield each step's subproblem and the particles after its map."""
-        scheme, objective = self.problem.scheme, self.problem.objective
+        scheme, objective = self.problem.scheme, self.objective
         trace, previous = ParticleHistory(start), None
         for block, record in zip(blocks, self.records, strict=True):
             history = trace.history(record.step - 1, record.step_size, previous, record.plan)
@@ -135,7 +138,7 @@ class Joint:
         moved = start
         for sub, moved in self.path(blocks, start, audit=False):
             cost = cost + sub.cost(moved)
-        return self.problem.objective.energy(moved) + start.mean(cost)
+        return self.objective.energy(moved) + start.mean(cost)
 
     @torch.no_grad()
     def value(self, blocks: Iterable[FlowBlock], start: Particles) -> tuple[Particles, Tensor]:
@@ -148,18 +151,21 @@ class Joint:
 
     def change(self, old: tuple[Particles, Tensor], new: tuple[Particles, Tensor]) -> Mean:
         """Return the change of the joint value and its standard error, by costs ``(n,)``."""
-        return energy_change(self.problem.objective, old[0], new[0], new[1] - old[1])
+        return energy_change(self.objective, old[0], new[0], new[1] - old[1])
 
 
-def _train(
-    problem: Problem, joint: Joint, state: State, listener: Listener
-) -> list[FlowBlock] | None:
+def _train(problem: Problem, joint: Joint, state: State) -> list[FlowBlock] | None:
     """Return copies of the maps, trained together; ``None`` if the loss became infinite."""
     assert state.start is not None
     train, valid = state.start
     options = {"iterations": problem.refine.iterations, "seconds": None, "tolerance": None}
     solver = InnerSolver(**{**problem.solver.options, **options, "relative_tolerance": None})
     maps = nn.ModuleList(copy.deepcopy(list(state.blocks))).requires_grad_()
+    maps.precision = problem.runtime.precision  # type: ignore[assignment]
+    keys, drawn = problem.draws("refine", state.step), [joint]
+
+    def renew() -> None:
+        drawn[0] = joint.drawn(next(keys))
 
     @torch.no_grad()
     def held_out(_: nn.Module) -> float:
@@ -171,12 +177,12 @@ def _train(
     with seeded(derive(problem.seed, "refine", state.step)):
         report = solver.minimise(
             maps,  # type: ignore[arg-type]
-            lambda _, rows: joint.loss(maps, train if rows is None else train.rows(rows)),  # type: ignore[arg-type]
+            lambda _, rows: drawn[0].loss(maps, train if rows is None else train.rows(rows)),  # type: ignore[arg-type]
             len(train),
             rate=problem.refine.rate,
-            before_each=problem.draws("refine", state.step),
+            before_each=renew,
             held_out=held_out,
-            listener=OfStep(listener, state.step, REFINING),
+            listener=OfStep(problem.listener, state.step, REFINING),
         )
     if report.diverged:
         return None

@@ -25,11 +25,11 @@ from wopt.stein import affine_residual
 from wopt.train.batches import blurred_subproblem
 from wopt.train.guard import Verdict
 from wopt.train.measure import relative_ess
-from wopt.train.problem import Problem
+from wopt.train.problem import ParticleHistory, Problem
 from wopt.train.solver import InnerSolver
 from wopt.train.wrappers import compiled, spread
 
-__all__ = ["Stage"]
+__all__ = ["Stage", "first_of"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,9 +42,9 @@ class Stage:
         stage: Number of stages of this step made before.
         attempt: How often this step was tried before: each attempt is finer, at half the rate.
         sub: The subproblem at the training particles.
-        valid: The same at the held-out particles.
+        valid: The same at the held-out particles and the draw of held-out energies.
         listener: Receives progress of the work.
-        fresh: Draws the subproblem at a batch of new training particles.
+        fresh: Returns the subproblem at new training particles and at the draw of a key.
         forward: Chains of the target, on which the map is also trained.
         made: Schedules of this step so far, by the clock; those made here are added.
     """
@@ -56,23 +56,17 @@ class Stage:
     sub: Subproblem
     valid: Subproblem
     listener: Listener = SILENT
-    fresh: Callable[[], Subproblem] | None = None
+    fresh: Callable[[int | None], Subproblem] | None = None
     forward: Any = None
     made: list[tuple[int, ...]] = dataclasses.field(default_factory=list)
 
     def train(self, previous: FlowBlock | None) -> tuple[FlowBlock, SolveReport]:
         """Return a block trained from that of the stage or step before, or from the identity."""
-        problem, particles = self.problem, self.sub.particles
-        with seeded(derive(problem.seed, *self._key)):
-            block = _new_block(problem.block_of(self.step), particles)
-            block.initialise(particles.points)
-            if self.forward is not None:
-                block.initialise_images(self.forward.points)
-            warm = self.solver.warm_start or self.problem.scheme.replaces
-            if previous is not None and warm and _alike(block, previous):
-                block.warm_start(previous)
-            for _ in range(self.attempt):
-                block.refine()
+        begun = self.problem.begun
+        if begun is not None and not (self.step or self.attempt or self.stage):
+            return self._from_trial(*begun)
+        with seeded(derive(self.problem.seed, *self.key)):
+            block = self._begun(previous)
             report = self._minimise(block)
         return block.freeze(), report
 
@@ -85,13 +79,38 @@ class Stage:
             number: Number of schedules made.
         """
         block = copy.deepcopy(block).requires_grad_()
-        with seeded(derive(self.problem.seed, *self._key)):
+        with seeded(derive(self.problem.seed, *self.key)):
             report = self._minimise(block, number)
         return block.freeze(), report
 
+    def _from_trial(
+        self, block: FlowBlock, made: tuple[tuple[int, ...], ...]
+    ) -> tuple[FlowBlock, SolveReport]:
+        self.made.extend(made)
+        block, report = self.go_on(block, len(made))
+        return block, dataclasses.replace(
+            report, iterations=report.iterations + sum(map(sum, made))
+        )
+
     @property
-    def _key(self) -> tuple[str | int, ...]:
+    def key(self) -> tuple[str | int, ...]:
+        """The key of this training's draws."""
         return "step", self.step + 1, self.attempt, self.stage
+
+    def _begun(self, previous: FlowBlock | None) -> FlowBlock:
+        """Return the block that training begins from, finer by one grid an attempt."""
+        particles = self.sub.particles
+        block = _new_block(self.problem.block_of(self.step), particles)
+        block.precision = self.problem.runtime.precision
+        block.initialise(particles.points)
+        if self.forward is not None:
+            block.initialise_images(self.forward.points)
+        warm = self.solver.warm_start or self.problem.scheme.replaces
+        if previous is not None and warm and _alike(block, previous):
+            block.warm_start(previous)
+        for _ in range(self.attempt):
+            block.refine()
+        return block
 
     @functools.cached_property
     def solver(self) -> InnerSolver:
@@ -99,35 +118,28 @@ class Stage:
         return self.problem.solver.of_step(self.step)
 
     def _minimise(self, block: FlowBlock, first: int = 0) -> SolveReport:
-        if self.forward is not None and not self.forward.needed:
+        """Train the block in place by the solver's schedules from the number ``first`` on."""
+        problem, forward, loss = self.problem, self.forward, _Loss(self)
+        if forward is not None and not forward.needed:
             self._relative_ess(block)
-        draws = self.problem.draws(*self._key)
-
-        def begin(number: int) -> None:
-            """Let the draws of a schedule depend on its number alone, not on those before."""
-            nonlocal draws
-            key = (*self._key, number)
-            torch.manual_seed(derive(self.problem.seed, *key))
-            draws = self.problem.draws(*key)
-
-        with compiled(block):
+        with compiled(block, problem.runtime.compile):
             report = self.solver.minimise(
                 block,
-                self._loss,
+                loss,
                 len(self.sub.particles),
                 rate=0.5**self.attempt,
-                before_each=lambda: draws(),
+                before_each=loss.renew,
                 held_out=self.held_out,
                 accuracy=self._accuracy,
                 relative_ess=self._relative_ess if self.solver.weights is not None else None,
-                cost=self._cost,
+                cost=lambda: 1.0 if forward is None else forward.mean_cost,
                 listener=OfStep(self.listener, self.step + 1, "training"),
                 subproblem=self.sub,
-                target=self.problem.objective.target,
-                chains=self.forward,
+                target=problem.objective.target,
+                chains=forward,
                 made=self.made,
                 first=first,
-                begin=begin,
+                begin=loss.begin,
             )
         team().same(list(block.state_dict().values()))
         return report
@@ -143,7 +155,6 @@ class Stage:
             The verdict, and the reason of each refinement of the grid.
         """
         problem, guard = self.problem, self.problem.guard
-        problem.redraw("held_out")
         self.listener.progress(self.step + 1, "checking", 0, 1, math.nan)
         coarse: list[str] = []
         while True:
@@ -162,20 +173,6 @@ class Stage:
         if forward is None or not forward.needed or verdict.inversion_error is None:
             return False
         return team().agreed(forward.gain(spread(block))) > verdict.decrease.value
-
-    def _loss(self, block: FlowBlock, rows: Tensor | None) -> Tensor:
-        if self.fresh is not None:
-            sub = self.fresh()
-        else:
-            sub = blurred_subproblem(
-                self.sub if rows is None else self.sub.rows(rows), self.solver.noise
-            )
-        shared = spread(block)
-        forward = self.forward
-        at_chains = None if forward is None else forward.loss(shared, sub.particles)
-        if forward is None or at_chains is None:
-            return sub.loss(shared)
-        return at_chains if forward.alone else sub.loss(shared) + at_chains
 
     @torch.no_grad()
     def held_out(self, block: FlowBlock) -> float:
@@ -208,8 +205,39 @@ class Stage:
             fraction = self.forward.renew(shared, self.valid.particles, fraction)
         return team().agreed(fraction)
 
-    def _cost(self) -> float:
-        return 1.0 if self.forward is None else self.forward.mean_cost
+
+class _Loss:
+    """The loss of a stage's block on rows, at the objective's draw of the iteration."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage, self.keys = stage, stage.problem.draws(*stage.key)
+        self.key: int | None = None
+
+    def begin(self, schedule: int) -> None:
+        """Let the draws of a schedule depend on its number alone, not on those before."""
+        problem, key = self.stage.problem, (*self.stage.key, schedule)
+        torch.manual_seed(derive(problem.seed, *key))
+        self.keys = problem.draws(*key)
+
+    def renew(self) -> None:
+        """Draw for the next iteration; before the first one the draw is that of the step."""
+        self.key = next(self.keys)
+
+    def __call__(self, block: FlowBlock, rows: Tensor | None) -> Tensor:
+        sub, forward, shared = self._subproblem(rows), self.stage.forward, spread(block)
+        at_chains = None if forward is None else forward.loss(shared, sub.particles)
+        if forward is None or at_chains is None:
+            return sub.loss(shared)
+        loss: Tensor = at_chains if forward.alone else sub.loss(shared) + at_chains
+        return loss
+
+    def _subproblem(self, rows: Tensor | None) -> Subproblem:
+        """Return the subproblem on rows, shape ``(m,)``, with the noise of training."""
+        stage = self.stage
+        if stage.fresh is not None:
+            return stage.fresh(self.key)
+        sub = stage.sub if self.key is None else stage.sub.drawn(self.key)
+        return blurred_subproblem(sub if rows is None else sub.rows(rows), stage.solver.noise)
 
 
 def _alike(block: FlowBlock, previous: FlowBlock) -> bool:
@@ -223,3 +251,11 @@ def _new_block(block: Spec | FlowBlock, like: Particles) -> FlowBlock:
     if isinstance(block, Spec):
         return new_block(block, like.dim, like.condition).to(like.points)
     return copy.deepcopy(block).to(like.points)
+
+
+def first_of(problem: Problem, particles: Particles) -> Subproblem:
+    """Return the subproblem of the first step (its first stage) at particles."""
+    scheme, objective = problem.scheme, problem.objective.of_step(0)
+    history = ParticleHistory(particles).history(0, scheme.step_size(0, None), None, {})
+    history = dataclasses.replace(history, plan=scheme.plan(history, objective))
+    return scheme.subproblem(history, objective)

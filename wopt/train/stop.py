@@ -151,6 +151,8 @@ class Stop(Component):
 
     def reason(self, records: Sequence[StepRecord]) -> str | None:
         """Return why to stop after these steps, or ``None`` to go on."""
+        if not records:
+            return None
         last = records[-1]
         if self.movement is not None and last.w2_step**2 < self.movement:
             return f"the particles moved by {last.w2_step**2:.3g} < {self.movement:g} (mean square)"

@@ -15,7 +15,7 @@ from wopt.interfaces.block import FlowBlock
 from wopt.memory import of_memory
 from wopt.parallel import over_rows, team
 
-__all__ = ["compiled", "compiling", "remembering", "spread"]
+__all__ = ["compiled", "remembering", "spread"]
 
 
 def spread(block: FlowBlock) -> FlowBlock:
@@ -41,6 +41,7 @@ class _Spread(FlowBlock):
         super().__init__()
         self.inner = inner
         self.provides = inner.provides
+        self.precision = inner.precision
 
     def _rows(self, name: str, *inputs: Tensor) -> Any:
         inner, before = self.inner, _version(self.inner)
@@ -96,28 +97,14 @@ def _version(block: FlowBlock) -> int:
     return sum(buffer._version for buffer in block.buffers())
 
 
-_wanted = False
-
-
 @contextlib.contextmanager
-def compiling(wanted: bool) -> Iterator[None]:
-    """Set whether maps trained inside are compiled."""
-    global _wanted
-    before, _wanted = _wanted, wanted
-    try:
-        yield
-    finally:
-        _wanted = before
-
-
-@contextlib.contextmanager
-def compiled(block: FlowBlock) -> Iterator[None]:
-    """Let a block be trained by compiled code inside, if :func:`compiling` asks for it.
+def compiled(block: FlowBlock, wanted: bool = True) -> Iterator[None]:
+    """Let a block be trained by compiled code inside, if that is wanted.
 
     Raises:
         CapabilityError: The block cannot be compiled.
     """
-    if not _wanted:
+    if not wanted:
         yield
         return
     block.compile_training(_compiler)

@@ -42,6 +42,13 @@ WITH_LOG_DET = {
         "transforms": 2,
         "sees": "images",
     },
+    "autoregressive-defensive": {
+        "name": "autoregressive",
+        "univariate": "affine",
+        "hidden": [4],
+        "transforms": 2,
+        "tails": "defensive",
+    },
     "autoregressive-affine": {
         "name": "autoregressive",
         "univariate": "affine",

@@ -7,6 +7,7 @@ import torch
 
 import wopt
 from wopt.testing import GaussianTarget, check_block, jko_step, moments
+from wopt_blocks.defensive import DefensiveTails
 from wopt_blocks.masked import MaskedNet
 from wopt_blocks.monotone import monotone
 from wopt_blocks.radial import RadialMap
@@ -340,6 +341,26 @@ def test_a_row_in_no_spike_costs_tens_of_nats(tails, nats):
     raw = torch.tensor([level / (1 - level / -math.log(1e-3)), 0.0]).double()[:, None, None]
     y, log_slope = function(raw, torch.full((1, 1), 0.5).double())
     assert float(y.square() / 2 - log_slope) == pytest.approx(nats, abs=0.05)
+
+
+def test_defensive_tails_are_a_mixture_with_a_heavy_law():
+    """exp(log N(y) + log G') is (1 - e) N(z) + e t_2(z), e = 1/n at first; and G is inverted."""
+    tails = DefensiveTails(2).double()
+    tails.initialise(torch.zeros(500, 2))
+    tails.raw.data[1] = 0.7
+    tails.requires_grad_(False)
+    z = torch.cat([-torch.logspace(6, -2, 50), torch.logspace(-2, 6, 50)]).double().expand(2, -1)
+    y, log_slopes = tails(z)
+    normal = torch.distributions.Normal(0.0, 1.0)
+    part = torch.tensor([[1 / 500], [500.0 ** -math.exp(-0.7)]]).double()
+    heavy = torch.distributions.StudentT(torch.tensor(2.0).double()).log_prob(z).exp()
+    expected = (1 - part) * normal.log_prob(z).exp() + part * heavy
+    torch.testing.assert_close((normal.log_prob(y) + log_slopes).exp(), expected)
+    back, log_inverse = tails.inverse(y)
+    torch.testing.assert_close(back, z, rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(log_inverse, -log_slopes)
+    costs = -(normal.log_prob(y) + log_slopes)[0]
+    assert float(costs.max()) < math.log(500) + 3 * math.log(1e6) + 1e-3
 
 
 def test_layers_that_cannot_add_up_are_refused(new):

@@ -206,7 +206,7 @@ def test_the_model_is_the_start_pushed_forward(seen, x):
     identity = wopt.AffineTransform.fit(x, "none")
     flow = wopt.Flow(wopt.Inverse(wopt.Chain(blocks, identity)), law)
     rng = torch.Generator().manual_seed(1)
-    z = flow.base.sample(20, rng)
+    z = flow.base.sample(20, flow.dim, rng)
     y, log_density = flow.sample_and_log_prob(20, generator=rng.manual_seed(1))
     assert torch.equal(y, blocks[1].move(blocks[0].move(z)))
     assert log_density.isnan().all()

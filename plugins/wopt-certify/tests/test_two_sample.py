@@ -252,6 +252,6 @@ def test_a_conditional_flow_is_checked():
     assert "TARP" in evidence.text()
     json.dumps(evidence.to_dict())
     units = wopt.AffineTransform.fit(rows(10, 2), "none")
-    plain = wopt.Flow(wopt.Chain([], units), wopt.build("target", "gaussian"))
+    plain = wopt.Flow([units], wopt.build("target", "gaussian"))
     with pytest.raises(wopt.CapabilityError, match="conditional"):
         conditional_evidence(plain, held_out)

@@ -141,17 +141,17 @@ def test_contributions_tell_the_standard_error(name, options):
 
 
 @pytest.mark.parametrize(("name", "options"), CASES, ids=NAMES)
-def test_energies_change_only_when_resampled_and_then_by_the_generator(name, options):
+def test_energies_are_functions_of_the_key_alone(name, options):
     x = torch.randn(30, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     p = wopt.Particles.start(x, log_density=-x.square().sum(1) / 2)
     one, two = make(name, options), make(name, options)
     first = one.energy(p)
     assert torch.equal(first, two.energy(p))
-    one.resample(torch.Generator().manual_seed(1))
-    two.resample(torch.Generator().manual_seed(1))
-    assert torch.equal(one.energy(p), two.energy(p))
+    drawn_at_one = one.at(1).energy(p)
+    assert torch.equal(drawn_at_one, two.at(2).at(1).energy(p))
+    assert torch.equal(first, one.energy(p))
     drawn = name in ("sum",) or "samples" in options
-    assert torch.equal(one.energy(p), first) == (not drawn)
+    assert torch.equal(drawn_at_one, first) == (not drawn)
 
 
 @pytest.mark.parametrize(("name", "options"), CASES, ids=NAMES)

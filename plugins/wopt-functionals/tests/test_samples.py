@@ -8,6 +8,7 @@ import torch
 import wopt
 from wopt.testing import GaussianTarget
 from wopt_functionals import MMD, EnergyDistance, SlicedWasserstein
+from wopt_functionals.samples import mmd
 
 M, S, N, T = 0.7, 1.2, -0.3, 0.8  # N(M, S^2) against N(N, T^2)
 TARGET = GaussianTarget([-0.2, 0.4], [[0.6, 0.2], [0.2, 0.9]])
@@ -25,8 +26,7 @@ def within_errors(objective, exact, n=400, repeats=40):
     """Check the mean over fresh particles and fresh samples against three standard errors."""
     values = []
     for seed in range(repeats):
-        objective.resample(torch.Generator().manual_seed(seed))
-        values.append(objective.energy(draw(seed, n)))
+        values.append(objective.at(seed).energy(draw(seed, n)))
     values = torch.stack(values)
     error = float(values.std()) / math.sqrt(repeats)
     assert abs(float(values.mean()) - exact) < 3 * error
@@ -155,22 +155,22 @@ def test_random_features_tend_to_the_kernel(kernel):
     values = []
     points = MMD(TARGET, **options).draws.points(p.points)
     for seed in range(60):
-        random.resample(torch.Generator().manual_seed(100 + seed))
+        drawn = random.at(100 + seed)
         # the same samples of the target as the exact kernel had
-        random.draws.remember("points", p.points, lambda: points)
-        values.append(random.energy(p))
+        drawn.draws.remember("points", p.points, lambda: points)
+        values.append(drawn.energy(p))
     values = torch.stack(values)
     assert abs(float(values.mean()) - exact) < 3 * float(values.std()) / math.sqrt(60)
     assert float(values.std()) / math.sqrt(60) < 0.05 * exact
 
 
-def test_resampling_keeps_the_median_bandwidth():
+def test_the_median_bandwidth_is_found_once(monkeypatch):
+    found, median = [], mmd._median
+    monkeypatch.setattr(mmd, "_median", lambda y: found.append(median(y)) or found[-1])
     g, p = MMD(TARGET, samples=50), draw(0, 20)
-    g.energy(p)
-    first = g.bandwidth
-    g.resample(torch.Generator().manual_seed(5))
-    g.energy(p)
-    assert g.bandwidth == first
+    for key in range(3):
+        g.at(key).energy(p)
+    assert len(found) == 1
 
 
 def test_mistakes_are_explained():

@@ -49,11 +49,14 @@ def test_negative_weights_make_a_difference_of_functionals():
     assert c.needs == Capability.NOTHING
 
 
-def test_a_sum_is_resampled_as_a_whole(particles):
+def test_all_parts_of_a_sum_are_drawn(particles):
     made = SumOfParts(parts=[Part(objective=MMD(samples=20)), Part(objective=MMD(samples=30))])
-    before = made.energy(particles)
-    made.resample(torch.Generator().manual_seed(0))
-    assert not torch.equal(made.energy(particles), before)
+    drawn, values = (
+        made.at(5),
+        [part.objective.at(5).energy(particles) for part in made.options["parts"]],
+    )
+    assert float(drawn.energy(particles)) == pytest.approx(float(sum(values)), rel=1e-6)
+    assert not torch.equal(made.energy(particles), drawn.energy(particles))
     assert {"mmd", "mmd_1"} == made.terms(particles).keys()
 
 

@@ -49,9 +49,8 @@ def mean_energy(objective, n, repeats):
     values = []
     for seed in range(repeats):
         rng = torch.Generator().manual_seed(seed)
-        objective.resample(rng)
         z = torch.randn(n, 2, dtype=torch.float64, generator=rng)
-        values.append(objective.energy(wopt.Particles(M + z @ torch.linalg.cholesky(S).T)))
+        values.append(objective.at(seed).energy(wopt.Particles(M + z @ torch.linalg.cholesky(S).T)))
     values = torch.stack(values)
     return float(values.mean()), float(values.std()) / math.sqrt(repeats)
 

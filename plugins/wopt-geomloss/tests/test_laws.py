@@ -122,15 +122,15 @@ def test_contributions_tell_the_standard_error(name, options):
 
 
 @each
-def test_energies_change_only_when_resampled_and_then_by_the_generator(name, options):
+def test_energies_are_functions_of_the_key_alone(name, options):
     p = wopt.Particles(points(30))
     one, two = make(name, options), make(name, options)
     first = one.energy(p)
     assert torch.equal(first, two.energy(p))
-    one.resample(torch.Generator().manual_seed(1))
-    two.resample(torch.Generator().manual_seed(1))
-    assert torch.equal(one.energy(p), two.energy(p))
-    assert not torch.equal(one.energy(p), first)
+    drawn_at_one = one.at(1).energy(p)
+    assert torch.equal(drawn_at_one, two.at(2).at(1).energy(p))
+    assert torch.equal(first, one.energy(p))
+    assert not torch.equal(drawn_at_one, first)
 
 
 @each

@@ -12,7 +12,7 @@ from PIL import Image
 
 import wopt
 from wopt.component import options_model
-from wopt.flow import Inverse, SourceBase
+from wopt.flow import SourceLaw
 from wopt.host import host
 
 MEANS = [[-2.0, 0.0], [2.0, 0.0]]
@@ -62,7 +62,7 @@ def folder(tmp_path, monkeypatch):
         file.writestr("eight_schools.json", json.dumps(schools))
     start = wopt.build("source", {"name": "gaussian", "dim": 2, "scale": 1.2, **SMALL})
     units = wopt.AffineTransform.fit(torch.eye(2).double(), "none")
-    flow = wopt.Flow(Inverse(wopt.Chain([], units)), SourceBase(start, 0))
+    flow = wopt.Flow([units], SourceLaw(start, 0)).inverted()
     flow.save("wide.wopt")
     Image.fromarray(np.arange(120, dtype=np.uint8).reshape(10, 12)).save("drawing.png")
     head = bytes([0, 0, 8, 3, 0, 0, 0, 50, 0, 0, 0, 4, 0, 0, 0, 6])

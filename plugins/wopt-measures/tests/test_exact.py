@@ -33,8 +33,8 @@ def velocity(objective, law, x):
     if objective is KL:
         target = wopt.build("target", KL["target"])
         return target.score(x) - law.score(x)
-    density = law.law.log_prob(x).exp()[:, None]  # -grad of 2 rho, and the pull to the mean at 0
-    return -2 * density * law.law.score(x) - 0.5 * x
+    density = law.log_prob(x).exp()[:, None]  # -grad of 2 rho, and the pull to the mean at 0
+    return -2 * density * law.score(x) - 0.5 * x
 
 
 @pytest.mark.parametrize("start", STARTS)

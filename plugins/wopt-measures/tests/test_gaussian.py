@@ -42,7 +42,7 @@ def test_density_score_convexity_agree_with_torch(options):
     largest = float(torch.linalg.eigvalsh(known.covariance_matrix)[-1])
     assert target.convexity == pytest.approx(1 / largest)
     assert target.dim == (None if not options or options == CASES["scalars"] else 3)
-    assert target.law.entropy(3) == pytest.approx(float(known.entropy()))
+    assert target.entropy(3) == pytest.approx(float(known.entropy()))
 
 
 @pytest.mark.parametrize("options", CASES.values(), ids=CASES)

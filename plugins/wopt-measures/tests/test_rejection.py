@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import wopt
-from wopt.flow import Inverse, SourceBase
+from wopt.flow import SourceLaw
 from wopt_measures import RejectionSource, TemperedTarget
 
 
@@ -17,7 +17,7 @@ def source(tmp_path_factory):
     path = tmp_path_factory.mktemp("flows") / "wide.wopt"
     start = wopt.build("source", {"name": "gaussian", "dim": 1, "scale": 1.3})
     units = wopt.AffineTransform.fit(torch.tensor([[0.0], [1.0]]).double(), "none")
-    wopt.Flow(Inverse(wopt.Chain([], units)), SourceBase(start, 0)).save(path)
+    wopt.Flow([units], SourceLaw(start, 0)).inverted().save(path)
     return RejectionSource(path, steps=4, n_train=4000, n_valid=50, n_test=50)
 
 

@@ -9,8 +9,6 @@ import wopt
 from wopt.config.model import validate
 from wopt.interfaces.block import new_block
 from wopt.interfaces.listener import SILENT
-from wopt.plan import Facts
-from wopt.plan.speed import speed_class
 from wopt.push import push_all
 from wopt.runs.execute import run_config
 from wopt.runs.planned import prepared_run
@@ -28,8 +26,8 @@ from wopt_posterior.chains import (
     seen_by_chains,
 )
 from wopt_posterior.chains.anneal import move
-from wopt_posterior.plan.rounds import Cost, in_rounds
-from wopt_posterior.plan.rules import plan_of_posterior
+from wopt_posterior.plan.rounds import Cost, in_rounds, speed_class
+from wopt_posterior.plan.rules import Posterior, plan_of_posterior
 
 MODES = torch.tensor([[6.0, 0.0], [-6.0, 0.0], [0.0, 7.0]]).double()
 MASSES = torch.tensor([0.5, 0.3, 0.2]).double()
@@ -197,7 +195,7 @@ def test_a_plan_for_modes_apart_trains_by_chains(log_prob, sees):
 
 
 def test_a_plan_that_cannot_pay_chains_trains_on_draws():
-    facts = Facts(rows=500, held_out=4000, columns=3, kind="posterior", mode_separation=0.5)
+    facts = Posterior(3, mode_separation=0.5)
     chosen = plan_of_posterior(facts)
     for density, sees, direction in ((1e-4, "images", "forward"), (10.0, None, "reverse")):
         table = in_rounds(chosen, Cost(0.01, 0.02, 0.02, density)).table
@@ -250,7 +248,7 @@ def test_chains_need_a_density():
 
 def test_plans_are_those_of_a_speed_class():
     """A machine a tenth quicker or slower plans the same, but at the ends of a class."""
-    chosen = plan_of_posterior(Facts(rows=500, held_out=4000, columns=10, kind="posterior"))
+    chosen = plan_of_posterior(Posterior(10))
 
     def planned(factor):
         times = (0.0105, 0.0221, 0.0625, 0.002)

@@ -157,14 +157,14 @@ def unnormalised(target):
 @pytest.mark.parametrize("d", [5, 20])
 def test_lost_modes_are_found_that_ess_and_k_hat_do_not_see(d):
     full = mixture(d)
-    x, log_prob = of_gaussian(5000, full.law.parts[0].mean, torch.eye(d).double())
+    x, log_prob = of_gaussian(5000, full.parts[0].mean, torch.eye(d).double())
     found = measure_sampler(unnormalised(full), x, log_prob(x))
     assert found.ess > 4990  # looks perfect
     assert found.log_z == pytest.approx(math.log(0.1), abs=0.01)
     assert len(found.lost_modes) >= 3
     assert not found.reliable
     assert "almost no draw" in found.text()
-    means = torch.stack([part.mean for part in full.law.parts])
+    means = torch.stack([part.mean for part in full.parts])
     for mode in found.lost_modes:
         away = (means - torch.tensor(mode.location).double()).norm(dim=1).min()
         assert float(away) < 0.1
@@ -175,7 +175,7 @@ def test_lost_modes_are_found_that_ess_and_k_hat_do_not_see(d):
 
 def test_exact_draws_and_a_known_constant_see_lost_modes():
     full = mixture(5)
-    x, log_prob = of_gaussian(4000, full.law.parts[0].mean, torch.eye(5).double())
+    x, log_prob = of_gaussian(4000, full.parts[0].mean, torch.eye(5).double())
     exact = full.sample(4000, 5, torch.Generator().manual_seed(1))
     found = measure_sampler(full, x, log_prob(x), exact=(exact, log_prob(exact)), search=False)
     assert found.lost_modes is None

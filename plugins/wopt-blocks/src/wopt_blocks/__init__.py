@@ -12,6 +12,7 @@ from wopt.lazy import exports
 _PLACES = {
     "Affine": "wopt_blocks.affine",
     "Autoregressive": "wopt_blocks.autoregressive",
+    "FittedMixture": "wopt_blocks.fitted_mixture",
     "FreeParticles": "wopt_blocks.particles",
     "GradientOfConvex": "wopt_blocks.icnn",
     "Mixture": "wopt_blocks.mixture",
@@ -21,11 +22,20 @@ _PLACES = {
 if TYPE_CHECKING:
     from wopt_blocks.affine import Affine
     from wopt_blocks.autoregressive import Autoregressive
+    from wopt_blocks.fitted_mixture import FittedMixture
     from wopt_blocks.icnn import GradientOfConvex
     from wopt_blocks.mixture import Mixture
     from wopt_blocks.particles import FreeParticles
     from wopt_blocks.residual import Residual
 
-__all__ = ["Affine", "Autoregressive", "FreeParticles", "GradientOfConvex", "Mixture", "Residual"]
+__all__ = [
+    "Affine",
+    "Autoregressive",
+    "FittedMixture",
+    "FreeParticles",
+    "GradientOfConvex",
+    "Mixture",
+    "Residual",
+]
 
 __getattr__, __dir__ = exports(__name__, _PLACES)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from wopt import Capability, ConfigError, FlowBlock
 from wopt.component import fields
 from wopt.jacobian import linearised
+from wopt_blocks.defensive import DefensiveTails
 from wopt_blocks.jacobian import JacobianBlock
 from wopt_blocks.masked import Activation, MaskedNet
 from wopt_blocks.monotone import MonotoneName, Tails, monotone, reach
@@ -53,7 +54,9 @@ class Autoregressive(JacobianBlock):
         sign(y) (c + log(1 + |y| - c)) in the place of y where |y| > c.
 
     So a row unlike all training rows costs tens of nats and not thousands, where columns of few
-    values have made slopes steep.
+    values have made slopes steep. With ``tails = "defensive"`` T ends in
+    :class:`~wopt_blocks.defensive.DefensiveTails`, which has the same effect for targets N(0, I),
+    and learns tails too.
 
     Compared with ``maf`` and ``spline`` of wopt-zuko it adds residual nets, splines after affine
     maps, and speed (see docs/benchmarks.md). The defaults suit tables of measurements; splines
@@ -160,6 +163,7 @@ class Autoregressive(JacobianBlock):
         self.functions = nn.ModuleList(
             monotone(name, self.bins, self.bound, self.tails) for name in names
         )
+        self.ends = DefensiveTails(self.moves) if self.tails == "defensive" else None
         ascending = range(self.moves)
         self.nets = nn.ModuleList(
             MaskedNet(
@@ -196,6 +200,8 @@ class Autoregressive(JacobianBlock):
         for net, function in zip(self.nets, self.functions, strict=True):
             net.reach.fill_(far)  # type: ignore[operator]
             function.initialise(points)  # type: ignore[operator]
+        if self.ends is not None:
+            self.ends.initialise(points)
 
     def initialise_images(self, points: Tensor) -> None:
         """With ``whiten``, start by spreading particles over far-off points, shape ``(n, d)``."""
@@ -254,6 +260,9 @@ class Autoregressive(JacobianBlock):
                 log_det = log_det + stretch
             z, log_slopes = function(net(torch.cat([z, c])), z)
             log_det = log_det + log_slopes.sum(0)
+        if self.ends is not None:
+            z, log_slopes = self.ends(z)
+            log_det = log_det + log_slopes.sum(0)
         return self._rows(z, x, leave), log_det
 
     def _unrolled(
@@ -262,6 +271,9 @@ class Autoregressive(JacobianBlock):
         """Undo :meth:`_pass`, one coordinate after the other: nets see what leaves."""
         z, c = self._columns(y, enter)
         log_det = log_det.expand(len(y))
+        if self.ends is not None:
+            z, log_slopes = self.ends.inverse(z)
+            log_det = log_det + log_slopes.sum(0)
         for k in reversed(range(len(self.nets))):
             z, log_slope = self.nets[k].unroll(z, c, self.functions[k].inverse)  # type: ignore[operator]
             log_det = log_det + log_slope

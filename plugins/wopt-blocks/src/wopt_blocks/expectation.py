@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["fitted_mixture"]
+__all__ = ["chosen_mixture", "fitted_mixture"]
 
 _ITERATIONS, _RIDGE = 100, 1e-3
 """Iterations of EM; addition to a covariance, as a fraction of a component's mean variance."""
@@ -34,7 +34,58 @@ def fitted_mixture(x: Tensor, components: int) -> tuple[Tensor, Tensor, Tensor]:
         >>> sorted(round(w, 2) for w in weights.tolist())
         [0.25, 0.75]
     """
-    centres = _far_apart(x, components)
+    return _fitted(x, _far_apart(x, components))[0]
+
+
+_ROWS = 10_000
+"""Points at most to which a mixture is fitted by :func:`chosen_mixture`."""
+
+
+def chosen_mixture(x: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the mixture of 1, 2, 4, ... Gaussians that minimises BIC, as :func:`fitted_mixture`.
+
+    EM begins at points drawn with chances that grow with the squared distance from those before,
+    so that a point far out need not have a Gaussian of its own.
+
+    Args:
+        x: Points in random order, shape ``(n, d)``, float64.
+        most: Largest number of Gaussians.
+
+    Source: Schwarz, *Estimating the dimension of a model*, 1978; Arthur, Vassilvitskii,
+    *k-means++: the advantages of careful seeding*, 2007.
+
+    Example:
+        >>> z = torch.randn(2000, 2, generator=torch.Generator().manual_seed(0)).double()
+        >>> len(chosen_mixture(z, 8)[0]), len(chosen_mixture(torch.cat([z, z + 9]), 8)[0])
+        (1, 2)
+    """
+    x = x[:_ROWS]
+    n, d = x.shape
+    found: list[tuple[float, tuple[Tensor, Tensor, Tensor]]] = []
+    count = 1
+    while count <= min(most, max(1, n // (d + 1))):
+        mixture, value = _fitted(x, _spread(x, count))
+        criterion = count * (d + 1) * (d + 2) / 2 * math.log(n) - 2 * n * value
+        found.append((criterion, mixture))
+        if count > 2 and criterion > found[-2][0]:
+            break
+        count *= 2
+    return min(found, key=lambda pair: pair[0])[1]
+
+
+def _spread(x: Tensor, count: int) -> Tensor:
+    rng = torch.Generator().manual_seed(0)
+    chosen = x[:1]
+    while len(chosen) < count:
+        away = torch.cdist(x, chosen).square().amin(1)
+        drawn = torch.multinomial(away + 1e-30, 1, generator=rng)
+        chosen = torch.cat([chosen, x[drawn]])
+    return chosen
+
+
+def _fitted(x: Tensor, centres: Tensor) -> tuple[tuple[Tensor, Tensor, Tensor], float]:
+    """Return the mixture that EM reaches from centres ``(k, d)``, and its mean log-density."""
+    components = len(centres)
     owner = torch.cdist(x, centres).argmin(1)
     posterior = torch.nn.functional.one_hot(owner, components).to(x)
     before = -math.inf
@@ -46,7 +97,7 @@ def fitted_mixture(x: Tensor, components: int) -> tuple[Tensor, Tensor, Tensor]:
         if now < before + _LEAST:
             break
         before = now
-    return weights, means, factors
+    return (weights, means, factors), now
 
 
 def _far_apart(x: Tensor, count: int) -> Tensor:

@@ -19,6 +19,7 @@ _BLOCKS = (
         "neural splines or affine maps, each coordinate given earlier ones; fast both ways",
     ),
     ("icnn", "icnn:GradientOfConvex", "gradient of a convex net, the Brenier map of a step"),
+    ("fitted_mixture", "fitted_mixture:FittedMixture", "a mixture of Gaussians to N(0, I), by EM"),
     ("mixture", "mixture:Mixture", "Gaussians far apart, in closed form: for targets with modes"),
     ("particles", "particles:FreeParticles", "a free displacement a particle, no log-det"),
     ("residual", "residual:Residual", "x + f(x), f contractive or free, exact log-det"),

@@ -14,7 +14,7 @@ from wopt_blocks.rational import bounded_log_slope, inverse_spline, spline
 __all__ = ["Monotone", "MonotoneName", "Tails", "monotone", "reach"]
 
 MonotoneName = Literal["affine", "affine_spline", "spline"]
-Tails = Literal["linear", "logarithmic"]
+Tails = Literal["linear", "logarithmic", "defensive"]
 
 _LEAST_BOUND = 5.0
 _SHARE, _MARGIN = 0.999, 1.5
@@ -177,4 +177,4 @@ def monotone(
         made = MonotoneAffine()
     else:
         made = (MonotoneSpline if name == "spline" else MonotoneAffineSpline)(bins, bound)
-    return made if tails == "linear" else MonotoneLimited(made)
+    return MonotoneLimited(made) if tails == "logarithmic" else made

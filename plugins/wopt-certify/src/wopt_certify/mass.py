@@ -61,7 +61,7 @@ def _has_density(prepared: Prepared, flow: Flow) -> bool:
     columns = flow.transform.columns
     moved = () if columns is None else columns.moved
     somewhere = any(column.discrete or column.bounded for column in moved)
-    known = Capability.LOG_DET in flow.chain.provides and flow.base.normalised
+    known = Capability.LOG_DET in flow.chain.provides and flow.normalised
     if prepared.pushes:  # backwards through the maps
         known = known and Capability.INVERSE in flow.chain.provides
     return bool(known and not somewhere)

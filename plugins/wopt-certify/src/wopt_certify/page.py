@@ -226,23 +226,19 @@ def advice(run: Run) -> Iterator[str]:
     gap = certificate.gap
     if certificate.challengers is not None and gap.lower is not None and gap.lower > _GAIN:
         yield (
-            f"A free step still gains at least {number(gap.lower, 3)} nats: allow more steps "
-            "(`stop.steps`), or set `stop.challenge = 0.01` to end when nothing is left to gain."
+            f"Most would be gained by more training: another density gains at least "
+            f"{number(gap.lower, 3)} nats. Give a larger budget or more steps (`stop.steps`), or "
+            "set `stop.challenge = 0.01` to end when nothing is left to gain."
         )
     if certificate.two_sample is not None and certificate.two_sample.differs:
         yield (
-            "Samples can be told from held-out rows: see below where, and give the model more "
-            "steps, a wider block or more data there."
+            "Most would be gained where samples can be told from held-out rows: give the model "
+            "more steps, a wider block or more rows there."
         )
     if certificate.conditional is not None and certificate.conditional.wrong:
         yield (
             "The conditional law is not calibrated: do not read its intervals as they are; train "
             "on more rows, or make more steps."
-        )
-    if gap.refuted:
-        yield (
-            "Test fields saw too little of the first-order errors, so bounds from above were "
-            f"refuted: go by the lower side; `wopt certify {run.name} --budget 5min` tries harder."
         )
     if gap.of.in_nats and gap.lower is None and run.pulls_back:
         yield (

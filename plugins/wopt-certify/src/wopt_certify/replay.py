@@ -194,7 +194,6 @@ def replay(
     if scheme.replaces:  # the maps before the last are not kept
         records = records[-1:]
     for block, record in zip(blocks, records, strict=True):
-        problem.redraw("held_out")
         before = trace.particles
         sub = None
         if scheme.stages == 1 and not scheme.replaces:

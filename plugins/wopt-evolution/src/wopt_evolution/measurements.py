@@ -28,6 +28,7 @@ class Exactness(Measurement):
     cites: ClassVar[tuple[str, ...]] = ()
     document: ClassVar[type[Distances]] = Distances
     automatic: ClassVar[bool] = True
+    reads: ClassVar[tuple[str, ...]] = ("exact", "snapshots")
 
     def check(self, prepared: Any) -> None:
         """Raise where an exact solution is named and the run does not go its way."""

@@ -50,7 +50,8 @@ def write_times(
     if snapshots is None:
         clock, begin = _clock_of_evolution(run, directory), 0.0
         clock.place(min(times))  # raises before any work
-        rows = run.flow.base.sample(number, draw)
+        assert run.flow.base is not None
+        rows = run.flow.base.sample(number, run.flow.dim, draw)
     else:
         clock = snapshots.clock(len(run.flow.blocks))
         clock.place(min(times))

@@ -67,10 +67,6 @@ class TransportObjective(wopt.Objective):
         values = variation.potential.to(particles.points)
         return values + (variation.value.to(values) - particles.mean(values))
 
-    def resample(self, rng: torch.Generator) -> None:
-        """Draw new samples of the target."""
-        self.draws.resample(rng)
-
     @torch.no_grad()
     def _at(self, particles: Particles) -> Variation:
         x, y = particles.points.double(), self.draws.points(particles.points)

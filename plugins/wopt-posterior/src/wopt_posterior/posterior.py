@@ -315,7 +315,7 @@ def sample(
     prepared = prepared_run(table, listener=progress)
     state = prepared.problem.begin(prepared.train, prepared.valid)
     solution = advance(prepared, state, progress)
-    flow = Flow(solution.flow.map, solution.flow.base, known)
+    flow = Flow(solution.flow.map, solution.flow.latent, known)
     seconds = time.process_time() - began
     chains = solution.state.chains
     return Posterior.of(density, flow, n, seed, _how(solution), seconds, chains)

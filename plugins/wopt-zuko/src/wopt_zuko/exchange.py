@@ -31,7 +31,7 @@ def to_zuko(flow: wopt.Flow) -> ZukoFlow:
     Example:
         >>> units = wopt.AffineTransform.fit(torch.randn(50, 2), "none")
         >>> law = torch.distributions.MultivariateNormal(torch.zeros(2), torch.eye(2))
-        >>> flow = wopt.Flow(wopt.Chain([], units), law)
+        >>> flow = wopt.Flow([units], law)
         >>> x = torch.ones(3, 2)
         >>> bool(torch.allclose(to_zuko(flow)().log_prob(x), flow.log_prob(x).float()))
         True
@@ -152,11 +152,11 @@ class _LazyBase(LazyDistribution):  # type: ignore[misc]
     def __init__(self, flow: wopt.Flow) -> None:
         super().__init__()
         self.base = flow.base
-        self.sizes = flow.dim, flow.condition
+        self.dim = flow.dim - flow.condition
 
     def forward(self, c: Tensor | None = None) -> Distribution:
         """Return the law, which does not depend on conditions c, shape ``(..., k)``."""
-        return _Law(self.base, *self.sizes)
+        return _Law(self.base, self.dim)
 
 
 class _Law(Distribution):
@@ -165,28 +165,22 @@ class _Law(Distribution):
     arg_constraints = {}  # noqa: RUF012
     support = constraints.real_vector
 
-    def __init__(
-        self, base: Any, dim: int, condition: int, batch_shape: Size | tuple[int, ...] = ()
-    ) -> None:
-        self.base = base
-        self.sizes = dim, condition
-        super().__init__(Size(batch_shape), Size([dim - condition]), validate_args=False)
+    def __init__(self, base: Any, dim: int, batch_shape: Size | tuple[int, ...] = ()) -> None:
+        self.base, self.dim = base, dim
+        super().__init__(Size(batch_shape), Size([dim]), validate_args=False)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> _Law:
         """Return the law of a batch of independent draws."""
-        return _Law(self.base, *self.sizes, batch_shape)
+        return _Law(self.base, self.dim, batch_shape)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Return the log-density in nats, shape ``z.shape[:-1]``."""
-        rows = z.reshape(-1, z.shape[-1])
-        if self.sizes[1]:  # the density does not depend on the conditions
-            rows = torch.cat([rows, rows.new_zeros(len(rows), self.sizes[1])], 1)
-        log_prob: Tensor = self.base.log_prob(rows).reshape(z.shape[:-1])
-        return log_prob.to(z)
+        log_prob: Tensor = self.base.log_prob(z.reshape(-1, z.shape[-1]))
+        return log_prob.reshape(z.shape[:-1]).to(z)
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
         """Return draws, shape ``(*sample_shape, ..., d)``, by torch's global generator."""
         shape = Size(sample_shape) + self.batch_shape
         rng = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
-        z = self.base.sample(shape.numel(), rng)[:, : self.event_shape[0]]
+        z = self.base.sample(shape.numel(), self.event_shape[0], rng)
         return z.reshape(shape + self.event_shape).to(torch.get_default_dtype())

@@ -92,10 +92,6 @@ class DualFDivergence(wopt.Objective):
         penalty = self.ridge * theta.square().sum() / 2
         return dual.a(p @ theta) - dual.b(q @ theta).mean() - penalty
 
-    def resample(self, rng: torch.Generator) -> None:
-        """Draw new samples of the target and new cosines."""
-        self.draws.resample(rng)
-
     def _psi(self, x: Tensor) -> Tensor:
         """Return the features, shape ``(n, 1 + d + features)``."""
         y = self.draws.points(x)

@@ -87,10 +87,6 @@ class EnergyDistance(wopt.Objective):
         energy = particles.mean(2 * other - own) - self._of_target(y, v)
         return centred(particles, energy, 2 * (other - own))
 
-    def resample(self, rng: torch.Generator) -> None:
-        """Draw new samples of the target."""
-        self.draws.resample(rng)
-
     def _of_target(self, y: Tensor, v: Tensor) -> Tensor:
         """Return E|Y - Y'|, which no map changes."""
 

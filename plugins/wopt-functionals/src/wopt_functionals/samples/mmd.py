@@ -126,17 +126,13 @@ class MMD(wopt.Objective):
         energy = particles.mean(own / 2 - other) + self._of_target(k, y, v) / 2
         return centred(particles, energy, own - other)
 
-    def resample(self, rng: torch.Generator) -> None:
-        """Draw new samples of the target, and new features; the bandwidth stays."""
-        self.draws.resample(rng)
-
     def _kernel(self, y: Tensor) -> PairKernel:
         return make_kernel(self.kernel, self._length(y))
 
     def _length(self, y: Tensor) -> float:
-        if self.bandwidth is None:
-            self.bandwidth = 1.0 if self.kernel == "energy" else _median(self.draws.first(y))
-        return self.bandwidth
+        if self.bandwidth is not None or self.kernel == "energy":
+            return self.bandwidth or 1.0
+        return float(self.draws.of_target("median", y, _median))
 
     def _of_target(self, k: PairKernel, y: Tensor, v: Tensor) -> Tensor:
         """Return E k(Y, Y'), which no map changes."""
@@ -157,8 +153,8 @@ def _equal(y: Tensor) -> Tensor:
     return y.new_full((len(y),), 1 / len(y))
 
 
-def _median(y: Tensor) -> float:
-    median = float(torch.pdist(y.double()).median())
+def _median(y: Tensor) -> Tensor:
+    median = torch.pdist(y.double()).median()
     if median == 0:
         raise DataError(
             "mmd: the median distance between the target's samples is zero (most of them "

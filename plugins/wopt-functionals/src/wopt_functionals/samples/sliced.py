@@ -63,10 +63,6 @@ class SlicedWasserstein(wopt.Objective):
         v = y.new_full((len(y),), 1 / len(y))
         return _transport(theta @ x.T, particles.shares(), theta @ y.T, v).mean() / 2
 
-    def resample(self, rng: torch.Generator) -> None:
-        """Draw new directions and new samples of the target."""
-        self.draws.resample(rng)
-
 
 def _transport(x: Tensor, w: Tensor, y: Tensor, v: Tensor) -> Tensor:
     """Return W_2^2 on lines, ``(l,)``, of x ``(l, n)`` and y ``(l, m)`` with weights w and v."""

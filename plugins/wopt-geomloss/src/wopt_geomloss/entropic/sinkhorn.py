@@ -130,12 +130,12 @@ class Sinkhorn(TransportObjective):
             )
 
     def _temperature(self, like: Tensor) -> float:
-        if self.epsilon is None:
-            spread = float(self.draws.first(like).var(0, correction=0).sum())
-            if spread == 0:
-                raise DataError(
-                    "sinkhorn: all samples of the target coincide, so they give no epsilon; give a "
-                    "positive one"
-                )
-            self.epsilon = _SHARE * 2 * spread
-        return self.epsilon
+        if self.epsilon is not None:
+            return self.epsilon
+        spread = float(self.draws.of_target("spread", like, lambda y: y.var(0, correction=0).sum()))
+        if spread == 0:
+            raise DataError(
+                "sinkhorn: all samples of the target coincide, so they give no epsilon; give a "
+                "positive one"
+            )
+        return _SHARE * 2 * spread

@@ -72,10 +72,9 @@ class Legs(wopt.Objective):
             raise Converged(f"the last population is reached, after {step} steps")
         return self.parts[leg]
 
-    def resample(self, rng: torch.Generator) -> None:
-        """Draw new samples of all populations."""
-        for part in self.parts:
-            part.resample(rng)
+    def at(self, key: int) -> wopt.Objective:
+        """Return the legs at the draws of a key."""
+        return Legs([part.at(key) for part in self.parts], self.steps)
 
 
 def legs_of(objective: wopt.Objective, populations: list[Tensor], steps: int) -> Legs:

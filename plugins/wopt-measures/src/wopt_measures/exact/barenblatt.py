@@ -29,7 +29,7 @@ class Barenblatt(ExactSolution):
         >>> import wopt
         >>> start = wopt.build("source", "density")
         >>> laws = Barenblatt().of(start, wopt.build("objective", "internal"), dim=2)
-        >>> laws.law(1.0).law.radius > 1.5
+        >>> laws.law(1.0).radius > 1.5
         True
     """
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wopt import ConfigError, Objective, Source, Sum
+from wopt import ConfigError, Law, Objective, Source, Sum
 from wopt.component import name_of
 from wopt_measures.laws.gaussian import GaussianLaw
 
@@ -96,7 +96,7 @@ def start_of(source: Source, who: str, kinds: tuple[type, ...], words: str) -> A
 
 
 def _law(part: Any) -> Any:
-    return getattr(part, "law", None)
+    return part if isinstance(part, Law) else getattr(part, "law", None)
 
 
 def _parts(objective: Objective) -> list[tuple[float, Objective]]:

@@ -36,7 +36,7 @@ class OrnsteinUhlenbeck(ExactSolution):
         >>> import wopt
         >>> start = wopt.build("source", {"name": "gaussian", "mean": 3.0, "dim": 1})
         >>> laws = OrnsteinUhlenbeck().of(start, wopt.build("objective", "kl"), dim=1)
-        >>> round(float(laws.law(1.0).law.mean), 4)  # 3/e
+        >>> round(float(laws.law(1.0).mean), 4)  # 3/e
         1.1036
     """
 

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wopt_measures.laws.gaussian import check_dim, check_points
+from wopt_measures.laws.gaussian import KnownLaw, check_dim, check_points
 
 __all__ = ["BarenblattLaw"]
 
 
-@dataclasses.dataclass(frozen=True)
-class BarenblattLaw:
+@dataclasses.dataclass(eq=False)
+class BarenblattLaw(KnownLaw):
     """The law  p(x) = (C - c |x|^2)_+^(1/(m-1)),  of mass one, on the ball of radius R.
 
     |x|^2/R^2 has the law Beta(d/2, m/(m-1)), which gives samples, moments and quadrature rules.
@@ -36,7 +36,7 @@ class BarenblattLaw:
     """
 
     m: float
-    dim: int
+    dim: int = dataclasses.field()
     radius: float
 
     @property

@@ -8,15 +8,15 @@ import math
 import torch
 from torch import Tensor
 
-from wopt_measures.laws.gaussian import check_dim, check_points
+from wopt_measures.laws.gaussian import KnownLaw, check_dim, check_points
 
 __all__ = ["BananaLaw", "FunnelLaw"]
 
 _TAU = 2 * math.pi
 
 
-@dataclasses.dataclass(frozen=True)
-class BananaLaw:
+@dataclasses.dataclass(eq=False)
+class BananaLaw(KnownLaw):
     """Pairs of coordinates along parabolas:  x_1 = l z_1,  x_2 = s z_2 + b (x_1^2 - c),  z normal.
 
     The bend keeps areas. In odd dimensions the last coordinate is l z_d.
@@ -34,7 +34,7 @@ class BananaLaw:
         2.8379
     """
 
-    dim: int
+    dim: int = dataclasses.field()
     bend: float = 1.0
     centre: float = 1.0
     length: float = 1.0
@@ -71,8 +71,8 @@ class BananaLaw:
         return pairs * math.log(unit * self.length * self.across) + rest * single
 
 
-@dataclasses.dataclass(frozen=True)
-class FunnelLaw:
+@dataclasses.dataclass(eq=False)
+class FunnelLaw(KnownLaw):
     """Neal's funnel:  v ~ N(0, s^2),  x_2, ..., x_d ~ N(0, exp(v)) given v = x_1.
 
     Source: Neal, *Slice sampling*, Annals of Statistics 2003 (s = 3).
@@ -86,7 +86,7 @@ class FunnelLaw:
         -1.8379
     """
 
-    dim: int
+    dim: int = dataclasses.field()
     scale: float = 1.0
 
     def log_prob(self, x: Tensor) -> Tensor:

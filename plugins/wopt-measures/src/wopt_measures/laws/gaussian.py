@@ -9,13 +9,21 @@ import math
 import torch
 from torch import Tensor
 
-from wopt.errors import ConfigError, DataError
+from wopt import Capability, ConfigError, DataError, Law
 
-__all__ = ["GaussianLaw", "check_dim", "check_points"]
+__all__ = ["GaussianLaw", "KnownLaw", "check_dim", "check_points"]
 
 
-@dataclasses.dataclass(frozen=True)
-class GaussianLaw:
+class KnownLaw(Law):
+    """A law whose density, constant included, and samples are known."""
+
+    provides = (
+        Capability.POTENTIAL | Capability.SCORE | Capability.TARGET_SAMPLES | Capability.NORMALISED
+    )
+
+
+@dataclasses.dataclass(eq=False)
+class GaussianLaw(KnownLaw):
     """The law N(m, S), S = L L^T:  log p(x) = -|L^-1 (x - m)|^2/2 - log det L - (d/2) log 2 pi.
 
     Attributes:
@@ -69,7 +77,7 @@ class GaussianLaw:
         return cls(centre, factor)
 
     @property
-    def dim(self) -> int | None:
+    def dim(self) -> int | None:  # type: ignore[override]
         """The dimension d; ``None`` for any dimension."""
         return next((len(t) for t in (self.mean, self.factor) if t.ndim), None)
 
@@ -127,7 +135,17 @@ class GaussianLaw:
         factor = self.factor if self.factor.ndim == 2 else self.factor * eye
         return factor @ factor.T
 
-    @property
+    @functools.cached_property
+    def convexity(self) -> float:  # type: ignore[override]
+        """1 over the largest variance."""
+        return 1 / self.variances[1]
+
+    @functools.cached_property
+    def smoothness(self) -> float:  # type: ignore[override]
+        """1 over the smallest variance."""
+        return 1 / self.variances[0]
+
+    @functools.cached_property
     def variances(self) -> tuple[float, float]:
         """The least and the largest variance along any direction."""
         scales = torch.linalg.svdvals(self.factor) if self.factor.ndim == 2 else self.factor

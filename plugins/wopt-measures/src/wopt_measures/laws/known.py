@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from wopt_measures.laws.bent import BananaLaw, FunnelLaw
-from wopt_measures.laws.gaussian import GaussianLaw, check_dim, check_points
-from wopt_measures.laws.law import Law
+from wopt_measures.laws.gaussian import GaussianLaw, KnownLaw, check_dim, check_points
 from wopt_measures.laws.mixture import MixtureLaw
 from wopt_measures.laws.spheres import ShellLaw, StudentLaw
 
@@ -20,7 +19,7 @@ __all__ = ["ParityLaw", "ProductLaw", "known_laws", "mixture", "ring", "rose"]
 
 
 @functools.cache
-def known_laws() -> dict[str, Law]:
+def known_laws() -> dict[str, KnownLaw]:
     """Return the laws by name, ``kind-dim``.
 
     ``gaussian`` (correlated), ``ring`` of eight Gaussians, ``rose`` (Gaussians along the curve
@@ -34,7 +33,7 @@ def known_laws() -> dict[str, Law]:
         (torch.Size([5, 2]), torch.Size([5]))
     """
     dims = (2, 5, 10, 20)
-    made: dict[str, Law] = {f"gaussian-{d}": _gaussian(d) for d in dims}
+    made: dict[str, KnownLaw] = {f"gaussian-{d}": _gaussian(d) for d in dims}
     made |= {"ring-2": ring(), "rose-2": rose()}
     made |= {f"roses-{2 * k}": ProductLaw(rose(), k) for k in (5, 10)}
     made |= {f"mixture-{d}": mixture(d) for d in dims}
@@ -68,8 +67,8 @@ def mixture(d: int, k: int = 6, seed: int = 0) -> MixtureLaw:
     return MixtureLaw(torch.full((k,), 1 / k, dtype=torch.float64), parts)
 
 
-@dataclasses.dataclass(frozen=True)
-class ProductLaw:
+@dataclasses.dataclass(eq=False)
+class ProductLaw(KnownLaw):
     """The law of k independent copies of a law, side by side.
 
     Attributes:
@@ -81,11 +80,11 @@ class ProductLaw:
         12
     """
 
-    law: Law
+    law: KnownLaw
     copies: int
 
     @property
-    def dim(self) -> int:
+    def dim(self) -> int:  # type: ignore[override]
         """The dimension of all."""
         return (self.law.dim or 1) * self.copies
 
@@ -101,8 +100,8 @@ class ProductLaw:
         return each.reshape(n, dim)
 
 
-@dataclasses.dataclass(frozen=True)
-class ParityLaw:
+@dataclasses.dataclass(eq=False)
+class ParityLaw(KnownLaw):
     """Gaussians at the corners s of the cube {-1, 1}^d with prod s = 1.
 
         p(x) = prod_j (a_j + b_j)/2 (1 + prod_j tanh(x_j/s^2)),  a, b = N(x_j; +-1, s^2).
@@ -119,7 +118,7 @@ class ParityLaw:
         [True, False]
     """
 
-    dim: int
+    dim: int = dataclasses.field()
     scale: float = 0.4
 
     def log_prob(self, x: Tensor) -> Tensor:

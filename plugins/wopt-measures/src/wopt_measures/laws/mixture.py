@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from wopt.errors import ConfigError
-from wopt_measures.laws.gaussian import GaussianLaw, check_dim, check_points
+from wopt_measures.laws.gaussian import GaussianLaw, KnownLaw, check_dim, check_points
 
 __all__ = ["MixtureLaw", "MonteCarloEstimate"]
 
@@ -22,8 +23,8 @@ class MonteCarloEstimate:
     standard_error: float
 
 
-@dataclasses.dataclass(frozen=True)
-class MixtureLaw:
+@dataclasses.dataclass(eq=False)
+class MixtureLaw(KnownLaw):
     """The law  p = sum_k w_k N(m_k, S_k).
 
     Attributes:
@@ -72,7 +73,7 @@ class MixtureLaw:
         return cls(w / w.sum(), parts)
 
     @property
-    def dim(self) -> int:
+    def dim(self) -> int:  # type: ignore[override]
         """The dimension d."""
         return len(self.parts[0].mean)
 
@@ -85,6 +86,24 @@ class MixtureLaw:
     def posterior(self, x: Tensor) -> Tensor:
         """Return w_k p_k(x)/p(x), how likely x came from each component, shape ``(n, k)``."""
         return self._joint(x).softmax(1)
+
+    def components(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the weights w, ``(k,)``, and each component's posterior at x, ``(n, k)``."""
+        return self.weights, self.posterior(x)
+
+    def blurred(self, sigma: float) -> Callable[[Tensor], Tensor]:
+        """Return the log-density, ``(n, d)`` to ``(n,)``, of the convolution with N(0, s^2 I).
+
+        Example:
+            >>> q = MixtureLaw.make([[0.0]], scale=3**0.5).blurred(1.0)  # N(0, 4)
+            >>> round(float(q(torch.zeros(1, 1).double())), 4)
+            -1.6121
+        """
+        eye = torch.eye(self.dim, dtype=torch.float64)
+        squares = (part.covariance(self.dim) + sigma**2 * eye for part in self.parts)
+        factors = (torch.linalg.cholesky(square) for square in squares)
+        blurred = (GaussianLaw(p.mean, f) for p, f in zip(self.parts, factors, strict=True))
+        return MixtureLaw(self.weights, tuple(blurred)).log_prob
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Return log p in nats, shape ``(n, d)`` to ``(n,)``, in x's dtype and on its device."""
@@ -133,7 +152,7 @@ class MixtureLaw:
         return MonteCarloEstimate(value, variance**0.5)
 
     @functools.cached_property
-    def convexity(self) -> float | None:
+    def convexity(self) -> float | None:  # type: ignore[override]
         """A lambda such that -log p - lambda |x|^2/2 is convex; ``None`` for unlike covariances.
 
         In coordinates where the shared covariance is the identity, the Hessian of -log p is

@@ -8,7 +8,7 @@ import math
 import torch
 from torch import Tensor
 
-from wopt_measures.laws.gaussian import check_points
+from wopt_measures.laws.gaussian import KnownLaw, check_dim, check_points
 
 __all__ = ["PixelLaw"]
 
@@ -18,8 +18,8 @@ _TRUSTED = 1e-22
 """A sum above this cannot be changed by the pixels left out, which hold exp(-13^2/2) = 2e-37."""
 
 
-@dataclasses.dataclass(frozen=True)
-class PixelLaw:
+@dataclasses.dataclass(eq=False)
+class PixelLaw(KnownLaw):
     """The law  p(x) = sum_ij w_ij N(x_0; g_j, s_0^2) N(x_1; g_i, s_1^2)  of an h x w picture.
 
     The centres are the product grid linspace(-4, 4, w) x linspace(-4, 4, h) and the standard
@@ -37,14 +37,16 @@ class PixelLaw:
     """
 
     weights: Tensor
+    dim = 2
 
     @property
     def _spread(self) -> tuple[float, float]:
         height, width = self.weights.shape
         return 4 / width, 4 / height
 
-    def sample(self, n: int, rng: torch.Generator) -> Tensor:
+    def sample(self, n: int, dim: int, rng: torch.Generator) -> Tensor:
         """Return ``n`` samples, shape ``(n, 2)``: pixel centres by weight, plus noise."""
+        check_dim(dim, self.dim)
         height, width = self.weights.shape
         pixel = torch.multinomial(self.weights.flatten(), n, replacement=True, generator=rng)
         noise = torch.randn(n, 2, generator=rng, dtype=torch.float64)

@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wopt_measures.laws.gaussian import check_dim, check_points
+from wopt_measures.laws.gaussian import KnownLaw, check_dim, check_points
 
 __all__ = ["ShellLaw", "StudentLaw"]
 
 
-@dataclasses.dataclass(frozen=True)
-class ShellLaw:
+@dataclasses.dataclass(eq=False)
+class ShellLaw(KnownLaw):
     """A uniform direction times a radius r ~ N(R, s^2):  p(x) = N(r; R, s^2)/(|S^(d-1)| r^(d-1)).
 
     Negative radii are left out of the density, so R is many s.
@@ -30,7 +30,7 @@ class ShellLaw:
         True
     """
 
-    dim: int
+    dim: int = dataclasses.field()
     radius: float = 3.0
     scale: float = 0.3
 
@@ -51,8 +51,8 @@ class ShellLaw:
         return r * way / way.norm(dim=1, keepdim=True)
 
 
-@dataclasses.dataclass(frozen=True)
-class StudentLaw:
+@dataclasses.dataclass(eq=False)
+class StudentLaw(KnownLaw):
     """The multivariate Student law  z sqrt(v/chi^2_v),  z ~ N(0, I):  p ~ (1 + |x|^2/v)^-(v+d)/2.
 
     Attributes:
@@ -64,7 +64,7 @@ class StudentLaw:
         0.1592
     """
 
-    dim: int
+    dim: int = dataclasses.field()
     freedom: int = 5
 
     def log_prob(self, x: Tensor) -> Tensor:

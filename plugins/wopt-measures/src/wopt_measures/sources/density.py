@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, Any, ClassVar, Literal, cast
+from typing import Annotated, ClassVar, Literal, cast
 
 import torch
 from pydantic import Field
@@ -75,37 +75,28 @@ class DensitySource(Source):
             )
         if dim is not None and law.dim is not None and dim != law.dim:
             raise ConfigError(f"source density: dim is {dim}, and its law has {law.dim}")
-        known = getattr(law, "law", None)
-        if rule != "random" and not isinstance(known, GaussianLaw | BarenblattLaw):
+        if rule != "random" and not isinstance(law, GaussianLaw | BarenblattLaw):
             raise ConfigError(
                 f'source density: rule = "{rule}" is for the laws gaussian and barenblatt; use '
                 'rule = "random"'
             )
-        self.target = law
+        self.law = law
         self.rule: Rule = rule
         self.nodes = nodes
         self.dimension = law.dim or dim or 2
         self.sizes = (n_train, n_valid, n_test)
 
-    @property
-    def law(self) -> Any:
-        """The law in closed form, or ``None``."""
-        return getattr(self.target, "law", None)
-
     def _draw(self, n: int, rng: torch.Generator) -> Tensor:
-        return self.target.sample(n, self.dimension, rng)
-
-    def _log_density(self, x: Tensor) -> Tensor:
-        return -self.target.potential(x)
+        return self.law.sample(n, self.dimension, rng)
 
     def load(self, seed: int) -> Dataset:
         """Return the particles, the same for the same seed."""
         splits = draw_splits(self._draw, self.sizes, seed)
         if self.rule == "random":
-            return assemble(splits, "none", None, self._log_density, None, self._draw)
+            return assemble(splits, "none", None, self.law.log_prob, None, self._draw)
         law = cast("GaussianLaw | BarenblattLaw", self.law)
         at = nodes(law, self.rule, self.nodes, self.dimension, derive(seed, "nodes"))
         points, weights = at
         splits = (points, points, splits[2])
-        made = assemble(splits, "none", None, self._log_density, None, self._draw)
+        made = assemble(splits, "none", None, self.law.log_prob, None, self._draw)
         return made if weights is None else dataclasses.replace(made, weights=(weights, weights))

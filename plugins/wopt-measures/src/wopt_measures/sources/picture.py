@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
 
 import numpy as np
@@ -66,8 +67,9 @@ class PictureSource(Source):
     def load(self, seed: int) -> Dataset:
         """Return the samples, the same for the same seed."""
         law = PixelLaw(self._weights())
-        splits = draw_splits(law.sample, self.sizes, seed)
-        return assemble(splits, self.preprocess, None, law.log_prob, law.entropy(), law.sample)
+        draw = functools.partial(_drawn, law)  # which pickles with the data
+        splits = draw_splits(draw, self.sizes, seed)
+        return assemble(splits, self.preprocess, None, law.log_prob, law.entropy(), draw)
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[Image.Image]:
@@ -90,3 +92,7 @@ class PictureSource(Source):
                 "needs a picture at least 2 x 2 with darker and lighter pixels"
             )
         return ink / ink.sum()
+
+
+def _drawn(law: PixelLaw, n: int, rng: torch.Generator) -> Tensor:
+    return law.sample(n, law.dim, rng)

@@ -7,12 +7,11 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from wopt_measures.laws.barenblatt import BarenblattLaw
-from wopt_measures.targets.of_law import LawTarget
 
 __all__ = ["BarenblattTarget"]
 
 
-class BarenblattTarget(LawTarget):
+class BarenblattTarget(BarenblattLaw):
     """Barenblatt's law  (C - c |x|^2)_+^(1/(m-1)) on a ball, of mass one.
 
     The gradient flow of int rho^m/(m-1), the porous medium equation, only dilates it. As a start it
@@ -33,7 +32,6 @@ class BarenblattTarget(LawTarget):
     cites = ("vazquez2007",)
     # Checks of laws use points of order one, where the density must be positive.
     example: ClassVar[dict[str, Any]] = {"radius": 20.0}
-    law: BarenblattLaw
 
     def __init__(
         self,
@@ -41,5 +39,4 @@ class BarenblattTarget(LawTarget):
         dim: Annotated[int, Field(ge=1, description="the dimension")] = 2,
         radius: Annotated[float, Field(gt=0, description="radius of the ball")] = 1.0,
     ) -> None:
-        self.law = BarenblattLaw(m, dim, radius)
-        self.dim = dim
+        super().__init__(m, dim, radius)

@@ -9,15 +9,13 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from wopt import Target
 from wopt_measures.laws.bent import FunnelLaw
-from wopt_measures.laws.gaussian import check_dim, check_points
-from wopt_measures.targets.of_law import LawTarget
+from wopt_measures.laws.gaussian import KnownLaw, check_dim, check_points
 
 __all__ = ["FunnelTarget", "MustacheTarget"]
 
 
-class MustacheTarget(Target):
+class MustacheTarget(KnownLaw):
     """A correlated Gaussian in the plane, bent by a polynomial of degree four: two long thin tails.
 
         (x_1, x_2 - (x_1^2 - 1)^2)  ~  N(0, [[1, rho], [rho, 1]]).
@@ -38,7 +36,6 @@ class MustacheTarget(Target):
     """
 
     cites = ("hertrich2025",)
-    provides = LawTarget.provides
     dim = 2
 
     def __init__(
@@ -65,7 +62,7 @@ class MustacheTarget(Target):
         return torch.stack([u, self.rho * u + self.across * w + (u.square() - 1).square()], dim=1)
 
 
-class FunnelTarget(LawTarget):
+class FunnelTarget(FunnelLaw):
     """Neal's funnel:  v ~ N(0, s^2),  x_2, ..., x_d ~ N(0, exp(v)) given v = x_1.
 
     A neck that is narrow in d - 1 coordinates leads into a mouth as wide as exp(v/2): a sampler
@@ -84,19 +81,17 @@ class FunnelTarget(LawTarget):
     """
 
     cites = ("neal2003",)
-    law: FunnelLaw
 
     def __init__(
         self,
         dim: Annotated[int, Field(ge=2, description="the dimension d")] = 10,
         scale: Annotated[float, Field(gt=0, description="the standard deviation s of v")] = 3.0,
     ) -> None:
-        self.law = FunnelLaw(dim, scale)
-        self.dim = dim
+        super().__init__(dim, scale)
         self.names = ("v", *(f"x{j}" for j in range(2, dim + 1)))
 
     def figures(self, draws: Tensor, weights: Tensor) -> dict[str, float]:
         """Return ``sd_of_v_error``, v's relative error, of draws ``(n, d)``, weights ``(n,)``."""
         v = draws[:, 0]
         spread = (weights @ (v - weights @ v).square()).sqrt()
-        return {"sd_of_v_error": abs(float(spread) / self.law.scale - 1)}
+        return {"sd_of_v_error": abs(float(spread) / self.scale - 1)}

@@ -6,12 +6,11 @@ from typing import ClassVar
 
 from wopt_measures.laws.gaussian import GaussianLaw
 from wopt_measures.options import Covariance, Mean, Scale
-from wopt_measures.targets.of_law import LawTarget
 
 __all__ = ["GaussianTarget"]
 
 
-class GaussianTarget(LawTarget):
+class GaussianTarget(GaussianLaw):
     """The Gaussian N(m, S): V(x) = (x - m)^T S^-1 (x - m)/2 + log det(S)/2 + (d/2) log 2 pi.
 
     Standard normal by default, in any dimension. ``convexity`` is 1 over the
@@ -32,10 +31,7 @@ class GaussianTarget(LawTarget):
     """
 
     cites: ClassVar[tuple[str, ...]] = ()
-    law: GaussianLaw
 
     def __init__(self, mean: Mean = 0.0, scale: Scale = 1.0, covariance: Covariance = None) -> None:
-        self.law = GaussianLaw.make(mean, scale, covariance)
-        self.dim = self.law.dim
-        self.convexity = 1 / self.law.variances[1]
-        self.smoothness = 1 / self.law.variances[0]
+        law = GaussianLaw.make(mean, scale, covariance)
+        super().__init__(law.mean, law.factor)

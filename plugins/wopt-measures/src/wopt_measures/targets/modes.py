@@ -73,7 +73,7 @@ class RandomMixtureTarget(MixtureTarget):
 
     Example:
         >>> target = RandomMixtureTarget(dim=20)
-        >>> target.dim, len(target.law.parts), bool(target.law.parts[0].mean.abs().max() < 1)
+        >>> target.dim, len(target.parts), bool(target.parts[0].mean.abs().max() < 1)
         (20, 10, True)
     """
 

@@ -37,7 +37,4 @@ class RandomGaussian(GaussianTarget):
         turn, _ = torch.linalg.qr(torch.randn(dim, dim, **like))
         variances = 1 + torch.rand(dim, **like)
         factor = torch.linalg.cholesky(turn @ variances.diag() @ turn.T)
-        self.law = GaussianLaw(mean, factor)
-        self.dim = dim
-        self.convexity = float(1 / variances.max())
-        self.smoothness = float(1 / variances.min())
+        GaussianLaw.__init__(self, mean, factor)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import math
+import statistics
 import time
 from typing import Any
 
 from torch import Tensor
 
-from wopt.interfaces import Target
+from wopt.interfaces import Listener, Target
 from wopt.particles import Particles
-from wopt.plan import IterationTimer, Plan, first_of, speed_class
+from wopt.plan import Plan
 from wopt.seeds import generator
-from wopt.train import InnerSolver, Problem, Stage
+from wopt.train import InnerSolver, Problem, Stage, first_of
 from wopt_posterior.chains import Forward, annealed_chains, density_of, mode_separation
 from wopt_posterior.chains.reference_chains import JUMP
 
@@ -20,11 +23,13 @@ __all__ = [
     "ANNEALING",
     "POINTS",
     "Cost",
+    "IterationTimer",
     "cost_of",
     "density_seconds",
     "fixed",
     "in_rounds",
     "modes_apart",
+    "speed_class",
 ]
 
 ANNEALING, POINTS = 1000, 500
@@ -41,6 +46,41 @@ docs/posteriors.md."""
 _COLUMNS = 24
 """Number of columns beyond which modes are not looked for: a thousand chains are then too few to
 train a map on alone."""
+
+
+def speed_class(seconds: float) -> float:
+    """Return the power of the root of two (in seconds) that is nearest to a time.
+
+    A plan made of classes is the same for the same seed, budget and class of machine.
+
+    Example:
+        >>> speed_class(0.25), round(speed_class(0.0181), 4), round(speed_class(0.0215), 4)
+        (0.25, 0.0156, 0.0221)
+    """
+    return 2.0 ** (round(2 * math.log2(max(seconds, 1e-6))) / 2)
+
+
+class IterationTimer(Listener):
+    """A listener that reads the CPU time at every iteration; the first ones are not counted."""
+
+    warm, iterations = 3, 12
+
+    def __init__(self) -> None:
+        self.marks: list[float] = []
+
+    def progress(self, step: int, what: str, done: int, total: int, loss: float) -> None:
+        """Record the CPU time of the iteration."""
+        self.marks.append(time.process_time())
+
+    @property
+    def laps(self) -> list[float]:
+        """CPU seconds of every iteration that is counted."""
+        return [b - a for a, b in itertools.pairwise(self.marks[self.warm - 1 :])]
+
+    @property
+    def lap(self) -> float:
+        """Median CPU seconds of an iteration; 0 where there were too few."""
+        return statistics.median(self.laps) if self.laps else 0.0
 
 
 def density_seconds(target: Target, x: Tensor) -> float:
@@ -100,7 +140,7 @@ _CHAINS, _OF_CHAINS = (1000, 500, 250), 0.1
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """CPU seconds on this machine, each rounded to its class (:func:`.speed.speed_class`).
+    """CPU seconds on this machine, each rounded to its class (:func:`speed_class`).
 
     Attributes:
         evaluation: One evaluation of the loss of an affine map with its gradient.
@@ -183,10 +223,8 @@ def in_rounds(chosen: Plan, cost: Cost) -> Plan:
         cost: The measured cost.
 
     Example:
-        >>> from wopt.plan import Facts
-        >>> from wopt_posterior.plan.rules import plan_of_posterior
-        >>> facts = Facts(rows=500, held_out=4000, columns=10, kind="posterior")
-        >>> chosen = plan_of_posterior(facts)
+        >>> from wopt_posterior.plan.rules import Posterior, plan_of_posterior
+        >>> chosen = plan_of_posterior(Posterior(10))
         >>> solver = in_rounds(chosen, Cost(0.01, 0.02, 0.06, 0.002)).table["solver"]
         >>> solver["iterations"], solver["rounds"], solver["chains"], solver["chains_cost"]
         (340, 3, 1000, 3.0)
@@ -214,8 +252,7 @@ def in_rounds(chosen: Plan, cost: Cost) -> Plan:
         why += f", if need be {rounds} times, each time twice as many"
     if chains:
         why += f", and {chains} chains to find what its draws miss"
-    seconds = spent + (2**rounds - 1) * iterations * cost.iteration
-    return _with(chosen, solver, why, seconds)
+    return _with(chosen, solver, why)
 
 
 def _without_chains(chosen: Plan) -> Plan:
@@ -236,13 +273,12 @@ def fixed(chosen: Plan, iterations: int) -> Plan:
     solver["by_step"] = [{"optimiser": "gaussian", "iterations": 500}, {}]
     if "direction" not in solver:
         solver["chains_cost"] = 3.0
-    return _with(chosen, solver, f"{iterations} iterations, as given", chosen.seconds)
+    return _with(chosen, solver, f"{iterations} iterations, as given")
 
 
-def _with(chosen: Plan, solver: dict[str, Any], why: str, seconds: float) -> Plan:
+def _with(chosen: Plan, solver: dict[str, Any], why: str) -> Plan:
     return dataclasses.replace(
         chosen,
         table={**chosen.table, "solver": solver},
         reasons=(*chosen.reasons, why),
-        seconds=seconds,
     )

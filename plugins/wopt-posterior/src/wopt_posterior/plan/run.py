@@ -9,11 +9,11 @@ from typing import Any
 from wopt.capabilities import Capability
 from wopt.component import Component
 from wopt.config import RunConfig, validate
-from wopt.plan import Planning, apply, facts_of
+from wopt.plan import BUDGET, Planning, apply
 from wopt.runs import Prepared, like, prepare, training_threads, with_threads
 from wopt.seeds import derive
 from wopt_posterior.plan.rounds import cost_of, fixed, in_rounds, modes_apart
-from wopt_posterior.plan.rules import plan_of_posterior
+from wopt_posterior.plan.rules import Posterior, plan_of_posterior
 
 __all__ = ["is_posterior", "planned", "planned_sampler", "wants_plan"]
 
@@ -76,7 +76,7 @@ def planned_sampler(config: RunConfig, table: Mapping[str, Any], where: str = ""
         None if config.plan is None else config.plan.seconds,
     )
     dataset = config.source.loaded(seed)
-    facts = facts_of(dataset, budget, posterior=True, seed=config.seed)
+    facts = Posterior(dataset.dim - dataset.condition, BUDGET if budget is None else budget)
     chosen = plan_of_posterior(facts)
     full = validate(apply(chosen, table), where)
     dataset = full.source.loaded(seed)

@@ -1,0 +1,193 @@
+"""A race of candidates: trials by the clock, of which held-out rows choose one that goes on."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wopt.interfaces.block import FlowBlock
+from wopt.interfaces.budget import Budget
+from wopt.interfaces.listener import SILENT, Listener
+from wopt.plan.planner import Plan
+from wopt.push import push
+from wopt.statistics import mean_and_error
+from wopt.train.guard import nll
+from wopt.train.stage import Stage, first_of
+
+__all__ = ["Outcome", "race"]
+
+TRIAL, TRIALS = 1 / 6, 1 / 3
+"""Fractions of a budget: a trial's schedule, and what is spent when no trial begins any more."""
+
+TURNED = 0.7
+"""Fraction of a schedule before which its best map shows that it was too long for the rows."""
+
+SHORTER = 1.5
+"""Length of a schedule after one that turned, as a multiple of the time of the turn."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """A plan after a complete schedule by the clock.
+
+    Attributes:
+        plan: The plan.
+        seconds: Length of the schedule, CPU s.
+        block: The best map on held-out rows.
+        counts: Iterations in each part of the schedule.
+        scores: NLL of held-out rows in the data's units, shape ``(n,)``, nats.
+        best_at: Fraction of the schedule at which the map was best.
+        rising: What was gained in the second half of the schedule, in nats: how far training is
+            from its end.
+        judging: CPU seconds in which the held-out rows were scored.
+    """
+
+    plan: Plan
+    seconds: float
+    block: FlowBlock
+    counts: tuple[int, ...]
+    scores: Tensor
+    best_at: float
+    rising: float
+    judging: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """The chosen plan, its schedules in CPU seconds, and the map after those that are made."""
+
+    plan: Plan
+    seconds: tuple[float, ...]
+    begun: tuple[FlowBlock, tuple[tuple[int, ...], ...]] | None
+
+
+Ready = Callable[[Plan], Any]
+"""Function from a plan to its run, ready to begin (:class:`wopt.runs.Prepared`)."""
+
+
+def race(
+    plans: Sequence[Plan], ready: Ready, budget: Budget, listener: Listener = SILENT
+) -> Outcome:
+    """Return the plan that held-out rows choose, and how it goes on.
+
+    Plans have trials in their order: a complete schedule of a sixth of the budget each, until a
+    third of it is spent. A later plan takes the lead where it :func:`beats` the leader.
+    The leader goes on from its map for the time that is left, or, if it was best long
+    before its schedule's end, is trained anew by shorter schedules while they are better.
+
+    Args:
+        plans: The plans, the one to stay with first.
+        ready: Makes a plan ready.
+        budget: The budget of all.
+        listener: Receives the beginnings of trials.
+    """
+    assert budget.seconds is not None
+    first = ready(plans[0])
+    share = TRIAL * budget.seconds
+    lead = _trial(plans[0], first, share)
+    told, tried = [_told(lead)], 1
+    if lead is None:
+        return Outcome(plans[0], (budget.left or share,), None)
+    for number, plan in enumerate(plans[1:], 1):
+        if budget.spent > TRIALS:
+            break
+        listener.work("trying plans", number, len(plans))
+        entry = ready(plan)
+        trial = _trial(plan, entry, share)
+        if trial is None:
+            continue
+        tried += 1
+        told.append(_told(trial))
+        if beats(trial, lead):
+            lead, first = trial, entry
+    why = (f"tried {', '.join(told)}",) if tried > 1 else ()
+    return _went_on(lead, first, budget, why)
+
+
+def beats(trial: Trial, lead: Trial) -> bool:
+    """Return whether a trial takes the lead."""
+    bound = math.log(len(lead.scores) + 1)
+    gain = mean_and_error((lead.scores - trial.scores).clamp(-bound, bound))
+    return gain.value > max(2 * gain.error, lead.rising)
+
+
+def _went_on(lead: Trial, entry: Any, budget: Budget, why: tuple[str, ...]) -> Outcome:
+    """Return how the leader goes on: for the rest of the budget, or by shorter schedules."""
+    schedules: tuple[float, ...] = (lead.seconds,)
+    left = (budget.left or 0.0) - 3 * lead.judging
+    if lead.best_at >= TURNED and left > 0:
+        schedules = (lead.seconds, round(left, 3))
+    elif lead.best_at < TURNED:
+        lead = _shortened(lead, entry, budget)
+        schedules = (lead.seconds,)
+        why = (*why, f"held-out rows gain no more after {lead.seconds:.2g} CPU s of training")
+    plan = dataclasses.replace(lead.plan, reasons=(*lead.plan.reasons, *why))
+    return Outcome(plan, schedules, (lead.block, (lead.counts,)))
+
+
+def _shortened(lead: Trial, entry: Any, budget: Budget) -> Trial:
+    """Return the best of ever shorter schedules, which end as long after the best map again."""
+    while 0 < lead.best_at < TURNED:
+        seconds = SHORTER * lead.best_at * lead.seconds
+        if seconds > min(lead.seconds, budget.left or 0.0):
+            break
+        shorter = _trial(lead.plan, entry, seconds)
+        if shorter is None or float(shorter.scores.mean()) >= float(lead.scores.mean()):
+            break
+        lead = shorter
+    return lead
+
+
+def _told(trial: Trial | None) -> str:
+    return "" if trial is None else f"{trial.plan.reasons[0]} {float(trial.scores.mean()):.4g}"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Watched(Stage):
+    """A stage that remembers its checks: seconds and values."""
+
+    seen: list[tuple[float, float]] = dataclasses.field(default_factory=list)
+
+    def held_out(self, block: FlowBlock) -> float:
+        """Return the value on held-out particles."""
+        value = super().held_out(block)
+        self.seen.append((time.process_time(), value))
+        return value
+
+
+def _trial(plan: Plan, entry: Any, seconds: float) -> Trial | None:
+    """Return a plan after a schedule; ``None`` where rows have no likelihood or it diverged."""
+    problem = entry.problem
+    solver = problem.solver.with_options(seconds=[seconds])
+    problem = dataclasses.replace(problem, solver=solver)
+    train, valid = (first_of(problem, particles) for particles in (entry.train, entry.valid))
+    stage = _Watched(problem, 0, 0, 0, train, valid)
+    began = time.process_time()
+    block, report = stage.train(None)
+    ended = time.process_time()
+    scores = None if report.diverged else _scores(entry, block)
+    if scores is None or not stage.seen:
+        return None
+    values = [value if math.isfinite(value) else math.inf for _, value in stage.seen]
+    best = min(range(len(values)), key=values.__getitem__)
+    at = (stage.seen[best][0] - began) / seconds
+    half = [v for (t, _), v in zip(stage.seen, values, strict=True) if t - began < seconds / 2]
+    rising = max(0.0, min(half, default=values[0]) - values[best])
+    counts = stage.made[-1] if stage.made else ()
+    judging = time.process_time() - ended
+    return Trial(plan, seconds, block, counts, scores, min(1.0, at), rising, judging)
+
+
+@torch.no_grad()
+def _scores(entry: Any, block: FlowBlock) -> Tensor | None:
+    """Return the NLL of held-out rows in the data's units, shape ``(n,)``, nats."""
+    values = nll(entry.problem.objective, push(block, entry.valid))
+    if values is None:
+        return None
+    return values.double().cpu() - entry.dataset.transform(entry.dataset.valid)[1]

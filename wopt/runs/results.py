@@ -1,0 +1,159 @@
+"""The end of a run with a directory: scores, samples, pictures, and what else is measured."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from wopt.errors import CapabilityError
+from wopt.files import replacing
+from wopt.flow import Flow
+from wopt.flow.conversions import in_own_units
+from wopt.interfaces.listener import Listener
+from wopt.interfaces.measurement import FinishedRun
+from wopt.interfaces.objective import is_truth
+from wopt.origin import in_words
+from wopt.report import collect, render
+from wopt.runs.evaluate import audited, evaluate
+from wopt.runs.log import versions
+from wopt.runs.loop import Ended
+from wopt.runs.measured import Measured
+from wopt.runs.preparation import Prepared, particles_of
+from wopt.seeds import derive, generator
+from wopt.store.checkpoint import load_blocks
+from wopt.store.directory import RunDirectory, write_tensors
+from wopt.store.result import RunResult
+from wopt.train.problem import State
+from wopt.train.wrappers import remembering
+
+__all__ = ["SAMPLES", "Clock", "finish"]
+
+SAMPLES = 2000
+"""Number of rows of ``samples.npy``."""
+
+_REPORT, _PANELS = 0.9, 0.12
+"""CPU seconds of a report, and of a step's panels in it."""
+
+
+class Clock:
+    """The wall and processor seconds that a run takes, with those of its earlier parts.
+
+    Args:
+        report: Whether the run is to have a page at its end.
+    """
+
+    def __init__(self, report: bool) -> None:
+        self.report = report
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    def begin(self, state: State) -> None:
+        """Count the seconds of the steps that a state already has."""
+        self._wall -= sum(record.seconds for record in state.records)
+        self._cpu -= sum(record.cpu_seconds for record in state.records)
+
+    def reporting(self, steps: int) -> float:
+        """Return the CPU seconds that the page of so many steps is to take, s."""
+        return _REPORT + _PANELS * min(steps, 8) if self.report else 0.0
+
+    def read(self) -> dict[str, Any]:
+        """Return the seconds so far, s."""
+        return {
+            "seconds": time.perf_counter() - self._wall,
+            "cpu_seconds": time.process_time() - self._cpu,
+        }
+
+
+def finish(
+    problem: Prepared,
+    ended: Ended,
+    directory: RunDirectory,
+    listener: Listener,
+    log: Callable[[str], None],
+    clock: Clock,
+    notes: tuple[str, ...] = (),
+    seen: Mapping[str, Any] | None = None,
+) -> RunResult:
+    """Measure a run and write the results, on this process alone.
+
+    Args:
+        problem: The run.
+        ended: Its last state, and why it ended.
+        directory: The run directory, which holds its maps.
+        listener: Receives messages on progress.
+        log: Receives lines for the log alone.
+        clock: The seconds of the run.
+        notes: Sentences that are added to every document of the run.
+        seen: Fields of the result that are known from the steps.
+    """
+    listener.phase("measuring on test data, drawing samples")
+    trained = time.process_time()
+    precise, state = audited(problem, ended.state)
+    data = problem.dataset
+    assert data is not None
+    blocks = load_blocks(directory, problem.config, data.dim, data.condition)
+    if precise is not problem:
+        blocks = [block.double() for block in blocks]
+    # Test rows go through the audited maps once, for the scores and for the certificate.
+    known = remembering(blocks, parts=False)
+    run = FinishedRun(precise, state, listener, directory, known, lower=ended.lower, notes=notes)
+    measured = Measured(problem.config, run, log)
+    scores = evaluate(precise, known, particles_of(data, data.test, precise.config, known=False))
+    flow = in_own_units(problem.flow(blocks), problem.objective.target)
+    _draw(problem, flow, directory, log, listener)
+    result = dataclasses.replace(
+        scores,
+        versions=versions(),
+        **measured.automatic(problem, flow),
+        **(seen or {}),
+        status=ended.status,
+        reason=ended.reason,
+        **clock.read(),
+    )
+    directory.write_result(result.to_dict())
+    spent = time.process_time() - trained + clock.reporting(len(blocks))
+    measured.certify(ended.status, spent)
+    if clock.report:
+        with _reported(f"no report (`wopt report {directory.path}` makes it)", log, listener):
+            listener.phase("writing the report")
+            render(directory.path)
+    listener.end(result, directory.path)
+    return result
+
+
+def _draw(
+    problem: Prepared,
+    flow: Flow,
+    directory: RunDirectory,
+    log: Callable[[str], None],
+    listener: Listener,
+) -> None:
+    """Draw samples, and save the data of the pictures."""
+    seed, data, objective = problem.seed, problem.dataset, problem.objective
+    assert data is not None
+    samples = figures = None
+    with _reported("no samples", log, listener):
+        samples = flow.sample(SAMPLES, generator=generator(seed, "samples"))
+    if samples is not None:
+        with replacing(directory.samples) as temporary:
+            np.save(temporary, samples.cpu().numpy())
+    truth = is_truth(objective)
+    with _reported("no data of pictures", log, listener):
+        figures = collect(flow, data, derive(seed, "figures"), objective.target, truth=truth)
+    if figures is not None:
+        write_tensors(directory.figures, figures, {})
+
+
+@contextlib.contextmanager
+def _reported(what: str, log: Callable[[str], None], listener: Listener) -> Iterator[None]:
+    """Report an error of what comes after training, by which a trained run does not fail."""
+    try:
+        yield
+    except CapabilityError as error:  # a model without samples
+        log(f"{what}: {error}")
+    except Exception as error:
+        listener.warn(f"{what}: {in_words(error)}")

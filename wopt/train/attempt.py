@@ -1,0 +1,213 @@
+"""One attempt at a step: its subproblems, a block trained on them, and the guard's verdict."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from wopt.interfaces.block import FlowBlock
+from wopt.interfaces.objective import Objective
+from wopt.interfaces.solver import SolveReport
+from wopt.interfaces.subproblem import Subproblem
+from wopt.parallel import alone, team
+from wopt.particles import Particles
+from wopt.push import push
+from wopt.seeds import generator
+from wopt.sharded import ShardedParticles
+from wopt.statistics import Mean
+from wopt.train.chains import chains_of
+from wopt.train.guard import Verdict
+from wopt.train.problem import ParticleHistory, Problem, State
+from wopt.train.record import Action, Retry
+from wopt.train.stage import Stage
+from wopt.train.wrappers import spread
+
+__all__ = ["Attempt", "attempt"]
+
+_NOISE = 4.0
+"""Standard errors up to which a rise on held-out particles counts as noise."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Attempt:
+    """A block trained for a step, and what the guard says of it.
+
+    Attributes:
+        number: How often the step was tried before.
+        step_size: h of the step.
+        plan: Numbers that the scheme planned for the step, by name.
+        objective: The objective at the draw of the step.
+        train, valid: The subproblem that the map solves, at the training and at the held-out
+            particles.
+        block: The trained map T.
+        report: Report of the inner solver.
+        coarse: The reason of each refinement of the block's grid.
+        verdict: Measurements of the guard; ``None`` if the loss became infinite.
+        schedules: Iterations in each part of all schedules of the step by the clock.
+        chains: Chains of the target after training towards them, shape ``(m, d)``, or ``None``.
+    """
+
+    number: int
+    step_size: float
+    plan: Mapping[str, float]
+    objective: Objective
+    train: Subproblem
+    valid: Subproblem
+    block: FlowBlock
+    report: SolveReport
+    coarse: tuple[str, ...]
+    schedules: tuple[tuple[int, ...], ...] = ()
+    verdict: Verdict | None = None
+    chains: Tensor | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the step may stand."""
+        return self.verdict is not None and self.verdict.accepted
+
+    @property
+    def why_not(self) -> str:
+        """The reasons of a rejection, in words."""
+        if self.verdict is None:
+            return f"the loss became {self.report.loss}"
+        return self.verdict.why_not
+
+    @property
+    def rise(self) -> Mean | None:
+        """The rise of the held-out subproblem, where that is the reason of a rejection."""
+        verdict = self.verdict
+        if verdict is None or verdict.lacks_decrease is None or verdict.inversion_error is None:
+            return None
+        return verdict.decrease
+
+    @property
+    def within_noise(self) -> bool:
+        """Whether the rise is a few standard errors at most, or its error is not known."""
+        return self.rise is not None and not self.rise.value > _NOISE * self.rise.error
+
+    @functools.cached_property
+    def overfits(self) -> bool:
+        """Whether the map lowers the subproblem on the training particles alone.
+
+        Then training worked and does not generalise. Where the energy alone rises, the step was
+        too large instead.
+        """
+        return self.rise is not None and self.rise.value > 0 and _lowers(self.train, self.block)
+
+    def retries(self, then: float) -> tuple[Retry, ...]:
+        """Return what was changed, and, after a rejection, that it is tried again with h then."""
+        h, number = self.step_size, self.number + 1
+        finer = [Retry(number, "grid made finer", reason, h, h) for reason in self.coarse]
+        if self.accepted:
+            return tuple(finer)
+        action: Action = "trained again, finer and at half the rate"
+        if self.verdict is None:
+            action = "trained again at half the rate"
+        return (*finer, Retry(number, action, self.why_not, h, then))
+
+
+def attempt(
+    problem: Problem,
+    state: State,
+    h: float,
+    number: int,
+    schedules: Sequence[tuple[int, ...]] = (),
+) -> Attempt:
+    """Train a block for the next step of size h, stage by stage, and judge it.
+
+    Args:
+        problem: What to minimise, and how.
+        state: The state before the step.
+        h: Size of the step.
+        number: How often the step was tried before.
+        schedules: Those of the attempts before, by the clock.
+
+    Raises:
+        Converged: The objective has no further step.
+    """
+    scheme, step = problem.scheme, state.step
+    drawn = problem.objective.at(next(problem.draws(f"step {step + 1}")))
+    objective = drawn.of_step(step)
+    plan = team().agreed(scheme.plan(state.histories(h, state.plan)[0], objective))
+    pasts, previous, coarse = state.histories(h, plan), state.block, list[str]()
+    by_clock = list(schedules)
+    forward = chains_of(problem, state, number) if scheme.stages == 1 else None
+    fresh = _fresh(problem, state, h, plan, number, drawn)
+    for k in range(scheme.stages):
+        train, valid = (scheme.subproblem(past, objective) for past in pasts)
+        judged = valid.drawn(problem.held_out)
+        parts = train, judged, problem.listener, fresh, forward, by_clock
+        stage = Stage(problem, step, k, number, *parts)
+        block, report = stage.train(previous)
+        made = Attempt(
+            number, h, plan, drawn, train, valid, block, report, (*coarse,), (*by_clock,),
+            chains=state.chains if forward is None else forward.points,
+        )  # fmt: skip
+        if report.diverged:
+            break
+        verdict, finer = stage.judge(block, final=k == scheme.stages - 1)
+        coarse += finer
+        made = dataclasses.replace(made, coarse=(*coarse,), verdict=verdict)
+        if not verdict.accepted or k == scheme.stages - 1:
+            break
+        done = push(block, train.particles), verdict.moved
+        pasts = [
+            dataclasses.replace(past, stages=(*past.stages, particles))
+            for past, particles in zip(pasts, done, strict=True)
+        ]
+        previous = block
+    return made
+
+
+@torch.no_grad()
+def _lowers(subproblem: Subproblem, block: FlowBlock) -> bool:
+    """Whether a map lowers a subproblem at its own particles."""
+    at = subproblem.particles
+    # If particles are held by several processes, the first evaluates its own.
+    with alone() if isinstance(at, ShardedParticles) else contextlib.nullcontext():
+        change = subproblem.change(spread(block), push(block, at, audit=True))
+    return team().agreed(change.value) < 0
+
+
+def _fresh(
+    problem: Problem,
+    state: State,
+    h: float,
+    plan: Mapping[str, float],
+    number: int,
+    drawn: Objective,
+) -> Callable[[int | None], Subproblem] | None:
+    """Return a function from a key to its draw of the subproblem at new training particles."""
+    solver, scheme, draw = problem.solver.of_step(state.step), problem.scheme, problem.draw
+    if not solver.fresh or scheme.stages > 1 or draw is None:
+        return None
+    rng = generator(problem.seed, "fresh", state.step + 1, number)
+    about = state.step, h, state.step_size, plan
+
+    @torch.no_grad()
+    def subproblem(key: int | None) -> Subproblem:
+        objective = drawn if key is None else drawn.at(key)
+        start = draw(solver.batch_size, rng)
+        if scheme.replaces:
+            past = ParticleHistory(start, ahead=state.block).history(*about, start)
+            return scheme.subproblem(past, objective.of_step(state.step))
+        trace = _carried(problem, state, start, objective)
+        return scheme.subproblem(trace.history(*about), objective.of_step(state.step))
+
+    return subproblem
+
+
+def _carried(problem: Problem, state: State, start: Particles, drawn: Objective) -> ParticleHistory:
+    """Return particles of the start where the steps so far carry them."""
+    trace, previous = ParticleHistory(start), None
+    for block, record in zip(state.blocks, state.records, strict=True):
+        past = trace.history(record.step - 1, record.step_size, previous, record.plan)
+        sub = problem.scheme.subproblem(past, drawn.of_step(record.step - 1))
+        trace = trace.after(problem.scheme, drawn, sub, push(block, sub.particles))
+        previous = record.step_size
+    return trace
