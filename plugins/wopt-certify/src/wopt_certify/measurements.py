@@ -210,7 +210,7 @@ class TwoSample(Measurement):
         counts = doubled(_FEW_ROWS, most) if known is None else [known]
         level = settings_of(run).level
         return largest(
-            counts, lambda rows: compare_samples(run.prepared, _blocks(run), level, rows), budget
+            counts, lambda rows: compare_samples(run.prepared, run.state.blocks, level, rows), budget
         )
 
 
