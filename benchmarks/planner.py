@@ -48,7 +48,7 @@ from wopt.interfaces.block import FlowBlock  # noqa: E402
 from wopt.runs.memory import Rows  # noqa: E402
 from wopt.runs.planned import prepared_run  # noqa: E402
 from wopt.seeds import derive  # noqa: E402
-from wopt.train.iterate import iterate  # noqa: E402
+from wopt.train.steps import iterate  # noqa: E402
 
 DATA = Path(os.environ.get("WOPT_DATA", "../shared/data"))
 TURNS = 40

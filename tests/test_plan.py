@@ -16,7 +16,7 @@ from wopt.runs.memory import Rows
 from wopt.runs.planned import prepared_run
 from wopt.runs.preparation import prepare
 from wopt.testing import AffineBlock
-from wopt.train.iterate import iterate
+from wopt.train.steps import iterate
 
 MAGIC = Facts(rows=15_216, held_out=1_902, columns=10)
 SHAPES = {

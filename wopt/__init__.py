@@ -68,7 +68,7 @@ _PLACES = {
     "config_of": "wopt.component",
     "fit": "wopt.runs.solve",
     "hookimpl": "wopt.plugin",
-    "iterate": "wopt.train.iterate",
+    "iterate": "wopt.train.steps",
     "load": "wopt.runs.loading",
     "named": "wopt.component",
     "register": "wopt.host",
@@ -117,10 +117,10 @@ if TYPE_CHECKING:
     from wopt.runs.solution import Solution
     from wopt.runs.solve import fit, run, solve
     from wopt.train.guard import Guard
-    from wopt.train.iterate import iterate
     from wopt.train.problem import Problem, State
     from wopt.train.record import StepRecord
     from wopt.train.solver import InnerSolver
+    from wopt.train.steps import iterate
     from wopt.train.stop import Stop
     from wopt.typed import Typed
 

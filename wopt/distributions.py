@@ -13,7 +13,7 @@ SHIPPED = {
     "wopt-anndata": {"source": "anndata"},
     "wopt-blocks": {"block": "affine autoregressive icnn mixture particles residual"},
     "wopt-certify": {
-        "measurement": "certificate lower_side mass two_sample",
+        "measurement": "certificate dual lower_side mass two_sample",
         "command": "certify compare",
     },
     "wopt-evolution": {

@@ -37,7 +37,7 @@ from wopt.runs.evaluate import evaluate  # noqa: E402
 from wopt.runs.preparation import Prepared, particles_of, prepare  # noqa: E402
 from wopt.runs.progress import listener_of  # noqa: E402
 from wopt.seeds import derive  # noqa: E402
-from wopt.train.iterate import iterate  # noqa: E402
+from wopt.train.steps import iterate  # noqa: E402
 
 _FEW = 150
 """Test rows of a CNF in many dimensions."""

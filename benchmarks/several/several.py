@@ -44,8 +44,8 @@ from wopt.runs.evaluate import evaluate  # noqa: E402
 from wopt.runs.preparation import Prepared, particles_of, prepare  # noqa: E402
 from wopt.runs.progress import listener_of  # noqa: E402
 from wopt.seeds import derive, seeded  # noqa: E402
-from wopt.train.iterate import iterate  # noqa: E402
 from wopt.train.refine import Joint  # noqa: E402
+from wopt.train.steps import iterate  # noqa: E402
 from wopt_certify.measurements import settings_of  # noqa: E402
 from wopt_certify.run import certify  # noqa: E402
 

@@ -17,8 +17,8 @@ from wopt.interfaces.subproblem import Subproblem
 from wopt.particles import Particles
 from wopt.runs.preparation import prepare
 from wopt.train.batches import Average, BatchTraining, Readings
-from wopt.train.iterate import iterate
 from wopt.train.solver import InnerSolver
+from wopt.train.steps import iterate
 
 N = 24
 

@@ -29,11 +29,11 @@ def command(data: Path, budget: str | None, settings: tuple[str, ...], as_json: 
 
     from wopt.cli.common import config_table, warn_of_plugins
     from wopt.config.model import to_table
-    from wopt.runs.planned import prepared_run
+    from wopt.runs.building import build
 
     warn_of_plugins()
     table = config_table(data, settings, budget)
-    prepared = prepared_run({"plan": {}, **table}, str(data))
+    prepared = build({"plan": {}, **table}, where=str(data))
     assert prepared.config.plan is not None
     if as_json:
         print_json({"told": prepared.config.plan.told, "config": to_table(prepared.config)})

@@ -30,12 +30,12 @@ def command(config: Path, settings: tuple[str, ...], show: bool, as_json: bool) 
 
     from wopt.cli.common import read, warn_of_plugins
     from wopt.config.model import to_table
-    from wopt.runs.preparation import prepare
+    from wopt.runs.building import build
 
     warn_of_plugins()
     chosen = read(config, settings)
     chosen.source.check()
-    prepared = prepare(chosen)
+    prepared = build(chosen)
     if show:
         click.echo(tomli_w.dumps(to_table(chosen)))
         return

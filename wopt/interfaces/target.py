@@ -265,7 +265,7 @@ class Draws:
         self.dtype = dtype
         self.key = key
         self._kept: dict[tuple[object, ...], Tensor] = {}
-        self._fixed: dict[tuple[object, ...], Tensor] = {}
+        self._fixed: dict[tuple[object, ...], float] = {}
 
     def at(self, key: int) -> Draws:
         """Return the draws of a key."""
@@ -286,31 +286,28 @@ class Draws:
 
         Results are kept by name and by the dimension, dtype and device of ``like``.
         """
-        return _kept(self._kept, name, like, make)
+        key = _kind_of(name, like)
+        if key not in self._kept:
+            self._kept[key] = make().detach()
+        return self._kept[key]
 
-    def of_target(self, name: str, like: Tensor, value: Callable[[Tensor], Tensor]) -> Tensor:
-        """Return a value of at most 1000 samples, ``(m, d)``, of a fixed seed, for all keys.
+    def of_target(self, name: str, like: Tensor, value: Callable[[Tensor], Tensor]) -> float:
+        """Return a number of at most 1000 samples, ``(m, d)``, of a fixed seed, for all keys.
 
         It is computed once, and kept as by :meth:`remember`.
         """
-
-        def make() -> Tensor:
-            """Return the value of the samples, of any shape."""
+        key = _kind_of(name, like)
+        if key not in self._fixed:
             rng = torch.Generator(device=like.device).manual_seed(0)
             x = self.target.sample(min(self.samples, 1000), like.shape[1], rng).detach()
-            return value(x if self.dtype is None else x.to(like.device, self.dtype))
-
-        return _kept(self._fixed, name, like, make)
+            x = x if self.dtype is None else x.to(like.device, self.dtype)
+            self._fixed[key] = float(value(x))
+        return self._fixed[key]
 
     def _draw(self, like: Tensor, rng: torch.Generator) -> Tensor:
         x = self.target.sample(self.samples, like.shape[1], rng).detach()
         return x.to(like) if self.dtype is None else x.to(like.device, self.dtype)
 
 
-def _kept(
-    known: dict[tuple[object, ...], Tensor], name: str, like: Tensor, make: Callable[[], Tensor]
-) -> Tensor:
-    key = (name, like.shape[1], like.dtype, like.device)
-    if key not in known:
-        known[key] = make().detach()
-    return known[key]
+def _kind_of(name: str, like: Tensor) -> tuple[object, ...]:
+    return name, like.shape[1], like.dtype, like.device

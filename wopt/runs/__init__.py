@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from wopt.lazy import exports_of
 
 if TYPE_CHECKING:
+    from wopt.runs.building import build as build
     from wopt.runs.cite import Cited as Cited
     from wopt.runs.cite import cited as cited
     from wopt.runs.cite import cited_component as cited_component
@@ -18,16 +19,13 @@ if TYPE_CHECKING:
     from wopt.runs.loading import check_data as check_data
     from wopt.runs.loading import load as load
     from wopt.runs.loading import load_run as load_run
-    from wopt.runs.planned import prepared_run as prepared_run
     from wopt.runs.preparation import Prepared as Prepared
     from wopt.runs.preparation import log_density_of as log_density_of
     from wopt.runs.preparation import particles_of as particles_of
-    from wopt.runs.preparation import prepare as prepare
     from wopt.runs.progress import ListenerLike as ListenerLike
     from wopt.runs.progress import listener_of as listener_of
     from wopt.runs.solution import Solution as Solution
     from wopt.runs.solution import advance as advance
-    from wopt.runs.solve import build as build
     from wopt.runs.threads import like as like
     from wopt.runs.threads import training_threads as training_threads
     from wopt.runs.threads import with_threads as with_threads
@@ -35,15 +33,14 @@ if TYPE_CHECKING:
 __getattr__, __dir__ = exports_of(
     __name__,
     {
+        "wopt.runs.building": "build",
         "wopt.runs.cite": "Cited cited cited_component components",
         "wopt.runs.evaluate": "audited",
         "wopt.runs.execute": "begin resume",
         "wopt.runs.loading": "LoadedRun check_data load load_run",
-        "wopt.runs.planned": "prepared_run",
-        "wopt.runs.preparation": "Prepared log_density_of particles_of prepare",
+        "wopt.runs.preparation": "Prepared log_density_of particles_of",
         "wopt.runs.progress": "ListenerLike listener_of",
         "wopt.runs.solution": "Solution advance",
-        "wopt.runs.solve": "build",
         "wopt.runs.threads": "like training_threads with_threads",
     },
 )

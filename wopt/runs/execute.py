@@ -17,13 +17,13 @@ from wopt.interfaces.measurement import Watch
 from wopt.parallel import alone, team
 from wopt.parallel.interrupt import noting
 from wopt.parallel.launch import by_first, of_first, restarted, told_by_first
+from wopt.runs.building import build
 from wopt.runs.carry import carried_out, hold
 from wopt.runs.loading import check_data, remember_data
 from wopt.runs.log import LossLog, RunLog, versions
 from wopt.runs.loop import make_steps
 from wopt.runs.measured import automatic
-from wopt.runs.planned import prepared_run
-from wopt.runs.preparation import Prepared, conditions_of, prepare
+from wopt.runs.preparation import Prepared, conditions_of
 from wopt.runs.progress import permitted, with_tracker
 from wopt.runs.results import Clock, finish
 from wopt.runs.threads import training_threads, with_threads
@@ -65,11 +65,11 @@ def _planned(
     """Return the run on every process; the first process plans, since trials use a clock."""
     if team().size == 1 or config.plan is None or config.plan.told:
         with alone():
-            return prepared_run(table, where, listener)
+            return build(table, where=where, listener=listener)
     known: list[Prepared] = []
 
     def plan() -> str:
-        known.append(prepared_run(table, where, listener))
+        known.append(build(table, where=where, listener=listener))
         return json.dumps(to_table(known[0].config))
 
     planned = json.loads(told_by_first("plan", plan))
@@ -86,7 +86,7 @@ def run_config(
 
 def _alone(config: RunConfig) -> Prepared:
     with alone():
-        return prepare(config)
+        return build(config)
 
 
 def begin(

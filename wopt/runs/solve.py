@@ -1,4 +1,4 @@
-"""The verbs of Python: build, and on it solve, fit and run."""
+"""solve, fit and run: the problem is built, its steps are made, and it is finished."""
 
 from __future__ import annotations
 
@@ -9,19 +9,17 @@ from typing import Any, Literal
 
 import torch
 
-from wopt.config.model import RunConfig, validate
+from wopt.config.model import RunConfig
 from wopt.config.read import read_toml
-from wopt.data.dataset import Dataset
 from wopt.data.transform import AffineTransform, How
-from wopt.interfaces.listener import SILENT, Listener
+from wopt.interfaces.listener import SILENT
 from wopt.interfaces.measurement import Measurement
 from wopt.interfaces.source import Source
 from wopt.particles import Particles
 from wopt.plan.facts import BUDGET
 from wopt.precision import Precision
+from wopt.runs.building import build
 from wopt.runs.memory import Rows
-from wopt.runs.planned import prepared_run
-from wopt.runs.preparation import Prepared, from_particles, prepare
 from wopt.runs.progress import ListenerLike, listener_of
 from wopt.runs.solution import Solution, advance
 from wopt.store.result import RunResult
@@ -30,50 +28,9 @@ from wopt.train.refinement import Refinement
 from wopt.train.solver import InnerSolver
 from wopt.train.stop import Stop
 
-__all__ = ["build", "fit", "run", "solve"]
+__all__ = ["fit", "run", "solve"]
 
 Table = Mapping[str, Any]
-
-
-def build(
-    config: RunConfig | Table,
-    rows: Dataset | tuple[Particles, Particles] | None = None,
-    *,
-    transform: AffineTransform | None = None,
-    where: str = "",
-    listener: Listener = SILENT,
-) -> Prepared:
-    """Return the problem of a run: data, laws and parts, loaded, made and checked once.
-
-    Args:
-        config: The options; those of a table that are not given are planned if it has a ``plan``.
-        rows: The data that the source would load, or training and held-out particles instead.
-        transform: The preprocessing that was applied to particles, for the model's units.
-        where: The file of the table, for messages.
-        listener: Receives messages on planning.
-
-    Raises:
-        UserError: The configuration, data or parts cannot be used.
-
-    Example:
-        >>> from wopt.train.steps import steps
-        >>> problem = build({"source": {"name": "toy", "n_train": 200}, "block": "affine",
-        ...     "solver": {"iterations": 20}, "stop": {"steps": 2}})
-        >>> [state.step for state in steps(problem)]
-        [1, 2]
-    """
-    if isinstance(rows, tuple):
-        table = (
-            config if isinstance(config, RunConfig) else {**config, "source": Rows(rows[0].points)}
-        )
-        return from_particles(_validated(table, where), *rows, transform)
-    if rows is None and not isinstance(config, RunConfig):
-        return prepared_run(config, where, listener)
-    return prepare(_validated(config, where), rows)
-
-
-def _validated(config: RunConfig | Table, where: str) -> RunConfig:
-    return config if isinstance(config, RunConfig) else validate(dict(config), where)
 
 
 def solve(

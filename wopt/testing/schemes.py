@@ -12,9 +12,9 @@ from wopt.runs.solution import Solution
 from wopt.runs.solve import solve
 from wopt.testing.checks import LawError, Laws
 from wopt.testing.gaussian import AffineBlock, GaussianProblem, gaussian_problems
-from wopt.train.iterate import iterate
 from wopt.train.problem import Problem
 from wopt.train.solver import InnerSolver
+from wopt.train.steps import iterate
 from wopt.train.stop import Stop
 
 __all__ = ["check_scheme", "measured_order", "run_scheme"]

@@ -7,17 +7,19 @@ state: they save, tell, and challenge.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterator
 
 from wopt.errors import Converged
+from wopt.interfaces.listener import SILENT, Listener
 from wopt.train.attempt import attempt
 from wopt.train.outcome import CONVERGED, advanced, surrendered
 from wopt.train.problem import Problem, State
-from wopt.train.record import Retry
+from wopt.train.record import Retry, StepRecord
 from wopt.train.refine import pending, refine
 
-__all__ = ["next_state", "steps"]
+__all__ = ["iterate", "next_state", "steps"]
 
 
 def steps(problem: Problem, state: State | None = None) -> Iterator[State]:
@@ -82,3 +84,17 @@ def next_state(problem: Problem, state: State) -> State:
         retries, schedules = (*retries, *tried.retries(smaller)), tried.schedules
         h = smaller
     raise surrendered(problem, state, h, tried)
+
+
+def iterate(
+    problem: Problem, state: State, listener: Listener = SILENT
+) -> Iterator[tuple[State, StepRecord]]:
+    """Make steps as :func:`steps` does, and yield each state with its record.
+
+    Args:
+        problem: What to minimise, and how.
+        state: A state from :meth:`Problem.begin` or from a checkpoint.
+        listener: Receives progress of the work within a step.
+    """
+    for after in steps(dataclasses.replace(problem, listeners=(listener,)), state):
+        yield after, after.records[-1]

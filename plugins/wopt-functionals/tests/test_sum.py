@@ -8,7 +8,7 @@ from wopt import Capability, Particles
 from wopt.config.model import validate
 from wopt.config.schema import schema
 from wopt.runs.preparation import prepare
-from wopt.train.iterate import iterate
+from wopt.train.steps import iterate
 from wopt_functionals import MMD, Entropy, Interaction, Part, Potential, SumOfParts
 
 PARTS = [

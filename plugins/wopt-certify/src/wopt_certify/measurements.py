@@ -208,10 +208,8 @@ class TwoSample(Measurement):
         known = None if recorded is None else recorded.effort.two_sample
         most = min(self.rows, max(len(run.prepared.dataset.test), 1))
         counts = doubled(_FEW_ROWS, most) if known is None else [known]
-        level = settings_of(run).level
-        return largest(
-            counts, lambda rows: compare_samples(run.prepared, run.state.blocks, level, rows), budget
-        )
+        prepared, blocks, level = run.prepared, run.state.blocks, settings_of(run).level
+        return largest(counts, lambda n: compare_samples(prepared, blocks, level, n), budget)
 
 
 @fields

@@ -12,7 +12,7 @@ from wopt.errors import CertificateError, UserError, WoptError
 from wopt.files import write_json
 from wopt.interfaces import SILENT, Budget, FinishedRun, Listener, Measurement
 from wopt.mapped import memmap_scope
-from wopt.runs import audited, check_data, prepare, training_threads
+from wopt.runs import audited, build, check_data, training_threads
 from wopt.store import RunDirectory, load_state, read_document
 from wopt.train import remembering
 from wopt.typed import Typed
@@ -68,7 +68,7 @@ def certify_run(
     config = validate(table, str(directory.config))
     with directory.lock():
         with memmap_scope(directory.particles, config.run.memory, passing=True):
-            prepared = prepare(config)
+            prepared = build(config)
             changed = None
             if prepared.loaded is not None:
                 changed = check_data(directory, config.source, prepared.loaded)

@@ -13,13 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from wopt import runs
 from wopt.component import build
 from wopt.errors import ConfigError
 from wopt.flow import Flow, log_weights
 from wopt.html import paragraph, table
 from wopt.interfaces import support_of
 from wopt.psis import smoothed_importance_weights
-from wopt.runs import ListenerLike, Solution, advance, listener_of, prepared_run
+from wopt.runs import ListenerLike, Solution, advance, listener_of
 from wopt.seeds import derive, generator
 from wopt.targets import Density
 from wopt_posterior.diagnostics.measure import measure_sampler, report_within
@@ -312,9 +313,8 @@ def sample(
     if tracker is not None:
         table["tracker"] = tracker
     progress = listener_of(listener)
-    prepared = prepared_run(table, listener=progress)
-    state = prepared.problem.begin(prepared.train, prepared.valid)
-    solution = advance(prepared, state, progress)
+    problem = runs.build(table, listener=progress)
+    solution = advance(problem, problem.begin(), progress)
     flow = Flow(solution.flow.map, solution.flow.latent, known)
     seconds = time.process_time() - began
     chains = solution.state.chains

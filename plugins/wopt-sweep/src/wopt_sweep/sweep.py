@@ -19,7 +19,7 @@ from wopt.files import write_json, write_text
 from wopt.interfaces import SILENT, Listener
 from wopt.permission import allow_tracker
 from wopt.reading import parsed_json, read_text
-from wopt.runs import begin, prepared_run, resume
+from wopt.runs import begin, build, resume
 from wopt.store import RunDirectory, read_lines, write_lines
 from wopt.typed import Number, Typed
 from wopt_certify.compare.page import compare
@@ -216,8 +216,8 @@ class Sweep:
                 with named:
                     result = resume(directory.path, listener, report=False)
             else:
-                prepared = prepared_run(self._config(setting, seed))
-                result = begin(prepared, directory.path, listener, report=False)
+                problem = build(self._config(setting, seed))
+                result = begin(problem, directory.path, listener, report=False)
         except Pruned as stop:
             return self._ended(name, setting, seed, "pruned", str(stop))
         except KeyboardInterrupt:

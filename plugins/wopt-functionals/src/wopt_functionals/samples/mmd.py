@@ -132,7 +132,7 @@ class MMD(wopt.Objective):
     def _length(self, y: Tensor) -> float:
         if self.bandwidth is not None or self.kernel == "energy":
             return self.bandwidth or 1.0
-        return float(self.draws.of_target("median", y, _median))
+        return self.draws.of_target("median", y, _median)
 
     def _of_target(self, k: PairKernel, y: Tensor, v: Tensor) -> Tensor:
         """Return E k(Y, Y'), which no map changes."""

@@ -132,7 +132,7 @@ class Sinkhorn(TransportObjective):
     def _temperature(self, like: Tensor) -> float:
         if self.epsilon is not None:
             return self.epsilon
-        spread = float(self.draws.of_target("spread", like, lambda y: y.var(0, correction=0).sum()))
+        spread = self.draws.of_target("spread", like, lambda y: y.var(0, correction=0).sum())
         if spread == 0:
             raise DataError(
                 "sinkhorn: all samples of the target coincide, so they give no epsilon; give a "

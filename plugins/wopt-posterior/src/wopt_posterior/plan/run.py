@@ -10,7 +10,7 @@ from wopt.capabilities import Capability
 from wopt.component import Component
 from wopt.config import RunConfig, validate
 from wopt.plan import BUDGET, Planning, apply
-from wopt.runs import Prepared, like, prepare, training_threads, with_threads
+from wopt.runs import Prepared, build, like, training_threads, with_threads
 from wopt.seeds import derive
 from wopt_posterior.plan.rounds import cost_of, fixed, in_rounds, modes_apart
 from wopt_posterior.plan.rules import Posterior, plan_of_posterior
@@ -80,11 +80,11 @@ def planned_sampler(config: RunConfig, table: Mapping[str, Any], where: str = ""
     chosen = plan_of_posterior(facts)
     full = validate(apply(chosen, table), where)
     dataset = full.source.loaded(seed)
-    prepared = prepare(full, dataset)
+    prepared = build(full, dataset)
     parts = modes_apart(prepared.problem, prepared.train, facts.budget)
     if parts:
         chosen = plan_of_posterior(dataclasses.replace(facts, mode_separation=parts))
-        prepared = prepare(validate(apply(chosen, table), where), dataset)
+        prepared = build(validate(apply(chosen, table), where), dataset)
     prepared = with_threads(prepared)
     solver = table.get("solver")
     if isinstance(solver, Mapping) and "iterations" in solver:
@@ -95,4 +95,4 @@ def planned_sampler(config: RunConfig, table: Mapping[str, Any], where: str = ""
         chosen = in_rounds(chosen, cost)
     reported = Planning(budget=facts.budget, told=chosen.summary)
     table = {**apply(chosen, table), "plan": reported}
-    return like(prepared, prepare(validate(table, where), dataset))
+    return like(prepared, build(validate(table, where), dataset))
